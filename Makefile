@@ -1,0 +1,64 @@
+# Two commands on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench faults lock clean
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+help:
+	@echo 'make demo    a simulated day through the real pipeline: counts rise, alerts come, all-clear'
+	@echo 'make test    linters, types, import contracts and every test, with branch coverage'
+	@echo 'make faults  the slow half of the fault suite'
+	@echo 'make lint    the linters, types and import contracts alone'
+	@echo 'make bench   measures what README claims'
+	@echo 'make lock    renews the lock files (needs uv)'
+
+$(BIN)/python:
+	@test -n '$(PYTHON)' || { echo 'alerter needs Python 3.11 or newer: install it (Debian: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3 demo'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo 'the venv module is missing: apt install python3-venv'; rm -rf $(VENV); exit 1; }
+
+$(VENV)/.run: requirements.txt pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --require-hashes -r requirements-dev.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run
+	@$(BIN)/python -m alerter demo
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m 'not slow'
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	$(BIN)/coverage report --include='alerter/core/*' --fail-under=100
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+lock:
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra postgresql --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra postgresql --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -1,0 +1,214 @@
+r"""What state it is in: the lifecycle of an alert, one per (rule, severity, tenant, reason).
+
+    state \ verdict    active                         inactive                        no_data
+    ---------------   ----------------------------   -----------------------------   -------
+    inactive          `for` = 0 → firing,            -                               -
+                      else pending from now
+    pending           held for ≥ `for` → firing      → inactive, silently            -
+    firing            forget that it was ending      over for ≥ `keep_firing_for`    -
+                                                     → inactive (resolved),
+                                                     else ending from now
+
+No I/O: values in, values out. `step` is the table; whom to tell is not decided here.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import assert_never
+
+from alerter.core.conditions import Operands, Verdict
+from alerter.core.rules import Evaluation, Level, RuleName, Severity
+from alerter.core.series import HoldReason, Tenant
+
+
+class AlertState(StrEnum):
+    """Where an alert is in its life; *resolved* is not a state but a transition, as in Prometheus."""
+
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    FIRING = "firing"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a receiver is told about as one thing: a rule on a series, whatever its severity."""
+
+    rule: RuleName
+    tenant: Tenant
+    reason: HoldReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertKey:
+    """The identity of an alert, which survives restarts and edits of the rule."""
+
+    rule: RuleName
+    severity: Severity
+    tenant: Tenant
+    reason: HoldReason
+
+    @property
+    def topic(self) -> Topic:
+        """What it is about, without the severity."""
+        return Topic(self.rule, self.tenant, self.reason)
+
+    @property
+    def id(self) -> str:
+        """Eight hexadecimal digits that name the alert in commands; the same for ever."""
+        parts = (self.rule, self.severity, self.tenant, self.reason)
+        return sha256("\0".join(parts).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert, now.
+
+    Attributes:
+        key: Its identity.
+        state: Where it is in its life.
+        value: The newest known count, in messages; None before the first one, and for alerts about polling.
+        peak: The worst count since it became active.
+        active_at: Since when the condition has held; None while inactive.
+        fired_at: When it began to fire; after the resolve, when it had begun.
+        ending_since: Since when a firing alert's condition has not held; None while it holds.
+        resolved_at: When it last resolved; None while it is firing.
+        resolution: Why it resolved where the condition's end is not the reason ("rule removed").
+        operands: What was compared last.
+    """
+
+    key: AlertKey
+    state: AlertState = AlertState.INACTIVE
+    value: int | None = None
+    peak: int | None = None
+    active_at: datetime | None = None
+    fired_at: datetime | None = None
+    ending_since: datetime | None = None
+    resolved_at: datetime | None = None
+    resolution: str = ""
+    operands: tuple[Operands, ...] = ()
+
+    @property
+    def is_firing(self) -> bool:
+        """Whether it is firing."""
+        return self.state is AlertState.FIRING
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it fired, for a resolved alert; None otherwise."""
+        if self.fired_at is None or self.resolved_at is None:
+            return None
+        return self.resolved_at - self.fired_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One change of an alert's state, with the operands that caused it: a line of its history."""
+
+    key: AlertKey
+    at: datetime
+    before: AlertState
+    after: AlertState
+    operands: tuple[Operands, ...]
+    note: str = ""
+
+    @property
+    def is_resolve(self) -> bool:
+        """Whether a firing alert ended."""
+        return self.before is AlertState.FIRING and self.after is AlertState.INACTIVE
+
+
+def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -> tuple[Alert, Transition | None]:
+    """Return the alert after an evaluation, and the transition if its state changed.
+
+    Args:
+        alert: The alert before; of an alert that was never active, one with its key alone.
+        evaluation: What the level found on the alert's series.
+        level: Where `for` and `keep_firing_for` stand.
+        now: The instant of the evaluation.
+    """
+    after = _step(_with_value(alert, evaluation, level), evaluation.verdict, level, now=now)
+    if after.state is alert.state:
+        return after, None
+    return after, Transition(key=alert.key, at=now, before=alert.state, after=after.state, operands=evaluation.operands)
+
+
+def remove(alert: Alert, *, why: str, now: datetime) -> tuple[Alert, Transition | None]:
+    """Return the alert after its rule, level or tenant has gone; a firing one resolves with `why`."""
+    if alert.state is AlertState.INACTIVE:
+        return alert, None
+    after = _resolved(alert, now=now) if alert.is_firing else _forgotten(alert)
+    after = replace(after, resolution=why if alert.is_firing else "")
+    return after, Transition(
+        key=alert.key, at=now, before=alert.state, after=after.state, operands=alert.operands, note=why
+    )
+
+
+def after_clock_jump(alert: Alert, *, by: timedelta) -> Alert:
+    """Return the alert with the instants from which it measures moved along with the clock.
+
+    A clock that jumps an hour ahead has not made a pending alert an hour older, nor an ending one.
+    """
+    return replace(
+        alert,
+        active_at=None if alert.active_at is None else alert.active_at + by,
+        ending_since=None if alert.ending_since is None else alert.ending_since + by,
+    )
+
+
+def _step(alert: Alert, verdict: Verdict, level: Level, *, now: datetime) -> Alert:
+    if verdict is Verdict.NO_DATA:
+        return alert
+    match alert.state:
+        case AlertState.INACTIVE:
+            return _from_inactive(alert, level, now=now) if verdict is Verdict.ACTIVE else alert
+        case AlertState.PENDING:
+            return _from_pending(alert, level, now=now) if verdict is Verdict.ACTIVE else _forgotten(alert)
+        case AlertState.FIRING:
+            if verdict is Verdict.ACTIVE:
+                return alert if alert.ending_since is None else replace(alert, ending_since=None)
+            return _ending(alert, level, now=now)
+        case _:
+            assert_never(alert.state)
+
+
+def _with_value(alert: Alert, evaluation: Evaluation, level: Level) -> Alert:
+    """Return the alert with the newest count, the operands and, while it is active, the peak.
+
+    An alert that stays inactive keeps nothing, so that nothing is written for it.
+    """
+    if evaluation.verdict is Verdict.NO_DATA or (
+        alert.state is AlertState.INACTIVE and evaluation.verdict is Verdict.INACTIVE
+    ):
+        return alert
+    value = next((each.value.count for each in evaluation.operands if each.value is not None), None)
+    before = alert.peak if alert.state is not AlertState.INACTIVE else None
+    peak = value if before is None or value is None else (min if level.falls else max)(before, value)
+    return replace(alert, value=value, peak=peak, operands=evaluation.operands)
+
+
+def _from_inactive(alert: Alert, level: Level, *, now: datetime) -> Alert:
+    # What is known of the episode before stays until this one fires: somebody may not have been told its end yet.
+    return _from_pending(replace(alert, state=AlertState.PENDING, active_at=now), level, now=now)
+
+
+def _from_pending(alert: Alert, level: Level, *, now: datetime) -> Alert:
+    if alert.active_at is None or now - alert.active_at >= level.for_:
+        return replace(alert, state=AlertState.FIRING, fired_at=now, resolved_at=None, resolution="")
+    return alert
+
+
+def _forgotten(alert: Alert) -> Alert:
+    return replace(alert, state=AlertState.INACTIVE, active_at=None, peak=None)
+
+
+def _ending(alert: Alert, level: Level, *, now: datetime) -> Alert:
+    since = alert.ending_since or now
+    if now - since >= level.keep_firing_for:
+        return _resolved(alert, now=now)
+    return replace(alert, ending_since=since)
+
+
+def _resolved(alert: Alert, *, now: datetime) -> Alert:
+    return replace(alert, state=AlertState.INACTIVE, active_at=None, ending_since=None, resolved_at=now)

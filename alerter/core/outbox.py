@@ -1,0 +1,88 @@
+"""When to send: deliveries, one per message and target, and what becomes of them.
+
+No I/O: values in, values out. Delivery is at least once: a delivery is recorded after it succeeded, never before.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NewType
+
+TargetName = NewType("TargetName", str)
+
+#: The waits after the first failures; after them every attempt waits `LAST_WAIT`, until `GIVE_UP_AFTER`.
+WAITS = (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+LAST_WAIT = timedelta(minutes=30)
+GIVE_UP_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message on its way to one target.
+
+    Attributes:
+        id: Its number in the order of planning.
+        message_id: What is sent.
+        target: Where to: a name like `secops/slack`, never the URL.
+        created_at: When it was planned.
+        attempts: How often it was tried.
+        next_attempt_at: Not before this is it tried again.
+        sent_at: When the target took it; None until then.
+        dead_at: When it was given up; None until then.
+        last_error: What the last attempt failed of; empty after a success.
+    """
+
+    id: int
+    message_id: str
+    target: TargetName
+    created_at: datetime
+    next_attempt_at: datetime
+    attempts: int = 0
+    sent_at: datetime | None = None
+    dead_at: datetime | None = None
+    last_error: str = ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is still to be sent."""
+        return self.sent_at is None and self.dead_at is None
+
+
+def due(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
+    """Return what to send now: of each target the oldest waiting delivery, if its time has come.
+
+    The order is kept per target, so that nobody reads of an end before its beginning; one target never holds up
+    another.
+
+    Args:
+        waiting: Deliveries that are neither sent nor dead, in any order.
+        now: The instant of the decision.
+    """
+    heads: dict[TargetName, Delivery] = {}
+    for delivery in sorted(waiting, key=lambda each: each.id):
+        heads.setdefault(delivery.target, delivery)
+    return [delivery for delivery in heads.values() if delivery.next_attempt_at <= now]
+
+
+def after_success(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Return the delivery after its target took it."""
+    return replace(delivery, attempts=delivery.attempts + 1, sent_at=now, last_error="")
+
+
+def after_failure(
+    delivery: Delivery, error: str, *, permanent: bool, retry_after: timedelta | None, now: datetime
+) -> Delivery:
+    """Return the delivery after a failed attempt: it waits for the next one, or is dead.
+
+    Args:
+        delivery: As it was tried.
+        error: What went wrong, without secrets.
+        permanent: Whether trying again cannot help.
+        retry_after: How long the target asked us to wait; only ever prolongs our own wait, up to `LAST_WAIT`.
+        now: When it failed.
+    """
+    failed = replace(delivery, attempts=delivery.attempts + 1, last_error=error)
+    if permanent or now - delivery.created_at >= GIVE_UP_AFTER:
+        return replace(failed, dead_at=now)
+    wait = WAITS[delivery.attempts] if delivery.attempts < len(WAITS) else LAST_WAIT
+    return replace(failed, next_attempt_at=now + max(wait, min(retry_after or wait, LAST_WAIT)))

@@ -1,0 +1,229 @@
+"""What is wrong: a rule, its levels, and their evaluation on one series.
+
+No I/O: values in, values out. Which series a rule looks at stands here; how it judges one, in `conditions`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fnmatch import translate
+from functools import cached_property, lru_cache
+from re import compile as compile_regex
+from typing import NewType
+
+from alerter.core.conditions import Blind, Condition, Operands, Subject, Verdict
+from alerter.core.series import Series, Tenant, sum_of_reasons, sum_of_tenants
+
+RuleName = NewType("RuleName", str)
+
+
+class Severity(StrEnum):
+    """The levels that a rule may have, mildest first."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for the mildest."""
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+class Per(StrEnum):
+    """What a rule looks at, each on its own: every reason, every tenant's sum, or the sum of all."""
+
+    REASON = "reason"
+    TENANT = "tenant"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Globs over names, case-insensitive: any that matches selects, any `!glob` that matches excludes.
+
+    Without a selecting glob everything is selected but the excluded.
+    """
+
+    globs: tuple[str, ...] = ()
+
+    def matches(self, name: str) -> bool:
+        """Say whether the name is selected."""
+        return _matches(self.globs, name)
+
+
+#: Selects every name.
+EVERYTHING = Selector()
+
+
+@lru_cache(maxsize=65536)
+def _matches(globs: tuple[str, ...], name: str) -> bool:
+    folded = name.casefold()
+    wanted = [glob for glob in globs if not glob.startswith("!")]
+    if any(_is_glob_match(glob[1:], folded) for glob in globs if glob.startswith("!")):
+        return False
+    return not wanted or any(_is_glob_match(glob, folded) for glob in wanted)
+
+
+def _is_glob_match(glob: str, folded: str) -> bool:
+    return compile_regex(translate(glob.casefold())).match(folded) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One severity of a rule: conditions that must all hold, for how long, and how long it lingers.
+
+    Attributes:
+        conditions: At least one.
+        for_: How long they must hold before the alert fires.
+        keep_firing_for: How long they must not hold before it resolves.
+    """
+
+    conditions: tuple[Condition, ...]
+    for_: timedelta = timedelta(0)
+    keep_firing_for: timedelta = timedelta(0)
+
+    @property
+    def falls(self) -> bool:
+        """Whether smaller is worse."""
+        return any(condition.falls for condition in self.conditions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A name, the series it looks at, and its levels by severity.
+
+    Attributes:
+        name: Unique in a configuration, and part of every alert's identity.
+        levels: At least one.
+        tenants: Which tenants it looks at.
+        reasons: Which hold reasons it looks at.
+        per: Whether each of these series alone, or their sum.
+        runbook: Where a person reads what to do; a URL, or empty.
+    """
+
+    name: RuleName
+    levels: Mapping[Severity, Level]
+    tenants: Selector = EVERYTHING
+    reasons: Selector = EVERYTHING
+    per: Per = Per.REASON
+    runbook: str = ""
+
+    @cached_property
+    def subject(self) -> Subject:
+        """What its conditions look at; a rule does not mix the two."""
+        return next(iter(self.levels.values())).conditions[0].subject
+
+    @cached_property
+    def window(self) -> timedelta:
+        """How far back its conditions look, at most."""
+        return max(condition.window for level in self.levels.values() for condition in level.conditions)
+
+    def selects(self, series: Series) -> bool:
+        """Say whether the rule looks at this series or, for a sum, counts it in."""
+        return self.tenants.matches(series.tenant) and self.reasons.matches(series.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What one level of a rule found on one series, and the operands of each of its conditions."""
+
+    verdict: Verdict
+    operands: tuple[Operands, ...]
+
+
+def series_of(rule: Rule, tenants: Sequence["TenantSeries"]) -> list[Series]:
+    """Return the series that the rule judges: those it selects, or the sums that it asks for.
+
+    Args:
+        rule: The rule.
+        tenants: All tenants' series, for a rule over all of them; else those of the tenant that was polled.
+
+    Returns:
+        Empty where nothing is selected. A tenant without any series yet sums to nothing held.
+    """
+    selected = [tenant for tenant in tenants if rule.tenants.matches(tenant.polling.tenant)]
+    if rule.subject is Subject.POLLING:
+        return [tenant.polling for tenant in selected]
+    if rule.per is Per.REASON:
+        return [series for tenant in selected for series in tenant.reasons if rule.reasons.matches(series.reason)]
+    sums = [_sum(rule, tenant) for tenant in selected]
+    return [sum_of_tenants(sums)] if rule.per is Per.ALL and sums else sums
+
+
+def _sum(rule: Rule, tenant: "TenantSeries") -> Series:
+    chosen = [series for series in tenant.reasons if rule.reasons.matches(series.reason)]
+    return sum_of_reasons([tenant.polling, *chosen])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSeries:
+    """Everything that is known of one tenant.
+
+    Attributes:
+        polling: A series without held messages that carries the tenant's coverage and failures.
+        reasons: One series per hold reason that was ever seen.
+    """
+
+    polling: Series
+    reasons: Sequence[Series]
+
+
+def evaluate(level: Level, series: Series, *, firing: bool, now: datetime) -> Evaluation:
+    """Judge a series by every condition of a level.
+
+    Any inactive one makes it inactive; else any without data makes it no_data; else it is active.
+
+    Args:
+        level: The level.
+        series: What it looks at; samples after `now` are not seen.
+        firing: Whether the alert is firing, which is what hysteresis depends on.
+        now: The instant of the evaluation.
+    """
+    observations = [condition.evaluate(series, firing=firing, now=now) for condition in level.conditions]
+    return Evaluation(
+        verdict=_all_of({observation.verdict for observation in observations}),
+        operands=tuple(observation.operands for observation in observations),
+    )
+
+
+def _all_of(verdicts: set[Verdict]) -> Verdict:
+    for verdict in (Verdict.INACTIVE, Verdict.NO_DATA):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.ACTIVE
+
+
+#: The rule that watches the polling of a tenant that no other rule of that kind looks at.
+BLIND_RULE_NAME = RuleName("Blind")
+BLIND_AFTER = timedelta(minutes=15)
+BLIND_POLLS = 3
+
+
+def with_blind_rules(rules: Iterable[Rule], poll_intervals: Mapping[Tenant, timedelta]) -> tuple[Rule, ...]:
+    """Return the rules and, for each tenant that none watches for blindness, one that does.
+
+    Args:
+        rules: The configured rules.
+        poll_intervals: How often each tenant is polled.
+    """
+    configured = tuple(rules)
+    watching = [rule for rule in configured if rule.subject is Subject.POLLING]
+    tenants_by_after: dict[timedelta, list[str]] = {}
+    for tenant, interval in poll_intervals.items():
+        if not any(rule.tenants.matches(tenant) for rule in watching):
+            tenants_by_after.setdefault(max(BLIND_AFTER, BLIND_POLLS * interval), []).append(tenant)
+    built_in = tuple(
+        Rule(
+            name=BLIND_RULE_NAME,
+            tenants=Selector(tuple(tenants)),
+            per=Per.TENANT,
+            levels={Severity.CRITICAL: Level(conditions=(Blind(after=after),))},
+        )
+        for after, tenants in tenants_by_after.items()
+    )
+    return configured + built_in

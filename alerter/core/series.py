@@ -1,0 +1,202 @@
+"""What was seen: snapshots, and the step function that they make of each hold reason.
+
+No I/O: values in, values out. All instants are aware UTC; a series is defined only where polling covered it,
+so that a zero is always proven and a gap is never read as one.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NewType
+
+from alerter.errors import Cause
+
+Tenant = NewType("Tenant", str)
+HoldReason = NewType("HoldReason", str)
+
+#: Stands for the tenant or the reason of a sum, and for the reason of an alert about polling itself.
+ALL_TENANTS = Tenant("*")
+ALL_REASONS = HoldReason("*")
+#: What a row without a name is called (Mimecast documents none; a blank one must not be lost).
+NO_REASON = HoldReason("(no reason given)")
+
+#: A newest sample stands for the present, and an old one for the past, for at most so many poll intervals.
+TOLERANCE_INTERVALS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The complete answer of one good poll: held messages by hold reason, at the instant it was complete."""
+
+    tenant: Tenant
+    taken_at: datetime
+    counts: Mapping[HoldReason, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The held messages of one series at one instant."""
+
+    at: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time in which every poll was good; both ends belong to it."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """The run of failed polls that a tenant is in: since the first of them, with the latest cause."""
+
+    since: datetime
+    at: datetime
+    cause: Cause
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The held messages of one (tenant, reason) as a step function over covered time.
+
+    Attributes:
+        tenant: Whose mail is held; `ALL_TENANTS` for a sum over tenants.
+        reason: Mimecast's `policyInfo`, verbatim; `ALL_REASONS` for a sum over reasons.
+        changes: The value from each instant on, oldest first, one per instant. The first one carries the value at
+            the start of the window, so it may be older than anything in `coverage`.
+        coverage: Where polling worked, oldest first. The newest span is always there, however old it is.
+        poll_interval: How often the tenant is polled; what "two polls" means.
+        failure: The run of failed polls that the tenant is in, or None after a good poll.
+    """
+
+    tenant: Tenant
+    reason: HoldReason
+    changes: Sequence[Sample]
+    coverage: Sequence[Span]
+    poll_interval: timedelta
+    failure: Failure | None = None
+
+    def value_at(self, at: datetime) -> int | None:
+        """Return the held messages at `at`, or None where polling did not cover it or no value is known."""
+        span = self._span_before(at)
+        if span is None or span.until < at:
+            return None
+        return self._step_at(at)
+
+    def newest_sample(self, *, until: datetime) -> Sample | None:
+        """Return the newest sample at or before `until`, or None if there is none.
+
+        Inside covered time that is the value at `until` itself; in a gap it is the end of the span before it.
+        """
+        span = self._span_before(until)
+        if span is None:
+            return None
+        at = min(span.until, until)
+        count = self._step_at(at)
+        return None if count is None else Sample(at, count)
+
+    def last_good_at(self, *, now: datetime) -> datetime | None:
+        """Return the instant of the newest good poll at or before `now`, or None if there was none."""
+        span = self._span_before(now)
+        return None if span is None else min(span.until, now)
+
+    @property
+    def tolerance(self) -> timedelta:
+        """How much older than wanted a sample may be: two poll intervals."""
+        return TOLERANCE_INTERVALS * self.poll_interval
+
+    def _span_before(self, at: datetime) -> Span | None:
+        index = bisect_right(self.coverage, at, key=_since)
+        return self.coverage[index - 1] if index else None
+
+    def _step_at(self, at: datetime) -> int | None:
+        index = bisect_right(self.changes, at, key=_at)
+        return self.changes[index - 1].count if index else None
+
+
+def _since(span: Span) -> datetime:
+    return span.since
+
+
+def _at(sample: Sample) -> datetime:
+    return sample.at
+
+
+def sum_of_reasons(series: Sequence[Series]) -> Series:
+    """Return the sum over the reasons of one tenant: its coverage is that of each of them.
+
+    Args:
+        series: At least one, all of the same tenant.
+    """
+    first = series[0]
+    return replace(first, reason=ALL_REASONS, changes=_summed(each.changes for each in series))
+
+
+def sum_of_tenants(series: Sequence[Series]) -> Series:
+    """Return the sum over tenants: covered only while every one of them is, for a partial sum proves nothing.
+
+    Tenants are polled at different moments, so that a tenant's newest sample stands for it during two of its
+    poll intervals; a tenant whose polls fail is not covered from its first failure on.
+
+    Args:
+        series: At least one, each the sum of another tenant.
+    """
+    return Series(
+        tenant=ALL_TENANTS,
+        reason=ALL_REASONS,
+        changes=_summed(each.changes for each in series),
+        coverage=_intersection([_held_over(each) for each in series]),
+        poll_interval=max(each.poll_interval for each in series),
+        failure=next((each.failure for each in series if each.failure is not None), None),
+    )
+
+
+def _summed(steps: Iterable[Sequence[Sample]]) -> tuple[Sample, ...]:
+    """Return the sum of step functions: each one's change is the total's change at that instant.
+
+    Before its first change a series was not held yet, and counts as nothing.
+    """
+    deltas: dict[datetime, int] = {}
+    for changes in steps:
+        before = 0
+        for sample in changes:
+            deltas[sample.at] = deltas.get(sample.at, 0) + sample.count - before
+            before = sample.count
+    total = 0
+    result: list[Sample] = []
+    for at in sorted(deltas):
+        total += deltas[at]
+        result.append(Sample(at, total))
+    return tuple(result)
+
+
+def _held_over(series: Series) -> list[Span]:
+    """Return a tenant's coverage with each span held on for the tolerance, but never past a failure."""
+    spans: list[Span] = []
+    for span in series.coverage:
+        until = span.until + series.tolerance
+        if series.failure is not None and series.failure.since > span.until:
+            until = min(until, series.failure.since - timedelta(microseconds=1))
+        if spans and span.since <= spans[-1].until:
+            spans[-1] = Span(spans[-1].since, until)
+        else:
+            spans.append(Span(span.since, until))
+    return spans
+
+
+def _intersection(coverages: Sequence[Sequence[Span]]) -> tuple[Span, ...]:
+    """Return where all of them are covered; each must be sorted and free of overlaps."""
+    common = list(coverages[0])
+    for spans in coverages[1:]:
+        common = [
+            Span(max(one.since, other.since), min(one.until, other.until))
+            for one in common
+            for other in spans
+            if max(one.since, other.since) <= min(one.until, other.until)
+        ]
+    return tuple(common)

@@ -1,0 +1,154 @@
+"""Everything that alerter raises on purpose.
+
+AlerterError
+├── ConfigError            the user's file or environment is wrong: every problem of it at once
+├── SourceError            a poll failed, with a cause from a closed set
+│   ├── AuthenticationError    Mimecast refuses who we are or what we may do
+│   ├── RateLimited            Mimecast asks us to wait
+│   ├── SourceUnavailable      no answer, or Mimecast says that it is unwell
+│   └── UnexpectedResponse     an answer that cannot be proven to be a hold summary
+├── DeliveryError          a target did not take a message
+└── StoreError             the database did not do what it was asked
+
+Third-party errors are wrapped at the adapter that meets them. No message ever carries a secret.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class AlerterError(Exception):
+    """The root of the tree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong in a configuration: where it is, what was found, what was expected."""
+
+    file: str
+    line: int | None
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        """Return `file:line: key: text`, the form that editors jump to."""
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.key}: {self.text}" if self.key else f"{place}: {self.text}"
+
+
+class ConfigError(AlerterError):
+    """The configuration is wrong; `problems` holds every one of its errors, in the file's order."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class Cause(StrEnum):
+    """Why a poll failed: a closed set, each with a sentence that tells the administrator what to do."""
+
+    WRONG_KEYS = "wrong_keys"
+    KEYS_EXPIRED = "keys_expired"
+    PRODUCT_MISSING = "product_missing"
+    PERMISSION_MISSING = "permission_missing"
+    RATE_LIMITED = "rate_limited"
+    WRONG_HOST = "wrong_host"
+    DNS = "dns"
+    TLS = "tls"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    CLOCK_SKEW = "clock_skew"
+    MIMECAST_ERROR = "mimecast_error"
+    NOT_UNDERSTOOD = "not_understood"
+
+    @property
+    def advice(self) -> str:
+        """What the administrator should do: one or two sentences, plain text."""
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    Cause.WRONG_KEYS: (
+        "Mimecast refuses the keys. Compare client_id and client_secret (API 1.0: app_id, app_key, access_key "
+        "and secret_key) with the Mimecast console, and look for spaces that came along when pasting."
+    ),
+    Cause.KEYS_EXPIRED: (
+        "The API 1.0 access key has expired. Set the Authentication Cache TTL of the service user's "
+        "authentication profile to never expire, then create new access and secret keys."
+    ),
+    Cause.PRODUCT_MISSING: (
+        "The API application lacks the Cloud Gateway product. Products cannot be added later: create a new API 2.0 "
+        "application that includes it, under Integrations > Integrations Hub."
+    ),
+    Cause.PERMISSION_MISSING: (
+        "The role behind the keys lacks a permission. Grant it Account > Monitoring > Held Summary > Read."
+    ),
+    Cause.RATE_LIMITED: (
+        "Mimecast's rate limit is used up. Raise poll_interval, and look for other tools that use the same application."
+    ),
+    Cause.WRONG_HOST: (
+        "The host answers, but not as Mimecast's API. Check region or base_url; "
+        'API 2.0 lives at https://api.services.mimecast.com (region = "global"), API 1.0 at a host per region.'
+    ),
+    Cause.DNS: "The host name cannot be resolved. Check region or base_url, and this machine's DNS.",
+    Cause.TLS: (
+        "The TLS connection failed. Check the certificate that the host shows, a proxy that inspects TLS, "
+        "and that REQUESTS_CA_BUNDLE names the proxy's authority if there is one."
+    ),
+    Cause.UNREACHABLE: "The host cannot be reached. Check firewall, proxy and network.",
+    Cause.TIMEOUT: "Mimecast did not answer in time. If it lasts, check the network and Mimecast's status page.",
+    Cause.CLOCK_SKEW: (
+        "This machine's clock is wrong, so Mimecast refuses its signatures. Switch time synchronisation on."
+    ),
+    Cause.MIMECAST_ERROR: ("Mimecast reports an error of its own. If it lasts, give Mimecast support the request id."),
+    Cause.NOT_UNDERSTOOD: (
+        "The answer is not a hold summary that alerter can trust. If it lasts, report it with the request id."
+    ),
+}
+
+
+class SourceError(AlerterError):
+    """A poll failed: `cause` says why, `detail` what was found, `request_id` what Mimecast's support asks for."""
+
+    def __init__(self, cause: Cause, detail: str, *, request_id: str | None = None) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+        self.request_id = request_id
+
+
+class AuthenticationError(SourceError):
+    """Mimecast refuses who we are or what we may do; only a person can mend it."""
+
+
+class RateLimited(SourceError):
+    """Mimecast asks us to wait: `retry_after`, or None where it did not say how long."""
+
+    def __init__(self, detail: str, *, retry_after: timedelta | None, request_id: str | None = None) -> None:
+        super().__init__(Cause.RATE_LIMITED, detail, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class SourceUnavailable(SourceError):
+    """No answer, or Mimecast says that it is unwell; a later poll may succeed."""
+
+
+class UnexpectedResponse(SourceError):
+    """An answer that cannot be proven to be a hold summary."""
+
+
+class DeliveryError(AlerterError):
+    """A target did not take a message.
+
+    `permanent` says that trying again cannot help; `retry_after` is how long the target asked us to wait.
+    """
+
+    def __init__(self, detail: str, *, permanent: bool = False, retry_after: timedelta | None = None) -> None:
+        super().__init__(detail)
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class StoreError(AlerterError):
+    """The database did not do what it was asked; nothing of the transaction was kept."""
