@@ -148,13 +148,21 @@ def remove(alert: Alert, *, why: str, now: datetime) -> tuple[Alert, Transition 
 def after_clock_jump(alert: Alert, *, by: timedelta) -> Alert:
     """Return the alert with the instants from which it measures moved along with the clock.
 
-    A clock that jumps an hour ahead has not made a pending alert an hour older, nor an ending one.
+    A clock that jumps an hour ahead has not made a pending alert an hour older, nor a firing or an ending one. What
+    is over stays as it was: both its ends stand on the clock of then.
     """
+    if alert.state is AlertState.INACTIVE:
+        return alert
     return replace(
         alert,
-        active_at=None if alert.active_at is None else alert.active_at + by,
-        ending_since=None if alert.ending_since is None else alert.ending_since + by,
+        active_at=_moved(alert.active_at, by=by),
+        fired_at=_moved(alert.fired_at, by=by) if alert.is_firing else alert.fired_at,
+        ending_since=_moved(alert.ending_since, by=by),
     )
+
+
+def _moved(at: datetime | None, *, by: timedelta) -> datetime | None:
+    return None if at is None else at + by
 
 
 def _step(alert: Alert, verdict: Verdict, level: Level, *, now: datetime) -> Alert:
@@ -189,7 +197,7 @@ def _with_value(alert: Alert, evaluation: Evaluation, level: Level) -> Alert:
 
 
 def _from_inactive(alert: Alert, level: Level, *, now: datetime) -> Alert:
-    # What is known of the episode before stays until this one fires: somebody may not have been told its end yet.
+    # The times of the episode before stay until this one fires: somebody may not have been told its end yet.
     return _from_pending(replace(alert, state=AlertState.PENDING, active_at=now), level, now=now)
 
 

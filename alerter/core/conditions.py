@@ -5,11 +5,13 @@ whose docstring is its manual, and whose `evaluate` gives a verdict with the ope
 at the foot of the file: the configuration, the messages and the history need nothing more.
 
 `__post_init__` refuses values that contradict each other with a ValueError whose text names the keys.
+No condition has slots, so that what its fields decide alone (`limit`) is worked out once and not at every evaluation.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import ClassVar, TypeAlias
 
 from alerter.core.series import Sample, Series
@@ -70,7 +72,7 @@ def duration_text(span: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Threshold:
     """Held messages above (or below) a fixed limit.
 
@@ -111,6 +113,12 @@ class Threshold:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
         return self.below is not None
 
+    @cached_property
+    def limit(self) -> str:
+        """What makes it active, in words."""
+        limit = f"above {self.above:,}" if self.above is not None else f"below {self.below:,}"
+        return limit if self.clear_at is None else f"{limit}, clears at {self.clear_at:,}"
+
     def evaluate(self, series: Series, *, firing: bool, now: datetime) -> Observation:
         """Judge the sample at `now`; without a good poll at `now` there is no data."""
         count = series.value_at(now)
@@ -122,7 +130,7 @@ class Threshold:
     def _observed(self, verdict: Verdict, value: Sample | None) -> Observation:
         note = "" if value else "no good poll at this moment"
         return Observation(
-            verdict=verdict, operands=Operands(condition=self.name, limit=self._limit(), value=value, note=note)
+            verdict=verdict, operands=Operands(condition=self.name, limit=self.limit, value=value, note=note)
         )
 
     def _is_beyond(self, count: int) -> bool:
@@ -135,14 +143,10 @@ class Threshold:
             return True
         return count <= self.clear_at if self.above is not None else count >= self.clear_at
 
-    def _limit(self) -> str:
-        limit = f"above {self.above:,}" if self.above is not None else f"below {self.below:,}"
-        return limit if self.clear_at is None else f"{limit}, clears at {self.clear_at:,}"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Growth:
-    """Held messages that grow by a number, a percentage, or both, within a span.
+    """Held messages that grow (or fall) by a number, a percentage, or both, within a span.
 
     The count now is compared with the newest sample at or before now - `over`. If that sample is more than two poll
     intervals older than that, there is no data: a gap is never read as zero. A tenant that was polled then, without
@@ -153,23 +157,27 @@ class Growth:
         by: Messages; active when the growth is at least this.
         percent: Per cent of the earlier count; tested only where that count is at least `floor`. Below it `by`
             alone decides, and without `by` the level is inactive: from 1 to 3 is 200 %, and nothing.
+        falls_by: Like `by`, for counts that fall; a level looks in one direction only.
+        falls_percent: Like `percent`, for counts that fall.
         floor: Messages.
     """
 
     name: ClassVar[str] = "growth"
     subject: ClassVar[Subject] = Subject.HELD
-    falls: ClassVar[bool] = False
 
     over: timedelta
     by: int | None = None
     percent: int | None = None
+    falls_by: int | None = None
+    falls_percent: int | None = None
     floor: int = 20
 
     def __post_init__(self) -> None:
-        if self.by is None and self.percent is None:
-            raise ValueError("expected at least one of 'by' and 'percent'")
-        if any(limit is not None and limit <= 0 for limit in (self.by, self.percent)):
-            raise ValueError("expected 'by' and 'percent' above 0")
+        rises, falls = ([step for step in way if step is not None] for way in self._ways())
+        if bool(rises) == bool(falls):
+            raise ValueError("expected at least one of 'by' and 'percent', or of 'falls_by' and 'falls_percent'")
+        if min(rises + falls) <= 0:
+            raise ValueError("expected 'by', 'percent', 'falls_by' and 'falls_percent' above 0")
         if self.floor < 0:
             raise ValueError(f"expected 'floor' of 0 messages or more, found {self.floor}")
         if self.over <= timedelta(0):
@@ -180,43 +188,60 @@ class Growth:
         """How far back it looks, without the tolerance for the reference."""
         return self.over
 
+    @cached_property
+    def falls(self) -> bool:
+        """Whether smaller is worse, so that an alert's peak is its lowest count."""
+        return self.by is None and self.percent is None
+
+    @cached_property
+    def limit(self) -> str:
+        """What makes it active, in words."""
+        sign = "-" if self.falls else "+"
+        messages, percent = self._steps
+        parts = ("" if messages is None else f"{sign}{messages:,}", "" if percent is None else f"{sign}{percent:,} %")
+        return f"{' and '.join(filter(None, parts))} within {duration_text(self.over)}"
+
     def evaluate(self, series: Series, *, firing: bool, now: datetime) -> Observation:  # noqa: ARG002 - one signature
         """Compare the sample at `now` with the one `over` ago."""
         count = series.value_at(now)
         if count is None:
-            return self._observed(Verdict.NO_DATA, note="no good poll at this moment")
+            return self._observed(Verdict.NO_DATA, None, None, note="no good poll at this moment")
         value = Sample(now, count)
-        reference = series.newest_sample(until=now - self.over)
-        if reference is None or reference.at < now - self.over - series.tolerance:
-            return self._observed(
-                Verdict.NO_DATA, value=value, note=f"no good poll {duration_text(self.over)} before to compare with"
-            )
-        active = self._is_growth(count, reference.count)
-        return self._observed(Verdict.ACTIVE if active else Verdict.INACTIVE, value=value, reference=reference)
+        then = now - self.over
+        reference = series.newest_sample(until=then)
+        if reference is None or reference.at < then - series.tolerance:
+            note = f"no good poll {duration_text(self.over)} before to compare with"
+            return self._observed(Verdict.NO_DATA, value, None, note=note)
+        active = self._is_far(reference.count, count)
+        return self._observed(Verdict.ACTIVE if active else Verdict.INACTIVE, value, reference)
 
-    def _is_growth(self, count: int, before: int) -> bool:
-        delta = count - before
-        if self.by is not None and delta < self.by:
+    def _is_far(self, before: int, count: int) -> bool:
+        messages, percent = self._steps
+        delta = before - count if self.falls else count - before
+        if delta < (messages or 1):
             return False
-        if self.percent is None:
+        if percent is None:
             return True
         if before < self.floor:
-            return self.by is not None
-        return delta * 100 >= before * self.percent
+            return messages is not None
+        return delta * 100 >= before * percent
+
+    @cached_property
+    def _steps(self) -> tuple[int | None, int | None]:
+        rises, falls = self._ways()
+        return falls if self.falls else rises
+
+    def _ways(self) -> tuple[tuple[int | None, int | None], tuple[int | None, int | None]]:
+        return (self.by, self.percent), (self.falls_by, self.falls_percent)
 
     def _observed(
-        self, verdict: Verdict, *, value: Sample | None = None, reference: Sample | None = None, note: str = ""
+        self, verdict: Verdict, value: Sample | None, reference: Sample | None, *, note: str = ""
     ) -> Observation:
-        operands = Operands(condition=self.name, limit=self._limit(), value=value, reference=reference, note=note)
+        operands = Operands(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
         return Observation(verdict=verdict, operands=operands)
 
-    def _limit(self) -> str:
-        by = None if self.by is None else f"+{self.by:,}"
-        percent = None if self.percent is None else f"+{self.percent:,} %"
-        return f"{' and '.join(part for part in (by, percent) if part)} within {duration_text(self.over)}"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Blind:
     """No good poll of the tenant for a span: alerter does not know what is held.
 
@@ -242,12 +267,16 @@ class Blind:
         """How far back it looks: the newest good poll is always known, so not at all."""
         return timedelta(0)
 
+    @cached_property
+    def limit(self) -> str:
+        """What makes it active, in words."""
+        return f"no good poll for {duration_text(self.after)}"
+
     def evaluate(self, series: Series, *, firing: bool, now: datetime) -> Observation:  # noqa: ARG002 - one signature
         """Judge how long ago the newest good poll was; a tenant whose last poll was good is never blind."""
-        operands = Operands(condition=self.name, limit=f"no good poll for {duration_text(self.after)}")
         failure = series.failure
         if failure is None:
-            return Observation(verdict=Verdict.INACTIVE, operands=operands)
+            return Observation(verdict=Verdict.INACTIVE, operands=Operands(condition=self.name, limit=self.limit))
         last = series.last_good_at(now=now)
         # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
         since = failure.since if last is None else min(last, failure.since)
@@ -255,7 +284,7 @@ class Blind:
             verdict=Verdict.ACTIVE if now - since >= self.after else Verdict.INACTIVE,
             operands=Operands(
                 condition=self.name,
-                limit=operands.limit,
+                limit=self.limit,
                 last_good_at=last,
                 note=f"{failure.cause}: {failure.detail}. {failure.cause.advice}",
             ),

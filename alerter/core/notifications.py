@@ -228,14 +228,12 @@ def _reason_of_firing(severity: Severity, known: Told | None) -> NotifyReason | 
 def _ended(alerts: Sequence[Alert], told: Told) -> Alert:
     """Return the alert that a receiver is told the end of: the one it knew, over the whole time that it fired.
 
-    A topic may have begun at a lower level, so that its duration and its peak are those of all its levels.
+    A topic may have begun at another level that ended with it: the duration and the peak are those of the longest.
     """
     ended = next((alert for alert in alerts if alert.key.severity is told.severity), alerts[0])
-    same_end = [alert for alert in alerts if alert.resolved_at is not None and not alert.is_firing]
-    begun = [
-        alert.fired_at for alert in same_end if alert.fired_at is not None and alert.resolved_at == ended.resolved_at
-    ]
-    return replace(ended, fired_at=min(begun)) if begun else ended
+    together = [alert for alert in alerts if alert.duration is not None and alert.resolved_at == ended.resolved_at]
+    longest = max(together, key=lambda alert: alert.duration or timedelta(0), default=ended)
+    return replace(ended, fired_at=longest.fired_at, peak=longest.peak)
 
 
 def _told_after(notice: Notice, receiver: Receiver, *, now: datetime) -> Told:

@@ -10,10 +10,13 @@ from typing import NewType
 
 TargetName = NewType("TargetName", str)
 
-#: The waits after the first failures; after them every attempt waits `LAST_WAIT`, until `GIVE_UP_AFTER`.
+#: The waits after the first failures; after them every attempt waits `LAST_WAIT`, for `GIVE_UP_AFTER`.
 WAITS = (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 LAST_WAIT = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(hours=24)
+#: Attempts, not hours since it was planned: a service that was stopped for a day, or a clock that jumped, must not
+#: cost a message its retries.
+MAX_ATTEMPTS = 1 + len(WAITS) + GIVE_UP_AFTER // LAST_WAIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,7 @@ def after_failure(
         now: When it failed.
     """
     failed = replace(delivery, attempts=delivery.attempts + 1, last_error=error)
-    if permanent or now - delivery.created_at >= GIVE_UP_AFTER:
+    if permanent or failed.attempts >= MAX_ATTEMPTS:
         return replace(failed, dead_at=now)
     wait = WAITS[delivery.attempts] if delivery.attempts < len(WAITS) else LAST_WAIT
     return replace(failed, next_attempt_at=now + max(wait, min(retry_after or wait, LAST_WAIT)))

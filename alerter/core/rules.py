@@ -123,9 +123,10 @@ class Rule:
         """How far back its conditions look, at most."""
         return max(condition.window for level in self.levels.values() for condition in level.conditions)
 
-    def selects(self, series: Series) -> bool:
-        """Say whether the rule looks at this series or, for a sum, counts it in."""
-        return self.tenants.matches(series.tenant) and self.reasons.matches(series.reason)
+    @cached_property
+    def scope(self) -> Per:
+        """What it has one alert for; polling is a tenant's, whatever `per` says."""
+        return Per.TENANT if self.subject is Subject.POLLING else self.per
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +150,10 @@ def series_of(rule: Rule, tenants: Sequence["TenantSeries"]) -> list[Series]:
     selected = [tenant for tenant in tenants if rule.tenants.matches(tenant.polling.tenant)]
     if rule.subject is Subject.POLLING:
         return [tenant.polling for tenant in selected]
-    if rule.per is Per.REASON:
+    if rule.scope is Per.REASON:
         return [series for tenant in selected for series in tenant.reasons if rule.reasons.matches(series.reason)]
     sums = [_sum(rule, tenant) for tenant in selected]
-    return [sum_of_tenants(sums)] if rule.per is Per.ALL and sums else sums
+    return [sum_of_tenants(sums)] if rule.scope is Per.ALL and sums else sums
 
 
 def _sum(rule: Rule, tenant: "TenantSeries") -> Series:
@@ -186,12 +187,12 @@ def evaluate(level: Level, series: Series, *, firing: bool, now: datetime) -> Ev
     """
     observations = [condition.evaluate(series, firing=firing, now=now) for condition in level.conditions]
     return Evaluation(
-        verdict=_all_of({observation.verdict for observation in observations}),
+        verdict=_all_of([observation.verdict for observation in observations]),
         operands=tuple(observation.operands for observation in observations),
     )
 
 
-def _all_of(verdicts: set[Verdict]) -> Verdict:
+def _all_of(verdicts: Sequence[Verdict]) -> Verdict:
     for verdict in (Verdict.INACTIVE, Verdict.NO_DATA):
         if verdict in verdicts:
             return verdict

@@ -5,7 +5,7 @@ so that a zero is always proven and a gap is never read as one.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NewType
@@ -52,7 +52,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """The run of failed polls that a tenant is in: since the first of them, with the latest cause."""
+    """The run of failed polls that a tenant is in: since the first of them, with the latest cause.
+
+    Where the clock was set back within the run, it is since the earliest instant that the clock showed.
+    """
 
     since: datetime
     at: datetime
@@ -68,7 +71,7 @@ class Series:
         tenant: Whose mail is held; `ALL_TENANTS` for a sum over tenants.
         reason: Mimecast's `policyInfo`, verbatim; `ALL_REASONS` for a sum over reasons.
         changes: The value from each instant on, oldest first, one per instant. The first one carries the value at
-            the start of the window, so it may be older than anything in `coverage`.
+            the start of the window, so it may be older than anything in `coverage`; before it nothing is known.
         coverage: Where polling worked, oldest first. The newest span is always there, however old it is.
         poll_interval: How often the tenant is polled; what "two polls" means.
         failure: The run of failed polls that the tenant is in, or None after a good poll.
@@ -84,7 +87,7 @@ class Series:
     def value_at(self, at: datetime) -> int | None:
         """Return the held messages at `at`, or None where polling did not cover it or no value is known."""
         span = self._span_before(at)
-        if span is None or span.until < at:
+        if span is None or span.until < at or self._is_failing(at):
             return None
         return self._step_at(at)
 
@@ -110,6 +113,10 @@ class Series:
         """How much older than wanted a sample may be: two poll intervals."""
         return TOLERANCE_INTERVALS * self.poll_interval
 
+    def _is_failing(self, at: datetime) -> bool:
+        # Coverage ends before a failure, but for a clock that was set back: then older polls cover "now".
+        return self.failure is not None and at >= self.failure.since
+
     def _span_before(self, at: datetime) -> Span | None:
         index = bisect_right(self.coverage, at, key=_since)
         return self.coverage[index - 1] if index else None
@@ -127,6 +134,10 @@ def _at(sample: Sample) -> datetime:
     return sample.at
 
 
+def _failing_since(failure: Failure) -> datetime:
+    return failure.since
+
+
 def sum_of_reasons(series: Sequence[Series]) -> Series:
     """Return the sum over the reasons of one tenant: its coverage is that of each of them.
 
@@ -134,33 +145,37 @@ def sum_of_reasons(series: Sequence[Series]) -> Series:
         series: At least one, all of the same tenant.
     """
     first = series[0]
-    return replace(first, reason=ALL_REASONS, changes=_summed(each.changes for each in series))
+    return replace(first, reason=ALL_REASONS, changes=_summed([each.changes for each in series]))
 
 
 def sum_of_tenants(series: Sequence[Series]) -> Series:
     """Return the sum over tenants: covered only while every one of them is, for a partial sum proves nothing.
 
     Tenants are polled at different moments, so that a tenant's newest sample stands for it during two of its
-    poll intervals; a tenant whose polls fail is not covered from its first failure on.
+    poll intervals; from the first failed poll of any of them on nothing is covered.
 
     Args:
         series: At least one, each the sum of another tenant.
     """
+    failures = [each.failure for each in series if each.failure is not None]
     return Series(
         tenant=ALL_TENANTS,
         reason=ALL_REASONS,
-        changes=_summed(each.changes for each in series),
+        changes=_summed([each.changes for each in series]),
         coverage=_intersection([_held_over(each) for each in series]),
         poll_interval=max(each.poll_interval for each in series),
-        failure=next((each.failure for each in series if each.failure is not None), None),
+        failure=min(failures, key=_failing_since, default=None),
     )
 
 
-def _summed(steps: Iterable[Sequence[Sample]]) -> tuple[Sample, ...]:
-    """Return the sum of step functions: each one's change is the total's change at that instant.
+def _summed(steps: Sequence[Sequence[Sample]]) -> tuple[Sample, ...]:
+    """Return the sum of step functions, known from where each of them is: a partial sum proves nothing.
 
-    Before its first change a series was not held yet, and counts as nothing.
+    Each one's change is the total's change at that instant.
     """
+    if not all(steps):
+        return ()
+    begin = max(changes[0].at for changes in steps)
     deltas: dict[datetime, int] = {}
     for changes in steps:
         before = 0
@@ -168,20 +183,18 @@ def _summed(steps: Iterable[Sequence[Sample]]) -> tuple[Sample, ...]:
             deltas[sample.at] = deltas.get(sample.at, 0) + sample.count - before
             before = sample.count
     total = 0
-    result: list[Sample] = []
+    total_at: dict[datetime, int] = {}
     for at in sorted(deltas):
         total += deltas[at]
-        result.append(Sample(at, total))
-    return tuple(result)
+        total_at[max(at, begin)] = total
+    return tuple(Sample(at, count) for at, count in total_at.items())
 
 
 def _held_over(series: Series) -> list[Span]:
-    """Return a tenant's coverage with each span held on for the tolerance, but never past a failure."""
+    """Return a tenant's coverage with each span held on for the tolerance."""
     spans: list[Span] = []
     for span in series.coverage:
         until = span.until + series.tolerance
-        if series.failure is not None and series.failure.since > span.until:
-            until = min(until, series.failure.since - timedelta(microseconds=1))
         if spans and span.since <= spans[-1].until:
             spans[-1] = Span(spans[-1].since, until)
         else:

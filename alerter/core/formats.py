@@ -1,0 +1,468 @@
+"""How it is said: a draft laid out and escaped for plain text, HTML, Slack and Teams.
+
+Every service has its own idea of markup, so text that is not ours (hold reasons, tenants, details of errors) goes
+through `shown` first and then through the one function of its format: it cannot mention anybody, open a link or break
+a layout. Ours is escaped as well, which costs nothing. No I/O: values in, values out.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from json import dumps
+from re import compile as compile_regex
+from textwrap import wrap
+from typing import TypeAlias
+from unicodedata import bidirectional, category
+
+from alerter.core.messages import (
+    CARDS,
+    LINES,
+    Card,
+    Context,
+    Data,
+    Draft,
+    Format,
+    Line,
+    Message,
+    Name,
+    Phrase,
+    Tone,
+    draft,
+    draft_test,
+)
+from alerter.core.notifications import Notification, ReceiverName
+
+Json: TypeAlias = "str | int | bool | Sequence[Json] | dict[str, Json]"
+
+
+def compose(notification: Notification, context: Context, *, now: datetime) -> Message:
+    """Return a notification as a message, in every format.
+
+    Args:
+        notification: What a receiver is told, worst first.
+        context: Where its readers live, and where they find more.
+        now: When it is planned.
+    """
+    return rendered(draft(notification, context, now=now))
+
+
+def compose_test(receiver: ReceiverName, context: Context, *, now: datetime) -> Message:
+    """Return a message that only proves that a receiver can be reached."""
+    return rendered(draft_test(receiver, context, now=now))
+
+
+def rendered(words: Draft) -> Message:
+    """Return a draft as a message, in every format."""
+    return Message(
+        id=words.id,
+        receiver=words.receiver,
+        tone=words.tone,
+        title=_text(words.title),
+        bodies={
+            Format.TEXT: _text_body(words),
+            Format.HTML: _html_body(words),
+            Format.SLACK: _slack_body(words),
+            Format.TEAMS: _teams_body(words),
+        },
+        created_at=words.created_at,
+        alert_ids=words.alert_ids,
+    )
+
+
+# Text that is not ours
+
+ZERO_WIDTH_SPACE = "\u200b"
+REPLACEMENT = "\ufffd"
+_JOINERS = "\u200c\u200d"  # they join the parts of an emoji, and the letters of Persian and of Indian scripts
+_ISOLATE = "\u2068{}\u2069"  # first strong isolate and its end: what is inside does not reorder what is around it
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_RIGHT_TO_LEFT = frozenset(("R", "AL"))
+_MARKS_IN_A_ROW = 3
+
+#: Where a client would make a link or a mention by itself: a scheme, `www.`, a host name or an address.
+_LINKABLE = compile_regex(r"(?<=:)(?=//)|(?<=[^\W_])(?=[.][^\W\d_]{2})|(?<=@)")
+
+
+def shown(data: Data) -> str:
+    """Return text that is not ours such that it can be read, and nothing else: on one line, in its own direction.
+
+    Control characters and odd spaces become spaces, invisible characters go, those that would reorder the line become
+    a visible replacement, stacked accents are thinned out, and a zero-width space breaks what looks like a link or a
+    mention. A blank text becomes `(blank)`, and a long one is cut in its middle.
+    """
+    # Four times the length is room enough for what goes; the rest of an absurd text is not even looked at.
+    text = cut(data.text, 4 * data.longest)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_visible(text))
+    text = cut(" ".join(text.split()) or "(blank)", data.longest)
+    text = _LINKABLE.sub(ZERO_WIDTH_SPACE, text)
+    return _ISOLATE.format(text) if any(bidirectional(each) in _RIGHT_TO_LEFT for each in text) else text
+
+
+def cut(text: str, longest: int) -> str:
+    """Return the text, or its two ends around an ellipsis where it has more than `longest` characters."""
+    if len(text) <= longest:
+        return text
+    tail = (longest - 1) // 2
+    return f"{text[: longest - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _visible(text: str) -> Iterator[str]:
+    before = " "
+    marks = 0
+    for character in text:
+        seen = _seen(character)
+        marks = marks + 1 if category(character) in {"Mn", "Me"} else 0
+        if marks > _MARKS_IN_A_ROW or (seen == before and seen in (*_JOINERS, REPLACEMENT)):
+            continue
+        yield seen
+        before = seen or before
+
+
+def _seen(character: str) -> str:
+    if character in _BIDI_CONTROLS:
+        return REPLACEMENT
+    match category(character):
+        case "Cc" | "Zl" | "Zp" | "Zs":
+            return " "
+        case "Cs" | "Cn":
+            return REPLACEMENT
+        case "Cf":
+            return character if character in _JOINERS else ""
+        case _:
+            return character
+
+
+# How much fits
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a format shows of a draft: some cards, then some lines, then how many more there are."""
+
+    cards: tuple[Card, ...]
+    lines: tuple[Line, ...]
+    more: str
+
+
+def _views(words: Draft) -> Iterator[_View]:
+    """Yield ever smaller views of a draft; the first one is for formats that know no limit."""
+    for cards, lines in ((CARDS, LINES - CARDS), (3, 10), (1, 5)):
+        rest = words.total - len(words.lines[: cards + lines])
+        yield _View(
+            cards=words.cards[:cards],
+            lines=words.lines[cards : cards + lines],
+            more=f"and {rest:,} more: alerter status" if rest else "",
+        )
+
+
+def _first_fitting(words: Draft, render: Callable[[Draft, _View], str], longest: int) -> str:
+    """Return the largest rendering of at most `longest` characters, or the smallest that there is."""
+    *larger, smallest = _views(words)
+    fitting = (body for view in larger if len(body := render(words, view)) <= longest)
+    return next(fitting, "") or render(words, smallest)
+
+
+# Plain text: for mail's plain part, terminals, and every service without a format of its own here
+
+_WIDTH = 78
+
+
+def _text(phrase: Phrase) -> str:
+    return "".join(_text_part(part) for part in phrase)
+
+
+def _text_part(part: str | Data) -> str:
+    if isinstance(part, Name):
+        return f"'{shown(part)}'"
+    return shown(part) if isinstance(part, Data) else part
+
+
+def _text_body(words: Draft) -> str:
+    view = next(_views(words))
+    paragraphs = [_text(words.title)] if words.total > 1 else []
+    paragraphs += [_text_card(card) for card in view.cards]
+    lines = [_text(line.text) for line in view.lines]
+    if view.more:
+        lines.append(view.more)
+    paragraphs.append("\n".join(lines))
+    paragraphs.append("\n".join(f"{_text(link.label)}: {link.url}" for link in words.links))
+    paragraphs.append(words.footer)
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
+
+
+def _text_card(card: Card) -> str:
+    lines = [f"{card.badge}: {_text(card.heading)}", _text(card.subject)]
+    width = max((len(fact.label) for fact in card.facts), default=0)
+    for fact in card.facts:
+        lines += _wrapped(_text(fact.value), first=f"  {fact.label:<{width}}  ", rest=" " * (width + 4))
+    for note in card.notes:
+        lines += ["", *_wrapped(_text(note), first="  ", rest="  ")]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
+    return wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+# HTML: for mail. Inline styles, for many clients drop <style>; it holds only what makes dark mode dark.
+
+_COLOURS = {Tone.CRITICAL: "#c62828", Tone.WARNING: "#9a5b00", Tone.INFO: "#1565c0", Tone.RESOLVED: "#2e7d32"}
+_DARK_COLOURS = {Tone.CRITICAL: "#ff8a80", Tone.WARNING: "#ffcc66", Tone.INFO: "#82b1ff", Tone.RESOLVED: "#81c784"}
+_SOFT = "color:#57606a"
+_STYLE = "".join(
+    [
+        ":root{color-scheme:light dark;supported-color-schemes:light dark}@media (prefers-color-scheme:dark){",
+        ".page{background:#16181c!important;color:#e6e6e6!important}.card{background:#22252a!important}",
+        ".soft{color:#a8b0b9!important}a{color:#82b1ff!important}",
+        *(f".{tone}{{color:{colour}!important}}" for tone, colour in _DARK_COLOURS.items()),
+        "}",
+    ]
+)
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body class="page" style="margin:0;padding:0;background:#f3f4f6;color:#1c1e21">
+<div style="max-width:600px;margin:0 auto;padding:12px;overflow-wrap:anywhere;\
+font:16px/1.45 -apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif">
+{content}
+</div>
+</body>
+</html>
+"""
+
+
+def _html(phrase: Phrase) -> str:
+    return "".join(_html_part(part) for part in phrase)
+
+
+def _html_part(part: str | Data) -> str:
+    if isinstance(part, Name):
+        return f"<b>{escape(shown(part))}</b>"
+    return escape(shown(part) if isinstance(part, Data) else part)
+
+
+def _html_body(words: Draft) -> str:
+    view = next(_views(words))
+    content = []
+    if words.total > 1:
+        content.append(f'<p style="margin:0 0 12px;font-weight:600">{_html(words.title)}</p>')
+    content += [_html_card(card) for card in view.cards]
+    if view.lines:
+        content.append(_html_box("".join(_html_line(line) for line in view.lines), words.tone))
+    if view.more:
+        content.append(f'<p style="margin:0 0 12px">{escape(view.more)}</p>')
+    if words.links:
+        links = [
+            f'<a href="{escape(link.url)}" style="color:#1565c0;margin-right:20px;white-space:nowrap">'
+            f"{_html(link.label)}</a>"
+            for link in words.links
+        ]
+        content.append(f'<p style="margin:0 0 12px">{" ".join(links)}</p>')
+    content.append(f'<p class="soft" style="margin:0;font-size:13px;{_SOFT}">{escape(words.footer)}</p>')
+    return _PAGE.format(title=escape(_text(words.title)), style=_STYLE, content="\n".join(content))
+
+
+def _html_box(content: str, tone: Tone) -> str:
+    return (
+        f'<div class="card" style="background:#ffffff;border-left:5px solid {_COLOURS[tone]};border-radius:4px;'
+        f'padding:12px 14px;margin:0 0 12px">{content}</div>'
+    )
+
+
+def _html_badge(tone: Tone, text: str) -> str:
+    return f'<span class="{tone}" style="color:{_COLOURS[tone]}">{escape(text)}</span>'
+
+
+def _html_card(card: Card) -> str:
+    facts = "".join(
+        f'<tr><td class="soft" style="padding:1px 12px 1px 0;vertical-align:top;white-space:nowrap;{_SOFT}">'
+        f'{escape(fact.label)}</td><td style="padding:1px 0;vertical-align:top">{_html(fact.value)}</td></tr>'
+        for fact in card.facts
+    )
+    table = (
+        f'<table role="presentation" cellspacing="0" style="border-collapse:collapse;font-size:15px">{facts}</table>'
+    )
+    notes = "".join(f'<p style="margin:8px 0 0;font-size:15px">{_html(note)}</p>' for note in card.notes)
+    return _html_box(
+        '<div style="font-size:18px;line-height:1.3;font-weight:600">'
+        f"{_html_badge(card.tone, card.badge + ':')} {_html(card.heading)}</div>"
+        f'<div style="margin:4px 0 8px">{_html(card.subject)}</div>{table if facts else ""}{notes}',
+        card.tone,
+    )
+
+
+def _html_line(line: Line) -> str:
+    badge, *rest = line.text
+    return (
+        '<p style="margin:0 0 4px;font-size:15px">'
+        f"{_html_badge(line.tone, str(badge).rstrip())} {_html(tuple(rest))}</p>"
+    )
+
+
+# Slack: blocks inside a coloured attachment. https://api.slack.com/reference/block-kit/blocks, read 2026-11:
+# at most 50 blocks, 3,000 characters in a section, 10 elements in a context, 2,000 characters each.
+
+_SLACK_SECTION = 2900
+_SLACK_ELEMENT = 2000
+_SLACK_BLOCKS = 24_000
+
+
+def _slack_escaped(text: str) -> str:
+    """Return text without the three characters that Slack's mentions and links are made of."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _slack(phrase: Phrase) -> str:
+    return "".join(_slack_part(part) for part in phrase)
+
+
+def _slack_part(part: str | Data) -> str:
+    if isinstance(part, Data):
+        # Slack has no escape for `*`, `_`, `~`: only code is shown as it is, and only a backtick ends code.
+        return f"`{_slack_escaped(shown(part).replace('`', chr(0x2CB)))}`"
+    return _slack_escaped(part)
+
+
+def _slack_body(words: Draft) -> str:
+    return _first_fitting(words, _slack_view, _SLACK_BLOCKS)
+
+
+def _slack_view(words: Draft, view: _View) -> str:
+    title = _slack_escaped(_text(words.title))
+    # The title stands above the attachment already: a single card need not say the same again.
+    paragraphs = [text for card in view.cards for text in _packed(_slack_card(card, is_alone=words.total == 1))]
+    lines = [*(_slack(line.text) for line in view.lines), *([view.more] if view.more else [])]
+    blocks = [_slack_section(text) for text in (*paragraphs, *_packed(lines))]
+    links = [f"<{_slack_url(link.url)}|{_slack_label(link.label)}>" for link in words.links]
+    foot = [text for text in (*links, words.footer) if len(text) <= _SLACK_ELEMENT]
+    blocks.append({"type": "context", "elements": [_slack_markup(text) for text in foot]})
+    attachment: dict[str, Json] = {"color": _COLOURS[words.tone], "fallback": title, "blocks": blocks}
+    return dumps({"text": title, "mrkdwn": False, "attachments": [attachment]}, ensure_ascii=False)
+
+
+def _slack_card(card: Card, *, is_alone: bool) -> list[str]:
+    lines = [] if is_alone else [f"*{_slack_escaped(card.badge)}:* {_slack(card.heading)}"]
+    lines.append(_slack(card.subject))
+    lines += [f"*{fact.label}*  {_slack(fact.value)}" for fact in card.facts]
+    return [*lines, *(_slack(note) for note in card.notes)]
+
+
+def _slack_url(url: str) -> str:
+    return _slack_escaped(url).replace("|", "%7C")
+
+
+def _slack_label(label: Phrase) -> str:
+    """Return a link's label: code has no place in a link, so what would format it or end it goes."""
+    return "".join(each for each in _slack_escaped(_text(label)) if each not in "|*_~`")
+
+
+def _slack_markup(text: str) -> dict[str, Json]:
+    # verbatim: Slack makes no links and no mentions of its own.
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _slack_section(text: str) -> dict[str, Json]:
+    return {"type": "section", "text": _slack_markup(text)}
+
+
+def _packed(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines in as few paragraphs as a section's length allows."""
+    paragraph = ""
+    for line in lines:
+        if paragraph and len(paragraph) + 1 + len(line) > _SLACK_SECTION:
+            yield paragraph
+            paragraph = line
+        else:
+            paragraph = f"{paragraph}\n{line}" if paragraph else line
+    if paragraph:
+        yield paragraph
+
+
+# Teams: an Adaptive Card. https://adaptivecards.io/explorer, read 2026-11: a TextRun shows its text literally, while a
+# TextBlock and a FactSet read Markdown. Teams takes 28 KiB, of which the envelope needs some.
+
+_TEAMS_BYTES = 24 * 1024
+_TEAMS_COLOURS = {
+    Tone.CRITICAL: "attention",
+    Tone.WARNING: "warning",
+    Tone.INFO: "accent",
+    Tone.RESOLVED: "good",
+}
+
+
+def _teams_body(words: Draft) -> str:
+    return _first_fitting(words, _teams_view, _TEAMS_BYTES)
+
+
+def _teams_view(words: Draft, view: _View) -> str:
+    title = _text(words.title)
+    body: list[Json] = []
+    if words.total > 1:
+        body.append(_teams_text(_teams_runs(words.title, weight="bolder")))
+    body += [_teams_card(card) for card in view.cards]
+    rest = [_teams_text(_teams_line(line), spacing="small") for line in view.lines]
+    if view.more:
+        rest.append(_teams_text(_teams_runs((view.more,)), spacing="small"))
+    if rest:
+        body.append({"type": "Container", "separator": True, "spacing": "medium", "items": rest})
+    body.append(_teams_text(_teams_runs((words.footer,), size="small", is_subtle=True), spacing="medium"))
+    card: dict[str, Json] = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "fallbackText": title,
+        "body": body,
+        "actions": [{"type": "Action.OpenUrl", "title": _text(link.label), "url": link.url} for link in words.links],
+        "msteams": {"width": "full"},
+    }
+    # ASCII, as it goes over the wire: what is measured here is what Teams counts.
+    return dumps(card)
+
+
+def _teams_runs(
+    phrase: Phrase, *, weight: str = "default", size: str = "default", color: str = "default", is_subtle: bool = False
+) -> list[Json]:
+    style: dict[str, Json] = {
+        key: value
+        for key, value in (("weight", weight), ("size", size), ("color", color), ("isSubtle", is_subtle))
+        if value not in {"default", False}
+    }
+    runs: list[Json] = []
+    for part in phrase:
+        bold: dict[str, Json] = {"weight": "bolder"} if isinstance(part, Name) else {}
+        text = shown(part) if isinstance(part, Data) else part
+        runs.append({"type": "TextRun", "text": text, **style, **bold})
+    return runs
+
+
+def _teams_text(runs: list[Json], *, spacing: str = "default") -> dict[str, Json]:
+    return {"type": "RichTextBlock", "spacing": spacing, "inlines": runs}
+
+
+def _teams_line(line: Line) -> list[Json]:
+    badge, *rest = line.text
+    return [*_teams_runs((badge,), color=_TEAMS_COLOURS[line.tone]), *_teams_runs(tuple(rest))]
+
+
+def _teams_card(card: Card) -> dict[str, Json]:
+    heading = [
+        *_teams_runs((f"{card.badge}: ",), weight="bolder", size="medium", color=_TEAMS_COLOURS[card.tone]),
+        *_teams_runs(card.heading, weight="bolder", size="medium"),
+    ]
+    items: list[Json] = [_teams_text(heading), _teams_text(_teams_runs(card.subject), spacing="small")]
+    for fact in card.facts:
+        runs = [*_teams_runs((f"{fact.label}: ",), is_subtle=True), *_teams_runs(fact.value)]
+        items.append(_teams_text(runs, spacing="small"))
+    items += [_teams_text(_teams_runs(note)) for note in card.notes]
+    return {"type": "Container", "separator": True, "spacing": "medium", "items": items}

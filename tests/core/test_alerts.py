@@ -1,0 +1,387 @@
+"""The life of an alert: the table of `alerts.py` cell by cell, and what holds whatever happens."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerter.core.alerts import Alert, AlertState, Topic, Transition, after_clock_jump, remove, step
+from alerter.core.conditions import Threshold, Verdict
+from alerter.core.rules import Level, Severity
+from tests.builders import NOON, a_key, a_level, a_resolved, an_alert, an_evaluation, at, minutes, span
+
+ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
+QUIET, PENDING, FIRING = AlertState.INACTIVE, AlertState.PENDING, AlertState.FIRING
+
+_AT_ONCE = a_level()
+_AFTER_10M = a_level(for_="10m")
+_LINGERS = a_level(keep_firing_for="10m")
+
+
+def _alert(state: AlertState, *, since: str = "11:00", ending_since: str = "") -> Alert:
+    return an_alert(state, since=since, ending_since=ending_since)
+
+
+@pytest.mark.parametrize(
+    ("before", "verdict", "level", "after", "since", "ending_since"),
+    [
+        pytest.param(_alert(QUIET), ACTIVE, _AT_ONCE, FIRING, "12:00", "", id="inactive, active: fires at once"),
+        pytest.param(_alert(QUIET), ACTIVE, _AFTER_10M, PENDING, "12:00", "", id="inactive, active: pending from now"),
+        pytest.param(_alert(QUIET), INACTIVE, _AT_ONCE, QUIET, "", "", id="inactive, inactive: nothing"),
+        pytest.param(_alert(QUIET), NO_DATA, _AT_ONCE, QUIET, "", "", id="inactive, no data: nothing"),
+        pytest.param(
+            _alert(PENDING, since="11:50"),
+            ACTIVE,
+            _AFTER_10M,
+            FIRING,
+            "11:50",
+            "",
+            id="pending, active long enough: fires",
+        ),
+        pytest.param(
+            _alert(PENDING, since="11:51"),
+            ACTIVE,
+            _AFTER_10M,
+            PENDING,
+            "11:51",
+            "",
+            id="pending, active: stays pending",
+        ),
+        pytest.param(
+            _alert(PENDING, since="11:00"),
+            INACTIVE,
+            _AFTER_10M,
+            QUIET,
+            "",
+            "",
+            id="pending, inactive: forgotten silently",
+        ),
+        pytest.param(
+            _alert(PENDING, since="11:00"), NO_DATA, _AFTER_10M, PENDING, "11:00", "", id="pending, no data: nothing"
+        ),
+        pytest.param(_alert(FIRING), ACTIVE, _AT_ONCE, FIRING, "11:00", "", id="firing, active: stays firing"),
+        pytest.param(
+            _alert(FIRING, ending_since="11:55"), ACTIVE, _LINGERS, FIRING, "11:00", "", id="firing, active: not ending"
+        ),
+        pytest.param(_alert(FIRING), INACTIVE, _AT_ONCE, QUIET, "", "", id="firing, inactive: resolves at once"),
+        pytest.param(
+            _alert(FIRING), INACTIVE, _LINGERS, FIRING, "11:00", "12:00", id="firing, inactive: ending from now"
+        ),
+        pytest.param(
+            _alert(FIRING, ending_since="11:51"),
+            INACTIVE,
+            _LINGERS,
+            FIRING,
+            "11:00",
+            "11:51",
+            id="firing, ending: still",
+        ),
+        pytest.param(
+            _alert(FIRING, ending_since="11:50"),
+            INACTIVE,
+            _LINGERS,
+            QUIET,
+            "",
+            "",
+            id="firing, over long enough: resolves",
+        ),
+        pytest.param(_alert(FIRING), NO_DATA, _AT_ONCE, FIRING, "11:00", "", id="firing, no data: nothing"),
+        pytest.param(
+            _alert(FIRING, ending_since="11:00"),
+            NO_DATA,
+            _LINGERS,
+            FIRING,
+            "11:00",
+            "11:00",
+            id="ending, no data: nothing",
+        ),
+    ],
+)
+def test_the_table(
+    *, before: Alert, verdict: Verdict, level: Level, after: AlertState, since: str, ending_since: str
+) -> None:
+    """Each cell of the table: the state after, since when it is active, and since when it is ending."""
+    found, transition = step(before, an_evaluation(verdict), level, now=NOON)
+
+    assert found.state is after
+    assert found.active_at == (at(since) if since else None)
+    assert found.ending_since == (at(ending_since) if ending_since else None)
+    assert (transition is not None) is (after is not before.state)
+
+
+def test_a_transition_carries_what_caused_it() -> None:
+    """The history says what changed, when, and what was compared."""
+    evaluation = an_evaluation(count=150)
+
+    _, transition = step(Alert(key=a_key()), evaluation, _AT_ONCE, now=NOON)
+
+    assert transition == Transition(key=a_key(), at=NOON, before=QUIET, after=FIRING, operands=evaluation.operands)
+
+
+def test_without_data_the_alert_is_left_alone() -> None:
+    """A failed poll changes neither its state nor what is known of it, so that nothing is written."""
+    firing = an_alert()
+
+    found, transition = step(firing, an_evaluation(NO_DATA), _AT_ONCE, now=NOON)
+
+    assert found is firing
+    assert transition is None
+
+
+def test_an_alert_that_stays_inactive_is_left_alone() -> None:
+    """Nothing is written for what is well."""
+    resolved = a_resolved()
+
+    found, _ = step(resolved, an_evaluation(INACTIVE, count=7), _AT_ONCE, now=NOON)
+
+    assert found is resolved
+
+
+def test_a_firing_alert_carries_the_newest_count_and_the_peak() -> None:
+    """What is told on resolve is the present count and the worst one."""
+    firing = an_alert(value=100, peak=300)
+
+    risen, _ = step(firing, an_evaluation(count=400), _AT_ONCE, now=NOON)
+    fallen, _ = step(firing, an_evaluation(INACTIVE, count=20), _AT_ONCE, now=NOON)
+
+    assert (risen.value, risen.peak) == (400, 400)
+    assert (fallen.value, fallen.peak) == (20, 300)
+
+
+def test_the_peak_of_a_fall_is_the_lowest_count() -> None:
+    """Where smaller is worse, the smallest count is the worst."""
+    firing = an_alert(value=4, peak=3)
+    level = a_level(Threshold(below=5))
+
+    assert step(firing, an_evaluation(count=2), level, now=NOON)[0].peak == 2
+    assert step(firing, an_evaluation(count=4), level, now=NOON)[0].peak == 3
+
+
+def test_the_peak_begins_anew_with_each_episode() -> None:
+    """What was the worst last week is not the worst today."""
+    again, _ = step(replace(a_resolved(), peak=900), an_evaluation(count=150), _AT_ONCE, now=NOON)
+
+    assert again.peak == 150
+
+
+def test_an_alert_on_polling_has_no_count() -> None:
+    """Nobody knows what is held while alerter is blind."""
+    blind, _ = step(Alert(key=a_key()), an_evaluation(count=None), _AT_ONCE, now=NOON)
+    still, _ = step(blind, an_evaluation(count=None), _AT_ONCE, now=NOON)
+
+    assert (still.state, still.value, still.peak) == (FIRING, None, None)
+
+
+def test_a_resolved_alert_knows_how_long_it_fired() -> None:
+    """The duration is from the first to the last moment of firing."""
+    resolved, transition = step(an_alert(since="11:00"), an_evaluation(INACTIVE), _AT_ONCE, now=NOON)
+
+    assert resolved.duration == span("1h")
+    assert transition is not None
+    assert transition.is_resolve
+    assert not resolved.is_firing
+
+
+@pytest.mark.parametrize(
+    "alert",
+    [pytest.param(an_alert(), id="a firing alert"), pytest.param(Alert(key=a_key()), id="one that never fired")],
+)
+def test_an_alert_that_is_not_resolved_has_no_duration(alert: Alert) -> None:
+    """Nobody knows yet how long it will have been."""
+    assert alert.duration is None
+
+
+def test_the_end_of_a_pending_alert_is_no_resolve() -> None:
+    """Only what fired can resolve."""
+    _, transition = step(an_alert(PENDING), an_evaluation(INACTIVE), _AFTER_10M, now=NOON)
+
+    assert transition is not None
+    assert not transition.is_resolve
+
+
+def test_an_alert_that_is_pending_again_still_knows_when_it_fired_last() -> None:
+    """Somebody who was not yet told of the end can still be told how long it was."""
+    again, _ = step(a_resolved(since="11:00", until="11:30"), an_evaluation(), _AFTER_10M, now=NOON)
+
+    assert again.state is PENDING
+    assert again.duration == span("30m")
+
+
+def test_an_alert_that_fires_again_has_not_resolved() -> None:
+    """A new episode takes the place of the one before."""
+    before = replace(a_resolved(), resolution="rule removed")
+
+    again, _ = step(before, an_evaluation(), _AT_ONCE, now=NOON)
+
+    assert (again.fired_at, again.resolved_at, again.resolution) == (NOON, None, "")
+
+
+# removal
+
+
+def test_a_firing_alert_whose_rule_has_gone_resolves_with_that_reason() -> None:
+    """Whoever was told of it learns why it is over."""
+    resolved, transition = remove(an_alert(ending_since="11:50"), why="rule removed", now=NOON)
+
+    assert (resolved.state, resolved.resolved_at, resolved.resolution) == (QUIET, NOON, "rule removed")
+    assert (resolved.active_at, resolved.ending_since) == (None, None)
+    assert transition is not None
+    assert (transition.is_resolve, transition.note) == (True, "rule removed")
+
+
+def test_a_pending_alert_whose_rule_has_gone_ends_silently() -> None:
+    """It never fired, so it has nothing to resolve from."""
+    removed, transition = remove(an_alert(PENDING), why="rule removed", now=NOON)
+
+    assert (removed.state, removed.active_at, removed.resolved_at, removed.resolution) == (QUIET, None, None, "")
+    assert transition is not None
+    assert not transition.is_resolve
+
+
+def test_nothing_is_left_to_remove_of_an_inactive_alert() -> None:
+    """What is over stays as it ended."""
+    resolved = a_resolved()
+
+    assert remove(resolved, why="rule removed", now=NOON) == (resolved, None)
+
+
+# the clock
+
+
+def test_a_clock_that_jumps_makes_no_alert_older() -> None:
+    """An hour's jump fires nothing that is pending and resolves nothing that is ending."""
+    pending = after_clock_jump(an_alert(PENDING, since="11:55"), by=span("1h"))
+    ending = after_clock_jump(an_alert(since="11:00", ending_since="11:55"), by=span("1h"))
+    later = NOON + span("1h")
+
+    assert step(pending, an_evaluation(), _AFTER_10M, now=later)[0].state is PENDING
+    assert step(ending, an_evaluation(INACTIVE), _LINGERS, now=later)[0].state is FIRING
+
+
+def test_a_clock_that_jumps_does_not_lengthen_an_alert() -> None:
+    """The hour that was skipped was no hour of firing."""
+    moved = after_clock_jump(an_alert(since="11:00"), by=-span("3h"))
+
+    resolved, _ = step(moved, an_evaluation(INACTIVE), _AT_ONCE, now=at("09:30"))
+
+    assert resolved.duration == span("1h30m")
+
+
+@pytest.mark.parametrize(
+    "alert",
+    [
+        pytest.param(a_resolved(), id="an alert that is over stays"),
+        pytest.param(Alert(key=a_key()), id="an alert that never was stays"),
+    ],
+)
+def test_a_clock_that_jumps_does_not_rewrite_the_past(alert: Alert) -> None:
+    """Both ends of what is over stand on the same clock."""
+    assert after_clock_jump(alert, by=span("1h")) is alert
+
+
+def test_a_pending_alert_keeps_the_times_of_its_last_episode_when_the_clock_jumps() -> None:
+    """Only what it still measures from is moved."""
+    again = replace(a_resolved(since="11:00", until="11:30"), state=PENDING, active_at=at("11:50"))
+
+    moved = after_clock_jump(again, by=span("1h"))
+
+    assert (moved.active_at, moved.fired_at, moved.resolved_at) == (at("12:50"), at("11:00"), at("11:30"))
+
+
+# identity
+
+
+def test_an_alert_s_name_for_commands_never_changes() -> None:
+    """People write it down: it must survive every new version."""
+    assert a_key().id == "99c2eafe"
+    assert a_key(severity=Severity.CRITICAL).id != a_key().id
+
+
+def test_the_topic_is_the_identity_without_the_severity() -> None:
+    """Two levels of one rule and series are one thing to talk about."""
+    assert (
+        a_key(severity=Severity.CRITICAL).topic == a_key().topic == Topic(a_key().rule, a_key().tenant, a_key().reason)
+    )
+
+
+# Whatever happens: random histories of (minutes since the last evaluation, verdict, count).
+
+_STEPS = st.lists(
+    st.tuples(st.integers(1, 20), st.sampled_from(list(Verdict)), st.integers(0, 500)), min_size=1, max_size=30
+)
+_SPANS = st.sampled_from([timedelta(0), minutes(5), minutes(30)])
+_EDGES = {(QUIET, PENDING), (QUIET, FIRING), (PENDING, FIRING), (PENDING, QUIET), (FIRING, QUIET)}
+
+
+@given(history=_STEPS, for_=_SPANS, keep=_SPANS)
+def test_an_alert_fires_and_resolves_only_after_its_spans(
+    history: list[tuple[int, Verdict, int]], for_: timedelta, keep: timedelta
+) -> None:
+    """It never fires before `for` of unbroken active evaluations, nor resolves before `keep_firing_for` without one."""
+    level = Level(conditions=a_level().conditions, for_=for_, keep_firing_for=keep)
+    alert, now = Alert(key=a_key()), NOON
+    active_since = inactive_since = None
+    for passed, verdict, count in history:
+        now += minutes(passed)
+        before = alert
+        if verdict is ACTIVE:
+            active_since, inactive_since = active_since or now, None
+        elif verdict is INACTIVE:
+            active_since, inactive_since = None, inactive_since or now
+
+        alert, transition = step(before, an_evaluation(verdict, count=count, seen_at=now), level, now=now)
+
+        if verdict is NO_DATA:
+            assert alert is before
+        if transition is None:
+            assert alert.state is before.state
+            continue
+        assert (transition.before, transition.after) == (before.state, alert.state)
+        assert (transition.before, transition.after) in _EDGES
+        if transition.after is FIRING:
+            assert active_since is not None
+            assert now - active_since >= for_
+        if transition.is_resolve:
+            assert inactive_since is not None
+            assert now - inactive_since >= keep
+            assert alert.resolved_at == now
+
+
+@given(history=_STEPS, for_=_SPANS, keep=_SPANS)
+def test_what_holds_long_enough_does_fire_and_resolve(
+    history: list[tuple[int, Verdict, int]], for_: timedelta, keep: timedelta
+) -> None:
+    """After any history, `for` of active evaluations fires it and `keep_firing_for` of inactive ones resolves it."""
+    level = Level(conditions=a_level().conditions, for_=for_, keep_firing_for=keep)
+    alert, now = Alert(key=a_key()), NOON
+    for passed, verdict, count in history:
+        now += minutes(passed)
+        alert, _ = step(alert, an_evaluation(verdict, count=count), level, now=now)
+
+    for verdict, lasting, expected in ((ACTIVE, for_, FIRING), (INACTIVE, keep, QUIET)):
+        for later in (now, now + lasting):
+            alert, _ = step(alert, an_evaluation(verdict), level, now=later)
+        assert alert.state is expected
+        now += lasting
+
+
+@given(history=_STEPS, for_=_SPANS, keep=_SPANS)
+def test_the_peak_is_the_worst_count_since_it_became_active(
+    history: list[tuple[int, Verdict, int]], for_: timedelta, keep: timedelta
+) -> None:
+    """Every count that was seen since is in it, and nothing else."""
+    level = Level(conditions=a_level().conditions, for_=for_, keep_firing_for=keep)
+    alert, now = Alert(key=a_key()), NOON
+    seen: list[int] = []
+    for passed, verdict, count in history:
+        now += minutes(passed)
+        was_quiet = alert.state is QUIET
+        alert, _ = step(alert, an_evaluation(verdict, count=count), level, now=now)
+        if was_quiet and alert.state is not QUIET:
+            seen = []
+        if verdict is not NO_DATA:
+            seen.append(count)
+        if alert.state is not QUIET:
+            assert (alert.peak, alert.value) == (max(seen), seen[-1])

@@ -1,0 +1,498 @@
+"""What messages say: the words, before any format."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from alerter.core.alerts import Alert, AlertKey, AlertState
+from alerter.core.conditions import Operands
+from alerter.core.messages import (
+    CARDS,
+    LINES,
+    Card,
+    Context,
+    Data,
+    Draft,
+    Link,
+    Phrase,
+    Tone,
+    draft,
+    draft_test,
+)
+from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName, Told
+from alerter.core.rules import RuleName, Severity
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Sample, Tenant
+from alerter.errors import Cause
+
+NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+CONSOLE = "https://login.example/held"
+CONTEXT = Context(
+    timezone=ZoneInfo("Europe/London"),
+    console_url=CONSOLE,
+    runbook_by_rule={RuleName("Backlog"): "https://wiki.example/backlog", RuleName("Surge"): "see the red folder"},
+)
+SECOPS = Receiver(name=ReceiverName("secops"))
+MINUTE = timedelta(minutes=1)
+
+
+def words(phrase: Phrase) -> str:
+    """Return a phrase as one string, with what is not ours in braces."""
+    return "".join(f"{{{part.text}}}" if isinstance(part, Data) else part for part in phrase)
+
+
+def facts(card: Card) -> dict[str, str]:
+    """Return a card's facts by their labels."""
+    return {fact.label: words(fact.value) for fact in card.facts}
+
+
+def a_threshold(value: int, *, at: datetime = NOON, limit: str = "above 500, clears at 400") -> Operands:
+    """Return what a threshold compared."""
+    return Operands(condition="threshold", limit=limit, value=Sample(at, value))
+
+
+def a_growth(value: int, before: int) -> Operands:
+    """Return what a growth over an hour compared."""
+    return Operands(
+        condition="growth",
+        limit="+50 within 1h",
+        value=Sample(NOON, value),
+        reference=Sample(NOON - 60 * MINUTE, before),
+    )
+
+
+def a_key(
+    *,
+    rule: str = "Backlog",
+    severity: Severity = Severity.CRITICAL,
+    tenant: str = "acme",
+    reason: str = "Impersonation",
+) -> AlertKey:
+    """Return the identity of an alert."""
+    return AlertKey(rule=RuleName(rule), severity=severity, tenant=Tenant(tenant), reason=HoldReason(reason))
+
+
+FIRING = Alert(
+    key=a_key(),
+    state=AlertState.FIRING,
+    value=512,
+    peak=512,
+    active_at=NOON - 10 * MINUTE,
+    fired_at=NOON,
+    operands=(a_threshold(512),),
+)
+ENDED = replace(
+    FIRING,
+    state=AlertState.INACTIVE,
+    value=120,
+    peak=1512,
+    active_at=None,
+    fired_at=NOON - 95 * MINUTE,
+    resolved_at=NOON,
+    operands=(a_threshold(120),),
+)
+BLIND = replace(
+    FIRING,
+    key=a_key(rule="Blind", reason=ALL_REASONS),
+    value=None,
+    peak=None,
+    operands=(
+        Operands(
+            condition="blind",
+            limit="no good poll for 15m",
+            last_good_at=NOON - 25 * MINUTE,
+            note=f"{Cause.WRONG_KEYS}: HTTP 401. {Cause.WRONG_KEYS.advice}",
+        ),
+    ),
+)
+
+
+def a_notice(
+    alert: Alert = FIRING,
+    reason: NotifyReason = NotifyReason.FIRST,
+    *,
+    told: Severity | None = None,
+    still_firing: Severity | None = None,
+) -> Notice:
+    """Return a notice about an alert, of which the receiver may have been told before."""
+    before = None
+    if told is not None:
+        before = Told(
+            topic=alert.key.topic,
+            receiver=SECOPS.name,
+            severity=told,
+            state=AlertState.FIRING,
+            at=NOON - 30 * MINUTE,
+        )
+    return Notice(reason=reason, alert=alert, told_before=before, still_firing=still_firing)
+
+
+def drafted(*notices: Notice, context: Context = CONTEXT, now: datetime = NOON) -> Draft:
+    """Return the words for notices, the worst first."""
+    return draft(Notification(receiver=SECOPS, notices=notices), context, now=now)
+
+
+OTHER_LEVEL = replace(
+    FIRING, key=a_key(severity=Severity.WARNING), value=310, operands=(a_threshold(310, limit="above 200"),)
+)
+TITLES = [
+    pytest.param(
+        a_notice(),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500",
+        id="a first alert says how many are held, for what, whose, and the limit",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, operands=(a_threshold(512, limit="above 200"), a_growth(512, 120)))),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 200, up 392 in 1h",
+        id="every condition that must hold is named",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, value=80, operands=(a_growth(80, 120),))),
+        "CRITICAL: 80 held for {Impersonation} ({acme}), down 40 in 1h",
+        id="a count that went down since is said to have done so",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, fired_at=NOON - MINUTE, value=450, operands=(a_threshold(450),))),
+        "CRITICAL: 450 held for {Impersonation} ({acme}), limit: above 500",
+        id="an alert between its limit and clear_at is not said to be above the limit",
+    ),
+    pytest.param(
+        a_notice(reason=NotifyReason.RAISED, told=Severity.WARNING),
+        "CRITICAL, was warning: 512 held for {Impersonation} ({acme}), above 500",
+        id="a raised alert says from what to what",
+    ),
+    pytest.param(
+        a_notice(OTHER_LEVEL, NotifyReason.LOWERED, told=Severity.CRITICAL),
+        "WARNING, was critical: 310 held for {Impersonation} ({acme}), above 200",
+        id="a lowered alert says from what to what",
+    ),
+    pytest.param(
+        a_notice(reason=NotifyReason.REPEAT, told=Severity.CRITICAL),
+        "STILL CRITICAL: 512 held for {Impersonation} ({acme}), above 500",
+        id="a reminder says that it is one",
+    ),
+    pytest.param(
+        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL),
+        "Resolved after 1h35m: 120 held for {Impersonation} ({acme}), peak 1,512",
+        id="an end says how long it lasted, the present count and the peak",
+    ),
+    pytest.param(
+        a_notice(replace(ENDED, value=30, peak=2), NotifyReason.RESOLVED, told=Severity.CRITICAL),
+        "Resolved after 1h35m: 30 held for {Impersonation} ({acme}), lowest 2",
+        id="where smaller is worse, the worst count is the lowest",
+    ),
+    pytest.param(
+        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL, still_firing=Severity.WARNING),
+        "No longer critical, still firing as warning: 120 held for {Impersonation} ({acme}), peak 1,512",
+        id="an end says at which level it goes on",
+    ),
+    pytest.param(
+        a_notice(ENDED, NotifyReason.RESOLVED, still_firing=Severity.WARNING),
+        "No longer critical, still firing as warning: 120 held for {Impersonation} ({acme}), peak 1,512",
+        id="the level that ended is the alert's where nothing was told before",
+    ),
+    pytest.param(
+        a_notice(replace(ENDED, resolution="rule removed"), NotifyReason.RESOLVED, told=Severity.CRITICAL),
+        "Resolved (rule removed): 120 held for {Impersonation} ({acme}), peak 1,512",
+        id="an end without the count's doing says why",
+    ),
+    pytest.param(
+        a_notice(replace(ENDED, value=None, peak=None, fired_at=None, operands=()), NotifyReason.RESOLVED),
+        "Resolved: an unknown number held for {Impersonation} ({acme})",
+        id="what is not known is not made up",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, key=a_key(tenant=ALL_TENANTS, reason=ALL_REASONS))),
+        "CRITICAL: 512 held in total (all tenants), above 500",
+        id="a sum is called a total",
+    ),
+    pytest.param(
+        a_notice(BLIND),
+        "CRITICAL: alerter is blind for {acme}, no good poll for 25m",
+        id="a blind tenant says since when nothing is known",
+    ),
+    pytest.param(
+        a_notice(replace(BLIND, operands=(replace(BLIND.operands[0], last_good_at=None),))),
+        "CRITICAL: alerter is blind for {acme}, no good poll yet",
+        id="a tenant that was never polled well says so",
+    ),
+    pytest.param(
+        a_notice(replace(BLIND, fired_at=NOON - 40 * MINUTE, resolved_at=NOON), NotifyReason.RESOLVED),
+        "Resolved after 40m: polls work again for {acme}",
+        id="the end of blindness says that polls work",
+    ),
+    pytest.param(
+        a_notice(replace(BLIND, resolved_at=NOON, resolution="rule removed"), NotifyReason.RESOLVED),
+        "Resolved (rule removed): polling is no longer watched for {acme}",
+        id="a removed rule about polling does not claim that polls work",
+    ),
+]
+
+
+@pytest.mark.parametrize(("notice", "title"), TITLES)
+def test_the_title_is_one_line_that_works_as_a_push(notice: Notice, title: str) -> None:
+    """Whoever reads only the title knows what happened, where, and how bad it is."""
+    assert words(drafted(notice).title) == title
+
+
+def test_a_card_holds_the_numbers_behind_an_alert() -> None:
+    """The value, what it was and when, the limit and since when stand in the card."""
+    alert = replace(FIRING, operands=(a_threshold(512, limit="above 200"), a_growth(512, 120)))
+
+    card = drafted(a_notice(alert)).cards[0]
+
+    assert card.badge == "CRITICAL"
+    assert words(card.heading) == "512 messages held, above 200, up 392 in 1h"
+    assert words(card.subject) == "{Impersonation} · {acme} · rule {Backlog}"
+    assert facts(card) == {
+        "Before": "120 at 12:00 BST, 1h earlier (+392, +327 %)",
+        "Limit": "above 200; +50 within 1h",
+        "Since": "12:50 BST (10m ago)",
+    }
+
+
+def test_growth_from_nothing_has_no_percentage() -> None:
+    """There is no percentage of zero."""
+    card = drafted(a_notice(replace(FIRING, operands=(a_growth(60, 0),)))).cards[0]
+
+    assert facts(card)["Before"] == "0 at 12:00 BST, 1h earlier (+60)"
+
+
+def test_one_message_is_not_one_messages() -> None:
+    """Plural forms are right."""
+    card = drafted(a_notice(replace(FIRING, value=1, peak=2))).cards[0]
+
+    assert words(card.heading) == "1 message held, above 500"
+    assert facts(card)["Peak"] == "2 messages"
+
+
+def test_an_unknown_count_is_called_so() -> None:
+    """An alert that never saw a count does not show one."""
+    card = drafted(a_notice(replace(FIRING, value=None, operands=(Operands(condition="threshold", limit=""),)))).cards[
+        0
+    ]
+
+    assert words(card.heading) == "an unknown number of messages held"
+
+
+def test_a_count_that_is_not_of_now_tells_its_age() -> None:
+    """After failed polls the newest known count is shown with the time at which it was counted."""
+    alert = replace(FIRING, operands=(a_threshold(512, at=NOON - 25 * MINUTE),), ending_since=NOON - 2 * MINUTE)
+
+    card = drafted(a_notice(alert)).cards[0]
+
+    assert facts(card)["Counted"] == "12:35 BST (25m ago)"
+    assert facts(card)["Ending"] == "clear since 12:58 BST (2m ago)"
+
+
+def test_an_alert_that_begins_now_needs_no_age() -> None:
+    """`0s ago` would say nothing."""
+    card = drafted(a_notice(replace(FIRING, active_at=NOON))).cards[0]
+
+    assert facts(card)["Since"] == "13:00 BST"
+
+
+def test_a_note_of_a_condition_is_shown_as_data() -> None:
+    """What a condition adds is not trusted to be free of Mimecast's text."""
+    alert = replace(FIRING, operands=(replace(a_threshold(512), note="odd <data>"),))
+
+    assert facts(drafted(a_notice(alert)).cards[0])["Note"] == "{odd <data>}"
+
+
+def test_a_resolved_card_holds_duration_and_peak() -> None:
+    """The end of an alert tells how long it lasted and how bad it was."""
+    card = drafted(a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL)).cards[0]
+
+    assert (card.badge, words(card.heading)) == ("Resolved after 1h35m", "120 messages held")
+    assert facts(card) == {
+        "Limit": "above 500, clears at 400",
+        "Peak": "1,512 messages",
+        "Lasted": "1h35m, 11:25 BST to 13:00 BST",
+    }
+
+
+def test_a_blind_card_says_why_and_what_to_do() -> None:
+    """A tenant that cannot be polled comes with the cause, the advice and a warning about its other counts."""
+    card = drafted(a_notice(BLIND)).cards[0]
+
+    assert words(card.heading) == "alerter is blind for {acme}, no good poll for 25m"
+    assert words(card.subject) == "{acme} · rule {Blind}"
+    assert facts(card) == {
+        "Last good poll": "12:35 BST (25m ago)",
+        "Cause": "{wrong keys: HTTP 401}",
+        "Limit": "no good poll for 15m",
+    }
+    assert [words(note) for note in card.notes] == [
+        f"What to do: {Cause.WRONG_KEYS.advice}",
+        "Until then this tenant's counts may be old, and none of its other alerts can fire or resolve.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("note", "cause"),
+    [
+        pytest.param("something else", {"Cause": "{something else}"}, id="a note without a known cause is shown whole"),
+        pytest.param("", {}, id="no note is no fact"),
+    ],
+)
+def test_a_blind_card_without_advice(note: str, cause: dict[str, str]) -> None:
+    """A note of a form that is not known is shown, or left out, but never misread."""
+    alert = replace(BLIND, operands=(Operands(condition="blind", limit="", note=note),))
+
+    card = drafted(a_notice(alert)).cards[0]
+
+    assert facts(card) == {"Last good poll": "never", **cause}
+    assert len(card.notes) == 1
+
+
+def test_the_end_of_blindness_needs_no_advice() -> None:
+    """Once polls work there is nothing to do."""
+    alert = replace(BLIND, fired_at=NOON - 40 * MINUTE, resolved_at=NOON)
+
+    card = drafted(a_notice(alert, NotifyReason.RESOLVED)).cards[0]
+
+    assert facts(card) == {"Lasted": "40m, 12:20 BST to 13:00 BST"}
+    assert card.notes == ()
+
+
+def test_an_unknown_condition_is_taken_to_be_about_held_messages() -> None:
+    """A condition that was stored by another version does not break the message."""
+    alert = replace(FIRING, operands=(Operands(condition="forecast", limit="above 9"),))
+
+    assert words(drafted(a_notice(alert)).title).endswith("({acme}), above 9")
+
+
+SUMMARIES = [
+    pytest.param(
+        [
+            a_notice(),
+            a_notice(OTHER_LEVEL),
+            a_notice(replace(FIRING, key=a_key(tenant="globex", severity=Severity.INFO))),
+        ],
+        "CRITICAL: 3 alerts, 1 critical: {acme}, {globex}",
+        id="several alerts: how many, how many of the worst, whose",
+    ),
+    pytest.param(
+        [a_notice(), a_notice()], "CRITICAL: 2 alerts: {acme}", id="all of one severity need no second number"
+    ),
+    pytest.param(
+        [a_notice(), a_notice(ENDED, NotifyReason.RESOLVED)],
+        "CRITICAL: 1 alert, 1 resolved: {acme}",
+        id="what ended is counted apart",
+    ),
+    pytest.param(
+        [a_notice(ENDED, NotifyReason.RESOLVED), a_notice(ENDED, NotifyReason.RESOLVED)],
+        "Resolved: 2 alerts: {acme}",
+        id="nothing but ends",
+    ),
+    pytest.param(
+        [a_notice(replace(FIRING, key=a_key(tenant=f"t{number}"))) for number in range(5)],
+        "CRITICAL: 5 alerts: {t0}, {t1}, {t2} and 2 more",
+        id="many tenants are counted",
+    ),
+]
+
+
+@pytest.mark.parametrize(("notices", "title"), SUMMARIES)
+def test_several_alerts_share_one_title(notices: list[Notice], title: str) -> None:
+    """One message about several alerts says how many there are and how bad the worst is."""
+    assert words(drafted(*notices).title) == title
+
+
+def test_the_tone_is_that_of_the_worst() -> None:
+    """A message that tells of an alert and of an end looks like the alert."""
+    assert drafted(a_notice(), a_notice(ENDED, NotifyReason.RESOLVED)).tone is Tone.CRITICAL
+    assert drafted(a_notice(ENDED, NotifyReason.RESOLVED)).tone is Tone.RESOLVED
+
+
+def test_a_storm_is_counted_not_listed() -> None:
+    """Ten thousand alerts make a few cards and lines, and all of their ids."""
+    notices = [a_notice(replace(FIRING, key=a_key(reason=f"reason {number}"))) for number in range(10_000)]
+
+    storm = drafted(*notices)
+
+    assert (len(storm.cards), len(storm.lines), storm.total) == (CARDS, LINES, 10_000)
+    assert len(set(storm.alert_ids)) == 10_000
+
+
+def test_links_lead_to_the_console_and_to_each_runbook_once() -> None:
+    """What to do next stands at the end: the console, and what the rules say."""
+    context = replace(
+        CONTEXT,
+        runbook_by_rule={
+            RuleName("Backlog"): "https://wiki.example/backlog",
+            RuleName("Surge"): "https://wiki.example/surge",
+            RuleName("Slow"): "https://wiki.example/surge",
+        },
+    )
+    notices = [a_notice(replace(FIRING, key=a_key(rule=rule))) for rule in ("Backlog", "Surge", "Slow", "Bare")]
+
+    assert [(words(link.label), link.url) for link in drafted(*notices, context=context).links] == [
+        ("Held messages", CONSOLE),
+        ("Runbook: {Backlog}", "https://wiki.example/backlog"),
+        ("Runbook: {Surge}", "https://wiki.example/surge"),
+    ]
+
+
+def test_a_single_runbook_needs_no_name() -> None:
+    """With one rule there is no doubt whose runbook it is."""
+    assert drafted(a_notice()).links[-1] == Link(("Runbook",), "https://wiki.example/backlog")
+
+
+def test_a_runbook_that_is_no_web_page_is_shown_as_text() -> None:
+    """A service refuses a whole message for one bad link, so that such a runbook is no link."""
+    surge = replace(FIRING, key=a_key(rule="Surge"))
+
+    told = drafted(a_notice(surge), context=replace(CONTEXT, console_url=""))
+
+    assert told.links == ()
+    assert facts(told.cards[0])["Runbook"] == "{see the red folder}"
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        pytest.param(NOON - 65 * MINUTE, "11:55 BST (1h5m ago)", id="today: the time"),
+        pytest.param(NOON - timedelta(days=2, hours=3), "29 Jun 10:00 BST (2d3h ago)", id="another day: the date too"),
+        pytest.param(datetime(2025, 12, 31, 12, tzinfo=UTC), "31 Dec 2025 12:00 GMT (182d ago)", id="another year too"),
+        pytest.param(NOON - timedelta(minutes=59, seconds=50), "12:00 BST (1h ago)", id="ages are rounded"),
+    ],
+)
+def test_times_are_those_of_the_reader(at: datetime, text: str) -> None:
+    """Times are in the configured zone, with its abbreviation, and with the date unless it is today's."""
+    assert facts(drafted(a_notice(replace(FIRING, active_at=at))).cards[0])["Since"] == text
+
+
+def test_a_firing_alert_without_a_beginning_has_no_since() -> None:
+    """What is not known is left out."""
+    alert = replace(FIRING, active_at=None, fired_at=None)
+
+    assert "Since" not in facts(drafted(a_notice(alert)).cards[0])
+
+
+def test_a_span_that_a_clock_turned_round_is_nothing() -> None:
+    """After the clock was set back a good poll may lie in the future."""
+    alert = replace(BLIND, operands=(replace(BLIND.operands[0], last_good_at=NOON + MINUTE),))
+
+    assert words(drafted(a_notice(alert)).title).endswith("no good poll for 0s")
+
+
+def test_the_id_depends_on_nothing_but_the_message() -> None:
+    """A message that is planned again after a crash has the same id, and another message another one."""
+    first = drafted(a_notice())
+
+    assert first.id == drafted(a_notice()).id
+    assert len(first.id) == 10
+    assert first.id != drafted(a_notice(), now=NOON + timedelta(milliseconds=1)).id
+    assert first.id != drafted(a_notice(BLIND)).id
+    assert first.footer == f"alerter · 1 Jul 2026 13:00 BST · ref {first.id}"
+
+
+def test_a_test_message_says_that_nothing_is_wrong() -> None:
+    """`alerter test-notify` alarms nobody."""
+    test = draft_test(SECOPS.name, CONTEXT, now=NOON)
+
+    assert words(test.title) == "Test: alerter can reach {secops}"
+    assert (test.tone, test.alert_ids, test.total) == (Tone.INFO, (), 1)
+    assert words(test.cards[0].subject) == "Nothing is wrong and nothing is to be done."

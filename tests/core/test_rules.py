@@ -1,0 +1,228 @@
+"""Which series a rule looks at, and what several conditions say together."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerter.core.conditions import Condition, Subject, Threshold, Verdict
+from alerter.core.rules import (
+    BLIND_RULE_NAME,
+    Level,
+    Per,
+    Rule,
+    RuleName,
+    Selector,
+    Severity,
+    evaluate,
+    series_of,
+    with_blind_rules,
+)
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Tenant
+from tests.builders import NOON, a_blind, a_growth, a_level, a_rule, a_tenant, at, series, span
+
+
+@pytest.mark.parametrize(
+    ("globs", "name", "expected"),
+    [
+        pytest.param([], "Spam", True, id="no glob selects everything"),
+        pytest.param(["*"], "Spam", True, id="a star selects everything"),
+        pytest.param(["Spam"], "Spam", True, id="a name selects itself"),
+        pytest.param(["Spam"], "Spam Policy", False, id="a name without a star is the whole name"),
+        pytest.param(["*impersonation*"], "Anti-IMPERSONATION Policy", True, id="case does not matter"),
+        pytest.param(
+            ["*IMPERSONATION*"], "anti-impersonation policy", True, id="case does not matter in the glob either"
+        ),
+        pytest.param(["Spam*", "Gray*"], "Graymail", True, id="any glob selects"),
+        pytest.param(["*", "!Graymail*"], "Graymail Policy", False, id="an excluding glob wins"),
+        pytest.param(["!Graymail*", "Graymail*"], "Graymail", False, id="an excluding glob wins wherever it stands"),
+        pytest.param(["!Graymail*"], "Spam", True, id="excluding alone selects the rest"),
+        pytest.param(["!Graymail*"], "Graymail", False, id="excluding alone excludes"),
+        pytest.param(["!GRAY*"], "graymail", False, id="case does not matter to exclude"),
+        pytest.param(["Pol?cy"], "Policy", True, id="a question mark is one character"),
+        pytest.param(["Pol?cy"], "Polcy", False, id="a question mark is not none"),
+        pytest.param(["Policy [AB]"], "Policy b", True, id="brackets are one of several characters"),
+        pytest.param(["Policy [!AB]"], "Policy b", False, id="brackets with an exclamation mark are none of them"),
+        pytest.param(["[[]EXT] *"], "[ext] Invoices", True, id="a bracket in brackets is a bracket"),
+        pytest.param(["[EXT] *"], "[EXT] Invoices", False, id="bare brackets are not brackets"),
+        pytest.param(["*straße*"], "HAUPTSTRASSE 5", True, id="case folds beyond ASCII"),
+        pytest.param(["*ΑΝΕΠΙΘΎΜΗΤΑ*"], "ανεπιθύμητα", True, id="case folds in Greek"),
+        pytest.param(["迷惑*"], "迷惑メール", True, id="scripts without case"),
+        pytest.param(["a.b"], "axb", False, id="a dot is a dot"),
+        pytest.param(["*"], "two\nlines", True, id="a line break is a character"),
+        pytest.param([""], "", True, id="an empty glob is an empty name"),
+    ],
+)
+def test_a_selector_selects_by_globs(*, globs: list[str], name: str, expected: bool) -> None:
+    """Globs are case-insensitive, and `!glob` excludes."""
+    assert Selector(tuple(globs)).matches(name) is expected
+
+
+_PLAIN = st.text(st.characters(exclude_characters="*?[!", exclude_categories=["Cs"]), max_size=12)
+
+
+@given(name=_PLAIN, other=_PLAIN)
+def test_a_plain_name_selects_exactly_itself(name: str, other: str) -> None:
+    """A name without wildcards is compared as a whole, but for its case."""
+    assert Selector((name,)).matches(other) is (name.casefold() == other.casefold())
+    assert Selector((f"!{name}",)).matches(other) is (name.casefold() != other.casefold())
+    assert Selector((f"{name}*",)).matches(name + other)
+
+
+def test_severities_are_ranked() -> None:
+    """Info is the mildest, critical the worst."""
+    assert [severity.rank for severity in (Severity.INFO, Severity.WARNING, Severity.CRITICAL)] == [0, 1, 2]
+
+
+# evaluate
+
+_ACTIVE = Threshold(above=100)
+_INACTIVE = Threshold(above=900)
+_NO_DATA = a_growth(by=1)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        pytest.param([_ACTIVE], Verdict.ACTIVE, id="one condition speaks for itself"),
+        pytest.param([_ACTIVE, _ACTIVE], Verdict.ACTIVE, id="all of them must hold"),
+        pytest.param([_ACTIVE, _INACTIVE], Verdict.INACTIVE, id="any inactive one makes it inactive"),
+        pytest.param([_ACTIVE, _NO_DATA], Verdict.NO_DATA, id="without data there is no proof"),
+        pytest.param([_NO_DATA, _INACTIVE], Verdict.INACTIVE, id="inactive is proven whatever the other would say"),
+        pytest.param([_NO_DATA, _NO_DATA], Verdict.NO_DATA, id="no data at all"),
+    ],
+)
+def test_several_conditions_must_all_hold(conditions: list[Condition], expected: Verdict) -> None:
+    """Any inactive → inactive; else any no_data → no_data; else active."""
+    found = evaluate(a_level(*conditions), series("0 120"), firing=False, now=NOON)
+
+    assert found.verdict is expected
+    assert [operands.condition for operands in found.operands] == [condition.name for condition in conditions]
+
+
+def test_hysteresis_reaches_the_conditions() -> None:
+    """A firing level stays active until clear_at, a quiet one does not become so."""
+    level = a_level(above=100, clear_at=50)
+
+    assert evaluate(level, series("80"), firing=True, now=NOON).verdict is Verdict.ACTIVE
+    assert evaluate(level, series("80"), firing=False, now=NOON).verdict is Verdict.INACTIVE
+
+
+def test_a_level_falls_if_a_condition_does() -> None:
+    """Its peak is then its lowest count."""
+    assert a_level(Threshold(below=5)).falls
+    assert not a_level(Threshold(above=5)).falls
+
+
+def test_a_rule_looks_back_as_far_as_its_widest_condition() -> None:
+    """The store loads that much."""
+    rule = a_rule(warning=a_level(a_growth(over="1h", by=5)), critical=a_level(a_growth(over="6h", by=5), _ACTIVE))
+
+    assert rule.window == span("6h")
+
+
+# series_of
+
+
+def test_a_rule_per_reason_judges_each_reason_that_it_selects() -> None:
+    """Each reason of each selected tenant is judged on its own."""
+    acme = a_tenant(series("1"), series("2", reason="Graymail"))
+    umbrella = a_tenant(series("3", tenant="umbrella"))
+    rule = a_rule(tenants=["acme"], reasons=["!gray*"])
+
+    assert series_of(rule, [acme, umbrella]) == [acme.reasons[0]]
+
+
+def test_a_rule_per_tenant_judges_the_sum_of_what_it_selects() -> None:
+    """The sum of a tenant's selected reasons is one series."""
+    acme = a_tenant(series("1"), series("2", reason="Graymail"), series("4", reason="Virus"))
+    rule = a_rule(reasons=["!gray*"], per=Per.TENANT)
+
+    [judged] = series_of(rule, [acme])
+
+    assert (judged.tenant, judged.reason, judged.value_at(NOON)) == ("acme", ALL_REASONS, 5)
+
+
+def test_a_rule_over_all_judges_one_sum() -> None:
+    """The sum of all selected tenants is one series."""
+    tenants = [a_tenant(series(str(count), tenant=name)) for name, count in (("acme", 1), ("umbrella", 2), ("x", 4))]
+    rule = a_rule(tenants=["!x"], per=Per.ALL)
+
+    [judged] = series_of(rule, tenants)
+
+    assert (judged.tenant, judged.reason, judged.value_at(NOON)) == (ALL_TENANTS, ALL_REASONS, 3)
+
+
+@pytest.mark.parametrize(
+    ("per", "expected"),
+    [
+        pytest.param(Per.REASON, [], id="per reason there is nothing to judge"),
+        pytest.param(Per.TENANT, [0], id="a tenant's sum is 0"),
+        pytest.param(Per.ALL, [0], id="the sum of all is 0"),
+    ],
+)
+def test_a_tenant_in_which_nothing_was_ever_held_sums_to_nothing(per: Per, expected: list[int]) -> None:
+    """A good poll with an empty answer is a proven zero, not missing data."""
+    assert [each.value_at(NOON) for each in series_of(a_rule(per=per), [a_tenant()])] == expected
+
+
+@pytest.mark.parametrize("per", list(Per))
+def test_a_rule_that_selects_no_tenant_judges_nothing(per: Per) -> None:
+    """No sum is made of nothing."""
+    assert series_of(a_rule(tenants=["umbrella"], per=per), [a_tenant(series("1"))]) == []
+
+
+@pytest.mark.parametrize("per", list(Per))
+def test_a_rule_on_polling_judges_each_tenant_on_its_own(per: Per) -> None:
+    """Blindness is a tenant's, whatever `per` says."""
+    tenants = [a_tenant(series("1", tenant=name)) for name in ("acme", "umbrella")]
+    rule = a_rule(critical=a_level(a_blind()), per=per)
+
+    assert rule.subject is Subject.POLLING
+    assert rule.scope is Per.TENANT
+    assert series_of(rule, tenants) == [tenant.polling for tenant in tenants]
+
+
+def test_a_reason_first_seen_inside_the_window_had_nothing_before() -> None:
+    """Growth counts from 0 where the tenant was polled without that reason in the answer."""
+    new = series("0x12 60", reason="New policy")
+    rule = a_rule(warning=a_level(a_growth(over="1h", by=50)))
+
+    [judged] = series_of(rule, [a_tenant(new)])
+    found = evaluate(rule.levels[Severity.WARNING], judged, firing=False, now=NOON)
+
+    assert found.verdict is Verdict.ACTIVE
+    assert found.operands[0].reference == Sample(at("11:00"), 0)
+
+
+# blindness is built in
+
+_FIVE, _TEN = span("5m"), span("10m")
+
+
+def _blind_spans(rules: tuple[Rule, ...]) -> dict[tuple[str, ...], str]:
+    return {rule.tenants.globs: level.conditions[0].limit for rule in rules for level in rule.levels.values()}
+
+
+def test_every_tenant_is_watched_for_blindness() -> None:
+    """The built-in rule waits 15 minutes, or three polls where that is longer."""
+    rules = with_blind_rules([], {Tenant("acme"): _FIVE, Tenant("umbrella"): _TEN, Tenant("x"): span("1m")})
+
+    assert {rule.name for rule in rules} == {BLIND_RULE_NAME}
+    assert _blind_spans(rules) == {("acme", "x"): "no good poll for 15m", ("umbrella",): "no good poll for 30m"}
+    assert all(list(rule.levels) == [Severity.CRITICAL] for rule in rules)
+
+
+def test_a_rule_of_one_s_own_replaces_the_built_in_one() -> None:
+    """A tenant that a configured rule watches for blindness has no second one."""
+    own = a_rule("Eyes", warning=a_level(a_blind("1h")), tenants=["acme"])
+
+    rules = with_blind_rules([own, a_rule()], {Tenant("acme"): _FIVE, Tenant("umbrella"): _FIVE})
+
+    assert [rule.name for rule in rules] == [RuleName("Eyes"), RuleName("Backlog"), BLIND_RULE_NAME]
+    assert rules[-1].tenants == Selector(("umbrella",))
+
+
+def test_levels_are_told_apart_by_their_spans_too() -> None:
+    """Two levels that differ in nothing are equal."""
+    assert a_level(for_="5m") != a_level()
+    assert a_level() == Level(conditions=(Threshold(above=100),))

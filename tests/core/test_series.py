@@ -1,0 +1,233 @@
+"""What a series knows of an instant: a zero must be proven, and a gap is never read as one."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerter.core.series import (
+    ALL_REASONS,
+    ALL_TENANTS,
+    Failure,
+    Sample,
+    Series,
+    Span,
+    sum_of_reasons,
+    sum_of_tenants,
+)
+from alerter.errors import Cause
+from tests.builders import NOON, at, minutes, series
+
+
+@pytest.mark.parametrize(
+    ("notation", "clock", "expected"),
+    [
+        pytest.param("10 20 30", "12:00", 30, id="the newest poll"),
+        pytest.param("10 20 30", "11:55", 20, id="the instant of an earlier poll"),
+        pytest.param("10 20 30", "11:57", 20, id="between two good polls the earlier one holds"),
+        pytest.param("10 0 30", "11:56", 0, id="a zero between good polls is a zero"),
+        pytest.param("10 20 30", "12:01", None, id="after the newest poll nothing is known"),
+        pytest.param("10 20 30", "11:49", None, id="before the first poll nothing is known"),
+        pytest.param("10 _ 30", "11:55", None, id="a failed poll is no sample"),
+        pytest.param("10 _ 30", "11:50", 10, id="the last good poll before a gap"),
+        pytest.param("10 _ 30", "11:52", None, id="a gap begins right after the last good poll"),
+        pytest.param("10 20 _", "12:00", None, id="the newest poll failed"),
+        pytest.param("_ _ 30", "11:55", None, id="no poll was good yet"),
+        pytest.param("_", "12:00", None, id="no poll was ever good"),
+    ],
+)
+def test_a_value_is_known_only_where_polling_covered_it(notation: str, clock: str, expected: int | None) -> None:
+    """A failed poll yields no sample: it is never zero."""
+    assert series(notation).value_at(at(clock)) == expected
+
+
+def test_a_value_older_than_the_window_is_not_known() -> None:
+    """What was held before the first known value is not guessed, even where polling worked."""
+    known = Series(
+        tenant=series("0").tenant,
+        reason=series("0").reason,
+        changes=(Sample(at("11:30"), 7),),
+        coverage=(Span(at("09:00"), NOON),),
+        poll_interval=minutes(5),
+    )
+
+    assert known.value_at(at("11:29")) is None
+    assert known.newest_sample(until=at("11:29")) is None
+
+
+@pytest.mark.parametrize(
+    ("notation", "clock", "expected"),
+    [
+        pytest.param("10 20 30", "11:55", Sample(at("11:55"), 20), id="a good poll at that instant"),
+        pytest.param("10 20 30", "11:57", Sample(at("11:57"), 20), id="between good polls it is the value then"),
+        pytest.param("10 20 _ _ 50", "11:52", Sample(at("11:45"), 20), id="in a gap it is the end of what came before"),
+        pytest.param("10 20 _", "13:00", Sample(at("11:55"), 20), id="after the last good poll it is that one"),
+        pytest.param("10 20", "11:00", None, id="there is none before the first"),
+    ],
+)
+def test_the_newest_sample_is_never_interpolated(notation: str, clock: str, expected: Sample | None) -> None:
+    """The newest sample is one that was seen."""
+    assert series(notation).newest_sample(until=at(clock)) == expected
+
+
+@pytest.mark.parametrize(
+    ("notation", "clock", "expected"),
+    [
+        pytest.param("1 1 1", "12:00", "12:00", id="the newest poll was good"),
+        pytest.param("1 _ _", "12:00", "11:50", id="the newest polls failed"),
+        pytest.param("1 1 1", "11:57", "11:57", id="polls later than now are not seen"),
+        pytest.param("_ _", "12:00", None, id="there never was one"),
+    ],
+)
+def test_the_last_good_poll_is_known(notation: str, clock: str, expected: str | None) -> None:
+    """Blindness is measured from here."""
+    assert series(notation).last_good_at(now=at(clock)) == (None if expected is None else at(expected))
+
+
+def test_a_failed_poll_is_no_sample_after_the_clock_was_set_back() -> None:
+    """The counts that an earlier reading of the clock left at this hour do not stand for a poll that failed."""
+    failure = Failure(since=at("11:00"), at=at("11:05"), cause=Cause.DNS, detail="no such host")
+    failing = replace(series("10x25"), failure=failure)
+
+    assert failing.value_at(at("11:05")) is None
+    assert failing.value_at(at("10:30")) == 10
+
+
+def test_the_tolerance_is_two_polls() -> None:
+    """An old sample stands for the past during two poll intervals."""
+    assert series("1", every="5m").tolerance == minutes(10)
+
+
+def test_reasons_are_summed_instant_by_instant() -> None:
+    """A tenant's sum changes whenever one of its reasons does."""
+    total = sum_of_reasons([series("10 20 20"), series("1 1 5", reason="Graymail")])
+
+    assert total.reason == ALL_REASONS
+    assert [total.value_at(at(clock)) for clock in ("11:50", "11:55", "12:00")] == [11, 21, 25]
+
+
+def test_one_change_of_several_reasons_is_one_change_of_the_sum() -> None:
+    """A poll in which one reason rises by what another falls leaves the sum as it was."""
+    total = sum_of_reasons([series("10 20"), series("20 10", reason="Graymail")])
+
+    assert [sample.count for sample in total.changes] == [30, 30]
+
+
+def test_a_sum_without_a_known_part_is_not_known() -> None:
+    """A partial sum proves nothing."""
+    assert sum_of_reasons([series("10 20"), series("_ _", reason="Graymail")]).value_at(NOON) is None
+
+
+def test_a_sum_is_known_from_where_each_part_is() -> None:
+    """Windows of different lengths do not pass off a part as the whole."""
+    total = sum_of_tenants([series("10 20 30", tenant="acme"), series("5 5", tenant="umbrella")])
+
+    assert total.value_at(at("11:52")) is None
+    assert total.value_at(at("11:55")) == 25
+
+
+def test_tenants_that_are_polled_at_different_moments_are_summed() -> None:
+    """Each tenant's newest count stands for it during two of its poll intervals."""
+    one = series("10 20 30", until=at("12:00"), tenant="acme")
+    other = series("5 5 7", until=at("11:58"), tenant="umbrella")
+
+    total = sum_of_tenants([one, other])
+
+    assert (total.tenant, total.reason) == (ALL_TENANTS, ALL_REASONS)
+    assert total.value_at(NOON) == 37
+    assert total.value_at(at("11:57")) == 25
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        pytest.param(series("5x9", until=at("11:58")), 15, id="the other tenant was seen a moment ago"),
+        pytest.param(series("5x9", until=at("11:50")), 15, id="the other tenant was last seen two polls ago"),
+        pytest.param(series("5x9", until=at("11:49")), None, id="the other tenant was last seen too long ago"),
+        pytest.param(series("5x8 _", until=at("11:58")), None, id="the other tenant's newest poll failed"),
+        pytest.param(series("_", until=at("11:58")), None, id="the other tenant was never seen"),
+        pytest.param(series("5 _ _ _ 5", until=at("11:58")), 15, id="the other tenant is seen again"),
+    ],
+)
+def test_a_sum_over_tenants_needs_every_one_of_them(other: Series, expected: int | None) -> None:
+    """While one tenant is not seen, the sum of all has no value: it fires and resolves nothing."""
+    assert sum_of_tenants([series("10x9"), other]).value_at(NOON) == expected
+
+
+def test_a_sum_over_tenants_fails_since_the_first_of_them_did() -> None:
+    """The failure of a sum is the oldest of its parts'."""
+    one, other = series("1 1 _"), series("1 _ _", cause=Cause.DNS)
+
+    total = sum_of_tenants([one, other])
+
+    assert total.failure == other.failure
+    assert total.poll_interval == minutes(5)
+
+
+def test_a_gap_of_one_tenant_is_a_gap_of_the_sum() -> None:
+    """Long gaps stay gaps when coverage is held over to the next poll."""
+    total = sum_of_tenants([series("1x9"), series("2 2 _ _ _ _ 2 2 2")])
+
+    assert total.value_at(at("11:25")) == 3
+    assert total.value_at(at("11:35")) == 3
+    assert total.value_at(at("11:40")) is None
+    assert total.value_at(at("11:50")) == 3
+
+
+# Against a model: a function from instants to counts, asked at every instant.
+
+_POLLS = st.lists(st.one_of(st.none(), st.integers(0, 500)), min_size=1, max_size=12)
+_INSTANTS = [NOON - timedelta(seconds=150) * back for back in range(-4, 30)]
+
+
+def _drawn(polls: list[int | None], *, until: datetime = NOON) -> Series:
+    return series(" ".join("_" if count is None else str(count) for count in polls), until=until)
+
+
+def _model(polls: list[int | None], instant: datetime) -> int | None:
+    """Return the value by the definition: the poll before must be good, and the one after too if it is later."""
+    since_noon = NOON - instant
+    back, early = divmod(since_noon, minutes(5))
+    index = len(polls) - 1 - back if not early else len(polls) - 2 - back
+    ends = [index] if not early else [index, index + 1]
+    if any(not 0 <= end < len(polls) or polls[end] is None for end in ends):
+        return None
+    return polls[index]
+
+
+@given(polls=_POLLS)
+def test_every_value_is_that_of_the_poll_before(polls: list[int | None]) -> None:
+    """Whatever was polled, a value is known exactly between good polls."""
+    drawn = _drawn(polls)
+
+    assert [drawn.value_at(instant) for instant in _INSTANTS] == [_model(polls, instant) for instant in _INSTANTS]
+
+
+@given(one=st.lists(st.integers(0, 500), min_size=1, max_size=12), more=st.data())
+def test_a_sum_of_reasons_is_the_sum_of_their_values(one: list[int], more: st.DataObject) -> None:
+    """At every instant the sum is what adding up by hand gives."""
+    lists = [one, *(more.draw(st.lists(st.integers(0, 500), min_size=len(one), max_size=len(one))) for _ in range(3))]
+    parts = [_drawn(list(polls)) for polls in lists]
+
+    total = sum_of_reasons(parts)
+
+    for instant in _INSTANTS:
+        values = [part.value_at(instant) for part in parts]
+        known = [value for value in values if value is not None]
+        assert total.value_at(instant) == (sum(known) if len(known) == len(parts) else None)
+
+
+@given(tenants=st.lists(_POLLS, min_size=1, max_size=4))
+def test_a_sum_of_tenants_is_the_sum_of_their_newest_samples(tenants: list[list[int | None]]) -> None:
+    """At the newest poll the sum has a value exactly if each tenant has a fresh one, and then it is their sum."""
+    parts = [_drawn(polls) for polls in tenants]
+
+    total = sum_of_tenants(parts)
+
+    fresh = [part.value_at(NOON) for part in parts]
+    expected = None if None in fresh else sum(value for value in fresh if value is not None)
+    assert total.value_at(NOON) == expected
+    spans = [(span.since, span.until) for span in total.coverage]
+    assert spans == sorted(spans)
