@@ -1,0 +1,11 @@
+"""Mimecast's hold summary: both authentications in, a `Snapshot` or a `SourceError` out.
+
+`transport` sends one request and beats every slow answer, `auth` makes headers out of keys, `answers` judges
+what came back, `client` puts them in order: token, request, judgement, at most one retry.
+Nothing outside this package knows a header or a field of Mimecast's API.
+"""
+
+from alerter.adapters.mimecast.auth import OAuthKeys, SigningKeys
+from alerter.adapters.mimecast.client import REGIONS_V1, REGIONS_V2, Limits, Mimecast
+
+__all__ = ["REGIONS_V1", "REGIONS_V2", "Limits", "Mimecast", "OAuthKeys", "SigningKeys"]

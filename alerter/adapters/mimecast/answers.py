@@ -1,0 +1,168 @@
+"""What an answer of Mimecast's API means: judged in one fixed order, values in, values out.
+
+No I/O and no clock, so that every odd answer can be tried without a server. The order is the contract's:
+HTTP 200, a JSON object, an empty `fail`, `meta.status` 200, `data` a list, every row good. Only what passes all of it
+is a hold summary, because an authentication failure can look exactly like an empty queue: HTTP 200 and `data` empty.
+Whatever else comes in ends in a `Fault`, never in another exception.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+from alerter.adapters.mimecast.auth import is_header_text
+from alerter.adapters.mimecast.bodies import is_markup, kind, object_or_nothing, parsed, why_not
+from alerter.adapters.mimecast.faults import Answer, Fault, Remedy
+from alerter.adapters.mimecast.refusals import complaints_of, failure, quoted
+from alerter.core.series import NO_REASON, HoldReason
+from alerter.errors import Cause
+
+#: The largest count that every database and every JSON reader keeps exactly.
+MAX_COUNT = 2**53
+#: Real names are seen up to 70 characters; what is longer than this is no policy's name.
+MAX_NAME_LENGTH = 1000
+#: A token is a header's value; servers refuse far shorter headers than this.
+MAX_TOKEN_LENGTH = 16_384
+#: No real token lives longer (Mimecast's live for half an hour).
+MAX_TOKEN_LIFETIME = timedelta(days=366)
+
+_DIGITS = re.compile(r"[0-9]{1,16}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What the token endpoint granted: an access token and for how long, from the request on."""
+
+    access_token: str
+    lifetime: timedelta
+
+    def __repr__(self) -> str:
+        """Return the lifetime only: a representation ends up in logs."""
+        return f"Grant(lifetime={self.lifetime!r})"
+
+
+def counts_of(answer: Answer, *, now: datetime) -> dict[HoldReason, int]:
+    """Return the held messages by hold reason that a hold summary states; empty means that none are held.
+
+    Args:
+        answer: Of `POST /api/gateway/get-hold-summary-list`.
+        now: When the answer was complete; rate limits that name an instant are counted from it.
+
+    Raises:
+        Fault: The answer is anything but a complete hold summary.
+    """
+    envelope = _json_object(answer, now=now)
+    _refuse_failures(envelope, answer, now=now)
+    data = envelope.get("data")
+    if not isinstance(data, list):
+        raise _odd(f"data must be a list, got {kind(data)}")
+    counts: dict[HoldReason, int] = {}
+    for number, row in enumerate(data, start=1):
+        reason, held_count = _row(row, number)
+        counts[reason] = counts.get(reason, 0) + held_count
+        if counts[reason] > MAX_COUNT:
+            raise _odd(f"row {number}: the rows of one name add up to more than 2^53")
+    return counts
+
+
+def grant_of(answer: Answer, *, now: datetime) -> Grant:
+    """Return the token that `POST /oauth/token` granted (RFC 6749 section 5.1).
+
+    Raises:
+        Fault: No usable token; its remedy is never `RENEW`, for there is nothing to renew it from.
+    """
+    try:
+        envelope = _json_object(answer, now=now)
+    except Fault as fault:
+        fault.remedy = Remedy.NONE if fault.remedy is Remedy.RENEW else fault.remedy
+        raise
+    if complaints_of(envelope):
+        raise failure(answer.status, envelope, answer, now=now)
+    token, token_type = envelope.get("access_token"), envelope.get("token_type", "Bearer")
+    if not isinstance(token, str) or not is_header_text(token) or len(token) > MAX_TOKEN_LENGTH:
+        raise _odd(f"the token answer must have a text access_token, got {kind(token)} that is none")
+    if not isinstance(token_type, str) or token_type.casefold() != "bearer":
+        raise _odd("the token answer must have the token_type Bearer, got another")
+    return Grant(access_token=token, lifetime=_lifetime(envelope.get("expires_in")))
+
+
+def _json_object(answer: Answer, *, now: datetime) -> dict[str, object]:
+    """Return the JSON object of a body with HTTP 200."""
+    if answer.status != HTTPStatus.OK:
+        raise failure(answer.status, object_or_nothing(answer), answer, now=now)
+    if is_markup(answer):
+        raise Fault(Cause.WRONG_HOST, "HTTP 200 with a web page where JSON was expected")
+    try:
+        value = parsed(answer.body)
+    except (ValueError, RecursionError) as error:
+        raise _odd(
+            f"the body must be a JSON object, got {len(answer.body)} bytes that are not: {why_not(error)}"
+        ) from None
+    if not isinstance(value, dict):
+        raise _odd(f"the body must be a JSON object, got {kind(value)}")
+    return value
+
+
+def _refuse_failures(envelope: dict[str, object], answer: Answer, *, now: datetime) -> None:
+    """Raise unless `fail` is empty and `meta` says 200 and nothing of a further page."""
+    fail, meta = envelope.get("fail"), envelope.get("meta")
+    status = meta.get("status") if isinstance(meta, dict) else None
+    if not isinstance(fail, list):
+        raise _odd(f"fail must be an empty list, got {kind(fail)}{quoted(envelope)}")
+    if fail:
+        said = status if type(status) is int else answer.status
+        raise failure(said, envelope, answer, now=now, place="meta.status")
+    if not isinstance(meta, dict) or type(status) is not int:
+        raise _odd(f"meta.status must be a number, got {kind(status)}")
+    if status != HTTPStatus.OK:
+        raise failure(status, envelope, answer, now=now, place="meta.status")
+    pagination = meta.get("pagination")
+    if isinstance(pagination, dict) and pagination.get("next"):
+        raise _odd(
+            "meta.pagination.next names a further page; a hold summary has one page, and half of it is no summary"
+        )
+
+
+def _row(row: object, number: int) -> tuple[HoldReason, int]:
+    """Return one row's hold reason and held messages."""
+    if not isinstance(row, dict):
+        raise _odd(f"row {number} must be an object, got {kind(row)}")
+    return _reason(row.get("policyInfo"), number), _count(row.get("numberOfItems"), number)
+
+
+def _reason(name: object, number: int) -> HoldReason:
+    """Return a name verbatim, unless a database could not keep it."""
+    if not isinstance(name, str):
+        raise _odd(f"row {number}: policyInfo must be a text, got {kind(name)}")
+    if len(name) > MAX_NAME_LENGTH:
+        raise _odd(f"row {number}: policyInfo must have at most {MAX_NAME_LENGTH} characters, got {len(name)}")
+    if "\0" in name or any("\ud800" <= char <= "\udfff" for char in name):
+        raise _odd(f"row {number}: policyInfo must be storable text, got a NUL or half a character")
+    return HoldReason(name) if name.strip() else NO_REASON
+
+
+def _count(value: object, number: int) -> int:
+    """Return a count: a JSON integer, or its digits as text (the documentation can be read either way)."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if type(value) is not int:
+        raise _odd(f"row {number}: numberOfItems must be a whole number, got {kind(value)}")
+    if not 0 <= value <= MAX_COUNT:
+        raise _odd(f"row {number}: numberOfItems must be from 0 to 2^53, got {'less' if value < 0 else 'more'}")
+    return value
+
+
+def _lifetime(seconds: object) -> timedelta:
+    """Return a token's lifetime; some servers write the number as text."""
+    if isinstance(seconds, str) and _DIGITS.fullmatch(seconds):
+        seconds = int(seconds)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise _odd(f"the token answer must have expires_in in seconds, got {kind(seconds)}")
+    if not 0 < seconds <= MAX_TOKEN_LIFETIME.total_seconds():
+        raise _odd("the token answer must have an expires_in between 0 and a year, got one beyond")
+    return timedelta(seconds=seconds)
+
+
+def _odd(detail: str) -> Fault:
+    return Fault(Cause.NOT_UNDERSTOOD, detail)

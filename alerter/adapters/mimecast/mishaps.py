@@ -1,0 +1,129 @@
+"""What an exception of the HTTP libraries means: an exception in, a `Fault` out.
+
+The libraries wrap one another's exceptions three and four deep, and their texts quote addresses, header values and
+whatever a server sent; so the whole chain is searched, and only its meaning goes on.
+"""
+
+import http.client
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+
+import requests
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from alerter.adapters.mimecast.faults import Fault, Remedy
+from alerter.errors import Cause
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Return what an exception of the HTTP libraries means, found in the chain that they wrap it into."""
+    links = tuple(_links(error))
+    for kinds, fault in _FAULT_BY_KIND:
+        for link in links:
+            if isinstance(link, kinds):
+                return fault(link)
+    return _broken(error)
+
+
+def _is_system(link: BaseException) -> bool:
+    """Return whether the system itself raised it; the exceptions of requests are OSErrors too."""
+    return isinstance(link, OSError) and not isinstance(link, requests.RequestException)
+
+
+def _links(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and everything that it wraps, in whichever way, outermost first."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        link = waiting.pop(0)
+        if isinstance(link, BaseException) and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
+
+
+def _proxy(link: BaseException) -> Fault:
+    texts = [str(each) for each in _links(link) if type(each) is OSError]
+    found = re.search(r"Tunnel connection failed: (\d{3})", " ".join(texts))
+    reason = f"it answers HTTP {found[1]}" if found else "no connection through it"
+    return Fault(Cause.UNREACHABLE, f"the proxy fails: {reason}", remedy=Remedy.NONE if found else Remedy.AGAIN)
+
+
+def _dns(link: BaseException) -> Fault:
+    is_passing = isinstance(link, OSError) and link.errno == socket.EAI_AGAIN
+    reason = link.strerror if isinstance(link, OSError) and link.strerror else "no such name"
+    return Fault(
+        Cause.DNS, f"the host name does not resolve: {reason}", remedy=Remedy.AGAIN if is_passing else Remedy.NONE
+    )
+
+
+def _certificate(link: BaseException) -> Fault:
+    reason = str(getattr(link, "verify_message", "")) or "it does not verify"
+    return Fault(Cause.TLS, f"the certificate is refused: {reason}")
+
+
+def _tls(link: BaseException) -> Fault:
+    reason = getattr(link, "reason", None)
+    return Fault(Cause.TLS, f"no TLS connection: {reason if isinstance(reason, str) else type(link).__name__}")
+
+
+def _timeout(_: BaseException) -> Fault:
+    return Fault(Cause.TIMEOUT, "no connection or no answer in time", remedy=Remedy.AGAIN)
+
+
+def _broken(link: BaseException) -> Fault:
+    """Return what the operating system says of a connection, where it says anything."""
+    system = next((inner for inner in _links(link) if _is_system(inner)), None)
+    if system is None:
+        return _unknown(link)
+    if "CA certificate bundle" in str(system):
+        return Fault(Cause.TLS, "the file of trusted authorities that REQUESTS_CA_BUNDLE names does not exist")
+    strerror = system.strerror if isinstance(system, OSError) else None
+    reason = strerror.lower() if strerror else "it broke"
+    return Fault(Cause.UNREACHABLE, f"no connection to the host: {reason}", remedy=Remedy.AGAIN)
+
+
+def _disconnected(_: BaseException) -> Fault:
+    return Fault(Cause.UNREACHABLE, "the host closed the connection without an answer", remedy=Remedy.AGAIN)
+
+
+def _cut_off(_: BaseException) -> Fault:
+    return Fault(Cause.UNREACHABLE, "the answer was cut off", remedy=Remedy.AGAIN)
+
+
+def _not_http(link: BaseException) -> Fault:
+    return Fault(Cause.WRONG_HOST, f"the host does not speak HTTP as it should ({type(link).__name__})")
+
+
+def _address(_: BaseException) -> Fault:
+    return Fault(Cause.WRONG_HOST, "base_url cannot be used as an address")
+
+
+def _proxy_setting(_: BaseException) -> Fault:
+    return Fault(Cause.UNREACHABLE, "the proxy setting of the environment cannot be used")
+
+
+def _unknown(error: BaseException) -> Fault:
+    if isinstance(error, requests.RequestException | HTTPError | OSError):
+        return Fault(Cause.UNREACHABLE, f"no connection to the host ({type(error).__name__})", remedy=Remedy.AGAIN)
+    return Fault(Cause.NOT_UNDERSTOOD, f"the answer breaks the HTTP library ({type(error).__name__})")
+
+
+#: Tried in this order against every link of the chain: the inner cause decides, not the wrapper.
+_FAULT_BY_KIND: tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException], Fault]], ...] = (
+    ((requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema), _proxy_setting),
+    ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), _proxy),
+    ((socket.gaierror,), _dns),
+    ((ssl.SSLCertVerificationError,), _certificate),
+    ((ssl.SSLError, requests.exceptions.SSLError, urllib3.exceptions.SSLError), _tls),
+    # before the timeouts, whose subclass it is: a refused connection is none
+    ((urllib3.exceptions.NewConnectionError,), _broken),
+    ((TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError), _timeout),
+    ((http.client.RemoteDisconnected,), _disconnected),
+    ((http.client.IncompleteRead, urllib3.exceptions.IncompleteRead), _cut_off),
+    ((http.client.HTTPException, urllib3.exceptions.InvalidHeader), _not_http),
+    ((requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError), _address),
+)

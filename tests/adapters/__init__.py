@@ -1,0 +1,1 @@
+"""The edges, each against a real counterpart on loopback."""
