@@ -1,0 +1,36 @@
+"""The configuration: one TOML file and the environment in, a frozen `Config` or every problem at once out.
+
+`load` is the way through it: `lines` finds places, `variables` fills in `${NAME}`, `schema` knows each table's keys,
+`tables` turns tables into parts, `references` holds the parts against each other, `problems` words what is wrong.
+"""
+
+from alerter.config.load import find_config, load_config
+from alerter.config.model import (
+    REGIONS,
+    ApiVersion,
+    Config,
+    Keys,
+    OAuthKeys,
+    ReceiverConfig,
+    Secret,
+    Service,
+    SigningKeys,
+    Target,
+    TenantConfig,
+)
+
+__all__ = [
+    "REGIONS",
+    "ApiVersion",
+    "Config",
+    "Keys",
+    "OAuthKeys",
+    "ReceiverConfig",
+    "Secret",
+    "Service",
+    "SigningKeys",
+    "Target",
+    "TenantConfig",
+    "find_config",
+    "load_config",
+]

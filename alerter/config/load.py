@@ -1,0 +1,140 @@
+"""From a path and the environment to a `Config`, or to every problem at once. The only reader of the environment.
+
+1. Read the file, as UTF-8 and as TOML; where that fails, nothing more can be said.
+2. Fill in the variables.
+3. Turn each table into its part of the configuration, as far as it is right.
+4. Hold the parts against each other. What is unwise is said only where nothing is wrong.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from re import compile as compile_regex
+from types import MappingProxyType
+
+from alerter.config import references
+from alerter.config.model import Config
+from alerter.config.parts import Parts, read_parts
+from alerter.config.problems import Problems
+from alerter.config.schema import is_secret
+from alerter.config.tables import receiver_of, route_of
+from alerter.config.variables import Variables, is_readable_by_everyone, texts_in
+from alerter.core.rules import with_blind_rules
+from alerter.errors import ConfigError, Problem
+
+VARIABLE = "ALERTER_CONFIG"
+PLACES = (Path("rules.toml"), Path("/etc/alerter/rules.toml"))
+
+_SYNTAX_ERROR = compile_regex(r"(?P<text>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
+
+
+def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -> Path:
+    """Return which configuration to read: the option, then $ALERTER_CONFIG, then the first of `PLACES` that exists.
+
+    Args:
+        option: What the user named; it need not exist.
+        environ: The environment; None for that of this process.
+
+    Raises:
+        ConfigError: Nothing is named, and no place has one.
+    """
+    environ = os.environ if environ is None else environ
+    if option is not None:
+        return option
+    if environ.get(VARIABLE):
+        return Path(environ[VARIABLE])
+    for place in PLACES:
+        if place.is_file():
+            return place
+    looked = " or ".join(map(str, PLACES))
+    raise _failure(
+        PLACES[0],
+        f"no configuration: ${VARIABLE} is not set, and there is no {looked}; "
+        f"`alerter init` writes one to start from, --config PATH names another",
+    )
+
+
+def load_config(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration that a file holds.
+
+    Args:
+        path: The file.
+        environ: Where variables come from; None for the environment of this process.
+
+    Raises:
+        ConfigError: It cannot be read or is wrong; with every problem of it, in the file's order.
+    """
+    environ = os.environ if environ is None else environ
+    text = _read(path)
+    raw = _parsed(path, text)
+    problems = Problems(str(path), text, raw)
+    tree = {
+        key: Variables(environ, path.absolute().parent, problems).filled_in(value, (key,)) for key, value in raw.items()
+    }
+    parts = read_parts(tree, problems, state_folder=_state_folder(path, environ))
+    if problems.errors:
+        raise ConfigError(problems.errors)
+    config = _put_together(path, parts)
+    _warn_of_mode(path, raw, problems)
+    references.warn(config, parts.rules, problems)
+    return replace(config, warnings=problems.warnings)
+
+
+def _failure(path: Path, text: str, line: int | None = None) -> ConfigError:
+    return ConfigError((Problem(file=str(path), line=line, key="", text=text),))
+
+
+def _read(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise _failure(path, "there is no such file; `alerter init` writes one to start from") from None
+    except OSError as error:
+        raise _failure(path, f"cannot be read: {(error.strerror or 'unknown error').lower()}") from None
+    try:
+        return content.decode("utf-8-sig")  # some editors put a mark before the first character
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _failure(path, f"expected UTF-8 text, found the byte 0x{content[error.start]:02x}", line) from None
+
+
+def _parsed(path: Path, text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise _failure(path, "expected TOML, found lists or tables nested too deeply") from None
+    except ValueError as error:
+        match = _SYNTAX_ERROR.fullmatch(str(error))
+        what = match["text"] if match else str(error).partition(";")[0]
+        line = int(match["line"]) if match and match["line"] else text.count("\n") + 1 if match else None
+        column = f" in column {match['column']}" if match and match["column"] else ""
+        raise _failure(path, f"expected TOML, found an error{column}: {what[:1].lower()}{what[1:]}", line) from None
+
+
+def _state_folder(path: Path, environ: Mapping[str, str]) -> Path:
+    """Return what the database's path is relative to: systemd's StateDirectory, the first if there are several."""
+    state = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(state) if state else path.absolute().parent
+
+
+def _put_together(path: Path, parts: Parts) -> Config:
+    intervals = {name: tenant.poll_interval for name, tenant in parts.tenants.items()}
+    return Config(
+        path=path,
+        service=parts.service,
+        tenants=MappingProxyType(parts.tenants),
+        receivers=tuple(receiver_of(name, table) for name, table in parts.receivers.items()),
+        routes=tuple(map(route_of, parts.routes.values())),
+        rules=with_blind_rules(parts.rules.values(), intervals),
+    )
+
+
+def _warn_of_mode(path: Path, raw: Mapping[str, object], problems: Problems) -> None:
+    """Say so where the file itself holds a secret and everyone may read it."""
+    if not is_readable_by_everyone(path):
+        return
+    place = next((place for place, text in texts_in(raw) if is_secret(place) and "${" not in text), None)
+    if place is not None:
+        problems.warn(place, "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}")

@@ -1,0 +1,169 @@
+"""What a configuration is once it has been read: frozen, complete, and checked.
+
+`repr()` of anything here never shows a secret.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from alerter.config.urls import secret_parts
+from alerter.core.notifications import Receiver, Route
+from alerter.core.outbox import TargetName
+from alerter.core.rules import Rule
+from alerter.core.series import Tenant
+from alerter.errors import Problem
+
+
+class Secret(str):
+    """A text that must not be shown. It is an ordinary string wherever it is used; only its `repr` hides it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the same for every secret."""
+        return "Secret('***')"
+
+
+class ApiVersion(StrEnum):
+    """Mimecast's two APIs: 2.0 with OAuth2, and 1.0 with signed requests."""
+
+    V1 = "1.0"
+    V2 = "2.0"
+
+
+#: The names that `region` may have; the adapter knows the host of each.
+REGIONS: Mapping[ApiVersion, tuple[str, ...]] = MappingProxyType(
+    {
+        ApiVersion.V2: ("global", "uk", "us"),
+        ApiVersion.V1: ("eu", "de", "us", "usb", "uspcom", "ca", "za", "au", "je", "sandbox"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthKeys:
+    """What API 2.0 asks for."""
+
+    client_id: Secret
+    client_secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKeys:
+    """What API 1.0 asks for; `secret_key` is base64 text."""
+
+    app_id: Secret
+    app_key: Secret
+    access_key: Secret
+    secret_key: Secret
+
+
+Keys: TypeAlias = OAuthKeys | SigningKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What holds for the whole service.
+
+    Attributes:
+        database: An SQLAlchemy URL; of an SQLite file the path is absolute. A `Secret` where it names a server.
+        poll_interval: How often a tenant is polled that does not say otherwise; at least 10 s.
+        retention: How long history is kept.
+        timezone: In which people read times.
+        console_url: Where messages send people to look at held mail.
+    """
+
+    database: str
+    poll_interval: timedelta
+    retention: timedelta
+    timezone: ZoneInfo
+    console_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantConfig:
+    """One Mimecast account.
+
+    Attributes:
+        name: Its name in the configuration.
+        api: Which API its keys are for.
+        region: A name of `REGIONS[api]`; None where `base_url` stands in its place.
+        base_url: Scheme and host, without a slash at the end; None where `region` says it.
+        keys: Of the kind that `api` needs.
+        poll_interval: How often it is polled; at least 10 s.
+    """
+
+    name: Tenant
+    api: ApiVersion
+    region: str | None
+    base_url: str | None
+    keys: Keys
+    poll_interval: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One URL of a receiver.
+
+    Attributes:
+        name: `<receiver>/<scheme>`, and `-2`, `-3` … after a second and third one of the scheme.
+        url: As Apprise takes it.
+    """
+
+    name: TargetName
+    url: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverConfig:
+    """A receiver, and where it is reached: at least one target, in the configuration's order."""
+
+    receiver: Receiver
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that the configuration decides.
+
+    Attributes:
+        path: The file that was read.
+        service: What holds for the whole service.
+        tenants: At least one.
+        receivers: At least one, in the file's order.
+        routes: Empty means that everything goes to every receiver.
+        rules: Those of the file, and the built-in ones that watch for blindness.
+        warnings: What is legal but unwise, in the file's order.
+    """
+
+    path: Path
+    service: Service
+    tenants: Mapping[Tenant, TenantConfig]
+    receivers: tuple[ReceiverConfig, ...]
+    routes: tuple[Route, ...]
+    rules: tuple[Rule, ...]
+    warnings: tuple[Problem, ...] = ()
+
+    def secrets(self) -> frozenset[str]:
+        """Return every text that must not appear in a log: keys, URLs, and the parts of URLs that are secrets."""
+        return frozenset(self._secrets())
+
+    def _secrets(self) -> Iterator[str]:
+        for tenant in self.tenants.values():
+            match tenant.keys:
+                case OAuthKeys(client_id=name, client_secret=secret):
+                    yield from (str(name), str(secret))
+                case SigningKeys(app_id=name, app_key=key, access_key=access, secret_key=secret):
+                    yield from (str(name), str(key), str(access), str(secret))
+        urls = [target.url for receiver in self.receivers for target in receiver.targets]
+        if isinstance(self.service.database, Secret):
+            urls.append(self.service.database)
+        for url in urls:
+            yield str(url)
+            yield from secret_parts(url)

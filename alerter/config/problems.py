@@ -1,0 +1,145 @@
+"""The list of what is wrong: where each problem stands in the file, and what it says, without a secret.
+
+No I/O.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cached_property
+from re import compile as compile_regex
+
+from alerter.config.lines import KeyPath, LineIndex
+from alerter.errors import Problem
+
+_BARE_KEY = compile_regex(r"[A-Za-z0-9_-]+")
+#: Below this a value is too short to be looked for in a text: it would be found in ordinary words.
+SHORTEST_VALUE = 6
+#: No setting needs a longer value that an error could be about, and hardly any key or URL is shorter.
+LONGEST_SHOWN = 40
+
+
+def suggestion(found: str, known: Iterable[str]) -> str:
+    """Return `, did you mean 'x'?`, or nothing where no known name is close."""
+    by_folded = {name.casefold(): name for name in known}
+    close = get_close_matches(found.casefold(), by_folded, n=1)
+    return f", did you mean {by_folded[close[0]]!r}?" if close else ""
+
+
+def found(value: object) -> str:
+    """Return what stands in the file, as an error says it: `text 'abc'`, `the number 5`, `a list`."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case str() if value.strip():
+            return f"text {value!r}" if len(value) <= LONGEST_SHOWN else shown(value)
+        case _:
+            return kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """Return the same without the value, for what must not be shown."""
+    kinds = ((bool, "true or false"), (int | float, "a number"), (list, "a list"), (dict, "a table"))
+    if isinstance(value, str):
+        return "text" if value.strip() else "empty text"
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a date or time")
+
+
+def shown(text: str) -> str:
+    """Return a text in quotes, or only its length where it is so long that it may be a secret in the wrong place."""
+    return repr(text) if len(text) <= LONGEST_SHOWN else f"text of {len(text)} characters"
+
+
+class Problems:
+    """What was found so far in one file.
+
+    Args:
+        file: Its name, as the user wrote it.
+        text: All of it; valid TOML.
+        tree: The same, parsed; for the names of rules.
+    """
+
+    def __init__(self, file: str, text: str, tree: Mapping[str, object]) -> None:
+        self.file = file
+        self._text = text
+        self._tree = tree
+        self._errors: list[Problem] = []
+        self._warnings: list[Problem] = []
+        self._wrong: set[KeyPath] = set()
+        self._broken: set[KeyPath] = set()
+        self._written: dict[KeyPath, tuple[str, str]] = {}
+
+    def fill_in(self, path: KeyPath, *, written: str, value: str) -> None:
+        """Note that `value` stands for what is written in the file: no text may show it."""
+        self._written[path] = (written, value)
+
+    def break_off(self, path: KeyPath, text: str) -> None:
+        """Add an error after which nothing else is said of that value."""
+        self.error(path, text)
+        self._broken.add(path)
+
+    def is_wrong(self, path: KeyPath) -> bool:
+        """Say whether there is an error about just this value."""
+        return path in self._wrong
+
+    def error(self, path: KeyPath, text: str) -> None:
+        """Add something that must be put right."""
+        self._wrong.add(path)
+        if path not in self._broken:
+            self._errors.append(self._problem(path, text))
+
+    def warn(self, path: KeyPath, text: str) -> None:
+        """Add something that is legal but unwise."""
+        self._warnings.append(self._problem(path, text))
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """All errors, in the file's order; those about the file as a whole come first."""
+        return _in_order(self._errors)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """All warnings, in the file's order."""
+        return _in_order(self._warnings)
+
+    def line_of(self, path: KeyPath) -> int | None:
+        """Return the line on which the value stands, or what should hold it; None where nothing of it is there."""
+        return self._lines.line_of(path)
+
+    @cached_property
+    def _lines(self) -> LineIndex:
+        return LineIndex(self._text)  # only a file with something to say of it pays for this
+
+    def _problem(self, path: KeyPath, text: str) -> Problem:
+        written, value = self._written.get(path, ("", ""))
+        if value:
+            text = text.replace(repr(value), f"what {written!r} stands for")
+            text = text.replace(value, "***") if len(value) >= SHORTEST_VALUE else text
+        return Problem(file=self.file, line=self.line_of(path), key=self._shown(path), text=text)
+
+    def _shown(self, path: KeyPath) -> str:
+        """Return a path as people read it: `tenants.acme.region`, `rules[Backlog].warning`, `routes[#2]`."""
+        shown = ""
+        at: object = self._tree
+        for part in path:
+            at = _child(at, part)
+            if isinstance(part, int):
+                name = at.get("name") if isinstance(at, dict) and path[0] == "rules" else None
+                shown += f"[{name}]" if isinstance(name, str) and name.strip() else f"[#{part + 1}]"
+            else:
+                key = part if _BARE_KEY.fullmatch(part) else f'"{part}"'
+                shown += f".{key}" if shown else key
+        return shown
+
+
+def _child(tree: object, part: str | int) -> object:
+    if isinstance(tree, dict):
+        return tree.get(part)
+    if isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+        return tree[part]
+    return None
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0))

@@ -1,0 +1,168 @@
+"""What concerns several tables: names that must exist or be unique, spans that must fit, and what is unwise.
+
+No I/O.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import timedelta
+
+from alerter.config.lines import KeyPath
+from alerter.config.model import Config, ReceiverConfig, Secret
+from alerter.config.problems import Problems, shown, suggestion
+from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
+from alerter.core.conditions import Condition, duration_text
+from alerter.core.notifications import Route
+from alerter.core.rules import EVERYTHING, Rule
+
+#: Polling more often than this is legal, but brings nothing.
+SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
+
+Numbered = Mapping[int, Rule]
+
+
+def check_receiver_names(names: Mapping[KeyPath, str], known: Collection[str], problems: Problems) -> None:
+    """Say which names of receivers do not exist."""
+    for path, name in names.items():
+        if name not in known:
+            hint = suggestion(name, known) or f": there are {', '.join(map(repr, known)) or 'none'}"
+            problems.error(path, f"unknown receiver {shown(name)}{hint}")
+
+
+def check_fallbacks(fallbacks: Mapping[str, str], problems: Problems) -> None:
+    """Say which receivers fall back to themselves, at once or by way of others; each circle is said once."""
+    seen: set[str] = set()
+    for start in fallbacks:
+        way = [start]
+        while way[-1] in fallbacks and fallbacks[way[-1]] not in way:
+            way.append(fallbacks[way[-1]])
+        if fallbacks.get(way[-1]) == start and not seen & set(way):
+            by_way_of = f" by way of {', '.join(map(repr, way[1:]))}" if way[1:] else ""
+            problems.error(("receivers", start, "fallback"), f"{start!r} falls back to itself{by_way_of}")
+            seen.update(way)
+
+
+def check_unique(names: Mapping[KeyPath, str], problems: Problems) -> None:
+    """Say which names are used twice; globs cannot tell apart what differs only in case."""
+    first: dict[str, KeyPath] = {}
+    for path, name in names.items():
+        before = first.setdefault(name.casefold(), path)
+        if before != path:
+            problems.error(
+                path, f"expected a name of its own: {shown(name)} is taken since line {problems.line_of(before)}"
+            )
+
+
+def check_windows(rules: Numbered, retention: timedelta, problems: Problems) -> None:
+    """Say which conditions look back further than history is kept."""
+    for number, rule in rules.items():
+        for severity, level in rule.levels.items():
+            for condition in level.conditions:
+                if condition.window > retention:
+                    problems.error(
+                        ("rules", number, severity.value, condition.name, *_key_of_window(condition)),
+                        f"expected at most the retention, {duration_text(retention)}, "
+                        f"found {duration_text(condition.window)}",
+                    )
+
+
+def _key_of_window(condition: Condition) -> tuple[str, ...]:
+    names = (
+        name for name in (field.name for field in fields(condition)) if getattr(condition, name) == condition.window
+    )
+    return tuple(name.rstrip("_") for name in names)[:1]
+
+
+def warn(config: Config, rules: Numbered, problems: Problems) -> None:
+    """Say what is legal but unwise.
+
+    Args:
+        config: All of it.
+        rules: The rules that the file has, by their number in it.
+        problems: Takes the warnings.
+    """
+    _warn_of_polling(config, problems)
+    _warn_of_rules(config, rules, problems)
+    _warn_of_urls(config.receivers, problems)
+    _warn_of_routes(config, problems)
+    _warn_of_mail(config, problems)
+
+
+def _warn_of_polling(config: Config, problems: Problems) -> None:
+    text = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
+    if config.service.poll_interval < SENSIBLE_POLL_INTERVAL:
+        problems.warn(("service", "poll_interval"), text)
+    for name, tenant in config.tenants.items():
+        if tenant.poll_interval < SENSIBLE_POLL_INTERVAL and tenant.poll_interval != config.service.poll_interval:
+            problems.warn(("tenants", name, "poll_interval"), text)
+
+
+def _warn_of_rules(config: Config, rules: Numbered, problems: Problems) -> None:
+    if not rules:
+        problems.warn(("rules",), "there is no rule: nobody is told of anything but failed polls")
+    for number, rule in rules.items():
+        if not any(map(rule.tenants.matches, config.tenants)):
+            problems.warn(("rules", number, "tenants"), f"selects none of the tenants: {_quoted(config.tenants)}")
+
+
+def _warn_of_urls(receivers: Sequence[ReceiverConfig], problems: Problems) -> None:
+    for receiver in receivers:
+        seen: set[Secret] = set()
+        for number, target in enumerate(receiver.targets):
+            path = ("receivers", receiver.receiver.name, "urls", number)
+            if target.url in seen:
+                problems.warn(path, "the same URL again: it gets every message twice")
+            if has_several_addressees(target.url):
+                problems.warn(path, "one URL for several: when one of them refuses a message, all get it again")
+            seen.add(target.url)
+
+
+def _warn_of_routes(config: Config, problems: Problems) -> None:
+    if not config.routes:
+        return
+    named = {name for route in config.routes for name in route.receivers}
+    named |= {each.receiver.fallback for each in config.receivers if each.receiver.fallback is not None}
+    for receiver in config.receivers:
+        if receiver.receiver.name not in named:
+            problems.warn(("receivers", receiver.receiver.name), "no route names it: it is never told anything")
+    for number, route in enumerate(config.routes):
+        key = _key_that_matches_nothing(route, config)
+        if key is not None:
+            problems.warn(("routes", number, key), "no alert can come this way: it matches none of the rules")
+        if not any(map(route.tenants.matches, config.tenants)):
+            problems.warn(("routes", number, "tenants"), f"selects none of the tenants: {_quoted(config.tenants)}")
+
+
+def _key_that_matches_nothing(route: Route, config: Config) -> str | None:
+    """Return the key because of which no rule's alerts take the route, or None where some do."""
+    rules = [rule for rule in config.rules if route.rules.matches(rule.name)]
+    if not rules:
+        return "rules"
+    severities = {severity for rule in rules for severity in rule.levels}
+    return "severity" if route.severities and not route.severities & severities else None
+
+
+def _warn_of_mail(config: Config, problems: Problems) -> None:
+    by_mail = {each.receiver.name for each in config.receivers if _is_mail_only(each)}
+    text = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
+    if not config.routes:
+        if len(by_mail) == len(config.receivers):
+            problems.warn(("receivers",), text)
+        return
+    if any(_takes_everything(route) and not by_mail.issuperset(route.receivers) for route in config.routes):
+        return
+    for number, route in enumerate(config.routes):
+        if by_mail.issuperset(route.receivers):
+            problems.warn(("routes", number, "receivers"), text)
+
+
+def _is_mail_only(receiver: ReceiverConfig) -> bool:
+    return all(scheme_of(target.url) in MAIL_SCHEMES for target in receiver.targets)
+
+
+def _takes_everything(route: Route) -> bool:
+    return not route.severities and route.tenants == route.reasons == route.rules == EVERYTHING
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))

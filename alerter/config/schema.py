@@ -1,0 +1,332 @@
+"""The shape of each table of the file: which keys, of which type, with which default.
+
+A condition's table is made from the fields of its class, so that a new condition needs nothing here. No I/O.
+"""
+
+from collections.abc import Collection
+from dataclasses import MISSING, dataclass, fields
+from datetime import timedelta
+from functools import partial, reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic import Field as Key
+from pydantic_core import ErrorDetails
+
+from alerter.config import values
+from alerter.config.lines import KeyPath
+from alerter.config.model import ApiVersion
+from alerter.config.problems import Problems, found, kind_of, suggestion
+from alerter.config.urls import scheme_of
+from alerter.core.conditions import CONDITIONS, Condition
+from alerter.core.notifications import Receiver, ReceiverName
+from alerter.core.rules import Per, Severity
+
+SHORTEST_POLL_INTERVAL = timedelta(seconds=10)
+SHORTEST_RETENTION = timedelta(days=1)
+SHORTEST_REPEAT = timedelta(minutes=1)
+
+#: The keys of a tenant that belong to each API.
+KEYS_BY_API = {
+    ApiVersion.V2: ("client_id", "client_secret"),
+    ApiVersion.V1: ("app_id", "app_key", "access_key", "secret_key"),
+}
+KEY_NAMES = frozenset(name for names in KEYS_BY_API.values() for name in names)
+
+
+def _apprise_url(value: str) -> str:
+    scheme_of(value)
+    return value
+
+
+def _at_least(minimum: timedelta) -> AfterValidator:
+    return AfterValidator(partial(values.at_least, minimum=minimum))
+
+
+def _api(value: object) -> ApiVersion:
+    if isinstance(value, int | float):
+        raise ValueError(f'expected "1.0" or "2.0" in quotes, found {found(value)}')  # noqa: TRY004
+    return values.one_of(ApiVersion, value)
+
+
+Text = Annotated[str, Key(min_length=1)]
+Duration = Annotated[timedelta, BeforeValidator(values.duration)]
+PollInterval = Annotated[Duration, _at_least(SHORTEST_POLL_INTERVAL)]
+WebPage = Annotated[Text, AfterValidator(values.web_page)]
+ApiKey = Annotated[Text, AfterValidator(values.key)]
+Globs = Annotated[list[Annotated[str, AfterValidator(values.glob)]], Key(min_length=1)]
+AnySeverity = Annotated[Severity, BeforeValidator(partial(values.one_of, Severity))]
+
+
+class Table(BaseModel):
+    """What all tables have in common: no unknown keys, no guessing of types, no values in pydantic's own texts."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        str_strip_whitespace=True,
+    )
+
+
+class ServiceTable(Table):
+    """`[service]`."""
+
+    database: Text = "sqlite:///alerter.db"
+    poll_interval: PollInterval = timedelta(minutes=5)
+    retention: Annotated[Duration, _at_least(SHORTEST_RETENTION)] = timedelta(days=400)
+    timezone: Annotated[ZoneInfo, PlainValidator(values.timezone)] = ZoneInfo("UTC")
+    console_url: WebPage = "https://login.mimecast.com"
+
+
+class TenantTable(Table):
+    """`[tenants.NAME]`."""
+
+    api: Annotated[ApiVersion, BeforeValidator(_api)] = ApiVersion.V2
+    region: Text | None = None
+    base_url: Annotated[Text, AfterValidator(values.base_url)] | None = None
+    client_id: ApiKey | None = None
+    client_secret: ApiKey | None = None
+    app_id: ApiKey | None = None
+    app_key: ApiKey | None = None
+    access_key: ApiKey | None = None
+    secret_key: Annotated[Text, AfterValidator(values.base64_key)] | None = None
+    poll_interval: PollInterval | None = None
+
+
+_DEFAULT = Receiver(name=ReceiverName(""))
+
+
+class ReceiverTable(Table):
+    """`[receivers.NAME]`; the defaults are those of the core."""
+
+    urls: Annotated[list[Annotated[Text, AfterValidator(_apprise_url)]], Key(min_length=1)]
+    repeat_interval: Annotated[Duration, _at_least(SHORTEST_REPEAT)] = _DEFAULT.repeat_interval
+    send_resolved: bool = _DEFAULT.send_resolved
+    max_per_hour: Annotated[int, Key(ge=1)] = _DEFAULT.max_per_hour
+    fallback: Text | None = None
+
+
+class RouteTable(Table):
+    """`[[routes]]`."""
+
+    receivers: Annotated[list[Text], Key(min_length=1)]
+    severity: Annotated[list[AnySeverity], Key(min_length=1)] = []
+    tenants: Globs = []
+    reasons: Globs = []
+    rules: Globs = []
+
+
+class LevelTable(Table):
+    """`warning = { … }`: the conditions are further keys, one for each kind that the core knows."""
+
+    for_: Annotated[Duration | None, Key(alias="for")] = None
+    keep_firing_for: Duration | None = None
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Those that were written, in the order in which the core names them."""
+        written = (getattr(self, name) for name in CONDITIONS)
+        return tuple(condition for condition in written if condition is not None)
+
+    @model_validator(mode="after")
+    def _is_a_level(self) -> "LevelTable":
+        if not self.conditions:
+            raise ValueError(f"expected a condition: {', '.join(CONDITIONS)}")
+        if len({condition.subject for condition in self.conditions}) > 1:
+            raise ValueError("expected 'blind' alone: it looks at polling, the other conditions at held messages")
+        return self
+
+
+class RuleTable(Table):
+    """`[[rules]]`: the levels are further keys, one for each severity."""
+
+    name: Annotated[Text, AfterValidator(values.title)]
+    tenants: Globs = []
+    reasons: Globs = []
+    per: Annotated[Per, BeforeValidator(partial(values.one_of, Per))] = Per.REASON
+    runbook: WebPage | None = None
+    for_: Annotated[Duration, Key(alias="for")] = timedelta(0)
+    keep_firing_for: Duration = timedelta(0)
+
+    @property
+    def levels(self) -> dict[Severity, LevelTable]:
+        """Those that were written, mildest first."""
+        written = {severity: getattr(self, severity.value) for severity in Severity}
+        return {severity: level for severity, level in written.items() if level is not None}
+
+
+def _type_of(hint: Any) -> Any:  # noqa: ANN401 - a type form
+    """Return the annotation with the file's form of it: durations are texts there."""
+    if hint is timedelta:
+        return Duration
+    if get_origin(hint) in {Union, UnionType}:
+        return reduce(or_, (_type_of(part) for part in get_args(hint)))
+    return hint
+
+
+def _built(kind: type[Condition], table: Table) -> Condition:
+    return kind(**{name: getattr(table, name) for name in type(table).model_fields})
+
+
+def _condition(kind: type[Condition]) -> Any:  # noqa: ANN401 - a type form
+    """Return the field of a level in which a condition is written."""
+    hints = get_type_hints(kind)
+    keys: dict[str, Any] = {
+        field.name: (
+            _type_of(hints[field.name]),
+            Key(default=... if field.default is MISSING else field.default, alias=field.name.rstrip("_")),
+        )
+        for field in fields(kind)
+    }
+    table = create_model(kind.__name__, __base__=Table, **keys)
+    return Annotated[table, AfterValidator(partial(_built, kind))] | None
+
+
+def _level_and_rule() -> tuple[type[LevelTable], type[RuleTable]]:
+    conditions: dict[str, Any] = {name: (_condition(kind), None) for name, kind in CONDITIONS.items()}
+    level = create_model("Level", __base__=LevelTable, **conditions)
+    levels: dict[str, Any] = {severity.value: (level | None, None) for severity in Severity}
+    return level, create_model("Rule", __base__=RuleTable, **levels)
+
+
+#: The tables with all their keys.
+LEVEL, RULE = _level_and_rule()
+
+AnyTable = TypeVar("AnyTable", bound=Table)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated(Generic[AnyTable]):
+    """A table as far as it is right.
+
+    Attributes:
+        table: Without the keys that were wrong.
+        dropped: The keys that were wrong, and those that a misspelt one was meant to be.
+    """
+
+    table: AnyTable
+    dropped: frozenset[str] = frozenset()
+
+
+def validated(
+    table: type[AnyTable], raw: dict[str, object], path: KeyPath, problems: Problems
+) -> Validated[AnyTable] | None:
+    """Return a table of the file, or as much of it as is right; None where too little is left.
+
+    Args:
+        table: Its shape.
+        raw: Its keys and values, as TOML gives them.
+        path: Where it stands.
+        problems: Takes what is wrong with it.
+    """
+    try:
+        return Validated(table=table.model_validate(raw))
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    meant = _meant(table, details)
+    for detail in details:
+        if detail["type"] != "missing" or str(detail["loc"][-1]) not in meant:
+            problems.error((*path, *detail["loc"]), _text(table, detail, path))
+    wrong = {str(detail["loc"][0]) for detail in details}
+    try:
+        rest = table.model_validate({key: value for key, value in raw.items() if key not in wrong})
+    except ValidationError:
+        return None
+    return Validated(table=rest, dropped=frozenset(wrong | meant))
+
+
+def keys_of(table: type[BaseModel]) -> list[str]:
+    """Return the keys that a table may have, as the file writes them."""
+    return [field.alias or name for name, field in table.model_fields.items()]
+
+
+def _meant(table: type[BaseModel], details: list[ErrorDetails]) -> set[str]:
+    """Return the keys that misspelt ones were meant to be, so that those are not called missing too."""
+    unknown = (detail["loc"] for detail in details if detail["type"] == "extra_forbidden")
+    close = ((loc, _table_at(table, loc[:-1])) for loc in unknown)
+    return {
+        key for loc, at in close for key in keys_of(at) if suggestion(str(loc[-1]), keys_of(at)).find(repr(key)) > 0
+    }
+
+
+def _table_at(table: type[BaseModel], loc: KeyPath) -> type[BaseModel]:
+    """Return the shape of a table inside a table."""
+    for part in loc:
+        inner = next((each for name, each in table.model_fields.items() if (each.alias or name) == part), None)
+        table = _table_in(inner.annotation if inner else None) or table
+    return table
+
+
+def _table_in(hint: object) -> type[BaseModel] | None:
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return hint
+    return next((table for part in get_args(hint) if (table := _table_in(part))), None)
+
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text in quotes",
+    "string_too_short": "text in quotes",
+    "list_type": "a list in [brackets]",
+    "too_short": "at least one entry",
+    "model_type": "a table",
+}
+
+
+def _text(table: type[BaseModel], detail: ErrorDetails, path: KeyPath) -> str:
+    """Return one of pydantic's findings in our words."""
+    value, context = detail["input"], detail.get("ctx", {})
+    shown = kind_of(value) if is_secret((*path, *detail["loc"])) else found(value)
+    match detail["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "missing":
+            return "missing"
+        case "extra_forbidden":
+            return _unknown_key_text(str(detail["loc"][-1]), _table_at(table, detail["loc"][:-1]))
+        case "greater_than_equal":
+            return f"expected at least {context['ge']}, found {shown}"
+        case kind if kind in _EXPECTED:
+            return f"expected {_EXPECTED[kind]}, found {shown}"
+        case _:
+            return f"expected something else: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def _unknown_key_text(key: str, table: type[BaseModel]) -> str:
+    if key in CONDITIONS and issubclass(table, RuleTable):
+        return f"unknown key: a condition stands in a level, such as warning = {{ {key} = {{ … }} }}"
+    return unknown_key(key, keys_of(table))
+
+
+def unknown_key(key: str, known: Collection[str]) -> str:
+    """Return what is wrong with a key that is not known, and which may stand in its place."""
+    return f"unknown key{suggestion(key, known) or ';'} allowed here: {', '.join(known)}"
+
+
+def is_secret(path: KeyPath) -> bool:
+    """Say whether what stands there must not be shown, whatever it is."""
+    match path:
+        case ("tenants", _, str() as key, *_):
+            return key in KEY_NAMES
+        case ("receivers", _, "urls", *_) | ("service", "database"):
+            return True
+        case _:
+            return False

@@ -1,0 +1,237 @@
+"""The tables of the file, each turned into its part of the configuration; what contradicts itself within one is said.
+
+No I/O. What concerns several tables is in `references`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from urllib.parse import unquote, urlsplit
+
+from alerter.config.lines import KeyPath
+from alerter.config.model import (
+    REGIONS,
+    ApiVersion,
+    Keys,
+    OAuthKeys,
+    ReceiverConfig,
+    Secret,
+    Service,
+    SigningKeys,
+    Target,
+    TenantConfig,
+)
+from alerter.config.problems import Problems, shown, suggestion
+from alerter.config.schema import (
+    KEYS_BY_API,
+    LevelTable,
+    ReceiverTable,
+    RouteTable,
+    RuleTable,
+    ServiceTable,
+    TenantTable,
+    Validated,
+)
+from alerter.config.urls import scheme_of
+from alerter.config.values import listed
+from alerter.core.conditions import Subject
+from alerter.core.notifications import Receiver, ReceiverName, Route
+from alerter.core.outbox import TargetName
+from alerter.core.rules import BLIND_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity
+from alerter.core.series import Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a table stands, and who takes what is wrong with it."""
+
+    path: KeyPath
+    problems: Problems
+
+    def error(self, key: str, text: str) -> None:
+        """Add an error about a key of the table, or about all of it where the key is empty."""
+        self.problems.error((*self.path, key) if key else self.path, text)
+
+
+def service_of(table: ServiceTable, place: Place, *, state_folder: Path) -> Service:
+    """Return what `[service]` says; `state_folder` is what the path of an SQLite file is relative to."""
+    try:
+        database = database_url(table.database, state_folder)
+    except ValueError as error:
+        place.error("database", str(error))
+        database = ""
+    return Service(
+        database=database,
+        poll_interval=table.poll_interval,
+        retention=table.retention,
+        timezone=table.timezone,
+        console_url=table.console_url,
+    )
+
+
+def database_url(value: str, folder: Path) -> str:
+    """Return the database's URL with an absolute path, or a secret where it names a server.
+
+    Raises:
+        ValueError: It is of no kind that alerter can use. The text does not show it.
+    """
+    expected = 'expected "sqlite:///alerter.db" or "postgresql://user:password@host/database"'
+    scheme, separator, rest = value.partition("://")
+    if scheme.startswith("postgres") and scheme not in {"postgresql", "postgresql+psycopg"}:
+        raise ValueError(f"{expected}, found another scheme, did you mean 'postgresql://'?")
+    if scheme in {"postgresql", "postgresql+psycopg"} and rest:
+        return Secret(_server_url(value))
+    if scheme != "sqlite" or not separator:
+        raise ValueError(f"{expected}, found text of another form")
+    return f"sqlite:///{_quoted(_file_of(rest, folder))}"
+
+
+def _server_url(value: str) -> str:
+    try:
+        _ = urlsplit(value).port  # read to be checked
+    except ValueError:
+        raise ValueError(
+            "expected a URL with a number as its port; in a password '@' is written %40, ':' %3A and '/' %2F"
+        ) from None
+    return value
+
+
+def _file_of(rest: str, folder: Path) -> PurePath:
+    """Return the absolute path of an SQLite file: SQLAlchemy has it after three slashes, percent-encoded."""
+    if not rest.startswith("/"):
+        raise ValueError('expected three slashes before the path: "sqlite:///alerter.db", or four if it is absolute')
+    name = unquote(rest[1:])
+    if name in {"", ":memory:"}:
+        raise ValueError("expected a file: a database in memory would forget whom it told what")
+    if "?" in name or name.startswith(("~", "file:")):
+        raise ValueError('expected a plain path, such as "sqlite:////var/lib/alerter/alerter.db", without "~" and "?"')
+    return folder.absolute() / name
+
+
+def _quoted(path: PurePath) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3F")
+
+
+def tenant_of(name: str, checked: Validated[TenantTable], place: Place, service: Service) -> TenantConfig | None:
+    """Return a tenant, or None where its keys are not complete."""
+    table = checked.table
+    keys = _keys_of(checked, place)
+    _check_region(table, place)
+    if keys is None or (table.base_url is None and table.region is None and table.api is ApiVersion.V1):
+        return None
+    return TenantConfig(
+        name=Tenant(name),
+        api=table.api,
+        region=None if table.base_url else table.region or REGIONS[ApiVersion.V2][0],
+        base_url=table.base_url,
+        keys=keys,
+        poll_interval=table.poll_interval or service.poll_interval,
+    )
+
+
+def _keys_of(checked: Validated[TenantTable], place: Place) -> Keys | None:
+    table = checked.table
+    if "api" in checked.dropped:
+        return None
+    foreign = [key for api, names in KEYS_BY_API.items() if api is not table.api for key in names]
+    given = [key for key in foreign if getattr(table, key) is not None]
+    own = {key: getattr(table, key) for key in KEYS_BY_API[table.api]}
+    if given and "api" not in table.model_fields_set and not any(own.values()):
+        place.error(given[0], 'is a key of API 1.0: add api = "1.0"')
+        return None
+    for key in given:
+        place.error(key, f"does not belong to API {table.api}, which this tenant uses: {_needs(table.api)}")
+    for key, value in own.items():
+        if value is None and key not in checked.dropped:
+            place.error(key, f"missing: {_needs(table.api)}")
+    if not all(own.values()):
+        return None
+    secrets = {key: Secret(value) for key, value in own.items()}
+    return SigningKeys(**secrets) if table.api is ApiVersion.V1 else OAuthKeys(**secrets)
+
+
+def _needs(api: ApiVersion) -> str:
+    *names, last = KEYS_BY_API[api]
+    return f"API {api} needs {', '.join(names)} and {last}"
+
+
+def _check_region(table: TenantTable, place: Place) -> None:
+    regions = REGIONS[table.api]
+    if table.region is not None and table.base_url is not None:
+        place.error("base_url", "expected either 'region' or 'base_url', found both")
+    elif table.region is not None and table.region not in regions:
+        hint = suggestion(table.region, regions)
+        place.error(
+            "region", f"expected a region of API {table.api}, {listed(regions)}, found {shown(table.region)}{hint}"
+        )
+    elif table.region is None and table.base_url is None and table.api is ApiVersion.V1:
+        place.error("region", f"missing: API 1.0 has a host for each region: {listed(regions)}; or write base_url")
+
+
+def receiver_of(name: str, table: ReceiverTable) -> ReceiverConfig:
+    """Return a receiver and its targets."""
+    receiver = Receiver(
+        name=ReceiverName(name),
+        repeat_interval=table.repeat_interval,
+        send_resolved=table.send_resolved,
+        max_per_hour=table.max_per_hour,
+        fallback=None if table.fallback is None else ReceiverName(table.fallback),
+    )
+    schemes = [scheme_of(url) for url in table.urls]
+    numbers = [schemes[: index + 1].count(scheme) for index, scheme in enumerate(schemes)]
+    targets = tuple(
+        Target(name=TargetName(f"{name}/{scheme}" + (f"-{number}" if number > 1 else "")), url=Secret(url))
+        for url, scheme, number in zip(table.urls, schemes, numbers, strict=True)
+    )
+    return ReceiverConfig(receiver=receiver, targets=targets)
+
+
+def route_of(table: RouteTable) -> Route:
+    """Return a route."""
+    return Route(
+        receivers=tuple(ReceiverName(name) for name in dict.fromkeys(table.receivers)),
+        severities=frozenset(table.severity),
+        tenants=Selector(tuple(table.tenants)),
+        reasons=Selector(tuple(table.reasons)),
+        rules=Selector(tuple(table.rules)),
+    )
+
+
+def rule_of(checked: Validated[RuleTable], place: Place) -> Rule | None:
+    """Return a rule, or None where it contradicts itself or has no level that is right."""
+    table = checked.table
+    if not table.levels:
+        if not checked.dropped & {severity.value for severity in Severity}:
+            place.error(
+                "", f"expected a level: {listed(Severity)}, such as warning = {{ threshold = {{ above = 200 }} }}"
+            )
+        return None
+    subjects = {condition.subject for level in table.levels.values() for condition in level.conditions}
+    if len(subjects) > 1:
+        place.error("", "expected 'blind' in all of its levels or in none: write a rule of its own for it")
+        return None
+    is_blind = Subject.POLLING in subjects
+    _check_kind(table, place, is_blind=is_blind)
+    return Rule(
+        name=RuleName(table.name),
+        levels={severity: _level_of(level, table) for severity, level in table.levels.items()},
+        tenants=Selector(tuple(table.tenants)),
+        reasons=Selector(tuple(table.reasons)),
+        per=Per.TENANT if is_blind else table.per,
+        runbook=table.runbook or "",
+    )
+
+
+def _check_kind(table: RuleTable, place: Place, *, is_blind: bool) -> None:
+    if not is_blind and table.name.casefold() == BLIND_RULE_NAME.casefold():
+        place.error("name", f"{BLIND_RULE_NAME!r} is for rules with the condition 'blind': choose another name")
+    for key in ("reasons", "per") if is_blind else ():
+        if key in table.model_fields_set:
+            place.error(key, "a rule with 'blind' looks at each tenant's polling, not at hold reasons: leave it out")
+
+
+def _level_of(level: LevelTable, rule: RuleTable) -> Level:
+    return Level(
+        conditions=level.conditions,
+        for_=rule.for_ if level.for_ is None else level.for_,
+        keep_firing_for=rule.keep_firing_for if level.keep_firing_for is None else level.keep_firing_for,
+    )

@@ -1,0 +1,88 @@
+"""What can be said of an Apprise URL without Apprise: its scheme, what kind of target it is, what in it is secret.
+
+No I/O. Nothing here puts a URL or a part of one into an error text, but for the scheme.
+"""
+
+from collections.abc import Iterator
+from re import IGNORECASE, findall
+from re import compile as compile_regex
+from urllib.parse import unquote
+
+_SCHEME = compile_regex(r"([A-Za-z0-9]{2,20})://\S")
+_USER_INFO = compile_regex(r"[A-Za-z0-9]+://([^/?#]*)@")
+_PARAMETER = compile_regex(r"[?&]([^=&#]+)=([^&#]*)")
+_SEVERAL = compile_regex(r"/(?:#|%23)", IGNORECASE)
+
+#: Web hooks as Slack, Teams and Discord show them, which Apprise takes as they are.
+_NATIVE = (
+    (compile_regex(r"https?://hooks\.slack(?:-gov)?\.com/", IGNORECASE), "slack"),
+    (compile_regex(r"https?://[^/]+\.logic\.azure\.com[:/]", IGNORECASE), "workflows"),
+    (compile_regex(r"https?://[^/]+\.api\.powerplatform\.com[:/]", IGNORECASE), "workflows"),
+    (compile_regex(r"https?://(?:[a-z]+\.)?discord(?:app)?\.com/", IGNORECASE), "discord"),
+)
+#: Web hooks of Office 365 connectors, which Apprise 2 no longer loads.
+_CONNECTOR = compile_regex(
+    r"msteams://|https?://(?:outlook\.office(?:365)?\.com/webhook|[^/]+\.webhook\.office\.com)", IGNORECASE
+)
+#: Services of Apprise that end in a mailbox.
+MAIL_SCHEMES = frozenset(
+    {
+        "mailto", "mailtos", "brevo", "mailersend", "mailgun", "o365", "azure", "postmark", "resend",
+        "sendgrid", "sendpulse", "ses", "smtp2go", "sparkpost",
+    }
+)  # fmt: skip
+
+#: A part of a URL is taken for a token from so many characters on; with a digit in it, from fewer.
+TOKEN_LENGTH = 16
+TOKEN_LENGTH_WITH_DIGIT = 8
+
+
+def scheme_of(url: str) -> str:
+    """Return which service a URL is for, as Apprise calls it: `slack`, `workflows`, `mailtos`.
+
+    Raises:
+        ValueError: It is not of the form of a URL, or is a web hook that no longer works.
+    """
+    match = _SCHEME.match(url)
+    if match is None or not url.isprintable():
+        raise ValueError('expected an Apprise URL such as "slack://…", found text of another form')
+    if _CONNECTOR.match(url):
+        raise ValueError(
+            "Teams connector URLs no longer work: create a webhook with Teams' Workflows app, and paste its URL "
+            "(…logic.azure.com…) or write it as workflows://…"
+        )
+    return next((name for native, name in _NATIVE if native.match(url)), match.group(1).lower())
+
+
+def has_several_addressees(url: str) -> bool:
+    """Say whether one URL reaches several people or channels, so that one refusal makes all of it a failure."""
+    if scheme_of(url) not in MAIL_SCHEMES:
+        return len(_SEVERAL.findall(url)) > 1
+    parameters = {name.lower(): unquote(value) for name, value in _PARAMETER.findall(url)}
+    path = findall(r"/([^/?]+@[^/?]+)", unquote(url.partition("?")[0].partition("://")[2]))
+    addressees = [address for address in parameters.get("to", "").split(",") if address.strip()]
+    return "cc" in parameters or "bcc" in parameters or len(addressees) + len(path) > 1
+
+
+def secret_parts(url: str) -> Iterator[str]:
+    """Yield the parts of a URL that are secrets on their own: the path, passwords, and whatever looks like a token.
+
+    Errors of libraries repeat them without the rest of the URL. Addresses and host names are left out.
+    """
+    user_info = _USER_INFO.match(url)
+    password = user_info.group(1).partition(":")[2] if user_info else ""
+    rest = url.partition("://")[2]
+    path = "/" + rest.partition("/")[2]
+    values = [value for _, value in _PARAMETER.findall(url)]
+    found = {password, path, *(part for part in (*rest.partition("?")[0].split("/"), *values) if _is_token(part))}
+    for part in found - {"", "/"}:
+        yield part
+        yield unquote(part)
+
+
+def _is_token(part: str) -> bool:
+    if "@" in part or "." in part:
+        return False
+    if any(character.isdigit() for character in part):
+        return len(part) >= TOKEN_LENGTH_WITH_DIGIT
+    return len(part) >= TOKEN_LENGTH

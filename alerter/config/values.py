@@ -1,0 +1,160 @@
+"""The texts of a configuration, turned into values: durations, names, URLs, time zones.
+
+Every function raises ValueError with what was expected and what was found, or returns the value. No I/O, but for the
+time zones of the system.
+"""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Iterable
+from datetime import timedelta
+from enum import StrEnum
+from ipaddress import ip_address
+from re import compile as compile_regex
+from typing import TypeVar
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from alerter.config.problems import found, shown, suggestion
+from alerter.core.conditions import duration_text
+
+Member = TypeVar("Member", bound=StrEnum)
+
+_DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+_NAME = compile_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: A hundred years: no date minus a duration leaves the calendar.
+LONGEST = timedelta(days=36500)
+
+
+def duration(value: object) -> timedelta:
+    """Return the span that `1w2d3h4m5s` or a part of it says: each unit at most once, the largest first."""
+    expected = 'expected a duration such as "10m"'
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{expected}, found {found(value)}: add a unit (s, m, h, d or w), in quotes")  # noqa: TRY004
+    if not isinstance(value, str):
+        raise ValueError(f"{expected}, found {found(value)}")  # noqa: TRY004 - pydantic takes ValueErrors
+    match = _DURATION.fullmatch(value.strip())
+    if match is None or not value.strip():
+        raise ValueError(f"{expected}, found {shown(value)}")
+    try:
+        span = timedelta(**{unit: int(count or 0) for unit, count in zip(_UNITS, match.groups(), strict=True)})
+    except (OverflowError, ValueError):
+        span = timedelta.max
+    if span > LONGEST:
+        raise ValueError(f"expected at most {duration_text(LONGEST)}, found {shown(value)}")
+    return span
+
+
+def at_least(span: timedelta, minimum: timedelta) -> timedelta:
+    """Return the span if it is not shorter."""
+    if span < minimum:
+        raise ValueError(f"expected at least {duration_text(minimum)}, found {duration_text(span)}")
+    return span
+
+
+def one_of(kind: type[Member], value: object) -> Member:
+    """Return the member of an enum that the text names."""
+    names = [str(member) for member in kind]
+    if not isinstance(value, str) or value.strip() not in names:
+        hint = suggestion(value, names) if isinstance(value, str) else ""
+        raise ValueError(f"expected {listed(names)}, found {found(value)}{hint}")
+    return kind(value.strip())
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return `"a" or "b" or "c"` as an error says it."""
+    return " or ".join(f'"{name}"' for name in names)
+
+
+def checked_name(value: str) -> str:
+    """Return a name that may stand in a target's name, in a glob and in a command."""
+    if not _NAME.fullmatch(value):
+        raise ValueError(
+            f"expected a name of letters, digits, '.', '_' and '-', at most 64, the first a letter or digit, "
+            f"found {shown(value)}"
+        )
+    return value
+
+
+def title(value: str) -> str:
+    """Return a name for people: one line of printable text."""
+    if not value.isprintable():
+        raise ValueError(f"expected one line of printable text, found {shown(value)}")
+    return value
+
+
+def glob(value: str) -> str:
+    """Return a glob, perhaps with a `!` before it."""
+    if not value.removeprefix("!").strip():
+        raise ValueError(f'expected a glob such as "Spam*" or "!Spam*", found {shown(value)}')
+    return value
+
+
+def key(value: str) -> str:
+    """Return a key of Mimecast's; the text of the error never shows it."""
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("expected a key of ASCII characters without spaces; copy it again")
+    return value
+
+
+def base64_key(value: str) -> str:
+    """Return a key that is base64 text."""
+    try:
+        b64decode(key(value), validate=True)
+    except Base64Error:
+        raise ValueError(
+            "expected base64 text, as Mimecast shows it; copy it again, with every '=' at its end"
+        ) from None
+    return value
+
+
+def timezone(value: str) -> ZoneInfo:
+    """Return a time zone by its IANA name."""
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = suggestion(value, available_timezones())
+        raise ValueError(f'expected a time zone such as "Europe/London", found {shown(value)}{hint}') from None
+
+
+def web_page(value: str) -> str:
+    """Return the URL of a page that people can open."""
+    parts = _split(value)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or not value.isprintable():
+        raise ValueError(f'expected a URL such as "https://wiki.example/held-mail", found {shown(value)}')
+    return value
+
+
+def base_url(value: str) -> str:
+    """Return scheme and host of an API, without a slash at the end."""
+    expected = 'expected a URL such as "https://api.services.mimecast.com"'
+    parts = _split(value)
+    if parts is None or not parts.hostname or parts.scheme not in {"http", "https"}:
+        raise ValueError(f"{expected}, found text of another form")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{expected}, without a user name or password in it")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError(f"{expected}, without a path, found {shown(value)}")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError(
+            f"expected https, found {shown(value)}; http is for this machine alone, such as http://127.0.0.1:8025"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _split(value: str) -> SplitResult | None:
+    """Return the parts of a URL, or None where it has no such form."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # read to be checked
+    except ValueError:
+        return None
+    return None if any(character.isspace() for character in value) else parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
