@@ -1,0 +1,144 @@
+"""The database: rows ↔ core values, in transactions that are kept as a whole or not at all.
+
+SQLite by default, PostgreSQL by URL, through the same statements. Every error of it is a StoreError.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+
+from alerter.adapters.store import schema
+from alerter.adapters.store.alerts import AlertReader, AlertWriter
+from alerter.adapters.store.engines import (
+    ADVISORY_WRITER,
+    Access,
+    is_sqlite,
+    open_engine,
+    parsed,
+    place,
+    store_errors,
+    wait_for_writers,
+)
+from alerter.adapters.store.history import HistoryReader, HistoryWriter, Polling, ReasonState
+from alerter.adapters.store.locks import daemon_lock
+from alerter.adapters.store.outbox import DeliveryRecord, OutboxReader, OutboxWriter
+from alerter.adapters.store.schema import SchemaState, SchemaUpgrade
+from alerter.errors import StoreError
+
+__all__ = [
+    "DeliveryRecord",
+    "Polling",
+    "Reader",
+    "ReasonState",
+    "SchemaState",
+    "SchemaUpgrade",
+    "Store",
+    "Transaction",
+]
+
+
+class Reader(HistoryReader, AlertReader, OutboxReader):
+    """A consistent view of everything that is stored."""
+
+
+class Transaction(Reader, HistoryWriter, AlertWriter, OutboxWriter):
+    """Everything of a cycle, or nothing."""
+
+    def prune(self, *, before: datetime, batch: int = 10_000) -> int:
+        """Delete history from before an instant, but nothing that the present depends on.
+
+        Args:
+            before: What ended earlier goes.
+            batch: About so many rows of each kind at most, so that no poll waits long.
+
+        Returns:
+            How many rows went; 0 when there are no more.
+        """
+        return (
+            self._prune_history(before, batch) + self._prune_alerts(before, batch) + self._prune_outbox(before, batch)
+        )
+
+
+class Store:
+    """A database; it connects when it is first used.
+
+    Any method, and any method of its transactions, may raise StoreError; then nothing of the transaction was kept.
+    It may be shared by threads; a transaction belongs to one.
+    """
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        """Name the database.
+
+        Args:
+            url: `sqlite:////absolute/path`, `sqlite:///relative/path` or `postgresql://user@host/name`.
+            read_only: For commands that look while a daemon writes: they change nothing and create no file.
+
+        Raises:
+            StoreError: The URL is another one, or the driver for PostgreSQL is missing.
+        """
+        self._url = parsed(url)
+        self._access = Access.READ_ONLY if read_only else Access.READ_WRITE
+        self._engine = open_engine(self._url, self._access)
+        self._reading = self._engine.execution_options(
+            **({"sqlite_begin": "DEFERRED"} if is_sqlite(self._url) else {"isolation_level": "REPEATABLE READ"})
+        )
+
+    def __repr__(self) -> str:
+        return f"Store({place(self._url)!r}, {self._access.value})"
+
+    def close(self) -> None:
+        """Close every connection; a later use opens new ones."""
+        self._engine.dispose()
+
+    def schema_state(self) -> SchemaState:
+        """Return how the database's schema compares with the one that this alerter knows."""
+        return schema.schema_state(self._engine)
+
+    def upgrade(self) -> SchemaUpgrade:
+        """Bring the database to the present schema; an SQLite file is copied before.
+
+        Raises:
+            StoreError: The schema is newer than this alerter, or the upgrade failed; then nothing was changed.
+        """
+        if self._access is Access.READ_ONLY:
+            raise StoreError(f"{place(self._url)}: opened for reading only, expected to be opened for an upgrade")
+        return schema.upgrade(self._url)
+
+    def check_integrity(self) -> None:
+        """Check that the database is whole.
+
+        Raises:
+            StoreError: It is not; the text says what was found.
+        """
+        schema.check_integrity(self._engine)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the database for one daemon; it is free again when the process ends, however it does.
+
+        Raises:
+            StoreError: When it is entered: another daemon has it.
+        """
+        return daemon_lock(self._engine)
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Open a transaction that is committed as a whole at the end of the block, or not at all.
+
+        One writer at a time: another one waits for some seconds.
+
+        Raises:
+            StoreError: The database is locked, full, read-only or gone; nothing was kept.
+        """
+        with store_errors(self._url), self._engine.begin() as connection:
+            wait_for_writers(connection, ADVISORY_WRITER)
+            yield Transaction(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Open a view that does not change while it is looked at, and holds no writer up.
+
+        Raises:
+            StoreError: The database cannot be read.
+        """
+        with store_errors(self._url), self._reading.begin() as connection:
+            yield Reader(connection)

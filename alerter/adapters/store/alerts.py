@@ -1,0 +1,237 @@
+"""What state the alerts are in, how they came to it, and what receivers were told of them."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import BindParameter, Executable, Row, Select, Table, bindparam, delete, insert, select, union
+
+from alerter.adapters import tables
+from alerter.adapters.store.columns import digest_of, operands_json, operands_of
+from alerter.adapters.store.engines import Rows
+from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, Transition
+from alerter.core.notifications import Told
+from alerter.core.rules import RuleName, Severity
+from alerter.core.series import HoldReason, Tenant
+
+
+class AlertReader(Rows):
+    """Reads alerts."""
+
+    def alerts(self, tenants: Collection[Tenant] | None = None) -> list[Alert]:
+        """Return alerts that are or were not inactive.
+
+        Args:
+            tenants: Without it, all of them. With it, what a decision about these tenants can depend on: the alerts
+                of every topic of which one is not inactive, or that some receiver believes to go on.
+        """
+        return [_alert_of(row) for row in self._of_tenants(_ALERTS, _ALERTS_OF_TENANTS, tenants)]
+
+    def told(self, tenants: Collection[Tenant] | None = None) -> list[Told]:
+        """Return what receivers were last told of topics.
+
+        Args:
+            tenants: Without it, everything. With it, what a decision about these tenants can depend on: what
+                receivers believe to go on.
+        """
+        return [_told_of(row) for row in self._of_tenants(_TOLD, _TOLD_OF_TENANTS, tenants)]
+
+    def transitions(
+        self, *, since: datetime | None = None, alert_id: str | None = None, limit: int = 1000
+    ) -> list[Transition]:
+        """Return transitions, the one that was added last first.
+
+        Args:
+            since: None older than this.
+            alert_id: Only those of this alert.
+            limit: At most so many.
+        """
+        wanted = select(_transitions).order_by(_transitions.c.id.desc()).limit(limit)
+        if since is not None:
+            wanted = wanted.where(_transitions.c.at >= since)
+        if alert_id is not None:
+            wanted = wanted.where(_transitions.c.alert_id == alert_id)
+        return [_transition_of(row) for row in self._all(wanted)]
+
+    def _of_tenants(
+        self, everything: Select[Any], of_tenants: Select[Any], tenants: Collection[Tenant] | None
+    ) -> Sequence[Row[Any]]:
+        return self._all(everything) if tenants is None else self._all(of_tenants, {"tenants": list(tenants)})
+
+
+class AlertWriter(AlertReader):
+    """Writes alerts."""
+
+    def save_alerts(self, alerts: Iterable[Alert]) -> None:
+        """Keep the state of alerts, in place of what was stored under their keys."""
+        self._run(_upsert(_alerts, self._connection.dialect.name), [_alert_row(alert) for alert in alerts])
+
+    def add_transitions(self, transitions: Iterable[Transition]) -> None:
+        """Append to the history of alerts."""
+        self._run(_ADD_TRANSITION, [_transition_row(transition) for transition in transitions])
+
+    def save_told(self, told: Iterable[Told]) -> None:
+        """Keep what receivers were told, in place of what was stored for their topics."""
+        self._run(_upsert(_told, self._connection.dialect.name), [_told_row(entry) for entry in told])
+
+    def _prune_alerts(self, before: datetime, batch: int) -> int:
+        """Delete what ended before an instant, and no receiver believes to go on; return how many rows went.
+
+        What led to the present state of a live alert stays in the history.
+        """
+        pruned = self._run(_PRUNE_TRANSITIONS, {"until": before, "batch": batch})
+        over = [{"ended": row.topic} for row in self._all(_ENDED_TOPICS, {"until": before, "batch": batch})]
+        return pruned + self._run(_PRUNE_TOLD, over) + self._run(_PRUNE_ALERTS, over)
+
+
+@lru_cache
+def _upsert(table: Table, dialect: str) -> Executable:
+    """Return `INSERT … ON CONFLICT DO UPDATE` by the table's primary key: one form, but each dialect's own class."""
+    # Only the dialect in use is loaded.
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - see above
+
+        new = sqlite.insert(table)
+        return new.on_conflict_do_update(index_elements=table.primary_key.columns, set_=dict(new.excluded))
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - see above
+
+    row = postgresql.insert(table)
+    return row.on_conflict_do_update(index_elements=table.primary_key.columns, set_=dict(row.excluded))
+
+
+def _alert_row(alert: Alert) -> dict[str, Any]:
+    topic = alert.key.topic
+    return _key_columns(alert.key) | {
+        "digest": digest_of(alert.key.rule, alert.key.severity, alert.key.tenant, alert.key.reason),
+        "id": alert.key.id,
+        "topic": _topic_digest(topic),
+        "state": str(alert.state),
+        "value": alert.value,
+        "peak": alert.peak,
+        "active_at": alert.active_at,
+        "fired_at": alert.fired_at,
+        "ending_since": alert.ending_since,
+        "resolved_at": alert.resolved_at,
+        "resolution": alert.resolution,
+        "operands": operands_json(alert.operands),
+    }
+
+
+def _alert_of(row: Row[Any]) -> Alert:
+    return Alert(
+        key=_key(row.rule, row.severity, row.tenant, row.reason),
+        state=AlertState(row.state),
+        value=row.value,
+        peak=row.peak,
+        active_at=row.active_at,
+        fired_at=row.fired_at,
+        ending_since=row.ending_since,
+        resolved_at=row.resolved_at,
+        resolution=row.resolution,
+        operands=operands_of(row.operands),
+    )
+
+
+def _transition_row(transition: Transition) -> dict[str, Any]:
+    return _key_columns(transition.key) | {
+        "alert_id": transition.key.id,
+        "at": transition.at,
+        "before": str(transition.before),
+        "after": str(transition.after),
+        "operands": operands_json(transition.operands),
+        "note": transition.note,
+    }
+
+
+def _transition_of(row: Row[Any]) -> Transition:
+    return Transition(
+        key=_key(row.rule, row.severity, row.tenant, row.reason),
+        at=row.at,
+        before=AlertState(row.before),
+        after=AlertState(row.after),
+        operands=operands_of(row.operands),
+        note=row.note,
+    )
+
+
+def _told_row(told: Told) -> dict[str, Any]:
+    return {
+        "topic": _topic_digest(told.topic),
+        "receiver": told.receiver,
+        "rule": told.topic.rule,
+        "tenant": told.topic.tenant,
+        "reason": told.topic.reason,
+        "severity": str(told.severity),
+        "state": str(told.state),
+        "at": told.at,
+        "repeats": told.repeats,
+    }
+
+
+def _told_of(row: Row[Any]) -> Told:
+    return Told(
+        topic=_topic(row.rule, row.tenant, row.reason),
+        receiver=row.receiver,
+        severity=Severity(row.severity),
+        state=AlertState(row.state),
+        at=row.at,
+        repeats=row.repeats,
+    )
+
+
+def _key_columns(key: AlertKey) -> dict[str, Any]:
+    return {"rule": key.rule, "severity": str(key.severity), "tenant": key.tenant, "reason": key.reason}
+
+
+# The names of hundreds of alerts are read in every cycle, and are nearly always those of the cycle before.
+@lru_cache(maxsize=16384)
+def _key(rule: RuleName, severity: str, tenant: Tenant, reason: HoldReason) -> AlertKey:
+    return AlertKey(rule=rule, severity=Severity(severity), tenant=tenant, reason=reason)
+
+
+@lru_cache(maxsize=16384)
+def _topic(rule: RuleName, tenant: Tenant, reason: HoldReason) -> Topic:
+    return Topic(rule, tenant, reason)
+
+
+def _topic_digest(topic: Topic) -> str:
+    return digest_of(topic.rule, topic.tenant, topic.reason)
+
+
+_alerts, _told, _transitions = tables.alerts, tables.told, tables.transitions
+
+_ALERTS = select(_alerts).order_by(_alerts.c.digest)
+_tenants: BindParameter[Any] = bindparam("tenants", expanding=True)
+_ALERTS_OF_TENANTS = _ALERTS.where(
+    _alerts.c.topic.in_(
+        union(
+            select(_alerts.c.topic).where(_alerts.c.tenant.in_(_tenants), tables.is_live).correlate(None),
+            select(_told.c.topic).where(_told.c.tenant.in_(_tenants), tables.is_believed),
+        )
+    )
+)
+_TOLD = select(_told).order_by(_told.c.topic, _told.c.receiver)
+_TOLD_OF_TENANTS = _TOLD.where(_told.c.tenant.in_(_tenants), tables.is_believed)
+_ADD_TRANSITION = insert(_transitions)
+
+_live_ids = select(_alerts.c.id).where(tables.is_live)
+_PRUNE_TRANSITIONS = delete(_transitions).where(
+    _transitions.c.id.in_(
+        select(_transitions.c.id)
+        .where(_transitions.c.at < bindparam("until"), _transitions.c.alert_id.not_in(_live_ids))
+        .limit(bindparam("batch"))
+    )
+)
+_going_on = select(_alerts.c.topic).where(tables.is_live | (_alerts.c.resolved_at >= bindparam("until")))
+_believed = select(_told.c.topic).where(tables.is_believed)
+_all_alerts = _alerts.alias()
+# An alert that never fired has no end, and nothing to keep.
+_ENDED_TOPICS = (
+    select(_all_alerts.c.topic)
+    .distinct()
+    .where(_all_alerts.c.topic.not_in(_going_on), _all_alerts.c.topic.not_in(_believed))
+    .limit(bindparam("batch"))
+)
+_PRUNE_TOLD = delete(_told).where(_told.c.topic == bindparam("ended"))
+_PRUNE_ALERTS = delete(_alerts).where(_alerts.c.topic == bindparam("ended"))

@@ -1,0 +1,61 @@
+"""What stands in a column for a core value: digests, JSON, and text that any database takes."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from alerter.core.conditions import Operands
+from alerter.core.series import Sample
+
+
+def digest_of(*parts: str) -> str:
+    """Return 64 hexadecimal digits that stand for names of any length; no name holds a NUL."""
+    return sha256("\0".join(parts).encode()).hexdigest()
+
+
+def storable(text: str) -> str:
+    """Return text from outside without what a database refuses: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def operands_json(operands: Sequence[Operands]) -> str:
+    """Return operands as JSON, in ASCII, without what they do not have; instants in ISO 8601."""
+    return json.dumps([_operands_fields(each) for each in operands], separators=(",", ":"))
+
+
+# What a live alert compared last is read in every cycle and is nearly always the same text.
+@lru_cache(maxsize=4096)
+def operands_of(text: str) -> tuple[Operands, ...]:
+    """Return the operands of a column."""
+    return tuple(_operands(fields) for fields in json.loads(text))
+
+
+def _operands_fields(operands: Operands) -> dict[str, Any]:
+    fields: dict[str, Any] = {"condition": operands.condition, "limit": operands.limit}
+    for name, sample in (("value", operands.value), ("reference", operands.reference)):
+        if sample is not None:
+            fields[name] = [sample.at.isoformat(), sample.count]
+    if operands.last_good_at is not None:
+        fields["last_good_at"] = operands.last_good_at.isoformat()
+    if operands.note:
+        fields["note"] = operands.note
+    return fields
+
+
+def _operands(fields: dict[str, Any]) -> Operands:
+    last_good_at = fields.get("last_good_at")
+    return Operands(
+        condition=fields["condition"],
+        limit=fields["limit"],
+        value=_sample(fields.get("value")),
+        reference=_sample(fields.get("reference")),
+        last_good_at=None if last_good_at is None else datetime.fromisoformat(last_good_at),
+        note=fields.get("note", ""),
+    )
+
+
+def _sample(fields: tuple[str, int] | None) -> Sample | None:
+    return None if fields is None else Sample(datetime.fromisoformat(fields[0]), fields[1])

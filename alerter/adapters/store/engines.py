@@ -1,0 +1,199 @@
+"""How each database is opened, and what its errors become.
+
+SQLite: WAL, `synchronous=FULL` (the outbox must survive a power cut), and transactions that say themselves how they
+begin: the driver's own way loses updates silently. PostgreSQL: psycopg, UTC, and an end to every wait.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from alerter.errors import StoreError
+
+#: How long a writer waits for another one, in seconds.
+BUSY_SECONDS = 5
+#: PostgreSQL's advisory locks (per database), under one number for alerter: one daemon, one writer, one upgrade.
+ADVISORY_CLASS = 0x616C7274
+ADVISORY_DAEMON, ADVISORY_WRITER, ADVISORY_UPGRADE = 1, 2, 3
+
+_DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "sqlite+pysqlite": "sqlite+pysqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_EXPECTED = "expected sqlite:///path or postgresql://user@host/name"
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+class Access(Enum):
+    """What a database is opened for; `MIGRATION` lets tables be rebuilt and take their time."""
+
+    READ_ONLY = "read only"
+    READ_WRITE = "read and write"
+    MIGRATION = "migration"
+
+
+def parsed(url: str) -> URL:
+    """Return the URL with the driver that is used for it.
+
+    Raises:
+        StoreError: It is neither SQLite's nor PostgreSQL's; the text does not repeat it, as it may hold a password.
+    """
+    try:
+        found = make_url(url)
+    except (SQLAlchemyError, ValueError):
+        raise StoreError(f"the database URL is not understood: {_EXPECTED}") from None
+    driver = _DRIVERS.get(found.drivername)
+    if driver is None:
+        raise StoreError(f"the database URL begins with {found.drivername!r}: {_EXPECTED}")
+    if is_sqlite(found) and found.database in (None, "", ":memory:"):
+        raise StoreError("the database URL names no file: expected sqlite:///path")
+    return found.set(drivername=driver)
+
+
+def is_sqlite(url: URL) -> bool:
+    """Say whether the database is a file."""
+    return url.get_backend_name() == "sqlite"
+
+
+def place(url: URL) -> str:
+    """Return where the database is, for people: a path, or host and name; never a password."""
+    return str(url.database) if is_sqlite(url) else f"postgresql://{url.host or ''}/{url.database or ''}"
+
+
+def open_engine(url: URL, access: Access) -> Engine:
+    """Return an engine; it connects when it is first used.
+
+    Args:
+        url: As `parsed` returns it.
+        access: What it is opened for. `READ_ONLY` never creates a file.
+
+    Raises:
+        StoreError: The driver for PostgreSQL is not installed.
+    """
+    return _sqlite_engine(url, access) if is_sqlite(url) else _postgresql_engine(url, access)
+
+
+def store_error(error: SQLAlchemyError, url: URL) -> StoreError:
+    """Return what the database said, on one line, with the place and without the password."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    words = " ".join(str(said).split())
+    if url.password:
+        words = words.replace(str(url.password), "***")
+    return StoreError(f"{place(url)}: {words}")
+
+
+@contextmanager
+def store_errors(url: URL) -> Iterator[None]:
+    """Turn the errors of the database into StoreError; others pass.
+
+    Raises:
+        StoreError: The database refused or failed.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise store_error(error, url) from error
+
+
+class Rows:
+    """A transaction's connection, whose errors are StoreErrors."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._url = connection.engine.url
+
+    def _all(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        try:
+            return self._connection.execute(statement, parameters).all()
+        except SQLAlchemyError as error:
+            raise store_error(error, self._url) from error
+
+    def _first(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Row[Any] | None:
+        return next(iter(self._all(statement, parameters)), None)
+
+    def _run(self, statement: Executable, parameters: Parameters) -> int:
+        """Execute a change, once or for each of the parameters; return how many rows it met. No parameters: none."""
+        if not parameters:
+            return 0
+        try:
+            return self._connection.execute(statement, parameters).rowcount
+        except SQLAlchemyError as error:
+            raise store_error(error, self._url) from error
+
+
+def _sqlite_engine(url: URL, access: Access) -> Engine:
+    path = str(url.database)
+    engine = create_engine(url, creator=lambda: _open_sqlite(path, access), hide_parameters=True)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A write takes its lock at once: two that read first and write then would both read the old value.
+        kind = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+        connection.exec_driver_sql(f"BEGIN {kind}")
+
+    return engine
+
+
+def _open_sqlite(path: str, access: Access) -> sqlite3.Connection:
+    mode = "ro" if access is Access.READ_ONLY else "rwc"
+    connection = sqlite3.connect(
+        f"file:{quote(path)}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        for pragma in _pragmas(access):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _pragmas(access: Access) -> tuple[str, ...]:
+    if access is Access.READ_ONLY:
+        return ("query_only=ON",)
+    # A migration may drop and rebuild a table, which would delete its children. The switch is without effect inside
+    # a transaction, so that it must be off from the connection's first moment on.
+    foreign_keys = "OFF" if access is Access.MIGRATION else "ON"
+    return ("journal_mode=WAL", "synchronous=FULL", f"foreign_keys={foreign_keys}")
+
+
+def _postgresql_engine(url: URL, access: Access) -> Engine:
+    settings = {"timezone": "UTC", "statement_timeout": "5s", "lock_timeout": "3s"}
+    if access is Access.MIGRATION:
+        settings |= {"statement_timeout": "0", "lock_timeout": "60s"}
+    if access is Access.READ_ONLY:
+        settings |= {"default_transaction_read_only": "on"}
+    own = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    given = url.query.get("options", "")
+    options = f"{given if isinstance(given, str) else ' '.join(given)} {own}".strip()
+    try:
+        return create_engine(
+            url,
+            connect_args={"options": options, "connect_timeout": BUSY_SECONDS, "application_name": "alerter"},
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+    except ModuleNotFoundError as error:
+        raise StoreError("the driver for PostgreSQL is missing: install alerter[postgresql]") from error
+
+
+def wait_for_writers(connection: Connection, lock: int) -> None:
+    """Let one transaction at a time have this advisory lock, until it ends; SQLite needs none.
+
+    Writers read before they write. In SQLite the write lock puts them in order; without an order two polls could
+    both find a sum's alert inactive, and both tell it.
+    """
+    if not is_sqlite(connection.engine.url):
+        connection.execute(_ADVISORY_LOCK, {"class": ADVISORY_CLASS, "lock": lock})
+
+
+_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(:class, :lock)")

@@ -1,0 +1,195 @@
+"""Which schema a database has, and how it gets the present one.
+
+Alembic is loaded for an upgrade alone: a daemon that finds its schema current does without its 9 MiB.
+"""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, column, inspect, select, table, text
+
+from alerter.adapters.store.engines import (
+    ADVISORY_UPGRADE,
+    Access,
+    is_sqlite,
+    open_engine,
+    place,
+    store_errors,
+    wait_for_writers,
+)
+from alerter.adapters.tables import HEAD, REVISIONS
+from alerter.errors import StoreError
+
+
+class SchemaState(Enum):
+    """How a database's schema compares with the one that this alerter knows."""
+
+    MISSING = "missing"
+    OLDER = "older"
+    CURRENT = "current"
+    NEWER = "newer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaUpgrade:
+    """What an upgrade did.
+
+    Attributes:
+        before: The revision that was found; None for a new database.
+        after: The revision that it has now; the same where nothing was to be done.
+        backup: The copy of the SQLite file as it was; None where there was nothing to lose.
+    """
+
+    before: str | None
+    after: str
+    backup: Path | None
+
+
+def schema_state(engine: Engine) -> SchemaState:
+    """Return how the database's schema compares; a file that does not exist is not created.
+
+    Raises:
+        StoreError: The database cannot be read.
+    """
+    if is_sqlite(engine.url) and not Path(place(engine.url)).exists():
+        return SchemaState.MISSING
+    reading = engine.execution_options(sqlite_begin="DEFERRED")
+    with store_errors(engine.url), reading.connect() as connection:
+        return _state_of(_revision(connection))
+
+
+def upgrade(url: URL) -> SchemaUpgrade:
+    """Bring the database to the present schema, in one transaction; an SQLite file is copied before.
+
+    Two upgrades at the same time are put in order: the second one finds nothing to do.
+
+    Raises:
+        StoreError: The schema is newer than this alerter, or the upgrade failed; then nothing was changed.
+    """
+    engine = open_engine(url, Access.MIGRATION)
+    try:
+        with store_errors(url), engine.begin() as connection:
+            wait_for_writers(connection, ADVISORY_UPGRADE)
+            return _upgraded(connection)
+    finally:
+        engine.dispose()
+
+
+def check_integrity(engine: Engine) -> None:
+    """Check that the file is whole and no row lacks what it refers to; of PostgreSQL, that it answers.
+
+    Raises:
+        StoreError: It is not; the text says what was found.
+    """
+    reading = engine.execution_options(sqlite_begin="DEFERRED")
+    with store_errors(engine.url), reading.connect() as connection:
+        if not is_sqlite(engine.url):
+            connection.execute(text("SELECT 1"))
+            return
+        found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
+        if found != ["ok"]:
+            raise StoreError(f"{place(engine.url)}: damaged: {'; '.join(found)}")
+        _check_foreign_keys(connection)
+
+
+def migrations() -> Path:
+    """Return the directory of the migrations: inside the installed package, or beside it in a checkout."""
+    package = Path(str(files("alerter")))
+    installed = package / "_migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def _upgraded(connection: Connection) -> SchemaUpgrade:
+    before = _revision(connection)
+    match _state_of(before):
+        case SchemaState.NEWER:
+            raise StoreError(
+                f"the database was written by a newer alerter: found schema {before!r}, expected at most {HEAD!r}"
+            )
+        case SchemaState.CURRENT:
+            return SchemaUpgrade(before=before, after=HEAD, backup=None)
+        case SchemaState.MISSING | SchemaState.OLDER:
+            backup = _backup(connection, before)
+            _migrate(connection)
+            return SchemaUpgrade(before=before, after=HEAD, backup=backup)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    return connection.execute(select(_VERSION.c.version_num)).scalar()
+
+
+def _state_of(revision: str | None) -> SchemaState:
+    if revision is None:
+        return SchemaState.MISSING
+    if revision not in REVISIONS:
+        return SchemaState.NEWER
+    return SchemaState.CURRENT if revision == HEAD else SchemaState.OLDER
+
+
+def _backup(connection: Connection, revision: str | None) -> Path | None:
+    """Copy an SQLite file that has tables, as it is while this transaction keeps writers away."""
+    url = connection.engine.url
+    if not is_sqlite(url) or not inspect(connection).get_table_names():
+        return None
+    source = Path(place(url))
+    copy = _new_file(source, revision or "unversioned")
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as old,
+            closing(sqlite3.connect(copy)) as new,
+        ):
+            old.backup(new)
+    except sqlite3.Error as error:
+        copy.unlink()
+        raise StoreError(f"{copy}: the copy before the upgrade failed: {error}") from error
+    return copy
+
+
+def _new_file(source: Path, revision: str) -> Path:
+    """Create and return `<file>.<revision>.bak`, with a number where that exists already."""
+    for number in count(1):
+        suffix = "bak" if number == 1 else f"{number}.bak"
+        path = source.with_name(f"{source.name}.{revision}.{suffix}")
+        try:
+            # Nobody may read the copy who may not read the original.
+            path.touch(mode=source.stat().st_mode & 0o777, exist_ok=False)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StoreError(f"{path}: the copy before the upgrade failed: {error.strerror}") from error
+        return path
+    raise AssertionError  # numbers do not end
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - see the module's docstring
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreError(f"{place(connection.engine.url)}: the upgrade failed: {error}") from error
+    if is_sqlite(connection.engine.url):
+        _check_foreign_keys(connection)
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    orphans = connection.execute(text("PRAGMA foreign_key_check")).all()
+    if orphans:
+        names = ", ".join(sorted({str(row[0]) for row in orphans}))
+        raise StoreError(f"{place(connection.engine.url)}: {len(orphans)} rows lack what they refer to, in {names}")
+
+
+_VERSION = table("alembic_version", column("version_num"))

@@ -1,0 +1,236 @@
+"""The tables, as SQLAlchemy Core metadata: what changes is stored, not what was seen.
+
+A count is a row only when it changed, with the value that it had before; polling is a row per unbroken run of good
+polls. A series is therefore a step function that is defined where polling covered it, and the database grows with
+changes and failures, not with polls.
+
+Only the store and the migrations read this. Whoever changes a table adds a revision to `migrations/versions` and
+its name to `REVISIONS`; a test holds both to the same catalogue.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    literal,
+)
+from sqlalchemy.types import TypeEngine
+
+#: The revisions of the schema, oldest first.
+REVISIONS = ("0001",)
+#: The revision that these tables are.
+HEAD = REVISIONS[-1]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+#: SQLite numbers rows only in a column that is called INTEGER, which holds 64 bits there.
+_Number = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant as whole microseconds since 1970-01-01 UTC, and back in UTC: exactly what a datetime holds.
+
+    Coarser units would lose the order of a poll and its own coverage: what a snapshot saw at 12:00:00.4 must not be
+    stored as covered until 12:00:00 only.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[int]:
+        """Return the column's type: the 64-bit integer of each database."""
+        return dialect.type_descriptor(_Number)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - overridden
+        """Return the stored number; a naive instant is a TypeError."""
+        return None if value is None else (value - EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - overridden
+        """Return the instant."""
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+# Every constraint has a name from the first day on: without one, a later migration could neither drop nor keep it.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("name"),
+)
+
+# `digest` stands for the reason where it must be unique: a name of 1000 characters does not fit into an index of
+# PostgreSQL, whose entries end at 2704 bytes.
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tenant_id", Integer, ForeignKey("tenants.id"), nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("held", _Number, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("first_seen_at", Instant, nullable=False),
+    UniqueConstraint("tenant_id", "digest"),
+)
+
+# Clustered as it is written and read: a poll appends at the end of its tenant, a window is one range of it.
+counts = Table(
+    "counts",
+    metadata,
+    Column("tenant_id", Integer, ForeignKey("tenants.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("series_id", Integer, ForeignKey("series.id"), nullable=False),
+    Column("was", _Number, nullable=False),
+    Column("held", _Number, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "at", "series_id"),
+    CheckConstraint("was <> held", name="changed"),
+    sqlite_with_rowid=False,
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("tenant_id", Integer, ForeignKey("tenants.id"), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("polls", Integer, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "since"),
+    CheckConstraint("since <= until", name="ordered"),
+    sqlite_with_rowid=False,
+)
+
+# Numbered, not keyed by `since`: after the clock was set back, two runs may have begun at the same instant. A run
+# ends with a good poll or with another cause; `outage_since` is the first failure since the last good poll.
+poll_failures = Table(
+    "poll_failures",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tenant_id", Integer, ForeignKey("tenants.id"), nullable=False),
+    Column("outage_since", Instant, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("ended_at", Instant),
+)
+Index(
+    "uq_poll_failures_open",
+    poll_failures.c.tenant_id,
+    unique=True,
+    sqlite_where=poll_failures.c.ended_at.is_(None),
+    postgresql_where=poll_failures.c.ended_at.is_(None),
+)
+
+# `digest` is the whole of what `id` shows the first eight digits of, so that two alerts never share a row; `topic`
+# is the digest of what receivers are told about.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("topic", Text, nullable=False, index=True),
+    Column("rule", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("value", _Number),
+    Column("peak", _Number),
+    Column("active_at", Instant),
+    Column("fired_at", Instant),
+    Column("ending_since", Instant),
+    Column("resolved_at", Instant),
+    Column("resolution", Text, nullable=False),
+    Column("operands", Text, nullable=False),
+)
+# A poll reads what goes on; what is over grows with the history, and an index of its own keeps it out of the way. The
+# states stand in the statements as they are: no partial index is used for a parameter.
+is_live = alerts.c.state != literal("inactive", Text, literal_execute=True)
+Index("ix_alerts_live", alerts.c.tenant, alerts.c.topic, sqlite_where=is_live, postgresql_where=is_live)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("alert_id", Text, nullable=False, index=True),
+    Column("rule", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False, index=True),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("operands", Text, nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+told = Table(
+    "told",
+    metadata,
+    Column("topic", Text, nullable=False),
+    Column("receiver", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("repeats", Integer, nullable=False),
+    PrimaryKeyConstraint("topic", "receiver"),
+)
+is_believed = told.c.state == literal("firing", Text, literal_execute=True)
+Index("ix_told_believed", told.c.tenant, told.c.topic, sqlite_where=is_believed, postgresql_where=is_believed)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("receiver", Text, nullable=False),
+    Column("tone", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("bodies", Text, nullable=False),
+    Column("alert_ids", Text, nullable=False),
+    Column("created_at", Instant, nullable=False, index=True),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("message_id", Text, ForeignKey("messages.id"), nullable=False, index=True),
+    Column("target", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    Column("dead_at", Instant),
+    Column("last_error", Text, nullable=False),
+)
+#: What is still to be sent, however long the record of what was sent has become.
+is_waiting = deliveries.c.sent_at.is_(None) & deliveries.c.dead_at.is_(None)
+Index("ix_deliveries_waiting", deliveries.c.id, sqlite_where=is_waiting, postgresql_where=is_waiting)
