@@ -1,0 +1,77 @@
+"""The commands. This module imports nothing but click, so that `--help` answers at once; each command loads its own."""
+
+import sys
+from importlib import import_module
+from types import MappingProxyType
+
+import click
+
+from alerter import __version__
+
+#: Each command: the module that holds it, and its line in the list.
+COMMANDS = MappingProxyType(
+    {
+        "init": ("configuring", "Write a commented configuration to start from."),
+        "check-config": ("configuring", "Check the configuration; report every error at once."),
+        "run": ("running", "Poll, judge and tell until stopped: the service."),
+        "poll": ("running", "Poll once, print what was seen and decided, and exit."),
+        "status": ("looking", "Show tenants, counts, alerts and undelivered messages."),
+        "history": ("looking", "Show how many messages a hold reason held over time."),
+        "test-notify": ("telling", "Send a test message to every target of a receiver."),
+        "simulate": ("simulating", "Run a Mimecast on loopback to try things against."),
+        "demo": ("demonstrating", "Show a simulated day: counts rise, alerts come, all-clear."),
+        "db": ("database", "Look after the database."),
+    }
+)
+
+EPILOG = "Exit codes: 0 well; 1 something is firing or failed, as each command says; 2 the input is wrong."
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command, or None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"alerter.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="alerter")
+def cli() -> None:
+    """Watch the mail that a Mimecast gateway is holding, and tell the right people when it is wrong."""
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        # Commands return nothing; what comes back is the code of a `click.exceptions.Exit`.
+        sys.exit(cli.main(prog_name="alerter", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe has gone (`alerter status | head`): there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        from alerter.errors import AlerterError, ConfigError  # noqa: PLC0415 - only where it is needed
+
+        if not isinstance(error, AlerterError):
+            raise
+        click.echo(f"alerter: {error}" if not isinstance(error, ConfigError) else str(error), err=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)

@@ -1,0 +1,99 @@
+"""`alerter init` and `alerter check-config`: from nothing to a sound configuration."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter.cli.options import USAGE, config_option, json_option, load
+from alerter.cli.output import print_json
+
+if TYPE_CHECKING:
+    from alerter.config import Config
+
+DEFAULT_PATH = Path("rules.toml")
+#: It may come to hold keys.
+FILE_MODE = 0o600
+
+
+@click.command()
+@config_option
+def init(config_path: Path | None) -> None:
+    """Write a commented configuration to start from; never overwrite one.
+
+    It goes to PATH, else to ./rules.toml. Exit code 2 if the file is there already or cannot be written.
+    """
+    path = config_path or DEFAULT_PATH
+    try:
+        path.touch(mode=FILE_MODE, exist_ok=False)
+        path.write_text(example(), encoding="utf-8")
+    except FileExistsError:
+        raise click.UsageError(f"{path} exists already, and is left as it is; --config PATH names another") from None
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
+    click.echo(f"wrote {path}\nnext: fill in one tenant and one receiver, then run")
+    click.echo(f"  alerter check-config --config {path}\n  alerter poll --dry-run --config {path}")
+
+
+def example() -> str:
+    """Return the documented example, from the wheel or from the checkout."""
+    shipped = files("alerter") / "_data" / "rules.example.toml"
+    if shipped.is_file():
+        return shipped.read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / "rules.example.toml").read_text(encoding="utf-8")
+
+
+@click.command("check-config")
+@config_option
+@json_option
+def check_config(config_path: Path | None, *, as_json: bool) -> None:
+    """Check the configuration without any network; report every error at once, with file, line and key.
+
+    Exit code 0 if it is sound (warnings do not change that), 2 if it is not.
+    """
+    from alerter.errors import ConfigError  # noqa: PLC0415 - `--help` of this module should not wait for it
+
+    try:
+        config = load(config_path)
+    except ConfigError as error:
+        if as_json:
+            print_json({"ok": False, "errors": [str(problem) for problem in error.problems], "warnings": []})
+        else:
+            click.echo("\n".join(map(str, error.problems)), err=True)
+            click.echo(f"{len(error.problems)} errors" if len(error.problems) > 1 else "1 error", err=True)
+        raise click.exceptions.Exit(USAGE) from None
+    refused = _refused_targets(config)
+    _report(config, refused, as_json=as_json)
+    if refused:
+        raise click.exceptions.Exit(USAGE)
+
+
+def _report(config: "Config", refused: list[str], *, as_json: bool) -> None:
+    warnings = [str(warning) for warning in config.warnings]
+    if as_json:
+        print_json({"ok": not refused, "errors": refused, "warnings": warnings})
+        return
+    click.echo("".join(f"{line}\n" for line in refused), err=True, nl=False)
+    click.echo("".join(f"warning: {line}\n" for line in warnings), err=True, nl=False)
+    if not refused:
+        click.echo(
+            f"{config.path}: sound: {len(config.tenants)} tenants, {len(config.receivers)} receivers, "
+            f"{len(config.rules)} rules (with the built-in ones)"
+        )
+
+
+def _refused_targets(config: "Config") -> list[str]:
+    """Return a line for every target whose URL Apprise cannot load."""
+    from alerter.adapters.notifier import AppriseNotifier  # noqa: PLC0415
+    from alerter.errors import DeliveryError  # noqa: PLC0415
+
+    notifier = AppriseNotifier()
+    refused: list[str] = []
+    for receiver in config.receivers:
+        for target in receiver.targets:
+            try:
+                notifier.check(target.url)
+            except DeliveryError as error:
+                refused.append(f"{config.path}: receivers.{receiver.receiver.name}.urls: {target.name}: {error}")
+    return refused

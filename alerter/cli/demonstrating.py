@@ -1,0 +1,182 @@
+"""`alerter demo`: a simulated day through the real pipeline, in seconds.
+
+Real HTTP to the simulator, a real database, the real rules, messages and outbox; only the time is an argument.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter.cli.options import FOUND, config_option, load
+from alerter.cli.output import clean
+from alerter.core.conditions import Growth, Threshold
+from alerter.core.messages import Context, Format, Message, Tone
+from alerter.core.notifications import Receiver, ReceiverName
+from alerter.core.outbox import TargetName
+from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, with_blind_rules
+from alerter.core.series import HoldReason, Snapshot, Tenant
+
+if TYPE_CHECKING:
+    from alerter.pipeline import Policy
+
+TENANT = Tenant("acme")
+RECEIVER = ReceiverName("demo")
+POLL_INTERVAL = timedelta(minutes=5)
+#: How many held messages one character of the bar stands for.
+PER_BAR = 40
+COLOURS = {Tone.CRITICAL: "red", Tone.WARNING: "yellow", Tone.INFO: "cyan", Tone.RESOLVED: "green"}
+RULES = (
+    Rule(
+        name=RuleName("Backlog"),
+        reasons=Selector(("*", "!Graymail*", "!*Spam*")),
+        levels={
+            Severity.WARNING: Level(conditions=(Threshold(above=200, clear_at=100),)),
+            Severity.CRITICAL: Level(conditions=(Threshold(above=500, clear_at=400),), for_=timedelta(minutes=10)),
+        },
+        runbook="https://wiki.example/held-mail",
+    ),
+    Rule(
+        name=RuleName("Surge"),
+        reasons=Selector(("*Impersonation*", "*Attachment*")),
+        levels={Severity.WARNING: Level(conditions=(Growth(over=timedelta(hours=1), by=50, percent=100),))},
+    ),
+)
+NEXT = """
+The same for your own account:
+
+  1. alerter init                  writes ./rules.toml, commented
+  2. alerter check-config          once your keys and a Slack, Teams or mail address are in it
+  3. alerter poll --dry-run        what is held now, and what would be sent
+  4. alerter run                   from then on, silence means all is well
+
+`alerter demo --to URL` sends these messages to a real place: any Apprise URL, such as slack://… or mailtos://…
+"""
+
+
+@dataclass
+class _Day:
+    """The clock of the demo, and what has been shown so far: the one place where it changes."""
+
+    now: datetime
+    shown: Mapping[HoldReason, int] = field(default_factory=dict)
+    polls: int = 0
+    messages: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def clock(self) -> datetime:
+        """Return the simulated time."""
+        return self.now
+
+    def seconds(self) -> float:
+        """Return the simulated time as a monotonic clock."""
+        return self.now.timestamp()
+
+
+@click.command()
+@config_option
+@click.option("--to", "urls", multiple=True, metavar="APPRISE_URL", help="Really send the messages there as well.")
+def demo(config_path: Path | None, urls: Sequence[str]) -> None:
+    """Show a simulated day: counts rise, alerts come with the very text that would be sent, and the all-clear.
+
+    Needs no account, no network and no configuration; with --config it plays that configuration's rules. Exit code 1 if
+    a message to --to was not taken.
+    """
+    rules = RULES if config_path is None else load(config_path).rules
+    day = _Day(now=datetime(2026, 3, 10, tzinfo=UTC))
+    click.echo(
+        f"A simulated day at {TENANT}, polled every 5 minutes through the real pipeline: HTTP, database, rules, "
+        "messages.\nThe bar is all held mail; beside it is what moved most.\n"
+    )
+    _play(day, rules, urls)
+    click.echo(f"\n{day.polls} polls, {day.messages} messages, and nothing else: silence means all is well.")
+    click.echo(NEXT)
+    for failure in day.failures:
+        click.echo(f"not sent: {failure}", err=True)
+    if day.failures:
+        raise click.exceptions.Exit(FOUND)
+
+
+def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
+    from alerter import pipeline  # noqa: PLC0415 - what the demo runs on is loaded when it runs
+    from alerter.adapters.mimecast import Mimecast, OAuthKeys  # noqa: PLC0415
+    from alerter.adapters.notifier import AppriseNotifier  # noqa: PLC0415
+    from alerter.adapters.store import Store  # noqa: PLC0415
+    from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Simulator  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        scratch = stack.enter_context(TemporaryDirectory(prefix="alerter-demo-"))
+        store = Store(f"sqlite:///{scratch}/alerter.db")
+        stack.callback(store.close)
+        store.upgrade()
+        simulator = stack.enter_context(Simulator(clock=day.clock, started_at=day.now))
+        source = Mimecast(
+            tenant=TENANT,
+            base_url=simulator.base_url,
+            keys=OAuthKeys(client_id=SIMULATOR_CLIENT_ID, client_secret=SIMULATOR_CLIENT_SECRET),
+            clock=day.clock,
+            monotonic=day.seconds,
+            stop=Event(),
+        )
+        stack.callback(source.close)
+        policy = _policy(rules, urls)
+        targets = dict(zip(policy.targets[RECEIVER], urls, strict=True))
+        notifier = AppriseNotifier()
+        end = day.now + timedelta(days=1)
+        while day.now <= end:
+            cycle = pipeline.poll(TENANT, source, store, policy, clock=day.clock)
+            day.polls += 1
+            if cycle.snapshot is not None and (cycle.messages or day.now.minute == 0):
+                _show_counts(day, cycle.snapshot)
+            for message in cycle.messages:
+                _show_message(day, message)
+            for delivery in pipeline.deliver(store, notifier, targets, clock=day.clock) if urls else ():
+                if delivery.last_error and delivery.attempts == 1:
+                    day.failures.append(f"{delivery.target}: {delivery.last_error}")
+            day.now += POLL_INTERVAL
+
+
+def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "Policy":
+    from alerter.pipeline import Policy  # noqa: PLC0415
+
+    return Policy(
+        rules=with_blind_rules(rules, {TENANT: POLL_INTERVAL}) if rules is RULES else tuple(rules),
+        poll_intervals={TENANT: POLL_INTERVAL},
+        receivers=(Receiver(name=RECEIVER),),
+        targets={RECEIVER: tuple(TargetName(f"{RECEIVER}/{number}") for number in range(1, len(urls) + 1))},
+        routes=(),
+        context=Context(
+            timezone=UTC,
+            console_url="https://login.mimecast.com",
+            runbook_by_rule={rule.name: rule.runbook for rule in rules if rule.runbook},
+        ),
+    )
+
+
+def _show_counts(day: _Day, snapshot: Snapshot) -> None:
+    total = sum(snapshot.counts.values())
+    steps = {
+        reason: snapshot.counts.get(reason, 0) - day.shown.get(reason, 0) for reason in {*snapshot.counts, *day.shown}
+    }
+    reason, step = max(steps.items(), key=lambda item: (abs(item[1]), item[0]))
+    moved = f"{step:+,} {clean(reason)}" if step and day.shown else ""
+    bar = "█" * (total // PER_BAR)
+    click.echo(f"{day.now:%H:%M} {total:6,} {bar:<40} {moved}"[:118].rstrip())
+    day.shown = dict(snapshot.counts)
+
+
+def _show_message(day: _Day, message: Message) -> None:
+    day.messages += 1
+    edge = click.style("  │ ", fg=COLOURS[message.tone], bold=True)
+    click.echo(edge)
+    click.echo(edge + click.style(message.title, bold=True))
+    click.echo(edge)
+    for line in message.bodies[Format.TEXT].splitlines():
+        click.echo(edge + line)
+    click.echo(edge)

@@ -1,0 +1,135 @@
+"""How commands print: tables on a terminal, plain tab-separated lines in a pipe, JSON for a program."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+
+import click
+
+from alerter.core.conditions import duration_text
+from alerter.core.series import Series
+
+BARS = "▁▂▃▄▅▆▇█"
+#: Stands in a sparkline where polling did not cover the time.
+GAP = "·"
+#: How wide a sparkline is, in characters.
+SPARK_WIDTH = 24
+
+STYLES = {
+    "critical": "bold red",
+    "warning": "yellow",
+    "info": "cyan",
+    "resolved": "green",
+    "good": "green",
+    "bad": "red",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows under a title.
+
+    Attributes:
+        title: What the rows are.
+        columns: The heads; one that starts with `>` is aligned to the right.
+        rows: Plain text, as many cells as columns.
+        styles: A name of STYLES per row, or empty.
+        empty: What is printed in place of a table without rows.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    styles: Sequence[str] = field(default_factory=tuple)
+    empty: str = "none"
+
+
+def print_table(table: Table) -> None:
+    """Print a table: drawn on a terminal, else one line per row with tabs between the cells."""
+    if not sys.stdout.isatty():
+        for row in table.rows:
+            click.echo("\t".join((table.title.lower(), *(clean(cell) for cell in row))))
+        return
+    if not table.rows:
+        click.echo(f"{table.title}: {table.empty}\n")
+        return
+    _draw(table)
+
+
+def _draw(table: Table) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only a terminal pays for it
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table as Drawn  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    drawn = Drawn(title=table.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
+    for column in table.columns:
+        drawn.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    for index, row in enumerate(table.rows):
+        style = STYLES.get(table.styles[index], "") if index < len(table.styles) else ""
+        drawn.add_row(*(Text(clean(cell)) for cell in row), style=style)
+    Console().print(drawn)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON; instants as ISO 8601 in UTC, spans in seconds."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case Mapping():
+            return dict(value)
+        case Iterable():
+            return list(value)
+        case _:
+            raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+def clean(text: str) -> str:
+    """Return the text without what could move a terminal's cursor or break a line: names are data."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def sparkline(series: Series, *, since: datetime, until: datetime, width: int = SPARK_WIDTH) -> str:
+    """Return the series as bars from zero to its highest value; a dot where polling did not cover the time."""
+    pitch = (until - since) / width
+    counts = [_highest(series, since + index * pitch, since + (index + 1) * pitch) for index in range(width)]
+    top = max((count for count in counts if count is not None), default=0)
+    return "".join(
+        GAP if count is None else BARS[round(count / top * (len(BARS) - 1)) if top else 0] for count in counts
+    )
+
+
+def _highest(series: Series, since: datetime, until: datetime) -> int | None:
+    """Return the highest value in a slot, so that a short burst is seen; None where nothing is known."""
+    values = [sample.count for sample in series.changes if since < sample.at <= until]
+    newest = series.newest_sample(until=until)
+    if newest is not None and newest.at >= since:
+        values.append(newest.count)
+    before = series.value_at(since)
+    if before is not None:
+        values.append(before)
+    return max(values, default=None)
+
+
+def ago(at: datetime | None, *, now: datetime) -> str:
+    """Return how long ago an instant was, in one or two units, or `never`."""
+    return "never" if at is None else f"{rough(now - at)} ago"
+
+
+def rough(span: timedelta) -> str:
+    """Return a span in its two largest units."""
+    return "".join(re.findall(r"\d+[dhms]", duration_text(max(span, timedelta(0))))[:2])
+
+
+def local(at: datetime, timezone: tzinfo) -> str:
+    """Return an instant as people read it."""
+    return at.astimezone(timezone).strftime("%Y-%m-%d %H:%M:%S %Z")

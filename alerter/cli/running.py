@@ -1,0 +1,113 @@
+"""`alerter run` and `alerter poll`: the service, and one cycle of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter.cli.options import FOUND, config_option, json_option, load
+from alerter.cli.output import Table, clean, local, print_json, print_table
+
+if TYPE_CHECKING:
+    from alerter.config import Config
+    from alerter.core.outbox import Delivery
+    from alerter.pipeline import Cycle
+
+
+@click.command()
+@config_option
+@click.option("--verbose", is_flag=True, help="Log every request as well.")
+def run(config_path: Path | None, *, verbose: bool) -> None:
+    """Poll, judge and tell until SIGTERM or SIGINT; SIGHUP reloads the configuration.
+
+    Logs to standard error. Exit code 0 after a stop, 1 if the database cannot be used, 2 if the configuration is wrong.
+    """
+    from logging import DEBUG, INFO  # noqa: PLC0415
+
+    from alerter import logs  # noqa: PLC0415
+    from alerter.service import Service  # noqa: PLC0415
+
+    config = load(config_path)
+    logs.set_up(config.secrets(), level=DEBUG if verbose else INFO)
+    Service(config.path).run(config)
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--dry-run", is_flag=True, help="Change nothing and send nothing: print what would have been done.")
+def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
+    """Poll every tenant once, print what was seen and decided, send what is due, and exit.
+
+    For cron, and for trying things out. Exit code 1 if a poll or a delivery failed or an alert is firing.
+    """
+    from logging import ERROR  # noqa: PLC0415
+
+    from alerter import logs, wiring  # noqa: PLC0415
+
+    config = load(config_path)
+    logs.set_up(config.secrets(), level=ERROR)
+    with wiring.store_for_poll(config, is_dry=dry_run) as store:
+        cycles = list(wiring.poll_once(config, store, is_dry=dry_run))
+        deliveries = [] if dry_run else wiring.deliver_once(config, store)
+        is_firing = wiring.is_anything_firing(store)
+    if as_json:
+        print_json({"dry_run": dry_run, "tenants": [_as_json(each) for each in cycles]})
+    else:
+        _print(config, cycles, deliveries, dry_run=dry_run)
+    has_failed = any(cycle.error for cycle in cycles) or any(delivery.sent_at is None for delivery in deliveries)
+    if has_failed or is_firing or any(cycle.messages for cycle in cycles if dry_run):
+        raise click.exceptions.Exit(FOUND)
+
+
+def _as_json(cycle: "Cycle") -> dict[str, object]:
+    return {
+        "tenant": cycle.tenant,
+        "at": cycle.at,
+        "held": None if cycle.snapshot is None else dict(cycle.snapshot.counts),
+        "cause": None if cycle.error is None else cycle.error.cause,
+        "detail": None if cycle.error is None else cycle.error.detail,
+        "request_id": None if cycle.error is None else cycle.error.request_id,
+        "transitions": [
+            {
+                "alert": each.key.id, "rule": each.key.rule, "severity": each.key.severity, "reason": each.key.reason,
+                "before": each.before, "after": each.after, "note": each.note,
+            }
+            for each in cycle.transitions
+        ],
+        "messages": [{"ref": each.id, "receiver": each.receiver, "title": each.title} for each in cycle.messages],
+    }  # fmt: skip
+
+
+def _print(config: "Config", cycles: Sequence["Cycle"], deliveries: Sequence["Delivery"], *, dry_run: bool) -> None:
+    for cycle in cycles:
+        _print_cycle(config, cycle, dry_run=dry_run)
+    for delivery in deliveries:
+        outcome = "sent" if delivery.sent_at is not None else f"not sent: {delivery.last_error}"
+        click.echo(f"{delivery.target}: {delivery.message_id} {outcome}")
+    if dry_run:
+        click.echo("dry run: nothing was kept, nothing was sent")
+
+
+def _print_cycle(config: "Config", cycle: "Cycle", *, dry_run: bool) -> None:
+    from alerter.core.messages import Format  # noqa: PLC0415
+
+    when = local(cycle.at, config.service.timezone)
+    if cycle.error is not None:
+        click.echo(f"{cycle.tenant}: poll failed at {when}: {cycle.error.detail}")
+        click.echo(f"  cause: {cycle.error.cause}\n  what to do: {cycle.error.cause.advice}")
+        if cycle.error.request_id:
+            click.echo(f"  request id: {cycle.error.request_id}")
+    elif cycle.snapshot is not None:
+        counts = cycle.snapshot.counts
+        click.echo(f"{cycle.tenant}: {sum(counts.values()):,} held for {len(counts)} reasons at {when}")
+        rows = [(f"{count:,}", reason) for reason, count in sorted(counts.items(), key=lambda item: -item[1])]
+        print_table(Table(title="Held", columns=(">held", "reason"), rows=rows, empty="nothing is held"))
+    for transition in cycle.transitions:
+        key = transition.key
+        what = f"{key.severity} {key.rule!r} on {clean(key.reason)!r}"
+        click.echo(f"  alert {key.id}: {transition.before} → {transition.after}: {what}")
+    for message in cycle.messages:
+        click.echo(f"\n--- {'would be sent' if dry_run else 'message'} to {message.receiver}: {message.title}")
+        click.echo(message.bodies[Format.TEXT])

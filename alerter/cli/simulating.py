@@ -1,0 +1,113 @@
+"""`alerter simulate`: a Mimecast to try things against."""
+
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from alerter.cli.options import config_option, load
+from alerter.clocks import now
+from alerter.simulator import Misbehaviour, Scenario, Simulator, SimulatorKeys
+
+DEFAULT_PORT = 8025
+
+
+@click.command()
+@config_option
+@click.option(
+    "--port", default=DEFAULT_PORT, show_default=True, help="Where to listen on 127.0.0.1; 0 takes a free one."
+)
+@click.option(
+    "--scenario",
+    "csv_path",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="CSV",
+    help="What is held when: columns time, reason, count. [default: a built-in day]",
+)
+@click.option(
+    "--speed", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Scenario time per time."
+)
+@click.option(
+    "--misbehave",
+    type=click.Choice([each.value for each in Misbehaviour]),
+    metavar="CAUSE",
+    help=f"Go wrong: {', '.join(Misbehaviour)}.",
+)
+@click.option("--times", type=click.IntRange(min=1), metavar="N", help="Go wrong N times only, then be well again.")
+def simulate(
+    *,
+    config_path: Path | None,
+    port: int,
+    csv_path: Path | None,
+    speed: float,
+    misbehave: str | None,
+    times: int | None,
+) -> None:
+    """Run a Mimecast on loopback until Ctrl-C: both API versions, every header and signature checked.
+
+    With --config it accepts the keys of that configuration's tenants; else its own, which it prints. Exit code 2 if the
+    scenario is wrong or the port is taken.
+    """
+    keys = SimulatorKeys() if config_path is None else _keys_of(config_path)
+    scenario = Scenario.builtin_day() if csv_path is None else Scenario.from_csv(csv_path)
+    # At its own speed the built-in day is the day outside; otherwise a scenario begins now.
+    started_at = None if csv_path is None and speed == 1 else now()
+    try:
+        simulator = Simulator(clock=now, scenario=_faster(scenario, speed), started_at=started_at, keys=keys, port=port)
+    except OSError as error:
+        text = f"cannot listen on 127.0.0.1:{port}: {error.strerror}; --port 0 takes a free one"
+        raise click.UsageError(text) from None
+    if misbehave is not None and times is not None:
+        simulator.misbehave(Misbehaviour(misbehave), times=times)
+    elif misbehave is not None:
+        simulator.misbehaviour = Misbehaviour(misbehave)
+    wanted = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    with simulator:
+        click.echo(_configuration(simulator.base_url, keys if config_path is None else None))
+        signal.sigwait(wanted)
+
+
+def _faster(scenario: Scenario, speed: float) -> Scenario:
+    if speed == 1:
+        return scenario
+    return Scenario(lambda offset: scenario.counts_at(timedelta(seconds=offset.total_seconds() * speed)))
+
+
+def _keys_of(path: Path) -> SimulatorKeys:
+    """Return the keys of the first tenant of each API version; the simulator's own where there is none."""
+    from alerter.config import OAuthKeys  # noqa: PLC0415
+
+    given: dict[str, str] = {}
+    for tenant in load(path).tenants.values():
+        keys = tenant.keys
+        names = ("client_id", "client_secret") if isinstance(keys, OAuthKeys) else (
+            "app_id", "app_key", "access_key", "secret_key",
+        )  # fmt: skip
+        for name in names:
+            given.setdefault(name, str(getattr(keys, name)))
+    return SimulatorKeys(**given)
+
+
+def _configuration(base_url: str, keys: SimulatorKeys | None) -> str:
+    if keys is None:
+        return (
+            f"a Mimecast runs at {base_url} until Ctrl-C, with the keys of your configuration; "
+            f'put this into its tenants:\n\nbase_url = "{base_url}"\n'
+        )
+    return f"""a Mimecast runs at {base_url} until Ctrl-C; a configuration that points to it:
+
+[tenants.acme]
+base_url      = "{base_url}"
+client_id     = "{keys.client_id}"
+client_secret = "{keys.client_secret}"
+
+[tenants.legacy]
+api        = "1.0"
+base_url   = "{base_url}"
+app_id     = "{keys.app_id}"
+app_key    = "{keys.app_key}"
+access_key = "{keys.access_key}"
+secret_key = "{keys.secret_key}"
+"""

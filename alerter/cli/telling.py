@@ -1,0 +1,28 @@
+"""`alerter test-notify`: does a receiver hear us?"""
+
+from pathlib import Path
+
+import click
+
+from alerter.cli.options import FOUND, config_option, load
+
+
+@click.command("test-notify")
+@click.argument("receiver")
+@config_option
+def test_notify(receiver: str, config_path: Path | None) -> None:
+    """Send a test message to every target of RECEIVER, now, and say what each of them answered.
+
+    Exit code 1 if a target did not take it, 2 if there is no such receiver.
+    """
+    config = load(config_path)
+    names = [each.receiver.name for each in config.receivers]
+    if receiver not in names:
+        raise click.UsageError(f"no receiver {receiver!r} in {config.path}; there are: {', '.join(names)}")
+    from alerter import wiring  # noqa: PLC0415 - only once the input is known to be right
+
+    outcomes = wiring.send_test(config, receiver)
+    for target, error in outcomes.items():
+        click.echo(f"{target}: {'sent' if error is None else f'not sent: {error}'}")
+    if any(error is not None for error in outcomes.values()):
+        raise click.exceptions.Exit(FOUND)

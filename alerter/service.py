@@ -1,0 +1,291 @@
+"""The daemon: schedules the jobs and waits for signals.
+
+The main thread does nothing but wait for signals and look at the clocks once a second; APScheduler's threads poll,
+deliver and prune. Jobs never touch the scheduler, so that shutting it down cannot wait for itself.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Lock, Thread
+from zlib import crc32
+
+from apscheduler.executors.pool import ThreadPoolExecutor as SchedulerPool
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from alerter import logs, pipeline
+from alerter.adapters.mimecast import Mimecast
+from alerter.adapters.notifier import AppriseNotifier
+from alerter.clocks import now
+from alerter.config import Config, load_config
+from alerter.core.outbox import TargetName
+from alerter.core.series import Tenant
+from alerter.errors import AlerterError, ConfigError
+from alerter.pipeline import Policy
+from alerter.wiring import SENDERS, open_store, policy_of, source_of, urls_of
+
+log = logging.getLogger(__name__)
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+#: A wall clock that moves against the monotonic one by more than this has jumped, rather than been corrected.
+JUMP = timedelta(seconds=5)
+#: More pollers would wait for Mimecast, not work.
+MAX_POLLERS = 32
+PRUNE_INTERVAL = timedelta(hours=6)
+#: How long a poll or a message in flight may take to end after a SIGTERM.
+DRAIN = timedelta(seconds=60)
+
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Everything that one reading of the configuration decides; a reload makes a new one."""
+
+    config: Config
+    policy: Policy
+    urls: Mapping[TargetName, str]
+    sources: Mapping[Tenant, Mimecast]
+
+    @classmethod
+    def of(cls, config: Config, *, stop: Event) -> "Runtime":
+        """Build it."""
+        return cls(
+            config=config,
+            policy=policy_of(config),
+            urls=urls_of(config),
+            sources={name: source_of(tenant, stop=stop) for name, tenant in config.tenants.items()},
+        )
+
+
+class Service:
+    """`alerter run`: polls, delivers and prunes until it is told to stop."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stop = Event()
+        self._notifier = AppriseNotifier()
+        self._busy: dict[Tenant, Lock] = {}
+        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
+        self._scheduler: BackgroundScheduler | None = None
+
+    def run(self, config: Config) -> None:
+        """Run until SIGTERM or SIGINT; reload on SIGHUP.
+
+        Raises:
+            StoreError: The database cannot be used, or another daemon uses it.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
+        with ExitStack() as stack:
+            self._store = open_store(config)
+            stack.callback(self._store.close)
+            stack.enter_context(self._store.lock())
+            self._runtime = Runtime.of(config, stop=self._stop)
+            pipeline.reconcile(self._store, self._runtime.policy, now=now())
+            self._start()
+            stack.callback(self._shut_down)
+            self._announce("ready")
+            self._wait()
+
+    # -- the main thread ------------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        clocks = _Clocks.read()
+        while True:
+            received = signal.sigtimedwait(SIGNALS, 1.0)
+            match received.si_signo if received else None:
+                case signal.SIGTERM | signal.SIGINT:
+                    log.info("stopping")
+                    return
+                case signal.SIGHUP:
+                    self._reload()
+                case signal.SIGUSR1:
+                    self._schedule_delivery()
+                case _:
+                    pass
+            clocks = self._look_at(clocks)
+            self._schedule_retries()
+
+    def _look_at(self, before: "_Clocks") -> "_Clocks":
+        """Notice a clock that jumped and a machine that slept; both would leave the scheduler waiting."""
+        clocks = _Clocks.read()
+        jump = clocks.jump_since(before)
+        if abs(jump) > JUMP:
+            log.warning("the clock jumped by=%+.0fs", jump.total_seconds())
+            self._guarded("follow the clock", lambda: pipeline.follow_clock(self._store, by=jump))
+            self._schedule_polls()
+        elif clocks.slept_since(before) > JUMP:
+            log.warning("the machine was suspended for=%.0fs", clocks.slept_since(before).total_seconds())
+            self._schedule_polls()
+        return clocks
+
+    def _reload(self) -> None:
+        try:
+            config = load_config(self.path)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("configuration refused: %s", problem)  # noqa: TRY400 - the problem is the whole story
+            log.error("the configuration is as before: %d problems", len(error.problems))  # noqa: TRY400
+            return
+        if config.service.database != self._runtime.config.service.database:
+            log.error("configuration refused: another database needs a restart; the configuration is as before")
+            return
+        logs.set_up(config.secrets())
+        before, self._runtime = self._runtime, Runtime.of(config, stop=self._stop)
+        for source in before.sources.values():
+            source.close()
+        self._guarded("resolve removed rules", lambda: pipeline.reconcile(self._store, self._runtime.policy, now=now()))
+        self._schedule_polls()
+        self._schedule_delivery()
+        self._announce("reloaded")
+
+    def _announce(self, what: str) -> None:
+        config = self._runtime.config
+        for warning in config.warnings:
+            log.warning("configuration: %s", warning)
+        log.info(
+            "%s tenants=%d rules=%d receivers=%d pid=%d",
+            what, len(config.tenants), len(config.rules), len(config.receivers), os.getpid(),
+        )  # fmt: skip
+
+    # -- the schedule: only the main thread touches it ------------------------------------------------------------
+
+    def _start(self) -> None:
+        pollers = min(MAX_POLLERS, max(4, len(self._runtime.sources)))
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC",
+            executors={"default": SchedulerPool(1), "poll": SchedulerPool(pollers), "deliver": SchedulerPool(1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._scheduler.start()
+        self._schedule_polls()
+        self._schedule_delivery()
+        self._add("prune", self._prune, IntervalTrigger(seconds=int(PRUNE_INTERVAL.total_seconds()), timezone="UTC"))
+
+    def _schedule_polls(self) -> None:
+        """Poll every tenant at once, and from then on at its own steady offset within the interval."""
+        assert self._scheduler is not None  # noqa: S101 - for the type checker
+        for job in self._scheduler.get_jobs():
+            if job.id.startswith("poll "):
+                job.remove()
+        for tenant, interval in self._runtime.policy.poll_intervals.items():
+            seconds = int(interval.total_seconds())
+            offset = timedelta(seconds=crc32(tenant.encode()) % seconds)
+            trigger = IntervalTrigger(seconds=seconds, start_date=EPOCH + offset, timezone="UTC")
+            self._add(f"poll {tenant}", self._poll, trigger, "poll", tenant)
+            self._add(f"poll now {tenant}", self._poll, None, "poll", tenant)
+
+    def _schedule_delivery(self) -> None:
+        self._add("deliver", self._deliver, None, "deliver")
+
+    def _schedule_retries(self) -> None:
+        if self._retry_at is not None and self._retry_at <= now():
+            self._retry_at = None
+            self._schedule_delivery()
+
+    def _add(
+        self,
+        name: str,
+        job: Callable[..., None],
+        trigger: IntervalTrigger | None,
+        executor: str = "default",
+        *arguments: str,
+    ) -> None:
+        assert self._scheduler is not None  # noqa: S101 - for the type checker
+        self._scheduler.add_job(job, trigger, arguments, id=name, executor=executor, replace_existing=True)
+
+    def _shut_down(self) -> None:
+        self._stop.set()
+        assert self._scheduler is not None  # noqa: S101 - for the type checker
+        self._scheduler.pause()
+        # shutdown() has no time limit, so that a thread waits for it, and this one for the thread.
+        drain = Thread(target=self._scheduler.shutdown, daemon=True)
+        drain.start()
+        drain.join(DRAIN.total_seconds())
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        for source in self._runtime.sources.values():
+            source.close()
+        log.info("stopped")
+
+    # -- the jobs, in the scheduler's threads ---------------------------------------------------------------------
+
+    _retry_at: datetime | None = None
+
+    def _poll(self, tenant: Tenant) -> None:
+        runtime = self._runtime
+        busy = self._busy.setdefault(tenant, Lock())
+        if tenant not in runtime.sources or not busy.acquire(blocking=False):
+            return
+        with _released(busy):
+            self._guarded(f"poll {tenant}", lambda: self._poll_and_wake(runtime, tenant))
+
+    def _poll_and_wake(self, runtime: Runtime, tenant: Tenant) -> None:
+        cycle = pipeline.poll(tenant, runtime.sources[tenant], self._store, runtime.policy, clock=now)
+        if cycle.messages:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    def _deliver(self) -> None:
+        self._guarded("deliver", self._deliver_due)
+
+    def _deliver_due(self) -> None:
+        pipeline.deliver(
+            self._store,
+            self._notifier,
+            self._runtime.urls,
+            clock=now,
+            map_=self._senders.map,
+            is_stopping=self._stop.is_set,
+        )
+        self._retry_at = pipeline.next_delivery_at(self._store)
+
+    def _prune(self) -> None:
+        before = now() - self._runtime.config.service.retention
+        self._guarded("prune", lambda: pipeline.prune(self._store, before=before))
+
+    def _guarded(self, what: str, job: Callable[[], object]) -> None:
+        """Run a job; what it cannot do is logged, and the next run tries again."""
+        try:
+            job()
+        except AlerterError as error:
+            log.error("failed to %s: %s", what, error)  # noqa: TRY400 - it says what to do; a traceback does not
+        except Exception:
+            # The boundary of the thread: a bug in one cycle must not end the daemon, nor stay unseen.
+            log.exception("failed to %s: a bug in alerter", what)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clocks:
+    """The three clocks at one moment, in seconds: of the wall, of the machine awake, of the machine at all."""
+
+    wall: float
+    awake: float
+    boot: float
+
+    @classmethod
+    def read(cls) -> "_Clocks":
+        return cls(time.time(), time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
+
+    def jump_since(self, before: "_Clocks") -> timedelta:
+        """Return how far the wall clock moved beyond the time that really passed."""
+        return timedelta(seconds=(self.wall - before.wall) - (self.boot - before.boot))
+
+    def slept_since(self, before: "_Clocks") -> timedelta:
+        """Return how long the machine was suspended."""
+        return timedelta(seconds=(self.boot - before.boot) - (self.awake - before.awake))
+
+
+@contextmanager
+def _released(lock: Lock) -> Iterator[None]:
+    """Release a lock that is held, however the block ends."""
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,172 @@
+"""The composition root: builds the adapters from the configuration."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryDirectory
+from threading import Event
+
+from alerter import pipeline
+from alerter.adapters import mimecast
+from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2, Mimecast
+from alerter.adapters.notifier import AppriseNotifier
+from alerter.adapters.store import SchemaState, Store
+from alerter.clocks import now
+from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
+from alerter.core.formats import compose_test
+from alerter.core.messages import Context
+from alerter.core.notifications import ReceiverName
+from alerter.core.outbox import Delivery, TargetName
+from alerter.errors import DeliveryError, StoreError
+from alerter.pipeline import Cycle, Policy
+
+log = logging.getLogger(__name__)
+
+#: Messages are sent to so many targets at the same time.
+SENDERS = 8
+
+
+def open_store(config: Config) -> Store:
+    """Return the configured database with the present schema, which it upgrades if it is older.
+
+    Raises:
+        StoreError: It cannot be opened, or was written by a newer alerter.
+    """
+    store = Store(config.service.database)
+    try:
+        state = store.schema_state()
+        if state is not SchemaState.CURRENT:
+            upgrade = store.upgrade()
+            log.info(
+                "database upgraded from=%s to=%s backup=%s", upgrade.before or "nothing", upgrade.after, upgrade.backup
+            )
+    except StoreError:
+        store.close()
+        raise
+    return store
+
+
+def source_of(tenant: TenantConfig, *, stop: Event) -> Mimecast:
+    """Return the Mimecast account of a tenant."""
+    return Mimecast(
+        tenant=tenant.name,
+        base_url=_base_url(tenant),
+        keys=_keys(tenant),
+        clock=now,
+        monotonic=time.monotonic,
+        stop=stop,
+    )
+
+
+def _base_url(tenant: TenantConfig) -> str:
+    if tenant.base_url is not None:
+        return tenant.base_url
+    regions = REGIONS_V2 if tenant.api is ApiVersion.V2 else REGIONS_V1
+    return regions[tenant.region or ""]
+
+
+def _keys(tenant: TenantConfig) -> mimecast.OAuthKeys | mimecast.SigningKeys:
+    keys = tenant.keys
+    if isinstance(keys, OAuthKeys):
+        return mimecast.OAuthKeys(client_id=keys.client_id, client_secret=keys.client_secret)
+    return mimecast.SigningKeys(
+        app_id=keys.app_id, app_key=keys.app_key, access_key=keys.access_key, secret_key=keys.secret_key
+    )
+
+
+def policy_of(config: Config) -> Policy:
+    """Return what the configuration decides."""
+    return Policy(
+        rules=config.rules,
+        poll_intervals={name: tenant.poll_interval for name, tenant in config.tenants.items()},
+        receivers=tuple(each.receiver for each in config.receivers),
+        targets={each.receiver.name: tuple(target.name for target in each.targets) for each in config.receivers},
+        routes=config.routes,
+        context=context_of(config),
+    )
+
+
+def context_of(config: Config) -> Context:
+    """Return what messages need to know besides the alerts."""
+    return Context(
+        timezone=config.service.timezone,
+        console_url=config.service.console_url,
+        runbook_by_rule={rule.name: rule.runbook for rule in config.rules if rule.runbook},
+    )
+
+
+def urls_of(config: Config, receiver: ReceiverName | None = None) -> Mapping[TargetName, str]:
+    """Return where each target is, of all receivers or of one. The values are secrets."""
+    return {
+        target.name: target.url
+        for each in config.receivers
+        for target in each.targets
+        if receiver is None or each.receiver.name == receiver
+    }
+
+
+def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[Cycle]:
+    """Poll every tenant once, in turn; then send what is due, unless it is dry.
+
+    Raises:
+        StoreError: A cycle could not be kept.
+    """
+    policy = policy_of(config)
+    stop = Event()
+    if not is_dry:
+        pipeline.reconcile(store, policy, now=now())
+    for name, tenant in config.tenants.items():
+        source = source_of(tenant, stop=stop)
+        try:
+            yield (pipeline.poll_dry if is_dry else pipeline.poll)(name, source, store, policy, clock=now)
+        finally:
+            source.close()
+
+
+def is_anything_firing(store: Store) -> bool:
+    """Say whether an alert is firing."""
+    with store.read() as reader:
+        return any(alert.is_firing for alert in reader.alerts())
+
+
+@contextmanager
+def store_for_poll(config: Config, *, is_dry: bool) -> Iterator[Store]:
+    """Open the database for one poll: alone, like a daemon; or, for a dry run, such that nothing is created.
+
+    Raises:
+        StoreError: It cannot be used, or a daemon uses it.
+    """
+    with ExitStack() as stack:
+        if is_dry and Store(config.service.database, read_only=True).schema_state() is SchemaState.MISSING:
+            scratch = stack.enter_context(TemporaryDirectory(prefix="alerter-"))
+            store = Store(f"sqlite:///{scratch}/alerter.db")
+            stack.callback(store.close)
+            store.upgrade()
+        else:
+            store = open_store(config)
+            stack.callback(store.close)
+            if not is_dry:
+                stack.enter_context(store.lock())
+        yield store
+
+
+def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
+    """Send a test message to each target of a receiver; return what went wrong with each, None for nothing."""
+    message = compose_test(ReceiverName(receiver), context_of(config), now=now())
+    notifier = AppriseNotifier()
+    outcomes: dict[TargetName, str | None] = {}
+    for target, url in urls_of(config, ReceiverName(receiver)).items():
+        try:
+            notifier.deliver(message, url)
+            outcomes[target] = None
+        except DeliveryError as error:
+            outcomes[target] = str(error)
+    return outcomes
+
+
+def deliver_once(config: Config, store: Store) -> list[Delivery]:
+    """Send what is due, to all targets at the same time; return what was tried."""
+    with ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver") as pool:
+        return pipeline.deliver(store, AppriseNotifier(), urls_of(config), clock=now, map_=pool.map)

@@ -1,0 +1,398 @@
+"""What goes over the wire to Slack, Teams, a mail server and any other service, and what comes back."""
+
+import email
+import email.policy
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+import trustme
+
+from alerter.adapters import notifier as adapter
+from alerter.adapters.notifier import AppriseNotifier, scheme
+from alerter.core.formats import compose_test
+from alerter.core.messages import Context, Format, Message, Tone
+from alerter.core.notifications import ReceiverName
+from alerter.errors import DeliveryError
+from tests.servers import HttpSink, SmtpSink, http_sink, smtp_sink
+
+NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+CONTEXT = Context(timezone=UTC, console_url="https://login.example/held", runbook_by_rule={})
+MESSAGE = compose_test(ReceiverName("secops"), CONTEXT, now=NOON)
+HOOK = "T0AAAAAAA/B0BBBBBBB/abcdefghijklmnopqrstuvwx"
+SLACK = f"https://hooks.slack.com/services/{HOOK}"
+WORKFLOW = "0123456789abcdef0123456789abcdef"
+SIGNATURE = "abcDEF-123_456"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """Return a certificate authority of our own."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """Return the context of a server that calls itself localhost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def _trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make our authority the one that is trusted, as an administrator would."""
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+@pytest.fixture
+def sink() -> Iterator[HttpSink]:
+    """Serve plain HTTP."""
+    with http_sink() as serving:
+        yield serving
+
+
+@pytest.fixture
+def secure_sink(tls: ssl.SSLContext, _trusted: None) -> Iterator[HttpSink]:
+    """Serve HTTPS with a trusted certificate."""
+    with http_sink(tls) as serving:
+        yield serving
+
+
+@pytest.fixture
+def slack(secure_sink: HttpSink, monkeypatch: pytest.MonkeyPatch) -> HttpSink:
+    """Be Slack: its plugin has the addresses as attributes."""
+    here = f"https://localhost:{secure_sink.port}"
+    monkeypatch.setattr(adapter._Slack, "webhook_url", f"{here}/services")  # noqa: SLF001 - where Slack is
+    monkeypatch.setattr(adapter._Slack, "api_url", f"{here}/api/{{}}")  # noqa: SLF001
+    monkeypatch.setattr(adapter._Slack, "workflow_trigger_url", f"{here}/triggers")  # noqa: SLF001
+    return secure_sink
+
+
+@pytest.fixture
+def mail_server(tls: ssl.SSLContext, _trusted: None) -> Iterator[SmtpSink]:
+    """Serve SMTP with STARTTLS and a login."""
+    with smtp_sink(tls, user="alerts", password="smtp-pass") as serving:
+        yield serving
+
+
+def mail_url(server: SmtpSink, *, login: str = "alerts:smtp-pass", more: str = "") -> str:
+    """Return the URL of a mailbox behind the server."""
+    return f"mailtos://{login}@localhost:{server.port}/?from=alerts@example.test&to=oncall@example.test{more}"
+
+
+def refusal(url: str, message: Message = MESSAGE, *, notifier: AppriseNotifier | None = None) -> DeliveryError:
+    """Return the error of a delivery that fails."""
+    with pytest.raises(DeliveryError) as caught:
+        (notifier or AppriseNotifier()).deliver(message, url)
+    return caught.value
+
+
+def test_slack_gets_our_blocks(slack: HttpSink) -> None:
+    """The address that Slack shows is enough, and what it gets is our own layout."""
+    AppriseNotifier().deliver(MESSAGE, SLACK)
+
+    [(path, payload)] = slack.posts
+    assert path == f"/services/{HOOK}"
+    assert payload["text"] == MESSAGE.title
+    assert payload["attachments"][0]["blocks"][0]["type"] == "section"
+    assert MESSAGE.id in str(payload)
+
+
+def test_slack_gets_a_channel_with_a_bot_token(slack: HttpSink) -> None:
+    """A channel that is written with a number sign reaches Slack's API together with our blocks."""
+    slack.reply = b'{"ok": true, "channel": "C0"}'
+
+    AppriseNotifier().deliver(MESSAGE, "slack://xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d/#oncall")
+
+    [(path, payload)] = slack.posts
+    assert path == "/api/chat.postMessage"
+    assert payload["channel"] == "#oncall"
+    assert payload["attachments"][0]["blocks"]
+
+
+def test_a_slack_workflow_gets_escaped_text(slack: HttpSink) -> None:
+    """A workflow takes one text, which it puts into a message of its own."""
+    message = replace(MESSAGE, title="<!channel>")
+
+    AppriseNotifier().deliver(message, "https://hooks.slack.com/triggers/T0AAA/123456/abcdef0123")
+
+    [(path, payload)] = slack.posts
+    assert path == "/triggers/T0AAA/123456/abcdef0123"
+    assert payload == {"text": "&lt;!channel&gt;\n" + MESSAGE.bodies[Format.TEXT]}
+
+
+def test_our_layout_is_sent_in_one_piece(slack: HttpSink) -> None:
+    """A URL that asks for long texts to be split does not multiply the message."""
+    message = replace(MESSAGE, bodies={**MESSAGE.bodies, Format.TEXT: "long " * 20_000})
+
+    AppriseNotifier().deliver(message, f"slack://{HOOK}?overflow=split")
+
+    assert len(slack.posts) == 1
+
+
+def test_teams_gets_our_card(secure_sink: HttpSink) -> None:
+    """The address that Power Automate shows is enough, and what it gets is our own card."""
+    secure_sink.status, secure_sink.reply = 202, b""
+    url = (
+        f"https://localhost:{secure_sink.port}/workflows/{WORKFLOW}/triggers/manual/paths/invoke"
+        f"?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={SIGNATURE}"
+    )
+
+    AppriseNotifier().deliver(MESSAGE, url)
+    AppriseNotifier().deliver(MESSAGE, f"workflows://localhost:{secure_sink.port}/{WORKFLOW}/{SIGNATURE}")
+
+    for path, payload in secure_sink.posts:
+        assert path.startswith(f"/workflows/{WORKFLOW}/triggers/manual/paths/invoke?")
+        assert (payload["type"], payload["summary"]) == ("message", MESSAGE.title)
+        [attachment] = payload["attachments"]
+        assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+        assert attachment["content"]["fallbackText"] == MESSAGE.title
+
+
+def test_a_mail_has_our_text_and_our_html(mail_server: SmtpSink) -> None:
+    """Both parts are ours, the headers are folded and say that a machine wrote them, after STARTTLS and a login."""
+    message = replace(MESSAGE, title="CRITICAL: 512 held for '" + "🔥" * 60 + "' (acme), above 500")
+
+    AppriseNotifier().deliver(message, mail_url(mail_server))
+
+    [raw] = mail_server.mails
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(mail, EmailMessage)
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert [part.get_content().replace("\r\n", "\n") for part in mail.iter_parts()] == [
+        MESSAGE.bodies[Format.TEXT],
+        MESSAGE.bodies[Format.HTML],
+    ]
+    assert (mail["Subject"], mail["To"], mail["Auto-Submitted"]) == (
+        message.title,
+        "oncall@example.test",
+        "auto-generated",
+    )
+    assert len(mail.get_all("Message-ID", [])) == 1
+    assert max(len(line) for line in raw.splitlines()) <= 100
+
+
+def test_a_title_cannot_add_headers(mail_server: SmtpSink) -> None:
+    """Even a title with a line break is one header."""
+    AppriseNotifier().deliver(replace(MESSAGE, title="one\r\nBcc: evil@example.test"), mail_url(mail_server))
+
+    [raw] = mail_server.mails
+    assert email.message_from_bytes(raw)["Bcc"] is None
+
+
+def test_a_mail_that_is_to_be_signed_is_left_to_apprise(mail_server: SmtpSink) -> None:
+    """What cannot be signed is not sent without a signature."""
+    assert "the mail server" in str(refusal(mail_url(mail_server, more="&pgp=sign")))
+    assert mail_server.mails == []
+
+
+@pytest.mark.parametrize(
+    ("tone", "kind"),
+    [
+        (Tone.INFO, "info"),
+        (Tone.WARNING, "warning"),
+        (Tone.CRITICAL, "failure"),
+        (Tone.RESOLVED, "success"),
+    ],
+)
+def test_any_other_service_gets_plain_text_and_the_tone(sink: HttpSink, tone: Tone, kind: str) -> None:
+    """What has no layout of its own here gets the text, and how bad it is in Apprise's words."""
+    AppriseNotifier().deliver(replace(MESSAGE, tone=tone), f"json://127.0.0.1:{sink.port}/hook")
+
+    [(path, payload)] = sink.posts
+    assert path == "/hook"
+    assert (payload["title"], payload["type"]) == (MESSAGE.title, kind)
+    assert payload["message"].strip() == MESSAGE.bodies[Format.TEXT].strip()
+
+
+def test_a_service_that_only_apprise_knows_is_loaded_by_it(sink: HttpSink) -> None:
+    """Every Apprise URL works."""
+    with suppress(DeliveryError):  # the sink does not answer as ntfy does
+        AppriseNotifier().deliver(MESSAGE, f"ntfy://127.0.0.1:{sink.port}/topic?priority=high")
+
+    assert sink.posts
+
+
+def test_what_a_service_answers_is_the_reason(slack: HttpSink) -> None:
+    """The status and the beginning of the answer tell an administrator what to mend."""
+    slack.status, slack.reply = 404, b"no_service\n"
+
+    error = refusal(SLACK)
+
+    assert str(error) == "Slack answered 404: no_service"
+    assert (error.permanent, error.retry_after) == (False, None)
+
+
+def test_a_page_of_html_is_not_quoted(slack: HttpSink) -> None:
+    """The login page of a proxy says nothing in a log line, and is no success."""
+    slack.reply = b"<html>log in</html>"
+
+    assert str(refusal(SLACK)) == "Slack answered 200"
+
+
+def test_an_echoed_secret_is_redacted(slack: HttpSink) -> None:
+    """A service that repeats the token does not bring it into our log."""
+    slack.status, slack.reply = 403, HOOK.encode()
+
+    assert str(refusal(SLACK)) == "Slack answered 403: [redacted]/[redacted]/[redacted]"
+
+
+def test_a_wrong_password_is_the_mail_servers_answer(mail_server: SmtpSink) -> None:
+    """A refused login is told with the code, and without the password."""
+    reason = str(refusal(mail_url(mail_server, login="alerts:wrong-pass")))
+
+    assert reason.startswith("the mail server answered 535: ")
+    assert "wrong-pass" not in reason
+
+
+def test_a_refused_recipient_is_a_failure(mail_server: SmtpSink) -> None:
+    """A mailbox that does not exist is no success."""
+    mail_server.rcpt_reply = "550 5.1.1 no such user"
+
+    assert str(refusal(mail_url(mail_server))) == "the mail server answered 550: 5.1.1 no such user"
+
+
+def test_an_untrusted_certificate_is_named(tls: ssl.SSLContext) -> None:
+    """A certificate that is not trusted is told as such."""
+    with http_sink(tls) as stranger:
+        reason = str(refusal(f"jsons://localhost:{stranger.port}/"))
+
+    assert reason == "JSON cannot be trusted: its TLS certificate was not accepted"
+
+
+def test_a_closed_port_is_named(sink: HttpSink) -> None:
+    """Nobody at home is told as such, and never with the address."""
+    port = sink.port
+    with http_sink() as gone:
+        port = gone.port
+
+    assert str(refusal(f"json://127.0.0.1:{port}/secret-path")) == "JSON cannot be reached: connection refused"
+
+
+def test_a_service_that_hangs_is_given_up(sink: HttpSink) -> None:
+    """The read timeout ends the wait for an answer."""
+    sink.hold.clear()
+
+    reason = str(refusal(f"json://127.0.0.1:{sink.port}/", notifier=AppriseNotifier(read_timeout=0.1)))
+
+    assert reason == "JSON did not answer in time"
+
+
+def test_nothing_to_send_is_a_failure(sink: HttpSink) -> None:
+    """What Apprise does not even try is no success."""
+    empty = replace(MESSAGE, title="", bodies={**MESSAGE.bodies, Format.TEXT: ""})
+
+    assert str(refusal(f"json://127.0.0.1:{sink.port}/", empty)) == "Apprise sent nothing: FAILURE"
+
+
+def test_a_url_may_set_its_own_timeouts(sink: HttpSink) -> None:
+    """`?rto=` wins over ours."""
+    sink.hold.clear()
+
+    reason = str(refusal(f"json://127.0.0.1:{sink.port}/?rto=0.1"))
+
+    assert reason == "JSON did not answer in time"
+
+
+def test_a_delivery_without_an_end_may_still_arrive(sink: HttpSink) -> None:
+    """When Apprise stops waiting the message may be on its way, and the reason says so."""
+    sink.hold.clear()
+
+    reason = str(refusal(f"json://127.0.0.1:{sink.port}/", notifier=AppriseNotifier(delivery_timeout=0.1)))
+    sink.hold.set()
+
+    assert reason == "no answer within 0.1 s; the message may still arrive"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        pytest.param(
+            "slack://T0AAAAAAA/B0BBBBBBB/bad-token-!",
+            "the slack:// URL cannot be used: An invalid Slack (third) Token ([redacted]) was specified.",
+            id="a malformed token",
+        ),
+        pytest.param(
+            "foo://bar/secret", "expected a URL that Apprise understands, found one that begins with 'foo://'", id="foo"
+        ),
+        pytest.param(
+            "nonsense", "expected a URL that Apprise understands, found one that begins with '://'", id="no scheme"
+        ),
+        pytest.param(
+            "https://example.test/hook/secret",
+            "expected a URL that Apprise understands, found one that begins with 'https://'",
+            id="a web page that is no known webhook",
+        ),
+        pytest.param(
+            "json://", "expected a URL that Apprise understands, found one that begins with 'json://'", id="empty"
+        ),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_a_permanent_failure(url: str, reason: str) -> None:
+    """Trying again cannot help, and the reason holds nothing of the URL but its scheme."""
+    with pytest.raises(DeliveryError) as caught:
+        AppriseNotifier().check(url)
+
+    assert caught.value.permanent
+    assert str(caught.value) == reason
+    assert refusal(url).permanent
+
+
+@pytest.mark.parametrize("url", [SLACK, "discord://1234567890/abcdefghijklmnop", "json://localhost/x"])
+def test_a_good_url_passes_the_check_without_a_message(url: str) -> None:
+    """The configuration check sends nothing."""
+    AppriseNotifier().check(url)
+
+
+class Records(logging.Handler):
+    """Keeps what the root logger gets; pytest's own handler listens to loggers that do not propagate as well."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.NOTSET)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+
+@pytest.fixture
+def root_log() -> Iterator[Records]:
+    """Listen to everything that reaches the root logger."""
+    root = logging.getLogger()
+    handler = Records()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield handler
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+def test_no_secret_reaches_a_log(slack: HttpSink, root_log: Records) -> None:
+    """Apprise logs tokens at several levels; none of its records gets to a handler of ours."""
+    slack.status = 404
+    with pytest.raises(DeliveryError):
+        AppriseNotifier().deliver(MESSAGE, SLACK)
+    with pytest.raises(DeliveryError):
+        AppriseNotifier().check("slack://T0AAAAAAA/B0BBBBBBB/bad-token-!")
+
+    assert not [record for record in root_log.records if record.name.startswith("apprise")]
+
+
+@pytest.mark.parametrize(("url", "expected"), [("MailTos://x", "mailtos"), ("x", ""), (SLACK, "https")])
+def test_a_url_has_a_scheme(url: str, expected: str) -> None:
+    """The scheme is all of a URL that may be shown."""
+    assert scheme(url) == expected

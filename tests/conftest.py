@@ -1,0 +1,73 @@
+"""What tests share: a fixed noon, and a real database of each kind."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from alerter.adapters.store import Store
+from tests.builders import NOON
+from tests.postgres import Server, server
+
+
+@pytest.fixture
+def noon() -> datetime:
+    """Return the present of every test, an aware instant."""
+    return NOON
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a database of each kind with the present schema, and nothing in it."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """Yield a store over a real SQLite file, and over PostgreSQL."""
+    with closing(Store(database_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """Return the URL of a migrated SQLite file."""
+    path = tmp_path / "alerter.db"
+    shutil.copy(migrated_file, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server, migrated_database: str) -> Iterator[str]:
+    """Yield the URL of a migrated PostgreSQL database."""
+    with postgresql.database(template=migrated_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an SQLite file that was migrated, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "alerter.db"
+    with closing(Store(f"sqlite:///{path}")) as opened:
+        opened.upgrade()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """Yield a PostgreSQL server."""
+    with server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgresql: Server) -> Iterator[str]:
+    """Yield the name of a PostgreSQL database that was migrated, to be copied."""
+    with postgresql.database() as url:
+        with closing(Store(url)) as opened:
+            opened.upgrade()
+        yield make_url(url).database or ""

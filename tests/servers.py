@@ -1,0 +1,143 @@
+"""Real servers on loopback for the tests of what alerter sends: HTTP, with and without TLS, and SMTP."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
+
+
+@dataclass(slots=True)
+class HttpSink:
+    """Keeps what was posted to it, and answers as it is told.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        status: What it answers.
+        reply: The body of its answer.
+        posts: Path and body of each request, oldest first.
+        hold: While it is clear, requests are not answered.
+    """
+
+    port: int = 0
+    status: int = 200
+    reply: bytes = b"ok"
+    posts: list[tuple[str, Any]] = field(default_factory=list)
+    hold: Event = field(default_factory=Event)
+
+
+@contextmanager
+def http_sink(tls: ssl.SSLContext | None = None) -> Iterator[HttpSink]:
+    """Serve an HTTP sink, or an HTTPS one with a context."""
+    sink = HttpSink()
+    sink.hold.set()
+
+    class Handler(BaseHTTPRequestHandler):
+        """Answers every POST as the sink says."""
+
+        def do_POST(self) -> None:
+            """Keep a request and answer it."""
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            sink.posts.append((self.path, json.loads(body)))
+            sink.hold.wait(10)
+            self.send_response(sink.status)
+            self.send_header("Content-Length", str(len(sink.reply)))
+            self.end_headers()
+            self.wfile.write(sink.reply)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            """Stay silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    sink.port = server.server_port
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield sink
+    finally:
+        sink.hold.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass(slots=True)
+class SmtpSink:
+    """Keeps the mails that it accepts, and refuses what it is told to.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        rcpt_reply: What it answers to a recipient.
+        mails: The accepted mails, oldest first.
+    """
+
+    port: int = 0
+    rcpt_reply: str = "250 OK"
+    mails: list[bytes] = field(default_factory=list)
+
+    async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
+        self, _server: object, _session: object, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Accept or refuse a recipient."""
+        if self.rcpt_reply.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.rcpt_reply
+
+    async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802 - the same
+        """Keep a mail."""
+        content = envelope.content
+        self.mails.append(content if isinstance(content, bytes) else str(content).encode())
+        return "250 OK"
+
+
+@contextmanager
+def smtp_sink(tls: ssl.SSLContext, *, user: str, password: str) -> Iterator[SmtpSink]:
+    """Serve an SMTP sink that demands STARTTLS and then a login."""
+    sink = SmtpSink()
+
+    def authenticate(_server: object, _session: object, _envelope: object, _mechanism: str, data: object) -> AuthResult:
+        is_known = isinstance(data, LoginPassword) and (data.login, data.password) == (user.encode(), password.encode())
+        # handled=False lets aiosmtpd answer a refusal itself; without it the client waits for one.
+        return AuthResult(success=is_known, handled=False)
+
+    def connection() -> SMTP:
+        return SMTP(
+            sink,
+            hostname="localhost",
+            loop=loop,
+            tls_context=tls,
+            require_starttls=True,
+            auth_required=True,
+            authenticator=authenticate,
+        )
+
+    loop = asyncio.new_event_loop()
+    # Not aiosmtpd's own Controller: it cannot listen on whatever port is free.
+    server = loop.run_until_complete(loop.create_server(connection, "127.0.0.1", 0))
+    sink.port = server.sockets[0].getsockname()[1]
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield sink
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        loop.run_until_complete(_ended(loop))
+        loop.close()
+
+
+async def _ended(loop: asyncio.AbstractEventLoop) -> None:
+    """Let every connection of a loop come to its end."""
+    tasks = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,331 @@
+"""Each command, as its user types it: against the simulator, a real database and a real HTTP target."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from alerter.cli import COMMANDS
+from alerter.simulator import Misbehaviour, Scenario, Simulator
+from tests.commands import RunCommand, a_configuration, runner
+from tests.servers import HttpSink, http_sink
+
+HELD = "time,reason,count\n0,Spam,340\n0,<!channel> Attachments,12\n"
+
+
+@pytest.fixture
+def alerter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunCommand:
+    """`alerter`, as the shell runs it."""
+    return runner(monkeypatch, capfd)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A Mimecast that holds the same messages all day."""
+    with Simulator(clock=lambda: datetime.now(UTC), scenario=Scenario.from_csv(HELD)) as simulator:  # noqa: TID251 - real requests carry the real date
+        yield simulator
+
+
+@pytest.fixture
+def sink() -> Iterator[HttpSink]:
+    """A target that takes everything."""
+    with http_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def config(tmp_path: Path, simulator: Simulator, sink: HttpSink) -> Path:
+    """A configuration whose one rule fires on anything held, and tells the sink."""
+    path = tmp_path / "rules.toml"
+    path.write_text(a_configuration(simulator, urls=f'"json://127.0.0.1:{sink.port}"'))
+    return path
+
+
+def test_help_lists_every_command_and_imports_none(alerter: RunCommand) -> None:
+    """`alerter --help` answers at once, because it loads no command and no library."""
+    forbidden = ("sqlalchemy", "requests", "apprise", "pydantic", "apscheduler", "rich", "alembic")
+    script = (
+        "import sys\nfrom alerter.cli import main\nsys.argv=['alerter','--help']\n"
+        f"try: main()\nexcept SystemExit: pass\nprint([m for m in {forbidden!r} if m in sys.modules])"
+    )
+
+    shown = alerter("--help")
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert all(f"\n  {name} " in shown.out for name in COMMANDS)
+    assert loaded.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS])
+def test_every_command_explains_itself_in_the_words_of_the_list(alerter: RunCommand, command: str) -> None:
+    """The help of a command names its options, and begins as the list of commands promises."""
+    shown = alerter(command, "--help")
+
+    assert shown.code == 0
+    assert command == "db" or "--config PATH" in shown.out
+
+
+def test_an_unknown_command_is_the_users_input(alerter: RunCommand) -> None:
+    """A misspelt command ends with 2 and says so."""
+    shown = alerter("stauts")
+
+    assert shown.code == 2
+    assert "stauts" in shown.err
+
+
+def test_without_a_configuration_the_user_learns_where_it_was_looked_for(
+    alerter: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any configuration a command ends with 2 and names `alerter init`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALERTER_CONFIG", raising=False)
+
+    shown = alerter("status")
+
+    assert shown.code == 2
+    assert "rules.toml" in shown.err
+    assert "alerter init" in shown.err
+
+
+# -- init and check-config ---------------------------------------------------------------------------------------------
+
+
+def test_init_writes_a_file_that_only_its_owner_reads_and_never_overwrites_one(
+    alerter: RunCommand, tmp_path: Path
+) -> None:
+    """The file may come to hold keys; a second init leaves it as it is."""
+    path = tmp_path / "rules.toml"
+
+    first = alerter("init", "--config", path)
+    path.write_text("# mine\n")
+    second = alerter("init", "--config", path)
+
+    assert (first.code, second.code) == (0, 2)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text() == "# mine\n"
+    assert "exists already" in second.err
+
+
+def test_init_says_why_a_file_cannot_be_written(alerter: RunCommand, tmp_path: Path) -> None:
+    """A folder that is not there is the user's input."""
+    shown = alerter("init", "--config", tmp_path / "nowhere" / "rules.toml")
+
+    assert shown.code == 2
+    assert "No such file or directory" in shown.err
+
+
+def test_a_sound_configuration_is_called_sound(alerter: RunCommand, config: Path) -> None:
+    """check-config says how many tenants, receivers and rules it found."""
+    shown = alerter("check-config", "--config", config)
+
+    assert shown.code == 0
+    assert "1 tenants, 1 receivers, 2 rules" in shown.out
+
+
+def test_every_error_of_a_configuration_is_reported_at_once(alerter: RunCommand, config: Path) -> None:
+    """Two mistakes give two lines, each with file and line number."""
+    config.write_text(config.read_text().replace("timezone", "timezoen").replace("above = 0", "abvoe = 0"))
+
+    shown = alerter("check-config", "--config", config)
+
+    assert shown.code == 2
+    assert f"{config}:3:" in shown.err
+    assert "timezone" in shown.err
+    assert "above" in shown.err
+    assert json.loads(alerter("check-config", "--json", "--config", config).out)["ok"] is False
+
+
+def test_a_target_that_apprise_cannot_load_is_refused_without_its_secret(alerter: RunCommand, config: Path) -> None:
+    """A malformed Slack URL is found before the first alert, and its token is not printed."""
+    config.write_text(config.read_text().replace("json://127.0.0.1", "slack://TokenOfSomebody"))
+
+    shown = alerter("check-config", "--config", config)
+
+    assert shown.code == 2
+    assert "secops/slack" in shown.err
+    assert "TokenOfSomebody" not in shown.err + shown.out
+
+
+# -- poll, status, history ---------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_shows_what_would_be_sent_and_leaves_no_trace(
+    alerter: RunCommand, config: Path, sink: HttpSink
+) -> None:
+    """`poll --dry-run` on a machine without a database prints the message, sends nothing and creates nothing."""
+    shown = alerter("poll", "--dry-run", "--config", config)
+
+    assert shown.code == 1
+    assert "would be sent to secops" in shown.out
+    assert "340" in shown.out
+    assert sink.posts == []
+    assert not (config.parent / "alerter.db").exists()
+
+
+def test_a_poll_sends_once_and_a_second_one_tells_nobody_anything(
+    alerter: RunCommand, config: Path, sink: HttpSink
+) -> None:
+    """Run from cron every five minutes, poll tells of an alert once, and says 1 as long as it fires."""
+    first = alerter("poll", "--config", config)
+    second = alerter("poll", "--config", config)
+
+    assert (first.code, second.code) == (1, 1)
+    assert len(sink.posts) == 1
+    assert "secops/json" in first.out
+    assert "secops/json" not in second.out
+
+
+def test_status_shows_tenants_counts_alerts_and_what_is_undelivered(
+    alerter: RunCommand, config: Path, sink: HttpSink
+) -> None:
+    """After a poll whose message was refused, status shows everything that a person needs, and ends with 1."""
+    sink.status = 500
+    alerter("poll", "--config", config)
+
+    shown = alerter("status", "--config", config)
+    as_json = json.loads(alerter("status", "--json", "--config", config).out)
+
+    assert shown.code == 1
+    assert "held\tacme\tSpam\t340" in shown.out
+    assert "firing\twarning\tBacklog" in shown.out
+    assert "secops/json" in shown.out
+    assert as_json["tenants"][0]["held"]["Spam"] == 340
+    assert {alert["state"] for alert in as_json["alerts"]} == {"firing"}
+    assert as_json["undelivered"][0]["attempts"] == 1
+
+
+def test_status_is_well_when_all_is_well(alerter: RunCommand, config: Path) -> None:
+    """With every count below its limit, status ends with 0."""
+    config.write_text(config.read_text().replace("above = 0", "above = 1000"))
+    alerter("poll", "--config", config)
+
+    shown = alerter("status", "--config", config)
+
+    assert shown.code == 0
+    assert "tenants\tacme" in shown.out
+
+
+def test_status_before_the_first_poll_says_what_to_do(alerter: RunCommand, config: Path) -> None:
+    """Without a database there is nothing to show yet, and no database is created by looking."""
+    shown = alerter("status", "--config", config)
+
+    assert shown.code == 1
+    assert "alerter poll" in shown.err
+    assert not (config.parent / "alerter.db").exists()
+
+
+def test_a_failed_poll_is_told_with_its_cause_and_remedy(
+    alerter: RunCommand, config: Path, simulator: Simulator
+) -> None:
+    """Expired keys end a poll with 1, and the text says what the administrator must do."""
+    simulator.misbehaviour = Misbehaviour.KEYS_EXPIRED
+
+    shown = alerter("poll", "--config", config)
+    status = alerter("status", "--config", config)
+
+    assert shown.code == 1
+    assert "cause: keys_expired" in shown.out
+    assert "what to do: " in shown.out
+    assert status.code == 1
+    assert "keys_expired" in status.out
+    assert json.loads(alerter("poll", "--json", "--config", config).out)["tenants"][0]["cause"] == "keys_expired"
+
+
+def test_history_finds_a_reason_by_glob_in_any_case(alerter: RunCommand, config: Path) -> None:
+    """`history spam` shows the changes of the reason Spam."""
+    alerter("poll", "--config", config)
+
+    shown = alerter("history", "sp*", "--config", config)
+    as_json = json.loads(alerter("history", "Spam", "--json", "--config", config).out)
+
+    assert shown.code == 0
+    assert "acme: Spam" in shown.out
+    assert "\t340\t" in shown.out
+    assert [change["held"] for change in as_json[0]["changes"]] == [0, 340]
+
+
+def test_history_of_an_unknown_reason_suggests_the_known_ones(alerter: RunCommand, config: Path) -> None:
+    """A misspelt reason ends with 1 and a hint; a span that is none ends with 2."""
+    alerter("poll", "--config", config)
+
+    unknown = alerter("history", "Spma", "--config", config)
+    no_span = alerter("history", "Spam", "--since", "yesterday", "--config", config)
+
+    assert (unknown.code, no_span.code) == (1, 2)
+    assert "there are: Spam" in unknown.err
+    assert "--since" in no_span.err
+
+
+# -- test-notify, db, simulate, demo -----------------------------------------------------------------------------------
+
+
+def test_test_notify_says_of_each_target_whether_it_took_the_message(
+    alerter: RunCommand, config: Path, sink: HttpSink
+) -> None:
+    """A target that answers takes the test; one that refuses makes the command end with 1."""
+    good = alerter("test-notify", "secops", "--config", config)
+    sink.status = 500
+    bad = alerter("test-notify", "secops", "--config", config)
+    unknown = alerter("test-notify", "secosp", "--config", config)
+
+    assert (good.code, bad.code, unknown.code) == (0, 1, 2)
+    assert good.out == "secops/json: sent\n"
+    assert "not sent" in bad.out
+    assert "there are: secops" in unknown.err
+
+
+def test_db_upgrade_makes_the_database_once(alerter: RunCommand, config: Path) -> None:
+    """The first upgrade creates the schema, the second one has nothing to do."""
+    first = alerter("db", "upgrade", "--config", config)
+    second = alerter("db", "upgrade", "--config", config)
+
+    assert (first.code, second.code) == (0, 0)
+    assert "upgraded from nothing" in first.out
+    assert "up to date" in second.out
+
+
+def test_simulate_prints_a_configuration_that_works(alerter: RunCommand, tmp_path: Path) -> None:
+    """What `simulate` prints can be pasted: with a receiver added, a poll with it succeeds for both API versions."""
+    command = [sys.executable, "-m", "alerter", "simulate", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        printed = ""
+        while "secret_key" not in printed:
+            printed += running.stdout.readline()
+        path = tmp_path / "rules.toml"
+        path.write_text(printed.partition("\n")[2] + '\n[receivers.x]\nurls = ["json://127.0.0.1:9"]\n')
+
+        shown = alerter("poll", "--dry-run", "--config", path)
+
+        running.terminate()
+    assert running.returncode == 0
+    assert "acme: " in shown.out
+    assert "legacy: " in shown.out
+    assert "poll failed" not in shown.out
+
+
+def test_simulate_refuses_a_scenario_that_is_none(alerter: RunCommand, tmp_path: Path) -> None:
+    """A table with a wrong head ends with 2 and the line."""
+    table = tmp_path / "day.csv"
+    table.write_text("when,what\n")
+
+    shown = alerter("simulate", "--scenario", table, "--port", "0")
+
+    assert shown.code == 2
+    assert f"{table}:1:" in shown.err
+
+
+def test_the_demo_shows_a_rise_an_alert_and_the_all_clear(alerter: RunCommand, sink: HttpSink) -> None:
+    """The demo plays a whole day, and with --to really sends what it shows."""
+    shown = alerter("demo", "--to", f"json://127.0.0.1:{sink.port}")
+
+    assert shown.code == 0
+    assert "289 polls" in shown.out
+    assert "CRITICAL" in shown.out
+    assert "Resolved" in shown.out
+    assert "alerter init" in shown.out
+    assert f" {len(sink.posts)} messages, and nothing else" in shown.out

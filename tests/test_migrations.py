@@ -1,0 +1,223 @@
+"""The migrations give exactly the tables, say which schema a database has, and lose nothing on the way."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, make_url, text
+
+from alerter.adapters.store import SchemaState, Store
+from alerter.adapters.store.schema import migrations
+from alerter.adapters.tables import HEAD, REVISIONS, metadata
+from alerter.errors import StoreError
+from tests.builders import a_snapshot, minutes
+
+if TYPE_CHECKING:
+    from tests.postgres import Server
+
+_CATALOGUE = {
+    "sqlite": "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%'",
+    "postgresql": """
+        SELECT 'column', table_name, column_name, data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '')
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+        UNION ALL
+        SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conname NOT LIKE 'alembic%'
+        UNION ALL
+        SELECT 'index', tablename, indexname, indexdef
+        FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    """,
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a database of each kind without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    with server.database() as url:
+        yield url
+
+
+def test_the_migrations_give_exactly_the_tables(database_url: str) -> None:
+    """A database that was upgraded has the same catalogue as one that was made from the tables at once."""
+    upgraded = catalogue(database_url)
+    engine = create_engine(database_url)
+    metadata.drop_all(engine)
+    assert catalogue(database_url) == []
+    metadata.create_all(engine)
+    engine.dispose()
+
+    assert upgraded == catalogue(database_url)
+
+
+def test_the_newest_revision_is_the_one_that_the_store_looks_for() -> None:
+    """The revisions that the store knows without Alembic are Alembic's, in its order."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations()))
+
+    script = ScriptDirectory.from_config(config)
+
+    assert tuple(each.revision for each in script.walk_revisions())[::-1] == REVISIONS
+    assert script.get_heads() == [HEAD]
+
+
+def test_a_new_database_has_no_schema_until_it_is_upgraded(empty_url: str) -> None:
+    """An upgrade of nothing gives the present schema, and there was nothing to copy."""
+    with closing(Store(empty_url)) as store:
+        assert store.schema_state() is SchemaState.MISSING
+
+        done = store.upgrade()
+
+        assert (done.before, done.after, done.backup) == (None, HEAD, None)
+        assert store.schema_state() is SchemaState.CURRENT
+        store.check_integrity()
+
+
+def test_looking_at_a_missing_file_does_not_create_it(tmp_path: Path) -> None:
+    """To ask for the schema of a file that does not exist leaves the directory empty."""
+    with closing(Store(f"sqlite:///{tmp_path}/none.db")) as store:
+        assert store.schema_state() is SchemaState.MISSING
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_upgrade_of_the_present_schema_changes_nothing(store: Store) -> None:
+    """A second upgrade finds nothing to do, and makes no copy."""
+    done = store.upgrade()
+
+    assert (done.before, done.after, done.backup) == (HEAD, HEAD, None)
+
+
+def test_a_database_of_a_newer_alerter_is_refused(store: Store, database_url: str) -> None:
+    """A revision that is not known is never touched."""
+    execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+
+    assert store.schema_state() is SchemaState.NEWER
+    with pytest.raises(StoreError, match=r"written by a newer alerter: found schema '9999', expected at most '0001'"):
+        store.upgrade()
+
+
+def test_an_older_schema_is_recognised(store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A revision from before the present one asks for an upgrade."""
+    monkeypatch.setattr("alerter.adapters.store.schema.REVISIONS", ("0000", *REVISIONS))
+    execute(database_url, "UPDATE alembic_version SET version_num = '0000'")
+
+    assert store.schema_state() is SchemaState.OLDER
+
+
+def test_two_upgrades_at_once_are_put_in_order(empty_url: str) -> None:
+    """Of several services that start together on a new database one upgrades it, the others find it done."""
+
+    def upgrade(_: int) -> str | None:
+        with closing(Store(empty_url)) as store:
+            return store.upgrade().before
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(upgrade, range(3)))
+
+    assert sorted(found, key=str) == [HEAD, HEAD, None]
+
+
+def test_an_sqlite_file_with_tables_is_copied_before_it_is_upgraded(tmp_path: Path) -> None:
+    """The copy holds what was in the file, is as private as the file, and never replaces an older copy."""
+    path = tmp_path / "held mail%.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 'keep me' AS note")
+        connection.commit()
+    path.chmod(0o600)
+    older = tmp_path / "held mail%.db.unversioned.bak"
+    older.write_text("an older copy")
+
+    with closing(Store(f"sqlite:///{path}")) as store:
+        backup = store.upgrade().backup
+
+    assert backup == tmp_path / "held mail%.db.unversioned.2.bak"
+    assert older.read_text() == "an older copy"
+    assert backup.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(backup)) as connection:
+        assert connection.execute("SELECT note FROM notes").fetchall() == [("keep me",)]
+        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
+
+
+def test_an_upgrade_that_fails_changes_nothing(empty_url: str) -> None:
+    """A table of the same name in a foreign database stops the upgrade, and every step before it is taken back."""
+    execute(empty_url, "CREATE TABLE told (foreign_column INTEGER)")
+
+    with closing(Store(empty_url)) as store:
+        with pytest.raises(StoreError, match="told"):
+            store.upgrade()
+
+        assert store.schema_state() is SchemaState.MISSING
+    assert {row[1] for row in catalogue(empty_url)} == {"told"}
+
+
+def test_rows_without_what_they_refer_to_are_found(store: Store, sqlite_url: str) -> None:
+    """A file that was edited by hand does not pass for whole."""
+    with closing(sqlite3.connect(make_url(sqlite_url).database or "")) as connection:
+        connection.execute("INSERT INTO coverage VALUES (7, 0, 0, 1)")
+        connection.commit()
+
+    with closing(Store(sqlite_url)) as edited, pytest.raises(StoreError, match=r"1 rows lack .* in coverage"):
+        edited.check_integrity()
+    store.check_integrity()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """What is not SQLite's is neither read nor overwritten."""
+    path = tmp_path / "notes.txt"
+    path.write_text("these are my notes, not a database\n" * 100)
+    attempts: list[Callable[[Store], object]] = [Store.schema_state, Store.upgrade, Store.check_integrity]
+
+    for attempt in attempts:
+        with closing(Store(f"sqlite:///{path}")) as store, pytest.raises(StoreError, match="file is not a database"):
+            attempt(store)
+
+    assert path.read_text().startswith("these are my notes")
+
+
+def test_a_damaged_file_is_found(sqlite_url: str) -> None:
+    """A page that was overwritten is reported with what is wrong."""
+    with closing(Store(sqlite_url)) as store, store.write() as transaction:
+        for number in range(200):
+            transaction.add_snapshot(a_snapshot({f"reason {number}": 1}), poll_interval=minutes(5))
+    path = Path(make_url(sqlite_url).database or "")
+    whole = bytearray(path.read_bytes())
+    whole[-8192:-4096] = b"\xff" * 4096
+    path.write_bytes(whole)
+
+    with closing(Store(sqlite_url)) as store, pytest.raises(StoreError, match=r"damaged|malformed"):
+        store.check_integrity()
+
+
+def test_a_store_for_reading_is_not_upgraded(tmp_path: Path) -> None:
+    """A command that only looks never changes a schema."""
+    store = Store(f"sqlite:///{tmp_path}/a.db", read_only=True)
+
+    with closing(store), pytest.raises(StoreError, match="opened for reading only"):
+        store.upgrade()
+
+
+def catalogue(url: str) -> list[tuple[str, ...]]:
+    """Return what a database says of its own tables, with white space evened out."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        rows = connection.execute(text(_CATALOGUE[engine.dialect.name])).all()
+    engine.dispose()
+    return sorted(tuple(" ".join(str(part).split()) for part in row) for row in rows)
+
+
+def execute(url: str, statement: str) -> None:
+    """Change a database behind the store's back."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()

@@ -1,0 +1,785 @@
+"""What alerter promises: everything of a poll or nothing, everybody told once, and everybody told when it is over."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from alerter.adapters.store import Store
+from alerter.core.alerts import Alert, AlertState, Transition
+from alerter.core.conditions import Threshold
+from alerter.core.messages import Format
+from alerter.core.outbox import Delivery, TargetName
+from alerter.core.rules import BLIND_RULE_NAME, Per, Severity
+from alerter.core.series import ALL_TENANTS, HoldReason, Tenant
+from alerter.errors import AuthenticationError, Cause, DeliveryError, SourceError, SourceUnavailable, StoreError
+from alerter.pipeline import (
+    RULE_REMOVED,
+    Cycle,
+    Policy,
+    deliver,
+    follow_clock,
+    next_delivery_at,
+    poll,
+    poll_dry,
+    prune,
+    reconcile,
+)
+from tests.builders import NOON, a_growth, a_level, a_policy, a_route, a_rule, span
+from tests.fakes import CrashError, CrashingStore, FailingNotifier, FakeClock, FakeSource, RecordingNotifier
+
+WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
+QUIET, PENDING, FIRING = AlertState.INACTIVE, AlertState.PENDING, AlertState.FIRING
+
+TIMEOUT = SourceUnavailable(Cause.TIMEOUT, "no answer within 30s")
+SLACK, TEAMS, MAIL = TargetName("secops/slack"), TargetName("secops/teams"), TargetName("mail/1")
+URLS = {SLACK: "json://slack", TEAMS: "json://teams", MAIL: "json://mail"}
+RECEIVERS = {"secops": [SLACK, TEAMS], "mail": [MAIL]}
+
+
+@dataclass
+class World:
+    """A database on disk, a clock, what the configuration decides, and where messages go."""
+
+    path: Path
+    policy: Policy = field(default_factory=lambda: a_policy(a_rule(), receivers=RECEIVERS))
+    clock: FakeClock = field(default_factory=FakeClock)
+    notifier: RecordingNotifier = field(default_factory=RecordingNotifier)
+
+    def __post_init__(self) -> None:
+        """Create the database."""
+        self.store = Store(f"sqlite:///{self.path}")
+        self.store.upgrade()
+
+    def restart(self) -> None:
+        """End the process and start a new one: only what is on disk is left."""
+        self.store.close()
+        self.store = Store(f"sqlite:///{self.path}")
+
+    def poll(self, *answers: Mapping[str, int] | SourceError, tenant: str = "acme", every: str = "5m") -> Cycle:
+        """Poll once for each answer, a poll interval after the poll before, and return the last cycle."""
+        cycles = []
+        for answer in answers:
+            self.clock.forward(every)
+            cycles.append(self.poll_now(answer, tenant=tenant))
+        return cycles[-1]
+
+    def poll_now(
+        self, answer: Mapping[str, int] | SourceError, *, tenant: str = "acme", store: CrashingStore | None = None
+    ) -> Cycle:
+        """Poll at this moment."""
+        return poll(
+            Tenant(tenant), self.source(answer, tenant=tenant), store or self.store, self.policy, clock=self.clock
+        )
+
+    def source(self, answer: Mapping[str, int] | SourceError, *, tenant: str = "acme") -> FakeSource:
+        """Return an account that gives one answer."""
+        source = FakeSource(self.clock, tenant=tenant)
+        source.answers.append(answer)
+        return source
+
+    def deliver(self, **settings: Callable[[], bool]) -> list[Delivery]:
+        """Send what is due."""
+        return deliver(self.store, self.notifier, URLS, clock=self.clock, **settings)
+
+    def reconcile(self) -> list[Transition]:
+        """Start, or reload the configuration."""
+        return reconcile(self.store, self.policy, now=self.clock.now)
+
+    def alert(self, *, rule: str = "Backlog", severity: Severity = WARNING, tenant: str = "acme") -> Alert:
+        """Return the only stored alert of a rule, level and tenant."""
+        with self.store.read() as reader:
+            [found] = [
+                alert
+                for alert in reader.alerts()
+                if (alert.key.rule, alert.key.severity, alert.key.tenant) == (rule, severity, tenant)
+            ]
+        return found
+
+    def waiting(self) -> list[Delivery]:
+        """Return what is still to be sent."""
+        with self.store.read() as reader:
+            return reader.waiting_deliveries()
+
+    def value(self, reason: str = "Spam", *, at: datetime | None = None) -> int | None:
+        """Return what is known of a reason now, or at another instant."""
+        now = at or self.clock.now
+        with self.store.read() as reader:
+            known = reader.tenant_series(Tenant("acme"), window=span("1h"), poll_interval=span("5m"), now=now)
+        return {each.reason: each.value_at(now) for each in known.reasons}.get(HoldReason(reason))
+
+    def everything(self) -> tuple[object, ...]:
+        """Return all that is stored."""
+        with self.store.read() as reader:
+            deliveries = reader.deliveries()
+            return (
+                reader.tenants(),
+                [(reader.polling(tenant), reader.reasons(tenant)) for tenant in reader.tenants()],
+                reader.alerts(),
+                reader.transitions(),
+                reader.told(),
+                deliveries,
+                [reader.message(record.delivery.message_id) for record in deliveries],
+            )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Return a new world; its one rule warns above 100 messages."""
+    world = World(tmp_path / "alerter.db")
+    with closing(world.store):
+        yield world
+    world.store.close()
+
+
+def _titles(cycle: Cycle) -> list[tuple[str, str]]:
+    return [(message.receiver, message.title) for message in cycle.messages]
+
+
+def _states(transitions: Iterable[Transition]) -> list[tuple[str, AlertState]]:
+    return [(each.key.rule, each.after) for each in transitions]
+
+
+# a failed poll
+
+
+def test_a_failed_poll_is_no_sample(world: World) -> None:
+    """Nothing is known of the moment of a failed poll, and nothing that fires ends."""
+    world.poll({"Spam": 150})
+    before = world.alert()
+
+    cycle = world.poll(TIMEOUT)
+
+    assert (cycle.snapshot, cycle.error) == (None, TIMEOUT)
+    assert (cycle.transitions, cycle.messages) == ((), ())
+    assert world.value() is None
+    assert world.value(at=NOON + span("5m")) == 150
+    assert world.alert() == before
+
+
+@pytest.mark.parametrize("per", list(Per))
+def test_a_failed_poll_is_no_zero(world: World, per: Per) -> None:
+    """A rule on too few messages is not set off by missing ones."""
+    world.policy = a_policy(a_rule(warning=a_level(Threshold(below=100)), per=per))
+
+    quiet = world.poll({"Spam": 150}, TIMEOUT)
+    real = world.poll({})
+
+    assert quiet.transitions == ()
+    assert _states(real.transitions) == [("Backlog", FIRING)]
+
+
+def test_a_tenant_is_blind_after_three_failed_polls(world: World) -> None:
+    """Everybody is told that alerter is blind, why, and what to do; a good poll ends it."""
+    refused = AuthenticationError(Cause.KEYS_EXPIRED, "HTTP 418")
+
+    still_well = world.poll({"Spam": 1}, refused, refused)
+    blind = world.poll(refused)
+    seeing = world.poll({"Spam": 1})
+
+    assert (still_well.transitions, still_well.messages) == ((), ())
+    assert _states(blind.transitions) == [(BLIND_RULE_NAME, FIRING)]
+    assert [message.receiver for message in blind.messages] == ["secops", "mail"]
+    body = " ".join(blind.messages[0].bodies[Format.TEXT].split())
+    assert Cause.KEYS_EXPIRED.advice in body
+    assert _states(seeing.transitions) == [(BLIND_RULE_NAME, QUIET)]
+    assert len(seeing.messages) == 2
+
+
+def test_a_tenant_that_was_never_seen_is_blind_too(world: World) -> None:
+    """Wrong keys from the first day on are told after 15 minutes."""
+    assert world.poll(TIMEOUT, TIMEOUT, TIMEOUT).transitions == ()
+    assert _states(world.poll(TIMEOUT).transitions) == [(BLIND_RULE_NAME, FIRING)]
+
+
+def test_an_unexpected_error_keeps_nothing(world: World) -> None:
+    """A bug in a source is no failed poll: it is not swallowed, and nothing is stored."""
+
+    class Broken:
+        def fetch(self) -> None:
+            raise ZeroDivisionError
+
+    before = world.everything()
+
+    with pytest.raises(ZeroDivisionError):
+        poll(Tenant("acme"), Broken(), world.store, world.policy, clock=world.clock)  # type: ignore[arg-type]
+
+    assert world.everything() == before
+
+
+# a breach
+
+
+def test_a_breach_is_one_message_per_receiver_with_one_delivery_per_target(world: World) -> None:
+    """What one poll has to tell a receiver goes into one message, to each of its targets."""
+    cycle = world.poll({"Spam": 150, "Virus": 400, "Graymail": 3})
+
+    assert [message.receiver for message in cycle.messages] == ["secops", "mail"]
+    assert [len(each.notices) for each in cycle.notifications] == [2, 2]
+    assert [(each.target, each.next_attempt_at) for each in world.waiting()] == [
+        (SLACK, world.clock.now),
+        (TEAMS, world.clock.now),
+        (MAIL, world.clock.now),
+    ]
+
+
+def test_a_receiver_without_a_route_has_no_message(world: World) -> None:
+    """Routes decide who is told."""
+    world.policy = a_policy(a_rule(), receivers=RECEIVERS, routes=[a_route("mail")])
+
+    cycle = world.poll({"Spam": 150})
+
+    assert [message.receiver for message in cycle.messages] == ["mail"]
+    assert [each.target for each in world.waiting()] == [MAIL]
+
+
+def test_a_release_is_told_to_everybody_who_was_told_of_the_breach(world: World) -> None:
+    """Silence means that all is well, so the end is told."""
+    world.poll({"Spam": 150}, {"Spam": 180})
+
+    cycle = world.poll({})
+
+    assert [message.receiver for message in cycle.messages] == ["secops", "mail"]
+    assert all(message.tone == "resolved" for message in cycle.messages)
+    assert (world.alert().value, world.alert().peak, world.alert().duration) == (0, 180, span("10m"))
+
+
+def test_growth_is_measured_in_what_is_stored(world: World) -> None:
+    """A reason that is new grew from nothing; one that is an hour old is compared with then."""
+    world.policy = a_policy(a_rule("Surge", warning=a_level(a_growth(over="15m", by=50))))
+
+    quiet = world.poll({"Spam": 500}, {"Spam": 500}, {"Spam": 500})
+    surge = world.poll({"Spam": 520, "Virus": 60})
+
+    assert quiet.transitions == ()
+    assert [(each.key.reason, each.after) for each in surge.transitions] == [("Virus", FIRING)]
+
+
+def test_an_alert_of_two_levels_is_raised_and_lowered(world: World) -> None:
+    """A receiver hears the highest level only."""
+    world.policy = a_policy(a_rule(warning=a_level(above=100), critical=a_level(above=500)))
+
+    reasons = [
+        [notice.reason.value for each in world.poll({"Spam": count}).notifications for notice in each.notices]
+        for count in (150, 600, 650, 150, 10)
+    ]
+
+    assert reasons == [["first"], ["raised"], [], ["lowered"], ["resolved"]]
+
+
+def test_a_receiver_of_critical_alerts_is_told_that_the_warning_goes_on(world: World) -> None:
+    """The end of what it was told is not the end of everything."""
+    world.policy = a_policy(
+        a_rule(warning=a_level(above=100), critical=a_level(above=500)), routes=[a_route(severities=[CRITICAL])]
+    )
+    world.poll({"Spam": 600})
+
+    cycle = world.poll({"Spam": 150})
+
+    [notice] = cycle.notifications[0].notices
+    assert (notice.reason, notice.still_firing) == ("resolved", WARNING)
+
+
+# a crash, and a restart
+
+
+def _breach(world: World, store: CrashingStore) -> None:
+    world.poll_now({"Spam": 150}, store=store)
+
+
+def _release(world: World, store: CrashingStore) -> None:
+    world.poll_now({"Virus": 1}, store=store)
+
+
+def _blindness(world: World, store: CrashingStore) -> None:
+    world.poll_now(TIMEOUT, store=store)
+
+
+def _removal(world: World, store: CrashingStore) -> None:
+    world.policy = a_policy(receivers=RECEIVERS)
+    reconcile(store, world.policy, now=world.clock.now)
+
+
+def _clock_jump(world: World, store: CrashingStore) -> None:
+    follow_clock(store, by=span("1h"))
+
+
+@pytest.mark.parametrize(
+    ("before", "use_case"),
+    [
+        pytest.param([{"Spam": 5}], _breach, id="a breach"),
+        pytest.param([{"Spam": 150}], _release, id="a release"),
+        pytest.param([{"Spam": 150}, TIMEOUT, TIMEOUT], _blindness, id="a poll that makes the tenant blind"),
+        pytest.param([{"Spam": 150}], _removal, id="a rule that is removed"),
+        pytest.param([{"Spam": 150}], _clock_jump, id="a clock that jumps"),
+    ],
+)
+def test_a_crash_between_any_two_steps_leaves_nothing(
+    world: World, before: list[Mapping[str, int] | SourceError], use_case: Callable[[World, CrashingStore], None]
+) -> None:
+    """Whenever the process dies, the database is as it was before, and the next attempt does it all."""
+    world.poll(*before)
+    world.clock.forward("5m")
+    as_it_was = world.everything()
+    crashes = 0
+    while True:
+        try:
+            use_case(world, CrashingStore(world.store, crash_at=crashes + 1))
+        except CrashError:
+            crashes += 1
+            world.restart()
+            assert world.everything() == as_it_was
+        else:
+            break
+
+    assert crashes > 3
+    assert world.everything() != as_it_was
+
+
+def test_after_a_restart_nobody_is_told_anything_twice(world: World) -> None:
+    """A restart changes nothing: what fires goes on, and what is pending stays pending since it was."""
+    world.policy = a_policy(a_rule(), a_rule("Slow", warning=a_level(for_="15m")), receivers=RECEIVERS)
+    world.poll({"Spam": 150})
+    world.deliver()
+
+    world.restart()
+    again = world.poll({"Spam": 160})
+    world.deliver()
+    late = world.poll({"Spam": 160}, {"Spam": 160})
+
+    assert (again.transitions, again.messages) == ((), ())
+    assert len(world.notifier.sent) == 3
+    assert _states(late.transitions) == [("Slow", FIRING)]
+
+
+def test_a_restart_between_a_breach_and_its_delivery_loses_nothing(world: World) -> None:
+    """What was planned is sent by the next process, once."""
+    world.poll({"Spam": 150})
+
+    world.restart()
+    world.deliver()
+    world.deliver()
+
+    assert sorted(url for url, _ in world.notifier.sent) == sorted(URLS.values())
+    assert world.waiting() == []
+
+
+# trying
+
+
+def test_a_dry_poll_shows_what_a_poll_would_do_and_keeps_nothing(world: World) -> None:
+    """Nothing is stored, nothing is sent."""
+    world.poll({"Spam": 5})
+    world.clock.forward("5m")
+    before = world.everything()
+
+    dry = poll_dry(Tenant("acme"), world.source({"Spam": 150}), world.store, world.policy, clock=world.clock)
+
+    assert world.everything() == before
+    assert world.waiting() == []
+    assert dry == world.poll_now({"Spam": 150})
+
+
+def test_a_dry_poll_may_fail(world: World) -> None:
+    """A failed poll is shown, and not kept either."""
+    dry = poll_dry(Tenant("acme"), world.source(TIMEOUT), world.store, world.policy, clock=world.clock)
+
+    assert dry.error is TIMEOUT
+    assert world.everything()[0] == []
+
+
+# a configuration that changes
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(a_policy(), id="the rule is removed"),
+        pytest.param(a_policy(a_rule("Held mail")), id="the rule is renamed"),
+        pytest.param(a_policy(a_rule(critical=a_level(above=900))), id="the level is removed"),
+        pytest.param(a_policy(a_rule(reasons=["!spam"])), id="the reason is excluded"),
+        pytest.param(a_policy(a_rule(tenants=["!acme"])), id="the tenant is excluded"),
+        pytest.param(a_policy(a_rule(), tenants={"umbrella": "5m"}), id="the tenant is removed"),
+        pytest.param(a_policy(a_rule(per=Per.TENANT, reasons=["virus"])), id="the rule looks at the sum instead"),
+        pytest.param(a_policy(a_rule(per=Per.ALL, reasons=["virus"])), id="the rule looks at the sum of all instead"),
+    ],
+)
+def test_what_fires_is_resolved_when_nothing_stands_behind_it_any_more(world: World, after: Policy) -> None:
+    """Its end is told with its reason: the rule was removed."""
+    world.policy = a_policy(a_rule())
+    world.poll({"Spam": 150})
+    world.policy = after
+
+    [transition] = world.reconcile()
+    again = world.reconcile()
+
+    assert (transition.is_resolve, transition.note) == (True, RULE_REMOVED)
+    assert world.alert().resolution == RULE_REMOVED
+    assert [delivery.target for delivery in world.waiting()] == [SLACK, SLACK]
+    assert again == []
+
+
+def test_a_poll_resolves_what_no_rule_stands_behind_any_more(world: World) -> None:
+    """A reload that nobody reconciled is made good by the next poll."""
+    world.poll({"Spam": 150})
+    world.policy = a_policy(a_rule("Held mail"), receivers=RECEIVERS)
+
+    cycle = world.poll({"Spam": 150})
+
+    assert _states(cycle.transitions) == [("Held mail", FIRING), ("Backlog", QUIET)]
+    assert [[notice.reason.value for notice in each.notices] for each in cycle.notifications] == [
+        ["first", "resolved"],
+        ["first", "resolved"],
+    ]
+
+
+def test_an_edited_rule_keeps_its_alerts(world: World) -> None:
+    """An alert's identity is its rule, level, tenant and reason; the numbers may change."""
+    world.policy = a_policy(a_rule(warning=a_level(above=100, for_="15m")))
+    world.poll({"Spam": 150})
+    world.policy = a_policy(a_rule(warning=a_level(above=120, for_="10m"), reasons=["Sp*"]))
+
+    unchanged = world.reconcile()
+    cycle = world.poll({"Spam": 150}, {"Spam": 150})
+
+    assert unchanged == []
+    assert _states(cycle.transitions) == [("Backlog", FIRING)]
+
+
+def test_a_pending_alert_without_a_rule_is_forgotten_silently(world: World) -> None:
+    """Nobody was told of it."""
+    world.policy = a_policy(a_rule(warning=a_level(for_="15m")))
+    world.poll({"Spam": 150})
+    world.policy = a_policy()
+
+    assert _states(world.reconcile()) == [("Backlog", QUIET)]
+    assert world.waiting() == []
+
+
+@pytest.mark.parametrize("per", list(Per))
+def test_blindness_stays_when_the_configuration_is_read_again(world: World, per: Per) -> None:
+    """A rule on polling is a tenant's, whatever `per` and `reasons` say."""
+    blind = a_rule("Eyes", critical=a_level(replace(world.policy.rules[-1].levels[CRITICAL].conditions[0])), per=per)
+    world.policy = a_policy(replace(blind, reasons=a_rule(reasons=["Spam"]).reasons))
+    fired = world.poll({}, TIMEOUT, TIMEOUT, TIMEOUT)
+
+    assert _states(fired.transitions) == [("Eyes", FIRING)]
+    assert world.reconcile() == []
+    assert world.poll(TIMEOUT).transitions == ()
+
+
+def test_a_tenant_that_is_polled_says_nothing_of_another_one_s_polling(world: World) -> None:
+    """Each tenant's blindness is decided by its own polls."""
+    world.policy = a_policy(a_rule(per=Per.ALL), tenants={"acme": "5m", "umbrella": "5m"})
+    world.poll({}, TIMEOUT, TIMEOUT, TIMEOUT, tenant="umbrella")
+
+    cycle = world.poll_now({})
+
+    assert cycle.transitions == ()
+    assert world.alert(rule=BLIND_RULE_NAME, severity=CRITICAL, tenant="umbrella").is_firing
+
+
+# a rule over all tenants
+
+
+@pytest.fixture
+def two(world: World) -> World:
+    """Return a world of two tenants whose held messages are summed."""
+    world.policy = a_policy(a_rule(per=Per.ALL), tenants={"acme": "5m", "umbrella": "5m"})
+    return world
+
+
+def test_a_sum_over_all_tenants_waits_for_each_of_them(two: World) -> None:
+    """A partial sum proves nothing; a whole one fires whoever was polled last, and once."""
+    first = two.poll({"Spam": 90})
+    second = two.poll({"Spam": 20}, tenant="umbrella", every="1m")
+    third = two.poll({"Spam": 95}, every="4m")
+
+    assert first.transitions == ()
+    assert [(each.key.tenant, each.after) for each in second.transitions] == [(ALL_TENANTS, FIRING)]
+    assert (third.transitions, third.messages) == ((), ())
+    assert two.alert(tenant=ALL_TENANTS).value == 115
+
+
+def test_a_sum_over_all_tenants_is_not_resolved_while_one_is_not_seen(two: World) -> None:
+    """The count of a tenant that cannot be polled is not 0."""
+    two.poll({"Spam": 90})
+    two.poll({"Spam": 20}, tenant="umbrella", every="1m")
+
+    unseen = two.poll(TIMEOUT, tenant="umbrella"), two.poll({"Spam": 1}, every="1m")
+    seen = two.poll({"Spam": 20}, tenant="umbrella", every="4m")
+
+    assert [cycle.transitions for cycle in unseen] == [(), ()]
+    assert _states(seen.transitions) == [("Backlog", QUIET)]
+
+
+def test_a_sum_over_all_tenants_goes_on_without_a_removed_one(two: World) -> None:
+    """The alert of the sum keeps its identity; the sum is that of the tenants that are left."""
+    two.poll({"Spam": 90})
+    two.poll({"Spam": 20}, tenant="umbrella", every="1m")
+    two.policy = a_policy(a_rule(per=Per.ALL))
+
+    unchanged = two.reconcile()
+    cycle = two.poll({"Spam": 90})
+
+    assert unchanged == []
+    assert _states(cycle.transitions) == [("Backlog", QUIET)]
+
+
+def test_a_sum_over_tenants_that_were_all_removed_is_resolved(two: World) -> None:
+    """No poll will ever end it, so the removal does."""
+    two.policy = a_policy(a_rule(per=Per.ALL, tenants=["umbrella"]), tenants={"acme": "5m", "umbrella": "5m"})
+    two.poll({"Spam": 150}, tenant="umbrella")
+    two.policy = a_policy(a_rule(per=Per.ALL, tenants=["umbrella"]))
+
+    [transition] = two.reconcile()
+
+    assert transition.note == RULE_REMOVED
+
+
+def test_a_tenant_outside_the_sum_has_no_part_in_it(two: World) -> None:
+    """Its polls neither judge the sum nor resolve it."""
+    two.policy = a_policy(a_rule(per=Per.ALL, tenants=["umbrella"]), tenants={"acme": "5m", "umbrella": "5m"})
+    two.poll({"Spam": 150}, tenant="umbrella")
+
+    cycle = two.poll({"Spam": 1}, every="1m")
+
+    assert cycle.transitions == ()
+    assert two.alert(tenant=ALL_TENANTS).is_firing
+
+
+# delivery
+
+
+def _news(world: World, times: int = 2) -> list[str]:
+    """Let an alert begin and end in turn, and return the references of one target's messages."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS]})
+    return [world.poll({"Spam": 150 * (number % 2)}).messages[0].id for number in range(1, times + 1)]
+
+
+def test_messages_are_sent_in_order_to_each_target(world: World) -> None:
+    """Nobody reads of an end before its beginning."""
+    news = _news(world, times=4)
+
+    tried = world.deliver()
+
+    assert [message.id for message in world.notifier.sent_to(URLS[SLACK])] == news
+    assert [message.id for message in world.notifier.sent_to(URLS[TEAMS])] == news
+    assert len(tried) == 8
+    assert all(delivery.sent_at == world.clock.now for delivery in tried)
+    assert next_delivery_at(world.store) is None
+
+
+def test_a_dead_target_never_delays_another(world: World) -> None:
+    """What cannot be sent waits, in order; everybody else gets everything at once."""
+    news = _news(world)
+    world.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
+
+    world.deliver()
+
+    assert [message.id for message in world.notifier.sent_to(URLS[TEAMS])] == news
+    assert [(each.message_id, each.target, each.attempts) for each in world.waiting()] == [
+        (news[0], SLACK, 1),
+        (news[1], SLACK, 0),
+    ]
+
+
+def test_a_target_that_comes_back_gets_everything_in_order(world: World) -> None:
+    """The order is kept through failures, and what waits is not tried before its time."""
+    news = _news(world)
+    world.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
+    world.deliver()
+    del world.notifier.refusals[URLS[SLACK]]
+
+    too_early = world.deliver()
+    world.clock.forward("15s")
+    world.deliver()
+
+    assert too_early == []
+    assert [message.id for message in world.notifier.sent_to(URLS[SLACK])] == news
+
+
+def test_a_failure_is_recorded_with_its_next_attempt(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A delivery that failed is tried again after 15 seconds, and the log says so."""
+    _news(world, times=1)
+    closed = FailingNotifier(DeliveryError("HTTP 503"))
+
+    tried = deliver(world.store, closed, URLS, clock=world.clock)
+
+    assert {(each.attempts, each.last_error) for each in tried} == {(1, "HTTP 503")}
+    assert next_delivery_at(world.store) == world.clock.now + span("15s")
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.WARNING]
+    assert "json://" not in caplog.text
+
+
+def test_a_target_that_asks_for_patience_gets_it(world: World) -> None:
+    """Retry-After is respected."""
+    _news(world, times=1)
+    closed = FailingNotifier(DeliveryError("HTTP 429", retry_after=span("10m")))
+
+    deliver(world.store, closed, URLS, clock=world.clock)
+
+    assert next_delivery_at(world.store) == world.clock.now + span("10m")
+
+
+def test_a_permanent_failure_makes_way_for_the_next_message(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A message that a target will never take is given up with an error, and holds nothing up."""
+    _news(world)
+    gone = FailingNotifier(DeliveryError("HTTP 404: no such channel", permanent=True))
+
+    tried = deliver(world.store, gone, URLS, clock=world.clock)
+
+    assert len(tried) == len(gone.attempts) == 4
+    assert all(delivery.dead_at is not None for delivery in tried)
+    assert world.waiting() == []
+    assert {record.levelno for record in caplog.records} == {logging.ERROR}
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3, 4])
+def test_a_crash_between_sending_and_recording_repeats_at_most_that_message(world: World, lost: int) -> None:
+    """Delivery is at least once: the message in flight may be sent twice, and no other."""
+    news = _news(world)
+    crashing = CrashingStore(world.store, crash_at=2 * lost - 1)
+    with pytest.raises(CrashError):
+        deliver(crashing, world.notifier, URLS, clock=world.clock)
+    sent_before = len(world.notifier.sent)
+    in_flight = world.notifier.sent[-1]
+
+    world.restart()
+    world.deliver()
+
+    again = [each for each in world.notifier.sent[sent_before:] if each in world.notifier.sent[:sent_before]]
+    assert again == [in_flight]
+    assert {(url, message.id) for url, message in world.notifier.sent} == {
+        (URLS[target], ref) for target in (SLACK, TEAMS) for ref in news
+    }
+
+
+def test_an_outcome_is_dated_after_the_attempt(world: World) -> None:
+    """A slow target's next attempt is counted from the end of the last one."""
+    _news(world, times=1)
+    world.notifier = RecordingNotifier(clock=world.clock, takes=span("10s"))
+    begun = world.clock.now
+
+    tried = world.deliver()
+
+    assert [delivery.sent_at for delivery in tried] == [begun + span("10s"), begun + span("20s")]
+
+
+def test_a_target_that_left_the_configuration_is_not_forgotten(world: World) -> None:
+    """It may be back after the next reload; until then its messages wait."""
+    _news(world, times=1)
+
+    tried = deliver(world.store, world.notifier, {TEAMS: URLS[TEAMS]}, clock=world.clock)
+
+    assert [delivery.last_error for delivery in tried] == [
+        "target 'secops/slack' is no longer in the configuration",
+        "",
+    ]
+    assert [delivery.target for delivery in world.waiting()] == [SLACK]
+
+
+def test_a_service_that_stops_leaves_the_rest_for_the_next_one(world: World) -> None:
+    """Between two rounds it asks; what is left is sent after the next start."""
+    news = _news(world)
+
+    assert world.deliver(is_stopping=lambda: True) == []
+    world.deliver(is_stopping=lambda: bool(world.notifier.sent))
+    assert [message.id for _, message in world.notifier.sent] == [news[0], news[0]]
+
+    world.deliver()
+    assert [message.id for message in world.notifier.sent_to(URLS[SLACK])] == news
+
+
+def test_targets_are_reached_at_the_same_time(world: World) -> None:
+    """With threads the order is kept per target all the same."""
+    news = _news(world, times=4)
+
+    with ThreadPoolExecutor(2) as threads:
+        deliver(world.store, world.notifier, URLS, clock=world.clock, map_=threads.map)
+
+    assert [message.id for message in world.notifier.sent_to(URLS[SLACK])] == news
+    assert [message.id for message in world.notifier.sent_to(URLS[TEAMS])] == news
+
+
+# the clock
+
+
+def test_a_clock_that_jumps_changes_no_wait(world: World) -> None:
+    """What is pending has not waited longer, and what is to be retried is retried when it was due."""
+    world.policy = a_policy(a_rule(), a_rule("Slow", warning=a_level(for_="30m")), receivers={"secops": [SLACK]})
+    world.poll({"Spam": 150})
+    world.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
+    world.deliver()
+
+    follow_clock(world.store, by=span("1h"))
+    world.clock.forward("1h")
+
+    assert next_delivery_at(world.store) == world.clock.now + span("15s")
+    assert world.poll({"Spam": 150}).transitions == ()
+    assert _states(world.poll(*[{"Spam": 150}] * 5).transitions) == [("Slow", FIRING)]
+
+
+def test_a_clock_that_is_set_back_makes_way_for_what_is_seen_now(world: World) -> None:
+    """The newest answer counts, not what an earlier reading of the clock left at this hour; a failed poll has none."""
+    world.poll({"Spam": 5}, {"Spam": 5}, {"Spam": 5})
+    world.clock.now -= span("7m")
+    follow_clock(world.store, by=-span("7m"))
+
+    breach = world.poll_now({"Spam": 150})
+    world.clock.forward("1m")
+    failed = world.poll_now(TIMEOUT)
+
+    assert _states(breach.transitions) == [("Backlog", FIRING)]
+    assert (failed.transitions, world.value()) == ((), None)
+
+
+# keeping
+
+
+def test_old_history_is_pruned_until_nothing_is_left_of_it(world: World) -> None:
+    """Retention deletes what is over, in batches, and nothing that is true now."""
+    world.poll({"Spam": 150}, {"Spam": 10}, {"Spam": 150})
+    world.deliver()
+    alert = world.alert()
+
+    pruned = prune(world.store, before=world.clock.now + span("1d"))
+
+    assert pruned > 0
+    assert prune(world.store, before=world.clock.now + span("1d")) == 0
+    assert world.alert() == alert
+    assert world.value() == 150
+
+
+def test_a_database_that_fails_fails_the_cycle(world: World) -> None:
+    """Nothing is kept and nobody is told; the next poll tries again."""
+    world.path.chmod(0o600)
+    with world.store.write(), pytest.raises(StoreError):
+        # Another writer has it: this one waits for some seconds, then gives up.
+        Store(f"sqlite:///{world.path.parent}/nowhere/alerter.db").upgrade()
+
+    assert world.poll({"Spam": 150}).messages
+
+
+def test_the_log_tells_what_a_poll_saw_and_what_changed(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """One line per poll and per transition; a failed poll is a warning with its cause."""
+    caplog.set_level(logging.INFO, logger="alerter.pipeline")
+
+    world.poll({"Spam": 150}, TIMEOUT)
+    world.deliver()
+
+    lines = [(record.levelno, record.getMessage().split(" alert=")[0]) for record in caplog.records]
+    assert lines[:3] == [
+        (logging.INFO, "poll done tenant=acme reasons=1 held=150"),
+        (logging.INFO, "alert inactive→firing"),
+        (
+            logging.WARNING,
+            "poll failed tenant=acme cause=timeout detail='no answer within 30s' request_id=None",
+        ),
+    ]
+    assert [message.split(" ref=")[0] for _, message in lines[3:]] == ["message sent"] * 3

@@ -1,0 +1,272 @@
+"""The daemon as its operator meets it: a real process, real signals, a real database, a real target."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from alerter.simulator import Misbehaviour, Scenario, Simulator
+from tests.commands import a_configuration
+from tests.servers import HttpSink, http_sink
+
+#: How long a daemon may take for anything; a test fails after it, and waits only as long as it must.
+PATIENCE_SECONDS = 20
+
+
+class Daemon:
+    """`alerter run` in a process of its own, read line by line."""
+
+    def __init__(self, config: Path) -> None:
+        command = [sys.executable, "-m", "alerter", "run", "--config", str(config)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._changed:
+                self.lines.append(line.rstrip())
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, text: str, *, times: int = 1) -> str:
+        """Return the line that holds the text, the `times`-th such; fail if it does not come."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines if text in line]
+
+        with self._changed:
+            self._changed.wait_for(lambda: len(found()) >= times, timeout=PATIENCE_SECONDS)
+        assert len(found()) >= times, f"no {text!r} in:\n" + "\n".join(self.lines)
+        return found()[times - 1]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send it a signal that ends it; return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(PATIENCE_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code
+
+
+class Held:
+    """How many messages the simulator holds; a test changes it as it goes."""
+
+    def __init__(self) -> None:
+        self.count = 5
+
+    def scenario(self) -> Scenario:
+        """Return it as a scenario."""
+        return Scenario(lambda _: {"Attachments": self.count})
+
+
+@pytest.fixture
+def held() -> Held:
+    """Five held messages, below every limit."""
+    return Held()
+
+
+@pytest.fixture
+def simulator(held: Held) -> Iterator[Simulator]:
+    """A Mimecast that holds what the test says."""
+    with Simulator(clock=lambda: datetime.now(UTC), scenario=held.scenario()) as simulator:  # noqa: TID251 - as above
+        yield simulator
+
+
+@pytest.fixture
+def sinks() -> Iterator[list[HttpSink]]:
+    """Three targets that take everything."""
+    with http_sink() as slack, http_sink() as teams, http_sink() as mail:
+        yield [slack, teams, mail]
+
+
+@pytest.fixture
+def config(tmp_path: Path, simulator: Simulator, sinks: list[HttpSink]) -> Path:
+    """A configuration that fires above 100 held messages and tells all three targets."""
+    path = tmp_path / "rules.toml"
+    urls = ", ".join(f'"json://127.0.0.1:{sink.port}"' for sink in sinks)
+    path.write_text(a_configuration(simulator, urls=urls, above=100))
+    return path
+
+
+@pytest.fixture
+def daemons() -> Iterator[list[Daemon]]:
+    """The daemons of a test, which do not outlive it."""
+    started: list[Daemon] = []
+    yield started
+    for daemon in started:
+        daemon.end(signal.SIGKILL)
+
+
+def start(config: Path, daemons: list[Daemon]) -> Daemon:
+    """Start a daemon and wait until its first poll is done."""
+    daemon = Daemon(config)
+    daemons.append(daemon)
+    daemon.wait_for("ready tenants=1")
+    daemon.wait_for("poll done")
+    return daemon
+
+
+def titles(sink: HttpSink) -> list[str]:
+    """Return the titles that a target took."""
+    return [str(body["title"]) for _, body in sink.posts]
+
+
+def test_an_idle_daemon_stops_within_two_seconds_of_a_sigterm(config: Path, daemons: list[Daemon]) -> None:
+    """A service manager stops it with SIGTERM, and it ends with 0."""
+    daemon = start(config, daemons)
+
+    daemon.send(signal.SIGTERM)
+
+    assert daemon.process.wait(2) == 0
+    daemon.wait_for("stopped")
+
+
+def test_after_a_kill_nobody_is_told_twice_and_everybody_is_told_the_end(
+    config: Path, daemons: list[Daemon], held: Held, sinks: list[HttpSink]
+) -> None:
+    """A breach, an alert at all three targets, kill -9, a new start: silence; a release: the all-clear at all three."""
+    held.count = 250
+    first = start(config, daemons)
+    first.wait_for("message sent", times=3)
+    first.end(signal.SIGKILL)
+
+    second = start(config, daemons)
+    second.end()
+    told_before_release = [len(sink.posts) for sink in sinks]
+    held.count = 3
+    third = start(config, daemons)
+    third.wait_for("message sent", times=3)
+    third.end()
+
+    assert told_before_release == [1, 1, 1]
+    for sink in sinks:
+        assert len(sink.posts) == 2
+        assert "250" in titles(sink)[0]
+        assert titles(sink)[1].startswith("Resolved")
+
+
+def test_a_reload_takes_a_sound_configuration_and_refuses_a_broken_one(
+    config: Path, daemons: list[Daemon], sinks: list[HttpSink]
+) -> None:
+    """SIGHUP reads the file again; a mistake in it is logged with its line, and the old rules stay."""
+    daemon = start(config, daemons)
+    text = config.read_text()
+
+    config.write_text(text.replace("above = 100", "abvoe = 100"))
+    daemon.send(signal.SIGHUP)
+    refused = daemon.wait_for("configuration refused")
+    config.write_text(text.replace("above = 100", "above = 2"))
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("reloaded tenants=1")
+    daemon.wait_for("message sent", times=3)
+    code = daemon.end()
+
+    assert f"{config}:" in refused
+    assert code == 0
+    assert all("5 held" in titles(sink)[0] for sink in sinks)
+
+
+def test_a_rule_that_a_reload_removed_is_told_as_over(
+    config: Path, daemons: list[Daemon], held: Held, sinks: list[HttpSink]
+) -> None:
+    """Whoever was told of an alert is told when its rule has gone."""
+    held.count = 250
+    daemon = start(config, daemons)
+    daemon.wait_for("message sent", times=3)
+
+    config.write_text(config.read_text().replace("Backlog", "Another").replace("above = 100", "above = 1000"))
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("message sent", times=6)
+    daemon.end()
+
+    assert all("rule removed" in str(sink.posts[1]) for sink in sinks)
+
+
+def test_one_database_has_one_daemon(config: Path, daemons: list[Daemon]) -> None:
+    """A second daemon, or a poll beside it, is refused and says which process is there."""
+    daemon = start(config, daemons)
+
+    second = subprocess.run(
+        [sys.executable, "-m", "alerter", "run", "--config", str(config)], capture_output=True, text=True, check=False
+    )
+    poll = subprocess.run(
+        [sys.executable, "-m", "alerter", "poll", "--config", str(config)], capture_output=True, text=True, check=False
+    )
+
+    assert (second.returncode, poll.returncode) == (1, 1)
+    assert str(daemon.process.pid) in second.stderr
+    assert str(daemon.process.pid) in poll.stderr
+
+
+def test_a_broken_configuration_does_not_start(config: Path) -> None:
+    """`run` ends with 2 and every error before it touches the database."""
+    config.write_text(config.read_text().replace("above", "abvoe"))
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "alerter", "run", "--config", str(config)], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 2
+    assert "above" in ended.stderr
+    assert not (config.parent / "alerter.db").exists()
+
+
+def test_a_failing_poll_is_logged_with_its_cause_and_the_daemon_goes_on(
+    config: Path, daemons: list[Daemon], simulator: Simulator
+) -> None:
+    """Wrong keys are a line in the log, and the next poll, here after a reload, is tried all the same."""
+    simulator.misbehaviour = Misbehaviour.PERMISSION_MISSING
+    daemon = Daemon(config)
+    daemons.append(daemon)
+    failed = daemon.wait_for("poll failed")
+
+    simulator.misbehaviour = None
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("poll done")
+
+    assert "cause=permission_missing" in failed
+    assert daemon.end() == 0
+
+
+def test_keys_are_not_in_the_log(config: Path, daemons: list[Daemon], simulator: Simulator) -> None:
+    """Whatever is logged, the client secret is not in it."""
+    simulator.misbehaviour = Misbehaviour.WRONG_KEYS
+    daemon = Daemon(config)
+    daemons.append(daemon)
+    daemon.wait_for("poll failed")
+    daemon.end()
+
+    assert "simulated-client-secret" not in "\n".join(daemon.lines)
+
+
+def test_the_service_blocks_its_signals_before_any_thread_starts(config: Path, daemons: list[Daemon]) -> None:
+    """Every other thread has SIGTERM blocked, so that the main thread, which waits for it, is the one to meet it."""
+    daemon = start(config, daemons)
+    tasks = Path(f"/proc/{daemon.process.pid}/task")
+
+    blocked = [
+        int(line.split()[1], 16)
+        for task in tasks.iterdir()
+        if int(task.name) != daemon.process.pid
+        for line in (task / "status").read_text().splitlines()
+        if line.startswith("SigBlk:")
+    ]
+
+    assert len(blocked) >= 3
+    assert all(mask >> (signal.SIGTERM - 1) & 1 for mask in blocked)
