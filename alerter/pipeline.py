@@ -199,7 +199,9 @@ def poll(tenant: Tenant, source: Source, store: Store, policy: Policy, *, clock:
     now = fetched.taken_at if isinstance(fetched, Snapshot) else clock()
     with store.write() as transaction:
         cycle = _cycle(transaction, tenant, fetched, policy, now=now)
-    _log(cycle)
+    _log_poll(tenant, fetched)
+    for transition in cycle.transitions:
+        _log_transition(transition)
     return cycle
 
 
@@ -457,17 +459,15 @@ def _attempt(
     return after_success(delivery, now=clock())
 
 
-def _log(cycle: Cycle) -> None:
-    if cycle.error is not None:
+def _log_poll(tenant: Tenant, fetched: Snapshot | SourceError) -> None:
+    if isinstance(fetched, Snapshot):
+        held = sum(fetched.counts.values())
+        log.info("poll done tenant=%s reasons=%d held=%d", tenant, len(fetched.counts), held)
+    else:
         log.warning(
             "poll failed tenant=%s cause=%s detail=%r request_id=%s",
-            cycle.tenant, cycle.error.cause, cycle.error.detail, cycle.error.request_id,
+            tenant, fetched.cause, fetched.detail, fetched.request_id,
         )  # fmt: skip
-    elif cycle.snapshot is not None:
-        counts = cycle.snapshot.counts
-        log.info("poll done tenant=%s reasons=%d held=%d", cycle.tenant, len(counts), sum(counts.values()))
-    for transition in cycle.transitions:
-        _log_transition(transition)
 
 
 def _log_transition(transition: Transition) -> None:

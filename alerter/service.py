@@ -7,10 +7,12 @@ deliver and prune. Jobs never touch the scheduler, so that shutting it down cann
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,13 +26,14 @@ from apscheduler.triggers.interval import IntervalTrigger
 from alerter import logs, pipeline
 from alerter.adapters.mimecast import Mimecast
 from alerter.adapters.notifier import AppriseNotifier
+from alerter.adapters.store import SchemaState, Store
 from alerter.clocks import now
 from alerter.config import Config, load_config
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
-from alerter.errors import AlerterError, ConfigError
+from alerter.errors import AlerterError, ConfigError, StoreError
 from alerter.pipeline import Policy
-from alerter.wiring import SENDERS, open_store, policy_of, source_of, urls_of
+from alerter.wiring import SENDERS, policy_of, source_of, urls_of
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +88,9 @@ class Service:
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
         with ExitStack() as stack:
-            self._store = open_store(config)
-            stack.callback(self._store.close)
+            self._store = stack.enter_context(closing(Store(config.service.database)))
             stack.enter_context(self._store.lock())
+            _upgrade_apart(self._store, config.path)
             self._runtime = Runtime.of(config, stop=self._stop)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
             self._start()
@@ -200,7 +203,10 @@ class Service:
         *arguments: str,
     ) -> None:
         assert self._scheduler is not None  # noqa: S101 - for the type checker
-        self._scheduler.add_job(job, trigger, arguments, id=name, executor=executor, replace_existing=True)
+        # Two at a time, so that a run that meets another is not lost with a warning: each job sees to that itself.
+        self._scheduler.add_job(
+            job, trigger, arguments, id=name, executor=executor, replace_existing=True, max_instances=2
+        )
 
     def _shut_down(self) -> None:
         self._stop.set()
@@ -259,6 +265,21 @@ class Service:
         except Exception:
             # The boundary of the thread: a bug in one cycle must not end the daemon, nor stay unseen.
             log.exception("failed to %s: a bug in alerter", what)
+
+
+def _upgrade_apart(store: Store, path: Path) -> None:
+    """Bring the schema up to date in a process of its own, whose libraries (9 MiB) the daemon then never loads.
+
+    Raises:
+        StoreError: It cannot be done; the database is as before.
+    """
+    if store.schema_state() is SchemaState.CURRENT:
+        return
+    command = [sys.executable, "-m", "alerter", "db", "upgrade", "--config", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    if done.returncode:
+        raise StoreError(done.stderr.strip().removeprefix("alerter: "))
+    log.info("database: %s", " ".join(done.stdout.split()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ DEFAULT_PORT = 8025
     help="What is held when: columns time, reason, count. [default: a built-in day]",
 )
 @click.option(
-    "--speed", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Scenario time per time."
+    "--speed", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="How fast a day goes."
 )
 @click.option(
     "--misbehave",

@@ -6,6 +6,7 @@ No I/O.
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cached_property
+from json import dumps
 from re import compile as compile_regex
 
 from alerter.config.lines import KeyPath, LineIndex
@@ -18,10 +19,10 @@ SHORTEST_VALUE = 6
 LONGEST_SHOWN = 40
 
 
-def suggestion(found: str, known: Iterable[str]) -> str:
-    """Return `, did you mean 'x'?`, or nothing where no known name is close."""
+def suggestion(found: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return `, did you mean 'x'?`, or nothing where no known name is as like as that."""
     by_folded = {name.casefold(): name for name in known}
-    close = get_close_matches(found.casefold(), by_folded, n=1)
+    close = get_close_matches(found.casefold(), by_folded, n=1, cutoff=likeness)
     return f", did you mean {by_folded[close[0]]!r}?" if close else ""
 
 
@@ -40,6 +41,8 @@ def found(value: object) -> str:
 
 def kind_of(value: object) -> str:
     """Return the same without the value, for what must not be shown."""
+    if value == []:
+        return "an empty list"
     kinds = ((bool, "true or false"), (int | float, "a number"), (list, "a list"), (dict, "a table"))
     if isinstance(value, str):
         return "text" if value.strip() else "empty text"
@@ -114,23 +117,23 @@ class Problems:
     def _problem(self, path: KeyPath, text: str) -> Problem:
         written, value = self._written.get(path, ("", ""))
         if value:
-            text = text.replace(repr(value), f"what {written!r} stands for")
+            for form in (f"text {value!r}", repr(value)):
+                text = text.replace(form, f"what {written!r} stands for")
             text = text.replace(value, "***") if len(value) >= SHORTEST_VALUE else text
         return Problem(file=self.file, line=self.line_of(path), key=self._shown(path), text=text)
 
     def _shown(self, path: KeyPath) -> str:
         """Return a path as people read it: `tenants.acme.region`, `rules[Backlog].warning`, `routes[#2]`."""
-        shown = ""
+        text = ""
         at: object = self._tree
         for part in path:
             at = _child(at, part)
             if isinstance(part, int):
-                name = at.get("name") if isinstance(at, dict) and path[0] == "rules" else None
-                shown += f"[{name}]" if isinstance(name, str) and name.strip() else f"[#{part + 1}]"
+                text += f"[{_name_of(at) or f'#{part + 1}'}]"
             else:
-                key = part if _BARE_KEY.fullmatch(part) else f'"{part}"'
-                shown += f".{key}" if shown else key
-        return shown
+                key = part if _BARE_KEY.fullmatch(part) else dumps(part, ensure_ascii=False)
+                text += f".{key}" if text else key
+        return text
 
 
 def _child(tree: object, part: str | int) -> object:
@@ -139,6 +142,12 @@ def _child(tree: object, part: str | int) -> object:
     if isinstance(tree, list) and isinstance(part, int) and part < len(tree):
         return tree[part]
     return None
+
+
+def _name_of(table: object) -> str:
+    """Return the name under which a rule is known, or nothing where it has none that fits into a line."""
+    name = table.get("name") if isinstance(table, dict) else None
+    return name if isinstance(name, str) and name.isprintable() and len(name) <= LONGEST_SHOWN else ""
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -11,6 +11,7 @@ from alerter.config.lines import KeyPath
 from alerter.config.model import Config, ReceiverConfig, Secret
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
+from alerter.config.values import listed
 from alerter.core.conditions import Condition, duration_text
 from alerter.core.notifications import Route
 from alerter.core.rules import EVERYTHING, Rule
@@ -25,8 +26,8 @@ def check_receiver_names(names: Mapping[KeyPath, str], known: Collection[str], p
     """Say which names of receivers do not exist."""
     for path, name in names.items():
         if name not in known:
-            hint = suggestion(name, known) or f": there are {', '.join(map(repr, known)) or 'none'}"
-            problems.error(path, f"unknown receiver {shown(name)}{hint}")
+            hint = suggestion(name, known)
+            problems.error(path, f"expected a receiver, {listed(known)}, found {shown(name)}{hint}")
 
 
 def check_fallbacks(fallbacks: Mapping[str, str], problems: Problems) -> None:

@@ -114,8 +114,11 @@ def _quoted(path: PurePath) -> str:
 def tenant_of(name: str, checked: Validated[TenantTable], place: Place, service: Service) -> TenantConfig | None:
     """Return a tenant, or None where its keys are not complete."""
     table = checked.table
+    if "api" in checked.dropped:
+        return None
     keys = _keys_of(checked, place)
-    _check_region(table, place)
+    if not checked.dropped & {"region", "base_url"}:
+        _check_region(table, place)
     if keys is None or (table.base_url is None and table.region is None and table.api is ApiVersion.V1):
         return None
     return TenantConfig(
@@ -130,8 +133,6 @@ def tenant_of(name: str, checked: Validated[TenantTable], place: Place, service:
 
 def _keys_of(checked: Validated[TenantTable], place: Place) -> Keys | None:
     table = checked.table
-    if "api" in checked.dropped:
-        return None
     foreign = [key for api, names in KEYS_BY_API.items() if api is not table.api for key in names]
     given = [key for key in foreign if getattr(table, key) is not None]
     own = {key: getattr(table, key) for key in KEYS_BY_API[table.api]}

@@ -23,6 +23,8 @@ Member = TypeVar("Member", bound=StrEnum)
 _DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 _NAME = compile_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: More names than this only hide what the error is.
+MOST_LISTED = 10
 #: A hundred years: no date minus a duration leaves the calendar.
 LONGEST = timedelta(days=36500)
 
@@ -32,10 +34,10 @@ def duration(value: object) -> timedelta:
     expected = 'expected a duration such as "10m"'
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"{expected}, found {found(value)}: add a unit (s, m, h, d or w), in quotes")  # noqa: TRY004
-    if not isinstance(value, str):
-        raise ValueError(f"{expected}, found {found(value)}")  # noqa: TRY004 - pydantic takes ValueErrors
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{expected}, found {found(value)}")
     match = _DURATION.fullmatch(value.strip())
-    if match is None or not value.strip():
+    if match is None:
         raise ValueError(f"{expected}, found {shown(value)}")
     try:
         span = timedelta(**{unit: int(count or 0) for unit, count in zip(_UNITS, match.groups(), strict=True)})
@@ -64,7 +66,8 @@ def one_of(kind: type[Member], value: object) -> Member:
 
 def listed(names: Iterable[str]) -> str:
     """Return `"a" or "b" or "c"` as an error says it."""
-    return " or ".join(f'"{name}"' for name in names)
+    quoted = [f'"{name}"' for name in names]
+    return " or ".join(quoted[:MOST_LISTED]) + (" or another" if len(quoted) > MOST_LISTED else "") or "none"
 
 
 def checked_name(value: str) -> str:
@@ -109,13 +112,16 @@ def base64_key(value: str) -> str:
     return value
 
 
-def timezone(value: str) -> ZoneInfo:
+def timezone(value: object) -> ZoneInfo:
     """Return a time zone by its IANA name."""
+    expected = 'expected a time zone such as "Europe/London"'
+    if not isinstance(value, str):
+        raise ValueError(f"{expected}, found {found(value)}")  # noqa: TRY004 - pydantic takes ValueErrors
     try:
-        return ZoneInfo(value)
+        return ZoneInfo(value.strip())
     except (ZoneInfoNotFoundError, ValueError, OSError):
         hint = suggestion(value, available_timezones())
-        raise ValueError(f'expected a time zone such as "Europe/London", found {shown(value)}{hint}') from None
+        raise ValueError(f"{expected}, found {shown(value)}{hint}") from None
 
 
 def web_page(value: str) -> str:

@@ -17,6 +17,8 @@ _REFERENCE = compile_regex(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = compile_regex(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _FILE = "file:"
 _ESCAPE = "$${"
+#: How like a name must be to that of another variable, from 0 to 1: an environment has many.
+SAME_NAME = 0.8
 
 
 class Variables:
@@ -65,7 +67,7 @@ class Variables:
         if name.startswith(_FILE):
             return self._of_file(name.removeprefix(_FILE), path)
         if not _NAME.fullmatch(name):
-            raise _Missing(f"expected ${{NAME}} or ${{file:PATH}}, found '${{{name}}}'; a literal '${{' is '$${{'")
+            raise _Missing("expected ${NAME} or ${file:PATH}; a literal '${' is written '$${'")
         value = self._of_name(name)
         if not value.strip():
             raise _Missing(f"${{{name}}} is set, but to nothing")
@@ -78,7 +80,7 @@ class Variables:
         if name in self._environ:
             return self._environ[name]
         where = "$CREDENTIALS_DIRECTORY is not set" if credential is None else f"there is no credential {credential}"
-        hint = suggestion(name, self._environ)
+        hint = suggestion(name, self._environ, likeness=SAME_NAME)
         raise _Missing(f"${{{name}}} is not set: {where}, and there is no environment variable {name}{hint}")
 
     def _of_file(self, name: str, path: KeyPath) -> str:
@@ -122,4 +124,4 @@ def _read(file: Path, what: str) -> str:
     except UnicodeDecodeError:
         raise _Missing(f"{what} is not UTF-8 text") from None
     except (OSError, ValueError) as error:
-        raise _Missing(f"{what} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise _Missing(f"{what} cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None

@@ -123,14 +123,12 @@ class Threshold:
         """Judge the sample at `now`; without a good poll at `now` there is no data."""
         count = series.value_at(now)
         if count is None:
-            return self._observed(Verdict.NO_DATA, None)
+            operands = Operands(condition=self.name, limit=self.limit, note="no good poll at this moment")
+            return Observation(verdict=Verdict.NO_DATA, operands=operands)
         active = self._is_beyond(count) or (firing and not self._is_cleared(count))
-        return self._observed(Verdict.ACTIVE if active else Verdict.INACTIVE, Sample(now, count))
-
-    def _observed(self, verdict: Verdict, value: Sample | None) -> Observation:
-        note = "" if value else "no good poll at this moment"
         return Observation(
-            verdict=verdict, operands=Operands(condition=self.name, limit=self.limit, value=value, note=note)
+            verdict=Verdict.ACTIVE if active else Verdict.INACTIVE,
+            operands=Operands(condition=self.name, limit=self.limit, value=Sample(now, count)),
         )
 
     def _is_beyond(self, count: int) -> bool:

@@ -310,7 +310,7 @@ def _html_line(line: Line) -> str:
     )
 
 
-# Slack: blocks inside a coloured attachment. https://api.slack.com/reference/block-kit/blocks, read 2026-11:
+# Slack: blocks inside a coloured attachment. https://api.slack.com/reference/block-kit/blocks:
 # at most 50 blocks, 3,000 characters in a section, 10 elements in a context, 2,000 characters each.
 
 _SLACK_SECTION = 2900
@@ -389,7 +389,7 @@ def _packed(lines: Iterable[str]) -> Iterator[str]:
         yield paragraph
 
 
-# Teams: an Adaptive Card. https://adaptivecards.io/explorer, read 2026-11: a TextRun shows its text literally, while a
+# Teams: an Adaptive Card. https://adaptivecards.io/explorer: a TextRun shows its text literally, while a
 # TextBlock and a FactSet read Markdown. Teams takes 28 KiB, of which the envelope needs some.
 
 _TEAMS_BYTES = 24 * 1024

@@ -5,10 +5,10 @@ so that a zero is always proven and a gap is never read as one.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NewType
+from typing import NewType, TypeVar
 
 from alerter.errors import Cause
 
@@ -118,24 +118,30 @@ class Series:
         return self.failure is not None and at >= self.failure.since
 
     def _span_before(self, at: datetime) -> Span | None:
-        index = bisect_right(self.coverage, at, key=_since)
-        return self.coverage[index - 1] if index else None
+        return _last_before(self.coverage, at, _since)
 
     def _step_at(self, at: datetime) -> int | None:
-        index = bisect_right(self.changes, at, key=_at)
-        return self.changes[index - 1].count if index else None
+        sample = _last_before(self.changes, at, _at)
+        return None if sample is None else sample.count
 
 
-def _since(span: Span) -> datetime:
+_Item = TypeVar("_Item")
+
+
+def _last_before(items: Sequence[_Item], at: datetime, when: Callable[[_Item], datetime]) -> _Item | None:
+    """Return the last of the items that is at or before an instant: for the present, the very last."""
+    if items and when(items[-1]) <= at:
+        return items[-1]
+    index = bisect_right(items, at, key=when)
+    return items[index - 1] if index else None
+
+
+def _since(span: Span | Failure) -> datetime:
     return span.since
 
 
 def _at(sample: Sample) -> datetime:
     return sample.at
-
-
-def _failing_since(failure: Failure) -> datetime:
-    return failure.since
 
 
 def sum_of_reasons(series: Sequence[Series]) -> Series:
@@ -164,7 +170,7 @@ def sum_of_tenants(series: Sequence[Series]) -> Series:
         changes=_summed([each.changes for each in series]),
         coverage=_intersection([_held_over(each) for each in series]),
         poll_interval=max(each.poll_interval for each in series),
-        failure=min(failures, key=_failing_since, default=None),
+        failure=min(failures, key=_since, default=None),
     )
 
 
