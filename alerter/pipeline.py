@@ -19,7 +19,7 @@ from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, after_c
 from alerter.core.formats import compose
 from alerter.core.messages import Context, Message
 from alerter.core.notifications import Notification, Plan, Receiver, ReceiverName, Route, Told, plan
-from alerter.core.outbox import Delivery, TargetName, after_failure, after_success, due
+from alerter.core.outbox import Delivery, TargetName, after_failure, after_success, due, next_due_at
 from alerter.core.rules import Per, Rule, TenantSeries, evaluate, series_of
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Series, Snapshot, Tenant
 from alerter.errors import DeliveryError, SourceError
@@ -303,7 +303,7 @@ def deliver(
 def next_delivery_at(store: Store) -> datetime | None:
     """Return when the next delivery is due, or None where the outbox is empty."""
     with store.read() as reader:
-        return min((delivery.next_attempt_at for delivery in reader.waiting_deliveries()), default=None)
+        return next_due_at(reader.waiting_deliveries())
 
 
 def prune(store: Store, *, before: datetime) -> int:
@@ -403,8 +403,8 @@ def _judge(
 
 
 def _note(changes: _Changes, before: Alert, after: Alert, transition: Transition | None) -> None:
-    # Identity first: an alert that nothing happened to is the same object, and comparing it would cost more.
-    if after is not before and after != before:
+    # An alert that nothing happened to is the same object.
+    if after is not before:
         changes.alerts.append(after)
     if transition is not None:
         changes.transitions.append(transition)

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -30,7 +29,7 @@ from alerter.pipeline import (
     prune,
     reconcile,
 )
-from tests.builders import NOON, a_growth, a_level, a_policy, a_route, a_rule, span
+from tests.builders import NOON, a_blind, a_growth, a_level, a_policy, a_route, a_rule, span
 from tests.fakes import CrashError, CrashingStore, FailingNotifier, FakeClock, FakeSource, RecordingNotifier
 
 WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
@@ -44,22 +43,21 @@ RECEIVERS = {"secops": [SLACK, TEAMS], "mail": [MAIL]}
 
 @dataclass
 class World:
-    """A database on disk, a clock, what the configuration decides, and where messages go."""
+    """A database, a clock, what the configuration decides, and where messages go."""
 
-    path: Path
+    url: str
     policy: Policy = field(default_factory=lambda: a_policy(a_rule(), receivers=RECEIVERS))
     clock: FakeClock = field(default_factory=FakeClock)
     notifier: RecordingNotifier = field(default_factory=RecordingNotifier)
 
     def __post_init__(self) -> None:
-        """Create the database."""
-        self.store = Store(f"sqlite:///{self.path}")
-        self.store.upgrade()
+        """Open the database."""
+        self.store = Store(self.url)
 
     def restart(self) -> None:
-        """End the process and start a new one: only what is on disk is left."""
+        """End the process and start a new one: only what is stored is left."""
         self.store.close()
-        self.store = Store(f"sqlite:///{self.path}")
+        self.store = Store(self.url)
 
     def poll(self, *answers: Mapping[str, int] | SourceError, tenant: str = "acme", every: str = "5m") -> Cycle:
         """Poll once for each answer, a poll interval after the poll before, and return the last cycle."""
@@ -83,12 +81,13 @@ class World:
         source.answers.append(answer)
         return source
 
-    def deliver(self, **settings: Callable[[], bool]) -> list[Delivery]:
+    def deliver(self, *, is_stopping: Callable[[], bool] = lambda: False) -> list[Delivery]:
         """Send what is due."""
-        return deliver(self.store, self.notifier, URLS, clock=self.clock, **settings)
+        return deliver(self.store, self.notifier, URLS, clock=self.clock, is_stopping=is_stopping)
 
     def reconcile(self) -> list[Transition]:
-        """Start, or reload the configuration."""
+        """Start, or reload the configuration, a moment later."""
+        self.clock.forward("1s")
         return reconcile(self.store, self.policy, now=self.clock.now)
 
     def alert(self, *, rule: str = "Backlog", severity: Severity = WARNING, tenant: str = "acme") -> Alert:
@@ -129,11 +128,10 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Return a new world; its one rule warns above 100 messages."""
-    world = World(tmp_path / "alerter.db")
-    with closing(world.store):
-        yield world
+def world(database_url: str) -> Iterator[World]:
+    """Yield a new world; its one rule warns above 100 messages."""
+    world = World(database_url)
+    yield world
     world.store.close()
 
 
@@ -306,6 +304,7 @@ def _removal(world: World, store: CrashingStore) -> None:
 
 
 def _clock_jump(world: World, store: CrashingStore) -> None:
+    world.clock.forward("1h")
     follow_clock(store, by=span("1h"))
 
 
@@ -438,6 +437,25 @@ def test_a_poll_resolves_what_no_rule_stands_behind_any_more(world: World) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(Per.TENANT, a_policy(a_rule(reasons=["!spam"])), id="the sum of a tenant is no longer judged"),
+        pytest.param(Per.ALL, a_policy(a_rule(reasons=["!spam"])), id="the sum of all is no longer judged"),
+        pytest.param(Per.ALL, a_policy(), id="the rule over all is removed"),
+    ],
+)
+def test_a_poll_resolves_the_alert_of_a_sum_that_is_no_longer_made(world: World, before: Per, after: Policy) -> None:
+    """The alert of a sum ends with the sum, whichever tenant is polled next."""
+    world.policy = a_policy(a_rule(per=before))
+    world.poll({"Spam": 150})
+    world.policy = after
+
+    [transition] = world.poll({"Spam": 150}).transitions
+
+    assert (transition.is_resolve, transition.note) == (True, RULE_REMOVED)
+
+
 def test_an_edited_rule_keeps_its_alerts(world: World) -> None:
     """An alert's identity is its rule, level, tenant and reason; the numbers may change."""
     world.policy = a_policy(a_rule(warning=a_level(above=100, for_="15m")))
@@ -464,8 +482,7 @@ def test_a_pending_alert_without_a_rule_is_forgotten_silently(world: World) -> N
 @pytest.mark.parametrize("per", list(Per))
 def test_blindness_stays_when_the_configuration_is_read_again(world: World, per: Per) -> None:
     """A rule on polling is a tenant's, whatever `per` and `reasons` say."""
-    blind = a_rule("Eyes", critical=a_level(replace(world.policy.rules[-1].levels[CRITICAL].conditions[0])), per=per)
-    world.policy = a_policy(replace(blind, reasons=a_rule(reasons=["Spam"]).reasons))
+    world.policy = a_policy(a_rule("Eyes", critical=a_level(a_blind("15m")), per=per, reasons=["Spam"]))
     fired = world.poll({}, TIMEOUT, TIMEOUT, TIMEOUT)
 
     assert _states(fired.transitions) == [("Eyes", FIRING)]
@@ -617,6 +634,19 @@ def test_a_failure_is_recorded_with_its_next_attempt(world: World, caplog: pytes
     assert "json://" not in caplog.text
 
 
+def test_the_next_delivery_is_the_one_that_is_due_first(world: World) -> None:
+    """The service sleeps until then."""
+    _news(world)
+    world.notifier.refusals[URLS[SLACK]] = DeliveryError("HTTP 429", retry_after=span("10m"))
+    world.notifier.refusals[URLS[TEAMS]] = DeliveryError("connection refused")
+
+    world.deliver()
+    world.clock.forward("15s")
+    world.deliver()
+
+    assert next_delivery_at(world.store) == world.clock.now + span("1m")
+
+
 def test_a_target_that_asks_for_patience_gets_it(world: World) -> None:
     """Retry-After is respected."""
     _news(world, times=1)
@@ -757,13 +787,15 @@ def test_old_history_is_pruned_until_nothing_is_left_of_it(world: World) -> None
 
 
 def test_a_database_that_fails_fails_the_cycle(world: World) -> None:
-    """Nothing is kept and nobody is told; the next poll tries again."""
-    world.path.chmod(0o600)
-    with world.store.write(), pytest.raises(StoreError):
-        # Another writer has it: this one waits for some seconds, then gives up.
-        Store(f"sqlite:///{world.path.parent}/nowhere/alerter.db").upgrade()
+    """Nothing is kept and nobody is told; the next poll does it all."""
+    full = Store(world.url, read_only=True)
+    before = world.everything()
 
-    assert world.poll({"Spam": 150}).messages
+    with closing(full), pytest.raises(StoreError):
+        poll(Tenant("acme"), world.source({"Spam": 150}), full, world.policy, clock=world.clock)
+
+    assert world.everything() == before
+    assert len(world.poll({"Spam": 150}).messages) == 2
 
 
 def test_the_log_tells_what_a_poll_saw_and_what_changed(world: World, caplog: pytest.LogCaptureFixture) -> None:

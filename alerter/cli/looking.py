@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from alerter.adapters.store import DeliveryRecord, Polling, Reader
     from alerter.config import Config
     from alerter.core.alerts import Alert
-    from alerter.core.series import Series, Tenant
+    from alerter.core.series import Sample, Series, Tenant
 
 DAY = timedelta(days=1)
 
@@ -218,7 +218,7 @@ def history(reason: str, config_path: Path | None, tenant: str, since: str, *, a
     if not found:
         raise Failed(_no_match(reason, [name for _, name in known]))
     if as_json:
-        print_json([_history_json(series) for series in found])
+        print_json([_history_json(series, since=now - span) for series in found])
         return
     for series in found:
         _print_history(series, config, since=now - span, now=now)
@@ -235,7 +235,7 @@ def _no_match(reason: str, known: Sequence[str]) -> str:
 def _print_history(series: "Series", config: "Config", *, since: datetime, now: datetime) -> None:
     rows = []
     before: int | None = None
-    for sample in series.changes:
+    for sample in _known(series, since=since):
         step = "" if before is None else f"{sample.count - before:+,}"
         at = max(sample.at, since)
         rows.append((local(at, config.service.timezone), f"{sample.count:,}", step))
@@ -245,10 +245,15 @@ def _print_history(series: "Series", config: "Config", *, since: datetime, now: 
     print_table(Table(title="Changes", columns=("at", ">held", ">step"), rows=rows, empty="nothing was held"))
 
 
-def _history_json(series: "Series") -> Mapping[str, object]:
+def _known(series: "Series", *, since: datetime) -> Sequence["Sample"]:
+    """Return the changes without the value at the start where polling did not cover it: nobody saw that."""
+    return [sample for sample in series.changes if sample.at > since or series.value_at(since) is not None]
+
+
+def _history_json(series: "Series", *, since: datetime) -> Mapping[str, object]:
     return {
         "tenant": series.tenant,
         "reason": series.reason,
-        "changes": [{"at": sample.at, "held": sample.count} for sample in series.changes],
+        "changes": [{"at": sample.at, "held": sample.count} for sample in _known(series, since=since)],
         "coverage": [{"since": span.since, "until": span.until} for span in series.coverage],
     }

@@ -15,7 +15,7 @@ from re import compile as compile_regex
 from types import MappingProxyType
 
 from alerter.config import references
-from alerter.config.model import Config
+from alerter.config.model import Config, Secret
 from alerter.config.parts import Parts, read_parts
 from alerter.config.problems import Problems
 from alerter.config.schema import is_secret
@@ -77,7 +77,7 @@ def load_config(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     if problems.errors:
         raise ConfigError(problems.errors)
     config = _put_together(path, parts)
-    _warn_of_mode(path, raw, problems)
+    _warn_of_mode(config, raw, problems)
     references.warn(config, parts.rules, problems)
     return replace(config, warnings=problems.warnings)
 
@@ -131,10 +131,12 @@ def _put_together(path: Path, parts: Parts) -> Config:
     )
 
 
-def _warn_of_mode(path: Path, raw: Mapping[str, object], problems: Problems) -> None:
+def _warn_of_mode(config: Config, raw: Mapping[str, object], problems: Problems) -> None:
     """Say so where the file itself holds a secret and everyone may read it."""
-    if not is_readable_by_everyone(path):
+    if not is_readable_by_everyone(config.path):
         return
-    place = next((place for place, text in texts_in(raw) if is_secret(place) and "${" not in text), None)
+    of_file = () if isinstance(config.service.database, Secret) else (("service", "database"),)
+    written = (place for place, text in texts_in(dict(raw)) if is_secret(place) and "${" not in text)
+    place = next((place for place in written if place not in of_file), None)
     if place is not None:
         problems.warn(place, "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}")

@@ -3,7 +3,7 @@
 A condition's table is made from the fields of its class, so that a new condition needs nothing here. No I/O.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from functools import partial, reduce
@@ -170,6 +170,9 @@ class RuleTable(Table):
         return {severity: level for severity, level in written.items() if level is not None}
 
 
+Built = TypeVar("Built")
+
+
 def _type_of(hint: Any) -> Any:  # noqa: ANN401 - a type form
     """Return the annotation with the file's form of it: durations are texts there."""
     if hint is timedelta:
@@ -179,12 +182,13 @@ def _type_of(hint: Any) -> Any:  # noqa: ANN401 - a type form
     return hint
 
 
-def _built(kind: type[Condition], table: Table) -> Condition:
+def built(kind: Callable[..., Built], table: Table) -> Built:
+    """Return the condition that a table describes; ValueError where its values contradict each other."""
     return kind(**{name: getattr(table, name) for name in type(table).model_fields})
 
 
-def _condition(kind: type[Condition]) -> Any:  # noqa: ANN401 - a type form
-    """Return the field of a level in which a condition is written."""
+def condition_table(kind: Any) -> type[Table]:  # noqa: ANN401 - any dataclass like those in core.conditions
+    """Return the shape of the table in which a condition is written: its fields without a trailing underscore."""
     hints = get_type_hints(kind)
     keys: dict[str, Any] = {
         field.name: (
@@ -192,9 +196,14 @@ def _condition(kind: type[Condition]) -> Any:  # noqa: ANN401 - a type form
             Key(default=... if field.default is MISSING else field.default, alias=field.name.rstrip("_")),
         )
         for field in fields(kind)
+        if field.init
     }
-    table = create_model(kind.__name__, __base__=Table, **keys)
-    return Annotated[table, AfterValidator(partial(_built, kind))] | None
+    return create_model(kind.__name__, __base__=Table, **keys)
+
+
+def _condition(kind: type[Condition]) -> Any:  # noqa: ANN401 - a type form
+    """Return the field of a level in which a condition is written."""
+    return Annotated[condition_table(kind), AfterValidator(partial(built, kind))] | None
 
 
 def _level_and_rule() -> tuple[type[LevelTable], type[RuleTable]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address
+from re import ASCII
 from re import compile as compile_regex
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -20,7 +21,7 @@ from alerter.core.conditions import duration_text
 
 Member = TypeVar("Member", bound=StrEnum)
 
-_DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", ASCII)
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 _NAME = compile_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: More names than this only hide what the error is.

@@ -61,10 +61,19 @@ def due(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
         waiting: Deliveries that are neither sent nor dead, in any order.
         now: The instant of the decision.
     """
-    heads: dict[TargetName, Delivery] = {}
+    return [delivery for delivery in _oldest_of_each_target(waiting) if delivery.next_attempt_at <= now]
+
+
+def next_due_at(waiting: Iterable[Delivery]) -> datetime | None:
+    """Return when something is due next, or None where nothing waits; what waits behind another is not due."""
+    return min((delivery.next_attempt_at for delivery in _oldest_of_each_target(waiting)), default=None)
+
+
+def _oldest_of_each_target(waiting: Iterable[Delivery]) -> Iterable[Delivery]:
+    oldest: dict[TargetName, Delivery] = {}
     for delivery in sorted(waiting, key=lambda each: each.id):
-        heads.setdefault(delivery.target, delivery)
-    return [delivery for delivery in heads.values() if delivery.next_attempt_at <= now]
+        oldest.setdefault(delivery.target, delivery)
+    return oldest.values()
 
 
 def after_success(delivery: Delivery, *, now: datetime) -> Delivery:

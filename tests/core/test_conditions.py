@@ -54,6 +54,7 @@ QUIET, FIRING = False, True
         pytest.param(Threshold(below=1), 0, QUIET, ACTIVE, id="a proven zero is below 1"),
         pytest.param(Threshold(below=5, clear_at=10), 9, FIRING, ACTIVE, id="firing holds up to clear_at"),
         pytest.param(Threshold(below=5, clear_at=10), 10, FIRING, INACTIVE, id="clear_at clears from below"),
+        pytest.param(Threshold(below=5, clear_at=5), 5, FIRING, INACTIVE, id="from below clear_at may be the limit"),
         pytest.param(Threshold(below=5, clear_at=10), 7, QUIET, INACTIVE, id="from below clear_at holds nothing quiet"),
     ],
 )
@@ -298,6 +299,7 @@ _POSITIVE = "expected 'by', 'percent', 'falls_by' and 'falls_percent' above 0"
         pytest.param({"by": 5, "falls_by": 5}, "1h", _WAYS, id="both directions"),
         pytest.param({"by": 0}, "1h", _POSITIVE, id="growth by nothing"),
         pytest.param({"percent": -5}, "1h", _POSITIVE, id="negative growth"),
+        pytest.param({"by": 5, "percent": 0}, "1h", _POSITIVE, id="growth by a number and by nothing"),
         pytest.param({"falls_percent": 0}, "1h", _POSITIVE, id="a fall by nothing"),
         pytest.param(
             {"by": 5, "floor": -1}, "1h", "expected 'floor' of 0 messages or more, found -1", id="negative floor"

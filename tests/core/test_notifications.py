@@ -248,6 +248,13 @@ def test_a_receiver_without_all_clears_is_not_told_of_the_end() -> None:
     assert [notice.reason for notice in _notices(again)] == [NotifyReason.FIRST]
 
 
+def test_a_receiver_is_told_of_the_end_unless_it_says_otherwise() -> None:
+    """All clears are on by default."""
+    plain = Receiver(name=a_receiver().name)
+
+    assert _notices(_planned([a_resolved()], [a_told()], receiver=plain)) != []
+
+
 def test_without_all_clears_other_news_is_told_alone() -> None:
     """An end is left out of a message that has something else to say."""
     other = an_alert(key=a_key(reason="Virus"))

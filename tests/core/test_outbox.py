@@ -1,13 +1,13 @@
 """When a message is sent: in order per target, again after a failure, and given up only after a day of attempts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_failure, after_success, due
+from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_failure, after_success, due, next_due_at
 from tests.builders import NOON, a_delivery, at, minutes, span
 
 
@@ -64,6 +64,24 @@ def test_no_delivery_overtakes_another_of_its_target(waiting: list[Delivery]) ->
     for delivery in ready:
         assert delivery.next_attempt_at <= NOON
         assert delivery.id == min(each.id for each in waiting if each.target == delivery.target)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "expected"),
+    [
+        pytest.param([], None, id="an empty outbox"),
+        pytest.param([a_delivery(1)], NOON, id="a new delivery"),
+        pytest.param([a_delivery(1, next_attempt_at=_LATER), a_delivery(2)], _LATER, id="what waits behind another"),
+        pytest.param(
+            [a_delivery(1, next_attempt_at=_LATER), a_delivery(2, target="mail")], NOON, id="another target comes first"
+        ),
+    ],
+)
+def test_the_next_delivery_is_the_first_that_nothing_holds_up(
+    waiting: list[Delivery], expected: datetime | None
+) -> None:
+    """Until then there is nothing to do: what waits behind a failed delivery does not wake anybody."""
+    assert next_due_at(waiting) == expected
 
 
 def test_a_delivery_that_was_taken_is_sent() -> None:

@@ -121,8 +121,11 @@ def test_a_sum_without_a_known_part_is_not_known() -> None:
 
 
 def test_a_sum_is_known_from_where_each_part_is() -> None:
-    """Windows of different lengths do not pass off a part as the whole."""
-    total = sum_of_tenants([series("10 20 30", tenant="acme"), series("5 5", tenant="umbrella")])
+    """Windows of different lengths do not pass off a part as the whole, even where polling worked all along."""
+    long = series("10 20 30", tenant="acme")
+    short = replace(series("5 5", tenant="umbrella"), coverage=long.coverage)
+
+    total = sum_of_tenants([long, short])
 
     assert total.value_at(at("11:52")) is None
     assert total.value_at(at("11:55")) == 25
@@ -146,6 +149,8 @@ def test_tenants_that_are_polled_at_different_moments_are_summed() -> None:
         pytest.param(series("5x9", until=at("11:58")), 15, id="the other tenant was seen a moment ago"),
         pytest.param(series("5x9", until=at("11:50")), 15, id="the other tenant was last seen two polls ago"),
         pytest.param(series("5x9", until=at("11:49")), None, id="the other tenant was last seen too long ago"),
+        pytest.param(series("5", until=at("12:00")), 15, id="the other tenant is seen for the first time"),
+        pytest.param(series("5", every="1h", until=at("10:00")), 15, id="the other tenant is polled less often"),
         pytest.param(series("5x8 _", until=at("11:58")), None, id="the other tenant's newest poll failed"),
         pytest.param(series("_", until=at("11:58")), None, id="the other tenant was never seen"),
         pytest.param(series("5 _ _ _ 5", until=at("11:58")), 15, id="the other tenant is seen again"),
@@ -164,6 +169,18 @@ def test_a_sum_over_tenants_fails_since_the_first_of_them_did() -> None:
 
     assert total.failure == other.failure
     assert total.poll_interval == minutes(5)
+
+
+def test_a_sum_over_tenants_is_as_patient_as_the_slowest_of_them() -> None:
+    """Two polls of a sum are two polls of the tenant that is polled least often."""
+    assert sum_of_tenants([series("1"), series("1", every="1h")]).poll_interval == minutes(60)
+
+
+def test_a_sum_over_tenants_is_known_where_they_meet_for_an_instant() -> None:
+    """One tenant's newest sample stands until the very moment at which the other one is first seen."""
+    one, other = series("10", until=at("11:50")), series("5", until=NOON)
+
+    assert sum_of_tenants([one, other]).value_at(NOON) == 15
 
 
 def test_a_gap_of_one_tenant_is_a_gap_of_the_sum() -> None:

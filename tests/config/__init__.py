@@ -1,0 +1,1 @@
+"""The tests of the configuration: one file per module that has rules of its own."""

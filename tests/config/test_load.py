@@ -1,0 +1,597 @@
+"""From a file and the environment to a configuration, or to every problem at once."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from alerter.config import (
+    ApiVersion,
+    Config,
+    OAuthKeys,
+    ReceiverConfig,
+    Secret,
+    Service,
+    SigningKeys,
+    Target,
+    TenantConfig,
+    find_config,
+    load_config,
+)
+from alerter.core.conditions import Blind, Growth, Threshold
+from alerter.core.notifications import Receiver, ReceiverName, Route
+from alerter.core.outbox import TargetName
+from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity
+from alerter.core.series import Tenant
+from alerter.errors import ConfigError
+
+TENANT = '[tenants.acme]\nclient_id = "id-0001"\nclient_secret = "secret-0001"\n'
+RECEIVER = '[receivers.secops]\nurls = ["json://localhost"]\n'
+RULE = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 200 } }\n'
+
+TOO_OFTEN = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
+MAIL_ALONE = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
+LIES_OPEN = "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}"
+
+ENVIRONMENT = {
+    "EMPTY": " ",
+    "SECRET": "secret-0002",
+    "MANY_DIGITS": "9" * 5000,
+    "SLACK_URL": "slack://secret-0002",
+    "HOME": "/root",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, so that files have short names."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def load(text: str, environ: Mapping[str, str] | None = None, *, mode: int = 0o600) -> Config:
+    """Return what a file with this text holds."""
+    path = Path("rules.toml")
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return load_config(path, environ or {})
+
+
+def problems_of(text: str, environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return every problem that is reported of a file with this text."""
+    with pytest.raises(ConfigError) as caught:
+        load(text, environ)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def broken_files() -> Sequence[object]:
+    """Return the table of wrong files: the sentence, the file, and its problems."""
+    table = (Path(__file__).parent / "broken.txt").read_text(encoding="utf-8")
+    cases = []
+    for case in table.split("\n### ")[1:]:
+        sentence, *lines = case.partition("\n# ====")[0].splitlines()
+        text = "\n".join(line for line in lines if not line.startswith(">>> "))
+        problems = [line.removeprefix(">>> ") for line in lines if line.startswith(">>> ")]
+        cases.append(pytest.param(text, problems, id=sentence))
+    return cases
+
+
+@pytest.mark.parametrize(("text", "problems"), broken_files())
+def test_a_wrong_file_gets_all_of_its_problems_said(text: str, problems: list[str]) -> None:
+    """Every mistake is reported at once, with file, line, key, what was found and what was expected, and no secret."""
+    lacking = ("" if "[tenants" in text else TENANT) + ("" if "[receivers" in text else RECEIVER)
+
+    found = problems_of(f"{text.rstrip()}\n{lacking}", ENVIRONMENT)
+
+    assert found == problems
+    assert not any("secret-0002" in problem for problem in found)
+
+
+def test_an_empty_file_lacks_a_tenant_and_a_receiver() -> None:
+    """A file with nothing in it says what is needed at least."""
+    assert problems_of("") == [
+        "rules.toml: tenants: missing: expected at least one, such as [tenants.acme]",
+        "rules.toml: receivers: missing: expected at least one, such as [receivers.secops]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        pytest.param(b"a = 1\nb = '\xff'", "rules.toml:2: expected UTF-8 text, found the byte 0xff", id="not UTF-8"),
+        pytest.param(b"\xff\xfea\x00", "rules.toml:1: expected UTF-8 text, found the byte 0xff", id="UTF-16"),
+        pytest.param(
+            b"a = " + b"[" * 5000, "rules.toml: expected TOML, found lists or tables nested too deeply", id="too deep"
+        ),
+        pytest.param(
+            b"[service]\nretention = '",
+            'rules.toml:2: expected TOML, found an error: expected "\'"',
+            id="a text that is never closed",
+        ),
+    ],
+)
+def test_what_is_no_toml_is_said_so(content: bytes, problem: str) -> None:
+    """A file that cannot even be parsed gets one problem, with the line if it is known."""
+    Path("rules.toml").write_bytes(content)
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(Path("rules.toml"), {})
+
+    assert [str(each) for each in caught.value.problems] == [problem]
+
+
+def test_a_number_that_is_too_long_for_python_is_an_error_of_the_file() -> None:
+    """A number of thousands of digits is refused like any other mistake."""
+    (problem,) = problems_of("[service]\nretention = " + "1" * 5000)
+
+    assert problem.startswith("rules.toml: expected TOML, found an error: exceeds the limit")
+
+
+def test_a_mark_before_the_first_character_is_no_error() -> None:
+    """Some editors begin a file with a byte order mark."""
+    assert load("\ufeff" + TENANT + RECEIVER + RULE).warnings == ()
+
+
+def test_a_file_that_does_not_exist_is_said_so() -> None:
+    """The error names the file, and the command that writes one."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(Path("missing.toml"), {})
+
+    assert str(caught.value) == "missing.toml: there is no such file; `alerter init` writes one to start from"
+
+
+def test_a_folder_is_no_configuration(folder: Path) -> None:
+    """What cannot be read is said with the system's reason."""
+    (folder / "rules.toml").mkdir()
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(Path("rules.toml"), {})
+
+    assert str(caught.value) == "rules.toml: cannot be read: is a directory"
+
+
+def test_one_tenant_and_one_receiver_are_enough(folder: Path) -> None:
+    """Everything else has a default."""
+    config = load(TENANT + RECEIVER, {})
+
+    assert config.path == Path("rules.toml")
+    assert config.service == Service(
+        database=f"sqlite:///{folder}/alerter.db",
+        poll_interval=timedelta(minutes=5),
+        retention=timedelta(days=400),
+        timezone=ZoneInfo("UTC"),
+        console_url="https://login.mimecast.com",
+    )
+    assert dict(config.tenants) == {
+        Tenant("acme"): TenantConfig(
+            name=Tenant("acme"),
+            api=ApiVersion.V2,
+            region="global",
+            base_url=None,
+            keys=OAuthKeys(client_id=Secret("id-0001"), client_secret=Secret("secret-0001")),
+            poll_interval=timedelta(minutes=5),
+        )
+    }
+    assert config.receivers == (
+        ReceiverConfig(
+            receiver=Receiver(name=ReceiverName("secops")),
+            targets=(Target(name=TargetName("secops/json"), url=Secret("json://localhost")),),
+        ),
+    )
+    assert config.routes == ()
+    assert [rule.name for rule in config.rules] == ["Blind"]
+
+
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one given, variables come from the real environment."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setenv("ALERTER_TEST_ZONE", "Europe/London")
+    Path("rules.toml").write_text(TENANT + RECEIVER + '[service]\ntimezone = "${ALERTER_TEST_ZONE}"\n')
+
+    config = load_config(Path("rules.toml"))
+
+    assert config.service.timezone == ZoneInfo("Europe/London")
+
+
+def test_every_setting_arrives() -> None:
+    """Each key of the file ends up in its place."""
+    config = load(
+        """
+[service]
+database = "sqlite:////var/lib/alerter/alerter.db"
+poll_interval = "2m"
+retention = "52w1d"
+timezone = "Europe/London"
+console_url = "https://console.example/held"
+
+[tenants.legacy]
+api = "1.0"
+region = "eu"
+app_id = " id-0001 "
+app_key = "key-0001"
+access_key = "access-0001"
+secret_key = "c2VjcmV0"
+poll_interval = "1h"
+
+[tenants.here]
+base_url = "http://127.0.0.1:8025/"
+client_id = "id-0002"
+client_secret = "secret-0002"
+
+[receivers.secops]
+urls = ["json://localhost"]
+repeat_interval = "1d"
+send_resolved = false
+max_per_hour = 5
+fallback = "mail"
+
+[receivers.mail]
+urls = ["mailtos://mail.example?to=a@b.example"]
+
+[[routes]]
+receivers = ["secops", "mail", "secops"]
+severity = ["critical", "info"]
+tenants = ["leg*"]
+reasons = ["!Spam*"]
+rules = ["B*"]
+
+[[rules]]
+name = "Busy"
+tenants = ["here"]
+reasons = ["*", "!Graymail*"]
+per = "all"
+runbook = "https://wiki.example/held-mail"
+for = "10m"
+keep_firing_for = "1h30m"
+info = { threshold = { below = 1 }, for = "0s", keep_firing_for = "5m" }
+critical = { threshold = { above = 9, clear_at = 8 }, growth = { over = "1h", by = 5, percent = 50, floor = 1 } }
+
+[[rules]]
+name = "No answer"
+tenants = ["here"]
+warning = { blind = { after = "10m" } }
+"""
+    )
+
+    assert config.service == Service(
+        database="sqlite:////var/lib/alerter/alerter.db",
+        poll_interval=timedelta(minutes=2),
+        retention=timedelta(days=365),
+        timezone=ZoneInfo("Europe/London"),
+        console_url="https://console.example/held",
+    )
+    legacy, here = config.tenants.values()
+    assert legacy == TenantConfig(
+        name=Tenant("legacy"),
+        api=ApiVersion.V1,
+        region="eu",
+        base_url=None,
+        keys=SigningKeys(
+            app_id=Secret("id-0001"),
+            app_key=Secret("key-0001"),
+            access_key=Secret("access-0001"),
+            secret_key=Secret("c2VjcmV0"),
+        ),
+        poll_interval=timedelta(hours=1),
+    )
+    assert (here.base_url, here.region, here.poll_interval) == ("http://127.0.0.1:8025", None, timedelta(minutes=2))
+    assert config.receivers[0].receiver == Receiver(
+        name=ReceiverName("secops"),
+        repeat_interval=timedelta(days=1),
+        send_resolved=False,
+        max_per_hour=5,
+        fallback=ReceiverName("mail"),
+    )
+    assert config.routes == (
+        Route(
+            receivers=(ReceiverName("secops"), ReceiverName("mail")),
+            severities=frozenset({Severity.CRITICAL, Severity.INFO}),
+            tenants=Selector(("leg*",)),
+            reasons=Selector(("!Spam*",)),
+            rules=Selector(("B*",)),
+        ),
+    )
+    busy, no_answer, built_in = config.rules
+    assert busy == Rule(
+        name=RuleName("Busy"),
+        tenants=Selector(("here",)),
+        reasons=Selector(("*", "!Graymail*")),
+        per=Per.ALL,
+        runbook="https://wiki.example/held-mail",
+        levels={
+            Severity.INFO: Level(conditions=(Threshold(below=1),), keep_firing_for=timedelta(minutes=5)),
+            Severity.CRITICAL: Level(
+                conditions=(
+                    Threshold(above=9, clear_at=8),
+                    Growth(over=timedelta(hours=1), by=5, percent=50, floor=1),
+                ),
+                for_=timedelta(minutes=10),
+                keep_firing_for=timedelta(minutes=90),
+            ),
+        },
+    )
+    assert no_answer == Rule(
+        name=RuleName("No answer"),
+        tenants=Selector(("here",)),
+        per=Per.TENANT,
+        levels={Severity.WARNING: Level(conditions=(Blind(after=timedelta(minutes=10)),))},
+    )
+    assert (built_in.name, built_in.tenants) == ("Blind", Selector(("legacy",)))
+
+
+def test_a_rule_about_blindness_may_have_the_name_of_the_built_in_one() -> None:
+    """Whoever changes when blindness is told keeps the name under which it is known."""
+    config = load(TENANT + RECEIVER + '[[rules]]\nname = "Blind"\nwarning = { blind = { after = "5m" } }\n')
+
+    assert [rule.name for rule in config.rules] == ["Blind"]
+    assert config.rules[0].levels[Severity.WARNING].conditions == (Blind(after=timedelta(minutes=5)),)
+
+
+@pytest.mark.parametrize(
+    ("written", "environ", "database"),
+    [
+        pytest.param("sqlite:///a.db", {}, "sqlite:///{folder}/a.db", id="beside the configuration"),
+        pytest.param(
+            "sqlite:///a.db", {"STATE_DIRECTORY": "/var/lib/alerter"}, "sqlite:////var/lib/alerter/a.db",
+            id="in the state directory",
+        ),
+        pytest.param(
+            "sqlite:///a.db", {"STATE_DIRECTORY": "/one:/two"}, "sqlite:////one/a.db",
+            id="in the first of several state directories",
+        ),
+        pytest.param(
+            "sqlite:////srv/a.db", {"STATE_DIRECTORY": "/one"}, "sqlite:////srv/a.db", id="an absolute path stays"
+        ),
+        pytest.param("sqlite:///a%20b%25.db", {}, "sqlite:///{folder}/a b%25.db", id="percent signs stay quoted"),
+        pytest.param(
+            "postgresql://u:secret-0001@db.example/alerter", {}, "postgresql://u:secret-0001@db.example/alerter",
+            id="a server",
+        ),
+        pytest.param(
+            "postgresql+psycopg:///alerter", {}, "postgresql+psycopg:///alerter", id="a server behind a socket"
+        ),
+    ],
+)  # fmt: skip
+def test_the_database_has_an_absolute_place(written: str, environ: dict[str, str], database: str, folder: Path) -> None:
+    """It does not depend on the folder in which a command is started."""
+    config = load(TENANT + RECEIVER + f'[service]\ndatabase = "{written}"\n', environ)
+
+    assert config.service.database == database.format(folder=folder)
+
+
+def test_a_relative_database_stands_beside_a_configuration_elsewhere(folder: Path) -> None:
+    """What counts is the folder of the file, not the present one."""
+    (folder / "etc").mkdir()
+    path = folder / "etc" / "alerter.toml"
+    path.write_text(TENANT + RECEIVER)
+
+    config = load_config(Path("etc/alerter.toml"), {})
+
+    assert config.service.database == f"sqlite:///{folder}/etc/alerter.db"
+
+
+def test_targets_are_named_after_receiver_and_scheme() -> None:
+    """Logs and tables name a target without its URL, and the second one of a kind by a number."""
+    urls = [
+        "slack://TokenA/TokenB/TokenC",
+        "https://hooks.slack.com/services/T0/B0/abc",
+        "workflows://host:443/id/sig",
+        "https://prod-1.westeurope.logic.azure.com:443/workflows/id/triggers/manual/paths/invoke?sig=abc",
+        "https://x.environment.api.powerplatform.com/powerautomate/automations/direct/workflows/id/triggers/manual",
+        "MAILTOS://mail.example?to=a@b.example",
+        "https://discord.com/api/webhooks/1/a",
+        "https://hooks.example/x",
+    ]
+
+    config = load(TENANT + f"[receivers.secops]\nurls = {urls}\n")
+
+    assert [target.name for target in config.receivers[0].targets] == [
+        "secops/slack", "secops/slack-2", "secops/workflows", "secops/workflows-2", "secops/workflows-3",
+        "secops/mailtos", "secops/discord", "secops/https",
+    ]  # fmt: skip
+    assert [target.url for target in config.receivers[0].targets] == urls
+
+
+SECRETS = """
+[service]
+database = "postgresql://alerter:database-0001@db.example/alerter"
+[tenants.acme]
+client_id = "id-0001"
+client_secret = "client-secret-0001"
+[tenants.legacy]
+api = "1.0"
+region = "eu"
+app_id = "id-0002"
+app_key = "app-key-0002"
+access_key = "access-key-0002"
+secret_key = "c2VjcmV0LTAwMDI="
+[receivers.secops]
+urls = [
+  "slack://T0000001/B0000001/slack-token-0003",
+  "mailtos://postmaster:mail%2Dpassword@mail.example?from=a@b.example&to=c@d.example",
+  "https://prod-1.logic.azure.com/workflows/workflow-0004/triggers/manual/paths/invoke?sig=signature-0005&sv=1.0",
+]
+"""
+
+
+def test_no_secret_is_in_the_representation() -> None:
+    """Whatever prints a configuration or a part of it shows no key and no URL."""
+    config = load(SECRETS)
+
+    shown = repr(config)
+
+    assert "0001" not in shown
+    assert not any(secret in shown for secret in config.secrets())
+    assert repr(config.receivers[0].targets[0]) == "Target(name='secops/slack', url=Secret('***'))"
+
+
+def test_a_log_knows_what_to_leave_out() -> None:
+    """Every key, every URL and those parts of URLs that are secrets on their own are to be redacted."""
+    secrets = load(SECRETS).secrets()
+
+    assert {
+        "id-0001", "client-secret-0001", "id-0002", "app-key-0002", "access-key-0002", "c2VjcmV0LTAwMDI=",
+        "postgresql://alerter:database-0001@db.example/alerter", "database-0001",
+        "slack://T0000001/B0000001/slack-token-0003", "T0000001", "B0000001", "slack-token-0003",
+        "mail%2Dpassword", "mail-password",
+        "workflow-0004", "signature-0005",
+        "/workflows/workflow-0004/triggers/manual/paths/invoke?sig=signature-0005&sv=1.0",
+    } <= secrets  # fmt: skip
+    assert not {"workflows", "triggers", "manual", "1.0", "mail.example", "c@d.example", "", "/"} & secrets
+
+
+def test_a_path_on_this_machine_is_no_secret() -> None:
+    """The place of an SQLite file may stand in a log."""
+    config = load(TENANT + RECEIVER)
+
+    assert "alerter.db" in repr(config)
+    assert not any("alerter.db" in secret for secret in config.secrets())
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        pytest.param(
+            TENANT + RECEIVER,
+            ["rules.toml: rules: there is no rule: nobody is told of anything but failed polls"],
+            id="there is no rule",
+        ),
+        pytest.param(
+            '[service]\npoll_interval = "30s"\n' + TENANT + RECEIVER + RULE,
+            [f"rules.toml:2: service.poll_interval: {TOO_OFTEN}"],
+            id="polls are very frequent",
+        ),
+        pytest.param(
+            TENANT + 'poll_interval = "59s"\n' + RECEIVER + RULE,
+            [f"rules.toml:4: tenants.acme.poll_interval: {TOO_OFTEN}"],
+            id="a tenant's polls are very frequent",
+        ),
+        pytest.param(
+            RULE + 'tenants = ["acne"]\n' + TENANT + RECEIVER,
+            ["rules.toml:4: rules[Backlog].tenants: selects none of the tenants: 'acme'"],
+            id="a rule looks at no tenant",
+        ),
+        pytest.param(
+            RULE + '[[routes]]\nreceivers = ["secops"]\ntenants = ["acne"]\n' + TENANT + RECEIVER,
+            ["rules.toml:6: routes[#1].tenants: selects none of the tenants: 'acme'"],
+            id="a route takes no tenant's alerts",
+        ),
+        pytest.param(
+            RULE + '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlogs"]\n' + TENANT + RECEIVER,
+            ["rules.toml:6: routes[#1].rules: no alert can come this way: it matches none of the rules"],
+            id="a route takes no rule's alerts",
+        ),
+        pytest.param(
+            RULE + '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlog"]\nseverity = ["info"]\n' + TENANT + RECEIVER,
+            ["rules.toml:7: routes[#1].severity: no alert can come this way: it matches none of the rules"],
+            id="a route takes a severity that its rules do not have",
+        ),
+        pytest.param(
+            RULE + '[[routes]]\nreceivers = ["secops"]\nseverity = ["critical"]\n' + TENANT + RECEIVER,
+            [],
+            id="blindness is critical without any rule",
+        ),
+        pytest.param(
+            RULE
+            + '[[routes]]\nreceivers = ["b"]\n[receivers.b]\nurls = ["json://b"]\nfallback = "c"\n'
+            + '[receivers.c]\nurls = ["json://c"]\n'
+            + TENANT
+            + RECEIVER,
+            ["rules.toml:14: receivers.secops: no route names it: it is never told anything"],
+            id="a receiver is neither in a route nor a fallback",
+        ),
+        pytest.param(
+            RULE + TENANT + '[receivers.secops]\nurls = ["json://a", "json://b", "json://a"]\n',
+            ["rules.toml:8: receivers.secops.urls[#3]: the same URL again: it gets every message twice"],
+            id="a URL stands twice",
+        ),
+        pytest.param(
+            RULE
+            + TENANT
+            + "[receivers.secops]\nurls = [\n"
+            + '"mailto://m.example?to=a@b.example,c@b.example",\n"mailto://m.example?to=a@b.example&cc=c@b.example",\n'
+            + '"mailtos://u:p@m.example/a@b.example/c@b.example",\n"slack://A/B/C/#a/#b",\n'
+            + '"mailtos://u%40m.example:p@m.example?to=a@b.example",\n"slack://A/B/C/#a",\n]\n',
+            [
+                f"rules.toml:{line}: receivers.secops.urls[#{line - 8}]: one URL for several: "
+                "when one of them refuses a message, all get it again"
+                for line in (9, 10, 11, 12)
+            ],
+            id="a URL has several addressees",
+        ),
+        pytest.param(
+            RULE + TENANT + '[receivers.mail]\nurls = ["mailtos://m.example?to=a@b.example", "ses://x@y/z/a/b"]\n',
+            [f"rules.toml:7: receivers: {MAIL_ALONE}"],
+            id="every receiver is a mailbox",
+        ),
+        pytest.param(
+            RULE + TENANT + RECEIVER + '[receivers.mail]\nurls = ["mailtos://m.example?to=a@b.example"]\n',
+            [],
+            id="one of the receivers is no mailbox",
+        ),
+        pytest.param(
+            RULE
+            + TENANT
+            + RECEIVER
+            + '[receivers.mail]\nurls = ["mailtos://m.example?to=a@b.example"]\n'
+            + '[[routes]]\nreceivers = ["mail"]\n[[routes]]\nreceivers = ["secops"]\nseverity = ["critical"]\n',
+            [f"rules.toml:12: routes[#1].receivers: {MAIL_ALONE}"],
+            id="a route ends in mailboxes alone",
+        ),
+        pytest.param(
+            RULE
+            + TENANT
+            + RECEIVER
+            + '[receivers.mail]\nurls = ["mailtos://m.example?to=a@b.example"]\n'
+            + '[[routes]]\nreceivers = ["mail"]\nseverity = ["critical"]\n[[routes]]\nreceivers = ["secops"]\n',
+            [],
+            id="a route ends in mailboxes, but another takes everything elsewhere",
+        ),
+    ],
+)
+def test_what_is_legal_but_unwise_is_a_warning(text: str, warnings: list[str]) -> None:
+    """A sound configuration loads, and says what its user may not have meant."""
+    config = load(text)
+
+    assert [str(warning) for warning in config.warnings] == warnings
+
+
+def test_a_secret_in_a_file_that_everyone_may_read_is_a_warning() -> None:
+    """The warning names the first secret that stands in the file itself."""
+    config = load(TENANT.replace("id-0001", "${CLIENT_ID}") + RECEIVER + RULE, {"CLIENT_ID": "id-0001"}, mode=0o644)
+
+    assert [str(warning) for warning in config.warnings] == [f"rules.toml:3: tenants.acme.client_secret: {LIES_OPEN}"]
+
+
+def test_a_file_without_secrets_may_be_read_by_everyone() -> None:
+    """A configuration that takes its secrets from variables can lie open."""
+    text = TENANT.replace("id-0001", "${A}").replace("secret-0001", "${A}") + RECEIVER.replace("json://", "${A}://")
+
+    config = load(text + RULE + '[service]\ndatabase = "sqlite:///a.db"\n', {"A": "json"}, mode=0o644)
+
+    assert config.warnings == ()
+
+
+def test_the_configuration_is_looked_for_in_order(folder: Path) -> None:
+    """The option comes first, then $ALERTER_CONFIG, then the usual places."""
+    (folder / "rules.toml").touch()
+
+    assert find_config(Path("option.toml"), {"ALERTER_CONFIG": "variable.toml"}) == Path("option.toml")
+    assert find_config(None, {"ALERTER_CONFIG": "variable.toml"}) == Path("variable.toml")
+    assert find_config(None, {}) == Path("rules.toml")
+
+
+def test_without_any_configuration_the_places_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts without a file learns where it may be, and which command writes one."""
+    monkeypatch.delenv("ALERTER_CONFIG", raising=False)
+    monkeypatch.setattr("alerter.config.load.PLACES", (Path("rules.toml"), Path("etc/rules.toml")))
+
+    with pytest.raises(ConfigError) as caught:
+        find_config(None)
+
+    assert str(caught.value) == (
+        "rules.toml: no configuration: $ALERTER_CONFIG is not set, and there is no rules.toml or etc/rules.toml; "
+        "`alerter init` writes one to start from, --config PATH names another"
+    )

@@ -1,0 +1,75 @@
+"""The composition root: what the configuration says is what the adapters are built with."""
+
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2
+from alerter.config import REGIONS, ApiVersion, load_config
+from alerter.wiring import policy_of, source_of, urls_of
+
+CONFIG = """
+[tenants.acme]
+client_id     = "id"
+client_secret = "secret"
+
+[tenants.legacy]
+api        = "1.0"
+region     = "eu"
+app_id     = "a"
+app_key    = "b"
+access_key = "c"
+secret_key = "ZGVtbw=="
+poll_interval = "1m"
+
+[receivers.secops]
+urls = ["json://one", "json://two"]
+
+[[rules]]
+name    = "Backlog"
+runbook = "https://wiki.example/held"
+warning = { threshold = { above = 1 } }
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A configuration with a tenant of each API version."""
+    path = tmp_path / "rules.toml"
+    path.write_text(CONFIG)
+    path.chmod(0o600)
+    return path
+
+
+def test_every_region_that_the_configuration_knows_has_a_host() -> None:
+    """A region is named in the configuration and located in the adapter; neither knows more than the other."""
+    assert set(REGIONS[ApiVersion.V1]) == set(REGIONS_V1)
+    assert set(REGIONS[ApiVersion.V2]) == set(REGIONS_V2)
+
+
+def test_a_tenant_of_each_api_version_gets_its_account(path: Path) -> None:
+    """Both kinds of keys make a source, and no repr of one shows a secret."""
+    config = load_config(path)
+
+    sources = [source_of(tenant, stop=Event()) for tenant in config.tenants.values()]
+
+    assert "secret" not in "".join(map(repr, sources))
+    for source in sources:
+        source.close()
+
+
+def test_the_policy_says_what_the_configuration_says(path: Path) -> None:
+    """Intervals, targets, runbooks and the built-in rule all arrive, and URLs stay apart from their names."""
+    config = load_config(path)
+
+    policy = policy_of(config)
+
+    assert {name: interval.total_seconds() for name, interval in policy.poll_intervals.items()} == {
+        "acme": 300,
+        "legacy": 60,
+    }
+    assert policy.targets == {"secops": ("secops/json", "secops/json-2")}
+    assert [rule.name for rule in policy.rules] == ["Backlog", "Blind"]
+    assert policy.context.runbook_by_rule == {"Backlog": "https://wiki.example/held"}
+    assert urls_of(config) == {"secops/json": "json://one", "secops/json-2": "json://two"}
