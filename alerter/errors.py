@@ -71,7 +71,7 @@ class Cause(StrEnum):
 _ADVICE = {
     Cause.WRONG_KEYS: (
         "Mimecast refuses the keys. Compare client_id and client_secret (API 1.0: app_id, app_key, access_key "
-        "and secret_key) with the Mimecast console, and look for spaces that came along when pasting."
+        "and secret_key, and the region) with the Mimecast console, and look for spaces that came along when pasting."
     ),
     Cause.KEYS_EXPIRED: (
         "The API 1.0 access key has expired. Set the Authentication Cache TTL of the service user's "
@@ -89,7 +89,8 @@ _ADVICE = {
     ),
     Cause.WRONG_HOST: (
         "The host answers, but not as Mimecast's API. Check region or base_url; "
-        'API 2.0 lives at https://api.services.mimecast.com (region = "global"), API 1.0 at a host per region.'
+        'API 2.0 lives at https://api.services.mimecast.com (region = "global"), API 1.0 at a host per region. '
+        "Cloud Integrated accounts have no gateway to ask."
     ),
     Cause.DNS: "The host name cannot be resolved. Check region or base_url, and this machine's DNS.",
     Cause.TLS: (

@@ -1,25 +1,26 @@
 """The migrations give exactly the tables, say which schema a database has, and lose nothing on the way."""
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 
-from alerter.adapters.store import SchemaState, Store
+from alerter.adapters.store import SchemaState, Store, schema
 from alerter.adapters.store.schema import migrations
 from alerter.adapters.tables import HEAD, REVISIONS, metadata
+from alerter.core.series import Tenant
 from alerter.errors import StoreError
 from tests.builders import a_snapshot, minutes
-
-if TYPE_CHECKING:
-    from tests.postgres import Server
+from tests.postgres import Server
 
 _CATALOGUE = {
     "sqlite": "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%'",
@@ -34,6 +35,13 @@ _CATALOGUE = {
         FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
     """,
 }
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server, migrated_database: str) -> Iterator[str]:
+    """Yield the URL of a migrated database of its own, for tests that change its schema."""
+    with postgresql.database(template=migrated_database) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -114,6 +122,24 @@ def test_an_older_schema_is_recognised(store: Store, database_url: str, monkeypa
     assert store.schema_state() is SchemaState.OLDER
 
 
+def test_a_store_with_the_present_schema_does_without_alembic(sqlite_url: str) -> None:
+    """A daemon does not carry the 9 MiB of what it does not need."""
+    script = (
+        "import sys; from alerter.adapters.store import Store; store = Store(sys.argv[1]);"
+        "print(store.schema_state().value, 'alembic' in sys.modules, 'psycopg' in sys.modules)"
+    )
+
+    shown = subprocess.run(
+        [sys.executable, "-c", script, sqlite_url],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+
+    assert shown.stdout.split() == ["current", "False", "False"]
+
+
 def test_two_upgrades_at_once_are_put_in_order(empty_url: str) -> None:
     """Of several services that start together on a new database one upgrades it, the others find it done."""
 
@@ -148,6 +174,84 @@ def test_an_sqlite_file_with_tables_is_copied_before_it_is_upgraded(tmp_path: Pa
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
 
 
+@pytest.fixture
+def a_later_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that gives this alerter one revision more, which executes a statement."""
+
+    def add(statement: str) -> None:
+        later = tmp_path / "migrations"
+        shutil.copytree(migrations(), later, ignore=shutil.ignore_patterns("__pycache__"))
+        (later / "versions" / "9999_later.py").write_text(
+            "from alembic import op\n\nrevision = '9999'\ndown_revision = '0001'\n\n"
+            f"def upgrade():\n    op.execute({statement!r})\n"
+        )
+        monkeypatch.setattr(schema, "migrations", lambda: later)
+        monkeypatch.setattr(schema, "REVISIONS", (*REVISIONS, "9999"))
+        monkeypatch.setattr(schema, "HEAD", "9999")
+
+    return add
+
+
+def test_an_older_database_is_copied_and_keeps_its_rows(
+    store: Store, sqlite_url: str, database_url: str, a_later_revision: Callable[[str], None]
+) -> None:
+    """An upgrade loses nothing, also of tables that others refer to; of an SQLite file a copy is kept."""
+    with store.write() as transaction:
+        transaction.add_snapshot(a_snapshot({"Spam": 3}), poll_interval=minutes(5))
+    a_later_revision("ALTER TABLE tenants ADD COLUMN note TEXT")
+
+    done = store.upgrade()
+
+    copy = Path(f"{make_url(sqlite_url).database}.{HEAD}.bak")
+    assert (done.before, done.after) == (HEAD, "9999")
+    assert done.backup == (copy if database_url == sqlite_url else None)
+    assert store.schema_state() is SchemaState.CURRENT
+    with store.read() as reader:
+        assert [each.held for each in reader.reasons(Tenant("acme"))] == [3]
+
+
+def test_an_upgrade_that_orphans_rows_is_taken_back(
+    sqlite_url: str, a_later_revision: Callable[[str], None], tmp_path: Path
+) -> None:
+    """A migration may rebuild tables that others refer to, but must not lose them; no copy is left behind."""
+    with closing(Store(sqlite_url)) as store:
+        with store.write() as transaction:
+            transaction.add_snapshot(a_snapshot({"Spam": 3}), poll_interval=minutes(5))
+        a_later_revision("DELETE FROM tenants")
+
+        with pytest.raises(StoreError, match="rows lack what they refer to, in counts, coverage, series"):
+            store.upgrade()
+
+        assert store.schema_state() is SchemaState.OLDER
+        with store.read() as reader:
+            assert reader.tenants() == ["acme"]
+    assert list(tmp_path.glob("*.bak")) == []
+
+
+def test_migrations_that_do_not_fit_the_code_are_an_error(
+    sqlite_url: str, a_later_revision: Callable[[str], None], tmp_path: Path
+) -> None:
+    """A broken installation is reported as one, and nothing was changed."""
+    a_later_revision("SELECT 1")
+    shutil.rmtree(tmp_path / "migrations" / "versions")
+
+    with closing(Store(sqlite_url)) as store, pytest.raises(StoreError, match="the upgrade failed"):
+        store.upgrade()
+
+
+def test_without_room_for_a_copy_nothing_is_upgraded(sqlite_url: str, a_later_revision: Callable[[str], None]) -> None:
+    """An upgrade that cannot be taken back by hand does not begin."""
+    a_later_revision("SELECT 1")
+    path = Path(make_url(sqlite_url).database or "")
+    long = path.rename(path.with_name("a" * 250))
+
+    with (
+        closing(Store(f"sqlite:///{long}")) as store,
+        pytest.raises(StoreError, match="the copy before the upgrade failed"),
+    ):
+        store.upgrade()
+
+
 def test_an_upgrade_that_fails_changes_nothing(empty_url: str) -> None:
     """A table of the same name in a foreign database stops the upgrade, and every step before it is taken back."""
     execute(empty_url, "CREATE TABLE told (foreign_column INTEGER)")
@@ -160,15 +264,14 @@ def test_an_upgrade_that_fails_changes_nothing(empty_url: str) -> None:
     assert {row[1] for row in catalogue(empty_url)} == {"told"}
 
 
-def test_rows_without_what_they_refer_to_are_found(store: Store, sqlite_url: str) -> None:
+def test_rows_without_what_they_refer_to_are_found(sqlite_url: str) -> None:
     """A file that was edited by hand does not pass for whole."""
     with closing(sqlite3.connect(make_url(sqlite_url).database or "")) as connection:
         connection.execute("INSERT INTO coverage VALUES (7, 0, 0, 1)")
         connection.commit()
 
-    with closing(Store(sqlite_url)) as edited, pytest.raises(StoreError, match=r"1 rows lack .* in coverage"):
-        edited.check_integrity()
-    store.check_integrity()
+    with closing(Store(sqlite_url)) as store, pytest.raises(StoreError, match=r"1 rows lack .* in coverage"):
+        store.check_integrity()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

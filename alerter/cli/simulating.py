@@ -25,9 +25,7 @@ DEFAULT_PORT = 8025
     metavar="CSV",
     help="What is held when: columns time, reason, count. [default: a built-in day]",
 )
-@click.option(
-    "--speed", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="How fast a day goes."
-)
+@click.option("--speed", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="How fast a day goes.")
 @click.option(
     "--misbehave",
     type=click.Choice([each.value for each in Misbehaviour]),

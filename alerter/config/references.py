@@ -14,7 +14,7 @@ from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
 from alerter.config.values import listed
 from alerter.core.conditions import Condition, duration_text
 from alerter.core.notifications import Route
-from alerter.core.rules import EVERYTHING, Rule
+from alerter.core.rules import EVERYTHING, Rule, Severity
 
 #: Polling more often than this is legal, but brings nothing.
 SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
@@ -126,12 +126,23 @@ def _warn_of_routes(config: Config, problems: Problems) -> None:
     for receiver in config.receivers:
         if receiver.receiver.name not in named:
             problems.warn(("receivers", receiver.receiver.name), "no route names it: it is never told anything")
+    _warn_of_unheard_levels(config, problems)
     for number, route in enumerate(config.routes):
         key = _key_that_matches_nothing(route, config)
         if key is not None:
             problems.warn(("routes", number, key), "no alert can come this way: it matches none of the rules")
         if not any(map(route.tenants.matches, config.tenants)):
             problems.warn(("routes", number, "tenants"), f"selects none of the tenants: {_quoted(config.tenants)}")
+
+
+def _warn_of_unheard_levels(config: Config, problems: Problems) -> None:
+    """Say which levels of which rules no route takes: silence would then not mean that all is well."""
+    for rule in config.rules:
+        takes = [route.severities or frozenset(Severity) for route in config.routes if route.rules.matches(rule.name)]
+        unheard = [severity for severity in rule.levels if not any(severity in severities for severities in takes)]
+        if unheard:
+            levels = " and ".join(unheard)
+            problems.warn(("routes",), f"no route takes {levels} of rule {shown(rule.name)}: nobody is told of it")
 
 
 def _key_that_matches_nothing(route: Route, config: Config) -> str | None:

@@ -18,9 +18,11 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import assert_never
 
-from alerter.core.conditions import Operands, Verdict
+from alerter.core.conditions import CONDITIONS, Operands, Subject, Verdict
 from alerter.core.rules import Evaluation, Level, RuleName, Severity
 from alerter.core.series import HoldReason, Tenant
+
+_ABOUT_POLLING = frozenset(name for name, kind in CONDITIONS.items() if kind.subject is Subject.POLLING)
 
 
 class AlertState(StrEnum):
@@ -93,6 +95,11 @@ class Alert:
     def is_firing(self) -> bool:
         """Whether it is firing."""
         return self.state is AlertState.FIRING
+
+    @property
+    def is_about_polling(self) -> bool:
+        """Whether it says that a tenant cannot be polled, rather than how much is held."""
+        return any(each.condition in _ABOUT_POLLING for each in self.operands)
 
     @property
     def duration(self) -> timedelta | None:

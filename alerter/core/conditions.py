@@ -2,7 +2,8 @@
 
 A condition is a frozen dataclass whose fields are the TOML keys below its name (a trailing underscore is dropped),
 whose docstring is its manual, and whose `evaluate` gives a verdict with the operands it used. Add it to the union
-at the foot of the file: the configuration, the messages and the history need nothing more.
+at the foot of the file: the configuration, the messages and the history need nothing more. `subject` is what it
+looks at, `falls` whether smaller is worse, and `compares` whether the change rather than the count is the news.
 
 `__post_init__` refuses values that contradict each other with a ValueError whose text names the keys.
 No condition has slots, so that what its fields decide alone (`limit`) is worked out once and not at every evaluation.
@@ -25,6 +26,10 @@ class Verdict(StrEnum):
     NO_DATA = "no_data"
 
 
+#: How far back the count lies that a message shows beside the present one, where the condition compares with none.
+CONTEXT = timedelta(hours=1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operands:
     """What a condition compared: exactly this is printed in messages and kept in the history.
@@ -33,7 +38,7 @@ class Operands:
         condition: The condition's name in the configuration.
         limit: What would have made it active, in words ("above 200").
         value: The sample that was judged; None without data.
-        reference: The earlier sample that it was compared with; None where the condition compares with none.
+        reference: The earlier sample that it was compared with, or that shows what it was; None where none is known.
         last_good_at: The newest good poll, where the condition is about polling; None if there never was one.
         note: What else a reader must know: why there is no data, or why polling fails.
     """
@@ -88,6 +93,7 @@ class Threshold:
 
     name: ClassVar[str] = "threshold"
     subject: ClassVar[Subject] = Subject.HELD
+    compares: ClassVar[bool] = False
 
     above: int | None = None
     below: int | None = None
@@ -105,8 +111,8 @@ class Threshold:
 
     @property
     def window(self) -> timedelta:
-        """How far back it looks."""
-        return timedelta(0)
+        """How far back it looks: not to judge, but to say what the count was."""
+        return CONTEXT
 
     @property
     def falls(self) -> bool:
@@ -125,11 +131,15 @@ class Threshold:
         if count is None:
             operands = Operands(condition=self.name, limit=self.limit, note="no good poll at this moment")
             return Observation(verdict=Verdict.NO_DATA, operands=operands)
-        active = self._is_beyond(count) or (firing and not self._is_cleared(count))
-        return Observation(
-            verdict=Verdict.ACTIVE if active else Verdict.INACTIVE,
-            operands=Operands(condition=self.name, limit=self.limit, value=Sample(now, count)),
-        )
+        value = Sample(now, count)
+        if not (self._is_beyond(count) or (firing and not self._is_cleared(count))):
+            operands = Operands(condition=self.name, limit=self.limit, value=value)
+            return Observation(verdict=Verdict.INACTIVE, operands=operands)
+        before = series.newest_sample(until=now - CONTEXT)
+        if before is not None and before.at < now - CONTEXT - series.tolerance:
+            before = None
+        operands = Operands(condition=self.name, limit=self.limit, value=value, reference=before)
+        return Observation(verdict=Verdict.ACTIVE, operands=operands)
 
     def _is_beyond(self, count: int) -> bool:
         if self.above is not None:
@@ -162,6 +172,7 @@ class Growth:
 
     name: ClassVar[str] = "growth"
     subject: ClassVar[Subject] = Subject.HELD
+    compares: ClassVar[bool] = True
 
     over: timedelta
     by: int | None = None
@@ -252,6 +263,7 @@ class Blind:
 
     name: ClassVar[str] = "blind"
     subject: ClassVar[Subject] = Subject.POLLING
+    compares: ClassVar[bool] = False
     falls: ClassVar[bool] = False
 
     after: timedelta

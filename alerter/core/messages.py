@@ -16,7 +16,7 @@ from re import compile as compile_regex
 from typing import TypeAlias, assert_never
 
 from alerter.core.alerts import Alert
-from alerter.core.conditions import CONDITIONS, Operands, Subject, duration_text
+from alerter.core.conditions import CONDITIONS, Operands, duration_text
 from alerter.core.notifications import Notice, Notification, NotifyReason, ReceiverName
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Tenant
@@ -201,7 +201,8 @@ def draft(notification: Notification, context: Context, *, now: datetime) -> Dra
     notices = notification.notices
     receiver = notification.receiver.name
     alert_ids = tuple(notice.alert.key.id for notice in notices)
-    message_id = _message_id(receiver, alert_ids, now=now)
+    news = (f"{notice.reason} {notice.alert.key.id}" for notice in notices)
+    message_id = _message_id(receiver, news, now=now)
     lines = tuple(
         Line(_tone(notice), (f"{_badge(notice)}: ", *_headline(notice, now=now))) for notice in notices[:LINES]
     )
@@ -247,9 +248,9 @@ def draft_test(receiver: ReceiverName, context: Context, *, now: datetime) -> Dr
     )
 
 
-def _message_id(receiver: ReceiverName, alert_ids: Iterable[str], *, now: datetime) -> str:
-    """Return ten characters that depend on nothing but the receiver, the millisecond and the alerts."""
-    parts = (receiver, str(int(now.timestamp() * 1000)), *alert_ids)
+def _message_id(receiver: ReceiverName, news: Iterable[str], *, now: datetime) -> str:
+    """Return ten characters that depend on nothing but the receiver, the millisecond and the news."""
+    parts = (receiver, str(int(now.timestamp() * 1000)), *news)
     return b32encode(sha256("\0".join(parts).encode("utf-8", "replace")).digest())[:10].decode().lower()
 
 
@@ -323,16 +324,11 @@ def _end_text(notice: Notice, severity: Severity) -> str:
     return "Resolved" if alert.duration is None else f"Resolved after {_span_text(alert.duration)}"
 
 
-def _is_about_polling(alert: Alert) -> bool:
-    conditions = [CONDITIONS.get(each.condition) for each in alert.operands]
-    return any(each is not None and each.subject is Subject.POLLING for each in conditions)
-
-
 def _headline(notice: Notice, *, now: datetime) -> Phrase:
     """Return what is true, whom and what it concerns, as one line that works as a phone's push."""
     alert = notice.alert
     key = alert.key
-    if _is_about_polling(alert):
+    if alert.is_about_polling:
         return _polling_text(notice, now=now)
     count = "an unknown number" if alert.value is None else f"{alert.value:,}"
     where: Phrase = ("in total",) if key.reason == ALL_REASONS else ("for ", Name(key.reason, HEADLINE_NAME))
@@ -354,7 +350,7 @@ def _because(notice: Notice, *, now: datetime) -> str:
     has_just_fired = alert.fired_at == now
     parts = [
         _change_text(each.value, each.reference)
-        if each.value and each.reference
+        if each.value and each.reference and CONDITIONS[each.condition].compares
         else ("" if has_just_fired else "limit: ") + each.limit.partition(", ")[0]
         for each in alert.operands
     ]
@@ -398,7 +394,7 @@ def _card(notice: Notice, context: Context, *, now: datetime) -> Card:
     alert = notice.alert
     key = alert.key
     clock = _Clock(context.timezone, now)
-    is_polling = _is_about_polling(alert)
+    is_polling = alert.is_about_polling
     reason: Phrase = ("Total of its hold reasons",) if key.reason == ALL_REASONS else (Name(key.reason),)
     subject: Phrase = (
         *(() if is_polling else (*reason, " · ")),

@@ -50,6 +50,8 @@ class Receiver:
 class Route:
     """Which alerts go to which receivers: every one of its selectors must match.
 
+    An alert about a tenant's polling concerns every hold reason, so that `reasons` does not keep it back.
+
     Attributes:
         receivers: At least one.
         severities: The severities that it takes; empty takes all.
@@ -67,7 +69,7 @@ class Route:
         return (
             (not self.severities or key.severity in self.severities)
             and self.tenants.matches(key.tenant)
-            and self.reasons.matches(key.reason)
+            and (alert.is_about_polling or self.reasons.matches(key.reason))
             and self.rules.matches(key.rule)
         )
 

@@ -39,9 +39,9 @@ def create_history() -> None:
         sa.Column("held", _NUMBER, nullable=False),
         sa.Column("changed_at", _NUMBER, nullable=False),
         sa.Column("first_seen_at", _NUMBER, nullable=False),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_series_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_series")),
         sa.UniqueConstraint("tenant_id", "digest", name=op.f("uq_series_tenant_id_digest")),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_series_tenant_id")),
     )
     op.create_table(
         "counts",

@@ -480,17 +480,25 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
         ),
         pytest.param(
             RULE + '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlogs"]\n' + TENANT + RECEIVER,
-            ["rules.toml:6: routes[#1].rules: no alert can come this way: it matches none of the rules"],
+            [
+                "rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is told of it",
+                "rules.toml:4: routes: no route takes critical of rule 'Blind': nobody is told of it",
+                "rules.toml:6: routes[#1].rules: no alert can come this way: it matches none of the rules",
+            ],
             id="a route takes no rule's alerts",
         ),
         pytest.param(
             RULE + '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlog"]\nseverity = ["info"]\n' + TENANT + RECEIVER,
-            ["rules.toml:7: routes[#1].severity: no alert can come this way: it matches none of the rules"],
+            [
+                "rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is told of it",
+                "rules.toml:4: routes: no route takes critical of rule 'Blind': nobody is told of it",
+                "rules.toml:7: routes[#1].severity: no alert can come this way: it matches none of the rules",
+            ],
             id="a route takes a severity that its rules do not have",
         ),
         pytest.param(
             RULE + '[[routes]]\nreceivers = ["secops"]\nseverity = ["critical"]\n' + TENANT + RECEIVER,
-            [],
+            ["rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is told of it"],
             id="blindness is critical without any rule",
         ),
         pytest.param(

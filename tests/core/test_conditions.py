@@ -332,8 +332,8 @@ def test_a_condition_is_found_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("condition", "window", "falls"),
     [
-        pytest.param(Threshold(above=5), "0", False, id="a threshold looks at now"),
-        pytest.param(Threshold(below=5), "0", True, id="below is worse the smaller it is"),
+        pytest.param(Threshold(above=5), "1h", False, id="a threshold says what it was an hour ago"),
+        pytest.param(Threshold(below=5), "1h", True, id="below is worse the smaller it is"),
         pytest.param(a_growth(over="2h", by=5), "2h", False, id="growth looks back over its span"),
         pytest.param(a_growth(over="2h", falls_by=5), "2h", True, id="a fall is worse the smaller it ends"),
         pytest.param(a_blind(), "0", False, id="the newest good poll is always known"),
@@ -344,6 +344,23 @@ def test_a_condition_says_how_far_it_looks_and_what_is_worse(
 ) -> None:
     """The store loads that much, and the peak of an alert is its worst count."""
     assert (condition.window, condition.falls) == (span(window), falls)
+
+
+@pytest.mark.parametrize(
+    ("notation", "before"),
+    [
+        pytest.param("30x12 120", 30, id="it was polled an hour ago"),
+        pytest.param("30x10 _ _ 120", 30, id="the newest poll before that is not too old"),
+        pytest.param("30x4 _x15 120", None, id="it is too old"),
+        pytest.param("120", None, id="there was none"),
+    ],
+)
+def test_an_active_threshold_says_what_the_count_was_an_hour_ago(*, notation: str, before: int | None) -> None:
+    """A message shows it beside the present count; the verdict does not depend on it."""
+    found = Threshold(above=100).evaluate(series(notation, every="5m"), firing=False, now=NOON)
+
+    assert found.verdict is Verdict.ACTIVE
+    assert (found.operands.reference.count if found.operands.reference else None) == before
 
 
 @pytest.mark.parametrize("now", [NOON - minutes(60), NOON + minutes(60)], ids=["set back", "set ahead"])

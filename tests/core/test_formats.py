@@ -196,8 +196,8 @@ acme · rule Blind
   Limit           no good poll for 15m
 
   What to do: Mimecast refuses the keys. Compare client_id and client_secret
-  (API 1.0: app_id, app_key, access_key and secret_key) with the Mimecast
-  console, and look for spaces that came along when pasting.
+  (API 1.0: app_id, app_key, access_key and secret_key, and the region) with
+  the Mimecast console, and look for spaces that came along when pasting.
 
   Until then this tenant's counts may be old, and none of its other alerts can
   fire or resolve.

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
+from alerter.core.conditions import Blind, Operands
 from alerter.core.notifications import Notice, Notification, NotifyReason, Plan, Receiver, Route, Told, plan
 from alerter.core.rules import Severity
+from alerter.core.series import ALL_REASONS
 from tests.builders import (
     NOON,
     a_key,
@@ -299,6 +301,17 @@ def test_what_one_receiver_knows_says_nothing_of_another() -> None:
 def test_an_alert_goes_the_ways_that_match_it(*, route: Route, expected: bool) -> None:
     """An alert goes to the receivers of every route that matches it."""
     assert bool(_planned([an_alert()], routes=[route]).notifications) is expected
+
+
+def test_blindness_is_told_to_whoever_hears_of_some_of_the_reasons() -> None:
+    """Who is told of one hold reason is told when none of them can be seen any more."""
+    blind = replace(
+        an_alert(key=a_key(rule="Blind", reason=ALL_REASONS)),
+        operands=(Operands(condition=Blind.name, limit="no good poll for 15m"),),
+    )
+
+    assert a_route(reasons=["*Impersonation*"]).matches(blind)
+    assert not a_route(reasons=["*Impersonation*"], tenants=["globex"]).matches(blind)
 
 
 def test_two_routes_to_one_receiver_are_one_message() -> None:

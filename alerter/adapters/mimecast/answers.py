@@ -81,7 +81,8 @@ def grant_of(answer: Answer, *, now: datetime) -> Grant:
         raise failure(answer.status, envelope, answer, now=now)
     token, token_type = envelope.get("access_token"), envelope.get("token_type", "Bearer")
     if not isinstance(token, str) or not is_header_text(token) or len(token) > MAX_TOKEN_LENGTH:
-        raise _odd(f"the token answer must have a text access_token, got {kind(token)} that is none")
+        found = "one that fits into no header" if isinstance(token, str) else kind(token)
+        raise _odd(f"the token answer must have a text access_token, got {found}")
     if not isinstance(token_type, str) or token_type.casefold() != "bearer":
         raise _odd("the token answer must have the token_type Bearer, got another")
     return Grant(access_token=token, lifetime=_lifetime(envelope.get("expires_in")))
@@ -93,6 +94,8 @@ def _json_object(answer: Answer, *, now: datetime) -> dict[str, object]:
         raise failure(answer.status, object_or_nothing(answer), answer, now=now)
     if is_markup(answer):
         raise Fault(Cause.WRONG_HOST, "HTTP 200 with a web page where JSON was expected")
+    if not answer.body.strip():
+        raise _odd("the body must be a JSON object, got an empty one")
     try:
         value = parsed(answer.body)
     except (ValueError, RecursionError) as error:
@@ -112,11 +115,11 @@ def _refuse_failures(envelope: dict[str, object], answer: Answer, *, now: dateti
         raise _odd(f"fail must be an empty list, got {kind(fail)}{quoted(envelope)}")
     if fail:
         said = status if type(status) is int else answer.status
-        raise failure(said, envelope, answer, now=now, place="meta.status")
+        raise failure(said, envelope, answer, now=now, place="HTTP 200 with meta.status")
     if not isinstance(meta, dict) or type(status) is not int:
         raise _odd(f"meta.status must be a number, got {kind(status)}")
     if status != HTTPStatus.OK:
-        raise failure(status, envelope, answer, now=now, place="meta.status")
+        raise failure(status, envelope, answer, now=now, place="HTTP 200 with meta.status")
     pagination = meta.get("pagination")
     if isinstance(pagination, dict) and pagination.get("next"):
         raise _odd(
@@ -147,7 +150,8 @@ def _count(value: object, number: int) -> int:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if type(value) is not int:
-        raise _odd(f"row {number}: numberOfItems must be a whole number, got {kind(value)}")
+        other = " that is none" if isinstance(value, str) else ""
+        raise _odd(f"row {number}: numberOfItems must be a whole number, got {kind(value)}{other}")
     if not 0 <= value <= MAX_COUNT:
         raise _odd(f"row {number}: numberOfItems must be from 0 to 2^53, got {'less' if value < 0 else 'more'}")
     return value

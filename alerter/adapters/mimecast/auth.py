@@ -5,12 +5,13 @@ No I/O and no clock. Nothing here shows a key: not in an error, not in a represe
 
 import base64
 import hmac
+import json
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote, quote_plus, urlencode
 
-from alerter.adapters.mimecast.faults import Fault
+from alerter.adapters.mimecast.faults import Fault, clean
 from alerter.errors import Cause
 
 #: A token is renewed so many seconds before it ends, or a tenth of its life before where that is less.
@@ -104,11 +105,12 @@ def signature_date(now: datetime) -> str:
 
 
 def secret_forms(*secrets: str) -> frozenset[str]:
-    """Return each secret as it is and as an address or a form would write it: what must be redacted.
+    """Return each secret as it is, and as case folding, a form, JSON or `clean` writes it: what must be redacted.
 
     Shorter ones are nobody's keys, and would tear holes into words that tell what they are.
     """
-    forms = {form for secret in secrets for form in (secret, _quoted(secret), _quoted_plus(secret))}
+    writings = (str, str.casefold, _quoted, _quoted_plus, _escaped, clean)
+    forms = {write(secret) for secret in secrets for write in writings}
     return frozenset(form for form in forms if len(form) >= MIN_SECRET_LENGTH)
 
 
@@ -123,6 +125,10 @@ def _quoted(text: str) -> str:
 
 def _quoted_plus(text: str) -> str:
     return quote_plus(text, errors="replace")
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]
 
 
 def _refuse_unprintable(keys: SigningKeys) -> None:

@@ -7,6 +7,9 @@ import json
 
 from alerter.adapters.mimecast.faults import Answer
 
+#: No number of Mimecast's is nearly as long.
+MAX_DIGITS = 1000
+
 
 def object_or_nothing(answer: Answer) -> dict[str, object]:
     """Return the JSON object that explains a failure, or an empty one: many failures come without."""
@@ -20,7 +23,7 @@ def object_or_nothing(answer: Answer) -> dict[str, object]:
 def parsed(body: bytes) -> object:
     """Return a body's JSON value, strictly: no NaN, no key twice, UTF-8 (a byte order mark is let through)."""
     value: object = json.loads(
-        body.decode("utf-8-sig"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant
+        body.decode("utf-8-sig"), object_pairs_hook=_without_duplicates, parse_int=_integer, parse_constant=_no_constant
     )
     return value
 
@@ -30,6 +33,13 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(result) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return result
+
+
+def _integer(digits: str) -> int:
+    # Python refuses far longer ones by itself, in words about its own settings.
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _no_constant(name: str) -> object:
@@ -42,7 +52,7 @@ def why_not(error: ValueError | RecursionError) -> str:
         case RecursionError():
             return "nested too deeply"
         case json.JSONDecodeError():
-            return f"{error.msg} at character {error.pos}"
+            return f"{error.msg.removesuffix(' at')} at character {error.pos}"
         case UnicodeDecodeError():
             return f"no UTF-8 at byte {error.start}"
         case _:

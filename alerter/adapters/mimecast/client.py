@@ -179,7 +179,11 @@ class Mimecast:
             request_id = str(uuid.uuid4())
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             answer, now = self._send(TOKEN_PATH, headers, auth.token_body(keys), request_id, deadline=deadline)
-            grant = self._judged(answers.grant_of, answer, now=now, request_id=request_id)
+            try:
+                grant = self._judged(answers.grant_of, answer, now=now, request_id=request_id)
+            except Fault as fault:
+                fault.detail = f"{TOKEN_PATH}: {fault.detail}"
+                raise
             renew_at = auth.renewal_at(asked_at=asked_at, lifetime_seconds=grant.lifetime.total_seconds())
             self._token = Token(text=grant.access_token, renew_at=renew_at)
         return self._token
@@ -274,7 +278,8 @@ class Mimecast:
     def _redacted(self, text: str) -> str:
         """Return a text without secrets (a server may echo them), and then short: a cut secret would not be found."""
         forms = sorted(self._secrets, key=len, reverse=True)
-        redacted = re.sub("|".join(map(re.escape, forms)), "[redacted]", text) if forms else text
+        pattern = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)  # codes come folded, and `%2f` is `%2F`
+        redacted = pattern.sub("[redacted]", text) if forms else text
         return redacted if len(redacted) <= MAX_DETAIL_LENGTH else redacted[: MAX_DETAIL_LENGTH - 1] + "…"
 
 

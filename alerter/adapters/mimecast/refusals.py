@@ -23,7 +23,7 @@ MAX_CODE = 10**6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Complaint:
-    """One error that an answer reports; `code` in lower case."""
+    """One error that an answer reports, verbatim: it is what Mimecast's support knows."""
 
     code: str
     message: str
@@ -62,6 +62,8 @@ def failure(status: int, envelope: dict[str, object], answer: Answer, *, now: da
     detail = f"{place} {status}{quoted(envelope)}"
     if HTTPStatus.TOO_MANY_REQUESTS in (status, answer.status):
         wait = longest(retry_after(answer, now=now), rate_limit_reset(answer, now=now))
+        if wait is not None:
+            detail += f"; it asks to wait {wait.total_seconds():.0f} s"
         return Fault(Cause.RATE_LIMITED, detail, remedy=Remedy.AGAIN if wait is not None else Remedy.NONE, wait=wait)
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         return Fault(Cause.WRONG_HOST, f"{detail}: redirects to {_redirect_host(answer)}, which is not followed")
@@ -75,7 +77,7 @@ def failure(status: int, envelope: dict[str, object], answer: Answer, *, now: da
 def _meaning(status: int, complaints: list[_Complaint], answer: Answer) -> tuple[Cause, Remedy]:
     for complaint in complaints:
         for pattern, cause, remedy in _MEANING_BY_CODE:
-            if pattern.fullmatch(complaint.code):
+            if pattern.fullmatch(complaint.code.casefold()):
                 return cause, remedy
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Cause.MIMECAST_ERROR, Remedy.AGAIN
@@ -113,7 +115,7 @@ def _failed_items(fail: object) -> Iterator[dict[str, object]]:
 
 def _complaint(item: dict[str, object]) -> _Complaint:
     code, message = _text(item.get("code")), _text(item.get("message"))
-    return _Complaint(code=code.casefold(), message=message, retryable=item.get("retryable") is True)
+    return _Complaint(code=code, message=message, retryable=item.get("retryable") is True)
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,6 @@ SQLite by default, PostgreSQL by URL, through the same statements. Every error o
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
 
 from alerter.adapters.store import schema
 from alerter.adapters.store.alerts import AlertReader, AlertWriter
@@ -19,9 +18,11 @@ from alerter.adapters.store.engines import (
     store_errors,
     wait_for_writers,
 )
-from alerter.adapters.store.history import HistoryReader, HistoryWriter, Polling, ReasonState
+from alerter.adapters.store.history import HistoryReader, HistoryWriter, ReasonState
 from alerter.adapters.store.locks import daemon_lock
 from alerter.adapters.store.outbox import DeliveryRecord, OutboxReader, OutboxWriter
+from alerter.adapters.store.polling import Polling
+from alerter.adapters.store.retention import Retention
 from alerter.adapters.store.schema import SchemaState, SchemaUpgrade
 from alerter.errors import StoreError
 
@@ -41,22 +42,8 @@ class Reader(HistoryReader, AlertReader, OutboxReader):
     """A consistent view of everything that is stored."""
 
 
-class Transaction(Reader, HistoryWriter, AlertWriter, OutboxWriter):
+class Transaction(Reader, HistoryWriter, AlertWriter, OutboxWriter, Retention):
     """Everything of a cycle, or nothing."""
-
-    def prune(self, *, before: datetime, batch: int = 10_000) -> int:
-        """Delete history from before an instant, but nothing that the present depends on.
-
-        Args:
-            before: What ended earlier goes.
-            batch: About so many rows of each kind at most, so that no poll waits long.
-
-        Returns:
-            How many rows went; 0 when there are no more.
-        """
-        return (
-            self._prune_history(before, batch) + self._prune_alerts(before, batch) + self._prune_outbox(before, batch)
-        )
 
 
 class Store:

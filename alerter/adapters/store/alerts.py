@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Executable, Row, Select, Table, bindparam, delete, insert, select, union
+from sqlalchemy import BindParameter, Executable, Row, Select, Table, bindparam, insert, select, union
 
 from alerter.adapters import tables
 from alerter.adapters.store.columns import digest_of, operands_json, operands_of
@@ -74,15 +74,6 @@ class AlertWriter(AlertReader):
     def save_told(self, told: Iterable[Told]) -> None:
         """Keep what receivers were told, in place of what was stored for their topics."""
         self._run(_upsert(_told, self._connection.dialect.name), [_told_row(entry) for entry in told])
-
-    def _prune_alerts(self, before: datetime, batch: int) -> int:
-        """Delete what ended before an instant, and no receiver believes to go on; return how many rows went.
-
-        What led to the present state of a live alert stays in the history.
-        """
-        pruned = self._run(_PRUNE_TRANSITIONS, {"until": before, "batch": batch})
-        over = [{"ended": row.topic} for row in self._all(_ENDED_TOPICS, {"until": before, "batch": batch})]
-        return pruned + self._run(_PRUNE_TOLD, over) + self._run(_PRUNE_ALERTS, over)
 
 
 @lru_cache
@@ -214,24 +205,3 @@ _ALERTS_OF_TENANTS = _ALERTS.where(
 _TOLD = select(_told).order_by(_told.c.topic, _told.c.receiver)
 _TOLD_OF_TENANTS = _TOLD.where(_told.c.tenant.in_(_tenants), tables.is_believed)
 _ADD_TRANSITION = insert(_transitions)
-
-_live_ids = select(_alerts.c.id).where(tables.is_live)
-_PRUNE_TRANSITIONS = delete(_transitions).where(
-    _transitions.c.id.in_(
-        select(_transitions.c.id)
-        .where(_transitions.c.at < bindparam("until"), _transitions.c.alert_id.not_in(_live_ids))
-        .limit(bindparam("batch"))
-    )
-)
-_going_on = select(_alerts.c.topic).where(tables.is_live | (_alerts.c.resolved_at >= bindparam("until")))
-_believed = select(_told.c.topic).where(tables.is_believed)
-_all_alerts = _alerts.alias()
-# An alert that never fired has no end, and nothing to keep.
-_ENDED_TOPICS = (
-    select(_all_alerts.c.topic)
-    .distinct()
-    .where(_all_alerts.c.topic.not_in(_going_on), _all_alerts.c.topic.not_in(_believed))
-    .limit(bindparam("batch"))
-)
-_PRUNE_TOLD = delete(_told).where(_told.c.topic == bindparam("ended"))
-_PRUNE_ALERTS = delete(_alerts).where(_alerts.c.topic == bindparam("ended"))

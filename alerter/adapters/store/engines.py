@@ -18,6 +18,8 @@ from alerter.errors import StoreError
 
 #: How long a writer waits for another one, in seconds.
 BUSY_SECONDS = 5
+#: So many processes may open a new file at the same moment.
+_WAL_ATTEMPTS = 20
 #: PostgreSQL's advisory locks (per database), under one number for alerter: one daemon, one writer, one upgrade.
 ADVISORY_CLASS = 0x616C7274
 ADVISORY_DAEMON, ADVISORY_WRITER, ADVISORY_UPGRADE = 1, 2, 3
@@ -149,6 +151,8 @@ def _open_sqlite(path: str, access: Access) -> sqlite3.Connection:
         f"file:{quote(path)}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
+        if access is not Access.READ_ONLY:
+            _use_wal(connection)
         for pragma in _pragmas(access):
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error:
@@ -163,7 +167,24 @@ def _pragmas(access: Access) -> tuple[str, ...]:
     # A migration may drop and rebuild a table, which would delete its children. The switch is without effect inside
     # a transaction, so that it must be off from the connection's first moment on.
     foreign_keys = "OFF" if access is Access.MIGRATION else "ON"
-    return ("journal_mode=WAL", "synchronous=FULL", f"foreign_keys={foreign_keys}")
+    return ("synchronous=FULL", f"foreign_keys={foreign_keys}")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL, which it keeps.
+
+    Two that do so to a new file at the same time are told that it is locked, at once and whatever the timeout. To
+    begin a transaction does wait for the other one; after it the file is in WAL mode, and nothing is left to do.
+    """
+    for _ in range(_WAL_ATTEMPTS - 1):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        else:
+            return
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _postgresql_engine(url: URL, access: Access) -> Engine:

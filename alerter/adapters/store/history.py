@@ -1,20 +1,19 @@
-"""What was seen: counts where they changed, the coverage of polling, and its failures."""
+"""What was seen: counts where they changed, and the series that they make."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
-from alerter.adapters.store.columns import digest_of, storable
-from alerter.adapters.store.engines import Rows
-from alerter.adapters.tables import Instant, counts, coverage, poll_failures, series, tenants
+from alerter.adapters.store.columns import digest_of
+from alerter.adapters.store.polling import PollingReader, PollingWriter, failure_of
+from alerter.adapters.tables import counts, series
 from alerter.core.rules import TenantSeries
 from alerter.core.series import (
     ALL_REASONS,
     TOLERANCE_INTERVALS,
-    Failure,
     HoldReason,
     Sample,
     Series,
@@ -22,27 +21,9 @@ from alerter.core.series import (
     Span,
     Tenant,
 )
-from alerter.errors import Cause, SourceError
 
-#: Of a failure's detail so many characters are kept.
-LONGEST_DETAIL = 500
 #: A window is read this much further back than it must be.
 _MARGIN = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Polling:
-    """How a tenant's polling goes.
-
-    Attributes:
-        last_good_at: The newest good poll; None before the first one.
-        last_poll_at: The last poll, good or failed; None before the first one.
-        failure: The run of failed polls that the tenant is in, or None after a good poll.
-    """
-
-    last_good_at: datetime | None = None
-    last_poll_at: datetime | None = None
-    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +43,8 @@ class _Change:
     held: int
 
 
-class HistoryReader(Rows):
+class HistoryReader(PollingReader):
     """Reads what was seen."""
-
-    def tenants(self) -> list[Tenant]:
-        """Return every tenant that was ever polled, in the order of their first polls."""
-        return [row.name for row in self._all(_TENANTS)]
 
     def reasons(self, tenant: Tenant) -> list[ReasonState]:
         """Return every reason that was ever seen, in the order of first sight; empty for an unknown tenant."""
@@ -75,14 +52,6 @@ class HistoryReader(Rows):
             ReasonState(reason=row.reason, held=row.held, changed_at=row.changed_at, first_seen_at=row.first_seen_at)
             for row in self._series_of(self._tenant(tenant))
         ]
-
-    def polling(self, tenant: Tenant) -> Polling:
-        """Return how the tenant's polling goes; nothing is known of a tenant that was never polled."""
-        row = self._tenant(tenant)
-        failure = _failure_of(row)
-        newest = None if row is None else self._first(_NEWEST_COVERAGE, {"tenant_id": row.id})
-        last_good_at = None if newest is None else newest.until
-        return Polling(last_good_at=last_good_at, last_poll_at=failure.at if failure else last_good_at, failure=failure)
 
     def tenant_series(
         self, tenant: Tenant, *, window: timedelta, poll_interval: timedelta, now: datetime
@@ -107,7 +76,7 @@ class HistoryReader(Rows):
             changes=(Sample(start, 0),),
             coverage=[Span(span.since, span.until) for span in self._coverage_from(row, start)],
             poll_interval=poll_interval,
-            failure=_failure_of(row),
+            failure=failure_of(row),
         )
         return TenantSeries(
             polling=polling,
@@ -124,10 +93,10 @@ class HistoryReader(Rows):
         """
         row = self._tenant(tenant)
         known = next((each for each in self._series_of(row) if each.reason == reason), None)
-        changes = [] if row is None or known is None else self._all(
-            _CHANGES_OF_SERIES, {"tenant_id": row.id, "series_id": known.id, "start": since}
-        )  # fmt: skip
-        steps = _steps(changes, 0 if known is None else known.held, since)
+        steps: Sequence[Sample] = (Sample(since, 0),)
+        if row is not None and known is not None:
+            scope = {"tenant_id": row.id, "series_id": known.id, "start": since}
+            steps = _steps(self._all(_CHANGES_OF_SERIES, scope), known.held, since)
         return Series(
             tenant=tenant,
             reason=reason,
@@ -138,12 +107,8 @@ class HistoryReader(Rows):
                 if span.since <= until and span.until >= since
             ],
             poll_interval=timedelta(0),
-            failure=_failure_of(row),
+            failure=failure_of(row),
         )
-
-    def _tenant(self, tenant: Tenant) -> Row[Any] | None:
-        """Return the tenant's number and, in the same row, the open run of failures."""
-        return self._first(_TENANT, {"tenant": tenant})
 
     def _series_of(self, tenant: Row[Any] | None) -> Sequence[Row[Any]]:
         return () if tenant is None else self._all(_SERIES, {"tenant_id": tenant.id})
@@ -154,12 +119,8 @@ class HistoryReader(Rows):
             changes.setdefault(row.series_id, []).append(row)
         return changes
 
-    def _coverage_from(self, tenant: Row[Any] | None, at: datetime) -> Sequence[Row[Any]]:
-        """Return the span that holds `at` or is the last before it, and all later ones, oldest first."""
-        return () if tenant is None else self._all(_COVERAGE, {"tenant_id": tenant.id, "start": at})
 
-
-class HistoryWriter(HistoryReader):
+class HistoryWriter(HistoryReader, PollingWriter):
     """Writes what was seen."""
 
     def add_snapshot(self, snapshot: Snapshot, *, poll_interval: timedelta) -> None:
@@ -173,41 +134,8 @@ class HistoryWriter(HistoryReader):
             snapshot: What was seen, and when.
             poll_interval: Two good polls no further apart than twice this are one run of polling.
         """
-        tenant = self._polled(snapshot.tenant)
-        if tenant.failure_id is not None:
-            self._run(_SET_FAILURE, {"failure_id": tenant.failure_id, "ended_at": snapshot.taken_at})
-        self._add_counts(tenant.id, snapshot)
-        self._cover(tenant.id, snapshot.taken_at, poll_interval)
-
-    def add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
-        """Keep that a poll failed: equal failures in a row are one row, with the latest detail.
-
-        Where the clock was set back, the run begins no later than its newest failure.
-        """
-        row = self._polled(tenant)
-        latest = {"until": at, "cause": str(error.cause), "detail": storable(error.detail)[:LONGEST_DETAIL]}
-        if row.failure_id is None:
-            self._begin_failure(row.id, latest, outage_since=at)
-            return
-        outage_since = min(row.outage_since, at)
-        if row.cause == error.cause:
-            longer = {"outage_since": outage_since, "since": min(row.since, at), "failures": row.failures + 1}
-            self._run(_SET_FAILURE, latest | longer | {"failure_id": row.failure_id})
-            return
-        self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
-        self._begin_failure(row.id, latest, outage_since=outage_since)
-
-    def _begin_failure(self, tenant_id: int, latest: dict[str, Any], *, outage_since: datetime) -> None:
-        first = {"tenant_id": tenant_id, "outage_since": outage_since, "since": latest["until"], "failures": 1}
-        self._run(_ADD_FAILURE, latest | first)
-
-    def _polled(self, tenant: Tenant) -> Row[Any]:
-        """Return what `_tenant` does, of a tenant that is new if need be."""
-        row = self._tenant(tenant)
-        if row is not None:
-            return row
-        self._run(_ADD_TENANT, {"name": tenant})
-        return self._all(_TENANT, {"tenant": tenant})[0]
+        tenant_id = self._add_good_poll(snapshot.tenant, poll_interval, at=snapshot.taken_at)
+        self._add_counts(tenant_id, snapshot)
 
     def _add_counts(self, tenant_id: int, snapshot: Snapshot) -> None:
         at = snapshot.taken_at
@@ -263,46 +191,6 @@ class HistoryWriter(HistoryReader):
         self._run(_ADD_CHANGE, added)
         self._run(_SET_SERIES, series_now)
 
-    def _cover(self, tenant_id: int, at: datetime, poll_interval: timedelta) -> None:
-        """Lengthen the run of polling that the poll belongs to, join two that it connects, or begin one."""
-        reach = TOLERANCE_INTERVALS * poll_interval
-        spans = self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})
-        near = [span for span in spans if span.since - reach <= at <= span.until + reach]
-        run = {
-            "since": min([at, *(span.since for span in near)]),
-            "until": max([at, *(span.until for span in near)]),
-            "polls": 1 + sum(span.polls for span in near),
-        }
-        if not near:
-            self._run(_ADD_COVERAGE, run | {"tenant_id": tenant_id})
-            return
-        self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": span.since} for span in near[1:]])
-        self._run(_SET_COVERAGE, run | {"of_tenant": tenant_id, "old_since": near[0].since})
-
-    def _prune_history(self, before: datetime, batch: int) -> int:
-        """Delete changes, coverage and ended failures from before an instant; return how many rows went.
-
-        Coverage that began earlier now begins there: what is gone must not look as if it were known. The newest span
-        stays in any case, as does what a series holds.
-        """
-        scope = {"before": before}
-        pruned = self._run(_PRUNE_FAILURES, scope | {"batch": batch})
-        pruned += self._run(_PRUNE_COVERAGE, scope)
-        self._run(_TRIM_COVERAGE, scope)
-        for row in self._all(_TENANTS):
-            if pruned >= batch:
-                break
-            of_tenant = scope | {"tenant_id": row.id}
-            last = self._first(_LAST_OF_BATCH, of_tenant | {"others": batch - pruned - 1})
-            pruned += self._run(_PRUNE_CHANGES, of_tenant | {"last": before if last is None else last.at})
-        return pruned
-
-
-def _failure_of(tenant: Row[Any] | None) -> Failure | None:
-    if tenant is None or tenant.failure_id is None:
-        return None
-    return Failure(since=tenant.outage_since, at=tenant.until, cause=Cause(tenant.cause), detail=tenant.detail)
-
 
 def _steps(changes: Sequence[Row[Any]], held: int, start: datetime) -> Sequence[Sample]:
     """Return the step function from `start` on: the changes after it, and before them the value that they left."""
@@ -333,29 +221,7 @@ def _change_row(tenant_id: int, series_id: int, change: _Change) -> dict[str, An
     }  # fmt: skip
 
 
-# The changes of a table set the columns that their parameters name; the parameters of a condition are called
-# otherwise.
-_TENANTS = select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)
-_TENANT = (
-    select(
-        tenants.c.id,
-        poll_failures.c.id.label("failure_id"),
-        poll_failures.c.outage_since,
-        poll_failures.c.since,
-        poll_failures.c.until,
-        poll_failures.c.failures,
-        poll_failures.c.cause,
-        poll_failures.c.detail,
-    )
-    .select_from(
-        tenants.outerjoin(
-            poll_failures, and_(poll_failures.c.tenant_id == tenants.c.id, poll_failures.c.ended_at.is_(None))
-        )
-    )
-    .where(tenants.c.name == bindparam("tenant"))
-)
-_ADD_TENANT = insert(tenants)
-
+# An update sets the columns that its parameters name, so that those of its condition have other names.
 _SERIES = (
     select(series.c.id, series.c.reason, series.c.held, series.c.changed_at, series.c.first_seen_at)
     .where(series.c.tenant_id == bindparam("tenant_id"))
@@ -376,56 +242,3 @@ _DELETE_CHANGE = delete(counts).where(
     counts.c.at == bindparam("start"),
     counts.c.series_id == bindparam("series_id"),
 )
-
-_COVERAGE = (
-    select(coverage.c.since, coverage.c.until, coverage.c.polls)
-    .where(
-        coverage.c.tenant_id == bindparam("tenant_id"),
-        coverage.c.since
-        >= func.coalesce(
-            select(func.max(coverage.c.since))
-            .where(coverage.c.tenant_id == bindparam("tenant_id"), coverage.c.since <= bindparam("start"))
-            .correlate(None)
-            .scalar_subquery(),
-            bindparam("start", type_=Instant()),
-        ),
-    )
-    .order_by(coverage.c.since)
-)
-_NEWEST_COVERAGE = (
-    select(coverage.c.until)
-    .where(coverage.c.tenant_id == bindparam("tenant_id"))
-    .order_by(coverage.c.since.desc())
-    .limit(1)
-)
-_OLD_COVERAGE = and_(coverage.c.tenant_id == bindparam("of_tenant"), coverage.c.since == bindparam("old_since"))
-_ADD_COVERAGE = insert(coverage)
-_SET_COVERAGE = update(coverage).where(_OLD_COVERAGE)
-_DELETE_COVERAGE = delete(coverage).where(_OLD_COVERAGE)
-
-_ADD_FAILURE = insert(poll_failures)
-_SET_FAILURE = update(poll_failures).where(poll_failures.c.id == bindparam("failure_id"))
-
-_PRUNE_FAILURES = delete(poll_failures).where(
-    poll_failures.c.id.in_(
-        select(poll_failures.c.id)
-        .where(poll_failures.c.ended_at.is_not(None), poll_failures.c.until < bindparam("before"))
-        .limit(bindparam("batch"))
-    )
-)
-_other = coverage.alias()
-_PRUNE_COVERAGE = delete(coverage).where(
-    coverage.c.until < bindparam("before"),
-    coverage.c.since
-    < select(func.max(_other.c.since)).where(_other.c.tenant_id == coverage.c.tenant_id).scalar_subquery(),
-)
-_before = bindparam("before", type_=Instant())
-_TRIM_COVERAGE = (
-    update(coverage)
-    .where(coverage.c.since < _before, coverage.c.since < coverage.c.until)
-    .values(since=case((coverage.c.until < _before, coverage.c.until), else_=_before))
-)
-# A batch is one range of the clustered key; it ends with all the changes of an instant.
-_OLD_CHANGES = and_(counts.c.tenant_id == bindparam("tenant_id"), counts.c.at < bindparam("before"))
-_LAST_OF_BATCH = select(counts.c.at).where(_OLD_CHANGES).order_by(counts.c.at).offset(bindparam("others")).limit(1)
-_PRUNE_CHANGES = delete(counts).where(_OLD_CHANGES, counts.c.at <= bindparam("last"))

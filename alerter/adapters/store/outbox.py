@@ -3,10 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from alerter.adapters.store.columns import storable
 from alerter.adapters.store.engines import Rows
@@ -104,11 +103,6 @@ class OutboxWriter(OutboxReader):
         if not self._run(_SET_DELIVERY, outcome):
             raise StoreError(f"expected a delivery {delivery.id}, found none")
 
-    def _prune_outbox(self, before: datetime, batch: int) -> int:
-        """Delete messages from before an instant that wait for no target; return how many rows went."""
-        finished = [{"finished": row.id} for row in self._all(_FINISHED, {"before": before, "batch": batch})]
-        return self._run(_PRUNE_DELIVERIES, finished) + self._run(_PRUNE_MESSAGES, finished)
-
 
 def _delivery_of(row: Row[Any]) -> Delivery:
     return Delivery(
@@ -134,14 +128,3 @@ _DELIVERIES = (
 _ADD_MESSAGE = insert(messages)
 _ADD_DELIVERY = insert(deliveries)
 _SET_DELIVERY = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
-
-_FINISHED = (
-    select(messages.c.id)
-    .where(
-        messages.c.created_at < bindparam("before"),
-        ~select(deliveries.c.id).where(deliveries.c.message_id == messages.c.id, is_waiting).exists(),
-    )
-    .limit(bindparam("batch"))
-)
-_PRUNE_DELIVERIES = delete(deliveries).where(deliveries.c.message_id == bindparam("finished"))
-_PRUNE_MESSAGES = delete(messages).where(messages.c.id == bindparam("finished"))

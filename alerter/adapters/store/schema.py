@@ -116,7 +116,13 @@ def _upgraded(connection: Connection) -> SchemaUpgrade:
             return SchemaUpgrade(before=before, after=HEAD, backup=None)
         case SchemaState.MISSING | SchemaState.OLDER:
             backup = _backup(connection, before)
-            _migrate(connection)
+            try:
+                _migrate(connection)
+            except BaseException:
+                # Nothing was changed, and a service that is started again and again must not fill the disk.
+                if backup is not None:
+                    backup.unlink()
+                raise
             return SchemaUpgrade(before=before, after=HEAD, backup=backup)
 
 
@@ -155,18 +161,19 @@ def _backup(connection: Connection, revision: str | None) -> Path | None:
 
 def _new_file(source: Path, revision: str) -> Path:
     """Create and return `<file>.<revision>.bak`, with a number where that exists already."""
-    for number in count(1):
-        suffix = "bak" if number == 1 else f"{number}.bak"
+    numbers = count(2)
+    suffix = "bak"
+    while True:
         path = source.with_name(f"{source.name}.{revision}.{suffix}")
         try:
             # Nobody may read the copy who may not read the original.
             path.touch(mode=source.stat().st_mode & 0o777, exist_ok=False)
         except FileExistsError:
-            continue
+            suffix = f"{next(numbers)}.bak"
         except OSError as error:
             raise StoreError(f"{path}: the copy before the upgrade failed: {error.strerror}") from error
-        return path
-    raise AssertionError  # numbers do not end
+        else:
+            return path
 
 
 def _migrate(connection: Connection) -> None:

@@ -1,0 +1,173 @@
+"""How polling goes: the runs of good polls, and the runs of failures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+
+from alerter.adapters.store.columns import storable
+from alerter.adapters.store.engines import Rows
+from alerter.adapters.tables import Instant, coverage, poll_failures, tenants
+from alerter.core.series import TOLERANCE_INTERVALS, Failure, Tenant
+from alerter.errors import Cause, SourceError
+
+#: Of a failure's detail so many characters are kept.
+LONGEST_DETAIL = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling:
+    """How a tenant's polling goes.
+
+    Attributes:
+        last_good_at: The newest good poll; None before the first one.
+        last_poll_at: The last poll, good or failed; None before the first one.
+        failure: The run of failed polls that the tenant is in, or None after a good poll.
+    """
+
+    last_good_at: datetime | None = None
+    last_poll_at: datetime | None = None
+    failure: Failure | None = None
+
+
+class PollingReader(Rows):
+    """Reads how polling goes."""
+
+    def tenants(self) -> list[Tenant]:
+        """Return every tenant that was ever polled, in the order of their first polls."""
+        return [row.name for row in self._all(_TENANTS)]
+
+    def polling(self, tenant: Tenant) -> Polling:
+        """Return how the tenant's polling goes; nothing is known of a tenant that was never polled."""
+        row = self._tenant(tenant)
+        failure = failure_of(row)
+        newest = None if row is None else self._first(_NEWEST_COVERAGE, {"tenant_id": row.id})
+        last_good_at = None if newest is None else newest.until
+        return Polling(last_good_at=last_good_at, last_poll_at=failure.at if failure else last_good_at, failure=failure)
+
+    def _tenant(self, tenant: Tenant) -> Row[Any] | None:
+        """Return the tenant's number and, in the same row, the open run of failures."""
+        return self._first(_TENANT, {"tenant": tenant})
+
+    def _coverage_from(self, tenant: Row[Any] | None, at: datetime) -> Sequence[Row[Any]]:
+        """Return the span that holds `at` or is the last before it, and all later ones, oldest first."""
+        return () if tenant is None else self._all(_COVERAGE, {"tenant_id": tenant.id, "start": at})
+
+
+class PollingWriter(PollingReader):
+    """Writes how polling goes."""
+
+    def add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
+        """Keep that a poll failed: equal failures in a row are one row, with the latest detail.
+
+        Where the clock was set back, the run begins no later than its newest failure.
+        """
+        row = self._polled(tenant)
+        latest = {"until": at, "cause": str(error.cause), "detail": storable(error.detail)[:LONGEST_DETAIL]}
+        if row.failure_id is None:
+            self._begin_failure(row.id, latest, outage_since=at)
+            return
+        outage_since = min(row.outage_since, at)
+        if row.cause == error.cause:
+            longer = {"outage_since": outage_since, "since": min(row.since, at), "failures": row.failures + 1}
+            self._run(_SET_FAILURE, latest | longer | {"failure_id": row.failure_id})
+            return
+        self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
+        self._begin_failure(row.id, latest, outage_since=outage_since)
+
+    def _add_good_poll(self, tenant: Tenant, poll_interval: timedelta, *, at: datetime) -> int:
+        """Keep that a poll was good, which ends an outage; return the tenant's number."""
+        row = self._polled(tenant)
+        if row.failure_id is not None:
+            self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
+        self._cover(row.id, at, poll_interval)
+        return int(row.id)
+
+    def _begin_failure(self, tenant_id: int, latest: dict[str, Any], *, outage_since: datetime) -> None:
+        first = {"tenant_id": tenant_id, "outage_since": outage_since, "since": latest["until"], "failures": 1}
+        self._run(_ADD_FAILURE, latest | first)
+
+    def _polled(self, tenant: Tenant) -> Row[Any]:
+        """Return what `_tenant` does, of a tenant that is new if need be."""
+        row = self._tenant(tenant)
+        if row is not None:
+            return row
+        self._run(_ADD_TENANT, {"name": tenant})
+        return self._all(_TENANT, {"tenant": tenant})[0]
+
+    def _cover(self, tenant_id: int, at: datetime, poll_interval: timedelta) -> None:
+        """Lengthen the run of polling that the poll belongs to, join two that it connects, or begin one."""
+        reach = TOLERANCE_INTERVALS * poll_interval
+        spans = self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})
+        near = [span for span in spans if span.since - reach <= at <= span.until + reach]
+        run = {
+            "since": min([at, *(span.since for span in near)]),
+            "until": max([at, *(span.until for span in near)]),
+            "polls": 1 + sum(span.polls for span in near),
+        }
+        if not near:
+            self._run(_ADD_COVERAGE, run | {"tenant_id": tenant_id})
+            return
+        self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": span.since} for span in near[1:]])
+        self._run(_SET_COVERAGE, run | {"of_tenant": tenant_id, "old_since": near[0].since})
+
+
+def failure_of(tenant: Row[Any] | None) -> Failure | None:
+    """Return the run of failures that stands in a tenant's row, if there is one."""
+    if tenant is None or tenant.failure_id is None:
+        return None
+    return Failure(since=tenant.outage_since, at=tenant.until, cause=Cause(tenant.cause), detail=tenant.detail)
+
+
+# An update sets the columns that its parameters name, so that those of its condition have other names.
+_TENANTS = select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)
+_TENANT = (
+    select(
+        tenants.c.id,
+        poll_failures.c.id.label("failure_id"),
+        poll_failures.c.outage_since,
+        poll_failures.c.since,
+        poll_failures.c.until,
+        poll_failures.c.failures,
+        poll_failures.c.cause,
+        poll_failures.c.detail,
+    )
+    .select_from(
+        tenants.outerjoin(
+            poll_failures, and_(poll_failures.c.tenant_id == tenants.c.id, poll_failures.c.ended_at.is_(None))
+        )
+    )
+    .where(tenants.c.name == bindparam("tenant"))
+)
+_ADD_TENANT = insert(tenants)
+
+_COVERAGE = (
+    select(coverage.c.since, coverage.c.until, coverage.c.polls)
+    .where(
+        coverage.c.tenant_id == bindparam("tenant_id"),
+        coverage.c.since
+        >= func.coalesce(
+            select(func.max(coverage.c.since))
+            .where(coverage.c.tenant_id == bindparam("tenant_id"), coverage.c.since <= bindparam("start"))
+            .correlate(None)
+            .scalar_subquery(),
+            bindparam("start", type_=Instant()),
+        ),
+    )
+    .order_by(coverage.c.since)
+)
+_NEWEST_COVERAGE = (
+    select(coverage.c.until)
+    .where(coverage.c.tenant_id == bindparam("tenant_id"))
+    .order_by(coverage.c.since.desc())
+    .limit(1)
+)
+_OLD_COVERAGE = and_(coverage.c.tenant_id == bindparam("of_tenant"), coverage.c.since == bindparam("old_since"))
+_ADD_COVERAGE = insert(coverage)
+_SET_COVERAGE = update(coverage).where(_OLD_COVERAGE)
+_DELETE_COVERAGE = delete(coverage).where(_OLD_COVERAGE)
+
+_ADD_FAILURE = insert(poll_failures)
+_SET_FAILURE = update(poll_failures).where(poll_failures.c.id == bindparam("failure_id"))

@@ -1,0 +1,1 @@
+"""Tests of the store, on both databases: one module per module of it."""

@@ -1,0 +1,106 @@
+"""Short words for what the tests of the store put in and look at."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, event, make_url, text
+
+from alerter.adapters.store import Store, Transaction
+from alerter.core.alerts import AlertState, Transition
+from alerter.core.messages import Format, Message, Tone
+from alerter.core.notifications import ReceiverName
+from alerter.core.outbox import TargetName
+from alerter.core.series import Series, Tenant
+from alerter.errors import Cause, SourceUnavailable
+from tests.builders import NOON, a_key, a_snapshot, an_alert, at, minutes, span
+
+ACME = Tenant("acme")
+EVERY = minutes(5)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def poll(store: Store, clock: str | datetime, tenant: str = "acme", /, **held: int) -> None:
+    """Store the snapshot of a good poll."""
+    with store.write() as transaction:
+        seen(transaction, at(clock) if isinstance(clock, str) else clock, held, tenant=tenant)
+
+
+def seen(transaction: Transaction, taken_at: datetime, held: Mapping[str, int], *, tenant: str = "acme") -> None:
+    """Store a snapshot in an open transaction."""
+    transaction.add_snapshot(a_snapshot(held, tenant=tenant, taken_at=taken_at), poll_interval=EVERY)
+
+
+def fail(store: Store, clock: str, cause: Cause = Cause.TIMEOUT, detail: str = "no answer") -> None:
+    """Store a failed poll."""
+    with store.write() as transaction:
+        transaction.add_failure(ACME, SourceUnavailable(cause, detail), at=at(clock))
+
+
+def tenant_series(
+    store: Store, tenant: str = "acme", *, window: str = "1h", now: datetime = NOON
+) -> tuple[Series, dict[str, Series]]:
+    """Return the polling of a tenant and its series by reason."""
+    with store.read() as reader:
+        read = reader.tenant_series(Tenant(tenant), window=span(window), poll_interval=EVERY, now=now)
+    return read.polling, {series.reason: series for series in read.reasons}
+
+
+def rows(store: Store, statement: str) -> list[tuple[Any, ...]]:
+    """Return what stands in the tables."""
+    with store.read() as reader:
+        return [tuple(row) for row in reader._all(text(statement))]  # noqa: SLF001 - beneath the interface
+
+
+def a_transition(clock: str, before: AlertState, after: AlertState, *, note: str = "") -> Transition:
+    """Return a line of the history of the alert on spam."""
+    return Transition(key=a_key(), at=at(clock), before=before, after=after, operands=an_alert().operands, note=note)
+
+
+def a_message(message_id: str, *, created_at: datetime = NOON) -> Message:
+    """Return a message to secops."""
+    return Message(
+        id=message_id,
+        receiver=ReceiverName("secops"),
+        tone=Tone.WARNING,
+        title="Held mail",
+        bodies={Format.TEXT: "120 held"},
+        created_at=created_at,
+        alert_ids=("deadbeef", "0badcafe"),
+    )
+
+
+def enqueue(store: Store, message_id: str, *targets: str, created_at: datetime = NOON) -> None:
+    """Put a message into the outbox."""
+    with store.write() as transaction:
+        transaction.enqueue(a_message(message_id, created_at=created_at), [TargetName(each) for each in targets])
+
+
+@contextmanager
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """Collect what is executed, with its parameters."""
+    executed: list[tuple[str, Any]] = []
+
+    def collect(_connection: object, _cursor: object, statement: str, parameters: tuple[Any, ...], *_: object) -> None:
+        if not statement.startswith("BEGIN"):
+            executed.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", collect)
+    try:
+        yield executed
+    finally:
+        event.remove(Engine, "before_cursor_execute", collect)
+
+
+def explained(url: str, executed: list[tuple[str, Any]]) -> list[str]:
+    """Return every step of the plans of statements."""
+    with closing(sqlite3.connect(make_url(url).database or "")) as connection:
+        return [
+            step
+            for statement, parameters in executed
+            for *_, step in connection.execute(
+                f"EXPLAIN QUERY PLAN {statement}", parameters[0] if isinstance(parameters, list) else parameters
+            )
+        ]

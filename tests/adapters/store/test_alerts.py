@@ -1,0 +1,127 @@
+"""What state the alerts are in, how they came to it, and what receivers were told."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from alerter.adapters.store import Store
+from alerter.core.alerts import Alert, AlertState
+from alerter.core.conditions import Operands
+from alerter.core.rules import Severity
+from alerter.core.series import ALL_TENANTS, Sample, Tenant
+from tests.adapters.store.stored import ACME, EVERY, a_transition
+from tests.builders import NOON, a_key, a_resolved, a_told, an_alert, at
+
+
+def test_an_alert_comes_back_exactly(store: Store) -> None:
+    """Every field survives, to the microsecond."""
+    odd = NOON + timedelta(microseconds=1)
+    operands = (
+        Operands(condition="growth", limit="+5 within 1h", value=Sample(odd, 9), reference=Sample(at("11:00"), 0)),
+        Operands(condition="blind", limit="no good poll for 15m", last_good_at=odd, note='"quoted" \ud83d\0 é'),
+    )
+    alert = Alert(
+        key=a_key(reason="Ünï\u200bcode 'x'", tenant="*"),
+        state=AlertState.FIRING,
+        value=2**53,
+        peak=0,
+        active_at=odd,
+        fired_at=odd + EVERY,
+        ending_since=odd + 2 * EVERY,
+        resolved_at=at("09:00"),
+        resolution="rule removed",
+        operands=operands,
+    )
+
+    with store.write() as transaction:
+        transaction.save_alerts([alert, an_alert(AlertState.PENDING, value=None, peak=None)])
+
+    with store.read() as reader:
+        assert {each.key.id: each for each in reader.alerts()} == {
+            alert.key.id: alert,
+            a_key().id: an_alert(AlertState.PENDING, value=None, peak=None),
+        }
+
+
+def test_an_alert_is_stored_under_its_key(store: Store) -> None:
+    """A later state takes the place of the earlier one."""
+    with store.write() as transaction:
+        transaction.save_alerts([an_alert(AlertState.PENDING), an_alert(key=a_key(reason="Virus"))])
+        transaction.save_alerts([a_resolved()])
+
+    with store.read() as reader:
+        assert sorted(reader.alerts(), key=lambda alert: alert.key.reason) == [
+            a_resolved(),
+            an_alert(key=a_key(reason="Virus")),
+        ]
+
+
+def test_alerts_whose_ids_look_alike_are_kept_apart(store: Store) -> None:
+    """Only the whole key is the identity: eight digits are for people."""
+    alike = [
+        a_key(reason="Spam"),
+        a_key(reason="spam"),
+        a_key(reason="Spam "),
+        a_key(rule="Spam", reason="Backlog"),
+    ]
+
+    with store.write() as transaction:
+        transaction.save_alerts(an_alert(key=key) for key in alike)
+
+    with store.read() as reader:
+        assert {alert.key for alert in reader.alerts()} == set(alike)
+
+
+def test_a_poll_reads_what_goes_on_for_its_tenants(store: Store) -> None:
+    """What is over, and known to be over by everybody, costs a poll nothing; all of it can still be read."""
+    live, told_of, over, other, sums = (a_key(reason=name) for name in ("a", "b", "c", "d", "e"))
+    other, sums = replace(other, tenant=Tenant("legacy")), replace(sums, tenant=ALL_TENANTS)
+    with store.write() as transaction:
+        transaction.save_alerts(an_alert(key=key) for key in (live, other, sums))
+        transaction.save_alerts(replace(a_resolved(), key=key) for key in (told_of, over))
+        transaction.save_told([a_told(topic=told_of.topic), a_told(AlertState.INACTIVE, topic=over.topic)])
+
+    with store.read() as reader:
+        assert {alert.key.reason for alert in reader.alerts([ACME, ALL_TENANTS])} == {"a", "b", "e"}
+        assert {alert.key.reason for alert in reader.alerts()} == {"a", "b", "c", "d", "e"}
+        assert [told.topic.reason for told in reader.told([ACME, ALL_TENANTS])] == ["b"]
+        assert {told.topic.reason for told in reader.told()} == {"b", "c"}
+        assert (reader.alerts([]), reader.told([])) == ([], [])
+
+
+def test_every_severity_of_a_topic_that_goes_on_is_read(store: Store) -> None:
+    """A critical alert that is over still belongs to the warning that fires."""
+    with store.write() as transaction:
+        transaction.save_alerts([an_alert(), replace(a_resolved(), key=a_key(severity=Severity.CRITICAL))])
+
+    with store.read() as reader:
+        assert {alert.key.severity for alert in reader.alerts([ACME])} == {"warning", "critical"}
+
+
+def test_what_was_told_comes_back_exactly(store: Store) -> None:
+    """One entry per topic and receiver, the latest."""
+    first, other = a_told(), a_told(receiver="mail")
+    later = replace(first, at=NOON + timedelta(microseconds=1), repeats=3, severity=Severity.CRITICAL)
+
+    with store.write() as transaction:
+        transaction.save_told([first, other])
+        transaction.save_told([later])
+
+    with store.read() as reader:
+        assert sorted(reader.told(), key=lambda told: told.receiver) == [other, later]
+
+
+def test_the_history_of_alerts_is_read_newest_first(store: Store) -> None:
+    """All of it, one alert's, or what happened since an instant."""
+    spam = a_transition("11:00", AlertState.INACTIVE, AlertState.PENDING)
+    virus = replace(spam, key=a_key(reason="Virus"), at=at("11:30"))
+    fired = a_transition("11:45", AlertState.PENDING, AlertState.FIRING, note="for 45m")
+
+    with store.write() as transaction:
+        transaction.add_transitions([spam, virus])
+        transaction.add_transitions([fired])
+
+    with store.read() as reader:
+        assert reader.transitions() == [fired, virus, spam]
+        assert reader.transitions(alert_id=spam.key.id) == [fired, spam]
+        assert reader.transitions(since=at("11:30")) == [fired, virus]
+        assert reader.transitions(limit=1) == [fired]

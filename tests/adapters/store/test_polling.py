@@ -1,0 +1,160 @@
+"""When polling worked, and when and why it did not."""
+
+from datetime import datetime
+
+from alerter.adapters.store import Polling, Store
+from alerter.core.series import Failure
+from alerter.errors import Cause
+from tests.adapters.store.stored import (
+    ACME,
+    MILLISECOND,
+    fail,
+    poll,
+    rows,
+    tenant_series,
+)
+from tests.builders import NOON, at
+
+
+class TestCoverage:
+    """When polling worked."""
+
+    def spans(self, store: Store) -> list[tuple[datetime, datetime, int]]:
+        """Return the runs of good polls, oldest first, with the number of their polls."""
+        with store.read() as reader:
+            found = reader._coverage_from(reader._tenant(ACME), at("00:00"))  # noqa: SLF001 - beneath the interface
+        return [(row.since, row.until, row.polls) for row in found]
+
+    def test_polls_up_to_two_intervals_apart_are_one_run(self, store: Store) -> None:
+        """A poll that was left out does not end the run."""
+        poll(store, "11:40")
+        poll(store, "11:45")
+        poll(store, "11:55")
+
+        assert self.spans(store) == [(at("11:40"), at("11:55"), 3)]
+
+    def test_a_longer_gap_begins_another_run(self, store: Store) -> None:
+        """What happened in between is not known."""
+        poll(store, "11:40")
+        poll(store, at("11:50") + MILLISECOND)
+
+        assert self.spans(store) == [(at("11:40"), at("11:40"), 1), (at("11:50") + MILLISECOND,) * 2 + (1,)]
+
+    def test_a_failed_poll_by_itself_does_not_end_a_run(self, store: Store) -> None:
+        """Only the distance of the good ones counts."""
+        poll(store, "11:50")
+        fail(store, "11:55")
+        poll(store, "12:00")
+
+        assert self.spans(store) == [(at("11:50"), at("12:00"), 2)]
+
+    def test_a_poll_inside_a_run_belongs_to_it(self, store: Store) -> None:
+        """After the clock was set back, time that is already covered stays covered."""
+        poll(store, "11:50")
+        poll(store, "12:00")
+        poll(store, "11:53")
+
+        assert self.spans(store) == [(at("11:50"), at("12:00"), 3)]
+
+    def test_a_poll_between_two_runs_joins_them(self, store: Store) -> None:
+        """A poll that is near to both closes the gap."""
+        poll(store, "11:40")
+        poll(store, "12:00")
+        poll(store, "11:50")
+
+        assert self.spans(store) == [(at("11:40"), at("12:00"), 3)]
+
+    def test_a_poll_before_a_run_lengthens_it_backwards(self, store: Store) -> None:
+        """The clock was set back by a few minutes, to before the first poll."""
+        poll(store, "12:00")
+        poll(store, "11:55")
+
+        assert self.spans(store) == [(at("11:55"), at("12:00"), 2)]
+
+    def test_a_poll_far_before_all_others_is_a_run_of_its_own(self, store: Store) -> None:
+        """The clock was set back by hours, and nothing in between is made up."""
+        poll(store, "12:00")
+        poll(store, "09:00")
+
+        assert self.spans(store) == [(at("09:00"), at("09:00"), 1), (NOON, NOON, 1)]
+
+
+class TestFailures:
+    """When polling did not work."""
+
+    def test_a_failure_is_known_with_its_cause(self, store: Store) -> None:
+        """Since when, and why, is what `blind` needs."""
+        poll(store, "11:50")
+        fail(store, "11:55", Cause.DNS, "no such host")
+
+        polling, _ = tenant_series(store)
+
+        assert polling.failure == Failure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
+
+    def test_equal_failures_are_one_row_with_the_latest_detail(self, store: Store) -> None:
+        """A night without a network is one line of history."""
+        for clock, detail in (("11:50", "after 30s"), ("11:55", "after 31s"), ("12:00", "after 32s")):
+            fail(store, clock, Cause.TIMEOUT, detail)
+
+        polling, _ = tenant_series(store)
+        assert polling.failure == Failure(since=at("11:50"), at=NOON, cause=Cause.TIMEOUT, detail="after 32s")
+        assert rows(store, "SELECT failures, detail FROM poll_failures") == [(3, "after 32s")]
+
+    def test_an_outage_lasts_through_changing_causes(self, store: Store) -> None:
+        """It began with the first failure since the last good poll, and the latest cause is shown."""
+        fail(store, "11:50", Cause.DNS)
+        fail(store, "11:55", Cause.TIMEOUT)
+        fail(store, "12:00", Cause.DNS, "again")
+
+        polling, _ = tenant_series(store)
+        assert polling.failure == Failure(since=at("11:50"), at=NOON, cause=Cause.DNS, detail="again")
+        assert rows(store, "SELECT cause FROM poll_failures ORDER BY id") == [("dns",), ("timeout",), ("dns",)]
+
+    def test_a_good_poll_ends_the_outage(self, store: Store) -> None:
+        """What fails later began later, also with the same cause."""
+        fail(store, "11:40")
+        poll(store, "11:50")
+        assert tenant_series(store)[0].failure is None
+
+        fail(store, "12:00")
+
+        polling, _ = tenant_series(store)
+        assert polling.failure is not None
+        assert polling.failure.since == NOON
+        assert rows(store, "SELECT count(*) FROM poll_failures") == [(2,)]
+
+    def test_an_outage_never_began_after_its_newest_failure(self, store: Store) -> None:
+        """Where the clock is set back during an outage, it counts from there and not from a time to come."""
+        fail(store, "12:00", Cause.DNS)
+        fail(store, "11:00", Cause.DNS)
+        fail(store, "10:30", Cause.TIMEOUT)
+
+        polling, _ = tenant_series(store)
+        assert polling.failure is not None
+        assert (polling.failure.since, polling.failure.at) == (at("10:30"), at("10:30"))
+
+    def test_a_detail_is_cut_and_cleaned(self, store: Store) -> None:
+        """What a broken server says must not break the database."""
+        fail(store, "12:00", Cause.NOT_UNDERSTOOD, "nul \0 half \ud800 " + "x" * 600)
+
+        polling, _ = tenant_series(store)
+        assert polling.failure is not None
+        assert polling.failure.detail.startswith("nul \N{REPLACEMENT CHARACTER} half ? xxx")
+        assert len(polling.failure.detail) == 500
+
+    def test_how_polling_goes_can_be_shown(self, store: Store) -> None:
+        """The last good poll, the last of all, and why it failed."""
+        fail(store, "11:45")
+        with store.read() as reader:
+            assert reader.polling(ACME).last_good_at is None
+            assert reader.polling(ACME).last_poll_at == at("11:45")
+        poll(store, "11:50")
+        with store.read() as reader:
+            assert reader.polling(ACME) == Polling(last_good_at=at("11:50"), last_poll_at=at("11:50"))
+        fail(store, "11:55", Cause.DNS, "no such host")
+
+        with store.read() as reader:
+            polling = reader.polling(ACME)
+
+        failure = Failure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
+        assert polling == Polling(last_good_at=at("11:50"), last_poll_at=at("11:55"), failure=failure)
