@@ -43,6 +43,8 @@ JUMP = timedelta(seconds=5)
 #: More pollers would wait for Mimecast, not work.
 MAX_POLLERS = 32
 PRUNE_INTERVAL = timedelta(hours=6)
+#: How soon delivery is tried again when it failed as a whole, as with a database that is locked.
+RETRY_AFTER_FAILURE = timedelta(seconds=15)
 #: How long a poll or a message in flight may take to end after a SIGTERM.
 DRAIN = timedelta(seconds=60)
 
@@ -239,6 +241,8 @@ class Service:
             os.kill(os.getpid(), signal.SIGUSR1)
 
     def _deliver(self) -> None:
+        # Until it is known when the next message is due: if the database cannot be asked, it is tried again soon.
+        self._retry_at = now() + RETRY_AFTER_FAILURE
         self._guarded("deliver", self._deliver_due)
 
     def _deliver_due(self) -> None:
