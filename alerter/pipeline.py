@@ -19,7 +19,7 @@ from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, after_c
 from alerter.core.formats import compose
 from alerter.core.messages import Context, Message
 from alerter.core.notifications import Notification, Plan, Receiver, ReceiverName, Route, Told, plan
-from alerter.core.outbox import Delivery, TargetName, after_failure, after_success, due, next_due_at
+from alerter.core.outbox import Delivery, TargetName, after_failure, after_success, claimed, due, next_due_at
 from alerter.core.rules import Per, Rule, TenantSeries, evaluate, series_of
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Series, Snapshot, Tenant
 from alerter.errors import DeliveryError, SourceError
@@ -283,6 +283,8 @@ def deliver(
 
     def attempt(delivery: Delivery) -> Delivery:
         message = messages[delivery.message_id]
+        with store.write() as transaction:
+            transaction.save_delivery(claimed(delivery, now=clock()))
         after = _attempt(delivery, message, notifier, urls.get(delivery.target), clock=clock)
         with store.write() as transaction:
             transaction.save_delivery(after)
@@ -456,6 +458,10 @@ def _attempt(
         return after_failure(
             delivery, str(error), permanent=error.permanent, retry_after=error.retry_after, now=clock()
         )
+    except Exception as error:
+        # A bug in the way out must not have one message tried for ever, nor block its target: it takes the retries.
+        log.exception("message not sent target=%s: a bug in alerter", delivery.target)
+        return after_failure(delivery, type(error).__name__, permanent=False, retry_after=None, now=clock())
     return after_success(delivery, now=clock())
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from threading import Event, Lock, Thread
 from zlib import crc32
 
 from apscheduler.executors.pool import ThreadPoolExecutor as SchedulerPool
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -30,10 +31,10 @@ from alerter.adapters.store import SchemaState, Store
 from alerter.clocks import now
 from alerter.config import Config, load_config
 from alerter.core.outbox import TargetName
-from alerter.core.series import Tenant
-from alerter.errors import AlerterError, ConfigError, StoreError
+from alerter.core.series import Snapshot, Tenant
+from alerter.errors import AlerterError, ConfigError, SourceError, StoreError
 from alerter.pipeline import Policy
-from alerter.wiring import SENDERS, policy_of, source_of, urls_of
+from alerter.wiring import SENDERS, check_targets, policy_of, source_of, urls_of
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,10 @@ MAX_POLLERS = 32
 PRUNE_INTERVAL = timedelta(hours=6)
 #: How soon delivery is tried again when it failed as a whole, as with a database that is locked.
 RETRY_AFTER_FAILURE = timedelta(seconds=15)
-#: How long a poll or a message in flight may take to end after a SIGTERM.
-DRAIN = timedelta(seconds=60)
+#: How long a poll or a message in flight may take to end after a SIGTERM; what takes longer is cut off.
+DRAIN = timedelta(seconds=20)
+#: How often the daemon makes sure that the database is still its own.
+LOCK_CHECK_SECONDS = 30
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
 
@@ -74,8 +77,9 @@ class Runtime:
 class Service:
     """`alerter run`: polls, delivers and prunes until it is told to stop."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, verbose: bool) -> None:
         self.path = path
+        self._level = logging.DEBUG if verbose else logging.INFO
         self._stop = Event()
         self._notifier = AppriseNotifier()
         self._busy: dict[Tenant, Lock] = {}
@@ -88,11 +92,11 @@ class Service:
         Raises:
             StoreError: The database cannot be used, or another daemon uses it.
         """
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
         with ExitStack() as stack:
             self._store = stack.enter_context(closing(Store(config.service.database)))
-            stack.enter_context(self._store.lock())
+            self._lock = stack.enter_context(self._store.lock())
             _upgrade_apart(self._store, config.path)
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
             self._runtime = Runtime.of(config, stop=self._stop)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
             self._start()
@@ -104,6 +108,7 @@ class Service:
 
     def _wait(self) -> None:
         clocks = _Clocks.read()
+        locked_at = clocks.boot
         while True:
             received = signal.sigtimedwait(SIGNALS, 1.0)
             match received.si_signo if received else None:
@@ -117,6 +122,9 @@ class Service:
                 case _:
                     pass
             clocks = self._look_at(clocks)
+            if clocks.boot - locked_at > LOCK_CHECK_SECONDS:
+                self._lock.check()
+                locked_at = clocks.boot
             self._schedule_retries()
 
     def _look_at(self, before: "_Clocks") -> "_Clocks":
@@ -135,16 +143,22 @@ class Service:
     def _reload(self) -> None:
         try:
             config = load_config(self.path)
+            check_targets(config)
+            runtime = Runtime.of(config, stop=self._stop)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration refused: %s", problem)  # noqa: TRY400 - the problem is the whole story
             log.error("the configuration is as before: %d problems", len(error.problems))  # noqa: TRY400
             return
+        except Exception:
+            # Whatever a configuration can do to us, the one that works stays.
+            log.exception("configuration refused: a bug in alerter; the configuration is as before")
+            return
         if config.service.database != self._runtime.config.service.database:
             log.error("configuration refused: another database needs a restart; the configuration is as before")
             return
-        logs.set_up(config.secrets())
-        before, self._runtime = self._runtime, Runtime.of(config, stop=self._stop)
+        logs.set_up(config.secrets(), level=self._level)
+        before, self._runtime = self._runtime, runtime
         for source in before.sources.values():
             source.close()
         self._guarded("resolve removed rules", lambda: pipeline.reconcile(self._store, self._runtime.policy, now=now()))
@@ -164,15 +178,15 @@ class Service:
     # -- the schedule: only the main thread touches it ------------------------------------------------------------
 
     def _start(self) -> None:
-        pollers = min(MAX_POLLERS, max(4, len(self._runtime.sources)))
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
-            executors={"default": SchedulerPool(1), "poll": SchedulerPool(pollers), "deliver": SchedulerPool(1)},
+            executors={"default": SchedulerPool(1), "poll": SchedulerPool(MAX_POLLERS), "deliver": SchedulerPool(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.start()
         self._schedule_polls()
         self._schedule_delivery()
+        self._add("prune now", self._prune, None)
         self._add("prune", self._prune, IntervalTrigger(seconds=int(PRUNE_INTERVAL.total_seconds()), timezone="UTC"))
 
     def _schedule_polls(self) -> None:
@@ -180,7 +194,9 @@ class Service:
         assert self._scheduler is not None  # noqa: S101 - for the type checker
         for job in self._scheduler.get_jobs():
             if job.id.startswith("poll "):
-                job.remove()
+                # One that has just begun its last run is gone by now.
+                with suppress(JobLookupError):
+                    job.remove()
         for tenant, interval in self._runtime.policy.poll_intervals.items():
             seconds = int(interval.total_seconds())
             offset = timedelta(seconds=crc32(tenant.encode()) % seconds)
@@ -205,7 +221,7 @@ class Service:
         *arguments: str,
     ) -> None:
         assert self._scheduler is not None  # noqa: S101 - for the type checker
-        # Two at a time, so that a run that meets another is not lost with a warning: each job sees to that itself.
+        # Two at a time, so that a run that meets another is not lost: the pool or the tenant's lock puts them in order.
         self._scheduler.add_job(
             job, trigger, arguments, id=name, executor=executor, replace_existing=True, max_instances=2
         )
@@ -234,9 +250,18 @@ class Service:
             return
         with _released(busy):
             self._guarded(f"poll {tenant}", lambda: self._poll_and_wake(runtime, tenant))
+        if runtime is not self._runtime and not self._stop.is_set():
+            self._poll(tenant)
 
     def _poll_and_wake(self, runtime: Runtime, tenant: Tenant) -> None:
-        cycle = pipeline.poll(tenant, runtime.sources[tenant], self._store, runtime.policy, clock=now)
+        source = _Wanted(runtime.sources[tenant], lambda: runtime is self._runtime and not self._stop.is_set())
+        try:
+            cycle = pipeline.poll(tenant, source, self._store, runtime.policy, clock=now)
+        except _UnwantedError:
+            return
+        if runtime is not self._runtime:
+            # The rules changed while this was written by the old ones.
+            pipeline.reconcile(self._store, self._runtime.policy, now=now())
         if cycle.messages:
             os.kill(os.getpid(), signal.SIGUSR1)
 
@@ -269,6 +294,35 @@ class Service:
         except Exception:
             # The boundary of the thread: a bug in one cycle must not end the daemon, nor stay unseen.
             log.exception("failed to %s: a bug in alerter", what)
+
+
+class _UnwantedError(Exception):
+    """An answer came for rules that are no longer those, or while the daemon stops: it says nothing of the tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An account whose answer counts only if it is still wanted when it comes."""
+
+    source: Mimecast
+    is_wanted: Callable[[], bool]
+
+    def fetch(self) -> Snapshot:
+        """Return what the account answers.
+
+        Raises:
+            SourceError: As the account does.
+            _UnwantedError: Nobody wants the answer any more.
+        """
+        try:
+            snapshot = self.source.fetch()
+        except SourceError as error:
+            if not self.is_wanted():
+                raise _UnwantedError from error
+            raise
+        if not self.is_wanted():
+            raise _UnwantedError
+        return snapshot
 
 
 def _upgrade_apart(store: Store, path: Path) -> None:

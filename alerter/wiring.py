@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from tempfile import TemporaryDirectory
 from threading import Event
 
@@ -19,7 +19,7 @@ from alerter.core.formats import compose_test
 from alerter.core.messages import Context
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
-from alerter.errors import DeliveryError, StoreError
+from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
 from alerter.pipeline import Cycle, Policy
 
 log = logging.getLogger(__name__)
@@ -28,24 +28,15 @@ log = logging.getLogger(__name__)
 SENDERS = 8
 
 
-def open_store(config: Config) -> Store:
-    """Return the configured database with the present schema, which it upgrades if it is older.
+def bring_up_to_date(store: Store) -> None:
+    """Upgrade the schema if it is not this version's.
 
     Raises:
-        StoreError: It cannot be opened, or was written by a newer alerter.
+        StoreError: It cannot be done, or the database was written by a newer alerter.
     """
-    store = Store(config.service.database)
-    try:
-        state = store.schema_state()
-        if state is not SchemaState.CURRENT:
-            upgrade = store.upgrade()
-            log.info(
-                "database upgraded from=%s to=%s backup=%s", upgrade.before or "nothing", upgrade.after, upgrade.backup
-            )
-    except StoreError:
-        store.close()
-        raise
-    return store
+    if store.schema_state() is not SchemaState.CURRENT:
+        done = store.upgrade()
+        log.info("database upgraded from=%s to=%s backup=%s", done.before or "nothing", done.after, done.backup)
 
 
 def source_of(tenant: TenantConfig, *, stop: Event) -> Mimecast:
@@ -107,8 +98,27 @@ def urls_of(config: Config, receiver: ReceiverName | None = None) -> Mapping[Tar
     }
 
 
+def check_targets(config: Config) -> None:
+    """Make sure, without any network, that a message can be sent to each target.
+
+    Raises:
+        ConfigError: With every target whose URL Apprise cannot load.
+    """
+    notifier = AppriseNotifier()
+    problems: list[Problem] = []
+    for receiver in config.receivers:
+        for target in receiver.targets:
+            try:
+                notifier.check(target.url)
+            except DeliveryError as error:
+                key = f"receivers.{receiver.receiver.name}.urls"
+                problems.append(Problem(file=str(config.path), line=None, key=key, text=f"{target.name}: {error}"))
+    if problems:
+        raise ConfigError(tuple(problems))
+
+
 def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[Cycle]:
-    """Poll every tenant once, in turn; then send what is due, unless it is dry.
+    """Poll every tenant once, in turn.
 
     Raises:
         StoreError: A cycle could not be kept.
@@ -139,16 +149,17 @@ def store_for_poll(config: Config, *, is_dry: bool) -> Iterator[Store]:
         StoreError: It cannot be used, or a daemon uses it.
     """
     with ExitStack() as stack:
-        if is_dry and Store(config.service.database, read_only=True).schema_state() is SchemaState.MISSING:
+        store = stack.enter_context(closing(Store(config.service.database)))
+        if not is_dry:
+            # The lock first: no running daemon of an older version may lose its schema.
+            stack.enter_context(store.lock())
+            bring_up_to_date(store)
+        elif store.schema_state() is SchemaState.MISSING:
             scratch = stack.enter_context(TemporaryDirectory(prefix="alerter-"))
-            store = Store(f"sqlite:///{scratch}/alerter.db")
-            stack.callback(store.close)
+            store = stack.enter_context(closing(Store(f"sqlite:///{scratch}/alerter.db")))
             store.upgrade()
-        else:
-            store = open_store(config)
-            stack.callback(store.close)
-            if not is_dry:
-                stack.enter_context(store.lock())
+        elif store.schema_state() is not SchemaState.CURRENT:
+            raise StoreError("the database has another schema than this version's: run `alerter db upgrade`")
         yield store
 
 

@@ -123,7 +123,7 @@ def test_a_sound_configuration_is_called_sound(alerter: RunCommand, config: Path
     shown = alerter("check-config", "--config", config)
 
     assert shown.code == 0
-    assert "1 tenants, 1 receivers, 2 rules" in shown.out
+    assert "1 tenant, 1 receiver, 2 rules" in shown.out
 
 
 def test_every_error_of_a_configuration_is_reported_at_once(alerter: RunCommand, config: Path) -> None:
@@ -175,8 +175,21 @@ def test_a_poll_sends_once_and_a_second_one_tells_nobody_anything(
 
     assert (first.code, second.code) == (1, 1)
     assert len(sink.posts) == 1
+    assert "held\tacme\tSpam\t340" in first.out
     assert "secops/json" in first.out
     assert "secops/json" not in second.out
+
+
+def test_poll_tells_a_program_what_became_of_each_message(alerter: RunCommand, config: Path, sink: HttpSink) -> None:
+    """With --json, a program learns why a poll that saw everything ended with 1."""
+    sink.status = 500
+
+    shown = json.loads(alerter("poll", "--json", "--config", config).out)
+
+    delivery = shown["deliveries"][0]
+    assert delivery["ref"] == shown["tenants"][0]["messages"][0]["ref"]
+    assert (delivery["target"], delivery["sent_at"]) == ("secops/json", None)
+    assert "500" in delivery["last_error"]
 
 
 def test_status_shows_tenants_counts_alerts_and_what_is_undelivered(
@@ -196,6 +209,48 @@ def test_status_shows_tenants_counts_alerts_and_what_is_undelivered(
     assert as_json["tenants"][0]["held"]["Spam"] == 340
     assert {alert["state"] for alert in as_json["alerts"]} == {"firing"}
     assert as_json["undelivered"][0]["attempts"] == 1
+
+
+def test_status_shows_the_worst_alert_first(alerter: RunCommand, config: Path) -> None:
+    """Whoever holds the pager reads what is critical before what is a warning."""
+    critical = "critical = { threshold = { above = 300 } }\n"
+    config.write_text(config.read_text() + critical)
+    alerter("poll", "--config", config)
+
+    shown = alerter("status", "--config", config)
+
+    severities = [line.split("\t")[3] for line in shown.out.splitlines() if line.startswith("alerts")]
+    assert severities == ["critical", "warning", "warning"]
+
+
+def test_a_closed_pipe_is_no_alert(alerter: RunCommand, config: Path) -> None:
+    """`alerter status | head -1` ends with 0 where all is well, and says nothing on standard error."""
+    config.write_text(config.read_text().replace("above = 0", "above = 1000"))
+    alerter("poll", "--config", config)
+    command = [sys.executable, "-m", "alerter", "status", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        error = running.stderr.read()
+
+    assert running.returncode == 0
+    assert error == ""
+
+
+def test_a_terminal_that_lacks_a_character_shows_a_question_mark(alerter: RunCommand, config: Path) -> None:
+    """A Latin-1 terminal has no bars for the sparkline, and gets everything else."""
+    config.write_text(config.read_text().replace("above = 0", "above = 1000"))
+    alerter("poll", "--config", config)
+    command = [sys.executable, "-m", "alerter", "status", "--config", str(config)]
+
+    shown = subprocess.run(
+        command, capture_output=True, check=False, encoding="latin-1", env={"PYTHONIOENCODING": "latin-1"}
+    )
+
+    assert shown.returncode == 0
+    assert "held\tacme\tSpam\t340\t" in shown.stdout
+    assert shown.stderr == ""
 
 
 def test_status_is_well_when_all_is_well(alerter: RunCommand, config: Path) -> None:
@@ -232,6 +287,7 @@ def test_a_failed_poll_is_told_with_its_cause_and_remedy(
     assert "what to do: " in shown.out
     assert status.code == 1
     assert "keys_expired" in status.out
+    assert "tenants\tacme\tnever\tunknown\t" in status.out
     assert json.loads(alerter("poll", "--json", "--config", config).out)["tenants"][0]["cause"] == "keys_expired"
 
 
@@ -243,8 +299,8 @@ def test_history_finds_a_reason_by_glob_in_any_case(alerter: RunCommand, config:
     as_json = json.loads(alerter("history", "Spam", "--json", "--config", config).out)
 
     assert shown.code == 0
-    assert "acme: Spam" in shown.out
-    assert "\t340\t" in shown.out
+    assert shown.out.startswith("changes\tacme\tSpam\t")
+    assert shown.out.endswith("\t340\t\n")
     assert [change["held"] for change in as_json[0]["changes"]] == [340]
 
 
@@ -256,8 +312,18 @@ def test_history_of_an_unknown_reason_suggests_the_known_ones(alerter: RunComman
     no_span = alerter("history", "Spam", "--since", "yesterday", "--config", config)
 
     assert (unknown.code, no_span.code) == (1, 2)
-    assert "there are: Spam" in unknown.err
+    assert "there are: Spam, …" in unknown.err
     assert "--since" in no_span.err
+
+
+def test_history_of_an_unknown_tenant_blames_the_tenant(alerter: RunCommand, config: Path) -> None:
+    """With a glob that selects no tenant, the reason is not what is wrong."""
+    alerter("poll", "--config", config)
+
+    shown = alerter("history", "Spam", "--tenant", "amce", "--config", config)
+
+    assert shown.code == 1
+    assert "no tenant matches 'amce'; there are: acme" in shown.err
 
 
 # -- test-notify, db, simulate, demo -----------------------------------------------------------------------------------
@@ -329,3 +395,29 @@ def test_the_demo_shows_a_rise_an_alert_and_the_all_clear(alerter: RunCommand, s
     assert "Resolved" in shown.out
     assert "alerter init" in shown.out
     assert f" {len(sink.posts)} messages, and nothing else" in shown.out
+
+
+def test_init_help_names_the_one_place_it_writes_to(alerter: RunCommand) -> None:
+    """Unlike every other command, init does not follow $ALERTER_CONFIG, and does not claim to."""
+    shown = alerter("init", "--help")
+
+    assert "./rules.toml" in shown.out
+    assert "ALERTER_CONFIG" not in shown.out
+
+
+def test_the_demo_refuses_a_url_before_it_plays_a_day(alerter: RunCommand) -> None:
+    """A misspelt --to is the user's input, and costs no second of the day."""
+    shown = alerter("demo", "--to", "slak://token")
+
+    assert shown.code == 2
+    assert "slak://" in shown.err
+    assert shown.out == ""
+
+
+def test_the_demo_says_once_that_a_target_is_gone(alerter: RunCommand) -> None:
+    """A target that does not answer ends the demo with 1 and one line, not with one per retry."""
+    shown = alerter("demo", "--to", "json://127.0.0.1:9")
+
+    assert shown.code == 1
+    assert shown.err.count("\n") == 1
+    assert shown.err.startswith("not sent: demo/1: ")

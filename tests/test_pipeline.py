@@ -674,13 +674,15 @@ def test_a_permanent_failure_makes_way_for_the_next_message(world: World, caplog
 def test_a_crash_between_sending_and_recording_repeats_at_most_that_message(world: World, lost: int) -> None:
     """Delivery is at least once: the message in flight may be sent twice, and no other."""
     news = _news(world)
-    crashing = CrashingStore(world.store, crash_at=2 * lost - 1)
+    # Each message takes two transactions of two calls: it is claimed, then its outcome is recorded.
+    crashing = CrashingStore(world.store, crash_at=4 * lost - 1)
     with pytest.raises(CrashError):
         deliver(crashing, world.notifier, URLS, clock=world.clock)
     sent_before = len(world.notifier.sent)
     in_flight = world.notifier.sent[-1]
 
     world.restart()
+    world.clock.forward("1m")
     world.deliver()
 
     again = [each for each in world.notifier.sent[sent_before:] if each in world.notifier.sent[:sent_before]]
@@ -688,6 +690,29 @@ def test_a_crash_between_sending_and_recording_repeats_at_most_that_message(worl
     assert {(url, message.id) for url, message in world.notifier.sent} == {
         (URLS[target], ref) for target in (SLACK, TEAMS) for ref in news
     }
+
+
+def test_a_database_that_takes_no_writing_has_nothing_sent_over_and_over(world: World) -> None:
+    """A message is claimed before it is sent: where that cannot be recorded, nothing is sent at all."""
+    _news(world, times=1)
+    locked = CrashingStore(world.store, crash_at=1)
+
+    with pytest.raises(CrashError):
+        deliver(locked, world.notifier, URLS, clock=world.clock)
+
+    assert world.notifier.sent == []
+
+
+def test_a_bug_in_the_way_out_costs_its_message_an_attempt(world: World) -> None:
+    """It is logged, recorded and retried later like any failure, so that it neither blocks nor floods its target."""
+    _news(world, times=1)
+    world.notifier.refusals[URLS[SLACK]] = KeyError("surprise")
+
+    tried = {delivery.target: delivery for delivery in world.deliver()}
+
+    assert (tried[SLACK].attempts, tried[SLACK].last_error) == (1, "KeyError")
+    assert tried[SLACK].next_attempt_at == world.clock.now + span("15s")
+    assert tried[TEAMS].sent_at is not None
 
 
 def test_an_outcome_is_dated_after_the_attempt(world: World) -> None:

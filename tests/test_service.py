@@ -1,10 +1,12 @@
 """The daemon as its operator meets it: a real process, real signals, a real database, a real target."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -242,6 +244,47 @@ def test_a_failing_poll_is_logged_with_its_cause_and_the_daemon_goes_on(
 
     assert "cause=permission_missing" in failed
     assert daemon.end() == 0
+
+
+def test_a_stop_is_not_taken_for_a_failed_poll(config: Path, daemons: list[Daemon], simulator: Simulator) -> None:
+    """SIGTERM while Mimecast keeps it waiting ends the daemon at once, and says nothing of the tenant."""
+    simulator.misbehaviour = Misbehaviour.TIMEOUT
+    daemon = Daemon(config)
+    daemons.append(daemon)
+    daemon.wait_for("ready")
+
+    daemon.send(signal.SIGTERM)
+    code = daemon.process.wait(5)
+
+    with closing(sqlite3.connect(config.parent / "alerter.db")) as database:
+        assert database.execute("SELECT count(*) FROM poll_failures").fetchone() == (0,)
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong", "why"),
+    [
+        pytest.param("json://", "slakc://", "secops/slakc", id="a target that cannot be reached by anything"),
+        pytest.param("http://127.0.0.1", "https://127.0.0.1:0#", "base_url", id="an address that is none"),
+    ],
+)
+def test_what_check_config_refuses_neither_starts_nor_reloads(
+    *, config: Path, daemons: list[Daemon], found: str, wrong: str, why: str
+) -> None:
+    """A receiver that could never be told would make silence mean nothing; the daemon keeps what works."""
+    daemon = start(config, daemons)
+    config.write_text(config.read_text().replace(found, wrong, 1))
+
+    daemon.send(signal.SIGHUP)
+    refused = daemon.wait_for("configuration refused")
+    code = daemon.end()
+    ended = subprocess.run(
+        [sys.executable, "-m", "alerter", "run", "--config", str(config)], capture_output=True, text=True, check=False
+    )
+
+    assert why in refused
+    assert (code, ended.returncode) == (0, 2)
+    assert why in ended.stderr
 
 
 def test_keys_are_not_in_the_log(config: Path, daemons: list[Daemon], simulator: Simulator) -> None:

@@ -1,7 +1,9 @@
 """The commands. This module imports nothing but click, so that `--help` answers at once; each command loads its own."""
 
+import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from types import MappingProxyType
 
 import click
@@ -30,6 +32,16 @@ EPILOG = "Exit codes: 0 well; 1 something is firing or failed, as each command s
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called, not when they are listed."""
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command, and end well where the reader of the pipe has gone (`alerter status | head`)."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click would end with 1, which here says that something is firing; and what is still buffered would fail
+            # once more when Python exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0) from None
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order in which a newcomer needs them."""
         return list(COMMANDS)
@@ -56,6 +68,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Names of hold reasons hold any character; a Latin-1 terminal or cron job shows a `?` rather than a traceback.
+        sys.stdout.reconfigure(errors="replace")
     try:
         # Commands return nothing; what comes back is the code of a `click.exceptions.Exit`.
         sys.exit(cli.main(prog_name="alerter", standalone_mode=False))
@@ -64,10 +79,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of a pipe has gone (`alerter status | head`): there is nobody left to tell.
-        sys.stderr.close()
-        sys.exit(0)
     except Exception as error:
         from alerter.errors import AlerterError, ConfigError  # noqa: PLC0415 - only where it is needed
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import USAGE, config_option, json_option, load
-from alerter.cli.output import print_json
+from alerter.cli.options import USAGE, config_option, config_option_with, json_option, load
+from alerter.cli.output import counted, print_json
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -18,7 +18,7 @@ FILE_MODE = 0o600
 
 
 @click.command()
-@config_option
+@config_option_with("Where to write it. [default: ./rules.toml]")
 def init(config_path: Path | None) -> None:
     """Write a commented configuration to start from; never overwrite one.
 
@@ -61,7 +61,7 @@ def check_config(config_path: Path | None, *, as_json: bool) -> None:
             print_json({"ok": False, "errors": [str(problem) for problem in error.problems], "warnings": []})
         else:
             click.echo("\n".join(map(str, error.problems)), err=True)
-            click.echo(f"{len(error.problems)} errors" if len(error.problems) > 1 else "1 error", err=True)
+            click.echo(counted(len(error.problems), "error"), err=True)
         raise click.exceptions.Exit(USAGE) from None
     refused = _refused_targets(config)
     _report(config, refused, as_json=as_json)
@@ -76,24 +76,21 @@ def _report(config: "Config", refused: list[str], *, as_json: bool) -> None:
         return
     click.echo("".join(f"{line}\n" for line in refused), err=True, nl=False)
     click.echo("".join(f"warning: {line}\n" for line in warnings), err=True, nl=False)
-    if not refused:
-        click.echo(
-            f"{config.path}: sound: {len(config.tenants)} tenants, {len(config.receivers)} receivers, "
-            f"{len(config.rules)} rules (with the built-in ones)"
-        )
+    if refused:
+        click.echo(counted(len(refused), "error"), err=True)
+        return
+    parts = ((config.tenants, "tenant"), (config.receivers, "receiver"), (config.rules, "rule"))
+    listed = ", ".join(counted(len(found), noun) for found, noun in parts)
+    click.echo(f"{config.path}: sound: {listed} (with the built-in ones)")
 
 
 def _refused_targets(config: "Config") -> list[str]:
     """Return a line for every target whose URL Apprise cannot load."""
-    from alerter.adapters.notifier import AppriseNotifier  # noqa: PLC0415
-    from alerter.errors import DeliveryError  # noqa: PLC0415
+    from alerter.errors import ConfigError  # noqa: PLC0415
+    from alerter.wiring import check_targets  # noqa: PLC0415
 
-    notifier = AppriseNotifier()
-    refused: list[str] = []
-    for receiver in config.receivers:
-        for target in receiver.targets:
-            try:
-                notifier.check(target.url)
-            except DeliveryError as error:
-                refused.append(f"{config.path}: receivers.{receiver.receiver.name}.urls: {target.name}: {error}")
-    return refused
+    try:
+        check_targets(config)
+    except ConfigError as error:
+        return [str(problem) for problem in error.problems]
+    return []

@@ -3,18 +3,22 @@
 Real HTTP to the simulator, a real database, the real rules, messages and outbox; only the time is an argument.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from logging import CRITICAL
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import wrap
 from threading import Event
 from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import FOUND, config_option, load
+from alerter import logs
+from alerter.cli.options import FOUND, config_option_with, load
 from alerter.cli.output import clean
 from alerter.core.conditions import Growth, Threshold
 from alerter.core.messages import Context, Format, Message, Tone
@@ -29,8 +33,12 @@ if TYPE_CHECKING:
 TENANT = Tenant("acme")
 RECEIVER = ReceiverName("demo")
 POLL_INTERVAL = timedelta(minutes=5)
-#: How many held messages one character of the bar stands for.
-PER_BAR = 40
+#: How wide the longest bar is; and on a terminal narrower than that, where names need the space.
+BAR_WIDTH, NARROW_BAR_WIDTH, NARROW = 40, 20, 100
+#: How many held messages the longest bar stands for.
+FULL_BAR = 1600
+#: How wide lines are in a pipe.
+PIPE_WIDTH = 118
 COLOURS = {Tone.CRITICAL: "red", Tone.WARNING: "yellow", Tone.INFO: "cyan", Tone.RESOLVED: "green"}
 RULES = (
     Rule(
@@ -52,11 +60,12 @@ NEXT = """
 The same for your own account:
 
   1. alerter init                  writes ./rules.toml, commented
-  2. alerter check-config          once your keys and a Slack, Teams or mail address are in it
+  2. alerter check-config          once your keys and a receiver are in it
   3. alerter poll --dry-run        what is held now, and what would be sent
   4. alerter run                   from then on, silence means all is well
 
-`alerter demo --to URL` sends these messages to a real place: any Apprise URL, such as slack://… or mailtos://…
+`alerter demo --to URL` sends these messages to a real place: any Apprise URL,
+such as slack://… or mailtos://…
 """
 
 
@@ -65,6 +74,8 @@ class _Day:
     """The clock of the demo, and what has been shown so far: the one place where it changes."""
 
     now: datetime
+    width: int
+    colours: Mapping[Tone, str]
     shown: Mapping[HoldReason, int] = field(default_factory=dict)
     polls: int = 0
     messages: int = 0
@@ -80,7 +91,7 @@ class _Day:
 
 
 @click.command()
-@config_option
+@config_option_with("Play the rules of this configuration. [default: rules of the demo's own]")
 @click.option("--to", "urls", multiple=True, metavar="APPRISE_URL", help="Really send the messages there as well.")
 def demo(config_path: Path | None, urls: Sequence[str]) -> None:
     """Show a simulated day: counts rise, alerts come with the very text that would be sent, and the all-clear.
@@ -88,11 +99,19 @@ def demo(config_path: Path | None, urls: Sequence[str]) -> None:
     Needs no account, no network and no configuration; with --config it plays that configuration's rules. Exit code 1 if
     a message to --to was not taken.
     """
+    from rich.console import Console  # noqa: PLC0415 - it knows the terminal, and that NO_COLOR is set; click does not
+
     rules = RULES if config_path is None else load(config_path).rules
-    day = _Day(now=datetime(2026, 3, 10, tzinfo=UTC))
+    _check(urls)
+    # What is not sent is said once at the end: the log of its retries would bury the day.
+    logs.set_up(urls, level=CRITICAL)
+    console = Console()
+    width = console.width if sys.stdout.isatty() else PIPE_WIDTH
+    day = _Day(now=datetime(2026, 3, 10, tzinfo=UTC), width=width, colours={} if console.no_color else COLOURS)
     click.echo(
-        f"A simulated day at {TENANT}, polled every 5 minutes through the real pipeline: HTTP, database, rules, "
-        "messages.\nThe bar is all held mail; beside it is what moved most.\n"
+        f"A simulated day at {TENANT}, polled every 5 minutes through the real pipeline:\n"
+        "HTTP, database, rules, messages.\n"
+        "The bar is all held mail; beside it is what moved most.\n"
     )
     _play(day, rules, urls)
     click.echo(f"\n{day.polls} polls, {day.messages} messages, and nothing else: silence means all is well.")
@@ -101,6 +120,18 @@ def demo(config_path: Path | None, urls: Sequence[str]) -> None:
         click.echo(f"not sent: {failure}", err=True)
     if day.failures:
         raise click.exceptions.Exit(FOUND)
+
+
+def _check(urls: Sequence[str]) -> None:
+    """Refuse a URL that Apprise cannot load before a day is played for nothing."""
+    from alerter.adapters.notifier import AppriseNotifier  # noqa: PLC0415
+    from alerter.errors import DeliveryError  # noqa: PLC0415
+
+    for url in urls:
+        try:
+            AppriseNotifier().check(url)
+        except DeliveryError as error:
+            raise click.BadParameter(str(error), param_hint="--to") from None
 
 
 def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
@@ -137,8 +168,9 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
             for message in cycle.messages:
                 _show_message(day, message)
             for delivery in pipeline.deliver(store, notifier, targets, clock=day.clock) if urls else ():
-                if delivery.last_error and delivery.attempts == 1:
-                    day.failures.append(f"{delivery.target}: {delivery.last_error}")
+                failure = f"{delivery.target}: {delivery.last_error}"
+                if delivery.last_error and failure not in day.failures:
+                    day.failures.append(failure)
             day.now += POLL_INTERVAL
 
 
@@ -166,17 +198,24 @@ def _show_counts(day: _Day, snapshot: Snapshot) -> None:
     }
     reason, step = max(steps.items(), key=lambda item: (abs(item[1]), item[0]))
     moved = f"{step:+,} {clean(reason)}" if step and day.shown else ""
-    bar = "█" * (total // PER_BAR)
-    click.echo(f"{day.now:%H:%M} {total:6,} {bar:<40} {moved}"[:118].rstrip())
+    longest = BAR_WIDTH if day.width >= NARROW else NARROW_BAR_WIDTH
+    bar = "█" * (total * longest // FULL_BAR)
+    line = f"{day.now:%H:%M} {total:6,} {bar:<{longest}} {moved}".rstrip()
+    click.echo(line if len(line) <= day.width else f"{line[: day.width - 1]}…")
     day.shown = dict(snapshot.counts)
 
 
 def _show_message(day: _Day, message: Message) -> None:
     day.messages += 1
-    edge = click.style("  │ ", fg=COLOURS[message.tone], bold=True)
-    click.echo(edge)
-    click.echo(edge + click.style(message.title, bold=True))
-    click.echo(edge)
-    for line in message.bodies[Format.TEXT].splitlines():
+    edge = click.style("  │ ", fg=day.colours.get(message.tone), bold=True)
+    title = [click.style(line, bold=True) for line in _wrapped(message.title, day)]
+    body = [part for line in message.bodies[Format.TEXT].splitlines() for part in _wrapped(line, day)]
+    for line in ("", *title, "", *body, ""):
         click.echo(edge + line)
-    click.echo(edge)
+
+
+def _wrapped(line: str, day: _Day) -> Sequence[str]:
+    """Return the line in pieces that fit beside the edge on a terminal; in a pipe as it would be sent."""
+    if not sys.stdout.isatty():
+        return (line,)
+    return wrap(line, max(day.width - 4, NARROW_BAR_WIDTH), subsequent_indent="    ", break_long_words=False) or (line,)

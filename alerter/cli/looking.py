@@ -1,5 +1,6 @@
 """`alerter status` and `alerter history`: what is, and what was."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,7 +44,7 @@ def status(config_path: Path | None, *, as_json: bool) -> None:
     try:
         with store.read() as reader:
             tenants = [_look_at(reader, config, name, now=now) for name in config.tenants]
-            alerts = [alert for alert in reader.alerts() if alert.state != "inactive"]
+            alerts = sorted((alert for alert in reader.alerts() if alert.state != "inactive"), key=_urgency)
             records = [record for record in reader.deliveries(only_failed=True) if _is_recent(record, now=now)]
     finally:
         store.close()
@@ -59,6 +60,11 @@ def status(config_path: Path | None, *, as_json: bool) -> None:
 def _is_recent(record: "DeliveryRecord", *, now: datetime) -> bool:
     """Say whether an undelivered message is still news: waiting, or given up within a day."""
     return record.delivery.dead_at is None or now - record.delivery.dead_at < DAY
+
+
+def _urgency(alert: "Alert") -> tuple[bool, int, str, str]:
+    """Return the order in which a person should read: what fires first, then the worst."""
+    return not alert.is_firing, -alert.key.severity.rank, alert.key.tenant, alert.key.reason
 
 
 def _look_at(reader: "Reader", config: "Config", name: "Tenant", *, now: datetime) -> _Tenant:
@@ -125,7 +131,9 @@ def _tenant_row(tenant: _Tenant, *, now: datetime) -> tuple[str, ...]:
         how = f"failing for {rough(now - polling.failure.since)}: {polling.failure.cause}: {polling.failure.detail}"
     else:
         how = "good" if polling.last_good_at else "never polled"
-    return tenant.name, ago(polling.last_good_at, now=now), f"{sum(map(_held, tenant.series)):,}", how
+    # Before the first good poll nobody knows the count: a 0 would say that all is well.
+    held = f"{sum(map(_held, tenant.series)):,}" if polling.last_good_at else "unknown"
+    return tenant.name, ago(polling.last_good_at, now=now), held, how
 
 
 def _alert_row(alert: "Alert", config: "Config", *, now: datetime) -> tuple[str, ...]:
@@ -202,12 +210,9 @@ def history(reason: str, config_path: Path | None, tenant: str, since: str, *, a
     store = open_reader(config)
     try:
         with store.read() as reader:
-            known = [
-                (name, each.reason)
-                for name in reader.tenants()
-                if Selector((tenant,)).matches(name)
-                for each in reader.reasons(name)
-            ]
+            tenants = list(reader.tenants())
+            chosen = [name for name in tenants if Selector((tenant,)).matches(name)]
+            known = [(name, each.reason) for name in chosen for each in reader.reasons(name)]
             found = [
                 reader.samples(name, each, since=now - span, until=now)
                 for name, each in known
@@ -215,8 +220,10 @@ def history(reason: str, config_path: Path | None, tenant: str, since: str, *, a
             ]
     finally:
         store.close()
+    if not chosen:
+        raise Failed(_no_match("tenant", tenant, tenants))
     if not found:
-        raise Failed(_no_match(reason, [name for _, name in known]))
+        raise Failed(_no_match("hold reason", reason, [name for _, name in known]))
     if as_json:
         print_json([_history_json(series, since=now - span) for series in found])
         return
@@ -224,12 +231,14 @@ def history(reason: str, config_path: Path | None, tenant: str, since: str, *, a
         _print_history(series, config, since=now - span, now=now)
 
 
-def _no_match(reason: str, known: Sequence[str]) -> str:
+def _no_match(kind: str, wanted: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415
 
-    close = get_close_matches(reason, known, n=3, cutoff=0.4) or sorted(set(known))[:5]
-    hint = f"; there are: {', '.join(clean(name) for name in close)}" if close else ""
-    return f"no hold reason matches {reason!r}{hint}"
+    names = sorted(set(known))
+    close = get_close_matches(wanted, names, n=3, cutoff=0.4) or names[:5]
+    more = ", …" if len(close) < len(names) else ""
+    hint = f"; there are: {', '.join(map(clean, close))}{more}" if close else ""
+    return f"no {kind} matches {wanted!r}{hint}"
 
 
 def _print_history(series: "Series", config: "Config", *, since: datetime, now: datetime) -> None:
@@ -240,9 +249,11 @@ def _print_history(series: "Series", config: "Config", *, since: datetime, now: 
         at = max(sample.at, since)
         rows.append((local(at, config.service.timezone), f"{sample.count:,}", step))
         before = sample.count
-    spark = sparkline(series, since=since, until=now, width=48)
-    click.echo(f"{series.tenant}: {clean(series.reason)}  {spark}")
-    print_table(Table(title="Changes", columns=("at", ">held", ">step"), rows=rows, empty="nothing was held"))
+    if sys.stdout.isatty():
+        click.echo(f"{series.tenant}: {clean(series.reason)}\n{sparkline(series, since=since, until=now, width=48)}")
+    prefix = (series.tenant, series.reason)
+    columns = ("at", ">held", ">step")
+    print_table(Table(title="Changes", columns=columns, rows=rows, empty="nothing was held", prefix=prefix))
 
 
 def _known(series: "Series", *, since: datetime) -> Sequence["Sample"]:

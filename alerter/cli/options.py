@@ -17,12 +17,15 @@ FOUND = 1
 #: The exit code for the user's input.
 USAGE = 2
 
-config_option = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="PATH",
-    help="The configuration. [default: $ALERTER_CONFIG, then ./rules.toml, then /etc/alerter/rules.toml]",
+
+def config_option_with(text: str) -> Callable[[Command], Command]:
+    """Return the option `--config` with a help text of its own."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.option("--config", "config_path", type=path, metavar="PATH", help=text)
+
+
+config_option = config_option_with(
+    "The configuration. [default: $ALERTER_CONFIG, then ./rules.toml, then /etc/alerter/rules.toml]"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 

@@ -38,6 +38,7 @@ class Table:
         rows: Plain text, as many cells as columns.
         styles: A name of STYLES per row, or empty.
         empty: What is printed in place of a table without rows.
+        prefix: Cells before each row in a pipe, where no heading says what the table is about.
     """
 
     title: str
@@ -45,13 +46,14 @@ class Table:
     rows: Sequence[Sequence[str]]
     styles: Sequence[str] = field(default_factory=tuple)
     empty: str = "none"
+    prefix: Sequence[str] = field(default_factory=tuple)
 
 
 def print_table(table: Table) -> None:
     """Print a table: drawn on a terminal, else one line per row with tabs between the cells."""
     if not sys.stdout.isatty():
         for row in table.rows:
-            click.echo("\t".join((table.title.lower(), *(clean(cell) for cell in row))))
+            click.echo("\t".join((table.title.lower(), *map(clean, (*table.prefix, *row)))))
         return
     if not table.rows:
         click.echo(f"{table.title}: {table.empty}\n")
@@ -118,6 +120,11 @@ def _highest(series: Series, since: datetime, until: datetime) -> int | None:
     if before is not None:
         values.append(before)
     return max(values, default=None)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 error`, `2 errors`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def ago(at: datetime | None, *, now: datetime) -> str:

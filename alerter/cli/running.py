@@ -23,14 +23,20 @@ def run(config_path: Path | None, *, verbose: bool) -> None:
 
     Logs to standard error. Exit code 0 after a stop, 1 if the database cannot be used, 2 if the configuration is wrong.
     """
-    from logging import DEBUG, INFO  # noqa: PLC0415
+    import logging  # noqa: PLC0415
+    import os  # noqa: PLC0415
 
     from alerter import logs  # noqa: PLC0415
     from alerter.service import Service  # noqa: PLC0415
+    from alerter.wiring import check_targets  # noqa: PLC0415
 
     config = load(config_path)
-    logs.set_up(config.secrets(), level=DEBUG if verbose else INFO)
-    Service(config.path).run(config)
+    check_targets(config)
+    logs.set_up(config.secrets(), level=logging.DEBUG if verbose else logging.INFO)
+    Service(config.path, verbose=verbose).run(config)
+    # A thread that a hanging server holds would keep the process for as long; all that must be kept is kept by now.
+    logging.shutdown()
+    os._exit(0)
 
 
 @click.command()
@@ -47,13 +53,20 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
     from alerter import logs, wiring  # noqa: PLC0415
 
     config = load(config_path)
+    wiring.check_targets(config)
     logs.set_up(config.secrets(), level=ERROR)
     with wiring.store_for_poll(config, is_dry=dry_run) as store:
         cycles = list(wiring.poll_once(config, store, is_dry=dry_run))
         deliveries = [] if dry_run else wiring.deliver_once(config, store)
         is_firing = wiring.is_anything_firing(store)
     if as_json:
-        print_json({"dry_run": dry_run, "tenants": [_as_json(each) for each in cycles]})
+        print_json(
+            {
+                "dry_run": dry_run,
+                "tenants": [_as_json(each) for each in cycles],
+                "deliveries": [_delivery_json(each) for each in deliveries],
+            }
+        )
     else:
         _print(config, cycles, deliveries, dry_run=dry_run)
     has_failed = any(cycle.error for cycle in cycles) or any(delivery.sent_at is None for delivery in deliveries)
@@ -80,6 +93,13 @@ def _as_json(cycle: "Cycle") -> dict[str, object]:
     }  # fmt: skip
 
 
+def _delivery_json(delivery: "Delivery") -> dict[str, object]:
+    return {
+        "ref": delivery.message_id, "target": delivery.target,
+        "sent_at": delivery.sent_at, "last_error": delivery.last_error or None,
+    }  # fmt: skip
+
+
 def _print(config: "Config", cycles: Sequence["Cycle"], deliveries: Sequence["Delivery"], *, dry_run: bool) -> None:
     for cycle in cycles:
         _print_cycle(config, cycle, dry_run=dry_run)
@@ -102,8 +122,9 @@ def _print_cycle(config: "Config", cycle: "Cycle", *, dry_run: bool) -> None:
     elif cycle.snapshot is not None:
         counts = cycle.snapshot.counts
         click.echo(f"{cycle.tenant}: {sum(counts.values()):,} held for {len(counts)} reasons at {when}")
-        rows = [(f"{count:,}", reason) for reason, count in sorted(counts.items(), key=lambda item: -item[1])]
-        print_table(Table(title="Held", columns=(">held", "reason"), rows=rows, empty="nothing is held"))
+        rows = [(reason, f"{count:,}") for reason, count in sorted(counts.items(), key=lambda item: -item[1])]
+        columns = ("hold reason", ">held")
+        print_table(Table(title="Held", columns=columns, rows=rows, empty="nothing is held", prefix=(cycle.tenant,)))
     for transition in cycle.transitions:
         key = transition.key
         what = f"{key.severity} {key.rule!r} on {clean(key.reason)!r}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from alerter.cli.options import config_option, load
+from alerter.cli.options import config_option_with, load
 from alerter.clocks import now
 from alerter.simulator import Misbehaviour, Scenario, Simulator, SimulatorKeys
 
@@ -14,7 +14,7 @@ DEFAULT_PORT = 8025
 
 
 @click.command()
-@config_option
+@config_option_with("Accept the keys of this configuration's tenants. [default: keys of the simulator's own]")
 @click.option(
     "--port", default=DEFAULT_PORT, show_default=True, help="Where to listen on 127.0.0.1; 0 takes a free one."
 )

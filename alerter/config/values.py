@@ -139,6 +139,8 @@ def base_url(value: str) -> str:
     parts = _split(value)
     if parts is None or not parts.hostname or parts.scheme not in {"http", "https"}:
         raise ValueError(f"{expected}, found text of another form")
+    if parts.port == 0:
+        raise ValueError(f"{expected}, found {shown(value)}: there is no port 0")
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"{expected}, without a user name or password in it")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:

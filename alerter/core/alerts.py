@@ -209,7 +209,10 @@ def _from_inactive(alert: Alert, level: Level, *, now: datetime) -> Alert:
 
 
 def _from_pending(alert: Alert, level: Level, *, now: datetime) -> Alert:
-    if alert.active_at is None or now - alert.active_at >= level.for_:
+    # A clock that was wrong may have left an instant ahead of now: what cannot be yet began at this moment.
+    active_at = min(alert.active_at or now, now)
+    alert = alert if active_at == alert.active_at else replace(alert, active_at=active_at)
+    if now - active_at >= level.for_:
         return replace(alert, state=AlertState.FIRING, fired_at=now, resolved_at=None, resolution="")
     return alert
 
@@ -219,7 +222,7 @@ def _forgotten(alert: Alert) -> Alert:
 
 
 def _ending(alert: Alert, level: Level, *, now: datetime) -> Alert:
-    since = alert.ending_since or now
+    since = min(alert.ending_since or now, now)
     if now - since >= level.keep_firing_for:
         return _resolved(alert, now=now)
     return replace(alert, ending_since=since)

@@ -104,12 +104,15 @@ class Notice:
         alert: What is true: the highest firing alert of the topic, or the one that resolved.
         told_before: What it was told before; None if nothing.
         still_firing: After a resolve, the severity at which the topic goes on where this receiver does not hear it.
+        is_rerouted: Whether what the receiver knew goes on, and is only no longer routed to it: that is no all-clear,
+            so that nothing is said.
     """
 
     reason: NotifyReason
     alert: Alert
     told_before: Told | None = None
     still_firing: Severity | None = None
+    is_rerouted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +217,7 @@ def _notice(alerts: Sequence[Alert], told: Told | None, ear: _Ear) -> Notice | N
         alert=_ended(alerts, told),
         told_before=told,
         still_firing=next((alert.key.severity for alert in alerts if alert.is_firing), None),
+        is_rerouted=any(alert.is_firing and alert.key.severity is told.severity for alert in alerts),
     )
 
 
@@ -251,7 +255,9 @@ def _told_after(notice: Notice, receiver: Receiver, *, now: datetime) -> Told:
 
 
 def _is_heard(notice: Notice, receiver: Receiver) -> bool:
-    return receiver.send_resolved or notice.reason is not NotifyReason.RESOLVED
+    if notice.reason is not NotifyReason.RESOLVED:
+        return True
+    return receiver.send_resolved and not notice.is_rerouted
 
 
 def _worst_first(notice: Notice) -> tuple[bool, int, int, str, str]:

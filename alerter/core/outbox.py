@@ -14,6 +14,8 @@ TargetName = NewType("TargetName", str)
 WAITS = (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 LAST_WAIT = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(hours=24)
+#: How long a claimed delivery is left alone: longer than any attempt may take.
+CLAIM = timedelta(minutes=1)
 #: Attempts, not hours since it was planned: a service that was stopped for a day, or a clock that jumped, must not
 #: cost a message its retries.
 MAX_ATTEMPTS = 1 + len(WAITS) + GIVE_UP_AFTER // LAST_WAIT
@@ -61,7 +63,21 @@ def due(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
         waiting: Deliveries that are neither sent nor dead, in any order.
         now: The instant of the decision.
     """
-    return [delivery for delivery in _oldest_of_each_target(waiting) if delivery.next_attempt_at <= now]
+    return [delivery for delivery in _oldest_of_each_target(waiting) if _is_due(delivery, now=now)]
+
+
+def _is_due(delivery: Delivery, *, now: datetime) -> bool:
+    # No wait is longer than the longest: one that seems so was begun on a clock that was ahead.
+    return delivery.next_attempt_at <= now or delivery.next_attempt_at > now + LAST_WAIT
+
+
+def claimed(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Return the delivery while it is being tried: for a while it is not due again.
+
+    Recorded before the attempt, it keeps a database that takes no writing from having the same message sent over and
+    over, and two runs from sending it at the same time.
+    """
+    return replace(delivery, next_attempt_at=now + CLAIM)
 
 
 def next_due_at(waiting: Iterable[Delivery]) -> datetime | None:

@@ -193,6 +193,19 @@ def test_an_alert_that_is_not_resolved_has_no_duration(alert: Alert) -> None:
     assert alert.duration is None
 
 
+def test_what_began_on_a_clock_that_was_ahead_begins_now() -> None:
+    """An alert that is pending, or ending, since an instant to come measures from this moment on."""
+    pending = replace(an_alert(PENDING), active_at=NOON + span("8h"))
+    ending = replace(an_alert(), ending_since=NOON + span("8h"))
+
+    still_pending, _ = step(pending, an_evaluation(), _AFTER_10M, now=NOON)
+    still_ending, _ = step(ending, an_evaluation(INACTIVE), a_level(keep_firing_for="10m"), now=NOON)
+
+    assert (still_pending.state, still_pending.active_at) == (PENDING, NOON)
+    assert still_ending.ending_since == NOON
+    assert step(still_pending, an_evaluation(), _AFTER_10M, now=NOON + span("10m"))[0].is_firing
+
+
 def test_the_end_of_a_pending_alert_is_no_resolve() -> None:
     """Only what fired can resolve."""
     _, transition = step(an_alert(PENDING), an_evaluation(INACTIVE), _AFTER_10M, now=NOON)

@@ -19,7 +19,7 @@ from alerter.adapters.store.engines import (
     wait_for_writers,
 )
 from alerter.adapters.store.history import HistoryReader, HistoryWriter, ReasonState
-from alerter.adapters.store.locks import daemon_lock
+from alerter.adapters.store.locks import DaemonLock, daemon_lock
 from alerter.adapters.store.outbox import DeliveryRecord, OutboxReader, OutboxWriter
 from alerter.adapters.store.polling import Polling
 from alerter.adapters.store.retention import Retention
@@ -99,7 +99,7 @@ class Store:
         """
         schema.check_integrity(self._engine)
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[DaemonLock]:
         """Hold the database for one daemon; it is free again when the process ends, however it does.
 
         Raises:

@@ -145,8 +145,12 @@ def _sqlite_engine(url: URL, access: Access) -> Engine:
     return engine
 
 
+# Only an upgrade makes a file: to a daemon, one that has gone is an error, not an empty history.
+_MODES = {Access.READ_ONLY: "ro", Access.READ_WRITE: "rw", Access.MIGRATION: "rwc"}
+
+
 def _open_sqlite(path: str, access: Access) -> sqlite3.Connection:
-    mode = "ro" if access is Access.READ_ONLY else "rwc"
+    mode = _MODES[access]
     connection = sqlite3.connect(
         f"file:{quote(path)}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -187,6 +191,17 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
 
 
+#: As many connections as a daemon may use at a time: its pollers, its senders, and the main thread.
+POOL_SIZE = 45
+#: The server's own timeouts end nothing when the server cannot be reached any more: these do, within half a minute.
+_KEEPALIVES = {
+    "tcp_user_timeout": "10000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+
+
 def _postgresql_engine(url: URL, access: Access) -> Engine:
     settings = {"timezone": "UTC", "statement_timeout": "5s", "lock_timeout": "3s"}
     if access is Access.MIGRATION:
@@ -199,7 +214,9 @@ def _postgresql_engine(url: URL, access: Access) -> Engine:
     try:
         return create_engine(
             url,
-            connect_args={"options": options, "connect_timeout": BUSY_SECONDS, "application_name": "alerter"},
+            connect_args={"options": options, "connect_timeout": BUSY_SECONDS, "application_name": "alerter"}
+            | _KEEPALIVES,
+            pool_size=POOL_SIZE,
             pool_pre_ping=True,
             hide_parameters=True,
         )

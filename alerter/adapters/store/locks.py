@@ -4,8 +4,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import Protocol
 
-from sqlalchemy import Engine, text
+from sqlalchemy import URL, Connection, Engine, text
 
 from alerter.adapters.store.engines import (
     ADVISORY_CLASS,
@@ -17,24 +19,69 @@ from alerter.adapters.store.engines import (
 from alerter.errors import StoreError
 
 
+class DaemonLock(Protocol):
+    """The right of one daemon to a database."""
+
+    def check(self) -> None:
+        """Make sure that it still holds.
+
+        Raises:
+            StoreError: It does not: the session has ended, or the file is not the one that was locked.
+        """
+        ...
+
+
 @contextmanager
-def daemon_lock(engine: Engine) -> Iterator[None]:
+def daemon_lock(engine: Engine) -> Iterator[DaemonLock]:
     """Hold the database for one daemon; it is free again when the process ends, however it does.
 
     Raises:
         StoreError: Another daemon has it, or the lock cannot be taken.
     """
-    with _file_lock(place(engine.url)) if is_sqlite(engine.url) else _session_lock(engine):
-        yield
+    with _file_lock(place(engine.url)) if is_sqlite(engine.url) else _session_lock(engine) as lock:
+        yield lock
+
+
+class _FileLock:
+    """The lock of a file; the file itself may be deleted or replaced all the same."""
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._identity: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Compare the file with the one that was there at the first check."""
+        try:
+            found = Path(self._database).stat()
+        except OSError as error:
+            raise StoreError(f"{self._database} has gone while alerter was running: {error.strerror}") from error
+        identity = (found.st_dev, found.st_ino)
+        self._identity = self._identity or identity
+        if identity != self._identity:
+            raise StoreError(f"{self._database} was replaced by another file while alerter was running")
+
+
+class _SessionLock:
+    """The lock of a session."""
+
+    def __init__(self, connection: Connection, url: URL) -> None:
+        self._connection = connection
+        self._url = url
+
+    def check(self) -> None:
+        """Ask over the session that holds the lock."""
+        with store_errors(self._url):
+            self._connection.execute(_STILL_THERE)
 
 
 @contextmanager
-def _file_lock(database: str) -> Iterator[None]:
+def _file_lock(database: str) -> Iterator[DaemonLock]:
     """Lock `<file>.lock`, a file of its own: SQLite's locks and flock must not meet on one. It stays behind empty.
 
     To delete it would let a third process lock a new file of the same name, while the second waits for the old one.
     """
-    path = f"{database}.lock"
+    # Beside the file, not beside its spelling: a link to it must not be another lock.
+    path = f"{os.path.realpath(database)}.lock"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
@@ -42,7 +89,7 @@ def _file_lock(database: str) -> Iterator[None]:
     try:
         _lock(descriptor, database)
         os.write(descriptor, f"{os.getpid()}\n".encode())
-        yield
+        yield _FileLock(database)
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
@@ -58,7 +105,7 @@ def _lock(descriptor: int, database: str) -> None:
 
 
 @contextmanager
-def _session_lock(engine: Engine) -> Iterator[None]:
+def _session_lock(engine: Engine) -> Iterator[DaemonLock]:
     """Lock within a session of its own; its end, by whatever cause, ends the lock."""
     with store_errors(engine.url):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -67,11 +114,12 @@ def _session_lock(engine: Engine) -> Iterator[None]:
             locked = connection.execute(_TRY_LOCK, {"class": ADVISORY_CLASS, "lock": ADVISORY_DAEMON}).scalar()
         if not locked:
             raise StoreError(f"another alerter is running on {place(engine.url)}")
-        yield
+        yield _SessionLock(connection, engine.url)
     finally:
         # Back in the pool, the session would go on holding the lock.
         connection.invalidate()
         connection.close()
 
 
+_STILL_THERE = text("SELECT 1")
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:class, :lock)")

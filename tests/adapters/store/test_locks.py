@@ -4,6 +4,7 @@ import os
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from alerter.adapters.store import Store
@@ -47,3 +48,43 @@ def test_a_lock_that_cannot_be_taken_is_an_error(tmp_path: Path) -> None:
 
     with closing(store), pytest.raises(StoreError, match=r"none/alerter\.db\.lock: No such file"), store.lock():
         pass
+
+
+def test_a_daemon_notices_that_its_file_was_deleted_or_replaced(tmp_path: Path) -> None:
+    """What it would write after that, nobody would ever read."""
+    path = tmp_path / "alerter.db"
+    path.touch()
+
+    with closing(Store(f"sqlite:///{path}")) as store, store.lock() as lock:
+        lock.check()
+        path.rename(tmp_path / "moved.db")
+        with pytest.raises(StoreError, match="has gone while alerter was running"):
+            lock.check()
+        path.touch()
+        with pytest.raises(StoreError, match="was replaced by another file"):
+            lock.check()
+
+
+def test_a_link_to_a_database_is_no_other_database(tmp_path: Path) -> None:
+    """Two spellings of one file have one lock."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "alerter.db")
+
+    with (
+        closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store,
+        closing(Store(f"sqlite:///{tmp_path}/link.db")) as other,
+        store.lock(),
+        pytest.raises(StoreError, match="another alerter"),
+        other.lock(),
+    ):
+        pass
+
+
+def test_a_daemon_notices_that_its_session_has_ended(postgresql_url: str) -> None:
+    """With the session goes the lock, so that another daemon may have begun."""
+    with closing(Store(postgresql_url)) as store, store.lock() as lock:
+        lock.check()
+        with closing(psycopg.connect(postgresql_url, autocommit=True)) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+
+        with pytest.raises(StoreError):
+            lock.check()

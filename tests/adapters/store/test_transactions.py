@@ -109,6 +109,7 @@ def test_a_store_for_reading_creates_no_file(tmp_path: Path) -> None:
 
 def test_a_database_without_tables_is_an_error_that_says_so(tmp_path: Path) -> None:
     """It is the schema that is missing, and `db upgrade` that helps."""
+    (tmp_path / "new.db").touch()
     with (
         closing(Store(f"sqlite:///{tmp_path}/new.db")) as store,
         store.read() as reader,
