@@ -11,10 +11,12 @@ Series have a short notation, oldest sample first, one word per poll:
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
 from alerter.core.conditions import Blind, Condition, Growth, Operands, Threshold, Verdict
 from alerter.core.messages import Context
+from alerter.core.muting import WEEKDAYS, Acknowledgement, Matcher, MuteWindow, Silence, WindowName
 from alerter.core.notifications import Notice, NotifyReason, Receiver, ReceiverName, Route, Told
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.rules import (
@@ -231,9 +233,16 @@ def a_resolved(*, severity: Severity = Severity.WARNING, since: str = "11:00", u
     return an_alert(AlertState.INACTIVE, severity=severity, since=since, resolved_at=until)
 
 
-def a_receiver(name: str = "secops", *, send_resolved: bool = True) -> Receiver:
+def a_receiver(
+    name: str = "secops", *, send_resolved: bool = True, repeat_interval: str = "4h", max_per_hour: int = 30
+) -> Receiver:
     """Return somebody who is told."""
-    return Receiver(name=ReceiverName(name), send_resolved=send_resolved)
+    return Receiver(
+        name=ReceiverName(name),
+        send_resolved=send_resolved,
+        repeat_interval=span(repeat_interval),
+        max_per_hour=max_per_hour,
+    )
 
 
 def a_route(
@@ -242,6 +251,7 @@ def a_route(
     tenants: Sequence[str] = (),
     reasons: Sequence[str] = (),
     rules: Sequence[str] = (),
+    mute_windows: Sequence[MuteWindow] = (),
 ) -> Route:
     """Return a route to these receivers or, without any, to secops."""
     return Route(
@@ -250,6 +260,58 @@ def a_route(
         tenants=Selector(tuple(tenants)),
         reasons=Selector(tuple(reasons)),
         rules=Selector(tuple(rules)),
+        mute_windows=tuple(mute_windows),
+    )
+
+
+def a_silence(
+    number: int = 1,
+    *,
+    since: str = "11:00",
+    until: str = "13:00",
+    tenants: Sequence[str] = (),
+    reasons: Sequence[str] = (),
+    rules: Sequence[str] = (),
+    severities: Iterable[Severity] = (),
+) -> Silence:
+    """Return a silence of everything that these selectors match."""
+    matcher = Matcher(
+        tenants=Selector(tuple(tenants)),
+        reasons=Selector(tuple(reasons)),
+        rules=Selector(tuple(rules)),
+        severities=frozenset(severities),
+    )
+    return Silence(id=number, matcher=matcher, author="ann", comment="known", since=at(since), until=at(until))
+
+
+def an_acknowledgement(
+    *,
+    topic: Topic | None = None,
+    severity: Severity = Severity.WARNING,
+    value: int | None = 120,
+    acknowledged_at: str = "11:30",
+) -> Acknowledgement:
+    """Return what ann said of an alert."""
+    return Acknowledgement(
+        topic=topic or a_key().topic,
+        severity=severity,
+        value=value,
+        author="ann",
+        comment="on it",
+        at=at(acknowledged_at),
+    )
+
+
+def a_window(days: str = "mon-sun", begins: str = "18:00", ends: str = "08:00", *, zone: str = "UTC") -> MuteWindow:
+    """Return a mute window called nights; `days` is one weekday or a range of them."""
+    first, _, last = days.partition("-")
+    weekdays = range(WEEKDAYS.index(first), WEEKDAYS.index(last or first) + 1)
+    return MuteWindow(
+        name=WindowName("nights"),
+        days=frozenset(weekdays),
+        begins=time.fromisoformat(begins),
+        ends=time.fromisoformat(ends),
+        timezone=ZoneInfo(zone),
     )
 
 
@@ -260,6 +322,8 @@ def a_told(
     receiver: str = "secops",
     severity: Severity = Severity.WARNING,
     told_at: str = "11:00",
+    repeats: int = 0,
+    thread: str = "",
 ) -> Told:
     """Return what a receiver was last told."""
     return Told(
@@ -268,6 +332,8 @@ def a_told(
         severity=severity,
         state=state,
         at=at(told_at),
+        repeats=repeats,
+        thread=thread,
     )
 
 

@@ -6,10 +6,10 @@ a layout. Ours is escaped as well, which costs nothing. No I/O: values in, value
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from html import escape
-from json import dumps
+from json import dumps, loads
 from re import compile as compile_regex
 from textwrap import wrap
 from typing import TypeAlias
@@ -18,18 +18,26 @@ from unicodedata import bidirectional, category
 from alerter.core.messages import (
     CARDS,
     LINES,
+    THREADS,
     Card,
     Context,
     Data,
     Draft,
+    Event,
+    EventAction,
     Format,
+    Happening,
     Line,
     Message,
     Name,
     Phrase,
     Tone,
+    digest_line,
+    digest_title,
     draft,
     draft_test,
+    fallback_line,
+    message_id_of,
 )
 from alerter.core.notifications import Notification, ReceiverName
 
@@ -67,6 +75,22 @@ def rendered(words: Draft) -> Message:
         },
         created_at=words.created_at,
         alert_ids=words.alert_ids,
+        threads=words.threads,
+        events=tuple(_event(happening, words) for happening in words.happenings),
+    )
+
+
+#: PagerDuty takes 1,024 characters, and shows fewer: https://developer.pagerduty.com/docs/send-alert-event
+_SUMMARY = 500
+
+
+def _event(happening: Happening, words: Draft) -> Event:
+    return Event(
+        dedup_key=happening.dedup_key,
+        action=happening.action,
+        severity=happening.severity,
+        summary=cut(_text(happening.line.text), _SUMMARY),
+        details="\n\n".join(part for part in (_text_card(happening.card), _text_links(words), words.footer) if part),
     )
 
 
@@ -149,7 +173,7 @@ class _View:
 def _views(words: Draft) -> Iterator[_View]:
     """Yield ever smaller views of a draft; the first one is for formats that know no limit."""
     for cards, lines in ((CARDS, LINES - CARDS), (3, 10), (1, 5)):
-        rest = words.total - len(words.lines[: cards + lines])
+        rest = words.total - sum(line.count for line in words.lines[: cards + lines])
         yield _View(
             cards=words.cards[:cards],
             lines=words.lines[cards : cards + lines],
@@ -181,15 +205,20 @@ def _text_part(part: str | Data) -> str:
 
 def _text_body(words: Draft) -> str:
     view = next(_views(words))
-    paragraphs = [_text(words.title)] if words.total > 1 else []
+    paragraphs = [_text(words.title)] if len(words.lines) > 1 else []
     paragraphs += [_text_card(card) for card in view.cards]
     lines = [_text(line.text) for line in view.lines]
     if view.more:
         lines.append(view.more)
     paragraphs.append("\n".join(lines))
-    paragraphs.append("\n".join(f"{_text(link.label)}: {link.url}" for link in words.links))
+    paragraphs += ["\n".join(_wrapped(_text(note), first="", rest="")) for note in words.notes]
+    paragraphs.append(_text_links(words))
     paragraphs.append(words.footer)
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
+
+
+def _text_links(words: Draft) -> str:
+    return "\n".join(f"{_text(link.label)}: {link.url}" for link in words.links)
 
 
 def _text_card(card: Card) -> str:
@@ -222,6 +251,8 @@ _STYLE = "".join(
         "}",
     ]
 )
+#: Where a page's content begins: what comes before it is put in here.
+_BEGIN = "<!-- content -->"
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -235,6 +266,7 @@ _PAGE = """\
 <body class="page" style="margin:0;padding:0;background:#f3f4f6;color:#1c1e21">
 <div style="max-width:600px;margin:0 auto;padding:12px;overflow-wrap:anywhere;\
 font:16px/1.45 -apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif">
+{begin}
 {content}
 </div>
 </body>
@@ -255,13 +287,14 @@ def _html_part(part: str | Data) -> str:
 def _html_body(words: Draft) -> str:
     view = next(_views(words))
     content = []
-    if words.total > 1:
+    if len(words.lines) > 1:
         content.append(f'<p style="margin:0 0 12px;font-weight:600">{_html(words.title)}</p>')
     content += [_html_card(card) for card in view.cards]
     if view.lines:
         content.append(_html_box("".join(_html_line(line) for line in view.lines), words.tone))
     if view.more:
         content.append(f'<p style="margin:0 0 12px">{escape(view.more)}</p>')
+    content += [f'<p style="margin:0 0 12px">{_html(note)}</p>' for note in words.notes]
     if words.links:
         links = [
             f'<a href="{escape(link.url)}" style="color:#1565c0;margin-right:20px;white-space:nowrap">'
@@ -270,7 +303,11 @@ def _html_body(words: Draft) -> str:
         ]
         content.append(f'<p style="margin:0 0 12px">{" ".join(links)}</p>')
     content.append(f'<p class="soft" style="margin:0;font-size:13px;{_SOFT}">{escape(words.footer)}</p>')
-    return _PAGE.format(title=escape(_text(words.title)), style=_STYLE, content="\n".join(content))
+    return _html_page(_text(words.title), "\n".join(content))
+
+
+def _html_page(title: str, content: str) -> str:
+    return _PAGE.format(title=escape(title), style=_STYLE, begin=_BEGIN, content=content)
 
 
 def _html_box(content: str, tone: Tone) -> str:
@@ -341,8 +378,9 @@ def _slack_body(words: Draft) -> str:
 def _slack_view(words: Draft, view: _View) -> str:
     title = _slack_escaped(_text(words.title))
     # The title stands above the attachment already: a single card need not say the same again.
-    paragraphs = [text for card in view.cards for text in _packed(_slack_card(card, is_alone=words.total == 1))]
+    paragraphs = [text for card in view.cards for text in _packed(_slack_card(card, is_alone=len(words.lines) == 1))]
     lines = [*(_slack(line.text) for line in view.lines), *([view.more] if view.more else [])]
+    lines += [_slack(note) for note in words.notes]
     blocks = [_slack_section(text) for text in (*paragraphs, *_packed(lines))]
     links = [f"<{_slack_url(link.url)}|{_slack_label(link.label)}>" for link in words.links]
     foot = [text for text in (*links, words.footer) if len(text) <= _SLACK_ELEMENT]
@@ -408,7 +446,7 @@ def _teams_body(words: Draft) -> str:
 def _teams_view(words: Draft, view: _View) -> str:
     title = _text(words.title)
     body: list[Json] = []
-    if words.total > 1:
+    if len(words.lines) > 1:
         body.append(_teams_text(_teams_runs(words.title, weight="bolder")))
     body += [_teams_card(card) for card in view.cards]
     rest = [_teams_text(_teams_line(line), spacing="small") for line in view.lines]
@@ -416,6 +454,7 @@ def _teams_view(words: Draft, view: _View) -> str:
         rest.append(_teams_text(_teams_runs((view.more,)), spacing="small"))
     if rest:
         body.append({"type": "Container", "separator": True, "spacing": "medium", "items": rest})
+    body += [_teams_text(_teams_runs(note), spacing="medium") for note in words.notes]
     body.append(_teams_text(_teams_runs((words.footer,), size="small", is_subtle=True), spacing="medium"))
     card: dict[str, Json] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -466,3 +505,199 @@ def _teams_card(card: Card) -> dict[str, Json]:
         items.append(_teams_text(runs, spacing="small"))
     items += [_teams_text(_teams_runs(note)) for note in card.notes]
     return {"type": "Container", "separator": True, "spacing": "medium", "items": items}
+
+
+# What was not delivered when it was written: the same message, after words about why it comes late or to somebody else
+
+#: So many missed messages are listed, the newest; the others are counted. Their titles are cut to so many characters.
+_MISSED = 20
+_MISSED_TITLE = 200
+_SHORTER_TITLES = (200, 100, 50, 25)
+
+
+def digest(messages: Sequence[Message], context: Context, *, since: datetime, now: datetime) -> Message:
+    """Return one message for several that could not be delivered: a line for each, then the newest in full.
+
+    Its id depends on theirs alone, so that a digest that is made again is recognised. Its events are the last of each
+    topic, which leaves a service that opens and closes as the messages themselves would have.
+
+    Args:
+        messages: What one target missed, oldest first; at least one.
+        context: Where its readers live.
+        since: Since when it could not be reached.
+        now: When the digest is made.
+    """
+    newest = messages[-1]
+    title = digest_title(len(messages), timezone=context.timezone, since=since, now=now)
+    listed = messages[-_MISSED:]
+    lines = [cut(digest_line(each, timezone=context.timezone, now=now), _MISSED_TITLE) for each in listed]
+    if earlier := len(messages) - len(listed):
+        lines.insert(0, f"and {earlier:,} before these: alerter notifications")
+    events = _last_of_each_topic(messages)
+    ids = (message.id for message in messages)
+    preface = _Preface(
+        id=message_id_of(newest.receiver, ("digest", *ids), at=newest.created_at),
+        first=title,
+        lines=tuple(lines),
+        last="The newest of them in full:",
+        tone=_tone_of(events, newest),
+    )
+    newest_first = messages[::-1]
+    return replace(
+        _prefaced(newest, preface),
+        title=title,
+        created_at=now,
+        alert_ids=tuple(dict.fromkeys(alert_id for message in newest_first for alert_id in message.alert_ids)),
+        threads=tuple(dict.fromkeys(thread for message in newest_first for thread in _threads_of(message)))[:THREADS],
+        events=events,
+    )
+
+
+def fallback(message: Message, receiver: ReceiverName, place: str, *, lasting: timedelta, now: datetime) -> Message:
+    """Return a message for the receiver that gets it in another's place, with a first line that says so.
+
+    Its id depends on the message, the place and the receiver alone.
+
+    Args:
+        message: What could not be delivered.
+        receiver: Who gets it instead.
+        place: Where it could not be delivered, such as `secops/slack`.
+        lasting: For how long that was tried.
+        now: When it was given up.
+    """
+    preface = _Preface(
+        id=message_id_of(receiver, ("fallback", place, message.id), at=message.created_at),
+        first=fallback_line(message.receiver, place, lasting=lasting),
+        tone=message.tone,
+    )
+    return replace(
+        _prefaced(message, preface), receiver=receiver, created_at=now, threads=_threads_of(message)[:THREADS]
+    )
+
+
+def _last_of_each_topic(messages: Iterable[Message]) -> tuple[Event, ...]:
+    # The key goes first, so that topics stand in the order of their last news.
+    last: dict[str, Event] = {}
+    for event in (event for message in messages for event in message.events):
+        last.pop(event.dedup_key, None)
+        last[event.dedup_key] = event
+    return tuple(last.values())
+
+
+def _threads_of(message: Message) -> tuple[str, ...]:
+    """Return what later messages about the same will answer: mails stay together though the first never arrived."""
+    return message.threads or (message.id,)
+
+
+def _tone_of(events: Iterable[Event], newest: Message) -> Tone:
+    """Return the tone of what is still open, however the newest message looks."""
+    opened = [event.severity for event in events if event.action is EventAction.OPEN]
+    return Tone(max(opened, key=lambda severity: severity.rank)) if opened else newest.tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Preface:
+    """What is put before a message: a sentence, lines, and a sentence that leads over to it; all plain text.
+
+    Attributes:
+        id: Of the message that comes out of it, which its readers see as well.
+        tone: How it looks.
+    """
+
+    id: str
+    first: str
+    lines: tuple[str, ...] = ()
+    last: str = ""
+    tone: Tone
+
+    @property
+    def ref(self) -> str:
+        """The id, as a footer shows it."""
+        return f"ref {self.id}"
+
+
+def _prefaced(message: Message, preface: _Preface) -> Message:
+    bodies = message.bodies
+    return replace(
+        message,
+        id=preface.id,
+        tone=preface.tone,
+        bodies={
+            Format.TEXT: _text_prefaced(bodies[Format.TEXT], preface),
+            Format.HTML: _html_prefaced(message, preface),
+            Format.SLACK: _slack_prefaced(bodies[Format.SLACK], message.title, preface),
+            Format.TEAMS: _teams_prefaced(bodies[Format.TEAMS], preface),
+        },
+    )
+
+
+def _text_prefaced(body: str, preface: _Preface) -> str:
+    first = "\n".join(_wrapped(preface.first, first="", rest=""))
+    parts = (first, "\n".join(f"  {line}" for line in preface.lines), preface.ref, preface.last, body)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _html_prefaced(message: Message, preface: _Preface) -> str:
+    lines = "".join(f'<p style="margin:0 0 4px;font-size:15px">{escape(line)}</p>' for line in preface.lines)
+    words = _html_box(
+        f'<p style="margin:0 0 8px;font-weight:600">{escape(preface.first)}</p>{lines}'
+        f'<p class="soft" style="margin:8px 0 0;font-size:13px;{_SOFT}">{preface.ref}</p>',
+        preface.tone,
+    )
+    if preface.last:
+        words += f'\n<p style="margin:0 0 12px">{escape(preface.last)}</p>'
+    before, begin, after = message.bodies[Format.HTML].partition(_BEGIN)
+    if begin:
+        return f"{before}{begin}\n{words}{after}"
+    # Laid out by another version: of what it wrote, the plain text is what can be put into this page.
+    text = f'<p style="white-space:pre-wrap">{escape(message.bodies[Format.TEXT])}</p>'
+    return _html_page(preface.first, f"{words}\n{text}")
+
+
+def _slack_prefaced(body: str, title: str, preface: _Preface) -> str:
+    payload = loads(body)
+    attachment = payload["attachments"][0]
+    lines = [*_short_enough(preface.lines, _slack_literal, longest=_SLACK_BLOCKS // 2), preface.ref]
+    if preface.last:
+        # The newest title stood above its blocks, which do not say it again: now the digest's stands there.
+        payload["text"] = attachment["fallback"] = _slack_escaped(preface.first)
+        lines.append(f"{_slack_escaped(preface.last)} {_slack_literal(cut(title, _MISSED_TITLE))}")
+    else:
+        lines.insert(0, _slack_literal(preface.first))
+    attachment["blocks"] = [*(_slack_section(text) for text in _packed(lines)), *attachment["blocks"]]
+    attachment["color"] = _COLOURS[preface.tone]
+    return _within(attachment["blocks"], lambda: dumps(payload, ensure_ascii=False), longest=_SLACK_BLOCKS)
+
+
+def _slack_literal(text: str) -> str:
+    return f"`{_slack_escaped(text.replace('`', chr(0x2CB)))}`"
+
+
+def _teams_prefaced(body: str, preface: _Preface) -> str:
+    card = loads(body)
+    items = [_teams_text(_teams_runs((preface.first,), weight="bolder"))]
+    listed = _short_enough(preface.lines, dumps, longest=_TEAMS_BYTES // 4)
+    items += [_teams_text(_teams_runs((loads(line),)), spacing="small") for line in listed]
+    items.append(_teams_text(_teams_runs((preface.ref,), size="small", is_subtle=True), spacing="small"))
+    if preface.last:
+        card["fallbackText"] = preface.first
+        items.append(_teams_text(_teams_runs((preface.last,)), spacing="medium"))
+    card["body"] = [{"type": "Container", "items": items}, *card["body"]]
+    return _within(card["body"], lambda: dumps(card), longest=_TEAMS_BYTES)
+
+
+def _short_enough(lines: Sequence[str], render: Callable[[str], str], *, longest: int) -> list[str]:
+    """Return the lines as they are rendered, all cut alike where they are longer than `longest` together."""
+    *widths, narrowest = _SHORTER_TITLES
+    renderings = ([render(cut(line, width)) for line in lines] for width in widths)
+    fitting = (rendering for rendering in renderings if sum(map(len, rendering)) <= longest)
+    return next(fitting, None) or [render(cut(line, narrowest)) for line in lines]
+
+
+def _within(parts: list[Json], render: Callable[[], str], *, longest: int) -> str:
+    """Return a rendering of at most `longest` characters: parts go until it fits, but never the first and the last."""
+    body = render()
+    while len(body) > longest and len(parts) > 2:  # noqa: PLR2004 - the first and the last
+        del parts[-2]
+        body = render()
+    return body

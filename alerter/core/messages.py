@@ -7,17 +7,18 @@ and links. No I/O: values in, values out. Layout and escaping belong to `formats
 
 from base64 import b32encode
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from hashlib import sha256
 from re import compile as compile_regex
 from typing import TypeAlias, assert_never
 
-from alerter.core.alerts import Alert
+from alerter.core.alerts import Alert, Topic
 from alerter.core.conditions import CONDITIONS, Operands, duration_text
-from alerter.core.notifications import Notice, Notification, NotifyReason, ReceiverName
+from alerter.core.muting import Mute, MuteKind
+from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName, repeat_due_at
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Tenant
 from alerter.errors import Cause
@@ -41,6 +42,32 @@ class Format(StrEnum):
     TEAMS = "teams"
 
 
+class EventAction(StrEnum):
+    """What an on-call service does about a topic."""
+
+    OPEN = "open"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One topic of a message, for services that open something and close the same thing again.
+
+    Attributes:
+        dedup_key: Names the topic, the same for ever: whatever is opened under it is closed under it.
+        action: What is to be done.
+        severity: Of the alert.
+        summary: One line of plain text.
+        details: All there is to say about it, in plain text.
+    """
+
+    dedup_key: str
+    action: EventAction
+    severity: Severity
+    summary: str
+    details: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message to one receiver, frozen when it was planned.
@@ -54,6 +81,8 @@ class Message:
             with blocks) and for Teams (an Adaptive Card).
         created_at: When it was planned.
         alert_ids: The alerts that it tells of, worst first.
+        threads: The ids of the first messages about those alerts, which this one answers; at most `THREADS`.
+        events: What services that open and close do about it, one event per topic.
     """
 
     id: str
@@ -63,6 +92,8 @@ class Message:
     bodies: Mapping[Format, str]
     created_at: datetime
     alert_ids: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +104,13 @@ class Context:
         timezone: In which its readers live.
         console_url: The page where held messages are looked at and released; empty for none.
         runbook_by_rule: Where a person reads what to do; a rule without one is missing.
+        tenant_count: How many tenants there are, for "9 of 40 tenants"; 0 where that is not known.
     """
 
     timezone: tzinfo
     console_url: str
     runbook_by_rule: Mapping[RuleName, str]
+    tenant_count: int = 0
 
 
 #: Names are cut to so many characters in a headline, which must fit a phone, and where a card has room for them.
@@ -148,15 +181,44 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One alert in one line."""
+    """One alert in one line, or the same at several tenants.
+
+    Attributes:
+        tone: How it looks.
+        text: Begins with a badge.
+        count: How many alerts it stands for.
+    """
 
     tone: Tone
     text: Phrase
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """An `Event` in words."""
+
+    dedup_key: str
+    action: EventAction
+    severity: Severity
+    line: Line
+    card: Card
 
 
 #: So many alerts are told in detail, and so many in all; the rest is counted.
 CARDS = 5
 LINES = 25
+#: From so many tenants on the same news is told once for all of them, of which so many are named.
+SEVERAL_TENANTS = 3
+NAMED_TENANTS = 12
+HEADLINE_TENANTS = 3
+#: So many different causes, limits and ended mutes are named for several tenants.
+NAMED_CAUSES = 3
+NAMED_MUTES = 3
+#: A message answers so many others at most.
+THREADS = 20
+#: So many things are opened at most by one message, the worst ones; whatever ended is always closed.
+OPENED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +233,13 @@ class Draft:
         cards: The worst alerts, at most `CARDS`.
         lines: The same and the next ones, at most `LINES`, so that a format with little room may show fewer cards.
         total: How many alerts there are to tell of.
+        notes: Sentences about the message itself, each a paragraph.
         links: Where to go next.
         footer: When it was written, and its id.
         created_at: See `Message`.
         alert_ids: See `Message`.
+        threads: See `Message`.
+        happenings: See `Message.events`.
     """
 
     id: str
@@ -184,10 +249,13 @@ class Draft:
     cards: tuple[Card, ...]
     lines: tuple[Line, ...]
     total: int
+    notes: tuple[Phrase, ...] = ()
     links: tuple[Link, ...]
     footer: str
     created_at: datetime
-    alert_ids: tuple[str, ...]
+    alert_ids: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
+    happenings: tuple[Happening, ...] = ()
 
 
 def draft(notification: Notification, context: Context, *, now: datetime) -> Draft:
@@ -199,64 +267,134 @@ def draft(notification: Notification, context: Context, *, now: datetime) -> Dra
         now: When it is planned.
     """
     notices = notification.notices
+    reading = _Reading(receiver=notification.receiver, context=context, now=now)
     receiver = notification.receiver.name
-    alert_ids = tuple(notice.alert.key.id for notice in notices)
     news = (f"{notice.reason} {notice.alert.key.id}" for notice in notices)
-    message_id = _message_id(receiver, news, now=now)
-    lines = tuple(
-        Line(_tone(notice), (f"{_badge(notice)}: ", *_headline(notice, now=now))) for notice in notices[:LINES]
-    )
+    message_id = message_id_of(receiver, news, at=now)
+    groups = _grouped(notices)
+    lines = tuple(_line(group, reading) for group in groups[:LINES])
     return Draft(
         id=message_id,
         receiver=receiver,
         tone=_tone(notices[0]),
-        title=lines[0].text if len(notices) == 1 else _summary(notices),
-        cards=tuple(_card(notice, context, now=now) for notice in notices[:CARDS]),
+        title=(*lines[0].text, *_mute_in_brief(groups[0])) if len(groups) == 1 else _summary(notices),
+        cards=tuple(_card_of(group, reading) for group in groups[:CARDS]),
         lines=lines,
         total=len(notices),
-        links=_links(notices[:CARDS], context),
+        notes=_held_back_notes(notification),
+        links=_links((group[0] for group in groups[:CARDS]), context),
         footer=_footer(message_id, context, now=now),
         created_at=now,
-        alert_ids=alert_ids,
+        alert_ids=tuple(notice.alert.key.id for notice in notices),
+        threads=_threads(notices),
+        happenings=tuple(_happenings(notices, reading)),
     )
 
 
 def draft_test(receiver: ReceiverName, context: Context, *, now: datetime) -> Draft:
     """Return a message that only proves that a receiver can be reached."""
-    message_id = _message_id(receiver, ("test",), now=now)
+    message_id = message_id_of(receiver, ("test",), at=now)
     heading: Phrase = ("alerter can reach ", Name(receiver, HEADLINE_NAME))
+    line = Line(Tone.INFO, ("Test: ", *heading))
+    card = Card(
+        tone=Tone.INFO,
+        badge="Test",
+        heading=heading,
+        subject=("Nothing is wrong and nothing is to be done.",),
+        notes=(("Alerts will arrive here, and will look like this.",),),
+    )
     return Draft(
         id=message_id,
         receiver=receiver,
         tone=Tone.INFO,
-        title=("Test: ", *heading),
-        cards=(
-            Card(
-                tone=Tone.INFO,
-                badge="Test",
-                heading=heading,
-                subject=("Nothing is wrong and nothing is to be done.",),
-                notes=(("Alerts will arrive here, and will look like this.",),),
-            ),
-        ),
-        lines=(Line(Tone.INFO, ("Test: ", *heading)),),
+        title=line.text,
+        cards=(card,),
+        lines=(line,),
         total=1,
         links=_links((), context),
         footer=_footer(message_id, context, now=now),
         created_at=now,
-        alert_ids=(),
+        # What a test opens, it closes: nobody has to tidy up.
+        happenings=tuple(
+            Happening(
+                dedup_key=f"alerter-test-{message_id}", action=action, severity=Severity.INFO, line=line, card=card
+            )
+            for action in EventAction
+        ),
     )
 
 
-def _message_id(receiver: ReceiverName, news: Iterable[str], *, now: datetime) -> str:
+def message_id_of(receiver: ReceiverName, news: Iterable[str], *, at: datetime) -> str:
     """Return ten characters that depend on nothing but the receiver, the millisecond and the news."""
-    parts = (receiver, str(int(now.timestamp() * 1000)), *news)
+    parts = (receiver, str(int(at.timestamp() * 1000)), *news)
     return b32encode(sha256("\0".join(parts).encode("utf-8", "replace")).digest())[:10].decode().lower()
 
 
 def _footer(message_id: str, context: Context, *, now: datetime) -> str:
     local = now.astimezone(context.timezone)
     return f"alerter · {_date_text(local)} {local.year} {local:%H:%M} {local.tzname()} · ref {message_id}"
+
+
+def _held_back_notes(notification: Notification) -> tuple[Phrase, ...]:
+    count = notification.held_back
+    if not count:
+        return ()
+    was, their = ("was", "its") if count == 1 else ("were", "their")
+    most = notification.receiver.max_per_hour
+    held_back = f"{_count_text(count, 'message')} {was} held back before this one"
+    return ((f"{held_back}: no more than {most:,} in an hour; {their} news is in this one.",),)
+
+
+def _threads(notices: Iterable[Notice]) -> tuple[str, ...]:
+    """Return the first messages about what is told now, each once; a first alert begins a thread of its own."""
+    threads = dict.fromkeys(
+        notice.told_before.thread
+        for notice in notices
+        if notice.told_before is not None and notice.reason is not NotifyReason.FIRST and notice.told_before.thread
+    )
+    return tuple(threads)[:THREADS]
+
+
+def dedup_key_of(topic: Topic) -> str:
+    """Return the name of a topic where something is opened and closed; the same for ever."""
+    parts = (topic.rule, topic.tenant, topic.reason)
+    return f"alerter-{sha256(chr(0).join(parts).encode('utf-8', 'replace')).hexdigest()[:24]}"
+
+
+def _happenings(notices: Iterable[Notice], reading: "_Reading") -> Iterator[Happening]:
+    opened = 0
+    for notice in notices:
+        is_over = notice.reason is NotifyReason.RESOLVED
+        opened += not is_over
+        if is_over or opened <= OPENED:
+            yield Happening(
+                dedup_key=dedup_key_of(notice.alert.key.topic),
+                action=EventAction.CLOSE if is_over else EventAction.OPEN,
+                severity=notice.alert.key.severity,
+                line=_line((notice,), reading),
+                card=_card(notice, reading),
+            )
+
+
+# What is said of messages that did not arrive
+
+
+def digest_title(count: int, *, timezone: tzinfo, since: datetime, now: datetime) -> str:
+    """Return the title of a message that stands for several: how many, and since when they waited."""
+    clock = _Clock(timezone, now)
+    messages = _count_text(count, "message")
+    return f"{messages} while this place could not be reached ({clock.short(since)} to {clock.short(now)})"
+
+
+def digest_line(message: Message, *, timezone: tzinfo, now: datetime) -> str:
+    """Return one missed message as a line: when it was written, and its title."""
+    return f"{_Clock(timezone, now).short(message.created_at)}  {message.title}"
+
+
+def fallback_line(receiver: ReceiverName, place: str, *, lasting: timedelta) -> str:
+    """Return why somebody gets what was meant for another: the place that could not be reached, and for how long."""
+    span = f" for {_span_text(lasting)}" if lasting >= timedelta(minutes=1) else ""
+    return f"{receiver} could not be reached through {place}{span}: this was meant for it"
 
 
 # The title of several alerts
@@ -307,7 +445,7 @@ def _badge(notice: Notice) -> str:
             before = notice.told_before.severity if notice.told_before else severity
             return f"{severity.upper()}, was {before}"
         case NotifyReason.REPEAT:
-            return f"STILL {severity.upper()}"
+            return "Reminder"
         case NotifyReason.RESOLVED:
             return _end_text(notice, severity)
         case _:
@@ -324,16 +462,30 @@ def _end_text(notice: Notice, severity: Severity) -> str:
     return "Resolved" if alert.duration is None else f"Resolved after {_span_text(alert.duration)}"
 
 
-def _headline(notice: Notice, *, now: datetime) -> Phrase:
+def _headline(notice: Notice, reading: "_Reading") -> Phrase:
     """Return what is true, whom and what it concerns, as one line that works as a phone's push."""
     alert = notice.alert
     key = alert.key
+    reminder = reading.reminder(notice)
     if alert.is_about_polling:
-        return _polling_text(notice, now=now)
+        return (*_polling_text(notice, now=reading.now), *((f"; {reminder}",) if reminder else ()))
     count = "an unknown number" if alert.value is None else f"{alert.value:,}"
     where: Phrase = ("in total",) if key.reason == ALL_REASONS else ("for ", Name(key.reason, HEADLINE_NAME))
-    tenant = _tenant(key.tenant, Data)
-    return (f"{count} held ", *where, " (", tenant, ")", _because(notice, now=now))
+    is_repeat = notice.reason is NotifyReason.REPEAT
+    end = _lasting(notice, reading) if is_repeat else _because(notice, now=reading.now)
+    return (f"{_still(notice)}{count} held ", *where, " (", _tenant(key.tenant, Data), ")", end)
+
+
+def _still(notice: Notice) -> str:
+    return f"{notice.alert.key.severity.upper()}, still " if notice.reason is NotifyReason.REPEAT else ""
+
+
+def _lasting(notice: Notice, reading: "_Reading") -> str:
+    """Return how long it has lasted, and where the reminder stands in the row of reminders."""
+    since = notice.alert.active_at or notice.alert.fired_at
+    lasting = "" if since is None else f", for {_span_text(reading.now - since)}"
+    reminder = reading.reminder(notice)
+    return f"{lasting}; {reminder}" if reminder else lasting
 
 
 def _tenant(tenant: Tenant, kind: type[Data]) -> str | Data:
@@ -380,7 +532,9 @@ def _polling_text(notice: Notice, *, now: datetime) -> Phrase:
         return (verb, tenant)
     last = _last_good_at(alert)
     how_long = "no good poll yet" if last is None else f"no good poll for {_span_text(now - last)}"
-    return ("alerter is blind for ", tenant, f", {how_long}")
+    is_repeat = notice.reason is NotifyReason.REPEAT
+    verb = f"{alert.key.severity.upper()}, alerter is still blind for " if is_repeat else "alerter is blind for "
+    return (verb, tenant, f", {how_long}")
 
 
 def _last_good_at(alert: Alert) -> datetime | None:
@@ -390,10 +544,10 @@ def _last_good_at(alert: Alert) -> datetime | None:
 # One alert in detail
 
 
-def _card(notice: Notice, context: Context, *, now: datetime) -> Card:
+def _card(notice: Notice, reading: "_Reading") -> Card:
     alert = notice.alert
     key = alert.key
-    clock = _Clock(context.timezone, now)
+    clock = reading.clock
     is_polling = alert.is_about_polling
     reason: Phrase = ("Total of its hold reasons",) if key.reason == ALL_REASONS else (Name(key.reason),)
     subject: Phrase = (
@@ -403,23 +557,23 @@ def _card(notice: Notice, context: Context, *, now: datetime) -> Card:
         Data(key.rule, HEADLINE_NAME),
     )
     facts = _polling_facts(notice, clock) if is_polling else _held_facts(notice, clock)
-    runbook = context.runbook_by_rule.get(key.rule, "")
-    if runbook and not _is_web_page(runbook):
-        facts = [*facts, Fact("Runbook", (Data(runbook),))]
+    if reminder := reading.reminder(notice):
+        facts = [*facts, Fact("Reminder", (reminder.removeprefix("reminder "),))]
     return Card(
         tone=_tone(notice),
         badge=_badge(notice),
-        heading=_polling_text(notice, now=now) if is_polling else (_held_text(notice, now=now),),
+        heading=_polling_text(notice, now=reading.now) if is_polling else (_held_text(notice, now=reading.now),),
         subject=subject,
-        facts=tuple(facts),
-        notes=_polling_notes(notice) if is_polling else (),
+        facts=(*facts, *reading.runbook_facts(key.rule)),
+        notes=(*(_polling_notes((notice,)) if is_polling else ()), *_mute_notes((notice,), clock)),
     )
 
 
 def _held_text(notice: Notice, *, now: datetime) -> str:
     alert = notice.alert
     count = "an unknown number of messages" if alert.value is None else _count_text(alert.value, "message")
-    return f"{count} held{'' if notice.reason is NotifyReason.RESOLVED else _because(notice, now=now)}"
+    because = "" if notice.reason is NotifyReason.RESOLVED else _because(notice, now=now)
+    return f"{_still(notice)}{count} held{because}"
 
 
 def _held_facts(notice: Notice, clock: "_Clock") -> list[Fact]:
@@ -478,13 +632,16 @@ def _polling_facts(notice: Notice, clock: "_Clock") -> list[Fact]:
     return [*facts, *(Fact("Limit", (each.limit,)) for each in alert.operands if each.limit)]
 
 
-def _polling_notes(notice: Notice) -> tuple[Phrase, ...]:
-    if notice.reason is NotifyReason.RESOLVED:
+def _polling_notes(notices: Sequence[Notice]) -> tuple[Phrase, ...]:
+    """Return what to do, each advice once, and what cannot be known until then."""
+    if notices[0].reason is NotifyReason.RESOLVED:
         return ()
-    advice = [advice for each in notice.alert.operands if (advice := _cause_and_advice(each.note)[1])]
+    notes = (each.note for notice in notices for each in notice.alert.operands)
+    advice = dict.fromkeys(advice for note in notes if (advice := _cause_and_advice(note)[1]))
+    whose, their = ("this tenant's", "its") if len(notices) == 1 else ("these tenants'", "their")
     return (
         *((f"What to do: {each}",) for each in advice),
-        ("Until then this tenant's counts may be old, and none of its other alerts can fire or resolve.",),
+        (f"Until then {whose} counts may be old, and none of {their} other alerts can fire or resolve.",),
     )
 
 
@@ -496,6 +653,159 @@ def _cause_and_advice(note: str) -> tuple[str, str]:
     advice = Cause(name).advice
     detail = rest.removesuffix(advice).rstrip(" .")
     return f"{name.replace('_', ' ')}: {detail}", advice
+
+
+def _mute_notes(notices: Iterable[Notice], clock: "_Clock") -> tuple[Phrase, ...]:
+    """Return which mutes kept this quiet until a moment ago, each once."""
+    mutes = dict.fromkeys(notice.mute_ended for notice in notices if notice.mute_ended is not None)
+    return tuple(_mute_text(mute, clock) for mute in mutes)[:NAMED_MUTES]
+
+
+def _mute_text(mute: Mute, clock: "_Clock") -> Phrase:
+    until = f" (until {clock.text(mute.until)})" if mute.until is not None else ""
+    comment: Phrase = (": ", Data(mute.comment, CARD_DETAIL)) if mute.comment else ()
+    name = Data(mute.name, HEADLINE_NAME)
+    match mute.kind:
+        case MuteKind.SILENCE:
+            return ("Silence ", name, f" has just ended{until}", *comment)
+        case MuteKind.ACKNOWLEDGEMENT:
+            return ("The acknowledgement ", name, " has broken", *comment)
+        case MuteKind.WINDOW:
+            return ("Mute window ", name, f" has just ended{until}")
+        case MuteKind.BLIND:
+            return ("Tenant ", name, " can be polled again")
+        case _:
+            assert_never(mute.kind)
+
+
+def _mute_in_brief(notices: Sequence[Notice]) -> Phrase:
+    """Return the end of a title that says that something had kept this quiet; empty where nothing did."""
+    kind = next((notice.mute_ended.kind for notice in notices if notice.mute_ended is not None), None)
+    match kind:
+        case None | MuteKind.BLIND:
+            return ()
+        case MuteKind.ACKNOWLEDGEMENT:
+            return ("; acknowledgement broken",)
+        case MuteKind.SILENCE | MuteKind.WINDOW:
+            return (f"; {kind} ended",)
+        case _:
+            assert_never(kind)
+
+
+# The same at several tenants
+
+
+def _grouped(notices: Sequence[Notice]) -> list[tuple[Notice, ...]]:
+    """Return what is told as one thing: the same news at several tenants together, everything else on its own."""
+    by_news: dict[tuple[object, ...], list[Notice]] = {}
+    for notice in notices:
+        by_news.setdefault(_news(notice), []).append(notice)
+    groups: list[tuple[Notice, ...]] = []
+    for notice in notices:
+        same = by_news[_news(notice)]
+        if len({each.alert.key.tenant for each in same}) < SEVERAL_TENANTS:
+            groups.append((notice,))
+        elif same[0] is notice:
+            groups.append(tuple(same))
+    return groups
+
+
+def _news(notice: Notice) -> tuple[object, ...]:
+    alert = notice.alert
+    key = alert.key
+    how = (notice.reason, notice.still_firing, alert.resolution if notice.reason is NotifyReason.RESOLVED else "")
+    return (key.rule, key.severity, key.reason, alert.is_about_polling, *how)
+
+
+def _line(group: Sequence[Notice], reading: "_Reading") -> Line:
+    notice = group[0]
+    if len(group) == 1:
+        return Line(_tone(notice), (f"{_badge(notice)}: ", *_headline(notice, reading)))
+    where = (f" at {reading.tenants(group)}: ", *_values(group, HEADLINE_TENANTS))
+    if notice.alert.is_about_polling:
+        what: Phrase = (_group_polling_text(group, reading), ": ", *_values(group, HEADLINE_TENANTS))
+    elif notice.alert.key.reason == ALL_REASONS:
+        what = (_still(notice), "the total", *where)
+    else:
+        what = (_still(notice), Name(notice.alert.key.reason, HEADLINE_NAME), *where)
+    return Line(_tone(notice), (f"{_group_badge(notice)}: ", *what), len(group))
+
+
+def _card_of(group: Sequence[Notice], reading: "_Reading") -> Card:
+    if len(group) == 1:
+        return _card(group[0], reading)
+    notice = group[0]
+    key = notice.alert.key
+    tenants = reading.tenants(group)
+    is_polling = notice.alert.is_about_polling
+    reason: Phrase = ("Totals of the hold reasons",) if key.reason == ALL_REASONS else (Name(key.reason),)
+    return Card(
+        tone=_tone(notice),
+        badge=_group_badge(notice),
+        heading=(_group_polling_text(group, reading) if is_polling else _group_held_text(group, reading),),
+        subject=(*(() if is_polling else (*reason, " · ")), f"{tenants} · rule ", Data(key.rule, HEADLINE_NAME)),
+        facts=(*_group_facts(group, reading), *reading.runbook_facts(key.rule)),
+        notes=(*(_polling_notes(group) if is_polling else ()), *_mute_notes(group, reading.clock)),
+    )
+
+
+def _group_badge(notice: Notice) -> str:
+    """Return what happened at every one of the tenants; what differs between them is left out."""
+    severity = notice.alert.key.severity
+    match notice.reason:
+        case NotifyReason.RAISED:
+            return f"{severity.upper()}, was lower"
+        case NotifyReason.LOWERED:
+            return f"{severity.upper()}, was higher"
+        case NotifyReason.RESOLVED if notice.still_firing is not None:
+            return f"No longer {severity}, still firing as {notice.still_firing}"
+        case NotifyReason.RESOLVED:
+            return f"Resolved ({notice.alert.resolution})" if notice.alert.resolution else "Resolved"
+        case _:
+            return _badge(notice)
+
+
+def _group_polling_text(group: Sequence[Notice], reading: "_Reading") -> str:
+    notice = group[0]
+    tenants = reading.tenants(group)
+    if notice.reason is NotifyReason.RESOLVED:
+        verb = "polling is no longer watched for" if notice.alert.resolution else "polls work again for"
+        return f"{verb} {tenants}"
+    if notice.reason is NotifyReason.REPEAT:
+        return f"{notice.alert.key.severity.upper()}, alerter is still blind for {tenants}"
+    return f"alerter is blind for {tenants}"
+
+
+def _group_held_text(group: Sequence[Notice], reading: "_Reading") -> str:
+    what = "rule" if group[0].alert.key.reason == ALL_REASONS else "reason"
+    held = _count_text(sum(notice.alert.value or 0 for notice in group), "message")
+    return f"{_still(group[0])}the same {what} at {reading.tenants(group)}, {held} held"
+
+
+def _group_facts(group: Sequence[Notice], reading: "_Reading") -> Iterator[Fact]:
+    is_polling = group[0].alert.is_about_polling
+    operands = [each for notice in group for each in notice.alert.operands]
+    yield Fact("Tenants" if is_polling else "Held", _values(group, NAMED_TENANTS))
+    if is_polling and group[0].reason is not NotifyReason.RESOLVED:
+        causes = dict.fromkeys(cause for each in operands if (cause := _cause_and_advice(each.note)[0]))
+        yield from (Fact("Cause", (Data(cause, CARD_DETAIL),)) for cause in tuple(causes)[:NAMED_CAUSES])
+    limits = dict.fromkeys(each.limit for each in operands if each.limit)
+    if limits:
+        yield Fact("Limit", ("; ".join(tuple(limits)[:NAMED_CAUSES]),))
+    begins = [at for notice in group if (at := notice.alert.active_at or notice.alert.fired_at) is not None]
+    if begins and group[0].reason is not NotifyReason.RESOLVED:
+        yield Fact("Since", (f"{reading.clock.with_age(min(begins))} at the first",))
+
+
+def _values(group: Sequence[Notice], most: int) -> Phrase:
+    """Return the tenants with what each of them holds, in the order of the notices, and how many more there are."""
+    phrase: list[str | Data] = []
+    for notice in group[:most]:
+        alert = notice.alert
+        count = "" if alert.is_about_polling else " unknown" if alert.value is None else f" {alert.value:,}"
+        phrase += [*([", "] if phrase else []), Data(alert.key.tenant, HEADLINE_TENANT), count]
+    more = len(group) - most
+    return (*phrase, f" and {more:,} more") if more > 0 else tuple(phrase)
 
 
 def _links(notices: Iterable[Notice], context: Context) -> tuple[Link, ...]:
@@ -560,7 +870,43 @@ class _Clock:
         year = "" if local.year == today.year else f" {local.year}"
         return f"{_date_text(local)}{year} {clock}"
 
+    def short(self, at: datetime) -> str:
+        """Return `14:05`, with the date unless it is today's."""
+        local, today = at.astimezone(self.timezone), self.now.astimezone(self.timezone)
+        return f"{local:%H:%M}" if local.date() == today.date() else f"{_date_text(local)} {local:%H:%M}"
+
     def with_age(self, at: datetime) -> str:
         """Return the instant and, from a minute on, how long ago it was."""
         age = self.now - at
         return f"{self.text(at)} ({_span_text(age)} ago)" if age >= timedelta(minutes=1) else self.text(at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """Who reads it, where and when."""
+
+    receiver: Receiver
+    context: Context
+    now: datetime
+
+    @property
+    def clock(self) -> _Clock:
+        """The reader's clock."""
+        return _Clock(self.context.timezone, self.now)
+
+    def reminder(self, notice: Notice) -> str:
+        """Return `reminder 2, next in 16h`; empty where a notice is no reminder, or not known to be one."""
+        if notice.reason is not NotifyReason.REPEAT or notice.told_before is None:
+            return ""
+        told = replace(notice.told_before, repeats=notice.told_before.repeats + 1, at=self.now)
+        return f"reminder {told.repeats:,}, next in {_span_text(repeat_due_at(told, self.receiver) - self.now)}"
+
+    def tenants(self, group: Sequence[Notice]) -> str:
+        """Return `9 of 40 tenants`, or `9 tenants` where it is not known of how many."""
+        known = self.context.tenant_count
+        return f"{len(group):,}{f' of {known:,}' if known >= len(group) else ''} tenants"
+
+    def runbook_facts(self, rule: RuleName) -> tuple[Fact, ...]:
+        """Return a rule's runbook where it is no page to link to."""
+        runbook = self.context.runbook_by_rule.get(rule, "")
+        return (Fact("Runbook", (Data(runbook),)),) if runbook and not _is_web_page(runbook) else ()

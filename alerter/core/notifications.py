@@ -12,7 +12,25 @@ from itertools import groupby
 from typing import NewType
 
 from alerter.core.alerts import Alert, AlertState, Topic
+from alerter.core.muting import (
+    NOTHING_MUTED,
+    Mute,
+    Mutes,
+    MuteWindow,
+    began_at,
+    ended_mute,
+    ended_windows,
+    in_window,
+    muted_by,
+    newest_end,
+    of_present_episode,
+    unbroken,
+)
 from alerter.core.rules import EVERYTHING, Selector, Severity
+from alerter.core.series import Tenant
+
+#: A reminder comes after `repeat_interval`, then after twice that, and so on; but never later than this, and for ever.
+LONGEST_REPEAT = timedelta(days=1)
 
 ReceiverName = NewType("ReceiverName", str)
 
@@ -36,7 +54,8 @@ class Receiver:
         repeat_interval: How long after it was told a receiver is reminded of an alert that still fires.
         send_resolved: Whether it is told of the end.
         max_per_hour: Messages it gets in an hour at most.
-        fallback: Who is told in its place when none of its targets can be reached; None for nobody.
+        fallback: Who is told in its place when a message to it had to be given up; None for nobody.
+        group_wait: How long news for it is collected, over all tenants, before it becomes one message.
     """
 
     name: ReceiverName
@@ -44,6 +63,7 @@ class Receiver:
     send_resolved: bool = True
     max_per_hour: int = 30
     fallback: ReceiverName | None = None
+    group_wait: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +75,7 @@ class Route:
     Attributes:
         receivers: At least one.
         severities: The severities that it takes; empty takes all.
+        mute_windows: When nothing goes this way.
     """
 
     receivers: tuple[ReceiverName, ...]
@@ -62,6 +83,7 @@ class Route:
     tenants: Selector = EVERYTHING
     reasons: Selector = EVERYTHING
     rules: Selector = EVERYTHING
+    mute_windows: tuple[MuteWindow, ...] = ()
 
     def matches(self, alert: Alert) -> bool:
         """Say whether the alert goes this way."""
@@ -85,6 +107,7 @@ class Told:
         state: `FIRING`, or `INACTIVE` once it knows of the end.
         at: When the message was planned.
         repeats: How many reminders it got since the last news.
+        thread: The id of the first message about the present episode, which later ones answer; empty until it is known.
     """
 
     topic: Topic
@@ -93,6 +116,7 @@ class Told:
     state: AlertState
     at: datetime
     repeats: int = 0
+    thread: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +128,7 @@ class Notice:
         alert: What is true: the highest firing alert of the topic, or the one that resolved.
         told_before: What it was told before; None if nothing.
         still_firing: After a resolve, the severity at which the topic goes on where this receiver does not hear it.
+        mute_ended: What kept this quiet until now; None where nothing did.
         is_rerouted: Whether what the receiver knew goes on, and is only no longer routed to it: that is no all-clear,
             so that nothing is said.
     """
@@ -112,6 +137,7 @@ class Notice:
     alert: Alert
     told_before: Told | None = None
     still_firing: Severity | None = None
+    mute_ended: Mute | None = None
     is_rerouted: bool = False
 
 
@@ -122,10 +148,25 @@ class Notification:
     Attributes:
         receiver: Who is told.
         notices: At least one.
+        held_back: How many messages before this one `max_per_hour` had held back; their news is in this one.
     """
 
     receiver: Receiver
     notices: tuple[Notice, ...]
+    held_back: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a receiver got within the last hour.
+
+    Attributes:
+        sent: Messages planned for it.
+        held_back: Messages that it did not get because of `max_per_hour`, since the last one that it got.
+    """
+
+    sent: int = 0
+    held_back: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +176,13 @@ class Plan:
     Attributes:
         notifications: At most one per receiver.
         told: The entries that changed, also those that change without a message.
+        held_back: What is not sent, because its receiver has had all the messages that it may have in an hour. It still
+            differs from what the receiver knows, so that a later plan tells it.
     """
 
     notifications: tuple[Notification, ...]
     told: tuple[Told, ...]
+    held_back: tuple[Notification, ...] = ()
 
 
 def plan(
@@ -147,6 +191,8 @@ def plan(
     receivers: Sequence[Receiver],
     routes: Sequence[Route],
     *,
+    mutes: Mutes = NOTHING_MUTED,
+    budgets: Mapping[ReceiverName, Budget] | None = None,
     now: datetime,
 ) -> Plan:
     """Return what each receiver must be told.
@@ -156,40 +202,124 @@ def plan(
         told: What the receivers were last told.
         receivers: All receivers, in the configuration's order.
         routes: Where alerts go; none means that everything goes to every receiver.
+        mutes: What keeps quiet. A tenant of which an alert about polling fires is blind without being named here.
+        budgets: What the receivers got within the last hour; None means nothing.
         now: The instant of the decision.
     """
     alerts_by_topic = _by_topic(alerts)
+    mutes = _present(mutes, alerts_by_topic, now=now)
+    now_quiet = replace(mutes, acknowledgements=unbroken(mutes.acknowledgements, alerts_by_topic))
     told_by_receiver: dict[ReceiverName, dict[Topic, Told]] = {}
     for entry in told:
         told_by_receiver.setdefault(entry.receiver, {})[entry.topic] = entry
-    notifications: list[Notification] = []
-    changed: list[Told] = []
-    for receiver in receivers:
-        known = told_by_receiver.get(receiver.name, {})
-        found = [
-            (notice, _told_after(notice, receiver, now=now))
-            for topic, of_topic in alerts_by_topic.items()
-            if (notice := _notice(of_topic, known.get(topic), _Ear(receiver.name, routes)))
-        ]
-        changed.extend(entry for _, entry in found)
-        heard = [notice for notice, _ in found if _is_heard(notice, receiver)]
-        if heard:
-            notifications.append(Notification(receiver=receiver, notices=tuple(sorted(heard, key=_worst_first))))
-    return Plan(notifications=tuple(notifications), told=tuple(changed))
+    parts = [
+        _plan_for(
+            _Ear(receiver, routes, mutes, now_quiet),
+            alerts_by_topic,
+            told_by_receiver.get(receiver.name, {}),
+            (budgets or {}).get(receiver.name, Budget()),
+            now=now,
+        )
+        for receiver in receivers
+    ]
+    return Plan(
+        notifications=tuple(each for part in parts for each in part.notifications),
+        told=tuple(each for part in parts for each in part.told),
+        held_back=tuple(each for part in parts for each in part.held_back),
+    )
+
+
+def _plan_for(
+    ear: "_Ear",
+    alerts_by_topic: Mapping[Topic, Sequence[Alert]],
+    known: Mapping[Topic, Told],
+    budget: Budget,
+    *,
+    now: datetime,
+) -> Plan:
+    receiver = ear.receiver
+    found = [
+        notice
+        for topic, of_topic in alerts_by_topic.items()
+        if (notice := _notice(of_topic, known.get(topic), ear, now=now))
+    ]
+    heard = [notice for notice in found if _is_heard(notice, receiver)]
+    notification = Notification(
+        receiver=receiver, notices=tuple(sorted(heard, key=_worst_first)), held_back=budget.held_back
+    )
+    if heard and budget.sent >= receiver.max_per_hour:
+        unheard = [notice for notice in found if not _is_heard(notice, receiver)]
+        told = tuple(_told_after(notice, receiver, now=now) for notice in unheard)
+        return Plan(notifications=(), told=told, held_back=(notification,))
+    return Plan(
+        notifications=(notification,) if heard else (),
+        told=tuple(_told_after(notice, receiver, now=now) for notice in found),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Ear:
-    """What a receiver hears: the alerts that some route brings to it."""
+    """What a receiver hears: the alerts that some route brings to it, unless they are muted.
 
-    receiver: ReceiverName
+    Attributes:
+        mutes: Everything that keeps quiet, or did until a moment ago.
+        now_quiet: The same without the acknowledgements that are broken.
+    """
+
+    receiver: Receiver
     routes: Sequence[Route]
+    mutes: Mutes
+    now_quiet: Mutes
 
     def hears(self, alert: Alert) -> bool:
         """Say whether the alert is routed to the receiver."""
-        if not self.routes:
-            return True
-        return any(self.receiver in route.receivers and route.matches(alert) for route in self.routes)
+        return not self.routes or bool(self._ways(alert))
+
+    def muted(self, alert: Alert, *, now: datetime) -> Mute | None:
+        """Return what keeps the alert from the receiver at this moment: a mute, or a window on each of its ways."""
+        mute = muted_by(alert, self.now_quiet, now=now)
+        if mute is not None:
+            return mute
+        ways = [in_window(route.mute_windows, now=now) for route in self._ways(alert)]
+        return next(iter(ways), None) if all(ways) else None
+
+    def _ways(self, alert: Alert) -> list[Route]:
+        return [route for route in self.routes if self.receiver.name in route.receivers and route.matches(alert)]
+
+    def mute_ended(self, alert: Alert, *, since: datetime, now: datetime) -> Mute | None:
+        """Return what kept the alert from the receiver until a moment ago, or None."""
+        ended = ended_mute(alert, self.mutes, since=since, now=now)
+        opened = self._opened(alert, since=since, now=now)
+        return newest_end([each for each in (ended, opened) if each is not None], now=now)
+
+    def _opened(self, alert: Alert, *, since: datetime, now: datetime) -> Mute | None:
+        """Return the window whose end opened a way again: until then there was one on each of them."""
+        ways = [route.mute_windows for route in self._ways(alert)]
+        windows = [window for way in ways for window in way]
+        ended = [
+            mute
+            for mute in ended_windows(windows, since=since, now=now)
+            if all(in_window(way, now=(mute.until or now) - timedelta.resolution) for way in ways)
+        ]
+        return newest_end(ended, now=now)
+
+
+def _present(mutes: Mutes, alerts_by_topic: Mapping[Topic, Sequence[Alert]], *, now: datetime) -> Mutes:
+    """Return the mutes with the tenants that are found to be blind, without acknowledgements of episodes before."""
+    return replace(
+        mutes,
+        acknowledgements=of_present_episode(mutes.acknowledgements, alerts_by_topic, now=now),
+        blind_tenants=mutes.blind_tenants | _blind_tenants(alerts_by_topic),
+    )
+
+
+def _blind_tenants(alerts_by_topic: Mapping[Topic, Sequence[Alert]]) -> frozenset[Tenant]:
+    return frozenset(
+        alert.key.tenant
+        for alerts in alerts_by_topic.values()
+        for alert in alerts
+        if alert.is_firing and alert.is_about_polling
+    )
 
 
 def _by_topic(alerts: Iterable[Alert]) -> Mapping[Topic, Sequence[Alert]]:
@@ -203,22 +333,54 @@ def _topic_order(alert: Alert) -> tuple[str, str, str, int]:
     return key.rule, key.tenant, key.reason, -key.severity.rank
 
 
-def _notice(alerts: Sequence[Alert], told: Told | None, ear: _Ear) -> Notice | None:
-    """Return what a receiver must be told of one topic, or None where what it knows is still true."""
-    firing = next((alert for alert in alerts if alert.is_firing and ear.hears(alert)), None)
-    knows = told is not None and told.state is AlertState.FIRING
-    if firing is not None:
-        reason = _reason_of_firing(firing.key.severity, told if knows else None)
-        return None if reason is None else Notice(reason=reason, alert=firing, told_before=told)
-    if told is None or not knows:
+def _notice(alerts: Sequence[Alert], told: Told | None, ear: _Ear, *, now: datetime) -> Notice | None:
+    """Return what a receiver must be told of one topic, or None where what it knows is still true, or muted."""
+    heard = [alert for alert in alerts if ear.hears(alert)]
+    known = told if told is not None and told.state is AlertState.FIRING else None
+    if any(alert.is_firing for alert in heard):
+        return _notice_of_firing(heard, told, known, ear, now=now)
+    if known is None:
+        return None
+    ended = _ended(alerts, known)
+    if ear.muted(ended, now=now) is not None:
         return None
     return Notice(
         reason=NotifyReason.RESOLVED,
-        alert=_ended(alerts, told),
+        alert=ended,
         told_before=told,
         still_firing=next((alert.key.severity for alert in alerts if alert.is_firing), None),
-        is_rerouted=any(alert.is_firing and alert.key.severity is told.severity for alert in alerts),
+        mute_ended=ear.mute_ended(ended, since=known.at, now=now),
+        is_rerouted=any(alert.is_firing and alert.key.severity is known.severity for alert in alerts),
     )
+
+
+def _notice_of_firing(
+    heard: Sequence[Alert], told: Told | None, known: Told | None, ear: _Ear, *, now: datetime
+) -> Notice | None:
+    firing = next(alert for alert in heard if alert.is_firing)
+    reason = _reason_of_firing(firing.key.severity, known)
+    if reason is None and known is not None and _is_repeat_due(known, ear.receiver, now=now):
+        reason = NotifyReason.REPEAT
+    if reason is None or ear.muted(firing, now=now) is not None:
+        return None
+    since = known.at if known is not None else began_at(heard) or now
+    return Notice(
+        reason=reason, alert=firing, told_before=told, mute_ended=ear.mute_ended(firing, since=since, now=now)
+    )
+
+
+def repeat_due_at(told: Told, receiver: Receiver) -> datetime:
+    """Return when a receiver is reminded next: each time twice as late, up to a day, as it is configured now."""
+    if receiver.repeat_interval >= LONGEST_REPEAT:
+        return told.at + receiver.repeat_interval
+    # Twenty doublings of a second are more than a day.
+    return told.at + min(receiver.repeat_interval * (1 << min(told.repeats, 20)), LONGEST_REPEAT)
+
+
+def _is_repeat_due(told: Told, receiver: Receiver, *, now: datetime) -> bool:
+    due_at = repeat_due_at(told, receiver)
+    # A clock that was set back leaves what was told in the future: nobody waits for more than twice the distance.
+    return due_at <= now or told.at - now > due_at - told.at
 
 
 def _reason_of_firing(severity: Severity, known: Told | None) -> NotifyReason | None:
@@ -251,7 +413,15 @@ def _told_after(notice: Notice, receiver: Receiver, *, now: datetime) -> Told:
         severity=severity,
         state=AlertState.INACTIVE if resolved else AlertState.FIRING,
         at=now,
+        repeats=_repeats_after(notice),
+        thread="" if notice.reason is NotifyReason.FIRST or notice.told_before is None else notice.told_before.thread,
     )
+
+
+def _repeats_after(notice: Notice) -> int:
+    if notice.reason is not NotifyReason.REPEAT or notice.told_before is None:
+        return 0
+    return notice.told_before.repeats + 1
 
 
 def _is_heard(notice: Notice, receiver: Receiver) -> bool:

@@ -3,10 +3,14 @@
 No I/O: values in, values out. Delivery is at least once: a delivery is recorded after it succeeded, never before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NewType
+
+from alerter.core.formats import digest, fallback
+from alerter.core.messages import Context, Message
+from alerter.core.notifications import ReceiverName
 
 TargetName = NewType("TargetName", str)
 
@@ -19,6 +23,8 @@ CLAIM = timedelta(minutes=1)
 #: Attempts, not hours since it was planned: a service that was stopped for a day, or a clock that jumped, must not
 #: cost a message its retries.
 MAX_ATTEMPTS = 1 + len(WAITS) + GIVE_UP_AFTER // LAST_WAIT
+#: A target that could not be reached for longer gets one digest of what it missed.
+DIGEST_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,3 +120,58 @@ def after_failure(
         return replace(failed, dead_at=now)
     wait = WAITS[delivery.attempts] if delivery.attempts < len(WAITS) else LAST_WAIT
     return replace(failed, next_attempt_at=now + max(wait, min(retry_after or wait, LAST_WAIT)))
+
+
+def after_retry_request(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Return the delivery after a person asked for another attempt: due now, also if it was given up.
+
+    The attempts are kept, so that one that was given up has this one attempt and no second day of them; what was sent
+    stays as it is.
+    """
+    if delivery.sent_at is not None:
+        return delivery
+    return replace(delivery, dead_at=None, next_attempt_at=now)
+
+
+def needs_digest(waiting: Sequence[Delivery], *, now: datetime) -> bool:
+    """Say whether a target gets one digest instead of every message: it has failed, for long, and has missed several.
+
+    Args:
+        waiting: What waits for one target, in any order.
+        now: The instant of the decision.
+    """
+    if len(waiting) <= 1:
+        return False
+    oldest = min(waiting, key=lambda each: each.id)
+    # Without a failed attempt it was this service that stood still, or a group of messages that has just begun.
+    return oldest.attempts > 0 and now - oldest.created_at > DIGEST_AFTER
+
+
+def digest_of(waiting: Sequence[Delivery], messages: Iterable[Message], context: Context, *, now: datetime) -> Message:
+    """Return the digest that a target gets instead of what waits for it.
+
+    It is made anew for each attempt and stored nowhere: once the target has taken it, all of `waiting` is sent; until
+    then, all of it waits. Its id depends on the messages alone, so that one that arrives twice is recognised.
+
+    Args:
+        waiting: What waits for one target, in any order.
+        messages: Their messages, in any order.
+        context: Where its readers live.
+        now: The instant of the attempt.
+    """
+    message_by_id = {message.id: message for message in messages}
+    in_order = sorted(waiting, key=lambda each: each.id)
+    missed = [message_by_id[each.message_id] for each in in_order]
+    return digest(missed, context, since=in_order[0].created_at, now=now)
+
+
+def fallback_of(message: Message, receiver: ReceiverName, target: TargetName, *, now: datetime) -> Message:
+    """Return what the fallback receiver gets of a message that had to be given up.
+
+    Args:
+        message: What was given up.
+        receiver: Who gets it instead.
+        target: Where it could not be delivered.
+        now: When it was given up.
+    """
+    return fallback(message, receiver, target, lasting=now - message.created_at, now=now)

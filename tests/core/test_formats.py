@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState
 from alerter.core.conditions import Operands
-from alerter.core.formats import ZERO_WIDTH_SPACE, compose, compose_test, cut, shown
-from alerter.core.messages import Context, Data, Format, Message, Tone
+from alerter.core.formats import ZERO_WIDTH_SPACE, compose, compose_test, cut, digest, fallback, shown
+from alerter.core.messages import THREADS, Context, Data, EventAction, Format, Message, Tone
 from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Tenant
@@ -52,10 +52,16 @@ def a_blind_alert(tenant: str = "acme", detail: str = "HTTP 401") -> Alert:
     return replace(an_alert(ALL_REASONS, tenant=tenant, rule="Blind"), value=None, peak=None, operands=(operands,))
 
 
-def composed(*alerts: Alert, reason: NotifyReason = NotifyReason.FIRST, context: Context = CONTEXT) -> Message:
+def composed(
+    *alerts: Alert,
+    reason: NotifyReason = NotifyReason.FIRST,
+    context: Context = CONTEXT,
+    held_back: int = 0,
+    now: datetime = NOON,
+) -> Message:
     """Return the message that tells of alerts."""
     notices = tuple(Notice(reason=reason, alert=alert) for alert in alerts)
-    return compose(Notification(receiver=SECOPS, notices=notices), context, now=NOON)
+    return compose(Notification(receiver=SECOPS, notices=notices, held_back=held_back), context, now=now)
 
 
 def slack_of(message: Message) -> dict[str, Any]:
@@ -464,3 +470,224 @@ def test_a_message_that_says_little_is_not_cut() -> None:
 
     assert all(f"reason {number}" in body for body in message.bodies.values() for number in (0, 24))
     assert ZERO_WIDTH_SPACE not in message.bodies[Format.TEXT]
+
+
+HELD_BACK = "4 messages were held back before this one: no more than 30 in an hour; their news is in this one."
+
+
+def test_every_format_says_how_many_were_held_back() -> None:
+    """A sentence about the message itself stands after its alerts, in every format."""
+    message = composed(an_alert(), held_back=4)
+
+    assert HELD_BACK in " ".join(message.bodies[Format.TEXT].split())
+    assert HELD_BACK in page_of(message).text
+    assert HELD_BACK in slack_texts(message)[2]
+    assert HELD_BACK in teams_runs(json.loads(message.bodies[Format.TEAMS]))
+
+
+def test_the_same_at_nine_tenants_is_one_card_in_every_format() -> None:
+    """One card names all of the tenants, nothing is said to be left out, and the title is not said twice."""
+    context = replace(CONTEXT, tenant_count=40)
+
+    message = composed(*(an_alert(tenant=f"tenant{number}") for number in range(9)), context=context)
+
+    assert message.title == (
+        "CRITICAL: 'Impersonation' at 9 of 40 tenants: tenant0 512, tenant1 512, tenant2 512 and 6 more"
+    )
+    assert all("tenant8" in body and "more: alerter" not in body for body in message.bodies.values())
+    assert message.bodies[Format.TEXT].startswith(
+        "CRITICAL: the same reason at 9 of 40 tenants, 4,608 messages held\n'Impersonation' · 9 of 40 tenants"
+    )
+
+
+@pytest.mark.parametrize("name", ["🔥" * 1000, "&" * 1000, "a.b@" * 250])
+def test_hundreds_of_tenants_with_absurd_names_fit(name: str) -> None:
+    """The same at hundreds of tenants is still one message that every service takes."""
+    alerts = [an_alert(f"{name}{number % 7}", tenant=f"{number}{name}", note=name) for number in range(700)]
+
+    message = composed(*alerts, held_back=1)
+
+    is_within_limits(message)
+    assert "more: alerter status" not in message.bodies[Format.TEXT]
+
+
+def test_an_event_says_all_that_a_message_says_of_an_alert() -> None:
+    """Where only one thing is opened for each alert, it has the line as its summary, and the card as its text."""
+    message = composed(an_alert(), an_alert("Spam"))
+
+    [first, second] = message.events
+    assert first.summary == "CRITICAL: 512 held for 'Impersonation' (acme), above 500"
+    assert first.details.startswith("CRITICAL: 512 messages held, above 500\n'Impersonation' · acme · rule Backlog\n")
+    assert "Runbook: https://wiki.example/backlog" in first.details
+    assert message.id in first.details
+    assert (first.action, first.severity) == (EventAction.OPEN, Severity.CRITICAL)
+    assert "Spam" in second.summary
+    assert first.dedup_key != second.dedup_key
+
+
+def an_hour(clock: int, minute: int = 0) -> datetime:
+    """Return an instant of noon's day."""
+    return NOON.replace(hour=clock, minute=minute)
+
+
+def ended(alert: Alert) -> Alert:
+    """Return an alert that is over at half past eleven."""
+    return replace(alert, state=AlertState.INACTIVE, value=3, active_at=None, resolved_at=an_hour(11, 30))
+
+
+NASTY_ALERT = replace(an_alert("<!here> *x* `y`"), active_at=an_hour(9), fired_at=an_hour(9, 5))
+FIRST = composed(NASTY_ALERT, now=an_hour(9, 5))
+SECOND = replace(composed(an_alert("Spam"), a_blind_alert(), now=an_hour(10)), threads=("m7",))
+END = composed(ended(NASTY_ALERT), reason=NotifyReason.RESOLVED, now=an_hour(11, 30))
+MISSED = [FIRST, SECOND, END]
+
+
+def digested(*messages: Message) -> Message:
+    """Return the digest of messages that were missed from five past nine to noon."""
+    return digest(messages, CONTEXT, since=an_hour(9, 5), now=NOON)
+
+
+def test_a_digest_lists_what_was_missed_and_tells_the_newest_in_full() -> None:
+    """A target that comes back gets one message: a line for each with its time, and the newest as it was written."""
+    message = digested(*MISSED)
+
+    assert message.title == "3 messages while this place could not be reached (09:05 to 12:00)"
+    assert message.bodies[Format.TEXT] == (
+        f"{message.title}\n\n"
+        f"  09:05  {FIRST.title}\n  10:00  {SECOND.title}\n  11:30  {END.title}\n\n"
+        f"ref {message.id}\n\nThe newest of them in full:\n\n{END.bodies[Format.TEXT]}"
+    )
+    page = page_of(message)
+    assert all(each.title in page.text for each in MISSED)
+    assert page.text.index(FIRST.title) < page.text.index("The newest of them in full:") < page.text.index("Lasted")
+    assert (page.tags.count("html"), page.tags.count("body")) == (1, 1)
+    runs = teams_runs_of_digest(message)
+    assert runs[:4] == [message.title, *(f"{at}  {each.title}" for at, each in zip(TIMES, MISSED, strict=True))]
+    assert json.loads(message.bodies[Format.TEAMS])["fallbackText"] == message.title
+
+
+TIMES = ("09:05", "10:00", "11:30")
+
+
+def teams_runs_of_digest(message: Message) -> list[str]:
+    """Return the texts of a card."""
+    return teams_runs(json.loads(message.bodies[Format.TEAMS]))
+
+
+def test_slack_shows_the_titles_of_a_digest_as_they_are() -> None:
+    """A title holds names that are not ours: in the list it can neither mention nor format."""
+    message = digested(*MISSED)
+
+    title, listed, *_ = slack_texts(message)
+    assert title == slack_of(message)["attachments"][0]["fallback"] == message.title
+    assert (
+        listed.splitlines()[0] == "`09:05  CRITICAL: 512 held for '&lt;!here&gt; *x* \u02cby\u02cb' (acme), above 500`"
+    )
+    assert listed.splitlines()[-1].startswith("The newest of them in full: `Resolved")
+    assert "<!here>" not in message.bodies[Format.SLACK]
+    assert slack_texts(message)[2:] == slack_texts(END)[1:]
+
+
+def test_a_digest_leaves_open_what_is_open() -> None:
+    """Of each topic the last event counts, and the digest looks as bad as what is still open."""
+    message = digested(*MISSED)
+
+    assert [(event.action, event.summary[:8]) for event in message.events] == [
+        (EventAction.OPEN, "CRITICAL"),
+        (EventAction.OPEN, "CRITICAL"),
+        (EventAction.CLOSE, "Resolved"),
+    ]
+    assert message.tone is Tone.CRITICAL
+    assert slack_of(message)["attachments"][0]["color"] == "#c62828"
+    assert digested(FIRST, END).tone is Tone.RESOLVED
+    assert [event.action for event in digested(FIRST, END).events] == [EventAction.CLOSE]
+
+
+def test_a_digest_has_an_id_of_its_own_that_stays() -> None:
+    """Made again at the next attempt it is recognised; with one message more it is another."""
+    message = digested(*MISSED)
+    later = digest(MISSED, CONTEXT, since=an_hour(9, 5), now=NOON + timedelta(hours=1))
+
+    assert message.id == later.id
+    assert message.id not in {each.id for each in MISSED}
+    assert message.id != digested(*MISSED[1:]).id
+    assert all(message.id in body for body in message.bodies.values())
+    assert message.created_at == NOON
+
+
+def test_a_digest_tells_of_all_alerts_and_stays_in_their_threads() -> None:
+    """Later mails answer messages that never arrived, and so does the digest: they still stand together."""
+    message = digested(*MISSED)
+
+    assert message.alert_ids == (END.alert_ids[0], *SECOND.alert_ids)
+    assert message.threads == (END.id, "m7", FIRST.id)
+    assert len(digested(*[replace(FIRST, id=f"m{n}") for n in range(60)]).threads) == THREADS
+
+
+@pytest.mark.parametrize("name", ["🔥" * 1000, "&" * 1000, "a.b@" * 250, "`<x>" * 250])
+def test_the_digest_of_a_bad_day_fits(name: str) -> None:
+    """Hundreds of missed messages with absurd names: the newest are listed, the others counted, every limit kept."""
+    many = composed(*(an_alert(f"{name}{n}", tenant=f"{name}{n}", rule=name, note=name) for n in range(60)))
+    long = replace(many, title=f"{many.title} {name}")
+
+    message = digested(*[long] * 300)
+
+    is_within_limits(message)
+    assert "  and 280 before these: alerter notifications\n" in message.bodies[Format.TEXT]
+    assert slack_blocks(message)[-1]["type"] == "context"
+    assert many.id in "".join(teams_runs_of_digest(message))
+
+
+def test_a_digest_of_digests_is_a_digest() -> None:
+    """Whatever was missed is a message, also a digest."""
+    is_within_limits(digested(digested(*MISSED), digested(*MISSED), digested(*MISSED)))
+
+
+def test_a_message_of_another_version_is_put_in_as_text() -> None:
+    """After an upgrade a page may wait that has no place to put anything in."""
+    old = replace(END, bodies={**END.bodies, Format.HTML: "<html><body><p>old</p></body></html>"})
+
+    page = page_of(digested(FIRST, old))
+
+    assert "2 messages while" in page.text
+    assert END.bodies[Format.TEXT] in page.text
+    assert "old" not in page.text
+
+
+def test_a_fallback_is_the_same_message_after_a_sentence() -> None:
+    """Who stands in for another reads whose message it is and why it comes here, then the message itself."""
+    deputy = ReceiverName("mail")
+
+    message = fallback(FIRST, deputy, "secops/slack", lasting=timedelta(hours=24), now=NOON)
+
+    line = "secops could not be reached through secops/slack for 1d: this was meant for it"
+    assert message.bodies[Format.TEXT] == (
+        "secops could not be reached through secops/slack for 1d: this was meant for it\n\n"
+        f"ref {message.id}\n\n{FIRST.bodies[Format.TEXT]}"
+    )
+    assert line in page_of(message).text
+    assert teams_runs_of_digest(message)[0] == line
+    assert slack_texts(message)[:2] == [slack_texts(FIRST)[0], f"`{line}`\nref {message.id}"]
+    assert (message.receiver, message.title, message.tone) == (deputy, FIRST.title, FIRST.tone)
+    assert (message.created_at, message.alert_ids, message.events) == (NOON, FIRST.alert_ids, FIRST.events)
+    assert (message.threads, fallback(SECOND, deputy, "x", lasting=timedelta(0), now=NOON).threads) == (
+        (FIRST.id,),
+        ("m7",),
+    )
+
+
+def test_each_fallback_has_an_id_of_its_own_that_stays() -> None:
+    """It depends on the message, the place and the receiver, and on nothing else."""
+    ids = [
+        fallback(message, ReceiverName(deputy), place, lasting=timedelta(hours=24), now=NOON).id
+        for message, deputy, place in (
+            (FIRST, "mail", "secops/slack"),
+            (FIRST, "boss", "secops/slack"),
+            (FIRST, "mail", "secops/teams"),
+            (SECOND, "mail", "secops/slack"),
+        )
+    ]
+
+    again = fallback(FIRST, ReceiverName("mail"), "secops/slack", lasting=timedelta(hours=25), now=NOON)
+    assert len({FIRST.id, *ids}) == 5
+    assert again.id == ids[0]

@@ -11,16 +11,25 @@ from alerter.core.conditions import Operands
 from alerter.core.messages import (
     CARDS,
     LINES,
+    OPENED,
+    THREADS,
     Card,
     Context,
     Data,
     Draft,
+    EventAction,
     Link,
+    Message,
     Phrase,
     Tone,
+    dedup_key_of,
+    digest_line,
+    digest_title,
     draft,
     draft_test,
+    fallback_line,
 )
+from alerter.core.muting import Mute, MuteKind
 from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName, Told
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Sample, Tenant
@@ -114,6 +123,9 @@ def a_notice(
     *,
     told: Severity | None = None,
     still_firing: Severity | None = None,
+    repeats: int = 0,
+    thread: str = "",
+    mute_ended: Mute | None = None,
 ) -> Notice:
     """Return a notice about an alert, of which the receiver may have been told before."""
     before = None
@@ -124,15 +136,19 @@ def a_notice(
             severity=told,
             state=AlertState.FIRING,
             at=NOON - 30 * MINUTE,
+            repeats=repeats,
+            thread=thread,
         )
-    return Notice(reason=reason, alert=alert, told_before=before, still_firing=still_firing)
+    return Notice(reason=reason, alert=alert, told_before=before, still_firing=still_firing, mute_ended=mute_ended)
 
 
-def drafted(*notices: Notice, context: Context = CONTEXT, now: datetime = NOON) -> Draft:
+def drafted(*notices: Notice, context: Context = CONTEXT, held_back: int = 0, now: datetime = NOON) -> Draft:
     """Return the words for notices, the worst first."""
-    return draft(Notification(receiver=SECOPS, notices=notices), context, now=now)
+    return draft(Notification(receiver=SECOPS, notices=notices, held_back=held_back), context, now=now)
 
 
+OLD = replace(FIRING, active_at=NOON - 360 * MINUTE, fired_at=NOON - 350 * MINUTE)
+SILENCE = Mute(kind=MuteKind.SILENCE, name="3 by anna", until=NOON, comment="maintenance")
 OTHER_LEVEL = replace(
     FIRING, key=a_key(severity=Severity.WARNING), value=310, operands=(a_threshold(310, limit="above 200"),)
 )
@@ -169,8 +185,43 @@ TITLES = [
     ),
     pytest.param(
         a_notice(reason=NotifyReason.REPEAT, told=Severity.CRITICAL),
-        "STILL CRITICAL: 512 held for {Impersonation} ({acme}), above 500",
-        id="a reminder says that it is one",
+        "Reminder: CRITICAL, still 512 held for {Impersonation} ({acme}), for 10m; reminder 1, next in 8h",
+        id="a reminder says that it is one, for how long, and when the next one comes",
+    ),
+    pytest.param(
+        a_notice(OLD, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=1),
+        "Reminder: CRITICAL, still 512 held for {Impersonation} ({acme}), for 6h; reminder 2, next in 16h",
+        id="reminders are counted, and come later and later",
+    ),
+    pytest.param(
+        a_notice(replace(OLD, active_at=None, fired_at=None), NotifyReason.REPEAT),
+        "Reminder: CRITICAL, still 512 held for {Impersonation} ({acme})",
+        id="a reminder does not make up what it does not know",
+    ),
+    pytest.param(
+        a_notice(BLIND, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=5),
+        "Reminder: CRITICAL, alerter is still blind for {acme}, no good poll for 25m; reminder 6, next in 1d",
+        id="a reminder of blindness says so, and comes at least daily",
+    ),
+    pytest.param(
+        a_notice(mute_ended=SILENCE),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500; silence ended",
+        id="what a silence hid says that it has ended",
+    ),
+    pytest.param(
+        a_notice(mute_ended=Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="by bob")),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500; acknowledgement broken",
+        id="what breaks an acknowledgement says so",
+    ),
+    pytest.param(
+        a_notice(mute_ended=Mute(kind=MuteKind.WINDOW, name="nights")),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500; mute window ended",
+        id="what a mute window hid says that it has ended",
+    ),
+    pytest.param(
+        a_notice(mute_ended=Mute(kind=MuteKind.BLIND, name="acme")),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500",
+        id="the end of blindness has a message of its own",
     ),
     pytest.param(
         a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL),
@@ -387,7 +438,7 @@ SUMMARIES = [
         id="nothing but ends",
     ),
     pytest.param(
-        [a_notice(replace(FIRING, key=a_key(tenant=f"t{number}"))) for number in range(5)],
+        [a_notice(replace(FIRING, key=a_key(tenant=f"t{number}", reason=f"r{number}"))) for number in range(5)],
         "CRITICAL: 5 alerts: {t0}, {t1}, {t2} and 2 more",
         id="many tenants are counted",
     ),
@@ -496,3 +547,321 @@ def test_a_test_message_says_that_nothing_is_wrong() -> None:
     assert words(test.title) == "Test: alerter can reach {secops}"
     assert (test.tone, test.alert_ids, test.total) == (Tone.INFO, (), 1)
     assert words(test.cards[0].subject) == "Nothing is wrong and nothing is to be done."
+    assert [happening.action for happening in test.happenings] == [EventAction.OPEN, EventAction.CLOSE]
+    assert len({happening.dedup_key for happening in test.happenings}) == 1
+
+
+def test_a_reminder_keeps_its_numbers_in_the_card() -> None:
+    """The card says what is still true, and the facts which reminder this is."""
+    card = drafted(a_notice(OLD, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=1)).cards[0]
+
+    assert (card.badge, words(card.heading)) == ("Reminder", "CRITICAL, still 512 messages held, limit: above 500")
+    assert facts(card) == {
+        "Limit": "above 500, clears at 400",
+        "Since": "07:00 BST (6h ago)",
+        "Reminder": "2, next in 16h",
+    }
+
+
+@pytest.mark.parametrize(
+    ("mute", "note"),
+    [
+        pytest.param(SILENCE, "Silence {3 by anna} has just ended (until 13:00 BST): {maintenance}", id="a silence"),
+        pytest.param(
+            Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="by bob", comment="calling them"),
+            "The acknowledgement {by bob} has broken: {calling them}",
+            id="an acknowledgement",
+        ),
+        pytest.param(
+            Mute(kind=MuteKind.WINDOW, name="nights", until=NOON - 5 * MINUTE),
+            "Mute window {nights} has just ended (until 12:55 BST)",
+            id="a mute window",
+        ),
+        pytest.param(Mute(kind=MuteKind.BLIND, name="acme"), "Tenant {acme} can be polled again", id="blindness"),
+        pytest.param(
+            Mute(kind=MuteKind.SILENCE, name="3 by anna"), "Silence {3 by anna} has just ended", id="nothing more known"
+        ),
+    ],
+)
+def test_what_was_muted_says_what_had_kept_it_quiet(mute: Mute, note: str) -> None:
+    """Nobody wonders why an alert of this morning is told at noon."""
+    assert words(drafted(a_notice(mute_ended=mute)).cards[0].notes[-1]) == note
+
+
+@pytest.mark.parametrize(
+    ("held_back", "notes"),
+    [
+        pytest.param(0, [], id="nothing was held back"),
+        pytest.param(
+            1,
+            ["1 message was held back before this one: no more than 30 in an hour; its news is in this one."],
+            id="one was held back",
+        ),
+        pytest.param(
+            4,
+            ["4 messages were held back before this one: no more than 30 in an hour; their news is in this one."],
+            id="several were held back",
+        ),
+    ],
+)
+def test_a_message_says_how_many_were_held_back(held_back: int, notes: list[str]) -> None:
+    """The next message after a storm says what its receiver was spared."""
+    assert [words(note) for note in drafted(a_notice(), held_back=held_back).notes] == notes
+
+
+def at_tenants(count: int, alert: Alert = FIRING, reason: NotifyReason = NotifyReason.FIRST) -> list[Notice]:
+    """Return the same alert at so many tenants, each with ten messages fewer than the one before."""
+    return [
+        a_notice(
+            replace(
+                alert,
+                key=replace(alert.key, tenant=Tenant(f"t{number}")),
+                value=None if alert.value is None else alert.value - 10 * number,
+            ),
+            reason,
+            told=None if reason is NotifyReason.FIRST else Severity.CRITICAL,
+        )
+        for number in range(count)
+    ]
+
+
+MSP = replace(CONTEXT, tenant_count=40)
+ENDED_BLIND = replace(BLIND, fired_at=NOON - 40 * MINUTE, resolved_at=NOON)
+TOTAL = replace(FIRING, key=a_key(reason=ALL_REASONS))
+
+
+@pytest.mark.parametrize(
+    ("alert", "reason", "title"),
+    [
+        pytest.param(
+            FIRING,
+            NotifyReason.FIRST,
+            "CRITICAL: {Impersonation} at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="the same reason",
+        ),
+        pytest.param(
+            FIRING,
+            NotifyReason.RAISED,
+            "CRITICAL, was lower: {Impersonation} at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="raised",
+        ),
+        pytest.param(
+            FIRING,
+            NotifyReason.LOWERED,
+            "CRITICAL, was higher: {Impersonation} at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="lowered",
+        ),
+        pytest.param(
+            FIRING,
+            NotifyReason.REPEAT,
+            "Reminder: CRITICAL, still {Impersonation} at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="repeated",
+        ),
+        pytest.param(
+            ENDED,
+            NotifyReason.RESOLVED,
+            "Resolved: {Impersonation} at 9 of 40 tenants: {t0} 120, {t1} 110, {t2} 100 and 6 more",
+            id="resolved",
+        ),
+        pytest.param(
+            replace(ENDED, resolution="rule removed"),
+            NotifyReason.RESOLVED,
+            "Resolved (rule removed): {Impersonation} at 9 of 40 tenants: {t0} 120, {t1} 110, {t2} 100 and 6 more",
+            id="the rule is gone",
+        ),
+        pytest.param(
+            TOTAL,
+            NotifyReason.FIRST,
+            "CRITICAL: the total at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="totals",
+        ),
+        pytest.param(
+            replace(FIRING, value=None),
+            NotifyReason.FIRST,
+            "CRITICAL: {Impersonation} at 9 of 40 tenants: {t0} unknown, {t1} unknown, {t2} unknown and 6 more",
+            id="counts that nobody knows",
+        ),
+        pytest.param(
+            BLIND,
+            NotifyReason.FIRST,
+            "CRITICAL: alerter is blind for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            id="blindness",
+        ),
+        pytest.param(
+            BLIND,
+            NotifyReason.REPEAT,
+            "Reminder: CRITICAL, alerter is still blind for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            id="blindness that lasts",
+        ),
+        pytest.param(
+            ENDED_BLIND,
+            NotifyReason.RESOLVED,
+            "Resolved: polls work again for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            id="the end of blindness",
+        ),
+        pytest.param(
+            replace(ENDED_BLIND, resolution="rule removed"),
+            NotifyReason.RESOLVED,
+            "Resolved (rule removed): polling is no longer watched for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            id="a removed rule about polling",
+        ),
+    ],
+)
+def test_the_same_at_several_tenants_is_told_once(alert: Alert, reason: NotifyReason, title: str) -> None:
+    """Whoever looks after forty tenants reads one line that says at how many of them, and where most is held."""
+    told = drafted(*at_tenants(9, alert, reason), context=MSP)
+
+    assert words(told.title) == title
+    assert (len(told.cards), len(told.lines), told.lines[0].count, told.total) == (1, 1, 9, 9)
+    assert len(told.alert_ids) == len(told.happenings) == 9
+
+
+def test_a_level_that_goes_on_is_told_once_for_several_tenants() -> None:
+    """Where the topic goes on at another level, all of the tenants' does."""
+    notices = [replace(notice, still_firing=Severity.WARNING) for notice in at_tenants(3, ENDED, NotifyReason.RESOLVED)]
+
+    assert words(drafted(*notices).title).startswith(
+        "No longer critical, still firing as warning: {Impersonation} at 3"
+    )
+
+
+def test_the_card_of_several_tenants_names_them() -> None:
+    """The card has every tenant with its count, up to a dozen, and what they have in common."""
+    context = replace(MSP, runbook_by_rule={RuleName("Backlog"): "see the red folder"})
+    notices = [replace(notice, mute_ended=SILENCE) for notice in at_tenants(14)]
+
+    card = drafted(*notices, context=context).cards[0]
+
+    assert words(card.heading) == "the same reason at 14 of 40 tenants, 6,258 messages held"
+    assert words(card.subject) == "{Impersonation} · 14 of 40 tenants · rule {Backlog}"
+    assert facts(card) == {
+        "Held": ", ".join(f"{{t{number}}} {512 - 10 * number}" for number in range(12)) + " and 2 more",
+        "Limit": "above 500, clears at 400",
+        "Since": "12:50 BST (10m ago) at the first",
+        "Runbook": "{see the red folder}",
+    }
+    assert [words(note) for note in card.notes] == [
+        "Silence {3 by anna} has just ended (until 13:00 BST): {maintenance}"
+    ]
+
+
+def test_the_card_of_totals_at_several_tenants() -> None:
+    """A rule on each tenant's sum has no reason to name."""
+    card = drafted(*at_tenants(3, TOTAL)).cards[0]
+
+    assert words(card.heading) == "the same rule at 3 tenants, 1,506 messages held"
+    assert words(card.subject) == "Totals of the hold reasons · 3 tenants · rule {Backlog}"
+
+
+def test_the_card_of_several_blind_tenants_says_what_to_do_once() -> None:
+    """Each cause and each advice stands there once."""
+    card = drafted(*at_tenants(3, BLIND), context=MSP).cards[0]
+
+    assert words(card.heading) == "alerter is blind for 3 of 40 tenants"
+    assert facts(card) == {
+        "Tenants": "{t0}, {t1}, {t2}",
+        "Cause": "{wrong keys: HTTP 401}",
+        "Limit": "no good poll for 15m",
+        "Since": "12:50 BST (10m ago) at the first",
+    }
+    assert [words(note) for note in card.notes] == [
+        f"What to do: {Cause.WRONG_KEYS.advice}",
+        "Until then these tenants' counts may be old, and none of their other alerts can fire or resolve.",
+    ]
+
+
+def test_the_end_at_several_tenants_needs_little() -> None:
+    """What differs between the tenants is left out, and what is not known as well."""
+    blind = replace(ENDED_BLIND, active_at=None, operands=(replace(BLIND.operands[0], limit=""),))
+
+    assert facts(drafted(*at_tenants(3, blind, NotifyReason.RESOLVED)).cards[0]) == {"Tenants": "{t0}, {t1}, {t2}"}
+
+
+def test_two_tenants_have_a_card_each() -> None:
+    """Two alerts are easier to read one by one."""
+    assert len(drafted(*at_tenants(2)).cards) == 2
+
+
+def test_what_several_tenants_share_stands_where_its_worst_stood() -> None:
+    """The worst first: a group takes the place of its first alert, and everything else keeps its own."""
+    worst = a_notice(replace(FIRING, key=a_key(reason="Spam"), value=9000))
+    last = a_notice(replace(FIRING, key=a_key(reason="Bulk"), value=1))
+
+    told = drafted(worst, *at_tenants(5), last)
+
+    assert [line.count for line in told.lines] == [1, 5, 1]
+    assert words(told.title) == "CRITICAL: 7 alerts: {acme}, {t0}, {t1} and 3 more"
+
+
+def test_a_message_answers_the_first_ones_about_its_alerts() -> None:
+    """Each thread once, the worst alert's first; an alert that is new begins its own."""
+    threads = drafted(
+        a_notice(reason=NotifyReason.RAISED, told=Severity.WARNING, thread="m1"),
+        a_notice(told=Severity.WARNING, thread="of an earlier episode"),
+        a_notice(reason=NotifyReason.REPEAT, told=Severity.WARNING),
+        a_notice(),
+        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.WARNING, thread="m2"),
+        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.WARNING, thread="m1"),
+    ).threads
+
+    assert threads == ("m1", "m2")
+
+
+def test_a_storm_of_ends_answers_some() -> None:
+    """A header has its limits."""
+    ends = [a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.WARNING, thread=f"m{n}") for n in range(50)]
+
+    assert drafted(*ends).threads == tuple(f"m{n}" for n in range(THREADS))
+
+
+def test_what_begins_is_opened_and_what_ends_is_closed() -> None:
+    """Under the same key, whatever the level: an on-call service opens and closes the same thing."""
+    opened = drafted(a_notice(OTHER_LEVEL)).happenings[0]
+    raised = drafted(a_notice(reason=NotifyReason.RAISED, told=Severity.WARNING)).happenings[0]
+    closed = drafted(a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL)).happenings[0]
+
+    assert [each.action for each in (opened, raised, closed)] == [EventAction.OPEN, EventAction.OPEN, EventAction.CLOSE]
+    assert [each.severity for each in (opened, raised)] == [Severity.WARNING, Severity.CRITICAL]
+    assert {each.dedup_key for each in (opened, raised, closed)} == {dedup_key_of(FIRING.key.topic)}
+    assert dedup_key_of(FIRING.key.topic) != dedup_key_of(BLIND.key.topic)
+    assert dedup_key_of(FIRING.key.topic) == "alerter-af7b69614ea20adbd7ad3a47"
+
+
+def test_a_storm_opens_the_worst_and_closes_everything() -> None:
+    """An on-call service is not flooded, but nothing that was opened stays open."""
+    keys = [a_key(reason=f"reason {number}") for number in range(2 * OPENED)]
+    firing = [a_notice(replace(FIRING, key=key)) for key in keys]
+    ended = [a_notice(replace(ENDED, key=key), NotifyReason.RESOLVED, told=Severity.CRITICAL) for key in keys]
+
+    happenings = drafted(*firing, *ended).happenings
+
+    assert [each.dedup_key for each in happenings[:OPENED]] == [dedup_key_of(key.topic) for key in keys[:OPENED]]
+    assert [each.action for each in happenings[OPENED:]] == [EventAction.CLOSE] * len(keys)
+
+
+def test_a_digest_says_how_much_was_missed_and_when() -> None:
+    """Times are the reader's, with the date unless it is today's."""
+    hours = timedelta(hours=1)
+    message = Message(
+        id="m1", receiver=SECOPS.name, tone=Tone.INFO, title="a title", bodies={}, created_at=NOON - 20 * hours
+    )
+
+    assert digest_title(7, timezone=CONTEXT.timezone, since=NOON - 2 * hours, now=NOON) == (
+        "7 messages while this place could not be reached (11:00 to 13:00)"
+    )
+    assert digest_title(2, timezone=UTC, since=NOON - 20 * hours, now=NOON) == (
+        "2 messages while this place could not be reached (30 Jun 16:00 to 12:00)"
+    )
+    assert digest_line(message, timezone=CONTEXT.timezone, now=NOON) == "30 Jun 17:00  a title"
+
+
+@pytest.mark.parametrize(
+    ("lasting", "line"),
+    [
+        pytest.param(timedelta(hours=23), "secops could not be reached through secops/slack for 23h", id="all day"),
+        pytest.param(timedelta(seconds=1), "secops could not be reached through secops/slack", id="at once"),
+    ],
+)
+def test_a_fallback_says_whose_message_it_is(lasting: timedelta, line: str) -> None:
+    """Whoever gets it knows why, and for how long it was tried."""
+    assert fallback_line(SECOPS.name, "secops/slack", lasting=lasting) == f"{line}: this was meant for it"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,19 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
 from alerter.core.conditions import Blind, Operands
-from alerter.core.notifications import Notice, Notification, NotifyReason, Plan, Receiver, Route, Told, plan
+from alerter.core.muting import NOTHING_MUTED, Mute, MuteKind, Mutes
+from alerter.core.notifications import (
+    Budget,
+    Notice,
+    Notification,
+    NotifyReason,
+    Plan,
+    Receiver,
+    Route,
+    Told,
+    plan,
+    repeat_due_at,
+)
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS
 from tests.builders import (
@@ -19,7 +32,10 @@ from tests.builders import (
     a_receiver,
     a_resolved,
     a_route,
+    a_silence,
     a_told,
+    a_window,
+    an_acknowledgement,
     an_alert,
     at,
     minutes,
@@ -36,8 +52,17 @@ def _planned(
     *,
     receiver: Receiver | None = None,
     routes: Sequence[Route] = (),
+    mutes: Mutes = NOTHING_MUTED,
+    budget: Budget | None = None,
+    now: datetime = NOON,
 ) -> Plan:
-    return plan(alerts, told, [receiver or a_receiver()], routes, now=NOON)
+    listening = receiver or a_receiver()
+    budgets = None if budget is None else {listening.name: budget}
+    return plan(alerts, told, [listening], routes, mutes=mutes, budgets=budgets, now=now)
+
+
+def _reasons(planned: Plan) -> list[NotifyReason]:
+    return [notice.reason for notice in _notices(planned)]
 
 
 def _notices(planned: Plan) -> list[Notice]:
@@ -332,6 +357,414 @@ def test_one_message_tells_all_the_worst_first() -> None:
     [notification] = _planned([over, blind, few, many, critical], [a_told(severity=CRITICAL)]).notifications
 
     assert [notice.alert for notice in notification.notices] == [critical, many, few, blind, over]
+
+
+# reminders
+
+
+@pytest.mark.parametrize(
+    ("repeats", "interval", "expected"),
+    [
+        pytest.param(0, "4h", "4h", id="the first after the interval"),
+        pytest.param(1, "4h", "8h", id="the second after twice as long"),
+        pytest.param(2, "4h", "16h", id="and so on"),
+        pytest.param(3, "4h", "1d", id="but not later than a day"),
+        pytest.param(1000, "4h", "1d", id="and for ever"),
+        pytest.param(1000, "10s", "1d", id="however short it began"),
+        pytest.param(0, "2d", "2d", id="who wants fewer gets fewer"),
+        pytest.param(1000, "2d", "2d", id="and these do not grow"),
+        pytest.param(1000, "100000d", "100000d", id="however long it is"),
+    ],
+)
+def test_a_reminder_is_due_twice_as_late_each_time_up_to_a_day(repeats: int, interval: str, expected: str) -> None:
+    """Nobody is nagged, and nothing that fires is forgotten."""
+    due_at = repeat_due_at(a_told(repeats=repeats), a_receiver(repeat_interval=interval))
+
+    assert due_at == at("11:00") + span(expected)
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "expected"),
+    [
+        pytest.param(a_told(), "14:59:59", [], id="not before"),
+        pytest.param(a_told(), "15:00", [NotifyReason.REPEAT], id="at the instant"),
+        pytest.param(a_told(), "23:00", [NotifyReason.REPEAT], id="once, however late"),
+        pytest.param(a_told(repeats=1), "15:00", [], id="the second is later"),
+        pytest.param(a_told(), "07:00", [], id="the clock was set back, but not by more than the interval"),
+        pytest.param(a_told(), "06:59", [NotifyReason.REPEAT], id="the clock was set back by more than the interval"),
+        pytest.param(a_told(severity=INFO), "15:00", [NotifyReason.RAISED], id="news comes before a reminder"),
+    ],
+)
+def test_a_reminder_comes_when_it_is_due(told: Told, now: str, expected: list[NotifyReason]) -> None:
+    """It is counted from what was told last, not from a timer of its own."""
+    assert _reasons(_planned([an_alert()], [told], now=at(now))) == expected
+
+
+def test_reminders_never_end() -> None:
+    """Polled each hour for a fortnight, an alert is told at growing distances and then once a day."""
+    told = list(_planned([an_alert()], now=NOON).told)
+    hours = []
+    for hour in range(1, 24 * 14 + 1):
+        planned = _planned([an_alert()], told, now=NOON + timedelta(hours=hour))
+        told = list(planned.told) or told
+        hours += [hour] * len(planned.notifications)
+
+    assert hours[:4] == [4, 12, 28, 52]
+    assert {later - earlier for earlier, later in pairwise(hours[3:])} == {24}
+    assert hours[-1] > 24 * 13
+
+
+def test_a_reminder_is_due_as_it_is_configured_now() -> None:
+    """A receiver that wants reminders each hour from now on gets the next one an hour after the last word."""
+    told = [a_told(told_at="10:30")]
+
+    assert _reasons(_planned([an_alert()], told, receiver=a_receiver(repeat_interval="1h"))) == [NotifyReason.REPEAT]
+    assert _reasons(_planned([an_alert()], told, receiver=a_receiver(repeat_interval="2h"))) == []
+
+
+def test_news_begins_the_reminders_anew() -> None:
+    """What has got worse is reminded of as often as what is new."""
+    told = [a_told(repeats=3)]
+
+    [raised] = _planned([an_alert(severity=CRITICAL)], told).told
+    [repeated] = _planned([an_alert()], told, now=at("11:00") + span("1d")).told
+
+    assert (raised.repeats, repeated.repeats) == (0, 4)
+
+
+# threads
+
+
+@pytest.mark.parametrize(
+    ("alert", "told", "thread"),
+    [
+        pytest.param(an_alert(), [], "", id="the first message begins one"),
+        pytest.param(an_alert(), [a_told(QUIET, thread="aaaa")], "", id="a new episode begins another"),
+        pytest.param(an_alert(severity=CRITICAL), [a_told(thread="aaaa")], "aaaa", id="raised"),
+        pytest.param(an_alert(severity=INFO), [a_told(thread="aaaa")], "aaaa", id="lowered"),
+        pytest.param(an_alert(), [a_told(told_at="08:00", thread="aaaa")], "aaaa", id="repeated"),
+        pytest.param(a_resolved(), [a_told(thread="aaaa")], "aaaa", id="resolved"),
+    ],
+)
+def test_what_follows_belongs_to_the_first_message(alert: Alert, told: list[Told], thread: str) -> None:
+    """All messages about one episode are one conversation."""
+    [entry] = _planned([alert], told).told
+
+    assert entry.thread == thread
+
+
+# mutes
+
+
+_SILENT = Mutes(silences=[a_silence()])
+_SILENT_BEFORE = Mutes(silences=[a_silence(until="11:55")])
+
+
+@pytest.mark.parametrize(
+    ("alerts", "told"),
+    [
+        pytest.param([an_alert()], [], id="what is new"),
+        pytest.param([an_alert(severity=CRITICAL)], [a_told()], id="what has risen"),
+        pytest.param([an_alert()], [a_told(severity=CRITICAL)], id="what has fallen"),
+        pytest.param([an_alert()], [a_told(told_at="01:00")], id="what is due again"),
+        pytest.param([a_resolved()], [a_told()], id="what is over"),
+    ],
+)
+@pytest.mark.parametrize(
+    "mutes",
+    [
+        pytest.param(_SILENT, id="silence"),
+        pytest.param(Mutes(windows_by_rule={a_key().rule: [a_window(begins="11:00", ends="13:00")]}), id="window"),
+        pytest.param(Mutes(blind_tenants=frozenset([a_key().tenant])), id="blind"),
+    ],
+)
+def test_a_mute_makes_the_plan_empty(alerts: list[Alert], told: list[Told], mutes: Mutes) -> None:
+    """Nothing is told and nothing is taken for told."""
+    assert _planned(alerts, told, mutes=mutes) == Plan(notifications=(), told=())
+
+
+@pytest.mark.parametrize(
+    ("alerts", "told", "expected"),
+    [
+        pytest.param([an_alert()], [], [NotifyReason.FIRST], id="it began meanwhile"),
+        pytest.param([a_resolved()], [], [], id="it came and went"),
+        pytest.param([an_alert()], [a_told()], [], id="it is as it was"),
+        pytest.param([an_alert(severity=CRITICAL)], [a_told()], [NotifyReason.RAISED], id="it has risen"),
+        pytest.param([an_alert()], [a_told(severity=CRITICAL)], [NotifyReason.LOWERED], id="it has fallen"),
+        pytest.param([an_alert()], [a_told(told_at="07:55")], [NotifyReason.REPEAT], id="a reminder was due"),
+        pytest.param([a_resolved()], [a_told()], [NotifyReason.RESOLVED], id="it has ended"),
+    ],
+)
+def test_after_a_mute_only_what_still_differs_is_told(
+    alerts: list[Alert], told: list[Told], expected: list[NotifyReason]
+) -> None:
+    """And the message says that a silence has just ended."""
+    notices = _notices(_planned(alerts, told, mutes=_SILENT_BEFORE))
+
+    assert [notice.reason for notice in notices] == expected
+    ended = Mute(kind=MuteKind.SILENCE, name="1 by ann", until=at("11:55"), comment="known")
+    assert {notice.mute_ended for notice in notices} <= {ended}
+
+
+def test_without_a_mute_no_message_says_that_one_has_ended() -> None:
+    """A silence that ended before the alert began has hidden nothing."""
+    [notice] = _notices(_planned([an_alert(since="11:58")], mutes=_SILENT_BEFORE))
+
+    assert notice.mute_ended is None
+
+
+def test_a_first_message_says_that_a_mute_has_ended_that_hid_another_level() -> None:
+    """The warning was hidden when it began, though the critical level began after the silence."""
+    alerts = [an_alert(since="11:30"), an_alert(severity=CRITICAL, since="11:58")]
+
+    [notice] = _notices(_planned(alerts, mutes=_SILENT_BEFORE))
+
+    assert notice.mute_ended is not None
+
+
+def test_a_first_message_says_nothing_of_what_its_receiver_would_not_have_heard() -> None:
+    """The warning was hidden, but it is not for this receiver."""
+    alerts = [an_alert(since="11:30"), an_alert(severity=CRITICAL, since="11:58")]
+
+    [notice] = _notices(_planned(alerts, routes=[_CRITICAL_ONLY], mutes=_SILENT_BEFORE))
+
+    assert notice.mute_ended is None
+
+
+def test_what_was_silenced_of_a_topic_is_its_highest_level() -> None:
+    """The milder level is not told in place of the one that is silenced: it would be a lie."""
+    mutes = Mutes(silences=[a_silence(severities=[CRITICAL])])
+
+    assert _notices(_planned([an_alert(), an_alert(severity=CRITICAL)], mutes=mutes)) == []
+
+
+# acknowledgements
+
+
+def _acknowledged(severity: Severity = WARNING, value: int | None = 120) -> Mutes:
+    return Mutes(acknowledgements={a_key().topic: an_acknowledgement(severity=severity, value=value)})
+
+
+@pytest.mark.parametrize(
+    ("alerts", "told", "mutes", "expected"),
+    [
+        pytest.param([an_alert()], [a_told(told_at="01:00")], _acknowledged(), [], id="a reminder is due"),
+        pytest.param(
+            [an_alert(), a_resolved(severity=CRITICAL)],
+            [a_told(severity=CRITICAL)],
+            _acknowledged(CRITICAL),
+            [],
+            id="a level is over",
+        ),
+        pytest.param([a_resolved()], [a_told()], _acknowledged(), [NotifyReason.RESOLVED], id="it is over"),
+        pytest.param(
+            [an_alert(), an_alert(severity=CRITICAL, since="11:50")],
+            [a_told()],
+            _acknowledged(),
+            [NotifyReason.RAISED],
+            id="the level has risen",
+        ),
+        pytest.param(
+            [an_alert(value=240)],
+            [a_told(told_at="01:00")],
+            _acknowledged(),
+            [NotifyReason.REPEAT],
+            id="it has doubled",
+        ),
+        pytest.param([an_alert(value=240)], [a_told()], _acknowledged(), [], id="it has doubled, but nothing is due"),
+    ],
+)
+def test_who_is_at_it_hears_only_that_it_is_worse_or_over(
+    alerts: list[Alert], told: list[Told], mutes: Mutes, expected: list[NotifyReason]
+) -> None:
+    """And then the message says that it had been acknowledged."""
+    notices = _notices(_planned(alerts, told, mutes=mutes))
+
+    assert [notice.reason for notice in notices] == expected
+    if told[0].at < at("11:30"):
+        assert all(notice.mute_ended and notice.mute_ended.name == "by ann" for notice in notices)
+
+
+def test_a_new_episode_at_a_milder_level_is_not_acknowledged() -> None:
+    """The critical alert that somebody was at is over; the warning is another matter."""
+    alerts = [an_alert(since="11:50"), a_resolved(severity=CRITICAL, since="11:00", until="11:40")]
+    told = [a_told(QUIET, severity=CRITICAL, told_at="11:40")]
+
+    [notice] = _notices(_planned(alerts, told, mutes=_acknowledged(CRITICAL)))
+
+    assert (notice.reason, notice.mute_ended) == (NotifyReason.FIRST, None)
+
+
+def test_a_broken_acknowledgement_does_not_come_back_with_the_milder_level() -> None:
+    """The level rose and fell again: that it fell is told, and reminders go on."""
+    alerts = [an_alert(), a_resolved(severity=CRITICAL, since="11:40", until="11:50")]
+    told = [a_told(severity=CRITICAL, told_at="11:40")]
+
+    [notice] = _notices(_planned(alerts, told, mutes=_acknowledged()))
+
+    assert (notice.reason, notice.mute_ended) == (NotifyReason.LOWERED, None)
+
+
+# blindness
+
+
+def _blind(state: AlertState = FIRING, tenant: str = "acme") -> Alert:
+    alert = an_alert(state, key=a_key(rule="Blind", severity=CRITICAL, tenant=tenant, reason=ALL_REASONS), value=None)
+    return replace(alert, operands=(Operands(condition=Blind.name, limit="no good poll for 15m"),))
+
+
+def test_while_a_tenant_is_blind_only_that_is_told_of_it() -> None:
+    """What was known of its held messages is old: its reminders stop, those of others go on."""
+    other = an_alert(key=a_key(tenant="globex"))
+    told = [a_told(told_at="01:00"), a_told(topic=other.key.topic, told_at="01:00")]
+
+    found = _notices(_planned([an_alert(), other, _blind()], told))
+
+    assert [(notice.reason, notice.alert) for notice in found] == [
+        (NotifyReason.FIRST, _blind()),
+        (NotifyReason.REPEAT, other),
+    ]
+
+
+def test_when_blindness_ends_what_was_due_meanwhile_is_told() -> None:
+    """A pending blindness hides nothing yet."""
+    told = [a_told(told_at="01:00")]
+
+    assert _reasons(_planned([an_alert(), _blind(QUIET)], told)) == [NotifyReason.REPEAT]
+    assert _reasons(_planned([an_alert(), _blind(PENDING)], told)) == [NotifyReason.REPEAT]
+
+
+# windows on routes
+
+
+_LUNCH = a_window(begins="11:30", ends="12:30")
+_MORNING = a_window(begins="08:00", ends="11:45")
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        pytest.param([a_route(mute_windows=[_LUNCH])], False, id="its only way is muted"),
+        pytest.param([a_route(mute_windows=[_MORNING])], True, id="the window is over"),
+        pytest.param([a_route(mute_windows=[_MORNING, _LUNCH])], False, id="one of two windows holds"),
+        pytest.param([a_route(mute_windows=[_LUNCH]), a_route()], True, id="one of its ways is open"),
+        pytest.param([a_route(mute_windows=[_LUNCH]), a_route(mute_windows=[_LUNCH])], False, id="both are muted"),
+        pytest.param(
+            [a_route(mute_windows=[_LUNCH]), a_route("mail")], False, id="the open way leads to somebody else"
+        ),
+        pytest.param(
+            [a_route(mute_windows=[_LUNCH]), a_route(severities=[CRITICAL])], False, id="the open way is not for it"
+        ),
+    ],
+)
+def test_a_receiver_is_muted_when_all_of_its_ways_are(*, routes: list[Route], expected: bool) -> None:
+    """A window on a route closes that way alone."""
+    assert bool(_notices(_planned([an_alert()], routes=routes))) is expected
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        pytest.param([a_route(mute_windows=[_MORNING])], "11:45", id="its only way has opened"),
+        pytest.param([a_route(mute_windows=[_MORNING]), a_route()], "", id="another way was open all the time"),
+        pytest.param(
+            [a_route(mute_windows=[_MORNING]), a_route(mute_windows=[a_window(begins="08:00", ends="11:50")])],
+            "11:45",
+            id="the first of its ways has opened",
+        ),
+        pytest.param(
+            [a_route(mute_windows=[_MORNING]), a_route(mute_windows=[_LUNCH])],
+            "11:45",
+            id="another way has closed since",
+        ),
+        pytest.param(
+            [a_route(mute_windows=[a_window(begins="05:00", ends="10:00")])], "", id="it ended before the alert began"
+        ),
+    ],
+)
+def test_a_window_on_a_route_has_ended_when_a_way_opens(routes: list[Route], expected: str) -> None:
+    """The message says so only where the window had kept it from the receiver."""
+    [notice] = _notices(_planned([an_alert()], routes=routes))
+
+    assert (notice.mute_ended.until if notice.mute_ended else None) == (at(expected) if expected else None)
+
+
+def test_what_ended_last_of_a_silence_and_a_window_on_a_route_is_said() -> None:
+    """Both kept it quiet; the later end is the one that let it through."""
+    [notice] = _notices(
+        _planned(
+            [an_alert()], routes=[a_route(mute_windows=[_MORNING])], mutes=Mutes(silences=[a_silence(until="11:40")])
+        )
+    )
+
+    assert notice.mute_ended == Mute(kind=MuteKind.WINDOW, name="nights", until=at("11:45"))
+
+
+def test_an_end_is_told_though_no_way_leads_there_any_more() -> None:
+    """A window on a route that is not for it does not hide the end."""
+    routes = [a_route(severities=[CRITICAL], mute_windows=[_LUNCH])]
+
+    assert _reasons(_planned([a_resolved()], [a_told()], routes=routes)) == [NotifyReason.RESOLVED]
+
+
+# budgets
+
+
+def test_beyond_its_budget_a_receiver_is_told_later() -> None:
+    """What is held back is not taken for told, so that the next message tells it, and how many it stands for."""
+    few = a_receiver(max_per_hour=2)
+
+    now_ = _planned([an_alert()], receiver=few, budget=Budget(sent=2))
+    later = _planned([an_alert()], receiver=few, budget=Budget(sent=1, held_back=3))
+
+    assert (now_.notifications, now_.told) == ((), ())
+    assert [(each.receiver, _reasons(Plan(notifications=(each,), told=()))) for each in now_.held_back] == [
+        (few, [NotifyReason.FIRST])
+    ]
+    assert [each.held_back for each in later.notifications] == [3]
+    assert later.held_back == ()
+
+
+def test_what_came_and_went_while_it_was_held_back_is_not_told() -> None:
+    """The receiver is told what is true when there is room again."""
+    spent = Budget(sent=30)
+
+    assert _planned([an_alert()], budget=spent).told == ()
+    assert _planned([a_resolved()], budget=spent) == Plan(notifications=(), told=())
+
+
+def test_a_budget_is_each_receiver_s_own() -> None:
+    """One that has had enough holds nobody else up."""
+    receivers = [a_receiver("secops", max_per_hour=1), a_receiver("mail", max_per_hour=1)]
+
+    found = plan([an_alert()], [], receivers, [], budgets={receivers[0].name: Budget(sent=1)}, now=NOON)
+
+    assert [each.receiver.name for each in found.notifications] == ["mail"]
+    assert [each.receiver.name for each in found.held_back] == ["secops"]
+
+
+def test_an_end_that_is_not_told_needs_no_budget() -> None:
+    """Without all clears the end is noted at once, and does not count as held back."""
+    quiet = a_receiver(send_resolved=False)
+    virus = an_alert(key=a_key(reason="Virus"))
+
+    alone = _planned([a_resolved()], [a_told()], receiver=quiet, budget=Budget(sent=30))
+    both = _planned([a_resolved(), virus], [a_told()], receiver=quiet, budget=Budget(sent=30))
+
+    assert ([entry.state for entry in alone.told], alone.held_back) == ([QUIET], ())
+    assert [entry.state for entry in both.told] == [QUIET]
+    assert [[notice.alert for notice in each.notices] for each in both.held_back] == [[virus]]
+
+
+def test_a_muted_end_is_noted_after_the_mute_also_where_it_is_not_told() -> None:
+    """A receiver without all clears that is muted still believes that it fires; it changes its mind silently."""
+    quiet = a_receiver(send_resolved=False)
+
+    muted = _planned([a_resolved()], [a_told()], receiver=quiet, mutes=_SILENT)
+    after = _planned([a_resolved()], [a_told()], receiver=quiet, mutes=_SILENT_BEFORE)
+
+    assert muted == Plan(notifications=(), told=())
+    assert (after.notifications, [entry.state for entry in after.told]) == ((), [QUIET])
 
 
 # Whatever happens: levels of topics that fire and end in random cycles, random receivers and routes.

@@ -1,13 +1,29 @@
 """When a message is sent: in order per target, again after a failure, and given up only after a day of attempts."""
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_failure, after_success, due, next_due_at
+from alerter.core.formats import compose_test
+from alerter.core.messages import Context, Format, Message
+from alerter.core.notifications import ReceiverName
+from alerter.core.outbox import (
+    MAX_ATTEMPTS,
+    Delivery,
+    TargetName,
+    after_failure,
+    after_retry_request,
+    after_success,
+    digest_of,
+    due,
+    fallback_of,
+    needs_digest,
+    next_due_at,
+)
 from tests.builders import NOON, a_delivery, at, minutes, span
 
 
@@ -152,3 +168,85 @@ def test_a_service_that_was_stopped_for_days_gives_nothing_up() -> None:
     old = a_delivery(attempts=1, created_at=NOON - span("3d"))
 
     assert _failed(old).is_waiting
+
+
+def test_a_person_may_ask_for_another_attempt() -> None:
+    """A delivery that was given up is due at once, has one attempt, and is given up again if that fails."""
+    dead = replace(a_delivery(attempts=MAX_ATTEMPTS), dead_at=at("11:00"), last_error="timed out")
+
+    asked = after_retry_request(dead, now=NOON)
+
+    assert (asked.is_waiting, asked.next_attempt_at, asked.attempts) == (True, NOON, MAX_ATTEMPTS)
+    assert due([asked], now=NOON) == [asked]
+    assert _failed(asked).dead_at == NOON
+    assert after_success(asked, now=NOON).sent_at == NOON
+
+
+def test_a_person_may_cut_a_wait_short() -> None:
+    """A delivery that waits for its next attempt is due at once, and goes on as before if that fails."""
+    waiting = _failed(a_delivery(attempts=4), clock="11:50")
+
+    asked = after_retry_request(waiting, now=NOON)
+
+    assert (waiting.next_attempt_at, asked.next_attempt_at) == (at("12:20"), NOON)
+    assert _failed(asked).next_attempt_at == NOON + span("30m")
+
+
+def test_what_was_sent_is_not_sent_again() -> None:
+    """A request for what has arrived changes nothing."""
+    sent = after_success(a_delivery(), now=at("11:00"))
+
+    assert after_retry_request(sent, now=NOON) == sent
+
+
+_LONG_AGO = NOON - minutes(61)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "expected"),
+    [
+        pytest.param([], False, id="an empty outbox"),
+        pytest.param([a_delivery(1, attempts=6, created_at=_LONG_AGO)], False, id="one message goes out as it is"),
+        pytest.param(
+            [a_delivery(2), a_delivery(1, attempts=6, created_at=_LONG_AGO)], True, id="several, failing for an hour"
+        ),
+        pytest.param(
+            [a_delivery(1, attempts=6, created_at=NOON - minutes(60)), a_delivery(2)], False, id="not for an hour yet"
+        ),
+        pytest.param(
+            [a_delivery(1, created_at=_LONG_AGO), a_delivery(2, created_at=_LONG_AGO)],
+            False,
+            id="a service that was stopped has missed nothing of the target's",
+        ),
+    ],
+)
+def test_a_target_that_comes_back_after_an_hour_gets_a_digest(waiting: list[Delivery], expected: bool) -> None:  # noqa: FBT001 - a table
+    """It missed several messages and has failed: then one message is kinder than all of them."""
+    assert needs_digest(waiting, now=NOON) is expected
+
+
+_CONTEXT = Context(timezone=UTC, console_url="", runbook_by_rule={})
+
+
+def _message(number: int, *, clock: str) -> Message:
+    message = compose_test(ReceiverName("secops"), _CONTEXT, now=at(clock))
+    return replace(message, id=f"m{number}", title=f"title {number}")
+
+
+def test_a_digest_is_made_of_what_waits_in_its_order() -> None:
+    """The oldest first, and the newest in full, in whatever order they are found."""
+    waiting = [a_delivery(2, created_at=at("10:30")), a_delivery(1, attempts=5, created_at=at("10:05"))]
+
+    message = digest_of(waiting, [_message(2, clock="10:30"), _message(1, clock="10:05")], _CONTEXT, now=NOON)
+
+    assert message.title == "2 messages while this place could not be reached (10:05 to 12:00)"
+    assert "  10:05  title 1\n  10:30  title 2\n" in message.bodies[Format.TEXT]
+    assert (message.receiver, message.created_at) == ("secops", NOON)
+
+
+def test_a_message_that_was_given_up_goes_to_somebody_else() -> None:
+    """The fallback receiver reads for how long it was tried, since the message was written."""
+    message = fallback_of(_message(1, clock="10:00"), ReceiverName("mail"), TargetName("secops/slack"), now=NOON)
+
+    assert message.receiver == "mail"
+    assert message.bodies[Format.TEXT].startswith("secops could not be reached through secops/slack for 2h: this was")

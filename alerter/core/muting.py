@@ -1,0 +1,352 @@
+"""What keeps quiet: silences, acknowledgements, mute windows and blindness. A mute hides; it never forgets.
+
+While an alert is muted nothing is told of it; when the mute ends, `plan` compares as ever and tells what still differs.
+No I/O: values in, values out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+from typing import NewType
+
+from alerter.core.alerts import Alert, Topic
+from alerter.core.rules import EVERYTHING, RuleName, Selector, Severity
+from alerter.core.series import Tenant
+
+WindowName = NewType("WindowName", str)
+
+#: The longest silence: what is quiet for longer is forgotten, not silenced.
+LONGEST_SILENCE = timedelta(days=30)
+#: An acknowledgement breaks when the count has grown by this factor since.
+BREAKING_FACTOR = 2
+
+
+class MuteKind(StrEnum):
+    """Why nothing is told."""
+
+    SILENCE = "silence"
+    ACKNOWLEDGEMENT = "acknowledgement"
+    WINDOW = "mute window"
+    BLIND = "blind tenant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mute:
+    """One mute that applies to an alert, or did until a moment ago.
+
+    Attributes:
+        kind: What it is.
+        name: Which one: a silence's number, an author, a window's name, a tenant.
+        until: When it ends, or ended; None where that is not known beforehand.
+        comment: What its author said.
+    """
+
+    kind: MuteKind
+    name: str
+    until: datetime | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matcher:
+    """Which alerts a silence is for: every one of its selectors must match.
+
+    Attributes:
+        severities: Empty matches all.
+    """
+
+    tenants: Selector = EVERYTHING
+    reasons: Selector = EVERYTHING
+    rules: Selector = EVERYTHING
+    severities: frozenset[Severity] = frozenset()
+
+    def matches(self, alert: Alert) -> bool:
+        """Say whether the alert is meant."""
+        key = alert.key
+        return (
+            (not self.severities or key.severity in self.severities)
+            and self.tenants.matches(key.tenant)
+            and self.reasons.matches(key.reason)
+            and self.rules.matches(key.rule)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """A person asked for quiet, for a time.
+
+    Attributes:
+        id: Its number in commands.
+        matcher: For which alerts.
+        author: Who asked.
+        comment: Why.
+        since: From when on.
+        until: The first instant at which it no longer holds; at most `LONGEST_SILENCE` after `since`.
+    """
+
+    id: int
+    matcher: Matcher
+    author: str
+    comment: str
+    since: datetime
+    until: datetime
+
+    def is_active(self, *, now: datetime) -> bool:
+        """Say whether it holds at this moment."""
+        return self.since <= now < self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """A person has seen an alert and is at it: quiet until it resolves or gets worse.
+
+    Attributes:
+        topic: What was acknowledged.
+        severity: At which level; a higher one breaks it.
+        value: The count then; twice as many break it. None where the alert counts nothing.
+        author: Who is at it.
+        comment: What they said.
+        at: When.
+    """
+
+    topic: Topic
+    severity: Severity
+    value: int | None
+    author: str
+    comment: str
+    at: datetime
+
+    def holds(self, alert: Alert) -> bool:
+        """Say whether it still covers the alert: the same episode, no higher level, no doubled count."""
+        return alert.is_firing and self.is_of_this_episode(alert) and self._is_no_worse(alert)
+
+    def is_of_this_episode(self, alert: Alert) -> bool:
+        """Say whether the alert has been firing ever since it was acknowledged, or had until it resolved."""
+        goes_on = alert.is_firing or (alert.resolved_at is not None and alert.resolved_at >= self.at)
+        return goes_on and alert.key.topic == self.topic and not self._is_older_than(alert)
+
+    def _is_older_than(self, alert: Alert) -> bool:
+        # A higher level begins later than the acknowledgement without being another episode.
+        return alert.key.severity is self.severity and alert.fired_at is not None and alert.fired_at > self.at
+
+    def _is_no_worse(self, alert: Alert) -> bool:
+        if alert.key.severity.rank > self.severity.rank:
+            return False
+        return not self.value or alert.value is None or alert.value < self.value * BREAKING_FACTOR
+
+
+#: Later than every end.
+_STILL = datetime.max.replace(tzinfo=UTC)
+
+
+def began_at(alerts: Iterable[Alert]) -> datetime | None:
+    """Return since when some level of a topic has fired without a pause, or had until all of it resolved.
+
+    Args:
+        alerts: All of one topic.
+
+    Returns:
+        None where none of them ever fired.
+    """
+    began: datetime | None = None
+    for alert in sorted(alerts, key=_last_firing_at, reverse=True):
+        if alert.fired_at is not None and (began is None or _last_firing_at(alert) >= began):
+            began = alert.fired_at if began is None else min(began, alert.fired_at)
+    return began
+
+
+def _last_firing_at(alert: Alert) -> datetime:
+    return alert.resolved_at or _STILL
+
+
+def of_present_episode(
+    acknowledgements: Mapping[Topic, Acknowledgement],
+    alerts_by_topic: Mapping[Topic, Sequence[Alert]],
+    *,
+    now: datetime,
+) -> dict[Topic, Acknowledgement]:
+    """Return the acknowledgements of the newest episode of their topic, also those that it has broken.
+
+    An acknowledgement at one level says nothing of a new episode that begins at another: only all the levels of a
+    topic together tell whether it has fired ever since. One from the future, which a clock that was set back leaves,
+    would cover whatever begins until then: it does not count.
+    """
+    return {
+        topic: acknowledgement
+        for topic, acknowledgement in acknowledgements.items()
+        if (began := began_at(alerts_by_topic.get(topic, ()))) is not None and began <= acknowledgement.at <= now
+    }
+
+
+def unbroken(
+    acknowledgements: Mapping[Topic, Acknowledgement], alerts_by_topic: Mapping[Topic, Sequence[Alert]]
+) -> dict[Topic, Acknowledgement]:
+    """Return the acknowledgements since which no higher level has begun: what has broken stays broken."""
+    return {
+        topic: acknowledgement
+        for topic, acknowledgement in acknowledgements.items()
+        if not any(_has_risen_above(acknowledgement, alert) for alert in alerts_by_topic.get(topic, ()))
+    }
+
+
+def _has_risen_above(acknowledgement: Acknowledgement, alert: Alert) -> bool:
+    is_higher = alert.key.severity.rank > acknowledgement.severity.rank
+    return is_higher and alert.fired_at is not None and alert.fired_at > acknowledgement.at
+
+
+#: Monday is 0, as in `datetime.weekday`.
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+#: How many days to look back and ahead for a window: each day of the week is among them.
+_WEEK = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MuteWindow:
+    """A part of the week in which nobody is told, in the time of a place.
+
+    It begins on each of its days at `begins` and lasts until the next `ends`: on the next day where that is not later.
+    Both are wall-clock times that are turned into instants, so that a night is an hour shorter or longer when the
+    clocks change. A time that occurs twice means the first; one that is skipped means as much later as it is skipped.
+    Days that follow one another without a pause are one window.
+
+    Attributes:
+        days: On which weekdays it begins, Monday 0.
+        begins: Its first moment.
+        ends: The first moment after it.
+        timezone: Where.
+    """
+
+    name: WindowName
+    days: frozenset[int]
+    begins: time
+    ends: time
+    timezone: tzinfo
+
+    def end_of(self, *, now: datetime) -> datetime | None:
+        """Return when the window that holds now will end; None where none holds.
+
+        Of one that never ends it is an instant more than a week ahead.
+        """
+        spans = self._spans(now=now, first=-2, last=_WEEK)
+        return next((end for begin, end in spans if begin <= now < end), None)
+
+    def last_end(self, *, now: datetime) -> datetime | None:
+        """Return when the window ended last, at or before now; None where that is more than a week ago."""
+        spans = self._spans(now=now, first=-_WEEK, last=0)
+        return max((end for _, end in spans if end <= now), default=None)
+
+    def _spans(self, *, now: datetime, first: int, last: int) -> list[tuple[datetime, datetime]]:
+        """Return the windows that begin within these days from today on, oldest first, as instants in UTC."""
+        today = now.astimezone(self.timezone).date()
+        spans: list[tuple[datetime, datetime]] = []
+        for days in range(first, last + 1):
+            begin, end = self._span_of(today + timedelta(days=days))
+            if spans and begin < end and begin <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], end)
+            elif begin < end:
+                spans.append((begin, end))
+        return spans
+
+    def _span_of(self, day: date) -> tuple[datetime, datetime]:
+        """Return the window that begins on a day; an empty one where none does, or where it is skipped."""
+        begin = datetime.combine(day, self.begins, self.timezone).astimezone(UTC)
+        if day.weekday() not in self.days:
+            return begin, begin
+        length = timedelta(days=1 if self.ends <= self.begins else 0)
+        return begin, datetime.combine(day + length, self.ends, self.timezone).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutes:
+    """Everything that can keep quiet.
+
+    Attributes:
+        silences: Also those that ended within the last month: what was hidden by them says so when it is told.
+        acknowledgements: By topic; those of episodes that are over do not count.
+        windows_by_rule: The windows of each rule that has any.
+        blind_tenants: The tenants that cannot be polled: what is known of their held messages is old.
+    """
+
+    silences: Sequence[Silence] = ()
+    acknowledgements: Mapping[Topic, Acknowledgement] = field(default_factory=dict)
+    windows_by_rule: Mapping[RuleName, Sequence[MuteWindow]] = field(default_factory=dict)
+    blind_tenants: frozenset[Tenant] = frozenset()
+
+
+NOTHING_MUTED = Mutes()
+
+
+def muted_by(alert: Alert, mutes: Mutes, *, now: datetime) -> Mute | None:
+    """Return what keeps the alert quiet at this moment, or None.
+
+    Of several mutes the one that a person asked for comes first, for it says most.
+
+    Args:
+        alert: Firing, or just resolved.
+        mutes: All there are.
+        now: The instant.
+    """
+    for silence in mutes.silences:
+        if silence.is_active(now=now) and silence.matcher.matches(alert):
+            return _of_silence(silence)
+    acknowledgement = mutes.acknowledgements.get(alert.key.topic)
+    if acknowledgement is not None and acknowledgement.holds(alert):
+        return _of_acknowledgement(acknowledgement)
+    if alert.key.tenant in mutes.blind_tenants and not alert.is_about_polling:
+        return Mute(kind=MuteKind.BLIND, name=alert.key.tenant)
+    return in_window(mutes.windows_by_rule.get(alert.key.rule, ()), now=now)
+
+
+def in_window(windows: Iterable[MuteWindow], *, now: datetime) -> Mute | None:
+    """Return the window that holds at this moment, or None."""
+    for window in windows:
+        end = window.end_of(now=now)
+        if end is not None:
+            return Mute(kind=MuteKind.WINDOW, name=window.name, until=end)
+    return None
+
+
+def ended_mute(alert: Alert, mutes: Mutes, *, since: datetime, now: datetime) -> Mute | None:
+    """Return the mute that hid the alert and ended last, or None where none has ended since `since`.
+
+    Args:
+        alert: What is about to be told.
+        mutes: All there are.
+        since: When it was told before, or else when the alert began to fire.
+        now: The instant.
+    """
+    acknowledgement = mutes.acknowledgements.get(alert.key.topic)
+    if acknowledgement is not None and acknowledgement.at > since and acknowledgement.is_of_this_episode(alert):
+        return _of_acknowledgement(acknowledgement)
+    ended = [
+        _of_silence(silence)
+        for silence in mutes.silences
+        if since < silence.until <= now and silence.since < silence.until and silence.matcher.matches(alert)
+    ]
+    ended += ended_windows(mutes.windows_by_rule.get(alert.key.rule, ()), since=since, now=now)
+    return newest_end(ended, now=now)
+
+
+def ended_windows(windows: Iterable[MuteWindow], *, since: datetime, now: datetime) -> list[Mute]:
+    """Return those of the windows that ended after `since`, with the instants at which they last did."""
+    ends = [(window, window.last_end(now=now)) for window in windows]
+    return [
+        Mute(kind=MuteKind.WINDOW, name=window.name, until=end)
+        for window, end in ends
+        if end is not None and end > since
+    ]
+
+
+def newest_end(ended: Iterable[Mute], *, now: datetime) -> Mute | None:
+    """Return the mute that ended last, or None where none has; one without a known end has ended just now."""
+    return max(ended, key=lambda mute: mute.until or now, default=None)
+
+
+def _of_silence(silence: Silence) -> Mute:
+    name = f"{silence.id} by {silence.author}"
+    return Mute(kind=MuteKind.SILENCE, name=name, until=silence.until, comment=silence.comment)
+
+
+def _of_acknowledgement(acknowledgement: Acknowledgement) -> Mute:
+    return Mute(kind=MuteKind.ACKNOWLEDGEMENT, name=f"by {acknowledgement.author}", comment=acknowledgement.comment)

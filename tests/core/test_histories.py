@@ -1,0 +1,511 @@
+"""Random histories: whatever happens, in whatever order, every receiver is told what is true, once and to the end.
+
+The machine below is the pipeline without its edges: `evaluate` → `step` → `plan`, with what they return kept in
+dictionaries. What it asserts are the sentences of the contract, worked out a second time and from the outside: from
+what the receivers read, not from what `plan` believes of them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, after_clock_jump, remove, step
+from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Mutes, Silence
+from alerter.core.notifications import (
+    LONGEST_REPEAT,
+    Budget,
+    Notice,
+    NotifyReason,
+    Plan,
+    Receiver,
+    ReceiverName,
+    Route,
+    Told,
+    plan,
+)
+from alerter.core.rules import (
+    EVERYTHING,
+    Level,
+    Per,
+    Rule,
+    RuleName,
+    Selector,
+    Severity,
+    TenantSeries,
+    evaluate,
+    series_of,
+    with_blind_rules,
+)
+from alerter.core.series import (
+    ALL_REASONS,
+    ALL_TENANTS,
+    Failure,
+    HoldReason,
+    Sample,
+    Series,
+    Span,
+    Tenant,
+)
+from alerter.errors import Cause
+from tests.builders import NOON, a_level, a_receiver, a_route, a_rule, a_silence, a_window, minutes
+
+CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
+FIRING = AlertState.FIRING
+HOUR = timedelta(hours=1)
+
+TENANTS = [Tenant("acme"), Tenant("globex")]
+REASONS = [HoldReason("Spam"), HoldReason("Virus")]
+POLL_INTERVALS = dict.fromkeys(TENANTS, minutes(5))
+RECEIVERS = [ReceiverName("secops"), ReceiverName("mail"), ReceiverName("boss")]
+
+#: Every alert of this rule is muted at night.
+NIGHTLY = RuleName("Backlog")
+NIGHT = a_window("mon-sun", "18:00", "08:00")
+#: One of the two ways to secops is closed in the lunch hour, the only way to mail as well.
+LUNCH = a_window("mon-sun", "12:00", "13:00")
+ROUTES = [
+    a_route("secops", severities=[INFO, WARNING], mute_windows=[LUNCH]),
+    a_route("secops", reasons=["Spam", "*"]),
+    a_route("mail", severities=[WARNING, CRITICAL], mute_windows=[LUNCH]),
+    a_route("boss", severities=[CRITICAL]),
+]
+
+_PASSED = st.sampled_from([1, 5, 5, 10, 15, 45, 60, 240, 1500]).map(minutes)
+_TENANT = st.sampled_from(TENANTS)
+_COUNTS = st.fixed_dictionaries({reason: st.sampled_from([0, 60, 90, 120, 160, 260, 500]) for reason in REASONS})
+_LEVEL = st.builds(
+    lambda above, hysteresis, for_, keep: a_level(
+        above=above, clear_at=above - hysteresis, for_=for_, keep_firing_for=keep
+    ),
+    st.sampled_from([50, 100, 150, 250]),
+    st.sampled_from([0, 0, 40]),
+    st.sampled_from(["0", "0", "10m"]),
+    st.sampled_from(["0", "0", "30m"]),
+)
+_LEVELS = st.dictionaries(st.sampled_from(list(Severity)), _LEVEL, min_size=1)
+_NAME = st.sampled_from([NIGHTLY, RuleName("Flood")])
+_MATCHER = st.builds(
+    Matcher,
+    tenants=st.sampled_from([EVERYTHING, EVERYTHING, Selector(("acme",))]),
+    reasons=st.sampled_from([EVERYTHING, EVERYTHING, Selector(("Spam",)), Selector(("!Spam",))]),
+    rules=st.sampled_from([EVERYTHING, EVERYTHING, Selector((NIGHTLY,)), Selector(("Blind",))]),
+    severities=st.sampled_from([(), (), (WARNING,), (CRITICAL,), (WARNING, CRITICAL)]).map(frozenset),
+)
+
+
+def _rule(name: RuleName, levels: Mapping[Severity, Level], per: Per = Per.REASON) -> Rule:
+    return replace(a_rule(name, per=per), levels=levels)
+
+
+@dataclass
+class _Polled:
+    """What the last polls of a tenant saw."""
+
+    good_at: datetime | None = None
+    counts: Mapping[HoldReason, int] = field(default_factory=dict)
+    failure: Failure | None = None
+
+    def tenant_series(self, tenant: Tenant) -> TenantSeries:
+        """Return the series: the newest good poll is all that thresholds and blindness look at."""
+        reasons = [self._series(tenant, reason, count) for reason, count in self.counts.items()]
+        return TenantSeries(polling=self._series(tenant, ALL_REASONS, 0), reasons=reasons)
+
+    def _series(self, tenant: Tenant, reason: HoldReason, count: int) -> Series:
+        at = self.good_at
+        return Series(
+            tenant=tenant,
+            reason=reason,
+            changes=() if at is None else (Sample(at, count),),
+            coverage=() if at is None else (Span(at, at),),
+            poll_interval=POLL_INTERVALS[tenant],
+            failure=self.failure,
+        )
+
+
+@dataclass(frozen=True)
+class _Belief:
+    """What a receiver has read of a topic that it takes for firing."""
+
+    severity: Severity
+    read_at: datetime
+    thread: str
+
+
+class _Histories(RuleBasedStateMachine):
+    """Two tenants, three receivers, and everything that can happen to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOON
+        self.rule_by_name: dict[RuleName, Rule] = {}
+        self.receivers: dict[ReceiverName, Receiver] = {}
+        self.routes: Sequence[Route] = ()
+        self.windows = {NIGHTLY: [NIGHT]}
+        self.polled = {tenant: _Polled() for tenant in TENANTS}
+        self.alerts: dict[AlertKey, Alert] = {}
+        self.told: dict[tuple[ReceiverName, Topic], Told] = {}
+        self.silences: list[Silence] = []
+        self.acknowledgements: dict[Topic, Acknowledgement] = {}
+        self.sent: dict[ReceiverName, list[datetime]] = {name: [] for name in RECEIVERS}
+        self.held_back = dict.fromkeys(RECEIVERS, 0)
+        self.messages = 0
+        self.is_whole = True
+        # The second bookkeeping, from which the assertions are made.
+        self.believed: dict[tuple[ReceiverName, Topic], _Belief] = {}
+        self.standing: dict[Topic, Acknowledgement] = {}
+        self.doubtful: set[Topic] = set()
+        self.read_since_jump: dict[tuple[ReceiverName, Topic], datetime] = {}
+
+    # what happens
+
+    @initialize(routed=st.booleans(), levels=_LEVELS, others=_LEVELS, small=st.booleans())
+    def begin(self, *, routed: bool, levels: dict[Severity, Level], others: dict[Severity, Level], small: bool) -> None:
+        """Start with a rule of each reason, and three receivers."""
+        self.routes = ROUTES if routed else ()
+        self.rule_by_name = {NIGHTLY: _rule(NIGHTLY, levels), RuleName("Flood"): _rule(RuleName("Flood"), others)}
+        for name in RECEIVERS:
+            self.receivers[name] = a_receiver(name, repeat_interval="1h", max_per_hour=2 if small else 30)
+
+    @rule(tenant=_TENANT, passed=_PASSED, counts=_COUNTS)
+    def poll_well(self, tenant: Tenant, passed: timedelta, counts: dict[HoldReason, int]) -> None:
+        """Poll a tenant."""
+        self.now += passed
+        self.polled[tenant] = _Polled(good_at=self.now, counts=counts)
+        self._cycle(tenant)
+
+    @rule(tenant=_TENANT, passed=_PASSED)
+    def poll_badly(self, tenant: Tenant, passed: timedelta) -> None:
+        """Poll a tenant in vain; after a while it is blind."""
+        self.now += passed
+        before = self.polled[tenant]
+        since = self.now if before.failure is None else min(before.failure.since, self.now)
+        failure = Failure(since=since, at=self.now, cause=Cause.TIMEOUT, detail="no answer within 30s")
+        self.polled[tenant] = replace(before, failure=failure)
+        self._cycle(tenant)
+
+    @rule(matcher=_MATCHER, lasting=st.sampled_from([10, 60, 600]).map(minutes))
+    def silence(self, matcher: Matcher, lasting: timedelta) -> None:
+        """Ask for quiet."""
+        wanted = replace(a_silence(len(self.silences) + 1), matcher=matcher)
+        self.silences.append(replace(wanted, since=self.now, until=self.now + lasting))
+
+    @precondition(lambda self: self.silences)
+    @rule()
+    def expire(self) -> None:
+        """End the newest silence before its time."""
+        newest = self.silences[-1]
+        self.silences[-1] = replace(newest, until=min(newest.until, max(self.now, newest.since)))
+
+    @precondition(lambda self: any(alert.is_firing for alert in self.alerts.values()))
+    @rule(data=st.data())
+    def acknowledge(self, data: st.DataObject) -> None:
+        """Say that somebody is at it."""
+        firing = sorted((alert for alert in self.alerts.values() if alert.is_firing), key=lambda alert: alert.key.id)
+        alert = data.draw(st.sampled_from(firing))
+        topic = alert.key.topic
+        self.acknowledgements[topic] = self.standing[topic] = Acknowledgement(
+            topic=topic, severity=alert.key.severity, value=alert.value, author="ann", comment="on it", at=self.now
+        )
+
+    @rule(name=_NAME, levels=_LEVELS, per=st.sampled_from([Per.REASON, Per.REASON, Per.TENANT, Per.ALL]))
+    def edit_rule(self, name: RuleName, levels: dict[Severity, Level], per: Per) -> None:
+        """Give a rule, or one that had gone, other levels and limits."""
+        self.rule_by_name[name] = _rule(name, levels, per)
+
+    @rule(name=_NAME)
+    def remove_rule(self, name: RuleName) -> None:
+        """Take a rule away."""
+        self.rule_by_name.pop(name, None)
+
+    @precondition(lambda self: self.rule_by_name)
+    @rule(data=st.data())
+    def rename_rule(self, data: st.DataObject) -> None:
+        """Give a rule another name, and with it another identity."""
+        name = data.draw(st.sampled_from(sorted(self.rule_by_name)))
+        new = RuleName(f"{name}'" if len(name) < len("Backlog''") else "Flood")
+        self.rule_by_name[new] = replace(self.rule_by_name.pop(name), name=new)
+
+    @rule(
+        name=st.sampled_from(RECEIVERS),
+        send_resolved=st.booleans(),
+        repeat_interval=st.sampled_from(["10m", "1h", "4h", "2d"]),
+        max_per_hour=st.sampled_from([1, 2, 30]),
+    )
+    def configure(self, name: ReceiverName, *, send_resolved: bool, repeat_interval: str, max_per_hour: int) -> None:
+        """Add a receiver, or change it."""
+        self.receivers[name] = a_receiver(
+            name, send_resolved=send_resolved, repeat_interval=repeat_interval, max_per_hour=max_per_hour
+        )
+
+    @precondition(lambda self: len(self.receivers) > 1)
+    @rule(name=st.sampled_from(RECEIVERS))
+    def dismiss(self, name: ReceiverName) -> None:
+        """Take a receiver away."""
+        self.receivers.pop(name, None)
+
+    @rule(by=st.sampled_from([-1500, -60, -20, 20, 60, 1500]).map(minutes))
+    def jump(self, by: timedelta) -> None:
+        """Set the clock; what spans are measured from follows it, and spans that are read are counted anew."""
+        self.now += by
+        self.read_since_jump = {}
+        self.sent = {name: [] for name in RECEIVERS}
+        self.alerts = {key: after_clock_jump(alert, by=by) for key, alert in self.alerts.items()}
+        firing = {key.topic for key, alert in self.alerts.items() if alert.is_firing}
+        kept = {topic: each for topic, each in self.acknowledgements.items() if topic in firing}
+        self.acknowledgements = {topic: replace(each, at=each.at + by) for topic, each in kept.items()}
+        self.standing = {topic: replace(each, at=each.at + by) for topic, each in self.standing.items()}
+        # Levels that are over stay on the clock of then: whether one of them broke an acknowledgement is not known.
+        self.doubtful = set(kept)
+
+    # the pipeline in small
+
+    def _cycle(self, tenant: Tenant) -> None:
+        scope = {tenant, ALL_TENANTS}
+        self.is_whole = False
+        self._judge(tenant, scope)
+        self._forget_acknowledgements()
+        planned = self._plan(scope)
+        self._check_notices(planned)
+        self._record(planned)
+        self._check_what_is_known(planned, scope)
+        self._check_a_restart(scope)
+        self.is_whole = True
+
+    def _judge(self, tenant: Tenant, scope: Iterable[Tenant]) -> None:
+        everyone = [polled.tenant_series(name) for name, polled in self.polled.items()]
+        own = [each for each in everyone if each.polling.tenant == tenant]
+        seen: set[AlertKey] = set()
+        for each in with_blind_rules(self.rule_by_name.values(), POLL_INTERVALS):
+            for series in series_of(each, everyone if each.scope is Per.ALL else own):
+                for severity, level in each.levels.items():
+                    key = AlertKey(rule=each.name, severity=severity, tenant=series.tenant, reason=series.reason)
+                    seen.add(key)
+                    alert = self.alerts.get(key, Alert(key=key))
+                    evaluation = evaluate(level, series, firing=alert.is_firing, now=self.now)
+                    self.alerts[key], _ = step(alert, evaluation, level, now=self.now)
+        for key, alert in self.alerts.items():
+            if key.tenant in scope and key not in seen:
+                self.alerts[key], _ = remove(alert, why="rule removed", now=self.now)
+
+    def _plan(self, scope: Iterable[Tenant]) -> Plan:
+        budgets = {
+            name: Budget(
+                sent=sum(self.now - HOUR < at <= self.now for at in self.sent[name]), held_back=self.held_back[name]
+            )
+            for name in self.receivers
+        }
+        mutes = Mutes(
+            silences=[each for each in self.silences if each.until > self.now - LONGEST_SILENCE],
+            acknowledgements=self.acknowledgements,
+            windows_by_rule=self.windows,
+        )
+        return plan(
+            [alert for key, alert in self.alerts.items() if key.tenant in scope],
+            [entry for entry in self.told.values() if entry.topic.tenant in scope],
+            list(self.receivers.values()),
+            self.routes,
+            mutes=mutes,
+            budgets=budgets,
+            now=self.now,
+        )
+
+    def _record(self, planned: Plan) -> None:
+        threads = {}
+        for notification in planned.notifications:
+            name = notification.receiver.name
+            self.messages += 1
+            threads[name] = f"m{self.messages}"
+            self.sent[name].append(self.now)
+            self.held_back[name] = 0
+            for notice in notification.notices:
+                self._read(name, notice, threads[name])
+        for held in planned.held_back:
+            self.held_back[held.receiver.name] += 1
+        for entry in planned.told:
+            who = entry.receiver, entry.topic
+            is_begun = entry.state is FIRING and not entry.thread
+            self.told[who] = replace(entry, thread=threads[entry.receiver]) if is_begun else entry
+            if entry.state is not FIRING and not self.receivers[entry.receiver].send_resolved:
+                self.believed.pop(who, None)
+
+    def _read(self, name: ReceiverName, notice: Notice, message: str) -> None:
+        who = name, notice.alert.key.topic
+        before = self.believed.pop(who, None)
+        self.read_since_jump[who] = self.now
+        if notice.reason is not NotifyReason.RESOLVED:
+            thread = message if before is None else before.thread
+            self.believed[who] = _Belief(severity=notice.alert.key.severity, read_at=self.now, thread=thread)
+
+    # what is true, worked out a second time
+
+    def _highest(self, name: ReceiverName, topic: Topic) -> Alert | None:
+        """Return the highest firing alert of a topic that is for a receiver."""
+        firing = [alert for key, alert in self.alerts.items() if key.topic == topic and alert.is_firing]
+        heard = [alert for alert in firing if not self.routes or self._ways(name, alert)]
+        return max(heard, key=lambda alert: alert.key.severity.rank, default=None)
+
+    def _ways(self, name: ReceiverName, alert: Alert) -> list[Route]:
+        return [route for route in self.routes if name in route.receivers and route.matches(alert)]
+
+    def _is_muted(self, name: ReceiverName, alert: Alert) -> bool:
+        """Say whether a silence, a window or blindness hides an alert from a receiver; all windows are in UTC."""
+        ways = self._ways(name, alert)
+        return (
+            any(each.since <= self.now < each.until and each.matcher.matches(alert) for each in self.silences)
+            or (alert.key.rule in self.windows and not 8 <= self.now.hour < 18)
+            or (self._is_blind(alert.key.tenant) and not alert.is_about_polling)
+            or (bool(ways) and self.now.hour == 12 and all(route.mute_windows for route in ways))
+        )
+
+    def _is_blind(self, tenant: Tenant) -> bool:
+        return any(
+            alert.is_firing and alert.is_about_polling for key, alert in self.alerts.items() if key.tenant == tenant
+        )
+
+    def _is_acknowledged(self, alert: Alert) -> bool:
+        standing = self.standing.get(alert.key.topic)
+        if alert.key.topic in self.doubtful:
+            return True
+        if standing is None or alert.key.severity.rank > standing.severity.rank:
+            return False
+        return not (standing.value and alert.value is not None and alert.value >= 2 * standing.value)
+
+    def _forget_acknowledgements(self) -> None:
+        """Drop the acknowledgements whose topic is over, or has risen: kept from poll to poll, not worked out."""
+        firing = [alert for alert in self.alerts.values() if alert.is_firing]
+        going_on = {alert.key.topic for alert in firing}
+        risen = {alert.key.topic for alert in firing if _has_risen(alert, self.standing.get(alert.key.topic))}
+        self.standing = {
+            topic: each for topic, each in self.standing.items() if topic in going_on and topic not in risen
+        }
+        self.doubtful &= going_on
+
+    # the sentences of the contract
+
+    def _check_notices(self, planned: Plan) -> None:
+        names = [each.receiver.name for each in planned.notifications]
+        assert len(set(names)) == len(names), "one poll is one message to a receiver"
+        for notification in planned.notifications:
+            name = notification.receiver.name
+            assert notification.held_back == self.held_back[name], "the next message says how many were held back"
+            within = [at for at in self.sent[name] if at > self.now - HOUR]
+            assert len(within) < notification.receiver.max_per_hour, "an hour has no more messages than that"
+            for notice in notification.notices:
+                assert not self._is_muted(name, notice.alert), "a mute makes the plan empty"
+                self._check_notice(notification.receiver, notice)
+
+    def _check_notice(self, receiver: Receiver, notice: Notice) -> None:
+        topic, severity = notice.alert.key.topic, notice.alert.key.severity
+        before = self.believed.get((receiver.name, topic))
+        highest = self._highest(receiver.name, topic)
+        if notice.reason is NotifyReason.RESOLVED:
+            assert before is not None, "nobody is told of the end of what he was never told of"
+            assert highest is None, "nothing is over that fires"
+            assert receiver.send_resolved
+            return
+        assert highest is not None
+        assert severity is highest.key.severity, "a receiver hears the highest level only"
+        if notice.reason is NotifyReason.FIRST:
+            assert before is None, "nobody is told twice of a beginning"
+            return
+        assert before is not None, "there is no news of what he was never told of"
+        assert notice.told_before is not None
+        assert notice.told_before.thread == before.thread, "all of an episode is one conversation"
+        self._check_direction(receiver, notice, before)
+
+    def _check_direction(self, receiver: Receiver, notice: Notice, before: _Belief) -> None:
+        rise = notice.alert.key.severity.rank - before.severity.rank
+        assert (rise > 0) is (notice.reason is NotifyReason.RAISED)
+        assert (rise < 0) is (notice.reason is NotifyReason.LOWERED)
+        read_at = self.read_since_jump.get((receiver.name, notice.alert.key.topic))
+        if rise == 0 and read_at is not None:
+            assert self.now - read_at >= receiver.repeat_interval, "nobody is told twice within the interval"
+
+    def _check_what_is_known(self, planned: Plan, scope: Iterable[Tenant]) -> None:
+        held = {each.receiver.name for each in planned.held_back}
+        for topic in {key.topic for key in self.alerts if key.tenant in scope}:
+            for receiver in self.receivers.values():
+                if receiver.name not in held:
+                    self._check_known(receiver, topic)
+
+    def _check_known(self, receiver: Receiver, topic: Topic) -> None:
+        before = self.believed.get((receiver.name, topic))
+        highest = self._highest(receiver.name, topic)
+        if highest is None:
+            ended = None if before is None else self.alerts[_key(topic, before.severity)]
+            assert ended is None or self._is_muted(receiver.name, ended), "who was told of it is told of its end"
+            return
+        if self._is_muted(receiver.name, highest) or self._is_acknowledged(highest):
+            return
+        assert before is not None, "what fires is told"
+        assert before.severity is highest.key.severity, "what was told is what is true"
+        distance = max(LONGEST_REPEAT, receiver.repeat_interval)
+        assert abs(self.now - before.read_at) <= distance, "reminders never end"
+
+    def _check_a_restart(self, scope: Iterable[Tenant]) -> None:
+        again = self._plan(scope)
+        assert (again.notifications, again.told) == ((), ()), "a restart tells nobody anything"
+
+    @invariant()
+    def what_is_kept_is_what_was_read(self) -> None:
+        """What `plan` will compare with is what the receivers have read."""
+        kept = {who: entry for who, entry in self.told.items() if entry.state is FIRING}
+        assert {who: (entry.severity, entry.thread) for who, entry in kept.items()} == {
+            who: (belief.severity, belief.thread) for who, belief in self.believed.items()
+        }
+
+    def teardown(self) -> None:
+        """End every mute, let all be well and time pass: then everybody knows that it is over."""
+        if not self.is_whole:  # what has failed already says more than what follows from it
+            return
+        for name in RECEIVERS:
+            self.receivers.setdefault(name, a_receiver(name))
+        self.silences = [replace(each, until=min(each.until, self.now)) for each in self.silences]
+        self.windows = {}
+        self.routes = [replace(route, mute_windows=()) for route in self.routes]
+        for _ in range(6):
+            # Close together, for a sum over tenants is known only while all of them are; then a new hour begins.
+            for tenant, passed in zip(TENANTS, (61, 1), strict=True):
+                self.poll_well(tenant, minutes(passed), dict.fromkeys(REASONS, 0))
+
+        assert self.believed == {}, "whoever was told of a firing alert is told of its end"
+
+
+def _key(topic: Topic, severity: Severity) -> AlertKey:
+    return AlertKey(rule=topic.rule, severity=severity, tenant=topic.tenant, reason=topic.reason)
+
+
+def _has_risen(alert: Alert, since: Acknowledgement | None) -> bool:
+    if since is None or alert.fired_at is None:
+        return False
+    return alert.key.severity.rank > since.severity.rank and alert.fired_at > since.at
+
+
+_SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
+#: A history that fails is made small for up to five minutes.
+_MINUTES_TO_SHRINK = pytest.mark.timeout(400)
+
+
+@_MINUTES_TO_SHRINK
+def test_whatever_happens_every_receiver_is_told_what_is_true() -> None:
+    """Some hundred histories: told once, of the highest level, within the budget, not while muted, and to the end."""
+    run_state_machine_as_test(_Histories, settings=settings(_SETTINGS, max_examples=150, stateful_step_count=30))
+
+
+@pytest.mark.slow
+@_MINUTES_TO_SHRINK
+def test_whatever_happens_for_long_every_receiver_is_told_what_is_true() -> None:
+    """Some thousand longer histories."""
+    run_state_machine_as_test(_Histories, settings=settings(_SETTINGS, max_examples=3000, stateful_step_count=50))

@@ -1,0 +1,683 @@
+"""What keeps quiet: for which alerts, from which instant, and until which; a mute hides, it never forgets."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from alerter.core.alerts import Alert, AlertState
+from alerter.core.conditions import Blind, Operands
+from alerter.core.muting import (
+    NOTHING_MUTED,
+    Acknowledgement,
+    Mute,
+    MuteKind,
+    Mutes,
+    MuteWindow,
+    Silence,
+    WindowName,
+    began_at,
+    ended_mute,
+    in_window,
+    muted_by,
+    newest_end,
+    of_present_episode,
+    unbroken,
+)
+from alerter.core.rules import Severity
+from alerter.core.series import ALL_REASONS
+from tests.builders import (
+    NOON,
+    a_key,
+    a_resolved,
+    a_silence,
+    a_window,
+    an_acknowledgement,
+    an_alert,
+    at,
+)
+
+INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
+QUIET, PENDING = AlertState.INACTIVE, AlertState.PENDING
+TOPIC = a_key().topic
+
+
+def _instant(text: str) -> datetime:
+    """Return the instant of `2026-03-29 01:00` in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _blind() -> Alert:
+    operands = (Operands(condition=Blind.name, limit="no good poll for 15m"),)
+    return replace(an_alert(key=a_key(rule="Blind", reason=ALL_REASONS), value=None), operands=operands)
+
+
+# silences
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "expected"),
+    [
+        pytest.param("11:00", "13:00", True, id="it holds between its bounds"),
+        pytest.param("12:00", "13:00", True, id="it holds at its first instant"),
+        pytest.param("12:00:01", "13:00", False, id="it does not hold before"),
+        pytest.param("11:00", "12:00", False, id="it does not hold any more at its last instant"),
+        pytest.param("12:00", "12:00", False, id="one that was expired before it began never holds"),
+    ],
+)
+def test_a_silence_holds_from_its_beginning_to_before_its_end(*, since: str, until: str, expected: bool) -> None:
+    """Its bounds are half-open, so that of two silences in a row exactly one holds at any instant."""
+    silence = a_silence(since=since, until=until)
+
+    assert silence.is_active(now=NOON) is expected
+    assert (muted_by(an_alert(), Mutes(silences=[silence]), now=NOON) is not None) is expected
+
+
+@pytest.mark.parametrize(
+    ("silence", "expected"),
+    [
+        pytest.param(a_silence(), True, id="without selectors everything is silent"),
+        pytest.param(a_silence(tenants=["ACME"]), True, id="its tenant"),
+        pytest.param(a_silence(tenants=["globex"]), False, id="another tenant"),
+        pytest.param(a_silence(reasons=["sp*"]), True, id="its reason"),
+        pytest.param(a_silence(reasons=["!Spam"]), False, id="an excluded reason"),
+        pytest.param(a_silence(rules=["Backlog"]), True, id="its rule"),
+        pytest.param(a_silence(rules=["Surge"]), False, id="another rule"),
+        pytest.param(a_silence(severities=[INFO, WARNING]), True, id="its severity"),
+        pytest.param(a_silence(severities=[CRITICAL]), False, id="another severity"),
+        pytest.param(
+            a_silence(tenants=["acme"], reasons=["virus"], rules=["Backlog"], severities=[WARNING]),
+            False,
+            id="all of its selectors must match",
+        ),
+    ],
+)
+def test_a_silence_is_for_what_its_selectors_match(*, silence: Silence, expected: bool) -> None:
+    """Nothing else falls silent."""
+    assert silence.matcher.matches(an_alert()) is expected
+    assert (muted_by(an_alert(), Mutes(silences=[silence]), now=NOON) is not None) is expected
+
+
+def test_a_silence_says_whose_it_is_until_when_and_why() -> None:
+    """Whoever wonders about the quiet can ask its author."""
+    found = muted_by(an_alert(), Mutes(silences=[a_silence(7)]), now=NOON)
+
+    assert found == Mute(kind=MuteKind.SILENCE, name="7 by ann", until=at("13:00"), comment="known")
+
+
+# acknowledgements
+
+
+@pytest.mark.parametrize(
+    ("acknowledgement", "alert", "expected"),
+    [
+        pytest.param(an_acknowledgement(), an_alert(), True, id="the alert goes on as it was"),
+        pytest.param(an_acknowledgement(), an_alert(value=239), True, id="the count has not quite doubled"),
+        pytest.param(an_acknowledgement(), an_alert(value=240), False, id="the count has doubled"),
+        pytest.param(an_acknowledgement(), an_alert(value=None), True, id="the count is not known any more"),
+        pytest.param(an_acknowledgement(value=None), an_alert(value=900), True, id="there was no count to double"),
+        pytest.param(an_acknowledgement(value=0), an_alert(value=900), True, id="nothing cannot double"),
+        pytest.param(an_acknowledgement(), an_alert(severity=CRITICAL, since="11:45"), False, id="the level has risen"),
+        pytest.param(
+            an_acknowledgement(severity=CRITICAL),
+            an_alert(since="11:45"),
+            True,
+            id="a milder level is all that is left",
+        ),
+        pytest.param(an_acknowledgement(), a_resolved(), False, id="the alert has resolved"),
+        pytest.param(an_acknowledgement(), an_alert(PENDING), False, id="the alert is only pending"),
+        pytest.param(an_acknowledgement(), an_alert(since="11:31"), False, id="the alert has begun anew since"),
+        pytest.param(an_acknowledgement(), an_alert(since="11:30"), True, id="it was acknowledged as it began"),
+        pytest.param(an_acknowledgement(), an_alert(key=a_key(reason="Virus")), False, id="another alert"),
+    ],
+)
+def test_an_acknowledgement_covers_its_alert_until_it_resolves_or_gets_worse(
+    *, acknowledgement: Acknowledgement, alert: Alert, expected: bool
+) -> None:
+    """Whoever is at it is not reminded, but hears of it when it has become another matter."""
+    mutes = Mutes(acknowledgements={alert.key.topic: acknowledgement})
+
+    assert acknowledgement.holds(alert) is expected
+    assert (muted_by(alert, mutes, now=NOON) is not None) is expected
+
+
+def test_an_acknowledgement_says_who_is_at_it() -> None:
+    """It has no end that is known beforehand."""
+    found = muted_by(an_alert(), Mutes(acknowledgements={TOPIC: an_acknowledgement()}), now=NOON)
+
+    assert found == Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="by ann", comment="on it")
+
+
+@pytest.mark.parametrize(
+    ("alerts", "expected"),
+    [
+        pytest.param([], "", id="of nothing"),
+        pytest.param([an_alert(PENDING)], "", id="what never fired has not begun"),
+        pytest.param([an_alert(since="11:00")], "11:00", id="it fires"),
+        pytest.param([a_resolved(since="11:00", until="11:30")], "11:00", id="it is over"),
+        pytest.param(
+            [an_alert(since="11:00"), an_alert(severity=CRITICAL, since="11:20")],
+            "11:00",
+            id="the milder level began it",
+        ),
+        pytest.param(
+            [an_alert(since="11:20"), a_resolved(severity=CRITICAL, since="11:00", until="11:20")],
+            "11:00",
+            id="one level ended as the other began",
+        ),
+        pytest.param(
+            [an_alert(since="11:20"), a_resolved(severity=CRITICAL, since="11:00", until="11:19")],
+            "11:20",
+            id="there was a pause between two levels",
+        ),
+        pytest.param(
+            [
+                an_alert(severity=INFO, since="11:30"),
+                a_resolved(since="11:10", until="11:40"),
+                a_resolved(severity=CRITICAL, since="11:00", until="11:15"),
+            ],
+            "11:00",
+            id="a chain of three levels",
+        ),
+        pytest.param(
+            [a_resolved(since="11:00", until="11:10"), a_resolved(severity=CRITICAL, since="11:30", until="11:40")],
+            "11:30",
+            id="of two episodes that are over the newer one",
+        ),
+    ],
+)
+def test_an_episode_begins_with_the_first_of_the_levels_that_overlap(alerts: Sequence[Alert], expected: str) -> None:
+    """A topic fires without a pause as long as one of its levels does."""
+    assert began_at(alerts) == (at(expected) if expected else None)
+    assert began_at(reversed(alerts)) == began_at(alerts)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "expected"),
+    [
+        pytest.param([an_alert(since="11:00")], True, id="it fires ever since"),
+        pytest.param([], False, id="nothing is known of it"),
+        pytest.param(
+            [an_alert(since="11:45"), a_resolved(severity=CRITICAL, since="11:00", until="11:40")],
+            False,
+            id="a new episode has begun one level down",
+        ),
+        pytest.param(
+            [an_alert(since="11:45"), a_resolved(severity=CRITICAL, since="11:00", until="11:50")],
+            True,
+            id="a milder level has begun before it ended",
+        ),
+    ],
+)
+def test_a_new_episode_is_not_covered_at_any_level(*, alerts: Sequence[Alert], expected: bool) -> None:
+    """What was acknowledged at one level is over when all levels are."""
+    acknowledgements = {TOPIC: an_acknowledgement(severity=CRITICAL)}
+
+    assert bool(of_present_episode(acknowledgements, {TOPIC: alerts}, now=NOON)) is expected
+
+
+def test_an_acknowledgement_from_the_future_does_not_count() -> None:
+    """After the clock was set back it would cover what has not begun yet."""
+    acknowledgements = {TOPIC: an_acknowledgement(acknowledged_at="12:30")}
+
+    assert of_present_episode(acknowledgements, {TOPIC: [an_alert()]}, now=NOON) == {}
+
+
+@pytest.mark.parametrize(
+    ("alerts", "expected"),
+    [
+        pytest.param([an_alert()], True, id="the level is the same"),
+        pytest.param([], True, id="nothing is known of it"),
+        pytest.param([an_alert(), an_alert(severity=INFO, since="11:45")], True, id="a milder level has begun"),
+        pytest.param([an_alert(), an_alert(severity=CRITICAL, since="11:45")], False, id="a higher level fires"),
+        pytest.param(
+            [an_alert(), a_resolved(severity=CRITICAL, since="11:45", until="11:50")],
+            False,
+            id="a higher level has fired meanwhile",
+        ),
+        pytest.param(
+            [an_alert(), a_resolved(severity=CRITICAL, since="11:10", until="11:20")],
+            True,
+            id="a higher level had fired before",
+        ),
+        pytest.param([an_alert(), an_alert(PENDING, severity=CRITICAL)], True, id="a higher level is only pending"),
+    ],
+)
+def test_an_acknowledgement_that_has_broken_stays_broken(*, alerts: Sequence[Alert], expected: bool) -> None:
+    """Nobody has acknowledged what came after the higher level."""
+    assert bool(unbroken({TOPIC: an_acknowledgement()}, {TOPIC: alerts})) is expected
+
+
+# mute windows; noon's day is Monday, 2 March 2026
+
+
+@pytest.mark.parametrize(
+    ("window", "now", "end", "last_end"),
+    [
+        pytest.param(
+            a_window("mon-fri", "09:00", "17:00"),
+            "2026-03-02 08:59",
+            None,
+            "2026-02-27 17:00",
+            id="before its first day",
+        ),
+        pytest.param(
+            a_window("mon-fri", "09:00", "17:00"),
+            "2026-03-02 09:00",
+            "2026-03-02 17:00",
+            "2026-02-27 17:00",
+            id="at its first instant",
+        ),
+        pytest.param(
+            a_window("mon-fri", "09:00", "17:00"),
+            "2026-03-02 17:00",
+            None,
+            "2026-03-02 17:00",
+            id="at its last instant",
+        ),
+        pytest.param(
+            a_window("mon-fri", "09:00", "17:00"),
+            "2026-03-07 12:00",
+            None,
+            "2026-03-06 17:00",
+            id="not on its weekdays",
+        ),
+        pytest.param(
+            a_window("mon-fri"),
+            "2026-03-03 03:00",
+            "2026-03-03 08:00",
+            "2026-02-28 08:00",
+            id="over midnight, after it",
+        ),
+        pytest.param(
+            a_window("mon-fri"), "2026-03-02 03:00", None, "2026-02-28 08:00", id="the night before its first day"
+        ),
+        pytest.param(
+            a_window("mon-fri"),
+            "2026-03-07 07:59",
+            "2026-03-07 08:00",
+            "2026-03-06 08:00",
+            id="the morning after its last day",
+        ),
+        pytest.param(
+            a_window("sat", "00:00", "00:00"),
+            "2026-03-07 23:59",
+            "2026-03-08 00:00",
+            "2026-03-01 00:00",
+            id="a whole day",
+        ),
+        pytest.param(
+            a_window("sat", "12:00", "12:00"),
+            "2026-03-08 11:59",
+            "2026-03-08 12:00",
+            "2026-03-01 12:00",
+            id="a whole day from noon to noon",
+        ),
+        pytest.param(
+            a_window("sat-sun", "00:00", "00:00"),
+            "2026-03-07 12:00",
+            "2026-03-09 00:00",
+            "2026-03-02 00:00",
+            id="two whole days are one window",
+        ),
+        pytest.param(
+            a_window("sat-sun", "00:00", "00:00"),
+            "2026-03-08 12:00",
+            "2026-03-09 00:00",
+            "2026-03-02 00:00",
+            id="the first of two whole days has not ended on the second",
+        ),
+        pytest.param(
+            a_window("mon-fri", "18:00", "08:00", zone="America/New_York"),
+            "2026-03-02 22:59",
+            None,
+            "2026-02-28 13:00",
+            id="in the time of its place, before it",
+        ),
+        pytest.param(
+            a_window("mon-fri", "18:00", "08:00", zone="America/New_York"),
+            "2026-03-02 23:00",
+            "2026-03-03 13:00",
+            "2026-02-28 13:00",
+            id="in the time of its place, at its first instant",
+        ),
+        pytest.param(
+            a_window("mon", "00:00", "00:00", zone="Pacific/Auckland"),
+            "2026-03-01 11:00",
+            "2026-03-02 11:00",
+            "2026-02-23 11:00",
+            id="a weekday is that of its place",
+        ),
+    ],
+)
+def test_a_window_holds_on_its_days_from_its_beginning_to_before_its_end(
+    window: MuteWindow, now: str, end: str | None, last_end: str
+) -> None:
+    """The night belongs to the day on which it begins."""
+    assert window.end_of(now=_instant(now)) == (_instant(end) if end else None)
+    assert window.last_end(now=_instant(now)) == _instant(last_end)
+
+
+@pytest.mark.parametrize(
+    ("window", "begin", "end"),
+    [
+        pytest.param(
+            a_window(zone="Europe/London"),
+            "2026-03-28 18:00",
+            "2026-03-29 07:00",
+            id="London: the night in spring is an hour shorter",
+        ),
+        pytest.param(
+            a_window(zone="Europe/London"),
+            "2026-10-24 17:00",
+            "2026-10-25 08:00",
+            id="London: the night in autumn is an hour longer",
+        ),
+        pytest.param(
+            a_window(zone="America/New_York"),
+            "2026-03-07 23:00",
+            "2026-03-08 12:00",
+            id="New York: the night in spring is an hour shorter",
+        ),
+        pytest.param(
+            a_window(zone="America/New_York"),
+            "2026-10-31 22:00",
+            "2026-11-01 13:00",
+            id="New York: the night in autumn is an hour longer",
+        ),
+        pytest.param(
+            a_window(zone="Australia/Lord_Howe"),
+            "2026-10-03 07:30",
+            "2026-10-03 21:00",
+            id="Lord Howe: the night in spring is half an hour shorter",
+        ),
+        pytest.param(
+            a_window(zone="Australia/Lord_Howe"),
+            "2026-04-04 07:00",
+            "2026-04-04 21:30",
+            id="Lord Howe: the night in autumn is half an hour longer",
+        ),
+        pytest.param(
+            a_window("sun", "00:00", "00:00", zone="Europe/London"),
+            "2026-03-29 00:00",
+            "2026-03-29 23:00",
+            id="London: the whole day in spring has 23 hours",
+        ),
+        pytest.param(
+            a_window("sun", "00:00", "00:00", zone="Europe/London"),
+            "2026-10-24 23:00",
+            "2026-10-26 00:00",
+            id="London: the whole day in autumn has 25 hours",
+        ),
+        pytest.param(
+            a_window(begins="01:30", ends="04:00", zone="Europe/London"),
+            "2026-03-29 01:30",
+            "2026-03-29 03:00",
+            id="London: a beginning that is skipped is as much later",
+        ),
+        pytest.param(
+            a_window(begins="23:00", ends="01:30", zone="Europe/London"),
+            "2026-03-28 23:00",
+            "2026-03-29 01:30",
+            id="London: an end that is skipped is as much later",
+        ),
+        pytest.param(
+            a_window(begins="01:15", ends="01:45", zone="Europe/London"),
+            "2026-03-29 01:15",
+            "2026-03-29 01:45",
+            id="London: a window that is skipped as a whole is as much later",
+        ),
+        pytest.param(
+            a_window(begins="01:30", ends="04:00", zone="Europe/London"),
+            "2026-10-25 00:30",
+            "2026-10-25 04:00",
+            id="London: of a beginning that occurs twice the first counts",
+        ),
+        pytest.param(
+            a_window(begins="23:00", ends="01:30", zone="Europe/London"),
+            "2026-10-24 22:00",
+            "2026-10-25 00:30",
+            id="London: of an end that occurs twice the first counts",
+        ),
+        pytest.param(
+            a_window(begins="02:30", ends="05:00", zone="America/New_York"),
+            "2026-03-08 07:30",
+            "2026-03-08 09:00",
+            id="New York: a beginning that is skipped is as much later",
+        ),
+        pytest.param(
+            a_window(begins="01:30", ends="05:00", zone="America/New_York"),
+            "2026-11-01 05:30",
+            "2026-11-01 10:00",
+            id="New York: of a beginning that occurs twice the first counts",
+        ),
+        pytest.param(
+            a_window(begins="02:15", ends="05:00", zone="Australia/Lord_Howe"),
+            "2026-10-03 15:45",
+            "2026-10-03 18:00",
+            id="Lord Howe: a beginning that is skipped is as much later",
+        ),
+        pytest.param(
+            a_window(begins="01:45", ends="05:00", zone="Australia/Lord_Howe"),
+            "2026-04-04 14:45",
+            "2026-04-04 18:30",
+            id="Lord Howe: of a beginning that occurs twice the first counts",
+        ),
+    ],
+)
+def test_a_window_is_right_on_the_nights_when_the_clocks_change(window: MuteWindow, begin: str, end: str) -> None:
+    """It holds from its first to before its last instant, by the clock on the wall there."""
+    first, last = _instant(begin), _instant(end)
+    tick = datetime.resolution
+
+    assert window.end_of(now=first - tick) is None
+    assert window.end_of(now=first) == last
+    assert window.end_of(now=last - tick) == last
+    assert window.end_of(now=last) is None
+    assert window.last_end(now=last - tick) != last
+    assert window.last_end(now=last) == last
+
+
+def test_a_window_that_the_clocks_skip_is_left_out() -> None:
+    """From 01:30 to 02:00 there is nothing on the night when it is two o'clock at one."""
+    window = a_window(begins="01:30", ends="02:00", zone="Europe/London")
+
+    assert window.end_of(now=_instant("2026-03-29 01:15")) is None
+    assert window.end_of(now=_instant("2026-03-29 01:45")) is None
+    assert window.last_end(now=_instant("2026-03-29 12:00")) == _instant("2026-03-28 02:00")
+
+
+def test_a_window_that_never_ends_holds_for_more_than_another_week() -> None:
+    """Nobody is promised an end that will not come, nor told of one that was not."""
+    always = a_window("mon-sun", "00:00", "00:00")
+
+    end = always.end_of(now=NOON)
+
+    assert end is not None
+    assert (end - NOON).days >= 7
+    assert always.last_end(now=NOON) is None
+
+
+def test_a_window_that_ended_long_ago_is_forgotten() -> None:
+    """One without days has never ended."""
+    never = replace(a_window(), days=frozenset())
+
+    assert never.last_end(now=NOON) is None
+    assert never.end_of(now=NOON) is None
+
+
+def test_of_several_windows_any_holds() -> None:
+    """The one that holds is named, with its end."""
+    lunch = replace(a_window(begins="11:30", ends="12:30"), name=WindowName("lunch"))
+
+    assert in_window([a_window(), lunch], now=NOON) == Mute(kind=MuteKind.WINDOW, name="lunch", until=at("12:30"))
+    assert in_window([a_window()], now=NOON) is None
+    assert in_window([], now=NOON) is None
+
+
+# what keeps an alert quiet, of all there is
+
+
+_LUNCH = a_window(begins="11:30", ends="12:30")
+
+
+@pytest.mark.parametrize(
+    ("mutes", "expected"),
+    [
+        pytest.param(NOTHING_MUTED, None, id="nothing"),
+        pytest.param(
+            Mutes(
+                silences=[a_silence()],
+                acknowledgements={TOPIC: an_acknowledgement()},
+                windows_by_rule={TOPIC.rule: [_LUNCH]},
+                blind_tenants=frozenset([TOPIC.tenant]),
+            ),
+            MuteKind.SILENCE,
+            id="a silence before everything",
+        ),
+        pytest.param(
+            Mutes(
+                silences=[a_silence(until="12:00")],
+                acknowledgements={TOPIC: an_acknowledgement()},
+                windows_by_rule={TOPIC.rule: [_LUNCH]},
+                blind_tenants=frozenset([TOPIC.tenant]),
+            ),
+            MuteKind.ACKNOWLEDGEMENT,
+            id="an acknowledgement before what nobody asked for",
+        ),
+        pytest.param(
+            Mutes(
+                acknowledgements={TOPIC: an_acknowledgement(value=60)},
+                windows_by_rule={TOPIC.rule: [_LUNCH]},
+                blind_tenants=frozenset([TOPIC.tenant]),
+            ),
+            MuteKind.BLIND,
+            id="blindness before a window",
+        ),
+        pytest.param(
+            Mutes(windows_by_rule={TOPIC.rule: [a_window(), _LUNCH]}), MuteKind.WINDOW, id="a window of its rule"
+        ),
+        pytest.param(
+            Mutes(windows_by_rule={a_key(rule="Surge").rule: [_LUNCH]}),
+            None,
+            id="a window of another rule is not its own",
+        ),
+        pytest.param(
+            Mutes(blind_tenants=frozenset([a_key(tenant="globex").tenant])), None, id="another tenant is blind"
+        ),
+    ],
+)
+def test_of_several_mutes_the_one_that_says_most_is_named(mutes: Mutes, expected: MuteKind | None) -> None:
+    """What a person asked for comes first."""
+    found = muted_by(an_alert(), mutes, now=NOON)
+
+    assert (found.kind if found else None) == expected
+
+
+def test_blindness_does_not_hide_itself() -> None:
+    """That a tenant cannot be polled is told while nothing else of it is."""
+    mutes = Mutes(blind_tenants=frozenset([TOPIC.tenant]))
+
+    assert muted_by(an_alert(), mutes, now=NOON) == Mute(kind=MuteKind.BLIND, name="acme")
+    assert muted_by(_blind(), mutes, now=NOON) is None
+
+
+def test_a_person_can_silence_blindness() -> None:
+    """Whoever knows that the keys are being changed need not hear of it."""
+    silence = a_silence(rules=["Blind"])
+
+    assert muted_by(_blind(), Mutes(silences=[silence]), now=NOON) is not None
+
+
+# what kept it quiet until a moment ago
+
+
+@pytest.mark.parametrize(
+    ("mutes", "since", "expected"),
+    [
+        pytest.param(NOTHING_MUTED, "10:00", "", id="nothing was muted"),
+        pytest.param(Mutes(silences=[a_silence(until="12:00")]), "10:00", "1 by ann", id="a silence ends now"),
+        pytest.param(Mutes(silences=[a_silence(until="11:50")]), "10:00", "1 by ann", id="a silence has ended"),
+        pytest.param(Mutes(silences=[a_silence()]), "10:00", "", id="a silence goes on"),
+        pytest.param(Mutes(silences=[a_silence(until="11:50")]), "11:50", "", id="it ended before the last word"),
+        pytest.param(
+            Mutes(silences=[a_silence(since="11:50", until="11:50")]), "10:00", "", id="a silence that never was"
+        ),
+        pytest.param(
+            Mutes(silences=[a_silence(until="11:50", reasons=["Virus"])]), "10:00", "", id="a silence of something else"
+        ),
+        pytest.param(
+            Mutes(silences=[a_silence(1, until="11:40"), a_silence(2, until="11:50"), a_silence(3, until="11:30")]),
+            "10:00",
+            "2 by ann",
+            id="the silence that ended last",
+        ),
+        pytest.param(
+            Mutes(windows_by_rule={TOPIC.rule: [a_window(begins="11:00", ends="11:45")]}),
+            "10:00",
+            "nights",
+            id="a window",
+        ),
+        pytest.param(
+            Mutes(windows_by_rule={TOPIC.rule: [a_window(begins="11:00", ends="11:45")]}),
+            "11:45",
+            "",
+            id="a window that ended before the last word",
+        ),
+        pytest.param(
+            Mutes(windows_by_rule={TOPIC.rule: [replace(a_window(), days=frozenset())]}), "10:00", "", id="never"
+        ),
+        pytest.param(
+            Mutes(
+                silences=[a_silence(until="11:50")],
+                windows_by_rule={TOPIC.rule: [a_window(begins="11:00", ends="11:55")]},
+            ),
+            "10:00",
+            "nights",
+            id="a window that ended after a silence",
+        ),
+        pytest.param(
+            Mutes(silences=[a_silence(until="11:50")], acknowledgements={TOPIC: an_acknowledgement(value=60)}),
+            "11:10",
+            "by ann",
+            id="an acknowledgement that has broken",
+        ),
+        pytest.param(
+            Mutes(acknowledgements={TOPIC: an_acknowledgement(value=60)}),
+            "11:30",
+            "",
+            id="an acknowledgement before the last word",
+        ),
+        pytest.param(
+            Mutes(acknowledgements={TOPIC: an_acknowledgement(acknowledged_at="10:30")}),
+            "10:00",
+            "",
+            id="an acknowledgement of an episode before",
+        ),
+    ],
+)
+def test_the_mute_that_ended_last_is_named(mutes: Mutes, since: str, expected: str) -> None:
+    """The next message says that it has just ended."""
+    found = ended_mute(an_alert(), mutes, since=at(since), now=NOON)
+
+    assert (found.name if found else "") == expected
+
+
+def test_an_acknowledgement_ends_with_its_alert() -> None:
+    """Whoever is told of the end reads that somebody was at it; of a later end he does not."""
+    mutes = Mutes(acknowledgements={TOPIC: an_acknowledgement()})
+
+    assert ended_mute(a_resolved(), mutes, since=at("11:00"), now=NOON) is not None
+    assert ended_mute(a_resolved(since="11:45"), mutes, since=at("11:00"), now=NOON) is None
+    assert ended_mute(a_resolved(until="11:20"), mutes, since=at("11:00"), now=NOON) is None
+    assert ended_mute(an_alert(QUIET), mutes, since=at("11:00"), now=NOON) is None
+
+
+def test_of_ends_the_newest_is_said() -> None:
+    """One that is not known beforehand is now."""
+    window = Mute(kind=MuteKind.WINDOW, name="nights", until=at("11:45"))
+    acknowledgement = Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="by ann")
+
+    assert newest_end([window, acknowledgement], now=NOON) is acknowledgement
+    assert newest_end([], now=NOON) is None
