@@ -21,6 +21,8 @@ class HttpSink:
         port: Where it listens, on 127.0.0.1.
         status: What it answers.
         reply: The body of its answer.
+        first: The statuses of the next answers, before `status` is what it answers.
+        headers: More headers of its answers.
         posts: Path and body of each request, oldest first.
         hold: While it is clear, requests are not answered.
     """
@@ -28,6 +30,8 @@ class HttpSink:
     port: int = 0
     status: int = 200
     reply: bytes = b"ok"
+    first: list[int] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
     posts: list[tuple[str, Any]] = field(default_factory=list)
     hold: Event = field(default_factory=Event)
 
@@ -46,7 +50,9 @@ def http_sink(tls: ssl.SSLContext | None = None) -> Iterator[HttpSink]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             sink.posts.append((self.path, json.loads(body)))
             sink.hold.wait(10)
-            self.send_response(sink.status)
+            self.send_response(sink.first.pop(0) if sink.first else sink.status)
+            for name, value in sink.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(sink.reply)))
             self.end_headers()
             self.wfile.write(sink.reply)

@@ -7,23 +7,31 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, inspect, make_url, select, table, text
 
 from alerter.adapters.store import SchemaState, Store, schema
 from alerter.adapters.store.schema import migrations
-from alerter.adapters.tables import HEAD, REVISIONS, metadata
+from alerter.adapters.tables import EPOCH, HEAD, REVISIONS, metadata
+from alerter.core.messages import Format, Message, Tone
+from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
-from tests.builders import a_snapshot, minutes
+from tests.builders import NOON, a_key, a_snapshot, a_told, minutes
 from tests.postgres import Server
 
 _CATALOGUE = {
-    "sqlite": "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%'",
+    # `sqlite_sequence` is SQLite's own, and stays when all tables have gone.
+    "sqlite": """
+        SELECT type, name, tbl_name, sql FROM sqlite_master
+        WHERE name NOT LIKE '%alembic%' AND name <> 'sqlite_sequence'
+    """,
     "postgresql": """
         SELECT 'column', table_name, column_name, data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '')
         FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
@@ -35,6 +43,46 @@ _CATALOGUE = {
         FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
     """,
 }
+
+#: A tenant with a hold reason that fires, of which secops is to be told, as the first schema's alerter kept it.
+_ROWS_OF_0001 = (
+    "INSERT INTO tenants (name) VALUES ('acme')",
+    """
+    INSERT INTO series (tenant_id, digest, reason, held, changed_at, first_seen_at)
+    VALUES (1, '94a9eac404c8c6ff825a438e1f8f3ff1afa9340dd3d1a6412d2c511a800de478', 'Spam', 7,
+            1772452800000000, 1772452800000000)
+    """,
+    "INSERT INTO counts (tenant_id, at, series_id, was, held) VALUES (1, 1772452800000000, 1, 0, 7)",
+    "INSERT INTO coverage (tenant_id, since, until, polls) VALUES (1, 1772452500000000, 1772452800000000, 2)",
+    """
+    INSERT INTO poll_failures (tenant_id, outage_since, since, until, failures, cause, detail, ended_at)
+    VALUES (1, 1772452200000000, 1772452200000000, 1772452200000000, 1, 'timeout', 'no answer', 1772452500000000)
+    """,
+    """
+    INSERT INTO alerts (digest, id, topic, rule, severity, tenant, reason, state, value, peak, active_at, fired_at,
+                        resolution, operands)
+    VALUES ('99c2eafe8ddbc6eb1276dcaaede3558ce5bbf26390322480b9bad1000260d64f', '99c2eafe',
+            '5454d9e3ffc67f761923ce3faf125818597ef1c027ee820f5d34d287f499ef4f', 'Backlog', 'warning', 'acme', 'Spam',
+            'firing', 7, 7, 1772452800000000, 1772452800000000, '', '[{"condition":"threshold","limit":"above 5"}]')
+    """,
+    """
+    INSERT INTO transitions (alert_id, rule, severity, tenant, reason, at, before, after, operands, note)
+    VALUES ('99c2eafe', 'Backlog', 'warning', 'acme', 'Spam', 1772452800000000, 'inactive', 'firing', '[]', '')
+    """,
+    """
+    INSERT INTO told (topic, receiver, rule, tenant, reason, severity, state, at, repeats)
+    VALUES ('5454d9e3ffc67f761923ce3faf125818597ef1c027ee820f5d34d287f499ef4f', 'secops', 'Backlog', 'acme', 'Spam',
+            'warning', 'firing', 1772452800000000, 0)
+    """,
+    """
+    INSERT INTO messages (id, receiver, tone, title, bodies, alert_ids, created_at)
+    VALUES ('m1', 'secops', 'warning', '7 held', '{"text": "7 held"}', '["99c2eafe"]', 1772452800000000)
+    """,
+    """
+    INSERT INTO deliveries (message_id, target, created_at, attempts, next_attempt_at, last_error)
+    VALUES ('m1', 'secops/slack', 1772452800000000, 1, 1772452815000000, 'busy')
+    """,
+)
 
 
 @pytest.fixture
@@ -110,7 +158,7 @@ def test_a_database_of_a_newer_alerter_is_refused(store: Store, database_url: st
     execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
 
     assert store.schema_state() is SchemaState.NEWER
-    with pytest.raises(StoreError, match=r"written by a newer alerter: found schema '9999', expected at most '0001'"):
+    with pytest.raises(StoreError, match=f"newer alerter: found schema '9999', expected at most '{HEAD}'"):
         store.upgrade()
 
 
@@ -182,7 +230,7 @@ def a_later_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
         later = tmp_path / "migrations"
         shutil.copytree(migrations(), later, ignore=shutil.ignore_patterns("__pycache__"))
         (later / "versions" / "9999_later.py").write_text(
-            "from alembic import op\n\nrevision = '9999'\ndown_revision = '0001'\n\n"
+            f"from alembic import op\n\nrevision = '9999'\ndown_revision = '{HEAD}'\n\n"
             f"def upgrade():\n    op.execute({statement!r})\n"
         )
         monkeypatch.setattr(schema, "migrations", lambda: later)
@@ -208,6 +256,82 @@ def test_an_older_database_is_copied_and_keeps_its_rows(
     assert store.schema_state() is SchemaState.CURRENT
     with store.read() as reader:
         assert [each.held for each in reader.reasons(Tenant("acme"))] == [3]
+
+
+@pytest.fixture
+def first_url(empty_url: str) -> str:
+    """Return the URL of a database as the first schema's alerter left it: a row in every table."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations()))
+    engine = create_engine(empty_url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in _ROWS_OF_0001:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    return empty_url
+
+
+def test_an_installation_with_the_first_schema_goes_on_after_an_upgrade(first_url: str) -> None:
+    """What it had seen, decided, told and not yet sent is there, with what is new about it at its default."""
+    with closing(Store(first_url)) as store:
+        assert store.schema_state() is SchemaState.OLDER
+
+        done = store.upgrade()
+
+        assert (done.before, done.after) == ("0001", HEAD)
+        store.check_integrity()
+        with store.read() as reader:
+            assert [each.held for each in reader.reasons(Tenant("acme"))] == [7]
+            assert reader.polling(Tenant("acme")).last_good_at == NOON
+            assert [(each.key, each.state, each.value) for each in reader.alerts()] == [(a_key(), "firing", 7)]
+            assert [each.after for each in reader.transitions()] == ["firing"]
+            assert reader.told() == [a_told(told_at="12:00")]
+            (delivery,) = reader.waiting_deliveries()
+            assert (delivery.message_id, delivery.attempts, delivery.last_error) == ("m1", 1, "busy")
+            assert reader.message(delivery.message_id) == Message(
+                id="m1",
+                receiver=ReceiverName("secops"),
+                tone=Tone.WARNING,
+                title="7 held",
+                bodies={Format.TEXT: "7 held"},
+                created_at=NOON,
+                alert_ids=(a_key().id,),
+            )
+
+
+def test_an_installation_with_the_first_schema_can_do_what_is_new(first_url: str) -> None:
+    """Nothing is muted or held back at first, and everything can be."""
+    secops = ReceiverName("secops")
+    with closing(Store(first_url)) as store:
+        store.upgrade()
+
+        with store.write() as transaction:
+            assert (transaction.silences(since=EPOCH), transaction.acknowledgements()) == ([], {})
+            assert (transaction.groups(), transaction.budgets(since=EPOCH)) == ({}, {secops: Budget(sent=1)})
+            transaction.hold_back(secops)
+            transaction.save_told([replace(each, thread="m1") for each in transaction.told()])
+
+        with store.read() as reader:
+            assert reader.budgets(since=EPOCH) == {secops: Budget(sent=1, held_back=1)}
+            assert [each.thread for each in reader.told()] == ["m1"]
+
+
+def test_a_file_with_the_first_schema_is_copied_as_it_was(first_url: str) -> None:
+    """Whoever goes back to the older alerter finds in the copy what that one left: its schema, and all its rows."""
+    before, found = catalogue(first_url), rows_by_table(first_url)
+
+    with closing(Store(first_url)) as store:
+        backup = store.upgrade().backup
+
+    path = make_url(first_url).database or ""
+    is_file = first_url.startswith("sqlite")
+    assert backup == (Path(f"{path}.0001.bak") if is_file else None)
+    if backup is not None:
+        assert catalogue(f"sqlite:///{backup}") == before
+        assert rows_by_table(f"sqlite:///{backup}") == found
+        assert found["alembic_version"] == [("0001",)]
 
 
 def test_an_upgrade_that_orphans_rows_is_taken_back(
@@ -324,3 +448,15 @@ def execute(url: str, statement: str) -> None:
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
+
+
+def rows_by_table(url: str) -> dict[str, list[tuple[object, ...]]]:
+    """Return everything that stands in a database."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = {
+            name: [tuple(row) for row in connection.execute(select(text("*")).select_from(table(name)))]
+            for name in inspect(connection).get_table_names()
+        }
+    engine.dispose()
+    return found

@@ -5,36 +5,43 @@ Everything that must be known of Apprise (2.2) stands here:
 - One send is one fresh object. A long-lived one throttles by the naive local clock, and sleeps an hour in autumn.
 - The plugins of Slack, Teams and mail are built directly: the generic loader imports 183 of them. Each is overridden
   in one place, so that our own layout goes out; everything else gets the plain text.
+- PagerDuty and Opsgenie get one request per event of a message, under a key of ours: by itself PagerDuty's plugin
+  opens something new for every recovery, and Opsgenie's closes only what the same object has opened.
 - Only SUCCESS is success: a partial delivery, no match and a timeout are failures.
 - Apprise logs tokens: its logger is cut off from every handler here. What went wrong is read from the records that it
   attaches to its result, and goes out without anything that stands in the URL.
-- It shows no `Retry-After`, so that a failure never carries one; the outbox has its own waits.
+- It shows no headers, and its plugins call `requests` themselves: only from Opsgenie, whose plugin is handed the
+  method that posts, can a failure carry a `Retry-After`; for all others the outbox has its own waits.
 """
 
 import logging
 import re
 import smtplib
 from ast import literal_eval
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, timedelta
 from email import message_from_string
 from email.header import Header
 from email.mime.text import MIMEText
 from json import loads
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
+import requests
 from apprise import Apprise, AppriseAsset, AppriseResult, AppriseResultStatus, NotifyFormat, NotifyType
 from apprise.common import OverflowMode
 from apprise.plugins.base import NotifyBase
 from apprise.plugins.custom_json import NotifyJSON
 from apprise.plugins.email.base import PGP_MODE_DEFAULT, NotifyEmail
 from apprise.plugins.email.smtp import AppriseSMTPController
+from apprise.plugins.opsgenie import OPSGENIE_API_LOOKUP, NotifyOpsgenie, OpsgenieAlertAction
+from apprise.plugins.pagerduty import NotifyPagerDuty, PagerDutyAction
 from apprise.plugins.slack import NotifySlack, SlackMode
 from apprise.plugins.workflows import NotifyWorkflows
 
-from alerter.core.messages import Format, Message, Tone
+from alerter.core.messages import Event, EventAction, Format, Message, Tone
+from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
 
 #: Seconds, for what waits on a socket; the URL may set its own (`?cto=`, `?rto=`).
@@ -48,6 +55,11 @@ _TYPE_BY_TONE: Final = {
     Tone.WARNING: NotifyType.WARNING,
     Tone.CRITICAL: NotifyType.FAILURE,
     Tone.RESOLVED: NotifyType.SUCCESS,
+}
+_TYPE_BY_SEVERITY: Final = {
+    Severity.INFO: NotifyType.INFO,
+    Severity.WARNING: NotifyType.WARNING,
+    Severity.CRITICAL: NotifyType.FAILURE,
 }
 
 
@@ -93,24 +105,37 @@ class AppriseNotifier:
 
         Raises:
             DeliveryError: The target did not take it, or did not say so in time, in which case it may still arrive;
-                permanent if Apprise cannot make anything of the URL.
+                permanent if Apprise cannot make anything of the URL, or if the service refuses the message itself. A
+                message of several events may have been taken in part: trying again is harmless, for each has its key.
         """
         service = self._load(url)
-        if isinstance(service, _Slack | _Teams | _Mail):
-            service.message = message
+        if isinstance(service, _Slack | _Teams | _Mail | _PagerDuty | _Opsgenie):
             # Our layout is one piece: split, it would be sent once for each part.
             service.overflow_mode = OverflowMode.UPSTREAM
+        if isinstance(service, _PagerDuty | _Opsgenie):
+            self._deliver_events(message, service, url)
+            return
+        if isinstance(service, _Slack | _Teams | _Mail):
+            service.message = message
+        self._send(service, url, message.title, message.bodies[Format.TEXT], _TYPE_BY_TONE[message.tone])
+
+    def _deliver_events(self, message: Message, service: "_PagerDuty | _Opsgenie", url: str) -> None:
+        """Send the events of a message one after the other, until one is not taken."""
+        for event in message.events or (_event_of(message),):
+            service.event = event
+            self._send(service, url, event.summary, event.details, _TYPE_BY_SEVERITY[event.severity])
+
+    def _send(self, service: NotifyBase, url: str, title: str, text: str, kind: NotifyType) -> None:
         apprise = Apprise(asset=self._asset)
         apprise.add(service)
         result = apprise.notify(
-            body=message.bodies[Format.TEXT],
-            title=message.title,
-            notify_type=_TYPE_BY_TONE[message.tone],
-            body_format=NotifyFormat.TEXT,
-            log_level=logging.DEBUG,
+            body=text, title=title, notify_type=kind, body_format=NotifyFormat.TEXT, log_level=logging.DEBUG
         )
         if result.status is not AppriseResultStatus.SUCCESS:
-            raise DeliveryError(_redacted(self._failure(result), url))
+            retry_after = service.retry_after if isinstance(service, _Opsgenie) else None
+            failure = self._failure(result)
+            is_refused = _REFUSED.search(failure) is not None
+            raise DeliveryError(_redacted(failure, url), permanent=is_refused, retry_after=retry_after)
 
     def check(self, url: str) -> None:
         """Make sure that a URL can be used, without sending anything.
@@ -166,6 +191,17 @@ class AppriseNotifier:
             return f"Apprise sent nothing: {result.status.name}"
         records = [(entry.level, entry.message) for entry in service.logs()]
         return f"{service.name} {_what_failed(records)}"
+
+
+def _event_of(message: Message) -> Event:
+    """Return a message that has no events as one: nothing that is said may be lost, though nothing will close it."""
+    return Event(
+        dedup_key=f"alerter-{message.id}",
+        action=EventAction.CLOSE if message.tone is Tone.RESOLVED else EventAction.OPEN,
+        severity=Severity(message.tone) if message.tone is not Tone.RESOLVED else Severity.INFO,
+        summary=message.title,
+        details=message.bodies[Format.TEXT],
+    )
 
 
 def scheme(url: str) -> str:
@@ -263,6 +299,10 @@ def _mute_apprise() -> None:
 # Apprise's plugins, with our layout
 
 
+#: HTTP's words for a message that the service will never take; what comes behind it may be taken.
+_REFUSED: Final = re.compile(r" answered (400|413|422)\b")
+
+
 class _Slack(NotifySlack):  # type: ignore[no-untyped-call] # Apprise's __init_subclass__ has no types
     """Slack, by webhook or bot token, with our blocks."""
 
@@ -351,6 +391,15 @@ class _Mail(NotifyEmail):  # type: ignore[no-untyped-call]
             tzinfo=self.tzinfo,
         )
 
+    def _thread_headers(self) -> Iterable[tuple[str, str]]:
+        """Yield what makes this mail a reply to the first ones about the same alerts (RFC 5322, section 3.6.4)."""
+        yield "Message-ID", _mail_id(self.message.id)
+        threads = [_mail_id(thread) for thread in self.message.threads]
+        if threads:
+            yield "In-Reply-To", "\n ".join(threads)
+            # One parent only: several would be read as a chain, and tie threads together that have nothing in common.
+            yield "References", threads[0]
+
     def _title(self) -> str:
         """Return the title on one line: a header that holds a line break is refused, or two."""
         return " ".join(self.message.title.split())
@@ -361,10 +410,95 @@ class _Mail(NotifyEmail):  # type: ignore[no-untyped-call]
         del parsed["Subject"]
         title = self._title()
         parsed["Subject"] = Header(title, "us-ascii" if title.isascii() else "utf-8", header_name="Subject").encode()
+        for name, value in self._thread_headers():
+            # Apprise has set a Message-ID already, and the URL may have set any: a second one would be an error.
+            del parsed[name]
+            parsed[name] = value
         for part in parsed.walk():
             if part.get_content_type() == "text/plain":
                 part.set_payload(MIMEText(self.message.bodies[Format.TEXT], "plain", "utf-8").get_payload())
         return parsed.as_string()
+
+
+def _mail_id(message_id: str) -> str:
+    # RFC 2606: a domain that nobody will ever have, so that no mail of somebody else's has the same id.
+    return f"<{message_id}@alerter.invalid>"
+
+
+class _PagerDuty(NotifyPagerDuty):  # type: ignore[no-untyped-call]
+    """PagerDuty, with one event under a key of ours: what was opened is what is closed."""
+
+    service_name = "PagerDuty"
+    # A message has several events, and PagerDuty takes far more than one in 5.5 s.
+    request_rate_per_sec = 0
+    event: Event
+
+    def send(self, *_: Any, notify_type: NotifyType = NotifyType.INFO, **__: Any) -> bool:  # noqa: ANN401 - Apprise's signature
+        is_over = self.event.action is EventAction.CLOSE
+        self.action = PagerDutyAction.RESOLVE if is_over else PagerDutyAction.TRIGGER
+        self.dedup = self.event.dedup_key
+        self.details = {**self.details, "details": self.event.details}
+        if self.source == self.template_tokens["source"]["default"]:
+            self.source = self.app_id
+        return bool(super().send(self.event.summary, notify_type=notify_type))
+
+
+class _Opsgenie(NotifyOpsgenie):  # type: ignore[no-untyped-call]
+    """Opsgenie, with one event under an alias of ours: what was opened is what is closed."""
+
+    request_rate_per_sec = 0
+    event: Event
+    retry_after: timedelta | None = None
+
+    def __init__(self, *, priority: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
+        super().__init__(priority=priority, **arguments)  # type: ignore[no-untyped-call]
+        self._has_own_priority = priority is not None
+        # One request for all responders: a second one under the same alias would change nothing.
+        self.batch_size = self.default_batch_size
+
+    def send(
+        self,
+        body: str,
+        title: str = "",
+        notify_type: NotifyType = NotifyType.INFO,
+        **kwargs: Any,  # noqa: ANN401 - Apprise's signature
+    ) -> bool:
+        if self.event.action is EventAction.CLOSE:
+            return self._is_closed()
+        self.action = OpsgenieAlertAction.NEW
+        self.alias = self.event.dedup_key
+        if not self._has_own_priority:
+            self.priority = _PRIORITY_BY_SEVERITY[self.event.severity]
+        return bool(super().send(body, title, notify_type, **kwargs))  # type: ignore[no-untyped-call]
+
+    def _is_closed(self) -> bool:
+        # https://docs.opsgenie.com/docs/alert-api#close-alert
+        url = f"{OPSGENIE_API_LOOKUP[str(self.region_name)]}/{quote(self.event.dedup_key, safe='')}/close"
+        words = {"source": self.app_id, "note": self.event.details, **({"user": self.user} if self.user else {})}
+        is_taken, _ = self._fetch(requests.post, url, words, {"identifierType": "alias"})
+        return bool(is_taken)
+
+    def _fetch(self, method: Callable[..., requests.Response], *args: Any) -> tuple[bool, str | None]:  # noqa: ANN401 - Apprise's signature
+        def post(*arguments: Any, **keywords: Any) -> requests.Response:  # noqa: ANN401 - what requests takes
+            response = method(*arguments, **keywords)
+            self.retry_after = _retry_after(response)
+            return response
+
+        return super()._fetch(post, *args)  # type: ignore[no-untyped-call, no-any-return]
+
+
+#: The numbers of Opsgenie's own P1 (critical) to P5, which the plugin sends as they are; only its words for them, from
+#: "low" for 1 to "emergency" for 5, are the wrong way round.
+_PRIORITY_BY_SEVERITY: Final = {Severity.INFO: 5, Severity.WARNING: 3, Severity.CRITICAL: 1}
+
+
+_SECONDS = re.compile(r"[0-9]{1,6}")
+
+
+def _retry_after(response: requests.Response) -> timedelta | None:
+    """Return how long a service asks us to wait; None where it does not say, or gives a date (RFC 9110, 10.2.3)."""
+    found = _SECONDS.fullmatch(response.headers.get("Retry-After", ""))
+    return timedelta(seconds=int(found[0])) if found else None
 
 
 _PLUGIN_BY_SCHEME: Final[Mapping[str, type[NotifyBase]]] = {
@@ -375,4 +509,6 @@ _PLUGIN_BY_SCHEME: Final[Mapping[str, type[NotifyBase]]] = {
     "mailtos": _Mail,
     "json": NotifyJSON,
     "jsons": NotifyJSON,
+    "pagerduty": _PagerDuty,
+    "opsgenie": _Opsgenie,
 }

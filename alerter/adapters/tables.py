@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -201,11 +201,13 @@ told = Table(
     Column("state", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("repeats", Integer, nullable=False),
+    Column("thread", Text, nullable=False, server_default=""),
     PrimaryKeyConstraint("topic", "receiver"),
 )
 is_believed = told.c.state == literal("firing", Text, literal_execute=True)
 Index("ix_told_believed", told.c.tenant, told.c.topic, sqlite_where=is_believed, postgresql_where=is_believed)
 
+# `extras` is a JSON object of what only some messages have.
 messages = Table(
     "messages",
     metadata,
@@ -216,6 +218,7 @@ messages = Table(
     Column("bodies", Text, nullable=False),
     Column("alert_ids", Text, nullable=False),
     Column("created_at", Instant, nullable=False, index=True),
+    Column("extras", Text, nullable=False, server_default="{}"),
 )
 
 deliveries = Table(
@@ -234,3 +237,49 @@ deliveries = Table(
 #: What is still to be sent, however long the record of what was sent has become.
 is_waiting = deliveries.c.sent_at.is_(None) & deliveries.c.dead_at.is_(None)
 Index("ix_deliveries_waiting", deliveries.c.id, sqlite_where=is_waiting, postgresql_where=is_waiting)
+
+# People write a silence's number down: it is never given again, also after the silence was pruned. No check keeps
+# `since` before `until`: a silence that is ended before it began has never held.
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("tenants", Text, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("severities", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("value", _Number),
+    Column("author", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# A receiver has a row in these only while something is held back from it, or collected for it.
+held_back = Table(
+    "held_back",
+    metadata,
+    Column("receiver", Text, primary_key=True),
+    Column("messages", Integer, nullable=False),
+)
+
+open_groups = Table(
+    "open_groups",
+    metadata,
+    Column("receiver", Text, primary_key=True),
+    Column("due_at", Instant, nullable=False),
+)

@@ -7,18 +7,21 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 import trustme
+from apprise.plugins.opsgenie import OPSGENIE_API_LOOKUP
+from apprise.plugins.pagerduty import PAGERDUTY_API_LOOKUP
 
 from alerter.adapters import notifier as adapter
 from alerter.adapters.notifier import AppriseNotifier, scheme
 from alerter.core.formats import compose_test
-from alerter.core.messages import Context, Format, Message, Tone
+from alerter.core.messages import Context, Event, EventAction, Format, Message, Tone
 from alerter.core.notifications import ReceiverName
+from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
 from tests.servers import HttpSink, SmtpSink, http_sink, smtp_sink
 
@@ -80,6 +83,22 @@ def slack(secure_sink: HttpSink, monkeypatch: pytest.MonkeyPatch) -> HttpSink:
 
 
 @pytest.fixture
+def pagerduty(sink: HttpSink, monkeypatch: pytest.MonkeyPatch) -> HttpSink:
+    """Be PagerDuty: its plugin has the addresses in a table."""
+    monkeypatch.setitem(PAGERDUTY_API_LOOKUP, "us", f"http://127.0.0.1:{sink.port}/v2/enqueue")
+    sink.status, sink.reply = 202, b'{"status": "success"}'
+    return sink
+
+
+@pytest.fixture
+def opsgenie(sink: HttpSink, monkeypatch: pytest.MonkeyPatch) -> HttpSink:
+    """Be Opsgenie: its plugin has the addresses in a table."""
+    monkeypatch.setitem(OPSGENIE_API_LOOKUP, "us", f"http://127.0.0.1:{sink.port}/v2/alerts")
+    sink.status, sink.reply = 202, b'{"result": "Request will be processed", "requestId": "43a29c5c"}'
+    return sink
+
+
+@pytest.fixture
 def mail_server(tls: ssl.SSLContext, _trusted: None) -> Iterator[SmtpSink]:
     """Serve SMTP with STARTTLS and a login."""
     with smtp_sink(tls, user="alerts", password="smtp-pass") as serving:
@@ -89,6 +108,22 @@ def mail_server(tls: ssl.SSLContext, _trusted: None) -> Iterator[SmtpSink]:
 def mail_url(server: SmtpSink, *, login: str = "alerts:smtp-pass", more: str = "") -> str:
     """Return the URL of a mailbox behind the server."""
     return f"mailtos://{login}@localhost:{server.port}/?from=alerts@example.test&to=oncall@example.test{more}"
+
+
+PAGERDUTY = "pagerduty://integration-key@api-key"
+OPSGENIE = "opsgenie://api-key"
+
+
+def an_event(key: str = "k1", action: EventAction = EventAction.OPEN, severity: Severity = Severity.CRITICAL) -> Event:
+    """Return what is to be opened or closed about a topic."""
+    return Event(
+        dedup_key=key, action=action, severity=severity, summary=f"512 held ({key})", details="above 500\nruns: 10m"
+    )
+
+
+def with_events(*events: Event) -> Message:
+    """Return a message of these events."""
+    return replace(MESSAGE, events=events)
 
 
 def refusal(url: str, message: Message = MESSAGE, *, notifier: AppriseNotifier | None = None) -> DeliveryError:
@@ -182,6 +217,163 @@ def test_a_mail_has_our_text_and_our_html(mail_server: SmtpSink) -> None:
     )
     assert len(mail.get_all("Message-ID", [])) == 1
     assert max(len(line) for line in raw.splitlines()) <= 100
+
+
+def mail_of(raw: bytes) -> EmailMessage:
+    """Return a mail, parsed."""
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
+def test_a_first_mail_begins_a_thread(mail_server: SmtpSink) -> None:
+    """Its Message-ID is made of the message's own id, so that a mail that arrives twice is recognised."""
+    AppriseNotifier().deliver(MESSAGE, mail_url(mail_server))
+
+    [raw] = mail_server.mails
+    mail = mail_of(raw)
+    assert mail.get_all("Message-ID") == [f"<{MESSAGE.id}@alerter.invalid>"]
+    assert (mail["In-Reply-To"], mail["References"]) == (None, None)
+
+
+def test_a_later_mail_is_a_reply_to_the_first(mail_server: SmtpSink) -> None:
+    """Raised, repeated and resolved stand in the thread of the alert; with several alerts, in that of the worst."""
+    AppriseNotifier().deliver(replace(MESSAGE, threads=("aaaaaaaaaa", "bbbbbbbbbb")), mail_url(mail_server))
+
+    [raw] = mail_server.mails
+    mail = mail_of(raw)
+    assert mail["In-Reply-To"].split() == ["<aaaaaaaaaa@alerter.invalid>", "<bbbbbbbbbb@alerter.invalid>"]
+    assert mail.get_all("References") == ["<aaaaaaaaaa@alerter.invalid>"]
+
+
+def test_a_mail_has_one_header_of_each_name(mail_server: SmtpSink) -> None:
+    """A URL that sets the headers of a thread itself does not double them, and a long thread is folded."""
+    url = mail_url(mail_server, more="&%2BMessage-ID=<x@y>&%2Breferences=<x@y>&%2BX-Team=secops")
+
+    AppriseNotifier().deliver(replace(MESSAGE, threads=tuple(f"thread{number:04}" for number in range(20))), url)
+
+    [raw] = mail_server.mails
+    mail = mail_of(raw)
+    assert [len(mail.get_all(name, [])) for name in ("Message-ID", "In-Reply-To", "References")] == [1, 1, 1]
+    assert len(mail["In-Reply-To"].split()) == 20
+    assert mail["X-Team"] == "secops"
+    assert max(len(line) for line in raw.splitlines()) <= 100
+
+
+def test_pagerduty_opens_and_closes_under_the_same_key(pagerduty: HttpSink) -> None:
+    """One request for each alert of a message; what was opened is what is closed, and nothing is opened by an end."""
+    AppriseNotifier().deliver(with_events(an_event("k1"), an_event("k2", severity=Severity.WARNING)), PAGERDUTY)
+    AppriseNotifier().deliver(with_events(an_event("k1", EventAction.CLOSE)), PAGERDUTY)
+
+    first, second, end = [payload for _, payload in pagerduty.posts]
+    assert (first["event_action"], first["dedup_key"]) == ("trigger", "k1")
+    assert first["payload"] == {
+        "summary": "512 held (k1)",
+        "severity": "critical",
+        "source": "Alerter",
+        "component": "Notification",
+        "custom_details": {"details": "above 500\nruns: 10m"},
+    }
+    assert (second["dedup_key"], second["payload"]["severity"]) == ("k2", "warning")
+    assert end == {"routing_key": "integration-key", "event_action": "resolve", "dedup_key": "k1"}
+
+
+def test_a_pagerduty_url_keeps_its_own_fields(pagerduty: HttpSink) -> None:
+    """Source, component and severity of the URL stay; a key or an action of its own would mix up the alerts."""
+    url = f"{PAGERDUTY}/gateway/mail?severity=error&action=resolve&dedup=all&%2Bteam=secops&overflow=split"
+
+    AppriseNotifier().deliver(with_events(replace(an_event(), details="long " * 1000)), url)
+
+    [(_, payload)] = pagerduty.posts
+    assert (payload["event_action"], payload["dedup_key"]) == ("trigger", "k1")
+    assert [payload["payload"][name] for name in ("source", "component", "severity")] == ["gateway", "mail", "error"]
+    assert payload["payload"]["custom_details"]["team"] == "secops"
+
+
+def test_what_a_message_closes_is_tried_until_all_is_taken(pagerduty: HttpSink) -> None:
+    """A failure in the middle is a failure of the message; trying again repeats what was taken, which is harmless."""
+    message = with_events(an_event("k1"), an_event("k2"), an_event("k3"))
+    pagerduty.first = [202, 500]
+
+    reason = str(refusal(PAGERDUTY, message))
+    AppriseNotifier().deliver(message, PAGERDUTY)
+
+    assert reason.startswith("PagerDuty answered 500")
+    assert [payload["dedup_key"] for _, payload in pagerduty.posts] == ["k1", "k2", "k1", "k2", "k3"]
+
+
+def test_opsgenie_opens_and_closes_under_the_same_alias(opsgenie: HttpSink) -> None:
+    """The alias opens an alert and closes the same one; a new process has nothing to remember for that."""
+    AppriseNotifier().deliver(with_events(an_event()), f"{OPSGENIE}/%23oncall/@anna?tags=mail")
+    AppriseNotifier().deliver(with_events(an_event(action=EventAction.CLOSE)), "opsgenie://bob@api-key")
+    AppriseNotifier().deliver(with_events(an_event(action=EventAction.CLOSE)), OPSGENIE)
+
+    [(path, opened), (close_path, closed), (_, closed_by_nobody)] = opsgenie.posts
+    assert path == "/v2/alerts"
+    assert [opened[name] for name in ("alias", "message", "priority", "tags")] == [
+        "k1",
+        "512 held (k1)",
+        "P1",
+        ["mail"],
+    ]
+    assert opened["description"].strip() == "above 500\nruns: 10m"
+    assert [responder["type"] for responder in opened["responders"]] == ["team", "user"]
+    assert close_path == "/v2/alerts/k1/close?identifierType=alias"
+    assert closed == {"source": "Alerter", "note": "above 500\nruns: 10m", "user": "bob"}
+    assert "user" not in closed_by_nobody
+
+
+def test_an_opsgenie_url_keeps_its_own_priority(opsgenie: HttpSink) -> None:
+    """Without one, the severity decides."""
+    for severity, more in ((Severity.WARNING, ""), (Severity.INFO, ""), (Severity.INFO, "?priority=p2")):
+        AppriseNotifier().deliver(with_events(an_event(severity=severity)), OPSGENIE + more)
+
+    assert [payload["priority"] for _, payload in opsgenie.posts] == ["P3", "P5", "P2"]
+
+
+@pytest.mark.parametrize(
+    ("header", "retry_after"),
+    [("90", timedelta(seconds=90)), ("Wed, 01 Jul 2026 12:05:00 GMT", None), ("-1", None), ("9" * 30, None)],
+)
+@pytest.mark.parametrize("action", EventAction)
+def test_opsgenie_may_ask_for_patience(
+    opsgenie: HttpSink, header: str, retry_after: timedelta | None, action: EventAction
+) -> None:
+    """Where the plugin lets us see the answer, a Retry-After in seconds goes to the outbox."""
+    opsgenie.status, opsgenie.headers = 429, {"Retry-After": header}
+
+    error = refusal(OPSGENIE, with_events(an_event(action=action)))
+
+    assert str(error).startswith("Opsgenie answered 429")
+    assert (error.permanent, error.retry_after) == (False, retry_after)
+
+
+def test_opsgenie_that_cannot_be_reached_asks_for_nothing(opsgenie: HttpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an answer there is no Retry-After."""
+    with http_sink() as gone:
+        monkeypatch.setitem(OPSGENIE_API_LOOKUP, "us", f"http://127.0.0.1:{gone.port}/")
+
+    error = refusal(OPSGENIE, with_events(an_event()))
+
+    assert (str(error), error.retry_after) == ("Opsgenie cannot be reached: connection refused", None)
+    assert opsgenie.posts == []
+
+
+@pytest.mark.parametrize(("tone", "action"), [(Tone.WARNING, "trigger"), (Tone.RESOLVED, "resolve")])
+def test_a_message_without_events_is_not_lost(pagerduty: HttpSink, tone: Tone, action: str) -> None:
+    """A message that was written before there were events goes out as one, under its own id."""
+    AppriseNotifier().deliver(replace(MESSAGE, events=(), tone=tone), PAGERDUTY)
+
+    [(_, payload)] = pagerduty.posts
+    assert (payload["event_action"], payload["dedup_key"]) == (action, f"alerter-{MESSAGE.id}")
+
+
+def test_a_test_message_closes_what_it_opens(pagerduty: HttpSink) -> None:
+    """Nobody has to tidy up after `alerter test-notify`."""
+    AppriseNotifier().deliver(MESSAGE, PAGERDUTY)
+
+    assert [payload["event_action"] for _, payload in pagerduty.posts] == ["trigger", "resolve"]
+    assert len({payload["dedup_key"] for _, payload in pagerduty.posts}) == 1
 
 
 def test_a_title_cannot_add_headers(mail_server: SmtpSink) -> None:

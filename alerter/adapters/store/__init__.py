@@ -20,6 +20,7 @@ from alerter.adapters.store.engines import (
 )
 from alerter.adapters.store.history import HistoryReader, HistoryWriter, ReasonState
 from alerter.adapters.store.locks import DaemonLock, daemon_lock
+from alerter.adapters.store.mutes import MuteReader, MuteWriter
 from alerter.adapters.store.outbox import DeliveryRecord, OutboxReader, OutboxWriter
 from alerter.adapters.store.polling import Polling
 from alerter.adapters.store.retention import Retention
@@ -38,11 +39,11 @@ __all__ = [
 ]
 
 
-class Reader(HistoryReader, AlertReader, OutboxReader):
+class Reader(HistoryReader, AlertReader, MuteReader, OutboxReader):
     """A consistent view of everything that is stored."""
 
 
-class Transaction(Reader, HistoryWriter, AlertWriter, OutboxWriter, Retention):
+class Transaction(Reader, HistoryWriter, AlertWriter, MuteWriter, OutboxWriter, Retention):
     """Everything of a cycle, or nothing."""
 
 

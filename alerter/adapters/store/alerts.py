@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Executable, Row, Select, Table, bindparam, insert, select, union
+from sqlalchemy import BindParameter, Row, Select, bindparam, insert, select, union
 
 from alerter.adapters import tables
-from alerter.adapters.store.columns import digest_of, operands_json, operands_of
+from alerter.adapters.store.columns import digest_of, operands_json, operands_of, topic_digest, topic_of
 from alerter.adapters.store.engines import Rows
-from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, Transition
+from alerter.core.alerts import Alert, AlertKey, AlertState, Transition
 from alerter.core.notifications import Told
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import HoldReason, Tenant
@@ -27,6 +27,10 @@ class AlertReader(Rows):
                 of every topic of which one is not inactive, or that some receiver believes to go on.
         """
         return [_alert_of(row) for row in self._of_tenants(_ALERTS, _ALERTS_OF_TENANTS, tenants)]
+
+    def alert_by_id(self, alert_id: str) -> list[Alert]:
+        """Return the alerts that are named so; nearly always one, but eight digits are no identity. Empty for none."""
+        return [_alert_of(row) for row in self._all(_ALERTS.where(_alerts.c.id == alert_id))]
 
     def told(self, tenants: Collection[Tenant] | None = None) -> list[Told]:
         """Return what receivers were last told of topics.
@@ -65,7 +69,7 @@ class AlertWriter(AlertReader):
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         """Keep the state of alerts, in place of what was stored under their keys."""
-        self._run(_upsert(_alerts, self._connection.dialect.name), [_alert_row(alert) for alert in alerts])
+        self._put(_alerts, [_alert_row(alert) for alert in alerts])
 
     def add_transitions(self, transitions: Iterable[Transition]) -> None:
         """Append to the history of alerts."""
@@ -73,22 +77,7 @@ class AlertWriter(AlertReader):
 
     def save_told(self, told: Iterable[Told]) -> None:
         """Keep what receivers were told, in place of what was stored for their topics."""
-        self._run(_upsert(_told, self._connection.dialect.name), [_told_row(entry) for entry in told])
-
-
-@lru_cache
-def _upsert(table: Table, dialect: str) -> Executable:
-    """Return `INSERT … ON CONFLICT DO UPDATE` by the table's primary key: one form, but each dialect's own class."""
-    # Only the dialect in use is loaded.
-    if dialect == "sqlite":
-        from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - see above
-
-        new = sqlite.insert(table)
-        return new.on_conflict_do_update(index_elements=table.primary_key.columns, set_=dict(new.excluded))
-    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - see above
-
-    row = postgresql.insert(table)
-    return row.on_conflict_do_update(index_elements=table.primary_key.columns, set_=dict(row.excluded))
+        self._put(_told, [_told_row(entry) for entry in told])
 
 
 def _alert_row(alert: Alert) -> dict[str, Any]:
@@ -96,7 +85,7 @@ def _alert_row(alert: Alert) -> dict[str, Any]:
     return _key_columns(alert.key) | {
         "digest": digest_of(alert.key.rule, alert.key.severity, alert.key.tenant, alert.key.reason),
         "id": alert.key.id,
-        "topic": _topic_digest(topic),
+        "topic": topic_digest(topic),
         "state": str(alert.state),
         "value": alert.value,
         "peak": alert.peak,
@@ -148,7 +137,7 @@ def _transition_of(row: Row[Any]) -> Transition:
 
 def _told_row(told: Told) -> dict[str, Any]:
     return {
-        "topic": _topic_digest(told.topic),
+        "topic": topic_digest(told.topic),
         "receiver": told.receiver,
         "rule": told.topic.rule,
         "tenant": told.topic.tenant,
@@ -157,17 +146,19 @@ def _told_row(told: Told) -> dict[str, Any]:
         "state": str(told.state),
         "at": told.at,
         "repeats": told.repeats,
+        "thread": told.thread,
     }
 
 
 def _told_of(row: Row[Any]) -> Told:
     return Told(
-        topic=_topic(row.rule, row.tenant, row.reason),
+        topic=topic_of(row.rule, row.tenant, row.reason),
         receiver=row.receiver,
         severity=Severity(row.severity),
         state=AlertState(row.state),
         at=row.at,
         repeats=row.repeats,
+        thread=row.thread,
     )
 
 
@@ -179,15 +170,6 @@ def _key_columns(key: AlertKey) -> dict[str, Any]:
 @lru_cache(maxsize=16384)
 def _key(rule: RuleName, severity: str, tenant: Tenant, reason: HoldReason) -> AlertKey:
     return AlertKey(rule=rule, severity=Severity(severity), tenant=tenant, reason=reason)
-
-
-@lru_cache(maxsize=16384)
-def _topic(rule: RuleName, tenant: Tenant, reason: HoldReason) -> Topic:
-    return Topic(rule, tenant, reason)
-
-
-def _topic_digest(topic: Topic) -> str:
-    return digest_of(topic.rule, topic.tenant, topic.reason)
 
 
 _alerts, _told, _transitions = tables.alerts, tables.told, tables.transitions

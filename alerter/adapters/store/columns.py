@@ -7,13 +7,27 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
+from alerter.core.alerts import Topic
 from alerter.core.conditions import Operands
-from alerter.core.series import Sample
+from alerter.core.rules import RuleName
+from alerter.core.series import HoldReason, Sample, Tenant
 
 
 def digest_of(*parts: str) -> str:
     """Return 64 hexadecimal digits that stand for names of any length; no name holds a NUL."""
     return sha256("\0".join(parts).encode()).hexdigest()
+
+
+def topic_digest(topic: Topic) -> str:
+    """Return what stands for a topic where it must be unique."""
+    return digest_of(topic.rule, topic.tenant, topic.reason)
+
+
+# The names of hundreds of topics are read in every cycle, and are nearly always those of the cycle before.
+@lru_cache(maxsize=16384)
+def topic_of(rule: RuleName, tenant: Tenant, reason: HoldReason) -> Topic:
+    """Return the topic of three columns."""
+    return Topic(rule, tenant, reason)
 
 
 def storable(text: str) -> str:

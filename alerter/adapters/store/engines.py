@@ -4,15 +4,31 @@ SQLite: WAL, `synchronous=FULL` (the outbox must survive a power cut), and trans
 begin: the driver's own way loses updates silently. PostgreSQL: psycopg, UTC, and an end to every wait.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import (
+    URL,
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    Insert,
+    Row,
+    Table,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from alerter.errors import StoreError
 
@@ -84,7 +100,7 @@ def open_engine(url: URL, access: Access) -> Engine:
     return _sqlite_engine(url, access) if is_sqlite(url) else _postgresql_engine(url, access)
 
 
-def store_error(error: SQLAlchemyError, url: URL) -> StoreError:
+def store_error(error: SQLAlchemyError | OverflowError, url: URL) -> StoreError:
     """Return what the database said, on one line, with the place and without the password."""
     said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     words = " ".join(str(said).split())
@@ -116,7 +132,7 @@ class Rows:
     def _all(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         try:
             return self._connection.execute(statement, parameters).all()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OverflowError) as error:
             raise store_error(error, self._url) from error
 
     def _first(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Row[Any] | None:
@@ -124,17 +140,43 @@ class Rows:
 
     def _run(self, statement: Executable, parameters: Parameters) -> int:
         """Execute a change, once or for each of the parameters; return how many rows it met. No parameters: none."""
-        if not parameters:
-            return 0
+        return self._changed(statement, parameters).rowcount if parameters else 0
+
+    def _add(self, statement: Insert, row: Mapping[str, Any]) -> int:
+        """Insert one row; return the number that it was given."""
+        (number,) = tuple(self._changed(statement, row).inserted_primary_key or ())
+        return int(number)
+
+    def _changed(self, statement: Executable, parameters: Parameters) -> CursorResult[Any]:
         try:
-            return self._connection.execute(statement, parameters).rowcount
-        except SQLAlchemyError as error:
+            return self._connection.execute(statement, parameters)
+        except (SQLAlchemyError, OverflowError) as error:
             raise store_error(error, self._url) from error
+
+    def _put(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, in place of those that have their primary keys."""
+        self._run(_upsert(table, self._connection.dialect.name), rows)
+
+
+@lru_cache
+def _upsert(table: Table, dialect: str) -> Executable:
+    """Return `INSERT … ON CONFLICT DO UPDATE` by the table's primary key: one form, but each dialect's own class."""
+    # Only the dialect in use is loaded.
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - see above
+
+        new = sqlite.insert(table)
+        return new.on_conflict_do_update(index_elements=table.primary_key.columns, set_=dict(new.excluded))
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - see above
+
+    row = postgresql.insert(table)
+    return row.on_conflict_do_update(index_elements=table.primary_key.columns, set_=dict(row.excluded))
 
 
 def _sqlite_engine(url: URL, access: Access) -> Engine:
     path = str(url.database)
-    engine = create_engine(url, creator=lambda: _open_sqlite(path, access), hide_parameters=True)
+    files: list[tuple[int, int] | None] = []
+    engine = create_engine(url, creator=lambda: _open_sqlite(path, access, may_create=not files), hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -142,15 +184,32 @@ def _sqlite_engine(url: URL, access: Access) -> Engine:
         kind = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
         connection.exec_driver_sql(f"BEGIN {kind}")
 
+    # A file that was deleted or moved away can still be written through an open connection, for nobody to read. Such
+    # a connection is given up for one to what is there now, which fails where nothing is.
+    @event.listens_for(engine, "connect")
+    def note_file(_: object, entry: ConnectionPoolEntry) -> None:
+        files[:] = [_file_at(path)]
+        entry.info["file"] = files[0]
+
+    @event.listens_for(engine, "checkout")
+    def check_file(_: object, entry: ConnectionPoolEntry, __: object) -> None:
+        if entry.info["file"] != _file_at(path):
+            raise DisconnectionError(f"{path}: another file, or none, is here now")
+
     return engine
 
 
-# Only an upgrade makes a file: to a daemon, one that has gone is an error, not an empty history.
-_MODES = {Access.READ_ONLY: "ro", Access.READ_WRITE: "rw", Access.MIGRATION: "rwc"}
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return which file a path leads to, or None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - the path is text, as in the URL
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
-def _open_sqlite(path: str, access: Access) -> sqlite3.Connection:
-    mode = _MODES[access]
+def _open_sqlite(path: str, access: Access, *, may_create: bool) -> sqlite3.Connection:
+    mode = "ro" if access is Access.READ_ONLY else "rwc" if may_create else "rw"
     connection = sqlite3.connect(
         f"file:{quote(path)}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
 from alerter.adapters.store.columns import storable
 from alerter.adapters.store.engines import Rows
-from alerter.adapters.tables import deliveries, is_waiting, messages
-from alerter.core.messages import Format, Message, Tone
-from alerter.core.notifications import ReceiverName
+from alerter.adapters.tables import Instant, deliveries, held_back, is_waiting, messages, open_groups
+from alerter.core.messages import Event, EventAction, Format, Message, Tone
+from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.outbox import Delivery, TargetName
+from alerter.core.rules import Severity
 from alerter.errors import StoreError
 
 
@@ -41,50 +43,81 @@ class OutboxReader(Rows):
         row = self._first(_MESSAGE, {"message_id": message_id})
         if row is None:
             raise StoreError(f"expected a message {message_id!r}, found none")
-        return Message(
-            id=row.id,
-            receiver=row.receiver,
-            tone=Tone(row.tone),
-            title=row.title,
-            bodies={Format(name): body for name, body in json.loads(row.bodies).items()},
-            created_at=row.created_at,
-            alert_ids=tuple(json.loads(row.alert_ids)),
-        )
+        return _message_of(row)
 
     def deliveries(self, *, only_failed: bool = False, limit: int = 100) -> list[DeliveryRecord]:
         """Return the newest deliveries first, sent or not.
 
         Args:
-            only_failed: Those alone that are dead, or wait after a failed attempt.
+            only_failed: Those alone that did not arrive: dead ones, and those that wait, also behind another.
             limit: At most so many.
         """
         wanted = _DELIVERIES.limit(limit)
         if only_failed:
-            wanted = wanted.where(deliveries.c.sent_at.is_(None), deliveries.c.attempts > 0)
-        return [
-            DeliveryRecord(delivery=_delivery_of(row), receiver=row.receiver, title=row.title)
-            for row in self._all(wanted)
-        ]
+            wanted = wanted.where(deliveries.c.sent_at.is_(None))
+        return [_record_of(row) for row in self._all(wanted)]
+
+    def delivery(self, delivery_id: int) -> DeliveryRecord | None:
+        """Return the delivery of this number, or None where there is none."""
+        row = self._first(_DELIVERY, {"delivery_id": delivery_id})
+        return None if row is None else _record_of(row)
+
+    def budgets(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, Budget]:
+        """Return what each receiver got, and what was held back from it after that; without either it is missing.
+
+        Args:
+            since: Messages that were planned after this count, whatever they are: also digests, and what is sent to
+                a fallback.
+            until: None that was planned after this counts, for the clock may have been ahead; without it, all do.
+        """
+        wanted = _SENT if until is None else _SENT.where(messages.c.created_at <= until)
+        sent = {row.receiver: row.sent for row in self._all(wanted, {"start": since})}
+        counters = {row.receiver: row.messages for row in self._all(_HELD_BACK)}
+        return {
+            receiver: Budget(sent=sent.get(receiver, 0), held_back=counters.get(receiver, 0))
+            for receiver in sent | counters
+        }
+
+    def groups(self) -> dict[ReceiverName, datetime]:
+        """Return the receivers for which news is collected, and when it becomes a message, the first due first."""
+        return {row.receiver: row.due_at for row in self._all(_GROUPS)}
+
+    def due_groups(self, *, now: datetime) -> list[ReceiverName]:
+        """Return the receivers that must now be told what was collected, the first due first."""
+        return [receiver for receiver, due_at in self.groups().items() if due_at <= now]
+
+    def next_group_at(self) -> datetime | None:
+        """Return when the next group is due, or None where nothing is collected."""
+        return min(self.groups().values(), default=None)
 
 
 class OutboxWriter(OutboxReader):
     """Writes the outbox."""
 
     def enqueue(self, message: Message, targets: Sequence[TargetName]) -> None:
-        """Keep a message as it is now, with one delivery per target, due at once."""
-        row = {
-            "id": message.id,
-            "receiver": message.receiver,
-            "tone": str(message.tone),
-            "title": storable(message.title),
-            "bodies": json.dumps(dict(message.bodies)),
-            "alert_ids": json.dumps(message.alert_ids),
-            "created_at": message.created_at,
-        }
-        self._run(_ADD_MESSAGE, row)
+        """Keep a message as it is now, with one delivery per target, due at once.
+
+        It says what was held back from its receiver before it, so that the counter begins anew.
+        """
+        self._run(_ADD_MESSAGE, _message_row(message))
         due = {"created_at": message.created_at, "next_attempt_at": message.created_at}
         new = {"message_id": message.id, "attempts": 0, "last_error": ""} | due
         self._run(_ADD_DELIVERY, [new | {"target": target} for target in targets])
+        self._run(_RESET_HELD_BACK, {"name": message.receiver})
+
+    def hold_back(self, receiver: ReceiverName) -> None:
+        """Count one message more that a receiver does not get."""
+        if not self._run(_COUNT_HELD_BACK, {"name": receiver}):
+            self._run(_ADD_HELD_BACK, {"receiver": receiver, "messages": 1})
+
+    def open_group(self, receiver: ReceiverName, *, due_at: datetime) -> None:
+        """Begin to collect news for a receiver, until `due_at`; what is being collected already keeps its time."""
+        if receiver not in self.groups():
+            self._run(_OPEN_GROUP, {"receiver": receiver, "due_at": due_at})
+
+    def close_group(self, receiver: ReceiverName) -> None:
+        """Collect for a receiver no longer."""
+        self._run(_CLOSE_GROUP, {"name": receiver})
 
     def save_delivery(self, delivery: Delivery) -> None:
         """Keep what became of a delivery.
@@ -104,6 +137,49 @@ class OutboxWriter(OutboxReader):
             raise StoreError(f"expected a delivery {delivery.id}, found none")
 
 
+def _message_row(message: Message) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if message.threads:
+        extras["threads"] = message.threads
+    if message.events:
+        extras["events"] = [asdict(each) for each in message.events]
+    return {
+        "id": message.id,
+        "receiver": message.receiver,
+        "tone": str(message.tone),
+        "title": storable(message.title),
+        "bodies": json.dumps(dict(message.bodies)),
+        "alert_ids": json.dumps(message.alert_ids),
+        "created_at": message.created_at,
+        "extras": json.dumps(extras),
+    }
+
+
+def _message_of(row: Row[Any]) -> Message:
+    extras = json.loads(row.extras)
+    return Message(
+        id=row.id,
+        receiver=row.receiver,
+        tone=Tone(row.tone),
+        title=row.title,
+        bodies={Format(name): body for name, body in json.loads(row.bodies).items()},
+        created_at=row.created_at,
+        alert_ids=tuple(json.loads(row.alert_ids)),
+        threads=tuple(extras.get("threads", ())),
+        events=tuple(_event(fields) for fields in extras.get("events", ())),
+    )
+
+
+def _event(fields: dict[str, Any]) -> Event:
+    return Event(
+        dedup_key=fields["dedup_key"],
+        action=EventAction(fields["action"]),
+        severity=Severity(fields["severity"]),
+        summary=fields["summary"],
+        details=fields["details"],
+    )
+
+
 def _delivery_of(row: Row[Any]) -> Delivery:
     return Delivery(
         id=row.id,
@@ -118,6 +194,10 @@ def _delivery_of(row: Row[Any]) -> Delivery:
     )
 
 
+def _record_of(row: Row[Any]) -> DeliveryRecord:
+    return DeliveryRecord(delivery=_delivery_of(row), receiver=row.receiver, title=row.title)
+
+
 _WAITING = select(deliveries).where(is_waiting).order_by(deliveries.c.id)
 _MESSAGE = select(messages).where(messages.c.id == bindparam("message_id"))
 _DELIVERIES = (
@@ -125,6 +205,23 @@ _DELIVERIES = (
     .join_from(deliveries, messages)
     .order_by(deliveries.c.id.desc())
 )
+_DELIVERY = _DELIVERIES.where(deliveries.c.id == bindparam("delivery_id"))
 _ADD_MESSAGE = insert(messages)
 _ADD_DELIVERY = insert(deliveries)
 _SET_DELIVERY = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
+
+_SENT = (
+    select(messages.c.receiver, func.count().label("sent"))
+    .where(messages.c.created_at > bindparam("start", type_=Instant()))
+    .group_by(messages.c.receiver)
+    .order_by(messages.c.receiver)
+)
+_HELD_BACK = select(held_back)
+_of_receiver = held_back.c.receiver == bindparam("name")
+_COUNT_HELD_BACK = update(held_back).where(_of_receiver).values(messages=held_back.c.messages + 1)
+_ADD_HELD_BACK = insert(held_back)
+_RESET_HELD_BACK = delete(held_back).where(_of_receiver)
+
+_GROUPS = select(open_groups).order_by(open_groups.c.due_at, open_groups.c.receiver)
+_OPEN_GROUP = insert(open_groups)
+_CLOSE_GROUP = delete(open_groups).where(open_groups.c.receiver == bindparam("name"))

@@ -1,7 +1,8 @@
 """What goes when it is old, and what never goes: whatever the present depends on.
 
 No value of a series depends on its old changes, as every change says what it changed from. The newest coverage, an
-outage that lasts, a live alert, what a receiver believes to go on, and a delivery that waits stay however old they are.
+outage that lasts, a live alert, what a receiver believes to go on, the acknowledgement of either, a silence
+that has not ended, and a delivery that waits stay however old they are.
 """
 
 from datetime import datetime
@@ -11,6 +12,7 @@ from sqlalchemy import and_, bindparam, case, delete, func, select, update
 from alerter.adapters.store.engines import Rows
 from alerter.adapters.tables import (
     Instant,
+    acknowledgements,
     alerts,
     counts,
     coverage,
@@ -20,6 +22,7 @@ from alerter.adapters.tables import (
     is_waiting,
     messages,
     poll_failures,
+    silences,
     tenants,
     told,
     transitions,
@@ -43,6 +46,7 @@ class Retention(Rows):
             self._prune_polling(before, batch)
             + self._prune_changes(before, batch)
             + self._prune_alerts(before, batch)
+            + self._prune_mutes(before, batch)
             + self._prune_outbox(before, batch)
         )
 
@@ -71,6 +75,11 @@ class Retention(Rows):
         pruned = self._run(_PRUNE_TRANSITIONS, {"before": before, "batch": batch})
         ended = [{"ended": row.topic} for row in self._all(_ENDED_TOPICS, {"before": before, "batch": batch})]
         return pruned + self._run(_PRUNE_TOLD, ended) + self._run(_PRUNE_ALERTS, ended)
+
+    def _prune_mutes(self, before: datetime, batch: int) -> int:
+        """Delete silences that are over, and acknowledgements of which no alert is left."""
+        old = {"before": before, "batch": batch}
+        return self._run(_PRUNE_SILENCES, old) + self._run(_PRUNE_ACKNOWLEDGEMENTS, old)
 
     def _prune_outbox(self, before: datetime, batch: int) -> int:
         finished = [{"finished": row.id} for row in self._all(_FINISHED, {"before": before, "batch": batch})]
@@ -125,6 +134,17 @@ _ENDED_TOPICS = (
 )
 _PRUNE_TOLD = delete(told).where(told.c.topic == bindparam("ended"))
 _PRUNE_ALERTS = delete(alerts).where(alerts.c.topic == bindparam("ended"))
+
+_PRUNE_SILENCES = delete(silences).where(
+    silences.c.id.in_(select(silences.c.id).where(silences.c.until < _before).limit(bindparam("batch")))
+)
+_PRUNE_ACKNOWLEDGEMENTS = delete(acknowledgements).where(
+    acknowledgements.c.topic.in_(
+        select(acknowledgements.c.topic)
+        .where(acknowledgements.c.at < _before, acknowledgements.c.topic.not_in(select(alerts.c.topic)))
+        .limit(bindparam("batch"))
+    )
+)
 
 _FINISHED = (
     select(messages.c.id)

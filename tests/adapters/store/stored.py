@@ -11,8 +11,10 @@ from sqlalchemy import Engine, event, make_url, text
 from alerter.adapters.store import Store, Transaction
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.messages import Format, Message, Tone
+from alerter.core.muting import Acknowledgement, Matcher, Silence
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import TargetName
+from alerter.core.rules import Severity
 from alerter.core.series import Series, Tenant
 from alerter.errors import Cause, SourceUnavailable
 from tests.builders import NOON, a_key, a_snapshot, an_alert, at, minutes, span
@@ -59,11 +61,11 @@ def a_transition(clock: str, before: AlertState, after: AlertState, *, note: str
     return Transition(key=a_key(), at=at(clock), before=before, after=after, operands=an_alert().operands, note=note)
 
 
-def a_message(message_id: str, *, created_at: datetime = NOON) -> Message:
-    """Return a message to secops."""
+def a_message(message_id: str, *, receiver: str = "secops", created_at: datetime = NOON) -> Message:
+    """Return a message to a receiver."""
     return Message(
         id=message_id,
-        receiver=ReceiverName("secops"),
+        receiver=ReceiverName(receiver),
         tone=Tone.WARNING,
         title="Held mail",
         bodies={Format.TEXT: "120 held"},
@@ -72,10 +74,45 @@ def a_message(message_id: str, *, created_at: datetime = NOON) -> Message:
     )
 
 
-def enqueue(store: Store, message_id: str, *targets: str, created_at: datetime = NOON) -> None:
+def enqueue(
+    store: Store, message_id: str, *targets: str, receiver: str = "secops", created_at: datetime = NOON
+) -> None:
     """Put a message into the outbox."""
+    message = a_message(message_id, receiver=receiver, created_at=created_at)
     with store.write() as transaction:
-        transaction.enqueue(a_message(message_id, created_at=created_at), [TargetName(each) for each in targets])
+        transaction.enqueue(message, [TargetName(each) for each in targets])
+
+
+def a_silence(
+    matcher: Matcher | None = None, *, author: str = "ann", since: str = "11:00", until: str = "13:00"
+) -> Silence:
+    """Return a silence of everything or of what a matcher names, before it has a number."""
+    return Silence(
+        id=0,
+        matcher=matcher or Matcher(),
+        author=author,
+        comment="migrating the gateway",
+        since=at(since),
+        until=at(until),
+    )
+
+
+def silence(store: Store, added: Silence | None = None, /, *, since: str = "11:00", until: str = "13:00") -> Silence:
+    """Store a silence; return it with its number."""
+    with store.write() as transaction:
+        return transaction.add_silence(added or a_silence(since=since, until=until))
+
+
+def an_acknowledgement(reason: str = "Spam", *, clock: str = "11:30", value: int | None = 120) -> Acknowledgement:
+    """Return that somebody is at the alert on a reason."""
+    return Acknowledgement(
+        topic=a_key(reason=reason).topic,
+        severity=Severity.WARNING,
+        value=value,
+        author="bob",
+        comment="on it",
+        at=at(clock),
+    )
 
 
 @contextmanager

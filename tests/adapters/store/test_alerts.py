@@ -71,6 +71,29 @@ def test_alerts_whose_ids_look_alike_are_kept_apart(store: Store) -> None:
         assert {alert.key for alert in reader.alerts()} == set(alike)
 
 
+def test_an_alert_is_found_by_the_digits_that_name_it(store: Store) -> None:
+    """Whatever state it is in; none where no alert has them."""
+    spam, virus = an_alert(), replace(a_resolved(), key=a_key(reason="Virus"))
+    with store.write() as transaction:
+        transaction.save_alerts([spam, virus])
+
+    with store.read() as reader:
+        assert reader.alert_by_id(spam.key.id) == [spam]
+        assert reader.alert_by_id(virus.key.id) == [virus]
+        assert reader.alert_by_id("00000000") == []
+
+
+def test_two_alerts_of_the_same_digits_are_both_found(store: Store) -> None:
+    """Eight digits are no identity: which of the two is meant is for a person to say."""
+    first, second = (an_alert(key=a_key(reason=reason)) for reason in ("reason 38418", "reason 80905"))
+    assert first.key.id == second.key.id
+    with store.write() as transaction:
+        transaction.save_alerts([first, second])
+
+    with store.read() as reader:
+        assert sorted(reader.alert_by_id(first.key.id), key=lambda alert: alert.key.reason) == [first, second]
+
+
 def test_a_poll_reads_what_goes_on_for_its_tenants(store: Store) -> None:
     """What is over, and known to be over by everybody, costs a poll nothing; all of it can still be read."""
     live, told_of, over, other, sums = (a_key(reason=name) for name in ("a", "b", "c", "d", "e"))
@@ -100,7 +123,9 @@ def test_every_severity_of_a_topic_that_goes_on_is_read(store: Store) -> None:
 def test_what_was_told_comes_back_exactly(store: Store) -> None:
     """One entry per topic and receiver, the latest."""
     first, other = a_told(), a_told(receiver="mail")
-    later = replace(first, at=NOON + timedelta(microseconds=1), repeats=3, severity=Severity.CRITICAL)
+    later = replace(
+        first, at=NOON + timedelta(microseconds=1), repeats=3, severity=Severity.CRITICAL, thread="ab2cd3ef4g"
+    )
 
     with store.write() as transaction:
         transaction.save_told([first, other])

@@ -1,20 +1,42 @@
 """What is to be sent, and what became of it."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
-from alerter.adapters.store import Store
-from alerter.core.messages import Format
+from alerter.adapters.store import DeliveryRecord, Store
+from alerter.core.messages import Event, EventAction, Format
+from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.outbox import after_failure, after_success
+from alerter.core.rules import Severity
 from alerter.errors import StoreError
-from tests.adapters.store.stored import a_message, enqueue
-from tests.builders import NOON
+from tests.adapters.store.stored import a_message, enqueue, explained, statements
+from tests.builders import NOON, at
 
 
 def test_a_message_comes_back_exactly(store: Store) -> None:
     """Its text is frozen when it is planned."""
     message = replace(a_message("m1"), bodies={Format.TEXT: "é\n'x'", Format.SLACK: '{"text": "\\u00e9"}'})
+
+    with store.write() as transaction:
+        transaction.enqueue(message, [])
+
+    with store.read() as reader:
+        assert reader.message("m1") == message
+
+
+def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
+    """The messages that it answers, and what on-call services open and close, whatever stands in a name."""
+    opened = Event(
+        dedup_key="5454d9e3",
+        action=EventAction.OPEN,
+        severity=Severity.CRITICAL,
+        summary="120 held for 'é\ud83d\0'",
+        details="Limit\nabove 100",
+    )
+    closed = replace(opened, dedup_key="99c2eafe", action=EventAction.CLOSE)
+    message = replace(a_message("m1"), threads=("ab2cd3ef4g", "m0"), events=(opened, closed))
 
     with store.write() as transaction:
         transaction.enqueue(message, [])
@@ -72,3 +94,120 @@ def test_a_delivery_that_does_not_exist_is_an_error(store: Store) -> None:
 
     with store.write() as transaction, pytest.raises(StoreError, match="expected a delivery 9999, found none"):
         transaction.save_delivery(replace(delivery, id=9999))
+
+
+def test_a_delivery_is_found_by_its_number(store: Store) -> None:
+    """With everything that its row of the ledger says; None where there is none of this number."""
+    enqueue(store, "m1", "a", "b")
+    with store.write() as transaction:
+        first, second = transaction.waiting_deliveries()
+        failed = after_failure(second, "busy", permanent=False, retry_after=None, now=NOON)
+        transaction.save_delivery(failed)
+
+    with store.read() as reader:
+        assert reader.delivery(second.id) == DeliveryRecord(
+            delivery=failed, receiver=ReceiverName("secops"), title="Held mail"
+        )
+        found = reader.delivery(first.id)
+        assert found is not None
+        assert found.delivery == first
+        assert reader.delivery(second.id + 1) is None
+
+
+class TestBudgets:
+    """What a receiver got within an hour, and what it did not get."""
+
+    def test_every_message_to_a_receiver_counts_once(self, store: Store) -> None:
+        """However many targets it has; after `since`, and not at it."""
+        enqueue(store, "old", "a", created_at=at("11:00"))
+        enqueue(store, "m1", "a", "b", created_at=at("11:00:01"))
+        enqueue(store, "m2", created_at=NOON)
+        enqueue(store, "m3", "c", receiver="mail", created_at=NOON)
+
+        with store.read() as reader:
+            assert reader.budgets(since=at("11:00")) == {"secops": Budget(sent=2), "mail": Budget(sent=1)}
+            assert reader.budgets(since=NOON) == {}
+
+    def test_messages_of_a_clock_that_was_ahead_use_nothing(self, store: Store) -> None:
+        """After it was set back, only what was planned by now counts."""
+        enqueue(store, "ahead", created_at=at("15:00"))
+        enqueue(store, "now", created_at=NOON)
+
+        with store.read() as reader:
+            assert reader.budgets(since=at("11:00"), until=NOON) == {"secops": Budget(sent=1)}
+            assert reader.budgets(since=at("11:00")) == {"secops": Budget(sent=2)}
+
+    def test_what_is_held_back_is_counted_until_the_next_message(self, store: Store) -> None:
+        """The message that says how many there were begins the count anew, for its receiver alone."""
+        secops, mail = ReceiverName("secops"), ReceiverName("mail")
+        enqueue(store, "m1", created_at=at("11:30"))
+        with store.write() as transaction:
+            for receiver in (secops, mail, secops):
+                transaction.hold_back(receiver)
+
+        with store.read() as reader:
+            assert reader.budgets(since=at("11:00")) == {
+                secops: Budget(sent=1, held_back=2),
+                mail: Budget(held_back=1),
+            }
+
+        enqueue(store, "m2")
+
+        with store.read() as reader:
+            assert reader.budgets(since=at("11:00")) == {secops: Budget(sent=2), mail: Budget(held_back=1)}
+        with store.write() as transaction:
+            transaction.hold_back(secops)
+            assert transaction.budgets(since=NOON)[secops] == Budget(held_back=1)
+
+    def test_what_was_planned_long_ago_costs_a_poll_nothing(self, sqlite_url: str) -> None:
+        """An index leads to the messages of the last hour."""
+        with closing(Store(sqlite_url)) as store, statements() as executed, store.read() as reader:
+            reader.budgets(since=at("11:00"), until=NOON)
+
+        assert explained(sqlite_url, executed)[0].startswith("SEARCH messages USING INDEX ix_messages_created_at")
+
+
+class TestGroups:
+    """News that is collected before it becomes a message."""
+
+    def test_a_group_is_due_at_its_time(self, store: Store) -> None:
+        """Not before it; the first due comes first."""
+        mail, secops = ReceiverName("mail"), ReceiverName("secops")
+        with store.write() as transaction:
+            transaction.open_group(mail, due_at=at("12:02"))
+            transaction.open_group(secops, due_at=at("12:01"))
+
+        with store.read() as reader:
+            assert reader.due_groups(now=at("12:00:59")) == []
+            assert reader.due_groups(now=at("12:01")) == [secops]
+            assert reader.due_groups(now=at("12:05")) == [secops, mail]
+            assert reader.next_group_at() == at("12:01")
+            assert reader.groups() == {secops: at("12:01"), mail: at("12:02")}
+
+    def test_more_news_does_not_put_a_group_off(self, store: Store) -> None:
+        """What began to be collected first sets the time."""
+        secops = ReceiverName("secops")
+        with store.write() as transaction:
+            transaction.open_group(secops, due_at=at("12:01"))
+            transaction.open_group(secops, due_at=at("12:03"))
+
+            assert transaction.groups() == {secops: at("12:01")}
+
+    def test_a_closed_group_can_be_opened_again(self, store: Store) -> None:
+        """Its time is then the new one; to close what is not open changes nothing."""
+        mail, secops = ReceiverName("mail"), ReceiverName("secops")
+        with store.write() as transaction:
+            transaction.open_group(mail, due_at=at("12:02"))
+            transaction.open_group(secops, due_at=at("12:01"))
+            transaction.close_group(secops)
+            transaction.close_group(secops)
+            assert transaction.groups() == {mail: at("12:02")}
+
+            transaction.open_group(secops, due_at=at("12:04"))
+
+            assert transaction.groups() == {mail: at("12:02"), secops: at("12:04")}
+
+    def test_without_a_group_nothing_is_due(self, store: Store) -> None:
+        """A service has then nothing to wake up for."""
+        with store.read() as reader:
+            assert (reader.due_groups(now=NOON), reader.next_group_at()) == ([], None)

@@ -11,7 +11,18 @@ from alerter.core.outbox import after_success
 from alerter.core.rules import Severity
 from alerter.core.series import Span
 from alerter.errors import Cause
-from tests.adapters.store.stored import ACME, EVERY, a_transition, enqueue, fail, poll, rows, tenant_series
+from tests.adapters.store.stored import (
+    ACME,
+    EVERY,
+    a_transition,
+    an_acknowledgement,
+    enqueue,
+    fail,
+    poll,
+    rows,
+    silence,
+    tenant_series,
+)
 from tests.builders import a_key, a_resolved, a_told, an_alert, at
 
 
@@ -175,3 +186,50 @@ def test_an_alert_that_never_fired_leaves_nothing_behind(store: Store) -> None:
         transaction.save_alerts([replace(an_alert(AlertState.INACTIVE), fired_at=None)])
 
     assert prune(store) == [1]
+
+
+def test_silences_go_long_after_they_ended(store: Store) -> None:
+    """Never one that holds, or is still to begin, however long ago it was asked for."""
+    silence(store, since="08:00", until="09:59")
+    lasting = silence(store, since="08:00", until="10:00")
+    later = silence(store, since="15:00", until="16:00")
+
+    assert prune(store) == [1]
+
+    with store.read() as reader:
+        assert reader.silences(since=at("00:00")) == [lasting, later]
+
+
+@pytest.mark.parametrize(
+    ("alert", "clock", "stays"),
+    [
+        pytest.param(an_alert(since="08:00"), "08:00", True, id="firing for longer than the retention"),
+        pytest.param(a_resolved(until="11:30"), "08:00", True, id="over since a moment ago"),
+        pytest.param(a_resolved(until="09:00"), "08:00", False, id="over for long"),
+        pytest.param(None, "09:59", False, id="long ago, and no such alert is left"),
+        pytest.param(None, "10:00", True, id="not long ago"),
+    ],
+)
+def test_an_acknowledgement_goes_with_its_alert(
+    store: Store,
+    alert: Alert | None,
+    clock: str,
+    stays: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """Whoever is at an alert that has been firing for very long is still known to be."""
+    with store.write() as transaction:
+        transaction.save_alerts([] if alert is None else [alert])
+        transaction.save_acknowledgement(an_acknowledgement(clock=clock))
+
+    prune(store)
+
+    with store.read() as reader:
+        assert len(reader.acknowledgements()) == int(stays)
+
+
+def test_many_old_silences_go_in_batches(store: Store) -> None:
+    """Like everything else."""
+    for _ in range(5):
+        silence(store, since="08:00", until="09:00")
+
+    assert prune(store, batch=2) == [2, 2, 1]
