@@ -262,7 +262,7 @@ class Service:
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
-        if cycle.messages:
+        if cycle.messages or any(receiver.group_wait for receiver in runtime.policy.receivers):
             os.kill(os.getpid(), signal.SIGUSR1)
 
     def _deliver(self) -> None:
@@ -271,15 +271,19 @@ class Service:
         self._guarded("deliver", self._deliver_due)
 
     def _deliver_due(self) -> None:
+        runtime = self._runtime
+        pipeline.tell_groups(self._store, runtime.policy, now=now())
         pipeline.deliver(
             self._store,
             self._notifier,
-            self._runtime.urls,
+            runtime.urls,
+            policy=runtime.policy,
             clock=now,
             map_=self._senders.map,
             is_stopping=self._stop.is_set,
         )
-        self._retry_at = pipeline.next_delivery_at(self._store)
+        due_at = (pipeline.next_delivery_at(self._store), pipeline.next_group_at(self._store))
+        self._retry_at = min((at for at in due_at if at is not None), default=None)
 
     def _prune(self) -> None:
         before = now() - self._runtime.config.service.retention

@@ -76,6 +76,7 @@ def policy_of(config: Config) -> Policy:
         targets={each.receiver.name: tuple(target.name for target in each.targets) for each in config.receivers},
         routes=config.routes,
         context=context_of(config),
+        windows_by_rule=config.windows_by_rule,
     )
 
 
@@ -85,6 +86,7 @@ def context_of(config: Config) -> Context:
         timezone=config.service.timezone,
         console_url=config.service.console_url,
         runbook_by_rule={rule.name: rule.runbook for rule in config.rules if rule.runbook},
+        tenant_count=len(config.tenants),
     )
 
 
@@ -180,4 +182,7 @@ def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
 def deliver_once(config: Config, store: Store) -> list[Delivery]:
     """Send what is due, to all targets at the same time; return what was tried."""
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver") as pool:
-        return pipeline.deliver(store, AppriseNotifier(), urls_of(config), clock=now, map_=pool.map)
+        pipeline.tell_groups(store, policy_of(config), now=now())
+        return pipeline.deliver(
+            store, AppriseNotifier(), urls_of(config), policy=policy_of(config), clock=now, map_=pool.map
+        )

@@ -83,7 +83,7 @@ class World:
 
     def deliver(self, *, is_stopping: Callable[[], bool] = lambda: False) -> list[Delivery]:
         """Send what is due."""
-        return deliver(self.store, self.notifier, URLS, clock=self.clock, is_stopping=is_stopping)
+        return deliver(self.store, self.notifier, URLS, policy=self.policy, clock=self.clock, is_stopping=is_stopping)
 
     def reconcile(self) -> list[Transition]:
         """Start, or reload the configuration, a moment later."""

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
-from alerter.cli.options import FOUND, Failed, config_option, json_option, load, open_reader
+from alerter.cli.alerting import COLUMNS, alert_json, alert_row, alert_style
+from alerter.cli.mutes import Quiet, quiet_json, quiet_of, quiet_table
+from alerter.cli.notifying import DELIVERY_COLUMNS, delivery_json, delivery_row, delivery_style, is_recent
+from alerter.cli.opening import reading
+from alerter.cli.options import FOUND, Failed, config_option, json_option, load
 from alerter.cli.output import Table, ago, clean, local, print_json, print_table, rough, sparkline
+from alerter.core.rules import BLIND_AFTER, BLIND_POLLS
 
 if TYPE_CHECKING:
     from alerter.adapters.store import DeliveryRecord, Polling, Reader
@@ -29,37 +34,39 @@ class _Tenant:
     name: "Tenant"
     polling: "Polling"
     series: Sequence["Series"]
+    poll_interval: timedelta
+
+    def is_seen(self, *, now: datetime) -> bool:
+        """Say whether what is shown is true now: the last poll was good, and no longer ago than blindness takes."""
+        last = self.polling.last_good_at
+        if last is None or self.polling.failure is not None:
+            return False
+        return now - last <= max(BLIND_AFTER, BLIND_POLLS * self.poll_interval)
 
 
 @click.command()
 @config_option
 @json_option
 def status(config_path: Path | None, *, as_json: bool) -> None:
-    """Show tenants with their last good poll, counts with the last day, alerts, and undelivered messages.
+    """Show tenants with their last good poll, counts with the last day, alerts, mutes, and undelivered messages.
 
-    Exit code 1 if an alert is firing, a tenant's last poll failed or never was, or a message was given up.
+    Exit code 1 if an alert is firing, a tenant's last poll failed, never was or is too long ago, or a message was given
+    up.
     """
     config, now = load(config_path), clocks.now()
-    store = open_reader(config)
-    try:
-        with store.read() as reader:
-            tenants = [_look_at(reader, config, name, now=now) for name in config.tenants]
-            alerts = sorted((alert for alert in reader.alerts() if alert.state != "inactive"), key=_urgency)
-            records = [record for record in reader.deliveries(only_failed=True) if _is_recent(record, now=now)]
-    finally:
-        store.close()
+    with reading(config) as reader:
+        tenants = [_look_at(reader, config, name, now=now) for name in config.tenants]
+        stored = reader.alerts()
+        quiet = quiet_of(reader, config, stored, now=now)
+        records = [record for record in reader.deliveries(only_failed=True) if is_recent(record, now=now)]
+    alerts = sorted((alert for alert in stored if alert.state != "inactive"), key=_urgency)
     if as_json:
-        print_json(_status_json(tenants, alerts, records))
+        print_json(_status_json(tenants, alerts, quiet, records))
     else:
-        _print_status(config, tenants, alerts, records, now=now)
-    is_blind = any(tenant.polling.failure or not tenant.polling.last_good_at for tenant in tenants)
+        _print_status(tenants, alerts, quiet, records, now=now)
+    is_blind = any(not tenant.is_seen(now=now) for tenant in tenants)
     if is_blind or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records):
         raise click.exceptions.Exit(FOUND)
-
-
-def _is_recent(record: "DeliveryRecord", *, now: datetime) -> bool:
-    """Say whether an undelivered message is still news: waiting, or given up within a day."""
-    return record.delivery.dead_at is None or now - record.delivery.dead_at < DAY
 
 
 def _urgency(alert: "Alert") -> tuple[bool, int, str, str]:
@@ -70,7 +77,8 @@ def _urgency(alert: "Alert") -> tuple[bool, int, str, str]:
 def _look_at(reader: "Reader", config: "Config", name: "Tenant", *, now: datetime) -> _Tenant:
     interval = config.tenants[name].poll_interval
     series = reader.tenant_series(name, window=DAY, poll_interval=interval, now=now).reasons
-    return _Tenant(name=name, polling=reader.polling(name), series=sorted(series, key=_held, reverse=True))
+    by_count = sorted(series, key=_held, reverse=True)
+    return _Tenant(name=name, polling=reader.polling(name), series=by_count, poll_interval=interval)
 
 
 def _held(series: "Series") -> int:
@@ -78,9 +86,9 @@ def _held(series: "Series") -> int:
 
 
 def _print_status(
-    config: "Config",
     tenants: Sequence[_Tenant],
     alerts: Sequence["Alert"],
+    quiet: Quiet,
     records: Sequence["DeliveryRecord"],
     *,
     now: datetime,
@@ -90,7 +98,7 @@ def _print_status(
             title="Tenants",
             columns=("tenant", "last good poll", ">held", "polling"),
             rows=[_tenant_row(each, now=now) for each in tenants],
-            styles=["bad" if each.polling.failure or not each.polling.last_good_at else "good" for each in tenants],
+            styles=["good" if each.is_seen(now=now) else "bad" for each in tenants],
         )
     )
     print_table(
@@ -109,18 +117,19 @@ def _print_status(
     print_table(
         Table(
             title="Alerts",
-            columns=("alert", "state", "severity", "rule", "tenant", "hold reason", ">held", "since"),
-            rows=[_alert_row(alert, config, now=now) for alert in alerts],
-            styles=[alert.key.severity if alert.is_firing else "" for alert in alerts],
+            columns=COLUMNS,
+            rows=[alert_row(alert, quiet) for alert in alerts],
+            styles=[alert_style(alert) for alert in alerts],
             empty="none: all is well",
         )
     )
+    print_table(quiet_table(quiet, alerts))
     print_table(
         Table(
             title="Undelivered",
-            columns=("ref", "target", "state", ">attempts", "message", "last error"),
-            rows=[_delivery_row(record, now=now) for record in records],
-            styles=["bad" if record.delivery.dead_at else "warning" for record in records],
+            columns=DELIVERY_COLUMNS,
+            rows=[delivery_row(record, quiet.config.service.timezone, now=now) for record in records],
+            styles=[delivery_style(record) for record in records],
         )
     )
 
@@ -129,33 +138,17 @@ def _tenant_row(tenant: _Tenant, *, now: datetime) -> tuple[str, ...]:
     polling = tenant.polling
     if polling.failure is not None:
         how = f"failing for {rough(now - polling.failure.since)}: {polling.failure.cause}: {polling.failure.detail}"
+    elif polling.last_good_at is None:
+        how = "never polled"
     else:
-        how = "good" if polling.last_good_at else "never polled"
+        how = "good" if tenant.is_seen(now=now) else "not polled any more: is the service running?"
     # Before the first good poll nobody knows the count: a 0 would say that all is well.
     held = f"{sum(map(_held, tenant.series)):,}" if polling.last_good_at else "unknown"
     return tenant.name, ago(polling.last_good_at, now=now), held, how
 
 
-def _alert_row(alert: "Alert", config: "Config", *, now: datetime) -> tuple[str, ...]:
-    key, since = alert.key, alert.fired_at if alert.is_firing else alert.active_at
-    held = "" if alert.value is None else f"{alert.value:,}"
-    when = "" if since is None else f"{local(since, config.service.timezone)} ({ago(since, now=now)})"
-    return key.id, alert.state, key.severity, key.rule, key.tenant, key.reason, held, when
-
-
-def _delivery_row(record: "DeliveryRecord", *, now: datetime) -> tuple[str, ...]:
-    delivery = record.delivery
-    if delivery.dead_at is not None:
-        state = f"given up {ago(delivery.dead_at, now=now)}"
-    elif delivery.next_attempt_at <= now:
-        state = "due"
-    else:
-        state = f"next in {rough(delivery.next_attempt_at - now)}"
-    return delivery.message_id, delivery.target, state, str(delivery.attempts), record.title, delivery.last_error
-
-
 def _status_json(
-    tenants: Sequence[_Tenant], alerts: Sequence["Alert"], records: Sequence["DeliveryRecord"]
+    tenants: Sequence[_Tenant], alerts: Sequence["Alert"], quiet: Quiet, records: Sequence["DeliveryRecord"]
 ) -> Mapping[str, object]:
     return {
         "tenants": [
@@ -169,23 +162,10 @@ def _status_json(
             }
             for each in tenants
         ],
-        "alerts": [
-            {
-                "alert": alert.key.id, "state": alert.state, "severity": alert.key.severity, "rule": alert.key.rule,
-                "tenant": alert.key.tenant, "reason": alert.key.reason, "value": alert.value, "peak": alert.peak,
-                "active_at": alert.active_at, "fired_at": alert.fired_at,
-            }
-            for alert in alerts
-        ],
-        "undelivered": [
-            {
-                "ref": each.delivery.message_id, "target": each.delivery.target, "title": each.title,
-                "attempts": each.delivery.attempts, "next_attempt_at": each.delivery.next_attempt_at,
-                "dead_at": each.delivery.dead_at, "last_error": each.delivery.last_error,
-            }
-            for each in records
-        ],
-    }  # fmt: skip
+        "alerts": [alert_json(alert, quiet) for alert in alerts],
+        "quiet": quiet_json(quiet, alerts),
+        "undelivered": [delivery_json(each) for each in records],
+    }
 
 
 @click.command()
@@ -207,19 +187,15 @@ def history(reason: str, config_path: Path | None, tenant: str, since: str, *, a
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None
     config, now = load(config_path), clocks.now()
-    store = open_reader(config)
-    try:
-        with store.read() as reader:
-            tenants = list(reader.tenants())
-            chosen = [name for name in tenants if Selector((tenant,)).matches(name)]
-            known = [(name, each.reason) for name in chosen for each in reader.reasons(name)]
-            found = [
-                reader.samples(name, each, since=now - span, until=now)
-                for name, each in known
-                if each == reason or Selector((reason,)).matches(each)
-            ]
-    finally:
-        store.close()
+    with reading(config) as reader:
+        tenants = list(reader.tenants())
+        chosen = [name for name in tenants if Selector((tenant,)).matches(name)]
+        known = [(name, each.reason) for name in chosen for each in reader.reasons(name)]
+        found = [
+            reader.samples(name, each, since=now - span, until=now)
+            for name, each in known
+            if each == reason or Selector((reason,)).matches(each)
+        ]
     if not chosen:
         raise Failed(_no_match("tenant", tenant, tenants))
     if not found:

@@ -19,7 +19,7 @@ from alerter.config.model import Config, Secret
 from alerter.config.parts import Parts, read_parts
 from alerter.config.problems import Problems
 from alerter.config.schema import is_secret
-from alerter.config.tables import receiver_of, route_of
+from alerter.config.tables import receiver_of, route_of, windows_of
 from alerter.config.variables import Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_blind_rules
 from alerter.errors import ConfigError, Problem
@@ -126,8 +126,15 @@ def _put_together(path: Path, parts: Parts) -> Config:
         service=parts.service,
         tenants=MappingProxyType(parts.tenants),
         receivers=tuple(receiver_of(name, table) for name, table in parts.receivers.items()),
-        routes=tuple(map(route_of, parts.routes.values())),
+        routes=tuple(route_of(table, parts.mute_windows) for table in parts.routes.values()),
         rules=with_blind_rules(parts.rules.values(), intervals),
+        mute_windows=MappingProxyType(parts.mute_windows),
+        windows_by_rule=MappingProxyType(
+            {
+                parts.rules[number].name: windows_of(names, parts.mute_windows)
+                for number, names in parts.windows_by_number.items()
+            }
+        ),
     )
 
 

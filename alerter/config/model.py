@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from alerter.config.urls import secret_parts
+from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, Route
 from alerter.core.outbox import TargetName
-from alerter.core.rules import Rule
+from alerter.core.rules import Rule, RuleName
 from alerter.core.series import Tenant
 from alerter.errors import Problem
 
@@ -139,6 +140,8 @@ class Config:
         receivers: At least one, in the file's order.
         routes: Empty means that everything goes to every receiver.
         rules: Those of the file, and the built-in ones that watch for blindness.
+        mute_windows: By name, in the file's order; also those that nothing uses.
+        windows_by_rule: The mute windows of each rule that has any.
         warnings: What is legal but unwise, in the file's order.
     """
 
@@ -148,6 +151,8 @@ class Config:
     receivers: tuple[ReceiverConfig, ...]
     routes: tuple[Route, ...]
     rules: tuple[Rule, ...]
+    mute_windows: Mapping[WindowName, MuteWindow] = field(default_factory=dict)
+    windows_by_rule: Mapping[RuleName, tuple[MuteWindow, ...]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
     def secrets(self) -> frozenset[str]:

@@ -14,8 +14,10 @@ from alerter.config.problems import Problems, kind_of
 from alerter.config.schema import (
     RULE,
     AnyTable,
+    MuteWindowTable,
     ReceiverTable,
     RouteTable,
+    RuleTable,
     ServiceTable,
     TenantTable,
     Validated,
@@ -23,12 +25,13 @@ from alerter.config.schema import (
     unknown_key,
     validated,
 )
-from alerter.config.tables import Place, rule_of, service_of, tenant_of
+from alerter.config.tables import Place, rule_of, service_of, tenant_of, window_of
 from alerter.config.values import checked_name
+from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.rules import Rule
 from alerter.core.series import Tenant
 
-SECTIONS = ("service", "tenants", "receivers", "routes", "rules")
+SECTIONS = ("service", "tenants", "receivers", "routes", "rules", "mute_windows")
 
 Tree = Mapping[str, object]
 
@@ -43,6 +46,8 @@ class Parts:
         receivers: By name.
         routes: By their number in the file, counted from 0.
         rules: By their number in the file, counted from 0.
+        mute_windows: By name.
+        windows_by_number: The names of the mute windows of each rule that has any, by the rule's number.
     """
 
     service: Service
@@ -50,6 +55,8 @@ class Parts:
     receivers: dict[str, ReceiverTable]
     routes: dict[int, RouteTable]
     rules: dict[int, Rule]
+    mute_windows: dict[WindowName, MuteWindow]
+    windows_by_number: dict[int, list[str]]
 
 
 def read_parts(tree: Tree, problems: Problems, *, state_folder: Path) -> Parts:
@@ -62,12 +69,17 @@ def read_parts(tree: Tree, problems: Problems, *, state_folder: Path) -> Parts:
     """
     _check_sections(tree, problems)
     service = _service(tree, problems, state_folder=state_folder)
+    rules = dict(_numbered(tree, "rules", RULE, problems))
     parts = Parts(
         service=service,
         tenants=_tenants(tree, problems, service),
         receivers=dict(_receivers(tree, problems)),
         routes={number: checked.table for number, checked in _numbered(tree, "routes", RouteTable, problems)},
-        rules=_rules(tree, problems),
+        rules=_rules(rules, problems),
+        mute_windows=_mute_windows(tree, problems, service),
+        windows_by_number={
+            number: checked.table.mute_windows for number, checked in rules.items() if checked.table.mute_windows
+        },
     )
     _check_references(tree, parts, problems)
     return parts
@@ -108,10 +120,17 @@ def _receivers(tree: Tree, problems: Problems) -> Iterator[tuple[str, ReceiverTa
         yield name, checked.table
 
 
-def _rules(tree: Tree, problems: Problems) -> dict[int, Rule]:
+def _mute_windows(tree: Tree, problems: Problems, service: Service) -> dict[WindowName, MuteWindow]:
+    windows = (
+        window_of(name, checked.table, service)
+        for name, checked in _named(tree, "mute_windows", MuteWindowTable, problems)
+    )
+    return {window.name: window for window in windows}
+
+
+def _rules(tables: Mapping[int, Validated[RuleTable]], problems: Problems) -> dict[int, Rule]:
     rules = {
-        number: rule_of(checked, Place(path=("rules", number), problems=problems))
-        for number, checked in _numbered(tree, "rules", RULE, problems)
+        number: rule_of(checked, Place(path=("rules", number), problems=problems)) for number, checked in tables.items()
     }
     return {number: rule for number, rule in rules.items() if rule is not None}
 
@@ -163,6 +182,13 @@ def _check_references(tree: Tree, parts: Parts, problems: Problems) -> None:
         for index, name in enumerate(table.receivers)
     }
     references.check_receiver_names(named | fallbacks, [str(name) for name in receivers], problems)
+    windows = {("routes", number): table.mute_windows for number, table in parts.routes.items()}
+    windows |= {("rules", number): names for number, names in parts.windows_by_number.items()}
+    references.check_window_names(
+        {(*at, "mute_windows", index): name for at, names in windows.items() for index, name in enumerate(names)},
+        [str(name) for name in _tables(tree, "mute_windows")],
+        problems,
+    )
     references.check_fallbacks({str(path[1]): name for path, name in fallbacks.items()}, problems)
     references.check_unique({("tenants", name): str(name) for name in _tables(tree, "tenants")}, problems)
     references.check_unique(_texts(_tables(tree, "rules"), "rules", "name"), problems)

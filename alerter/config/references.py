@@ -12,7 +12,8 @@ from alerter.config.model import Config, ReceiverConfig, Secret
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
 from alerter.config.values import listed
-from alerter.core.conditions import Condition, duration_text
+from alerter.core.conditions import Condition, Subject, duration_text
+from alerter.core.muting import WEEKDAYS
 from alerter.core.notifications import Route
 from alerter.core.rules import EVERYTHING, Rule, Severity
 
@@ -28,6 +29,14 @@ def check_receiver_names(names: Mapping[KeyPath, str], known: Collection[str], p
         if name not in known:
             hint = suggestion(name, known)
             problems.error(path, f"expected a receiver, {listed(known)}, found {shown(name)}{hint}")
+
+
+def check_window_names(names: Mapping[KeyPath, str], known: Collection[str], problems: Problems) -> None:
+    """Say which names of mute windows do not exist."""
+    for path, name in names.items():
+        if name not in known:
+            expected = f", {listed(known)}" if known else " such as [mute_windows.nights]"
+            problems.error(path, f"expected a mute window{expected}, found {shown(name)}{suggestion(name, known)}")
 
 
 def check_fallbacks(fallbacks: Mapping[str, str], problems: Problems) -> None:
@@ -84,6 +93,7 @@ def warn(config: Config, rules: Numbered, problems: Problems) -> None:
     """
     _warn_of_polling(config, problems)
     _warn_of_rules(config, rules, problems)
+    _warn_of_windows(config, rules, problems)
     _warn_of_urls(config.receivers, problems)
     _warn_of_routes(config, problems)
     _warn_of_mail(config, problems)
@@ -104,6 +114,20 @@ def _warn_of_rules(config: Config, rules: Numbered, problems: Problems) -> None:
     for number, rule in rules.items():
         if not any(map(rule.tenants.matches, config.tenants)):
             problems.warn(("rules", number, "tenants"), f"selects none of the tenants: {_quoted(config.tenants)}")
+
+
+def _warn_of_windows(config: Config, rules: Numbered, problems: Problems) -> None:
+    used = {window.name for windows in config.windows_by_rule.values() for window in windows}
+    used |= {window.name for route in config.routes for window in route.mute_windows}
+    for name, window in config.mute_windows.items():
+        if name not in used:
+            problems.warn(("mute_windows", name), "neither a rule nor a route names it: it mutes nothing")
+        if window.begins == window.ends and len(window.days) == len(WEEKDAYS):
+            problems.warn(("mute_windows", name), "it never ends: what uses it tells nobody anything")
+    for number, rule in rules.items():
+        if rule.subject is Subject.POLLING and rule.name in config.windows_by_rule:
+            text = "nobody hears of failed polls meanwhile: silence would not mean that all is well"
+            problems.warn(("rules", number, "mute_windows"), text)
 
 
 def _warn_of_urls(receivers: Sequence[ReceiverConfig], problems: Problems) -> None:

@@ -5,7 +5,7 @@ A condition's table is made from the fields of its class, so that a new conditio
 
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, fields
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import partial, reduce
 from operator import or_
 from types import UnionType
@@ -37,6 +37,7 @@ from alerter.core.rules import Per, Severity
 SHORTEST_POLL_INTERVAL = timedelta(seconds=10)
 SHORTEST_RETENTION = timedelta(days=1)
 SHORTEST_REPEAT = timedelta(minutes=1)
+LONGEST_GROUP_WAIT = timedelta(hours=1)
 
 #: The keys of a tenant that belong to each API.
 KEYS_BY_API = {
@@ -55,6 +56,10 @@ def _at_least(minimum: timedelta) -> AfterValidator:
     return AfterValidator(partial(values.at_least, minimum=minimum))
 
 
+def _at_most(maximum: timedelta) -> AfterValidator:
+    return AfterValidator(partial(values.at_most, maximum=maximum))
+
+
 def _api(value: object) -> ApiVersion:
     if isinstance(value, int | float):
         raise ValueError(f'expected "1.0" or "2.0" in quotes, found {found(value)}')  # noqa: TRY004
@@ -67,6 +72,10 @@ PollInterval = Annotated[Duration, _at_least(SHORTEST_POLL_INTERVAL)]
 WebPage = Annotated[Text, AfterValidator(values.web_page)]
 ApiKey = Annotated[Text, AfterValidator(values.key)]
 Globs = Annotated[list[Annotated[str, AfterValidator(values.glob)]], Key(min_length=1)]
+TimeOfDay = Annotated[time, PlainValidator(values.time_of_day)]
+Weekdays = Annotated[frozenset[int], PlainValidator(values.weekdays)]
+TimeZone = Annotated[ZoneInfo, PlainValidator(values.timezone)]
+WindowNames = Annotated[list[Text], Key(min_length=1)]
 AnySeverity = Annotated[Severity, BeforeValidator(partial(values.one_of, Severity))]
 
 
@@ -89,7 +98,7 @@ class ServiceTable(Table):
     database: Text = "sqlite:///alerter.db"
     poll_interval: PollInterval = timedelta(minutes=5)
     retention: Annotated[Duration, _at_least(SHORTEST_RETENTION)] = timedelta(days=400)
-    timezone: Annotated[ZoneInfo, PlainValidator(values.timezone)] = ZoneInfo("UTC")
+    timezone: TimeZone = ZoneInfo("UTC")
     console_url: WebPage = "https://login.mimecast.com"
 
 
@@ -119,6 +128,7 @@ class ReceiverTable(Table):
     send_resolved: bool = _DEFAULT.send_resolved
     max_per_hour: Annotated[int, Key(ge=1)] = _DEFAULT.max_per_hour
     fallback: Text | None = None
+    group_wait: Annotated[Duration, _at_most(LONGEST_GROUP_WAIT)] = _DEFAULT.group_wait
 
 
 class RouteTable(Table):
@@ -129,6 +139,16 @@ class RouteTable(Table):
     tenants: Globs = []
     reasons: Globs = []
     rules: Globs = []
+    mute_windows: WindowNames = []
+
+
+class MuteWindowTable(Table):
+    """`[mute_windows.NAME]`."""
+
+    days: Annotated[list[Weekdays], Key(min_length=1)] = [frozenset(range(7))]
+    from_: Annotated[TimeOfDay, Key(alias="from")]
+    to: TimeOfDay
+    timezone: TimeZone | None = None
 
 
 class LevelTable(Table):
@@ -162,6 +182,7 @@ class RuleTable(Table):
     runbook: WebPage | None = None
     for_: Annotated[Duration, Key(alias="for")] = timedelta(0)
     keep_firing_for: Duration = timedelta(0)
+    mute_windows: WindowNames = []
 
     @property
     def levels(self) -> dict[Severity, LevelTable]:

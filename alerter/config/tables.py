@@ -3,6 +3,7 @@
 No I/O. What concerns several tables is in `references`.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
@@ -24,6 +25,7 @@ from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.schema import (
     KEYS_BY_API,
     LevelTable,
+    MuteWindowTable,
     ReceiverTable,
     RouteTable,
     RuleTable,
@@ -34,6 +36,7 @@ from alerter.config.schema import (
 from alerter.config.urls import scheme_of
 from alerter.config.values import listed
 from alerter.core.conditions import Subject
+from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
 from alerter.core.rules import BLIND_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity
@@ -176,6 +179,7 @@ def receiver_of(name: str, table: ReceiverTable) -> ReceiverConfig:
         send_resolved=table.send_resolved,
         max_per_hour=table.max_per_hour,
         fallback=None if table.fallback is None else ReceiverName(table.fallback),
+        group_wait=table.group_wait,
     )
     schemes = [scheme_of(url) for url in table.urls]
     numbers = [schemes[: index + 1].count(scheme) for index, scheme in enumerate(schemes)]
@@ -186,14 +190,31 @@ def receiver_of(name: str, table: ReceiverTable) -> ReceiverConfig:
     return ReceiverConfig(receiver=receiver, targets=targets)
 
 
-def route_of(table: RouteTable) -> Route:
-    """Return a route."""
+def window_of(name: str, table: MuteWindowTable, service: Service) -> MuteWindow:
+    """Return a mute window."""
+    return MuteWindow(
+        name=WindowName(name),
+        days=frozenset[int]().union(*table.days),
+        begins=table.from_,
+        ends=table.to,
+        timezone=table.timezone or service.timezone,
+    )
+
+
+def windows_of(names: Iterable[str], windows: Mapping[WindowName, MuteWindow]) -> tuple[MuteWindow, ...]:
+    """Return the windows of these names, each once."""
+    return tuple(windows[WindowName(name)] for name in dict.fromkeys(names))
+
+
+def route_of(table: RouteTable, windows: Mapping[WindowName, MuteWindow]) -> Route:
+    """Return a route; `windows` are those that it may name."""
     return Route(
         receivers=tuple(ReceiverName(name) for name in dict.fromkeys(table.receivers)),
         severities=frozenset(table.severity),
         tenants=Selector(tuple(table.tenants)),
         reasons=Selector(tuple(table.reasons)),
         rules=Selector(tuple(table.rules)),
+        mute_windows=windows_of(table.mute_windows, windows),
     )
 
 

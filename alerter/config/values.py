@@ -7,7 +7,7 @@ time zones of the system.
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import time, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from re import ASCII
@@ -18,11 +18,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from alerter.config.problems import found, shown, suggestion
 from alerter.core.conditions import duration_text
+from alerter.core.muting import WEEKDAYS
 
 Member = TypeVar("Member", bound=StrEnum)
 
 _DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", ASCII)
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+_CLOCK = compile_regex(r"([01]\d|2[0-3]):([0-5]\d)", ASCII)
 _NAME = compile_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: More names than this only hide what the error is.
 MOST_LISTED = 10
@@ -54,6 +56,41 @@ def at_least(span: timedelta, minimum: timedelta) -> timedelta:
     if span < minimum:
         raise ValueError(f"expected at least {duration_text(minimum)}, found {duration_text(span)}")
     return span
+
+
+def at_most(span: timedelta, maximum: timedelta) -> timedelta:
+    """Return the span if it is not longer."""
+    if span > maximum:
+        raise ValueError(f"expected at most {duration_text(maximum)}, found {duration_text(span)}")
+    return span
+
+
+def time_of_day(value: object) -> time:
+    """Return what a clock shows at `18:00`; a day ends at the next one's `00:00`."""
+    expected = 'expected a time of day such as "18:00"'
+    if isinstance(value, time):
+        raise ValueError(f"{expected}, found one without quotes")  # noqa: TRY004 - pydantic takes ValueErrors
+    match = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        hint = ': midnight is "00:00"' if value == "24:00" else ""
+        raise ValueError(f"{expected}, found {found(value)}{hint}")
+    return time(int(match[1]), int(match[2]))
+
+
+def weekdays(value: object) -> frozenset[int]:
+    """Return the days of the week, Monday 0, that `sun` or `mon-fri` names; a range may go over the weekend."""
+    if not isinstance(value, str):
+        raise ValueError(f'expected a day such as "mon" or a range such as "mon-fri", found {found(value)}')  # noqa: TRY004
+    first, dash, last = (part.strip() for part in value.casefold().partition("-"))
+    begin, end = _weekday(first, value), _weekday(last if dash else first, value)
+    return frozenset((begin + step) % len(WEEKDAYS) for step in range((end - begin) % len(WEEKDAYS) + 1))
+
+
+def _weekday(name: str, value: str) -> int:
+    if name not in WEEKDAYS:
+        hint = suggestion(name[:3], WEEKDAYS)
+        raise ValueError(f'expected {listed(WEEKDAYS)}, or a range such as "mon-fri", found {found(value)}{hint}')
+    return WEEKDAYS.index(name)
 
 
 def one_of(kind: type[Member], value: object) -> Member:

@@ -10,7 +10,16 @@ import pytest
 
 from alerter.config import Config, load_config
 from alerter.config.parts import SECTIONS
-from alerter.config.schema import LEVEL, RULE, ReceiverTable, RouteTable, ServiceTable, TenantTable, keys_of
+from alerter.config.schema import (
+    LEVEL,
+    RULE,
+    MuteWindowTable,
+    ReceiverTable,
+    RouteTable,
+    ServiceTable,
+    TenantTable,
+    keys_of,
+)
 from alerter.core.conditions import CONDITIONS
 
 EXAMPLE = (Path(__file__).parents[2] / "rules.example.toml").read_text(encoding="utf-8")
@@ -86,7 +95,9 @@ def test_every_section_is_shown(section: str) -> None:
 
 
 KEYS = {
-    key for table in (ServiceTable, TenantTable, ReceiverTable, RouteTable, RULE, LEVEL) for key in keys_of(table)
+    key
+    for table in (ServiceTable, TenantTable, ReceiverTable, RouteTable, MuteWindowTable, RULE, LEVEL)
+    for key in keys_of(table)
 } | {field.name.rstrip("_") for kind in CONDITIONS.values() for field in fields(kind)}
 
 

@@ -1,7 +1,8 @@
 """From a file and the environment to a configuration, or to every problem at once."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from alerter.config import (
     load_config,
 )
 from alerter.core.conditions import Blind, Growth, Threshold
+from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity
@@ -29,10 +31,12 @@ from alerter.errors import ConfigError
 
 TENANT = '[tenants.acme]\nclient_id = "id-0001"\nclient_secret = "secret-0001"\n'
 RECEIVER = '[receivers.secops]\nurls = ["json://localhost"]\n'
+NIGHTS = '[mute_windows.nights]\nfrom = "18:00"\nto = "08:00"\n'
 RULE = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 200 } }\n'
 
 TOO_OFTEN = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
 MAIL_ALONE = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
+UNHEARD = "nobody hears of failed polls meanwhile: silence would not mean that all is well"
 LIES_OPEN = "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}"
 
 ENVIRONMENT = {
@@ -226,6 +230,7 @@ repeat_interval = "1d"
 send_resolved = false
 max_per_hour = 5
 fallback = "mail"
+group_wait = "30s"
 
 [receivers.mail]
 urls = ["mailtos://mail.example?to=a@b.example"]
@@ -236,6 +241,22 @@ severity = ["critical", "info"]
 tenants = ["leg*"]
 reasons = ["!Spam*"]
 rules = ["B*"]
+mute_windows = ["nights", "weekends", "nights"]
+
+[mute_windows.nights]
+days = ["mon-wed", "Thu"]
+from = "18:00"
+to = "08:00"
+
+[mute_windows.weekends]
+days = ["fri-mon", "sat"]
+from = "00:00"
+to = "00:00"
+timezone = "America/New_York"
+
+[mute_windows.lunch]
+from = "12:00"
+to = "13:00"
 
 [[rules]]
 name = "Busy"
@@ -243,6 +264,7 @@ tenants = ["here"]
 reasons = ["*", "!Graymail*"]
 per = "all"
 runbook = "https://wiki.example/held-mail"
+mute_windows = ["lunch"]
 for = "10m"
 keep_firing_for = "1h30m"
 info = { threshold = { below = 1 }, for = "0s", keep_firing_for = "5m" }
@@ -283,7 +305,25 @@ warning = { blind = { after = "10m" } }
         send_resolved=False,
         max_per_hour=5,
         fallback=ReceiverName("mail"),
+        group_wait=timedelta(seconds=30),
     )
+    nights = MuteWindow(
+        name=WindowName("nights"),
+        days=frozenset({0, 1, 2, 3}),
+        begins=time(18),
+        ends=time(8),
+        timezone=ZoneInfo("Europe/London"),
+    )
+    weekends = MuteWindow(
+        name=WindowName("weekends"),
+        days=frozenset({4, 5, 6, 0}),
+        begins=time(0),
+        ends=time(0),
+        timezone=ZoneInfo("America/New_York"),
+    )
+    lunch = replace(nights, name=WindowName("lunch"), days=frozenset(range(7)), begins=time(12), ends=time(13))
+    assert list(config.mute_windows.values()) == [nights, weekends, lunch]
+    assert dict(config.windows_by_rule) == {RuleName("Busy"): (lunch,)}
     assert config.routes == (
         Route(
             receivers=(ReceiverName("secops"), ReceiverName("mail")),
@@ -291,6 +331,7 @@ warning = { blind = { after = "10m" } }
             tenants=Selector(("leg*",)),
             reasons=Selector(("!Spam*",)),
             rules=Selector(("B*",)),
+            mute_windows=(nights, weekends),
         ),
     )
     busy, no_answer, built_in = config.rules
@@ -556,6 +597,34 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             + '[[routes]]\nreceivers = ["mail"]\nseverity = ["critical"]\n[[routes]]\nreceivers = ["secops"]\n',
             [],
             id="a route ends in mailboxes, but another takes everything elsewhere",
+        ),
+        pytest.param(
+            TENANT + RECEIVER + RULE + 'mute_windows = ["nights"]\n' + NIGHTS,
+            [],
+            id="a rule has a mute window",
+        ),
+        pytest.param(
+            TENANT + RECEIVER + RULE + '[[routes]]\nreceivers = ["secops"]\nmute_windows = ["nights"]\n' + NIGHTS,
+            [],
+            id="a route has a mute window",
+        ),
+        pytest.param(
+            TENANT + RECEIVER + RULE + NIGHTS,
+            ["rules.toml:9: mute_windows.nights: neither a rule nor a route names it: it mutes nothing"],
+            id="nothing uses a mute window",
+        ),
+        pytest.param(
+            TENANT + RECEIVER + RULE + 'mute_windows = ["nights"]\n' + NIGHTS.replace("18:00", "08:00"),
+            ["rules.toml:10: mute_windows.nights: it never ends: what uses it tells nobody anything"],
+            id="a mute window never ends",
+        ),
+        pytest.param(
+            TENANT
+            + RECEIVER
+            + '[[rules]]\nname = "Deaf"\nmute_windows = ["nights"]\nwarning = { blind = { after = "1h" } }\n'
+            + NIGHTS,
+            [f"rules.toml:8: rules[Deaf].mute_windows: {UNHEARD}"],
+            id="a rule about blindness has a mute window",
         ),
     ],
 )

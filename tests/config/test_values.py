@@ -1,12 +1,12 @@
 """Texts that are values: durations, names, URLs."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.config.values import LONGEST, base_url, checked_name, duration, listed
+from alerter.config.values import LONGEST, base_url, checked_name, duration, listed, time_of_day, weekdays
 from alerter.core.conditions import duration_text
 
 
@@ -88,3 +88,32 @@ def test_a_long_list_of_names_is_cut() -> None:
     assert listed("ab") == '"a" or "b"'
     assert listed([]) == "none"
     assert listed("abcdefghijk").endswith('"j" or another')
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        pytest.param("mon", {0}, id="one day"),
+        pytest.param("mon-fri", {0, 1, 2, 3, 4}, id="a range"),
+        pytest.param("sat-mon", {5, 6, 0}, id="a range over the weekend"),
+        pytest.param("fri-fri", {4}, id="from a day to itself is that day"),
+        pytest.param("tue-mon", {0, 1, 2, 3, 4, 5, 6}, id="all week"),
+        pytest.param(" Sat - SUN ", {5, 6}, id="any case, spaces"),
+    ],
+)
+def test_days_are_named(text: str, days: set[int]) -> None:
+    """A day is a name, for numbers begin with Sunday in one place and with Monday in another."""
+    assert weekdays(text) == days
+
+
+@pytest.mark.parametrize("text", ["00:00", "08:30", "23:59"])
+def test_a_time_of_day_is_what_a_clock_shows(text: str) -> None:
+    """Hours and minutes, each of two digits."""
+    assert time_of_day(f" {text} ") == time.fromisoformat(text)
+
+
+@pytest.mark.parametrize("value", ["", "8:00", "08", "08:60", "24:00", "08:00:00", "\u0660\u0668:00", 8, None])
+def test_nothing_else_is_a_time_of_day(value: object) -> None:
+    """What could be misread is refused."""
+    with pytest.raises(ValueError, match="expected a time of day"):
+        time_of_day(value)

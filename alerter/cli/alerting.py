@@ -1,0 +1,267 @@
+"""`alerter alerts`: what is wrong, who knows of it, and what keeps it quiet."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter import clocks
+from alerter.cli.mutes import Quiet, mute_json, mute_text, quiet_of
+from alerter.cli.opening import leaves_to_subcommand, reading
+from alerter.cli.options import FOUND, config_option, json_option, load
+from alerter.cli.output import Table, ago, clean, local, print_json, print_table, rough
+from alerter.core.alerts import Alert, AlertState, Transition
+from alerter.core.conditions import Operands
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Reader
+    from alerter.core.notifications import Told
+
+#: For how long an alert that is over is still listed.
+RECENT = timedelta(days=1)
+
+COLUMNS = ("alert", "state", "severity", "rule", "tenant", "hold reason", ">held", "since", "muted by")
+
+
+def alert_row(alert: Alert, quiet: Quiet) -> tuple[str, ...]:
+    """Return the cells of an alert under `COLUMNS`."""
+    key, zone = alert.key, quiet.config.service.timezone
+    held = "" if alert.value is None else f"{alert.value:,}"
+    since = _since(alert)
+    when = "" if since is None else f"{local(since, zone)} ({ago(since, now=quiet.now)})"
+    muted = mute_text(quiet.mute_of(alert), zone)
+    return key.id, state_text(alert), key.severity, key.rule, key.tenant, key.reason, held, when, muted
+
+
+def alert_style(alert: Alert) -> str:
+    """Return in which style an alert is drawn."""
+    return alert.key.severity if alert.is_firing else "resolved" if _has_resolved(alert) else ""
+
+
+def alert_json(alert: Alert, quiet: Quiet) -> Mapping[str, object]:
+    """Return an alert for a program."""
+    return {
+        "alert": alert.key.id, "state": state_text(alert), "severity": alert.key.severity, "rule": alert.key.rule,
+        "tenant": alert.key.tenant, "reason": alert.key.reason, "value": alert.value, "peak": alert.peak,
+        "active_at": alert.active_at, "fired_at": alert.fired_at, "resolved_at": alert.resolved_at,
+        "muted_by": mute_json(quiet.mute_of(alert)),
+    }  # fmt: skip
+
+
+def state_text(alert: Alert) -> str:
+    """Return the state, as people say it: an alert that fired and is inactive has resolved."""
+    return "resolved" if _has_resolved(alert) else str(alert.state)
+
+
+def alert_of(reader: "Reader", alert_id: str) -> Alert:
+    """Return the alert of an id; should two have the same, the one that is firing.
+
+    Raises:
+        click.UsageError: There is none.
+    """
+    found = reader.alert_by_id(alert_id.strip().lower())
+    if not found:
+        raise click.UsageError(f"no alert {alert_id!r}; `alerter alerts --all` lists every one")
+    return max(found, key=lambda alert: alert.is_firing)
+
+
+def _has_resolved(alert: Alert) -> bool:
+    return alert.state is AlertState.INACTIVE and alert.resolved_at is not None
+
+
+def _since(alert: Alert) -> datetime | None:
+    if alert.state is AlertState.INACTIVE:
+        return alert.resolved_at
+    return alert.fired_at if alert.is_firing else alert.active_at
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@config_option
+@json_option
+@click.option("--all", "everything", is_flag=True, help="Also those that resolved more than a day ago.")
+def alerts(context: click.Context, config_path: Path | None, *, as_json: bool, everything: bool) -> None:
+    """List alerts: firing, pending and resolved within a day; who was told of each, and what mutes it now.
+
+    Exit code 1 if one is firing.
+    """
+    if leaves_to_subcommand(context):
+        return
+    config, now = load(config_path), clocks.now()
+    with reading(config) as reader:
+        stored = reader.alerts()
+        told = reader.told()
+        quiet = quiet_of(reader, config, stored, now=now)
+    listed = sorted((alert for alert in stored if everything or _is_news(alert, now=now)), key=_worst_first)
+    if as_json:
+        print_json([{**alert_json(alert, quiet), "told": _told_json(_told_of(alert, told))} for alert in listed])
+    else:
+        print_table(
+            Table(
+                title="Alerts",
+                columns=(*COLUMNS, "told"),
+                rows=[
+                    (*alert_row(alert, quiet), ", ".join(_told_text(each, now=now) for each in _told_of(alert, told)))
+                    for alert in listed
+                ],
+                styles=[alert_style(alert) for alert in listed],
+                empty="none: all is well",
+            )
+        )
+    if any(alert.is_firing for alert in listed):
+        raise click.exceptions.Exit(FOUND)
+
+
+def _is_news(alert: Alert, *, now: datetime) -> bool:
+    if alert.state is not AlertState.INACTIVE:
+        return True
+    return alert.resolved_at is not None and now - alert.resolved_at < RECENT
+
+
+_ORDER = (AlertState.FIRING, AlertState.PENDING, AlertState.INACTIVE)
+
+
+def _worst_first(alert: Alert) -> tuple[int, int, float]:
+    """Return the order of a list: firing, pending, over; the worst first; what is over, newest first."""
+    since = _since(alert)
+    newest = -since.timestamp() if since is not None else 0.0
+    rank = 0 if alert.state is AlertState.INACTIVE else -alert.key.severity.rank
+    return _ORDER.index(alert.state), rank, newest
+
+
+def _told_of(alert: Alert, told: Iterable["Told"]) -> list["Told"]:
+    return [each for each in told if each.topic == alert.key.topic]
+
+
+def _told_text(told: "Told", *, now: datetime) -> str:
+    return f"{told.receiver}: {_told_what(told)} {ago(told.at, now=now)}"
+
+
+def _told_what(told: "Told") -> str:
+    return told.severity if told.state is AlertState.FIRING else "resolved"
+
+
+def _told_json(told: Iterable["Told"]) -> Sequence[Mapping[str, object]]:
+    return [
+        {
+            "receiver": each.receiver,
+            "severity": each.severity,
+            "state": "firing" if each.state is AlertState.FIRING else "resolved",
+            "at": each.at,
+            "repeats": each.repeats,
+        }
+        for each in told
+    ]
+
+
+@alerts.command()
+@click.argument("alert_id", metavar="ID")
+@config_option
+@json_option
+def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
+    """Show the alert ID: what was compared, its history newest first, who was told what, and what mutes it.
+
+    Exit code 2 if there is no such alert.
+    """
+    config, now = load(config_path), clocks.now()
+    with reading(config) as reader:
+        alert = alert_of(reader, alert_id)
+        transitions = reader.transitions(alert_id=alert.key.id)
+        told = _told_of(alert, reader.told())
+        quiet = quiet_of(reader, config, reader.alerts(), now=now)
+    if as_json:
+        print_json(_shown_json(alert, quiet, transitions, told))
+    else:
+        _print_alert(alert, quiet, transitions, told)
+
+
+def _print_alert(alert: Alert, quiet: Quiet, transitions: Sequence[Transition], told: Sequence["Told"]) -> None:
+    key, zone = alert.key, quiet.config.service.timezone
+    click.echo(clean(f"{key.id}: {state_text(alert)}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
+    for label, text in _facts(alert, quiet):
+        click.echo(f"{label}\t{clean(text)}")
+    click.echo()
+    print_table(
+        Table(
+            title="History",
+            columns=("at", "from", "to", "because"),
+            rows=[
+                (local(each.at, zone), each.before, "resolved" if each.is_resolve else each.after, _because(each, zone))
+                for each in transitions
+            ],
+        )
+    )
+    print_table(
+        Table(
+            title="Told",
+            columns=("receiver", "of", "at", ">reminders"),
+            rows=[(each.receiver, _told_what(each), local(each.at, zone), str(each.repeats)) for each in told],
+            empty="nobody",
+        )
+    )
+
+
+def _facts(alert: Alert, quiet: Quiet) -> Sequence[tuple[str, str]]:
+    """Return what is known of an alert besides its name: label and text, none empty."""
+    zone, now = quiet.config.service.timezone, quiet.now
+    instants = {"fired": alert.fired_at, "ending since": alert.ending_since, "resolved": alert.resolved_at}
+    facts = [
+        *(("compared", text) for text in _compared(alert.operands, zone)),
+        ("peak", "" if alert.peak is None else f"{alert.peak:,} held"),
+        *((name, f"{local(at, zone)} ({ago(at, now=now)})" if at else "") for name, at in instants.items()),
+        ("lasted", "" if alert.duration is None else rough(alert.duration)),
+        ("ended by", alert.resolution),
+        ("muted by", mute_text(quiet.mute_of(alert), zone)),
+    ]
+    return [(label, text) for label, text in facts if text]
+
+
+def _because(transition: Transition, timezone: tzinfo) -> str:
+    return "; ".join(filter(None, [transition.note, *_compared(transition.operands, timezone)]))
+
+
+def _compared(operands: Iterable[Operands], timezone: tzinfo) -> list[str]:
+    """Return what was compared, in words: one text for each condition."""
+    return [f"{each.condition}: {', '.join(_operand_parts(each, timezone))}" for each in operands]
+
+
+def _operand_parts(operands: Operands, timezone: tzinfo) -> Iterable[str]:
+    if operands.value is not None:
+        yield f"{operands.value.count:,} held at {local(operands.value.at, timezone)}"
+    yield f"limit {operands.limit}"
+    if operands.reference is not None:
+        yield f"compared with {operands.reference.count:,} at {local(operands.reference.at, timezone)}"
+    if operands.last_good_at is not None:
+        yield f"last good poll {local(operands.last_good_at, timezone)}"
+    if operands.note:
+        yield operands.note
+
+
+def _shown_json(
+    alert: Alert, quiet: Quiet, transitions: Sequence[Transition], told: Sequence["Told"]
+) -> Mapping[str, object]:
+    return {
+        **alert_json(alert, quiet),
+        "ending_since": alert.ending_since,
+        "resolution": alert.resolution,
+        "operands": [_operands_json(each) for each in alert.operands],
+        "transitions": [
+            {"at": each.at, "before": each.before, "after": each.after, "note": each.note,
+             "operands": [_operands_json(operands) for operands in each.operands]}
+            for each in transitions
+        ],
+        "told": _told_json(told),
+    }  # fmt: skip
+
+
+def _operands_json(operands: Operands) -> Mapping[str, object]:
+    samples = {"value": operands.value, "reference": operands.reference}
+    return {
+        "condition": operands.condition,
+        "limit": operands.limit,
+        **{name: each and {"at": each.at, "held": each.count} for name, each in samples.items()},
+        "last_good_at": operands.last_good_at,
+        "note": operands.note,
+    }

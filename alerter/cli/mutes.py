@@ -1,0 +1,199 @@
+"""What keeps quiet, in the words of the commands: silences, acknowledgements, mute windows, blind tenants."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
+
+from alerter.cli.output import Table, local, rough
+from alerter.core.muting import (
+    BREAKING_FACTOR,
+    LONGEST_SILENCE,
+    Acknowledgement,
+    Matcher,
+    Mute,
+    MuteKind,
+    Mutes,
+    MuteWindow,
+    Silence,
+    in_window,
+    muted_by,
+    of_present_episode,
+    unbroken,
+)
+from alerter.core.rules import Severity
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Reader
+    from alerter.config import Config
+    from alerter.core.alerts import Alert, Topic
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quiet:
+    """Everything that keeps quiet now.
+
+    Attributes:
+        config: Its windows and routes count.
+        mutes: All there are, also those that have ended.
+        now: The instant.
+    """
+
+    config: "Config"
+    mutes: Mutes
+    now: datetime
+
+    def mute_of(self, alert: "Alert") -> Mute | None:
+        """Return what keeps an alert from everybody at this moment, or None; what is over is not muted."""
+        if alert.state == "inactive":
+            return None
+        mute = muted_by(alert, self.mutes, now=self.now)
+        if mute is not None:
+            return mute
+        ways = [in_window(route.mute_windows, now=self.now) for route in self.config.routes if route.matches(alert)]
+        return next(iter(ways), None) if all(ways) else None
+
+    def silences(self) -> list[Silence]:
+        """Return the silences that are active."""
+        return [silence for silence in self.mutes.silences if silence.is_active(now=self.now)]
+
+    def acknowledged(self, alerts: Sequence["Alert"]) -> list[tuple["Alert", Acknowledgement]]:
+        """Return the acknowledgements that hold, each with the highest alert that it covers."""
+        held = {}
+        for alert in sorted(alerts, key=lambda alert: alert.key.severity.rank):
+            acknowledgement = self.mutes.acknowledgements.get(alert.key.topic)
+            if acknowledgement is not None and acknowledgement.holds(alert):
+                held[alert.key.topic] = alert, acknowledgement
+        return list(held.values())
+
+    def windows(self) -> list[tuple[MuteWindow, datetime, str]]:
+        """Return the mute windows in force that are used: with their ends, and what uses them."""
+        ends = {name: window.end_of(now=self.now) for name, window in self.config.mute_windows.items()}
+        return [
+            (window, end, users)
+            for name, window in self.config.mute_windows.items()
+            if (end := ends[name]) is not None and (users := "; ".join(self._users(window)))
+        ]
+
+    def _users(self, window: MuteWindow) -> Iterator[str]:
+        rules = [name for name, windows in self.config.windows_by_rule.items() if window in windows]
+        if rules:
+            yield f"rules {', '.join(rules)}"
+        for route in self.config.routes:
+            if window in route.mute_windows:
+                yield f"a route to {', '.join(route.receivers)}"
+
+
+def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, now: datetime) -> Quiet:
+    """Return what keeps quiet now.
+
+    Args:
+        reader: Holds silences and acknowledgements.
+        config: Has the mute windows.
+        alerts: All that are stored: they say which tenants are blind, and which acknowledgements still hold.
+        now: The instant.
+    """
+    blind = frozenset(alert.key.tenant for alert in alerts if alert.is_firing and alert.is_about_polling)
+    by_topic: dict[Topic, list[Alert]] = {}
+    for alert in alerts:
+        by_topic.setdefault(alert.key.topic, []).append(alert)
+    of_now = of_present_episode(reader.acknowledgements(), by_topic, now=now)
+    mutes = Mutes(
+        silences=reader.silences(since=now - LONGEST_SILENCE),
+        acknowledgements=unbroken(of_now, by_topic),
+        windows_by_rule=config.windows_by_rule,
+        blind_tenants=blind,
+    )
+    return Quiet(config=config, mutes=mutes, now=now)
+
+
+def quiet_table(quiet: Quiet, alerts: Sequence["Alert"]) -> Table:
+    """Return everything that keeps quiet now as a table."""
+    now, zone = quiet.now, quiet.config.service.timezone
+    rows = [
+        (MuteKind.SILENCE, f"{each.id} by {each.author}", matcher_text(each.matcher),
+         end_text(each.until, zone, now=now), each.comment)
+        for each in quiet.silences()
+    ] + [
+        (MuteKind.ACKNOWLEDGEMENT, f"by {each.author}", f"alert {alert.key.id}", breaking_text(each), each.comment)
+        for alert, each in quiet.acknowledged(alerts)
+    ] + [
+        (MuteKind.WINDOW, window.name, users, end_text(end, zone, now=now), "")
+        for window, end, users in quiet.windows()
+    ]  # fmt: skip
+    return Table(title="Quiet", columns=("kind", "which", "for", "until", "comment"), rows=rows, empty="nothing")
+
+
+def quiet_json(quiet: Quiet, alerts: Sequence["Alert"]) -> Mapping[str, object]:
+    """Return the same for a program."""
+    return {
+        "silences": [silence_json(each, now=quiet.now) for each in quiet.silences()],
+        "acknowledgements": [
+            {"alert": alert.key.id, "severity": each.severity, "value": each.value, "author": each.author,
+             "comment": each.comment, "at": each.at}
+            for alert, each in quiet.acknowledged(alerts)
+        ],
+        "mute_windows": [
+            {"mute_window": window.name, "until": end, "used_by": users} for window, end, users in quiet.windows()
+        ],
+    }  # fmt: skip
+
+
+def mute_text(mute: Mute | None, timezone: tzinfo) -> str:
+    """Return what keeps an alert quiet in a few words, or nothing."""
+    if mute is None:
+        return ""
+    until = f" until {local(mute.until, timezone)}" if mute.until else ""
+    return f"{mute.kind} {mute.name}{until}" + (f": {mute.comment}" if mute.comment else "")
+
+
+def mute_json(mute: Mute | None) -> Mapping[str, object] | None:
+    """Return the same for a program; None for no mute."""
+    if mute is None:
+        return None
+    return {"kind": mute.kind, "name": mute.name, "until": mute.until, "comment": mute.comment}
+
+
+def matcher_text(matcher: Matcher) -> str:
+    """Return which alerts a silence is for."""
+    severities = tuple(severity for severity in Severity if severity in matcher.severities)
+    parts = {
+        "tenant": matcher.tenants.globs,
+        "reason": matcher.reasons.globs,
+        "rule": matcher.rules.globs,
+        "severity": severities,
+    }
+    return "; ".join(f"{name} {', '.join(globs)}" for name, globs in parts.items() if globs) or "everything"
+
+
+def breaking_text(acknowledgement: Acknowledgement) -> str:
+    """Return when an acknowledgement ends."""
+    ends = ["it resolves"]
+    if acknowledgement.severity is not max(Severity, key=lambda severity: severity.rank):
+        ends.append(f"rises above {acknowledgement.severity}")
+    if acknowledgement.value:
+        ends.append(f"{acknowledgement.value * BREAKING_FACTOR:,} are held")
+    return f"{', '.join(ends[:-1])} or {ends[-1]}" if ends[1:] else ends[0]
+
+
+def end_text(until: datetime, timezone: tzinfo, *, now: datetime) -> str:
+    """Return an end that is still to come, and how far off it is."""
+    return f"{local(until, timezone)} (in {rough(until - now)})"
+
+
+def silence_state(silence: Silence, *, now: datetime) -> str:
+    """Return whether a silence is active, not yet begun or ended."""
+    if silence.is_active(now=now):
+        return "active"
+    return "ended" if silence.until <= now else "not yet begun"
+
+
+def silence_json(silence: Silence, *, now: datetime) -> Mapping[str, object]:
+    """Return a silence for a program."""
+    matcher = silence.matcher
+    return {
+        "silence": silence.id, "state": silence_state(silence, now=now),
+        "tenants": matcher.tenants.globs, "reasons": matcher.reasons.globs, "rules": matcher.rules.globs,
+        "severities": [severity for severity in Severity if severity in matcher.severities],
+        "author": silence.author, "comment": silence.comment, "since": silence.since, "until": silence.until,
+    }  # fmt: skip

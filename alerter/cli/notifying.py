@@ -1,0 +1,134 @@
+"""`alerter notifications`: what was sent to whom, when, after how many attempts, with which error."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter import clocks
+from alerter.cli.opening import leaves_to_subcommand, reading, writing
+from alerter.cli.options import FOUND, Failed, config_option, json_option, load
+from alerter.cli.output import Table, ago, local, print_json, print_table, rough
+from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_retry_request, due
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import DeliveryRecord
+
+#: For how long a message that was given up is news.
+RECENT = timedelta(days=1)
+
+DELIVERY_COLUMNS = (">no.", "ref", "created", "target", "message", ">attempts", "state", "last error")
+
+
+def is_recent(record: "DeliveryRecord", *, now: datetime) -> bool:
+    """Say whether an undelivered message is still news: waiting, or given up within a day."""
+    return record.delivery.dead_at is None or now - record.delivery.dead_at < RECENT
+
+
+def delivery_row(record: "DeliveryRecord", timezone: tzinfo, *, now: datetime) -> tuple[str, ...]:
+    """Return the cells of a delivery under `DELIVERY_COLUMNS`."""
+    each = record.delivery
+    return (
+        str(each.id), each.message_id, local(each.created_at, timezone), each.target, record.title,
+        str(each.attempts), _state_text(each, now=now), each.last_error,
+    )  # fmt: skip
+
+
+def delivery_style(record: "DeliveryRecord") -> str:
+    """Return in which style a delivery is drawn."""
+    if record.delivery.sent_at is not None:
+        return ""
+    return "bad" if record.delivery.dead_at is not None else "warning"
+
+
+def delivery_json(record: "DeliveryRecord") -> Mapping[str, object]:
+    """Return a delivery for a program."""
+    each = record.delivery
+    return {
+        "delivery": each.id, "ref": each.message_id, "receiver": record.receiver, "target": each.target,
+        "title": record.title, "state": _state(each), "created_at": each.created_at, "attempts": each.attempts,
+        "next_attempt_at": each.next_attempt_at, "sent_at": each.sent_at, "dead_at": each.dead_at,
+        "last_error": each.last_error,
+    }  # fmt: skip
+
+
+def _state(delivery: Delivery) -> str:
+    if delivery.sent_at is not None:
+        return "sent"
+    return "given up" if delivery.dead_at is not None else "waiting"
+
+
+def _state_text(delivery: Delivery, *, now: datetime) -> str:
+    if delivery.is_waiting:
+        wait = delivery.next_attempt_at - now
+        return "due" if wait <= timedelta(0) else f"next in {rough(wait)}"
+    return f"{_state(delivery)} {ago(delivery.sent_at or delivery.dead_at, now=now)}"
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@config_option
+@json_option
+@click.option("--failed", is_flag=True, help="Only what was given up, or waits after a failed attempt.")
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
+)
+def notifications(context: click.Context, config_path: Path | None, *, as_json: bool, failed: bool, limit: int) -> None:
+    """List what was sent to whom, when, after how many attempts and with which error, newest first.
+
+    Exit code 1 if one of those listed was given up within the last day.
+    """
+    if leaves_to_subcommand(context):
+        return
+    config, now = load(config_path), clocks.now()
+    with reading(config) as reader:
+        records = reader.deliveries(only_failed=failed, limit=limit)
+    if as_json:
+        print_json([delivery_json(record) for record in records])
+    else:
+        print_table(
+            Table(
+                title="Notifications",
+                columns=DELIVERY_COLUMNS,
+                rows=[delivery_row(record, config.service.timezone, now=now) for record in records],
+                styles=[delivery_style(record) for record in records],
+            )
+        )
+    if any(record.delivery.dead_at is not None and is_recent(record, now=now) for record in records):
+        raise click.exceptions.Exit(FOUND)
+
+
+@notifications.command()
+@click.argument("number", metavar="ID", type=int)
+@config_option
+def retry(number: int, config_path: Path | None) -> None:
+    """Try the delivery ID again, given up or waiting: it is due now. ID is its number in the list.
+
+    The service sends it at its next poll at the latest; without a service, `alerter poll` does. Exit code 1 if it was
+    sent already or its target has gone from the configuration, 2 if there is none.
+    """
+    config, now = load(config_path), clocks.now()
+    targets = {target.name for receiver in config.receivers for target in receiver.targets}
+    with writing(config) as transaction:
+        record = transaction.delivery(number)
+        if record is None:
+            raise click.UsageError(f"no delivery {number}; `alerter notifications` lists them")
+        delivery = record.delivery
+        if delivery.sent_at is not None:
+            raise Failed(f"delivery {number} was sent {local(delivery.sent_at, config.service.timezone)}")
+        if delivery.target not in targets:
+            raise Failed(f"target {delivery.target!r} of delivery {number} is no longer in {config.path}")
+        transaction.save_delivery(after_retry_request(delivery, now=now))
+        waiting = transaction.waiting_deliveries()
+    click.echo(_promise(delivery, waiting, now=now))
+
+
+def _promise(delivery: Delivery, waiting: list[Delivery], *, now: datetime) -> str:
+    """Return when a delivery that was made due is sent: the order is kept per target."""
+    first = next((each for each in waiting if each.target == delivery.target), delivery)
+    if all(each.id != delivery.id for each in due(waiting, now=now)):
+        return f"delivery {delivery.id} follows delivery {first.id}, which waits for the same target: {delivery.target}"
+    last = ", for the last time" if delivery.attempts + 1 >= MAX_ATTEMPTS else ""
+    return f"delivery {delivery.id} is due now: attempt {delivery.attempts + 1} at {delivery.target}{last}"

@@ -1,0 +1,295 @@
+"""`alerter silence` and `alerter ack`: ask for quiet, for a time or until it gets worse."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import reduce
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter import clocks
+from alerter.cli.alerting import COLUMNS, alert_json, alert_of, alert_row, alert_style
+from alerter.cli.mutes import Quiet, breaking_text, end_text, matcher_text, quiet_of, silence_json, silence_state
+from alerter.cli.opening import reading, writing
+from alerter.cli.options import Command, Failed, config_option, json_option, load
+from alerter.cli.output import Table, clean, local, print_json, print_table
+from alerter.core.alerts import Alert, AlertState
+from alerter.core.conditions import duration_text
+from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Silence
+from alerter.core.rules import Selector, Severity
+from alerter.core.series import ALL_TENANTS
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Reader
+    from alerter.config import Config
+
+#: Before the end of every silence.
+EVER = datetime.fromtimestamp(0, UTC)
+
+
+def _line(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Return a text as one line, as tables and messages need it; it may be empty only where that is the default."""
+    text = " ".join(value.split())
+    if not text.isprintable() or (not text and parameter.default != ""):
+        raise click.BadParameter(f"expected a line of text, found {value!r}", context, parameter)
+    return text
+
+
+def _author(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """Return who asks: the one who is named, else the one who is logged in."""
+    if value is not None:
+        return _line(context, parameter, value)
+    try:
+        return getuser()
+    except (KeyError, ImportError, OSError):
+        raise click.MissingParameter("nobody is logged in by name", context, parameter) from None
+
+
+author_option = click.option("--author", metavar="NAME", callback=_author, help="Who asks. [default: who is logged in]")
+
+_MATCHERS: tuple[Callable[[Command], Command], ...] = (
+    click.option("--tenant", "tenants", metavar="GLOB", multiple=True, help="Whose mail is held."),
+    click.option("--reason", "reasons", metavar="GLOB", multiple=True, help="Why it is held."),
+    click.option("--rule", "rules", metavar="GLOB", multiple=True, help="Which rule fires."),
+    click.option(
+        "--severity", "severities", type=click.Choice([*map(str, Severity)]), multiple=True, help="Its level."
+    ),
+    click.option("--all", "everything", is_flag=True, help="Every alert, in place of the options above."),
+)
+
+
+def _matcher_options(command: Command) -> Command:
+    return reduce(lambda decorated, option: option(decorated), reversed(_MATCHERS), command)
+
+
+@click.group(epilog="Every one of these commands takes --config PATH.")
+def silence() -> None:
+    """Keep alerts quiet for a time. When it ends, only what still differs from what people know is told."""
+
+
+@silence.command()
+@config_option
+@_matcher_options
+@click.option("--for", "span", metavar="SPAN", help="How long, such as 2h or 3d; at most 30d.")
+@click.option(
+    "--until", metavar="TIME", help="Or until when: '2026-11-24 08:00' in the service's time zone, or ISO 8601."
+)
+@author_option
+@click.option("--comment", metavar="TEXT", required=True, callback=_line, help="Why.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show which alerts it would match now; change nothing.")
+@json_option
+def add(
+    config_path: Path | None,
+    *,
+    tenants: tuple[str, ...],
+    reasons: tuple[str, ...],
+    rules: tuple[str, ...],
+    severities: tuple[str, ...],
+    everything: bool,
+    span: str | None,
+    until: str | None,
+    author: str,
+    comment: str,
+    is_dry: bool,
+    as_json: bool,
+) -> None:
+    """Add a silence, from now on, for the alerts that match all of the options; of one that is repeated, any.
+
+    A GLOB is in any case, and `!GLOB` excludes. Exit code 2 if the silence is for nothing in particular, has no end, or
+    one that is too far off.
+    """
+    _check_purpose((tenants, reasons, rules, severities), everything=everything)
+    matcher = Matcher(
+        tenants=_selector(tenants, "--tenant"),
+        reasons=_selector(reasons, "--reason"),
+        rules=_selector(rules, "--rule"),
+        severities=frozenset(map(Severity, severities)),
+    )
+    config, now = load(config_path), clocks.now()
+    end = _end(span, until, config.service.timezone, now=now)
+    asked = Silence(id=0, matcher=matcher, author=author, comment=comment, since=now, until=end)
+    for doubt in _doubts(matcher, config):
+        click.echo(f"warning: {doubt}", err=True)
+    _add(asked, config, now=now, is_dry=is_dry, as_json=as_json)
+
+
+def _check_purpose(matchers: Iterable[tuple[str, ...]], *, everything: bool) -> None:
+    if any(matchers) and everything:
+        raise click.UsageError("expected --all alone, found it with --tenant, --reason, --rule or --severity")
+    if not any(matchers) and not everything:
+        raise click.UsageError("expected --tenant, --reason, --rule or --severity; or --all for every alert")
+
+
+def _selector(globs: tuple[str, ...], option: str) -> Selector:
+    from alerter.config.values import glob  # noqa: PLC0415 - pydantic costs more than `--help` may
+
+    try:
+        return Selector(tuple(glob(each.strip()) for each in globs))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _end(span: str | None, until: str | None, timezone: tzinfo, *, now: datetime) -> datetime:
+    """Return when the silence that begins now ends."""
+    if (span is None) == (until is None):
+        raise click.UsageError(f"expected one of --for and --until, found {'neither' if span is None else 'both'}")
+    option = "--until" if span is None else "--for"
+    try:
+        end = _instant(until or "", timezone) if span is None else now + _span(span)
+        if end <= now:
+            raise ValueError(f"expected an end after now, {local(now, timezone)}, found {local(end, timezone)}")  # noqa: TRY301
+        if end - now > LONGEST_SILENCE:
+            most = duration_text(LONGEST_SILENCE)
+            raise ValueError(f"expected an end within {most}, found {local(end, timezone)}")  # noqa: TRY301
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+    return end
+
+
+def _span(text: str) -> timedelta:
+    from alerter.config.values import at_most, duration  # noqa: PLC0415
+
+    return at_most(duration(text), LONGEST_SILENCE)
+
+
+def _instant(text: str, timezone: tzinfo) -> datetime:
+    """Return the instant of an ISO 8601 text; without an offset it is in the service's time zone."""
+    try:
+        read = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"expected a time such as '2026-11-24 08:00', found {text!r}") from None
+    try:
+        return (read if read.tzinfo else read.replace(tzinfo=timezone)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"expected a time within {duration_text(LONGEST_SILENCE)}, found {text!r}") from None
+
+
+def _doubts(matcher: Matcher, config: "Config") -> Iterator[str]:
+    """Yield what makes a silence useless as the configuration is now: a misspelt name, mostly."""
+    known = (
+        ("--tenant", matcher.tenants, list(config.tenants)),
+        ("--rule", matcher.rules, list(dict.fromkeys(rule.name for rule in config.rules))),
+    )
+    for option, selector, names in known:
+        # A sum over tenants has a name of its own.
+        if not any(map(selector.matches, (*names, ALL_TENANTS))):
+            there_are = ", ".join(map(repr, names))
+            yield f"{option} {' '.join(map(repr, selector.globs))} matches nothing; there are: {there_are}"
+
+
+def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_json: bool) -> None:
+    if is_dry:
+        with reading(config) as reader:
+            alerts, quiet = _alerts_and_quiet(reader, config, now=now)
+    else:
+        with writing(config) as transaction:
+            asked = transaction.add_silence(asked)
+            alerts, quiet = _alerts_and_quiet(transaction, config, now=now)
+    matching = [alert for alert in alerts if asked.matcher.matches(alert)]
+    if as_json:
+        number = None if is_dry else asked.id
+        shown = {**silence_json(asked, now=now), "silence": number}
+        print_json({**shown, "matches": [alert_json(alert, quiet) for alert in matching]})
+        return
+    what = "would be quiet" if is_dry else f"silence {asked.id}"
+    until = end_text(asked.until, config.service.timezone, now=now)
+    click.echo(f"{what} until {until}: {clean(matcher_text(asked.matcher))}")
+    print_table(_alert_table(matching, quiet))
+
+
+def _alerts_and_quiet(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list[Alert], Quiet]:
+    """Return the alerts that are firing or pending, and what keeps quiet now."""
+    stored = reader.alerts()
+    quiet = quiet_of(reader, config, stored, now=now)
+    return [alert for alert in stored if alert.state is not AlertState.INACTIVE], quiet
+
+
+def _alert_table(alerts: Sequence[Alert], quiet: Quiet) -> Table:
+    return Table(
+        title="Matches now",
+        columns=COLUMNS,
+        rows=[alert_row(alert, quiet) for alert in alerts],
+        styles=[alert_style(alert) for alert in alerts],
+        empty="no alert",
+    )
+
+
+@silence.command("list")
+@config_option
+@json_option
+@click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
+def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
+    """List the silences that are active or have not begun, with author, comment and end."""
+    config, now = load(config_path), clocks.now()
+    with reading(config) as reader:
+        silences = reader.silences(since=EVER if everything else now)
+    if as_json:
+        print_json([silence_json(each, now=now) for each in silences])
+        return
+    zone = config.service.timezone
+    print_table(
+        Table(
+            title="Silences",
+            columns=(">no.", "state", "for", "since", "until", "author", "comment"),
+            rows=[
+                (str(each.id), silence_state(each, now=now), matcher_text(each.matcher), local(each.since, zone),
+                 local(each.until, zone), each.author, each.comment)
+                for each in silences
+            ],
+            styles=["good" if each.is_active(now=now) else "" for each in silences],
+        )
+    )  # fmt: skip
+
+
+@silence.command()
+@click.argument("number", metavar="ID", type=int)
+@config_option
+def expire(number: int, config_path: Path | None) -> None:
+    """End the silence ID now; what still differs is told with the next poll. ID is its number in the list.
+
+    Exit code 1 if it had ended before, 2 if there is none.
+    """
+    config, now = load(config_path), clocks.now()
+    with writing(config) as transaction:
+        before = {each.id: each for each in transaction.silences(since=EVER)}.get(number)
+        if before is None or transaction.expire_silence(number, at=now) is None:
+            raise click.UsageError(f"no silence {number}; `alerter silence list` shows them")
+    if before.until <= now:
+        raise Failed(f"silence {number} ended {local(before.until, config.service.timezone)}")
+    click.echo(f"silence {number} has ended: {clean(matcher_text(before.matcher))}")
+
+
+@click.command()
+@click.argument("alert")
+@config_option
+@author_option
+@click.option("--comment", metavar="TEXT", default="", callback=_line, help="What is being done.")
+def ack(alert: str, config_path: Path | None, *, author: str, comment: str) -> None:
+    """Acknowledge ALERT, by the id that status shows: quiet until it resolves or gets worse.
+
+    Where a higher level of the same rule and reason fires too, that is what is acknowledged. Exit code 1 if it is not
+    firing, 2 if there is no such alert.
+    """
+    config, now = load(config_path), clocks.now()
+    with writing(config) as transaction:
+        named = alert_of(transaction, alert)
+        if not named.is_firing:
+            raise Failed(f"alert {named.key.id} is not firing: there is nothing to acknowledge")
+        highest = max(
+            (each for each in transaction.alerts() if each.is_firing and each.key.topic == named.key.topic),
+            key=lambda each: each.key.severity.rank,
+        )
+        acknowledgement = Acknowledgement(
+            topic=highest.key.topic,
+            severity=highest.key.severity,
+            value=highest.value,
+            author=author,
+            comment=comment,
+            at=now,
+        )
+        transaction.save_acknowledgement(acknowledgement)
+    key = highest.key
+    click.echo(clean(f"acknowledged {key.id}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
+    click.echo(f"quiet until {breaking_text(acknowledgement)}")

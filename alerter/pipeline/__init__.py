@@ -1,0 +1,35 @@
+"""The use cases, each a short list of steps: poll, reconcile, tell, deliver, prune. `ports` names what they need.
+
+Three rules hold everything together:
+
+1. Network outside, one transaction inside: `poll` fetches first, then writes the snapshot, the alerts, their
+   transitions, what was told and the outbox in one commit. A failed poll takes the same way without samples.
+2. A delivery is recorded after it succeeded, never before: at least once.
+3. `plan` is level-triggered: it compares what is true with what each receiver was last told.
+"""
+
+from alerter.pipeline.cycles import RULE_REMOVED, Cycle, follow_clock, poll, poll_dry, prune, reconcile
+from alerter.pipeline.deliveries import deliver, next_delivery_at
+from alerter.pipeline.policies import Policy
+from alerter.pipeline.ports import Notifier, Reader, Source, Store, Transaction
+from alerter.pipeline.telling import next_group_at, tell_groups
+
+__all__ = [
+    "RULE_REMOVED",
+    "Cycle",
+    "Notifier",
+    "Policy",
+    "Reader",
+    "Source",
+    "Store",
+    "Transaction",
+    "deliver",
+    "follow_clock",
+    "next_delivery_at",
+    "next_group_at",
+    "poll",
+    "poll_dry",
+    "prune",
+    "reconcile",
+    "tell_groups",
+]

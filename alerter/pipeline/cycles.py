@@ -1,0 +1,260 @@
+"""Poll: fetch, keep, judge and tell, in one commit; and what else changes the state of alerts."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, after_clock_jump, remove, step
+from alerter.core.messages import Message
+from alerter.core.notifications import Notification
+from alerter.core.rules import Per, Rule, TenantSeries, evaluate, series_of
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Series, Snapshot, Tenant
+from alerter.errors import SourceError
+from alerter.pipeline.policies import Policy
+from alerter.pipeline.ports import Reader, Source, Store, Transaction
+from alerter.pipeline.telling import Changes, tell
+
+log = logging.getLogger(__name__)
+
+RULE_REMOVED = "rule removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycle:
+    """What one poll saw and decided, for the log, `alerter poll` and the demo.
+
+    Attributes:
+        tenant: Who was polled.
+        at: When the answer was complete, or the poll had failed.
+        snapshot: What is held; None after a failed poll.
+        error: Why the poll failed; None after a good one.
+        transitions: What changed.
+        notifications: Who is told what.
+        messages: The same in words, one per receiver.
+    """
+
+    tenant: Tenant
+    at: datetime
+    snapshot: Snapshot | None
+    error: SourceError | None
+    transitions: tuple[Transition, ...]
+    notifications: tuple[Notification, ...]
+    messages: tuple[Message, ...]
+
+
+class _DryRun(Exception):
+    """Leaves a transaction without committing it."""
+
+
+def poll(tenant: Tenant, source: Source, store: Store, policy: Policy, *, clock: Callable[[], datetime]) -> Cycle:
+    """Fetch what a tenant's gateway holds, keep it, judge it, and decide who is told, in one commit.
+
+    Args:
+        tenant: Who is polled; one of the policy's.
+        source: Its account.
+        store: Where it is kept.
+        policy: The rules, and who is told.
+        clock: The time, read when a poll has failed; a good snapshot carries its own.
+
+    Raises:
+        StoreError: Nothing was kept, and nobody is told; the next poll tries again.
+    """
+    fetched = _fetch(source)
+    now = fetched.taken_at if isinstance(fetched, Snapshot) else clock()
+    with store.write() as transaction:
+        cycle = _cycle(transaction, tenant, fetched, policy, now=now)
+    _log_poll(tenant, fetched)
+    for transition in cycle.transitions:
+        _log_transition(transition)
+    return cycle
+
+
+def poll_dry(tenant: Tenant, source: Source, store: Store, policy: Policy, *, clock: Callable[[], datetime]) -> Cycle:
+    """Do what `poll` does and take it all back: nothing is kept, and nothing will be sent."""
+    fetched = _fetch(source)
+    now = fetched.taken_at if isinstance(fetched, Snapshot) else clock()
+    cycles: list[Cycle] = []
+    try:
+        with store.write() as transaction:
+            cycles.append(_cycle(transaction, tenant, fetched, policy, now=now))
+            raise _DryRun  # noqa: TRY301 - the way out of a transaction that must not be committed
+    except _DryRun:
+        return cycles[0]
+
+
+def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition]:
+    """Resolve the alerts whose rule, level or tenant has gone from the configuration, and tell it.
+
+    Runs at start and after a reload: a removed tenant is never polled again, so no poll would do it.
+
+    Returns:
+        The transitions, empty where every alert still has its rule.
+
+    Raises:
+        StoreError: Nothing was changed.
+    """
+    with store.write() as transaction:
+        alerts = transaction.alerts()
+        gone = [alert for alert in alerts if alert.state is not AlertState.INACTIVE and not _is_known(alert, policy)]
+        stepped = [remove(alert, why=RULE_REMOVED, now=now) for alert in gone]
+        changed = Changes([alert for alert, _ in stepped], [each for _, each in stepped if each is not None])
+        if gone:
+            tell(transaction, alerts, changed, transaction.told(), policy, now=now)
+    for transition in changed.transitions:
+        _log_transition(transition)
+    return changed.transitions
+
+
+def follow_clock(store: Store, *, by: timedelta) -> None:
+    """Move the instants that spans are measured from, and retries wait for, along with a clock that has jumped.
+
+    Raises:
+        StoreError: Nothing was changed.
+    """
+    with store.write() as transaction:
+        alerts = transaction.alerts()
+        moved = [after_clock_jump(alert, by=by) for alert in alerts]
+        transaction.save_alerts(after for before, after in zip(alerts, moved, strict=True) if after != before)
+        for delivery in transaction.waiting_deliveries():
+            transaction.save_delivery(replace(delivery, next_attempt_at=delivery.next_attempt_at + by))
+        transaction.save_told(
+            replace(told, at=told.at + by) for told in transaction.told() if told.state is AlertState.FIRING
+        )
+        for acknowledgement in transaction.acknowledgements().values():
+            transaction.save_acknowledgement(replace(acknowledgement, at=acknowledgement.at + by))
+        for receiver, due_at in transaction.groups().items():
+            transaction.close_group(receiver)
+            transaction.open_group(receiver, due_at=due_at + by)
+
+
+def prune(store: Store, *, before: datetime) -> int:
+    """Delete history older than `before`, in batches that hold nobody up; return how many rows went.
+
+    Raises:
+        StoreError: What the batches before it deleted stays deleted.
+    """
+    pruned = 0
+    while True:
+        with store.write() as transaction:
+            rows = transaction.prune(before=before)
+        pruned += rows
+        if not rows:
+            return pruned
+
+
+def _fetch(source: Source) -> Snapshot | SourceError:
+    try:
+        return source.fetch()
+    except SourceError as error:
+        return error
+
+
+def _cycle(
+    transaction: Transaction, tenant: Tenant, fetched: Snapshot | SourceError, policy: Policy, *, now: datetime
+) -> Cycle:
+    if isinstance(fetched, Snapshot):
+        transaction.add_snapshot(fetched, poll_interval=policy.poll_intervals[tenant])
+    else:
+        transaction.add_failure(tenant, fetched, at=now)
+    scope = [tenant, ALL_TENANTS]
+    alerts = transaction.alerts(scope)
+    changes = _judge(_rules_with_series(transaction, tenant, policy, now=now), alerts, tenant, policy, now=now)
+    planned, messages = tell(transaction, alerts, changes, transaction.told(scope), policy, now=now)
+    return Cycle(
+        tenant=tenant,
+        at=now,
+        snapshot=fetched if isinstance(fetched, Snapshot) else None,
+        error=None if isinstance(fetched, Snapshot) else fetched,
+        transitions=tuple(changes.transitions),
+        notifications=planned.notifications,
+        messages=messages,
+    )
+
+
+def _rules_with_series(
+    reader: Reader, tenant: Tenant, policy: Policy, *, now: datetime
+) -> list[tuple[Rule, list[Series]]]:
+    """Return each rule that looks at the tenant with the series that it judges."""
+    window = max((rule.window for rule in policy.rules), default=timedelta(0))
+
+    def load(name: Tenant) -> TenantSeries:
+        interval = policy.poll_intervals[name]
+        return reader.tenant_series(name, window=window, poll_interval=interval, now=now)
+
+    own = load(tenant)
+    everyone: list[TenantSeries] = []
+    if any(rule.scope is Per.ALL and rule.tenants.matches(tenant) for rule in policy.rules):
+        everyone = [own if name == tenant else load(name) for name in policy.poll_intervals]
+    return [
+        (rule, series_of(rule, everyone if rule.scope is Per.ALL else [own]))
+        for rule in policy.rules
+        if rule.tenants.matches(tenant)
+    ]
+
+
+def _judge(
+    judged: list[tuple[Rule, list[Series]]], alerts: list[Alert], tenant: Tenant, policy: Policy, *, now: datetime
+) -> Changes:
+    """Step every alert of the rules, and resolve those of the tenant that no rule stands behind any more."""
+    alert_by_key = {alert.key: alert for alert in alerts}
+    seen: set[AlertKey] = set()
+    changes = Changes()
+    for rule, series_list in judged:
+        for severity, level in rule.levels.items():
+            for series in series_list:
+                key = AlertKey(rule=rule.name, severity=severity, tenant=series.tenant, reason=series.reason)
+                seen.add(key)
+                before = alert_by_key.get(key)
+                alert = before or Alert(key=key)
+                evaluation = evaluate(level, series, firing=alert.is_firing, now=now)
+                _note(changes, alert, *step(alert, evaluation, level, now=now))
+    for alert in alerts:
+        is_orphan = alert.key not in seen and (alert.key.tenant == tenant or not _is_known(alert, policy))
+        if is_orphan and alert.state is not AlertState.INACTIVE:
+            _note(changes, alert, *remove(alert, why=RULE_REMOVED, now=now))
+    return changes
+
+
+def _note(changes: Changes, before: Alert, after: Alert, transition: Transition | None) -> None:
+    # An alert that nothing happened to is the same object.
+    if after is not before:
+        changes.alerts.append(after)
+    if transition is not None:
+        changes.transitions.append(transition)
+
+
+def _is_known(alert: Alert, policy: Policy) -> bool:
+    """Say whether a rule, a level and a tenant of the configuration still stand behind the alert."""
+    key = alert.key
+    return any(
+        rule.name == key.rule and key.severity in rule.levels and _is_in_scope(rule, key.tenant, key.reason, policy)
+        for rule in policy.rules
+    )
+
+
+def _is_in_scope(rule: Rule, tenant: Tenant, reason: HoldReason, policy: Policy) -> bool:
+    if rule.scope is Per.ALL:
+        return tenant == ALL_TENANTS and any(map(rule.tenants.matches, policy.poll_intervals))
+    if tenant not in policy.poll_intervals or not rule.tenants.matches(tenant):
+        return False
+    return reason == ALL_REASONS if rule.scope is Per.TENANT else rule.reasons.matches(reason)
+
+
+def _log_poll(tenant: Tenant, fetched: Snapshot | SourceError) -> None:
+    if isinstance(fetched, Snapshot):
+        held = sum(fetched.counts.values())
+        log.info("poll done tenant=%s reasons=%d held=%d", tenant, len(fetched.counts), held)
+    else:
+        log.warning(
+            "poll failed tenant=%s cause=%s detail=%r request_id=%s",
+            tenant, fetched.cause, fetched.detail, fetched.request_id,
+        )  # fmt: skip
+
+
+def _log_transition(transition: Transition) -> None:
+    key = transition.key
+    log.info(
+        "alert %s→%s alert=%s rule=%r severity=%s tenant=%s reason=%r note=%r",
+        transition.before, transition.after, key.id, key.rule, key.severity, key.tenant, key.reason, transition.note,
+    )  # fmt: skip

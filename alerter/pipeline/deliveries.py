@@ -1,0 +1,172 @@
+"""Deliver: send what is due, and record each outcome as soon as it is known."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerter.core.messages import Message
+from alerter.core.notifications import Receiver
+from alerter.core.outbox import (
+    Delivery,
+    TargetName,
+    after_failure,
+    after_success,
+    claimed,
+    digest_of,
+    due,
+    fallback_of,
+    needs_digest,
+    next_due_at,
+)
+from alerter.errors import DeliveryError
+from alerter.pipeline.policies import Policy
+from alerter.pipeline.ports import Notifier, Reader, Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One message to take to one target.
+
+    Attributes:
+        deliveries: What is done once the target has taken it: one, or all that a digest stands for. Oldest first.
+        message: What is sent.
+        originals: The messages of the deliveries, in their order.
+    """
+
+    deliveries: tuple[Delivery, ...]
+    message: Message
+    originals: tuple[Message, ...]
+
+
+def deliver(
+    store: Store,
+    notifier: Notifier,
+    urls: Mapping[TargetName, str],
+    *,
+    policy: Policy | None = None,
+    clock: Callable[[], datetime],
+    map_: Callable[[Callable[[Errand], list[Delivery]], Iterable[Errand]], Iterable[list[Delivery]]] = map,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> list[Delivery]:
+    """Send what is due, each target's oldest message first, and record each outcome as soon as it is known.
+
+    Args:
+        store: The outbox.
+        notifier: The way out.
+        urls: Where each target is; a delivery to a target that has gone waits until it is back, or dead.
+        policy: Who is told in place of a target that had to be given up, and how a digest reads. Without it there is
+            neither.
+        clock: The time, read after each attempt.
+        map_: How to go through the targets; a thread pool's `map` sends to them at the same time.
+        is_stopping: Asked between rounds: what is left then is sent after the next start.
+
+    Returns:
+        The deliveries that were tried, as they are now.
+
+    Raises:
+        StoreError: An outcome could not be recorded: that message may be sent again.
+    """
+
+    def run(errand: Errand) -> list[Delivery]:
+        with store.write() as transaction:
+            for delivery in errand.deliveries:
+                transaction.save_delivery(claimed(delivery, now=clock()))
+        after = _attempt(errand, notifier, urls.get(errand.deliveries[0].target), clock=clock)
+        _record(store, errand, after, policy, now=clock())
+        return after
+
+    tried: list[Delivery] = []
+    while not is_stopping():
+        with store.read() as reader:
+            errands = _errands(reader, policy, now=clock())
+        if not errands:
+            return tried
+        for after in map_(run, errands):
+            tried.extend(after)
+    return tried
+
+
+def next_delivery_at(store: Store) -> datetime | None:
+    """Return when the next delivery is due, or None where the outbox is empty."""
+    with store.read() as reader:
+        return next_due_at(reader.waiting_deliveries())
+
+
+def _errands(reader: Reader, policy: Policy | None, *, now: datetime) -> list[Errand]:
+    """Return what to take where now: of each target the oldest message, or a digest of all that it missed."""
+    waiting = reader.waiting_deliveries()
+    errands = []
+    for head in due(waiting, now=now):
+        queue = sorted((each for each in waiting if each.target == head.target), key=lambda each: each.id)
+        is_digest = policy is not None and needs_digest(queue, now=now)
+        deliveries = tuple(queue if is_digest else [head])
+        originals = tuple(reader.message(each.message_id) for each in deliveries)
+        message = originals[0]
+        if policy is not None and is_digest:
+            message = digest_of(deliveries, originals, policy.context, now=now)
+        errands.append(Errand(deliveries=deliveries, message=message, originals=originals))
+    return errands
+
+
+def _attempt(errand: Errand, notifier: Notifier, url: str | None, *, clock: Callable[[], datetime]) -> list[Delivery]:
+    target = errand.deliveries[0].target
+    try:
+        if url is None:
+            raise DeliveryError(f"target {target!r} is no longer in the configuration")  # noqa: TRY301
+        notifier.deliver(errand.message, url)
+    except DeliveryError as error:
+        return _failed(errand, error, now=clock())
+    except Exception as error:
+        # A bug in the way out must not have one message tried for ever, nor block its target: it takes the retries.
+        log.exception("message not sent target=%s: a bug in alerter", target)
+        return _failed(errand, DeliveryError(type(error).__name__), now=clock())
+    now = clock()
+    return [after_success(each, now=now) for each in errand.deliveries]
+
+
+def _failed(errand: Errand, error: DeliveryError, *, now: datetime) -> list[Delivery]:
+    """Return the deliveries of an errand that failed: each was tried, so that they grow old together."""
+    return [
+        after_failure(each, str(error), permanent=error.permanent, retry_after=error.retry_after, now=now)
+        for each in errand.deliveries
+    ]
+
+
+def _record(store: Store, errand: Errand, after: Sequence[Delivery], policy: Policy | None, *, now: datetime) -> None:
+    """Record an outcome, and in the same commit hand what was given up to the receiver's fallback."""
+    with store.write() as transaction:
+        for delivery, message in zip(after, errand.originals, strict=True):
+            transaction.save_delivery(delivery)
+            fallback = _fallback(message, policy) if delivery.dead_at is not None else None
+            if policy is not None and fallback is not None:
+                copy = fallback_of(message, fallback.name, delivery.target, now=now)
+                transaction.enqueue(copy, policy.targets[fallback.name])
+    for delivery, message in zip(after, errand.originals, strict=True):
+        _log_delivery(delivery, message)
+
+
+def _fallback(message: Message, policy: Policy | None) -> Receiver | None:
+    """Return who is told in place of the message's receiver, or None for nobody."""
+    if policy is None:
+        return None
+    by_name = {receiver.name: receiver for receiver in policy.receivers}
+    receiver = by_name.get(message.receiver)
+    return by_name.get(receiver.fallback) if receiver is not None and receiver.fallback is not None else None
+
+
+def _log_delivery(delivery: Delivery, message: Message) -> None:
+    if delivery.sent_at is not None:
+        log.info("message sent ref=%s target=%s attempts=%d", message.id, delivery.target, delivery.attempts)
+    elif delivery.dead_at is not None:
+        log.error(
+            "message given up ref=%s target=%s attempts=%d error=%r title=%r",
+            message.id, delivery.target, delivery.attempts, delivery.last_error, message.title,
+        )  # fmt: skip
+    else:
+        log.warning(
+            "message not sent ref=%s target=%s attempts=%d error=%r next_attempt_at=%s",
+            message.id, delivery.target, delivery.attempts, delivery.last_error, delivery.next_attempt_at.isoformat(),
+        )  # fmt: skip

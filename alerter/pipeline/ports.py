@@ -1,0 +1,160 @@
+"""What the use cases need from outside, named by role: Source, Store, Notifier. Adapters satisfy them unasked."""
+
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from alerter.core.alerts import Alert, Topic, Transition
+from alerter.core.messages import Message
+from alerter.core.muting import Acknowledgement, Silence
+from alerter.core.notifications import Budget, ReceiverName, Told
+from alerter.core.outbox import Delivery, TargetName
+from alerter.core.rules import TenantSeries
+from alerter.core.series import Snapshot, Tenant
+from alerter.errors import SourceError
+
+
+class Source(Protocol):
+    """A Mimecast account."""
+
+    def fetch(self) -> Snapshot:
+        """Return what is held now.
+
+        Raises:
+            SourceError: The poll failed; nothing is known.
+        """
+        ...
+
+
+class Reader(Protocol):
+    """A consistent view of what is stored."""
+
+    def tenants(self) -> list[Tenant]:
+        """Return every tenant that was ever polled."""
+        ...
+
+    def tenant_series(
+        self, tenant: Tenant, *, window: timedelta, poll_interval: timedelta, now: datetime
+    ) -> TenantSeries:
+        """Return the series of a tenant, at least as far back as the window."""
+        ...
+
+    def alerts(self, tenants: Collection[Tenant] | None = None) -> list[Alert]:
+        """Return the alerts that are or were not inactive."""
+        ...
+
+    def told(self, tenants: Collection[Tenant] | None = None) -> list[Told]:
+        """Return what receivers were last told."""
+        ...
+
+    def waiting_deliveries(self) -> list[Delivery]:
+        """Return the deliveries that are neither sent nor dead."""
+        ...
+
+    def message(self, message_id: str) -> Message:
+        """Return a message."""
+        ...
+
+    def silences(self, *, since: datetime) -> list[Silence]:
+        """Return the silences that end after `since`, also those that have not begun."""
+        ...
+
+    def acknowledgements(self) -> dict[Topic, Acknowledgement]:
+        """Return the newest acknowledgement of each topic that has one."""
+        ...
+
+    def budgets(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, Budget]:
+        """Return what each receiver got within a span, and how often it was held back."""
+        ...
+
+    def groups(self) -> dict[ReceiverName, datetime]:
+        """Return the receivers for which news is being collected, and until when."""
+        ...
+
+    def due_groups(self, *, now: datetime) -> list[ReceiverName]:
+        """Return the receivers whose news has been collected for long enough."""
+        ...
+
+    def next_group_at(self) -> datetime | None:
+        """Return when the next collection ends, or None where nothing is being collected."""
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """Everything of a cycle, or nothing."""
+
+    def add_snapshot(self, snapshot: Snapshot, *, poll_interval: timedelta) -> None:
+        """Keep what a good poll saw."""
+        ...
+
+    def add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
+        """Keep that a poll failed, and why."""
+        ...
+
+    def save_alerts(self, alerts: Iterable[Alert]) -> None:
+        """Keep the state of alerts."""
+        ...
+
+    def add_transitions(self, transitions: Iterable[Transition]) -> None:
+        """Append to the history."""
+        ...
+
+    def save_told(self, told: Iterable[Told]) -> None:
+        """Keep what receivers were told."""
+        ...
+
+    def enqueue(self, message: Message, targets: Sequence[TargetName]) -> None:
+        """Put a message into the outbox, one delivery per target."""
+        ...
+
+    def save_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
+        """Keep who is at an alert."""
+        ...
+
+    def hold_back(self, receiver: ReceiverName) -> None:
+        """Count a message that a receiver did not get because of `max_per_hour`."""
+        ...
+
+    def open_group(self, receiver: ReceiverName, *, due_at: datetime) -> None:
+        """Begin to collect news for a receiver, unless that has begun."""
+        ...
+
+    def close_group(self, receiver: ReceiverName) -> None:
+        """Stop collecting: what was collected is being told."""
+        ...
+
+    def save_delivery(self, delivery: Delivery) -> None:
+        """Keep what became of an attempt."""
+        ...
+
+    def prune(self, *, before: datetime) -> int:
+        """Delete a batch of history older than `before`; return how many rows went."""
+        ...
+
+
+class Store(Protocol):
+    """The database.
+
+    Every method of it and of its transactions may raise StoreError; then nothing of the transaction was kept.
+    """
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that is committed as a whole, or not at all."""
+        ...
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Open a consistent view."""
+        ...
+
+
+class Notifier(Protocol):
+    """The way to Slack, Teams, a mailbox and wherever else Apprise can reach."""
+
+    def deliver(self, message: Message, url: str) -> None:
+        """Send a message to one target.
+
+        Raises:
+            DeliveryError: The target did not take it.
+        """
+        ...

@@ -1,0 +1,125 @@
+"""Tell: keep what has changed, and put into the outbox what each receiver must be told of it."""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from alerter.core.alerts import Alert, AlertState, Topic, Transition
+from alerter.core.formats import compose
+from alerter.core.messages import Message
+from alerter.core.muting import LONGEST_SILENCE, Mutes
+from alerter.core.notifications import Plan, Receiver, Told, plan
+from alerter.pipeline.policies import Policy
+from alerter.pipeline.ports import Reader, Store, Transaction
+
+log = logging.getLogger(__name__)
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The alerts that are not as they were, and the transitions among that."""
+
+    alerts: list[Alert] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+
+
+def tell(
+    transaction: Transaction, alerts: list[Alert], changes: Changes, told: list[Told], policy: Policy, *, now: datetime
+) -> tuple[Plan, tuple[Message, ...]]:
+    """Keep the changes, and put into the outbox what each receiver must be told of them.
+
+    What a receiver with a `group_wait` must be told is left to `tell_groups`: here its collection begins.
+    """
+    if changes.alerts:
+        transaction.save_alerts(changes.alerts)
+    if changes.transitions:
+        transaction.add_transitions(changes.transitions)
+    present = _present(alerts, changes)
+    planned = _plan(transaction, present, told, policy.receivers, policy, now=now)
+    waits = {receiver.name: receiver.group_wait for receiver in policy.receivers if receiver.group_wait}
+    for notification in planned.notifications:
+        if notification.receiver.name in waits:
+            transaction.open_group(notification.receiver.name, due_at=now + waits[notification.receiver.name])
+    at_once = Plan(
+        notifications=tuple(each for each in planned.notifications if each.receiver.name not in waits),
+        told=tuple(entry for entry in planned.told if entry.receiver not in waits),
+        held_back=planned.held_back,
+    )
+    changed = {transition.key.topic for transition in changes.transitions}
+    return at_once, _send(transaction, at_once, policy, changed, now=now)
+
+
+def tell_groups(store: Store, policy: Policy, *, now: datetime) -> tuple[Message, ...]:
+    """Tell the receivers whose `group_wait` is over all that was collected for them, over all tenants.
+
+    Raises:
+        StoreError: Nothing was told; the next run tries again.
+    """
+    with store.read() as reader:
+        due = set(reader.due_groups(now=now))
+    if not due:
+        return ()
+    with store.write() as transaction:
+        receivers = [receiver for receiver in policy.receivers if receiver.name in due]
+        planned = _plan(transaction, transaction.alerts(), transaction.told(), receivers, policy, now=now)
+        for name in due:
+            transaction.close_group(name)
+        changed = {notice.alert.key.topic for each in planned.held_back for notice in each.notices}
+        return _send(transaction, planned, policy, changed, now=now)
+
+
+def next_group_at(store: Store) -> datetime | None:
+    """Return when the next collection ends, or None where nothing is being collected."""
+    with store.read() as reader:
+        return reader.next_group_at()
+
+
+def _present(alerts: Iterable[Alert], changes: Changes) -> Collection[Alert]:
+    return ({alert.key: alert for alert in alerts} | {alert.key: alert for alert in changes.alerts}).values()
+
+
+def _plan(
+    reader: Reader,
+    alerts: Collection[Alert],
+    told: Sequence[Told],
+    receivers: Sequence[Receiver],
+    policy: Policy,
+    *,
+    now: datetime,
+) -> Plan:
+    """Return the plan; mutes and budgets are read only where there is something to keep quiet or to hold back."""
+    planned = plan(alerts, told, receivers, policy.routes, now=now)
+    if not planned.told:
+        return planned
+    mutes = Mutes(
+        silences=reader.silences(since=now - LONGEST_SILENCE),
+        acknowledgements=reader.acknowledgements(),
+        windows_by_rule=policy.windows_by_rule,
+    )
+    budgets = reader.budgets(since=now - HOUR, until=now)
+    return plan(alerts, told, receivers, policy.routes, mutes=mutes, budgets=budgets, now=now)
+
+
+def _send(
+    transaction: Transaction, planned: Plan, policy: Policy, changed: Collection[Topic], *, now: datetime
+) -> tuple[Message, ...]:
+    messages = tuple(compose(each, policy.context, now=now) for each in planned.notifications)
+    if planned.told:
+        begun = {message.receiver: message.id for message in messages}
+        transaction.save_told(_with_thread(entry, begun.get(entry.receiver, "")) for entry in planned.told)
+    for message in messages:
+        transaction.enqueue(message, policy.targets[message.receiver])
+    for held_back in planned.held_back:
+        # What was held back before is planned again at every poll; only news would have been a message of its own.
+        if any(notice.alert.key.topic in changed for notice in held_back.notices):
+            log.warning("message held back receiver=%s: it has had its max_per_hour", held_back.receiver.name)
+            transaction.hold_back(held_back.receiver.name)
+    return messages
+
+
+def _with_thread(told: Told, message_id: str) -> Told:
+    """Return what was told with the message that began it, which later messages answer."""
+    return replace(told, thread=message_id) if not told.thread and told.state is AlertState.FIRING else told

@@ -1,0 +1,561 @@
+"""Silences, acknowledgements, alerts and notifications, as their user types them, over a real database and target."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from alerter import clocks
+from alerter.adapters.store import Store
+from alerter.core.conditions import Operands
+from alerter.core.outbox import MAX_ATTEMPTS
+from alerter.core.rules import Severity
+from alerter.simulator import Scenario, Simulator
+from tests.builders import a_key, an_alert
+from tests.commands import Outcome, RunCommand, a_configuration, runner
+from tests.servers import HttpSink, http_sink
+
+HELD = "time,reason,count\n0,Spam,340\n0,Attachments,12\n"
+ALWAYS = '[mute_windows.always]\nfrom = "00:00"\nto = "00:00"\n'
+COMMENT = ("--comment", "moving mail")
+
+
+@pytest.fixture
+def alerter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunCommand:
+    """`alerter`, as the shell runs it."""
+    return runner(monkeypatch, capfd)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A Mimecast that holds the same messages all day."""
+    with Simulator(clock=clocks.now, scenario=Scenario.from_csv(HELD)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sink() -> Iterator[HttpSink]:
+    """A target that takes everything."""
+    with http_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def config(tmp_path: Path, simulator: Simulator, sink: HttpSink) -> Path:
+    """A configuration in which Spam is critical and Attachments is a warning."""
+    path = tmp_path / "rules.toml"
+    critical = "critical = { threshold = { above = 300 } }\n"
+    path.write_text(a_configuration(simulator, urls=f'"json://127.0.0.1:{sink.port}"', more=critical))
+    return path
+
+
+@pytest.fixture
+def polled(alerter: RunCommand, config: Path, sink: HttpSink) -> Path:
+    """The same configuration after one poll, of which everybody was told."""
+    alerter("poll", "--config", config)
+    assert len(sink.posts) == 1
+    return config
+
+
+def store_of(config: Path) -> Store:
+    """Return the database beside a configuration."""
+    return Store(f"sqlite:///{config.parent}/alerter.db")
+
+
+def alert_id(alerter: RunCommand, config: Path, severity: str, reason: str) -> str:
+    """Return the id under which `alerter alerts` shows an alert."""
+    listed = json.loads(alerter("alerts", "--json", "--config", config).out)
+    return str(next(each["alert"] for each in listed if (each["severity"], each["reason"]) == (severity, reason)))
+
+
+def rows(shown: Outcome, title: str) -> list[list[str]]:
+    """Return the cells of each line that a table printed into a pipe."""
+    return [line.split("\t")[1:] for line in shown.out.splitlines() if line.startswith(f"{title}\t")]
+
+
+# -- silence -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_shows_what_a_silence_would_match_and_changes_nothing(alerter: RunCommand, polled: Path) -> None:
+    """Whoever is not sure of a glob tries it first."""
+    shown = alerter("silence", "add", "--reason", "att*", "--for", "2h", *COMMENT, "--dry-run", "--config", polled)
+
+    assert shown.code == 0
+    assert shown.out.startswith("would be quiet until ")
+    assert [row[5] for row in rows(shown, "matches now")] == ["Attachments"]
+    assert alerter("silence", "list", "--all", "--config", polled).out == ""
+
+
+def test_a_silence_hides_until_it_is_expired_and_then_what_still_fires_is_told(
+    alerter: RunCommand, config: Path, sink: HttpSink
+) -> None:
+    """Nobody is told while it lasts; the poll after its end tells what is true then."""
+    alerter("db", "upgrade", "--config", config)
+    added = alerter("silence", "add", "--tenant", "acme", "--for", "2h", *COMMENT, "--config", config)
+    alerter("poll", "--config", config)
+    told_meanwhile = len(sink.posts)
+
+    expired = alerter("silence", "expire", "1", "--config", config)
+    alerter("poll", "--config", config)
+
+    assert (added.code, expired.code) == (0, 0)
+    assert added.out.startswith("silence 1 until ")
+    assert expired.out == "silence 1 has ended: tenant acme\n"
+    assert told_meanwhile == 0
+    assert len(sink.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param(["--for", "2h"], "--all for every alert", id="it is for nothing in particular"),
+        pytest.param(["--all", "--rule", "B*", "--for", "2h"], "expected --all alone", id="for all and for some"),
+        pytest.param(["--all"], "--for and --until, found neither", id="it has no end"),
+        pytest.param(["--all", "--for", "2h", "--until", "2099-01-01"], "found both", id="it has two ends"),
+        pytest.param(["--all", "--for", "31d"], "expected at most 30d, found 31d", id="it lasts too long"),
+        pytest.param(["--all", "--for", "0s"], "expected an end after now", id="it is over at once"),
+        pytest.param(["--all", "--for", "soon"], "expected a duration", id="its span is none"),
+        pytest.param(["--all", "--until", "2020-01-01 08:00"], "expected an end after now", id="its end is past"),
+        pytest.param(["--all", "--until", "2099-01-01"], "expected an end within 30d", id="its end is too far off"),
+        pytest.param(["--all", "--until", "tomorrow"], "expected a time such as", id="its end is no time"),
+        pytest.param(
+            ["--all", "--until", "9999-12-31T23:59-14:00"], "expected a time within 30d", id="its end is none at all"
+        ),
+        pytest.param(["--tenant", "!", "--for", "2h"], "expected a glob", id="a glob is empty"),
+        pytest.param(["--severity", "bad", "--for", "2h"], "'info', 'warning', 'critical'", id="no such severity"),
+        pytest.param(["--all", "--for", "2h", "--comment", " "], "expected a line of text", id="the comment is blank"),
+        pytest.param(["--all", "--for", "2h", "--author", "a\x1b[2J"], "expected a line", id="a name moves the cursor"),
+    ],
+)
+def test_a_silence_that_is_not_well_meant_is_the_users_input(
+    alerter: RunCommand, polled: Path, options: Sequence[str], expected: str
+) -> None:
+    """Whatever is wrong with a silence is said, and nothing is kept of it."""
+    shown = alerter("silence", "add", *COMMENT, *options, "--config", polled)
+
+    assert shown.code == 2
+    assert expected in " ".join(shown.err.split())
+    assert alerter("silence", "list", "--all", "--config", polled).out == ""
+
+
+def test_a_silence_without_a_comment_is_refused(alerter: RunCommand, polled: Path) -> None:
+    """Who finds it at night wants to know why."""
+    shown = alerter("silence", "add", "--all", "--for", "2h", "--config", polled)
+
+    assert shown.code == 2
+    assert "--comment" in shown.err
+
+
+@pytest.mark.parametrize("text", ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S+05:30"])
+def test_the_end_of_a_silence_is_in_the_time_zone_of_the_service(alerter: RunCommand, polled: Path, text: str) -> None:
+    """People write what their clocks show; whoever writes an offset means that."""
+    polled.write_text(polled.read_text().replace('timezone = "UTC"', 'timezone = "Asia/Kolkata"'))
+    end = (clocks.now() + timedelta(hours=2)).replace(second=0, microsecond=0)
+    written = end.astimezone(ZoneInfo("Asia/Kolkata")).strftime(text)
+
+    shown = alerter("silence", "add", "--all", "--until", written, *COMMENT, "--json", "--config", polled)
+
+    assert datetime.fromisoformat(json.loads(shown.out)["until"]) == end
+
+
+def test_a_silence_for_names_that_do_not_exist_is_kept_with_a_warning(alerter: RunCommand, polled: Path) -> None:
+    """A misspelt tenant or rule is said, for the silence would keep nothing quiet."""
+    options = ("--tenant", "amce", "--rule", "Blacklog", "--for", "2h")
+    shown = alerter("silence", "add", *options, *COMMENT, "--config", polled)
+
+    assert shown.code == 0
+    assert "warning: --tenant 'amce' matches nothing; there are: 'acme'\n" in shown.err
+    assert "warning: --rule 'Blacklog' matches nothing; there are: 'Backlog', 'Blind'\n" in shown.err
+
+
+def test_a_silence_matches_what_all_of_its_options_match(alerter: RunCommand, polled: Path) -> None:
+    """Different options narrow it down, a repeated one widens it."""
+    options = ("--severity", "critical", "--severity", "warning", "--reason", "*", "--reason", "!spam", "--for", "1d")
+    shown = alerter("silence", "add", *options, *COMMENT, "--json", "--config", polled)
+
+    silence = json.loads(shown.out)
+    assert [(each["severity"], each["reason"]) for each in silence["matches"]] == [("warning", "Attachments")]
+    assert silence["matches"][0]["muted_by"]["kind"] == "silence"
+    assert (silence["severities"], silence["reasons"]) == (["warning", "critical"], ["*", "!spam"])
+
+
+def test_silences_are_listed_with_who_and_why_until_they_end(alerter: RunCommand, polled: Path) -> None:
+    """`--all` also lists those that have ended."""
+    alerter("silence", "add", "--all", "--for", "1h", "--author", "Jo", *COMMENT, "--config", polled)
+    alerter("silence", "add", "--rule", "B*", "--for", "1h", "--comment", "two\n lines", "--config", polled)
+    alerter("silence", "expire", "1", "--config", polled)
+
+    listed = rows(alerter("silence", "list", "--config", polled), "silences")
+    with_ended = rows(alerter("silence", "list", "--all", "--config", polled), "silences")
+    as_json = json.loads(alerter("silence", "list", "--all", "--json", "--config", polled).out)
+
+    assert [(row[0], row[1], row[2], row[-1]) for row in listed] == [("2", "active", "rule B*", "two lines")]
+    assert [(row[1], row[2]) for row in with_ended] == [("ended", "everything"), ("active", "rule B*")]
+    assert with_ended[0][-2:] == ["Jo", "moving mail"]
+    assert [each["state"] for each in as_json] == ["ended", "active"]
+
+
+def test_a_silence_ends_once(alerter: RunCommand, polled: Path) -> None:
+    """To end it again is told with when it had ended; a number that was never given is the user's input."""
+    alerter("silence", "add", "--all", "--for", "1h", *COMMENT, "--config", polled)
+
+    codes = [alerter("silence", "expire", number, "--config", polled).code for number in ("1", "1", "7", "one")]
+
+    assert codes == [0, 1, 2, 2]
+
+
+def test_a_silence_is_added_while_the_service_runs(alerter: RunCommand, polled: Path) -> None:
+    """The lock of the daemon does not keep people from asking for quiet."""
+    with closing(store_of(polled)) as store, store.lock():
+        shown = alerter("silence", "add", "--all", "--for", "1h", *COMMENT, "--config", polled)
+
+    assert shown.code == 0
+
+
+# -- ack ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_acknowledgement_says_when_it_breaks(alerter: RunCommand, polled: Path) -> None:
+    """It ends with the alert, at a higher level, or at twice the count; status shows who is at it."""
+    alert = alert_id(alerter, polled, "warning", "Attachments")
+
+    shown = alerter("ack", alert, "--comment", "on it", "--author", "Jo", "--config", polled)
+    status = alerter("status", "--config", polled)
+
+    assert shown.code == 0
+    assert shown.out == (
+        f"acknowledged {alert}: warning of rule Backlog on acme: Attachments\n"
+        "quiet until it resolves, rises above warning or 24 are held\n"
+    )
+    until = "it resolves, rises above warning or 24 are held"
+    assert rows(status, "quiet") == [["acknowledgement", "by Jo", f"alert {alert}", until, "on it"]]
+    assert [row[-1] for row in rows(status, "alerts") if row[5] == "Attachments"] == ["acknowledgement by Jo: on it"]
+
+
+def test_the_highest_level_is_acknowledged(alerter: RunCommand, polled: Path) -> None:
+    """Whoever acknowledges the warning of what is critical as well means both: people hear the highest only."""
+    warning = alert_id(alerter, polled, "warning", "Spam")
+    critical = alert_id(alerter, polled, "critical", "Spam")
+
+    shown = alerter("ack", warning, "--config", polled)
+    listed = json.loads(alerter("alerts", "--json", "--config", polled).out)
+
+    assert f"acknowledged {critical}: critical" in shown.out
+    assert "quiet until it resolves or 680 are held" in shown.out
+    assert [each["muted_by"] is not None for each in listed if each["reason"] == "Spam"] == [True, True]
+
+
+def test_only_what_fires_is_acknowledged(alerter: RunCommand, polled: Path) -> None:
+    """An alert that is over ends with 1, an id that does not exist with 2."""
+    alert = alert_id(alerter, polled, "warning", "Attachments")
+    polled.write_text(polled.read_text().replace("above = 0", "above = 100"))
+    alerter("poll", "--config", polled)
+
+    over = alerter("ack", alert, "--config", polled)
+    unknown = alerter("ack", "nothing", "--config", polled)
+
+    assert (over.code, unknown.code) == (1, 2)
+    assert "is not firing" in over.err
+    assert "alerter alerts" in unknown.err
+
+
+# -- alerts ------------------------------------------------------------------------------------------------------------
+
+
+def test_alerts_are_listed_worst_first_with_who_was_told(alerter: RunCommand, polled: Path) -> None:
+    """Each has its state, what mutes it, and what each receiver knows; one that fires makes it end with 1."""
+    alerter("silence", "add", "--reason", "Att*", "--for", "1h", "--author", "Jo", *COMMENT, "--config", polled)
+
+    shown = alerter("alerts", "--config", polled)
+
+    listed = rows(shown, "alerts")
+    assert shown.code == 1
+    assert (listed[0][2], listed[0][5]) == ("critical", "Spam")
+    assert all(row[-1].startswith(("secops: critical ", "secops: warning ")) for row in listed)
+    muted = {row[5]: row[-2] for row in listed}
+    assert muted["Spam"] == ""
+    assert muted["Attachments"].startswith("silence 1 by Jo until ")
+    assert muted["Attachments"].endswith(": moving mail")
+
+
+def test_an_alert_that_is_over_is_listed_for_a_day(alerter: RunCommand, polled: Path) -> None:
+    """What has just resolved is still news, and `--all` lists it for ever."""
+    polled.write_text(polled.read_text().replace("above = 0", "above = 1000").replace("above = 300", "above = 2000"))
+    alerter("poll", "--config", polled)
+
+    shown = alerter("alerts", "--config", polled)
+    with closing(store_of(polled)) as store, store.write() as transaction:
+        aged = [replace(each, resolved_at=clocks.now() - timedelta(days=2)) for each in transaction.alerts()]
+        transaction.save_alerts(aged)
+    later = alerter("alerts", "--config", polled)
+    everything = alerter("alerts", "--all", "--config", polled)
+
+    assert {(row[1], row[-1].partition(" 0s")[0]) for row in rows(shown, "alerts")} == {
+        ("resolved", "secops: resolved")
+    }
+    assert (shown.code, later.code, everything.code) == (0, 0, 0)
+    assert later.out == ""
+    assert len(rows(everything, "alerts")) == len(rows(shown, "alerts"))
+
+
+def test_an_alert_is_shown_with_what_was_compared_its_history_and_who_was_told(
+    alerter: RunCommand, polled: Path
+) -> None:
+    """Everything that explains one alert stands in one place."""
+    alert = alert_id(alerter, polled, "critical", "Spam")
+
+    shown = alerter("alerts", "show", alert, "--config", polled)
+    as_json = json.loads(alerter("alerts", "show", alert.upper(), "--json", "--config", polled).out)
+
+    assert shown.code == 0
+    assert shown.out.startswith(f"{alert}: firing: critical of rule Backlog on acme: Spam\n")
+    assert "compared\tthreshold: 340 held at " in shown.out
+    assert ", limit above 300\n" in shown.out
+    assert [row[1:3] for row in rows(shown, "history")] == [["inactive", "firing"]]
+    assert [row[:2] + row[3:] for row in rows(shown, "told")] == [["secops", "critical", "0"]]
+    assert as_json["operands"][0]["value"]["held"] == 340
+    assert [each["after"] for each in as_json["transitions"]] == ["firing"]
+    assert [(each["receiver"], each["state"]) for each in as_json["told"]] == [("secops", "firing")]
+
+
+def test_a_resolved_alert_is_shown_with_how_long_it_lasted(alerter: RunCommand, polled: Path) -> None:
+    """The newest of its history comes first."""
+    alert = alert_id(alerter, polled, "critical", "Spam")
+    polled.write_text(polled.read_text().replace("critical = { threshold = { above = 300 } }", ""))
+    alerter("poll", "--config", polled)
+
+    shown = alerter("alerts", "show", alert, "--config", polled)
+
+    assert shown.out.startswith(f"{alert}: resolved: ")
+    assert "\nlasted\t" in shown.out
+    assert "\nended by\t" in shown.out
+    assert [row[1:3] for row in rows(shown, "history")] == [["firing", "resolved"], ["inactive", "firing"]]
+
+
+def test_a_blind_tenant_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:
+    """An alert about polling says when the last good poll was and what it failed of; the others wait for an answer."""
+    polling = Operands(condition="blind", limit="no good poll for 15m", last_good_at=clocks.now(), note="timeout: none")
+    key = a_key(rule="Blind", severity=Severity.CRITICAL, reason="*")
+    blind = replace(an_alert(key=key, value=None, peak=None), operands=(polling,))
+    with closing(store_of(polled)) as store, store.write() as transaction:
+        transaction.save_alerts([blind])
+
+    shown = alerter("alerts", "show", key.id, "--config", polled)
+    as_json = json.loads(alerter("alerts", "show", key.id, "--json", "--config", polled).out)
+    listed = json.loads(alerter("alerts", "--json", "--config", polled).out)
+
+    assert "\ncompared\tblind: limit no good poll for 15m, last good poll " in shown.out
+    assert ", timeout: none\n" in shown.out
+    assert as_json["operands"][0]["value"] is None
+    assert {(each["reason"], (each["muted_by"] or {}).get("kind")) for each in listed} == {
+        ("*", None),
+        ("Spam", "blind tenant"),
+        ("Attachments", "blind tenant"),
+    }
+
+
+def test_an_unknown_alert_is_the_users_input(alerter: RunCommand, polled: Path) -> None:
+    """It is not called resolved."""
+    assert alerter("alerts", "show", "0", "--config", polled).code == 2
+
+
+@pytest.mark.parametrize("arguments", [["alerts", "--all", "show", "1"], ["notifications", "--failed", "retry", "1"]])
+def test_an_option_before_a_subcommand_is_not_ignored(alerter: RunCommand, arguments: Sequence[str]) -> None:
+    """It would have no effect there, so that it is refused."""
+    shown = alerter(*arguments)
+
+    assert shown.code == 2
+    assert f"expected options after '{arguments[2]}', found {arguments[1]} before it" in shown.err
+
+
+# -- notifications -----------------------------------------------------------------------------------------------------
+
+
+def test_notifications_are_listed_with_target_attempts_and_state(alerter: RunCommand, polled: Path) -> None:
+    """What was sent to whom, and when."""
+    shown = alerter("notifications", "--config", polled)
+    as_json = json.loads(alerter("notifications", "--json", "--config", polled).out)
+
+    (row,) = rows(shown, "notifications")
+    assert shown.code == 0
+    assert (row[0], row[3], row[5]) == ("1", "secops/json", "1")
+    assert row[6].startswith("sent ")
+    assert [(each["state"], each["receiver"], each["last_error"]) for each in as_json] == [("sent", "secops", "")]
+    assert row[1] == as_json[0]["ref"]
+
+
+def test_failed_notifications_can_be_listed_alone(alerter: RunCommand, config: Path, sink: HttpSink) -> None:
+    """One that waits after a refusal shows the target's answer; `--limit` shows the newest."""
+    sink.status = 500
+    alerter("poll", "--config", config)
+    sink.status = 200
+
+    failed = alerter("notifications", "--failed", "--config", config)
+    limited = alerter("notifications", "--limit", "1", "--config", config)
+
+    (row,) = rows(failed, "notifications")
+    assert failed.code == 0
+    assert row[6].startswith("next in ")
+    assert "500" in row[7]
+    assert len(rows(limited, "notifications")) == 1
+    assert alerter("notifications", "--limit", "0", "--config", config).code == 2
+
+
+def give_up(config: Path, number: int = 1) -> None:
+    """Let a delivery be one that was tried for a day in vain."""
+    with closing(store_of(config)) as store, store.write() as transaction:
+        record = transaction.delivery(number)
+        assert record is not None
+        dead = replace(record.delivery, attempts=MAX_ATTEMPTS, dead_at=clocks.now(), last_error="http 500")
+        transaction.save_delivery(dead)
+
+
+def test_a_message_that_was_given_up_is_loud_and_can_be_tried_again(
+    alerter: RunCommand, config: Path, sink: HttpSink
+) -> None:
+    """A retry makes it due at once, so that the next round of deliveries sends it."""
+    sink.status = 500
+    alerter("poll", "--config", config)
+    give_up(config)
+    sink.status = 200
+    sink.posts.clear()
+
+    listed = alerter("notifications", "--config", config)
+    retried = alerter("notifications", "retry", "1", "--config", config)
+    alerter("poll", "--config", config)
+    after = alerter("notifications", "--config", config)
+
+    assert listed.code == 1
+    assert rows(listed, "notifications")[0][6].startswith("given up ")
+    assert retried.code == 0
+    assert retried.out == f"delivery 1 is due now: attempt {MAX_ATTEMPTS + 1} at secops/json, for the last time\n"
+    assert len(sink.posts) == 1
+    assert after.code == 0
+    assert rows(after, "notifications")[0][6].startswith("sent ")
+
+
+def test_a_retry_that_fails_again_is_given_up_again(alerter: RunCommand, config: Path, sink: HttpSink) -> None:
+    """One attempt was asked for, and no second day of them."""
+    sink.status = 500
+    alerter("poll", "--config", config)
+    give_up(config)
+    sink.posts.clear()
+
+    alerter("notifications", "retry", "1", "--config", config)
+    alerter("poll", "--config", config)
+    alerter("poll", "--config", config)
+
+    assert len(sink.posts) == 1
+    assert alerter("notifications", "--config", config).code == 1
+
+
+def test_a_delivery_is_not_retried_past_an_older_one(alerter: RunCommand, config: Path, sink: HttpSink) -> None:
+    """The order is kept per target: the end of an alert never comes before its beginning."""
+    sink.status = 500
+    alerter("poll", "--config", config)
+    config.write_text(config.read_text().replace("above = 0", "above = 1000").replace("above = 300", "above = 2000"))
+    alerter("poll", "--config", config)
+
+    shown = alerter("notifications", "retry", "2", "--config", config)
+
+    assert shown.code == 0
+    assert shown.out == "delivery 2 follows delivery 1, which waits for the same target: secops/json\n"
+
+
+def test_what_cannot_be_retried_is_said(alerter: RunCommand, polled: Path, sink: HttpSink) -> None:
+    """What was sent, or has no target any more, ends with 1; what never was, with 2."""
+    sent = alerter("notifications", "retry", "1", "--config", polled)
+    unknown = alerter("notifications", "retry", "7", "--config", polled)
+    give_up(polled)
+    with closing(store_of(polled)) as store, store.write() as transaction:
+        record = transaction.delivery(1)
+        assert record is not None
+        transaction.save_delivery(replace(record.delivery, sent_at=None))
+    polled.write_text(polled.read_text().replace("[receivers.secops]", "[receivers.others]"))
+    gone = alerter("notifications", "retry", "1", "--config", polled)
+
+    assert (sent.code, unknown.code, gone.code) == (1, 2, 1)
+    assert "was sent" in sent.err
+    assert "'secops/json' of delivery 1 is no longer in" in gone.err
+    assert len(sink.posts) == 1
+
+
+# -- status ------------------------------------------------------------------------------------------------------------
+
+
+def test_status_shows_everything_that_keeps_quiet(alerter: RunCommand, polled: Path) -> None:
+    """Silences, acknowledgements that hold, and the mute windows in force, with what uses them."""
+    route = '[[routes]]\nreceivers = ["secops"]\nmute_windows = ["always"]\n'
+    polled.write_text(polled.read_text() + 'mute_windows = ["always"]\n' + ALWAYS + route)
+    alerter("silence", "add", "--severity", "info", "--for", "1h", "--author", "Jo", *COMMENT, "--config", polled)
+    alerter("ack", alert_id(alerter, polled, "critical", "Spam"), "--author", "Jo", "--config", polled)
+
+    shown = alerter("status", "--config", polled)
+    as_json = json.loads(alerter("status", "--json", "--config", polled).out)
+
+    assert [row[:3] for row in rows(shown, "quiet")] == [
+        ["silence", "1 by Jo", "severity info"],
+        ["acknowledgement", "by Jo", f"alert {alert_id(alerter, polled, 'critical', 'Spam')}"],
+        ["mute window", "always", "rules Backlog; a route to secops"],
+    ]
+    muted = {(each["severity"], each["reason"]): each["muted_by"]["kind"] for each in as_json["alerts"]}
+    assert muted["critical", "Spam"] == "acknowledgement"
+    assert muted["warning", "Attachments"] == "mute window"
+    assert {name: len(entries) for name, entries in as_json["quiet"].items()} == {
+        "silences": 1,
+        "acknowledgements": 1,
+        "mute_windows": 1,
+    }
+
+
+def test_an_alert_is_muted_if_all_of_its_ways_are(alerter: RunCommand, polled: Path) -> None:
+    """A window on one route mutes nothing that another route brings."""
+    muted_way = '[[routes]]\nreceivers = ["secops"]\nmute_windows = ["always"]\n'
+    open_way = '[[routes]]\nreceivers = ["secops"]\nseverity = ["critical"]\n'
+    polled.write_text(polled.read_text() + ALWAYS + muted_way + open_way)
+
+    shown = alerter("status", "--config", polled)
+
+    muted = {(row[2], row[5]): row[-1] for row in rows(shown, "alerts")}
+    assert muted["critical", "Spam"] == ""
+    assert muted["warning", "Attachments"].startswith("mute window always until ")
+
+
+def test_status_is_quiet_about_mutes_that_do_nothing(alerter: RunCommand, polled: Path) -> None:
+    """A window that nothing uses is not in force, whatever the time."""
+    polled.write_text(polled.read_text() + ALWAYS)
+
+    assert rows(alerter("status", "--config", polled), "quiet") == []
+
+
+# -- without a database ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["silence", "add", "--all", "--for", "1h", *COMMENT],
+        ["silence", "list"],
+        ["silence", "expire", "1"],
+        ["ack", "1f3a9c07"],
+        ["alerts"],
+        ["alerts", "show", "1f3a9c07"],
+        ["notifications"],
+        ["notifications", "retry", "1"],
+    ],
+    ids=" ".join,
+)
+def test_before_the_first_poll_every_command_says_what_to_do(
+    alerter: RunCommand, config: Path, arguments: Sequence[str]
+) -> None:
+    """There is nothing to keep quiet yet, and no database is made by asking."""
+    shown = alerter(*arguments, "--config", config)
+
+    assert shown.code == 1
+    assert "alerter poll" in shown.err
+    assert not (config.parent / "alerter.db").exists()

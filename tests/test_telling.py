@@ -1,0 +1,250 @@
+"""Nobody is spammed, nothing is lost: reminders, mutes, caps, groups, digests and fallbacks, on real databases."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from alerter.core.alerts import AlertState
+from alerter.core.notifications import NotifyReason, ReceiverName
+from alerter.core.outbox import MAX_ATTEMPTS
+from alerter.core.rules import RuleName
+from alerter.errors import DeliveryError
+from alerter.pipeline import follow_clock, next_group_at, tell_groups
+from tests.builders import NOON, a_level, a_policy, a_rule, a_silence, a_window, an_acknowledgement, span
+from tests.test_pipeline import MAIL, SLACK, TEAMS, URLS, World
+
+HELD, CALM = {"Spam": 150}, {"Spam": 10}
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    """Yield a world with one receiver at one place, and one rule that warns above 100 messages."""
+    world = World(database_url)
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK]})
+    yield world
+    world.store.close()
+
+
+def _with_receiver(world: World, **changes: object) -> None:
+    """Change how the receiver is told."""
+    receiver = replace(world.policy.receivers[0], **changes)  # type: ignore[arg-type]
+    world.policy = replace(world.policy, receivers=(receiver, *world.policy.receivers[1:]))
+
+
+def _reasons(world: World, *, hours: int) -> list[str]:
+    """Poll every hour while the count stays high; return the hour and reason of every notice."""
+    found = []
+    for hour in range(1, hours + 1):
+        cycle = world.poll(HELD, every="1h")
+        found += [f"{hour}h {notice.reason}" for each in cycle.notifications for notice in each.notices]
+    return found
+
+
+# reminders
+
+
+def test_an_alert_that_goes_on_is_repeated_ever_more_rarely_but_for_ever(world: World) -> None:
+    """After 4, 8 and 16 hours, then every day."""
+    assert _reasons(world, hours=80) == [
+        "1h first",
+        "5h repeat",
+        "13h repeat",
+        "29h repeat",
+        "53h repeat",
+        "77h repeat",
+    ]
+
+
+def test_a_restart_neither_repeats_nor_forgets_a_reminder(world: World) -> None:
+    """When it is due is worked out from what is stored and from the configuration as it is now."""
+    world.poll(HELD)
+    world.restart()
+    _with_receiver(world, repeat_interval=span("30m"))
+
+    cycles = [world.poll(HELD, every="10m") for _ in range(3)]
+
+    assert [len(cycle.messages) for cycle in cycles] == [0, 0, 1]
+
+
+# mutes
+
+
+def test_a_silence_hides_an_alert_and_its_end_tells_what_still_differs(world: World) -> None:
+    """Nothing is said while it holds; the first poll after it says what is true, and that it has just ended."""
+    with world.store.write() as transaction:
+        transaction.add_silence(a_silence(since="11:00", until="12:30"))
+
+    silent = [world.poll(HELD) for _ in range(5)]
+    world.clock.now = NOON + span("30m")
+    told = world.poll_now(HELD)
+
+    assert all(cycle.messages == () for cycle in silent)
+    assert [message.title for message in told.messages] == [
+        "WARNING: 150 held for 'Spam' (acme), limit: above 100; silence ended"
+    ]
+
+
+def test_what_came_and_went_under_a_silence_is_never_told(world: World) -> None:
+    """The end of what nobody was told is nobody's news."""
+    with world.store.write() as transaction:
+        transaction.add_silence(a_silence(since="11:00", until="12:30"))
+
+    world.poll(HELD, CALM)
+    world.clock.now = NOON + span("1h")
+
+    assert world.poll_now(CALM).messages == ()
+
+
+def test_an_acknowledgement_stops_reminders_until_it_gets_worse(world: World) -> None:
+    """Somebody is at it; twice the count breaks it."""
+    _with_receiver(world, repeat_interval=span("10m"))
+    first = world.poll(HELD)
+    [notice] = first.notifications[0].notices
+    with world.store.write() as transaction:
+        acknowledgement = an_acknowledgement(topic=notice.alert.key.topic, value=150)
+        transaction.save_acknowledgement(replace(acknowledgement, at=world.clock.now))
+
+    quiet = [world.poll(HELD, every="10m") for _ in range(3)]
+    worse = world.poll({"Spam": 300}, every="10m")
+    over = world.poll(CALM)
+
+    assert all(cycle.messages == () for cycle in quiet)
+    assert [each.reason for each in worse.notifications[0].notices] == [NotifyReason.REPEAT]
+    assert [each.reason for each in over.notifications[0].notices] == [NotifyReason.RESOLVED]
+
+
+def test_a_mute_window_of_a_rule_keeps_it_quiet(world: World) -> None:
+    """At night nobody is told; in the morning everybody learns what still is so."""
+    world.policy = replace(
+        world.policy, windows_by_rule={RuleName("Backlog"): (a_window(begins="11:00", ends="13:00"),)}
+    )
+
+    at_noon = world.poll(HELD)
+    world.clock.now = NOON + span("1h")
+    at_one = world.poll_now(HELD)
+
+    assert at_noon.messages == ()
+    assert len(at_one.messages) == 1
+
+
+# storms
+
+
+def test_a_receiver_gets_no_more_than_max_per_hour_and_learns_what_was_held_back(world: World) -> None:
+    """The news of what was held back is in the next message, which says how many it stands for."""
+    _with_receiver(world, max_per_hour=2)
+    cycles = [world.poll(counts) for counts in (HELD, CALM, HELD, CALM, HELD)]
+    later = world.poll(HELD, every="1h")
+
+    assert [len(cycle.messages) for cycle in cycles] == [1, 1, 0, 0, 0]
+    assert [each.held_back for each in later.notifications] == [2]
+    assert "2 messages were held back" in str(later.messages[0].bodies)
+
+
+def test_a_group_collects_the_news_of_all_tenants_into_one_message(world: World) -> None:
+    """The same reason at three tenants is one message after `group_wait`, not three at once."""
+    tenants = ("acme", "globex", "initech")
+    world.policy = a_policy(a_rule(), tenants=dict.fromkeys(tenants, "5m"), receivers={"secops": [SLACK]})
+    _with_receiver(world, group_wait=span("1m"))
+
+    at_once = [world.poll_now(HELD, tenant=tenant).messages for tenant in tenants]
+    early = tell_groups(world.store, world.policy, now=world.clock.now)
+    due_at = next_group_at(world.store)
+    world.clock.forward("1m")
+    [message] = tell_groups(world.store, world.policy, now=world.clock.now)
+
+    assert (at_once, early) == ([(), (), ()], ())
+    assert due_at == NOON + span("1m")
+    assert "3 tenants" in message.title + str(message.bodies)
+    assert tell_groups(world.store, world.policy, now=world.clock.now) == ()
+    assert next_group_at(world.store) is None
+
+
+def test_a_group_whose_news_is_over_before_it_is_due_says_nothing(world: World) -> None:
+    """What rose and fell within `group_wait` is not worth a message."""
+    _with_receiver(world, group_wait=span("10m"))
+    world.poll(HELD, CALM)
+    world.clock.forward("10m")
+
+    assert tell_groups(world.store, world.policy, now=world.clock.now) == ()
+
+
+# delivery
+
+
+def test_a_target_that_comes_back_gets_one_digest_of_what_it_missed(world: World) -> None:
+    """After more than an hour it is told once, not once for each message."""
+    world.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
+    for counts in (HELD, CALM, HELD):
+        world.poll(counts)
+        world.deliver()
+    world.clock.forward("2h")
+    world.notifier.refusals.clear()
+
+    tried = world.deliver()
+
+    [digest] = world.notifier.sent_to(URLS[SLACK])
+    assert digest.title.startswith("3 messages while this place could not be reached")
+    assert all(delivery.sent_at is not None for delivery in tried)
+    assert world.waiting() == []
+
+
+def test_what_had_to_be_given_up_goes_to_the_fallback(world: World) -> None:
+    """The fallback is told what was meant for whom, and by its own targets."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS], "mail": [MAIL]})
+    _with_receiver(world, fallback=ReceiverName("mail"))
+    world.policy = replace(world.policy, routes=())
+    world.notifier.refusals[URLS[SLACK]] = DeliveryError("no such hook", permanent=True)
+
+    world.poll(HELD)
+    world.deliver()
+
+    own, instead = world.notifier.sent_to(URLS[MAIL])
+    assert own.receiver == instead.receiver == "mail"
+    assert "secops/slack" in str(instead.bodies)
+    assert len(world.notifier.sent_to(URLS[TEAMS])) == 1
+
+
+def test_a_target_that_is_down_for_good_dies_with_all_that_waits_for_it(world: World) -> None:
+    """Messages behind a dead one have been tried as long as it: none of them starts a day of its own."""
+    world.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
+    for counts in (HELD, CALM, HELD):
+        world.poll(counts)
+        world.deliver()
+
+    for _ in range(MAX_ATTEMPTS + 4):
+        world.clock.forward("31m")
+        world.deliver()
+
+    assert world.waiting() == []
+
+
+def test_later_messages_of_an_alert_answer_its_first(world: World) -> None:
+    """A mail program shows the raise and the end below the beginning."""
+    world.policy = a_policy(
+        a_rule(warning=a_level(above=100), critical=a_level(above=500)), receivers={"secops": [SLACK]}
+    )
+
+    first, raised, over = (world.poll({"Spam": count}).messages[0] for count in (150, 600, 10))
+
+    assert first.threads == ()
+    assert raised.threads == over.threads == (first.id,)
+
+
+def test_a_clock_jump_moves_what_mutes_and_groups_measure_from(world: World) -> None:
+    """An hour that did not pass brings no reminder early, ends no collection and no acknowledgement."""
+    _with_receiver(world, repeat_interval=span("30m"), group_wait=span("10m"))
+    world.poll_now(HELD)
+    world.clock.forward("10m")
+    tell_groups(world.store, world.policy, now=world.clock.now)
+    told_at = world.clock.now
+
+    follow_clock(world.store, by=span("1h"))
+    world.clock.forward("1h")
+
+    assert world.poll(HELD).messages == ()
+    with world.store.read() as reader:
+        [told] = [each for each in reader.told() if each.state is AlertState.FIRING]
+        assert told.at == told_at + span("1h")
+        assert reader.groups() == {}
