@@ -43,6 +43,8 @@ EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 JUMP = timedelta(seconds=5)
 #: More pollers would wait for Mimecast, not work.
 MAX_POLLERS = 32
+#: So many runs may deliver at once, all but one of them held up by a target that hangs.
+DELIVERY_RUNS = 4
 PRUNE_INTERVAL = timedelta(hours=6)
 #: How soon delivery is tried again when it failed as a whole, as with a database that is locked.
 RETRY_AFTER_FAILURE = timedelta(seconds=15)
@@ -180,7 +182,11 @@ class Service:
     def _start(self) -> None:
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
-            executors={"default": SchedulerPool(1), "poll": SchedulerPool(MAX_POLLERS), "deliver": SchedulerPool(1)},
+            executors={
+                "default": SchedulerPool(1),
+                "poll": SchedulerPool(MAX_POLLERS),
+                "deliver": SchedulerPool(DELIVERY_RUNS),
+            },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.start()
@@ -221,9 +227,9 @@ class Service:
         *arguments: str,
     ) -> None:
         assert self._scheduler is not None  # noqa: S101 - for the type checker
-        # Two at a time, so that a run that meets another is not lost: the pool or the tenant's lock puts them in order.
+        # Several at a time, so that a run that meets another is not lost: a tenant's lock, or a claim, orders them.
         self._scheduler.add_job(
-            job, trigger, arguments, id=name, executor=executor, replace_existing=True, max_instances=2
+            job, trigger, arguments, id=name, executor=executor, replace_existing=True, max_instances=DELIVERY_RUNS
         )
 
     def _shut_down(self) -> None:

@@ -48,10 +48,13 @@ def deliver(
     *,
     policy: Policy | None = None,
     clock: Callable[[], datetime],
-    map_: Callable[[Callable[[Errand], list[Delivery]], Iterable[Errand]], Iterable[list[Delivery]]] = map,
+    map_: Callable[[Callable[[TargetName], list[Delivery]], Iterable[TargetName]], Iterable[list[Delivery]]] = map,
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> list[Delivery]:
     """Send what is due, each target's oldest message first, and record each outcome as soon as it is known.
+
+    It may run several times at once: what one run is sending, another leaves alone, so that a target that hangs holds
+    up nobody else's next message.
 
     Args:
         store: The outbox.
@@ -61,7 +64,7 @@ def deliver(
             neither.
         clock: The time, read after each attempt.
         map_: How to go through the targets; a thread pool's `map` sends to them at the same time.
-        is_stopping: Asked between rounds: what is left then is sent after the next start.
+        is_stopping: Asked between messages: what is left then is sent after the next start.
 
     Returns:
         The deliveries that were tried, as they are now.
@@ -70,21 +73,21 @@ def deliver(
         StoreError: An outcome could not be recorded: that message may be sent again.
     """
 
-    def run(errand: Errand) -> list[Delivery]:
-        with store.write() as transaction:
-            for delivery in errand.deliveries:
-                transaction.save_delivery(claimed(delivery, now=clock()))
-        after = _attempt(errand, notifier, urls.get(errand.deliveries[0].target), clock=clock)
-        _record(store, errand, after, policy, now=clock())
-        return after
+    def run(target: TargetName) -> list[Delivery]:
+        tried: list[Delivery] = []
+        while not is_stopping() and (errand := _claim(store, target, policy, now=clock())):
+            after = _attempt(errand, notifier, urls.get(target), clock=clock)
+            _record(store, errand, after, policy, now=clock())
+            tried.extend(after)
+        return tried
 
     tried: list[Delivery] = []
     while not is_stopping():
         with store.read() as reader:
-            errands = _errands(reader, policy, now=clock())
-        if not errands:
+            targets = [delivery.target for delivery in due(reader.waiting_deliveries(), now=clock())]
+        if not targets:
             return tried
-        for after in map_(run, errands):
+        for after in map_(run, targets):
             tried.extend(after)
     return tried
 
@@ -95,20 +98,31 @@ def next_delivery_at(store: Store) -> datetime | None:
         return next_due_at(reader.waiting_deliveries())
 
 
-def _errands(reader: Reader, policy: Policy | None, *, now: datetime) -> list[Errand]:
-    """Return what to take where now: of each target the oldest message, or a digest of all that it missed."""
-    waiting = reader.waiting_deliveries()
-    errands = []
-    for head in due(waiting, now=now):
-        queue = sorted((each for each in waiting if each.target == head.target), key=lambda each: each.id)
-        is_digest = policy is not None and needs_digest(queue, now=now)
-        deliveries = tuple(queue if is_digest else [head])
-        originals = tuple(reader.message(each.message_id) for each in deliveries)
-        message = originals[0]
-        if policy is not None and is_digest:
-            message = digest_of(deliveries, originals, policy.context, now=now)
-        errands.append(Errand(deliveries=deliveries, message=message, originals=originals))
-    return errands
+def _claim(store: Store, target: TargetName, policy: Policy | None, *, now: datetime) -> Errand | None:
+    """Return what to take to a target now, claimed so that nobody else does; None where nothing is due there.
+
+    In one transaction, so that of two runs at the same time one alone gets it.
+    """
+    with store.write() as transaction:
+        errand = _errand(transaction, target, policy, now=now)
+        for delivery in errand.deliveries if errand is not None else ():
+            transaction.save_delivery(claimed(delivery, now=now))
+    return errand
+
+
+def _errand(reader: Reader, target: TargetName, policy: Policy | None, *, now: datetime) -> Errand | None:
+    """Return a target's oldest message if its time has come, or a digest of all that it missed."""
+    queue = sorted((each for each in reader.waiting_deliveries() if each.target == target), key=lambda each: each.id)
+    heads = due(queue, now=now)
+    if not heads:
+        return None
+    is_digest = policy is not None and needs_digest(queue, now=now)
+    deliveries = tuple(queue if is_digest else heads)
+    originals = tuple(reader.message(each.message_id) for each in deliveries)
+    message = originals[0]
+    if policy is not None and is_digest:
+        message = digest_of(deliveries, originals, policy.context, now=now)
+    return Errand(deliveries=deliveries, message=message, originals=originals)
 
 
 def _attempt(errand: Errand, notifier: Notifier, url: str | None, *, clock: Callable[[], datetime]) -> list[Delivery]:
