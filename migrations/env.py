@@ -3,13 +3,13 @@
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from alerter.adapters.tables import metadata
+from alerter.adapters.tables import metadata_for_postgresql
 
 
 def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=metadata,
+        target_metadata=metadata_for_postgresql(),
         # SQLite alters a table by building it anew.
         render_as_batch=connection.dialect.name == "sqlite",
     )

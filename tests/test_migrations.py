@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, inspect, make_url, select, table, text
 
 from alerter.adapters.store import SchemaState, Store, schema
 from alerter.adapters.store.schema import migrations
-from alerter.adapters.tables import EPOCH, HEAD, REVISIONS, metadata
+from alerter.adapters.tables import EPOCH, HEAD, REVISIONS, metadata_for_postgresql
 from alerter.core.messages import Format, Message, Tone
 from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.series import Tenant
@@ -107,6 +107,7 @@ def test_the_migrations_give_exactly_the_tables(database_url: str) -> None:
     """A database that was upgraded has the same catalogue as one that was made from the tables at once."""
     upgraded = catalogue(database_url)
     engine = create_engine(database_url)
+    metadata = metadata_for_postgresql()
     metadata.drop_all(engine)
     assert catalogue(database_url) == []
     metadata.create_all(engine)

@@ -143,7 +143,6 @@ Index(
     poll_failures.c.tenant_id,
     unique=True,
     sqlite_where=poll_failures.c.ended_at.is_(None),
-    postgresql_where=poll_failures.c.ended_at.is_(None),
 )
 
 # `digest` is the whole of what `id` shows the first eight digits of, so that two alerts never share a row; `topic`
@@ -171,7 +170,7 @@ alerts = Table(
 # A poll reads what goes on; what is over grows with the history, and an index of its own keeps it out of the way. The
 # states stand in the statements as they are: no partial index is used for a parameter.
 is_live = alerts.c.state != literal("inactive", Text, literal_execute=True)
-Index("ix_alerts_live", alerts.c.tenant, alerts.c.topic, sqlite_where=is_live, postgresql_where=is_live)
+Index("ix_alerts_live", alerts.c.tenant, alerts.c.topic, sqlite_where=is_live)
 
 transitions = Table(
     "transitions",
@@ -205,7 +204,7 @@ told = Table(
     PrimaryKeyConstraint("topic", "receiver"),
 )
 is_believed = told.c.state == literal("firing", Text, literal_execute=True)
-Index("ix_told_believed", told.c.tenant, told.c.topic, sqlite_where=is_believed, postgresql_where=is_believed)
+Index("ix_told_believed", told.c.tenant, told.c.topic, sqlite_where=is_believed)
 
 # `extras` is a JSON object of what only some messages have.
 messages = Table(
@@ -236,7 +235,7 @@ deliveries = Table(
 )
 #: What is still to be sent, however long the record of what was sent has become.
 is_waiting = deliveries.c.sent_at.is_(None) & deliveries.c.dead_at.is_(None)
-Index("ix_deliveries_waiting", deliveries.c.id, sqlite_where=is_waiting, postgresql_where=is_waiting)
+Index("ix_deliveries_waiting", deliveries.c.id, sqlite_where=is_waiting)
 
 # People write a silence's number down: it is never given again, also after the silence was pruned. No check keeps
 # `since` before `until`: a silence that is ended before it began has never held.
@@ -283,3 +282,16 @@ open_groups = Table(
     Column("receiver", Text, primary_key=True),
     Column("due_at", Instant, nullable=False),
 )
+
+
+def metadata_for_postgresql() -> MetaData:
+    """Return the metadata with the conditions of its partial indexes for PostgreSQL as well.
+
+    Only who compares or creates tables there needs them; to name them above would load that dialect into every daemon.
+    """
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            where = index.dialect_options["sqlite"]["where"]
+            if where is not None:
+                index.dialect_kwargs["postgresql_where"] = where
+    return metadata

@@ -43,22 +43,20 @@ def daemon_lock(engine: Engine) -> Iterator[DaemonLock]:
 
 
 class _FileLock:
-    """The lock of a file; the file itself may be deleted or replaced all the same."""
+    """The lock of a file, which holds as long as the path still leads to that file."""
 
-    def __init__(self, database: str) -> None:
-        self._database = database
-        self._identity: tuple[int, int] | None = None
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
 
     def check(self) -> None:
-        """Compare the file with the one that was there at the first check."""
+        """Compare the file at the path with the one that is locked."""
         try:
-            found = Path(self._database).stat()
+            found = Path(self._path).stat()
         except OSError as error:
-            raise StoreError(f"{self._database} has gone while alerter was running: {error.strerror}") from error
-        identity = (found.st_dev, found.st_ino)
-        self._identity = self._identity or identity
-        if identity != self._identity:
-            raise StoreError(f"{self._database} was replaced by another file while alerter was running")
+            raise StoreError(f"{self._path} has gone while alerter was running: {error.strerror}") from error
+        if not os.path.samestat(found, os.fstat(self._descriptor)):
+            raise StoreError(f"{self._path} was replaced while alerter was running: another one may have begun")
 
 
 class _SessionLock:
@@ -89,7 +87,7 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
     try:
         _lock(descriptor, database)
         os.write(descriptor, f"{os.getpid()}\n".encode())
-        yield _FileLock(database)
+        yield _FileLock(path, descriptor)
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
