@@ -70,5 +70,5 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL's driver is an extra, and the error says how to get it."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
-    with pytest.raises(StoreError, match=r"install alerter\[postgresql\]"):
+    with pytest.raises(StoreError, match=r"install psycopg"):
         Store("postgresql://127.0.0.1/held")
