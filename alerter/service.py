@@ -45,7 +45,7 @@ JUMP = timedelta(seconds=5)
 MAX_POLLERS = 32
 #: So many runs may deliver at once, all but one of them held up by a target that hangs.
 DELIVERY_RUNS = 4
-PRUNE_INTERVAL = timedelta(hours=6)
+UPKEEP_INTERVAL = timedelta(hours=1)
 #: How soon delivery is tried again when it failed as a whole, as with a database that is locked.
 RETRY_AFTER_FAILURE = timedelta(seconds=15)
 #: How long a poll or a message in flight may take to end after a SIGTERM; what takes longer is cut off.
@@ -126,6 +126,8 @@ class Service:
             clocks = self._look_at(clocks)
             if clocks.boot - locked_at > LOCK_CHECK_SECONDS:
                 self._lock.check()
+                # A person may have asked for a retry from another process, which cannot wake this one.
+                self._schedule_delivery()
                 locked_at = clocks.boot
             self._schedule_retries()
 
@@ -192,8 +194,8 @@ class Service:
         self._scheduler.start()
         self._schedule_polls()
         self._schedule_delivery()
-        self._add("prune now", self._prune, None)
-        self._add("prune", self._prune, IntervalTrigger(seconds=int(PRUNE_INTERVAL.total_seconds()), timezone="UTC"))
+        self._add("upkeep now", self._upkeep, None)
+        self._add("upkeep", self._upkeep, IntervalTrigger(seconds=int(UPKEEP_INTERVAL.total_seconds()), timezone="UTC"))
 
     def _schedule_polls(self) -> None:
         """Poll every tenant at once, and from then on at its own steady offset within the interval."""
@@ -291,9 +293,11 @@ class Service:
         due_at = (pipeline.next_delivery_at(self._store), pipeline.next_group_at(self._store))
         self._retry_at = min((at for at in due_at if at is not None), default=None)
 
-    def _prune(self) -> None:
-        before = now() - self._runtime.config.service.retention
+    def _upkeep(self) -> None:
+        runtime = self._runtime
+        before = now() - runtime.config.service.retention
         self._guarded("prune", lambda: pipeline.prune(self._store, before=before))
+        self._guarded("reconcile", lambda: pipeline.reconcile(self._store, runtime.policy, now=now()))
 
     def _guarded(self, what: str, job: Callable[[], object]) -> None:
         """Run a job; what it cannot do is logged, and the next run tries again."""

@@ -114,6 +114,23 @@ def test_an_acknowledgement_stops_reminders_until_it_gets_worse(world: World) ->
     assert [each.reason for each in over.notifications[0].notices] == [NotifyReason.RESOLVED]
 
 
+def test_the_end_of_a_removed_tenants_alert_is_told_once_its_silence_has_ended(world: World) -> None:
+    """No poll of that tenant will ever come to do it."""
+    world.poll(HELD)
+    with world.store.write() as transaction:
+        transaction.add_silence(a_silence(since="11:00", until="12:30"))
+    world.policy = a_policy(a_rule(), tenants={"globex": "5m"}, receivers={"secops": [SLACK]})
+
+    world.reconcile()
+    silent = len(world.waiting())
+    world.clock.now = NOON + span("30m")
+    world.reconcile()
+    world.reconcile()
+
+    assert silent == 1
+    assert len(world.waiting()) == 2
+
+
 def test_a_mute_window_of_a_rule_keeps_it_quiet(world: World) -> None:
     """At night nobody is told; in the morning everybody learns what still is so."""
     world.policy = replace(

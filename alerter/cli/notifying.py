@@ -106,7 +106,7 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
 def retry(number: int, config_path: Path | None) -> None:
     """Try the delivery ID again, given up or waiting: it is due now. ID is its number in the list.
 
-    The service sends it at its next poll at the latest; without a service, `alerter poll` does. Exit code 1 if it was
+    The service sends it within half a minute; without a service, `alerter poll` does. Exit code 1 if it was
     sent already or its target has gone from the configuration, 2 if there is none.
     """
     config, now = load(config_path), clocks.now()

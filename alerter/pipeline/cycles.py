@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, after_clock_jump, remove, step
 from alerter.core.messages import Message
-from alerter.core.notifications import Notification
+from alerter.core.notifications import Notification, Told
 from alerter.core.rules import Per, Rule, TenantSeries, evaluate, series_of
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Series, Snapshot, Tenant
 from alerter.errors import SourceError
@@ -86,7 +86,8 @@ def poll_dry(tenant: Tenant, source: Source, store: Store, policy: Policy, *, cl
 def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition]:
     """Resolve the alerts whose rule, level or tenant has gone from the configuration, and tell it.
 
-    Runs at start and after a reload: a removed tenant is never polled again, so no poll would do it.
+    Runs at start, after a reload, and every hour: a removed tenant is never polled again, so that no poll would do it,
+    nor tell its end once a mute that hid it has ended.
 
     Returns:
         The transitions, empty where every alert still has its rule.
@@ -99,11 +100,18 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
         gone = [alert for alert in alerts if alert.state is not AlertState.INACTIVE and not _is_known(alert, policy)]
         stepped = [remove(alert, why=RULE_REMOVED, now=now) for alert in gone]
         changed = Changes([alert for alert, _ in stepped], [each for _, each in stepped if each is not None])
-        if gone:
-            tell(transaction, alerts, changed, transaction.told(), policy, now=now)
+        told = transaction.told()
+        if gone or any(_is_believed_of_nobody(each, policy) for each in told):
+            tell(transaction, alerts, changed, told, policy, now=now)
     for transition in changed.transitions:
         _log_transition(transition)
     return changed.transitions
+
+
+def _is_believed_of_nobody(told: Told, policy: Policy) -> bool:
+    """Say whether a receiver believes that something fires at a tenant that is polled no more."""
+    tenant = told.topic.tenant
+    return told.state is AlertState.FIRING and tenant != ALL_TENANTS and tenant not in policy.poll_intervals
 
 
 def follow_clock(store: Store, *, by: timedelta) -> None:

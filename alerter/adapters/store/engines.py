@@ -280,7 +280,9 @@ def _postgresql_engine(url: URL, access: Access) -> Engine:
             hide_parameters=True,
         )
     except ModuleNotFoundError as error:
-        raise StoreError("the driver for PostgreSQL is missing: install psycopg, or alerter with its extra [postgresql]") from error
+        raise StoreError(
+            "the driver for PostgreSQL is missing: install psycopg, or alerter with its extra [postgresql]"
+        ) from error
 
 
 def wait_for_writers(connection: Connection, lock: int) -> None:
