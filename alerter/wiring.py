@@ -181,8 +181,7 @@ def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
 
 def deliver_once(config: Config, store: Store) -> list[Delivery]:
     """Send what is due, to all targets at the same time; return what was tried."""
+    policy = policy_of(config)
+    pipeline.tell_groups(store, policy, now=now())
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver") as pool:
-        pipeline.tell_groups(store, policy_of(config), now=now())
-        return pipeline.deliver(
-            store, AppriseNotifier(), urls_of(config), policy=policy_of(config), clock=now, map_=pool.map
-        )
+        return pipeline.deliver(store, AppriseNotifier(), urls_of(config), policy=policy, clock=now, map_=pool.map)

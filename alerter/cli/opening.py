@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import open_reader
+from alerter.cli.options import Failed
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader, Transaction
+    from alerter.adapters.store import Reader, Store, Transaction
     from alerter.config import Config
 
 
@@ -20,8 +20,12 @@ def reading(config: "Config") -> Iterator["Reader"]:
     Raises:
         click.ClickException: There is no database yet, or its schema is not this version's.
     """
-    with closing(open_reader(config)) as store, store.read() as reader:
-        yield reader
+    from alerter.adapters.store import Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
+
+    with closing(Store(config.service.database, read_only=True)) as store:
+        _check_schema(store)
+        with store.read() as reader:
+            yield reader
 
 
 @contextmanager
@@ -31,11 +35,26 @@ def writing(config: "Config") -> Iterator["Transaction"]:
     Raises:
         click.ClickException: There is no database yet, or its schema is not this version's.
     """
-    from alerter.adapters.store import Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
+    from alerter.adapters.store import Store  # noqa: PLC0415 - as above
 
-    open_reader(config).close()  # it says what to do where the schema is another one
+    with reading(config):
+        pass  # It says what to do where the schema is another one, and never makes a file.
     with closing(Store(config.service.database)) as store, store.write() as transaction:
         yield transaction
+
+
+def _check_schema(store: "Store") -> None:
+    from alerter.adapters.store import SchemaState  # noqa: PLC0415 - as above
+
+    match store.schema_state():
+        case SchemaState.CURRENT:
+            pass
+        case SchemaState.MISSING:
+            raise Failed("there is no history yet: run `alerter poll` once, or start the service")
+        case SchemaState.OLDER:
+            raise Failed("the database has an older schema: run `alerter db upgrade`, or restart the service")
+        case SchemaState.NEWER:
+            raise Failed("the database was written by a newer alerter: install that version")
 
 
 def leaves_to_subcommand(context: click.Context) -> bool:

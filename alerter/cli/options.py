@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Store
     from alerter.config import Config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -39,26 +38,6 @@ def load(path: Path | None) -> "Config":
     from alerter.config import find_config, load_config  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     return load_config(find_config(path))
-
-
-def open_reader(config: "Config") -> "Store":
-    """Return the database for reading alone.
-
-    Raises:
-        click.ClickException: There is no database yet, or its schema is not this version's.
-    """
-    from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415
-
-    store = Store(config.service.database, read_only=True)
-    match store.schema_state():
-        case SchemaState.CURRENT:
-            return store
-        case SchemaState.MISSING:
-            raise Failed("there is no history yet: run `alerter poll` once, or start the service")
-        case SchemaState.OLDER:
-            raise Failed("the database has an older schema: run `alerter db upgrade`, or restart the service")
-        case SchemaState.NEWER:
-            raise Failed("the database was written by a newer alerter: install that version")
 
 
 class Failed(click.ClickException):

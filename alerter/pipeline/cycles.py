@@ -60,8 +60,7 @@ def poll(tenant: Tenant, source: Source, store: Store, policy: Policy, *, clock:
     Raises:
         StoreError: Nothing was kept, and nobody is told; the next poll tries again.
     """
-    fetched = _fetch(source)
-    now = fetched.taken_at if isinstance(fetched, Snapshot) else clock()
+    fetched, now = _fetch(source, clock)
     with store.write() as transaction:
         cycle = _cycle(transaction, tenant, fetched, policy, now=now)
     _log_poll(tenant, fetched)
@@ -72,8 +71,7 @@ def poll(tenant: Tenant, source: Source, store: Store, policy: Policy, *, clock:
 
 def poll_dry(tenant: Tenant, source: Source, store: Store, policy: Policy, *, clock: Callable[[], datetime]) -> Cycle:
     """Do what `poll` does and take it all back: nothing is kept, and nothing will be sent."""
-    fetched = _fetch(source)
-    now = fetched.taken_at if isinstance(fetched, Snapshot) else clock()
+    fetched, now = _fetch(source, clock)
     cycles: list[Cycle] = []
     try:
         with store.write() as transaction:
@@ -151,11 +149,13 @@ def prune(store: Store, *, before: datetime) -> int:
             return pruned
 
 
-def _fetch(source: Source) -> Snapshot | SourceError:
+def _fetch(source: Source, clock: Callable[[], datetime]) -> tuple[Snapshot | SourceError, datetime]:
+    """Return what came of asking, and when: a snapshot carries its own time, a failure is of now."""
     try:
-        return source.fetch()
+        snapshot = source.fetch()
     except SourceError as error:
-        return error
+        return error, clock()
+    return snapshot, snapshot.taken_at
 
 
 def _cycle(
