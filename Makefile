@@ -57,8 +57,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra postgresql --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.txt
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra postgresql --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.txt
+	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.txt
+	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.txt
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
