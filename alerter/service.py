@@ -33,6 +33,7 @@ from alerter.config import Config, load_config
 from alerter.core.outbox import TargetName
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import AlerterError, ConfigError, SourceError, StoreError
+from alerter.health import Health
 from alerter.pipeline import Policy
 from alerter.wiring import SENDERS, check_targets, policy_of, source_of, urls_of
 
@@ -84,6 +85,7 @@ class Service:
         self._level = logging.DEBUG if verbose else logging.INFO
         self._stop = Event()
         self._notifier = AppriseNotifier()
+        self._health = Health(_boot_seconds)
         self._busy: dict[Tenant, Lock] = {}
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
         self._scheduler: BackgroundScheduler | None = None
@@ -163,6 +165,7 @@ class Service:
             return
         logs.set_up(config.secrets(), level=self._level)
         before, self._runtime = self._runtime, runtime
+        self._health.expect(runtime.policy.poll_intervals)
         for source in before.sources.values():
             source.close()
         self._guarded("resolve removed rules", lambda: pipeline.reconcile(self._store, self._runtime.policy, now=now()))
@@ -182,6 +185,7 @@ class Service:
     # -- the schedule: only the main thread touches it ------------------------------------------------------------
 
     def _start(self) -> None:
+        self._health.expect(self._runtime.policy.poll_intervals)
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             executors={
@@ -263,10 +267,16 @@ class Service:
 
     def _poll_and_wake(self, runtime: Runtime, tenant: Tenant) -> None:
         source = _Wanted(runtime.sources[tenant], lambda: runtime is self._runtime and not self._stop.is_set())
+        began = _boot_seconds()
         try:
             cycle = pipeline.poll(tenant, source, self._store, runtime.policy, clock=now)
         except _UnwantedError:
             return
+        except Exception as error:
+            self._health.cycle_failed(tenant, seconds=_boot_seconds() - began, error=str(error) or type(error).__name__)
+            raise
+        cause = None if cycle.error is None else cycle.error.cause
+        self._health.cycle_completed(tenant, seconds=_boot_seconds() - began, cause=cause)
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
@@ -281,7 +291,7 @@ class Service:
     def _deliver_due(self) -> None:
         runtime = self._runtime
         pipeline.tell_groups(self._store, runtime.policy, now=now())
-        pipeline.deliver(
+        tried = pipeline.deliver(
             self._store,
             self._notifier,
             runtime.urls,
@@ -290,6 +300,8 @@ class Service:
             map_=self._senders.map,
             is_stopping=self._stop.is_set,
         )
+        for delivery in tried:
+            self._health.delivery_tried(delivery)
         due_at = (pipeline.next_delivery_at(self._store), pipeline.next_group_at(self._store))
         self._retry_at = min((at for at in due_at if at is not None), default=None)
 
@@ -354,6 +366,11 @@ def _upgrade_apart(store: Store, path: Path) -> None:
     log.info("database: %s", " ".join(done.stdout.split()))
 
 
+def _boot_seconds() -> float:
+    """Return the seconds since the machine started, also those in which it slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 @dataclass(frozen=True, slots=True)
 class _Clocks:
     """The three clocks at one moment, in seconds: of the wall, of the machine awake, of the machine at all."""
@@ -364,7 +381,7 @@ class _Clocks:
 
     @classmethod
     def read(cls) -> "_Clocks":
-        return cls(time.time(), time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
+        return cls(time.time(), time.monotonic(), _boot_seconds())
 
     def jump_since(self, before: "_Clocks") -> timedelta:
         """Return how far the wall clock moved beyond the time that really passed."""

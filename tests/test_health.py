@@ -1,0 +1,132 @@
+"""What the service knows of its own cycles: which are complete, which tenants are overdue, what deliveries came to."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from alerter.core.outbox import Delivery, TargetName
+from alerter.core.series import Tenant
+from alerter.errors import Cause
+from alerter.health import DeliveryOutcome, Health
+from tests.builders import NOON
+
+ACME, OTHER = Tenant("acme"), Tenant("other")
+FIVE_MINUTES = timedelta(minutes=5)
+
+
+class Seconds:
+    """A monotonic clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return what it shows."""
+        return self.now
+
+
+@pytest.fixture
+def seconds() -> Seconds:
+    """The clock of a test."""
+    return Seconds()
+
+
+@pytest.fixture
+def health(seconds: Seconds) -> Health:
+    """A service that polls one tenant every five minutes."""
+    health = Health(seconds)
+    health.expect({ACME: FIVE_MINUTES})
+    return health
+
+
+def test_a_tenant_is_overdue_three_intervals_after_its_newest_complete_cycle(health: Health, seconds: Seconds) -> None:
+    """Up to three intervals it may be late; from then on somebody must notice."""
+    health.cycle_completed(ACME, seconds=1, cause=None)
+    seconds.now += 900
+    on_time = health.overdue()
+    seconds.now += 1
+
+    assert on_time == ()
+    assert health.overdue() == (ACME,)
+
+
+def test_a_tenant_that_was_never_polled_is_overdue_too(health: Health, seconds: Seconds) -> None:
+    """What counts for a tenant without any cycle is since when it should have had one, also across reloads."""
+    seconds.now += 600
+    health.expect({ACME: FIVE_MINUTES, OTHER: FIVE_MINUTES})
+    seconds.now += 301
+
+    assert health.overdue() == (ACME,)
+
+
+def test_short_intervals_leave_a_poll_the_time_that_it_may_take(seconds: Seconds) -> None:
+    """With a poll every ten seconds, one that hangs for its deadline is not yet a reason to end the process."""
+    health = Health(seconds)
+    health.expect({ACME: timedelta(seconds=10)})
+    seconds.now += 100
+
+    assert health.overdue() == ()
+
+
+def test_a_cycle_that_was_not_kept_does_not_count(health: Health, seconds: Seconds) -> None:
+    """A locked database fails cycle after cycle: none of them is progress."""
+    health.cycle_completed(ACME, seconds=1, cause=None)
+    seconds.now += 901
+    health.cycle_failed(ACME, seconds=2, error="database is locked")
+
+    record = health.newest_cycles()[ACME]
+    assert (record.is_complete, record.error) == (False, "database is locked")
+    assert health.overdue() == (ACME,)
+
+
+def test_a_failed_poll_is_a_complete_cycle(health: Health, seconds: Seconds) -> None:
+    """That Mimecast cannot be reached is known, kept and told: the service does its work."""
+    seconds.now += 901
+    health.cycle_completed(ACME, seconds=1, cause=Cause.TIMEOUT)
+
+    assert health.newest_cycles()[ACME].is_complete
+    assert health.overdue() == ()
+
+
+def test_all_were_tried_when_each_tenant_had_a_cycle(health: Health) -> None:
+    """Whether it was complete or not: an attempt is an attempt."""
+    health.expect({ACME: FIVE_MINUTES, OTHER: FIVE_MINUTES})
+    health.cycle_completed(ACME, seconds=1, cause=None)
+    halfway = health.has_tried_all()
+    health.cycle_failed(OTHER, seconds=1, error="database is locked")
+
+    assert not halfway
+    assert health.has_tried_all()
+
+
+def test_a_removed_tenant_is_forgotten(health: Health, seconds: Seconds) -> None:
+    """Its last cycle, which may end after the reload that removed it, leaves nothing behind."""
+    health.expect({OTHER: FIVE_MINUTES})
+    health.cycle_completed(ACME, seconds=1, cause=None)
+    seconds.now += 10_000
+
+    assert health.newest_cycles() == {}
+    assert health.overdue() == (OTHER,)
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        pytest.param(lambda each: replace(each, sent_at=NOON), DeliveryOutcome.SENT, id="it was taken"),
+        pytest.param(lambda each: each, DeliveryOutcome.FAILED, id="it will be tried again"),
+        pytest.param(lambda each: replace(each, dead_at=NOON), DeliveryOutcome.DEAD, id="it was given up"),
+    ],
+)
+def test_attempts_are_counted_by_outcome(
+    health: Health, change: Callable[[Delivery], Delivery], outcome: DeliveryOutcome
+) -> None:
+    """What the metrics show, every outcome from the start on, so that a rate can be computed of it."""
+    tried = Delivery(
+        id=1, message_id="M", target=TargetName("secops/slack"), created_at=NOON, attempts=1, next_attempt_at=NOON
+    )
+
+    health.delivery_tried(change(tried))
+
+    assert health.deliveries() == dict.fromkeys(DeliveryOutcome, 0) | {outcome: 1}
