@@ -77,6 +77,8 @@ def policy_of(config: Config) -> Policy:
         routes=config.routes,
         context=context_of(config),
         windows_by_rule=config.windows_by_rule,
+        muted_tenants=config.muted_tenants,
+        timezones=config.timezones,
     )
 
 

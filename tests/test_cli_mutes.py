@@ -510,6 +510,7 @@ def test_status_shows_everything_that_keeps_quiet(alerter: RunCommand, polled: P
         "silences": 1,
         "acknowledgements": 1,
         "mute_windows": 1,
+        "muted_tenants": 0,
     }
 
 
@@ -524,6 +525,22 @@ def test_an_alert_is_muted_if_all_of_its_ways_are(alerter: RunCommand, polled: P
     muted = {(row[2], row[5]): row[-1] for row in rows(shown, "alerts")}
     assert muted["critical", "Spam"] == ""
     assert muted["warning", "Attachments"].startswith("mute window always until ")
+
+
+def test_a_muted_tenant_is_shown_with_its_alerts_and_nobody_is_told(
+    alerter: RunCommand, config: Path, sink: HttpSink
+) -> None:
+    """`muted = true`: it is polled, judged and recorded as ever, and the mute is named wherever the alert is."""
+    config.write_text(config.read_text().replace("[tenants.acme]", "[tenants.acme]\nmuted = true"))
+
+    alerter("poll", "--config", config)
+    shown = alerter("status", "--config", config)
+    as_json = json.loads(alerter("status", "--json", "--config", config).out)
+
+    assert sink.posts == []
+    assert {row[-1] for row in rows(shown, "alerts")} == {"muted tenant acme"}
+    assert rows(shown, "quiet") == [["muted tenant", "acme", "everything", "the configuration says otherwise", ""]]
+    assert as_json["quiet"]["muted_tenants"] == ["acme"]
 
 
 def test_status_is_quiet_about_mutes_that_do_nothing(alerter: RunCommand, polled: Path) -> None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.core.alerts import Alert, Topic
 
+#: So many muted tenants are named; there may be thousands.
+MOST_SHOWN = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Quiet:
@@ -50,7 +53,11 @@ class Quiet:
         mute = muted_by(alert, self.mutes, now=self.now)
         if mute is not None:
             return mute
-        ways = [in_window(route.mute_windows, now=self.now) for route in self.config.routes if route.matches(alert)]
+        ways = [
+            in_window(self.mutes.seen_by(alert, route.mute_windows), now=self.now)
+            for route in self.config.routes
+            if route.matches(alert)
+        ]
         return next(iter(ways), None) if all(ways) else None
 
     def silences(self) -> list[Silence]:
@@ -103,6 +110,8 @@ def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, n
         acknowledgements=unbroken(of_now, by_topic),
         windows_by_rule=config.windows_by_rule,
         blind_tenants=blind,
+        muted_tenants=config.muted_tenants,
+        timezones=config.timezones,
     )
     return Quiet(config=config, mutes=mutes, now=now)
 
@@ -121,6 +130,9 @@ def quiet_table(quiet: Quiet, alerts: Sequence["Alert"]) -> Table:
         (MuteKind.WINDOW, window.name, users, end_text(end, zone, now=now), "")
         for window, end, users in quiet.windows()
     ]  # fmt: skip
+    if muted := sorted(quiet.mutes.muted_tenants):
+        shown = ", ".join(muted[:MOST_SHOWN]) + (f" and {len(muted) - MOST_SHOWN:,} more" if muted[MOST_SHOWN:] else "")
+        rows.append((MuteKind.TENANT, shown, "everything", "the configuration says otherwise", ""))
     return Table(title="Quiet", columns=("kind", "which", "for", "until", "comment"), rows=rows, empty="nothing")
 
 
@@ -136,6 +148,7 @@ def quiet_json(quiet: Quiet, alerts: Sequence["Alert"]) -> Mapping[str, object]:
         "mute_windows": [
             {"mute_window": window.name, "until": end, "used_by": users} for window, end, users in quiet.windows()
         ],
+        "muted_tenants": sorted(quiet.mutes.muted_tenants),
     }  # fmt: skip
 
 

@@ -98,6 +98,9 @@ class TenantConfig:
         base_url: Scheme and host, without a slash at the end; None where `region` says it.
         keys: Of the kind that `api` needs.
         poll_interval: How often it is polled; at least 10 s.
+        timezone: Where its people work; that of the service unless it says otherwise.
+        labels: What routes and rules may choose it by, and readers know it by.
+        is_muted: Whether it is polled and recorded, and nobody told.
     """
 
     name: Tenant
@@ -106,6 +109,9 @@ class TenantConfig:
     base_url: str | None
     keys: Keys
     poll_interval: timedelta
+    timezone: ZoneInfo
+    labels: Mapping[str, str] = field(default_factory=dict)
+    is_muted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +160,17 @@ class Config:
     mute_windows: Mapping[WindowName, MuteWindow] = field(default_factory=dict)
     windows_by_rule: Mapping[RuleName, tuple[MuteWindow, ...]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def muted_tenants(self) -> frozenset[Tenant]:
+        """The tenants of which nobody is told anything."""
+        return frozenset(name for name, tenant in self.tenants.items() if tenant.is_muted)
+
+    @property
+    def timezones(self) -> Mapping[Tenant, ZoneInfo]:
+        """The time zone of each tenant that has another one than the service."""
+        there = self.service.timezone
+        return {name: tenant.timezone for name, tenant in self.tenants.items() if tenant.timezone != there}
 
     def secrets(self) -> frozenset[str]:
         """Return every text that must not appear in a log: keys, URLs, and the parts of URLs that are secrets."""

@@ -3,7 +3,7 @@
 A condition's table is made from the fields of its class, so that a new condition needs nothing here. No I/O.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import time, timedelta
 from functools import partial, reduce
@@ -75,6 +75,7 @@ Globs = Annotated[list[Annotated[str, AfterValidator(values.glob)]], Key(min_len
 TimeOfDay = Annotated[time, PlainValidator(values.time_of_day)]
 Weekdays = Annotated[frozenset[int], PlainValidator(values.weekdays)]
 TimeZone = Annotated[ZoneInfo, PlainValidator(values.timezone)]
+Labels = Annotated[Mapping[str, str], PlainValidator(values.labels)]
 WindowNames = Annotated[list[Text], Key(min_length=1)]
 AnySeverity = Annotated[Severity, BeforeValidator(partial(values.one_of, Severity))]
 
@@ -115,6 +116,9 @@ class TenantTable(Table):
     access_key: ApiKey | None = None
     secret_key: Annotated[Text, AfterValidator(values.base64_key)] | None = None
     poll_interval: PollInterval | None = None
+    labels: Labels = {}
+    timezone: TimeZone | None = None
+    muted: bool = False
 
 
 _DEFAULT = Receiver(name=ReceiverName(""))

@@ -131,6 +131,9 @@ def tenant_of(name: str, checked: Validated[TenantTable], place: Place, service:
         base_url=table.base_url,
         keys=keys,
         poll_interval=table.poll_interval or service.poll_interval,
+        timezone=table.timezone or service.timezone,
+        labels=table.labels,
+        is_muted=table.muted,
     )
 
 
@@ -198,6 +201,7 @@ def window_of(name: str, table: MuteWindowTable, service: Service) -> MuteWindow
         begins=table.from_,
         ends=table.to,
         timezone=table.timezone or service.timezone,
+        is_local=table.timezone is None,
     )
 
 

@@ -6,12 +6,13 @@ time zones of the system.
 
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import time, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from re import ASCII
 from re import compile as compile_regex
+from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -26,6 +27,11 @@ _DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 _CLOCK = compile_regex(r"([01]\d|2[0-3]):([0-5]\d)", ASCII)
 _NAME = compile_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LABEL = compile_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
+#: What a label of a tenant may not be called: Prometheus's own names, and those that alerter's metrics have.
+TAKEN_LABELS = frozenset({"tenant", "reason", "rule", "severity", "job", "instance"})
+#: A label is a word or a name, not a text.
+LONGEST_LABEL = 100
 #: More names than this only hide what the error is.
 MOST_LISTED = 10
 #: A hundred years: no date minus a duration leaves the calendar.
@@ -116,6 +122,30 @@ def checked_name(value: str) -> str:
             f"found {shown(value)}"
         )
     return value
+
+
+def labels(value: object) -> Mapping[str, str]:
+    """Return labels as Prometheus takes them: names of letters, digits and `_`, and values that are lines of text."""
+    if not isinstance(value, dict):
+        raise ValueError(f'expected a table such as {{ tier = "gold" }}, found {found(value)}')  # noqa: TRY004
+    return MappingProxyType({_label(name): _label_value(name, text) for name, text in value.items()})
+
+
+def _label(name: str) -> str:
+    if not _LABEL.fullmatch(name) or name.startswith("__"):
+        raise ValueError(f"expected a label's name of letters, digits and '_', the first no digit, found {shown(name)}")
+    if name in TAKEN_LABELS:
+        raise ValueError(f"expected a label of your own, found {shown(name)}, which every alert has already")
+    return name
+
+
+def _label_value(name: str, value: object) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or not text.isprintable() or len(text) > LONGEST_LABEL:
+        raise ValueError(
+            f"expected text of one line, at most {LONGEST_LABEL} characters, for {name!r}, found {found(value)}"
+        )
+    return text
 
 
 def title(value: str) -> str:

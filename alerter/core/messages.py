@@ -674,6 +674,8 @@ def _mute_text(mute: Mute, clock: "_Clock") -> Phrase:
             return ("Mute window ", name, f" has just ended{until}")
         case MuteKind.BLIND:
             return ("Tenant ", name, " can be polled again")
+        case MuteKind.TENANT:
+            return ("Tenant ", name, " is muted no longer")
         case _:
             assert_never(mute.kind)
 
@@ -686,7 +688,7 @@ def _mute_in_brief(notices: Sequence[Notice]) -> Phrase:
             return ()
         case MuteKind.ACKNOWLEDGEMENT:
             return ("; acknowledgement broken",)
-        case MuteKind.SILENCE | MuteKind.WINDOW:
+        case MuteKind.SILENCE | MuteKind.WINDOW | MuteKind.TENANT:
             return (f"; {kind} ended",)
         case _:
             assert_never(kind)

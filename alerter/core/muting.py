@@ -1,11 +1,11 @@
-"""What keeps quiet: silences, acknowledgements, mute windows and blindness. A mute hides; it never forgets.
+"""What keeps quiet: silences, acknowledgements, mute windows, muted and blind tenants. A mute hides; it never forgets.
 
 While an alert is muted nothing is told of it; when the mute ends, `plan` compares as ever and tells what still differs.
 No I/O: values in, values out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import NewType
@@ -29,6 +29,7 @@ class MuteKind(StrEnum):
     ACKNOWLEDGEMENT = "acknowledgement"
     WINDOW = "mute window"
     BLIND = "blind tenant"
+    TENANT = "muted tenant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +216,7 @@ class MuteWindow:
         begins: Its first moment.
         ends: The first moment after it.
         timezone: Where.
+        is_local: Whether it is meant in each tenant's own time instead, where that is known.
     """
 
     name: WindowName
@@ -222,6 +224,11 @@ class MuteWindow:
     begins: time
     ends: time
     timezone: tzinfo
+    is_local: bool = False
+
+    def seen_from(self, timezone: tzinfo | None) -> "MuteWindow":
+        """Return the window as it falls for a tenant in a time zone; None for one that has none of its own."""
+        return replace(self, timezone=timezone) if self.is_local and timezone is not None else self
 
     def end_of(self, *, now: datetime) -> datetime | None:
         """Return when the window that holds now will end; None where none holds.
@@ -266,12 +273,25 @@ class Mutes:
         acknowledgements: By topic; those of episodes that are over do not count.
         windows_by_rule: The windows of each rule that has any.
         blind_tenants: The tenants that cannot be polled: what is known of their held messages is old.
+        muted_tenants: The tenants of which nobody is to be told anything.
+        timezones: The time zone of each tenant that has one of its own.
     """
 
     silences: Sequence[Silence] = ()
     acknowledgements: Mapping[Topic, Acknowledgement] = field(default_factory=dict)
     windows_by_rule: Mapping[RuleName, Sequence[MuteWindow]] = field(default_factory=dict)
     blind_tenants: frozenset[Tenant] = frozenset()
+    muted_tenants: frozenset[Tenant] = frozenset()
+    timezones: Mapping[Tenant, tzinfo] = field(default_factory=dict)
+
+    def windows_of(self, alert: Alert) -> Sequence[MuteWindow]:
+        """Return the windows of the alert's rule, as they fall where its tenant is."""
+        return self.seen_by(alert, self.windows_by_rule.get(alert.key.rule, ()))
+
+    def seen_by(self, alert: Alert, windows: Sequence[MuteWindow]) -> Sequence[MuteWindow]:
+        """Return windows as they fall where the alert's tenant is."""
+        zone = self.timezones.get(alert.key.tenant)
+        return windows if zone is None else [window.seen_from(zone) for window in windows]
 
 
 NOTHING_MUTED = Mutes()
@@ -293,9 +313,11 @@ def muted_by(alert: Alert, mutes: Mutes, *, now: datetime) -> Mute | None:
     acknowledgement = mutes.acknowledgements.get(alert.key.topic)
     if acknowledgement is not None and acknowledgement.holds(alert):
         return _of_acknowledgement(acknowledgement)
+    if alert.key.tenant in mutes.muted_tenants:
+        return Mute(kind=MuteKind.TENANT, name=alert.key.tenant)
     if alert.key.tenant in mutes.blind_tenants and not alert.is_about_polling:
         return Mute(kind=MuteKind.BLIND, name=alert.key.tenant)
-    return in_window(mutes.windows_by_rule.get(alert.key.rule, ()), now=now)
+    return in_window(mutes.windows_of(alert), now=now)
 
 
 def in_window(windows: Iterable[MuteWindow], *, now: datetime) -> Mute | None:
@@ -324,7 +346,7 @@ def ended_mute(alert: Alert, mutes: Mutes, *, since: datetime, now: datetime) ->
         for silence in mutes.silences
         if since < silence.until <= now and silence.since < silence.until and silence.matcher.matches(alert)
     ]
-    ended += ended_windows(mutes.windows_by_rule.get(alert.key.rule, ()), since=since, now=now)
+    ended += ended_windows(mutes.windows_of(alert), since=since, now=now)
     return newest_end(ended, now=now)
 
 

@@ -280,11 +280,15 @@ class _Ear:
         mute = muted_by(alert, self.now_quiet, now=now)
         if mute is not None:
             return mute
-        ways = [in_window(route.mute_windows, now=now) for route in self._ways(alert)]
+        ways = [in_window(windows, now=now) for windows in self._windows(alert)]
         return next(iter(ways), None) if all(ways) else None
 
     def _ways(self, alert: Alert) -> list[Route]:
         return [route for route in self.routes if self.receiver.name in route.receivers and route.matches(alert)]
+
+    def _windows(self, alert: Alert) -> list[Sequence[MuteWindow]]:
+        """Return the windows of each of the alert's ways."""
+        return [self.mutes.seen_by(alert, route.mute_windows) for route in self._ways(alert)]
 
     def mute_ended(self, alert: Alert, *, since: datetime, now: datetime) -> Mute | None:
         """Return what kept the alert from the receiver until a moment ago, or None."""
@@ -294,7 +298,7 @@ class _Ear:
 
     def _opened(self, alert: Alert, *, since: datetime, now: datetime) -> Mute | None:
         """Return the window whose end opened a way again: until then there was one on each of them."""
-        ways = [route.mute_windows for route in self._ways(alert)]
+        ways = self._windows(alert)
         windows = [window for way in ways for window in way]
         ended = [
             mute

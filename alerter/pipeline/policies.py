@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 
 from alerter.core.messages import Context
 from alerter.core.muting import MuteWindow
@@ -24,6 +24,8 @@ class Policy:
         routes: Where alerts go.
         context: What messages need to know besides the alerts.
         windows_by_rule: The mute windows of each rule that has any.
+        muted_tenants: The tenants of which nobody is told anything.
+        timezones: The time zone of each tenant that has one of its own.
     """
 
     rules: tuple[Rule, ...]
@@ -33,3 +35,5 @@ class Policy:
     routes: tuple[Route, ...]
     context: Context
     windows_by_rule: Mapping[RuleName, tuple[MuteWindow, ...]] = field(default_factory=dict)
+    muted_tenants: frozenset[Tenant] = frozenset()
+    timezones: Mapping[Tenant, tzinfo] = field(default_factory=dict)

@@ -98,6 +98,8 @@ def _plan(
         silences=reader.silences(since=now - LONGEST_SILENCE),
         acknowledgements=reader.acknowledgements(),
         windows_by_rule=policy.windows_by_rule,
+        muted_tenants=policy.muted_tenants,
+        timezones=policy.timezones,
     )
     budgets = reader.budgets(since=now - HOUR, until=now)
     return plan(alerts, told, receivers, policy.routes, mutes=mutes, budgets=budgets, now=now)

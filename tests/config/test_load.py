@@ -176,6 +176,7 @@ def test_one_tenant_and_one_receiver_are_enough(folder: Path) -> None:
             base_url=None,
             keys=OAuthKeys(client_id=Secret("id-0001"), client_secret=Secret("secret-0001")),
             poll_interval=timedelta(minutes=5),
+            timezone=ZoneInfo("UTC"),
         )
     }
     assert config.receivers == (
@@ -223,6 +224,9 @@ poll_interval = "1h"
 base_url = "http://127.0.0.1:8025/"
 client_id = "id-0002"
 client_secret = "secret-0002"
+labels = { customer = " Acme Ltd ", tier = "gold" }
+timezone = "America/New_York"
+muted = true
 
 [receivers.secops]
 urls = ["json://localhost"]
@@ -297,8 +301,12 @@ warning = { blind = { after = "10m" } }
             secret_key=Secret("c2VjcmV0"),
         ),
         poll_interval=timedelta(hours=1),
+        timezone=ZoneInfo("Europe/London"),
     )
     assert (here.base_url, here.region, here.poll_interval) == ("http://127.0.0.1:8025", None, timedelta(minutes=2))
+    assert (here.labels, here.is_muted) == ({"customer": "Acme Ltd", "tier": "gold"}, True)
+    assert config.muted_tenants == {"here"}
+    assert config.timezones == {"here": ZoneInfo("America/New_York")}
     assert config.receivers[0].receiver == Receiver(
         name=ReceiverName("secops"),
         repeat_interval=timedelta(days=1),
@@ -313,6 +321,7 @@ warning = { blind = { after = "10m" } }
         begins=time(18),
         ends=time(8),
         timezone=ZoneInfo("Europe/London"),
+        is_local=True,
     )
     weekends = MuteWindow(
         name=WindowName("weekends"),

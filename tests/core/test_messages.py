@@ -578,6 +578,7 @@ def test_a_reminder_keeps_its_numbers_in_the_card() -> None:
             id="a mute window",
         ),
         pytest.param(Mute(kind=MuteKind.BLIND, name="acme"), "Tenant {acme} can be polled again", id="blindness"),
+        pytest.param(Mute(kind=MuteKind.TENANT, name="acme"), "Tenant {acme} is muted no longer", id="a muted tenant"),
         pytest.param(
             Mute(kind=MuteKind.SILENCE, name="3 by anna"), "Silence {3 by anna} has just ended", id="nothing more known"
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -516,6 +517,27 @@ def test_of_several_windows_any_holds() -> None:
     assert in_window([], now=NOON) is None
 
 
+def test_a_window_without_a_place_of_its_own_falls_where_the_tenant_is() -> None:
+    """A night in New York is a night for New York's tenants, whatever the time of the service."""
+    local = replace(a_window("mon-sun", "05:00", "09:00"), is_local=True)
+    mutes = Mutes(windows_by_rule={TOPIC.rule: [local]}, timezones={TOPIC.tenant: ZoneInfo("America/New_York")})
+    elsewhere = an_alert(key=a_key(tenant="globex"))
+
+    assert muted_by(an_alert(), mutes, now=NOON) == Mute(kind=MuteKind.WINDOW, name="nights", until=at("14:00"))
+    assert muted_by(elsewhere, mutes, now=NOON) is None
+    assert muted_by(elsewhere, mutes, now=at("08:59")) is not None
+
+
+def test_a_window_with_a_place_of_its_own_stays_there() -> None:
+    """A time zone that is written on a window is meant."""
+    mutes = Mutes(
+        windows_by_rule={TOPIC.rule: [a_window("mon-sun", "05:00", "09:00")]},
+        timezones={TOPIC.tenant: ZoneInfo("America/New_York")},
+    )
+
+    assert muted_by(an_alert(), mutes, now=NOON) is None
+
+
 # what keeps an alert quiet, of all there is
 
 
@@ -556,6 +578,14 @@ _LUNCH = a_window(begins="11:30", ends="12:30")
             id="blindness before a window",
         ),
         pytest.param(
+            Mutes(blind_tenants=frozenset([TOPIC.tenant]), muted_tenants=frozenset([TOPIC.tenant])),
+            MuteKind.TENANT,
+            id="a muted tenant before a blind one",
+        ),
+        pytest.param(
+            Mutes(muted_tenants=frozenset([a_key(tenant="globex").tenant])), None, id="another tenant is muted"
+        ),
+        pytest.param(
             Mutes(windows_by_rule={TOPIC.rule: [a_window(), _LUNCH]}), MuteKind.WINDOW, id="a window of its rule"
         ),
         pytest.param(
@@ -581,6 +611,13 @@ def test_blindness_does_not_hide_itself() -> None:
 
     assert muted_by(an_alert(), mutes, now=NOON) == Mute(kind=MuteKind.BLIND, name="acme")
     assert muted_by(_blind(), mutes, now=NOON) is None
+
+
+def test_nobody_is_told_that_a_muted_tenant_is_blind() -> None:
+    """What is being set up, or has left, may fail as it likes."""
+    mutes = Mutes(muted_tenants=frozenset([TOPIC.tenant]))
+
+    assert muted_by(_blind(), mutes, now=NOON) == Mute(kind=MuteKind.TENANT, name="acme")
 
 
 def test_a_person_can_silence_blindness() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -660,6 +661,15 @@ _MORNING = a_window(begins="08:00", ends="11:45")
 def test_a_receiver_is_muted_when_all_of_its_ways_are(*, routes: list[Route], expected: bool) -> None:
     """A window on a route closes that way alone."""
     assert bool(_notices(_planned([an_alert()], routes=routes))) is expected
+
+
+def test_a_window_on_a_route_falls_where_the_tenant_is() -> None:
+    """Without a time zone of its own it closes the way for each tenant in that tenant's night."""
+    night = replace(a_window("mon-sun", "05:00", "09:00"), is_local=True)
+    mutes = Mutes(timezones={an_alert().key.tenant: ZoneInfo("America/New_York")})
+
+    assert _notices(_planned([an_alert()], routes=[a_route(mute_windows=[night])], mutes=mutes)) == []
+    assert _notices(_planned([an_alert()], routes=[a_route(mute_windows=[night])])) != []
 
 
 @pytest.mark.parametrize(
