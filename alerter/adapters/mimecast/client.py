@@ -15,10 +15,11 @@ from typing import TypeVar, assert_never
 from urllib.parse import urlsplit
 
 from alerter import __version__
+from alerter.adapters.lifelines import is_loopback
 from alerter.adapters.mimecast import answers, auth, waits
 from alerter.adapters.mimecast.auth import OAuthKeys, SigningKeys, Token
 from alerter.adapters.mimecast.faults import Answer, Fault, Remedy, clean
-from alerter.adapters.mimecast.transport import Bounds, Request, is_loopback, send
+from alerter.adapters.mimecast.transport import Bounds, Request, send
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import AuthenticationError, Cause, RateLimited, SourceError, SourceUnavailable, UnexpectedResponse
 

@@ -1,0 +1,137 @@
+"""Connections that can be cut from another thread, for requests with a deadline that nothing beats.
+
+The timeouts of `requests` count from byte to byte, so that a server that drips keeps a caller for hours. Here every
+socket hangs on a lifeline from the moment it is connected; whoever waits for the request cuts it when the time is up.
+What several adapters need of `requests` stands here as well; it knows none of their outside systems.
+"""
+
+import socket
+import threading
+from contextlib import suppress
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+import urllib3.connection
+from requests.adapters import HTTPAdapter
+
+
+class Lifeline:
+    """Cuts an exchange from another thread, whatever it waits for.
+
+    It holds a duplicate of each socket from the moment it is connected: shutting that down ends a TLS handshake,
+    a proxy's answer, headers and body alike, and no one can mistake it for a descriptor that was closed and reused.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_cut = False
+        self._grips: list[socket.socket] = []
+
+    def hold(self, connected: socket.socket) -> socket.socket:
+        """Return the socket, held; a late one, after the cut, is closed instead of used."""
+        with self._lock:
+            if self._is_cut:
+                connected.close()
+                raise ConnectionAbortedError("the exchange is over")
+            self._grips.append(connected.dup())
+        return connected
+
+    def cut(self) -> None:
+        """End every wait on the sockets that are held, now and later."""
+        with self._lock:
+            self._is_cut = True
+            for grip in self._grips:
+                with suppress(OSError):
+                    grip.shutdown(socket.SHUT_RDWR)
+
+    def release(self) -> None:
+        """Close the duplicates; the connections are their owner's."""
+        with self._lock:
+            while self._grips:
+                self._grips.pop().close()
+
+
+class _Held:
+    """Puts a connection's socket on the lifeline as soon as there is one."""
+
+    def __init__(self, *args: object, lifeline: Lifeline, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._lifeline = lifeline
+
+    def _new_conn(self) -> socket.socket:
+        """Connect; urllib3's own seam, which its SOCKS support overrides in the same way."""
+        return self._lifeline.hold(super()._new_conn())  # type: ignore[misc] # the class beside it has it
+
+
+class _PlainConnection(_Held, urllib3.connection.HTTPConnection):
+    """An HTTP connection on a lifeline."""
+
+
+class _TlsConnection(_Held, urllib3.connection.HTTPSConnection):
+    """An HTTPS connection on a lifeline."""
+
+
+class _HeldAdapter(HTTPAdapter):
+    """Connects with sockets that a lifeline holds, directly and through HTTP proxies."""
+
+    def __init__(self, lifeline: Lifeline) -> None:
+        self._lifeline = lifeline
+        super().__init__()
+
+    def get_connection_with_tls_context(
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str,  # noqa: FBT001 - the signature of requests
+        proxies: dict[str, str] | None = None,
+        cert: tuple[str, str] | str | None = None,
+    ) -> urllib3.HTTPConnectionPool:
+        """Return the pool that requests chose, with connections of our kind.
+
+        SOCKS pools keep theirs: they connect in their own way, and the deadline of `send` holds for them too.
+        """
+        pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        if pool.ConnectionCls is urllib3.connection.HTTPSConnection:
+            pool.ConnectionCls = _TlsConnection
+            pool.conn_kw["lifeline"] = self._lifeline
+        elif pool.ConnectionCls is urllib3.connection.HTTPConnection:
+            pool.ConnectionCls = _PlainConnection
+            pool.conn_kw["lifeline"] = self._lifeline
+        return pool
+
+
+class HeldSession(requests.Session):
+    """A session for one exchange on a lifeline, that leaves redirects alone.
+
+    requests would read the body of a redirect without limit to prepare the next hop.
+    """
+
+    def __init__(self, lifeline: Lifeline) -> None:
+        super().__init__()
+        adapter = _HeldAdapter(lifeline)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
+        """Return None: nothing is a redirect."""
+        return None
+
+
+def as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return the request as it is: any `auth=` keeps requests from taking a netrc entry for our headers or URL."""
+    return prepared
+
+
+def proxies_for(url: str) -> dict[str, str]:
+    """Return what overrides the environment's proxies: none of them is for this machine itself."""
+    host = urlsplit(url).hostname or ""
+    return {"no_proxy": host} if is_loopback(host) else {}
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine itself."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
