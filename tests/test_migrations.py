@@ -262,15 +262,9 @@ def test_an_older_database_is_copied_and_keeps_its_rows(
 @pytest.fixture
 def first_url(empty_url: str) -> str:
     """Return the URL of a database as the first schema's alerter left it: a row in every table."""
-    config = Config()
-    config.set_main_option("script_location", str(migrations()))
-    engine = create_engine(empty_url)
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        for statement in _ROWS_OF_0001:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
+    migrate(empty_url, REVISIONS[0])
+    for statement in _ROWS_OF_0001:
+        execute(empty_url, statement)
     return empty_url
 
 
@@ -432,6 +426,17 @@ def test_a_store_for_reading_is_not_upgraded(tmp_path: Path) -> None:
 
     with closing(store), pytest.raises(StoreError, match="opened for reading only"):
         store.upgrade()
+
+
+def migrate(url: str, revision: str) -> None:
+    """Bring a database to a revision, as the alerter of that time did."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations()))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
 
 
 def catalogue(url: str) -> list[tuple[str, ...]]:

@@ -1,10 +1,19 @@
 """`alerter db`: look after the database."""
 
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import config_option, load
+from alerter import clocks
+from alerter.cli.options import Failed, config_option, load
+from alerter.cli.output import size_text
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Backup, Store
+
+_path_argument = click.argument("path", type=click.Path(path_type=Path))
 
 
 @click.group()
@@ -33,3 +42,69 @@ def upgrade(config_path: Path | None) -> None:
     click.echo(f"upgraded from {done.before or 'nothing'} to {done.after}")
     if done.backup is not None:
         click.echo(f"the database as it was: {done.backup}")
+
+
+@db.command()
+@_path_argument
+@config_option
+def backup(path: Path, config_path: Path | None) -> None:
+    """Write a copy of the SQLite file to PATH, checked, while the service may go on; never overwrite anything.
+
+    Only its owner may read the copy. It has the name PATH only once it is whole. Exit code 1 if it cannot be made, 2 if
+    there is something at PATH or the database is PostgreSQL's, which pg_dump backs up.
+    """
+    from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
+
+    with closing(Store(load(config_path).service.database, read_only=True)) as store:
+        _refuse_postgresql(store, f"pg_dump --format=custom --file={path} {store.place}")
+        _refuse_place(path)
+        if store.schema_state() is SchemaState.MISSING:
+            raise Failed(f"{store.place}: there is no database yet")
+        made = store.back_up(path)
+    click.echo(f"backed up to {path}: {size_text(made.size_bytes)}, checked")
+
+
+@db.command()
+@_path_argument
+@config_option
+def restore(path: Path, config_path: Path | None) -> None:
+    """Put a copy of PATH, a backup, in the place of the SQLite file; what was there is kept beside it.
+
+    Stop the service first. Afterwards alerts, mutes and what receivers were told are those of the backup. Exit code 1
+    if it cannot be done, as while a service is running: the database is then as before; 2 if PATH is no good backup or
+    the database is PostgreSQL's, which pg_restore restores.
+    """
+    from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415 - as above
+
+    with closing(Store(load(config_path).service.database)) as store:
+        _refuse_postgresql(store, f"pg_restore --clean --if-exists --dbname={store.place} {path}")
+        found = _good_backup(path)
+        with store.lock():
+            done = store.restore(path, now=clocks.now())
+    click.echo(f"{store.place} is a copy of {path}: {size_text(found.size_bytes)}, checked")
+    if done.aside is not None:
+        click.echo(f"the database as it was: {done.aside}")
+    if found.schema is SchemaState.OLDER:
+        click.echo("its schema is older: the service upgrades it at its start, as `alerter db upgrade` does")
+
+
+def _refuse_postgresql(store: "Store", command: str) -> None:
+    if store.file is None:
+        raise click.UsageError(f"the database is PostgreSQL's, which has tools of its own: {command}")
+
+
+def _refuse_place(path: Path) -> None:
+    if path.exists():
+        raise click.UsageError(f"{path} exists already, and is left as it is: name a new file")
+    if not path.parent.is_dir():
+        raise click.UsageError(f"{path} cannot be written: there is no folder {path.parent}")
+
+
+def _good_backup(path: Path) -> "Backup":
+    from alerter.adapters.store import check_backup  # noqa: PLC0415 - as above
+    from alerter.errors import StoreError  # noqa: PLC0415
+
+    try:
+        return check_backup(path)
+    except StoreError as error:
+        raise click.UsageError(f"no good backup: {error}") from None

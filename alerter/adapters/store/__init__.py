@@ -5,9 +5,12 @@ SQLite by default, PostgreSQL by URL, through the same statements. Every error o
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
 
-from alerter.adapters.store import schema
+from alerter.adapters.store import backups, schema
 from alerter.adapters.store.alerts import AlertReader, AlertWriter
+from alerter.adapters.store.backups import Backup, Restoration, check_backup
 from alerter.adapters.store.engines import (
     ADVISORY_WRITER,
     Access,
@@ -28,14 +31,17 @@ from alerter.adapters.store.schema import SchemaState, SchemaUpgrade
 from alerter.errors import StoreError
 
 __all__ = [
+    "Backup",
     "DeliveryRecord",
     "Polling",
     "Reader",
     "ReasonState",
+    "Restoration",
     "SchemaState",
     "SchemaUpgrade",
     "Store",
     "Transaction",
+    "check_backup",
 ]
 
 
@@ -74,6 +80,16 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({place(self._url)!r}, {self._access.value})"
 
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, which need not exist; None where the database is a server's."""
+        return Path(place(self._url)) if is_sqlite(self._url) else None
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for people: a path, or host and name; never a password."""
+        return place(self._url)
+
     def close(self) -> None:
         """Close every connection; a later use opens new ones."""
         self._engine.dispose()
@@ -99,6 +115,35 @@ class Store:
             StoreError: It is not; the text says what was found.
         """
         schema.check_integrity(self._engine)
+
+    def back_up(self, path: Path) -> Backup:
+        """Write a checked copy of the SQLite file to `path`, while others go on writing; only its owner may read it.
+
+        Raises:
+            StoreError: There is something at `path`, it cannot be written, or the database is damaged; then no copy is
+                left. PostgreSQL has a tool of its own.
+        """
+        return backups.back_up(self._own_file(), path)
+
+    def restore(self, path: Path, *, now: datetime) -> Restoration:
+        """Put a copy of a backup in the place of the SQLite file, which is kept beside it under another name.
+
+        The caller holds the lock. An older schema stays as it is until the next upgrade.
+
+        Args:
+            path: The backup; it stays.
+            now: Becomes a part of the other name.
+
+        Raises:
+            StoreError: The backup is not good, or a file cannot be written; the database is as before. PostgreSQL has
+                a tool of its own.
+        """
+        return backups.restore(self._own_file(), path, now=now)
+
+    def _own_file(self) -> Path:
+        if self.file is None:
+            raise StoreError(f"{self.place}: expected an SQLite file; PostgreSQL has pg_dump and pg_restore")
+        return self.file
 
     def lock(self) -> AbstractContextManager[DaemonLock]:
         """Hold the database for one daemon; it is free again when the process ends, however it does.

@@ -81,7 +81,7 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
     # Beside the file, not beside its spelling: a link to it must not be another lock.
     path = f"{os.path.realpath(database)}.lock"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = _opened(path)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
     try:
@@ -91,6 +91,18 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _opened(path: str) -> int:
+    """Open a lock file; a new one that root makes belongs to whoever has the folder, for the service opens it next."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    if os.geteuid() == 0:
+        folder = Path(path).parent.stat()
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor
 
 
 def _lock(descriptor: int, database: str) -> None:

@@ -4,16 +4,15 @@ Alembic is loaded for an upgrade alone: a daemon that finds its schema current d
 """
 
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
-from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, column, inspect, select, table, text
 
+from alerter.adapters.store.copies import copy_pages
 from alerter.adapters.store.engines import (
     ADVISORY_UPGRADE,
     Access,
@@ -148,11 +147,7 @@ def _backup(connection: Connection, revision: str | None) -> Path | None:
     source = Path(place(url))
     copy = _new_file(source, revision or "unversioned")
     try:
-        with (
-            closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as old,
-            closing(sqlite3.connect(copy)) as new,
-        ):
-            old.backup(new)
+        copy_pages(source, copy)
     except sqlite3.Error as error:
         copy.unlink()
         raise StoreError(f"{copy}: the copy before the upgrade failed: {error}") from error
