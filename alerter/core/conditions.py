@@ -5,12 +5,15 @@ whose docstring is its manual, and whose `evaluate` gives a verdict with the ope
 at the foot of the file: the configuration, the messages and the history need nothing more. `subject` is what it
 looks at, `falls` whether smaller is worse, and `compares` whether the change rather than the count is the news.
 
+A condition that can tell says with its verdict until when it is idle: only then, or when the count has changed, is it
+worth asking again. Most series of most polls are idle, and cost nothing.
+
 `__post_init__` refuses values that contradict each other with a ValueError whose text names the keys.
 No condition has slots, so that what its fields decide alone (`limit`) is worked out once and not at every evaluation.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import ClassVar, TypeAlias
@@ -28,6 +31,8 @@ class Verdict(StrEnum):
 
 #: How far back the count lies that a message shows beside the present one, where the condition compares with none.
 CONTEXT = timedelta(hours=1)
+#: Later than every poll.
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +58,18 @@ class Operands:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """The verdict of one condition, and the operands that explain it."""
+    """The verdict of one condition, and the operands that explain it.
+
+    Attributes:
+        verdict: What it found.
+        operands: What it compared.
+        idle_until: Before this instant it cannot be active at a good poll that sees the same count, unless the alert is
+            firing already. None where that is not known, and where it is active now.
+    """
 
     verdict: Verdict
     operands: Operands
+    idle_until: datetime | None = field(default=None, compare=False)
 
 
 class Subject(StrEnum):
@@ -134,7 +147,7 @@ class Threshold:
         value = Sample(now, count)
         if not (self._is_beyond(count) or (firing and not self._is_cleared(count))):
             operands = Operands(condition=self.name, limit=self.limit, value=value)
-            return Observation(verdict=Verdict.INACTIVE, operands=operands)
+            return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER)
         before = series.newest_sample(until=now - CONTEXT)
         if before is not None and before.at < now - CONTEXT - series.tolerance:
             before = None
@@ -220,9 +233,15 @@ class Growth:
         reference = series.newest_sample(until=then)
         if reference is None or reference.at < then - series.tolerance:
             note = f"no good poll {duration_text(self.over)} before to compare with"
-            return self._observed(Verdict.NO_DATA, value, None, note=note)
-        active = self._is_far(reference.count, count)
-        return self._observed(Verdict.ACTIVE if active else Verdict.INACTIVE, value, reference)
+            return self._observed(Verdict.NO_DATA, value, None, note=note, idle_until=self._idle_until(series, then))
+        if self._is_far(reference.count, count):
+            return self._observed(Verdict.ACTIVE, value, reference)
+        return self._observed(Verdict.INACTIVE, value, reference, idle_until=self._idle_until(series, then))
+
+    def _idle_until(self, series: Series, then: datetime) -> datetime:
+        """Return when there is another reference; that this one grows too old makes nothing active."""
+        edge = series.next_edge(after=then)
+        return FOREVER if edge is None else edge + self.over
 
     def _is_far(self, before: int, count: int) -> bool:
         messages, percent = self._steps
@@ -244,10 +263,16 @@ class Growth:
         return (self.by, self.percent), (self.falls_by, self.falls_percent)
 
     def _observed(
-        self, verdict: Verdict, value: Sample | None, reference: Sample | None, *, note: str = ""
+        self,
+        verdict: Verdict,
+        value: Sample | None,
+        reference: Sample | None,
+        *,
+        note: str = "",
+        idle_until: datetime | None = None,
     ) -> Observation:
         operands = Operands(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
-        return Observation(verdict=verdict, operands=operands)
+        return Observation(verdict=verdict, operands=operands, idle_until=idle_until)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +311,8 @@ class Blind:
         """Judge how long ago the newest good poll was; a tenant whose last poll was good is never blind."""
         failure = series.failure
         if failure is None:
-            return Observation(verdict=Verdict.INACTIVE, operands=Operands(condition=self.name, limit=self.limit))
+            operands = Operands(condition=self.name, limit=self.limit)
+            return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER)
         last = series.last_good_at(now=now)
         # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
         since = failure.since if last is None else min(last, failure.since)

@@ -108,6 +108,13 @@ class Series:
         span = self._span_before(now)
         return None if span is None else min(span.until, now)
 
+    def next_edge(self, *, after: datetime) -> datetime | None:
+        """Return the first instant after another at which the count changed or polling began again, or None."""
+        change = _first_after(self.changes, after, _at)
+        span = _first_after(self.coverage, after, _since)
+        edges = [*(() if change is None else (change.at,)), *(() if span is None else (span.since,))]
+        return min(edges, default=None)
+
     @property
     def tolerance(self) -> timedelta:
         """How much older than wanted a sample may be: two poll intervals."""
@@ -134,6 +141,12 @@ def _last_before(items: Sequence[_Item], at: datetime, when: Callable[[_Item], d
         return items[-1]
     index = bisect_right(items, at, key=when)
     return items[index - 1] if index else None
+
+
+def _first_after(items: Sequence[_Item], at: datetime, when: Callable[[_Item], datetime]) -> _Item | None:
+    """Return the first of the items that is after an instant."""
+    index = bisect_right(items, at, key=when)
+    return items[index] if index < len(items) else None
 
 
 def _since(span: Span | Failure) -> datetime:

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.conditions import CONDITIONS, Blind, Growth, Operands, Threshold, Verdict, duration_text
+from alerter.core.conditions import (
+    CONDITIONS,
+    FOREVER,
+    Blind,
+    Condition,
+    Growth,
+    Operands,
+    Threshold,
+    Verdict,
+    duration_text,
+)
 from alerter.core.series import Failure, Sample
 from alerter.errors import Cause
 from tests.builders import NOON, a_blind, a_growth, at, minutes, series, span
@@ -200,6 +210,52 @@ def test_a_fall_is_growth_in_the_mirror(then: int, now: int, by: int, percent: i
 
     assert grown.verdict is fallen.verdict
     assert both.verdict is INACTIVE or grown.verdict is ACTIVE
+
+
+# idle
+
+_FALL = a_growth(over="15m", falls_by=3)
+_CONDITIONS = [Threshold(above=4), Threshold(below=2, clear_at=4), a_growth(over="15m", by=3), _FALL, a_blind()]
+_POLLS = st.lists(st.sampled_from([None, 0, 1, 1, 1, 5, 5, 5, 9]), min_size=1, max_size=24)
+
+
+@pytest.mark.parametrize(
+    ("condition", "notation", "expected"),
+    [
+        pytest.param(Threshold(above=200), "150", FOREVER, id="a count that is not beyond its limit stays so"),
+        pytest.param(Threshold(above=200), "250", None, id="a threshold that is active"),
+        pytest.param(Threshold(above=200), "150 _", None, id="a threshold without a sample"),
+        pytest.param(a_growth(by=50), "7x20", FOREVER, id="nothing has changed since the reference"),
+        pytest.param(a_growth(by=50), "9x8 7x12", at("12:05"), id="the next reference is another count"),
+        pytest.param(
+            a_growth(by=50), "7x3", at("12:50"), id="there is no reference before the first poll is old enough"
+        ),
+        pytest.param(a_growth(by=50), "7x4 _ _ _ _ _ _ _ 7x6", at("12:35"), id="nor one out of a gap"),
+        pytest.param(a_growth(by=50), "0x12 60", None, id="growth that is active"),
+        pytest.param(a_growth(by=50), "7x20 _", None, id="growth without a sample"),
+        pytest.param(a_blind(), "7", FOREVER, id="a tenant whose polls are good"),
+        pytest.param(a_blind(), "7 _", None, id="a tenant whose last poll failed"),
+    ],
+)
+def test_a_condition_says_until_when_it_is_idle(condition: Condition, notation: str, expected: datetime | None) -> None:
+    """What cannot become active is not asked again before it can."""
+    assert condition.evaluate(series(notation), firing=False, now=NOON).idle_until == expected
+
+
+@given(condition=st.sampled_from(_CONDITIONS), polls=_POLLS)
+def test_an_idle_condition_is_not_active_while_the_count_stays(condition: Condition, polls: list[int | None]) -> None:
+    """Whatever was polled, what one poll promises holds at each good one that follows and sees the same count."""
+    promised: datetime | None = None
+    before: int | None = None
+    for number, count in enumerate(polls, start=1):
+        now = NOON + number * minutes(5)
+        seen = series(" ".join("_" if each is None else str(each) for each in polls[:number]), until=now)
+        observed = condition.evaluate(seen, firing=False, now=now)
+        if promised is not None and now < promised and count is not None and count == before:
+            assert observed.verdict is not ACTIVE
+        else:
+            promised = observed.idle_until
+        before = count
 
 
 # blind

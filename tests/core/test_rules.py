@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.conditions import Condition, Subject, Threshold, Verdict
+from alerter.core.conditions import FOREVER, Condition, Subject, Threshold, Verdict
 from alerter.core.rules import (
     BLIND_RULE_NAME,
     Level,
@@ -192,6 +192,17 @@ def test_a_reason_first_seen_inside_the_window_had_nothing_before() -> None:
 
     assert found.verdict is Verdict.ACTIVE
     assert found.operands[0].reference == Sample(at("11:00"), 0)
+
+
+def test_a_level_is_idle_for_as_long_as_any_of_its_conditions() -> None:
+    """All of them must hold, so that the most patient one decides when to ask again."""
+    both = a_level(Threshold(above=1), a_growth(over="1h", by=50))
+
+    growing, flat = series("9x8 7x12"), series("0x20")
+
+    assert evaluate(both, growing, firing=False, now=NOON).idle_until == at("12:05")
+    assert evaluate(both, flat, firing=False, now=NOON).idle_until == FOREVER
+    assert evaluate(both, series("0x12 60"), firing=False, now=NOON).idle_until is None
 
 
 # blindness is built in
