@@ -1,0 +1,48 @@
+"""What a rule can test: one class per kind, each in a file of its own, and this is the one place to add one.
+
+A condition is a frozen dataclass whose fields are the TOML keys below its name (a trailing underscore is dropped),
+whose docstring is its manual, and whose `evaluate` gives a verdict with the operands it used. Add it to the union
+below: the configuration, the messages and the history need nothing more. `subject` is what it looks at, `falls`
+whether smaller is worse, and `compares` whether the change rather than the count is the news.
+
+A condition that can tell says with its verdict until when it is idle: only then, or when the count has changed, is it
+worth asking again. Most series of most polls are idle, and cost nothing.
+
+`__post_init__` refuses values that contradict each other with a ValueError whose text names the keys.
+No condition has slots, so that what its fields decide alone (`limit`) is worked out once and not at every evaluation.
+"""
+
+from typing import TypeAlias
+
+from alerter.core.conditions.blind import Blind
+from alerter.core.conditions.growth import Growth
+from alerter.core.conditions.observations import (
+    CONTEXT,
+    FOREVER,
+    Observation,
+    Operands,
+    Subject,
+    Verdict,
+    duration_text,
+)
+from alerter.core.conditions.threshold import Threshold
+
+__all__ = [
+    "CONDITIONS",
+    "CONTEXT",
+    "FOREVER",
+    "Blind",
+    "Condition",
+    "Growth",
+    "Observation",
+    "Operands",
+    "Subject",
+    "Threshold",
+    "Verdict",
+    "duration_text",
+]
+
+Condition: TypeAlias = Threshold | Growth | Blind
+
+#: Every kind of condition by its name in the configuration.
+CONDITIONS: dict[str, type[Condition]] = {kind.name: kind for kind in (Threshold, Growth, Blind)}

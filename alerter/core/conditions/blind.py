@@ -1,0 +1,61 @@
+"""Polling itself: a tenant that cannot be seen."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import ClassVar
+
+from alerter.core.conditions.observations import FOREVER, Observation, Operands, Subject, Verdict, duration_text
+from alerter.core.series import Series
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blind:
+    """No good poll of the tenant for a span: alerter does not know what is held.
+
+    Built in for every tenant (after 15 minutes, or three polls if that is longer) unless a rule of this kind looks
+    at the tenant. It states why polling fails and what to do, and a good poll ends it.
+
+    Attributes:
+        after: How long without a good poll.
+    """
+
+    name: ClassVar[str] = "blind"
+    subject: ClassVar[Subject] = Subject.POLLING
+    compares: ClassVar[bool] = False
+    falls: ClassVar[bool] = False
+
+    after: timedelta
+
+    def __post_init__(self) -> None:
+        if self.after <= timedelta(0):
+            raise ValueError("expected 'after' longer than 0s")
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks: the newest good poll is always known, so not at all."""
+        return timedelta(0)
+
+    @cached_property
+    def limit(self) -> str:
+        """What makes it active, in words."""
+        return f"no good poll for {duration_text(self.after)}"
+
+    def evaluate(self, series: Series, *, firing: bool, now: datetime) -> Observation:  # noqa: ARG002 - one signature
+        """Judge how long ago the newest good poll was; a tenant whose last poll was good is never blind."""
+        failure = series.failure
+        if failure is None:
+            operands = Operands(condition=self.name, limit=self.limit)
+            return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER)
+        last = series.last_good_at(now=now)
+        # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
+        since = failure.since if last is None else min(last, failure.since)
+        return Observation(
+            verdict=Verdict.ACTIVE if now - since >= self.after else Verdict.INACTIVE,
+            operands=Operands(
+                condition=self.name,
+                limit=self.limit,
+                last_good_at=last,
+                note=f"{failure.cause}: {failure.detail}. {failure.cause.advice}",
+            ),
+        )

@@ -1,0 +1,119 @@
+"""The count of now against the count of some time ago."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import ClassVar
+
+from alerter.core.conditions.observations import FOREVER, Observation, Operands, Subject, Verdict, duration_text
+from alerter.core.series import Sample, Series
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """Held messages that grow (or fall) by a number, a percentage, or both, within a span.
+
+    The count now is compared with the newest sample at or before now - `over`. If that sample is more than two poll
+    intervals older than that, there is no data: a gap is never read as zero. A tenant that was polled then, without
+    this reason in the answer, had 0.
+
+    Attributes:
+        over: The span to compare over.
+        by: Messages; active when the growth is at least this.
+        percent: Per cent of the earlier count; tested only where that count is at least `floor`. Below it `by`
+            alone decides, and without `by` the level is inactive: from 1 to 3 is 200 %, and nothing.
+        falls_by: Like `by`, for counts that fall; a level looks in one direction only.
+        falls_percent: Like `percent`, for counts that fall.
+        floor: Messages.
+    """
+
+    name: ClassVar[str] = "growth"
+    subject: ClassVar[Subject] = Subject.HELD
+    compares: ClassVar[bool] = True
+
+    over: timedelta
+    by: int | None = None
+    percent: int | None = None
+    falls_by: int | None = None
+    falls_percent: int | None = None
+    floor: int = 20
+
+    def __post_init__(self) -> None:
+        rises, falls = ([step for step in way if step is not None] for way in self._ways())
+        if bool(rises) == bool(falls):
+            raise ValueError("expected at least one of 'by' and 'percent', or of 'falls_by' and 'falls_percent'")
+        if min(rises + falls) <= 0:
+            raise ValueError("expected 'by', 'percent', 'falls_by' and 'falls_percent' above 0")
+        if self.floor < 0:
+            raise ValueError(f"expected 'floor' of 0 messages or more, found {self.floor}")
+        if self.over <= timedelta(0):
+            raise ValueError("expected 'over' longer than 0s")
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks, without the tolerance for the reference."""
+        return self.over
+
+    @cached_property
+    def falls(self) -> bool:
+        """Whether smaller is worse, so that an alert's peak is its lowest count."""
+        return self.by is None and self.percent is None
+
+    @cached_property
+    def limit(self) -> str:
+        """What makes it active, in words."""
+        sign = "-" if self.falls else "+"
+        messages, percent = self._steps
+        parts = ("" if messages is None else f"{sign}{messages:,}", "" if percent is None else f"{sign}{percent:,} %")
+        return f"{' and '.join(filter(None, parts))} within {duration_text(self.over)}"
+
+    def evaluate(self, series: Series, *, firing: bool, now: datetime) -> Observation:  # noqa: ARG002 - one signature
+        """Compare the sample at `now` with the one `over` ago."""
+        count = series.value_at(now)
+        if count is None:
+            return self._observed(Verdict.NO_DATA, None, None, note="no good poll at this moment")
+        value = Sample(now, count)
+        then = now - self.over
+        reference = series.newest_sample(until=then)
+        if reference is None or reference.at < then - series.tolerance:
+            note = f"no good poll {duration_text(self.over)} before to compare with"
+            return self._observed(Verdict.NO_DATA, value, None, note=note, idle_until=self._idle_until(series, then))
+        if self._is_far(reference.count, count):
+            return self._observed(Verdict.ACTIVE, value, reference)
+        return self._observed(Verdict.INACTIVE, value, reference, idle_until=self._idle_until(series, then))
+
+    def _idle_until(self, series: Series, then: datetime) -> datetime:
+        """Return when there is another reference; that this one grows too old makes nothing active."""
+        edge = series.next_edge(after=then)
+        return FOREVER if edge is None else edge + self.over
+
+    def _is_far(self, before: int, count: int) -> bool:
+        messages, percent = self._steps
+        delta = before - count if self.falls else count - before
+        if delta < (messages or 1):
+            return False
+        if percent is None:
+            return True
+        if before < self.floor:
+            return messages is not None
+        return delta * 100 >= before * percent
+
+    @cached_property
+    def _steps(self) -> tuple[int | None, int | None]:
+        rises, falls = self._ways()
+        return falls if self.falls else rises
+
+    def _ways(self) -> tuple[tuple[int | None, int | None], tuple[int | None, int | None]]:
+        return (self.by, self.percent), (self.falls_by, self.falls_percent)
+
+    def _observed(
+        self,
+        verdict: Verdict,
+        value: Sample | None,
+        reference: Sample | None,
+        *,
+        note: str = "",
+        idle_until: datetime | None = None,
+    ) -> Observation:
+        operands = Operands(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
+        return Observation(verdict=verdict, operands=operands, idle_until=idle_until)

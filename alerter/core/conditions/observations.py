@@ -1,0 +1,79 @@
+"""What every condition has in common: what an evaluation finds, in which words, and what it is about.
+
+No I/O: values in, values out.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from alerter.core.series import Sample
+
+
+class Verdict(StrEnum):
+    """What an evaluation found; `NO_DATA` proves nothing in either direction."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    NO_DATA = "no_data"
+
+
+#: How far back the count lies that a message shows beside the present one, where the condition compares with none.
+CONTEXT = timedelta(hours=1)
+#: Later than every poll.
+FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operands:
+    """What a condition compared: exactly this is printed in messages and kept in the history.
+
+    Attributes:
+        condition: The condition's name in the configuration.
+        limit: What would have made it active, in words ("above 200").
+        value: The sample that was judged; None without data.
+        reference: The earlier sample that it was compared with, or that shows what it was; None where none is known.
+        last_good_at: The newest good poll, where the condition is about polling; None if there never was one.
+        note: What else a reader must know: why there is no data, or why polling fails.
+    """
+
+    condition: str
+    limit: str
+    value: Sample | None = None
+    reference: Sample | None = None
+    last_good_at: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The verdict of one condition, and the operands that explain it.
+
+    Attributes:
+        verdict: What it found.
+        operands: What it compared.
+        idle_until: Before this instant it cannot be active at a good poll that sees the same count, unless the alert is
+            firing already. None where that is not known, and where it is active now.
+    """
+
+    verdict: Verdict
+    operands: Operands
+    idle_until: datetime | None = field(default=None, compare=False)
+
+
+class Subject(StrEnum):
+    """What a condition looks at: the held messages of a series, or the polling of a tenant."""
+
+    HELD = "held"
+    POLLING = "polling"
+
+
+def duration_text(span: timedelta) -> str:
+    """Return a span as the configuration writes it: `90s`, `1h30m`, `2d`; below a second it is `0s`."""
+    rest = int(span.total_seconds())
+    parts = []
+    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, seconds)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"

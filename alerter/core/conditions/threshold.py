@@ -1,0 +1,84 @@
+"""A fixed limit."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import ClassVar
+
+from alerter.core.conditions.observations import CONTEXT, FOREVER, Observation, Operands, Subject, Verdict
+from alerter.core.series import Sample, Series
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """Held messages above (or below) a fixed limit.
+
+    Active when the count is above `above` (or below `below`). While the alert is firing, the level stays active
+    until the count has come down to `clear_at` (up to it, for `below`), so that a count that dances around the
+    limit does not ring every time. `clear_at` never holds a pending alert.
+
+    Attributes:
+        above: Messages; one of `above` and `below` is needed.
+        below: Messages.
+        clear_at: Messages; at most `above` (at least `below`). Without it the limit itself clears.
+    """
+
+    name: ClassVar[str] = "threshold"
+    subject: ClassVar[Subject] = Subject.HELD
+    compares: ClassVar[bool] = False
+
+    above: int | None = None
+    below: int | None = None
+    clear_at: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("expected exactly one of 'above' and 'below'")
+        if any(limit is not None and limit < 0 for limit in (self.above, self.below, self.clear_at)):
+            raise ValueError("expected limits of 0 messages or more")
+        if self.clear_at is not None and self.above is not None and self.clear_at > self.above:
+            raise ValueError(f"expected 'clear_at' at or below 'above' ({self.above}), found {self.clear_at}")
+        if self.clear_at is not None and self.below is not None and self.clear_at < self.below:
+            raise ValueError(f"expected 'clear_at' at or above 'below' ({self.below}), found {self.clear_at}")
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks: not to judge, but to say what the count was."""
+        return CONTEXT
+
+    @property
+    def falls(self) -> bool:
+        """Whether smaller is worse, so that an alert's peak is its lowest count."""
+        return self.below is not None
+
+    @cached_property
+    def limit(self) -> str:
+        """What makes it active, in words."""
+        limit = f"above {self.above:,}" if self.above is not None else f"below {self.below:,}"
+        return limit if self.clear_at is None else f"{limit}, clears at {self.clear_at:,}"
+
+    def evaluate(self, series: Series, *, firing: bool, now: datetime) -> Observation:
+        """Judge the sample at `now`; without a good poll at `now` there is no data."""
+        count = series.value_at(now)
+        if count is None:
+            operands = Operands(condition=self.name, limit=self.limit, note="no good poll at this moment")
+            return Observation(verdict=Verdict.NO_DATA, operands=operands)
+        value = Sample(now, count)
+        if not (self._is_beyond(count) or (firing and not self._is_cleared(count))):
+            operands = Operands(condition=self.name, limit=self.limit, value=value)
+            return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER)
+        before = series.newest_sample(until=now - CONTEXT)
+        if before is not None and before.at < now - CONTEXT - series.tolerance:
+            before = None
+        operands = Operands(condition=self.name, limit=self.limit, value=value, reference=before)
+        return Observation(verdict=Verdict.ACTIVE, operands=operands)
+
+    def _is_beyond(self, count: int) -> bool:
+        if self.above is not None:
+            return count > self.above
+        return self.below is not None and count < self.below
+
+    def _is_cleared(self, count: int) -> bool:
+        if self.clear_at is None:
+            return True
+        return count <= self.clear_at if self.above is not None else count >= self.clear_at
