@@ -1,7 +1,8 @@
 """The daemon: schedules the jobs and waits for signals.
 
-The main thread does nothing but wait for signals and look at the clocks once a second; APScheduler's threads poll,
-deliver and prune. Jobs never touch the scheduler, so that shutting it down cannot wait for itself.
+The main thread does nothing but wait for signals and look at the clocks once a second; APScheduler's threads hand out
+who is due to be polled, deliver and prune. Jobs never touch the scheduler, so that shutting it down cannot wait for
+itself.
 """
 
 import logging
@@ -10,17 +11,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event, Lock, Thread
-from zlib import crc32
+from threading import Event, Thread
 
 from apscheduler.executors.pool import ThreadPoolExecutor as SchedulerPool
-from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -31,19 +30,20 @@ from alerter.adapters.store import SchemaState, Store
 from alerter.clocks import now
 from alerter.config import Config, load_config
 from alerter.core.outbox import TargetName
-from alerter.core.series import Snapshot, Tenant
-from alerter.errors import AlerterError, ConfigError, SourceError, StoreError
+from alerter.core.series import Tenant
+from alerter.errors import AlerterError, ConfigError, StoreError
 from alerter.health import Health
 from alerter.pipeline import Policy
+from alerter.pollers import Answer, Pollers
 from alerter.wiring import SENDERS, check_targets, policy_of, source_of, urls_of
 
 log = logging.getLogger(__name__)
 
-EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 #: A wall clock that moves against the monotonic one by more than this has jumped, rather than been corrected.
 JUMP = timedelta(seconds=5)
-#: More pollers would wait for Mimecast, not work.
-MAX_POLLERS = 32
+#: How often it is looked who is due to be polled. One job for all: with one for each, ten thousand tenants would take a
+#: tenth of a core for being scheduled alone.
+POLL_TICK_SECONDS = 0.5
 #: So many runs may deliver at once, all but one of them held up by a target that hangs.
 DELIVERY_RUNS = 4
 UPKEEP_INTERVAL = timedelta(hours=1)
@@ -67,14 +67,15 @@ class Runtime:
     sources: Mapping[Tenant, Mimecast]
 
     @classmethod
-    def of(cls, config: Config, *, stop: Event) -> "Runtime":
-        """Build it."""
-        return cls(
-            config=config,
-            policy=policy_of(config),
-            urls=urls_of(config),
-            sources={name: source_of(tenant, stop=stop) for name, tenant in config.tenants.items()},
-        )
+    def of(cls, config: Config, *, before: "Runtime | None" = None, stop: Event) -> "Runtime":
+        """Build it; a tenant whose account is as before keeps what it has there, such as its token."""
+        kept = {} if before is None else before.sources
+        accounts = {} if before is None else {name: each.account for name, each in before.config.tenants.items()}
+        sources = {
+            name: kept[name] if accounts.get(name) == tenant.account else source_of(tenant, stop=stop)
+            for name, tenant in config.tenants.items()
+        }
+        return cls(config=config, policy=policy_of(config), urls=urls_of(config), sources=sources)
 
 
 class Service:
@@ -86,7 +87,12 @@ class Service:
         self._stop = Event()
         self._notifier = AppriseNotifier()
         self._health = Health(_boot_seconds)
-        self._busy: dict[Tenant, Lock] = {}
+        self._pollers = Pollers(
+            lambda tenant: self._runtime.sources.get(tenant),  # noqa: PLW0108 - a reload makes another runtime
+            self._judge,
+            clock=now,
+            seconds=_boot_seconds,
+        )
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
         self._scheduler: BackgroundScheduler | None = None
 
@@ -140,17 +146,17 @@ class Service:
         if abs(jump) > JUMP:
             log.warning("the clock jumped by=%+.0fs", jump.total_seconds())
             self._guarded("follow the clock", lambda: pipeline.follow_clock(self._store, by=jump))
-            self._schedule_polls()
+            self._restart_polls()
         elif clocks.slept_since(before) > JUMP:
             log.warning("the machine was suspended for=%.0fs", clocks.slept_since(before).total_seconds())
-            self._schedule_polls()
+            self._restart_polls()
         return clocks
 
     def _reload(self) -> None:
         try:
             config = load_config(self.path)
             check_targets(config)
-            runtime = Runtime.of(config, stop=self._stop)
+            runtime = Runtime.of(config, before=self._runtime, stop=self._stop)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration refused: %s", problem)  # noqa: TRY400 - the problem is the whole story
@@ -165,13 +171,23 @@ class Service:
             return
         logs.set_up(config.secrets(), level=self._level)
         before, self._runtime = self._runtime, runtime
-        self._health.expect(runtime.policy.poll_intervals)
-        for source in before.sources.values():
-            source.close()
+        for name, source in before.sources.items():
+            if runtime.sources.get(name) is not source:
+                source.close()
         self._guarded("resolve removed rules", lambda: pipeline.reconcile(self._store, self._runtime.policy, now=now()))
-        self._schedule_polls()
+        self._assign(soon=self._news_since(before))
         self._schedule_delivery()
         self._announce("reloaded")
+
+    def _news_since(self, before: Runtime) -> set[Tenant]:
+        """Return who is polled soon after a reload: whom other rules or keys concern now, and who failed last.
+
+        All others keep their slots. What the rules find now, the polls tell, in a round like that of a start.
+        """
+        if not self._runtime.policy.judges_like(before.policy):
+            return set(self._runtime.sources)
+        is_new = {name for name, source in self._runtime.sources.items() if before.sources.get(name) is not source}
+        return is_new | {name for name, record in self._health.newest_cycles().items() if record.cause is not None}
 
     def _announce(self, what: str) -> None:
         config = self._runtime.config
@@ -185,36 +201,36 @@ class Service:
     # -- the schedule: only the main thread touches it ------------------------------------------------------------
 
     def _start(self) -> None:
-        self._health.expect(self._runtime.policy.poll_intervals)
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             executors={
                 "default": SchedulerPool(1),
-                "poll": SchedulerPool(MAX_POLLERS),
+                "poll": SchedulerPool(1),
                 "deliver": SchedulerPool(DELIVERY_RUNS),
             },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.start()
-        self._schedule_polls()
+        self._assign()
+        self._schedule_ticks()
         self._schedule_delivery()
         self._add("upkeep now", self._upkeep, None)
         self._add("upkeep", self._upkeep, IntervalTrigger(seconds=int(UPKEEP_INTERVAL.total_seconds()), timezone="UTC"))
 
-    def _schedule_polls(self) -> None:
-        """Poll every tenant at once, and from then on at its own steady offset within the interval."""
-        assert self._scheduler is not None  # noqa: S101 - for the type checker
-        for job in self._scheduler.get_jobs():
-            if job.id.startswith("poll "):
-                # One that has just begun its last run is gone by now.
-                with suppress(JobLookupError):
-                    job.remove()
-        for tenant, interval in self._runtime.policy.poll_intervals.items():
-            seconds = int(interval.total_seconds())
-            offset = timedelta(seconds=crc32(tenant.encode()) % seconds)
-            trigger = IntervalTrigger(seconds=seconds, start_date=EPOCH + offset, timezone="UTC")
-            self._add(f"poll {tenant}", self._poll, trigger, "poll", tenant)
-            self._add(f"poll now {tenant}", self._poll, None, "poll", tenant)
+    def _assign(self, *, soon: Collection[Tenant] = ()) -> None:
+        """Poll the tenants that are this daemon's: all of them, while it has the database for itself."""
+        intervals = self._runtime.policy.poll_intervals
+        self._health.expect(intervals)
+        self._pollers.assign(intervals, soon=soon)
+        self._pollers.tick()
+
+    def _restart_polls(self) -> None:
+        self._pollers.restart()
+        self._schedule_ticks()
+
+    def _schedule_ticks(self) -> None:
+        # Anew after a jump of the clock: set back, the scheduler would wait until the old hour comes again.
+        self._add("poll", self._pollers.tick, IntervalTrigger(seconds=POLL_TICK_SECONDS, timezone="UTC"), "poll")
 
     def _schedule_delivery(self) -> None:
         self._add("deliver", self._deliver, None, "deliver")
@@ -240,6 +256,7 @@ class Service:
 
     def _shut_down(self) -> None:
         self._stop.set()
+        self._pollers.stop()
         assert self._scheduler is not None  # noqa: S101 - for the type checker
         self._scheduler.pause()
         # shutdown() has no time limit, so that a thread waits for it, and this one for the thread.
@@ -255,28 +272,28 @@ class Service:
 
     _retry_at: datetime | None = None
 
-    def _poll(self, tenant: Tenant) -> None:
+    def _judge(self, tenant: Tenant, answer: Answer) -> bool:
+        """Keep what a tenant's account answered, judge it by the rules of now, and wake the delivery."""
         runtime = self._runtime
-        busy = self._busy.setdefault(tenant, Lock())
-        if tenant not in runtime.sources or not busy.acquire(blocking=False):
-            return
-        with _released(busy):
-            self._guarded(f"poll {tenant}", lambda: self._poll_and_wake(runtime, tenant))
-        if runtime is not self._runtime and not self._stop.is_set():
-            self._poll(tenant)
+        is_of_before = answer.source is not None and runtime.sources.get(tenant) is not answer.source
+        if self._stop.is_set() or tenant not in runtime.sources or is_of_before:
+            return False
+        self._guarded(f"poll {tenant}", lambda: self._keep(runtime, tenant, answer))
+        return True
 
-    def _poll_and_wake(self, runtime: Runtime, tenant: Tenant) -> None:
-        source = _Wanted(runtime.sources[tenant], lambda: runtime is self._runtime and not self._stop.is_set())
+    def _keep(self, runtime: Runtime, tenant: Tenant, answer: Answer) -> None:
         began = _boot_seconds()
+
+        def seconds() -> float:
+            return answer.took.total_seconds() + _boot_seconds() - began
+
         try:
-            cycle = pipeline.poll(tenant, source, self._store, runtime.policy, clock=now)
-        except _UnwantedError:
-            return
+            cycle = pipeline.poll(tenant, answer, self._store, runtime.policy, clock=now)
         except Exception as error:
-            self._health.cycle_failed(tenant, seconds=_boot_seconds() - began, error=str(error) or type(error).__name__)
+            self._health.cycle_failed(tenant, seconds=seconds(), error=str(error) or type(error).__name__)
             raise
         cause = None if cycle.error is None else cycle.error.cause
-        self._health.cycle_completed(tenant, seconds=_boot_seconds() - began, cause=cause)
+        self._health.cycle_completed(tenant, seconds=seconds(), cause=cause)
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
@@ -322,35 +339,6 @@ class Service:
             log.exception("failed to %s: a bug in alerter", what)
 
 
-class _UnwantedError(Exception):
-    """An answer came for rules that are no longer those, or while the daemon stops: it says nothing of the tenant."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """An account whose answer counts only if it is still wanted when it comes."""
-
-    source: Mimecast
-    is_wanted: Callable[[], bool]
-
-    def fetch(self) -> Snapshot:
-        """Return what the account answers.
-
-        Raises:
-            SourceError: As the account does.
-            _UnwantedError: Nobody wants the answer any more.
-        """
-        try:
-            snapshot = self.source.fetch()
-        except SourceError as error:
-            if not self.is_wanted():
-                raise _UnwantedError from error
-            raise
-        if not self.is_wanted():
-            raise _UnwantedError
-        return snapshot
-
-
 def _upgrade_apart(store: Store, path: Path) -> None:
     """Bring the schema up to date in a process of its own, whose libraries (9 MiB) the daemon then never loads.
 
@@ -390,12 +378,3 @@ class _Clocks:
     def slept_since(self, before: "_Clocks") -> timedelta:
         """Return how long the machine was suspended."""
         return timedelta(seconds=(self.boot - before.boot) - (self.awake - before.awake))
-
-
-@contextmanager
-def _released(lock: Lock) -> Iterator[None]:
-    """Release a lock that is held, however the block ends."""
-    try:
-        yield
-    finally:
-        lock.release()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.simulator import Misbehaviour, Scenario, Simulator
+from alerter.simulator import SUMMARY_PATH, TOKEN_PATH, Misbehaviour, Scenario, Simulator
 from tests.commands import a_configuration
 from tests.servers import HttpSink, http_sink
 
@@ -182,6 +182,23 @@ def test_a_reload_takes_a_sound_configuration_and_refuses_a_broken_one(
     assert f"{config}:" in refused
     assert code == 0
     assert all("5 held" in titles(sink)[0] for sink in sinks)
+
+
+def test_a_reload_that_changes_nothing_of_a_tenant_leaves_it_alone(
+    config: Path, daemons: list[Daemon], simulator: Simulator
+) -> None:
+    """It is not polled again at once, and its token stays good, also when other rules have it polled again."""
+    config.write_text(config.read_text().replace("[service]", '[service]\npoll_interval = "1d"'))
+    daemon = start(config, daemons)
+
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("reloaded")
+    config.write_text(config.read_text().replace("above = 100", "above = 101"))
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("poll done", times=2)
+    daemon.end()
+
+    assert simulator.requests_by_path == {TOKEN_PATH: 1, SUMMARY_PATH: 2}
 
 
 def test_a_rule_that_a_reload_removed_is_told_as_over(

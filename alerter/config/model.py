@@ -113,6 +113,11 @@ class TenantConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     is_muted: bool = False
 
+    @property
+    def account(self) -> tuple[str, str, Keys]:
+        """What is asked, and with which keys: a token that was given for it is good for as long as this is the same."""
+        return self.api, self.base_url or self.region or "", self.keys
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:

@@ -1,7 +1,7 @@
 """What the configuration decides, as the use cases need it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta, tzinfo
 
 from alerter.core.messages import Context
@@ -37,3 +37,7 @@ class Policy:
     windows_by_rule: Mapping[RuleName, tuple[MuteWindow, ...]] = field(default_factory=dict)
     muted_tenants: frozenset[Tenant] = frozenset()
     timezones: Mapping[Tenant, tzinfo] = field(default_factory=dict)
+
+    def judges_like(self, other: "Policy") -> bool:
+        """Say whether nothing but the tenants differs: the same is found wrong, and the same people are told."""
+        return self == replace(other, poll_intervals=self.poll_intervals, context=self.context)

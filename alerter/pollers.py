@@ -1,0 +1,223 @@
+"""The threads that poll: a bounded pool for each lane, so that a slow, silent or rate-limited tenant delays nobody.
+
+Asking Mimecast waits for a network and is done by many at a time; judging the answer writes to the database, which
+takes one writer at a time, and is done one after the other. A tenant has one turn at a time, from when it is due until
+its answer is judged. No clock but those that it is handed.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Protocol
+
+from alerter.core.series import Snapshot, Tenant
+from alerter.errors import Cause, RateLimited, SourceError, SourceUnavailable
+from alerter.pipeline import Source
+from alerter.schedules import MISSED_INTERVALS, Lane, Lanes, Timetable, lane_after
+
+log = logging.getLogger(__name__)
+
+#: A rate limit that ends within this is waited for, once and by nobody; a longer one makes the poll a failed one.
+PATIENCE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a tenant's account answered, or why it did not.
+
+    Attributes:
+        source: Who was asked; after a reload it may not be the tenant's account any more.
+        fetched: What came of it.
+        took: How long it took.
+    """
+
+    source: Source | None
+    fetched: Snapshot | SourceError
+    took: timedelta
+
+    def fetch(self) -> Snapshot:
+        """Return the snapshot, or raise the error: an answer is a source that has answered already."""
+        if isinstance(self.fetched, SourceError):
+            raise self.fetched
+        return self.fetched
+
+
+class Judge(Protocol):
+    """Who keeps an answer and decides what it means."""
+
+    def __call__(self, tenant: Tenant, answer: Answer) -> bool:
+        """Judge it; return False where it is not wanted any more, so that the tenant is asked again. Never raises."""
+        ...
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A tenant that waits for a poller, or has one."""
+
+    since: datetime
+    is_waiting: bool = True
+    is_being_missed: bool = False
+
+
+class Pollers:
+    """Polls the tenants that it is assigned, each at its slots.
+
+    Args:
+        source_of: Return a tenant's account; None for one that is polled no more.
+        judge: What is done with an answer.
+        clock: The time, for slots.
+        seconds: Seconds that never jump, for durations.
+    """
+
+    def __init__(
+        self,
+        source_of: Callable[[Tenant], Source | None],
+        judge: Judge,
+        *,
+        clock: Callable[[], datetime],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._source_of = source_of
+        self._judge = judge
+        self._clock = clock
+        self._seconds = seconds
+        self._lock = Lock()
+        self._judging = Lock()
+        self._timetable = Timetable()
+        self._turns: dict[Tenant, _Turn] = {}
+        self._lane_by_tenant: dict[Tenant, Lane] = {}
+        self._is_repeat: set[Tenant] = set()
+        self._lanes = Lanes.of(())
+        self._pools: dict[Lane, ThreadPoolExecutor] = {}
+        self._missed = ThreadPoolExecutor(1, thread_name_prefix="poll-missed")
+
+    @property
+    def busy(self) -> set[Tenant]:
+        """The tenants whose turn it is: they wait for a poller, or have one."""
+        with self._lock:
+            return set(self._turns)
+
+    def lane_of(self, tenant: Tenant) -> Lane:
+        """Return where a tenant waits when it is due."""
+        return self._lane_by_tenant.get(tenant, Lane.PROMPT)
+
+    def assign(self, intervals: Mapping[Tenant, timedelta], *, soon: Collection[Tenant] = ()) -> None:
+        """Poll these tenants and no others; who is polled already as often keeps its place, unless it is in `soon`."""
+        with self._lock:
+            self._timetable.assign(intervals, soon=soon, now=self._clock())
+            self._lane_by_tenant = {name: lane for name, lane in self._lane_by_tenant.items() if name in intervals}
+            self._resize(Lanes.of(intervals.values()))
+
+    def restart(self) -> None:
+        """Poll everyone soon: the clock has jumped, or the machine has slept."""
+        with self._lock:
+            self._timetable.restart(now=self._clock())
+
+    def tick(self) -> None:
+        """Hand out who is due; called a few times a second."""
+        with self._lock:
+            now = self._clock()
+            for tenant in self._timetable.due(now=now):
+                turn = self._turns.get(tenant)
+                if turn is None:
+                    self._begin(tenant, now=now)
+                elif self._has_missed(tenant, turn, now=now):
+                    turn.is_being_missed = True
+                    self._missed.submit(self._miss, tenant, turn, now - turn.since)
+
+    def stop(self) -> None:
+        """Begin no further poll. What is in flight is not waited for."""
+        with self._lock:
+            for pool in (*self._pools.values(), self._missed):
+                pool.shutdown(wait=False, cancel_futures=True)
+            self._timetable.assign({}, now=self._clock())
+
+    def _resize(self, lanes: Lanes) -> None:
+        """Take as many pollers as the tenants need; those that are there finish what they have been given."""
+        for lane in Lane:
+            if lane not in self._pools or self._lanes.size(lane) != lanes.size(lane):
+                if lane in self._pools:
+                    self._pools[lane].shutdown(wait=False)
+                self._pools[lane] = ThreadPoolExecutor(lanes.size(lane), thread_name_prefix=f"poll-{lane}")
+        self._lanes = lanes
+
+    def _begin(self, tenant: Tenant, *, now: datetime) -> None:
+        turn = self._turns[tenant] = _Turn(now)
+        self._pools[self.lane_of(tenant)].submit(self._run, tenant, turn)
+
+    def _run(self, tenant: Tenant, turn: _Turn) -> None:
+        """Take a tenant's turn, in a thread of its lane."""
+        turn.is_waiting = False
+        lane, again_after = Lane.PROMPT, None
+        try:
+            source = self._source_of(tenant)
+            if source is not None:
+                lane, again_after = self._poll(tenant, source)
+        except Exception:
+            # The boundary of the thread: a tenant whose turn never ended would never be polled again, unseen.
+            log.exception("failed to poll %s: a bug in alerter", tenant)
+        self._end(tenant, lane, again_after)
+
+    def _poll(self, tenant: Tenant, source: Source) -> tuple[Lane, timedelta | None]:
+        """Ask and judge; return where the tenant waits next time, and after how long to ask again before its slot."""
+        answer = self._ask(source)
+        lane = lane_after(answer.took, is_answered=isinstance(answer.fetched, Snapshot))
+        wait = self._wait_asked_for(tenant, answer)
+        if wait is not None:
+            return lane, wait
+        with self._judging:
+            is_wanted = self._judge(tenant, answer)
+        return lane, None if is_wanted else timedelta(0)
+
+    def _ask(self, source: Source) -> Answer:
+        began = self._seconds()
+        fetched: Snapshot | SourceError
+        try:
+            fetched = source.fetch()
+        except SourceError as error:
+            fetched = error
+        return Answer(source=source, fetched=fetched, took=timedelta(seconds=self._seconds() - began))
+
+    def _wait_asked_for(self, tenant: Tenant, answer: Answer) -> timedelta | None:
+        """Return after how long to ask again before anything is judged, or None where the answer counts."""
+        error = answer.fetched
+        wait = error.retry_after if isinstance(error, RateLimited) else None
+        if wait is None or wait > PATIENCE or tenant in self._is_repeat:
+            self._is_repeat.discard(tenant)
+            return None
+        self._is_repeat.add(tenant)
+        return wait
+
+    def _end(self, tenant: Tenant, lane: Lane, again_after: timedelta | None) -> None:
+        with self._lock:
+            del self._turns[tenant]
+            if again_after is not None:
+                self._timetable.again(tenant, at=self._clock() + again_after)
+            if lane is Lane.PROMPT or tenant not in self._timetable.intervals:
+                self._lane_by_tenant.pop(tenant, None)
+            else:
+                self._lane_by_tenant[tenant] = lane
+
+    def _has_missed(self, tenant: Tenant, turn: _Turn, *, now: datetime) -> bool:
+        """Say whether a tenant that is due again has waited for so long that this is a failed poll.
+
+        One that did not answer last time is behind others that do not answer either, and fails at each of its slots, so
+        that somebody hears of it in time. One that did answer is only late, for a while.
+        """
+        if not turn.is_waiting or turn.is_being_missed:
+            return False
+        if self.lane_of(tenant) is Lane.SILENT:
+            return True
+        return now - turn.since >= MISSED_INTERVALS * self._timetable.intervals[tenant]
+
+    def _miss(self, tenant: Tenant, turn: _Turn, waited: timedelta) -> None:
+        """Record that a tenant could not be asked, unless it has its poller by now."""
+        detail = f"not asked for {waited.total_seconds():.0f} s: all pollers wait for accounts that do not answer"
+        error = SourceUnavailable(Cause.TIMEOUT, detail)
+        with self._judging:
+            if turn.is_waiting:
+                self._judge(tenant, Answer(source=None, fetched=error, took=timedelta(0)))
+        turn.is_being_missed = False

@@ -1,0 +1,136 @@
+"""When each tenant is polled, and in which lane: at its own steady offset, and none in another's way.
+
+No clock, no threads, no I/O; `pollers` does what is decided here.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from heapq import heapify, heappop, heappush
+from math import ceil
+from zlib import crc32
+
+from alerter.core.series import Tenant
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+#: After a start the first polls are so many a second: a few tenants are polled at once, ten thousand are no stampede.
+FIRST_POLLS_PER_SECOND = 50
+#: A poll that takes longer than this is slow; one that does not, and no lane is full, takes a fraction of a second.
+SLOW = timedelta(seconds=3)
+#: What a poll is planned to take of a poller's time.
+PLANNED = timedelta(seconds=0.5)
+FEWEST_POLLERS, MOST_POLLERS = 8, 64
+#: A tenant that waits for its poll for so many of its intervals counts as one that could not be polled.
+MISSED_INTERVALS = 2
+
+
+class Lane(StrEnum):
+    """Where a tenant waits for a poller: with those that are as it was last time, so that none delays another kind."""
+
+    PROMPT = "prompt"
+    SLOW = "slow"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """How many pollers each lane has."""
+
+    prompt: int
+    slow: int
+    silent: int
+
+    @classmethod
+    def of(cls, intervals: Collection[timedelta]) -> "Lanes":
+        """Return as many pollers as so many polls need, each of them planned to take half a second."""
+        busy = sum(PLANNED / interval for interval in intervals)
+        prompt = min(max(ceil(busy), FEWEST_POLLERS), MOST_POLLERS, max(len(intervals), 1))
+        side = max(prompt // 4, min(prompt, 2))
+        return cls(prompt=prompt, slow=side, silent=side)
+
+    def size(self, lane: Lane) -> int:
+        """Return how many pollers a lane has."""
+        return {Lane.PROMPT: self.prompt, Lane.SLOW: self.slow, Lane.SILENT: self.silent}[lane]
+
+
+def lane_after(took: timedelta, *, is_answered: bool) -> Lane:
+    """Return where a tenant waits next time, after a poll that took so long."""
+    if took < SLOW:
+        return Lane.PROMPT
+    return Lane.SLOW if is_answered else Lane.SILENT
+
+
+def slot_after(tenant: Tenant, interval: timedelta, *, now: datetime) -> datetime:
+    """Return the tenant's next regular poll after `now`: the same instants whenever and wherever they are asked for.
+
+    The offset is a fraction of the interval that hangs on the name alone. The CRC, read as a fraction, spreads the
+    similar names of ten thousand tenants more evenly over the interval than chance would.
+    """
+    offset = interval * (crc32(tenant.encode()) / 2**32)
+    begun = (now - EPOCH - offset) // interval
+    return EPOCH + offset + (begun + 1) * interval
+
+
+class Timetable:
+    """The tenants that are polled, each with the instant of its next poll: a heap, of which some entries are stale."""
+
+    def __init__(self) -> None:
+        self._intervals: dict[Tenant, timedelta] = {}
+        self._next_at: dict[Tenant, datetime] = {}
+        self._heap: list[tuple[datetime, Tenant]] = []
+
+    @property
+    def intervals(self) -> Mapping[Tenant, timedelta]:
+        """How often each tenant is polled."""
+        return self._intervals
+
+    def next_at(self, tenant: Tenant) -> datetime | None:
+        """Return when a tenant is polled next, or None for one that is not polled."""
+        return self._next_at.get(tenant)
+
+    def assign(self, intervals: Mapping[Tenant, timedelta], *, soon: Collection[Tenant] = (), now: datetime) -> None:
+        """Poll these tenants from now on, and no others.
+
+        Args:
+            intervals: How often each of them is polled. Whoever is polled already as often keeps its place.
+            soon: Who is polled soon all the same.
+            now: The instant.
+        """
+        early = [name for name, every in intervals.items() if self._intervals.get(name) != every or name in soon]
+        kept = {name: at for name, at in self._next_at.items() if name in intervals}
+        self._intervals = dict(intervals)
+        self._next_at = kept | dict(self._first_polls(early, now=now))
+        self._heap = [(at, name) for name, at in self._next_at.items()]
+        heapify(self._heap)
+
+    def restart(self, *, now: datetime) -> None:
+        """Poll everyone soon, and then at the slots as they lie from `now` on: the clock may have jumped."""
+        self.assign(self._intervals, soon=self._intervals.keys(), now=now)
+
+    def due(self, *, now: datetime) -> list[Tenant]:
+        """Return who is to be polled now, longest due first; each moves on to its next slot, however late it is."""
+        found: list[Tenant] = []
+        while self._heap and self._heap[0][0] <= now:
+            at, tenant = heappop(self._heap)
+            if self._next_at.get(tenant) == at:
+                found.append(tenant)
+                self._set(tenant, slot_after(tenant, self._intervals[tenant], now=now))
+        return found
+
+    def again(self, tenant: Tenant, *, at: datetime) -> None:
+        """Poll a tenant once more at an instant, where that is before its next slot."""
+        planned = self._next_at.get(tenant)
+        if planned is not None and at < planned:
+            self._set(tenant, at)
+
+    def _set(self, tenant: Tenant, at: datetime) -> None:
+        self._next_at[tenant] = at
+        heappush(self._heap, (at, tenant))
+
+    def _first_polls(self, tenants: list[Tenant], *, now: datetime) -> Iterable[tuple[Tenant, datetime]]:
+        """Yield when each is polled first: one after the other, or at its slot where that comes before all are done."""
+        done_at = now + timedelta(seconds=len(tenants) / FIRST_POLLS_PER_SECOND)
+        for number, tenant in enumerate(tenants):
+            slot = slot_after(tenant, self._intervals[tenant], now=now)
+            yield tenant, slot if slot <= done_at else now + timedelta(seconds=number / FIRST_POLLS_PER_SECOND)
