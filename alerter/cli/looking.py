@@ -12,6 +12,7 @@ import click
 from alerter import clocks
 from alerter.cli.alerting import COLUMNS, alert_json, alert_row, alert_style
 from alerter.cli.mutes import Quiet, quiet_json, quiet_of, quiet_table
+from alerter.cli.nagios import print_plugin
 from alerter.cli.notifying import DELIVERY_COLUMNS, delivery_json, delivery_row, delivery_style, is_recent
 from alerter.cli.opening import reading
 from alerter.cli.options import FOUND, Failed, config_option, json_option, load
@@ -47,12 +48,15 @@ class _Tenant:
 @click.command()
 @config_option
 @json_option
-def status(config_path: Path | None, *, as_json: bool) -> None:
+@click.option("--nagios", is_flag=True, help="Print what a monitoring plugin prints, and end with its exit codes.")
+def status(config_path: Path | None, *, as_json: bool, nagios: bool) -> None:
     """Show tenants with their last good poll, counts with the last day, alerts, mutes, and undelivered messages.
 
     Exit code 1 if an alert is firing, a tenant's last poll failed, never was or is too long ago, or a message was given
-    up.
+    up. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, as Nagios, Icinga and others expect; what is muted is OK.
     """
+    if nagios:
+        raise click.exceptions.Exit(print_plugin(config_path, as_json=as_json))
     config, now = load(config_path), clocks.now()
     with reading(config) as reader:
         tenants = [_look_at(reader, config, name, now=now) for name in config.tenants]

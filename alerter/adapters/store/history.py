@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
 from alerter.adapters.store.columns import digest_of
 from alerter.adapters.store.polling import PollingReader, PollingWriter, failure_of
-from alerter.adapters.tables import counts, series
+from alerter.adapters.tables import counts, coverage, series, tenants
 from alerter.core.rules import TenantSeries
 from alerter.core.series import (
     ALL_REASONS,
@@ -52,6 +52,10 @@ class HistoryReader(PollingReader):
             ReasonState(reason=row.reason, held=row.held, changed_at=row.changed_at, first_seen_at=row.first_seen_at)
             for row in self._series_of(self._tenant(tenant))
         ]
+
+    def held_by_tenant(self) -> dict[Tenant, int]:
+        """Return how many messages were held when each tenant was last seen; without one that was never seen."""
+        return {row.name: int(row.held) for row in self._all(_HELD)}
 
     def tenant_series(
         self, tenant: Tenant, *, window: timedelta, poll_interval: timedelta, now: datetime
@@ -226,6 +230,13 @@ _SERIES = (
     select(series.c.id, series.c.reason, series.c.held, series.c.changed_at, series.c.first_seen_at)
     .where(series.c.tenant_id == bindparam("tenant_id"))
     .order_by(series.c.id)
+)
+_HELD = (
+    select(tenants.c.name, func.coalesce(func.sum(series.c.held), 0).label("held"))
+    .select_from(tenants.outerjoin(series, series.c.tenant_id == tenants.c.id))
+    .where(select(coverage.c.since).where(coverage.c.tenant_id == tenants.c.id).exists())
+    .group_by(tenants.c.id, tenants.c.name)
+    .order_by(tenants.c.id)
 )
 _ADD_SERIES = insert(series)
 _SET_SERIES = update(series).where(series.c.id == bindparam("series_id"))

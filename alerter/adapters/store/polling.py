@@ -42,10 +42,12 @@ class PollingReader(Rows):
     def polling(self, tenant: Tenant) -> Polling:
         """Return how the tenant's polling goes; nothing is known of a tenant that was never polled."""
         row = self._tenant(tenant)
-        failure = failure_of(row)
         newest = None if row is None else self._first(_NEWEST_COVERAGE, {"tenant_id": row.id})
-        last_good_at = None if newest is None else newest.until
-        return Polling(last_good_at=last_good_at, last_poll_at=failure.at if failure else last_good_at, failure=failure)
+        return _polling_of(row, None if newest is None else newest.until)
+
+    def pollings(self) -> dict[Tenant, Polling]:
+        """Return how the polling of every tenant goes that was ever polled, in one look."""
+        return {row.name: _polling_of(row, row.last_good_at) for row in self._all(_POLLINGS)}
 
     def _tenant(self, tenant: Tenant) -> Row[Any] | None:
         """Return the tenant's number and, in the same row, the open run of failures."""
@@ -114,6 +116,11 @@ class PollingWriter(PollingReader):
         self._run(_SET_COVERAGE, run | {"of_tenant": tenant_id, "old_since": near[0].since})
 
 
+def _polling_of(tenant: Row[Any] | None, last_good_at: datetime | None) -> Polling:
+    failure = failure_of(tenant)
+    return Polling(last_good_at=last_good_at, last_poll_at=failure.at if failure else last_good_at, failure=failure)
+
+
 def failure_of(tenant: Row[Any] | None) -> Failure | None:
     """Return the run of failures that stands in a tenant's row, if there is one."""
     if tenant is None or tenant.failure_id is None:
@@ -123,24 +130,22 @@ def failure_of(tenant: Row[Any] | None) -> Failure | None:
 
 # An update sets the columns that its parameters name, so that those of its condition have other names.
 _TENANTS = select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)
-_TENANT = (
-    select(
-        tenants.c.id,
-        poll_failures.c.id.label("failure_id"),
-        poll_failures.c.outage_since,
-        poll_failures.c.since,
-        poll_failures.c.until,
-        poll_failures.c.failures,
-        poll_failures.c.cause,
-        poll_failures.c.detail,
+_WITH_FAILURE = select(
+    tenants.c.id,
+    tenants.c.name,
+    poll_failures.c.id.label("failure_id"),
+    poll_failures.c.outage_since,
+    poll_failures.c.since,
+    poll_failures.c.until,
+    poll_failures.c.failures,
+    poll_failures.c.cause,
+    poll_failures.c.detail,
+).select_from(
+    tenants.outerjoin(
+        poll_failures, and_(poll_failures.c.tenant_id == tenants.c.id, poll_failures.c.ended_at.is_(None))
     )
-    .select_from(
-        tenants.outerjoin(
-            poll_failures, and_(poll_failures.c.tenant_id == tenants.c.id, poll_failures.c.ended_at.is_(None))
-        )
-    )
-    .where(tenants.c.name == bindparam("tenant"))
 )
+_TENANT = _WITH_FAILURE.where(tenants.c.name == bindparam("tenant"))
 _ADD_TENANT = insert(tenants)
 
 _COVERAGE = (
@@ -164,6 +169,15 @@ _NEWEST_COVERAGE = (
     .order_by(coverage.c.since.desc())
     .limit(1)
 )
+_POLLINGS = _WITH_FAILURE.add_columns(
+    select(coverage.c.until)
+    .where(coverage.c.tenant_id == tenants.c.id)
+    .order_by(coverage.c.since.desc())
+    .limit(1)
+    .correlate(tenants)
+    .scalar_subquery()
+    .label("last_good_at")
+).order_by(tenants.c.id)
 _OLD_COVERAGE = and_(coverage.c.tenant_id == bindparam("of_tenant"), coverage.c.since == bindparam("old_since"))
 _ADD_COVERAGE = insert(coverage)
 _SET_COVERAGE = update(coverage).where(_OLD_COVERAGE)

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from alerter.adapters.store import Polling, Store
-from alerter.core.series import Failure
-from alerter.errors import Cause
+from alerter.core.series import Failure, Tenant
+from alerter.errors import Cause, SourceUnavailable
 from tests.adapters.store.stored import (
     ACME,
     MILLISECOND,
@@ -158,3 +158,17 @@ class TestFailures:
 
         failure = Failure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
         assert polling == Polling(last_good_at=at("11:50"), last_poll_at=at("11:55"), failure=failure)
+
+
+def test_all_tenants_are_seen_in_one_look(store: Store) -> None:
+    """As each of them is by itself, also one that was never polled well: of that one nobody knows what it holds."""
+    poll(store, "11:40", Spam=5, Bulk=2)
+    poll(store, "11:45", "quiet")
+    fail(store, "11:50", Cause.DNS)
+    with store.write() as transaction:
+        transaction.add_failure(Tenant("blind"), SourceUnavailable(Cause.TLS, "no trust"), at=at("11:50"))
+
+    with store.read() as reader:
+        assert reader.pollings() == {name: reader.polling(name) for name in reader.tenants()}
+        assert [*reader.pollings()] == ["acme", "quiet", "blind"]
+        assert reader.held_by_tenant() == {"acme": 7, "quiet": 0}

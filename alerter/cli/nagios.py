@@ -1,0 +1,218 @@
+"""`alerter status --nagios`: the same as a plugin of Nagios, Icinga and whatever else runs such plugins.
+
+Whatever happens, nothing else is printed, and what cannot be found out is UNKNOWN. Blindness is as bad as its rule says
+(CRITICAL, unless another rule watches), not UNKNOWN: alerter knows that it sees nothing, and UNKNOWN wakes few people.
+What a mute keeps from receivers does not count here either: Nagios is one receiver more.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter import clocks
+from alerter.cli.mutes import quiet_of
+from alerter.cli.notifying import is_recent
+from alerter.cli.opening import reading
+from alerter.cli.options import load
+from alerter.cli.output import counted, rough
+from alerter.cli.plugins import Figure, State, Trouble, report, unknown
+from alerter.core.rules import BLIND_AFTER, BLIND_POLLS, Severity
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import DeliveryRecord, Polling, Reader
+    from alerter.config import Config
+    from alerter.core.alerts import Alert
+    from alerter.core.series import Tenant
+
+#: So many tenants have a figure of their own.
+MOST_TENANTS = 20
+#: What waits for longer than this does so for no passing trouble.
+SLOW = timedelta(minutes=15)
+#: More undelivered messages than this are not counted.
+MOST_MESSAGES = 10_000
+
+STATE_BY_SEVERITY = {Severity.CRITICAL: State.CRITICAL, Severity.WARNING: State.WARNING, Severity.INFO: State.OK}
+
+
+def print_plugin(config_path: Path | None, *, as_json: bool) -> State:
+    """Print what a plugin prints; return how it must end."""
+    if as_json:
+        lines, state = unknown("expected --nagios or --json, found both")
+    else:
+        lines, state = _lines(config_path)
+    click.echo("\n".join(lines))
+    return state
+
+
+def _lines(config_path: Path | None) -> tuple[list[str], State]:
+    from alerter.errors import AlerterError  # noqa: PLC0415 - only where it is needed
+
+    try:
+        sight = look(load(config_path), now=clocks.now())
+        return report(troubles_of(sight), _overview(sight), figures_of(sight))
+    except click.ClickException as error:
+        return unknown(error.format_message())
+    except AlerterError as error:
+        return unknown(str(error))
+    except Exception as error:  # noqa: BLE001 - a traceback would be printed, and its 1 would mean a warning
+        return unknown(f"a bug in alerter: {type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """Everything that counts.
+
+    Attributes:
+        pollings: How polling goes, of each tenant that is configured; None for one that was never polled.
+        limits: After how long without any poll nobody is polling a tenant any more.
+        held: What each tenant holds that was ever seen.
+        firing: The alerts that fire and are told, of several levels the highest, worst first.
+        muted_count: How many more fire, but are muted.
+        undelivered: What waits or was given up within a day.
+        now: The instant.
+    """
+
+    pollings: Mapping["Tenant", "Polling | None"]
+    limits: Mapping["Tenant", timedelta]
+    held: Mapping["Tenant", int]
+    firing: Sequence["Alert"]
+    muted_count: int
+    undelivered: Sequence["DeliveryRecord"]
+    now: datetime
+
+    def since_poll(self, tenant: "Tenant") -> timedelta | None:
+        """Return how long ago the last poll was, good or failed; None where there never was one."""
+        polling = self.pollings[tenant]
+        last = None if polling is None else polling.last_poll_at
+        return None if last is None else max(self.now - last, timedelta(0))
+
+    def unpolled(self) -> list["Tenant"]:
+        """Return the tenants that nobody is polling."""
+        ages = {tenant: self.since_poll(tenant) for tenant in self.pollings}
+        return [tenant for tenant, age in ages.items() if age is None or age > self.limits[tenant]]
+
+    def failures(self) -> list[tuple["Tenant", str]]:
+        """Return the tenants of which the last poll failed, and why."""
+        return [
+            (tenant, f"{polling.failure.cause}: {polling.failure.detail}")
+            for tenant, polling in self.pollings.items()
+            if polling is not None and polling.failure is not None
+        ]
+
+    def given_up(self) -> list["DeliveryRecord"]:
+        """Return the messages that will not be tried again."""
+        return [record for record in self.undelivered if record.delivery.dead_at is not None]
+
+    def slow(self) -> list["DeliveryRecord"]:
+        """Return the messages that were tried in vain and have waited for long."""
+        waiting = (record for record in self.undelivered if record.delivery.is_waiting and record.delivery.attempts)
+        return [record for record in waiting if self.now - record.delivery.created_at > SLOW]
+
+
+def look(config: "Config", *, now: datetime) -> Sight:
+    """Return what the database says.
+
+    Raises:
+        click.ClickException: There is no database yet, or its schema is not this version's.
+        StoreError: It cannot be read.
+    """
+    with reading(config) as reader:
+        pollings, held = reader.pollings(), reader.held_by_tenant()
+        firing, muted_count = _firing(reader, config, now=now)
+        undelivered = reader.deliveries(only_failed=True, limit=MOST_MESSAGES)
+    return Sight(
+        pollings={tenant: pollings.get(tenant) for tenant in config.tenants},
+        limits={name: max(BLIND_AFTER, BLIND_POLLS * each.poll_interval) for name, each in config.tenants.items()},
+        held={tenant: held[tenant] for tenant in config.tenants if tenant in held},
+        firing=firing,
+        muted_count=muted_count,
+        undelivered=[record for record in undelivered if is_recent(record, now=now)],
+        now=now,
+    )
+
+
+def _firing(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list["Alert"], int]:
+    """Return the alerts that fire and are not muted, worst first, and how many others fire."""
+    stored = reader.alerts()
+    quiet = quiet_of(reader, config, stored, now=now)
+    mildest_first = sorted((alert for alert in stored if alert.is_firing), key=lambda alert: alert.key.severity.rank)
+    highest = {alert.key.topic: alert for alert in mildest_first}.values()
+    told = [alert for alert in highest if quiet.mute_of(alert) is None]
+    return sorted(told, key=lambda alert: -alert.key.severity.rank), len(highest) - len(told)
+
+
+def troubles_of(sight: Sight) -> Iterator[Trouble]:
+    """Yield everything that is wrong, and what may become so."""
+    if unpolled := sight.unpolled():
+        texts = [f"{tenant}: {_age_text(sight.since_poll(tenant))}" for tenant in unpolled]
+        text = f"{_one_of(texts, 'tenants are not polled')}: is the service running?"
+        yield Trouble(state=State.CRITICAL, text=text, details=texts)
+    if failures := sight.failures():
+        # Whether that is wrong yet, the rules say: a single poll that fails is nothing.
+        texts = [f"{tenant}: {why}" for tenant, why in failures]
+        yield Trouble(state=State.OK, text=f"the last poll of {counted(len(texts), 'tenant')} failed", details=texts)
+    for severity, state in STATE_BY_SEVERITY.items():
+        if texts := [_alert_text(alert) for alert in sight.firing if alert.key.severity is severity]:
+            yield Trouble(state=state, text=_one_of(texts, f"{severity} alerts"), details=texts)
+    for state, records, what in (
+        (State.CRITICAL, sight.given_up(), "could not be delivered"),
+        (State.WARNING, sight.slow(), f"not delivered for more than {rough(SLOW)}"),
+    ):
+        if records:
+            texts = [f"{record.delivery.target}: {record.delivery.last_error}" for record in records]
+            yield Trouble(state=state, text=f"{counted(len(texts), 'message')} {what}", details=texts)
+
+
+def _one_of(texts: Sequence[str], what: str) -> str:
+    return texts[0] if len(texts) == 1 else f"{len(texts)} {what}, such as {texts[0]}"
+
+
+def _age_text(age: timedelta | None) -> str:
+    return "never polled" if age is None else f"not polled for {rough(age)}"
+
+
+def _alert_text(alert: "Alert") -> str:
+    key = alert.key
+    if alert.is_about_polling:
+        return f"{key.severity}: {key.tenant} cannot be polled ({key.rule}, alert {key.id})"
+    held = "unknown" if alert.value is None else f"{alert.value:,}"
+    return f"{key.severity}: {held} held for {key.reason!r} of {key.tenant} ({key.rule}, alert {key.id})"
+
+
+def _overview(sight: Sight) -> str:
+    held = f"{sum(sight.held.values()):,} held" if sight.held else "nobody knows what is held"
+    muted = f", {counted(sight.muted_count, 'alert')} muted" if sight.muted_count else ""
+    return f"{held}, {counted(len(sight.pollings), 'tenant')}{muted}"
+
+
+def figures_of(sight: Sight) -> Iterator[Figure]:
+    """Yield the figures, always the same ones in the same order: graphs are kept of them."""
+    yield Figure(label="held", value=sum(sight.held.values()) if sight.held else None)
+    yield Figure(label="tenants", value=len(sight.pollings))
+    yield Figure(label="tenants_unpolled", value=len(sight.unpolled()), critical=0)
+    yield Figure(label="tenants_failing", value=len(sight.failures()))
+    yield _oldest_poll(sight)
+    for severity, state in STATE_BY_SEVERITY.items():
+        number = sum(alert.key.severity is severity for alert in sight.firing)
+        warning, critical = (0 if state is limit else None for limit in (State.WARNING, State.CRITICAL))
+        yield Figure(label=f"alerts_{severity}", value=number, warning=warning, critical=critical)
+    yield Figure(label="alerts_muted", value=sight.muted_count)
+    yield Figure(label="messages_waiting", value=len(sight.undelivered) - len(sight.given_up()))
+    yield Figure(label="messages_given_up", value=len(sight.given_up()), critical=0)
+    if len(sight.pollings) <= MOST_TENANTS:
+        yield from (Figure(label=f"held {tenant}", value=sight.held.get(tenant)) for tenant in sight.pollings)
+
+
+def _oldest_poll(sight: Sight) -> Figure:
+    """Return how long ago the tenant was polled that is the nearest to its limit, and that limit."""
+    ages = {tenant: sight.since_poll(tenant) for tenant in sight.pollings}
+    known = {tenant: age for tenant, age in ages.items() if age is not None}
+    if len(known) < len(ages):
+        return Figure(label="oldest_poll", value=None, unit="s")
+    tenant = max(known, key=lambda tenant: known[tenant] / sight.limits[tenant])
+    limit = int(sight.limits[tenant].total_seconds())
+    return Figure(label="oldest_poll", value=known[tenant].total_seconds(), unit="s", critical=limit)
