@@ -23,7 +23,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor as SchedulerPool
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from alerter import logs, pipeline
+from alerter import pipeline
 from alerter.adapters.mimecast import Mimecast
 from alerter.adapters.notifier import AppriseNotifier
 from alerter.adapters.store import SchemaState, Store
@@ -35,6 +35,7 @@ from alerter.errors import AlerterError, ConfigError, StoreError
 from alerter.health import Health
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
+from alerter.redaction import Redactor
 from alerter.wiring import SENDERS, check_targets, policy_of, source_of, urls_of
 
 log = logging.getLogger(__name__)
@@ -67,25 +68,32 @@ class Runtime:
     sources: Mapping[Tenant, Mimecast]
 
     @classmethod
-    def of(cls, config: Config, *, before: "Runtime | None" = None, stop: Event) -> "Runtime":
+    def of(cls, config: Config, *, before: "Runtime | None" = None, stop: Event, redactor: Redactor) -> "Runtime":
         """Build it; a tenant whose account is as before keeps what it has there, such as its token."""
         kept = {} if before is None else before.sources
         accounts = {} if before is None else {name: each.account for name, each in before.config.tenants.items()}
         sources = {
-            name: kept[name] if accounts.get(name) == tenant.account else source_of(tenant, stop=stop)
+            name: kept[name]
+            if accounts.get(name) == tenant.account
+            else source_of(tenant, stop=stop, redactor=redactor)
             for name, tenant in config.tenants.items()
         }
         return cls(config=config, policy=policy_of(config), urls=urls_of(config), sources=sources)
 
 
 class Service:
-    """`alerter run`: polls, delivers and prunes until it is told to stop."""
+    """`alerter run`: polls, delivers and prunes until it is told to stop.
 
-    def __init__(self, path: Path, *, verbose: bool) -> None:
+    Args:
+        path: The configuration, which is read again at a reload.
+        redactor: The log's; gets to know the secrets of each configuration, and the tokens that Mimecast hands out.
+    """
+
+    def __init__(self, path: Path, *, redactor: Redactor) -> None:
         self.path = path
-        self._level = logging.DEBUG if verbose else logging.INFO
+        self._redactor = redactor
         self._stop = Event()
-        self._notifier = AppriseNotifier()
+        self._notifier = AppriseNotifier(redactor=redactor)
         self._health = Health(_boot_seconds)
         self._pollers = Pollers(
             lambda tenant: self._runtime.sources.get(tenant),  # noqa: PLW0108 - a reload makes another runtime
@@ -107,7 +115,7 @@ class Service:
             self._lock = stack.enter_context(self._store.lock())
             _upgrade_apart(self._store, config.path)
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
-            self._runtime = Runtime.of(config, stop=self._stop)
+            self._runtime = Runtime.of(config, stop=self._stop, redactor=self._redactor)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
             self._start()
             stack.callback(self._shut_down)
@@ -154,9 +162,9 @@ class Service:
 
     def _reload(self) -> None:
         try:
-            config = load_config(self.path)
+            config = load_config(self.path, redactor=self._redactor)
             check_targets(config)
-            runtime = Runtime.of(config, before=self._runtime, stop=self._stop)
+            runtime = Runtime.of(config, before=self._runtime, stop=self._stop, redactor=self._redactor)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration refused: %s", problem)  # noqa: TRY400 - the problem is the whole story
@@ -169,7 +177,6 @@ class Service:
         if config.service.database != self._runtime.config.service.database:
             log.error("configuration refused: another database needs a restart; the configuration is as before")
             return
-        logs.set_up(config.secrets(), level=self._level)
         before, self._runtime = self._runtime, runtime
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:

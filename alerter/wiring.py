@@ -21,6 +21,7 @@ from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
 from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
 from alerter.pipeline import Cycle, Policy
+from alerter.redaction import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ def bring_up_to_date(store: Store) -> None:
         log.info("database upgraded from=%s to=%s backup=%s", done.before or "nothing", done.after, done.backup)
 
 
-def source_of(tenant: TenantConfig, *, stop: Event) -> Mimecast:
-    """Return the Mimecast account of a tenant."""
+def source_of(tenant: TenantConfig, *, stop: Event, redactor: Redactor | None = None) -> Mimecast:
+    """Return the Mimecast account of a tenant; a redactor that it is given gets to know its tokens."""
     return Mimecast(
         tenant=tenant.name,
         base_url=_base_url(tenant),
@@ -48,6 +49,7 @@ def source_of(tenant: TenantConfig, *, stop: Event) -> Mimecast:
         clock=now,
         monotonic=time.monotonic,
         stop=stop,
+        redactor=redactor,
     )
 
 

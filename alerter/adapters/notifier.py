@@ -26,7 +26,7 @@ from email.header import Header
 from email.mime.text import MIMEText
 from json import loads
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import requests
 from apprise import Apprise, AppriseAsset, AppriseResult, AppriseResultStatus, NotifyFormat, NotifyType
@@ -43,6 +43,7 @@ from apprise.plugins.workflows import NotifyWorkflows
 from alerter.core.messages import Event, EventAction, Format, Message, Tone
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
+from alerter.redaction import Redactor, parts_of_url
 
 #: Seconds, for what waits on a socket; the URL may set its own (`?cto=`, `?rto=`).
 CONNECT_TIMEOUT: Final = 5.0
@@ -71,6 +72,7 @@ class AppriseNotifier:
         connect_timeout: Seconds, unless the URL sets its own.
         read_timeout: Seconds, unless the URL sets its own.
         delivery_timeout: Seconds for the whole of a delivery.
+        redactor: Knows what no error may show, besides all of the target's own URL.
     """
 
     def __init__(
@@ -80,9 +82,11 @@ class AppriseNotifier:
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
         delivery_timeout: float = DELIVERY_TIMEOUT,
+        redactor: Redactor | None = None,
     ) -> None:
         self._timeouts = {"cto": connect_timeout, "rto": read_timeout}
         self._delivery_timeout = delivery_timeout
+        self._redactor = Redactor() if redactor is None else redactor
         _mute_apprise()
         # Without the image masks, every payload points to icons on a public code host.
         self._asset = AppriseAsset(
@@ -133,9 +137,9 @@ class AppriseNotifier:
         )
         if result.status is not AppriseResultStatus.SUCCESS:
             retry_after = service.retry_after if isinstance(service, _Opsgenie) else None
-            failure = self._failure(result)
+            failure = self._failure(result, url)
             is_refused = _REFUSED.search(failure) is not None
-            raise DeliveryError(_redacted(failure, url), permanent=is_refused, retry_after=retry_after)
+            raise DeliveryError(failure, permanent=is_refused, retry_after=retry_after)
 
     def check(self, url: str) -> None:
         """Make sure that a URL can be used, without sending anything.
@@ -152,7 +156,7 @@ class AppriseNotifier:
             service = self._direct(url) or Apprise.instantiate(url, asset=self._asset, suppress_exceptions=False)
         # Whatever a plugin's constructor makes of a bad URL: some raise TypeError, some KeyError.
         except Exception as error:  # noqa: BLE001 - plugins raise whatever they like, and it becomes ours
-            reason = _redacted(str(error), url)
+            reason = self._without_secrets(url)(str(error))
             # Not `from error`: its text holds the token, and would stand in a traceback.
             raise DeliveryError(f"the {scheme(url)}:// URL cannot be used: {reason}", permanent=True) from None
         if service is None:
@@ -182,15 +186,20 @@ class AppriseNotifier:
         timeouts = {"cto": self._timeouts["rto"], "rto": self._timeouts["rto"]} if plugin is _Mail else self._timeouts
         return plugin(**{**timeouts, **arguments, "asset": self._asset})
 
-    def _failure(self, result: AppriseResult) -> str:
-        """Return why a delivery failed, in one line that may still hold secrets."""
+    def _without_secrets(self, url: str) -> Callable[[str], str]:
+        """Return what leaves out of a text all that is secret, and every part of a URL but the name of its host."""
+        own = Redactor(parts_of_url(url))
+        return lambda text: own.redacted(self._redactor.redacted(text))
+
+    def _failure(self, result: AppriseResult, url: str) -> str:
+        """Return why a delivery failed, in one line."""
         if result.status is AppriseResultStatus.TIMEOUT:
             return f"no answer within {self._delivery_timeout:g} s; the message may still arrive"
         service = next(iter(result), None)
         if service is None:
             return f"Apprise sent nothing: {result.status.name}"
         records = [(entry.level, entry.message) for entry in service.logs()]
-        return f"{service.name} {_what_failed(records)}"
+        return f"{service.name} {_what_failed(records, self._without_secrets(url))}"
 
 
 def _event_of(message: Message) -> Event:
@@ -235,20 +244,25 @@ _WORDS_BY_SYMPTOM: Final = {
 }
 
 
-def _what_failed(records: Iterable[tuple[str, str]]) -> str:
-    """Return the rest of a sentence that begins with the service's name."""
+def _what_failed(records: Iterable[tuple[str, str]], redacted: Callable[[str], str]) -> str:
+    """Return the rest of a sentence that begins with the service's name.
+
+    Args:
+        records: Level and message of each, oldest first.
+        redacted: Leaves the secrets out of a text.
+    """
     messages = [message for _, message in records]
     if statuses := [found[1] for message in messages if (found := _STATUS.search(message))]:
-        return f"answered {statuses[-1]}{_reply(messages)}"
+        return f"answered {statuses[-1]}{_reply(messages, redacted)}"
     errors = [message for message in messages if _SOCKET_ERROR in message or "refused" in message]
     for error in errors:
         if found := _SMTP_REPLY.search(error):
-            return f"answered {found[1]}: {_one_line(found[3])}"
+            return f"answered {found[1]}: {_one_line(redacted(found[3]))}"
     for error in errors:
         for symptom, words in _WORDS_BY_SYMPTOM.items():
             if symptom in error:
                 return words
-    return f"failed: {_one_line(_last_warning(records))}"
+    return f"failed: {_one_line(redacted(_last_warning(records)))}"
 
 
 def _last_warning(records: Iterable[tuple[str, str]]) -> str:
@@ -257,35 +271,20 @@ def _last_warning(records: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def _reply(messages: Iterable[str]) -> str:
+def _reply(messages: Iterable[str], redacted: Callable[[str], str]) -> str:
     """Return the beginning of what a service answered, after a colon; nothing where it is a page of HTML."""
     for message in messages:
         if found := _REPLY.search(message):
             with suppress(ValueError, SyntaxError):
-                text = _one_line(literal_eval(found[1]).decode("utf-8", "replace"))
+                text = _one_line(redacted(literal_eval(found[1]).decode("utf-8", "replace")))
                 return f": {text}" if text and not text.startswith("<") else ""
     return ""
 
 
 def _one_line(text: str) -> str:
+    """Return a text on one short line; without its secrets already, for half of one would not be found."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())[:_LONGEST_REPLY]
-
-
-# Secrets
-
-_SHORTEST_SECRET = 5
-
-
-def _redacted(text: str, url: str) -> str:
-    """Return the text without any part of the URL but its scheme and, if it is one, its host name."""
-    _, _, rest = url.partition("://")
-    host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2].partition(":")[0]
-    parts = {part for part in re.split(r"[/?&=#@:,]+", rest) if part != host or "." not in host}
-    forms = {form for part in parts for form in (part, unquote(part)) if len(form) >= _SHORTEST_SECRET}
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, "[redacted]")
-    return text
 
 
 def _mute_apprise() -> None:

@@ -26,6 +26,7 @@ from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, with_blind_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
+from alerter.redaction import Redactor, secrets_of_url
 
 if TYPE_CHECKING:
     from alerter.pipeline import Policy
@@ -104,7 +105,7 @@ def demo(config_path: Path | None, urls: Sequence[str]) -> None:
     rules = RULES if config_path is None else load(config_path).rules
     _check(urls)
     # What is not sent is said once at the end: the log of its retries would bury the day.
-    logs.set_up(urls, level=CRITICAL)
+    logs.set_up(Redactor(secret for url in urls for secret in secrets_of_url(url)), level=CRITICAL)
     console = Console()
     width = console.width if sys.stdout.isatty() else PIPE_WIDTH
     day = _Day(now=datetime(2026, 3, 10, tzinfo=UTC), width=width, colours={} if console.no_color else COLOURS)

@@ -8,9 +8,12 @@ import click
 
 if TYPE_CHECKING:
     from alerter.config import Config
+    from alerter.redaction import Redactor
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+#: As logging has it; importing that takes longer than `--help` may.
+ERROR = 40
 #: The exit code of a command that found something firing or failed.
 FOUND = 1
 #: The exit code for the user's input.
@@ -29,15 +32,26 @@ config_option = config_option_with(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 
-def load(path: Path | None) -> "Config":
+def load(path: Path | None, *, redactor: "Redactor | None" = None, level: int = ERROR) -> "Config":
     """Return the configuration that the option, the environment or the usual places name.
+
+    From its first line on, whatever is logged goes to standard error without a secret of it.
+
+    Args:
+        path: The option.
+        redactor: Gets to know what is secret; None where nobody else asks it.
+        level: From which level on records of our own are shown.
 
     Raises:
         ConfigError: There is none, or it is wrong.
     """
-    from alerter.config import find_config, load_config  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter import logs  # noqa: PLC0415 - the libraries cost more than `--help` may
+    from alerter.config import find_config, load_config  # noqa: PLC0415 - as above
+    from alerter.redaction import Redactor  # noqa: PLC0415 - as above
 
-    return load_config(find_config(path))
+    redactor = Redactor() if redactor is None else redactor
+    logs.set_up(redactor, level=level)
+    return load_config(find_config(path), redactor=redactor)
 
 
 class Failed(click.ClickException):

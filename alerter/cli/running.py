@@ -26,14 +26,14 @@ def run(config_path: Path | None, *, verbose: bool) -> None:
     import logging  # noqa: PLC0415
     import os  # noqa: PLC0415
 
-    from alerter import logs  # noqa: PLC0415
+    from alerter.redaction import Redactor  # noqa: PLC0415
     from alerter.service import Service  # noqa: PLC0415
     from alerter.wiring import check_targets  # noqa: PLC0415
 
-    config = load(config_path)
+    redactor = Redactor()
+    config = load(config_path, redactor=redactor, level=logging.DEBUG if verbose else logging.INFO)
     check_targets(config)
-    logs.set_up(config.secrets(), level=logging.DEBUG if verbose else logging.INFO)
-    Service(config.path, verbose=verbose).run(config)
+    Service(config.path, redactor=redactor).run(config)
     # A thread that a hanging server holds would keep the process for as long; all that must be kept is kept by now.
     logging.shutdown()
     os._exit(0)
@@ -48,13 +48,10 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
 
     For cron, and for trying things out. Exit code 1 if a poll or a delivery failed or an alert is firing.
     """
-    from logging import ERROR  # noqa: PLC0415
-
-    from alerter import logs, wiring  # noqa: PLC0415
+    from alerter import wiring  # noqa: PLC0415
 
     config = load(config_path)
     wiring.check_targets(config)
-    logs.set_up(config.secrets(), level=ERROR)
     with wiring.store_for_poll(config, is_dry=dry_run) as store:
         cycles = list(wiring.poll_once(config, store, is_dry=dry_run))
         deliveries = [] if dry_run else wiring.deliver_once(config, store)

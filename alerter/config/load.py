@@ -1,14 +1,14 @@
 """From a path and the environment to a `Config`, or to every problem at once. The only reader of the environment.
 
 1. Read the file, as UTF-8 and as TOML; where that fails, nothing more can be said.
-2. Fill in the variables.
+2. Fill in the variables. From here on it is known what is secret, before anything is said of it.
 3. Turn each table into its part of the configuration, as far as it is right.
 4. Hold the parts against each other. What is unwise is said only where nothing is wrong.
 """
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from re import compile as compile_regex
@@ -23,6 +23,7 @@ from alerter.config.tables import receiver_of, route_of, windows_of
 from alerter.config.variables import Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_blind_rules
 from alerter.errors import ConfigError, Problem
+from alerter.redaction import Redactor, secrets_of_database, secrets_of_url
 
 VARIABLE = "ALERTER_CONFIG"
 PLACES = (Path("rules.toml"), Path("/etc/alerter/rules.toml"))
@@ -56,12 +57,13 @@ def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -
     )
 
 
-def load_config(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+def load_config(path: Path, environ: Mapping[str, str] | None = None, *, redactor: Redactor | None = None) -> Config:
     """Return the configuration that a file holds.
 
     Args:
         path: The file.
         environ: Where variables come from; None for the environment of this process.
+        redactor: Gets to know what is secret, also of a configuration that is refused; None for one of its own.
 
     Raises:
         ConfigError: It cannot be read or is wrong; with every problem of it, in the file's order.
@@ -73,13 +75,15 @@ def load_config(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     tree = {
         key: Variables(environ, path.absolute().parent, problems).filled_in(value, (key,)) for key, value in raw.items()
     }
+    redactor = Redactor() if redactor is None else redactor
+    redactor.add(*_secrets_in(tree, problems))
     parts = read_parts(tree, problems, state_folder=_state_folder(path, environ))
     if problems.errors:
-        raise ConfigError(problems.errors)
+        raise ConfigError(_redacted(problems.errors, redactor))
     config = _put_together(path, parts)
     _warn_of_mode(config, raw, problems)
     references.warn(config, parts.rules, problems)
-    return replace(config, warnings=problems.warnings)
+    return replace(config, warnings=_redacted(problems.warnings, redactor))
 
 
 def _failure(path: Path, text: str, line: int | None = None) -> ConfigError:
@@ -111,6 +115,24 @@ def _parsed(path: Path, text: str) -> dict[str, object]:
         line = int(match["line"]) if match and match["line"] else text.count("\n") + 1 if match else None
         column = f" in column {match['column']}" if match and match["column"] else ""
         raise _failure(path, f"expected TOML, found an error{column}: {what[:1].lower()}{what[1:]}", line) from None
+
+
+def _secrets_in(tree: Mapping[str, object], problems: Problems) -> Iterator[str]:
+    """Yield what must not be shown, also of a configuration that is wrong."""
+    for path, text in texts_in(dict(tree)):
+        match path:
+            case _ if not is_secret(path) or problems.is_wrong(path):
+                pass  # What is wrong so early is a variable that stands for nothing; its name may be shown.
+            case ("service", "database"):
+                yield from secrets_of_database(text)
+            case ("tenants", *_):
+                yield text
+            case _:
+                yield from secrets_of_url(text)
+
+
+def _redacted(problems: tuple[Problem, ...], redactor: Redactor) -> tuple[Problem, ...]:
+    return tuple(replace(problem, text=redactor.redacted(problem.text)) for problem in problems)
 
 
 def _state_folder(path: Path, environ: Mapping[str, str]) -> Path:

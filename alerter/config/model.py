@@ -3,7 +3,7 @@
 `repr()` of anything here never shows a secret.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from alerter.config.urls import secret_parts
 from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, Route
 from alerter.core.outbox import TargetName
@@ -176,21 +175,3 @@ class Config:
         """The time zone of each tenant that has another one than the service."""
         there = self.service.timezone
         return {name: tenant.timezone for name, tenant in self.tenants.items() if tenant.timezone != there}
-
-    def secrets(self) -> frozenset[str]:
-        """Return every text that must not appear in a log: keys, URLs, and the parts of URLs that are secrets."""
-        return frozenset(self._secrets())
-
-    def _secrets(self) -> Iterator[str]:
-        for tenant in self.tenants.values():
-            match tenant.keys:
-                case OAuthKeys(client_id=name, client_secret=secret):
-                    yield from (str(name), str(secret))
-                case SigningKeys(app_id=name, app_key=key, access_key=access, secret_key=secret):
-                    yield from (str(name), str(key), str(access), str(secret))
-        urls = [target.url for receiver in self.receivers for target in receiver.targets]
-        if isinstance(self.service.database, Secret):
-            urls.append(self.service.database)
-        for url in urls:
-            yield str(url)
-            yield from secret_parts(url)

@@ -11,12 +11,15 @@ from re import compile as compile_regex
 
 from alerter.config.lines import KeyPath, LineIndex
 from alerter.errors import Problem
+from alerter.redaction import is_token
 
 _BARE_KEY = compile_regex(r"[A-Za-z0-9_-]+")
 #: Below this a value is too short to be looked for in a text: it would be found in ordinary words.
 SHORTEST_VALUE = 6
 #: No setting needs a longer value that an error could be about, and hardly any key or URL is shorter.
 LONGEST_SHOWN = 40
+#: What looks like a token is shown only where it is too short for one: most such values are misspelt times and spans.
+SHORTEST_TOKEN = 16
 
 
 def suggestion(found: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
@@ -34,7 +37,7 @@ def found(value: object) -> str:
         case int() | float():
             return f"the number {value}"
         case str() if value.strip():
-            return f"text {value!r}" if len(value) <= LONGEST_SHOWN else shown(value)
+            return shown(value) if _may_be_secret(value) else f"text {value!r}"
         case _:
             return kind_of(value)
 
@@ -50,8 +53,12 @@ def kind_of(value: object) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text in quotes, or only its length where it is so long that it may be a secret in the wrong place."""
-    return repr(text) if len(text) <= LONGEST_SHOWN else f"text of {len(text)} characters"
+    """Return a text in quotes, or only its length where it may be a secret in the wrong place."""
+    return f"text of {len(text)} characters" if _may_be_secret(text) else repr(text)
+
+
+def _may_be_secret(text: str) -> bool:
+    return len(text) > LONGEST_SHOWN or (len(text) >= SHORTEST_TOKEN and is_token(text))
 
 
 class Problems:
@@ -132,6 +139,8 @@ class Problems:
                 text += f"[{_name_of(at) or f'#{part + 1}'}]"
             else:
                 key = part if _BARE_KEY.fullmatch(part) else dumps(part, ensure_ascii=False)
+                # Not so strict as with values: names of tenants look like tokens.
+                key = key if len(part) <= LONGEST_SHOWN else shown(part)
                 text += f".{key}" if text else key
         return text
 

@@ -1,15 +1,13 @@
-"""What can be said of an Apprise URL without Apprise: its scheme, what kind of target it is, what in it is secret.
+"""What can be said of an Apprise URL without Apprise: its scheme, and what kind of target it is.
 
 No I/O. Nothing here puts a URL or a part of one into an error text, but for the scheme.
 """
 
-from collections.abc import Iterator
 from re import IGNORECASE, findall
 from re import compile as compile_regex
 from urllib.parse import unquote
 
 _SCHEME = compile_regex(r"([A-Za-z0-9]{2,20})://\S")
-_USER_INFO = compile_regex(r"[A-Za-z0-9]+://([^/?#]*)@")
 _PARAMETER = compile_regex(r"[?&]([^=&#]+)=([^&#]*)")
 _SEVERAL = compile_regex(r"/(?:#|%23)", IGNORECASE)
 
@@ -31,10 +29,6 @@ MAIL_SCHEMES = frozenset(
         "sendgrid", "sendpulse", "ses", "smtp2go", "sparkpost",
     }
 )  # fmt: skip
-
-#: A part of a URL is taken for a token from so many characters on; with a digit in it, from fewer.
-TOKEN_LENGTH = 16
-TOKEN_LENGTH_WITH_DIGIT = 8
 
 
 def scheme_of(url: str) -> str:
@@ -62,27 +56,3 @@ def has_several_addressees(url: str) -> bool:
     path = findall(r"/([^/?]+@[^/?]+)", unquote(url.partition("?")[0].partition("://")[2]))
     addressees = [address for address in parameters.get("to", "").split(",") if address.strip()]
     return "cc" in parameters or "bcc" in parameters or len(addressees) + len(path) > 1
-
-
-def secret_parts(url: str) -> Iterator[str]:
-    """Yield the parts of a URL that are secrets on their own: the path, passwords, and whatever looks like a token.
-
-    Errors of libraries repeat them without the rest of the URL. Addresses and host names are left out.
-    """
-    user_info = _USER_INFO.match(url)
-    password = user_info.group(1).partition(":")[2] if user_info else ""
-    rest = url.partition("://")[2]
-    path = "/" + rest.partition("/")[2]
-    values = [value for _, value in _PARAMETER.findall(url)]
-    found = {password, path, *(part for part in (*rest.partition("?")[0].split("/"), *values) if _is_token(part))}
-    for part in found - {"", "/"}:
-        yield part
-        yield unquote(part)
-
-
-def _is_token(part: str) -> bool:
-    if "@" in part or "." in part:
-        return False
-    if any(character.isdigit() for character in part):
-        return len(part) >= TOKEN_LENGTH_WITH_DIGIT
-    return len(part) >= TOKEN_LENGTH

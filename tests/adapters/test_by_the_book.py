@@ -26,6 +26,7 @@ from alerter.core.alerts import AlertState
 from alerter.core.series import Tenant
 from alerter.errors import Cause, RateLimited, SourceError
 from alerter.pipeline import Source, poll
+from alerter.redaction import Redactor
 from tests.adapters import by_the_book as book
 from tests.adapters.by_the_book import MISBEHAVIOURS, ByTheBook, rows, serving
 from tests.builders import NOON, a_level, a_policy, a_rule
@@ -191,7 +192,11 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def source_at(
-    base_url: str, clock: FakeClock, keys: OAuthKeys | SigningKeys = OAUTH, limits: Limits = PATIENT
+    base_url: str,
+    clock: FakeClock,
+    keys: OAuthKeys | SigningKeys = OAUTH,
+    limits: Limits = PATIENT,
+    redactor: Redactor | None = None,
 ) -> Mimecast:
     """Return alerter's side of the account."""
     return Mimecast(
@@ -202,6 +207,7 @@ def source_at(
         monotonic=time.monotonic,  # noqa: TID251 - a deadline must really pass
         stop=threading.Event(),
         limits=limits,
+        redactor=redactor,
     )
 
 
@@ -588,6 +594,21 @@ def test_a_mangled_secret_is_told_to_nobody(
     told = f"{error} {error!r} {error.request_id} {caplog.text}".casefold()
     assert "[redacted]" in told
     assert "s3cr3t" not in told
+
+
+def test_the_log_knows_the_token_as_long_as_it_is_one(mimecast: ByTheBook, clock: FakeClock) -> None:
+    """Whoever shares the redactor shows no key and no token; a token that was given up is no secret any more."""
+    redactor = Redactor()
+    source = source_at(mimecast.base_url, clock, redactor=redactor)
+    source.fetch()
+    (token,) = mimecast.tokens
+    secrets = [book.CLIENT_ID, book.CLIENT_SECRET, token]
+
+    held = [redactor.redacted(secret) for secret in secrets]
+    source.close()
+
+    assert held == ["[redacted]"] * 3
+    assert redactor.redacted(token) == token
 
 
 def secrets_of(mimecast: ByTheBook) -> list[str]:

@@ -23,6 +23,7 @@ from alerter.core.messages import Context, Event, EventAction, Format, Message, 
 from alerter.core.notifications import ReceiverName
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
+from alerter.redaction import Redactor
 from tests.servers import HttpSink, SmtpSink, http_sink, smtp_sink
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -439,6 +440,21 @@ def test_an_echoed_secret_is_redacted(slack: HttpSink) -> None:
     slack.status, slack.reply = 403, HOOK.encode()
 
     assert str(refusal(SLACK)) == "Slack answered 403: [redacted]/[redacted]/[redacted]"
+
+
+def test_half_of_an_echoed_secret_is_not_shown(slack: HttpSink) -> None:
+    """What is told of an answer is short, and a token is left out before it is cut."""
+    slack.status, slack.reply = 403, b"x" * 90 + b" " + HOOK.rpartition("/")[2].encode()
+
+    assert str(refusal(SLACK)) == f"Slack answered 403: {'x' * 90} [redacted"
+
+
+def test_a_secret_of_another_target_is_not_shown(slack: HttpSink) -> None:
+    """A proxy that mixes up its answers does not bring one receiver's password into the other's error."""
+    slack.status, slack.reply = 403, b"denied: other-password"
+    notifier = AppriseNotifier(redactor=Redactor(["other-password"]))
+
+    assert str(refusal(SLACK, notifier=notifier)) == "Slack answered 403: denied: [redacted]"
 
 
 def test_a_wrong_password_is_the_mail_servers_answer(mail_server: SmtpSink) -> None:

@@ -5,19 +5,16 @@ No I/O and no clock. Nothing here shows a key: not in an error, not in a represe
 
 import base64
 import hmac
-import json
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import urlencode
 
-from alerter.adapters.mimecast.faults import Fault, clean
+from alerter.adapters.mimecast.faults import Fault
 from alerter.errors import Cause
 
 #: A token is renewed so many seconds before it ends, or a tenth of its life before where that is less.
 RENEWAL_MARGIN_SECONDS = 60.0
-#: What is shorter is not redacted.
-MIN_SECRET_LENGTH = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -104,31 +101,9 @@ def signature_date(now: datetime) -> str:
     return format_datetime(now.astimezone(UTC), usegmt=True).removesuffix("GMT") + "UTC"
 
 
-def secret_forms(*secrets: str) -> frozenset[str]:
-    """Return each secret as it is, and as case folding, a form, JSON or `clean` writes it: what must be redacted.
-
-    Shorter ones are nobody's keys, and would tear holes into words that tell what they are.
-    """
-    writings = (str, str.casefold, _quoted, _quoted_plus, _escaped, clean)
-    forms = {write(secret) for secret in secrets for write in writings}
-    return frozenset(form for form in forms if len(form) >= MIN_SECRET_LENGTH)
-
-
 def key_texts(keys: OAuthKeys | SigningKeys) -> tuple[str, ...]:
     """Return every key as text."""
     return tuple(str(getattr(keys, field.name)) for field in fields(keys))
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="", errors="replace")
-
-
-def _quoted_plus(text: str) -> str:
-    return quote_plus(text, errors="replace")
-
-
-def _escaped(text: str) -> str:
-    return json.dumps(text)[1:-1]
 
 
 def _refuse_unprintable(keys: SigningKeys) -> None:

@@ -4,7 +4,6 @@ Everything that goes wrong leaves here as a `SourceError`, with its text redacte
 """
 
 import logging
-import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from alerter.adapters.mimecast.faults import Answer, Fault, Remedy, clean
 from alerter.adapters.mimecast.transport import Bounds, Request, send
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import AuthenticationError, Cause, RateLimited, SourceError, SourceUnavailable, UnexpectedResponse
+from alerter.redaction import Redactor
 
 _log = logging.getLogger("alerter.adapters.mimecast")
 
@@ -61,6 +61,7 @@ MAX_RATE_LIMIT = timedelta(hours=1)
 MAX_DETAIL_LENGTH = 240
 
 _Value = TypeVar("_Value")
+_Token = TypeVar("_Token", Token, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,7 @@ class Mimecast:
         monotonic: Seconds that never jump; ages tokens, deadlines and rate limits.
         stop: Ends a fetch at once when it is set.
         limits: What one fetch may take.
+        redactor: Gets to know the keys and the token, so that whoever shares it shows neither; None for one of its own.
 
     Raises:
         ValueError: `base_url` is not such an address.
@@ -109,6 +111,7 @@ class Mimecast:
         monotonic: Callable[[], float],
         stop: threading.Event,
         limits: Limits = Limits(),
+        redactor: Redactor | None = None,
     ) -> None:
         self._tenant = tenant
         self._base_url = _checked_base_url(base_url)
@@ -119,7 +122,10 @@ class Mimecast:
         self._limits = limits
         self._token: Token | None = None
         self._limited_until: float | None = None
-        self._secrets = auth.secret_forms(*auth.key_texts(keys))
+        self._redactor = Redactor() if redactor is None else redactor
+        self._redactor.add(*auth.key_texts(keys))
+        #: Of what the last request was sent with.
+        self._sent = Redactor()
 
     def fetch(self) -> Snapshot:
         """Return the tenant's held messages as they are now.
@@ -139,7 +145,7 @@ class Mimecast:
             except Fault as error:
                 fault = error
             if fault.remedy is Remedy.RENEW:
-                self._token = None
+                self._set_token(None)
             pause = self._pause_before_retry(fault, tried, deadline=deadline)
             if pause is None:
                 raise self._error(fault) from None
@@ -152,7 +158,7 @@ class Mimecast:
 
     def close(self) -> None:
         """Forget the token. Nothing else outlives a fetch: each request has a connection of its own."""
-        self._token = None
+        self._set_token(None)
 
     def _attempt(self, *, deadline: float, is_last: bool) -> Snapshot:
         if not is_last:
@@ -176,7 +182,7 @@ class Mimecast:
         """Return the token that is held, or a new one if there is none or it is about to end."""
         asked_at = self._monotonic()
         if self._token is None or asked_at >= self._token.renew_at:
-            self._token = None
+            self._set_token(None)
             request_id = str(uuid.uuid4())
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             answer, now = self._send(TOKEN_PATH, headers, auth.token_body(keys), request_id, deadline=deadline)
@@ -186,8 +192,17 @@ class Mimecast:
                 fault.detail = f"{TOKEN_PATH}: {fault.detail}"
                 raise
             renew_at = auth.renewal_at(asked_at=asked_at, lifetime_seconds=grant.lifetime.total_seconds())
-            self._token = Token(text=grant.access_token, renew_at=renew_at)
+            return self._set_token(Token(text=grant.access_token, renew_at=renew_at))
         return self._token
+
+    def _set_token(self, token: _Token) -> _Token:
+        """Hold another token, or none; the one before is no secret any more: thousands of them come and go."""
+        if self._token is not None:
+            self._redactor.discard(self._token.text)
+        if token is not None:
+            self._redactor.add(token.text)
+        self._token = token
+        return token
 
     def _send(
         self, path: str, headers: Mapping[str, str], body: bytes, request_id: str, *, deadline: float
@@ -200,9 +215,8 @@ class Mimecast:
             connect_seconds=self._limits.connect_timeout.total_seconds(),
             body_bytes=self._limits.max_body_bytes,
         )
-        # what the server could echo now: the keys, and the token or signature of this request
-        credentials = headers.get("Authorization", "").partition(" ")[2].split(":")
-        self._secrets = auth.secret_forms(*auth.key_texts(self._keys), *credentials)
+        # What the server could echo besides the keys: the token, which others may share, or the signature.
+        self._sent = Redactor(headers.get("Authorization", "").partition(" ")[2].split(":"))
         try:
             answer = send(request, bounds, stop=self._stop)
         except Fault as fault:
@@ -278,9 +292,7 @@ class Mimecast:
 
     def _redacted(self, text: str) -> str:
         """Return a text without secrets (a server may echo them), and then short: a cut secret would not be found."""
-        forms = sorted(self._secrets, key=len, reverse=True)
-        pattern = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)  # codes come folded, and `%2f` is `%2F`
-        redacted = pattern.sub("[redacted]", text) if forms else text
+        redacted = self._redactor.redacted(self._sent.redacted(text))
         return redacted if len(redacted) <= MAX_DETAIL_LENGTH else redacted[: MAX_DETAIL_LENGTH - 1] + "…"
 
 

@@ -1,0 +1,18 @@
+"""What must not be shown: how it is found in a text, in whichever form it is written there.
+
+Pure, and a stranger to everything else here, so that adapters, configuration and log share one redactor.
+"""
+
+from alerter.redaction.redactor import REDACTED, SHORTEST_SECRET, SHORTEST_WORD, Redactor
+from alerter.redaction.urls import is_token, parts_of_url, secrets_of_database, secrets_of_url
+
+__all__ = [
+    "REDACTED",
+    "SHORTEST_SECRET",
+    "SHORTEST_WORD",
+    "Redactor",
+    "is_token",
+    "parts_of_url",
+    "secrets_of_database",
+    "secrets_of_url",
+]
