@@ -191,10 +191,9 @@ class Service:
 
         All others keep their slots. What the rules find now, the polls tell, in a round like that of a start.
         """
-        if not self._runtime.policy.judges_like(before.policy):
-            return set(self._runtime.sources)
         is_new = {name for name, source in self._runtime.sources.items() if before.sources.get(name) is not source}
-        return is_new | {name for name, record in self._health.newest_cycles().items() if record.cause is not None}
+        has_failed = {name for name, record in self._health.newest_cycles().items() if record.cause is not None}
+        return is_new | has_failed | self._runtime.policy.concerned_since(before.policy)
 
     def _announce(self, what: str) -> None:
         config = self._runtime.config

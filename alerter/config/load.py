@@ -148,7 +148,7 @@ def _put_together(path: Path, parts: Parts) -> Config:
         service=parts.service,
         tenants=MappingProxyType(parts.tenants),
         receivers=tuple(receiver_of(name, table) for name, table in parts.receivers.items()),
-        routes=tuple(route_of(table, parts.mute_windows) for table in parts.routes.values()),
+        routes=tuple(route_of(each, parts.mute_windows, parts.tenants.values()) for each in parts.routes.values()),
         rules=with_blind_rules(parts.rules.values(), intervals),
         mute_windows=MappingProxyType(parts.mute_windows),
         windows_by_rule=MappingProxyType(

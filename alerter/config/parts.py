@@ -70,12 +70,13 @@ def read_parts(tree: Tree, problems: Problems, *, state_folder: Path) -> Parts:
     _check_sections(tree, problems)
     service = _service(tree, problems, state_folder=state_folder)
     rules = dict(_numbered(tree, "rules", RULE, problems))
+    tenants = _tenants(tree, problems, service)
     parts = Parts(
         service=service,
-        tenants=_tenants(tree, problems, service),
+        tenants=tenants,
         receivers=dict(_receivers(tree, problems)),
         routes={number: checked.table for number, checked in _numbered(tree, "routes", RouteTable, problems)},
-        rules=_rules(rules, problems),
+        rules=_rules(rules, tenants, problems),
         mute_windows=_mute_windows(tree, problems, service),
         windows_by_number={
             number: checked.table.mute_windows for number, checked in rules.items() if checked.table.mute_windows
@@ -128,9 +129,12 @@ def _mute_windows(tree: Tree, problems: Problems, service: Service) -> dict[Wind
     return {window.name: window for window in windows}
 
 
-def _rules(tables: Mapping[int, Validated[RuleTable]], problems: Problems) -> dict[int, Rule]:
+def _rules(
+    tables: Mapping[int, Validated[RuleTable]], tenants: Mapping[Tenant, TenantConfig], problems: Problems
+) -> dict[int, Rule]:
     rules = {
-        number: rule_of(checked, Place(path=("rules", number), problems=problems)) for number, checked in tables.items()
+        number: rule_of(checked, Place(path=("rules", number), problems=problems), tenants.values())
+        for number, checked in tables.items()
     }
     return {number: rule for number, rule in rules.items() if rule is not None}
 

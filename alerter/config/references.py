@@ -3,7 +3,7 @@
 No I/O.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 
@@ -11,11 +11,11 @@ from alerter.config.lines import KeyPath
 from alerter.config.model import Config, ReceiverConfig, Secret
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
-from alerter.config.values import listed
+from alerter.config.values import MOST_LISTED, listed
 from alerter.core.conditions import Condition, Subject, duration_text
 from alerter.core.muting import WEEKDAYS
 from alerter.core.notifications import Route
-from alerter.core.rules import EVERYTHING, Rule, Severity
+from alerter.core.rules import EVERYTHING, Rule, Selector, Severity
 
 #: Polling more often than this is legal, but brings nothing.
 SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
@@ -113,7 +113,7 @@ def _warn_of_rules(config: Config, rules: Numbered, problems: Problems) -> None:
         problems.warn(("rules",), "there is no rule: nobody is told of anything but failed polls")
     for number, rule in rules.items():
         if not any(map(rule.tenants.matches, config.tenants)):
-            problems.warn(("rules", number, "tenants"), f"selects none of the tenants: {_quoted(config.tenants)}")
+            problems.warn(_of_tenants("rules", number, rule.tenants), _selects_none(config))
 
 
 def _warn_of_windows(config: Config, rules: Numbered, problems: Problems) -> None:
@@ -156,7 +156,7 @@ def _warn_of_routes(config: Config, problems: Problems) -> None:
         if key is not None:
             problems.warn(("routes", number, key), "no alert can come this way: it matches none of the rules")
         if not any(map(route.tenants.matches, config.tenants)):
-            problems.warn(("routes", number, "tenants"), f"selects none of the tenants: {_quoted(config.tenants)}")
+            problems.warn(_of_tenants("routes", number, route.tenants), _selects_none(config))
 
 
 def _warn_of_unheard_levels(config: Config, problems: Problems) -> None:
@@ -200,5 +200,12 @@ def _takes_everything(route: Route) -> bool:
     return not route.severities and route.tenants == route.reasons == route.rules == EVERYTHING
 
 
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
+def _of_tenants(section: str, number: int, selector: Selector) -> KeyPath:
+    """Return where a rule or a route says which tenants it is for."""
+    return section, number, "tenants" if selector.among is None else "tenant_labels"
+
+
+def _selects_none(config: Config) -> str:
+    names = [repr(str(name)) for name in config.tenants]
+    more = f" and {len(names) - MOST_LISTED:,} more" if names[MOST_LISTED:] else ""
+    return f"selects none of the tenants: {', '.join(names[:MOST_LISTED])}{more}"

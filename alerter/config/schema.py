@@ -76,6 +76,7 @@ TimeOfDay = Annotated[time, PlainValidator(values.time_of_day)]
 Weekdays = Annotated[frozenset[int], PlainValidator(values.weekdays)]
 TimeZone = Annotated[ZoneInfo, PlainValidator(values.timezone)]
 Labels = Annotated[Mapping[str, str], PlainValidator(values.labels)]
+LabelGlobs = Annotated[Mapping[str, tuple[str, ...]], PlainValidator(values.label_globs)]
 WindowNames = Annotated[list[Text], Key(min_length=1)]
 AnySeverity = Annotated[Severity, BeforeValidator(partial(values.one_of, Severity))]
 
@@ -141,6 +142,7 @@ class RouteTable(Table):
     receivers: Annotated[list[Text], Key(min_length=1)]
     severity: Annotated[list[AnySeverity], Key(min_length=1)] = []
     tenants: Globs = []
+    tenant_labels: LabelGlobs = {}
     reasons: Globs = []
     rules: Globs = []
     mute_windows: WindowNames = []
@@ -181,6 +183,7 @@ class RuleTable(Table):
 
     name: Annotated[Text, AfterValidator(values.title)]
     tenants: Globs = []
+    tenant_labels: LabelGlobs = {}
     reasons: Globs = []
     per: Annotated[Per, BeforeValidator(partial(values.one_of, Per))] = Per.REASON
     runbook: WebPage | None = None

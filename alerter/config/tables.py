@@ -210,20 +210,36 @@ def windows_of(names: Iterable[str], windows: Mapping[WindowName, MuteWindow]) -
     return tuple(windows[WindowName(name)] for name in dict.fromkeys(names))
 
 
-def route_of(table: RouteTable, windows: Mapping[WindowName, MuteWindow]) -> Route:
-    """Return a route; `windows` are those that it may name."""
+def selected_tenants(table: RouteTable | RuleTable, tenants: Iterable[TenantConfig]) -> Selector:
+    """Return which tenants a route or a rule is for: by name, by label, or both.
+
+    A tenant without a label has it with an empty value, as in Prometheus, so that `!gold` selects it as well.
+    """
+    wanted = {name: Selector(globs) for name, globs in table.tenant_labels.items()}
+    if not wanted:
+        return Selector(tuple(table.tenants))
+    among = frozenset(
+        tenant.name
+        for tenant in tenants
+        if all(selector.matches(tenant.labels.get(name, "")) for name, selector in wanted.items())
+    )
+    return Selector(tuple(table.tenants), among=among)
+
+
+def route_of(table: RouteTable, windows: Mapping[WindowName, MuteWindow], tenants: Iterable[TenantConfig]) -> Route:
+    """Return a route; `windows` and `tenants` are those that it may name."""
     return Route(
         receivers=tuple(ReceiverName(name) for name in dict.fromkeys(table.receivers)),
         severities=frozenset(table.severity),
-        tenants=Selector(tuple(table.tenants)),
+        tenants=selected_tenants(table, tenants),
         reasons=Selector(tuple(table.reasons)),
         rules=Selector(tuple(table.rules)),
         mute_windows=windows_of(table.mute_windows, windows),
     )
 
 
-def rule_of(checked: Validated[RuleTable], place: Place) -> Rule | None:
-    """Return a rule, or None where it contradicts itself or has no level that is right."""
+def rule_of(checked: Validated[RuleTable], place: Place, tenants: Iterable[TenantConfig]) -> Rule | None:
+    """Return a rule for these tenants, or None where it contradicts itself or has no level that is right."""
     table = checked.table
     if not table.levels:
         if not checked.dropped & {severity.value for severity in Severity}:
@@ -240,7 +256,7 @@ def rule_of(checked: Validated[RuleTable], place: Place) -> Rule | None:
     return Rule(
         name=RuleName(table.name),
         levels={severity: _level_of(level, table) for severity, level in table.levels.items()},
-        tenants=Selector(tuple(table.tenants)),
+        tenants=selected_tenants(table, tenants),
         reasons=Selector(tuple(table.reasons)),
         per=Per.TENANT if is_blind else table.per,
         runbook=table.runbook or "",

@@ -131,6 +131,21 @@ def labels(value: object) -> Mapping[str, str]:
     return MappingProxyType({_label(name): _label_value(name, text) for name, text in value.items()})
 
 
+def label_globs(value: object) -> Mapping[str, tuple[str, ...]]:
+    """Return which values of labels are wanted: a glob or several for each label."""
+    if not isinstance(value, dict):
+        raise ValueError(f'expected a table such as {{ tier = "gold" }}, found {found(value)}')  # noqa: TRY004
+    return MappingProxyType({_label(name): _label_globs(name, globs) for name, globs in value.items()})
+
+
+def _label_globs(name: str, value: object) -> tuple[str, ...]:
+    written = value if isinstance(value, list) else [value]
+    globs = tuple(glob(each.strip()) for each in written if isinstance(each, str))
+    if not globs or len(globs) < len(written):
+        raise ValueError(f'expected a glob such as "gold", or a list of them, for {name!r}, found {found(value)}')
+    return globs
+
+
 def _label(name: str) -> str:
     if not _LABEL.fullmatch(name) or name.startswith("__"):
         raise ValueError(f"expected a label's name of letters, digits and '_', the first no digit, found {shown(name)}")

@@ -49,12 +49,19 @@ class Selector:
 
     Without a selecting glob everything is selected but the excluded. It has no slots, so that its globs are compiled
     once: an account with thousands of tenants asks for half a million names.
+
+    Attributes:
+        globs: As they were written.
+        among: The names that it may select at all, such as the tenants with a label; None for any.
     """
 
     globs: tuple[str, ...] = ()
+    among: frozenset[str] | None = None
 
     def matches(self, name: str) -> bool:
         """Say whether the name is selected."""
+        if self.among is not None and name not in self.among:
+            return False
         if not self.globs:
             return True
         folded = name.casefold()

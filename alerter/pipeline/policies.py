@@ -1,6 +1,6 @@
 """What the configuration decides, as the use cases need it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta, tzinfo
 
@@ -8,7 +8,7 @@ from alerter.core.messages import Context
 from alerter.core.muting import MuteWindow
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
-from alerter.core.rules import Rule, RuleName
+from alerter.core.rules import EVERYTHING, Rule, RuleName
 from alerter.core.series import Tenant
 
 
@@ -38,6 +38,30 @@ class Policy:
     muted_tenants: frozenset[Tenant] = frozenset()
     timezones: Mapping[Tenant, tzinfo] = field(default_factory=dict)
 
-    def judges_like(self, other: "Policy") -> bool:
-        """Say whether nothing but the tenants differs: the same is found wrong, and the same people are told."""
-        return self == replace(other, poll_intervals=self.poll_intervals, context=self.context)
+    def concerned_since(self, before: "Policy") -> set[Tenant]:
+        """Return the tenants of which something else may be found wrong, or told, than by the policy before."""
+        if (self.receivers, self.targets, self.windows_by_rule) != (
+            before.receivers, before.targets, before.windows_by_rule,
+        ):  # fmt: skip
+            return set(self.poll_intervals)
+        seen: list[Rule | Route] = []
+        now, then = self._judgement(seen), before._judgement(seen)  # noqa: SLF001 - its own kind
+        return {tenant for tenant in self.poll_intervals if now(tenant) != then(tenant)}
+
+    def _judgement(self, seen: list[Rule | Route]) -> Callable[[Tenant], object]:
+        """Return what says which rules and routes a tenant has, as numbers in `seen`, and what else is its own."""
+        numbered = [(rule.tenants, _number(replace(rule, tenants=EVERYTHING), seen)) for rule in self.rules]
+        numbered += [(route.tenants, _number(replace(route, tenants=EVERYTHING), seen)) for route in self.routes]
+
+        def of(tenant: Tenant) -> object:
+            numbers = [number for selector, number in numbered if selector.matches(tenant)]
+            return numbers, tenant in self.muted_tenants, self.timezones.get(tenant)
+
+        return of
+
+
+def _number(each: Rule | Route, seen: list[Rule | Route]) -> int:
+    """Return the place of an equal one among those that were seen; a new one is seen now."""
+    if each not in seen:
+        seen.append(each)
+    return seen.index(each)

@@ -375,6 +375,38 @@ warning = { blind = { after = "10m" } }
     assert (built_in.name, built_in.tenants) == ("Blind", Selector(("legacy",)))
 
 
+@pytest.mark.parametrize(
+    ("key", "selected"),
+    [
+        pytest.param('tenant_labels = { tier = "gold" }', ["acme", "globex"], id="a value, in any case"),
+        pytest.param(
+            'tenant_labels = { tier = ["gold", "silver"] }', ["acme", "globex", "initech"], id="any of several"
+        ),
+        pytest.param('tenant_labels = { tier = "g*", site = "uk" }', ["acme"], id="each label, as a glob"),
+        pytest.param(
+            'tenant_labels = { site = "!uk" }', ["globex", "initech", "umbrella"], id="none has another value"
+        ),
+        pytest.param('tenants = ["!acme"]\ntenant_labels = { tier = "gold" }', ["globex"], id="name and label"),
+        pytest.param("tenant_labels = { }", ["acme", "globex", "initech", "umbrella"], id="nothing"),
+    ],
+)
+def test_rules_and_routes_select_tenants_by_label(key: str, selected: list[str]) -> None:
+    """As in Alertmanager: every label that is named must match, and a label that is missing is an empty one."""
+    labels = {
+        "acme": 'tier = "gold", site = "uk"',
+        "globex": 'tier = "Gold"',
+        "initech": 'tier = "silver"',
+        "umbrella": "",
+    }
+    tenants = "".join(TENANT.replace("acme", name) + f"labels = {{ {written} }}\n" for name, written in labels.items())
+
+    config = load(f'{tenants}{RECEIVER}{RULE}{key}\n[[routes]]\nreceivers = ["secops"]\n{key}\n')
+
+    for selector in (config.rules[0].tenants, config.routes[0].tenants):
+        assert [name for name in labels if selector.matches(name)] == selected
+        assert selector.matches("*") is ("labels = { }" in key)
+
+
 def test_a_rule_about_blindness_may_have_the_name_of_the_built_in_one() -> None:
     """Whoever changes when blindness is told keeps the name under which it is known."""
     config = load(TENANT + RECEIVER + '[[rules]]\nname = "Blind"\nwarning = { blind = { after = "5m" } }\n')
@@ -552,6 +584,23 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             RULE + 'tenants = ["acne"]\n' + TENANT + RECEIVER,
             ["rules.toml:4: rules[Backlog].tenants: selects none of the tenants: 'acme'"],
             id="a rule looks at no tenant",
+        ),
+        pytest.param(
+            RULE + 'tenant_labels = { tier = "gold" }\n' + TENANT + RECEIVER,
+            ["rules.toml:4: rules[Backlog].tenant_labels: selects none of the tenants: 'acme'"],
+            id="a rule looks at no tenant, by label",
+        ),
+        pytest.param(
+            RULE
+            + 'tenants = ["acne"]\n'
+            + "".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(13))
+            + RECEIVER,
+            [
+                "rules.toml:4: rules[Backlog].tenants: selects none of the tenants: "
+                + ", ".join(f"'acme-{number:02}'" for number in range(10))
+                + " and 3 more"
+            ],
+            id="a rule looks at none of many tenants",
         ),
         pytest.param(
             RULE + '[[routes]]\nreceivers = ["secops"]\ntenants = ["acne"]\n' + TENANT + RECEIVER,

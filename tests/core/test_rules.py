@@ -57,6 +57,15 @@ def test_a_selector_selects_by_globs(*, globs: list[str], name: str, expected: b
     assert Selector(tuple(globs)).matches(name) is expected
 
 
+def test_a_selector_among_some_names_selects_no_other() -> None:
+    """Labels narrow down what globs select: both must agree."""
+    gold = frozenset({"acme", "globex"})
+
+    assert [name for name in ("acme", "globex", "initech") if Selector(among=gold).matches(name)] == ["acme", "globex"]
+    assert [name for name in ("acme", "globex", "axme") if Selector(("a*",), among=gold).matches(name)] == ["acme"]
+    assert not Selector(among=frozenset()).matches("acme")
+
+
 _PLAIN = st.text(st.characters(exclude_characters="*?[!", exclude_categories=["Cs"]), max_size=12)
 
 

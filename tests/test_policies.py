@@ -1,0 +1,77 @@
+"""What a reload changes, tenant by tenant."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from alerter.core.rules import Selector
+from alerter.core.series import Tenant
+from alerter.pipeline import Policy
+from tests.builders import a_blind, a_level, a_policy, a_receiver, a_route, a_rule
+
+ACME, GLOBEX, NEW = Tenant("acme"), Tenant("globex"), Tenant("initech")
+TENANTS = {"acme": "5m", "globex": "5m"}
+BEFORE = a_policy(a_rule(), a_rule("Surge", tenants=["acme"]), tenants=TENANTS, routes=[a_route()])
+
+
+def changed(**tenants_by_rule: list[str]) -> Policy:
+    """Return the policy with rules for these tenants."""
+    rules = [a_rule(name, tenants=tenants) for name, tenants in tenants_by_rule.items()]
+    return a_policy(*rules, tenants=TENANTS, routes=[a_route()])
+
+
+@pytest.mark.parametrize(
+    ("after", "concerned"),
+    [
+        pytest.param(lambda: replace(BEFORE), set(), id="nothing"),
+        pytest.param(
+            lambda: a_policy(
+                a_rule(), a_rule("Surge", tenants=["acme"]), tenants=TENANTS | {"initech": "5m"}, routes=[a_route()]
+            ),
+            {NEW},
+            id="a tenant more, which the built-in rule watches as well",
+        ),
+        pytest.param(lambda: changed(Backlog=[], Surge=["globex"]), {ACME, GLOBEX}, id="a rule has moved to another"),
+        pytest.param(
+            lambda: changed(Backlog=[], Surge=["acme", "umbrella"]), set(), id="a rule for a tenant of nobody"
+        ),
+        pytest.param(lambda: changed(Backlog=[]), {ACME}, id="a rule less"),
+        pytest.param(
+            lambda: replace(
+                BEFORE, rules=(replace(BEFORE.rules[0], tenants=Selector(among=frozenset({GLOBEX}))), *BEFORE.rules[1:])
+            ),
+            {ACME},
+            id="a label less",
+        ),
+        pytest.param(
+            lambda: a_policy(
+                a_rule(warning=a_level(above=101)),
+                a_rule("Surge", tenants=["acme"]),
+                tenants=TENANTS,
+                routes=[a_route()],
+            ),
+            {ACME, GLOBEX},
+            id="another limit",
+        ),
+        pytest.param(
+            lambda: replace(
+                BEFORE, rules=(*BEFORE.rules, a_rule("Eyes", warning=a_level(a_blind("1h")), tenants=["globex"]))
+            ),
+            {GLOBEX},
+            id="a rule about polling",
+        ),
+        pytest.param(lambda: replace(BEFORE, routes=(a_route(tenants=["glo*"]),)), {ACME}, id="a route less"),
+        pytest.param(lambda: replace(BEFORE, muted_tenants=frozenset({GLOBEX})), {GLOBEX}, id="a mute"),
+        pytest.param(lambda: replace(BEFORE, timezones={ACME: ZoneInfo("Asia/Tokyo")}), {ACME}, id="a time zone"),
+        pytest.param(
+            lambda: replace(BEFORE, receivers=(a_receiver(repeat_interval="1h"),)), {ACME, GLOBEX}, id="a receiver"
+        ),
+    ],
+)
+def test_a_reload_concerns_those_for_whom_something_changed(
+    after: Callable[[], Policy], concerned: set[Tenant]
+) -> None:
+    """Ten thousand tenants are not polled at once because of one of them."""
+    assert after().concerned_since(BEFORE) == concerned
