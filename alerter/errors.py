@@ -31,10 +31,14 @@ class Problem:
     key: str
     text: str
 
+    @property
+    def place(self) -> str:
+        """`file:line`, or the file alone where no line is to blame."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
     def __str__(self) -> str:
         """Return `file:line: key: text`, the form that editors jump to."""
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.key}: {self.text}" if self.key else f"{place}: {self.text}"
+        return f"{self.place}: {self.key}: {self.text}" if self.key else f"{self.place}: {self.text}"
 
 
 class ConfigError(AlerterError):

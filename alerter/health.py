@@ -65,17 +65,40 @@ class Health:
         self._expected_since: dict[Tenant, float] = {}
         self._newest: dict[Tenant, CycleRecord] = {}
         self._completed_seconds: dict[Tenant, float] = {}
+        self._completed = 0
         self._deliveries: Counter[DeliveryOutcome] = Counter()
 
     def expect(self, intervals: Mapping[Tenant, timedelta]) -> None:
-        """Say which tenants are polled, and how often; what is known of others is forgotten."""
+        """Say which tenants are polled, and how often; what is known of others is forgotten.
+
+        A tenant whose interval is another one than before has all of the new one's time.
+        """
         now = self._monotonic()
         with self._lock:
+            same = {tenant for tenant, interval in intervals.items() if self._intervals.get(tenant) == interval}
+            self._expected_since = {
+                tenant: self._expected_since[tenant] if tenant in same else now for tenant in intervals
+            }
             self._intervals = dict(intervals)
-            self._expected_since = {tenant: self._expected_since.get(tenant, now) for tenant in intervals}
             for known in (self._newest, self._completed_seconds):
                 for tenant in known.keys() - intervals.keys():
                     del known[tenant]
+
+    def expect_anew(self) -> None:
+        """Give every tenant its time again: the machine slept, and nobody can have been polled."""
+        now = self._monotonic()
+        with self._lock:
+            self._expected_since = dict.fromkeys(self._intervals, now)
+
+    def tenant_count(self) -> int:
+        """Return how many tenants are polled."""
+        with self._lock:
+            return len(self._intervals)
+
+    def shortest_patience(self) -> timedelta:
+        """Return after how long without a complete cycle the first tenant is overdue: the one that is polled most."""
+        with self._lock:
+            return min(map(_patience, self._intervals.values()), default=SHORTEST_OVERDUE)
 
     def cycle_completed(self, tenant: Tenant, *, seconds: float, cause: Cause | None) -> None:
         """Note a cycle of which everything was kept; `cause` says why its poll failed, if it did."""
@@ -89,6 +112,11 @@ class Health:
         """Note an attempt to deliver a message."""
         with self._lock:
             self._deliveries[_outcome_of(delivery)] += 1
+
+    def completed_cycles(self) -> int:
+        """Return how many cycles were completed, of all tenants together: more of them is progress."""
+        with self._lock:
+            return self._completed
 
     def newest_cycles(self) -> Mapping[Tenant, CycleRecord]:
         """Return the newest cycle of each tenant that had one."""
@@ -112,8 +140,11 @@ class Health:
             return tuple(
                 tenant
                 for tenant, interval in self._intervals.items()
-                if now - self._completed_seconds.get(tenant, self._expected_since[tenant]) > _overdue_seconds(interval)
+                if now - self._counts_from(tenant) > _patience(interval).total_seconds()
             )
+
+    def _counts_from(self, tenant: Tenant) -> float:
+        return max(self._completed_seconds.get(tenant, 0.0), self._expected_since[tenant])
 
     def _note(self, tenant: Tenant, record: CycleRecord) -> None:
         with self._lock:
@@ -122,6 +153,7 @@ class Health:
             self._newest[tenant] = record
             if record.is_complete:
                 self._completed_seconds[tenant] = record.ended_seconds
+                self._completed += 1
 
 
 def _outcome_of(delivery: Delivery) -> DeliveryOutcome:
@@ -130,5 +162,5 @@ def _outcome_of(delivery: Delivery) -> DeliveryOutcome:
     return DeliveryOutcome.DEAD if delivery.dead_at is not None else DeliveryOutcome.FAILED
 
 
-def _overdue_seconds(interval: timedelta) -> float:
-    return max(SHORTEST_OVERDUE, OVERDUE_INTERVALS * interval).total_seconds()
+def _patience(interval: timedelta) -> timedelta:
+    return max(SHORTEST_OVERDUE, OVERDUE_INTERVALS * interval)

@@ -27,6 +27,7 @@ from alerter import pipeline
 from alerter.adapters.mimecast import Mimecast
 from alerter.adapters.notifier import AppriseNotifier
 from alerter.adapters.store import SchemaState, Store
+from alerter.adapters.systemd import Systemd
 from alerter.clocks import now
 from alerter.config import Config, load_config
 from alerter.core.outbox import TargetName
@@ -36,6 +37,8 @@ from alerter.health import Health
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
 from alerter.redaction import Redactor
+from alerter.statuses import Tally
+from alerter.supervision import Supervision
 from alerter.wiring import SENDERS, check_targets, policy_of, source_of, urls_of
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,10 @@ UPKEEP_INTERVAL = timedelta(hours=1)
 RETRY_AFTER_FAILURE = timedelta(seconds=15)
 #: How long a poll or a message in flight may take to end after a SIGTERM; what takes longer is cut off.
 DRAIN = timedelta(seconds=20)
+#: How often the main thread looks around, in seconds: the daemon is ready as soon as every tenant was tried.
+LOOK_SECONDS, FIRST_LOOK_SECONDS = 1.0, 0.1
+#: How often the daemon says that an upgrade goes on, in seconds.
+UPGRADE_SIGN_SECONDS = 10
 #: How often the daemon makes sure that the database is still its own.
 LOCK_CHECK_SECONDS = 30
 
@@ -101,6 +108,7 @@ class Service:
             clock=now,
             seconds=_boot_seconds,
         )
+        self._supervision = Supervision(Systemd(os.environ, pid=os.getpid()), self._health, monotonic=_boot_seconds)
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
         self._scheduler: BackgroundScheduler | None = None
 
@@ -111,14 +119,16 @@ class Service:
             StoreError: The database cannot be used, or another daemon uses it.
         """
         with ExitStack() as stack:
+            self._supervision.starting("the database is opened")
             self._store = stack.enter_context(closing(Store(config.service.database)))
             self._lock = stack.enter_context(self._store.lock())
-            _upgrade_apart(self._store, config.path)
+            _upgrade_apart(self._store, config.path, go_on=self._supervision.starting)
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
             self._runtime = Runtime.of(config, stop=self._stop, redactor=self._redactor)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
             self._start()
             stack.callback(self._shut_down)
+            self._supervision.polling()
             self._announce("ready")
             self._wait()
 
@@ -128,7 +138,7 @@ class Service:
         clocks = _Clocks.read()
         locked_at = clocks.boot
         while True:
-            received = signal.sigtimedwait(SIGNALS, 1.0)
+            received = signal.sigtimedwait(SIGNALS, LOOK_SECONDS if self._supervision.is_ready else FIRST_LOOK_SECONDS)
             match received.si_signo if received else None:
                 case signal.SIGTERM | signal.SIGINT:
                     log.info("stopping")
@@ -146,6 +156,15 @@ class Service:
                 self._schedule_delivery()
                 locked_at = clocks.boot
             self._schedule_retries()
+            self._supervise()
+
+    def _supervise(self) -> None:
+        self._supervision.look(now=self._local_now())
+        if self._supervision.wants_tally():
+            self._add("tally", self._tally, None)
+
+    def _local_now(self) -> datetime:
+        return now().astimezone(self._runtime.config.service.timezone)
 
     def _look_at(self, before: "_Clocks") -> "_Clocks":
         """Notice a clock that jumped and a machine that slept; both would leave the scheduler waiting."""
@@ -157,10 +176,17 @@ class Service:
             self._restart_polls()
         elif clocks.slept_since(before) > JUMP:
             log.warning("the machine was suspended for=%.0fs", clocks.slept_since(before).total_seconds())
+            self._health.expect_anew()
             self._restart_polls()
         return clocks
 
     def _reload(self) -> None:
+        self._supervision.reloading()
+        refusal = self._take_configuration()
+        self._supervision.reloaded(refusal, now=self._local_now())
+
+    def _take_configuration(self) -> str:
+        """Take the configuration as it is now; return why it was refused, or nothing."""
         try:
             config = load_config(self.path, redactor=self._redactor)
             check_targets(config)
@@ -168,15 +194,19 @@ class Service:
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration refused: %s", problem)  # noqa: TRY400 - the problem is the whole story
-            log.error("the configuration is as before: %d problems", len(error.problems))  # noqa: TRY400
-            return
+            log.error("the configuration is as before: problems=%d", len(error.problems))  # noqa: TRY400
+            return f"problems: {len(error.problems)}, the first at {error.problems[0].place}"
         except Exception:
             # Whatever a configuration can do to us, the one that works stays.
             log.exception("configuration refused: a bug in alerter; the configuration is as before")
-            return
+            return "a bug in alerter"
         if config.service.database != self._runtime.config.service.database:
             log.error("configuration refused: another database needs a restart; the configuration is as before")
-            return
+            return "another database needs a restart"
+        self._use(runtime)
+        return ""
+
+    def _use(self, runtime: Runtime) -> None:
         before, self._runtime = self._runtime, runtime
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:
@@ -261,6 +291,7 @@ class Service:
         )
 
     def _shut_down(self) -> None:
+        self._supervision.stopping()
         self._stop.set()
         self._pollers.stop()
         assert self._scheduler is not None  # noqa: S101 - for the type checker
@@ -296,7 +327,7 @@ class Service:
         try:
             cycle = pipeline.poll(tenant, answer, self._store, runtime.policy, clock=now)
         except Exception as error:
-            self._health.cycle_failed(tenant, seconds=seconds(), error=str(error) or type(error).__name__)
+            self._health.cycle_failed(tenant, seconds=seconds(), error=_told_of(error))
             raise
         cause = None if cycle.error is None else cycle.error.cause
         self._health.cycle_completed(tenant, seconds=seconds(), cause=cause)
@@ -328,6 +359,16 @@ class Service:
         due_at = (pipeline.next_delivery_at(self._store), pipeline.next_group_at(self._store))
         self._retry_at = min((at for at in due_at if at is not None), default=None)
 
+    def _tally(self) -> None:
+        """Count what fires and what is undelivered, for people who look at the service."""
+
+        def count() -> None:
+            with self._store.read() as reader:
+                firing = reader.firing_by_severity()
+                self._supervision.note(Tally(firing=firing, undelivered=reader.waiting_count()))
+
+        self._guarded("count alerts and messages", count)
+
     def _upkeep(self) -> None:
         runtime = self._runtime
         before = now() - runtime.config.service.retention
@@ -345,8 +386,13 @@ class Service:
             log.exception("failed to %s: a bug in alerter", what)
 
 
-def _upgrade_apart(store: Store, path: Path) -> None:
+def _upgrade_apart(store: Store, path: Path, *, go_on: Callable[[str], None]) -> None:
     """Bring the schema up to date in a process of its own, whose libraries (9 MiB) the daemon then never loads.
+
+    Args:
+        store: The database.
+        path: The configuration that names it.
+        go_on: Called again and again while it lasts: a large database takes its time, and must be given it.
 
     Raises:
         StoreError: It cannot be done; the database is as before.
@@ -354,10 +400,26 @@ def _upgrade_apart(store: Store, path: Path) -> None:
     if store.schema_state() is SchemaState.CURRENT:
         return
     command = [sys.executable, "-m", "alerter", "db", "upgrade", "--config", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-    if done.returncode:
-        raise StoreError(done.stderr.strip().removeprefix("alerter: "))
-    log.info("database: %s", " ".join(done.stdout.split()))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as upgrade:  # noqa: S603 - our own command
+        out, err = _awaited(upgrade, lambda: go_on("the database gets this version's schema"))
+    if upgrade.returncode:
+        raise StoreError(err.strip().removeprefix("alerter: "))
+    log.info("database: %s", " ".join(out.split()))
+
+
+def _awaited(process: "subprocess.Popen[str]", go_on: Callable[[], None]) -> tuple[str, str]:
+    """Return what a process wrote once it has ended."""
+    while True:
+        go_on()
+        try:
+            return process.communicate(timeout=UPGRADE_SIGN_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _told_of(error: Exception) -> str:
+    """Return what everybody may read of an error: the texts of others may hold anything."""
+    return str(error) if isinstance(error, AlerterError) else f"a bug in alerter: {type(error).__name__}"
 
 
 def _boot_seconds() -> float:

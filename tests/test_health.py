@@ -74,8 +74,10 @@ def test_a_cycle_that_was_not_kept_does_not_count(health: Health, seconds: Secon
     """A locked database fails cycle after cycle: none of them is progress."""
     health.cycle_completed(ACME, seconds=1, cause=None)
     seconds.now += 901
+    completed = health.completed_cycles()
     health.cycle_failed(ACME, seconds=2, error="database is locked")
 
+    assert (completed, health.completed_cycles()) == (1, 1)
     record = health.newest_cycles()[ACME]
     assert (record.is_complete, record.error) == (False, "database is locked")
     assert health.overdue() == (ACME,)
@@ -109,6 +111,37 @@ def test_a_removed_tenant_is_forgotten(health: Health, seconds: Seconds) -> None
 
     assert health.newest_cycles() == {}
     assert health.overdue() == (OTHER,)
+
+
+def test_a_new_interval_has_all_of_its_time(health: Health, seconds: Seconds) -> None:
+    """A reload from an hour to a minute must not find the tenant overdue because its last cycle is half an hour old."""
+    health.expect({ACME: timedelta(hours=1)})
+    health.cycle_completed(ACME, seconds=1, cause=None)
+    seconds.now += 1800
+    health.expect({ACME: timedelta(minutes=1)})
+    after_reload = health.overdue()
+    seconds.now += 181
+
+    assert after_reload == ()
+    assert health.overdue() == (ACME,)
+
+
+def test_after_a_sleep_everybody_has_all_of_their_time(health: Health, seconds: Seconds) -> None:
+    """A machine that was suspended for a night has polled nobody, and nobody is to blame."""
+    health.cycle_completed(ACME, seconds=1, cause=None)
+    seconds.now += 8 * 3600
+    asleep = health.overdue()
+    health.expect_anew()
+
+    assert asleep == (ACME,)
+    assert health.overdue() == ()
+
+
+def test_patience_is_that_for_the_tenant_that_is_polled_most(health: Health) -> None:
+    """As long as it is polled, there is progress."""
+    health.expect({ACME: timedelta(hours=1), OTHER: FIVE_MINUTES})
+
+    assert (health.tenant_count(), health.shortest_patience()) == (2, 3 * FIVE_MINUTES)
 
 
 @pytest.mark.parametrize(

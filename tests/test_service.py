@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,9 @@ PATIENCE_SECONDS = 20
 class Daemon:
     """`alerter run` in a process of its own, read line by line."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, environment: Mapping[str, str] | None = None) -> None:
         command = [sys.executable, "-m", "alerter", "run", "--config", str(config)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.lines: list[str] = []
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -23,6 +23,7 @@ def run(config_path: Path | None, *, verbose: bool) -> None:
 
     Logs to standard error. Exit code 0 after a stop, 1 if the database cannot be used, 2 if the configuration is wrong.
     """
+    import faulthandler  # noqa: PLC0415
     import logging  # noqa: PLC0415
     import os  # noqa: PLC0415
 
@@ -30,6 +31,8 @@ def run(config_path: Path | None, *, verbose: bool) -> None:
     from alerter.service import Service  # noqa: PLC0415
     from alerter.wiring import check_targets  # noqa: PLC0415
 
+    # When the watchdog ends a process that hangs (SIGABRT), the log has where each of its threads hung; no values.
+    faulthandler.enable()
     redactor = Redactor()
     config = load(config_path, redactor=redactor, level=logging.DEBUG if verbose else logging.INFO)
     check_targets(config)

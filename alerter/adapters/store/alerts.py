@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, Select, bindparam, insert, select, union
+from sqlalchemy import BindParameter, Row, Select, bindparam, func, insert, select, union
 
 from alerter.adapters import tables
 from alerter.adapters.store.columns import digest_of, operands_json, operands_of, topic_digest, topic_of
@@ -31,6 +31,10 @@ class AlertReader(Rows):
     def alert_by_id(self, alert_id: str) -> list[Alert]:
         """Return the alerts that are named so; nearly always one, but eight digits are no identity. Empty for none."""
         return [_alert_of(row) for row in self._all(_ALERTS.where(_alerts.c.id == alert_id))]
+
+    def firing_by_severity(self) -> dict[Severity, int]:
+        """Return how many alerts fire, of each severity of which there are some."""
+        return {Severity(row.severity): row.number for row in self._all(_FIRING)}
 
     def told(self, tenants: Collection[Tenant] | None = None) -> list[Told]:
         """Return what receivers were last told of topics.
@@ -183,6 +187,11 @@ _ALERTS_OF_TENANTS = _ALERTS.where(
             select(_told.c.topic).where(_told.c.tenant.in_(_tenants), tables.is_believed),
         )
     )
+)
+_FIRING = (
+    select(_alerts.c.severity, func.count().label("number"))
+    .where(tables.is_live, _alerts.c.state == str(AlertState.FIRING))
+    .group_by(_alerts.c.severity)
 )
 _TOLD = select(_told).order_by(_told.c.topic, _told.c.receiver)
 _TOLD_OF_TENANTS = _TOLD.where(_told.c.tenant.in_(_tenants), tables.is_believed)

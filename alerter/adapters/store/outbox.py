@@ -57,6 +57,10 @@ class OutboxReader(Rows):
             wanted = wanted.where(deliveries.c.sent_at.is_(None))
         return [_record_of(row) for row in self._all(wanted)]
 
+    def waiting_count(self) -> int:
+        """Return how many deliveries are neither sent nor dead."""
+        return int(self._all(_WAITING_COUNT)[0].number)
+
     def delivery(self, delivery_id: int) -> DeliveryRecord | None:
         """Return the delivery of this number, or None where there is none."""
         row = self._first(_DELIVERY, {"delivery_id": delivery_id})
@@ -199,6 +203,7 @@ def _record_of(row: Row[Any]) -> DeliveryRecord:
 
 
 _WAITING = select(deliveries).where(is_waiting).order_by(deliveries.c.id)
+_WAITING_COUNT = select(func.count().label("number")).select_from(deliveries).where(is_waiting)
 _MESSAGE = select(messages).where(messages.c.id == bindparam("message_id"))
 _DELIVERIES = (
     select(deliveries, messages.c.receiver, messages.c.title)

@@ -120,6 +120,20 @@ def test_every_severity_of_a_topic_that_goes_on_is_read(store: Store) -> None:
         assert {alert.key.severity for alert in reader.alerts([ACME])} == {"warning", "critical"}
 
 
+def test_what_fires_is_counted_by_severity(store: Store) -> None:
+    """What is pending or over does not fire."""
+    keys = [a_key(severity=severity, reason=reason) for severity, reason in (
+        (Severity.CRITICAL, "a"), (Severity.WARNING, "a"), (Severity.WARNING, "b"),
+    )]  # fmt: skip
+    with store.write() as transaction:
+        transaction.save_alerts(an_alert(key=key) for key in keys)
+        transaction.save_alerts([an_alert(AlertState.PENDING, key=a_key(reason="c"))])
+        transaction.save_alerts([replace(a_resolved(), key=a_key(reason="d"))])
+
+    with store.read() as reader:
+        assert reader.firing_by_severity() == {Severity.CRITICAL: 1, Severity.WARNING: 2}
+
+
 def test_what_was_told_comes_back_exactly(store: Store) -> None:
     """One entry per topic and receiver, the latest."""
     first, other = a_told(), a_told(receiver="mail")

@@ -64,6 +64,18 @@ def test_every_target_has_a_delivery_that_is_due_at_once(store: Store) -> None:
     assert all((each.next_attempt_at, each.created_at, each.attempts) == (NOON, NOON, 0) for each in waiting)
 
 
+def test_what_waits_is_counted(store: Store) -> None:
+    """What was sent or given up is undelivered no more."""
+    enqueue(store, "m1", "a", "b", "c")
+    with store.write() as transaction:
+        sent, dead, _ = transaction.waiting_deliveries()
+        transaction.save_delivery(after_success(sent, now=NOON))
+        transaction.save_delivery(after_failure(dead, "gone", permanent=True, retry_after=None, now=NOON))
+
+    with store.read() as reader:
+        assert reader.waiting_count() == 1
+
+
 def test_what_became_of_a_delivery_is_kept(store: Store) -> None:
     """What was sent or is dead waits no more; what failed waits for its next attempt."""
     enqueue(store, "m1", "sent", "dead", "failed")

@@ -1,0 +1,91 @@
+"""How the service is, in the one line that `systemctl status` shows. No I/O: what is known in, words out."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from alerter.core.rules import Severity
+from alerter.core.series import Tenant
+from alerter.health import CycleRecord
+
+#: So many names stand in a text; of the others there is the number.
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What the database says of alerts and messages.
+
+    Attributes:
+        firing: How many alerts fire, by severity; only those of which there are some.
+        undelivered: How many messages wait, each at one target.
+    """
+
+    firing: Mapping[Severity, int]
+    undelivered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What the line is made of.
+
+    Attributes:
+        tenants: How many are polled.
+        cycles: The newest cycle of each that had one.
+        overdue: Those without a complete cycle for too long.
+        last_at: When the newest cycle ended, in the time zone in which people read it; None before the first one.
+        refusal: Why the configuration as it is now is not in force; empty if it is.
+        tally: What the database said when it was last asked; None before that.
+    """
+
+    tenants: int
+    cycles: Mapping[Tenant, CycleRecord] = field(default_factory=dict)
+    overdue: Collection[Tenant] = ()
+    last_at: datetime | None = None
+    refusal: str = ""
+    tally: Tally | None = None
+
+
+def status_line(status: Status) -> str:
+    """Return the line, the worst first: a narrow terminal shows its beginning."""
+    return "; ".join(_parts(status))
+
+
+def named(names: Collection[str]) -> str:
+    """Return the names in their order, of many only the first and how many more there are."""
+    more = len(names) - NAMED
+    return ", ".join(sorted(names)[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _parts(status: Status) -> Iterator[str]:
+    yield from _unkept(status.cycles)
+    if status.overdue:
+        yield f"no complete cycle for too long: {named(status.overdue)}"
+    if status.refusal:
+        yield status.refusal
+    failing = [f"{tenant} ({cycle.cause})" for tenant, cycle in status.cycles.items() if cycle.cause is not None]
+    if failing:
+        yield f"cannot be polled: {named(failing)}"
+    yield f"tenants: {status.tenants}" + (f", failing: {len(failing)}" if failing else "")
+    if len(status.cycles) < status.tenants:
+        yield f"not yet polled: {status.tenants - len(status.cycles)}"
+    if status.last_at is not None:
+        yield f"last poll {status.last_at:%H:%M:%S %Z}"
+    if status.tally is not None:
+        yield from _tallied(status.tally)
+
+
+def _unkept(cycles: Mapping[Tenant, CycleRecord]) -> Iterator[str]:
+    """Yield why cycles could not be kept: as a rule the same for all tenants."""
+    tenants_by_error: dict[str, list[Tenant]] = {}
+    for tenant, cycle in cycles.items():
+        if not cycle.is_complete:
+            tenants_by_error.setdefault(cycle.error, []).append(tenant)
+    for error, tenants in tenants_by_error.items():
+        yield f"NOTHING IS KEPT of {named(tenants)}: {error}"
+
+
+def _tallied(tally: Tally) -> Iterator[str]:
+    firing = [f"{tally.firing[severity]} {severity}" for severity in Severity if severity in tally.firing]
+    yield f"alerts firing: {', '.join(reversed(firing)) or 'none'}"
+    yield f"messages undelivered: {tally.undelivered or 'none'}"

@@ -1,0 +1,179 @@
+"""What the service manager is told: that the service is ready, how it is, and that it makes progress.
+
+Ready is a service whose configuration, database and receivers were found sound and that has tried to poll every tenant.
+Progress is a completed cycle. Nothing else feeds the watchdog, so that a process that stands still, a poller that hangs
+and a database that keeps nothing all end in a restart. The main thread alone calls this.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from math import inf
+from typing import TYPE_CHECKING
+
+from alerter.adapters.systemd import Systemd
+from alerter.health import Health
+from alerter.statuses import Status, Tally, named, status_line
+
+if TYPE_CHECKING:
+    from alerter.core.series import Tenant
+
+log = logging.getLogger(__name__)
+
+#: For so long the first poll of every tenant is waited for: longer than one may take, however its host hangs.
+FIRST_POLLS = timedelta(seconds=45)
+#: How much time a start that goes on asks for, again and again.
+START_MARGIN = timedelta(seconds=45)
+#: The watchdog bites so much later than the log says which tenants are overdue.
+WATCHDOG_MARGIN = timedelta(seconds=30)
+#: How often the status line is renewed, in seconds.
+STATUS_SECONDS = 5
+
+
+class Supervision:
+    """Tells systemd how the service is; nothing where there is no systemd.
+
+    Args:
+        systemd: Who is told.
+        health: What the service's cycles came to.
+        monotonic: Seconds that never jump.
+    """
+
+    def __init__(self, systemd: Systemd, health: Health, *, monotonic: Callable[[], float]) -> None:
+        self._systemd = systemd
+        self._health = health
+        self._monotonic = monotonic
+        self._polling_since = 0.0
+        self._is_ready = False
+        self._fed_for = 0
+        self._limit = timedelta(0)
+        self._overdue: frozenset[Tenant] = frozenset()
+        self._tally: Tally | None = None
+        self._tally_seconds = -inf
+        self._tallied_for = 0
+        self._refusal = ""
+        self._line = ""
+        self._line_seconds = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the service was found ready."""
+        return self._is_ready
+
+    def starting(self, what: str) -> None:
+        """Say what the start is at, and ask for more time: called again and again while that lasts."""
+        self._systemd.notify(STATUS=f"starting: {what}", EXTEND_TIMEOUT_USEC=_usec(START_MARGIN))
+
+    def polling(self) -> None:
+        """Say that the first polls have begun."""
+        self._polling_since = self._monotonic()
+        self._systemd.notify(STATUS="starting: the first polls", EXTEND_TIMEOUT_USEC=_usec(FIRST_POLLS + START_MARGIN))
+
+    def wants_tally(self) -> bool:
+        """Say whether the database should be asked again what fires and what is undelivered."""
+        activity = self._health.completed_cycles() + sum(self._health.deliveries().values())
+        is_due = self._monotonic() - self._tally_seconds >= STATUS_SECONDS
+        if not self._systemd.is_listening or activity == self._tallied_for or not is_due:
+            return False
+        self._tallied_for, self._tally_seconds = activity, self._monotonic()
+        return True
+
+    def note(self, tally: Tally) -> None:
+        """Keep what the database says, for the status line."""
+        self._tally = tally
+
+    def look(self, *, now: datetime) -> None:
+        """Say what is new since the last look: that the service is ready, made progress, or is otherwise than it was.
+
+        Args:
+            now: The time, in the time zone in which people read it.
+        """
+        self._look_for_overdue()
+        if not self._is_ready:
+            self._become_ready(now=now)
+            return
+        self._feed_watchdog()
+        if self._monotonic() - self._line_seconds >= STATUS_SECONDS:
+            self._tell_status(now=now)
+
+    def reloading(self) -> None:
+        """Say that the configuration is being read again."""
+        if self._is_ready:
+            self._systemd.notify_reloading(STATUS="reloading the configuration")
+
+    def reloaded(self, refusal: str, *, now: datetime) -> None:
+        """Say that the reload is over.
+
+        Args:
+            refusal: Why the new configuration was refused, so that the one before stays in force; empty if it was not.
+            now: As for `look`.
+        """
+        self._refusal = (
+            f"configuration refused at {now:%H:%M:%S}, the one before is in force: {refusal}" if refusal else ""
+        )
+        # The last complete cycle may be longer ago than a limit that has become shorter: that waits for the next one.
+        self._limit = max(self._limit, self._due_limit())
+        if self._is_ready:
+            self._tell_status(READY=1, **self._limited(), now=now)
+
+    def stopping(self) -> None:
+        """Say that the service ends as soon as what is in flight has ended."""
+        self._systemd.notify(STOPPING=1, STATUS="stopping: polls and messages in flight may end")
+
+    def _become_ready(self, *, now: datetime) -> None:
+        waited = self._monotonic() - self._polling_since
+        has_tried_all = self._health.has_tried_all()
+        if not has_tried_all and waited < FIRST_POLLS.total_seconds():
+            return
+        self._limit = self._due_limit()
+        self._is_ready = self._tell_status(READY=1, **self._limited(), now=now)
+        if not has_tried_all:
+            log.warning("ready before every tenant was tried after=%.0fs", waited)
+
+    def _feed_watchdog(self) -> None:
+        completed = self._health.completed_cycles()
+        if completed == self._fed_for or self._overdue or not self._systemd.has_watchdog:
+            return
+        self._limit = self._due_limit()
+        if self._systemd.notify(WATCHDOG=1, **self._limited()):
+            self._fed_for = completed
+
+    def _due_limit(self) -> timedelta:
+        """Return how long the watchdog should wait: somewhat longer than until the first tenant is overdue."""
+        return self._health.shortest_patience() + WATCHDOG_MARGIN
+
+    def _limited(self) -> Mapping[str, int]:
+        return {"WATCHDOG_USEC": _usec(self._limit)} if self._systemd.has_watchdog else {}
+
+    def _look_for_overdue(self) -> None:
+        overdue = frozenset(self._health.overdue())
+        if overdue - self._overdue:
+            bites = "; the watchdog is not fed any more" if self._systemd.has_watchdog else ""
+            log.error("no complete cycle for too long tenants=%r%s", named(overdue), bites)
+        elif self._overdue and not overdue:
+            log.info("every tenant has complete cycles again")
+        self._overdue = overdue
+
+    def _tell_status(self, *, now: datetime, **assignments: int) -> bool:
+        """Send the status line if it is a new one, and in any case what must be said with it."""
+        line = status_line(self._status(now=now))
+        if line == self._line and not assignments:
+            return True
+        self._line, self._line_seconds = line, self._monotonic()
+        return self._systemd.notify(**assignments, STATUS=line)
+
+    def _status(self, *, now: datetime) -> Status:
+        cycles = self._health.newest_cycles()
+        newest = max((cycle.ended_seconds for cycle in cycles.values()), default=None)
+        return Status(
+            tenants=self._health.tenant_count(),
+            cycles=cycles,
+            overdue=self._overdue,
+            last_at=None if newest is None else now - timedelta(seconds=self._monotonic() - newest),
+            refusal=self._refusal,
+            tally=self._tally,
+        )
+
+
+def _usec(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
