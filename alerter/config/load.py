@@ -1,25 +1,27 @@
 """From a path and the environment to a `Config`, or to every problem at once. The only reader of the environment.
 
-1. Read the file, as UTF-8 and as TOML; where that fails, nothing more can be said.
+1. Read the file, and those that it includes, as UTF-8 and as TOML; where that fails, nothing more can be said.
 2. Fill in the variables. From here on it is known what is secret, before anything is said of it.
 3. Turn each table into its part of the configuration, as far as it is right.
 4. Hold the parts against each other. What is unwise is said only where nothing is wrong.
 """
 
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from re import compile as compile_regex
 from types import MappingProxyType
 
 from alerter.config import references
+from alerter.config.files import File, Files
+from alerter.config.lines import KeyPath
 from alerter.config.model import Config, Secret
 from alerter.config.parts import Parts, read_parts
 from alerter.config.problems import Problems
+from alerter.config.reading import INCLUDE, failure, include, read
 from alerter.config.schema import is_secret
 from alerter.config.tables import receiver_of, route_of, windows_of
+from alerter.config.values import MOST_LISTED
 from alerter.config.variables import Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_blind_rules
 from alerter.errors import ConfigError, Problem
@@ -27,8 +29,6 @@ from alerter.redaction import Redactor, secrets_of_database, secrets_of_url
 
 VARIABLE = "ALERTER_CONFIG"
 PLACES = (Path("rules.toml"), Path("/etc/alerter/rules.toml"))
-
-_SYNTAX_ERROR = compile_regex(r"(?P<text>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
 
 
 def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -> Path:
@@ -50,7 +50,7 @@ def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -
         if place.is_file():
             return place
     looked = " or ".join(map(str, PLACES))
-    raise _failure(
+    raise failure(
         PLACES[0],
         f"no configuration: ${VARIABLE} is not set, and there is no {looked}; "
         f"`alerter init` writes one to start from, --config PATH names another",
@@ -58,7 +58,7 @@ def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -
 
 
 def load_config(path: Path, environ: Mapping[str, str] | None = None, *, redactor: Redactor | None = None) -> Config:
-    """Return the configuration that a file holds.
+    """Return the configuration that a file holds, with those that it includes.
 
     Args:
         path: The file.
@@ -66,55 +66,24 @@ def load_config(path: Path, environ: Mapping[str, str] | None = None, *, redacto
         redactor: Gets to know what is secret, also of a configuration that is refused; None for one of its own.
 
     Raises:
-        ConfigError: It cannot be read or is wrong; with every problem of it, in the file's order.
+        ConfigError: It cannot be read or is wrong; with every problem of it, in the files' order.
     """
     environ = os.environ if environ is None else environ
-    text = _read(path)
-    raw = _parsed(path, text)
-    problems = Problems(str(path), text, raw)
-    tree = {
-        key: Variables(environ, path.absolute().parent, problems).filled_in(value, (key,)) for key, value in raw.items()
-    }
+    files = Files(read(path))
+    problems = Problems(files)
+    variables = Variables(environ, lambda place: files.place_of(place)[0].folder, problems)
+    if INCLUDE in files.tree:
+        include(variables.filled_in(files.tree.pop(INCLUDE), (INCLUDE,)), files, problems)
+    tree = {key: variables.filled_in(value, (key,)) for key, value in files.tree.items()}
     redactor = Redactor() if redactor is None else redactor
     redactor.add(*_secrets_in(tree, problems))
     parts = read_parts(tree, problems, state_folder=_state_folder(path, environ))
     if problems.errors:
         raise ConfigError(_redacted(problems.errors, redactor))
     config = _put_together(path, parts)
-    _warn_of_mode(config, raw, problems)
+    _warn_of_modes(config, files, problems)
     references.warn(config, parts.rules, problems)
     return replace(config, warnings=_redacted(problems.warnings, redactor))
-
-
-def _failure(path: Path, text: str, line: int | None = None) -> ConfigError:
-    return ConfigError((Problem(file=str(path), line=line, key="", text=text),))
-
-
-def _read(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise _failure(path, "there is no such file; `alerter init` writes one to start from") from None
-    except OSError as error:
-        raise _failure(path, f"cannot be read: {(error.strerror or 'unknown error').lower()}") from None
-    try:
-        return content.decode("utf-8-sig")  # some editors put a mark before the first character
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _failure(path, f"expected UTF-8 text, found the byte 0x{content[error.start]:02x}", line) from None
-
-
-def _parsed(path: Path, text: str) -> dict[str, object]:
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise _failure(path, "expected TOML, found lists or tables nested too deeply") from None
-    except ValueError as error:
-        match = _SYNTAX_ERROR.fullmatch(str(error))
-        what = match["text"] if match else str(error).partition(";")[0]
-        line = int(match["line"]) if match and match["line"] else text.count("\n") + 1 if match else None
-        column = f" in column {match['column']}" if match and match["column"] else ""
-        raise _failure(path, f"expected TOML, found an error{column}: {what[:1].lower()}{what[1:]}", line) from None
 
 
 def _secrets_in(tree: Mapping[str, object], problems: Problems) -> Iterator[str]:
@@ -160,12 +129,20 @@ def _put_together(path: Path, parts: Parts) -> Config:
     )
 
 
-def _warn_of_mode(config: Config, raw: Mapping[str, object], problems: Problems) -> None:
-    """Say so where the file itself holds a secret and everyone may read it."""
-    if not is_readable_by_everyone(config.path):
-        return
+def _warn_of_modes(config: Config, files: Files, problems: Problems) -> None:
+    """Say which files hold a secret and may be read by everyone."""
     of_file = () if isinstance(config.service.database, Secret) else (("service", "database"),)
-    written = (place for place, text in texts_in(dict(raw)) if is_secret(place) and "${" not in text)
-    place = next((place for place in written if place not in of_file), None)
-    if place is not None:
-        problems.warn(place, "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}")
+    text = "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}"
+    open_files = [(file, place) for file in files.all if (place := _open_secret(file, but_for=of_file))]
+    for file, place in open_files[:MOST_LISTED]:
+        problems.warn_in(file, place, text)
+    if more := open_files[MOST_LISTED:]:
+        problems.warn((INCLUDE,), f"{text}; so do {len(more):,} more files that are included")
+
+
+def _open_secret(file: File, *, but_for: Collection[KeyPath]) -> KeyPath | None:
+    """Return where a secret stands in a file that everyone may read, or None."""
+    if not is_readable_by_everyone(file.folder / Path(file.name).name):
+        return None
+    written = (place for place, text in texts_in(dict(file.tables)) if is_secret(place) and "${" not in text)
+    return next((place for place in written if place not in but_for), None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alerter.config import references
+from alerter.config.files import Tree, expected_form
 from alerter.config.lines import KeyPath
 from alerter.config.model import Service, TenantConfig
 from alerter.config.problems import Problems, kind_of
@@ -32,8 +33,6 @@ from alerter.core.rules import Rule
 from alerter.core.series import Tenant
 
 SECTIONS = ("service", "tenants", "receivers", "routes", "rules", "mute_windows")
-
-Tree = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +92,7 @@ def _check_sections(tree: Tree, problems: Problems) -> None:
         if key in keys_of(ServiceTable):
             problems.error((key,), "expected below [service], found above every table")
         else:
-            problems.error((key,), unknown_key(key, SECTIONS))
+            problems.error((key,), unknown_key(key, ("include", *SECTIONS)))
     for section, example in (("tenants", "[tenants.acme]"), ("receivers", "[receivers.secops]")):
         if tree.get(section, {}) == {}:
             problems.error((section,), f"missing: expected at least one, such as {example}")
@@ -145,12 +144,12 @@ def _named(
     """Yield the tables of a section such as `[tenants.NAME]` by name."""
     raw = tree.get(section, {})
     if not isinstance(raw, dict):
-        problems.error((section,), f"expected a table for each, [{section}.NAME], found {kind_of(raw)}")
+        problems.error((section,), f"{expected_form(section)}, found {kind_of(raw)}")
         return
     for name, each in raw.items():
         path = (section, name)
         if not isinstance(each, dict):
-            problems.error(path, f"expected a table for each, [{section}.NAME], found {kind_of(each)}")
+            problems.error(path, f"{expected_form(section)}, found {kind_of(each)}")
             continue
         try:
             checked_name(name)
@@ -166,12 +165,12 @@ def _numbered(
     """Yield the tables of a section such as `[[rules]]` by number."""
     raw = tree.get(section, [])
     if not isinstance(raw, list):
-        problems.error((section,), f"expected [[{section}]] in two brackets, found {kind_of(raw)}")
+        problems.error((section,), f"{expected_form(section)}, found {kind_of(raw)}")
         return
     for number, each in enumerate(raw):
         path = (section, number)
         if not isinstance(each, dict):
-            problems.error(path, f"expected [[{section}]] in two brackets, found {kind_of(each)}")
+            problems.error(path, f"{expected_form(section)}, found {kind_of(each)}")
         elif checked := validated(table, each, path, problems):
             yield number, checked
 

@@ -1,15 +1,15 @@
-"""The list of what is wrong: where each problem stands in the file, and what it says, without a secret.
+"""The list of what is wrong: where each problem stands in which file, and what it says, without a secret.
 
 No I/O.
 """
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from functools import cached_property
 from json import dumps
 from re import compile as compile_regex
 
-from alerter.config.lines import KeyPath, LineIndex
+from alerter.config.files import File, Files
+from alerter.config.lines import KeyPath
 from alerter.errors import Problem
 from alerter.redaction import is_token
 
@@ -62,18 +62,14 @@ def _may_be_secret(text: str) -> bool:
 
 
 class Problems:
-    """What was found so far in one file.
+    """What was found so far in the files of a configuration; a path is one of their common tree.
 
     Args:
-        file: Its name, as the user wrote it.
-        text: All of it; valid TOML.
-        tree: The same, parsed; for the names of rules.
+        files: Know where each part of the tree stands.
     """
 
-    def __init__(self, file: str, text: str, tree: Mapping[str, object]) -> None:
-        self.file = file
-        self._text = text
-        self._tree = tree
+    def __init__(self, files: Files) -> None:
+        self._files = files
         self._errors: list[Problem] = []
         self._warnings: list[Problem] = []
         self._wrong: set[KeyPath] = set()
@@ -103,23 +99,27 @@ class Problems:
         """Add something that is legal but unwise."""
         self._warnings.append(self._problem(path, text))
 
+    def error_in(self, file: File, path: KeyPath, text: str) -> None:
+        """Add an error about what is not in the tree, by its place in one file."""
+        self._errors.append(_problem_in(file, path, text))
+
+    def warn_in(self, file: File, path: KeyPath, text: str) -> None:
+        """Add a warning by its place in one file."""
+        self._warnings.append(_problem_in(file, path, text))
+
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """All errors, in the file's order; those about the file as a whole come first."""
-        return _in_order(self._errors)
+        """All errors, in the order of files and lines; those about a file as a whole come first in it."""
+        return self._in_order(self._errors)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """All warnings, in the file's order."""
-        return _in_order(self._warnings)
+        """All warnings, in the order of files and lines."""
+        return self._in_order(self._warnings)
 
-    def line_of(self, path: KeyPath) -> int | None:
-        """Return the line on which the value stands, or what should hold it; None where nothing of it is there."""
-        return self._lines.line_of(path)
-
-    @cached_property
-    def _lines(self) -> LineIndex:
-        return LineIndex(self._text)  # only a file with something to say of it pays for this
+    def place_text(self, path: KeyPath, *, seen_from: KeyPath) -> str:
+        """Return where a value stands, for an error about another one: `line 12`, or `tenants.d/acme.toml:12`."""
+        return self._files.place_text(path, seen_from=self._files.place_of(seen_from)[0])
 
     def _problem(self, path: KeyPath, text: str) -> Problem:
         written, value = self._written.get(path, ("", ""))
@@ -127,22 +127,31 @@ class Problems:
             for form in (f"text {value!r}", repr(value)):
                 text = text.replace(form, f"what {written!r} stands for")
             text = text.replace(value, "***") if len(value) >= SHORTEST_VALUE else text
-        return Problem(file=self.file, line=self.line_of(path), key=self._shown(path), text=text)
+        return _problem_in(*self._files.place_of(path), text)
 
-    def _shown(self, path: KeyPath) -> str:
-        """Return a path as people read it: `tenants.acme.region`, `rules[Backlog].warning`, `routes[#2]`."""
-        text = ""
-        at: object = self._tree
-        for part in path:
-            at = _child(at, part)
-            if isinstance(part, int):
-                text += f"[{_name_of(at) or f'#{part + 1}'}]"
-            else:
-                key = part if _BARE_KEY.fullmatch(part) else dumps(part, ensure_ascii=False)
-                # Not so strict as with values: names of tenants look like tokens.
-                key = key if len(part) <= LONGEST_SHOWN else shown(part)
-                text += f".{key}" if text else key
-        return text
+    def _in_order(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        order = {file.name: number for number, file in enumerate(self._files.all)}
+        return tuple(sorted(dict.fromkeys(problems), key=lambda each: (order[each.file], each.line or 0)))
+
+
+def _problem_in(file: File, path: KeyPath, text: str) -> Problem:
+    return Problem(file=file.name, line=file.line_of(path), key=_shown_path(path, file.tables), text=text)
+
+
+def _shown_path(path: KeyPath, tables: Mapping[str, object]) -> str:
+    """Return a path as people read it: `tenants.acme.region`, `rules[Backlog].warning`, `routes[#2]`."""
+    text = ""
+    at: object = tables
+    for part in path:
+        at = _child(at, part)
+        if isinstance(part, int):
+            text += f"[{_name_of(at) or f'#{part + 1}'}]"
+        else:
+            key = part if _BARE_KEY.fullmatch(part) else dumps(part, ensure_ascii=False)
+            # Not so strict as with values: names of tenants look like tokens.
+            key = key if len(part) <= LONGEST_SHOWN else shown(part)
+            text += f".{key}" if text else key
+    return text
 
 
 def _child(tree: object, part: str | int) -> object:
@@ -157,7 +166,3 @@ def _name_of(table: object) -> str:
     """Return the name under which a rule is known, or nothing where it has none that fits into a line."""
     name = table.get("name") if isinstance(table, dict) else None
     return name if isinstance(name, str) and name.isprintable() and len(name) <= LONGEST_SHOWN else ""
-
-
-def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0))

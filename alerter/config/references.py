@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 
+from alerter.config.files import taken
 from alerter.config.lines import KeyPath
 from alerter.config.model import Config, ReceiverConfig, Secret
 from alerter.config.problems import Problems, shown, suggestion
@@ -58,9 +59,7 @@ def check_unique(names: Mapping[KeyPath, str], problems: Problems) -> None:
     for path, name in names.items():
         before = first.setdefault(name.casefold(), path)
         if before != path:
-            problems.error(
-                path, f"expected a name of its own: {shown(name)} is taken since line {problems.line_of(before)}"
-            )
+            problems.error(path, taken(name, problems.place_text(before, seen_from=path)))
 
 
 def check_windows(rules: Numbered, retention: timedelta, problems: Problems) -> None:

@@ -350,6 +350,8 @@ def _text(table: type[BaseModel], detail: ErrorDetails, path: KeyPath) -> str:
 def _unknown_key_text(key: str, table: type[BaseModel]) -> str:
     if key in CONDITIONS and issubclass(table, RuleTable):
         return f"unknown key: a condition stands in a level, such as warning = {{ {key} = {{ … }} }}"
+    if key == "include":
+        return "unknown key: it belongs above every table, at the top of the file"
     return unknown_key(key, keys_of(table))
 
 

@@ -5,7 +5,7 @@ through again, and never shown. `$${` stands for a literal `${`.
 """
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from re import Match
 from re import compile as compile_regex
@@ -26,13 +26,13 @@ class Variables:
 
     Args:
         environ: The environment; `CREDENTIALS_DIRECTORY` in it is systemd's folder of credentials.
-        folder: That of the configuration; paths are relative to it.
+        folder_of: Return what paths are relative to that stand at a place: the folder of its file.
         problems: Takes what is missing.
     """
 
-    def __init__(self, environ: Mapping[str, str], folder: Path, problems: Problems) -> None:
+    def __init__(self, environ: Mapping[str, str], folder_of: Callable[[KeyPath], Path], problems: Problems) -> None:
         self._environ = environ
-        self._folder = folder
+        self._folder_of = folder_of
         self._problems = problems
         directory = environ.get("CREDENTIALS_DIRECTORY", "")
         self._credentials = Path(directory) if directory else None
@@ -84,7 +84,7 @@ class Variables:
         raise _Missing(f"${{{name}}} is not set: {where}, and there is no environment variable {name}{hint}")
 
     def _of_file(self, name: str, path: KeyPath) -> str:
-        file = self._folder / name
+        file = self._folder_of(path) / name
         value = _read(file, f"the file {file}")
         if not value.strip():
             raise _Missing(f"the file {file} is empty")

@@ -39,6 +39,8 @@ VARIABLES = {
 def load(lines: Sequence[str], folder: Path) -> Config:
     """Return what a file of these lines holds."""
     path = folder / "rules.toml"
+    (folder / "tenants.d").mkdir(exist_ok=True)
+    (folder / "tenants.d" / "none.toml").touch()  # what the example includes
     path.write_text("\n".join(lines), encoding="utf-8")
     return load_config(path, VARIABLES)
 

@@ -5,16 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from alerter.config.files import File, Files
 from alerter.config.problems import Problems
 from alerter.config.variables import Variables
+
+
+def problems_of(tables: Mapping[str, object]) -> Problems:
+    """Return what takes the problems of one file."""
+    return Problems(Files(File(name="rules.toml", folder=Path(), text="key = 1", tables=tables)))
 
 
 def filled_in(
     text: str, environ: Mapping[str, str] | None = None, *, folder: Path = Path()
 ) -> tuple[object, list[str], list[str]]:
     """Return a text with its variables filled in, the errors, and the warnings."""
-    problems = Problems("rules.toml", "key = 1", {"key": text})
-    value = Variables(environ or {}, folder, problems).filled_in(text, ("key",))
+    problems = problems_of({"key": text})
+    value = Variables(environ or {}, lambda _: folder, problems).filled_in(text, ("key",))
     return value, [str(each) for each in problems.errors], [str(each) for each in problems.warnings]
 
 
@@ -42,10 +48,10 @@ def test_variables_are_filled_in(text: str, value: str) -> None:
 
 def test_every_text_of_a_tree_is_filled_in() -> None:
     """Lists and tables are looked through; numbers, truths and keys stay as they are."""
-    problems = Problems("rules.toml", "", {})
+    problems = problems_of({})
     tree = {"${A}": ["${A}", 1, {"b": "${A}", "c": True}]}
 
-    found = Variables({"A": "x"}, Path(), problems).filled_in(tree)
+    found = Variables({"A": "x"}, lambda _: Path(), problems).filled_in(tree)
 
     assert found == {"${A}": ["x", 1, {"b": "x", "c": True}]}
 
@@ -135,8 +141,8 @@ def test_a_secret_file_that_everyone_may_read_is_a_warning(tmp_path: Path) -> No
 
 def test_nothing_more_is_said_of_a_value_that_is_missing() -> None:
     """One mistake is one error: what a value must be is not said where there is none."""
-    problems = Problems("rules.toml", "key = 1", {})
-    Variables({}, Path(), problems).filled_in("${NAME}", ("key",))
+    problems = problems_of({})
+    Variables({}, lambda _: Path(), problems).filled_in("${NAME}", ("key",))
 
     problems.error(("key",), "expected a duration")
 

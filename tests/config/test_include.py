@@ -1,0 +1,259 @@
+"""A configuration in several files: as if it stood in one, but for where its errors are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from alerter.config import Config, OAuthKeys, load_config
+from alerter.config.reading import INCLUDE
+from alerter.config.values import MOST_LISTED
+from alerter.errors import ConfigError
+
+MAIN = """include = ["tenants.d/*.toml"]
+
+[receivers.secops]
+urls = ["json://localhost"]
+
+[[rules]]
+name = "Backlog"
+warning = { threshold = { above = 200 } }
+"""
+
+ONLY = "expected only tenants, receivers, mute_windows, routes, rules in a file that is included"
+OWN_NAME = "expected a name of its own"
+
+
+def a_tenant(name: str, *more: str) -> str:
+    """Return a tenant's table."""
+    return "\n".join(
+        (f"[tenants.{name}]", f'client_id = "id-of-{name}"', f'client_secret = "key-of-{name}"', *more, "")
+    )
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, so that files have short names."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def load(
+    files: Mapping[str, str], *, main: str = MAIN, environ: Mapping[str, str] | None = None, mode: int = 0o600
+) -> Config:
+    """Return what a main file, and files in tenants.d by their names, hold."""
+    Path("tenants.d").mkdir(exist_ok=True)
+    written = {Path("rules.toml"): main} | {Path("tenants.d", name): text for name, text in files.items()}
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8")
+        path.chmod(mode)
+    return load_config(Path("rules.toml"), environ or {})
+
+
+def problems_of(files: Mapping[str, str], *, main: str = MAIN) -> list[str]:
+    """Return every problem that is reported of such files."""
+    with pytest.raises(ConfigError) as caught:
+        load(files, main=main)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_files_are_taken_in_sorted_and_each_once() -> None:
+    """What several globs match counts once; what begins with a dot, as editors leave it, does not count."""
+    main = MAIN.replace('"tenants.d/*.toml"', '"tenants.d/b*.toml", "tenants.d/*.toml", "*.toml"')
+    files = {"c.toml": a_tenant("c"), "a.toml": a_tenant("a"), "b.toml": a_tenant("b"), ".#a.toml": "none of ours"}
+
+    config = load(files, main=main)
+
+    assert list(config.tenants) == ["b", "a", "c"]
+
+
+def test_an_included_file_may_hold_whatever_belongs_to_its_tenants() -> None:
+    """Tenants, receivers, routes, rules and mute windows, which may refer to those of other files."""
+    main = MAIN + '[[routes]]\nreceivers = ["secops"]\n' + a_tenant("here")
+    more = """
+[receivers.acme]
+urls = ["json://acme.example"]
+fallback = "secops"
+
+[[routes]]
+receivers = ["acme"]
+tenants = ["acme"]
+mute_windows = ["nights"]
+
+[[rules]]
+name = "Acme"
+tenants = ["acme"]
+mute_windows = ["nights"]
+critical = { threshold = { above = 9 } }
+
+[mute_windows.nights]
+from = "18:00"
+to = "08:00"
+"""
+
+    config = load({"acme.toml": a_tenant("acme") + more}, main=main)
+
+    assert list(config.tenants) == ["here", "acme"]
+    assert [each.receiver.name for each in config.receivers] == ["secops", "acme"]
+    assert [route.receivers for route in config.routes] == [("secops",), ("acme",)]
+    assert [rule.name for rule in config.rules] == ["Backlog", "Acme", "Blind"]
+    assert set(config.windows_by_rule) == {"Acme"}
+    assert config.warnings == ()
+
+
+def test_all_of_a_configuration_may_be_included(folder: Path) -> None:
+    """The main file needs nothing but `include`; a path may be absolute, and folders may be gone through."""
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / "a.toml").write_text(a_tenant("a"))
+    (folder / "receivers.toml").write_text(MAIN.partition("\n")[2])
+
+    config = load({}, main=f'include = ["{folder}/deep/**/*.toml", "receivers.toml"]')
+
+    assert list(config.tenants) == ["a"]
+    assert config.path == Path("rules.toml")
+
+
+def test_an_empty_file_matches() -> None:
+    """So that the first tenant can be added, and the last one removed, without a change of the main file."""
+    assert list(load({"none.toml": "# none yet\n"}, main=MAIN + a_tenant("here")).tenants) == ["here"]
+
+
+def test_the_paths_of_a_file_are_relative_to_it() -> None:
+    """A secret stands beside the tenant that it is for, whichever file includes it."""
+    Path("tenants.d").mkdir()
+    for path in (Path("tenants.d/acme.key"), Path("globex.key")):
+        path.write_text(f"key in {path.parent}\n".replace(" ", "-"))
+        path.chmod(0o600)
+    acme = a_tenant("acme").replace("key-of-acme", "${file:acme.key}")
+    main = MAIN + a_tenant("globex").replace("key-of-globex", "${file:globex.key}")
+
+    config = load({"acme.toml": acme}, main=main)
+
+    secrets = [tenant.keys.client_secret for tenant in config.tenants.values() if isinstance(tenant.keys, OAuthKeys)]
+    assert secrets == ["key-in-.", "key-in-tenants.d"]
+
+
+def test_what_is_included_may_hang_on_a_variable() -> None:
+    """`include` is a setting like any other."""
+    config = load({"a.toml": a_tenant("a")}, main=MAIN.replace("tenants.d", "${WHERE}"), environ={"WHERE": "tenants.d"})
+
+    assert list(config.tenants) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("files", "problems"),
+    [
+        pytest.param(
+            {"a.toml": a_tenant("a", 'poll_intervall = "5m"'), "b.toml": "\n" + a_tenant("b", 'region = "mars"')},
+            [
+                "tenants.d/a.toml:4: tenants.a.poll_intervall: unknown key, did you mean 'poll_interval'?",
+                "tenants.d/b.toml:5: tenants.b.region: expected a region of API 2.0, ",
+            ],
+            id="each error names its file and line",
+        ),
+        pytest.param(
+            {"a.toml": "[tenants.a", "b.toml": "b = '", "c.toml": a_tenant("c", "region = 1")},
+            ["tenants.d/a.toml:1: expected TOML, found an error", "tenants.d/b.toml:1: expected TOML, found an error"],
+            id="all files that are no TOML are named",
+        ),
+        pytest.param(
+            {"a.toml": a_tenant("acme"), "b.toml": "\n\n" + a_tenant("acme")},
+            [
+                f"tenants.d/b.toml:3: tenants.acme: {OWN_NAME}: 'acme' is taken since tenants.d/a.toml:1",
+            ],
+            id="a tenant in two files",
+        ),
+        pytest.param(
+            {"a.toml": a_tenant("Here")},
+            ["tenants.d/a.toml:1: tenants.Here: expected a name of its own: 'Here' is taken since rules.toml:10"],
+            id="a tenant that differs from that of another file in case alone",
+        ),
+        pytest.param(
+            {"a.toml": a_tenant("a") + a_tenant("A")},
+            ["tenants.d/a.toml:4: tenants.A: expected a name of its own: 'A' is taken since line 1"],
+            id="a tenant twice in one file",
+        ),
+        pytest.param(
+            {"a.toml": '\n[[rules]]\nname = "BACKLOG"\nwarning = { threshold = { above = 1 } }\n'},
+            [f"tenants.d/a.toml:3: rules[BACKLOG].name: {OWN_NAME}: 'BACKLOG' is taken since rules.toml:7"],
+            id="a rule in two files",
+        ),
+        pytest.param(
+            {"a.toml": '[[routes]]\nreceivers = ["secops"]\n[[routes]]\nreceivers = ["secosp"]\n'},
+            ["tenants.d/a.toml:4: routes[#2].receivers[#1]: expected a receiver, \"secops\", found 'secosp'"],
+            id="what has no name is counted in its file",
+        ),
+        pytest.param(
+            {"a.toml": '[service]\nretention = "1d"\n', "b.toml": 'include = ["*.toml"]\n[tenant.b]\n'},
+            [
+                f"tenants.d/a.toml:1: service: {ONLY}",
+                f"tenants.d/b.toml:1: include: {ONLY}",
+                f"tenants.d/b.toml:2: tenant: {ONLY}",
+            ],
+            id="the service, and what is included, belong into the main file",
+        ),
+        pytest.param(
+            {"a.toml": "[[tenants]]\nx = 1\n[rules]\n", "b.toml": "[tenants]\nb = 1\n"},
+            [
+                "tenants.d/a.toml:1: tenants: expected a table for each, [tenants.NAME], found another form",
+                "tenants.d/a.toml:3: rules: expected [[rules]] in two brackets, found another form",
+                "tenants.d/b.toml:2: tenants.b: expected a table for each, [tenants.NAME], found a number",
+            ],
+            id="sections of another form",
+        ),
+        pytest.param(
+            {"a.toml": a_tenant("a").replace("key-of-a", "${NONE}").replace("id-of-a", "${file:none}")},
+            [
+                "tenants.d/a.toml:2: tenants.a.client_id: the file {folder}/tenants.d/none cannot be read",
+                "tenants.d/a.toml:3: tenants.a.client_secret: ${NONE} is not set: ",
+            ],
+            id="variables that stand for nothing",
+        ),
+    ],
+)
+def test_errors_name_the_file_and_the_line(files: dict[str, str], problems: list[str], folder: Path) -> None:
+    """Every error of every file is reported at once, main file first, and duplicates name both places."""
+    found = problems_of(files, main=MAIN + "\n" + a_tenant("here"))
+
+    assert len(found) == len(problems), found
+    for text, beginning in zip(found, problems, strict=True):
+        assert text.startswith(beginning.replace("{folder}", str(folder)))
+
+
+def test_a_section_of_the_main_file_in_another_form_is_its_own_error() -> None:
+    """What is included is not blamed for it, nor in its way."""
+    main = MAIN.replace("[[rules]]", "[rules]") + "[[receivers2]]\n"
+    rule = '[[rules]]\nname = "B"\nwarning = { threshold = { above = 1 } }\n'
+
+    found = problems_of({"a.toml": a_tenant("a") + rule}, main=main)
+
+    assert [text.partition(": expected")[0] for text in found][:1] == ["rules.toml:6: rules"]
+    assert len(found) == 2
+
+
+def test_a_file_that_cannot_be_read_is_said_so() -> None:
+    """A folder that ends in .toml is no file."""
+    Path("tenants.d/a.toml").mkdir(parents=True)
+
+    assert problems_of({}) == ["tenants.d/a.toml: cannot be read: is a directory"]
+
+
+def test_a_file_with_a_secret_that_everyone_may_read_is_a_warning() -> None:
+    """The modes of included files count as the main file's does; thousands of them are not thousands of lines."""
+    names = [f"{number:03}" for number in range(MOST_LISTED + 4)]
+    files = {f"{name}.toml": a_tenant(f"t{name}") for name in names}
+    safe = {"safe.toml": a_tenant("safe").replace("id-of-safe", "${ID}").replace("key-of-safe", "${KEY}")}
+
+    config = load(files | safe, environ={"ID": "id-0001", "KEY": "key-0001"}, mode=0o644)
+
+    said = [str(warning) for warning in config.warnings]
+    assert len(said) == 1 + MOST_LISTED
+    assert said[0].startswith("rules.toml:1: include: a secret stands in a file that everyone may read")
+    assert said[0].endswith("so do 5 more files that are included")
+    assert said[1].startswith("rules.toml:4: receivers.secops.urls[#1]: a secret stands in")
+    assert said[2].startswith("tenants.d/000.toml:2: tenants.t000.client_id: a secret stands in")
+
+
+def test_a_configuration_that_includes_nothing_has_no_such_key() -> None:
+    """An empty list is legal: whoever writes a configuration with a program need not leave it out."""
+    assert list(load({}, main=f"{INCLUDE} = []\n" + MAIN.partition("\n")[2] + a_tenant("here")).tenants) == ["here"]
