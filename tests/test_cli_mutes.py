@@ -15,8 +15,9 @@ from alerter.adapters.store import Store
 from alerter.core.conditions import Operands
 from alerter.core.outbox import MAX_ATTEMPTS
 from alerter.core.rules import Severity
+from alerter.core.series import Sample
 from alerter.simulator import Scenario, Simulator
-from tests.builders import a_key, an_alert
+from tests.builders import NOON, a_key, an_alert
 from tests.commands import Outcome, RunCommand, a_configuration, runner
 from tests.servers import HttpSink, http_sink
 
@@ -335,6 +336,25 @@ def test_a_resolved_alert_is_shown_with_how_long_it_lasted(alerter: RunCommand, 
     assert "\nlasted\t" in shown.out
     assert "\nended by\t" in shown.out
     assert [row[1:3] for row in rows(shown, "history")] == [["firing", "resolved"], ["inactive", "firing"]]
+
+
+def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, polled: Path) -> None:
+    """A forecast is shown with the count that it expects, and when."""
+    ahead = Operands(
+        condition="forecast",
+        limit="above 800, or on the way there within 4h at the pace of the last 6h",
+        expected=Sample(NOON, 850),
+        news="heading for 850 in 4h",
+    )
+    with closing(store_of(polled)) as store, store.write() as transaction:
+        transaction.save_alerts([replace(an_alert(), operands=(ahead,))])
+
+    shown = alerter("alerts", "show", a_key().id, "--config", polled)
+    as_json = json.loads(alerter("alerts", "show", a_key().id, "--json", "--config", polled).out)
+
+    assert ", expected 850 at 2026-03-02 12:00:00 UTC" in shown.out
+    assert as_json["operands"][0]["expected"] == {"at": NOON.isoformat(), "held": 850}
+    assert as_json["operands"][0]["news"] == "heading for 850 in 4h"
 
 
 def test_a_blind_tenant_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from alerter.adapters.store import Store
 from alerter.core.alerts import Alert, AlertState, Transition
-from alerter.core.conditions import Threshold
+from alerter.core.conditions import Baseline, Threshold
 from alerter.core.messages import Format, Message
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.rules import BLIND_RULE_NAME, Per, Severity
@@ -870,3 +870,18 @@ def test_the_log_tells_what_a_poll_saw_and_what_changed(world: World, caplog: py
         ),
     ]
     assert [message.split(" ref=")[0] for _, message in lines[3:]] == ["message sent"] * 3
+
+
+def test_an_hour_in_which_a_level_was_firing_is_not_usual_later(world: World) -> None:
+    """What was wrong a week ago is no measure for today: with it, the same count would be within what is ordinary."""
+    unusual = a_rule("Unusual", warning=a_level(Baseline()))
+    world.policy = a_policy(unusual, receivers=RECEIVERS, tenants={"acme": "30m"})
+
+    fired = []
+    for held in (100, 200, 300, 1000, 820):
+        for count in (held, held, 0):
+            cycle = world.poll({"Spam": count}, every="30m")
+            fired += [(held, each.after) for each in cycle.transitions]
+        world.clock.forward("6d22h30m")
+
+    assert fired == [(1000, FIRING), (1000, QUIET), (820, FIRING), (820, QUIET)]

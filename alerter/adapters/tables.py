@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -74,11 +74,13 @@ metadata = MetaData(
     }
 )
 
+# `polled_since` and `first_held_at` below outlive the history: what is new is new for ever, whatever was pruned.
 tenants = Table(
     "tenants",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False),
+    Column("polled_since", Instant),
     UniqueConstraint("name"),
 )
 
@@ -94,6 +96,7 @@ series = Table(
     Column("held", _Number, nullable=False),
     Column("changed_at", Instant, nullable=False),
     Column("first_seen_at", Instant, nullable=False),
+    Column("first_held_at", Instant),
     UniqueConstraint("tenant_id", "digest"),
 )
 

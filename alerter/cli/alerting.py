@@ -233,6 +233,8 @@ def _operand_parts(operands: Operands, timezone: tzinfo) -> Iterable[str]:
     yield f"limit {operands.limit}"
     if operands.reference is not None:
         yield f"compared with {operands.reference.count:,} at {local(operands.reference.at, timezone)}"
+    if operands.expected is not None:
+        yield f"expected {operands.expected.count:,} at {local(operands.expected.at, timezone)}"
     if operands.last_good_at is not None:
         yield f"last good poll {local(operands.last_good_at, timezone)}"
     if operands.note:
@@ -257,11 +259,12 @@ def _shown_json(
 
 
 def _operands_json(operands: Operands) -> Mapping[str, object]:
-    samples = {"value": operands.value, "reference": operands.reference}
+    samples = {"value": operands.value, "reference": operands.reference, "expected": operands.expected}
     return {
         "condition": operands.condition,
         "limit": operands.limit,
         **{name: each and {"at": each.at, "held": each.count} for name, each in samples.items()},
         "last_good_at": operands.last_good_at,
+        "news": operands.news,
         "note": operands.note,
     }

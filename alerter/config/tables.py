@@ -253,6 +253,7 @@ def rule_of(checked: Validated[RuleTable], place: Place, tenants: Iterable[Tenan
         return None
     is_blind = Subject.POLLING in subjects
     _check_kind(table, place, is_blind=is_blind)
+    _check_sums(table, place)
     return Rule(
         name=RuleName(table.name),
         levels={severity: _level_of(level, table) for severity, level in table.levels.items()},
@@ -269,6 +270,13 @@ def _check_kind(table: RuleTable, place: Place, *, is_blind: bool) -> None:
     for key in ("reasons", "per") if is_blind else ():
         if key in table.model_fields_set:
             place.error(key, "a rule with 'blind' looks at each tenant's polling, not at hold reasons: leave it out")
+
+
+def _check_sums(table: RuleTable, place: Place) -> None:
+    conditions = [condition for level in table.levels.values() for condition in level.conditions]
+    for name in sorted({condition.name for condition in conditions if not condition.sums}):
+        if table.per is not Per.REASON:
+            place.error("per", f"{name!r} is about one hold reason and not about a sum: leave it out")
 
 
 def _level_of(level: LevelTable, rule: RuleTable) -> Level:

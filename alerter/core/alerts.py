@@ -12,6 +12,7 @@ r"""What state it is in: the lifecycle of an alert, one per (rule, severity, ten
 No I/O: values in, values out. `step` is the table; whom to tell is not decided here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +21,7 @@ from typing import assert_never
 
 from alerter.core.conditions import CONDITIONS, Operands, Subject, Verdict
 from alerter.core.rules import Evaluation, Level, RuleName, Severity
-from alerter.core.series import HoldReason, Tenant
+from alerter.core.series import HoldReason, Span, Tenant
 
 _ABOUT_POLLING = frozenset(name for name, kind in CONDITIONS.items() if kind.subject is Subject.POLLING)
 
@@ -139,6 +140,27 @@ def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -
     if after.state is alert.state:
         return after, None
     return after, Transition(key=alert.key, at=now, before=alert.state, after=after.state, operands=evaluation.operands)
+
+
+def spans_of_firing(
+    alert: Alert, transitions: Iterable[Transition], *, since: datetime, now: datetime
+) -> tuple[Span, ...]:
+    """Return when an alert has fired since an instant, oldest first; what has not ended ends now.
+
+    Args:
+        alert: As it is.
+        transitions: Its transitions into firing and out of it since then, oldest first.
+        since: An alert that was firing before counts from here on.
+        now: The present.
+    """
+    spans: list[Span] = []
+    begun = since
+    for transition in transitions:
+        if transition.after is AlertState.FIRING:
+            begun = transition.at
+        else:
+            spans.append(Span(begun, transition.at))
+    return (*spans, Span(begun, now)) if alert.is_firing else tuple(spans)
 
 
 def remove(alert: Alert, *, why: str, now: datetime) -> tuple[Alert, Transition | None]:

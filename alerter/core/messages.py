@@ -500,13 +500,21 @@ def _because(notice: Notice, *, now: datetime) -> str:
         return f", {extreme[0].lower()} {extreme[1]:,}" if extreme else ""
     # What fires at this very moment is beyond its limit; later it may be between the limit and `clear_at`.
     has_just_fired = alert.fired_at == now
-    parts = [
-        _change_text(each.value, each.reference)
-        if each.value and each.reference and CONDITIONS[each.condition].compares
-        else ("" if has_just_fired else "limit: ") + each.limit.partition(", ")[0]
-        for each in alert.operands
-    ]
+    parts = [_news_text(each) or ("" if has_just_fired else "limit: ") + _short_limit(each) for each in alert.operands]
     return "".join(f", {part}" for part in parts if part)
+
+
+def _news_text(operands: Operands) -> str:
+    """Return what there is to tell besides the count; empty where the limit says it."""
+    kind = CONDITIONS.get(operands.condition)
+    if operands.value and operands.reference and kind is not None and kind.compares:
+        return _change_text(operands.value, operands.reference)
+    return operands.news
+
+
+def _short_limit(operands: Operands) -> str:
+    """Return the limit without what only a card has room for."""
+    return operands.limit.partition(", ")[0]
 
 
 def _change_text(value: Sample, reference: Sample) -> str:
@@ -578,7 +586,7 @@ def _held_text(notice: Notice, *, now: datetime) -> str:
 
 def _held_facts(notice: Notice, clock: "_Clock") -> list[Fact]:
     alert = notice.alert
-    facts = [*_before_facts(alert.operands, clock)]
+    facts = [*_before_facts(alert.operands, clock), *_expected_facts(alert.operands, clock)]
     limits = [each.limit for each in alert.operands if each.limit]
     if limits:
         facts.append(Fact("Limit", ("; ".join(limits),)))
@@ -599,6 +607,20 @@ def _before_facts(operands: Iterable[Operands], clock: "_Clock") -> Iterable[Fac
             yield Fact(
                 "Before", (f"{reference.count:,} at {clock.text(reference.at)}, {span} earlier ({delta:+,}{percent})",)
             )
+
+
+def _expected_facts(operands: Iterable[Operands], clock: "_Clock") -> Iterable[Fact]:
+    """Yield the count that a condition reckons with: a later one is a forecast, one of the same instant is usual."""
+    for each in operands:
+        if each.value is None or each.expected is None:
+            continue
+        value, expected = each.value, each.expected
+        delta = expected.count - value.count
+        if expected.at > value.at:
+            span = _span_text(expected.at - value.at)
+            yield Fact("Forecast", (f"{expected.count:,} at {clock.text(expected.at)}, {span} later ({delta:+,})",))
+        else:
+            yield Fact("Usual", (f"{expected.count:,} at this hour of the week ({-delta:+,} now)",))
 
 
 def _time_facts(notice: Notice, clock: "_Clock") -> list[Fact]:

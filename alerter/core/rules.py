@@ -14,7 +14,7 @@ from re import compile as compile_regex
 from typing import NewType
 
 from alerter.core.conditions import Blind, Condition, Operands, Subject, Verdict
-from alerter.core.series import Series, Tenant, sum_of_reasons, sum_of_tenants
+from alerter.core.series import Series, Span, Tenant, sum_of_reasons, sum_of_tenants
 
 RuleName = NewType("RuleName", str)
 
@@ -103,7 +103,7 @@ def _is_pattern(glob: str) -> bool:
 EVERYTHING = Selector()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Level:
     """One severity of a rule: conditions that must all hold, for how long, and how long it lingers.
 
@@ -121,6 +121,16 @@ class Level:
     def falls(self) -> bool:
         """Whether smaller is worse."""
         return any(condition.falls for condition in self.conditions)
+
+    @cached_property
+    def remembers(self) -> bool:
+        """Whether its verdict depends on when its own alert has fired."""
+        return any(condition.remembers for condition in self.conditions)
+
+    @cached_property
+    def window(self) -> timedelta:
+        """How far back its conditions look, at most."""
+        return max(condition.window for condition in self.conditions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +161,7 @@ class Rule:
     @cached_property
     def window(self) -> timedelta:
         """How far back its conditions look, at most."""
-        return max(condition.window for level in self.levels.values() for condition in level.conditions)
+        return max(level.window for level in self.levels.values())
 
     @cached_property
     def scope(self) -> Per:
@@ -212,7 +222,7 @@ class TenantSeries:
     reasons: Sequence[Series]
 
 
-def evaluate(level: Level, series: Series, *, firing: bool, now: datetime) -> Evaluation:
+def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Evaluation:
     """Judge a series by every condition of a level.
 
     Any inactive one makes it inactive; else any without data makes it no_data; else it is active.
@@ -221,9 +231,10 @@ def evaluate(level: Level, series: Series, *, firing: bool, now: datetime) -> Ev
         level: The level.
         series: What it looks at; samples after `now` are not seen.
         firing: Whether the alert is firing, which is what hysteresis depends on.
+        fired: When it has fired, oldest first; needed of a level that `remembers`, as far back as its window.
         now: The instant of the evaluation.
     """
-    observations = [condition.evaluate(series, firing=firing, now=now) for condition in level.conditions]
+    observations = [condition.evaluate(series, firing=firing, fired=fired, now=now) for condition in level.conditions]
     return Evaluation(
         verdict=_all_of([observation.verdict for observation in observations]),
         operands=tuple(observation.operands for observation in observations),

@@ -5,9 +5,9 @@ so that a zero is always proven and a gap is never read as one.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NewType, TypeVar
 
 from alerter.errors import Cause
@@ -50,6 +50,15 @@ class Span:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of covered time in which the count stayed the same; the next one may begin where it ends."""
+
+    since: datetime
+    until: datetime
+    count: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """The run of failed polls that a tenant is in: since the first of them, with the latest cause.
@@ -75,6 +84,9 @@ class Series:
         coverage: Where polling worked, oldest first. The newest span is always there, however old it is.
         poll_interval: How often the tenant is polled; what "two polls" means.
         failure: The run of failed polls that the tenant is in, or None after a good poll.
+        timezone: Where the tenant's people work.
+        polled_since: The tenant's first good poll ever, however far back the window goes; None before it.
+        first_held_at: When the first messages ever were held for the reason; None before that, and for a sum.
     """
 
     tenant: Tenant
@@ -83,6 +95,9 @@ class Series:
     coverage: Sequence[Span]
     poll_interval: timedelta
     failure: Failure | None = None
+    timezone: tzinfo = UTC
+    polled_since: datetime | None = None
+    first_held_at: datetime | None = None
 
     def value_at(self, at: datetime) -> int | None:
         """Return the held messages at `at`, or None where polling did not cover it or no value is known."""
@@ -115,6 +130,26 @@ class Series:
         edges = [*(() if change is None else (change.at,)), *(() if span is None else (span.since,))]
         return min(edges, default=None)
 
+    def pieces(self, *, since: datetime, until: datetime) -> Iterator[Piece]:
+        """Yield what is known between two instants, both included, oldest first; gaps are left out.
+
+        A poll on its own, with gaps on both sides, is a piece without length.
+        """
+        for number in range(_index_before(self.coverage, since, _since), len(self.coverage)):
+            span = self.coverage[number]
+            begin, end = max(span.since, since), min(span.until, until)
+            if begin <= end:
+                yield from self._pieces_of(begin, end)
+
+    def _pieces_of(self, begin: datetime, end: datetime) -> Iterator[Piece]:
+        """Yield the pieces of covered time."""
+        number = _index_before(self.changes, begin, _at)
+        while number < len(self.changes) and self.changes[number].at <= end:
+            change = self.changes[number]
+            number += 1
+            until = min(self.changes[number].at, end) if number < len(self.changes) else end
+            yield Piece(max(change.at, begin), until, change.count)
+
     @property
     def tolerance(self) -> timedelta:
         """How much older than wanted a sample may be: two poll intervals."""
@@ -141,6 +176,11 @@ def _last_before(items: Sequence[_Item], at: datetime, when: Callable[[_Item], d
         return items[-1]
     index = bisect_right(items, at, key=when)
     return items[index - 1] if index else None
+
+
+def _index_before(items: Sequence[_Item], at: datetime, when: Callable[[_Item], datetime]) -> int:
+    """Return the index of the last of the items that is at or before an instant, or of the first one."""
+    return max(bisect_right(items, at, key=when) - 1, 0)
 
 
 def _first_after(items: Sequence[_Item], at: datetime, when: Callable[[_Item], datetime]) -> _Item | None:
@@ -177,6 +217,7 @@ def sum_of_tenants(series: Sequence[Series]) -> Series:
         series: At least one, each the sum of another tenant.
     """
     failures = [each.failure for each in series if each.failure is not None]
+    timezones = {each.timezone for each in series}
     return Series(
         tenant=ALL_TENANTS,
         reason=ALL_REASONS,
@@ -184,6 +225,7 @@ def sum_of_tenants(series: Sequence[Series]) -> Series:
         coverage=_intersection([_held_over(each) for each in series]),
         poll_interval=max(each.poll_interval for each in series),
         failure=min(failures, key=_since, default=None),
+        timezone=timezones.pop() if len(timezones) == 1 else UTC,
     )
 
 

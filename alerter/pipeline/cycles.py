@@ -1,15 +1,15 @@
 """Poll: fetch, keep, judge and tell, in one commit; and what else changes the state of alerts."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, after_clock_jump, remove, step
+from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, after_clock_jump, remove, spans_of_firing, step
 from alerter.core.messages import Message
 from alerter.core.notifications import Notification, Told
-from alerter.core.rules import Per, Rule, TenantSeries, evaluate, series_of
-from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Series, Snapshot, Tenant
+from alerter.core.rules import Per, Rule, Severity, TenantSeries, evaluate, series_of
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Series, Snapshot, Span, Tenant
 from alerter.errors import SourceError
 from alerter.pipeline.policies import Policy
 from alerter.pipeline.ports import Reader, Source, Store, Transaction
@@ -167,7 +167,9 @@ def _cycle(
         transaction.add_failure(tenant, fetched, at=now)
     scope = [tenant, ALL_TENANTS]
     alerts = transaction.alerts(scope)
-    changes = _judge(_rules_with_series(transaction, tenant, policy, now=now), alerts, tenant, policy, now=now)
+    judged = _rules_with_series(transaction, tenant, policy, now=now)
+    fired = _fired(transaction, judged, alerts, now=now)
+    changes = _judge(judged, alerts, fired, tenant, policy, now=now)
     planned, messages = tell(transaction, alerts, changes, transaction.told(scope), policy, now=now)
     return Cycle(
         tenant=tenant,
@@ -187,8 +189,8 @@ def _rules_with_series(
     window = max((rule.window for rule in policy.rules), default=timedelta(0))
 
     def load(name: Tenant) -> TenantSeries:
-        interval = policy.poll_intervals[name]
-        return reader.tenant_series(name, window=window, poll_interval=interval, now=now)
+        interval, timezone = policy.poll_intervals[name], policy.timezone_of(name)
+        return reader.tenant_series(name, window=window, poll_interval=interval, timezone=timezone, now=now)
 
     own = load(tenant)
     everyone: list[TenantSeries] = []
@@ -201,8 +203,39 @@ def _rules_with_series(
     ]
 
 
+def _fired(
+    reader: Reader, judged: list[tuple[Rule, list[Series]]], alerts: list[Alert], *, now: datetime
+) -> Mapping[AlertKey, Sequence[Span]]:
+    """Return when the alerts have fired of which a condition wants to know it; of nearly all rules, none does."""
+    windows = {
+        _key(rule, severity, series): level.window
+        for rule, series_list in judged
+        for severity, level in rule.levels.items()
+        if level.remembers
+        for series in series_list
+    }
+    if not windows:
+        return {}
+    alert_by_key = {alert.key: alert for alert in alerts}
+    firings = reader.firings(windows, since=now - max(windows.values()))
+    return {
+        key: spans_of_firing(alert_by_key.get(key) or Alert(key=key), firings.get(key, ()), since=now - window, now=now)
+        for key, window in windows.items()
+    }
+
+
+def _key(rule: Rule, severity: Severity, series: Series) -> AlertKey:
+    return AlertKey(rule=rule.name, severity=severity, tenant=series.tenant, reason=series.reason)
+
+
 def _judge(
-    judged: list[tuple[Rule, list[Series]]], alerts: list[Alert], tenant: Tenant, policy: Policy, *, now: datetime
+    judged: list[tuple[Rule, list[Series]]],
+    alerts: list[Alert],
+    fired: Mapping[AlertKey, Sequence[Span]],
+    tenant: Tenant,
+    policy: Policy,
+    *,
+    now: datetime,
 ) -> Changes:
     """Step every alert of the rules, and resolve those of the tenant that no rule stands behind any more."""
     alert_by_key = {alert.key: alert for alert in alerts}
@@ -211,11 +244,11 @@ def _judge(
     for rule, series_list in judged:
         for severity, level in rule.levels.items():
             for series in series_list:
-                key = AlertKey(rule=rule.name, severity=severity, tenant=series.tenant, reason=series.reason)
+                key = _key(rule, severity, series)
                 seen.add(key)
                 before = alert_by_key.get(key)
                 alert = before or Alert(key=key)
-                evaluation = evaluate(level, series, firing=alert.is_firing, now=now)
+                evaluation = evaluate(level, series, firing=alert.is_firing, fired=fired.get(key, ()), now=now)
                 _note(changes, alert, *step(alert, evaluation, level, now=now))
     for alert in alerts:
         is_orphan = alert.key not in seen and (alert.key.tenant == tenant or not _is_known(alert, policy))

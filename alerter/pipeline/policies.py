@@ -59,6 +59,10 @@ class Policy:
 
         return of
 
+    def timezone_of(self, tenant: Tenant) -> tzinfo:
+        """Return the time zone in which a tenant's people work."""
+        return self.timezones.get(tenant, self.context.timezone)
+
 
 def _number(each: Rule | Route, seen: list[Rule | Route]) -> int:
     """Return the place of an equal one among those that were seen; a new one is seen now."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
-from alerter.core.alerts import Alert, Topic, Transition
+from alerter.core.alerts import Alert, AlertKey, Topic, Transition
 from alerter.core.messages import Message
 from alerter.core.muting import Acknowledgement, Silence
 from alerter.core.notifications import Budget, ReceiverName, Told
@@ -35,13 +35,17 @@ class Reader(Protocol):
         ...
 
     def tenant_series(
-        self, tenant: Tenant, *, window: timedelta, poll_interval: timedelta, now: datetime
+        self, tenant: Tenant, *, window: timedelta, poll_interval: timedelta, timezone: tzinfo = UTC, now: datetime
     ) -> TenantSeries:
         """Return the series of a tenant, at least as far back as the window."""
         ...
 
     def alerts(self, tenants: Collection[Tenant] | None = None) -> list[Alert]:
         """Return the alerts that are or were not inactive."""
+        ...
+
+    def firings(self, keys: Collection[AlertKey], *, since: datetime) -> dict[AlertKey, list[Transition]]:
+        """Return the transitions of these alerts into firing and out of it, oldest first."""
         ...
 
     def told(self, tenants: Collection[Tenant] | None = None) -> list[Told]:

@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.alerts import Alert, AlertState, Topic, Transition, after_clock_jump, remove, step
+from alerter.core.alerts import (
+    Alert,
+    AlertState,
+    Topic,
+    Transition,
+    after_clock_jump,
+    remove,
+    spans_of_firing,
+    step,
+)
 from alerter.core.conditions import Threshold, Verdict
 from alerter.core.rules import Level, Severity
+from alerter.core.series import Span
 from tests.builders import NOON, a_key, a_level, a_resolved, an_alert, an_evaluation, at, minutes, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
@@ -304,6 +314,39 @@ def test_a_pending_alert_keeps_the_times_of_its_last_episode_when_the_clock_jump
 
 
 # identity
+
+
+def _fires(clock: str) -> Transition:
+    return Transition(key=a_key(), at=at(clock), before=PENDING, after=FIRING, operands=())
+
+
+def _ends(clock: str) -> Transition:
+    return Transition(key=a_key(), at=at(clock), before=FIRING, after=QUIET, operands=())
+
+
+@pytest.mark.parametrize(
+    ("state", "transitions", "expected"),
+    [
+        pytest.param(QUIET, [], [], id="it never fired"),
+        pytest.param(FIRING, [], ["09:00-12:00"], id="it fires all the time"),
+        pytest.param(QUIET, [_ends("10:00")], ["09:00-10:00"], id="it fired before, and ended"),
+        pytest.param(FIRING, [_fires("11:00")], ["11:00-12:00"], id="it began, and goes on"),
+        pytest.param(
+            FIRING,
+            [_ends("10:00"), _fires("10:30"), _ends("11:00"), _fires("11:30")],
+            ["09:00-10:00", "10:30-11:00", "11:30-12:00"],
+            id="again and again",
+        ),
+        pytest.param(PENDING, [_fires("10:30"), _ends("11:00")], ["10:30-11:00"], id="pending is not firing"),
+    ],
+)
+def test_an_alert_knows_when_it_has_fired(
+    state: AlertState, transitions: list[Transition], expected: list[str]
+) -> None:
+    """As far back as is asked for; what has not ended ends now."""
+    found = spans_of_firing(an_alert(state), transitions, since=at("09:00"), now=NOON)
+
+    assert [*found] == [Span(*map(at, each.split("-"))) for each in expected]
 
 
 def test_an_alert_s_name_for_commands_never_changes() -> None:

@@ -382,7 +382,8 @@ def test_blind_refuses_a_span_of_nothing() -> None:
 
 def test_a_condition_is_found_by_its_name() -> None:
     """The configuration's key is the condition's name."""
-    assert {"threshold": Threshold, "growth": Growth, "blind": Blind} == CONDITIONS
+    assert [*CONDITIONS] == ["threshold", "growth", "forecast", "baseline", "stagnant", "new_reason", "blind"]
+    assert all(kind.name == name for name, kind in CONDITIONS.items())
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,31 @@ def page_of(message: Message) -> Page:
     return page
 
 
+def test_every_format_says_what_a_forecast_reckons_with() -> None:
+    """Plain text, mail, Slack and Teams carry the same numbers, both instants, and the limit."""
+    operands = Operands(
+        condition="forecast",
+        limit="above 800, or on the way there within 4h at the pace of the last 6h",
+        value=Sample(NOON, 512),
+        reference=Sample(NOON - timedelta(hours=6), 300),
+        expected=Sample(NOON + timedelta(hours=4), 850),
+        news="heading for 850 in 4h",
+    )
+
+    message = composed(replace(an_alert(), operands=(operands,)))
+
+    assert message.title == "CRITICAL: 512 held for 'Impersonation' (acme), heading for 850 in 4h"
+    for text in (
+        " ".join(message.bodies[Format.TEXT].split()),
+        page_of(message).text,
+        "".join(slack_texts(message)),
+        "".join(teams_runs(json.loads(message.bodies[Format.TEAMS]))),
+    ):
+        assert "300 at 06:00 UTC, 6h earlier (+212, +71 %)" in text
+        assert "850 at 16:00 UTC, 4h later (+338)" in text
+        assert "above 800, or on the way there within 4h at the pace of the last 6h" in text
+
+
 SHOWN = [
     pytest.param(
         "Impersonation Protect \u2013 VIPs", "Impersonation Protect \u2013 VIPs", id="an ordinary name stays as it is"

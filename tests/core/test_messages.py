@@ -1,5 +1,6 @@
 """What messages say: the words, before any format."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -409,9 +410,83 @@ def test_the_end_of_blindness_needs_no_advice() -> None:
 
 def test_an_unknown_condition_is_taken_to_be_about_held_messages() -> None:
     """A condition that was stored by another version does not break the message."""
-    alert = replace(FIRING, operands=(Operands(condition="forecast", limit="above 9"),))
+    operands = replace(a_growth(512, 400), condition="weather", limit="above 9")
+    alert = replace(FIRING, operands=(operands,))
 
     assert words(drafted(a_notice(alert)).title).endswith("({acme}), above 9")
+
+
+_SIX_HOURS_AGO = Sample(NOON - 360 * MINUTE, 300)
+EXPECTATIONS = [
+    pytest.param(
+        Operands(
+            condition="forecast",
+            limit="above 800, or on the way there within 4h at the pace of the last 6h",
+            value=Sample(NOON, 512),
+            reference=_SIX_HOURS_AGO,
+            expected=Sample(NOON + 240 * MINUTE, 850),
+            news="heading for 850 in 4h",
+        ),
+        "heading for 850 in 4h",
+        {
+            "Before": "300 at 07:00 BST, 6h earlier (+212, +71 %)",
+            "Forecast": "850 at 17:00 BST, 4h later (+338)",
+            "Limit": "above 800, or on the way there within 4h at the pace of the last 6h",
+        },
+        id="a forecast says where it leads, and until when",
+    ),
+    pytest.param(
+        Operands(
+            condition="baseline",
+            limit="above 140, the usual 100 and 4 times 10.0",
+            value=Sample(NOON, 512),
+            expected=Sample(NOON, 100),
+            news="usually 100 at this hour",
+        ),
+        "usually 100 at this hour",
+        {
+            "Usual": "100 at this hour of the week (+412 now)",
+            "Limit": "above 140, the usual 100 and 4 times 10.0",
+        },
+        id="a baseline says what is usual",
+    ),
+    pytest.param(
+        Operands(
+            condition="stagnant",
+            limit="above 20 and never falling for 6h",
+            value=Sample(NOON, 512),
+            reference=_SIX_HOURS_AGO,
+        ),
+        "above 20 and never falling for 6h",
+        {
+            "Before": "300 at 07:00 BST, 6h earlier (+212, +71 %)",
+            "Limit": "above 20 and never falling for 6h",
+        },
+        id="stagnation says since when",
+    ),
+    pytest.param(
+        Operands(
+            condition="new_reason",
+            limit="a hold reason's first held messages ever",
+            value=Sample(NOON, 512),
+            news="a new hold reason",
+        ),
+        "a new hold reason",
+        {"Limit": "a hold reason's first held messages ever"},
+        id="a new reason says that it is one",
+    ),
+]
+
+
+@pytest.mark.parametrize(("operands", "because", "expected"), EXPECTATIONS)
+def test_each_condition_says_what_it_reckoned_with(
+    operands: Operands, because: str, expected: Mapping[str, str]
+) -> None:
+    """The headline says why in a few words; the card has both counts, both instants, and the limit."""
+    found = drafted(a_notice(replace(FIRING, operands=(operands,))))
+
+    assert words(found.title) == f"CRITICAL: 512 held for {{Impersonation}} ({{acme}}), {because}"
+    assert facts(found.cards[0]) == {**expected, "Since": "12:50 BST (10m ago)"}
 
 
 SUMMARIES = [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.conditions import FOREVER, Condition, Subject, Threshold, Verdict
+from alerter.core.conditions import FOREVER, Baseline, Condition, Subject, Threshold, Verdict
 from alerter.core.rules import (
     BLIND_RULE_NAME,
     Level,
@@ -17,7 +17,7 @@ from alerter.core.rules import (
     series_of,
     with_blind_rules,
 )
-from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Tenant
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Span, Tenant
 from tests.builders import NOON, a_blind, a_growth, a_level, a_rule, a_tenant, at, series, span
 
 
@@ -106,6 +106,21 @@ def test_several_conditions_must_all_hold(conditions: list[Condition], expected:
 
     assert found.verdict is expected
     assert [operands.condition for operands in found.operands] == [condition.name for condition in conditions]
+
+
+def test_when_its_alert_has_fired_reaches_the_conditions() -> None:
+    """A level says whether it must be told, and passes on what it is told."""
+    remembering, other = a_level(Baseline(), Threshold(above=1)), a_level(Threshold(above=1))
+    weeks = series("10x30", every="1d")
+    high = Span(NOON - span("22d"), NOON - span("8d"))
+
+    found = [evaluate(remembering, weeks, firing=False, fired=fired, now=NOON).operands[0] for fired in ((), (high,))]
+
+    assert (remembering.remembers, other.remembers) == (True, False)
+    assert [operands.note for operands in found] == [
+        "",
+        "only 2 of the same hours in the last 4 weeks can be compared with",
+    ]
 
 
 def test_hysteresis_reaches_the_conditions() -> None:

@@ -1,7 +1,8 @@
 """What a series knows of an instant: a zero must be proven, and a gap is never read as one."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -95,6 +96,28 @@ def test_a_failed_poll_is_no_sample_after_the_clock_was_set_back() -> None:
     assert failing.value_at(at("10:30")) == 10
 
 
+@pytest.mark.parametrize(
+    ("notation", "since", "until", "expected"),
+    [
+        pytest.param("5 5 7 7", "11:00", "12:00", ["11:45-11:55 5", "11:55-12:00 7"], id="until the next count"),
+        pytest.param("5x4", "11:50", "11:55", ["11:50-11:55 5"], id="only between the two instants"),
+        pytest.param("5 7x3", "11:50", "12:00", ["11:50-12:00 7"], id="from a change on"),
+        pytest.param("5x3 7", "11:50", "12:00", ["11:50-12:00 5", "12:00-12:00 7"], id="up to a change, which counts"),
+        pytest.param("5 5 _ 5 7", "11:00", "12:00", ["11:40-11:45 5", "11:55-12:00 5", "12:00-12:00 7"], id="a gap"),
+        pytest.param("5 _ 7", "11:00", "12:00", ["11:50-11:50 5", "12:00-12:00 7"], id="polls on their own"),
+        pytest.param("5 _ _ 7", "11:50", "11:55", [], id="nothing but a gap"),
+        pytest.param("5x2", "12:01", "12:30", [], id="after everything"),
+        pytest.param("5x2", "10:00", "11:00", [], id="before everything"),
+        pytest.param("_", "11:00", "12:00", [], id="nothing was ever seen"),
+    ],
+)
+def test_what_is_known_comes_in_pieces(notation: str, since: str, until: str, expected: list[str]) -> None:
+    """Each piece is covered time with one count; gaps are left out."""
+    found = [*series(notation).pieces(since=at(since), until=at(until))]
+
+    assert [(f"{each.since:%H:%M}-{each.until:%H:%M} {each.count}") for each in found] == expected
+
+
 def test_the_tolerance_is_two_polls() -> None:
     """An old sample stands for the past during two poll intervals."""
     assert series("1", every="5m").tolerance == minutes(10)
@@ -169,6 +192,20 @@ def test_a_sum_over_tenants_fails_since_the_first_of_them_did() -> None:
 
     assert total.failure == other.failure
     assert total.poll_interval == minutes(5)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        pytest.param("Europe/London", "Europe/London", ZoneInfo("Europe/London"), id="the same for all"),
+        pytest.param("Europe/London", "Asia/Tokyo", UTC, id="different ones"),
+    ],
+)
+def test_a_sum_over_tenants_is_where_all_of_them_are(one: str, other: str, expected: ZoneInfo) -> None:
+    """An hour of the day is theirs if they share it, and UTC's if they do not."""
+    tenants = [replace(series("1"), timezone=ZoneInfo(name)) for name in (one, other)]
+
+    assert sum_of_tenants(tenants).timezone == expected
 
 
 def test_a_sum_over_tenants_is_as_patient_as_the_slowest_of_them() -> None:

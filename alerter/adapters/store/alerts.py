@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, Select, bindparam, func, insert, select, union
+from sqlalchemy import BindParameter, Row, Select, bindparam, func, insert, or_, select, union
 
 from alerter.adapters import tables
 from alerter.adapters.store.columns import digest_of, operands_json, operands_of, topic_digest, topic_of
@@ -61,6 +61,19 @@ class AlertReader(Rows):
         if alert_id is not None:
             wanted = wanted.where(_transitions.c.alert_id == alert_id)
         return [_transition_of(row) for row in self._all(wanted)]
+
+    def firings(self, keys: Collection[AlertKey], *, since: datetime) -> dict[AlertKey, list[Transition]]:
+        """Return the transitions of these alerts into firing and out of it since an instant, oldest first.
+
+        An alert without any is left out.
+        """
+        firings: dict[AlertKey, list[Transition]] = {}
+        for row in self._all(_FIRINGS, {"ids": sorted({key.id for key in keys}), "start": since}):
+            transition = _transition_of(row)
+            # Eight digits are no identity.
+            if transition.key in keys:
+                firings.setdefault(transition.key, []).append(transition)
+        return firings
 
     def _of_tenants(
         self, everything: Select[Any], of_tenants: Select[Any], tenants: Collection[Tenant] | None
@@ -196,3 +209,12 @@ _FIRING = (
 _TOLD = select(_told).order_by(_told.c.topic, _told.c.receiver)
 _TOLD_OF_TENANTS = _TOLD.where(_told.c.tenant.in_(_tenants), tables.is_believed)
 _ADD_TRANSITION = insert(_transitions)
+_FIRINGS = (
+    select(_transitions)
+    .where(
+        _transitions.c.alert_id.in_(bindparam("ids", expanding=True)),
+        _transitions.c.at >= bindparam("start"),
+        or_(*(column == str(AlertState.FIRING) for column in (_transitions.c.before, _transitions.c.after))),
+    )
+    .order_by(_transitions.c.id)
+)

@@ -49,14 +49,13 @@ def operands_of(text: str) -> tuple[Operands, ...]:
 
 def _operands_fields(operands: Operands) -> dict[str, Any]:
     fields: dict[str, Any] = {"condition": operands.condition, "limit": operands.limit}
-    for name, sample in (("value", operands.value), ("reference", operands.reference)):
+    for name, sample in (("value", operands.value), ("reference", operands.reference), ("expected", operands.expected)):
         if sample is not None:
             fields[name] = [sample.at.isoformat(), sample.count]
     if operands.last_good_at is not None:
         fields["last_good_at"] = operands.last_good_at.isoformat()
-    if operands.note:
-        fields["note"] = operands.note
-    return fields
+    texts = {"news": operands.news, "note": operands.note}
+    return fields | {name: text for name, text in texts.items() if text}
 
 
 def _operands(fields: dict[str, Any]) -> Operands:
@@ -66,7 +65,9 @@ def _operands(fields: dict[str, Any]) -> Operands:
         limit=fields["limit"],
         value=_sample(fields.get("value")),
         reference=_sample(fields.get("reference")),
+        expected=_sample(fields.get("expected")),
         last_good_at=None if last_good_at is None else datetime.fromisoformat(last_good_at),
+        news=fields.get("news", ""),
         note=fields.get("note", ""),
     )
 

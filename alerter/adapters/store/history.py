@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, insert, select, update
@@ -58,7 +58,7 @@ class HistoryReader(PollingReader):
         return {row.name: int(row.held) for row in self._all(_HELD)}
 
     def tenant_series(
-        self, tenant: Tenant, *, window: timedelta, poll_interval: timedelta, now: datetime
+        self, tenant: Tenant, *, window: timedelta, poll_interval: timedelta, timezone: tzinfo = UTC, now: datetime
     ) -> TenantSeries:
         """Return every series of a tenant, as far back as the window and the tolerance of its oldest sample.
 
@@ -69,6 +69,7 @@ class HistoryReader(PollingReader):
             tenant: Whose; one that was never polled has no coverage and no reasons.
             window: How far back the rules look.
             poll_interval: How often the tenant is polled.
+            timezone: Where its people work.
             now: The window's end; what is stored as later (the clock was set back) comes along, unseen by the rules.
         """
         start = now - window - TOLERANCE_INTERVALS * poll_interval - _MARGIN
@@ -81,11 +82,18 @@ class HistoryReader(PollingReader):
             coverage=[Span(span.since, span.until) for span in self._coverage_from(row, start)],
             poll_interval=poll_interval,
             failure=failure_of(row),
+            timezone=timezone,
+            polled_since=None if row is None else row.polled_since,
         )
         return TenantSeries(
             polling=polling,
             reasons=[
-                replace(polling, reason=each.reason, changes=_steps(changes.get(each.id, ()), each.held, start))
+                replace(
+                    polling,
+                    reason=each.reason,
+                    changes=_steps(changes.get(each.id, ()), each.held, start),
+                    first_held_at=each.first_held_at,
+                )
                 for each in self._series_of(row)
             ],
         )
@@ -144,15 +152,13 @@ class HistoryWriter(HistoryReader, PollingWriter):
     def _add_counts(self, tenant_id: int, snapshot: Snapshot) -> None:
         at = snapshot.taken_at
         known = self._all(_SERIES, {"tenant_id": tenant_id})
-        changes = [
-            (row.id, _Change(at, row.held, count))
+        changed = [
+            (row, count)
             for row in known
             if row.changed_at < at and (count := snapshot.counts.get(row.reason, 0)) != row.held
         ]
-        self._run(
-            _SET_SERIES,
-            [{"series_id": number, "held": change.held, "changed_at": at} for number, change in changes],
-        )
+        self._run(_SET_SERIES, [_series_row(row, [_Change(at, row.held, count)]) for row, count in changed])
+        changes = [(row.id, _Change(at, row.held, count)) for row, count in changed]
         changes += self._add_series(tenant_id, snapshot, {row.reason for row in known})
         self._run(_ADD_CHANGE, [_change_row(tenant_id, number, change) for number, change in changes])
         if late := [row for row in known if row.changed_at >= at]:
@@ -166,7 +172,11 @@ class HistoryWriter(HistoryReader, PollingWriter):
         common = {"tenant_id": tenant_id, "changed_at": at, "first_seen_at": at}
         self._run(
             _ADD_SERIES,
-            [common | {"digest": digest_of(reason), "reason": reason, "held": count} for reason, count in new.items()],
+            [
+                common
+                | {"digest": digest_of(reason), "reason": reason, "held": count, "first_held_at": at if count else None}
+                for reason, count in new.items()
+            ],
         )
         rows = self._all(_SERIES, {"tenant_id": tenant_id})
         return [(row.id, _Change(at, 0, row.held)) for row in rows if row.held and row.reason in new]
@@ -189,11 +199,20 @@ class HistoryWriter(HistoryReader, PollingWriter):
                 {"tenant_id": tenant_id, "series_id": row.id, "start": each.at} for each in before if each not in after
             ]
             added += [_change_row(tenant_id, row.id, each) for each in after if each not in before]
-            last = after[-1] if after else _Change(at, 0, before[0].was)
-            series_now.append({"series_id": row.id, "held": last.held, "changed_at": last.at})
+            series_now.append(_series_row(row, after or [_Change(at, 0, before[0].was)]))
         self._run(_DELETE_CHANGE, removed)
         self._run(_ADD_CHANGE, added)
         self._run(_SET_SERIES, series_now)
+
+
+def _series_row(row: Row[Any], changes: Sequence[_Change]) -> dict[str, Any]:
+    """Return what stands in a series' row after these changes, at least one, oldest first."""
+    newest = changes[-1]
+    held = (change.at for change in changes if change.held)
+    first_held_at = min((at for at in (row.first_held_at, *held) if at is not None), default=None)
+    return {
+        "series_id": row.id, "held": newest.held, "changed_at": newest.at, "first_held_at": first_held_at,
+    }  # fmt: skip
 
 
 def _steps(changes: Sequence[Row[Any]], held: int, start: datetime) -> Sequence[Sample]:
@@ -227,7 +246,9 @@ def _change_row(tenant_id: int, series_id: int, change: _Change) -> dict[str, An
 
 # An update sets the columns that its parameters name, so that those of its condition have other names.
 _SERIES = (
-    select(series.c.id, series.c.reason, series.c.held, series.c.changed_at, series.c.first_seen_at)
+    select(
+        series.c.id, series.c.reason, series.c.held, series.c.changed_at, series.c.first_seen_at, series.c.first_held_at
+    )
     .where(series.c.tenant_id == bindparam("tenant_id"))
     .order_by(series.c.id)
 )

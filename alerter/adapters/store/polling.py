@@ -50,7 +50,7 @@ class PollingReader(Rows):
         return {row.name: _polling_of(row, row.last_good_at) for row in self._all(_POLLINGS)}
 
     def _tenant(self, tenant: Tenant) -> Row[Any] | None:
-        """Return the tenant's number and, in the same row, the open run of failures."""
+        """Return the tenant's number, since when it is polled and, in the same row, the open run of failures."""
         return self._first(_TENANT, {"tenant": tenant})
 
     def _coverage_from(self, tenant: Row[Any] | None, at: datetime) -> Sequence[Row[Any]]:
@@ -84,6 +84,8 @@ class PollingWriter(PollingReader):
         row = self._polled(tenant)
         if row.failure_id is not None:
             self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
+        if row.polled_since is None or at < row.polled_since:
+            self._run(_SET_TENANT, {"of_tenant": row.id, "polled_since": at})
         self._cover(row.id, at, poll_interval)
         return int(row.id)
 
@@ -133,6 +135,7 @@ _TENANTS = select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)
 _WITH_FAILURE = select(
     tenants.c.id,
     tenants.c.name,
+    tenants.c.polled_since,
     poll_failures.c.id.label("failure_id"),
     poll_failures.c.outage_since,
     poll_failures.c.since,
@@ -147,6 +150,7 @@ _WITH_FAILURE = select(
 )
 _TENANT = _WITH_FAILURE.where(tenants.c.name == bindparam("tenant"))
 _ADD_TENANT = insert(tenants)
+_SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
 
 _COVERAGE = (
     select(coverage.c.since, coverage.c.until, coverage.c.polls)

@@ -2,8 +2,9 @@
 
 A condition is a frozen dataclass whose fields are the TOML keys below its name (a trailing underscore is dropped),
 whose docstring is its manual, and whose `evaluate` gives a verdict with the operands it used. Add it to the union
-below: the configuration, the messages and the history need nothing more. `subject` is what it looks at, `falls`
-whether smaller is worse, and `compares` whether the change rather than the count is the news.
+below: the configuration, the messages and the history need nothing more. `subject` is what it looks at, `sums` whether
+a sum of reasons makes sense to it, `falls` whether smaller is worse, `compares` whether the change rather than the
+count is the news, and `remembers` whether its verdict depends on when its own alert has fired, which `fired` then says.
 
 A condition that can tell says with its verdict until when it is idle: only then, or when the count has changed, is it
 worth asking again. Most series of most polls are idle, and cost nothing.
@@ -14,8 +15,11 @@ No condition has slots, so that what its fields decide alone (`limit`) is worked
 
 from typing import TypeAlias
 
+from alerter.core.conditions.baseline import Baseline
 from alerter.core.conditions.blind import Blind
+from alerter.core.conditions.forecast import Forecast
 from alerter.core.conditions.growth import Growth
+from alerter.core.conditions.new_reason import NewReason
 from alerter.core.conditions.observations import (
     CONTEXT,
     FOREVER,
@@ -25,24 +29,31 @@ from alerter.core.conditions.observations import (
     Verdict,
     duration_text,
 )
+from alerter.core.conditions.stagnant import Stagnant
 from alerter.core.conditions.threshold import Threshold
 
 __all__ = [
     "CONDITIONS",
     "CONTEXT",
     "FOREVER",
+    "Baseline",
     "Blind",
     "Condition",
+    "Forecast",
     "Growth",
+    "NewReason",
     "Observation",
     "Operands",
+    "Stagnant",
     "Subject",
     "Threshold",
     "Verdict",
     "duration_text",
 ]
 
-Condition: TypeAlias = Threshold | Growth | Blind
+Condition: TypeAlias = Threshold | Growth | Forecast | Baseline | Stagnant | NewReason | Blind
 
 #: Every kind of condition by its name in the configuration.
-CONDITIONS: dict[str, type[Condition]] = {kind.name: kind for kind in (Threshold, Growth, Blind)}
+CONDITIONS: dict[str, type[Condition]] = {
+    kind.name: kind for kind in (Threshold, Growth, Forecast, Baseline, Stagnant, NewReason, Blind)
+}

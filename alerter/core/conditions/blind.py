@@ -1,12 +1,13 @@
 """Polling itself: a tenant that cannot be seen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
 from alerter.core.conditions.observations import FOREVER, Observation, Operands, Subject, Verdict, duration_text
-from alerter.core.series import Series
+from alerter.core.series import Series, Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,8 @@ class Blind:
 
     name: ClassVar[str] = "blind"
     subject: ClassVar[Subject] = Subject.POLLING
+    sums: ClassVar[bool] = True
+    remembers: ClassVar[bool] = False
     compares: ClassVar[bool] = False
     falls: ClassVar[bool] = False
 
@@ -41,7 +44,7 @@ class Blind:
         """What makes it active, in words."""
         return f"no good poll for {duration_text(self.after)}"
 
-    def evaluate(self, series: Series, *, firing: bool, now: datetime) -> Observation:  # noqa: ARG002 - one signature
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Judge how long ago the newest good poll was; a tenant whose last poll was good is never blind."""
         failure = series.failure
         if failure is None:

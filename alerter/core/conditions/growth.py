@@ -1,12 +1,21 @@
 """The count of now against the count of some time ago."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
-from alerter.core.conditions.observations import FOREVER, Observation, Operands, Subject, Verdict, duration_text
-from alerter.core.series import Sample, Series
+from alerter.core.conditions.observations import (
+    FOREVER,
+    Observation,
+    Operands,
+    Subject,
+    Verdict,
+    duration_text,
+    no_poll_now,
+)
+from alerter.core.series import Sample, Series, Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +38,8 @@ class Growth:
 
     name: ClassVar[str] = "growth"
     subject: ClassVar[Subject] = Subject.HELD
+    sums: ClassVar[bool] = True
+    remembers: ClassVar[bool] = False
     compares: ClassVar[bool] = True
 
     over: timedelta
@@ -67,11 +78,11 @@ class Growth:
         parts = ("" if messages is None else f"{sign}{messages:,}", "" if percent is None else f"{sign}{percent:,} %")
         return f"{' and '.join(filter(None, parts))} within {duration_text(self.over)}"
 
-    def evaluate(self, series: Series, *, firing: bool, now: datetime) -> Observation:  # noqa: ARG002 - one signature
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Compare the sample at `now` with the one `over` ago."""
         count = series.value_at(now)
         if count is None:
-            return self._observed(Verdict.NO_DATA, None, None, note="no good poll at this moment")
+            return no_poll_now(self.name, self.limit)
         value = Sample(now, count)
         then = now - self.over
         reference = series.newest_sample(until=then)
@@ -109,7 +120,7 @@ class Growth:
     def _observed(
         self,
         verdict: Verdict,
-        value: Sample | None,
+        value: Sample,
         reference: Sample | None,
         *,
         note: str = "",

@@ -33,7 +33,10 @@ class Operands:
         limit: What would have made it active, in words ("above 200").
         value: The sample that was judged; None without data.
         reference: The earlier sample that it was compared with, or that shows what it was; None where none is known.
+        expected: The count that it reckoned with: the one that a forecast gives for a later instant, or the one that is
+            usual at the instant of the value. None where it reckons with none.
         last_good_at: The newest good poll, where the condition is about polling; None if there never was one.
+        news: What there is to tell, as the end of a sentence ("heading for 540 in 4h"); empty where the limit says it.
         note: What else a reader must know: why there is no data, or why polling fails.
     """
 
@@ -41,7 +44,9 @@ class Operands:
     limit: str
     value: Sample | None = None
     reference: Sample | None = None
+    expected: Sample | None = None
     last_good_at: datetime | None = None
+    news: str = ""
     note: str = ""
 
 
@@ -59,6 +64,12 @@ class Observation:
     verdict: Verdict
     operands: Operands
     idle_until: datetime | None = field(default=None, compare=False)
+
+
+def no_poll_now(condition: str, limit: str) -> Observation:
+    """Return what a condition on held messages finds at a poll that failed: nothing, in either direction."""
+    operands = Operands(condition=condition, limit=limit, note="no good poll at this moment")
+    return Observation(verdict=Verdict.NO_DATA, operands=operands)
 
 
 class Subject(StrEnum):

@@ -1,12 +1,13 @@
 """A fixed limit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
-from alerter.core.conditions.observations import CONTEXT, FOREVER, Observation, Operands, Subject, Verdict
-from alerter.core.series import Sample, Series
+from alerter.core.conditions.observations import CONTEXT, FOREVER, Observation, Operands, Subject, Verdict, no_poll_now
+from alerter.core.series import Sample, Series, Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class Threshold:
 
     name: ClassVar[str] = "threshold"
     subject: ClassVar[Subject] = Subject.HELD
+    sums: ClassVar[bool] = True
+    remembers: ClassVar[bool] = False
     compares: ClassVar[bool] = False
 
     above: int | None = None
@@ -57,12 +60,11 @@ class Threshold:
         limit = f"above {self.above:,}" if self.above is not None else f"below {self.below:,}"
         return limit if self.clear_at is None else f"{limit}, clears at {self.clear_at:,}"
 
-    def evaluate(self, series: Series, *, firing: bool, now: datetime) -> Observation:
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Judge the sample at `now`; without a good poll at `now` there is no data."""
         count = series.value_at(now)
         if count is None:
-            operands = Operands(condition=self.name, limit=self.limit, note="no good poll at this moment")
-            return Observation(verdict=Verdict.NO_DATA, operands=operands)
+            return no_poll_now(self.name, self.limit)
         value = Sample(now, count)
         if not (self._is_beyond(count) or (firing and not self._is_cleared(count))):
             operands = Operands(condition=self.name, limit=self.limit, value=value)

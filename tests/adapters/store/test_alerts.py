@@ -17,6 +17,7 @@ def test_an_alert_comes_back_exactly(store: Store) -> None:
     odd = NOON + timedelta(microseconds=1)
     operands = (
         Operands(condition="growth", limit="+5 within 1h", value=Sample(odd, 9), reference=Sample(at("11:00"), 0)),
+        Operands(condition="forecast", limit="above 5", expected=Sample(odd, 7), news="heading for 7 in 1h"),
         Operands(condition="blind", limit="no good poll for 15m", last_good_at=odd, note='"quoted" \ud83d\0 é'),
     )
     alert = Alert(
@@ -164,3 +165,23 @@ def test_the_history_of_alerts_is_read_newest_first(store: Store) -> None:
         assert reader.transitions(alert_id=spam.key.id) == [fired, spam]
         assert reader.transitions(since=at("11:30")) == [fired, virus]
         assert reader.transitions(limit=1) == [fired]
+
+
+def test_the_transitions_into_firing_and_out_of_it_are_read_oldest_first(store: Store) -> None:
+    """What a condition needs of the past of its own alert: nothing of others, and nothing older than it looks back."""
+    quiet, pending, firing = AlertState.INACTIVE, AlertState.PENDING, AlertState.FIRING
+    own = [
+        a_transition("09:00", pending, firing),
+        a_transition("10:00", firing, quiet),
+        a_transition("11:00", quiet, pending),
+        a_transition("11:05", pending, quiet),
+        a_transition("11:30", quiet, firing),
+    ]
+    other = replace(own[-1], key=a_key(reason="Virus"))
+    with store.write() as transaction:
+        transaction.add_transitions([*own, other])
+
+    with store.read() as reader:
+        found = reader.firings([a_key(), a_key(reason="Graymail")], since=at("10:00"))
+
+    assert found == {a_key(): [own[1], own[4]]}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from itertools import count
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -66,6 +67,46 @@ class TestCounts:
 
         _, series = tenant_series(store)
         assert series["Spam"].value_at(NOON) == 0
+
+    def test_when_something_was_first_held_is_known_for_ever(self, store: Store) -> None:
+        """Neither a zero before nor one after is that moment, and no pruning forgets it."""
+        poll(store, "11:00", Spam=0)
+        poll(store, "11:05", Spam=3, Virus=1)
+        poll(store, "11:10")
+        poll(store, "11:15", Spam=9, Malware=0)
+        with store.write() as transaction:
+            while transaction.prune(before=at("12:00")):
+                pass
+
+        polling, series = tenant_series(store)
+
+        assert {reason: each.first_held_at for reason, each in series.items()} == {
+            "Spam": at("11:05"),
+            "Virus": at("11:05"),
+            "Malware": None,
+        }
+        assert {each.polled_since for each in (polling, *series.values())} == {at("11:00")}
+
+    def test_what_is_first_is_so_also_after_the_clock_was_set_back(self, store: Store) -> None:
+        """The clock that is right now decides what came first."""
+        poll(store, "12:00", Spam=0, Virus=1)
+        poll(store, "12:05", Spam=5, Virus=1)
+
+        poll(store, "11:00", Spam=5, Virus=0)
+
+        polling, series = tenant_series(store)
+        assert polling.polled_since == at("11:00")
+        assert (series["Spam"].first_held_at, series["Virus"].first_held_at) == (at("11:00"), at("12:00"))
+
+    def test_a_series_knows_where_its_tenant_is(self, store: Store) -> None:
+        """Whoever reads it says in which time zone its people work."""
+        poll(store, "12:00", Spam=1)
+        zone = ZoneInfo("Asia/Tokyo")
+
+        with store.read() as reader:
+            read = reader.tenant_series(ACME, window=span("1h"), poll_interval=EVERY, timezone=zone, now=NOON)
+
+        assert [each.timezone for each in (read.polling, *read.reasons)] == [zone, zone]
 
     def test_the_present_of_every_reason_is_known(self, store: Store) -> None:
         """What is held now, since when, and when the reason was first seen."""

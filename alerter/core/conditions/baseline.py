@@ -1,0 +1,156 @@
+"""What is usual at this hour of the week."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
+from math import sqrt
+from typing import ClassVar
+
+from alerter.core.conditions.observations import Observation, Operands, Subject, Verdict, no_poll_now
+from alerter.core.series import Sample, Series, Span
+
+#: So many of the hours before must be known.
+FEWEST_HOURS = 3
+MOST_WEEKS = 52
+#: Turns the median of absolute deviations into a standard deviation, where values are normally distributed.
+NORMAL = 1.4826
+_WEEK = timedelta(days=7)
+#: The hour itself, and what a change of the clocks may add to the distance between two of them.
+_SLACK = timedelta(hours=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """Held messages that are more than is usual on this weekday at this hour, in the tenant's time zone.
+
+    Each of the same hours in the past `weeks` weeks stands for the highest count in it. Their median is what is usual;
+    what is ordinary around it is 1.4826 times the median of their distances from it, but at least the square root of
+    what is usual, and at least `floor`. Active above what is usual by `deviations` times that. Hours of which not even
+    half was polled are left out, and so are those in which this level was firing: what was wrong then is no measure,
+    unless it was so in all of them, for what goes on for weeks has become usual. There is no data until three hours
+    are known.
+
+    Attributes:
+        deviations: How many times the ordinary distance.
+        weeks: How many weeks to look back.
+        floor: Messages; the ordinary distance is taken to be no smaller.
+    """
+
+    name: ClassVar[str] = "baseline"
+    subject: ClassVar[Subject] = Subject.HELD
+    sums: ClassVar[bool] = True
+    remembers: ClassVar[bool] = True
+    compares: ClassVar[bool] = False
+    falls: ClassVar[bool] = False
+
+    deviations: float = 4
+    weeks: int = 4
+    floor: int = 5
+
+    def __post_init__(self) -> None:
+        if self.deviations <= 0:
+            raise ValueError(f"expected 'deviations' above 0, found {self.deviations:g}")
+        if not FEWEST_HOURS <= self.weeks <= MOST_WEEKS:
+            raise ValueError(f"expected 'weeks' from {FEWEST_HOURS} to {MOST_WEEKS}, found {self.weeks}")
+        if self.floor < 1:
+            raise ValueError(f"expected 'floor' of 1 message or more, found {self.floor}")
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks."""
+        return self.weeks * _WEEK + _SLACK
+
+    @property
+    def limit(self) -> str:
+        """What makes it active, in words, as long as nobody knows what is usual."""
+        return f"the usual at this hour of the week and {self.deviations:g} deviations more"
+
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+        """Compare the sample at `now` with the same hours of the weeks before."""
+        count = series.value_at(now)
+        if count is None:
+            return no_poll_now(self.name, self.limit)
+        value = Sample(now, count)
+        present, *past = hours_of_week(series.timezone, now, weeks=self.weeks)
+        counts = _counts_of(series, past, fired)
+        if len(counts) < FEWEST_HOURS:
+            note = f"only {len(counts)} of the same hours in the last {self.weeks} weeks can be compared with"
+            operands = Operands(condition=self.name, limit=self.limit, value=value, note=note)
+            return Observation(verdict=Verdict.NO_DATA, operands=operands, idle_until=present.until)
+        usual, ordinary = self._usual(counts)
+        most = usual + self.deviations * ordinary
+        is_active = count > most
+        operands = Operands(
+            condition=self.name,
+            limit=f"above {int(most):,}, the usual {usual:,.10g} and {self.deviations:g} times {ordinary:,.1f}",
+            value=value,
+            expected=Sample(now, int(usual)),
+            news=f"usually {int(usual):,} at this hour" if is_active else "",
+        )
+        # Whatever was is over: within an hour of the week only the count can change.
+        idle_until = None if is_active else present.until
+        return Observation(
+            verdict=Verdict.ACTIVE if is_active else Verdict.INACTIVE, operands=operands, idle_until=idle_until
+        )
+
+    def _usual(self, counts: Sequence[int]) -> tuple[float, float]:
+        """Return what is usual, and how far from it is ordinary."""
+        usual = median(counts)
+        spread = NORMAL * median([abs(count - usual) for count in counts])
+        return usual, max(spread, sqrt(usual), self.floor)
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle of some values, at least one; of an even number the mean of the two in the middle."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _counts_of(series: Series, hours: Sequence[Span], fired: Sequence[Span]) -> list[int]:
+    """Return the highest count in each of the hours that can be compared with."""
+    known = [(hour, highest) for hour in hours if (highest := _highest(series, hour)) is not None]
+    calm = [highest for hour, highest in known if not _overlaps(hour, fired)]
+    return calm or [highest for _, highest in known]
+
+
+def _overlaps(hour: Span, fired: Sequence[Span]) -> bool:
+    return any(span.since < hour.until and span.until >= hour.since for span in fired)
+
+
+def _highest(series: Series, hour: Span) -> int | None:
+    """Return the highest count in an hour, or None where less than half of it is known."""
+    pieces = list(series.pieces(since=hour.since, until=hour.until))
+    covered = sum((piece.until - piece.since for piece in pieces), timedelta(0))
+    if covered * 2 < hour.until - hour.since:
+        return None
+    # The end belongs to the next hour.
+    return max(piece.count for piece in pieces if piece.since < hour.until)
+
+
+def hours_of_week(timezone: tzinfo, now: datetime, *, weeks: int) -> tuple[Span, ...]:
+    """Return the hour that clocks in a time zone show now, and the same one of each of so many weeks before.
+
+    An hour is all the time of a day in which the clocks show it: two hours where they are set back within it. One that
+    is skipped is left out.
+
+    Returns:
+        The present one first. Unlike other spans, they do not hold their ends.
+    """
+    local = now.astimezone(timezone)
+    return _hours(timezone, local.date(), local.hour, weeks)
+
+
+@lru_cache(maxsize=1024)
+def _hours(timezone: tzinfo, day: date, hour: int, weeks: int) -> tuple[Span, ...]:
+    hours = (_hour(timezone, day - number * _WEEK, hour) for number in range(weeks + 1))
+    return tuple(span for span in hours if span is not None)
+
+
+def _hour(timezone: tzinfo, day: date, hour: int) -> Span | None:
+    since = datetime.combine(day, time(hour), timezone).astimezone(UTC)
+    if since.astimezone(timezone).hour != hour:
+        return None
+    last = time(hour, 59, 59, 999_999, fold=1)
+    return Span(since, datetime.combine(day, last, timezone).astimezone(UTC) + timedelta.resolution)

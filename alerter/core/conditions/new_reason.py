@@ -1,0 +1,68 @@
+"""Something that was never there before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from alerter.core.conditions.observations import FOREVER, Observation, Operands, Subject, Verdict, no_poll_now
+from alerter.core.series import Sample, Series, Span
+
+#: How long a reason counts as new.
+NEWS = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewReason:
+    """The first messages that were ever held for a reason: somebody made or renamed a policy, or one has begun to bite.
+
+    Active for 24 hours from the poll that first saw them, whatever becomes of them. What a tenant's first days show is
+    how it is, and not news: until `learn` has passed since its first good poll, no reason is new. A reason that was
+    seen long ago with nothing held is new when something is; one that held something once never is again.
+
+    Attributes:
+        learn: How long after the tenant's first good poll nothing is new.
+    """
+
+    name: ClassVar[str] = "new_reason"
+    subject: ClassVar[Subject] = Subject.HELD
+    sums: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
+    falls: ClassVar[bool] = False
+    limit: ClassVar[str] = "a hold reason's first held messages ever"
+
+    learn: timedelta = timedelta(days=7)
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks: to the first sample, and no further than that counts."""
+        return NEWS
+
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+        """Judge how long ago the first messages were held, and how well the tenant was known by then."""
+        count = series.value_at(now)
+        if count is None:
+            return no_poll_now(self.name, self.limit)
+        first = series.first_held_at
+        is_new = first is not None and first <= now < first + NEWS and self._has_learnt(series, first)
+        operands = Operands(
+            condition=self.name,
+            limit=self.limit,
+            value=Sample(now, count),
+            reference=_first_sample(series, now=now) if is_new else None,
+            news="a new hold reason" if is_new else "",
+        )
+        if is_new:
+            return Observation(verdict=Verdict.ACTIVE, operands=operands)
+        return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER)
+
+    def _has_learnt(self, series: Series, first: datetime) -> bool:
+        return series.polled_since is not None and first - series.polled_since >= self.learn
+
+
+def _first_sample(series: Series, *, now: datetime) -> Sample | None:
+    """Return what was held at first, unless that is at this moment."""
+    if series.first_held_at is None or series.first_held_at == now:
+        return None
+    return series.newest_sample(until=series.first_held_at)

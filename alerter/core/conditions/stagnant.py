@@ -1,0 +1,113 @@
+"""Held mail that nobody looks at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import pairwise
+from typing import ClassVar
+
+from alerter.core.conditions.observations import (
+    FOREVER,
+    Observation,
+    Operands,
+    Subject,
+    Verdict,
+    duration_text,
+    no_poll_now,
+)
+from alerter.core.series import Piece, Sample, Series, Span
+
+#: Mimecast expires held mail after so long: a count that is looked at for longer falls by itself.
+EXPIRY = timedelta(days=14)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stagnant:
+    """Held messages that nobody releases: for a span the count has been above a limit, and it has never fallen.
+
+    Whatever is released, rejected or expired makes the count fall, and the span begins anew. Mimecast expires held mail
+    after 14 days, so that `lasting` is at most that; well below it there is time left to look at the mail. Polling must
+    have begun before the span. Gaps of up to half of it are bridged, for they hide little: what was seen on both sides
+    must be above the limit and must not have fallen. With a longer one there is no data.
+
+    Attributes:
+        above: Messages.
+        lasting: The span.
+    """
+
+    name: ClassVar[str] = "stagnant"
+    subject: ClassVar[Subject] = Subject.HELD
+    sums: ClassVar[bool] = True
+    remembers: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
+    falls: ClassVar[bool] = False
+
+    above: int
+    lasting: timedelta
+
+    def __post_init__(self) -> None:
+        if self.above < 0:
+            raise ValueError(f"expected 'above' of 0 messages or more, found {self.above}")
+        if self.lasting <= timedelta(0):
+            raise ValueError("expected 'lasting' longer than 0s")
+        if self.lasting > EXPIRY:
+            most, found = duration_text(EXPIRY), duration_text(self.lasting)
+            raise ValueError(f"expected 'lasting' of at most {most}, after which held mail expires, found {found}")
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks, without the tolerance for the first sample."""
+        return self.lasting
+
+    @cached_property
+    def limit(self) -> str:
+        """What makes it active, in words."""
+        return f"above {self.above:,} and never falling for {duration_text(self.lasting)}"
+
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+        """Look for the last moment at which the count fell, or was at or below the limit."""
+        count = series.value_at(now)
+        if count is None:
+            return no_poll_now(self.name, self.limit)
+        value = Sample(now, count)
+        if count <= self.above:
+            return self._observed(Verdict.INACTIVE, value, idle_until=FOREVER)
+        then = now - self.lasting
+        reference = series.newest_sample(until=then)
+        if reference is not None and reference.at < then - series.tolerance:
+            reference = None
+        before = () if reference is None else (Piece(reference.at, reference.at, reference.count),)
+        seen = [*before, *series.pieces(since=then, until=now)]
+        since = self._last_break(seen)
+        if since is not None:
+            return self._observed(Verdict.INACTIVE, value, since, idle_until=since.at + self.lasting)
+        if reference is None:
+            note = f"no good poll {duration_text(self.lasting)} before to begin with"
+            return self._observed(Verdict.NO_DATA, value, note=note)
+        if any((after.since - before.until) * 2 > self.lasting for before, after in pairwise(seen)):
+            note = f"no good poll for most of the last {duration_text(self.lasting)}"
+            return self._observed(Verdict.NO_DATA, value, note=note)
+        return self._observed(Verdict.ACTIVE, value, reference)
+
+    def _last_break(self, seen: Sequence[Piece]) -> Sample | None:
+        """Return the first sample since which the count has been above the limit and has not fallen.
+
+        None where that is so of all that was seen.
+        """
+        for before, after in reversed(list(pairwise(seen))):
+            if after.count < before.count or before.count <= self.above:
+                return Sample(after.since, after.count)
+        return None
+
+    def _observed(
+        self,
+        verdict: Verdict,
+        value: Sample,
+        reference: Sample | None = None,
+        *,
+        note: str = "",
+        idle_until: datetime | None = None,
+    ) -> Observation:
+        operands = Operands(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
+        return Observation(verdict=verdict, operands=operands, idle_until=idle_until)

@@ -1,0 +1,1 @@
+"""The conditions, each in a file of its own."""

@@ -1,0 +1,226 @@
+"""A limit that is going to be passed: the line through the samples, and what polling must have seen for one."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerter.core.conditions import FOREVER, Forecast, Operands, Verdict
+from alerter.core.series import Sample
+from tests.builders import NOON, at, counts, minutes, series, span
+
+ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
+
+
+def a_forecast(above: int = 200, *, within: str = "1h", fit_over: str = "1h") -> Forecast:
+    """Return a forecast of an hour out of an hour."""
+    return Forecast(above=above, within=span(within), fit_over=span(fit_over))
+
+
+@pytest.mark.parametrize(
+    ("notation", "above", "expected"),
+    [
+        pytest.param("40 +5x12", 159, ACTIVE, id="the line leads just above the limit"),
+        pytest.param("40 +5x12", 160, INACTIVE, id="the line leads exactly to the limit"),
+        pytest.param("160 -5x12", 40, ACTIVE, id="above the limit already, although it falls"),
+        pytest.param("160 -5x12", 100, INACTIVE, id="at the limit and falling"),
+        pytest.param("300x12 90", 100, INACTIVE, id="released: a line that falls leads nowhere"),
+        pytest.param("90x13", 100, INACTIVE, id="flat below the limit"),
+        pytest.param("100x13", 100, INACTIVE, id="flat at the limit"),
+        pytest.param("101x13", 100, ACTIVE, id="flat above the limit"),
+        pytest.param("0x12 90", 100, INACTIVE, id="one sample that is higher does not make a slope that steep"),
+        pytest.param("0x10 90x3", 100, ACTIVE, id="three of them do"),
+        pytest.param("0x13", 0, INACTIVE, id="nothing held"),
+        pytest.param("40 +5x12 _", 100, NO_DATA, id="the newest poll failed"),
+    ],
+)
+def test_a_forecast_continues_the_line(notation: str, above: int, expected: Verdict) -> None:
+    """What rises by 5 in 5 minutes from 40 to 100 is 160 an hour later."""
+    assert a_forecast(above).evaluate(series(notation), firing=False, now=NOON).verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("notation", "expected"),
+    [
+        pytest.param("40 +10x6", ACTIVE, id="seven samples over exactly half of the span"),
+        pytest.param("50 +10x5", NO_DATA, id="over less than half of it"),
+        pytest.param("40 _x5 100", NO_DATA, id="two samples over half of it"),
+        pytest.param("40 _x5 +60 +10", ACTIVE, id="three samples"),
+        pytest.param("100", NO_DATA, id="a single sample"),
+        pytest.param("999 _x12 100", NO_DATA, id="samples before the span do not count"),
+        pytest.param("40 +5x4 _x4 80 +5x4", ACTIVE, id="a gap is left out"),
+        pytest.param("300x2 _x4 40 +1x6", INACTIVE, id="what was high before a gap is not forgotten"),
+        pytest.param("201", ACTIVE, id="above the limit already needs no line"),
+    ],
+)
+def test_a_line_needs_three_samples_over_half_of_the_span(notation: str, expected: Verdict) -> None:
+    """With fewer nobody can tell where it leads; a gap is never read as zero."""
+    assert (
+        a_forecast(150 if "201" not in notation else 200).evaluate(series(notation), firing=False, now=NOON).verdict
+        is expected
+    )
+
+
+@given(st.lists(st.integers(0, 500), min_size=3, max_size=13), st.integers(1, 240))
+def test_the_line_is_that_of_least_squares(values: list[int], ahead: int) -> None:
+    """For polls at even distances it is exactly the textbook's line through one point per poll."""
+    notation = " ".join(map(str, values))
+    forecast = Forecast(above=1000, within=minutes(ahead), fit_over=minutes(10))
+
+    found = forecast.evaluate(series(notation, every="1m"), firing=False, now=NOON)
+
+    points = list(zip(range(-len(values) + 1, 1), values, strict=True))[-11:]
+    if len(points) < 6:
+        assert found.verdict is NO_DATA
+        return
+    expected = _least_squares(points, ahead)
+    assert found.operands.expected is not None
+    assert found.operands.expected.at == NOON + minutes(ahead)
+    assert abs(found.operands.expected.count - max(expected, Fraction(0))) <= Fraction(1, 2)
+
+
+@given(values=st.lists(st.integers(0, 9), min_size=6, max_size=11), above=st.integers(0, 40), gap=st.integers(0, 10))
+def test_the_verdict_is_that_of_the_line_with_gaps_or_without(values: list[int], above: int, gap: int) -> None:
+    """Failed polls take their points out of the line, and nothing else."""
+    words = [*map(str, values)]
+    words[min(gap, len(words) - 2)] = "_"
+    words[min(gap + 1, len(words) - 2)] = "_"
+    words[min(gap + 2, len(words) - 2)] = "_"
+    forecast = Forecast(above=above, within=minutes(5), fit_over=minutes(10))
+
+    found = forecast.evaluate(series(" ".join(words), every="1m"), firing=False, now=NOON)
+
+    seen = counts(" ".join(words))
+    points = [(number - len(seen) + 1, count) for number, count in enumerate(seen) if count is not None]
+    now = points[-1][1]
+    enough = len(points) >= 3 and -points[0][0] >= 5
+    if now > above:
+        assert found.verdict is ACTIVE
+    elif not enough:
+        assert found.verdict is NO_DATA
+    else:
+        rises = _least_squares(points, 6) > _least_squares(points, 5)
+        assert (found.verdict is ACTIVE) is (rises and _least_squares(points, 5) > above)
+
+
+def _least_squares(points: list[tuple[int, int]], ahead: int) -> Fraction:
+    """Return the value of the line at an instant, worked out as in a textbook."""
+    n = len(points)
+    x, y = Fraction(sum(x for x, _ in points), n), Fraction(sum(y for _, y in points), n)
+    spread = sum(((px - x) ** 2 for px, _ in points), Fraction(0))
+    slope = sum(((px - x) * (py - y) for px, py in points), Fraction(0)) / spread
+    return y + slope * (ahead - x)
+
+
+@pytest.mark.parametrize(
+    "until", ["2026-03-29T01:30+00:00", "2026-10-25T01:30+00:00"], ids=["an hour is skipped", "an hour is repeated"]
+)
+def test_a_night_on_which_clocks_change_bends_no_line(until: str) -> None:
+    """Spans are real time."""
+    now = datetime.fromisoformat(until)
+
+    found = a_forecast(159).evaluate(series("40 +5x12", until=now), firing=False, now=now)
+
+    assert (found.verdict, found.operands.expected) == (ACTIVE, Sample(now + minutes(60), 160))
+
+
+def test_a_clock_that_was_set_back_draws_no_line_through_the_future() -> None:
+    """Samples after now are not seen."""
+    later = series("40 +5x12 900 900", until=NOON + minutes(10))
+
+    found = a_forecast(200).evaluate(later, firing=False, now=NOON)
+
+    assert (found.verdict, found.operands.expected) == (INACTIVE, Sample(at("13:00"), 160))
+
+
+def test_polls_that_came_closer_before_the_interval_was_raised_still_make_a_line() -> None:
+    """A sample stands for one poll interval, unless the next run of polls begins before that has passed."""
+    closer = replace(series("10 _ _ 20 _ _ 30 _ _ 40", every="5m"), poll_interval=minutes(30))
+
+    found = a_forecast(20, within="1h", fit_over="1h").evaluate(closer, firing=False, now=NOON)
+
+    assert found.operands.expected is not None
+    assert found.operands.expected.count > 40
+
+
+def test_a_forecast_that_leads_below_nothing_is_nothing() -> None:
+    """Nobody holds fewer than no messages."""
+    falling = a_forecast(200).evaluate(series("120 -10x12"), firing=False, now=NOON)
+
+    assert falling.operands.expected == Sample(at("13:00"), 0)
+
+
+@pytest.mark.parametrize(
+    ("notation", "expected"),
+    [
+        pytest.param(
+            "40 +5x12",
+            {
+                "reference": Sample(at("11:00"), 40),
+                "expected": Sample(at("13:00"), 160),
+                "news": "heading for 160 in 1h",
+            },
+            id="on the way",
+        ),
+        pytest.param(
+            "151x13",
+            {"reference": Sample(at("11:00"), 151), "expected": Sample(at("13:00"), 151)},
+            id="above the limit already",
+        ),
+        pytest.param("151", {}, id="above the limit, and nothing else is known"),
+        pytest.param("5x2", {"note": "too few good polls within 1h to draw a line through"}, id="too few polls"),
+    ],
+)
+def test_a_forecast_says_what_it_reckons_with(notation: str, expected: dict[str, object]) -> None:
+    """The count now and then, the one that it expects, both instants, and the limit."""
+    seen = series(notation)
+
+    found = a_forecast(150).evaluate(seen, firing=False, now=NOON).operands
+
+    assert found == replace(
+        Operands(
+            condition="forecast",
+            limit="above 150, or on the way there within 1h at the pace of the last 1h",
+            value=Sample(NOON, seen.value_at(NOON) or 0),
+        ),
+        **expected,  # type: ignore[arg-type] # a table
+    )
+
+
+@pytest.mark.parametrize(
+    ("notation", "expected"),
+    [
+        pytest.param("90x13", FOREVER, id="flat below the limit"),
+        pytest.param("300x13", None, id="flat above it"),
+        pytest.param("80 90x12", None, id="rising"),
+    ],
+)
+def test_a_forecast_says_until_when_it_is_idle(notation: str, expected: datetime | None) -> None:
+    """What has not moved leads nowhere until it moves."""
+    assert a_forecast().evaluate(series(notation), firing=False, now=NOON).idle_until == expected
+
+
+@pytest.mark.parametrize(
+    ("above", "within", "fit_over", "expected"),
+    [
+        pytest.param(-1, "1h", "1h", "expected 'above' of 0 messages or more, found -1", id="a negative limit"),
+        pytest.param(1, "0", "1h", "expected 'within' and 'fit_over' longer than 0s", id="nothing ahead"),
+        pytest.param(1, "1h", "0", "expected 'within' and 'fit_over' longer than 0s", id="nothing behind"),
+    ],
+)
+def test_a_forecast_refuses_what_makes_no_line(above: int, within: str, fit_over: str, expected: str) -> None:
+    """The error names the keys."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
+        a_forecast(above, within=within, fit_over=fit_over)
+
+    assert str(caught.value) == expected
+
+
+def test_a_forecast_looks_back_over_what_it_fits() -> None:
+    """The store loads that much."""
+    forecast = a_forecast(fit_over="6h")
+
+    assert (forecast.window, forecast.falls, forecast.sums) == (timedelta(hours=6), False, True)

@@ -1,0 +1,146 @@
+"""Held mail that nobody releases: what begins the span anew, and what polling must have seen of it."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from alerter.core.conditions import FOREVER, Operands, Stagnant, Verdict
+from alerter.core.series import Sample
+from tests.builders import NOON, at, minutes, series, span
+
+ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
+HOUR = Stagnant(above=100, lasting=span("1h"))
+
+
+@pytest.mark.parametrize(
+    ("notation", "expected"),
+    [
+        pytest.param("150x13", ACTIVE, id="the same for exactly the span"),
+        pytest.param("150x12", NO_DATA, id="polled for one interval less than the span"),
+        pytest.param("150x12 200", ACTIVE, id="rising all the while"),
+        pytest.param("200 150x13", ACTIVE, id="a fall at the very beginning of the span"),
+        pytest.param("200x2 150x12", INACTIVE, id="a fall one poll later"),
+        pytest.param("150x6 149x7", INACTIVE, id="one message released"),
+        pytest.param("150x6 149 150x6", INACTIVE, id="one released and another one held"),
+        pytest.param("90 150x13", ACTIVE, id="above the limit from the beginning of the span on"),
+        pytest.param("90x2 150x12", INACTIVE, id="above it one poll later"),
+        pytest.param("100x13", INACTIVE, id="exactly at the limit"),
+        pytest.param("150x12 100", INACTIVE, id="at the limit now"),
+        pytest.param("101x13", ACTIVE, id="one above the limit"),
+        pytest.param("0x13", INACTIVE, id="nothing held"),
+        pytest.param("150x12 _", NO_DATA, id="the newest poll failed"),
+    ],
+)
+def test_a_count_that_never_falls_is_stagnant(notation: str, expected: Verdict) -> None:
+    """Whatever is released makes the count fall, and the span begins anew."""
+    assert HOUR.evaluate(series(notation), firing=False, now=NOON).verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("notation", "expected"),
+    [
+        pytest.param("150x5 _ _ 150x6", ACTIVE, id="a short gap, and the same on both sides"),
+        pytest.param("150x5 _ _ 160x6", ACTIVE, id="a short gap, and more after it"),
+        pytest.param("150x5 _ _ 140x6", INACTIVE, id="a short gap, and fewer after it"),
+        pytest.param("150x4 _x5 150x4", ACTIVE, id="a gap of half the span"),
+        pytest.param("150x4 _x6 150x3", NO_DATA, id="a longer gap"),
+        pytest.param("150x4 _x6 150x2 140", INACTIVE, id="a longer gap, and a fall that was seen"),
+        pytest.param("150 _ 150x11", ACTIVE, id="the poll at the beginning of the span failed"),
+        pytest.param("160 _ 150x12", INACTIVE, id="it fell while the poll at the beginning of the span failed"),
+        pytest.param("90 _ 150x12", INACTIVE, id="it rose above the limit while that poll failed"),
+        pytest.param("150 _x4 150x10", ACTIVE, id="the last poll before the span is two intervals old"),
+        pytest.param("150 _x5 150x10", NO_DATA, id="it is older than that"),
+        pytest.param("_x3 150x10", NO_DATA, id="nothing was known at the beginning of the span"),
+    ],
+)
+def test_gaps_are_bridged_where_they_hide_little(notation: str, expected: Verdict) -> None:
+    """What was seen on both sides of a gap decides, unless most of the span is hidden, or its beginning."""
+    assert HOUR.evaluate(series(notation), firing=False, now=NOON).verdict is expected
+
+
+def test_expiry_after_fourteen_days_makes_the_count_fall() -> None:
+    """What nobody looks at goes by itself in the end, and that ends the alert."""
+    stagnant = Stagnant(above=100, lasting=span("13d"))
+    before = series("150x14", every="1d")
+    expired = series("150x14 120", every="1d")
+
+    assert stagnant.evaluate(before, firing=True, now=NOON).verdict is ACTIVE
+    assert stagnant.evaluate(expired, firing=True, now=NOON).verdict is INACTIVE
+
+
+def test_a_night_on_which_clocks_change_is_as_long_as_it_is() -> None:
+    """Spans are real time: an hour that clocks skip or repeat changes nothing."""
+    spring = datetime.fromisoformat("2026-03-29T03:00+00:00")
+
+    assert HOUR.evaluate(series("150x13", until=spring), firing=False, now=spring).verdict is ACTIVE
+
+
+def test_a_clock_that_was_set_back_ignores_what_is_later() -> None:
+    """Samples after now are not seen."""
+    later = replace(series("150x13 90", until=NOON + minutes(5)))
+
+    assert HOUR.evaluate(later, firing=False, now=NOON).verdict is ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("notation", "reference", "note"),
+    [
+        pytest.param("150x12 170", Sample(at("11:00"), 150), "", id="what was held when the span began"),
+        pytest.param("200x4 150x9", Sample(at("11:20"), 150), "", id="when it last fell"),
+        pytest.param("90x4 150x9", Sample(at("11:20"), 150), "", id="when it rose above the limit"),
+        pytest.param("90x13", None, "", id="it is not above the limit"),
+        pytest.param("150x4", None, "no good poll 1h before to begin with", id="polled for too short a time"),
+        pytest.param("150x4 _x6 150x3", None, "no good poll for most of the last 1h", id="a long gap"),
+        pytest.param("150x12 _", None, "no good poll at this moment", id="the newest poll failed"),
+    ],
+)
+def test_stagnation_says_since_when(notation: str, reference: Sample | None, note: str) -> None:
+    """Both counts, both instants and the limit; or what data it lacks."""
+    observed = HOUR.evaluate(series(notation), firing=False, now=NOON)
+
+    value = series(notation).value_at(NOON)
+    assert observed.operands == Operands(
+        condition="stagnant",
+        limit="above 100 and never falling for 1h",
+        value=None if value is None else Sample(NOON, value),
+        reference=reference,
+        note=note,
+    )
+
+
+@pytest.mark.parametrize(
+    ("notation", "expected"),
+    [
+        pytest.param("90x13", FOREVER, id="a count that is not above the limit"),
+        pytest.param("200x4 150x9", at("12:20"), id="a count that fell"),
+        pytest.param("150x13", None, id="stagnant"),
+        pytest.param("150x4", None, id="too short a time"),
+    ],
+)
+def test_stagnation_says_until_when_it_is_idle(notation: str, expected: datetime | None) -> None:
+    """The same count cannot be stagnant before the span has passed since it fell."""
+    assert HOUR.evaluate(series(notation), firing=False, now=NOON).idle_until == expected
+
+
+@pytest.mark.parametrize(
+    ("above", "lasting", "expected"),
+    [
+        pytest.param(-1, "1h", "expected 'above' of 0 messages or more, found -1", id="a negative limit"),
+        pytest.param(1, "0", "expected 'lasting' longer than 0s", id="no span"),
+        pytest.param(
+            1, "15d", "expected 'lasting' of at most 14d, after which held mail expires, found 15d", id="too long"
+        ),
+    ],
+)
+def test_stagnation_refuses_what_contradicts_itself(above: int, lasting: str, expected: str) -> None:
+    """The error names the keys."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
+        Stagnant(above=above, lasting=span(lasting))
+
+    assert str(caught.value) == expected
+
+
+def test_stagnation_looks_back_over_its_span() -> None:
+    """The store loads that much; nothing about it falls, and it may look at sums."""
+    assert (HOUR.window, HOUR.falls, HOUR.sums) == (timedelta(hours=1), False, True)
