@@ -37,6 +37,7 @@ from alerter.health import Health
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
 from alerter.redaction import Redactor
+from alerter.selfwatch import SelfWatch
 from alerter.statuses import Tally
 from alerter.supervision import Supervision
 from alerter.wiring import SENDERS, check_targets, policy_of, source_of, urls_of
@@ -109,6 +110,7 @@ class Service:
             seconds=_boot_seconds,
         )
         self._supervision = Supervision(Systemd(os.environ, pid=os.getpid()), self._health, monotonic=_boot_seconds)
+        self._watch = SelfWatch(self._health, redactor)
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
         self._scheduler: BackgroundScheduler | None = None
 
@@ -126,6 +128,8 @@ class Service:
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
             self._runtime = Runtime.of(config, stop=self._stop, redactor=self._redactor)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
+            self._watch.follow(config)
+            stack.callback(self._watch.close)
             self._start()
             stack.callback(self._shut_down)
             self._supervision.polling()
@@ -208,6 +212,7 @@ class Service:
 
     def _use(self, runtime: Runtime) -> None:
         before, self._runtime = self._runtime, runtime
+        self._watch.follow(runtime.config)
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:
                 source.close()
@@ -327,10 +332,13 @@ class Service:
         try:
             cycle = pipeline.poll(tenant, answer, self._store, runtime.policy, clock=now)
         except Exception as error:
-            self._health.cycle_failed(tenant, seconds=seconds(), error=_told_of(error))
+            said = _told_of(error)
+            self._health.cycle_failed(tenant, seconds=seconds(), error=said)
+            self._watch.cycle_ended(f"{tenant}: {said}")
             raise
         cause = None if cycle.error is None else cycle.error.cause
         self._health.cycle_completed(tenant, seconds=seconds(), cause=cause)
+        self._watch.cycle_ended()
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
             pipeline.reconcile(self._store, self._runtime.policy, now=now())

@@ -1,13 +1,13 @@
-"""Real servers on loopback for the tests of what alerter sends: HTTP, with and without TLS, and SMTP."""
+"""Real servers on loopback for the tests of what alerter sends: HTTP, with and without TLS, pings, and SMTP."""
 
 import asyncio
 import json
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Condition, Event, Thread
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
@@ -42,7 +42,7 @@ def http_sink(tls: ssl.SSLContext | None = None) -> Iterator[HttpSink]:
     sink = HttpSink()
     sink.hold.set()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(_Quiet):
         """Answers every POST as the sink says."""
 
         def do_POST(self) -> None:
@@ -50,26 +50,113 @@ def http_sink(tls: ssl.SSLContext | None = None) -> Iterator[HttpSink]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             sink.posts.append((self.path, json.loads(body)))
             sink.hold.wait(10)
-            self.send_response(sink.first.pop(0) if sink.first else sink.status)
-            for name, value in sink.headers.items():
+            self.answer(sink.first.pop(0) if sink.first else sink.status, sink.headers, sink.reply)
+
+    with _served(Handler, tls) as sink.port:
+        try:
+            yield sink
+        finally:
+            sink.hold.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinged:
+    """One ping as it arrived: its body as text."""
+
+    method: str
+    path: str
+    body: str
+
+
+@dataclass(slots=True)
+class PingSink:
+    """A dead man's switch that keeps the pings, and answers as it is told.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        status: What it answers.
+        reply: The body of its answer.
+        headers: More headers of its answers.
+        pings: What arrived, oldest first.
+        hold: While it is clear, pings are not answered.
+    """
+
+    port: int = 0
+    status: int = 200
+    reply: bytes = b"OK"
+    headers: dict[str, str] = field(default_factory=dict)
+    pings: list[Pinged] = field(default_factory=list)
+    hold: Event = field(default_factory=Event)
+    changed: Condition = field(default_factory=Condition)
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_for(self, number: int, *, seconds: float = 20) -> list[Pinged]:
+        """Return the pings once there are as many as that; fail if they do not come."""
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.pings) >= number, timeout=seconds)
+            assert len(self.pings) >= number, self.pings
+            return list(self.pings)
+
+
+@contextmanager
+def ping_sink(tls: ssl.SSLContext | None = None) -> Iterator[PingSink]:
+    """Serve a dead man's switch."""
+    sink = PingSink()
+    sink.hold.set()
+
+    class Handler(_Quiet):
+        """Keeps every request."""
+
+        def do_POST(self) -> None:
+            """Keep a ping and answer it."""
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
+            with sink.changed:
+                sink.pings.append(Pinged(method=self.command, path=self.path, body=body))
+                sink.changed.notify_all()
+            sink.hold.wait(30)
+            self.answer(sink.status, sink.headers, sink.reply)
+
+        do_GET = do_POST  # noqa: N815 - http.server's name
+
+    with _served(Handler, tls) as sink.port:
+        try:
+            yield sink
+        finally:
+            sink.hold.set()
+
+
+class _Quiet(BaseHTTPRequestHandler):
+    """A handler that does not log."""
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Answer, if the client is still there."""
+        with suppress(OSError):
+            self.send_response(status)
+            for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(sink.reply)))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(sink.reply)
+            self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Stay silent."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Stay silent."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+@contextmanager
+def _served(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None) -> Iterator[int]:
+    """Serve on a port of 127.0.0.1, which is yielded."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    sink.port = server.server_port
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield sink
+        yield server.server_port
     finally:
-        sink.hold.set()
         server.shutdown()
         thread.join()
         server.server_close()

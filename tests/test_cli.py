@@ -12,7 +12,7 @@ import pytest
 from alerter.cli import COMMANDS
 from alerter.simulator import Misbehaviour, Scenario, Simulator
 from tests.commands import RunCommand, a_configuration, runner
-from tests.servers import HttpSink, http_sink
+from tests.servers import HttpSink, http_sink, ping_sink
 
 HELD = "time,reason,count\n0,Spam,340\n0,<!channel> Attachments,12\n"
 
@@ -262,6 +262,22 @@ def test_status_is_well_when_all_is_well(alerter: RunCommand, config: Path) -> N
 
     assert shown.code == 0
     assert "tenants\tacme" in shown.out
+
+
+def test_a_poll_without_a_service_pings_the_heartbeat(alerter: RunCommand, config: Path) -> None:
+    """A poll from cron is a sign of life too; a dry run is none, and a switch that refuses it costs only a line."""
+    with ping_sink() as switch:
+        config.write_text(config.read_text().replace("[service]", f'[service]\nheartbeat_url = "{switch.url}/uuid-01"'))
+        alerter("poll", "--config", config, "--dry-run")
+        well = alerter("poll", "--config", config)
+        switch.status = 503
+        refused = alerter("poll", "--config", config)
+        paths = [ping.path for ping in switch.pings]
+
+    assert paths == ["/uuid-01", "/uuid-01"]
+    assert "heartbeat" not in well.err
+    assert "heartbeat failed error='answered 503, expected 200 to 299'" in refused.err
+    assert (well.code, "uuid-01" in refused.err) == (refused.code, False)
 
 
 def test_status_before_the_first_poll_says_what_to_do(alerter: RunCommand, config: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Tenant
 from alerter.errors import Cause
-from alerter.health import DeliveryOutcome, Health
+from alerter.health import MOST_COMPLAINTS, DeliveryOutcome, Health, PingOutcome
 from tests.builders import NOON
 
 ACME, OTHER = Tenant("acme"), Tenant("other")
@@ -163,3 +163,68 @@ def test_attempts_are_counted_by_outcome(
     health.delivery_tried(change(tried))
 
     assert health.deliveries() == dict.fromkeys(DeliveryOutcome, 0) | {outcome: 1}
+
+
+@pytest.mark.parametrize(
+    ("seconds_since", "error", "complaint"),
+    [
+        pytest.param(900, "", (), id="three intervals after a complete cycle"),
+        pytest.param(901, "", ("acme: no complete cycle for 15m1s",), id="later than that"),
+        pytest.param(
+            10,
+            "disk is full",
+            ("acme: the last cycle was not completed: disk is full",),
+            id="after one that failed",
+        ),
+        pytest.param(
+            3700, "disk is full", ("acme: no complete cycle for 1h1m40s: disk is full",), id="after many that failed"
+        ),
+    ],
+)
+def test_the_service_complains_of_itself(
+    *, health: Health, seconds: Seconds, seconds_since: int, error: str, complaint: tuple[str, ...]
+) -> None:
+    """What the heartbeat says, and why `/healthz` says that it is not well."""
+    health.cycle_completed(ACME, seconds=1, cause=Cause.TIMEOUT)
+    seconds.now += seconds_since
+    if error:
+        health.cycle_failed(ACME, seconds=1, error=error)
+
+    assert health.complaints() == complaint
+
+
+def test_a_complaint_ends_with_a_complete_cycle(health: Health) -> None:
+    """What is over is not told."""
+    health.cycle_failed(ACME, seconds=1, error="database is locked")
+    health.cycle_completed(ACME, seconds=1, cause=None)
+
+    assert health.complaints() == ()
+
+
+def test_of_many_complaints_the_first_are_told(health: Health) -> None:
+    """When a database is gone, all of thousands of tenants say the same."""
+    tenants = [Tenant(f"tenant-{number:02}") for number in range(13)]
+    health.expect(dict.fromkeys(tenants, FIVE_MINUTES))
+    for tenant in tenants:
+        health.cycle_failed(tenant, seconds=1, error="disk is full")
+
+    complaints = health.complaints()
+
+    assert len(complaints) == MOST_COMPLAINTS + 1
+    assert complaints[-1] == "and 3 more"
+
+
+def test_pings_are_counted_by_outcome(health: Health) -> None:
+    """A heartbeat that is not heard can be seen as well."""
+    health.ping_tried(PingOutcome.FAILED)
+
+    assert health.pings() == {PingOutcome.SENT: 0, PingOutcome.FAILED: 1}
+
+
+def test_a_new_interval_counts_from_the_reload_on(health: Health, seconds: Seconds) -> None:
+    """A tenant that is now polled once an hour is not overdue after a quarter of one."""
+    health.cycle_completed(ACME, seconds=1, cause=None)
+    health.expect({ACME: timedelta(hours=1)})
+    seconds.now += 901
+
+    assert health.overdue() == ()

@@ -7,14 +7,14 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from alerter.simulator import SUMMARY_PATH, TOKEN_PATH, Misbehaviour, Scenario, Simulator
 from tests.commands import a_configuration
-from tests.servers import HttpSink, http_sink
+from tests.servers import HttpSink, PingSink, http_sink, ping_sink
 
 #: How long a daemon may take for anything; a test fails after it, and waits only as long as it must.
 PATIENCE_SECONDS = 20
@@ -71,10 +71,16 @@ class Held:
 
     def __init__(self) -> None:
         self.count = 5
+        self.answers = threading.Event()
+        self.answers.set()
 
     def scenario(self) -> Scenario:
-        """Return it as a scenario."""
-        return Scenario(lambda _: {"Attachments": self.count})
+        """Return it as a scenario; while `answers` is clear, the simulator does not answer."""
+        return Scenario(self._counts)
+
+    def _counts(self, _: timedelta) -> dict[str, int]:
+        self.answers.wait(PATIENCE_SECONDS)
+        return {"Attachments": self.count}
 
 
 @pytest.fixture
@@ -95,6 +101,13 @@ def sinks() -> Iterator[list[HttpSink]]:
     """Three targets that take everything."""
     with http_sink() as slack, http_sink() as teams, http_sink() as mail:
         yield [slack, teams, mail]
+
+
+@pytest.fixture
+def switch() -> Iterator[PingSink]:
+    """A dead man's switch that takes every ping."""
+    with ping_sink() as sink:
+        yield sink
 
 
 @pytest.fixture
@@ -335,3 +348,62 @@ def test_the_service_blocks_its_signals_before_any_thread_starts(config: Path, d
 
     assert len(blocked) >= 3
     assert all(mask >> (signal.SIGTERM - 1) & 1 for mask in blocked)
+
+
+def watched(config: Path, **settings: str) -> None:
+    """Set more keys of `[service]`, each a text."""
+    lines = "".join(f'{key} = "{value}"\n' for key, value in settings.items())
+    config.write_text(config.read_text().replace("[service]\n", f"[service]\n{lines}"))
+
+
+def test_the_heartbeat_is_pinged_after_a_cycle_and_follows_a_reload(
+    config: Path, daemons: list[Daemon], switch: PingSink
+) -> None:
+    """The first complete cycle is a sign of life, and a new URL is pinged from the reload on."""
+    watched(config, heartbeat_url=f"{switch.url}/first-0001")
+    daemon = start(config, daemons)
+    first = switch.wait_for(1)
+
+    # Other rules are judged at once, so that there is a cycle to tell of.
+    config.write_text(config.read_text().replace("first-0001", "second-0002").replace("above = 100", "above = 99"))
+    daemon.send(signal.SIGHUP)
+    pings = switch.wait_for(2)
+    daemon.end()
+
+    assert [ping.path for ping in first] == ["/first-0001"]
+    assert [ping.path for ping in pings] == ["/first-0001", "/second-0002"]
+    assert not any(secret in line for line in daemon.lines for secret in ("first-0001", "second-0002"))
+
+
+def test_a_cycle_that_cannot_be_kept_is_told_to_the_heartbeat(
+    config: Path, daemons: list[Daemon], held: Held, switch: PingSink
+) -> None:
+    """A database that is gone fails the cycle, and whoever watches the switch reads why."""
+    watched(config, heartbeat_url=f"{switch.url}/uuid")
+    held.answers.clear()
+    daemon = Daemon(config)
+    daemons.append(daemon)
+    daemon.wait_for("ready")
+
+    (config.parent / "alerter.db").rename(config.parent / "elsewhere.db")
+    held.answers.set()
+    ping = switch.wait_for(1)[0]
+
+    assert ping.path == "/uuid/fail"
+    assert ping.body.startswith(f"acme: {config.parent}/alerter.db: ")
+
+
+def test_a_heartbeat_that_hangs_holds_no_cycle_up(config: Path, daemons: list[Daemon], switch: PingSink) -> None:
+    """Polling goes on while the switch does not answer, and a stop does not wait for it."""
+    watched(config, heartbeat_url=f"{switch.url}/uuid")
+    switch.hold.clear()
+    daemon = start(config, daemons)
+    switch.wait_for(1)
+
+    for number in range(2, 5):
+        config.write_text(config.read_text().replace(f"above = {102 - number}", f"above = {101 - number}"))
+        daemon.send(signal.SIGHUP)
+        daemon.wait_for("poll done", times=number)
+    daemon.send(signal.SIGTERM)
+
+    assert daemon.process.wait(2) == 0

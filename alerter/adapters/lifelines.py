@@ -29,6 +29,12 @@ class Lifeline:
         self._is_cut = False
         self._grips: list[socket.socket] = []
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the exchange was cut."""
+        with self._lock:
+            return self._is_cut
+
     def hold(self, connected: socket.socket) -> socket.socket:
         """Return the socket, held; a late one, after the cut, is closed instead of used."""
         with self._lock:

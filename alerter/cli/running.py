@@ -1,6 +1,7 @@
 """`alerter run` and `alerter poll`: the service, and one cycle of it."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,10 +53,16 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
     For cron, and for trying things out. Exit code 1 if a poll or a delivery failed or an alert is firing.
     """
     from alerter import wiring  # noqa: PLC0415
+    from alerter.redaction import Redactor  # noqa: PLC0415
+    from alerter.selfwatch import heard  # noqa: PLC0415
 
-    config = load(config_path)
+    redactor = Redactor()
+    config = load(config_path, redactor=redactor)
     wiring.check_targets(config)
-    with wiring.store_for_poll(config, is_dry=dry_run) as store:
+    with (
+        wiring.store_for_poll(config, is_dry=dry_run) as store,
+        nullcontext() if dry_run else heard(config, redactor),
+    ):
         cycles = list(wiring.poll_once(config, store, is_dry=dry_run))
         deliveries = [] if dry_run else wiring.deliver_once(config, store)
         is_firing = wiring.is_anything_firing(store)

@@ -77,6 +77,7 @@ class Service:
         retention: How long history is kept.
         timezone: In which people read times.
         console_url: Where messages send people to look at held mail.
+        heartbeat_url: What is pinged after each complete cycle; None for nothing.
     """
 
     database: str
@@ -84,6 +85,7 @@ class Service:
     retention: timedelta
     timezone: ZoneInfo
     console_url: str
+    heartbeat_url: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from alerter.config.lines import KeyPath
 from alerter.config.model import Config, ReceiverConfig, Secret
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
-from alerter.config.values import MOST_LISTED, listed
+from alerter.config.values import MOST_LISTED, is_on_this_machine, listed
 from alerter.core.conditions import Condition, Subject, duration_text
 from alerter.core.muting import WEEKDAYS
 from alerter.core.notifications import Route
@@ -91,6 +91,7 @@ def warn(config: Config, rules: Numbered, problems: Problems) -> None:
         problems: Takes the warnings.
     """
     _warn_of_polling(config, problems)
+    _warn_of_heartbeat(config, problems)
     _warn_of_rules(config, rules, problems)
     _warn_of_windows(config, rules, problems)
     _warn_of_urls(config.receivers, problems)
@@ -105,6 +106,12 @@ def _warn_of_polling(config: Config, problems: Problems) -> None:
     for name, tenant in config.tenants.items():
         if tenant.poll_interval < SENSIBLE_POLL_INTERVAL and tenant.poll_interval != config.service.poll_interval:
             problems.warn(("tenants", name, "poll_interval"), text)
+
+
+def _warn_of_heartbeat(config: Config, problems: Problems) -> None:
+    url = config.service.heartbeat_url
+    if url is not None and url.startswith("http:") and not is_on_this_machine(url):
+        problems.warn(("service", "heartbeat_url"), "http shows the URL, which is a secret, to everybody on the way")
 
 
 def _warn_of_rules(config: Config, rules: Numbered, problems: Problems) -> None:

@@ -102,6 +102,7 @@ class ServiceTable(Table):
     retention: Annotated[Duration, _at_least(SHORTEST_RETENTION)] = timedelta(days=400)
     timezone: TimeZone = ZoneInfo("UTC")
     console_url: WebPage = "https://login.mimecast.com"
+    heartbeat_url: Annotated[Text, AfterValidator(values.ping_url)] | None = None
 
 
 class TenantTable(Table):
@@ -365,7 +366,7 @@ def is_secret(path: KeyPath) -> bool:
     match path:
         case ("tenants", _, str() as key, *_):
             return key in KEY_NAMES
-        case ("receivers", _, "urls", *_) | ("service", "database"):
+        case ("receivers", _, "urls", *_) | ("service", "database" | "heartbeat_url"):
             return True
         case _:
             return False

@@ -68,6 +68,7 @@ def service_of(table: ServiceTable, place: Place, *, state_folder: Path) -> Serv
         retention=table.retention,
         timezone=table.timezone,
         console_url=table.console_url,
+        heartbeat_url=None if table.heartbeat_url is None else Secret(table.heartbeat_url),
     )
 
 

@@ -234,6 +234,28 @@ def base_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def ping_url(value: str) -> str:
+    """Return the URL of a dead man's switch, which is a secret: the text of an error never shows it."""
+    expected = 'expected a URL such as "https://hc-ping.com/…"'
+    parts = _split(value)
+    if parts is None or not parts.hostname or not value.isprintable():
+        raise ValueError(f"{expected}, found text of another form")
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"{expected}, found another scheme than http or https")
+    if parts.port == 0:
+        raise ValueError(f"{expected}, found port 0, which there is not")
+    if parts.fragment:
+        raise ValueError(f"{expected}, found a '#' in it, after which nothing would be sent")
+    if parts.path.endswith(("/fail", "/start")):
+        raise ValueError(f"{expected}, without '/fail' or '/start' at its end: alerter says itself what it has to say")
+    return value
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Say whether a URL leads to a loopback address."""
+    return _is_loopback(urlsplit(url).hostname or "")
+
+
 def _split(value: str) -> SplitResult | None:
     """Return the parts of a URL, or None where it has no such form."""
     try:

@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import BadStatusLine
 from pathlib import Path
-from typing import Self
 
 import pytest
 import requests
@@ -46,6 +45,7 @@ from alerter.simulator import (
     Scenario,
     Simulator,
 )
+from tests.raw_servers import RawServer, no_play, read_request, trickle
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ACME = Tenant("acme")
@@ -125,75 +125,6 @@ def simulator() -> Iterator[Simulator]:
         yield simulator
 
 
-class RawServer:
-    """A server on loopback that does to each connection whatever it is told, byte by byte."""
-
-    def __init__(self, play: Callable[[socket.socket], object], *, context: ssl.SSLContext | None = None) -> None:
-        self._play = play
-        self._context = context
-        self.ended = threading.Event()
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._threads = [threading.Thread(target=self._serve, daemon=True)]
-        self._open: list[socket.socket] = []
-
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ended.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in list(self._open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        port: int = self._listener.getsockname()[1]
-        return port
-
-    @property
-    def url(self) -> str:
-        """The address of its root."""
-        return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}"
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                self._open.append(connection)
-                thread = threading.Thread(target=self._one, args=(connection,), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _one(self, connection: socket.socket) -> None:
-        with suppress(OSError, ssl.SSLError):
-            if self._context:
-                connection = self._context.wrap_socket(connection, server_side=True)
-                self._open.append(connection)
-            self._play(connection)
-        connection.close()
-
-
-def read_request(connection: socket.socket) -> bytes:
-    """Return one request with its body."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += connection.recv(65_536) or b"\r\n\r\n"
-    head, _, body = received.partition(b"\r\n\r\n")
-    found = re.search(rb"(?i)content-length: (\d+)", head)
-    while found and len(body) < int(found[1]):
-        body += connection.recv(65_536)
-    return head + b"\r\n\r\n" + body
-
-
 def http_bytes(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
     """Return an HTTP answer as it goes over the wire."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
@@ -207,22 +138,6 @@ def saying(*replies: bytes) -> Callable[[socket.socket], None]:
     def play(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(waiting.pop(0) if len(waiting) > 1 else waiting[0])
-
-    return play
-
-
-def trickle(start: bytes, piece: bytes) -> Callable[[socket.socket], None]:
-    """Return a play that begins an answer and then drips for as long as the client stays."""
-
-    def play(connection: socket.socket) -> None:
-        read_request(connection)
-        connection.sendall(start)
-        connection.settimeout(0.02)
-        while True:
-            connection.sendall(piece)
-            with suppress(TimeoutError):
-                if not connection.recv(1):
-                    return
 
     return play
 
@@ -1213,12 +1128,6 @@ def test_a_bundle_that_does_not_exist_is_tls(monkeypatch: pytest.MonkeyPatch) ->
     error = Source("https://127.0.0.1:1").failure()
 
     assert (error.cause, "REQUESTS_CA_BUNDLE" in error.detail) == (Cause.TLS, True)
-
-
-def no_play(connection: socket.socket) -> None:
-    """Read and say nothing until the client is gone."""
-    while connection.recv(65_536):
-        pass
 
 
 @pytest.mark.parametrize(

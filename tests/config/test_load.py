@@ -483,6 +483,7 @@ def test_targets_are_named_after_receiver_and_scheme() -> None:
 SECRETS = """
 [service]
 database = "postgresql://alerter:database-0001@db.example/alerter"
+heartbeat_url = "https://hc.example/ping/heartbeat-0006?create=1"
 [tenants.acme]
 client_id = "id-0001"
 client_secret = "client-secret-0001"
@@ -517,6 +518,7 @@ def test_no_secret_is_in_the_representation() -> None:
 SECRET_TEXTS = [
     "id-0001", "client-secret-0001", "id-0002", "app-key-0002", "access-key-0002", "c2VjcmV0LTAwMDI=", "database-0001",
     "T0000001", "B0000001", "slack-token-0003", "mail%2Dpassword", "mail-password", "workflow-0004", "signature-0005",
+    "heartbeat-0006",
 ]  # fmt: skip
 
 
@@ -574,6 +576,16 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             '[service]\npoll_interval = "30s"\n' + TENANT + RECEIVER + RULE,
             [f"rules.toml:2: service.poll_interval: {TOO_OFTEN}"],
             id="polls are very frequent",
+        ),
+        pytest.param(
+            '[service]\nheartbeat_url = "http://kuma.example/api/push/token"\n' + TENANT + RECEIVER + RULE,
+            ["rules.toml:2: service.heartbeat_url: http shows the URL, which is a secret, to everybody on the way"],
+            id="the heartbeat goes over the network in the clear",
+        ),
+        pytest.param(
+            '[service]\nheartbeat_url = "http://[::1]:3001/api/push/token"\n' + TENANT + RECEIVER + RULE,
+            [],
+            id="the heartbeat stays on this machine",
         ),
         pytest.param(
             TENANT + 'poll_interval = "59s"\n' + RECEIVER + RULE,

@@ -1,0 +1,381 @@
+"""The heartbeat: real pings over HTTP, to servers that take them, refuse them, or never answer."""
+
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import trustme
+
+from alerter.adapters.heartbeat import ALL_IS_WELL, LONGEST_CAUSE, LONGEST_CAUSE_IN_URL, Heartbeat, Patience, ping_of
+from alerter.health import PingOutcome
+from tests.raw_servers import RawServer, no_play, trickle
+from tests.servers import Pinged, PingSink, ping_sink
+
+SHORT = Patience(connect=0.3, read=0.3, total=0.4)
+TROUBLE = "acme: database is locked"
+
+
+@dataclass
+class Notes:
+    """What came of each ping, and what is wrong with the service when it is asked."""
+
+    outcomes: list[PingOutcome] = field(default_factory=list)
+    trouble: str = ""
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def note(self, outcome: PingOutcome) -> None:
+        """Keep what came of a ping."""
+        with self.changed:
+            self.outcomes.append(outcome)
+            self.changed.notify_all()
+
+    def wait_for(self, number: int, *, of: Collection[PingOutcome] = tuple(PingOutcome)) -> list[PingOutcome]:
+        """Return what came of pings once so many came to one of these; fail if they do not."""
+
+        def found() -> bool:
+            return sum(outcome in of for outcome in self.outcomes) >= number
+
+        with self.changed:
+            assert self.changed.wait_for(found, timeout=20), self.outcomes
+            return list(self.outcomes)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """A service that is well."""
+    return Notes()
+
+
+Start = Callable[..., Heartbeat]
+
+
+@pytest.fixture
+def start(notes: Notes) -> Iterator[Start]:
+    """Return what starts a heartbeat that ends with its test; unless it is told otherwise, it pings once."""
+    started: list[Heartbeat] = []
+
+    def begin(url: str, *, least_gap: float = 60.0, patience: Patience = SHORT, secret: str = "") -> Heartbeat:
+        heartbeat = Heartbeat(
+            url,
+            trouble=lambda: notes.trouble,
+            redact=lambda text: text.replace(secret, "[redacted]") if secret else text,
+            note=notes.note,
+            patience=patience,
+            least_gap=least_gap,
+        )
+        started.append(heartbeat)
+        return heartbeat
+
+    yield begin
+    for heartbeat in started:
+        heartbeat.close()
+
+
+@pytest.fixture
+def sink() -> Iterator[PingSink]:
+    """A dead man's switch that takes everything."""
+    with ping_sink() as sink:
+        yield sink
+
+
+# What is sent where
+
+
+@pytest.mark.parametrize(
+    ("url", "well", "failed"),
+    [
+        pytest.param(
+            "https://hc-ping.com/uuid", "POST https://hc-ping.com/uuid", "POST https://hc-ping.com/uuid/fail",
+            id="healthchecks.io",
+        ),
+        pytest.param(
+            "https://hc.example/ping/key/slug/?create=1&rid=a%20b",
+            "POST https://hc.example/ping/key/slug/?create=1&rid=a%20b",
+            "POST https://hc.example/ping/key/slug/fail?create=1&rid=a%20b",
+            id="a Healthchecks of one's own, by slug and with a query",
+        ),
+        pytest.param(
+            "https://uptime.betterstack.com/api/v1/heartbeat/token",
+            "POST https://uptime.betterstack.com/api/v1/heartbeat/token",
+            "POST https://uptime.betterstack.com/api/v1/heartbeat/token/fail",
+            id="Better Stack",
+        ),
+        pytest.param(
+            "https://kuma.example/api/push/token?status=up&msg=OK&ping=",
+            "GET https://kuma.example/api/push/token?ping=&status=up&msg=OK",
+            "GET https://kuma.example/api/push/token?ping=&status=down&msg=acme%3A+database+is+locked",
+            id="Uptime Kuma, as it shows its URL",
+        ),
+        pytest.param(
+            "https://kuma.example/api/push/token",
+            "GET https://kuma.example/api/push/token?status=up&msg=OK",
+            "GET https://kuma.example/api/push/token?status=down&msg=acme%3A+database+is+locked",
+            id="Uptime Kuma without its query",
+        ),
+        pytest.param(
+            "https://cronitor.link/p/key/alerter?state=complete&host=a",
+            "GET https://cronitor.link/p/key/alerter?state=complete&host=a",
+            "GET https://cronitor.link/p/key/alerter?host=a&state=fail&message=acme%3A+database+is+locked",
+            id="cronitor, a job",
+        ),
+        pytest.param(
+            "https://cronitor.link/p/key/alerter",
+            "GET https://cronitor.link/p/key/alerter",
+            "GET https://cronitor.link/p/key/alerter?state=fail&message=acme%3A+database+is+locked",
+            id="cronitor, a heartbeat",
+        ),
+    ],
+)  # fmt: skip
+def test_each_service_is_told_in_its_own_way(url: str, well: str, failed: str) -> None:
+    """Success and failure are said as the service has it, and the rest of its URL stays as it is."""
+    pings = [ping_of(url, ""), ping_of(url, TROUBLE)]
+
+    assert [f"{ping.method} {ping.url}" for ping in pings] == [well, failed]
+    assert [ping.body for ping in pings] in ([None, None], [ALL_IS_WELL.encode(), TROUBLE.encode()])
+
+
+def test_a_long_cause_is_cut() -> None:
+    """Nobody reads a novel, and a URL has an end."""
+    trouble = "ä" * 5000
+
+    by_post, by_get = ping_of("https://hc.example/uuid", trouble), ping_of("https://kuma.example/api/push/t", trouble)
+
+    assert by_post.body == ("ä" * LONGEST_CAUSE).encode()
+    assert by_get.url.count("%C3%A4") == LONGEST_CAUSE_IN_URL
+
+
+def test_the_url_is_not_in_the_representation_of_a_ping() -> None:
+    """It is a secret wherever a ping may be printed."""
+    assert "uuid-0001" not in repr(ping_of("https://hc.example/uuid-0001", ""))
+
+
+# When it is sent
+
+
+def test_a_complete_cycle_is_a_ping(start: Start, sink: PingSink, notes: Notes) -> None:
+    """The service outside hears that all is well."""
+    start(f"{sink.url}/uuid").cycle_ended()
+
+    assert sink.wait_for(1) == [Pinged(method="POST", path="/uuid", body=ALL_IS_WELL)]
+    assert notes.wait_for(1) == [PingOutcome.SENT]
+
+
+def test_a_cycle_that_could_not_be_completed_is_a_failure_with_its_cause(start: Start, sink: PingSink) -> None:
+    """Whoever is called reads why, without any secret."""
+    start(f"{sink.url}/uuid", secret="hunter2").cycle_ended(f"{TROUBLE} password=hunter2")
+
+    assert sink.wait_for(1) == [Pinged(method="POST", path="/uuid/fail", body=f"{TROUBLE} password=[redacted]")]
+
+
+def test_a_service_with_another_trouble_is_not_well(start: Start, sink: PingSink, notes: Notes) -> None:
+    """One tenant's complete cycle says nothing good while another tenant is overdue."""
+    notes.trouble = "other: no complete cycle for 16m"
+
+    start(f"{sink.url}/uuid").cycle_ended()
+
+    assert sink.wait_for(1) == [Pinged(method="POST", path="/uuid/fail", body="other: no complete cycle for 16m")]
+
+
+def test_thousands_of_cycles_are_few_pings(start: Start, sink: PingSink) -> None:
+    """However many tenants are polled, the service outside is pinged at most once in a while."""
+    gap = 0.25
+    heartbeat = start(f"{sink.url}/uuid", least_gap=gap)
+    began = time.monotonic()  # noqa: TID251 - the limit is one of real time
+
+    while len(sink.pings) < 3:
+        for _ in range(100):
+            heartbeat.cycle_ended()
+    took = time.monotonic() - began  # noqa: TID251 - as above
+
+    assert 3 <= len(sink.pings) <= took / gap + 1
+
+
+def test_a_failure_that_waits_is_not_replaced_by_a_success(start: Start, sink: PingSink) -> None:
+    """A cycle that failed between two pings is told, though the next one was complete."""
+    heartbeat = start(f"{sink.url}/uuid", least_gap=0.2)
+    heartbeat.cycle_ended()
+    sink.wait_for(1)
+
+    heartbeat.cycle_ended(TROUBLE)
+    heartbeat.cycle_ended("acme: disk is full")
+    heartbeat.cycle_ended()
+
+    assert [ping.body for ping in sink.wait_for(2)] == [ALL_IS_WELL, TROUBLE]
+
+
+def test_after_a_failure_a_success_is_told_again(start: Start, sink: PingSink) -> None:
+    """The alarm ends with the next cycle that is complete."""
+    heartbeat = start(f"{sink.url}/uuid", least_gap=0.0)
+    heartbeat.cycle_ended(TROUBLE)
+    sink.wait_for(1)
+
+    heartbeat.cycle_ended()
+
+    assert [ping.path for ping in sink.wait_for(2)] == ["/uuid/fail", "/uuid"]
+
+
+def test_a_heartbeat_that_was_closed_is_silent(start: Start, sink: PingSink) -> None:
+    """Silence is what the service outside waits for; a service that was stopped says nothing."""
+    heartbeat = start(f"{sink.url}/uuid")
+    heartbeat.close()
+    heartbeat.cycle_ended()
+    other = start(f"{sink.url}/other")
+    other.cycle_ended()
+
+    assert [ping.path for ping in sink.wait_for(1)] == ["/other"]
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        pytest.param(no_play, id="a server that says nothing"),
+        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"), id="a dripping header"),
+        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "), id="a dripping body"),
+    ],
+)
+def test_a_server_that_hangs_holds_nobody_up(
+    play: Callable[[socket.socket], object], start: Start, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cycles go on at once, and the ping ends when its time is up."""
+    with RawServer(play) as server:
+        heartbeat = start(f"{server.url}/uuid-0001", least_gap=0.0)
+        heartbeat.cycle_ended()
+        began = time.monotonic()  # noqa: TID251 - it is about real time
+        for _ in range(10_000):
+            heartbeat.cycle_ended()
+        took = time.monotonic() - began  # noqa: TID251 - as above
+        notes.wait_for(1)
+        heartbeat.cycle_ended()
+        outcomes = notes.wait_for(2)
+
+    assert took < 1
+    assert set(outcomes) == {PingOutcome.FAILED}
+    assert "answer within 0." in caplog.text
+
+
+def test_a_handshake_that_stalls_ends_in_time(start: Start, notes: Notes) -> None:
+    """TLS that never comes about is a failed ping like any other."""
+    with RawServer(no_play) as server:
+        start(f"{server.url.replace('http', 'https')}/uuid", patience=Patience(connect=0.3)).cycle_ended()
+
+        assert notes.wait_for(1) == [PingOutcome.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("status", "reply", "headers", "said"),
+    [
+        pytest.param(404, b"", {}, "answered 404, expected 200 to 299", id="it is not there"),
+        pytest.param(301, b"", {"Location": "/"}, "answered 301, a redirect", id="it is elsewhere"),
+        pytest.param(
+            200, b"OK (not found)", {}, "answered 200, but (not found)", id="healthchecks.io without the check"
+        ),
+        pytest.param(
+            200, b"OK (rate limited)", {}, "answered 200, but (rate limited)", id="healthchecks.io has enough"
+        ),
+    ],
+)
+def test_a_ping_that_is_refused_has_failed(
+    *,
+    start: Start,
+    sink: PingSink,
+    notes: Notes,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    reply: bytes,
+    headers: dict[str, str],
+    said: str,
+) -> None:
+    """What the service outside did not take was not heard, whatever it calls that."""
+    sink.status, sink.reply, sink.headers = status, reply, headers
+
+    start(f"{sink.url}/uuid-0001").cycle_ended()
+
+    assert notes.wait_for(1) == [PingOutcome.FAILED]
+    assert said in caplog.text
+    assert "uuid-0001" not in caplog.text
+
+
+def test_a_certificate_that_cannot_be_trusted_gets_no_ping(
+    start: Start, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The URL is a secret: it is not shown to somebody in the middle."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with ping_sink(context) as sink:
+        start(f"https://127.0.0.1:{sink.port}/uuid", patience=Patience()).cycle_ended()
+        outcomes = notes.wait_for(1)
+
+        assert sink.pings == []
+    assert outcomes == [PingOutcome.FAILED]
+    assert "the TLS connection failed" in caplog.text
+
+
+def test_a_streak_of_failures_is_one_warning_and_its_end_one_line(
+    start: Start, sink: PingSink, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log is not filled with what the heartbeat's own service gets wrong."""
+    caplog.set_level(logging.INFO, "alerter.adapters.heartbeat")
+    sink.status = 503
+    heartbeat = start(f"{sink.url}/uuid-0001", least_gap=0.05)
+    heartbeat.cycle_ended(TROUBLE)
+    notes.wait_for(3)
+    sink.status = 200
+    notes.wait_for(1, of={PingOutcome.SENT})
+    heartbeat.cycle_ended()
+    outcomes = notes.wait_for(2, of={PingOutcome.SENT})
+
+    failures = outcomes.count(PingOutcome.FAILED)
+    assert [(record.levelname, record.getMessage().partition(":")[0]) for record in caplog.records] == [
+        ("WARNING", "heartbeat failed error='answered 503, expected 200 to 299'"),
+        ("INFO", f"heartbeat is heard again failures={failures}"),
+    ]
+
+
+def test_a_ping_that_was_not_taken_is_tried_again(start: Start, sink: PingSink) -> None:
+    """What a cycle had to complain of is told when the service outside can be reached again."""
+    sink.status = 503
+    heartbeat = start(f"{sink.url}/uuid", least_gap=0.05)
+    heartbeat.cycle_ended(TROUBLE)
+    sink.wait_for(1)
+
+    heartbeat.cycle_ended()
+    bodies = {ping.body for ping in sink.wait_for(3)}
+
+    assert bodies == {TROUBLE}
+
+
+def test_a_port_where_nobody_listens_is_a_failed_ping(
+    start: Start, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The text says what is wrong, and nothing of the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    start(f"http://127.0.0.1:{port}/uuid-0001").cycle_ended()
+
+    assert notes.wait_for(1) == [PingOutcome.FAILED]
+    assert "it cannot be reached" in caplog.text
+    assert "uuid-0001" not in caplog.text
+
+
+def test_a_bug_does_not_end_the_heartbeat(
+    start: Start, sink: PingSink, notes: Notes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A heartbeat that ended by itself would raise an alarm about the wrong thing."""
+    heartbeat = start(f"{sink.url}/uuid", least_gap=0.0)
+    monkeypatch.setattr(heartbeat, "_redact", lambda text: text + 1)
+    heartbeat.cycle_ended()
+    notes.wait_for(1)
+    monkeypatch.undo()
+    heartbeat.cycle_ended()
+
+    assert sink.wait_for(1)[0].path == "/uuid"
+    assert "a bug in alerter" in caplog.text
