@@ -158,7 +158,7 @@ class Pollers:
                 lane, again_after = self._poll(tenant, source)
         except Exception:
             # The boundary of the thread: a tenant whose turn never ended would never be polled again, unseen.
-            log.exception("failed to poll %s: a bug in alerter", tenant)
+            log.exception("poll ended by a bug in alerter tenant=%s", tenant)
         self._end(tenant, lane, again_after)
 
     def _poll(self, tenant: Tenant, source: Source) -> tuple[Lane, timedelta | None]:

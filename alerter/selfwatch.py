@@ -80,4 +80,4 @@ def _ping_once(config: Config, trouble: str) -> None:
     try:
         send(ping_of(url, trouble), Patience())
     except DeliveryError as error:
-        log.error("heartbeat failed error=%r", str(error))  # noqa: TRY400 - the text is the whole story
+        log.error("heartbeat failed: %s", error)  # noqa: TRY400 - the text is the whole story

@@ -133,7 +133,8 @@ class Service:
             self._start()
             stack.callback(self._shut_down)
             self._supervision.polling()
-            self._announce("ready")
+            self._warn_of_configuration()
+            log.info("ready tenants=%d rules=%d receivers=%d pid=%d", *self._sizes(), os.getpid())
             self._wait()
 
     # -- the main thread ------------------------------------------------------------------------------------------
@@ -175,11 +176,11 @@ class Service:
         clocks = _Clocks.read()
         jump = clocks.jump_since(before)
         if abs(jump) > JUMP:
-            log.warning("the clock jumped by=%+.0fs", jump.total_seconds())
+            log.warning("the clock jumped seconds=%+.0f", jump.total_seconds())
             self._guarded("follow the clock", lambda: pipeline.follow_clock(self._store, by=jump))
             self._restart_polls()
         elif clocks.slept_since(before) > JUMP:
-            log.warning("the machine was suspended for=%.0fs", clocks.slept_since(before).total_seconds())
+            log.warning("the machine was suspended seconds=%.0f", clocks.slept_since(before).total_seconds())
             self._health.expect_anew()
             self._restart_polls()
         return clocks
@@ -198,15 +199,16 @@ class Service:
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration refused: %s", problem)  # noqa: TRY400 - the problem is the whole story
-            log.error("the configuration is as before: problems=%d", len(error.problems))  # noqa: TRY400
+            log.error("the configuration is as before problems=%d", len(error.problems))  # noqa: TRY400
             return f"problems: {len(error.problems)}, the first at {error.problems[0].place}"
         except Exception:
             # Whatever a configuration can do to us, the one that works stays.
-            log.exception("configuration refused: a bug in alerter; the configuration is as before")
+            log.exception("configuration refused by a bug in alerter")
             return "a bug in alerter"
         if config.service.database != self._runtime.config.service.database:
-            log.error("configuration refused: another database needs a restart; the configuration is as before")
-            return "another database needs a restart"
+            why = "another database needs a restart"
+            log.error("configuration refused: %s", why)
+            return why
         self._use(runtime)
         return ""
 
@@ -219,7 +221,8 @@ class Service:
         self._guarded("resolve removed rules", lambda: pipeline.reconcile(self._store, self._runtime.policy, now=now()))
         self._assign(soon=self._news_since(before))
         self._schedule_delivery()
-        self._announce("reloaded")
+        self._warn_of_configuration()
+        log.info("reloaded tenants=%d rules=%d receivers=%d pid=%d", *self._sizes(), os.getpid())
 
     def _news_since(self, before: Runtime) -> set[Tenant]:
         """Return who is polled soon after a reload: whom other rules or keys concern now, and who failed last.
@@ -230,14 +233,14 @@ class Service:
         has_failed = {name for name, record in self._health.newest_cycles().items() if record.cause is not None}
         return is_new | has_failed | self._runtime.policy.concerned_since(before.policy)
 
-    def _announce(self, what: str) -> None:
+    def _warn_of_configuration(self) -> None:
+        for warning in self._runtime.config.warnings:
+            log.warning("configuration warning: %s", warning)
+
+    def _sizes(self) -> tuple[int, int, int]:
+        """Return how many tenants, rules and receivers there are."""
         config = self._runtime.config
-        for warning in config.warnings:
-            log.warning("configuration: %s", warning)
-        log.info(
-            "%s tenants=%d rules=%d receivers=%d pid=%d",
-            what, len(config.tenants), len(config.rules), len(config.receivers), os.getpid(),
-        )  # fmt: skip
+        return len(config.tenants), len(config.rules), len(config.receivers)
 
     # -- the schedule: only the main thread touches it ------------------------------------------------------------
 
@@ -388,10 +391,10 @@ class Service:
         try:
             job()
         except AlerterError as error:
-            log.error("failed to %s: %s", what, error)  # noqa: TRY400 - it says what to do; a traceback does not
+            log.error("job failed job=%s: %s", what, error)  # noqa: TRY400 - it says what to do; a traceback does not
         except Exception:
             # The boundary of the thread: a bug in one cycle must not end the daemon, nor stay unseen.
-            log.exception("failed to %s: a bug in alerter", what)
+            log.exception("job ended by a bug in alerter job=%s", what)
 
 
 def _upgrade_apart(store: Store, path: Path, *, go_on: Callable[[str], None]) -> None:
@@ -412,7 +415,7 @@ def _upgrade_apart(store: Store, path: Path, *, go_on: Callable[[str], None]) ->
         out, err = _awaited(upgrade, lambda: go_on("the database gets this version's schema"))
     if upgrade.returncode:
         raise StoreError(err.strip().removeprefix("alerter: "))
-    log.info("database: %s", " ".join(out.split()))
+    log.info("database prepared: %s", " ".join(out.split()))
 
 
 def _awaited(process: "subprocess.Popen[str]", go_on: Callable[[], None]) -> tuple[str, str]:

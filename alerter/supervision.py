@@ -128,7 +128,7 @@ class Supervision:
         self._limit = self._due_limit()
         self._is_ready = self._tell_status(READY=1, **self._limited(), now=now)
         if not has_tried_all:
-            log.warning("ready before every tenant was tried after=%.0fs", waited)
+            log.warning("ready before every tenant was tried seconds=%.0f", waited)
 
     def _feed_watchdog(self) -> None:
         completed = self._health.completed_cycles()
@@ -148,8 +148,8 @@ class Supervision:
     def _look_for_overdue(self) -> None:
         overdue = frozenset(self._health.overdue())
         if overdue - self._overdue:
-            bites = "; the watchdog is not fed any more" if self._systemd.has_watchdog else ""
-            log.error("no complete cycle for too long tenants=%r%s", named(overdue), bites)
+            bites = "the watchdog is not fed any more" if self._systemd.has_watchdog else ""
+            log.error("no complete cycle for too long overdue=%s: %s", named(overdue), bites)
         elif self._overdue and not overdue:
             log.info("every tenant has complete cycles again")
         self._overdue = overdue

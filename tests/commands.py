@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +33,9 @@ def unchanged_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in ("alerter", "apprise")}
+    hooks = warnings.showwarning, sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
+    warnings.showwarning, sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     root.handlers[:] = handlers
     root.setLevel(level)
     for name, before in levels.items():

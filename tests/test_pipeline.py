@@ -863,10 +863,10 @@ def test_the_log_tells_what_a_poll_saw_and_what_changed(world: World, caplog: py
     lines = [(record.levelno, record.getMessage().split(" alert=")[0]) for record in caplog.records]
     assert lines[:3] == [
         (logging.INFO, "poll done tenant=acme reasons=1 held=150"),
-        (logging.INFO, "alert inactive→firing"),
+        (logging.INFO, "alert changed before=inactive after=firing"),
         (
             logging.WARNING,
-            "poll failed tenant=acme cause=timeout detail='no answer within 30s' request_id=None",
+            "poll failed tenant=acme cause=timeout request_id=None: no answer within 30s",
         ),
     ]
     assert [message.split(" ref=")[0] for _, message in lines[3:]] == ["message sent"] * 3

@@ -141,7 +141,7 @@ def test_cycles_that_are_not_kept_do_not_feed_it(service: Service, caplog: pytes
 
     assert not any("WATCHDOG" in each for each in heard)
     assert "no complete cycle for too long: acme" in heard[-1]["STATUS"]
-    assert "no complete cycle for too long tenants='acme'; the watchdog is not fed any more" in caplog.text
+    assert "no complete cycle for too long overdue=acme: the watchdog is not fed any more" in caplog.text
 
 
 def test_one_tenant_that_hangs_stops_the_feeding_although_others_are_polled(
@@ -168,7 +168,7 @@ def test_one_tenant_that_hangs_stops_the_feeding_although_others_are_polled(
     assert not any("WATCHDOG" in each for each in too_late)
     assert any("WATCHDOG" in each for each in service.heard())
     assert [each.message for each in caplog.records] == [
-        "no complete cycle for too long tenants='other'; the watchdog is not fed any more",
+        "no complete cycle for too long overdue=other: the watchdog is not fed any more",
         "every tenant has complete cycles again",
     ]
 

@@ -169,7 +169,7 @@ class Heartbeat:
             self.cycle_ended(trouble)
         except Exception:
             # The thread goes on whatever happens: to ping no more would raise an alarm about the wrong thing.
-            log.exception("heartbeat failed: a bug in alerter")
+            log.exception("heartbeat not sent by a bug in alerter")
             self._note(PingOutcome.FAILED)
         else:
             self._sent()
@@ -182,7 +182,7 @@ class Heartbeat:
 
     def _failed(self, error: str) -> None:
         if not self._failures:
-            log.warning("heartbeat failed error=%r: said once, until it is heard again", error)
+            log.warning("heartbeat failed: %s", error)  # Once, until it is heard again.
         self._failures += 1
         self._note(PingOutcome.FAILED)
 

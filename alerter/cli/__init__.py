@@ -3,7 +3,7 @@
 import os
 import sys
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from types import MappingProxyType
 
 import click
@@ -79,7 +79,9 @@ def main() -> None:
         # Commands return nothing; what comes back is the code of a `click.exceptions.Exit`.
         sys.exit(cli.main(prog_name="alerter", standalone_mode=False))
     except click.ClickException as error:
-        error.show()
+        said = StringIO()
+        error.show(file=said)
+        _complain(said.getvalue())
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
@@ -88,5 +90,11 @@ def main() -> None:
 
         if not isinstance(error, AlerterError):
             raise
-        click.echo(f"alerter: {error}" if not isinstance(error, ConfigError) else str(error), err=True)
+        _complain(f"alerter: {error}" if not isinstance(error, ConfigError) else str(error))
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+def _complain(text: str) -> None:
+    from alerter.logs import complaint  # noqa: PLC0415 - only where it is needed
+
+    click.echo(complaint(text), err=True)

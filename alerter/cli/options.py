@@ -32,7 +32,9 @@ config_option = config_option_with(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 
-def load(path: Path | None, *, redactor: "Redactor | None" = None, level: int = ERROR) -> "Config":
+def load(
+    path: Path | None, *, redactor: "Redactor | None" = None, level: int = ERROR, log_format: str = "auto"
+) -> "Config":
     """Return the configuration that the option, the environment or the usual places name.
 
     From its first line on, whatever is logged goes to standard error without a secret of it.
@@ -41,6 +43,7 @@ def load(path: Path | None, *, redactor: "Redactor | None" = None, level: int = 
         path: The option.
         redactor: Gets to know what is secret; None where nobody else asks it.
         level: From which level on records of our own are shown.
+        log_format: In which form, as `LogFormat` has it.
 
     Raises:
         ConfigError: There is none, or it is wrong.
@@ -50,7 +53,7 @@ def load(path: Path | None, *, redactor: "Redactor | None" = None, level: int = 
     from alerter.redaction import Redactor  # noqa: PLC0415 - as above
 
     redactor = Redactor() if redactor is None else redactor
-    logs.set_up(redactor, level=level)
+    logs.set_up(redactor, log_format=logs.LogFormat(log_format), level=level)
     return load_config(find_config(path), redactor=redactor)
 
 

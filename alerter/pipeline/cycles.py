@@ -288,14 +288,14 @@ def _log_poll(tenant: Tenant, fetched: Snapshot | SourceError) -> None:
         log.info("poll done tenant=%s reasons=%d held=%d", tenant, len(fetched.counts), held)
     else:
         log.warning(
-            "poll failed tenant=%s cause=%s detail=%r request_id=%s",
-            tenant, fetched.cause, fetched.detail, fetched.request_id,
+            "poll failed tenant=%s cause=%s request_id=%s: %s",
+            tenant, fetched.cause, fetched.request_id, fetched.detail,
         )  # fmt: skip
 
 
 def _log_transition(transition: Transition) -> None:
     key = transition.key
     log.info(
-        "alert %s→%s alert=%s rule=%r severity=%s tenant=%s reason=%r note=%r",
+        "alert changed before=%s after=%s alert=%s rule=%s severity=%s tenant=%s reason=%s note=%s",
         transition.before, transition.after, key.id, key.rule, key.severity, key.tenant, key.reason, transition.note,
     )  # fmt: skip

@@ -135,7 +135,7 @@ def _attempt(errand: Errand, notifier: Notifier, url: str | None, *, clock: Call
         return _failed(errand, error, now=clock())
     except Exception as error:
         # A bug in the way out must not have one message tried for ever, nor block its target: it takes the retries.
-        log.exception("message not sent target=%s: a bug in alerter", target)
+        log.exception("message not sent by a bug in alerter target=%s", target)
         return _failed(errand, DeliveryError(type(error).__name__), now=clock())
     now = clock()
     return [after_success(each, now=now) for each in errand.deliveries]
@@ -176,11 +176,11 @@ def _log_delivery(delivery: Delivery, message: Message) -> None:
         log.info("message sent ref=%s target=%s attempts=%d", message.id, delivery.target, delivery.attempts)
     elif delivery.dead_at is not None:
         log.error(
-            "message given up ref=%s target=%s attempts=%d error=%r title=%r",
-            message.id, delivery.target, delivery.attempts, delivery.last_error, message.title,
+            "message given up ref=%s target=%s attempts=%d title=%s: %s",
+            message.id, delivery.target, delivery.attempts, message.title, delivery.last_error,
         )  # fmt: skip
     else:
         log.warning(
-            "message not sent ref=%s target=%s attempts=%d error=%r next_attempt_at=%s",
-            message.id, delivery.target, delivery.attempts, delivery.last_error, delivery.next_attempt_at.isoformat(),
+            "message not sent ref=%s target=%s attempts=%d next_attempt_at=%s: %s",
+            message.id, delivery.target, delivery.attempts, delivery.next_attempt_at.isoformat(), delivery.last_error,
         )  # fmt: skip

@@ -117,7 +117,7 @@ def _send(
     for held_back in planned.held_back:
         # What was held back before is planned again at every poll; only news would have been a message of its own.
         if any(notice.alert.key.topic in changed for notice in held_back.notices):
-            log.warning("message held back receiver=%s: it has had its max_per_hour", held_back.receiver.name)
+            log.warning("message held back by max_per_hour receiver=%s", held_back.receiver.name)
             transaction.hold_back(held_back.receiver.name)
     return messages
 

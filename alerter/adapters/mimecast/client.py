@@ -150,8 +150,8 @@ class Mimecast:
             if pause is None:
                 raise self._error(fault) from None
             _log.warning(
-                "mimecast request retried tenant=%s cause=%s detail=%r request_id=%s wait_seconds=%.1f",
-                *(self._tenant, fault.cause, self._redacted(fault.detail), self._request_id(fault), pause),
+                "mimecast request retried tenant=%s cause=%s request_id=%s wait_seconds=%.1f: %s",
+                *(self._tenant, fault.cause, self._request_id(fault), pause, self._redacted(fault.detail)),
             )
             tried.add(fault.remedy)
             self._stop.wait(pause)

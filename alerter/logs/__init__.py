@@ -1,0 +1,8 @@
+"""How alerter logs: one line per record on standard error, in the form that suits who reads it, without a secret.
+
+Redaction happens when a line is written, so that it covers tracebacks and the records of libraries as well.
+"""
+
+from alerter.logs.setup import LogFormat, complaint, set_up
+
+__all__ = ["LogFormat", "complaint", "set_up"]

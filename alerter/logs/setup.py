@@ -1,0 +1,100 @@
+"""Where records go, in which form, and what else would write to standard error behind their back."""
+
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TextIO
+
+from alerter.logs import hooks
+from alerter.logs.formats import JournalFormatter, JsonFormatter, LineFormatter, TerminalFormatter, priority_of
+from alerter.redaction import Redactor
+
+
+class LogFormat(StrEnum):
+    """In which form lines are written; `AUTO` looks at where they go."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    JSON = "json"
+
+
+class StandardError(logging.StreamHandler[TextIO]):
+    """Writes to standard error, and never complains about it there: its own complaint would show what it could not."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Go on: nobody reads any more, and the service is not there for its log."""
+
+
+def set_up(
+    redactor: Redactor,
+    *,
+    log_format: LogFormat = LogFormat.AUTO,
+    level: int = logging.INFO,
+    environ: Mapping[str, str] | None = None,
+) -> None:
+    """Send all records to standard error, redacted; libraries only from a warning on.
+
+    What else would show itself there goes the same way: warnings, and exceptions that nobody caught.
+
+    Args:
+        redactor: Knows what must not be shown, also what it gets to know later.
+        log_format: The form of the lines.
+        level: From which level on records of our own are shown.
+        environ: The environment; None for that of this process.
+    """
+    handler = StandardError(sys.stderr)
+    handler.setFormatter(_formatter(redactor, log_format, sys.stderr, os.environ if environ is None else environ))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("alerter").setLevel(level)
+    # Its error lines repeat what the outbox logs, and its warnings carry tokens of malformed URLs.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    warnings.showwarning = hooks.on_warning
+    sys.excepthook = hooks.on_crash
+    threading.excepthook = hooks.on_thread_crash
+    sys.unraisablehook = hooks.on_unraisable
+
+
+def complaint(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """Return what a command says to standard error as it fails: without a secret, and with its priority in the journal.
+
+    Args:
+        text: One line or several.
+        environ: The environment; None for that of this process.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, StandardError) and isinstance(handler.formatter, LineFormatter):
+            text = handler.formatter.redacted(text)
+    prefix = f"<{priority_of(logging.ERROR)}>" if is_journal(sys.stderr, environ or os.environ) else ""
+    return "\n".join(prefix + line for line in text.splitlines())
+
+
+def _formatter(redactor: Redactor, log_format: LogFormat, stream: TextIO, environ: Mapping[str, str]) -> LineFormatter:
+    match log_format:
+        case LogFormat.JSON:
+            return JsonFormatter(redactor, is_journal=is_journal(stream, environ))
+        case LogFormat.TEXT:
+            return LineFormatter(redactor)
+        case LogFormat.AUTO if is_journal(stream, environ):
+            return JournalFormatter(redactor)
+        case LogFormat.AUTO if stream.isatty():
+            # https://no-color.org
+            is_coloured = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+            return TerminalFormatter(redactor, is_coloured=is_coloured)
+        case _:
+            return LineFormatter(redactor)
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Say whether a stream leads to systemd's journal: `$JOURNAL_STREAM` names its device and inode (systemd.exec(5)).
+
+    The variable alone says nothing: it is inherited, also by what is redirected elsewhere.
+    """
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
