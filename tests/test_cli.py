@@ -1,6 +1,7 @@
 """Each command, as its user types it: against the simulator, a real database and a real HTTP target."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -437,3 +438,55 @@ def test_the_demo_says_once_that_a_target_is_gone(alerter: RunCommand) -> None:
     assert shown.code == 1
     assert shown.err.count("\n") == 1
     assert shown.err.startswith("not sent: demo/1: ")
+
+
+@pytest.fixture
+def polled_without_secrets(alerter: RunCommand, config: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration whose secrets were there when it polled, and are not where the commands run now."""
+    url = re.findall(r"json://[^\"]+", config.read_text())[0]
+    text = config.read_text().replace(url, "${SLACK_URL}").replace("simulated-client-secret", "${CLIENT_SECRET}")
+    config.write_text(text)
+    monkeypatch.setenv("CLIENT_SECRET", "simulated-client-secret")
+    monkeypatch.setenv("SLACK_URL", url.replace(url.rpartition(":")[2], "9"))
+    alerter("poll", "--config", config)
+    monkeypatch.delenv("CLIENT_SECRET")
+    monkeypatch.delenv("SLACK_URL")
+    return config
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "shows"),
+    [
+        pytest.param("status", 1, "<!channel> Attachments", id="status"),
+        pytest.param("alerts", 1, "Backlog", id="alerts"),
+        pytest.param("history Spam", 0, "340", id="history"),
+        pytest.param("notifications", 0, "secops/json", id="notifications"),
+        pytest.param(
+            "notifications retry 1", 0, "delivery 1 is due now", id="retry a delivery to a target unknown here"
+        ),
+        pytest.param("silence add --all --for 1h --comment moving --author ann", 0, "silence 1 until", id="silence"),
+        pytest.param("silence list", 0, "", id="list silences"),
+        pytest.param("db upgrade", 0, "up to date", id="look after the database"),
+        pytest.param("poll", 2, "${CLIENT_SECRET} is not set", id="but not poll"),
+        pytest.param("test-notify secops", 2, "${SLACK_URL} is not set", id="nor send"),
+        pytest.param("check-config", 2, "${CLIENT_SECRET} is not set", id="nor call the configuration sound"),
+    ],
+)
+def test_who_only_looks_needs_no_secrets(
+    *, alerter: RunCommand, polled_without_secrets: Path, command: str, code: int, shows: str
+) -> None:
+    """Beside a service, which alone has them, a shell can look, keep quiet and look after the database."""
+    shown = alerter(*command.split(), "--config", polled_without_secrets)
+
+    assert shown.code == code, shown
+    assert shows in (shown.err if code == 2 else shown.out)
+
+
+def test_an_alert_is_acknowledged_without_secrets(alerter: RunCommand, polled_without_secrets: Path) -> None:
+    """Whoever is on call need not have Mimecast's keys."""
+    [alert, *_] = json.loads(alerter("alerts", "--json", "--config", polled_without_secrets).out)
+
+    shown = alerter("ack", alert["alert"], "--author", "ann", "--config", polled_without_secrets)
+
+    assert shown.code == 0
+    assert shown.out.startswith(f"acknowledged {alert['alert']}")

@@ -10,7 +10,7 @@ import click
 from alerter import clocks
 from alerter.cli.mutes import Quiet, mute_json, mute_text, quiet_of
 from alerter.cli.opening import leaves_to_subcommand, reading
-from alerter.cli.options import FOUND, config_option, json_option, load
+from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, clean, local, print_json, print_table, rough
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Operands
@@ -89,7 +89,7 @@ def alerts(context: click.Context, config_path: Path | None, *, as_json: bool, e
     """
     if leaves_to_subcommand(context):
         return
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     with reading(config) as reader:
         stored = reader.alerts()
         told = reader.told()
@@ -165,7 +165,7 @@ def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
 
     Exit code 2 if there is no such alert.
     """
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     with reading(config) as reader:
         alert = alert_of(reader, alert_id)
         transitions = reader.transitions(alert_id=alert.key.id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
-from alerter.cli.options import Failed, config_option, load
+from alerter.cli.options import Failed, config_option, load_without_secrets
 from alerter.cli.output import size_text
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def upgrade(config_path: Path | None) -> None:
     """
     from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415
 
-    config = load(config_path)
+    config = load_without_secrets(config_path)
     store = Store(config.service.database)
     try:
         if store.schema_state() is SchemaState.CURRENT:
@@ -55,7 +55,7 @@ def backup(path: Path, config_path: Path | None) -> None:
     """
     from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
-    with closing(Store(load(config_path).service.database, read_only=True)) as store:
+    with closing(Store(load_without_secrets(config_path).service.database, read_only=True)) as store:
         _refuse_postgresql(store, f"pg_dump --format=custom --file={path} {store.place}")
         _refuse_place(path)
         if store.schema_state() is SchemaState.MISSING:
@@ -76,7 +76,7 @@ def restore(path: Path, config_path: Path | None) -> None:
     """
     from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415 - as above
 
-    with closing(Store(load(config_path).service.database)) as store:
+    with closing(Store(load_without_secrets(config_path).service.database)) as store:
         _refuse_postgresql(store, f"pg_restore --clean --if-exists --dbname={store.place} {path}")
         found = _good_backup(path)
         with store.lock():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import logs
-from alerter.cli.options import FOUND, config_option_with, load
+from alerter.cli.options import FOUND, config_option_with, load_without_secrets
 from alerter.cli.output import clean
 from alerter.core.conditions import Growth, Threshold
 from alerter.core.messages import Context, Format, Message, Tone
@@ -102,7 +102,7 @@ def demo(config_path: Path | None, urls: Sequence[str]) -> None:
     """
     from rich.console import Console  # noqa: PLC0415 - it knows the terminal, and that NO_COLOR is set; click does not
 
-    rules = RULES if config_path is None else load(config_path).rules
+    rules = RULES if config_path is None else load_without_secrets(config_path).rules
     _check(urls)
     # What is not sent is said once at the end: the log of its retries would bury the day.
     logs.set_up(Redactor(secret for url in urls for secret in secrets_of_url(url)), level=CRITICAL)

@@ -15,7 +15,7 @@ from alerter.cli.mutes import Quiet, quiet_json, quiet_of, quiet_table
 from alerter.cli.nagios import print_plugin
 from alerter.cli.notifying import DELIVERY_COLUMNS, delivery_json, delivery_row, delivery_style, is_recent
 from alerter.cli.opening import reading
-from alerter.cli.options import FOUND, Failed, config_option, json_option, load
+from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, clean, local, print_json, print_table, rough, sparkline
 from alerter.core.rules import BLIND_AFTER, BLIND_POLLS
 
@@ -57,7 +57,7 @@ def status(config_path: Path | None, *, as_json: bool, nagios: bool) -> None:
     """
     if nagios:
         raise click.exceptions.Exit(print_plugin(config_path, as_json=as_json))
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     with reading(config) as reader:
         tenants = [_look_at(reader, config, name, now=now) for name in config.tenants]
         stored = reader.alerts()
@@ -190,7 +190,7 @@ def history(reason: str, config_path: Path | None, tenant: str, since: str, *, a
         span = duration(since)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     with reading(config) as reader:
         tenants = list(reader.tenants())
         chosen = [name for name in tenants if Selector((tenant,)).matches(name)]

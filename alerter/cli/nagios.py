@@ -17,7 +17,7 @@ from alerter import clocks
 from alerter.cli.mutes import quiet_of
 from alerter.cli.notifying import is_recent
 from alerter.cli.opening import reading
-from alerter.cli.options import load
+from alerter.cli.options import load_without_secrets
 from alerter.cli.output import counted, rough
 from alerter.cli.plugins import Figure, State, Trouble, report, unknown
 from alerter.core.rules import BLIND_AFTER, BLIND_POLLS, Severity
@@ -52,7 +52,7 @@ def _lines(config_path: Path | None) -> tuple[list[str], State]:
     from alerter.errors import AlerterError  # noqa: PLC0415 - only where it is needed
 
     try:
-        sight = look(load(config_path), now=clocks.now())
+        sight = look(load_without_secrets(config_path), now=clocks.now())
         return report(troubles_of(sight), _overview(sight), figures_of(sight))
     except click.ClickException as error:
         return unknown(error.format_message())

@@ -9,12 +9,14 @@ import click
 
 from alerter import clocks
 from alerter.cli.opening import leaves_to_subcommand, reading, writing
-from alerter.cli.options import FOUND, Failed, config_option, json_option, load
+from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, local, print_json, print_table, rough
 from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_retry_request, due
 
 if TYPE_CHECKING:
     from alerter.adapters.store import DeliveryRecord
+    from alerter.config import Config
+    from alerter.core.outbox import TargetName
 
 #: For how long a message that was given up is news.
 RECENT = timedelta(days=1)
@@ -82,7 +84,7 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
     """
     if leaves_to_subcommand(context):
         return
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     with reading(config) as reader:
         records = reader.deliveries(only_failed=failed, limit=limit)
     if as_json:
@@ -109,8 +111,7 @@ def retry(number: int, config_path: Path | None) -> None:
     The service sends it within half a minute; without a service, `alerter poll` does. Exit code 1 if it was
     sent already or its target has gone from the configuration, 2 if there is none.
     """
-    config, now = load(config_path), clocks.now()
-    targets = {target.name for receiver in config.receivers for target in receiver.targets}
+    config, now = load_without_secrets(config_path), clocks.now()
     with writing(config) as transaction:
         record = transaction.delivery(number)
         if record is None:
@@ -118,11 +119,19 @@ def retry(number: int, config_path: Path | None) -> None:
         delivery = record.delivery
         if delivery.sent_at is not None:
             raise Failed(f"delivery {number} was sent {local(delivery.sent_at, config.service.timezone)}")
-        if delivery.target not in targets:
+        if not _may_be_in(config, delivery.target):
             raise Failed(f"target {delivery.target!r} of delivery {number} is no longer in {config.path}")
         transaction.save_delivery(after_retry_request(delivery, now=now))
         waiting = transaction.waiting_deliveries()
     click.echo(_promise(delivery, waiting, now=now))
+
+
+def _may_be_in(config: "Config", name: "TargetName") -> bool:
+    """Say whether the configuration has a target; of one whose URL is not known here, only the receiver is."""
+    known = ((each.receiver.name, target) for each in config.receivers for target in each.targets)
+    return any(
+        name.startswith(f"{receiver}/") if target.is_unknown else name == target.name for receiver, target in known
+    )
 
 
 def _promise(delivery: Delivery, waiting: list[Delivery], *, now: datetime) -> str:

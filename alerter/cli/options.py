@@ -33,7 +33,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 
 def load(
-    path: Path | None, *, redactor: "Redactor | None" = None, level: int = ERROR, log_format: str = "auto"
+    path: Path | None,
+    *,
+    redactor: "Redactor | None" = None,
+    level: int = ERROR,
+    log_format: str = "auto",
+    may_lack_secrets: bool = False,
 ) -> "Config":
     """Return the configuration that the option, the environment or the usual places name.
 
@@ -44,6 +49,7 @@ def load(
         redactor: Gets to know what is secret; None where nobody else asks it.
         level: From which level on records of our own are shown.
         log_format: In which form, as `LogFormat` has it.
+        may_lack_secrets: Whether keys and URLs that cannot be read here are no error.
 
     Raises:
         ConfigError: There is none, or it is wrong.
@@ -54,7 +60,16 @@ def load(
 
     redactor = Redactor() if redactor is None else redactor
     logs.set_up(redactor, log_format=logs.LogFormat(log_format), level=level)
-    return load_config(find_config(path), redactor=redactor)
+    return load_config(find_config(path), redactor=redactor, may_lack_secrets=may_lack_secrets)
+
+
+def load_without_secrets(path: Path | None) -> "Config":
+    """Return the configuration for a command that neither polls nor sends: it works where only the service has secrets.
+
+    Raises:
+        ConfigError: There is none, or it is wrong.
+    """
+    return load(path, may_lack_secrets=True)
 
 
 class Failed(click.ClickException):

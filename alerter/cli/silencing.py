@@ -13,7 +13,7 @@ from alerter import clocks
 from alerter.cli.alerting import COLUMNS, alert_json, alert_of, alert_row, alert_style
 from alerter.cli.mutes import Quiet, breaking_text, end_text, matcher_text, quiet_of, silence_json, silence_state
 from alerter.cli.opening import reading, writing
-from alerter.cli.options import Command, Failed, config_option, json_option, load
+from alerter.cli.options import Command, Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, clean, local, print_json, print_table
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import duration_text
@@ -107,7 +107,7 @@ def add(
         rules=_selector(rules, "--rule"),
         severities=frozenset(map(Severity, severities)),
     )
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     end = _end(span, until, config.service.timezone, now=now)
     asked = Silence(id=0, matcher=matcher, author=author, comment=comment, since=now, until=end)
     for doubt in _doubts(matcher, config):
@@ -222,7 +222,7 @@ def _alert_table(alerts: Sequence[Alert], quiet: Quiet) -> Table:
 @click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
 def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
     """List the silences that are active or have not begun, with author, comment and end."""
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     with reading(config) as reader:
         silences = reader.silences(since=EVER if everything else now)
     if as_json:
@@ -251,7 +251,7 @@ def expire(number: int, config_path: Path | None) -> None:
 
     Exit code 1 if it had ended before, 2 if there is none.
     """
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     with writing(config) as transaction:
         before = {each.id: each for each in transaction.silences(since=EVER)}.get(number)
         if before is None or transaction.expire_silence(number, at=now) is None:
@@ -272,7 +272,7 @@ def ack(alert: str, config_path: Path | None, *, author: str, comment: str) -> N
     Where a higher level of the same rule and reason fires too, that is what is acknowledged. Exit code 1 if it is not
     firing, 2 if there is no such alert.
     """
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     with writing(config) as transaction:
         named = alert_of(transaction, alert)
         if not named.is_firing:

@@ -17,6 +17,7 @@ from alerter.config.files import File, Files
 from alerter.config.lines import KeyPath
 from alerter.config.model import Config, Secret
 from alerter.config.parts import Parts, read_parts
+from alerter.config.places import credentials_of, state_folder
 from alerter.config.problems import Problems
 from alerter.config.reading import INCLUDE, failure, include, read
 from alerter.config.schema import is_secret
@@ -29,6 +30,8 @@ from alerter.redaction import Redactor, secrets_of_database, secrets_of_url
 
 VARIABLE = "ALERTER_CONFIG"
 PLACES = (Path("rules.toml"), Path("/etc/alerter/rules.toml"))
+#: Whose secret everybody needs who reads or writes it.
+DATABASE = ("service", "database")
 
 
 def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -> Path:
@@ -57,13 +60,21 @@ def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -
     )
 
 
-def load_config(path: Path, environ: Mapping[str, str] | None = None, *, redactor: Redactor | None = None) -> Config:
+def load_config(
+    path: Path,
+    environ: Mapping[str, str] | None = None,
+    *,
+    redactor: Redactor | None = None,
+    may_lack_secrets: bool = False,
+) -> Config:
     """Return the configuration that a file holds, with those that it includes.
 
     Args:
         path: The file.
         environ: Where variables come from; None for the environment of this process.
         redactor: Gets to know what is secret, also of a configuration that is refused; None for one of its own.
+        may_lack_secrets: Whether keys and URLs that cannot be read are no error: for those who neither poll nor send.
+            What stands in their place in the configuration is of no use.
 
     Raises:
         ConfigError: It cannot be read or is wrong; with every problem of it, in the files' order.
@@ -71,13 +82,19 @@ def load_config(path: Path, environ: Mapping[str, str] | None = None, *, redacto
     environ = os.environ if environ is None else environ
     files = Files(read(path))
     problems = Problems(files)
-    variables = Variables(environ, lambda place: files.place_of(place)[0].folder, problems)
+    variables = Variables(
+        environ,
+        credentials_of(path, environ),
+        lambda place: files.place_of(place)[0].folder,
+        problems,
+        may_lack=lambda place: may_lack_secrets and is_secret(place) and place != DATABASE,
+    )
     if INCLUDE in files.tree:
         include(variables.filled_in(files.tree.pop(INCLUDE), (INCLUDE,)), files, problems)
     tree = {key: variables.filled_in(value, (key,)) for key, value in files.tree.items()}
     redactor = Redactor() if redactor is None else redactor
-    redactor.add(*_secrets_in(tree, problems))
-    parts = read_parts(tree, problems, state_folder=_state_folder(path, environ))
+    redactor.add(*_secrets_in(tree, problems, but_for=variables.lacking))
+    parts = read_parts(tree, problems, state_folder=state_folder(path, environ))
     if problems.errors:
         raise ConfigError(_redacted(problems.errors, redactor))
     config = _put_together(path, parts)
@@ -86,11 +103,11 @@ def load_config(path: Path, environ: Mapping[str, str] | None = None, *, redacto
     return replace(config, warnings=_redacted(problems.warnings, redactor))
 
 
-def _secrets_in(tree: Mapping[str, object], problems: Problems) -> Iterator[str]:
-    """Yield what must not be shown, also of a configuration that is wrong."""
+def _secrets_in(tree: Mapping[str, object], problems: Problems, *, but_for: Collection[KeyPath]) -> Iterator[str]:
+    """Yield what must not be shown, also of a configuration that is wrong, but for places where nothing is known."""
     for path, text in texts_in(dict(tree)):
         match path:
-            case _ if not is_secret(path) or problems.is_wrong(path):
+            case _ if not is_secret(path) or problems.is_wrong(path) or path in but_for:
                 pass  # What is wrong so early is a variable that stands for nothing; its name may be shown.
             case ("service", "database"):
                 yield from secrets_of_database(text)
@@ -102,12 +119,6 @@ def _secrets_in(tree: Mapping[str, object], problems: Problems) -> Iterator[str]
 
 def _redacted(problems: tuple[Problem, ...], redactor: Redactor) -> tuple[Problem, ...]:
     return tuple(replace(problem, text=redactor.redacted(problem.text)) for problem in problems)
-
-
-def _state_folder(path: Path, environ: Mapping[str, str]) -> Path:
-    """Return what the database's path is relative to: systemd's StateDirectory, the first if there are several."""
-    state = environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    return Path(state) if state else path.absolute().parent
 
 
 def _put_together(path: Path, parts: Parts) -> Config:
@@ -131,7 +142,7 @@ def _put_together(path: Path, parts: Parts) -> Config:
 
 def _warn_of_modes(config: Config, files: Files, problems: Problems) -> None:
     """Say which files hold a secret and may be read by everyone."""
-    of_file = () if isinstance(config.service.database, Secret) else (("service", "database"),)
+    of_file = () if isinstance(config.service.database, Secret) else (DATABASE,)
     text = "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}"
     open_files = [(file, place) for file in files.all if (place := _open_secret(file, but_for=of_file))]
     for file, place in open_files[:MOST_LISTED]:

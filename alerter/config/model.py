@@ -30,6 +30,10 @@ class Secret(str):
         return "Secret('***')"
 
 
+#: Stands for a URL that is not known.
+ABSENT_URL = "absent://unknown"
+
+
 class ApiVersion(StrEnum):
     """Mimecast's two APIs: 2.0 with OAuth2, and 1.0 with signed requests."""
 
@@ -131,6 +135,11 @@ class Target:
 
     name: TargetName
     url: Secret
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the URL could not be read, and need not be: then its name says nothing but the receiver's."""
+        return self.url == ABSENT_URL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

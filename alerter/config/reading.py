@@ -8,6 +8,7 @@ from pathlib import Path
 from re import compile as compile_regex
 
 from alerter.config.files import File, Files
+from alerter.config.places import unit_of
 from alerter.config.problems import Problems, found
 from alerter.errors import ConfigError, Problem
 
@@ -92,6 +93,11 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except FileNotFoundError:
         raise failure(path, "there is no such file; `alerter init` writes one to start from") from None
+    except PermissionError:
+        hint = (
+            "; a service reads it as a user of its own: chmod o+r, with its secrets elsewhere" if unit_of(path) else ""
+        )
+        raise failure(path, f"cannot be read: permission denied{hint}") from None
     except OSError as error:
         raise failure(path, f"cannot be read: {(error.strerror or 'unknown error').lower()}") from None
     try:

@@ -2,6 +2,8 @@
 
 A name is first looked for among systemd's credentials, then in the environment. What is filled in is never looked
 through again, and never shown. `$${` stands for a literal `${`.
+
+Who only looks at what is stored may lack the secrets: what they stand for is then filled in with something of its form.
 """
 
 import stat
@@ -11,12 +13,16 @@ from re import Match
 from re import compile as compile_regex
 
 from alerter.config.lines import KeyPath
+from alerter.config.model import ABSENT_URL
+from alerter.config.places import Credentials
 from alerter.config.problems import Problems, suggestion
 
 _REFERENCE = compile_regex(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = compile_regex(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _FILE = "file:"
 _ESCAPE = "$${"
+#: Stands for a key that is not known: it is of the form of all of them, also of those in base64.
+ABSENT = "absent=="
 #: How like a name must be to that of another variable, from 0 to 1: an environment has many.
 SAME_NAME = 0.8
 
@@ -25,17 +31,31 @@ class Variables:
     """Where values come from.
 
     Args:
-        environ: The environment; `CREDENTIALS_DIRECTORY` in it is systemd's folder of credentials.
+        environ: The environment.
+        credentials: What systemd hands to a service.
         folder_of: Return what paths are relative to that stand at a place: the folder of its file.
         problems: Takes what is missing.
+        may_lack: Say of a place whether it may stay unknown. Only keys and URLs may.
+
+    Attributes:
+        lacking: The places that stayed unknown.
     """
 
-    def __init__(self, environ: Mapping[str, str], folder_of: Callable[[KeyPath], Path], problems: Problems) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        credentials: Credentials,
+        folder_of: Callable[[KeyPath], Path],
+        problems: Problems,
+        *,
+        may_lack: Callable[[KeyPath], bool] = lambda _: False,
+    ) -> None:
+        self.lacking: set[KeyPath] = set()
         self._environ = environ
+        self._credentials = credentials
         self._folder_of = folder_of
         self._problems = problems
-        directory = environ.get("CREDENTIALS_DIRECTORY", "")
-        self._credentials = Path(directory) if directory else None
+        self._may_lack = may_lack
 
     def filled_in(self, value: object, path: KeyPath = ()) -> object:
         """Return a value of TOML with every reference in every text of it replaced."""
@@ -55,10 +75,21 @@ class Variables:
         except _Missing as missing:
             self._problems.break_off(path, str(missing))
             return written
+        if path in self.lacking:
+            return _stand_in(value, path)
         self._problems.fill_in(path, written=written, value=value)
         return value
 
     def _value(self, reference: Match[str], path: KeyPath) -> str:
+        try:
+            return self._known_value(reference, path)
+        except _Unknown:
+            if not self._may_lack(path):
+                raise
+            self.lacking.add(path)
+            return ABSENT
+
+    def _known_value(self, reference: Match[str], path: KeyPath) -> str:
         if reference.group() == _ESCAPE:
             return "${"
         name, is_closed = reference.group(1), reference.group(2)
@@ -70,24 +101,24 @@ class Variables:
             raise _Missing("expected ${NAME} or ${file:PATH}; a literal '${' is written '$${'")
         value = self._of_name(name)
         if not value.strip():
-            raise _Missing(f"${{{name}}} is set, but to nothing")
+            raise _Unknown(f"${{{name}}} is set, but to nothing")
         return value
 
     def _of_name(self, name: str) -> str:
-        credential = None if self._credentials is None else self._credentials / name
-        if credential is not None and credential.is_file():
+        credential = self._credentials.file_of(name)
+        if credential is not None:
             return _read(credential, f"the credential {name}")
         if name in self._environ:
             return self._environ[name]
-        where = "$CREDENTIALS_DIRECTORY is not set" if credential is None else f"there is no credential {credential}"
+        where = self._credentials.why_not(name)
         hint = suggestion(name, self._environ, likeness=SAME_NAME)
-        raise _Missing(f"${{{name}}} is not set: {where}, and there is no environment variable {name}{hint}")
+        raise _Unknown(f"${{{name}}} is not set: {where}, and there is no environment variable {name}{hint}")
 
     def _of_file(self, name: str, path: KeyPath) -> str:
         file = self._folder_of(path) / name
         value = _read(file, f"the file {file}")
         if not value.strip():
-            raise _Missing(f"the file {file} is empty")
+            raise _Unknown(f"the file {file} is empty")
         if is_readable_by_everyone(file):
             self._problems.warn(path, f"the file {file} is readable by everyone: chmod o-r")
         return value
@@ -112,6 +143,21 @@ class _Missing(Exception):
     """A reference stands for nothing; the text says why."""
 
 
+class _Unknown(_Missing):
+    """It may well stand for something, but not here and now."""
+
+
+def _stand_in(value: str, path: KeyPath) -> str:
+    """Return what is of the form of the value at a place, of which parts are unknown."""
+    match path:
+        case ("tenants", *_):
+            return ABSENT
+        case ("service", *_):
+            return value if "://" in value else f"https://{value}"
+        case _:
+            return value if "://" in value else ABSENT_URL
+
+
 def is_readable_by_everyone(file: Path) -> bool:
     """Say whether the file's mode lets every user of this machine read it."""
     return bool(file.stat().st_mode & stat.S_IROTH)
@@ -122,6 +168,6 @@ def _read(file: Path, what: str) -> str:
     try:
         return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise _Missing(f"{what} is not UTF-8 text") from None
+        raise _Unknown(f"{what} is not UTF-8 text") from None
     except (OSError, ValueError) as error:
-        raise _Missing(f"{what} cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None
+        raise _Unknown(f"{what} cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None

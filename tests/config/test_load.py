@@ -772,3 +772,40 @@ def test_without_any_configuration_the_places_are_named(monkeypatch: pytest.Monk
         "rules.toml: no configuration: $ALERTER_CONFIG is not set, and there is no rules.toml or etc/rules.toml; "
         "`alerter init` writes one to start from, --config PATH names another"
     )
+
+
+def test_who_only_looks_gets_a_whole_configuration_without_any_secret() -> None:
+    """Each kind of key and URL may be unknown, and what is unknown redacts nothing; the database must be known."""
+    text = """
+[service]
+heartbeat_url = "${PING}"
+[tenants.acme]
+client_id = "${ID}"
+client_secret = "${SECRET}"
+[tenants.legacy]
+api = "1.0"
+region = "eu"
+app_id = "${A}"
+app_key = "${B}"
+access_key = "${C}"
+secret_key = "${D}"
+[receivers.secops]
+urls = ["${SLACK}", "mailtos://me:${PASSWORD}@host?to=you@example.com", "${TEAMS}"]
+"""
+    path = Path("rules.toml")
+    path.write_text(text + RULE)
+    redactor = Redactor()
+
+    config = load_config(path, {}, redactor=redactor, may_lack_secrets=True)
+
+    assert [*config.tenants] == ["acme", "legacy"]
+    [receiver] = config.receivers
+    assert [(target.name, target.is_unknown) for target in receiver.targets] == [
+        ("secops/absent", True), ("secops/mailtos", False), ("secops/absent-2", True),
+    ]  # fmt: skip
+    assert (
+        redactor.redacted("a tenant is absent, me and you@example.com") == "a tenant is absent, me and you@example.com"
+    )
+    path.write_text(text.replace("[service]", '[service]\ndatabase = "postgresql://u:${DB}@host/x"') + RULE)
+    with pytest.raises(ConfigError, match=r"rules\.toml:3: service\.database: \$\{DB\} is not set"):
+        load_config(path, {}, may_lack_secrets=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from alerter.config.files import File, Files
+from alerter.config.lines import KeyPath
+from alerter.config.places import Credentials
 from alerter.config.problems import Problems
 from alerter.config.variables import Variables
 
@@ -15,12 +17,20 @@ def problems_of(tables: Mapping[str, object]) -> Problems:
     return Problems(Files(File(name="rules.toml", folder=Path(), text="key = 1", tables=tables)))
 
 
+NO_CREDENTIALS = Credentials(folder=None, absence="$CREDENTIALS_DIRECTORY is not set")
+
+
 def filled_in(
-    text: str, environ: Mapping[str, str] | None = None, *, folder: Path = Path()
+    text: str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    folder: Path = Path(),
+    credentials: Path | None = None,
 ) -> tuple[object, list[str], list[str]]:
     """Return a text with its variables filled in, the errors, and the warnings."""
     problems = problems_of({"key": text})
-    value = Variables(environ or {}, lambda _: folder, problems).filled_in(text, ("key",))
+    handed_over = NO_CREDENTIALS if credentials is None else Credentials(folder=credentials)
+    value = Variables(environ or {}, handed_over, lambda _: folder, problems).filled_in(text, ("key",))
     return value, [str(each) for each in problems.errors], [str(each) for each in problems.warnings]
 
 
@@ -51,7 +61,7 @@ def test_every_text_of_a_tree_is_filled_in() -> None:
     problems = problems_of({})
     tree = {"${A}": ["${A}", 1, {"b": "${A}", "c": True}]}
 
-    found = Variables({"A": "x"}, lambda _: Path(), problems).filled_in(tree)
+    found = Variables({"A": "x"}, NO_CREDENTIALS, lambda _: Path(), problems).filled_in(tree)
 
     assert found == {"${A}": ["x", 1, {"b": "x", "c": True}]}
 
@@ -60,7 +70,7 @@ def test_a_credential_comes_before_the_environment(tmp_path: Path) -> None:
     """The service manager's credential of a name wins, without the line break at its end."""
     (tmp_path / "NAME").write_text("credential\n")
 
-    found = filled_in("${NAME}-${OTHER}", {"CREDENTIALS_DIRECTORY": str(tmp_path), "NAME": "value", "OTHER": "other"})
+    found = filled_in("${NAME}-${OTHER}", {"NAME": "value", "OTHER": "other"}, credentials=tmp_path)
 
     assert found == ("credential-other", [], [])
 
@@ -70,14 +80,14 @@ def test_of_a_credential_one_line_break_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "A").write_bytes(b"a\r\n")
     (tmp_path / "B").write_bytes(b"b\n\n")
 
-    value, _, _ = filled_in("${A}-${B}-c", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    value, _, _ = filled_in("${A}-${B}-c", credentials=tmp_path)
 
     assert value == "a-b\n-c"
 
 
 def test_a_missing_variable_names_all_places(tmp_path: Path) -> None:
     """The error says where the credential would be, and how the environment variable is called."""
-    _, errors, _ = filled_in("${NAME}", {"CREDENTIALS_DIRECTORY": str(tmp_path), "NAMES": "x"})
+    _, errors, _ = filled_in("${NAME}", {"NAMES": "x"}, credentials=tmp_path)
 
     (error,) = errors
     assert error == (
@@ -90,9 +100,28 @@ def test_a_credential_that_is_no_text_is_refused(tmp_path: Path) -> None:
     """Binary content is an error, and is not shown."""
     (tmp_path / "NAME").write_bytes(b"\xff\xfe")
 
-    _, errors, _ = filled_in("${NAME}", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    _, errors, _ = filled_in("${NAME}", credentials=tmp_path)
 
     assert errors == ["rules.toml:1: key: the credential NAME is not UTF-8 text"]
+
+
+@pytest.mark.parametrize(
+    ("files", "value"),
+    [
+        pytest.param(["plain_NAME"], "plain_NAME", id="from the folder of plain ones"),
+        pytest.param(["encrypted_NAME"], "encrypted_NAME", id="from the folder of encrypted ones"),
+        pytest.param(
+            ["plain_NAME", "encrypted_NAME"], "encrypted_NAME", id="what was encrypted, and its plain file left"
+        ),
+        pytest.param(["plain_NAME", "encrypted_NAME", "NAME"], "NAME", id="of just this name"),
+    ],
+)
+def test_a_credential_that_comes_from_a_folder_is_found(files: list[str], value: str, tmp_path: Path) -> None:
+    """Before a file's name stands the folder's; the configuration need not know how a secret is kept."""
+    for name in files:
+        (tmp_path / name).write_text(name)
+
+    assert filled_in("${NAME}", credentials=tmp_path) == (value, [], [])
 
 
 def test_a_file_is_relative_to_the_configuration(tmp_path: Path) -> None:
@@ -142,8 +171,40 @@ def test_a_secret_file_that_everyone_may_read_is_a_warning(tmp_path: Path) -> No
 def test_nothing_more_is_said_of_a_value_that_is_missing() -> None:
     """One mistake is one error: what a value must be is not said where there is none."""
     problems = problems_of({})
-    Variables({}, lambda _: Path(), problems).filled_in("${NAME}", ("key",))
+    Variables({}, NO_CREDENTIALS, lambda _: Path(), problems).filled_in("${NAME}", ("key",))
 
     problems.error(("key",), "expected a duration")
+
+    assert len(problems.errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "value"),
+    [
+        pytest.param(("tenants", "acme", "secret_key"), "${KEY}", "absent==", id="a key is of the form of all keys"),
+        pytest.param(("receivers", "a", "urls", 0), "${URL}", "absent://unknown", id="a URL is one"),
+        pytest.param(("service", "heartbeat_url"), "${URL}", "https://absent==", id="of the web where it must be"),
+        pytest.param(
+            ("receivers", "a", "urls", 0), "mailtos://me:${PASSWORD}@host", "mailtos://me:absent==@host",
+            id="what is known of a URL stays",
+        ),
+        pytest.param(("receivers", "a", "urls", 0), "json://${HOST}", "json://known", id="what is known is filled in"),
+        pytest.param(("tenants", "acme", "client_id"), "${file:nowhere}", "absent==", id="a file that cannot be read"),
+    ],
+)  # fmt: skip
+def test_who_only_looks_may_lack_secrets(place: KeyPath, text: str, value: str) -> None:
+    """A key or a URL that cannot be read is stood in for by something of its form, and is no error."""
+    problems = problems_of({})
+    variables = Variables({"HOST": "known"}, NO_CREDENTIALS, lambda _: Path(), problems, may_lack=lambda _: True)
+
+    assert variables.filled_in(text, place) == value
+    assert problems.errors == ()
+    assert variables.lacking == ({place} if "absent" in value else set())
+
+
+def test_who_only_looks_is_told_of_mistakes_all_the_same() -> None:
+    """What is wrong in the file is wrong for everybody."""
+    problems = problems_of({})
+    Variables({}, NO_CREDENTIALS, lambda _: Path(), problems, may_lack=lambda _: True).filled_in("${NAME", ("key",))
 
     assert len(problems.errors) == 1

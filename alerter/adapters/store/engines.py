@@ -7,9 +7,10 @@ begin: the driver's own way loses updates silently. PostgreSQL: psycopg, UTC, an
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -208,14 +209,31 @@ def _file_at(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _open_sqlite(path: str, access: Access, *, may_create: bool) -> sqlite3.Connection:
-    mode = "ro" if access is Access.READ_ONLY else "rwc" if may_create else "rw"
-    connection = sqlite3.connect(
-        f"file:{quote(path)}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+def open_for_folder(path: str) -> int:
+    """Open a file; a new one that root makes belongs to whoever has the folder, for the service opens it next.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
     try:
-        if access is not Access.READ_ONLY:
-            _use_wal(connection)
+        return os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    if os.geteuid() == 0:
+        folder = Path(path).parent.stat()
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor
+
+
+def _open_sqlite(path: str, access: Access, *, may_create: bool) -> sqlite3.Connection:
+    if access is Access.READ_ONLY:
+        return _open_to_read(path)
+    if may_create:
+        with suppress(OSError):  # SQLite says what is wrong
+            os.close(open_for_folder(path))
+    connection = _connected(path, "mode=rwc" if may_create else "mode=rw")
+    try:
+        _use_wal(connection)
         for pragma in _pragmas(access):
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error:
@@ -224,9 +242,39 @@ def _open_sqlite(path: str, access: Access, *, may_create: bool) -> sqlite3.Conn
     return connection
 
 
+def _open_to_read(path: str) -> sqlite3.Connection:
+    """Open a file for reading, also for somebody who may write nothing beside it.
+
+    WAL needs files there, which a service that runs keeps. Where there is no WAL, all that is committed is in the file,
+    and it is read as one that does not change.
+    """
+    connection = _connected(path, "mode=ro")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode not in _FOLDER_REFUSED or Path(f"{path}-wal").exists():
+            raise
+        connection = _connected(path, "mode=ro&immutable=1")
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+#: What SQLite says where it may read the file, but not make one beside it.
+_FOLDER_REFUSED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY_DIRECTORY)
+
+
+def _connected(path: str, parameters: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(path)}?{parameters}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
 def _pragmas(access: Access) -> tuple[str, ...]:
-    if access is Access.READ_ONLY:
-        return ("query_only=ON",)
     # A migration may drop and rebuild a table, which would delete its children. The switch is without effect inside
     # a transaction, so that it must be off from the connection's first moment on.
     foreign_keys = "OFF" if access is Access.MIGRATION else "ON"

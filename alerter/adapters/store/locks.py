@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from alerter.adapters.store.engines import (
     ADVISORY_CLASS,
     ADVISORY_DAEMON,
     is_sqlite,
+    open_for_folder,
     place,
     store_errors,
 )
@@ -81,28 +82,17 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
     # Beside the file, not beside its spelling: a link to it must not be another lock.
     path = f"{os.path.realpath(database)}.lock"
     try:
-        descriptor = _opened(path)
+        descriptor = open_for_folder(path)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
     try:
         _lock(descriptor, database)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        with suppress(OSError):  # a full disk: whoever is refused is not told by whom
+            os.write(descriptor, f"{os.getpid()}\n".encode())
         yield _FileLock(path, descriptor)
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
-
-
-def _opened(path: str) -> int:
-    """Open a lock file; a new one that root makes belongs to whoever has the folder, for the service opens it next."""
-    try:
-        return os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    if os.geteuid() == 0:
-        folder = Path(path).parent.stat()
-        os.fchown(descriptor, folder.st_uid, folder.st_gid)
-    return descriptor
 
 
 def _lock(descriptor: int, database: str) -> None:

@@ -56,11 +56,18 @@ def schema_state(engine: Engine) -> SchemaState:
     Raises:
         StoreError: The database cannot be read.
     """
-    if is_sqlite(engine.url) and not Path(place(engine.url)).exists():
+    if is_sqlite(engine.url) and not _is_there(place(engine.url)):
         return SchemaState.MISSING
     reading = engine.execution_options(sqlite_begin="DEFERRED")
     with store_errors(engine.url), reading.connect() as connection:
         return _state_of(_revision(connection))
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except PermissionError as error:
+        raise StoreError(f"{path}: permission denied: only root and its service see what is there") from error
 
 
 def upgrade(url: URL) -> SchemaUpgrade:
