@@ -2,6 +2,7 @@
 
 AlerterError
 ├── ConfigError            the user's file or environment is wrong: every problem of it at once
+├── InputError             a file that was to be imported is wrong: nothing of it was kept
 ├── SourceError            a poll failed, with a cause from a closed set
 │   ├── AuthenticationError    Mimecast refuses who we are or what we may do
 │   ├── RateLimited            Mimecast asks us to wait
@@ -24,7 +25,7 @@ class AlerterError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong in a configuration: where it is, what was found, what was expected."""
+    """One thing that is wrong in a file: where it is, what was found, what was expected."""
 
     file: str
     line: int | None
@@ -47,6 +48,15 @@ class ConfigError(AlerterError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+class InputError(AlerterError):
+    """Files that were to be imported are wrong: `problems` holds the first of their problems, `count` is how many."""
+
+    def __init__(self, problems: tuple[Problem, ...], count: int) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+        self.count = count
 
 
 class Cause(StrEnum):

@@ -161,11 +161,42 @@ def store_for_poll(config: Config, *, is_dry: bool) -> Iterator[Store]:
             stack.enter_context(store.lock())
             bring_up_to_date(store)
         elif store.schema_state() is SchemaState.MISSING:
-            scratch = stack.enter_context(TemporaryDirectory(prefix="alerter-"))
-            store = stack.enter_context(closing(Store(f"sqlite:///{scratch}/alerter.db")))
-            store.upgrade()
+            store = stack.enter_context(_empty_store())
         elif store.schema_state() is not SchemaState.CURRENT:
             raise StoreError("the database has another schema than this version's: run `alerter db upgrade`")
+        yield store
+
+
+@contextmanager
+def store_for_import(config: Config, *, is_dry: bool) -> Iterator[Store]:
+    """Open the database to import into, beside a daemon that may run; there need not be one yet.
+
+    Raises:
+        StoreError: It cannot be used, or has another schema than this version's.
+    """
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(Store(config.service.database)))
+        match store.schema_state():
+            case SchemaState.CURRENT:
+                pass
+            case SchemaState.MISSING if is_dry:
+                store = stack.enter_context(_empty_store())
+            case SchemaState.MISSING:
+                with store.lock():
+                    bring_up_to_date(store)
+            case SchemaState.OLDER | SchemaState.NEWER:
+                raise StoreError("the database has another schema than this version's: run `alerter db upgrade`")
+        yield store
+
+
+@contextmanager
+def _empty_store() -> Iterator[Store]:
+    """Open a database that is gone afterwards."""
+    with (
+        TemporaryDirectory(prefix="alerter-") as scratch,
+        closing(Store(f"sqlite:///{scratch}/alerter.db")) as store,
+    ):
+        store.upgrade()
         yield store
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from importlib import import_module
 from io import StringIO, TextIOWrapper
+from keyword import iskeyword
 from types import MappingProxyType
 
 import click
@@ -23,6 +24,8 @@ COMMANDS = MappingProxyType(
         "silence": ("silencing", "Keep alerts quiet for a time."),
         "notifications": ("notifying", "List what was sent to whom, when, and with which error."),
         "history": ("looking", "Show how many messages a hold reason held over time."),
+        "export": ("exporting", "Write the history as CSV or JSON Lines."),
+        "import": ("importing", "Take in history: an export, or other tools' counts."),
         "test-notify": ("telling", "Send a test message to every target of a receiver."),
         "simulate": ("simulating", "Run a Mimecast on loopback to try things against."),
         "demo": ("demonstrating", "Show a simulated day: counts rise, alerts come, all-clear."),
@@ -55,7 +58,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"alerter.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

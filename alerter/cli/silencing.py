@@ -15,6 +15,7 @@ from alerter.cli.mutes import Quiet, breaking_text, end_text, matcher_text, quie
 from alerter.cli.opening import reading, writing
 from alerter.cli.options import Command, Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, clean, local, print_json, print_table
+from alerter.cli.times import instant
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import duration_text
 from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Silence
@@ -155,13 +156,8 @@ def _span(text: str) -> timedelta:
 
 
 def _instant(text: str, timezone: tzinfo) -> datetime:
-    """Return the instant of an ISO 8601 text; without an offset it is in the service's time zone."""
     try:
-        read = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"expected a time such as '2026-11-24 08:00', found {text!r}") from None
-    try:
-        return (read if read.tzinfo else read.replace(tzinfo=timezone)).astimezone(UTC)
+        return instant(text, timezone)
     except OverflowError:
         raise ValueError(f"expected a time within {duration_text(LONGEST_SILENCE)}, found {text!r}") from None
 

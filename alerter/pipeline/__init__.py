@@ -10,6 +10,8 @@ Three rules hold everything together:
 
 from alerter.pipeline.cycles import RULE_REMOVED, Cycle, follow_clock, poll, poll_dry, prune, reconcile
 from alerter.pipeline.deliveries import deliver, next_delivery_at
+from alerter.pipeline.imports import Imported, TenantImport, take_in
+from alerter.pipeline.inboxes import Inbox
 from alerter.pipeline.policies import Policy
 from alerter.pipeline.ports import Notifier, Reader, Source, Store, Transaction
 from alerter.pipeline.telling import next_group_at, tell_groups
@@ -17,11 +19,14 @@ from alerter.pipeline.telling import next_group_at, tell_groups
 __all__ = [
     "RULE_REMOVED",
     "Cycle",
+    "Imported",
+    "Inbox",
     "Notifier",
     "Policy",
     "Reader",
     "Source",
     "Store",
+    "TenantImport",
     "Transaction",
     "deliver",
     "follow_clock",
@@ -31,5 +36,6 @@ __all__ = [
     "poll_dry",
     "prune",
     "reconcile",
+    "take_in",
     "tell_groups",
 ]

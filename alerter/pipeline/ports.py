@@ -1,17 +1,19 @@
 """What the use cases need from outside, named by role: Source, Store, Notifier. Adapters satisfy them unasked."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
 from alerter.core.alerts import Alert, AlertKey, Topic, Transition
+from alerter.core.merges import Head, Step, Stored
 from alerter.core.messages import Message
 from alerter.core.muting import Acknowledgement, Silence
 from alerter.core.notifications import Budget, ReceiverName, Told
 from alerter.core.outbox import Delivery, TargetName
+from alerter.core.records import Polled
 from alerter.core.rules import TenantSeries
-from alerter.core.series import Snapshot, Tenant
+from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import SourceError
 
 
@@ -161,4 +163,56 @@ class Notifier(Protocol):
         Raises:
             DeliveryError: The target did not take it.
         """
+        ...
+
+
+class HistoryReader(Protocol):
+    """A consistent view of the history, for an import to be merged into."""
+
+    def stored(self, tenant: Tenant) -> Stored:
+        """Return what is stored of a tenant."""
+        ...
+
+
+class HistoryTransaction(HistoryReader, Protocol):
+    """An import, or nothing."""
+
+    def add_steps(self, tenant: Tenant, heads: Mapping[HoldReason, Head], steps: Iterable[Step]) -> None:
+        """Write the changes of an import that was merged with what is stored."""
+        ...
+
+    def close_ranks(self) -> None:
+        """From here on no other transaction writes until this one ends."""
+        ...
+
+    def take_in(self, tenant: Tenant, *, coverage: Sequence[Polled], heads: Mapping[HoldReason, Head]) -> None:
+        """Keep what an import whose changes are written makes of the tenant."""
+        ...
+
+
+class HistoryStore(Protocol):
+    """The database, as an import needs it; any method may raise StoreError."""
+
+    def bulk(self, changes: int) -> AbstractContextManager[HistoryTransaction]:
+        """Open a transaction for so many changes, that is committed as a whole or not at all."""
+        ...
+
+    def read(self) -> AbstractContextManager[HistoryReader]:
+        """Open a consistent view."""
+        ...
+
+
+class Spool(Protocol):
+    """Rows of numbers on disk, in order."""
+
+    def add(self, rows: Iterable[tuple[int, ...]]) -> None:
+        """Add rows, in any order."""
+        ...
+
+    def rows(self, *first: int) -> Iterator[tuple[int, ...]]:
+        """Yield the rows that begin with these numbers, in the order of all their numbers."""
+        ...
+
+    def count(self) -> int:
+        """Return how many rows there are."""
         ...

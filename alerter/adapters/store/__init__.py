@@ -4,7 +4,7 @@ SQLite by default, PostgreSQL by URL, through the same statements. Every error o
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from alerter.adapters.store.engines import (
     store_errors,
     wait_for_writers,
 )
-from alerter.adapters.store.history import HistoryReader, HistoryWriter, ReasonState
+from alerter.adapters.store.history import ReasonState
 from alerter.adapters.store.locks import DaemonLock, daemon_lock
 from alerter.adapters.store.mutes import MuteReader, MuteWriter
 from alerter.adapters.store.outbox import DeliveryRecord, OutboxReader, OutboxWriter
 from alerter.adapters.store.polling import Polling
+from alerter.adapters.store.records import RecordReader, RecordWriter
 from alerter.adapters.store.retention import Retention
 from alerter.adapters.store.schema import SchemaState, SchemaUpgrade
 from alerter.errors import StoreError
@@ -45,11 +46,15 @@ __all__ = [
 ]
 
 
-class Reader(HistoryReader, AlertReader, MuteReader, OutboxReader):
+#: So many changes are written to an SQLite file well within the time that a daemon waits for it, on a slow machine too.
+MOST_BESIDE_A_DAEMON = 200_000
+
+
+class Reader(RecordReader, AlertReader, MuteReader, OutboxReader):
     """A consistent view of everything that is stored."""
 
 
-class Transaction(Reader, HistoryWriter, AlertWriter, MuteWriter, OutboxWriter, Retention):
+class Transaction(Reader, RecordWriter, AlertWriter, MuteWriter, OutboxWriter, Retention):
     """Everything of a cycle, or nothing."""
 
 
@@ -167,6 +172,26 @@ class Store:
             yield Transaction(connection)
 
     @contextmanager
+    def bulk(self, changes: int) -> Iterator[Transaction]:
+        """Open a transaction for an import: it is committed as a whole at the end of the block, or not at all.
+
+        Other writers wait from `close_ranks` on; on SQLite, where a file has one writer, from now on. There an import
+        that would take longer than a daemon waits has the database to itself.
+
+        Args:
+            changes: How many changes it is going to write.
+
+        Raises:
+            StoreError: The database is locked, full, read-only or gone, or a daemon has it that would wait too long;
+                nothing was kept.
+        """
+        with ExitStack() as stack:
+            if is_sqlite(self._url) and changes > MOST_BESIDE_A_DAEMON:
+                stack.enter_context(_alone(self, changes))
+            with store_errors(self._url), self._engine.begin() as connection:
+                yield Transaction(connection)
+
+    @contextmanager
     def read(self) -> Iterator[Reader]:
         """Open a view that does not change while it is looked at, and holds no writer up.
 
@@ -175,3 +200,16 @@ class Store:
         """
         with store_errors(self._url), self._reading.begin() as connection:
             yield Reader(connection)
+
+
+@contextmanager
+def _alone(store: Store, changes: int) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(store.lock())
+        except StoreError as error:
+            raise StoreError(
+                f"{error}, which would wait in vain while {changes:,} changes are written: "
+                "stop it for this import, or import in parts"
+            ) from error
+        yield

@@ -1,0 +1,111 @@
+"""Writes records and readings as CSV or JSON Lines.
+
+Both forms carry the same: records say what changed and where polling covered the time, so that an import of them gives
+exactly what was exported; instants are ISO 8601 in UTC, to the microsecond. In CSV, cells are guarded (see `cells`).
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
+from typing import TextIO, assert_never
+
+from alerter.adapters.files.cells import shown
+from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
+
+
+class FileFormat(StrEnum):
+    """How a file is written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+#: The columns of a CSV file of records. `at` is the beginning of a run of polls, `until` its end.
+RECORD_COLUMNS = ("record", "tenant", "reason", "at", "until", "held", "polls")
+#: The columns of a file of readings.
+READING_COLUMNS = ("time", "tenant", "reason", "held")
+#: The kinds of record, as files name them.
+SEEN, HELD, POLLED, CHANGE = "seen", "held", "polled", "change"
+
+_Fields = dict[str, str | int]
+
+
+def write_records(records: Iterable[Record], stream: TextIO, form: FileFormat) -> int:
+    """Write records; return how many there were."""
+    return _write(map(_record_fields, records), RECORD_COLUMNS, stream, form)
+
+
+def write_readings(readings: Iterable[Reading], stream: TextIO, form: FileFormat, *, timezone: tzinfo) -> int:
+    """Write readings; return how many there were.
+
+    Their times are for people and spreadsheets: on the clocks of a place, to the second, without an offset in CSV.
+    """
+    zone = timezone if form is FileFormat.CSV else UTC
+    fields: Iterable[_Fields] = (
+        {
+            "time": _local(each.at, zone) if form is FileFormat.CSV else _instant(each.at),
+            "tenant": each.tenant,
+            "reason": each.reason,
+            "held": each.held,
+        }
+        for each in readings
+    )
+    return _write(fields, READING_COLUMNS, stream, form)
+
+
+def _write(rows: Iterable[_Fields], columns: tuple[str, ...], stream: TextIO, form: FileFormat) -> int:
+    write = _csv_writer(columns, stream) if form is FileFormat.CSV else _jsonl_writer(stream)
+    number = 0
+    for row in rows:
+        write(row)
+        number += 1
+    return number
+
+
+def _csv_writer(columns: tuple[str, ...], stream: TextIO) -> Callable[[_Fields], object]:
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+
+    def write(row: _Fields) -> None:
+        writer.writerow({name: shown(value) if isinstance(value, str) else value for name, value in row.items()})
+
+    return write
+
+
+def _jsonl_writer(stream: TextIO) -> Callable[[_Fields], object]:
+    return lambda row: stream.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def _record_fields(record: Record) -> _Fields:
+    match record:
+        case FirstSeen():
+            return {"record": SEEN, "tenant": record.tenant, "reason": record.reason, "at": _instant(record.at)}
+        case Held() | Change():
+            kind = HELD if isinstance(record, Held) else CHANGE
+            return {
+                "record": kind,
+                "tenant": record.tenant,
+                "reason": record.reason,
+                "at": _instant(record.at),
+                "held": record.held,
+            }
+        case Polled():
+            return {
+                "record": POLLED,
+                "tenant": record.tenant,
+                "at": _instant(record.since),
+                "until": _instant(record.until),
+                "polls": record.polls,
+            }
+        case _:
+            assert_never(record)
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _local(at: datetime, timezone: tzinfo) -> str:
+    return at.astimezone(timezone).strftime("%Y-%m-%d %H:%M:%S")

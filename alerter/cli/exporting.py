@@ -1,0 +1,133 @@
+"""`alerter export`: the history as a file, for keeping, for another installation, or for a spreadsheet."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from alerter import clocks
+from alerter.cli.opening import reading
+from alerter.cli.options import Failed, config_option, load
+from alerter.cli.output import counted
+from alerter.cli.times import moment
+from alerter.core.rules import Selector
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Reader
+    from alerter.core.records import Record
+
+#: The shortest distance of two counts in a file for a spreadsheet.
+SHORTEST_PITCH = timedelta(seconds=1)
+#: Endings of file names that say JSON Lines; every other is CSV.
+_JSONL_ENDINGS = (".jsonl", ".ndjson", ".json")
+
+
+@click.command()
+@config_option
+@click.option("--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.")
+@click.option("--reason", metavar="GLOB", default="*", show_default=True, help="Why it is held.")
+@click.option("--since", metavar="TIME", help="From when on, such as 90d, '2h ago' or 2026-11-24. [default: all]")
+@click.option("--until", metavar="TIME", help="Until when. [default: now]")
+@click.option("--every", metavar="SPAN", help="Counts at regular times, such as 5m, in place of records of changes.")
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "jsonl"]), help="[default: what the FILE ends in, else csv]"
+)
+@click.option("--output", "-o", "path", metavar="FILE", type=click.Path(path_type=Path), help="Where to write it.")
+def export(
+    config_path: Path | None,
+    *,
+    tenant: str,
+    reason: str,
+    since: str | None,
+    until: str | None,
+    every: str | None,
+    form: str | None,
+    path: Path | None,
+) -> None:
+    """Write the history as CSV or JSON Lines, so that `alerter import` gives exactly the same again.
+
+    It holds what changed and what was polled. With --every it holds counts at regular times, for a spreadsheet. Without
+    -o it goes to standard output. A FILE is there as a whole or not at all. Exit code 1 if nothing matches.
+    """
+    from alerter.adapters.files import FileFormat, write_readings, write_records  # noqa: PLC0415 - as others
+    from alerter.core.records import sampled  # noqa: PLC0415
+
+    pitch = None if every is None else _pitch(every)
+    config, now = load(config_path), clocks.now()
+    zone = config.service.timezone
+    begin = None if since is None else moment(since, zone, option="--since", now=now)
+    end = None if until is None else moment(until, zone, option="--until", now=now)
+    if begin is not None and end is not None and begin > end:
+        raise click.BadParameter(f"expected a time before --until, found {since!r}", param_hint="--since")
+    is_jsonl = form == "jsonl" if form else path is not None and path.suffix in _JSONL_ENDINGS
+    chosen = FileFormat.JSONL if is_jsonl else FileFormat.CSV
+    with reading(config) as reader:
+        records = _records(reader, Selector((tenant,)), Selector((reason,)), begin, end)
+        first = next(records, None)
+        if first is None:
+            raise Failed("nothing matches --tenant, --reason, --since and --until: nothing was written")
+        records = chain((first,), records)
+        with _writing(path) as stream:
+            if pitch is None:
+                number = write_records(records, stream, chosen)
+            else:
+                number = write_readings(sampled(records, every=pitch), stream, chosen, timezone=zone)
+    if path is not None:
+        click.echo(f"wrote {path}: {counted(number, 'record' if pitch is None else 'count')}", err=True)
+
+
+def _records(
+    reader: "Reader", tenants: Selector, reasons: Selector, since: datetime | None, until: datetime | None
+) -> Iterator["Record"]:
+    for name in reader.tenants():
+        if tenants.matches(name):
+            yield from reader.records(name, reasons=reasons, since=since, until=until)
+
+
+def _pitch(text: str) -> timedelta:
+    from alerter.config.values import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+
+    try:
+        return at_least(duration(text), SHORTEST_PITCH)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--every") from None
+
+
+@contextmanager
+def _writing(path: Path | None) -> Iterator[TextIO]:
+    """Open where the history goes: a file takes its name only when it is complete."""
+    if path is None:
+        # A name may hold any character, and what is exported must not depend on the terminal.
+        with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False) as stream:
+            yield stream
+        return
+    try:
+        # A pipe, or a link such as /dev/stdout: what it leads to must not be replaced by a file of its name.
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            with path.open("w", encoding="utf-8", newline="") as stream:
+                yield stream
+            return
+        with _replacing(path) as stream:
+            yield stream
+    except OSError as error:
+        raise Failed(f"{path} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("x", encoding="utf-8", newline="") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,230 @@
+"""`alerter import`: history that was exported, or that other tools kept."""
+
+from codecs import lookup
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from alerter import clocks
+from alerter.cli.options import USAGE, config_option, json_option, load
+from alerter.cli.output import clean, counted, local, print_json, rough
+from alerter.core.conditions import duration_text
+
+if TYPE_CHECKING:
+    from alerter.adapters.files import Values
+    from alerter.config import Config
+    from alerter.core.series import Tenant
+    from alerter.errors import InputError
+    from alerter.pipeline import Imported, TenantImport
+
+#: The shortest distance of two polls.
+SHORTEST_INTERVAL = timedelta(seconds=1)
+#: What `--column` may name; the adapter has the same.
+_FIELDS = ("time", "tenant", "reason", "held")
+
+
+def _columns(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for each in value:
+        name, equals, column = each.partition("=")
+        if name not in _FIELDS or not equals or not column:
+            raise click.BadParameter(
+                f"expected {_listed(_FIELDS)}, '=' and a column, found {each!r}", context, parameter
+            )
+        columns[name] = column
+    return columns
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _encoding(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        lookup(value or "utf-8")
+    except LookupError:
+        raise click.BadParameter(
+            f"expected an encoding such as windows-1252 or utf-16, found {value!r}", context, parameter
+        ) from None
+    return value
+
+
+@click.command("import")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False, allow_dash=True))
+@config_option
+@click.option("--tenant", metavar="NAME", help="Whose history it is. [default: as the file says, or the only tenant]")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), help="[default: what the FILE looks like]")
+@click.option(
+    "--column", "columns", metavar="FIELD=NAME", multiple=True, callback=_columns,
+    help="Which column holds the time, tenant, reason or held; NAME is a number where the file has no names.",
+)  # fmt: skip
+@click.option("--interval", metavar="SPAN", help="How often it was polled. [default: the usual distance of two counts]")
+@click.option("--timezone", "zone_name", metavar="NAME", help="Of times without an offset. [default: the service's]")
+@click.option("--time-format", metavar="TEXT", help="How times are written, such as '%d/%m/%Y %H:%M'.")
+@click.option("--encoding", metavar="NAME", callback=_encoding, help="[default: utf-8, or what the FILE's mark says]")
+@click.option("--dry-run", is_flag=True, help="Check everything and show what is new; change nothing.")
+@json_option
+def import_(
+    files: tuple[str, ...],
+    config_path: Path | None,
+    *,
+    tenant: str | None,
+    form: str | None,
+    columns: dict[str, str],
+    interval: str | None,
+    zone_name: str | None,
+    time_format: str | None,
+    encoding: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Take history in from FILE..., all of it or nothing: what `alerter export` wrote, or other tools' counts.
+
+    What is stored already stays as it is: an import fills in time that no poll covers, so that to do it twice changes
+    nothing. A reason without a count at a time when others have one had 0 then. FILE is `-` for standard input. A
+    running service goes on meanwhile. Exit code 2 if anything is wrong with a FILE; then nothing was changed.
+    """
+    from alerter.adapters.files import FileFormat, Layout, read  # noqa: PLC0415 - as others
+    from alerter.adapters.spools import Spool  # noqa: PLC0415
+    from alerter.errors import InputError  # noqa: PLC0415
+    from alerter.pipeline import Inbox, take_in  # noqa: PLC0415
+    from alerter.wiring import store_for_import  # noqa: PLC0415
+
+    distance = None if interval is None else _interval(interval)
+    config, now = load(config_path), clocks.now()
+    layout = Layout(
+        tenant=None if tenant is None else _known_tenant(tenant, config),
+        default_tenant=next(iter(config.tenants)) if len(config.tenants) == 1 else None,
+        columns=columns,
+        file_format=None if form is None else FileFormat(form),
+        encoding=encoding,
+    )
+    zone = config.service.timezone if zone_name is None else _timezone(zone_name)
+    with Spool(Inbox.COLUMNS) as spool:
+        inbox = Inbox(spool)
+        try:
+            for path in files:
+                inbox.read(path, read(path, layout, _values(zone, time_format, now=now)))
+            inbox.settle(interval=distance)
+        except InputError as error:
+            _refuse(error, as_json=as_json)
+        with store_for_import(config, is_dry=dry_run) as store:
+            done = take_in(inbox, store, Spool, is_dry=dry_run)
+    if as_json:
+        print_json(_imported_json(done, is_dry=dry_run))
+        return
+    for each in done.tenants:
+        click.echo(_tenant_text(each, zone))
+    click.echo(_total_text(done, is_dry=dry_run))
+    for note in _notes(done, config, now=now):
+        click.echo(f"warning: {note}", err=True)
+
+
+def _values(zone: tzinfo, time_format: str | None, *, now: datetime) -> "Values":
+    from alerter.adapters.files import Values  # noqa: PLC0415
+    from alerter.config.values import checked_name  # noqa: PLC0415
+
+    return Values(timezone=zone, time_format=time_format, check_tenant=checked_name, now=now)
+
+
+def _interval(text: str) -> timedelta:
+    from alerter.config.values import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+
+    try:
+        return at_least(duration(text), SHORTEST_INTERVAL)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--interval") from None
+
+
+def _timezone(name: str) -> tzinfo:
+    from alerter.config.values import timezone  # noqa: PLC0415
+
+    try:
+        return timezone(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--timezone") from None
+
+
+def _known_tenant(name: str, config: "Config") -> "Tenant":
+    """Return a tenant by its name: a misspelt one must not become another."""
+    from alerter.config.problems import suggestion  # noqa: PLC0415
+    from alerter.core.series import Tenant  # noqa: PLC0415
+
+    if name not in config.tenants:
+        hint = suggestion(name, config.tenants)
+        known = ", ".join(map(repr, list(config.tenants)[:5]))
+        text = f"expected a tenant of the configuration ({known}), found {name!r}{hint}"
+        raise click.BadParameter(text, param_hint="--tenant")
+    return Tenant(name)
+
+
+def _refuse(error: "InputError", *, as_json: bool) -> NoReturn:
+    """Show what is wrong, and end."""
+    if as_json:
+        print_json({"ok": False, "errors": [str(problem) for problem in error.problems], "count": error.count})
+    else:
+        click.echo("\n".join(clean(str(problem)) for problem in error.problems), err=True)
+        shown = f", of which the first {len(error.problems)} are shown" if error.count > len(error.problems) else ""
+        click.echo(f"{counted(error.count, 'error')}{shown}; nothing was imported", err=True)
+    raise click.exceptions.Exit(USAGE)
+
+
+def _tenant_text(each: "TenantImport", zone: tzinfo) -> str:
+    if not each.coverage:
+        return f"{each.tenant}: nothing was polled"
+    since, until = (local(at, zone) for at in (each.coverage[0].since, each.coverage[-1].until))
+    every = f", polled every {duration_text(each.interval)}" if each.interval else ""
+    polls, new = (sum(run.polls for run in runs) for runs in (each.coverage, each.pieces))
+    longest = max((gap.until - gap.since for gap in each.gaps), default=timedelta(0))
+    gaps = f"{counted(len(each.gaps), 'gap')}, the longest {rough(longest)}" if each.gaps else "no gap"
+    return (
+        f"{each.tenant}: {counted(each.reasons, 'hold reason')}{every}\n"
+        f"    from {since} until {until}\n"
+        f"    {polls:,} polls, {new:,} of them new; {gaps}"
+    )
+
+
+def _total_text(done: "Imported", *, is_dry: bool) -> str:
+    changes = sum(each.changes for each in done.tenants)
+    read = f"{done.entries:,} rows read"
+    if not any(each.pieces for each in done.tenants):
+        return f"{read}; nothing is new: all of that time is covered already, and stays as it is"
+    would = "would be written; nothing was changed" if is_dry else "written"
+    return f"{read}; {changes:,} changes of counts {would}"
+
+
+def _notes(done: "Imported", config: "Config", *, now: datetime) -> Iterator[str]:
+    """Yield what the user may not have meant."""
+    unknown = [each.tenant for each in done.tenants if each.tenant not in config.tenants]
+    if unknown:
+        names = ", ".join(unknown[:5]) + (", …" if len(unknown) > len(unknown[:5]) else "")
+        yield f"{config.path} has no tenant {names}: no rule looks at that history"
+    oldest = min((run.since for each in done.tenants for run in each.pieces), default=now)
+    if now - oldest > config.service.retention:
+        kept = duration_text(config.service.retention)
+        yield f"the service deletes what is older than its retention, {kept}, within an hour"
+
+
+def _imported_json(done: "Imported", *, is_dry: bool) -> Mapping[str, object]:
+    return {
+        "ok": True,
+        "dry_run": is_dry,
+        "entries": done.entries,
+        "tenants": [
+            {
+                "tenant": each.tenant,
+                "reasons": each.reasons,
+                "interval": each.interval,
+                "since": each.coverage[0].since if each.coverage else None,
+                "until": each.coverage[-1].until if each.coverage else None,
+                "polls": sum(run.polls for run in each.coverage),
+                "new_polls": sum(run.polls for run in each.pieces),
+                "changes": each.changes,
+                "gaps": [{"since": gap.since, "until": gap.until} for gap in each.gaps],
+            }
+            for each in done.tenants
+        ],
+    }

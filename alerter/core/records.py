@@ -1,0 +1,138 @@
+"""History as it is written down: what `alerter export` gives away, and what `alerter import` takes in.
+
+Four kinds of record say all that is known of a tenant: which reasons were seen, what was held before the first record,
+when polling worked, and what changed. What stands between two records was polled and equal; what no `Polled` covers is
+unknown. Other tools write readings: one count at one instant.
+
+No I/O: values in, values out; all instants are aware UTC.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TypeAlias, assert_never
+
+from alerter.core.series import HoldReason, Span, Tenant
+
+#: The largest count that every database and every reader of JSON keeps exactly.
+LARGEST_COUNT = 2**53
+#: Names that Mimecast shows have at most 70 characters; what is longer than this is no policy's name.
+LONGEST_REASON = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstSeen:
+    """A hold reason exists; `at` is when it was first in an answer, perhaps with 0."""
+
+    tenant: Tenant
+    reason: HoldReason
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """So many messages were held already where the records begin: since `at`, which came from no other record."""
+
+    tenant: Tenant
+    reason: HoldReason
+    at: datetime
+    held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polled:
+    """Every poll between two instants was good; both ends were polls, and `polls` is how many there were."""
+
+    tenant: Tenant
+    since: datetime
+    until: datetime
+    polls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """From `at` on so many messages were held."""
+
+    tenant: Tenant
+    reason: HoldReason
+    at: datetime
+    held: int
+
+
+Record: TypeAlias = FirstSeen | Held | Polled | Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """So many messages were held at one instant; nothing is said of any other."""
+
+    tenant: Tenant
+    reason: HoldReason
+    at: datetime
+    held: int
+
+
+def clipped(polled: Polled, *, since: datetime | None, until: datetime | None) -> Polled | None:
+    """Return the part of a run of polls between two instants, or None where there is none.
+
+    How many of its polls are in the part is not known; they are taken to be spread evenly.
+    """
+    begin = polled.since if since is None else max(since, polled.since)
+    end = polled.until if until is None else min(until, polled.until)
+    if begin > end:
+        return None
+    return Polled(tenant=polled.tenant, since=begin, until=end, polls=_share(polled, begin, end))
+
+
+def _share(polled: Polled, since: datetime, until: datetime) -> int:
+    whole = polled.until - polled.since
+    return polled.polls if not whole else max(1, round(polled.polls * ((until - since) / whole)))
+
+
+def sampled(records: Iterable[Record], *, every: timedelta) -> Iterator[Reading]:
+    """Return what was held at regular instants, for tools that know neither changes nor coverage.
+
+    Args:
+        records: Of each tenant together, its runs of polls before its changes, both oldest first.
+        every: The distance between two instants; they are its multiples from 1970 on, in UTC. There is no reading of an
+            instant that polling did not cover.
+    """
+    for tenant, of_tenant in groupby(records, key=lambda record: record.tenant):
+        yield from _sampled(tenant, of_tenant, every)
+
+
+def _sampled(tenant: Tenant, records: Iterable[Record], every: timedelta) -> Iterator[Reading]:
+    held: dict[HoldReason, int] = {}
+    spans: list[Span] = []
+    changes: Iterator[Record] = iter(records)
+    change = next(changes, None)
+    while change is not None and not isinstance(change, Change):
+        match change:
+            case FirstSeen():
+                held.setdefault(change.reason, 0)
+            case Held():
+                held[change.reason] = change.held
+            case Polled():
+                spans.append(Span(change.since, change.until))
+            case _:
+                assert_never(change)
+        change = next(changes, None)
+    for at in _instants(spans, every):
+        while isinstance(change, Change) and change.at <= at:
+            held[change.reason] = change.held
+            change = next(changes, None)
+        for reason, count in held.items():
+            yield Reading(tenant=tenant, reason=reason, at=at, held=count)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _instants(spans: Sequence[Span], every: timedelta) -> Iterator[datetime]:
+    """Yield the multiples of a span of time that are covered."""
+    for span in spans:
+        at = _EPOCH - (_EPOCH - span.since) // every * every
+        while at <= span.until:
+            yield at
+            at += every

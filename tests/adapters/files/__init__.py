@@ -1,0 +1,1 @@
+"""Tests of alerter.adapters.files, one file per module."""

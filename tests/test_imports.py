@@ -1,0 +1,250 @@
+"""An import adds what nobody saw, all of it or nothing, whatever else happens to the history meanwhile."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import timedelta
+
+import pytest
+
+from alerter.adapters.spools import Spool
+from alerter.adapters.store import MOST_BESIDE_A_DAEMON, Reader, Store, Transaction
+from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.series import HoldReason, Tenant
+from alerter.errors import InputError, Problem, StoreError
+from alerter.pipeline import Imported, Inbox, take_in
+from alerter.pipeline.imports import ATTEMPTS
+from alerter.pipeline.inboxes import MOST_SHOWN
+from alerter.pipeline.ports import HistoryStore
+from tests.adapters.store.stored import poll, rows, tenant_series
+from tests.builders import at, minutes
+
+ACME, SPAM = Tenant("acme"), HoldReason("Spam")
+
+Entries = Sequence[Record | Reading | Problem]
+
+
+def reading(clock: str, held: int, reason: str = "Spam", tenant: str = "acme") -> Reading:
+    """Return what another tool saw."""
+    return Reading(tenant=Tenant(tenant), reason=HoldReason(reason), at=at(clock), held=held)
+
+
+def readings(since: str, until: str, held: int) -> list[Reading]:
+    """Return what another tool saw every 5 minutes."""
+    number = (at(until) - at(since)) // minutes(5)
+    return [
+        Reading(tenant=ACME, reason=SPAM, at=at(since) + each * minutes(5), held=held) for each in range(number + 1)
+    ]
+
+
+def settled(spool: Spool, *files: Entries, interval: timedelta | None = None) -> Inbox:
+    """Return what files say, each entry on a line of its own."""
+    inbox = Inbox(spool)
+    for number, entries in enumerate(files, start=1):
+        lines = (each if isinstance(each, Problem) else (line, each) for line, each in enumerate(entries, start=2))
+        inbox.read(f"{number}.csv", lines)
+    inbox.settle(interval=interval)
+    return inbox
+
+
+def imported(store: HistoryStore, *files: Entries, is_dry: bool = False) -> Imported:
+    """Take files in."""
+    with Spool(Inbox.COLUMNS) as spool:
+        return take_in(settled(spool, *files), store, Spool, is_dry=is_dry)
+
+
+def refused(*files: Entries) -> InputError:
+    """Return why files are refused."""
+    with Spool(Inbox.COLUMNS) as spool, pytest.raises(InputError) as caught:
+        settled(spool, *files)
+    return caught.value
+
+
+class TestWhatIsWrong:
+    """Nothing is imported from files with a problem."""
+
+    def test_two_counts_at_one_time_are_a_contradiction(self) -> None:
+        """Both lines are named; the same count twice is none."""
+        error = refused(readings("11:00", "11:10", 5), [reading("11:05", 6), reading("11:10", 5)])
+
+        assert list(map(str, error.problems)) == [
+            "2.csv:2: expected one count at one time, found 6, and 5 in 1.csv, line 3"
+        ]
+
+    def test_a_change_that_no_poll_covers_did_not_happen(self) -> None:
+        """Records say when polling worked; a file from which such a line was lost is not complete."""
+        polled = Polled(tenant=ACME, since=at("11:00"), until=at("11:10"), polls=3)
+        changes = [Change(tenant=ACME, reason=SPAM, at=at(clock), held=1) for clock in ("10:59", "11:00", "11:11")]
+        held = Held(tenant=ACME, reason=SPAM, at=at("09:00"), held=0)
+
+        error = refused([held, polled, *changes])
+
+        assert [problem.line for problem in error.problems] == [4, 6]
+        assert "expected a 'polled' record that covers this change" in error.problems[0].text
+
+    def test_records_and_readings_of_a_tenant_are_not_mixed(self) -> None:
+        """What was polled is either said or found out."""
+        error = refused([FirstSeen(tenant=ACME, reason=SPAM, at=at("11:00")), reading("11:00", 5)])
+
+        assert str(error) == "1.csv:3: expected either records or readings of 'acme' in one import, found both"
+
+    def test_an_import_of_nothing_is_a_mistake(self) -> None:
+        """A file with names of columns alone is most likely another one than was meant."""
+        assert str(refused([], [])) == "1.csv, 2.csv: expected history, found none"
+
+    def test_the_first_problems_are_shown_and_all_are_counted(self) -> None:
+        """A million wrong lines do not fill a screen."""
+        wrong = [Problem(file="1.csv", line=line, key="held", text="wrong") for line in range(100, 0, -1)]
+
+        error = refused(wrong)
+
+        assert (len(error.problems), error.count) == (MOST_SHOWN, 100)
+        assert error.problems[0].line == 100 - MOST_SHOWN + 1
+
+
+class TestWhatIsStored:
+    """What alerter saw itself stays, and so does what was imported before."""
+
+    def test_what_was_polled_stays_and_gaps_are_filled(self, store: Store) -> None:
+        """Before, between and after one's own polls the import counts."""
+        poll(store, "11:00", Spam=1)
+        poll(store, "11:30", Spam=2)
+
+        done = imported(store, readings("10:50", "11:45", 7))
+
+        _, series = tenant_series(store, window="2h")
+        clocks = ("10:50", "11:00", "11:05", "11:25", "11:30", "11:35", "11:45")
+        assert [series["Spam"].value_at(at(clock)) for clock in clocks] == [7, 1, 7, 7, 2, 7, 7]
+        assert [(run.since, run.until) for run in done.tenants[0].coverage] == [(at("10:50"), at("11:45"))]
+        assert sum(run.polls for run in done.tenants[0].pieces) == 10
+
+    def test_what_was_imported_before_stays(self, store: Store) -> None:
+        """A second tool that saw the same time otherwise changes nothing."""
+        imported(store, readings("11:00", "11:30", 7))
+
+        done = imported(store, readings("11:00", "11:30", 9))
+
+        assert (done.tenants[0].pieces, done.tenants[0].changes) == ([], 0)
+        assert rows(store, "SELECT held FROM counts") == [(7,)]
+
+    def test_a_dry_run_says_the_same_and_changes_nothing(self, store: Store) -> None:
+        """It finds out what would be new."""
+        dry = imported(store, readings("11:00", "11:30", 7), is_dry=True)
+
+        assert rows(store, "SELECT count(*) FROM tenants") == [(0,)]
+        assert imported(store, readings("11:00", "11:30", 7)) == dry
+
+    def test_several_files_and_tenants_are_one_import(self, store: Store) -> None:
+        """A reason in one file does not make another one, of another file, zero."""
+        done = imported(
+            store,
+            [reading("11:00", 1), reading("11:05", 1)],
+            [reading("11:00", 2, "Virus"), reading("11:05", 2, "Virus"), reading("11:00", 3, tenant="legacy")],
+        )
+
+        _, acme = tenant_series(store)
+        _, legacy = tenant_series(store, "legacy")
+        assert {reason: each.value_at(at("11:05")) for reason, each in acme.items()} == {"Spam": 1, "Virus": 2}
+        assert legacy["Spam"].value_at(at("11:00")) == 3
+        assert [(each.tenant, each.reasons, each.interval) for each in done.tenants] == [
+            ("acme", 2, minutes(5)),
+            ("legacy", 1, timedelta(0)),
+        ]
+
+    def test_the_distance_of_polls_can_be_said(self, store: Store) -> None:
+        """A tool that wrote only when something changed was polling in between all the same."""
+        with Spool(Inbox.COLUMNS) as spool:
+            inbox = settled(spool, [reading("11:00", 1), reading("11:40", 2)], interval=minutes(20))
+            done = take_in(inbox, store, Spool, is_dry=False)
+
+        assert (done.tenants[0].interval, done.tenants[0].gaps) == (minutes(20), [])
+
+    def test_gaps_are_reported(self, store: Store) -> None:
+        """The user sees what is missing."""
+        done = imported(store, [*readings("11:00", "11:10", 5), *readings("11:30", "11:40", 5)], is_dry=True)
+
+        assert [(gap.since, gap.until) for gap in done.tenants[0].gaps] == [(at("11:10"), at("11:30"))]
+
+
+class BusyStore:
+    """A store in which something happens between the look at it and the writing."""
+
+    def __init__(self, store: Store, happenings: Sequence[Callable[[], None]]) -> None:
+        self._store = store
+        self._happenings = iter(happenings)
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Look, and let something happen afterwards."""
+        with self._store.read() as reader:
+            yield reader
+        next(self._happenings, lambda: None)()
+
+    def bulk(self, changes: int) -> AbstractContextManager[Transaction]:
+        """Write as ever."""
+        return self._store.bulk(changes)
+
+
+class TestBesideAService:
+    """Polling goes on meanwhile."""
+
+    def test_a_poll_meanwhile_is_kept(self, store: Store) -> None:
+        """What was held when the import looked is not what is held when it writes."""
+        poll(store, "12:00", Spam=1)
+        busy = BusyStore(store, [lambda: poll(store, "12:05", Spam=5, Virus=2)])
+
+        imported(busy, readings("11:00", "11:30", 7))
+
+        _, series = tenant_series(store, now=at("12:05"), window="2h")
+        clocks = ("11:30", "12:00", "12:05")
+        assert [series["Spam"].value_at(at(clock)) for clock in clocks] == [7, 1, 5]
+        assert [series["Virus"].value_at(at(clock)) for clock in clocks] == [0, 0, 2]
+        assert rows(store, "SELECT held FROM series ORDER BY reason") == [(5,), (2,)]
+
+    def test_a_first_poll_meanwhile_has_the_import_looked_at_anew(self, store: Store) -> None:
+        """It may cover what the import would have filled in."""
+        busy = BusyStore(store, [lambda: poll(store, "11:15", Spam=1)])
+
+        imported(busy, readings("11:00", "11:30", 7))
+
+        _, series = tenant_series(store, window="2h")
+        assert [series["Spam"].value_at(at(clock)) for clock in ("11:10", "11:15", "11:20")] == [7, 1, 7]
+
+    def test_a_history_that_never_stands_still_ends_the_import(self, store: Store) -> None:
+        """It gives up with nothing written, and says so."""
+        clocks = [f"11:{minute:02}" for minute in range(0, 60, 11)]
+        busy = BusyStore(store, [lambda clock=clock: poll(store, clock) for clock in clocks])  # type: ignore[misc] # bound early
+
+        with pytest.raises(StoreError, match=f"changed {ATTEMPTS} times"):
+            imported(busy, readings("10:30", "11:59", 7))
+
+        assert rows(store, "SELECT count(*) FROM counts") == [(0,)]
+
+    def test_an_import_too_large_for_the_time_that_a_daemon_waits_asks_to_stop_it(self, sqlite_url: str) -> None:
+        """An SQLite file has one writer; without a daemon beside it, an import may take its time."""
+        with closing(Store(sqlite_url)) as store, closing(Store(sqlite_url)) as daemon:
+            with (
+                daemon.lock(),
+                pytest.raises(StoreError, match="stop it for this import, or import in parts"),
+                store.bulk(MOST_BESIDE_A_DAEMON + 1),
+            ):
+                pass
+            with daemon.lock(), store.bulk(MOST_BESIDE_A_DAEMON):
+                pass
+            with (
+                store.bulk(MOST_BESIDE_A_DAEMON + 1),
+                pytest.raises(StoreError, match="another alerter"),
+                daemon.lock(),
+            ):
+                pass
+
+    def test_in_postgresql_polls_are_kept_while_an_import_writes(self, postgresql_url: str) -> None:
+        """However long it takes, nobody waits before its last moment."""
+        with closing(Store(postgresql_url)) as store, closing(Store(postgresql_url)) as daemon:
+            poll(daemon, "12:00", Spam=1)
+            with store.bulk(10**9) as transaction:
+                transaction.add_steps(ACME, {}, iter(()))
+
+                poll(daemon, "12:05", Spam=2)
+
+                transaction.close_ranks()
+                assert transaction.stored(ACME).heads[SPAM].held == 2
