@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: A rate limit that ends within this is waited for, once and by nobody; a longer one makes the poll a failed one.
 PATIENCE = timedelta(seconds=10)
+#: How long a stop waits for an answer that is being kept.
+STOP_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +131,13 @@ class Pollers:
                     self._missed.submit(self._miss, tenant, turn, now - turn.since)
 
     def stop(self) -> None:
-        """Begin no further poll. What is in flight is not waited for."""
+        """Begin no further poll: what is being kept may come to its end, no answer is waited for."""
         with self._lock:
             for pool in (*self._pools.values(), self._missed):
                 pool.shutdown(wait=False, cancel_futures=True)
             self._timetable.assign({}, now=self._clock())
+        if self._judging.acquire(timeout=STOP_SECONDS):
+            self._judging.release()
 
     def _resize(self, lanes: Lanes) -> None:
         """Take as many pollers as the tenants need; those that are there finish what they have been given."""

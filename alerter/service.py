@@ -24,12 +24,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from alerter import pipeline
-from alerter.adapters.mimecast import Mimecast
+from alerter.adapters.mimecast import Lines, Mimecast
 from alerter.adapters.notifier import AppriseNotifier
 from alerter.adapters.store import SchemaState, Store
 from alerter.adapters.systemd import Systemd
 from alerter.clocks import now
-from alerter.config import Config, load_config
+from alerter.config import Config, TenantConfig, load_config
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
 from alerter.errors import AlerterError, ConfigError, StoreError
@@ -40,7 +40,7 @@ from alerter.redaction import Redactor
 from alerter.selfwatch import SelfWatch
 from alerter.statuses import Tally
 from alerter.supervision import Supervision
-from alerter.wiring import SENDERS, check_targets, policy_of, source_of, urls_of
+from alerter.wiring import DAEMON_LIMITS, SENDERS, check_targets, policy_of, source_of, urls_of
 
 log = logging.getLogger(__name__)
 
@@ -76,14 +76,18 @@ class Runtime:
     sources: Mapping[Tenant, Mimecast]
 
     @classmethod
-    def of(cls, config: Config, *, before: "Runtime | None" = None, stop: Event, redactor: Redactor) -> "Runtime":
+    def of(
+        cls,
+        config: Config,
+        *,
+        before: "Runtime | None" = None,
+        source_of: Callable[[TenantConfig], Mimecast],
+    ) -> "Runtime":
         """Build it; a tenant whose account is as before keeps what it has there, such as its token."""
         kept = {} if before is None else before.sources
         accounts = {} if before is None else {name: each.account for name, each in before.config.tenants.items()}
         sources = {
-            name: kept[name]
-            if accounts.get(name) == tenant.account
-            else source_of(tenant, stop=stop, redactor=redactor)
+            name: kept[name] if accounts.get(name) == tenant.account else source_of(tenant)
             for name, tenant in config.tenants.items()
         }
         return cls(config=config, policy=policy_of(config), urls=urls_of(config), sources=sources)
@@ -103,6 +107,7 @@ class Service:
         self._stop = Event()
         self._notifier = AppriseNotifier(redactor=redactor)
         self._health = Health(_boot_seconds)
+        self._lines = Lines(_boot_seconds)
         self._pollers = Pollers(
             lambda tenant: self._runtime.sources.get(tenant),  # noqa: PLW0108 - a reload makes another runtime
             self._judge,
@@ -126,7 +131,7 @@ class Service:
             self._lock = stack.enter_context(self._store.lock())
             _upgrade_apart(self._store, config.path, go_on=self._supervision.starting)
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
-            self._runtime = Runtime.of(config, stop=self._stop, redactor=self._redactor)
+            self._runtime = Runtime.of(config, source_of=self._source_of)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
             self._watch.follow(config)
             stack.callback(self._watch.close)
@@ -195,7 +200,7 @@ class Service:
         try:
             config = load_config(self.path, redactor=self._redactor)
             check_targets(config)
-            runtime = Runtime.of(config, before=self._runtime, stop=self._stop, redactor=self._redactor)
+            runtime = Runtime.of(config, before=self._runtime, source_of=self._source_of)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration refused: %s", problem)  # noqa: TRY400 - the problem is the whole story
@@ -261,6 +266,9 @@ class Service:
         self._add("upkeep now", self._upkeep, None)
         self._add("upkeep", self._upkeep, IntervalTrigger(seconds=int(UPKEEP_INTERVAL.total_seconds()), timezone="UTC"))
 
+    def _source_of(self, tenant: TenantConfig) -> Mimecast:
+        return source_of(tenant, stop=self._stop, limits=DAEMON_LIMITS, lines=self._lines, redactor=self._redactor)
+
     def _assign(self, *, soon: Collection[Tenant] = ()) -> None:
         """Poll the tenants that are this daemon's: all of them, while it has the database for itself."""
         intervals = self._runtime.policy.poll_intervals
@@ -311,6 +319,7 @@ class Service:
         self._senders.shutdown(wait=False, cancel_futures=True)
         for source in self._runtime.sources.values():
             source.close()
+        self._lines.close()
         log.info("stopped")
 
     # -- the jobs, in the scheduler's threads ---------------------------------------------------------------------

@@ -5,12 +5,13 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from tempfile import TemporaryDirectory
 from threading import Event
 
 from alerter import pipeline
 from alerter.adapters import mimecast
-from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2, Mimecast
+from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, Mimecast
 from alerter.adapters.notifier import AppriseNotifier
 from alerter.adapters.store import SchemaState, Store
 from alerter.clocks import now
@@ -40,8 +41,27 @@ def bring_up_to_date(store: Store) -> None:
         log.info("database upgraded from=%s to=%s backup=%s", done.before or "nothing", done.after, done.backup)
 
 
-def source_of(tenant: TenantConfig, *, stop: Event, redactor: Redactor | None = None) -> Mimecast:
-    """Return the Mimecast account of a tenant; a redactor that it is given gets to know its tokens."""
+#: Of a fetch of the daemon's: its pollers come back when a rate limit is over, rather than wait for it.
+DAEMON_LIMITS = Limits(max_rate_wait=timedelta(0))
+
+
+def source_of(
+    tenant: TenantConfig,
+    *,
+    stop: Event,
+    limits: Limits | None = None,
+    lines: Lines | None = None,
+    redactor: Redactor | None = None,
+) -> Mimecast:
+    """Return the Mimecast account of a tenant.
+
+    Args:
+        tenant: Whose.
+        stop: Ends a fetch at once when it is set.
+        limits: What one fetch may take; None for what is usual.
+        lines: Connections that it shares with other tenants' accounts; None for some of its own.
+        redactor: Gets to know its tokens; None for one of its own.
+    """
     return Mimecast(
         tenant=tenant.name,
         base_url=_base_url(tenant),
@@ -49,6 +69,8 @@ def source_of(tenant: TenantConfig, *, stop: Event, redactor: Redactor | None = 
         clock=now,
         monotonic=time.monotonic,
         stop=stop,
+        limits=limits or Limits(),
+        lines=lines,
         redactor=redactor,
     )
 
@@ -133,11 +155,10 @@ def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[Cycle]:
     stop = Event()
     if not is_dry:
         pipeline.reconcile(store, policy, now=now())
-    for name, tenant in config.tenants.items():
-        source = source_of(tenant, stop=stop)
-        try:
+    with closing(Lines(time.monotonic)) as lines:
+        for name, tenant in config.tenants.items():
+            source = source_of(tenant, stop=stop, lines=lines)
             yield (pipeline.poll_dry if is_dry else pipeline.poll)(name, source, store, policy, clock=now)
-        finally:
             source.close()
 
 

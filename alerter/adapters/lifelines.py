@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 class Lifeline:
     """Cuts an exchange from another thread, whatever it waits for.
 
-    It holds a duplicate of each socket from the moment it is connected: shutting that down ends a TLS handshake,
+    It holds a duplicate of the socket from the moment it is connected: shutting that down ends a TLS handshake,
     a proxy's answer, headers and body alike, and no one can mistake it for a descriptor that was closed and reused.
     """
 
@@ -31,16 +31,17 @@ class Lifeline:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the exchange was cut."""
+        """Whether it was cut: nothing more can be held."""
         with self._lock:
             return self._is_cut
 
     def hold(self, connected: socket.socket) -> socket.socket:
-        """Return the socket, held; a late one, after the cut, is closed instead of used."""
+        """Return the socket, held in place of the one before; a late one, after the cut, is closed instead of used."""
         with self._lock:
             if self._is_cut:
                 connected.close()
                 raise ConnectionAbortedError("the exchange is over")
+            self._let_go()
             self._grips.append(connected.dup())
         return connected
 
@@ -55,8 +56,11 @@ class Lifeline:
     def release(self) -> None:
         """Close the duplicates; the connections are their owner's."""
         with self._lock:
-            while self._grips:
-                self._grips.pop().close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        while self._grips:
+            self._grips.pop().close()
 
 
 class _Held:
@@ -108,7 +112,7 @@ class _HeldAdapter(HTTPAdapter):
 
 
 class HeldSession(requests.Session):
-    """A session for one exchange on a lifeline, that leaves redirects alone.
+    """A session for one exchange at a time on a lifeline, that leaves redirects alone.
 
     requests would read the body of a redirect without limit to prepare the next hop.
     """

@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -25,8 +26,9 @@ from hypothesis import strategies as st
 
 from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2, Limits, Mimecast, OAuthKeys, SigningKeys
 from alerter.adapters.mimecast.answers import counts_of, grant_of
-from alerter.adapters.mimecast.auth import Token, renewal_at, signature_date, token_body
+from alerter.adapters.mimecast.auth import RENEWAL_SPREAD, Token, renewal_at, signature_date, token_body
 from alerter.adapters.mimecast.faults import Answer, Fault, Remedy
+from alerter.adapters.mimecast.lines import Lines
 from alerter.adapters.mimecast.mishaps import fault_of
 from alerter.adapters.mimecast.transport import Bounds, Request, send
 from alerter.adapters.mimecast.waits import rate_limit_reset, retry_after
@@ -180,10 +182,11 @@ def test_an_empty_queue_is_a_snapshot_too(keys: OAuthKeys | SigningKeys) -> None
 
 
 def test_a_token_is_used_again_and_renewed_before_it_ends(simulator: Simulator) -> None:
-    """One token serves until a minute before its end; then the next poll asks for another."""
+    """One token serves until a while before its end that is the tenant's own; then the next poll asks for another."""
     source = Source(simulator.base_url)
+    renewal = renewal_at(asked_at=0, lifetime_seconds=1799, tenant=ACME)
 
-    for seconds, tokens in [(0, 1), (1738, 1), (1740, 2), (1800, 2)]:
+    for seconds, tokens in [(0, 1), (renewal - 1, 1), (renewal + 1, 2), (1800, 2)]:
         source.seconds.now = 1000.0 + seconds
         source.fetch()
         assert simulator.requests_by_path[TOKEN_PATH] == tokens, f"after {seconds} s"
@@ -209,8 +212,25 @@ def test_a_closed_source_forgets_its_token(simulator: Simulator) -> None:
     ],
 )
 def test_a_token_is_renewed_in_time(lifetime_seconds: float, renew_at: float) -> None:
-    """The margin is a minute, or a tenth of a life that is shorter than ten minutes."""
-    assert renewal_at(asked_at=0, lifetime_seconds=lifetime_seconds) == pytest.approx(renew_at)
+    """The margin is a minute, or a tenth of a life that is shorter than ten minutes; for no tenant it is less."""
+    instants = [
+        renewal_at(asked_at=0, lifetime_seconds=lifetime_seconds, tenant=f"customer-{number}") for number in range(1000)
+    ]
+
+    assert max(instants) == pytest.approx(renew_at, rel=0.01)
+    assert max(instants) <= renew_at
+    assert min(instants) == pytest.approx(renew_at * (1 - RENEWAL_SPREAD), rel=0.01)
+
+
+def test_ten_thousand_tokens_are_not_renewed_in_the_same_minute() -> None:
+    """Granted together after a start, they are renewed over minutes, each tenant always after the same time."""
+    names = [f"customer-{number:05}" for number in range(10_000)]
+
+    instants = [renewal_at(asked_at=0, lifetime_seconds=1799, tenant=name) for name in names]
+
+    per_minute = Counter(int(instant // 60) for instant in instants)
+    assert max(per_minute.values()) < 10_000 / (1739 * RENEWAL_SPREAD / 60) * 1.1
+    assert instants == [renewal_at(asked_at=0, lifetime_seconds=1799, tenant=name) for name in names]
 
 
 def test_a_refused_token_is_renewed_once(simulator: Simulator) -> None:
@@ -251,17 +271,26 @@ def test_an_expired_token_is_renewed_although_an_error_came_before(simulator: Si
     assert (error.cause, server.connections) == (Cause.WRONG_KEYS, 3)
 
 
-@pytest.mark.parametrize("misbehaviour", [Misbehaviour.FAIL_200, Misbehaviour.UNAVAILABLE, Misbehaviour.RESET])
-@pytest.mark.parametrize("keys", BOTH_VERSIONS)
+@pytest.mark.parametrize(
+    ("keys", "misbehaviour", "waits"),
+    [
+        pytest.param(OAUTH, Misbehaviour.FAIL_200, [1.0], id="API 2.0, an error with 200"),
+        pytest.param(SIGNING, Misbehaviour.FAIL_200, [1.0], id="API 1.0, an error with 200"),
+        pytest.param(OAUTH, Misbehaviour.UNAVAILABLE, [1.0], id="API 2.0, 503"),
+        pytest.param(SIGNING, Misbehaviour.UNAVAILABLE, [1.0], id="API 1.0, 503"),
+        pytest.param(OAUTH, Misbehaviour.RESET, [], id="API 2.0, a reset of the connection that brought the token"),
+        pytest.param(SIGNING, Misbehaviour.RESET, [1.0], id="API 1.0, a reset of a new connection"),
+    ],
+)
 def test_a_passing_failure_is_tried_again_once(
-    simulator: Simulator, keys: OAuthKeys | SigningKeys, misbehaviour: Misbehaviour
+    simulator: Simulator, keys: OAuthKeys | SigningKeys, misbehaviour: Misbehaviour, waits: list[float]
 ) -> None:
     """What may be well a second later is asked for again, with a fresh id and date (the simulator refuses others)."""
     source = Source(simulator.base_url, keys=keys)
     simulator.misbehave(misbehaviour, times=1)
 
     assert source.fetch().counts[GRAYMAIL] == 7
-    assert source.stop.waits == [1.0]
+    assert source.stop.waits == waits
 
 
 def test_a_hang_leaves_room_for_a_second_attempt(simulator: Simulator) -> None:
@@ -1370,7 +1399,7 @@ def test_an_exchange_that_did_not_run_is_a_fault() -> None:
     request = Request(url="http://127.0.0.1:1", headers={"a": "line\nbreak"}, body=b"")
 
     with pytest.raises(Fault) as caught:
-        send(request, bounds, stop=threading.Event())
+        send(request, bounds, lines=Lines(HandMonotonic()), stop=threading.Event())
 
     assert "break" not in caught.value.detail
 
@@ -1457,7 +1486,10 @@ def test_every_exchange_is_logged_with_its_ids(simulator: Simulator, caplog: pyt
     pattern = rf"mimecast answered tenant=acme path={SUMMARY_PATH} status=\d+ body_bytes=\d+ {ids}"
     assert re.fullmatch(pattern, first)
     assert re.fullmatch(pattern, second)
-    assert re.match(r"mimecast request retried tenant=acme cause=mimecast_error detail='HTTP 503' request_id=", retried)
+    pattern = (
+        r"mimecast request retried tenant=acme cause=mimecast_error request_id=[0-9a-f-]{36} wait_seconds=1.0: HTTP 503"
+    )
+    assert re.fullmatch(pattern, retried)
     assert [record.levelname for record in caplog.records if record.name.startswith("alerter")] == [
         "DEBUG",
         "WARNING",

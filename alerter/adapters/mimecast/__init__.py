@@ -1,11 +1,13 @@
 """Mimecast's hold summary: both authentications in, a `Snapshot` or a `SourceError` out.
 
-`transport` sends one request and beats every slow answer, `auth` makes headers out of keys, `answers` judges
-what came back, `client` puts them in order: token, request, judgement, at most one retry.
+`transport` sends one request and beats every slow answer, `lines` keeps connections for the next one, `auth` makes
+headers out of keys, `answers` judges what came back, `client` puts them in order: token, request, judgement, at most
+one retry.
 Nothing outside this package knows a header or a field of Mimecast's API.
 """
 
 from alerter.adapters.mimecast.auth import OAuthKeys, SigningKeys
 from alerter.adapters.mimecast.client import REGIONS_V1, REGIONS_V2, Limits, Mimecast
+from alerter.adapters.mimecast.lines import Lines
 
-__all__ = ["REGIONS_V1", "REGIONS_V2", "Limits", "Mimecast", "OAuthKeys", "SigningKeys"]
+__all__ = ["REGIONS_V1", "REGIONS_V2", "Limits", "Lines", "Mimecast", "OAuthKeys", "SigningKeys"]

@@ -18,6 +18,7 @@ from alerter.adapters.lifelines import is_loopback
 from alerter.adapters.mimecast import answers, auth, waits
 from alerter.adapters.mimecast.auth import OAuthKeys, SigningKeys, Token
 from alerter.adapters.mimecast.faults import Answer, Fault, Remedy, clean
+from alerter.adapters.mimecast.lines import Lines
 from alerter.adapters.mimecast.transport import Bounds, Request, send
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import AuthenticationError, Cause, RateLimited, SourceError, SourceUnavailable, UnexpectedResponse
@@ -74,6 +75,7 @@ class Limits:
         connect_timeout: To connect to one address of the host.
         max_body_bytes: Of one answer, after decoding.
         max_wait: A longer wait that Mimecast asks for ends the fetch instead of being waited for.
+        max_rate_wait: The same where the rate limit is used up.
         retry_wait: Before a retry that nobody named a time for.
     """
 
@@ -81,6 +83,7 @@ class Limits:
     connect_timeout: timedelta = timedelta(seconds=5)
     max_body_bytes: int = 8 * 2**20
     max_wait: timedelta = timedelta(seconds=10)
+    max_rate_wait: timedelta = timedelta(seconds=10)
     retry_wait: timedelta = timedelta(seconds=1)
 
 
@@ -95,6 +98,7 @@ class Mimecast:
         monotonic: Seconds that never jump; ages tokens, deadlines and rate limits.
         stop: Ends a fetch at once when it is set.
         limits: What one fetch may take.
+        lines: Connections that accounts share, and whose owner closes them; None for one that ends with each fetch.
         redactor: Gets to know the keys and the token, so that whoever shares it shows neither; None for one of its own.
 
     Raises:
@@ -111,6 +115,7 @@ class Mimecast:
         monotonic: Callable[[], float],
         stop: threading.Event,
         limits: Limits = Limits(),
+        lines: Lines | None = None,
         redactor: Redactor | None = None,
     ) -> None:
         self._tenant = tenant
@@ -120,6 +125,8 @@ class Mimecast:
         self._monotonic = monotonic
         self._stop = stop
         self._limits = limits
+        self._own_lines = Lines(monotonic)
+        self._lines = self._own_lines if lines is None else lines
         self._token: Token | None = None
         self._limited_until: float | None = None
         self._redactor = Redactor() if redactor is None else redactor
@@ -137,6 +144,12 @@ class Mimecast:
             UnexpectedResponse: An answer that is no hold summary.
         """
         self._refuse_while_limited()
+        try:
+            return self._fetch()
+        finally:
+            self._own_lines.close()
+
+    def _fetch(self) -> Snapshot:
         deadline = self._monotonic() + self._limits.timeout.total_seconds()
         tried: set[Remedy] = set()
         while True:
@@ -157,7 +170,7 @@ class Mimecast:
             self._stop.wait(pause)
 
     def close(self) -> None:
-        """Forget the token. Nothing else outlives a fetch: each request has a connection of its own."""
+        """Forget the token. Nothing else that is its own outlives a fetch."""
         self._set_token(None)
 
     def _attempt(self, *, deadline: float, is_last: bool) -> Snapshot:
@@ -191,7 +204,8 @@ class Mimecast:
             except Fault as fault:
                 fault.detail = f"{TOKEN_PATH}: {fault.detail}"
                 raise
-            renew_at = auth.renewal_at(asked_at=asked_at, lifetime_seconds=grant.lifetime.total_seconds())
+            seconds = grant.lifetime.total_seconds()
+            renew_at = auth.renewal_at(asked_at=asked_at, lifetime_seconds=seconds, tenant=self._tenant)
             return self._set_token(Token(text=grant.access_token, renew_at=renew_at))
         return self._token
 
@@ -218,7 +232,7 @@ class Mimecast:
         # What the server could echo besides the keys: the token, which others may share, or the signature.
         self._sent = Redactor(headers.get("Authorization", "").partition(" ")[2].split(":"))
         try:
-            answer = send(request, bounds, stop=self._stop)
+            answer = send(request, bounds, lines=self._lines, stop=self._stop)
         except Fault as fault:
             fault.request_id = request_id
             raise
@@ -252,7 +266,9 @@ class Mimecast:
             return 0.0
         wait = fault.wait or timedelta()
         pause = max(wait, self._limits.retry_wait).total_seconds()
-        is_too_long = wait > self._limits.max_wait or self._monotonic() + pause >= deadline
+        is_limited = fault.cause is Cause.RATE_LIMITED
+        longest = self._limits.max_rate_wait if is_limited else self._limits.max_wait
+        is_too_long = wait > longest or self._monotonic() + pause >= deadline
         return None if is_too_long else pause
 
     def _refuse_while_limited(self) -> None:

@@ -2,7 +2,7 @@
 
 The timeouts of `requests` count from byte to byte, so that a server that drips keeps a caller for hours; names that do
 not resolve, TLS handshakes that stall and headers that never end have no deadline at all. So each exchange runs in
-a thread of its own on a connection of its own; when the time is up, or the service stops, its lifeline is cut
+a thread of its own on a line that is its own for so long; when the time is up, or the service stops, the line is cut
 and the thread is left to end. Exceptions of the HTTP libraries end here.
 """
 
@@ -11,10 +11,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import requests
 import urllib3
 
-from alerter.adapters.lifelines import HeldSession, Lifeline, as_it_is, proxies_for
+from alerter.adapters.lifelines import as_it_is, proxies_for
 from alerter.adapters.mimecast.faults import Answer, Fault, Remedy
+from alerter.adapters.mimecast.lines import Line, Lines
 from alerter.adapters.mimecast.mishaps import fault_of
 from alerter.errors import Cause
 
@@ -43,8 +45,14 @@ class Bounds:
     body_bytes: int
 
 
-def send(request: Request, bounds: Bounds, *, stop: threading.Event) -> Answer:
+def send(request: Request, bounds: Bounds, *, lines: Lines, stop: threading.Event) -> Answer:
     """Return the complete answer to a request. Redirects are answers; they are never followed.
+
+    Args:
+        request: What is sent.
+        bounds: What it may take.
+        lines: Where there may be a connection that can be used once more, and where it is left for the next request.
+        stop: Ends it at once.
 
     Raises:
         Fault: There was no complete answer in time, or `stop` was set first.
@@ -53,10 +61,11 @@ def send(request: Request, bounds: Bounds, *, stop: threading.Event) -> Answer:
         raise _stopped()
     if bounds.total_seconds <= 0:
         raise Fault(Cause.TIMEOUT, "no time was left for a request")
-    exchange = _Exchange(request, bounds)
+    exchange = _Exchange(request, bounds, lines)
     try:
         exchange.start()
     except RuntimeError:
+        exchange.line.close()
         raise Fault(Cause.UNREACHABLE, "this machine starts no further thread") from None
     # Counted in slices, not read from a clock: the wait ends also where a clock stands still.
     left = bounds.total_seconds
@@ -80,23 +89,30 @@ def _stopped() -> Fault:
 class _Exchange(threading.Thread):
     """One request and its answer, in a thread that may be left behind (a daemon, so that it holds no exit up)."""
 
-    def __init__(self, request: Request, bounds: Bounds) -> None:
+    def __init__(self, request: Request, bounds: Bounds, lines: Lines) -> None:
         super().__init__(name="mimecast-exchange", daemon=True)
         self._request = request
         self._bounds = bounds
-        self._lifeline = Lifeline()
+        self._lines = lines
+        self._origin = "/".join(request.url.split("/", 3)[:3])
+        self.line = lines.take(self._origin)
         self._outcome: Answer | Fault = Fault(Cause.UNREACHABLE, "the exchange did not run")
 
     def run(self) -> None:
         """Do it, and keep either the answer or what went wrong."""
+        answer: Answer | None = None
         try:
-            self._outcome = _answer(self._request, self._bounds, self._lifeline)
+            answer = self._outcome = _answer(self._request, self._bounds, self.line)
         except Fault as fault:
             self._outcome = fault
         except Exception as error:  # noqa: BLE001 - a server can make a library raise anything; none of it may escape
             self._outcome = fault_of(error)
         finally:
-            self._lifeline.release()
+            # Only after a complete answer is it known that nothing of it is still on its way.
+            if answer is None or answer.headers.get("connection", "").lower() == "close":
+                self.line.close()
+            else:
+                self._lines.give_back(self.line, self._origin)
 
     def answer(self) -> Answer:
         """Return the answer of an exchange that has ended, or raise its fault."""
@@ -106,28 +122,43 @@ class _Exchange(threading.Thread):
 
     def cut(self) -> None:
         """End it, and give it a moment to close what it opened."""
-        self._lifeline.cut()
+        self.line.lifeline.cut()
         self.join(_GRACE)
 
 
-def _answer(request: Request, bounds: Bounds, lifeline: Lifeline) -> Answer:
-    with (
-        HeldSession(lifeline) as session,
-        session.post(
-            request.url,
-            data=request.body,
-            headers={"Accept-Encoding": "identity", "Connection": "close", **request.headers},
-            auth=as_it_is,
-            # The deadline is the waiting caller's; this only ends a thread that it had to leave behind.
-            timeout=(bounds.connect_seconds, bounds.total_seconds + _GRACE),
-            proxies=proxies_for(request.url),
-            stream=True,
-            allow_redirects=False,
-        ) as response,
-    ):
+def _answer(request: Request, bounds: Bounds, line: Line) -> Answer:
+    with _response(request, bounds, line) as response:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body = _body(response.raw, headers.get("content-encoding", ""), bounds.body_bytes)
         return Answer(status=response.status_code, headers=headers, body=body)
+
+
+def _response(request: Request, bounds: Bounds, line: Line) -> requests.Response:
+    """Return the beginning of an answer.
+
+    A server may close a connection that was kept at the very moment in which it is used again. It has not answered
+    then; a second try connects anew, unless the line has been cut.
+    """
+    try:
+        return _posted(request, bounds, line)
+    except requests.ConnectionError:
+        if not line.is_kept or line.lifeline.is_cut:
+            raise
+    return _posted(request, bounds, line)
+
+
+def _posted(request: Request, bounds: Bounds, line: Line) -> requests.Response:
+    return line.session.post(
+        request.url,
+        data=request.body,
+        headers={"Accept-Encoding": "identity", **request.headers},
+        auth=as_it_is,
+        # The deadline is the waiting caller's; this only ends a thread that it had to leave behind.
+        timeout=(bounds.connect_seconds, bounds.total_seconds + _GRACE),
+        proxies=proxies_for(request.url),
+        stream=True,
+        allow_redirects=False,
+    )
 
 
 def _body(raw: urllib3.HTTPResponse, encoding: str, limit: int) -> bytes:
