@@ -7,7 +7,18 @@ Nothing outside this package knows a header or a field of Mimecast's API.
 """
 
 from alerter.adapters.mimecast.auth import OAuthKeys, SigningKeys
-from alerter.adapters.mimecast.client import REGIONS_V1, REGIONS_V2, Limits, Mimecast
+from alerter.adapters.mimecast.client import REGIONS_V1, REGIONS_V2, Limits, Mimecast, Probe
 from alerter.adapters.mimecast.lines import Lines
+from alerter.adapters.mimecast.waits import Allowance
 
-__all__ = ["REGIONS_V1", "REGIONS_V2", "Limits", "Lines", "Mimecast", "OAuthKeys", "SigningKeys"]
+__all__ = [
+    "REGIONS_V1",
+    "REGIONS_V2",
+    "Allowance",
+    "Limits",
+    "Lines",
+    "Mimecast",
+    "OAuthKeys",
+    "Probe",
+    "SigningKeys",
+]

@@ -20,6 +20,7 @@ from alerter.adapters.mimecast.auth import OAuthKeys, SigningKeys, Token
 from alerter.adapters.mimecast.faults import Answer, Fault, Remedy, clean
 from alerter.adapters.mimecast.lines import Lines
 from alerter.adapters.mimecast.transport import Bounds, Request, send
+from alerter.adapters.mimecast.waits import Allowance
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import AuthenticationError, Cause, RateLimited, SourceError, SourceUnavailable, UnexpectedResponse
 from alerter.redaction import Redactor
@@ -87,6 +88,32 @@ class Limits:
     retry_wait: timedelta = timedelta(seconds=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a fetch came to, and what was learnt of the way there from the last answer that it got.
+
+    Attributes:
+        outcome: The snapshot, or why there is none.
+        latency: How long that answer took; None where there was no answer at all, as for all that follows.
+        clock_skew: How far this machine's clock is ahead of Mimecast's (negative: behind), exact to about a second.
+        allowance: What the rate limit still lets through.
+    """
+
+    outcome: Snapshot | SourceError
+    latency: timedelta | None = None
+    clock_skew: timedelta | None = None
+    allowance: Allowance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """An answer, when it was complete, and how long it took."""
+
+    answer: Answer
+    at: datetime
+    latency: timedelta
+
+
 class Mimecast:
     """A tenant's hold summary, fetched anew each time; used by one thread at a time.
 
@@ -129,6 +156,7 @@ class Mimecast:
         self._lines = self._own_lines if lines is None else lines
         self._token: Token | None = None
         self._limited_until: float | None = None
+        self._last: _Exchange | None = None
         self._redactor = Redactor() if redactor is None else redactor
         self._redactor.add(*auth.key_texts(keys))
         #: Of what the last request was sent with.
@@ -168,6 +196,15 @@ class Mimecast:
             )
             tried.add(fault.remedy)
             self._stop.wait(pause)
+
+    def probe(self) -> Probe:
+        """Return what a fetch comes to, be it good or not, with what can be measured on the way."""
+        self._last = None
+        try:
+            outcome: Snapshot | SourceError = self.fetch()
+        except SourceError as error:
+            outcome = error
+        return _probe(outcome, self._last)
 
     def close(self) -> None:
         """Forget the token. Nothing else that is its own outlives a fetch."""
@@ -231,17 +268,19 @@ class Mimecast:
         )
         # What the server could echo besides the keys: the token, which others may share, or the signature.
         self._sent = Redactor(headers.get("Authorization", "").partition(" ")[2].split(":"))
+        began = self._monotonic()
         try:
             answer = send(request, bounds, lines=self._lines, stop=self._stop)
         except Fault as fault:
             fault.request_id = request_id
             raise
+        self._last = _Exchange(answer, self._clock(), timedelta(seconds=self._monotonic() - began))
         _log.debug(
             "mimecast answered tenant=%s path=%s status=%d body_bytes=%d sent_id=%s request_id=%s",
             *(self._tenant, path, answer.status, len(answer.body), request_id),
             self._redacted(clean(answer.headers.get("x-request-id", "-"))),
         )
-        return answer, self._clock()
+        return answer, self._last.at
 
     def _judged(self, judge: Callable[..., _Value], answer: Answer, *, now: datetime, request_id: str) -> _Value:
         """Return what an answer says; a refusal of it gets the request's id, and a signature's refusal the clock."""
@@ -310,6 +349,17 @@ class Mimecast:
         """Return a text without secrets (a server may echo them), and then short: a cut secret would not be found."""
         redacted = self._redactor.redacted(self._sent.redacted(text))
         return redacted if len(redacted) <= MAX_DETAIL_LENGTH else redacted[: MAX_DETAIL_LENGTH - 1] + "…"
+
+
+def _probe(outcome: Snapshot | SourceError, last: _Exchange | None) -> Probe:
+    if last is None:
+        return Probe(outcome=outcome)
+    return Probe(
+        outcome=outcome,
+        latency=last.latency,
+        clock_skew=waits.clock_skew(last.answer, now=last.at),
+        allowance=waits.allowance(last.answer, now=last.at),
+    )
 
 
 def _checked_base_url(base_url: str) -> str:

@@ -4,12 +4,30 @@ No clock: `now` is when the answer was complete.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from alerter.adapters.mimecast.faults import Answer
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """How many requests a rate limit still lets through.
+
+    Attributes:
+        limit: Requests per period.
+        remaining: What is left of them.
+        resets_in: When some are given back; None where Mimecast does not say.
+    """
+
+    limit: int
+    remaining: int
+    resets_in: timedelta | None
+
+
 _NUMBER = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?")
+_COUNT = re.compile(r"[0-9]{1,9}")
 #: `X-RateLimit-Reset` is documented in milliseconds, and read as an epoch by others; their ranges do not overlap.
 _EPOCH_SECONDS_FROM = 10**9
 _EPOCH_MILLISECONDS_FROM = 10**12
@@ -38,6 +56,15 @@ def rate_limit_reset(answer: Answer, *, now: datetime) -> timedelta | None:
     if number >= _EPOCH_SECONDS_FROM:
         return _bounded(number - server_time)
     return _bounded(number / 1000)
+
+
+def allowance(answer: Answer, *, now: datetime) -> Allowance | None:
+    """Return what `X-RateLimit-Limit`, `-Remaining` and `-Reset` say; None without one of the first two."""
+    texts = [answer.headers.get(f"x-ratelimit-{name}", "").strip() for name in ("limit", "remaining")]
+    if not all(_COUNT.fullmatch(text) for text in texts):
+        return None
+    limit, remaining = map(int, texts)
+    return Allowance(limit=limit, remaining=remaining, resets_in=rate_limit_reset(answer, now=now))
 
 
 def _bounded(seconds: float) -> timedelta:
