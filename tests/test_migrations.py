@@ -420,6 +420,18 @@ def test_a_damaged_file_is_found(sqlite_url: str) -> None:
         store.check_integrity()
 
 
+def test_a_check_that_takes_too_long_ends_early(sqlite_url: str) -> None:
+    """Whoever waits gives up, and the connection is as good as before."""
+    with closing(Store(sqlite_url)) as store:
+        with store.write() as transaction:
+            held = {f"reason {number} {'x' * 500}": 1 for number in range(2000)}
+            transaction.add_snapshot(a_snapshot(held), poll_interval=minutes(5))
+
+        with pytest.raises(StoreError, match="interrupted"):
+            store.check_integrity(gives_up=lambda: True)
+        store.check_integrity()
+
+
 def test_a_store_for_reading_is_not_upgraded(tmp_path: Path) -> None:
     """A command that only looks never changes a schema."""
     store = Store(f"sqlite:///{tmp_path}/a.db", read_only=True)

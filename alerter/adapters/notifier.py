@@ -40,6 +40,8 @@ from apprise.plugins.pagerduty import NotifyPagerDuty, PagerDutyAction
 from apprise.plugins.slack import NotifySlack, SlackMode
 from apprise.plugins.workflows import NotifyWorkflows
 
+from alerter.adapters.destinations import endpoint_of
+from alerter.adapters.endpoints import Endpoint
 from alerter.core.messages import Event, EventAction, Format, Message, Tone
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
@@ -148,6 +150,14 @@ class AppriseNotifier:
             DeliveryError: Apprise cannot make anything of it.
         """
         self._load(url)
+
+    def endpoint(self, url: str) -> Endpoint | None:
+        """Return where a URL leads to, without sending anything; None where Apprise does not say.
+
+        Raises:
+            DeliveryError: Apprise cannot make anything of it.
+        """
+        return endpoint_of(self._load(url))
 
     def _load(self, url: str) -> NotifyBase:
         """Return a fresh service for a URL."""

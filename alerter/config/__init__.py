@@ -18,8 +18,12 @@ from alerter.config.model import (
     Target,
     TenantConfig,
 )
+from alerter.config.references import ENDS_IN_MAIL
+from alerter.config.variables import CLOSE_FILE
 
 __all__ = [
+    "CLOSE_FILE",
+    "ENDS_IN_MAIL",
     "REGIONS",
     "ApiVersion",
     "Config",

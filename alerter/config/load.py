@@ -23,7 +23,7 @@ from alerter.config.reading import INCLUDE, failure, include, read
 from alerter.config.schema import is_secret
 from alerter.config.tables import receiver_of, route_of, windows_of
 from alerter.config.values import MOST_LISTED
-from alerter.config.variables import Variables, is_readable_by_everyone, texts_in
+from alerter.config.variables import CLOSE_FILE, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_blind_rules
 from alerter.errors import ConfigError, Problem
 from alerter.redaction import Redactor, secrets_of_database, secrets_of_url
@@ -100,7 +100,12 @@ def load_config(
     config = _put_together(path, parts)
     _warn_of_modes(config, files, problems)
     references.warn(config, parts.rules, problems)
-    return replace(config, warnings=_redacted(problems.warnings, redactor))
+    return replace(
+        config,
+        warnings=_redacted(problems.warnings, redactor),
+        files=tuple(map(_path_of, files.all)),
+        credential_files=tuple(variables.files),
+    )
 
 
 def _secrets_in(tree: Mapping[str, object], problems: Problems, *, but_for: Collection[KeyPath]) -> Iterator[str]:
@@ -143,7 +148,7 @@ def _put_together(path: Path, parts: Parts) -> Config:
 def _warn_of_modes(config: Config, files: Files, problems: Problems) -> None:
     """Say which files hold a secret and may be read by everyone."""
     of_file = () if isinstance(config.service.database, Secret) else (DATABASE,)
-    text = "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}"
+    text = f"a secret stands in a file that everyone may read: {CLOSE_FILE}, or write ${{NAME}}"
     open_files = [(file, place) for file in files.all if (place := _open_secret(file, but_for=of_file))]
     for file, place in open_files[:MOST_LISTED]:
         problems.warn_in(file, place, text)
@@ -151,9 +156,13 @@ def _warn_of_modes(config: Config, files: Files, problems: Problems) -> None:
         problems.warn((INCLUDE,), f"{text}; so do {len(more):,} more files that are included")
 
 
+def _path_of(file: File) -> Path:
+    return file.folder / Path(file.name).name
+
+
 def _open_secret(file: File, *, but_for: Collection[KeyPath]) -> KeyPath | None:
     """Return where a secret stands in a file that everyone may read, or None."""
-    if not is_readable_by_everyone(file.folder / Path(file.name).name):
+    if not is_readable_by_everyone(_path_of(file)):
         return None
     written = (place for place, text in texts_in(dict(file.tables)) if is_secret(place) and "${" not in text)
     return next((place for place in written if place not in but_for), None)

@@ -164,6 +164,8 @@ class Config:
         mute_windows: By name, in the file's order; also those that nothing uses.
         windows_by_rule: The mute windows of each rule that has any.
         warnings: What is legal but unwise, in the file's order.
+        files: The files of the configuration: that at `path` and those that it includes, each an absolute path.
+        credential_files: The files that values were read from, each once.
     """
 
     path: Path
@@ -175,6 +177,8 @@ class Config:
     mute_windows: Mapping[WindowName, MuteWindow] = field(default_factory=dict)
     windows_by_rule: Mapping[RuleName, tuple[MuteWindow, ...]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    files: tuple[Path, ...] = ()
+    credential_files: tuple[Path, ...] = ()
 
     @property
     def muted_tenants(self) -> frozenset[Tenant]:

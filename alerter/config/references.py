@@ -21,6 +21,9 @@ from alerter.core.rules import EVERYTHING, Rule, Selector, Severity
 #: Polling more often than this is legal, but brings nothing.
 SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
 
+#: Said of whatever only mail leads to.
+ENDS_IN_MAIL = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
+
 Numbered = Mapping[int, Rule]
 
 
@@ -186,16 +189,15 @@ def _key_that_matches_nothing(route: Route, config: Config) -> str | None:
 
 def _warn_of_mail(config: Config, problems: Problems) -> None:
     by_mail = {each.receiver.name for each in config.receivers if _is_mail_only(each)}
-    text = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
     if not config.routes:
         if len(by_mail) == len(config.receivers):
-            problems.warn(("receivers",), text)
+            problems.warn(("receivers",), ENDS_IN_MAIL)
         return
     if any(_takes_everything(route) and not by_mail.issuperset(route.receivers) for route in config.routes):
         return
     for number, route in enumerate(config.routes):
         if by_mail.issuperset(route.receivers):
-            problems.warn(("routes", number, "receivers"), text)
+            problems.warn(("routes", number, "receivers"), ENDS_IN_MAIL)
 
 
 def _is_mail_only(receiver: ReceiverConfig) -> bool:

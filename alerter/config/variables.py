@@ -23,6 +23,8 @@ _FILE = "file:"
 _ESCAPE = "$${"
 #: Stands for a key that is not known: it is of the form of all of them, also of those in base64.
 ABSENT = "absent=="
+#: What to do about a secret in a file that everyone may read; stands in every warning of that kind.
+CLOSE_FILE = "chmod o-r"
 #: How like a name must be to that of another variable, from 0 to 1: an environment has many.
 SAME_NAME = 0.8
 
@@ -39,6 +41,7 @@ class Variables:
 
     Attributes:
         lacking: The places that stayed unknown.
+        files: What values were read from so far, each once.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Variables:
         may_lack: Callable[[KeyPath], bool] = lambda _: False,
     ) -> None:
         self.lacking: set[KeyPath] = set()
+        self.files: dict[Path, None] = {}
         self._environ = environ
         self._credentials = credentials
         self._folder_of = folder_of
@@ -107,6 +111,7 @@ class Variables:
     def _of_name(self, name: str) -> str:
         credential = self._credentials.file_of(name)
         if credential is not None:
+            self.files[credential] = None
             return _read(credential, f"the credential {name}")
         if name in self._environ:
             return self._environ[name]
@@ -119,8 +124,9 @@ class Variables:
         value = _read(file, f"the file {file}")
         if not value.strip():
             raise _Unknown(f"the file {file} is empty")
+        self.files[file] = None
         if is_readable_by_everyone(file):
-            self._problems.warn(path, f"the file {file} is readable by everyone: chmod o-r")
+            self._problems.warn(path, f"the file {file} is readable by everyone: {CLOSE_FILE}")
         return value
 
 

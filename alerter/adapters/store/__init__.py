@@ -3,7 +3,7 @@
 SQLite by default, PostgreSQL by URL, through the same statements. Every error of it is a StoreError.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +18,12 @@ from alerter.adapters.store.engines import (
     open_engine,
     parsed,
     place,
+    size_bytes,
     store_errors,
     wait_for_writers,
 )
 from alerter.adapters.store.history import ReasonState
-from alerter.adapters.store.locks import DaemonLock, daemon_lock
+from alerter.adapters.store.locks import DaemonLock, daemon_lock, holder
 from alerter.adapters.store.mutes import MuteReader, MuteWriter
 from alerter.adapters.store.outbox import DeliveryRecord, OutboxReader, OutboxWriter
 from alerter.adapters.store.polling import Polling
@@ -113,13 +114,32 @@ class Store:
             raise StoreError(f"{place(self._url)}: opened for reading only, expected to be opened for an upgrade")
         return schema.upgrade(self._url)
 
-    def check_integrity(self) -> None:
+    def check_integrity(self, *, gives_up: Callable[[], bool] = schema.never) -> None:
         """Check that the database is whole.
 
+        Args:
+            gives_up: Asked again and again; once it says so, the check ends. By default it never does.
+
         Raises:
-            StoreError: It is not; the text says what was found.
+            StoreError: It is not; the text says what was found. Or the check ended early.
         """
-        schema.check_integrity(self._engine)
+        schema.check_integrity(self._engine, gives_up=gives_up)
+
+    def size_bytes(self) -> int:
+        """Return how large the database is, with what has not been moved into its file yet; 0 where there is none.
+
+        Raises:
+            StoreError: The server cannot be asked.
+        """
+        return size_bytes(self._engine)
+
+    def holder(self) -> str | None:
+        """Return which daemon holds the database, in a few words; None where nobody does.
+
+        Raises:
+            StoreError: The server cannot be asked.
+        """
+        return holder(self._engine)
 
     def back_up(self, path: Path) -> Backup:
         """Write a checked copy of the SQLite file to `path`, while others go on writing; only its owner may read it.

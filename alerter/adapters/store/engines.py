@@ -88,6 +88,19 @@ def place(url: URL) -> str:
     return str(url.database) if is_sqlite(url) else f"postgresql://{url.host or ''}/{url.database or ''}"
 
 
+def size_bytes(engine: Engine) -> int:
+    """Return how large a database is, with the WAL of an SQLite file; 0 where there is no file.
+
+    Raises:
+        StoreError: The server cannot be asked.
+    """
+    if is_sqlite(engine.url):
+        files = (Path(f"{place(engine.url)}{suffix}") for suffix in ("", "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+    with store_errors(engine.url), engine.connect() as connection:
+        return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+
+
 def open_engine(url: URL, access: Access) -> Engine:
     """Return an engine; it connects when it is first used.
 

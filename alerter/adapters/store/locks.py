@@ -1,6 +1,7 @@
 """One daemon per database: two would poll twice and tell everything twice."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -43,6 +44,33 @@ def daemon_lock(engine: Engine) -> Iterator[DaemonLock]:
         yield lock
 
 
+def holder(engine: Engine) -> str | None:
+    """Return which daemon holds the database, in a few words; None where nobody does.
+
+    It only looks: to try the lock could keep a daemon from starting at the same moment.
+
+    Raises:
+        StoreError: The database cannot be asked.
+    """
+    return _file_holder(place(engine.url)) if is_sqlite(engine.url) else _session_holder(engine)
+
+
+def _file_holder(database: str) -> str | None:
+    path = Path(_lock_path(database))
+    try:
+        inode, pid = path.stat().st_ino, path.read_text(encoding="ascii", errors="replace").strip()
+        is_locked = re.search(rf" FLOCK .*:{inode} ", Path("/proc/locks").read_text(encoding="ascii"))
+    except OSError:
+        return None
+    return f"pid {pid or 'unknown'}" if is_locked else None
+
+
+def _session_holder(engine: Engine) -> str | None:
+    with store_errors(engine.url), engine.connect() as connection:
+        row = connection.execute(_HOLDER, {"class": ADVISORY_CLASS, "lock": ADVISORY_DAEMON}).first()
+    return None if row is None else f"session {row.pid} from {row.client_addr or 'the server itself'}"
+
+
 class _FileLock:
     """The lock of a file, which holds as long as the path still leads to that file."""
 
@@ -79,8 +107,7 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
 
     To delete it would let a third process lock a new file of the same name, while the second waits for the old one.
     """
-    # Beside the file, not beside its spelling: a link to it must not be another lock.
-    path = f"{os.path.realpath(database)}.lock"
+    path = _lock_path(database)
     try:
         descriptor = open_for_folder(path)
     except OSError as error:
@@ -93,6 +120,11 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _lock_path(database: str) -> str:
+    # Beside the file, not beside its spelling: a link to it must not be another lock.
+    return f"{os.path.realpath(database)}.lock"
 
 
 def _lock(descriptor: int, database: str) -> None:
@@ -122,4 +154,8 @@ def _session_lock(engine: Engine) -> Iterator[DaemonLock]:
 
 
 _STILL_THERE = text("SELECT 1")
+_HOLDER = text(
+    "SELECT pid, host(client_addr) AS client_addr FROM pg_locks JOIN pg_stat_activity USING (pid) "
+    "WHERE locktype = 'advisory' AND classid = :class AND objid = :lock AND granted"
+)
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:class, :lock)")

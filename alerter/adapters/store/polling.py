@@ -49,6 +49,11 @@ class PollingReader(Rows):
         """Return how the polling of every tenant goes that was ever polled, in one look."""
         return {row.name: _polling_of(row, row.last_good_at) for row in self._all(_POLLINGS)}
 
+    def history_since(self) -> datetime | None:
+        """Return how far back good polls are known; None before the first one."""
+        row = self._first(_OLDEST_COVERAGE)
+        return None if row is None else row.since
+
     def _tenant(self, tenant: Tenant) -> Row[Any] | None:
         """Return the tenant's number, since when it is polled and, in the same row, the open run of failures."""
         return self._first(_TENANT, {"tenant": tenant})
@@ -173,6 +178,7 @@ _NEWEST_COVERAGE = (
     .order_by(coverage.c.since.desc())
     .limit(1)
 )
+_OLDEST_COVERAGE = select(coverage.c.since).order_by(coverage.c.since).limit(1)
 _POLLINGS = _WITH_FAILURE.add_columns(
     select(coverage.c.until)
     .where(coverage.c.tenant_id == tenants.c.id)

@@ -4,6 +4,8 @@ Alembic is loaded for an upgrade alone: a daemon that finds its schema current d
 """
 
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from importlib.resources import files
@@ -24,6 +26,9 @@ from alerter.adapters.store.engines import (
 )
 from alerter.adapters.tables import HEAD, REVISIONS
 from alerter.errors import StoreError
+
+#: Steps of SQLite's virtual machine, which takes some ten million in a second.
+_STEPS_BETWEEN_QUESTIONS = 10_000
 
 
 class SchemaState(Enum):
@@ -48,6 +53,11 @@ class SchemaUpgrade:
     before: str | None
     after: str
     backup: Path | None
+
+
+def never() -> bool:
+    """Return that there is time for ever."""
+    return False
 
 
 def schema_state(engine: Engine) -> SchemaState:
@@ -87,21 +97,38 @@ def upgrade(url: URL) -> SchemaUpgrade:
         engine.dispose()
 
 
-def check_integrity(engine: Engine) -> None:
+def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = never) -> None:
     """Check that the file is whole and no row lacks what it refers to; of PostgreSQL, that it answers.
 
+    Args:
+        engine: The database.
+        gives_up: Asked again and again; once it says so, the check ends. By default it never does.
+
     Raises:
-        StoreError: It is not; the text says what was found.
+        StoreError: It is not; the text says what was found. Or the check ended early.
     """
     reading = engine.execution_options(sqlite_begin="DEFERRED")
     with store_errors(engine.url), reading.connect() as connection:
         if not is_sqlite(engine.url):
             connection.execute(text("SELECT 1"))
             return
-        found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
-        if found != ["ok"]:
-            raise StoreError(f"{place(engine.url)}: damaged: {'; '.join(found)}")
-        _check_foreign_keys(connection)
+        with _interruptible(connection, gives_up):
+            found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
+            if found != ["ok"]:
+                raise StoreError(f"{place(engine.url)}: damaged: {'; '.join(found)}")
+            _check_foreign_keys(connection)
+
+
+@contextmanager
+def _interruptible(connection: Connection, gives_up: Callable[[], bool]) -> Iterator[None]:
+    """Let statements of an SQLite connection be interrupted while they run."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
+    driver.set_progress_handler(gives_up, _STEPS_BETWEEN_QUESTIONS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 def migrations() -> Path:

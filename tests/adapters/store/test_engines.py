@@ -3,13 +3,15 @@
 import sqlite3
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
 
 from alerter.adapters.store import Store
 from alerter.errors import StoreError
-from tests.adapters.store.stored import enqueue, poll, rows
+from tests.adapters.store.stored import EVERY, enqueue, poll, rows
+from tests.builders import a_snapshot
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,20 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(StoreError, match=r"install psycopg"):
         Store("postgresql://127.0.0.1/held")
+
+
+def test_a_database_has_a_size(store: Store) -> None:
+    """With what is only in the WAL yet."""
+    with store.write() as transaction:
+        before = store.size_bytes()
+        transaction.add_snapshot(a_snapshot({f"reason {number}": 1 for number in range(500)}), poll_interval=EVERY)
+
+    assert store.size_bytes() > before > 0
+
+
+def test_a_file_that_is_not_there_has_none(tmp_path: Path) -> None:
+    """And looking does not make it."""
+    with closing(Store(f"sqlite:///{tmp_path}/none.db")) as store:
+        assert store.size_bytes() == 0
+
+    assert list(tmp_path.iterdir()) == []

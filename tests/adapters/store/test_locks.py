@@ -1,6 +1,7 @@
 """One daemon per database."""
 
 import os
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -87,3 +88,25 @@ def test_a_daemon_notices_that_its_session_has_ended(postgresql_url: str) -> Non
 
         with pytest.raises(StoreError):
             lock.check()
+
+
+def test_a_holder_is_seen_without_touching_the_lock(store: Store, database_url: str) -> None:
+    """Whoever looks must not keep a daemon from starting, nor free a lock."""
+    with closing(Store(database_url, read_only=True)) as looking:
+        before = looking.holder()
+        with store.lock() as lock:
+            held = looking.holder()
+            lock.check()
+        after = looking.holder()
+
+    assert (before, after) == (None, None)
+    assert held is not None
+    assert f"pid {os.getpid()}" in held or re.fullmatch(r"session \d+ from .+", held)
+
+
+def test_a_lock_file_without_a_lock_is_held_by_nobody(sqlite_url: str) -> None:
+    """A daemon that was killed leaves its number in the file; the kernel has freed the lock."""
+    Path(f"{sqlite_url.removeprefix('sqlite:///')}.lock").write_text("812\n")
+
+    with closing(Store(sqlite_url)) as store:
+        assert store.holder() is None

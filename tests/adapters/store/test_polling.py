@@ -172,3 +172,15 @@ def test_all_tenants_are_seen_in_one_look(store: Store) -> None:
         assert reader.pollings() == {name: reader.polling(name) for name in reader.tenants()}
         assert [*reader.pollings()] == ["acme", "quiet", "blind"]
         assert reader.held_by_tenant() == {"acme": 7, "quiet": 0}
+
+
+def test_history_reaches_back_to_the_first_good_poll(store: Store) -> None:
+    """Of whichever tenant; what failed is no history of what was held."""
+    fail(store, "11:00")
+    with store.read() as reader:
+        assert reader.history_since() is None
+    poll(store, "11:40")
+    poll(store, "11:20", "other")
+
+    with store.read() as reader:
+        assert reader.history_since() == at("11:20")

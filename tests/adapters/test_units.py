@@ -1,0 +1,131 @@
+"""What systemd says of units, through a `systemctl` that answers as the real one does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from alerter.adapters.units import Unit, units
+
+RUNNING = """\
+Restart=on-failure
+NRestarts=2
+Result=success
+WatchdogUSec=3min
+User=alerter
+DynamicUser=no
+Id=alerter.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=enabled
+ActiveEnterTimestamp=Mon 2026-03-02 12:00:00 UTC
+"""
+DYNAMIC = RUNNING.replace("DynamicUser=no", "DynamicUser=yes").replace("=alerter.service", "=alerter@eu.service")
+NOT_FOUND = """\
+NRestarts=0
+Result=success
+WatchdogUSec=infinity
+User=
+DynamicUser=no
+Id=alerter.service
+LoadState=not-found
+ActiveState=inactive
+SubState=dead
+UnitFileState=
+ActiveEnterTimestamp=
+"""
+UNIT = Unit(
+    name="alerter.service",
+    load="loaded",
+    active="active",
+    sub="running",
+    enabled="enabled",
+    result="success",
+    restarts=2,
+    has_watchdog=True,
+    since="Mon 2026-03-02 12:00:00 UTC",
+    user="alerter",
+)
+
+Systemctl = Callable[..., None]
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemctl:
+    """Return a function that puts a `systemctl` first in the path, which prints something and ends."""
+
+    def install(shown: str, *, code: int = 0, error: str = "") -> None:
+        (tmp_path / "shown").write_text(shown)
+        program = tmp_path / "systemctl"
+        program.write_text(
+            f'#!/bin/sh\necho "$@" > {tmp_path}/asked\ncat {tmp_path}/shown\necho "{error}" >&2\nexit {code}\n'
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    return install
+
+
+def test_units_are_read_as_systemctl_shows_them(systemctl: Systemctl, tmp_path: Path) -> None:
+    """One without a file is left out; a user that does not last is none."""
+    systemctl(f"{RUNNING}\n{DYNAMIC}\n{NOT_FOUND}")
+
+    found = units("alerter.service", "alerter@*.service", booted=tmp_path)
+
+    assert not isinstance(found, str)
+    assert found[0] == UNIT
+    assert [(unit.name, unit.user) for unit in found] == [("alerter.service", "alerter"), ("alerter@eu.service", "")]
+    asked = (tmp_path / "asked").read_text()
+    assert asked.startswith("show --no-pager --property=Id,LoadState,")
+    assert asked.endswith(" alerter.service alerter@*.service\n")
+
+
+@pytest.mark.parametrize(("text", "has_watchdog"), [("3min", True), ("0", False), ("infinity", False), ("", False)])
+def test_a_watchdog_is_on_or_off(systemctl: Systemctl, tmp_path: Path, text: str, has_watchdog: bool) -> None:  # noqa: FBT001 - a table
+    """In each of the ways in which systemd writes it."""
+    systemctl(RUNNING.replace("3min", text))
+
+    found = units("alerter.service", booted=tmp_path)
+
+    assert not isinstance(found, str)
+    assert found[0].has_watchdog is has_watchdog
+
+
+def test_without_a_unit_there_is_none(systemctl: Systemctl, tmp_path: Path) -> None:
+    """A name that nothing is loaded for shows nothing at all, or that it is not found."""
+    systemctl(f"\n{NOT_FOUND}\n")
+
+    assert units("alerter.service", booted=tmp_path) == []
+
+
+def test_a_machine_without_systemd_is_said_to_be_one(systemctl: Systemctl, tmp_path: Path) -> None:
+    """As sd_booted(3) does: that the program is installed says nothing."""
+    systemctl(RUNNING)
+
+    assert units("alerter.service", booted=tmp_path / "none") == "systemd does not run this machine"
+
+
+def test_a_machine_without_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a minimal container."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert units("alerter.service", booted=tmp_path) == "there is no systemctl"
+
+
+def test_a_systemctl_that_fails_says_why(systemctl: Systemctl, tmp_path: Path) -> None:
+    """It may have no bus to ask."""
+    systemctl("", code=1, error="Failed to connect to bus: No such file")
+
+    assert units("alerter.service", booted=tmp_path) == "systemctl: Failed to connect to bus: No such file"
+
+
+def test_a_systemctl_that_hangs_is_given_up(
+    systemctl: Systemctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that whoever asks is not kept."""
+    systemctl("")
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nexec sleep 20\n")
+    monkeypatch.setattr("alerter.adapters.units._TIMEOUT", 0.1)
+
+    assert units("alerter.service", booted=tmp_path) == "systemctl does not answer within 0.1 s"
