@@ -15,14 +15,13 @@ from apprise.plugins.opsgenie import OPSGENIE_API_LOOKUP, NotifyOpsgenie
 from apprise.plugins.pagerduty import PAGERDUTY_API_LOOKUP, NotifyPagerDuty
 from apprise.plugins.slack import NotifySlack, SlackMode
 
-from alerter.adapters.endpoints import Endpoint, Security
+from alerter.adapters.endpoints import HTTP_PORT, HTTPS_PORT, Endpoint, Security
 
 _SECURITY_BY_MODE = {
     SMTPSecureMode.SSL: Security.TLS,
     SMTPSecureMode.STARTTLS: Security.STARTTLS,
     SMTPSecureMode.INSECURE: Security.NONE,
 }
-_HTTP_PORT, _HTTPS_PORT = 80, 443
 
 
 def endpoint_of(service: NotifyBase) -> Endpoint | None:
@@ -37,7 +36,7 @@ def endpoint_of(service: NotifyBase) -> Endpoint | None:
     is_secure = bool(service.secure) or not service.protocol  # some have no insecure form
     return Endpoint(
         host=str(service.host),
-        port=int(service.port or (_HTTPS_PORT if is_secure else _HTTP_PORT)),
+        port=int(service.port or (HTTPS_PORT if is_secure else HTTP_PORT)),
         security=Security.TLS if is_secure else Security.NONE,
         verifies=bool(service.verify_certificate),
     )
@@ -67,16 +66,8 @@ def _address(service: Any) -> str | None:  # noqa: ANN401 - the same
 
 def _of_address(address: str, *, verifies: bool) -> Endpoint | None:
     parts = urlsplit(address)
-    host = parts.hostname
-    if not host or "{" in host or parts.scheme not in {"http", "https"}:
-        return None
-    is_secure = parts.scheme == "https"
-    return Endpoint(
-        host=host,
-        port=parts.port or (_HTTPS_PORT if is_secure else _HTTP_PORT),
-        security=Security.TLS if is_secure else Security.NONE,
-        verifies=verifies,
-    )
+    is_known = parts.hostname and "{" not in parts.hostname and parts.scheme in {"http", "https"}
+    return Endpoint.of_url(address, verifies=verifies) if is_known else None
 
 
 def _speaks_http(service: NotifyBase) -> bool:

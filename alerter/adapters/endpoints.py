@@ -16,10 +16,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+
+HTTP_PORT, HTTPS_PORT = 80, 443
 
 
 class Security(StrEnum):
@@ -60,6 +63,18 @@ class Endpoint:
     security: Security
     is_mail: bool = False
     verifies: bool = True
+
+    @classmethod
+    def of_url(cls, url: str, *, verifies: bool = True) -> Self:
+        """Return where a URL of the schemes http or https leads to."""
+        parts = urlsplit(url)
+        is_secure = parts.scheme == "https"
+        return cls(
+            host=parts.hostname or "",
+            port=parts.port or (HTTPS_PORT if is_secure else HTTP_PORT),
+            security=Security.TLS if is_secure else Security.NONE,
+            verifies=verifies,
+        )
 
     def __str__(self) -> str:
         """Return `host:port`."""
@@ -141,7 +156,7 @@ def _tunnelled(endpoint: Endpoint, proxy: SplitResult, timeout: float) -> socket
     """Return a connection through a proxy; to the proxy alone where nothing is secret, for it passes requests on."""
     if proxy.scheme != "http":
         raise _Failure(Step.UNSEEN, f"it lies behind a proxy of the kind {proxy.scheme}")
-    connection = HTTPConnection(proxy.hostname or "", proxy.port or 80, timeout=timeout)
+    connection = HTTPConnection(proxy.hostname or "", proxy.port or HTTP_PORT, timeout=timeout)
     if endpoint.security is not Security.NONE:
         connection.set_tunnel(endpoint.host, endpoint.port, _proxy_headers(proxy))
     try:

@@ -27,6 +27,7 @@ COMMANDS = MappingProxyType(
         "export": ("exporting", "Write the history as CSV or JSON Lines."),
         "import": ("importing", "Take in history: an export, or other tools' counts."),
         "test-notify": ("telling", "Send a test message to every target of a receiver."),
+        "doctor": ("diagnosing", "Find what is wrong with this installation, and what to do."),
         "simulate": ("simulating", "Run a Mimecast on loopback to try things against."),
         "demo": ("demonstrating", "Show a simulated day: counts rise, alerts come, all-clear."),
         "db": ("database", "Look after the database."),

@@ -8,7 +8,7 @@ import click
 
 from alerter import clocks
 from alerter.cli.options import Failed, config_option, load_without_secrets
-from alerter.cli.output import size_text
+from alerter.words import size_text
 
 if TYPE_CHECKING:
     from alerter.adapters.store import Backup, Store

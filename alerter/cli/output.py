@@ -11,6 +11,7 @@ import click
 
 from alerter.core.conditions import duration_text
 from alerter.core.series import Series
+from alerter.words import counted as counted  # noqa: PLC0414 - what prints is found here
 
 BARS = "▁▂▃▄▅▆▇█"
 #: Stands in a sparkline where polling did not cover the time.
@@ -122,11 +123,6 @@ def _highest(series: Series, since: datetime, until: datetime) -> int | None:
     return max(values, default=None)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return `1 error`, `2 errors`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def ago(at: datetime | None, *, now: datetime) -> str:
     """Return how long ago an instant was, in one or two units, or `never`."""
     return "never" if at is None else f"{rough(now - at)} ago"
@@ -140,12 +136,3 @@ def rough(span: timedelta) -> str:
 def local(at: datetime, timezone: tzinfo) -> str:
     """Return an instant as people read it."""
     return at.astimezone(timezone).strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def size_text(size_bytes: float) -> str:
-    """Return a size in the largest unit of which it has at least one: `812.3 KiB`, `1.5 GiB`."""
-    unit = next((unit for unit in reversed(_UNITS) if size_bytes >= _UNITS[unit]), "B")
-    return f"{size_bytes / _UNITS[unit]:.{0 if unit == 'B' else 1}f} {unit}"
-
-
-_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}

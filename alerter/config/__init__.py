@@ -19,7 +19,7 @@ from alerter.config.model import (
     TenantConfig,
 )
 from alerter.config.references import ENDS_IN_MAIL
-from alerter.config.variables import CLOSE_FILE
+from alerter.config.variables import CLOSE_FILE, is_readable_by_everyone
 
 __all__ = [
     "CLOSE_FILE",
@@ -36,5 +36,6 @@ __all__ = [
     "Target",
     "TenantConfig",
     "find_config",
+    "is_readable_by_everyone",
     "load_config",
 ]

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from alerter.adapters.endpoints import Contact, Endpoint, Security, Step, contact
-from tests.adapters.test_mimecast import RawServer
+from tests.raw_servers import RawServer
 from tests.servers import http_sink, smtp_sink
 
 END = datetime(2126, 3, 2, 12, 0, tzinfo=UTC)

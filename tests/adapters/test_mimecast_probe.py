@@ -12,13 +12,12 @@ from alerter.errors import Cause, SourceError
 from tests.adapters.test_mimecast import (
     NOON,
     SIGNING,
-    RawServer,
     Source,
     http_bytes,
-    read_request,
     saying,
     summary,
 )
+from tests.raw_servers import RawServer, read_request
 
 DATE = "Date: Mon, 02 Mar 2026 12:00:00 GMT"
 

@@ -1,0 +1,94 @@
+"""`alerter doctor`: what a newcomer gets wrong, and what to do about it.
+
+Each check measures through an adapter and leaves the judgement to a function without I/O, `judge_…`. Checks run at the
+same time, each with an end; what they say is printed by the command.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from threading import Event
+
+from alerter import wiring
+from alerter.adapters.notifier import AppriseNotifier
+from alerter.clocks import now
+from alerter.config import Config, Target
+from alerter.core.formats import compose_test
+from alerter.core.notifications import ReceiverName
+from alerter.core.rules import EVERYTHING, Selector
+from alerter.doctor import accounts, configuration, databases, files, machine, receivers, rules, services
+from alerter.doctor.configuration import configuration_errors
+from alerter.doctor.examination import Check, examine
+from alerter.doctor.findings import Ending, Finding, Group, Outcome, ending_of, in_order
+from alerter.errors import DeliveryError
+from alerter.redaction import Redactor
+
+__all__ = ["Ending", "Finding", "Group", "Outcome", "configuration_errors", "diagnose", "ending_of", "in_order"]
+
+
+def diagnose(
+    config: Config | None,
+    *,
+    redactor: Redactor,
+    tenants: Selector = EVERYTHING,
+    sends: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, all_: None,  # noqa: ARG005 - nobody looks
+) -> list[Finding]:
+    """Return everything that was found, by group, the worst first, without a secret.
+
+    Args:
+        config: What is configured; None if that is wrong, and only the machine can be looked at.
+        redactor: Knows what is secret.
+        tenants: Whose accounts are called.
+        sends: Whether every target really gets a test message.
+        on_progress: Told how many checks of how many have ended.
+    """
+    checks = [*_machine_checks(), *([] if config is None else _checks_of(config, redactor, tenants, sends=sends))]
+    found: dict[int, Sequence[Finding]] = {}
+    for number, batch in examine(checks, monotonic=time.monotonic):
+        found[number] = [replace(each, text=redactor.redacted(each.text)) for each in batch]
+        on_progress(len(found), len(checks))
+    return in_order([each for number in sorted(found) for each in found[number]])
+
+
+def _machine_checks() -> list[Check]:
+    return [
+        Check(group=Group.MACHINE, subject="clock", run=machine.check_clock),
+        Check(group=Group.SERVICE, subject="unit", run=services.check_units),
+    ]
+
+
+def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: bool) -> Iterator[Check]:
+    at, stop = now(), Event()
+    yield Check(
+        group=Group.CONFIGURATION, subject=str(config.path), run=partial(configuration.check_configuration, config)
+    )
+    yield Check(group=Group.FILES, subject=str(config.path), run=partial(files.check_files, config))
+    for zone in dict.fromkeys((config.service.timezone, *config.timezones.values())):
+        yield Check(group=Group.MACHINE, subject=zone.key, run=partial(machine.check_timezone, zone, now=at))
+    database = partial(databases.check_database, config, monotonic=time.monotonic, now=at)
+    yield Check(group=Group.DATABASE, subject="database", run=database)
+    yield Check(group=Group.RULES, subject="rules", run=partial(rules.check_rules, config))
+    notifier = AppriseNotifier()
+    for receiver in config.receivers:
+        for target in receiver.targets:
+            send = partial(_send, config, receiver.receiver.name, target, notifier) if sends else None
+            run = partial(receivers.check_target, target, notifier, send=send, now=at)
+            yield Check(group=Group.RECEIVERS, subject=target.name, run=run)
+    heartbeat = partial(receivers.check_heartbeat, config.service.heartbeat_url, now=at)
+    yield Check(group=Group.RECEIVERS, subject=receivers.HEARTBEAT, run=heartbeat)
+    yield Check(group=Group.RECEIVERS, subject="ways out", run=partial(receivers.check_ways, config))
+    for name, tenant in config.tenants.items():
+        if tenants.matches(name):
+            source = partial(wiring.source_of, tenant, stop=stop, redactor=redactor)
+            yield Check(group=Group.ACCOUNTS, subject=name, run=partial(accounts.check_account, tenant, source))
+
+
+def _send(config: Config, receiver: ReceiverName, target: Target, notifier: AppriseNotifier) -> str | None:
+    """Send a test message; return why it was not taken."""
+    try:
+        notifier.deliver(compose_test(receiver, wiring.context_of(config), now=now()), target.url)
+    except DeliveryError as error:
+        return str(error)
+    return None

@@ -1,0 +1,31 @@
+"""What the configuration says, and what is unwise in it."""
+
+from collections.abc import Iterable, Iterator
+
+from alerter.config import CLOSE_FILE, ENDS_IN_MAIL, Config
+from alerter.doctor.findings import Finding, Group, Outcome
+from alerter.errors import Problem
+from alerter.words import counted
+
+
+def check_configuration(config: Config) -> Iterator[Finding]:
+    """Yield that it is sound, and what is unwise; what other groups say more of is left to them."""
+    parts = ((config.tenants, "tenant"), (config.receivers, "receiver"), (config.rules, "rule"))
+    text = "sound: " + ", ".join(counted(len(found), noun) for found, noun in parts)
+    yield Finding(group=Group.CONFIGURATION, subject=str(config.path), outcome=Outcome.OK, text=text)
+    said_elsewhere = (CLOSE_FILE, ENDS_IN_MAIL)
+    for warning in config.warnings:
+        if not any(words in warning.text for words in said_elsewhere):
+            yield finding_of(warning, Group.CONFIGURATION, Outcome.WARNING)
+
+
+def configuration_errors(problems: Iterable[Problem]) -> list[Finding]:
+    """Return everything because of which a service would not start."""
+    return [finding_of(problem, Group.CONFIGURATION, Outcome.FAILED) for problem in problems]
+
+
+def finding_of(problem: Problem, group: Group, outcome: Outcome, *, advice: str = "") -> Finding:
+    """Return a problem of the configuration as a finding: its place is the subject."""
+    place = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
+    text = f"{problem.key}: {problem.text}" if problem.key else problem.text
+    return Finding(group=group, subject=place, outcome=outcome, text=text, advice=advice)

@@ -1,0 +1,100 @@
+"""What it means that a connection to where messages go got so far."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+
+from alerter.adapters.endpoints import Contact, Endpoint, Security, Step
+from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
+
+#: A certificate that ends sooner should have been renewed by whatever renews it.
+CERTIFICATE_MARGIN = timedelta(days=14)
+#: Mail that leaves through these is mail that the gateway may hold.
+WATCHED_DOMAIN = ".mimecast.com"
+
+_ADVICE = {
+    Step.NAME: "Check the URL for a slip of the pen, and this machine's DNS.",
+    Step.CONNECTION: "Check firewall, proxy and network, and the port in the URL.",
+    Step.PROXY: "Check HTTPS_PROXY and HTTP_PROXY; NO_PROXY names the hosts that need none.",
+    Step.GREETING: "Check the port: 587 greets at once, 465 only after TLS, which ?mode=ssl asks for.",
+    Step.TLS: "Check port and kind: mailtos:// means STARTTLS, with ?mode=ssl TLS from the start; json:// has no TLS.",
+    Step.CERTIFICATE: (
+        "Have the certificate renewed or mended, or use the name that it is for. An authority of your own must be "
+        "known here: SSL_CERT_FILE for mail, REQUESTS_CA_BUNDLE for all else."
+    ),
+}
+
+
+def judge_contact(subject: str, endpoint: Endpoint, found: Contact, *, now: datetime) -> Iterator[Finding]:
+    """Yield what it means that a connection got so far."""
+    via = f" through the proxy {found.proxy}" if found.proxy else ""
+    if found.failed_at is Step.UNSEEN:
+        yield receiver_finding(
+            subject, Outcome.NOT_APPLICABLE, f"{endpoint}: {found.detail}, which alerter cannot look through"
+        )
+        return
+    if found.failed_at is not None:
+        text = f"{endpoint}{via}: {found.failed_at}: {found.detail}"
+        yield receiver_finding(subject, Outcome.FAILED, text, _ADVICE[found.failed_at])
+        return
+    troubles = [
+        *_secrecy(subject, endpoint),
+        *_certificate(subject, endpoint, found, now=now),
+        *_way(subject, endpoint),
+    ]
+    if not troubles:
+        good_for = f", its certificate is good for {_days_left(found, now=now)} days" if _has_end(found) else ""
+        text = f"{endpoint}{via}: the name resolves, it answers{good_for}"
+        yield receiver_finding(subject, Outcome.OK, text, measured=_measured(found, now=now))
+    yield from troubles
+
+
+def _secrecy(subject: str, endpoint: Endpoint) -> Iterator[Finding]:
+    if endpoint.security is Security.NONE and not _is_here(endpoint.host):
+        text = f"{endpoint}: without TLS anybody on the way can read and change what is sent"
+        advice = "Use the form of the URL that ends in s, such as jsons:// or mailtos://."
+        yield receiver_finding(subject, Outcome.WARNING, text, advice)
+    elif endpoint.security is not Security.NONE and not endpoint.verifies:
+        text = f"{endpoint}: verify=no, so that anybody on the way can pretend to be it"
+        advice = "Take verify=no out of the URL. An authority of your own can be made known: SSL_CERT_FILE for mail, "
+        yield receiver_finding(subject, Outcome.WARNING, text, f"{advice}REQUESTS_CA_BUNDLE for all else.")
+
+
+def _certificate(subject: str, endpoint: Endpoint, found: Contact, *, now: datetime) -> Iterator[Finding]:
+    if found.certificate_ends_at is not None and found.certificate_ends_at - now < CERTIFICATE_MARGIN:
+        text = f"{endpoint}: its certificate ends in {_days_left(found, now=now)} days"
+        advice = "Have it renewed before: no message will be sent there afterwards."
+        yield receiver_finding(subject, Outcome.WARNING, text, advice, measured=_measured(found, now=now))
+
+
+def _way(subject: str, endpoint: Endpoint) -> Iterator[Finding]:
+    if endpoint.is_mail and f".{endpoint.host}".endswith(WATCHED_DOMAIN):
+        text = f"{endpoint}: it is sent through Mimecast, which is what is watched: it may be held itself"
+        advice = "Send it past the gateway, or to Slack, Teams or a pager as well."
+        yield receiver_finding(subject, Outcome.WARNING, text, advice)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _has_end(found: Contact) -> bool:
+    return found.certificate_ends_at is not None
+
+
+def _days_left(found: Contact, *, now: datetime) -> int:
+    return (found.certificate_ends_at - now).days if found.certificate_ends_at is not None else 0
+
+
+def _measured(found: Contact, *, now: datetime) -> dict[str, float]:
+    return {"certificate_days_left": _days_left(found, now=now)} if _has_end(found) else {}
+
+
+def receiver_finding(
+    subject: str, outcome: Outcome, text: str, advice: str = "", measured: Measured = NOTHING
+) -> Finding:
+    """Return a finding about a target, or another way out."""
+    return Finding(group=Group.RECEIVERS, subject=subject, outcome=outcome, text=text, advice=advice, measured=measured)

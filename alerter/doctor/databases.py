@@ -1,0 +1,157 @@
+"""The database: its schema, whether it is whole, who writes it, and for how long the disk lasts."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+
+from alerter.adapters.kernel import free_bytes, programs_with
+from alerter.adapters.store import SchemaState, Store
+from alerter.config import Config
+from alerter.core.conditions import duration_text
+from alerter.core.rules import BLIND_AFTER, BLIND_POLLS
+from alerter.doctor.findings import Finding, Outcome
+from alerter.doctor.growth import Growth, database_finding, judge_growth
+from alerter.errors import StoreError
+
+#: Seconds for the check of a large file.
+LONGEST_INTEGRITY_CHECK = 30.0
+
+_ADVICE_UNUSABLE = (
+    "Check path, owner and mode, or host, name and password. Run doctor as the service's user. A damaged file is "
+    "replaced with `alerter db restore`."
+)
+
+
+def check_database(config: Config, *, monotonic: Callable[[], float], now: datetime) -> Iterator[Finding]:
+    """Yield how the database is; what cannot be found out because of the rest is left out."""
+    with closing(Store(config.service.database, read_only=True)) as store:
+        try:
+            state = store.schema_state()
+        except StoreError as error:
+            yield _database(store, Outcome.FAILED, f"it cannot be used: {error}", _ADVICE_UNUSABLE)
+            return
+        if state is SchemaState.MISSING:
+            yield _before_the_first(store)
+        else:
+            yield judge_schema(store.place, state)
+            yield from _whole(store, monotonic)
+        if state is SchemaState.CURRENT:
+            yield from _used(config, store, now=now)
+
+
+def judge_schema(place: str, state: SchemaState) -> Finding:
+    """Return what it means that a database has a schema of this kind."""
+    match state:
+        case SchemaState.CURRENT:
+            return database_finding(place, Outcome.OK, "its schema is this version's")
+        case SchemaState.NEWER:
+            text = "it was written by a newer alerter"
+            return database_finding(
+                place, Outcome.FAILED, text, "Install that version, or restore a backup of this one."
+            )
+        case _:
+            text = "its schema is older"
+            advice = "The service upgrades it at its start and keeps a copy, as `alerter db upgrade` does."
+            return database_finding(place, Outcome.WARNING, text, advice)
+
+
+def _before_the_first(store: Store) -> Finding:
+    """Return whether a first start could make the database."""
+    if store.file is None:
+        text = "it has no tables yet; the first start makes them"
+        return _database(store, Outcome.OK, text)
+    folder = store.file.absolute().parent
+    if not folder.is_dir():
+        advice = f"Make it, as the service's user: mkdir -p {folder}. Or correct `database`."
+        return _database(store, Outcome.FAILED, f"there is no folder {folder}", advice)
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        return _database(store, Outcome.FAILED, f"the folder {folder} cannot be written", _ADVICE_UNUSABLE)
+    return _database(store, Outcome.OK, "there is none yet; the first poll or start makes it")
+
+
+def _whole(store: Store, monotonic: Callable[[], float]) -> Iterator[Finding]:
+    until = monotonic() + LONGEST_INTEGRITY_CHECK
+
+    def is_late() -> bool:
+        return monotonic() > until
+
+    try:
+        store.check_integrity(gives_up=is_late)
+    except StoreError as error:
+        if is_late():
+            text = f"it is too large to be checked within {LONGEST_INTEGRITY_CHECK:g} s"
+            yield _database(store, Outcome.NOT_APPLICABLE, text)
+            return
+        advice = "Stop the service, restore a backup with `alerter db restore`, and look after the disk."
+        yield _database(store, Outcome.FAILED, f"it is not whole: {error}", advice)
+    else:
+        yield _database(store, Outcome.OK, "it is whole" if store.file else "it answers")
+
+
+def _used(config: Config, store: Store, *, now: datetime) -> Iterator[Finding]:
+    try:
+        with store.read() as reader:
+            pollings, since = reader.pollings(), reader.history_since()
+        free = None if store.file is None else free_bytes(store.file.absolute().parent)
+        growth = Growth(size_bytes=store.size_bytes(), free_bytes=free, since=since, retention=config.service.retention)
+        holder = store.holder()
+    except (StoreError, OSError) as error:
+        yield _database(store, Outcome.FAILED, f"it cannot be read: {error}", _ADVICE_UNUSABLE)
+        return
+    limits = {name: max(BLIND_AFTER, BLIND_POLLS * each.poll_interval) for name, each in config.tenants.items()}
+    polled_at = max((each.last_poll_at for each in pollings.values() if each.last_poll_at is not None), default=None)
+    yield judge_use(store.place, holder, polled_at, limit=max(limits.values()), now=now)
+    yield judge_growth(store.place, growth, now=now)
+    yield from _writable(config)
+
+
+def judge_use(
+    place: str, holder: str | None, polled_at: datetime | None, *, limit: timedelta, now: datetime
+) -> Finding:
+    """Return what it means that this daemon holds the database, and that it was last polled then.
+
+    Args:
+        place: The database.
+        holder: Who holds it; None for nobody.
+        polled_at: The newest poll of any tenant, good or failed; None for none.
+        limit: After how long without a poll nobody polls any more.
+        now: The instant.
+    """
+    age = None if polled_at is None else max(now - polled_at, timedelta(0))
+    last = "nothing was polled yet" if age is None else f"the last poll was {_rough(age)} ago"
+    is_polled = age is not None and age <= limit
+    if holder is not None:
+        text = f"the service holds it ({holder}); {last}"
+        if is_polled:
+            return database_finding(place, Outcome.OK, text)
+        return database_finding(
+            place, Outcome.FAILED, text, "It hangs, or has just begun: look at its log, and restart it."
+        )
+    if is_polled:
+        return database_finding(place, Outcome.OK, f"no service holds it; {last}, as by cron")
+    advice = "Start the service, or have cron run `alerter poll`."
+    return database_finding(place, Outcome.WARNING, f"nobody polls: no service holds it, and {last}", advice)
+
+
+def _rough(age: timedelta) -> str:
+    return duration_text(timedelta(seconds=round(age.total_seconds())))
+
+
+def _writable(config: Config) -> Iterator[Finding]:
+    """Yield whether a cycle could be kept now; nothing is written."""
+    with closing(Store(config.service.database)) as store:
+        try:
+            with store.write():
+                pass
+        except StoreError as error:
+            others = [] if store.file is None else programs_with(store.file)
+            named = f"; it is open in {', '.join(others)}" if others else ""
+            advice = "End the program that keeps it locked, or check owner and mode of the file and its folder."
+            yield _database(store, Outcome.FAILED, f"it cannot be written: {error}{named}", advice)
+        else:
+            yield _database(store, Outcome.OK, "it can be written")
+
+
+def _database(store: Store, outcome: Outcome, text: str, advice: str = "") -> Finding:
+    return database_finding(store.place, outcome, text, advice)

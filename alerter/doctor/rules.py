@@ -1,0 +1,112 @@
+"""Whether the rules and routes fit what was really seen: names change, and a slip in a glob says nothing by itself."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from difflib import get_close_matches
+
+from alerter.adapters.store import SchemaState, Store
+from alerter.config import Config
+from alerter.core.alerts import Alert, AlertKey
+from alerter.core.conditions import Blind, Operands, Subject
+from alerter.core.rules import Per, Rule
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
+from alerter.doctor.findings import Finding, Group, Outcome
+from alerter.errors import StoreError
+from alerter.words import counted
+
+#: So many names are given as examples.
+MOST_EXAMPLES = 3
+
+Seen = Mapping[Tenant, Sequence[HoldReason]]
+
+
+def check_rules(config: Config) -> Iterator[Finding]:
+    """Yield whether each rule looks at something, and whether somebody is told of what it finds."""
+    try:
+        with closing(Store(config.service.database, read_only=True)) as store:
+            if store.schema_state() is SchemaState.CURRENT:
+                with store.read() as reader:
+                    seen = {name: [each.reason for each in reader.reasons(name)] for name in config.tenants}
+            else:
+                seen = {}
+    except StoreError as error:
+        yield _rules("rules", Outcome.NOT_APPLICABLE, f"what was seen cannot be read: {error}")
+        return
+    if not any(seen.values()):
+        yield _rules("rules", Outcome.NOT_APPLICABLE, "no hold reason was seen yet that they could be compared with")
+        return
+    for rule in config.rules:
+        yield judge_rule(rule, seen)
+    yield from judge_routes(config, seen)
+
+
+def judge_rule(rule: Rule, seen: Seen) -> Finding:
+    """Return whether a rule selects anything of what was seen."""
+    tenants = [tenant for tenant in seen if rule.tenants.matches(tenant)]
+    reasons = list(dict.fromkeys(reason for tenant in tenants for reason in seen[tenant]))
+    if rule.subject is Subject.POLLING:
+        return _rules(rule.name, Outcome.OK, f"watches the polling of {counted(len(tenants), 'tenant')}")
+    found = [reason for reason in reasons if rule.reasons.matches(reason)]
+    if found:
+        return _rules(
+            rule.name, Outcome.OK, f"looks at {len(found):,} of the {len(reasons):,} hold reasons seen so far"
+        )
+    text = f"looks at nothing: {_globs(rule)} matches none of the {len(reasons):,} hold reasons seen so far"
+    advice = f"Nearest: {_examples(rule.reasons.globs, reasons)}. Fine if it waits for one that has not come yet."
+    return _rules(rule.name, Outcome.WARNING, text, advice)
+
+
+def judge_routes(config: Config, seen: Seen) -> Iterator[Finding]:
+    """Yield which alerts nobody would be told of: no route takes them."""
+    if not config.routes:
+        return
+    lost: dict[str, list[AlertKey]] = {}
+    for alert in _possible(config.rules, seen):
+        if not any(route.matches(alert) for route in config.routes):
+            lost.setdefault(f"{alert.key.severity} of {alert.key.rule}", []).append(alert.key)
+    for what, keys in lost.items():
+        text = f"nobody is told of {what} for {len(keys):,} of what was seen, such as {_key_text(keys[0])}"
+        advice = "No route takes it: add one without `reasons` and `tenants`, or widen one."
+        yield _rules("routes", Outcome.WARNING, text, advice)
+    if not lost:
+        yield _rules("routes", Outcome.OK, "whatever the rules find in what was seen, somebody is told")
+
+
+def _possible(rules: Iterable[Rule], seen: Seen) -> Iterator[Alert]:
+    """Yield every alert that the rules could make of what was seen."""
+    for rule in rules:
+        about = (Operands(condition=Blind.name, limit=""),) if rule.subject is Subject.POLLING else ()
+        for severity in rule.levels:
+            for tenant, reason in _series(rule, seen):
+                key = AlertKey(rule=rule.name, severity=severity, tenant=tenant, reason=reason)
+                yield Alert(key=key, operands=about)
+
+
+def _series(rule: Rule, seen: Seen) -> Iterator[tuple[Tenant, HoldReason]]:
+    tenants = [tenant for tenant in seen if rule.tenants.matches(tenant)]
+    match rule.scope:
+        case Per.ALL:
+            yield from [(ALL_TENANTS, ALL_REASONS)] if tenants else []
+        case Per.TENANT:
+            yield from ((tenant, ALL_REASONS) for tenant in tenants)
+        case Per.REASON:
+            yield from ((each, reason) for each in tenants for reason in seen[each] if rule.reasons.matches(reason))
+
+
+def _key_text(key: AlertKey) -> str:
+    return key.tenant if key.reason == ALL_REASONS else f"{key.reason!r} of {key.tenant}"
+
+
+def _globs(rule: Rule) -> str:
+    return ", ".join(map(repr, rule.reasons.globs)) or "its tenants'"
+
+
+def _examples(globs: Sequence[str], reasons: Sequence[HoldReason]) -> str:
+    wanted = " ".join(glob.strip("*!") for glob in globs).casefold()
+    by_folded = {reason.casefold(): reason for reason in reasons}
+    close = get_close_matches(wanted, by_folded, n=MOST_EXAMPLES, cutoff=0.3) or list(by_folded)[:MOST_EXAMPLES]
+    return ", ".join(repr(by_folded[each]) for each in close) or "none"
+
+
+def _rules(subject: str, outcome: Outcome, text: str, advice: str = "") -> Finding:
+    return Finding(group=Group.RULES, subject=subject, outcome=outcome, text=text, advice=advice)

@@ -1,0 +1,1 @@
+"""Tests of what `alerter doctor` looks at."""

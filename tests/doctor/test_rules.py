@@ -1,0 +1,140 @@
+"""Whether the rules fit what was really seen: with a real database."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alerter.adapters.store import Store
+from alerter.doctor.findings import Finding, Group, Outcome
+from alerter.doctor.rules import check_rules
+from tests.adapters.store.stored import poll
+from tests.doctor.diagnoses import NOT_APPLICABLE, OK, RECEIVER, TENANT, WARNING, a_config, only
+
+#: Two tenants, of which one was seen.
+TENANTS = TENANT + TENANT.replace("acme", "new")
+
+
+@pytest.fixture
+def seen(sqlite_url: str) -> str:
+    """A database in which acme held three reasons."""
+    with closing(Store(sqlite_url)) as store:
+        poll(store, "11:00", **{"High-Confidence Impersonation": 1, "Default Attachment": 2, "Spam": 3})
+    return sqlite_url
+
+
+def rule(name: str, selectors: str = "") -> str:
+    """Return a rule with a warning."""
+    return f'[[rules]]\nname = "{name}"\n{selectors}\nwarning = {{ threshold = {{ above = 5 }} }}\n'
+
+
+def looked_at(folder: Path, url: str, *tables: str) -> list[Finding]:
+    """Return what is found of rules and routes."""
+    config = a_config(folder, TENANTS, RECEIVER, *tables)
+    return list(check_rules(replace(config, service=replace(config.service, database=url))))
+
+
+def of(findings: Iterable[Finding], subject: str) -> Finding:
+    """Return the one finding about a rule or the routes."""
+    return only(finding for finding in findings if finding.subject == subject)
+
+
+def test_a_rule_that_looks_at_something_is_well(seen: str, tmp_path: Path) -> None:
+    """With how much of what was seen."""
+    found = looked_at(tmp_path, seen, rule("All"), rule("Some", 'reasons = ["*impersonation*"]'))
+
+    assert {finding.group for finding in found} == {Group.RULES}
+    assert (of(found, "All").outcome, of(found, "All").text) == (OK, "looks at 3 of the 3 hold reasons seen so far")
+    assert of(found, "Some").text == "looks at 1 of the 3 hold reasons seen so far"
+    assert (of(found, "Blind").outcome, of(found, "Blind").text) == (OK, "watches the polling of 2 tenants")
+
+
+def test_a_rule_that_looks_at_nothing_is_told_with_what_it_may_mean(seen: str, tmp_path: Path) -> None:
+    """A slip in a glob, or a policy that was renamed, says nothing by itself."""
+    finding = of(looked_at(tmp_path, seen, rule("Odd", 'reasons = ["*Impresonation*"]')), "Odd")
+
+    assert finding.outcome is WARNING
+    assert finding.text == "looks at nothing: '*Impresonation*' matches none of the 3 hold reasons seen so far"
+    assert finding.advice.startswith("Nearest: 'High-Confidence Impersonation'")
+
+
+def test_a_rule_for_a_tenant_of_which_nothing_was_seen_is_told(seen: str, tmp_path: Path) -> None:
+    """There is no reason to compare with."""
+    finding = of(looked_at(tmp_path, seen, rule("New", 'tenants = ["new"]')), "New")
+
+    assert finding.outcome is WARNING
+    assert finding.text == "looks at nothing: its tenants' matches none of the 0 hold reasons seen so far"
+
+
+ROUTE = '[[routes]]\nreceivers = ["secops"]\n'
+
+
+@pytest.mark.parametrize(
+    ("routes", "rules", "outcome", "text"),
+    [
+        pytest.param((ROUTE,), (rule("All"),), OK, "somebody is told", id="a route for everything"),
+        pytest.param(
+            (ROUTE + 'reasons = ["*Attachment*"]\n',),
+            (rule("All"),),
+            WARNING,
+            "nobody is told of warning of All for 2 of what was seen, such as 'High-Confidence Impersonation' of acme",
+            id="a route for one reason",
+        ),
+        pytest.param(
+            (ROUTE + 'tenants = ["acme"]\n',),
+            (rule("All"),),
+            WARNING,
+            "nobody is told of critical of Blind for 1 of what was seen, such as new",
+            id="a tenant whose blindness nobody hears of",
+        ),
+        pytest.param(
+            (ROUTE + 'rules = ["Sum", "Blind"]\nreasons = ["Spam"]\n',),
+            (rule("Sum", 'per = "tenant"'),),
+            WARNING,
+            "nobody is told of warning of Sum for 2 of what was seen, such as acme",
+            id="a sum, which has no reason",
+        ),
+        pytest.param(
+            (ROUTE + 'tenants = ["acme", "new"]\n',),
+            (rule("Total", 'per = "all"'),),
+            WARNING,
+            "nobody is told of warning of Total for 1 of what was seen, such as *",
+            id="a total, which has no tenant",
+        ),
+    ],
+)
+def test_what_no_route_takes_is_told(
+    seen: str, tmp_path: Path, *, routes: tuple[str, ...], rules: tuple[str, ...], outcome: Outcome, text: str
+) -> None:
+    """By the same test as when an alert is really told."""
+    finding = of(looked_at(tmp_path, seen, *routes, *rules), "routes")
+
+    assert finding.outcome is outcome
+    assert text in finding.text
+    assert bool(finding.advice) is (outcome is WARNING)
+
+
+def test_without_routes_everything_is_told_to_everybody(seen: str, tmp_path: Path) -> None:
+    """There is nothing that could be lost."""
+    assert [each.subject for each in looked_at(tmp_path, seen, rule("All"))] == ["All", "Blind"]
+
+
+def test_before_anything_was_seen_nothing_is_claimed(sqlite_url: str, tmp_path: Path) -> None:
+    """Neither without a database nor with an empty one."""
+    for url in (sqlite_url, f"sqlite:///{tmp_path}/none.db"):
+        finding = only(looked_at(tmp_path, url, rule("All")))
+
+        assert finding.outcome is NOT_APPLICABLE
+        assert "no hold reason was seen yet" in finding.text
+
+
+def test_a_database_that_cannot_be_read_is_said_elsewhere(tmp_path: Path) -> None:
+    """The group of the database says what to do."""
+    (tmp_path / "notes.txt").write_text("Dear diary, " * 100)
+
+    finding = only(looked_at(tmp_path, f"sqlite:///{tmp_path}/notes.txt", rule("All")))
+
+    assert (finding.outcome, finding.subject) == (NOT_APPLICABLE, "rules")
+    assert "file is not a database" in finding.text
