@@ -1,6 +1,5 @@
 """`alerter init` and `alerter check-config`: from nothing to a sound configuration."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,13 +7,14 @@ import click
 
 from alerter.cli.options import USAGE, config_option, config_option_with, json_option, load
 from alerter.cli.output import counted, print_json
+from alerter.cli.shipped import EXAMPLE, shipped
 
 if TYPE_CHECKING:
     from alerter.config import Config
 
 DEFAULT_PATH = Path("rules.toml")
-#: It may come to hold keys.
-FILE_MODE = 0o600
+#: It may come to hold keys; that of a service is read by a user of its own, and its secrets are elsewhere.
+FILE_MODE, SERVICE_FILE_MODE = 0o600, 0o644
 
 
 @click.command()
@@ -24,24 +24,18 @@ def init(config_path: Path | None) -> None:
 
     It goes to PATH, else to ./rules.toml. Exit code 2 if the file is there already or cannot be written.
     """
+    from alerter.config.places import unit_of  # noqa: PLC0415 - pydantic costs more than `--help` may
+
     path = config_path or DEFAULT_PATH
     try:
-        path.touch(mode=FILE_MODE, exist_ok=False)
-        path.write_text(example(), encoding="utf-8")
+        path.touch(mode=SERVICE_FILE_MODE if unit_of(path) else FILE_MODE, exist_ok=False)
+        path.write_text(shipped(EXAMPLE), encoding="utf-8")
     except FileExistsError:
         raise click.UsageError(f"{path} exists already, and is left as it is; --config PATH names another") from None
     except OSError as error:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {path}\nnext: fill in one tenant and one receiver, then run")
     click.echo(f"  alerter check-config --config {path}\n  alerter poll --dry-run --config {path}")
-
-
-def example() -> str:
-    """Return the documented example, from the wheel or from the checkout."""
-    shipped = files("alerter") / "_data" / "rules.example.toml"
-    if shipped.is_file():
-        return shipped.read_text(encoding="utf-8")
-    return (Path(__file__).parents[2] / "rules.example.toml").read_text(encoding="utf-8")
 
 
 @click.command("check-config")

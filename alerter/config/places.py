@@ -11,34 +11,36 @@ from pathlib import Path
 
 #: The folder whose configurations have a service: rules.toml has alerter.service, NAME.toml has alerter@NAME.service.
 SERVICE_FOLDER = Path("etc/alerter")
-#: What the units put before the name of a secret that lies in a folder: nothing, or the kind of the folder.
-CREDENTIAL_PREFIXES = ("", "encrypted_", "plain_")
+#: What stands before the name of a secret of a folder: the folder's own name in the unit.
+ENCRYPTED, PLAIN = "encrypted_", "plain_"
 
 ROOT = Path("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What systemd hands to a service as its secrets.
+    """The secrets of a service, a file for each.
 
     Attributes:
-        folder: Where they are, a file for each; None where there are none.
-        absence: Why there are none.
+        places: Where one may be, in the order of looking: a folder, and what stands before the name in it.
+        sealed: The folder of those that only the service gets to read; None where it is not known.
+        absence: Why none is here, to follow `${NAME} is not set: `; empty where a file is just missing.
     """
 
-    folder: Path | None
+    places: tuple[tuple[Path, str], ...] = ()
+    sealed: Path | None = None
     absence: str = ""
 
     def file_of(self, name: str) -> Path | None:
         """Return the file that holds a secret, or None where there is none of the name."""
-        if self.folder is None:
-            return None
-        files = (self.folder / f"{prefix}{name}" for prefix in CREDENTIAL_PREFIXES)
+        files = (folder / f"{prefix}{name}" for folder, prefix in self.places)
         return next((file for file in files if file.is_file()), None)
 
     def why_not(self, name: str) -> str:
         """Return what to say of a name for which there is no file."""
-        return self.absence if self.folder is None else f"there is no credential {self.folder / name}"
+        if self.sealed is not None and (self.sealed / name).is_file():
+            return f"{self.sealed / name} is encrypted, and can be read only while the service runs"
+        return self.absence or f"there is no credential {self.places[-1][0] / name}"
 
 
 def unit_of(path: Path, *, root: Path = ROOT) -> str | None:
@@ -67,20 +69,30 @@ def state_folder(path: Path, environ: Mapping[str, str], *, root: Path = ROOT) -
 
 
 def credentials_of(path: Path, environ: Mapping[str, str], *, root: Path = ROOT) -> Credentials:
-    """Return the secrets of the service: those that are handed to this process, or that root may read of a running one.
+    """Return the secrets of a configuration's service: what is handed to this process, or what root may read beside it.
 
     Args:
         path: The configuration.
         environ: Has systemd's `CREDENTIALS_DIRECTORY` within a service.
         root: Of the file system.
     """
-    given = environ.get("CREDENTIALS_DIRECTORY", "")
+    unit, given = unit_of(path, root=root), environ.get("CREDENTIALS_DIRECTORY", "")
+    plain, sealed = folders_of(path)
     if given:
-        return Credentials(folder=Path(given))
-    unit = unit_of(path, root=root)
+        places = tuple((Path(given), prefix) for prefix in ("", ENCRYPTED, PLAIN))
+        hint = f"{plain} had no such file when {unit}.service started" if unit is not None else ""
+        return Credentials(places=places, absence=hint)
     if unit is None:
-        return Credentials(folder=None, absence="$CREDENTIALS_DIRECTORY is not set")
-    folder = root / "run/credentials" / f"{unit}.service"
-    if os.access(folder, os.R_OK | os.X_OK):
-        return Credentials(folder=folder)
-    return Credentials(folder=None, absence=f"the credentials of {unit}.service are for root, while it runs")
+        return Credentials(absence="$CREDENTIALS_DIRECTORY is not set")
+    if not os.access(plain, os.R_OK | os.X_OK):
+        return Credentials(absence=f"{plain} is for root and for {unit}.service")
+    running = root / "run/credentials" / f"{unit}.service"
+    # Beside a service, what its next start will read comes before what the last one read.
+    places = ((running, ENCRYPTED), (running, ""), (running, PLAIN)) if os.access(running, os.R_OK | os.X_OK) else ()
+    return Credentials(places=(*places[:2], (plain, ""), *places[2:]), sealed=sealed)
+
+
+def folders_of(path: Path) -> tuple[Path, Path]:
+    """Return where a service's secrets lie, a file for each: plain ones, and what `systemd-creds encrypt` wrote."""
+    plain = path.absolute().with_name("credentials" if path.stem == "rules" else f"{path.stem}.credentials")
+    return plain, plain.with_name(f"{plain.name}.encrypted")

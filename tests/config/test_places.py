@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.config.places import Credentials, credentials_of, state_folder, unit_of
+from alerter.config.places import credentials_of, folders_of, state_folder, unit_of
 
 
 @pytest.mark.parametrize(
@@ -46,31 +46,87 @@ def test_a_shell_beside_a_service_finds_its_data(tmp_path: Path) -> None:
 
 
 def test_within_a_service_systemd_says_where_its_secrets_are(tmp_path: Path) -> None:
-    """What is handed to this process comes before everything else."""
-    path = tmp_path / "etc/alerter/rules.toml"
+    """What is handed to this process comes before everything else, under its name or that of a folder."""
+    (tmp_path / "plain_NAME").touch()
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
 
-    assert credentials_of(path, {"CREDENTIALS_DIRECTORY": "/run/x"}, root=tmp_path) == Credentials(
-        folder=Path("/run/x")
+    credentials = credentials_of(tmp_path / "etc/alerter/rules.toml", environ, root=tmp_path)
+
+    assert credentials.file_of("NAME") == tmp_path / "plain_NAME"
+    assert credentials.why_not("OTHER") == (
+        f"{tmp_path}/etc/alerter/credentials had no such file when alerter.service started"
     )
 
 
-def test_root_reads_the_secrets_of_a_service_that_runs(tmp_path: Path) -> None:
-    """`sudo alerter test-notify` works while the service runs; otherwise the error says what is missing."""
-    path = tmp_path / "etc/alerter/rules.toml"
-    stopped = credentials_of(path, {}, root=tmp_path)
-    folder = tmp_path / "run/credentials/alerter.service"
-    folder.mkdir(parents=True)
-    (folder / "plain_NAME").write_text("secret")
-    running = credentials_of(path, {}, root=tmp_path)
+def test_what_another_unit_hands_over_is_named_as_it_is(tmp_path: Path) -> None:
+    """Whoever wrote a unit of their own knows where its credentials come from."""
+    credentials = credentials_of(tmp_path / "rules.toml", {"CREDENTIALS_DIRECTORY": str(tmp_path)}, root=tmp_path)
 
-    assert stopped.file_of("NAME") is None
-    assert stopped.why_not("NAME") == "the credentials of alerter.service are for root, while it runs"
-    assert running.file_of("NAME") == folder / "plain_NAME"
-    assert running.why_not("OTHER") == f"there is no credential {folder}/OTHER"
+    assert credentials.why_not("OTHER") == f"there is no credential {tmp_path}/OTHER"
+
+
+class TestBesideAService:
+    """What root's commands find of the secrets of a service."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        """A configuration with two secrets: one as it is, and one that is encrypted."""
+        for name in ("credentials", "credentials.encrypted"):
+            (tmp_path / "etc/alerter" / name).mkdir(parents=True)
+        (tmp_path / "etc/alerter/credentials/PLAIN").touch()
+        (tmp_path / "etc/alerter/credentials.encrypted/SEALED").touch()
+        return tmp_path / "etc/alerter/rules.toml"
+
+    @pytest.fixture
+    def running(self, tmp_path: Path) -> Path:
+        """What systemd has handed to the service, which runs."""
+        folder = tmp_path / "run/credentials/alerter.service"
+        folder.mkdir(parents=True)
+        for name in ("plain_PLAIN", "encrypted_SEALED", "OWN"):
+            (folder / name).touch()
+        return folder
+
+    def test_while_it_is_stopped_they_find_what_its_start_would_read(self, path: Path, tmp_path: Path) -> None:
+        """A configuration can be checked and tried before the first start, but for what is encrypted."""
+        credentials = credentials_of(path, {}, root=tmp_path)
+
+        assert credentials.file_of("PLAIN") == path.parent / "credentials/PLAIN"
+        assert credentials.file_of("SEALED") is None
+        assert credentials.why_not("SEALED") == (
+            f"{path.parent}/credentials.encrypted/SEALED is encrypted, and can be read only while the service runs"
+        )
+        assert credentials.why_not("OTHER") == f"there is no credential {path.parent}/credentials/OTHER"
+
+    def test_while_it_runs_they_find_all(self, path: Path, running: Path, tmp_path: Path) -> None:
+        """Also what is encrypted; of what is not, a new secret can be tried before a restart."""
+        credentials = credentials_of(path, {}, root=tmp_path)
+
+        assert credentials.file_of("SEALED") == running / "encrypted_SEALED"
+        assert credentials.file_of("OWN") == running / "OWN"
+        assert credentials.file_of("PLAIN") == path.parent / "credentials/PLAIN"
+        (path.parent / "credentials/PLAIN").unlink()
+        assert credentials.file_of("PLAIN") == running / "plain_PLAIN"
+
+    def test_each_instance_has_its_own(self, path: Path) -> None:
+        """The secrets of one customer are not looked for among those of another."""
+        assert folders_of(path) == (path.parent / "credentials", path.parent / "credentials.encrypted")
+        assert folders_of(path.parent / "acme.toml") == (
+            path.parent / "acme.credentials",
+            path.parent / "acme.credentials.encrypted",
+        )
+
+    def test_who_may_not_read_them_is_told_whose_they_are(self, tmp_path: Path) -> None:
+        """They are no error of the configuration."""
+        path = tmp_path / "etc/alerter/acme.toml"
+
+        assert credentials_of(path, {}, root=tmp_path).why_not("NAME") == (
+            f"{path.parent}/acme.credentials is for root and for alerter@acme.service"
+        )
 
 
 def test_elsewhere_there_are_no_secrets_of_a_service(tmp_path: Path) -> None:
     """A configuration that belongs to no unit has what the environment has."""
-    assert credentials_of(tmp_path / "rules.toml", {}, root=tmp_path).why_not("NAME") == (
-        "$CREDENTIALS_DIRECTORY is not set"
-    )
+    credentials = credentials_of(tmp_path / "rules.toml", {}, root=tmp_path)
+
+    assert credentials.file_of("NAME") is None
+    assert credentials.why_not("NAME") == "$CREDENTIALS_DIRECTORY is not set"

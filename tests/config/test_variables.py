@@ -7,7 +7,7 @@ import pytest
 
 from alerter.config.files import File, Files
 from alerter.config.lines import KeyPath
-from alerter.config.places import Credentials
+from alerter.config.places import Credentials, credentials_of
 from alerter.config.problems import Problems
 from alerter.config.variables import Variables
 
@@ -17,7 +17,7 @@ def problems_of(tables: Mapping[str, object]) -> Problems:
     return Problems(Files(File(name="rules.toml", folder=Path(), text="key = 1", tables=tables)))
 
 
-NO_CREDENTIALS = Credentials(folder=None, absence="$CREDENTIALS_DIRECTORY is not set")
+NO_CREDENTIALS = Credentials(absence="$CREDENTIALS_DIRECTORY is not set")
 
 
 def filled_in(
@@ -29,7 +29,9 @@ def filled_in(
 ) -> tuple[object, list[str], list[str]]:
     """Return a text with its variables filled in, the errors, and the warnings."""
     problems = problems_of({"key": text})
-    handed_over = NO_CREDENTIALS if credentials is None else Credentials(folder=credentials)
+    handed_over = NO_CREDENTIALS
+    if credentials is not None:
+        handed_over = credentials_of(Path("rules.toml"), {"CREDENTIALS_DIRECTORY": str(credentials)})
     value = Variables(environ or {}, handed_over, lambda _: folder, problems).filled_in(text, ("key",))
     return value, [str(each) for each in problems.errors], [str(each) for each in problems.warnings]
 

@@ -1,0 +1,164 @@
+"""`alerter install`: what a machine needs to run alerter as a service of systemd."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from alerter.cli.options import Failed
+from alerter.cli.shipped import EXAMPLE, shipped
+
+UNITS = ("alerter.service", "alerter@.service")
+#: Where systemd looks for units of what is installed by hand; what an administrator overrides is in /etc.
+UNIT_FOLDER = Path("usr/local/lib/systemd/system")
+CONFIG_FOLDER = Path("etc/alerter")
+COMMAND = Path("usr/local/bin/alerter")
+#: What the units as they are shipped start.
+SHIPPED_COMMAND = "/opt/alerter/bin/alerter"
+#: What a service cannot see, so that nothing of it can be started from there.
+HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
+#: A name that is the same in a unit and in the names of files.
+_INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder that must be there; one that is there is left as it is."""
+
+    path: Path
+    mode: int
+
+    def make(self) -> str:
+        """Make it; return what was done, or nothing."""
+        if self.path.is_dir():
+            return ""
+        self.path.mkdir(parents=True)
+        self.path.chmod(self.mode)
+        return f"made {self.path}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A file that must be there: one of ours is replaced by an upgrade, another that is there is left as it is."""
+
+    path: Path
+    text: str
+    is_ours: bool
+
+    def make(self) -> str:
+        """Write it; return what was done, or nothing."""
+        before = self.path.read_text(encoding="utf-8") if self.path.exists() else None
+        if before == self.text or (before is not None and not self.is_ours):
+            return ""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(self.text, encoding="utf-8")
+        self.path.chmod(0o644)
+        return f"{'wrote' if before is None else 'replaced'} {self.path}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A link that must be there, unless something else has its name."""
+
+    path: Path
+    target: Path
+
+    def make(self) -> str:
+        """Make it; return what was done, or nothing."""
+        if self.path == self.target or (self.path.is_symlink() and self.path.readlink() == self.target):
+            return ""
+        if self.path.exists() and not self.path.is_symlink():
+            return f"left {self.path} as it is: it is no link"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
+        self.path.symlink_to(self.target)
+        return f"linked {self.path} to {self.target}"
+
+
+def _instance(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _INSTANCE.fullmatch(name) or name == "rules":
+            expected = "expected letters, digits, '_' and '-'; 'rules' is that of alerter.service"
+            raise click.BadParameter(f"{expected}; found {name!r}", context, parameter)
+    return names
+
+
+@click.command()
+@click.option(
+    "--instance", "instances", metavar="NAME", multiple=True, callback=_instance,
+    help="Also what alerter@NAME.service needs, for one of several configurations.",
+)  # fmt: skip
+@click.option(
+    "--root", metavar="DIR", default="/", type=click.Path(path_type=Path, file_okay=False),
+    help="Write below DIR, as for the image of a machine. [default: /]",
+)  # fmt: skip
+def install(instances: tuple[str, ...], root: Path) -> None:
+    """Install what a service of systemd needs: units, folders for secrets, a first configuration, the command's name.
+
+    As root, and again after an upgrade. What you have written is left as it is. Exit code 1 if it cannot be done.
+    """
+    prefix = Path(sys.prefix)
+    is_here = root == Path("/")
+    if is_here:
+        _check_rights(prefix)
+    try:
+        done = list(filter(None, (step.make() for step in _steps(root, prefix / "bin/alerter", instances))))
+    except OSError as error:
+        raise Failed(f"{error.filename}: {error.strerror}") from None
+    click.echo("\n".join(done) or "everything was there")
+    if is_here and Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "daemon-reload"], check=False)  # noqa: S607 - wherever it is
+    for name in instances or ("",):
+        click.echo(_what_next(root / CONFIG_FOLDER, name))
+
+
+def _check_rights(prefix: Path) -> None:
+    if os.geteuid() != 0:
+        raise Failed("expected to be root: units and secrets are root's")
+    for place in (prefix, Path(sys.base_prefix)):
+        hiding = next((folder for folder in HIDDEN if place.resolve().is_relative_to(folder)), None)
+        if hiding is not None:
+            raise Failed(
+                f"{place} is below {hiding}, which the service cannot see: install alerter into a virtual environment "
+                f"elsewhere, such as /opt/alerter, with a Python that is elsewhere too"
+            )
+
+
+def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Folder | Document | Link]:
+    for unit in UNITS:
+        text = shipped("deploy", unit).replace(SHIPPED_COMMAND, str(command))
+        yield Document(path=root / UNIT_FOLDER / unit, text=text, is_ours=True)
+    folder = root / CONFIG_FOLDER
+    yield Folder(path=folder, mode=0o755)
+    yield from _configuration(folder / "rules.toml")
+    for name in instances:
+        yield from _configuration(folder / f"{name}.toml")
+    yield Link(path=root / COMMAND, target=command)
+
+
+def _configuration(path: Path) -> Iterator[Folder | Document]:
+    from alerter.config.places import folders_of  # noqa: PLC0415 - pydantic costs more than `--help` may
+
+    yield Document(path=path, text=shipped(EXAMPLE), is_ours=False)
+    for folder in folders_of(path):
+        yield Folder(path=folder, mode=0o700)
+
+
+def _what_next(folder: Path, instance: str) -> str:
+    from alerter.config.places import folders_of  # noqa: PLC0415 - as above
+
+    path, unit = (
+        (folder / f"{instance}.toml", f"alerter@{instance}") if instance else (folder / "rules.toml", "alerter")
+    )
+    return f"""
+next, for {unit}.service:
+  1. write into {path} whom to watch and whom to tell; everybody may read it, so no secrets
+  2. put each secret ${{NAME}} into a file of its name: paste it and press Ctrl-D after
+     install -m 600 /dev/stdin {folders_of(path)[0]}/NAME
+  3. alerter check-config --config {path}
+  4. systemctl enable --now {unit}"""

@@ -1,0 +1,111 @@
+"""`alerter install`, into the image of a machine: what it makes, and what it leaves as it is."""
+
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from alerter.cli.installing import COMMAND, CONFIG_FOLDER, UNIT_FOLDER, UNITS
+from alerter.config import load_config
+from tests.commands import RunCommand, runner
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def alerter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunCommand:
+    """`alerter`, as the shell runs it."""
+    return runner(monkeypatch, capfd)
+
+
+def test_it_makes_what_the_units_need(alerter: RunCommand, tmp_path: Path) -> None:
+    """Units that start the alerter that was installed, folders for secrets that only root sees, and a first file."""
+    shown = alerter("install", "--root", tmp_path)
+
+    command = Path(sys.prefix) / "bin/alerter"
+    for name in UNITS:
+        unit = (tmp_path / UNIT_FOLDER / name).read_text()
+        assert f"ExecStart={command} run --config /etc/alerter/" in unit
+        assert "/opt/alerter" not in unit.replace(str(command), "")
+    config = tmp_path / CONFIG_FOLDER / "rules.toml"
+    secrets = {"MIMECAST_CLIENT_ID": "i", "MIMECAST_CLIENT_SECRET": "s", "SLACK_URL": "json://localhost"}
+    assert [*load_config(config, secrets).tenants] == ["acme"]
+    assert stat.S_IMODE(config.stat().st_mode) == 0o644
+    assert stat.S_IMODE(config.with_name("credentials").stat().st_mode) == 0o700
+    assert stat.S_IMODE(config.with_name("credentials.encrypted").stat().st_mode) == 0o700
+    assert (tmp_path / COMMAND).readlink() == command
+    assert shown.code == 0
+    assert f"install -m 600 /dev/stdin {config.parent}/credentials/NAME" in shown.out
+    assert "systemctl enable --now alerter" in shown.out
+
+
+def test_an_instance_has_a_configuration_and_secrets_of_its_own(alerter: RunCommand, tmp_path: Path) -> None:
+    """One command for each of several configurations."""
+    shown = alerter("install", "--root", tmp_path, "--instance", "acme", "--instance", "other-one")
+
+    made = {each.name for each in (tmp_path / CONFIG_FOLDER).iterdir()}
+    assert {"acme.toml", "acme.credentials", "acme.credentials.encrypted", "other-one.toml"} <= made
+    assert "systemctl enable --now alerter@acme" in shown.out
+    assert f"install -m 600 /dev/stdin {tmp_path}/etc/alerter/acme.credentials/NAME" in shown.out
+
+
+def test_an_upgrade_replaces_the_units_and_nothing_else(alerter: RunCommand, tmp_path: Path) -> None:
+    """What an administrator wrote stays: the configuration, the secrets, and a command of that name."""
+    alerter("install", "--root", tmp_path)
+    unit, config = tmp_path / UNIT_FOLDER / UNITS[0], tmp_path / CONFIG_FOLDER / "rules.toml"
+    unit.write_text("[Service]\nExecStart=/opt/older/alerter\n")
+    config.write_text("# mine\n")
+    (tmp_path / COMMAND).unlink()
+    (tmp_path / COMMAND).write_text("#!/bin/sh\n")
+
+    shown = alerter("install", "--root", tmp_path)
+
+    assert shown.out.splitlines()[:2] == [f"replaced {unit}", f"left {tmp_path / COMMAND} as it is: it is no link"]
+    assert "ExecStart=/opt/older" not in unit.read_text()
+    assert config.read_text() == "# mine\n"
+
+
+def test_a_second_time_does_nothing(alerter: RunCommand, tmp_path: Path) -> None:
+    """It may be run by whatever sets machines up, as often as that likes."""
+    alerter("install", "--root", tmp_path)
+
+    assert alerter("install", "--root", tmp_path).out.startswith("everything was there\n")
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", "a b", "-x", "x.y", "", "rules"])
+def test_a_name_that_no_unit_can_have_is_refused(alerter: RunCommand, name: str, tmp_path: Path) -> None:
+    """It would be another file, or another unit, than the one that was meant."""
+    shown = alerter("install", "--root", tmp_path, "--instance", name)
+
+    assert shown.code == 2
+    assert f"found {name!r}" in shown.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_named(alerter: RunCommand, tmp_path: Path) -> None:
+    """The error says which file or folder, and why."""
+    (tmp_path / "etc").touch()
+
+    shown = alerter("install", "--root", tmp_path)
+
+    assert shown.code == 1
+    assert f"Error: {tmp_path}/etc" in shown.err
+
+
+def test_a_wheel_has_what_it_installs(tmp_path: Path) -> None:
+    """Whoever has only the wheel has units, example and migrations too."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    [wheel] = tmp_path.glob("*.whl")
+
+    names = set(zipfile.ZipFile(wheel).namelist())
+
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "deploy").rglob("*") if path.is_file()}
+    shipped = {name.removeprefix("alerter/_data/") for name in names if name.startswith("alerter/_data/deploy/")}
+    assert {f"deploy/{unit}" for unit in UNITS} <= shipped == there
+    assert {"alerter/_data/rules.example.toml", "alerter/_migrations/env.py"} <= names
