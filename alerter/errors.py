@@ -77,11 +77,26 @@ class Cause(StrEnum):
     NOT_UNDERSTOOD = "not_understood"
 
     @property
+    def needs_person(self) -> bool:
+        """Whether it stays until somebody mends it; every other cause may pass by itself."""
+        return self in _FOR_PERSONS
+
+    @property
     def advice(self) -> str:
         """What the administrator should do: one or two sentences, plain text."""
         return _ADVICE[self]
 
 
+_FOR_PERSONS = frozenset(
+    {
+        Cause.WRONG_KEYS,
+        Cause.KEYS_EXPIRED,
+        Cause.PRODUCT_MISSING,
+        Cause.PERMISSION_MISSING,
+        Cause.WRONG_HOST,
+        Cause.CLOCK_SKEW,
+    }
+)
 _ADVICE = {
     Cause.WRONG_KEYS: (
         "Mimecast refuses the keys. Compare client_id and client_secret (API 1.0: app_id, app_key, access_key "

@@ -332,7 +332,13 @@ class Service:
         is_of_before = answer.source is not None and runtime.sources.get(tenant) is not answer.source
         if self._stop.is_set() or tenant not in runtime.sources or is_of_before:
             return False
-        self._guarded(f"poll {tenant}", lambda: self._keep(runtime, tenant, answer))
+        try:
+            self._keep(runtime, tenant, answer)
+        except AlerterError as error:
+            log.error("cycle failed tenant=%s: %s", tenant, error)  # noqa: TRY400 - it says what to do
+        except Exception:
+            # A bug in one cycle must not end the daemon, nor stay unseen.
+            log.exception("cycle ended by a bug in alerter tenant=%s", tenant)
         return True
 
     def _keep(self, runtime: Runtime, tenant: Tenant, answer: Answer) -> None:
@@ -402,7 +408,7 @@ class Service:
         except AlerterError as error:
             log.error("job failed job=%s: %s", what, error)  # noqa: TRY400 - it says what to do; a traceback does not
         except Exception:
-            # The boundary of the thread: a bug in one cycle must not end the daemon, nor stay unseen.
+            # The boundary of the thread, as with a cycle.
             log.exception("job ended by a bug in alerter job=%s", what)
 
 

@@ -8,7 +8,7 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,11 +25,12 @@ from alerter.logs.formats import (
     TerminalFormatter,
     priority_of,
 )
+from alerter.logs.repeats import FACTOR, FIRST_REMINDER, LONGEST_REMINDER, SPOKESMEN
 from alerter.redaction import Redactor
 
 SECRET = 'k3y/with "quotes" & plus+'
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-LOUDER = {"debug", "info", "warning", "error", "exception", "critical"}
+METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 
 def a_record(
@@ -402,14 +403,15 @@ def test_a_terminal_gets_lines_for_people(environ: Mapping[str, str], shown: str
 # every call
 
 
-def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Yield every log call of the package, with where it stands."""
+def calls() -> Iterator[tuple[str, Sequence[ast.expr]]]:
+    """Yield the arguments of every log call of the package, without a level, and where it stands."""
     root = Path(alerter.__file__).parent
     for path in sorted(root.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Attribute(value=ast.Name(id="log" | "_log"), attr=attr)) if attr in LOUDER:
-                    yield f"{path.relative_to(root)}:{node.lineno}", node
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="log" | "_log"), attr=attr)) if attr in METHODS:
+                    skipped = 1 if attr == "log" else 0
+                    yield f"{path.relative_to(root)}:{node.lineno}", node.args[skipped:]
 
 
 CALLS = list(calls())
@@ -417,10 +419,10 @@ CALLS = list(calls())
 EXPLAINED = set(re.findall(r"`([^`\n]+)`", README[README.index("## The log") :].partition("\n## ")[0]))
 
 
-@pytest.mark.parametrize("call", [call for _, call in CALLS], ids=[place for place, _ in CALLS])
-def test_every_log_call_is_an_event_with_fields_that_the_readme_explains(call: ast.Call) -> None:
+@pytest.mark.parametrize("given", [given for _, given in CALLS], ids=[place for place, _ in CALLS])
+def test_every_log_call_is_an_event_with_fields_that_the_readme_explains(given: Sequence[ast.expr]) -> None:
     """A constant text, then `name=value`: whoever filters by it can rely on it, and README says what each field is."""
-    message, *arguments = call.args
+    message, *arguments = given
     assert isinstance(message, ast.Constant)
     template = template_of(str(message.value))
 
@@ -432,6 +434,16 @@ def test_every_log_call_is_an_event_with_fields_that_the_readme_explains(call: a
     assert template.event in EXPLAINED or template.event.endswith("by a bug in alerter"), (
         "the table of priorities there"
     )
+
+
+def test_what_the_readme_says_of_repetitions_is_so() -> None:
+    """The numbers in words are those of the program."""
+    said = " ".join(README.split())
+
+    assert "after a quarter of an hour, an hour, four hours and so on up to a day" in said
+    waits = [FIRST_REMINDER, FIRST_REMINDER * FACTOR, FIRST_REMINDER * FACTOR**2, LONGEST_REMINDER]
+    assert [wait.total_seconds() / 3600 for wait in waits] == [0.25, 1, 4, 24]
+    assert ("twenty speak for all" in said, SPOKESMEN) == (True, 20)
 
 
 def test_there_are_log_calls() -> None:

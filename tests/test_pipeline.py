@@ -885,3 +885,19 @@ def test_an_hour_in_which_a_level_was_firing_is_not_usual_later(world: World) ->
         world.clock.forward("6d22h30m")
 
     assert fired == [(1000, FIRING), (1000, QUIET), (820, FIRING), (820, QUIET)]
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        pytest.param(TIMEOUT, logging.WARNING, id="it may pass"),
+        pytest.param(AuthenticationError(Cause.KEYS_EXPIRED, "HTTP 418"), logging.ERROR, id="somebody must act"),
+    ],
+)
+def test_a_failed_poll_is_an_error_where_only_a_person_can_mend_it(
+    world: World, caplog: pytest.LogCaptureFixture, error: SourceError, level: int
+) -> None:
+    """Whoever looks for errors alone finds what waits for them."""
+    world.poll(error)
+
+    assert [record.levelno for record in caplog.records] == [level]

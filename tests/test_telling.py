@@ -1,5 +1,6 @@
 """Nobody is spammed, nothing is lost: reminders, mutes, caps, groups, digests and fallbacks, on real databases."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -190,17 +191,22 @@ def test_a_group_whose_news_is_over_before_it_is_due_says_nothing(world: World) 
 # delivery
 
 
-def test_a_target_that_comes_back_gets_one_digest_of_what_it_missed(world: World) -> None:
-    """After more than an hour it is told once, not once for each message."""
+def test_a_target_that_comes_back_gets_one_digest_of_what_it_missed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After more than an hour it is told once, not once for each message; and so is the log."""
+    caplog.set_level(logging.INFO, logger="alerter.pipeline.deliveries")
     world.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
     for counts in (HELD, CALM, HELD):
         world.poll(counts)
         world.deliver()
     world.clock.forward("2h")
     world.notifier.refusals.clear()
+    caplog.clear()
 
     tried = world.deliver()
 
+    assert [f"target={SLACK} attempts=" in each and "messages=3" in each for each in caplog.messages] == [True]
     [digest] = world.notifier.sent_to(URLS[SLACK])
     assert digest.title.startswith("3 messages while this place could not be reached")
     assert all(delivery.sent_at is not None for delivery in tried)

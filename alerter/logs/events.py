@@ -8,6 +8,7 @@ So each format can write them in its own way, and a program can read them.
 import logging
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +20,8 @@ OURS = "alerter"
 #: The field for free text.
 DETAIL = "detail"
 
+#: Under which name a record carries what it says, where that is not what was logged.
+_WEIGHED = "alerter_event"
 _TEMPLATE = re.compile(r"(?P<event>[^%=:]*[^%=: ])(?P<fields>(?: [a-z][a-z_]*=%[-+0-9.]*[sdf])*)(?P<detail>: %s)?")
 _FIELD = re.compile(r"([a-z_]+)=(%[-+0-9.]*[sdf])")
 
@@ -42,6 +45,9 @@ class Event:
 
 def event_of(record: logging.LogRecord) -> Event:
     """Return what a record says. Secrets are still in it."""
+    event = vars(record).get(_WEIGHED)
+    if isinstance(event, Event):
+        return event
     template = template_of(str(record.msg)) if is_ours(record) else None
     arguments = record.args if isinstance(record.args, tuple) else ()
     if template is None or len(arguments) != len(template.conversion_by_field):
@@ -49,6 +55,14 @@ def event_of(record: logging.LogRecord) -> Event:
     values = zip(template.conversion_by_field.items(), arguments, strict=True)
     fields = {name: _value(argument, conversion) for (name, conversion), argument in values}
     return Event(text=template.event, fields=fields, traceback=_traceback(record))
+
+
+def with_event(record: logging.LogRecord, event: Event, level: int) -> logging.LogRecord:
+    """Return a record with another level, that says something else."""
+    other = copy(record)
+    other.levelno, other.levelname = level, logging.getLevelName(level)
+    vars(other)[_WEIGHED] = event
+    return other
 
 
 def is_ours(record: logging.LogRecord) -> bool:

@@ -4,13 +4,16 @@ import logging
 import os
 import sys
 import threading
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TextIO
 
 from alerter.logs import hooks
+from alerter.logs.events import event_of, with_event
 from alerter.logs.formats import JournalFormatter, JsonFormatter, LineFormatter, TerminalFormatter, priority_of
+from alerter.logs.repeats import Repeats, told
 from alerter.redaction import Redactor
 
 
@@ -23,10 +26,33 @@ class LogFormat(StrEnum):
 
 
 class StandardError(logging.StreamHandler[TextIO]):
-    """Writes to standard error, and never complains about it there: its own complaint would show what it could not."""
+    """Writes to standard error, each record as loud as it is news.
+
+    Args:
+        formatter: The form of the lines.
+        level: From which level on a record is written.
+        seconds: Seconds that never jump.
+    """
+
+    def __init__(self, formatter: LineFormatter, *, level: int, seconds: Callable[[], float]) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(formatter)
+        self.setLevel(min(level, logging.WARNING))
+        self._seconds = seconds
+        self._repeats = Repeats()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            event = event_of(record)
+            weight = self._repeats.weight(record.name, record.levelno, event, now=self._seconds())
+            if weight.level >= self.level:
+                super().emit(with_event(record, told(event, weight), weight.level))
+        except Exception:  # noqa: BLE001 - as logging's own handlers: what is logged must not fail because of its log
+            self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Go on: nobody reads any more, and the service is not there for its log."""
+        """Go on: nobody reads any more, and logging's own complaint would show what could not be written."""
 
 
 def set_up(
@@ -46,8 +72,8 @@ def set_up(
         level: From which level on records of our own are shown.
         environ: The environment; None for that of this process.
     """
-    handler = StandardError(sys.stderr)
-    handler.setFormatter(_formatter(redactor, log_format, sys.stderr, os.environ if environ is None else environ))
+    formatter = _formatter(redactor, log_format, sys.stderr, os.environ if environ is None else environ)
+    handler = StandardError(formatter, level=level, seconds=time.monotonic)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("alerter").setLevel(level)
     # Its error lines repeat what the outbox logs, and its warnings carry tokens of malformed URLs.

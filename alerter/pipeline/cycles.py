@@ -286,11 +286,10 @@ def _log_poll(tenant: Tenant, fetched: Snapshot | SourceError) -> None:
     if isinstance(fetched, Snapshot):
         held = sum(fetched.counts.values())
         log.info("poll done tenant=%s reasons=%d held=%d", tenant, len(fetched.counts), held)
-    else:
-        log.warning(
-            "poll failed tenant=%s cause=%s request_id=%s: %s",
-            tenant, fetched.cause, fetched.request_id, fetched.detail,
-        )  # fmt: skip
+        return
+    level = logging.ERROR if fetched.cause.needs_person else logging.WARNING
+    said = (tenant, fetched.cause, fetched.request_id, fetched.detail)
+    log.log(level, "poll failed tenant=%s cause=%s request_id=%s: %s", *said)
 
 
 def _log_transition(transition: Transition) -> None:

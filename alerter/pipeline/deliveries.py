@@ -158,8 +158,7 @@ def _record(store: Store, errand: Errand, after: Sequence[Delivery], policy: Pol
             if policy is not None and fallback is not None:
                 copy = fallback_of(message, fallback.name, delivery.target, now=now)
                 transaction.enqueue(copy, policy.targets[fallback.name])
-    for delivery, message in zip(after, errand.originals, strict=True):
-        _log_delivery(delivery, message)
+    _log_errand(errand, after)
 
 
 def _fallback(message: Message, policy: Policy | None) -> Receiver | None:
@@ -171,16 +170,21 @@ def _fallback(message: Message, policy: Policy | None) -> Receiver | None:
     return by_name.get(receiver.fallback) if receiver is not None and receiver.fallback is not None else None
 
 
-def _log_delivery(delivery: Delivery, message: Message) -> None:
-    if delivery.sent_at is not None:
-        log.info("message sent ref=%s target=%s attempts=%d", message.id, delivery.target, delivery.attempts)
-    elif delivery.dead_at is not None:
-        log.error(
-            "message given up ref=%s target=%s attempts=%d title=%s: %s",
-            message.id, delivery.target, delivery.attempts, message.title, delivery.last_error,
-        )  # fmt: skip
-    else:
+def _log_errand(errand: Errand, after: Sequence[Delivery]) -> None:
+    """Say what came of an errand in one line; but of each message that is lost."""
+    first, count = after[0], len(after)
+    said = (errand.message.id, first.target, first.attempts, count)
+    if first.sent_at is not None:
+        log.info("message sent ref=%s target=%s attempts=%d messages=%d", *said)
+    for delivery, message in zip(after, errand.originals, strict=True):
+        if delivery.dead_at is not None:
+            log.error(
+                "message given up ref=%s target=%s attempts=%d title=%s: %s",
+                message.id, delivery.target, delivery.attempts, message.title, delivery.last_error,
+            )  # fmt: skip
+    waiting = next((delivery for delivery in after if delivery.is_waiting), None)
+    if waiting is not None:
         log.warning(
-            "message not sent ref=%s target=%s attempts=%d next_attempt_at=%s: %s",
-            message.id, delivery.target, delivery.attempts, delivery.next_attempt_at.isoformat(), delivery.last_error,
+            "message not sent ref=%s target=%s attempts=%d messages=%d next_attempt_at=%s: %s",
+            *said, waiting.next_attempt_at, waiting.last_error,
         )  # fmt: skip

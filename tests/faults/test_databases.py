@@ -327,7 +327,7 @@ def test_a_database_that_is_deleted_while_the_daemon_runs_is_no_silence(tmp_path
             file.unlink()
         config.write_text(config.read_text().replace("above = 100", "above = 99"))  # A reload polls whom it concerns.
         first.send(signal.SIGHUP)
-        failed = first.wait_for('job failed job="poll acme"')
+        failed = first.wait_for("cycle failed tenant=acme")
         first.end()
 
         second = Daemon(config)
