@@ -18,7 +18,7 @@ import struct
 import threading
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -53,6 +53,8 @@ TOKEN_LIFETIME = timedelta(seconds=1799)
 #: So many request ids are remembered, to refuse a second use.
 _REMEMBERED_IDS = 10_000
 _DAY = timedelta(days=1)
+#: Of several accounts each one's day has begun so much earlier than that of the one before.
+_PHASE = timedelta(minutes=17)
 _MAX_BODY_BYTES = 65_536
 
 
@@ -316,7 +318,8 @@ class Simulator:
             runs is the caller's choice.
         scenario: What is held when; the built-in day unless given.
         started_at: The scenario's offset 0; midnight UTC of the clock's day unless given.
-        keys: What is accepted.
+        keys: What is accepted: the keys of one account, or of several, of which each has the same day at another time.
+        latency: How long every answer takes.
         host: A loopback address.
         port: 0 takes a free one.
         token_lifetime: How long a token is good, on the simulator's clock.
@@ -332,7 +335,8 @@ class Simulator:
         clock: Callable[[], datetime],
         scenario: Scenario | None = None,
         started_at: datetime | None = None,
-        keys: SimulatorKeys = SimulatorKeys(),
+        keys: SimulatorKeys | Sequence[SimulatorKeys] = SimulatorKeys(),
+        latency: timedelta = timedelta(0),
         host: str = "127.0.0.1",
         port: int = 0,
         token_lifetime: timedelta = TOKEN_LIFETIME,
@@ -342,10 +346,12 @@ class Simulator:
         self.started_at = started_at or clock().replace(hour=0, minute=0, second=0, microsecond=0)
         self.requests_by_path: Counter[str] = Counter()
         self.closing = threading.Event()
-        self._gate = _Gate(keys=keys, token_lifetime=token_lifetime)
+        self.latency = latency
+        self._gate = _Gate(accounts=[keys] if isinstance(keys, SimulatorKeys) else keys, token_lifetime=token_lifetime)
         self._lock = threading.Lock()
         self._misbehaviour: Misbehaviour | None = None
         self._times_left: int | None = None
+        self._going_wrong: frozenset[str] | None = None
         self._server = _Server((host, port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="simulator", daemon=True)
 
@@ -372,12 +378,21 @@ class Simulator:
     @misbehaviour.setter
     def misbehaviour(self, misbehaviour: Misbehaviour | None) -> None:
         with self._lock:
-            self._misbehaviour, self._times_left = misbehaviour, None
+            self._misbehaviour, self._times_left, self._going_wrong = misbehaviour, None, None
 
-    def misbehave(self, misbehaviour: Misbehaviour, *, times: int) -> None:
-        """Go wrong for the next `times` requests that it concerns, then be well again."""
+    def misbehave(
+        self, misbehaviour: Misbehaviour, *, times: int | None = None, accounts: Collection[str] | None = None
+    ) -> None:
+        """Go wrong for the next requests that it concerns, then be well again.
+
+        Args:
+            misbehaviour: What goes wrong.
+            times: How often; None for ever.
+            accounts: Whose requests, by client id or access key; None for everybody's.
+        """
         with self._lock:
             self._misbehaviour, self._times_left = misbehaviour, times
+            self._going_wrong = None if accounts is None else frozenset(accounts)
 
     def close(self) -> None:
         """Stop: whoever is being kept waiting is let go, and every connection is cut."""
@@ -395,17 +410,19 @@ class Simulator:
             now = self.clock()
             try:
                 if path == TOKEN_PATH:
-                    return self._misbehaviour_for(path) or self._gate.grant(headers, body, now=now)
+                    return self._misbehaviour_for(path, _client_of(body)) or self._gate.grant(headers, body, now=now)
                 if path == SUMMARY_PATH:
-                    self._gate.check(path, headers, body, now=now)
-                    return self._misbehaviour_for(path) or self._summary(now)
+                    account = self._gate.check(path, headers, body, now=now)
+                    return self._misbehaviour_for(path, account) or self._summary(account, now)
             except _Refusal as refusal:
                 return refusal.reply
         return _nested(404, "err_not_found", f"0005 no such function: {path}")
 
-    def _misbehaviour_for(self, path: str) -> "Misbehaviour | None":
+    def _misbehaviour_for(self, path: str, account: str) -> "Misbehaviour | None":
         misbehaviour = self._misbehaviour
         if misbehaviour is None or (misbehaviour in _OF_TOKENS) != (path == TOKEN_PATH):
+            return None
+        if self._going_wrong is not None and account not in self._going_wrong:
             return None
         if self._times_left is not None:
             self._times_left -= 1
@@ -413,8 +430,8 @@ class Simulator:
                 self._misbehaviour = None
         return misbehaviour
 
-    def _summary(self, now: datetime) -> _Reply:
-        counts = self.scenario.counts_at(now - self.started_at)
+    def _summary(self, account: str, now: datetime) -> _Reply:
+        counts = self.scenario.counts_at(now - self.started_at + self._gate.phase_of(account))
         rows = [{"policyInfo": reason, "numberOfItems": count} for reason, count in counts.items()]
         return _json(200, {"meta": {"status": 200}, "data": rows, "fail": []})
 
@@ -422,10 +439,17 @@ class Simulator:
 class _Gate:
     """Lets in what the documents describe, and refuses everything else with the answers that they describe."""
 
-    def __init__(self, *, keys: SimulatorKeys, token_lifetime: timedelta) -> None:
-        self._keys = keys
+    def __init__(self, *, accounts: Sequence[SimulatorKeys], token_lifetime: timedelta) -> None:
+        self._first = accounts[0]
+        self._keys_by_client = {keys.client_id: keys for keys in accounts}
+        self._keys_by_access = {keys.access_key: keys for keys in accounts}
+        self._phases = {
+            name: number * _PHASE % _DAY
+            for number, keys in reversed([*enumerate(accounts)])
+            for name in (keys.client_id, keys.access_key)
+        }
         self._token_lifetime = token_lifetime
-        self._ends_at_by_token: dict[str, datetime] = {}
+        self._grants_by_token: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     def grant(self, headers: Message, body: bytes, *, now: datetime) -> _Reply:
@@ -435,47 +459,63 @@ class _Gate:
         form = parse_qs(body.decode("ascii", "replace"), keep_blank_values=True)
         if form.get("grant_type") != ["client_credentials"]:
             raise _Refusal(_json(400, {"error": "unsupported_grant_type"}))
-        if (form.get("client_id"), form.get("client_secret")) != ([self._keys.client_id], [self._keys.client_secret]):
+        client = _client_of(body)
+        keys = self._keys_by_client.get(client)
+        if keys is None or form.get("client_secret") != [keys.client_secret]:
             raise _Refusal(_BAD_CLIENT)
         token = f"simulated-token-{uuid.uuid4()}"
-        self._ends_at_by_token = {one: end for one, end in self._ends_at_by_token.items() if end > now - _DAY}
-        self._ends_at_by_token[token] = now + self._token_lifetime
+        while self._grants_by_token and next(iter(self._grants_by_token.values()))[1] <= now - _DAY:
+            self._grants_by_token.popitem(last=False)
+        self._grants_by_token[token] = client, now + self._token_lifetime
         seconds = int(self._token_lifetime.total_seconds())
         return _json(200, {"access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": ""})
 
-    def check(self, path: str, headers: Message, body: bytes, *, now: datetime) -> None:
-        """Refuse a call of a function that is not as either API version's documents say."""
+    def phase_of(self, account: str) -> timedelta:
+        """Return how much earlier the account's day has begun than that of the first one."""
+        return self._phases[account]
+
+    def check(self, path: str, headers: Message, body: bytes, *, now: datetime) -> str:
+        """Return whose call of a function it is, by client id or access key.
+
+        Raises:
+            _Refusal: It is not as either API version's documents say.
+        """
         kind, _, credentials = headers.get("Authorization", "").partition(" ")
         match kind:
             case "Bearer":
-                self._check_token(credentials, now=now)
+                account = self._check_token(credentials, now=now)
             case "MC":
-                self._check_signature(path, credentials, headers, now=now)
+                account = self._check_signature(path, credentials, headers, now=now)
             case "":
                 raise _Refusal(_nested(400, "err_xdk_no_credentials", "0001 Authorization header is missing"))
             case _:
                 raise _Refusal(_nested(401, "err_xdk_wrong_auth_type", "0001 Authorization must be Bearer or MC"))
         _check_form(headers, body)
+        return account
 
-    def _check_token(self, token: str, *, now: datetime) -> None:
-        ends_at = self._ends_at_by_token.get(token)
-        if ends_at is None:
+    def _check_token(self, token: str, *, now: datetime) -> str:
+        client, ends_at = self._grants_by_token.get(token, ("", now))
+        if not client:
             raise _Refusal(_flat(401, "token_verification_failed", "The token is not known"))
         if ends_at <= now:
             raise _Refusal(_flat(401, "token_expired", "The token has expired"))
+        return client
 
-    def _check_signature(self, path: str, credentials: str, headers: Message, *, now: datetime) -> None:
+    def _check_signature(self, path: str, credentials: str, headers: Message, *, now: datetime) -> str:
         request_id, date = headers.get("x-mc-req-id", ""), headers.get("x-mc-date", "")
         self._check_request_id(request_id)
         _check_date(date, now=now)
-        if headers.get("x-mc-app-id") != self._keys.app_id:
-            raise _Refusal(_nested(200, "err_developer_key", "App ID is invalid", http=200))
         access_key, _, signature = credentials.partition(":")
-        to_sign = f"{date}:{request_id}:{path}:{self._keys.app_key}".encode()
-        expected = base64.b64encode(hmac.digest(base64.b64decode(self._keys.secret_key), to_sign, "sha1")).decode()
+        # Of an unknown access key the application is looked at all the same, as one of the first account.
+        keys = self._keys_by_access.get(access_key, self._first)
+        if headers.get("x-mc-app-id") != keys.app_id:
+            raise _Refusal(_nested(200, "err_developer_key", "App ID is invalid", http=200))
+        to_sign = f"{date}:{request_id}:{path}:{keys.app_key}".encode()
+        expected = base64.b64encode(hmac.digest(base64.b64decode(keys.secret_key), to_sign, "sha1")).decode()
         is_signed = hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode())
-        if access_key != self._keys.access_key or not is_signed:
+        if access_key != keys.access_key or not is_signed:
             raise _Refusal(_BAD_SIGNATURE)
+        return access_key
 
     def _check_request_id(self, request_id: str) -> None:
         if not re.fullmatch(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", request_id):
@@ -485,6 +525,12 @@ class _Gate:
         self._ids[request_id.lower()] = None
         if len(self._ids) > _REMEMBERED_IDS:
             self._ids.popitem(last=False)
+
+
+def _client_of(body: bytes) -> str:
+    """Return the client id in the form of a request for a token; empty where there is not just one."""
+    found = parse_qs(body.decode("ascii", "replace")).get("client_id", [])
+    return found[0] if len(found) == 1 else ""
 
 
 _DATE = re.compile(
@@ -559,6 +605,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "MimecastSimulator"
     sys_version = ""
+    disable_nagle_algorithm = True  # headers and body are two packets, and the second one would wait for the first
     server: _Server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature of http.server
@@ -572,7 +619,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a call."""
         length = self.headers.get("Content-Length", "0")
         body = self.rfile.read(min(int(length), _MAX_BODY_BYTES)) if length.isascii() and length.isdigit() else b""
-        reply = self.server.simulator.reply(self.path, self.headers, body)
+        simulator = self.server.simulator
+        reply = simulator.reply(self.path, self.headers, body)
+        if simulator.latency:
+            simulator.closing.wait(simulator.latency.total_seconds())
         if isinstance(reply, Misbehaviour):
             self._misbehave(reply)
         else:

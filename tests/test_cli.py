@@ -391,6 +391,42 @@ def test_simulate_prints_a_configuration_that_works(alerter: RunCommand, tmp_pat
     assert "poll failed" not in shown.out
 
 
+def test_simulate_is_every_tenant_of_a_configuration(alerter: RunCommand, tmp_path: Path) -> None:
+    """With --config all tenants' keys are good, and those that --tenant names go wrong."""
+    path = tmp_path / "rules.toml"
+    tenant = '[tenants.tN]\nbase_url = "http://127.0.0.1:PORT"\nclient_id = "id-N"\nclient_secret = "secret-N"\n'
+    tenants = "".join(tenant.replace("N", str(number)) for number in range(3))
+    path.write_text(tenants + '[receivers.secops]\nurls = ["json://127.0.0.1:9"]\n')
+    going_wrong = ["--misbehave", "permission_missing", "--tenant", "t1", "--latency", "0.01"]
+    command = [sys.executable, "-m", "alerter", "simulate", "--port", "0", *going_wrong, "--config", str(path)]
+    path.write_text(path.read_text().replace("PORT", "1"))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline().partition("http://127.0.0.1:")[2].split()[0]
+        path.write_text(path.read_text().replace(':1"', f':{port}"'))
+
+        shown = json.loads(alerter("poll", "--dry-run", "--json", "--config", path).out)
+
+        process.terminate()
+        assert process.wait(20) == 0
+    assert [tenant["cause"] for tenant in shown["tenants"]] == [None, "permission_missing", None]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["--tenant", "acme"], id="there is one account"),
+        pytest.param(["--misbehave", "timeout", "--tenant", "acne", "--config"], id="it matches none"),
+    ],
+)
+def test_simulate_refuses_tenants_that_are_none(alerter: RunCommand, config: Path, arguments: list[str]) -> None:
+    """A glob that selects nobody would leave all well."""
+    shown = alerter("simulate", "--port", "0", *arguments, *([config] if "--config" in arguments else []))
+
+    assert shown.code == 2
+    assert "tenant" in shown.err
+
+
 def test_simulate_refuses_a_scenario_that_is_none(alerter: RunCommand, tmp_path: Path) -> None:
     """A table with a wrong head ends with 2 and the line."""
     table = tmp_path / "day.csv"

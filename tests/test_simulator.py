@@ -26,6 +26,7 @@ from alerter.simulator import (
     Misbehaviour,
     Scenario,
     Simulator,
+    SimulatorKeys,
 )
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -302,6 +303,50 @@ def test_a_misbehaviour_of_tokens_leaves_the_summary_alone(simulator: Simulator)
     simulator.misbehaviour = None
     assert take_token(simulator).status_code == 200
     assert simulator.requests_by_path == {TOKEN_PATH: 4, SUMMARY_PATH: 1}
+
+
+ACME = SimulatorKeys()
+GLOBEX = SimulatorKeys(client_id="globex-id", client_secret="globex-secret", access_key="globex-access")
+
+
+@pytest.fixture
+def two_accounts(clock: HandClock) -> Iterator[Simulator]:
+    """Yield a simulator with two accounts, and a reason that comes after a quarter of an hour."""
+    scenario = Scenario.from_csv("time,reason,count\n0,Graymail,7\n0:15,Spam,1\n")
+    with Simulator(clock=clock, scenario=scenario, started_at=NOON, keys=[ACME, GLOBEX]) as simulator:
+        yield simulator
+
+
+def test_several_accounts_have_the_same_day_at_another_time(two_accounts: Simulator) -> None:
+    """Each is known by its own keys, with either API; not all of them look alike at the same moment."""
+    tokens = [
+        take_token(two_accounts, client_id=keys.client_id, client_secret=keys.client_secret).json()["access_token"]
+        for keys in (ACME, GLOBEX)
+    ]
+
+    answers = [ask(two_accounts, {**seed_headers(), "Authorization": f"Bearer {token}"}) for token in tokens]
+    signed = ask(two_accounts, seed_headers(access_key="globex-access"))
+
+    held = [[row["policyInfo"] for row in answer.json()["data"]] for answer in (*answers, signed)]
+    assert held == [["Graymail"], ["Graymail", "Spam"], ["Graymail", "Spam"]]
+    assert take_token(two_accounts, client_id="globex-id").status_code == 401
+
+
+def test_a_misbehaviour_may_be_that_of_one_account(two_accounts: Simulator) -> None:
+    """The others go on as ever."""
+    two_accounts.misbehave(Misbehaviour.PERMISSION_MISSING, accounts=["globex-access"])
+
+    assert ask(two_accounts, seed_headers()).status_code == 200
+    assert ask(two_accounts, seed_headers(access_key="globex-access")).status_code == 403
+
+
+def test_answers_may_take_their_time(clock: HandClock) -> None:
+    """A latency is that of every answer, also of a refusal."""
+    with Simulator(clock=clock, latency=timedelta(seconds=0.2)) as simulator:
+        answer = take_token(simulator, client_id="nobody")
+
+    assert answer.status_code == 401
+    assert answer.elapsed >= timedelta(seconds=0.2)
 
 
 def test_the_builtin_day_starts_at_midnight_of_the_clock(clock: HandClock) -> None:

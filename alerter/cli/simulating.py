@@ -1,6 +1,7 @@
 """`alerter simulate`: a Mimecast to try things against."""
 
 import signal
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +34,8 @@ DEFAULT_PORT = 8025
     help=f"Go wrong: {', '.join(Misbehaviour)}.",
 )
 @click.option("--times", type=click.IntRange(min=1), metavar="N", help="Go wrong N times only, then be well again.")
+@click.option("--tenant", metavar="GLOB", help="Go wrong for these tenants of --config only.")
+@click.option("--latency", type=click.FloatRange(min=0), default=0, metavar="SECONDS", help="How long an answer takes.")
 def simulate(
     *,
     config_path: Path | None,
@@ -41,29 +44,39 @@ def simulate(
     speed: float,
     misbehave: str | None,
     times: int | None,
+    tenant: str | None,
+    latency: float,
 ) -> None:
     """Run a Mimecast on loopback until Ctrl-C: both API versions, every header and signature checked.
 
-    With --config it accepts the keys of that configuration's tenants; else its own, which it prints. Exit code 2 if the
-    scenario is wrong or the port is taken.
+    With --config it accepts the keys of all of that configuration's tenants, each of which has the same day at another
+    time; else its own, which it prints. Exit code 2 if the scenario is wrong or the port is taken.
     """
-    keys = SimulatorKeys() if config_path is None else _keys_of(config_path)
+    if tenant is not None and config_path is None:
+        raise click.UsageError("expected --config with --tenant: without it there is one account, found none")
+    keys_by_tenant = {} if config_path is None else _keys_of(config_path)
+    accounts = None if tenant is None else _accounts_of(keys_by_tenant, tenant)
     scenario = Scenario.builtin_day() if csv_path is None else Scenario.from_csv(csv_path)
     # At its own speed the built-in day is the day outside; otherwise a scenario begins now.
     started_at = None if csv_path is None and speed == 1 else now()
     try:
-        simulator = Simulator(clock=now, scenario=_faster(scenario, speed), started_at=started_at, keys=keys, port=port)
+        simulator = Simulator(
+            clock=now,
+            scenario=_faster(scenario, speed),
+            started_at=started_at,
+            keys=list(keys_by_tenant.values()) or SimulatorKeys(),
+            latency=timedelta(seconds=latency),
+            port=port,
+        )
     except OSError as error:
         text = f"cannot listen on 127.0.0.1:{port}: {error.strerror}; --port 0 takes a free one"
         raise click.UsageError(text) from None
-    if misbehave is not None and times is not None:
-        simulator.misbehave(Misbehaviour(misbehave), times=times)
-    elif misbehave is not None:
-        simulator.misbehaviour = Misbehaviour(misbehave)
+    if misbehave is not None:
+        simulator.misbehave(Misbehaviour(misbehave), times=times, accounts=accounts)
     wanted = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
     with simulator:
-        click.echo(_configuration(simulator.base_url, keys if config_path is None else None))
+        click.echo(_configuration(simulator.base_url, SimulatorKeys() if config_path is None else None))
         signal.sigwait(wanted)
 
 
@@ -73,19 +86,26 @@ def _faster(scenario: Scenario, speed: float) -> Scenario:
     return Scenario(lambda offset: scenario.counts_at(timedelta(seconds=offset.total_seconds() * speed)))
 
 
-def _keys_of(path: Path) -> SimulatorKeys:
-    """Return the keys of the first tenant of each API version; the simulator's own where there is none."""
-    from alerter.config import OAuthKeys  # noqa: PLC0415
+def _keys_of(path: Path) -> dict[str, SimulatorKeys]:
+    """Return the keys of each tenant; those of the API version that it does not use are the simulator's own."""
+    from dataclasses import asdict  # noqa: PLC0415
 
-    given: dict[str, str] = {}
-    for tenant in load(path).tenants.values():
-        keys = tenant.keys
-        names = ("client_id", "client_secret") if isinstance(keys, OAuthKeys) else (
-            "app_id", "app_key", "access_key", "secret_key",
-        )  # fmt: skip
-        for name in names:
-            given.setdefault(name, str(getattr(keys, name)))
-    return SimulatorKeys(**given)
+    return {name: SimulatorKeys(**asdict(tenant.keys)) for name, tenant in load(path).tenants.items()}
+
+
+def _accounts_of(keys_by_tenant: Mapping[str, SimulatorKeys], glob: str) -> set[str]:
+    """Return the client ids and access keys of the tenants that a glob selects.
+
+    Raises:
+        click.UsageError: It selects none.
+    """
+    from alerter.core.rules import Selector  # noqa: PLC0415
+
+    chosen = [keys for name, keys in keys_by_tenant.items() if Selector((glob,)).matches(name)]
+    if not chosen:
+        raise click.UsageError(f"no tenant matches {glob!r}")
+    own = SimulatorKeys()
+    return {name for keys in chosen for name in (keys.client_id, keys.access_key)} - {own.client_id, own.access_key}
 
 
 def _configuration(base_url: str, keys: SimulatorKeys | None) -> str:
