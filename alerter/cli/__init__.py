@@ -16,6 +16,7 @@ COMMANDS = MappingProxyType(
     {
         "init": ("configuring", "Write a commented configuration to start from."),
         "check-config": ("configuring", "Check the configuration; report every error at once."),
+        "schema": ("configuring", "Print the JSON Schema of the configuration, for editors."),
         "install": ("installing", "Install the service: units, folders, a first configuration."),
         "run": ("running", "Poll, judge and tell until stopped: the service."),
         "poll": ("running", "Poll once, print what was seen and decided, and exit."),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 DEFAULT_PATH = Path("rules.toml")
 #: It may come to hold keys; that of a service is read by a user of its own, and its secrets are elsewhere.
 FILE_MODE, SERVICE_FILE_MODE = 0o600, 0o644
+#: What the example calls its JSON Schema.
+SCHEMA_NAME = "alerter.schema.json"
 
 
 @click.command()
@@ -36,6 +38,19 @@ def init(config_path: Path | None) -> None:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {path}\nnext: fill in one tenant and one receiver, then run")
     click.echo(f"  alerter check-config --config {path}\n  alerter poll --dry-run --config {path}")
+    click.echo(f"for an editor that completes and checks it:\n  alerter schema > {path.parent / SCHEMA_NAME}")
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, by which editors complete and check it.
+
+    The configuration names it in its first line, `#:schema ./alerter.schema.json`. It is that of this version: print it
+    anew after an upgrade.
+    """
+    from alerter.config.json_schema import json_schema  # noqa: PLC0415 - pydantic costs more than `--help` may
+
+    print_json(json_schema())
 
 
 @click.command("check-config")

@@ -47,7 +47,8 @@ KEYS_BY_API = {
 KEY_NAMES = frozenset(name for names in KEYS_BY_API.values() for name in names)
 
 
-def _apprise_url(value: str) -> str:
+def apprise_url(value: str) -> str:
+    """Return a URL that Apprise may load."""
     scheme_of(value)
     return value
 
@@ -95,7 +96,17 @@ class Table(BaseModel):
 
 
 class ServiceTable(Table):
-    """`[service]`."""
+    """`[service]`.
+
+    Attributes:
+        database: An SQLite file, relative to `$STATE_DIRECTORY`, to the data of the service if the configuration is in
+            `/etc/alerter`, or else to the configuration; or `postgresql://…`.
+        poll_interval: How often a tenant is polled; at least `10s`.
+        retention: How long history is kept; at least `1d`.
+        timezone: In which messages and commands show times.
+        console_url: Where messages send people to look at held mail.
+        heartbeat_url: A dead man's switch that is pinged after complete cycles; a secret. See Watching the watcher.
+    """
 
     database: Text = "sqlite:///alerter.db"
     poll_interval: PollInterval = timedelta(minutes=5)
@@ -106,7 +117,25 @@ class ServiceTable(Table):
 
 
 class TenantTable(Table):
-    """`[tenants.NAME]`."""
+    """`[tenants.NAME]`.
+
+    Attributes:
+        api: `"1.0"` for keys of the old API that already exist.
+        region: API 2.0: `global`, `uk`, `us`. API 1.0, where it is needed: `eu`, `de`, `us`, `usb`, `uspcom`, `ca`,
+            `za`, `au`, `je`, `sandbox`.
+        base_url: Another host in place of a region; https, or http on loopback.
+        client_id: The keys of API 2.0.
+        client_secret: The keys of API 2.0.
+        app_id: The keys of API 1.0.
+        app_key: The keys of API 1.0.
+        access_key: The keys of API 1.0.
+        secret_key: The keys of API 1.0.
+        poll_interval: How often this tenant is polled.
+        labels: What you know it by, such as `{ customer = "Acme Ltd", tier = "gold" }`; rules and routes select by
+            them.
+        timezone: Where its people work: for mute windows without a time zone of their own.
+        muted: It is polled and recorded, and nobody is told anything.
+    """
 
     api: Annotated[ApiVersion, BeforeValidator(_api)] = ApiVersion.V2
     region: Text | None = None
@@ -127,9 +156,18 @@ _DEFAULT = Receiver(name=ReceiverName(""))
 
 
 class ReceiverTable(Table):
-    """`[receivers.NAME]`; the defaults are those of the core."""
+    """`[receivers.NAME]`; the defaults are those of the core.
 
-    urls: Annotated[list[Annotated[Text, AfterValidator(_apprise_url)]], Key(min_length=1)]
+    Attributes:
+        urls: Apprise URLs, one target each: the pasted webhook of Slack or of a Teams workflow, `mailtos://…`, …
+        repeat_interval: After how long it is reminded of an alert that goes on.
+        send_resolved: Whether it is told when an alert is over.
+        max_per_hour: How many messages it gets in an hour at most.
+        fallback: The receiver that is told in its place when a message to it had to be given up.
+        group_wait: How long news for it is collected over all tenants before it becomes one message; at most `1h`.
+    """
+
+    urls: Annotated[list[Annotated[Text, AfterValidator(apprise_url)]], Key(min_length=1)]
     repeat_interval: Annotated[Duration, _at_least(SHORTEST_REPEAT)] = _DEFAULT.repeat_interval
     send_resolved: bool = _DEFAULT.send_resolved
     max_per_hour: Annotated[int, Key(ge=1)] = _DEFAULT.max_per_hour
@@ -138,7 +176,17 @@ class ReceiverTable(Table):
 
 
 class RouteTable(Table):
-    """`[[routes]]`."""
+    """`[[routes]]`.
+
+    Attributes:
+        receivers: Who is told.
+        severity: Which levels: `info`, `warning`, `critical`.
+        tenants: Globs; `!glob` excludes.
+        reasons: Globs; `!glob` excludes.
+        rules: Globs; `!glob` excludes.
+        tenant_labels: Which labels a tenant must have, such as `{ tier = "gold" }`: for each a glob or a list of them.
+        mute_windows: Names of mute windows, in which nothing goes this way.
+    """
 
     receivers: Annotated[list[Text], Key(min_length=1)]
     severity: Annotated[list[AnySeverity], Key(min_length=1)] = []
@@ -150,7 +198,14 @@ class RouteTable(Table):
 
 
 class MuteWindowTable(Table):
-    """`[mute_windows.NAME]`."""
+    """`[mute_windows.NAME]`.
+
+    Attributes:
+        days: On which days it begins: names and ranges such as `"mon-fri"`, `"sat-mon"`, `"sun"`.
+        from: When it begins, such as `"18:00"`.
+        to: When it ends: on the next day where that is not later than `from`; a whole day where both are the same.
+        timezone: An IANA name: whose clocks.
+    """
 
     days: Annotated[list[Weekdays], Key(min_length=1)] = [frozenset(range(7))]
     from_: Annotated[TimeOfDay, Key(alias="from")]
@@ -180,7 +235,19 @@ class LevelTable(Table):
 
 
 class RuleTable(Table):
-    """`[[rules]]`: the levels are further keys, one for each severity."""
+    """`[[rules]]`: the levels are further keys, one for each severity.
+
+    Attributes:
+        name: Unique; part of every alert's identity.
+        tenants: Globs, in any case; `!glob` excludes.
+        reasons: Globs, in any case; `!glob` excludes.
+        tenant_labels: Which labels a tenant must have, as for routes.
+        per: Judge each `reason` on its own, the sum per `tenant`, or the sum of `all` tenants.
+        for: How long conditions must hold before the alert fires.
+        keep_firing_for: How long they must not hold before it resolves.
+        runbook: A page that messages link to.
+        mute_windows: Names of mute windows, in which nobody is told of its alerts.
+    """
 
     name: Annotated[Text, AfterValidator(values.title)]
     tenants: Globs = []

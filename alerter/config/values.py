@@ -23,11 +23,12 @@ from alerter.core.muting import WEEKDAYS
 
 Member = TypeVar("Member", bound=StrEnum)
 
-_DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", ASCII)
+#: What each text looks like, once the space around it is gone; the JSON Schema has the same.
+DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", ASCII)
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
-_CLOCK = compile_regex(r"([01]\d|2[0-3]):([0-5]\d)", ASCII)
-_NAME = compile_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_LABEL = compile_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
+CLOCK = compile_regex(r"([01]\d|2[0-3]):([0-5]\d)", ASCII)
+NAME = compile_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+LABEL = compile_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 #: What a label of a tenant may not be called: Prometheus's own names, and those that alerter's metrics have.
 TAKEN_LABELS = frozenset({"tenant", "reason", "rule", "severity", "job", "instance"})
 #: A label is a word or a name, not a text.
@@ -45,7 +46,7 @@ def duration(value: object) -> timedelta:
         raise ValueError(f"{expected}, found {found(value)}: add a unit (s, m, h, d or w), in quotes")  # noqa: TRY004
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{expected}, found {found(value)}")
-    match = _DURATION.fullmatch(value.strip())
+    match = DURATION.fullmatch(value.strip())
     if match is None:
         raise ValueError(f"{expected}, found {shown(value)}")
     try:
@@ -76,7 +77,7 @@ def time_of_day(value: object) -> time:
     expected = 'expected a time of day such as "18:00"'
     if isinstance(value, time):
         raise ValueError(f"{expected}, found one without quotes")  # noqa: TRY004 - pydantic takes ValueErrors
-    match = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         hint = ': midnight is "00:00"' if value == "24:00" else ""
         raise ValueError(f"{expected}, found {found(value)}{hint}")
@@ -116,7 +117,7 @@ def listed(names: Iterable[str]) -> str:
 
 def checked_name(value: str) -> str:
     """Return a name that may stand in a target's name, in a glob and in a command."""
-    if not _NAME.fullmatch(value):
+    if not NAME.fullmatch(value):
         raise ValueError(
             f"expected a name of letters, digits, '.', '_' and '-', at most 64, the first a letter or digit, "
             f"found {shown(value)}"
@@ -147,7 +148,7 @@ def _label_globs(name: str, value: object) -> tuple[str, ...]:
 
 
 def _label(name: str) -> str:
-    if not _LABEL.fullmatch(name) or name.startswith("__"):
+    if not LABEL.fullmatch(name) or name.startswith("__"):
         raise ValueError(f"expected a label's name of letters, digits and '_', the first no digit, found {shown(name)}")
     if name in TAKEN_LABELS:
         raise ValueError(f"expected a label of your own, found {shown(name)}, which every alert has already")

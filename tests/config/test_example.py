@@ -48,7 +48,7 @@ def load(lines: Sequence[str], folder: Path) -> Config:
 
 def is_setting(line: str) -> bool:
     """Say whether the line is a setting that is commented out, rather than prose."""
-    return line.startswith("#") and not line.startswith(("# ", "#\n")) and line != "#"
+    return line.startswith("#") and not line.startswith(("# ", "#:", "#\n")) and line != "#"
 
 
 def blocks() -> Sequence[object]:
