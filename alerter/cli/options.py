@@ -42,7 +42,8 @@ def load(
 ) -> "Config":
     """Return the configuration that the option, the environment or the usual places name.
 
-    From its first line on, whatever is logged goes to standard error without a secret of it.
+    From its first line on, whatever is logged goes to standard error without a secret of it, and no crash leaves one on
+    the disk.
 
     Args:
         path: The option.
@@ -55,9 +56,11 @@ def load(
         ConfigError: There is none, or it is wrong.
     """
     from alerter import logs  # noqa: PLC0415 - the libraries cost more than `--help` may
+    from alerter.adapters.dumps import leave_no_memory  # noqa: PLC0415 - as above
     from alerter.config import find_config, load_config  # noqa: PLC0415 - as above
     from alerter.redaction import Redactor  # noqa: PLC0415 - as above
 
+    leave_no_memory()
     redactor = Redactor() if redactor is None else redactor
     logs.set_up(redactor, log_format=logs.LogFormat(log_format), level=level)
     return load_config(find_config(path), redactor=redactor, may_lack_secrets=may_lack_secrets)
