@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from alerter.cli.installing import COMMAND, CONFIG_FOLDER, UNIT_FOLDER, UNITS
+from alerter.cli.completing import script
+from alerter.cli.installing import COMMAND, COMPLETIONS, CONFIG_FOLDER, MANUAL, UNIT_FOLDER, UNITS
+from alerter.cli.manual import page
 from alerter.config import load_config
 from tests.commands import RunCommand, runner
 
@@ -40,6 +42,15 @@ def test_it_makes_what_the_units_need(alerter: RunCommand, tmp_path: Path) -> No
     assert shown.code == 0
     assert f"install -m 600 /dev/stdin {config.parent}/credentials/NAME" in shown.out
     assert "systemctl enable --now alerter" in shown.out
+
+
+def test_it_makes_what_helps_at_the_terminal(alerter: RunCommand, tmp_path: Path) -> None:
+    """The man page, and a script for each shell, where they look for them."""
+    alerter("install", "--root", tmp_path)
+
+    assert (tmp_path / MANUAL).read_text() == page()
+    for shell, path in COMPLETIONS.items():
+        assert (tmp_path / path).read_text() == script(shell)
 
 
 def test_an_instance_has_a_configuration_and_secrets_of_its_own(alerter: RunCommand, tmp_path: Path) -> None:
@@ -109,3 +120,5 @@ def test_a_wheel_has_what_it_installs(tmp_path: Path) -> None:
     shipped = {name.removeprefix("alerter/_data/") for name in names if name.startswith("alerter/_data/deploy/")}
     assert {f"deploy/{unit}" for unit in UNITS} <= shipped == there
     assert {"alerter/_data/rules.example.toml", "alerter/_migrations/env.py"} <= names
+    [manual] = [name for name in names if name.endswith(".data/data/share/man/man1/alerter.1")]
+    assert zipfile.ZipFile(wheel).read(manual).decode() == page()

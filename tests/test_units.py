@@ -1,8 +1,6 @@
 """The unit files: what they say is what the program does, systemd knows every line of them, and little is allowed."""
 
-import os
 import re
-import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -19,11 +17,11 @@ from alerter.core.series import Tenant
 from alerter.health import Health
 from alerter.service import DRAIN, SIGNALS
 from alerter.supervision import FIRST_POLLS
+from tests.programs import needed
 
 ROOT = Path(__file__).parents[1]
 #: What `systemd-analyze security` may find at most, in tenths: 1.2 of 10.
 MOST_EXPOSURE = 12
-_MISSING = "systemd-analyze is not installed; install it with: apt-get install systemd"
 _UNITS_OF_TIME = {"s": "seconds", "min": "minutes"}
 
 
@@ -141,13 +139,8 @@ def test_the_template_differs_from_the_unit_in_names_alone() -> None:
 
 @pytest.fixture
 def systemd_analyze() -> str:
-    """The program that knows what systemd knows; without it the test is skipped, and in CI it fails."""
-    found = shutil.which("systemd-analyze")
-    if found is None:
-        if os.environ.get("CI") == "true":  # noqa: TID251 - a setting of the tests
-            pytest.fail(_MISSING)
-        pytest.skip(_MISSING)
-    return found
+    """The program that knows what systemd knows."""
+    return needed("systemd-analyze")
 
 
 def test_systemd_knows_every_line(unit: Unit, systemd_analyze: str, tmp_path: Path) -> None:

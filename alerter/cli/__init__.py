@@ -6,10 +6,14 @@ from importlib import import_module
 from io import StringIO, TextIOWrapper
 from keyword import iskeyword
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import click
 
 from alerter import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: Each command: the module that holds it, and its line in the list.
 COMMANDS = MappingProxyType(
@@ -33,6 +37,7 @@ COMMANDS = MappingProxyType(
         "simulate": ("simulating", "Run a Mimecast on loopback to try things against."),
         "demo": ("demonstrating", "Show a simulated day: counts rise, alerts come, all-clear."),
         "db": ("database", "Look after the database."),
+        "completion": ("completing", "Print the script with which a shell completes."),
     }
 )
 
@@ -55,6 +60,13 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order in which a newcomer needs them."""
         return list(COMMANDS)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
+        """Return the commands that begin so, from the table, without importing them; or the options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell that completes needs it
+
+        names = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return the command, or None where there is none of that name."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
+from alerter.cli import completing
 from alerter.cli.mutes import Quiet, mute_json, mute_text, quiet_of
 from alerter.cli.opening import leaves_to_subcommand, reading
 from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
@@ -157,7 +158,7 @@ def _told_json(told: Iterable["Told"]) -> Sequence[Mapping[str, object]]:
 
 
 @alerts.command()
-@click.argument("alert_id", metavar="ID")
+@click.argument("alert_id", metavar="ID", shell_complete=completing.live_alerts)
 @config_option
 @json_option
 def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:

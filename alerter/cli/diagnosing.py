@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from alerter.cli import completing
 from alerter.cli.options import config_option, json_option, load
 from alerter.cli.output import clean, print_json
 
@@ -31,7 +32,10 @@ OUTCOMES = ("failed", "warning", "ok", "not applicable")
 @config_option
 @json_option
 @click.option("--send", is_flag=True, help="Really send a test message to every target.")
-@click.option("--tenant", metavar="GLOB", default="*", show_default=True, help="Whose Mimecast account is called.")
+@click.option(
+    "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose Mimecast account is called.",
+    shell_complete=completing.tenants,
+)  # fmt: skip
 def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str) -> None:
     """Find what is wrong with this installation, and say what to do about it.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from alerter import clocks
+from alerter.cli import completing
 from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, load
 from alerter.cli.output import counted
@@ -30,8 +31,14 @@ _JSONL_ENDINGS = (".jsonl", ".ndjson", ".json")
 
 @click.command()
 @config_option
-@click.option("--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.")
-@click.option("--reason", metavar="GLOB", default="*", show_default=True, help="Why it is held.")
+@click.option(
+    "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.",
+    shell_complete=completing.tenants,
+)  # fmt: skip
+@click.option(
+    "--reason", metavar="GLOB", default="*", show_default=True, help="Why it is held.",
+    shell_complete=completing.reasons,
+)  # fmt: skip
 @click.option("--since", metavar="TIME", help="From when on, such as 90d, '2h ago' or 2026-11-24. [default: all]")
 @click.option("--until", metavar="TIME", help="Until when. [default: now]")
 @click.option("--every", metavar="SPAN", help="Counts at regular times, such as 5m, in place of records of changes.")

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 
+from alerter.cli.completing import script
+from alerter.cli.manual import page
 from alerter.cli.options import Failed
 from alerter.cli.shipped import EXAMPLE, shipped
 
@@ -18,6 +21,15 @@ UNITS = ("alerter.service", "alerter@.service")
 UNIT_FOLDER = Path("usr/local/lib/systemd/system")
 CONFIG_FOLDER = Path("etc/alerter")
 COMMAND = Path("usr/local/bin/alerter")
+MANUAL = Path("usr/local/share/man/man1/alerter.1")
+#: Where each shell looks for how to complete commands that are installed by hand.
+COMPLETIONS = MappingProxyType(
+    {
+        "bash": Path("usr/local/share/bash-completion/completions/alerter"),
+        "zsh": Path("usr/local/share/zsh/site-functions/_alerter"),
+        "fish": Path("usr/local/share/fish/vendor_completions.d/alerter.fish"),
+    }
+)
 #: What the units as they are shipped start.
 SHIPPED_COMMAND = "/opt/alerter/bin/alerter"
 #: What a service cannot see, so that nothing of it can be started from there.
@@ -100,6 +112,8 @@ def _instance(context: click.Context, parameter: click.Parameter, names: tuple[s
 def install(instances: tuple[str, ...], root: Path) -> None:
     """Install what a service of systemd needs: units, folders for secrets, a first configuration, the command's name.
 
+    And what its users need: the man page, and what completes commands in their shells.
+
     As root, and again after an upgrade. What you have written is left as it is. Exit code 1 if it cannot be done.
     """
     prefix = Path(sys.prefix)
@@ -133,6 +147,9 @@ def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Fo
     for unit in UNITS:
         text = shipped("deploy", unit).replace(SHIPPED_COMMAND, str(command))
         yield Document(path=root / UNIT_FOLDER / unit, text=text, is_ours=True)
+    yield Document(path=root / MANUAL, text=page(), is_ours=True)
+    for shell, path in COMPLETIONS.items():
+        yield Document(path=root / path, text=script(shell), is_ours=True)
     folder = root / CONFIG_FOLDER
     yield Folder(path=folder, mode=0o755)
     yield from _configuration(folder / "rules.toml")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
+from alerter.cli import completing
 from alerter.cli.alerting import COLUMNS, alert_json, alert_row, alert_style
 from alerter.cli.mutes import Quiet, quiet_json, quiet_of, quiet_table
 from alerter.cli.nagios import print_plugin
@@ -173,10 +174,13 @@ def _status_json(
 
 
 @click.command()
-@click.argument("reason")
+@click.argument("reason", shell_complete=completing.reasons)
 @config_option
 @json_option
-@click.option("--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.")
+@click.option(
+    "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.",
+    shell_complete=completing.tenants,
+)  # fmt: skip
 @click.option("--since", metavar="SPAN", default="1d", show_default=True, help="How far back, such as 6h or 2w.")
 def history(reason: str, config_path: Path | None, tenant: str, since: str, *, as_json: bool) -> None:
     """Show how many messages REASON held over time. REASON is a name or a glob, in any case.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
+from alerter.cli import completing
 from alerter.cli.alerting import COLUMNS, alert_json, alert_of, alert_row, alert_style
 from alerter.cli.mutes import Quiet, breaking_text, end_text, matcher_text, quiet_of, silence_json, silence_state
 from alerter.cli.opening import reading, writing
@@ -51,9 +52,25 @@ def _author(context: click.Context, parameter: click.Parameter, value: str | Non
 author_option = click.option("--author", metavar="NAME", callback=_author, help="Who asks. [default: who is logged in]")
 
 _MATCHERS: tuple[Callable[[Command], Command], ...] = (
-    click.option("--tenant", "tenants", metavar="GLOB", multiple=True, help="Whose mail is held."),
-    click.option("--reason", "reasons", metavar="GLOB", multiple=True, help="Why it is held."),
-    click.option("--rule", "rules", metavar="GLOB", multiple=True, help="Which rule fires."),
+    click.option(
+        "--tenant",
+        "tenants",
+        metavar="GLOB",
+        multiple=True,
+        help="Whose mail is held.",
+        shell_complete=completing.tenants,
+    ),
+    click.option(
+        "--reason",
+        "reasons",
+        metavar="GLOB",
+        multiple=True,
+        help="Why it is held.",
+        shell_complete=completing.reasons,
+    ),
+    click.option(
+        "--rule", "rules", metavar="GLOB", multiple=True, help="Which rule fires.", shell_complete=completing.rules
+    ),
     click.option(
         "--severity", "severities", type=click.Choice([*map(str, Severity)]), multiple=True, help="Its level."
     ),
@@ -240,7 +257,7 @@ def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
 
 
 @silence.command()
-@click.argument("number", metavar="ID", type=int)
+@click.argument("number", metavar="ID", type=int, shell_complete=completing.silences)
 @config_option
 def expire(number: int, config_path: Path | None) -> None:
     """End the silence ID now; what still differs is told with the next poll. ID is its number in the list.
@@ -258,7 +275,7 @@ def expire(number: int, config_path: Path | None) -> None:
 
 
 @click.command()
-@click.argument("alert")
+@click.argument("alert", shell_complete=completing.firing_alerts)
 @config_option
 @author_option
 @click.option("--comment", metavar="TEXT", default="", callback=_line, help="What is being done.")

@@ -1,0 +1,17 @@
+"""Programs that some tests need, and not every machine has."""
+
+import os
+import shutil
+
+import pytest
+
+
+def needed(name: str) -> str:
+    """Return where a program is; without it the test is skipped, and in CI it fails."""
+    found = shutil.which(name)
+    if found is None:
+        missing = f"{name} is not installed; .ci/run says how to install it"
+        if os.environ.get("CI") == "true":  # noqa: TID251 - a setting of the tests
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
