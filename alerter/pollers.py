@@ -1,11 +1,12 @@
 """The threads that poll: a bounded pool for each lane, so that a slow, silent or rate-limited tenant delays nobody.
 
 Asking Mimecast waits for a network and is done by many at a time; judging the answer writes to the database, which
-takes one writer at a time, and is done one after the other. A tenant has one turn at a time, from when it is due until
-its answer is judged. No clock but those that it is handed.
+takes one writer at a time, and is done in groups of those that came in meanwhile. A tenant has one turn at a time, from
+when it is due until its answer is judged. No clock but those that it is handed.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: A rate limit that ends within this is waited for, once and by nobody; a longer one makes the poll a failed one.
 PATIENCE = timedelta(seconds=10)
+#: So many answers share a commit at most, and are lost together where it fails.
+LARGEST_GROUP = 50
 #: How long a stop waits for an answer that is being kept.
 STOP_SECONDS = 5
 
@@ -50,8 +53,11 @@ class Answer:
 class Judge(Protocol):
     """Who keeps an answer and decides what it means."""
 
-    def __call__(self, tenant: Tenant, answer: Answer) -> bool:
-        """Judge it; return False where it is not wanted any more, so that the tenant is asked again. Never raises."""
+    def __call__(self, answers: Mapping[Tenant, Answer]) -> set[Tenant]:
+        """Judge answers, each of another tenant; return whose are not wanted any more, so that they are asked again.
+
+        Never raises.
+        """
         ...
 
 
@@ -62,6 +68,14 @@ class _Turn:
     since: datetime
     is_waiting: bool = True
     is_being_missed: bool = False
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Whether an answer has been judged, and whether it was wanted."""
+
+    is_known: bool = False
+    is_wanted: bool = True
 
 
 class Pollers:
@@ -88,6 +102,7 @@ class Pollers:
         self._seconds = seconds
         self._lock = Lock()
         self._judging = Lock()
+        self._waiting: deque[tuple[Tenant, Answer, _Outcome]] = deque()
         self._timetable = Timetable()
         self._turns: dict[Tenant, _Turn] = {}
         self._lane_by_tenant: dict[Tenant, Lane] = {}
@@ -101,6 +116,11 @@ class Pollers:
         """The tenants whose turn it is: they wait for a poller, or have one."""
         with self._lock:
             return set(self._turns)
+
+    @property
+    def waiting(self) -> int:
+        """How many answers wait to be judged."""
+        return len(self._waiting)
 
     def lane_of(self, tenant: Tenant) -> Lane:
         """Return where a tenant waits when it is due."""
@@ -172,9 +192,22 @@ class Pollers:
         wait = self._wait_asked_for(tenant, answer)
         if wait is not None:
             return lane, wait
+        return lane, None if self._is_judged(tenant, answer) else timedelta(0)
+
+    def _is_judged(self, tenant: Tenant, answer: Answer) -> bool:
+        """Have an answer judged; say whether it was still wanted.
+
+        Whoever comes to judge judges all that wait: while a commit is under way the next ones gather, and share one.
+        """
+        outcome = _Outcome()
+        self._waiting.append((tenant, answer, outcome))
         with self._judging:
-            is_wanted = self._judge(tenant, answer)
-        return lane, None if is_wanted else timedelta(0)
+            while not outcome.is_known:
+                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_GROUP))]
+                unwanted = self._judge({each: given for each, given, _ in group})
+                for each, _, known in group:
+                    known.is_known, known.is_wanted = True, each not in unwanted
+        return outcome.is_wanted
 
     def _ask(self, source: Source) -> Answer:
         began = self._seconds()
@@ -223,5 +256,5 @@ class Pollers:
         error = SourceUnavailable(Cause.TIMEOUT, detail)
         with self._judging:
             if turn.is_waiting:
-                self._judge(tenant, Answer(source=None, fetched=error, took=timedelta(0)))
+                self._judge({tenant: Answer(source=None, fetched=error, took=timedelta(0))})
         turn.is_being_missed = False

@@ -326,41 +326,53 @@ class Service:
 
     _retry_at: datetime | None = None
 
-    def _judge(self, tenant: Tenant, answer: Answer) -> bool:
-        """Keep what a tenant's account answered, judge it by the rules of now, and wake the delivery."""
+    def _judge(self, answers: Mapping[Tenant, Answer]) -> set[Tenant]:
+        """Keep what tenants' accounts answered, judge it by the rules of now, and wake the delivery."""
         runtime = self._runtime
-        is_of_before = answer.source is not None and runtime.sources.get(tenant) is not answer.source
-        if self._stop.is_set() or tenant not in runtime.sources or is_of_before:
-            return False
-        try:
-            self._keep(runtime, tenant, answer)
-        except AlerterError as error:
-            log.error("cycle failed tenant=%s: %s", tenant, error)  # noqa: TRY400 - it says what to do
-        except Exception:
-            # A bug in one cycle must not end the daemon, nor stay unseen.
-            log.exception("cycle ended by a bug in alerter tenant=%s", tenant)
-        return True
+        wanted = {tenant: answer for tenant, answer in answers.items() if self._is_wanted(tenant, answer)}
+        if wanted:
+            self._keep_or_log(runtime, wanted)
+        return answers.keys() - wanted.keys()
 
-    def _keep(self, runtime: Runtime, tenant: Tenant, answer: Answer) -> None:
+    def _is_wanted(self, tenant: Tenant, answer: Answer) -> bool:
+        source = self._runtime.sources.get(tenant)
+        return source is not None and answer.source in (None, source) and not self._stop.is_set()
+
+    def _keep_or_log(self, runtime: Runtime, answers: Mapping[Tenant, Answer]) -> None:
         began = _boot_seconds()
-
-        def seconds() -> float:
-            return answer.took.total_seconds() + _boot_seconds() - began
-
         try:
-            cycle = pipeline.poll(tenant, answer, self._store, runtime.policy, clock=now)
+            self._keep(runtime, answers)
+        except AlerterError as error:
+            log.error("cycle failed tenant=%s: %s", _named(answers), error)  # noqa: TRY400 - it says what to do
+            self._note_failure(answers, _told_of(error), seconds=_boot_seconds() - began)
         except Exception as error:
-            said = _told_of(error)
-            self._health.cycle_failed(tenant, seconds=seconds(), error=said)
-            self._watch.cycle_ended(f"{tenant}: {said}")
-            raise
-        cause = None if cycle.error is None else cycle.error.cause
-        self._health.cycle_completed(tenant, seconds=seconds(), cause=cause)
+            if len(answers) > 1:
+                # One of them met a bug; the others must not be lost with it.
+                for tenant, answer in answers.items():
+                    self._keep_or_log(runtime, {tenant: answer})
+                return
+            # A bug in one cycle must not end the daemon, nor stay unseen.
+            log.exception("cycle ended by a bug in alerter tenant=%s", _named(answers))
+            self._note_failure(answers, _told_of(error), seconds=_boot_seconds() - began)
+
+    def _note_failure(self, answers: Mapping[Tenant, Answer], said: str, *, seconds: float) -> None:
+        for tenant, answer in answers.items():
+            self._health.cycle_failed(tenant, seconds=answer.took.total_seconds() + seconds, error=said)
+        self._watch.cycle_ended(f"{_named(answers)}: {said}")
+
+    def _keep(self, runtime: Runtime, answers: Mapping[Tenant, Answer]) -> None:
+        began = _boot_seconds()
+        cycles = pipeline.poll_all(answers.items(), self._store, runtime.policy, clock=now)
+        seconds = _boot_seconds() - began
+        for cycle in cycles:
+            cause = None if cycle.error is None else cycle.error.cause
+            took = answers[cycle.tenant].took.total_seconds()
+            self._health.cycle_completed(cycle.tenant, seconds=took + seconds, cause=cause)
         self._watch.cycle_ended()
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
-        if cycle.messages or any(receiver.group_wait for receiver in runtime.policy.receivers):
+        if any(cycle.messages for cycle in cycles) or any(each.group_wait for each in runtime.policy.receivers):
             os.kill(os.getpid(), signal.SIGUSR1)
 
     def _deliver(self) -> None:
@@ -410,6 +422,12 @@ class Service:
         except Exception:
             # The boundary of the thread, as with a cycle.
             log.exception("job ended by a bug in alerter job=%s", what)
+
+
+def _named(tenants: Collection[Tenant]) -> str:
+    """Return the tenants that share a fate, in short."""
+    first, *others = tenants
+    return f"{first} and {len(others)} more" if others else first
 
 
 def _upgrade_apart(store: Store, path: Path, *, go_on: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ Three rules hold everything together:
 3. `plan` is level-triggered: it compares what is true with what each receiver was last told.
 """
 
-from alerter.pipeline.cycles import RULE_REMOVED, Cycle, follow_clock, poll, poll_dry, prune, reconcile
+from alerter.pipeline.cycles import RULE_REMOVED, Cycle, follow_clock, poll, poll_all, poll_dry, prune, reconcile
 from alerter.pipeline.deliveries import deliver, next_delivery_at
 from alerter.pipeline.imports import Imported, TenantImport, take_in
 from alerter.pipeline.inboxes import Inbox
@@ -33,6 +33,7 @@ __all__ = [
     "next_delivery_at",
     "next_group_at",
     "poll",
+    "poll_all",
     "poll_dry",
     "prune",
     "reconcile",

@@ -1213,7 +1213,7 @@ def test_a_machine_without_threads_left_is_told(simulator: Simulator, monkeypatc
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("alerter.adapters.mimecast.transport._Exchange.start", refuse)
+    monkeypatch.setattr("threading.Thread.start", refuse)
 
     assert Source(simulator.base_url).failure().detail == "this machine starts no further thread"
 

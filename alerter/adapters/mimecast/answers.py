@@ -28,6 +28,7 @@ MAX_TOKEN_LENGTH = 16_384
 MAX_TOKEN_LIFETIME = timedelta(days=366)
 
 _DIGITS = re.compile(r"[0-9]{1,16}")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,7 @@ def _reason(name: object, number: int) -> HoldReason:
         raise _odd(f"row {number}: policyInfo must be a text, got {kind(name)}")
     if len(name) > MAX_NAME_LENGTH:
         raise _odd(f"row {number}: policyInfo must have at most {MAX_NAME_LENGTH} characters, got {len(name)}")
-    if "\0" in name or any("\ud800" <= char <= "\udfff" for char in name):
+    if _UNSTORABLE.search(name):
         raise _odd(f"row {number}: policyInfo must be storable text, got a NUL or half a character")
     return HoldReason(name) if name.strip() else NO_REASON
 

@@ -9,6 +9,7 @@ a connection on which anything went wrong is closed.
 import threading
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
+from queue import SimpleQueue
 
 from alerter.adapters.lifelines import HeldSession, Lifeline
 
@@ -21,6 +22,9 @@ MAX_IDLE_LINES = 100
 class Line:
     """A connection to one host, or the promise of one: it connects when it is first used.
 
+    It has a thread of its own, which does one exchange after the other and may be left behind in one that hangs: to
+    start a thread for every exchange would take as long as the exchange. It is a daemon, so that it holds no exit up.
+
     Attributes:
         is_kept: Whether it has answered before, so that its server may have closed it since.
         idle_since: When it was used last, in monotonic seconds.
@@ -32,9 +36,28 @@ class Line:
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.is_kept = False
         self.idle_since = 0.0
+        self._exchanges: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def run(self, exchange: Callable[[], None]) -> None:
+        """Begin an exchange in the line's thread.
+
+        Raises:
+            RuntimeError: This machine starts no further thread.
+        """
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="mimecast-line", daemon=True)
+            thread.start()
+            self._thread = thread
+        self._exchanges.put(exchange)
+
+    def _run(self) -> None:
+        while (exchange := self._exchanges.get()) is not None:
+            exchange()
 
     def close(self) -> None:
-        """Close it."""
+        """Close it; its thread ends with the exchange that it is in."""
+        self._exchanges.put(None)
         self.session.close()
         self.lifeline.release()
 

@@ -1,9 +1,9 @@
 """One request over HTTP, with a deadline that nothing beats.
 
 The timeouts of `requests` count from byte to byte, so that a server that drips keeps a caller for hours; names that do
-not resolve, TLS handshakes that stall and headers that never end have no deadline at all. So each exchange runs in
-a thread of its own on a line that is its own for so long; when the time is up, or the service stops, the line is cut
-and the thread is left to end. Exceptions of the HTTP libraries end here.
+not resolve, TLS handshakes that stall and headers that never end have no deadline at all. So each exchange runs in the
+thread of a line that is its own for so long; when the time is up, or the service stops, the line is cut and its thread
+is left to end. Exceptions of the HTTP libraries end here.
 """
 
 import threading
@@ -62,17 +62,10 @@ def send(request: Request, bounds: Bounds, *, lines: Lines, stop: threading.Even
     if bounds.total_seconds <= 0:
         raise Fault(Cause.TIMEOUT, "no time was left for a request")
     exchange = _Exchange(request, bounds, lines)
-    try:
-        exchange.start()
-    except RuntimeError:
-        exchange.line.close()
-        raise Fault(Cause.UNREACHABLE, "this machine starts no further thread") from None
+    exchange.begin()
     # Counted in slices, not read from a clock: the wait ends also where a clock stands still.
     left = bounds.total_seconds
-    while True:
-        exchange.join(min(_SLICE, max(left, 0.0)))
-        if not exchange.is_alive():
-            return exchange.answer()
+    while not exchange.is_over(within=min(_SLICE, max(left, 0.0))):
         left -= _SLICE
         if stop.is_set():
             exchange.cut()
@@ -80,50 +73,79 @@ def send(request: Request, bounds: Bounds, *, lines: Lines, stop: threading.Even
         if left <= 0:
             exchange.cut()
             raise Fault(Cause.TIMEOUT, f"no complete answer within {bounds.total_seconds:.3g} s", remedy=Remedy.AGAIN)
+    return exchange.answer()
 
 
 def _stopped() -> Fault:
     return Fault(Cause.TIMEOUT, "stopped before Mimecast answered")
 
 
-class _Exchange(threading.Thread):
-    """One request and its answer, in a thread that may be left behind (a daemon, so that it holds no exit up)."""
+class _Exchange:
+    """One request and its answer, on a line and in its thread, which may be left behind."""
 
     def __init__(self, request: Request, bounds: Bounds, lines: Lines) -> None:
-        super().__init__(name="mimecast-exchange", daemon=True)
         self._request = request
         self._bounds = bounds
         self._lines = lines
         self._origin = "/".join(request.url.split("/", 3)[:3])
-        self.line = lines.take(self._origin)
+        self._line = lines.take(self._origin)
+        self._lock = threading.Lock()
+        self._is_given_up = self._has_left = False
+        self._over = threading.Event()
         self._outcome: Answer | Fault = Fault(Cause.UNREACHABLE, "the exchange did not run")
 
-    def run(self) -> None:
-        """Do it, and keep either the answer or what went wrong."""
-        answer: Answer | None = None
+    def begin(self) -> None:
+        """Let the line's thread do it.
+
+        Raises:
+            Fault: It cannot be started.
+        """
         try:
-            answer = self._outcome = _answer(self._request, self._bounds, self.line)
+            self._line.run(self._run)
+        except RuntimeError:
+            self._line.close()
+            raise Fault(Cause.UNREACHABLE, "this machine starts no further thread") from None
+
+    def is_over(self, *, within: float) -> bool:
+        """Wait for so many seconds at most, and say whether it is over."""
+        return self._over.wait(within)
+
+    def _run(self) -> None:
+        """Do it, and keep either the answer or what went wrong."""
+        try:
+            self._outcome = _answer(self._request, self._bounds, self._line)
         except Fault as fault:
             self._outcome = fault
         except Exception as error:  # noqa: BLE001 - a server can make a library raise anything; none of it may escape
             self._outcome = fault_of(error)
         finally:
-            # Only after a complete answer is it known that nothing of it is still on its way.
-            if answer is None or answer.headers.get("connection", "").lower() == "close":
-                self.line.close()
+            self._leave_line()
+            self._over.set()
+
+    def _leave_line(self) -> None:
+        """Leave the line to the next exchange; only after a complete answer nothing of it is still on its way."""
+        outcome = self._outcome
+        is_good = isinstance(outcome, Answer) and outcome.headers.get("connection", "").lower() != "close"
+        with self._lock:
+            self._has_left = True
+            if is_good and not self._is_given_up:
+                self._lines.give_back(self._line, self._origin)
             else:
-                self._lines.give_back(self.line, self._origin)
+                self._line.close()
 
     def answer(self) -> Answer:
-        """Return the answer of an exchange that has ended, or raise its fault."""
+        """Return the answer of an exchange that is over, or raise its fault."""
         if isinstance(self._outcome, Fault):
             raise self._outcome
         return self._outcome
 
     def cut(self) -> None:
-        """End it, and give it a moment to close what it opened."""
-        self.line.lifeline.cut()
-        self.join(_GRACE)
+        """End it, and give it a moment to close what it opened. A line that it has left is another's, and stays."""
+        with self._lock:
+            self._is_given_up = True
+            if not self._has_left:
+                self._line.lifeline.cut()
+        self._over.wait(_GRACE)
 
 
 def _answer(request: Request, bounds: Bounds, line: Line) -> Answer:
