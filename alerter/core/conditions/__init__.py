@@ -6,6 +6,8 @@ below: the configuration, the messages and the history need nothing more. `subje
 a sum of reasons makes sense to it, `falls` whether smaller is worse, `compares` whether the change rather than the
 count is the news, and `remembers` whether its verdict depends on when its own alert has fired, which `fired` then says.
 
+`margin` says in words by how much an evaluation missed its limit or passed it, from the operands that it gave.
+
 A condition that can tell says with its verdict until when it is idle: only then, or when the count has changed, is it
 worth asking again. Most series of most polls are idle, and cost nothing.
 

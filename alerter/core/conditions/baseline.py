@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import sqrt
 from typing import ClassVar
 
-from alerter.core.conditions.observations import Observation, Operands, Subject, Verdict, no_poll_now
+from alerter.core.conditions.observations import Observation, Operands, Subject, Verdict, margin_text, no_poll_now
 from alerter.core.series import Sample, Series, Span
 
 #: So many of the hours before must be known.
@@ -65,6 +65,16 @@ class Baseline:
     def limit(self) -> str:
         """What makes it active, in words, as long as nobody knows what is usual."""
         return f"the usual at this hour of the week and {self.deviations:g} deviations more"
+
+    def margin(
+        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+    ) -> str:
+        """Return by how much the count is beyond what is usual, or how much is missing; empty without data."""
+        if found.value is None or found.expected is None:
+            return ""
+        _, *past = hours_of_week(series.timezone, now, weeks=self.weeks)
+        usual, ordinary = self._usual(_counts_of(series, past, fired))
+        return margin_text(found.value.count - int(usual + self.deviations * ordinary))
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Compare the sample at `now` with the same hours of the weeks before."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from alerter.core.conditions.observations import FOREVER, Observation, Operands, Subject, Verdict, duration_text
-from alerter.core.series import Series, Span
+from alerter.core.series import Failure, Series, Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,21 +44,37 @@ class Blind:
         """What makes it active, in words."""
         return f"no good poll for {duration_text(self.after)}"
 
+    def margin(
+        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+    ) -> str:
+        """Return for how much longer than allowed there was no good poll, or how much of that is missing."""
+        if series.failure is None:
+            return "the last poll was good"
+        lasting = now - self._blind_since(series.failure, series, now=now)
+        if lasting < self.after:
+            return f"for {duration_text(lasting)} so far, needs {duration_text(self.after - lasting)} more"
+        return f"by {duration_text(lasting - self.after)}"
+
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Judge how long ago the newest good poll was; a tenant whose last poll was good is never blind."""
         failure = series.failure
         if failure is None:
             operands = Operands(condition=self.name, limit=self.limit)
             return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER)
-        last = series.last_good_at(now=now)
-        # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
-        since = failure.since if last is None else min(last, failure.since)
         return Observation(
-            verdict=Verdict.ACTIVE if now - since >= self.after else Verdict.INACTIVE,
+            verdict=Verdict.ACTIVE
+            if now - self._blind_since(failure, series, now=now) >= self.after
+            else Verdict.INACTIVE,
             operands=Operands(
                 condition=self.name,
                 limit=self.limit,
-                last_good_at=last,
+                last_good_at=series.last_good_at(now=now),
                 note=f"{failure.cause}: {failure.detail}. {failure.cause.advice}",
             ),
         )
+
+    def _blind_since(self, failure: Failure, series: Series, *, now: datetime) -> datetime:
+        """Return since when nothing is known."""
+        last = series.last_good_at(now=now)
+        # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
+        return failure.since if last is None else min(last, failure.since)

@@ -14,6 +14,7 @@ from alerter.core.conditions.observations import (
     Subject,
     Verdict,
     duration_text,
+    margin_text,
     no_poll_now,
 )
 from alerter.core.series import Piece, Sample, Series, Span
@@ -65,6 +66,23 @@ class Forecast:
         """What makes it active, in words."""
         within, fit_over = duration_text(self.within), duration_text(self.fit_over)
         return f"above {self.above:,}, or on the way there within {within} at the pace of the last {fit_over}"
+
+    def margin(
+        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+    ) -> str:
+        """Return by how much the count is above the limit or will be, or what is missing; empty without data."""
+        if found.value is None:
+            return ""
+        if found.value.count > self.above:
+            return margin_text(found.value.count - self.above)
+        if found.expected is None:
+            return ""
+        heading = f"heading for {found.expected.count:,}"
+        if found.expected.count > self.above and not found.news:
+            return f"{heading}, but not rising"
+        if found.expected.count <= self.above and found.news:
+            return f"{heading}, by a fraction"
+        return f"{heading}, {margin_text(found.expected.count - self.above)}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Judge the sample at `now`, and where the line through the samples before it leads."""

@@ -13,6 +13,7 @@ from alerter.core.conditions.observations import (
     Subject,
     Verdict,
     duration_text,
+    margin_text,
     no_poll_now,
 )
 from alerter.core.series import Sample, Series, Span
@@ -77,6 +78,22 @@ class Growth:
         messages, percent = self._steps
         parts = ("" if messages is None else f"{sign}{messages:,}", "" if percent is None else f"{sign}{percent:,} %")
         return f"{' and '.join(filter(None, parts))} within {duration_text(self.over)}"
+
+    def margin(
+        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+    ) -> str:
+        """Return by how much it grew (or fell) too far, or how much is missing; empty without data."""
+        if found.value is None or found.reference is None:
+            return ""
+        before, count = found.reference.count, found.value.count
+        delta = before - count if self.falls else count - before
+        messages, percent = self._steps
+        if messages is None and before < self.floor:
+            return f"{before:,} were held before, and below {self.floor:,} a percentage counts for nothing"
+        by_percent = -(-before * (percent or 0) // 100) if before >= self.floor else 0
+        needed = max(messages or 1, by_percent)
+        steps = f"{delta:+,} messages" if not self.falls else f"{-delta:+,} messages"
+        return f"{steps}, {margin_text(delta - needed + 1, missing='fewer' if self.falls else 'more')}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Compare the sample at `now` with the one `over` ago."""

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from alerter.core.conditions.observations import FOREVER, Observation, Operands, Subject, Verdict, no_poll_now
+from alerter.core.conditions.observations import (
+    FOREVER,
+    Observation,
+    Operands,
+    Subject,
+    Verdict,
+    duration_text,
+    no_poll_now,
+)
 from alerter.core.series import Sample, Series, Span
 
 #: How long a reason counts as new.
@@ -38,6 +46,21 @@ class NewReason:
     def window(self) -> timedelta:
         """How far back it looks: to the first sample, and no further than that counts."""
         return NEWS
+
+    def margin(
+        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+    ) -> str:
+        """Return why it is no news, or for how much longer it is; empty without data."""
+        first = series.first_held_at
+        if found.value is None:
+            return ""
+        if first is None or first > now:
+            return "nothing was ever held"
+        if not self._has_learnt(series, first):
+            return f"first held within {duration_text(self.learn)} of the tenant's first good poll"
+        if now >= first + NEWS:
+            return f"first held {duration_text(now - first)} before, news for {duration_text(NEWS)}"
+        return f"for {duration_text(first + NEWS - now)} more"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Judge how long ago the first messages were held, and how well the tenant was known by then."""

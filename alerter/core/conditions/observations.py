@@ -72,6 +72,16 @@ def no_poll_now(condition: str, limit: str) -> Observation:
     return Observation(verdict=Verdict.NO_DATA, operands=operands)
 
 
+def margin_text(excess: int, *, missing: str = "more") -> str:
+    """Return by how much a limit is passed, or what is still needed to pass it.
+
+    Args:
+        excess: Messages beyond the limit; 0 or fewer do not pass it.
+        missing: What kind of messages is needed then: more, or fewer.
+    """
+    return f"by {excess:,}" if excess > 0 else f"needs {1 - excess:,} {missing}"
+
+
 class Subject(StrEnum):
     """What a condition looks at: the held messages of a series, or the polling of a tenant."""
 

@@ -14,6 +14,7 @@ from alerter.core.conditions.observations import (
     Subject,
     Verdict,
     duration_text,
+    margin_text,
     no_poll_now,
 )
 from alerter.core.series import Piece, Sample, Series, Span
@@ -64,6 +65,21 @@ class Stagnant:
     def limit(self) -> str:
         """What makes it active, in words."""
         return f"above {self.above:,} and never falling for {duration_text(self.lasting)}"
+
+    def margin(
+        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+    ) -> str:
+        """Return how many messages are missing, or for how much longer; empty without data."""
+        if found.value is None:
+            return ""
+        if found.value.count <= self.above:
+            return margin_text(found.value.count - self.above)
+        if found.reference is None:
+            return ""
+        lasting = found.value.at - found.reference.at
+        if lasting < self.lasting:
+            return f"for {duration_text(lasting)} so far, needs {duration_text(self.lasting - lasting)} more"
+        return f"by {found.value.count - self.above:,}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Look for the last moment at which the count fell, or was at or below the limit."""

@@ -6,7 +6,16 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
-from alerter.core.conditions.observations import CONTEXT, FOREVER, Observation, Operands, Subject, Verdict, no_poll_now
+from alerter.core.conditions.observations import (
+    CONTEXT,
+    FOREVER,
+    Observation,
+    Operands,
+    Subject,
+    Verdict,
+    margin_text,
+    no_poll_now,
+)
 from alerter.core.series import Sample, Series, Span
 
 
@@ -59,6 +68,18 @@ class Threshold:
         """What makes it active, in words."""
         limit = f"above {self.above:,}" if self.above is not None else f"below {self.below:,}"
         return limit if self.clear_at is None else f"{limit}, clears at {self.clear_at:,}"
+
+    def margin(
+        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+    ) -> str:
+        """Return by how much the count is beyond the limit, or how many messages are missing; empty without data."""
+        if found.value is None:
+            return ""
+        count = found.value.count
+        excess = count - self.above if self.above is not None else (self.below or 0) - count
+        if excess <= 0 and firing and self.clear_at is not None and not self._is_cleared(count):
+            return f"clears at {self.clear_at:,}: {abs(count - self.clear_at):,} to go"
+        return margin_text(excess, missing="fewer" if self.falls else "more")
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
         """Judge the sample at `now`; without a good poll at `now` there is no data."""
