@@ -9,6 +9,7 @@ AlerterError
 │   ├── SourceUnavailable      no answer, or Mimecast says that it is unwell
 │   └── UnexpectedResponse     an answer that cannot be proven to be a hold summary
 ├── DeliveryError          a target did not take a message
+├── ListenError            an address cannot be listened on
 └── StoreError             the database did not do what it was asked
 
 Third-party errors are wrapped at the adapter that meets them. No message ever carries a secret.
@@ -178,6 +179,10 @@ class DeliveryError(AlerterError):
         super().__init__(detail)
         self.permanent = permanent
         self.retry_after = retry_after
+
+
+class ListenError(AlerterError):
+    """An address cannot be listened on: something else does, or it is none of this machine's."""
 
 
 class StoreError(AlerterError):

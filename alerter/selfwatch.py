@@ -1,40 +1,73 @@
 """How the service shows that it is alive, to those outside who would notice if it were not.
 
-`SelfWatch` does what the configuration says: it pings the heartbeat. It reads `Health` and never writes to it but for
-what came of a ping; the service tells it when a cycle ended. `heard` is the same for one poll without a service.
+`SelfWatch` does what the configuration says: it pings the heartbeat, and answers on a port. What it shows is `Health`
+and a short look into the database. `heard` is the heartbeat of one poll without a service.
 """
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from alerter.adapters.heartbeat import Heartbeat, Patience, ping_of, send
-from alerter.config import Config
-from alerter.errors import AlerterError, DeliveryError
+from alerter.adapters.store import Store
+from alerter.config import Address, Config
+from alerter.errors import AlerterError, DeliveryError, ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
+from alerter.web.sources import Glance, Sources, Stored
+
+if TYPE_CHECKING:
+    from alerter.web.server import Port
 
 log = logging.getLogger(__name__)
 
 
 class SelfWatch:
-    """The signs of life of a service.
+    """The signs of life of a service. The main thread alone changes them.
 
     Args:
         health: What its cycles came to.
         redactor: Knows what nobody outside may read.
+        store: The database.
     """
 
-    def __init__(self, health: Health, redactor: Redactor) -> None:
+    def __init__(self, health: Health, redactor: Redactor, store: Store) -> None:
         self._health = health
         self._redactor = redactor
+        self._store = store
+        self._sources = Sources(health=health, complaints=self.complaints, stored=Glance(self._stored))
         self._heartbeat: Heartbeat | None = None
         self._heartbeat_url: str | None = None
+        self._port: Port | None = None
+        self._address: Address | None = None
 
-    def follow(self, config: Config) -> None:
-        """Do what the configuration says, at the start and after each reload."""
-        if config.service.heartbeat_url != self._heartbeat_url:
-            self._change_heartbeat(config.service.heartbeat_url)
+    def follow(self, config: Config, *, now: datetime) -> None:
+        """Do what the configuration says, at the start and after each reload.
+
+        Raises:
+            ListenError: The address cannot be listened on; everything is as before.
+        """
+        service = config.service
+        if service.listen != self._address:
+            self._listen(service.listen)
+        if service.heartbeat_url != self._heartbeat_url:
+            self._change_heartbeat(service.heartbeat_url)
+        self._health.keep_reasons(is_wanted=self._port is not None and service.metrics_per_reason)
+        self._health.configured([target.name for each in config.receivers for target in each.targets], now=now)
+
+    def recall(self) -> None:
+        """Tell the account what the database knows of earlier processes, if anybody outside can see it."""
+        if self._port is None:
+            return
+        try:
+            with self._store.read() as reader:
+                pollings = reader.pollings()
+        except StoreError as error:
+            log.warning("metrics lack the database: %s", error)
+            return
+        self._health.remember({name: each.last_good_at for name, each in pollings.items() if each.last_good_at})
 
     def cycle_ended(self, trouble: str = "") -> None:
         """Take note that a cycle was completed or, with what is wrong, that one could not be; return at once."""
@@ -42,9 +75,14 @@ class SelfWatch:
         if heartbeat is not None:
             heartbeat.cycle_ended(trouble)
 
+    def complaints(self) -> tuple[str, ...]:
+        """Return what is wrong with the service, as anybody may read it; empty if nothing is."""
+        return tuple(map(self._redactor.redacted, self._health.complaints()))
+
     def close(self) -> None:
         """Show no more signs of life."""
         self._change_heartbeat(None)
+        self._listen(None)
 
     def _change_heartbeat(self, url: str | None) -> None:
         if self._heartbeat is not None:
@@ -53,10 +91,39 @@ class SelfWatch:
         self._heartbeat = None if url is None else self._new_heartbeat(url)
 
     def _new_heartbeat(self, url: str) -> Heartbeat:
-        return Heartbeat(url, trouble=self._trouble, redact=self._redactor.redacted, note=self._health.ping_tried)
+        redact, note = self._redactor.redacted, self._health.ping_tried
+        return Heartbeat(url, trouble=lambda: "\n".join(self._health.complaints()), redact=redact, note=note)
 
-    def _trouble(self) -> str:
-        return "\n".join(self._health.complaints())
+    def _listen(self, address: Address | None) -> None:
+        """Listen there, and no longer where it was: which goes on where the new address cannot be listened on."""
+        before, port = self._address, self._port
+        # Two addresses with one port may be in each other's way, such as 127.0.0.1 and 0.0.0.0.
+        is_in_the_way = before is not None and address is not None and before.port == address.port
+        if port is not None and is_in_the_way:
+            port.close()
+        try:
+            self._port = None if address is None else self._opened(address)
+        except ListenError:
+            if before is not None and is_in_the_way:
+                self._port = self._opened(before)
+            raise
+        self._address = address
+        if port is not None:
+            port.close()
+
+    def _opened(self, address: Address) -> "Port":
+        # Only where they are wanted: a service without a port is 2 MiB leaner.
+        from alerter.web.pages import Pages  # noqa: PLC0415 - see above
+        from alerter.web.server import Port  # noqa: PLC0415 - see above
+
+        port = Port(address.host, address.port)
+        port.serve(Pages(self._sources))
+        log.info("listening address=%s", address)
+        return port
+
+    def _stored(self) -> Stored:
+        with self._store.read() as reader:
+            return Stored(alerts=reader.live_counts(), backlogs=reader.backlogs())
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from alerter.clocks import now
 from alerter.config import Config, TenantConfig, load_config
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
-from alerter.errors import AlerterError, ConfigError, StoreError
+from alerter.errors import AlerterError, ConfigError, ListenError, StoreError
 from alerter.health import Health
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
@@ -115,7 +115,6 @@ class Service:
             seconds=_boot_seconds,
         )
         self._supervision = Supervision(Systemd(os.environ, pid=os.getpid()), self._health, monotonic=_boot_seconds)
-        self._watch = SelfWatch(self._health, redactor)
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
         self._scheduler: BackgroundScheduler | None = None
 
@@ -124,6 +123,7 @@ class Service:
 
         Raises:
             StoreError: The database cannot be used, or another daemon uses it.
+            ListenError: The address of `listen` cannot be listened on.
         """
         with ExitStack() as stack:
             self._supervision.starting("the database is opened")
@@ -133,8 +133,9 @@ class Service:
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
             self._runtime = Runtime.of(config, source_of=self._source_of)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
-            self._watch.follow(config)
+            self._watch = SelfWatch(self._health, self._redactor, self._store)
             stack.callback(self._watch.close)
+            self._watch.follow(config, now=now())
             self._start()
             stack.callback(self._shut_down)
             self._supervision.polling()
@@ -193,6 +194,8 @@ class Service:
     def _reload(self) -> None:
         self._supervision.reloading()
         refusal = self._take_configuration()
+        if refusal:
+            self._health.configuration_refused()
         self._supervision.reloaded(refusal, now=self._local_now())
 
     def _take_configuration(self) -> str:
@@ -201,6 +204,11 @@ class Service:
             config = load_config(self.path, redactor=self._redactor)
             check_targets(config)
             runtime = Runtime.of(config, before=self._runtime, source_of=self._source_of)
+            if config.service.database == self._runtime.config.service.database:
+                self._watch.follow(config, now=now())
+        except ListenError as error:
+            log.error("configuration refused: %s", error)  # noqa: TRY400 - as below
+            return str(error)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration refused: %s", problem)  # noqa: TRY400 - the problem is the whole story
@@ -219,7 +227,6 @@ class Service:
 
     def _use(self, runtime: Runtime) -> None:
         before, self._runtime = self._runtime, runtime
-        self._watch.follow(runtime.config)
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:
                 source.close()
@@ -273,6 +280,7 @@ class Service:
         """Poll the tenants that are this daemon's: all of them, while it has the database for itself."""
         intervals = self._runtime.policy.poll_intervals
         self._health.expect(intervals)
+        self._watch.recall()
         self._pollers.assign(intervals, soon=soon)
         self._pollers.tick()
 
@@ -367,7 +375,7 @@ class Service:
         for cycle in cycles:
             cause = None if cycle.error is None else cycle.error.cause
             took = answers[cycle.tenant].took.total_seconds()
-            self._health.cycle_completed(cycle.tenant, seconds=took + seconds, cause=cause)
+            self._health.cycle_completed(cycle.tenant, seconds=took + seconds, cause=cause, snapshot=cycle.snapshot)
         self._watch.cycle_ended()
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.

@@ -9,10 +9,11 @@ import pytest
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Tenant
 from alerter.errors import Cause
-from alerter.health import MOST_COMPLAINTS, DeliveryOutcome, Health, PingOutcome
-from tests.builders import NOON
+from alerter.health import DURATION_BOUNDS, MOST_COMPLAINTS, ConfigRecord, DeliveryOutcome, Health, PingOutcome
+from tests.builders import NOON, a_snapshot
 
 ACME, OTHER = Tenant("acme"), Tenant("other")
+SLACK, TEAMS = TargetName("secops/slack"), TargetName("secops/workflows")
 FIVE_MINUTES = timedelta(minutes=5)
 
 
@@ -156,13 +157,114 @@ def test_attempts_are_counted_by_outcome(
     health: Health, change: Callable[[Delivery], Delivery], outcome: DeliveryOutcome
 ) -> None:
     """What the metrics show, every outcome from the start on, so that a rate can be computed of it."""
-    tried = Delivery(
-        id=1, message_id="M", target=TargetName("secops/slack"), created_at=NOON, attempts=1, next_attempt_at=NOON
-    )
+    health.configured([SLACK, TEAMS], now=NOON)
+    tried = Delivery(id=1, message_id="M", target=SLACK, created_at=NOON, attempts=1, next_attempt_at=NOON)
 
     health.delivery_tried(change(tried))
 
-    assert health.deliveries() == dict.fromkeys(DeliveryOutcome, 0) | {outcome: 1}
+    none = {(target, each): 0 for target in (SLACK, TEAMS) for each in DeliveryOutcome}
+    assert health.deliveries() == none | {(SLACK, outcome): 1}
+
+
+def test_a_target_that_a_reload_removed_is_forgotten(health: Health) -> None:
+    """The metrics have the targets of the configuration that is in force."""
+    health.configured([SLACK], now=NOON)
+    health.delivery_tried(
+        Delivery(id=1, message_id="M", target=SLACK, created_at=NOON, attempts=1, next_attempt_at=NOON, sent_at=NOON)
+    )
+
+    health.configured([TEAMS], now=NOON)
+
+    assert {target for target, _ in health.deliveries()} == {TEAMS}
+
+
+def test_what_is_held_is_known_for_as_long_as_it_can_be_true(health: Health, seconds: Seconds) -> None:
+    """Three intervals after the last good poll nobody knows any more, though failed polls go on; it is never zero."""
+    health.keep_reasons(is_wanted=True)
+    health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({"Spam": 5, "Links": 2}))
+    seconds.now += 900
+    health.cycle_completed(ACME, seconds=1, cause=Cause.DNS)
+    (known,) = health.tenants()
+    seconds.now += 1
+    (forgotten,) = health.tenants()
+
+    assert (known.held, known.held_count) == ({"Spam": 5, "Links": 2}, 7)
+    assert (forgotten.held, forgotten.held_count) == (None, None)
+    assert (forgotten.last_good_at, forgotten.polls, forgotten.failures) == (NOON, 2, {Cause.DNS: 1})
+
+
+def test_nothing_held_is_known_too(health: Health) -> None:
+    """A good poll that saw nothing is a zero that was proven."""
+    health.keep_reasons(is_wanted=True)
+    health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({}))
+
+    (record,) = health.tenants()
+
+    assert (record.held, record.held_count) == ({}, 0)
+
+
+def test_reasons_are_kept_only_while_somebody_wants_them(health: Health) -> None:
+    """They are most of the memory of thousands of tenants; the sum is not."""
+    snapshot = a_snapshot({"Spam": 5})
+    health.cycle_completed(ACME, seconds=1, cause=None, snapshot=snapshot)
+    unwanted = health.tenants()[0]
+    health.keep_reasons(is_wanted=True)
+    health.cycle_completed(ACME, seconds=1, cause=None, snapshot=snapshot)
+    wanted = health.tenants()[0]
+    health.keep_reasons(is_wanted=False)
+
+    assert [each.held for each in (unwanted, wanted, health.tenants()[0])] == [None, {"Spam": 5}, None]
+    assert unwanted.held_count == 5
+
+
+def test_the_last_good_poll_of_an_earlier_process_is_remembered(health: Health) -> None:
+    """A restart while Mimecast cannot be reached must not look like a tenant that was never polled."""
+    earlier = NOON - timedelta(hours=2)
+    health.remember({ACME: earlier, OTHER: earlier})
+    remembered = health.tenants()[0].last_good_at
+    health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({}))
+    health.remember({ACME: earlier})
+
+    assert remembered == earlier
+    assert [each.last_good_at for each in health.tenants()] == [NOON]
+
+
+def test_cycles_are_counted_by_how_long_they_took(health: Health) -> None:
+    """Each in the first bound that it does not exceed, failed ones as well."""
+    for taken in (0.1, 0.11, 41.0):
+        health.cycle_completed(ACME, seconds=taken, cause=None)
+    health.cycle_failed(ACME, seconds=0.2, error="database is locked")
+
+    durations = health.durations()
+
+    assert dict(zip((*DURATION_BOUNDS, None), durations.counts, strict=True)) == {
+        bound: {0.1: 1, 0.25: 2, None: 1}.get(bound, 0) for bound in (*DURATION_BOUNDS, None)
+    }
+    assert durations.seconds == pytest.approx(41.41)
+    assert (health.completed_cycles(), health.failed_cycles()) == (3, 1)
+
+
+def test_a_refused_configuration_leaves_the_one_before_in_force(health: Health) -> None:
+    """And the next one that is taken is."""
+    health.configuration_refused()
+    before = health.configuration()
+    health.configured([], now=NOON)
+    health.configuration_refused()
+    refused = health.configuration()
+    health.configured([], now=NOON + FIVE_MINUTES)
+
+    assert before is None
+    assert refused == ConfigRecord(is_in_force=False, loaded_at=NOON)
+    assert health.configuration() == ConfigRecord(is_in_force=True, loaded_at=NOON + FIVE_MINUTES)
+
+
+def test_a_removed_tenant_is_not_counted(health: Health) -> None:
+    """What its last cycle saw leaves nothing behind."""
+    health.expect({OTHER: FIVE_MINUTES})
+
+    health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({"Spam": 1}))
+
+    assert [(each.tenant, each.polls) for each in health.tenants()] == [(OTHER, 0)]
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,25 @@
 """The signs of life of a service: what is shown outside, and what follows a reload."""
 
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 import pytest
 
+from alerter.adapters.store import Store
 from alerter.config import Config, load_config
 from alerter.core.series import Tenant
-from alerter.errors import StoreError
+from alerter.errors import ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
 from alerter.selfwatch import SelfWatch, heard
+from tests.builders import NOON, a_snapshot
 from tests.servers import PingSink, ping_sink
 
 ACME, OTHER = Tenant("acme"), Tenant("other")
@@ -33,11 +41,13 @@ def health() -> Health:
 
 
 @pytest.fixture
-def watch(health: Health) -> Iterator[SelfWatch]:
+def watch(health: Health, sqlite_url: str) -> Iterator[SelfWatch]:
     """The signs of life of a service, until the test ends."""
-    watch = SelfWatch(health, Redactor(["client-secret-0001"]))
-    yield watch
-    watch.close()
+    with (
+        closing(Store(sqlite_url)) as store,
+        closing(SelfWatch(health, Redactor(["client-secret-0001"]), store)) as watch,
+    ):
+        yield watch
 
 
 def configuration(folder: Path, *service: str) -> Config:
@@ -54,7 +64,7 @@ def configuration(folder: Path, *service: str) -> Config:
 
 def test_a_ping_says_how_all_tenants_are(tmp_path: Path, watch: SelfWatch, health: Health, switch: PingSink) -> None:
     """While one tenant's newest cycle is not complete, another one's is no good news."""
-    watch.follow(configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"'))
+    watch.follow(configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"'), now=NOON)
     health.cycle_failed(OTHER, seconds=1, error="client-secret-0001 is no column")
 
     health.cycle_completed(ACME, seconds=1, cause=None)
@@ -67,11 +77,11 @@ def test_a_ping_says_how_all_tenants_are(tmp_path: Path, watch: SelfWatch, healt
 
 def test_without_a_heartbeat_nothing_is_pinged(tmp_path: Path, watch: SelfWatch, switch: PingSink) -> None:
     """A reload that takes the URL away ends the pings."""
-    watch.follow(configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"'))
-    watch.follow(configuration(tmp_path))
+    watch.follow(configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"'), now=NOON)
+    watch.follow(configuration(tmp_path), now=NOON)
 
     watch.cycle_ended()
-    watch.follow(configuration(tmp_path, f'heartbeat_url = "{switch.url}/again"'))
+    watch.follow(configuration(tmp_path, f'heartbeat_url = "{switch.url}/again"'), now=NOON)
     watch.cycle_ended()
 
     assert [ping.path for ping in switch.wait_for(1)] == ["/again"]
@@ -85,3 +95,150 @@ def test_a_poll_that_fails_as_a_whole_is_told(tmp_path: Path, switch: PingSink) 
         raise StoreError("no such user: hunter2")
 
     assert [(ping.path, ping.body) for ping in switch.pings] == [("/uuid/fail", "no such user: [redacted]")]
+
+
+# The port
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        number: int = found.getsockname()[1]
+        return number
+
+
+def page(port: int, path: str = "/metrics") -> str:
+    """Return what the port of a service shows."""
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def test_the_port_shows_what_the_account_and_the_database_know(
+    tmp_path: Path, watch: SelfWatch, health: Health, free_port: int
+) -> None:
+    """Held messages from the newest poll, alerts from the database, targets from the configuration."""
+    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({"Spam": 5}))
+
+    shown = page(free_port)
+
+    assert 'alerter_held_messages{tenant="acme",reason="Spam"} 5\n' in shown
+    assert "alerter_database_up 1.0\n" in shown
+    assert 'alerter_alerts{severity="critical",state="firing"} 0.0\n' in shown
+    assert 'target="secops/json"' in shown
+
+
+def test_no_secret_is_shown(tmp_path: Path, watch: SelfWatch, health: Health, free_port: int) -> None:
+    """What a library says of an error is redacted before anybody outside reads it."""
+    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    health.cycle_failed(ACME, seconds=1, error="no such user: client-secret-0001")
+
+    with pytest.raises(HTTPError) as caught:
+        page(free_port, "/healthz")
+
+    assert caught.value.code == 503
+    with caught.value as answer:
+        assert "no such user: [redacted]" in answer.read().decode()
+
+
+def test_a_reload_moves_the_port(tmp_path: Path, watch: SelfWatch, free_port: int) -> None:
+    """The new one answers, the old one does not any more, and without `listen` there is none."""
+    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        other = found.getsockname()[1]
+
+    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{other}"'), now=NOON)
+    moved = page(other)
+    with pytest.raises(URLError):
+        page(free_port)
+    watch.follow(configuration(tmp_path), now=NOON)
+
+    assert "alerter_tenants" in moved
+    with pytest.raises(URLError):
+        page(other)
+
+
+def test_a_reload_may_open_the_port_to_other_machines(tmp_path: Path, watch: SelfWatch, free_port: int) -> None:
+    """The same port on all addresses takes the place of the one on loopback, which is in its way."""
+    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+
+    watch.follow(configuration(tmp_path, f'listen = "0.0.0.0:{free_port}"'), now=NOON)
+
+    assert "alerter_tenants" in page(free_port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
+def test_a_reload_that_cannot_listen_changes_nothing(
+    tmp_path: Path, watch: SelfWatch, switch: PingSink, free_port: int, host: str
+) -> None:
+    """The old port goes on, and so does the old heartbeat: also if both addresses have the same port."""
+    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1] if host == "127.0.0.1" else free_port
+        wrong = configuration(tmp_path, f'listen = "{host}:{port}"', f'heartbeat_url = "{switch.url}/uuid"')
+        with pytest.raises(ListenError, match=f"cannot listen on {host}:{port}: "):
+            watch.follow(wrong, now=NOON)
+    watch.cycle_ended()
+
+    assert "alerter_tenants" in page(free_port)
+    assert switch.pings == []
+
+
+def test_reasons_are_left_out_where_the_configuration_says_so(
+    tmp_path: Path, watch: SelfWatch, health: Health, free_port: int
+) -> None:
+    """`metrics_per_reason = false` leaves the sums."""
+    lines = (f'listen = "127.0.0.1:{free_port}"', "metrics_per_reason = false")
+    watch.follow(configuration(tmp_path, *lines), now=NOON)
+    health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({"Spam": 5}))
+
+    shown = page(free_port)
+
+    assert 'alerter_tenant_held_messages{tenant="acme"} 5\n' in shown
+    assert "alerter_held_messages{" not in shown
+
+
+def test_what_was_before_a_restart_is_recalled(
+    tmp_path: Path, watch: SelfWatch, health: Health, sqlite_url: str, free_port: int
+) -> None:
+    """The last good poll of a tenant comes from the database until there is a newer one."""
+    with closing(Store(sqlite_url)) as store, store.write() as transaction:
+        transaction.add_snapshot(a_snapshot({"Spam": 5}), poll_interval=timedelta(minutes=5))
+    watch.recall()
+    unwanted = health.tenants()[0].last_good_at
+    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+
+    watch.recall()
+
+    assert unwanted is None
+    assert [each.last_good_at for each in health.tenants()] == [NOON, None]
+    assert f'alerter_last_good_poll_timestamp_seconds{{tenant="acme"}} {NOON.timestamp()}\n' in page(free_port)
+
+
+def test_a_database_that_is_gone_stops_no_sign_of_life(
+    tmp_path: Path, watch: SelfWatch, sqlite_url: str, free_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the start of the metrics nor a scrape fails with it, and the page says so."""
+    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    watch.recall()
+    Path(sqlite_url.removeprefix("sqlite:///")).unlink()
+
+    watch.recall()
+
+    assert "metrics lack the database" in caplog.text
+    assert "alerter_database_up 0.0\n" in page(free_port)
+
+
+def test_a_service_without_a_port_loads_no_library_for_it() -> None:
+    """Memory is spent only by those who want the metrics."""
+    script = (
+        "import sys, alerter.service\n"
+        "print([name for name in ('prometheus_client', 'waitress', 'alerter.web.server') if name in sys.modules])"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert loaded.stdout == "[]\n"

@@ -1,13 +1,16 @@
 """The daemon as its operator meets it: a real process, real signals, a real database, a real target."""
 
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -407,3 +410,106 @@ def test_a_heartbeat_that_hangs_holds_no_cycle_up(config: Path, daemons: list[Da
     daemon.send(signal.SIGTERM)
 
     assert daemon.process.wait(2) == 0
+
+
+def a_free_port() -> int:
+    """Return a port on which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        number: int = found.getsockname()[1]
+        return number
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """Return the status and the content of a page of the port."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def ask_until(text: str, port: int, path: str) -> tuple[int, str]:
+    """Return the first answer that has the text in it; the log may say a thing a moment before the port does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS  # noqa: TID251 - real time, in which a real process must answer
+    while True:
+        status, content = ask(port, path)
+        if text in content:
+            return status, content
+        assert time.monotonic() < deadline, f"no {text!r} in:\n{content}"  # noqa: TID251 - as above
+
+
+def test_the_port_shows_how_the_service_is(config: Path, daemons: list[Daemon], held: Held) -> None:
+    """What is held, what fires and what was sent; and 503 when a cycle could not be kept."""
+    port = a_free_port()
+    watched(config, listen=f"127.0.0.1:{port}")
+    held.count = 250
+    daemon = start(config, daemons)
+    daemon.wait_for("message sent", times=3)
+    well = ask(port, "/healthz")
+    _, metrics = ask(port, "/metrics")
+
+    (config.parent / "alerter.db").rename(config.parent / "elsewhere.db")
+    config.write_text(config.read_text().replace("above = 100", "above = 99"))
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("cycle failed tenant=acme")
+    failing = ask_until("acme: the last cycle was not completed: ", port, "/healthz")
+    _, without_database = ask(port, "/metrics")
+
+    assert (well[0], failing[0]) == (200, 503)
+    for line in (
+        'alerter_held_messages{tenant="acme",reason="Attachments"} 250',
+        'alerter_alerts{severity="warning",state="firing"} 1.0',
+        'alerter_polls_total{tenant="acme"} 1',
+        "alerter_database_up 1.0",
+    ):
+        assert f"{line}\n" in metrics
+    assert "alerter_cycle_failures_total 1.0\n" in without_database
+    assert "alerter_database_up 0.0\n" in without_database
+
+
+def test_a_port_that_is_taken_ends_the_start(config: Path) -> None:
+    """The daemon says which address is in the way, and has polled nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        watched(config, listen=f"127.0.0.1:{port}")
+        command = [sys.executable, "-m", "alerter", "run", "--config", str(config)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert f"cannot run: cannot listen on 127.0.0.1:{port}: address already in use" in ended.stderr
+    assert "poll done" not in ended.stderr
+
+
+def test_a_reload_to_a_port_that_is_taken_keeps_all_of_the_old_configuration(
+    config: Path, daemons: list[Daemon]
+) -> None:
+    """The old port goes on, with the old rules, and shows that the configuration was refused."""
+    port = a_free_port()
+    watched(config, listen=f"127.0.0.1:{port}")
+    daemon = start(config, daemons)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        other = taken.getsockname()[1]
+        config.write_text(config.read_text().replace(str(port), str(other)).replace("above = 100", "above = 2"))
+        daemon.send(signal.SIGHUP)
+        refused = daemon.wait_for("configuration refused")
+    ask_until("alerter_config_last_reload_successful 0.0\n", port, "/metrics")
+    config.write_text(config.read_text().replace("above = 2", "above = 100"))
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("reloaded")
+
+    assert f"cannot listen on 127.0.0.1:{other}: address already in use" in refused
+    ask_until("alerter_config_last_reload_successful 1.0\n", other, "/metrics")
+    assert not [line for line in daemon.lines if "message sent" in line]
+
+
+def test_a_scrape_that_nobody_reads_holds_no_stop_up(config: Path, daemons: list[Daemon]) -> None:
+    """A Prometheus that hangs in the middle of an answer, and one that never asks, are left alone."""
+    port = a_free_port()
+    watched(config, listen=f"127.0.0.1:{port}")
+    daemon = start(config, daemons)
+    with ExitStack() as stack:
+        for request in (b"GET /metrics HTTP/1.1\r\n\r\n", b"GET /met", b""):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(request)
+
+        daemon.send(signal.SIGTERM)
+
+        assert daemon.process.wait(5) == 0

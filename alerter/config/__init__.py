@@ -7,6 +7,7 @@
 from alerter.config.load import find_config, load_config
 from alerter.config.model import (
     REGIONS,
+    Address,
     ApiVersion,
     Config,
     Keys,
@@ -25,6 +26,7 @@ __all__ = [
     "CLOSE_FILE",
     "ENDS_IN_MAIL",
     "REGIONS",
+    "Address",
     "ApiVersion",
     "Config",
     "Keys",

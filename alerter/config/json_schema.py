@@ -289,6 +289,7 @@ def _whole(pattern: str, *examples: str) -> Schema:
 
 _HTTP = "[hH][tT][tT][pP]://"
 _HTTPS = "[hH][tT][tT][pP][sS]://"
+_PORT = r"0*(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
 _SPAN = _whole(rf"(?=\S){values.DURATION.pattern}", "90s", "10m", "1h30m", "2d")
 _LABEL_NAMES: Schema = {"pattern": f"^{values.LABEL.pattern}$", "not": {"enum": sorted(values.TAKEN_LABELS)}}
 _GLOB = _text(r"^!?[\s\S]*[^!\s]", "*Impersonation*", "!Graymail*")
@@ -312,6 +313,7 @@ _FORMS: Mapping[Callable[..., object], Schema] = {
         rf"{_HTTPS}[^\s/?#@]+/?|{_HTTP}(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?/?",
         "https://api.services.mimecast.com",
     ),
+    values.address: _whole(rf"(?:\[[^\]]+\]|[\d.]+|localhost):{_PORT}", "127.0.0.1:9464", "[::1]:9464"),
     values.ping_url: _whole(rf"(?:{_HTTP}|{_HTTPS})[^\s/?#][^\s#]*", "https://hc-ping.com/…")
     | {"not": {"pattern": r"^[^?]*/(?:fail|start)\s*(?:\?|$)"}},
     values.key: _whole(r"[!-~]+", "${MIMECAST_CLIENT_ID}"),

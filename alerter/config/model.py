@@ -71,6 +71,18 @@ class SigningKeys:
 Keys: TypeAlias = OAuthKeys | SigningKeys
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where something listens: an IP address of this machine and a port, from 1 to 65535."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return it as the configuration writes it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """What holds for the whole service.
@@ -82,6 +94,8 @@ class Service:
         timezone: In which people read times.
         console_url: Where messages send people to look at held mail.
         heartbeat_url: What is pinged after each complete cycle; None for nothing.
+        listen: Where `/healthz` and `/metrics` are; None for nowhere.
+        metrics_per_reason: Whether `/metrics` has what is held for each reason, or only for each tenant.
     """
 
     database: str
@@ -90,6 +104,8 @@ class Service:
     timezone: ZoneInfo
     console_url: str
     heartbeat_url: Secret | None = None
+    listen: Address | None = None
+    metrics_per_reason: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from alerter.config.lines import KeyPath
 from alerter.config.model import Config, ReceiverConfig, Secret
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
-from alerter.config.values import MOST_LISTED, is_on_this_machine, listed
+from alerter.config.values import MOST_LISTED, is_loopback, is_on_this_machine, listed
 from alerter.core.conditions import Condition, Subject, duration_text
 from alerter.core.muting import WEEKDAYS
 from alerter.core.notifications import Route
@@ -95,6 +95,7 @@ def warn(config: Config, rules: Numbered, problems: Problems) -> None:
     """
     _warn_of_polling(config, problems)
     _warn_of_heartbeat(config, problems)
+    _warn_of_listening(config, problems)
     _warn_of_rules(config, rules, problems)
     _warn_of_windows(config, rules, problems)
     _warn_of_urls(config.receivers, problems)
@@ -115,6 +116,15 @@ def _warn_of_heartbeat(config: Config, problems: Problems) -> None:
     url = config.service.heartbeat_url
     if url is not None and url.startswith("http:") and not is_on_this_machine(url):
         problems.warn(("service", "heartbeat_url"), "http shows the URL, which is a secret, to everybody on the way")
+
+
+def _warn_of_listening(config: Config, problems: Problems) -> None:
+    address = config.service.listen
+    if address is not None and not is_loopback(address.host):
+        text = (
+            "whoever reaches this address can read tenants and counts: put a proxy with a login or a firewall before it"
+        )
+        problems.warn(("service", "listen"), text)
 
 
 def _warn_of_rules(config: Config, rules: Numbered, problems: Problems) -> None:

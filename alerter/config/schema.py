@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails
 
 from alerter.config import values
 from alerter.config.lines import KeyPath
-from alerter.config.model import ApiVersion
+from alerter.config.model import Address, ApiVersion
 from alerter.config.problems import Problems, found, kind_of, suggestion
 from alerter.config.urls import scheme_of
 from alerter.core.conditions import CONDITIONS, Condition
@@ -106,6 +106,8 @@ class ServiceTable(Table):
         timezone: In which messages and commands show times.
         console_url: Where messages send people to look at held mail.
         heartbeat_url: A dead man's switch that is pinged after complete cycles; a secret. See Watching the watcher.
+        listen: Where `/healthz` and `/metrics` are, such as `"127.0.0.1:9464"` or `"[::1]:9464"`.
+        metrics_per_reason: Whether `/metrics` has what is held for each hold reason, or only for each tenant.
     """
 
     database: Text = "sqlite:///alerter.db"
@@ -114,6 +116,8 @@ class ServiceTable(Table):
     timezone: TimeZone = ZoneInfo("UTC")
     console_url: WebPage = "https://login.mimecast.com"
     heartbeat_url: Annotated[Text, AfterValidator(values.ping_url)] | None = None
+    listen: Annotated[Address, PlainValidator(values.address)] | None = None
+    metrics_per_reason: bool = True
 
 
 class TenantTable(Table):

@@ -69,6 +69,8 @@ def service_of(table: ServiceTable, place: Place, *, state_folder: Path) -> Serv
         timezone=table.timezone,
         console_url=table.console_url,
         heartbeat_url=None if table.heartbeat_url is None else Secret(table.heartbeat_url),
+        listen=table.listen,
+        metrics_per_reason=table.metrics_per_reason,
     )
 
 

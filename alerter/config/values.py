@@ -17,6 +17,7 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from alerter.config.model import Address
 from alerter.config.problems import found, shown, suggestion
 from alerter.core.conditions import duration_text
 from alerter.core.muting import WEEKDAYS
@@ -25,6 +26,7 @@ Member = TypeVar("Member", bound=StrEnum)
 
 #: What each text looks like, once the space around it is gone; the JSON Schema has the same.
 DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", ASCII)
+_ADDRESS = compile_regex(r"(?P<host>\[[^\]]+\]|[^:\[\]/]+)?:(?P<port>\d{1,6})", ASCII)
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 CLOCK = compile_regex(r"([01]\d|2[0-3]):([0-5]\d)", ASCII)
 NAME = compile_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,6 +35,7 @@ LABEL = compile_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 TAKEN_LABELS = frozenset({"tenant", "reason", "rule", "severity", "job", "instance"})
 #: A label is a word or a name, not a text.
 LONGEST_LABEL = 100
+LAST_PORT = 65535
 #: More names than this only hide what the error is.
 MOST_LISTED = 10
 #: A hundred years: no date minus a duration leaves the calendar.
@@ -228,7 +231,7 @@ def base_url(value: str) -> str:
         raise ValueError(f"{expected}, without a user name or password in it")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError(f"{expected}, without a path, found {shown(value)}")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError(
             f"expected https, found {shown(value)}; http is for this machine alone, such as http://127.0.0.1:8025"
         )
@@ -252,9 +255,45 @@ def ping_url(value: str) -> str:
     return value
 
 
+def address(value: object) -> Address:
+    """Return where to listen: `127.0.0.1:9464`, `[::1]:9464` or `localhost:9464`."""
+    expected = 'expected an address such as "127.0.0.1:9464" or "[::1]:9464"'
+    match = _ADDRESS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or match["host"] is None:
+        raise ValueError(f"{expected}, found {found(value)}{_hint_for_address(str(value))}")
+    host = "127.0.0.1" if match["host"] == "localhost" else match["host"].strip("[]")
+    port = int(match["port"])
+    if not 0 < port <= LAST_PORT:
+        raise ValueError(f"{expected}, found port {port}: ports go from 1 to {LAST_PORT}")
+    return Address(_ip(host, expected, str(value)), port)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine itself, seen by nobody else."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _ip(host: str, expected: str, value: str) -> str:
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        raise ValueError(f"{expected}, found {found(value)}: the host must be an IP address or localhost") from None
+
+
+def _hint_for_address(value: str) -> str:
+    if "://" in value:
+        return ": write it without the scheme and the path"
+    if value.strip().removeprefix(":").isdigit():
+        return ": say on which address, 127.0.0.1 for this machine alone"
+    return ": an IPv6 address stands in [brackets]" if value.count(":") > 1 else ""
+
+
 def is_on_this_machine(url: str) -> bool:
     """Say whether a URL leads to a loopback address."""
-    return _is_loopback(urlsplit(url).hostname or "")
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def _split(value: str) -> SplitResult | None:
@@ -265,10 +304,3 @@ def _split(value: str) -> SplitResult | None:
     except ValueError:
         return None
     return None if any(character.isspace() for character in value) else parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -59,6 +59,14 @@ class Delivery:
         return self.sent_at is None and self.dead_at is None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits for one target: how many deliveries, and when the oldest of them was planned."""
+
+    deliveries: int
+    oldest_at: datetime
+
+
 def due(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
     """Return what to send now: of each target the oldest waiting delivery, if its time has come.
 

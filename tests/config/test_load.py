@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.config import (
+    Address,
     ApiVersion,
     Config,
     OAuthKeys,
@@ -39,6 +40,9 @@ RULE = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 200 } }\n
 TOO_OFTEN = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
 MAIL_ALONE = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
 UNHEARD = "nobody hears of failed polls meanwhile: silence would not mean that all is well"
+OPEN_TO_ALL = (
+    "whoever reaches this address can read tenants and counts: put a proxy with a login or a firewall before it"
+)
 LIES_OPEN = "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}"
 
 ENVIRONMENT = {
@@ -555,6 +559,24 @@ def test_a_literal_secret_in_the_wrong_place_is_not_shown() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        pytest.param("127.0.0.1:9464", Address("127.0.0.1", 9464), id="IPv4"),
+        pytest.param("[::1]:9464", Address("::1", 9464), id="IPv6"),
+        pytest.param("[::]:1", Address("::", 1), id="every address"),
+        pytest.param("localhost:65535", Address("127.0.0.1", 65535), id="by name"),
+        pytest.param(" 127.0.0.1:9464 ", Address("127.0.0.1", 9464), id="with spaces around it"),
+    ],
+)
+def test_what_is_listened_on_is_an_address_and_a_port(written: str, address: Address) -> None:
+    """As people write it, and as messages name it."""
+    config = load(f'[service]\nlisten = "{written}"\n' + TENANT + RECEIVER)
+
+    assert config.service.listen == address
+    assert str(address) in {"127.0.0.1:9464", "[::1]:9464", "[::]:1", "127.0.0.1:65535"}
+
+
 def test_a_path_on_this_machine_is_no_secret() -> None:
     """The place of an SQLite file may stand in a log."""
     redactor = Redactor()
@@ -586,6 +608,16 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             '[service]\nheartbeat_url = "http://[::1]:3001/api/push/token"\n' + TENANT + RECEIVER + RULE,
             [],
             id="the heartbeat stays on this machine",
+        ),
+        pytest.param(
+            '[service]\nlisten = "0.0.0.0:9464"\n' + TENANT + RECEIVER + RULE,
+            [f"rules.toml:2: service.listen: {OPEN_TO_ALL}"],
+            id="every machine can read the metrics",
+        ),
+        pytest.param(
+            '[service]\nlisten = "127.0.0.1:9464"\n' + TENANT + RECEIVER + RULE,
+            [],
+            id="this machine alone can read the metrics",
         ),
         pytest.param(
             TENANT + 'poll_interval = "59s"\n' + RECEIVER + RULE,

@@ -34,7 +34,13 @@ class AlertReader(Rows):
 
     def firing_by_severity(self) -> dict[Severity, int]:
         """Return how many alerts fire, of each severity of which there are some."""
-        return {Severity(row.severity): row.number for row in self._all(_FIRING)}
+        return {
+            severity: count for (state, severity), count in self.live_counts().items() if state is AlertState.FIRING
+        }
+
+    def live_counts(self) -> dict[tuple[AlertState, Severity], int]:
+        """Return how many alerts are in each state but inactive, by severity; only those of which there are some."""
+        return {(AlertState(row.state), Severity(row.severity)): row.number for row in self._all(_LIVE_COUNTS)}
 
     def told(self, tenants: Collection[Tenant] | None = None) -> list[Told]:
         """Return what receivers were last told of topics.
@@ -201,10 +207,10 @@ _ALERTS_OF_TENANTS = _ALERTS.where(
         )
     )
 )
-_FIRING = (
-    select(_alerts.c.severity, func.count().label("number"))
-    .where(tables.is_live, _alerts.c.state == str(AlertState.FIRING))
-    .group_by(_alerts.c.severity)
+_LIVE_COUNTS = (
+    select(_alerts.c.state, _alerts.c.severity, func.count().label("number"))
+    .where(tables.is_live)
+    .group_by(_alerts.c.state, _alerts.c.severity)
 )
 _TOLD = select(_told).order_by(_told.c.topic, _told.c.receiver)
 _TOLD_OF_TENANTS = _TOLD.where(_told.c.tenant.in_(_tenants), tables.is_believed)

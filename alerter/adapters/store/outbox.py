@@ -13,7 +13,7 @@ from alerter.adapters.store.engines import Rows
 from alerter.adapters.tables import Instant, deliveries, held_back, is_waiting, messages, open_groups
 from alerter.core.messages import Event, EventAction, Format, Message, Tone
 from alerter.core.notifications import Budget, ReceiverName
-from alerter.core.outbox import Delivery, TargetName
+from alerter.core.outbox import Backlog, Delivery, TargetName
 from alerter.core.rules import Severity
 from alerter.errors import StoreError
 
@@ -60,6 +60,10 @@ class OutboxReader(Rows):
     def waiting_count(self) -> int:
         """Return how many deliveries are neither sent nor dead."""
         return int(self._all(_WAITING_COUNT)[0].number)
+
+    def backlogs(self) -> dict[TargetName, Backlog]:
+        """Return what waits for each target that has something to wait for."""
+        return {row.target: Backlog(deliveries=row.number, oldest_at=row.oldest_at) for row in self._all(_BACKLOGS)}
 
     def delivery(self, delivery_id: int) -> DeliveryRecord | None:
         """Return the delivery of this number, or None where there is none."""
@@ -204,6 +208,16 @@ def _record_of(row: Row[Any]) -> DeliveryRecord:
 
 _WAITING = select(deliveries).where(is_waiting).order_by(deliveries.c.id)
 _WAITING_COUNT = select(func.count().label("number")).select_from(deliveries).where(is_waiting)
+_BACKLOGS = (
+    select(
+        deliveries.c.target,
+        func.count().label("number"),
+        func.min(deliveries.c.created_at).label("oldest_at"),
+    )
+    .where(is_waiting)
+    .group_by(deliveries.c.target)
+    .order_by(deliveries.c.target)
+)
 _MESSAGE = select(messages).where(messages.c.id == bindparam("message_id"))
 _DELIVERIES = (
     select(deliveries, messages.c.receiver, messages.c.title)

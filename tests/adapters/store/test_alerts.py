@@ -133,6 +133,11 @@ def test_what_fires_is_counted_by_severity(store: Store) -> None:
 
     with store.read() as reader:
         assert reader.firing_by_severity() == {Severity.CRITICAL: 1, Severity.WARNING: 2}
+        assert reader.live_counts() == {
+            (AlertState.FIRING, Severity.CRITICAL): 1,
+            (AlertState.FIRING, Severity.WARNING): 2,
+            (AlertState.PENDING, Severity.WARNING): 1,
+        }
 
 
 def test_what_was_told_comes_back_exactly(store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 from alerter.adapters.store import DeliveryRecord, Store
 from alerter.core.messages import Event, EventAction, Format
 from alerter.core.notifications import Budget, ReceiverName
-from alerter.core.outbox import after_failure, after_success
+from alerter.core.outbox import Backlog, TargetName, after_failure, after_success
 from alerter.core.rules import Severity
 from alerter.errors import StoreError
 from tests.adapters.store.stored import a_message, enqueue, explained, statements
@@ -74,6 +74,7 @@ def test_what_waits_is_counted(store: Store) -> None:
 
     with store.read() as reader:
         assert reader.waiting_count() == 1
+        assert reader.backlogs() == {TargetName("c"): Backlog(deliveries=1, oldest_at=NOON)}
 
 
 def test_what_became_of_a_delivery_is_kept(store: Store) -> None:

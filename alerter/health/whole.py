@@ -1,105 +1,20 @@
-"""How the service itself is: what its cycles and deliveries came to since it started.
-
-The watchdog, the heartbeat and the metrics ask it. It counts in memory, so that a counter begins anew with the process,
-as Prometheus expects; whatever must outlive a restart is in the database. No I/O; threads share it.
-"""
+"""The whole account, which threads share: what cycles, deliveries and pings came to since the process started."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime, timedelta
 from itertools import islice
 from threading import Lock
 
-from alerter.core.conditions import duration_text
-from alerter.core.outbox import Delivery
-from alerter.core.series import Tenant
+from alerter.core.outbox import Delivery, TargetName
+from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause
+from alerter.health.accounts import SHORTEST_OVERDUE, Account, CycleRecord, TenantRecord
+from alerter.health.durations import CycleDurations, Durations
+from alerter.health.outcomes import ConfigRecord, DeliveryOutcome, PingOutcome, outcome_of
 
-#: A tenant whose newest complete cycle is older than so many of its intervals is overdue.
-OVERDUE_INTERVALS = 3
-#: No tenant is overdue earlier: a poll may take its time.
-SHORTEST_OVERDUE = timedelta(minutes=2)
 #: Whoever reads more complaints than this learns nothing new.
 MOST_COMPLAINTS = 10
-
-
-class DeliveryOutcome(StrEnum):
-    """What came of one attempt to deliver a message."""
-
-    SENT = "sent"
-    FAILED = "failed"
-    DEAD = "dead"
-
-
-class PingOutcome(StrEnum):
-    """What came of one ping of the heartbeat."""
-
-    SENT = "sent"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleRecord:
-    """The newest cycle of a tenant.
-
-    Attributes:
-        ended_seconds: When it ended, on the monotonic clock.
-        seconds: How long it took, from asking Mimecast to the commit.
-        cause: Why its poll failed; None after a good one, and after a cycle that could not be completed.
-        error: Why it could not be completed; empty if it was.
-    """
-
-    ended_seconds: float
-    seconds: float
-    cause: Cause | None = None
-    error: str = ""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all of it was kept; a poll that failed for a known cause is a complete cycle."""
-        return not self.error
-
-
-@dataclass(slots=True)
-class _Account:
-    """What is known of one tenant.
-
-    Attributes:
-        interval: How often it is polled.
-        expected_seconds: Since when it is, or since when nobody is to blame for what was before.
-        completed_seconds: When its newest complete cycle ended; 0 before the first one.
-        newest: Its newest cycle.
-    """
-
-    interval: timedelta
-    expected_seconds: float
-    completed_seconds: float = 0.0
-    newest: CycleRecord | None = None
-
-    @property
-    def patience(self) -> timedelta:
-        """How long it may be without a complete cycle."""
-        return max(SHORTEST_OVERDUE, OVERDUE_INTERVALS * self.interval)
-
-    def expect(self, interval: timedelta, now: float) -> None:
-        """Expect it as often as that; where that is another interval than before, with all of the new one's time."""
-        if interval != self.interval:
-            self.interval, self.expected_seconds = interval, now
-
-    def is_overdue(self, now: float) -> bool:
-        return self._waited(now) > self.patience
-
-    def complaint(self, now: float) -> str:
-        """Return what is wrong with its cycles; empty if nothing is."""
-        error = self.newest.error if self.newest else ""
-        if self.is_overdue(now):
-            return f"no complete cycle for {duration_text(self._waited(now))}" + (f": {error}" if error else "")
-        return f"the last cycle was not completed: {error}" if error else ""
-
-    def _waited(self, now: float) -> timedelta:
-        return timedelta(seconds=now - max(self.completed_seconds, self.expected_seconds))
 
 
 class Health:
@@ -112,10 +27,15 @@ class Health:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._lock = Lock()
-        self._accounts: dict[Tenant, _Account] = {}
+        self._accounts: dict[Tenant, Account] = {}
         self._completed = 0
-        self._deliveries: Counter[DeliveryOutcome] = Counter()
+        self._failed = 0
+        self._durations = Durations()
+        self._with_reasons = False
+        self._targets: tuple[TargetName, ...] = ()
+        self._deliveries: Counter[tuple[TargetName, DeliveryOutcome]] = Counter()
         self._pings: Counter[PingOutcome] = Counter()
+        self._config: ConfigRecord | None = None
 
     def expect(self, intervals: Mapping[Tenant, timedelta]) -> None:
         """Say which tenants are polled, and how often; what is known of others is forgotten.
@@ -125,9 +45,39 @@ class Health:
         now = self._monotonic()
         with self._lock:
             known = self._accounts
-            self._accounts = {tenant: known.get(tenant) or _Account(span, now) for tenant, span in intervals.items()}
+            self._accounts = {tenant: known.get(tenant) or Account(span, now) for tenant, span in intervals.items()}
             for tenant, span in intervals.items():
                 self._accounts[tenant].expect(span, now)
+
+    def keep_reasons(self, *, is_wanted: bool) -> None:
+        """Say whether anybody wants to know what is held for each reason: that is most of what there is to keep."""
+        with self._lock:
+            self._with_reasons = is_wanted
+            for account in () if is_wanted else self._accounts.values():
+                account.held = None
+
+    def remember(self, last_good_polls: Mapping[Tenant, datetime]) -> None:
+        """Say when earlier processes had their newest good polls."""
+        with self._lock:
+            for tenant, at in last_good_polls.items():
+                account = self._accounts.get(tenant)
+                if account is not None and account.last_good_at is None:
+                    account.last_good_at = at
+
+    def configured(self, targets: Collection[TargetName], *, now: datetime) -> None:
+        """Note that a configuration is in force from now on, in which there are these targets."""
+        with self._lock:
+            self._config = ConfigRecord(is_in_force=True, loaded_at=now)
+            self._targets = tuple(targets)
+            for target, outcome in list(self._deliveries):
+                if target not in targets:
+                    del self._deliveries[target, outcome]
+
+    def configuration_refused(self) -> None:
+        """Note that the configuration as it is now was refused, so that the one before stays in force."""
+        with self._lock:
+            if self._config is not None:
+                self._config = ConfigRecord(is_in_force=False, loaded_at=self._config.loaded_at)
 
     def expect_anew(self) -> None:
         """Give every tenant its time again: the machine slept, and nobody can have been polled."""
@@ -146,9 +96,16 @@ class Health:
         with self._lock:
             return min((account.patience for account in self._accounts.values()), default=SHORTEST_OVERDUE)
 
-    def cycle_completed(self, tenant: Tenant, *, seconds: float, cause: Cause | None) -> None:
-        """Note a cycle of which everything was kept; `cause` says why its poll failed, if it did."""
-        self._note(tenant, CycleRecord(ended_seconds=self._monotonic(), seconds=seconds, cause=cause))
+    def cycle_completed(
+        self, tenant: Tenant, *, seconds: float, cause: Cause | None, snapshot: Snapshot | None = None
+    ) -> None:
+        """Note a cycle of which everything was kept; `cause` says why its poll failed, if it did, or what it saw."""
+        record = CycleRecord(ended_seconds=self._monotonic(), seconds=seconds, cause=cause)
+        self._note(tenant, record)
+        with self._lock:
+            account = self._accounts.get(tenant)
+            if account is not None and snapshot is not None:
+                account.saw(snapshot, with_reasons=self._with_reasons, now=record.ended_seconds)
 
     def cycle_failed(self, tenant: Tenant, *, seconds: float, error: str) -> None:
         """Note a cycle of which nothing was kept, as when the database is locked."""
@@ -157,7 +114,7 @@ class Health:
     def delivery_tried(self, delivery: Delivery) -> None:
         """Note an attempt to deliver a message."""
         with self._lock:
-            self._deliveries[_outcome_of(delivery)] += 1
+            self._deliveries[delivery.target, outcome_of(delivery)] += 1
 
     def completed_cycles(self) -> int:
         """Return how many cycles were completed, of all tenants together: more of them is progress."""
@@ -174,15 +131,37 @@ class Health:
         with self._lock:
             return {tenant: account.newest for tenant, account in self._accounts.items() if account.newest}
 
-    def deliveries(self) -> Mapping[DeliveryOutcome, int]:
-        """Return how many attempts came to what."""
+    def deliveries(self) -> Mapping[tuple[TargetName, DeliveryOutcome], int]:
+        """Return how many attempts at each target came to what; also of targets without any."""
         with self._lock:
-            return {outcome: self._deliveries[outcome] for outcome in DeliveryOutcome}
+            none = {(target, outcome): 0 for target in self._targets for outcome in DeliveryOutcome}
+            return none | self._deliveries
 
     def pings(self) -> Mapping[PingOutcome, int]:
         """Return how many pings of the heartbeat came to what."""
         with self._lock:
             return {outcome: self._pings[outcome] for outcome in PingOutcome}
+
+    def failed_cycles(self) -> int:
+        """Return how many cycles could not be completed, of all tenants together."""
+        with self._lock:
+            return self._failed
+
+    def durations(self) -> CycleDurations:
+        """Return how long cycles took, be they complete or not."""
+        with self._lock:
+            return self._durations.counted()
+
+    def configuration(self) -> ConfigRecord | None:
+        """Return how the newest reading of the configuration went; None before there was one."""
+        with self._lock:
+            return self._config
+
+    def tenants(self) -> list[TenantRecord]:
+        """Return what is known of each tenant, in their order."""
+        now = self._monotonic()
+        with self._lock:
+            return [account.record(tenant, now) for tenant, account in self._accounts.items()]
 
     def has_tried_all(self) -> bool:
         """Say whether a cycle of every tenant was attempted, be it in vain."""
@@ -220,12 +199,9 @@ class Health:
             if account is None:
                 return
             account.newest = record
+            self._durations.add(record.seconds)
             if record.is_complete:
-                account.completed_seconds = record.ended_seconds
+                account.completed(record)
                 self._completed += 1
-
-
-def _outcome_of(delivery: Delivery) -> DeliveryOutcome:
-    if delivery.sent_at is not None:
-        return DeliveryOutcome.SENT
-    return DeliveryOutcome.DEAD if delivery.dead_at is not None else DeliveryOutcome.FAILED
+            else:
+                self._failed += 1

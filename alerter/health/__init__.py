@@ -1,0 +1,22 @@
+"""How the service itself is: what its cycles and deliveries came to since it started.
+
+The watchdog, the heartbeat and the metrics ask it. It counts in memory, so that a counter begins anew with the process,
+as Prometheus expects; whatever must outlive a restart is in the database. No I/O; threads share it.
+"""
+
+from alerter.health.accounts import CycleRecord, TenantRecord
+from alerter.health.durations import DURATION_BOUNDS, CycleDurations
+from alerter.health.outcomes import ConfigRecord, DeliveryOutcome, PingOutcome
+from alerter.health.whole import MOST_COMPLAINTS, Health
+
+__all__ = [
+    "DURATION_BOUNDS",
+    "MOST_COMPLAINTS",
+    "ConfigRecord",
+    "CycleDurations",
+    "CycleRecord",
+    "DeliveryOutcome",
+    "Health",
+    "PingOutcome",
+    "TenantRecord",
+]

@@ -1,0 +1,37 @@
+"""What can come of what the service sends, and of reading its configuration."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from alerter.core.outbox import Delivery
+
+
+class DeliveryOutcome(StrEnum):
+    """What came of one attempt to deliver a message."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    DEAD = "dead"
+
+
+class PingOutcome(StrEnum):
+    """What came of one ping of the heartbeat."""
+
+    SENT = "sent"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRecord:
+    """Whether the configuration as it is now is in force, and since when the one that is in force is."""
+
+    is_in_force: bool
+    loaded_at: datetime
+
+
+def outcome_of(delivery: Delivery) -> DeliveryOutcome:
+    """Return what came of the last attempt at a delivery."""
+    if delivery.sent_at is not None:
+        return DeliveryOutcome.SENT
+    return DeliveryOutcome.DEAD if delivery.dead_at is not None else DeliveryOutcome.FAILED

@@ -1,0 +1,75 @@
+"""What is answered to whom: a WSGI application with two pages, that changes nothing and knows no secret."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from alerter.web.exposition import pieces_of
+from alerter.web.families import registry_of
+from alerter.web.sources import Sources
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+_METHODS: Final = ("GET", "HEAD")
+_TEXT: Final = "text/plain; charset=utf-8"
+#: For whoever opens a page in a browser: it shows text, of this moment, to nobody else's page.
+_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+class Answer:
+    """One answer: its status, the type of its content, and the content, which is made only when it is sent."""
+
+    def __init__(self, status: str, content_type: str, content: Iterable[bytes], **headers: str) -> None:
+        self.status = status
+        self.content = content
+        self.headers = [("Content-Type", content_type), *headers.items(), *_HEADERS]
+
+
+class Pages:
+    """The application.
+
+    Args:
+        sources: Where the pages get what they show.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._registry = registry_of(sources)
+        self._pages: Mapping[str, Callable[[], Answer]] = {"/healthz": self._healthz, "/metrics": self._metrics}
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request, as WSGI has it."""
+        method = environ["REQUEST_METHOD"]
+        answer = self._answer(method, environ.get("PATH_INFO", ""))
+        start_response(answer.status, answer.headers)
+        return () if method == "HEAD" else answer.content
+
+    def _answer(self, method: str, path: str) -> Answer:
+        page = self._pages.get(path)
+        if page is None:
+            return Answer("404 Not Found", _TEXT, [f"there is {' and '.join(self._pages)}\n".encode()])
+        if method not in _METHODS:
+            return Answer("405 Method Not Allowed", _TEXT, [b"GET or HEAD\n"], Allow=", ".join(_METHODS))
+        return page()
+
+    def _healthz(self) -> Answer:
+        reasons = self._sources.complaints()
+        state = {"status": "failing", "reasons": reasons} if reasons else {"status": "ok"}
+        content = json.dumps(state | {"tenants": self._sources.health.tenant_count()}, ensure_ascii=False) + "\n"
+        return Answer("503 Service Unavailable" if reasons else "200 OK", "application/json", [content.encode()])
+
+    def _metrics(self) -> Answer:
+        return Answer("200 OK", CONTENT_TYPE_LATEST, self._pieces())
+
+    def _pieces(self) -> Iterator[bytes]:
+        yield generate_latest(self._registry)
+        yield from pieces_of(self._sources.health.tenants())

@@ -1,0 +1,104 @@
+"""The port: waitress in a thread of its own, bounded in everything that a client could use up."""
+
+import logging
+import os
+import socket
+from ipaddress import ip_address
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Final
+
+from waitress import wasyncore
+from waitress.server import create_server
+
+from alerter.errors import ListenError
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+#: Requests that are answered at the same time.
+THREADS: Final = 4
+#: Connections at the same time; one that says or takes nothing is closed after so many seconds.
+CONNECTIONS: Final = 64
+IDLE_SECONDS: Final = 15
+#: A page has no more than a method, a path and what a browser adds.
+HEADER_BYTES: Final = 16_384
+#: How long a stop waits for the thread, in seconds.
+_GRACE: Final = 2.0
+
+
+class Port:
+    """A port that is listened on.
+
+    Args:
+        host: An IP address of this machine.
+        port: From 1 on; 0 for any that is free.
+
+    Raises:
+        ListenError: It cannot be listened on.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        # waitress warns when all of its threads are busy, which four scrapes at a time would make a person act on.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._socket = _bound(host, port)
+        #: The number of the port.
+        self.number: int = self._socket.getsockname()[1]
+        self._stop = Event()
+        self._closing = Lock()
+        self._thread: Thread | None = None
+
+    def serve(self, application: "WSGIApplication") -> None:
+        """Answer requests from now on, until it is closed."""
+        # A client that does not read must not hold a thread: what is written waits in a file, beyond a megabyte, and
+        # the thread is free.
+        self._server = create_server(
+            application,
+            map={},
+            sockets=[self._socket],
+            threads=THREADS,
+            connection_limit=CONNECTIONS,
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=1,
+            max_request_header_size=HEADER_BYTES,
+            max_request_body_size=1,
+            outbuf_high_watermark=2**62,
+            asyncore_use_poll=True,
+            ident="",
+        )
+        self._thread = Thread(target=self._run, name="port", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Listen no more. What is being answered may be cut off."""
+        if self._thread is None:
+            self._socket.close()
+        elif not self._stop.is_set():
+            with self._closing:
+                self._stop.set()
+                self._server.pull_trigger()
+            self._thread.join(_GRACE)
+
+    def _run(self) -> None:
+        server = self._server
+        sockets = server._map  # noqa: SLF001 - waitress has no other way to end its loop from outside
+        while not self._stop.is_set():
+            wasyncore.loop(timeout=1, use_poll=True, map=sockets, count=1)
+        server.task_dispatcher.shutdown(timeout=_GRACE / 2)
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
+        wasyncore.dispatcher.close(server)
+        # Who pulls a trigger that is closed writes into whatever has its descriptor by then, such as a database. So a
+        # thread that is still at work, or still in `close`, keeps it open.
+        with self._closing:
+            if not server.task_dispatcher.threads:
+                server.trigger.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004 - IPv6
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        place = f"[{host}]:{port}" if family is socket.AF_INET6 else f"{host}:{port}"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ListenError(f"cannot listen on {place}: {reason.lower()}") from error

@@ -1,0 +1,72 @@
+"""A service that has something to show in every metric, and what it shows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from wsgiref.util import setup_testing_defaults
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from alerter.core.alerts import AlertState
+from alerter.core.outbox import Backlog, TargetName
+from alerter.core.rules import Severity
+from alerter.core.series import Tenant
+from alerter.errors import Cause
+from alerter.health import Health, PingOutcome
+from alerter.web.pages import Pages
+from alerter.web.sources import Sources, Stored
+from tests.builders import NOON, a_delivery, a_snapshot
+
+ACME, OTHER = Tenant("acme"), Tenant("other")
+SLACK, TEAMS = TargetName("secops/slack"), TargetName("secops/workflows")
+STORED = Stored(
+    alerts={(AlertState.FIRING, Severity.CRITICAL): 2, (AlertState.PENDING, Severity.WARNING): 1},
+    backlogs={SLACK: Backlog(deliveries=3, oldest_at=NOON - timedelta(hours=1))},
+)
+
+
+class Seconds:
+    """A monotonic clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return what it shows."""
+        return self.now
+
+
+def a_health(held: Mapping[str, int] | None = None, *, seconds: Seconds | None = None) -> Health:
+    """Return the account of a service with two tenants, of which one holds messages and the other cannot be polled."""
+    health = Health(seconds or Seconds())
+    health.keep_reasons(is_wanted=True)
+    health.configured([SLACK, TEAMS], now=NOON)
+    health.expect(dict.fromkeys((ACME, OTHER), timedelta(minutes=5)))
+    snapshot = a_snapshot({"Spam": 5, "Links": 2} if held is None else held)
+    health.cycle_completed(ACME, seconds=0.3, cause=None, snapshot=snapshot)
+    health.cycle_completed(OTHER, seconds=12, cause=Cause.TIMEOUT)
+    health.delivery_tried(a_delivery(target=SLACK))
+    health.delivery_tried(replace(a_delivery(target=SLACK), sent_at=NOON))
+    health.ping_tried(PingOutcome.SENT)
+    return health
+
+
+def sources_of(health: Health, stored: Stored | None = STORED) -> Sources:
+    """Return what the pages of a service are made of."""
+    return Sources(health=health, complaints=health.complaints, stored=lambda: stored)
+
+
+def metrics_of(sources: Sources) -> str:
+    """Return the page `/metrics`."""
+    environ: dict[str, object] = {"PATH_INFO": "/metrics"}
+    setup_testing_defaults(environ)
+    return b"".join(Pages(sources)(environ, lambda *_: lambda _: None)).decode()
+
+
+def samples_of(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Return every sample of a page: its name and labels, and its value."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }

@@ -1,0 +1,243 @@
+"""The port as Prometheus, a load balancer and a stranger meet it: real HTTP, also by clients that do not behave."""
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from alerter.core.series import Tenant
+from alerter.errors import ListenError
+from alerter.health import Health
+from alerter.web.pages import Pages
+from alerter.web.server import CONNECTIONS, Port
+from alerter.web.sources import Sources
+from tests.builders import a_snapshot
+from tests.web.services import ACME, a_health, sources_of
+
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@pytest.fixture
+def health() -> Health:
+    """A service that is well."""
+    return a_health()
+
+
+@pytest.fixture
+def port(health: Health) -> Iterator[Port]:
+    """The port of it."""
+    with serving(sources_of(health)) as port:
+        yield port
+
+
+class serving:  # noqa: N801 - it reads as what it does
+    """A port that answers while the block lasts."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._port = Port("127.0.0.1", 0)
+        self._port.serve(Pages(sources))
+
+    def __enter__(self) -> Port:
+        return self._port
+
+    def __exit__(self, *_: object) -> None:
+        self._port.close()
+
+
+def ask(port: Port, path: str, method: str = "GET") -> http.client.HTTPResponse:
+    """Return the answer to a request, read to its end."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port.number, timeout=20)) as connection:
+        connection.request(method, path)
+        response = connection.getresponse()
+        response.content = response.read()  # type: ignore[attr-defined] # for the test to look at
+        return response
+
+
+def content(response: http.client.HTTPResponse) -> bytes:
+    """Return what was read of an answer."""
+    read: bytes = response.content  # type: ignore[attr-defined] # see `ask`
+    return read
+
+
+def test_a_service_that_is_well_says_so(port: Port) -> None:
+    """A load balancer or an uptime service sees 200; a person reads how many tenants there are."""
+    answer = ask(port, "/healthz")
+
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    assert json.loads(content(answer)) == {"status": "ok", "tenants": 2}
+
+
+def test_a_service_that_is_not_well_says_why(port: Port, health: Health) -> None:
+    """503, with each tenant whose cycles are not complete."""
+    health.cycle_failed(ACME, seconds=5, error="database is locked")
+
+    answer = ask(port, "/healthz")
+
+    assert answer.status == 503
+    assert json.loads(content(answer)) == {
+        "status": "failing",
+        "reasons": ["acme: the last cycle was not completed: database is locked"],
+        "tenants": 2,
+    }
+
+
+def test_a_poll_that_fails_is_no_illness_of_the_service(port: Port) -> None:
+    """Of the two tenants one cannot be polled: that is known, kept and told, as it should be."""
+    assert ask(port, "/healthz").status == 200
+
+
+def test_the_metrics_come_in_the_type_that_prometheus_expects(port: Port) -> None:
+    """With the version of the format that the library writes."""
+    answer = ask(port, "/metrics")
+
+    assert (answer.status, answer.headers["Content-Type"]) == (200, CONTENT_TYPE_LATEST)
+    assert b'alerter_held_messages{tenant="acme",reason="Spam"} 5\n' in content(answer)
+    assert b"process_resident_memory_bytes" in content(answer)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_head_gets_the_headers_alone(port: Port, path: str) -> None:
+    """As for GET, without a content."""
+    answer, whole = ask(port, path, "HEAD"), ask(port, path)
+
+    assert (answer.status, content(answer)) == (200, b"")
+    assert answer.headers["Content-Type"] == whole.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
+def test_nothing_can_be_changed(port: Port, method: str) -> None:
+    """Every other method is refused, with those that are not."""
+    answer = ask(port, "/metrics", method)
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics/", "/healthz/../etc/passwd", "/%2e%2e/rules.toml", "/Metrics", "/favicon.ico"]
+)
+def test_there_is_nothing_else(port: Port, path: str) -> None:
+    """No folder, no file, no other spelling."""
+    answer = ask(port, path)
+
+    assert (answer.status, content(answer)) == (404, b"there is /healthz and /metrics\n")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/nowhere"])
+def test_every_answer_keeps_browsers_in_check(port: Port, path: str) -> None:
+    """What is shown is of this moment, is text, and is for no other page. No answer says which server it is."""
+    headers = ask(port, path).headers
+
+    assert SECURITY_HEADERS.items() <= dict(headers.items()).items()
+    assert "Server" not in headers
+
+
+def test_a_query_changes_nothing(port: Port) -> None:
+    """Prometheus may be configured to send one."""
+    assert ask(port, "/healthz?verbose=1").status == 200
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        pytest.param(b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n", 431, id="a path without end"),
+        pytest.param(b"POST /metrics HTTP/1.1\r\nContent-Length: 99999\r\n\r\n", 413, id="a large body"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, id="a handshake of TLS"),
+    ],
+)
+def test_a_request_that_is_none_is_refused(port: Port, request_bytes: bytes, status: int) -> None:
+    """What is not a short request gets an answer that says so, and is read no further."""
+    with socket.create_connection(("127.0.0.1", port.number), timeout=20) as connection:
+        connection.sendall(request_bytes)
+
+        assert connection.recv(1000).split(b" ")[1] == str(status).encode()
+    assert ask(port, "/healthz").status == 200
+
+
+def test_a_client_that_is_slow_holds_nobody_up() -> None:
+    """Scrapes of megabytes that nobody reads, and requests that never end: others get their answer at once."""
+    health = a_health()
+    tenants = [Tenant(f"tenant-{number:04}") for number in range(2000)]
+    health.expect(dict.fromkeys(tenants, timedelta(minutes=5)))
+    held = {f"A policy with a long name, number {number}": number for number in range(50)}
+    for tenant in tenants:
+        health.cycle_completed(tenant, seconds=1, cause=None, snapshot=a_snapshot(held, tenant=tenant))
+    with serving(sources_of(health)) as port, ExitStack() as stack:
+        for request in [b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"] * 8 + [b"GET /metr"] * (CONNECTIONS // 2):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port.number)))
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.sendall(request)
+
+        answer = ask(port, "/healthz")
+
+    assert answer.status == 200
+
+
+def test_a_bug_in_a_page_is_an_error_and_not_the_end(
+    port: Port, health: Health, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client gets a 500 without a traceback, the log has it, and the port goes on."""
+    monkeypatch.setattr(health, "tenant_count", lambda: 1 / 0)
+    answer = ask(port, "/healthz")
+    monkeypatch.undo()
+
+    assert (answer.status, b"ZeroDivisionError" in content(answer)) == (500, False)
+    assert "ZeroDivisionError" in caplog.text
+    assert ask(port, "/healthz").status == 200
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    """Whoever starts a second service learns which address is in the way."""
+    taken = Port("127.0.0.1", 0)
+
+    with closing(taken), pytest.raises(ListenError) as caught:
+        Port("127.0.0.1", taken.number)
+
+    assert str(caught.value) == f"cannot listen on 127.0.0.1:{taken.number}: address already in use"
+
+
+def test_an_address_of_another_machine_is_named() -> None:
+    """IPv6 as the configuration writes it."""
+    with pytest.raises(ListenError, match=r"^cannot listen on \[2001:db8::1\]:9464: "):
+        Port("2001:db8::1", 9464)
+
+
+def test_ipv6_is_listened_on() -> None:
+    """`[::1]` is this machine too."""
+    port = Port("::1", 0)
+    port.serve(Pages(sources_of(a_health())))
+    with closing(port), closing(http.client.HTTPConnection("::1", port.number, timeout=20)) as connection:
+        connection.request("GET", "/healthz")
+
+        assert connection.getresponse().status == 200
+
+
+def test_a_port_that_was_closed_is_free_at_once(health: Health) -> None:
+    """A reload may want it again; no thread of it is left."""
+    with serving(sources_of(health)) as port:
+        ask(port, "/healthz")
+        number = port.number
+    port.close()
+
+    again = Port("127.0.0.1", number)
+
+    again.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "port"]
+
+
+def test_complaints_are_shown_as_they_are_handed(health: Health) -> None:
+    """The pages show what they are given, which has no secret any more."""
+    sources = replace(sources_of(health), complaints=lambda: ("acme: [redacted]",))
+    with serving(sources) as port:
+        assert json.loads(content(ask(port, "/healthz")))["reasons"] == ["acme: [redacted]"]
