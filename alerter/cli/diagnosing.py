@@ -113,13 +113,14 @@ def _draw(found: Sequence["Finding"]) -> None:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(min_width=7)
         grid.add_column(overflow="fold")
-        subject = ""
+        subject, advised = "", set[str]()
         for each in listed:
             label = Text(LABELS.get(each.outcome, each.outcome), style=STYLES[each.outcome])
             grid.add_row(label, clean(each.text if each.subject == subject else f"{each.subject}: {each.text}"))
             subject = each.subject
-            if each.advice:
+            if each.advice not in {"", *advised}:
                 grid.add_row("", f"→ {clean(each.advice)}")
+                advised.add(each.advice)
         for words in rest:
             grid.add_row("", Text(words, style="dim"))
         console.print(Padding(grid, (0, 0, 1, 2)))
@@ -133,8 +134,11 @@ def summed_up(members: Sequence["Finding"]) -> tuple[Sequence["Finding"], list[s
     wrong = [each for each in members if each.outcome in ("failed", "warning")]
     others = [each for each in members if each not in wrong]
     lines = [f"{len(wrong) - MOST_SHOWN:,} more are not well: --json lists all"] if wrong[MOST_SHOWN:] else []
-    if others:
-        lines.append(f"{len(others):,} more are well or do not apply{_latency_text(others)}")
+    well = [each for each in others if each.outcome == "ok"]
+    if well:
+        lines.append(f"{len(well):,} more are well{_latency_text(well)}")
+    if others[len(well) :]:
+        lines.append(f"{len(others) - len(well):,} more do not apply: --json lists all")
     return wrong[:MOST_SHOWN], lines
 
 

@@ -54,7 +54,8 @@ def _well(tenant: TenantConfig, snapshot: Snapshot, probe: Probe) -> Finding:
 
 
 def _failure(tenant: TenantConfig, error: SourceError, probe: Probe) -> Finding:
-    request = f" (request id {error.request_id})" if error.request_id else ""
+    # Where nobody answered, the id is ours alone.
+    request = f" (request id {error.request_id})" if error.request_id and probe.latency is not None else ""
     text = f"{error.cause}: {error.detail}{request}"
     return _account(tenant, Outcome.FAILED, text, error.cause.advice, {**_measured(probe), "cause": error.cause.value})
 

@@ -19,9 +19,15 @@ _ADVICE = {
     Step.GREETING: "Check the port: 587 greets at once, 465 only after TLS, which ?mode=ssl asks for.",
     Step.TLS: "Check port and kind: mailtos:// means STARTTLS, with ?mode=ssl TLS from the start; json:// has no TLS.",
     Step.CERTIFICATE: (
-        "Have the certificate renewed or mended, or use the name that it is for. An authority of your own must be "
-        "known here: SSL_CERT_FILE for mail, REQUESTS_CA_BUNDLE for all else."
+        "If it comes from an authority of your own, or from a proxy that inspects TLS, this machine must know that "
+        "authority: SSL_CERT_FILE for mail, REQUESTS_CA_BUNDLE for all else."
     ),
+}
+#: What is known better by what is wrong with a certificate, in OpenSSL's words.
+_ADVICE_BY_COMPLAINT = {
+    "expired": "Whoever runs it must renew the certificate.",
+    "not yet valid": "Check this machine's clock; else whoever runs it must replace the certificate.",
+    "mismatch": "Use the name that the certificate is for, or have it made anew for this one.",
 }
 
 
@@ -35,7 +41,7 @@ def judge_contact(subject: str, endpoint: Endpoint, found: Contact, *, now: date
         return
     if found.failed_at is not None:
         text = f"{endpoint}{via}: {found.failed_at}: {found.detail}"
-        yield receiver_finding(subject, Outcome.FAILED, text, _ADVICE[found.failed_at])
+        yield receiver_finding(subject, Outcome.FAILED, text, _advice(found))
         return
     troubles = [
         *_secrecy(subject, endpoint),
@@ -47,6 +53,14 @@ def judge_contact(subject: str, endpoint: Endpoint, found: Contact, *, now: date
         text = f"{endpoint}{via}: the name resolves, it answers{good_for}"
         yield receiver_finding(subject, Outcome.OK, text, measured=_measured(found, now=now))
     yield from troubles
+
+
+def _advice(found: Contact) -> str:
+    if found.failed_at is Step.CERTIFICATE:
+        for complaint, advice in _ADVICE_BY_COMPLAINT.items():
+            if complaint in found.detail:
+                return advice
+    return _ADVICE[found.failed_at or Step.CONNECTION]
 
 
 def _secrecy(subject: str, endpoint: Endpoint) -> Iterator[Finding]:

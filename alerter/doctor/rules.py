@@ -1,6 +1,6 @@
 """Whether the rules and routes fit what was really seen: names change, and a slip in a glob says nothing by itself."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from difflib import get_close_matches
 
@@ -46,12 +46,15 @@ def judge_rule(rule: Rule, seen: Seen) -> Finding:
     reasons = list(dict.fromkeys(reason for tenant in tenants for reason in seen[tenant]))
     if rule.subject is Subject.POLLING:
         return _rules(rule.name, Outcome.OK, f"watches the polling of {counted(len(tenants), 'tenant')}")
+    if not reasons:
+        return _rules(rule.name, Outcome.NOT_APPLICABLE, "no hold reason was seen yet of the tenants that it looks at")
     found = [reason for reason in reasons if rule.reasons.matches(reason)]
     if found:
         return _rules(
             rule.name, Outcome.OK, f"looks at {len(found):,} of the {len(reasons):,} hold reasons seen so far"
         )
-    text = f"looks at nothing: {_globs(rule)} matches none of the {len(reasons):,} hold reasons seen so far"
+    globs = ", ".join(map(repr, rule.reasons.globs))
+    text = f"looks at nothing: {globs} matches none of the {len(reasons):,} hold reasons seen so far"
     advice = f"Nearest: {_examples(rule.reasons.globs, reasons)}. Fine if it waits for one that has not come yet."
     return _rules(rule.name, Outcome.WARNING, text, advice)
 
@@ -61,22 +64,23 @@ def judge_routes(config: Config, seen: Seen) -> Iterator[Finding]:
     if not config.routes:
         return
     lost: dict[str, list[AlertKey]] = {}
-    for alert in _possible(config.rules, seen):
+    for alert in _possible(config, seen):
         if not any(route.matches(alert) for route in config.routes):
             lost.setdefault(f"{alert.key.severity} of {alert.key.rule}", []).append(alert.key)
     for what, keys in lost.items():
-        text = f"nobody is told of {what} for {len(keys):,} of what was seen, such as {_key_text(keys[0])}"
+        text = f"nobody is told of {what} for {len(keys):,} of the series seen, such as {_key_text(keys[0])}"
         advice = "No route takes it: add one without `reasons` and `tenants`, or widen one."
         yield _rules("routes", Outcome.WARNING, text, advice)
     if not lost:
         yield _rules("routes", Outcome.OK, "whatever the rules find in what was seen, somebody is told")
 
 
-def _possible(rules: Iterable[Rule], seen: Seen) -> Iterator[Alert]:
-    """Yield every alert that the rules could make of what was seen."""
-    for rule in rules:
+def _possible(config: Config, seen: Seen) -> Iterator[Alert]:
+    """Yield every alert that the rules could make of what was seen, but for levels that the configuration warns of."""
+    for rule in config.rules:
         about = (Operands(condition=Blind.name, limit=""),) if rule.subject is Subject.POLLING else ()
-        for severity in rule.levels:
+        ways = [route.severities or rule.levels for route in config.routes if route.rules.matches(rule.name)]
+        for severity in (each for each in rule.levels if any(each in way for way in ways)):
             for tenant, reason in _series(rule, seen):
                 key = AlertKey(rule=rule.name, severity=severity, tenant=tenant, reason=reason)
                 yield Alert(key=key, operands=about)
@@ -95,10 +99,6 @@ def _series(rule: Rule, seen: Seen) -> Iterator[tuple[Tenant, HoldReason]]:
 
 def _key_text(key: AlertKey) -> str:
     return key.tenant if key.reason == ALL_REASONS else f"{key.reason!r} of {key.tenant}"
-
-
-def _globs(rule: Rule) -> str:
-    return ", ".join(map(repr, rule.reasons.globs)) or "its tenants'"
 
 
 def _examples(globs: Sequence[str], reasons: Sequence[HoldReason]) -> str:

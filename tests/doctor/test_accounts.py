@@ -90,6 +90,7 @@ def test_nobody_there(tmp_path: Path) -> None:
 
     assert finding.outcome is FAILED
     assert dict(finding.measured) == {"cause": "unreachable"}
+    assert "request id" not in finding.text
 
 
 def probe(*, skew: str | float | None = 0, allowance: Allowance | None = None) -> Probe:

@@ -81,7 +81,7 @@ def test_a_mail_server_whose_certificate_has_expired_has_failed(authority: trust
 
     assert finding.outcome is FAILED
     assert finding.text == f"localhost:{sink.port}: certificate: certificate has expired"
-    assert "renewed" in finding.advice
+    assert "renew" in finding.advice
 
 
 def test_a_url_that_apprise_cannot_load_is_a_wrong_configuration() -> None:
@@ -190,6 +190,24 @@ def test_each_way_to_fail_has_its_advice(step: Step) -> None:
     assert finding.outcome is FAILED
     assert finding.text == f"hooks.example:443 through the proxy proxy.example: {step}: it broke"
     assert len(finding.advice) > 20
+
+
+@pytest.mark.parametrize(
+    ("complaint", "words"),
+    [
+        ("certificate has expired", "renew"),
+        ("certificate is not yet valid", "clock"),
+        ("Hostname mismatch, certificate is not valid for 'localhost'.", "Use the name"),
+        ("IP address mismatch, certificate is not valid for '127.0.0.1'.", "Use the name"),
+        ("unable to get local issuer certificate", "REQUESTS_CA_BUNDLE"),
+        ("self-signed certificate in certificate chain", "a proxy that inspects TLS"),
+    ],
+)
+def test_each_complaint_about_a_certificate_has_its_own_advice(complaint: str, words: str) -> None:
+    """As OpenSSL says them: whoever is to mend it must not guess."""
+    found = Contact(failed_at=Step.CERTIFICATE, detail=complaint)
+
+    assert words in only(judge_contact(NAME, endpoint(), found, now=NOON)).advice
 
 
 # -- the dead man's switch ---------------------------------------------------------------------------------------------

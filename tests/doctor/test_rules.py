@@ -60,12 +60,12 @@ def test_a_rule_that_looks_at_nothing_is_told_with_what_it_may_mean(seen: str, t
     assert finding.advice.startswith("Nearest: 'High-Confidence Impersonation'")
 
 
-def test_a_rule_for_a_tenant_of_which_nothing_was_seen_is_told(seen: str, tmp_path: Path) -> None:
+def test_of_a_tenant_of_which_nothing_was_seen_nothing_is_claimed(seen: str, tmp_path: Path) -> None:
     """There is no reason to compare with."""
     finding = of(looked_at(tmp_path, seen, rule("New", 'tenants = ["new"]')), "New")
 
-    assert finding.outcome is WARNING
-    assert finding.text == "looks at nothing: its tenants' matches none of the 0 hold reasons seen so far"
+    assert finding.outcome is NOT_APPLICABLE
+    assert finding.text == "no hold reason was seen yet of the tenants that it looks at"
 
 
 ROUTE = '[[routes]]\nreceivers = ["secops"]\n'
@@ -79,28 +79,35 @@ ROUTE = '[[routes]]\nreceivers = ["secops"]\n'
             (ROUTE + 'reasons = ["*Attachment*"]\n',),
             (rule("All"),),
             WARNING,
-            "nobody is told of warning of All for 2 of what was seen, such as 'High-Confidence Impersonation' of acme",
+            "nobody is told of warning of All for 2 of the series seen, such as 'High-Confidence Impersonation'",
             id="a route for one reason",
+        ),
+        pytest.param(
+            (ROUTE + 'severity = ["critical"]\n',),
+            (rule("All"),),
+            OK,
+            "somebody is told",
+            id="what is warned of already",
         ),
         pytest.param(
             (ROUTE + 'tenants = ["acme"]\n',),
             (rule("All"),),
             WARNING,
-            "nobody is told of critical of Blind for 1 of what was seen, such as new",
+            "nobody is told of critical of Blind for 1 of the series seen, such as new",
             id="a tenant whose blindness nobody hears of",
         ),
         pytest.param(
             (ROUTE + 'rules = ["Sum", "Blind"]\nreasons = ["Spam"]\n',),
             (rule("Sum", 'per = "tenant"'),),
             WARNING,
-            "nobody is told of warning of Sum for 2 of what was seen, such as acme",
+            "nobody is told of warning of Sum for 2 of the series seen, such as acme",
             id="a sum, which has no reason",
         ),
         pytest.param(
             (ROUTE + 'tenants = ["acme", "new"]\n',),
             (rule("Total", 'per = "all"'),),
             WARNING,
-            "nobody is told of warning of Total for 1 of what was seen, such as *",
+            "nobody is told of warning of Total for 1 of the series seen, such as *",
             id="a total, which has no tenant",
         ),
     ],
