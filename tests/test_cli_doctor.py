@@ -246,7 +246,7 @@ def test_a_terminal_shows_progress_groups_colours_and_advice(config: Path, monke
     assert " looked at" in progress
     assert "\x1b[1mFiles\x1b[0m" in findings
     assert "\x1b[1;31mfailed" in findings
-    assert "→ Close the file" in findings
+    assert "→ Others who use this machine may have read it" in findings
     assert findings.rstrip().splitlines()[-1].startswith("1 failed, ")
 
 

@@ -30,7 +30,8 @@ class Unit:
         restarts: How often it was restarted by systemd since a person started it.
         has_watchdog: Whether it is killed when it hangs.
         since: Since when it has been active, as systemd writes it; empty where it is not.
-        user: Whom it runs as, if the unit says so and the user is one that lasts; else empty.
+        user: Whom it runs as, if the unit says so; else empty.
+        is_dynamic: Whether that user exists only while it runs.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Unit:
     has_watchdog: bool
     since: str
     user: str
+    is_dynamic: bool
 
 
 def units(*patterns: str, booted: Path = BOOTED) -> Sequence[Unit] | str:
@@ -75,5 +77,6 @@ def _unit(table: Mapping[str, str]) -> Unit:
         restarts=int(table["NRestarts"] or 0),
         has_watchdog=table["WatchdogUSec"] not in _OFF,
         since=table["ActiveEnterTimestamp"],
-        user="" if table["DynamicUser"] == "yes" else table["User"],
+        user=table["User"],
+        is_dynamic=table["DynamicUser"] == "yes",
     )

@@ -20,11 +20,11 @@ from alerter.config.model import (
     TenantConfig,
 )
 from alerter.config.references import ENDS_IN_MAIL
-from alerter.config.variables import CLOSE_FILE, is_readable_by_everyone
+from alerter.config.variables import LIES_OPEN, is_readable_by_everyone
 
 __all__ = [
-    "CLOSE_FILE",
     "ENDS_IN_MAIL",
+    "LIES_OPEN",
     "REGIONS",
     "Address",
     "ApiVersion",

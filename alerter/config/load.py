@@ -23,7 +23,7 @@ from alerter.config.reading import INCLUDE, failure, include, read
 from alerter.config.schema import is_secret
 from alerter.config.tables import receiver_of, route_of, windows_of
 from alerter.config.values import MOST_LISTED
-from alerter.config.variables import CLOSE_FILE, Variables, is_readable_by_everyone, texts_in
+from alerter.config.variables import LIES_OPEN, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_blind_rules
 from alerter.errors import ConfigError, Problem
 from alerter.redaction import Redactor, secrets_of_database, secrets_of_url
@@ -82,9 +82,10 @@ def load_config(
     environ = os.environ if environ is None else environ
     files = Files(read(path))
     problems = Problems(files)
+    credentials = credentials_of(path, environ)
     variables = Variables(
         environ,
-        credentials_of(path, environ),
+        credentials,
         lambda place: files.place_of(place)[0].folder,
         problems,
         may_lack=lambda place: may_lack_secrets and is_secret(place) and place != DATABASE,
@@ -98,7 +99,7 @@ def load_config(
     if problems.errors:
         raise ConfigError(_redacted(problems.errors, redactor))
     config = _put_together(path, parts)
-    _warn_of_modes(config, files, problems)
+    _warn_of_modes(config, files, problems, remedy=credentials.remedy)
     references.warn(config, parts.rules, problems)
     return replace(
         config,
@@ -145,10 +146,10 @@ def _put_together(path: Path, parts: Parts) -> Config:
     )
 
 
-def _warn_of_modes(config: Config, files: Files, problems: Problems) -> None:
+def _warn_of_modes(config: Config, files: Files, problems: Problems, *, remedy: str) -> None:
     """Say which files hold a secret and may be read by everyone."""
     of_file = () if isinstance(config.service.database, Secret) else (DATABASE,)
-    text = f"a secret stands in a file that everyone may read: {CLOSE_FILE}, or write ${{NAME}}"
+    text = f"a secret stands in a file that {LIES_OPEN}: {remedy}"
     open_files = [(file, place) for file in files.all if (place := _open_secret(file, but_for=of_file))]
     for file, place in open_files[:MOST_LISTED]:
         problems.warn_in(file, place, text)

@@ -6,7 +6,7 @@ the places are known that the units in `deploy/` give it: there, `sudo alerter s
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 #: The folder whose configurations have a service: rules.toml has alerter.service, NAME.toml has alerter@NAME.service.
@@ -25,11 +25,13 @@ class Credentials:
         places: Where one may be, in the order of looking: a folder, and what stands before the name in it.
         sealed: The folder of those that only the service gets to read; None where it is not known.
         absence: Why none is here, to follow `${NAME} is not set: `; empty where a file is just missing.
+        remedy: What to do about a secret that lies in a file that everyone may read.
     """
 
     places: tuple[tuple[Path, str], ...] = ()
     sealed: Path | None = None
     absence: str = ""
+    remedy: str = "chmod o-r, or write ${NAME}"
 
     def file_of(self, name: str) -> Path | None:
         """Return the file that holds a secret, or None where there is none of the name."""
@@ -77,6 +79,13 @@ def credentials_of(path: Path, environ: Mapping[str, str], *, root: Path = ROOT)
         root: Of the file system.
     """
     unit, given = unit_of(path, root=root), environ.get("CREDENTIALS_DIRECTORY", "")
+    found = _credentials(path, unit, given, root=root)
+    # Its user has no name that a file could belong to: what only root may read, the service may not either.
+    remedy = f"put it into {folders_of(path)[0]}/NAME and write ${{NAME}}"
+    return found if unit is None else replace(found, remedy=remedy)
+
+
+def _credentials(path: Path, unit: str | None, given: str, *, root: Path) -> Credentials:
     plain, sealed = folders_of(path)
     if given:
         places = tuple((Path(given), prefix) for prefix in ("", ENCRYPTED, PLAIN))

@@ -23,8 +23,8 @@ _FILE = "file:"
 _ESCAPE = "$${"
 #: Stands for a key that is not known: it is of the form of all of them, also of those in base64.
 ABSENT = "absent=="
-#: What to do about a secret in a file that everyone may read; stands in every warning of that kind.
-CLOSE_FILE = "chmod o-r"
+#: Stands in every warning of a secret that lies open.
+LIES_OPEN = "everyone may read"
 #: How like a name must be to that of another variable, from 0 to 1: an environment has many.
 SAME_NAME = 0.8
 
@@ -126,7 +126,7 @@ class Variables:
             raise _Unknown(f"the file {file} is empty")
         self.files[file] = None
         if is_readable_by_everyone(file):
-            self._problems.warn(path, f"the file {file} is readable by everyone: {CLOSE_FILE}")
+            self._problems.warn(path, f"{LIES_OPEN} the file {file}: {self._credentials.remedy}")
         return value
 
 

@@ -44,7 +44,7 @@ def diagnose(
         sends: Whether every target really gets a test message.
         on_progress: Told how many checks of how many have ended.
     """
-    checks = [*_machine_checks(), *([] if config is None else _checks_of(config, redactor, tenants, sends=sends))]
+    checks = [*_machine_checks(config), *([] if config is None else _checks_of(config, redactor, tenants, sends=sends))]
     found: dict[int, Sequence[Finding]] = {}
     for number, batch in examine(checks, monotonic=time.monotonic):
         found[number] = [replace(each, text=redactor.redacted(each.text)) for each in batch]
@@ -52,10 +52,10 @@ def diagnose(
     return in_order([each for number in sorted(found) for each in found[number]])
 
 
-def _machine_checks() -> list[Check]:
+def _machine_checks(config: Config | None) -> list[Check]:
     return [
         Check(group=Group.MACHINE, subject="clock", run=machine.check_clock),
-        Check(group=Group.SERVICE, subject="unit", run=services.check_units),
+        Check(group=Group.SERVICE, subject="unit", run=partial(services.check_units, config)),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from alerter.config import CLOSE_FILE, ENDS_IN_MAIL, Config
+from alerter.config import ENDS_IN_MAIL, LIES_OPEN, Config
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import Problem
 from alerter.words import counted
@@ -13,7 +13,7 @@ def check_configuration(config: Config) -> Iterator[Finding]:
     parts = ((config.tenants, "tenant"), (config.receivers, "receiver"), (config.rules, "rule"))
     text = "sound: " + ", ".join(counted(len(found), noun) for found, noun in parts)
     yield Finding(group=Group.CONFIGURATION, subject=str(config.path), outcome=Outcome.OK, text=text)
-    said_elsewhere = (CLOSE_FILE, ENDS_IN_MAIL)
+    said_elsewhere = (LIES_OPEN, ENDS_IN_MAIL)
     for warning in config.warnings:
         if not any(words in warning.text for words in said_elsewhere):
             yield finding_of(warning, Group.CONFIGURATION, Outcome.WARNING)

@@ -4,16 +4,16 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from alerter.config import CLOSE_FILE, Config, is_readable_by_everyone
+from alerter.config import LIES_OPEN, Config, is_readable_by_everyone
 from alerter.doctor.configuration import finding_of
 from alerter.doctor.findings import Finding, Group, Outcome
 
 
 def check_files(config: Config) -> Iterator[Finding]:
     """Yield how the configuration and each file of a secret are protected."""
-    open_to_all = [warning for warning in config.warnings if CLOSE_FILE in warning.text]
+    open_to_all = [warning for warning in config.warnings if LIES_OPEN in warning.text]
     for warning in open_to_all:
-        advice = "Close the file, and have the keys renewed if others use this machine."
+        advice = "Others who use this machine may have read it: have the key renewed, or the URL."
         yield finding_of(warning, Group.FILES, Outcome.FAILED, advice=advice)
     for file in dict.fromkeys((*config.files, *config.credential_files)):
         finding = _change(file)
@@ -30,7 +30,7 @@ def _change(file: Path) -> Finding:
     if folder & stat.S_IWOTH and not folder & stat.S_ISVTX:
         text = f"everyone may put another file in its place: its folder has the mode {stat.S_IMODE(folder):04o}"
         return _failed(file, text, f"chmod o-w {file.absolute().parent}")
-    text = f"mode {stat.S_IMODE(mode):04o}: no secret in it that everyone may read, and nobody else may change it"
+    text = f"mode {stat.S_IMODE(mode):04o}: no secret in it lies open, and nobody else may change it"
     return Finding(group=Group.FILES, subject=str(file), outcome=Outcome.OK, text=text)
 
 

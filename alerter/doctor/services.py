@@ -3,17 +3,26 @@
 import os
 import pwd
 from collections.abc import Iterator
+from pathlib import Path
 
 from alerter.adapters.units import Unit, units
+from alerter.config import Config
+from alerter.config.places import folders_of, unit_of
 from alerter.doctor.findings import Finding, Group, Outcome
+from alerter.doctor.permissions import Identity, identity_of, unreadable
 
 #: The unit, and the instances of its template.
 PATTERNS = ("alerter.service", "alerter@*.service")
+#: Where systemd puts the secrets that it hands to services.
+HANDED = Path("/run/credentials")
+#: So many files are named.
+MOST_NAMED = 3
 
 
-def check_units() -> Iterator[Finding]:
-    """Yield how each unit of alerter is."""
-    found = units(*PATTERNS)
+def check_units(config: Config | None) -> Iterator[Finding]:
+    """Yield how the unit of a configuration is, or, where it has none, each unit of alerter."""
+    own = None if config is None else unit_of(config.path)
+    found = units(*(PATTERNS if own is None else (f"{own}.service",)))
     if isinstance(found, str):
         yield _service("unit", Outcome.NOT_APPLICABLE, found)
         return
@@ -22,6 +31,8 @@ def check_units() -> Iterator[Finding]:
         yield _service("unit", Outcome.NOT_APPLICABLE, text)
     for unit in found:
         yield from judge_unit(unit, me=pwd.getpwuid(os.geteuid()).pw_name)
+        if config is not None and own is not None:
+            yield from judge_reading(unit, config)
 
 
 def judge_unit(unit: Unit, *, me: str) -> Iterator[Finding]:
@@ -35,6 +46,17 @@ def judge_unit(unit: Unit, *, me: str) -> Iterator[Finding]:
     if not troubles:
         yield _service(unit.name, Outcome.OK, f"running since {unit.since}, enabled, with a watchdog, never restarted")
     yield from troubles
+
+
+def judge_reading(unit: Unit, config: Config) -> Iterator[Finding]:
+    """Yield which files of its configuration a service may not read; its secrets are handed to it."""
+    who = Identity() if unit.is_dynamic else identity_of(unit.user or "root")
+    handed = tuple(folder for folder in (*folders_of(config.path), HANDED))
+    own = [file for file in config.credential_files if not any(map(file.is_relative_to, handed))]
+    if closed := unreadable((*config.files, *own), who):
+        text = f"its user may not read {', '.join(map(str, closed[:MOST_NAMED]))}: it will not start again"
+        advice = f"chmod o+r {closed[0]}. Secrets belong into {handed[0]}, a file for each."
+        yield _service(unit.name, Outcome.FAILED, text, advice)
 
 
 def _running(unit: Unit) -> Iterator[Finding]:
@@ -57,17 +79,19 @@ def _running(unit: Unit) -> Iterator[Finding]:
 
 
 def _kept(unit: Unit) -> Iterator[Finding]:
-    """Yield what would keep it from running after a reboot or a hang."""
+    """Yield what would keep it from running after a reboot or a hang; of a stopped one systemd shows no watchdog."""
+    if unit.active != "active":
+        return
     if unit.enabled == "disabled":
         text = "it does not start with the machine"
         yield _service(unit.name, Outcome.WARNING, text, f"systemctl enable {unit.name}")
-    if unit.load == "loaded" and not unit.has_watchdog:
+    if not unit.has_watchdog:
         advice = "Set WatchdogSec= in the unit, as the one that comes with alerter does."
         yield _service(unit.name, Outcome.WARNING, "without a watchdog nobody notices when it hangs", advice)
 
 
 def _seen_as(unit: Unit, me: str) -> Iterator[Finding]:
-    if unit.user and unit.user != me:
+    if unit.user and not unit.is_dynamic and unit.user != me:
         text = f"it runs as {unit.user}, and you are {me}: what you may read and write, it may not, or the other way"
         yield _service(unit.name, Outcome.WARNING, text, f"Run sudo -u {unit.user} alerter doctor.")
 

@@ -46,6 +46,7 @@ UNIT = Unit(
     has_watchdog=True,
     since="Mon 2026-03-02 12:00:00 UTC",
     user="alerter",
+    is_dynamic=False,
 )
 
 Systemctl = Callable[..., None]
@@ -68,14 +69,17 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemctl:
 
 
 def test_units_are_read_as_systemctl_shows_them(systemctl: Systemctl, tmp_path: Path) -> None:
-    """One without a file is left out; a user that does not last is none."""
+    """One without a file is left out; a user may exist only while it runs."""
     systemctl(f"{RUNNING}\n{DYNAMIC}\n{NOT_FOUND}")
 
     found = units("alerter.service", "alerter@*.service", booted=tmp_path)
 
     assert not isinstance(found, str)
     assert found[0] == UNIT
-    assert [(unit.name, unit.user) for unit in found] == [("alerter.service", "alerter"), ("alerter@eu.service", "")]
+    assert [(unit.name, unit.is_dynamic) for unit in found] == [
+        ("alerter.service", False),
+        ("alerter@eu.service", True),
+    ]
     asked = (tmp_path / "asked").read_text()
     assert asked.startswith("show --no-pager --property=Id,LoadState,")
     assert asked.endswith(" alerter.service alerter@*.service\n")

@@ -167,7 +167,7 @@ def test_a_secret_file_that_everyone_may_read_is_a_warning(tmp_path: Path) -> No
     value, errors, warnings = filled_in("${file:key}", folder=tmp_path)
 
     assert (value, errors) == ("secret", [])
-    assert warnings == [f"rules.toml:1: key: the file {tmp_path}/key is readable by everyone: chmod o-r"]
+    assert warnings == [f"rules.toml:1: key: everyone may read the file {tmp_path}/key: chmod o-r, or write ${{NAME}}"]
 
 
 def test_nothing_more_is_said_of_a_value_that_is_missing() -> None:

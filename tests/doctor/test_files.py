@@ -60,7 +60,7 @@ def test_a_file_of_a_secret_that_everyone_may_read_has_failed(tmp_path: Path) ->
     found = list(check_files(a_config(tmp_path, BY_FILE, RECEIVER, RULE)))
 
     assert outcomes(found) == [FAILED, OK]
-    assert f"the file {tmp_path}/secret is readable by everyone: chmod o-r" in found[0].text
+    assert f"everyone may read the file {tmp_path}/secret: chmod o-r" in found[0].text
 
 
 def test_a_file_that_everyone_may_change_has_failed(tmp_path: Path) -> None:
