@@ -142,8 +142,7 @@ def _writable(config: Config) -> Iterator[Finding]:
     """Yield whether a cycle could be kept now; nothing is written."""
     with closing(Store(config.service.database)) as store:
         try:
-            with store.write():
-                pass
+            store.check_writable()
         except StoreError as error:
             others = [] if store.file is None else programs_with(store.file)
             named = f"; it is open in {', '.join(others)}" if others else ""

@@ -125,6 +125,14 @@ class Store:
         """
         schema.check_integrity(self._engine, gives_up=gives_up)
 
+    def check_writable(self) -> None:
+        """Check that a transaction could write now; nothing is changed.
+
+        Raises:
+            StoreError: The database is locked or read-only.
+        """
+        schema.check_writable(self._engine)
+
     def size_bytes(self) -> int:
         """Return how large the database is, with what has not been moved into its file yet; 0 where there is none.
 

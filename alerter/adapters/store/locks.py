@@ -58,11 +58,19 @@ def holder(engine: Engine) -> str | None:
 def _file_holder(database: str) -> str | None:
     path = Path(_lock_path(database))
     try:
-        inode, pid = path.stat().st_ino, path.read_text(encoding="ascii", errors="replace").strip()
-        is_locked = re.search(rf" FLOCK .*:{inode} ", Path("/proc/locks").read_text(encoding="ascii"))
+        found, pid = path.stat(), path.read_text(encoding="ascii", errors="replace").strip()
+        locks = Path("/proc/locks").read_text(encoding="ascii")
     except OSError:
         return None
+    # Some file systems show the kernel's locks on another device than their files, on which the pid tells them.
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+    held = (each.group("pid", "device") for each in _FLOCK.finditer(locks) if int(each["inode"]) == found.st_ino)
+    is_locked = any(locker == pid or at == device for locker, at in held)
     return f"pid {pid or 'unknown'}" if is_locked else None
+
+
+#: A line of /proc/locks (proc(5)).
+_FLOCK = re.compile(r" FLOCK .* (?P<pid>-?\d+) (?P<device>[0-9a-f]+:[0-9a-f]+):(?P<inode>\d+) ")
 
 
 def _session_holder(engine: Engine) -> str | None:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, column, inspect, select, table, text
+from sqlalchemy import URL, Connection, Engine, column, inspect, select, table, text, update
 
 from alerter.adapters.store.copies import copy_pages
 from alerter.adapters.store.engines import (
@@ -117,6 +117,18 @@ def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = never) -> 
             if found != ["ok"]:
                 raise StoreError(f"{place(engine.url)}: damaged: {'; '.join(found)}")
             _check_foreign_keys(connection)
+
+
+def check_writable(engine: Engine) -> None:
+    """Check that a transaction could write now; nothing is changed.
+
+    Raises:
+        StoreError: The database is locked or read-only.
+    """
+    with store_errors(engine.url), engine.connect() as connection:
+        # To begin is not enough: a file that may only be read lets a transaction begin.
+        connection.execute(update(_VERSION).values(version_num=_VERSION.c.version_num))
+        connection.rollback()
 
 
 @contextmanager

@@ -91,3 +91,26 @@ def test_a_file_that_is_not_there_has_none(tmp_path: Path) -> None:
         assert store.size_bytes() == 0
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whoever_may_write_is_told_so_and_nothing_is_changed(store: Store) -> None:
+    """Also beside a service that holds the database for itself."""
+    poll(store, "12:00", Spam=1)
+    before = rows(store, "SELECT version_num FROM alembic_version")
+
+    with store.lock():
+        store.check_writable()
+
+    assert rows(store, "SELECT version_num FROM alembic_version") == before
+
+
+def test_a_file_that_may_only_be_read_cannot_be_written(sqlite_url: str) -> None:
+    """A transaction would begin all the same."""
+    with closing(Store(sqlite_url, read_only=True)) as store, pytest.raises(StoreError, match="readonly"):
+        store.check_writable()
+
+
+def test_a_postgresql_that_only_reads_cannot_be_written(postgresql_url: str) -> None:
+    """As a standby, or one that an administrator has closed."""
+    with closing(Store(postgresql_url, read_only=True)) as store, pytest.raises(StoreError, match="read-only"):
+        store.check_writable()

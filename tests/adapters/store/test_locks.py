@@ -104,6 +104,15 @@ def test_a_holder_is_seen_without_touching_the_lock(store: Store, database_url: 
     assert f"pid {os.getpid()}" in held or re.fullmatch(r"session \d+ from .+", held)
 
 
+def test_a_lock_of_another_file_is_no_lock_of_this_one(tmp_path: Path) -> None:
+    """Small file systems number their files alike; here two files of one device are told apart at least."""
+    with closing(Store(f"sqlite:///{tmp_path}/a.db")) as one, closing(Store(f"sqlite:///{tmp_path}/b.db")) as other:
+        with other.lock():
+            pass
+        with one.lock():
+            assert (one.holder() is None, other.holder() is None) == (False, True)
+
+
 def test_a_lock_file_without_a_lock_is_held_by_nobody(sqlite_url: str) -> None:
     """A daemon that was killed leaves its number in the file; the kernel has freed the lock."""
     Path(f"{sqlite_url.removeprefix('sqlite:///')}.lock").write_text("812\n")
