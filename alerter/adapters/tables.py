@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -38,6 +38,16 @@ _MICROSECOND = timedelta(microseconds=1)
 
 #: SQLite numbers rows only in a column that is called INTEGER, which holds 64 bits there.
 _Number = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def number_of(at: datetime) -> int:
+    """Return the number that stands for an aware instant."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def instant_of(number: int) -> datetime:
+    """Return the instant that a number stands for, in UTC."""
+    return EPOCH + timedelta(microseconds=number)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -56,11 +66,11 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - overridden
         """Return the stored number; a naive instant is a TypeError."""
-        return None if value is None else (value - EPOCH) // _MICROSECOND
+        return None if value is None else number_of(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - overridden
         """Return the instant."""
-        return None if value is None else EPOCH + timedelta(microseconds=value)
+        return None if value is None else instant_of(value)
 
 
 # Every constraint has a name from the first day on: without one, a later migration could neither drop nor keep it.
@@ -75,12 +85,17 @@ metadata = MetaData(
 )
 
 # `polled_since` and `first_held_at` below outlive the history: what is new is new for ever, whatever was pruned.
+# `revision` rises with every transaction that changes what is stored of a tenant, but for a poll that changed no more
+# than counts and the newest run of polls: whoever remembers a tenant sees by both whether that is still true.
+# `thinned_until` is how far its history has been thinned to the extremes of each hour.
 tenants = Table(
     "tenants",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("polled_since", Instant),
+    Column("revision", _Number, nullable=False, server_default="0"),
+    Column("thinned_until", Instant),
     UniqueConstraint("name"),
 )
 

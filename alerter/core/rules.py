@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import translate
 from functools import cached_property
+from operator import itemgetter
 from re import Pattern
 from re import compile as compile_regex
 from typing import NewType
 
-from alerter.core.conditions import Blind, Condition, Operands, Subject, Verdict
-from alerter.core.series import Series, Span, Tenant, sum_of_reasons, sum_of_tenants
+from alerter.core.conditions import ANY_COUNT, Blind, Condition, Operands, Subject, Verdict
+from alerter.core.series import HoldReason, Series, Span, Tenant, sum_of_reasons, sum_of_tenants
 
 RuleName = NewType("RuleName", str)
 
@@ -132,6 +133,12 @@ class Level:
         """How far back its conditions look, at most."""
         return max(condition.window for condition in self.conditions)
 
+    @cached_property
+    def harmless(self) -> tuple[int, int] | None:
+        """Counts at which it is never active, lowest and highest: all its conditions must hold. None where none is."""
+        known = [condition.harmless for condition in self.conditions if condition.harmless is not None]
+        return max(known, key=lambda counts: counts[1] - counts[0], default=None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
@@ -164,9 +171,44 @@ class Rule:
         return max(level.window for level in self.levels.values())
 
     @cached_property
+    def harmless(self) -> tuple[int, int] | None:
+        """Counts at which no level is ever active, lowest and highest; None where there are none."""
+        least, most = ANY_COUNT
+        for level in self.levels.values():
+            if level.harmless is None:
+                return None
+            least, most = max(least, level.harmless[0]), min(most, level.harmless[1])
+        return (least, most) if least <= most else None
+
+    @cached_property
     def scope(self) -> Per:
         """What it has one alert for; polling is a tenant's, whatever `per` says."""
         return Per.TENANT if self.subject is Subject.POLLING else self.per
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How far back rules look, by hold reason.
+
+    Attributes:
+        parts: Which reasons each rule looks at, and how far back.
+    """
+
+    parts: tuple[tuple[Selector, timedelta], ...]
+
+    @classmethod
+    def of_rules(cls, rules: Iterable[Rule], *, longest: timedelta = timedelta.max) -> "Windows":
+        """Return the windows of rules, but for those that look back for longer than so far."""
+        return cls(tuple((rule.reasons, rule.window) for rule in rules if timedelta(0) < rule.window <= longest))
+
+    @property
+    def longest(self) -> timedelta:
+        """How far back any of them looks."""
+        return max((window for _, window in self.parts), default=timedelta(0))
+
+    def of(self, reason: HoldReason) -> timedelta:
+        """Return how far back the rules on a reason look; zero where none does."""
+        return max((window for reasons, window in self.parts if reasons.matches(reason)), default=timedelta(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,11 +220,13 @@ class Evaluation:
         operands: Of each of its conditions.
         idle_until: Before this instant the level cannot be active at a good poll that sees the same count, unless the
             alert is firing already. None where that is not known, and where it is active now.
+        idle_within: The counts for which that holds as well, whatever comes between, lowest and highest; None for none.
     """
 
     verdict: Verdict
     operands: tuple[Operands, ...]
     idle_until: datetime | None = field(default=None, compare=False)
+    idle_within: tuple[int, int] | None = field(default=None, compare=False)
 
 
 def series_of(rule: Rule, tenants: Sequence["TenantSeries"]) -> list[Series]:
@@ -216,10 +260,16 @@ class TenantSeries:
     Attributes:
         polling: A series without held messages that carries the tenant's coverage and failures.
         reasons: One series per hold reason that was ever seen.
+        names: Theirs, for who wants no more; worked out from them where they are not given.
     """
 
     polling: Series
     reasons: Sequence[Series]
+    names: Sequence[HoldReason] = ()
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            object.__setattr__(self, "names", [series.reason for series in self.reasons])
 
 
 def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Evaluation:
@@ -235,11 +285,17 @@ def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span
         now: The instant of the evaluation.
     """
     observations = [condition.evaluate(series, firing=firing, fired=fired, now=now) for condition in level.conditions]
+    # A level is active when all of its conditions are: the one that is idle for longest decides.
+    idle_until, idle_within = max(
+        ((each.idle_until, each.idle_within) for each in observations if each.idle_until is not None),
+        key=itemgetter(0),
+        default=(None, None),
+    )
     return Evaluation(
         verdict=_all_of([observation.verdict for observation in observations]),
         operands=tuple(observation.operands for observation in observations),
-        # A level is active when all of its conditions are: the one that is idle for longest decides.
-        idle_until=max((each.idle_until for each in observations if each.idle_until is not None), default=None),
+        idle_until=idle_until,
+        idle_within=idle_within,
     )
 
 

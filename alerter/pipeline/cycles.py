@@ -1,23 +1,21 @@
 """Poll: fetch, keep, judge and tell, in one commit; and what else changes the state of alerts."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, after_clock_jump, remove, spans_of_firing, step
+from alerter.core.alerts import AlertState, Transition, after_clock_jump, remove
 from alerter.core.messages import Message
 from alerter.core.notifications import Notification, Told
-from alerter.core.rules import Per, Rule, Severity, TenantSeries, evaluate, series_of
-from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Series, Snapshot, Span, Tenant
+from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError
+from alerter.pipeline.judging import RULE_REMOVED, keep_and_judge
 from alerter.pipeline.policies import Policy
-from alerter.pipeline.ports import Reader, Source, Store, Transaction
+from alerter.pipeline.ports import Source, Store, Transaction
 from alerter.pipeline.telling import Changes, tell
 
 log = logging.getLogger(__name__)
-
-RULE_REMOVED = "rule removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +105,9 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
     """
     with store.write() as transaction:
         alerts = transaction.alerts()
-        gone = [alert for alert in alerts if alert.state is not AlertState.INACTIVE and not _is_known(alert, policy)]
+        gone = [
+            alert for alert in alerts if alert.state is not AlertState.INACTIVE and not policy.stands_behind(alert.key)
+        ]
         stepped = [remove(alert, why=RULE_REMOVED, now=now) for alert in gone]
         changed = Changes([alert for alert, _ in stepped], [each for _, each in stepped if each is not None])
         told = transaction.told()
@@ -119,9 +119,8 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
 
 
 def _is_believed_of_nobody(told: Told, policy: Policy) -> bool:
-    """Say whether a receiver believes that something fires at a tenant that is polled no more."""
-    tenant = told.topic.tenant
-    return told.state is AlertState.FIRING and tenant != ALL_TENANTS and tenant not in policy.poll_intervals
+    """Say whether a receiver believes that something fires at which no poll looks any more."""
+    return told.state is AlertState.FIRING and not policy.is_polled(told.topic.tenant)
 
 
 def follow_clock(store: Store, *, by: timedelta) -> None:
@@ -173,125 +172,17 @@ def _fetch(source: Source, clock: Callable[[], datetime]) -> tuple[Snapshot | So
 def _cycle(
     transaction: Transaction, tenant: Tenant, fetched: Snapshot | SourceError, policy: Policy, *, now: datetime
 ) -> Cycle:
-    if isinstance(fetched, Snapshot):
-        transaction.add_snapshot(fetched, poll_interval=policy.poll_intervals[tenant])
-    else:
-        transaction.add_failure(tenant, fetched, at=now)
-    scope = [tenant, ALL_TENANTS]
-    alerts = transaction.alerts(scope)
-    judged = _rules_with_series(transaction, tenant, policy, now=now)
-    fired = _fired(transaction, judged, alerts, now=now)
-    changes = _judge(judged, alerts, fired, tenant, policy, now=now)
-    planned, messages = tell(transaction, alerts, changes, transaction.told(scope), policy, now=now)
+    judged = keep_and_judge(transaction, tenant, fetched, policy, now=now)
+    planned, messages = tell(transaction, judged.alerts, judged.changes, judged.told, policy, now=now)
     return Cycle(
         tenant=tenant,
         at=now,
         snapshot=fetched if isinstance(fetched, Snapshot) else None,
         error=None if isinstance(fetched, Snapshot) else fetched,
-        transitions=tuple(changes.transitions),
+        transitions=tuple(judged.changes.transitions),
         notifications=planned.notifications,
         messages=messages,
     )
-
-
-def _rules_with_series(
-    reader: Reader, tenant: Tenant, policy: Policy, *, now: datetime
-) -> list[tuple[Rule, list[Series]]]:
-    """Return each rule that looks at the tenant with the series that it judges."""
-    window = max((rule.window for rule in policy.rules), default=timedelta(0))
-
-    def load(name: Tenant) -> TenantSeries:
-        interval, timezone = policy.poll_intervals[name], policy.timezone_of(name)
-        return reader.tenant_series(name, window=window, poll_interval=interval, timezone=timezone, now=now)
-
-    own = load(tenant)
-    everyone: list[TenantSeries] = []
-    if any(rule.scope is Per.ALL and rule.tenants.matches(tenant) for rule in policy.rules):
-        everyone = [own if name == tenant else load(name) for name in policy.poll_intervals]
-    return [
-        (rule, series_of(rule, everyone if rule.scope is Per.ALL else [own]))
-        for rule in policy.rules
-        if rule.tenants.matches(tenant)
-    ]
-
-
-def _fired(
-    reader: Reader, judged: list[tuple[Rule, list[Series]]], alerts: list[Alert], *, now: datetime
-) -> Mapping[AlertKey, Sequence[Span]]:
-    """Return when the alerts have fired of which a condition wants to know it; of nearly all rules, none does."""
-    windows = {
-        _key(rule, severity, series): level.window
-        for rule, series_list in judged
-        for severity, level in rule.levels.items()
-        if level.remembers
-        for series in series_list
-    }
-    if not windows:
-        return {}
-    alert_by_key = {alert.key: alert for alert in alerts}
-    firings = reader.firings(windows, since=now - max(windows.values()))
-    return {
-        key: spans_of_firing(alert_by_key.get(key) or Alert(key=key), firings.get(key, ()), since=now - window, now=now)
-        for key, window in windows.items()
-    }
-
-
-def _key(rule: Rule, severity: Severity, series: Series) -> AlertKey:
-    return AlertKey(rule=rule.name, severity=severity, tenant=series.tenant, reason=series.reason)
-
-
-def _judge(
-    judged: list[tuple[Rule, list[Series]]],
-    alerts: list[Alert],
-    fired: Mapping[AlertKey, Sequence[Span]],
-    tenant: Tenant,
-    policy: Policy,
-    *,
-    now: datetime,
-) -> Changes:
-    """Step every alert of the rules, and resolve those of the tenant that no rule stands behind any more."""
-    alert_by_key = {alert.key: alert for alert in alerts}
-    seen: set[AlertKey] = set()
-    changes = Changes()
-    for rule, series_list in judged:
-        for severity, level in rule.levels.items():
-            for series in series_list:
-                key = _key(rule, severity, series)
-                seen.add(key)
-                before = alert_by_key.get(key)
-                alert = before or Alert(key=key)
-                evaluation = evaluate(level, series, firing=alert.is_firing, fired=fired.get(key, ()), now=now)
-                _note(changes, alert, *step(alert, evaluation, level, now=now))
-    for alert in alerts:
-        is_orphan = alert.key not in seen and (alert.key.tenant == tenant or not _is_known(alert, policy))
-        if is_orphan and alert.state is not AlertState.INACTIVE:
-            _note(changes, alert, *remove(alert, why=RULE_REMOVED, now=now))
-    return changes
-
-
-def _note(changes: Changes, before: Alert, after: Alert, transition: Transition | None) -> None:
-    # An alert that nothing happened to is the same object.
-    if after is not before:
-        changes.alerts.append(after)
-    if transition is not None:
-        changes.transitions.append(transition)
-
-
-def _is_known(alert: Alert, policy: Policy) -> bool:
-    """Say whether a rule, a level and a tenant of the configuration still stand behind the alert."""
-    key = alert.key
-    return any(
-        rule.name == key.rule and key.severity in rule.levels and _is_in_scope(rule, key.tenant, key.reason, policy)
-        for rule in policy.rules
-    )
-
-
-def _is_in_scope(rule: Rule, tenant: Tenant, reason: HoldReason, policy: Policy) -> bool:
-    if rule.scope is Per.ALL:
-        return tenant == ALL_TENANTS and any(map(rule.tenants.matches, policy.poll_intervals))
-    if tenant not in policy.poll_intervals or not rule.tenants.matches(tenant):
-        return False
-    return reason == ALL_REASONS if rule.scope is Per.TENANT else rule.reasons.matches(reason)
 
 
 def _log_poll(tenant: Tenant, fetched: Snapshot | SourceError) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta, tzinfo
 
+from alerter.core.alerts import AlertKey
 from alerter.core.messages import Context
 from alerter.core.muting import MuteWindow
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
-from alerter.core.rules import EVERYTHING, Rule, RuleName
-from alerter.core.series import Tenant
+from alerter.core.rules import EVERYTHING, Per, Rule, RuleName
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,30 @@ class Policy:
             return numbers, tenant in self.muted_tenants, self.timezones.get(tenant)
 
         return of
+
+    def rules_of(self, tenant: Tenant) -> list[Rule]:
+        """Return the rules that look at a tenant, in the configuration's order."""
+        return [rule for rule in self.rules if rule.tenants.matches(tenant)]
+
+    def is_polled(self, tenant: Tenant) -> bool:
+        """Say whether a poll can come to a decision about a tenant, or about all of them together."""
+        if tenant != ALL_TENANTS:
+            return tenant in self.poll_intervals
+        return any(rule.scope is Per.ALL and any(map(rule.tenants.matches, self.poll_intervals)) for rule in self.rules)
+
+    def stands_behind(self, key: AlertKey) -> bool:
+        """Say whether a rule, a level and a tenant of the configuration still stand behind an alert."""
+        return any(
+            rule.name == key.rule and key.severity in rule.levels and self._is_in_scope(rule, key.tenant, key.reason)
+            for rule in self.rules
+        )
+
+    def _is_in_scope(self, rule: Rule, tenant: Tenant, reason: HoldReason) -> bool:
+        if rule.scope is Per.ALL:
+            return tenant == ALL_TENANTS and any(map(rule.tenants.matches, self.poll_intervals))
+        if tenant not in self.poll_intervals or not rule.tenants.matches(tenant):
+            return False
+        return reason == ALL_REASONS if rule.scope is Per.TENANT else rule.reasons.matches(reason)
 
     def timezone_of(self, tenant: Tenant) -> tzinfo:
         """Return the time zone in which a tenant's people work."""

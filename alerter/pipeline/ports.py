@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
 from alerter.core.alerts import Alert, AlertKey, Topic, Transition
+from alerter.core.judging import Idle
 from alerter.core.merges import Head, Step, Stored
 from alerter.core.messages import Message
 from alerter.core.muting import Acknowledgement, Silence
 from alerter.core.notifications import Budget, ReceiverName, Told
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.records import Polled
-from alerter.core.rules import TenantSeries
+from alerter.core.rules import TenantSeries, Windows
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import SourceError
 
@@ -37,9 +38,16 @@ class Reader(Protocol):
         ...
 
     def tenant_series(
-        self, tenant: Tenant, *, window: timedelta, poll_interval: timedelta, timezone: tzinfo = UTC, now: datetime
+        self,
+        tenant: Tenant,
+        *,
+        window: timedelta,
+        poll_interval: timedelta,
+        timezone: tzinfo = UTC,
+        places: Collection[int] | None = None,
+        now: datetime,
     ) -> TenantSeries:
-        """Return the series of a tenant, at least as far back as the window."""
+        """Return the series of a tenant, at least as far back as the window; perhaps only those at these places."""
         ...
 
     def alerts(self, tenants: Collection[Tenant] | None = None) -> list[Alert]:
@@ -90,12 +98,30 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """Everything of a cycle, or nothing."""
 
-    def add_snapshot(self, snapshot: Snapshot, *, poll_interval: timedelta) -> None:
-        """Keep what a good poll saw."""
+    def add_snapshot(
+        self, snapshot: Snapshot, *, poll_interval: timedelta, windows: Windows | None = None
+    ) -> Mapping[int, int] | None:
+        """Keep what a good poll saw; return the counts that have changed by their places, None where more may have."""
         ...
 
-    def add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
+    def add_failure(
+        self,
+        tenant: Tenant,
+        error: SourceError,
+        *,
+        poll_interval: timedelta = timedelta(0),
+        windows: Windows | None = None,
+        at: datetime,
+    ) -> None:
         """Keep that a poll failed, and why."""
+        ...
+
+    def idle(self, tenant: Tenant) -> Idle | None:
+        """Return what was kept of a tenant at its poll before; None where anything else came between."""
+        ...
+
+    def keep_idle(self, tenant: Tenant, idle: Idle) -> None:
+        """Keep what need not be judged at the next poll of a tenant."""
         ...
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:

@@ -1,24 +1,30 @@
 """What each kind of condition means, edge by edge."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerter.core.conditions import (
+    ANY_COUNT,
     CONDITIONS,
     FOREVER,
+    Baseline,
     Blind,
     Condition,
+    Forecast,
     Growth,
+    NewReason,
     Operands,
+    Stagnant,
     Threshold,
     Verdict,
     duration_text,
 )
-from alerter.core.series import Failure, Sample
+from alerter.core.series import Failure, Sample, Series
 from alerter.errors import Cause
 from tests.builders import NOON, a_blind, a_growth, at, minutes, series, span
 
@@ -214,8 +220,20 @@ def test_a_fall_is_growth_in_the_mirror(then: int, now: int, by: int, percent: i
 
 # idle
 
-_FALL = a_growth(over="15m", falls_by=3)
-_CONDITIONS = [Threshold(above=4), Threshold(below=2, clear_at=4), a_growth(over="15m", by=3), _FALL, a_blind()]
+_CONDITIONS: list[Condition] = [
+    Threshold(above=4),
+    Threshold(below=2, clear_at=4),
+    a_growth(over="15m", by=3),
+    a_growth(over="1h", percent=50, floor=1),
+    a_growth(over="15m", falls_by=3),
+    Forecast(above=8, within=span("20m"), fit_over=span("1h")),
+    Baseline(deviations=1, floor=1),
+    Stagnant(above=1, lasting=span("20m")),
+    Stagnant(above=1, lasting=span("3d")),
+    NewReason(learn=span("30m")),
+    NewReason(learn=span("2d")),
+    a_blind(),
+]
 _POLLS = st.lists(st.sampled_from([None, 0, 1, 1, 1, 5, 5, 5, 9]), min_size=1, max_size=24)
 
 
@@ -242,20 +260,69 @@ def test_a_condition_says_until_when_it_is_idle(condition: Condition, notation: 
     assert condition.evaluate(series(notation), firing=False, now=NOON).idle_until == expected
 
 
-@given(condition=st.sampled_from(_CONDITIONS), polls=_POLLS)
-def test_an_idle_condition_is_not_active_while_the_count_stays(condition: Condition, polls: list[int | None]) -> None:
-    """Whatever was polled, what one poll promises holds at each good one that follows and sees the same count."""
-    promised: datetime | None = None
-    before: int | None = None
+def _seen(polls: Sequence[int | None], every: str) -> list[tuple[int | None, datetime, Series]]:
+    """Return each poll, when it was, and what was known then."""
+    first = next((number for number, count in enumerate(polls, start=1) if count), None)
+    result = []
     for number, count in enumerate(polls, start=1):
-        now = NOON + number * minutes(5)
-        seen = series(" ".join("_" if each is None else str(each) for each in polls[:number]), until=now)
-        observed = condition.evaluate(seen, firing=False, now=now)
-        if promised is not None and now < promised and count is not None and count == before:
+        now = NOON + number * span(every)
+        known = series(" ".join("_" if each is None else str(each) for each in polls[:number]), every=every, until=now)
+        first_held_at = None if first is None or first > number else NOON + first * span(every)
+        result.append((count, now, replace(known, polled_since=NOON, first_held_at=first_held_at)))
+    return result
+
+
+@pytest.mark.parametrize("every", ["5m", "40m", "1d"])
+@settings(deadline=None)
+@given(condition=st.sampled_from(_CONDITIONS), polls=_POLLS)
+def test_an_idle_condition_is_not_active_while_counts_stay_where_it_says(
+    every: str, condition: Condition, polls: list[int | None]
+) -> None:
+    """Whatever was polled, what one poll promises holds at each good one that follows, as long as all were."""
+    until: datetime | None = None
+    least, most = 0, 0
+    for count, now, known in _seen(polls, every):
+        observed = condition.evaluate(known, firing=False, now=now)
+        if until is not None and now < until and count is not None and least <= count <= most:
             assert observed.verdict is not ACTIVE
         else:
-            promised = observed.idle_until
-        before = count
+            until = observed.idle_until
+            least, most = observed.idle_within or (count or 0, count or 0)
+
+
+@pytest.mark.parametrize("every", ["5m", "40m", "1d"])
+@settings(deadline=None)
+@given(condition=st.sampled_from(_CONDITIONS), polls=_POLLS)
+def test_a_harmless_count_is_never_active(every: str, condition: Condition, polls: list[int | None]) -> None:
+    """Whatever was before, so that a service that has just started need not look."""
+    for count, now, known in _seen(polls, every):
+        is_harmless = condition.harmless is not None and condition.harmless[0] <= (count or 0) <= condition.harmless[1]
+        if is_harmless:
+            assert condition.evaluate(known, firing=False, now=now).verdict is not ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        pytest.param(Threshold(above=200), (0, 200), id="up to the limit"),
+        pytest.param(Threshold(below=5, clear_at=9), (5, ANY_COUNT[1]), id="down to the limit"),
+        pytest.param(Threshold(below=0), ANY_COUNT, id="nothing is below nothing"),
+        pytest.param(a_growth(by=50), (0, 49), id="too few to have grown by so many"),
+        pytest.param(a_growth(by=50, percent=10), (0, 49), id="both must hold"),
+        pytest.param(a_growth(percent=50), (0, 29), id="half more than the floor of 20"),
+        pytest.param(a_growth(percent=1, floor=10), (0, 10), id="at least one more than the floor"),
+        pytest.param(a_growth(percent=50, floor=0), (0, 0), id="without a floor, nothing"),
+        pytest.param(a_growth(falls_by=50), None, id="any count may have been higher"),
+        pytest.param(Forecast(above=200, within=span("1h"), fit_over=span("1h")), None, id="any count may rise"),
+        pytest.param(Baseline(deviations=4, floor=5), (0, 20), id="not four times the floor above nothing"),
+        pytest.param(Stagnant(above=3, lasting=span("1d")), (0, 3), id="nothing to be looked at"),
+        pytest.param(NewReason(), None, id="any count may be new"),
+        pytest.param(a_blind(), None, id="polling has no count"),
+    ],
+)
+def test_a_condition_says_which_counts_are_harmless(condition: Condition, expected: tuple[int, int] | None) -> None:
+    """At these it is never active, and nothing that was before matters."""
+    assert condition.harmless == expected
 
 
 # blind

@@ -13,11 +13,12 @@ from alerter.core.rules import (
     RuleName,
     Selector,
     Severity,
+    Windows,
     evaluate,
     series_of,
     with_blind_rules,
 )
-from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Span, Tenant
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Sample, Span, Tenant
 from tests.builders import NOON, a_blind, a_growth, a_level, a_rule, a_tenant, at, series, span
 
 
@@ -227,6 +228,37 @@ def test_a_level_is_idle_for_as_long_as_any_of_its_conditions() -> None:
     assert evaluate(both, growing, firing=False, now=NOON).idle_until == at("12:05")
     assert evaluate(both, flat, firing=False, now=NOON).idle_until == FOREVER
     assert evaluate(both, series("0x12 60"), firing=False, now=NOON).idle_until is None
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        pytest.param([a_level(above=100)], (0, 100), id="of one level"),
+        pytest.param([a_level(above=100), a_level(above=50)], (0, 50), id="of several, those of all of them"),
+        pytest.param([a_level(Threshold(above=1), a_growth(by=50))], (0, 49), id="of several conditions, the most"),
+        pytest.param([a_level(a_growth(falls_by=1)), a_level(above=50)], None, id="no count is harmless to a level"),
+        pytest.param([a_level(above=5), a_level(Threshold(below=9))], None, id="no count is harmless to both"),
+        pytest.param([a_level(a_growth(falls_by=1), Threshold(above=7))], (0, 7), id="one condition is enough"),
+    ],
+)
+def test_a_rule_knows_the_counts_at_which_it_has_nothing_to_say(
+    levels: list[Level], expected: tuple[int, int] | None
+) -> None:
+    """Whatever was before."""
+    assert a_rule(**dict(zip(("info", "warning"), levels, strict=False))).harmless == expected  # type: ignore[arg-type]
+
+
+def test_rules_look_back_as_far_as_the_longest_of_those_that_select_a_reason() -> None:
+    """So long, and no longer, a series must be known."""
+    hour, day = a_level(a_growth(over="1h", by=1)), a_level(a_growth(over="1d", by=1))
+    rules = [a_rule(warning=hour), a_rule("Long", warning=day, reasons=["Virus"]), a_rule(critical=a_level(a_blind()))]
+
+    windows = Windows.of_rules(rules)
+
+    assert (windows.of(HoldReason("Virus")), windows.of(HoldReason("Spam"))) == (span("1d"), span("1h"))
+    assert windows.longest == span("1d")
+    assert Windows.of_rules(rules, longest=span("2h")).longest == span("1h")
+    assert Windows.of_rules([rules[2]]).of(HoldReason("Spam")) == Windows.of_rules([]).longest == span("0")
 
 
 # blindness is built in

@@ -3,7 +3,7 @@
 SQLite by default, PostgreSQL by URL, through the same statements. Every error of it is a StoreError.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,12 +24,14 @@ from alerter.adapters.store.engines import (
 )
 from alerter.adapters.store.history import ReasonState
 from alerter.adapters.store.locks import DaemonLock, daemon_lock, holder
+from alerter.adapters.store.memory import Memory
 from alerter.adapters.store.mutes import MuteReader, MuteWriter
 from alerter.adapters.store.outbox import DeliveryRecord, OutboxReader, OutboxWriter
 from alerter.adapters.store.polling import Polling
 from alerter.adapters.store.records import RecordReader, RecordWriter
 from alerter.adapters.store.retention import Retention
 from alerter.adapters.store.schema import SchemaState, SchemaUpgrade
+from alerter.core.series import Tenant
 from alerter.errors import StoreError
 
 __all__ = [
@@ -79,6 +81,7 @@ class Store:
         self._url = parsed(url)
         self._access = Access.READ_ONLY if read_only else Access.READ_WRITE
         self._engine = open_engine(self._url, self._access)
+        self._memory = Memory()
         self._reading = self._engine.execution_options(
             **({"sqlite_begin": "DEFERRED"} if is_sqlite(self._url) else {"isolation_level": "REPEATABLE READ"})
         )
@@ -195,9 +198,17 @@ class Store:
         Raises:
             StoreError: The database is locked, full, read-only or gone; nothing was kept.
         """
-        with store_errors(self._url), self._engine.begin() as connection:
-            wait_for_writers(connection, ADVISORY_WRITER)
-            yield Transaction(connection)
+        with store_errors(self._url):
+            with self._engine.begin() as connection:
+                wait_for_writers(connection, ADVISORY_WRITER)
+                transaction = Transaction(connection, self._memory)
+                yield transaction
+                transaction.finish()
+            transaction.remember()
+
+    def forget(self, tenants: Collection[Tenant]) -> None:
+        """Remember nothing of tenants that are polled here no more: that costs memory, and is no longer kept up."""
+        self._memory.forget(tenants)
 
     @contextmanager
     def bulk(self, changes: int) -> Iterator[Transaction]:
@@ -217,7 +228,9 @@ class Store:
             if is_sqlite(self._url) and changes > MOST_BESIDE_A_DAEMON:
                 stack.enter_context(_alone(self, changes))
             with store_errors(self._url), self._engine.begin() as connection:
-                yield Transaction(connection)
+                transaction = Transaction(connection)
+                yield transaction
+                transaction.finish()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:

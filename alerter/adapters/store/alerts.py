@@ -1,22 +1,22 @@
 """What state the alerts are in, how they came to it, and what receivers were told of them."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, Select, bindparam, func, insert, or_, select, union
+from sqlalchemy import BindParameter, Row, bindparam, func, insert, or_, select, union
 
 from alerter.adapters import tables
 from alerter.adapters.store.columns import digest_of, operands_json, operands_of, topic_digest, topic_of
-from alerter.adapters.store.engines import Rows
+from alerter.adapters.store.memory import Noting, Remembering
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition
 from alerter.core.notifications import Told
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import HoldReason, Tenant
 
 
-class AlertReader(Rows):
+class AlertReader(Remembering):
     """Reads alerts."""
 
     def alerts(self, tenants: Collection[Tenant] | None = None) -> list[Alert]:
@@ -26,7 +26,14 @@ class AlertReader(Rows):
             tenants: Without it, all of them. With it, what a decision about these tenants can depend on: the alerts
                 of every topic of which one is not inactive, or that some receiver believes to go on.
         """
-        return [_alert_of(row) for row in self._of_tenants(_ALERTS, _ALERTS_OF_TENANTS, tenants)]
+        if tenants is None:
+            return [_alert_of(row) for row in self._all(_ALERTS)]
+        remembered = [alert for tenant in tenants for alert in self._alerts_of(tenant) or ()]
+        unknown = [tenant for tenant in tenants if self._alerts_of(tenant) is None]
+        read = [_alert_of(row) for row in self._all(_ALERTS_OF_TENANTS, {"tenants": unknown})] if unknown else []
+        for tenant in self._known.keys() & unknown:
+            self._known[tenant].alerts = tuple(alert for alert in read if alert.key.tenant == tenant)
+        return remembered + read
 
     def alert_by_id(self, alert_id: str) -> list[Alert]:
         """Return the alerts that are named so; nearly always one, but eight digits are no identity. Empty for none."""
@@ -49,7 +56,14 @@ class AlertReader(Rows):
             tenants: Without it, everything. With it, what a decision about these tenants can depend on: what
                 receivers believe to go on.
         """
-        return [_told_of(row) for row in self._of_tenants(_TOLD, _TOLD_OF_TENANTS, tenants)]
+        if tenants is None:
+            return [_told_of(row) for row in self._all(_TOLD)]
+        remembered = [entry for tenant in tenants for entry in self._told_of(tenant) or ()]
+        unknown = [tenant for tenant in tenants if self._told_of(tenant) is None]
+        read = [_told_of(row) for row in self._all(_TOLD_OF_TENANTS, {"tenants": unknown})] if unknown else []
+        for tenant in self._known.keys() & unknown:
+            self._known[tenant].told = tuple(entry for entry in read if entry.topic.tenant == tenant)
+        return remembered + read
 
     def transitions(
         self, *, since: datetime | None = None, alert_id: str | None = None, limit: int = 1000
@@ -81,18 +95,31 @@ class AlertReader(Rows):
                 firings.setdefault(transition.key, []).append(transition)
         return firings
 
-    def _of_tenants(
-        self, everything: Select[Any], of_tenants: Select[Any], tenants: Collection[Tenant] | None
-    ) -> Sequence[Row[Any]]:
-        return self._all(everything) if tenants is None else self._all(of_tenants, {"tenants": list(tenants)})
+    def _alerts_of(self, tenant: Tenant) -> tuple[Alert, ...] | None:
+        """Return what is remembered of a tenant's alerts; None where they must be read."""
+        known = self._known.get(tenant)
+        return None if known is None else known.alerts
+
+    def _told_of(self, tenant: Tenant) -> tuple[Told, ...] | None:
+        """Return what is remembered of what was told of a tenant; None where it must be read."""
+        known = self._known.get(tenant)
+        return None if known is None else known.told
 
 
-class AlertWriter(AlertReader):
+class AlertWriter(AlertReader, Noting):
     """Writes alerts."""
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         """Keep the state of alerts, in place of what was stored under their keys."""
-        self._put(_alerts, [_alert_row(alert) for alert in alerts])
+        by_tenant: dict[Tenant, list[Alert]] = {}
+        for alert in alerts:
+            by_tenant.setdefault(alert.key.tenant, []).append(alert)
+        self._put(_alerts, [_alert_row(alert) for saved in by_tenant.values() for alert in saved])
+        for tenant, saved in by_tenant.items():
+            if tenant in self._known:
+                self._known[tenant].note_alerts(saved)
+            else:
+                self._changed_tenants.add(tenant)
 
     def add_transitions(self, transitions: Iterable[Transition]) -> None:
         """Append to the history of alerts."""
@@ -100,7 +127,15 @@ class AlertWriter(AlertReader):
 
     def save_told(self, told: Iterable[Told]) -> None:
         """Keep what receivers were told, in place of what was stored for their topics."""
-        self._put(_told, [_told_row(entry) for entry in told])
+        by_tenant: dict[Tenant, list[Told]] = {}
+        for entry in told:
+            by_tenant.setdefault(entry.topic.tenant, []).append(entry)
+        self._put(_told, [_told_row(entry) for saved in by_tenant.values() for entry in saved])
+        for tenant, saved in by_tenant.items():
+            if tenant in self._known:
+                self._known[tenant].note_told(saved)
+            else:
+                self._changed_tenants.add(tenant)
 
 
 def _alert_row(alert: Alert) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """How polling goes: the runs of good polls, and the runs of failures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
 from alerter.adapters.store.columns import storable
-from alerter.adapters.store.engines import Rows
+from alerter.adapters.store.memory import Noting, OpenFailures, Remembered, Remembering
 from alerter.adapters.tables import Instant, coverage, poll_failures, tenants
-from alerter.core.series import TOLERANCE_INTERVALS, Failure, Tenant
+from alerter.core.series import TOLERANCE_INTERVALS, Failure, Span, Tenant
 from alerter.errors import Cause, SourceError
 
 #: Of a failure's detail so many characters are kept.
@@ -32,7 +32,7 @@ class Polling:
     failure: Failure | None = None
 
 
-class PollingReader(Rows):
+class PollingReader(Remembering):
     """Reads how polling goes."""
 
     def tenants(self) -> list[Tenant]:
@@ -58,15 +58,49 @@ class PollingReader(Rows):
         """Return the tenant's number, since when it is polled and, in the same row, the open run of failures."""
         return self._first(_TENANT, {"tenant": tenant})
 
+    def _failures_of(self, tenant: Row[Any]) -> OpenFailures | None:
+        failure = failure_of(tenant)
+        return None if failure is None else OpenFailures(id=tenant.failure_id, polls=tenant.failures, failure=failure)
+
     def _coverage_from(self, tenant: Row[Any] | None, at: datetime) -> Sequence[Row[Any]]:
         """Return the span that holds `at` or is the last before it, and all later ones, oldest first."""
         return () if tenant is None else self._all(_COVERAGE, {"tenant_id": tenant.id, "start": at})
 
 
-class PollingWriter(PollingReader):
+class PollingWriter(PollingReader, Noting):
     """Writes how polling goes."""
 
-    def add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
+    def _lengthen_failures(self, remembered: Remembered, error: SourceError, *, at: datetime) -> bool:
+        """Keep one more failure of the run that is remembered; False where it is another one: nothing was written."""
+        known = remembered.failures
+        if known is None or known.failure.cause is not error.cause or at < known.failure.at:
+            return False
+        detail = storable(error.detail)[:LONGEST_DETAIL]
+        longer = {"until": at, "failures": known.polls + 1, "detail": detail}
+        seen = {"failure_id": known.id, "known_failures": known.polls, "of_tenant": remembered.id}
+        if not self._run(_LENGTHEN_FAILURES, longer | seen | {"known_revision": remembered.revision}):
+            return False
+        failure = replace(known.failure, at=at, detail=detail)
+        remembered.failures = replace(known, polls=known.polls + 1, failure=failure)
+        return True
+
+    def _lengthen_coverage(self, remembered: Remembered, poll_interval: timedelta, *, at: datetime) -> bool:
+        """Keep one more poll of the run that is remembered; False where it is another one: nothing was written."""
+        if remembered.failures is not None:
+            return False
+        newest = remembered.coverage[-1]
+        if not newest.until < at <= newest.until + TOLERANCE_INTERVALS * poll_interval:
+            return False
+        longer = {"until": at, "polls": remembered.polls + 1}
+        seen = {"of_tenant": remembered.id, "old_since": newest.since, "known_until": newest.until}
+        known = {"known_polls": remembered.polls, "known_revision": remembered.revision}
+        if not self._run(_LENGTHEN_COVERAGE, longer | seen | known):
+            return False
+        remembered.coverage[-1] = Span(newest.since, at)
+        remembered.polls += 1
+        return True
+
+    def _add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
         """Keep that a poll failed: equal failures in a row are one row, with the latest detail.
 
         Where the clock was set back, the run begins no later than its newest failure.
@@ -141,6 +175,7 @@ _WITH_FAILURE = select(
     tenants.c.id,
     tenants.c.name,
     tenants.c.polled_since,
+    tenants.c.revision,
     poll_failures.c.id.label("failure_id"),
     poll_failures.c.outage_since,
     poll_failures.c.since,
@@ -191,7 +226,19 @@ _POLLINGS = _WITH_FAILURE.add_columns(
 _OLD_COVERAGE = and_(coverage.c.tenant_id == bindparam("of_tenant"), coverage.c.since == bindparam("old_since"))
 _ADD_COVERAGE = insert(coverage)
 _SET_COVERAGE = update(coverage).where(_OLD_COVERAGE)
+# What is remembered is true where the revision is the same, and so is the run that every poll lengthens.
+_KNOWN_REVISION = (
+    select(tenants.c.revision).where(tenants.c.id == bindparam("of_tenant")).correlate(None).scalar_subquery()
+) == bindparam("known_revision")
+_LENGTHEN_COVERAGE = _SET_COVERAGE.where(
+    coverage.c.until == bindparam("known_until", type_=Instant()),
+    coverage.c.polls == bindparam("known_polls"),
+    _KNOWN_REVISION,
+)
 _DELETE_COVERAGE = delete(coverage).where(_OLD_COVERAGE)
 
 _ADD_FAILURE = insert(poll_failures)
 _SET_FAILURE = update(poll_failures).where(poll_failures.c.id == bindparam("failure_id"))
+_LENGTHEN_FAILURES = _SET_FAILURE.where(
+    poll_failures.c.ended_at.is_(None), poll_failures.c.failures == bindparam("known_failures"), _KNOWN_REVISION
+)

@@ -10,7 +10,8 @@ from sqlalchemy import Integer, Row, bindparam, delete, insert, select, text, tu
 
 from alerter.adapters.store.columns import digest_of
 from alerter.adapters.store.engines import ADVISORY_WRITER, wait_for_writers
-from alerter.adapters.store.history import HistoryReader, HistoryWriter
+from alerter.adapters.store.history import HistoryReader
+from alerter.adapters.store.snapshots import HistoryWriter
 from alerter.adapters.tables import EPOCH, Instant, counts, coverage, series
 from alerter.core.merges import Head, Step, Stored
 from alerter.core.records import Change, FirstSeen, Held, Polled, Record, clipped
@@ -137,6 +138,7 @@ class RecordWriter(RecordReader, HistoryWriter):
             steps: The changes to store, in place of those of the same series at the same instant; one that steps to
                 its own count is deleted.
         """
+        self._changed_tenants.add(tenant)
         tenant_id = int(self._polled(tenant).id)
         known = {row.reason for row in self._all(_SERIES, {"tenant_id": tenant_id})}
         new = [
@@ -165,6 +167,7 @@ class RecordWriter(RecordReader, HistoryWriter):
             coverage: All runs of polls, also those that are stored.
             heads: The present of the series that are not as they were.
         """
+        self._changed_tenants.add(tenant)
         tenant_id = int(self._polled(tenant).id)
         self._set_coverage(tenant_id, coverage)
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}

@@ -57,7 +57,8 @@ class Retention(Rows):
         """
         pruned = self._run(_PRUNE_FAILURES, {"before": before, "batch": batch})
         pruned += self._run(_PRUNE_COVERAGE, {"before": before})
-        self._run(_TRIM_COVERAGE, {"before": before})
+        if self._run(_TRIM_COVERAGE, {"before": before}) or pruned:
+            self._run(_RAISE_REVISIONS, {"by": 1})
         return pruned
 
     def _prune_changes(self, before: datetime, batch: int) -> int:
@@ -68,6 +69,8 @@ class Retention(Rows):
             old = {"tenant_id": tenant.id, "before": before}
             last = self._first(_LAST_OF_BATCH, old | {"others": batch - pruned - 1})
             pruned += self._run(_PRUNE_CHANGES, old | {"last": before if last is None else last.at})
+        if pruned:
+            self._run(_RAISE_REVISIONS, {"by": 1})
         return pruned
 
     def _prune_alerts(self, before: datetime, batch: int) -> int:
@@ -106,6 +109,9 @@ _TRIM_COVERAGE = (
     .where(coverage.c.since < _before, coverage.c.since < coverage.c.until)
     .values(since=case((coverage.c.until < _before, coverage.c.until), else_=_before))
 )
+
+# Whoever remembers how far back a tenant's polls reach must look again.
+_RAISE_REVISIONS = update(tenants).values(revision=tenants.c.revision + bindparam("by"))
 
 _TENANTS = select(tenants.c.id).order_by(tenants.c.id)
 # A batch is one range of the clustered key; it ends with all the changes of an instant.

@@ -4,12 +4,13 @@ A condition is a frozen dataclass whose fields are the TOML keys below its name 
 whose docstring is its manual, and whose `evaluate` gives a verdict with the operands it used. Add it to the union
 below: the configuration, the messages and the history need nothing more. `subject` is what it looks at, `sums` whether
 a sum of reasons makes sense to it, `falls` whether smaller is worse, `compares` whether the change rather than the
-count is the news, and `remembers` whether its verdict depends on when its own alert has fired, which `fired` then says.
+count is the news, `harmless` at which counts it is never active whatever was before, and `remembers` whether its
+verdict depends on when its own alert has fired, which `fired` then says.
 
 `margin` says in words by how much an evaluation missed its limit or passed it, from the operands that it gave.
 
-A condition that can tell says with its verdict until when it is idle: only then, or when the count has changed, is it
-worth asking again. Most series of most polls are idle, and cost nothing.
+A condition that can tell says with its verdict until when it is idle, and for which counts: only then, or when the
+count has left these, is it worth asking again. Most series of most polls are idle, and cost nothing.
 
 `__post_init__` refuses values that contradict each other with a ValueError whose text names the keys.
 No condition has slots, so that what its fields decide alone (`limit`) is worked out once and not at every evaluation.
@@ -23,6 +24,7 @@ from alerter.core.conditions.forecast import Forecast
 from alerter.core.conditions.growth import Growth
 from alerter.core.conditions.new_reason import NewReason
 from alerter.core.conditions.observations import (
+    ANY_COUNT,
     CONTEXT,
     FOREVER,
     Observation,
@@ -35,6 +37,7 @@ from alerter.core.conditions.stagnant import Stagnant
 from alerter.core.conditions.threshold import Threshold
 
 __all__ = [
+    "ANY_COUNT",
     "CONDITIONS",
     "CONTEXT",
     "FOREVER",

@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import sqrt
 from typing import ClassVar
 
-from alerter.core.conditions.observations import Observation, Operands, Subject, Verdict, margin_text, no_poll_now
+from alerter.core.conditions.observations import (
+    ANY_COUNT,
+    Observation,
+    Operands,
+    Subject,
+    Verdict,
+    margin_text,
+    no_poll_now,
+)
 from alerter.core.series import Sample, Series, Span
 
 #: So many of the hours before must be known.
@@ -61,6 +69,11 @@ class Baseline:
         """How far back it looks."""
         return self.weeks * _WEEK + _SLACK
 
+    @cached_property
+    def harmless(self) -> tuple[int, int]:
+        """The counts at which it is never active, lowest and highest: what is usual is at least nothing."""
+        return ANY_COUNT[0], int(self.deviations * self.floor)
+
     @property
     def limit(self) -> str:
         """What makes it active, in words, as long as nobody knows what is usual."""
@@ -87,7 +100,9 @@ class Baseline:
         if len(counts) < FEWEST_HOURS:
             note = f"only {len(counts)} of the same hours in the last {self.weeks} weeks can be compared with"
             operands = Operands(condition=self.name, limit=self.limit, value=value, note=note)
-            return Observation(verdict=Verdict.NO_DATA, operands=operands, idle_until=present.until)
+            return Observation(
+                verdict=Verdict.NO_DATA, operands=operands, idle_until=present.until, idle_within=ANY_COUNT
+            )
         usual, ordinary = self._usual(counts)
         most = usual + self.deviations * ordinary
         is_active = count > most
@@ -98,10 +113,11 @@ class Baseline:
             expected=Sample(now, int(usual)),
             news=f"usually {int(usual):,} at this hour" if is_active else "",
         )
+        if is_active:
+            return Observation(verdict=Verdict.ACTIVE, operands=operands)
         # Whatever was is over: within an hour of the week only the count can change.
-        idle_until = None if is_active else present.until
         return Observation(
-            verdict=Verdict.ACTIVE if is_active else Verdict.INACTIVE, operands=operands, idle_until=idle_until
+            verdict=Verdict.INACTIVE, operands=operands, idle_until=present.until, idle_within=(0, int(most))
         )
 
     def _usual(self, counts: Sequence[int]) -> tuple[float, float]:

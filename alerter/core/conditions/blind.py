@@ -6,7 +6,15 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
-from alerter.core.conditions.observations import FOREVER, Observation, Operands, Subject, Verdict, duration_text
+from alerter.core.conditions.observations import (
+    ANY_COUNT,
+    FOREVER,
+    Observation,
+    Operands,
+    Subject,
+    Verdict,
+    duration_text,
+)
 from alerter.core.series import Failure, Series, Span
 
 
@@ -27,6 +35,7 @@ class Blind:
     remembers: ClassVar[bool] = False
     compares: ClassVar[bool] = False
     falls: ClassVar[bool] = False
+    harmless: ClassVar[None] = None
 
     after: timedelta
 
@@ -60,7 +69,7 @@ class Blind:
         failure = series.failure
         if failure is None:
             operands = Operands(condition=self.name, limit=self.limit)
-            return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER)
+            return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER, idle_within=ANY_COUNT)
         return Observation(
             verdict=Verdict.ACTIVE
             if now - self._blind_since(failure, series, now=now) >= self.after

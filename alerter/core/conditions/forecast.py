@@ -45,6 +45,7 @@ class Forecast:
     remembers: ClassVar[bool] = False
     compares: ClassVar[bool] = False
     falls: ClassVar[bool] = False
+    harmless: ClassVar[None] = None
 
     above: int
     within: timedelta

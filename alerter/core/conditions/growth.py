@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from alerter.core.conditions.observations import (
+    ANY_COUNT,
     FOREVER,
     Observation,
     Operands,
@@ -70,6 +71,20 @@ class Growth:
     def falls(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
         return self.by is None and self.percent is None
+
+    @cached_property
+    def harmless(self) -> tuple[int, int] | None:
+        """The counts at which it is never active, lowest and highest: too few to have grown by so many from nothing.
+
+        None where any count may be active: that of a fall.
+        """
+        messages, percent = self._steps
+        if self.falls:
+            return None
+        if messages is not None or percent is None:
+            return ANY_COUNT[0], (messages or 1) - 1
+        # From `floor` on, for a smaller reference is not judged by its percentage.
+        return ANY_COUNT[0], self.floor + max(1, -(-self.floor * percent // 100)) - 1
 
     @cached_property
     def limit(self) -> str:

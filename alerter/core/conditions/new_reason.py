@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from alerter.core.conditions.observations import (
+    ANY_COUNT,
     FOREVER,
     Observation,
     Operands,
@@ -39,6 +40,8 @@ class NewReason:
     compares: ClassVar[bool] = False
     falls: ClassVar[bool] = False
     limit: ClassVar[str] = "a hold reason's first held messages ever"
+
+    harmless: ClassVar[None] = None
 
     learn: timedelta = timedelta(days=7)
 
@@ -78,7 +81,9 @@ class NewReason:
         )
         if is_new:
             return Observation(verdict=Verdict.ACTIVE, operands=operands)
-        return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER)
+        # One that held something once is never new again, whatever it holds.
+        idle_within = None if first is None else ANY_COUNT
+        return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER, idle_within=idle_within)
 
     def _has_learnt(self, series: Series, first: datetime) -> bool:
         return series.polled_since is not None and first - series.polled_since >= self.learn

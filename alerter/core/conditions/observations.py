@@ -22,6 +22,8 @@ class Verdict(StrEnum):
 CONTEXT = timedelta(hours=1)
 #: Later than every poll.
 FOREVER = datetime.max.replace(tzinfo=UTC)
+#: The lowest and the highest count that a database holds.
+ANY_COUNT = (0, 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +61,13 @@ class Observation:
         operands: What it compared.
         idle_until: Before this instant it cannot be active at a good poll that sees the same count, unless the alert is
             firing already. None where that is not known, and where it is active now.
+        idle_within: The counts for which that holds as well, whatever comes between, lowest and highest; None for none.
     """
 
     verdict: Verdict
     operands: Operands
     idle_until: datetime | None = field(default=None, compare=False)
+    idle_within: tuple[int, int] | None = field(default=None, compare=False)
 
 
 def no_poll_now(condition: str, limit: str) -> Observation:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from alerter.core.conditions.observations import (
+    ANY_COUNT,
     FOREVER,
     Observation,
     Operands,
@@ -61,6 +62,11 @@ class Stagnant:
         """How far back it looks, without the tolerance for the first sample."""
         return self.lasting
 
+    @property
+    def harmless(self) -> tuple[int, int]:
+        """The counts at which it is never active, lowest and highest: those that are not above the limit."""
+        return ANY_COUNT[0], self.above
+
     @cached_property
     def limit(self) -> str:
         """What makes it active, in words."""
@@ -88,7 +94,7 @@ class Stagnant:
             return no_poll_now(self.name, self.limit)
         value = Sample(now, count)
         if count <= self.above:
-            return self._observed(Verdict.INACTIVE, value, idle_until=FOREVER)
+            return self._observed(Verdict.INACTIVE, value, idle_until=FOREVER, idle_within=self.harmless)
         then = now - self.lasting
         reference = series.newest_sample(until=then)
         if reference is not None and reference.at < then - series.tolerance:
@@ -97,7 +103,9 @@ class Stagnant:
         seen = [*before, *series.pieces(since=then, until=now)]
         since = self._last_break(seen)
         if since is not None:
-            return self._observed(Verdict.INACTIVE, value, since, idle_until=since.at + self.lasting)
+            # Whatever is seen until then, the span since this moment is too short.
+            until = since.at + self.lasting
+            return self._observed(Verdict.INACTIVE, value, since, idle_until=until, idle_within=ANY_COUNT)
         if reference is None:
             note = f"no good poll {duration_text(self.lasting)} before to begin with"
             return self._observed(Verdict.NO_DATA, value, note=note)
@@ -124,6 +132,7 @@ class Stagnant:
         *,
         note: str = "",
         idle_until: datetime | None = None,
+        idle_within: tuple[int, int] | None = None,
     ) -> Observation:
         operands = Operands(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
-        return Observation(verdict=verdict, operands=operands, idle_until=idle_until)
+        return Observation(verdict=verdict, operands=operands, idle_until=idle_until, idle_within=idle_within)

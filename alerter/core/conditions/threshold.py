@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from alerter.core.conditions.observations import (
+    ANY_COUNT,
     CONTEXT,
     FOREVER,
     Observation,
@@ -58,6 +59,12 @@ class Threshold:
         """How far back it looks: not to judge, but to say what the count was."""
         return CONTEXT
 
+    @cached_property
+    def harmless(self) -> tuple[int, int]:
+        """The counts at which it is never active, lowest and highest: those that are not beyond the limit."""
+        lowest, highest = ANY_COUNT
+        return (lowest, self.above) if self.above is not None else (self.below or lowest, highest)
+
     @property
     def falls(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
@@ -89,7 +96,9 @@ class Threshold:
         value = Sample(now, count)
         if not (self._is_beyond(count) or (firing and not self._is_cleared(count))):
             operands = Operands(condition=self.name, limit=self.limit, value=value)
-            return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER)
+            return Observation(
+                verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER, idle_within=self.harmless
+            )
         before = series.newest_sample(until=now - CONTEXT)
         if before is not None and before.at < now - CONTEXT - series.tolerance:
             before = None

@@ -1,0 +1,147 @@
+"""Judge: keep a poll, step the alerts that it may change, and resolve those that no rule stands behind any more."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerter.core.alerts import Alert, AlertKey, AlertState, remove, spans_of_firing
+from alerter.core.judging import Case, Idle, Judgement, chosen, docket, judge, judge_failure
+from alerter.core.notifications import Told
+from alerter.core.rules import Per, Rule, TenantSeries, Windows
+from alerter.core.series import ALL_TENANTS, Series, Snapshot, Span, Tenant
+from alerter.errors import SourceError
+from alerter.pipeline.policies import Policy
+from alerter.pipeline.ports import Transaction
+from alerter.pipeline.telling import Changes
+
+RULE_REMOVED = "rule removed"
+#: Half a million series are remembered so far back at most; what looks back further is rarely judged, and reads then.
+REMEMBERED = timedelta(hours=25)
+
+Heard = list[tuple[Case, Mapping[int, Series]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a poll came to: the alerts and what was told of them, as they were before, and what has changed."""
+
+    alerts: list[Alert]
+    told: list[Told]
+    changes: Changes
+
+
+def keep_and_judge(
+    transaction: Transaction, tenant: Tenant, fetched: Snapshot | SourceError, policy: Policy, *, now: datetime
+) -> Judged:
+    """Keep what a poll came to, and return what it changes."""
+    rules = policy.rules_of(tenant)
+    poll = _Poll(transaction, tenant, rules, Windows.of_rules(rules, longest=REMEMBERED), policy, now)
+    return poll.failed(fetched) if isinstance(fetched, SourceError) else poll.succeeded(fetched)
+
+
+@dataclass(frozen=True, slots=True)
+class _Poll:
+    """One poll: what judges it, and where it is kept."""
+
+    transaction: Transaction
+    tenant: Tenant
+    rules: Sequence[Rule]
+    windows: Windows
+    policy: Policy
+    now: datetime
+
+    def succeeded(self, snapshot: Snapshot) -> Judged:
+        """Judge what must be judged of a snapshot."""
+        interval, timezone = self._interval(self.tenant), self.policy.timezone_of(self.tenant)
+        changed = self.transaction.add_snapshot(snapshot, poll_interval=interval, windows=self.windows)
+        kept = None if changed is None else self.transaction.idle(self.tenant)
+        idle = kept if kept is not None and kept.is_of(self.rules, interval, timezone) else None
+        alerts, told = self._known(self._scope(idle))
+        own = self._series(self.tenant, self.windows.longest)
+        alive = [alert.key for alert in alerts if alert.state is not AlertState.INACTIVE]
+        agenda = docket(self.rules, own.names, snapshot.counts, alive, idle=idle, changed=changed or {}, now=self.now)
+        heard: Heard = [(case, self._chosen(case, own)) for case in agenda.cases]
+        alert_by_key = {alert.key: alert for alert in alerts}
+        fired = self._fired(heard, alert_by_key)
+        judgement, rests = judge(heard, alert_by_key, fired, agenda.rests, now=self.now)
+        self.transaction.keep_idle(
+            self.tenant, Idle(rules=tuple(self.rules), poll_interval=interval, timezone=timezone, rests=rests)
+        )
+        # Every alert that lives was judged, but for those without a rule.
+        gone = [
+            alert
+            for alert in alerts
+            if alert.key not in judgement.judged
+            and (alert.key.tenant == self.tenant or not self.policy.stands_behind(alert.key))
+        ]
+        return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, now=self.now))
+
+    def failed(self, error: SourceError) -> Judged:
+        """Judge what must be judged of a failed poll."""
+        interval = self._interval(self.tenant)
+        self.transaction.add_failure(self.tenant, error, poll_interval=interval, windows=self.windows, at=self.now)
+        alerts, told = self._known([self.tenant, ALL_TENANTS])
+        own = self._series(self.tenant, self.windows.longest)
+        judgement = judge_failure(self.rules, own, {alert.key: alert for alert in alerts}, now=self.now)
+        gone = [alert for alert in alerts if not self.policy.stands_behind(alert.key)]
+        return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, now=self.now))
+
+    def _scope(self, idle: Idle | None) -> list[Tenant]:
+        """Return of whom the alerts may change; of all together where a rule looks at them, or a reload may have."""
+        is_alone = idle is not None and all(rule.scope is not Per.ALL for rule in self.rules)
+        return [self.tenant] if is_alone else [self.tenant, ALL_TENANTS]
+
+    def _known(self, scope: Sequence[Tenant]) -> tuple[list[Alert], list[Told]]:
+        return self.transaction.alerts(scope), self.transaction.told(scope)
+
+    def _interval(self, tenant: Tenant) -> timedelta:
+        return self.policy.poll_intervals[tenant]
+
+    def _series(self, tenant: Tenant, window: timedelta, places: Sequence[int] | None = None) -> TenantSeries:
+        return self.transaction.tenant_series(
+            tenant,
+            window=window,
+            poll_interval=self._interval(tenant),
+            timezone=self.policy.timezone_of(tenant),
+            places=places,
+            now=self.now,
+        )
+
+    def _chosen(self, case: Case, own: TenantSeries) -> Mapping[int, Series]:
+        """Return the series that a rule must judge; those that are remembered where it looks back no further."""
+        rule = case.rule
+        if rule.scope is Per.ALL:
+            everyone = self.policy.poll_intervals
+            return chosen(case, [own if name == self.tenant else self._series(name, rule.window) for name in everyone])
+        if rule.window > REMEMBERED:
+            own = self._series(self.tenant, rule.window, case.places if rule.scope is Per.REASON else None)
+        return chosen(case, [own])
+
+    def _fired(self, heard: Heard, alerts: Mapping[AlertKey, Alert]) -> Mapping[AlertKey, Sequence[Span]]:
+        """Return when the alerts have fired of which a condition wants to know it; of nearly all rules, none does."""
+        windows = {
+            AlertKey(rule=case.rule.name, severity=severity, tenant=each.tenant, reason=each.reason): level.window
+            for case, series in heard
+            for severity, level in case.rule.levels.items()
+            if level.remembers
+            for each in series.values()
+        }
+        if not windows:
+            return {}
+        firings = self.transaction.firings(windows, since=self.now - max(windows.values()))
+        return {
+            key: spans_of_firing(
+                alerts.get(key) or Alert(key=key), firings.get(key, ()), since=self.now - window, now=self.now
+            )
+            for key, window in windows.items()
+        }
+
+
+def _with_removed(judgement: Judgement, gone: Iterable[Alert], *, now: datetime) -> Changes:
+    changes = Changes(judgement.alerts, judgement.transitions)
+    for alert in gone:
+        after, transition = remove(alert, why=RULE_REMOVED, now=now)
+        if transition is not None:
+            changes.alerts.append(after)
+            changes.transitions.append(transition)
+    return changes
