@@ -12,7 +12,7 @@ import click
 
 from alerter.cli import completing
 from alerter.cli.options import config_option, json_option, load
-from alerter.cli.output import clean, print_json
+from alerter.cli.output import clean, counted, print_json
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -154,4 +154,8 @@ def _latency_text(findings: Sequence["Finding"]) -> str:
 
 def _total(found: Sequence["Finding"]) -> str:
     numbers = {outcome: sum(each.outcome == outcome for each in found) for outcome in OUTCOMES}
-    return ", ".join(f"{number:,} {outcome}" for outcome, number in numbers.items() if number)
+    return ", ".join(
+        counted(number, outcome) if outcome == "warning" else f"{number:,} {outcome}"
+        for outcome, number in numbers.items()
+        if number
+    )

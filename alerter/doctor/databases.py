@@ -17,10 +17,15 @@ from alerter.errors import StoreError
 #: Seconds for the check of a large file.
 LONGEST_INTEGRITY_CHECK = 30.0
 
-_ADVICE_UNUSABLE = (
-    "Check path, owner and mode, or host, name and password. Run doctor as the service's user. A damaged file is "
-    "replaced with `alerter db restore`."
+_ADVICE_FILE = (
+    "Check path, owner and mode, and run doctor as the service's user. A damaged file is replaced with "
+    "`alerter db restore`."
 )
+_ADVICE_SERVER = "Check that the server runs, and host, port, name and password, and what its pg_hba.conf lets in."
+
+
+def _advice(store: Store) -> str:
+    return _ADVICE_FILE if store.file is not None else _ADVICE_SERVER
 
 
 def check_database(config: Config, *, monotonic: Callable[[], float], now: datetime) -> Iterator[Finding]:
@@ -29,7 +34,7 @@ def check_database(config: Config, *, monotonic: Callable[[], float], now: datet
         try:
             state = store.schema_state()
         except StoreError as error:
-            yield _database(store, Outcome.FAILED, f"it cannot be used: {error}", _ADVICE_UNUSABLE)
+            yield _database(store, Outcome.FAILED, f"it cannot be used: {error}", _advice(store))
             return
         if state is SchemaState.MISSING:
             yield _before_the_first(store)
@@ -66,7 +71,7 @@ def _before_the_first(store: Store) -> Finding:
         advice = f"Make it, as the service's user: mkdir -p {folder}. Or correct `database`."
         return _database(store, Outcome.FAILED, f"there is no folder {folder}", advice)
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-        return _database(store, Outcome.FAILED, f"the folder {folder} cannot be written", _ADVICE_UNUSABLE)
+        return _database(store, Outcome.FAILED, f"the folder {folder} cannot be written", _advice(store))
     return _database(store, Outcome.OK, "there is none yet; the first poll or start makes it")
 
 
@@ -97,7 +102,7 @@ def _used(config: Config, store: Store, *, now: datetime) -> Iterator[Finding]:
         growth = Growth(size_bytes=store.size_bytes(), free_bytes=free, since=since, retention=config.service.retention)
         holder = store.holder()
     except (StoreError, OSError) as error:
-        yield _database(store, Outcome.FAILED, f"it cannot be read: {error}", _ADVICE_UNUSABLE)
+        yield _database(store, Outcome.FAILED, f"it cannot be read: {error}", _advice(store))
         return
     limits = {name: max(BLIND_AFTER, BLIND_POLLS * each.poll_interval) for name, each in config.tenants.items()}
     polled_at = max((each.last_poll_at for each in pollings.values() if each.last_poll_at is not None), default=None)
@@ -146,7 +151,7 @@ def _writable(config: Config) -> Iterator[Finding]:
         except StoreError as error:
             others = [] if store.file is None else programs_with(store.file)
             named = f"; it is open in {', '.join(others)}" if others else ""
-            advice = "End the program that keeps it locked, or check owner and mode of the file and its folder."
+            advice = f"End the program that keeps it locked, if it is. {_advice(store)}"
             yield _database(store, Outcome.FAILED, f"it cannot be written: {error}{named}", advice)
         else:
             yield _database(store, Outcome.OK, "it can be written")

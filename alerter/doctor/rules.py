@@ -8,7 +8,7 @@ from alerter.adapters.store import SchemaState, Store
 from alerter.config import Config
 from alerter.core.alerts import Alert, AlertKey
 from alerter.core.conditions import Blind, Operands, Subject
-from alerter.core.rules import Per, Rule
+from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import StoreError
@@ -71,16 +71,21 @@ def judge_routes(config: Config, seen: Seen) -> Iterator[Finding]:
         text = f"nobody is told of {what} for {len(keys):,} of the series seen, such as {_key_text(keys[0])}"
         advice = "No route takes it: add one without `reasons` and `tenants`, or widen one."
         yield _rules("routes", Outcome.WARNING, text, advice)
-    if not lost:
+    if not lost and not any(_unheard(rule, config) for rule in config.rules):
         yield _rules("routes", Outcome.OK, "whatever the rules find in what was seen, somebody is told")
 
 
+def _unheard(rule: Rule, config: Config) -> list[Severity]:
+    """Return the levels of a rule that no route takes, whatever was seen: the configuration warns of those itself."""
+    ways = [route.severities or rule.levels for route in config.routes if route.rules.matches(rule.name)]
+    return [severity for severity in rule.levels if not any(severity in way for way in ways)]
+
+
 def _possible(config: Config, seen: Seen) -> Iterator[Alert]:
-    """Yield every alert that the rules could make of what was seen, but for levels that the configuration warns of."""
+    """Yield every alert that the rules could make of what was seen and of which somebody could be told."""
     for rule in config.rules:
         about = (Operands(condition=Blind.name, limit=""),) if rule.subject is Subject.POLLING else ()
-        ways = [route.severities or rule.levels for route in config.routes if route.rules.matches(rule.name)]
-        for severity in (each for each in rule.levels if any(each in way for way in ways)):
+        for severity in rule.levels.keys() - _unheard(rule, config):
             for tenant, reason in _series(rule, seen):
                 key = AlertKey(rule=rule.name, severity=severity, tenant=tenant, reason=reason)
                 yield Alert(key=key, operands=about)

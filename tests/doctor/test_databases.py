@@ -109,6 +109,7 @@ def test_a_postgresql_that_is_not_there_has_failed(tmp_path: Path) -> None:
 
     assert finding.outcome is FAILED
     assert finding.text.startswith("it cannot be used: postgresql://127.0.0.1/held: ")
+    assert "pg_hba.conf" in finding.advice
     assert "hunter22" not in finding.text
 
 

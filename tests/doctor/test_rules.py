@@ -83,13 +83,6 @@ ROUTE = '[[routes]]\nreceivers = ["secops"]\n'
             id="a route for one reason",
         ),
         pytest.param(
-            (ROUTE + 'severity = ["critical"]\n',),
-            (rule("All"),),
-            OK,
-            "somebody is told",
-            id="what is warned of already",
-        ),
-        pytest.param(
             (ROUTE + 'tenants = ["acme"]\n',),
             (rule("All"),),
             WARNING,
@@ -121,6 +114,13 @@ def test_what_no_route_takes_is_told(
     assert finding.outcome is outcome
     assert text in finding.text
     assert bool(finding.advice) is (outcome is WARNING)
+
+
+def test_a_level_that_no_route_takes_is_left_to_the_configuration(seen: str, tmp_path: Path) -> None:
+    """It warns of that by itself: nothing is said twice, and nothing is called well."""
+    found = looked_at(tmp_path, seen, ROUTE + 'severity = ["critical"]\n', rule("All"))
+
+    assert [each.subject for each in found] == ["All", "Blind"]
 
 
 def test_without_routes_everything_is_told_to_everybody(seen: str, tmp_path: Path) -> None:
