@@ -5,9 +5,9 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
-from alerter.adapters.units import Unit, units
+from alerter.adapters.units import BOOTED, Unit, units
 from alerter.config import Config
-from alerter.config.places import folders_of, unit_of
+from alerter.config.places import ROOT, folders_of, unit_of
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.permissions import Identity, identity_of, unreadable
 
@@ -19,10 +19,15 @@ HANDED = Path("/run/credentials")
 MOST_NAMED = 3
 
 
-def check_units(config: Config | None) -> Iterator[Finding]:
-    """Yield how the unit of a configuration is, or, where it has none, each unit of alerter."""
-    own = None if config is None else unit_of(config.path)
-    found = units(*(PATTERNS if own is None else (f"{own}.service",)))
+def check_units(config: Config | None, *, root: Path = ROOT) -> Iterator[Finding]:
+    """Yield how the unit of a configuration is, or, where it has none, each unit of alerter.
+
+    Args:
+        config: What is configured; None if that is wrong.
+        root: Of the file system.
+    """
+    own = None if config is None else unit_of(config.path, root=root)
+    found = units(*(PATTERNS if own is None else (f"{own}.service",)), booted=root / BOOTED.relative_to("/"))
     if isinstance(found, str):
         yield _service("unit", Outcome.NOT_APPLICABLE, found)
         return

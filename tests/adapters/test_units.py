@@ -1,26 +1,12 @@
 """What systemd says of units, through a `systemctl` that answers as the real one does."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from alerter.adapters.units import Unit, units
+from tests.systemctl import RUNNING, Systemctl
 
-RUNNING = """\
-Restart=on-failure
-NRestarts=2
-Result=success
-WatchdogUSec=3min
-User=alerter
-DynamicUser=no
-Id=alerter.service
-LoadState=loaded
-ActiveState=active
-SubState=running
-UnitFileState=enabled
-ActiveEnterTimestamp=Mon 2026-03-02 12:00:00 UTC
-"""
 DYNAMIC = RUNNING.replace("DynamicUser=no", "DynamicUser=yes").replace("=alerter.service", "=alerter@eu.service")
 NOT_FOUND = """\
 NRestarts=0
@@ -49,28 +35,16 @@ UNIT = Unit(
     is_dynamic=False,
 )
 
-Systemctl = Callable[..., None]
-
 
 @pytest.fixture
 def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemctl:
-    """Return a function that puts a `systemctl` first in the path, which prints something and ends."""
-
-    def install(shown: str, *, code: int = 0, error: str = "") -> None:
-        (tmp_path / "shown").write_text(shown)
-        program = tmp_path / "systemctl"
-        program.write_text(
-            f'#!/bin/sh\necho "$@" > {tmp_path}/asked\ncat {tmp_path}/shown\necho "{error}" >&2\nexit {code}\n'
-        )
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-
-    return install
+    """Return a `systemctl` that tests tell what to print."""
+    return Systemctl(tmp_path, monkeypatch)
 
 
 def test_units_are_read_as_systemctl_shows_them(systemctl: Systemctl, tmp_path: Path) -> None:
     """One without a file is left out; a user may exist only while it runs."""
-    systemctl(f"{RUNNING}\n{DYNAMIC}\n{NOT_FOUND}")
+    systemctl.shows(f"{RUNNING}\n{DYNAMIC}\n{NOT_FOUND}")
 
     found = units("alerter.service", "alerter@*.service", booted=tmp_path)
 
@@ -80,15 +54,14 @@ def test_units_are_read_as_systemctl_shows_them(systemctl: Systemctl, tmp_path: 
         ("alerter.service", False),
         ("alerter@eu.service", True),
     ]
-    asked = (tmp_path / "asked").read_text()
-    assert asked.startswith("show --no-pager --property=Id,LoadState,")
-    assert asked.endswith(" alerter.service alerter@*.service\n")
+    assert systemctl.asked.startswith("show --no-pager --property=Id,LoadState,")
+    assert systemctl.asked.endswith(" alerter.service alerter@*.service")
 
 
 @pytest.mark.parametrize(("text", "has_watchdog"), [("3min", True), ("0", False), ("infinity", False), ("", False)])
 def test_a_watchdog_is_on_or_off(systemctl: Systemctl, tmp_path: Path, text: str, has_watchdog: bool) -> None:  # noqa: FBT001 - a table
     """In each of the ways in which systemd writes it."""
-    systemctl(RUNNING.replace("3min", text))
+    systemctl.shows(RUNNING.replace("3min", text))
 
     found = units("alerter.service", booted=tmp_path)
 
@@ -98,14 +71,14 @@ def test_a_watchdog_is_on_or_off(systemctl: Systemctl, tmp_path: Path, text: str
 
 def test_without_a_unit_there_is_none(systemctl: Systemctl, tmp_path: Path) -> None:
     """A name that nothing is loaded for shows nothing at all, or that it is not found."""
-    systemctl(f"\n{NOT_FOUND}\n")
+    systemctl.shows(f"\n{NOT_FOUND}\n")
 
     assert units("alerter.service", booted=tmp_path) == []
 
 
 def test_a_machine_without_systemd_is_said_to_be_one(systemctl: Systemctl, tmp_path: Path) -> None:
     """As sd_booted(3) does: that the program is installed says nothing."""
-    systemctl(RUNNING)
+    systemctl.shows(RUNNING)
 
     assert units("alerter.service", booted=tmp_path / "none") == "systemd does not run this machine"
 
@@ -119,7 +92,7 @@ def test_a_machine_without_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_systemctl_that_fails_says_why(systemctl: Systemctl, tmp_path: Path) -> None:
     """It may have no bus to ask."""
-    systemctl("", code=1, error="Failed to connect to bus: No such file")
+    systemctl.shows("", code=1, error="Failed to connect to bus: No such file")
 
     assert units("alerter.service", booted=tmp_path) == "systemctl: Failed to connect to bus: No such file"
 
@@ -128,8 +101,7 @@ def test_a_systemctl_that_hangs_is_given_up(
     systemctl: Systemctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that whoever asks is not kept."""
-    systemctl("")
-    (tmp_path / "systemctl").write_text("#!/bin/sh\nexec sleep 20\n")
+    systemctl.runs("exec sleep 20")
     monkeypatch.setattr("alerter.adapters.units._TIMEOUT", 0.1)
 
     assert units("alerter.service", booted=tmp_path) == "systemctl does not answer within 0.1 s"

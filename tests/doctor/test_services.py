@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.units import BOOTED, Unit
+from alerter.adapters.units import Unit
 from alerter.config import Config
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.permissions import Identity, identity_of, may_read
 from alerter.doctor.services import check_units, judge_reading, judge_unit
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, WARNING, a_config
+from tests.systemctl import RUNNING, Systemctl
 
 WELL = Unit(
     name="alerter.service",
@@ -78,12 +79,54 @@ def test_how_a_unit_is(unit: Unit, expected: list[tuple[Outcome, str]]) -> None:
     assert all(bool(finding.advice) is (finding.outcome is not OK) for finding in found)
 
 
-@pytest.mark.skipif(BOOTED.is_dir(), reason="systemd runs this machine, which may have a unit of alerter")
-def test_a_machine_without_systemd_has_no_unit() -> None:
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The root of a machine that systemd runs, with a configuration of its service."""
+    folder = in_the_open(tmp_path)
+    (folder / "run/systemd/system").mkdir(parents=True)
+    (folder / "etc/alerter").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemctl:
+    """Return a `systemctl` that tests tell what to print."""
+    return Systemctl(tmp_path, monkeypatch)
+
+
+def test_a_machine_without_systemd_has_no_unit(tmp_path: Path) -> None:
     """That is no failure, and the reason is told."""
-    (finding,) = check_units(None)
+    (finding,) = check_units(None, root=tmp_path)
 
     assert (finding.outcome, finding.text) == (NOT_APPLICABLE, "systemd does not run this machine")
+
+
+def test_a_machine_without_a_unit_may_run_alerter_otherwise(root: Path, systemctl: Systemctl) -> None:
+    """Cron will do as well."""
+    systemctl.shows(RUNNING.replace("=loaded", "=not-found"))
+
+    (finding,) = check_units(None, root=root)
+
+    assert finding.outcome is NOT_APPLICABLE
+    assert "no unit alerter.service" in finding.text
+    assert systemctl.asked.endswith(" alerter.service alerter@*.service")
+
+
+def test_the_unit_of_a_configuration_is_looked_at_with_what_it_may_read(root: Path, systemctl: Systemctl) -> None:
+    """That of an instance is another one; both findings come with its name."""
+    config = a_config(root / "etc/alerter", mode=0o600)
+    instance = config.path.rename(config.path.with_name("acme.toml"))
+    shown = RUNNING.replace("DynamicUser=no", "DynamicUser=yes").replace("=alerter.service", "=alerter@acme.service")
+    systemctl.shows(shown)
+
+    found = list(check_units(replace(config, path=instance, files=(instance,)), root=root))
+
+    assert systemctl.asked.endswith(" alerter@acme.service")
+    assert [(each.subject, each.outcome) for each in found] == [
+        ("alerter@acme.service", WARNING), ("alerter@acme.service", FAILED)
+    ]  # fmt: skip
+    assert "had to be restarted 2 times" in found[0].text
+    assert f"its user may not read {instance}" in found[1].text
 
 
 def read_by(unit: Unit, config: Config) -> list[Finding]:
