@@ -14,6 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
+from alerter.core.archives import FailedPoll, TenantArchive, archive_of
 from alerter.core.conditions import Blind, Condition, Growth, Operands, Threshold, Verdict
 from alerter.core.messages import Context
 from alerter.core.muting import WEEKDAYS, Acknowledgement, Matcher, MuteWindow, Silence, WindowName
@@ -127,6 +128,25 @@ def a_tenant(*reasons: Series, polling: Series | None = None) -> TenantSeries:
             failure=seen.failure,
         ),
         reasons=reasons,
+    )
+
+
+def a_polled_tenant(
+    notation: str, *, every: str = "5m", until: datetime = NOON, tenant: str = "acme", reason: str = "Spam"
+) -> TenantArchive:
+    """Return the archive of a tenant with one reason, of which the last poll, good or failed, was at `until`."""
+    polls = counts(notation)
+    begin = until - (len(polls) - 1) * span(every)
+    instants = [begin + number * span(every) for number in range(len(polls))]
+    return archive_of(
+        Tenant(tenant),
+        [
+            FailedPoll(at=at, detail="no answer within 30s")
+            if count is None
+            else a_snapshot({reason: count}, tenant=tenant, taken_at=at)
+            for at, count in zip(instants, polls, strict=True)
+        ],
+        poll_interval=span(every),
     )
 
 

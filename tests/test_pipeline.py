@@ -901,3 +901,18 @@ def test_a_failed_poll_is_an_error_where_only_a_person_can_mend_it(
     world.poll(error)
 
     assert [record.levelno for record in caplog.records] == [level]
+
+
+def test_a_sum_over_tenants_knows_each_of_them_for_as_long_as_the_slowest_is_waited_for(world: World) -> None:
+    """What was held over from a tenant that is polled often is compared with, while another one is still awaited."""
+    surge = a_rule("Surge", warning=a_level(a_growth(over="1m", by=1)), per=Per.ALL)
+    world.policy = a_policy(surge, receivers=RECEIVERS, tenants={"acme": "1m", "globex": "10m"})
+    world.poll({"Spam": 5}, tenant="globex", every="1m")
+    world.poll({"Spam": 5}, every="1m")
+    world.poll(TIMEOUT, TIMEOUT, TIMEOUT, TIMEOUT, TIMEOUT, every="1m")
+
+    cycle = world.poll({"Spam": 9}, every="1m")
+
+    [transition] = cycle.transitions
+    assert transition.operands[0].reference is not None
+    assert transition.operands[0].reference.count == 10

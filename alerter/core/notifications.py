@@ -4,7 +4,7 @@ The decision is level-triggered: no event has to survive anywhere, and after a c
 the same comparison sends what still differs, and nothing else. No I/O: values in, values out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -155,6 +155,10 @@ class Notification:
     notices: tuple[Notice, ...]
     held_back: int = 0
 
+    def is_about(self, topics: Collection[Topic]) -> bool:
+        """Say whether it tells of any of these."""
+        return any(notice.alert.key.topic in topics for notice in self.notices)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
@@ -183,6 +187,14 @@ class Plan:
     notifications: tuple[Notification, ...]
     told: tuple[Told, ...]
     held_back: tuple[Notification, ...] = ()
+
+    def without(self, receivers: Collection[ReceiverName]) -> "Plan":
+        """Return the plan without what is collected for these receivers, to be planned again later."""
+        return replace(
+            self,
+            notifications=tuple(each for each in self.notifications if each.receiver.name not in receivers),
+            told=tuple(entry for entry in self.told if entry.receiver not in receivers),
+        )
 
 
 def plan(

@@ -8,7 +8,7 @@ from alerter.core.alerts import Alert, AlertKey, AlertState, remove, spans_of_fi
 from alerter.core.judging import Case, Idle, Judgement, chosen, docket, judge, judge_failure
 from alerter.core.notifications import Told
 from alerter.core.rules import Per, Rule, TenantSeries, Windows
-from alerter.core.series import ALL_TENANTS, Series, Snapshot, Span, Tenant
+from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, Series, Snapshot, Span, Tenant
 from alerter.errors import SourceError
 from alerter.pipeline.policies import Policy
 from alerter.pipeline.ports import Transaction
@@ -111,8 +111,10 @@ class _Poll:
         """Return the series that a rule must judge; those that are remembered where it looks back no further."""
         rule = case.rule
         if rule.scope is Per.ALL:
+            # A sum is as patient as the slowest tenant in it: so far back each of them must be known.
             everyone = self.policy.poll_intervals
-            return chosen(case, [own if name == self.tenant else self._series(name, rule.window) for name in everyone])
+            window = rule.window + TOLERANCE_INTERVALS * max(everyone.values())
+            return chosen(case, [self._series(name, window) for name in everyone])
         if rule.window > REMEMBERED:
             own = self._series(self.tenant, rule.window, case.places if rule.scope is Per.REASON else None)
         return chosen(case, [own])

@@ -43,11 +43,7 @@ def tell(
     for notification in planned.notifications:
         if notification.receiver.name in waits:
             transaction.open_group(notification.receiver.name, due_at=now + waits[notification.receiver.name])
-    at_once = Plan(
-        notifications=tuple(each for each in planned.notifications if each.receiver.name not in waits),
-        told=tuple(entry for entry in planned.told if entry.receiver not in waits),
-        held_back=planned.held_back,
-    )
+    at_once = planned.without(waits)
     changed = {transition.key.topic for transition in changes.transitions}
     return at_once, _send(transaction, at_once, policy, changed, now=now)
 
@@ -116,7 +112,7 @@ def _send(
         transaction.enqueue(message, policy.targets[message.receiver])
     for held_back in planned.held_back:
         # What was held back before is planned again at every poll; only news would have been a message of its own.
-        if any(notice.alert.key.topic in changed for notice in held_back.notices):
+        if held_back.is_about(changed):
             log.warning("message held back by max_per_hour receiver=%s", held_back.receiver.name)
             transaction.hold_back(held_back.receiver.name)
     return messages

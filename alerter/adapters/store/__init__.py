@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alerter.adapters.store import backups, schema
 from alerter.adapters.store.alerts import AlertReader, AlertWriter
+from alerter.adapters.store.archives import ArchiveReader
 from alerter.adapters.store.backups import Backup, Restoration, check_backup
 from alerter.adapters.store.engines import (
     ADVISORY_WRITER,
@@ -53,7 +54,7 @@ __all__ = [
 MOST_BESIDE_A_DAEMON = 200_000
 
 
-class Reader(RecordReader, AlertReader, MuteReader, OutboxReader):
+class Reader(RecordReader, ArchiveReader, AlertReader, MuteReader, OutboxReader):
     """A consistent view of everything that is stored."""
 
 

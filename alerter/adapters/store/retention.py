@@ -7,7 +7,7 @@ that has not ended, and a delivery that waits stay however old they are.
 
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, case, delete, func, select, update
+from sqlalchemy import BigInteger, and_, bindparam, case, delete, func, select, type_coerce, update
 
 from alerter.adapters.store.engines import Rows
 from alerter.adapters.tables import (
@@ -104,10 +104,20 @@ _PRUNE_COVERAGE = delete(coverage).where(
     coverage.c.since
     < select(func.max(_newer.c.since)).where(_newer.c.tenant_id == coverage.c.tenant_id).scalar_subquery(),
 )
+# What is left of a run keeps its share of the polls, from which a replay knows how far apart they were. Whole seconds,
+# for the product with microseconds does not fit into 64 bits.
+_SECOND = 1_000_000
+_left = type_coerce(coverage.c.until - _before, BigInteger) // _SECOND
+_whole = type_coerce(coverage.c.until - coverage.c.since, BigInteger) // _SECOND
 _TRIM_COVERAGE = (
     update(coverage)
     .where(coverage.c.since < _before, coverage.c.since < coverage.c.until)
-    .values(since=case((coverage.c.until < _before, coverage.c.until), else_=_before))
+    .values(
+        since=case((coverage.c.until < _before, coverage.c.until), else_=_before),
+        polls=case(
+            ((coverage.c.until < _before) | (_whole == 0), 1), else_=1 + (coverage.c.polls - 1) * _left // _whole
+        ),
+    )
 )
 
 # Whoever remembers how far back a tenant's polls reach must look again.

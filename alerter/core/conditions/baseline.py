@@ -1,12 +1,13 @@
 """What is usual at this hour of the week."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cached_property, lru_cache
 from math import sqrt
 from typing import ClassVar
 
+from alerter.core.archives import Archive
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     Observation,
@@ -119,6 +120,10 @@ class Baseline:
         return Observation(
             verdict=Verdict.INACTIVE, operands=operands, idle_until=present.until, idle_within=(0, int(most))
         )
+
+    def turns(self, archive: Archive) -> Iterable[int]:
+        """Return every poll."""
+        return archive.timeline.polls
 
     def _usual(self, counts: Sequence[int]) -> tuple[float, float]:
         """Return what is usual, and how far from it is ordinary."""

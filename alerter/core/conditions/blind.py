@@ -1,11 +1,12 @@
 """Polling itself: a tenant that cannot be seen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
+from alerter.core.archives import Archive
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     FOREVER,
@@ -16,6 +17,7 @@ from alerter.core.conditions.observations import (
     duration_text,
 )
 from alerter.core.series import Failure, Series, Span
+from alerter.core.timelines import MICROSECOND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,3 +89,12 @@ class Blind:
         last = series.last_good_at(now=now)
         # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
         return failure.since if last is None else min(last, failure.since)
+
+    def turns(self, archive: Archive) -> Iterator[int]:
+        """Yield when each outage begins, has lasted for long enough, and ends."""
+        timeline, after = archive.timeline, self.after // MICROSECOND
+        for outage in timeline.outages:
+            last_good = timeline.last_good_before(outage)
+            yield outage.since
+            yield (outage.since if last_good is None else min(last_good, outage.since)) + after
+            yield outage.until

@@ -1,12 +1,13 @@
 """A limit that is going to be passed: the line through the samples of some hours, continued."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
 
+from alerter.core.archives import Archive
 from alerter.core.conditions.observations import (
     FOREVER,
     Observation,
@@ -108,6 +109,10 @@ class Forecast:
             # What has not moved stays where it is until it moves.
             idle_until=FOREVER if is_flat and not is_above else None,
         )
+
+    def turns(self, archive: Archive) -> Iterable[int]:
+        """Return every poll."""
+        return archive.timeline.polls
 
     def _observed(
         self,

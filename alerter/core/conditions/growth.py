@@ -1,11 +1,12 @@
 """The count of now against the count of some time ago."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
+from alerter.core.archives import Archive
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     FOREVER,
@@ -18,6 +19,7 @@ from alerter.core.conditions.observations import (
     no_poll_now,
 )
 from alerter.core.series import Sample, Series, Span
+from alerter.core.timelines import MICROSECOND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,26 @@ class Growth:
         if self._is_far(reference.count, count):
             return self._observed(Verdict.ACTIVE, value, reference)
         return self._observed(Verdict.INACTIVE, value, reference, idle_until=self._idle_until(series, then))
+
+    def turns(self, archive: Archive) -> Iterator[int]:
+        """Yield when the growth passes the limit: at a change, or when a change is `over` ago."""
+        yield from archive.references(self.over)
+        at, held, over = archive.at, archive.held, self.over // MICROSECOND
+        sign, least = (-1 if self.falls else 1), self._steps[0] or 1
+        before = count = held[0] if held else 0
+        is_far, new, old = False, 1, 1
+        while old < len(at):
+            instant = at[old] + over
+            if new < len(at) and at[new] <= instant:
+                instant, count = at[new], held[new]
+                new += 1
+            else:
+                before = held[old]
+                old += 1
+            now_far = (count - before) * sign >= least and self._is_far(before, count)
+            if now_far is not is_far:
+                is_far = now_far
+                yield instant
 
     def _idle_until(self, series: Series, then: datetime) -> datetime:
         """Return when there is another reference; that this one grows too old makes nothing active."""

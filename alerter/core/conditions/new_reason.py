@@ -1,10 +1,11 @@
 """Something that was never there before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from alerter.core.archives import Archive
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     FOREVER,
@@ -16,6 +17,7 @@ from alerter.core.conditions.observations import (
     no_poll_now,
 )
 from alerter.core.series import Sample, Series, Span
+from alerter.core.timelines import number_of
 
 #: How long a reason counts as new.
 NEWS = timedelta(days=1)
@@ -84,6 +86,12 @@ class NewReason:
         # One that held something once is never new again, whatever it holds.
         idle_within = None if first is None else ANY_COUNT
         return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER, idle_within=idle_within)
+
+    def turns(self, archive: Archive) -> Iterator[int]:
+        """Yield when the first messages were held, and when that ceases to be news."""
+        if archive.first_held_at is not None:
+            yield number_of(archive.first_held_at)
+            yield number_of(archive.first_held_at + NEWS)
 
     def _has_learnt(self, series: Series, first: datetime) -> bool:
         return series.polled_since is not None and first - series.polled_since >= self.learn

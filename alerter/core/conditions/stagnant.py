@@ -1,12 +1,13 @@
 """Held mail that nobody looks at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
 
+from alerter.core.archives import Archive
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     FOREVER,
@@ -19,6 +20,7 @@ from alerter.core.conditions.observations import (
     no_poll_now,
 )
 from alerter.core.series import Piece, Sample, Series, Span
+from alerter.core.timelines import MICROSECOND
 
 #: Mimecast expires held mail after so long: a count that is looked at for longer falls by itself.
 EXPIRY = timedelta(days=14)
@@ -113,6 +115,18 @@ class Stagnant:
             note = f"no good poll for most of the last {duration_text(self.lasting)}"
             return self._observed(Verdict.NO_DATA, value, note=note)
         return self._observed(Verdict.ACTIVE, value, reference)
+
+    def turns(self, archive: Archive) -> Iterator[int]:
+        """Yield when the count falls or passes the limit, and `lasting` after that; a gap ends and leaves alike."""
+        yield from archive.references(self.lasting)
+        lasting = self.lasting // MICROSECOND
+        yield from archive.timeline.since
+        before = 0
+        for instant, count in zip(archive.at, archive.held, strict=True):
+            if count < before or (count > self.above) is not (before > self.above):
+                yield instant
+                yield instant + lasting
+            before = count
 
     def _last_break(self, seen: Sequence[Piece]) -> Sample | None:
         """Return the first sample since which the count has been above the limit and has not fallen.

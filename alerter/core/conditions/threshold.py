@@ -1,11 +1,12 @@
 """A fixed limit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
+from alerter.core.archives import Archive
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     CONTEXT,
@@ -104,6 +105,17 @@ class Threshold:
             before = None
         operands = Operands(condition=self.name, limit=self.limit, value=value, reference=before)
         return Observation(verdict=Verdict.ACTIVE, operands=operands)
+
+    def turns(self, archive: Archive) -> Iterator[int]:
+        """Yield when the count passes the limit, or where the alert clears."""
+        limit = self.above if self.above is not None else (self.below or 0) - 1
+        clears = limit if self.clear_at is None else self.clear_at if self.above is not None else self.clear_at - 1
+        zone = -1
+        for instant, count in zip(archive.at, archive.held, strict=True):
+            now_in = (count > limit) + (count > clears)
+            if now_in != zone:
+                zone = now_in
+                yield instant
 
     def _is_beyond(self, count: int) -> bool:
         if self.above is not None:

@@ -1,6 +1,7 @@
 """What goes when it is old, and what never goes."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -59,6 +60,29 @@ def test_coverage_does_not_reach_back_to_what_is_gone(store: Store) -> None:
     assert polling.coverage == [Span(at("10:00"), at("10:05"))]
     assert series["Spam"].value_at(at("09:59")) is None
     assert series["Spam"].value_at(at("10:00")) == 2
+
+
+def test_what_is_left_of_a_run_keeps_its_share_of_the_polls(store: Store) -> None:
+    """From their number it is known how far apart they were."""
+    for number in range(25):
+        poll(store, at("09:00") + number * EVERY, Spam=1)
+    for clock in ("04:00", "04:05"):
+        poll(store, clock, Spam=1)
+
+    prune(store)
+
+    assert rows(store, "SELECT polls FROM coverage ORDER BY since") == [(13,)]
+
+
+def test_a_run_that_is_shorter_than_a_second_is_one_poll_when_it_is_cut(store: Store) -> None:
+    """There is nothing to share."""
+    moment = timedelta(milliseconds=1)
+    for late in (-moment, moment):
+        poll(store, at("10:00") + late, Spam=1)
+
+    prune(store)
+
+    assert rows(store, "SELECT polls FROM coverage") == [(1,)]
 
 
 def test_the_newest_good_poll_is_never_forgotten(store: Store) -> None:

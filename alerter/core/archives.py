@@ -1,0 +1,317 @@
+"""All that is stored of a tenant, in arrays: years of step functions, shown as the series that rules look at.
+
+A `Series` is what one evaluation looks at; an `Archive` is what a replay of all of them looks at. It takes sixteen
+bytes for each change, and shows itself as a `Series` as of any poll, cut to what a rule may look at. No I/O: values in,
+values out.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from heapq import merge
+from itertools import repeat
+from typing import TypeAlias, overload
+
+from alerter.core.series import (
+    ALL_REASONS,
+    ALL_TENANTS,
+    TOLERANCE_INTERVALS,
+    HoldReason,
+    Sample,
+    Series,
+    Snapshot,
+    Tenant,
+)
+from alerter.core.timelines import (
+    MICROSECOND,
+    FailureRun,
+    Numbers,
+    Outage,
+    Timeline,
+    instant_of,
+    number_of,
+    numbers,
+    outages_of,
+)
+from alerter.errors import Cause
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """All that is known of one series, or of a sum.
+
+    Attributes:
+        tenant: See `Series`.
+        reason: See `Series`.
+        at: Where the count changed, oldest first, one per instant; the first one carries the value at the beginning.
+        held: The count from each of these instants on.
+        timeline: When the tenant was polled.
+        seen_since: From when on rules look at it: a reason is not there before an answer has it.
+        first_held_at: See `Series`.
+    """
+
+    tenant: Tenant
+    reason: HoldReason
+    at: Numbers
+    held: Numbers
+    timeline: Timeline
+    seen_since: int = 0
+    first_held_at: datetime | None = None
+
+    def references(self, over: timedelta) -> Iterator[int]:
+        """Yield when there begins or ceases to be a sample a span ago that is not too old to compare with."""
+        shift = over // MICROSECOND
+        yield from (since + shift for since in self.timeline.since)
+        yield from (until + self.timeline.tolerance + shift + 1 for until in self.timeline.until)
+
+    def as_of(self, now: int, *, window: timedelta) -> Series:
+        """Return the series as it was known at one of its polls, at least as far back as a window."""
+        timeline = self.timeline
+        since = now - window // MICROSECOND - timeline.tolerance - 1
+        first = max(bisect_right(self.at, since) - 1, 0)
+        outage = timeline.outage_at(now)
+        return Series(
+            tenant=self.tenant,
+            reason=self.reason,
+            changes=_Samples(self.at, self.held, range(first, bisect_right(self.at, now))),
+            coverage=timeline.coverage(since=since, now=now),
+            poll_interval=timeline.poll_interval,
+            failure=None if outage is None else outage.failure_at(now),
+            timezone=timeline.timezone,
+            polled_since=timeline.polled_since,
+            first_held_at=self.first_held_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Samples(Sequence[Sample]):
+    """A part of a step function; a sample is made when it is asked for."""
+
+    at: Numbers
+    held: Numbers
+    part: range
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "_Samples": ...
+
+    def __getitem__(self, index: int | slice) -> "Sample | _Samples":
+        if isinstance(index, slice):
+            return _Samples(self.at, self.held, self.part[index])
+        number = self.part[index]
+        return Sample(instant_of(self.at[number]), self.held[number])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantArchive:
+    """All that is known of one tenant.
+
+    Attributes:
+        polling: An archive without held messages that carries when the tenant was polled.
+        reasons: One per hold reason that was ever seen, in the order of first sight.
+    """
+
+    polling: Archive
+    reasons: Sequence[Archive]
+
+
+def sum_of_reasons(archives: Sequence[Archive]) -> Archive:
+    """Return the sum over reasons of one tenant; `archives` begins with the tenant's polling."""
+    at, held = _summed(archives)
+    return replace(archives[0], reason=ALL_REASONS, at=at, held=held, seen_since=0)
+
+
+def sum_of_tenants(archives: Sequence[Archive]) -> Archive:
+    """Return the sum over tenants, each the sum of another one, at the polls of all of them.
+
+    As of `series.sum_of_tenants`: covered while every one of them is, and failing while any of them is.
+    """
+    timelines = [each.timeline for each in archives]
+    at, held = _summed(archives)
+    coverage = _held_over(timelines[0])
+    for timeline in timelines[1:]:
+        coverage = list(_common(coverage, _held_over(timeline)))
+    polls, owners = _owned(timelines)
+    timezones = {timeline.timezone for timeline in timelines}
+    timeline = Timeline(
+        polls=polls,
+        since=numbers(since for since, _ in coverage),
+        until=numbers(until for _, until in coverage),
+        outages=tuple(_united(outage for each in timelines for outage in each.outages)),
+        poll_interval=max(each.poll_interval for each in timelines),
+        timezone=timezones.pop() if len(timezones) == 1 else UTC,
+        owners=owners,
+    )
+    return Archive(tenant=ALL_TENANTS, reason=ALL_REASONS, at=at, held=held, timeline=timeline)
+
+
+def _owned(timelines: Sequence[Timeline]) -> tuple[Numbers, Numbers]:
+    """Return the polls of all tenants, oldest first, and whose each of them is."""
+    polls, owners = numbers(), numbers()
+    for poll, owner in merge(*(zip(each.polls, repeat(number)) for number, each in enumerate(timelines))):
+        polls.append(poll)
+        owners.append(owner)
+    return polls, owners
+
+
+def _summed(archives: Sequence[Archive]) -> tuple[Numbers, Numbers]:
+    """Return the sum of step functions, known from where each of them is."""
+    if not all(archive.at for archive in archives):
+        return numbers(), numbers()
+    begin = max(archive.at[0] for archive in archives)
+    at, held = numbers(), numbers()
+    total = 0
+    for instant, delta in merge(*(_deltas(archive, begin) for archive in archives)):
+        total += delta
+        if at and at[-1] == instant:
+            held[-1] = total
+        else:
+            at.append(instant)
+            held.append(total)
+    return at, held
+
+
+def _deltas(archive: Archive, begin: int) -> Iterator[tuple[int, int]]:
+    """Yield by how much a series changes, and when; what was before the beginning counts as its first change."""
+    before = 0
+    for instant, count in zip(archive.at, archive.held, strict=True):
+        yield max(instant, begin), count - before
+        before = count
+
+
+_Stretch: TypeAlias = tuple[int, int]
+
+
+def _held_over(timeline: Timeline) -> list[_Stretch]:
+    """Return a tenant's coverage with each span held on for the tolerance."""
+    stretches: list[_Stretch] = []
+    for since, until in zip(timeline.since, timeline.until, strict=True):
+        held_until = until + timeline.tolerance
+        if stretches and since <= stretches[-1][1]:
+            stretches[-1] = stretches[-1][0], held_until
+        else:
+            stretches.append((since, held_until))
+    return stretches
+
+
+def _common(one: Sequence[_Stretch], other: Sequence[_Stretch]) -> Iterator[_Stretch]:
+    """Yield where both are covered; each is sorted and free of overlaps."""
+    left, right = 0, 0
+    while left < len(one) and right < len(other):
+        since, until = max(one[left][0], other[right][0]), min(one[left][1], other[right][1])
+        if since <= until:
+            yield since, until
+        if one[left][1] < other[right][1]:
+            left += 1
+        else:
+            right += 1
+
+
+def _united(outages: Iterable[Outage]) -> Iterator[Outage]:
+    """Yield when any tenant is failing; what overlaps is one outage."""
+    united: Outage | None = None
+    for outage in sorted(outages, key=lambda outage: outage.since):
+        if united is not None and outage.since < united.until:
+            united = replace(united, until=max(united.until, outage.until))
+            continue
+        if united is not None:
+            yield united
+        united = outage
+    if united is not None:
+        yield united
+
+
+# What was polled, one poll after the other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedPoll:
+    """One attempt that yielded nothing."""
+
+    at: datetime
+    cause: Cause = Cause.TIMEOUT
+    detail: str = ""
+
+
+def archive_of(
+    tenant: Tenant, polls: Iterable[Snapshot | FailedPoll], *, poll_interval: timedelta, timezone: tzinfo = UTC
+) -> TenantArchive:
+    """Return the archive that polls make, as if they had been stored one after the other.
+
+    Args:
+        tenant: Whose polls they are.
+        polls: Oldest first, at most one at an instant.
+        poll_interval: How often the tenant is polled: good polls no further apart than twice that are one run.
+        timezone: Where its people work.
+    """
+    polled = sorted(polls, key=_polled_at)
+    good = [poll for poll in polled if isinstance(poll, Snapshot)]
+    runs = _runs(good, poll_interval)
+    timeline = Timeline(
+        polls=numbers(number_of(_polled_at(poll)) for poll in polled),
+        since=numbers(since for since, _ in runs),
+        until=numbers(until for _, until in runs),
+        outages=tuple(outages_of(_failure_runs(polled))),
+        poll_interval=poll_interval,
+        timezone=timezone,
+        polled_since=good[0].taken_at if good else None,
+    )
+    begin = number_of(good[0].taken_at) if good else 0
+    polling = Archive(tenant=tenant, reason=ALL_REASONS, at=numbers([begin]), held=numbers([0]), timeline=timeline)
+    reasons = dict.fromkeys(reason for poll in good for reason in poll.counts)
+    return TenantArchive(polling=polling, reasons=[_archive(polling, reason, good) for reason in reasons])
+
+
+def _polled_at(poll: Snapshot | FailedPoll) -> datetime:
+    return poll.taken_at if isinstance(poll, Snapshot) else poll.at
+
+
+def _runs(good: Iterable[Snapshot], poll_interval: timedelta) -> list[_Stretch]:
+    runs: list[_Stretch] = []
+    for at in (number_of(poll.taken_at) for poll in good):
+        if runs and at - runs[-1][1] <= TOLERANCE_INTERVALS * (poll_interval // MICROSECOND):
+            runs[-1] = runs[-1][0], at
+        else:
+            runs.append((at, at))
+    return runs
+
+
+def _failure_runs(polled: Iterable[Snapshot | FailedPoll]) -> list[FailureRun]:
+    """Return the runs of failures: a good poll ends one, and so does another cause."""
+    runs: list[FailureRun] = []
+    for poll in polled:
+        at = number_of(_polled_at(poll))
+        newest = runs[-1] if runs and runs[-1].ended_at is None else None
+        if isinstance(poll, FailedPoll) and newest is not None and newest.cause is poll.cause:
+            runs[-1] = replace(newest, until=at, polls=newest.polls + 1, detail=poll.detail)
+            continue
+        if newest is not None:
+            runs[-1] = replace(newest, ended_at=at)
+        if isinstance(poll, FailedPoll):
+            since = at if newest is None else newest.outage_since
+            first = FailureRun(since=at, until=at, polls=1, outage_since=since, cause=poll.cause, detail=poll.detail)
+            runs.append(first)
+    return runs
+
+
+def _archive(polling: Archive, reason: HoldReason, good: Sequence[Snapshot]) -> Archive:
+    at, held = numbers(), numbers()
+    for poll in good:
+        count = poll.counts.get(reason, 0)
+        if not held or held[-1] != count:
+            at.append(number_of(poll.taken_at))
+            held.append(count)
+    return replace(
+        polling,
+        reason=reason,
+        at=at,
+        held=held,
+        seen_since=next(number_of(poll.taken_at) for poll in good if reason in poll.counts),
+        first_held_at=next((poll.taken_at for poll in good if poll.counts.get(reason, 0)), None),
+    )

@@ -1,0 +1,191 @@
+"""One alert's way through years of history: judged only where something can change, by the live functions.
+
+Each condition says at which instants it may turn active or cease to be (`turns`). Between two of them an alert that is
+not inactive is judged as well: when its count changes, when one of its spans is over, and at every poll for as long as
+there is no data, which may turn into proof at any of them. No I/O: values in, values out.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
+from alerter.core.archives import Archive, TenantArchive, sum_of_reasons, sum_of_tenants
+from alerter.core.conditions import Subject, Verdict
+from alerter.core.rules import Level, Per, Rule, evaluate
+from alerter.core.series import Span
+from alerter.core.timelines import NEVER, instant_of, number_of, numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """An alert after one of the polls at which it changed.
+
+    Attributes:
+        at: The poll.
+        alert: What it is since then.
+        verdict: What its level found.
+        transition: How its state changed; None where only its count or its operands did.
+    """
+
+    at: int
+    alert: Alert
+    verdict: Verdict
+    transition: Transition | None
+
+    @property
+    def changes_firing(self) -> bool:
+        """Whether the alert began to fire or ceased to, on which its next verdict may depend."""
+        transition = self.transition
+        return transition is not None and AlertState.FIRING in (transition.before, transition.after)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """One alert and the archive that it is judged on.
+
+    Attributes:
+        key: Which alert.
+        level: What judges it.
+        archive: What it is judged on.
+        fired: When it has fired so far, oldest first; filled while it is replayed.
+    """
+
+    key: AlertKey
+    level: Level
+    archive: Archive
+    fired: list[Span] = field(default_factory=list)
+
+    def judge(self, alert: Alert, now: int) -> Stage:
+        """Judge the alert at one of its polls, as live."""
+        at = instant_of(now)
+        series = self.archive.as_of(now, window=self.level.window)
+        evaluation = evaluate(self.level, series, firing=alert.is_firing, fired=self._fired(alert, at), now=at)
+        after, transition = step(alert, evaluation, self.level, now=at)
+        return Stage(at=now, alert=after, verdict=evaluation.verdict, transition=transition)
+
+    def stages(self, turns: Iterable[int] | None = None) -> Iterator[Stage]:
+        """Yield the alert at each poll at which it changed, oldest first.
+
+        Args:
+            turns: At which instants it may turn active or cease to be; None for those that its conditions name.
+        """
+        polls = self.archive.timeline.polls
+        agenda = _Agenda(self, self.turns() if turns is None else turns)
+        alert = Alert(key=self.key)
+        index = agenda.begin
+        while index < len(polls):
+            before = alert
+            stage = self.judge(before, polls[index])
+            alert = stage.alert
+            if stage.transition is not None and stage.transition.is_resolve:
+                self.fired.append(Span(before.fired_at or stage.transition.at, stage.transition.at))
+            if alert is not before:
+                yield stage
+            index = agenda.after(index, stage)
+
+    def last_poll(self, now: int) -> int:
+        """Return the last of its polls that is not after an instant; there must be one."""
+        polls = self.archive.timeline.polls
+        return polls[bisect_right(polls, now) - 1]
+
+    def newest(self, alert: Alert, *, since: int, until: int) -> Alert:
+        """Return an alert whose state stayed the same between two of its polls as of the last one with data."""
+        timeline = self.archive.timeline
+        while until > since:
+            stage = self.judge(alert, until)
+            if stage.verdict is not Verdict.NO_DATA:
+                return stage.alert
+            outage = timeline.outage_at(until)
+            until = self.last_poll((until if outage is None else outage.since) - 1)
+        return alert
+
+    def turns(self) -> Iterator[int]:
+        """Yield every instant from which on a condition may be active where it was not, or not where it was."""
+        timeline = self.archive.timeline
+        for outage in timeline.outages:
+            yield from (outage.since, outage.until)
+        for since, until in zip(timeline.since, timeline.until, strict=True):
+            yield from (since, until + 1)
+        for condition in self.level.conditions:
+            yield from condition.turns(self.archive)
+
+    def _fired(self, alert: Alert, now: datetime) -> Sequence[Span]:
+        if not self.level.remembers:
+            return ()
+        return (*self.fired, Span(alert.fired_at, now)) if alert.is_firing and alert.fired_at else self.fired
+
+
+class _Agenda:
+    """At which polls an alert is judged; polls are named by their place in the timeline.
+
+    Attributes:
+        begin: The first one.
+    """
+
+    def __init__(self, track: Track, turns: Iterable[int]) -> None:
+        archive = track.archive
+        self._level = track.level
+        self._timeline = archive.timeline
+        self._polls = archive.timeline.polls
+        self._changes = archive.at
+        self.begin = bisect_left(self._polls, archive.seen_since)
+        places = {bisect_left(self._polls, instant) for instant in turns}
+        self._turns = numbers(sorted(places))
+
+    def after(self, index: int, stage: Stage) -> int:
+        """Return the next poll at which the alert is judged, after it was at one; past the last one for none."""
+        if stage.changes_firing:
+            return index + 1
+        turn = bisect_right(self._turns, index)
+        next_turn = self._turns[turn] if turn < len(self._turns) else len(self._polls)
+        if stage.alert.state is AlertState.INACTIVE:
+            return next_turn
+        return min(next_turn, *(max(index + 1, bisect_left(self._polls, at)) for at in self._reasons(stage)))
+
+    def _reasons(self, stage: Stage) -> Iterator[int]:
+        """Yield when else a live alert is judged next."""
+        change = bisect_right(self._changes, stage.at)
+        yield self._changes[change] if change < len(self._changes) else NEVER
+        if stage.verdict is Verdict.NO_DATA:
+            outage = self._timeline.outage_at(stage.at)
+            yield stage.at if outage is None else outage.until
+            return
+        alert = stage.alert
+        if alert.state is AlertState.PENDING and alert.active_at is not None:
+            yield number_of(alert.active_at + self._level.for_)
+        if alert.ending_since is not None:
+            yield number_of(alert.ending_since + self._level.keep_firing_for)
+
+
+def tracks_of(rule: Rule, tenants: Sequence[TenantArchive]) -> Iterator[Track]:
+    """Yield the alerts that a rule can have, in the order in which they are judged live.
+
+    Args:
+        rule: The rule.
+        tenants: Every tenant that there is.
+    """
+    archives = list(archives_of(rule, tenants))
+    for severity, level in rule.levels.items():
+        for archive in archives:
+            key = AlertKey(rule=rule.name, severity=severity, tenant=archive.tenant, reason=archive.reason)
+            yield Track(key=key, level=level, archive=archive)
+
+
+def archives_of(rule: Rule, tenants: Sequence[TenantArchive]) -> Iterator[Archive]:
+    """Yield what a rule judges, each on its own: see `rules.series_of`."""
+    selected = [tenant for tenant in tenants if rule.tenants.matches(tenant.polling.tenant)]
+    if rule.subject is Subject.POLLING:
+        yield from (tenant.polling for tenant in selected)
+    elif rule.scope is Per.REASON:
+        yield from (each for tenant in selected for each in tenant.reasons if rule.reasons.matches(each.reason))
+    elif rule.scope is Per.TENANT:
+        yield from (_sum(rule, tenant) for tenant in selected)
+    elif selected:
+        yield sum_of_tenants([_sum(rule, tenant) for tenant in selected])
+
+
+def _sum(rule: Rule, tenant: TenantArchive) -> Archive:
+    chosen = [archive for archive in tenant.reasons if rule.reasons.matches(archive.reason)]
+    return sum_of_reasons([tenant.polling, *chosen])

@@ -1,0 +1,181 @@
+"""A replay of what was stored is what happened live: alert by alert, and message by message."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from alerter.adapters.store import Store
+from alerter.core.alerts import AlertState, Transition
+from alerter.core.archives import FailedPoll
+from alerter.core.formats import compose
+from alerter.core.messages import Message
+from alerter.core.replay import Replay
+from alerter.core.series import Snapshot, Tenant
+from alerter.errors import SourceUnavailable
+from alerter.pipeline import Policy, next_group_at, poll, tell_groups
+from tests.builders import NOON, a_blind, a_level, a_policy, a_rule, minutes
+from tests.drawn import policies, polls
+from tests.fakes import FakeClock
+
+ACME, GLOBEX = Tenant("acme"), Tenant("globex")
+INTERVALS = {ACME: minutes(1), GLOBEX: minutes(3)}
+
+
+@dataclass
+class Account:
+    """An account that gives one answer."""
+
+    answer: Snapshot | FailedPoll
+
+    def fetch(self) -> Snapshot:
+        """Return the snapshot, or raise the failure."""
+        if isinstance(self.answer, Snapshot):
+            return self.answer
+        raise SourceUnavailable(self.answer.cause, self.answer.detail)
+
+
+@dataclass
+class Told:
+    """What was decided, oldest first."""
+
+    transitions: list[Transition] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+
+
+def lived(store: Store, policy: Policy, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]) -> Told:
+    """Return what the service decides while it happens, one poll after the other."""
+    told = Told()
+    order = sorted((at_of(each), tenant, each) for tenant, polls in polled.items() for each in polls)
+    for at, tenant, answer in order:
+        tell_due(store, policy, told, before=at)
+        cycle = poll(tenant, Account(answer), store, policy, clock=FakeClock(at))
+        told.transitions += cycle.transitions
+        told.messages += cycle.messages
+    tell_due(store, policy, told, before=None)
+    return told
+
+
+def at_of(poll: Snapshot | FailedPoll) -> datetime:
+    """Return when a poll was answered, or had failed."""
+    return poll.taken_at if isinstance(poll, Snapshot) else poll.at
+
+
+def tell_due(store: Store, policy: Policy, told: Told, *, before: datetime | None) -> None:
+    """Tell what has been collected for long enough, as the service does beside its polls."""
+    while (due_at := next_group_at(store)) is not None and (before is None or due_at < before):
+        told.messages += tell_groups(store, policy, now=due_at)
+
+
+def replayed(store: Store, policy: Policy) -> Told:
+    """Return what a replay of the stored history decides."""
+    told = Told()
+    with store.read() as reader:
+        archives = [reader.archive(tenant, poll_interval=every) for tenant, every in INTERVALS.items()]
+    for moment in Replay(policy, archives):
+        told.transitions += moment.transitions
+        told.messages += [compose(each, policy.context, now=moment.at) for each in moment.notifications]
+    return told
+
+
+@contextmanager
+def fresh(template: Path) -> Iterator[Store]:
+    """Open a database of its own."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "alerter.db"
+        shutil.copy(template, path)
+        with closing(Store(f"sqlite:///{path}")) as store:
+            yield store
+
+
+def compare(template: Path, policy: Policy, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]) -> None:
+    """Let a history happen, replay it, and hold the one against the other."""
+    with fresh(template) as store:
+        live = lived(store, policy, polled)
+        replay = replayed(store, policy)
+
+    assert replay.transitions == live.transitions
+    # Which message began a conversation is known only where there are messages.
+    assert replay.messages == [replace(message, threads=()) for message in live.messages]
+
+
+_SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=40)
+_HISTORIES = {
+    "policy": policies(INTERVALS),
+    "acme": polls("acme", most=16),
+    # At moments of its own: which of two polls at one instant came first is not stored.
+    "globex": polls("globex", begin=NOON + timedelta(seconds=7), every=minutes(3), most=8),
+}
+Polls = Sequence[Snapshot | FailedPoll]
+
+
+@_SETTINGS
+@given(**_HISTORIES)
+def test_a_replay_of_what_was_stored_is_what_happened(
+    migrated_file: Path, policy: Policy, acme: Polls, globex: Polls
+) -> None:
+    """Random rules on random histories of two tenants: failures, weeks without polls, reasons that come and go."""
+    compare(migrated_file, policy, {ACME: acme, GLOBEX: globex})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@settings(_SETTINGS, max_examples=1500)
+@given(**_HISTORIES)
+def test_a_replay_of_whatever_was_stored_is_what_happened(
+    migrated_file: Path, policy: Policy, acme: Polls, globex: Polls
+) -> None:
+    """Some thousand histories more."""
+    compare(migrated_file, policy, {ACME: acme, GLOBEX: globex})
+
+
+#: A poll interval, and how late a poll may be.
+LATE = minutes(1) + timedelta(seconds=20)
+RULES = (
+    a_rule("At once", warning=a_level(above=5)),
+    a_rule("In time", warning=a_level(above=5, for_="5m")),
+    a_rule("Blind", warning=a_level(a_blind("3m"))),
+)
+
+
+@_SETTINGS
+@given(polled=polls("acme", most=16, jitter=timedelta(seconds=20)))
+def test_what_waits_for_a_poll_that_saw_no_change_is_off_by_a_poll_at_most(
+    migrated_file: Path, polled: Sequence[Snapshot | FailedPoll]
+) -> None:
+    """Where such a poll was is known to within the jitter, so that the end of a span is met by it or by the next one.
+
+    What a change decides is exact; and an alert that ends when its span is just over may be missing.
+    """
+    policy = a_policy(*RULES, tenants={"acme": "1m"})
+    with fresh(migrated_file) as store:
+        live = lived(store, policy, {ACME: polled}).transitions
+        with store.read() as reader:
+            archive = reader.archive(ACME, poll_interval=minutes(1))
+    replay = [each for moment in Replay(policy, [archive]) for each in moment.transitions]
+
+    assert of_rule("At once", replay) == of_rule("At once", live)
+    for rule in ("In time", "Blind"):
+        for began, ended in episodes(rule, live):
+            if ended is None or ended - began > LATE:
+                assert [each for each, _ in episodes(rule, replay) if abs(each - began) <= LATE] != []
+
+
+def of_rule(name: str, transitions: Sequence[Transition]) -> list[Transition]:
+    """Return those of one rule."""
+    return [each for each in transitions if each.key.rule == name]
+
+
+def episodes(rule: str, transitions: Sequence[Transition]) -> list[tuple[datetime, datetime | None]]:
+    """Return when the alerts of a rule began to fire and ended; None for those that go on."""
+    began = [each for each in of_rule(rule, transitions) if each.after is AlertState.FIRING]
+    ends = [each for each in of_rule(rule, transitions) if each.is_resolve]
+    return [
+        (each.at, next((end.at for end in ends if end.key == each.key and end.at >= each.at), None)) for each in began
+    ]
