@@ -11,22 +11,11 @@ from alerter.config import Config
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.permissions import Identity, identity_of, may_read
 from alerter.doctor.services import check_units, judge_reading, judge_unit
+from tests.adapters.test_units import UNIT
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, WARNING, a_config
 from tests.systemctl import RUNNING, Systemctl
 
-WELL = Unit(
-    name="alerter.service",
-    load="loaded",
-    active="active",
-    sub="running",
-    enabled="enabled",
-    result="success",
-    restarts=0,
-    has_watchdog=True,
-    since="Mon 2026-03-02 12:00:00 UTC",
-    user="alerter",
-    is_dynamic=True,
-)
+WELL = replace(UNIT, restarts=0, is_dynamic=True)
 STOPPED = replace(WELL, active="inactive", sub="dead", since="", has_watchdog=False)
 
 
