@@ -117,6 +117,36 @@ class TestWhatIsStored:
         assert [(run.since, run.until) for run in done.tenants[0].coverage] == [(at("10:50"), at("11:45"))]
         assert sum(run.polls for run in done.tenants[0].pieces) == 10
 
+    @pytest.mark.parametrize(
+        ("entries", "spam", "virus"),
+        [
+            pytest.param([*readings("09:00", "11:00", 7)], "09:00", "12:00", id="it was held from the first poll on"),
+            pytest.param(
+                [reading("09:00", 0), reading("09:05", 0), reading("09:10", 3)], "09:10", "12:00", id="later on"
+            ),
+            pytest.param([*readings("09:00", "11:00", 0)], "12:00", "12:00", id="it was not"),
+            pytest.param(
+                [
+                    Held(tenant=ACME, reason=SPAM, at=at("08:00"), held=5),
+                    Polled(tenant=ACME, since=at("09:00"), until=at("10:00"), polls=13),
+                    Change(tenant=ACME, reason=SPAM, at=at("09:30"), held=0),
+                ],
+                "09:00",
+                "12:00",
+                id="it was held before anything is known",
+            ),
+        ],
+    )
+    def test_what_was_imported_is_not_new(self, store: Store, entries: Entries, spam: str, virus: str) -> None:
+        """A reason that another tool saw months ago is no news when the first poll sees it."""
+        poll(store, "12:00", Spam=7, Virus=7)
+
+        imported(store, entries)
+
+        polling, series = tenant_series(store)
+        assert polling.polled_since == at("09:00")
+        assert (series["Spam"].first_held_at, series["Virus"].first_held_at) == (at(spam), at(virus))
+
     def test_what_was_imported_before_stays(self, store: Store) -> None:
         """A second tool that saw the same time otherwise changes nothing."""
         imported(store, readings("11:00", "11:30", 7))

@@ -10,6 +10,7 @@ from sqlalchemy import Integer, Row, bindparam, delete, insert, select, text, tu
 
 from alerter.adapters.store.columns import digest_of
 from alerter.adapters.store.engines import ADVISORY_WRITER, wait_for_writers
+from alerter.adapters.store.firsts import FirstsWriter
 from alerter.adapters.store.history import HistoryReader
 from alerter.adapters.store.snapshots import HistoryWriter
 from alerter.adapters.tables import EPOCH, Instant, counts, coverage, series
@@ -118,7 +119,7 @@ class RecordReader(HistoryReader):
             last = (page[-1].at, page[-1].series_id)
 
 
-class RecordWriter(RecordReader, HistoryWriter):
+class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
     """Takes an import in: first its changes, of which nobody sees anything yet, then what they hang on.
 
     In PostgreSQL other writers go on while the changes are written, and wait from `close_ranks` on, for a moment; in
@@ -172,6 +173,7 @@ class RecordWriter(RecordReader, HistoryWriter):
         self._set_coverage(tenant_id, coverage)
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
         self._run(_SET_SERIES, [{"series_id": id_by_reason[reason]} | _columns(head) for reason, head in heads.items()])
+        self._set_firsts(tenant_id)
 
     def _set_coverage(self, tenant_id: int, runs: Sequence[Polled]) -> None:
         stored = {(row.since, row.until, row.polls) for row in self._all(_COVERAGE, {"tenant_id": tenant_id})}
