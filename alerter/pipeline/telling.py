@@ -87,6 +87,8 @@ def _plan(
     now: datetime,
 ) -> Plan:
     """Return the plan; mutes and budgets are read only where there is something to keep quiet or to hold back."""
+    if not alerts:
+        return Plan(notifications=(), told=())
     planned = plan(alerts, told, receivers, policy.routes, now=now)
     if not planned.told:
         return planned

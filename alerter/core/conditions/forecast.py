@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from alerter.core.archives import Archive
 from alerter.core.conditions.observations import (
+    ANY_COUNT,
     FOREVER,
     Observation,
     Operands,
@@ -95,19 +96,36 @@ class Forecast:
         value = Sample(now, count)
         is_above = count > self.above
         if not _are_enough(pieces, series.poll_interval, self.fit_over):
+            if is_above:
+                return self._observed(Verdict.ACTIVE, value)
             note = f"too few good polls within {duration_text(self.fit_over)} to draw a line through"
-            return self._observed(Verdict.ACTIVE if is_above else Verdict.NO_DATA, value, note="" if is_above else note)
+            return self._observed(Verdict.NO_DATA, value, note=note, is_calm=self._is_calm(pieces))
         line = line_through(pieces, series.poll_interval, now=now)
         ahead = self.within // _MICROSECOND
         is_coming = line.rises and line.is_above(self.above, ahead=ahead)
-        is_flat = all(piece.count == count for piece in pieces)
         return self._observed(
             Verdict.ACTIVE if is_above or is_coming else Verdict.INACTIVE,
             value,
             since=pieces[0],
             expected=line.count_at(ahead),
-            # What has not moved stays where it is until it moves.
-            idle_until=FOREVER if is_flat and not is_above else None,
+            is_flat=not is_above and all(piece.count == count for piece in pieces),
+            is_calm=self._is_calm(pieces),
+        )
+
+    @cached_property
+    def _calm(self) -> int:
+        """The count up to which a series without a gap is calm: no line through such counts leads above the limit.
+
+        For whatever counts between 0 and c, spread evenly over a length L of at least half of `fit_over`, the steepest
+        line is that of a step in the middle. It rises by 1.5 c/L, and by less than 1.8 c/L where only three samples
+        make it; from the middle of them to `within` ahead of now are less than 0.7 L + `within`. So it ends below
+        c + 1.8 c (0.7 + 2 `within` / `fit_over`), and hence below c (3 + 4 `within` / `fit_over`).
+        """
+        return int(self.above * self.fit_over / (3 * self.fit_over + 4 * self.within))
+
+    def _is_calm(self, pieces: Sequence[Piece]) -> bool:
+        return all(piece.count <= self._calm for piece in pieces) and all(
+            before.until == after.since for before, after in pairwise(pieces)
         )
 
     def turns(self, archive: Archive) -> Iterable[int]:
@@ -122,7 +140,8 @@ class Forecast:
         since: Piece | None = None,
         expected: int | None = None,
         note: str = "",
-        idle_until: datetime | None = None,
+        is_flat: bool = False,
+        is_calm: bool = False,
     ) -> Observation:
         is_coming = verdict is Verdict.ACTIVE and value.count <= self.above
         operands = Operands(
@@ -134,7 +153,13 @@ class Forecast:
             news=f"heading for {expected:,} in {duration_text(self.within)}" if is_coming else "",
             note=note,
         )
-        return Observation(verdict=verdict, operands=operands, idle_until=idle_until)
+        return Observation(
+            verdict=verdict,
+            operands=operands,
+            # What has not moved stays where it is until it moves.
+            idle_until=FOREVER if is_flat or is_calm else None,
+            idle_within=(ANY_COUNT[0], self._calm) if is_calm else None,
+        )
 
 
 def _are_enough(pieces: Sequence[Piece], poll_interval: timedelta, fit_over: timedelta) -> bool:

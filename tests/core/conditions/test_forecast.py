@@ -204,6 +204,43 @@ def test_a_forecast_says_until_when_it_is_idle(notation: str, expected: datetime
 
 
 @pytest.mark.parametrize(
+    ("notation", "expected"),
+    [
+        pytest.param("0 28x3 2 9x8", (0, 28), id="whatever it does below a seventh of the limit"),
+        pytest.param("0 29 2 9x10", None, id="it was higher"),
+        pytest.param("9x6 _ 2 9x6", None, id="a gap makes lines steeper"),
+        pytest.param("9x3", (0, 28), id="before there is a line"),
+        pytest.param("9 _ 9", None, id="before there is a line, with a gap"),
+        pytest.param("300", None, id="above the limit"),
+    ],
+)
+def test_a_forecast_says_which_counts_are_too_low_for_any_line(notation: str, expected: tuple[int, int] | None) -> None:
+    """No line through them leads above the limit, so that they are not looked at."""
+    assert a_forecast().evaluate(series(notation), firing=False, now=NOON).idle_within == expected
+
+
+@given(
+    interval=st.sampled_from([1, 5, 10]).map(minutes),
+    ups=st.lists(st.booleans(), min_size=2, max_size=30),
+    within=st.sampled_from(["5m", "1h", "4h"]),
+    fit_over=st.sampled_from(["10m", "30m", "1h"]),
+)
+def test_no_line_through_calm_counts_leads_above_the_limit(
+    interval: timedelta, ups: list[bool], within: str, fit_over: str
+) -> None:
+    """Not even through those that are the lowest and the highest of them in turn."""
+    forecast = a_forecast(1000, within=within, fit_over=fit_over)
+    observed = forecast.evaluate(series("0"), firing=False, now=NOON)
+    assert observed.idle_within is not None
+    most = observed.idle_within[1]
+
+    notation = " ".join(str(most if is_high else 0) for is_high in ups)
+    seen = series(notation, every=f"{interval // minutes(1)}m")
+
+    assert forecast.evaluate(seen, firing=False, now=NOON).verdict is not Verdict.ACTIVE
+
+
+@pytest.mark.parametrize(
     ("above", "within", "fit_over", "expected"),
     [
         pytest.param(-1, "1h", "1h", "expected 'above' of 0 messages or more, found -1", id="a negative limit"),
