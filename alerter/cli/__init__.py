@@ -26,6 +26,7 @@ COMMANDS = MappingProxyType(
         "poll": ("running", "Poll once, print what was seen and decided, and exit."),
         "status": ("looking", "Show tenants, counts, alerts and undelivered messages."),
         "alerts": ("alerting", "List alerts, who was told of them, and what mutes them."),
+        "explain": ("explaining", "Explain why an alert came, or why none did."),
         "ack": ("silencing", "Acknowledge an alert: quiet until it resolves or gets worse."),
         "silence": ("silencing", "Keep alerts quiet for a time."),
         "notifications": ("notifying", "List what was sent to whom, when, and with which error."),

@@ -249,17 +249,18 @@ def _shown_json(
         **alert_json(alert, quiet),
         "ending_since": alert.ending_since,
         "resolution": alert.resolution,
-        "operands": [_operands_json(each) for each in alert.operands],
+        "operands": [operands_json(each) for each in alert.operands],
         "transitions": [
             {"at": each.at, "before": each.before, "after": each.after, "note": each.note,
-             "operands": [_operands_json(operands) for operands in each.operands]}
+             "operands": [operands_json(operands) for operands in each.operands]}
             for each in transitions
         ],
         "told": _told_json(told),
     }  # fmt: skip
 
 
-def _operands_json(operands: Operands) -> Mapping[str, object]:
+def operands_json(operands: Operands) -> Mapping[str, object]:
+    """Return what a condition compared, for a program."""
     samples = {"value": operands.value, "reference": operands.reference, "expected": operands.expected}
     return {
         "condition": operands.condition,

@@ -14,7 +14,7 @@ import click
 from alerter import clocks
 from alerter.cli import completing
 from alerter.cli.opening import reading
-from alerter.cli.options import Failed, config_option, load
+from alerter.cli.options import Failed, config_option, load_without_secrets
 from alerter.cli.output import counted
 from alerter.cli.times import moment
 from alerter.core.rules import Selector
@@ -66,7 +66,7 @@ def export(
     from alerter.core.records import sampled  # noqa: PLC0415
 
     pitch = None if every is None else _pitch(every)
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     zone = config.service.timezone
     begin = None if since is None else moment(since, zone, option="--since", now=now)
     end = None if until is None else moment(until, zone, option="--until", now=now)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from alerter import clocks
-from alerter.cli.options import USAGE, config_option, json_option, load
+from alerter.cli.options import USAGE, config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, counted, local, print_json, rough
 from alerter.core.conditions import duration_text
 
@@ -94,7 +94,7 @@ def import_(
     from alerter.wiring import store_for_import  # noqa: PLC0415
 
     distance = None if interval is None else _interval(interval)
-    config, now = load(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clocks.now()
     layout = Layout(
         tenant=None if tenant is None else _known_tenant(tenant, config),
         default_tenant=next(iter(config.tenants)) if len(config.tenants) == 1 else None,

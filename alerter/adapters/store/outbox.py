@@ -1,12 +1,12 @@
 """What is to be sent, and the record of what was sent to whom, when, after how many attempts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 
 from alerter.adapters.store.columns import storable
 from alerter.adapters.store.engines import Rows
@@ -55,6 +55,20 @@ class OutboxReader(Rows):
         wanted = _DELIVERIES.limit(limit)
         if only_failed:
             wanted = wanted.where(deliveries.c.sent_at.is_(None))
+        return [_record_of(row) for row in self._all(wanted)]
+
+    def deliveries_about(self, alert_ids: Collection[str], *, until: datetime, limit: int = 20) -> list[DeliveryRecord]:
+        """Return the deliveries of messages about alerts that were planned until an instant, the newest first.
+
+        Args:
+            alert_ids: The ids of the alerts.
+            until: The instant, itself included.
+            limit: At most so many.
+        """
+        if not alert_ids:
+            return []
+        about = or_(*(messages.c.alert_ids.contains(json.dumps(each), autoescape=True) for each in alert_ids))
+        wanted = _DELIVERIES.where(about, messages.c.created_at <= until).limit(limit)
         return [_record_of(row) for row in self._all(wanted)]
 
     def waiting_count(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from alerter.adapters.store.columns import storable
 from alerter.adapters.store.memory import Noting, OpenFailures, Remembered, Remembering
@@ -53,6 +53,13 @@ class PollingReader(Remembering):
         """Return how far back good polls are known; None before the first one."""
         row = self._first(_OLDEST_COVERAGE)
         return None if row is None else row.since
+
+    def failure_at(self, tenant: Tenant, at: datetime) -> Failure | None:
+        """Return the run of failed polls that a tenant was in at an instant, or None after a good poll."""
+        row = self._first(_FAILURE_AT, {"tenant": tenant, "instant": at})
+        if row is None:
+            return None
+        return Failure(since=row.outage_since, at=min(row.until, at), cause=Cause(row.cause), detail=row.detail)
 
     def _tenant(self, tenant: Tenant) -> Row[Any] | None:
         """Return the tenant's number, since when it is polled and, in the same row, the open run of failures."""
@@ -237,6 +244,17 @@ _LENGTHEN_COVERAGE = _SET_COVERAGE.where(
 )
 _DELETE_COVERAGE = delete(coverage).where(_OLD_COVERAGE)
 
+_FAILURE_AT = (
+    select(poll_failures)
+    .join_from(poll_failures, tenants)
+    .where(
+        tenants.c.name == bindparam("tenant"),
+        poll_failures.c.since <= bindparam("instant", type_=Instant()),
+        or_(poll_failures.c.ended_at.is_(None), poll_failures.c.ended_at > bindparam("instant", type_=Instant())),
+    )
+    .order_by(poll_failures.c.id.desc())
+    .limit(1)
+)
 _ADD_FAILURE = insert(poll_failures)
 _SET_FAILURE = update(poll_failures).where(poll_failures.c.id == bindparam("failure_id"))
 _LENGTHEN_FAILURES = _SET_FAILURE.where(

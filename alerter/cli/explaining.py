@@ -1,0 +1,123 @@
+"""`alerter explain`: why did I get this, and why did I not?"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter import clocks
+from alerter.cli import completing
+from alerter.cli.alerting import alert_of
+from alerter.cli.opening import reading
+from alerter.cli.options import config_option, json_option, load_without_secrets
+from alerter.cli.output import clean, print_json
+from alerter.cli.stories import Page
+from alerter.cli.times import moment
+from alerter.core.rules import RuleName, Selector
+from alerter.core.series import HoldReason, Tenant
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Reader
+    from alerter.config import Config
+
+#: So many of the newest deliveries about each rule are looked at.
+MOST_DELIVERIES = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """What is asked about."""
+
+    tenant: Tenant
+    reason: HoldReason
+    rule: RuleName | None
+
+
+@click.command()
+@click.argument("tenant", metavar="TENANT", shell_complete=completing.live_alerts)
+@click.argument("reason", metavar="REASON", required=False)
+@config_option
+@json_option
+@click.option("--at", "at_text", metavar="TIME", help="When: '2h ago', '14:30' today, or a date. [default: now]")
+@click.option("--rule", metavar="NAME", help="Only this rule.")
+def explain(
+    tenant: str, reason: str | None, config_path: Path | None, *, as_json: bool, at_text: str | None, rule: str | None
+) -> None:
+    """Explain what every rule makes of REASON of TENANT: by how much it missed, and who was told; or why not.
+
+    In place of both, the id of an alert that status shows. With --at the history is read back to that time; the rules
+    are those of now. REASON is a name, or a glob that matches one. Exit code 2 if what is asked about does not exist.
+    """
+    from alerter.pipeline.explaining import explain as explained  # noqa: PLC0415 - as others
+    from alerter.wiring import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
+
+    config, now = load_without_secrets(config_path), clocks.now()
+    at = now if at_text is None else moment(at_text, config.service.timezone, option="--at", now=now)
+    with reading(config) as reader:
+        asked = _asked(reader, config, tenant, reason, rule)
+        found = explained(reader, policy_of(config), asked.tenant, asked.reason, rule=asked.rule, at=at, now=now)
+        told = {
+            (story.rule.name, story.series.tenant): reader.deliveries_about(
+                [level.alert.key.id for level in story.levels],
+                until=at,
+                limit=MOST_DELIVERIES,
+            )
+            for story in found.stories
+        }
+    page = Page(found, told, config.service.timezone)
+    if as_json:
+        print_json(page.json())
+    else:
+        click.echo("\n".join(_fitted(clean(line)) for line in page.lines()))
+
+
+def _fitted(line: str) -> str:
+    """Return a line as it fits a terminal, what is left over further to the right; in a pipe as it is."""
+    if not sys.stdout.isatty():
+        return line
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    width = get_terminal_size().columns
+    return "\n".join(wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)) or line
+
+
+def _asked(reader: "Reader", config: "Config", tenant: str, reason: str | None, rule: str | None) -> _Question:
+    """Return what is asked about.
+
+    Raises:
+        click.UsageError: There is no such tenant, hold reason, alert or rule.
+    """
+    named = None if rule is None else _one_of("rule", rule, [each.name for each in config.rules])
+    if reason is None:
+        key = alert_of(reader, tenant).key
+        return _Question(tenant=key.tenant, reason=key.reason, rule=key.rule)
+    known = list(dict.fromkeys([*config.tenants, *reader.tenants()]))
+    chosen = Tenant(_one_of("tenant", tenant, known))
+    reasons = [each.reason for each in reader.reasons(chosen)]
+    return _Question(
+        tenant=chosen,
+        reason=HoldReason(_one_of("hold reason", reason, reasons, of=f" of {chosen}")),
+        rule=None if named is None else RuleName(named),
+    )
+
+
+def _one_of(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str:
+    """Return the name that is meant: exactly, in another case, or by a glob that matches it alone."""
+    matches = [name for name in dict.fromkeys(known) if name == wanted] or [
+        name for name in dict.fromkeys(known) if Selector((wanted,)).matches(name)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        shown = ", ".join(clean(repr(name)) for name in matches[:5]) + (
+            ", …" if len(matches) > len(matches[:5]) else ""
+        )
+        raise click.UsageError(f"expected one {kind}{of}, found {len(matches)} that match {wanted!r}: {shown}")
+    close = get_close_matches(wanted, known, n=3, cutoff=0.4) or list(known)[:3]
+    hint = f"; there are: {', '.join(clean(repr(name)) for name in close)}" if close else ""
+    raise click.UsageError(f"no {kind}{of} is called {wanted!r}{hint}")

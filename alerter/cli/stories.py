@@ -1,0 +1,248 @@
+"""An explanation as people read it, on one screen, and as programs do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
+
+from alerter.cli.alerting import operands_json, state_text
+from alerter.cli.mutes import mute_json, mute_text
+from alerter.cli.output import local, rough
+from alerter.core.alerts import AlertState
+from alerter.core.conditions import Operands, Subject, Verdict, duration_text
+from alerter.core.explanations import Finding, Hearing, LevelStory, NotHeard
+from alerter.core.rules import RuleName
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import DeliveryRecord
+    from alerter.core.series import Series
+    from alerter.pipeline.explaining import Explanation, RuleStory
+
+#: So many of the newest messages about a rule are shown of each receiver.
+MOST_MESSAGES = 3
+
+_VERDICTS = {Verdict.ACTIVE: "yes", Verdict.INACTIVE: "no", Verdict.NO_DATA: "no data"}
+
+
+class Page:
+    """An explanation as people read it, and as programs do.
+
+    Args:
+        found: What there is to say.
+        told: The newest deliveries about each rule, by its name and the tenant of its series, newest first.
+        timezone: In which its readers read times.
+    """
+
+    def __init__(
+        self, found: "Explanation", told: Mapping[tuple[RuleName, Tenant], Sequence["DeliveryRecord"]], timezone: tzinfo
+    ) -> None:
+        self._found = found
+        self._told = told
+        self._zone = timezone
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the page."""
+        found = self._found
+        tenant = "all tenants" if found.tenant == ALL_TENANTS else found.tenant
+        reason = "all hold reasons" if found.reason == ALL_REASONS else found.reason
+        yield f"{tenant}: {reason}, at {local(found.at, self._zone)}"
+        yield from self._what_was_seen()
+        for story in sorted(found.stories, key=_urgency):
+            yield ""
+            yield from self._story(story)
+        if not found.stories:
+            yield "no rule looks at it"
+        if found.passed_over:
+            yield ""
+            yield "rules that do not look at it:"
+            yield from (f"  {name}: {why}" for name, why in found.passed_over)
+
+    def _what_was_seen(self) -> Iterator[str]:
+        found = self._found
+        series = found.series or found.polling
+        if series is None:
+            yield from () if found.tenant == ALL_TENANTS else ("it is not in the configuration, and not polled",)
+            return
+        at = found.at
+        newest = series.newest_sample(until=at)
+        failure = series.failure
+        if newest is None:
+            yield "no good poll was ever made before"
+        elif found.series is not None:
+            yield f"{newest.count:,} held at {self._clock(newest.at)}{self._since(series, newest.at)}"
+        else:
+            yield f"polled at {self._clock(newest.at)}"
+        if failure is not None and failure.since <= at:
+            yield f"polling failed since {self._clock(failure.since)}: {failure.cause}: {failure.detail}"
+        elif newest is not None and at - newest.at > series.tolerance:
+            yield f"no poll for {rough(at - newest.at)} after that: was the service running?"
+
+    def _since(self, series: "Series", at: datetime) -> str:
+        changed = next((each for each in reversed(series.changes) if each.at <= at), None)
+        before = [each.count for each in series.changes if changed is not None and each.at < changed.at]
+        if changed is None or not before:
+            return ""
+        return f", since {self._clock(changed.at)} ({before[-1]:,} before)"
+
+    def _story(self, story: "RuleStory") -> Iterator[str]:
+        of = "" if story.series.reason == self._found.reason else f" (looks at {_subject(story)})"
+        yield f"{story.rule.name}{of}"
+        for level in sorted(story.levels, key=lambda level: -level.severity.rank):
+            yield f"  {level.severity}: {self._state(level)}"
+            for finding in level.findings:
+                yield f"    {_VERDICTS[finding.verdict]:<8}{self._finding(finding)}"
+            if level.mute is not None:
+                yield f"    muted by {mute_text(level.mute, self._zone)}"
+        yield from self._heard(story)
+
+    def _state(self, level: LevelStory) -> str:
+        alert, at = level.alert, self._found.at
+        match alert.state:
+            case AlertState.PENDING:
+                since = alert.active_at or at
+                held = f"pending since {self._clock(since)}: {rough(at - since)} of {duration_text(level.level.for_)}"
+            case AlertState.FIRING:
+                held = f"firing since {self._clock(alert.fired_at)}{self._ending(level)}"
+            case _:
+                held = f"resolved {self._clock(alert.resolved_at)}" if alert.resolved_at else "inactive"
+                held += f" ({alert.resolution})" if alert.resolution else ""
+        return f"{held}, alert {alert.key.id}" if held != "inactive" else held
+
+    def _ending(self, level: LevelStory) -> str:
+        since = level.alert.ending_since
+        if since is None:
+            return ""
+        lasting, needed = rough(self._found.at - since), duration_text(level.level.keep_firing_for)
+        return f", ending since {self._clock(since)}: {lasting} of {needed}"
+
+    def _finding(self, finding: Finding) -> str:
+        operands = finding.operands
+        parts = [self._compared(operands), finding.margin, operands.note if finding.verdict is Verdict.NO_DATA else ""]
+        said = "; ".join(part for part in parts if part) or "nothing to compare"
+        return f"{operands.condition} {operands.limit}: {said}"
+
+    def _compared(self, operands: Operands) -> str:
+        if operands.last_good_at is not None:
+            return f"last good poll {self._clock(operands.last_good_at)}, {operands.note}"
+        if operands.value is None:
+            return ""
+        reference = operands.reference
+        before = f", {reference.count:,} at {self._clock(reference.at)}" if reference is not None else ""
+        return f"{operands.value.count:,} held{before}"
+
+    def _heard(self, story: "RuleStory") -> Iterator[str]:
+        records = self._told[story.rule.name, story.series.tenant]
+        hearings = {hearing.receiver.name: hearing for hearing in story.hearings}
+        for name in dict.fromkeys([*hearings, *(record.receiver for record in records)]):
+            own = [record for record in records if record.receiver == name]
+            yield f"  {name}: {self._why(hearings.get(name), told=bool(own))}"
+            for record in own[:MOST_MESSAGES]:
+                planned = self._clock(record.delivery.created_at)
+                yield f"    {planned} {record.delivery.target}: {self._delivery(record)}"
+
+    def _why(self, hearing: Hearing | None, *, told: bool) -> str:
+        """Return whether a receiver hears of it, and why not."""
+        if hearing is None:
+            return "was told"
+        missed = "; ".join(f"route {number}: {why}" for number, why in hearing.missed_routes) or "none leads to it"
+        match hearing.not_heard:
+            case NotHeard.NO_ROUTE:
+                return f"not told: no route brings {hearing.severity} there: {missed}"
+            case NotHeard.MUTED:
+                return f"quiet: muted by {mute_text(hearing.mute, self._zone)}"
+            case NotHeard.COLLECTING:
+                return f"told at {self._clock(hearing.until)}, when its group_wait is over"
+            case NotHeard.HELD_BACK:
+                return f"not told: it has had its {hearing.receiver.max_per_hour} messages of an hour"
+            case _:
+                return (
+                    f"hears {hearing.severity}" if told else f"hears {hearing.severity}, and is told at the next poll"
+                )
+
+    def _delivery(self, record: "DeliveryRecord") -> str:
+        delivery = record.delivery
+        if delivery.sent_at is not None and delivery.sent_at <= self._found.at:
+            tries = "" if delivery.attempts == 1 else f" after {delivery.attempts} attempts"
+            return f"sent {self._clock(delivery.sent_at)}{tries}: {record.title}"
+        if delivery.dead_at is not None and delivery.dead_at <= self._found.at:
+            return f"given up {self._clock(delivery.dead_at)}: {delivery.last_error}"
+        error = f": {delivery.last_error}" if delivery.last_error else ""
+        return f"waiting, {delivery.attempts} attempts{error}"
+
+    def _clock(self, at: datetime | None) -> str:
+        """Return an instant, without its date where that is the day that was asked about."""
+        if at is None:
+            return "never"
+        place = at.astimezone(self._zone)
+        is_same_day = place.date() == self._found.at.astimezone(self._zone).date()
+        return f"{place:%H:%M:%S}" if is_same_day else f"{place:%Y-%m-%d %H:%M:%S}"
+
+    def json(self) -> Mapping[str, object]:
+        """Return the page for a program."""
+        found = self._found
+        return {
+            "tenant": found.tenant,
+            "reason": found.reason,
+            "at": found.at,
+            "rules": [self._story_json(story) for story in found.stories],
+            "passed_over": [{"rule": name, "why": why} for name, why in found.passed_over],
+        }
+
+    def _story_json(self, story: "RuleStory") -> Mapping[str, object]:
+        return {
+            "rule": story.rule.name,
+            "tenant": story.series.tenant,
+            "reason": story.series.reason,
+            "judged_at": story.at,
+            "levels": [_level_json(level) for level in story.levels],
+            "receivers": [_hearing_json(hearing) for hearing in story.hearings],
+            "deliveries": [
+                {"receiver": each.receiver, "target": each.delivery.target, "title": each.title,
+                 "created_at": each.delivery.created_at, "attempts": each.delivery.attempts,
+                 "sent_at": each.delivery.sent_at, "dead_at": each.delivery.dead_at,
+                 "last_error": each.delivery.last_error}
+                for each in self._told[story.rule.name, story.series.tenant]
+            ],
+        }  # fmt: skip
+
+
+def _urgency(story: "RuleStory") -> int:
+    """Return the order in which a person should read: what fires first, then what is pending."""
+    order = (AlertState.FIRING, AlertState.PENDING, AlertState.INACTIVE)
+    return min(order.index(level.alert.state) for level in story.levels)
+
+
+def _subject(story: "RuleStory") -> str:
+    """Return what a rule looks at that is not the hold reason itself."""
+    if story.rule.subject is Subject.POLLING:
+        return "polling"
+    return "the sum of all tenants" if story.series.tenant == ALL_TENANTS else "the sum of its hold reasons"
+
+
+def _level_json(level: LevelStory) -> Mapping[str, object]:
+    alert = level.alert
+    return {
+        "severity": level.severity,
+        "alert": alert.key.id,
+        "state": state_text(alert),
+        "active_at": alert.active_at,
+        "fired_at": alert.fired_at,
+        "ending_since": alert.ending_since,
+        "resolved_at": alert.resolved_at,
+        "for": level.level.for_,
+        "muted_by": mute_json(level.mute),
+        "conditions": [
+            {**operands_json(each.operands), "verdict": each.verdict, "margin": each.margin} for each in level.findings
+        ],
+    }
+
+
+def _hearing_json(hearing: Hearing) -> Mapping[str, object]:
+    return {
+        "receiver": hearing.receiver.name,
+        "severity": hearing.severity,
+        "not_told_because": hearing.not_heard,
+        "missed_routes": [{"route": number, "why": why} for number, why in hearing.missed_routes],
+        "muted_by": mute_json(hearing.mute),
+        "collected_until": hearing.until,
+    }

@@ -1,0 +1,226 @@
+"""Why an alert came, and why none did: what rules found on a series at an instant, and who was not to hear of it.
+
+Nothing is decided here. The functions that decide live are asked once more, about a past that is read back to that
+instant, and what made the difference is put into words. No I/O: values in, values out.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from alerter.core.alerts import Alert, AlertKey, AlertState, Transition
+from alerter.core.conditions import Operands, Subject, Verdict
+from alerter.core.muting import Mute, Mutes, in_window, muted_by
+from alerter.core.notifications import Budget, Receiver, Route
+from alerter.core.rules import Level, Per, Rule, Selector, Severity
+from alerter.core.series import HoldReason, Series, Span, Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one condition of a level found.
+
+    Attributes:
+        verdict: Active, inactive, or no data.
+        operands: What it compared.
+        margin: By how much it passed its limit or missed it, in words; empty where nothing was compared.
+    """
+
+    verdict: Verdict
+    operands: Operands
+    margin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelStory:
+    """What one level of a rule found, and what state that had brought its alert into.
+
+    Attributes:
+        severity: Which level.
+        level: The level.
+        alert: Its alert, as it was.
+        findings: Of each condition.
+        mute: What kept the alert from everybody, where it fired; None for nothing.
+    """
+
+    severity: Severity
+    level: Level
+    alert: Alert
+    findings: tuple[Finding, ...]
+    mute: Mute | None
+
+
+class NotHeard(StrEnum):
+    """Why a receiver is told nothing of what fires."""
+
+    NOTHING_FIRES = "nothing fires"
+    NO_ROUTE = "no route"
+    MUTED = "muted"
+    HELD_BACK = "max_per_hour"
+    COLLECTING = "group_wait"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """Whether a receiver is to hear of a topic.
+
+    Attributes:
+        receiver: Who.
+        severity: The level that it hears of, or would; None where nothing fires.
+        not_heard: Why it does not; None where it does.
+        missed_routes: Why each of the routes that lead to it does not take the alert, by the routes' numbers from 1 on.
+        mute: What keeps it quiet.
+        until: When the collection ends, or None.
+    """
+
+    receiver: Receiver
+    severity: Severity | None = None
+    not_heard: NotHeard | None = None
+    missed_routes: tuple[tuple[int, str], ...] = ()
+    mute: Mute | None = None
+    until: datetime | None = None
+
+
+def findings_of(
+    level: Level, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+) -> tuple[Finding, ...]:
+    """Return what each condition of a level finds, as `rules.evaluate` asks them."""
+    found = []
+    for condition in level.conditions:
+        observation = condition.evaluate(series, firing=firing, fired=fired, now=now)
+        margin = condition.margin(observation.operands, series, firing=firing, fired=fired, now=now)
+        found.append(Finding(verdict=observation.verdict, operands=observation.operands, margin=margin))
+    return tuple(found)
+
+
+def judged_at(series: Series, *, now: datetime) -> datetime:
+    """Return when a series was judged last, at or before an instant.
+
+    That was at its newest poll: between two of them, and after the last one, nothing is judged. While polling fails
+    there is no data, at any instant.
+    """
+    last = series.last_good_at(now=now)
+    is_failing = series.failure is not None and series.failure.since <= now
+    return now if last is None or is_failing else last
+
+
+def alert_at(key: AlertKey, transitions: Iterable[Transition], *, now: datetime) -> Alert:
+    """Return an alert as it was at an instant, told from its history.
+
+    Args:
+        key: Its identity.
+        transitions: Its history, oldest first; what came after the instant does not count.
+        now: The instant.
+    """
+    alert = Alert(key=key)
+    for transition in transitions:
+        if transition.key == key and transition.at <= now:
+            alert = _after(alert, transition)
+    return alert
+
+
+def _after(alert: Alert, transition: Transition) -> Alert:
+    at = transition.at
+    value = next((each.value.count for each in transition.operands if each.value is not None), alert.value)
+    alert = replace(alert, state=transition.after, value=value, operands=transition.operands)
+    match transition.after:
+        case AlertState.PENDING:
+            return replace(alert, active_at=at)
+        case AlertState.FIRING:
+            return replace(alert, active_at=alert.active_at or at, fired_at=at, resolved_at=None)
+        case AlertState.INACTIVE if transition.is_resolve:
+            return replace(alert, active_at=None, resolved_at=at, resolution=transition.note)
+        case _:
+            return replace(alert, active_at=None)
+
+
+def why_not_looked_at(rule: Rule, tenant: Tenant, reason: HoldReason) -> str:
+    """Return why a rule does not look at a series; empty where it does, be it as a part of a sum."""
+    why = why_not_selected(rule.tenants, tenant)
+    if why:
+        return f"tenants: {why}"
+    why = "" if rule.subject is Subject.POLLING else why_not_selected(rule.reasons, reason)
+    return f"reasons: {why}" if why else ""
+
+
+def why_not_selected(selector: Selector, name: str) -> str:
+    """Return which glob leaves a name out, or that none takes it; empty where it is selected."""
+    if selector.matches(name):
+        return ""
+    excluding = (glob for glob in selector.globs if glob.startswith("!") and Selector((glob[1:],)).matches(name))
+    excluded_by = next(excluding, None)
+    if excluded_by is not None:
+        return f"{excluded_by!r} leaves it out"
+    wanted = [glob for glob in selector.globs if not glob.startswith("!")]
+    if wanted and not Selector(tuple(wanted)).matches(name):
+        return f"none of {', '.join(map(repr, wanted))} takes it"
+    return "it has other labels"
+
+
+def is_series_of(rule: Rule, series: Series, tenant: Tenant, reason: HoldReason) -> bool:
+    """Say whether a series that a rule judges is that of a reason, or a sum with it in."""
+    if rule.scope is Per.REASON:
+        return series.tenant == tenant and series.reason == reason
+    return rule.scope is Per.ALL or series.tenant == tenant
+
+
+def hearing(
+    receiver: Receiver,
+    alerts: Iterable[Alert],
+    routes: Sequence[Route],
+    *,
+    mutes: Mutes,
+    budget: Budget,
+    collected_until: datetime | None,
+    now: datetime,
+) -> Hearing:
+    """Return whether a receiver is to hear of a topic, and if not, why.
+
+    Args:
+        receiver: Who.
+        alerts: All of the topic.
+        routes: All routes.
+        mutes: Everything that keeps quiet.
+        budget: What the receiver got within the hour.
+        collected_until: When what is collected for it becomes a message; None where nothing is.
+        now: The instant.
+    """
+    firing = sorted((alert for alert in alerts if alert.is_firing), key=lambda alert: -alert.key.severity.rank)
+    if not firing:
+        return Hearing(receiver=receiver, not_heard=NotHeard.NOTHING_FIRES)
+    numbered = [(number, route) for number, route in enumerate(routes, start=1) if receiver.name in route.receivers]
+    heard = [alert for alert in firing if not routes or any(route.matches(alert) for _, route in numbered)]
+    if not heard:
+        missed = tuple((number, why_not_routed(route, firing[0])) for number, route in numbered)
+        return Hearing(
+            receiver=receiver, severity=firing[0].key.severity, not_heard=NotHeard.NO_ROUTE, missed_routes=missed
+        )
+    alert = heard[0]
+    said = Hearing(receiver=receiver, severity=alert.key.severity)
+    mute = _muted(alert, [route for _, route in numbered if route.matches(alert)], mutes, now=now)
+    if mute is not None:
+        return replace(said, not_heard=NotHeard.MUTED, mute=mute)
+    if collected_until is not None:
+        return replace(said, not_heard=NotHeard.COLLECTING, until=collected_until)
+    return replace(said, not_heard=NotHeard.HELD_BACK) if budget.sent >= receiver.max_per_hour else said
+
+
+def why_not_routed(route: Route, alert: Alert) -> str:
+    """Return why a route does not take an alert; empty where it does."""
+    key = alert.key
+    if route.severities and key.severity not in route.severities:
+        return f"it takes {' and '.join(each for each in Severity if each in route.severities)} only"
+    selectors = [("tenants", route.tenants, key.tenant), ("rules", route.rules, key.rule)]
+    selectors += [] if alert.is_about_polling else [("reasons", route.reasons, key.reason)]
+    reasons = ((name, why_not_selected(selector, value)) for name, selector, value in selectors)
+    return next((f"{name}: {why}" for name, why in reasons if why), "")
+
+
+def _muted(alert: Alert, ways: Sequence[Route], mutes: Mutes, *, now: datetime) -> Mute | None:
+    """Return what keeps an alert from a receiver: a mute, or a window on each of its ways."""
+    mute = muted_by(alert, mutes, now=now)
+    if mute is not None or not ways:
+        return mute
+    windows = [in_window(mutes.seen_by(alert, route.mute_windows), now=now) for route in ways]
+    return windows[0] if all(windows) else None

@@ -1,0 +1,245 @@
+"""Explain: read the history back to an instant, and ask what was found then, what it led to, and who was told."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from alerter.core.alerts import Alert, AlertKey, Transition, spans_of_firing
+from alerter.core.conditions import Subject
+from alerter.core.explanations import (
+    Hearing,
+    LevelStory,
+    alert_at,
+    findings_of,
+    hearing,
+    is_series_of,
+    judged_at,
+    why_not_looked_at,
+)
+from alerter.core.muting import LONGEST_SILENCE, Mutes, muted_by, of_present_episode, unbroken
+from alerter.core.notifications import Budget
+from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, series_of
+from alerter.core.series import Failure, HoldReason, Series, Span, Tenant
+from alerter.pipeline.policies import Policy
+from alerter.pipeline.ports import Reader
+
+HOUR = timedelta(hours=1)
+
+
+class PastReader(Reader, Protocol):
+    """A view of what is stored, also of how it was."""
+
+    def failure_at(self, tenant: Tenant, at: datetime) -> Failure | None:
+        """Return the run of failed polls that a tenant was in at an instant."""
+        ...
+
+    def alert_by_id(self, alert_id: str) -> list[Alert]:
+        """Return the alerts of an id."""
+        ...
+
+    def transitions(
+        self, *, since: datetime | None = None, alert_id: str | None = None, limit: int = 1000
+    ) -> list[Transition]:
+        """Return the history of an alert, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleStory:
+    """What one rule made of a series, or of a sum with it in.
+
+    Attributes:
+        rule: The rule.
+        series: What it looked at.
+        at: When: at the poll before the instant that was asked about, or at that instant where there was none.
+        levels: What each of its levels found.
+        hearings: Which receivers were to hear of it; empty where nothing fired.
+    """
+
+    rule: Rule
+    series: Series
+    at: datetime
+    levels: tuple[LevelStory, ...]
+    hearings: tuple[Hearing, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What there is to say of a series at an instant.
+
+    Attributes:
+        tenant: Whose mail is held.
+        reason: Why.
+        at: The instant that was asked about.
+        series: The series itself; None for a sum.
+        polling: The tenant's polling; None for a sum over all tenants.
+        stories: Of each rule that looks at it.
+        passed_over: The rules that do not, each with the reason.
+    """
+
+    tenant: Tenant
+    reason: HoldReason
+    at: datetime
+    series: Series | None
+    polling: Series | None
+    stories: tuple[RuleStory, ...]
+    passed_over: tuple[tuple[RuleName, str], ...]
+
+
+def explain(
+    reader: PastReader,
+    policy: Policy,
+    tenant: Tenant,
+    reason: HoldReason,
+    *,
+    rule: RuleName | None,
+    at: datetime,
+    now: datetime,
+) -> Explanation:
+    """Return what every rule makes of a series at an instant, and why.
+
+    Args:
+        reader: The history.
+        policy: The rules of now, and who is told: what was configured then is not kept.
+        tenant: Whose mail is held.
+        reason: Why it is held.
+        rule: The only rule to look at; None for all.
+        at: The instant, at or before now.
+        now: The present: of it more is known than history tells.
+    """
+    past = _Past(reader, policy, at=at, now=now)
+    asked = [each for each in policy.rules if rule is None or each.name == rule]
+    whys = [(each, why_not_looked_at(each, tenant, reason)) for each in asked]
+    looking = [each for each, why in whys if not why]
+    own = past.tenant_series(tenant) if tenant in policy.poll_intervals else None
+    names = {each.name for each in looking}
+    stories = [story for each in looking for story in past.stories(each, tenant, reason)]
+    return Explanation(
+        tenant=tenant,
+        reason=reason,
+        at=at,
+        series=next((each for each in own.reasons if each.reason == reason), None) if own else None,
+        polling=own.polling if own else None,
+        stories=tuple(stories),
+        passed_over=tuple((each.name, why) for each, why in whys if why and each.name not in names),
+    )
+
+
+class _Past:
+    """Everything as it was at an instant."""
+
+    def __init__(self, reader: PastReader, policy: Policy, *, at: datetime, now: datetime) -> None:
+        self._reader = reader
+        self._policy = policy
+        self._at = at
+        self._is_present = at >= now
+        self._series: dict[Tenant, TenantSeries] = {}
+        self._window = max((rule.window for rule in policy.rules), default=timedelta(0))
+
+    def tenant_series(self, tenant: Tenant) -> TenantSeries:
+        """Return every series of a tenant, with the failure that it was in."""
+        if tenant not in self._series:
+            read = self._read(tenant, self._window)
+            last = read.polling.last_good_at(now=self._at)
+            if last is not None and self._at - last > read.polling.tolerance:
+                # What was judged last was judged at that poll, and looked back from there.
+                read = self._read(tenant, self._window + (self._at - last))
+            failure = read.polling.failure if self._is_present else self._reader.failure_at(tenant, self._at)
+            self._series[tenant] = TenantSeries(
+                polling=replace(read.polling, failure=failure),
+                reasons=[replace(each, failure=failure) for each in read.reasons],
+            )
+        return self._series[tenant]
+
+    def _read(self, tenant: Tenant, window: timedelta) -> TenantSeries:
+        interval, timezone = self._policy.poll_intervals[tenant], self._policy.timezone_of(tenant)
+        return self._reader.tenant_series(
+            tenant, window=window, poll_interval=interval, timezone=timezone, now=self._at
+        )
+
+    def stories(self, rule: Rule, tenant: Tenant, reason: HoldReason) -> list[RuleStory]:
+        """Return what a rule made of the series, or of the sum that it is in."""
+        names = self._policy.poll_intervals if rule.scope is Per.ALL else [tenant]
+        seen = series_of(rule, [self.tenant_series(name) for name in names if name in self._policy.poll_intervals])
+        return [self._story(rule, series) for series in seen if is_series_of(rule, series, tenant, reason)]
+
+    def _story(self, rule: Rule, series: Series) -> RuleStory:
+        judged = judged_at(series, now=self._at)
+        alerts = {severity: self._alert(_key(rule, severity, series)) for severity in rule.levels}
+        mutes = self._mutes(series.tenant, list(alerts.values()))
+        levels = tuple(
+            self._level(alerts[severity], level, series, mutes=mutes, judged=judged)
+            for severity, level in rule.levels.items()
+        )
+        return RuleStory(
+            rule=rule, series=series, at=judged, levels=levels, hearings=self._hearings(alerts.values(), mutes)
+        )
+
+    def _level(self, alert: Alert, level: Level, series: Series, *, mutes: Mutes, judged: datetime) -> LevelStory:
+        fired = self._fired(alert, level) if level.remembers else ()
+        return LevelStory(
+            severity=alert.key.severity,
+            level=level,
+            alert=alert,
+            findings=findings_of(level, series, firing=alert.is_firing, fired=fired, now=judged),
+            mute=muted_by(alert, mutes, now=self._at) if alert.is_firing else None,
+        )
+
+    def _alert(self, key: AlertKey) -> Alert:
+        if self._is_present:
+            return next((each for each in self._reader.alert_by_id(key.id) if each.key == key), Alert(key=key))
+        return alert_at(key, reversed(self._reader.transitions(alert_id=key.id)), now=self._at)
+
+    def _fired(self, alert: Alert, level: Level) -> Sequence[Span]:
+        since = self._at - level.window
+        firings = self._reader.firings([alert.key], since=since).get(alert.key, ())
+        return spans_of_firing(alert, (each for each in firings if each.at <= self._at), since=since, now=self._at)
+
+    def _mutes(self, tenant: Tenant, alerts: Sequence[Alert]) -> Mutes:
+        by_topic = {alert.key.topic: alerts for alert in alerts}
+        acknowledged = of_present_episode(self._reader.acknowledgements(), by_topic, now=self._at)
+        return Mutes(
+            silences=[
+                each for each in self._reader.silences(since=self._at - LONGEST_SILENCE) if each.since <= self._at
+            ],
+            acknowledgements=unbroken(acknowledged, by_topic),
+            windows_by_rule=self._policy.windows_by_rule,
+            blind_tenants=frozenset({tenant}) if self._is_blind(tenant) else frozenset(),
+            muted_tenants=self._policy.muted_tenants,
+            timezones=self._policy.timezones,
+        )
+
+    def _is_blind(self, tenant: Tenant) -> bool:
+        """Say whether an alert said that the tenant could not be polled."""
+        watching = (
+            rule for rule in self._policy.rules if rule.subject is Subject.POLLING and rule.tenants.matches(tenant)
+        )
+        if tenant not in self._policy.poll_intervals:
+            return False
+        polling = self.tenant_series(tenant).polling
+        keys = (_key(rule, severity, polling) for rule in watching for severity in rule.levels)
+        return any(self._alert(key).is_firing for key in keys)
+
+    def _hearings(self, alerts: Iterable[Alert], mutes: Mutes) -> tuple[Hearing, ...]:
+        of_topic = list(alerts)
+        if not any(alert.is_firing for alert in of_topic):
+            return ()
+        budgets = self._reader.budgets(since=self._at - HOUR, until=self._at)
+        groups = self._reader.groups() if self._is_present else {}
+        return tuple(
+            hearing(
+                receiver,
+                of_topic,
+                self._policy.routes,
+                mutes=mutes,
+                budget=budgets.get(receiver.name, Budget()),
+                collected_until=groups.get(receiver.name),
+                now=self._at,
+            )
+            for receiver in self._policy.receivers
+        )
+
+
+def _key(rule: Rule, severity: Severity, series: Series) -> AlertKey:
+    return AlertKey(rule=rule.name, severity=severity, tenant=series.tenant, reason=series.reason)

@@ -1,0 +1,279 @@
+"""`alerter explain`, as somebody types it who wants to know why."""
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from alerter.adapters.store import Store
+from alerter.config import load_config
+from alerter.core.series import Tenant
+from alerter.errors import Cause, DeliveryError, SourceError, SourceUnavailable
+from alerter.pipeline import deliver, poll
+from alerter.wiring import policy_of, urls_of
+from tests.commands import RunCommand, runner
+from tests.fakes import FailingNotifier, FakeClock, FakeSource, RecordingNotifier
+
+CONFIGURATION = """
+[service]
+timezone = "UTC"
+[tenants.acme]
+client_id     = "id-0001"
+client_secret = "secret-0001"
+[receivers.secops]
+urls = ["json://127.0.0.1:9"]
+[receivers.mail]
+urls = ["json://127.0.0.1:9/mail"]
+[[routes]]
+receivers = ["secops"]
+[[routes]]
+receivers = ["mail"]
+severity  = ["critical"]
+[[rules]]
+name     = "Backlog"
+reasons  = ["*", "!Graymail*"]
+warning  = { threshold = { above = 200, clear_at = 150 }, keep_firing_for = "1h" }
+critical = { threshold = { above = 500 }, for = "10m" }
+[[rules]]
+name    = "Surge"
+warning = { growth = { over = "10m", by = 50 } }
+[[rules]]
+name = "Sum"
+per  = "all"
+info = { threshold = { above = 5000 } }
+"""
+TIMEOUT = SourceUnavailable(Cause.TIMEOUT, "no answer within 30s")
+
+
+@pytest.fixture
+def alerter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunCommand:
+    """`alerter`, as the shell runs it."""
+    return runner(monkeypatch, capfd)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration with two receivers, of which one hears only what is critical."""
+    path = tmp_path / "rules.toml"
+    path.write_text(CONFIGURATION)
+    return path
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The present, which commands read from the clock."""
+    return datetime.now(UTC)  # noqa: TID251 - see above
+
+
+def lived(
+    config: Path, now: datetime, *answers: Mapping[str, int] | SourceError, sends: bool = True, every: int = 5
+) -> None:
+    """Let polls happen, every 5 minutes, the last one just now; and let their messages be sent, or not."""
+    loaded = load_config(config)
+    policy = policy_of(loaded)
+    clock = FakeClock(now - timedelta(minutes=every) * len(answers))
+    notifier = RecordingNotifier() if sends else FailingNotifier(DeliveryError("connection refused"))
+    source = FakeSource(clock)
+    with closing(Store(loaded.service.database)) as store:
+        store.upgrade()
+        for answer in answers:
+            clock.now += timedelta(minutes=every)
+            source.answers.append(answer)
+            poll(Tenant("acme"), source, store, policy, clock=clock)
+            deliver(store, notifier, urls_of(loaded), policy=policy, clock=clock)
+
+
+def test_why_did_i_get_this(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """One screen: what was compared, by how much, since when, who was told and when it arrived."""
+    lived(config, now, {"Spam": 100}, {"Spam": 100}, {"Spam": 212})
+
+    shown = alerter("explain", "acme", "spam", "--config", config)
+
+    clock = f"{now:%H:%M:%S}"
+    lines = shown.out.splitlines()
+    assert shown.code == 0
+    assert lines[0].startswith("acme: Spam, at ")
+    assert lines[1] == f"212 held at {clock}, since {clock} (100 before)"
+    backlog = lines[lines.index("Backlog") :]
+    assert backlog[1:3] == ["  critical: inactive", "    no      threshold above 500: 212 held; needs 289 more"]
+    assert backlog[3].startswith(f"  warning: firing since {clock}, alert ")
+    assert backlog[4] == "    yes     threshold above 200, clears at 150: 212 held; by 12"
+    assert backlog[5] == "  secops: hears warning"
+    assert backlog[6].startswith(f"    {clock} secops/json: sent {clock}: WARNING: ")
+    assert backlog[7] == "  mail: not told: no route brings warning there: route 2: it takes critical only"
+    assert "    yes     growth +50 within 10m: 212 held, 100 at " in shown.out
+    assert "; +112 messages, by 63" in shown.out
+    assert "Sum (looks at the sum of all tenants)" in shown.out
+    assert len(lines) < 40
+
+
+def test_why_did_i_not(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """The glob that leaves the reason out, and the polls that failed."""
+    lived(config, now, {"Graymail": 700}, TIMEOUT)
+
+    shown = alerter("explain", "acme", "Graymail", "--config", config)
+
+    assert "polling failed since" in shown.out
+    assert "timeout: no answer within 30s" in shown.out
+    assert "  Backlog: reasons: '!Graymail*' leaves it out" in shown.out
+    assert "    no data growth +50 within 10m: no good poll at this moment" in shown.out
+    assert "blind no good poll for 15m: last good poll" in shown.out
+
+
+def test_still_pending_says_how_much_is_missing(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """So many minutes of `for`."""
+    lived(config, now, {"Spam": 612}, {"Spam": 612})
+
+    shown = alerter("explain", "acme", "Spam", "--rule", "backlog", "--config", config)
+
+    assert f"  critical: pending since {now - timedelta(minutes=5):%H:%M:%S}: 5m" in shown.out
+    assert " of 10m, alert " in shown.out
+    assert "Surge" not in shown.out
+
+
+def test_a_message_that_has_not_arrived_says_why(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """The target's last error, and how often it was tried."""
+    lived(config, now, {"Spam": 212}, sends=False)
+
+    shown = alerter("explain", "acme", "Spam", "--config", config)
+
+    assert "secops/json: waiting, 1 attempts: connection refused" in shown.out
+
+
+def test_an_alert_can_be_asked_about_by_its_id(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """Also one that is ending, or over."""
+    lived(config, now, {"Spam": 212}, {"Spam": 10})
+    (alert,) = [
+        each
+        for each in json.loads(alerter("alerts", "--all", "--json", "--config", config).out)
+        if each["rule"] == "Backlog"
+    ]
+
+    shown = alerter("explain", alert["alert"], "--config", config)
+
+    assert f"  warning: firing since {now - timedelta(minutes=5):%H:%M:%S}, ending since {now:%H:%M:%S}: " in shown.out
+    assert " of 1h, alert " in shown.out
+    assert "Surge" not in shown.out
+
+
+def test_the_past_can_be_asked_about(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """What was not yet then is not shown."""
+    lived(config, now, {"Spam": 100}, {"Spam": 212}, {"Spam": 212}, {"Spam": 212}, every=60)
+
+    shown = alerter("explain", "acme", "Spam", "--at", "150m ago", "--config", config)
+
+    assert "100 held at" in shown.out
+    assert "threshold above 200, clears at 150: 100 held; needs 101 more" in shown.out
+    assert "secops" not in shown.out
+
+
+def test_a_stopped_service_is_no_zero(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """The last poll is what was judged, and how long ago it was is said."""
+    lived(config, now - timedelta(hours=3), {"Spam": 212})
+
+    shown = alerter("explain", "acme", "Spam", "--config", config)
+
+    assert "no poll for 3h" in shown.out
+    assert "was the service running?" in shown.out
+
+
+def test_what_was_given_up_and_held_back_is_said(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """A dead delivery has its error; a receiver that has had its messages waits."""
+    config.write_text(
+        CONFIGURATION.replace('urls = ["json://127.0.0.1:9"]', 'urls = ["json://127.0.0.1:9"]\nmax_per_hour = 1')
+    )
+    lived(config, now, {"Spam": 212})
+
+    shown = alerter("explain", "acme", "Spam", "--config", config)
+
+    assert "  secops: not told: it has had its 1 messages of an hour" in shown.out
+
+
+def test_a_silence_is_named(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """Who asked for it, until when, and why."""
+    lived(config, now, {"Spam": 212})
+    alerter(
+        "silence", "add", "--reason", "Spam", "--for", "1h", "--comment", "known", "--author", "ann", "--config", config
+    )
+
+    shown = alerter("explain", "acme", "Spam", "--rule", "Backlog", "--config", config)
+
+    assert "    muted by silence 1 by ann until " in shown.out
+    assert "  secops: quiet: muted by silence 1 by ann until " in shown.out
+
+
+def test_news_that_is_collected_says_when_it_is_told(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """`group_wait` is not over."""
+    config.write_text(
+        CONFIGURATION.replace('urls = ["json://127.0.0.1:9"]', 'urls = ["json://127.0.0.1:9"]\ngroup_wait = "30m"')
+    )
+    lived(config, now, {"Spam": 212})
+
+    shown = alerter("explain", "acme", "Spam", "--config", config)
+
+    assert "  secops: told at " in shown.out
+    assert ", when its group_wait is over" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(["acmee", "Spam"], "no tenant is called 'acmee'; there are: 'acme'", id="a misspelt tenant"),
+        pytest.param(
+            ["acme", "Span"], "no hold reason of acme is called 'Span'; there are: 'Spam'", id="a misspelt reason"
+        ),
+        pytest.param(
+            ["acme", "*a*"], "expected one hold reason of acme, found 2 that match '*a*'", id="several reasons"
+        ),
+        pytest.param(["acme", "Spam", "--rule", "Surg"], "no rule is called 'Surg'; there are: 'Surge'", id="a rule"),
+        pytest.param(["0badcafe"], "no alert '0badcafe'; `alerter alerts --all` lists every one", id="no alert"),
+        pytest.param(["acme", "Spam", "--at", "tomorrow"], "expected a time such as '2h ago', '14:30'", id="no time"),
+        pytest.param(["acme", "Spam", "--at", "2999-01-01"], "expected a time that has been", id="the future"),
+    ],
+)
+def test_what_does_not_exist_is_the_users_input(
+    alerter: RunCommand, config: Path, now: datetime, arguments: list[str], expected: str
+) -> None:
+    """The closest names are suggested."""
+    lived(config, now, {"Spam": 5, "Malware": 1})
+
+    shown = alerter("explain", *arguments, "--config", config)
+
+    assert (shown.code, shown.out) == (2, "")
+    assert expected in " ".join(shown.err.split())
+
+
+def test_a_program_gets_all_of_it(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """Verdicts, margins, states, receivers and deliveries."""
+    lived(config, now, {"Spam": 212})
+
+    page = json.loads(alerter("explain", "acme", "Spam", "--json", "--config", config).out)
+
+    backlog = next(each for each in page["rules"] if each["rule"] == "Backlog")
+    warning = next(each for each in backlog["levels"] if each["severity"] == "warning")
+    assert (warning["state"], warning["conditions"][0]["margin"]) == ("firing", "by 12")
+    assert [each["not_told_because"] for each in backlog["receivers"]] == [None, "no route"]
+    assert backlog["deliveries"][0]["sent_at"] is not None
+
+
+def test_a_tenant_that_was_removed_is_said_to_be(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """Its history is kept, but no rule looks at it."""
+    lived(config, now, {"Spam": 212})
+    config.write_text(CONFIGURATION.replace("[tenants.acme]", "[tenants.other]"))
+
+    shown = alerter("explain", "acme", "Spam", "--config", config)
+
+    assert shown.code == 0
+    assert "it is not in the configuration, and not polled" in shown.out
+
+
+def test_before_the_first_poll_nothing_is_known(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """That is no zero either."""
+    lived(config, now, {"Spam": 212})
+
+    shown = alerter("explain", "acme", "Spam", "--at", "2d ago", "--config", config)
+
+    assert "no good poll was ever made before" in shown.out
