@@ -3,12 +3,13 @@
 No clock, no threads, no I/O; `pollers` does what is decided here.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from math import ceil
+from typing import TypeAlias
 from zlib import crc32
 
 from alerter.core.series import Tenant
@@ -23,6 +24,17 @@ PLANNED = timedelta(seconds=0.5)
 FEWEST_POLLERS, MOST_POLLERS = 8, 64
 #: A tenant that waits for its poll for so many of its intervals counts as one that could not be polled.
 MISSED_INTERVALS = 2
+
+
+#: Returns which of the tenants that are polled, with their intervals, this daemon polls. Whoever shares tenants with
+#: other daemons hands the service one that asks for its leases; the service asks again at each start and reload, and
+#: whenever it is told to.
+Share: TypeAlias = Callable[[Mapping[Tenant, timedelta]], Mapping[Tenant, timedelta]]
+
+
+def everything(intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedelta]:
+    """Return all of them: the share of a daemon that has the database for itself."""
+    return intervals
 
 
 class Lane(StrEnum):
@@ -70,6 +82,11 @@ def slot_after(tenant: Tenant, interval: timedelta, *, now: datetime) -> datetim
     offset = interval * (crc32(tenant.encode()) / 2**32)
     begun = (now - EPOCH - offset) // interval
     return EPOCH + offset + (begun + 1) * interval
+
+
+def first_round(tenants: int) -> timedelta:
+    """Return how long the first polls of so many tenants take."""
+    return timedelta(seconds=tenants / FIRST_POLLS_PER_SECOND)
 
 
 class Timetable:
@@ -129,8 +146,14 @@ class Timetable:
         heappush(self._heap, (at, tenant))
 
     def _first_polls(self, tenants: list[Tenant], *, now: datetime) -> Iterable[tuple[Tenant, datetime]]:
-        """Yield when each is polled first: one after the other, or at its slot where that comes before all are done."""
-        done_at = now + timedelta(seconds=len(tenants) / FIRST_POLLS_PER_SECOND)
+        """Yield when each is polled first: one after the other, or at its slot where that comes before all are done.
+
+        A first poll takes ten times what others take: everything about the tenant is new. So where an interval is
+        shorter than the round, not everybody begins in the first one.
+        """
+        lasting = first_round(len(tenants))
         for number, tenant in enumerate(tenants):
-            slot = slot_after(tenant, self._intervals[tenant], now=now)
-            yield tenant, slot if slot <= done_at else now + timedelta(seconds=number / FIRST_POLLS_PER_SECOND)
+            interval = self._intervals[tenant]
+            turn = now + timedelta(seconds=number / FIRST_POLLS_PER_SECOND)
+            slot = slot_after(tenant, interval, now=now) + number % max(lasting // interval, 1) * interval
+            yield tenant, slot if slot <= now + lasting else turn

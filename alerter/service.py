@@ -37,6 +37,7 @@ from alerter.health import Health
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
 from alerter.redaction import Redactor
+from alerter.schedules import Share, everything, first_round
 from alerter.selfwatch import SelfWatch
 from alerter.statuses import Tally
 from alerter.supervision import Supervision
@@ -99,15 +100,18 @@ class Service:
     Args:
         path: The configuration, which is read again at a reload.
         redactor: The log's; gets to know the secrets of each configuration, and the tokens that Mimecast hands out.
+        share: Says which of the configured tenants this daemon polls.
     """
 
-    def __init__(self, path: Path, *, redactor: Redactor) -> None:
+    def __init__(self, path: Path, *, redactor: Redactor, share: Share = everything) -> None:
         self.path = path
         self._redactor = redactor
         self._stop = Event()
         self._notifier = AppriseNotifier(redactor=redactor)
         self._health = Health(_boot_seconds)
         self._lines = Lines(_boot_seconds)
+        self._share = share
+        self._mine: Mapping[Tenant, timedelta] = {}
         self._pollers = Pollers(
             lambda tenant: self._runtime.sources.get(tenant),  # noqa: PLW0108 - a reload makes another runtime
             self._judge,
@@ -187,7 +191,7 @@ class Service:
             self._restart_polls()
         elif clocks.slept_since(before) > JUMP:
             log.warning("the machine was suspended seconds=%.0f", clocks.slept_since(before).total_seconds())
-            self._health.expect_anew()
+            self._health.expect_anew(begun_within=first_round(self._health.tenant_count()))
             self._restart_polls()
         return clocks
 
@@ -277,9 +281,9 @@ class Service:
         return source_of(tenant, stop=self._stop, limits=DAEMON_LIMITS, lines=self._lines, redactor=self._redactor)
 
     def _assign(self, *, soon: Collection[Tenant] = ()) -> None:
-        """Poll the tenants that are this daemon's: all of them, while it has the database for itself."""
-        intervals = self._runtime.policy.poll_intervals
-        self._health.expect(intervals)
+        """Poll the tenants that are this daemon's share; an answer of any other is not wanted from now on."""
+        self._mine = intervals = self._share(self._runtime.policy.poll_intervals)
+        self._health.expect(intervals, begun_within=first_round(len(intervals)))
         self._watch.recall()
         self._pollers.assign(intervals, soon=soon)
         self._pollers.tick()
@@ -343,7 +347,7 @@ class Service:
         return answers.keys() - wanted.keys()
 
     def _is_wanted(self, tenant: Tenant, answer: Answer) -> bool:
-        source = self._runtime.sources.get(tenant)
+        source = self._runtime.sources.get(tenant) if tenant in self._mine else None
         return source is not None and answer.source in (None, source) and not self._stop.is_set()
 
     def _keep_or_log(self, runtime: Runtime, answers: Mapping[Tenant, Answer]) -> None:

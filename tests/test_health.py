@@ -9,7 +9,15 @@ import pytest
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Tenant
 from alerter.errors import Cause
-from alerter.health import DURATION_BOUNDS, MOST_COMPLAINTS, ConfigRecord, DeliveryOutcome, Health, PingOutcome
+from alerter.health import (
+    DURATION_BOUNDS,
+    ENOUGH_TENANTS,
+    MOST_COMPLAINTS,
+    ConfigRecord,
+    DeliveryOutcome,
+    Health,
+    PingOutcome,
+)
 from tests.builders import NOON, a_snapshot
 
 ACME, OTHER = Tenant("acme"), Tenant("other")
@@ -102,6 +110,32 @@ def test_all_were_tried_when_each_tenant_had_a_cycle(health: Health) -> None:
 
     assert not halfway
     assert health.has_tried_all()
+
+
+def test_of_thousands_a_few_cycles_tell_that_all_is_in_place(health: Health) -> None:
+    """Their first polls are spread over minutes; nobody waits for the last one to call the service ready."""
+    tenants = [Tenant(f"customer-{number}") for number in range(10_000)]
+    health.expect(dict.fromkeys(tenants, FIVE_MINUTES))
+    for tenant in tenants[: ENOUGH_TENANTS - 1]:
+        health.cycle_completed(tenant, seconds=1, cause=None)
+    before = health.has_tried_all()
+    health.cycle_completed(tenants[-1], seconds=1, cause=None)
+
+    assert not before
+    assert health.has_tried_all()
+
+
+def test_whoever_is_polled_last_after_a_start_is_not_overdue_before(health: Health, seconds: Seconds) -> None:
+    """A first round over minutes is no standstill; nor is one after the machine has slept."""
+    health.expect({OTHER: timedelta(minutes=1)}, begun_within=timedelta(seconds=200))
+    seconds.now += 200 + 180
+    in_time = health.overdue()
+    health.expect_anew(begun_within=timedelta(seconds=200))
+    seconds.now += 200 + 180
+    after_sleep = health.overdue()
+    seconds.now += 1
+
+    assert (in_time, after_sleep, health.overdue()) == ((), (), (OTHER,))
 
 
 def test_a_removed_tenant_is_forgotten(health: Health, seconds: Seconds) -> None:

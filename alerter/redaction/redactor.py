@@ -73,7 +73,8 @@ class Redactor:
         """Leave these out from now on, until each has been discarded as often as it was added."""
         with self._lock:
             given = {str(secret) for secret in secrets}
-            new = given - self._known.keys()
+            # Not `given - self._known.keys()`, which goes through all that are known, for each of ten thousand tenants.
+            new = {secret for secret in given if secret not in self._known}
             self._known.update(given)
             for form in _forms(new):
                 self._file(form)
@@ -82,7 +83,7 @@ class Redactor:
     def discard(self, *secrets: str) -> None:
         """Forget what is no secret any more, such as a token that has expired."""
         with self._lock:
-            self._known.subtract(set(secrets) & self._known.keys())
+            self._known.subtract({secret for secret in secrets if secret in self._known})
             gone = {secret for secret in secrets if self._known.get(secret) == 0}
             for secret in gone:
                 del self._known[secret]
