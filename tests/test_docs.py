@@ -154,16 +154,20 @@ def test_the_limits_of_quiet_in_the_readme_are_the_real_ones() -> None:
 
 
 def test_the_examples_in_the_readme_are_sound(tmp_path: Path) -> None:
-    """Every TOML block of README loads once it is given a tenant and a receiver."""
+    """Every TOML block of README loads once it is given a tenant and a receiver, and what it refers to."""
     from alerter.config import load_config  # noqa: PLC0415 - beside what it is needed for
 
     blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     path = tmp_path / "rules.toml"
+    (tmp_path / "tenants.d").mkdir()
+    (tmp_path / "tenants.d" / "none.toml").touch()
     for block in blocks:
         path.write_text(
-            '[tenants.a]\nclient_id = "i"\nclient_secret = "s"\n[receivers.secops]\nurls = ["json://host"]\n' + block
+            f'{block}\n[tenants.a]\nclient_id = "i"\nclient_secret = "s"\n[receivers.secops]\nurls = ["json://host"]\n'
         )
+        for name in re.findall(r"\$\{file:([^}]+)\}", block):
+            (tmp_path / name).write_text("key")
 
-        assert load_config(path).rules
+        assert load_config(path, dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "json://host")).rules
 
     assert blocks

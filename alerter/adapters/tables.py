@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -136,6 +136,7 @@ coverage = Table(
     Column("since", Instant, nullable=False),
     Column("until", Instant, nullable=False),
     Column("polls", Integer, nullable=False),
+    Column("latency", _Number),  # of its newest poll, in microseconds
     PrimaryKeyConstraint("tenant_id", "since"),
     CheckConstraint("since <= until", name="ordered"),
     sqlite_with_rowid=False,

@@ -6,7 +6,7 @@ so that a zero is always proven and a gap is never read as one.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NewType, TypeVar
 
@@ -27,11 +27,20 @@ TOLERANCE_INTERVALS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The complete answer of one good poll: held messages by hold reason, at the instant it was complete."""
+    """The complete answer of one good poll: held messages by hold reason, at the instant it was complete.
+
+    Attributes:
+        tenant: Whose.
+        taken_at: When it was complete.
+        counts: Held messages by hold reason.
+        latency: How long it took from the question to the answer; None where nobody knows. It is no part of what was
+            seen.
+    """
 
     tenant: Tenant
     taken_at: datetime
     counts: Mapping[HoldReason, int]
+    latency: timedelta | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TypeVar, assert_never
@@ -172,8 +172,10 @@ class Mimecast:
             UnexpectedResponse: An answer that is no hold summary.
         """
         self._refuse_while_limited()
+        began = self._monotonic()
         try:
-            return self._fetch()
+            snapshot = self._fetch()
+            return replace(snapshot, latency=timedelta(seconds=self._monotonic() - began))
         finally:
             self._own_lines.close()
 

@@ -28,6 +28,7 @@ from alerter.adapters.store.locks import DaemonLock, daemon_lock, holder
 from alerter.adapters.store.memory import Memory
 from alerter.adapters.store.mutes import MuteReader, MuteWriter
 from alerter.adapters.store.outbox import DeliveryRecord, OutboxReader, OutboxWriter
+from alerter.adapters.store.overviews import OverviewReader
 from alerter.adapters.store.polling import Polling
 from alerter.adapters.store.records import RecordReader, RecordWriter
 from alerter.adapters.store.retention import Retention
@@ -54,7 +55,7 @@ __all__ = [
 MOST_BESIDE_A_DAEMON = 200_000
 
 
-class Reader(RecordReader, ArchiveReader, AlertReader, MuteReader, OutboxReader):
+class Reader(RecordReader, ArchiveReader, OverviewReader, AlertReader, MuteReader, OutboxReader):
     """A consistent view of everything that is stored."""
 
 

@@ -10,11 +10,12 @@ from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, 
 from alerter.adapters.store.columns import storable
 from alerter.adapters.store.memory import Noting, OpenFailures, Remembered, Remembering
 from alerter.adapters.tables import Instant, coverage, poll_failures, tenants
-from alerter.core.series import TOLERANCE_INTERVALS, Failure, Span, Tenant
+from alerter.core.series import TOLERANCE_INTERVALS, Failure, Snapshot, Span, Tenant
 from alerter.errors import Cause, SourceError
 
 #: Of a failure's detail so many characters are kept.
 LONGEST_DETAIL = 500
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +24,13 @@ class Polling:
 
     Attributes:
         last_good_at: The newest good poll; None before the first one.
+        latency: How long that took; None where nobody knows.
         last_poll_at: The last poll, good or failed; None before the first one.
         failure: The run of failed polls that the tenant is in, or None after a good poll.
     """
 
     last_good_at: datetime | None = None
+    latency: timedelta | None = None
     last_poll_at: datetime | None = None
     failure: Failure | None = None
 
@@ -43,11 +46,12 @@ class PollingReader(Remembering):
         """Return how the tenant's polling goes; nothing is known of a tenant that was never polled."""
         row = self._tenant(tenant)
         newest = None if row is None else self._first(_NEWEST_COVERAGE, {"tenant_id": row.id})
-        return _polling_of(row, None if newest is None else newest.until)
+        return _polling_of(row, newest)
 
     def pollings(self) -> dict[Tenant, Polling]:
         """Return how the polling of every tenant goes that was ever polled, in one look."""
-        return {row.name: _polling_of(row, row.last_good_at) for row in self._all(_POLLINGS)}
+        newest_by_tenant = {row.tenant_id: row for row in self._all(_NEWEST_COVERAGES)}
+        return {row.name: _polling_of(row, newest_by_tenant.get(row.id)) for row in self._all(_ALL_WITH_FAILURE)}
 
     def history_since(self) -> datetime | None:
         """Return how far back good polls are known; None before the first one."""
@@ -91,14 +95,14 @@ class PollingWriter(PollingReader, Noting):
         remembered.failures = replace(known, polls=known.polls + 1, failure=failure)
         return True
 
-    def _lengthen_coverage(self, remembered: Remembered, poll_interval: timedelta, *, at: datetime) -> bool:
+    def _lengthen_coverage(self, remembered: Remembered, snapshot: Snapshot, poll_interval: timedelta) -> bool:
         """Keep one more poll of the run that is remembered; False where it is another one: nothing was written."""
         if remembered.failures is not None:
             return False
-        newest = remembered.coverage[-1]
+        newest, at = remembered.coverage[-1], snapshot.taken_at
         if not newest.until < at <= newest.until + TOLERANCE_INTERVALS * poll_interval:
             return False
-        longer = {"until": at, "polls": remembered.polls + 1}
+        longer = {"until": at, "polls": remembered.polls + 1, "latency": _microseconds(snapshot.latency)}
         seen = {"of_tenant": remembered.id, "old_since": newest.since, "known_until": newest.until}
         known = {"known_polls": remembered.polls, "known_revision": remembered.revision}
         if not self._run(_LENGTHEN_COVERAGE, longer | seen | known):
@@ -125,14 +129,14 @@ class PollingWriter(PollingReader, Noting):
         self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
         self._begin_failure(row.id, latest, outage_since=outage_since)
 
-    def _add_good_poll(self, tenant: Tenant, poll_interval: timedelta, *, at: datetime) -> int:
+    def _add_good_poll(self, snapshot: Snapshot, poll_interval: timedelta) -> int:
         """Keep that a poll was good, which ends an outage; return the tenant's number."""
-        row = self._polled(tenant)
+        row, at = self._polled(snapshot.tenant), snapshot.taken_at
         if row.failure_id is not None:
             self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
         if row.polled_since is None or at < row.polled_since:
             self._run(_SET_TENANT, {"of_tenant": row.id, "polled_since": at})
-        self._cover(row.id, at, poll_interval)
+        self._cover(row.id, snapshot, poll_interval)
         return int(row.id)
 
     def _begin_failure(self, tenant_id: int, latest: dict[str, Any], *, outage_since: datetime) -> None:
@@ -147,15 +151,16 @@ class PollingWriter(PollingReader, Noting):
         self._run(_ADD_TENANT, {"name": tenant})
         return self._all(_TENANT, {"tenant": tenant})[0]
 
-    def _cover(self, tenant_id: int, at: datetime, poll_interval: timedelta) -> None:
+    def _cover(self, tenant_id: int, snapshot: Snapshot, poll_interval: timedelta) -> None:
         """Lengthen the run of polling that the poll belongs to, join two that it connects, or begin one."""
-        reach = TOLERANCE_INTERVALS * poll_interval
+        reach, at = TOLERANCE_INTERVALS * poll_interval, snapshot.taken_at
         spans = self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})
         near = [span for span in spans if span.since - reach <= at <= span.until + reach]
         run = {
             "since": min([at, *(span.since for span in near)]),
             "until": max([at, *(span.until for span in near)]),
             "polls": 1 + sum(span.polls for span in near),
+            "latency": _microseconds(snapshot.latency),
         }
         if not near:
             self._run(_ADD_COVERAGE, run | {"tenant_id": tenant_id})
@@ -164,9 +169,19 @@ class PollingWriter(PollingReader, Noting):
         self._run(_SET_COVERAGE, run | {"of_tenant": tenant_id, "old_since": near[0].since})
 
 
-def _polling_of(tenant: Row[Any] | None, last_good_at: datetime | None) -> Polling:
+def _polling_of(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polling:
     failure = failure_of(tenant)
-    return Polling(last_good_at=last_good_at, last_poll_at=failure.at if failure else last_good_at, failure=failure)
+    last_good_at = None if newest is None else newest.until
+    return Polling(
+        last_good_at=last_good_at,
+        latency=None if newest is None or newest.latency is None else newest.latency * _MICROSECOND,
+        last_poll_at=failure.at if failure else last_good_at,
+        failure=failure,
+    )
+
+
+def _microseconds(span: timedelta | None) -> int | None:
+    return None if span is None else span // _MICROSECOND
 
 
 def failure_of(tenant: Row[Any] | None) -> Failure | None:
@@ -195,6 +210,7 @@ _WITH_FAILURE = select(
         poll_failures, and_(poll_failures.c.tenant_id == tenants.c.id, poll_failures.c.ended_at.is_(None))
     )
 )
+_ALL_WITH_FAILURE = _WITH_FAILURE.order_by(tenants.c.id)
 _TENANT = _WITH_FAILURE.where(tenants.c.name == bindparam("tenant"))
 _ADD_TENANT = insert(tenants)
 _SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
@@ -215,21 +231,18 @@ _COVERAGE = (
     .order_by(coverage.c.since)
 )
 _NEWEST_COVERAGE = (
-    select(coverage.c.until)
+    select(coverage.c.until, coverage.c.latency)
     .where(coverage.c.tenant_id == bindparam("tenant_id"))
     .order_by(coverage.c.since.desc())
     .limit(1)
 )
 _OLDEST_COVERAGE = select(coverage.c.since).order_by(coverage.c.since).limit(1)
-_POLLINGS = _WITH_FAILURE.add_columns(
-    select(coverage.c.until)
-    .where(coverage.c.tenant_id == tenants.c.id)
-    .order_by(coverage.c.since.desc())
-    .limit(1)
-    .correlate(tenants)
-    .scalar_subquery()
-    .label("last_good_at")
-).order_by(tenants.c.id)
+_newest = (
+    select(coverage.c.tenant_id, func.max(coverage.c.since).label("since")).group_by(coverage.c.tenant_id).subquery()
+)
+_NEWEST_COVERAGES = select(coverage.c.tenant_id, coverage.c.until, coverage.c.latency).join(
+    _newest, and_(coverage.c.tenant_id == _newest.c.tenant_id, coverage.c.since == _newest.c.since)
+)
 _OLD_COVERAGE = and_(coverage.c.tenant_id == bindparam("of_tenant"), coverage.c.since == bindparam("old_since"))
 _ADD_COVERAGE = insert(coverage)
 _SET_COVERAGE = update(coverage).where(_OLD_COVERAGE)

@@ -52,11 +52,11 @@ class HistoryWriter(HistoryReader, PollingWriter):
         remembered = self._memory.take(tenant)
         if remembered is not None and remembered.series.reach == reach:
             changed = remembered.series.changed_by(snapshot.counts)
-            if changed is not None and self._lengthen_coverage(remembered, poll_interval, at=at):
+            if changed is not None and self._lengthen_coverage(remembered, snapshot, poll_interval):
                 self._add_changes(remembered, changed, at=at)
                 self._known[tenant] = remembered
                 return changed
-        self._add_counts(self._add_good_poll(tenant, poll_interval, at=at), snapshot)
+        self._add_counts(self._add_good_poll(snapshot, poll_interval), snapshot)
         self._remember(tenant, reach, now=at)
         return None
 

@@ -1,8 +1,10 @@
 """When polling worked, and when and why it did not."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from alerter.adapters.store import Polling, Store
+from alerter.core.rules import Windows
 from alerter.core.series import Failure, Tenant
 from alerter.errors import Cause, SourceUnavailable
 from tests.adapters.store.stored import (
@@ -13,7 +15,7 @@ from tests.adapters.store.stored import (
     rows,
     tenant_series,
 )
-from tests.builders import NOON, at
+from tests.builders import NOON, a_snapshot, at
 
 
 class TestCoverage:
@@ -158,6 +160,21 @@ class TestFailures:
 
         failure = Failure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
         assert polling == Polling(last_good_at=at("11:50"), last_poll_at=at("11:55"), failure=failure)
+
+
+def test_how_long_the_newest_good_poll_took_is_kept(store: Store) -> None:
+    """The run that it lengthens carries it, so that a poll writes no row more; of an import nobody knows it."""
+    latencies = [timedelta(seconds=0.25), None, timedelta(microseconds=1)]
+    found: list[timedelta | None] = []
+    for number, latency in enumerate(latencies):
+        snapshot = replace(a_snapshot({}, taken_at=NOON + number * timedelta(minutes=5)), latency=latency)
+        with store.write() as transaction:
+            transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=5), windows=Windows(()))
+        with store.read() as reader:
+            found.append(reader.polling(ACME).latency)
+            assert reader.pollings()[ACME] == reader.polling(ACME)
+
+    assert found == latencies
 
 
 def test_all_tenants_are_seen_in_one_look(store: Store) -> None:

@@ -1,0 +1,204 @@
+"""What `status` and `tenants` know of each tenant, read in a few looks however many there are, and who is chosen."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from alerter.cli import completing
+from alerter.cli.options import Failed
+from alerter.cli.output import counted, rough
+from alerter.core.rules import BLIND_AFTER, BLIND_POLLS, Selector
+from alerter.errors import Cause
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Polling, Reader
+    from alerter.config import Config, TenantConfig
+    from alerter.core.alerts import Alert
+    from alerter.core.series import Tenant
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Sight(IntEnum):
+    """How well a tenant is seen, worst first."""
+
+    FAILING = 0
+    UNPOLLED = 1
+    UNKNOWN = 2
+    GOOD = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What is known of a tenant.
+
+    Attributes:
+        settings: What the configuration says of it.
+        polling: How polling goes.
+        held: Its held messages when they were last seen; None before the first good poll, for a 0 would say that all
+            is well.
+        firing: How many of its alerts fire.
+        sight: How well it is seen.
+    """
+
+    settings: "TenantConfig"
+    polling: "Polling"
+    held: int | None
+    firing: int
+    sight: Sight
+
+    @property
+    def name(self) -> "Tenant":
+        """Its name in the configuration."""
+        return self.settings.name
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it is seen, and nothing fires."""
+        return self.sight is Sight.GOOD and not self.firing
+
+    def polling_text(self, *, now: datetime) -> str:
+        """Return how polling goes, with the cause where it fails, and since when."""
+        failure = self.polling.failure
+        if failure is not None:
+            return f"failing for {rough(now - failure.since)}: {failure.cause}: {failure.detail}"
+        texts = {Sight.UNKNOWN: "never polled", Sight.UNPOLLED: "not polled any more: is the service running?"}
+        return texts.get(self.sight, "good")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which tenants a command is about.
+
+    Attributes:
+        tenants: By name.
+        labels: By the values of labels; every one must match, and a label that a tenant lacks is an empty one.
+        only_failing: Those alone of which the last poll failed, never was, or is too long ago.
+    """
+
+    tenants: Selector
+    labels: Mapping[str, Selector]
+    only_failing: bool
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nobody is left out."""
+        return self.tenants == Selector() and not self.labels and not self.only_failing
+
+    def names(self, config: "Config") -> set["Tenant"]:
+        """Return whom name and labels choose.
+
+        Raises:
+            click.ClickException: Nobody.
+        """
+        chosen = {
+            name
+            for name, tenant in config.tenants.items()
+            if self.tenants.matches(name)
+            and all(selector.matches(tenant.labels.get(label, "")) for label, selector in self.labels.items())
+        }
+        if not chosen:
+            raise Failed("no tenant is chosen: `alerter tenants` lists all of them")
+        return chosen
+
+
+def choice_options(command: Command) -> Command:
+    """Add the options that choose tenants: `--tenant`, `--label` and `--failing`."""
+    options = (
+        click.option("--tenant", metavar="GLOB", help="Only these tenants.", shell_complete=completing.tenants),
+        click.option("--label", "labels", metavar="NAME=GLOB", multiple=True, help="Only tenants with this label."),
+        click.option("--failing", is_flag=True, help="Only tenants that are not seen as they should be."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def choice_of(tenant: str | None, labels: Iterable[str], *, failing: bool) -> Choice:
+    """Return what the options choose.
+
+    Raises:
+        click.BadParameter: A label is not written as `tier=gold`.
+    """
+    parts = [label.partition("=") for label in labels]
+    for name, separator, _ in parts:
+        if not separator:
+            raise click.BadParameter(f"expected a label such as tier=gold, found {name!r}", param_hint="--label")
+    return Choice(
+        tenants=Selector((tenant,)) if tenant else Selector(),
+        labels={name.strip(): Selector((glob.strip(),)) for name, _, glob in parts},
+        only_failing=failing,
+    )
+
+
+def look(
+    reader: "Reader", config: "Config", choice: Choice, alerts: Iterable["Alert"], *, now: datetime
+) -> list[Account]:
+    """Return the tenants that are chosen, in the configuration's order.
+
+    Raises:
+        click.ClickException: Name and labels choose nobody.
+    """
+    names = choice.names(config)
+    pollings, held = reader.pollings(), reader.held_by_tenant()
+    firing = Counter(alert.key.tenant for alert in alerts if alert.is_firing)
+    accounts = [
+        _account(settings, pollings.get(name), held.get(name), firing[name], now=now)
+        for name, settings in config.tenants.items()
+        if name in names
+    ]
+    return [each for each in accounts if not choice.only_failing or each.sight is not Sight.GOOD]
+
+
+def _account(
+    settings: "TenantConfig", polling: "Polling | None", held: int | None, firing: int, *, now: datetime
+) -> Account:
+    from alerter.adapters.store import Polling  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
+
+    known = Polling() if polling is None else polling
+    return Account(
+        settings=settings,
+        polling=known,
+        held=held if known.last_good_at else None,
+        firing=firing,
+        sight=_sight(known, settings, now=now),
+    )
+
+
+def _sight(polling: "Polling", settings: "TenantConfig", *, now: datetime) -> Sight:
+    """Return whether what is known is true now: the last poll was good, and not longer ago than blindness takes."""
+    if polling.failure is not None:
+        return Sight.FAILING
+    if polling.last_good_at is None:
+        return Sight.UNKNOWN
+    is_recent = now - polling.last_good_at <= max(BLIND_AFTER, BLIND_POLLS * settings.poll_interval)
+    return Sight.GOOD if is_recent else Sight.UNPOLLED
+
+
+def worst_first(account: Account) -> tuple[int, int, int, str]:
+    """Return the order in which a person should read: who is not seen, then who has most that fires, then most held."""
+    return account.sight, -account.firing, -(account.held or 0), account.name
+
+
+def summary(accounts: Collection[Account], *, firing: int) -> str:
+    """Return all of it in one line."""
+    seen = Counter(account.sight for account in accounts)
+    causes = Counter(account.polling.failure.cause for account in accounts if account.polling.failure)
+    parts = [
+        f"{seen[Sight.GOOD]:,} seen",
+        *([f"{seen[Sight.FAILING]:,} failing ({_counts(causes)})"] if causes else []),
+        *([f"{seen[Sight.UNPOLLED]:,} not polled any more"] if seen[Sight.UNPOLLED] else []),
+        *([f"{seen[Sight.UNKNOWN]:,} never polled"] if seen[Sight.UNKNOWN] else []),
+        f"{sum(account.held or 0 for account in accounts):,} held",
+        f"{counted(firing, 'alert')} firing",
+    ]
+    return f"{counted(len(accounts), 'tenant')}: {', '.join(parts)}"
+
+
+def _counts(counter: Counter[Cause]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counter.most_common())

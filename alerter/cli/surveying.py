@@ -1,0 +1,284 @@
+"""`alerter status` and `alerter tenants`: how everything is, for one tenant as for ten thousand."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter import clocks
+from alerter.cli.accounts import Account, Sight, choice_of, choice_options, look, summary, worst_first
+from alerter.cli.alerting import COLUMNS, alert_json, alert_row, alert_style
+from alerter.cli.mutes import Quiet, quiet_json, quiet_of, quiet_table
+from alerter.cli.nagios import print_plugin
+from alerter.cli.notifying import DELIVERY_COLUMNS, delivery_json, delivery_row, delivery_style, is_recent
+from alerter.cli.opening import reading
+from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
+from alerter.cli.output import Table, ago, print_json, print_table, sparkline
+from alerter.core.conditions import duration_text
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import DeliveryRecord, Reader
+    from alerter.core.alerts import Alert
+    from alerter.core.series import HoldReason, Series, Tenant
+
+DAY = timedelta(days=1)
+#: What has more rows than a person reads is cut, and says so.
+MOST_ROWS = 40
+
+
+@click.command()
+@config_option
+@json_option
+@choice_options
+@click.option("--nagios", is_flag=True, help="Print what a monitoring plugin prints, and end with its exit codes.")
+def status(
+    *,
+    config_path: Path | None,
+    as_json: bool,
+    tenant: str | None,
+    labels: Sequence[str],
+    failing: bool,
+    nagios: bool,
+) -> None:
+    """Show tenants with their last good poll, counts with the last day, alerts, mutes, and undelivered messages.
+
+    Of many tenants it shows a summary and the worst; `alerter tenants` lists all. Exit code 1 if an alert is firing, a
+    tenant's last poll failed, never was or is too long ago, or a message was given up. With --nagios: 0 OK, 1 WARNING,
+    2 CRITICAL, 3 UNKNOWN, as Nagios, Icinga and others expect; what is muted is OK.
+    """
+    if nagios:
+        raise click.exceptions.Exit(print_plugin(config_path, as_json=as_json))
+    choice = choice_of(tenant, labels, failing=failing)
+    config, now = load_without_secrets(config_path), clocks.now()
+    with reading(config) as reader:
+        stored = reader.alerts()
+        accounts = look(reader, config, choice, stored, now=now)
+        names = {account.name for account in accounts}
+        alerts = [
+            alert
+            for alert in stored
+            if alert.state != "inactive" and (choice.is_everything or alert.key.tenant in names)
+        ]
+        quiet = quiet_of(reader, config, stored, now=now)
+        records = [record for record in reader.deliveries(only_failed=True) if is_recent(record, now=now)]
+        if as_json:
+            print_json(_status_json(accounts, reader.held_by_reason(names), alerts, quiet, records))
+        else:
+            _print_status(accounts, _held_rows(reader, accounts, now=now), alerts, quiet, records)
+    is_blind = any(account.sight is not Sight.GOOD for account in accounts)
+    if is_blind or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records):
+        raise click.exceptions.Exit(FOUND)
+
+
+def _urgency(alert: "Alert") -> tuple[bool, int, str, str]:
+    """Return the order in which a person should read: what fires first, then the worst."""
+    return not alert.is_firing, -alert.key.severity.rank, alert.key.tenant, alert.key.reason
+
+
+def _held_rows(reader: "Reader", accounts: Sequence[Account], *, now: datetime) -> list[tuple[str, ...]]:
+    """Return what is held with its last day: of few tenants all of it, of many the largest counts."""
+    if len(accounts) <= MOST_ROWS:
+        shown = [(account, series) for account in accounts for series in _series_of(reader, account, now=now)]
+        wanted = [(each, series) for each, series in shown if _held(series) or len(series.changes) > 1]
+        return [_held_row(account.name, series, now=now) for account, series in wanted]
+    by_name = {account.name: account for account in accounts}
+    largest = reader.largest_counts(set(by_name), limit=MOST_ROWS)
+    series_by_name = {name: _series_of(reader, by_name[name], now=now) for name in {name for name, _ in largest}}
+    found = [(name, series) for name, reason in largest for series in series_by_name[name] if series.reason == reason]
+    return [_held_row(name, series, now=now) for name, series in found]
+
+
+def _series_of(reader: "Reader", account: Account, *, now: datetime) -> list["Series"]:
+    interval = account.settings.poll_interval
+    series = reader.tenant_series(account.name, window=DAY, poll_interval=interval, now=now).reasons
+    return sorted(series, key=_held, reverse=True)
+
+
+def _held(series: "Series") -> int:
+    return series.changes[-1].count if series.changes else 0
+
+
+def _held_row(name: str, series: "Series", *, now: datetime) -> tuple[str, ...]:
+    return name, series.reason, f"{_held(series):,}", sparkline(series, since=now - DAY, until=now)
+
+
+def _print_status(
+    accounts: Sequence[Account],
+    held_rows: Sequence[tuple[str, ...]],
+    alerts: Sequence["Alert"],
+    quiet: Quiet,
+    records: Sequence["DeliveryRecord"],
+) -> None:
+    now = quiet.now
+    if len(accounts) != 1:
+        firing = sum(alert.is_firing for alert in alerts)
+        _print_line("summary", summary(accounts, firing=firing))
+    shown = sorted(accounts, key=worst_first)[:MOST_ROWS] if len(accounts) > MOST_ROWS else accounts
+    print_table(
+        Table(
+            title="Tenants",
+            columns=("tenant", "last good poll", ">held", "polling"),
+            rows=[
+                (each.name, ago(each.polling.last_good_at, now=now), _held_text(each), each.polling_text(now=now))
+                for each in shown
+            ],
+            styles=["good" if each.sight is Sight.GOOD else "bad" for each in shown],
+        )
+    )
+    _print_more("tenants", len(accounts) - len(shown), _rest_text(accounts, shown))
+    print_table(
+        Table(
+            title="Held",
+            columns=("tenant", "hold reason", ">held", "last 24 hours"),
+            rows=held_rows,
+            empty="nothing",
+        )
+    )
+    worst = sorted(alerts, key=_urgency)
+    print_table(
+        Table(
+            title="Alerts",
+            columns=COLUMNS,
+            rows=[alert_row(alert, quiet) for alert in worst[:MOST_ROWS]],
+            styles=[alert_style(alert) for alert in worst[:MOST_ROWS]],
+            empty="none: all is well",
+        )
+    )
+    _print_more("alerts", len(worst) - MOST_ROWS, "more; `alerter alerts` lists all of them")
+    print_table(quiet_table(quiet, alerts))
+    print_table(
+        Table(
+            title="Undelivered",
+            columns=DELIVERY_COLUMNS,
+            rows=[delivery_row(record, quiet.config.service.timezone, now=now) for record in records],
+            styles=[delivery_style(record) for record in records],
+        )
+    )
+
+
+def _rest_text(accounts: Sequence[Account], shown: Sequence[Account]) -> str:
+    """Return what those are that are not shown: the worst are, so that they are well as soon as one of these is."""
+    are_well = all(account.is_well for account in accounts if account not in shown)
+    return "more that are well" if are_well else "more; `alerter tenants` lists all of them, --failing the failing ones"
+
+
+def _print_more(title: str, count: int, text: str) -> None:
+    if count > 0:
+        _print_line(title, f"and {count:,} {text}")
+
+
+def _print_line(title: str, text: str) -> None:
+    """Print a line that belongs to a table: in a pipe, the first cell says to which."""
+    import sys  # noqa: PLC0415
+
+    click.echo(f"{text}\n" if sys.stdout.isatty() else f"{title}\t{text}")
+
+
+def _held_text(account: Account) -> str:
+    return "unknown" if account.held is None else f"{account.held:,}"
+
+
+def _polling_json(account: Account) -> Mapping[str, object]:
+    failure = account.polling.failure
+    return {
+        "tenant": account.name,
+        "last_good_at": account.polling.last_good_at,
+        "failing_since": failure.since if failure else None,
+        "cause": failure.cause if failure else None,
+        "detail": failure.detail if failure else None,
+    }
+
+
+def _status_json(
+    accounts: Sequence[Account],
+    held: Mapping["Tenant", Mapping["HoldReason", int]],
+    alerts: Sequence["Alert"],
+    quiet: Quiet,
+    records: Sequence["DeliveryRecord"],
+) -> Mapping[str, object]:
+    return {
+        "tenants": [
+            {**_polling_json(account), "labels": account.settings.labels, "held": held.get(account.name, {})}
+            for account in accounts
+        ],
+        "alerts": [alert_json(alert, quiet) for alert in sorted(alerts, key=_urgency)],
+        "quiet": quiet_json(quiet, alerts),
+        "undelivered": [delivery_json(each) for each in records],
+    }
+
+
+#: How a list of tenants can be sorted.
+ORDERS: Mapping[str, Callable[[Account], tuple[object, ...]]] = {
+    "worst": worst_first,
+    "name": lambda account: (account.name,),
+    "held": lambda account: (-(account.held or 0), account.name),
+    "firing": lambda account: (-account.firing, account.name),
+    "age": lambda account: (account.polling.last_good_at or datetime.min.replace(tzinfo=UTC), account.name),
+    "latency": lambda account: (-(account.polling.latency or timedelta(0)), account.name),
+}
+
+
+@click.command()
+@config_option
+@json_option
+@choice_options
+@click.option("--sort", "order", type=click.Choice([*ORDERS]), default="worst", show_default=True, help="Who is first.")
+def tenants(
+    *,
+    config_path: Path | None,
+    as_json: bool,
+    tenant: str | None,
+    labels: Sequence[str],
+    failing: bool,
+    order: str,
+) -> None:
+    """List tenants: the last good poll and how long it took, the interval, causes, what is held and what fires.
+
+    Exit code 1 if one of those listed is not seen: its last poll failed, never was, or is too long ago.
+    """
+    choice = choice_of(tenant, labels, failing=failing)
+    config, now = load_without_secrets(config_path), clocks.now()
+    with reading(config) as reader:
+        accounts = look(reader, config, choice, reader.alerts(), now=now)
+    accounts.sort(key=ORDERS[order])
+    if as_json:
+        print_json([_account_json(account) for account in accounts])
+    else:
+        columns = ("tenant", "last good poll", ">took", ">interval", ">held", ">firing", "muted", "labels", "polling")
+        rows = [_account_row(account, now=now) for account in accounts]
+        styles = ["good" if account.sight is Sight.GOOD else "bad" for account in accounts]
+        print_table(Table(title="Tenants", columns=columns, rows=rows, styles=styles))
+    if any(account.sight is not Sight.GOOD for account in accounts):
+        raise click.exceptions.Exit(FOUND)
+
+
+def _account_row(account: Account, *, now: datetime) -> tuple[str, ...]:
+    settings, latency = account.settings, account.polling.latency
+    return (
+        account.name,
+        ago(account.polling.last_good_at, now=now),
+        "" if latency is None else f"{latency.total_seconds():.2f}s",
+        duration_text(settings.poll_interval),
+        _held_text(account),
+        f"{account.firing:,}" if account.firing else "",
+        "muted" if settings.is_muted else "",
+        ", ".join(f"{name}={value}" for name, value in settings.labels.items()),
+        account.polling_text(now=now),
+    )
+
+
+def _account_json(account: Account) -> Mapping[str, object]:
+    settings = account.settings
+    return {
+        **_polling_json(account),
+        "last_poll_at": account.polling.last_poll_at,
+        "latency": account.polling.latency,
+        "poll_interval": settings.poll_interval,
+        "held": account.held,
+        "firing": account.firing,
+        "muted": settings.is_muted,
+        "labels": settings.labels,
+        "timezone": settings.timezone.key,
+    }
