@@ -134,6 +134,7 @@ class Service:
             self._store = stack.enter_context(closing(Store(config.service.database)))
             self._lock = stack.enter_context(self._store.lock())
             _upgrade_apart(self._store, config.path, go_on=self._supervision.starting)
+            self._store.check_writable()
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
             self._runtime = Runtime.of(config, source_of=self._source_of)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())

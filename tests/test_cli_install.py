@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alerter.cli.completing import script
-from alerter.cli.installing import COMMAND, COMPLETIONS, CONFIG_FOLDER, MANUAL, UNIT_FOLDER, UNITS
+from alerter.cli.installing import COMMAND, COMPLETIONS, CONFIG_FOLDER, MANUAL, UNIT_FOLDER, UNITS, why_not
 from alerter.cli.manual import page
 from alerter.config import load_config
 from tests.commands import RunCommand, runner
@@ -94,6 +94,23 @@ def test_a_name_that_no_unit_can_have_is_refused(alerter: RunCommand, name: str,
     assert shown.code == 2
     assert f"found {name!r}" in shown.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "program", "python", "reason"),
+    [
+        pytest.param(0, "/opt/alerter", "/usr", "", id="where a service can see it"),
+        pytest.param(1000, "/opt/alerter", "/usr", "expected to be root", id="by somebody who may not"),
+        pytest.param(0, "/root/venv", "/usr", "/root/venv is below /root, which the service", id="in a home directory"),
+        pytest.param(0, "/opt/alerter", "/home/ann/py", "/home/ann/py is below /home", id="with a Python in one"),
+    ],
+)
+def test_what_a_service_could_not_start_is_not_installed(user: int, program: str, python: str, reason: str) -> None:
+    """The sandbox hides home directories: the start would fail, and not say why."""
+    said = why_not(user, Path(program), Path(python))
+
+    assert said.startswith(reason)
+    assert bool(said) is bool(reason)
 
 
 def test_what_cannot_be_written_is_named(alerter: RunCommand, tmp_path: Path) -> None:

@@ -118,29 +118,45 @@ def install(instances: tuple[str, ...], root: Path) -> None:
     """
     prefix = Path(sys.prefix)
     is_here = root == Path("/")
-    if is_here:
-        _check_rights(prefix)
+    if is_here and (reason := why_not(os.geteuid(), prefix, Path(sys.base_prefix))):
+        raise Failed(reason)
     try:
         done = list(filter(None, (step.make() for step in _steps(root, prefix / "bin/alerter", instances))))
     except OSError as error:
         raise Failed(f"{error.filename}: {error.strerror}") from None
     click.echo("\n".join(done) or "everything was there")
-    if is_here and Path("/run/systemd/system").is_dir():
-        subprocess.run(["systemctl", "daemon-reload"], check=False)  # noqa: S607 - wherever it is
+    if is_here:
+        _make_known(prefix)
     for name in instances or ("",):
         click.echo(_what_next(root / CONFIG_FOLDER, name))
 
 
-def _check_rights(prefix: Path) -> None:
-    if os.geteuid() != 0:
-        raise Failed("expected to be root: units and secrets are root's")
-    for place in (prefix, Path(sys.base_prefix)):
-        hiding = next((folder for folder in HIDDEN if place.resolve().is_relative_to(folder)), None)
-        if hiding is not None:
-            raise Failed(
-                f"{place} is below {hiding}, which the service cannot see: install alerter into a virtual environment "
-                f"elsewhere, such as /opt/alerter, with a Python that is elsewhere too"
-            )
+def _make_known(prefix: Path) -> None:
+    if Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "daemon-reload"], check=False)  # noqa: S607 - wherever it is
+    if Path("/sys/fs/selinux/enforce").exists():
+        # What pip wrote has the label of its folder; SELinux lets systemd start what is labelled as a program.
+        subprocess.run(["restorecon", "-R", str(prefix)], check=False)  # noqa: S603, S607 - as above
+
+
+def why_not(user: int, *places: Path) -> str:
+    """Return why a service cannot be installed, or nothing.
+
+    Args:
+        user: The number of the one who asks.
+        places: Where the program and its Python are.
+    """
+    if user != 0:
+        return "expected to be root: units and secrets are root's"
+    hidden = ((place, folder) for place in places for folder in HIDDEN if place.resolve().is_relative_to(folder))
+    return next(
+        (
+            f"{place} is below {folder}, which the service cannot see: install alerter into a virtual environment "
+            f"elsewhere, such as /opt/alerter, with a Python that is elsewhere too"
+            for place, folder in hidden
+        ),
+        "",
+    )
 
 
 def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Folder | Document | Link]:

@@ -130,14 +130,6 @@ class Store:
         """
         schema.check_integrity(self._engine, gives_up=gives_up)
 
-    def check_writable(self) -> None:
-        """Check that a transaction could write now; nothing is changed.
-
-        Raises:
-            StoreError: The database is locked or read-only.
-        """
-        schema.check_writable(self._engine)
-
     def size_bytes(self) -> int:
         """Return how large the database is, with what has not been moved into its file yet; 0 where there is none.
 
@@ -182,6 +174,14 @@ class Store:
         if self.file is None:
             raise StoreError(f"{self.place}: expected an SQLite file; PostgreSQL has pg_dump and pg_restore")
         return self.file
+
+    def check_writable(self) -> None:
+        """Check that the database takes what is written, by writing what is there already.
+
+        Raises:
+            StoreError: It does not: it is locked or read-only, or the disk is full.
+        """
+        schema.check_writable(self._engine)
 
     def lock(self) -> AbstractContextManager[DaemonLock]:
         """Hold the database for one daemon; it is free again when the process ends, however it does.

@@ -120,15 +120,18 @@ def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = never) -> 
 
 
 def check_writable(engine: Engine) -> None:
-    """Check that a transaction could write now; nothing is changed.
+    """Write what is there already, and commit it: a database that takes nothing may still be opened and read.
 
     Raises:
-        StoreError: The database is locked or read-only.
+        StoreError: It takes nothing: it is locked, the disk is full, or it may only be read.
     """
-    with store_errors(engine.url), engine.connect() as connection:
-        # To begin is not enough: a file that may only be read lets a transaction begin.
-        connection.execute(update(_VERSION).values(version_num=_VERSION.c.version_num))
-        connection.rollback()
+    with store_errors(engine.url), engine.begin() as connection:
+        if is_sqlite(engine.url):
+            # Not a row: SQLite does not write one that stays as it is.
+            number = connection.execute(text("PRAGMA user_version")).scalar_one()
+            connection.execute(text(f"PRAGMA user_version = {int(number)}"))
+        else:
+            connection.execute(update(_VERSION).values(version_num=_VERSION.c.version_num))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """All or nothing, whoever is killed, and nobody in the way."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from alerter.adapters.store import Store
+from alerter.adapters.store import SchemaState, Store
 from alerter.errors import StoreError
 from tests.adapters.store.stored import (
     ACME,
@@ -86,6 +87,34 @@ def test_a_store_for_reading_changes_nothing(store: Store, database_url: str) ->
             poll(looking, "12:10", Spam=3)
 
 
+def test_a_database_that_is_well_takes_what_is_there_already(store: Store) -> None:
+    """The check changes nothing, also when it is done again."""
+    poll(store, "12:00", Spam=1)
+
+    store.check_writable()
+    store.check_writable()
+
+    assert store.schema_state() is SchemaState.CURRENT
+    assert tenant_series(store)[1]["Spam"].value_at(NOON) == 1
+
+
+def test_a_database_that_may_not_grow_takes_nothing(sqlite_url: str) -> None:
+    """It can be opened and read, so that only a write shows what is wrong with it."""
+    with closing(Store(sqlite_url)) as store:
+        store.check_writable()
+        wal = Path(f"{sqlite_url.removeprefix('sqlite:///')}-wal")
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # Beyond the limit every write of this process fails as on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size, limit[1]))
+        ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            with pytest.raises(StoreError, match=r"alerter\.db: (disk I/O error|database or disk is full)"):
+                store.check_writable()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            signal.signal(signal.SIGXFSZ, ignored)
+
+
 def test_a_store_for_reading_needs_no_daemon(sqlite_url: str) -> None:
     """A file that nobody has open can be looked at."""
     with closing(Store(sqlite_url)) as store:
@@ -140,7 +169,7 @@ def test_postgresql_is_asked_in_utc_with_an_end_to_every_wait(postgresql_url: st
 #: Half a cycle, at the end of which the process kills itself.
 _HALF_A_CYCLE = """
 import os, signal, sys
-from alerter.adapters.store import Store
+from alerter.adapters.store import SchemaState, Store
 from tests.builders import a_snapshot, an_alert, minutes
 
 with Store(sys.argv[1]).write() as transaction:
