@@ -19,6 +19,7 @@ from alerter.core.notifications import ReceiverName
 from alerter.core.rules import EVERYTHING, Selector
 from alerter.doctor import accounts, configuration, databases, files, machine, receivers, rules, services
 from alerter.doctor.configuration import configuration_errors
+from alerter.doctor.environments import take_over
 from alerter.doctor.examination import Check, examine
 from alerter.doctor.findings import Ending, Finding, Group, Outcome, ending_of, in_order
 from alerter.errors import DeliveryError
@@ -44,12 +45,13 @@ def diagnose(
         sends: Whether every target really gets a test message.
         on_progress: Told how many checks of how many have ended.
     """
+    beside = [] if config is None else take_over(config.path)
     checks = [*_machine_checks(config), *([] if config is None else _checks_of(config, redactor, tenants, sends=sends))]
     found: dict[int, Sequence[Finding]] = {}
     for number, batch in examine(checks, monotonic=time.monotonic):
         found[number] = [replace(each, text=redactor.redacted(each.text)) for each in batch]
         on_progress(len(found), len(checks))
-    return in_order([each for number in sorted(found) for each in found[number]])
+    return in_order([*(each for number in sorted(found) for each in found[number]), *beside])
 
 
 def _machine_checks(config: Config | None) -> list[Check]:

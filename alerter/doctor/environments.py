@@ -1,0 +1,39 @@
+"""With which variables hosts are looked at: with those that the service has, not with those of this shell."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from alerter.config.environments import environment_of
+from alerter.config.places import ROOT
+from alerter.doctor.findings import Finding, Group, Outcome
+
+
+def take_over(path: Path, *, root: Path = ROOT) -> list[Finding]:
+    """Set the variables of a configuration's service in this process, as far as they decide on how hosts are reached.
+
+    Returns:
+        What was taken over, and what is odd about it; empty where there is nothing to take over.
+    """
+    try:
+        environment = environment_of(path, root=root)
+    except (OSError, UnicodeDecodeError) as error:
+        file = root / "etc/alerter/environment"
+        text = f"it cannot be read ({error}): the service may reach hosts in another way than was tried here"
+        return [_finding(file, Outcome.WARNING, text, "Run the doctor as root.")]
+    if environment is None:
+        return []
+    os.environ.update(environment.on_the_way)
+    return list(_findings(environment.path, sorted(environment.on_the_way), environment.odd_lines))
+
+
+def _findings(file: Path, names: list[str], odd_lines: tuple[int, ...]) -> Iterator[Finding]:
+    if odd_lines:
+        text = f"systemd leaves out what is not NAME=value: line {', '.join(map(str, odd_lines))}"
+        yield _finding(file, Outcome.WARNING, text, "One NAME=value on each line, without `export`.")
+    if names:
+        yield _finding(file, Outcome.OK, f"hosts were looked at with {', '.join(names)} of it, as by the service")
+
+
+def _finding(file: Path, outcome: Outcome, text: str, advice: str = "") -> Finding:
+    return Finding(group=Group.SERVICE, subject=str(file), outcome=outcome, text=text, advice=advice)
