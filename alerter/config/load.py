@@ -98,7 +98,7 @@ def load_config(
     parts = read_parts(tree, problems, state_folder=state_folder(path, environ))
     if problems.errors:
         raise ConfigError(_redacted(problems.errors, redactor))
-    config = _put_together(path, parts)
+    config = put_together(path, parts)
     _warn_of_modes(config, files, problems, remedy=credentials.remedy)
     references.warn(config, parts.rules, problems)
     return replace(
@@ -127,7 +127,8 @@ def _redacted(problems: tuple[Problem, ...], redactor: Redactor) -> tuple[Proble
     return tuple(replace(problem, text=redactor.redacted(problem.text)) for problem in problems)
 
 
-def _put_together(path: Path, parts: Parts) -> Config:
+def put_together(path: Path, parts: Parts) -> Config:
+    """Return the configuration that parts make, of which nothing is wrong."""
     intervals = {name: tenant.poll_interval for name, tenant in parts.tenants.items()}
     return Config(
         path=path,

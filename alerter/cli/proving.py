@@ -1,0 +1,112 @@
+"""`alerter test-rules`: unit tests of rules, against histories in a short notation."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter.cli.options import FOUND, USAGE, json_option
+from alerter.cli.output import clean, counted, print_json
+
+if TYPE_CHECKING:
+    from alerter.config.scenarios import Tests
+    from alerter.core.scenarios import AnyDifference, Scenario, SeenAlert, SeenMessage
+
+
+@click.command("test-rules")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
+    """Run the tests of rules in FILE...: series in a short notation, and what must fire and be told at which moments.
+
+    Needs no account, no secrets and no database. Exit code 1 if a test fails, 2 if a file is wrong.
+    """
+    from alerter.config.scenarios import load_tests  # noqa: PLC0415
+    from alerter.errors import ConfigError, Problem  # noqa: PLC0415
+
+    loaded: list[tuple[Path, Tests]] = []
+    problems: list[Problem] = []
+    for path in files:
+        try:
+            loaded.append((path, load_tests(path)))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        click.echo("\n".join(map(str, problems)), err=True)
+        click.echo(counted(len(problems), "error"), err=True)
+        raise click.exceptions.Exit(USAGE)
+    outcomes = [
+        (path, tests, scenario, _run(tests, scenario)) for path, tests in loaded for scenario in tests.scenarios
+    ]
+    failed = sum(bool(found) for _, _, _, found in outcomes)
+    if as_json:
+        print_json([_as_json(path, scenario, found) for path, _, scenario, found in outcomes])
+    else:
+        for path, tests, scenario, found in outcomes:
+            _print(path, tests, scenario, found)
+        click.echo(f"{counted(len(outcomes) - failed, 'test')} passed, {failed} failed")
+    if failed:
+        raise click.exceptions.Exit(FOUND)
+
+
+def _run(tests: "Tests", scenario: "Scenario") -> "Sequence[AnyDifference]":
+    from alerter.core.scenarios import differences  # noqa: PLC0415
+    from alerter.wiring import policy_of  # noqa: PLC0415
+
+    return tuple(differences(scenario, policy_of(tests.config)))
+
+
+def _print(path: Path, tests: "Tests", scenario: "Scenario", found: "Sequence[AnyDifference]") -> None:
+    outcome = click.style("failed", fg="red", bold=True) if found else click.style("passed", fg="green")
+    click.echo(f"{path}: {clean(scenario.name)}: {outcome}")
+    for difference in found:
+        click.echo(f"  at {_moment(difference.at, tests.begin)}, {_TITLES[difference.what]}:")
+        for lines, sign, colour in (
+            (difference.agreed, " ", None),
+            (difference.missing, "-", "red"),
+            (difference.unexpected, "+", "green"),
+        ):
+            for each in lines:
+                click.echo(click.style(f"    {sign} {clean(str(each))}", fg=colour))
+
+
+_TITLES = {
+    "firing": "what fires (- expected, + found)",
+    "pending": "what is pending (- expected, + found)",
+    "told": "what was told since the expectation before (- expected, + found)",
+}
+
+
+def _moment(at: datetime, begin: datetime) -> str:
+    from alerter.core.conditions import duration_text  # noqa: PLC0415
+
+    return f"{duration_text(at - begin)} ({at:%a %Y-%m-%d %H:%M:%S} UTC)"
+
+
+def _as_json(path: Path, scenario: "Scenario", found: "Sequence[AnyDifference]") -> dict[str, object]:
+    return {
+        "file": str(path),
+        "test": scenario.name,
+        "passed": not found,
+        "differences": [
+            {
+                "at": each.at,
+                "what": each.what,
+                "missing": [_seen_json(seen) for seen in each.missing],
+                "unexpected": [_seen_json(seen) for seen in each.unexpected],
+            }
+            for each in found
+        ],
+    }
+
+
+def _seen_json(seen: "SeenAlert | SeenMessage") -> dict[str, object]:
+    from alerter.core.scenarios import SeenMessage  # noqa: PLC0415
+
+    alert = seen.alert if isinstance(seen, SeenMessage) else seen
+    row: dict[str, object] = {
+        "rule": alert.rule, "severity": alert.severity, "tenant": alert.tenant, "reason": alert.reason,
+    }  # fmt: skip
+    return row | {"receiver": seen.receiver, "why": seen.why} if isinstance(seen, SeenMessage) else row

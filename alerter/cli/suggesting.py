@@ -1,0 +1,178 @@
+"""`alerter suggest`: limits that fit each hold reason's own history, as TOML to paste."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from json import dumps
+from pathlib import Path
+from re import compile as compile_regex
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter import clocks
+from alerter.cli.opening import reading
+from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
+from alerter.cli.output import counted, print_json, rough
+
+if TYPE_CHECKING:
+    from alerter.core.conditions import Threshold
+    from alerter.core.suggestions import Suggestion, Suggestions
+
+_BUDGET = compile_regex(r"(?P<alerts>\d+(?:\.\d+)?)/(?P<unit>day|week|month)")
+_PER_WEEK = {"day": 7.0, "week": 1.0, "month": 7 / 30.4375}
+
+
+def _per_week(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    """Return how many alerts a week a budget such as `2/week` allows."""
+    match = _BUDGET.fullmatch(value.strip())
+    if match is None:
+        raise click.BadParameter(f"expected a number of alerts a day, week or month such as 2/week, found {value!r}")
+    return float(match["alerts"]) * _PER_WEEK[match["unit"]]
+
+
+@click.command()
+@config_option
+@json_option
+@click.option(
+    "--budget",
+    callback=_per_week,
+    metavar="N/TIME",
+    default="2/week",
+    show_default=True,
+    help="How many alerts a tenant may have: N/day, N/week or N/month.",
+)
+@click.option("--tenant", metavar="GLOB", default="*", show_default=True, help="For which tenants.")
+@click.option("--reason", metavar="GLOB", default="*", show_default=True, help="For which hold reasons.")
+def suggest(config_path: Path | None, *, as_json: bool, budget: float, tenant: str, reason: str) -> None:
+    """Suggest limits that fit each hold reason's own history, as rules to paste into the configuration.
+
+    Of each reason it looks at the highest count of each day, sets a limit well above what is usual, and counts how
+    often it would have told. While all limits of a tenant together would have told more often than the budget, the one
+    that told most often moves up. Exit code 1 if the history supports no suggestion at all.
+    """
+    from alerter.core.rules import Selector  # noqa: PLC0415
+    from alerter.core.suggestions import of_reasons, suggest  # noqa: PLC0415
+
+    config, now = load_without_secrets(config_path), clocks.now()
+    chosen = [each for each in config.tenants.values() if Selector((tenant,)).matches(each.name)]
+    if not chosen:
+        raise click.BadParameter(f"no tenant of {config.path} matches {tenant!r}", param_hint="--tenant")
+    with reading(config) as reader:
+        found = [
+            suggest(
+                of_reasons(
+                    reader.archive(each.name, poll_interval=each.poll_interval, timezone=each.timezone),
+                    Selector((reason,)),
+                ),
+                budget=budget,
+                until=now,
+            )
+            for each in chosen
+        ]
+    if not any(each.made or each.unsupported for each in found):
+        raise Failed(f"nothing was ever held for a reason that matches {reason!r}")
+    if as_json:
+        print_json([_as_json(each) for each in found])
+    else:
+        click.echo("\n\n".join(_text(each, budget) for each in found))
+    if not any(each.made for each in found):
+        raise click.exceptions.Exit(FOUND)
+
+
+def _text(found: "Suggestions", budget: float) -> str:
+    """Return rules as TOML, each behind the sentence that explains it."""
+    head = [f"# {line}" for line in _introduction(found, budget)]
+    missing = [f"# No suggestion for {printable_name(each.reason)}: {each.why}." for each in found.unsupported]
+    return "\n".join([*head, *missing, *(_rule_text(each) for each in found.made)])
+
+
+def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
+    yield f"{found.tenant}: limits from its own history, for at most {budget:.3g} alerts a week."
+    if found.made:
+        yield f"All of them together would have told {found.per_week:.2g} times a week."
+        yield "What they would have told, and whom: alerter backtest --rules FILE"
+    if found.per_week > budget:
+        yield "Even the highest limits tell more often than that: what they tell goes on most of the time."
+
+
+def printable_name(name: str) -> str:
+    """Return a name as one line of a comment."""
+    from alerter.core.suggestions import printable  # noqa: PLC0415
+
+    return printable(name)
+
+
+def _rule_text(suggestion: "Suggestion") -> str:
+    rule, for_ = suggestion.rule, suggestion.level.for_
+    rows = [
+        ("name", quoted(rule.name)),
+        ("tenants", f"[{quoted(rule.tenants.globs[0])}]"),
+        ("reasons", f"[{quoted(rule.reasons.globs[0])}]"),
+        (str(suggestion.severity), _level_text(suggestion.threshold, for_)),
+        ("critical", _level_text(suggestion.critical, for_)),
+    ]
+    lines = "\n".join(f"{key:<8} = {value}" for key, value in rows)
+    return f"\n# {explanation(suggestion)}\n[[rules]]\n{lines}"
+
+
+def _level_text(threshold: "Threshold", for_: timedelta) -> str:
+    from alerter.core.conditions import duration_text  # noqa: PLC0415
+
+    lasting = f', for = "{duration_text(for_)}"' if for_ else ""
+    return f"{{ threshold = {{ above = {threshold.above}, clear_at = {threshold.clear_at} }}{lasting} }}"
+
+
+def explanation(suggestion: "Suggestion") -> str:
+    """Return in one sentence where a limit comes from, and how often it would have told."""
+    usual = suggestion.usual
+    above = suggestion.threshold.above or 0
+    days = counted(usual.days, "day")
+    return (
+        f"Of {days}, half reached {usual.highest:,.6g}, give or take {usual.distance:,.2g}; "
+        f"above {above:,} it would have told {_how_often(suggestion)}."
+    )
+
+
+def _how_often(suggestion: "Suggestion") -> str:
+    if not suggestion.firings:
+        return "never"
+    times = {1: "once", 2: "twice"}.get(len(suggestion.firings), f"{len(suggestion.firings)} times")
+    ended = [each.until - each.since for each in suggestion.firings if each.until is not None]
+    if not ended:
+        return times
+    middle = rough(sorted(ended)[len(ended) // 2])
+    return f"{times}, for {middle}" if len(ended) == 1 else f"{times}, for {middle} in the middle"
+
+
+def quoted(text: str) -> str:
+    """Return a text as TOML writes it: JSON's form, but for DEL, which TOML wants escaped."""
+    return dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _as_json(found: "Suggestions") -> dict[str, object]:
+    return {
+        "tenant": found.tenant,
+        "per_week": found.per_week,
+        "suggestions": [
+            {
+                "reason": each.reason,
+                "rule": each.rule.name,
+                "severity": each.severity,
+                "above": each.threshold.above,
+                "clear_at": each.threshold.clear_at,
+                "for_seconds": each.level.for_.total_seconds(),
+                "critical_above": each.critical_above,
+                "usual": each.usual.highest,
+                "distance": each.usual.distance,
+                "days": each.usual.days,
+                "fired": [_firing_json(firing.since, firing.until) for firing in each.firings],
+                "explanation": explanation(each),
+            }
+            for each in found.made
+        ],
+        "unsupported": [{"reason": each.reason, "why": each.why} for each in found.unsupported],
+    }
+
+
+def _firing_json(since: datetime, until: datetime | None) -> Sequence[datetime | None]:
+    return (since, until)

@@ -1,0 +1,131 @@
+"""`alerter suggest`, as its user types it, over a real database."""
+
+import json
+import tomllib
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from alerter import clocks
+from alerter.adapters.store import Store
+from alerter.core.series import HoldReason, Snapshot, Tenant
+from tests.commands import RunCommand, runner
+
+CONFIG = """
+[tenants.acme]
+client_id     = "id"
+client_secret = "${NOBODY_SETS_THIS}"
+poll_interval = "1h"
+
+[receivers.secops]
+urls = ["json://host"]
+"""
+HOUR = timedelta(hours=1)
+ODD = 'Hold > 25MB [new] "quoted"\n'
+
+
+@pytest.fixture
+def alerter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunCommand:
+    """`alerter`, as the shell runs it."""
+    return runner(monkeypatch, capfd)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration whose secrets only the service can read."""
+    path = tmp_path / "rules.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def keep_history(config: Path, *, days: int) -> None:
+    """Store an hourly history up to now: ten by day, four at night, and one burst of 300 three days ago."""
+    now = clocks.now()
+    hours = 24 * days
+    with closing(Store(f"sqlite:///{config.parent}/alerter.db")) as store:
+        store.upgrade()
+        with store.write() as transaction:
+            for hour in range(hours):
+                count = 300 if 72 <= hours - hour < 76 else 10 if 8 <= hour % 24 < 18 else 4
+                snapshot = Snapshot(
+                    tenant=Tenant("acme"),
+                    taken_at=now - (hours - hour) * HOUR,
+                    counts={HoldReason("Spam"): count, HoldReason(ODD): 2},
+                )
+                transaction.add_snapshot(snapshot, poll_interval=HOUR)
+
+
+def test_suggestions_are_toml_that_the_configuration_takes(alerter: RunCommand, config: Path) -> None:
+    """What is printed is pasted below the configuration as it is, odd names of reasons and all."""
+    keep_history(config, days=20)
+
+    shown = alerter("suggest", "--config", config)
+    config.write_text(CONFIG.replace("${NOBODY_SETS_THIS}", "secret") + shown.out)
+    checked = alerter("check-config", "--config", config)
+
+    rules = {rule["name"]: rule for rule in tomllib.loads(shown.out)["rules"]}
+    assert (shown.code, checked.code) == (0, 0), checked.err
+    assert rules["High: Spam (acme)"]["warning"] == {"threshold": {"above": 20, "clear_at": 14}}
+    assert rules['High: Hold > 25MB [new] "quoted"? (acme)']["reasons"] == ['Hold > 25MB [[]new] "quoted"\n']
+
+
+def test_each_suggestion_says_why_and_how_often_it_would_have_told(alerter: RunCommand, config: Path) -> None:
+    """One sentence: what is usual, the limit, and what it would have told."""
+    keep_history(config, days=20)
+
+    shown = alerter("suggest", "--config", config, "--reason", "spam").out
+    (tenant,) = json.loads(alerter("suggest", "--config", config, "--reason", "spam", "--json").out)
+
+    assert "half reached 10, give or take 3.2; above 20 it would have told once, for 4h" in shown
+    (suggestion,) = tenant["suggestions"]
+    assert (suggestion["above"], suggestion["clear_at"], len(suggestion["fired"])) == (20, 14, 1)
+    assert suggestion["explanation"] in shown
+
+
+def test_a_short_history_is_said_to_be_short(alerter: RunCommand, config: Path) -> None:
+    """With a week of history nothing is proposed, and the command says what is missing."""
+    keep_history(config, days=7)
+
+    shown = alerter("suggest", "--config", config)
+
+    assert shown.code == 1
+    assert "No suggestion for Spam: it has" in shown.out
+    assert "at least 14 are needed" in shown.out
+    assert tomllib.loads(shown.out) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--budget", "often"], "such as 2/week, found 'often'", id="a budget that is none"),
+        pytest.param(["--budget", "2/fortnight"], "such as 2/week, found '2/fortnight'", id="another time"),
+        pytest.param(["--tenant", "acmee"], "no tenant of", id="an unknown tenant"),
+    ],
+)
+def test_wrong_input_is_refused(alerter: RunCommand, config: Path, arguments: list[str], said: str) -> None:
+    """What was found, and what was expected."""
+    keep_history(config, days=1)
+
+    refused = alerter("suggest", "--config", config, *arguments)
+
+    assert refused.code == 2
+    assert said in refused.err
+
+
+def test_reasons_that_were_never_held_are_not_found(alerter: RunCommand, config: Path) -> None:
+    """A glob that matches nothing is a question without an answer, not an empty answer."""
+    keep_history(config, days=1)
+
+    refused = alerter("suggest", "--config", config, "--reason", "Virus")
+
+    assert refused.code == 1
+    assert "nothing was ever held for a reason that matches 'Virus'" in refused.err
+
+
+def test_budgets_are_of_a_week(alerter: RunCommand, config: Path) -> None:
+    """A budget a day is seven a week."""
+    keep_history(config, days=20)
+
+    assert "for at most 7 alerts a week" in alerter("suggest", "--config", config, "--budget", "1/day").out
