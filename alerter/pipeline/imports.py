@@ -16,8 +16,9 @@ from alerter.core.evidence import Given
 from alerter.core.merges import Merge, Step, Stored, joined, rebased, still_holds
 from alerter.core.records import Polled
 from alerter.core.series import HoldReason, Span, Tenant
+from alerter.core.timelines import instant_of, number_of
 from alerter.errors import StoreError
-from alerter.pipeline.inboxes import Inbox, instant_of, number_of
+from alerter.pipeline.inboxes import Inbox
 from alerter.pipeline.ports import HistoryReader, HistoryStore, HistoryTransaction, Spool
 
 #: How often an import is held against the database anew, when that has changed under it.

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from alerter.core.evidence import Given, changes_from, given_by_polls, given_by_records, polls_of, usual_interval
 from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.series import HoldReason, Snapshot, Span, Tenant
+from alerter.core.timelines import instant_of, number_of
 from alerter.errors import InputError, Problem
 from alerter.pipeline.ports import Spool
 
@@ -16,7 +17,6 @@ MOST_SHOWN = 20
 
 _BATCH = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 #: The kinds of row; each kind is in order by itself.
 _SEEN, _POLLED, _EVENT, _READING = range(4)
 _LINE_BITS = 40
@@ -216,13 +216,3 @@ class Inbox:
 
     def _place_of(self, row: Sequence[int]) -> str:
         return f"in {self._files[row[-1] >> _LINE_BITS]}, line {row[-1] & _LINE_MASK}"
-
-
-def number_of(at: datetime) -> int:
-    """Return an instant as a number of microseconds."""
-    return (at - _EPOCH) // _MICROSECOND
-
-
-def instant_of(number: int) -> datetime:
-    """Return the instant of a number of microseconds."""
-    return _EPOCH + timedelta(microseconds=number)

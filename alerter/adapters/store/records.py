@@ -1,7 +1,7 @@
 """The history as records: read out to be written down, and taken in between what is stored."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -13,7 +13,7 @@ from alerter.adapters.store.engines import ADVISORY_WRITER, wait_for_writers
 from alerter.adapters.store.firsts import FirstsWriter
 from alerter.adapters.store.history import HistoryReader
 from alerter.adapters.store.snapshots import HistoryWriter
-from alerter.adapters.tables import EPOCH, Instant, counts, coverage, series
+from alerter.adapters.tables import EPOCH, Instant, counts, coverage, number_of, series
 from alerter.core.merges import Head, Step, Stored
 from alerter.core.records import Change, FirstSeen, Held, Polled, Record, clipped
 from alerter.core.rules import EVERYTHING, Selector
@@ -149,7 +149,7 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         ]
         self._run(_ADD_SERIES, new)
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
-        rows = ((tenant_id, _number(step.at), id_by_reason[step.reason], step.was, step.held) for step in steps)
+        rows = ((tenant_id, number_of(step.at), id_by_reason[step.reason], step.was, step.held) for step in steps)
         while batch := list(islice(rows, _BATCH)):
             self._put_changes([row for row in batch if row[3] != row[4]])
             self._run(_DROP_CHANGE, [dict(zip(_KEY, row, strict=False)) for row in batch if row[3] == row[4]])
@@ -189,10 +189,6 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
 
 def _columns(head: Head) -> dict[str, Any]:
     return {"held": head.held, "changed_at": head.changed_at, "first_seen_at": head.first_seen_at}
-
-
-def _number(at: datetime) -> int:
-    return (at - EPOCH) // timedelta.resolution
 
 
 def _head(row: Row[Any]) -> Head:
