@@ -56,6 +56,7 @@ class SelfWatch:
             self._change_heartbeat(service.heartbeat_url)
         self._health.keep_reasons(is_wanted=self._port is not None and service.metrics_per_reason)
         self._health.configured([target.name for each in config.receivers for target in each.targets], now=now)
+        self._health.label(config.labels_by_tenant)
 
     def recall(self) -> None:
         """Tell the account what the database knows of earlier processes, if anybody outside can see it."""

@@ -113,6 +113,7 @@ def context_of(config: Config) -> Context:
         console_url=config.service.console_url,
         runbook_by_rule={rule.name: rule.runbook for rule in config.rules if rule.runbook},
         tenant_count=len(config.tenants),
+        labels_by_tenant=config.labels_by_tenant,
     )
 
 

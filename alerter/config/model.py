@@ -202,6 +202,11 @@ class Config:
         return frozenset(name for name, tenant in self.tenants.items() if tenant.is_muted)
 
     @property
+    def labels_by_tenant(self) -> Mapping[Tenant, Mapping[str, str]]:
+        """The labels of each tenant that has any."""
+        return {name: tenant.labels for name, tenant in self.tenants.items() if tenant.labels}
+
+    @property
     def timezones(self) -> Mapping[Tenant, ZoneInfo]:
         """The time zone of each tenant that has another one than the service."""
         there = self.service.timezone

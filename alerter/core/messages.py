@@ -8,7 +8,7 @@ and links. No I/O: values in, values out. Layout and escaping belong to `formats
 from base64 import b32encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from hashlib import sha256
@@ -105,12 +105,14 @@ class Context:
         console_url: The page where held messages are looked at and released; empty for none.
         runbook_by_rule: Where a person reads what to do; a rule without one is missing.
         tenant_count: How many tenants there are, for "9 of 40 tenants"; 0 where that is not known.
+        labels_by_tenant: What readers know a tenant by besides its name; a tenant without labels is missing.
     """
 
     timezone: tzinfo
     console_url: str
     runbook_by_rule: Mapping[RuleName, str]
     tenant_count: int = 0
+    labels_by_tenant: Mapping[Tenant, Mapping[str, str]] = field(default_factory=dict)
 
 
 #: Names are cut to so many characters in a headline, which must fit a phone, and where a card has room for them.
@@ -572,7 +574,7 @@ def _card(notice: Notice, reading: "_Reading") -> Card:
         badge=_badge(notice),
         heading=_polling_text(notice, now=reading.now) if is_polling else (_held_text(notice, now=reading.now),),
         subject=subject,
-        facts=(*facts, *reading.runbook_facts(key.rule)),
+        facts=(*facts, *reading.label_facts(key.tenant), *reading.runbook_facts(key.rule)),
         notes=(*(_polling_notes((notice,)) if is_polling else ()), *_mute_notes((notice,), clock)),
     )
 
@@ -929,6 +931,12 @@ class _Reading:
         """Return `9 of 40 tenants`, or `9 tenants` where it is not known of how many."""
         known = self.context.tenant_count
         return f"{len(group):,}{f' of {known:,}' if known >= len(group) else ''} tenants"
+
+    def label_facts(self, tenant: Tenant) -> tuple[Fact, ...]:
+        """Return what a tenant is known by besides its name."""
+        labels = self.context.labels_by_tenant.get(tenant, {})
+        text = ", ".join(f"{name} {value}" for name, value in labels.items())
+        return (Fact("Tenant", (Data(text, CARD_DETAIL),)),) if text else ()
 
     def runbook_facts(self, rule: RuleName) -> tuple[Fact, ...]:
         """Return a rule's runbook where it is no page to link to."""

@@ -51,6 +51,11 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
+def _infos(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
+    if tenant.labels:
+        yield "".join(f',{name}="{_escaped(value)}"' for name, value in tenant.labels.items()), 1
+
+
 def _intervals(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
     yield "", tenant.interval.total_seconds()
 
@@ -79,6 +84,12 @@ def _held(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
 
 
 _FAMILIES: Final = (
+    _Family(
+        name="alerter_tenant_info",
+        kind="gauge",
+        documentation="The labels of a tenant that has any, to be joined to other metrics; always 1.",
+        samples=_infos,
+    ),
     _Family(
         name="alerter_poll_interval_seconds",
         kind="gauge",

@@ -566,6 +566,18 @@ def test_a_single_runbook_needs_no_name() -> None:
     assert drafted(a_notice()).links[-1] == Link(("Runbook",), "https://wiki.example/backlog")
 
 
+@pytest.mark.parametrize("polling", [False, True])
+def test_a_tenant_is_shown_with_its_labels(*, polling: bool) -> None:
+    """Whoever has thousands of tenants knows them by customer and tier; of one without labels nothing is said."""
+    alert = BLIND if polling else FIRING
+    labels = {alert.key.tenant: {"customer": "Acme Ltd", "tier": "gold"}}
+
+    told = drafted(a_notice(alert), context=replace(CONTEXT, labels_by_tenant=labels))
+
+    assert facts(told.cards[0])["Tenant"] == "{customer Acme Ltd, tier gold}"
+    assert "Tenant" not in facts(drafted(a_notice(alert)).cards[0])
+
+
 def test_a_runbook_that_is_no_web_page_is_shown_as_text() -> None:
     """A service refuses a whole message for one bad link, so that such a runbook is no link."""
     surge = replace(FIRING, key=a_key(rule="Surge"))

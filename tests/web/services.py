@@ -42,6 +42,7 @@ def a_health(held: Mapping[str, int] | None = None, *, seconds: Seconds | None =
     health.keep_reasons(is_wanted=True)
     health.configured([SLACK, TEAMS], now=NOON)
     health.expect(dict.fromkeys((ACME, OTHER), timedelta(minutes=5)))
+    health.label({ACME: {"tier": 'gold "plus"'}})
     snapshot = a_snapshot({"Spam": 5, "Links": 2} if held is None else held)
     health.cycle_completed(ACME, seconds=0.3, cause=None, snapshot=snapshot)
     health.cycle_completed(OTHER, seconds=12, cause=Cause.TIMEOUT)

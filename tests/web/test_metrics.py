@@ -28,6 +28,9 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
         pytest.param("alerter_poll_failures_total", {"tenant": "other", "cause": "timeout"}, 1, id="failed polls"),
         pytest.param("alerter_poll_interval_seconds", {"tenant": "acme"}, 300, id="how often a tenant is polled"),
         pytest.param(
+            "alerter_tenant_info", {"tenant": "acme", "tier": 'gold "plus"'}, 1, id="what else a tenant is known by"
+        ),
+        pytest.param(
             "alerter_last_good_poll_timestamp_seconds", {"tenant": "acme"}, NOON.timestamp(), id="the last good poll"
         ),
         pytest.param("alerter_last_good_poll_timestamp_seconds", {"tenant": "other"}, 0, id="no good poll yet"),
@@ -88,6 +91,7 @@ def test_what_is_not_known_is_missing_and_not_zero() -> None:
     samples = samples_of(metrics_of(sources_of(a_health())))
 
     assert not [1 for name, labels in samples if "held" in name and ("tenant", OTHER) in labels]
+    assert not [1 for name, labels in samples if "info" in name and ("tenant", OTHER) in labels]
     assert not [1 for name, labels in samples if "oldest" in name and ("target", "secops/workflows") in labels]
     assert [dict(labels)["cause"] for name, labels in samples if name == "alerter_poll_failures_total"] == ["timeout"]
 
