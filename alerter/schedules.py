@@ -37,6 +37,10 @@ def everything(intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedel
     return intervals
 
 
+#: The sum over tenants is judged so rarely, for each of them: to read one takes a millisecond and a half.
+SUM_EVERY = timedelta(milliseconds=30)
+
+
 class Lane(StrEnum):
     """Where a tenant waits for a poller: with those that are as it was last time, so that none delays another kind."""
 
@@ -73,13 +77,17 @@ def lane_after(took: timedelta, *, is_answered: bool) -> Lane:
     return Lane.SLOW if is_answered else Lane.SILENT
 
 
-def slot_after(tenant: Tenant, interval: timedelta, *, now: datetime) -> datetime:
-    """Return the tenant's next regular poll after `now`: the same instants whenever and wherever they are asked for.
+def offset_of(tenant: Tenant, interval: timedelta) -> timedelta:
+    """Return where within its interval a tenant is polled: a fraction that hangs on the name alone.
 
-    The offset is a fraction of the interval that hangs on the name alone. The CRC, read as a fraction, spreads the
-    similar names of ten thousand tenants more evenly over the interval than chance would.
+    The CRC, read as a fraction, spreads the similar names of ten thousand tenants more evenly than chance would.
     """
-    offset = interval * (crc32(tenant.encode()) / 2**32)
+    return interval * (crc32(tenant.encode()) / 2**32)
+
+
+def slot_after(tenant: Tenant, interval: timedelta, *, now: datetime) -> datetime:
+    """Return the tenant's next regular poll after `now`: the same instants whenever and wherever they are asked for."""
+    offset = offset_of(tenant, interval)
     begun = (now - EPOCH - offset) // interval
     return EPOCH + offset + (begun + 1) * interval
 
@@ -87,6 +95,21 @@ def slot_after(tenant: Tenant, interval: timedelta, *, now: datetime) -> datetim
 def first_round(tenants: int) -> timedelta:
     """Return how long the first polls of so many tenants take."""
     return timedelta(seconds=tenants / FIRST_POLLS_PER_SECOND)
+
+
+def bearers(intervals: Mapping[Tenant, timedelta]) -> frozenset[Tenant]:
+    """Return the tenants with whose polls the sum over all of these is judged.
+
+    Of few tenants all; of many so few that to go through the sum takes a small part of the time. They are spread over
+    the interval, and there is one at least for each interval, so that nobody hears of the sum later than of a tenant.
+    """
+    apart = SUM_EVERY * len(intervals)
+    first_by_part: dict[tuple[timedelta, int], tuple[timedelta, Tenant]] = {}
+    for tenant, interval in intervals.items():
+        offset = offset_of(tenant, interval)
+        part = interval, offset // apart
+        first_by_part[part] = min(first_by_part.get(part, (offset, tenant)), (offset, tenant))
+    return frozenset(tenant for _, tenant in first_by_part.values())
 
 
 class Timetable:

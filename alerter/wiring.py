@@ -20,9 +20,12 @@ from alerter.core.formats import compose_test
 from alerter.core.messages import Context
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
+from alerter.core.rules import Per, RuleName
+from alerter.core.series import Tenant
 from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
 from alerter.pipeline import Cycle, Policy
 from alerter.redaction import Redactor
+from alerter.schedules import bearers
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +106,17 @@ def policy_of(config: Config) -> Policy:
         windows_by_rule=config.windows_by_rule,
         muted_tenants=config.muted_tenants,
         timezones=config.timezones,
+        bearers_by_rule=_bearers_by_rule(config),
     )
+
+
+def _bearers_by_rule(config: Config) -> Mapping[RuleName, frozenset[Tenant]]:
+    intervals = {name: tenant.poll_interval for name, tenant in config.tenants.items()}
+    return {
+        rule.name: bearers({name: interval for name, interval in intervals.items() if rule.tenants.matches(name)})
+        for rule in config.rules
+        if rule.scope is Per.ALL
+    }
 
 
 def context_of(config: Config) -> Context:

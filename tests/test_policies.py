@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.rules import Selector
+from alerter.core.rules import Per, Selector
 from alerter.core.series import Tenant
 from alerter.pipeline import Policy
 from tests.builders import a_blind, a_level, a_policy, a_receiver, a_route, a_rule
@@ -75,3 +75,16 @@ def test_a_reload_concerns_those_for_whom_something_changed(
 ) -> None:
     """Ten thousand tenants are not polled at once because of one of them."""
     assert after().concerned_since(BEFORE) == concerned
+
+
+def test_a_sum_is_judged_with_the_polls_of_its_bearers_alone() -> None:
+    """All other rules are judged with every poll, and so is a sum of which nobody has said otherwise."""
+    total = a_rule("Total", per=Per.ALL)
+    policy = replace(a_policy(a_rule(), total, tenants=TENANTS), bearers_by_rule={total.name: frozenset({GLOBEX})})
+
+    def names(policy: Policy, tenant: Tenant) -> list[str]:
+        return [rule.name for rule in policy.judged_with(tenant, policy.rules_of(tenant))]
+
+    assert names(policy, ACME) == ["Backlog", "Blind"]
+    assert names(policy, GLOBEX) == ["Backlog", "Total", "Blind"]
+    assert names(replace(policy, bearers_by_rule={}), ACME) == ["Backlog", "Total", "Blind"]

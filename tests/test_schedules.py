@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.series import Tenant
-from alerter.schedules import FIRST_POLLS_PER_SECOND, MOST_POLLERS, Lane, Lanes, Timetable, lane_after, slot_after
+from alerter.schedules import (
+    FIRST_POLLS_PER_SECOND,
+    MOST_POLLERS,
+    Lane,
+    Lanes,
+    Timetable,
+    bearers,
+    lane_after,
+    slot_after,
+)
 from tests.builders import NOON, span
 
 ACME, GLOBEX = Tenant("acme"), Tenant("globex")
@@ -193,6 +202,45 @@ def test_a_tenant_that_has_gone_is_not_polled_once_more() -> None:
     table.again(ACME, at=NOON)
 
     assert table.due(now=NOON + span("1d")) == []
+
+
+@pytest.mark.parametrize(
+    ("tenants", "every", "fewest", "most"),
+    [
+        pytest.param(1, "5m", 1, 1, id="one"),
+        pytest.param(20, "5m", 20, 20, id="a few: each of them"),
+        pytest.param(1000, "5m", 10, 10, id="a thousand: every half minute"),
+        pytest.param(10_000, "5m", 1, 1, id="ten thousand: once in an interval"),
+        pytest.param(10_000, "10s", 1, 1, id="ten thousand that are polled as often as can be: once in an interval"),
+    ],
+)
+def test_a_sum_over_many_is_judged_with_the_polls_of_a_few(tenants: int, every: str, fewest: int, most: int) -> None:
+    """So seldom that it takes a small part of the time, and once in an interval at least."""
+    assert fewest <= len(bearers(dict.fromkeys(names(tenants), span(every)))) <= most
+
+
+def test_bearers_are_spread_over_the_interval() -> None:
+    """Between two looks at the sum it is never much longer than it should be."""
+    found = bearers(dict.fromkeys(names(1000), FIVE_MINUTES))
+
+    slots = sorted(slot_after(name, FIVE_MINUTES, now=NOON) for name in found)
+    assert max(later - earlier for earlier, later in pairwise([*slots, slots[0] + FIVE_MINUTES])) < 45 * SECOND
+
+
+def test_a_sum_over_tenants_of_different_intervals_is_judged_with_polls_of_each() -> None:
+    """Whoever is polled often may have gone tomorrow; nobody's interval is left without."""
+    slow, quick = names(200)[:100], names(200)[100:]
+    intervals = dict.fromkeys(slow, span("1h")) | dict.fromkeys(quick, span("10s"))
+
+    found = bearers(intervals)
+
+    assert found & set(slow)
+    assert found & set(quick)
+
+
+def test_of_nobody_there_is_no_sum() -> None:
+    """A rule that looks at no tenant is judged with none."""
+    assert bearers({}) == frozenset()
 
 
 @pytest.mark.parametrize(

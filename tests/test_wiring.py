@@ -7,6 +7,7 @@ import pytest
 
 from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2
 from alerter.config import REGIONS, ApiVersion, load_config
+from alerter.core.rules import RuleName
 from alerter.wiring import policy_of, source_of, urls_of
 
 CONFIG = """
@@ -73,3 +74,19 @@ def test_the_policy_says_what_the_configuration_says(path: Path) -> None:
     assert [rule.name for rule in policy.rules] == ["Backlog", "Blind"]
     assert policy.context.runbook_by_rule == {"Backlog": "https://wiki.example/held"}
     assert urls_of(config) == {"secops/json": "json://one", "secops/json-2": "json://two"}
+
+
+def test_a_sum_over_many_tenants_has_bearers_among_those_that_it_looks_at(tmp_path: Path) -> None:
+    """A rule over a few of thousands is judged with polls of these few, never with none."""
+    path = tmp_path / "rules.toml"
+    tenants = "".join(f'[tenants.t{number:04}]\nclient_id = "i"\nclient_secret = "secret"\n' for number in range(1000))
+    rules = "".join(
+        f'[[rules]]\nname = "{name}"\nper = "all"\ntenants = ["{glob}"]\nwarning = {{ threshold = {{ above = 1 }} }}\n'
+        for name, glob in (("Total", "*"), ("Some", "t000?"))
+    )
+    path.write_text(f'{tenants}[receivers.secops]\nurls = ["json://one"]\n{rules}')
+
+    bearers = policy_of(load_config(path)).bearers_by_rule
+
+    assert {name: len(of) for name, of in bearers.items()} == {"Total": 10, "Some": 10}
+    assert all(name.startswith("t000") for name in bearers[RuleName("Some")])

@@ -35,7 +35,8 @@ def keep_and_judge(
 ) -> Judged:
     """Keep what a poll came to, and return what it changes."""
     rules = policy.rules_of(tenant)
-    poll = _Poll(transaction, tenant, rules, Windows.of_rules(rules, longest=REMEMBERED), policy, now)
+    windows = Windows.of_rules(rules, longest=REMEMBERED)
+    poll = _Poll(transaction, tenant, policy.judged_with(tenant, rules), windows, policy, now)
     return poll.failed(fetched) if isinstance(fetched, SourceError) else poll.succeeded(fetched)
 
 
