@@ -59,7 +59,9 @@ def _lines(config_path: Path | None) -> tuple[list[str], State]:
     except AlerterError as error:
         return unknown(str(error))
     except Exception as error:  # noqa: BLE001 - a traceback would be printed, and its 1 would mean a warning
-        return unknown(f"a bug in alerter: {type(error).__name__}: {error}")
+        from alerter.logs import redacted  # noqa: PLC0415 - as above
+
+        return unknown(redacted(f"a bug in alerter: {type(error).__name__}: {error}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from alerter.config.values import MOST_LISTED
 from alerter.config.variables import LIES_OPEN, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_blind_rules
 from alerter.errors import ConfigError, Problem
-from alerter.redaction import Redactor, secrets_of_database, secrets_of_url
+from alerter.redaction import Redactor, passwords_of_url, secrets_of_url
 
 VARIABLE = "ALERTER_CONFIG"
 PLACES = (Path("rules.toml"), Path("/etc/alerter/rules.toml"))
@@ -94,7 +94,7 @@ def load_config(
         include(variables.filled_in(files.tree.pop(INCLUDE), (INCLUDE,)), files, problems)
     tree = {key: variables.filled_in(value, (key,)) for key, value in files.tree.items()}
     redactor = Redactor() if redactor is None else redactor
-    redactor.add(*_secrets_in(tree, problems, but_for=variables.lacking))
+    redactor.add(*_secrets_in(tree, problems, but_for=variables.lacking), *_secrets_of_proxies(environ))
     parts = read_parts(tree, problems, state_folder=state_folder(path, environ))
     if problems.errors:
         raise ConfigError(_redacted(problems.errors, redactor))
@@ -116,11 +116,18 @@ def _secrets_in(tree: Mapping[str, object], problems: Problems, *, but_for: Coll
             case _ if not is_secret(path) or problems.is_wrong(path) or path in but_for:
                 pass  # What is wrong so early is a variable that stands for nothing; its name may be shown.
             case ("service", "database"):
-                yield from secrets_of_database(text)
+                yield from passwords_of_url(text)
             case ("tenants", *_):
                 yield text
             case _:
                 yield from secrets_of_url(text)
+
+
+def _secrets_of_proxies(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the passwords of the proxies that the libraries find in the environment."""
+    for name, value in environ.items():
+        if name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
+            yield from passwords_of_url(value)
 
 
 def _redacted(problems: tuple[Problem, ...], redactor: Redactor) -> tuple[Problem, ...]:

@@ -13,6 +13,7 @@ from alerter.config.lines import KeyPath
 from alerter.errors import Problem
 from alerter.redaction import is_token
 
+_SEPARATOR = compile_regex(r"[^A-Za-z0-9]+")
 _BARE_KEY = compile_regex(r"[A-Za-z0-9_-]+")
 #: Below this a value is too short to be looked for in a text: it would be found in ordinary words.
 SHORTEST_VALUE = 6
@@ -55,6 +56,12 @@ def kind_of(value: object) -> str:
 def shown(text: str) -> str:
     """Return a text in quotes, or only its length where it may be a secret in the wrong place."""
     return f"text of {len(text)} characters" if _may_be_secret(text) else repr(text)
+
+
+def has_token(name: str) -> bool:
+    """Say whether a name is hardly one: a secret may have been pasted in its place."""
+    pieces = _SEPARATOR.split(name)
+    return any(len(piece) >= SHORTEST_TOKEN and any(map(str.isdigit, piece)) for piece in pieces)
 
 
 def _may_be_secret(text: str) -> bool:
@@ -147,11 +154,14 @@ def _shown_path(path: KeyPath, tables: Mapping[str, object]) -> str:
         if isinstance(part, int):
             text += f"[{_name_of(at) or f'#{part + 1}'}]"
         else:
-            key = part if _BARE_KEY.fullmatch(part) else dumps(part, ensure_ascii=False)
-            # Not so strict as with values: names of tenants look like tokens.
-            key = key if len(part) <= LONGEST_SHOWN else shown(part)
-            text += f".{key}" if text else key
+            text += f".{_shown_key(part)}" if text else _shown_key(part)
     return text
+
+
+def _shown_key(key: str) -> str:
+    if len(key) > LONGEST_SHOWN or has_token(key):
+        return f"text of {len(key)} characters"
+    return key if _BARE_KEY.fullmatch(key) else dumps(key, ensure_ascii=False)
 
 
 def _child(tree: object, part: str | int) -> object:

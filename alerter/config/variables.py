@@ -15,7 +15,7 @@ from re import compile as compile_regex
 from alerter.config.lines import KeyPath
 from alerter.config.model import ABSENT_URL
 from alerter.config.places import Credentials
-from alerter.config.problems import Problems, suggestion
+from alerter.config.problems import Problems, has_token, suggestion
 
 _REFERENCE = compile_regex(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = compile_regex(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -101,6 +101,8 @@ class Variables:
             raise _Missing("expected '}' after '${'; a literal '${' is written '$${'")
         if name.startswith(_FILE):
             return self._of_file(name.removeprefix(_FILE), path)
+        if has_token(name):
+            raise _Missing(f"expected the name of a variable, found text of {len(name)} characters: is it the secret?")
         if not _NAME.fullmatch(name):
             raise _Missing("expected ${NAME} or ${file:PATH}; a literal '${' is written '$${'")
         value = self._of_name(name)
@@ -120,6 +122,8 @@ class Variables:
         raise _Unknown(f"${{{name}}} is not set: {where}, and there is no environment variable {name}{hint}")
 
     def _of_file(self, name: str, path: KeyPath) -> str:
+        if any(map(has_token, Path(name).parts)):
+            raise _Missing(f"expected the path of a file, found text of {len(name)} characters: is it the secret?")
         file = self._folder_of(path) / name
         value = _read(file, f"the file {file}")
         if not value.strip():

@@ -3,6 +3,6 @@
 Redaction happens when a line is written, so that it covers tracebacks and the records of libraries as well.
 """
 
-from alerter.logs.setup import LogFormat, complaint, set_up
+from alerter.logs.setup import LogFormat, complaint, redacted, set_up
 
-__all__ = ["LogFormat", "complaint", "set_up"]
+__all__ = ["LogFormat", "complaint", "redacted", "set_up"]

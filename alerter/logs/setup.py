@@ -84,6 +84,14 @@ def set_up(
     sys.unraisablehook = hooks.on_unraisable
 
 
+def redacted(text: str) -> str:
+    """Return a text as the log would show it: without what must not be shown, as far as anybody has told."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, StandardError) and isinstance(handler.formatter, LineFormatter):
+            text = handler.formatter.redacted(text)
+    return text
+
+
 def complaint(text: str, environ: Mapping[str, str] | None = None) -> str:
     """Return what a command says to standard error as it fails: without a secret, and with its priority in the journal.
 
@@ -91,9 +99,7 @@ def complaint(text: str, environ: Mapping[str, str] | None = None) -> str:
         text: One line or several.
         environ: The environment; None for that of this process.
     """
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, StandardError) and isinstance(handler.formatter, LineFormatter):
-            text = handler.formatter.redacted(text)
+    text = redacted(text)
     prefix = f"<{priority_of(logging.ERROR)}>" if is_journal(sys.stderr, environ or os.environ) else ""
     return "\n".join(prefix + line for line in text.splitlines())
 

@@ -4,7 +4,7 @@ Pure, and a stranger to everything else here, so that adapters, configuration an
 """
 
 from alerter.redaction.redactor import REDACTED, SHORTEST_SECRET, SHORTEST_WORD, Redactor
-from alerter.redaction.urls import is_token, parts_of_url, secrets_of_database, secrets_of_url
+from alerter.redaction.urls import is_token, parts_of_url, passwords_of_url, secrets_of_url
 
 __all__ = [
     "REDACTED",
@@ -13,6 +13,6 @@ __all__ = [
     "Redactor",
     "is_token",
     "parts_of_url",
-    "secrets_of_database",
+    "passwords_of_url",
     "secrets_of_url",
 ]

@@ -60,8 +60,8 @@ def _secrets_of_path(path: str) -> Iterator[str]:
     yield from (piece for piece in _SEPARATOR.split(path) if any(map(is_token, unquote(piece).split("."))))
 
 
-def secrets_of_database(url: str) -> Iterator[str]:
-    """Yield the password of a database's URL, wherever it stands in it; nothing of the URL of a file."""
+def passwords_of_url(url: str) -> Iterator[str]:
+    """Yield the passwords of the URL of a database or a proxy, wherever they stand in it; nothing of that of a file."""
     if parts := _URL.match(url):
         yield _logins(parts["user"] or "")[1]
     yield from (value for name, value in _PARAMETER.findall(url) if _SECRET_NAME.search(name))

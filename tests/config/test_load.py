@@ -547,6 +547,30 @@ def test_a_secret_in_the_wrong_place_is_not_shown_because_it_stands_in_the_right
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        pytest.param(
+            '"${Zs9ZGtQcmrBVBNSy}"', "expected the name of a variable, found text of 16 characters", id="a name"
+        ),
+        pytest.param('"${file:keys/Zs9ZGtQcmrBVBNSy}"', "expected the path of a file, found text of 21", id="a file"),
+    ],
+)
+def test_a_secret_in_place_of_its_variable_is_not_shown(written: str, problem: str) -> None:
+    """Somebody took the braces for quotes."""
+    (found,) = problems_of(TENANT.replace('"secret-0001"', written) + RECEIVER)
+
+    assert problem in found
+    assert "Zs9ZGtQcmrBVBNSy" not in found
+
+
+def test_a_secret_in_place_of_a_setting_is_not_shown() -> None:
+    """Left and right of the equals sign were mixed up."""
+    (problem,) = problems_of(TENANT + 'Zs9ZGtQcmrBVBNSy = "client_secret"\n' + RECEIVER)
+
+    assert problem.startswith("rules.toml:4: tenants.acme.text of 16 characters: unknown key; allowed here: api,")
+
+
 def test_a_literal_secret_in_the_wrong_place_is_not_shown() -> None:
     """What looks like a token or is long is told by its length."""
     problems = problems_of(

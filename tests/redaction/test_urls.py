@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerter.redaction import is_token, parts_of_url, secrets_of_database, secrets_of_url
+from alerter.redaction import is_token, parts_of_url, passwords_of_url, secrets_of_url
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_url_has_secrets(url: str, secrets: set[str]) -> None:
 )
 def test_a_database_has_a_password(url: str, secrets: set[str]) -> None:
     """Names of hosts and databases say where it is; they may be shown."""
-    assert set(secrets_of_database(url)) - {""} == secrets
+    assert set(passwords_of_url(url)) - {""} == secrets
 
 
 @pytest.mark.parametrize(
