@@ -5,7 +5,7 @@ and a short look into the database. `heard` is the heartbeat of one poll without
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from alerter.redaction import Redactor
 from alerter.web.sources import Glance, Sources, Stored
 
 if TYPE_CHECKING:
+    from alerter.core.series import Tenant
     from alerter.web.server import Port
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,15 @@ class SelfWatch:
         self._health = health
         self._redactor = redactor
         self._store = store
-        self._sources = Sources(health=health, complaints=self.complaints, stored=Glance(self._stored))
+        self._labels: Mapping[Tenant, Mapping[str, str]] = {}
+        self._started_at: datetime | None = None
+        self._sources = Sources(
+            health=health,
+            complaints=self.complaints,
+            stored=Glance(self._stored),
+            labels=lambda: self._labels,
+            started_at=lambda: self._started_at,
+        )
         self._heartbeat: Heartbeat | None = None
         self._heartbeat_url: str | None = None
         self._port: Port | None = None
@@ -54,9 +63,10 @@ class SelfWatch:
             self._listen(service.listen)
         if service.heartbeat_url != self._heartbeat_url:
             self._change_heartbeat(service.heartbeat_url)
+        self._started_at = self._started_at or now
+        self._labels = {name: tenant.labels for name, tenant in config.tenants.items()}
         self._health.keep_reasons(is_wanted=self._port is not None and service.metrics_per_reason)
         self._health.configured([target.name for each in config.receivers for target in each.targets], now=now)
-        self._health.label(config.labels_by_tenant)
 
     def recall(self) -> None:
         """Tell the account what the database knows of earlier processes, if anybody outside can see it."""

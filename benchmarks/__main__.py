@@ -4,7 +4,7 @@ import platform
 import sqlite3
 import sys
 
-from benchmarks import cycles, processes
+from benchmarks import cycles, processes, scrapes
 from benchmarks.figures import Figure  # noqa: TC001 - one import style for scripts
 
 
@@ -15,6 +15,7 @@ def main() -> None:
         processes.ready(),
         processes.memory(),
         *cycles.cycle(),
+        scrapes.scrape(),
     ]
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}\n")
     print("| what | measured | promised | floor in the same run | ratio |")

@@ -43,7 +43,6 @@ class TenantRecord:
 
     Attributes:
         tenant: Its name.
-        labels: What it is known by besides.
         interval: How often it is polled.
         polls: How many complete cycles it had.
         failures: In how many of them the poll failed, by cause; only causes that there were.
@@ -53,7 +52,6 @@ class TenantRecord:
     """
 
     tenant: Tenant
-    labels: Mapping[str, str]
     interval: timedelta
     polls: int
     failures: Mapping[Cause, int]
@@ -128,12 +126,11 @@ class Account:
         )
         self.held = held
 
-    def record(self, tenant: Tenant, labels: Mapping[str, str], now: float) -> TenantRecord:
+    def record(self, tenant: Tenant, now: float) -> TenantRecord:
         """Return what is known. What was held is forgotten when it is as old as what makes the tenant overdue."""
         is_known = now - self.good_seconds <= self.patience.total_seconds()
         return TenantRecord(
             tenant=tenant,
-            labels=labels,
             interval=self.interval,
             polls=self.polls,
             failures=dict(self.failures),

@@ -30,7 +30,6 @@ class Health:
         self._monotonic = monotonic
         self._lock = Lock()
         self._accounts: dict[Tenant, Account] = {}
-        self._labels: Mapping[Tenant, Mapping[str, str]] = {}
         self._completed = 0
         self._failed = 0
         self._durations = Durations()
@@ -55,11 +54,6 @@ class Health:
             self._accounts = {tenant: known.get(tenant) or Account(span, begun) for tenant, span in intervals.items()}
             for tenant, span in intervals.items():
                 self._accounts[tenant].expect(span, begun)
-
-    def label(self, labels_by_tenant: Mapping[Tenant, Mapping[str, str]]) -> None:
-        """Say what tenants are known by besides their names."""
-        with self._lock:
-            self._labels = labels_by_tenant
 
     def keep_reasons(self, *, is_wanted: bool) -> None:
         """Say whether anybody wants to know what is held for each reason: that is most of what there is to keep."""
@@ -173,8 +167,7 @@ class Health:
         """Return what is known of each tenant, in their order."""
         now = self._monotonic()
         with self._lock:
-            labels = self._labels
-            return [account.record(tenant, labels.get(tenant, {}), now) for tenant, account in self._accounts.items()]
+            return [account.record(tenant, now) for tenant, account in self._accounts.items()]
 
     def has_tried_all(self) -> bool:
         """Say whether a cycle of every tenant was attempted, be it in vain; of thousands, of as many as tell enough."""

@@ -5,10 +5,11 @@ which its families take four seconds and 330 MiB, and these, which go out piece 
 The format is that of https://prometheus.io/docs/instrumenting/exposition_formats/ (read 2026-11-25).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from alerter.core.series import Tenant
 from alerter.health import TenantRecord
 
 #: So many tenants are written at a time.
@@ -39,9 +40,14 @@ class _Family:
                 yield f"{labels}{further}}} {value}\n"
 
 
-def pieces_of(tenants: Sequence[TenantRecord]) -> Iterator[bytes]:
-    """Yield the text of all families, piece by piece; a family stands in one run, as Prometheus wants it."""
-    for family in _FAMILIES:
+def pieces_of(tenants: Sequence[TenantRecord], labels: Mapping[Tenant, Mapping[str, str]]) -> Iterator[bytes]:
+    """Yield the text of all families, piece by piece; a family stands in one run, as Prometheus wants it.
+
+    Args:
+        tenants: What is known of each.
+        labels: Those that the configuration gives them, by name.
+    """
+    for family in (_info_family(labels), *_FAMILIES):
         yield f"# HELP {family.name} {family.documentation}\n# TYPE {family.name} {family.kind}\n".encode()
         for start in range(0, len(tenants), PIECE):
             yield "".join(family.lines(tenants[start : start + PIECE])).encode()
@@ -51,9 +57,15 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def _infos(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
-    if tenant.labels:
-        yield "".join(f',{name}="{_escaped(value)}"' for name, value in tenant.labels.items()), 1
+def _info_family(labels: Mapping[Tenant, Mapping[str, str]]) -> _Family:
+    """Return the family by which a query adds a tenant's labels to another metric."""
+
+    def info(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
+        own = labels.get(tenant.tenant, {})
+        yield "".join(f',{name}="{_escaped(value)}"' for name, value in own.items()), 1
+
+    documentation = "The labels that the configuration gives a tenant; always 1."
+    return _Family(name="alerter_tenant_info", kind="gauge", documentation=documentation, samples=info)
 
 
 def _intervals(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
@@ -84,12 +96,6 @@ def _held(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
 
 
 _FAMILIES: Final = (
-    _Family(
-        name="alerter_tenant_info",
-        kind="gauge",
-        documentation="The labels of a tenant that has any, to be joined to other metrics; always 1.",
-        samples=_infos,
-    ),
     _Family(
         name="alerter_poll_interval_seconds",
         kind="gauge",

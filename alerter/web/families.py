@@ -20,14 +20,33 @@ from alerter.health import DURATION_BOUNDS, ConfigRecord, Health
 from alerter.web.sources import Sources, Stored
 
 _TARGET: Final = ("receiver", "target")
+_START: Final = "process_start_time_seconds"
 
 
 def registry_of(sources: Sources) -> CollectorRegistry:
     """Return a registry that collects from these sources, and what there is to know of the process."""
     registry = CollectorRegistry(auto_describe=False)
-    ProcessCollector(registry=registry)
+    registry.register(_Process(sources))
     registry.register(_Account(sources))
     return registry
+
+
+class _Process(Collector):
+    """Collects what the kernel knows of the process, and since when the service runs.
+
+    The library computes that from /proc/stat, which a sandbox may hide (`ProcSubset=pid` in our unit): it would then be
+    seconds since the machine was started.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._kernel = ProcessCollector(registry=None)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from (family for family in self._kernel.collect() if family.name != _START)
+        started_at = self._sources.started_at()
+        if started_at is not None:
+            yield GaugeMetricFamily(_START, "When the service was started.", value=started_at.timestamp())
 
 
 class _Account(Collector):

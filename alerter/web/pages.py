@@ -72,4 +72,4 @@ class Pages:
 
     def _pieces(self) -> Iterator[bytes]:
         yield generate_latest(self._registry)
-        yield from pieces_of(self._sources.health.tenants())
+        yield from pieces_of(self._sources.health.tenants(), self._sources.labels())

@@ -4,12 +4,14 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 from alerter.core.alerts import AlertState
 from alerter.core.outbox import Backlog, TargetName
 from alerter.core.rules import Severity
+from alerter.core.series import Tenant
 from alerter.errors import AlerterError
 from alerter.health import Health
 
@@ -42,11 +44,15 @@ class Sources:
         health: What the service's cycles and deliveries came to.
         complaints: What is wrong with them, without secrets; empty where nothing is.
         stored: Looks into the database; None where it does not answer, or not soon.
+        labels: Those that the configuration gives to tenants.
+        started_at: Since when the service runs; None before it does.
     """
 
     health: Health
     complaints: Callable[[], tuple[str, ...]]
     stored: Callable[[], Stored | None]
+    labels: Callable[[], Mapping[Tenant, Mapping[str, str]]]
+    started_at: Callable[[], datetime | None]
 
 
 class Glance(Generic[Seen]):

@@ -19,6 +19,7 @@ from tests.builders import NOON, a_delivery, a_snapshot
 
 ACME, OTHER = Tenant("acme"), Tenant("other")
 SLACK, TEAMS = TargetName("secops/slack"), TargetName("secops/workflows")
+LABELS = {ACME: {"team": 'blue "moon"'}}
 STORED = Stored(
     alerts={(AlertState.FIRING, Severity.CRITICAL): 2, (AlertState.PENDING, Severity.WARNING): 1},
     backlogs={SLACK: Backlog(deliveries=3, oldest_at=NOON - timedelta(hours=1))},
@@ -42,7 +43,6 @@ def a_health(held: Mapping[str, int] | None = None, *, seconds: Seconds | None =
     health.keep_reasons(is_wanted=True)
     health.configured([SLACK, TEAMS], now=NOON)
     health.expect(dict.fromkeys((ACME, OTHER), timedelta(minutes=5)))
-    health.label({ACME: {"tier": 'gold "plus"'}})
     snapshot = a_snapshot({"Spam": 5, "Links": 2} if held is None else held)
     health.cycle_completed(ACME, seconds=0.3, cause=None, snapshot=snapshot)
     health.cycle_completed(OTHER, seconds=12, cause=Cause.TIMEOUT)
@@ -54,7 +54,13 @@ def a_health(held: Mapping[str, int] | None = None, *, seconds: Seconds | None =
 
 def sources_of(health: Health, stored: Stored | None = STORED) -> Sources:
     """Return what the pages of a service are made of."""
-    return Sources(health=health, complaints=health.complaints, stored=lambda: stored)
+    return Sources(
+        health=health,
+        complaints=health.complaints,
+        stored=lambda: stored,
+        labels=lambda: LABELS,
+        started_at=lambda: NOON,
+    )
 
 
 def metrics_of(sources: Sources) -> str:

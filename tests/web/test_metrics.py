@@ -24,12 +24,11 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
         pytest.param("alerter_tenants_failing", {}, 1, id="how many cannot be polled"),
         pytest.param("alerter_tenants_incomplete", {}, 0, id="how many cycles were not kept"),
         pytest.param("alerter_tenants_overdue", {}, 0, id="how many tenants are overdue"),
+        pytest.param("alerter_tenant_info", {"tenant": "acme", "team": 'blue "moon"'}, 1, id="the labels of a tenant"),
+        pytest.param("alerter_tenant_info", {"tenant": "other"}, 1, id="a tenant without labels"),
         pytest.param("alerter_polls_total", {"tenant": "acme"}, 1, id="polls of a tenant"),
         pytest.param("alerter_poll_failures_total", {"tenant": "other", "cause": "timeout"}, 1, id="failed polls"),
         pytest.param("alerter_poll_interval_seconds", {"tenant": "acme"}, 300, id="how often a tenant is polled"),
-        pytest.param(
-            "alerter_tenant_info", {"tenant": "acme", "tier": 'gold "plus"'}, 1, id="what else a tenant is known by"
-        ),
         pytest.param(
             "alerter_last_good_poll_timestamp_seconds", {"tenant": "acme"}, NOON.timestamp(), id="the last good poll"
         ),
@@ -77,6 +76,7 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
             "alerter_config_last_reload_success_timestamp_seconds", {}, NOON.timestamp(), id="since when it is"
         ),
         pytest.param("alerter_database_up", {}, 1, id="the database can be read"),
+        pytest.param("process_start_time_seconds", {}, NOON.timestamp(), id="since when the service runs"),
     ],
 )
 def test_every_figure_is_the_accounts_own(name: str, labels: dict[str, str], value: float) -> None:
