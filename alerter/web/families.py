@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -17,36 +17,17 @@ from alerter.core.alerts import AlertState
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Severity
 from alerter.health import DURATION_BOUNDS, ConfigRecord, Health
+from alerter.web.processes import families_of_process
 from alerter.web.sources import Sources, Stored
 
 _TARGET: Final = ("receiver", "target")
-_START: Final = "process_start_time_seconds"
 
 
 def registry_of(sources: Sources) -> CollectorRegistry:
-    """Return a registry that collects from these sources, and what there is to know of the process."""
+    """Return a registry that collects from these sources, and what the kernel says of the process."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Process(sources))
     registry.register(_Account(sources))
     return registry
-
-
-class _Process(Collector):
-    """Collects what the kernel knows of the process, and since when the service runs.
-
-    The library computes that from /proc/stat, which a sandbox may hide (`ProcSubset=pid` in our unit): it would then be
-    seconds since the machine was started.
-    """
-
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        self._kernel = ProcessCollector(registry=None)
-
-    def collect(self) -> Iterator[Metric]:
-        yield from (family for family in self._kernel.collect() if family.name != _START)
-        started_at = self._sources.started_at()
-        if started_at is not None:
-            yield GaugeMetricFamily(_START, "When the service was started.", value=started_at.timestamp())
 
 
 class _Account(Collector):
@@ -57,6 +38,7 @@ class _Account(Collector):
 
     def collect(self) -> Iterator[Metric]:
         health = self._sources.health
+        yield from families_of_process(self._sources.started_at())
         yield _build_info()
         yield from _configuration(health.configuration())
         yield from _tenants(health)

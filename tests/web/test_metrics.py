@@ -1,6 +1,7 @@
 """What `/metrics` shows of a service, and that Prometheus can read it whatever Mimecast calls things."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -163,3 +164,28 @@ def test_a_family_stands_in_one_run() -> None:
     heads = [line for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(heads) == len(set(heads))
     assert text.count("alerter_held_messages{") == text.count("alerter_poll_failures_total{") == 450
+
+
+def test_the_process_is_seen_as_the_system_sees_it() -> None:
+    """Memory, CPU and descriptors, also in a sandbox that hides all of /proc but this process."""
+    samples = samples_of(metrics_of(sources_of(a_health())))
+
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    resident = int(status.partition("VmRSS:")[2].split()[0]) * 1024
+    seen = {name: value for (name, _), value in samples.items() if name.startswith("process_")}
+    assert seen["process_resident_memory_bytes"] == pytest.approx(resident, rel=0.1)
+    assert seen["process_virtual_memory_bytes"] > seen["process_resident_memory_bytes"]
+    assert 0 < seen["process_open_fds"] < seen["process_max_fds"]
+    assert 0 < seen["process_cpu_seconds_total"] < 10_000
+
+
+def test_a_system_that_shows_nothing_of_the_process_hides_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without /proc there is no memory to show, but all of the rest."""
+    monkeypatch.setattr("alerter.web.processes._SELF", tmp_path)
+
+    names = {name for name, _ in samples_of(metrics_of(sources_of(a_health())))}
+
+    assert "process_resident_memory_bytes" not in names
+    assert {"process_start_time_seconds", "alerter_tenants"} <= names
