@@ -40,7 +40,8 @@ def growths(draw: st.DrawFn) -> Growth:
     by, percent = draw(st.sampled_from([(1, None), (3, None), (None, 50), (2, 100), (5, 20)]))
     way = draw(st.sampled_from(["by percent", "falls_by falls_percent"])).split()
     steps = dict(zip(way, (by, percent), strict=True))
-    return Growth(over=draw(_SPANS), floor=draw(st.integers(0, 4)), **steps)
+    times = draw(st.sampled_from([1, 1, 2, 3]))
+    return Growth(over=draw(_SPANS), floor=draw(st.integers(0, 4)), times=times, **steps)
 
 
 #: Conditions on held messages that make sense of a sum.

@@ -1,6 +1,7 @@
 """What is usual at this hour of the week."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cached_property, lru_cache
@@ -121,9 +122,15 @@ class Baseline:
             verdict=Verdict.INACTIVE, operands=operands, idle_until=present.until, idle_within=(0, int(most))
         )
 
-    def turns(self, archive: Archive) -> Iterable[int]:
-        """Return every poll."""
-        return archive.timeline.polls
+    def turns(self, archive: Archive) -> Iterator[int]:
+        """Yield every poll at which so many are held that it may be unusual."""
+        # What is ordinary is at least `floor`, and what is usual at least nothing.
+        least = self.deviations * self.floor
+        polls = archive.timeline.polls
+        ends = [bisect_left(polls, at) for at in archive.at[1:]]
+        for at, count, end in zip(archive.at, archive.held, [*ends, len(polls)], strict=True):
+            if count > least:
+                yield from polls[bisect_left(polls, at) : end]
 
     def _usual(self, counts: Sequence[int]) -> tuple[float, float]:
         """Return what is usual, and how far from it is ordinary."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from heapq import merge
 from typing import ClassVar
 
 from alerter.core.archives import Archive
@@ -20,6 +21,21 @@ from alerter.core.conditions.observations import (
 )
 from alerter.core.series import Sample, Series, Span
 from alerter.core.timelines import MICROSECOND
+
+#: So many references are looked up at every evaluation.
+MOST_TIMES = 60
+#: So many spans are named one by one.
+MOST_SHOWN = 3
+
+
+def _count(sample: Sample) -> int:
+    return sample.count
+
+
+def _shifted(archive: Archive, by: int, number: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the changes of a series so much later, each with a number that tells them from others."""
+    for at, count in zip(archive.at, archive.held, strict=True):
+        yield at + by, number, count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +54,9 @@ class Growth:
         falls_by: Like `by`, for counts that fall; a level looks in one direction only.
         falls_percent: Like `percent`, for counts that fall.
         floor: Messages.
+        times: How many such spans to look back. The count is compared with the highest (of counts that fall: the
+            lowest) that was held 1, 2, … `times` spans ago; half of these must be known. With a day and 7 times,
+            growth is what no day of the week before had at this hour.
     """
 
     name: ClassVar[str] = "growth"
@@ -52,6 +71,7 @@ class Growth:
     falls_by: int | None = None
     falls_percent: int | None = None
     floor: int = 20
+    times: int = 1
 
     def __post_init__(self) -> None:
         rises, falls = ([step for step in way if step is not None] for way in self._ways())
@@ -63,11 +83,13 @@ class Growth:
             raise ValueError(f"expected 'floor' of 0 messages or more, found {self.floor}")
         if self.over <= timedelta(0):
             raise ValueError("expected 'over' longer than 0s")
+        if not 1 <= self.times <= MOST_TIMES:
+            raise ValueError(f"expected 'times' from 1 to {MOST_TIMES}, found {self.times}")
 
     @property
     def window(self) -> timedelta:
         """How far back it looks, without the tolerance for the reference."""
-        return self.over
+        return self.over * self.times
 
     @cached_property
     def falls(self) -> bool:
@@ -94,7 +116,9 @@ class Growth:
         sign = "-" if self.falls else "+"
         messages, percent = self._steps
         parts = ("" if messages is None else f"{sign}{messages:,}", "" if percent is None else f"{sign}{percent:,} %")
-        return f"{' and '.join(filter(None, parts))} within {duration_text(self.over)}"
+        spans = [duration_text(self.over * number) for number in range(1, self.times + 1)]
+        shown = spans if len(spans) <= MOST_SHOWN else [*spans[:2], "…", spans[-1]]
+        return f"{' and '.join(filter(None, parts))} within {', '.join(shown)}"
 
     def margin(
         self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
@@ -118,18 +142,45 @@ class Growth:
         if count is None:
             return no_poll_now(self.name, self.limit)
         value = Sample(now, count)
-        then = now - self.over
-        reference = series.newest_sample(until=then)
-        if reference is None or reference.at < then - series.tolerance:
+        references = list(self._references(series, now))
+        if len(references) * 2 < self.times:
             note = f"no good poll {duration_text(self.over)} before to compare with"
-            return self._observed(Verdict.NO_DATA, value, None, note=note, idle_until=self._idle_until(series, then))
+            if self.times > 1:
+                note = f"only {len(references)} of {self.times} good polls before to compare with"
+            return self._observed(Verdict.NO_DATA, value, None, note=note, idle_until=self._idle_until(series, now))
+        reference = (min if self.falls else max)(references, key=_count)
         if self._is_far(reference.count, count):
             return self._observed(Verdict.ACTIVE, value, reference)
-        return self._observed(Verdict.INACTIVE, value, reference, idle_until=self._idle_until(series, then))
+        return self._observed(Verdict.INACTIVE, value, reference, idle_until=self._idle_until(series, now))
+
+    def _references(self, series: Series, now: datetime) -> Iterator[Sample]:
+        """Yield what is compared with, newest first; a sample that is too old is none."""
+        for number in range(1, self.times + 1):
+            then = now - self.over * number
+            sample = series.newest_sample(until=then)
+            if sample is not None and sample.at >= then - series.tolerance:
+                yield sample
 
     def turns(self, archive: Archive) -> Iterator[int]:
         """Yield when the growth passes the limit: at a change, or when a change is `over` ago."""
-        yield from archive.references(self.over)
+        for number in range(1, self.times + 1):
+            yield from archive.references(self.over * number)
+        yield from self._turns(archive) if self.times == 1 else self._turns_of_several(archive)
+
+    def _turns_of_several(self, archive: Archive) -> Iterator[int]:
+        """Yield each change that leaves the count far from some reference, and the first that leaves it so no more."""
+        over = self.over // MICROSECOND
+        steps = [_shifted(archive, over * number, number) for number in range(self.times + 1)]
+        newest = list(archive.held[:1]) * (self.times + 1)
+        was_far = False
+        for instant, number, count in merge(*steps):
+            newest[number] = count
+            is_far = any(self._is_far(before, newest[0]) for before in newest[1:])
+            if is_far or was_far:
+                yield instant
+            was_far = is_far
+
+    def _turns(self, archive: Archive) -> Iterator[int]:
         at, held, over = archive.at, archive.held, self.over // MICROSECOND
         sign, least = (-1 if self.falls else 1), self._steps[0] or 1
         before = count = held[0] if held else 0
@@ -147,10 +198,14 @@ class Growth:
                 is_far = now_far
                 yield instant
 
-    def _idle_until(self, series: Series, then: datetime) -> datetime:
-        """Return when there is another reference; that this one grows too old makes nothing active."""
-        edge = series.next_edge(after=then)
-        return FOREVER if edge is None else edge + self.over
+    def _idle_until(self, series: Series, now: datetime) -> datetime:
+        """Return when there is another reference, or one less of several: a single one that ends proves nothing."""
+        spans = [self.over * number for number in range(1, self.times + 1)]
+        edges = [edge + span for span in spans if (edge := series.next_edge(after=now - span)) is not None]
+        if self.times > 1:
+            ends = [span.until + series.tolerance for span in series.coverage]
+            edges += [end + over for end in ends for over in spans if end + over >= now]
+        return min(edges, default=FOREVER)
 
     def _is_far(self, before: int, count: int) -> bool:
         messages, percent = self._steps

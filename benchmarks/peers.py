@@ -1,0 +1,263 @@
+"""Prometheus and Alertmanager beside alerter: the same fifty series and rules, on one machine in the same minutes.
+
+Needs Debian's packages prometheus and prometheus-alertmanager; without them the rows are left out and say why.
+What Prometheus scrapes is rendered outside of what is measured, as is the Mimecast that alerter asks.
+"""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from signal import SIGTERM
+from socket import create_connection, socket
+from threading import Thread
+
+from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
+from benchmarks.figures import Figure
+
+SERIES = 50
+#: The share of samples that differ from the one before, on a typical day.
+CHANGED = 0.016
+#: As often as alerter may poll at most.
+INTERVAL_SECONDS = 10
+#: So many are measured, after some that are not.
+CYCLES, WARM_UP_CYCLES = 24, 3
+PACKAGES = "apt install prometheus prometheus-alertmanager"
+#: A month of one-minute samples.
+MONTH_SAMPLES = 30 * 24 * 60
+
+RULES = """
+groups:
+  - name: held
+    interval: {interval}s
+    rules:
+      - alert: Backlog
+        expr: held_messages > 200
+      - alert: Large backlog
+        expr: held_messages > 500
+        for: 10m
+      - alert: Surge
+        expr: delta(held_messages[1h]) >= 50 and held_messages / (held_messages offset 1h) >= 2
+      - alert: Forecast
+        expr: predict_linear(held_messages[1h], 14400) > 400
+"""
+PROMETHEUS = """
+global: {{scrape_interval: {interval}s, evaluation_interval: {interval}s}}
+rule_files: [{folder}/rules.yml]
+alerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{alertmanager}']}}]}}]}}
+scrape_configs: [{{job_name: held, static_configs: [{{targets: ['127.0.0.1:{exporter}']}}]}}]
+"""
+ALERTMANAGER = """
+route: {{receiver: hook, group_wait: 0s, group_interval: {interval}s, repeat_interval: 4h}}
+receivers: [{{name: hook, webhook_configs: [{{url: 'http://127.0.0.1:{sink}/'}}]}}]
+"""
+ALERTER = """
+[service]
+poll_interval = "{interval}s"
+[tenants.acme]
+base_url      = "{base_url}"
+client_id     = "{client_id}"
+client_secret = "{client_secret}"
+[receivers.hook]
+urls = ["json://127.0.0.1:{sink}"]
+[[rules]]
+name     = "Backlog"
+warning  = {{ threshold = {{ above = 200 }} }}
+critical = {{ threshold = {{ above = 500 }}, for = "10m" }}
+[[rules]]
+name    = "Surge"
+warning = {{ growth = {{ over = "1h", by = 50, percent = 100 }} }}
+[[rules]]
+name = "Forecast"
+info = {{ forecast = {{ above = 400, within = "4h", fit_over = "1h" }} }}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cost:
+    """What some processes took: CPU seconds, bytes written, and their resident memory at the end in MiB."""
+
+    cpu: float
+    written: int
+    resident: float
+
+    @classmethod
+    def of(cls, processes: list[subprocess.Popen[bytes]]) -> "_Cost":
+        """Read it."""
+        tick = os.sysconf("SC_CLK_TCK")
+        stats = [Path(f"/proc/{each.pid}/stat").read_text().rsplit(")", 1)[1].split() for each in processes]
+        written = [Path(f"/proc/{each.pid}/io").read_text().splitlines() for each in processes]
+        pages = [int(Path(f"/proc/{each.pid}/statm").read_text().split()[1]) for each in processes]
+        return cls(
+            cpu=sum(int(each[11]) + int(each[12]) for each in stats) / tick,
+            written=sum(int(line.split()[1]) for lines in written for line in lines if line.startswith("write_bytes")),
+            resident=sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        )
+
+
+class _Counts:
+    """Held messages that move as on a typical day; one reason is above every limit."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(1)
+        self.held = {f"Definition {number}": 100 for number in range(SERIES)}
+        self.held["Definition 0"] = 600
+
+    def move(self) -> dict[str, int]:
+        """Return the next counts."""
+        for reason in self.held:
+            if self._random.random() < CHANGED:
+                self.held[reason] = max(0, self.held[reason] + self._random.randint(-5, 5))
+        return dict(self.held)
+
+
+def missing() -> str:
+    """Return what must be installed; empty where nothing is missing."""
+    found = all(map(shutil.which, ("prometheus", "promtool", "prometheus-alertmanager")))
+    return "" if found else PACKAGES
+
+
+def side_by_side() -> list[Figure]:
+    """Measure both at the same time, in the same minutes."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sink = stack.enter_context(_server(lambda: b""))
+        theirs = stack.enter_context(_prometheus(folder, sink))
+        ours = stack.enter_context(_alerter(folder, sink))
+        time.sleep(WARM_UP_CYCLES * INTERVAL_SECONDS)
+        before = _Cost.of(ours), _Cost.of(theirs)
+        time.sleep(CYCLES * INTERVAL_SECONDS)
+        after = _Cost.of(ours), _Cost.of(theirs)
+    our_cpu, their_cpu = ((end.cpu - begin.cpu) * 1000 / CYCLES for begin, end in zip(before, after, strict=True))
+    our_bytes, their_bytes = (
+        (end.written - begin.written) / CYCLES / SERIES for begin, end in zip(before, after, strict=True)
+    )
+    peer = "Prometheus and Alertmanager"
+    return [
+        _figure(f"CPU per cycle with {SERIES} series", our_cpu, their_cpu, peer, "ms"),
+        _figure(f"memory with {SERIES} series", after[0].resident, after[1].resident, peer, "MiB"),
+        _figure("written to disk per sample", our_bytes, their_bytes, peer, "B"),
+    ]
+
+
+def _figure(what: str, ours: float, theirs: float, peer: str, unit: str) -> Figure:
+    return Figure(what=what, measured=ours, promised=theirs, floor=theirs, floor_what=peer, unit=unit)
+
+
+@contextmanager
+def _prometheus(folder: Path, sink: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    counts = _Counts()
+
+    def metrics() -> bytes:
+        lines = [f"held_messages{{reason={json.dumps(name)}}} {held}\n" for name, held in counts.move().items()]
+        return f"# TYPE held_messages gauge\n{''.join(lines)}".encode()
+
+    with _server(metrics) as exporter:
+        ports = {"exporter": exporter, "sink": sink, "alertmanager": _free_port(), "interval": INTERVAL_SECONDS}
+        web = _free_port()
+        for name, text in (("rules", RULES), ("prometheus", PROMETHEUS), ("alertmanager", ALERTMANAGER)):
+            (folder / f"{name}.yml").write_text(text.format(folder=folder, **ports))
+        commands = [
+            ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",
+             f"--web.listen-address=127.0.0.1:{web}"],
+            ["prometheus-alertmanager", f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/am",
+             f"--web.listen-address=127.0.0.1:{ports['alertmanager']}", "--cluster.listen-address="],
+        ]  # fmt: skip
+        with _running(commands) as processes:
+            _wait_for_port(web)
+            yield processes
+
+
+@contextmanager
+def _alerter(folder: Path, sink: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    counts = _Counts()
+    with Simulator(clock=lambda: datetime.now(UTC), scenario=Scenario(lambda _: counts.move())) as simulator:
+        config = folder / "rules.toml"
+        config.write_text(
+            ALERTER.format(
+                interval=INTERVAL_SECONDS,
+                base_url=simulator.base_url,
+                client_id=SIMULATOR_CLIENT_ID,
+                client_secret=SIMULATOR_CLIENT_SECRET,
+                sink=sink,
+            )
+        )
+        config.chmod(0o600)
+        with _running([[sys.executable, "-m", "alerter", "run", "--config", str(config)]]) as processes:
+            yield processes
+
+
+@contextmanager
+def _running(commands: list[list[str]]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands
+    ]
+    try:
+        yield processes
+        ended = [command[0] for command, each in zip(commands, processes, strict=True) if each.poll() is not None]
+        if ended:
+            sys.exit(f"ended before it was measured: {', '.join(ended)}")
+    finally:
+        for process in processes:
+            process.send_signal(SIGTERM)
+        for process in processes:
+            process.wait(30)
+
+
+@contextmanager
+def _server(body_of: object) -> Iterator[int]:
+    """Answer every request with what a function returns; yield the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        """Answers."""
+
+        def do_GET(self) -> None:
+            """Answer with the body."""
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = body_of()  # type: ignore[operator]
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - http.server's name
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _free_port() -> int:
+    with socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_for_port(port: int) -> None:
+    for _ in range(100):
+        try:
+            create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    sys.exit(f"nothing listens on port {port}")
