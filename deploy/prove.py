@@ -15,6 +15,7 @@ import random
 import shutil
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -293,6 +294,31 @@ def secrecy(since: float) -> None:
     expect("nothing failed meanwhile", found="Traceback" in log(since=since), wanted=False)
 
 
+def may_write(pid: str, path: str) -> bool:
+    """Say whether the modes of a file or folder let the service write there."""
+    there = Path(f"/proc/{pid}/root{path}").stat()
+    return bool(there.st_mode & stat.S_IWOTH) or there.st_uid == Path(f"/proc/{pid}").stat().st_uid
+
+
+def confinement(since: float) -> None:
+    """The service has no rights, writes to its data and to folders of its own alone, and executes nothing there."""
+    pid = running()
+    state = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    rights = [state[name].strip() for name in ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp")]
+    expect("rights", found=rights, wanted=["0" * 16, "0" * 16, "1", "2"])
+    # Of several mounts in one place the last one counts.
+    mounts = {
+        fields[4]: fields[5] for fields in map(str.split, Path(f"/proc/{pid}/mountinfo").read_text().splitlines())
+    }
+    writable = {path for path, flags in mounts.items() if "rw" in flags.split(",") and may_write(pid, path)}
+    own = {path for path in writable if not path.startswith(("/proc", "/dev"))}
+    expect("where it may write", found=own, wanted={"/tmp", "/var/tmp", str(REAL_STATE)})  # noqa: S108 - its own
+    expect("where it may execute", found={path for path in writable if "noexec" not in mounts[path]}, wanted=set())
+    exposure = sh("systemd-analyze", "security", "--no-pager", "--threshold=12", "alerter")
+    expect("exposure", found="Overall exposure level" in exposure)
+    expect("nothing was refused that it needs", found="not permitted" in log(since=since), wanted=False)
+
+
 def reload(since: float) -> None:
     """A reload takes a sound configuration and refuses a wrong one, in the same process; the command tells which."""
     pid = running()
@@ -475,8 +501,8 @@ def removal(since: float) -> None:
 
 
 CLAIMS = (
-    refusal, readiness, hanging, alarm, secrecy, reload, watchdog, full, read_only, kills, instances, encryption,
-    upgrade, downgrade,
+    refusal, readiness, hanging, alarm, secrecy, confinement, reload, watchdog, full, read_only, kills, instances,
+    encryption, upgrade, downgrade,
 )  # fmt: skip
 
 
@@ -506,7 +532,7 @@ def holds(claim: Callable[[float], None]) -> bool:
     try:
         claim(began - 0.1)
     except Unproven as error:
-        print(f"NOT  {claim.__name__}: {sentence}\n     {error}\n{log(since=began)}", flush=True)
+        print(f"NOT  {claim.__name__}: {sentence}\n     {error}\n{log(since=began, unit='alerter*')}", flush=True)
         return False
     print(f"ok   {claim.__name__}: {sentence} ({time.time() - began:.0f} s)", flush=True)
     return True

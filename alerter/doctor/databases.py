@@ -144,7 +144,7 @@ def _rough(age: timedelta) -> str:
 
 
 def _writable(config: Config) -> Iterator[Finding]:
-    """Yield whether a cycle could be kept now; nothing is written."""
+    """Yield whether a cycle could be kept now; what is written is what is there already."""
     with closing(Store(config.service.database)) as store:
         try:
             store.check_writable()
