@@ -58,6 +58,14 @@ def installing(home: Home) -> Sequence[Ran]:
     return [home.run("install", "--root", home.folder / "root")]
 
 
+def testing_rules(home: Home) -> Sequence[Ran]:
+    """Run a test of the configuration's rules, for which no secret is looked up."""
+    tests = home.folder / "tests.toml"
+    series = 'series = { "Spam" = "0 1" }\nexpect = [{ at = "5m", pending = [] }]'
+    tests.write_text(f'rules_file = "{home.config}"\n[[tests]]\nname = "a test"\n{series}\n')
+    return [home.run("test-rules", tests), home.run("test-rules", "--json", tests)]
+
+
 def writing_an_example(home: Home) -> Sequence[Ran]:
     """Write a configuration to start from."""
     return [home.run("init", "--config", home.folder / "new.toml")]
@@ -86,6 +94,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "history": several(plain("history", "*"), plain("history", "*", "--json")),
         "export": several(plain("export"), plain("export", "-o", "HERE/export.csv")),
         "import": plain("import", "HERE/counts.csv", "--tenant", "acme", "--dry-run"),
+        "suggest": several(plain("suggest"), plain("suggest", "--json")),
+        "test-rules": testing_rules,
         "test-notify": plain("test-notify", "all"),
         "doctor": several(plain("doctor"), plain("doctor", "--json"), plain("doctor", "--send")),
         "simulate": until_stopped("simulate", "--port", "0", sign="a Mimecast runs"),
@@ -96,6 +106,10 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "db restore": plain("db", "restore", "HERE/backup.db"),
     }
 )
+
+
+#: What reads no configuration, or nothing of it that can be wrong here.
+WITHOUT_CONFIGURATION = frozenset({"init", "schema", "install", "completion", "test-rules"})
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +192,7 @@ def troubled(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CASES if name not in {"init", "schema", "install", "completion"}])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in WITHOUT_CONFIGURATION])
 def test_no_command_shows_a_secret_when_something_is_wrong(troubled: Home, name: str) -> None:
     """Whatever a command cannot do, and however it fails, it does not say with which secret."""
     runs = CASES[name](troubled)

@@ -92,7 +92,6 @@ def test_what_is_not_known_is_missing_and_not_zero() -> None:
     samples = samples_of(metrics_of(sources_of(a_health())))
 
     assert not [1 for name, labels in samples if "held" in name and ("tenant", OTHER) in labels]
-    assert not [1 for name, labels in samples if "info" in name and ("tenant", OTHER) in labels]
     assert not [1 for name, labels in samples if "oldest" in name and ("target", "secops/workflows") in labels]
     assert [dict(labels)["cause"] for name, labels in samples if name == "alerter_poll_failures_total"] == ["timeout"]
 
