@@ -101,7 +101,7 @@ def test_a_name_that_no_unit_can_have_is_refused(alerter: RunCommand, name: str,
     [
         pytest.param(0, "/opt/alerter", "/usr", "", id="where a service can see it"),
         pytest.param(1000, "/opt/alerter", "/usr", "expected to be root", id="by somebody who may not"),
-        pytest.param(0, "/root/venv", "/usr", "/root/venv is below /root, which the service", id="in a home directory"),
+        pytest.param(0, "/run/user/0/venv", "/usr", "/run/user/0/venv is below /run/user", id="in a user's directory"),
         pytest.param(0, "/opt/alerter", "/home/ann/py", "/home/ann/py is below /home", id="with a Python in one"),
     ],
 )

@@ -58,7 +58,7 @@ def installing(home: Home) -> Sequence[Ran]:
     return [home.run("install", "--root", home.folder / "root")]
 
 
-def testing_rules(home: Home) -> Sequence[Ran]:
+def proving_rules(home: Home) -> Sequence[Ran]:
     """Run a test of the configuration's rules, for which no secret is looked up."""
     tests = home.folder / "tests.toml"
     series = 'series = { "Spam" = "0 1" }\nexpect = [{ at = "5m", pending = [] }]'
@@ -95,7 +95,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "export": several(plain("export"), plain("export", "-o", "HERE/export.csv")),
         "import": plain("import", "HERE/counts.csv", "--tenant", "acme", "--dry-run"),
         "suggest": several(plain("suggest"), plain("suggest", "--json")),
-        "test-rules": testing_rules,
+        "test-rules": proving_rules,
         "test-notify": plain("test-notify", "all"),
         "doctor": several(plain("doctor"), plain("doctor", "--json"), plain("doctor", "--send")),
         "simulate": until_stopped("simulate", "--port", "0", sign="a Mimecast runs"),
