@@ -156,16 +156,13 @@ def _firings(archive: TenantArchive, rules: Sequence[Rule], end: datetime) -> It
     for rule in rules:
         spans: dict[str, list[tuple[datetime, datetime]]] = {}
         for track in tracks_of(rule, [archive]):
-            began = None
+            alert = None
             for stage in track.stages():
-                transition = stage.transition
-                if transition is not None and transition.is_resolve and began is not None:
-                    spans.setdefault(track.key.reason, []).append((began, transition.at))
-                    began = None
-                elif transition is not None and stage.alert.is_firing:
-                    began = transition.at
-            if began is not None:
-                spans.setdefault(track.key.reason, []).append((began, end))
+                alert = stage.alert
+            found = spans.setdefault(track.key.reason, [])
+            found += [(span.since, span.until) for span in track.fired]
+            if alert is not None and alert.is_firing and alert.fired_at is not None:
+                found.append((alert.fired_at, end))
         for reason, each in spans.items():
             yield from (Firing(reason=reason, since=since, until=until) for since, until in _united(each))
 

@@ -1,6 +1,6 @@
 """`alerter test-rules`: unit tests of rules, against histories in a short notation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,9 +37,7 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
         click.echo("\n".join(map(str, problems)), err=True)
         click.echo(counted(len(problems), "error"), err=True)
         raise click.exceptions.Exit(USAGE)
-    outcomes = [
-        (path, tests, scenario, _run(tests, scenario)) for path, tests in loaded for scenario in tests.scenarios
-    ]
+    outcomes = [(path, tests, scenario, found) for path, tests in loaded for scenario, found in _run(tests)]
     failed = sum(bool(found) for _, _, _, found in outcomes)
     if as_json:
         print_json([_as_json(path, scenario, found) for path, _, scenario, found in outcomes])
@@ -51,11 +49,14 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
         raise click.exceptions.Exit(FOUND)
 
 
-def _run(tests: "Tests", scenario: "Scenario") -> "Sequence[AnyDifference]":
+def _run(tests: "Tests") -> "Iterator[tuple[Scenario, Sequence[AnyDifference]]]":
+    """Yield each test of a file with where it fails."""
     from alerter.core.scenarios import differences  # noqa: PLC0415
     from alerter.wiring import policy_of  # noqa: PLC0415
 
-    return tuple(differences(scenario, policy_of(tests.config)))
+    policy = policy_of(tests.config)
+    for scenario in tests.scenarios:
+        yield scenario, tuple(differences(scenario, policy))
 
 
 def _print(path: Path, tests: "Tests", scenario: "Scenario", found: "Sequence[AnyDifference]") -> None:

@@ -1,7 +1,7 @@
 """`alerter suggest`: limits that fit each hold reason's own history, as TOML to paste."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
 from json import dumps
 from pathlib import Path
 from re import compile as compile_regex
@@ -81,8 +81,10 @@ def suggest(config_path: Path | None, *, as_json: bool, budget: float, tenant: s
 
 def _text(found: "Suggestions", budget: float) -> str:
     """Return rules as TOML, each behind the sentence that explains it."""
+    from alerter.core.suggestions import printable  # noqa: PLC0415
+
     head = [f"# {line}" for line in _introduction(found, budget)]
-    missing = [f"# No suggestion for {printable_name(each.reason)}: {each.why}." for each in found.unsupported]
+    missing = [f"# No suggestion for {printable(each.reason)}: {each.why}." for each in found.unsupported]
     return "\n".join([*head, *missing, *(_rule_text(each) for each in found.made)])
 
 
@@ -92,13 +94,6 @@ def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
         yield f"All of them together would have told {found.per_week:.2g} times a week."
     if found.per_week > budget:
         yield "Even the highest limits tell more often than that: what they tell goes on most of the time."
-
-
-def printable_name(name: str) -> str:
-    """Return a name as one line of a comment."""
-    from alerter.core.suggestions import printable  # noqa: PLC0415
-
-    return printable(name)
 
 
 def _rule_text(suggestion: "Suggestion") -> str:
@@ -164,14 +159,10 @@ def _as_json(found: "Suggestions") -> dict[str, object]:
                 "usual": each.usual.highest,
                 "distance": each.usual.distance,
                 "days": each.usual.days,
-                "fired": [_firing_json(firing.since, firing.until) for firing in each.firings],
+                "fired": [(firing.since, firing.until) for firing in each.firings],
                 "explanation": explanation(each),
             }
             for each in found.made
         ],
         "unsupported": [{"reason": each.reason, "why": each.why} for each in found.unsupported],
     }
-
-
-def _firing_json(since: datetime, until: datetime | None) -> Sequence[datetime | None]:
-    return (since, until)

@@ -2,8 +2,8 @@
 
 The highest count of each day says what is usual: their median, and around it the median of their distances from the
 median, which a burst that was real does not move. A limit stands so many of these distances above what is usual. At
-first all limits are as close as `CLOSEST`; while all of them together would have told too often, the one that told
-most often moves up. A quiet reason whose only alert was a real burst therefore keeps its close limit.
+first all limits are as close as `DISTANCES` has it; while all of them together would have told too often, the one that
+told most often moves up. A quiet reason whose only alert was a real burst therefore keeps its close limit.
 
 What a limit would have told is not reckoned here: the live functions say it, over the history, as in any replay.
 No I/O: values in, values out.
@@ -12,15 +12,17 @@ No I/O: values in, values out.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from math import ceil, floor, log10, sqrt
-from statistics import median
+from math import ceil, floor, log10
 
+from alerter.core.alerts import Alert, AlertKey
 from alerter.core.archives import Archive, TenantArchive
 from alerter.core.conditions import Threshold
+from alerter.core.conditions.baseline import highest_within
+from alerter.core.conditions.baseline import usual_of as usual_and_ordinary
 from alerter.core.rules import Level, Rule, RuleName, Selector, Severity
-from alerter.core.series import HoldReason, Piece, Tenant
+from alerter.core.series import HoldReason, Span, Tenant
 from alerter.core.timelines import instant_of, number_of
-from alerter.core.tracks import tracks_of
+from alerter.core.tracks import Track
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
@@ -28,8 +30,6 @@ DAY = timedelta(days=1)
 FEWEST_DAYS = 14
 #: How many ordinary distances above what is usual a limit may stand, closest first.
 DISTANCES = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0, 50.0, 80.0, 130.0)
-#: Turns the median of absolute deviations into a standard deviation, where values are normally distributed.
-NORMAL = 1.4826
 #: Messages; a distance is taken to be no smaller: from 1 to 4 held messages is nothing to be woken for.
 SMALLEST_DISTANCE = 3.0
 #: Polls; an alert that is over within so many was a blip.
@@ -171,9 +171,8 @@ def usual_of(archive: Archive, *, until: datetime) -> Usual:
     highest = list(_highest_of_days(archive, until=until))
     if not highest:
         return Usual(days=0, highest=0, distance=SMALLEST_DISTANCE)
-    usual = median(highest)
-    spread = NORMAL * median(abs(count - usual) for count in highest)
-    return Usual(days=len(highest), highest=usual, distance=max(spread, sqrt(usual), SMALLEST_DISTANCE))
+    usual, distance = usual_and_ordinary(highest, floor=SMALLEST_DISTANCE)
+    return Usual(days=len(highest), highest=usual, distance=distance)
 
 
 def literal_glob(name: str) -> str:
@@ -243,7 +242,7 @@ class _Candidate:
         return rounded_up(self._usual.highest + distances * self._usual.distance)
 
     def _replayed(self) -> tuple[Firing, ...]:
-        return tuple(_firings(self._archive, self._level()))
+        return _firings(self._archive, self._level())
 
     def _are_blips(self) -> bool:
         """Say whether most of what the limit would have told was over again at once."""
@@ -269,23 +268,16 @@ def _per_week(candidates: Iterable[_Candidate]) -> float:
     return sum(map(_rate, candidates))
 
 
-def _firings(archive: Archive, level: Level) -> Iterator[Firing]:
-    """Yield when a level would have fired, by the live functions."""
-    rule = Rule(name=RuleName("suggestion"), levels={Severity.WARNING: level})
-    alone = TenantArchive(polling=archive, reasons=(archive,))
-    since: datetime | None = None
-    for track in tracks_of(rule, [alone]):
-        for stage in track.stages():
-            transition = stage.transition
-            if transition is None:
-                continue
-            if transition.is_resolve and since is not None:
-                yield Firing(since=since, until=transition.at)
-                since = None
-            elif stage.alert.is_firing:
-                since = transition.at
-    if since is not None:
-        yield Firing(since=since, until=None)
+def _firings(archive: Archive, level: Level) -> tuple[Firing, ...]:
+    """Return when a level would have fired, by the live functions."""
+    key = AlertKey(rule=RuleName("suggestion"), severity=Severity.WARNING, tenant=archive.tenant, reason=archive.reason)
+    track = Track(key=key, level=level, archive=archive)
+    alert = Alert(key=key)
+    for stage in track.stages():
+        alert = stage.alert
+    ended = (Firing(since=span.since, until=span.until) for span in track.fired)
+    lasting = (Firing(since=alert.fired_at, until=None),) if alert.is_firing and alert.fired_at else ()
+    return (*ended, *lasting)
 
 
 def _highest_of_days(archive: Archive, *, until: datetime) -> Iterator[int]:
@@ -299,13 +291,9 @@ def _highest_of_days(archive: Archive, *, until: datetime) -> Iterator[int]:
     while (since := datetime.combine(day, time(), timeline.timezone).astimezone(UTC)) < until:
         day += DAY
         end = datetime.combine(day, time(), timeline.timezone).astimezone(UTC)
-        pieces = list(series.pieces(since=since, until=end))
-        if sum((_length(piece) for piece in pieces), timedelta(0)) * 2 >= end - since:
-            yield max(piece.count for piece in pieces)
-
-
-def _length(piece: Piece) -> timedelta:
-    return piece.until - piece.since
+        highest = highest_within(series, Span(since, end))
+        if highest is not None:
+            yield highest
 
 
 def rounded_up(value: float) -> int:

@@ -88,7 +88,7 @@ class Baseline:
         if found.value is None or found.expected is None:
             return ""
         _, *past = hours_of_week(series.timezone, now, weeks=self.weeks)
-        usual, ordinary = self._usual(_counts_of(series, past, fired))
+        usual, ordinary = usual_of(_counts_of(series, past, fired), floor=self.floor)
         return margin_text(found.value.count - int(usual + self.deviations * ordinary))
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
@@ -105,7 +105,7 @@ class Baseline:
             return Observation(
                 verdict=Verdict.NO_DATA, operands=operands, idle_until=present.until, idle_within=ANY_COUNT
             )
-        usual, ordinary = self._usual(counts)
+        usual, ordinary = usual_of(counts, floor=self.floor)
         most = usual + self.deviations * ordinary
         is_active = count > most
         operands = Operands(
@@ -132,11 +132,17 @@ class Baseline:
             if count > least:
                 yield from polls[bisect_left(polls, at) : end]
 
-    def _usual(self, counts: Sequence[int]) -> tuple[float, float]:
-        """Return what is usual, and how far from it is ordinary."""
-        usual = median(counts)
-        spread = NORMAL * median([abs(count - usual) for count in counts])
-        return usual, max(spread, sqrt(usual), self.floor)
+
+def usual_of(counts: Sequence[int], *, floor: float) -> tuple[float, float]:
+    """Return what is usual, and how far from it is ordinary: neither is moved by a few counts that are far off.
+
+    Args:
+        counts: At least one, in messages.
+        floor: Messages; what is ordinary is taken to be no smaller.
+    """
+    usual = median(counts)
+    spread = NORMAL * median([abs(count - usual) for count in counts])
+    return usual, max(spread, sqrt(usual), floor)
 
 
 def median(values: Sequence[float]) -> float:
@@ -148,7 +154,7 @@ def median(values: Sequence[float]) -> float:
 
 def _counts_of(series: Series, hours: Sequence[Span], fired: Sequence[Span]) -> list[int]:
     """Return the highest count in each of the hours that can be compared with."""
-    known = [(hour, highest) for hour in hours if (highest := _highest(series, hour)) is not None]
+    known = [(hour, highest) for hour in hours if (highest := highest_within(series, hour)) is not None]
     calm = [highest for hour, highest in known if not _overlaps(hour, fired)]
     return calm or [highest for _, highest in known]
 
@@ -157,14 +163,16 @@ def _overlaps(hour: Span, fired: Sequence[Span]) -> bool:
     return any(span.since < hour.until and span.until >= hour.since for span in fired)
 
 
-def _highest(series: Series, hour: Span) -> int | None:
-    """Return the highest count in an hour, or None where less than half of it is known."""
-    pieces = list(series.pieces(since=hour.since, until=hour.until))
+def highest_within(series: Series, span: Span) -> int | None:
+    """Return the highest count in an hour or a day, or None where less than half of it is known.
+
+    Its end belongs to the next one.
+    """
+    pieces = list(series.pieces(since=span.since, until=span.until))
     covered = sum((piece.until - piece.since for piece in pieces), timedelta(0))
-    if covered * 2 < hour.until - hour.since:
+    if covered * 2 < span.until - span.since:
         return None
-    # The end belongs to the next hour.
-    return max(piece.count for piece in pieces if piece.since < hour.until)
+    return max(piece.count for piece in pieces if piece.since < span.until)
 
 
 def hours_of_week(timezone: tzinfo, now: datetime, *, weeks: int) -> tuple[Span, ...]:
