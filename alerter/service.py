@@ -235,6 +235,7 @@ class Service:
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:
                 source.close()
+        self._store.forget(before.sources.keys() - runtime.sources.keys())
         self._guarded("resolve removed rules", lambda: pipeline.reconcile(self._store, self._runtime.policy, now=now()))
         self._assign(soon=self._news_since(before))
         self._schedule_delivery()
@@ -268,6 +269,7 @@ class Service:
                 "default": SchedulerPool(1),
                 "poll": SchedulerPool(1),
                 "deliver": SchedulerPool(DELIVERY_RUNS),
+                "keep": SchedulerPool(1),
             },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
@@ -275,8 +277,10 @@ class Service:
         self._assign()
         self._schedule_ticks()
         self._schedule_delivery()
-        self._add("upkeep now", self._upkeep, None)
-        self._add("upkeep", self._upkeep, IntervalTrigger(seconds=int(UPKEEP_INTERVAL.total_seconds()), timezone="UTC"))
+        hourly = IntervalTrigger(seconds=int(UPKEEP_INTERVAL.total_seconds()), timezone="UTC")
+        self._add("upkeep", self._upkeep, hourly)
+        self._add("keep history now", self._keep_history, None, "keep")
+        self._add("keep history", self._keep_history, hourly, "keep")
 
     def _source_of(self, tenant: TenantConfig) -> Mimecast:
         return source_of(tenant, stop=self._stop, limits=DAEMON_LIMITS, lines=self._lines, redactor=self._redactor)
@@ -421,10 +425,19 @@ class Service:
         self._guarded("count alerts and messages", count)
 
     def _upkeep(self) -> None:
-        runtime = self._runtime
-        before = now() - runtime.config.service.retention
-        self._guarded("prune", lambda: pipeline.prune(self._store, before=before))
-        self._guarded("reconcile", lambda: pipeline.reconcile(self._store, runtime.policy, now=now()))
+        self._guarded("reconcile", lambda: pipeline.reconcile(self._store, self._runtime.policy, now=now()))
+
+    def _keep_history(self) -> None:
+        """Prune and thin, for as long as that takes; the executor runs one after the other."""
+        kept = self._runtime.config.service
+        pace = pipeline.Pace(seconds=_boot_seconds, wait=self._stop.wait)
+
+        def keep() -> None:
+            pipeline.keep_history(
+                self._store, retention=kept.retention, fine_retention=kept.fine_retention, pace=pace, now=now()
+            )
+
+        self._guarded("keep history", keep)
 
     def _guarded(self, what: str, job: Callable[[], object]) -> None:
         """Run a job; what it cannot do is logged, and the next run tries again."""

@@ -45,6 +45,21 @@ def test_a_backup_comes_back(alerter: RunCommand, config: Path, tmp_path: Path) 
     assert kept.is_file()
 
 
+def test_a_file_is_compacted(alerter: RunCommand, config: Path, tmp_path: Path) -> None:
+    """It says what it has come to; without a database, or beside a service, it is refused."""
+    none = alerter("db", "compact", "--config", config)
+    alerter("db", "upgrade", "--config", config)
+    done = alerter("db", "compact", "--config", config)
+    with closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store, store.lock():
+        busy = alerter("db", "compact", "--config", config)
+
+    assert (none.code, done.code, busy.code) == (1, 0, 1)
+    assert "there is no database yet" in none.err
+    assert done.out.startswith(f"compacted {tmp_path}/alerter.db: ")
+    assert done.out.endswith(" KiB now\n")
+    assert "another alerter" in busy.err
+
+
 def test_what_cannot_be_backed_up_is_said(alerter: RunCommand, config: Path, tmp_path: Path) -> None:
     """No database yet is 1; a name that is taken, or in no folder, is the user's input and 2."""
     none = alerter("db", "backup", tmp_path / "copy.db", "--config", config)

@@ -35,8 +35,10 @@ from alerter.core.muting import Acknowledgement, Silence
 from alerter.core.records import Reading
 from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import HoldReason, Sample, Series, Tenant
+from alerter.core.thinning import hour_of
 from alerter.errors import Cause, SourceError, SourceUnavailable
-from alerter.pipeline import Cycle, follow_clock, poll, poll_all, prune, reconcile
+from alerter.pipeline import Cycle, follow_clock, poll, poll_all, reconcile
+from tests.adapters.store.stored import prune, thin
 from tests.builders import a_blind, a_growth, a_level, a_policy, a_rule, a_silence, an_acknowledgement, minutes
 from tests.fakes import CrashError, CrashingStore, FakeClock, FakeSource
 from tests.test_imports import imported
@@ -170,7 +172,12 @@ class _Lives(RuleBasedStateMachine):
     @rule(ago=st.sampled_from([5, 30, 300]).map(minutes))
     def prune(self, ago: timedelta) -> None:
         """Delete history, also what the rules still look at."""
-        self._both(lambda store: prune(store, before=self.clock.now - ago))
+        self._both(lambda store: prune(store, self.clock.now - ago, batch=5))
+
+    @rule(ago=st.sampled_from([5, 300]).map(minutes), elsewhere=st.booleans())
+    def thin(self, ago: timedelta, *, elsewhere: bool) -> None:
+        """Thin history, also what the rules still look at."""
+        self._both(lambda store: thin(store, hour_of(self.clock.now - ago), batch=5), elsewhere=elsewhere)
 
     @rule(lasting=st.sampled_from([10, 60]).map(minutes))
     def silence(self, lasting: timedelta) -> None:

@@ -21,13 +21,15 @@ from alerter.errors import AuthenticationError, Cause, DeliveryError, SourceErro
 from alerter.pipeline import (
     RULE_REMOVED,
     Cycle,
+    Kept,
+    Pace,
     Policy,
     deliver,
     follow_clock,
+    keep_history,
     next_delivery_at,
     poll,
     poll_dry,
-    prune,
     reconcile,
 )
 from tests.builders import NOON, a_blind, a_growth, a_level, a_policy, a_route, a_rule, span
@@ -833,12 +835,19 @@ def test_old_history_is_pruned_until_nothing_is_left_of_it(world: World) -> None
     world.deliver()
     alert = world.alert()
 
-    pruned = prune(world.store, before=world.clock.now + span("1d"))
+    world.clock.forward("2d")
+    pace = Pace(seconds=lambda: 0.0, wait=lambda _: False)
 
-    assert pruned > 0
-    assert prune(world.store, before=world.clock.now + span("1d")) == 0
+    kept = [
+        keep_history(world.store, retention=span("1d"), fine_retention=span("1d"), pace=pace, now=world.clock.now)
+        for _ in range(2)
+    ]
+
+    assert kept[0].pruned > 0
+    assert kept[1] == Kept()
     assert world.alert() == alert
-    assert world.value() == 150
+    with world.store.read() as reader:
+        assert [each.held for each in reader.reasons(Tenant("acme"))] == [150]
 
 
 def test_a_database_that_fails_fails_the_cycle(world: World) -> None:

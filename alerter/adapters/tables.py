@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -87,7 +87,8 @@ metadata = MetaData(
 # `polled_since` and `first_held_at` below outlive the history: what is new is new for ever, whatever was pruned.
 # `revision` rises with every transaction that changes what is stored of a tenant, but for a poll that changed no more
 # than counts and the newest run of polls: whoever remembers a tenant sees by both whether that is still true.
-# `thinned_until` is how far its history has been thinned to the extremes of each hour.
+# `thinned_until` is how far its history has been thinned to the extremes of each hour, `thinning_at` where that goes
+# on: earlier, once older history was imported.
 tenants = Table(
     "tenants",
     metadata,
@@ -96,6 +97,7 @@ tenants = Table(
     Column("polled_since", Instant),
     Column("revision", _Number, nullable=False, server_default="0"),
     Column("thinned_until", Instant),
+    Column("thinning_at", Instant),
     UniqueConstraint("name"),
 )
 
@@ -225,7 +227,8 @@ told = Table(
 is_believed = told.c.state == literal("firing", Text, literal_execute=True)
 Index("ix_told_believed", told.c.tenant, told.c.topic, sqlite_where=is_believed)
 
-# `extras` is a JSON object of what only some messages have.
+# `extras` is a JSON object of what only some messages have. Of a message that everybody got long ago, only the title is
+# kept, and nothing in `bodies`.
 messages = Table(
     "messages",
     metadata,
@@ -238,6 +241,10 @@ messages = Table(
     Column("created_at", Instant, nullable=False, index=True),
     Column("extras", Text, nullable=False, server_default="{}"),
 )
+
+NO_TEXT = "{}"
+has_text = messages.c.bodies != literal(NO_TEXT, Text, literal_execute=True)
+Index("ix_messages_with_text", messages.c.created_at, sqlite_where=has_text)
 
 deliveries = Table(
     "deliveries",
@@ -300,6 +307,15 @@ open_groups = Table(
     metadata,
     Column("receiver", Text, primary_key=True),
     Column("due_at", Instant, nullable=False),
+)
+
+
+# What the rows took on some days, from which the growth is known.
+sizes = Table(
+    "sizes",
+    metadata,
+    Column("at", Instant, primary_key=True),
+    Column("used_bytes", _Number, nullable=False),
 )
 
 

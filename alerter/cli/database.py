@@ -88,6 +88,27 @@ def restore(path: Path, config_path: Path | None) -> None:
         click.echo("its schema is older: the service upgrades it at its start, as `alerter db upgrade` does")
 
 
+@db.command()
+@config_option
+def compact(config_path: Path | None) -> None:
+    """Write the SQLite file anew, without the room that deleted history has left in it.
+
+    Files of an older alerter need it once, to give back to the disk what is deleted; newer ones do so by themselves.
+    Stop the service first. It needs room for another copy meanwhile, and about a second for 100 MiB. Exit code 1 if it
+    cannot be done: the file is then as before; 2 if the database is PostgreSQL's, which looks after itself.
+    """
+    from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415 - as above
+
+    with closing(Store(load_without_secrets(config_path).service.database)) as store:
+        _refuse_postgresql(store, f"vacuumdb --dbname={store.place}")
+        if store.schema_state() is SchemaState.MISSING:
+            raise Failed(f"{store.place}: there is no database yet")
+        before = store.size_bytes()
+        with store.lock():
+            store.compact()
+        click.echo(f"compacted {store.place}: {size_text(before)} before, {size_text(store.size_bytes())} now")
+
+
 def _refuse_postgresql(store: "Store", command: str) -> None:
     if store.file is None:
         raise click.UsageError(f"the database is PostgreSQL's, which has tools of its own: {command}")

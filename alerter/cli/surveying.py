@@ -16,6 +16,7 @@ from alerter.cli.notifying import DELIVERY_COLUMNS, delivery_json, delivery_row,
 from alerter.cli.opening import reading
 from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, print_json, print_table, sparkline
+from alerter.cli.storing import Stored
 from alerter.core.conditions import duration_text
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def status(
     failing: bool,
     nagios: bool,
 ) -> None:
-    """Show tenants with their last good poll, counts with the last day, alerts, mutes, and undelivered messages.
+    """Show tenants with their last good poll, counts, alerts, mutes, undelivered messages, and the database's size.
 
     Of many tenants it shows a summary and the worst; `alerter tenants` lists all. Exit code 1 if an alert is firing, a
     tenant's last poll failed, never was or is too long ago, or a message was given up. With --nagios: 0 OK, 1 WARNING,
@@ -63,10 +64,13 @@ def status(
         ]
         quiet = quiet_of(reader, config, stored, now=now)
         records = [record for record in reader.deliveries(only_failed=True) if is_recent(record, now=now)]
+        kept = Stored.read(reader, now=now)
         if as_json:
-            print_json(_status_json(accounts, reader.held_by_reason(names), alerts, quiet, records))
+            found = _status_json(accounts, reader.held_by_reason(names), alerts, quiet, records)
+            print_json({**found, "database": kept.json()})
         else:
             _print_status(accounts, _held_rows(reader, accounts, now=now), alerts, quiet, records)
+            print_table(kept.table(now=now))
     is_blind = any(account.sight is not Sight.GOOD for account in accounts)
     if is_blind or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records):
         raise click.exceptions.Exit(FOUND)

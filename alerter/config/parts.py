@@ -195,8 +195,8 @@ def _check_references(tree: Tree, parts: Parts, problems: Problems) -> None:
     references.check_fallbacks({str(path[1]): name for path, name in fallbacks.items()}, problems)
     references.check_unique({("tenants", name): str(name) for name in _tables(tree, "tenants")}, problems)
     references.check_unique(_texts(_tables(tree, "rules"), "rules", "name"), problems)
-    if not problems.is_wrong(("service", "retention")):
-        references.check_windows(parts.rules, parts.service.retention, problems)
+    if not any(problems.is_wrong(("service", key)) for key in ("retention", "fine_retention")):
+        references.check_windows(parts.rules, parts.service, problems)
 
 
 def _tables(tree: Tree, section: str) -> dict[str | int, Tree]:

@@ -9,11 +9,11 @@ from datetime import timedelta
 
 from alerter.config.files import taken
 from alerter.config.lines import KeyPath
-from alerter.config.model import Config, ReceiverConfig, Secret
+from alerter.config.model import Config, ReceiverConfig, Secret, Service
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
 from alerter.config.values import MOST_LISTED, is_loopback, is_on_this_machine, listed
-from alerter.core.conditions import Condition, Subject, duration_text
+from alerter.core.conditions import Baseline, Condition, Subject, duration_text
 from alerter.core.muting import WEEKDAYS
 from alerter.core.notifications import Route
 from alerter.core.rules import EVERYTHING, Rule, Selector, Severity
@@ -65,15 +65,19 @@ def check_unique(names: Mapping[KeyPath, str], problems: Problems) -> None:
             problems.error(path, taken(name, problems.place_text(before, seen_from=path)))
 
 
-def check_windows(rules: Numbered, retention: timedelta, problems: Problems) -> None:
-    """Say which conditions look back further than history is kept."""
+def check_windows(rules: Numbered, service: Service, problems: Problems) -> None:
+    """Say which conditions look back further than history is kept, or kept whole where they need that."""
     for number, rule in rules.items():
         for severity, level in rule.levels.items():
             for condition in level.conditions:
-                if condition.window > retention:
+                # What is highest in each hour is all that a baseline asks for.
+                is_coarse = isinstance(condition, Baseline) or service.fine_retention == service.retention
+                name = "retention" if is_coarse else "fine_retention"
+                longest = service.retention if is_coarse else service.fine_retention
+                if condition.window > longest:
                     problems.error(
                         ("rules", number, severity.value, condition.name, *_key_of_window(condition)),
-                        f"expected at most the retention, {duration_text(retention)}, "
+                        f"expected at most the {name}, {duration_text(longest)}, "
                         f"found {duration_text(condition.window)}",
                     )
 

@@ -36,6 +36,8 @@ from alerter.core.rules import Per, Severity
 
 SHORTEST_POLL_INTERVAL = timedelta(seconds=10)
 SHORTEST_RETENTION = timedelta(days=1)
+#: Nothing that is judged often looks back so far.
+SHORTEST_FINE_RETENTION = timedelta(days=7)
 SHORTEST_REPEAT = timedelta(minutes=1)
 LONGEST_GROUP_WAIT = timedelta(hours=1)
 
@@ -103,6 +105,8 @@ class ServiceTable(Table):
             `/etc/alerter`, or else to the configuration; or `postgresql://…`.
         poll_interval: How often a tenant is polled; at least `10s`.
         retention: How long history is kept; at least `1d`.
+        fine_retention: How long all of it is kept; at least `7d`. Of older history each hour keeps its lowest, highest
+            and last count.
         timezone: In which messages and commands show times.
         console_url: Where messages send people to look at held mail.
         heartbeat_url: A dead man's switch that is pinged after complete cycles; a secret. See Watching the watcher.
@@ -113,6 +117,7 @@ class ServiceTable(Table):
     database: Text = "sqlite:///alerter.db"
     poll_interval: PollInterval = timedelta(minutes=5)
     retention: Annotated[Duration, _at_least(SHORTEST_RETENTION)] = timedelta(days=400)
+    fine_retention: Annotated[Duration, _at_least(SHORTEST_FINE_RETENTION)] | None = None
     timezone: TimeZone = ZoneInfo("UTC")
     console_url: WebPage = "https://login.mimecast.com"
     heartbeat_url: Annotated[Text, AfterValidator(values.ping_url)] | None = None

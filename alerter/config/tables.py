@@ -5,6 +5,7 @@ No I/O. What concerns several tables is in `references`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
@@ -35,7 +36,7 @@ from alerter.config.schema import (
 )
 from alerter.config.urls import scheme_of
 from alerter.config.values import listed
-from alerter.core.conditions import Subject
+from alerter.core.conditions import Subject, duration_text
 from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
@@ -66,12 +67,26 @@ def service_of(table: ServiceTable, place: Place, *, state_folder: Path) -> Serv
         database=database,
         poll_interval=table.poll_interval,
         retention=table.retention,
+        fine_retention=_fine_retention(table, place),
         timezone=table.timezone,
         console_url=table.console_url,
         heartbeat_url=None if table.heartbeat_url is None else Secret(table.heartbeat_url),
         listen=table.listen,
         metrics_per_reason=table.metrics_per_reason,
     )
+
+
+#: How long all of the history is kept, unless it is said, or the retention is shorter.
+FINE_RETENTION = timedelta(days=90)
+
+
+def _fine_retention(table: ServiceTable, place: Place) -> timedelta:
+    if table.fine_retention is None:
+        return min(FINE_RETENTION, table.retention)
+    if table.fine_retention > table.retention:
+        kept, found = duration_text(table.retention), duration_text(table.fine_retention)
+        place.error("fine_retention", f"expected at most the retention, {kept}, found {found}")
+    return table.fine_retention
 
 
 def database_url(value: str, folder: Path) -> str:

@@ -115,10 +115,12 @@ class TenantArchive:
     Attributes:
         polling: An archive without held messages that carries when the tenant was polled.
         reasons: One per hold reason that was ever seen, in the order of first sight.
+        thinned_until: Until when each hour has its lowest, highest and last count alone; None where all of it is whole.
     """
 
     polling: Archive
     reasons: Sequence[Archive]
+    thinned_until: datetime | None = None
 
 
 def sum_of_reasons(archives: Sequence[Archive]) -> Archive:

@@ -8,11 +8,12 @@ Three rules hold everything together:
 3. `plan` is level-triggered: it compares what is true with what each receiver was last told.
 """
 
-from alerter.pipeline.cycles import Cycle, follow_clock, poll, poll_all, poll_dry, prune, reconcile
+from alerter.pipeline.cycles import Cycle, follow_clock, poll, poll_all, poll_dry, reconcile
 from alerter.pipeline.deliveries import deliver, next_delivery_at
 from alerter.pipeline.imports import Imported, TenantImport, take_in
 from alerter.pipeline.inboxes import Inbox
 from alerter.pipeline.judging import RULE_REMOVED
+from alerter.pipeline.keeping import Kept, Pace, keep_history
 from alerter.pipeline.policies import Policy
 from alerter.pipeline.ports import Notifier, Reader, Source, Store, Transaction
 from alerter.pipeline.telling import next_group_at, tell_groups
@@ -22,7 +23,9 @@ __all__ = [
     "Cycle",
     "Imported",
     "Inbox",
+    "Kept",
     "Notifier",
+    "Pace",
     "Policy",
     "Reader",
     "Source",
@@ -31,12 +34,12 @@ __all__ = [
     "Transaction",
     "deliver",
     "follow_clock",
+    "keep_history",
     "next_delivery_at",
     "next_group_at",
     "poll",
     "poll_all",
     "poll_dry",
-    "prune",
     "reconcile",
     "take_in",
     "tell_groups",

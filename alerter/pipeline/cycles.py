@@ -145,21 +145,6 @@ def follow_clock(store: Store, *, by: timedelta) -> None:
             transaction.open_group(receiver, due_at=due_at + by)
 
 
-def prune(store: Store, *, before: datetime) -> int:
-    """Delete history older than `before`, in batches that hold nobody up; return how many rows went.
-
-    Raises:
-        StoreError: What the batches before it deleted stays deleted.
-    """
-    pruned = 0
-    while True:
-        with store.write() as transaction:
-            rows = transaction.prune(before=before)
-        pruned += rows
-        if not rows:
-            return pruned
-
-
 def _fetch(source: Source, clock: Callable[[], datetime]) -> tuple[Snapshot | SourceError, datetime]:
     """Return what came of asking, and when: a snapshot carries its own time, a failure is of now."""
     try:

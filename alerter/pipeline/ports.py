@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from alerter.core.alerts import Alert, AlertKey, Topic, Transition
 from alerter.core.judging import Idle
@@ -28,6 +28,10 @@ class Source(Protocol):
             SourceError: The poll failed; nothing is known.
         """
         ...
+
+
+#: Something that is too old: its kind and its key, of which only a store knows more.
+Outdated: TypeAlias = tuple[str, int | str]
 
 
 class Reader(Protocol):
@@ -92,6 +96,22 @@ class Reader(Protocol):
 
     def next_group_at(self) -> datetime | None:
         """Return when the next collection ends, or None where nothing is being collected."""
+        ...
+
+    def tenants_with_history_before(self, before: datetime) -> list[Tenant]:
+        """Return the tenants of which something must be pruned."""
+        ...
+
+    def outdated(self, *, before: datetime, limit: int) -> Sequence[Outdated]:
+        """Return what else ended before an instant and nothing depends on, some of each kind."""
+        ...
+
+    def tenants_to_thin(self, before: datetime) -> list[Tenant]:
+        """Return the tenants that have history from before an instant which was not thinned yet."""
+        ...
+
+    def wordy_messages(self, *, before: datetime, limit: int) -> Sequence[str]:
+        """Return messages that everybody got before an instant, and that still have a text."""
         ...
 
 
@@ -160,8 +180,28 @@ class Transaction(Reader, Protocol):
         """Keep what became of an attempt."""
         ...
 
-    def prune(self, *, before: datetime) -> int:
-        """Delete a batch of history older than `before`; return how many rows went."""
+    def prune(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
+        """Delete some of a tenant's history from before an instant; return how many rows went, 0 at the end."""
+        ...
+
+    def drop(self, outdated: Iterable[Outdated], *, before: datetime) -> int:
+        """Delete what was found to be old, where it still is; return how many rows went."""
+        ...
+
+    def thin(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
+        """Thin some of a tenant's history from before an instant; return how many rows were looked at, 0 at the end."""
+        ...
+
+    def strip(self, message_ids: Sequence[str]) -> int:
+        """Drop the texts of messages; return how many had one."""
+        ...
+
+    def give_back(self, pages: int) -> int:
+        """Give some pages that are free back to the disk; return how many, 0 at the end."""
+        ...
+
+    def note_size(self, *, now: datetime) -> int:
+        """Note how large the database is, once a day; return how many rows that changed."""
         ...
 
 

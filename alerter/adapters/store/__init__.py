@@ -31,8 +31,10 @@ from alerter.adapters.store.outbox import DeliveryRecord, OutboxReader, OutboxWr
 from alerter.adapters.store.overviews import OverviewReader
 from alerter.adapters.store.polling import Polling
 from alerter.adapters.store.records import RecordReader, RecordWriter
-from alerter.adapters.store.retention import Retention
+from alerter.adapters.store.retention import Retention, RetentionReader
 from alerter.adapters.store.schema import SchemaState, SchemaUpgrade
+from alerter.adapters.store.sizes import SizeReader, SizeWriter, Storage, compact
+from alerter.adapters.store.thinnings import Thinning, ThinningReader
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
 
@@ -45,6 +47,7 @@ __all__ = [
     "Restoration",
     "SchemaState",
     "SchemaUpgrade",
+    "Storage",
     "Store",
     "Transaction",
     "check_backup",
@@ -55,11 +58,21 @@ __all__ = [
 MOST_BESIDE_A_DAEMON = 200_000
 
 
-class Reader(RecordReader, ArchiveReader, OverviewReader, AlertReader, MuteReader, OutboxReader):
+class Reader(
+    RecordReader,
+    ArchiveReader,
+    OverviewReader,
+    AlertReader,
+    MuteReader,
+    OutboxReader,
+    RetentionReader,
+    ThinningReader,
+    SizeReader,
+):
     """A consistent view of everything that is stored."""
 
 
-class Transaction(Reader, RecordWriter, AlertWriter, MuteWriter, OutboxWriter, Retention):
+class Transaction(Reader, RecordWriter, AlertWriter, MuteWriter, OutboxWriter, Retention, Thinning, SizeWriter):
     """Everything of a cycle, or nothing."""
 
 
@@ -137,6 +150,15 @@ class Store:
             StoreError: The server cannot be asked.
         """
         return size_bytes(self._engine)
+
+    def compact(self) -> None:
+        """Write the SQLite file anew, without anything free in it; the caller holds the lock.
+
+        Raises:
+            StoreError: There is no room for another copy of it, or somebody uses it; it is as before. PostgreSQL has a
+                tool of its own.
+        """
+        compact(self._own_file())
 
     def holder(self) -> str | None:
         """Return which daemon holds the database, in a few words; None where nobody does.

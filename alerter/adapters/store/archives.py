@@ -49,6 +49,7 @@ class ArchiveReader(PollingReader):
         return TenantArchive(
             polling=polling,
             reasons=[_archive(each, polling, steps, begin) for each in self._all(_SERIES, scope)],
+            thinned_until=None if row is None else row.thinned_until,
         )
 
     def _rows(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:

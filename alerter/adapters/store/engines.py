@@ -246,6 +246,8 @@ def _open_sqlite(path: str, access: Access, *, may_create: bool) -> sqlite3.Conn
             os.close(open_for_folder(path))
     connection = _connected(path, "mode=rwc" if may_create else "mode=rw")
     try:
+        # Of a new file only, and only before anything else: what is deleted can be given back to the disk.
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         _use_wal(connection)
         for pragma in _pragmas(access):
             connection.execute(f"PRAGMA {pragma}")

@@ -198,6 +198,7 @@ _WITH_FAILURE = select(
     tenants.c.name,
     tenants.c.polled_since,
     tenants.c.revision,
+    tenants.c.thinned_until,
     poll_failures.c.id.label("failure_id"),
     poll_failures.c.outage_since,
     poll_failures.c.since,

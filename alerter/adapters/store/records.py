@@ -13,7 +13,7 @@ from alerter.adapters.store.engines import ADVISORY_WRITER, wait_for_writers
 from alerter.adapters.store.firsts import FirstsWriter
 from alerter.adapters.store.history import HistoryReader
 from alerter.adapters.store.snapshots import HistoryWriter
-from alerter.adapters.tables import EPOCH, Instant, counts, coverage, number_of, series
+from alerter.adapters.tables import EPOCH, Instant, counts, coverage, instant_of, number_of, series, tenants
 from alerter.core.merges import Head, Step, Stored
 from alerter.core.records import Change, FirstSeen, Held, Polled, Record, clipped
 from alerter.core.rules import EVERYTHING, Selector
@@ -151,6 +151,7 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
         rows = ((tenant_id, number_of(step.at), id_by_reason[step.reason], step.was, step.held) for step in steps)
         while batch := list(islice(rows, _BATCH)):
+            self._run(_THIN_FROM, {"of_tenant": tenant_id, "oldest": instant_of(min(row[1] for row in batch))})
             self._put_changes([row for row in batch if row[3] != row[4]])
             self._run(_DROP_CHANGE, [dict(zip(_KEY, row, strict=False)) for row in batch if row[3] == row[4]])
 
@@ -195,6 +196,12 @@ def _head(row: Row[Any]) -> Head:
     return Head(held=row.held, changed_at=row.changed_at, first_seen_at=row.first_seen_at)
 
 
+# What is imported into history that was thinned is thinned as well.
+_THIN_FROM = (
+    update(tenants)
+    .where(tenants.c.id == bindparam("of_tenant"), tenants.c.thinning_at > bindparam("oldest", type_=Instant()))
+    .values(thinning_at=bindparam("oldest", type_=Instant()))
+)
 _COVERAGE = (
     select(coverage.c.since, coverage.c.until, coverage.c.polls)
     .where(coverage.c.tenant_id == bindparam("tenant_id"))

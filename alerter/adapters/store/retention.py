@@ -3,13 +3,33 @@
 No value of a series depends on its old changes, as every change says what it changed from. The newest coverage, an
 outage that lasts, a live alert, what a receiver believes to go on, the acknowledgement of either, a silence
 that has not ended, and a delivery that waits stay however old they are.
+
+What is to go is looked for in a view that holds nobody up, and goes in small transactions, each of which looks once
+more at what it is about to delete.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import TypeAlias
 
-from sqlalchemy import BigInteger, and_, bindparam, case, delete, func, select, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
 
 from alerter.adapters.store.engines import Rows
+from alerter.adapters.store.memory import Noting
 from alerter.adapters.tables import (
     Instant,
     acknowledgements,
@@ -17,7 +37,6 @@ from alerter.adapters.tables import (
     counts,
     coverage,
     deliveries,
-    is_believed,
     is_live,
     is_waiting,
     messages,
@@ -27,91 +46,84 @@ from alerter.adapters.tables import (
     told,
     transitions,
 )
+from alerter.core.alerts import AlertState
+from alerter.core.series import Tenant
+
+#: A row that is to go, or the rows of a topic: its kind and its key.
+Outdated: TypeAlias = tuple[str, int | str]
 
 
-class Retention(Rows):
-    """Deletes what is old; nothing else in the store deletes history."""
+class RetentionReader(Rows):
+    """Looks for what is old."""
 
-    def prune(self, *, before: datetime, batch: int = 10_000) -> int:
-        """Delete history from before an instant, but nothing that the present depends on.
+    def tenants_with_history_before(self, before: datetime) -> list[Tenant]:
+        """Return the tenants of which something must be pruned, in the order of their first polls."""
+        return [row.name for row in self._all(_TENANTS_TO_PRUNE, {"before": before})]
+
+    def outdated(self, *, before: datetime, limit: int) -> list[Outdated]:
+        """Return what beside counts and polls ended before an instant and nothing depends on, some of each kind.
+
+        That is found whole tables through, which may take a while.
 
         Args:
-            before: What ended earlier goes.
-            batch: About so many rows of each kind at most, so that no poll waits long.
-
-        Returns:
-            How many rows went; 0 when there are no more.
+            before: The instant.
+            limit: So many of each kind at most.
         """
-        return (
-            self._prune_polling(before, batch)
-            + self._prune_changes(before, batch)
-            + self._prune_alerts(before, batch)
-            + self._prune_mutes(before, batch)
-            + self._prune_outbox(before, batch)
-        )
+        old = {"before": before, "limit": limit}
+        return [(kind, row[0]) for kind, found in _FIND.items() for row in self._all(found, old)]
 
-    def _prune_polling(self, before: datetime, batch: int) -> int:
-        """Delete old runs of polls and of failures.
+
+class Retention(Noting, RetentionReader):
+    """Deletes what is old; nothing else in the store deletes history."""
+
+    def prune(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
+        """Delete a tenant's counts and polls from before an instant; return how many rows went, 0 at the end.
 
         Coverage that began earlier begins at the limit afterwards: what is gone must not look as if it were zero.
+
+        Args:
+            tenant: Whose.
+            before: What ended earlier goes.
+            batch: About so many changes at most: those of an instant go together.
         """
-        pruned = self._run(_PRUNE_FAILURES, {"before": before, "batch": batch})
-        pruned += self._run(_PRUNE_COVERAGE, {"before": before})
-        if self._run(_TRIM_COVERAGE, {"before": before}) or pruned:
-            self._run(_RAISE_REVISIONS, {"by": 1})
-        return pruned
+        self._changed_tenants.add(tenant)
+        scope = {"of_tenant": self._all(_TENANT, {"tenant": tenant})[0].id, "before": before}
+        pruned = self._run(_PRUNE_COVERAGE, scope)
+        self._run(_TRIM_COVERAGE, scope)
+        # A batch is one range of the clustered key.
+        last = self._first(_LAST_OF_BATCH, scope | {"others": batch - 1})
+        return pruned + self._run(_PRUNE_CHANGES, scope | {"last": before if last is None else last.at})
 
-    def _prune_changes(self, before: datetime, batch: int) -> int:
-        pruned = 0
-        for tenant in self._all(_TENANTS):
-            if pruned >= batch:
-                break
-            old = {"tenant_id": tenant.id, "before": before}
-            last = self._first(_LAST_OF_BATCH, old | {"others": batch - pruned - 1})
-            pruned += self._run(_PRUNE_CHANGES, old | {"last": before if last is None else last.at})
-        if pruned:
-            self._run(_RAISE_REVISIONS, {"by": 1})
-        return pruned
-
-    def _prune_alerts(self, before: datetime, batch: int) -> int:
-        """Delete what ended, and no receiver believes to go on, with what was told of it."""
-        pruned = self._run(_PRUNE_TRANSITIONS, {"before": before, "batch": batch})
-        ended = [{"ended": row.topic} for row in self._all(_ENDED_TOPICS, {"before": before, "batch": batch})]
-        return pruned + self._run(_PRUNE_TOLD, ended) + self._run(_PRUNE_ALERTS, ended)
-
-    def _prune_mutes(self, before: datetime, batch: int) -> int:
-        """Delete silences that are over, and acknowledgements of which no alert is left."""
-        old = {"before": before, "batch": batch}
-        return self._run(_PRUNE_SILENCES, old) + self._run(_PRUNE_ACKNOWLEDGEMENTS, old)
-
-    def _prune_outbox(self, before: datetime, batch: int) -> int:
-        finished = [{"finished": row.id} for row in self._all(_FINISHED, {"before": before, "batch": batch})]
-        return self._run(_PRUNE_DELIVERIES, finished) + self._run(_PRUNE_MESSAGES, finished)
+    def drop(self, outdated: Iterable[Outdated], *, before: datetime) -> int:
+        """Delete what was found to be old, where that is still so; return how many rows went."""
+        keys: dict[str, list[dict[str, object]]] = {}
+        for kind, key in outdated:
+            keys.setdefault(kind, []).append({"before": before, "key": key})
+        return sum(self._run(statement, keys.get(kind, ())) for kind, statement in _DROP)
 
 
 _before = bindparam("before", type_=Instant())
+_TENANT = select(tenants.c.id).where(tenants.c.name == bindparam("tenant"))
 
-_PRUNE_FAILURES = delete(poll_failures).where(
-    poll_failures.c.id.in_(
-        select(poll_failures.c.id)
-        .where(poll_failures.c.ended_at.is_not(None), poll_failures.c.until < _before)
-        .limit(bindparam("batch"))
-    )
-)
+# Counts and polls, tenant by tenant
+
+_OF_TENANT = coverage.c.tenant_id == bindparam("of_tenant")
 _newer = coverage.alias()
-_PRUNE_COVERAGE = delete(coverage).where(
+_IS_OVER = and_(
     coverage.c.until < _before,
     coverage.c.since
     < select(func.max(_newer.c.since)).where(_newer.c.tenant_id == coverage.c.tenant_id).scalar_subquery(),
 )
+_PRUNE_COVERAGE = delete(coverage).where(_OF_TENANT, _IS_OVER)
 # What is left of a run keeps its share of the polls, from which a replay knows how far apart they were. Whole seconds,
 # for the product with microseconds does not fit into 64 bits.
 _SECOND = 1_000_000
 _left = type_coerce(coverage.c.until - _before, BigInteger) // _SECOND
 _whole = type_coerce(coverage.c.until - coverage.c.since, BigInteger) // _SECOND
+_BEGAN_EARLIER = and_(coverage.c.since < _before, coverage.c.since < coverage.c.until)
 _TRIM_COVERAGE = (
     update(coverage)
-    .where(coverage.c.since < _before, coverage.c.since < coverage.c.until)
+    .where(_OF_TENANT, _BEGAN_EARLIER)
     .values(
         since=case((coverage.c.until < _before, coverage.c.until), else_=_before),
         polls=case(
@@ -119,56 +131,72 @@ _TRIM_COVERAGE = (
         ),
     )
 )
-
-# Whoever remembers how far back a tenant's polls reach must look again.
-_RAISE_REVISIONS = update(tenants).values(revision=tenants.c.revision + bindparam("by"))
-
-_TENANTS = select(tenants.c.id).order_by(tenants.c.id)
-# A batch is one range of the clustered key; it ends with all the changes of an instant.
-_OLD_CHANGES = and_(counts.c.tenant_id == bindparam("tenant_id"), counts.c.at < _before)
+_OLD_CHANGES = and_(counts.c.tenant_id == bindparam("of_tenant"), counts.c.at < _before)
 _LAST_OF_BATCH = select(counts.c.at).where(_OLD_CHANGES).order_by(counts.c.at).offset(bindparam("others")).limit(1)
 _PRUNE_CHANGES = delete(counts).where(_OLD_CHANGES, counts.c.at <= bindparam("last"))
-
-# Why a live alert came to be can still be read.
-_PRUNE_TRANSITIONS = delete(transitions).where(
-    transitions.c.id.in_(
-        select(transitions.c.id)
-        .where(transitions.c.at < _before, transitions.c.alert_id.not_in(select(alerts.c.id).where(is_live)))
-        .limit(bindparam("batch"))
+_TENANTS_TO_PRUNE = (
+    select(tenants.c.name)
+    .where(
+        exists().where(counts.c.tenant_id == tenants.c.id, counts.c.at < _before)
+        | exists().where(coverage.c.tenant_id == tenants.c.id, _IS_OVER | _BEGAN_EARLIER)
     )
+    .order_by(tenants.c.id)
 )
-_all_alerts = alerts.alias()
+
+# Everything else: what it takes to be old holds when a row is found, and when it goes
+
+_key: BindParameter[int | str] = bindparam("key")
+_some_alerts, _some_told = alerts.alias(), told.alias()
+
+_IS_OLD_FAILURE = and_(poll_failures.c.ended_at.is_not(None), poll_failures.c.until < _before)
+# Why a live alert came to be can still be read.
+_IS_OLD_TRANSITION = and_(
+    transitions.c.at < _before,
+    ~exists().where(alerts.c.tenant == transitions.c.tenant, alerts.c.id == transitions.c.alert_id, is_live),
+)
+_IS_OLD_SILENCE = silences.c.until < _before
+_IS_OLD_ACKNOWLEDGEMENT = and_(
+    acknowledgements.c.at < _before, ~exists().where(alerts.c.topic == acknowledgements.c.topic)
+)
+_IS_OLD_MESSAGE = and_(
+    messages.c.created_at < _before, ~exists().where(deliveries.c.message_id == messages.c.id, is_waiting)
+)
 # An alert that never fired has no end, and nothing to keep.
-_ENDED_TOPICS = (
-    select(_all_alerts.c.topic)
+_GOES_ON = _some_alerts.c.state != literal(str(AlertState.INACTIVE), Text, literal_execute=True)
+_IS_BELIEVED = _some_told.c.state == literal(str(AlertState.FIRING), Text, literal_execute=True)
+_limit: BindParameter[int] = bindparam("limit")
+_FIND = {
+    "failure": select(poll_failures.c.id).where(_IS_OLD_FAILURE).limit(_limit),
+    "transition": select(transitions.c.id).where(_IS_OLD_TRANSITION).limit(_limit),
+    "topic": select(alerts.c.topic)
     .distinct()
     .where(
-        _all_alerts.c.topic.not_in(select(alerts.c.topic).where(is_live | (alerts.c.resolved_at >= _before))),
-        _all_alerts.c.topic.not_in(select(told.c.topic).where(is_believed)),
+        ~exists().where(_some_alerts.c.topic == alerts.c.topic, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
+        ~exists().where(_some_told.c.topic == alerts.c.topic, _IS_BELIEVED),
     )
-    .limit(bindparam("batch"))
-)
-_PRUNE_TOLD = delete(told).where(told.c.topic == bindparam("ended"))
-_PRUNE_ALERTS = delete(alerts).where(alerts.c.topic == bindparam("ended"))
+    .limit(_limit),
+    "silence": select(silences.c.id).where(_IS_OLD_SILENCE).limit(_limit),
+    "acknowledgement": select(acknowledgements.c.topic).where(_IS_OLD_ACKNOWLEDGEMENT).limit(_limit),
+    "message": select(messages.c.id).where(_IS_OLD_MESSAGE).limit(_limit),
+}
 
-_PRUNE_SILENCES = delete(silences).where(
-    silences.c.id.in_(select(silences.c.id).where(silences.c.until < _before).limit(bindparam("batch")))
+_HAS_ENDED = and_(
+    ~exists().where(_some_alerts.c.topic == _key, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
+    ~exists().where(_some_told.c.topic == _key, _IS_BELIEVED),
 )
-_PRUNE_ACKNOWLEDGEMENTS = delete(acknowledgements).where(
-    acknowledgements.c.topic.in_(
-        select(acknowledgements.c.topic)
-        .where(acknowledgements.c.at < _before, acknowledgements.c.topic.not_in(select(alerts.c.topic)))
-        .limit(bindparam("batch"))
-    )
+# In this order: what was told of alerts, and deliveries, go before what they hang on.
+_DROP = (
+    ("failure", delete(poll_failures).where(poll_failures.c.id == _key, _IS_OLD_FAILURE)),
+    ("transition", delete(transitions).where(transitions.c.id == _key, _IS_OLD_TRANSITION)),
+    ("topic", delete(told).where(told.c.topic == _key, _HAS_ENDED)),
+    ("topic", delete(alerts).where(alerts.c.topic == _key, _HAS_ENDED)),
+    ("silence", delete(silences).where(silences.c.id == _key, _IS_OLD_SILENCE)),
+    ("acknowledgement", delete(acknowledgements).where(acknowledgements.c.topic == _key, _IS_OLD_ACKNOWLEDGEMENT)),
+    (
+        "message",
+        delete(deliveries).where(
+            deliveries.c.message_id == _key, exists().where(messages.c.id == _key, _IS_OLD_MESSAGE)
+        ),
+    ),
+    ("message", delete(messages).where(messages.c.id == _key, _IS_OLD_MESSAGE)),
 )
-
-_FINISHED = (
-    select(messages.c.id)
-    .where(
-        messages.c.created_at < _before,
-        ~select(deliveries.c.id).where(deliveries.c.message_id == messages.c.id, is_waiting).exists(),
-    )
-    .limit(bindparam("batch"))
-)
-_PRUNE_DELIVERIES = delete(deliveries).where(deliveries.c.message_id == bindparam("finished"))
-_PRUNE_MESSAGES = delete(messages).where(messages.c.id == bindparam("finished"))

@@ -41,6 +41,42 @@ def fail(store: Store, clock: str, cause: Cause = Cause.TIMEOUT, detail: str = "
         transaction.add_failure(ACME, SourceUnavailable(cause, detail), at=at(clock))
 
 
+def prune(store: Store, before: str | datetime = "10:00", *, batch: int = 10_000) -> list[int]:
+    """Delete everything from before that in transactions of so many rows; return how many each one deleted."""
+    limit = at(before) if isinstance(before, str) else before
+    sizes: list[int] = []
+    with store.read() as reader:
+        tenants = reader.tenants_with_history_before(limit)
+    for tenant in tenants:
+        while not sizes or sizes[-1]:
+            with store.write() as transaction:
+                sizes.append(transaction.prune(tenant, before=limit, batch=batch))
+        sizes.pop()
+    while outdated := _outdated(store, limit, batch):
+        with store.write() as transaction:
+            sizes.append(transaction.drop(outdated, before=limit))
+    return sizes
+
+
+def thin(store: Store, before: str | datetime = "10:00", *, batch: int = 10_000) -> list[int]:
+    """Thin everything from before that in transactions of so many rows; return how many each one looked at."""
+    limit = at(before) if isinstance(before, str) else before
+    sizes: list[int] = []
+    with store.read() as reader:
+        tenants = reader.tenants_to_thin(limit)
+    for tenant in tenants:
+        while not sizes or sizes[-1]:
+            with store.write() as transaction:
+                sizes.append(transaction.thin(tenant, before=limit, batch=batch))
+        sizes.pop()
+    return sizes
+
+
+def _outdated(store: Store, before: datetime, limit: int) -> list[tuple[str, int | str]]:
+    with store.read() as reader:
+        return reader.outdated(before=before, limit=limit)
+
+
 def tenant_series(
     store: Store, tenant: str = "acme", *, window: str = "1h", now: datetime = NOON
 ) -> tuple[Series, dict[str, Series]]:

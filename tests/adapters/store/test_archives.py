@@ -9,7 +9,7 @@ from alerter.core.archives import Archive, FailedPoll, TenantArchive, archive_of
 from alerter.core.series import Snapshot, Tenant
 from alerter.core.timelines import instant_of
 from alerter.errors import Cause, SourceUnavailable, StoreError
-from tests.adapters.store.stored import ACME, EVERY, poll, rows
+from tests.adapters.store.stored import ACME, EVERY, poll, prune, rows, thin
 from tests.builders import NOON, a_snapshot, at
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -86,12 +86,21 @@ def test_a_tenant_whose_polls_all_failed_has_its_failures(store: Store) -> None:
     assert [instant_of(each.since) for each in timeline.outages] == [at("11:55")]
 
 
+def test_it_says_until_when_it_was_thinned(store: Store) -> None:
+    """A backtest must be able to say what it does not know."""
+    poll(store, "10:55", Spam=1)
+    assert read(store).thinned_until is None
+
+    thin(store, "11:00")
+
+    assert read(store).thinned_until == at("11:00")
+
+
 def test_what_was_pruned_is_not_in_it(store: Store) -> None:
     """An archive begins where the history does, with what was held then."""
     for number in range(13):
         poll(store, at("11:00") + number * EVERY, Spam=number)
-    with store.write() as transaction:
-        transaction.prune(before=at("11:32"))
+    prune(store, "11:32")
 
     [spam] = read(store).reasons
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alerter.adapters.store import Polling, Store
 from alerter.core.series import ALL_TENANTS, HoldReason, Sample, Span, Tenant
 from alerter.errors import Cause, SourceUnavailable, StoreError
-from tests.adapters.store.stored import ACME, EVERY, explained, poll, rows, seen, statements, tenant_series
+from tests.adapters.store.stored import ACME, EVERY, explained, poll, prune, rows, seen, statements, tenant_series
 from tests.builders import NOON, at, minutes, span
 
 
@@ -74,9 +74,7 @@ class TestCounts:
         poll(store, "11:05", Spam=3, Virus=1)
         poll(store, "11:10")
         poll(store, "11:15", Spam=9, Malware=0)
-        with store.write() as transaction:
-            while transaction.prune(before=at("12:00")):
-                pass
+        prune(store, "12:00")
 
         polling, series = tenant_series(store)
 
@@ -392,7 +390,10 @@ class TestCost:
         with closing(Store(sqlite_url)) as store:
             poll(store, "11:55", Spam=1)
             with statements() as executed, store.write() as transaction:
-                transaction.prune(before=at("10:00"))
+                transaction.tenants_with_history_before(at("10:00"))
+                transaction.prune(ACME, before=at("10:00"), batch=100)
+                transaction.tenants_to_thin(at("10:00"))
+                transaction.thin(ACME, before=at("10:00"), batch=100)
 
         plans = explained(sqlite_url, executed)
 

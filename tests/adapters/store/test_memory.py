@@ -24,6 +24,7 @@ from tests.adapters.store.stored import (
     a_transition,
     an_acknowledgement,
     enqueue,
+    prune,
     silence,
     statements,
 )
@@ -96,11 +97,6 @@ def test_a_poll_that_does_not_go_on_from_the_last_one_is_read(
     assert polled(store, clock, held) is UNKNOWN
 
 
-def _prune(store: Store) -> None:
-    with store.write() as transaction:
-        transaction.prune(before=at("11:00"))
-
-
 @pytest.mark.parametrize(
     "between",
     [
@@ -109,7 +105,7 @@ def _prune(store: Store) -> None:
         pytest.param(lambda store: polled(store, "11:57", SPAM, windows=DAY), id="the rules looked further back"),
         pytest.param(lambda store: polled(store, "11:57", SPAM, windows=None), id="nothing was to be remembered"),
         pytest.param(lambda store: store.forget([ACME]), id="it is polled elsewhere"),
-        pytest.param(_prune, id="old history was deleted"),
+        pytest.param(lambda store: prune(store, "11:00"), id="old history was deleted"),
     ],
 )
 def test_after_anything_else_everything_is_read(store: Store, between: Callable[[Store], object]) -> None:
@@ -147,7 +143,12 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
     "add_failure": (lambda one: one.add_failure(ACME, SourceUnavailable(Cause.DNS, "no such host"), at=NOON), True),
     "save_alerts": (lambda one: one.save_alerts([an_alert()]), True),
     "save_told": (lambda one: one.save_told([a_told()]), True),
-    "prune": (lambda one: one.prune(before=NOON), True),
+    "prune": (lambda one: one.prune(ACME, before=NOON, batch=9), True),
+    "drop": (lambda one: one.drop([("silence", 1)], before=NOON), False),
+    "thin": (lambda one: one.thin(ACME, before=at("13:00"), batch=9), True),
+    "strip": (lambda one: one.strip(["old"]), False),
+    "give_back": (lambda one: one.give_back(9), False),
+    "note_size": (lambda one: one.note_size(now=NOON), False),
     "add_steps": (
         lambda one: one.add_steps(ACME, {}, [Step(at=at("09:30"), reason=HoldReason("Spam"), was=0, held=2)]),
         True,

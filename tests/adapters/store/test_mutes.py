@@ -10,7 +10,7 @@ from alerter.adapters.store import Store
 from alerter.core.muting import Matcher
 from alerter.core.rules import Selector, Severity
 from alerter.errors import StoreError
-from tests.adapters.store.stored import a_silence, an_acknowledgement, explained, silence, statements
+from tests.adapters.store.stored import a_silence, an_acknowledgement, explained, prune, silence, statements
 from tests.builders import NOON, at, minutes
 
 
@@ -64,8 +64,7 @@ def test_silences_are_read_until_they_have_been_over_for_as_long_as_is_asked(sto
 def test_a_number_is_never_given_to_another_silence(store: Store) -> None:
     """What an old message says of silence 2 is never true of a newer one, also when the old one was pruned."""
     first, second = silence(store, until="11:30"), silence(store, until="11:30")
-    with store.write() as transaction:
-        transaction.prune(before=NOON)
+    prune(store, NOON)
 
     third = silence(store, replace(a_silence(), id=first.id))
 

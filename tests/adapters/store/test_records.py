@@ -17,7 +17,7 @@ from alerter.adapters.files import FileFormat, Layout, Values, read, write_recor
 from alerter.adapters.spools import Spool
 from alerter.adapters.store import Store
 from alerter.pipeline import Imported, Inbox, take_in
-from tests.adapters.store.stored import poll, rows
+from tests.adapters.store.stored import poll, prune, rows
 from tests.builders import NOON, minutes
 
 
@@ -112,8 +112,7 @@ class Past:
             now += minutes(step)
             poll(store, now, tenant, **held)
         if self.pruned_before is not None:
-            with store.write() as transaction:
-                transaction.prune(before=NOON + minutes(self.pruned_before))
+            prune(store, NOON + minutes(self.pruned_before))
 
 
 _PASTS = st.builds(

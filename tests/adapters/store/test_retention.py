@@ -20,20 +20,12 @@ from tests.adapters.store.stored import (
     enqueue,
     fail,
     poll,
+    prune,
     rows,
     silence,
     tenant_series,
 )
 from tests.builders import a_key, a_resolved, a_told, an_alert, at
-
-
-def prune(store: Store, clock: str = "10:00", batch: int = 10_000) -> list[int]:
-    """Delete everything from before that in batches; return their sizes."""
-    sizes: list[int] = []
-    while not sizes or sizes[-1]:
-        with store.write() as transaction:
-            sizes.append(transaction.prune(before=at(clock), batch=batch))
-    return sizes[:-1]
 
 
 def test_old_changes_go_and_no_value_changes(store: Store) -> None:

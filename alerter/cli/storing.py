@@ -1,0 +1,55 @@
+"""How large the database is, as `alerter status` shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from alerter.cli.output import Table, ago
+from alerter.words import size_text
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Reader, Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """How large the database is, and how far back its history goes."""
+
+    storage: "Storage"
+    since: datetime | None
+
+    @classmethod
+    def read(cls, reader: "Reader", *, now: datetime) -> "Stored":
+        """Ask the database."""
+        return cls(storage=reader.storage(now=now), since=reader.history_since())
+
+    def table(self, *, now: datetime) -> Table:
+        """Return it for people."""
+        growth = self.storage.bytes_per_day
+        return Table(
+            title="Database",
+            columns=("size", "free in it", "grows", "history since"),
+            rows=[
+                (
+                    size_text(self.storage.size_bytes),
+                    size_text(self.storage.free_bytes),
+                    "known after a day" if growth is None else f"{_signed(growth)} a day",
+                    ago(self.since, now=now),
+                )
+            ],
+        )
+
+    def json(self) -> Mapping[str, object]:
+        """Return it for programs."""
+        growth = self.storage.bytes_per_day
+        return {
+            "size_bytes": self.storage.size_bytes,
+            "free_bytes": self.storage.free_bytes,
+            "bytes_per_day": None if growth is None else round(growth),
+            "history_since": self.since,
+        }
+
+
+def _signed(growth: float) -> str:
+    return f"-{size_text(-growth)}" if growth < 0 else size_text(growth)

@@ -1,0 +1,76 @@
+"""What is kept of old history: of each hour its lowest and its highest count, and the one that it ended with.
+
+Thinning leaves changes out and moves none: wherever a kept one lies, the count really became that. Between them, within
+an hour, it may have been anything between the two extremes. What was not polled stays unknown.
+
+No I/O: values in, values out.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A count that became another one: when, from which, and which."""
+
+    at: datetime
+    was: int
+    held: int
+
+
+def hour_of(at: datetime) -> datetime:
+    """Return the beginning of the hour in which an instant lies; hours are those of UTC, which has no odd ones."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def thinned(changes: Sequence[Change], begins: Sequence[datetime]) -> list[Change]:
+    """Return what is kept of the changes of one series; of what was thinned before, all.
+
+    Of each hour these are the first change to its lowest count and the first to its highest, unless it began with that,
+    and the last one. Where polling began again within the hour, its parts count each on their own, and what their first
+    poll found is kept: so every stretch of polling within an hour has the same extremes as before, and begins and ends
+    with the same counts.
+
+    Args:
+        changes: All of some whole hours, oldest first.
+        begins: When polling began again in these hours, oldest first.
+    """
+
+    def part_of(change: Change) -> tuple[datetime, int]:
+        return hour_of(change.at), bisect_right(begins, change.at)
+
+    firsts = frozenset(begins)
+    return [kept for _, part in groupby(changes, part_of) for kept in _thinned_part(list(part), firsts)]
+
+
+def _thinned_part(part: Sequence[Change], begins: Collection[datetime]) -> Iterator[Change]:
+    """Yield what is kept of one stretch of polling within an hour, each change from the count before it."""
+    held = part[0].was
+    for change in _extremes(part, begins):
+        if change.held != held:
+            yield Change(change.at, held, change.held)
+            held = change.held
+
+
+def _extremes(part: Sequence[Change], begins: Collection[datetime]) -> list[Change]:
+    opening = [change for change in part[:1] if change.at in begins]
+    rest = part[len(opening) :]
+    if not rest:
+        return opening
+    begun = rest[0].was
+    # Of several with the same count the first one is returned.
+    lowest, highest = min(rest, key=_held), max(rest, key=_held)
+    extremes = [*([lowest] if lowest.held < begun else []), *([highest] if highest.held > begun else [])]
+    return [*opening, *sorted({*extremes, rest[-1]}, key=_at)]
+
+
+def _held(change: Change) -> int:
+    return change.held
+
+
+def _at(change: Change) -> datetime:
+    return change.at

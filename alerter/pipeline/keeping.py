@@ -1,0 +1,157 @@
+"""Keep: delete what is too old, thin what is old, and give back the room, a little at a time and in nobody's way.
+
+Each transaction takes some milliseconds, and a rest follows in which polls and deliveries have the database for
+themselves. All of it may end anywhere, and goes on there the next time.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from alerter.pipeline.ports import Store, Transaction
+
+log = logging.getLogger(__name__)
+
+#: What a transaction may take, about: less than anybody notices.
+LONGEST_SECONDS = 0.01
+#: After each one, so many times what it took is left to others.
+REST = 4
+_FEWEST, _FIRST, _MOST = 50, 500, 10_000
+#: So much is looked for at a time, in a view that holds nobody up.
+_FOUND_AT_A_TIME = 10_000
+_PAGES_AT_A_TIME = 32
+
+_Key = TypeVar("_Key")
+
+
+class _Stopped(Exception):
+    """There is no more time."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How much is done at a time, found out while doing it.
+
+    Attributes:
+        seconds: A clock that only goes forward.
+        wait: Waits for so many seconds; returns True where there is no more time.
+        rows: So many at a time.
+    """
+
+    seconds: Callable[[], float]
+    wait: Callable[[float], bool]
+    rows: int = _FIRST
+
+    def run(self, store: Store, act: Callable[[Transaction], int]) -> int:
+        """Do something in a transaction of its own, then rest; return how many rows or pages it did.
+
+        Raises:
+            _Stopped: There is no more time; it is done all the same.
+        """
+        with store.write() as transaction:
+            # Who has waited for others has not worked.
+            began = self.seconds()
+            done = act(transaction)
+        took = self.seconds() - began
+        if took > LONGEST_SECONDS:
+            self.rows = max(_FEWEST, self.rows // 2)
+        elif took < LONGEST_SECONDS / 4 and done >= self.rows:
+            self.rows = min(_MOST, self.rows * 2)
+        if self.wait(REST * took):
+            raise _Stopped
+        return done
+
+
+@dataclass(slots=True)
+class Kept:
+    """What was done, in rows, and in pages of a file.
+
+    Attributes:
+        pruned: Rows that were too old, and are deleted.
+        thinned: Old changes that were looked at, of which each hour keeps its extremes.
+        stripped: Old messages of which the title is kept.
+        pages: What was given back to the disk.
+    """
+
+    pruned: int = 0
+    thinned: int = 0
+    stripped: int = 0
+    pages: int = 0
+
+
+def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelta, pace: Pace, now: datetime) -> Kept:
+    """Delete history that is older than its retention, and thin what is older than the fine one.
+
+    Both by whole days, so that of thousands of tenants each is touched once a day.
+
+    Args:
+        store: Where it is.
+        retention: How long it is kept.
+        fine_retention: How long all of it is kept; at most the retention.
+        pace: How much at a time.
+        now: The present.
+
+    Returns:
+        What was done until the end, or until there was no more time.
+
+    Raises:
+        StoreError: What was done before it stays done.
+    """
+    kept = Kept()
+    with suppress(_Stopped):
+        _prune(store, kept, pace, before=_day_of(now - retention))
+        _thin(store, kept, pace, before=_day_of(now - fine_retention))
+        while pages := pace.run(store, lambda transaction: transaction.give_back(_PAGES_AT_A_TIME)):
+            kept.pages += pages
+        pace.run(store, lambda transaction: transaction.note_size(now=now))
+    if kept != Kept():
+        log.info(
+            "history kept pruned=%d thinned=%d stripped=%d pages=%d",
+            kept.pruned, kept.thinned, kept.stripped, kept.pages,
+        )  # fmt: skip
+    return kept
+
+
+def _day_of(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _prune(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
+    with store.read() as reader:
+        tenants = reader.tenants_with_history_before(before)
+    for tenant in tenants:
+        while rows := pace.run(store, lambda one: one.prune(tenant, before=before, batch=pace.rows)):  # noqa: B023
+            kept.pruned += rows
+    while True:
+        with store.read() as reader:
+            outdated = reader.outdated(before=before, limit=_FOUND_AT_A_TIME)
+        if not outdated:
+            return
+        for part in _parts(outdated, pace):
+            kept.pruned += pace.run(store, lambda one: one.drop(part, before=before))  # noqa: B023
+
+
+def _thin(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
+    with store.read() as reader:
+        tenants = reader.tenants_to_thin(before)
+    for tenant in tenants:
+        while rows := pace.run(store, lambda one: one.thin(tenant, before=before, batch=pace.rows)):  # noqa: B023
+            kept.thinned += rows
+    while True:
+        with store.read() as reader:
+            wordy = reader.wordy_messages(before=before, limit=_FOUND_AT_A_TIME)
+        if not wordy:
+            return
+        for part in _parts(wordy, pace):
+            kept.stripped += pace.run(store, lambda one: one.strip(part))  # noqa: B023
+
+
+def _parts(keys: Sequence[_Key], pace: Pace) -> Iterator[Sequence[_Key]]:
+    """Yield keys, as many at a time as the pace says by then."""
+    while keys:
+        rows = pace.rows
+        yield keys[:rows]
+        keys = keys[rows:]

@@ -1,0 +1,178 @@
+"""What is done about old history: a little at a time, and in nobody's way."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import cast
+
+import pytest
+
+from alerter.adapters.store import Store
+from alerter.core.outbox import after_success
+from alerter.pipeline import Kept, Pace, Reader, Transaction, keep_history
+from alerter.pipeline.keeping import LONGEST_SECONDS, REST
+from tests.adapters.store.stored import enqueue, poll, rows
+from tests.builders import NOON, minutes, span
+
+DAY = timedelta(days=1)
+
+
+@dataclass
+class SlowStore:
+    """A store on a machine that takes its time for each row.
+
+    Attributes:
+        seconds_per_row: How much.
+        now: The machine's clock.
+        done: What each transaction did, in rows.
+    """
+
+    store: Store
+    seconds_per_row: float = 0.0
+    now: float = 0.0
+    done: list[tuple[str, int]] = field(default_factory=list)
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Open a view."""
+        return self.store.read()
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Open a transaction."""
+        with self.store.write() as transaction:
+            yield cast("Transaction", _SlowTransaction(transaction, self))
+
+
+class _SlowTransaction:
+    """Passes calls on, and lets time pass for the rows that they say."""
+
+    def __init__(self, inner: object, machine: SlowStore) -> None:
+        self._inner = inner
+        self._machine = machine
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        """Return the transaction's own method, slower."""
+        method = getattr(self._inner, name)
+
+        def slowly(*args: object, **kwargs: object) -> int:
+            rows = int(method(*args, **kwargs))
+            self._machine.done.append((name, rows))
+            self._machine.now += rows * self._machine.seconds_per_row
+            return rows
+
+        return slowly
+
+
+@dataclass
+class Rests:
+    """Remembers for how long was rested; after so many rests there is no more time."""
+
+    most: int = 1_000_000
+    seconds: list[float] = field(default_factory=list)
+
+    def __call__(self, seconds: float) -> bool:
+        """Rest."""
+        self.seconds.append(seconds)
+        return len(self.seconds) >= self.most
+
+
+def keep(machine: SlowStore, rests: Rests, *, rows: int = 500) -> Kept:
+    """Keep history as of noon: two days of it, the last one as it is."""
+    pace = Pace(seconds=lambda: machine.now, wait=rests, rows=rows)
+    return keep_history(machine, retention=2 * DAY, fine_retention=DAY, pace=pace, now=NOON)
+
+
+@pytest.fixture
+def full(store: Store) -> Store:
+    """Return a database with four days of history, and old messages."""
+    for number in range(4 * 8):
+        poll(store, NOON - 4 * DAY + number * span("3h"), Spam=number % 5, Virus=number % 3)
+        poll(store, NOON - 4 * DAY + number * span("3h") + minutes(5), Spam=7, Virus=number % 3)
+        poll(store, NOON - 4 * DAY + number * span("3h") + minutes(10), Spam=number % 5, Virus=1)
+    enqueue(store, "old", "a", created_at=NOON - 3 * DAY)
+    enqueue(store, "yesterday", "a", created_at=NOON - DAY - span("13h"))
+    enqueue(store, "new", "a", created_at=NOON)
+    with store.write() as transaction:
+        for delivery in transaction.waiting_deliveries():
+            transaction.save_delivery(replace(after_success(delivery, now=NOON), last_error=""))
+    return store
+
+
+def test_what_is_too_old_goes_and_what_is_old_is_thinned(full: Store) -> None:
+    """By whole days, and once a day: a second run finds nothing to do."""
+    kept = keep(SlowStore(full), Rests())
+
+    with full.read() as reader:
+        coverage = reader.history_since()
+        assert reader.tenants_with_history_before(NOON.replace(hour=0) - 2 * DAY) == []
+    assert coverage == (NOON - 2 * DAY).replace(hour=0)
+    assert rows(full, "SELECT id, bodies <> '{}' FROM messages ORDER BY id") == [("new", True), ("yesterday", False)]
+    assert (kept.pruned > 40, kept.thinned > 20, kept.stripped) == (True, True, 1)
+    assert keep(SlowStore(full), Rests()) == Kept()
+
+
+def test_no_transaction_takes_long_on_a_slow_machine(full: Store) -> None:
+    """It does less at a time; whole instants and hours are the least."""
+    for number in range(150):
+        poll(full, NOON - 4 * DAY + minutes(number), "legacy", Spam=number % 9)
+    machine = SlowStore(full, seconds_per_row=0.001)
+
+    keep(machine, Rests(), rows=60)
+
+    pruned = [count for name, count in machine.done if name == "prune"]
+    assert pruned[0] >= 60
+    assert max(pruned[1:]) <= 52
+    assert sum(pruned) > 150
+
+
+def test_a_fast_machine_does_more_at_a_time(full: Store) -> None:
+    """Thousands of tenants must be done within the hour."""
+    for number in range(150):
+        poll(full, NOON - 4 * DAY + minutes(number), "legacy", Spam=number % 9)
+    pace = Pace(seconds=lambda: 0.0, wait=lambda _: False, rows=20)
+
+    keep_history(full, retention=2 * DAY, fine_retention=DAY, pace=pace, now=NOON)
+
+    assert pace.rows >= 80
+
+
+def test_after_each_transaction_others_have_the_database(full: Store) -> None:
+    """For some times what it took."""
+    machine, rests = SlowStore(full, seconds_per_row=0.0001), Rests()
+
+    keep(machine, rests, rows=100)
+
+    assert len(rests.seconds) == len(machine.done)
+    assert sum(rests.seconds) == pytest.approx(REST * machine.now)
+    assert max(rests.seconds) < 2 * REST * LONGEST_SECONDS
+
+
+def test_a_stop_ends_it_after_the_transaction(full: Store) -> None:
+    """What is done stays done, and the next run goes on."""
+    whole = keep(SlowStore(full), Rests(most=2), rows=50)
+    rest = keep(SlowStore(full), Rests(), rows=50)
+
+    assert whole.pruned > 0
+    assert rest.pruned > 0
+    assert keep(SlowStore(full), Rests()) == Kept()
+
+
+def test_what_was_done_is_in_the_log(full: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Once; a run that finds nothing to do says nothing."""
+    caplog.set_level(logging.INFO, logger="alerter.pipeline.keeping")
+
+    kept = keep(SlowStore(full), Rests())
+    keep(SlowStore(full), Rests())
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"history kept pruned={kept.pruned} thinned={kept.thinned} stripped=1 pages={kept.pages}"
+    ]
+
+
+def test_the_size_is_noted(full: Store) -> None:
+    """So that the growth is known after a day."""
+    keep(SlowStore(full), Rests())
+
+    assert rows(full, "SELECT count(*) FROM sizes") == [(1,)]
