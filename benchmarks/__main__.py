@@ -4,7 +4,7 @@ import platform
 import sqlite3
 import sys
 
-from benchmarks import cycles, processes, scrapes
+from benchmarks import cycles, processes, scrapes, years
 from benchmarks.figures import Figure  # noqa: TC001 - one import style for scripts
 
 
@@ -15,6 +15,8 @@ def main() -> None:
         processes.ready(),
         processes.memory(),
         *cycles.cycle(),
+        *cycles.sizes(),
+        *years.disk(),
         scrapes.scrape(),
     ]
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}\n")

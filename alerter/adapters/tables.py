@@ -227,7 +227,8 @@ told = Table(
 is_believed = told.c.state == literal("firing", Text, literal_execute=True)
 Index("ix_told_believed", told.c.tenant, told.c.topic, sqlite_where=is_believed)
 
-# `extras` is a JSON object of what only some messages have. Of a message that everybody got long ago, only the title is
+# `bodies` is a JSON object of texts, packed where that is shorter: one message says the same in four formats. `extras`
+# is a JSON object of what only some messages have. Of a message that everybody got long ago, only the title is
 # kept, and nothing in `bodies`.
 messages = Table(
     "messages",

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 
-from alerter.adapters.store.columns import storable
+from alerter.adapters.store.columns import packed, storable, unpacked
 from alerter.adapters.store.engines import Rows
 from alerter.adapters.tables import Instant, deliveries, held_back, is_waiting, messages, open_groups
 from alerter.core.messages import Event, EventAction, Format, Message, Tone
@@ -170,7 +170,7 @@ def _message_row(message: Message) -> dict[str, Any]:
         "receiver": message.receiver,
         "tone": str(message.tone),
         "title": storable(message.title),
-        "bodies": json.dumps(dict(message.bodies)),
+        "bodies": packed(json.dumps(dict(message.bodies))),
         "alert_ids": json.dumps(message.alert_ids),
         "created_at": message.created_at,
         "extras": json.dumps(extras),
@@ -184,7 +184,7 @@ def _message_of(row: Row[Any]) -> Message:
         receiver=row.receiver,
         tone=Tone(row.tone),
         title=row.title,
-        bodies={Format(name): body for name, body in json.loads(row.bodies).items()},
+        bodies={Format(name): body for name, body in json.loads(unpacked(row.bodies)).items()},
         created_at=row.created_at,
         alert_ids=tuple(json.loads(row.alert_ids)),
         threads=tuple(extras.get("threads", ())),

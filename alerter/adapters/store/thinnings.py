@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, exists, func, literal, select, update
+from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, select, update
 
-from alerter.adapters.store.engines import Rows
+from alerter.adapters.store.engines import Rows, is_sqlite
 from alerter.adapters.store.memory import Noting
 from alerter.adapters.tables import EPOCH, NO_TEXT, Instant, counts, coverage, deliveries, has_text, messages, tenants
 from alerter.core.series import Tenant
@@ -87,8 +87,18 @@ class Thinning(Noting, ThinningReader):
         return [row.since for row in self._all(_BEGINS, scope)]
 
     def strip(self, message_ids: Sequence[str]) -> int:
-        """Drop the texts of messages that everybody got long ago; when, to whom and under which title remains."""
-        return self._run(_STRIP, [{"key": message_id} for message_id in message_ids])
+        """Drop the texts of messages that everybody got long ago; when, to whom and under which title remains.
+
+        They are written anew, close together: left where it is, in SQLite each would go on keeping a page of its own.
+        """
+        keys = [{"key": message_id} for message_id in message_ids]
+        if not is_sqlite(self._url):
+            return self._run(_STRIP, keys)
+        found = [row for key in keys for row in self._all(_MESSAGE, key)]
+        # Between the two statements, deliveries have no message.
+        self._connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        self._run(_DELETE_MESSAGE, keys)
+        return self._run(_ADD_MESSAGE, [{**row._mapping, **_STRIPPED} for row in found])  # noqa: SLF001 - its name
 
 
 _before = bindparam("before", type_=Instant())
@@ -144,4 +154,8 @@ _WORDY = (
     .order_by(messages.c.created_at)
     .limit(bindparam("limit"))
 )
-_STRIP = update(messages).where(messages.c.id == bindparam("key")).values(bodies=NO_TEXT, extras=NO_TEXT)
+_MESSAGE = select(messages).where(messages.c.id == bindparam("key"))
+_DELETE_MESSAGE = delete(messages).where(messages.c.id == bindparam("key"))
+_ADD_MESSAGE = insert(messages)
+_STRIPPED = {"bodies": NO_TEXT, "extras": NO_TEXT}
+_STRIP = update(messages).where(messages.c.id == bindparam("key")).values(**_STRIPPED)

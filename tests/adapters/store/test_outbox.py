@@ -11,7 +11,7 @@ from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.outbox import Backlog, TargetName, after_failure, after_success
 from alerter.core.rules import Severity
 from alerter.errors import StoreError
-from tests.adapters.store.stored import a_message, enqueue, explained, statements
+from tests.adapters.store.stored import a_message, enqueue, explained, rows, statements
 from tests.builders import NOON, at
 
 
@@ -224,3 +224,22 @@ class TestGroups:
         """A service has then nothing to wake up for."""
         with store.read() as reader:
             assert (reader.due_groups(now=NOON), reader.next_group_at()) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("120 held", id="a short one, which is stored as it is"),
+        pytest.param("<td>Überprüfung 迷惑</td>" * 300, id="a long one, which is packed"),
+    ],
+)
+def test_a_message_comes_back_as_it_was_planned(store: Store, text: str) -> None:
+    """However long it is, and in whatever script."""
+    message = replace(a_message("m"), bodies={Format.TEXT: text, Format.HTML: text})
+    with store.write() as transaction:
+        transaction.enqueue(message, [TargetName("a")])
+
+    with store.read() as reader:
+        assert reader.message("m") == message
+    [(length,)] = rows(store, "SELECT length(bodies) FROM messages")
+    assert length < max(100, len(text) // 2)
