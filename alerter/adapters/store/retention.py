@@ -15,14 +15,14 @@ from typing import TypeAlias
 from sqlalchemy import (
     BigInteger,
     BindParameter,
-    Text,
+    ColumnElement,
     and_,
     bindparam,
     case,
     delete,
     exists,
     func,
-    literal,
+    literal_column,
     select,
     type_coerce,
     update,
@@ -37,7 +37,6 @@ from alerter.adapters.tables import (
     counts,
     coverage,
     deliveries,
-    is_live,
     is_waiting,
     messages,
     poll_failures,
@@ -147,12 +146,18 @@ _TENANTS_TO_PRUNE = (
 
 _key: BindParameter[int | str] = bindparam("key")
 _some_alerts, _some_told = alerts.alias(), told.alias()
+# The states stand in the statements as they are, for the sake of partial indexes, and as plain text, for that of many
+# rows at a time.
+_INACTIVE: ColumnElement[str] = literal_column(f"'{AlertState.INACTIVE}'")
+_FIRING: ColumnElement[str] = literal_column(f"'{AlertState.FIRING}'")
 
 _IS_OLD_FAILURE = and_(poll_failures.c.ended_at.is_not(None), poll_failures.c.until < _before)
 # Why a live alert came to be can still be read.
 _IS_OLD_TRANSITION = and_(
     transitions.c.at < _before,
-    ~exists().where(alerts.c.tenant == transitions.c.tenant, alerts.c.id == transitions.c.alert_id, is_live),
+    ~exists().where(
+        alerts.c.tenant == transitions.c.tenant, alerts.c.id == transitions.c.alert_id, alerts.c.state != _INACTIVE
+    ),
 )
 _IS_OLD_SILENCE = silences.c.until < _before
 _IS_OLD_ACKNOWLEDGEMENT = and_(
@@ -162,8 +167,8 @@ _IS_OLD_MESSAGE = and_(
     messages.c.created_at < _before, ~exists().where(deliveries.c.message_id == messages.c.id, is_waiting)
 )
 # An alert that never fired has no end, and nothing to keep.
-_GOES_ON = _some_alerts.c.state != literal(str(AlertState.INACTIVE), Text, literal_execute=True)
-_IS_BELIEVED = _some_told.c.state == literal(str(AlertState.FIRING), Text, literal_execute=True)
+_GOES_ON = _some_alerts.c.state != _INACTIVE
+_IS_BELIEVED = _some_told.c.state == _FIRING
 _limit: BindParameter[int] = bindparam("limit")
 _FIND = {
     "failure": select(poll_failures.c.id).where(_IS_OLD_FAILURE).limit(_limit),

@@ -243,6 +243,20 @@ def test_an_acknowledgement_goes_with_its_alert(
         assert len(reader.acknowledgements()) == int(stays)
 
 
+def test_many_of_a_kind_go_in_one_transaction(store: Store) -> None:
+    """Transitions, alerts with what was told of them, and outages."""
+    keys = [a_key(reason=f"reason{number}") for number in range(4)]
+    ended = a_transition("08:00", AlertState.FIRING, AlertState.INACTIVE)
+    with store.write() as transaction:
+        transaction.add_transitions([replace(ended, key=key) for key in keys])
+        transaction.save_alerts([replace(a_resolved(until="09:00"), key=key) for key in keys])
+        transaction.save_told([replace(a_told(AlertState.INACTIVE), topic=key.topic) for key in keys])
+
+    assert prune(store) == [12]
+
+    assert rows(store, "SELECT count(*) FROM alerts") == [(0,)]
+
+
 def test_many_old_silences_go_in_batches(store: Store) -> None:
     """Like everything else."""
     for _ in range(5):
