@@ -104,6 +104,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "db upgrade": plain("db", "upgrade"),
         "db backup": plain("db", "backup", "HERE/another.db"),
         "db restore": plain("db", "restore", "HERE/backup.db"),
+        "db compact": plain("db", "compact"),
     }
 )
 
