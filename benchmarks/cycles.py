@@ -90,7 +90,7 @@ def cycle() -> list[Figure]:
 
 
 #: Tenants of fifty reasons each, and for how many rounds they are polled.
-SIZES = {1: 60, 20: 20, 200: 8, 2_000: 4}
+SIZES = {1: 60, 20: 20, 200: 8, 2_000: 4, 10_000: 3}
 #: So many answers share a commit where thousands come in.
 GROUP = 20
 

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 
+class Unavailable(Exception):
+    """A part cannot be measured on this machine; the text says what it lacks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """One row.
@@ -11,7 +15,7 @@ class Figure:
         what: What was measured.
         measured: The median, in `unit`.
         promised: What it must stay below, in `unit`.
-        floor: What the same machine needs for the least that is possible, in `unit`.
+        floor: What the same machine needs for the least that is possible, or a peer for the same, in `unit`.
         floor_what: What that least is.
     """
 
@@ -30,6 +34,11 @@ class Figure:
     def row(self) -> str:
         """Return it as a row of a Markdown table."""
         return (
-            f"| {self.what} | {self.measured:.3g} {self.unit} | {self.promised:g} {self.unit} "
-            f"| {self.floor_what}: {self.floor:.3g} {self.unit} | {self.measured / self.floor:.2f} |"
+            f"| {self.what} | {_number(self.measured)} {self.unit} | {_number(self.promised)} {self.unit} "
+            f"| {self.floor_what}: {_number(self.floor)} {self.unit} | {_number(self.measured / self.floor)} |"
         )
+
+
+def _number(value: float) -> str:
+    """Return three digits of a number, and all of a large one."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}" if abs(value) < 1 else f"{value:.3g}"  # noqa: PLR2004

@@ -23,7 +23,7 @@ from socket import create_connection, socket
 from threading import Thread
 
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, Unavailable
 
 SERIES = 50
 #: The share of samples that differ from the one before, on a typical day.
@@ -32,9 +32,8 @@ CHANGED = 0.016
 INTERVAL_SECONDS = 10
 #: So many are measured, after some that are not.
 CYCLES, WARM_UP_CYCLES = 24, 3
+PROGRAMS = ("prometheus", "prometheus-alertmanager")
 PACKAGES = "apt install prometheus prometheus-alertmanager"
-#: A month of one-minute samples.
-MONTH_SAMPLES = 30 * 24 * 60
 
 RULES = """
 groups:
@@ -121,14 +120,14 @@ class _Counts:
         return dict(self.held)
 
 
-def missing() -> str:
-    """Return what must be installed; empty where nothing is missing."""
-    found = all(map(shutil.which, ("prometheus", "promtool", "prometheus-alertmanager")))
-    return "" if found else PACKAGES
-
-
 def side_by_side() -> list[Figure]:
-    """Measure both at the same time, in the same minutes."""
+    """Measure both at the same time, in the same minutes.
+
+    Raises:
+        Unavailable: They are not installed.
+    """
+    if not all(map(shutil.which, PROGRAMS)):
+        raise Unavailable(f"{' and '.join(PROGRAMS)} are not installed: {PACKAGES}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sink = stack.enter_context(_server(lambda: b""))
