@@ -33,6 +33,9 @@ REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
+#: Stands in a table's `info` where its rows belong to a process that runs: a copy of the database leaves them out.
+OF_AN_INSTANCE = "of_an_instance"
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

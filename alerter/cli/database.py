@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
+from alerter.cli.copying import copy
 from alerter.cli.options import Failed, config_option, load_without_secrets
 from alerter.words import size_text
 
@@ -19,6 +20,9 @@ _path_argument = click.argument("path", type=click.Path(path_type=Path))
 @click.group()
 def db() -> None:
     """Look after the database."""
+
+
+db.add_command(copy)
 
 
 @db.command()

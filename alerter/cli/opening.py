@@ -23,7 +23,7 @@ def reading(config: "Config") -> Iterator["Reader"]:
     from alerter.adapters.store import Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
     with closing(Store(config.service.database, read_only=True)) as store:
-        _check_schema(store)
+        check_schema(store)
         with store.read() as reader:
             yield reader
 
@@ -43,7 +43,12 @@ def writing(config: "Config") -> Iterator["Transaction"]:
         yield transaction
 
 
-def _check_schema(store: "Store") -> None:
+def check_schema(store: "Store") -> None:
+    """Make sure that there is a database with this version's schema.
+
+    Raises:
+        click.ClickException: There is none, or it has another one; the text says what to do.
+    """
     from alerter.adapters.store import SchemaState  # noqa: PLC0415 - as above
 
     match store.schema_state():

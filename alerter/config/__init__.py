@@ -4,7 +4,7 @@
 `tables` turns tables into parts, `references` holds the parts against each other, `problems` words what is wrong.
 """
 
-from alerter.config.load import find_config, load_config
+from alerter.config.load import find_config, find_database, load_config
 from alerter.config.model import (
     REGIONS,
     Address,
@@ -38,6 +38,7 @@ __all__ = [
     "Target",
     "TenantConfig",
     "find_config",
+    "find_database",
     "is_readable_by_everyone",
     "load_config",
 ]

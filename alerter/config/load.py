@@ -21,7 +21,7 @@ from alerter.config.places import credentials_of, state_folder
 from alerter.config.problems import Problems
 from alerter.config.reading import INCLUDE, failure, include, read
 from alerter.config.schema import is_secret
-from alerter.config.tables import receiver_of, route_of, windows_of
+from alerter.config.tables import database_url, receiver_of, route_of, windows_of
 from alerter.config.values import MOST_LISTED
 from alerter.config.variables import LIES_OPEN, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_blind_rules
@@ -107,6 +107,28 @@ def load_config(
         files=tuple(map(_path_of, files.all)),
         credential_files=tuple(variables.files),
     )
+
+
+def find_database(written: str, path: Path, environ: Mapping[str, str] | None = None, *, redactor: Redactor) -> str:
+    """Return the URL of a database that somebody names as a configuration would, with `${NAME}` for what is secret.
+
+    Args:
+        written: What would stand at `database`; `${file:PATH}` is relative to this process's folder.
+        path: The configuration beside which it would stand, which was loaded before.
+        environ: Where variables come from; None for the environment of this process.
+        redactor: Gets to know its password.
+
+    Raises:
+        ValueError: It names none; the text does not show it.
+    """
+    environ = os.environ if environ is None else environ
+    problems = Problems(Files(read(path)))
+    variables = Variables(environ, credentials_of(path, environ), lambda _: Path(), problems)
+    url = str(variables.filled_in(written, DATABASE))
+    redactor.add(*passwords_of_url(url))
+    if problems.errors:
+        raise ValueError(problems.errors[0].text)
+    return database_url(url, state_folder(path, environ))
 
 
 def _secrets_in(tree: Mapping[str, object], problems: Problems, *, but_for: Collection[KeyPath]) -> Iterator[str]:

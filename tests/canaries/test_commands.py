@@ -58,6 +58,12 @@ def installing(home: Home) -> Sequence[Ran]:
     return [home.run("install", "--root", home.folder / "root")]
 
 
+def copying(home: Home) -> Sequence[Ran]:
+    """Copy the database to a server that cannot be reached, by a name; and to a file."""
+    into = ("${SERVER_URL}", f"sqlite:///{home.folder}/moved.db")
+    return [home.run("db", "copy", each, "--config", home.config, SERVER_URL=UNREACHABLE) for each in into]
+
+
 def proving_rules(home: Home) -> Sequence[Ran]:
     """Run a test of the configuration's rules, for which no secret is looked up."""
     tests = home.folder / "tests.toml"
@@ -70,6 +76,9 @@ def writing_an_example(home: Home) -> Sequence[Ran]:
     """Write a configuration to start from."""
     return [home.run("init", "--config", home.folder / "new.toml")]
 
+
+#: A database that cannot be reached, with a password.
+UNREACHABLE = f"postgresql://alerter:{quote(DATABASE_PASSWORD.text, safe='')}@127.0.0.1:1/alerter"
 
 #: What is run of each command; a command without a case fails the test below.
 CASES: Mapping[str, Case] = MappingProxyType(
@@ -105,6 +114,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "db backup": plain("db", "backup", "HERE/another.db"),
         "db restore": plain("db", "restore", "HERE/backup.db"),
         "db compact": plain("db", "compact"),
+        "db copy": copying,
     }
 )
 
@@ -161,8 +171,7 @@ def broken(home: Home) -> None:
 
 def no_database(home: Home) -> None:
     """Name a database that cannot be reached, with a password."""
-    url = f"postgresql://alerter:{quote(DATABASE_PASSWORD.text, safe='')}@127.0.0.1:1/alerter"
-    home.set_secret("DATABASE_URL", url)
+    home.set_secret("DATABASE_URL", UNREACHABLE)
     home.config.write_text(home.config.read_text().replace("sqlite:///alerter.db", "${DATABASE_URL}"))
 
 

@@ -3,10 +3,13 @@
 SQLite by default, PostgreSQL by URL, through the same statements. Every error of it is a StoreError.
 """
 
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+
+from sqlalchemy import URL
 
 from alerter.adapters.store import backups, schema
 from alerter.adapters.store.alerts import AlertReader, AlertWriter
@@ -35,6 +38,7 @@ from alerter.adapters.store.retention import Retention, RetentionReader
 from alerter.adapters.store.schema import SchemaState, SchemaUpgrade
 from alerter.adapters.store.sizes import SizeReader, SizeWriter, Storage, compact
 from alerter.adapters.store.thinnings import Thinning, ThinningReader
+from alerter.adapters.store.transfers import OnProgress, Step, Transfer, transfer
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
 
@@ -47,9 +51,11 @@ __all__ = [
     "Restoration",
     "SchemaState",
     "SchemaUpgrade",
+    "Step",
     "Storage",
     "Store",
     "Transaction",
+    "Transfer",
     "check_backup",
 ]
 
@@ -192,6 +198,26 @@ class Store:
         """
         return backups.restore(self._own_file(), path, now=now)
 
+    def is_same_as(self, other: "Store") -> bool:
+        """Say whether another one names the same database, as far as names can tell."""
+        if self.file is not None and other.file is not None:
+            return os.path.realpath(self.file) == os.path.realpath(other.file)
+        return _names(self._url) == _names(other._url)  # noqa: SLF001 - of its own class
+
+    def copy_to(self, other: "Store", *, on_progress: OnProgress) -> Transfer:
+        """Copy everything into another database, of either kind, and compare every row.
+
+        Args:
+            other: It must have no rows; it need not have tables. One that is the same as this already is compared.
+            on_progress: Is told how many rows are copied, then compared, of how many.
+
+        Raises:
+            StoreError: It cannot be done, as while a daemon uses one of them; then the other database is as before,
+                unless the text says that this is not known.
+        """
+        with self.lock(), other.lock():
+            return transfer(self._url, other._url, on_progress=on_progress)  # noqa: SLF001 - of its own class
+
     def _own_file(self) -> Path:
         if self.file is None:
             raise StoreError(f"{self.place}: expected an SQLite file; PostgreSQL has pg_dump and pg_restore")
@@ -265,6 +291,11 @@ class Store:
         """
         with store_errors(self._url), self._reading.begin() as connection:
             yield Reader(connection)
+
+
+def _names(url: URL) -> tuple[object, ...]:
+    """Return what names a server's database, whoever asks it."""
+    return url.get_backend_name(), url.host, url.port, url.database, url.query.get("host")
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def open_engine(url: URL, access: Access) -> Engine:
     return _sqlite_engine(url, access) if is_sqlite(url) else _postgresql_engine(url, access)
 
 
-def store_error(error: SQLAlchemyError | OverflowError, url: URL) -> StoreError:
+def store_error(error: Exception, url: URL) -> StoreError:
     """Return what the database said, on one line, with the place and without the password."""
     said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     words = " ".join(str(said).split())

@@ -70,7 +70,7 @@ def schema_state(engine: Engine) -> SchemaState:
         return SchemaState.MISSING
     reading = engine.execution_options(sqlite_begin="DEFERRED")
     with store_errors(engine.url), reading.connect() as connection:
-        return _state_of(_revision(connection))
+        return state_in(connection)
 
 
 def _is_there(path: str) -> bool:
@@ -92,7 +92,7 @@ def upgrade(url: URL) -> SchemaUpgrade:
     try:
         with store_errors(url), engine.begin() as connection:
             wait_for_writers(connection, ADVISORY_UPGRADE)
-            return _upgraded(connection)
+            return upgraded(connection)
     finally:
         engine.dispose()
 
@@ -153,7 +153,17 @@ def migrations() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def _upgraded(connection: Connection) -> SchemaUpgrade:
+def state_in(connection: Connection) -> SchemaState:
+    """Return how the schema compares, as a transaction sees it."""
+    return _state_of(_revision(connection))
+
+
+def upgraded(connection: Connection) -> SchemaUpgrade:
+    """Bring a database to the present schema within a transaction of `Access.MIGRATION`.
+
+    Raises:
+        StoreError: The schema is newer than this alerter, or the upgrade failed.
+    """
     before = _revision(connection)
     match _state_of(before):
         case SchemaState.NEWER:

@@ -1,0 +1,100 @@
+"""`alerter db copy`: an installation into another database, such as from SQLite to PostgreSQL."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter.cli.opening import check_schema
+from alerter.cli.options import config_option, load
+from alerter.cli.output import counted
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Step, Store, Transfer
+    from alerter.config import Config
+    from alerter.redaction import Redactor
+
+#: Stands in a command line for what must not be read in it.
+_VARIABLE = "${"
+
+
+@click.command()
+@click.argument("database")
+@config_option
+def copy(database: str, config_path: Path | None) -> None:
+    """Copy everything into another DATABASE, as from SQLite to PostgreSQL, and compare every row.
+
+    DATABASE is written as in the configuration; for a URL with a password put that into a credential or the
+    environment, and name it in single quotes: '${DATABASE_URL}'. Stop the service first. DATABASE must have no rows,
+    and gets its tables by itself; SQLite to SQLite and PostgreSQL to SQLite work as well. The old database stays as it
+    is. Until every row was compared DATABASE has nothing, however this ends; then simply do it again. Exit code 1 if it
+    cannot be done, as while a service is running, 2 if DATABASE is none.
+    """
+    from alerter.adapters.store import Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
+    from alerter.redaction import Redactor  # noqa: PLC0415
+
+    redactor = Redactor()
+    config = load(config_path, redactor=redactor, may_lack_secrets=True)
+    url = _url_of(database, config, redactor)
+    with closing(Store(config.service.database)) as source, closing(Store(url)) as target:
+        if source.is_same_as(target):
+            raise click.UsageError(f"{source.place} is the database of {config.path} itself: name the new one")
+        check_schema(source)
+        with _progress() as on_progress:
+            done = source.copy_to(target, on_progress=on_progress)
+        click.echo(_done_text(source, target, done))
+    click.echo(f"next: {_next_text(database, config.path)}")
+    click.echo(f"{source.place} stays as it is: keep it until all is well, and remove it then")
+
+
+def _url_of(database: str, config: "Config", redactor: "Redactor") -> str:
+    from alerter.config import find_database  # noqa: PLC0415 - as above
+
+    if _has_password(database):
+        said = "was in the list of processes, and may be in your shell's history: change it, and write ${NAME}"
+        click.echo(f"warning: the password {said}", err=True)
+    try:
+        return find_database(database, config.path, redactor=redactor)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="DATABASE") from None
+
+
+def _has_password(database: str) -> bool:
+    from alerter.redaction import passwords_of_url  # noqa: PLC0415 - as above
+
+    return _VARIABLE not in database and any(passwords_of_url(database))
+
+
+def _done_text(source: "Store", target: "Store", done: "Transfer") -> str:
+    rows = f"{sum(done.rows.values()):,} rows of {counted(len(done.rows), 'table')}"
+    if done.was_there:
+        return f"{target.place} is a copy of {source.place} already: {rows}, each compared"
+    return f"copied {rows} from {source.place} to {target.place}, and compared each"
+
+
+def _next_text(database: str, path: Path) -> str:
+    from alerter.config.places import unit_of  # noqa: PLC0415 - as above
+
+    unit = unit_of(path)
+    start = "start the service" if unit is None else f"systemctl start {unit}"
+    shown = "${DATABASE_URL}" if _has_password(database) else database
+    return f'write database = "{shown}" into [service] of {path}, then {start}'
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[["Step", int, int], None]]:
+    """Yield a function that shows how far it is: on a terminal, and on standard error, so that no output holds it."""
+    if not sys.stderr.isatty():
+        yield lambda _step, _done, _all: None
+        return
+    try:
+        yield lambda step, done, all_: _on_one_line(f"{done:,} of {all_:,} rows {step.value}")
+    finally:
+        _on_one_line("")
+
+
+def _on_one_line(text: str) -> None:
+    click.echo(f"\r\x1b[K{text}", nl=False, err=True)
