@@ -210,7 +210,9 @@ class Replay:
         now = instant_of(at)
         planned = self._ledger.tell_groups(self.alerts.values(), now=now)
         held_back = (notice.alert.key.tenant for each in planned.held_back for notice in each.notices)
-        for name in {*(entry.topic.tenant for entry in planned.told), *held_back}:
+        # Also those of whom nothing was told: the mute window in which the wait ended ends as well.
+        firing = (key.tenant for key, alert in self.alerts.items() if alert.state is AlertState.FIRING)
+        for name in {*(entry.topic.tenant for entry in planned.told), *held_back, *firing}:
             self._wake(name, at, planned)
         return Moment(
             at=now,

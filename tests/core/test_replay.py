@@ -160,6 +160,16 @@ def test_what_is_collected_is_told_when_the_wait_is_over() -> None:
     ]
 
 
+def test_what_was_collected_into_a_mute_window_is_told_when_that_ends() -> None:
+    """The wait is over while nobody may be told; the end of the window begins another one."""
+    receiver = replace(a_receiver(), group_wait=minutes(6))
+    policy = replace(a_patient_policy(receiver), windows_by_rule={RuleName("Backlog"): (LUNCH,)})
+
+    assert told(policy, a_polled_tenant("90 120x20", until=at("13:30"))) == [
+        "13:06 secops: first warning acme/Spam 120"
+    ]
+
+
 def test_what_is_collected_and_held_back_is_collected_again() -> None:
     """As soon as there is room for it."""
     policy = a_patient_policy(replace(a_receiver(max_per_hour=1), group_wait=minutes(3)))
