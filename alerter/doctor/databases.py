@@ -97,9 +97,9 @@ def _whole(store: Store, monotonic: Callable[[], float]) -> Iterator[Finding]:
 def _used(config: Config, store: Store, *, now: datetime) -> Iterator[Finding]:
     try:
         with store.read() as reader:
-            pollings, since = reader.pollings(), reader.history_since()
+            pollings, since, storage = reader.pollings(), reader.history_since(), reader.storage(now=now)
         free = None if store.file is None else free_bytes(store.file.absolute().parent)
-        growth = Growth(size_bytes=store.size_bytes(), free_bytes=free, since=since, retention=config.service.retention)
+        growth = Growth(storage=storage, disk_bytes=free, since=since, retention=config.service.retention)
         holder = store.holder()
     except (StoreError, OSError) as error:
         yield _database(store, Outcome.FAILED, f"it cannot be read: {error}", _advice(store))

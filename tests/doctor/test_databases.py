@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from alerter.adapters.store import SchemaState, Store
+from alerter.adapters.tables import sizes
 from alerter.config import Config
 from alerter.doctor import databases
 from alerter.doctor.databases import check_database, judge_schema, judge_use
@@ -52,6 +53,20 @@ def test_a_database_that_is_polled_is_well(database_url: str, tmp_path: Path) ->
     assert found[2].text.endswith("); the last poll was 2m ago")
     assert found[4].text == "it can be written"
     assert all(":hunter" not in finding.subject for finding in found)
+
+
+def test_growth_is_what_was_measured(database_url: str, tmp_path: Path) -> None:
+    """From the sizes that the service noted, be it a file or a server's; of a server's disk nothing is known."""
+    with closing(Store(database_url)) as store:
+        poll(store, "11:58", Spam=5)
+        with store.write() as transaction:
+            transaction._put(sizes, [{"at": NOON - 4 * span("1d"), "used_bytes": 0}])  # noqa: SLF001 - as if it had been empty
+
+    found = about(looked_at(configured(tmp_path, database_url)), " a day; ")
+
+    used = float(found.measured["size_bytes"]) - float(found.measured["unused_bytes"])
+    assert found.measured["bytes_per_day"] == pytest.approx(used / 4, abs=1)
+    assert ("free_bytes" in found.measured) is database_url.startswith("sqlite")
 
 
 def test_before_the_first_start_there_is_nothing_to_look_at(tmp_path: Path) -> None:
