@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause, RateLimited, SourceError, SourceUnavailable
 from alerter.pipeline import Source
-from alerter.schedules import MISSED_INTERVALS, Lane, Lanes, Timetable, lane_after
+from alerter.schedules import MISSED_INTERVALS, Lane, Lanes, Timetable, first_round, lane_after
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 PATIENCE = timedelta(seconds=10)
 #: So many answers share a commit at most, and are lost together where it fails.
 LARGEST_GROUP = 50
+#: And so many first answers: everything about their tenants must be read, so that each takes as long as five others.
+LARGEST_FIRST_GROUP = 10
 #: How long a stop waits for an answer that is being kept.
 STOP_SECONDS = 5
 
@@ -66,6 +68,7 @@ class _Turn:
     """A tenant that waits for a poller, or has one."""
 
     since: datetime
+    lane: Lane
     is_waiting: bool = True
     is_being_missed: bool = False
 
@@ -103,6 +106,7 @@ class Pollers:
         self._lock = Lock()
         self._judging = Lock()
         self._waiting: deque[tuple[Tenant, Answer, _Outcome]] = deque()
+        self._waiting_first: deque[tuple[Tenant, Answer, _Outcome]] = deque()
         self._timetable = Timetable()
         self._turns: dict[Tenant, _Turn] = {}
         self._lane_by_tenant: dict[Tenant, Lane] = {}
@@ -120,7 +124,7 @@ class Pollers:
     @property
     def waiting(self) -> int:
         """How many answers wait to be judged."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._waiting_first)
 
     def lane_of(self, tenant: Tenant) -> Lane:
         """Return where a tenant waits when it is due."""
@@ -169,8 +173,11 @@ class Pollers:
         self._lanes = lanes
 
     def _begin(self, tenant: Tenant, *, now: datetime) -> None:
-        turn = self._turns[tenant] = _Turn(now)
-        self._pools[self.lane_of(tenant)].submit(self._run, tenant, turn)
+        lane = self.lane_of(tenant)
+        if lane is Lane.PROMPT and self._timetable.is_first(tenant):
+            lane = Lane.FIRST
+        turn = self._turns[tenant] = _Turn(now, lane)
+        self._pools[lane].submit(self._run, tenant, turn)
 
     def _run(self, tenant: Tenant, turn: _Turn) -> None:
         """Take a tenant's turn, in a thread of its lane."""
@@ -179,31 +186,36 @@ class Pollers:
         try:
             source = self._source_of(tenant)
             if source is not None:
-                lane, again_after = self._poll(tenant, source)
+                lane, again_after = self._poll(tenant, source, turn)
         except Exception:
             # The boundary of the thread: a tenant whose turn never ended would never be polled again, unseen.
             log.exception("poll ended by a bug in alerter tenant=%s", tenant)
         self._end(tenant, lane, again_after)
 
-    def _poll(self, tenant: Tenant, source: Source) -> tuple[Lane, timedelta | None]:
+    def _poll(self, tenant: Tenant, source: Source, turn: _Turn) -> tuple[Lane, timedelta | None]:
         """Ask and judge; return where the tenant waits next time, and after how long to ask again before its slot."""
         answer = self._ask(source)
         lane = lane_after(answer.took, is_answered=isinstance(answer.fetched, Snapshot))
         wait = self._wait_asked_for(tenant, answer)
         if wait is not None:
             return lane, wait
-        return lane, None if self._is_judged(tenant, answer) else timedelta(0)
+        waiting = self._waiting_first if turn.lane is Lane.FIRST else self._waiting
+        return lane, None if self._is_judged(tenant, answer, waiting) else timedelta(0)
 
-    def _is_judged(self, tenant: Tenant, answer: Answer) -> bool:
-        """Have an answer judged; say whether it was still wanted.
+    def _is_judged(self, tenant: Tenant, answer: Answer, waiting: deque[tuple[Tenant, Answer, _Outcome]]) -> bool:
+        """Have an answer judged, after those that wait with it; say whether it was still wanted.
 
         Whoever comes to judge judges all that wait: while a commit is under way the next ones gather, and share one.
+        Of first answers it takes a few at a time, so that after a start no other waits for a thousand of them.
         """
         outcome = _Outcome()
-        self._waiting.append((tenant, answer, outcome))
+        waiting.append((tenant, answer, outcome))
         with self._judging:
             while not outcome.is_known:
-                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_GROUP))]
+                group = [
+                    *_taken(self._waiting, at_most=LARGEST_GROUP),
+                    *_taken(self._waiting_first, at_most=LARGEST_FIRST_GROUP),
+                ]
                 unwanted = self._judge({each: given for each, given, _ in group})
                 for each, _, known in group:
                     known.is_known, known.is_wanted = True, each not in unwanted
@@ -246,9 +258,13 @@ class Pollers:
         """
         if not turn.is_waiting or turn.is_being_missed:
             return False
-        if self.lane_of(tenant) is Lane.SILENT:
+        if turn.lane is Lane.SILENT:
             return True
-        return now - turn.since >= MISSED_INTERVALS * self._timetable.intervals[tenant]
+        patience = MISSED_INTERVALS * self._timetable.intervals[tenant]
+        if turn.lane is Lane.FIRST:
+            # The first polls of thousands take their time, on a slow machine more than was planned.
+            patience += first_round(len(self._timetable.intervals))
+        return now - turn.since >= patience
 
     def _miss(self, tenant: Tenant, turn: _Turn, waited: timedelta) -> None:
         """Record that a tenant could not be asked, unless it has its poller by now."""
@@ -258,3 +274,11 @@ class Pollers:
             if turn.is_waiting:
                 self._judge({tenant: Answer(source=None, fetched=error, took=timedelta(0))})
         turn.is_being_missed = False
+
+
+_Waiting = TypeVar("_Waiting")
+
+
+def _taken(waiting: deque[_Waiting], *, at_most: int) -> list[_Waiting]:
+    """Return those that have waited for longest, who wait no more."""
+    return [waiting.popleft() for _ in range(min(len(waiting), at_most))]

@@ -42,8 +42,12 @@ SUM_EVERY = timedelta(milliseconds=30)
 
 
 class Lane(StrEnum):
-    """Where a tenant waits for a poller: with those that are as it was last time, so that none delays another kind."""
+    """Where a tenant waits for a poller: with those that are as it was last time, so that none delays another kind.
 
+    One that is polled for the first time since it was assigned waits with others of which everything is new as well.
+    """
+
+    FIRST = "first"
     PROMPT = "prompt"
     SLOW = "slow"
     SILENT = "silent"
@@ -53,6 +57,7 @@ class Lane(StrEnum):
 class Lanes:
     """How many pollers each lane has."""
 
+    first: int
     prompt: int
     slow: int
     silent: int
@@ -63,11 +68,13 @@ class Lanes:
         busy = sum(PLANNED / interval for interval in intervals)
         prompt = min(max(ceil(busy), FEWEST_POLLERS), MOST_POLLERS, max(len(intervals), 1))
         side = max(prompt // 4, min(prompt, 2))
-        return cls(prompt=prompt, slow=side, silent=side)
+        first = min(ceil(PLANNED.total_seconds() * FIRST_POLLS_PER_SECOND), max(len(intervals), 1))
+        return cls(first=first, prompt=prompt, slow=side, silent=side)
 
     def size(self, lane: Lane) -> int:
         """Return how many pollers a lane has."""
-        return {Lane.PROMPT: self.prompt, Lane.SLOW: self.slow, Lane.SILENT: self.silent}[lane]
+        sizes = {Lane.FIRST: self.first, Lane.PROMPT: self.prompt, Lane.SLOW: self.slow, Lane.SILENT: self.silent}
+        return sizes[lane]
 
 
 def lane_after(took: timedelta, *, is_answered: bool) -> Lane:
@@ -119,6 +126,8 @@ class Timetable:
         self._intervals: dict[Tenant, timedelta] = {}
         self._next_at: dict[Tenant, datetime] = {}
         self._heap: list[tuple[datetime, Tenant]] = []
+        self._first_to_come: set[Tenant] = set()
+        self._first_now: set[Tenant] = set()
 
     @property
     def intervals(self) -> Mapping[Tenant, timedelta]:
@@ -128,6 +137,10 @@ class Timetable:
     def next_at(self, tenant: Tenant) -> datetime | None:
         """Return when a tenant is polled next, or None for one that is not polled."""
         return self._next_at.get(tenant)
+
+    def is_first(self, tenant: Tenant) -> bool:
+        """Say whether the newest poll for which a tenant was due is its first one since it was assigned."""
+        return tenant in self._first_now
 
     def assign(self, intervals: Mapping[Tenant, timedelta], *, soon: Collection[Tenant] = (), now: datetime) -> None:
         """Poll these tenants from now on, and no others.
@@ -139,6 +152,8 @@ class Timetable:
         """
         early = [name for name, every in intervals.items() if self._intervals.get(name) != every or name in soon]
         kept = {name: at for name, at in self._next_at.items() if name in intervals}
+        self._first_to_come = {name for name in self._first_to_come if name in intervals}.union(early)
+        self._first_now.intersection_update(intervals)
         self._intervals = dict(intervals)
         self._next_at = kept | dict(self._first_polls(early, now=now))
         self._heap = [(at, name) for name, at in self._next_at.items()]
@@ -155,6 +170,7 @@ class Timetable:
             at, tenant = heappop(self._heap)
             if self._next_at.get(tenant) == at:
                 found.append(tenant)
+                self._note_first(tenant)
                 self._set(tenant, slot_after(tenant, self._intervals[tenant], now=now))
         return found
 
@@ -163,6 +179,13 @@ class Timetable:
         planned = self._next_at.get(tenant)
         if planned is not None and at < planned:
             self._set(tenant, at)
+
+    def _note_first(self, tenant: Tenant) -> None:
+        if tenant in self._first_to_come:
+            self._first_to_come.discard(tenant)
+            self._first_now.add(tenant)
+        else:
+            self._first_now.discard(tenant)
 
     def _set(self, tenant: Tenant, at: datetime) -> None:
         self._next_at[tenant] = at

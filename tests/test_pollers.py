@@ -12,7 +12,7 @@ import pytest
 
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause, RateLimited, SourceError, SourceUnavailable
-from alerter.pollers import PATIENCE, Answer, Pollers
+from alerter.pollers import LARGEST_FIRST_GROUP, PATIENCE, Answer, Pollers
 from alerter.schedules import Lane, Lanes
 from tests.builders import a_snapshot, minutes, span
 from tests.fakes import FakeClock
@@ -76,8 +76,8 @@ class World:
 
     def judge(self, answers: Mapping[Tenant, Answer]) -> set[Tenant]:
         """Remember what was judged, once it may be."""
-        assert self.may_judge.wait(PATIENCE_SECONDS)
         self.groups.append(len(answers))
+        assert self.may_judge.wait(PATIENCE_SECONDS)
         for tenant, answer in answers.items():
             self.judged.put((tenant, answer.fetched.cause if isinstance(answer.fetched, SourceError) else None))
         return set() if self.is_wanted else set(answers)
@@ -230,20 +230,77 @@ def test_a_silent_tenant_that_must_wait_for_a_poller_fails_at_its_slot(world: Wo
 
 def test_a_tenant_that_was_never_silent_may_be_late_for_two_intervals(world: World) -> None:
     """Only then does it count as one that could not be polled: late is not blind."""
-    *hanging, last = world.add(*(f"customer-{number}" for number in range(9)))
-    for account in hanging:
+    names = [f"customer-{number}" for number in range(9)]
+    accounts = world.add(*names)
+    world.pass_by("1s")
+    world.judged_of(9)
+    until(lambda: not world.pollers.busy)
+    for account in accounts:
         account.is_open.clear()
 
-    world.pass_by("1s")
-    until(lambda: sum(account.asked.qsize() for account in hanging) == 8)
+    world.pass_by("1m")
+    until(lambda: sum(account.asked.qsize() for account in accounts) == 9 + 8)
+    (last,) = (account for account in accounts if account.asked.qsize() == 1)
     world.pass_by("1m")
     assert world.judged.empty()
     world.pass_by("1m")
 
     assert world.next_judged() == (last.tenant, Cause.TIMEOUT)
-    for account in hanging:
+    for account in accounts:
         account.is_open.set()
     assert world.judged_of(9) == dict.fromkeys(world.accounts, 1)
+
+
+def test_first_polls_that_hang_delay_nobody_who_has_been_polled(world: World) -> None:
+    """A start, or a reload that adds hundreds of tenants, keeps the others at their slots."""
+    world.add("acme")
+    world.pass_by("1s")
+    assert world.next_judged() == (ACME, None)
+    until(lambda: not world.pollers.busy)
+    new = world.add(*(f"new-{number}" for number in range(100)))
+    for account in new:
+        account.is_open.clear()
+    world.pass_by("2s")
+
+    world.pass_by("1m")
+
+    assert world.next_judged() == (ACME, None)
+    until(lambda: sum(account.asked.qsize() for account in new) == Lanes.of([span("1m")] * 101).first)
+
+
+def test_a_first_poll_may_wait_longer_before_it_counts_as_missed(world: World) -> None:
+    """Ten thousand first polls take minutes on a slow machine, which is no reason to call anybody blind."""
+    accounts = world.add(*(f"new-{number}" for number in range(100)))
+    for account in accounts:
+        account.is_open.clear()
+
+    world.pass_by("2s")
+    until(lambda: sum(account.asked.qsize() for account in accounts) == 25)
+    world.pass_by("2m")
+    assert world.judged.empty()
+    world.pass_by("1m")
+
+    assert {world.next_judged()[1] for _ in range(75)} == {Cause.TIMEOUT}
+
+
+def test_an_answer_does_not_wait_for_all_the_first_ones_before_it(world: World) -> None:
+    """Who has been polled is judged with the next group, of which first answers are a part."""
+    world.add("acme")
+    world.pass_by("1s")
+    world.judged_of(1)
+    until(lambda: not world.pollers.busy)
+    world.may_judge.clear()
+    world.add(*(f"new-{number}" for number in range(24)))
+    world.pass_by("2s")
+    world.pass_by("1m")
+    until(lambda: world.pollers.waiting + sum(world.groups) == 1 + 24 + 1)
+    (under_way,) = world.groups[1:]
+
+    world.may_judge.set()
+
+    judged = [world.next_judged()[0] for _ in range(25)]
+    assert judged.index(ACME) <= under_way
+    assert max(world.groups) <= 1 + LARGEST_FIRST_GROUP
 
 
 def test_answers_that_come_while_others_are_kept_are_kept_together(world: World) -> None:

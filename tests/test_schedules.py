@@ -114,6 +114,21 @@ def test_where_an_interval_is_shorter_than_the_first_round_not_all_begin_in_the_
     assert Counter(name for at, name in begun if at > NOON + span("240s")) == dict.fromkeys(names(10_000), 1)
 
 
+def test_only_the_first_poll_since_a_tenant_was_assigned_is_a_first_one() -> None:
+    """After a start, or with other keys, everything about a tenant must be read; from then on nothing is new."""
+    table = Timetable()
+    table.assign({ACME: FIVE_MINUTES, GLOBEX: FIVE_MINUTES}, now=NOON)
+    seen = {}
+    for text in ("1s", "6m", "12m"):
+        table.due(now=NOON + span(text))
+        seen[text] = table.is_first(ACME), table.is_first(GLOBEX)
+    table.assign({ACME: FIVE_MINUTES, GLOBEX: FIVE_MINUTES}, soon=[ACME], now=NOON + span("13m"))
+    table.due(now=NOON + span("13m"))
+
+    assert seen == {"1s": (True, True), "6m": (False, False), "12m": (False, False)}
+    assert (table.is_first(ACME), table.is_first(GLOBEX)) == (True, False)
+
+
 def test_polls_are_an_interval_apart() -> None:
     """After the first one each poll is at its slot, however late the one before was handed out."""
     table = a_timetable(ACME)
@@ -246,13 +261,13 @@ def test_of_nobody_there_is_no_sum() -> None:
 @pytest.mark.parametrize(
     ("tenants", "every", "lanes"),
     [
-        pytest.param(0, "5m", Lanes(prompt=1, slow=1, silent=1), id="none yet"),
-        pytest.param(1, "5m", Lanes(prompt=1, slow=1, silent=1), id="a single tenant needs one poller"),
-        pytest.param(5, "1m", Lanes(prompt=5, slow=2, silent=2), id="a few have one each"),
-        pytest.param(1000, "5m", Lanes(prompt=8, slow=2, silent=2), id="a thousand every five minutes"),
-        pytest.param(10_000, "5m", Lanes(prompt=17, slow=4, silent=4), id="ten thousand every five minutes"),
-        pytest.param(10_000, "1m", Lanes(prompt=64, slow=16, silent=16), id="ten thousand each minute"),
-        pytest.param(100_000, "1m", Lanes(prompt=64, slow=16, silent=16), id="there is an end"),
+        pytest.param(0, "5m", Lanes(first=1, prompt=1, slow=1, silent=1), id="none yet"),
+        pytest.param(1, "5m", Lanes(first=1, prompt=1, slow=1, silent=1), id="a single tenant needs one poller"),
+        pytest.param(5, "1m", Lanes(first=5, prompt=5, slow=2, silent=2), id="a few have one each"),
+        pytest.param(1000, "5m", Lanes(first=25, prompt=8, slow=2, silent=2), id="a thousand every five minutes"),
+        pytest.param(10_000, "5m", Lanes(first=25, prompt=17, slow=4, silent=4), id="ten thousand every five minutes"),
+        pytest.param(10_000, "1m", Lanes(first=25, prompt=64, slow=16, silent=16), id="ten thousand each minute"),
+        pytest.param(100_000, "1m", Lanes(first=25, prompt=64, slow=16, silent=16), id="there is an end"),
     ],
 )
 def test_there_are_as_many_pollers_as_the_tenants_need(tenants: int, every: str, lanes: Lanes) -> None:
@@ -260,7 +275,7 @@ def test_there_are_as_many_pollers_as_the_tenants_need(tenants: int, every: str,
     found = Lanes.of([span(every)] * tenants)
 
     assert found == lanes
-    assert [found.size(lane) for lane in Lane] == [lanes.prompt, lanes.slow, lanes.silent]
+    assert [found.size(lane) for lane in Lane] == [lanes.first, lanes.prompt, lanes.slow, lanes.silent]
     assert found.prompt <= MOST_POLLERS
 
 
