@@ -95,38 +95,59 @@ class Forecast:
         pieces = list(series.pieces(since=now - self.fit_over, until=now))
         value = Sample(now, count)
         is_above = count > self.above
+        calm = self._calm(pieces)
+        idle_until = None if calm is None else FOREVER
         if not _are_enough(pieces, series.poll_interval, self.fit_over):
             if is_above:
                 return self._observed(Verdict.ACTIVE, value)
+            if calm is None and pieces[-1].until - pieces[0].since < self.fit_over / 2:
+                # Until then there is no line, whatever comes.
+                idle_until, calm = pieces[0].since + self.fit_over / 2, (ANY_COUNT[0], self.above)
             note = f"too few good polls within {duration_text(self.fit_over)} to draw a line through"
-            return self._observed(Verdict.NO_DATA, value, note=note, is_calm=self._is_calm(pieces))
+            return self._observed(Verdict.NO_DATA, value, note=note, idle_until=idle_until, idle_within=calm)
         line = line_through(pieces, series.poll_interval, now=now)
         ahead = self.within // _MICROSECOND
         is_coming = line.rises and line.is_above(self.above, ahead=ahead)
+        # What has not moved stays where it is until it moves.
+        is_flat = not is_above and all(piece.count == count for piece in pieces)
         return self._observed(
             Verdict.ACTIVE if is_above or is_coming else Verdict.INACTIVE,
             value,
             since=pieces[0],
             expected=line.count_at(ahead),
-            is_flat=not is_above and all(piece.count == count for piece in pieces),
-            is_calm=self._is_calm(pieces),
+            idle_until=FOREVER if is_flat else idle_until,
+            idle_within=calm,
         )
+
+    def _calm(self, pieces: Sequence[Piece]) -> tuple[int, int] | None:
+        """Return counts, lowest and highest, among which these are, and through which no line leads above the limit.
+
+        For whatever counts between 0 and c, without a gap and spread evenly over a length L of at least half of
+        `fit_over`, the steepest line is that of a step in the middle. It rises by 1.5 c/L, and by less than 1.8 c/L
+        where only three samples make it; from the middle of them to `within` ahead of now are less than 0.7 L +
+        `within`. So it ends below c + 1.8 c (0.7 + 2 `within` / `fit_over`), and hence below c (3 + 4 `within` /
+        `fit_over`). Counts that are all higher by as much have a line that is higher by as much.
+
+        Returns:
+            From 0 on where that is possible, or else with some room below and above; None where there are none.
+        """
+        if any(before.until != after.since for before, after in pairwise(pieces)):
+            return None
+        lowest, highest = min(piece.count for piece in pieces), max(piece.count for piece in pieces)
+        part, whole = self._part
+        # The least count for which the highest is not too high: least + (above - least) · part / whole >= highest.
+        least = max(0, -((self.above * part - highest * whole) // (whole - part)))
+        if least > lowest:
+            return None
+        if least:
+            least = (least + lowest) // 2
+        return least, least + (self.above - least) * part // whole
 
     @cached_property
-    def _calm(self) -> int:
-        """The count up to which a series without a gap is calm: no line through such counts leads above the limit.
-
-        For whatever counts between 0 and c, spread evenly over a length L of at least half of `fit_over`, the steepest
-        line is that of a step in the middle. It rises by 1.5 c/L, and by less than 1.8 c/L where only three samples
-        make it; from the middle of them to `within` ahead of now are less than 0.7 L + `within`. So it ends below
-        c + 1.8 c (0.7 + 2 `within` / `fit_over`), and hence below c (3 + 4 `within` / `fit_over`).
-        """
-        return int(self.above * self.fit_over / (3 * self.fit_over + 4 * self.within))
-
-    def _is_calm(self, pieces: Sequence[Piece]) -> bool:
-        return all(piece.count <= self._calm for piece in pieces) and all(
-            before.until == after.since for before, after in pairwise(pieces)
-        )
+    def _part(self) -> tuple[int, int]:
+        """Over which part of what is left to the limit calm counts may be spread, and of what whole."""
+        fit_over, within = self.fit_over // _MICROSECOND, self.within // _MICROSECOND
+        return fit_over, 3 * fit_over + 4 * within
 
     def turns(self, archive: Archive) -> Iterable[int]:
         """Return every poll."""
@@ -140,8 +161,8 @@ class Forecast:
         since: Piece | None = None,
         expected: int | None = None,
         note: str = "",
-        is_flat: bool = False,
-        is_calm: bool = False,
+        idle_until: datetime | None = None,
+        idle_within: tuple[int, int] | None = None,
     ) -> Observation:
         is_coming = verdict is Verdict.ACTIVE and value.count <= self.above
         operands = Operands(
@@ -153,13 +174,7 @@ class Forecast:
             news=f"heading for {expected:,} in {duration_text(self.within)}" if is_coming else "",
             note=note,
         )
-        return Observation(
-            verdict=verdict,
-            operands=operands,
-            # What has not moved stays where it is until it moves.
-            idle_until=FOREVER if is_flat or is_calm else None,
-            idle_within=(ANY_COUNT[0], self._calm) if is_calm else None,
-        )
+        return Observation(verdict=verdict, operands=operands, idle_until=idle_until, idle_within=idle_within)
 
 
 def _are_enough(pieces: Sequence[Piece], poll_interval: timedelta, fit_over: timedelta) -> bool:

@@ -195,7 +195,10 @@ def test_a_forecast_says_what_it_reckons_with(notation: str, expected: dict[str,
     [
         pytest.param("90x13", FOREVER, id="flat below the limit"),
         pytest.param("300x13", None, id="flat above it"),
-        pytest.param("80 90x12", None, id="rising"),
+        pytest.param("40 90x12", None, id="rising"),
+        pytest.param("80 90x12", FOREVER, id="rising by so little that no line through such counts matters"),
+        pytest.param("40 90x3", at("12:15"), id="before there can be a line"),
+        pytest.param("40 90 _ 90x3", at("12:05"), id="before there can be a line, with a gap"),
     ],
 )
 def test_a_forecast_says_until_when_it_is_idle(notation: str, expected: datetime | None) -> None:
@@ -210,7 +213,10 @@ def test_a_forecast_says_until_when_it_is_idle(notation: str, expected: datetime
         pytest.param("0 29 2 9x10", None, id="it was higher"),
         pytest.param("9x6 _ 2 9x6", None, id="a gap makes lines steeper"),
         pytest.param("9x3", (0, 28), id="before there is a line"),
-        pytest.param("9 _ 9", None, id="before there is a line, with a gap"),
+        pytest.param("9 _ 9", (0, 200), id="before there is a line, with a gap"),
+        pytest.param("80 90x12", (76, 93), id="whatever it does about the counts that there were"),
+        pytest.param("71 90x12", None, id="one was too low for that"),
+        pytest.param("150 200", (0, 200), id="whatever it does before there can be a line"),
         pytest.param("300", None, id="above the limit"),
     ],
 )
@@ -224,17 +230,18 @@ def test_a_forecast_says_which_counts_are_too_low_for_any_line(notation: str, ex
     ups=st.lists(st.booleans(), min_size=2, max_size=30),
     within=st.sampled_from(["5m", "1h", "4h"]),
     fit_over=st.sampled_from(["10m", "30m", "1h"]),
+    held=st.integers(0, 1000),
 )
 def test_no_line_through_calm_counts_leads_above_the_limit(
-    interval: timedelta, ups: list[bool], within: str, fit_over: str
+    interval: timedelta, ups: list[bool], within: str, fit_over: str, held: int
 ) -> None:
     """Not even through those that are the lowest and the highest of them in turn."""
     forecast = a_forecast(1000, within=within, fit_over=fit_over)
-    observed = forecast.evaluate(series("0"), firing=False, now=NOON)
+    observed = forecast.evaluate(series(str(held)), firing=False, now=NOON)
     assert observed.idle_within is not None
-    most = observed.idle_within[1]
+    least, most = observed.idle_within
 
-    notation = " ".join(str(most if is_high else 0) for is_high in ups)
+    notation = " ".join(str(most if is_high else least) for is_high in ups)
     seen = series(notation, every=f"{interval // minutes(1)}m")
 
     assert forecast.evaluate(seen, firing=False, now=NOON).verdict is not Verdict.ACTIVE
