@@ -190,13 +190,17 @@ def routes(draw: st.DrawFn, names: Sequence[ReceiverName]) -> list[Route]:
 @st.composite
 def policies(draw: st.DrawFn, poll_intervals: Mapping[Tenant, timedelta]) -> Policy:
     """Draw what a configuration decides."""
-    told = draw(receivers())
+    told, decided = draw(receivers()), draw(rules())
+    sums = [rule.name for rule in decided if rule.scope is Per.ALL]
+    # Every rule looks at the first tenant.
+    bearers = draw(st.sampled_from([frozenset(poll_intervals), frozenset(list(poll_intervals)[:1])]))
     return Policy(
-        rules=with_blind_rules(draw(rules()), poll_intervals),
+        rules=with_blind_rules(decided, poll_intervals),
         poll_intervals=poll_intervals,
         receivers=tuple(told),
         targets={receiver.name: (TargetName(f"{receiver.name}/json"),) for receiver in told},
         routes=tuple(draw(routes([receiver.name for receiver in told]))),
         context=Context(timezone=UTC, console_url="", runbook_by_rule={}),
         windows_by_rule=draw(st.sampled_from([{}, {}, {RuleName("Backlog"): (_WINDOW,)}])),
+        bearers_by_rule=dict.fromkeys(sums, bearers),
     )

@@ -6,7 +6,7 @@ values out.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import merge
@@ -129,17 +129,25 @@ def sum_of_reasons(archives: Sequence[Archive]) -> Archive:
     return replace(archives[0], reason=ALL_REASONS, at=at, held=held, seen_since=0)
 
 
-def sum_of_tenants(archives: Sequence[Archive]) -> Archive:
-    """Return the sum over tenants, each the sum of another one, at the polls of all of them.
+def sum_of_tenants(archives: Sequence[Archive], *, bearers: Collection[Tenant] | None = None) -> Archive:
+    """Return the sum over tenants, each the sum of another one, at the polls that judge it.
 
     As of `series.sum_of_tenants`: covered while every one of them is, and failing while any of them is.
+
+    Args:
+        archives: At least one.
+        bearers: With whose polls the sum is judged; None for those of all of them.
     """
     timelines = [each.timeline for each in archives]
     at, held = _summed(archives)
     coverage = _held_over(timelines[0])
     for timeline in timelines[1:]:
         coverage = list(_common(coverage, _held_over(timeline)))
-    polls, owners = _owned(timelines)
+    polls, owners = _owned(
+        (number, each.timeline.polls)
+        for number, each in enumerate(archives)
+        if bearers is None or each.tenant in bearers
+    )
     timezones = {timeline.timezone for timeline in timelines}
     timeline = Timeline(
         polls=polls,
@@ -153,10 +161,10 @@ def sum_of_tenants(archives: Sequence[Archive]) -> Archive:
     return Archive(tenant=ALL_TENANTS, reason=ALL_REASONS, at=at, held=held, timeline=timeline)
 
 
-def _owned(timelines: Sequence[Timeline]) -> tuple[Numbers, Numbers]:
-    """Return the polls of all tenants, oldest first, and whose each of them is."""
+def _owned(polls_by_owner: Iterable[tuple[int, Numbers]]) -> tuple[Numbers, Numbers]:
+    """Return the polls of several tenants, oldest first, and whose each of them is."""
     polls, owners = numbers(), numbers()
-    for poll, owner in merge(*(zip(each.polls, repeat(number)) for number, each in enumerate(timelines))):
+    for poll, owner in merge(*(zip(each, repeat(number)) for number, each in polls_by_owner)):
         polls.append(poll)
         owners.append(owner)
     return polls, owners

@@ -32,7 +32,7 @@ from alerter.core.notifications import (
     plan,
     repeat_due_at,
 )
-from alerter.core.rules import Rule, RuleName
+from alerter.core.rules import Per, Rule, RuleName, Severity
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.timelines import instant_of, number_of
 from alerter.core.tracks import Stage, Track, tracks_of
@@ -75,6 +75,11 @@ class Policy(Protocol):
         """The time zone of each tenant that has one of its own."""
         ...
 
+    @property
+    def bearers_by_rule(self) -> Mapping[RuleName, Collection[Tenant]]:
+        """With whose polls a rule over the sum of all is judged; with every poll, where it is missing."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
@@ -95,6 +100,9 @@ class Moment:
     held_back: tuple[ReceiverName, ...] = ()
 
 
+_NOTHING = Plan(notifications=(), told=())
+
+
 class _Event(NamedTuple):
     """A stage in the order of time; at one poll in the order in which rules judge."""
 
@@ -105,11 +113,7 @@ class _Event(NamedTuple):
 
 
 class Replay:
-    """Rules on history; iterate over it once for what they decided, oldest first.
-
-    Attributes:
-        alerts: Every alert that ever was not inactive, as it is at the moment that was yielded last.
-    """
+    """Rules on history; iterate over it once for what they decided, oldest first."""
 
     def __init__(
         self,
@@ -125,17 +129,25 @@ class Replay:
             tenants: All tenants, each once.
             on_progress: Told how many alerts have been looked through, and of how many.
         """
-        self.alerts: dict[AlertKey, Alert] = {}
         self._policy = policy
+        self._stand = _Stand()
         self._tenants = tenants
         self._names = [tenant.polling.tenant for tenant in tenants]
         self._number_by_name = {name: number for number, name in enumerate(self._names)}
         self._on_progress = on_progress
-        self._tracks = [track for rule in policy.rules for track in tracks_of(rule, tenants)]
+        bearers = policy.bearers_by_rule
+        self._tracks = [
+            track for rule in policy.rules for track in tracks_of(rule, tenants, bearers=bearers.get(rule.name))
+        ]
+        self._judges_all = [self._is_bearer(name) for name in self._names]
         self._track_by_key = {track.key: track for track in self._tracks}
-        self._judged_at: dict[AlertKey, int] = {}
         self._ledger = _Ledger(policy)
         self._wakeups: list[tuple[int, int]] = []
+
+    @property
+    def alerts(self) -> Mapping[AlertKey, Alert]:
+        """Every alert that ever was not inactive, as it is at the moment that was yielded last."""
+        return {alert.key: alert for alert in self._stand.alerts()}
 
     def __iter__(self) -> Iterator[Moment]:
         """Yield the moments at which something was decided; now and then the decision is that nobody is told."""
@@ -150,8 +162,11 @@ class Replay:
             while event is not None and event[:2] == (at, tenant):
                 transitions += self._note(event)
                 event = next(events, None)
-            if self._woken(at, tenant) or transitions:
+            if self._woken(at, tenant) or any(map(self._is_news, transitions)):
                 yield self._cycle(at, tenant, transitions)
+            elif transitions:
+                # What is pending nobody is told of, and what else may be told wakes up by itself.
+                yield _moment(_NOTHING, self._names[tenant], transitions, now=instant_of(at))
 
     def _due_groups(self) -> list[tuple[int, int]]:
         """Return when the next collection ends; after the polls of that instant."""
@@ -174,11 +189,27 @@ class Replay:
         rule = next(rule for rule in self._policy.rules if rule.name == track.key.rule)
         return [number for number, name in enumerate(self._names) if rule.tenants.matches(name)]
 
+    def _is_bearer(self, name: Tenant) -> bool:
+        """Say whether a sum over all tenants is judged with the polls of this one."""
+        bearers = self._policy.bearers_by_rule
+        return any(
+            rule.scope is Per.ALL and rule.tenants.matches(name) and name in bearers.get(rule.name, (name,))
+            for rule in self._policy.rules
+        )
+
     def _note(self, event: _Event) -> list[Transition]:
-        alert, transition = event.stage.alert, event.stage.transition
-        self.alerts[alert.key] = alert
-        self._judged_at[alert.key] = event.at
+        transition = event.stage.transition
+        self._stand.note(event.stage.alert, event.at)
         return [] if transition is None else [transition]
+
+    def _is_news(self, transition: Transition) -> bool:
+        """Say whether there is anything to tell of a topic: what is told late, or held back, counts as news anew."""
+        topic = transition.key.topic
+        return (
+            AlertState.FIRING in (transition.before, transition.after)
+            or self._stand.is_firing(topic)
+            or self._ledger.is_believed(topic)
+        )
 
     def _woken(self, at: int, tenant: int) -> bool:
         is_woken = False
@@ -189,56 +220,56 @@ class Replay:
 
     def _cycle(self, at: int, tenant: int, transitions: Sequence[Transition]) -> Moment:
         """Do what a poll does after it has judged."""
-        scope = {self._names[tenant], ALL_TENANTS}
-        self._bring_up_to(at, scope)
-        present = [alert for alert in self.alerts.values() if alert.key.tenant in scope]
+        scope = {self._names[tenant], *((ALL_TENANTS,) if self._judges_all[tenant] else ())}
         now = instant_of(at)
-        planned = self._ledger.tell(present, scope, transitions, now=now)
+
+        def planned() -> Plan:
+            return self._ledger.plan(self._stand.concerning(scope, self._ledger.topics(scope)), scope, now=now)
+
+        decided = self._in_full(planned, at)
+        at_once = self._ledger.tell(decided, transitions, now=now)
         for name in scope:
-            self._wake(name, at, planned)
-        return Moment(
-            at=now,
-            tenant=self._names[tenant],
-            transitions=tuple(transitions),
-            notifications=planned.notifications,
-            held_back=tuple(each.receiver.name for each in planned.held_back),
-        )
+            self._wake(name, at, at_once)
+        return _moment(at_once, self._names[tenant], transitions, now=now)
 
     def _group(self, at: int) -> Moment:
         """Tell the receivers whose `group_wait` is over."""
-        self._bring_up_to(at, None)
         now = instant_of(at)
-        planned = self._ledger.tell_groups(self.alerts.values(), now=now)
-        held_back = (notice.alert.key.tenant for each in planned.held_back for notice in each.notices)
-        # Also those of whom nothing was told: the mute window in which the wait ended ends as well.
-        firing = (key.tenant for key, alert in self.alerts.items() if alert.state is AlertState.FIRING)
-        for name in {*(entry.topic.tenant for entry in planned.told), *held_back, *firing}:
-            self._wake(name, at, planned)
-        return Moment(
-            at=now,
-            tenant=ALL_TENANTS,
-            transitions=(),
-            notifications=planned.notifications,
-            held_back=tuple(each.receiver.name for each in planned.held_back),
-        )
+        due = self._ledger.due_groups(now=now)
+        decided = self._in_full(lambda: self._ledger.plan_groups(self._stand.alerts(), due, now=now), at)
+        self._ledger.tell_groups(decided, due, now=now)
+        # Of everybody: what a window hides, or what was held back, may be told without a change.
+        for name in self._stand.tenants() | self._ledger.tenants():
+            self._wake(name, at, decided)
+        return _moment(decided, ALL_TENANTS, (), now=now)
 
-    def _bring_up_to(self, at: int, scope: Collection[Tenant] | None) -> None:
-        """Judge what is not inactive at its newest poll with data: its count and its operands are what is told."""
-        for key, alert in self.alerts.items():
-            if alert.state is AlertState.INACTIVE or (scope is not None and key.tenant not in scope):
-                continue
-            track = self._track_by_key[key]
-            last = track.last_poll(at)
-            if last > self._judged_at[key]:
-                self.alerts[key] = track.newest(alert, since=self._judged_at[key], until=last)
-                self._judged_at[key] = last
+    def _in_full(self, planned: Callable[[], Plan], at: int) -> Plan:
+        """Return a plan whose alerts have the count and the operands of their newest poll with data.
+
+        Whom to tell depends on neither, so that only what is told is judged for them, and then planned again.
+        """
+        decided = planned()
+        told = {notice.alert.key for each in decided.notifications for notice in each.notices}
+        is_new = [self._bring_up_to(at, key) for key in told if self._stand.is_live(key)]
+        return planned() if any(is_new) else decided
+
+    def _bring_up_to(self, at: int, key: AlertKey) -> bool:
+        """Judge an alert at its newest poll with data; say whether it had not been."""
+        alert, judged_at = self._stand.newest(key)
+        track = self._track_by_key[key]
+        last = track.last_poll(at)
+        if last <= judged_at:
+            return False
+        self._stand.note(track.newest(alert, since=judged_at, until=last), last)
+        return True
 
     def _wake(self, name: Tenant, at: int, planned: Plan) -> None:
         """Note the next poll at which a plan about a tenant, or about the sum of all, may say something else."""
         due = self._ledger.due_after(name, planned, now=instant_of(at))
         if due is None:
             return
-        concerned = range(len(self._names)) if name == ALL_TENANTS else [self._number_by_name[name]]
+        everybody = [number for number, is_bearer in enumerate(self._judges_all) if is_bearer]
+        concerned = everybody if name == ALL_TENANTS else [self._number_by_name[name]]
         polls = [(poll, number) for number in concerned if (poll := self._first_poll(number, due)) is not None]
         if polls:
             heappush(self._wakeups, min(polls))
@@ -249,6 +280,62 @@ class Replay:
         return polls[place] if place < len(polls) else None
 
 
+def _moment(planned: Plan, tenant: Tenant, transitions: Sequence[Transition], *, now: datetime) -> Moment:
+    return Moment(
+        at=now,
+        tenant=tenant,
+        transitions=tuple(transitions),
+        notifications=planned.notifications,
+        held_back=tuple(each.receiver.name for each in planned.held_back),
+    )
+
+
+class _Stand:
+    """How the alerts stand: by tenant and topic, and when each of them was judged last."""
+
+    def __init__(self) -> None:
+        self._topics: dict[Tenant, dict[Topic, dict[Severity, Alert]]] = {}
+        self._live: dict[Tenant, dict[AlertKey, int]] = {}
+
+    def note(self, alert: Alert, at: int) -> None:
+        """Keep what an alert is since one of its polls."""
+        key = alert.key
+        self._topics.setdefault(key.tenant, {}).setdefault(key.topic, {})[key.severity] = alert
+        live = self._live.setdefault(key.tenant, {})
+        if alert.state is AlertState.INACTIVE:
+            live.pop(key, None)
+        else:
+            live[key] = at
+
+    def alerts(self) -> Iterator[Alert]:
+        """Yield every alert that ever was not inactive."""
+        for by_topic in self._topics.values():
+            for by_severity in by_topic.values():
+                yield from by_severity.values()
+
+    def tenants(self) -> set[Tenant]:
+        """Return whose alerts are not all inactive."""
+        return {tenant for tenant, live in self._live.items() if live}
+
+    def is_live(self, key: AlertKey) -> bool:
+        """Say whether an alert is not inactive."""
+        return key in self._live[key.tenant]
+
+    def is_firing(self, topic: Topic) -> bool:
+        """Say whether a level of a topic fires that has changed before."""
+        return any(alert.is_firing for alert in self._topics[topic.tenant][topic].values())
+
+    def newest(self, key: AlertKey) -> tuple[Alert, int]:
+        """Return an alert that is not inactive, and when it was judged last."""
+        return self._topics[key.tenant][key.topic][key.severity], self._live[key.tenant][key]
+
+    def concerning(self, scope: Iterable[Tenant], believed: Iterable[Topic]) -> list[Alert]:
+        """Return what a plan about some tenants depends on: topics that live, and those that a receiver believes in."""
+        live = (key.topic for tenant in scope for key in self._live.get(tenant, ()))
+        topics = dict.fromkeys((*live, *believed))
+        return [alert for topic in topics for alert in self._topics[topic.tenant][topic].values()]
+
+
 class _Ledger:
     """What every receiver knows, what it got within the hour, and what is collected for it."""
 
@@ -256,7 +343,8 @@ class _Ledger:
         self.groups: dict[ReceiverName, int] = {}
         self._policy = policy
         self._receivers = {receiver.name: receiver for receiver in policy.receivers}
-        self._told: dict[Tenant, dict[tuple[Topic, ReceiverName], Told]] = {}
+        self._believed: dict[Tenant, dict[tuple[Topic, ReceiverName], Told]] = {}
+        self._ended: dict[tuple[Topic, ReceiverName], Told] = {}
         self._sent: dict[ReceiverName, list[datetime]] = {}
         self._held_back: dict[ReceiverName, int] = {}
         self._mutes = Mutes(
@@ -265,43 +353,59 @@ class _Ledger:
         self._windows = [window for windows in policy.windows_by_rule.values() for window in windows]
         self._windows += [window for route in policy.routes for window in route.mute_windows]
 
-    def tell(
-        self, alerts: Iterable[Alert], scope: Collection[Tenant], transitions: Iterable[Transition], *, now: datetime
-    ) -> Plan:
-        """Decide what is told of some tenants, and take it as told."""
-        believed = [entry for tenant in scope for entry in self._entries(tenant) if entry.state is AlertState.FIRING]
-        planned = self._plan(alerts, believed, self._policy.receivers, now=now)
+    def topics(self, scope: Iterable[Tenant]) -> set[Topic]:
+        """Return what some receiver believes to go on."""
+        return {entry.topic for tenant in scope for entry in self._entries(tenant)}
+
+    def tenants(self) -> set[Tenant]:
+        """Return of whom some receiver believes that something goes on."""
+        return {tenant for tenant, believed in self._believed.items() if believed}
+
+    def is_believed(self, topic: Topic) -> bool:
+        """Say whether some receiver believes that a topic goes on."""
+        return any((topic, name) in self._believed.get(topic.tenant, {}) for name in self._receivers)
+
+    def plan(self, alerts: Iterable[Alert], scope: Collection[Tenant], *, now: datetime) -> Plan:
+        """Return what must be told of some tenants."""
+        believed = [entry for tenant in scope for entry in self._entries(tenant)]
+        return self._plan(alerts, believed, self._policy.receivers, now=now)
+
+    def plan_groups(self, alerts: Iterable[Alert], due: Collection[ReceiverName], *, now: datetime) -> Plan:
+        """Return what these receivers must be told of all tenants."""
+        receivers = [receiver for receiver in self._policy.receivers if receiver.name in due]
+        believed = [entry for tenant in self._believed for entry in self._entries(tenant)]
+        return self._plan(alerts, [*believed, *self._ended.values()], receivers, now=now)
+
+    def tell(self, planned: Plan, transitions: Iterable[Transition], *, now: datetime) -> Plan:
+        """Take as told what is told at once, and begin to collect the rest; return the former."""
         waiting = {name for name, receiver in self._receivers.items() if receiver.group_wait}
-        for notification in planned.notifications:
-            receiver = notification.receiver
+        for receiver in (notification.receiver for notification in planned.notifications):
             if receiver.name in waiting:
                 self.groups.setdefault(receiver.name, number_of(now + receiver.group_wait))
         at_once = planned.without(waiting)
         self._keep(at_once, {transition.key.topic for transition in transitions}, now=now)
         return at_once
 
-    def tell_groups(self, alerts: Iterable[Alert], *, now: datetime) -> Plan:
-        """Decide what those are told whose `group_wait` is over."""
-        due = {name for name, at in self.groups.items() if at <= number_of(now)}
-        receivers = [receiver for receiver in self._policy.receivers if receiver.name in due]
-        told = [entry for tenant in self._told for entry in self._entries(tenant)]
-        planned = self._plan(alerts, told, receivers, now=now)
+    def due_groups(self, *, now: datetime) -> set[ReceiverName]:
+        """Return the receivers whose `group_wait` is over."""
+        return {name for name, at in self.groups.items() if at <= number_of(now)}
+
+    def tell_groups(self, planned: Plan, due: Collection[ReceiverName], *, now: datetime) -> None:
+        """Take as told what was collected for these receivers."""
         self.groups = {name: at for name, at in self.groups.items() if name not in due}
         changed = {notice.alert.key.topic for each in planned.held_back for notice in each.notices}
         self._keep(planned, changed, now=now)
-        return planned
 
     def due_after(self, tenant: Tenant, planned: Plan, *, now: datetime) -> int | None:
         """Return when a plan about a tenant may say something else although no alert has changed; None for never."""
-        entries = [entry for entry in self._entries(tenant) if entry.state is AlertState.FIRING]
-        due = [repeat_due_at(entry, self._receivers[entry.receiver]) for entry in entries]
+        due = [repeat_due_at(entry, self._receivers[entry.receiver]) for entry in self._entries(tenant)]
         zone = self._policy.timezones.get(tenant)
         due += [end for window in self._windows if (end := window.seen_from(zone).end_of(now=now)) is not None]
         due += [self._free_at(held_back.receiver) for held_back in planned.held_back]
         return min((number_of(at) for at in due if at > now), default=None)
 
     def _entries(self, tenant: Tenant) -> Collection[Told]:
-        return self._told.get(tenant, {}).values()
+        return self._believed.get(tenant, {}).values()
 
     def _plan(
         self, alerts: Iterable[Alert], told: Iterable[Told], receivers: Sequence[Receiver], *, now: datetime
@@ -319,7 +423,14 @@ class _Ledger:
 
     def _keep(self, planned: Plan, changed: Collection[Topic], *, now: datetime) -> None:
         for entry in planned.told:
-            self._told.setdefault(entry.topic.tenant, {})[entry.topic, entry.receiver] = entry
+            key = entry.topic, entry.receiver
+            believed = self._believed.setdefault(entry.topic.tenant, {})
+            if entry.state is AlertState.FIRING:
+                believed[key] = entry
+                self._ended.pop(key, None)
+            else:
+                believed.pop(key, None)
+                self._ended[key] = entry
         for notification in planned.notifications:
             self._sent[notification.receiver.name].append(now)
             self._held_back.pop(notification.receiver.name, None)

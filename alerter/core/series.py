@@ -152,12 +152,16 @@ class Series:
 
     def _pieces_of(self, begin: datetime, end: datetime) -> Iterator[Piece]:
         """Yield the pieces of covered time."""
-        number = _index_before(self.changes, begin, _at)
-        while number < len(self.changes) and self.changes[number].at <= end:
+        before: Sample | None = None
+        for number in range(_index_before(self.changes, begin, _at), len(self.changes)):
             change = self.changes[number]
-            number += 1
-            until = min(self.changes[number].at, end) if number < len(self.changes) else end
-            yield Piece(max(change.at, begin), until, change.count)
+            if change.at > end:
+                break
+            if before is not None:
+                yield Piece(max(before.at, begin), change.at, before.count)
+            before = change
+        if before is not None:
+            yield Piece(max(before.at, begin), end, before.count)
 
     @property
     def tolerance(self) -> timedelta:

@@ -194,9 +194,15 @@ def polls_of(
     failed_at = {failure.since: failure for failure in failures}
     polls = numbers()
     pitches = _pitches(runs, failures, poll_interval // MICROSECOND)
+    # So close together no poll can be missing.
+    closest = min(pitches, default=0) * 1.5 if not failures else 0
     number = 0
     for begin, end in pairwise([*known, NEVER]):
+        if begin == end:
+            continue
         polls.append(begin)
+        if end - begin < closest:
+            continue
         while number < len(runs) and runs[number].until <= begin:
             number += 1
         failure = failed_at.get(begin)
@@ -208,13 +214,13 @@ def polls_of(
 
 
 def _known(runs: Sequence[PollRun], failures: Sequence[FailureRun], seen: Iterable[int]) -> list[int]:
-    known = set(seen)
-    known.update(run.since for run in runs)
-    known.update(run.until for run in runs)
-    known.update(failure.since for failure in failures)
-    known.update(failure.until for failure in failures)
-    known.update(failure.ended_at for failure in failures if failure.ended_at is not None)
-    return sorted(known)
+    """Return the instants of polls that are known exactly, in order; some of them more than once."""
+    known = [*seen, *(run.since for run in runs), *(run.until for run in runs)]
+    for failure in failures:
+        known += [failure.since, failure.until]
+        known += [] if failure.ended_at is None else [failure.ended_at]
+    known.sort()
+    return known
 
 
 def _pitches(runs: Sequence[PollRun], failures: Sequence[FailureRun], poll_interval: int) -> list[float]:
@@ -231,4 +237,5 @@ def _pitches(runs: Sequence[PollRun], failures: Sequence[FailureRun], poll_inter
 
 def _spread(polls: Numbers, begin: int, end: int, parts: int) -> None:
     """Append the polls that cut a stretch into equal parts, without its ends."""
-    polls.extend(begin + (end - begin) * part // parts for part in range(1, parts))
+    if parts > 1:
+        polls.extend([begin + (end - begin) * part // parts for part in range(1, parts)])

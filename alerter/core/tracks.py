@@ -1,12 +1,13 @@
 """One alert's way through years of history: judged only where something can change, by the live functions.
 
-Each condition says at which instants it may turn active or cease to be (`turns`). Between two of them an alert that is
-not inactive is judged as well: when its count changes, when one of its spans is over, and at every poll for as long as
-there is no data, which may turn into proof at any of them. No I/O: values in, values out.
+Each condition says at which instants it may turn active or cease to be, whether the alert is firing or not (`turns`).
+Between two of them an alert that is not inactive is judged as well: when its count changes, when one of its spans is
+over, and at every poll for as long as there is no data, which may turn into proof at any of them. No I/O: values in,
+values out.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
 from alerter.core.archives import Archive, TenantArchive, sum_of_reasons, sum_of_tenants
 from alerter.core.conditions import Subject, Verdict
 from alerter.core.rules import Level, Per, Rule, evaluate
-from alerter.core.series import Span
+from alerter.core.series import Span, Tenant
 from alerter.core.timelines import NEVER, instant_of, number_of, numbers
 
 
@@ -33,12 +34,6 @@ class Stage:
     alert: Alert
     verdict: Verdict
     transition: Transition | None
-
-    @property
-    def changes_firing(self) -> bool:
-        """Whether the alert began to fire or ceased to, on which its next verdict may depend."""
-        transition = self.transition
-        return transition is not None and AlertState.FIRING in (transition.before, transition.after)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +131,6 @@ class _Agenda:
 
     def after(self, index: int, stage: Stage) -> int:
         """Return the next poll at which the alert is judged, after it was at one; past the last one for none."""
-        if stage.changes_firing:
-            return index + 1
         turn = bisect_right(self._turns, index)
         next_turn = self._turns[turn] if turn < len(self._turns) else len(self._polls)
         if stage.alert.state is AlertState.INACTIVE:
@@ -159,22 +152,27 @@ class _Agenda:
             yield number_of(alert.ending_since + self._level.keep_firing_for)
 
 
-def tracks_of(rule: Rule, tenants: Sequence[TenantArchive]) -> Iterator[Track]:
+def tracks_of(
+    rule: Rule, tenants: Sequence[TenantArchive], *, bearers: Collection[Tenant] | None = None
+) -> Iterator[Track]:
     """Yield the alerts that a rule can have, in the order in which they are judged live.
 
     Args:
         rule: The rule.
         tenants: Every tenant that there is.
+        bearers: With whose polls a sum over all is judged; None for those of all that the rule selects.
     """
-    archives = list(archives_of(rule, tenants))
+    archives = list(archives_of(rule, tenants, bearers=bearers))
     for severity, level in rule.levels.items():
         for archive in archives:
             key = AlertKey(rule=rule.name, severity=severity, tenant=archive.tenant, reason=archive.reason)
             yield Track(key=key, level=level, archive=archive)
 
 
-def archives_of(rule: Rule, tenants: Sequence[TenantArchive]) -> Iterator[Archive]:
-    """Yield what a rule judges, each on its own: see `rules.series_of`."""
+def archives_of(
+    rule: Rule, tenants: Sequence[TenantArchive], *, bearers: Collection[Tenant] | None = None
+) -> Iterator[Archive]:
+    """Yield what a rule judges, each on its own: see `rules.series_of`, and `tracks_of` for the arguments."""
     selected = [tenant for tenant in tenants if rule.tenants.matches(tenant.polling.tenant)]
     if rule.subject is Subject.POLLING:
         yield from (tenant.polling for tenant in selected)
@@ -183,7 +181,7 @@ def archives_of(rule: Rule, tenants: Sequence[TenantArchive]) -> Iterator[Archiv
     elif rule.scope is Per.TENANT:
         yield from (_sum(rule, tenant) for tenant in selected)
     elif selected:
-        yield sum_of_tenants([_sum(rule, tenant) for tenant in selected])
+        yield sum_of_tenants([_sum(rule, tenant) for tenant in selected], bearers=bearers)
 
 
 def _sum(rule: Rule, tenant: TenantArchive) -> Archive:

@@ -57,7 +57,11 @@ class _Poll:
         changed = self.transaction.add_snapshot(snapshot, poll_interval=interval, windows=self.windows)
         kept = None if changed is None else self.transaction.idle(self.tenant)
         idle = kept if kept is not None and kept.is_of(self.rules, interval, timezone) else None
-        alerts, told = self._known(self._scope(idle))
+        alerts, told = self._known(self._scope)
+        if idle is None:
+            # The configuration may have been read again, so that no rule stands any more behind what is told of all.
+            orphans, told_of_them = self._orphans()
+            alerts, told = [*alerts, *orphans], [*told, *told_of_them]
         own = self._series(self.tenant, self.windows.longest)
         alive = [alert.key for alert in alerts if alert.state is not AlertState.INACTIVE]
         agenda = docket(self.rules, own.names, snapshot.counts, alive, idle=idle, changed=changed or {}, now=self.now)
@@ -81,19 +85,29 @@ class _Poll:
         """Judge what must be judged of a failed poll."""
         interval = self._interval(self.tenant)
         self.transaction.add_failure(self.tenant, error, poll_interval=interval, windows=self.windows, at=self.now)
-        alerts, told = self._known([self.tenant, ALL_TENANTS])
+        alerts, told = self._known(self._scope)
         own = self._series(self.tenant, self.windows.longest)
         judgement = judge_failure(self.rules, own, {alert.key: alert for alert in alerts}, now=self.now)
         gone = [alert for alert in alerts if not self.policy.stands_behind(alert.key)]
         return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, now=self.now))
 
-    def _scope(self, idle: Idle | None) -> list[Tenant]:
-        """Return of whom the alerts may change; of all together where a rule looks at them, or a reload may have."""
-        is_alone = idle is not None and all(rule.scope is not Per.ALL for rule in self.rules)
-        return [self.tenant] if is_alone else [self.tenant, ALL_TENANTS]
+    @property
+    def _scope(self) -> list[Tenant]:
+        """Of whom the alerts may change, or are due to be told again; of all together where this poll judges them."""
+        judges_all = any(rule.scope is Per.ALL for rule in self.rules)
+        return [self.tenant, ALL_TENANTS] if judges_all else [self.tenant]
 
     def _known(self, scope: Sequence[Tenant]) -> tuple[list[Alert], list[Told]]:
         return self.transaction.alerts(scope), self.transaction.told(scope)
+
+    def _orphans(self) -> tuple[list[Alert], list[Told]]:
+        """Return the alerts of all tenants together behind which no rule stands, and what was told of them."""
+        if ALL_TENANTS in self._scope:
+            return [], []
+        alerts, told = self._known([ALL_TENANTS])
+        orphans = [alert for alert in alerts if not self.policy.stands_behind(alert.key)]
+        topics = {alert.key.topic for alert in orphans}
+        return orphans, [each for each in told if each.topic in topics]
 
     def _interval(self, tenant: Tenant) -> timedelta:
         return self.policy.poll_intervals[tenant]

@@ -82,6 +82,18 @@ def test_the_alerts_are_those_of_the_moment_that_was_yielded_last() -> None:
     assert states == [(AlertState.FIRING, 120), (AlertState.INACTIVE, 80)]
 
 
+def test_what_is_pending_is_a_moment_that_nobody_is_told_of() -> None:
+    """Nor is its end, where it never fired."""
+    policy = a_policy(a_rule(warning=a_level(for_="30m")))
+
+    moments = list(Replay(policy, [a_polled_tenant("90 120 90")]))
+
+    assert [(moment.transitions[0].after, moment.notifications) for moment in moments] == [
+        (AlertState.PENDING, ()),
+        (AlertState.INACTIVE, ()),
+    ]
+
+
 def test_reminders_come_at_the_polls_at_which_they_are_due() -> None:
     """Twice as late each time; the count is the one of that poll, although nothing else was judged there."""
     policy = a_patient_policy(a_receiver(repeat_interval="12m"))
@@ -139,6 +151,17 @@ def test_only_news_counts_as_held_back() -> None:
     assert told(policy, a_polled_tenant("90 120x20")) == [
         "10:25 secops: first warning acme/Spam 120",
         "11:25 secops: repeat warning acme/Spam 120",
+    ]
+
+
+def test_another_level_that_begins_meanwhile_is_news_that_is_held_back() -> None:
+    """As live: whatever changes of what is held back counts as a message of its own, also while it is pending."""
+    rule = a_rule(warning=a_level(above=100), critical=a_level(above=150, for_="1h"))
+    policy = replace(a_policy(rule), receivers=(a_receiver(max_per_hour=1, repeat_interval="12m"),))
+
+    assert told(policy, a_polled_tenant("90 120 90x2 120 160x2 120x14")) == [
+        "10:25 secops: first warning acme/Spam 120",
+        "11:25 secops: repeat warning acme/Spam 120, 4 held back",
     ]
 
 
@@ -205,6 +228,19 @@ def test_a_sum_over_some_tenants_is_judged_at_their_polls_alone() -> None:
 
     assert [(moment.tenant, words) for moment in moments for words in said(moment)] == [
         ("globex", "11:48 secops: first warning */* 120")
+    ]
+
+
+def test_a_sum_over_many_tenants_is_judged_and_told_with_the_polls_of_its_bearers() -> None:
+    """Live, those of a few are enough; at the polls of the others nobody is reminded of it."""
+    policy = a_policy(a_rule(per=Per.ALL), tenants=TWO)
+    policy = replace(policy, receivers=(a_receiver(repeat_interval="12m"),))
+    policy = replace(policy, bearers_by_rule={RuleName("Backlog"): frozenset({Tenant("globex")})})
+    tenants = [a_polled_tenant("40x3 70x9"), a_polled_tenant("50x12", tenant="globex", until=at("11:58"))]
+
+    assert told(policy, *tenants) == [
+        "11:23 secops: first warning */* 120",
+        "11:38 secops: repeat warning */* 120",
     ]
 
 

@@ -118,6 +118,13 @@ def test_what_is_known_comes_in_pieces(notation: str, since: str, until: str, ex
     assert [(f"{each.since:%H:%M}-{each.until:%H:%M} {each.count}") for each in found] == expected
 
 
+def test_before_the_first_value_there_is_no_piece() -> None:
+    """What was held before the first known value is not guessed, even where polling worked."""
+    known = replace(series("7x3"), changes=(Sample(NOON, 7),))
+
+    assert [*known.pieces(since=at("11:50"), until=at("11:55"))] == []
+
+
 def test_the_tolerance_is_two_polls() -> None:
     """An old sample stands for the past during two poll intervals."""
     assert series("1", every="5m").tolerance == minutes(10)

@@ -72,16 +72,16 @@ class _Steps:
     def __init__(self, rows: Iterator[tuple[int, int, int, int]]) -> None:
         self.instants = numbers()
         self._by_series: dict[int, tuple[int, Numbers, Numbers]] = {}
-        newest = None
+        newest, by_series = None, self._by_series
         for series_id, at, was, held in rows:
             if at != newest:
                 newest = at
                 self.instants.append(at)
-            if series_id not in self._by_series:
-                self._by_series[series_id] = was, numbers(), numbers()
-            _, instants, counted = self._by_series[series_id]
-            instants.append(at)
-            counted.append(held)
+            steps = by_series.get(series_id)
+            if steps is None:
+                steps = by_series[series_id] = was, numbers(), numbers()
+            steps[1].append(at)
+            steps[2].append(held)
 
     def of(self, series_id: int, *, held: int, begin: int) -> tuple[Numbers, Numbers]:
         """Return a series as a step function from the beginning on; `held` is its value where it never changed."""

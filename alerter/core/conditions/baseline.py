@@ -1,14 +1,14 @@
 """What is usual at this hour of the week."""
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import cached_property, lru_cache
+from datetime import datetime, timedelta
+from functools import cached_property
 from math import sqrt
 from typing import ClassVar
 
 from alerter.core.archives import Archive
+from alerter.core.conditions.hours import hours_of, hours_of_week
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     Observation,
@@ -26,6 +26,8 @@ MOST_WEEKS = 52
 #: Turns the median of absolute deviations into a standard deviation, where values are normally distributed.
 NORMAL = 1.4826
 _WEEK = timedelta(days=7)
+#: More than any error of a floating-point number here, and less than a message.
+_ROUNDING = 1e-6
 #: The hour itself, and what a change of the clocks may add to the distance between two of them.
 _SLACK = timedelta(hours=3)
 
@@ -123,14 +125,15 @@ class Baseline:
         )
 
     def turns(self, archive: Archive) -> Iterator[int]:
-        """Yield every poll at which so many are held that it may be unusual."""
-        # What is ordinary is at least `floor`, and what is usual at least nothing.
-        least = self.deviations * self.floor
-        polls = archive.timeline.polls
-        ends = [bisect_left(polls, at) for at in archive.at[1:]]
-        for at, count, end in zip(archive.at, archive.held, [*ends, len(polls)], strict=True):
-            if count > least:
-                yield from polls[bisect_left(polls, at) : end]
+        """Yield the changes and the ends of the hours in which the count may be more than is usual.
+
+        Whichever of the hours before are left out, what is usual is no less than the lowest of them.
+        """
+        for hour in hours_of(archive, weeks=self.weeks):
+            usual = min(hour.before, default=0)
+            most = usual + self.deviations * max(sqrt(usual), self.floor)
+            if len(hour.before) >= FEWEST_HOURS and hour.highest > most - _ROUNDING:
+                yield from (hour.since, *archive.at[hour.first : hour.last], hour.until)
 
 
 def usual_of(counts: Sequence[int], *, floor: float) -> tuple[float, float]:
@@ -173,30 +176,3 @@ def highest_within(series: Series, span: Span) -> int | None:
     if covered * 2 < span.until - span.since:
         return None
     return max(piece.count for piece in pieces if piece.since < span.until)
-
-
-def hours_of_week(timezone: tzinfo, now: datetime, *, weeks: int) -> tuple[Span, ...]:
-    """Return the hour that clocks in a time zone show now, and the same one of each of so many weeks before.
-
-    An hour is all the time of a day in which the clocks show it: two hours where they are set back within it. One that
-    is skipped is left out.
-
-    Returns:
-        The present one first. Unlike other spans, they do not hold their ends.
-    """
-    local = now.astimezone(timezone)
-    return _hours(timezone, local.date(), local.hour, weeks)
-
-
-@lru_cache(maxsize=1024)
-def _hours(timezone: tzinfo, day: date, hour: int, weeks: int) -> tuple[Span, ...]:
-    hours = (_hour(timezone, day - number * _WEEK, hour) for number in range(weeks + 1))
-    return tuple(span for span in hours if span is not None)
-
-
-def _hour(timezone: tzinfo, day: date, hour: int) -> Span | None:
-    since = datetime.combine(day, time(hour), timezone).astimezone(UTC)
-    if since.astimezone(timezone).hour != hour:
-        return None
-    last = time(hour, 59, 59, 999_999, fold=1)
-    return Span(since, datetime.combine(day, last, timezone).astimezone(UTC) + timedelta.resolution)

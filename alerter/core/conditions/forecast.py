@@ -1,6 +1,6 @@
 """A limit that is going to be passed: the line through the samples of some hours, continued."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from alerter.core.archives import Archive
+from alerter.core.conditions.lines import line_through
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     FOREVER,
@@ -19,11 +20,12 @@ from alerter.core.conditions.observations import (
     margin_text,
     no_poll_now,
 )
+from alerter.core.conditions.passings import passings
 from alerter.core.series import Piece, Sample, Series, Span
+from alerter.core.timelines import MICROSECOND
 
 #: A line is drawn through so many samples at least.
 FEWEST_SAMPLES = 3
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ class Forecast:
             note = f"too few good polls within {duration_text(self.fit_over)} to draw a line through"
             return self._observed(Verdict.NO_DATA, value, note=note, idle_until=idle_until, idle_within=calm)
         line = line_through(pieces, series.poll_interval, now=now)
-        ahead = self.within // _MICROSECOND
+        ahead = self.within // MICROSECOND
         is_coming = line.rises and line.is_above(self.above, ahead=ahead)
         # What has not moved stays where it is until it moves.
         is_flat = not is_above and all(piece.count == count for piece in pieces)
@@ -146,12 +148,17 @@ class Forecast:
     @cached_property
     def _part(self) -> tuple[int, int]:
         """Over which part of what is left to the limit calm counts may be spread, and of what whole."""
-        fit_over, within = self.fit_over // _MICROSECOND, self.within // _MICROSECOND
+        fit_over, within = self.fit_over // MICROSECOND, self.within // MICROSECOND
         return fit_over, 3 * fit_over + 4 * within
 
-    def turns(self, archive: Archive) -> Iterable[int]:
-        """Return every poll."""
-        return archive.timeline.polls
+    def turns(self, archive: Archive) -> Iterator[int]:
+        """Yield when the count passes the limit, and wherever the line may begin or cease to lead above it."""
+        before = False
+        for instant, count in zip(archive.at, archive.held, strict=True):
+            if (count > self.above) is not before:
+                before = not before
+                yield instant
+        yield from passings(archive, above=self.above, ahead=self.within, over=self.fit_over)
 
     def _observed(
         self,
@@ -184,72 +191,3 @@ def _are_enough(pieces: Sequence[Piece], poll_interval: timedelta, fit_over: tim
     runs = 1 + sum(before.until < after.since for before, after in pairwise(pieces))
     covered = sum((piece.until - piece.since for piece in pieces), timedelta(0))
     return round(covered / poll_interval) + runs >= FEWEST_SAMPLES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """The line of least squares through the samples of a step function, in whole numbers: no rounding decides.
-
-    Each sample stands for one poll interval, from its poll on. The sums over samples are then integrals over covered
-    time, so that a line costs as much as the count has pieces, however many polls there were. Times are microseconds
-    from now on, measured at the middle of the intervals.
-
-    Attributes:
-        interval: What one sample stands for; the last one begins at now.
-        length: How much time is covered, ∫dt.
-        first: Twice ∫t dt.
-        second: Three times ∫t² dt.
-        total: ∫f dt, in messages times microseconds.
-        moment: Twice ∫tf dt.
-    """
-
-    interval: int
-    length: int
-    first: int
-    second: int
-    total: int
-    moment: int
-
-    @property
-    def rises(self) -> bool:
-        """Whether it leads upwards."""
-        return self._covariance > 0
-
-    def is_above(self, limit: int, *, ahead: int) -> bool:
-        """Say whether it is above a limit so many microseconds from now."""
-        return self._numerator(ahead) > limit * self.length * self._spread
-
-    def count_at(self, ahead: int) -> int:
-        """Return its value so many microseconds from now, as a whole number of messages that is not below zero."""
-        numerator, denominator = self._numerator(ahead), self.length * self._spread
-        return max(0, (2 * numerator + denominator) // (2 * denominator))
-
-    @property
-    def _covariance(self) -> int:
-        return self.moment * self.length - self.first * self.total
-
-    @property
-    def _spread(self) -> int:
-        """Twelve times the variance of the samples' times; an interval's own extent is no part of it."""
-        return 4 * self.second * self.length - 3 * self.first**2 - (self.length * self.interval) ** 2
-
-    def _numerator(self, ahead: int) -> int:
-        distance = (2 * ahead + self.interval) * self.length - self.first
-        return self.total * self._spread + 3 * self._covariance * distance
-
-
-def line_through(pieces: Sequence[Piece], poll_interval: timedelta, *, now: datetime) -> Line:
-    """Return the line through what was seen; `pieces` are of at least two samples, and the last ends at `now`."""
-    interval = poll_interval // _MICROSECOND
-    ends = [piece.since for piece in pieces[1:]]
-    length = first = second = total = moment = 0
-    for piece, end in zip(pieces, [*ends, now + poll_interval], strict=True):
-        # The last sample of a run stands for an interval like any other, unless the next run begins before.
-        until = (min(piece.until + poll_interval, end) - now) // _MICROSECOND
-        since = (piece.since - now) // _MICROSECOND
-        length += until - since
-        first += until**2 - since**2
-        second += until**3 - since**3
-        total += piece.count * (until - since)
-        moment += piece.count * (until**2 - since**2)
-    return Line(interval=interval, length=length, first=first, second=second, total=total, moment=moment)

@@ -117,16 +117,17 @@ class Stagnant:
         return self._observed(Verdict.ACTIVE, value, reference)
 
     def turns(self, archive: Archive) -> Iterator[int]:
-        """Yield when the count falls or passes the limit, and `lasting` after that; a gap ends and leaves alike."""
+        """Yield when `lasting` has passed since the count fell or passed the limit, and when it does so again."""
         yield from archive.references(self.lasting)
-        lasting = self.lasting // MICROSECOND
         yield from archive.timeline.since
-        before = 0
+        lasting, broken, before = self.lasting // MICROSECOND, 0, 0
         for instant, count in zip(archive.at, archive.held, strict=True):
             if count < before or (count > self.above) is not (before > self.above):
-                yield instant
-                yield instant + lasting
+                if instant > broken + lasting:
+                    yield from (broken + lasting, instant)
+                broken = instant
             before = count
+        yield broken + lasting
 
     def _last_break(self, seen: Sequence[Piece]) -> Sample | None:
         """Return the first sample since which the count has been above the limit and has not fallen.

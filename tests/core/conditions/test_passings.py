@@ -1,0 +1,91 @@
+"""Where a sliding line may pass its limit: every poll at which it does is among them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from alerter.core.archives import Archive, archive_of
+from alerter.core.conditions import Forecast, Verdict
+from alerter.core.conditions.passings import Parabola
+from alerter.core.series import Tenant
+from alerter.core.timelines import instant_of
+from tests.builders import NOON, a_polled_tenant, a_snapshot, minutes, span
+
+_SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=300)
+
+
+def active_at(forecast: Forecast, archive: Archive, polls: Sequence[int]) -> list[bool]:
+    """Return at which polls a forecast is active, each judged on its own."""
+    return [
+        forecast.evaluate(archive.as_of(poll, window=forecast.window), firing=False, now=instant_of(poll)).verdict
+        is Verdict.ACTIVE
+        for poll in polls
+    ]
+
+
+def assert_every_turn_is_found(forecast: Forecast, archive: Archive) -> None:
+    """Hold the polls at which a forecast turns against the instants that it named."""
+    polls = archive.timeline.polls
+    turns = sorted(forecast.turns(archive))
+    active = [False, *active_at(forecast, archive, polls)]
+    for before, now, poll, is_active in zip([0, *polls], polls, polls, active[1:], strict=False):
+        was_active = active[polls.index(poll)]
+        if is_active is not was_active:
+            assert any(before < turn <= now for turn in turns), instant_of(poll)
+
+
+@_SETTINGS
+@given(
+    steps=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 30)), min_size=1, max_size=25),
+    jitter=st.lists(st.integers(0, 20_000), min_size=30, max_size=30),
+    above=st.integers(0, 45),
+    within=st.sampled_from(["1m", "10m", "1h"]),
+    fit_over=st.sampled_from(["5m", "20m", "1h"]),
+)
+@example(steps=[(39, 10), (39, 10), (39, 11)], jitter=[0] * 30, above=10, within="10m", fit_over="20m")
+def test_every_poll_at_which_a_line_passes_is_found(
+    steps: list[tuple[int, int]], jitter: list[int], above: int, within: str, fit_over: str
+) -> None:
+    """Random step functions, polled on time or late; the line in whole numbers is the judge of each poll."""
+    counts = [count for length, count in steps for _ in range(length)]
+    polled = [
+        a_snapshot(
+            {"Spam": count},
+            taken_at=NOON + number * minutes(1) + timedelta(milliseconds=jitter[number % len(jitter)]),
+        )
+        for number, count in enumerate(counts)
+    ]
+    [archive] = archive_of(Tenant("acme"), polled, poll_interval=minutes(1)).reasons
+
+    assert_every_turn_is_found(Forecast(above=above, within=span(within), fit_over=span(fit_over)), archive)
+
+
+def test_a_line_that_is_nowhere_near_its_limit_is_not_looked_at() -> None:
+    """However often the count changes; but once where the window is full, and once before a gap."""
+    archive = a_polled_tenant("10x60 11x60 10x60 _x5 10x30", every="1m").reasons[0]
+
+    assert len([*Forecast(above=500, within=span("1h"), fit_over=span("20m")).turns(archive)]) == 4
+
+
+@pytest.mark.parametrize(
+    ("parabola", "expected"),
+    [
+        pytest.param(Parabola(1, 0, 0), [], id="never zero"),
+        pytest.param(Parabola(-1, 0.5, 0), [2], id="a straight line"),
+        pytest.param(Parabola(-1, 0.05, 0), [], id="a line that is not there yet"),
+        pytest.param(Parabola(-5, 6, -1), [1, 5], id="up and down again"),
+        pytest.param(Parabola(5, -6, 1), [1, 5], id="down and up again"),
+        pytest.param(Parabola(4, -1, 0.05), [5.527864], id="down, and up again only later"),
+        pytest.param(Parabola(-9, 6, -1), None, id="it just touches zero"),
+        pytest.param(Parabola(0, 1, 0), None, id="it begins at zero"),
+        pytest.param(Parabola(-10, 1, 0), None, id="it ends at zero"),
+    ],
+)
+def test_a_parabola_is_zero_at_its_roots(parabola: Parabola, expected: list[float] | None) -> None:
+    """Within ten seconds; where it only touches zero, nobody can say on which side it is."""
+    found = parabola.roots(10)
+
+    assert found == (None if expected is None else pytest.approx(expected))
