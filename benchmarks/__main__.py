@@ -27,6 +27,7 @@ PARTS = {
     "help": Part("processes.help_text", "`alerter --help`", "1 s"),
     "ready": Part("processes.ready", "start-up", "20 s"),
     "memory": Part("processes.memory", "resident memory", "20 s"),
+    "webhook": Part("latency.webhook", "from Mimecast's answer to the webhook", "70 s"),
     "cycle": Part("cycles.cycle", "a cycle with a day and with two years of history", "30 s"),
     "sizes": Part("cycles.sizes", "a cycle of 50 to 500,000 series", "2 min"),
     "disk": Part("years.disk", "the file after a year", "1 min"),
@@ -47,8 +48,8 @@ def main() -> None:
             figures += _measured(name, arguments.minutes)
         except Unavailable as why:
             print(f"{name}: left out: {why}", file=sys.stderr)
-        except Exception as error:  # noqa: BLE001 - the figures of the other parts are worth having
-            troubles.append(f"{name}: {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the figures of the other parts are worth having
+            troubles.append(f"{name} failed: {type(error).__name__}: {error}")
         print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}\n")
     print("| what | measured | promised | floor in the same run | ratio |")

@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from signal import SIGTERM
 from socket import create_connection, socket
-from threading import Thread
 
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
 from benchmarks.figures import Figure, Unavailable
+from benchmarks.servers import serving
 
 SERIES = 50
 #: The share of samples that differ from the one before, on a typical day.
@@ -130,7 +129,7 @@ def side_by_side() -> list[Figure]:
         raise Unavailable(f"{' and '.join(PROGRAMS)} are not installed: {PACKAGES}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        sink = stack.enter_context(_server(lambda: b""))
+        sink = stack.enter_context(serving(lambda *_: b"{}"))
         theirs = stack.enter_context(_prometheus(folder, sink))
         ours = stack.enter_context(_alerter(folder, sink))
         time.sleep(WARM_UP_CYCLES * INTERVAL_SECONDS)
@@ -157,11 +156,11 @@ def _figure(what: str, ours: float, theirs: float, peer: str, unit: str) -> Figu
 def _prometheus(folder: Path, sink: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     counts = _Counts()
 
-    def metrics() -> bytes:
+    def metrics(*_: object) -> bytes:
         lines = [f"held_messages{{reason={json.dumps(name)}}} {held}\n" for name, held in counts.move().items()]
         return f"# TYPE held_messages gauge\n{''.join(lines)}".encode()
 
-    with _server(metrics) as exporter:
+    with serving(metrics, "text/plain; version=0.0.4") as exporter:
         ports = {"exporter": exporter, "sink": sink, "alertmanager": _free_port(), "interval": INTERVAL_SECONDS}
         web = _free_port()
         for name, text in (("rules", RULES), ("prometheus", PROMETHEUS), ("alertmanager", ALERTMANAGER)):
@@ -211,38 +210,6 @@ def _running(commands: list[list[str]]) -> Iterator[list[subprocess.Popen[bytes]
             process.send_signal(SIGTERM)
         for process in processes:
             process.wait(30)
-
-
-@contextmanager
-def _server(body_of: object) -> Iterator[int]:
-    """Answer every request with what a function returns; yield the port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        """Answers."""
-
-        def do_GET(self) -> None:
-            """Answer with the body."""
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            body = body_of()  # type: ignore[operator]
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET  # noqa: N815 - http.server's name
-
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _free_port() -> int:

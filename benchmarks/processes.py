@@ -37,11 +37,11 @@ def help_text() -> list[Figure]:
 def ready() -> list[Figure]:
     """Measure `alerter run` from its start until it says that it is ready, with an existing database."""
     with _world() as config:
-        _Daemon(config).stop()
+        Daemon(config).stop()
         times = []
         for _ in range(ROUNDS):
             begun = time.perf_counter()
-            daemon = _Daemon(config)
+            daemon = Daemon(config)
             times.append((time.perf_counter() - begun) * 1000)
             daemon.stop()
     return [
@@ -61,7 +61,7 @@ def ready() -> list[Figure]:
 def memory() -> list[Figure]:
     """Measure the resident memory of the daemon after a hundred polls with fifty reasons, each after a reload."""
     with _world() as config:
-        daemon = _Daemon(config)
+        daemon = Daemon(config)
         text = config.read_text()
         for polls in range(1, POLLS + 1):
             # Only who is concerned by what has changed is polled at a reload.
@@ -118,7 +118,7 @@ def _world() -> Iterator[Path]:
         yield config
 
 
-class _Daemon:
+class Daemon:
     """`alerter run`, started and ready."""
 
     def __init__(self, config: Path) -> None:
