@@ -509,7 +509,7 @@ def _because(notice: Notice, *, now: datetime) -> str:
 def _news_text(operands: Operands) -> str:
     """Return what there is to tell besides the count; empty where the limit says it."""
     kind = CONDITIONS.get(operands.condition)
-    if operands.value and operands.reference and kind is not None and kind.compares:
+    if operands.value and operands.reference and kind is not None and kind.compares and not operands.news:
         return _change_text(operands.value, operands.reference)
     return operands.news
 

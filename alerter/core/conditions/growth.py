@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from heapq import merge
 from typing import ClassVar
 
 from alerter.core.archives import Archive
+from alerter.core.conditions.extremes import Stretch
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     FOREVER,
@@ -19,23 +19,17 @@ from alerter.core.conditions.observations import (
     margin_text,
     no_poll_now,
 )
-from alerter.core.series import Sample, Series, Span
+from alerter.core.series import Piece, Sample, Series, Span
 from alerter.core.timelines import MICROSECOND
 
-#: So many references are looked up at every evaluation.
+#: More spans than this are a mistake.
 MOST_TIMES = 60
-#: So many spans are named one by one.
-MOST_SHOWN = 3
+#: Of the time in which the highest count is looked for, one of so many parts must be known.
+KNOWN_PARTS = 4
 
 
-def _count(sample: Sample) -> int:
-    return sample.count
-
-
-def _shifted(archive: Archive, by: int, number: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the changes of a series so much later, each with a number that tells them from others."""
-    for at, count in zip(archive.at, archive.held, strict=True):
-        yield at + by, number, count
+def _count(piece: Piece) -> int:
+    return piece.count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +49,8 @@ class Growth:
         falls_percent: Like `percent`, for counts that fall.
         floor: Messages.
         times: How many such spans to look back. The count is compared with the highest (of counts that fall: the
-            lowest) that was held 1, 2, … `times` spans ago; half of these must be known. With a day and 7 times,
-            growth is what no day of the week before had at this hour.
+            lowest) that was held from so many spans ago until one span ago; a quarter of that time must be known. With
+            a day and 14 times, growth is what was never seen in two weeks, leaving out the last day.
     """
 
     name: ClassVar[str] = "growth"
@@ -116,9 +110,8 @@ class Growth:
         sign = "-" if self.falls else "+"
         messages, percent = self._steps
         parts = ("" if messages is None else f"{sign}{messages:,}", "" if percent is None else f"{sign}{percent:,} %")
-        spans = [duration_text(self.over * number) for number in range(1, self.times + 1)]
-        shown = spans if len(spans) <= MOST_SHOWN else [*spans[:2], "…", spans[-1]]
-        return f"{' and '.join(filter(None, parts))} within {', '.join(shown)}"
+        steps = " and ".join(filter(None, parts))
+        return f"{steps} within {duration_text(self.over)}" if self.times == 1 else f"{steps} on the {self._past}"
 
     def margin(
         self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
@@ -137,46 +130,85 @@ class Growth:
         return f"{steps}, {margin_text(delta - needed + 1, missing='fewer' if self.falls else 'more')}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
-        """Compare the sample at `now` with the one `over` ago."""
+        """Compare the sample at `now` with the one `over` ago, or with the highest of `times` such spans."""
         count = series.value_at(now)
         if count is None:
             return no_poll_now(self.name, self.limit)
         value = Sample(now, count)
-        references = list(self._references(series, now))
-        if len(references) * 2 < self.times:
+        if self.times > 1:
+            return self._against_many(value, series)
+        reference = self._reference(series, now)
+        idle_until = self._idle_until(series, now)
+        if reference is None:
             note = f"no good poll {duration_text(self.over)} before to compare with"
-            if self.times > 1:
-                note = f"only {len(references)} of {self.times} good polls before to compare with"
-            return self._observed(Verdict.NO_DATA, value, None, note=note, idle_until=self._idle_until(series, now))
-        reference = (min if self.falls else max)(references, key=_count)
+            return self._observed(Verdict.NO_DATA, value, None, note=note, idle_until=idle_until)
         if self._is_far(reference.count, count):
             return self._observed(Verdict.ACTIVE, value, reference)
-        return self._observed(Verdict.INACTIVE, value, reference, idle_until=self._idle_until(series, now))
+        return self._observed(Verdict.INACTIVE, value, reference, idle_until=idle_until)
 
-    def _references(self, series: Series, now: datetime) -> Iterator[Sample]:
-        """Yield what is compared with, newest first; a sample that is too old is none."""
-        for number in range(1, self.times + 1):
-            then = now - self.over * number
-            sample = series.newest_sample(until=then)
-            if sample is not None and sample.at >= then - series.tolerance:
-                yield sample
+    def _reference(self, series: Series, now: datetime) -> Sample | None:
+        """Return what is compared with; a sample that is too old is none."""
+        then = now - self.over
+        sample = series.newest_sample(until=then)
+        return sample if sample is not None and sample.at >= then - series.tolerance else None
+
+    def _against_many(self, value: Sample, series: Series) -> Observation:
+        """Compare with the extreme of all that was seen from `times` spans ago until one span ago."""
+        pieces = list(series.pieces(since=value.at - self.window, until=value.at - self.over))
+        known = sum((piece.until - piece.since for piece in pieces), timedelta(0))
+        whole = self.window - self.over
+        missing = -(-whole // KNOWN_PARTS) - known
+        if missing > timedelta(0):
+            note = f"only {duration_text(known)} of {duration_text(whole)} are known to compare with"
+            idle_until = value.at + missing
+            return self._observed(Verdict.NO_DATA, value, None, note=note, idle_until=idle_until, idle_within=ANY_COUNT)
+        # The newest one, for it is compared with for longest.
+        extreme = (min if self.falls else max)(reversed(pieces), key=_count)
+        reference = Sample(extreme.since, extreme.count)
+        if self._is_far(reference.count, value.count):
+            delta = abs(value.count - reference.count)
+            news = f"{delta:,} {'fewer' if self.falls else 'more'} than ever from {self._span_of_past}"
+            return self._observed(Verdict.ACTIVE, value, reference, news=news)
+        near = self._near(reference.count)
+        is_near = near[0] <= value.count <= near[1]
+        return self._observed(
+            Verdict.INACTIVE,
+            value,
+            reference,
+            # As long as it is compared with, whatever comes.
+            idle_until=extreme.until + self.window if is_near else None,
+            idle_within=near if is_near else None,
+        )
+
+    def _near(self, extreme: int) -> tuple[int, int]:
+        """Return the counts that are not far from an extreme, nor from any that is more extreme; lowest and highest.
+
+        A percentage may count for nothing at one of these extremes, and for something at another: `by` alone decides
+        where it is given, for it counts at all of them.
+        """
+        messages, percent = self._steps
+        lowest, highest = ANY_COUNT
+        if self.falls:
+            most = extreme - messages if messages is not None else extreme * (100 - (percent or 0)) // 100
+            return max(lowest, most + 1), highest
+        if messages is not None:
+            by_percent = -(-extreme * (percent or 0) // 100) if extreme >= self.floor else 0
+            return lowest, extreme + max(messages, by_percent) - 1
+        least = max(extreme, self.floor)
+        return lowest, least + max(1, -(-least * (percent or 0) // 100)) - 1
 
     def turns(self, archive: Archive) -> Iterator[int]:
-        """Yield when the growth passes the limit: at a change, or when a change is `over` ago."""
-        for number in range(1, self.times + 1):
-            yield from archive.references(self.over * number)
-        yield from self._turns(archive) if self.times == 1 else self._turns_of_several(archive)
-
-    def _turns_of_several(self, archive: Archive) -> Iterator[int]:
-        """Yield each change that leaves the count far from some reference, and the first that leaves it so no more."""
-        over = self.over // MICROSECOND
-        steps = [_shifted(archive, over * number, number) for number in range(self.times + 1)]
-        newest = list(archive.held[:1]) * (self.times + 1)
+        """Yield when the growth passes the limit: at a change, or when what it is compared with changes."""
+        if self.times == 1:
+            yield from archive.references(self.over)
+            yield from self._turns(archive)
+            return
+        past = Stretch(since=self.window // MICROSECOND, until=self.over // MICROSECOND)
+        yield from past.turns_known(archive, KNOWN_PARTS)
         was_far = False
-        for instant, number, count in merge(*steps):
-            newest[number] = count
-            is_far = any(self._is_far(before, newest[0]) for before in newest[1:])
-            if is_far or was_far:
+        for instant, count, extreme in past.extremes(archive, lowest=self.falls):
+            is_far = extreme is not None and self._is_far(extreme, count)
+            if is_far is not was_far:
                 yield instant
             was_far = is_far
 
@@ -199,13 +231,17 @@ class Growth:
                 yield instant
 
     def _idle_until(self, series: Series, now: datetime) -> datetime:
-        """Return when there is another reference, or one less of several: a single one that ends proves nothing."""
-        spans = [self.over * number for number in range(1, self.times + 1)]
-        edges = [edge + span for span in spans if (edge := series.next_edge(after=now - span)) is not None]
-        if self.times > 1:
-            ends = [span.until + series.tolerance for span in series.coverage]
-            edges += [end + over for end in ends for over in spans if end + over >= now]
-        return min(edges, default=FOREVER)
+        """Return when there is another reference."""
+        edge = series.next_edge(after=now - self.over)
+        return FOREVER if edge is None else edge + self.over
+
+    @property
+    def _past(self) -> str:
+        return f"{'least' if self.falls else 'most'} from {self._span_of_past}"
+
+    @property
+    def _span_of_past(self) -> str:
+        return f"{duration_text(self.window)} to {duration_text(self.over)} before"
 
     def _is_far(self, before: int, count: int) -> bool:
         messages, percent = self._steps
@@ -233,7 +269,11 @@ class Growth:
         reference: Sample | None,
         *,
         note: str = "",
+        news: str = "",
         idle_until: datetime | None = None,
+        idle_within: tuple[int, int] | None = None,
     ) -> Observation:
-        operands = Operands(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
-        return Observation(verdict=verdict, operands=operands, idle_until=idle_until)
+        operands = Operands(
+            condition=self.name, limit=self.limit, value=value, reference=reference, news=news, note=note
+        )
+        return Observation(verdict=verdict, operands=operands, idle_until=idle_until, idle_within=idle_within)
