@@ -1,17 +1,18 @@
 """The threads that poll: a bounded pool for each lane, so that a slow, silent or rate-limited tenant delays nobody.
 
 Asking Mimecast waits for a network and is done by many at a time; judging the answer writes to the database, which
-takes one writer at a time, and is done in groups of those that came in meanwhile. A tenant has one turn at a time, from
-when it is due until its answer is judged. No clock but those that it is handed.
+takes one writer at a time: one thread does it, in groups of those that came in meanwhile, and no poller waits for it. A
+tenant has one turn at a time, from when it is due until its answer is judged. No clock but those that it is handed.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Protocol, TypeVar
 
 from alerter.core.series import Snapshot, Tenant
@@ -27,6 +28,8 @@ PATIENCE = timedelta(seconds=10)
 LARGEST_GROUP = 50
 #: And so many first answers: everything about their tenants must be read, so that each takes as long as five others.
 LARGEST_FIRST_GROUP = 10
+#: How often it is looked who is due, in seconds: at the next slot, but no more often and no more rarely than that.
+SHORTEST_NAP_SECONDS, LONGEST_NAP_SECONDS = 0.05, 0.5
 #: How long a stop waits for an answer that is being kept.
 STOP_SECONDS = 5
 
@@ -73,12 +76,13 @@ class _Turn:
     is_being_missed: bool = False
 
 
-@dataclass(slots=True)
-class _Outcome:
-    """Whether an answer has been judged, and whether it was wanted."""
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """An answer that waits to be judged, whose it is, and where the tenant waits next time."""
 
-    is_known: bool = False
-    is_wanted: bool = True
+    tenant: Tenant
+    answer: Answer
+    lane: Lane
 
 
 class Pollers:
@@ -105,15 +109,16 @@ class Pollers:
         self._seconds = seconds
         self._lock = Lock()
         self._judging = Lock()
-        self._waiting: deque[tuple[Tenant, Answer, _Outcome]] = deque()
-        self._waiting_first: deque[tuple[Tenant, Answer, _Outcome]] = deque()
+        self._waiting: deque[_Answered] = deque()
+        self._waiting_first: deque[_Answered] = deque()
         self._timetable = Timetable()
         self._turns: dict[Tenant, _Turn] = {}
         self._lane_by_tenant: dict[Tenant, Lane] = {}
         self._is_repeat: set[Tenant] = set()
         self._lanes = Lanes.of(())
         self._pools: dict[Lane, ThreadPoolExecutor] = {}
-        self._missed = ThreadPoolExecutor(1, thread_name_prefix="poll-missed")
+        self._judges = ThreadPoolExecutor(1, thread_name_prefix="judge")
+        self._stopped = Event()
 
     @property
     def busy(self) -> set[Tenant]:
@@ -142,8 +147,26 @@ class Pollers:
         with self._lock:
             self._timetable.restart(now=self._clock())
 
+    def start(self) -> None:
+        """Begin to look who is due, in a thread of its own, until `stop`."""
+        Thread(target=self._look, name="poll-ticks", daemon=True).start()
+
+    def _look(self) -> None:
+        while not self._stopped.wait(self._nap_seconds()):
+            try:
+                self.tick()
+            except Exception:
+                # The boundary of the thread: without it nobody would be polled any more, unseen.
+                log.exception("looking who is due ended by a bug in alerter")
+
+    def _nap_seconds(self) -> float:
+        with self._lock:
+            due_at = self._timetable.next_due_at()
+            left = LONGEST_NAP_SECONDS if due_at is None else (due_at - self._clock()).total_seconds()
+        return min(max(left, SHORTEST_NAP_SECONDS), LONGEST_NAP_SECONDS)
+
     def tick(self) -> None:
-        """Hand out who is due; called a few times a second."""
+        """Hand out who is due."""
         with self._lock:
             now = self._clock()
             for tenant in self._timetable.due(now=now):
@@ -152,12 +175,13 @@ class Pollers:
                     self._begin(tenant, now=now)
                 elif self._has_missed(tenant, turn, now=now):
                     turn.is_being_missed = True
-                    self._missed.submit(self._miss, tenant, turn, now - turn.since)
+                    self._judges.submit(self._miss, tenant, turn, now - turn.since)
 
     def stop(self) -> None:
         """Begin no further poll: what is being kept may come to its end, no answer is waited for."""
+        self._stopped.set()
         with self._lock:
-            for pool in (*self._pools.values(), self._missed):
+            for pool in (*self._pools.values(), self._judges):
                 pool.shutdown(wait=False, cancel_futures=True)
             self._timetable.assign({}, now=self._clock())
         if self._judging.acquire(timeout=STOP_SECONDS):
@@ -180,46 +204,52 @@ class Pollers:
         self._pools[lane].submit(self._run, tenant, turn)
 
     def _run(self, tenant: Tenant, turn: _Turn) -> None:
-        """Take a tenant's turn, in a thread of its lane."""
+        """Take a tenant's turn, in a thread of its lane, which ends where the answer is judged."""
         turn.is_waiting = False
         lane, again_after = Lane.PROMPT, None
         try:
             source = self._source_of(tenant)
             if source is not None:
-                lane, again_after = self._poll(tenant, source, turn)
+                answer = self._ask(source)
+                lane = lane_after(answer.took, is_answered=isinstance(answer.fetched, Snapshot))
+                again_after = self._wait_asked_for(tenant, answer)
+                if again_after is None:
+                    self._hand_over(_Answered(tenant, answer, lane), turn)
+                    return
         except Exception:
             # The boundary of the thread: a tenant whose turn never ended would never be polled again, unseen.
             log.exception("poll ended by a bug in alerter tenant=%s", tenant)
         self._end(tenant, lane, again_after)
 
-    def _poll(self, tenant: Tenant, source: Source, turn: _Turn) -> tuple[Lane, timedelta | None]:
-        """Ask and judge; return where the tenant waits next time, and after how long to ask again before its slot."""
-        answer = self._ask(source)
-        lane = lane_after(answer.took, is_answered=isinstance(answer.fetched, Snapshot))
-        wait = self._wait_asked_for(tenant, answer)
-        if wait is not None:
-            return lane, wait
-        waiting = self._waiting_first if turn.lane is Lane.FIRST else self._waiting
-        return lane, None if self._is_judged(tenant, answer, waiting) else timedelta(0)
+    def _hand_over(self, answered: _Answered, turn: _Turn) -> None:
+        """Leave an answer to the thread that judges.
 
-    def _is_judged(self, tenant: Tenant, answer: Answer, waiting: deque[tuple[Tenant, Answer, _Outcome]]) -> bool:
-        """Have an answer judged, after those that wait with it; say whether it was still wanted.
+        While a commit is under way the next answers gather, and share one: to have each poller wait for it, and wake up
+        to find it done, would take more pollers, and more of the processor, than asking does.
+        """
+        (self._waiting_first if turn.lane is Lane.FIRST else self._waiting).append(answered)
+        with suppress(RuntimeError):  # after a stop nobody judges any more
+            self._judges.submit(self._judge_waiting)
 
-        Whoever comes to judge judges all that wait: while a commit is under way the next ones gather, and share one.
+    def _judge_waiting(self) -> None:
+        """Judge a group of those that wait, if any do, and end their turns.
+
         Of first answers it takes a few at a time, so that after a start no other waits for a thousand of them.
         """
-        outcome = _Outcome()
-        waiting.append((tenant, answer, outcome))
         with self._judging:
-            while not outcome.is_known:
-                group = [
-                    *_taken(self._waiting, at_most=LARGEST_GROUP),
-                    *_taken(self._waiting_first, at_most=LARGEST_FIRST_GROUP),
-                ]
-                unwanted = self._judge({each: given for each, given, _ in group})
-                for each, _, known in group:
-                    known.is_known, known.is_wanted = True, each not in unwanted
-        return outcome.is_wanted
+            group = [
+                *_taken(self._waiting, at_most=LARGEST_GROUP),
+                *_taken(self._waiting_first, at_most=LARGEST_FIRST_GROUP),
+            ]
+            unwanted: Collection[Tenant] = ()
+            try:
+                if group:
+                    unwanted = self._judge({each.tenant: each.answer for each in group})
+            except Exception:
+                # The boundary of the thread, as above.
+                log.exception("judging ended by a bug in alerter tenants=%d", len(group))
+        for each in group:
+            self._end(each.tenant, each.lane, timedelta(0) if each.tenant in unwanted else None)
 
     def _ask(self, source: Source) -> Answer:
         began = self._seconds()

@@ -138,6 +138,10 @@ class Timetable:
         """Return when a tenant is polled next, or None for one that is not polled."""
         return self._next_at.get(tenant)
 
+    def next_due_at(self) -> datetime | None:
+        """Return when it must be looked at the latest who is due, or None where nobody is polled."""
+        return self._heap[0][0] if self._heap else None
+
     def is_first(self, tenant: Tenant) -> bool:
         """Say whether the newest poll for which a tenant was due is its first one since it was assigned."""
         return tenant in self._first_now

@@ -1,8 +1,7 @@
 """The daemon: schedules the jobs and waits for signals.
 
-The main thread does nothing but wait for signals and look at the clocks once a second; APScheduler's threads hand out
-who is due to be polled, deliver and prune. Jobs never touch the scheduler, so that shutting it down cannot wait for
-itself.
+The main thread does nothing but wait for signals and look at the clocks once a second; the pollers' threads poll and
+judge, APScheduler's deliver and prune. Jobs never touch the scheduler, so that shutting it down cannot wait for itself.
 """
 
 import logging
@@ -47,9 +46,6 @@ log = logging.getLogger(__name__)
 
 #: A wall clock that moves against the monotonic one by more than this has jumped, rather than been corrected.
 JUMP = timedelta(seconds=5)
-#: How often it is looked who is due to be polled. One job for all: with one for each, ten thousand tenants would take a
-#: tenth of a core for being scheduled alone.
-POLL_TICK_SECONDS = 0.5
 #: So many runs may deliver at once, all but one of them held up by a target that hangs.
 DELIVERY_RUNS = 4
 UPKEEP_INTERVAL = timedelta(hours=1)
@@ -189,11 +185,11 @@ class Service:
         if abs(jump) > JUMP:
             log.warning("the clock jumped seconds=%+.0f", jump.total_seconds())
             self._guarded("follow the clock", lambda: pipeline.follow_clock(self._store, by=jump))
-            self._restart_polls()
+            self._pollers.restart()
         elif clocks.slept_since(before) > JUMP:
             log.warning("the machine was suspended seconds=%.0f", clocks.slept_since(before).total_seconds())
             self._health.expect_anew(begun_within=first_round(self._health.tenant_count()))
-            self._restart_polls()
+            self._pollers.restart()
         return clocks
 
     def _reload(self) -> None:
@@ -267,7 +263,6 @@ class Service:
             timezone="UTC",
             executors={
                 "default": SchedulerPool(1),
-                "poll": SchedulerPool(1),
                 "deliver": SchedulerPool(DELIVERY_RUNS),
                 "keep": SchedulerPool(1),
             },
@@ -275,7 +270,7 @@ class Service:
         )
         self._scheduler.start()
         self._assign()
-        self._schedule_ticks()
+        self._pollers.start()
         self._schedule_delivery()
         hourly = IntervalTrigger(seconds=int(UPKEEP_INTERVAL.total_seconds()), timezone="UTC")
         self._add("upkeep", self._upkeep, hourly)
@@ -292,14 +287,6 @@ class Service:
         self._watch.recall()
         self._pollers.assign(intervals, soon=soon)
         self._pollers.tick()
-
-    def _restart_polls(self) -> None:
-        self._pollers.restart()
-        self._schedule_ticks()
-
-    def _schedule_ticks(self) -> None:
-        # Anew after a jump of the clock: set back, the scheduler would wait until the old hour comes again.
-        self._add("poll", self._pollers.tick, IntervalTrigger(seconds=POLL_TICK_SECONDS, timezone="UTC"), "poll")
 
     def _schedule_delivery(self) -> None:
         self._add("deliver", self._deliver, None, "deliver")

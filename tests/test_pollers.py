@@ -310,11 +310,35 @@ def test_answers_that_come_while_others_are_kept_are_kept_together(world: World)
 
     world.pass_by("1s")
     until(lambda: sum(account.asked.qsize() for account in world.accounts.values()) == 8)
-    until(lambda: world.pollers.waiting == 7)
+    until(lambda: world.pollers.waiting + sum(world.groups) == 8)
     world.may_judge.set()
 
     assert world.judged_of(8) == dict.fromkeys(world.accounts, 1)
-    assert world.groups == [1, 7]
+    assert len(world.groups) <= 2
+
+
+def test_who_is_due_is_polled_once_it_has_begun(world: World) -> None:
+    """A thread of its own looks for it."""
+    world.add("acme")
+    world.clock.forward("1s")
+
+    world.pollers.start()
+
+    assert world.next_judged() == (ACME, None)
+
+
+def test_no_poller_waits_for_what_is_being_kept(world: World) -> None:
+    """While the database takes its time, everybody is asked all the same."""
+    accounts = world.add(*(f"customer-{number}" for number in range(100)))
+    world.pass_by("2s")
+    world.judged_of(100)
+    until(lambda: not world.pollers.busy)
+    world.may_judge.clear()
+
+    world.pass_by("1m")
+
+    until(lambda: sum(account.asked.qsize() for account in accounts) == 200)
+    assert Lanes.of([span("1m")] * 100).prompt < 100
 
 
 def test_a_rate_limit_that_ends_soon_is_waited_for_without_a_poller(world: World) -> None:

@@ -20,8 +20,8 @@ from alerter.adapters.mimecast.lines import Line, Lines
 from alerter.adapters.mimecast.mishaps import fault_of
 from alerter.errors import Cause
 
-#: How often a waiting caller looks whether it should stop, in seconds.
-_SLICE = 0.05
+#: How often a waiting caller looks whether it should stop, in seconds: most answers are there before it looks at all.
+_SLICE = 0.25
 #: How long a cut exchange may take to clean up before it is left alone, in seconds.
 _GRACE = 0.5
 _CHUNK_BYTES = 65_536
