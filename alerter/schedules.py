@@ -3,13 +3,12 @@
 No clock, no threads, no I/O; `pollers` does what is decided here.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from math import ceil
-from typing import TypeAlias
 from zlib import crc32
 
 from alerter.core.series import Tenant
@@ -24,17 +23,6 @@ PLANNED = timedelta(seconds=0.5)
 FEWEST_POLLERS, MOST_POLLERS = 8, 64
 #: A tenant that waits for its poll for so many of its intervals counts as one that could not be polled.
 MISSED_INTERVALS = 2
-
-
-#: Returns which of the tenants that are polled, with their intervals, this daemon polls. Whoever shares tenants with
-#: other daemons hands the service one that asks for its leases; the service asks again at each start and reload, and
-#: whenever it is told to.
-Share: TypeAlias = Callable[[Mapping[Tenant, timedelta]], Mapping[Tenant, timedelta]]
-
-
-def everything(intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedelta]:
-    """Return all of them: the share of a daemon that has the database for itself."""
-    return intervals
 
 
 #: The sum over tenants is judged so rarely, for each of them: to read one takes a millisecond and a half.

@@ -7,6 +7,7 @@ judge, APScheduler's deliver and prune. Jobs never touch the scheduler, so that 
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor as SchedulerPool
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from alerter import pipeline
+from alerter import __version__, pipeline
 from alerter.adapters.mimecast import Lines, Mimecast
 from alerter.adapters.notifier import AppriseNotifier
 from alerter.adapters.store import SchemaState, Store
@@ -36,11 +37,12 @@ from alerter.health import Health
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
 from alerter.redaction import Redactor
-from alerter.schedules import Share, everything, first_round
+from alerter.schedules import first_round
 from alerter.selfwatch import SelfWatch
+from alerter.sharing import Clocks, sharing_of
 from alerter.statuses import Tally
 from alerter.supervision import Supervision
-from alerter.wiring import DAEMON_LIMITS, SENDERS, check_targets, policy_of, source_of, urls_of
+from alerter.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, policy_of, source_of, urls_of
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +59,9 @@ DRAIN = timedelta(seconds=20)
 LOOK_SECONDS, FIRST_LOOK_SECONDS = 1.0, 0.1
 #: How often the daemon says that an upgrade goes on, in seconds.
 UPGRADE_SIGN_SECONDS = 10
-#: How often the daemon makes sure that the database is still its own.
-LOCK_CHECK_SECONDS = 30
+#: How often it is looked for deliveries that another process wants to be tried, and cannot tell: a person's, or another
+#: instance's.
+OTHERS_SECONDS = 30
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
 
@@ -96,20 +99,18 @@ class Service:
     Args:
         path: The configuration, which is read again at a reload.
         redactor: The log's; gets to know the secrets of each configuration, and the tokens that Mimecast hands out.
-        share: Says which of the configured tenants this daemon polls.
     """
 
-    def __init__(self, path: Path, *, redactor: Redactor, share: Share = everything) -> None:
+    def __init__(self, path: Path, *, redactor: Redactor) -> None:
         self.path = path
         self._redactor = redactor
         self._stop = Event()
         self._notifier = AppriseNotifier(redactor=redactor)
         self._health = Health(_boot_seconds)
         self._lines = Lines(_boot_seconds)
-        self._share = share
         self._mine: Mapping[Tenant, timedelta] = {}
         self._pollers = Pollers(
-            lambda tenant: self._runtime.sources.get(tenant),  # noqa: PLW0108 - a reload makes another runtime
+            lambda tenant: self._runtime.sources.get(tenant) if self._sharing.may_act() else None,
             self._judge,
             clock=now,
             seconds=_boot_seconds,
@@ -128,11 +129,19 @@ class Service:
         with ExitStack() as stack:
             self._supervision.starting("the database is opened")
             self._store = stack.enter_context(closing(Store(config.service.database)))
-            self._lock = stack.enter_context(self._store.lock())
+            self._sharing = sharing_of(
+                self._store,
+                Clocks(now=now, seconds=_boot_seconds),
+                name=_own_name(),
+                version=__version__,
+                changed=_wake,
+            )
+            stack.enter_context(self._sharing.opened())
             _upgrade_apart(self._store, config.path, go_on=self._supervision.starting)
             self._store.check_writable()
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
             self._runtime = Runtime.of(config, source_of=self._source_of)
+            self._follow(self._runtime)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
             self._watch = SelfWatch(self._health, self._redactor, self._store)
             stack.callback(self._watch.close)
@@ -148,7 +157,7 @@ class Service:
 
     def _wait(self) -> None:
         clocks = _Clocks.read()
-        locked_at = clocks.boot
+        others_at = clocks.boot
         while True:
             received = signal.sigtimedwait(SIGNALS, LOOK_SECONDS if self._supervision.is_ready else FIRST_LOOK_SECONDS)
             match received.si_signo if received else None:
@@ -162,16 +171,30 @@ class Service:
                 case _:
                     pass
             clocks = self._look_at(clocks)
-            if clocks.boot - locked_at > LOCK_CHECK_SECONDS:
-                self._lock.check()
-                # A person may have asked for a retry from another process, which cannot wake this one.
+            self._look_at_share()
+            if clocks.boot - others_at > OTHERS_SECONDS:
                 self._schedule_delivery()
-                locked_at = clocks.boot
+                others_at = clocks.boot
             self._schedule_retries()
             self._supervise()
 
+    def _look_at_share(self) -> None:
+        """Poll others where the share has changed, and nobody in time where this instance is cut off."""
+        if self._sharing.look():
+            self._assign()
+            # What nobody was sure to be removed from all configurations may be so now.
+            self._add("reconcile", self._upkeep, None)
+        trouble = self._sharing.trouble()
+        self._health.cut_off(trouble)
+        if trouble:
+            self._watch.cycle_ended(trouble)
+        elif not self._mine:
+            # Others poll everything: there is no cycle to show that this one is well.
+            self._health.stood_by()
+            self._watch.cycle_ended()
+
     def _supervise(self) -> None:
-        self._supervision.look(now=self._local_now())
+        self._supervision.look(sharing=self._sharing.told(), now=self._local_now())
         if self._supervision.wants_tally():
             self._add("tally", self._tally, None)
 
@@ -184,7 +207,8 @@ class Service:
         jump = clocks.jump_since(before)
         if abs(jump) > JUMP:
             log.warning("the clock jumped seconds=%+.0f", jump.total_seconds())
-            self._guarded("follow the clock", lambda: pipeline.follow_clock(self._store, by=jump))
+            own = tuple(self._mine) if self._sharing.is_shared else None
+            self._guarded("follow the clock", lambda: pipeline.follow_clock(self._store, by=jump, tenants=own))
             self._pollers.restart()
         elif clocks.slept_since(before) > JUMP:
             log.warning("the machine was suspended seconds=%.0f", clocks.slept_since(before).total_seconds())
@@ -227,6 +251,8 @@ class Service:
         return ""
 
     def _use(self, runtime: Runtime) -> None:
+        # The others must know first: what they have a say in depends on whether all decide alike.
+        self._follow(runtime)
         before, self._runtime = self._runtime, runtime
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:
@@ -237,6 +263,12 @@ class Service:
         self._schedule_delivery()
         self._warn_of_configuration()
         log.info("reloaded tenants=%d rules=%d receivers=%d pid=%d", *self._sizes(), os.getpid())
+
+    def _follow(self, runtime: Runtime) -> None:
+        """Share the tenants by a configuration."""
+        kept = runtime.config.service
+        digest = fingerprint(__version__, runtime.policy, kept.retention, kept.fine_retention)
+        self._sharing.follow(digest, runtime.policy.poll_intervals)
 
     def _news_since(self, before: Runtime) -> set[Tenant]:
         """Return who is polled soon after a reload: whom other rules or keys concern now, and who failed last.
@@ -282,7 +314,9 @@ class Service:
 
     def _assign(self, *, soon: Collection[Tenant] = ()) -> None:
         """Poll the tenants that are this daemon's share; an answer of any other is not wanted from now on."""
-        self._mine = intervals = self._share(self._runtime.policy.poll_intervals)
+        before = self._mine
+        self._mine = intervals = self._sharing.share(self._runtime.policy.poll_intervals)
+        self._store.forget(before.keys() - intervals.keys())
         self._health.expect(intervals, begun_within=first_round(len(intervals)))
         self._watch.recall()
         self._pollers.assign(intervals, soon=soon)
@@ -377,7 +411,7 @@ class Service:
             # The rules changed while this was written by the old ones.
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
         if any(cycle.messages for cycle in cycles) or any(each.group_wait for each in runtime.policy.receivers):
-            os.kill(os.getpid(), signal.SIGUSR1)
+            _wake()
 
     def _deliver(self) -> None:
         # Until it is known when the next message is due: if the database cannot be asked, it is tried again soon.
@@ -392,9 +426,10 @@ class Service:
             self._notifier,
             runtime.urls,
             policy=runtime.policy,
-            clock=now,
+            clock=self._sharing.clock,
             map_=self._senders.map,
             is_stopping=self._stop.is_set,
+            may_send=self._sharing.may_act,
         )
         for delivery in tried:
             self._health.delivery_tried(delivery)
@@ -435,6 +470,16 @@ class Service:
         except Exception:
             # The boundary of the thread, as with a cycle.
             log.exception("job ended by a bug in alerter job=%s", what)
+
+
+def _own_name() -> str:
+    """Return what this instance is called: its machine, and its process there."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _wake() -> None:
+    """Let the main thread look around now; it also delivers then."""
+    os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def _named(tenants: Collection[Tenant]) -> str:

@@ -35,6 +35,7 @@ class Status:
         overdue: Those without a complete cycle for too long.
         last_at: When the newest cycle ended, in the time zone in which people read it; None before the first one.
         refusal: Why the configuration as it is now is not in force; empty if it is.
+        sharing: How the tenants are shared with other instances; empty where they are not.
         tally: What the database said when it was last asked; None before that.
     """
 
@@ -43,6 +44,7 @@ class Status:
     overdue: Collection[Tenant] = ()
     last_at: datetime | None = None
     refusal: str = ""
+    sharing: str = ""
     tally: Tally | None = None
 
 
@@ -67,6 +69,8 @@ def _parts(status: Status) -> Iterator[str]:
     if failing:
         yield f"cannot be polled: {named(failing)}"
     yield f"tenants: {status.tenants}" + (f", failing: {len(failing)}" if failing else "")
+    if status.sharing:
+        yield status.sharing
     if len(status.cycles) < status.tenants:
         yield f"not yet polled: {status.tenants - len(status.cycles)}"
     if status.last_at is not None:

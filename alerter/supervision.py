@@ -52,6 +52,7 @@ class Supervision:
         self._tally_seconds = -inf
         self._tallied_for = 0
         self._refusal = ""
+        self._sharing = ""
         self._line = ""
         self._line_seconds = 0.0
 
@@ -71,7 +72,7 @@ class Supervision:
 
     def wants_tally(self) -> bool:
         """Say whether the database should be asked again what fires and what is undelivered."""
-        activity = self._health.completed_cycles() + sum(self._health.deliveries().values())
+        activity = self._health.progress() + sum(self._health.deliveries().values())
         is_due = self._monotonic() - self._tally_seconds >= STATUS_SECONDS
         if not self._systemd.is_listening or activity == self._tallied_for or not is_due:
             return False
@@ -82,12 +83,14 @@ class Supervision:
         """Keep what the database says, for the status line."""
         self._tally = tally
 
-    def look(self, *, now: datetime) -> None:
+    def look(self, *, sharing: str = "", now: datetime) -> None:
         """Say what is new since the last look: that the service is ready, made progress, or is otherwise than it was.
 
         Args:
+            sharing: How the tenants are shared with other instances; empty where they are not.
             now: The time, in the time zone in which people read it.
         """
+        self._sharing = sharing
         self._look_for_overdue()
         if not self._is_ready:
             self._become_ready(now=now)
@@ -131,7 +134,7 @@ class Supervision:
             log.warning("ready before every tenant was tried seconds=%.0f", waited)
 
     def _feed_watchdog(self) -> None:
-        completed = self._health.completed_cycles()
+        completed = self._health.progress()
         if completed == self._fed_for or self._overdue or not self._systemd.has_watchdog:
             return
         self._limit = self._due_limit()
@@ -171,6 +174,7 @@ class Supervision:
             overdue=self._overdue,
             last_at=None if newest is None else now - timedelta(seconds=self._monotonic() - newest),
             refusal=self._refusal,
+            sharing=self._sharing,
             tally=self._tally,
         )
 

@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import fields, is_dataclass
 from datetime import timedelta
+from hashlib import sha256
 from tempfile import TemporaryDirectory
 from threading import Event
 
@@ -255,3 +257,27 @@ def deliver_once(config: Config, store: Store) -> list[Delivery]:
     pipeline.tell_groups(store, policy, now=now())
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver") as pool:
         return pipeline.deliver(store, AppriseNotifier(), urls_of(config), policy=policy, clock=now, map_=pool.map)
+
+
+def fingerprint(*parts: object) -> str:
+    """Return a digest of what a configuration decides, the same in every process that decides the same.
+
+    No secret is in what it is made of: no key, and no URL of a target.
+
+    Args:
+        parts: Dataclasses, collections and plain values, of the configuration's own kinds.
+    """
+    return sha256(repr(_in_order(parts)).encode()).hexdigest()[:16]
+
+
+def _in_order(value: object) -> object:
+    """Return a value as tuples of plain ones; what has no order of its own gets one."""
+    if is_dataclass(value):
+        return type(value).__name__, *(_in_order(getattr(value, each.name)) for each in fields(value))
+    if isinstance(value, Mapping):
+        return "by name", *sorted((repr(key), repr(_in_order(each))) for key, each in value.items())
+    if isinstance(value, frozenset | set):
+        return "any order", *sorted(repr(_in_order(each)) for each in value)
+    if isinstance(value, list | tuple):
+        return tuple(map(_in_order, value))
+    return repr(value)

@@ -673,8 +673,8 @@ def test_a_permanent_failure_makes_way_for_the_next_message(world: World, caplog
     assert {record.levelno for record in caplog.records} == {logging.ERROR}
 
 
-# To claim a message takes four calls with the commit, to record its outcome two, and to find nothing more, two.
-@pytest.mark.parametrize("crash_at", [5, 11, 19, 25], ids=["first", "second", "third", "fourth"])
+# To claim a message takes five calls with the commit, to record its outcome two, and to find nothing more, three.
+@pytest.mark.parametrize("crash_at", [6, 13, 23, 30], ids=["first", "second", "third", "fourth"])
 def test_a_crash_between_sending_and_recording_repeats_at_most_that_message(world: World, crash_at: int) -> None:
     """Delivery is at least once: the message in flight may be sent twice, and no other."""
     news = _news(world)

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -262,6 +262,7 @@ deliveries = Table(
     Column("sent_at", Instant),
     Column("dead_at", Instant),
     Column("last_error", Text, nullable=False),
+    Column("claims", Integer, nullable=False, server_default="0"),
 )
 #: What is still to be sent, however long the record of what was sent has become.
 is_waiting = deliveries.c.sent_at.is_(None) & deliveries.c.dead_at.is_(None)
@@ -320,6 +321,29 @@ sizes = Table(
     metadata,
     Column("at", Instant, primary_key=True),
     Column("used_bytes", _Number, nullable=False),
+)
+
+# Who shares a PostgreSQL database, by its clock: see `store.leases`. A number is never given again. No reference binds
+# a lease to its instance: one that has gone leaves thousands behind, which are free by that alone.
+instances = Table(
+    "instances",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("configuration", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    sqlite_autoincrement=True,
+    info={OF_AN_INSTANCE: True},
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("instance_id", _Number),
+    info={OF_AN_INSTANCE: True},
 )
 
 

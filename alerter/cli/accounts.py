@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +44,7 @@ class Account:
             is well.
         firing: How many of its alerts fire.
         sight: How well it is seen.
+        instance: Who polls it, where several share the database; None where nobody does, or one has it for itself.
     """
 
     settings: "TenantConfig"
@@ -51,6 +52,7 @@ class Account:
     held: int | None
     firing: int
     sight: Sight
+    instance: str | None = None
 
     @property
     def name(self) -> "Tenant":
@@ -145,10 +147,13 @@ def look(
         click.ClickException: Name and labels choose nobody.
     """
     names = choice.names(config)
-    pollings, held = reader.pollings(), reader.held_by_tenant()
+    pollings, held, holders = reader.pollings(), reader.held_by_tenant(), reader.holders()
     firing = Counter(alert.key.tenant for alert in alerts if alert.is_firing)
     accounts = [
-        _account(settings, pollings.get(name), held.get(name), firing[name], now=now)
+        replace(
+            _account(settings, pollings.get(name), held.get(name), firing[name], now=now),
+            instance=holders[name].name if name in holders else None,
+        )
         for name, settings in config.tenants.items()
         if name in names
     ]

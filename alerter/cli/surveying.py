@@ -10,6 +10,7 @@ import click
 from alerter import clocks
 from alerter.cli.accounts import Account, Sight, choice_of, choice_options, look, summary, worst_first
 from alerter.cli.alerting import COLUMNS, alert_json, alert_row, alert_style
+from alerter.cli.instances import instances_json, instances_table
 from alerter.cli.mutes import Quiet, quiet_json, quiet_of, quiet_table
 from alerter.cli.nagios import print_plugin
 from alerter.cli.notifying import DELIVERY_COLUMNS, delivery_json, delivery_row, delivery_style, is_recent
@@ -64,13 +65,15 @@ def status(
         ]
         quiet = quiet_of(reader, config, stored, now=now)
         records = [record for record in reader.deliveries(only_failed=True) if is_recent(record, now=now)]
-        kept = Stored.read(reader, now=now)
+        kept, instances = Stored.read(reader, now=now), reader.instances()
         if as_json:
             found = _status_json(accounts, reader.held_by_reason(names), alerts, quiet, records)
-            print_json({**found, "database": kept.json()})
+            print_json({**found, "database": kept.json(), "instances": instances_json(instances)})
         else:
             _print_status(accounts, _held_rows(reader, accounts, now=now), alerts, quiet, records)
             print_table(kept.table(now=now))
+            if instances:
+                print_table(instances_table(instances, now=now))
     is_blind = any(account.sight is not Sight.GOOD for account in accounts)
     if is_blind or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records):
         raise click.exceptions.Exit(FOUND)
@@ -246,12 +249,18 @@ def tenants(
     config, now = load_without_secrets(config_path), clocks.now()
     with reading(config) as reader:
         accounts = look(reader, config, choice, reader.alerts(), now=now)
+        is_shared = bool(reader.instances())
     accounts.sort(key=ORDERS[order])
     if as_json:
         print_json([_account_json(account) for account in accounts])
     else:
-        columns = ("tenant", "last good poll", ">took", ">interval", ">held", ">firing", "muted", "labels", "polling")
+        columns: tuple[str, ...] = (
+            "tenant", "last good poll", ">took", ">interval", ">held", ">firing", "muted", "labels", "polling",
+        )  # fmt: skip
         rows = [_account_row(account, now=now) for account in accounts]
+        if is_shared:
+            columns = *columns, "instance"
+            rows = [(*row, account.instance or "none") for row, account in zip(rows, accounts, strict=True)]
         styles = ["good" if account.sight is Sight.GOOD else "bad" for account in accounts]
         print_table(Table(title="Tenants", columns=columns, rows=rows, styles=styles))
     if any(account.sight is not Sight.GOOD for account in accounts):
@@ -285,4 +294,5 @@ def _account_json(account: Account) -> Mapping[str, object]:
         "muted": settings.is_muted,
         "labels": settings.labels,
         "timezone": settings.timezone.key,
+        "instance": account.instance,
     }

@@ -41,6 +41,7 @@ class Delivery:
         sent_at: When the target took it; None until then.
         dead_at: When it was given up; None until then.
         last_error: What the last attempt failed of; empty after a success.
+        claims: How often somebody began to try it: whoever was the last one to do so has the say.
     """
 
     id: int
@@ -52,6 +53,7 @@ class Delivery:
     sent_at: datetime | None = None
     dead_at: datetime | None = None
     last_error: str = ""
+    claims: int = 0
 
     @property
     def is_waiting(self) -> bool:
@@ -81,17 +83,20 @@ def due(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
 
 
 def _is_due(delivery: Delivery, *, now: datetime) -> bool:
-    # No wait is longer than the longest: one that seems so was begun on a clock that was ahead.
-    return delivery.next_attempt_at <= now or delivery.next_attempt_at > now + LAST_WAIT
+    # No wait is longer than the longest: one that seems so was begun on a clock that was ahead. What nobody has tried
+    # waits for nothing, though the clock of whoever planned it be ahead of this one.
+    is_new = not delivery.claims and delivery.next_attempt_at == delivery.created_at
+    return is_new or delivery.next_attempt_at <= now or delivery.next_attempt_at > now + LAST_WAIT
 
 
 def claimed(delivery: Delivery, *, now: datetime) -> Delivery:
     """Return the delivery while it is being tried: for a while it is not due again.
 
     Recorded before the attempt, it keeps a database that takes no writing from having the same message sent over and
-    over, and two runs from sending it at the same time.
+    over, and two runs from sending it at the same time. The outcome is recorded by whoever claimed it last: one that
+    stood still until somebody else took the message over has no say any more.
     """
-    return replace(delivery, next_attempt_at=now + CLAIM)
+    return replace(delivery, next_attempt_at=now + CLAIM, claims=delivery.claims + 1)
 
 
 def next_due_at(waiting: Iterable[Delivery]) -> datetime | None:

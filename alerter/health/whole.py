@@ -32,6 +32,8 @@ class Health:
         self._accounts: dict[Tenant, Account] = {}
         self._completed = 0
         self._failed = 0
+        self._trouble = ""
+        self._stood_by = 0
         self._durations = Durations()
         self._with_reasons = False
         self._targets: tuple[TargetName, ...] = ()
@@ -92,6 +94,16 @@ class Health:
             for account in self._accounts.values():
                 account.expected_seconds = begun
 
+    def cut_off(self, trouble: str) -> None:
+        """Say why nothing at all is polled or sent; empty where that is not so."""
+        with self._lock:
+            self._trouble = trouble
+
+    def stood_by(self) -> None:
+        """Note that others poll every tenant, and that this process is ready to: that is progress, too."""
+        with self._lock:
+            self._stood_by += 1
+
     def tenant_count(self) -> int:
         """Return how many tenants are polled."""
         with self._lock:
@@ -123,9 +135,14 @@ class Health:
             self._deliveries[delivery.target, outcome_of(delivery)] += 1
 
     def completed_cycles(self) -> int:
-        """Return how many cycles were completed, of all tenants together: more of them is progress."""
+        """Return how many cycles were completed, of all tenants together."""
         with self._lock:
             return self._completed
+
+    def progress(self) -> int:
+        """Return a number that rises with each cycle that was completed, and while there is none to do."""
+        with self._lock:
+            return self._completed + self._stood_by
 
     def ping_tried(self, outcome: PingOutcome) -> None:
         """Note a ping of the heartbeat."""
@@ -195,6 +212,8 @@ class Health:
         return (*first, f"and {more} more") if more else first
 
     def _complaints(self, now: float) -> Iterator[str]:
+        if self._trouble:
+            yield self._trouble
         for tenant, account in self._accounts.items():
             complaint = account.complaint(now)
             if complaint:

@@ -1,7 +1,7 @@
 """Poll: fetch, keep, judge and tell, in one commit; and what else changes the state of alerts."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -66,13 +66,21 @@ def poll_all(
 ) -> list[Cycle]:
     """Do what `poll` does for several tenants, in one commit: a disk takes as long for one as for twenty.
 
+    Returns:
+        The cycles of those tenants that this process may poll; of another one's nothing is kept.
+
     Raises:
         StoreError: Nothing of any of them was kept.
     """
     fetched = [(tenant, *_fetch(source, clock)) for tenant, source in polls]
     with store.write() as transaction:
-        cycles = [_cycle(transaction, tenant, what, policy, now=now) for tenant, what, now in fetched]
-    for (tenant, what, _), cycle in zip(fetched, cycles, strict=True):
+        standing = transaction.standing([tenant for tenant, _, _ in fetched])
+        kept = [each for each in fetched if each[0] in standing.tenants]
+        cycles = [
+            _cycle(transaction, tenant, what, policy, may_judge_all=standing.may_judge_all, now=now)
+            for tenant, what, now in kept
+        ]
+    for (tenant, what, _), cycle in zip(kept, cycles, strict=True):
         _log_poll(tenant, what)
         for transition in cycle.transitions:
             _log_transition(transition)
@@ -85,7 +93,7 @@ def poll_dry(tenant: Tenant, source: Source, store: Store, policy: Policy, *, cl
     cycles: list[Cycle] = []
     try:
         with store.write() as transaction:
-            cycles.append(_cycle(transaction, tenant, fetched, policy, now=now))
+            cycles.append(_cycle(transaction, tenant, fetched, policy, may_judge_all=True, now=now))
             raise _DryRun  # noqa: TRY301 - the way out of a transaction that must not be committed
     except _DryRun:
         return cycles[0]
@@ -95,7 +103,8 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
     """Resolve the alerts whose rule, level or tenant has gone from the configuration, and tell it.
 
     Runs at start, after a reload, and every hour: a removed tenant is never polled again, so that no poll would do it,
-    nor tell its end once a mute that hid it has ended.
+    nor tell its end once a mute that hid it has ended. While other processes share the database that have another
+    configuration, nothing is taken for removed.
 
     Returns:
         The transitions, empty where every alert still has its rule.
@@ -104,6 +113,8 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
         StoreError: Nothing was changed.
     """
     with store.write() as transaction:
+        if not transaction.standing().may_remove:
+            return []
         alerts = transaction.alerts()
         gone = [
             alert for alert in alerts if alert.state is not AlertState.INACTIVE and not policy.stands_behind(alert.key)
@@ -123,26 +134,39 @@ def _is_believed_of_nobody(told: Told, policy: Policy) -> bool:
     return told.state is AlertState.FIRING and not policy.is_polled(told.topic.tenant)
 
 
-def follow_clock(store: Store, *, by: timedelta) -> None:
+def follow_clock(store: Store, *, by: timedelta, tenants: Collection[Tenant] | None = None) -> None:
     """Move the instants that spans are measured from, and retries wait for, along with a clock that has jumped.
+
+    Args:
+        store: Where they are.
+        by: How far it jumped.
+        tenants: Whose instants are this clock's, where several processes share the database: those that this one
+            polls, if it still may. Retries wait by the database's clock then. None for everything.
 
     Raises:
         StoreError: Nothing was changed.
     """
     with store.write() as transaction:
-        alerts = transaction.alerts()
+        own = None if tenants is None else transaction.standing(tenants).tenants
+        alerts = transaction.alerts(own)
         moved = [after_clock_jump(alert, by=by) for alert in alerts]
         transaction.save_alerts(after for before, after in zip(alerts, moved, strict=True) if after != before)
-        for delivery in transaction.waiting_deliveries():
-            transaction.save_delivery(replace(delivery, next_attempt_at=delivery.next_attempt_at + by))
         transaction.save_told(
-            replace(told, at=told.at + by) for told in transaction.told() if told.state is AlertState.FIRING
+            replace(told, at=told.at + by) for told in transaction.told(own) if told.state is AlertState.FIRING
         )
-        for acknowledgement in transaction.acknowledgements().values():
-            transaction.save_acknowledgement(replace(acknowledgement, at=acknowledgement.at + by))
-        for receiver, due_at in transaction.groups().items():
-            transaction.close_group(receiver)
-            transaction.open_group(receiver, due_at=due_at + by)
+        for topic, acknowledgement in transaction.acknowledgements().items():
+            if own is None or topic.tenant in own:
+                transaction.save_acknowledgement(replace(acknowledgement, at=acknowledgement.at + by))
+        if own is None:
+            _move_outbox(transaction, by)
+
+
+def _move_outbox(transaction: Transaction, by: timedelta) -> None:
+    for delivery in transaction.waiting_deliveries():
+        transaction.save_delivery(replace(delivery, next_attempt_at=delivery.next_attempt_at + by))
+    for receiver, due_at in transaction.groups().items():
+        transaction.close_group(receiver)
+        transaction.open_group(receiver, due_at=due_at + by)
 
 
 def _fetch(source: Source, clock: Callable[[], datetime]) -> tuple[Snapshot | SourceError, datetime]:
@@ -155,9 +179,15 @@ def _fetch(source: Source, clock: Callable[[], datetime]) -> tuple[Snapshot | So
 
 
 def _cycle(
-    transaction: Transaction, tenant: Tenant, fetched: Snapshot | SourceError, policy: Policy, *, now: datetime
+    transaction: Transaction,
+    tenant: Tenant,
+    fetched: Snapshot | SourceError,
+    policy: Policy,
+    *,
+    may_judge_all: bool,
+    now: datetime,
 ) -> Cycle:
-    judged = keep_and_judge(transaction, tenant, fetched, policy, now=now)
+    judged = keep_and_judge(transaction, tenant, fetched, policy, may_judge_all=may_judge_all, now=now)
     planned, messages = tell(transaction, judged.alerts, judged.changes, judged.told, policy, now=now)
     return Cycle(
         tenant=tenant,

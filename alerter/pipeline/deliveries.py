@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerter.core.messages import Message
@@ -50,11 +50,12 @@ def deliver(
     clock: Callable[[], datetime],
     map_: Callable[[Callable[[TargetName], list[Delivery]], Iterable[TargetName]], Iterable[list[Delivery]]] = map,
     is_stopping: Callable[[], bool] = lambda: False,
+    may_send: Callable[[], bool] = lambda: True,
 ) -> list[Delivery]:
     """Send what is due, each target's oldest message first, and record each outcome as soon as it is known.
 
-    It may run several times at once: what one run is sending, another leaves alone, so that a target that hangs holds
-    up nobody else's next message.
+    It may run several times at once, also in several processes: what one run is sending, another leaves alone, so that
+    a target that hangs holds up nobody else's next message.
 
     Args:
         store: The outbox.
@@ -62,9 +63,11 @@ def deliver(
         urls: Where each target is; a delivery to a target that has gone waits until it is back, or dead.
         policy: Who is told in place of a target that had to be given up, and how a digest reads. Without it there is
             neither.
-        clock: The time, read after each attempt.
+        clock: The time, read after each attempt; that of the database where several processes share it.
         map_: How to go through the targets; a thread pool's `map` sends to them at the same time.
         is_stopping: Asked between messages: what is left then is sent after the next start.
+        may_send: Asked before each attempt: a process that stood still until another may have begun leaves what it has
+            claimed to that one.
 
     Returns:
         The deliveries that were tried, as they are now.
@@ -75,20 +78,20 @@ def deliver(
 
     def run(target: TargetName) -> list[Delivery]:
         tried: list[Delivery] = []
-        while not is_stopping() and (errand := _claim(store, target, policy, now=clock())):
+        while not is_stopping() and (errand := _claim(store, target, policy, now=clock())) and may_send():
             after = _attempt(errand, notifier, urls.get(target), clock=clock)
             _record(store, errand, after, policy, now=clock())
             tried.extend(after)
         return tried
 
     tried: list[Delivery] = []
-    while not is_stopping():
+    while not is_stopping() and may_send():
         with store.read() as reader:
             targets = [delivery.target for delivery in due(reader.waiting_deliveries(), now=clock())]
-        if not targets:
+        after = [delivery for tried_there in map_(run, targets) for delivery in tried_there]
+        if not after:
             return tried
-        for after in map_(run, targets):
-            tried.extend(after)
+        tried += after
     return tried
 
 
@@ -104,9 +107,14 @@ def _claim(store: Store, target: TargetName, policy: Policy | None, *, now: date
     In one transaction, so that of two runs at the same time one alone gets it.
     """
     with store.write() as transaction:
+        if not transaction.standing().is_member:
+            return None
         errand = _errand(transaction, target, policy, now=now)
-        for delivery in errand.deliveries if errand is not None else ():
-            transaction.save_delivery(claimed(delivery, now=now))
+        if errand is None:
+            return None
+        errand = replace(errand, deliveries=tuple(claimed(each, now=now) for each in errand.deliveries))
+        for delivery in errand.deliveries:
+            transaction.save_delivery(delivery)
     return errand
 
 
@@ -150,14 +158,22 @@ def _failed(errand: Errand, error: DeliveryError, *, now: datetime) -> list[Deli
 
 
 def _record(store: Store, errand: Errand, after: Sequence[Delivery], policy: Policy | None, *, now: datetime) -> None:
-    """Record an outcome, and in the same commit hand what was given up to the receiver's fallback."""
+    """Record an outcome, and in the same commit hand what was given up to the receiver's fallback.
+
+    Who has claimed a delivery meanwhile records what comes of it: an outcome that comes too late is none.
+    """
+    late: list[Message] = []
     with store.write() as transaction:
         for delivery, message in zip(after, errand.originals, strict=True):
-            transaction.save_delivery(delivery)
+            if not transaction.settle(delivery):
+                late.append(message)
+                continue
             fallback = _fallback(message, policy) if delivery.dead_at is not None else None
             if policy is not None and fallback is not None:
                 copy = fallback_of(message, fallback.name, delivery.target, now=now)
                 transaction.enqueue(copy, policy.targets[fallback.name])
+    for message in late:
+        log.warning("message taken over meanwhile ref=%s target=%s", message.id, after[0].target)
     _log_errand(errand, after)
 
 

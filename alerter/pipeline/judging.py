@@ -31,12 +31,28 @@ class Judged:
 
 
 def keep_and_judge(
-    transaction: Transaction, tenant: Tenant, fetched: Snapshot | SourceError, policy: Policy, *, now: datetime
+    transaction: Transaction,
+    tenant: Tenant,
+    fetched: Snapshot | SourceError,
+    policy: Policy,
+    *,
+    may_judge_all: bool = True,
+    now: datetime,
 ) -> Judged:
-    """Keep what a poll came to, and return what it changes."""
+    """Keep what a poll came to, and return what it changes.
+
+    Args:
+        transaction: Where it is kept.
+        tenant: Who was polled.
+        fetched: What came of it.
+        policy: What judges it.
+        may_judge_all: Whether this process has a say in what concerns all tenants together.
+        now: The instant of the poll.
+    """
     rules = policy.rules_of(tenant)
     windows = Windows.of_rules(rules, longest=REMEMBERED)
-    poll = _Poll(transaction, tenant, policy.judged_with(tenant, rules), windows, policy, now)
+    judging = [each for each in policy.judged_with(tenant, rules) if may_judge_all or each.scope is not Per.ALL]
+    poll = _Poll(transaction, tenant, judging, windows, policy, now)
     return poll.failed(fetched) if isinstance(fetched, SourceError) else poll.succeeded(fetched)
 
 

@@ -49,9 +49,11 @@ class Pace:
         """Do something in a transaction of its own, then rest; return how many rows or pages it did.
 
         Raises:
-            _Stopped: There is no more time; it is done all the same.
+            _Stopped: There is no more time; it is done all the same. Or another process does this, and it is not done.
         """
         with store.write() as transaction:
+            if not transaction.standing().is_leader:
+                raise _Stopped
             # Who has waited for others has not worked.
             began = self.seconds()
             done = act(transaction)

@@ -15,6 +15,7 @@ from alerter.core.outbox import Delivery, TargetName
 from alerter.core.records import Polled
 from alerter.core.rules import TenantSeries, Windows
 from alerter.core.series import HoldReason, Snapshot, Tenant
+from alerter.core.shares import Standing
 from alerter.errors import SourceError
 
 
@@ -118,6 +119,10 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """Everything of a cycle, or nothing."""
 
+    def standing(self, tenants: Collection[Tenant] = ()) -> Standing:
+        """Return what this process may decide; the polls of which of these tenants are its own until the end."""
+        ...
+
     def add_snapshot(
         self, snapshot: Snapshot, *, poll_interval: timedelta, windows: Windows | None = None
     ) -> Mapping[int, int] | None:
@@ -177,7 +182,11 @@ class Transaction(Reader, Protocol):
         ...
 
     def save_delivery(self, delivery: Delivery) -> None:
-        """Keep what became of an attempt."""
+        """Keep how a delivery is."""
+        ...
+
+    def settle(self, delivery: Delivery) -> bool:
+        """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
         ...
 
     def prune(self, tenant: Tenant, *, before: datetime, batch: int) -> int:

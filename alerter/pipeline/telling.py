@@ -59,7 +59,13 @@ def tell_groups(store: Store, policy: Policy, *, now: datetime) -> tuple[Message
     if not due:
         return ()
     with store.write() as transaction:
+        standing = transaction.standing()
         receivers = [receiver for receiver in policy.receivers if receiver.name in due]
+        if not standing.may_remove:
+            # Another one may know those that are not in this configuration.
+            due = {receiver.name for receiver in receivers}
+        if not standing.is_member or not due:
+            return ()
         planned = _plan(transaction, transaction.alerts(), transaction.told(), receivers, policy, now=now)
         for name in due:
             transaction.close_group(name)

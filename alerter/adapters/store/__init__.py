@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 
 from alerter.adapters.store import backups, schema
 from alerter.adapters.store.alerts import AlertReader, AlertWriter
@@ -18,6 +18,7 @@ from alerter.adapters.store.backups import Backup, Restoration, check_backup
 from alerter.adapters.store.engines import (
     ADVISORY_WRITER,
     Access,
+    Calls,
     is_sqlite,
     open_engine,
     parsed,
@@ -27,6 +28,7 @@ from alerter.adapters.store.engines import (
     wait_for_writers,
 )
 from alerter.adapters.store.history import ReasonState
+from alerter.adapters.store.leases import LeaseHolder, LeaseReader, Leases, Member, Renewal
 from alerter.adapters.store.locks import DaemonLock, daemon_lock, holder
 from alerter.adapters.store.memory import Memory
 from alerter.adapters.store.mutes import MuteReader, MuteWriter
@@ -44,10 +46,14 @@ from alerter.errors import StoreError
 
 __all__ = [
     "Backup",
+    "DaemonLock",
     "DeliveryRecord",
+    "Leases",
+    "Member",
     "Polling",
     "Reader",
     "ReasonState",
+    "Renewal",
     "Restoration",
     "SchemaState",
     "SchemaUpgrade",
@@ -74,12 +80,26 @@ class Reader(
     RetentionReader,
     ThinningReader,
     SizeReader,
+    LeaseReader,
 ):
     """A consistent view of everything that is stored."""
 
 
-class Transaction(Reader, RecordWriter, AlertWriter, MuteWriter, OutboxWriter, Retention, Thinning, SizeWriter):
+class Transaction(
+    Reader, RecordWriter, AlertWriter, MuteWriter, OutboxWriter, Retention, Thinning, SizeWriter, LeaseHolder
+):
     """Everything of a cycle, or nothing."""
+
+    def __init__(self, connection: Connection, memory: Memory | None = None, member: Member | None = None) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            memory: What was remembered before; without one, everything is read.
+            member: Whose leases it needs; None where the database is not shared.
+        """
+        super().__init__(connection, memory)
+        self.member = member
 
 
 class Store:
@@ -102,7 +122,9 @@ class Store:
         self._url = parsed(url)
         self._access = Access.READ_ONLY if read_only else Access.READ_WRITE
         self._engine = open_engine(self._url, self._access)
+        self._calls = None if is_sqlite(self._url) else Calls(self._engine)
         self._memory = Memory()
+        self._member: Member | None = None
         self._reading = self._engine.execution_options(
             **({"sqlite_begin": "DEFERRED"} if is_sqlite(self._url) else {"isolation_level": "REPEATABLE READ"})
         )
@@ -232,12 +254,25 @@ class Store:
         schema.check_writable(self._engine)
 
     def lock(self) -> AbstractContextManager[DaemonLock]:
-        """Hold the database for one daemon; it is free again when the process ends, however it does.
+        """Hold the database for this process alone; it is free again when the process ends, however it does.
 
         Raises:
-            StoreError: When it is entered: another daemon has it.
+            StoreError: When it is entered: another one uses it.
         """
         return daemon_lock(self._engine)
+
+    def leases(self) -> Leases | None:
+        """Return how the database is shared; None for an SQLite file, which one daemon has for itself."""
+        return None if is_sqlite(self._url) else Leases(self._engine)
+
+    def act_as(self, member: Member) -> None:
+        """Ask for this instance's leases in every transaction from now on."""
+        self._member = member
+
+    def hang_up(self) -> None:
+        """End all that is waited for from a server, with an error for whoever waits."""
+        if self._calls is not None:
+            self._calls.hang_up()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -251,7 +286,7 @@ class Store:
         with store_errors(self._url):
             with self._engine.begin() as connection:
                 wait_for_writers(connection, ADVISORY_WRITER)
-                transaction = Transaction(connection, self._memory)
+                transaction = Transaction(connection, self._memory, self._member)
                 yield transaction
                 transaction.finish()
             transaction.remember()

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from socket import SHUT_RDWR, socket
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from sqlalchemy import (
@@ -37,7 +38,10 @@ from alerter.errors import StoreError
 BUSY_SECONDS = 5
 #: So many processes may open a new file at the same moment.
 _WAL_ATTEMPTS = 20
-#: PostgreSQL's advisory locks (per database), under one number for alerter: one daemon, one writer, one upgrade.
+#: How long a transaction that writes to PostgreSQL may say nothing: the server ends that of a process that stands
+#: still, or cannot be reached, before anybody has waited in vain for its locks. A lease lasts longer.
+IDLE_SECONDS = 5
+#: PostgreSQL's advisory locks (per database), under one number for alerter: whoever is alone, one writer, one upgrade.
 ADVISORY_CLASS = 0x616C7274
 ADVISORY_DAEMON, ADVISORY_WRITER, ADVISORY_UPGRADE = 1, 2, 3
 
@@ -324,8 +328,36 @@ _KEEPALIVES = {
 }
 
 
+class _Wire(Protocol):
+    """A connection as the driver has it."""
+
+    def fileno(self) -> int:
+        """Return the number of its socket."""
+        ...
+
+
+class Calls:
+    """The connections to a server on which somebody waits for it now, or soon will."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._open: set[_Wire] = set()
+        event.listen(engine, "checkout", lambda connection, *_: self._open.add(connection))
+        event.listen(engine, "checkin", lambda connection, *_: self._open.discard(connection))
+
+    def hang_up(self) -> None:
+        """End all of them, also from another thread than the one that waits, and whatever is between it and the server.
+
+        A wait ends by itself when the network says nothing, but not behind something that takes all and passes on
+        nothing.
+        """
+        # Whoever has just closed one has done what is to be done.
+        for connection in list(self._open):
+            with suppress(Exception), socket(fileno=os.dup(connection.fileno())) as line:
+                line.shutdown(SHUT_RDWR)
+
+
 def _postgresql_engine(url: URL, access: Access) -> Engine:
-    settings = {"timezone": "UTC", "statement_timeout": "5s", "lock_timeout": "3s"}
+    settings = {"timezone": "UTC", "statement_timeout": "10s", "lock_timeout": "8s"}
     if access is Access.MIGRATION:
         settings |= {"statement_timeout": "0", "lock_timeout": "60s"}
     if access is Access.READ_ONLY:
@@ -352,10 +384,12 @@ def wait_for_writers(connection: Connection, lock: int) -> None:
     """Let one transaction at a time have this advisory lock, until it ends; SQLite needs none.
 
     Writers read before they write. In SQLite the write lock puts them in order; without an order two polls could
-    both find a sum's alert inactive, and both tell it.
+    both find a sum's alert inactive, and both tell it. Whoever has the lock and stands still loses it soon.
     """
     if not is_sqlite(connection.engine.url):
-        connection.execute(_ADVISORY_LOCK, {"class": ADVISORY_CLASS, "lock": lock})
+        connection.execute(_ADVISORY_LOCK, {"class": ADVISORY_CLASS, "lock": lock, "idle": f"{IDLE_SECONDS}s"})
 
 
-_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(:class, :lock)")
+_ADVISORY_LOCK = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(:class, :lock)"
+)

@@ -1,4 +1,8 @@
-"""One daemon per database: two would poll twice and tell everything twice."""
+"""Who has a database for itself: each daemon an SQLite file, and on PostgreSQL a command that is no daemon.
+
+Two that know nothing of each other would poll twice and tell everything twice. Daemons on PostgreSQL do know of each
+other, by their leases; whoever locks such a database is refused while there are any, and they while it is locked.
+"""
 
 import os
 import re
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from alerter.adapters.store.engines import (
     ADVISORY_CLASS,
@@ -18,11 +23,12 @@ from alerter.adapters.store.engines import (
     place,
     store_errors,
 )
+from alerter.adapters.store.leases import alive_instances
 from alerter.errors import StoreError
 
 
 class DaemonLock(Protocol):
-    """The right of one daemon to a database."""
+    """The right to be alone with a database."""
 
     def check(self) -> None:
         """Make sure that it still holds.
@@ -35,10 +41,10 @@ class DaemonLock(Protocol):
 
 @contextmanager
 def daemon_lock(engine: Engine) -> Iterator[DaemonLock]:
-    """Hold the database for one daemon; it is free again when the process ends, however it does.
+    """Hold the database for this process alone; it is free again when the process ends, however it does.
 
     Raises:
-        StoreError: Another daemon has it, or the lock cannot be taken.
+        StoreError: Another one uses it, or the lock cannot be taken.
     """
     with _file_lock(place(engine.url)) if is_sqlite(engine.url) else _session_lock(engine) as lock:
         yield lock
@@ -76,7 +82,10 @@ _FLOCK = re.compile(r" FLOCK .* (?P<pid>-?\d+) (?P<device>[0-9a-f]+:[0-9a-f]+):(
 def _session_holder(engine: Engine) -> str | None:
     with store_errors(engine.url), engine.connect() as connection:
         row = connection.execute(_HOLDER, {"class": ADVISORY_CLASS, "lock": ADVISORY_DAEMON}).first()
-    return None if row is None else f"session {row.pid} from {row.client_addr or 'the server itself'}"
+        instances = alive_instances(connection)
+    if row is not None:
+        return f"session {row.pid} from {row.client_addr or 'the server itself'}"
+    return ", ".join(each.name for each in instances) or None
 
 
 class _FileLock:
@@ -152,11 +161,16 @@ def _session_lock(engine: Engine) -> Iterator[DaemonLock]:
     try:
         with store_errors(engine.url):
             locked = connection.execute(_TRY_LOCK, {"class": ADVISORY_CLASS, "lock": ADVISORY_DAEMON}).scalar()
-        if not locked:
-            raise StoreError(f"another alerter is running on {place(engine.url)}")
+            running = alive_instances(connection)
+        if not locked or running:
+            names = f" ({', '.join(each.name for each in running)})" if running else ""
+            raise StoreError(f"another alerter{names} is running on {place(engine.url)}")
         yield _SessionLock(connection, engine.url)
     finally:
-        # Back in the pool, the session would go on holding the lock.
+        # The server may take a moment to notice the end of the session.
+        with suppress(SQLAlchemyError):
+            connection.execute(_UNLOCK, {"class": ADVISORY_CLASS, "lock": ADVISORY_DAEMON})
+        # Back in the pool, the session would go on holding the lock, if that has failed.
         connection.invalidate()
         connection.close()
 
@@ -166,4 +180,5 @@ _HOLDER = text(
     "SELECT pid, host(client_addr) AS client_addr FROM pg_locks JOIN pg_stat_activity USING (pid) "
     "WHERE locktype = 'advisory' AND classid = :class AND objid = :lock AND granted"
 )
+_UNLOCK = text("SELECT pg_advisory_unlock(:class, :lock)")
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:class, :lock)")

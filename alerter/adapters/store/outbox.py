@@ -147,16 +147,23 @@ class OutboxWriter(OutboxReader):
         Raises:
             StoreError: There is none of this number.
         """
-        outcome = {
-            "delivery_id": delivery.id,
-            "attempts": delivery.attempts,
-            "next_attempt_at": delivery.next_attempt_at,
-            "sent_at": delivery.sent_at,
-            "dead_at": delivery.dead_at,
-            "last_error": storable(delivery.last_error),
-        }
-        if not self._run(_SET_DELIVERY, outcome):
+        if not self._run(_SET_DELIVERY, _outcome(delivery) | {"claims": delivery.claims}):
             raise StoreError(f"expected a delivery {delivery.id}, found none")
+
+    def settle(self, delivery: Delivery) -> bool:
+        """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
+        return bool(self._run(_SETTLE, _outcome(delivery) | {"known_claims": delivery.claims}))
+
+
+def _outcome(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "delivery_id": delivery.id,
+        "attempts": delivery.attempts,
+        "next_attempt_at": delivery.next_attempt_at,
+        "sent_at": delivery.sent_at,
+        "dead_at": delivery.dead_at,
+        "last_error": storable(delivery.last_error),
+    }
 
 
 def _message_row(message: Message) -> dict[str, Any]:
@@ -213,6 +220,7 @@ def _delivery_of(row: Row[Any]) -> Delivery:
         sent_at=row.sent_at,
         dead_at=row.dead_at,
         last_error=row.last_error,
+        claims=row.claims,
     )
 
 
@@ -242,6 +250,7 @@ _DELIVERY = _DELIVERIES.where(deliveries.c.id == bindparam("delivery_id"))
 _ADD_MESSAGE = insert(messages)
 _ADD_DELIVERY = insert(deliveries)
 _SET_DELIVERY = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
+_SETTLE = _SET_DELIVERY.where(deliveries.c.claims == bindparam("known_claims"))
 
 _SENT = (
     select(messages.c.receiver, func.count().label("sent"))

@@ -163,7 +163,7 @@ def test_postgresql_is_asked_in_utc_with_an_end_to_every_wait(postgresql_url: st
         names = ("timezone", "statement_timeout", "lock_timeout", "transaction_isolation", "work_mem")
         found = [rows(store, f"SHOW {name}")[0][0] for name in names]
 
-    assert found == ["UTC", "5s", "3s", "repeatable read", "3MB"]
+    assert found == ["UTC", "10s", "8s", "repeatable read", "3MB"]
 
 
 #: Half a cycle, at the end of which the process kills itself.

@@ -1,0 +1,40 @@
+"""Which tenants this instance polls: all of them, or those whose leases it has of a database that several share.
+
+An instance on PostgreSQL renews its leases every `BEAT_SECONDS`, in a thread that does nothing else. It may act (begin
+to poll, begin to send) until a lease has passed since it *asked for* the newest renewal that came about, by seconds
+that go on while the machine sleeps: no other one can have begun by then. The main thread looks whether that time is
+over, for the one that renews may hang; then this instance has no tenants, and begins a new life as soon as the database
+answers. What it had in hand is not kept: every transaction asks for its leases (`adapters.store.leases`, where the
+invariants are).
+
+| this instance | polls and sends | becomes |
+|---|---|---|
+| joined, its leases hold | what it has leases of | cut off: a lease has passed without a renewal |
+| cut off | nothing | joined, with another number: the database answers |
+| left: a clean stop | nothing; others have its leases at once | nothing more |
+"""
+
+from collections.abc import Callable
+
+from alerter.adapters.store import Store
+from alerter.sharing.alone import Alone
+from alerter.sharing.parts import Clocks, Sharing
+from alerter.sharing.shared import Shared
+
+__all__ = ["Alone", "Clocks", "Shared", "Sharing", "sharing_of"]
+
+
+def sharing_of(store: Store, clocks: Clocks, *, name: str, version: str, changed: Callable[[], None]) -> Sharing:
+    """Return how an instance takes part in a database.
+
+    Args:
+        store: The database.
+        clocks: Those of this machine.
+        name: Of the instance, for people.
+        version: Of alerter.
+        changed: Called from a thread after each renewal, which may have changed the share.
+    """
+    leases = store.leases()
+    if leases is None:
+        return Alone(store, clocks)
+    return Shared(store, leases, clocks, name=name, version=version, changed=changed)

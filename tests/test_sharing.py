@@ -1,0 +1,296 @@
+"""An instance's part in a database: when it acts, when it stops by itself, and how it comes back."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from alerter.adapters.store import Store
+from alerter.core.series import Tenant
+from alerter.errors import StoreError
+from alerter.sharing import Alone, Clocks, Shared, Sharing, sharing_of
+from tests.builders import NOON, minutes, span
+from tests.fakes import FakeClock
+
+INTERVALS = {Tenant(name): minutes(5) for name in ("acme", "umbrella", "initech")}
+BRIEF = dict.fromkeys(INTERVALS, span("10s"))
+#: No thread renews anything within a test.
+NEVER = 1e6
+
+
+@dataclass
+class Machine:
+    """The clocks of one machine, moved by hand."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    seconds: float = 1000.0
+
+    def clocks(self) -> Clocks:
+        """Return them."""
+        return Clocks(now=self.clock, seconds=lambda: self.seconds)
+
+
+@dataclass
+class Instance:
+    """An instance, with its own store and machine."""
+
+    sharing: Shared
+    store: Store
+    machine: Machine
+
+    def share(self) -> list[Tenant]:
+        """Return whom it polls."""
+        return [*self.sharing.share(INTERVALS)]
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+@pytest.fixture
+def begin(postgresql_url: str) -> Iterator[Callable[[], Instance]]:
+    """Return a function that makes an instance, which takes part until the end of the test."""
+    with ExitStack() as stack:
+
+        def instance() -> Instance:
+            store, machine = stack.enter_context(closing(Store(postgresql_url))), Machine()
+            leases = store.leases()
+            assert leases is not None
+            sharing = Shared(
+                store, leases, machine.clocks(), name="host", version="1", changed=nothing, beat_seconds=NEVER
+            )
+            stack.enter_context(sharing.opened())
+            return Instance(sharing, store, machine)
+
+        yield instance
+
+
+@pytest.fixture
+def one(begin: Callable[[], Instance]) -> Instance:
+    """Return an instance that polls three tenants every five minutes."""
+    instance = begin()
+    instance.sharing.follow("same", INTERVALS)
+    return instance
+
+
+def execute(url: str, statement: str) -> None:
+    """Change a database behind everybody's back."""
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        connection.execute(statement.encode())
+
+
+def break_calls(url: str) -> None:
+    """End every connection to the database, once."""
+    execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'alerter'")
+
+
+def test_one_instance_polls_everything(one: Instance) -> None:
+    """In the configuration's order; a look says once that this is new."""
+    assert one.share() == [*INTERVALS]
+    assert [one.sharing.look(), one.sharing.look()] == [True, False]
+    assert (one.sharing.may_act(), one.sharing.trouble()) == (True, "")
+    assert one.sharing.told() == "instances: 1, tenants here: 3 of 3"
+
+
+def test_two_instances_share(one: Instance, begin: Callable[[], Instance]) -> None:
+    """Each has its part within two beats, and goes on when the other one stops."""
+    other = begin()
+    other.sharing.follow("same", INTERVALS)
+    one.sharing.beat()
+    other.sharing.beat()
+
+    assert sorted(one.share() + other.share()) == sorted(INTERVALS)
+    assert (len(one.share()), len(other.share())) == (2, 1)
+    assert other.sharing.told() == "instances: 2, tenants here: 1 of 3"
+
+
+def test_an_instance_that_stops_leaves_everything_at_once(one: Instance, postgresql_url: str) -> None:
+    """The next one does not wait for leases to run out."""
+    store = Store(postgresql_url)
+    with closing(store):
+        leaving = sharing_of(store, Machine().clocks(), name="host", version="1", changed=nothing)
+        with leaving.opened():
+            leaving.follow("same", INTERVALS)
+            one.sharing.beat()
+            assert len(one.share()) == 2
+        one.sharing.beat()
+
+    assert one.share() == [*INTERVALS]
+
+
+def test_an_instance_that_did_not_renew_in_time_does_nothing(one: Instance, caplog: pytest.LogCaptureFixture) -> None:
+    """It stops by itself, before others may begin: by its own seconds, without asking anybody."""
+    one.sharing.look()
+    one.machine.seconds += 29
+    before = one.sharing.may_act()
+    one.machine.seconds += 0.6
+
+    assert (before, one.sharing.may_act()) == (True, False)
+    assert one.sharing.look()
+    assert one.share() == []
+    assert "its leases were not renewed in time" in one.sharing.trouble()
+    assert "cut off" in one.sharing.told()
+    assert [record.message.partition(":")[0] for record in caplog.records if record.levelno == logging.ERROR] == [
+        "cut off from the database, nothing is polled or sent"
+    ]
+    with one.store.write() as transaction:
+        assert not transaction.standing().is_member
+
+
+def test_an_instance_that_was_cut_off_comes_back_by_itself(one: Instance) -> None:
+    """As another life, so that nothing of the one before is kept."""
+    one.sharing.look()
+    one.machine.seconds += 60
+    one.sharing.look()
+
+    one.sharing.beat()
+
+    assert one.sharing.look()
+    assert (one.share(), one.sharing.trouble()) == ([*INTERVALS], "")
+    with one.store.read() as reader:
+        assert [each.is_alive for each in reader.instances()] == [True]
+
+
+def test_a_short_interval_makes_short_leases(one: Instance) -> None:
+    """Nobody who is dead keeps a tenant for two intervals; the lease that was given for longer is as it was."""
+    one.sharing.follow("same", BRIEF)
+    one.machine.seconds += 9
+
+    assert one.sharing.may_act()
+    one.machine.seconds += 1
+    assert not one.sharing.may_act()
+
+
+def test_a_renewal_that_fails_is_tried_again(
+    one: Instance, postgresql_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For as long as the leases last nothing is lost."""
+    one.machine.seconds += 5
+    execute(postgresql_url, "ALTER TABLE leases RENAME TO elsewhere")
+    try:
+        one.sharing.beat()
+    finally:
+        execute(postgresql_url, "ALTER TABLE elsewhere RENAME TO leases")
+
+    assert "leases not renewed" in caplog.text
+    assert one.sharing.may_act()
+    break_calls(postgresql_url)
+    one.sharing.beat()
+    one.machine.seconds += 26
+    assert one.sharing.may_act()
+
+
+def test_a_reload_reaches_the_others_at_once(
+    one: Instance, begin: Callable[[], Instance], caplog: pytest.LogCaptureFixture
+) -> None:
+    """From then on both know that they differ, and say so loudly; until the second one has been reloaded, too."""
+    other = begin()
+    other.sharing.follow("same", INTERVALS)
+    one.sharing.beat()
+
+    one.sharing.follow("changed", INTERVALS)
+    other.sharing.beat()
+    with other.store.write() as transaction:
+        differs = transaction.standing()
+    assert "configurations differ" in caplog.text
+    assert "DIFFER" in other.sharing.told()
+    other.sharing.look()
+    other.sharing.follow("changed", INTERVALS)
+
+    assert not differs.may_remove
+    assert other.sharing.look()
+    with other.store.write() as transaction:
+        assert transaction.standing().may_remove
+
+
+def test_a_removed_tenant_is_polled_no_more_and_a_new_one_is(one: Instance) -> None:
+    """A reload says so, and the leases follow."""
+    fewer = {name: every for name, every in INTERVALS.items() if name != "acme"} | {Tenant("new"): minutes(5)}
+
+    one.sharing.follow("changed", fewer)
+
+    assert [*one.sharing.share(fewer)] == ["umbrella", "initech", "new"]
+
+
+def test_deliveries_wait_by_the_clock_of_the_database(
+    one: Instance, begin: Callable[[], Instance], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Machines whose clocks differ agree on when a message is due; the difference is said."""
+    ahead = begin()
+    ahead.machine.clock.now = NOON + timedelta(days=365)
+    ahead.sharing.follow("same", INTERVALS)
+
+    apart = ahead.sharing.clock() - one.sharing.clock()
+    before = one.sharing.clock()
+    one.machine.seconds += 10
+
+    assert abs(apart) < span("30s")
+    assert one.sharing.clock() - before == span("10s")
+    assert "the clock differs" in caplog.text
+
+
+def test_an_instance_of_an_older_version_ends(one: Instance, postgresql_url: str) -> None:
+    """It cannot know what a newer schema means; its supervisor starts whatever is installed by then."""
+    execute(postgresql_url, "UPDATE alembic_version SET version_num = '9999'")
+    try:
+        one.sharing.beat()
+        with pytest.raises(StoreError, match="another schema by now"):
+            one.sharing.look()
+    finally:
+        execute(postgresql_url, "UPDATE alembic_version SET version_num = '0007'")
+    assert one.share() == []
+
+
+def test_a_renewal_that_hangs_is_ended_after_some_looks(one: Instance, postgresql_url: str) -> None:
+    """What is between here and the server may take everything and answer nothing."""
+    with closing(psycopg.connect(postgresql_url)) as blocking:
+        blocking.execute("LOCK TABLE instances IN ACCESS EXCLUSIVE MODE")
+        beating = threading.Thread(target=one.sharing.beat)
+        beating.start()
+        for _ in range(1000):
+            if not beating.is_alive():
+                break
+            one.sharing.look()
+            beating.join(0.01)
+    beating.join(20)
+
+    assert "server" in one.sharing.trouble() or one.sharing.may_act()
+    assert not beating.is_alive()
+    one.sharing.beat()
+    assert one.sharing.may_act()
+
+
+def test_a_file_belongs_to_one_daemon(sqlite_url: str) -> None:
+    """It polls everything, always, by its own clock; a second one is refused."""
+    machine = Machine()
+    with closing(Store(sqlite_url)) as store:
+        sharing = sharing_of(store, machine.clocks(), name="host", version="1", changed=nothing)
+        assert isinstance(sharing, Alone)
+        with sharing.opened():
+            sharing.follow("same", INTERVALS)
+            assert sharing.share(INTERVALS) == INTERVALS
+            assert (sharing.look(), sharing.may_act(), sharing.trouble(), sharing.told()) == (False, True, "", "")
+            assert sharing.clock() == NOON
+            with pytest.raises(StoreError, match="another alerter"), store.lock():
+                pass
+
+
+def test_a_file_that_is_not_ours_any_more_ends_the_daemon(sqlite_url: str) -> None:
+    """Found within half a minute."""
+    machine = Machine()
+    lock = Path(f"{sqlite_url.removeprefix('sqlite:///')}.lock")
+    with closing(Store(sqlite_url)) as store:
+        sharing: Sharing = Alone(store, machine.clocks())
+        with sharing.opened():
+            sharing.look()
+            lock.unlink()
+            sharing.look()
+            machine.seconds += 31
+            with pytest.raises(StoreError, match="has gone"):
+                sharing.look()
