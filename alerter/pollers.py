@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
 from typing import Protocol, TypeVar
@@ -78,11 +78,12 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """An answer that waits to be judged, whose it is, and where the tenant waits next time."""
+    """An answer that waits to be judged, whose it is, where the tenant waits next time, and whether it was judged."""
 
     tenant: Tenant
     answer: Answer
     lane: Lane
+    is_judged: Event = field(default_factory=Event)
 
 
 class Pollers:
@@ -225,11 +226,15 @@ class Pollers:
         """Leave an answer to the thread that judges.
 
         While a commit is under way the next answers gather, and share one: to have each poller wait for it, and wake up
-        to find it done, would take more pollers, and more of the processor, than asking does.
+        to find it done, would take more pollers, and more of the processor, than asking does. Those of first polls do
+        wait, so that on a slow machine no more is asked than can be judged, and answers do not grow old.
         """
-        (self._waiting_first if turn.lane is Lane.FIRST else self._waiting).append(answered)
+        is_first = turn.lane is Lane.FIRST
+        (self._waiting_first if is_first else self._waiting).append(answered)
         with suppress(RuntimeError):  # after a stop nobody judges any more
             self._judges.submit(self._judge_waiting)
+        while is_first and not self._stopped.is_set() and not answered.is_judged.wait(LONGEST_NAP_SECONDS):
+            pass
 
     def _judge_waiting(self) -> None:
         """Judge a group of those that wait, if any do, and end their turns.
@@ -250,6 +255,7 @@ class Pollers:
                 log.exception("judging ended by a bug in alerter tenants=%d", len(group))
         for each in group:
             self._end(each.tenant, each.lane, timedelta(0) if each.tenant in unwanted else None)
+            each.is_judged.set()
 
     def _ask(self, source: Source) -> Answer:
         began = self._seconds()

@@ -34,6 +34,7 @@ LATENCY_SECONDS = 0.1
 MINUTES = 2
 #: The first polls are spread over so long.
 FIRST_ROUND_SECONDS = first_round(TENANTS).total_seconds() * 1.5
+LATE_SECONDS = 5
 #: A poll of a slot this close to the end of a run may still be on its way.
 MARGIN_SECONDS = 10
 BARE_POLLS = 300
@@ -100,7 +101,7 @@ def figures(minutes: float = MINUTES, tenants: int = TENANTS) -> list[Figure]:
         Figure(
             what=f"{what}: the latest poll",
             measured=run.lag(1),
-            promised=5,
+            promised=LATE_SECONDS,
             floor=run.oversleeping,
             floor_what="a process that only sleeps",
             unit="s",
@@ -160,10 +161,14 @@ def measured(minutes: float, tenants: int) -> Run:
 
 
 def _lags(tenant: Tenant, times: Sequence[float], end: float) -> Iterator[float]:
-    """Yield by how many seconds each poll after the first was late; one that never came, by all the time there was."""
+    """Yield by how many seconds each poll after the first was late; one that never came, by all the time there was.
+
+    A slot that comes so soon after the first question that it would not be late has been met by it.
+    """
     if not times:
         return
-    slot = slot_after(tenant, INTERVAL, now=datetime.fromtimestamp(times[0], UTC)).timestamp()
+    begun_at = datetime.fromtimestamp(times[0] + LATE_SECONDS, UTC)
+    slot = slot_after(tenant, INTERVAL, now=begun_at).timestamp()
     while slot < end:
         place = bisect_left(times, slot)
         yield (times[place] if place < len(times) else end + MARGIN_SECONDS) - slot

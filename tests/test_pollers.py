@@ -283,6 +283,19 @@ def test_a_first_poll_may_wait_longer_before_it_counts_as_missed(world: World) -
     assert {world.next_judged()[1] for _ in range(75)} == {Cause.TIMEOUT}
 
 
+def test_no_more_first_polls_are_asked_than_can_be_judged(world: World) -> None:
+    """A slow machine takes longer for the first round, rather than to judge answers that have grown old."""
+    world.may_judge.clear()
+    accounts = world.add(*(f"new-{number}" for number in range(100)))
+    world.pass_by("2s")
+
+    until(lambda: world.pollers.waiting + sum(world.groups) == 25)
+
+    assert sum(account.asked.qsize() for account in accounts) == 25
+    world.may_judge.set()
+    assert sum(world.judged_of(100).values()) == 100
+
+
 def test_an_answer_does_not_wait_for_all_the_first_ones_before_it(world: World) -> None:
     """Who has been polled is judged with the next group, of which first answers are a part."""
     world.add("acme")

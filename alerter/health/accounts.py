@@ -75,6 +75,8 @@ class Account:
         polls: How many complete cycles it had.
         failures: In how many of them the poll failed, by cause.
         newest: Its newest cycle.
+        patience: How long it may be without a complete cycle; worked out from the interval.
+        patience_seconds: The same as a number: thousands of tenants are looked at each second.
     """
 
     interval: timedelta
@@ -87,26 +89,32 @@ class Account:
     polls: int = 0
     failures: dict[Cause, int] = field(default_factory=dict)
     newest: CycleRecord | None = None
+    patience: timedelta = field(init=False)
+    patience_seconds: float = field(init=False)
 
-    @property
-    def patience(self) -> timedelta:
-        """How long it may be without a complete cycle."""
-        return max(SHORTEST_OVERDUE, OVERDUE_INTERVALS * self.interval)
+    def __post_init__(self) -> None:
+        self._be_patient()
+
+    def _be_patient(self) -> None:
+        self.patience = max(SHORTEST_OVERDUE, OVERDUE_INTERVALS * self.interval)
+        self.patience_seconds = self.patience.total_seconds()
 
     def expect(self, interval: timedelta, now: float) -> None:
         """Expect it as often as that; where that is another interval than before, with all of the new one's time."""
         if interval != self.interval:
             self.interval, self.expected_seconds = interval, now
+            self._be_patient()
 
     def is_overdue(self, now: float) -> bool:
         """Say whether it has been without a complete cycle for too long."""
-        return self._waited(now) > self.patience
+        return now - max(self.completed_seconds, self.expected_seconds) > self.patience_seconds
 
     def complaint(self, now: float) -> str:
         """Return what is wrong with its cycles; empty if nothing is."""
         error = self.newest.error if self.newest else ""
         if self.is_overdue(now):
-            return f"no complete cycle for {duration_text(self._waited(now))}" + (f": {error}" if error else "")
+            waited = timedelta(seconds=now - max(self.completed_seconds, self.expected_seconds))
+            return f"no complete cycle for {duration_text(waited)}" + (f": {error}" if error else "")
         return f"the last cycle was not completed: {error}" if error else ""
 
     def completed(self, record: CycleRecord) -> None:
@@ -128,7 +136,7 @@ class Account:
 
     def record(self, tenant: Tenant, now: float) -> TenantRecord:
         """Return what is known. What was held is forgotten when it is as old as what makes the tenant overdue."""
-        is_known = now - self.good_seconds <= self.patience.total_seconds()
+        is_known = now - self.good_seconds <= self.patience_seconds
         return TenantRecord(
             tenant=tenant,
             interval=self.interval,
@@ -138,6 +146,3 @@ class Account:
             held_count=self.held_count if is_known else None,
             held=self.held if is_known else None,
         )
-
-    def _waited(self, now: float) -> timedelta:
-        return timedelta(seconds=now - max(self.completed_seconds, self.expected_seconds))
