@@ -11,6 +11,7 @@ Series have a short notation, oldest sample first, one word per poll:
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
@@ -290,6 +291,7 @@ def a_silence(
     since: str = "11:00",
     until: str = "13:00",
     tenants: Sequence[str] = (),
+    labels: Mapping[str, str] = MappingProxyType({}),
     reasons: Sequence[str] = (),
     rules: Sequence[str] = (),
     severities: Iterable[Severity] = (),
@@ -297,6 +299,7 @@ def a_silence(
     """Return a silence of everything that these selectors match."""
     matcher = Matcher(
         tenants=Selector(tuple(tenants)),
+        labels={name: Selector((glob,)) for name, glob in labels.items()},
         reasons=Selector(tuple(reasons)),
         rules=Selector(tuple(rules)),
         severities=frozenset(severities),

@@ -1,6 +1,7 @@
 """Silences, acknowledgements, alerts and notifications, as their user types them, over a real database and target."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -183,6 +184,69 @@ def test_a_silence_matches_what_all_of_its_options_match(alerter: RunCommand, po
     assert [(each["severity"], each["reason"]) for each in silence["matches"]] == [("warning", "Attachments")]
     assert silence["matches"][0]["muted_by"]["kind"] == "silence"
     assert (silence["severities"], silence["reasons"]) == (["warning", "critical"], ["*", "!spam"])
+
+
+def test_a_silence_by_label_is_for_who_has_the_label_now(alerter: RunCommand, config: Path, sink: HttpSink) -> None:
+    """A tenant that gets the label falls silent with the next poll, and one that loses it is told of again."""
+
+    def relabelled(label: str) -> None:
+        text = re.sub("\nlabels = .*", "", config.read_text())
+        config.write_text(text.replace("[tenants.acme]", f"[tenants.acme]\nlabels = {{ customer = '{label}' }}"))
+        alerter("poll", "--config", config)
+
+    alerter("db", "upgrade", "--config", config)
+    options = ("--label", "customer=Acme*", "--label", "customer=Globex", "--for", "2h")
+    added = alerter("silence", "add", *options, *COMMENT, "--config", config)
+    relabelled("acme ltd")
+    quiet = len(sink.posts)
+    shown = alerter("silence", "list", "--json", "--config", config)
+    muted = json.loads(alerter("alerts", "--json", "--config", config).out)
+    relabelled("initech")
+
+    assert (added.code, quiet, len(sink.posts)) == (0, 0, 1)
+    assert "): label customer=Acme*, customer=Globex\n" in added.out
+    assert "warning: --label customer='Acme*' 'Globex' matches nothing; no tenant has labels\n" in added.err
+    assert json.loads(shown.out)[0]["labels"] == {"customer": ["Acme*", "Globex"]}
+    assert {each["muted_by"]["kind"] for each in muted} == {"silence"}
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("customer", "expected a label such as tier=gold, found 'customer'"),
+        ("customer=", "expected a glob"),
+        ("1st=gold", "expected a label's name of letters, digits and '_', the first no digit, found '1st'"),
+        ("tenant=acme", "expected a label of your own, found 'tenant', which every alert has already"),
+    ],
+)
+def test_a_label_that_is_none_is_the_users_input(alerter: RunCommand, polled: Path, label: str, expected: str) -> None:
+    """Wherever tenants are chosen by it."""
+    refused = [
+        alerter(*command, "--label", label, "--config", polled)
+        for command in (("silence", "add", "--for", "2h", *COMMENT), ("alerts",), ("status",), ("tenants",))
+    ]
+
+    assert [each.code for each in refused] == [2, 2, 2, 2]
+    assert all(expected in each.err for each in refused)
+
+
+def test_alerts_are_listed_of_those_who_are_asked_for(alerter: RunCommand, polled: Path) -> None:
+    """By name and label, as `status` and `tenants` choose."""
+    polled.write_text(
+        polled.read_text().replace("[tenants.acme]", "[tenants.acme]\nlabels = { tier = 'gold' }")
+        + '[tenants.globex]\nclient_id = "i"\nclient_secret = "s"\nlabels = { tier = "silver" }\n'
+    )
+
+    def listed(*options: str) -> Outcome:
+        return alerter("alerts", *options, "--config", polled)
+
+    everything = listed()
+    assert everything.out
+    assert everything.code == 1
+    assert listed("--tenant", "ac*").out == listed("--label", "tier=gold").out == everything.out
+    assert listed("--label", "tier=silver") == listed("--tenant", "globex") == Outcome(code=0, out="", err="")
+    nobody = listed("--label", "tier=bronze")
+    assert (nobody.code, nobody.err) == (1, "Error: no tenant is chosen: `alerter tenants` lists all of them\n")
 
 
 def test_silences_are_listed_with_who_and_why_until_they_end(alerter: RunCommand, polled: Path) -> None:
@@ -561,6 +625,24 @@ def test_a_muted_tenant_is_shown_with_its_alerts_and_nobody_is_told(
     assert {row[-1] for row in rows(shown, "alerts")} == {"muted tenant acme"}
     assert rows(shown, "quiet") == [["muted tenant", "acme", "everything", "the configuration says otherwise", ""]]
     assert as_json["quiet"]["muted_tenants"] == ["acme"]
+
+
+def test_a_window_by_label_mutes_who_has_the_label(alerter: RunCommand, polled: Path) -> None:
+    """And `status` says for how many it is, where it is not for all."""
+    labels = {"acme": "gold", "globex": "silver"}
+    text = polled.read_text() + '[tenants.globex]\nclient_id = "i"\nclient_secret = "s"\n'
+    for name, tier in labels.items():
+        text = text.replace(f"[tenants.{name}]", f"[tenants.{name}]\nlabels = {{ tier = '{tier}' }}")
+
+    def muted(tier: str) -> tuple[set[bool], list[list[str]]]:
+        window = ALWAYS + f"tenant_labels = {{ tier = '{tier}' }}\n"
+        polled.write_text(text + window + '[[routes]]\nreceivers = ["secops"]\nmute_windows = ["always"]\n')
+        shown = alerter("status", "--config", polled)
+        return {bool(row[-1]) for row in rows(shown, "alerts")}, [row[:3] for row in rows(shown, "quiet")]
+
+    used = ["mute window", "always", "a route to secops of 1 tenant"]
+    assert muted("gold") == ({True}, [used])
+    assert muted("silver") == ({False}, [used])
 
 
 def test_status_is_quiet_about_mutes_that_do_nothing(alerter: RunCommand, polled: Path) -> None:

@@ -457,7 +457,12 @@ def catalogue(url: str) -> list[tuple[str, ...]]:
     with engine.connect() as connection:
         rows = connection.execute(text(_CATALOGUE[engine.dialect.name])).all()
     engine.dispose()
-    return sorted(tuple(" ".join(str(part).split()) for part in row) for row in rows)
+    return sorted(tuple(_evened_out(str(part)) for part in row) for row in rows)
+
+
+def _evened_out(text: str) -> str:
+    # Before what it adds to a table SQLite leaves the space that stood before the last bracket.
+    return " ".join(text.split()).replace(" ,", ",").replace(" )", ")")
 
 
 def execute(url: str, statement: str) -> None:

@@ -6,10 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.rules import Per, Selector
+from alerter.core.muting import WindowName
+from alerter.core.rules import Per, RuleName, Selector
 from alerter.core.series import Tenant
 from alerter.pipeline import Policy
-from tests.builders import a_blind, a_level, a_policy, a_receiver, a_route, a_rule
+from tests.builders import a_blind, a_level, a_policy, a_receiver, a_route, a_rule, a_window
 
 ACME, GLOBEX, NEW = Tenant("acme"), Tenant("globex"), Tenant("initech")
 TENANTS = {"acme": "5m", "globex": "5m"}
@@ -20,6 +21,21 @@ def changed(**tenants_by_rule: list[str]) -> Policy:
     """Return the policy with rules for these tenants."""
     rules = [a_rule(name, tenants=tenants) for name, tenants in tenants_by_rule.items()]
     return a_policy(*rules, tenants=TENANTS, routes=[a_route()])
+
+
+def with_windows(*names: str) -> Policy:
+    """Return the policy with a mute window for these tenants on a rule, and one on a route."""
+    window = replace(a_window(), tenants=Selector(among=frozenset(names)))
+    rules, routes = {RuleName("Backlog"): (window,)}, (a_route(mute_windows=[replace(window, name=WindowName("x"))]),)
+    return replace(BEFORE, windows_by_rule=rules, routes=routes)
+
+
+def test_a_window_that_changes_hands_concerns_who_had_it_and_who_has_it() -> None:
+    """A tenant more with the label of a mute window is no reason to poll all the others."""
+    assert with_windows("acme", "globex").concerned_since(with_windows("acme")) == {GLOBEX}
+    assert with_windows("globex").concerned_since(with_windows("acme")) == {ACME, GLOBEX}
+    assert with_windows("acme").concerned_since(with_windows("acme")) == set()
+    assert with_windows().concerned_since(BEFORE) == {ACME, GLOBEX}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +81,11 @@ def changed(**tenants_by_rule: list[str]) -> Policy:
         pytest.param(lambda: replace(BEFORE, routes=(a_route(tenants=["glo*"]),)), {ACME}, id="a route less"),
         pytest.param(lambda: replace(BEFORE, muted_tenants=frozenset({GLOBEX})), {GLOBEX}, id="a mute"),
         pytest.param(lambda: replace(BEFORE, timezones={ACME: ZoneInfo("Asia/Tokyo")}), {ACME}, id="a time zone"),
+        pytest.param(
+            lambda: replace(BEFORE, context=replace(BEFORE.context, labels_by_tenant={GLOBEX: {"tier": "gold"}})),
+            {GLOBEX},
+            id="a label, by which a silence may be for it",
+        ),
         pytest.param(
             lambda: replace(BEFORE, receivers=(a_receiver(repeat_interval="1h"),)), {ACME, GLOBEX}, id="a receiver"
         ),

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -269,7 +269,8 @@ is_waiting = deliveries.c.sent_at.is_(None) & deliveries.c.dead_at.is_(None)
 Index("ix_deliveries_waiting", deliveries.c.id, sqlite_where=is_waiting)
 
 # People write a silence's number down: it is never given again, also after the silence was pruned. No check keeps
-# `since` before `until`: a silence that is ended before it began has never held.
+# `since` before `until`: a silence that is ended before it began has never held. `labels` is a JSON object, a list of
+# globs for each label.
 silences = Table(
     "silences",
     metadata,
@@ -282,6 +283,7 @@ silences = Table(
     Column("comment", Text, nullable=False),
     Column("since", Instant, nullable=False),
     Column("until", Instant, nullable=False, index=True),
+    Column("labels", Text, nullable=False, server_default="{}"),
     sqlite_autoincrement=True,
 )
 

@@ -12,7 +12,7 @@ import click
 from alerter.cli import completing
 from alerter.cli.options import Failed
 from alerter.cli.output import counted, rough
-from alerter.core.rules import BLIND_AFTER, BLIND_POLLS, Selector
+from alerter.core.rules import BLIND_AFTER, BLIND_POLLS, Selector, has_labels
 from alerter.errors import Cause
 
 if TYPE_CHECKING:
@@ -101,19 +101,29 @@ class Choice:
         chosen = {
             name
             for name, tenant in config.tenants.items()
-            if self.tenants.matches(name)
-            and all(selector.matches(tenant.labels.get(label, "")) for label, selector in self.labels.items())
+            if self.tenants.matches(name) and has_labels(tenant.labels, self.labels)
         }
         if not chosen:
             raise Failed("no tenant is chosen: `alerter tenants` lists all of them")
         return chosen
 
 
+tenant_option = click.option("--tenant", metavar="GLOB", help="Only these tenants.", shell_complete=completing.tenants)
+label_option = click.option(
+    "--label",
+    "labels",
+    metavar="NAME=GLOB",
+    multiple=True,
+    help="Only tenants with this label.",
+    shell_complete=completing.labels,
+)
+
+
 def choice_options(command: Command) -> Command:
     """Add the options that choose tenants: `--tenant`, `--label` and `--failing`."""
     options = (
-        click.option("--tenant", metavar="GLOB", help="Only these tenants.", shell_complete=completing.tenants),
-        click.option("--label", "labels", metavar="NAME=GLOB", multiple=True, help="Only tenants with this label."),
+        tenant_option,
+        label_option,
         click.option("--failing", is_flag=True, help="Only tenants that are not seen as they should be."),
     )
     for option in reversed(options):
@@ -121,21 +131,33 @@ def choice_options(command: Command) -> Command:
     return command
 
 
-def choice_of(tenant: str | None, labels: Iterable[str], *, failing: bool) -> Choice:
+def choice_of(tenant: str | None, labels: Iterable[str], *, failing: bool = False) -> Choice:
     """Return what the options choose.
 
     Raises:
         click.BadParameter: A label is not written as `tier=gold`.
     """
-    parts = [label.partition("=") for label in labels]
-    for name, separator, _ in parts:
+    return Choice(tenants=Selector((tenant,)) if tenant else Selector(), labels=labels_of(labels), only_failing=failing)
+
+
+def labels_of(written: Iterable[str]) -> Mapping[str, Selector]:
+    """Return which labels `--label NAME=GLOB` asks for: each name must fit, of one that is repeated any glob.
+
+    Raises:
+        click.BadParameter: A label is not written as `tier=gold`, or cannot be one.
+    """
+    from alerter.config.values import label_globs  # noqa: PLC0415 - pydantic costs more than `--help` may
+
+    globs: dict[str, list[str]] = {}
+    for each in written:
+        name, separator, glob = each.partition("=")
         if not separator:
-            raise click.BadParameter(f"expected a label such as tier=gold, found {name!r}", param_hint="--label")
-    return Choice(
-        tenants=Selector((tenant,)) if tenant else Selector(),
-        labels={name.strip(): Selector((glob.strip(),)) for name, _, glob in parts},
-        only_failing=failing,
-    )
+            raise click.BadParameter(f"expected a label such as tier=gold, found {each!r}", param_hint="--label")
+        globs.setdefault(name.strip(), []).append(glob.strip())
+    try:
+        return {name: Selector(wanted) for name, wanted in label_globs(globs).items()}
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--label") from None
 
 
 def look(

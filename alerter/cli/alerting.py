@@ -9,6 +9,7 @@ import click
 
 from alerter import clocks
 from alerter.cli import completing
+from alerter.cli.accounts import choice_of, label_option, tenant_option
 from alerter.cli.mutes import Quiet, mute_json, mute_text, quiet_of
 from alerter.cli.opening import leaves_to_subcommand, reading
 from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
@@ -82,20 +83,33 @@ def _since(alert: Alert) -> datetime | None:
 @click.pass_context
 @config_option
 @json_option
+@tenant_option
+@label_option
 @click.option("--all", "everything", is_flag=True, help="Also those that resolved more than a day ago.")
-def alerts(context: click.Context, config_path: Path | None, *, as_json: bool, everything: bool) -> None:
+def alerts(
+    context: click.Context,
+    config_path: Path | None,
+    *,
+    as_json: bool,
+    tenant: str | None,
+    labels: Sequence[str],
+    everything: bool,
+) -> None:
     """List alerts: firing, pending and resolved within a day; who was told of each, and what mutes it now.
 
-    Exit code 1 if one is firing.
+    Exit code 1 if one of those listed is firing.
     """
     if leaves_to_subcommand(context):
         return
+    choice = choice_of(tenant, labels)
     config, now = load_without_secrets(config_path), clocks.now()
+    names = choice.names(config)
     with reading(config) as reader:
         stored = reader.alerts()
         told = reader.told()
         quiet = quiet_of(reader, config, stored, now=now)
-    listed = sorted((alert for alert in stored if everything or _is_news(alert, now=now)), key=_worst_first)
+    chosen = (alert for alert in stored if choice.is_everything or alert.key.tenant in names)
+    listed = sorted((alert for alert in chosen if everything or _is_news(alert, now=now)), key=_worst_first)
     if as_json:
         print_json([{**alert_json(alert, quiet), "told": _told_json(_told_of(alert, told))} for alert in listed])
     else:

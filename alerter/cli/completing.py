@@ -166,6 +166,9 @@ def _reasons(reader: "Reader", config: "Config") -> Iterator[Name]:
 
 
 tenants = _completer(lambda config: [(name, "") for name in config.tenants])
+labels = _completer(
+    lambda config: [(f"{name}={value}", "") for each in config.tenants.values() for name, value in each.labels.items()]
+)
 receivers = _completer(lambda config: [(each.receiver.name, "") for each in config.receivers])
 rules = _completer(lambda config: [(rule.name, "") for rule in config.rules])
 reasons = _stored(_reasons)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from alerter.cli.output import Table, local, rough
+from alerter.cli.output import Table, counted, local, rough
 from alerter.core.muting import (
     BREAKING_FACTOR,
     LONGEST_SILENCE,
@@ -82,13 +82,18 @@ class Quiet:
             if (end := ends[name]) is not None and (users := "; ".join(self._users(window)))
         ]
 
+    def _whose(self, window: MuteWindow) -> str:
+        """Return for how many tenants a window is, if it is not for all."""
+        number = sum(map(window.tenants.matches, self.config.tenants))
+        return "" if number == len(self.config.tenants) else f" of {counted(number, 'tenant')}"
+
     def _users(self, window: MuteWindow) -> Iterator[str]:
         rules = [name for name, windows in self.config.windows_by_rule.items() if window in windows]
         if rules:
-            yield f"rules {', '.join(rules)}"
+            yield f"rules {', '.join(rules)}{self._whose(window)}"
         for route in self.config.routes:
             if window in route.mute_windows:
-                yield f"a route to {', '.join(route.receivers)}"
+                yield f"a route to {', '.join(route.receivers)}{self._whose(window)}"
 
 
 def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, now: datetime) -> Quiet:
@@ -112,6 +117,7 @@ def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, n
         blind_tenants=blind,
         muted_tenants=config.muted_tenants,
         timezones=config.timezones,
+        labels_by_tenant=config.labels_by_tenant,
     )
     return Quiet(config=config, mutes=mutes, now=now)
 
@@ -172,6 +178,7 @@ def matcher_text(matcher: Matcher) -> str:
     severities = tuple(severity for severity in Severity if severity in matcher.severities)
     parts = {
         "tenant": matcher.tenants.globs,
+        "label": [f"{name}={glob}" for name, selector in matcher.labels.items() for glob in selector.globs],
         "reason": matcher.reasons.globs,
         "rule": matcher.rules.globs,
         "severity": severities,
@@ -206,7 +213,9 @@ def silence_json(silence: Silence, *, now: datetime) -> Mapping[str, object]:
     matcher = silence.matcher
     return {
         "silence": silence.id, "state": silence_state(silence, now=now),
-        "tenants": matcher.tenants.globs, "reasons": matcher.reasons.globs, "rules": matcher.rules.globs,
+        "tenants": matcher.tenants.globs,
+        "labels": {name: selector.globs for name, selector in matcher.labels.items()},
+        "reasons": matcher.reasons.globs, "rules": matcher.rules.globs,
         "severities": [severity for severity in Severity if severity in matcher.severities],
         "author": silence.author, "comment": silence.comment, "since": silence.since, "until": silence.until,
     }  # fmt: skip

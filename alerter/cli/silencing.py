@@ -11,8 +11,18 @@ import click
 
 from alerter import clocks
 from alerter.cli import completing
+from alerter.cli.accounts import labels_of
 from alerter.cli.alerting import COLUMNS, alert_json, alert_of, alert_row, alert_style
-from alerter.cli.mutes import Quiet, breaking_text, end_text, matcher_text, quiet_of, silence_json, silence_state
+from alerter.cli.mutes import (
+    MOST_SHOWN,
+    Quiet,
+    breaking_text,
+    end_text,
+    matcher_text,
+    quiet_of,
+    silence_json,
+    silence_state,
+)
 from alerter.cli.opening import reading, writing
 from alerter.cli.options import Command, Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, clean, local, print_json, print_table
@@ -20,7 +30,7 @@ from alerter.cli.times import instant
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import duration_text
 from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Silence
-from alerter.core.rules import Selector, Severity
+from alerter.core.rules import Selector, Severity, has_labels
 from alerter.core.series import ALL_TENANTS
 
 if TYPE_CHECKING:
@@ -59,6 +69,14 @@ _MATCHERS: tuple[Callable[[Command], Command], ...] = (
         multiple=True,
         help="Whose mail is held.",
         shell_complete=completing.tenants,
+    ),
+    click.option(
+        "--label",
+        "labels",
+        metavar="NAME=GLOB",
+        multiple=True,
+        help="A label that its tenant has, such as customer=acme.",
+        shell_complete=completing.labels,
     ),
     click.option(
         "--reason",
@@ -102,6 +120,7 @@ def add(
     config_path: Path | None,
     *,
     tenants: tuple[str, ...],
+    labels: tuple[str, ...],
     reasons: tuple[str, ...],
     rules: tuple[str, ...],
     severities: tuple[str, ...],
@@ -115,12 +134,14 @@ def add(
 ) -> None:
     """Add a silence, from now on, for the alerts that match all of the options; of one that is repeated, any.
 
-    A GLOB is in any case, and `!GLOB` excludes. Exit code 2 if the silence is for nothing in particular, has no end, or
-    one that is too far off.
+    A GLOB is in any case, and `!GLOB` excludes. A silence by label is for whoever has the label at the time, not for
+    sums over all tenants. Exit code 2 if the silence is for nothing in particular, has no end, or one that is too far
+    off.
     """
-    _check_purpose((tenants, reasons, rules, severities), everything=everything)
+    _check_purpose((tenants, labels, reasons, rules, severities), everything=everything)
     matcher = Matcher(
         tenants=_selector(tenants, "--tenant"),
+        labels=labels_of(labels),
         reasons=_selector(reasons, "--reason"),
         rules=_selector(rules, "--rule"),
         severities=frozenset(map(Severity, severities)),
@@ -135,9 +156,9 @@ def add(
 
 def _check_purpose(matchers: Iterable[tuple[str, ...]], *, everything: bool) -> None:
     if any(matchers) and everything:
-        raise click.UsageError("expected --all alone, found it with --tenant, --reason, --rule or --severity")
+        raise click.UsageError("expected --all alone, found it with one that chooses")
     if not any(matchers) and not everything:
-        raise click.UsageError("expected --tenant, --reason, --rule or --severity; or --all for every alert")
+        raise click.UsageError("expected --tenant, --label, --reason, --rule or --severity; or --all for every alert")
 
 
 def _selector(globs: tuple[str, ...], option: str) -> Selector:
@@ -188,8 +209,30 @@ def _doubts(matcher: Matcher, config: "Config") -> Iterator[str]:
     for option, selector, names in known:
         # A sum over tenants has a name of its own.
         if not any(map(selector.matches, (*names, ALL_TENANTS))):
-            there_are = ", ".join(map(repr, names))
-            yield f"{option} {' '.join(map(repr, selector.globs))} matches nothing; there are: {there_are}"
+            yield f"{option} {' '.join(map(repr, selector.globs))} matches nothing; there are: {_some(names)}"
+    for name, selector in matcher.labels.items():
+        yield from _doubts_of_label(name, selector, config)
+
+
+def _doubts_of_label(name: str, selector: Selector, config: "Config") -> Iterator[str]:
+    if any(has_labels(tenant.labels, {name: selector}) for tenant in config.tenants.values()):
+        return
+    values = sorted({tenant.labels[name] for tenant in config.tenants.values() if name in tenant.labels})
+    globs = " ".join(map(repr, selector.globs))
+    yield f"--label {name}={globs} matches nothing; " + (
+        f"there are: {_some(values)}" if values else _labels_of(config)
+    )
+
+
+def _labels_of(config: "Config") -> str:
+    names = sorted({name for tenant in config.tenants.values() for name in tenant.labels})
+    return f"there are labels {_some(names)}" if names else "no tenant has labels"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names in quotes, the first of them where they are many."""
+    more = f" and {len(names) - MOST_SHOWN:,} more" if names[MOST_SHOWN:] else ""
+    return f"{', '.join(map(repr, names[:MOST_SHOWN]))}{more}"
 
 
 def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_json: bool) -> None:
@@ -200,7 +243,8 @@ def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_js
         with writing(config) as transaction:
             asked = transaction.add_silence(asked)
             alerts, quiet = _alerts_and_quiet(transaction, config, now=now)
-    matching = [alert for alert in alerts if asked.matcher.matches(alert)]
+    labels = config.labels_by_tenant
+    matching = [alert for alert in alerts if asked.matcher.matches(alert, labels.get(alert.key.tenant, {}))]
     if as_json:
         number = None if is_dry else asked.id
         shown = {**silence_json(asked, now=now), "silence": number}

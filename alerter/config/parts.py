@@ -76,7 +76,7 @@ def read_parts(tree: Tree, problems: Problems, *, state_folder: Path) -> Parts:
         receivers=dict(_receivers(tree, problems)),
         routes={number: checked.table for number, checked in _numbered(tree, "routes", RouteTable, problems)},
         rules=_rules(rules, tenants, problems),
-        mute_windows=_mute_windows(tree, problems, service),
+        mute_windows=_mute_windows(tree, problems, service, tenants),
         windows_by_number={
             number: checked.table.mute_windows for number, checked in rules.items() if checked.table.mute_windows
         },
@@ -120,9 +120,11 @@ def _receivers(tree: Tree, problems: Problems) -> Iterator[tuple[str, ReceiverTa
         yield name, checked.table
 
 
-def _mute_windows(tree: Tree, problems: Problems, service: Service) -> dict[WindowName, MuteWindow]:
+def _mute_windows(
+    tree: Tree, problems: Problems, service: Service, tenants: Mapping[Tenant, TenantConfig]
+) -> dict[WindowName, MuteWindow]:
     windows = (
-        window_of(name, checked.table, service)
+        window_of(name, checked.table, service, tenants.values())
         for name, checked in _named(tree, "mute_windows", MuteWindowTable, problems)
     )
     return {window.name: window for window in windows}

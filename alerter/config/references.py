@@ -147,6 +147,8 @@ def _warn_of_windows(config: Config, rules: Numbered, problems: Problems) -> Non
             problems.warn(("mute_windows", name), "neither a rule nor a route names it: it mutes nothing")
         if window.begins == window.ends and len(window.days) == len(WEEKDAYS):
             problems.warn(("mute_windows", name), "it never ends: what uses it tells nobody anything")
+        if not any(map(window.tenants.matches, config.tenants)):
+            problems.warn(_of_tenants("mute_windows", name, window.tenants), _selects_none(config))
     for number, rule in rules.items():
         if rule.subject is Subject.POLLING and rule.name in config.windows_by_rule:
             text = "nobody hears of failed polls meanwhile: silence would not mean that all is well"
@@ -222,9 +224,9 @@ def _takes_everything(route: Route) -> bool:
     return not route.severities and route.tenants == route.reasons == route.rules == EVERYTHING
 
 
-def _of_tenants(section: str, number: int, selector: Selector) -> KeyPath:
-    """Return where a rule or a route says which tenants it is for."""
-    return section, number, "tenants" if selector.among is None else "tenant_labels"
+def _of_tenants(section: str, which: str | int, selector: Selector) -> KeyPath:
+    """Return where a rule, a route or a mute window says which tenants it is for."""
+    return section, which, "tenants" if selector.among is None else "tenant_labels"
 
 
 def _selects_none(config: Config) -> str:

@@ -214,12 +214,16 @@ class MuteWindowTable(Table):
         from: When it begins, such as `"18:00"`.
         to: When it ends: on the next day where that is not later than `from`; a whole day where both are the same.
         timezone: An IANA name: whose clocks.
+        tenants: For which tenants it is: globs; `!glob` excludes.
+        tenant_labels: Which labels a tenant must have, as for routes.
     """
 
     days: Annotated[list[Weekdays], Key(min_length=1)] = [frozenset(range(7))]
     from_: Annotated[TimeOfDay, Key(alias="from")]
     to: TimeOfDay
     timezone: TimeZone | None = None
+    tenants: Globs = []
+    tenant_labels: LabelGlobs = {}
 
 
 class LevelTable(Table):

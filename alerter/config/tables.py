@@ -40,7 +40,7 @@ from alerter.core.conditions import Subject, duration_text
 from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
-from alerter.core.rules import BLIND_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity
+from alerter.core.rules import BLIND_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity, has_labels
 from alerter.core.series import Tenant
 
 
@@ -211,8 +211,8 @@ def receiver_of(name: str, table: ReceiverTable) -> ReceiverConfig:
     return ReceiverConfig(receiver=receiver, targets=targets)
 
 
-def window_of(name: str, table: MuteWindowTable, service: Service) -> MuteWindow:
-    """Return a mute window."""
+def window_of(name: str, table: MuteWindowTable, service: Service, tenants: Iterable[TenantConfig]) -> MuteWindow:
+    """Return a mute window for those of these tenants that it is for."""
     return MuteWindow(
         name=WindowName(name),
         days=frozenset[int]().union(*table.days),
@@ -220,6 +220,7 @@ def window_of(name: str, table: MuteWindowTable, service: Service) -> MuteWindow
         ends=table.to,
         timezone=table.timezone or service.timezone,
         is_local=table.timezone is None,
+        tenants=selected_tenants(table, tenants),
     )
 
 
@@ -228,19 +229,12 @@ def windows_of(names: Iterable[str], windows: Mapping[WindowName, MuteWindow]) -
     return tuple(windows[WindowName(name)] for name in dict.fromkeys(names))
 
 
-def selected_tenants(table: RouteTable | RuleTable, tenants: Iterable[TenantConfig]) -> Selector:
-    """Return which tenants a route or a rule is for: by name, by label, or both.
-
-    A tenant without a label has it with an empty value, as in Prometheus, so that `!gold` selects it as well.
-    """
+def selected_tenants(table: RouteTable | RuleTable | MuteWindowTable, tenants: Iterable[TenantConfig]) -> Selector:
+    """Return which tenants a route, a rule or a mute window is for: by name, by label, or both."""
     wanted = {name: Selector(globs) for name, globs in table.tenant_labels.items()}
     if not wanted:
         return Selector(tuple(table.tenants))
-    among = frozenset(
-        tenant.name
-        for tenant in tenants
-        if all(selector.matches(tenant.labels.get(name, "")) for name, selector in wanted.items())
-    )
+    among = frozenset(tenant.name for tenant in tenants if has_labels(tenant.labels, wanted))
     return Selector(tuple(table.tenants), among=among)
 
 

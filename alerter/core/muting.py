@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import NewType
 
 from alerter.core.alerts import Alert, Topic
-from alerter.core.rules import EVERYTHING, RuleName, Selector, Severity
-from alerter.core.series import Tenant
+from alerter.core.rules import EVERYTHING, RuleName, Selector, Severity, has_labels
+from alerter.core.series import ALL_TENANTS, Tenant
 
 WindowName = NewType("WindowName", str)
 
@@ -54,23 +54,29 @@ class Matcher:
     """Which alerts a silence is for: every one of its selectors must match.
 
     Attributes:
+        labels: The labels that a tenant must have; a sum over all tenants has none, and is not meant.
         severities: Empty matches all.
     """
 
     tenants: Selector = EVERYTHING
+    labels: Mapping[str, Selector] = field(default_factory=dict)
     reasons: Selector = EVERYTHING
     rules: Selector = EVERYTHING
     severities: frozenset[Severity] = frozenset()
 
-    def matches(self, alert: Alert) -> bool:
-        """Say whether the alert is meant."""
+    def matches(self, alert: Alert, labels: Mapping[str, str]) -> bool:
+        """Say whether the alert is meant, whose tenant has these labels now."""
         key = alert.key
         return (
             (not self.severities or key.severity in self.severities)
             and self.tenants.matches(key.tenant)
+            and self._takes_labels(key.tenant, labels)
             and self.reasons.matches(key.reason)
             and self.rules.matches(key.rule)
         )
+
+    def _takes_labels(self, tenant: Tenant, labels: Mapping[str, str]) -> bool:
+        return not self.labels or (tenant != ALL_TENANTS and has_labels(labels, self.labels))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +223,7 @@ class MuteWindow:
         ends: The first moment after it.
         timezone: Where.
         is_local: Whether it is meant in each tenant's own time instead, where that is known.
+        tenants: For whom it is; a sum over all tenants is nobody's.
     """
 
     name: WindowName
@@ -225,6 +232,7 @@ class MuteWindow:
     ends: time
     timezone: tzinfo
     is_local: bool = False
+    tenants: Selector = EVERYTHING
 
     def seen_from(self, timezone: tzinfo | None) -> "MuteWindow":
         """Return the window as it falls for a tenant in a time zone; None for one that has none of its own."""
@@ -275,6 +283,7 @@ class Mutes:
         blind_tenants: The tenants that cannot be polled: what is known of their held messages is old.
         muted_tenants: The tenants of which nobody is to be told anything.
         timezones: The time zone of each tenant that has one of its own.
+        labels_by_tenant: The labels that tenants have now; a tenant without labels is missing.
     """
 
     silences: Sequence[Silence] = ()
@@ -283,15 +292,20 @@ class Mutes:
     blind_tenants: frozenset[Tenant] = frozenset()
     muted_tenants: frozenset[Tenant] = frozenset()
     timezones: Mapping[Tenant, tzinfo] = field(default_factory=dict)
+    labels_by_tenant: Mapping[Tenant, Mapping[str, str]] = field(default_factory=dict)
+
+    def matches(self, silence: Silence, alert: Alert) -> bool:
+        """Say whether a silence is for the alert, whether it holds or not."""
+        return silence.matcher.matches(alert, self.labels_by_tenant.get(alert.key.tenant, {}))
 
     def windows_of(self, alert: Alert) -> Sequence[MuteWindow]:
-        """Return the windows of the alert's rule, as they fall where its tenant is."""
+        """Return the windows of the alert's rule for its tenant, as they fall where that is."""
         return self.seen_by(alert, self.windows_by_rule.get(alert.key.rule, ()))
 
     def seen_by(self, alert: Alert, windows: Sequence[MuteWindow]) -> Sequence[MuteWindow]:
-        """Return windows as they fall where the alert's tenant is."""
-        zone = self.timezones.get(alert.key.tenant)
-        return windows if zone is None else [window.seen_from(zone) for window in windows]
+        """Return those of the windows that are for the alert's tenant, as they fall where it is."""
+        tenant = alert.key.tenant
+        return [window.seen_from(self.timezones.get(tenant)) for window in windows if window.tenants.matches(tenant)]
 
 
 NOTHING_MUTED = Mutes()
@@ -308,7 +322,7 @@ def muted_by(alert: Alert, mutes: Mutes, *, now: datetime) -> Mute | None:
         now: The instant.
     """
     for silence in mutes.silences:
-        if silence.is_active(now=now) and silence.matcher.matches(alert):
+        if silence.is_active(now=now) and mutes.matches(silence, alert):
             return _of_silence(silence)
     acknowledgement = mutes.acknowledgements.get(alert.key.topic)
     if acknowledgement is not None and acknowledgement.holds(alert):
@@ -344,7 +358,7 @@ def ended_mute(alert: Alert, mutes: Mutes, *, since: datetime, now: datetime) ->
     ended = [
         _of_silence(silence)
         for silence in mutes.silences
-        if since < silence.until <= now and silence.since < silence.until and silence.matcher.matches(alert)
+        if since < silence.until <= now and silence.since < silence.until and mutes.matches(silence, alert)
     ]
     ended += ended_windows(mutes.windows_of(alert), since=since, now=now)
     return newest_end(ended, now=now)

@@ -104,6 +104,14 @@ def _is_pattern(glob: str) -> bool:
 EVERYTHING = Selector()
 
 
+def has_labels(labels: Mapping[str, str], wanted: Mapping[str, Selector]) -> bool:
+    """Say whether a tenant has all the labels that are wanted.
+
+    One that it lacks it has with an empty value, as in Prometheus, so that `!gold` selects it as well.
+    """
+    return all(selector.matches(labels.get(name, "")) for name, selector in wanted.items())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Level:
     """One severity of a rule: conditions that must all hold, for how long, and how long it lingers.

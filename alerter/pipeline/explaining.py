@@ -208,6 +208,7 @@ class _Past:
             blind_tenants=frozenset({tenant}) if self._is_blind(tenant) else frozenset(),
             muted_tenants=self._policy.muted_tenants,
             timezones=self._policy.timezones,
+            labels_by_tenant=self._policy.context.labels_by_tenant,
         )
 
     def _is_blind(self, tenant: Tenant) -> bool:

@@ -43,22 +43,34 @@ class Policy:
 
     def concerned_since(self, before: "Policy") -> set[Tenant]:
         """Return the tenants of which something else may be found wrong, or told, than by the policy before."""
-        if (self.receivers, self.targets, self.windows_by_rule) != (
-            before.receivers, before.targets, before.windows_by_rule,
+        if (self.receivers, self.targets, self._windows_by_rule()) != (
+            before.receivers, before.targets, before._windows_by_rule(),  # noqa: SLF001 - its own kind
         ):  # fmt: skip
             return set(self.poll_intervals)
         seen: list[Rule | Route] = []
         now, then = self._judgement(seen), before._judgement(seen)  # noqa: SLF001 - its own kind
         return {tenant for tenant in self.poll_intervals if now(tenant) != then(tenant)}
 
+    def _windows_by_rule(self) -> Mapping[RuleName, tuple[MuteWindow, ...]]:
+        """Return the windows of each rule, whoever they are for."""
+        return {name: _for_everybody(windows) for name, windows in self.windows_by_rule.items()}
+
+    def _windows(self) -> set[MuteWindow]:
+        """Return every window that a rule or a route uses, each once."""
+        of_rules = (window for windows in self.windows_by_rule.values() for window in windows)
+        return {*of_rules, *(window for route in self.routes for window in route.mute_windows)}
+
     def _judgement(self, seen: list[Rule | Route]) -> Callable[[Tenant], object]:
         """Return what says which rules and routes a tenant has, as numbers in `seen`, and what else is its own."""
         numbered = [(rule.tenants, _number(replace(rule, tenants=EVERYTHING), seen)) for rule in self.rules]
-        numbered += [(route.tenants, _number(replace(route, tenants=EVERYTHING), seen)) for route in self.routes]
+        numbered += [(route.tenants, _number(_route_for_everybody(route), seen)) for route in self.routes]
+        selective = [window for window in self._windows() if window.tenants != EVERYTHING]
 
         def of(tenant: Tenant) -> object:
             numbers = [number for selector, number in numbered if selector.matches(tenant)]
-            return numbers, tenant in self.muted_tenants, self.timezones.get(tenant)
+            windows = {window.name for window in selective if window.tenants.matches(tenant)}
+            labels = self.context.labels_by_tenant.get(tenant)  # by which a silence may be for it
+            return numbers, windows, tenant in self.muted_tenants, self.timezones.get(tenant), labels
 
         return of
 
@@ -97,6 +109,14 @@ class Policy:
     def timezone_of(self, tenant: Tenant) -> tzinfo:
         """Return the time zone in which a tenant's people work."""
         return self.timezones.get(tenant, self.context.timezone)
+
+
+def _for_everybody(windows: Iterable[MuteWindow]) -> tuple[MuteWindow, ...]:
+    return tuple(replace(window, tenants=EVERYTHING) for window in windows)
+
+
+def _route_for_everybody(route: Route) -> Route:
+    return replace(route, tenants=EVERYTHING, mute_windows=_for_everybody(route.mute_windows))
 
 
 def _number(each: Rule | Route, seen: list[Rule | Route]) -> int:

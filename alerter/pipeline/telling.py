@@ -104,6 +104,7 @@ def _plan(
         windows_by_rule=policy.windows_by_rule,
         muted_tenants=policy.muted_tenants,
         timezones=policy.timezones,
+        labels_by_tenant=policy.context.labels_by_tenant,
     )
     budgets = reader.budgets(since=now - HOUR, until=now)
     return plan(alerts, told, receivers, policy.routes, mutes=mutes, budgets=budgets, now=now)

@@ -271,6 +271,7 @@ timezone = "America/New_York"
 [mute_windows.lunch]
 from = "12:00"
 to = "13:00"
+tenants = ["he*"]
 
 [[rules]]
 name = "Busy"
@@ -341,7 +342,14 @@ warning = { blind = { after = "10m" } }
         ends=time(0),
         timezone=ZoneInfo("America/New_York"),
     )
-    lunch = replace(nights, name=WindowName("lunch"), days=frozenset(range(7)), begins=time(12), ends=time(13))
+    lunch = replace(
+        nights,
+        name=WindowName("lunch"),
+        days=frozenset(range(7)),
+        begins=time(12),
+        ends=time(13),
+        tenants=Selector(("he*",)),
+    )
     assert list(config.mute_windows.values()) == [nights, weekends, lunch]
     assert dict(config.windows_by_rule) == {RuleName("Busy"): (lunch,)}
     assert config.routes == (
@@ -397,7 +405,7 @@ warning = { blind = { after = "10m" } }
         pytest.param("tenant_labels = { }", ["acme", "globex", "initech", "umbrella"], id="nothing"),
     ],
 )
-def test_rules_and_routes_select_tenants_by_label(key: str, selected: list[str]) -> None:
+def test_rules_routes_and_mute_windows_select_tenants_by_label(key: str, selected: list[str]) -> None:
     """As in Alertmanager: every label that is named must match, and a label that is missing is an empty one."""
     labels = {
         "acme": 'tier = "gold", site = "uk"',
@@ -407,9 +415,10 @@ def test_rules_and_routes_select_tenants_by_label(key: str, selected: list[str])
     }
     tenants = "".join(TENANT.replace("acme", name) + f"labels = {{ {written} }}\n" for name, written in labels.items())
 
-    config = load(f'{tenants}{RECEIVER}{RULE}{key}\n[[routes]]\nreceivers = ["secops"]\n{key}\n')
+    config = load(f'{tenants}{RECEIVER}{RULE}{key}\n[[routes]]\nreceivers = ["secops"]\n{key}\n{NIGHTS}{key}\n')
 
-    for selector in (config.rules[0].tenants, config.routes[0].tenants):
+    window = config.mute_windows[WindowName("nights")]
+    for selector in (config.rules[0].tenants, config.routes[0].tenants, window.tenants):
         assert [name for name in labels if selector.matches(name)] == selected
         assert selector.matches("*") is ("labels = { }" in key)
 
@@ -776,6 +785,11 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             TENANT + RECEIVER + RULE + 'mute_windows = ["nights"]\n' + NIGHTS.replace("18:00", "08:00"),
             ["rules.toml:10: mute_windows.nights: it never ends: what uses it tells nobody anything"],
             id="a mute window never ends",
+        ),
+        pytest.param(
+            TENANT + RECEIVER + RULE + 'mute_windows = ["nights"]\n' + NIGHTS + 'tenants = ["globex"]\n',
+            ["rules.toml:13: mute_windows.nights.tenants: selects none of the tenants: 'acme'"],
+            id="a mute window is for nobody",
         ),
         pytest.param(
             TENANT

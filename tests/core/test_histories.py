@@ -363,7 +363,7 @@ class _Histories(RuleBasedStateMachine):
         """Say whether a silence, a window or blindness hides an alert from a receiver; all windows are in UTC."""
         ways = self._ways(name, alert)
         return (
-            any(each.since <= self.now < each.until and each.matcher.matches(alert) for each in self.silences)
+            any(each.since <= self.now < each.until and each.matcher.matches(alert, {}) for each in self.silences)
             or (alert.key.rule in self.windows and not 8 <= self.now.hour < 18)
             or (self._is_blind(alert.key.tenant) and not alert.is_about_polling)
             or (bool(ways) and self.now.hour == 12 and all(route.mute_windows for route in ways))

@@ -26,8 +26,8 @@ from alerter.core.muting import (
     of_present_episode,
     unbroken,
 )
-from alerter.core.rules import Severity
-from alerter.core.series import ALL_REASONS
+from alerter.core.rules import Selector, Severity
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 from tests.builders import (
     NOON,
     a_key,
@@ -92,12 +92,36 @@ def test_a_silence_holds_from_its_beginning_to_before_its_end(*, since: str, unt
             False,
             id="all of its selectors must match",
         ),
+        pytest.param(a_silence(labels={"tier": "GO*"}), True, id="a label of its tenant"),
+        pytest.param(a_silence(labels={"tier": "!gold"}), False, id="an excluded label"),
+        pytest.param(a_silence(labels={"team": "north"}), False, id="a label that its tenant lacks"),
+        pytest.param(a_silence(labels={"team": "!north"}), True, id="an excluded label that its tenant lacks"),
+        pytest.param(a_silence(labels={"tier": "gold", "customer": "b"}), False, id="all of the labels must match"),
+        pytest.param(a_silence(tenants=["globex"], labels={"tier": "gold"}), False, id="a label, but another tenant"),
     ],
 )
 def test_a_silence_is_for_what_its_selectors_match(*, silence: Silence, expected: bool) -> None:
     """Nothing else falls silent."""
-    assert silence.matcher.matches(an_alert()) is expected
-    assert (muted_by(an_alert(), Mutes(silences=[silence]), now=NOON) is not None) is expected
+    mutes = Mutes(silences=[silence], labels_by_tenant={Tenant("acme"): {"tier": "gold", "customer": "a"}})
+
+    assert silence.matcher.matches(an_alert(), {"tier": "gold", "customer": "a"}) is expected
+    assert (muted_by(an_alert(), mutes, now=NOON) is not None) is expected
+
+
+def test_a_silence_by_label_follows_the_label() -> None:
+    """It is for whoever has the label now, and says so when it ends; a sum over all tenants has none."""
+    silence = a_silence(labels={"tier": "!gold"})
+    sum_ = an_alert(key=a_key(tenant=ALL_TENANTS))
+    gold, silver = (
+        Mutes(silences=[silence], labels_by_tenant={Tenant("acme"): {"tier": tier}}) for tier in ("gold", "silver")
+    )
+
+    assert muted_by(an_alert(), gold, now=NOON) is None
+    assert muted_by(an_alert(), silver, now=NOON) is not None
+    assert muted_by(an_alert(), Mutes(silences=[silence]), now=NOON) is not None
+    assert muted_by(sum_, silver, now=NOON) is None
+    assert ended_mute(an_alert(), gold, since=at("11:30"), now=at("13:00")) is None
+    assert ended_mute(an_alert(), silver, since=at("11:30"), now=at("13:00")) is not None
 
 
 def test_a_silence_says_whose_it_is_until_when_and_why() -> None:
@@ -526,6 +550,21 @@ def test_a_window_without_a_place_of_its_own_falls_where_the_tenant_is() -> None
     assert muted_by(an_alert(), mutes, now=NOON) == Mute(kind=MuteKind.WINDOW, name="nights", until=at("14:00"))
     assert muted_by(elsewhere, mutes, now=NOON) is None
     assert muted_by(elsewhere, mutes, now=at("08:59")) is not None
+
+
+def test_a_window_is_for_its_tenants_alone() -> None:
+    """Whose systems are maintained at night is not told; a sum over all is told as ever."""
+    window = a_window("mon-sun", "11:00", "13:00")
+    globex, everybody = an_alert(key=a_key(tenant="globex")), an_alert(key=a_key(tenant=ALL_TENANTS))
+
+    for tenants in (Selector(("acme",)), Selector(among=frozenset({"acme"}))):
+        mutes = Mutes(windows_by_rule={TOPIC.rule: [replace(window, tenants=tenants)]})
+
+        assert muted_by(an_alert(), mutes, now=NOON) is not None
+        assert muted_by(globex, mutes, now=NOON) is None
+        assert muted_by(everybody, mutes, now=NOON) is None
+        assert ended_mute(an_alert(), mutes, since=at("11:30"), now=at("13:00")) is not None
+        assert ended_mute(globex, mutes, since=at("11:30"), now=at("13:00")) is None
 
 
 def test_a_window_with_a_place_of_its_own_stays_there() -> None:

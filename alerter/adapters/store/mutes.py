@@ -60,6 +60,7 @@ def _silence_row(silence: Silence) -> dict[str, Any]:
     matcher = silence.matcher
     return {
         "tenants": json.dumps(matcher.tenants.globs),
+        "labels": json.dumps({name: selector.globs for name, selector in matcher.labels.items()}),
         "reasons": json.dumps(matcher.reasons.globs),
         "rules": json.dumps(matcher.rules.globs),
         "severities": json.dumps(sorted(matcher.severities, key=lambda severity: severity.rank)),
@@ -75,6 +76,7 @@ def _silence_of(row: Row[Any]) -> Silence:
         id=row.id,
         matcher=Matcher(
             tenants=_selector(row.tenants),
+            labels={name: Selector(tuple(globs)) for name, globs in json.loads(row.labels).items()},
             reasons=_selector(row.reasons),
             rules=_selector(row.rules),
             severities=frozenset(map(Severity, json.loads(row.severities))),

@@ -18,6 +18,7 @@ def test_a_silence_comes_back_exactly(store: Store) -> None:
     """Every matcher, every word and the microsecond."""
     matcher = Matcher(
         tenants=Selector(("acme", "!acme-test")),
+        labels={"tier": Selector(("!gold",)), "customer": Selector(("Äcme*", "'\""))},
         reasons=Selector(("*\ud83d\0 'é\"*",)),
         rules=Selector(("Surge",)),
         severities=frozenset({Severity.WARNING, Severity.CRITICAL}),

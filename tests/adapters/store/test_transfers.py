@@ -95,7 +95,7 @@ def test_numbers_go_on_where_they_were(database_url: str, target: str) -> None:
     given: dict[str, tuple[int, int]] = {}
 
     with engine.begin() as connection:
-        for table in metadata.sorted_tables:
+        for table in (each for each in metadata.sorted_tables if each.name in COPIED):
             row, numbered = a_row(table, ROWS), table.autoincrement_column
             if numbered is None or not isinstance(numbered.type, Integer):
                 connection.execute(insert(table), row)
