@@ -33,6 +33,7 @@ PARTS = {
     "disk": Part("years.disk", "the file after a year", "1 min"),
     "scrape": Part("scrapes.scrape", "a scrape of half a million series", "20 s"),
     "peers": Part("peers.side_by_side", "Prometheus and Alertmanager side by side", "5 min"),
+    "leases": Part("leases.sharing", "ten thousand tenants shared by two instances", "20 s"),
     "tenants": Part("tenants.figures", "ten thousand tenants over TLS", "6 min, or longer with --minutes"),
 }
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -235,3 +236,62 @@ def test_a_choice_of_nobody_is_said(  # noqa: PLR0917
 
     assert shown.code == code
     assert said in shown.err
+
+
+@pytest.fixture
+def shared(tmp_path: Path, postgresql_url: str) -> Iterator[Path]:
+    """A configuration of three tenants on a PostgreSQL that two instances share; the second one died."""
+    path = tmp_path / "shared.toml"
+    names = [name_of(number) for number in range(3)]
+    tenants = "".join(f'[tenants.{name}]\nclient_id = "id"\nclient_secret = "secret"\n' for name in names)
+    path.write_text(
+        f'[service]\ndatabase = "{postgresql_url}"\n{tenants}[receivers.secops]\nurls = ["json://127.0.0.1:9"]\n'
+    )
+    with closing(Store(postgresql_url)) as store:
+        leases = store.leases()
+        assert leases is not None
+        leases.enrol(names)
+        lasting = timedelta(seconds=30)
+        one, other = (leases.join(f"mon-{each}:1", "0.2.0", each, lasting=lasting, instead_of=0) for each in "ab")
+        leases.renew(other, names[:1], (), lasting=lasting)
+        leases.renew(one, names[1:2], (), lasting=lasting)
+        yield path
+
+
+def test_status_shows_the_instances_that_share_the_database(alerter: RunCommand, shared: Path) -> None:
+    """Who leads, how many tenants each polls, and that their configurations differ."""
+    shown = alerter("status", "--config", shared)
+    found = json.loads(alerter("status", "--json", "--config", shared).out)["instances"]
+
+    rows = cells(shown, "instances")
+    assert [(row[0], *row[2:]) for row in rows] == [
+        ("mon-a:1", "1", "0.2.0", "configuration a: they DIFFER"),
+        ("mon-b:1", "1", "0.2.0", "leads; configuration b: they DIFFER"),
+    ]
+    assert [(each["instance"], each["tenants"], each["leads"], each["alive"]) for each in found] == [
+        ("mon-a:1", 1, False, True),
+        ("mon-b:1", 1, True, True),
+    ]
+
+
+def test_an_instance_that_died_is_shown_and_what_it_polled_is_nobodys(
+    alerter: RunCommand, shared: Path, postgresql_url: str
+) -> None:
+    """Until another one takes its tenants; whoever looks finds its machine."""
+    with closing(psycopg.connect(postgresql_url, autocommit=True)) as connection:
+        connection.execute("UPDATE instances SET until = until - 60000000 WHERE name = 'mon-b:1'")
+
+    state = cells(alerter("status", "--config", shared), "instances")[1][-1]
+    rows = cells(alerter("tenants", "--sort", "name", "--config", shared), "tenants")
+    found = json.loads(alerter("tenants", "--sort", "name", "--json", "--config", shared).out)
+
+    assert state.startswith("gone ")
+    assert state.endswith(" ago: others poll its tenants")
+    assert [row[-1] for row in rows] == ["none", "mon-a:1", "none"]
+    assert [each["instance"] for each in found] == [None, "mon-a:1", None]
+
+
+def test_a_file_has_no_instances(alerter: RunCommand, config: Path) -> None:
+    """Whoever has one machine need not know that there could be two."""
+    assert cells(alerter("status", "--config", config), "instances") == []
+    assert json.loads(alerter("tenants", "--json", "--config", config).out)[0]["instance"] is None

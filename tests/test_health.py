@@ -364,3 +364,26 @@ def test_a_new_interval_counts_from_the_reload_on(health: Health, seconds: Secon
     seconds.now += 901
 
     assert health.overdue() == ()
+
+
+def test_an_instance_that_is_cut_off_complains_of_that_first(health: Health, seconds: Seconds) -> None:
+    """It has no tenants then, so that none of them is overdue; whoever asks must hear of it all the same."""
+    health.expect({})
+    seconds.now += 3600
+
+    health.cut_off("cut off from the database")
+    complaints = health.complaints()
+    health.cut_off("")
+
+    assert complaints == ("cut off from the database",)
+    assert health.complaints() == ()
+
+
+def test_to_stand_by_is_progress_and_no_cycle(health: Health) -> None:
+    """Others poll every tenant: the watchdog is fed, and no cycle is counted that was none."""
+    before = health.progress()
+
+    health.stood_by()
+
+    assert health.progress() > before
+    assert health.completed_cycles() == 0

@@ -29,6 +29,11 @@ STORM = Tally(firing={Severity.WARNING: 2, Severity.CRITICAL: 1}, undelivered=3)
         ),
         pytest.param(Status(tenants=2), "tenants: 2; not yet polled: 2", id="nothing was polled yet"),
         pytest.param(
+            Status(tenants=2, sharing="instances: 2, tenants here: 2 of 5", cycles={ACME: GOOD, BETA: GOOD}),
+            "tenants: 2; instances: 2, tenants here: 2 of 5",
+            id="another instance polls the others",
+        ),
+        pytest.param(
             Status(tenants=2, cycles={ACME: GOOD}, last_at=NOON, tally=CALM),
             "tenants: 2; not yet polled: 1; last poll 12:00:00 UTC; alerts firing: none; messages undelivered: none",
             id="a tenant hangs",

@@ -1,5 +1,7 @@
 """The composition root: what the configuration says is what the adapters are built with."""
 
+import subprocess
+import sys
 from pathlib import Path
 from threading import Event
 
@@ -8,7 +10,7 @@ import pytest
 from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2
 from alerter.config import REGIONS, ApiVersion, load_config
 from alerter.core.rules import RuleName
-from alerter.wiring import policy_of, source_of, urls_of
+from alerter.wiring import fingerprint, policy_of, source_of, urls_of
 
 CONFIG = """
 [tenants.acme]
@@ -90,3 +92,28 @@ def test_a_sum_over_many_tenants_has_bearers_among_those_that_it_looks_at(tmp_pa
 
     assert {name: len(of) for name, of in bearers.items()} == {"Total": 10, "Some": 10}
     assert all(name.startswith("t000") for name in bearers[RuleName("Some")])
+
+
+def test_a_fingerprint_is_the_same_wherever_the_same_is_decided(path: Path) -> None:
+    """In another process sets have another order; and whoever has other keys or URLs decides alike."""
+    there = (
+        "import sys; from pathlib import Path; from alerter.config import load_config; from alerter import wiring; "
+        "print(wiring.fingerprint(wiring.policy_of(load_config(Path(sys.argv[1])))))"
+    )
+    text = (
+        path.read_text()
+        + 'tenants = ["a*", "legacy"]\n[[routes]]\nreceivers = ["secops"]\ntenant_labels = { a = "b" }\n'
+    )
+    path.write_text(text)
+    here = fingerprint(policy_of(load_config(path)))
+    found = [
+        subprocess.run([sys.executable, "-c", there, path], capture_output=True, text=True, check=True).stdout.strip()
+        for _ in range(2)
+    ]
+    path.write_text(text.replace('"secret"', '"another"').replace("json://one", "json://elsewhere"))
+    with_other_secrets = fingerprint(policy_of(load_config(path)))
+    path.write_text(text.replace("above = 1", "above = 2"))
+
+    assert found == [here, here]
+    assert with_other_secrets == here
+    assert fingerprint(policy_of(load_config(path))) != here
