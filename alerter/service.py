@@ -406,7 +406,8 @@ class Service:
             cause = None if cycle.error is None else cycle.error.cause
             took = answers[cycle.tenant].took.total_seconds()
             self._health.cycle_completed(cycle.tenant, seconds=took + seconds, cause=cause, snapshot=cycle.snapshot)
-        self._watch.cycle_ended()
+        if cycles:
+            self._watch.cycle_ended()
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
@@ -416,7 +417,8 @@ class Service:
     def _deliver(self) -> None:
         # Until it is known when the next message is due: if the database cannot be asked, it is tried again soon.
         self._retry_at = now() + RETRY_AFTER_FAILURE
-        self._guarded("deliver", self._deliver_due)
+        if self._sharing.may_act():
+            self._guarded("deliver", self._deliver_due)
 
     def _deliver_due(self) -> None:
         runtime = self._runtime

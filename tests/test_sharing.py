@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from alerter.adapters.store import Store
+from alerter.adapters.tables import HEAD
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
 from alerter.sharing import Alone, Clocks, Shared, Sharing, sharing_of
@@ -243,7 +244,7 @@ def test_an_instance_of_an_older_version_ends(one: Instance, postgresql_url: str
         with pytest.raises(StoreError, match="another schema by now"):
             one.sharing.look()
     finally:
-        execute(postgresql_url, "UPDATE alembic_version SET version_num = '0007'")
+        execute(postgresql_url, f"UPDATE alembic_version SET version_num = '{HEAD}'")  # noqa: S608 - a number of ours
     assert one.share() == []
 
 

@@ -5,13 +5,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from alerter.cli.output import Table, ago, clean
+from alerter.core.shares import is_agreed
 
 if TYPE_CHECKING:
     from alerter.core.shares import Instance
 
 
+#: Of those that have gone, so many are shown: one that is started again and again leaves many behind.
+MOST_GONE = 5
+
+
 def instances_table(instances: Sequence["Instance"], *, now: datetime) -> Table:
-    """Return them for people; empty where there are none."""
+    """Return them for people, those that have gone last; empty where there are none."""
+    alive = [each for each in instances if each.is_alive]
+    gone = [each for each in instances if not each.is_alive]
+    shown = [*alive, *gone[::-1][:MOST_GONE]]
     return Table(
         title="Instances",
         columns=("instance", "since", ">tenants", "version", "state"),
@@ -21,11 +29,11 @@ def instances_table(instances: Sequence["Instance"], *, now: datetime) -> Table:
                 ago(each.since, now=now),
                 f"{each.tenants:,}",
                 each.version,
-                _state(each, instances, now=now),
+                _state(each, alive, now=now),
             )
-            for each in instances
+            for each in shown
         ],
-        styles=["good" if each.is_alive else "bad" for each in instances],
+        styles=["good" if each.is_alive else "bad" for each in shown],
     )
 
 
@@ -47,11 +55,10 @@ def instances_json(instances: Sequence["Instance"]) -> list[Mapping[str, object]
     ]
 
 
-def _state(instance: "Instance", instances: Sequence["Instance"], *, now: datetime) -> str:
+def _state(instance: "Instance", alive: Sequence["Instance"], *, now: datetime) -> str:
     if not instance.is_alive:
         return f"gone {ago(instance.until, now=now)}: others poll its tenants"
     parts = ["leads"] if instance.is_leader else []
-    configurations = {each.configuration for each in instances if each.is_alive}
-    if len(configurations) > 1:
+    if not is_agreed(alive):
         parts.append(f"configuration {instance.configuration[:8]}: they DIFFER")
     return "; ".join(parts) or "alive"

@@ -80,6 +80,9 @@ def poll_all(
             _cycle(transaction, tenant, what, policy, may_judge_all=standing.may_judge_all, now=now)
             for tenant, what, now in kept
         ]
+    for tenant, _, _ in fetched:
+        if tenant not in standing.tenants:
+            log.info("poll not kept tenant=%s: %s", tenant, "another instance polls it now")
     for (tenant, what, _), cycle in zip(kept, cycles, strict=True):
         _log_poll(tenant, what)
         for transition in cycle.transitions:

@@ -94,7 +94,7 @@ class Shared:
         self._outgrown: StoreError | None = None
         self._beating = Lock()
         self._looks_while_beating = 0
-        self._stop = Event()
+        self._stop, self._hurry, self._beaten = Event(), Event(), Event()
 
     # -- the main thread ------------------------------------------------------------------------------------------
 
@@ -115,8 +115,11 @@ class Shared:
         if not self._newest_number:
             self._renew()
             Thread(target=self._beat_on, name="leases", daemon=True).start()
-        else:
-            self.beat()
+            return
+        # Not in this thread, which must go on to look: the database may say nothing any more.
+        self._beaten.clear()
+        self._hurry.set()
+        self._beaten.wait(BEAT_SECONDS)
 
     def share(self, intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedelta]:
         """Return those whose leases are held, in the configuration's order."""
@@ -177,6 +180,7 @@ class Shared:
 
     def _leave(self) -> None:
         self._stop.set()
+        self._hurry.set()
         if not self._beating.acquire(timeout=BEAT_SECONDS):
             return
         member, self._known = self._member(), None
@@ -190,8 +194,13 @@ class Shared:
     # -- the thread that renews -----------------------------------------------------------------------------------
 
     def _beat_on(self) -> None:
-        while not self._stop.wait(self._beat_seconds):
+        while True:
+            self._hurry.wait(self._beat_seconds)
+            self._hurry.clear()
+            if self._stop.is_set():
+                return
             self.beat()
+            self._beaten.set()
             self._changed()
 
     def beat(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from alerter.adapters.store import Leases, Member, Renewal, Store
+from alerter.adapters.tables import HEAD
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.shares import LONGEST_LEASE, Standing
 from alerter.errors import StoreError
@@ -210,7 +211,7 @@ def test_a_newer_schema_is_left_to_newer_instances(one: Party, postgresql_url: s
         assert one.standing(*NAMES) == Standing(is_member=False)
         assert one.renew() is None
     finally:
-        execute(postgresql_url, "UPDATE alembic_version SET version_num = '0007'")
+        execute(postgresql_url, f"UPDATE alembic_version SET version_num = '{HEAD}'")  # noqa: S608 - a number of ours
 
 
 def test_a_lease_that_ends_too_late_is_none(one: Party, other: Party, postgresql_url: str) -> None:
