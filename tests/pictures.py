@@ -16,7 +16,7 @@ from pathlib import Path
 from alerter.config import Config, load_config
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.archives import TenantArchive
-from alerter.core.replay import Replay
+from alerter.core.replay import replay_of
 from alerter.core.rules import Severity
 from alerter.core.scenarios import counts_of, history_of
 from alerter.core.series import HoldReason, Tenant
@@ -82,7 +82,7 @@ def redrawn(readme: str, pictures: Mapping[str, Picture]) -> str:
 def _lanes(picture: Picture, toml: str) -> Iterator[tuple[Severity, Lane]]:
     """Yield each level and its state at each poll that is drawn."""
     config = config_of(toml)
-    moments = list(Replay(policy_of(config), [_history(picture)]))
+    moments = list(replay_of(policy_of(config), [_history(picture)]))
     transitions = [transition for moment in moments for transition in moment.transitions]
     written = {rule["name"] for rule in tomllib.loads(toml)["rules"]}
     for rule in config.rules:

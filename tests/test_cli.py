@@ -240,7 +240,7 @@ def test_a_closed_pipe_is_no_alert(alerter: RunCommand, config: Path) -> None:
 
 
 def test_a_terminal_that_lacks_a_character_shows_a_question_mark(alerter: RunCommand, config: Path) -> None:
-    """A Latin-1 terminal has no bars for the sparkline, and gets everything else."""
+    """A Latin-1 terminal has not every character of a name, and gets everything else."""
     config.write_text(config.read_text().replace("above = 0", "above = 1000"))
     alerter("poll", "--config", config)
     command = [sys.executable, "-m", "alerter", "status", "--config", str(config)]

@@ -16,7 +16,7 @@ from alerter.core.alerts import AlertState, Transition
 from alerter.core.archives import FailedPoll
 from alerter.core.formats import compose
 from alerter.core.messages import Message
-from alerter.core.replay import Replay
+from alerter.core.replay import replay_of
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceUnavailable
 from alerter.pipeline import Policy, next_group_at, poll, tell_groups
@@ -78,7 +78,7 @@ def replayed(store: Store, policy: Policy) -> Told:
     told = Told()
     with store.read() as reader:
         archives = [reader.archive(tenant, poll_interval=every) for tenant, every in INTERVALS.items()]
-    for moment in Replay(policy, archives):
+    for moment in replay_of(policy, archives):
         told.transitions += moment.transitions
         told.messages += [compose(each, policy.context, now=moment.at) for each in moment.notifications]
     return told
@@ -158,7 +158,7 @@ def test_what_waits_for_a_poll_that_saw_no_change_is_off_by_a_poll_at_most(
         live = lived(store, policy, {ACME: polled}).transitions
         with store.read() as reader:
             archive = reader.archive(ACME, poll_interval=minutes(1))
-    replay = [each for moment in Replay(policy, [archive]) for each in moment.transitions]
+    replay = [each for moment in replay_of(policy, [archive]) for each in moment.transitions]
 
     assert of_rule("At once", replay) == of_rule("At once", live)
     for rule in ("In time", "Blind"):

@@ -34,6 +34,7 @@ COMMANDS = MappingProxyType(
         "history": ("looking", "Show how many messages a hold reason held over time."),
         "export": ("exporting", "Write the history as CSV or JSON Lines."),
         "import": ("importing", "Take in history: an export, or other tools' counts."),
+        "backtest": ("backtesting", "Tell what the rules would have done on the history."),
         "suggest": ("suggesting", "Suggest limits that fit each hold reason's own history."),
         "test-rules": ("proving", "Run tests of rules against histories in a short notation."),
         "test-notify": ("telling", "Send a test message to every target of a receiver."),

@@ -1,9 +1,7 @@
 """`alerter explain`: why did I get this, and why did I not?"""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import wrap
@@ -14,12 +12,13 @@ import click
 from alerter import clocks
 from alerter.cli import completing
 from alerter.cli.alerting import alert_of
+from alerter.cli.names import one_of
 from alerter.cli.opening import reading
 from alerter.cli.options import config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, print_json
 from alerter.cli.stories import Page
 from alerter.cli.times import moment
-from alerter.core.rules import RuleName, Selector
+from alerter.core.rules import RuleName
 from alerter.core.series import HoldReason, Tenant
 
 if TYPE_CHECKING:
@@ -92,32 +91,15 @@ def _asked(reader: "Reader", config: "Config", tenant: str, reason: str | None, 
     Raises:
         click.UsageError: There is no such tenant, hold reason, alert or rule.
     """
-    named = None if rule is None else _one_of("rule", rule, [each.name for each in config.rules])
+    named = None if rule is None else one_of("rule", rule, [each.name for each in config.rules])
     if reason is None:
         key = alert_of(reader, tenant).key
         return _Question(tenant=key.tenant, reason=key.reason, rule=key.rule)
     known = list(dict.fromkeys([*config.tenants, *reader.tenants()]))
-    chosen = Tenant(_one_of("tenant", tenant, known))
+    chosen = Tenant(one_of("tenant", tenant, known))
     reasons = [each.reason for each in reader.reasons(chosen)]
     return _Question(
         tenant=chosen,
-        reason=HoldReason(_one_of("hold reason", reason, reasons, of=f" of {chosen}")),
+        reason=HoldReason(one_of("hold reason", reason, reasons, of=f" of {chosen}")),
         rule=None if named is None else RuleName(named),
     )
-
-
-def _one_of(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str:
-    """Return the name that is meant: exactly, in another case, or by a glob that matches it alone."""
-    matches = [name for name in dict.fromkeys(known) if name == wanted] or [
-        name for name in dict.fromkeys(known) if Selector((wanted,)).matches(name)
-    ]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        shown = ", ".join(clean(repr(name)) for name in matches[:5]) + (
-            ", …" if len(matches) > len(matches[:5]) else ""
-        )
-        raise click.UsageError(f"expected one {kind}{of}, found {len(matches)} that match {wanted!r}: {shown}")
-    close = get_close_matches(wanted, known, n=3, cutoff=0.4) or list(known)[:3]
-    hint = f"; there are: {', '.join(clean(repr(name)) for name in close)}" if close else ""
-    raise click.UsageError(f"no {kind}{of} is called {wanted!r}{hint}")

@@ -3,12 +3,14 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
 import click
 
+from alerter import clocks
 from alerter.core.conditions import duration_text
 from alerter.core.series import Series
 from alerter.words import counted as counted  # noqa: PLC0414 - what prints is found here
@@ -16,6 +18,12 @@ from alerter.words import counted as counted  # noqa: PLC0414 - what prints is f
 BARS = "▁▂▃▄▅▆▇█"
 #: Stands in a sparkline where polling did not cover the time.
 GAP = "·"
+#: The same where the output has no such characters.
+PLAIN_BARS, PLAIN_GAP = "_.:-=+*#", " "
+#: How wide a progress bar is, in characters.
+PROGRESS_WIDTH = 30
+#: What is done before is over before anybody asks how far it is.
+PATIENCE = timedelta(seconds=1)
 #: How wide a sparkline is, in characters.
 SPARK_WIDTH = 24
 
@@ -82,6 +90,32 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
 
 
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float], None]]:
+    """Yield a function that shows which part of a long run is done, from 0 to 1.
+
+    Only on a terminal, on standard error, so that no output holds it, and only from the second second on.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _share: None
+        return
+    begun, shown = clocks.now(), ""
+
+    def show(share: float) -> None:
+        nonlocal shown
+        full = int(share * PROGRESS_WIDTH)
+        text = f"[{'#' * full}{'.' * (PROGRESS_WIDTH - full)}] {int(share * 100)} %"
+        if text != shown and clocks.now() - begun >= PATIENCE:
+            shown = text
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+    try:
+        yield show
+    finally:
+        if shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
 def _plain(value: object) -> object:
     match value:
         case datetime():
@@ -106,9 +140,17 @@ def sparkline(series: Series, *, since: datetime, until: datetime, width: int = 
     pitch = (until - since) / width
     counts = [_highest(series, since + index * pitch, since + (index + 1) * pitch) for index in range(width)]
     top = max((count for count in counts if count is not None), default=0)
-    return "".join(
-        GAP if count is None else BARS[round(count / top * (len(BARS) - 1)) if top else 0] for count in counts
-    )
+    return drawn(None if count is None else round(count / top * (len(BARS) - 1)) if top else 0 for count in counts)
+
+
+def drawn(heights: Iterable[int | None]) -> str:
+    """Return bars of heights from 0 to 7, and a dot for what is not known; in ASCII where the output has no bars."""
+    try:
+        f"{BARS}{GAP}".encode(sys.stdout.encoding or "ascii")
+        bars, gap = BARS, GAP
+    except UnicodeEncodeError:
+        bars, gap = PLAIN_BARS, PLAIN_GAP
+    return "".join(gap if height is None else bars[height] for height in heights)
 
 
 def _highest(series: Series, since: datetime, until: datetime) -> int | None:

@@ -92,6 +92,7 @@ def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
     yield f"{found.tenant}: limits from its own history, for at most {budget:.3g} alerts a week."
     if found.made:
         yield f"All of them together would have told {found.per_week:.2g} times a week."
+        yield "What they would have told, and whom: alerter backtest --rules FILE"
     if found.per_week > budget:
         yield "Even the highest limits tell more often than that: what they tell goes on most of the time."
 

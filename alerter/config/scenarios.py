@@ -18,14 +18,11 @@ from pydantic import Field as Key
 from alerter.config import values
 from alerter.config.files import File, Files
 from alerter.config.lines import KeyPath
-from alerter.config.load import put_together
 from alerter.config.model import Config
-from alerter.config.parts import read_parts
-from alerter.config.places import credentials_of
 from alerter.config.problems import Problems, found, shown, suggestion
-from alerter.config.reading import INCLUDE, include, read
+from alerter.config.reading import read
+from alerter.config.rule_files import RECEIVER, SECTIONS, config_of, of_names
 from alerter.config.schema import AnySeverity, PollInterval, Table, Text, TimeZone, validated
-from alerter.config.variables import Variables
 from alerter.core.notifications import NotifyReason
 from alerter.core.scenarios import (
     Expectation,
@@ -40,11 +37,8 @@ from alerter.errors import ConfigError
 
 #: Whose series they are where a file does not say.
 TENANT = "acme"
-#: Who is told where a file names no receiver.
-RECEIVER = "everyone"
 #: A Monday, 00:00 UTC.
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
-_SECTIONS = ("rules", "receivers", "routes", "mute_windows")
 
 
 def _moment(value: object) -> timedelta | datetime:
@@ -141,7 +135,7 @@ def load_tests(path: Path) -> Tests:
     if head is not None:
         rules = _rules_file(file, head, problems)
         tenants = {tenant for test in tests for tenant, _, _ in _series(test)} | {TENANT}
-        config = None if rules is None else _config_of(rules, head, tenants)
+        config = None if rules is None else config_of(rules, _rest(rules, head, tenants))
     if head is None or config is None or problems.errors:
         raise ConfigError(problems.errors)
     scenarios = tuple(_scenario(test, head, config, problems) for test in tests)
@@ -151,8 +145,8 @@ def load_tests(path: Path) -> Tests:
 
 
 def _head(file: File, problems: Problems) -> FileTable | None:
-    own = {key: value for key, value in file.tables.items() if key not in (*_SECTIONS, "tests")}
-    for key in _SECTIONS:
+    own = {key: value for key, value in file.tables.items() if key not in (*SECTIONS, "tests")}
+    for key in SECTIONS:
         if key in file.tables and "rules_file" in own:
             problems.error((key,), "expected either 'rules_file' or the rules themselves, found both")
     if "rules_file" not in own and "rules" not in file.tables:
@@ -187,45 +181,13 @@ def _rules_file(file: File, head: FileTable, problems: Problems) -> File | None:
         return None
 
 
-def _config_of(file: File, head: FileTable, tenants: Iterable[str]) -> Config:
-    """Return the configuration whose rules are tested, with the tenants of the tests in place of its own.
-
-    Raises:
-        ConfigError: Its rules, receivers, routes or mute windows are wrong.
-    """
-    path = Path(file.name)
-    files = Files(file)
-    problems = Problems(files)
-    # Nothing that decides depends on a variable, so that none is looked for.
-    variables = Variables({}, credentials_of(path, {}), lambda _: file.folder, problems, may_lack=lambda _: True)
-    if INCLUDE in files.tree:
-        include(variables.filled_in(files.tree.pop(INCLUDE), (INCLUDE,)), files, problems)
-    tree = {key: variables.filled_in(files.tree[key], (key,)) for key in _SECTIONS if key in files.tree}
-    tree["receivers"] = _without_urls(tree.get("receivers"))
-    tree["service"] = _service(files.tree.get("service"), head)
-    keys = {"client_id": "none", "client_secret": "none"}
-    tree["tenants"] = dict.fromkeys(tenants, keys)
-    parts = read_parts(tree, problems, state_folder=file.folder)
-    if problems.errors:
-        raise ConfigError(problems.errors)
-    return put_together(path, parts)
-
-
-def _without_urls(receivers: object) -> object:
-    """Return the receivers, of which none is ever reached here."""
-    nowhere = {"urls": ["json://localhost"]}
-    if receivers is None:
-        return {RECEIVER: nowhere}
-    if not isinstance(receivers, dict):
-        return receivers
-    return {name: each | nowhere if isinstance(each, dict) else each for name, each in receivers.items()}
-
-
-def _service(written: object, head: FileTable) -> Mapping[str, object]:
+def _rest(file: File, head: FileTable, tenants: Iterable[str]) -> Mapping[str, object]:
+    """Return what stands in place of the tenants and the service of a file of rules: those of the tests."""
+    written = file.tables.get("service")
     zone = written.get("timezone") if isinstance(written, dict) else None
     zone = head.timezone.key if head.timezone is not None else zone
-    poll_interval = f"{int(head.poll_interval.total_seconds())}s"
-    return {"poll_interval": poll_interval} | ({} if zone is None else {"timezone": zone})
+    service = {"poll_interval": f"{int(head.poll_interval.total_seconds())}s"}
+    return {"service": service | ({} if zone is None else {"timezone": zone}), "tenants": of_names(tenants)}
 
 
 def _series(test: _Written) -> Iterator[tuple[str, KeyPath, str]]:

@@ -10,16 +10,15 @@ had acknowledged or silenced, or a delivery had failed; and what a clock that wa
 in, values out.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from heapq import heappop, heappush, merge
-from itertools import chain
-from typing import NamedTuple, Protocol
+from heapq import heappop, heappush
+from typing import Protocol
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, Transition
 from alerter.core.archives import TenantArchive
+from alerter.core.courses import Archives, Event, Past, Rulebook
 from alerter.core.muting import Mutes, MuteWindow
 from alerter.core.notifications import (
     Budget,
@@ -32,23 +31,17 @@ from alerter.core.notifications import (
     plan,
     repeat_due_at,
 )
-from alerter.core.rules import Per, Rule, RuleName, Severity
+from alerter.core.rules import Per, RuleName, Severity
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.timelines import instant_of, number_of
-from alerter.core.tracks import Stage, Track, tracks_of
 
 HOUR = timedelta(hours=1)
 #: Stands in the order of time for what is decided at no poll, after all the polls of an instant.
 _NO_TENANT = 2**31
 
 
-class Policy(Protocol):
+class Policy(Rulebook, Protocol):
     """What is decided by: the part of `pipeline.Policy` that needs no adapter."""
-
-    @property
-    def rules(self) -> Sequence[Rule]:
-        """Every rule, also the built-in ones."""
-        ...
 
     @property
     def receivers(self) -> Sequence[Receiver]:
@@ -75,11 +68,6 @@ class Policy(Protocol):
         """The time zone of each tenant that has one of its own."""
         ...
 
-    @property
-    def bearers_by_rule(self) -> Mapping[RuleName, Collection[Tenant]]:
-        """With whose polls a rule over the sum of all is judged; with every poll, where it is missing."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
@@ -103,44 +91,16 @@ class Moment:
 _NOTHING = Plan(notifications=(), told=())
 
 
-class _Event(NamedTuple):
-    """A stage in the order of time; at one poll in the order in which rules judge."""
-
-    at: int
-    tenant: int
-    number: int
-    stage: Stage
-
-
 class Replay:
     """Rules on history; iterate over it once for what they decided, oldest first."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        tenants: Sequence[TenantArchive],
-        *,
-        on_progress: Callable[[int, int], None] = lambda done, of: None,  # noqa: ARG005 - nobody is told
-    ) -> None:
-        """Take what is decided by, and what was seen.
-
-        Args:
-            policy: The rules, and who is told.
-            tenants: All tenants, each once.
-            on_progress: Told how many alerts have been looked through, and of how many.
-        """
+    def __init__(self, policy: Policy, past: Past) -> None:
+        """Take what is decided by, and what was seen."""
         self._policy = policy
+        self._past = past
         self._stand = _Stand()
-        self._tenants = tenants
-        self._names = [tenant.polling.tenant for tenant in tenants]
-        self._number_by_name = {name: number for number, name in enumerate(self._names)}
-        self._on_progress = on_progress
-        bearers = policy.bearers_by_rule
-        self._tracks = [
-            track for rule in policy.rules for track in tracks_of(rule, tenants, bearers=bearers.get(rule.name))
-        ]
-        self._judges_all = [self._is_bearer(name) for name in self._names]
-        self._track_by_key = {track.key: track for track in self._tracks}
+        self._place_by_name = {name: place for place, name in enumerate(past.names)}
+        self._judges_all = [self._is_bearer(name) for name in past.names]
         self._ledger = _Ledger(policy)
         self._wakeups: list[tuple[int, int]] = []
 
@@ -149,9 +109,13 @@ class Replay:
         """Every alert that ever was not inactive, as it is at the moment that was yielded last."""
         return {alert.key: alert for alert in self._stand.alerts()}
 
+    def alert(self, key: AlertKey) -> Alert:
+        """Return one that changed, as it is at the moment that was yielded last."""
+        return self._stand.alert(key)
+
     def __iter__(self) -> Iterator[Moment]:
         """Yield the moments at which something was decided; now and then the decision is that nobody is told."""
-        events = merge(*map(self._events, range(len(self._tracks)), self._tracks))
+        events = self._past.events()
         event = next(events, None)
         while event is not None or self._wakeups or self._ledger.groups:
             at, tenant = min([*([event[:2]] if event else []), *self._wakeups[:1], *self._due_groups()])
@@ -166,28 +130,11 @@ class Replay:
                 yield self._cycle(at, tenant, transitions)
             elif transitions:
                 # What is pending nobody is told of, and what else may be told wakes up by itself.
-                yield _moment(_NOTHING, self._names[tenant], transitions, now=instant_of(at))
+                yield _moment(_NOTHING, self._past.names[tenant], transitions, now=instant_of(at))
 
     def _due_groups(self) -> list[tuple[int, int]]:
         """Return when the next collection ends; after the polls of that instant."""
         return [(at, _NO_TENANT) for at in self._ledger.groups.values()]
-
-    def _events(self, number: int, track: Track) -> Iterator[_Event]:
-        timeline = track.archive.timeline
-        members = self._members(track)
-        stages = track.stages()
-        first = next(stages, None)
-        self._on_progress(number + 1, len(self._tracks))
-        for stage in chain(() if first is None else (first,), stages):
-            owner = timeline.owners[bisect_left(timeline.polls, stage.at)] if timeline.owners else 0
-            yield _Event(stage.at, members[owner], number, stage)
-
-    def _members(self, track: Track) -> Sequence[int]:
-        """Return the numbers of the tenants whose polls a track is judged at."""
-        if track.key.tenant != ALL_TENANTS:
-            return [self._number_by_name[track.key.tenant]]
-        rule = next(rule for rule in self._policy.rules if rule.name == track.key.rule)
-        return [number for number, name in enumerate(self._names) if rule.tenants.matches(name)]
 
     def _is_bearer(self, name: Tenant) -> bool:
         """Say whether a sum over all tenants is judged with the polls of this one."""
@@ -197,7 +144,7 @@ class Replay:
             for rule in self._policy.rules
         )
 
-    def _note(self, event: _Event) -> list[Transition]:
+    def _note(self, event: Event) -> list[Transition]:
         transition = event.stage.transition
         self._stand.note(event.stage.alert, event.at)
         return [] if transition is None else [transition]
@@ -220,7 +167,7 @@ class Replay:
 
     def _cycle(self, at: int, tenant: int, transitions: Sequence[Transition]) -> Moment:
         """Do what a poll does after it has judged."""
-        scope = {self._names[tenant], *((ALL_TENANTS,) if self._judges_all[tenant] else ())}
+        scope = {self._past.names[tenant], *((ALL_TENANTS,) if self._judges_all[tenant] else ())}
         now = instant_of(at)
 
         def planned() -> Plan:
@@ -230,7 +177,7 @@ class Replay:
         at_once = self._ledger.tell(decided, transitions, now=now)
         for name in scope:
             self._wake(name, at, at_once)
-        return _moment(at_once, self._names[tenant], transitions, now=now)
+        return _moment(at_once, self._past.names[tenant], transitions, now=now)
 
     def _group(self, at: int) -> Moment:
         """Tell the receivers whose `group_wait` is over."""
@@ -256,11 +203,10 @@ class Replay:
     def _bring_up_to(self, at: int, key: AlertKey) -> bool:
         """Judge an alert at its newest poll with data; say whether it had not been."""
         alert, judged_at = self._stand.newest(key)
-        track = self._track_by_key[key]
-        last = track.last_poll(at)
-        if last <= judged_at:
+        found = self._past.newest(alert, judged_at=judged_at, now=at)
+        if found is None:
             return False
-        self._stand.note(track.newest(alert, since=judged_at, until=last), last)
+        self._stand.note(*found)
         return True
 
     def _wake(self, name: Tenant, at: int, planned: Plan) -> None:
@@ -269,15 +215,15 @@ class Replay:
         if due is None:
             return
         everybody = [number for number, is_bearer in enumerate(self._judges_all) if is_bearer]
-        concerned = everybody if name == ALL_TENANTS else [self._number_by_name[name]]
-        polls = [(poll, number) for number in concerned if (poll := self._first_poll(number, due)) is not None]
+        concerned = everybody if name == ALL_TENANTS else [self._place_by_name[name]]
+        polls = [(poll, number) for number in concerned if (poll := self._past.first_poll(number, due)) is not None]
         if polls:
             heappush(self._wakeups, min(polls))
 
-    def _first_poll(self, tenant: int, since: int) -> int | None:
-        polls = self._tenants[tenant].polling.timeline.polls
-        place = bisect_left(polls, since)
-        return polls[place] if place < len(polls) else None
+
+def replay_of(policy: Policy, tenants: Sequence[TenantArchive]) -> Replay:
+    """Return the replay of tenants whose archives are at hand: all of them, each once."""
+    return Replay(policy, Archives(policy, tenants))
 
 
 def _moment(planned: Plan, tenant: Tenant, transitions: Sequence[Transition], *, now: datetime) -> Moment:
@@ -325,9 +271,13 @@ class _Stand:
         """Say whether a level of a topic fires that has changed before."""
         return any(alert.is_firing for alert in self._topics[topic.tenant][topic].values())
 
+    def alert(self, key: AlertKey) -> Alert:
+        """Return an alert that has changed."""
+        return self._topics[key.tenant][key.topic][key.severity]
+
     def newest(self, key: AlertKey) -> tuple[Alert, int]:
         """Return an alert that is not inactive, and when it was judged last."""
-        return self._topics[key.tenant][key.topic][key.severity], self._live[key.tenant][key]
+        return self.alert(key), self._live[key.tenant][key]
 
     def concerning(self, scope: Iterable[Tenant], believed: Iterable[Topic]) -> list[Alert]:
         """Return what a plan about some tenants depends on: topics that live, and those that a receiver believes in."""

@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 from alerter.core.alerts import AlertKey, AlertState
 from alerter.core.archives import FailedPoll, TenantArchive, archive_of
 from alerter.core.notifications import NotifyReason, ReceiverName
-from alerter.core.replay import Moment, Policy, Replay
+from alerter.core.replay import Moment, Policy, replay_of
 from alerter.core.series import HoldReason, Snapshot, Tenant
 
 #: More polls than this are no unit test; ten years of polls every five minutes.
@@ -179,7 +179,7 @@ AnyDifference = Difference[SeenAlert] | Difference[SeenMessage]
 
 def differences(scenario: Scenario, policy: Policy) -> Iterator[AnyDifference]:
     """Yield where what the rules find is not what the scenario expects, in the order of time."""
-    moments = iter(Replay(policy, scenario.tenants))
+    moments = iter(replay_of(policy, scenario.tenants))
     moment = next(moments, None)
     states: dict[AlertKey, AlertState] = {}
     for expectation in scenario.expectations:

@@ -96,6 +96,11 @@ class Track:
             until = self.last_poll((until if outage is None else outage.since) - 1)
         return alert
 
+    def owner_at(self, poll: int) -> int:
+        """Return whose one of its polls was: of those that a sum over tenants is made of, the place; else 0."""
+        timeline = self.archive.timeline
+        return timeline.owners[bisect_left(timeline.polls, poll)] if timeline.owners else 0
+
     def turns(self) -> Iterator[int]:
         """Yield every instant from which on a condition may be active where it was not, or not where it was."""
         timeline = self.archive.timeline
@@ -179,11 +184,12 @@ def archives_of(
     elif rule.scope is Per.REASON:
         yield from (each for tenant in selected for each in tenant.reasons if rule.reasons.matches(each.reason))
     elif rule.scope is Per.TENANT:
-        yield from (_sum(rule, tenant) for tenant in selected)
+        yield from (sum_of(rule, tenant) for tenant in selected)
     elif selected:
-        yield sum_of_tenants([_sum(rule, tenant) for tenant in selected], bearers=bearers)
+        yield sum_of_tenants([sum_of(rule, tenant) for tenant in selected], bearers=bearers)
 
 
-def _sum(rule: Rule, tenant: TenantArchive) -> Archive:
+def sum_of(rule: Rule, tenant: TenantArchive) -> Archive:
+    """Return what a tenant held together for the reasons that a rule selects."""
     chosen = [archive for archive in tenant.reasons if rule.reasons.matches(archive.reason)]
     return sum_of_reasons([tenant.polling, *chosen])

@@ -64,6 +64,11 @@ def copying(home: Home) -> Sequence[Ran]:
     return [home.run("db", "copy", each, "--config", home.config, SERVER_URL=UNREACHABLE) for each in into]
 
 
+def trying_rules(home: Home) -> Sequence[Ran]:
+    """Try the configuration as a file of rules, and compare it with itself."""
+    return [home.run("backtest", "--config", home.config, "--rules", home.config, "--diff", home.config)]
+
+
 def proving_rules(home: Home) -> Sequence[Ran]:
     """Run a test of the configuration's rules, for which no secret is looked up."""
     tests = home.folder / "tests.toml"
@@ -103,6 +108,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "history": several(plain("history", "*"), plain("history", "*", "--json")),
         "export": several(plain("export"), plain("export", "-o", "HERE/export.csv")),
         "import": plain("import", "HERE/counts.csv", "--tenant", "acme", "--dry-run"),
+        "backtest": several(plain("backtest"), plain("backtest", "--json"), trying_rules),
         "suggest": several(plain("suggest"), plain("suggest", "--json")),
         "test-rules": proving_rules,
         "test-notify": plain("test-notify", "all"),

@@ -7,7 +7,7 @@ from alerter.core.alerts import AlertState
 from alerter.core.archives import TenantArchive, archive_of
 from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver
-from alerter.core.replay import Moment, Replay
+from alerter.core.replay import Moment, replay_of
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.pipeline import Policy
@@ -33,7 +33,7 @@ LUNCH = MuteWindow(name=WindowName("lunch"), days=frozenset(range(7)), begins=ti
 
 def told(policy: Policy, *tenants: TenantArchive) -> list[str]:
     """Return who is told what, and when, in words."""
-    return [words for moment in Replay(policy, tenants) for words in said(moment)]
+    return [words for moment in replay_of(policy, tenants) for words in said(moment)]
 
 
 def said(moment: Moment) -> list[str]:
@@ -64,7 +64,7 @@ def test_everybody_is_told_the_beginning_and_the_end() -> None:
 
 def test_each_moment_says_what_changed_and_whose_poll_it_was() -> None:
     """The counterpart of a live cycle."""
-    replay = Replay(a_policy(a_rule()), [a_polled_tenant("90x3 120")])
+    replay = replay_of(a_policy(a_rule()), [a_polled_tenant("90x3 120")])
 
     [moment] = list(replay)
 
@@ -75,7 +75,7 @@ def test_each_moment_says_what_changed_and_whose_poll_it_was() -> None:
 
 def test_the_alerts_are_those_of_the_moment_that_was_yielded_last() -> None:
     """Whoever looks between two moments sees how things stood."""
-    replay = Replay(a_policy(a_rule()), [a_polled_tenant("90 120x3 150 80")])
+    replay = replay_of(a_policy(a_rule()), [a_polled_tenant("90 120x3 150 80")])
 
     states = [(replay.alerts[a_key()].state, replay.alerts[a_key()].value) for _ in replay]
 
@@ -86,7 +86,7 @@ def test_what_is_pending_is_a_moment_that_nobody_is_told_of() -> None:
     """Nor is its end, where it never fired."""
     policy = a_policy(a_rule(warning=a_level(for_="30m")))
 
-    moments = list(Replay(policy, [a_polled_tenant("90 120 90")]))
+    moments = list(replay_of(policy, [a_polled_tenant("90 120 90")]))
 
     assert [(moment.transitions[0].after, moment.notifications) for moment in moments] == [
         (AlertState.PENDING, ()),
@@ -123,7 +123,9 @@ def test_a_mute_window_of_a_route_hides_as_well() -> None:
 
 def test_a_muted_tenant_is_told_of_to_nobody() -> None:
     """Its alerts live on all the same."""
-    replay = Replay(replace(a_policy(a_rule()), muted_tenants=frozenset({Tenant("acme")})), [a_polled_tenant("90 120")])
+    replay = replay_of(
+        replace(a_policy(a_rule()), muted_tenants=frozenset({Tenant("acme")})), [a_polled_tenant("90 120")]
+    )
 
     assert [(len(moment.transitions), moment.notifications) for moment in replay] == [(1, ())]
 
@@ -131,7 +133,7 @@ def test_a_muted_tenant_is_told_of_to_nobody() -> None:
 def test_an_hour_has_no_more_messages_than_it_may() -> None:
     """What was held back comes as soon as there is room, and says how much it was."""
     policy = a_patient_policy(a_receiver(max_per_hour=1))
-    replay = Replay(policy, [a_polled_tenant("90 120 90x20")])
+    replay = replay_of(policy, [a_polled_tenant("90 120 90x20")])
 
     moments = list(replay)
 
@@ -170,7 +172,7 @@ def test_what_is_collected_is_told_when_the_wait_is_over() -> None:
     policy = a_patient_policy(replace(a_receiver(), group_wait=minutes(3)))
     tenants = [a_polled_tenant("90x3 120"), a_polled_tenant("90x3 130", tenant="globex", until=at("12:02"))]
 
-    moments = [moment for moment in Replay(policy, tenants) if moment.notifications]
+    moments = [moment for moment in replay_of(policy, tenants) if moment.notifications]
 
     assert [(moment.tenant, said(moment)) for moment in moments] == [
         (
@@ -210,7 +212,7 @@ def test_a_sum_over_all_tenants_is_judged_and_told_at_the_polls_of_each() -> Non
     everybody = replace(a_policy(a_rule(per=Per.ALL), tenants=TWO), receivers=(a_receiver(repeat_interval="12m"),))
     tenants = [a_polled_tenant("40x3 70x9"), a_polled_tenant("50x12", tenant="globex", until=at("11:58"))]
 
-    moments = list(Replay(everybody, tenants))
+    moments = list(replay_of(everybody, tenants))
 
     assert [(moment.tenant, words) for moment in moments for words in said(moment)] == [
         ("acme", "11:20 secops: first warning */* 120"),
@@ -224,7 +226,7 @@ def test_a_sum_over_some_tenants_is_judged_at_their_polls_alone() -> None:
     rule = a_rule(per=Per.ALL, tenants=["globex"])
     tenants = [a_polled_tenant("500x4"), a_polled_tenant("90 120x3", tenant="globex", until=at("11:58"))]
 
-    moments = list(Replay(a_policy(rule, tenants=TWO), tenants))
+    moments = list(replay_of(a_policy(rule, tenants=TWO), tenants))
 
     assert [(moment.tenant, words) for moment in moments for words in said(moment)] == [
         ("globex", "11:48 secops: first warning */* 120")
@@ -275,7 +277,7 @@ def test_moments_come_in_the_order_of_time_and_alerts_in_the_order_of_the_rules(
     policy = a_policy(a_rule("Second", critical=a_level(above=50)), a_rule("First"), tenants=TWO)
     tenants = [a_polled_tenant("0 120"), a_polled_tenant("0 120", tenant="globex", until=at("11:59"))]
 
-    moments = list(Replay(policy, tenants))
+    moments = list(replay_of(policy, tenants))
 
     assert [(moment.tenant, [each.key.rule for each in moment.transitions]) for moment in moments] == [
         ("globex", ["Second", "First"]),
@@ -283,19 +285,9 @@ def test_moments_come_in_the_order_of_time_and_alerts_in_the_order_of_the_rules(
     ]
 
 
-def test_progress_is_told_alert_by_alert() -> None:
-    """Of a long replay people want to know how far it is."""
-    done: list[tuple[int, int]] = []
-    policy = a_policy(a_rule(info=a_level(), critical=a_level(above=150)))
-
-    list(Replay(policy, [a_polled_tenant("0 120")], on_progress=lambda *each: done.append(each)))
-
-    assert done == [(1, 3), (2, 3), (3, 3)]
-
-
 def test_without_history_nothing_was_decided() -> None:
     """Neither without tenants nor without polls."""
     nothing = archive_of(Tenant("acme"), [], poll_interval=minutes(5))
 
-    assert list(Replay(a_policy(a_rule()), [])) == []
-    assert list(Replay(a_policy(a_rule()), [nothing])) == []
+    assert list(replay_of(a_policy(a_rule()), [])) == []
+    assert list(replay_of(a_policy(a_rule()), [nothing])) == []

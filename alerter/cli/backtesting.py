@@ -1,0 +1,177 @@
+"""`alerter backtest`: what rules would have done on one's own history."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alerter import clocks
+from alerter.cli import completing
+from alerter.cli.names import one_of
+from alerter.cli.opening import reading
+from alerter.cli.options import Failed, config_option, json_option, load_without_secrets
+from alerter.cli.output import local, progress_bar
+from alerter.cli.times import moment
+from alerter.core.rules import Per, RuleName, Selector
+from alerter.core.series import Span
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Reader
+    from alerter.config import Config
+    from alerter.core.backtests import Rehearsal
+
+#: So many names are listed in an error.
+MOST_SHOWN = 5
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print one line per firing, for a spreadsheet.")
+@click.option("--since", metavar="TIME", default="90d", show_default=True, help="From when on, such as 30d or a date.")
+@click.option("--until", metavar="TIME", help="Until when. [default: now]")
+@click.option(
+    "--rules", "rules_path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="Rules to try in place of those of the configuration.",
+)  # fmt: skip
+@click.option(
+    "--diff", "diff_path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="Other rules: what they would have done otherwise.",
+)  # fmt: skip
+@click.option(
+    "--tenant", metavar="GLOB", default="*", show_default=True, help="For which tenants.",
+    shell_complete=completing.tenants,
+)  # fmt: skip
+@click.option("--rule", metavar="NAME", help="Show only this rule.")
+def backtest(
+    config_path: Path | None,
+    *,
+    as_json: bool,
+    as_csv: bool,
+    since: str,
+    until: str | None,
+    rules_path: Path | None,
+    diff_path: Path | None,
+    tenant: str,
+    rule: str | None,
+) -> None:
+    """Tell what the rules would have done on the stored history: what would have fired, when, and who would know.
+
+    Every poll is judged as it would have been live, from the beginning of the history on. Mute windows hold; silences
+    and acknowledgements do not, for nobody would have been there to make them. A FILE of rules needs neither tenants
+    nor secrets: these, and receivers and routes where it names none, are those of the configuration. Exit code 1 if
+    there is no history, 2 if a file is wrong.
+    """
+    from alerter.cli.rehearsals import Rehearsed, print_csv, print_json_of, print_text  # noqa: PLC0415 - as others
+
+    if as_json and as_csv:
+        raise click.UsageError("expected either --json or --csv, found both")
+    now = clocks.now()
+    config, others = _configs(config_path, rules_path, diff_path)
+    zone = config.service.timezone
+    end = now if until is None else moment(until, zone, option="--until", now=now)
+    span = Span(moment(since, zone, option="--since", now=now), end)
+    if span.since >= span.until:
+        raise click.BadParameter(f"expected a time before --until, found {since!r}", param_hint="--since")
+    configs = [_chosen(each, tenant) for each in (config, *others)]
+    names = [_rule_names(configs, rule, number) for number in range(len(configs))]
+    with reading(config) as reader, progress_bar() as on_progress:
+        rehearsal = _rehearse(reader, configs, span, on_progress)
+        backtests = rehearsal.backtests()
+        silences = [each for each in reader.silences(since=span.since) if each.since < span.until]
+    _refuse_nothing(rehearsal, span, config)
+    found = Rehearsed(
+        span=span,
+        timezone=zone,
+        known=tuple(rehearsal.known),
+        sets=tuple(zip(names, backtests, strict=True)),
+        has_silences=bool(silences),
+        is_part=len(configs[0].tenants) < len(config.tenants)
+        and any(each.scope is Per.ALL for one in configs for each in one.rules),
+    )
+    (print_json_of if as_json else print_csv if as_csv else print_text)(found)
+
+
+def _configs(
+    config_path: Path | None, rules_path: Path | None, diff_path: Path | None
+) -> tuple["Config", list["Config"]]:
+    """Return what decides, and what is compared with it."""
+    from alerter.config.rule_files import load_rules  # noqa: PLC0415 - pydantic costs more than `--help` may
+
+    installed = _installed(config_path, may_be_absent=rules_path is not None)
+    if installed is not None:
+        files = [load_rules(path, installed=installed) for path in (rules_path, diff_path) if path is not None]
+        config, *others = files if rules_path is not None else (installed, *files)
+        return config, list(others)
+    if rules_path is None:
+        raise AssertionError
+    with reading(load_rules(rules_path, installed=None)) as reader:
+        tenants = list(reader.tenants())
+    config = load_rules(rules_path, installed=None, tenants=tenants)
+    return config, [] if diff_path is None else [load_rules(diff_path, installed=config)]
+
+
+def _installed(path: Path | None, *, may_be_absent: bool) -> "Config | None":
+    """Return the configuration; None where there is none, and none is needed."""
+    from alerter.config import find_config  # noqa: PLC0415 - as above
+    from alerter.errors import ConfigError  # noqa: PLC0415 - as above
+
+    try:
+        find_config(path)
+    except ConfigError:
+        if may_be_absent:
+            return None
+        raise
+    return load_without_secrets(path)
+
+
+def _chosen(config: "Config", glob: str) -> "Config":
+    """Return a configuration as if it had only the tenants that a glob matches."""
+    chosen = {name: tenant for name, tenant in config.tenants.items() if Selector((glob,)).matches(name)}
+    if not chosen:
+        names = ", ".join(list(config.tenants)[:MOST_SHOWN])
+        raise click.BadParameter(f"no tenant matches {glob!r}; there are: {names}", param_hint="--tenant")
+    return replace(config, tenants=chosen)
+
+
+def _rule_names(configs: Sequence["Config"], wanted: str | None, number: int) -> list[RuleName]:
+    """Return the rules of a set that are shown: all of them, or the one that is meant, where this set has it."""
+    own = list(dict.fromkeys(rule.name for rule in configs[number].rules))
+    if wanted is None:
+        return own
+    known = dict.fromkeys(str(rule.name) for config in configs for rule in config.rules)
+    name = one_of("rule", wanted, list(known))
+    return [each for each in own if each == name]
+
+
+def _rehearse(
+    reader: "Reader", configs: Sequence["Config"], span: Span, on_progress: Callable[[float], None]
+) -> "Rehearsal":
+    from alerter.core.backtests import Rehearsal  # noqa: PLC0415 - as above
+    from alerter.wiring import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
+
+    rehearsal = Rehearsal([policy_of(config) for config in configs], since=span.since, until=span.until)
+    tenants = configs[0].tenants
+    for number, (name, tenant) in enumerate(tenants.items()):
+        archive = reader.archive(name, poll_interval=tenant.poll_interval, timezone=tenant.timezone)
+        rehearsal.add(archive, on_progress=partial(_share, on_progress, number, len(tenants)))
+    return rehearsal
+
+
+def _share(on_progress: Callable[[float], None], number: int, tenants: int, share: float) -> None:
+    on_progress((number + share) / tenants)
+
+
+def _refuse_nothing(rehearsal: "Rehearsal", span: Span, config: "Config") -> None:
+    """Make sure that something was seen before the end of what is asked about."""
+    firsts = [known.since for known in rehearsal.known if known.since is not None]
+    if not firsts:
+        raise Failed(
+            "there is no history of these tenants yet: run `alerter poll`, or `alerter import` what others saw"
+        )
+    if min(firsts) >= span.until:
+        begin = local(min(firsts), config.service.timezone)
+        raise Failed(f"the history begins {begin}, after --until: there is nothing to look at")

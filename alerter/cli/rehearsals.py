@@ -1,0 +1,348 @@
+"""How a backtest is shown: to people, to spreadsheets, to programs."""
+
+import csv
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta, tzinfo
+from shutil import get_terminal_size
+
+import click
+
+from alerter.cli.output import BARS, STYLES, clean, counted, drawn, local, print_json, rough
+from alerter.core.backtests import Backtest, Firing, Knowledge
+from alerter.core.notifications import NotifyReason
+from alerter.core.rules import RuleName
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Span
+from alerter.core.tallies import Comparison, Tally, compared, known_slots, lasting_within, most_at_once, tally_of
+
+#: A picture is no wider than this, in characters, and no narrower.
+WIDEST, NARROWEST = 120, 20
+#: So many firings of each kind are listed where two sets of rules are compared.
+MOST_LISTED = 20
+_SHORT = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What was tried, and what came of it.
+
+    Attributes:
+        span: What was asked about.
+        timezone: In which people read times.
+        known: How much is known of each tenant.
+        sets: Of each set of rules those that are shown, and what it would have done; one, or two to compare.
+        has_silences: Whether somebody had silenced something within the span.
+        is_part: Whether a rule over all tenants has looked at some of them alone.
+    """
+
+    span: Span
+    timezone: tzinfo
+    known: tuple[Knowledge, ...]
+    sets: tuple[tuple[Sequence[RuleName], Backtest], ...]
+    has_silences: bool
+    is_part: bool
+
+    def tallies(self, number: int) -> list[Tally]:
+        """Return what each rule of a set comes to."""
+        names, found = self.sets[number]
+        return [tally_of(name, found, self.span, timezone=self.timezone) for name in names]
+
+    def firings(self, number: int) -> list[Firing]:
+        """Return what fires by the rules of a set that are shown."""
+        names, found = self.sets[number]
+        return [firing for firing in found.firings if firing.key.rule in names]
+
+    def comparison(self) -> Comparison | None:
+        """Return what the second set does otherwise; None where there is one set."""
+        return compared(self.firings(0), self.firings(1)) if len(self.sets) > 1 else None
+
+
+# to people
+
+
+def print_text(found: Rehearsed) -> None:
+    """Print a paragraph for each rule with a picture of when it would have fired, or what is otherwise."""
+    difference = found.comparison()
+    lines = [_heading(found), ""]
+    lines += [line for tally in found.tallies(0) for line in _paragraph(tally, found)] if difference is None else []
+    lines += [] if difference is None else _difference(difference, found)
+    lines += _messages(found)
+    lines += [f"note: {note}" for note in notes(found)]
+    click.echo("\n".join(lines))
+
+
+def _heading(found: Rehearsed) -> str:
+    span = found.span
+    tenants = found.known[0].tenant if len(found.known) == 1 else counted(len(found.known), "tenant")
+    begin, end = (local(at, found.timezone) for at in (span.since, span.until))
+    return f"{begin} to {end} ({rough(span.until - span.since)}), {clean(tenants)}"
+
+
+def _paragraph(tally: Tally, found: Rehearsed) -> Iterator[str]:
+    yield f"{click.style(clean(tally.rule), bold=True)}: {_how_often(tally)}"
+    if tally.busiest is not None and tally.busiest[1] > 1:
+        day, number = tally.busiest
+        yield f"  busiest   {day:%a %Y-%m-%d}: {number} times"
+    if tally.told:
+        told = (f"{name} {sum(whys.values())} ({_whys(whys)})" for name, whys in sorted(tally.told.items()))
+        yield f"  messages  {', '.join(told)}"
+    picture = timeline(tally, found, width=_width())
+    worst = max((firing.key.severity for firing in tally.firings), key=lambda severity: severity.rank, default=None)
+    yield "  " + (picture if worst is None else _coloured(picture, STYLES[worst]))
+    yield "  " + _axis(found, width=_width())
+    yield ""
+
+
+def _how_often(tally: Tally) -> str:
+    going_on = len(tally.firings) - tally.began
+    if not tally.firings:
+        return "would never have fired"
+    severities = sorted({firing.key.severity for firing in tally.firings}, key=lambda each: -each.rank)
+    parts = [f"{sum(firing.key.severity is each for firing in tally.firings)} {each}" for each in severities]
+    parts += [f"{going_on} of them since before"] if going_on else []
+    times = f"would have fired {counted(len(tally.firings), 'time')} ({', '.join(parts)})"
+    if len(tally.firings) == 1:
+        return f"{times}, for {_lasting(tally.total)}"
+    spans = (_lasting(tally.total), _lasting(tally.middle), _lasting(tally.longest))
+    return f"{times}, {spans[0]} in all, {spans[1]} in the middle, {spans[2]} at the most"
+
+
+def _lasting(span: timedelta) -> str:
+    return rough(span) if span >= timedelta(seconds=1) else "a moment"
+
+
+def _whys(whys: Mapping[NotifyReason, int]) -> str:
+    return ", ".join(f"{number} {why}" for why, number in whys.items())
+
+
+def _coloured(text: str, style: str) -> str:
+    *bold, colour = style.split()
+    return click.style(text, fg=colour, bold=bool(bold))
+
+
+def timeline(tally: Tally, found: Rehearsed, *, width: int) -> str:
+    """Return how many alerts of a rule fired at once over the span, as bars; a dot where nobody was polled."""
+    most = most_at_once(tally.firings, found.span, slots=width)
+    known = known_slots(found.known, found.span, slots=width)
+    top = max(most)
+    # However short it was, and however few of many, it is seen.
+    heights = (-(-number * (len(BARS) - 1) // top) if top else 0 for number in most)
+    return drawn(height if is_known or height else None for height, is_known in zip(heights, known, strict=True))
+
+
+def _axis(found: Rehearsed, *, width: int) -> str:
+    """Return the line below a picture: when it begins and ends, and its middle where there is room."""
+    span = found.span
+    form = "%H:%M" if span.until - span.since <= _SHORT else "%d %b"
+    middle = span.since + (span.until - span.since) / 2
+    left, centre, right = (at.astimezone(found.timezone).strftime(form) for at in (span.since, middle, span.until))
+    return left + centre.center(width - len(left) - len(right)) + right
+
+
+def _width() -> int:
+    return max(NARROWEST, min(WIDEST, get_terminal_size().columns - 4))
+
+
+def _difference(difference: Comparison, found: Rehearsed) -> Iterator[str]:
+    gained, lost, moved = len(difference.gained), len(difference.lost), len(difference.moved)
+    yield (
+        f"{click.style(f'+{gained:,}', fg='green')} {click.style(f'−{lost:,}', fg='red')} alerts; "  # noqa: RUF001
+        f"{moved:,} moved, {difference.same:,} alike"
+    )
+    for title, sign, colour, firings in (
+        ("gained", "+", "green", difference.gained),
+        ("lost", "-", "red", difference.lost),
+    ):
+        for firing in firings[:MOST_LISTED]:
+            yield click.style(f"  {sign} {_firing_text(firing, found)}", fg=colour)
+        yield from _more(len(firings), title)
+    for move in difference.moved[:MOST_LISTED]:
+        yield f"  ~ {_firing_text(move.after, found)}, before: {_when(move.before, found)}"
+    yield from _more(moved, "moved")
+    yield ""
+
+
+def _more(number: int, what: str) -> Iterator[str]:
+    if number > MOST_LISTED:
+        yield f"    … and {number - MOST_LISTED:,} more that are {what}; --csv lists them all"
+
+
+def _firing_text(firing: Firing, found: Rehearsed) -> str:
+    key = firing.key
+    tenant = "all tenants" if key.tenant == ALL_TENANTS else key.tenant
+    about = tenant if key.reason == ALL_REASONS else f"{key.reason!r} of {tenant}"
+    peak = "" if firing.peak is None else f", peak {firing.peak:,}"
+    return clean(f"{key.rule} {key.severity}, {about}: {_when(firing, found)}{peak}")
+
+
+def _when(firing: Firing, found: Rehearsed) -> str:
+    since = f"{firing.since.astimezone(found.timezone):%a %Y-%m-%d %H:%M}"
+    if firing.until is None:
+        return f"{since}, still firing"
+    return f"{since} for {_lasting(firing.until - firing.since)}"
+
+
+def _messages(found: Rehearsed) -> Iterator[str]:
+    """Yield how many messages there would have been; one may tell of several rules."""
+    for number, (names, each) in enumerate(found.sets):
+        shown = any(notice.rule in names for notice in each.notices)
+        listed = ", ".join(f"{clean(name)} {count:,}" for name, count in each.messages.items()) if shown else "none"
+        which = ("", "before: ")[len(found.sets) > 1] if number == 0 else "after: "
+        yield f"messages of all rules together: {which}{listed}"
+
+
+# what a reader must know
+
+
+def notes(found: Rehearsed) -> list[str]:
+    """Return what limits the answer."""
+    said = [*_late(found), *_gaps(found), *_thinned(found)]
+    if found.is_part:
+        said.append("rules over all tenants together have looked at the chosen ones alone")
+    if found.has_silences:
+        said.append("silences and acknowledgements of that time are left out: somebody was told of less than this")
+    return said
+
+
+def _late(found: Rehearsed) -> Iterator[str]:
+    """Yield whose history is shorter than what is asked about."""
+    span = found.span
+    late = [(known.since, known.tenant) for known in found.known if known.since and known.since > span.since]
+    never = [known.tenant for known in found.known if known.since is None]
+    if late:
+        since, tenant = max(late)
+        begin = local(since, found.timezone)
+        part = f"{rough(max(span.until - since, timedelta(0)))} of the {rough(span.until - span.since)} asked for"
+        if len(found.known) == 1:
+            yield f"the history begins {begin}: {part}"
+        else:
+            yield f"the history of {counted(len(late), 'tenant')} is shorter: of {clean(tenant)} it is {part}"
+    if never:
+        yield f"nothing is known of {counted(len(never), 'tenant')}, such as {clean(never[0])}"
+
+
+def _gaps(found: Rehearsed) -> Iterator[str]:
+    """Yield where nothing was seen; of many tenants, of whom most is missing."""
+    with_gaps = [known for known in found.known if known.gaps]
+    if not with_gaps:
+        return
+    most = max(with_gaps, key=lambda known: sum((gap.until - gap.since for gap in known.gaps), timedelta(0)))
+    total = sum((gap.until - gap.since for gap in most.gaps), timedelta(0))
+    longest = most.gaps[0]
+    where = "" if len(found.known) == 1 else f" of {clean(most.tenant)}"
+    others = f"; {counted(len(with_gaps), 'tenant')} have gaps" if len(with_gaps) > 1 else ""
+    yield (
+        f"no good poll{where} for {rough(total)} in {counted(len(most.gaps), 'gap')}, the longest "
+        f"{rough(longest.until - longest.since)} from {local(longest.since, found.timezone)}{others}"
+    )
+
+
+def _thinned(found: Rehearsed) -> Iterator[str]:
+    thinned = [known.thinned_until for known in found.known if known.thinned_until is not None]
+    if thinned:
+        until = local(max(thinned), found.timezone)
+        yield f"before {until} only the lowest, highest and last count of each hour are known: what fired, to the hour"
+
+
+# to spreadsheets and programs
+
+
+def print_csv(found: Rehearsed) -> None:
+    """Print a line per firing; where two sets are compared, what becomes of it and when it was before."""
+    difference = found.comparison()
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    head = ("rule", "severity", "tenant", "reason", "since", "until", "seconds", "peak")
+    if difference is None:
+        writer.writerow(head)
+        writer.writerows(_cells(firing, found.span) for firing in found.firings(0))
+        return
+    writer.writerow(("change", *head, "since_before", "until_before"))
+    rows: list[tuple[str, Firing, Firing | None]] = [("gained", firing, None) for firing in difference.gained]
+    rows += [("lost", firing, None) for firing in difference.lost]
+    rows += [("moved", move.after, move.before) for move in difference.moved]
+    for change, firing, before in rows:
+        writer.writerow((change, *_cells(firing, found.span), *(_instants(before) if before else ("", ""))))
+
+
+def _cells(firing: Firing, span: Span) -> tuple[object, ...]:
+    key = firing.key
+    seconds = int(lasting_within(firing, span).total_seconds())
+    peak = "" if firing.peak is None else firing.peak
+    return key.rule, key.severity, key.tenant, key.reason, *_instants(firing), seconds, peak
+
+
+def _instants(firing: Firing) -> tuple[str, str]:
+    return firing.since.isoformat(), "" if firing.until is None else firing.until.isoformat()
+
+
+def print_json_of(found: Rehearsed) -> None:
+    """Print all of it."""
+    difference = found.comparison()
+    body: dict[str, object] = {
+        "since": found.span.since,
+        "until": found.span.until,
+        "tenants": [_known_json(each) for each in found.known],
+        "notes": notes(found),
+    }
+    if difference is None:
+        print_json(body | _set_json(found, 0))
+        return
+    print_json(
+        body
+        | {
+            "before": _set_json(found, 0),
+            "after": _set_json(found, 1),
+            "gained": [_firing_json(each) for each in difference.gained],
+            "lost": [_firing_json(each) for each in difference.lost],
+            "moved": [
+                {"before": _firing_json(each.before), "after": _firing_json(each.after)} for each in difference.moved
+            ],
+            "alike": difference.same,
+        }
+    )
+
+
+def _set_json(found: Rehearsed, number: int) -> dict[str, object]:
+    return {
+        "rules": [_tally_json(each) for each in found.tallies(number)],
+        "messages": found.sets[number][1].messages,
+        "firings": [_firing_json(each) for each in found.firings(number)],
+    }
+
+
+def _tally_json(tally: Tally) -> dict[str, object]:
+    day, most = tally.busiest or (None, 0)
+    return {
+        "rule": tally.rule,
+        "fired": len(tally.firings),
+        "began": tally.began,
+        "total_seconds": tally.total,
+        "median_seconds": tally.middle,
+        "longest_seconds": tally.longest,
+        "busiest_day": None if day is None else {"day": day.isoformat(), "began": most},
+        "told": tally.told,
+    }
+
+
+def _firing_json(firing: Firing) -> dict[str, object]:
+    key = firing.key
+    return {
+        "alert": key.id,
+        "rule": key.rule,
+        "severity": key.severity,
+        "tenant": key.tenant,
+        "reason": key.reason,
+        "since": firing.since,
+        "until": firing.until,
+        "peak": firing.peak,
+    }
+
+
+def _known_json(known: Knowledge) -> dict[str, object]:
+    return {
+        "tenant": known.tenant,
+        "polled_since": known.since,
+        "gaps": [{"since": gap.since, "until": gap.until} for gap in known.gaps],
+        "thinned_until": known.thinned_until,
+    }
