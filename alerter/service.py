@@ -262,7 +262,10 @@ class Service:
         self._assign(soon=self._news_since(before))
         self._schedule_delivery()
         self._warn_of_configuration()
-        log.info("reloaded tenants=%d rules=%d receivers=%d pid=%d", *self._sizes(), os.getpid())
+        log.info(
+            "reloaded tenants=%d rules=%d receivers=%d pid=%d added=%d changed=%d removed=%d",
+            *self._sizes(), os.getpid(), *_changes(before.config.tenants, runtime.config.tenants),
+        )  # fmt: skip
 
     def _follow(self, runtime: Runtime) -> None:
         """Share the tenants by a configuration."""
@@ -524,6 +527,12 @@ def _awaited(process: "subprocess.Popen[str]", go_on: Callable[[], None]) -> tup
 def _told_of(error: Exception) -> str:
     """Return what everybody may read of an error: the texts of others may hold anything."""
     return str(error) if isinstance(error, AlerterError) else f"a bug in alerter: {type(error).__name__}"
+
+
+def _changes(before: Mapping[Tenant, TenantConfig], after: Mapping[Tenant, TenantConfig]) -> tuple[int, int, int]:
+    """Return how many tenants were added, changed and removed."""
+    changed = sum(before[name] != after[name] for name in before.keys() & after.keys())
+    return len(after.keys() - before.keys()), changed, len(before.keys() - after.keys())
 
 
 def _boot_seconds() -> float:

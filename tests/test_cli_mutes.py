@@ -231,7 +231,7 @@ def test_a_label_that_is_none_is_the_users_input(alerter: RunCommand, polled: Pa
 
 
 def test_alerts_are_listed_of_those_who_are_asked_for(alerter: RunCommand, polled: Path) -> None:
-    """By name and label, as `status` and `tenants` choose."""
+    """By name and label, as `status` and `tenants` choose; by name also of a tenant that has gone."""
     polled.write_text(
         polled.read_text().replace("[tenants.acme]", "[tenants.acme]\nlabels = { tier = 'gold' }")
         + '[tenants.globex]\nclient_id = "i"\nclient_secret = "s"\nlabels = { tier = "silver" }\n'
@@ -246,6 +246,9 @@ def test_alerts_are_listed_of_those_who_are_asked_for(alerter: RunCommand, polle
     assert listed("--tenant", "ac*").out == listed("--label", "tier=gold").out == everything.out
     assert listed("--label", "tier=silver") == listed("--tenant", "globex") == Outcome(code=0, out="", err="")
     nobody = listed("--label", "tier=bronze")
+    polled.write_text(polled.read_text().replace("[tenants.acme]", "[tenants.initech]"))
+    assert listed("--tenant", "acme").out == everything.out
+    assert listed("--label", "tier=gold").out == ""
     assert (nobody.code, nobody.err) == (1, "Error: no tenant is chosen: `alerter tenants` lists all of them\n")
 
 

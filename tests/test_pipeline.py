@@ -20,6 +20,7 @@ from alerter.core.series import ALL_TENANTS, HoldReason, Tenant
 from alerter.errors import AuthenticationError, Cause, DeliveryError, SourceError, SourceUnavailable, StoreError
 from alerter.pipeline import (
     RULE_REMOVED,
+    TENANT_REMOVED,
     Cycle,
     Kept,
     Pace,
@@ -412,7 +413,8 @@ def test_a_dry_poll_may_fail(world: World) -> None:
     ],
 )
 def test_what_fires_is_resolved_when_nothing_stands_behind_it_any_more(world: World, after: Policy) -> None:
-    """Its end is told with its reason: the rule was removed."""
+    """Its end is told with its reason: the rule was removed, or the tenant."""
+    why = RULE_REMOVED if "acme" in after.poll_intervals else TENANT_REMOVED
     world.policy = a_policy(a_rule())
     world.poll({"Spam": 150})
     world.policy = after
@@ -420,8 +422,8 @@ def test_what_fires_is_resolved_when_nothing_stands_behind_it_any_more(world: Wo
     [transition] = world.reconcile()
     again = world.reconcile()
 
-    assert (transition.is_resolve, transition.note) == (True, RULE_REMOVED)
-    assert world.alert().resolution == RULE_REMOVED
+    assert (transition.is_resolve, transition.note) == (True, why)
+    assert world.alert().resolution == why
     assert [delivery.target for delivery in world.waiting()] == [SLACK, SLACK]
     assert again == []
 

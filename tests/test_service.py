@@ -191,11 +191,12 @@ def test_a_reload_takes_a_sound_configuration_and_refuses_a_broken_one(
     refused = daemon.wait_for("configuration refused")
     config.write_text(text.replace("above = 100", "above = 2"))
     daemon.send(signal.SIGHUP)
-    daemon.wait_for("reloaded tenants=1")
+    reloaded = daemon.wait_for("reloaded tenants=1")
     daemon.wait_for("message sent", times=3)
     code = daemon.end()
 
     assert f"{config}:" in refused
+    assert "added=0 changed=0 removed=0" in reloaded
     assert code == 0
     assert all("5 held" in titles(sink)[0] for sink in sinks)
 
@@ -231,6 +232,24 @@ def test_a_rule_that_a_reload_removed_is_told_as_over(
     daemon.end()
 
     assert all("rule removed" in str(sink.posts[1]) for sink in sinks)
+
+
+def test_a_tenant_that_a_reload_removed_is_told_as_over(
+    config: Path, daemons: list[Daemon], held: Held, sinks: list[HttpSink]
+) -> None:
+    """The message says that the tenant has gone, and the log how many others have come."""
+    held.count = 250
+    daemon = start(config, daemons)
+    daemon.wait_for("message sent", times=3)
+
+    config.write_text(config.read_text().replace("[tenants.acme]", "[tenants.globex]"))
+    daemon.send(signal.SIGHUP)
+    reloaded = daemon.wait_for("reloaded tenants=1")
+    daemon.wait_for("message sent", times=6)
+    daemon.end()
+
+    assert "added=1 changed=0 removed=1" in reloaded
+    assert all("tenant removed" in str(sink.posts[1]) for sink in sinks)
 
 
 def test_one_database_has_one_daemon(config: Path, daemons: list[Daemon]) -> None:

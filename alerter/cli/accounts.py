@@ -92,17 +92,19 @@ class Choice:
         """Whether nobody is left out."""
         return self.tenants == Selector() and not self.labels and not self.only_failing
 
+    def takes(self, name: "Tenant", config: "Config") -> bool:
+        """Say whether name and labels choose a tenant, which may have gone from the configuration."""
+        if not self.tenants.matches(name):
+            return False
+        return not self.labels or (name in config.tenants and has_labels(config.tenants[name].labels, self.labels))
+
     def names(self, config: "Config") -> set["Tenant"]:
         """Return whom name and labels choose.
 
         Raises:
             click.ClickException: Nobody.
         """
-        chosen = {
-            name
-            for name, tenant in config.tenants.items()
-            if self.tenants.matches(name) and has_labels(tenant.labels, self.labels)
-        }
+        chosen = {name for name in config.tenants if self.takes(name, config)}
         if not chosen:
             raise Failed("no tenant is chosen: `alerter tenants` lists all of them")
         return chosen

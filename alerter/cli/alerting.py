@@ -103,12 +103,13 @@ def alerts(
         return
     choice = choice_of(tenant, labels)
     config, now = load_without_secrets(config_path), clocks.now()
-    names = choice.names(config)
     with reading(config) as reader:
         stored = reader.alerts()
         told = reader.told()
         quiet = quiet_of(reader, config, stored, now=now)
-    chosen = (alert for alert in stored if choice.is_everything or alert.key.tenant in names)
+    chosen = [alert for alert in stored if choice.is_everything or choice.takes(alert.key.tenant, config)]
+    if not chosen:
+        choice.names(config)  # says it if that is because of a name that nobody has
     listed = sorted((alert for alert in chosen if everything or _is_news(alert, now=now)), key=_worst_first)
     if as_json:
         print_json([{**alert_json(alert, quiet), "told": _told_json(_told_of(alert, told))} for alert in listed])

@@ -78,6 +78,8 @@ def set_up(
     logging.getLogger("alerter").setLevel(level)
     # Its error lines repeat what the outbox logs, and its warnings carry tokens of malformed URLs.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    # A delivery that begins while enough of them go on is skipped; they see to it that what is due is sent.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     warnings.showwarning = hooks.on_warning
     sys.excepthook = hooks.on_crash
     threading.excepthook = hooks.on_thread_crash

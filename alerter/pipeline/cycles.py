@@ -10,7 +10,7 @@ from alerter.core.messages import Message
 from alerter.core.notifications import Notification, Told
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError
-from alerter.pipeline.judging import RULE_REMOVED, keep_and_judge
+from alerter.pipeline.judging import keep_and_judge
 from alerter.pipeline.policies import Policy
 from alerter.pipeline.ports import Source, Store, Transaction
 from alerter.pipeline.telling import Changes, tell
@@ -122,7 +122,7 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
         gone = [
             alert for alert in alerts if alert.state is not AlertState.INACTIVE and not policy.stands_behind(alert.key)
         ]
-        stepped = [remove(alert, why=RULE_REMOVED, now=now) for alert in gone]
+        stepped = [remove(alert, why=policy.why_gone(alert.key), now=now) for alert in gone]
         changed = Changes([alert for alert, _ in stepped], [each for _, each in stepped if each is not None])
         told = transaction.told()
         if gone or any(_is_believed_of_nobody(each, policy) for each in told):

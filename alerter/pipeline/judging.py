@@ -14,7 +14,6 @@ from alerter.pipeline.policies import Policy
 from alerter.pipeline.ports import Transaction
 from alerter.pipeline.telling import Changes
 
-RULE_REMOVED = "rule removed"
 #: Half a million series are remembered so far back at most; what looks back further is rarely judged, and reads then.
 REMEMBERED = timedelta(hours=25)
 
@@ -95,7 +94,7 @@ class _Poll:
             if alert.key not in judgement.judged
             and (alert.key.tenant == self.tenant or not self.policy.stands_behind(alert.key))
         ]
-        return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, now=self.now))
+        return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, self.policy, now=self.now))
 
     def failed(self, error: SourceError) -> Judged:
         """Judge what must be judged of a failed poll."""
@@ -105,7 +104,7 @@ class _Poll:
         own = self._series(self.tenant, self.windows.longest)
         judgement = judge_failure(self.rules, own, {alert.key: alert for alert in alerts}, now=self.now)
         gone = [alert for alert in alerts if not self.policy.stands_behind(alert.key)]
-        return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, now=self.now))
+        return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, self.policy, now=self.now))
 
     @property
     def _scope(self) -> list[Tenant]:
@@ -170,10 +169,10 @@ class _Poll:
         }
 
 
-def _with_removed(judgement: Judgement, gone: Iterable[Alert], *, now: datetime) -> Changes:
+def _with_removed(judgement: Judgement, gone: Iterable[Alert], policy: Policy, *, now: datetime) -> Changes:
     changes = Changes(judgement.alerts, judgement.transitions)
     for alert in gone:
-        after, transition = remove(alert, why=RULE_REMOVED, now=now)
+        after, transition = remove(alert, why=policy.why_gone(alert.key), now=now)
         if transition is not None:
             changes.alerts.append(after)
             changes.transitions.append(transition)

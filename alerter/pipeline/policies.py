@@ -12,6 +12,9 @@ from alerter.core.outbox import TargetName
 from alerter.core.rules import EVERYTHING, Per, Rule, RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 
+#: Why an alert resolved on which nothing in the configuration stands any more.
+RULE_REMOVED, TENANT_REMOVED = "rule removed", "tenant removed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -91,6 +94,11 @@ class Policy:
         if tenant != ALL_TENANTS:
             return tenant in self.poll_intervals
         return any(rule.scope is Per.ALL and any(map(rule.tenants.matches, self.poll_intervals)) for rule in self.rules)
+
+    def why_gone(self, key: AlertKey) -> str:
+        """Return what was removed of that on which an alert stood, in words for people."""
+        is_gone = key.tenant != ALL_TENANTS and key.tenant not in self.poll_intervals
+        return TENANT_REMOVED if is_gone else RULE_REMOVED
 
     def stands_behind(self, key: AlertKey) -> bool:
         """Say whether a rule, a level and a tenant of the configuration still stand behind an alert."""
