@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from math import ceil, floor, log10
 
-from alerter.core.alerts import Alert, AlertKey
+from alerter.core.alerts import AlertKey
 from alerter.core.archives import Archive, TenantArchive
 from alerter.core.conditions import Threshold
 from alerter.core.conditions.baseline import highest_within
@@ -272,12 +272,7 @@ def _firings(archive: Archive, level: Level) -> tuple[Firing, ...]:
     """Return when a level would have fired, by the live functions."""
     key = AlertKey(rule=RuleName("suggestion"), severity=Severity.WARNING, tenant=archive.tenant, reason=archive.reason)
     track = Track(key=key, level=level, archive=archive)
-    alert = Alert(key=key)
-    for stage in track.stages():
-        alert = stage.alert
-    ended = (Firing(since=span.since, until=span.until) for span in track.fired)
-    lasting = (Firing(since=alert.fired_at, until=None),) if alert.is_firing and alert.fired_at else ()
-    return (*ended, *lasting)
+    return tuple(Firing(since=since, until=until) for since, until in track.firings())
 
 
 def _highest_of_days(archive: Archive, *, until: datetime) -> Iterator[int]:

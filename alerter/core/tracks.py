@@ -16,7 +16,7 @@ from alerter.core.archives import Archive, TenantArchive, sum_of_reasons, sum_of
 from alerter.core.conditions import Subject, Verdict
 from alerter.core.rules import Level, Per, Rule, evaluate
 from alerter.core.series import Span, Tenant
-from alerter.core.timelines import NEVER, instant_of, number_of, numbers
+from alerter.core.timelines import NEVER, Numbers, instant_of, number_of, numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +66,27 @@ class Track:
         Args:
             turns: At which instants it may turn active or cease to be; None for those that its conditions name.
         """
+        agenda = _Agenda(self, self.turns() if turns is None else turns, changes=self.archive.at)
+        yield from (stage for before, stage in self._walk(agenda) if stage.alert is not before)
+
+    def firings(self) -> Iterator[tuple[datetime, datetime | None]]:
+        """Yield since when and until when the alert fires, oldest first; None for the end that has not come.
+
+        It is judged where its state may change, and not where its count alone does: nobody asks for its peak.
+        """
+        since = None
+        for before, stage in self._walk(_Agenda(self, self.turns(), changes=numbers())):
+            if stage.alert.is_firing and not before.is_firing:
+                since = stage.alert.fired_at
+            elif since is not None and before.is_firing and not stage.alert.is_firing:
+                yield since, instant_of(stage.at)
+                since = None
+        if since is not None:
+            yield since, None
+
+    def _walk(self, agenda: "_Agenda") -> Iterator[tuple[Alert, Stage]]:
+        """Yield the alert before and after each poll at which it is judged."""
         polls = self.archive.timeline.polls
-        agenda = _Agenda(self, self.turns() if turns is None else turns)
         alert = Alert(key=self.key)
         index = agenda.begin
         while index < len(polls):
@@ -76,8 +95,7 @@ class Track:
             alert = stage.alert
             if stage.transition is not None and stage.transition.is_resolve:
                 self.fired.append(Span(before.fired_at or stage.transition.at, stage.transition.at))
-            if alert is not before:
-                yield stage
+            yield before, stage
             index = agenda.after(index, stage)
 
     def last_poll(self, now: int) -> int:
@@ -124,12 +142,13 @@ class _Agenda:
         begin: The first one.
     """
 
-    def __init__(self, track: Track, turns: Iterable[int]) -> None:
+    def __init__(self, track: Track, turns: Iterable[int], *, changes: Numbers) -> None:
+        """Take where the alert may turn, and the changes of its count that it follows while it is not inactive."""
         archive = track.archive
         self._level = track.level
         self._timeline = archive.timeline
         self._polls = archive.timeline.polls
-        self._changes = archive.at
+        self._changes = changes
         self.begin = bisect_left(self._polls, archive.seen_since)
         places = {bisect_left(self._polls, instant) for instant in turns}
         self._turns = numbers(sorted(places))

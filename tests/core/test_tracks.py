@@ -42,10 +42,15 @@ def changes(track: Track, turns: Sequence[int] | None = None) -> list[Stage]:
 
 
 def assert_nothing_is_missed(level: Level, archive: Archive) -> None:
-    """Hold an alert that is judged where it may turn against one that is judged at every poll."""
+    """Hold an alert that is judged where it may turn against one that is judged at every poll; so when it fires."""
     every_poll = changes(Track(key=a_key(), level=level, archive=archive), archive.timeline.polls)
 
     assert changes(Track(key=a_key(), level=level, archive=archive)) == every_poll
+    starts = [each.at for each in every_poll if each.alert.is_firing]
+    ends = [each.at for each in every_poll if each.transition is not None and each.transition.is_resolve]
+    firings = list(Track(key=a_key(), level=level, archive=archive).firings())
+    assert [number_of(since) for since, _ in firings] == starts
+    assert [number_of(until) for _, until in firings if until is not None] == ends
 
 
 @_SETTINGS
