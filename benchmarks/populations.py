@@ -1,12 +1,8 @@
 """A seeded population of tenants whose held mail behaves like real held mail, with incidents that are labelled.
 
 Every hold reason is a queue: mail arrives with the rhythm of its organisation, people release some of it in their own
-way, and Mimecast expires the rest after fourteen days. Nothing of it knows how alerter looks at it.
-
-Each queue is simulated twice with the same random numbers, with the incident and without it. Their difference is the
-label: an incident is *visible* from the first poll on at which a person who looked at the graph would say so, which is
-when the count exceeds by `VISIBLE_MESSAGES` and by `VISIBLE_SHARE` everything that the queue without it had shown in
-the two weeks before, and what it shows at that moment.
+way, and Mimecast expires the rest after fourteen days. Nothing of it knows how alerter looks at it. What is an
+incident of it, and from when on, `benchmarks.labels` says.
 """
 
 import random
@@ -18,31 +14,29 @@ from enum import StrEnum
 from math import exp
 from zoneinfo import ZoneInfo
 
-EXPIRY = timedelta(days=14)
-POLL_INTERVAL = timedelta(minutes=5)
-POLLS_PER_HOUR = int(timedelta(hours=1) / POLL_INTERVAL)
-POLLS_PER_DAY = 24 * POLLS_PER_HOUR
-EXPIRY_POLLS = int(EXPIRY / POLL_INTERVAL)
-#: Monday, 00:00 UTC.
-BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
+from benchmarks.labels import (
+    BEGIN,
+    POLL_INTERVAL,
+    POLLS_PER_DAY,
+    POLLS_PER_HOUR,
+    Incident,
+    IncidentKind,
+    Played,
+    absences,
+    blindness,
+    by_count,
+    instant,
+    united,
+)
+
+EXPIRY_POLLS = 14 * POLLS_PER_DAY
 #: Queues have filled up before the first poll.
 WARM_UP_DAYS = 15
-VISIBLE_MESSAGES = 30
-VISIBLE_SHARE = 1.0
-#: How far back a person remembers what is usual.
-MEMORY_POLLS = 14 * POLLS_PER_DAY
+#: Fewer failed polls in a row are no outage.
+OUTAGE_POLLS = 3
 SATURDAY = 5
 #: Above this mean a Poisson number is drawn from the normal distribution.
 MANY = 30.0
-
-
-class IncidentKind(StrEnum):
-    """What goes wrong."""
-
-    WAVE = "wave"
-    MISCONFIGURED = "misconfigured policy"
-    UNATTENDED = "nobody releases"
-    BLIND = "polling fails"
 
 
 class Release(StrEnum):
@@ -51,25 +45,6 @@ class Release(StrEnum):
     ADMINISTRATOR = "administrator"
     DIGEST = "digest"
     NOBODY = "nobody"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Incident:
-    """Something that somebody should have been told.
-
-    Attributes:
-        kind: What it was.
-        reason: On which hold reason; empty where polling failed.
-        began_at: When it began.
-        visible_at: From when on it could be seen; None if it never could.
-        ended_at: When the counts were as they would have been without it, as far as anybody could see.
-    """
-
-    kind: IncidentKind
-    reason: str
-    began_at: datetime
-    visible_at: datetime | None
-    ended_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,13 +129,15 @@ class _Queue:
             self._cohorts.append([poll, messages])
             self.held += messages
 
-    def release(self, share: float, *, since: int = 0) -> None:
-        """Let a share of what came at or after a poll go."""
+    def release(self, share: float, *, since: int = 0) -> int:
+        """Let a share of what came at or after a poll go, and return how many messages that were."""
+        before = self.held
         for cohort in self._cohorts:
             if cohort[0] >= since:
                 gone = int(cohort[1] * share + 0.5)
                 cohort[1] -= gone
                 self.held -= gone
+        return before - self.held
 
 
 @dataclass(kw_only=True)
@@ -201,7 +178,7 @@ class _Office:
         return lunch * morning
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Plan:
     """One incident to be played: where it is, and what it does."""
 
@@ -209,6 +186,17 @@ class _Plan:
     first: int
     last: int
     arrivals: float = 0.0
+
+    def is_on(self, poll: int) -> bool:
+        """Say whether it goes on."""
+        return self.first <= poll < self.last
+
+    def mean(self, level: float) -> float:
+        """Return how many messages it brings with a poll, in the mean.
+
+        A campaign comes when it comes; a policy that is wrong holds mail when there is mail.
+        """
+        return self.arrivals * (1.0 if self.kind is IncidentKind.WAVE else max(level, 0.1))
 
 
 def tenants(numbers: Iterable[int], *, weeks: int, seed: int) -> Iterator[History]:
@@ -224,27 +212,23 @@ def _tenant(name: str, rng: random.Random, weeks: int) -> History:
     kinds = rng.sample(KINDS, rng.randint(5, len(KINDS)))
     failing = _outages(rng, polls)
     counts: dict[str, list[int]] = {}
-    incidents = [_blindness(span) for span in failing if span[1] - span[0] >= POLLS_PER_HOUR]
+    incidents = [blindness(*span) for span in failing if span[1] - span[0] >= OUTAGE_POLLS]
     for kind in kinds:
         plan = _planned(rng, kind, size, polls) if rng.random() < 0.35 else None  # noqa: PLR2004 - a third of the queues
-        held, without = _played(kind, office, random.Random(rng.random()), size=size, plan=plan, polls=polls)
-        if plan is not None:
-            incidents.append(_labelled(plan, kind.name, held, without))
-        counts |= _named(rng, kind.name, held, plan)
+        played = _played(kind, office, random.Random(rng.random()), size=size, plan=plan, polls=polls)
+        named = _named(rng, kind.name, played.held, plan)
+        incidents += _incidents(kind, list(named)[-1], plan, played)
+        counts |= named
     down = {poll for first, last in failing for poll in range(first, last)}
     good = [poll for poll in range(polls) if poll not in down]
     return History(
         name=name,
         timezone=office.timezone,
-        polls=[_at(poll) for poll in good],
-        failures=[_at(poll) for poll in sorted(down)],
+        polls=[instant(poll) for poll in good],
+        failures=[instant(poll) for poll in sorted(down)],
         counts={reason: [held[poll] for poll in good] for reason, held in counts.items()},
         incidents=sorted(incidents, key=lambda incident: incident.began_at),
     )
-
-
-def _at(poll: int) -> datetime:
-    return BEGIN + poll * POLL_INTERVAL
 
 
 def _office(rng: random.Random, weeks: int) -> _Office:
@@ -264,7 +248,7 @@ def _office(rng: random.Random, weeks: int) -> _Office:
 
 def _outages(rng: random.Random, polls: int) -> list[tuple[int, int]]:
     """Return when polling fails: single polls now and then, and rarely for hours."""
-    spans = []
+    spans: list[tuple[int, int]] = []
     poll = 0
     while True:
         poll += int(rng.expovariate(1 / (4 * POLLS_PER_DAY))) + 1
@@ -275,16 +259,10 @@ def _outages(rng: random.Random, polls: int) -> list[tuple[int, int]]:
         poll += length
 
 
-def _blindness(span: tuple[int, int]) -> Incident:
-    return Incident(
-        kind=IncidentKind.BLIND, reason="", began_at=_at(span[0]), visible_at=_at(span[0]), ended_at=_at(span[1])
-    )
-
-
 def _planned(rng: random.Random, kind: _Kind, size: float, polls: int) -> _Plan:
     first = rng.randrange(polls // 8, polls - 7 * POLLS_PER_DAY)
     usual = sum(kind.per_hour) / 2 * size
-    possible = [IncidentKind.WAVE, IncidentKind.MISCONFIGURED]
+    possible = [IncidentKind.WAVE, IncidentKind.MISCONFIGURED, IncidentKind.NEW]
     if kind.release is Release.ADMINISTRATOR:
         possible.append(IncidentKind.UNATTENDED)
     match rng.choice(possible):
@@ -298,10 +276,10 @@ def _planned(rng: random.Random, kind: _Kind, size: float, polls: int) -> _Plan:
                 last=first + int(hours * POLLS_PER_HOUR) + 1,
                 arrivals=messages / (hours * POLLS_PER_HOUR),
             )
-        case IncidentKind.MISCONFIGURED:
+        case (IncidentKind.MISCONFIGURED | IncidentKind.NEW) as wrong:
             # Somebody saves a policy that now holds ordinary mail, until somebody notices.
             return _Plan(
-                kind=IncidentKind.MISCONFIGURED,
+                kind=wrong,
                 first=first,
                 last=first + rng.randint(4 * POLLS_PER_HOUR, 2 * POLLS_PER_DAY),
                 arrivals=max(20.0, usual * rng.uniform(8, 40)) / POLLS_PER_HOUR,
@@ -311,38 +289,51 @@ def _planned(rng: random.Random, kind: _Kind, size: float, polls: int) -> _Plan:
             return _Plan(kind=IncidentKind.UNATTENDED, first=first, last=first + rng.randint(5, 12) * POLLS_PER_DAY)
 
 
-def _played(
-    kind: _Kind, office: _Office, rng: random.Random, *, size: float, plan: _Plan | None, polls: int
-) -> tuple[list[int], list[int]]:
-    """Return the counts with the incident, and without it."""
+def _played(kind: _Kind, office: _Office, rng: random.Random, *, size: float, plan: _Plan | None, polls: int) -> Played:
+    """Return what becomes of a queue."""
     real, without = _Queue(), _Queue()
-    rate = rng.uniform(*kind.per_hour) * size / POLLS_PER_HOUR
     releases = _releases(kind.release, office, rng, polls)
-    mood, counts = 1.0, ([], [])
-    for poll in range(-WARM_UP_DAYS * POLLS_PER_DAY, polls):
-        if poll % POLLS_PER_HOUR == 0:
-            mood = rng.gammavariate(4, 0.25)
-        level = office.level(_at(poll), kind.at_night)
-        messages = _poisson(rng, rate * level * mood) + _newsletter(rng, kind, level)
-        releases_now = releases.get(poll, ())
+    played = Played(held=[], without=[], released=[])
+    is_new = plan is not None and plan.kind is IncidentKind.NEW
+    rate = 0.0 if is_new else rng.uniform(*kind.per_hour) * size / POLLS_PER_HOUR
+    for poll, level, messages in _traffic(kind, office, rng, rate, polls):
+        on = plan if plan is not None and plan.is_on(poll) else None
         for queue in (real, without):
             queue.expire(poll)
             queue.arrive(poll, messages)
-            if queue is real and plan is not None and plan.first <= poll < plan.last:
-                queue.arrive(poll, _poisson(rng, plan.arrivals * _busy(plan, level)))
-                if plan.kind is IncidentKind.UNATTENDED:
-                    continue
-            for share, reach in releases_now:
-                queue.release(share, since=poll - reach)
+        real.arrive(poll, 0 if on is None else _poisson(rng, on.mean(level)))
+        due = releases.get(poll, ())
+        for share, reach in due:
+            without.release(share, since=poll - reach)
+        is_absent = on is not None and on.kind is IncidentKind.UNATTENDED
+        if sum(real.release(share, since=poll - reach) for share, reach in due if not is_absent):
+            played.released.append(poll)
         if poll >= 0:
-            counts[0].append(real.held)
-            counts[1].append(without.held)
-    return counts
+            played.held.append(real.held)
+            played.without.append(without.held)
+    return played
 
 
-def _busy(plan: _Plan, level: float) -> float:
-    """A campaign comes when it comes; a policy that is wrong holds mail when there is mail."""
-    return 1.0 if plan.kind is IncidentKind.WAVE else max(level, 0.1)
+def _traffic(
+    kind: _Kind, office: _Office, rng: random.Random, rate: float, polls: int
+) -> Iterator[tuple[int, float, int]]:
+    """Yield each poll with how busy the office is, and how many messages of the kind are held with it."""
+    mood = level = 1.0
+    for poll in range(-WARM_UP_DAYS * POLLS_PER_DAY, polls):
+        if poll % POLLS_PER_HOUR == 0:
+            mood = rng.gammavariate(4, 0.25)
+            level = office.level(instant(poll), kind.at_night)
+        newsletter = _newsletter(rng, kind, level) if rate else 0
+        yield poll, level, _poisson(rng, rate * level * mood) + newsletter
+
+
+def _incidents(kind: _Kind, reason: str, plan: _Plan | None, played: Played) -> Iterator[Incident]:
+    """Yield what went wrong with a queue."""
+    planned = [] if plan is None else [by_count(plan.kind, reason, played, first=plan.first, last=plan.last)]
+    unattended = [each for each in planned if each.kind is IncidentKind.UNATTENDED]
+    yield from (each for each in planned if each not in unattended)
+    if kind.release is Release.ADMINISTRATOR:
+        yield from united([*unattended, *absences(reason, played)])
 
 
 def _releases(release: Release, office: _Office, rng: random.Random, polls: int) -> dict[int, list[tuple[float, int]]]:
@@ -379,7 +370,8 @@ def _newsletter(rng: random.Random, kind: _Kind, level: float) -> int:
 def _poisson(rng: random.Random, mean: float) -> int:
     if mean > MANY:
         return max(0, round(rng.gauss(mean, mean**0.5)))
-    limit, product, number = exp(-mean), rng.random(), 0
+    limit, product = exp(-mean), rng.random()
+    number = 0
     while product > limit:
         product *= rng.random()
         number += 1
@@ -402,26 +394,3 @@ def _named(rng: random.Random, name: str, held: list[int], plan: _Plan | None) -
         old.append(stock_now)
         new.append(held[poll] - stock_now)
     return {name: old, f"{name} v2": new}
-
-
-def _labelled(plan: _Plan, reason: str, held: list[int], without: list[int]) -> Incident:
-    visible = next((poll for poll in range(plan.first, len(held)) if _is_visible(poll, held, without)), None)
-    over = next(
-        (poll for poll in range(max(plan.last, visible or 0), len(held)) if not _is_visible(poll, held, without)),
-        len(held) - 1,
-    )
-    return Incident(
-        kind=plan.kind,
-        reason=reason,
-        began_at=_at(plan.first),
-        visible_at=None if visible is None else _at(visible),
-        ended_at=_at(over),
-    )
-
-
-def _is_visible(poll: int, held: list[int], without: list[int]) -> bool:
-    more = held[poll] - without[poll]
-    if more < VISIBLE_MESSAGES:
-        return False
-    usual = max(without[max(0, poll - MEMORY_POLLS) : poll + 1])
-    return held[poll] - usual >= max(VISIBLE_MESSAGES, VISIBLE_SHARE * usual)
