@@ -32,6 +32,7 @@ PARTS = {
     "sizes": Part("cycles.sizes", "a cycle of 50 to 500,000 series", "2 min"),
     "disk": Part("years.disk", "the file after a year", "1 min"),
     "backtest": Part("backtest.figures", "a year through four rules, and promtool", "3 min"),
+    "rules": Part("detection.figures", "what the default rules find, and what they ring for", "2 min"),
     "scrape": Part("scrapes.scrape", "a scrape of half a million series", "20 s"),
     "peers": Part("peers.side_by_side", "Prometheus and Alertmanager side by side", "5 min"),
     "leases": Part("leases.sharing", "ten thousand tenants shared by two instances", "20 s"),

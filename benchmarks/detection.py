@@ -139,7 +139,7 @@ def figures() -> list[Figure]:
             measured=defaults.false_per_week,
             promised=0.1,
             floor=plain.false_per_week,
-            floor_what=PLAIN,
+            floor_what="one limit for all, above 200",
             unit="",
         ),
         Figure(
@@ -147,7 +147,7 @@ def figures() -> list[Figure]:
             measured=100 * defaults.late,
             promised=10,
             floor=100 * plain.late,
-            floor_what=PLAIN,
+            floor_what="one limit for all, above 200",
             unit="%",
         ),
     ]
