@@ -110,7 +110,7 @@ def alerts(
     chosen = [alert for alert in stored if choice.is_everything or choice.takes(alert.key.tenant, config)]
     if not chosen:
         choice.names(config)  # says it if that is because of a name that nobody has
-    listed = sorted((alert for alert in chosen if everything or _is_news(alert, now=now)), key=_worst_first)
+    listed = sorted((alert for alert in chosen if everything or _is_news(alert, now=now)), key=worst_first)
     if as_json:
         print_json([{**alert_json(alert, quiet), "told": _told_json(_told_of(alert, told))} for alert in listed])
     else:
@@ -139,8 +139,8 @@ def _is_news(alert: Alert, *, now: datetime) -> bool:
 _ORDER = (AlertState.FIRING, AlertState.PENDING, AlertState.INACTIVE)
 
 
-def _worst_first(alert: Alert) -> tuple[int, int, float]:
-    """Return the order of a list: firing, pending, over; the worst first; what is over, newest first."""
+def worst_first(alert: Alert) -> tuple[int, int, float]:
+    """Return the order of a list: what fires, is pending, is over; then the worst; then the newest."""
     since = _since(alert)
     newest = -since.timestamp() if since is not None else 0.0
     rank = 0 if alert.state is AlertState.INACTIVE else -alert.key.severity.rank

@@ -12,7 +12,7 @@ import click
 from alerter import clocks
 from alerter.cli import completing
 from alerter.cli.accounts import labels_of
-from alerter.cli.alerting import COLUMNS, alert_json, alert_of, alert_row, alert_style
+from alerter.cli.alerting import COLUMNS, alert_json, alert_of, alert_row, alert_style, worst_first
 from alerter.cli.mutes import (
     MOST_SHOWN,
     Quiet,
@@ -244,7 +244,8 @@ def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_js
             asked = transaction.add_silence(asked)
             alerts, quiet = _alerts_and_quiet(transaction, config, now=now)
     labels = config.labels_by_tenant
-    matching = [alert for alert in alerts if asked.matcher.matches(alert, labels.get(alert.key.tenant, {}))]
+    fitting = (alert for alert in alerts if asked.matcher.matches(alert, labels.get(alert.key.tenant, {})))
+    matching = sorted(fitting, key=worst_first)
     if as_json:
         number = None if is_dry else asked.id
         shown = {**silence_json(asked, now=now), "silence": number}

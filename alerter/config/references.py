@@ -103,6 +103,7 @@ def warn(config: Config, rules: Numbered, problems: Problems) -> None:
     _warn_of_rules(config, rules, problems)
     _warn_of_windows(config, rules, problems)
     _warn_of_urls(config.receivers, problems)
+    _warn_of_storms(config, problems)
     _warn_of_routes(config, problems)
     _warn_of_mail(config, problems)
 
@@ -165,6 +166,23 @@ def _warn_of_urls(receivers: Sequence[ReceiverConfig], problems: Problems) -> No
             if has_several_addressees(target.url):
                 problems.warn(path, "one URL for several: when one of them refuses a message, all get it again")
             seen.add(target.url)
+
+
+def _warn_of_storms(config: Config, problems: Problems) -> None:
+    """Say who would get a message for each tenant, and has more of those than it gets messages in an hour."""
+    for receiver in (each.receiver for each in config.receivers):
+        if receiver.group_wait or len(config.tenants) <= receiver.max_per_hour:
+            continue
+        routes = [route for route in config.routes if receiver.name in route.receivers]
+        ways = [route.tenants for route in routes] if config.routes else [EVERYTHING]
+        number = sum(any(way.matches(name) for way in ways) for name in config.tenants)
+        if number > receiver.max_per_hour:
+            most = receiver.max_per_hour
+            problems.warn(
+                ("receivers", receiver.name),
+                f"each of {number:,} tenants is a message of its own: when all have news, it gets {most}, the rest an "
+                'hour later; group_wait = "1m" makes one message of them, or raise max_per_hour',
+            )
 
 
 def _warn_of_routes(config: Config, problems: Problems) -> None:

@@ -34,6 +34,10 @@ from alerter.redaction import Redactor
 
 TENANT = '[tenants.acme]\nclient_id = "id-0001"\nclient_secret = "secret-0001"\n'
 RECEIVER = '[receivers.secops]\nurls = ["json://localhost"]\n'
+STORM = (
+    "each of 31 tenants is a message of its own: when all have news, it gets 30, the rest an hour later; "
+    'group_wait = "1m" makes one message of them, or raise max_per_hour'
+)
 NIGHTS = '[mute_windows.nights]\nfrom = "18:00"\nto = "08:00"\n'
 RULE = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 200 } }\n'
 
@@ -681,6 +685,27 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
                 + " and 3 more"
             ],
             id="a rule looks at none of many tenants",
+        ),
+        pytest.param(
+            RULE + "".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(31)) + RECEIVER,
+            ["rules.toml:97: receivers.secops: " + STORM],
+            id="one message for each of more tenants than messages in an hour",
+        ),
+        pytest.param(
+            RULE
+            + "".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(40))
+            + RECEIVER
+            + '[[routes]]\nreceivers = ["secops"]\ntenants = ["!acme-0*"]\n',
+            [],
+            id="as many tenants as messages in an hour",
+        ),
+        pytest.param(
+            RULE
+            + "".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(31))
+            + RECEIVER
+            + 'group_wait = "1m"\n',
+            [],
+            id="one message for many tenants",
         ),
         pytest.param(
             RULE + '[[routes]]\nreceivers = ["secops"]\ntenants = ["acne"]\n' + TENANT + RECEIVER,
