@@ -72,7 +72,8 @@ class Stagnant:
     @cached_property
     def limit(self) -> str:
         """What makes it active, in words."""
-        return f"above {self.above:,} and never falling for {duration_text(self.lasting)}"
+        lasting = f"never falling for {duration_text(self.lasting)}"
+        return f"above {self.above:,} and {lasting}" if self.above else lasting
 
     def margin(
         self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime

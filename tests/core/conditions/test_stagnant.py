@@ -109,6 +109,11 @@ def test_stagnation_says_since_when(notation: str, reference: Sample | None, not
     )
 
 
+def test_stagnation_above_nothing_says_only_that_it_never_fell() -> None:
+    """The limit beside it says how many are too many."""
+    assert Stagnant(above=0, lasting=timedelta(days=5)).limit == "never falling for 5d"
+
+
 @pytest.mark.parametrize(
     ("notation", "expected"),
     [
