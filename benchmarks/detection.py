@@ -10,7 +10,7 @@ figures say how rules compare, and what they are blind to, not how often a real 
 chosen with other seeds than the one that is reported.
 """
 
-import sys
+import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -117,8 +117,8 @@ def main(count: int = TENANTS, weeks: int = WEEKS, seed: int = SEED) -> None:
     print("| rules | false alarms a tenant-week | precision | incidents found | within three polls | delay (median) |")
     print("|---|---|---|---|---|---|")
     for way, score in scores.items():
-        precision = 1 - len(score.false) / score.alerts
-        print(f"| {way} | {score.false_per_week:.2f} | {precision:.0%} | {_row(score.seen)} |")
+        precision = f"{1 - len(score.false) / score.alerts:.0%}" if score.alerts else "-"
+        print(f"| {way} | {score.false_per_week:.2f} | {precision} | {_row(score.seen)} |")
     print("\n| of the default rules: incident | how many | found | within three polls | delay (median) |")
     print("|---|---|---|---|---|")
     for kind in IncidentKind:
@@ -260,4 +260,11 @@ def _share(number: int, found: Sequence[Found]) -> str:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=main.__doc__)
+    arguments.add_argument("tenants", nargs="?", type=int, default=TENANTS, help="how many; 60 unless given")
+    arguments.add_argument("weeks", nargs="?", type=int, default=WEEKS, help="of history; 10 unless given, at least 10")
+    arguments.add_argument("seed", nargs="?", type=int, default=SEED, help="other tenants; 31 unless given")
+    given = arguments.parse_args()
+    if given.tenants < 1 or given.weeks < WEEKS:
+        arguments.error(f"expected at least one tenant and {WEEKS} weeks, found {given.tenants} and {given.weeks}")
+    main(given.tenants, given.weeks, given.seed)
