@@ -304,7 +304,7 @@ class Pollers:
 
     def _miss(self, tenant: Tenant, turn: _Turn, waited: timedelta) -> None:
         """Record that a tenant could not be asked, unless it has its poller by now."""
-        detail = f"not asked for {waited.total_seconds():.0f} s: all pollers wait for accounts that do not answer"
+        detail = f"not asked for {waited.total_seconds():.0f} s: all pollers wait for accounts that answer late"
         error = SourceUnavailable(Cause.TIMEOUT, detail)
         with self._judging:
             if turn.is_waiting:

@@ -18,8 +18,9 @@ EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 FIRST_POLLS_PER_SECOND = 50
 #: A poll that takes longer than this is slow; one that does not, and no lane is full, takes a fraction of a second.
 SLOW = timedelta(seconds=3)
-#: What a poll is planned to take of a poller's time.
-PLANNED = timedelta(seconds=0.5)
+#: What a poll is planned to take of a poller's time: one that is prompt, one that is slow, and one without an answer,
+#: which ends after half a minute. All tenants may be slow or silent at once: it is the same Mimecast.
+PLANNED, PLANNED_SLOW, PLANNED_SILENT = timedelta(seconds=0.5), timedelta(seconds=10), timedelta(seconds=30)
 FEWEST_POLLERS, MOST_POLLERS = 8, 64
 #: A tenant that waits for its poll for so many of its intervals counts as one that could not be polled.
 MISSED_INTERVALS = 2
@@ -52,12 +53,19 @@ class Lanes:
 
     @classmethod
     def of(cls, intervals: Collection[timedelta]) -> "Lanes":
-        """Return as many pollers as so many polls need, each of them planned to take half a second."""
-        busy = sum(PLANNED / interval for interval in intervals)
-        prompt = min(max(ceil(busy), FEWEST_POLLERS), MOST_POLLERS, max(len(intervals), 1))
-        side = max(prompt // 4, min(prompt, 2))
-        first = min(ceil(PLANNED.total_seconds() * FIRST_POLLS_PER_SECOND), max(len(intervals), 1))
-        return cls(first=first, prompt=prompt, slow=side, silent=side)
+        """Return as many pollers as so many polls need, if all of them are of a lane's kind; they begin when needed."""
+        polls_per_second = sum(1 / interval.total_seconds() for interval in intervals)
+        most = min(MOST_POLLERS, max(len(intervals), 1))
+
+        def needed(planned: timedelta, *, fewest: int) -> int:
+            return min(max(ceil(polls_per_second * planned.total_seconds()), fewest), most)
+
+        return cls(
+            first=min(ceil(PLANNED.total_seconds() * FIRST_POLLS_PER_SECOND), most),
+            prompt=needed(PLANNED, fewest=FEWEST_POLLERS),
+            slow=needed(PLANNED_SLOW, fewest=2),
+            silent=needed(PLANNED_SILENT, fewest=2),
+        )
 
     def size(self, lane: Lane) -> int:
         """Return how many pollers a lane has."""

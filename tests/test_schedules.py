@@ -13,6 +13,8 @@ from alerter.core.series import Tenant
 from alerter.schedules import (
     FIRST_POLLS_PER_SECOND,
     MOST_POLLERS,
+    PLANNED_SILENT,
+    PLANNED_SLOW,
     Lane,
     Lanes,
     Timetable,
@@ -263,11 +265,11 @@ def test_of_nobody_there_is_no_sum() -> None:
     [
         pytest.param(0, "5m", Lanes(first=1, prompt=1, slow=1, silent=1), id="none yet"),
         pytest.param(1, "5m", Lanes(first=1, prompt=1, slow=1, silent=1), id="a single tenant needs one poller"),
-        pytest.param(5, "1m", Lanes(first=5, prompt=5, slow=2, silent=2), id="a few have one each"),
-        pytest.param(1000, "5m", Lanes(first=25, prompt=8, slow=2, silent=2), id="a thousand every five minutes"),
-        pytest.param(10_000, "5m", Lanes(first=25, prompt=17, slow=4, silent=4), id="ten thousand every five minutes"),
-        pytest.param(10_000, "1m", Lanes(first=25, prompt=64, slow=16, silent=16), id="ten thousand each minute"),
-        pytest.param(100_000, "1m", Lanes(first=25, prompt=64, slow=16, silent=16), id="there is an end"),
+        pytest.param(5, "1m", Lanes(first=5, prompt=5, slow=2, silent=3), id="a few have one each"),
+        pytest.param(1000, "5m", Lanes(first=25, prompt=8, slow=34, silent=64), id="a thousand every five minutes"),
+        pytest.param(10_000, "5m", Lanes(first=25, prompt=17, slow=64, silent=64), id="ten thousand every 5m"),
+        pytest.param(10_000, "1m", Lanes(first=25, prompt=64, slow=64, silent=64), id="ten thousand each minute"),
+        pytest.param(100_000, "1m", Lanes(first=25, prompt=64, slow=64, silent=64), id="there is an end"),
     ],
 )
 def test_there_are_as_many_pollers_as_the_tenants_need(tenants: int, every: str, lanes: Lanes) -> None:
@@ -277,6 +279,16 @@ def test_there_are_as_many_pollers_as_the_tenants_need(tenants: int, every: str,
     assert found == lanes
     assert [found.size(lane) for lane in Lane] == [lanes.first, lanes.prompt, lanes.slow, lanes.silent]
     assert found.prompt <= MOST_POLLERS
+
+
+@pytest.mark.parametrize("tenants", [1, 10, 300, 1000])
+def test_a_mimecast_that_is_slow_for_everybody_is_still_asked_in_time(tenants: int) -> None:
+    """Each poll may take ten seconds, and each that gets no answer half a minute, within an interval."""
+    every = span("5m")
+    found = Lanes.of([every] * tenants)
+
+    assert found.slow * every >= tenants * PLANNED_SLOW
+    assert found.silent * every >= min(tenants * PLANNED_SILENT, MOST_POLLERS * every)
 
 
 @pytest.mark.parametrize(
