@@ -1,6 +1,7 @@
 """`alerter suggest`, as its user types it, over a real database."""
 
 import json
+import re
 import tomllib
 from contextlib import closing
 from datetime import timedelta
@@ -91,7 +92,9 @@ def test_a_short_history_is_said_to_be_short(alerter: RunCommand, config: Path) 
     shown = alerter("suggest", "--config", config)
 
     assert shown.code == 1
-    assert "No suggestion for Spam: it has" in shown.out
+    one = alerter("suggest", "--reason", "spam", "--config", config)
+    assert "\n# No suggestion for Spam: it has " in one.out
+    assert re.search(r"\n# No suggestion for .+ and 1 other hold reason: each has \d whole days", shown.out)
     assert "at least 14 are needed" in shown.out
     assert tomllib.loads(shown.out) == {}
 

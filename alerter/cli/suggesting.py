@@ -1,6 +1,6 @@
 """`alerter suggest`: limits that fit each hold reason's own history, as TOML to paste."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from json import dumps
 from pathlib import Path
@@ -81,11 +81,21 @@ def suggest(config_path: Path | None, *, as_json: bool, budget: float, tenant: s
 
 def _text(found: "Suggestions", budget: float) -> str:
     """Return rules as TOML, each behind the sentence that explains it."""
+    head = [f"# {line}" for line in _introduction(found, budget)]
+    missing = [f"# {line}" for line in _missing(found)]
+    return "\n".join([*head, *missing, *(_rule_text(each) for each in found.made)])
+
+
+def _missing(found: "Suggestions") -> Iterator[str]:
+    """Yield for which reasons there is no suggestion; those that lack the same are one line."""
     from alerter.core.suggestions import printable  # noqa: PLC0415
 
-    head = [f"# {line}" for line in _introduction(found, budget)]
-    missing = [f"# No suggestion for {printable(each.reason)}: {each.why}." for each in found.unsupported]
-    return "\n".join([*head, *missing, *(_rule_text(each) for each in found.made)])
+    reasons_by_why: dict[str, list[str]] = {}
+    for each in found.unsupported:
+        reasons_by_why.setdefault(each.why, []).append(printable(each.reason))
+    for why, (first, *more) in reasons_by_why.items():
+        others = f" and {counted(len(more), 'other hold reason')}" if more else ""
+        yield f"No suggestion for {first}{others}: {'each' if more else 'it'} {why.removeprefix('it ')}."
 
 
 def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
