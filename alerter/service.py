@@ -32,6 +32,7 @@ from alerter.clocks import now
 from alerter.config import Config, TenantConfig, load_config
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
+from alerter.decisions import policy_of
 from alerter.errors import AlerterError, ConfigError, ListenError, StoreError
 from alerter.health import Health
 from alerter.pipeline import Policy
@@ -42,7 +43,7 @@ from alerter.selfwatch import SelfWatch
 from alerter.sharing import Clocks, sharing_of
 from alerter.statuses import Tally
 from alerter.supervision import Supervision
-from alerter.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, policy_of, source_of, urls_of
+from alerter.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, source_of, urls_of
 
 log = logging.getLogger(__name__)
 

@@ -19,15 +19,12 @@ from alerter.adapters.store import SchemaState, Store
 from alerter.clocks import now
 from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
 from alerter.core.formats import compose_test
-from alerter.core.messages import Context
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
-from alerter.core.rules import Per, RuleName
-from alerter.core.series import Tenant
+from alerter.decisions import context_of, policy_of
 from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
-from alerter.pipeline import Cycle, Policy
+from alerter.pipeline import Cycle
 from alerter.redaction import Redactor
-from alerter.schedules import bearers
 
 log = logging.getLogger(__name__)
 
@@ -93,42 +90,6 @@ def _keys(tenant: TenantConfig) -> mimecast.OAuthKeys | mimecast.SigningKeys:
         return mimecast.OAuthKeys(client_id=keys.client_id, client_secret=keys.client_secret)
     return mimecast.SigningKeys(
         app_id=keys.app_id, app_key=keys.app_key, access_key=keys.access_key, secret_key=keys.secret_key
-    )
-
-
-def policy_of(config: Config) -> Policy:
-    """Return what the configuration decides."""
-    return Policy(
-        rules=config.rules,
-        poll_intervals={name: tenant.poll_interval for name, tenant in config.tenants.items()},
-        receivers=tuple(each.receiver for each in config.receivers),
-        targets={each.receiver.name: tuple(target.name for target in each.targets) for each in config.receivers},
-        routes=config.routes,
-        context=context_of(config),
-        windows_by_rule=config.windows_by_rule,
-        muted_tenants=config.muted_tenants,
-        timezones=config.timezones,
-        bearers_by_rule=_bearers_by_rule(config),
-    )
-
-
-def _bearers_by_rule(config: Config) -> Mapping[RuleName, frozenset[Tenant]]:
-    intervals = {name: tenant.poll_interval for name, tenant in config.tenants.items()}
-    return {
-        rule.name: bearers({name: interval for name, interval in intervals.items() if rule.tenants.matches(name)})
-        for rule in config.rules
-        if rule.scope is Per.ALL
-    }
-
-
-def context_of(config: Config) -> Context:
-    """Return what messages need to know besides the alerts."""
-    return Context(
-        timezone=config.service.timezone,
-        console_url=config.service.console_url,
-        runbook_by_rule={rule.name: rule.runbook for rule in config.rules if rule.runbook},
-        tenant_count=len(config.tenants),
-        labels_by_tenant=config.labels_by_tenant,
     )
 
 

@@ -20,7 +20,7 @@ from alerter.core.replay import replay_of
 from alerter.core.rules import Severity
 from alerter.core.scenarios import counts_of, history_of
 from alerter.core.series import HoldReason, Tenant
-from alerter.wiring import policy_of
+from alerter.decisions import policy_of
 from tests.gallery import GALLERY, Picture
 
 README = Path(__file__).parents[1] / "README.md"

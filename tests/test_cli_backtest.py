@@ -21,9 +21,9 @@ from alerter.cli import output
 from alerter.config import load_config
 from alerter.core.archives import FailedPoll
 from alerter.core.series import HoldReason, Snapshot, Tenant
+from alerter.decisions import policy_of
 from alerter.errors import SourceUnavailable
 from alerter.pipeline import poll
-from alerter.wiring import policy_of
 from tests.builders import NOON, minutes
 from tests.commands import Outcome, RunCommand, runner
 from tests.drawn import polls

@@ -10,7 +10,8 @@ import pytest
 from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2
 from alerter.config import REGIONS, ApiVersion, load_config
 from alerter.core.rules import RuleName
-from alerter.wiring import fingerprint, policy_of, source_of, urls_of
+from alerter.decisions import policy_of
+from alerter.wiring import fingerprint, source_of, urls_of
 
 CONFIG = """
 [tenants.acme]
@@ -97,8 +98,9 @@ def test_a_sum_over_many_tenants_has_bearers_among_those_that_it_looks_at(tmp_pa
 def test_a_fingerprint_is_the_same_wherever_the_same_is_decided(path: Path) -> None:
     """In another process sets have another order; and whoever has other keys or URLs decides alike."""
     there = (
-        "import sys; from pathlib import Path; from alerter.config import load_config; from alerter import wiring; "
-        "print(wiring.fingerprint(wiring.policy_of(load_config(Path(sys.argv[1])))))"
+        "import sys; from pathlib import Path; from alerter import decisions, wiring; "
+        "from alerter.config import load_config; "
+        "print(wiring.fingerprint(decisions.policy_of(load_config(Path(sys.argv[1])))))"
     )
     text = (
         path.read_text()

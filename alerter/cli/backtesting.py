@@ -151,7 +151,7 @@ def _rehearse(
     reader: "Reader", configs: Sequence["Config"], span: Span, on_progress: Callable[[float], None]
 ) -> "Rehearsal":
     from alerter.core.backtests import Rehearsal  # noqa: PLC0415 - as above
-    from alerter.wiring import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
+    from alerter.decisions import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     rehearsal = Rehearsal([policy_of(config) for config in configs], since=span.since, until=span.until)
     tenants = configs[0].tenants

@@ -52,7 +52,7 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
 def _run(tests: "Tests") -> "Iterator[tuple[Scenario, Sequence[AnyDifference]]]":
     """Yield each test of a file with where it fails."""
     from alerter.core.scenarios import differences  # noqa: PLC0415
-    from alerter.wiring import policy_of  # noqa: PLC0415
+    from alerter.decisions import policy_of  # noqa: PLC0415
 
     policy = policy_of(tests.config)
     for scenario in tests.scenarios:

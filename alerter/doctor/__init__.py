@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from threading import Event
 
-from alerter import wiring
+from alerter import decisions, wiring
 from alerter.adapters.notifier import AppriseNotifier
 from alerter.clocks import now
 from alerter.config import Config, Target
@@ -90,7 +90,7 @@ def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: 
 def _send(config: Config, receiver: ReceiverName, target: Target, notifier: AppriseNotifier) -> str | None:
     """Send a test message; return why it was not taken."""
     try:
-        notifier.deliver(compose_test(receiver, wiring.context_of(config), now=now()), target.url)
+        notifier.deliver(compose_test(receiver, decisions.context_of(config), now=now()), target.url)
     except DeliveryError as error:
         return str(error)
     return None

@@ -1,0 +1,46 @@
+"""From the configuration to what decides by it. Nothing here polls or sends, so that it loads no library that does."""
+
+from collections.abc import Mapping
+
+from alerter.config import Config
+from alerter.core.messages import Context
+from alerter.core.rules import Per, RuleName
+from alerter.core.series import Tenant
+from alerter.pipeline import Policy
+from alerter.schedules import bearers
+
+
+def policy_of(config: Config) -> Policy:
+    """Return what the configuration decides."""
+    return Policy(
+        rules=config.rules,
+        poll_intervals={name: tenant.poll_interval for name, tenant in config.tenants.items()},
+        receivers=tuple(each.receiver for each in config.receivers),
+        targets={each.receiver.name: tuple(target.name for target in each.targets) for each in config.receivers},
+        routes=config.routes,
+        context=context_of(config),
+        windows_by_rule=config.windows_by_rule,
+        muted_tenants=config.muted_tenants,
+        timezones=config.timezones,
+        bearers_by_rule=_bearers_by_rule(config),
+    )
+
+
+def _bearers_by_rule(config: Config) -> Mapping[RuleName, frozenset[Tenant]]:
+    intervals = {name: tenant.poll_interval for name, tenant in config.tenants.items()}
+    return {
+        rule.name: bearers({name: interval for name, interval in intervals.items() if rule.tenants.matches(name)})
+        for rule in config.rules
+        if rule.scope is Per.ALL
+    }
+
+
+def context_of(config: Config) -> Context:
+    """Return what messages need to know besides the alerts."""
+    return Context(
+        timezone=config.service.timezone,
+        console_url=config.service.console_url,
+        runbook_by_rule={rule.name: rule.runbook for rule in config.rules if rule.runbook},
+        tenant_count=len(config.tenants),
+        labels_by_tenant=config.labels_by_tenant,
+    )
