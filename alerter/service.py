@@ -322,7 +322,8 @@ class Service:
         self._mine = intervals = self._sharing.share(self._runtime.policy.poll_intervals)
         self._store.forget(before.keys() - intervals.keys())
         self._health.expect(intervals, begun_within=first_round(len(intervals)))
-        self._watch.recall()
+        # Not here: the main thread must not wait for a database that says nothing.
+        self._add("recall", self._watch.recall, None)
         self._pollers.assign(intervals, soon=soon)
         self._pollers.tick()
 

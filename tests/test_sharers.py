@@ -199,8 +199,9 @@ def test_a_sum_over_all_tenants_is_judged_with_whatever_each_has_stored(sharers:
 def test_while_configurations_differ_the_leader_alone_judges_sums_and_nothing_is_removed(
     sharers: tuple[Sharer, Sharer],
 ) -> None:
-    """One has a rule that the other does not have yet: that is no removal, and no contradiction."""
+    """One has a rule that the other has with another limit: that is no removal, and no contradiction."""
     one, other = sharers
+    other.policy = a_policy(a_rule("Total", warning=a_level(above=1000), per=Per.ALL), a_rule(), tenants=TENANTS)
     one.policy = a_policy(TOTAL, a_rule(), tenants=TENANTS)
     one.configuration = one.policy.rules[0].name
     one.member = replace(one.member, configuration="changed")

@@ -257,7 +257,7 @@ def test_a_renewal_that_hangs_is_ended_after_some_looks(one: Instance, postgresq
         for _ in range(1000):
             if not beating.is_alive():
                 break
-            one.sharing.look()
+            one.sharing.watch()
             beating.join(0.01)
     beating.join(20)
 

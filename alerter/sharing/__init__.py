@@ -2,10 +2,10 @@
 
 An instance on PostgreSQL renews its leases every `BEAT_SECONDS`, in a thread that does nothing else. It may act (begin
 to poll, begin to send) until a lease has passed since it *asked for* the newest renewal that came about, by seconds
-that go on while the machine sleeps: no other one can have begun by then. The main thread looks whether that time is
-over, for the one that renews may hang; then this instance has no tenants, and begins a new life as soon as the database
-answers. What it had in hand is not kept: every transaction asks for its leases (`adapters.store.leases`, where the
-invariants are).
+that go on while the machine sleeps: no other one can have begun by then. Another thread looks whether that time is
+over, for every other one may wait for a database that says nothing; then this instance has no tenants, what waits is
+ended, and a new life begins as soon as the database answers. What it had in hand is not kept: every transaction asks
+for its leases (`adapters.store.leases`, where the invariants are).
 
 | this instance | polls and sends | becomes |
 |---|---|---|

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 BEAT_SECONDS = 2.0
 #: So much earlier than its leases end an instance stops, in seconds: no two clocks go alike.
 MARGIN_SECONDS = 0.5
-#: A renewal that takes so many looks, of one second each, is ended.
-MOST_LOOKS = 8
+#: How often it is looked whether the leases still hold, in seconds; a renewal that takes so many looks is ended.
+LOOK_SECONDS, MOST_LOOKS = 1.0, 8
 #: The clocks of this machine and of the database may be so far apart before it is said.
 WORTH_SAYING = timedelta(seconds=5)
 _NOBODY = Member(number=0, configuration="")
@@ -92,7 +92,7 @@ class Shared:
         self._seen: tuple[frozenset[Tenant], bool] = frozenset(), True
         self._error = ""
         self._outgrown: StoreError | None = None
-        self._beating = Lock()
+        self._beating, self._ending = Lock(), Lock()
         self._looks_while_beating = 0
         self._stop, self._hurry, self._beaten = Event(), Event(), Event()
 
@@ -114,7 +114,8 @@ class Shared:
         self._lasting = lease_span(intervals.values())
         if not self._newest_number:
             self._renew()
-            Thread(target=self._beat_on, name="leases", daemon=True).start()
+            for work in (self._beat_on, self._watch_on):
+                Thread(target=work, name="leases", daemon=True).start()
             return
         # Not in this thread, which must go on to look: the database may say nothing any more.
         self._beaten.clear()
@@ -130,9 +131,7 @@ class Shared:
         """Stop doing anything in time; say whether the share, or whether all have one configuration, has changed."""
         if self._outgrown is not None:
             raise self._outgrown
-        if self._known is not None and not self.may_act():
-            self._cut_off("its leases were not renewed in time")
-        self._look_after_beat()
+        self._stop_in_time()
         known = self._known
         present = self._held(), known is None or is_agreed(known.renewal.alive)
         if present == self._seen:
@@ -171,13 +170,6 @@ class Shared:
         here = len(self._held() - {ALL_TENANTS})
         return f"instances: {len(alive)}{differing}, tenants here: {here} of {len(self._wanted)}"
 
-    def _look_after_beat(self) -> None:
-        """End a renewal that takes too long. That is counted in looks: a process that stood still has made none."""
-        self._looks_while_beating = self._looks_while_beating + 1 if self._beating.locked() else 0
-        if self._looks_while_beating >= MOST_LOOKS:
-            self._looks_while_beating = 0
-            self._store.hang_up()
-
     def _leave(self) -> None:
         self._stop.set()
         self._hurry.set()
@@ -190,6 +182,27 @@ class Shared:
             except StoreError as error:
                 log.warning("leases not given back, others wait until they run out: %s", error)
         self._beating.release()
+
+    # -- the thread that watches, whatever the others wait for ------------------------------------------------------
+
+    def _watch_on(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            self.watch()
+
+    def watch(self) -> None:
+        """Stop in time, and end a renewal that takes too long, with all else that waits for the database.
+
+        That is counted in looks: a process that stood still has made none, and need not end anything.
+        """
+        self._stop_in_time()
+        self._looks_while_beating = self._looks_while_beating + 1 if self._beating.locked() else 0
+        if self._looks_while_beating >= MOST_LOOKS:
+            self._looks_while_beating = 0
+            self._store.hang_up()
+
+    def _stop_in_time(self) -> None:
+        if self._known is not None and not self.may_act():
+            self._cut_off("its leases were not renewed in time")
 
     # -- the thread that renews -----------------------------------------------------------------------------------
 
@@ -279,11 +292,12 @@ class Shared:
 
     def _cut_off(self, why: str) -> None:
         """Have no life and no leases any more."""
-        if self._known is None and not self._number:
-            return
-        self._known, self._number = None, 0
-        self._store.act_as(self._member())
-        self._error = self._error or why
+        with self._ending:
+            if self._known is None and not self._number:
+                return
+            self._known, self._number = None, 0
+            self._store.act_as(self._member())
+            self._error = self._error or why
         log.error("cut off from the database, nothing is polled or sent: %s", self._error)
 
     def _check_schema(self) -> None:

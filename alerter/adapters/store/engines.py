@@ -14,6 +14,7 @@ from pathlib import Path
 from socket import SHUT_RDWR, socket
 from typing import Any, Protocol
 from urllib.parse import quote
+from weakref import WeakSet
 
 from sqlalchemy import (
     URL,
@@ -337,18 +338,18 @@ class _Wire(Protocol):
 
 
 class Calls:
-    """The connections to a server on which somebody waits for it now, or soon will."""
+    """The connections to a server, on each of which somebody may wait for it."""
 
     def __init__(self, engine: Engine) -> None:
-        self._open: set[_Wire] = set()
-        event.listen(engine, "checkout", lambda connection, *_: self._open.add(connection))
-        event.listen(engine, "checkin", lambda connection, *_: self._open.discard(connection))
+        self._open: WeakSet[_Wire] = WeakSet()
+        event.listen(engine, "connect", lambda connection, _: self._open.add(connection))
 
     def hang_up(self) -> None:
         """End all of them, also from another thread than the one that waits, and whatever is between it and the server.
 
         A wait ends by itself when the network says nothing, but not behind something that takes all and passes on
-        nothing.
+        nothing. Nor does one for the answer whether a connection that was at rest is still good: so those that are at
+        rest are ended as well.
         """
         # Whoever has just closed one has done what is to be done.
         for connection in list(self._open):
