@@ -6,8 +6,8 @@ from alerter.config import Config
 from alerter.core.messages import Context
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Tenant
-from alerter.pipeline import Policy
-from alerter.schedules import bearers
+from alerter.pipeline import REMEMBERED, Policy
+from alerter.schedules import ADDED_UP_EVERY, READ_EVERY, bearers
 
 
 def policy_of(config: Config) -> Policy:
@@ -29,7 +29,10 @@ def policy_of(config: Config) -> Policy:
 def _bearers_by_rule(config: Config) -> Mapping[RuleName, frozenset[Tenant]]:
     intervals = {name: tenant.poll_interval for name, tenant in config.tenants.items()}
     return {
-        rule.name: bearers({name: interval for name, interval in intervals.items() if rule.tenants.matches(name)})
+        rule.name: bearers(
+            {name: interval for name, interval in intervals.items() if rule.tenants.matches(name)},
+            apart=ADDED_UP_EVERY if rule.window <= REMEMBERED else READ_EVERY,
+        )
         for rule in config.rules
         if rule.scope is Per.ALL
     }

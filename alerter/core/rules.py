@@ -5,7 +5,7 @@ No I/O: values in, values out. Which series a rule looks at stands here; how it 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from fnmatch import translate
 from functools import cached_property
@@ -205,9 +205,22 @@ class Windows:
     parts: tuple[tuple[Selector, timedelta], ...]
 
     @classmethod
-    def of_rules(cls, rules: Iterable[Rule], *, longest: timedelta = timedelta.max) -> "Windows":
-        """Return the windows of rules, but for those that look back for longer than so far."""
-        return cls(tuple((rule.reasons, rule.window) for rule in rules if timedelta(0) < rule.window <= longest))
+    def of_rules(
+        cls, rules: Iterable[Rule], *, longest: timedelta = timedelta.max, patience: timedelta = timedelta(0)
+    ) -> "Windows":
+        """Return the windows of rules.
+
+        Args:
+            rules: The rules.
+            longest: Those that look back for longer are left out.
+            patience: How much longer ago the oldest sample of a sum over all may be than one of the tenant.
+        """
+        parts = (
+            (rule.reasons, rule.window + (patience if rule.scope is Per.ALL else timedelta(0)))
+            for rule in rules
+            if rule.window <= longest
+        )
+        return cls(tuple(part for part in parts if part[1] > timedelta(0)))
 
     @property
     def longest(self) -> timedelta:
@@ -217,6 +230,16 @@ class Windows:
     def of(self, reason: HoldReason) -> timedelta:
         """Return how far back the rules on a reason look; zero where none does."""
         return max((window for reasons, window in self.parts if reasons.matches(reason)), default=timedelta(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A tenant in a sum over tenants: how often it is polled, where its people work, how far back its rules look."""
+
+    tenant: Tenant
+    poll_interval: timedelta
+    timezone: tzinfo
+    windows: Windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

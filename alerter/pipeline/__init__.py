@@ -13,11 +13,12 @@ from alerter.pipeline.deliveries import deliver, next_delivery_at
 from alerter.pipeline.imports import Imported, TenantImport, take_in
 from alerter.pipeline.inboxes import Inbox
 from alerter.pipeline.keeping import Kept, Pace, keep_history
-from alerter.pipeline.policies import RULE_REMOVED, TENANT_REMOVED, Policy
+from alerter.pipeline.policies import REMEMBERED, RULE_REMOVED, TENANT_REMOVED, Policy
 from alerter.pipeline.ports import Notifier, Reader, Source, Store, Transaction
 from alerter.pipeline.telling import next_group_at, tell_groups
 
 __all__ = [
+    "REMEMBERED",
     "RULE_REMOVED",
     "TENANT_REMOVED",
     "Cycle",

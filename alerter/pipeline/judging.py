@@ -5,17 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, remove, spans_of_firing
-from alerter.core.judging import Case, Idle, Judgement, chosen, docket, judge, judge_failure
+from alerter.core.judging import THE_SUM, Case, Idle, Judgement, chosen, docket, judge, judge_failure
 from alerter.core.notifications import Told
 from alerter.core.rules import Per, Rule, TenantSeries, Windows
 from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, Series, Snapshot, Span, Tenant
 from alerter.errors import SourceError
-from alerter.pipeline.policies import Policy
+from alerter.pipeline.policies import REMEMBERED, Policy
 from alerter.pipeline.ports import Transaction
 from alerter.pipeline.telling import Changes
-
-#: Half a million series are remembered so far back at most; what looks back further is rarely judged, and reads then.
-REMEMBERED = timedelta(hours=25)
 
 Heard = list[tuple[Case, Mapping[int, Series]]]
 
@@ -49,7 +46,7 @@ def keep_and_judge(
         now: The instant of the poll.
     """
     rules = policy.rules_of(tenant)
-    windows = Windows.of_rules(rules, longest=REMEMBERED)
+    windows = policy.windows_of(rules, policy.poll_intervals[tenant])
     judging = [each for each in policy.judged_with(tenant, rules) if may_judge_all or each.scope is not Per.ALL]
     poll = _Poll(transaction, tenant, judging, windows, policy, now)
     return poll.failed(fetched) if isinstance(fetched, SourceError) else poll.succeeded(fetched)
@@ -141,13 +138,20 @@ class _Poll:
         """Return the series that a rule must judge; those that are remembered where it looks back no further."""
         rule = case.rule
         if rule.scope is Per.ALL:
-            # A sum is as patient as the slowest tenant in it: so far back each of them must be known.
-            everyone = self.policy.poll_intervals
-            window = rule.window + TOLERANCE_INTERVALS * max(everyone.values())
-            return chosen(case, [self._series(name, window) for name in everyone])
+            return {THE_SUM: self._total(rule)} if rule.window <= REMEMBERED else chosen(case, self._everybody(rule))
         if rule.window > REMEMBERED:
             own = self._series(self.tenant, rule.window, case.places if rule.scope is Per.REASON else None)
         return chosen(case, [own])
+
+    def _total(self, rule: Rule) -> Series:
+        members = self.policy.members_of(rule)
+        return self.transaction.total(members, rule.reasons, window=rule.window, now=self.now)
+
+    def _everybody(self, rule: Rule) -> list[TenantSeries]:
+        # A sum is as patient as the slowest tenant in it: so far back each of them must be known.
+        everyone = self.policy.poll_intervals
+        window = rule.window + TOLERANCE_INTERVALS * max(everyone.values())
+        return [self._series(name, window) for name in everyone if rule.tenants.matches(name)]
 
     def _fired(self, heard: Heard, alerts: Mapping[AlertKey, Alert]) -> Mapping[AlertKey, Sequence[Span]]:
         """Return when the alerts have fired of which a condition wants to know it; of nearly all rules, none does."""

@@ -1,24 +1,30 @@
 """What the configuration decides, as the use cases need it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta, tzinfo
+from functools import cached_property
 
 from alerter.core.alerts import AlertKey
 from alerter.core.messages import Context
 from alerter.core.muting import MuteWindow
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
-from alerter.core.rules import EVERYTHING, Per, Rule, RuleName
-from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
+from alerter.core.rules import EVERYTHING, Member, Per, Rule, RuleName, Windows
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Tenant
+
+#: Half a million series are remembered so far back at most; what looks back further is rarely judged, and reads then.
+REMEMBERED = timedelta(hours=25)
 
 #: Why an alert resolved on which nothing in the configuration stands any more.
 RULE_REMOVED, TENANT_REMOVED = "rule removed", "tenant removed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """What the configuration decides, as the use cases need it.
+
+    It has no slots, so that what is the same for thousands of tenants is worked out once.
 
     Attributes:
         rules: Every rule, also the built-in ones.
@@ -80,6 +86,45 @@ class Policy:
     def rules_of(self, tenant: Tenant) -> list[Rule]:
         """Return the rules that look at a tenant, in the configuration's order."""
         return [rule for rule in self.rules if rule.tenants.matches(tenant)]
+
+    def windows_of(self, rules: Sequence[Rule], poll_interval: timedelta) -> Windows:
+        """Return how far back what a tenant's rules look at is remembered.
+
+        A sum over all is as patient as the slowest tenant in it: so far back each of them must be known.
+        """
+        patience = TOLERANCE_INTERVALS * (self._longest_interval - poll_interval)
+        # Thousands of tenants have the same rules, and one object for all of them is quickly compared.
+        key = (patience, *(id(rule) for rule in rules))
+        if key not in self._windows_by_rules:
+            self._windows_by_rules[key] = Windows.of_rules(rules, longest=REMEMBERED, patience=patience)
+        return self._windows_by_rules[key]
+
+    def members_of(self, rule: Rule) -> Sequence[Member]:
+        """Return the tenants over which a rule takes the sum."""
+        if rule.name not in self._members_by_rule:
+            self._members_by_rule[rule.name] = [
+                Member(
+                    tenant=tenant,
+                    poll_interval=poll_interval,
+                    timezone=self.timezone_of(tenant),
+                    windows=self.windows_of(self.rules_of(tenant), poll_interval),
+                )
+                for tenant, poll_interval in self.poll_intervals.items()
+                if rule.tenants.matches(tenant)
+            ]
+        return self._members_by_rule[rule.name]
+
+    @cached_property
+    def _longest_interval(self) -> timedelta:
+        return max(self.poll_intervals.values(), default=timedelta(0))
+
+    @cached_property
+    def _windows_by_rules(self) -> dict[tuple[object, ...], Windows]:
+        return {}
+
+    @cached_property
+    def _members_by_rule(self) -> dict[RuleName, list[Member]]:
+        return {}
 
     def judged_with(self, tenant: Tenant, rules: Iterable[Rule]) -> list[Rule]:
         """Return those of a tenant's rules that are judged with its polls.

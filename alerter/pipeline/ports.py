@@ -13,8 +13,8 @@ from alerter.core.muting import Acknowledgement, Silence
 from alerter.core.notifications import Budget, ReceiverName, Told
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.records import Polled
-from alerter.core.rules import TenantSeries, Windows
-from alerter.core.series import HoldReason, Snapshot, Tenant
+from alerter.core.rules import Member, Selector, TenantSeries, Windows
+from alerter.core.series import HoldReason, Series, Snapshot, Tenant
 from alerter.core.shares import Standing
 from alerter.errors import SourceError
 
@@ -139,6 +139,10 @@ class Transaction(Reader, Protocol):
         at: datetime,
     ) -> None:
         """Keep that a poll failed, and why."""
+        ...
+
+    def total(self, members: Sequence[Member], reasons: Selector, *, window: timedelta, now: datetime) -> Series:
+        """Return the sum over tenants of what is held for some reasons, at least as far back as the window."""
         ...
 
     def idle(self, tenant: Tenant) -> Idle | None:

@@ -40,6 +40,7 @@ from alerter.adapters.store.retention import Retention, RetentionReader
 from alerter.adapters.store.schema import SchemaState, SchemaUpgrade
 from alerter.adapters.store.sizes import SizeReader, SizeWriter, Storage, compact
 from alerter.adapters.store.thinnings import Thinning, ThinningReader
+from alerter.adapters.store.totals import TotalReader
 from alerter.adapters.store.transfers import OnProgress, Step, Transfer, transfer
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
@@ -74,6 +75,7 @@ class Reader(
     RecordReader,
     ArchiveReader,
     OverviewReader,
+    TotalReader,
     AlertReader,
     MuteReader,
     OutboxReader,

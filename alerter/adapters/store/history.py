@@ -128,10 +128,16 @@ class HistoryReader(PollingReader):
 
 def as_of(tenant: Tenant, known: Remembered, timezone: tzinfo, *, now: datetime) -> TenantSeries:
     """Return what is known of a tenant as of now, with what the rules may look at and no more."""
+    polling = polling_as_of(tenant, known, timezone, now=now)
+    return TenantSeries(polling=polling, reasons=LazySeries(known.series, polling, now), names=known.series.reasons)
+
+
+def polling_as_of(tenant: Tenant, known: Remembered, timezone: tzinfo, *, now: datetime) -> Series:
+    """Return a series without held messages that carries what is known of a tenant's polling as of now."""
     reach = known.series.reach
     start = reach.start(now=now)
     first = max(0, bisect_right(known.coverage, start, key=lambda span: span.since) - 1)
-    polling = Series(
+    return Series(
         tenant=tenant,
         reason=ALL_REASONS,
         changes=(Sample(start, 0),),
@@ -141,7 +147,6 @@ def as_of(tenant: Tenant, known: Remembered, timezone: tzinfo, *, now: datetime)
         timezone=timezone,
         polled_since=known.polled_since,
     )
-    return TenantSeries(polling=polling, reasons=LazySeries(known.series, polling, now), names=known.series.reasons)
 
 
 def _never_polled(tenant: Tenant, poll_interval: timedelta, timezone: tzinfo, *, now: datetime) -> Series:

@@ -119,6 +119,10 @@ class Memory:
         """Return what is remembered of a tenant, which from now on is the caller's alone."""
         return self._by_tenant.pop(tenant, None)
 
+    def peek(self, tenant: Tenant) -> Remembered | None:
+        """Return what is remembered of a tenant, to be looked at until the next transaction and not to be changed."""
+        return self._by_tenant.get(tenant)
+
     def keep(self, remembered: Mapping[Tenant, Remembered]) -> None:
         """Remember what a transaction came to, once it was committed."""
         self._by_tenant.update(remembered)

@@ -193,7 +193,8 @@ def failure_of(tenant: Row[Any] | None) -> Failure | None:
 
 # An update sets the columns that its parameters name, so that those of its condition have other names.
 _TENANTS = select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)
-_WITH_FAILURE = select(
+#: Of each tenant its number, since when it is polled, its revision and the open run of failures.
+WITH_FAILURE = select(
     tenants.c.id,
     tenants.c.name,
     tenants.c.polled_since,
@@ -211,8 +212,8 @@ _WITH_FAILURE = select(
         poll_failures, and_(poll_failures.c.tenant_id == tenants.c.id, poll_failures.c.ended_at.is_(None))
     )
 )
-_ALL_WITH_FAILURE = _WITH_FAILURE.order_by(tenants.c.id)
-_TENANT = _WITH_FAILURE.where(tenants.c.name == bindparam("tenant"))
+_ALL_WITH_FAILURE = WITH_FAILURE.order_by(tenants.c.id)
+_TENANT = WITH_FAILURE.where(tenants.c.name == bindparam("tenant"))
 _ADD_TENANT = insert(tenants)
 _SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
 

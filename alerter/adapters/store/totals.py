@@ -1,0 +1,223 @@
+"""Totals: what many tenants hold together, added up from what is remembered of each.
+
+To read a tenant takes a millisecond and more, and so does to make its series; over thousands that is seconds in which
+nobody's answer is kept. What is remembered of a tenant is true for a poll of another as well, where one look into the
+database finds nothing that has changed it since; whoever is not remembered is read together with others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, func, select, type_coerce
+
+from alerter.adapters.store.history import HistoryReader, polling_as_of
+from alerter.adapters.store.memory import Remembered
+from alerter.adapters.store.polling import WITH_FAILURE, failure_of
+from alerter.adapters.store.windows import MARGIN, PackedSeries, Reach
+from alerter.adapters.tables import Instant, counts, coverage, instant_of, number_of, series, tenants
+from alerter.core.rules import Member, Selector
+from alerter.core.series import (
+    ALL_REASONS,
+    ALL_TENANTS,
+    TOLERANCE_INTERVALS,
+    HoldReason,
+    Sample,
+    Series,
+    Span,
+    Tenant,
+    sum_of_tenants,
+)
+
+#: So many tenants are read at a time.
+READ_TOGETHER = 200
+
+
+class TotalReader(HistoryReader):
+    """Adds up what many tenants hold."""
+
+    def total(self, members: Sequence[Member], reasons: Selector, *, window: timedelta, now: datetime) -> Series:
+        """Return the sum over tenants of what is held for some reasons.
+
+        It is what `sum_of_tenants` makes of the sums over the reasons of each, as far back as a rule with this window
+        looks. Where not every tenant is seen now, nothing is added up: it has no value, and no changes.
+
+        Args:
+            members: The tenants, at least one; their windows reach back as far as this one does.
+            reasons: Which hold reasons.
+            window: How far back the rule looks.
+            now: The window's end.
+        """
+        rows = {row.name: row for row in self._all(_NOW)}
+        if not all(_may_be_seen(member, rows.get(member.tenant), now=now) for member in members):
+            return _unseen(members, rows)
+        known = self._remembered(members, rows, now=now)
+        pollings = [polling_as_of(each.tenant, known[each.tenant], each.timezone, now=now) for each in members]
+        longest = max(member.poll_interval for member in members)
+        begin = now - window - TOLERANCE_INTERVALS * longest - MARGIN
+        wanted = _Wanted(reasons)
+        deltas: list[tuple[int, int]] = []
+        held = sum(known[each.tenant].series.add_up(wanted, number_of(begin), deltas) for each in members)
+        return replace(sum_of_tenants(pollings), changes=_changes(begin, held, deltas))
+
+    def _remembered(
+        self, members: Sequence[Member], rows: Mapping[str, Row[Any]], *, now: datetime
+    ) -> dict[Tenant, Remembered]:
+        """Return what is known of each tenant; what had to be read is remembered from now on."""
+        found: dict[Tenant, Remembered] = {}
+        missing: list[Member] = []
+        for member in members:
+            known = self._known.get(member.tenant) or self._memory.peek(member.tenant)
+            if known is not None and _is_true(known, member, rows[member.tenant]):
+                found[member.tenant] = known
+            else:
+                missing.append(member)
+        for first in range(0, len(missing), READ_TOGETHER):
+            read = self._read_together(missing[first : first + READ_TOGETHER], rows, now=now)
+            found |= read
+            self._known |= {tenant: known for tenant, known in read.items() if known.coverage[-1].until <= now}
+        return found
+
+    def _read_together(
+        self, members: Sequence[Member], rows: Mapping[str, Row[Any]], *, now: datetime
+    ) -> dict[Tenant, Remembered]:
+        reaches = {member.tenant: Reach(member.windows, member.poll_interval) for member in members}
+        start = min(reach.start(now=now) for reach in reaches.values())
+        wanted = {"ids": [rows[member.tenant].id for member in members], "start": start}
+        spans, known, changes = (_by_tenant(self._all(each, wanted)) for each in (_SPANS, _SERIES, _CHANGES))
+        return {
+            tenant: Remembered(
+                id=row.id,
+                revision=row.revision,
+                polled_since=row.polled_since,
+                coverage=[Span(span.since, span.until) for span in spans[row.id]],
+                polls=spans[row.id][-1].polls,
+                failures=self._failures_of(row),
+                series=PackedSeries.of(known.get(row.id, ()), changes.get(row.id, ()), reach, now=now),
+            )
+            for tenant, reach in reaches.items()
+            for row in (rows[tenant],)
+        }
+
+
+class _Wanted(dict[HoldReason, bool]):
+    """Whether a reason is one of those; thousands of tenants have the same names."""
+
+    def __init__(self, reasons: Selector) -> None:
+        super().__init__()
+        self._reasons = reasons
+
+    def __missing__(self, reason: HoldReason) -> bool:
+        self[reason] = self._reasons.matches(reason)
+        return self[reason]
+
+
+def _may_be_seen(member: Member, row: Row[Any] | None, *, now: datetime) -> bool:
+    """Say whether the tenant may have a value now: its newest good poll is not too old, and none has failed since."""
+    if row is None or row.newest_until is None:
+        return False
+    if row.newest_until + TOLERANCE_INTERVALS * member.poll_interval < now:
+        return False
+    failure = failure_of(row)
+    return failure is None or now < failure.since
+
+
+def _unseen(members: Sequence[Member], rows: Mapping[str, Row[Any]]) -> Series:
+    """Return a sum of which nothing can be said."""
+    found = [failure_of(rows.get(member.tenant)) for member in members]
+    failures = [failure for failure in found if failure is not None]
+    timezones = {member.timezone for member in members}
+    return Series(
+        tenant=ALL_TENANTS,
+        reason=ALL_REASONS,
+        changes=(),
+        coverage=(),
+        poll_interval=max(member.poll_interval for member in members),
+        failure=min(failures, key=attrgetter("since"), default=None),
+        timezone=timezones.pop() if len(timezones) == 1 else UTC,
+    )
+
+
+def _is_true(known: Remembered, member: Member, row: Row[Any]) -> bool:
+    """Say whether what is remembered is still so, by what each poll and every other change leaves in the database."""
+    if known.revision != row.revision or known.series.reach != Reach(member.windows, member.poll_interval):
+        return False
+    if not known.coverage or (known.coverage[-1].until, known.polls) != (row.newest_until, row.newest_polls):
+        return False
+    open_run = None if known.failures is None else (known.failures.id, known.failures.polls)
+    return open_run == (None if row.failure_id is None else (row.failure_id, row.failures))
+
+
+def _changes(begin: datetime, held: int, deltas: list[tuple[int, int]]) -> tuple[Sample, ...]:
+    """Return the sum of step functions from what they held at the beginning and by how much each changed after it."""
+    steps = [Sample(begin, held)]
+    deltas.sort(key=itemgetter(0))
+    for number, together in groupby(deltas, key=itemgetter(0)):
+        held += sum(delta for _, delta in together)
+        steps.append(Sample(instant_of(number), held))
+    return tuple(steps)
+
+
+def _by_tenant(rows: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
+    """Return rows by the number of their tenant, each tenant's in their order."""
+    found: dict[int, list[Row[Any]]] = {}
+    for row in rows:
+        found.setdefault(row.tenant_id, []).append(row)
+    return found
+
+
+_other = coverage.alias()
+
+
+def _newest(column: str) -> ColumnElement[Any]:
+    """Return a column of each tenant's newest run of good polls."""
+    own = _other.c.tenant_id == tenants.c.id
+    newest = select(func.max(_other.c.since)).where(own).correlate(tenants).scalar_subquery()
+    return (
+        select(coverage.c[column])
+        .where(coverage.c.tenant_id == tenants.c.id, coverage.c.since == newest)
+        .correlate(tenants)
+        .scalar_subquery()
+        .label(f"newest_{column}")
+    )
+
+
+_NOW = WITH_FAILURE.add_columns(_newest("until"), _newest("polls"))
+_SPANS = (
+    select(coverage.c.tenant_id, coverage.c.since, coverage.c.until, coverage.c.polls)
+    .where(
+        coverage.c.tenant_id.in_(bindparam("ids", expanding=True)),
+        coverage.c.since
+        >= func.coalesce(
+            select(func.max(_other.c.since))
+            .where(_other.c.tenant_id == coverage.c.tenant_id, _other.c.since <= bindparam("start", type_=Instant()))
+            .correlate(coverage)
+            .scalar_subquery(),
+            bindparam("start", type_=Instant()),
+        ),
+    )
+    .order_by(coverage.c.tenant_id, coverage.c.since)
+)
+_SERIES = (
+    select(series.c.tenant_id, series.c.id, series.c.reason, series.c.held, series.c.first_held_at)
+    .where(series.c.tenant_id.in_(bindparam("ids", expanding=True)))
+    .order_by(series.c.id)
+)
+# Numbers, not instants: they are packed as they come.
+_CHANGES = (
+    select(
+        counts.c.tenant_id,
+        counts.c.series_id,
+        type_coerce(counts.c.at, BigInteger).label("at"),
+        counts.c.was,
+        counts.c.held,
+    )
+    .where(
+        counts.c.tenant_id.in_(bindparam("ids", expanding=True)),
+        counts.c.at > bindparam("start", type_=Instant()),
+    )
+    .order_by(counts.c.tenant_id, counts.c.at)
+)
