@@ -68,12 +68,13 @@ class Judge(Protocol):
 
 @dataclass(slots=True)
 class _Turn:
-    """A tenant that waits for a poller, or has one."""
+    """A tenant that waits for a poller, or has one; and whether what it is asked or judged by has changed meanwhile."""
 
     since: datetime
     lane: Lane
     is_waiting: bool = True
     is_being_missed: bool = False
+    is_outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,8 @@ class Pollers:
                 turn = self._turns.get(tenant)
                 if turn is None:
                     self._begin(tenant, now=now)
+                elif self._timetable.is_first(tenant):
+                    turn.is_outdated = True
                 elif self._has_missed(tenant, turn, now=now):
                     turn.is_being_missed = True
                     self._judges.submit(self._miss, tenant, turn, now - turn.since)
@@ -278,7 +281,9 @@ class Pollers:
 
     def _end(self, tenant: Tenant, lane: Lane, again_after: timedelta | None) -> None:
         with self._lock:
-            del self._turns[tenant]
+            turn = self._turns.pop(tenant)
+            if turn.is_outdated and again_after is None:
+                again_after = timedelta(0)
             if again_after is not None:
                 self._timetable.again(tenant, at=self._clock() + again_after)
             if lane is Lane.PROMPT or tenant not in self._timetable.intervals:

@@ -406,6 +406,24 @@ def test_an_answer_that_nobody_wants_any_more_is_asked_for_again(world: World) -
     assert account.asked.qsize() == 2
 
 
+def test_who_is_to_be_polled_soon_while_being_polled_is_polled_again(world: World) -> None:
+    """A reload that changes what concerns a tenant does not wait for its next slot."""
+    (account,) = world.add("acme", every="5m")
+    world.may_judge.clear()
+    world.pass_by("1s")
+    until(lambda: world.groups == [1])
+    world.pollers.assign({ACME: span("5m")}, soon=[ACME])
+    world.pass_by("1s")
+
+    world.may_judge.set()
+    world.judged_of(1)
+    until(lambda: not world.pollers.busy)
+    world.pass_by("1s")
+
+    assert world.next_judged() == (ACME, None)
+    assert account.asked.qsize() == 2
+
+
 def test_a_tenant_that_has_gone_is_not_asked(world: World) -> None:
     """It may have been waiting for a poller when it was removed."""
     (account,) = world.add("acme")

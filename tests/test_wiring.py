@@ -91,7 +91,7 @@ def test_a_sum_over_many_tenants_has_bearers_among_those_that_it_looks_at(tmp_pa
 
     bearers = policy_of(load_config(path)).bearers_by_rule
 
-    assert {name: len(of) for name, of in bearers.items()} == {"Total": 10, "Some": 10}
+    assert {name: len(of) for name, of in bearers.items()} == {"Total": 75, "Some": 10}
     assert all(name.startswith("t000") for name in bearers[RuleName("Some")])
 
 
