@@ -1,6 +1,7 @@
 """`alerter tenants` and `alerter status` for many tenants: a real database with a hundred and twenty of them."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -90,6 +91,31 @@ def statements() -> Iterator[list[str]]:
     event.listen(Engine, "before_cursor_execute", note)
     yield sent
     event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("command", [["history", "*"], ["export"], ["suggest"], ["backtest"]], ids=lambda each: each[0])
+def test_commands_about_history_choose_by_label(alerter: RunCommand, config: Path, command: list[str]) -> None:
+    """Whoever looks after many sees those of one kind, by name and label together."""
+    shown = alerter(*command, "--tenant", "customer-00*", "--label", "tier=gold", "--config", config)
+    nobody = alerter(*command, "--label", "tier=bronze", "--config", config)
+
+    named = set(re.findall(r"customer-\d+", shown.out))
+    gold = {name_of(number) for number in (0, 3, 6, 9)}
+    if command == ["backtest"]:
+        assert ", 4 tenants" in shown.out
+    else:
+        assert named == gold
+    assert nobody.code in {1, 2}
+    assert nobody.out == ""
+    assert "nothing matches" in nobody.err or "'*' with the label tier=bronze" in nobody.err
+
+
+def test_the_doctor_calls_those_with_a_label(alerter: RunCommand, config: Path) -> None:
+    """Nobody is called where nobody has it, and that is said."""
+    shown = alerter("doctor", "--label", "tier=bronze", "--config", config)
+
+    assert shown.code == 2
+    assert "no tenant matches '*' with the label tier=bronze; there are: customer-000, " in shown.err
 
 
 def test_status_of_many_is_a_summary_and_the_worst(alerter: RunCommand, config: Path) -> None:

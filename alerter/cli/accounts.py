@@ -1,7 +1,7 @@
 """What `status` and `tenants` know of each tenant, read in a few looks however many there are, and who is chosen."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
@@ -119,6 +119,24 @@ label_option = click.option(
     help="Only tenants with this label.",
     shell_complete=completing.labels,
 )
+
+
+def tenants_of(glob: str, labels: Iterable[str], config: "Config") -> Selector:
+    """Return the tenants that `--tenant` and `--label` choose; labels choose among those of the configuration alone.
+
+    Raises:
+        click.BadParameter: A label is not written as `tier=gold`, or cannot be one.
+    """
+    wanted = labels_of(labels)
+    if not wanted:
+        return Selector((glob,))
+    among = frozenset(name for name, each in config.tenants.items() if has_labels(each.labels, wanted))
+    return Selector((glob,), among=among)
+
+
+def wanted_text(glob: str, labels: Sequence[str]) -> str:
+    """Return whom `--tenant` and `--label` ask for, as an error says it."""
+    return repr(glob) + (f" with the label {' and '.join(labels)}" if labels else "")
 
 
 def choice_options(command: Command) -> Command:

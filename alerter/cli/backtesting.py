@@ -10,12 +10,13 @@ import click
 
 from alerter import clocks
 from alerter.cli import completing
+from alerter.cli.accounts import label_option, tenants_of, wanted_text
 from alerter.cli.names import one_of
 from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import local, progress_bar
 from alerter.cli.times import moment
-from alerter.core.rules import Per, RuleName, Selector
+from alerter.core.rules import Per, RuleName
 from alerter.core.series import Span
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ MOST_SHOWN = 5
     "--tenant", metavar="GLOB", default="*", show_default=True, help="For which tenants.",
     shell_complete=completing.tenants,
 )  # fmt: skip
+@label_option
 @click.option("--rule", metavar="NAME", help="Show only this rule.")
 def backtest(
     config_path: Path | None,
@@ -56,6 +58,7 @@ def backtest(
     rules_path: Path | None,
     diff_path: Path | None,
     tenant: str,
+    labels: Sequence[str],
     rule: str | None,
 ) -> None:
     """Tell what the rules would have done on the stored history: what would have fired, when, and who would know.
@@ -76,7 +79,7 @@ def backtest(
     span = Span(moment(since, zone, option="--since", now=now), end)
     if span.since >= span.until:
         raise click.BadParameter(f"expected a time before --until, found {since!r}", param_hint="--since")
-    configs = [_chosen(each, tenant) for each in (config, *others)]
+    configs = [_chosen(each, tenant, labels) for each in (config, *others)]
     names = [_rule_names(configs, rule, number) for number in range(len(configs))]
     with reading(config) as reader, progress_bar() as on_progress:
         rehearsal = _rehearse(reader, configs, span, on_progress)
@@ -128,12 +131,14 @@ def _installed(path: Path | None, *, may_be_absent: bool) -> "Config | None":
     return load_without_secrets(path)
 
 
-def _chosen(config: "Config", glob: str) -> "Config":
-    """Return a configuration as if it had only the tenants that a glob matches."""
-    chosen = {name: tenant for name, tenant in config.tenants.items() if Selector((glob,)).matches(name)}
+def _chosen(config: "Config", glob: str, labels: Sequence[str]) -> "Config":
+    """Return a configuration as if it had only the tenants that a glob and labels choose."""
+    wanted = tenants_of(glob, labels, config)
+    chosen = {name: tenant for name, tenant in config.tenants.items() if wanted.matches(name)}
     if not chosen:
         names = ", ".join(list(config.tenants)[:MOST_SHOWN])
-        raise click.BadParameter(f"no tenant matches {glob!r}; there are: {names}", param_hint="--tenant")
+        said = f"no tenant matches {wanted_text(glob, labels)}; there are: {names}"
+        raise click.BadParameter(said, param_hint="--tenant")
     return replace(config, tenants=chosen)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter.cli import completing
+from alerter.cli.accounts import label_option, tenants_of, wanted_text
 from alerter.cli.options import config_option, json_option, load
 from alerter.cli.output import clean, counted, print_json
 
@@ -36,7 +37,8 @@ OUTCOMES = ("failed", "warning", "ok", "not applicable")
     "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose Mimecast account is called.",
     shell_complete=completing.tenants,
 )  # fmt: skip
-def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str) -> None:
+@label_option
+def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str, labels: Sequence[str]) -> None:
     """Find what is wrong with this installation, and say what to do about it.
 
     It looks at the configuration, the files of secrets, the machine's clock and time zones, the systemd unit and the
@@ -54,7 +56,8 @@ def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str) 
     config = None
     try:
         config = load(config_path, redactor=redactor)
-        _refuse_nobody(config, chosen, tenant)
+        chosen = tenants_of(tenant, labels, config)
+        _refuse_nobody(config, chosen, wanted_text(tenant, labels))
     except ConfigError as error:
         errors = doctors.configuration_errors(error.problems)
     with _progress() as on_progress:
@@ -68,10 +71,10 @@ def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str) 
     raise click.exceptions.Exit(ending)
 
 
-def _refuse_nobody(config: "Config", chosen: "Selector", glob: str) -> None:
+def _refuse_nobody(config: "Config", chosen: "Selector", wanted: str) -> None:
     if not any(map(chosen.matches, config.tenants)):
         names = ", ".join(list(config.tenants)[:MOST_SHOWN])
-        raise click.BadParameter(f"no tenant matches {glob!r}; there are: {names}", param_hint="--tenant")
+        raise click.BadParameter(f"no tenant matches {wanted}; there are: {names}", param_hint="--tenant")
 
 
 @contextmanager

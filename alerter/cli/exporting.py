@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
@@ -13,6 +13,7 @@ import click
 
 from alerter import clocks
 from alerter.cli import completing
+from alerter.cli.accounts import label_option, tenants_of
 from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, load_without_secrets
 from alerter.cli.output import counted
@@ -35,6 +36,7 @@ _JSONL_ENDINGS = (".jsonl", ".ndjson", ".json")
     "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.",
     shell_complete=completing.tenants,
 )  # fmt: skip
+@label_option
 @click.option(
     "--reason", metavar="GLOB", default="*", show_default=True, help="Why it is held.",
     shell_complete=completing.reasons,
@@ -50,6 +52,7 @@ def export(
     config_path: Path | None,
     *,
     tenant: str,
+    labels: Sequence[str],
     reason: str,
     since: str | None,
     until: str | None,
@@ -75,10 +78,10 @@ def export(
     is_jsonl = form == "jsonl" if form else path is not None and path.suffix in _JSONL_ENDINGS
     chosen = FileFormat.JSONL if is_jsonl else FileFormat.CSV
     with reading(config) as reader:
-        records = _records(reader, Selector((tenant,)), Selector((reason,)), begin, end)
+        records = _records(reader, tenants_of(tenant, labels, config), Selector((reason,)), begin, end)
         first = next(records, None)
         if first is None:
-            raise Failed("nothing matches --tenant, --reason, --since and --until: nothing was written")
+            raise Failed("nothing matches --tenant, --label, --reason, --since and --until: nothing was written")
         records = chain((first,), records)
         with _writing(path) as stream:
             if pitch is None:

@@ -10,6 +10,7 @@ import click
 
 from alerter import clocks
 from alerter.cli import completing
+from alerter.cli.accounts import label_option, tenants_of, wanted_text
 from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, clean, local, print_json, print_table, sparkline
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.",
     shell_complete=completing.tenants,
 )  # fmt: skip
+@label_option
 @click.option("--since", metavar="SPAN", default="1d", show_default=True, help="How far back, such as 6h or 2w.")
-def history(reason: str, config_path: Path | None, tenant: str, since: str, *, as_json: bool) -> None:
+def history(
+    reason: str, config_path: Path | None, *, tenant: str, labels: Sequence[str], since: str, as_json: bool
+) -> None:
     """Show how many messages REASON held over time. REASON is a name or a glob, in any case.
 
     One line per change; between two lines the count stayed as it was. Exit code 1 if nothing matches.
@@ -43,7 +47,7 @@ def history(reason: str, config_path: Path | None, tenant: str, since: str, *, a
     config, now = load_without_secrets(config_path), clocks.now()
     with reading(config) as reader:
         tenants = list(reader.tenants())
-        chosen = [name for name in tenants if Selector((tenant,)).matches(name)]
+        chosen = list(filter(tenants_of(tenant, labels, config).matches, tenants))
         known = [(name, each.reason) for name in chosen for each in reader.reasons(name)]
         found = [
             reader.samples(name, each, since=now - span, until=now)
@@ -51,7 +55,7 @@ def history(reason: str, config_path: Path | None, tenant: str, since: str, *, a
             if each == reason or Selector((reason,)).matches(each)
         ]
     if not chosen:
-        raise Failed(_no_match("tenant", tenant, tenants))
+        raise Failed(_no_match("tenant", tenant, tenants, said=wanted_text(tenant, labels)))
     if not found:
         raise Failed(_no_match("hold reason", reason, [name for _, name in known]))
     if as_json:
@@ -61,14 +65,14 @@ def history(reason: str, config_path: Path | None, tenant: str, since: str, *, a
         _print_history(series, config, since=now - span, now=now)
 
 
-def _no_match(kind: str, wanted: str, known: Sequence[str]) -> str:
+def _no_match(kind: str, wanted: str, known: Sequence[str], *, said: str = "") -> str:
     from difflib import get_close_matches  # noqa: PLC0415
 
     names = sorted(set(known))
     close = get_close_matches(wanted, names, n=3, cutoff=0.4) or names[:5]
     more = ", …" if len(close) < len(names) else ""
     hint = f"; there are: {', '.join(map(clean, close))}{more}" if close else ""
-    return f"no {kind} matches {wanted!r}{hint}"
+    return f"no {kind} matches {said or repr(wanted)}{hint}"
 
 
 def _print_history(series: "Series", config: "Config", *, since: datetime, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """`alerter suggest`: limits that fit each hold reason's own history, as TOML to paste."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from json import dumps
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
+from alerter.cli.accounts import label_option, tenants_of, wanted_text
 from alerter.cli.opening import reading
 from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import counted, print_json, rough
@@ -42,8 +43,11 @@ def _per_week(_context: click.Context, _parameter: click.Parameter, value: str) 
     help="How many alerts a tenant may have: N/day, N/week or N/month.",
 )
 @click.option("--tenant", metavar="GLOB", default="*", show_default=True, help="For which tenants.")
+@label_option
 @click.option("--reason", metavar="GLOB", default="*", show_default=True, help="For which hold reasons.")
-def suggest(config_path: Path | None, *, as_json: bool, budget: float, tenant: str, reason: str) -> None:
+def suggest(
+    config_path: Path | None, *, as_json: bool, budget: float, tenant: str, labels: Sequence[str], reason: str
+) -> None:
     """Suggest limits that fit each hold reason's own history, as rules to paste into the configuration.
 
     Of each reason it looks at the highest count of each day, sets a limit well above what is usual, and counts how
@@ -54,9 +58,11 @@ def suggest(config_path: Path | None, *, as_json: bool, budget: float, tenant: s
     from alerter.core.suggestions import of_reasons, suggest  # noqa: PLC0415
 
     config, now = load_without_secrets(config_path), clocks.now()
-    chosen = [each for each in config.tenants.values() if Selector((tenant,)).matches(each.name)]
+    wanted = tenants_of(tenant, labels, config)
+    chosen = [each for each in config.tenants.values() if wanted.matches(each.name)]
     if not chosen:
-        raise click.BadParameter(f"no tenant of {config.path} matches {tenant!r}", param_hint="--tenant")
+        said = f"no tenant of {config.path} matches {wanted_text(tenant, labels)}"
+        raise click.BadParameter(said, param_hint="--tenant")
     with reading(config) as reader:
         found = [
             suggest(
