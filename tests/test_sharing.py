@@ -15,7 +15,8 @@ from alerter.adapters.store import Store
 from alerter.adapters.tables import HEAD
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
-from alerter.sharing import Alone, Clocks, Shared, Sharing, sharing_of
+from alerter.sharing import Alone, Clocks, Sharing, sharing_of
+from alerter.sharing.shared import Shared
 from tests.builders import NOON, minutes, span
 from tests.fakes import FakeClock
 

@@ -19,9 +19,8 @@ from collections.abc import Callable
 from alerter.adapters.store import Store
 from alerter.sharing.alone import Alone
 from alerter.sharing.parts import Clocks, Sharing
-from alerter.sharing.shared import Shared
 
-__all__ = ["Alone", "Clocks", "Shared", "Sharing", "sharing_of"]
+__all__ = ["Alone", "Clocks", "Sharing", "sharing_of"]
 
 
 def sharing_of(store: Store, clocks: Clocks, *, name: str, version: str, changed: Callable[[], None]) -> Sharing:
@@ -37,4 +36,7 @@ def sharing_of(store: Store, clocks: Clocks, *, name: str, version: str, changed
     leases = store.leases()
     if leases is None:
         return Alone(store, clocks)
+    # Only where it is needed: whoever has the database for itself is a little leaner.
+    from alerter.sharing.shared import Shared  # noqa: PLC0415 - see above
+
     return Shared(store, leases, clocks, name=name, version=version, changed=changed)
