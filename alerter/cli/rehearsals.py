@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
@@ -99,7 +100,8 @@ def _how_often(tally: Tally) -> str:
     if not tally.firings:
         return "would never have fired"
     severities = sorted({firing.key.severity for firing in tally.firings}, key=lambda each: -each.rank)
-    parts = [f"{sum(firing.key.severity is each for firing in tally.firings)} {each}" for each in severities]
+    numbers = Counter(firing.key.severity for firing in tally.firings)
+    parts = [f"{numbers[each]} {each}" if len(severities) > 1 else str(each) for each in severities]
     parts += [f"{going_on} of them since before"] if going_on else []
     times = f"would have fired {counted(len(tally.firings), 'time')} ({', '.join(parts)})"
     if len(tally.firings) == 1:
@@ -147,7 +149,7 @@ def _width() -> int:
 def _difference(difference: Comparison, found: Rehearsed) -> Iterator[str]:
     gained, lost, moved = len(difference.gained), len(difference.lost), len(difference.moved)
     yield (
-        f"{click.style(f'+{gained:,}', fg='green')} {click.style(f'−{lost:,}', fg='red')} alerts; "  # noqa: RUF001
+        f"{click.style(f'+{gained:,}', fg='green')} {click.style(f'-{lost:,}', fg='red')} alerts; "
         f"{moved:,} moved, {difference.same:,} alike"
     )
     for title, sign, colour, firings in (
