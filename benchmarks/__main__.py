@@ -36,6 +36,7 @@ PARTS = {
     "scrape": Part("scrapes.scrape", "a scrape of half a million series", "20 s"),
     "peers": Part("peers.side_by_side", "Prometheus and Alertmanager side by side", "5 min"),
     "leases": Part("leases.sharing", "ten thousand tenants shared by two instances", "20 s"),
+    "peer-disk": Part("peers.disk", "two days of samples on the disk, beside Prometheus", "30 s"),
     "tenants": Part("tenants.figures", "ten thousand tenants over TLS", "6 min, or longer with --minutes"),
 }
 
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    listed = "\n".join(f"  {name:8} {part.what}: {part.takes}" for name, part in PARTS.items())
+    listed = "\n".join(f"  {name:9} {part.what}: {part.takes}" for name, part in PARTS.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=f"Parts:\n{listed}", formatter_class=argparse.RawTextHelpFormatter
     )

@@ -8,18 +8,22 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from signal import SIGTERM
 from socket import create_connection, socket
 
+from alerter.adapters.store import Store
+from alerter.core.rules import Windows
+from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
 from benchmarks.figures import Figure, Unavailable
 from benchmarks.servers import serving
@@ -31,6 +35,9 @@ CHANGED = 0.016
 INTERVAL_SECONDS = 10
 #: So many are measured, after some that are not.
 CYCLES, WARM_UP_CYCLES = 24, 3
+#: For what it takes on the disk.
+DISK_DAYS = 2
+BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 PROGRAMS = ("prometheus", "prometheus-alertmanager")
 PACKAGES = "apt install prometheus prometheus-alertmanager"
 
@@ -83,10 +90,9 @@ info = {{ forecast = {{ above = 400, within = "4h", fit_over = "1h" }} }}
 
 @dataclass(frozen=True, kw_only=True)
 class _Cost:
-    """What some processes took: CPU seconds, bytes written, and their resident memory at the end in MiB."""
+    """What some processes took: CPU seconds, and their resident memory at the end in MiB."""
 
     cpu: float
-    written: int
     resident: float
 
     @classmethod
@@ -94,11 +100,9 @@ class _Cost:
         """Read it."""
         tick = os.sysconf("SC_CLK_TCK")
         stats = [Path(f"/proc/{each.pid}/stat").read_text().rsplit(")", 1)[1].split() for each in processes]
-        written = [Path(f"/proc/{each.pid}/io").read_text().splitlines() for each in processes]
         pages = [int(Path(f"/proc/{each.pid}/statm").read_text().split()[1]) for each in processes]
         return cls(
             cpu=sum(int(each[11]) + int(each[12]) for each in stats) / tick,
-            written=sum(int(line.split()[1]) for lines in written for line in lines if line.startswith("write_bytes")),
             resident=sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20,
         )
 
@@ -137,15 +141,62 @@ def side_by_side() -> list[Figure]:
         time.sleep(CYCLES * INTERVAL_SECONDS)
         after = _Cost.of(ours), _Cost.of(theirs)
     our_cpu, their_cpu = ((end.cpu - begin.cpu) * 1000 / CYCLES for begin, end in zip(before, after, strict=True))
-    our_bytes, their_bytes = (
-        (end.written - begin.written) / CYCLES / SERIES for begin, end in zip(before, after, strict=True)
-    )
     peer = "Prometheus and Alertmanager"
     return [
-        _figure(f"CPU per cycle with {SERIES} series", our_cpu, their_cpu, peer, "ms"),
+        _figure(f"CPU per cycle with {SERIES} series, every {INTERVAL_SECONDS} s", our_cpu, their_cpu, peer, "ms"),
         _figure(f"memory with {SERIES} series", after[0].resident, after[1].resident, peer, "MiB"),
-        _figure("written to disk per sample", our_bytes, their_bytes, peer, "B"),
     ]
+
+
+def disk() -> list[Figure]:
+    """Measure what the same samples take on the disk once they are written.
+
+    Raises:
+        Unavailable: Prometheus is not installed.
+    """
+    if not shutil.which("promtool"):
+        raise Unavailable(f"promtool is not installed: {PACKAGES}")
+    counts = _Counts()
+    polls = [(BEGIN + number * timedelta(minutes=1), counts.move()) for number in range(DISK_DAYS * 24 * 60)]
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = _our_bytes(Path(folder), polls), _their_bytes(Path(folder), polls)
+    samples = len(polls) * SERIES
+    what = f"on the disk per sample of a typical day, {DISK_DAYS} days"
+    return [_figure(what, ours / samples, theirs / samples, "Prometheus, as it writes its blocks", "B")]
+
+
+_Polls = list[tuple[datetime, dict[str, int]]]
+
+
+def _our_bytes(folder: Path, polls: _Polls) -> int:
+    """Return by how many bytes the database grows."""
+    path = folder / "alerter.db"
+    tenant, sizes = Tenant("acme"), []
+    with closing(Store(f"sqlite:///{path}")) as store:
+        store.upgrade()
+        for number, (at, held) in enumerate(polls):
+            counts = {HoldReason(reason): count for reason, count in held.items()}
+            with store.write() as transaction:
+                snapshot = Snapshot(tenant=tenant, taken_at=at, counts=counts)
+                transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=1), windows=Windows(()))
+            if number in (0, len(polls) - 1):
+                with closing(sqlite3.connect(path)) as connection:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                sizes.append(path.stat().st_size)
+    return sizes[1] - sizes[0]
+
+
+def _their_bytes(folder: Path, polls: _Polls) -> int:
+    """Return how many bytes the blocks have that promtool makes, of two hours each as Prometheus makes them."""
+    with (folder / "samples").open("w") as file:
+        print("# TYPE held_messages gauge", file=file)
+        for reason in polls[0][1]:
+            name = f"held_messages{{reason={json.dumps(reason)}}}"
+            file.writelines(f"{name} {held[reason]} {at.timestamp():.0f}\n" for at, held in polls)
+        print("# EOF", file=file)
+    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(folder / "samples"), str(folder / "blocks")]
+    subprocess.run(command, check=True, capture_output=True)
+    return sum(file.stat().st_size for file in (folder / "blocks").rglob("*") if file.is_file())
 
 
 def _figure(what: str, ours: float, theirs: float, peer: str, unit: str) -> Figure:
