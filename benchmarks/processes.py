@@ -78,7 +78,7 @@ def memory() -> list[Figure]:
         Figure(
             what=f"memory of `alerter run` after {POLLS} polls with {REASONS} reasons",
             measured=mebibytes,
-            promised=70,
+            promised=75,
             floor=int(floor) / 1024,
             floor_what="importing its libraries",
             unit="MiB",
