@@ -12,7 +12,7 @@ from alerter import clocks
 from alerter.cli import completing
 from alerter.cli.accounts import label_option, tenants_of, wanted_text
 from alerter.cli.names import one_of
-from alerter.cli.opening import reading
+from alerter.cli.opening import opened, reading
 from alerter.cli.options import Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import local, progress_bar
 from alerter.cli.times import moment
@@ -20,7 +20,7 @@ from alerter.core.rules import Per, RuleName
 from alerter.core.series import Span
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader
+    from alerter.adapters.store import Store
     from alerter.config import Config
     from alerter.core.backtests import Rehearsal
 
@@ -81,10 +81,11 @@ def backtest(
         raise click.BadParameter(f"expected a time before --until, found {since!r}", param_hint="--since")
     configs = [_chosen(each, tenant, labels) for each in (config, *others)]
     names = [_rule_names(configs, rule, number) for number in range(len(configs))]
-    with reading(config) as reader, progress_bar() as on_progress:
-        rehearsal = _rehearse(reader, configs, span, on_progress)
+    with opened(config) as store, progress_bar() as on_progress:
+        rehearsal = _rehearse(store, configs, span, on_progress)
         backtests = rehearsal.backtests()
-        silences = [each for each in reader.silences(since=span.since) if each.since < span.until]
+        with store.read() as reader:
+            silences = [each for each in reader.silences(since=span.since) if each.since < span.until]
     _refuse_nothing(rehearsal, span, config)
     found = Rehearsed(
         span=span,
@@ -153,7 +154,7 @@ def _rule_names(configs: Sequence["Config"], wanted: str | None, number: int) ->
 
 
 def _rehearse(
-    reader: "Reader", configs: Sequence["Config"], span: Span, on_progress: Callable[[float], None]
+    store: "Store", configs: Sequence["Config"], span: Span, on_progress: Callable[[float], None]
 ) -> "Rehearsal":
     from alerter.core.backtests import Rehearsal  # noqa: PLC0415 - as above
     from alerter.decisions import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
@@ -161,7 +162,9 @@ def _rehearse(
     rehearsal = Rehearsal([policy_of(config) for config in configs], since=span.since, until=span.until)
     tenants = configs[0].tenants
     for number, (name, tenant) in enumerate(tenants.items()):
-        archive = reader.archive(name, poll_interval=tenant.poll_interval, timezone=tenant.timezone)
+        # One view for each tenant: while a view is open, what a service writes meanwhile piles up beside the file.
+        with store.read() as reader:
+            archive = reader.archive(name, poll_interval=tenant.poll_interval, timezone=tenant.timezone)
         rehearsal.add(archive, on_progress=partial(_share, on_progress, number, len(tenants)))
     return rehearsal
 

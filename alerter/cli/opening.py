@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def reading(config: "Config") -> Iterator["Reader"]:
-    """Open a view of the database.
+def opened(config: "Config") -> Iterator["Store"]:
+    """Open the database to look at it, now and then: for commands that take long, and must not hold on to one view.
 
     Raises:
         click.ClickException: There is no database yet, or its schema is not this version's.
@@ -24,8 +24,18 @@ def reading(config: "Config") -> Iterator["Reader"]:
 
     with closing(Store(config.service.database, read_only=True)) as store:
         check_schema(store)
-        with store.read() as reader:
-            yield reader
+        yield store
+
+
+@contextmanager
+def reading(config: "Config") -> Iterator["Reader"]:
+    """Open a view of the database.
+
+    Raises:
+        click.ClickException: There is no database yet, or its schema is not this version's.
+    """
+    with opened(config) as store, store.read() as reader:
+        yield reader
 
 
 @contextmanager
