@@ -28,8 +28,11 @@ PATIENCE = timedelta(seconds=10)
 LARGEST_GROUP = 50
 #: And so many first answers: everything about their tenants must be read, so that each takes as long as five others.
 LARGEST_FIRST_GROUP = 10
-#: How often it is looked who is due, in seconds: at the next slot, but no more often and no more rarely than that.
-SHORTEST_NAP_SECONDS, LONGEST_NAP_SECONDS = 0.05, 0.5
+#: How often it is looked who is due, in seconds: at the next slot, but no more often and no more rarely than that. Each
+#: look of a service that has nothing to do costs a tenth of a millisecond; whatever moves a slot ends the nap.
+SHORTEST_NAP_SECONDS, LONGEST_NAP_SECONDS = 0.05, 5.0
+#: How often a poller that waits for its answer to be judged looks whether it should stop, in seconds.
+STOP_LOOK_SECONDS = 0.5
 #: How long a stop waits for an answer that is being kept.
 STOP_SECONDS = 5
 
@@ -95,6 +98,7 @@ class Pollers:
         judge: What is done with an answer.
         clock: The time, for slots.
         seconds: Seconds that never jump, for durations.
+        longest_nap_seconds: How long nobody looks who is due, at most.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class Pollers:
         *,
         clock: Callable[[], datetime],
         seconds: Callable[[], float],
+        longest_nap_seconds: float = LONGEST_NAP_SECONDS,
     ) -> None:
         self._source_of = source_of
         self._judge = judge
@@ -120,7 +125,8 @@ class Pollers:
         self._lanes = Lanes.of(())
         self._pools: dict[Lane, ThreadPoolExecutor] = {}
         self._judges = ThreadPoolExecutor(1, thread_name_prefix="judge")
-        self._stopped = Event()
+        self._stopped, self._hurry = Event(), Event()
+        self._longest_nap_seconds = longest_nap_seconds
 
     @property
     def busy(self) -> set[Tenant]:
@@ -143,18 +149,24 @@ class Pollers:
             self._timetable.assign(intervals, soon=soon, now=self._clock())
             self._lane_by_tenant = {name: lane for name, lane in self._lane_by_tenant.items() if name in intervals}
             self._resize(Lanes.of(intervals.values()))
+        self._hurry.set()
 
     def restart(self) -> None:
         """Poll everyone soon: the clock has jumped, or the machine has slept."""
         with self._lock:
             self._timetable.restart(now=self._clock())
+        self._hurry.set()
 
     def start(self) -> None:
         """Begin to look who is due, in a thread of its own, until `stop`."""
         Thread(target=self._look, name="poll-ticks", daemon=True).start()
 
     def _look(self) -> None:
-        while not self._stopped.wait(self._nap_seconds()):
+        while True:
+            self._hurry.wait(self._nap_seconds())
+            self._hurry.clear()
+            if self._stopped.is_set():
+                return
             try:
                 self.tick()
             except Exception:
@@ -164,8 +176,9 @@ class Pollers:
     def _nap_seconds(self) -> float:
         with self._lock:
             due_at = self._timetable.next_due_at()
-            left = LONGEST_NAP_SECONDS if due_at is None else (due_at - self._clock()).total_seconds()
-        return min(max(left, SHORTEST_NAP_SECONDS), LONGEST_NAP_SECONDS)
+            longest = self._longest_nap_seconds
+            left = longest if due_at is None else (due_at - self._clock()).total_seconds()
+        return min(max(left, SHORTEST_NAP_SECONDS), longest)
 
     def tick(self) -> None:
         """Hand out who is due."""
@@ -184,6 +197,7 @@ class Pollers:
     def stop(self) -> None:
         """Begin no further poll: what is being kept may come to its end, no answer is waited for."""
         self._stopped.set()
+        self._hurry.set()
         with self._lock:
             for pool in (*self._pools.values(), self._judges):
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -236,7 +250,7 @@ class Pollers:
         (self._waiting_first if is_first else self._waiting).append(answered)
         with suppress(RuntimeError):  # after a stop nobody judges any more
             self._judges.submit(self._judge_waiting)
-        while is_first and not self._stopped.is_set() and not answered.is_judged.wait(LONGEST_NAP_SECONDS):
+        while is_first and not self._stopped.is_set() and not answered.is_judged.wait(STOP_LOOK_SECONDS):
             pass
 
     def _judge_waiting(self) -> None:
@@ -286,6 +300,7 @@ class Pollers:
                 again_after = timedelta(0)
             if again_after is not None:
                 self._timetable.again(tenant, at=self._clock() + again_after)
+                self._hurry.set()
             if lane is Lane.PROMPT or tenant not in self._timetable.intervals:
                 self._lane_by_tenant.pop(tenant, None)
             else:
