@@ -102,7 +102,7 @@ class ServiceTable(Table):
 
     Attributes:
         database: An SQLite file, relative to `$STATE_DIRECTORY`, to the data of the service if the configuration is in
-            `/etc/alerter`, or else to the configuration; or `postgresql://…`.
+            `/etc/alerter`, or else to the configuration; or `postgresql://…`, which several machines may share.
         poll_interval: How often a tenant is polled; at least `10s`.
         retention: How long history is kept; at least `1d`.
         fine_retention: How long all of it is kept; at least `7d`. Of older history each hour keeps its lowest, highest

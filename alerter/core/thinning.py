@@ -57,7 +57,8 @@ def _thinned_part(part: Sequence[Change], begins: Collection[datetime]) -> Itera
 
 
 def _extremes(part: Sequence[Change], begins: Collection[datetime]) -> list[Change]:
-    opening = [change for change in part[:1] if change.at in begins]
+    # A change on the stroke of the hour is what the hour begins with, as what polling begins with is.
+    opening = [change for change in part[:1] if change.at in begins or change.at == hour_of(change.at)]
     rest = part[len(opening) :]
     if not rest:
         return opening

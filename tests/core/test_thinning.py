@@ -55,6 +55,11 @@ def test_every_hour_counts_on_its_own() -> None:
     assert kept("5 9 6 4 7x8 8 1 8 7x9") == "11:00→5 11:05→9 11:15→4 11:20→7 12:00→8 12:05→1 12:15→7"
 
 
+def test_a_change_on_the_stroke_of_the_hour_is_its_beginning() -> None:
+    """What was held until then is no extreme of this hour."""
+    assert kept("9x4 0 0 9 0x9") == "11:40→9 12:00→0 12:10→9 12:15→0"
+
+
 def test_a_gap_divides_an_hour() -> None:
     """What was there before it must not look as if it had been there after it."""
     assert kept("100 _ _ _ 5 4 3 7x5") == "12:00→100 12:20→5 12:30→3 12:35→7"
