@@ -50,7 +50,7 @@ def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -
     if environ.get(VARIABLE):
         return Path(environ[VARIABLE])
     for place in PLACES:
-        if place.is_file():
+        if _is_file(place):
             return place
     looked = " or ".join(map(str, PLACES))
     raise failure(
@@ -58,6 +58,14 @@ def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -
         f"no configuration: ${VARIABLE} is not set, and there is no {looked}; "
         f"`alerter init` writes one to start from, --config PATH names another",
     )
+
+
+def _is_file(place: Path) -> bool:
+    """Say whether there is a file; there is none in a folder into which this user may not look, as after `sudo -u`."""
+    try:
+        return place.is_file()
+    except PermissionError:
+        return False
 
 
 def load_config(

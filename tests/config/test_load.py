@@ -1,7 +1,8 @@
 """From a file and the environment to a configuration, or to every problem at once."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import time, timedelta
 from pathlib import Path
@@ -32,6 +33,8 @@ from alerter.core.series import Tenant
 from alerter.errors import ConfigError
 from alerter.redaction import Redactor
 
+#: A user to whom nothing belongs.
+SOMEBODY = 65534
 TENANT = '[tenants.acme]\nclient_id = "id-0001"\nclient_secret = "secret-0001"\n'
 RECEIVER = '[receivers.secops]\nurls = ["json://localhost"]\n'
 STORM = (
@@ -856,6 +859,31 @@ def test_the_configuration_is_looked_for_in_order(folder: Path) -> None:
     assert find_config(Path("option.toml"), {"ALERTER_CONFIG": "variable.toml"}) == Path("option.toml")
     assert find_config(None, {"ALERTER_CONFIG": "variable.toml"}) == Path("variable.toml")
     assert find_config(None, {}) == Path("rules.toml")
+
+
+@contextmanager
+def shut_out_of(folder: Path) -> Iterator[None]:
+    """Be a user who may not look into a folder; root may look into any, and is somebody else meanwhile."""
+    folder.chmod(0o700 if os.geteuid() == 0 else 0)
+    try:
+        if os.geteuid() == 0:
+            os.seteuid(SOMEBODY)
+        yield
+    finally:
+        os.seteuid(os.getuid())
+        folder.chmod(0o700)
+
+
+def test_a_folder_that_may_not_be_looked_into_has_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs a command as another user may stand in a folder of their own: that is no bug."""
+    monkeypatch.delenv("ALERTER_CONFIG", raising=False)
+    monkeypatch.setattr("alerter.config.load.PLACES", (Path("rules.toml"),))
+    monkeypatch.chdir(tmp_path)
+
+    with shut_out_of(tmp_path), pytest.raises(ConfigError, match="no configuration"):
+        find_config(None)
 
 
 def test_without_any_configuration_the_places_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
