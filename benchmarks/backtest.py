@@ -56,12 +56,6 @@ warning = {{ threshold = {{ above = 200 }} }}
 [[rules]]
 name     = "Large backlog"
 critical = {{ threshold = {{ above = 500 }}, for = "10m" }}
-[[rules]]
-name    = "Surge"
-warning = {{ growth = {{ over = "1h", by = 50, percent = 100 }} }}
-[[rules]]
-name = "Forecast"
-info = {{ forecast = {{ above = 400, within = "4h", fit_over = "1h" }} }}
 """
 TESTS = """
 rule_files: [rules.yml]
@@ -163,7 +157,7 @@ def _peak(pid: int) -> float:
 def _keep(folder: Path, days: int) -> int:
     """Write a configuration and a history of so many days; return how many changes it has."""
     path = folder / "alerter.db"
-    (folder / "rules.toml").write_text(CONFIG.format(database=path))
+    (folder / "rules.toml").write_text(CONFIG.format(database=path) + peers.TRENDS)
     with closing(Store(f"sqlite:///{path}")) as store:
         store.upgrade()
         with store.write() as transaction:

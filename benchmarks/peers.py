@@ -66,6 +66,22 @@ ALERTMANAGER = """
 route: {{receiver: hook, group_wait: 0s, group_interval: {interval}s, repeat_interval: 4h}}
 receivers: [{{name: hook, webhook_configs: [{{url: 'http://127.0.0.1:{sink}/'}}]}}]
 """
+#: Of the rules for alerter, those that compare a count with others; a backtest has them, too.
+TRENDS = """
+[[rules]]
+name    = "Surge"
+warning = { growth = { over = "1h", by = 50, percent = 100 } }
+[[rules]]
+name = "Forecast"
+info = { forecast = { above = 400, within = "4h", fit_over = "1h" } }
+"""
+#: `RULES`, as alerter has them.
+OWN_RULES = f"""
+[[rules]]
+name     = "Backlog"
+warning  = {{ threshold = {{ above = 200 }} }}
+critical = {{ threshold = {{ above = 500 }}, for = "10m" }}
+{TRENDS}"""
 ALERTER = """
 [service]
 poll_interval = "{interval}s"
@@ -75,16 +91,6 @@ client_id     = "{client_id}"
 client_secret = "{client_secret}"
 [receivers.hook]
 urls = ["json://127.0.0.1:{sink}"]
-[[rules]]
-name     = "Backlog"
-warning  = {{ threshold = {{ above = 200 }} }}
-critical = {{ threshold = {{ above = 500 }}, for = "10m" }}
-[[rules]]
-name    = "Surge"
-warning = {{ growth = {{ over = "1h", by = 50, percent = 100 }} }}
-[[rules]]
-name = "Forecast"
-info = {{ forecast = {{ above = 400, within = "4h", fit_over = "1h" }} }}
 """
 
 
@@ -240,6 +246,7 @@ def _alerter(folder: Path, sink: int) -> Iterator[list[subprocess.Popen[bytes]]]
                 client_secret=SIMULATOR_CLIENT_SECRET,
                 sink=sink,
             )
+            + OWN_RULES
         )
         config.chmod(0o600)
         with _running([[sys.executable, "-m", "alerter", "run", "--config", str(config)]]) as processes:

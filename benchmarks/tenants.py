@@ -27,6 +27,7 @@ from alerter.core.series import Tenant
 from alerter.schedules import first_round, slot_after
 from benchmarks.figures import Figure
 from benchmarks.gateway import HOOK, SECRET, client_of, everybody_file
+from benchmarks.peers import OWN_RULES
 
 TENANTS, REASONS = 10_000, 50
 INTERVAL = timedelta(minutes=1)
@@ -43,16 +44,6 @@ CONFIGURATION = """
 poll_interval = "{interval}s"
 [receivers.hook]
 urls = ["jsons://localhost:{port}{hook}"]
-[[rules]]
-name     = "Backlog"
-warning  = {{ threshold = {{ above = 200 }} }}
-critical = {{ threshold = {{ above = 500 }}, for = "10m" }}
-[[rules]]
-name    = "Surge"
-warning = {{ growth = {{ over = "1h", by = 50, percent = 100 }} }}
-[[rules]]
-name = "Forecast"
-info = {{ forecast = {{ above = 400, within = "4h", fit_over = "1h" }} }}
 """
 TENANT = '[tenants.{name}]\nbase_url = "https://localhost:{port}"\nclient_id = "{client}"\nclient_secret = "{secret}"\n'
 
@@ -218,7 +209,7 @@ def _configuration(folder: Path, port: int, tenants: int) -> Path:
     ]
     config = folder / "rules.toml"
     text = CONFIGURATION.format(interval=int(INTERVAL.total_seconds()), port=port, hook=HOOK)
-    config.write_text(text + "".join(names))
+    config.write_text(text + OWN_RULES + "".join(names))
     config.chmod(0o600)
     return config
 

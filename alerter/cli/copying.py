@@ -1,8 +1,8 @@
 """`alerter db copy`: an installation into another database, such as from SQLite to PostgreSQL."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import click
 
 from alerter.cli.opening import check_schema
 from alerter.cli.options import config_option, load
-from alerter.cli.output import counted
+from alerter.cli.output import counted, passing_line
 
 if TYPE_CHECKING:
     from alerter.adapters.store import Step, Store, Transfer
@@ -43,8 +43,8 @@ def copy(database: str, config_path: Path | None) -> None:
         if source.is_same_as(target):
             raise click.UsageError(f"{source.place} is the database of {config.path} itself: name the new one")
         check_schema(source)
-        with _progress() as on_progress:
-            done = source.copy_to(target, on_progress=on_progress)
+        with passing_line() as show:
+            done = source.copy_to(target, on_progress=partial(_show, show))
         click.echo(_done_text(source, target, done))
     click.echo(f"next: {_next_text(database, config.path)}")
     click.echo(f"{source.place} stays as it is: keep it until all is well, and remove it then")
@@ -84,17 +84,5 @@ def _next_text(database: str, path: Path) -> str:
     return f'write database = "{shown}" into [service] of {path}, then {start}'
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[["Step", int, int], None]]:
-    """Yield a function that shows how far it is: on a terminal, and on standard error, so that no output holds it."""
-    if not sys.stderr.isatty():
-        yield lambda _step, _done, _all: None
-        return
-    try:
-        yield lambda step, done, all_: _on_one_line(f"{done:,} of {all_:,} rows {step.value}")
-    finally:
-        _on_one_line("")
-
-
-def _on_one_line(text: str) -> None:
-    click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+def _show(show: Callable[[str], None], step: "Step", done: int, rows: int) -> None:
+    show(f"{done:,} of {rows:,} rows {step.value}")

@@ -1,8 +1,8 @@
 """`alerter doctor`: what is wrong with an installation, and what to do about it."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,7 @@ import click
 from alerter.cli import completing
 from alerter.cli.accounts import label_option, tenants_of, wanted_text
 from alerter.cli.options import config_option, json_option, load
-from alerter.cli.output import clean, counted, print_json
+from alerter.cli.output import clean, counted, passing_line, print_json
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -60,7 +60,8 @@ def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str, 
         _refuse_nobody(config, chosen, wanted_text(tenant, labels))
     except ConfigError as error:
         errors = doctors.configuration_errors(error.problems)
-    with _progress() as on_progress:
+    with passing_line() as show:
+        on_progress = partial(_show, show)
         found = doctors.diagnose(config, redactor=redactor, tenants=chosen, sends=send, on_progress=on_progress)
     found = doctors.in_order([*errors, *found])
     ending = doctors.ending_of(found)
@@ -77,14 +78,8 @@ def _refuse_nobody(config: "Config", chosen: "Selector", wanted: str) -> None:
         raise click.BadParameter(f"no tenant matches {wanted}; there are: {names}", param_hint="--tenant")
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that shows how far it is: on a terminal, and on standard error, so that no output holds it."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _all: None
-        return
-    yield lambda done, all_: click.echo(f"\r{done} of {all_} looked at", nl=False, err=True)
-    click.echo("\r\x1b[K", nl=False, err=True)
+def _show(show: Callable[[str], None], done: int, checks: int) -> None:
+    show(f"{done} of {checks} looked at")
 
 
 def _finding_json(finding: "Finding") -> Mapping[str, object]:

@@ -91,29 +91,40 @@ def print_json(value: object) -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[float], None]]:
-    """Yield a function that shows which part of a long run is done, from 0 to 1.
+def passing_line() -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows how far a command is, each text in place of the one before; at the end it is gone.
 
-    Only on a terminal, on standard error, so that no output holds it, and only from the second second on.
+    Only on a terminal, and on standard error, so that no output holds it.
     """
     if not sys.stderr.isatty():
-        yield lambda _share: None
+        yield lambda _text: None
         return
-    begun, shown = clocks.now(), ""
+    shown = ""
 
-    def show(share: float) -> None:
+    def show(text: str) -> None:
         nonlocal shown
-        full = int(share * PROGRESS_WIDTH)
-        text = f"[{'#' * full}{'.' * (PROGRESS_WIDTH - full)}] {int(share * 100)} %"
-        if text != shown and clocks.now() - begun >= PATIENCE:
+        if text != shown:
             shown = text
             click.echo(f"\r\x1b[K{text}", nl=False, err=True)
 
     try:
         yield show
     finally:
-        if shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
+        show("")
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float], None]]:
+    """Yield a function that shows which part of a long run is done, from 0 to 1, from the second second on."""
+    begun = clocks.now()
+    with passing_line() as show:
+
+        def bar(share: float) -> None:
+            full = int(share * PROGRESS_WIDTH)
+            if clocks.now() - begun >= PATIENCE:
+                show(f"[{'#' * full}{'.' * (PROGRESS_WIDTH - full)}] {int(share * 100)} %")
+
+        yield bar
 
 
 def _plain(value: object) -> object:

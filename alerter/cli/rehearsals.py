@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
+from operator import itemgetter
 from shutil import get_terminal_size
 
 import click
@@ -187,11 +188,11 @@ def _when(firing: Firing, found: Rehearsed) -> str:
 
 def _messages(found: Rehearsed) -> Iterator[str]:
     """Yield how many messages there would have been; one may tell of several rules."""
-    for number, (names, each) in enumerate(found.sets):
+    which = ("before: ", "after: ") if len(found.sets) > 1 else ("",)
+    for when, (names, each) in zip(which, found.sets, strict=True):
         shown = any(notice.rule in names for notice in each.notices)
         listed = ", ".join(f"{clean(name)} {count:,}" for name, count in each.messages.items()) if shown else "none"
-        which = ("", "before: ")[len(found.sets) > 1] if number == 0 else "after: "
-        yield f"messages of all rules together: {which}{listed}"
+        yield f"messages of all rules together: {when}{listed}"
 
 
 # what a reader must know
@@ -229,8 +230,7 @@ def _gaps(found: Rehearsed) -> Iterator[str]:
     with_gaps = [known for known in found.known if known.gaps]
     if not with_gaps:
         return
-    most = max(with_gaps, key=lambda known: sum((gap.until - gap.since for gap in known.gaps), timedelta(0)))
-    total = sum((gap.until - gap.since for gap in most.gaps), timedelta(0))
+    total, most = max(((_unseen(known), known) for known in with_gaps), key=itemgetter(0))
     longest = most.gaps[0]
     where = "" if len(found.known) == 1 else f" of {clean(most.tenant)}"
     others = f"; {counted(len(with_gaps), 'tenant')} have gaps" if len(with_gaps) > 1 else ""
@@ -238,6 +238,10 @@ def _gaps(found: Rehearsed) -> Iterator[str]:
         f"no good poll{where} for {rough(total)} in {counted(len(most.gaps), 'gap')}, the longest "
         f"{rough(longest.until - longest.since)} from {local(longest.since, found.timezone)}{others}"
     )
+
+
+def _unseen(known: Knowledge) -> timedelta:
+    return sum((gap.until - gap.since for gap in known.gaps), timedelta(0))
 
 
 def _thinned(found: Rehearsed) -> Iterator[str]:

@@ -100,7 +100,8 @@ class Replay:
         self._past = past
         self._stand = _Stand()
         self._place_by_name = {name: place for place, name in enumerate(past.names)}
-        self._judges_all = [self._is_bearer(name) for name in past.names]
+        self._bearers = [place for place, name in enumerate(past.names) if self._is_bearer(name)]
+        self._judges_all = frozenset(self._bearers)
         self._ledger = _Ledger(policy)
         self._wakeups: list[tuple[int, int]] = []
 
@@ -167,7 +168,7 @@ class Replay:
 
     def _cycle(self, at: int, tenant: int, transitions: Sequence[Transition]) -> Moment:
         """Do what a poll does after it has judged."""
-        scope = {self._past.names[tenant], *((ALL_TENANTS,) if self._judges_all[tenant] else ())}
+        scope = {self._past.names[tenant], *((ALL_TENANTS,) if tenant in self._judges_all else ())}
         now = instant_of(at)
 
         def planned() -> Plan:
@@ -214,8 +215,7 @@ class Replay:
         due = self._ledger.due_after(name, planned, now=instant_of(at))
         if due is None:
             return
-        everybody = [number for number, is_bearer in enumerate(self._judges_all) if is_bearer]
-        concerned = everybody if name == ALL_TENANTS else [self._place_by_name[name]]
+        concerned = self._bearers if name == ALL_TENANTS else [self._place_by_name[name]]
         polls = [(poll, number) for number in concerned if (poll := self._past.first_poll(number, due)) is not None]
         if polls:
             heappush(self._wakeups, min(polls))

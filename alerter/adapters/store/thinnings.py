@@ -27,11 +27,6 @@ class ThinningReader(Rows):
         """Return the tenants that have changes from before an instant which were not thinned yet."""
         return [row.name for row in self._all(_TENANTS_TO_THIN, {"before": before})]
 
-    def thinned_until(self, tenant: Tenant) -> datetime | None:
-        """Return until when a tenant's history has only the extremes of each hour; None where all of it is whole."""
-        row = self._first(_TENANT, {"tenant": tenant})
-        return None if row is None else row.thinned_until
-
     def wordy_messages(self, *, before: datetime, limit: int) -> list[str]:
         """Return the ids of messages that were planned before an instant, reached everybody, and still have a text."""
         return [row.id for row in self._all(_WORDY, {"before": before, "limit": limit})]

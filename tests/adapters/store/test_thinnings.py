@@ -40,7 +40,7 @@ def stored(store: Store) -> list[tuple[str, int]]:
 def thinned_until(store: Store) -> datetime | None:
     """Return how far the history of acme is thinned."""
     with store.read() as reader:
-        return reader.thinned_until(ACME)
+        return reader.archive(ACME, poll_interval=EVERY).thinned_until
 
 
 def test_each_hour_keeps_its_extremes_and_its_end(store: Store) -> None:
@@ -122,7 +122,7 @@ def test_nothing_is_thinned_where_nothing_is_old(store: Store) -> None:
     assert thin(store, "11:00") == []
     assert thinned_until(store) is None
     with store.read() as reader:
-        assert reader.thinned_until(HoldReason("nobody")) is None  # type: ignore[arg-type]
+        assert reader.archive(HoldReason("nobody"), poll_interval=EVERY).thinned_until is None  # type: ignore[arg-type]
 
 
 def test_each_tenant_is_thinned_on_its_own(store: Store) -> None:
