@@ -29,8 +29,9 @@ LARGEST_GROUP = 50
 #: And so many first answers: everything about their tenants must be read, so that each takes as long as five others.
 LARGEST_FIRST_GROUP = 10
 #: How often it is looked who is due, in seconds: at the next slot, but no more often and no more rarely than that. Each
-#: look of a service that has nothing to do costs a tenth of a millisecond; whatever moves a slot ends the nap.
-SHORTEST_NAP_SECONDS, LONGEST_NAP_SECONDS = 0.05, 5.0
+#: look of a service that has nothing to do costs a tenth of a millisecond; whatever moves a slot ends the nap, also a
+#: clock that has jumped (`restart`). One that was corrected by a few seconds makes a poll as much later.
+SHORTEST_NAP_SECONDS, LONGEST_NAP_SECONDS = 0.05, 60.0
 #: How often a poller that waits for its answer to be judged looks whether it should stop, in seconds.
 STOP_LOOK_SECONDS = 0.5
 #: How long a stop waits for an answer that is being kept.

@@ -1,7 +1,9 @@
 """The daemon: schedules the jobs and waits for signals.
 
-The main thread does nothing but wait for signals and look at the clocks once a second; the pollers' threads poll and
-judge, APScheduler's deliver and prune. Jobs never touch the scheduler, so that shutting it down cannot wait for itself.
+The main thread does nothing but wait for signals and look around: after a few seconds, or when something is due or a
+thread has asked for it (`looks`). What it does then is `_look`, and when it does so again says `_next_look_seconds`.
+The pollers' threads poll and judge, APScheduler's deliver and prune. Jobs never touch the scheduler, so that shutting
+it down cannot wait for itself.
 """
 
 import logging
@@ -16,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from threading import Event, Thread
 
@@ -35,6 +38,7 @@ from alerter.core.series import Tenant
 from alerter.decisions import policy_of
 from alerter.errors import AlerterError, ConfigError, ListenError, StoreError
 from alerter.health import Health
+from alerter.looks import APART_SECONDS, Looks, Moment
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
 from alerter.redaction import Redactor
@@ -56,15 +60,20 @@ UPKEEP_INTERVAL = timedelta(hours=1)
 RETRY_AFTER_FAILURE = timedelta(seconds=15)
 #: How long a poll or a message in flight may take to end after a SIGTERM; what takes longer is cut off.
 DRAIN = timedelta(seconds=20)
-#: How often the main thread looks around, in seconds: the daemon is ready as soon as every tenant was tried.
-LOOK_SECONDS, FIRST_LOOK_SECONDS = 1.0, 0.1
+#: How long the main thread does not look around at most, in seconds: so late it notices a clock that has jumped, a
+#: machine that slept, and a tenant that is overdue.
+LONGEST_NAP_SECONDS = 5.0
+#: The same where it has a share of the tenants, which may end; and until the daemon is ready, as it is as soon as every
+#: tenant was tried.
+SHARED_NAP_SECONDS, FIRST_NAP_SECONDS = 1.0, 0.1
 #: How often the daemon says that an upgrade goes on, in seconds.
 UPGRADE_SIGN_SECONDS = 10
 #: How often it is looked for deliveries that another process wants to be tried, and cannot tell: a person's, or another
 #: instance's.
 OTHERS_SECONDS = 30
 
-SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
+#: The first two from outside, the last two from a thread: there is something to deliver, or to look at.
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +109,10 @@ class Service:
     Args:
         path: The configuration, which is read again at a reload.
         redactor: The log's; gets to know the secrets of each configuration, and the tokens that Mimecast hands out.
+        read: The clocks, by which it notices that one of them has jumped; None for those of this machine.
     """
 
-    def __init__(self, path: Path, *, redactor: Redactor) -> None:
+    def __init__(self, path: Path, *, redactor: Redactor, read: Callable[[], Moment] | None = None) -> None:
         self.path = path
         self._redactor = redactor
         self._stop = Event()
@@ -117,6 +127,8 @@ class Service:
             seconds=_boot_seconds,
         )
         self._supervision = Supervision(Systemd(os.environ, pid=os.getpid()), self._health, monotonic=_boot_seconds)
+        self._looks = Looks(read or moment, lambda: _raise(signal.SIGUSR2))
+        self._others_boot = _boot_seconds() + OTHERS_SECONDS
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
         self._scheduler: BackgroundScheduler | None = None
 
@@ -135,7 +147,7 @@ class Service:
                 Clocks(now=now, seconds=_boot_seconds),
                 name=_own_name(),
                 version=__version__,
-                changed=_wake,
+                changed=lambda: _raise(signal.SIGUSR1),
             )
             stack.enter_context(self._sharing.opened())
             _upgrade_apart(self._store, config.path, go_on=self._supervision.starting)
@@ -157,10 +169,8 @@ class Service:
     # -- the main thread ------------------------------------------------------------------------------------------
 
     def _wait(self) -> None:
-        clocks = _Clocks.read()
-        others_at = clocks.boot
         while True:
-            received = signal.sigtimedwait(SIGNALS, LOOK_SECONDS if self._supervision.is_ready else FIRST_LOOK_SECONDS)
+            received = signal.sigtimedwait(SIGNALS, self._looks.left())
             match received.si_signo if received else None:
                 case signal.SIGTERM | signal.SIGINT:
                     log.info("stopping")
@@ -169,15 +179,32 @@ class Service:
                     self._reload()
                 case signal.SIGUSR1:
                     self._schedule_delivery()
+                case signal.SIGUSR2:
+                    continue  # somebody wants an earlier look, which need not be due yet
                 case _:
                     pass
-            clocks = self._look_at(clocks)
-            self._look_at_share()
-            if clocks.boot - others_at > OTHERS_SECONDS:
-                self._schedule_delivery()
-                others_at = clocks.boot
-            self._schedule_retries()
-            self._supervise()
+            self._look()
+
+    def _look(self) -> None:
+        """Look around once, and decide when to do so again."""
+        before, clocks = self._looks.begin()
+        self._follow_clocks(before, clocks)
+        self._look_at_share()
+        self._look_for_others(clocks)
+        self._schedule_retries()
+        self._supervise()
+        self._looks.plan(self._next_look_seconds(clocks))
+
+    def _next_look_seconds(self, clocks: Moment) -> float:
+        """Return in how many seconds to look around again, where nobody asks for it before."""
+        if not self._supervision.is_ready:
+            return FIRST_NAP_SECONDS
+        if self._sharing.is_shared:
+            return SHARED_NAP_SECONDS
+        retry_at = self._retry_at
+        due = self._others_boot - clocks.boot, inf if retry_at is None else (retry_at - now()).total_seconds()
+        # What is due and cannot be done yet is not looked at all the time.
+        return max(min(LONGEST_NAP_SECONDS, *due), APART_SECONDS)
 
     def _look_at_share(self) -> None:
         """Poll others where the share has changed, and nobody in time where this instance is cut off."""
@@ -202,9 +229,8 @@ class Service:
     def _local_now(self) -> datetime:
         return now().astimezone(self._runtime.config.service.timezone)
 
-    def _look_at(self, before: "_Clocks") -> "_Clocks":
-        """Notice a clock that jumped and a machine that slept; both would leave the scheduler waiting."""
-        clocks = _Clocks.read()
+    def _follow_clocks(self, before: Moment, clocks: Moment) -> None:
+        """Notice a clock that jumped and a machine that slept; both would leave the pollers waiting."""
         jump = clocks.jump_since(before)
         if abs(jump) > JUMP:
             log.warning("the clock jumped seconds=%+.0f", jump.total_seconds())
@@ -215,7 +241,12 @@ class Service:
             log.warning("the machine was suspended seconds=%.0f", clocks.slept_since(before).total_seconds())
             self._health.expect_anew(begun_within=first_round(self._health.tenant_count()))
             self._pollers.restart()
-        return clocks
+
+    def _look_for_others(self, clocks: Moment) -> None:
+        """Look now and then for deliveries that another process wants to be tried."""
+        if clocks.boot >= self._others_boot:
+            self._add("look for errands", self._deliver_where_any, None, "deliver")
+            self._others_boot = clocks.boot + OTHERS_SECONDS
 
     def _reload(self) -> None:
         self._supervision.reloading()
@@ -417,7 +448,11 @@ class Service:
             # The rules changed while this was written by the old ones.
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
         if any(cycle.messages for cycle in cycles) or any(each.group_wait for each in runtime.policy.receivers):
-            _wake()
+            _raise(signal.SIGUSR1)
+        if any(cycle.transitions for cycle in cycles):
+            self._supervision.hear_news()
+        if self._supervision.awaits_cycles:
+            self._looks.ask()
 
     def _deliver(self) -> None:
         # Until it is known when the next message is due: if the database cannot be asked, it is tried again soon.
@@ -440,8 +475,27 @@ class Service:
         )
         for delivery in tried:
             self._health.delivery_tried(delivery)
-        due_at = (pipeline.next_delivery_at(self._store), pipeline.next_group_at(self._store))
-        self._retry_at = min((at for at in due_at if at is not None), default=None)
+        if tried:
+            self._supervision.hear_news()
+        self._note_errand(pipeline.next_errand_at(self._store))
+
+    def _deliver_where_any(self) -> None:
+        """Deliver where anything waits for its time; where nothing does, that costs one look at the database."""
+
+        def look() -> None:
+            next_at = pipeline.next_errand_at(self._store)
+            if next_at is None:
+                self._note_errand(None)
+            else:
+                self._deliver()
+
+        self._guarded("look for errands", look)
+
+    def _note_errand(self, next_at: datetime | None) -> None:
+        """Have it tried when it is due."""
+        self._retry_at = next_at
+        if next_at is not None:
+            self._looks.ask((next_at - now()).total_seconds())
 
     def _tally(self) -> None:
         """Count what fires and what is undelivered, for people who look at the service."""
@@ -484,9 +538,9 @@ def _own_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _wake() -> None:
-    """Let the main thread look around now; it also delivers then."""
-    os.kill(os.getpid(), signal.SIGUSR1)
+def _raise(number: signal.Signals) -> None:
+    """Send the main thread a signal."""
+    os.kill(os.getpid(), number)
 
 
 def _named(tenants: Collection[Tenant]) -> str:
@@ -542,22 +596,6 @@ def _boot_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-@dataclass(frozen=True, slots=True)
-class _Clocks:
-    """The three clocks at one moment, in seconds: of the wall, of the machine awake, of the machine at all."""
-
-    wall: float
-    awake: float
-    boot: float
-
-    @classmethod
-    def read(cls) -> "_Clocks":
-        return cls(time.time(), time.monotonic(), _boot_seconds())
-
-    def jump_since(self, before: "_Clocks") -> timedelta:
-        """Return how far the wall clock moved beyond the time that really passed."""
-        return timedelta(seconds=(self.wall - before.wall) - (self.boot - before.boot))
-
-    def slept_since(self, before: "_Clocks") -> timedelta:
-        """Return how long the machine was suspended."""
-        return timedelta(seconds=(self.boot - before.boot) - (self.awake - before.awake))
+def moment() -> Moment:
+    """Return the three clocks as they are now."""
+    return Moment(time.time(), time.monotonic(), _boot_seconds())

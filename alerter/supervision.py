@@ -26,8 +26,11 @@ FIRST_POLLS = timedelta(seconds=45)
 START_MARGIN = timedelta(seconds=45)
 #: The watchdog bites so much later than the log says which tenants are overdue.
 WATCHDOG_MARGIN = timedelta(seconds=30)
-#: How often the status line is renewed, in seconds.
-STATUS_SECONDS = 5
+#: How often the status line is renewed at most, in seconds: at nearly every look of the main thread while it naps.
+STATUS_SECONDS = 4
+#: How often the database is asked what fires and what is undelivered, where nothing here has changed it: another
+#: process may have.
+TALLY_SECONDS = 60
 
 
 class Supervision:
@@ -50,7 +53,7 @@ class Supervision:
         self._overdue: frozenset[Tenant] = frozenset()
         self._tally: Tally | None = None
         self._tally_seconds = -inf
-        self._tallied_for = 0
+        self._has_news = True
         self._refusal = ""
         self._sharing = ""
         self._line = ""
@@ -70,13 +73,23 @@ class Supervision:
         self._polling_since = self._monotonic()
         self._systemd.notify(STATUS="starting: the first polls", EXTEND_TIMEOUT_USEC=_usec(FIRST_POLLS + START_MARGIN))
 
+    @property
+    def awaits_cycles(self) -> bool:
+        """Whether a completed cycle should be told to the service manager at once."""
+        return self._systemd.has_watchdog
+
+    def hear_news(self) -> None:
+        """Take note that alerts or deliveries are not as they were; from any thread."""
+        self._has_news = True
+
     def wants_tally(self) -> bool:
         """Say whether the database should be asked again what fires and what is undelivered."""
-        activity = self._health.progress() + sum(self._health.deliveries().values())
-        is_due = self._monotonic() - self._tally_seconds >= STATUS_SECONDS
-        if not self._systemd.is_listening or activity == self._tallied_for or not is_due:
+        if not self._systemd.is_listening:
             return False
-        self._tallied_for, self._tally_seconds = activity, self._monotonic()
+        every = STATUS_SECONDS if self._has_news or self._sharing else TALLY_SECONDS
+        if self._monotonic() - self._tally_seconds < every:
+            return False
+        self._has_news, self._tally_seconds = False, self._monotonic()
         return True
 
     def note(self, tally: Tally) -> None:
@@ -96,7 +109,7 @@ class Supervision:
             self._become_ready(now=now)
             return
         self._feed_watchdog()
-        if self._monotonic() - self._line_seconds >= STATUS_SECONDS:
+        if self._systemd.is_listening and self._monotonic() - self._line_seconds >= STATUS_SECONDS:
             self._tell_status(now=now)
 
     def reloading(self) -> None:

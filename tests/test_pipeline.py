@@ -29,6 +29,7 @@ from alerter.pipeline import (
     follow_clock,
     keep_history,
     next_delivery_at,
+    next_errand_at,
     poll,
     poll_dry,
     reconcile,
@@ -594,7 +595,7 @@ def test_messages_are_sent_in_order_to_each_target(world: World) -> None:
     assert [message.id for message in world.notifier.sent_to(URLS[TEAMS])] == news
     assert len(tried) == 8
     assert all(delivery.sent_at == world.clock.now for delivery in tried)
-    assert next_delivery_at(world.store) is None
+    assert (next_delivery_at(world.store), next_errand_at(world.store)) == (None, None)
 
 
 def test_a_dead_target_never_delays_another(world: World) -> None:
@@ -649,7 +650,7 @@ def test_the_next_delivery_is_the_one_that_is_due_first(world: World) -> None:
     world.clock.forward("15s")
     world.deliver()
 
-    assert next_delivery_at(world.store) == world.clock.now + span("1m")
+    assert next_delivery_at(world.store) == next_errand_at(world.store) == world.clock.now + span("1m")
 
 
 def test_a_target_that_asks_for_patience_gets_it(world: World) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -15,19 +15,28 @@ from pathlib import Path
 
 import pytest
 
+from alerter.service import LONGEST_NAP_SECONDS
 from alerter.simulator import SUMMARY_PATH, TOKEN_PATH, Misbehaviour, Scenario, Simulator
 from tests.commands import a_configuration
 from tests.servers import HttpSink, PingSink, http_sink, ping_sink
 
 #: How long a daemon may take for anything; a test fails after it, and waits only as long as it must.
 PATIENCE_SECONDS = 20
+#: For so long it is watched how often a service wakes up that has nothing to do.
+SPAN_SECONDS = 6
 
 
 class Daemon:
     """`alerter run` in a process of its own, read line by line."""
 
-    def __init__(self, config: Path, environment: Mapping[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "alerter", "run", "--config", str(config)]
+    def __init__(
+        self,
+        config: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        program: Sequence[str] = ("-m", "alerter", "run", "--config"),
+    ) -> None:
+        command = [sys.executable, *program, str(config)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.lines: list[str] = []
         self._changed = threading.Condition()
@@ -120,6 +129,27 @@ def config(tmp_path: Path, simulator: Simulator, sinks: list[HttpSink]) -> Path:
     urls = ", ".join(f'"json://127.0.0.1:{sink.port}"' for sink in sinks)
     path.write_text(a_configuration(simulator, urls=urls, above=100))
     return path
+
+
+#: `alerter run` whose wall clock is an hour ahead as soon as there is a file beside the configuration.
+JUMPING = """
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+from alerter.config import load_config
+from alerter.redaction import Redactor
+from alerter.service import Service, moment
+
+path = Path(sys.argv[1])
+
+def read():
+    return replace(moment(), wall=moment().wall + 3600 * path.with_name("jump").exists())
+
+logging.basicConfig(level=logging.INFO)
+redactor = Redactor()
+Service(path, redactor=redactor, read=read).run(load_config(path, redactor=redactor))
+"""
 
 
 @pytest.fixture
@@ -532,3 +562,54 @@ def test_a_scrape_that_nobody_reads_holds_no_stop_up(config: Path, daemons: list
         daemon.send(signal.SIGTERM)
 
         assert daemon.process.wait(5) == 0
+
+
+def test_a_clock_that_jumps_is_noticed_while_nothing_else_happens(config: Path, daemons: list[Daemon]) -> None:
+    """Whoever is polled once a day is polled anew: slots that the wrong clock has set are not waited for."""
+    watched(config, poll_interval="1d")
+    daemon = Daemon(config, program=("-c", JUMPING))
+    daemons.append(daemon)
+    daemon.wait_for("poll done")
+
+    config.with_name("jump").touch()
+
+    jumped = daemon.wait_for("the clock jumped")
+    daemon.wait_for("poll done", times=2)
+    assert "seconds=+3600" in jumped
+
+
+def test_what_is_collected_is_told_when_its_time_is_over_however_long_the_main_thread_would_nap(
+    config: Path, daemons: list[Daemon], held: Held, sinks: list[HttpSink]
+) -> None:
+    """What falls due between two looks of the main thread has a look of its own."""
+    config.write_text(config.read_text().replace("[receivers.secops]\n", '[receivers.secops]\ngroup_wait = "1s"\n'))
+    held.count = 250
+    daemon = start(config, daemons)
+    polled = time.monotonic()  # noqa: TID251 - real time, in which a real process must tell it
+
+    daemon.wait_for("message sent", times=3)
+
+    assert time.monotonic() - polled < 1 + LONGEST_NAP_SECONDS / 2  # noqa: TID251 - as above
+    assert all(len(sink.posts) == 1 for sink in sinks)
+
+
+def test_a_service_with_nothing_to_do_sleeps(config: Path, daemons: list[Daemon]) -> None:
+    """While no poll and no message is due, all of its threads together wake up less than once a second."""
+    watched(config, poll_interval="1d")
+    daemon = start(config, daemons)
+    nap = threading.Event()
+    before = -1
+    while (woken := wake_ups(daemon)) != before:
+        before = woken
+        nap.wait(0.5)
+
+    nap.wait(SPAN_SECONDS)
+
+    assert wake_ups(daemon) - before < SPAN_SECONDS
+
+
+def wake_ups(daemon: Daemon) -> int:
+    """Return how often the threads of a daemon have gone to sleep since they began."""
+    tasks = Path(f"/proc/{daemon.process.pid}/task").iterdir()
+    status = [line.split() for task in tasks for line in (task / "status").read_text().splitlines()]
+    return sum(int(words[1]) for words in status if words[0] == "voluntary_ctxt_switches:")

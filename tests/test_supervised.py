@@ -1,12 +1,15 @@
 """The daemon under a service manager: a real process that speaks over a real socket."""
 
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from alerter.looks import APART_SECONDS
+from alerter.service import LONGEST_NAP_SECONDS
 from alerter.simulator import SIMULATOR_CLIENT_SECRET, Misbehaviour, Simulator
 from tests.commands import a_configuration
 from tests.supervisor import Supervisor, a_supervisor
@@ -156,3 +159,15 @@ def test_what_the_watchdog_ends_leaves_where_it_hung_and_no_secret(daemon: Daemo
     assert "Fatal Python error: Aborted" in log
     assert "in _wait" in log
     assert SIMULATOR_CLIENT_SECRET not in log
+
+
+def test_a_cycle_feeds_the_watchdog_at_once(path: Path, daemon: Daemon, supervisor: Supervisor) -> None:
+    """It does not wait until the main thread looks around anyway: a limit may be close."""
+    supervisor.wait_for("WATCHDOG", "1")
+    poll_every("1h", path, daemon)
+    daemon.wait_for("poll done", times=2)
+    polled = time.monotonic()  # noqa: TID251 - real time, in which a real process must tell it
+
+    supervisor.wait_for("WATCHDOG", "1", times=2)
+
+    assert time.monotonic() - polled < APART_SECONDS + LONGEST_NAP_SECONDS / 4  # noqa: TID251 - as above

@@ -12,7 +12,7 @@ from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.health import Health
 from alerter.statuses import Tally
-from alerter.supervision import FIRST_POLLS, STATUS_SECONDS, WATCHDOG_MARGIN, Supervision
+from alerter.supervision import FIRST_POLLS, STATUS_SECONDS, TALLY_SECONDS, WATCHDOG_MARGIN, Supervision
 from tests.builders import NOON
 from tests.supervisor import Said, Supervisor, a_supervisor
 from tests.test_health import Seconds
@@ -247,6 +247,30 @@ def test_what_the_database_says_is_in_the_status_soon(service: Service) -> None:
 
     assert wanted == [True, False]
     assert service.heard()[-1]["STATUS"].endswith("alerts firing: 1 critical; messages undelivered: 2")
+
+
+def test_what_nothing_has_changed_is_asked_of_the_database_more_rarely(service: Service) -> None:
+    """Polls that find nothing new leave it alone; another process may have changed something all the same."""
+    wanted = [service.supervision.wants_tally()]
+
+    for waited in (STATUS_SECONDS, TALLY_SECONDS - STATUS_SECONDS):
+        service.complete()
+        service.seconds.now += waited
+        wanted.append(service.supervision.wants_tally())
+    service.supervision.hear_news()
+    for _ in range(2):
+        service.seconds.now += STATUS_SECONDS / 2
+        wanted.append(service.supervision.wants_tally())
+
+    assert wanted == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("watchdog", [True, False])
+def test_cycles_are_waited_for_where_they_feed_a_watchdog(supervisor: Supervisor, *, watchdog: bool) -> None:
+    """Where there is none, nobody needs to be woken for each."""
+    service = a_service(supervisor, {ACME: FIVE_MINUTES}, watchdog=watchdog)
+
+    assert service.supervision.awaits_cycles is watchdog
 
 
 def test_without_a_watchdog_it_is_not_fed(supervisor: Supervisor) -> None:

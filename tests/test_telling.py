@@ -11,7 +11,7 @@ from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.outbox import MAX_ATTEMPTS
 from alerter.core.rules import RuleName
 from alerter.errors import DeliveryError
-from alerter.pipeline import follow_clock, next_group_at, tell_groups
+from alerter.pipeline import follow_clock, next_errand_at, next_group_at, tell_groups
 from tests.builders import NOON, a_level, a_policy, a_rule, a_silence, a_window, an_acknowledgement, span
 from tests.test_pipeline import MAIL, SLACK, TEAMS, URLS, World
 
@@ -168,12 +168,12 @@ def test_a_group_collects_the_news_of_all_tenants_into_one_message(world: World)
 
     at_once = [world.poll_now(HELD, tenant=tenant).messages for tenant in tenants]
     early = tell_groups(world.store, world.policy, now=world.clock.now)
-    due_at = next_group_at(world.store)
+    due_at = next_group_at(world.store), next_errand_at(world.store)
     world.clock.forward("1m")
     [message] = tell_groups(world.store, world.policy, now=world.clock.now)
 
     assert (at_once, early) == ([(), (), ()], ())
-    assert due_at == NOON + span("1m")
+    assert due_at == (NOON + span("1m"), NOON + span("1m"))
     assert "3 tenants" in message.title + str(message.bodies)
     assert tell_groups(world.store, world.policy, now=world.clock.now) == ()
     assert next_group_at(world.store) is None

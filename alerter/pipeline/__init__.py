@@ -9,7 +9,7 @@ Three rules hold everything together:
 """
 
 from alerter.pipeline.cycles import Cycle, follow_clock, poll, poll_all, poll_dry, reconcile
-from alerter.pipeline.deliveries import deliver, next_delivery_at
+from alerter.pipeline.deliveries import deliver, next_delivery_at, next_errand_at
 from alerter.pipeline.imports import Imported, TenantImport, take_in
 from alerter.pipeline.inboxes import Inbox
 from alerter.pipeline.keeping import Kept, Pace, keep_history
@@ -37,6 +37,7 @@ __all__ = [
     "follow_clock",
     "keep_history",
     "next_delivery_at",
+    "next_errand_at",
     "next_group_at",
     "poll",
     "poll_all",

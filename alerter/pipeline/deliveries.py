@@ -101,6 +101,13 @@ def next_delivery_at(store: Store) -> datetime | None:
         return next_due_at(reader.waiting_deliveries())
 
 
+def next_errand_at(store: Store) -> datetime | None:
+    """Return when there is something to send, or to make a message of, or None where nothing waits for its time."""
+    with store.read() as reader:
+        due = (next_due_at(reader.waiting_deliveries()), reader.next_group_at())
+    return min((at for at in due if at is not None), default=None)
+
+
 def _claim(store: Store, target: TargetName, policy: Policy | None, *, now: datetime) -> Errand | None:
     """Return what to take to a target now, claimed so that nobody else does; None where nothing is due there.
 
