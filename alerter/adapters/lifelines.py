@@ -7,8 +7,10 @@ What several adapters need of `requests` stands here as well; it knows none of t
 
 import socket
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -64,15 +66,35 @@ class Lifeline:
 
 
 class _Held:
-    """Puts a connection's socket on the lifeline as soon as there is one."""
+    """Puts a connection's socket on the lifeline as soon as there is one, and sends each request in one piece.
+
+    Headers and body by themselves are two packets, and wake a server twice.
+    """
 
     def __init__(self, *args: object, lifeline: Lifeline, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._lifeline = lifeline
+        self._piece: bytearray | None = None
 
     def _new_conn(self) -> socket.socket:
         """Connect; urllib3's own seam, which its SOCKS support overrides in the same way."""
         return self._lifeline.hold(super()._new_conn())  # type: ignore[misc] # the class beside it has it
+
+    def request(self, *args: object, **kwargs: object) -> None:
+        """Send a request, once all of it is there."""
+        self._piece = bytearray()
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc] # as above
+        finally:
+            piece, self._piece = self._piece, None
+        self.send(piece)
+
+    def send(self, data: object) -> None:
+        """Send, or keep for the piece that is being put together."""
+        if self._piece is not None and isinstance(data, bytes):
+            self._piece += data
+        else:
+            super().send(data)  # type: ignore[misc] # as above
 
 
 class _PlainConnection(_Held, urllib3.connection.HTTPConnection):
@@ -110,6 +132,18 @@ class _HeldAdapter(HTTPAdapter):
             pool.conn_kw["lifeline"] = self._lifeline
         return pool
 
+    def pool(self, request: requests.PreparedRequest, settings: Mapping[str, Any]) -> urllib3.HTTPConnectionPool:
+        """Return what connects for a request as `send` does: through its proxy, and with whose certificates it trusts.
+
+        Args:
+            request: What leads there.
+            settings: As `merge_environment_settings` returns them.
+        """
+        verify, cert = settings["verify"], settings["cert"]
+        pool = self.get_connection_with_tls_context(request, verify, proxies=settings["proxies"], cert=cert)
+        self.cert_verify(pool, request.url or "", verify, cert)
+        return pool
+
 
 class HeldSession(requests.Session):
     """A session for one exchange at a time on a lifeline, that leaves redirects alone.
@@ -119,9 +153,25 @@ class HeldSession(requests.Session):
 
     def __init__(self, lifeline: Lifeline) -> None:
         super().__init__()
-        adapter = _HeldAdapter(lifeline)
-        self.mount("https://", adapter)
-        self.mount("http://", adapter)
+        self._adapter = _HeldAdapter(lifeline)
+        self.mount("https://", self._adapter)
+        self.mount("http://", self._adapter)
+
+    def pool(self, url: str) -> urllib3.HTTPConnectionPool:
+        """Return what connects to the host of a URL as requests would, which asks the environment.
+
+        Whoever sends many requests there asks once, and sends them with `urlopen`: requests takes longer to put one
+        together than urllib3 to send it.
+
+        Raises:
+            requests.RequestException: The URL or the proxy's is none.
+            OSError: A file of trusted authorities that the environment names does not exist.
+        """
+        request = self.prepare_request(requests.Request("POST", url, auth=as_it_is))
+        address = request.url or url
+        return self._adapter.pool(
+            request, self.merge_environment_settings(address, proxies_for(address), stream=True, verify=None, cert=None)
+        )
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
         """Return None: nothing is a redirect."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
 import pytest
-import requests
+from urllib3.exceptions import NewConnectionError
 
 from alerter.adapters.mimecast import Limits, Lines, Mimecast, OAuthKeys
 from alerter.adapters.mimecast.lines import MAX_IDLE_LINES, MAX_IDLE_SECONDS, Line
@@ -200,7 +200,26 @@ def test_a_connection_that_cannot_be_made_is_no_kept_one() -> None:
     """It is tried once: only a connection that has answered before may have been closed behind our back."""
     line = Line()
 
-    with pytest.raises(requests.ConnectionError):
-        line.session.post("http://127.0.0.1:1/", timeout=1)
+    with pytest.raises(NewConnectionError):
+        line.pool("http://127.0.0.1:1/").urlopen("POST", "/", retries=False, timeout=1)
 
     assert not line.is_kept
+
+
+def test_a_request_comes_in_one_piece(lines: Lines) -> None:
+    """A server that reads once has all of it: it is not woken for the headers, and again for the body."""
+    pieces: list[bytes] = []
+
+    def play(connection: socket.socket) -> None:
+        while piece := connection.recv(65536):
+            pieces.append(piece)
+            connection.sendall(http_bytes(TOKEN if b"/oauth/token" in piece else SUMMARY))
+
+    with RawServer(play) as server:
+        an_account(server, lines).fetch()
+
+    assert [piece.partition(b" HTTP")[0] for piece in pieces] == [
+        b"POST /oauth/token",
+        b"POST /api/gateway/get-hold-summary-list",
+    ]
+    assert all(piece.partition(b"\r\n\r\n")[2] for piece in pieces)

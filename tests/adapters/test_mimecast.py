@@ -1396,12 +1396,12 @@ def test_only_a_busy_name_service_is_asked_again() -> None:
 def test_an_exchange_that_did_not_run_is_a_fault() -> None:
     """A library's own mistake is a fault as well."""
     bounds = Bounds(total_seconds=5, connect_seconds=5, body_bytes=10)
-    request = Request(url="http://127.0.0.1:1", headers={"a": "line\nbreak"}, body=b"")
+    request = Request(url="http://127.0.0.1:1", headers={"a": "line\nsplit"}, body=b"")
 
     with pytest.raises(Fault) as caught:
         send(request, bounds, lines=Lines(HandMonotonic()), stop=threading.Event())
 
-    assert "break" not in caught.value.detail
+    assert "split" not in caught.value.detail
 
 
 # What is never shown

@@ -22,9 +22,7 @@ def object_or_nothing(answer: Answer) -> dict[str, object]:
 
 def parsed(body: bytes) -> object:
     """Return a body's JSON value, strictly: no NaN, no key twice, UTF-8 (a byte order mark is let through)."""
-    value: object = json.loads(
-        body.decode("utf-8-sig"), object_pairs_hook=_without_duplicates, parse_int=_integer, parse_constant=_no_constant
-    )
+    value: object = _DECODER.decode(body.decode("utf-8-sig"))
     return value
 
 
@@ -44,6 +42,9 @@ def _integer(digits: str) -> int:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_int=_integer, parse_constant=_no_constant)
 
 
 def why_not(error: ValueError | RecursionError) -> str:

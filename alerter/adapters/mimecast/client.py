@@ -159,8 +159,9 @@ class Mimecast:
         self._last: _Exchange | None = None
         self._redactor = Redactor() if redactor is None else redactor
         self._redactor.add(*auth.key_texts(keys))
-        #: Of what the last request was sent with.
-        self._sent = Redactor()
+        #: What a server could echo of the last request besides the keys: the token, which others may share, or the
+        #: signature.
+        self._sent: tuple[str, ...] = ()
 
     def fetch(self) -> Snapshot:
         """Return the tenant's held messages as they are now.
@@ -268,8 +269,7 @@ class Mimecast:
             connect_seconds=self._limits.connect_timeout.total_seconds(),
             body_bytes=self._limits.max_body_bytes,
         )
-        # What the server could echo besides the keys: the token, which others may share, or the signature.
-        self._sent = Redactor(headers.get("Authorization", "").partition(" ")[2].split(":"))
+        self._sent = tuple(headers.get("Authorization", "").partition(" ")[2].split(":"))
         began = self._monotonic()
         try:
             answer = send(request, bounds, lines=self._lines, stop=self._stop)
@@ -277,11 +277,12 @@ class Mimecast:
             fault.request_id = request_id
             raise
         self._last = _Exchange(answer, self._clock(), timedelta(seconds=self._monotonic() - began))
-        _log.debug(
-            "mimecast answered tenant=%s path=%s status=%d body_bytes=%d sent_id=%s request_id=%s",
-            *(self._tenant, path, answer.status, len(answer.body), request_id),
-            self._redacted(clean(answer.headers.get("x-request-id", "-"))),
-        )
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "mimecast answered tenant=%s path=%s status=%d body_bytes=%d sent_id=%s request_id=%s",
+                *(self._tenant, path, answer.status, len(answer.body), request_id),
+                self._redacted(clean(answer.headers.get("x-request-id", "-"))),
+            )
         return answer, self._last.at
 
     def _judged(self, judge: Callable[..., _Value], answer: Answer, *, now: datetime, request_id: str) -> _Value:
@@ -349,7 +350,7 @@ class Mimecast:
 
     def _redacted(self, text: str) -> str:
         """Return a text without secrets (a server may echo them), and then short: a cut secret would not be found."""
-        redacted = self._redactor.redacted(self._sent.redacted(text))
+        redacted = self._redactor.redacted(Redactor(self._sent).redacted(text))
         return redacted if len(redacted) <= MAX_DETAIL_LENGTH else redacted[: MAX_DETAIL_LENGTH - 1] + "…"
 
 

@@ -8,8 +8,9 @@ a connection on which anything went wrong is closed.
 
 import threading
 from collections.abc import Callable
-from http.cookiejar import DefaultCookiePolicy
 from queue import SimpleQueue
+
+import urllib3
 
 from alerter.adapters.lifelines import HeldSession, Lifeline
 
@@ -32,8 +33,8 @@ class Line:
 
     def __init__(self) -> None:
         self.lifeline = Lifeline()
-        self.session = HeldSession(self.lifeline)
-        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session = HeldSession(self.lifeline)
+        self._pool: urllib3.HTTPConnectionPool | None = None
         self.is_kept = False
         self.idle_since = 0.0
         self._exchanges: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -55,10 +56,21 @@ class Line:
         while (exchange := self._exchanges.get()) is not None:
             exchange()
 
+    def pool(self, url: str) -> urllib3.HTTPConnectionPool:
+        """Return its connection, to the host of its first URL; what the environment says of the way there holds on.
+
+        Raises:
+            requests.RequestException: The URL or the proxy's is none.
+            OSError: A file of trusted authorities that the environment names does not exist.
+        """
+        if self._pool is None:
+            self._pool = self._session.pool(url)
+        return self._pool
+
     def close(self) -> None:
         """Close it; its thread ends with the exchange that it is in."""
         self._exchanges.put(None)
-        self.session.close()
+        self._session.close()
         self.lifeline.release()
 
 

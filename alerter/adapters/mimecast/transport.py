@@ -10,11 +10,11 @@ import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-import requests
 import urllib3
+from urllib3.exceptions import NewConnectionError, ProtocolError, ProxyError, SSLError
 
-from alerter.adapters.lifelines import as_it_is, proxies_for
 from alerter.adapters.mimecast.faults import Answer, Fault, Remedy
 from alerter.adapters.mimecast.lines import Line, Lines
 from alerter.adapters.mimecast.mishaps import fault_of
@@ -150,12 +150,12 @@ class _Exchange:
 
 def _answer(request: Request, bounds: Bounds, line: Line) -> Answer:
     with _response(request, bounds, line) as response:
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        body = _body(response.raw, headers.get("content-encoding", ""), bounds.body_bytes)
-        return Answer(status=response.status_code, headers=headers, body=body)
+        headers = {name.lower(): value for name, value in response.headers.itermerged()}
+        body = _body(response, headers.get("content-encoding", ""), bounds.body_bytes)
+        return Answer(status=response.status, headers=headers, body=body)
 
 
-def _response(request: Request, bounds: Bounds, line: Line) -> requests.Response:
+def _response(request: Request, bounds: Bounds, line: Line) -> urllib3.BaseHTTPResponse:
     """Return the beginning of an answer.
 
     A server may close a connection that was kept at the very moment in which it is used again. It has not answered
@@ -163,27 +163,29 @@ def _response(request: Request, bounds: Bounds, line: Line) -> requests.Response
     """
     try:
         return _posted(request, bounds, line)
-    except requests.ConnectionError:
+    except (ProtocolError, SSLError, ProxyError, NewConnectionError):
         if not line.is_kept or line.lifeline.is_cut:
             raise
     return _posted(request, bounds, line)
 
 
-def _posted(request: Request, bounds: Bounds, line: Line) -> requests.Response:
-    return line.session.post(
-        request.url,
-        data=request.body,
+def _posted(request: Request, bounds: Bounds, line: Line) -> urllib3.BaseHTTPResponse:
+    path = urlsplit(request.url).path or "/"
+    return line.pool(request.url).urlopen(
+        "POST",
+        path,
+        body=request.body,
         headers={"Accept-Encoding": "identity", **request.headers},
-        auth=as_it_is,
         # The deadline is the waiting caller's; this only ends a thread that it had to leave behind.
-        timeout=(bounds.connect_seconds, bounds.total_seconds + _GRACE),
-        proxies=proxies_for(request.url),
-        stream=True,
-        allow_redirects=False,
+        timeout=urllib3.Timeout(connect=bounds.connect_seconds, read=bounds.total_seconds + _GRACE),
+        redirect=False,
+        retries=False,
+        preload_content=False,
+        decode_content=False,
     )
 
 
-def _body(raw: urllib3.HTTPResponse, encoding: str, limit: int) -> bytes:
+def _body(raw: urllib3.BaseHTTPResponse, encoding: str, limit: int) -> bytes:
     """Return the decoded body.
 
     Compression is not asked for, but a proxy may apply it; it is undone here, because a few kilobytes can unpack
