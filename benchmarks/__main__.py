@@ -36,7 +36,7 @@ PARTS = {
     "scrape": Part("scrapes.scrape", "a scrape of half a million series", "20 s"),
     "peers": Part("peers.side_by_side", "Prometheus and Alertmanager side by side", "5 min"),
     "leases": Part("leases.sharing", "ten thousand tenants shared by two instances", "20 s"),
-    "peer-disk": Part("peers.disk", "two days of samples on the disk, beside Prometheus", "30 s"),
+    "peer-disk": Part("peers.disk", "two weeks of samples on the disk, beside Prometheus", "1 min"),
     "tenants": Part("tenants.figures", "ten thousand tenants over TLS", "6 min, or longer with --minutes"),
 }
 

@@ -23,6 +23,7 @@ from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_blind_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.pipeline import Policy
+from benchmarks import histories
 from benchmarks.figures import Figure
 
 TENANT = Tenant("acme")
@@ -173,6 +174,7 @@ def _store(path: Path, span: timedelta) -> Store:
     with store.write() as transaction:
         transaction.add_snapshot(first, poll_interval=INTERVAL)
     _fill(path, first.taken_at)
+    histories.keep(store, now=NOW)
     return store
 
 

@@ -127,8 +127,11 @@ def test_reasons_that_were_never_held_are_not_found(alerter: RunCommand, config:
     assert "nothing was ever held for a reason that matches 'Virus'" in refused.err
 
 
-def test_budgets_are_of_a_week(alerter: RunCommand, config: Path) -> None:
+@pytest.mark.parametrize(
+    ("budget", "says"), [("1/day", "at most 7 alerts a week"), ("1/week", "at most 1 alert a week")]
+)
+def test_budgets_are_of_a_week(alerter: RunCommand, config: Path, budget: str, says: str) -> None:
     """A budget a day is seven a week."""
     keep_history(config, days=20)
 
-    assert "for at most 7 alerts a week" in alerter("suggest", "--config", config, "--budget", "1/day").out
+    assert says in alerter("suggest", "--config", config, "--budget", budget).out

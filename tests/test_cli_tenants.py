@@ -154,7 +154,7 @@ def test_status_asks_the_database_no_more_often_for_more_tenants(
     alerter("status", "--config", config)
 
     assert of_json < 20
-    assert len(statements) < 20 + 4 * MOST_ROWS
+    assert len(statements) < 20 + 5 * MOST_ROWS
 
 
 def test_more_that_are_not_well_are_not_called_well(alerter: RunCommand, config: Path) -> None:

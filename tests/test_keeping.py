@@ -5,16 +5,20 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from alerter.adapters.store import Store
+from alerter.adapters.tables import number_of
 from alerter.core.outbox import after_success
 from alerter.pipeline import Kept, Pace, Reader, Transaction, keep_history
 from alerter.pipeline.keeping import LONGEST_SECONDS, REST
 from tests.adapters.store.stored import enqueue, poll, rows
 from tests.builders import NOON, minutes, span
+
+if TYPE_CHECKING:
+    from alerter.core.shares import Standing
 
 DAY = timedelta(days=1)
 
@@ -27,12 +31,14 @@ class SlowStore:
         seconds_per_row: How much.
         now: The machine's clock.
         done: What each transaction did, in rows.
+        is_agreed: Whether all who share the database have the same configuration, and version.
     """
 
     store: Store
     seconds_per_row: float = 0.0
     now: float = 0.0
     done: list[tuple[str, int]] = field(default_factory=list)
+    is_agreed: bool = True
 
     def read(self) -> AbstractContextManager[Reader]:
         """Open a view."""
@@ -56,7 +62,8 @@ class _SlowTransaction:
         """Return the transaction's own method, slower; to be asked who may do it takes no time."""
         method = cast("Callable[..., int]", getattr(self._inner, name))
         if name == "standing":
-            return method
+            standing = cast("Callable[[], Standing]", method)
+            return lambda: replace(standing(), is_agreed=self._machine.is_agreed)
 
         def slowly(*args: object, **kwargs: object) -> int:
             rows = method(*args, **kwargs)
@@ -115,6 +122,24 @@ def test_what_is_too_old_goes_and_what_is_old_is_thinned(full: Store) -> None:
     assert keep(SlowStore(full), Rests()) == Kept()
 
 
+def test_days_that_are_over_are_packed(full: Store) -> None:
+    """But for yesterday, whose changes may still be amended; what was thinned is packed as well."""
+    kept = keep(SlowStore(full), Rests())
+
+    yesterday = NOON.replace(hour=0) - DAY
+    assert kept.packed > 0
+    assert rows(full, f"SELECT count(*) FROM counts WHERE at < {number_of(yesterday)}") == [(0,)]  # noqa: S608
+    assert rows(full, f"SELECT count(*) FROM chunks WHERE until >= {number_of(yesterday)}") == [(0,)]  # noqa: S608
+
+
+def test_while_another_version_shares_the_database_nothing_is_packed(full: Store) -> None:
+    """It might not know where to look."""
+    kept = keep(SlowStore(full, is_agreed=False), Rests())
+
+    assert (kept.packed, kept.thinned > 0) == (0, True)
+    assert keep(SlowStore(full), Rests()).packed > 0
+
+
 def test_no_transaction_takes_long_on_a_slow_machine(full: Store) -> None:
     """It does less at a time; whole instants and hours are the least."""
     for number in range(150):
@@ -169,7 +194,7 @@ def test_what_was_done_is_in_the_log(full: Store, caplog: pytest.LogCaptureFixtu
     keep(SlowStore(full), Rests())
 
     assert [record.getMessage() for record in caplog.records] == [
-        f"history kept pruned={kept.pruned} thinned={kept.thinned} stripped=1 pages={kept.pages}"
+        f"history kept pruned={kept.pruned} thinned={kept.thinned} packed={kept.packed} stripped=1 pages={kept.pages}"
     ]
 
 

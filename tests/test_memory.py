@@ -1,7 +1,8 @@
-"""What a service remembers between polls changes nothing but their cost.
+"""What a service remembers between polls, and packs away, changes nothing but the cost.
 
-The machine below lives twice, each life on a real SQLite file of its own: one service remembers from poll to poll, the
-other is started anew before each of them and reads everything. Whatever happens, both files hold the same.
+The machine below lives twice, each life on a real SQLite file of its own: one service remembers from poll to poll and
+packs its history, the other is started anew before each poll, reads everything, and packs nothing. Whatever happens,
+both files hold the same.
 """
 
 import shutil
@@ -27,6 +28,7 @@ from hypothesis.stateful import (
 )
 
 from alerter.adapters.store import Reader, Store
+from alerter.adapters.store.chunks import unpacked
 from alerter.adapters.store.history import as_of
 from alerter.adapters.store.memory import Remembered
 from alerter.adapters.store.windows import Reach
@@ -38,7 +40,7 @@ from alerter.core.series import HoldReason, Sample, Series, Tenant
 from alerter.core.thinning import hour_of
 from alerter.errors import Cause, SourceError, SourceUnavailable
 from alerter.pipeline import Cycle, follow_clock, poll, poll_all, reconcile
-from tests.adapters.store.stored import prune, thin
+from tests.adapters.store.stored import pack, prune, thin
 from tests.builders import a_blind, a_growth, a_level, a_policy, a_rule, a_silence, an_acknowledgement, minutes
 from tests.fakes import CrashError, CrashingStore, FakeClock, FakeSource
 from tests.test_imports import imported
@@ -172,12 +174,18 @@ class _Lives(RuleBasedStateMachine):
     @rule(ago=st.sampled_from([5, 30, 300]).map(minutes))
     def prune(self, ago: timedelta) -> None:
         """Delete history, also what the rules still look at."""
-        self._both(lambda store: prune(store, self.clock.now - ago, batch=5))
+        self._both(lambda store: _only(prune(store, self.clock.now - ago, batch=5)))
 
     @rule(ago=st.sampled_from([5, 300]).map(minutes), elsewhere=st.booleans())
     def thin(self, ago: timedelta, *, elsewhere: bool) -> None:
         """Thin history, also what the rules still look at."""
-        self._both(lambda store: thin(store, hour_of(self.clock.now - ago), batch=5), elsewhere=elsewhere)
+        before = hour_of(self.clock.now - ago)
+        self._both(lambda store: _only(thin(store, before, batch=5)), elsewhere=elsewhere)
+
+    @rule(ago=st.sampled_from([-60, 0, 5, 300, 1440]).map(minutes), elsewhere=st.booleans())
+    def pack(self, ago: timedelta, *, elsewhere: bool) -> None:
+        """Pack history, also what the rules still look at."""
+        pack(self.elsewhere if elsewhere else self.store, self.clock.now - ago)
 
     @rule(lasting=st.sampled_from([10, 60]).map(minutes))
     def silence(self, lasting: timedelta) -> None:
@@ -247,10 +255,17 @@ def _everything(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         columns: dict[str, list[str]] = {}
         for table, column in connection.execute(_COLUMNS):
             columns.setdefault(table, []).append(f'"{column}"')
-        return {
+        found = {
             table: sorted(connection.execute(f"SELECT {', '.join(names)} FROM {table}"), key=repr)  # noqa: S608
             for table, names in columns.items()
         }
+        chunks = connection.execute("SELECT tenant_id, changes FROM chunks").fetchall()
+    changes = [(tenant_id, *change) for tenant_id, chunk in chunks for change in unpacked(chunk)]
+    return found | {"chunks": [], "counts": sorted([*found["counts"], *changes])}
+
+
+def _only(_: object) -> None:
+    """Forget how it was divided into transactions, which is not the same in both lives."""
 
 
 _COLUMNS = """

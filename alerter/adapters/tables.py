@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -132,6 +133,18 @@ counts = Table(
     PrimaryKeyConstraint("tenant_id", "at", "series_id"),
     CheckConstraint("was <> held", name="changed"),
     sqlite_with_rowid=False,
+)
+
+# The changes of some instants, none of which are in `counts` then: `since` and `until` are the first and the last one.
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("tenant_id", Integer, ForeignKey("tenants.id"), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("changes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "since"),
+    CheckConstraint("since <= until", name="ordered"),
 )
 
 coverage = Table(

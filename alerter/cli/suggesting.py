@@ -105,7 +105,8 @@ def _missing(found: "Suggestions") -> Iterator[str]:
 
 
 def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
-    yield f"{found.tenant}: limits from its own history, for at most {budget:.3g} alerts a week."
+    alerts = "1 alert" if budget == 1 else f"{budget:.3g} alerts"
+    yield f"{found.tenant}: limits from its own history, for at most {alerts} a week."
     if found.made:
         yield f"All of them together would have told {found.per_week:.2g} times a week."
         yield "What they would have told, and whom: alerter backtest --rules FILE"

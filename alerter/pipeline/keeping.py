@@ -1,4 +1,4 @@
-"""Keep: delete what is too old, thin what is old, and give back the room, a little at a time and in nobody's way.
+"""Keep: delete what is too old, thin and pack what is old, and give back the room, a little at a time, in nobody's way.
 
 Each transaction takes some milliseconds, and a rest follows in which polls and deliveries have the database for
 themselves. All of it may end anywhere, and goes on there the next time.
@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from alerter.core.series import Tenant
 from alerter.pipeline.ports import Store, Transaction
 
 log = logging.getLogger(__name__)
 
+#: Counts that are older are packed, by whole days: nearly nobody writes to them any more.
+LOOSE_FOR = timedelta(days=1)
 #: What a transaction may take, about: less than anybody notices.
 LONGEST_SECONDS = 0.01
 #: After each one, so many times what it took is left to others.
@@ -74,18 +77,20 @@ class Kept:
     Attributes:
         pruned: Rows that were too old, and are deleted.
         thinned: Old changes that were looked at, of which each hour keeps its extremes.
+        packed: Changes that became parts of a chunk.
         stripped: Old messages of which the title is kept.
         pages: What was given back to the disk.
     """
 
     pruned: int = 0
     thinned: int = 0
+    packed: int = 0
     stripped: int = 0
     pages: int = 0
 
 
 def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelta, pace: Pace, now: datetime) -> Kept:
-    """Delete history that is older than its retention, and thin what is older than the fine one.
+    """Delete history that is older than its retention, thin what is older than the fine one, and pack what is left.
 
     Both by whole days, so that of thousands of tenants each is touched once a day.
 
@@ -106,13 +111,14 @@ def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelt
     with suppress(_Stopped):
         _prune(store, kept, pace, before=_day_of(now - retention))
         _thin(store, kept, pace, before=_day_of(now - fine_retention))
+        _pack(store, kept, pace, before=_day_of(now - LOOSE_FOR))
         while pages := pace.run(store, lambda transaction: transaction.give_back(_PAGES_AT_A_TIME)):
             kept.pages += pages
         pace.run(store, lambda transaction: transaction.note_size(now=now))
     if kept != Kept():
         log.info(
-            "history kept pruned=%d thinned=%d stripped=%d pages=%d",
-            kept.pruned, kept.thinned, kept.stripped, kept.pages,
+            "history kept pruned=%d thinned=%d packed=%d stripped=%d pages=%d",
+            kept.pruned, kept.thinned, kept.packed, kept.stripped, kept.pages,
         )  # fmt: skip
     return kept
 
@@ -149,6 +155,19 @@ def _thin(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
             return
         for part in _parts(wordy, pace):
             kept.stripped += pace.run(store, lambda one: one.strip(part))  # noqa: B023
+
+
+def _pack(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
+    with store.read() as reader:
+        tenants = reader.tenants_to_pack(before)
+
+    def pack(transaction: Transaction, tenant: Tenant) -> int:
+        # An instance that is older might not know chunks.
+        return transaction.pack(tenant, before=before) if transaction.standing().is_agreed else 0
+
+    for tenant in tenants:
+        while changes := pace.run(store, lambda one: pack(one, tenant)):  # noqa: B023
+            kept.packed += changes
 
 
 def _parts(keys: Sequence[_Key], pace: Pace) -> Iterator[Sequence[_Key]]:

@@ -111,6 +111,10 @@ class Reader(Protocol):
         """Return the tenants that have history from before an instant which was not thinned yet."""
         ...
 
+    def tenants_to_pack(self, before: datetime) -> list[Tenant]:
+        """Return the tenants that have counts from before an instant which were not packed yet."""
+        ...
+
     def wordy_messages(self, *, before: datetime, limit: int) -> Sequence[str]:
         """Return messages that everybody got before an instant, and that still have a text."""
         ...
@@ -203,6 +207,10 @@ class Transaction(Reader, Protocol):
 
     def thin(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
         """Thin some of a tenant's history from before an instant; return how many rows were looked at, 0 at the end."""
+        ...
+
+    def pack(self, tenant: Tenant, *, before: datetime) -> int:
+        """Pack some of a tenant's counts from before an instant; return how many changes, 0 at the end."""
         ...
 
     def strip(self, message_ids: Sequence[str]) -> int:

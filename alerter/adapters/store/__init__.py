@@ -16,6 +16,7 @@ from alerter.adapters.store.alerts import AlertReader, AlertWriter
 from alerter.adapters.store.archives import ArchiveReader
 from alerter.adapters.store.backups import Backup, Restoration, check_backup
 from alerter.adapters.store.engines import (
+    ADVISORY_HISTORY,
     ADVISORY_WRITER,
     Access,
     Calls,
@@ -23,6 +24,7 @@ from alerter.adapters.store.engines import (
     open_engine,
     parsed,
     place,
+    share_lock,
     size_bytes,
     store_errors,
     wait_for_writers,
@@ -315,6 +317,7 @@ class Store:
             if is_sqlite(self._url) and changes > MOST_BESIDE_A_DAEMON:
                 stack.enter_context(_alone(self, changes))
             with store_errors(self._url), self._engine.begin() as connection:
+                share_lock(connection, ADVISORY_HISTORY)
                 transaction = Transaction(connection)
                 yield transaction
                 transaction.finish()

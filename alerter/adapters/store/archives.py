@@ -1,25 +1,22 @@
 """All of a tenant's history in one go, packed into arrays: for replays, which look at years of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, bindparam, select, type_coerce
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, select, type_coerce
 
-from alerter.adapters.store.engines import store_error
+from alerter.adapters.store.changes import ChangeReader
+from alerter.adapters.store.chunks import StoredChange
 from alerter.adapters.store.polling import PollingReader
-from alerter.adapters.tables import counts, coverage, poll_failures, series
+from alerter.adapters.tables import coverage, poll_failures, series
 from alerter.core.archives import Archive, TenantArchive
 from alerter.core.series import ALL_REASONS, Tenant
 from alerter.core.timelines import FailureRun, Numbers, PollRun, Timeline, numbers, outages_of, polls_of
 from alerter.errors import Cause
 
-#: Rows that are read at a time: a year of a busy tenant has half a million.
-_BATCH = 5_000
 
-
-class ArchiveReader(PollingReader):
+class ArchiveReader(PollingReader, ChangeReader):
     """Reads whole histories."""
 
     def archive(self, tenant: Tenant, *, poll_interval: timedelta, timezone: tzinfo = UTC) -> TenantArchive:
@@ -34,7 +31,7 @@ class ArchiveReader(PollingReader):
         scope = {"tenant_id": -1 if row is None else row.id}
         runs = [PollRun(**each._mapping) for each in self._all(_RUNS, scope)]  # noqa: SLF001 - SQLAlchemy's name
         failures = [_failure_run(each) for each in self._all(_FAILURES, scope)]
-        steps = _Steps(self._rows(_COUNTS, scope))
+        steps = _Steps(() if row is None else self._changes(row.id))
         timeline = Timeline(
             polls=polls_of(runs, failures, steps.instants, poll_interval=poll_interval),
             since=numbers(run.since for run in runs),
@@ -52,15 +49,6 @@ class ArchiveReader(PollingReader):
             thinned_until=None if row is None else row.thinned_until,
         )
 
-    def _rows(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """Yield rows without ever holding more than a batch of them."""
-        streaming = self._connection.execution_options(stream_results=True)
-        try:
-            for batch in streaming.execute(statement, parameters).partitions(_BATCH):
-                yield from batch
-        except SQLAlchemyError as error:
-            raise store_error(error, self._url) from error
-
 
 class _Steps:
     """The changes of every series, taken out of one scan in the order of time.
@@ -69,11 +57,11 @@ class _Steps:
         instants: When any count changed, oldest first, each once.
     """
 
-    def __init__(self, rows: Iterator[tuple[int, int, int, int]]) -> None:
+    def __init__(self, changes: Iterable[StoredChange]) -> None:
         self.instants = numbers()
         self._by_series: dict[int, tuple[int, Numbers, Numbers]] = {}
         newest, by_series = None, self._by_series
-        for series_id, at, was, held in rows:
+        for at, series_id, was, held in changes:
             if at != newest:
                 newest = at
                 self.instants.append(at)
@@ -131,11 +119,6 @@ _FAILURES = (
     )
     .where(poll_failures.c.tenant_id == bindparam("tenant_id"))
     .order_by(poll_failures.c.since)
-)
-_COUNTS = (
-    select(counts.c.series_id, _number(counts.c.at, "at"), counts.c.was, counts.c.held)
-    .where(counts.c.tenant_id == bindparam("tenant_id"))
-    .order_by(counts.c.at)
 )
 _SERIES = (
     select(

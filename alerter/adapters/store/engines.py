@@ -42,9 +42,10 @@ _WAL_ATTEMPTS = 20
 #: How long a transaction that writes to PostgreSQL may say nothing: the server ends that of a process that stands
 #: still, or cannot be reached, before anybody has waited in vain for its locks. A lease lasts longer.
 IDLE_SECONDS = 5
-#: PostgreSQL's advisory locks (per database), under one number for alerter: whoever is alone, one writer, one upgrade.
+#: PostgreSQL's advisory locks (per database), under one number for alerter: whoever is alone, one writer, one upgrade,
+#: and all imports together, while whoever packs and thins history keeps away.
 ADVISORY_CLASS = 0x616C7274
-ADVISORY_DAEMON, ADVISORY_WRITER, ADVISORY_UPGRADE = 1, 2, 3
+ADVISORY_DAEMON, ADVISORY_WRITER, ADVISORY_UPGRADE, ADVISORY_HISTORY = 1, 2, 3, 4
 
 _DRIVERS = {
     "sqlite": "sqlite+pysqlite",
@@ -391,6 +392,24 @@ def wait_for_writers(connection: Connection, lock: int) -> None:
         connection.execute(_ADVISORY_LOCK, {"class": ADVISORY_CLASS, "lock": lock, "idle": f"{IDLE_SECONDS}s"})
 
 
+def share_lock(connection: Connection, lock: int) -> None:
+    """Let one transaction have this advisory lock together with others that share it, until it ends."""
+    if not is_sqlite(connection.engine.url):
+        connection.execute(_SHARED_LOCK, {"class": ADVISORY_CLASS, "lock": lock})
+
+
+def may_lock(connection: Connection, lock: int) -> bool:
+    """Let one transaction have this advisory lock for itself until it ends, unless others have it; say whether it has.
+
+    In SQLite, where one transaction writes at a time, there are no others.
+    """
+    if is_sqlite(connection.engine.url):
+        return True
+    return bool(connection.execute(_TRY_LOCK, {"class": ADVISORY_CLASS, "lock": lock}).scalar_one())
+
+
+_SHARED_LOCK = text("SELECT pg_advisory_xact_lock_shared(:class, :lock)")
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:class, :lock)")
 _ADVISORY_LOCK = text(
     "SELECT set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(:class, :lock)"
 )

@@ -1,12 +1,17 @@
 """Since when a tenant is polled and its reasons hold anything, where an import has shown that to be longer ago."""
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import bindparam, func, select, update
 
-from alerter.adapters.store.engines import Rows
-from alerter.adapters.tables import Instant, counts, coverage, series, tenants
+from alerter.adapters.store.changes import ChangeReader
+from alerter.adapters.tables import Instant, coverage, instant_of, series, tenants
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
-class FirstsWriter(Rows):
+class FirstsWriter(ChangeReader):
     """Writes when things were first."""
 
     def _set_firsts(self, tenant_id: int) -> None:
@@ -14,8 +19,13 @@ class FirstsWriter(Rows):
         scope = {"tenant_id": tenant_id}
         oldest = self._all(_OLDEST_COVERAGE, scope)[0].since
         self._run(_BE_POLLED_SINCE, scope | {"oldest": oldest})
-        held_from = {row.series_id: row.at for row in self._all(_FIRST_HELD, scope)}
-        left_at = {row.series_id: row.at for row in self._all(_FIRST_LEFT, scope)}
+        held_from: dict[int, datetime] = {}
+        left_at: dict[int, datetime] = {}
+        for at, number, was, held in self._changes(tenant_id):
+            if held and number not in held_from:
+                held_from[number] = instant_of(at)
+            if was and number not in left_at:
+                left_at[number] = instant_of(at)
         firsts = []
         for row in self._all(_SERIES, scope):
             begins, ends = held_from.get(row.id), left_at.get(row.id)
@@ -28,13 +38,6 @@ class FirstsWriter(Rows):
 
 
 _SERIES = select(series.c.id, series.c.held, series.c.first_seen_at).where(series.c.tenant_id == bindparam("tenant_id"))
-_FIRST_CHANGE = (
-    select(counts.c.series_id, func.min(counts.c.at).label("at"))
-    .where(counts.c.tenant_id == bindparam("tenant_id"))
-    .group_by(counts.c.series_id)
-)
-_FIRST_HELD = _FIRST_CHANGE.where(counts.c.held > 0)
-_FIRST_LEFT = _FIRST_CHANGE.where(counts.c.was > 0)
 _BE_HELD_SINCE = (
     update(series)
     .where(

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, bindparam, func, select, type_coerce
+from sqlalchemy import Row, bindparam, func, select
 
+from alerter.adapters.store.changes import ChangeReader
+from alerter.adapters.store.chunks import StoredChange
 from alerter.adapters.store.memory import Remembered
 from alerter.adapters.store.polling import PollingReader, failure_of
 from alerter.adapters.store.windows import LazySeries, PackedSeries, Reach
-from alerter.adapters.tables import Instant, counts, coverage, series, tenants
+from alerter.adapters.tables import coverage, instant_of, number_of, series, tenants
 from alerter.core.rules import EVERYTHING, TenantSeries, Windows
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant
 
@@ -26,7 +28,7 @@ class ReasonState:
     first_seen_at: datetime
 
 
-class HistoryReader(PollingReader):
+class HistoryReader(PollingReader, ChangeReader):
     """Reads what was seen."""
 
     def reasons(self, tenant: Tenant) -> list[ReasonState]:
@@ -52,7 +54,7 @@ class HistoryReader(PollingReader):
     ) -> TenantSeries:
         """Return every series of a tenant, as far back as the window and the tolerance of its oldest sample.
 
-        One range of `counts` holds the whole window. The value at its start is what the first change in it changed
+        One range of changes holds the whole window. The value at its start is what the first change in it changed
         from, or the present value where there is none: nothing ever looks further back. Of a tenant that was polled in
         this transaction, what is remembered is not read again.
 
@@ -80,11 +82,8 @@ class HistoryReader(PollingReader):
         """Read what is stored of a tenant, as far back as the rules look."""
         start = reach.start(now=now)
         spans, known = self._coverage_from(tenant, start), self._series_of(tenant)
-        wanted = {"tenant_id": tenant.id, "start": start}
-        if places is None:
-            changes = self._all(_PACKED_CHANGES, wanted)
-        else:
-            changes = self._all(_PACKED_CHANGES_OF, wanted | {"ids": [known[place].id for place in places]})
+        wanted = None if places is None else {known[place].id for place in places}
+        changes = self._changes(tenant.id, since=number_of(start) + 1, series=wanted)
         return Remembered(
             id=tenant.id,
             revision=tenant.revision,
@@ -104,8 +103,8 @@ class HistoryReader(PollingReader):
         known = next((each for each in self._series_of(row) if each.reason == reason), None)
         steps: Sequence[Sample] = (Sample(since, 0),)
         if row is not None and known is not None:
-            scope = {"tenant_id": row.id, "series_id": known.id, "start": since}
-            steps = _steps(self._all(_CHANGES_OF_SERIES, scope), known.held, since)
+            changes = list(self._changes(row.id, since=number_of(since) + 1, series={known.id}))
+            steps = _steps(changes, known.held, since)
         return Series(
             tenant=tenant,
             reason=reason,
@@ -160,10 +159,10 @@ def _never_polled(tenant: Tenant, poll_interval: timedelta, timezone: tzinfo, *,
     )
 
 
-def _steps(changes: Sequence[Row[Any]], held: int, start: datetime) -> Sequence[Sample]:
+def _steps(changes: Sequence[StoredChange], held: int, start: datetime) -> Sequence[Sample]:
     """Return the step function from `start` on: the changes after it, and before them the value that they left."""
-    first = changes[0].was if changes else held
-    return [Sample(start, first), *(Sample(change.at, change.held) for change in changes)]
+    _, _, first, _ = changes[0] if changes else (0, 0, held, held)
+    return [Sample(start, first), *(Sample(instant_of(at), count) for at, _, _, count in changes)]
 
 
 _SERIES = (
@@ -180,19 +179,3 @@ _HELD = (
     .group_by(tenants.c.id, tenants.c.name)
     .order_by(tenants.c.id)
 )
-_CHANGES_OF_SERIES = (
-    select(counts.c.at, counts.c.was, counts.c.held)
-    .where(
-        counts.c.tenant_id == bindparam("tenant_id"),
-        counts.c.at > bindparam("start"),
-        counts.c.series_id == bindparam("series_id"),
-    )
-    .order_by(counts.c.at)
-)
-# Numbers, not instants: they are packed as they come.
-_PACKED_CHANGES = (
-    select(counts.c.series_id, type_coerce(counts.c.at, BigInteger).label("at"), counts.c.was, counts.c.held)
-    .where(counts.c.tenant_id == bindparam("tenant_id"), counts.c.at > bindparam("start", type_=Instant()))
-    .order_by(counts.c.at)
-)
-_PACKED_CHANGES_OF = _PACKED_CHANGES.where(counts.c.series_id.in_(bindparam("ids", expanding=True)))

@@ -10,12 +10,14 @@ more at what it is about to delete.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnElement,
+    Delete,
+    Select,
     and_,
     bindparam,
     case,
@@ -28,17 +30,20 @@ from sqlalchemy import (
     update,
 )
 
+from alerter.adapters.store.changes import ChangeWriter
 from alerter.adapters.store.engines import Rows
 from alerter.adapters.store.memory import Noting
 from alerter.adapters.tables import (
     Instant,
     acknowledgements,
     alerts,
+    chunks,
     counts,
     coverage,
     deliveries,
     is_waiting,
     messages,
+    number_of,
     poll_failures,
     silences,
     tenants,
@@ -47,6 +52,9 @@ from alerter.adapters.tables import (
 )
 from alerter.core.alerts import AlertState
 from alerter.core.series import Tenant
+
+#: To delete a chunk takes about as long as to delete so many changes.
+CHANGES_OF_A_CHUNK = 50
 
 #: A row that is to go, or the rows of a topic: its kind and its key.
 Outdated: TypeAlias = tuple[str, int | str]
@@ -72,7 +80,7 @@ class RetentionReader(Rows):
         return [(kind, row[0]) for kind, found in _FIND.items() for row in self._all(found, old)]
 
 
-class Retention(Noting, RetentionReader):
+class Retention(Noting, ChangeWriter, RetentionReader):
     """Deletes what is old; nothing else in the store deletes history."""
 
     def prune(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
@@ -85,13 +93,20 @@ class Retention(Noting, RetentionReader):
             before: What ended earlier goes.
             batch: About so many changes at most: those of an instant go together.
         """
+        if not self._may_repack():
+            return 0
         self._changed_tenants.add(tenant)
         scope = {"of_tenant": self._all(_TENANT, {"tenant": tenant})[0].id, "before": before}
         pruned = self._run(_PRUNE_COVERAGE, scope)
         self._run(_TRIM_COVERAGE, scope)
-        # A batch is one range of the clustered key.
-        last = self._first(_LAST_OF_BATCH, scope | {"others": batch - 1})
-        return pruned + self._run(_PRUNE_CHANGES, scope | {"last": before if last is None else last.at})
+        self._unpack(scope["of_tenant"], since=number_of(before), until=number_of(before))
+        pruned += self._prune_up_to(_PRUNE_CHUNKS, _LAST_CHUNK, scope, batch=-(-batch // CHANGES_OF_A_CHUNK))
+        return pruned + self._prune_up_to(_PRUNE_CHANGES, _LAST_CHANGE, scope, batch=batch)
+
+    def _prune_up_to(self, prune: Delete, find_last: Select[Any], scope: dict[str, Any], *, batch: int) -> int:
+        """Delete a batch of rows: one range of their clustered key."""
+        last = self._first(find_last, scope | {"others": batch - 1})
+        return self._run(prune, scope | {"last": scope["before"] if last is None else last[0]})
 
     def drop(self, outdated: Iterable[Outdated], *, before: datetime) -> int:
         """Delete what was found to be old, where that is still so; return how many rows went."""
@@ -131,12 +146,16 @@ _TRIM_COVERAGE = (
     )
 )
 _OLD_CHANGES = and_(counts.c.tenant_id == bindparam("of_tenant"), counts.c.at < _before)
-_LAST_OF_BATCH = select(counts.c.at).where(_OLD_CHANGES).order_by(counts.c.at).offset(bindparam("others")).limit(1)
+_LAST_CHANGE = select(counts.c.at).where(_OLD_CHANGES).order_by(counts.c.at).offset(bindparam("others")).limit(1)
 _PRUNE_CHANGES = delete(counts).where(_OLD_CHANGES, counts.c.at <= bindparam("last"))
+_OLD_CHUNKS = and_(chunks.c.tenant_id == bindparam("of_tenant"), chunks.c.until < _before)
+_LAST_CHUNK = select(chunks.c.since).where(_OLD_CHUNKS).order_by(chunks.c.since).offset(bindparam("others")).limit(1)
+_PRUNE_CHUNKS = delete(chunks).where(_OLD_CHUNKS, chunks.c.since <= bindparam("last"))
 _TENANTS_TO_PRUNE = (
     select(tenants.c.name)
     .where(
         exists().where(counts.c.tenant_id == tenants.c.id, counts.c.at < _before)
+        | exists().where(chunks.c.tenant_id == tenants.c.id, chunks.c.since < _before)
         | exists().where(coverage.c.tenant_id == tenants.c.id, _IS_OVER | _BEGAN_EARLIER)
     )
     .order_by(tenants.c.id)

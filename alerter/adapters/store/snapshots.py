@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, update
 
+from alerter.adapters.store.changes import ChangeWriter
 from alerter.adapters.store.columns import digest_of
 from alerter.adapters.store.history import HistoryReader
 from alerter.adapters.store.memory import Remembered
 from alerter.adapters.store.polling import PollingWriter
 from alerter.adapters.store.windows import Reach
-from alerter.adapters.tables import counts, series
+from alerter.adapters.tables import counts, instant_of, number_of, series
 from alerter.core.rules import Windows
 from alerter.core.series import HoldReason, Sample, Snapshot, Tenant
 from alerter.errors import SourceError
@@ -25,7 +26,7 @@ class _Change:
     held: int
 
 
-class HistoryWriter(HistoryReader, PollingWriter):
+class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
     """Writes what was seen."""
 
     def add_snapshot(
@@ -132,11 +133,14 @@ class HistoryWriter(HistoryReader, PollingWriter):
             for row in known
             if row.changed_at < at and (count := snapshot.counts.get(row.reason, 0)) != row.held
         ]
+        late = [row for row in known if row.changed_at >= at]
+        if late:
+            self._unpack(tenant_id, since=number_of(at))
         self._run(_SET_SERIES, [_series_row(row, [_Change(at, row.held, count)]) for row, count in changed])
         changes = [(row.id, _Change(at, row.held, count)) for row, count in changed]
         changes += self._add_series(tenant_id, snapshot, {row.reason for row in known})
         self._run(_ADD_CHANGE, [_change_row(tenant_id, number, change) for number, change in changes])
-        if late := [row for row in known if row.changed_at >= at]:
+        if late:
             self._amend(tenant_id, late, snapshot)
 
     def _add_series(self, tenant_id: int, snapshot: Snapshot, known: set[HoldReason]) -> list[tuple[int, _Change]]:
@@ -160,8 +164,8 @@ class HistoryWriter(HistoryReader, PollingWriter):
         """Store a snapshot among changes that are stored as later, or at the same instant."""
         at = snapshot.taken_at
         stored: dict[int, list[_Change]] = {}
-        for row in self._all(_CHANGES_FROM, {"tenant_id": tenant_id, "start": at}):
-            stored.setdefault(row.series_id, []).append(_Change(row.at, row.was, row.held))
+        for then, number, was, held in self._changes(tenant_id, since=number_of(at)):
+            stored.setdefault(number, []).append(_Change(instant_of(then), was, held))
         removed: list[dict[str, Any]] = []
         added: list[dict[str, Any]] = []
         series_now: list[dict[str, Any]] = []
@@ -217,11 +221,6 @@ def _change_row(tenant_id: int, series_id: int, change: _Change) -> dict[str, An
 _ADD_SERIES = insert(series)
 _SET_SERIES = update(series).where(series.c.id == bindparam("series_id"))
 
-_CHANGES_FROM = (
-    select(counts.c.series_id, counts.c.at, counts.c.was, counts.c.held)
-    .where(counts.c.tenant_id == bindparam("tenant_id"), counts.c.at >= bindparam("start"))
-    .order_by(counts.c.at)
-)
 _ADD_CHANGE = insert(counts)
 _DELETE_CHANGE = delete(counts).where(
     counts.c.tenant_id == bindparam("tenant_id"),

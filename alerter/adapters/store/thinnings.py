@@ -11,13 +11,27 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, select, update
 
+from alerter.adapters.store.changes import ChangeWriter
 from alerter.adapters.store.engines import Rows, is_sqlite
 from alerter.adapters.store.memory import Noting
-from alerter.adapters.tables import EPOCH, NO_TEXT, Instant, counts, coverage, deliveries, has_text, messages, tenants
+from alerter.adapters.tables import (
+    EPOCH,
+    NO_TEXT,
+    Instant,
+    chunks,
+    counts,
+    coverage,
+    deliveries,
+    has_text,
+    instant_of,
+    messages,
+    number_of,
+    tenants,
+)
 from alerter.core.series import Tenant
 from alerter.core.thinning import Change, hour_of, thinned
 
-_HOUR = timedelta(hours=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class ThinningReader(Rows):
@@ -32,7 +46,7 @@ class ThinningReader(Rows):
         return [row.id for row in self._all(_WORDY, {"before": before, "limit": limit})]
 
 
-class Thinning(Noting, ThinningReader):
+class Thinning(Noting, ChangeWriter, ThinningReader):
     """Thins what is old."""
 
     def thin(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
@@ -44,7 +58,11 @@ class Thinning(Noting, ThinningReader):
             batch: About so many changes at most, but whole hours.
         """
         row = self._all(_TENANT, {"tenant": tenant})[0]
-        scope = {"tenant_id": row.id, "start": row.thinning_at or EPOCH}
+        if not self._may_repack():
+            return 0
+        start = row.thinning_at or EPOCH
+        before = self._loosened(row.id, start, before)
+        scope = {"tenant_id": row.id, "start": start}
         changes = self._all(_SOME_CHANGES, scope | {"before": before, "limit": batch + 1})
         if not changes:
             return 0
@@ -58,6 +76,22 @@ class Thinning(Noting, ThinningReader):
         until = end if row.thinned_until is None else max(end, row.thinned_until)
         self._run(_SET_TENANT, {"of_tenant": row.id, "thinning_at": end, "thinned_until": until})
         return len(changes)
+
+    def _loosened(self, tenant_id: int, start: datetime, before: datetime) -> datetime:
+        """Make rows of the first day between two instants that is in chunks; return until when there are rows only.
+
+        Where there are rows already, they are all that is to be thinned now, up to the hour of the first chunk.
+        """
+        span = number_of(start), number_of(before)
+        chunk, loose = next(self._chunks(tenant_id, *span), None), next(self._loose(tenant_id, *span), None)
+        if chunk is None:
+            return before
+        packed_from = instant_of(chunk.since)
+        if loose is not None and loose[0] < number_of(hour_of(packed_from)):
+            return hour_of(packed_from)
+        end = min(before, packed_from.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY)
+        self._unpack(tenant_id, since=number_of(start), until=number_of(end))
+        return before if next(self._chunks(tenant_id, number_of(end), number_of(before)), None) is None else end
 
     def _thin(self, tenant_id: int, changes: Sequence[Row[Any]], *, begins: Sequence[datetime]) -> None:
         by_series: dict[int, list[Change]] = {}
@@ -101,14 +135,12 @@ _TENANT = select(tenants.c.id, tenants.c.thinning_at, tenants.c.thinned_until).w
     tenants.c.name == bindparam("tenant")
 )
 _SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
+_goes_on_at = func.coalesce(tenants.c.thinning_at, literal(EPOCH, Instant()))
 _TENANTS_TO_THIN = (
     select(tenants.c.name)
     .where(
-        exists().where(
-            counts.c.tenant_id == tenants.c.id,
-            counts.c.at < _before,
-            counts.c.at >= func.coalesce(tenants.c.thinning_at, literal(EPOCH, Instant())),
-        )
+        exists().where(counts.c.tenant_id == tenants.c.id, counts.c.at < _before, counts.c.at >= _goes_on_at)
+        | exists().where(chunks.c.tenant_id == tenants.c.id, chunks.c.since < _before, chunks.c.until >= _goes_on_at)
     )
     .order_by(tenants.c.id)
 )

@@ -12,13 +12,14 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, func, select, type_coerce
+from sqlalchemy import ColumnElement, Row, bindparam, func, select
 
+from alerter.adapters.store.changes import by_tenant
 from alerter.adapters.store.history import HistoryReader, polling_as_of
 from alerter.adapters.store.memory import Remembered
 from alerter.adapters.store.polling import WITH_FAILURE, failure_of
 from alerter.adapters.store.windows import MARGIN, PackedSeries, Reach
-from alerter.adapters.tables import Instant, counts, coverage, instant_of, number_of, series, tenants
+from alerter.adapters.tables import Instant, coverage, instant_of, number_of, series, tenants
 from alerter.core.rules import Member, Selector
 from alerter.core.series import (
     ALL_REASONS,
@@ -86,8 +87,10 @@ class TotalReader(HistoryReader):
     ) -> dict[Tenant, Remembered]:
         reaches = {member.tenant: Reach(member.windows, member.poll_interval) for member in members}
         start = min(reach.start(now=now) for reach in reaches.values())
-        wanted = {"ids": [rows[member.tenant].id for member in members], "start": start}
-        spans, known, changes = (_by_tenant(self._all(each, wanted)) for each in (_SPANS, _SERIES, _CHANGES))
+        ids = [rows[member.tenant].id for member in members]
+        wanted = {"ids": ids, "start": start}
+        spans, known = (by_tenant(self._all(each, wanted)) for each in (_SPANS, _SERIES))
+        changes = self._changes_of_many(ids, since=number_of(start) + 1)
         return {
             tenant: Remembered(
                 id=row.id,
@@ -161,14 +164,6 @@ def _changes(begin: datetime, held: int, deltas: list[tuple[int, int]]) -> tuple
     return tuple(steps)
 
 
-def _by_tenant(rows: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
-    """Return rows by the number of their tenant, each tenant's in their order."""
-    found: dict[int, list[Row[Any]]] = {}
-    for row in rows:
-        found.setdefault(row.tenant_id, []).append(row)
-    return found
-
-
 _other = coverage.alias()
 
 
@@ -205,19 +200,4 @@ _SERIES = (
     select(series.c.tenant_id, series.c.id, series.c.reason, series.c.held, series.c.first_held_at)
     .where(series.c.tenant_id.in_(bindparam("ids", expanding=True)))
     .order_by(series.c.id)
-)
-# Numbers, not instants: they are packed as they come.
-_CHANGES = (
-    select(
-        counts.c.tenant_id,
-        counts.c.series_id,
-        type_coerce(counts.c.at, BigInteger).label("at"),
-        counts.c.was,
-        counts.c.held,
-    )
-    .where(
-        counts.c.tenant_id.in_(bindparam("ids", expanding=True)),
-        counts.c.at > bindparam("start", type_=Instant()),
-    )
-    .order_by(counts.c.tenant_id, counts.c.at)
 )

@@ -14,6 +14,7 @@ from typing import Any, overload
 
 from sqlalchemy import Row
 
+from alerter.adapters.store.chunks import StoredChange
 from alerter.adapters.tables import instant_of, number_of
 from alerter.core.rules import Windows
 from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Series
@@ -70,27 +71,27 @@ class PackedSeries:
     def of(
         cls,
         known: Sequence[Row[Any]],
-        changes: Iterable[Row[Any]],
+        changes: Iterable[StoredChange],
         reach: Reach,
         *,
         places: Collection[int] | None = None,
         now: datetime,
     ) -> "PackedSeries":
-        """Return what rows of `series` say of the present, and rows of `counts` of the past.
+        """Return what rows of `series` say of the present, and changes of the past.
 
         Args:
             known: All of the tenant's.
-            changes: Oldest first, with the numbers of their instants.
+            changes: Oldest first.
             reach: How far back the rules look.
             places: Of the series whose changes these are; None for all.
             now: From when on the rules look back.
         """
         starts = {row.id: number_of(reach.start_of(row.reason, now=now)) for row in known}
         steps: dict[int, array[int]] = {}
-        for row in changes:
-            if row.at > starts[row.series_id]:
-                window = steps.setdefault(row.series_id, array("q", (starts[row.series_id], row.was)))
-                window.extend((row.at, row.held))
+        for at, number, was, held in changes:
+            if at > starts[number]:
+                window = steps.setdefault(number, array("q", (starts[number], was)))
+                window.extend((at, held))
         for place, row in enumerate(known):
             if row.id not in steps and (places is None or place in places):
                 steps[row.id] = array("q", (starts[row.id], row.held))

@@ -72,6 +72,20 @@ def thin(store: Store, before: str | datetime = "10:00", *, batch: int = 10_000)
     return sizes
 
 
+def pack(store: Store, before: str | datetime = "10:00") -> list[int]:
+    """Pack everything from before that; return how many changes became a chunk each time."""
+    limit = at(before) if isinstance(before, str) else before
+    sizes: list[int] = []
+    with store.read() as reader:
+        tenants = reader.tenants_to_pack(limit)
+    for tenant in tenants:
+        while not sizes or sizes[-1]:
+            with store.write() as transaction:
+                sizes.append(transaction.pack(tenant, before=limit))
+        sizes.pop()
+    return sizes
+
+
 def _outdated(store: Store, before: datetime, limit: int) -> list[tuple[str, int | str]]:
     with store.read() as reader:
         return reader.outdated(before=before, limit=limit)

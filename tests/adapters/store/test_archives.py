@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.adapters.store import Store, archives
+from alerter.adapters.store import Store
 from alerter.core.archives import Archive, FailedPoll, TenantArchive, archive_of
 from alerter.core.series import Snapshot, Tenant
 from alerter.core.timelines import instant_of
@@ -107,17 +107,6 @@ def test_what_was_pruned_is_not_in_it(store: Store) -> None:
     assert (instant_of(spam.at[0]), spam.held[0]) == (at("11:32"), 6)
     assert [instant_of(each) for each in spam.timeline.polls[:3]] == [at("11:32"), at("11:35"), at("11:40")]
     assert rows(store, "SELECT polls FROM coverage") == [(6,)]
-
-
-def test_a_long_history_is_read_in_batches(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many rows there are, no more than some are held at a time."""
-    monkeypatch.setattr(archives, "_BATCH", 2)
-    for number in range(13):
-        poll(store, at("11:00") + number * EVERY, Spam=number)
-
-    [spam] = read(store).reasons
-
-    assert [*spam.held] == list(range(13))
 
 
 def test_a_database_that_fails_while_a_history_is_read_says_so(store: Store) -> None:

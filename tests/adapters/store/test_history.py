@@ -367,7 +367,8 @@ class TestCost:
 
         plans = explained(sqlite_url, executed)
 
-        assert "SEARCH counts USING PRIMARY KEY (tenant_id=? AND at>?)" in plans
+        assert "SEARCH counts USING PRIMARY KEY (tenant_id=? AND (at,series_id)>(?,?) AND at<?)" in plans
+        assert "SEARCH chunks USING INDEX sqlite_autoindex_chunks_1 (tenant_id=? AND since>? AND since<?)" in plans
         assert "SEARCH coverage USING PRIMARY KEY (tenant_id=? AND since>?)" in plans
         assert [plan for plan in plans if plan.startswith("SCAN") and "ix_deliveries_waiting" not in plan] == []
 
@@ -383,7 +384,7 @@ class TestCost:
                     transaction.tenant_series(Tenant(tenant), window=span("1h"), poll_interval=EVERY, now=NOON)
                 numbers.append(len(executed))
 
-        assert numbers[0] == numbers[1] == 11
+        assert numbers[0] == numbers[1] == 12
 
     def test_pruning_reads_a_range_of_the_changes(self, sqlite_url: str) -> None:
         """What stays is not looked at."""

@@ -167,6 +167,7 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
     "settle": (lambda one: one.settle(replace(one.waiting_deliveries()[0], sent_at=NOON)), False),
     "hold_back": (lambda one: one.hold_back(ReceiverName("secops")), False),
     "open_group": (lambda one: one.open_group(ReceiverName("secops"), due_at=NOON), False),
+    "pack": (lambda one: one.pack(ACME, before=NOON), False),
     "close_group": (lambda one: one.close_group(ReceiverName("secops")), False),
 }
 

@@ -188,7 +188,7 @@ def test_after_a_restart_all_are_read_together_once(store: Store) -> None:
             windows=office.policy.members_of(office.rule)[0].windows,
         )
 
-    assert len(reads) == 1 + 3 + 1
+    assert len(reads) == 1 + 4 + 1
     assert changed == {0: 4}
     for opened in office.opened:
         opened.close()

@@ -1,0 +1,15 @@
+"""What a service does about old history once an hour, at once: days that are over are packed, older ones thinned."""
+
+from datetime import datetime, timedelta
+
+from alerter import pipeline
+from alerter.adapters.store import Store
+
+#: Longer than any history here.
+FOR_EVER = timedelta(days=3650)
+
+
+def keep(store: Store, *, fine_retention: timedelta = FOR_EVER, now: datetime) -> None:
+    """Pack what is no longer written to, and thin what is older than the fine retention."""
+    pace = pipeline.Pace(seconds=lambda: 0.0, wait=lambda _: False)
+    pipeline.keep_history(store, retention=FOR_EVER, fine_retention=fine_retention, pace=pace, now=now)
