@@ -2,19 +2,21 @@
 
 To read a tenant takes a millisecond and more, and so does to make its series; over thousands that is seconds in which
 nobody's answer is kept. What is remembered of a tenant is true for a poll of another as well, where one look into the
-database finds nothing that has changed it since; whoever is not remembered is read together with others.
+database finds nothing that has changed it since. Of one that another instance has only polled since, what those polls
+changed is read; whoever is not remembered is read whole. Both are done for many together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Row, bindparam, func, select
 
 from alerter.adapters.store.changes import by_tenant
+from alerter.adapters.store.chunks import StoredChange
 from alerter.adapters.store.history import HistoryReader, polling_as_of
 from alerter.adapters.store.memory import Remembered
 from alerter.adapters.store.polling import WITH_FAILURE, failure_of
@@ -35,6 +37,8 @@ from alerter.core.series import (
 
 #: So many tenants are read at a time.
 READ_TOGETHER = 200
+
+_Entry = TypeVar("_Entry")
 
 
 class TotalReader(HistoryReader):
@@ -69,18 +73,32 @@ class TotalReader(HistoryReader):
     ) -> dict[Tenant, Remembered]:
         """Return what is known of each tenant; what had to be read is remembered from now on."""
         found: dict[Tenant, Remembered] = {}
+        behind: list[tuple[Tenant, Remembered]] = []
         missing: list[Member] = []
         for member in members:
-            known = self._known.get(member.tenant) or self._memory.peek(member.tenant)
-            if known is not None and _is_true(known, member, rows[member.tenant]):
-                found[member.tenant] = known
-            else:
+            tenant, row = member.tenant, rows[member.tenant]
+            known = self._known.get(tenant) or self._memory.peek(tenant)
+            if known is None or not _was_true(known, member, row):
                 missing.append(member)
-        for first in range(0, len(missing), READ_TOGETHER):
-            read = self._read_together(missing[first : first + READ_TOGETHER], rows, now=now)
-            found |= read
-            self._known |= {tenant: known for tenant, known in read.items() if known.coverage[-1].until <= now}
-        return found
+            elif _is_true(known, row):
+                found[tenant] = known
+            else:
+                behind.append((tenant, known))
+        read: dict[Tenant, Remembered] = {}
+        for some in _parts(behind):
+            read |= self._caught_up(some, rows)
+        for others in _parts(missing):
+            read |= self._read_together(others, rows, now=now)
+        self._known |= {tenant: known for tenant, known in read.items() if known.coverage[-1].until <= now}
+        return found | read
+
+    def _caught_up(
+        self, behind: Sequence[tuple[Tenant, Remembered]], rows: Mapping[str, Row[Any]]
+    ) -> dict[Tenant, Remembered]:
+        """Read what polls have changed since; alerts may have, too."""
+        since = min(known.coverage[-1].until for _, known in behind)
+        changes = self._changes_of_many([known.id for _, known in behind], since=number_of(since) + 1)
+        return {tenant: _continued(known, changes.get(known.id, ()), rows[tenant]) for tenant, known in behind}
 
     def _read_together(
         self, members: Sequence[Member], rows: Mapping[str, Row[Any]], *, now: datetime
@@ -144,14 +162,39 @@ def _unseen(members: Sequence[Member], rows: Mapping[str, Row[Any]]) -> Series:
     )
 
 
-def _is_true(known: Remembered, member: Member, row: Row[Any]) -> bool:
-    """Say whether what is remembered is still so, by what each poll and every other change leaves in the database."""
+def _was_true(known: Remembered, member: Member, row: Row[Any]) -> bool:
+    """Say whether nothing but good polls of the same run has changed what is remembered."""
     if known.revision != row.revision or known.series.reach != Reach(member.windows, member.poll_interval):
         return False
-    if not known.coverage or (known.coverage[-1].until, known.polls) != (row.newest_until, row.newest_polls):
+    if not known.coverage or known.coverage[-1].until > row.newest_until:
         return False
     open_run = None if known.failures is None else (known.failures.id, known.failures.polls)
     return open_run == (None if row.failure_id is None else (row.failure_id, row.failures))
+
+
+def _is_true(known: Remembered, row: Row[Any]) -> bool:
+    """Say whether what was remembered is still so, by what each poll leaves in the database."""
+    return (known.coverage[-1].until, known.polls) == (row.newest_until, row.newest_polls)
+
+
+def _continued(known: Remembered, changes: Iterable[StoredChange], row: Row[Any]) -> Remembered:
+    """Return what is known of a tenant after further polls of the same run; alerts must be read."""
+    run = known.coverage[-1]
+    until = number_of(run.until)
+    return replace(
+        known,
+        coverage=[*known.coverage[:-1], Span(run.since, row.newest_until)],
+        polls=row.newest_polls,
+        series=known.series.continued(change for change in changes if change[0] > until),
+        alerts=None,
+        told=None,
+        idle=None,
+    )
+
+
+def _parts(whole: Sequence[_Entry]) -> Iterator[Sequence[_Entry]]:
+    """Yield as many at a time as are read together."""
+    return (whole[first : first + READ_TOGETHER] for first in range(0, len(whole), READ_TOGETHER))
 
 
 def _changes(begin: datetime, held: int, deltas: list[tuple[int, int]]) -> tuple[Sample, ...]:

@@ -7,7 +7,7 @@ one takes about a hundred bytes and sixteen for each change, and becomes a Serie
 from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from sys import intern
 from typing import Any, overload
@@ -131,6 +131,20 @@ class PackedSeries:
             self.first_held[place] = number_of(sample.at)
         start = number_of(self.reach.start_of(self.reasons[place], now=sample.at))
         del steps[: 2 * self._last_before(place, start)]
+
+    def continued(self, changes: Iterable[StoredChange]) -> "PackedSeries":
+        """Return the same series with later changes, oldest first; this one stays as it is.
+
+        Only what has changed is copied: nobody else may append to either of them meanwhile.
+        """
+        place_by_id = {number: place for place, number in enumerate(self.ids)}
+        after = replace(self, first_held=self.first_held[:], steps=self.steps[:])
+        for at, number, _, held in changes:
+            place = place_by_id[number]
+            if after.steps[place] is self.steps[place]:
+                after.steps[place] = self.steps[place][:]
+            after.append(place, Sample(instant_of(at), held))
+        return after
 
     def add_up(self, wanted: Mapping[HoldReason, bool], begin: int, deltas: list[tuple[int, int]]) -> int:
         """Return what the wanted series held together at an instant; append when each changed after it, by how much.

@@ -168,6 +168,51 @@ def test_who_is_remembered_is_not_read_again(store: Store) -> None:
     assert len(reads_of(run)) == 1
 
 
+def test_of_who_was_polled_elsewhere_only_what_changed_is_read(store: Store) -> None:
+    """Another instance polls half of the tenants: their polls cost this one two statements, and what they changed."""
+    office = an_office(store, Threshold(above=12), every=["5m"] * 5)
+    names = list(office.policy.poll_intervals)
+    for name in names:
+        office.poll(name, {"Spam": 3, "Virus": 1})
+    assert office.total().value_at(office.now) == 20
+
+    with closing(Store(office.url)) as elsewhere:
+        for _ in range(2):
+            # The first time it reads everything, which everybody sees; from then on it remembers as well.
+            office.now += minutes(1)
+            for name in names[:3]:
+                office.poll(name, {"Spam": 3, "Virus": 1}, by=elsewhere)
+            office.total()
+        office.now += minutes(1)
+        for place, name in enumerate(names[:3]):
+            office.poll(name, {"Spam": 3 + place, "Virus": 1}, by=elsewhere)
+    with statements() as run:
+        total = office.total()
+
+    assert total.value_at(office.now) == 23
+    assert len(reads_of(run)) == 1 + 2
+    assert_alike(office)
+
+
+def test_what_is_known_already_is_not_added_again(store: Store) -> None:
+    """Two tenants are polled elsewhere, of which one is read up to a later poll than the other."""
+    office = an_office(store, a_growth(over="30m", by=3), every=["5m"] * 2)
+    one, other = office.policy.poll_intervals
+    with closing(Store(office.url)) as elsewhere:
+        for name in (one, other):
+            office.poll(name, {"Spam": 1}, by=elsewhere)
+        office.total()
+        for held in (4, 2):
+            office.now += minutes(2)
+            office.poll(one, {"Spam": held}, by=elsewhere)
+        office.total()
+        office.now += minutes(1)
+        for name in (one, other):
+            office.poll(name, {"Spam": 5}, by=elsewhere)
+
+    assert_alike(office)
+
+
 def test_after_a_restart_all_are_read_together_once(store: Store) -> None:
     """From then on they are remembered, for their own polls as well."""
     office = an_office(store, Threshold(above=12), every=["5m"] * 5)
