@@ -134,7 +134,8 @@ class SelfWatch:
 
     def _stored(self) -> Stored:
         with self._store.read() as reader:
-            return Stored(alerts=reader.live_counts(), backlogs=reader.backlogs())
+            alive = sum(each.is_alive for each in reader.instances())
+            return Stored(alerts=reader.live_counts(), backlogs=reader.backlogs(), instances=max(1, alive))
 
 
 @contextmanager

@@ -126,8 +126,28 @@ def test_the_port_shows_what_the_account_and_the_database_know(
 
     assert 'alerter_held_messages{tenant="acme",reason="Spam"} 5\n' in shown
     assert "alerter_database_up 1.0\n" in shown
+    assert "alerter_instances 1.0\n" in shown
     assert 'alerter_alerts{severity="critical",state="firing"} 0.0\n' in shown
     assert 'target="secops/json"' in shown
+
+
+def test_the_port_shows_how_many_share_the_tenants(
+    tmp_path: Path, health: Health, postgresql_url: str, free_port: int
+) -> None:
+    """Those that live; one that has gone is missed."""
+    with closing(Store(postgresql_url)) as store, closing(SelfWatch(health, Redactor([]), store)) as watch:
+        leases = store.leases()
+        assert leases is not None
+        one, _ = (
+            leases.join(name, "1", "digest", lasting=timedelta(minutes=1), instead_of=0) for name in ("mon-a", "mon-b")
+        )
+        watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+        both = page(free_port)
+        leases.leave(one)
+        alone = page(free_port)
+
+    assert "alerter_instances 2.0\n" in both
+    assert "alerter_instances 1.0\n" in alone
 
 
 def test_no_secret_is_shown(tmp_path: Path, watch: SelfWatch, health: Health, free_port: int) -> None:

@@ -47,6 +47,11 @@ class _Account(Collector):
         stored = self._sources.stored()
         yield _gauge("database_up", "Whether the database could be read for this scrape.", int(stored is not None))
         if stored is not None:
+            yield _gauge(
+                "instances",
+                "How many services that live share the tenants; 1 where this one has the database for itself.",
+                stored.instances,
+            )
             yield _alerts(stored)
             yield from _outbox(stored, {target for target, _ in health.deliveries()})
 

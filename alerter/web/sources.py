@@ -30,10 +30,12 @@ class Stored:
     Attributes:
         alerts: How many alerts are in a state, by severity; only those of which there are some.
         backlogs: What waits for each target that has something to wait for.
+        instances: How many services that live share the database, this one included.
     """
 
     alerts: Mapping[tuple[AlertState, Severity], int]
     backlogs: Mapping[TargetName, Backlog]
+    instances: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ LABELS = {ACME: {"team": 'blue "moon"'}}
 STORED = Stored(
     alerts={(AlertState.FIRING, Severity.CRITICAL): 2, (AlertState.PENDING, Severity.WARNING): 1},
     backlogs={SLACK: Backlog(deliveries=3, oldest_at=NOON - timedelta(hours=1))},
+    instances=2,
 )
 
 

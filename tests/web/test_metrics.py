@@ -77,6 +77,7 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
             "alerter_config_last_reload_success_timestamp_seconds", {}, NOON.timestamp(), id="since when it is"
         ),
         pytest.param("alerter_database_up", {}, 1, id="the database can be read"),
+        pytest.param("alerter_instances", {}, 2, id="who shares the tenants"),
         pytest.param("process_start_time_seconds", {}, NOON.timestamp(), id="since when the service runs"),
     ],
 )
@@ -102,7 +103,7 @@ def test_a_database_that_does_not_answer_leaves_the_rest() -> None:
 
     names = {name for name, _ in samples}
     assert samples["alerter_database_up", frozenset()] == 0
-    assert not {"alerter_alerts", "alerter_outbox_deliveries"} & names
+    assert not {"alerter_alerts", "alerter_instances", "alerter_outbox_deliveries"} & names
     assert {"alerter_tenants", "alerter_held_messages"} <= names
 
 
