@@ -42,6 +42,20 @@ def _reasons(world: World, *, hours: int) -> list[str]:
     return found
 
 
+def test_an_alert_that_goes_on_as_it_was_is_written_once_a_minute(world: World) -> None:
+    """Polls that find the same counts leave it alone, but for people, who see when it was found so last."""
+    world.poll(HELD)
+    first = world.clock.now
+    kept = []
+
+    for _ in range(7):
+        world.poll(HELD, every="10s")
+        with world.store.read() as reader:
+            kept += [each.value.at for alert in reader.alerts() for each in alert.operands if each.value]
+
+    assert kept == [first] * 5 + [first + span("1m")] * 2
+
+
 # reminders
 
 

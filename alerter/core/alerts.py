@@ -21,7 +21,10 @@ from typing import assert_never
 
 from alerter.core.conditions import CONDITIONS, Operands, Subject, Verdict
 from alerter.core.rules import Evaluation, Level, RuleName, Severity
-from alerter.core.series import HoldReason, Span, Tenant
+from alerter.core.series import HoldReason, Sample, Span, Tenant
+
+#: What an alert has compared is kept anew after so long, though nothing but the instant is another one: people see it.
+GROWN_OLD = timedelta(minutes=1)
 
 _ABOUT_POLLING = frozenset(name for name, kind in CONDITIONS.items() if kind.subject is Subject.POLLING)
 
@@ -140,6 +143,36 @@ def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -
     if after.state is alert.state:
         return after, None
     return after, Transition(key=alert.key, at=now, before=alert.state, after=after.state, operands=evaluation.operands)
+
+
+def is_worth_keeping(before: Alert | None, after: Alert) -> bool:
+    """Say whether an alert is otherwise than it was kept, rather than found again as it was a moment ago.
+
+    A poll finds nearly always the counts of the one before. Then nothing has changed but the instants at which they
+    were compared, which are kept anew when those that are kept have grown old.
+
+    Args:
+        before: As it is kept; None for one that is not.
+        after: As it was found now.
+    """
+    if before is None or replace(after, operands=before.operands) != before:
+        return True
+    if len(before.operands) != len(after.operands):
+        return True
+    return not all(_are_alike(one, other) for one, other in zip(before.operands, after.operands, strict=True))
+
+
+def _are_alike(one: Operands, other: Operands) -> bool:
+    """Say whether two comparisons differ in their instants alone, and hardly in those."""
+    samples = ((one.value, other.value), (one.reference, other.reference), (one.expected, other.expected))
+    timeless = replace(other, value=one.value, reference=one.reference, expected=one.expected)
+    return timeless == one and all(_were_seen_together(*pair) for pair in samples)
+
+
+def _were_seen_together(one: Sample | None, other: Sample | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.count == other.count and abs(other.at - one.at) < GROWN_OLD
 
 
 def spans_of_firing(

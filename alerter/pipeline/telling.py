@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from alerter.core.alerts import Alert, AlertState, Topic, Transition
+from alerter.core.alerts import Alert, AlertState, Topic, Transition, is_worth_keeping
 from alerter.core.formats import compose
 from alerter.core.messages import Message
 from alerter.core.muting import LONGEST_SILENCE, Mutes
@@ -31,10 +31,13 @@ def tell(
 ) -> tuple[Plan, tuple[Message, ...]]:
     """Keep the changes, and put into the outbox what each receiver must be told of them.
 
-    What a receiver with a `group_wait` must be told is left to `tell_groups`: here its collection begins.
+    An alert that was found as it is kept is not written again. What a receiver with a `group_wait` must be told is left
+    to `tell_groups`: here its collection begins.
     """
-    if changes.alerts:
-        transaction.save_alerts(changes.alerts)
+    kept = {alert.key: alert for alert in alerts}
+    news = [alert for alert in changes.alerts if is_worth_keeping(kept.get(alert.key), alert)]
+    if news:
+        transaction.save_alerts(news)
     if changes.transitions:
         transaction.add_transitions(changes.transitions)
     present = _present(alerts, changes)

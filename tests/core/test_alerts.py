@@ -8,18 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.alerts import (
+    GROWN_OLD,
     Alert,
     AlertState,
     Topic,
     Transition,
     after_clock_jump,
+    is_worth_keeping,
     remove,
     spans_of_firing,
     step,
 )
-from alerter.core.conditions import Threshold, Verdict
+from alerter.core.conditions import Operands, Threshold, Verdict
 from alerter.core.rules import Level, Severity
-from alerter.core.series import Span
+from alerter.core.series import Sample, Span
 from tests.builders import NOON, a_key, a_level, a_resolved, an_alert, an_evaluation, at, minutes, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
@@ -347,6 +349,53 @@ def test_an_alert_knows_when_it_has_fired(
     found = spans_of_firing(an_alert(state), transitions, since=at("09:00"), now=NOON)
 
     assert [*found] == [Span(*map(at, each.split("-"))) for each in expected]
+
+
+def _comparing(count: int = 120, **others: object) -> Operands:
+    """Return a comparison at noon of so many messages with as many half an hour before."""
+    seen = Operands(
+        condition="growth", limit="above 100", value=Sample(NOON, count), reference=Sample(NOON - minutes(30), 120)
+    )
+    return replace(seen, **others)  # type: ignore[arg-type] # of the fields that a test names
+
+
+_MOMENT = timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("found", "is_news"),
+    [
+        pytest.param([_comparing()], False, id="found as it was"),
+        pytest.param([_comparing(value=Sample(NOON + _MOMENT, 120))], False, id="found again a moment later"),
+        pytest.param([_comparing(value=Sample(NOON + GROWN_OLD, 120))], True, id="found again after a minute"),
+        pytest.param([_comparing(value=Sample(NOON - GROWN_OLD, 120))], True, id="on a clock that was set back"),
+        pytest.param([_comparing(value=Sample(NOON + _MOMENT, 121))], True, id="another count"),
+        pytest.param([_comparing(reference=Sample(NOON, 119))], True, id="compared with another count"),
+        pytest.param([_comparing(reference=None)], True, id="compared with nothing"),
+        pytest.param([_comparing(expected=Sample(NOON, 119))], True, id="something expected"),
+        pytest.param([_comparing(limit="above 110")], True, id="another limit"),
+        pytest.param([_comparing(), _comparing()], True, id="another condition besides"),
+    ],
+)
+def test_an_alert_that_is_found_as_it_was_is_not_kept_again(found: list[Operands], *, is_news: bool) -> None:
+    """While nothing but the time goes on, it is written once a minute, so that people see instants that are not old."""
+    kept = replace(_alert(FIRING), value=120, operands=(_comparing(),))
+
+    assert is_worth_keeping(kept, replace(kept, operands=tuple(found))) is is_news
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(None, _alert(PENDING), id="one that is new"),
+        pytest.param(_alert(PENDING), _alert(FIRING), id="another state"),
+        pytest.param(_alert(FIRING), replace(_alert(FIRING), value=121), id="another count"),
+        pytest.param(_alert(FIRING), _alert(FIRING, ending_since="11:59"), id="it is ending"),
+    ],
+)
+def test_an_alert_that_has_changed_is_kept(before: Alert | None, after: Alert) -> None:
+    """Whatever the next poll or a person must know of it is written at once."""
+    assert is_worth_keeping(before, after)
 
 
 def test_an_alert_s_name_for_commands_never_changes() -> None:
