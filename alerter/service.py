@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -128,6 +128,8 @@ class Service:
         )
         self._supervision = Supervision(Systemd(os.environ, pid=os.getpid()), self._health, monotonic=_boot_seconds)
         self._looks = Looks(read or moment, lambda: _raise(signal.SIGUSR2))
+        self._errands = ThreadPoolExecutor(1, thread_name_prefix="errands")
+        self._errand: Future[None] | None = None
         self._others_boot = _boot_seconds() + OTHERS_SECONDS
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
         self._scheduler: BackgroundScheduler | None = None
@@ -245,7 +247,8 @@ class Service:
     def _look_for_others(self, clocks: Moment) -> None:
         """Look now and then for deliveries that another process wants to be tried."""
         if clocks.boot >= self._others_boot:
-            self._add("look for errands", self._deliver_where_any, None, "deliver")
+            if self._errand is None or self._errand.done():
+                self._errand = self._errands.submit(self._look_for_errands)
             self._others_boot = clocks.boot + OTHERS_SECONDS
 
     def _reload(self) -> None:
@@ -390,7 +393,8 @@ class Service:
         drain = Thread(target=self._scheduler.shutdown, daemon=True)
         drain.start()
         drain.join(DRAIN.total_seconds())
-        self._senders.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._senders, self._errands):
+            pool.shutdown(wait=False, cancel_futures=True)
         for source in self._runtime.sources.values():
             source.close()
         self._lines.close()
@@ -479,15 +483,12 @@ class Service:
             self._supervision.hear_news()
         self._note_errand(pipeline.next_errand_at(self._store))
 
-    def _deliver_where_any(self) -> None:
-        """Deliver where anything waits for its time; where nothing does, that costs one look at the database."""
+    def _look_for_errands(self) -> None:
+        """Have a delivery run where anything waits for its time; that nothing does costs one look at the database."""
 
         def look() -> None:
-            next_at = pipeline.next_errand_at(self._store)
-            if next_at is None:
-                self._note_errand(None)
-            else:
-                self._deliver()
+            if pipeline.next_errand_at(self._store) is not None:
+                _raise(signal.SIGUSR1)
 
         self._guarded("look for errands", look)
 

@@ -5,6 +5,7 @@ None of them lets a text from outside begin a line of its own, or move the curso
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -52,6 +53,8 @@ class LineFormatter(logging.Formatter):
         """Return the line, and below it those of a traceback, without a line break at the end."""
         event = event_of(record)
         head = self._redactor.redacted(_text(record, event))
+        if not event.traceback:
+            return "\n".join(self._lines(record, printable(head), []))
         tail = shortened(self._redactor.redacted(event.traceback), LONGEST_TRACEBACK)
         return "\n".join(self._lines(record, printable(head), [printable(line) for line in tail.splitlines()]))
 
@@ -173,8 +176,11 @@ def _is_said(value: Value) -> bool:
     return value is not None and value != ""
 
 
+_UNCLEAR: Final = re.compile('[ "=]')
+
+
 def _quoted(value: Value) -> str:
     """Return a value as it stands behind `name=`: in quotes where it would not be clear where it ends."""
     text = str(value)
-    is_plain = text.isprintable() and not any(each in text for each in ' "=')
+    is_plain = text.isprintable() and not _UNCLEAR.search(text)
     return text if is_plain else json.dumps(text, ensure_ascii=False)

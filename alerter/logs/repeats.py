@@ -146,6 +146,8 @@ _LONG_AGO: Final = FIRST_REMINDER.total_seconds()
 
 def told(event: Event, weight: Weight) -> Event:
     """Return the event as it is written: what is known of it already is said in short."""
+    if not weight.repeats and not weight.is_last:
+        return event
     fields = dict(event.fields)
     if weight.repeats:
         fields["repeats"] = weight.repeats
