@@ -32,7 +32,7 @@ from benchmarks.peers import OWN_RULES
 TENANTS, REASONS = 10_000, 50
 INTERVAL = timedelta(minutes=1)
 LATENCY_SECONDS = 0.1
-MINUTES = 2
+MINUTES = 10
 #: The first polls are spread over so long.
 FIRST_ROUND_SECONDS = first_round(TENANTS).total_seconds() * 1.5
 LATE_SECONDS = 5

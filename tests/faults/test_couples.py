@@ -8,8 +8,8 @@ import pytest
 from tests.faults.couples import Couple
 from tests.postgres import Server
 
-#: Three couples suffer as many faults as the project's promise is about; each takes half an hour.
-MANY_FAULTS = 170
+#: As many as the project's promise is about, which takes half an hour.
+MANY_FAULTS = 500
 SOME_FAULTS = 24
 
 
@@ -45,7 +45,7 @@ def test_two_instances_tell_everything_once_whatever_befalls_them(couple: Couple
 
 @pytest.mark.slow
 @pytest.mark.timeout(5400)
-@pytest.mark.parametrize("couple", [2, 3, 4], indirect=True)
+@pytest.mark.parametrize("couple", [2], indirect=True)
 def test_two_instances_tell_everything_once_under_five_hundred_faults(couple: Couple) -> None:
-    """The same, for half an hour each."""
+    """The same, for half an hour."""
     check(couple, MANY_FAULTS)
