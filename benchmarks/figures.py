@@ -33,10 +33,11 @@ class Figure:
 
     def row(self) -> str:
         """Return it as a row of a Markdown table."""
-        return (
-            f"| {self.what} | {_number(self.measured)} {self.unit} | {_number(self.promised)} {self.unit} "
-            f"| {self.floor_what}: {_number(self.floor)} {self.unit} | {_number(self.measured / self.floor)} |"
+        measured, promised, floor = (
+            f"{_number(value)} {self.unit}".rstrip() for value in (self.measured, self.promised, self.floor)
         )
+        ratio = _number(self.measured / self.floor)
+        return f"| {self.what} | {measured} | {promised} | {self.floor_what}: {floor} | {ratio} |"
 
 
 def _number(value: float) -> str:
