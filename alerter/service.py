@@ -48,6 +48,7 @@ from alerter.sharing import Clocks, sharing_of
 from alerter.statuses import Tally
 from alerter.supervision import Supervision
 from alerter.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, source_of, urls_of
+from alerter.words import first_of
 
 log = logging.getLogger(__name__)
 
@@ -421,7 +422,7 @@ class Service:
         try:
             self._keep(runtime, answers)
         except AlerterError as error:
-            log.error("cycle failed tenant=%s: %s", _named(answers), error)  # noqa: TRY400 - it says what to do
+            log.error("cycle failed tenant=%s: %s", first_of(answers), error)  # noqa: TRY400 - it says what to do
             self._note_failure(answers, _told_of(error), seconds=_boot_seconds() - began)
         except Exception as error:
             if len(answers) > 1:
@@ -430,13 +431,13 @@ class Service:
                     self._keep_or_log(runtime, {tenant: answer})
                 return
             # A bug in one cycle must not end the daemon, nor stay unseen.
-            log.exception("cycle ended by a bug in alerter tenant=%s", _named(answers))
+            log.exception("cycle ended by a bug in alerter tenant=%s", first_of(answers))
             self._note_failure(answers, _told_of(error), seconds=_boot_seconds() - began)
 
     def _note_failure(self, answers: Mapping[Tenant, Answer], said: str, *, seconds: float) -> None:
         for tenant, answer in answers.items():
             self._health.cycle_failed(tenant, seconds=answer.took.total_seconds() + seconds, error=said)
-        self._watch.cycle_ended(f"{_named(answers)}: {said}")
+        self._watch.cycle_ended(f"{first_of(answers)}: {said}")
 
     def _keep(self, runtime: Runtime, answers: Mapping[Tenant, Answer]) -> None:
         began = _boot_seconds()
@@ -542,12 +543,6 @@ def _own_name() -> str:
 def _raise(number: signal.Signals) -> None:
     """Send the main thread a signal."""
     os.kill(os.getpid(), number)
-
-
-def _named(tenants: Collection[Tenant]) -> str:
-    """Return the tenants that share a fate, in short."""
-    first, *others = tenants
-    return f"{first} and {len(others)} more" if others else first
 
 
 def _upgrade_apart(store: Store, path: Path, *, go_on: Callable[[str], None]) -> None:

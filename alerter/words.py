@@ -1,4 +1,6 @@
-"""Numbers in words. No I/O."""
+"""Numbers, and many names, in words. No I/O."""
+
+from collections.abc import Collection
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -7,6 +9,12 @@ def size_text(size_bytes: float) -> str:
     """Return a size in the largest unit of which it has at least one: `812.3 KiB`, `1.5 GiB`."""
     unit = next((unit for unit in reversed(_UNITS) if size_bytes >= _UNITS[unit]), "B")
     return f"{size_bytes / _UNITS[unit]:.{0 if unit == 'B' else 1}f} {unit}"
+
+
+def first_of(names: Collection[str]) -> str:
+    """Return the first of some names, and how many others there are: `acme`, `acme and 2 more`."""
+    first, *others = names
+    return f"{first} and {len(others):,} more" if others else first
 
 
 def counted(number: int, noun: str) -> str:

@@ -337,12 +337,26 @@ def test_a_complaint_ends_with_a_complete_cycle(health: Health) -> None:
     assert health.complaints() == ()
 
 
-def test_of_many_complaints_the_first_are_told(health: Health) -> None:
-    """When a database is gone, all of thousands of tenants say the same."""
-    tenants = [Tenant(f"tenant-{number:02}") for number in range(13)]
+def test_what_is_wrong_with_many_tenants_is_told_once(health: Health) -> None:
+    """When a database is gone, all of thousands say the same, which must not hide what another one says."""
+    tenants = [Tenant(f"tenant-{number:04}") for number in range(3000)]
     health.expect(dict.fromkeys(tenants, FIVE_MINUTES))
     for tenant in tenants:
         health.cycle_failed(tenant, seconds=1, error="disk is full")
+    health.cycle_failed(tenants[2999], seconds=1, error="a bug in alerter")
+
+    assert health.complaints() == (
+        "tenant-0000 and 2,998 more: the last cycle was not completed: disk is full",
+        "tenant-2999: the last cycle was not completed: a bug in alerter",
+    )
+
+
+def test_of_many_complaints_the_first_are_told(health: Health) -> None:
+    """A page is read by people; the log has all."""
+    tenants = [Tenant(f"tenant-{number:02}") for number in range(13)]
+    health.expect(dict.fromkeys(tenants, FIVE_MINUTES))
+    for number, tenant in enumerate(tenants):
+        health.cycle_failed(tenant, seconds=1, error=f"page {number} is damaged")
 
     complaints = health.complaints()
 

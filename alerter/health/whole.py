@@ -1,9 +1,8 @@
 """The whole account, which threads share: what cycles, deliveries and pings came to since the process started."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from itertools import islice
 from threading import Lock
 
 from alerter.core.outbox import Delivery, TargetName
@@ -12,6 +11,7 @@ from alerter.errors import Cause
 from alerter.health.accounts import SHORTEST_OVERDUE, Account, CycleRecord, TenantRecord
 from alerter.health.durations import CycleDurations, Durations
 from alerter.health.outcomes import ConfigRecord, DeliveryOutcome, PingOutcome, outcome_of
+from alerter.words import first_of
 
 #: Of thousands of tenants so many first cycles show that keys, network and database are well.
 ENOUGH_TENANTS = 50
@@ -199,7 +199,7 @@ class Health:
             return tuple(tenant for tenant, account in self._accounts.items() if account.is_overdue(now))
 
     def complaints(self) -> tuple[str, ...]:
-        """Return what is wrong with the service's own work, one line per tenant; empty where nothing is.
+        """Return what is wrong with the service's own work, one line for all tenants of which the same is; or nothing.
 
         A tenant is complained of while it is overdue, and while its newest cycle is one that was not completed. That
         Mimecast refuses a poll is none: that cycle was complete, and what is told of it is told.
@@ -207,17 +207,17 @@ class Health:
         now = self._monotonic()
         with self._lock:
             found = self._complaints(now)
-            first = tuple(islice(found, MOST_COMPLAINTS))
-            more = sum(1 for _ in found)
-        return (*first, f"and {more} more") if more else first
+        more = len(found) - MOST_COMPLAINTS
+        return (*found[:MOST_COMPLAINTS], f"and {more} more") if more > 0 else tuple(found)
 
-    def _complaints(self, now: float) -> Iterator[str]:
-        if self._trouble:
-            yield self._trouble
+    def _complaints(self, now: float) -> list[str]:
+        tenants_by_complaint: dict[str, list[Tenant]] = {}
         for tenant, account in self._accounts.items():
             complaint = account.complaint(now)
             if complaint:
-                yield f"{tenant}: {complaint}"
+                tenants_by_complaint.setdefault(complaint, []).append(tenant)
+        told = [f"{first_of(tenants)}: {complaint}" for complaint, tenants in tenants_by_complaint.items()]
+        return [self._trouble, *told] if self._trouble else told
 
     def _note(self, tenant: Tenant, record: CycleRecord) -> None:
         with self._lock:
