@@ -176,8 +176,10 @@ class ChangeWriter(ChangeReader):
                 self._make_loose(tenant_id, chunk)
 
     def _make_loose(self, tenant_id: int, chunk: _Chunk) -> None:
-        self._put_changes([(tenant_id, *change) for change in self._unpacked(chunk)])
-        self._run(_DELETE_CHUNK, {"of_tenant": tenant_id, "first": chunk.since})
+        # In this order: where an import and a poll that amends do the same, the second one finds it done, and must not
+        # undo what the first one has written since.
+        if self._run(_DELETE_CHUNK, {"of_tenant": tenant_id, "first": chunk.since}):
+            self._put_changes([(tenant_id, *change) for change in self._unpacked(chunk)])
 
     def _put_changes(self, rows: Sequence[tuple[int, ...]]) -> None:
         """Write rows, each the number of its tenant and a change, in place of those that are there."""

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from alerter.adapters.store import Store
-from alerter.adapters.store.changes import LARGEST_CHUNK
+from alerter.adapters.store.changes import BEGINNING, END, LARGEST_CHUNK
 from alerter.adapters.tables import number_of
 from alerter.core.archives import TenantArchive
 from alerter.core.records import Reading
@@ -214,6 +214,17 @@ class TestWriting:
         spans = chunks(full)
         assert all(one[1] < other[0] for one, other in pairwise(spans))
         assert seen(full) == before
+
+    def test_what_another_one_has_made_rows_of_is_left_as_it_is(self, full: Store) -> None:
+        """An import reads a chunk while a poll makes rows of it, and writes to them; then it is the import's turn."""
+        pack(full, NOON)
+        with full.write() as transaction:
+            [chunk, *_] = transaction._chunks(1, BEGINNING, END)  # noqa: SLF001 - beneath the interface
+            transaction._make_loose(1, chunk)  # noqa: SLF001
+            transaction._put_changes([(1, chunk.since, 1, 5, 77)])  # noqa: SLF001
+            transaction._make_loose(1, chunk)  # noqa: SLF001
+
+        assert rows(full, "SELECT held FROM counts ORDER BY at, series_id")[0] == (77,)
 
     def test_thinning_comes_to_the_same(self, store: Store) -> None:
         """Day after day, of what is packed and of what came beside it."""
