@@ -1,9 +1,13 @@
 """Days that nobody writes to any more are packed: less room, the same history, and rows again where somebody writes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import text
 
 from alerter.adapters.store import Store
@@ -12,7 +16,8 @@ from alerter.adapters.tables import number_of
 from alerter.core.archives import TenantArchive
 from alerter.core.records import Reading
 from alerter.core.rules import EVERYTHING, Member, Windows
-from alerter.core.series import HoldReason, Sample
+from alerter.core.series import HoldReason, Sample, Tenant
+from alerter.core.thinning import hour_of
 from alerter.errors import StoreError
 from tests.adapters.store.stored import ACME, EVERY, pack, poll, prune, rows, tenant_series, thin
 from tests.adapters.store.test_archives import plain
@@ -47,10 +52,10 @@ def loose(store: Store) -> int:
     return int(rows(store, "SELECT count(*) FROM counts")[0][0])
 
 
-def came(reason: str, since: datetime, *held: int) -> list[Reading]:
+def came(reason: str, since: datetime, *held: int, tenant: str = ACME) -> list[Reading]:
     """Return what another tool saw every five minutes."""
     return [
-        Reading(tenant=ACME, reason=HoldReason(reason), at=since + number * EVERY, held=count)
+        Reading(tenant=Tenant(tenant), reason=HoldReason(reason), at=since + number * EVERY, held=count)
         for number, count in enumerate(held)
     ]
 
@@ -258,6 +263,60 @@ class TestWriting:
         assert outcomes[0] == outcomes[1]
         with store.read() as reader:
             assert reader.tenants_with_history_before(before) == []
+
+
+_HOURS = st.integers(0, 60).map(lambda hours: timedelta(hours=hours))
+_COUNTS = st.dictionaries(st.sampled_from(["Spam", "Virus", "Bulk"]), st.integers(0, 5), max_size=3)
+#: What happens to a tenant, how much later or earlier than what happened before, and what then.
+_EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("poll"), st.sampled_from([5, 5, 5, 11, 180, 1800, 0, -120, -2400]).map(minutes), _COUNTS),
+        st.tuples(st.just("import"), _HOURS, st.lists(st.integers(0, 5), min_size=1, max_size=9)),
+        st.tuples(st.sampled_from(["pack", "pack", "thin", "prune"]), _HOURS, st.sampled_from([1, 3, 100])),
+    ),
+    max_size=30,
+)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=_EVENTS)
+def test_whatever_happens_a_tenant_that_is_packed_has_the_history_of_one_that_is_not(
+    store: Store, events: list[tuple[str, timedelta, Any]]
+) -> None:
+    """Polls with a clock that jumps, imports, thinning and pruning, in any order, and packing in between."""
+    _empty(store)
+    now = NOON
+    for kind, passed, what in [("poll", minutes(0), {"Spam": 1}), *events]:
+        now += passed if kind == "poll" else timedelta(0)
+        for name in ("packed", "loose"):
+            if kind == "poll":
+                poll(store, now, name, **what)
+            elif kind == "import":
+                imported(store, came("Virus", now - passed, *what, tenant=name))
+            elif kind != "pack" or name == "packed":
+                _until_done(store, kind, name, before=hour_of(now - passed), batch=what)
+        assert _history(store, "packed") == _history(store, "loose")
+
+
+def _until_done(store: Store, kind: str, name: str, *, before: datetime, batch: int) -> None:
+    tenant, rows = Tenant(name), 1
+    while rows:
+        with store.write() as transaction:
+            match kind:
+                case "pack":
+                    rows = transaction.pack(tenant, before=before)
+                case "thin":
+                    rows = transaction.thin(tenant, before=before, batch=batch)
+                case _:
+                    rows = transaction.prune(tenant, before=before, batch=batch)
+
+
+def _history(store: Store, name: str) -> tuple[object, ...]:
+    with store.read() as reader:
+        archive = reader.archive(Tenant(name), poll_interval=EVERY)
+        records = [replace(record, tenant=ACME) for record in reader.records(Tenant(name))]
+    known = [{**each, "tenant": ACME} for each in (plain(one) for one in (archive.polling, *archive.reasons))]
+    return known, archive.thinned_until, records
 
 
 def test_while_an_import_writes_nothing_is_packed(postgresql_url: str) -> None:
