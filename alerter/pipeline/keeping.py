@@ -92,7 +92,7 @@ class Kept:
 def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelta, pace: Pace, now: datetime) -> Kept:
     """Delete history that is older than its retention, thin what is older than the fine one, and pack what is left.
 
-    Both by whole days, so that of thousands of tenants each is touched once a day.
+    All by whole days, so that of thousands of tenants each is touched once a day.
 
     Args:
         store: Where it is.

@@ -131,6 +131,8 @@ class ChangeWriter(ChangeReader):
     def pack(self, tenant: Tenant, *, before: datetime) -> int:
         """Make a chunk of a tenant's oldest rows, at most of a day; return how many there were, 0 at the end.
 
+        While an import of PostgreSQL's is under way, which has rows that nobody sees yet, it does nothing.
+
         Args:
             tenant: Whose.
             before: Later rows stay.

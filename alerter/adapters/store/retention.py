@@ -86,6 +86,8 @@ class Retention(Noting, ChangeWriter, RetentionReader):
     def prune(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
         """Delete a tenant's counts and polls from before an instant; return how many rows went, 0 at the end.
 
+        While an import of PostgreSQL's is under way, which has rows that nobody sees yet, it does nothing.
+
         Coverage that began earlier begins at the limit afterwards: what is gone must not look as if it were zero.
 
         Args:

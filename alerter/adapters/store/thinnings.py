@@ -31,7 +31,7 @@ from alerter.adapters.tables import (
 from alerter.core.series import Tenant
 from alerter.core.thinning import Change, hour_of, thinned
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_HOUR = timedelta(hours=1)
 
 
 class ThinningReader(Rows):
@@ -51,6 +51,8 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
 
     def thin(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
         """Thin some hours of a tenant's history; return how many changes were looked at, 0 at the end.
+
+        While an import of PostgreSQL's is under way, which has rows that nobody sees yet, it does nothing.
 
         Args:
             tenant: Whose.
@@ -78,20 +80,17 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
         return len(changes)
 
     def _loosened(self, tenant_id: int, start: datetime, before: datetime) -> datetime:
-        """Make rows of the first day between two instants that is in chunks; return until when there are rows only.
+        """Make rows of chunks between two instants until there is something to thin; return where that ends.
 
-        Where there are rows already, they are all that is to be thinned now, up to the hour of the first chunk.
+        That is the hour in which the next chunk begins, or the later instant where there are no more chunks.
         """
-        span = number_of(start), number_of(before)
-        chunk, loose = next(self._chunks(tenant_id, *span), None), next(self._loose(tenant_id, *span), None)
-        if chunk is None:
-            return before
-        packed_from = instant_of(chunk.since)
-        if loose is not None and loose[0] < number_of(hour_of(packed_from)):
-            return hour_of(packed_from)
-        end = min(before, packed_from.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY)
-        self._unpack(tenant_id, since=number_of(start), until=number_of(end))
-        return before if next(self._chunks(tenant_id, number_of(end), number_of(before)), None) is None else end
+        begin = number_of(start)
+        for chunk in self._chunks(tenant_id, begin, number_of(before)):
+            hour = hour_of(instant_of(chunk.since))
+            if next(self._loose(tenant_id, begin, number_of(hour)), None) is not None:
+                return hour
+            self._make_loose(tenant_id, chunk)
+        return before
 
     def _thin(self, tenant_id: int, changes: Sequence[Row[Any]], *, begins: Sequence[datetime]) -> None:
         by_series: dict[int, list[Change]] = {}

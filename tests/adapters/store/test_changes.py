@@ -250,6 +250,25 @@ class TestWriting:
             outcomes.append(seen(store))
         assert outcomes[0] == outcomes[1]
 
+    def test_thinning_makes_rows_of_no_more_than_it_needs(self, store: Store) -> None:
+        """A tenant with thousands of reasons has many chunks a day: not all of them in one transaction."""
+        many = [f"Definition {number:04}" for number in range(LARGEST_CHUNK // 4)]
+        for number in range(16):
+            poll(store, NOON - 3 * DAY + number * minutes(25), **dict.fromkeys(many, number + 1))
+        pack(store, NOON)
+        packed = len(chunks(store))
+        left = []
+        with store.read() as reader:
+            assert reader.tenants_to_thin(MIDNIGHT) == [ACME]
+        rest = 1
+        while rest:
+            with store.write() as transaction:
+                rest = transaction.thin(ACME, before=MIDNIGHT, batch=100_000)
+            left.append(len(chunks(store)))
+
+        assert packed == 4
+        assert left == [3, 2, 1, 0, 0]
+
     @pytest.mark.parametrize("before", [MIDNIGHT - 2 * DAY, NOON - 2 * DAY], ids=["a day", "the middle of one"])
     def test_what_is_too_old_goes(self, store: Store, before: datetime) -> None:
         """By whole chunks, a few at a time; a part of one only where that is asked for."""
