@@ -27,6 +27,11 @@ def hour_of(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
+def day_of(at: datetime) -> datetime:
+    """Return the beginning of the day in which an instant lies; days are those of UTC, too."""
+    return hour_of(at).replace(hour=0)
+
+
 def thinned(changes: Sequence[Change], begins: Sequence[datetime]) -> list[Change]:
     """Return what is kept of the changes of one series; of what was thinned before, all.
 

@@ -5,13 +5,14 @@ themselves. All of it may end anywhere, and goes on there the next time.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from alerter.core.series import Tenant
+from alerter.core.thinning import day_of
 from alerter.pipeline.ports import Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -109,9 +110,9 @@ def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelt
     """
     kept = Kept()
     with suppress(_Stopped):
-        _prune(store, kept, pace, before=_day_of(now - retention))
-        _thin(store, kept, pace, before=_day_of(now - fine_retention))
-        _pack(store, kept, pace, before=_day_of(now - LOOSE_FOR))
+        _prune(store, kept, pace, before=day_of(now - retention))
+        _thin(store, kept, pace, before=day_of(now - fine_retention))
+        _pack(store, kept, pace, before=day_of(now - LOOSE_FOR))
         while pages := pace.run(store, lambda transaction: transaction.give_back(_PAGES_AT_A_TIME)):
             kept.pages += pages
         pace.run(store, lambda transaction: transaction.note_size(now=now))
@@ -123,16 +124,11 @@ def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelt
     return kept
 
 
-def _day_of(at: datetime) -> datetime:
-    return at.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def _prune(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
     with store.read() as reader:
         tenants = reader.tenants_with_history_before(before)
-    for tenant in tenants:
-        while rows := pace.run(store, lambda one: one.prune(tenant, before=before, batch=pace.rows)):  # noqa: B023
-            kept.pruned += rows
+    for rows in _of_each(tenants, store, pace, lambda one, name: one.prune(name, before=before, batch=pace.rows)):
+        kept.pruned += rows
     while True:
         with store.read() as reader:
             outdated = reader.outdated(before=before, limit=_FOUND_AT_A_TIME)
@@ -145,9 +141,8 @@ def _prune(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
 def _thin(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
     with store.read() as reader:
         tenants = reader.tenants_to_thin(before)
-    for tenant in tenants:
-        while rows := pace.run(store, lambda one: one.thin(tenant, before=before, batch=pace.rows)):  # noqa: B023
-            kept.thinned += rows
+    for rows in _of_each(tenants, store, pace, lambda one, name: one.thin(name, before=before, batch=pace.rows)):
+        kept.thinned += rows
     while True:
         with store.read() as reader:
             wordy = reader.wordy_messages(before=before, limit=_FOUND_AT_A_TIME)
@@ -165,9 +160,17 @@ def _pack(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
         # An instance that is older might not know chunks.
         return transaction.pack(tenant, before=before) if transaction.standing().is_agreed else 0
 
+    for changes in _of_each(tenants, store, pace, pack):
+        kept.packed += changes
+
+
+def _of_each(
+    tenants: Iterable[Tenant], store: Store, pace: Pace, act: Callable[[Transaction, Tenant], int]
+) -> Iterator[int]:
+    """Do something for one tenant after the other, for each until nothing is left; yield what each transaction did."""
     for tenant in tenants:
-        while changes := pace.run(store, lambda one: pack(one, tenant)):  # noqa: B023
-            kept.packed += changes
+        while done := pace.run(store, lambda one: act(one, tenant)):  # noqa: B023
+            yield done
 
 
 def _parts(keys: Sequence[_Key], pace: Pace) -> Iterator[Sequence[_Key]]:

@@ -31,6 +31,7 @@ from alerter.adapters.store.chunks import Damaged, StoredChange, packed, unpacke
 from alerter.adapters.store.engines import ADVISORY_HISTORY, Rows, is_sqlite, may_lock, place
 from alerter.adapters.tables import Instant, chunks, counts, instant_of, number_of, tenants
 from alerter.core.series import Tenant
+from alerter.core.thinning import day_of
 from alerter.errors import StoreError
 
 #: So many changes become one chunk at most, but that those of one instant stay together.
@@ -120,6 +121,15 @@ class ChangeReader(Rows):
                 return
             scope |= {"last_at": page[-1].at, "last_series": page[-1].series_id}
 
+    def _oldest_loose(self, tenant_id: int, since: int, until: int) -> int | None:
+        """Return the first instant of a span, but for its end, that has a row; None for none."""
+        row = self._first(_OLDEST_LOOSE, {"tenant_id": tenant_id, "since": since, "until": until})
+        return None if row is None else int(row.at)
+
+    def _tenant_id(self, tenant: Tenant) -> int:
+        """Return the number of a tenant that there is."""
+        return int(self._all(_TENANT, {"tenant": tenant})[0].id)
+
     def tenants_to_pack(self, before: datetime) -> list[Tenant]:
         """Return the tenants that have changes in rows from before an instant."""
         return [row.name for row in self._all(_TENANTS_TO_PACK, {"before": before})]
@@ -137,15 +147,15 @@ class ChangeWriter(ChangeReader):
             tenant: Whose.
             before: Later rows stay.
         """
-        (row,) = self._all(_TENANT, {"tenant": tenant})
-        oldest = self._first(_OLDEST_LOOSE, {"tenant_id": row.id, "until": number_of(before)})
+        tenant_id = self._tenant_id(tenant)
+        oldest = self._oldest_loose(tenant_id, BEGINNING, number_of(before))
         if oldest is None or not self._may_repack():
             return 0
-        changes = self._for_a_chunk(row.id, oldest.at, self._end_of_chunk(row.id, oldest.at, number_of(before)))
+        changes = self._for_a_chunk(tenant_id, oldest, self._end_of_chunk(tenant_id, oldest, number_of(before)))
         first, last = changes[0][0], changes[-1][0]
         span = {"since": instant_of(first), "until": instant_of(last)}
-        self._run(_ADD_CHUNK, {"tenant_id": row.id, **span, "changes": packed(changes)})
-        return self._run(_DELETE_LOOSE, {"of_tenant": row.id, "first": first, "last": last})
+        self._run(_ADD_CHUNK, {"tenant_id": tenant_id, **span, "changes": packed(changes)})
+        return self._run(_DELETE_LOOSE, {"of_tenant": tenant_id, "first": first, "last": last})
 
     def _for_a_chunk(self, tenant_id: int, since: int, until: int) -> Sequence[StoredChange]:
         """Return the first rows of a span, as many as a chunk takes, and all of an instant."""
@@ -157,9 +167,9 @@ class ChangeWriter(ChangeReader):
 
     def _end_of_chunk(self, tenant_id: int, since: int, before: int) -> int:
         """Return where a chunk that begins with an instant must have ended: at the next chunk, or with its day."""
-        day = instant_of(since).replace(hour=0, minute=0, second=0, microsecond=0)
         following = self._first(_NEXT_CHUNK, {"tenant_id": tenant_id, "after": since})
-        return min(before, number_of(day + _DAY), END if following is None else following.since)
+        next_day = number_of(day_of(instant_of(since)) + _DAY)
+        return min(before, next_day, END if following is None else following.since)
 
     def _may_repack(self) -> bool:
         """Say whether no import is under way, which may write rows where nobody sees them yet."""
@@ -257,7 +267,7 @@ _LOOSE_OF_MANY = (
 )
 _OLDEST_LOOSE = (
     select(type_coerce(counts.c.at, BigInteger).label("at"))
-    .where(counts.c.tenant_id == bindparam("tenant_id"), counts.c.at < _until)
+    .where(counts.c.tenant_id == bindparam("tenant_id"), counts.c.at >= _since, counts.c.at < _until)
     .order_by(counts.c.at)
     .limit(1)
 )

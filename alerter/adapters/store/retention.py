@@ -98,10 +98,11 @@ class Retention(Noting, ChangeWriter, RetentionReader):
         if not self._may_repack():
             return 0
         self._changed_tenants.add(tenant)
-        scope = {"of_tenant": self._all(_TENANT, {"tenant": tenant})[0].id, "before": before}
+        tenant_id = self._tenant_id(tenant)
+        scope = {"of_tenant": tenant_id, "before": before}
         pruned = self._run(_PRUNE_COVERAGE, scope)
         self._run(_TRIM_COVERAGE, scope)
-        self._unpack(scope["of_tenant"], since=number_of(before), until=number_of(before))
+        self._unpack(tenant_id, since=number_of(before), until=number_of(before))
         pruned += self._prune_up_to(_PRUNE_CHUNKS, _LAST_CHUNK, scope, batch=-(-batch // CHANGES_OF_A_CHUNK))
         return pruned + self._prune_up_to(_PRUNE_CHANGES, _LAST_CHANGE, scope, batch=batch)
 
@@ -119,7 +120,6 @@ class Retention(Noting, ChangeWriter, RetentionReader):
 
 
 _before = bindparam("before", type_=Instant())
-_TENANT = select(tenants.c.id).where(tenants.c.name == bindparam("tenant"))
 
 # Counts and polls, tenant by tenant
 

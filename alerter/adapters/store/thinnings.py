@@ -87,7 +87,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
         begin = number_of(start)
         for chunk in self._chunks(tenant_id, begin, number_of(before)):
             hour = hour_of(instant_of(chunk.since))
-            if next(self._loose(tenant_id, begin, number_of(hour)), None) is not None:
+            if self._oldest_loose(tenant_id, begin, number_of(hour)) is not None:
                 return hour
             self._make_loose(tenant_id, chunk)
         return before

@@ -1,7 +1,7 @@
 """Short words for what the tests of the store put in and look at."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,14 +44,9 @@ def fail(store: Store, clock: str, cause: Cause = Cause.TIMEOUT, detail: str = "
 def prune(store: Store, before: str | datetime = "10:00", *, batch: int = 10_000) -> list[int]:
     """Delete everything from before that in transactions of so many rows; return how many each one deleted."""
     limit = at(before) if isinstance(before, str) else before
-    sizes: list[int] = []
     with store.read() as reader:
         tenants = reader.tenants_with_history_before(limit)
-    for tenant in tenants:
-        while not sizes or sizes[-1]:
-            with store.write() as transaction:
-                sizes.append(transaction.prune(tenant, before=limit, batch=batch))
-        sizes.pop()
+    sizes = _sizes(store, tenants, lambda one, name: one.prune(name, before=limit, batch=batch))
     while outdated := _outdated(store, limit, batch):
         with store.write() as transaction:
             sizes.append(transaction.drop(outdated, before=limit))
@@ -61,28 +56,28 @@ def prune(store: Store, before: str | datetime = "10:00", *, batch: int = 10_000
 def thin(store: Store, before: str | datetime = "10:00", *, batch: int = 10_000) -> list[int]:
     """Thin everything from before that in transactions of so many rows; return how many each one looked at."""
     limit = at(before) if isinstance(before, str) else before
-    sizes: list[int] = []
     with store.read() as reader:
         tenants = reader.tenants_to_thin(limit)
-    for tenant in tenants:
-        while not sizes or sizes[-1]:
-            with store.write() as transaction:
-                sizes.append(transaction.thin(tenant, before=limit, batch=batch))
-        sizes.pop()
-    return sizes
+    return _sizes(store, tenants, lambda one, name: one.thin(name, before=limit, batch=batch))
 
 
 def pack(store: Store, before: str | datetime = "10:00") -> list[int]:
     """Pack everything from before that; return how many changes became a chunk each time."""
     limit = at(before) if isinstance(before, str) else before
-    sizes: list[int] = []
     with store.read() as reader:
         tenants = reader.tenants_to_pack(limit)
+    return _sizes(store, tenants, lambda one, name: one.pack(name, before=limit))
+
+
+def _sizes(store: Store, tenants: Sequence[Tenant], act: Callable[[Transaction, Tenant], int]) -> list[int]:
+    """Do something for each tenant until nothing is left; return how much each transaction did."""
+    sizes: list[int] = []
     for tenant in tenants:
-        while not sizes or sizes[-1]:
+        done = 1
+        while done:
             with store.write() as transaction:
-                sizes.append(transaction.pack(tenant, before=limit))
-        sizes.pop()
+                done = act(transaction, tenant)
+            sizes += [done] if done else []
     return sizes
 
 
