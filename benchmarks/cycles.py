@@ -20,7 +20,7 @@ from alerter.core.conditions import Growth, Threshold
 from alerter.core.messages import Context
 from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.outbox import TargetName
-from alerter.core.rules import Level, Rule, RuleName, Severity, with_blind_rules
+from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.pipeline import Policy
 from benchmarks import histories
@@ -155,7 +155,7 @@ def policy_of(poll_intervals: Mapping[Tenant, timedelta], *, above: int = 5_000)
     rules = [Rule(name=RuleName(f"Rule {number}"), levels=each) for number, each in enumerate(written)]
     name = ReceiverName("r")
     return Policy(
-        rules=with_blind_rules(rules, poll_intervals),
+        rules=with_no_data_rules(rules, poll_intervals),
         poll_intervals=poll_intervals,
         receivers=(Receiver(name=name),),
         targets={name: (TargetName("r/json"),)},

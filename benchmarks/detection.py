@@ -6,7 +6,7 @@ An alert is false if it began while nothing was wrong with its reason. An incide
 before it is over, and in time if that is within three polls of when anybody could see it.
 
 The population is ours (`benchmarks.populations`), and so is what is taken to be visible (`benchmarks.labels`): the
-figures say how rules compare, and what they are blind to, not how often a real tenant rings. The default rules were
+figures say how rules compare, and what they do not see, not how often a real tenant rings. The default rules were
 chosen with other seeds than the one that is reported.
 """
 
@@ -22,7 +22,7 @@ from statistics import median
 from alerter.config import load_config
 from alerter.core.archives import FailedPoll, TenantArchive, archive_of
 from alerter.core.conditions import Subject, Threshold
-from alerter.core.rules import Level, Rule, RuleName, Severity, with_blind_rules
+from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
 from alerter.core.series import ALL_REASONS, HoldReason, Snapshot, Tenant
 from alerter.core.suggestions import suggest
 from alerter.core.tracks import tracks_of
@@ -95,7 +95,7 @@ class Score:
     @property
     def seen(self) -> list[Found]:
         """The incidents on held messages: polling that fails is found by every set of rules, and would flatter all."""
-        return [each for each in self.found if each.kind is not IncidentKind.BLIND]
+        return [each for each in self.found if each.kind is not IncidentKind.OUTAGE]
 
     @property
     def false_per_week(self) -> float:
@@ -170,9 +170,9 @@ def _scored(number: int, *, weeks: int, seed: int) -> dict[str, Score]:
     half = history.polls[0] + (history.polls[-1] - history.polls[0]) / 2
     rules = {DEFAULTS: _defaults(), SUGGESTED: _suggested(archive, half), PLAIN: [_PLAIN]}
     firings = {way: list(_firings(archive, rules[way], history.polls[-1])) for way in rules}
-    blind = list(_firings(archive, with_blind_rules((), {archive.polling.tenant: POLL_INTERVAL}), history.polls[-1]))
+    unseen = list(_firings(archive, with_no_data_rules((), {archive.polling.tenant: POLL_INTERVAL}), history.polls[-1]))
     firings[BOTH] = firings[DEFAULTS] + firings[SUGGESTED]
-    return {way: _score(history, firings[way] + blind, since=half) for way in WAYS}
+    return {way: _score(history, firings[way] + unseen, since=half) for way in WAYS}
 
 
 def _defaults() -> Sequence[Rule]:
@@ -221,7 +221,7 @@ def _delay(incident: Incident, visible_at: datetime, firings: Iterable[Firing]) 
 
 
 def _is_about(firing: Firing, incident: Incident) -> bool:
-    reason = ALL_REASONS if incident.kind is IncidentKind.BLIND else incident.reason
+    reason = ALL_REASONS if incident.kind is IncidentKind.OUTAGE else incident.reason
     return firing.reason == reason and incident.began_at <= firing.since <= incident.ended_at
 
 

@@ -37,7 +37,7 @@ class IncidentKind(StrEnum):
     MISCONFIGURED = "a policy that suddenly holds ordinary mail"
     NEW = "a new policy that does"
     UNATTENDED = "nobody releases"
-    BLIND = "polling fails"
+    NO_DATA = "polling fails"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +79,12 @@ def instant(poll: int) -> datetime:
     return BEGIN + poll * POLL_INTERVAL
 
 
-def blindness(first: int, after: int) -> Incident:
+def outage(first: int, after: int) -> Incident:
     """Return an outage of polling; what fails is visible at once."""
     began_at = instant(first)
-    return Incident(kind=IncidentKind.BLIND, reason="", began_at=began_at, visible_at=began_at, ended_at=instant(after))
+    return Incident(
+        kind=IncidentKind.OUTAGE, reason="", began_at=began_at, visible_at=began_at, ended_at=instant(after)
+    )
 
 
 def by_count(kind: IncidentKind, reason: str, played: Played, *, first: int, last: int) -> Incident:

@@ -23,9 +23,9 @@ from benchmarks.labels import (
     IncidentKind,
     Played,
     absences,
-    blindness,
     by_count,
     instant,
+    outage,
     united,
 )
 
@@ -212,7 +212,7 @@ def _tenant(name: str, rng: random.Random, weeks: int) -> History:
     kinds = rng.sample(KINDS, rng.randint(5, len(KINDS)))
     failing = _outages(rng, polls)
     counts: dict[str, list[int]] = {}
-    incidents = [blindness(*span) for span in failing if span[1] - span[0] >= OUTAGE_POLLS]
+    incidents = [outage(*span) for span in failing if span[1] - span[0] >= OUTAGE_POLLS]
     for kind in kinds:
         plan = _planned(rng, kind, size, polls) if rng.random() < 0.35 else None  # noqa: PLR2004 - a third of the queues
         played = _played(kind, office, random.Random(rng.random()), size=size, plan=plan, polls=polls)

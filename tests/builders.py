@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
 from alerter.core.archives import FailedPoll, TenantArchive, archive_of
-from alerter.core.conditions import Blind, Condition, Growth, Operands, Threshold, Verdict
+from alerter.core.conditions import Condition, Growth, NoData, Operands, Threshold, Verdict
 from alerter.core.messages import Context
 from alerter.core.muting import WEEKDAYS, Acknowledgement, Matcher, MuteWindow, Silence, WindowName
 from alerter.core.notifications import Notice, NotifyReason, Receiver, ReceiverName, Route, Told
@@ -30,7 +30,7 @@ from alerter.core.rules import (
     Selector,
     Severity,
     TenantSeries,
-    with_blind_rules,
+    with_no_data_rules,
 )
 from alerter.core.series import ALL_REASONS, Failure, HoldReason, Sample, Series, Snapshot, Span, Tenant
 from alerter.errors import Cause
@@ -170,9 +170,9 @@ def a_growth(
     return Growth(over=span(over), by=by, percent=percent, falls_by=falls_by, falls_percent=falls_percent, floor=floor)
 
 
-def a_blind(after: str = "15m") -> Blind:
+def a_no_data(after: str = "15m") -> NoData:
     """Return a condition on polling."""
-    return Blind(after=span(after))
+    return NoData(after=span(after))
 
 
 def a_level(
@@ -401,7 +401,7 @@ def a_policy(
     intervals = {Tenant(name): span(every) for name, every in (tenants or {"acme": "5m"}).items()}
     targets = receivers or {"secops": ["secops/slack"]}
     return Policy(
-        rules=with_blind_rules(rules, intervals),
+        rules=with_no_data_rules(rules, intervals),
         poll_intervals=intervals,
         receivers=tuple(a_receiver(name) for name in targets),
         targets={ReceiverName(name): tuple(map(TargetName, names)) for name, names in targets.items()},

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, time, timedelta
 from hypothesis import strategies as st
 
 from alerter.core.archives import FailedPoll
-from alerter.core.conditions import Baseline, Blind, Condition, Forecast, Growth, NewReason, Stagnant, Threshold
+from alerter.core.conditions import Baseline, Condition, Forecast, Growth, NewReason, NoData, Stagnant, Threshold
 from alerter.core.messages import Context
 from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
-from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity, with_blind_rules
+from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import Cause
 from alerter.pipeline import Policy
@@ -56,7 +56,7 @@ SUMMABLE: st.SearchStrategy[Condition] = st.one_of(
 HELD: st.SearchStrategy[Condition] = st.one_of(
     SUMMABLE, st.builds(NewReason, learn=st.sampled_from([minutes(0), minutes(5), timedelta(hours=12)]))
 )
-POLLING: st.SearchStrategy[Condition] = st.builds(Blind, after=_SPANS)
+POLLING: st.SearchStrategy[Condition] = st.builds(NoData, after=_SPANS)
 
 
 @st.composite
@@ -145,7 +145,7 @@ def rules(draw: st.DrawFn) -> list[Rule]:
             )
         )
     if draw(st.booleans()):
-        drawn.append(Rule(name=RuleName("Blind"), per=Per.TENANT, levels={Severity.WARNING: draw(levels(POLLING))}))
+        drawn.append(Rule(name=RuleName("No data"), per=Per.TENANT, levels={Severity.WARNING: draw(levels(POLLING))}))
     return drawn
 
 
@@ -195,7 +195,7 @@ def policies(draw: st.DrawFn, poll_intervals: Mapping[Tenant, timedelta]) -> Pol
     # Every rule looks at the first tenant.
     bearers = draw(st.sampled_from([frozenset(poll_intervals), frozenset(list(poll_intervals)[:1])]))
     return Policy(
-        rules=with_blind_rules(decided, poll_intervals),
+        rules=with_no_data_rules(decided, poll_intervals),
         poll_intervals=poll_intervals,
         receivers=tuple(told),
         targets={receiver.name: (TargetName(f"{receiver.name}/json"),) for receiver in told},

@@ -133,7 +133,7 @@ GALLERY = {
         tick=12 * HOUR,
         clock="%a %H:%M",
     ),
-    "blind": Picture(
+    "no_data": Picture(
         begin=MONDAY + 9 * HOUR,
         every=timedelta(minutes=5),
         counts="120 +4x8 _ 160 165 _ _ 170 +10x4 220 +5x3 240 _x18 130 120 110x3 105x5 100x8",

@@ -228,7 +228,7 @@ def test_a_rule_that_never_fired_says_so(alerter: RunCommand, config: Path, tmp_
     outcome = backtest(alerter, config, "--rules", rules, "--until", "2026-03-02 13:00")
 
     assert "Flood: would never have fired" in outcome.out
-    assert "Blind: would never have fired" in outcome.out
+    assert "No data: would never have fired" in outcome.out
     assert "messages of all rules together: none" in outcome.out
 
 

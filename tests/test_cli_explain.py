@@ -121,7 +121,7 @@ def test_why_did_i_not(alerter: RunCommand, config: Path, now: datetime) -> None
     assert "timeout: no answer within 30s" in shown.out
     assert "  Backlog: reasons: '!Graymail*' leaves it out" in shown.out
     assert "    no data growth +50 within 10m: no good poll at this moment" in shown.out
-    assert "blind no good poll for 15m: last good poll" in shown.out
+    assert "no_data no good poll for 15m: last good poll" in shown.out
 
 
 def test_still_pending_says_how_much_is_missing(alerter: RunCommand, config: Path, now: datetime) -> None:

@@ -172,7 +172,7 @@ def test_a_silence_for_names_that_do_not_exist_is_kept_with_a_warning(alerter: R
 
     assert shown.code == 0
     assert "warning: --tenant 'amce' matches nothing; there are: 'acme'\n" in shown.err
-    assert "warning: --rule 'Blacklog' matches nothing; there are: 'Backlog', 'Blind'\n" in shown.err
+    assert "warning: --rule 'Blacklog' matches nothing; there are: 'Backlog', 'No data'\n" in shown.err
 
 
 def test_a_silence_matches_what_all_of_its_options_match(alerter: RunCommand, polled: Path) -> None:
@@ -424,25 +424,27 @@ def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, pol
     assert as_json["operands"][0]["news"] == "heading for 850 in 4h"
 
 
-def test_a_blind_tenant_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:
+def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:
     """An alert about polling says when the last good poll was and what it failed of; the others wait for an answer."""
-    polling = Operands(condition="blind", limit="no good poll for 15m", last_good_at=clocks.now(), note="timeout: none")
-    key = a_key(rule="Blind", severity=Severity.CRITICAL, reason="*")
-    blind = replace(an_alert(key=key, value=None, peak=None), operands=(polling,))
+    polling = Operands(
+        condition="no_data", limit="no good poll for 15m", last_good_at=clocks.now(), note="timeout: none"
+    )
+    key = a_key(rule="No data", severity=Severity.CRITICAL, reason="*")
+    unseen = replace(an_alert(key=key, value=None, peak=None), operands=(polling,))
     with closing(store_of(polled)) as store, store.write() as transaction:
-        transaction.save_alerts([blind])
+        transaction.save_alerts([unseen])
 
     shown = alerter("alerts", "show", key.id, "--config", polled)
     as_json = json.loads(alerter("alerts", "show", key.id, "--json", "--config", polled).out)
     listed = json.loads(alerter("alerts", "--json", "--config", polled).out)
 
-    assert "\ncompared\tblind: limit no good poll for 15m, last good poll " in shown.out
+    assert "\ncompared	no_data: limit no good poll for 15m, last good poll " in shown.out
     assert ", timeout: none\n" in shown.out
     assert as_json["operands"][0]["value"] is None
     assert {(each["reason"], (each["muted_by"] or {}).get("kind")) for each in listed} == {
         ("*", None),
-        ("Spam", "blind tenant"),
-        ("Attachments", "blind tenant"),
+        ("Spam", "tenant without data"),
+        ("Attachments", "tenant without data"),
     }
 
 

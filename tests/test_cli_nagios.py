@@ -195,7 +195,7 @@ def test_what_is_muted_is_well(alerter: RunCommand, poll: Poll, plugin: Plugin, 
 
 
 def test_a_poll_that_failed_once_is_told_and_no_trouble(poll: Poll, plugin: Plugin, simulator: Simulator) -> None:
-    """The next one may be good: whether it is blindness, the rule decides."""
+    """The next one may be good: whether it is missing data, the rule decides."""
     poll()
     simulator.misbehaviour = Misbehaviour.KEYS_EXPIRED
     poll(5)
@@ -207,8 +207,8 @@ def test_a_poll_that_failed_once_is_told_and_no_trouble(poll: Poll, plugin: Plug
     assert output.details[0].startswith("acme: keys_expired: ")
 
 
-def test_a_blind_tenant_is_critical(poll: Poll, plugin: Plugin, simulator: Simulator) -> None:
-    """Silence must never mean that alerter went blind."""
+def test_a_tenant_without_data_is_critical(poll: Poll, plugin: Plugin, simulator: Simulator) -> None:
+    """Silence must never mean that alerter sees nothing."""
     poll()
     simulator.misbehaviour = Misbehaviour.KEYS_EXPIRED
     poll(5)
@@ -217,7 +217,7 @@ def test_a_blind_tenant_is_critical(poll: Poll, plugin: Plugin, simulator: Simul
     code, output = plugin(17)
 
     assert (code, output.figures["alerts_critical"]) == (2, "1")
-    assert output.text.startswith("critical: acme cannot be polled (Blind, alert ")
+    assert output.text.startswith("critical: acme cannot be polled (No data, alert ")
 
 
 def test_nobody_polls_any_more(poll: Poll, plugin: Plugin) -> None:

@@ -16,7 +16,7 @@ from alerter.core.series import HoldReason, Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.pipeline.explaining import Explanation, RuleStory, explain
 from tests.adapters.store.stored import a_silence
-from tests.builders import NOON, a_blind, a_growth, a_level, a_policy, a_route, a_rule, at, minutes
+from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, at, minutes
 from tests.test_pipeline import MAIL, RECEIVERS, SLACK, TIMEOUT, World
 
 ACME, SPAM = Tenant("acme"), HoldReason("Spam")
@@ -104,17 +104,17 @@ def test_a_failed_poll_is_no_data_then_and_only_then(world: World) -> None:
     assert story(after).levels[0].findings[0].verdict is Verdict.ACTIVE
 
 
-def test_a_blind_tenant_mutes_its_other_alerts(world: World) -> None:
+def test_a_tenant_without_data_mutes_its_other_alerts(world: World) -> None:
     """Also when that is read back."""
     world.policy = a_policy(
-        a_rule(), a_rule("No answer", warning=a_level(a_blind("10m"))), receivers=RECEIVERS
+        a_rule(), a_rule("No answer", warning=a_level(a_no_data("10m"))), receivers=RECEIVERS
     )  # fmt: skip
     world.poll({"Spam": 212}, TIMEOUT, TIMEOUT, TIMEOUT, {"Spam": 212})
 
     mute = story(explained(world, clock="11:20")).levels[0].mute
 
     assert mute is not None
-    assert (mute.kind, mute.name) == (MuteKind.BLIND, "acme")
+    assert (mute.kind, mute.name) == (MuteKind.NO_DATA, "acme")
     assert story(explained(world)).levels[0].mute is None
     assert story(explained(world, clock="11:20"), "No answer").levels[0].alert.is_firing
 
@@ -127,7 +127,7 @@ def test_a_rule_that_does_not_look_says_why(world: World) -> None:
     found = explained(world)
 
     assert found.passed_over == (("Backlog", "reasons: '!Spam*' leaves it out"),)
-    assert [each.rule.name for each in found.stories] == ["Other", "Blind"]
+    assert [each.rule.name for each in found.stories] == ["Other", "No data"]
     assert [each.rule.name for each in explained(world, rule="Other").stories] == ["Other"]
 
 

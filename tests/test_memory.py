@@ -41,7 +41,7 @@ from alerter.core.thinning import hour_of
 from alerter.errors import Cause, SourceError, SourceUnavailable
 from alerter.pipeline import Cycle, follow_clock, poll, poll_all, reconcile
 from tests.adapters.store.stored import pack, prune, thin
-from tests.builders import a_blind, a_growth, a_level, a_policy, a_rule, a_silence, an_acknowledgement, minutes
+from tests.builders import a_growth, a_level, a_no_data, a_policy, a_rule, a_silence, an_acknowledgement, minutes
 from tests.fakes import CrashError, CrashingStore, FakeClock, FakeSource
 from tests.test_imports import imported
 
@@ -55,7 +55,7 @@ _ALONE = [
 ]
 _SUM = a_rule("Sum", warning=a_level(above=8), critical=a_level(a_growth(over="20m", by=5)), per=Per.TENANT)
 _TOTAL = a_rule("Total", warning=a_level(above=12), per=Per.ALL)
-_EYES = a_rule("Eyes", critical=a_level(a_blind("10m")), tenants=["acme"])
+_EYES = a_rule("Eyes", critical=a_level(a_no_data("10m")), tenants=["acme"])
 _DEEP = [
     a_rule("Ahead", warning=a_level(Forecast(above=12, within=minutes(20), fit_over=minutes(30)))),
     a_rule("Asleep", warning=a_level(Stagnant(above=1, lasting=timedelta(hours=26)))),

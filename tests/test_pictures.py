@@ -164,7 +164,7 @@ def _new_reason_is_news_for_a_day_and_never_again(shown: Shown) -> None:
     assert shown.held(fired.stop) == 0 < shown.held(len(shown.lane) - 1)
 
 
-def _blind_leaves_single_failures_alone_and_other_alerts_as_they_were(shown: Shown) -> None:
+def _no_data_leaves_single_failures_alone_and_other_alerts_as_they_were(shown: Shown) -> None:
     (fired,) = shown.runs(shown.lane)
     (above,) = shown.runs(shown.beside[0])
     failed = [column for column, count in enumerate(shown.picture.columns) if count is None]
@@ -186,7 +186,7 @@ def _blind_leaves_single_failures_alone_and_other_alerts_as_they_were(shown: Sho
         ("baseline", _baseline_knows_a_sunday_from_a_monday),
         ("stagnant", _stagnant_fires_three_days_after_the_last_release),
         ("new_reason", _new_reason_is_news_for_a_day_and_never_again),
-        ("blind", _blind_leaves_single_failures_alone_and_other_alerts_as_they_were),
+        ("no_data", _no_data_leaves_single_failures_alone_and_other_alerts_as_they_were),
     ],
     ids=[*GALLERY],
 )

@@ -15,7 +15,7 @@ from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Baseline, Threshold
 from alerter.core.messages import Format, Message
 from alerter.core.outbox import Delivery, TargetName
-from alerter.core.rules import BLIND_RULE_NAME, Per, Severity
+from alerter.core.rules import NO_DATA_RULE_NAME, Per, Severity
 from alerter.core.series import ALL_TENANTS, HoldReason, Tenant
 from alerter.errors import AuthenticationError, Cause, DeliveryError, SourceError, SourceUnavailable, StoreError
 from alerter.pipeline import (
@@ -34,7 +34,7 @@ from alerter.pipeline import (
     poll_dry,
     reconcile,
 )
-from tests.builders import NOON, a_blind, a_growth, a_level, a_policy, a_route, a_rule, span
+from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, span
 from tests.fakes import CrashError, CrashingStore, FailingNotifier, FakeClock, FakeSource, RecordingNotifier
 
 WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
@@ -177,27 +177,27 @@ def test_a_failed_poll_is_no_zero(world: World, per: Per) -> None:
     assert _states(real.transitions) == [("Backlog", FIRING)]
 
 
-def test_a_tenant_is_blind_after_three_failed_polls(world: World) -> None:
-    """Everybody is told that alerter is blind, why, and what to do; a good poll ends it."""
+def test_a_tenant_has_no_data_after_three_failed_polls(world: World) -> None:
+    """Everybody is told that alerter has no data, why, and what to do; a good poll ends it."""
     refused = AuthenticationError(Cause.KEYS_EXPIRED, "HTTP 418")
 
     still_well = world.poll({"Spam": 1}, refused, refused)
-    blind = world.poll(refused)
+    unseen = world.poll(refused)
     seeing = world.poll({"Spam": 1})
 
     assert (still_well.transitions, still_well.messages) == ((), ())
-    assert _states(blind.transitions) == [(BLIND_RULE_NAME, FIRING)]
-    assert [message.receiver for message in blind.messages] == ["secops", "mail"]
-    body = " ".join(blind.messages[0].bodies[Format.TEXT].split())
+    assert _states(unseen.transitions) == [(NO_DATA_RULE_NAME, FIRING)]
+    assert [message.receiver for message in unseen.messages] == ["secops", "mail"]
+    body = " ".join(unseen.messages[0].bodies[Format.TEXT].split())
     assert Cause.KEYS_EXPIRED.advice in body
-    assert _states(seeing.transitions) == [(BLIND_RULE_NAME, QUIET)]
+    assert _states(seeing.transitions) == [(NO_DATA_RULE_NAME, QUIET)]
     assert len(seeing.messages) == 2
 
 
-def test_a_tenant_that_was_never_seen_is_blind_too(world: World) -> None:
+def test_a_tenant_that_was_never_seen_has_no_data_too(world: World) -> None:
     """Wrong keys from the first day on are told after 15 minutes."""
     assert world.poll(TIMEOUT, TIMEOUT, TIMEOUT).transitions == ()
-    assert _states(world.poll(TIMEOUT).transitions) == [(BLIND_RULE_NAME, FIRING)]
+    assert _states(world.poll(TIMEOUT).transitions) == [(NO_DATA_RULE_NAME, FIRING)]
 
 
 def test_an_unexpected_error_keeps_nothing(world: World) -> None:
@@ -299,7 +299,7 @@ def _release(world: World, store: CrashingStore) -> None:
     world.poll_now({"Virus": 1}, store=store)
 
 
-def _blindness(world: World, store: CrashingStore) -> None:
+def _outage(world: World, store: CrashingStore) -> None:
     world.poll_now(TIMEOUT, store=store)
 
 
@@ -318,7 +318,7 @@ def _clock_jump(world: World, store: CrashingStore) -> None:
     [
         pytest.param([{"Spam": 5}], _breach, id="a breach"),
         pytest.param([{"Spam": 150}], _release, id="a release"),
-        pytest.param([{"Spam": 150}, TIMEOUT, TIMEOUT], _blindness, id="a poll that makes the tenant blind"),
+        pytest.param([{"Spam": 150}, TIMEOUT, TIMEOUT], _outage, id="a poll that takes the data of a tenant"),
         pytest.param([{"Spam": 150}], _removal, id="a rule that is removed"),
         pytest.param([{"Spam": 150}], _clock_jump, id="a clock that jumps"),
     ],
@@ -486,9 +486,9 @@ def test_a_pending_alert_without_a_rule_is_forgotten_silently(world: World) -> N
 
 
 @pytest.mark.parametrize("per", list(Per))
-def test_blindness_stays_when_the_configuration_is_read_again(world: World, per: Per) -> None:
+def test_no_data_stays_when_the_configuration_is_read_again(world: World, per: Per) -> None:
     """A rule on polling is a tenant's, whatever `per` and `reasons` say."""
-    world.policy = a_policy(a_rule("Eyes", critical=a_level(a_blind("15m")), per=per, reasons=["Spam"]))
+    world.policy = a_policy(a_rule("Eyes", critical=a_level(a_no_data("15m")), per=per, reasons=["Spam"]))
     fired = world.poll({}, TIMEOUT, TIMEOUT, TIMEOUT)
 
     assert _states(fired.transitions) == [("Eyes", FIRING)]
@@ -497,14 +497,14 @@ def test_blindness_stays_when_the_configuration_is_read_again(world: World, per:
 
 
 def test_a_tenant_that_is_polled_says_nothing_of_another_one_s_polling(world: World) -> None:
-    """Each tenant's blindness is decided by its own polls."""
+    """Each tenant's missing data is decided by its own polls."""
     world.policy = a_policy(a_rule(per=Per.ALL), tenants={"acme": "5m", "umbrella": "5m"})
     world.poll({}, TIMEOUT, TIMEOUT, TIMEOUT, tenant="umbrella")
 
     cycle = world.poll_now({})
 
     assert cycle.transitions == ()
-    assert world.alert(rule=BLIND_RULE_NAME, severity=CRITICAL, tenant="umbrella").is_firing
+    assert world.alert(rule=NO_DATA_RULE_NAME, severity=CRITICAL, tenant="umbrella").is_firing
 
 
 # a rule over all tenants

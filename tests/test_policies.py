@@ -10,7 +10,7 @@ from alerter.core.muting import WindowName
 from alerter.core.rules import Per, RuleName, Selector
 from alerter.core.series import Tenant
 from alerter.pipeline import Policy
-from tests.builders import a_blind, a_level, a_policy, a_receiver, a_route, a_rule, a_window
+from tests.builders import a_level, a_no_data, a_policy, a_receiver, a_route, a_rule, a_window
 
 ACME, GLOBEX, NEW = Tenant("acme"), Tenant("globex"), Tenant("initech")
 TENANTS = {"acme": "5m", "globex": "5m"}
@@ -73,7 +73,7 @@ def test_a_window_that_changes_hands_concerns_who_had_it_and_who_has_it() -> Non
         ),
         pytest.param(
             lambda: replace(
-                BEFORE, rules=(*BEFORE.rules, a_rule("Eyes", warning=a_level(a_blind("1h")), tenants=["globex"]))
+                BEFORE, rules=(*BEFORE.rules, a_rule("Eyes", warning=a_level(a_no_data("1h")), tenants=["globex"]))
             ),
             {GLOBEX},
             id="a rule about polling",
@@ -106,6 +106,6 @@ def test_a_sum_is_judged_with_the_polls_of_its_bearers_alone() -> None:
     def names(policy: Policy, tenant: Tenant) -> list[str]:
         return [rule.name for rule in policy.judged_with(tenant, policy.rules_of(tenant))]
 
-    assert names(policy, ACME) == ["Backlog", "Blind"]
-    assert names(policy, GLOBEX) == ["Backlog", "Total", "Blind"]
-    assert names(replace(policy, bearers_by_rule={}), ACME) == ["Backlog", "Total", "Blind"]
+    assert names(policy, ACME) == ["Backlog", "No data"]
+    assert names(policy, GLOBEX) == ["Backlog", "Total", "No data"]
+    assert names(replace(policy, bearers_by_rule={}), ACME) == ["Backlog", "Total", "No data"]

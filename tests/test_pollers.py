@@ -232,7 +232,7 @@ def test_a_silent_tenant_that_must_wait_for_a_poller_fails_at_its_slot(world: Wo
 
 
 def test_a_tenant_that_was_never_silent_may_be_late_for_two_intervals(world: World) -> None:
-    """Only then does it count as one that could not be polled: late is not blind."""
+    """Only then does it count as one that could not be polled: late is not without data."""
     names = [f"customer-{number}" for number in range(9)]
     accounts = world.add(*names)
     world.pass_by("1s")
@@ -272,7 +272,7 @@ def test_first_polls_that_hang_delay_nobody_who_has_been_polled(world: World) ->
 
 
 def test_a_first_poll_may_wait_longer_before_it_counts_as_missed(world: World) -> None:
-    """Ten thousand first polls take minutes on a slow machine, which is no reason to call anybody blind."""
+    """Ten thousand first polls take minutes on a slow machine, which is no reason to call it an outage."""
     accounts = world.add(*(f"new-{number}" for number in range(100)))
     for account in accounts:
         account.is_open.clear()

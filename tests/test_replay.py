@@ -20,7 +20,7 @@ from alerter.core.replay import replay_of
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceUnavailable
 from alerter.pipeline import Policy, next_group_at, poll, tell_groups
-from tests.builders import NOON, a_blind, a_level, a_policy, a_rule, minutes
+from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, minutes
 from tests.drawn import policies, polls
 from tests.fakes import FakeClock
 
@@ -140,7 +140,7 @@ LATE = minutes(1) + timedelta(seconds=20)
 RULES = (
     a_rule("At once", warning=a_level(above=5)),
     a_rule("In time", warning=a_level(above=5, for_="5m")),
-    a_rule("Blind", warning=a_level(a_blind("3m"))),
+    a_rule("No data", warning=a_level(a_no_data("3m"))),
 )
 
 
@@ -161,7 +161,7 @@ def test_what_waits_for_a_poll_that_saw_no_change_is_off_by_a_poll_at_most(
     replay = [each for moment in replay_of(policy, [archive]) for each in moment.transitions]
 
     assert of_rule("At once", replay) == of_rule("At once", live)
-    for rule in ("In time", "Blind"):
+    for rule in ("In time", "No data"):
         for began, ended in episodes(rule, live):
             if ended is None or ended - began > LATE:
                 assert [each for each, _ in episodes(rule, replay) if abs(each - began) <= LATE] != []

@@ -74,7 +74,7 @@ def test_the_policy_says_what_the_configuration_says(path: Path) -> None:
         "legacy": 60,
     }
     assert policy.targets == {"secops": ("secops/json", "secops/json-2")}
-    assert [rule.name for rule in policy.rules] == ["Backlog", "Blind"]
+    assert [rule.name for rule in policy.rules] == ["Backlog", "No data"]
     assert policy.context.runbook_by_rule == {"Backlog": "https://wiki.example/held"}
     assert urls_of(config) == {"secops/json": "json://one", "secops/json-2": "json://two"}
 

@@ -12,7 +12,7 @@ import click
 from alerter.cli import completing
 from alerter.cli.options import Failed
 from alerter.cli.output import counted, rough
-from alerter.core.rules import BLIND_AFTER, BLIND_POLLS, Selector, has_labels
+from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Selector, has_labels
 from alerter.errors import Cause
 
 if TYPE_CHECKING:
@@ -218,12 +218,12 @@ def _account(
 
 
 def _sight(polling: "Polling", settings: "TenantConfig", *, now: datetime) -> Sight:
-    """Return whether what is known is true now: the last poll was good, and not longer ago than blindness takes."""
+    """Return whether what is known is true now: the last poll was good and is recent enough for its built-in rule."""
     if polling.failure is not None:
         return Sight.FAILING
     if polling.last_good_at is None:
         return Sight.UNKNOWN
-    is_recent = now - polling.last_good_at <= max(BLIND_AFTER, BLIND_POLLS * settings.poll_interval)
+    is_recent = now - polling.last_good_at <= max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * settings.poll_interval)
     return Sight.GOOD if is_recent else Sight.UNPOLLED
 
 

@@ -24,7 +24,7 @@ from alerter.core.conditions import Growth, Threshold
 from alerter.core.messages import Context, Format, Message, Tone
 from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.outbox import TargetName
-from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, with_blind_rules
+from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.redaction import Redactor, secrets_of_url
 
@@ -179,7 +179,7 @@ def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "Policy":
     from alerter.pipeline import Policy  # noqa: PLC0415
 
     return Policy(
-        rules=with_blind_rules(rules, {TENANT: POLL_INTERVAL}) if rules is RULES else tuple(rules),
+        rules=with_no_data_rules(rules, {TENANT: POLL_INTERVAL}) if rules is RULES else tuple(rules),
         poll_intervals={TENANT: POLL_INTERVAL},
         receivers=(Receiver(name=RECEIVER),),
         targets={RECEIVER: tuple(TargetName(f"{RECEIVER}/{number}") for number in range(1, len(urls) + 1))},

@@ -1,4 +1,4 @@
-"""What keeps quiet, in the words of the commands: silences, acknowledgements, mute windows, blind tenants."""
+"""What keeps quiet, in the words of the commands: silences, acknowledgements, mute windows, tenants without data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,10 +102,10 @@ def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, n
     Args:
         reader: Holds silences and acknowledgements.
         config: Has the mute windows.
-        alerts: All that are stored: they say which tenants are blind, and which acknowledgements still hold.
+        alerts: All that are stored: they say which tenants have no data, and which acknowledgements still hold.
         now: The instant.
     """
-    blind = frozenset(alert.key.tenant for alert in alerts if alert.is_firing and alert.is_about_polling)
+    unseen = frozenset(alert.key.tenant for alert in alerts if alert.is_firing and alert.is_about_polling)
     by_topic: dict[Topic, list[Alert]] = {}
     for alert in alerts:
         by_topic.setdefault(alert.key.topic, []).append(alert)
@@ -114,7 +114,7 @@ def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, n
         silences=reader.silences(since=now - LONGEST_SILENCE),
         acknowledgements=unbroken(of_now, by_topic),
         windows_by_rule=config.windows_by_rule,
-        blind_tenants=blind,
+        no_data_tenants=unseen,
         muted_tenants=config.muted_tenants,
         timezones=config.timezones,
         labels_by_tenant=config.labels_by_tenant,

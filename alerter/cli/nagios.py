@@ -1,8 +1,8 @@
 """`alerter status --nagios`: the same as a plugin of Nagios, Icinga and whatever else runs such plugins.
 
-Whatever happens, nothing else is printed, and what cannot be found out is UNKNOWN. Blindness is as bad as its rule says
-(CRITICAL, unless another rule watches), not UNKNOWN: alerter knows that it sees nothing, and UNKNOWN wakes few people.
-What a mute keeps from receivers does not count here either: Nagios is one receiver more.
+Whatever happens, nothing else is printed, and what cannot be found out is UNKNOWN. Missing data is as bad as its rule
+says (CRITICAL, unless another rule watches), not UNKNOWN: alerter knows that it sees nothing, and UNKNOWN wakes few
+people. What a mute keeps from receivers does not count here either: Nagios is one receiver more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from alerter.cli.opening import reading
 from alerter.cli.options import load_without_secrets
 from alerter.cli.output import counted, rough
 from alerter.cli.plugins import Figure, State, Trouble, report, unknown
-from alerter.core.rules import BLIND_AFTER, BLIND_POLLS, Severity
+from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Severity
 
 if TYPE_CHECKING:
     from alerter.adapters.store import DeliveryRecord, Polling, Reader
@@ -128,7 +128,9 @@ def look(config: "Config", *, now: datetime) -> Sight:
         undelivered = reader.deliveries(only_failed=True, limit=MOST_MESSAGES)
     return Sight(
         pollings={tenant: pollings.get(tenant) for tenant in config.tenants},
-        limits={name: max(BLIND_AFTER, BLIND_POLLS * each.poll_interval) for name, each in config.tenants.items()},
+        limits={
+            name: max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * each.poll_interval) for name, each in config.tenants.items()
+        },
         held={tenant: held[tenant] for tenant in config.tenants if tenant in held},
         firing=firing,
         muted_count=muted_count,

@@ -74,8 +74,8 @@ def status(
             print_table(kept.table(now=now))
             if instances:
                 print_table(instances_table(instances, now=now))
-    is_blind = any(account.sight is not Sight.GOOD for account in accounts)
-    if is_blind or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records):
+    has_no_data = any(account.sight is not Sight.GOOD for account in accounts)
+    if has_no_data or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records):
         raise click.exceptions.Exit(FOUND)
 
 

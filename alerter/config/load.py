@@ -24,7 +24,7 @@ from alerter.config.schema import is_secret
 from alerter.config.tables import database_url, receiver_of, route_of, windows_of
 from alerter.config.values import MOST_LISTED
 from alerter.config.variables import LIES_OPEN, Variables, is_readable_by_everyone, texts_in
-from alerter.core.rules import with_blind_rules
+from alerter.core.rules import with_no_data_rules
 from alerter.errors import ConfigError, Problem
 from alerter.redaction import Redactor, passwords_of_url, secrets_of_url
 
@@ -173,7 +173,7 @@ def put_together(path: Path, parts: Parts) -> Config:
         tenants=MappingProxyType(parts.tenants),
         receivers=tuple(receiver_of(name, table) for name, table in parts.receivers.items()),
         routes=tuple(route_of(each, parts.mute_windows, parts.tenants.values()) for each in parts.routes.values()),
-        rules=with_blind_rules(parts.rules.values(), intervals),
+        rules=with_no_data_rules(parts.rules.values(), intervals),
         mute_windows=MappingProxyType(parts.mute_windows),
         windows_by_rule=MappingProxyType(
             {

@@ -178,7 +178,7 @@ class Config:
         tenants: At least one.
         receivers: At least one, in the file's order.
         routes: Empty means that everything goes to every receiver.
-        rules: Those of the file, and the built-in ones that watch for blindness.
+        rules: Those of the file, and the built-in ones that watch for missing data.
         mute_windows: By name, in the file's order; also those that nothing uses.
         windows_by_rule: The mute windows of each rule that has any.
         warnings: What is legal but unwise, in the file's order.

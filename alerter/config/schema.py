@@ -243,7 +243,7 @@ class LevelTable(Table):
         if not self.conditions:
             raise ValueError(f"expected a condition: {', '.join(CONDITIONS)}")
         if len({condition.subject for condition in self.conditions}) > 1:
-            raise ValueError("expected 'blind' alone: it looks at polling, the other conditions at held messages")
+            raise ValueError("expected 'no_data' alone: it looks at polling, the other conditions at held messages")
         return self
 
 

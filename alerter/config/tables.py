@@ -40,7 +40,7 @@ from alerter.core.conditions import Subject, duration_text
 from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
-from alerter.core.rules import BLIND_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity, has_labels
+from alerter.core.rules import NO_DATA_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity, has_labels
 from alerter.core.series import Tenant
 
 
@@ -261,27 +261,27 @@ def rule_of(checked: Validated[RuleTable], place: Place, tenants: Iterable[Tenan
         return None
     subjects = {condition.subject for level in table.levels.values() for condition in level.conditions}
     if len(subjects) > 1:
-        place.error("", "expected 'blind' in all of its levels or in none: write a rule of its own for it")
+        place.error("", "expected 'no_data' in all of its levels or in none: write a rule of its own for it")
         return None
-    is_blind = Subject.POLLING in subjects
-    _check_kind(table, place, is_blind=is_blind)
+    has_no_data = Subject.POLLING in subjects
+    _check_kind(table, place, has_no_data=has_no_data)
     _check_sums(table, place)
     return Rule(
         name=RuleName(table.name),
         levels={severity: _level_of(level, table) for severity, level in table.levels.items()},
         tenants=selected_tenants(table, tenants),
         reasons=Selector(tuple(table.reasons)),
-        per=Per.TENANT if is_blind else table.per,
+        per=Per.TENANT if has_no_data else table.per,
         runbook=table.runbook or "",
     )
 
 
-def _check_kind(table: RuleTable, place: Place, *, is_blind: bool) -> None:
-    if not is_blind and table.name.casefold() == BLIND_RULE_NAME.casefold():
-        place.error("name", f"{BLIND_RULE_NAME!r} is for rules with the condition 'blind': choose another name")
-    for key in ("reasons", "per") if is_blind else ():
+def _check_kind(table: RuleTable, place: Place, *, has_no_data: bool) -> None:
+    if not has_no_data and table.name.casefold() == NO_DATA_RULE_NAME.casefold():
+        place.error("name", f"{NO_DATA_RULE_NAME!r} is for rules with the condition 'no_data': choose another name")
+    for key in ("reasons", "per") if has_no_data else ():
         if key in table.model_fields_set:
-            place.error(key, "a rule with 'blind' looks at each tenant's polling, not at hold reasons: leave it out")
+            place.error(key, "a rule with 'no_data' looks at each tenant's polling, not at hold reasons: leave it out")
 
 
 def _check_sums(table: RuleTable, place: Place) -> None:

@@ -543,7 +543,9 @@ def _polling_text(notice: Notice, *, now: datetime) -> Phrase:
     last = _last_good_at(alert)
     how_long = "no good poll yet" if last is None else f"no good poll for {_span_text(now - last)}"
     is_repeat = notice.reason is NotifyReason.REPEAT
-    verb = f"{alert.key.severity.upper()}, alerter is still blind for " if is_repeat else "alerter is blind for "
+    verb = (
+        f"{alert.key.severity.upper()}, still no data from Mimecast for " if is_repeat else "no data from Mimecast for "
+    )
     return (verb, tenant, f", {how_long}")
 
 
@@ -670,7 +672,7 @@ def _polling_notes(notices: Sequence[Notice]) -> tuple[Phrase, ...]:
 
 
 def _cause_and_advice(note: str) -> tuple[str, str]:
-    """Return a blind condition's note as the cause with its detail, and what to do about it."""
+    """Return a no_data condition's note as the cause with its detail, and what to do about it."""
     name, _, rest = note.partition(": ")
     if name not in set(Cause):
         return note, ""
@@ -696,7 +698,7 @@ def _mute_text(mute: Mute, clock: "_Clock") -> Phrase:
             return ("The acknowledgement ", name, " has broken", *comment)
         case MuteKind.WINDOW:
             return ("Mute window ", name, f" has just ended{until}")
-        case MuteKind.BLIND:
+        case MuteKind.NO_DATA:
             return ("Tenant ", name, " can be polled again")
         case MuteKind.TENANT:
             return ("Tenant ", name, " is muted no longer")
@@ -708,7 +710,7 @@ def _mute_in_brief(notices: Sequence[Notice]) -> Phrase:
     """Return the end of a title that says that something had kept this quiet; empty where nothing did."""
     kind = next((notice.mute_ended.kind for notice in notices if notice.mute_ended is not None), None)
     match kind:
-        case None | MuteKind.BLIND:
+        case None | MuteKind.NO_DATA:
             return ()
         case MuteKind.ACKNOWLEDGEMENT:
             return ("; acknowledgement broken",)
@@ -798,8 +800,8 @@ def _group_polling_text(group: Sequence[Notice], reading: "_Reading") -> str:
         verb = "polling is no longer watched for" if notice.alert.resolution else "polls work again for"
         return f"{verb} {tenants}"
     if notice.reason is NotifyReason.REPEAT:
-        return f"{notice.alert.key.severity.upper()}, alerter is still blind for {tenants}"
-    return f"alerter is blind for {tenants}"
+        return f"{notice.alert.key.severity.upper()}, still no data from Mimecast for {tenants}"
+    return f"no data from Mimecast for {tenants}"
 
 
 def _group_held_text(group: Sequence[Notice], reading: "_Reading") -> str:

@@ -1,4 +1,6 @@
-"""What keeps quiet: silences, acknowledgements, mute windows, muted and blind tenants. A mute hides; it never forgets.
+"""What keeps quiet: silences, acknowledgements, mute windows, muted tenants and tenants without data.
+
+A mute hides; it never forgets.
 
 While an alert is muted nothing is told of it; when the mute ends, `plan` compares as ever and tells what still differs.
 No I/O: values in, values out.
@@ -28,7 +30,7 @@ class MuteKind(StrEnum):
     SILENCE = "silence"
     ACKNOWLEDGEMENT = "acknowledgement"
     WINDOW = "mute window"
-    BLIND = "blind tenant"
+    NO_DATA = "tenant without data"
     TENANT = "muted tenant"
 
 
@@ -280,7 +282,7 @@ class Mutes:
         silences: Also those that ended within the last month: what was hidden by them says so when it is told.
         acknowledgements: By topic; those of episodes that are over do not count.
         windows_by_rule: The windows of each rule that has any.
-        blind_tenants: The tenants that cannot be polled: what is known of their held messages is old.
+        no_data_tenants: The tenants that cannot be polled: what is known of their held messages is old.
         muted_tenants: The tenants of which nobody is to be told anything.
         timezones: The time zone of each tenant that has one of its own.
         labels_by_tenant: The labels that tenants have now; a tenant without labels is missing.
@@ -289,7 +291,7 @@ class Mutes:
     silences: Sequence[Silence] = ()
     acknowledgements: Mapping[Topic, Acknowledgement] = field(default_factory=dict)
     windows_by_rule: Mapping[RuleName, Sequence[MuteWindow]] = field(default_factory=dict)
-    blind_tenants: frozenset[Tenant] = frozenset()
+    no_data_tenants: frozenset[Tenant] = frozenset()
     muted_tenants: frozenset[Tenant] = frozenset()
     timezones: Mapping[Tenant, tzinfo] = field(default_factory=dict)
     labels_by_tenant: Mapping[Tenant, Mapping[str, str]] = field(default_factory=dict)
@@ -329,8 +331,8 @@ def muted_by(alert: Alert, mutes: Mutes, *, now: datetime) -> Mute | None:
         return _of_acknowledgement(acknowledgement)
     if alert.key.tenant in mutes.muted_tenants:
         return Mute(kind=MuteKind.TENANT, name=alert.key.tenant)
-    if alert.key.tenant in mutes.blind_tenants and not alert.is_about_polling:
-        return Mute(kind=MuteKind.BLIND, name=alert.key.tenant)
+    if alert.key.tenant in mutes.no_data_tenants and not alert.is_about_polling:
+        return Mute(kind=MuteKind.NO_DATA, name=alert.key.tenant)
     return in_window(mutes.windows_of(alert), now=now)
 
 

@@ -214,7 +214,7 @@ def plan(
         told: What the receivers were last told.
         receivers: All receivers, in the configuration's order.
         routes: Where alerts go; none means that everything goes to every receiver.
-        mutes: What keeps quiet. A tenant of which an alert about polling fires is blind without being named here.
+        mutes: What keeps quiet. A tenant of which an alert about polling fires has no data without being named here.
         budgets: What the receivers got within the last hour; None means nothing.
         now: The instant of the decision.
     """
@@ -321,15 +321,15 @@ class _Ear:
 
 
 def _present(mutes: Mutes, alerts_by_topic: Mapping[Topic, Sequence[Alert]], *, now: datetime) -> Mutes:
-    """Return the mutes with the tenants that are found to be blind, without acknowledgements of episodes before."""
+    """Return the mutes with the tenants that are found to have no data, without acknowledgements of episodes before."""
     return replace(
         mutes,
         acknowledgements=of_present_episode(mutes.acknowledgements, alerts_by_topic, now=now),
-        blind_tenants=mutes.blind_tenants | _blind_tenants(alerts_by_topic),
+        no_data_tenants=mutes.no_data_tenants | _no_data_tenants(alerts_by_topic),
     )
 
 
-def _blind_tenants(alerts_by_topic: Mapping[Topic, Sequence[Alert]]) -> frozenset[Tenant]:
+def _no_data_tenants(alerts_by_topic: Mapping[Topic, Sequence[Alert]]) -> frozenset[Tenant]:
     return frozenset(
         alert.key.tenant
         for alerts in alerts_by_topic.values()

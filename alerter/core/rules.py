@@ -14,7 +14,7 @@ from re import Pattern
 from re import compile as compile_regex
 from typing import NewType
 
-from alerter.core.conditions import ANY_COUNT, Blind, Condition, Operands, Subject, Verdict
+from alerter.core.conditions import ANY_COUNT, Condition, NoData, Operands, Subject, Verdict
 from alerter.core.series import HoldReason, Series, Span, Tenant, sum_of_reasons, sum_of_tenants
 
 RuleName = NewType("RuleName", str)
@@ -338,13 +338,13 @@ def _all_of(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 #: The rule that watches the polling of a tenant that no other rule of that kind looks at.
-BLIND_RULE_NAME = RuleName("Blind")
-BLIND_AFTER = timedelta(minutes=15)
-BLIND_POLLS = 3
+NO_DATA_RULE_NAME = RuleName("No data")
+NO_DATA_AFTER = timedelta(minutes=15)
+NO_DATA_MISSED_POLLS = 3
 
 
-def with_blind_rules(rules: Iterable[Rule], poll_intervals: Mapping[Tenant, timedelta]) -> tuple[Rule, ...]:
-    """Return the rules and, for each tenant that none watches for blindness, one that does.
+def with_no_data_rules(rules: Iterable[Rule], poll_intervals: Mapping[Tenant, timedelta]) -> tuple[Rule, ...]:
+    """Return the rules and, for each tenant that none watches for missing data, one that does.
 
     Args:
         rules: The configured rules.
@@ -355,13 +355,13 @@ def with_blind_rules(rules: Iterable[Rule], poll_intervals: Mapping[Tenant, time
     tenants_by_after: dict[timedelta, list[str]] = {}
     for tenant, interval in poll_intervals.items():
         if not any(rule.tenants.matches(tenant) for rule in watching):
-            tenants_by_after.setdefault(max(BLIND_AFTER, BLIND_POLLS * interval), []).append(tenant)
+            tenants_by_after.setdefault(max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * interval), []).append(tenant)
     built_in = tuple(
         Rule(
-            name=BLIND_RULE_NAME,
+            name=NO_DATA_RULE_NAME,
             tenants=Selector(tuple(tenants)),
             per=Per.TENANT,
-            levels={Severity.CRITICAL: Level(conditions=(Blind(after=after),))},
+            levels={Severity.CRITICAL: Level(conditions=(NoData(after=after),))},
         )
         for after, tenants in tenants_by_after.items()
     )

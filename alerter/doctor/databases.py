@@ -9,7 +9,7 @@ from alerter.adapters.kernel import free_bytes, programs_with
 from alerter.adapters.store import SchemaState, Store
 from alerter.config import Config
 from alerter.core.conditions import duration_text
-from alerter.core.rules import BLIND_AFTER, BLIND_POLLS
+from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS
 from alerter.doctor.findings import Finding, Outcome
 from alerter.doctor.growth import Growth, database_finding, judge_growth
 from alerter.errors import StoreError
@@ -104,7 +104,9 @@ def _used(config: Config, store: Store, *, now: datetime) -> Iterator[Finding]:
     except (StoreError, OSError) as error:
         yield _database(store, Outcome.FAILED, f"it cannot be read: {error}", _advice(store))
         return
-    limits = {name: max(BLIND_AFTER, BLIND_POLLS * each.poll_interval) for name, each in config.tenants.items()}
+    limits = {
+        name: max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * each.poll_interval) for name, each in config.tenants.items()
+    }
     polled_at = max((each.last_poll_at for each in pollings.values() if each.last_poll_at is not None), default=None)
     yield judge_use(store.place, holder, polled_at, limit=max(limits.values()), now=now)
     yield judge_growth(store.place, growth, now=now)

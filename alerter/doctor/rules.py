@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from alerter.adapters.store import SchemaState, Store
 from alerter.config import Config
 from alerter.core.alerts import Alert, AlertKey
-from alerter.core.conditions import Blind, Operands, Subject
+from alerter.core.conditions import NoData, Operands, Subject
 from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
@@ -84,7 +84,7 @@ def _unheard(rule: Rule, config: Config) -> list[Severity]:
 def _possible(config: Config, seen: Seen) -> Iterator[Alert]:
     """Yield every alert that the rules could make of what was seen and of which somebody could be told."""
     for rule in config.rules:
-        about = (Operands(condition=Blind.name, limit=""),) if rule.subject is Subject.POLLING else ()
+        about = (Operands(condition=NoData.name, limit=""),) if rule.subject is Subject.POLLING else ()
         for severity in rule.levels.keys() - _unheard(rule, config):
             for tenant, reason in _series(rule, seen):
                 key = AlertKey(rule=rule.name, severity=severity, tenant=tenant, reason=reason)

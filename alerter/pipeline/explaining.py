@@ -205,13 +205,13 @@ class _Past:
             ],
             acknowledgements=unbroken(acknowledged, by_topic),
             windows_by_rule=self._policy.windows_by_rule,
-            blind_tenants=frozenset({tenant}) if self._is_blind(tenant) else frozenset(),
+            no_data_tenants=frozenset({tenant}) if self._has_no_data(tenant) else frozenset(),
             muted_tenants=self._policy.muted_tenants,
             timezones=self._policy.timezones,
             labels_by_tenant=self._policy.context.labels_by_tenant,
         )
 
-    def _is_blind(self, tenant: Tenant) -> bool:
+    def _has_no_data(self, tenant: Tenant) -> bool:
         """Say whether an alert said that the tenant could not be polled."""
         watching = (
             rule for rule in self._policy.rules if rule.subject is Subject.POLLING and rule.tenants.matches(tenant)

@@ -96,7 +96,7 @@ to = "08:00"
     assert list(config.tenants) == ["here", "acme"]
     assert [each.receiver.name for each in config.receivers] == ["secops", "acme"]
     assert [route.receivers for route in config.routes] == [("secops",), ("acme",)]
-    assert [rule.name for rule in config.rules] == ["Backlog", "Acme", "Blind"]
+    assert [rule.name for rule in config.rules] == ["Backlog", "Acme", "No data"]
     assert set(config.windows_by_rule) == {"Acme"}
     assert config.warnings == ()
 

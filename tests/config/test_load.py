@@ -24,7 +24,7 @@ from alerter.config import (
     find_config,
     load_config,
 )
-from alerter.core.conditions import Blind, Growth, Threshold
+from alerter.core.conditions import Growth, NoData, Threshold
 from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
@@ -202,7 +202,7 @@ def test_one_tenant_and_one_receiver_are_enough(folder: Path) -> None:
         ),
     )
     assert config.routes == ()
-    assert [rule.name for rule in config.rules] == ["Blind"]
+    assert [rule.name for rule in config.rules] == ["No data"]
 
 
 def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +295,7 @@ critical = { threshold = { above = 9, clear_at = 8 }, growth = { over = "1h", by
 [[rules]]
 name = "No answer"
 tenants = ["here"]
-warning = { blind = { after = "10m" } }
+warning = { no_data = { after = "10m" } }
 """
     )
 
@@ -392,9 +392,9 @@ warning = { blind = { after = "10m" } }
         name=RuleName("No answer"),
         tenants=Selector(("here",)),
         per=Per.TENANT,
-        levels={Severity.WARNING: Level(conditions=(Blind(after=timedelta(minutes=10)),))},
+        levels={Severity.WARNING: Level(conditions=(NoData(after=timedelta(minutes=10)),))},
     )
-    assert (built_in.name, built_in.tenants) == ("Blind", Selector(("legacy",)))
+    assert (built_in.name, built_in.tenants) == ("No data", Selector(("legacy",)))
 
 
 @pytest.mark.parametrize(
@@ -430,12 +430,12 @@ def test_rules_routes_and_mute_windows_select_tenants_by_label(key: str, selecte
         assert selector.matches("*") is ("labels = { }" in key)
 
 
-def test_a_rule_about_blindness_may_have_the_name_of_the_built_in_one() -> None:
-    """Whoever changes when blindness is told keeps the name under which it is known."""
-    config = load(TENANT + RECEIVER + '[[rules]]\nname = "Blind"\nwarning = { blind = { after = "5m" } }\n')
+def test_a_rule_about_no_data_may_have_the_name_of_the_built_in_one() -> None:
+    """Whoever changes when missing data is told keeps the name under which it is known."""
+    config = load(TENANT + RECEIVER + '[[rules]]\nname = "No data"\nwarning = { no_data = { after = "5m" } }\n')
 
-    assert [rule.name for rule in config.rules] == ["Blind"]
-    assert config.rules[0].levels[Severity.WARNING].conditions == (Blind(after=timedelta(minutes=5)),)
+    assert [rule.name for rule in config.rules] == ["No data"]
+    assert config.rules[0].levels[Severity.WARNING].conditions == (NoData(after=timedelta(minutes=5)),)
 
 
 @pytest.mark.parametrize(
@@ -719,7 +719,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             RULE + '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlogs"]\n' + TENANT + RECEIVER,
             [
                 "rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is told of it",
-                "rules.toml:4: routes: no route takes critical of rule 'Blind': nobody is told of it",
+                "rules.toml:4: routes: no route takes critical of rule 'No data': nobody is told of it",
                 "rules.toml:6: routes[#1].rules: no alert can come this way: it matches none of the rules",
             ],
             id="a route takes no rule's alerts",
@@ -728,7 +728,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             RULE + '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlog"]\nseverity = ["info"]\n' + TENANT + RECEIVER,
             [
                 "rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is told of it",
-                "rules.toml:4: routes: no route takes critical of rule 'Blind': nobody is told of it",
+                "rules.toml:4: routes: no route takes critical of rule 'No data': nobody is told of it",
                 "rules.toml:7: routes[#1].severity: no alert can come this way: it matches none of the rules",
             ],
             id="a route takes a severity that its rules do not have",
@@ -736,7 +736,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
         pytest.param(
             RULE + '[[routes]]\nreceivers = ["secops"]\nseverity = ["critical"]\n' + TENANT + RECEIVER,
             ["rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is told of it"],
-            id="blindness is critical without any rule",
+            id="missing data is critical without any rule",
         ),
         pytest.param(
             RULE
@@ -822,10 +822,10 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
         pytest.param(
             TENANT
             + RECEIVER
-            + '[[rules]]\nname = "Deaf"\nmute_windows = ["nights"]\nwarning = { blind = { after = "1h" } }\n'
+            + '[[rules]]\nname = "Deaf"\nmute_windows = ["nights"]\nwarning = { no_data = { after = "1h" } }\n'
             + NIGHTS,
             [f"rules.toml:8: rules[Deaf].mute_windows: {UNHEARD}"],
-            id="a rule about blindness has a mute window",
+            id="a rule about missing data has a mute window",
         ),
     ],
 )

@@ -179,9 +179,9 @@ def test_the_peak_begins_anew_with_each_episode() -> None:
 
 
 def test_an_alert_on_polling_has_no_count() -> None:
-    """Nobody knows what is held while alerter is blind."""
-    blind, _ = step(Alert(key=a_key()), an_evaluation(count=None), _AT_ONCE, now=NOON)
-    still, _ = step(blind, an_evaluation(count=None), _AT_ONCE, now=NOON)
+    """Nobody knows what is held while alerter has no data."""
+    unseen, _ = step(Alert(key=a_key()), an_evaluation(count=None), _AT_ONCE, now=NOON)
+    still, _ = step(unseen, an_evaluation(count=None), _AT_ONCE, now=NOON)
 
     assert (still.state, still.value, still.peak) == (FIRING, None, None)
 

@@ -13,11 +13,11 @@ from alerter.core.conditions import (
     CONDITIONS,
     FOREVER,
     Baseline,
-    Blind,
     Condition,
     Forecast,
     Growth,
     NewReason,
+    NoData,
     Operands,
     Stagnant,
     Threshold,
@@ -26,7 +26,7 @@ from alerter.core.conditions import (
 )
 from alerter.core.series import Failure, Sample, Series
 from alerter.errors import Cause
-from tests.builders import NOON, a_blind, a_growth, at, minutes, series, span
+from tests.builders import NOON, a_growth, a_no_data, at, minutes, series, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
 
@@ -232,7 +232,7 @@ _CONDITIONS: list[Condition] = [
     Stagnant(above=1, lasting=span("3d")),
     NewReason(learn=span("30m")),
     NewReason(learn=span("2d")),
-    a_blind(),
+    a_no_data(),
 ]
 _POLLS = st.lists(st.sampled_from([None, 0, 1, 1, 1, 5, 5, 5, 9]), min_size=1, max_size=24)
 
@@ -251,8 +251,8 @@ _POLLS = st.lists(st.sampled_from([None, 0, 1, 1, 1, 5, 5, 5, 9]), min_size=1, m
         pytest.param(a_growth(by=50), "7x4 _ _ _ _ _ _ _ 7x6", at("12:35"), id="nor one out of a gap"),
         pytest.param(a_growth(by=50), "0x12 60", None, id="growth that is active"),
         pytest.param(a_growth(by=50), "7x20 _", None, id="growth without a sample"),
-        pytest.param(a_blind(), "7", FOREVER, id="a tenant whose polls are good"),
-        pytest.param(a_blind(), "7 _", None, id="a tenant whose last poll failed"),
+        pytest.param(a_no_data(), "7", FOREVER, id="a tenant whose polls are good"),
+        pytest.param(a_no_data(), "7 _", None, id="a tenant whose last poll failed"),
     ],
 )
 def test_a_condition_says_until_when_it_is_idle(condition: Condition, notation: str, expected: datetime | None) -> None:
@@ -317,7 +317,7 @@ def test_a_harmless_count_is_never_active(every: str, condition: Condition, poll
         pytest.param(Baseline(deviations=4, floor=5), (0, 20), id="not four times the floor above nothing"),
         pytest.param(Stagnant(above=3, lasting=span("1d")), (0, 3), id="nothing to be looked at"),
         pytest.param(NewReason(), None, id="any count may be new"),
-        pytest.param(a_blind(), None, id="polling has no count"),
+        pytest.param(a_no_data(), None, id="polling has no count"),
     ],
 )
 def test_a_condition_says_which_counts_are_harmless(condition: Condition, expected: tuple[int, int] | None) -> None:
@@ -325,7 +325,7 @@ def test_a_condition_says_which_counts_are_harmless(condition: Condition, expect
     assert condition.harmless == expected
 
 
-# blind
+# no data
 
 
 @pytest.mark.parametrize(
@@ -339,24 +339,24 @@ def test_a_condition_says_which_counts_are_harmless(condition: Condition, expect
         pytest.param("5", INACTIVE, id="all is well"),
     ],
 )
-def test_a_tenant_is_blind_without_a_good_poll_for_a_span(notation: str, expected: Verdict) -> None:
-    """Blindness is measured from the last good poll or, without one, from the first failed one."""
-    assert a_blind("15m").evaluate(series(notation), firing=False, now=NOON).verdict is expected
+def test_a_tenant_has_no_data_without_a_good_poll_for_a_span(notation: str, expected: Verdict) -> None:
+    """Missing data is measured from the last good poll or, without one, from the first failed one."""
+    assert a_no_data("15m").evaluate(series(notation), firing=False, now=NOON).verdict is expected
 
 
-def test_a_tenant_that_is_not_polled_at_all_is_not_called_blind() -> None:
-    """Only a failed poll can make a tenant blind: a service that was stopped has no failed polls."""
+def test_a_tenant_that_is_not_polled_at_all_is_not_called_one_without_data() -> None:
+    """Only a failed poll can make a tenant one without data: a service that was stopped has no failed polls."""
     stopped = series("5", until=at("06:00"))
 
-    assert a_blind("15m").evaluate(stopped, firing=False, now=NOON).verdict is INACTIVE
+    assert a_no_data("15m").evaluate(stopped, firing=False, now=NOON).verdict is INACTIVE
 
 
-def test_a_tenant_that_fails_right_after_a_long_stop_is_blind() -> None:
+def test_a_tenant_that_fails_right_after_a_long_stop_has_no_data() -> None:
     """The last good poll is what counts, however long nobody tried since."""
     stopped = series("5", until=at("06:00"))
     failing = replace(stopped, failure=Failure(since=NOON, at=NOON, cause=Cause.DNS, detail="no such host"))
 
-    assert a_blind("15m").evaluate(failing, firing=False, now=NOON).verdict is ACTIVE
+    assert a_no_data("15m").evaluate(failing, firing=False, now=NOON).verdict is ACTIVE
 
 
 @pytest.mark.parametrize(
@@ -366,17 +366,17 @@ def test_a_tenant_that_fails_right_after_a_long_stop_is_blind() -> None:
         pytest.param("11:15", ACTIVE, id="failing for the span after the clock was set back"),
     ],
 )
-def test_a_clock_that_was_set_back_does_not_hide_blindness(now: str, expected: Verdict) -> None:
+def test_a_clock_that_was_set_back_does_not_hide_missing_data(now: str, expected: Verdict) -> None:
     """Good polls that lie in the future are no reason to believe that all is well."""
     failure = Failure(since=at("11:00"), at=at(now), cause=Cause.DNS, detail="no such host")
     set_back = replace(series("5x30"), failure=failure)
 
-    assert a_blind("15m").evaluate(set_back, firing=False, now=at(now)).verdict is expected
+    assert a_no_data("15m").evaluate(set_back, firing=False, now=at(now)).verdict is expected
 
 
-def test_blindness_states_its_cause_and_what_to_do() -> None:
-    """Whoever is told that alerter is blind is told why, since when, and what to do about it."""
-    operands = a_blind("15m").evaluate(series("5 _x3", cause=Cause.KEYS_EXPIRED), firing=False, now=NOON).operands
+def test_no_data_states_its_cause_and_what_to_do() -> None:
+    """Whoever is told that alerter has no data is told why, since when, and what to do about it."""
+    operands = a_no_data("15m").evaluate(series("5 _x3", cause=Cause.KEYS_EXPIRED), firing=False, now=NOON).operands
 
     assert operands.limit == "no good poll for 15m"
     assert operands.last_good_at == at("11:45")
@@ -438,10 +438,10 @@ def test_growth_refuses_what_contradicts_itself(settings: dict[str, int], over: 
     assert str(caught.value) == expected
 
 
-def test_blind_refuses_a_span_of_nothing() -> None:
-    """Nobody is blind between two polls."""
+def test_no_data_refuses_a_span_of_nothing() -> None:
+    """Nobody is without data between two polls."""
     with pytest.raises(ValueError, match=r"^expected 'after' longer than 0s$"):
-        Blind(after=span("0"))
+        NoData(after=span("0"))
 
 
 # what the rest of the program asks of every kind
@@ -449,7 +449,7 @@ def test_blind_refuses_a_span_of_nothing() -> None:
 
 def test_a_condition_is_found_by_its_name() -> None:
     """The configuration's key is the condition's name."""
-    assert [*CONDITIONS] == ["threshold", "growth", "forecast", "baseline", "stagnant", "new_reason", "blind"]
+    assert [*CONDITIONS] == ["threshold", "growth", "forecast", "baseline", "stagnant", "new_reason", "no_data"]
     assert all(kind.name == name for name, kind in CONDITIONS.items())
 
 
@@ -460,11 +460,11 @@ def test_a_condition_is_found_by_its_name() -> None:
         pytest.param(Threshold(below=5), "1h", True, id="below is worse the smaller it is"),
         pytest.param(a_growth(over="2h", by=5), "2h", False, id="growth looks back over its span"),
         pytest.param(a_growth(over="2h", falls_by=5), "2h", True, id="a fall is worse the smaller it ends"),
-        pytest.param(a_blind(), "0", False, id="the newest good poll is always known"),
+        pytest.param(a_no_data(), "0", False, id="the newest good poll is always known"),
     ],
 )
 def test_a_condition_says_how_far_it_looks_and_what_is_worse(
-    *, condition: Threshold | Growth | Blind, window: str, falls: bool
+    *, condition: Threshold | Growth | NoData, window: str, falls: bool
 ) -> None:
     """The store loads that much, and the peak of an alert is its worst count."""
     assert (condition.window, condition.falls) == (span(window), falls)

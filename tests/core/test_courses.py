@@ -13,7 +13,7 @@ from alerter.core.replay import Moment, Policy, Replay, replay_of
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Snapshot, Tenant
 from alerter.core.timelines import NEVER, number_of
-from tests.builders import NOON, a_blind, a_level, a_policy, a_polled_tenant, a_receiver, a_rule, at, minutes
+from tests.builders import NOON, a_level, a_no_data, a_policy, a_polled_tenant, a_receiver, a_rule, at, minutes
 from tests.drawn import policies, polls
 
 ACME, GLOBEX = Tenant("acme"), Tenant("globex")
@@ -95,9 +95,9 @@ def test_a_sum_leaves_out_the_tenants_that_its_rule_does_not_select() -> None:
     assert [when for when, _, _ in told(Replay(policy, courses_of(policy, tenants)))] == ["02 11:48:00"]
 
 
-def test_while_a_tenant_is_blind_its_other_alerts_are_not_told() -> None:
+def test_while_a_tenant_has_no_data_its_other_alerts_are_not_told() -> None:
     """It is still known of an alert that it is about polling."""
-    policy = replace(a_policy(a_rule(), a_rule("Blind", critical=a_level(a_blind("15m")))))
+    policy = replace(a_policy(a_rule(), a_rule("No data", critical=a_level(a_no_data("15m")))))
     policy = replace(policy, receivers=(a_receiver(repeat_interval="12m"),))
     tenant = a_polled_tenant("120x3 130 _x9 140x5")
 

@@ -24,9 +24,9 @@ from alerter.core.rules import Level, Per, Rule, Selector, Severity, evaluate
 from alerter.core.series import HoldReason, Tenant
 from tests.builders import (
     NOON,
-    a_blind,
     a_key,
     a_level,
+    a_no_data,
     a_receiver,
     a_route,
     a_rule,
@@ -154,7 +154,7 @@ def test_which_glob_leaves_a_name_out(selector: Selector, expected: str) -> None
         pytest.param(a_rule(), "", id="it looks at all"),
         pytest.param(a_rule(tenants=["!acme"]), "tenants: '!acme' leaves it out", id="not at this tenant"),
         pytest.param(a_rule(reasons=["Virus"]), "reasons: none of 'Virus' takes it", id="not at this reason"),
-        pytest.param(a_rule(reasons=["Virus"], warning=a_level(a_blind())), "", id="at polling, whatever the reason"),
+        pytest.param(a_rule(reasons=["Virus"], warning=a_level(a_no_data())), "", id="at polling, whatever the reason"),
         pytest.param(a_rule(reasons=["Spam"], per=Per.TENANT), "", id="at a sum with it in"),
     ],
 )
@@ -204,9 +204,9 @@ def test_why_a_route_does_not_take_an_alert(route: Route, expected: str) -> None
 
 def test_an_alert_about_polling_goes_by_no_reason() -> None:
     """It concerns every hold reason."""
-    level = a_level(a_blind())
+    level = a_level(a_no_data())
     found = evaluate(level, series("5 _x4"), firing=False, now=NOON)
-    alert, _ = step(Alert(key=a_key(rule="Blind", reason="*")), found, level, now=NOON)
+    alert, _ = step(Alert(key=a_key(rule="No data", reason="*")), found, level, now=NOON)
 
     assert why_not_routed(a_route(reasons=["Spam"]), alert) == ""
 

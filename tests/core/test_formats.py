@@ -41,15 +41,15 @@ def an_alert(reason: str = "Impersonation", *, tenant: str = "acme", rule: str =
     )
 
 
-def a_blind_alert(tenant: str = "acme", detail: str = "HTTP 401") -> Alert:
+def a_no_data_alert(tenant: str = "acme", detail: str = "HTTP 401") -> Alert:
     """Return the alert of a tenant that cannot be polled."""
     operands = Operands(
-        condition="blind",
+        condition="no_data",
         limit="no good poll for 15m",
         last_good_at=NOON - timedelta(minutes=25),
         note=f"{Cause.WRONG_KEYS}: {detail}. {Cause.WRONG_KEYS.advice}",
     )
-    return replace(an_alert(ALL_REASONS, tenant=tenant, rule="Blind"), value=None, peak=None, operands=(operands,))
+    return replace(an_alert(ALL_REASONS, tenant=tenant, rule="No data"), value=None, peak=None, operands=(operands,))
 
 
 def composed(
@@ -219,9 +219,9 @@ Runbook: https://wiki.example/backlog
 alerter · 1 Jul 2026 12:00 UTC · ref {id}
 """
 
-BLIND_TEXT = """\
-CRITICAL: alerter is blind for 'acme', no good poll for 25m
-acme · rule Blind
+NO_DATA_TEXT = """\
+CRITICAL: no data from Mimecast for 'acme', no good poll for 25m
+acme · rule No data
   Last good poll  11:35 UTC (25m ago)
   Cause           wrong keys: HTTP 401
   Limit           no good poll for 15m
@@ -243,7 +243,7 @@ alerter · 1 Jul 2026 12:00 UTC · ref {id}
     ("alert", "text"),
     [
         pytest.param(an_alert(), TEXT, id="held messages"),
-        pytest.param(a_blind_alert(), BLIND_TEXT, id="a blind tenant"),
+        pytest.param(a_no_data_alert(), NO_DATA_TEXT, id="a tenant without data"),
     ],
 )
 def test_plain_text_reads_well_in_a_terminal(alert: Alert, text: str) -> None:
@@ -370,7 +370,7 @@ def test_teams_gets_several_alerts() -> None:
 
 def test_html_is_a_complete_document() -> None:
     """Readable on a phone and in the dark, with nothing to be loaded from elsewhere."""
-    message = composed(an_alert(), a_blind_alert(), *(an_alert(f"reason {number}") for number in range(40)))
+    message = composed(an_alert(), a_no_data_alert(), *(an_alert(f"reason {number}") for number in range(40)))
 
     document = message.bodies[Format.HTML]
     page = page_of(message)
@@ -470,7 +470,7 @@ def is_within_limits(message: Message) -> None:
 def test_no_text_breaks_anything(name: str, tenant: str, detail: str) -> None:
     """Whatever a name is made of, it is text, and the message stays within what services take."""
     one = composed(an_alert(name, tenant=tenant, note=detail))
-    several = composed(a_blind_alert(tenant, detail), *[an_alert(name, tenant=tenant, rule=detail)] * 40)
+    several = composed(a_no_data_alert(tenant, detail), *[an_alert(name, tenant=tenant, rule=detail)] * 40)
 
     is_harmless(one, name)
     is_within_limits(one)
@@ -482,7 +482,7 @@ def test_ten_thousand_alerts_fit(name: str) -> None:
     """A storm of alerts with absurd names is still one message that every service takes."""
     alerts = [an_alert(f"{name}{number}", tenant=name, rule=name, note=name) for number in range(10_000)]
 
-    message = composed(a_blind_alert(name, name), *alerts)
+    message = composed(a_no_data_alert(name, name), *alerts)
 
     is_within_limits(message)
     assert len(message.alert_ids) == 10_001
@@ -562,7 +562,7 @@ def ended(alert: Alert) -> Alert:
 
 NASTY_ALERT = replace(an_alert("<!here> *x* `y`"), active_at=an_hour(9), fired_at=an_hour(9, 5))
 FIRST = composed(NASTY_ALERT, now=an_hour(9, 5))
-SECOND = replace(composed(an_alert("Spam"), a_blind_alert(), now=an_hour(10)), threads=("m7",))
+SECOND = replace(composed(an_alert("Spam"), a_no_data_alert(), now=an_hour(10)), threads=("m7",))
 END = composed(ended(NASTY_ALERT), reason=NotifyReason.RESOLVED, now=an_hour(11, 30))
 MISSED = [FIRST, SECOND, END]
 

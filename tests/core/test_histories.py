@@ -46,7 +46,7 @@ from alerter.core.rules import (
     TenantSeries,
     evaluate,
     series_of,
-    with_blind_rules,
+    with_no_data_rules,
 )
 from alerter.core.series import (
     ALL_REASONS,
@@ -100,7 +100,7 @@ _MATCHER = st.builds(
     Matcher,
     tenants=st.sampled_from([EVERYTHING, EVERYTHING, Selector(("acme",))]),
     reasons=st.sampled_from([EVERYTHING, EVERYTHING, Selector(("Spam",)), Selector(("!Spam",))]),
-    rules=st.sampled_from([EVERYTHING, EVERYTHING, Selector((NIGHTLY,)), Selector(("Blind",))]),
+    rules=st.sampled_from([EVERYTHING, EVERYTHING, Selector((NIGHTLY,)), Selector(("No data",))]),
     severities=st.sampled_from([(), (), (WARNING,), (CRITICAL,), (WARNING, CRITICAL)]).map(frozenset),
 )
 
@@ -118,7 +118,7 @@ class _Polled:
     failure: Failure | None = None
 
     def tenant_series(self, tenant: Tenant) -> TenantSeries:
-        """Return the series: the newest good poll is all that thresholds and blindness look at."""
+        """Return the series: the newest good poll is all that thresholds and missing data look at."""
         reasons = [self._series(tenant, reason, count) for reason, count in self.counts.items()]
         return TenantSeries(polling=self._series(tenant, ALL_REASONS, 0), reasons=reasons)
 
@@ -187,7 +187,7 @@ class _Histories(RuleBasedStateMachine):
 
     @rule(tenant=_TENANT, passed=_PASSED)
     def poll_badly(self, tenant: Tenant, passed: timedelta) -> None:
-        """Poll a tenant in vain; after a while it is blind."""
+        """Poll a tenant in vain; after a while it has no data."""
         self.now += passed
         before = self.polled[tenant]
         since = self.now if before.failure is None else min(before.failure.since, self.now)
@@ -287,7 +287,7 @@ class _Histories(RuleBasedStateMachine):
         everyone = [polled.tenant_series(name) for name, polled in self.polled.items()]
         own = [each for each in everyone if each.polling.tenant == tenant]
         seen: set[AlertKey] = set()
-        for each in with_blind_rules(self.rule_by_name.values(), POLL_INTERVALS):
+        for each in with_no_data_rules(self.rule_by_name.values(), POLL_INTERVALS):
             for series in series_of(each, everyone if each.scope is Per.ALL else own):
                 for severity, level in each.levels.items():
                     key = AlertKey(rule=each.name, severity=severity, tenant=series.tenant, reason=series.reason)
@@ -360,16 +360,16 @@ class _Histories(RuleBasedStateMachine):
         return [route for route in self.routes if name in route.receivers and route.matches(alert)]
 
     def _is_muted(self, name: ReceiverName, alert: Alert) -> bool:
-        """Say whether a silence, a window or blindness hides an alert from a receiver; all windows are in UTC."""
+        """Say whether a silence, a window or missing data hides an alert from a receiver; all windows are in UTC."""
         ways = self._ways(name, alert)
         return (
             any(each.since <= self.now < each.until and each.matcher.matches(alert, {}) for each in self.silences)
             or (alert.key.rule in self.windows and not 8 <= self.now.hour < 18)
-            or (self._is_blind(alert.key.tenant) and not alert.is_about_polling)
+            or (self._has_no_data(alert.key.tenant) and not alert.is_about_polling)
             or (bool(ways) and self.now.hour == 12 and all(route.mute_windows for route in ways))
         )
 
-    def _is_blind(self, tenant: Tenant) -> bool:
+    def _has_no_data(self, tenant: Tenant) -> bool:
         return any(
             alert.is_firing and alert.is_about_polling for key, alert in self.alerts.items() if key.tenant == tenant
         )

@@ -15,7 +15,7 @@ from alerter.core.conditions import Baseline, Forecast, NewReason, Stagnant, Thr
 from alerter.core.judging import Idle, Judgement, chosen, docket, judge, judge_failure
 from alerter.core.rules import Per, Rule, Severity, TenantSeries, evaluate, series_of
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Series
-from tests.builders import NOON, a_blind, a_growth, a_key, a_level, a_rule, a_tenant, an_alert, minutes, series, span
+from tests.builders import NOON, a_growth, a_key, a_level, a_no_data, a_rule, a_tenant, an_alert, minutes, series, span
 
 FIVE = span("5m")
 
@@ -58,7 +58,7 @@ def reasons(judgement: Judgement) -> set[str]:
 # what is left alone
 
 SPAM, VIRUS = series("7x20"), series("7x20", reason="Virus")
-EYES = a_rule("Eyes", critical=a_level(a_blind()))
+EYES = a_rule("Eyes", critical=a_level(a_no_data()))
 
 
 def test_what_nothing_is_known_of_is_judged_unless_its_count_is_harmless() -> None:
@@ -208,7 +208,7 @@ def test_what_is_idle_holds_for_the_rules_that_found_it(
 
 def test_a_failed_poll_is_judged_by_rules_on_polling_alone() -> None:
     """It proves nothing of what is held."""
-    rules = [a_rule(warning=a_level(Threshold(below=500))), a_rule("Eyes", critical=a_level(a_blind("15m")))]
+    rules = [a_rule(warning=a_level(Threshold(below=500))), a_rule("Eyes", critical=a_level(a_no_data("15m")))]
 
     judgement = judge_failure(rules, a_tenant(series("7 _ _ _")), {}, now=NOON)
 
@@ -229,7 +229,7 @@ _RULES = [
     a_rule("Asleep", warning=a_level(Stagnant(above=1, lasting=span("20m")))),
     a_rule("New", info=a_level(NewReason(learn=span("10m")))),
     a_rule("Usual", warning=a_level(Baseline(deviations=1, floor=1))),
-    a_rule("Eyes", critical=a_level(a_blind("10m"))),
+    a_rule("Eyes", critical=a_level(a_no_data("10m"))),
 ]
 _COUNT = st.sampled_from([0, 1, 1, 1, 5, 5, 9])
 _ANSWERS = st.lists(st.one_of(st.none(), st.tuples(_COUNT, _COUNT), st.just("the same")), min_size=1, max_size=20)

@@ -102,14 +102,14 @@ ENDED = replace(
     resolved_at=NOON,
     operands=(a_threshold(120),),
 )
-BLIND = replace(
+NO_DATA = replace(
     FIRING,
-    key=a_key(rule="Blind", reason=ALL_REASONS),
+    key=a_key(rule="No data", reason=ALL_REASONS),
     value=None,
     peak=None,
     operands=(
         Operands(
-            condition="blind",
+            condition="no_data",
             limit="no good poll for 15m",
             last_good_at=NOON - 25 * MINUTE,
             note=f"{Cause.WRONG_KEYS}: HTTP 401. {Cause.WRONG_KEYS.advice}",
@@ -200,9 +200,9 @@ TITLES = [
         id="a reminder does not make up what it does not know",
     ),
     pytest.param(
-        a_notice(BLIND, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=5),
-        "Reminder: CRITICAL, alerter is still blind for {acme}, no good poll for 25m; reminder 6, next in 1d",
-        id="a reminder of blindness says so, and comes at least daily",
+        a_notice(NO_DATA, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=5),
+        "Reminder: CRITICAL, still no data from Mimecast for {acme}, no good poll for 25m; reminder 6, next in 1d",
+        id="a reminder of missing data says so, and comes at least daily",
     ),
     pytest.param(
         a_notice(mute_ended=SILENCE),
@@ -220,9 +220,9 @@ TITLES = [
         id="what a mute window hid says that it has ended",
     ),
     pytest.param(
-        a_notice(mute_ended=Mute(kind=MuteKind.BLIND, name="acme")),
+        a_notice(mute_ended=Mute(kind=MuteKind.NO_DATA, name="acme")),
         "CRITICAL: 512 held for {Impersonation} ({acme}), above 500",
-        id="the end of blindness has a message of its own",
+        id="the end of missing data has a message of its own",
     ),
     pytest.param(
         a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL),
@@ -260,22 +260,22 @@ TITLES = [
         id="a sum is called a total",
     ),
     pytest.param(
-        a_notice(BLIND),
-        "CRITICAL: alerter is blind for {acme}, no good poll for 25m",
-        id="a blind tenant says since when nothing is known",
+        a_notice(NO_DATA),
+        "CRITICAL: no data from Mimecast for {acme}, no good poll for 25m",
+        id="a tenant without data says since when nothing is known",
     ),
     pytest.param(
-        a_notice(replace(BLIND, operands=(replace(BLIND.operands[0], last_good_at=None),))),
-        "CRITICAL: alerter is blind for {acme}, no good poll yet",
+        a_notice(replace(NO_DATA, operands=(replace(NO_DATA.operands[0], last_good_at=None),))),
+        "CRITICAL: no data from Mimecast for {acme}, no good poll yet",
         id="a tenant that was never polled well says so",
     ),
     pytest.param(
-        a_notice(replace(BLIND, fired_at=NOON - 40 * MINUTE, resolved_at=NOON), NotifyReason.RESOLVED),
+        a_notice(replace(NO_DATA, fired_at=NOON - 40 * MINUTE, resolved_at=NOON), NotifyReason.RESOLVED),
         "Resolved after 40m: polls work again for {acme}",
-        id="the end of blindness says that polls work",
+        id="the end of missing data says that polls work",
     ),
     pytest.param(
-        a_notice(replace(BLIND, resolved_at=NOON, resolution="rule removed"), NotifyReason.RESOLVED),
+        a_notice(replace(NO_DATA, resolved_at=NOON, resolution="rule removed"), NotifyReason.RESOLVED),
         "Resolved (rule removed): polling is no longer watched for {acme}",
         id="a removed rule about polling does not claim that polls work",
     ),
@@ -364,12 +364,12 @@ def test_a_resolved_card_holds_duration_and_peak() -> None:
     }
 
 
-def test_a_blind_card_says_why_and_what_to_do() -> None:
+def test_a_no_data_card_says_why_and_what_to_do() -> None:
     """A tenant that cannot be polled comes with the cause, the advice and a warning about its other counts."""
-    card = drafted(a_notice(BLIND)).cards[0]
+    card = drafted(a_notice(NO_DATA)).cards[0]
 
-    assert words(card.heading) == "alerter is blind for {acme}, no good poll for 25m"
-    assert words(card.subject) == "{acme} · rule {Blind}"
+    assert words(card.heading) == "no data from Mimecast for {acme}, no good poll for 25m"
+    assert words(card.subject) == "{acme} · rule {No data}"
     assert facts(card) == {
         "Last good poll": "12:35 BST (25m ago)",
         "Cause": "{wrong keys: HTTP 401}",
@@ -388,9 +388,9 @@ def test_a_blind_card_says_why_and_what_to_do() -> None:
         pytest.param("", {}, id="no note is no fact"),
     ],
 )
-def test_a_blind_card_without_advice(note: str, cause: dict[str, str]) -> None:
+def test_a_no_data_card_without_advice(note: str, cause: dict[str, str]) -> None:
     """A note of a form that is not known is shown, or left out, but never misread."""
-    alert = replace(BLIND, operands=(Operands(condition="blind", limit="", note=note),))
+    alert = replace(NO_DATA, operands=(Operands(condition="no_data", limit="", note=note),))
 
     card = drafted(a_notice(alert)).cards[0]
 
@@ -398,9 +398,9 @@ def test_a_blind_card_without_advice(note: str, cause: dict[str, str]) -> None:
     assert len(card.notes) == 1
 
 
-def test_the_end_of_blindness_needs_no_advice() -> None:
+def test_the_end_of_no_data_needs_no_advice() -> None:
     """Once polls work there is nothing to do."""
-    alert = replace(BLIND, fired_at=NOON - 40 * MINUTE, resolved_at=NOON)
+    alert = replace(NO_DATA, fired_at=NOON - 40 * MINUTE, resolved_at=NOON)
 
     card = drafted(a_notice(alert, NotifyReason.RESOLVED)).cards[0]
 
@@ -569,7 +569,7 @@ def test_a_single_runbook_needs_no_name() -> None:
 @pytest.mark.parametrize("polling", [False, True])
 def test_a_tenant_is_shown_with_its_labels(*, polling: bool) -> None:
     """Whoever has thousands of tenants knows them by customer and tier; of one without labels nothing is said."""
-    alert = BLIND if polling else FIRING
+    alert = NO_DATA if polling else FIRING
     labels = {alert.key.tenant: {"customer": "Acme Ltd", "tier": "gold"}}
 
     told = drafted(a_notice(alert), context=replace(CONTEXT, labels_by_tenant=labels))
@@ -611,7 +611,7 @@ def test_a_firing_alert_without_a_beginning_has_no_since() -> None:
 
 def test_a_span_that_a_clock_turned_round_is_nothing() -> None:
     """After the clock was set back a good poll may lie in the future."""
-    alert = replace(BLIND, operands=(replace(BLIND.operands[0], last_good_at=NOON + MINUTE),))
+    alert = replace(NO_DATA, operands=(replace(NO_DATA.operands[0], last_good_at=NOON + MINUTE),))
 
     assert words(drafted(a_notice(alert)).title).endswith("no good poll for 0s")
 
@@ -623,7 +623,7 @@ def test_the_id_depends_on_nothing_but_the_message() -> None:
     assert first.id == drafted(a_notice()).id
     assert len(first.id) == 10
     assert first.id != drafted(a_notice(), now=NOON + timedelta(milliseconds=1)).id
-    assert first.id != drafted(a_notice(BLIND)).id
+    assert first.id != drafted(a_notice(NO_DATA)).id
     assert first.footer == f"alerter · 1 Jul 2026 13:00 BST · ref {first.id}"
 
 
@@ -664,7 +664,7 @@ def test_a_reminder_keeps_its_numbers_in_the_card() -> None:
             "Mute window {nights} has just ended (until 12:55 BST)",
             id="a mute window",
         ),
-        pytest.param(Mute(kind=MuteKind.BLIND, name="acme"), "Tenant {acme} can be polled again", id="blindness"),
+        pytest.param(Mute(kind=MuteKind.NO_DATA, name="acme"), "Tenant {acme} can be polled again", id="missing data"),
         pytest.param(Mute(kind=MuteKind.TENANT, name="acme"), "Tenant {acme} is muted no longer", id="a muted tenant"),
         pytest.param(
             Mute(kind=MuteKind.SILENCE, name="3 by anna"), "Silence {3 by anna} has just ended", id="nothing more known"
@@ -714,7 +714,7 @@ def at_tenants(count: int, alert: Alert = FIRING, reason: NotifyReason = NotifyR
 
 
 MSP = replace(CONTEXT, tenant_count=40)
-ENDED_BLIND = replace(BLIND, fired_at=NOON - 40 * MINUTE, resolved_at=NOON)
+ENDED_NO_DATA = replace(NO_DATA, fired_at=NOON - 40 * MINUTE, resolved_at=NOON)
 TOTAL = replace(FIRING, key=a_key(reason=ALL_REASONS))
 
 
@@ -770,25 +770,25 @@ TOTAL = replace(FIRING, key=a_key(reason=ALL_REASONS))
             id="counts that nobody knows",
         ),
         pytest.param(
-            BLIND,
+            NO_DATA,
             NotifyReason.FIRST,
-            "CRITICAL: alerter is blind for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
-            id="blindness",
+            "CRITICAL: no data from Mimecast for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            id="missing data",
         ),
         pytest.param(
-            BLIND,
+            NO_DATA,
             NotifyReason.REPEAT,
-            "Reminder: CRITICAL, alerter is still blind for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
-            id="blindness that lasts",
+            "Reminder: CRITICAL, still no data from Mimecast for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            id="missing data that lasts",
         ),
         pytest.param(
-            ENDED_BLIND,
+            ENDED_NO_DATA,
             NotifyReason.RESOLVED,
             "Resolved: polls work again for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
-            id="the end of blindness",
+            id="the end of missing data",
         ),
         pytest.param(
-            replace(ENDED_BLIND, resolution="rule removed"),
+            replace(ENDED_NO_DATA, resolution="rule removed"),
             NotifyReason.RESOLVED,
             "Resolved (rule removed): polling is no longer watched for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
             id="a removed rule about polling",
@@ -841,11 +841,11 @@ def test_the_card_of_totals_at_several_tenants() -> None:
     assert words(card.subject) == "Totals of the hold reasons · 3 tenants · rule {Backlog}"
 
 
-def test_the_card_of_several_blind_tenants_says_what_to_do_once() -> None:
+def test_the_card_of_several_tenants_without_data_says_what_to_do_once() -> None:
     """Each cause and each advice stands there once."""
-    card = drafted(*at_tenants(3, BLIND), context=MSP).cards[0]
+    card = drafted(*at_tenants(3, NO_DATA), context=MSP).cards[0]
 
-    assert words(card.heading) == "alerter is blind for 3 of 40 tenants"
+    assert words(card.heading) == "no data from Mimecast for 3 of 40 tenants"
     assert facts(card) == {
         "Tenants": "{t0}, {t1}, {t2}",
         "Cause": "{wrong keys: HTTP 401}",
@@ -860,9 +860,9 @@ def test_the_card_of_several_blind_tenants_says_what_to_do_once() -> None:
 
 def test_the_end_at_several_tenants_needs_little() -> None:
     """What differs between the tenants is left out, and what is not known as well."""
-    blind = replace(ENDED_BLIND, active_at=None, operands=(replace(BLIND.operands[0], limit=""),))
+    unseen = replace(ENDED_NO_DATA, active_at=None, operands=(replace(NO_DATA.operands[0], limit=""),))
 
-    assert facts(drafted(*at_tenants(3, blind, NotifyReason.RESOLVED)).cards[0]) == {"Tenants": "{t0}, {t1}, {t2}"}
+    assert facts(drafted(*at_tenants(3, unseen, NotifyReason.RESOLVED)).cards[0]) == {"Tenants": "{t0}, {t1}, {t2}"}
 
 
 def test_two_tenants_have_a_card_each() -> None:
@@ -911,7 +911,7 @@ def test_what_begins_is_opened_and_what_ends_is_closed() -> None:
     assert [each.action for each in (opened, raised, closed)] == [EventAction.OPEN, EventAction.OPEN, EventAction.CLOSE]
     assert [each.severity for each in (opened, raised)] == [Severity.WARNING, Severity.CRITICAL]
     assert {each.dedup_key for each in (opened, raised, closed)} == {dedup_key_of(FIRING.key.topic)}
-    assert dedup_key_of(FIRING.key.topic) != dedup_key_of(BLIND.key.topic)
+    assert dedup_key_of(FIRING.key.topic) != dedup_key_of(NO_DATA.key.topic)
     assert dedup_key_of(FIRING.key.topic) == "alerter-af7b69614ea20adbd7ad3a47"
 
 

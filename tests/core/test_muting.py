@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.conditions import Blind, Operands
+from alerter.core.conditions import NoData, Operands
 from alerter.core.muting import (
     NOTHING_MUTED,
     Acknowledgement,
@@ -49,9 +49,9 @@ def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def _blind() -> Alert:
-    operands = (Operands(condition=Blind.name, limit="no good poll for 15m"),)
-    return replace(an_alert(key=a_key(rule="Blind", reason=ALL_REASONS), value=None), operands=operands)
+def _no_data_alert() -> Alert:
+    operands = (Operands(condition=NoData.name, limit="no good poll for 15m"),)
+    return replace(an_alert(key=a_key(rule="No data", reason=ALL_REASONS), value=None), operands=operands)
 
 
 # silences
@@ -592,7 +592,7 @@ _LUNCH = a_window(begins="11:30", ends="12:30")
                 silences=[a_silence()],
                 acknowledgements={TOPIC: an_acknowledgement()},
                 windows_by_rule={TOPIC.rule: [_LUNCH]},
-                blind_tenants=frozenset([TOPIC.tenant]),
+                no_data_tenants=frozenset([TOPIC.tenant]),
             ),
             MuteKind.SILENCE,
             id="a silence before everything",
@@ -602,7 +602,7 @@ _LUNCH = a_window(begins="11:30", ends="12:30")
                 silences=[a_silence(until="12:00")],
                 acknowledgements={TOPIC: an_acknowledgement()},
                 windows_by_rule={TOPIC.rule: [_LUNCH]},
-                blind_tenants=frozenset([TOPIC.tenant]),
+                no_data_tenants=frozenset([TOPIC.tenant]),
             ),
             MuteKind.ACKNOWLEDGEMENT,
             id="an acknowledgement before what nobody asked for",
@@ -611,15 +611,15 @@ _LUNCH = a_window(begins="11:30", ends="12:30")
             Mutes(
                 acknowledgements={TOPIC: an_acknowledgement(value=60)},
                 windows_by_rule={TOPIC.rule: [_LUNCH]},
-                blind_tenants=frozenset([TOPIC.tenant]),
+                no_data_tenants=frozenset([TOPIC.tenant]),
             ),
-            MuteKind.BLIND,
-            id="blindness before a window",
+            MuteKind.NO_DATA,
+            id="missing data before a window",
         ),
         pytest.param(
-            Mutes(blind_tenants=frozenset([TOPIC.tenant]), muted_tenants=frozenset([TOPIC.tenant])),
+            Mutes(no_data_tenants=frozenset([TOPIC.tenant]), muted_tenants=frozenset([TOPIC.tenant])),
             MuteKind.TENANT,
-            id="a muted tenant before a blind one",
+            id="a muted tenant before one without data",
         ),
         pytest.param(
             Mutes(muted_tenants=frozenset([a_key(tenant="globex").tenant])), None, id="another tenant is muted"
@@ -633,7 +633,7 @@ _LUNCH = a_window(begins="11:30", ends="12:30")
             id="a window of another rule is not its own",
         ),
         pytest.param(
-            Mutes(blind_tenants=frozenset([a_key(tenant="globex").tenant])), None, id="another tenant is blind"
+            Mutes(no_data_tenants=frozenset([a_key(tenant="globex").tenant])), None, id="another tenant has no data"
         ),
     ],
 )
@@ -644,26 +644,26 @@ def test_of_several_mutes_the_one_that_says_most_is_named(mutes: Mutes, expected
     assert (found.kind if found else None) == expected
 
 
-def test_blindness_does_not_hide_itself() -> None:
+def test_no_data_does_not_hide_itself() -> None:
     """That a tenant cannot be polled is told while nothing else of it is."""
-    mutes = Mutes(blind_tenants=frozenset([TOPIC.tenant]))
+    mutes = Mutes(no_data_tenants=frozenset([TOPIC.tenant]))
 
-    assert muted_by(an_alert(), mutes, now=NOON) == Mute(kind=MuteKind.BLIND, name="acme")
-    assert muted_by(_blind(), mutes, now=NOON) is None
+    assert muted_by(an_alert(), mutes, now=NOON) == Mute(kind=MuteKind.NO_DATA, name="acme")
+    assert muted_by(_no_data_alert(), mutes, now=NOON) is None
 
 
-def test_nobody_is_told_that_a_muted_tenant_is_blind() -> None:
+def test_nobody_is_told_that_a_muted_tenant_has_no_data() -> None:
     """What is being set up, or has left, may fail as it likes."""
     mutes = Mutes(muted_tenants=frozenset([TOPIC.tenant]))
 
-    assert muted_by(_blind(), mutes, now=NOON) == Mute(kind=MuteKind.TENANT, name="acme")
+    assert muted_by(_no_data_alert(), mutes, now=NOON) == Mute(kind=MuteKind.TENANT, name="acme")
 
 
-def test_a_person_can_silence_blindness() -> None:
+def test_a_person_can_silence_no_data() -> None:
     """Whoever knows that the keys are being changed need not hear of it."""
-    silence = a_silence(rules=["Blind"])
+    silence = a_silence(rules=["No data"])
 
-    assert muted_by(_blind(), Mutes(silences=[silence]), now=NOON) is not None
+    assert muted_by(_no_data_alert(), Mutes(silences=[silence]), now=NOON) is not None
 
 
 # what kept it quiet until a moment ago

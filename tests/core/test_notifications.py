@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
-from alerter.core.conditions import Blind, Operands
+from alerter.core.conditions import NoData, Operands
 from alerter.core.muting import NOTHING_MUTED, Mute, MuteKind, Mutes
 from alerter.core.notifications import (
     Budget,
@@ -329,15 +329,15 @@ def test_an_alert_goes_the_ways_that_match_it(*, route: Route, expected: bool) -
     assert bool(_planned([an_alert()], routes=[route]).notifications) is expected
 
 
-def test_blindness_is_told_to_whoever_hears_of_some_of_the_reasons() -> None:
+def test_no_data_is_told_to_whoever_hears_of_some_of_the_reasons() -> None:
     """Who is told of one hold reason is told when none of them can be seen any more."""
-    blind = replace(
-        an_alert(key=a_key(rule="Blind", reason=ALL_REASONS)),
-        operands=(Operands(condition=Blind.name, limit="no good poll for 15m"),),
+    unseen = replace(
+        an_alert(key=a_key(rule="No data", reason=ALL_REASONS)),
+        operands=(Operands(condition=NoData.name, limit="no good poll for 15m"),),
     )
 
-    assert a_route(reasons=["*Impersonation*"]).matches(blind)
-    assert not a_route(reasons=["*Impersonation*"], tenants=["globex"]).matches(blind)
+    assert a_route(reasons=["*Impersonation*"]).matches(unseen)
+    assert not a_route(reasons=["*Impersonation*"], tenants=["globex"]).matches(unseen)
 
 
 def test_two_routes_to_one_receiver_are_one_message() -> None:
@@ -352,12 +352,12 @@ def test_one_message_tells_all_the_worst_first() -> None:
     critical = an_alert(key=a_key(reason="c", severity=CRITICAL), value=1)
     many = an_alert(key=a_key(reason="b"), value=500)
     few = an_alert(key=a_key(reason="a"), value=200)
-    blind = an_alert(key=a_key(reason="*"), value=None)
+    unseen = an_alert(key=a_key(reason="*"), value=None)
     over = replace(a_resolved(severity=CRITICAL), value=900)
 
-    [notification] = _planned([over, blind, few, many, critical], [a_told(severity=CRITICAL)]).notifications
+    [notification] = _planned([over, unseen, few, many, critical], [a_told(severity=CRITICAL)]).notifications
 
-    assert [notice.alert for notice in notification.notices] == [critical, many, few, blind, over]
+    assert [notice.alert for notice in notification.notices] == [critical, many, few, unseen, over]
 
 
 # reminders
@@ -476,7 +476,7 @@ _SILENT_BEFORE = Mutes(silences=[a_silence(until="11:55")])
     [
         pytest.param(_SILENT, id="silence"),
         pytest.param(Mutes(windows_by_rule={a_key().rule: [a_window(begins="11:00", ends="13:00")]}), id="window"),
-        pytest.param(Mutes(blind_tenants=frozenset([a_key().tenant])), id="blind"),
+        pytest.param(Mutes(no_data_tenants=frozenset([a_key().tenant])), id="no_data"),
     ],
 )
 def test_a_mute_makes_the_plan_empty(alerts: list[Alert], told: list[Told], mutes: Mutes) -> None:
@@ -606,33 +606,33 @@ def test_a_broken_acknowledgement_does_not_come_back_with_the_milder_level() -> 
     assert (notice.reason, notice.mute_ended) == (NotifyReason.LOWERED, None)
 
 
-# blindness
+# missing data
 
 
-def _blind(state: AlertState = FIRING, tenant: str = "acme") -> Alert:
-    alert = an_alert(state, key=a_key(rule="Blind", severity=CRITICAL, tenant=tenant, reason=ALL_REASONS), value=None)
-    return replace(alert, operands=(Operands(condition=Blind.name, limit="no good poll for 15m"),))
+def _no_data_alert(state: AlertState = FIRING, tenant: str = "acme") -> Alert:
+    alert = an_alert(state, key=a_key(rule="No data", severity=CRITICAL, tenant=tenant, reason=ALL_REASONS), value=None)
+    return replace(alert, operands=(Operands(condition=NoData.name, limit="no good poll for 15m"),))
 
 
-def test_while_a_tenant_is_blind_only_that_is_told_of_it() -> None:
+def test_while_a_tenant_has_no_data_only_that_is_told_of_it() -> None:
     """What was known of its held messages is old: its reminders stop, those of others go on."""
     other = an_alert(key=a_key(tenant="globex"))
     told = [a_told(told_at="01:00"), a_told(topic=other.key.topic, told_at="01:00")]
 
-    found = _notices(_planned([an_alert(), other, _blind()], told))
+    found = _notices(_planned([an_alert(), other, _no_data_alert()], told))
 
     assert [(notice.reason, notice.alert) for notice in found] == [
-        (NotifyReason.FIRST, _blind()),
+        (NotifyReason.FIRST, _no_data_alert()),
         (NotifyReason.REPEAT, other),
     ]
 
 
-def test_when_blindness_ends_what_was_due_meanwhile_is_told() -> None:
-    """A pending blindness hides nothing yet."""
+def test_when_data_comes_again_what_was_due_meanwhile_is_told() -> None:
+    """A pending missing data hides nothing yet."""
     told = [a_told(told_at="01:00")]
 
-    assert _reasons(_planned([an_alert(), _blind(QUIET)], told)) == [NotifyReason.REPEAT]
-    assert _reasons(_planned([an_alert(), _blind(PENDING)], told)) == [NotifyReason.REPEAT]
+    assert _reasons(_planned([an_alert(), _no_data_alert(QUIET)], told)) == [NotifyReason.REPEAT]
+    assert _reasons(_planned([an_alert(), _no_data_alert(PENDING)], told)) == [NotifyReason.REPEAT]
 
 
 # windows on routes

@@ -13,9 +13,9 @@ from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.pipeline import Policy
 from tests.builders import (
     NOON,
-    a_blind,
     a_key,
     a_level,
+    a_no_data,
     a_policy,
     a_polled_tenant,
     a_receiver,
@@ -246,10 +246,10 @@ def test_a_sum_over_many_tenants_is_judged_and_told_with_the_polls_of_its_bearer
     ]
 
 
-def test_while_a_tenant_is_blind_its_other_alerts_are_not_told() -> None:
-    """When it can be polled again, a reminder that is due comes with the end of the blindness."""
+def test_while_a_tenant_has_no_data_its_other_alerts_are_not_told() -> None:
+    """When it can be polled again, a reminder that is due comes with the end of the outage."""
     policy = a_patient_policy(a_receiver(repeat_interval="12m"))
-    policy = replace(policy, rules=a_policy(a_rule(), a_rule("Blind", critical=a_level(a_blind("15m")))).rules)
+    policy = replace(policy, rules=a_policy(a_rule(), a_rule("No data", critical=a_level(a_no_data("15m")))).rules)
 
     assert told(policy, a_polled_tenant("120x3 130 _x9 140x5")) == [
         "10:35 secops: first warning acme/Spam 120",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from alerter.core.conditions import FOREVER, Baseline, Condition, Subject, Threshold, Verdict
 from alerter.core.rules import (
-    BLIND_RULE_NAME,
+    NO_DATA_RULE_NAME,
     Level,
     Per,
     Rule,
@@ -16,10 +16,10 @@ from alerter.core.rules import (
     Windows,
     evaluate,
     series_of,
-    with_blind_rules,
+    with_no_data_rules,
 )
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Sample, Span, Tenant
-from tests.builders import NOON, a_blind, a_growth, a_level, a_rule, a_tenant, at, series, span
+from tests.builders import NOON, a_growth, a_level, a_no_data, a_rule, a_tenant, at, series, span
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_a_rule_that_selects_no_tenant_judges_nothing(per: Per) -> None:
 
 @pytest.mark.parametrize("per", list(Per))
 def test_a_rule_on_polling_judges_each_tenant_on_its_own(per: Per) -> None:
-    """Blindness is a tenant's, whatever `per` says."""
+    """No data is a tenant's, whatever `per` says."""
     tenants = [a_tenant(series("1", tenant=name)) for name in ("acme", "umbrella")]
-    rule = a_rule(critical=a_level(a_blind()), per=per)
+    rule = a_rule(critical=a_level(a_no_data()), per=per)
 
     assert rule.subject is Subject.POLLING
     assert rule.scope is Per.TENANT
@@ -251,7 +251,11 @@ def test_a_rule_knows_the_counts_at_which_it_has_nothing_to_say(
 def test_rules_look_back_as_far_as_the_longest_of_those_that_select_a_reason() -> None:
     """So long, and no longer, a series must be known."""
     hour, day = a_level(a_growth(over="1h", by=1)), a_level(a_growth(over="1d", by=1))
-    rules = [a_rule(warning=hour), a_rule("Long", warning=day, reasons=["Virus"]), a_rule(critical=a_level(a_blind()))]
+    rules = [
+        a_rule(warning=hour),
+        a_rule("Long", warning=day, reasons=["Virus"]),
+        a_rule(critical=a_level(a_no_data())),
+    ]
 
     windows = Windows.of_rules(rules)
 
@@ -261,31 +265,31 @@ def test_rules_look_back_as_far_as_the_longest_of_those_that_select_a_reason() -
     assert Windows.of_rules([rules[2]]).of(HoldReason("Spam")) == Windows.of_rules([]).longest == span("0")
 
 
-# blindness is built in
+# missing data is built in
 
 _FIVE, _TEN = span("5m"), span("10m")
 
 
-def _blind_spans(rules: tuple[Rule, ...]) -> dict[tuple[str, ...], str]:
+def _no_data_spans(rules: tuple[Rule, ...]) -> dict[tuple[str, ...], str]:
     return {rule.tenants.globs: level.conditions[0].limit for rule in rules for level in rule.levels.values()}
 
 
-def test_every_tenant_is_watched_for_blindness() -> None:
+def test_every_tenant_is_watched_for_missing_data() -> None:
     """The built-in rule waits 15 minutes, or three polls where that is longer."""
-    rules = with_blind_rules([], {Tenant("acme"): _FIVE, Tenant("umbrella"): _TEN, Tenant("x"): span("1m")})
+    rules = with_no_data_rules([], {Tenant("acme"): _FIVE, Tenant("umbrella"): _TEN, Tenant("x"): span("1m")})
 
-    assert {rule.name for rule in rules} == {BLIND_RULE_NAME}
-    assert _blind_spans(rules) == {("acme", "x"): "no good poll for 15m", ("umbrella",): "no good poll for 30m"}
+    assert {rule.name for rule in rules} == {NO_DATA_RULE_NAME}
+    assert _no_data_spans(rules) == {("acme", "x"): "no good poll for 15m", ("umbrella",): "no good poll for 30m"}
     assert all(list(rule.levels) == [Severity.CRITICAL] for rule in rules)
 
 
 def test_a_rule_of_one_s_own_replaces_the_built_in_one() -> None:
-    """A tenant that a configured rule watches for blindness has no second one."""
-    own = a_rule("Eyes", warning=a_level(a_blind("1h")), tenants=["acme"])
+    """A tenant that a configured rule watches for missing data has no second one."""
+    own = a_rule("Eyes", warning=a_level(a_no_data("1h")), tenants=["acme"])
 
-    rules = with_blind_rules([own, a_rule()], {Tenant("acme"): _FIVE, Tenant("umbrella"): _FIVE})
+    rules = with_no_data_rules([own, a_rule()], {Tenant("acme"): _FIVE, Tenant("umbrella"): _FIVE})
 
-    assert [rule.name for rule in rules] == [RuleName("Eyes"), RuleName("Backlog"), BLIND_RULE_NAME]
+    assert [rule.name for rule in rules] == [RuleName("Eyes"), RuleName("Backlog"), NO_DATA_RULE_NAME]
     assert rules[-1].tenants == Selector(("umbrella",))
 
 

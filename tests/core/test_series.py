@@ -83,7 +83,7 @@ def test_the_newest_sample_is_never_interpolated(notation: str, clock: str, expe
     ],
 )
 def test_the_last_good_poll_is_known(notation: str, clock: str, expected: str | None) -> None:
-    """Blindness is measured from here."""
+    """Missing data is measured from here."""
     assert series(notation).last_good_at(now=at(clock)) == (None if expected is None else at(expected))
 
 

@@ -18,9 +18,9 @@ from alerter.core.timelines import number_of
 from alerter.core.tracks import Stage, Track, archives_of, tracks_of
 from tests.builders import (
     NOON,
-    a_blind,
     a_key,
     a_level,
+    a_no_data,
     a_polled_tenant,
     a_rule,
     a_snapshot,
@@ -196,7 +196,7 @@ def test_without_data_since_then_an_alert_is_as_it_was() -> None:
         pytest.param(a_rule(per=Per.ALL), ["*/*"], id="the sum of all"),
         pytest.param(a_rule(per=Per.ALL, tenants=["initech"]), [], id="no sum where there is nobody"),
         pytest.param(
-            a_rule(warning=a_level(a_blind())),
+            a_rule(warning=a_level(a_no_data())),
             ["acme/*", "globex/*"],
             id="the polling of each tenant",
         ),

@@ -48,7 +48,7 @@ def test_a_rule_that_looks_at_something_is_well(seen: str, tmp_path: Path) -> No
     assert {finding.group for finding in found} == {Group.RULES}
     assert (of(found, "All").outcome, of(found, "All").text) == (OK, "looks at 3 of the 3 hold reasons seen so far")
     assert of(found, "Some").text == "looks at 1 of the 3 hold reasons seen so far"
-    assert (of(found, "Blind").outcome, of(found, "Blind").text) == (OK, "watches the polling of 2 tenants")
+    assert (of(found, "No data").outcome, of(found, "No data").text) == (OK, "watches the polling of 2 tenants")
 
 
 def test_a_rule_that_looks_at_nothing_is_told_with_what_it_may_mean(seen: str, tmp_path: Path) -> None:
@@ -86,11 +86,11 @@ ROUTE = '[[routes]]\nreceivers = ["secops"]\n'
             (ROUTE + 'tenants = ["acme"]\n',),
             (rule("All"),),
             WARNING,
-            "nobody is told of critical of Blind for 1 of the series seen, such as new",
-            id="a tenant whose blindness nobody hears of",
+            "nobody is told of critical of No data for 1 of the series seen, such as new",
+            id="a tenant whose missing data nobody hears of",
         ),
         pytest.param(
-            (ROUTE + 'rules = ["Sum", "Blind"]\nreasons = ["Spam"]\n',),
+            (ROUTE + 'rules = ["Sum", "No data"]\nreasons = ["Spam"]\n',),
             (rule("Sum", 'per = "tenant"'),),
             WARNING,
             "nobody is told of warning of Sum for 2 of the series seen, such as acme",
@@ -120,12 +120,12 @@ def test_a_level_that_no_route_takes_is_left_to_the_configuration(seen: str, tmp
     """It warns of that by itself: nothing is said twice, and nothing is called well."""
     found = looked_at(tmp_path, seen, ROUTE + 'severity = ["critical"]\n', rule("All"))
 
-    assert [each.subject for each in found] == ["All", "Blind"]
+    assert [each.subject for each in found] == ["All", "No data"]
 
 
 def test_without_routes_everything_is_told_to_everybody(seen: str, tmp_path: Path) -> None:
     """There is nothing that could be lost."""
-    assert [each.subject for each in looked_at(tmp_path, seen, rule("All"))] == ["All", "Blind"]
+    assert [each.subject for each in looked_at(tmp_path, seen, rule("All"))] == ["All", "No data"]
 
 
 def test_before_anything_was_seen_nothing_is_claimed(sqlite_url: str, tmp_path: Path) -> None:

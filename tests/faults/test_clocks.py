@@ -12,7 +12,7 @@ from alerter.adapters.store import Store
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.messages import Context, Format
 from alerter.core.outbox import TargetName
-from alerter.core.rules import BLIND_RULE_NAME
+from alerter.core.rules import NO_DATA_RULE_NAME
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.pipeline import follow_clock, next_delivery_at
@@ -60,7 +60,7 @@ def alert(world: World, rule: str) -> Alert:
 
 @pytest.mark.parametrize(("size", "direction"), JUMPS)
 def test_nothing_fires_because_the_clock_jumped(world: World, size: str, direction: int) -> None:
-    """Two hours of slow growth, a jump in the middle: no surge, no blindness, nobody is told anything."""
+    """Two hours of slow growth, a jump in the middle: no surge, no outage, nobody is told anything."""
     slowly = [{"Spam": 10 + 2 * number} for number in range(24)]
     world.poll(*slowly)
 
@@ -155,7 +155,7 @@ def test_the_night_of_a_clock_change_has_no_gap_and_messages_show_its_local_time
 
 
 def test_a_machine_that_slept_for_a_day_knows_nothing_of_it_and_says_nothing(world: World) -> None:
-    """Growth has nothing to compare with, and a good first poll is no blindness: nobody is told anything."""
+    """Growth has nothing to compare with, and a good first poll is no outage: nobody is told anything."""
     world.poll(*[QUIET] * 24)
 
     cycle = world.poll({"Spam": 90}, every="1d")
@@ -183,13 +183,13 @@ def test_a_machine_that_slept_for_a_day_tells_what_is_wrong_when_it_wakes(world:
     assert len(cycle.messages) == 1
 
 
-def test_a_machine_that_wakes_up_without_a_network_is_blind_and_says_so(world: World) -> None:
+def test_a_machine_that_wakes_up_without_a_network_has_no_data_and_says_so(world: World) -> None:
     """A day without a good poll and a failed first one: nobody knows what is held, and that is told."""
     world.poll(QUIET)
 
     cycle = world.poll(TIMEOUT, every="1d")
 
-    assert [(each.key.rule, each.after) for each in cycle.transitions] == [(BLIND_RULE_NAME, AlertState.FIRING)]
+    assert [(each.key.rule, each.after) for each in cycle.transitions] == [(NO_DATA_RULE_NAME, AlertState.FIRING)]
 
 
 def test_a_message_that_waited_while_the_machine_slept_is_sent_at_once(world: World, target: Target) -> None:

@@ -19,10 +19,10 @@ No condition has slots, so that what its fields decide alone (`limit`) is worked
 from typing import TypeAlias
 
 from alerter.core.conditions.baseline import Baseline
-from alerter.core.conditions.blind import Blind
 from alerter.core.conditions.forecast import Forecast
 from alerter.core.conditions.growth import Growth
 from alerter.core.conditions.new_reason import NewReason
+from alerter.core.conditions.no_data import NoData
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     CONTEXT,
@@ -42,11 +42,11 @@ __all__ = [
     "CONTEXT",
     "FOREVER",
     "Baseline",
-    "Blind",
     "Condition",
     "Forecast",
     "Growth",
     "NewReason",
+    "NoData",
     "Observation",
     "Operands",
     "Stagnant",
@@ -56,9 +56,9 @@ __all__ = [
     "duration_text",
 ]
 
-Condition: TypeAlias = Threshold | Growth | Forecast | Baseline | Stagnant | NewReason | Blind
+Condition: TypeAlias = Threshold | Growth | Forecast | Baseline | Stagnant | NewReason | NoData
 
 #: Every kind of condition by its name in the configuration.
 CONDITIONS: dict[str, type[Condition]] = {
-    kind.name: kind for kind in (Threshold, Growth, Forecast, Baseline, Stagnant, NewReason, Blind)
+    kind.name: kind for kind in (Threshold, Growth, Forecast, Baseline, Stagnant, NewReason, NoData)
 }

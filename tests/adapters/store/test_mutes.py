@@ -128,14 +128,14 @@ def test_a_number_beyond_all_is_an_error_of_the_store(store: Store) -> None:
 def test_acknowledgements_come_back_exactly(store: Store) -> None:
     """One per topic, with the count that must double, or without one."""
     spam = replace(an_acknowledgement(), value=2**53, comment="it's\nknown é", at=NOON + timedelta(microseconds=1))
-    blind = an_acknowledgement("*", value=None)
+    unseen = an_acknowledgement("*", value=None)
 
     with store.write() as transaction:
         transaction.save_acknowledgement(spam)
-        transaction.save_acknowledgement(blind)
+        transaction.save_acknowledgement(unseen)
 
     with store.read() as reader:
-        assert reader.acknowledgements() == {spam.topic: spam, blind.topic: blind}
+        assert reader.acknowledgements() == {spam.topic: spam, unseen.topic: unseen}
 
 
 def test_the_newest_acknowledgement_of_a_topic_counts(store: Store) -> None:

@@ -85,7 +85,7 @@ class TestFailures:
     """When polling did not work."""
 
     def test_a_failure_is_known_with_its_cause(self, store: Store) -> None:
-        """Since when, and why, is what `blind` needs."""
+        """Since when, and why, is what `no_data` needs."""
         poll(store, "11:50")
         fail(store, "11:55", Cause.DNS, "no such host")
 
@@ -183,11 +183,11 @@ def test_all_tenants_are_seen_in_one_look(store: Store) -> None:
     poll(store, "11:45", "quiet")
     fail(store, "11:50", Cause.DNS)
     with store.write() as transaction:
-        transaction.add_failure(Tenant("blind"), SourceUnavailable(Cause.TLS, "no trust"), at=at("11:50"))
+        transaction.add_failure(Tenant("no_data"), SourceUnavailable(Cause.TLS, "no trust"), at=at("11:50"))
 
     with store.read() as reader:
         assert reader.pollings() == {name: reader.polling(name) for name in reader.tenants()}
-        assert [*reader.pollings()] == ["acme", "quiet", "blind"]
+        assert [*reader.pollings()] == ["acme", "quiet", "no_data"]
         assert reader.held_by_tenant() == {"acme": 7, "quiet": 0}
 
 

@@ -78,7 +78,7 @@ def test_a_run_that_is_shorter_than_a_second_is_one_poll_when_it_is_cut(store: S
 
 
 def test_the_newest_good_poll_is_never_forgotten(store: Store) -> None:
-    """A tenant that has been blind for longer than the retention is still known to be."""
+    """A tenant that has been without data for longer than the retention is still known to be."""
     poll(store, "08:00", Spam=3)
     poll(store, "08:05", Spam=3)
     fail(store, "08:10", Cause.KEYS_EXPIRED)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from alerter.core.conditions import (
     CONDITIONS,
     Baseline,
-    Blind,
     Condition,
     Forecast,
     Growth,
     NewReason,
+    NoData,
     Stagnant,
     Threshold,
     Verdict,
@@ -102,10 +102,12 @@ def margin_of(condition: Condition, seen: Series, *, firing: bool = False, now: 
             id="still learning",
         ),
         pytest.param(NewReason(), known("5 _"), "", id="nothing is new without data"),
-        pytest.param(Blind(after=minutes(15)), series("5"), "the last poll was good", id="seen"),
-        pytest.param(Blind(after=minutes(15)), series("5 _"), "for 5m so far, needs 10m more", id="not blind for long"),
-        pytest.param(Blind(after=minutes(15)), series("5 _x4"), "by 5m", id="blind"),
-        pytest.param(Blind(after=minutes(15)), series("_x4"), "by 0s", id="never seen"),
+        pytest.param(NoData(after=minutes(15)), series("5"), "the last poll was good", id="seen"),
+        pytest.param(
+            NoData(after=minutes(15)), series("5 _"), "for 5m so far, needs 10m more", id="no data, not for long"
+        ),
+        pytest.param(NoData(after=minutes(15)), series("5 _x4"), "by 5m", id="no_data"),
+        pytest.param(NoData(after=minutes(15)), series("_x4"), "by 0s", id="never seen"),
     ],
 )
 def test_the_margin_is_what_a_person_would_ask_next(condition: Condition, seen: Series, expected: str) -> None:
@@ -180,6 +182,6 @@ def test_every_condition_has_a_margin(name: str) -> None:
 
 def test_spans_of_a_margin_are_written_as_in_the_configuration() -> None:
     """An hour is 1h."""
-    condition = Blind(after=span("1h30m"))
+    condition = NoData(after=span("1h30m"))
 
     assert margin_of(condition, series("5 _x7")) == "for 35m so far, needs 55m more"

@@ -21,7 +21,7 @@ from alerter.core.timelines import MICROSECOND
 
 
 @dataclass(frozen=True, kw_only=True)
-class Blind:
+class NoData:
     """No good poll of the tenant for a span: alerter does not know what is held.
 
     Built in for every tenant (after 15 minutes, or three polls if that is longer) unless a rule of this kind looks
@@ -31,7 +31,7 @@ class Blind:
         after: How long without a good poll.
     """
 
-    name: ClassVar[str] = "blind"
+    name: ClassVar[str] = "no_data"
     subject: ClassVar[Subject] = Subject.POLLING
     sums: ClassVar[bool] = True
     remembers: ClassVar[bool] = False
@@ -61,20 +61,20 @@ class Blind:
         """Return for how much longer than allowed there was no good poll, or how much of that is missing."""
         if series.failure is None:
             return "the last poll was good"
-        lasting = now - self._blind_since(series.failure, series, now=now)
+        lasting = now - self._no_data_since(series.failure, series, now=now)
         if lasting < self.after:
             return f"for {duration_text(lasting)} so far, needs {duration_text(self.after - lasting)} more"
         return f"by {duration_text(lasting - self.after)}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
-        """Judge how long ago the newest good poll was; a tenant whose last poll was good is never blind."""
+        """Judge how long ago the newest good poll was; a tenant whose last poll was good always has data."""
         failure = series.failure
         if failure is None:
             operands = Operands(condition=self.name, limit=self.limit)
             return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER, idle_within=ANY_COUNT)
         return Observation(
             verdict=Verdict.ACTIVE
-            if now - self._blind_since(failure, series, now=now) >= self.after
+            if now - self._no_data_since(failure, series, now=now) >= self.after
             else Verdict.INACTIVE,
             operands=Operands(
                 condition=self.name,
@@ -84,7 +84,7 @@ class Blind:
             ),
         )
 
-    def _blind_since(self, failure: Failure, series: Series, *, now: datetime) -> datetime:
+    def _no_data_since(self, failure: Failure, series: Series, *, now: datetime) -> datetime:
         """Return since when nothing is known."""
         last = series.last_good_at(now=now)
         # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
