@@ -183,7 +183,7 @@ def ago(at: datetime | None, *, now: datetime) -> str:
 
 def rough(span: timedelta) -> str:
     """Return a span in its two largest units."""
-    return "".join(re.findall(r"\d+[dhms]", duration_text(max(span, timedelta(0))))[:2])
+    return "".join(re.findall(r"(?<!\d)\d+[dhms]", duration_text(max(span, timedelta(0))))[:2])
 
 
 def local(at: datetime, timezone: tzinfo) -> str:

@@ -8,7 +8,7 @@ from re import compile as compile_regex
 from urllib.parse import unquote
 
 _SCHEME = compile_regex(r"([A-Za-z0-9]{2,20})://\S")
-_PARAMETER = compile_regex(r"[?&]([^=&#]+)=([^&#]*)")
+_PARAMETER = compile_regex(r"[?&]([^?=&#]+)=([^&#]*)")
 _SEVERAL = compile_regex(r"/(?:#|%23)", IGNORECASE)
 
 #: Web hooks as Slack, Teams and Discord show them, which Apprise takes as they are.

@@ -23,7 +23,7 @@ DETAIL = "detail"
 #: Under which name a record carries what it says, where that is not what was logged.
 _WEIGHED = "alerter_event"
 _TEMPLATE = re.compile(r"(?P<event>[^%=:]*[^%=: ])(?P<fields>(?: [a-z][a-z_]*=%[-+0-9.]*[sdf])*)(?P<detail>: %s)?")
-_FIELD = re.compile(r"([a-z_]+)=(%[-+0-9.]*[sdf])")
+_FIELD = re.compile(r"(?<![a-z_])([a-z_]+)=(%[-+0-9.]*[sdf])")
 
 Value: TypeAlias = str | int | float | None
 

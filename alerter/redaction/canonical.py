@@ -63,21 +63,22 @@ def canonical_start(text: str) -> str:
 
 def located(text: str) -> Located:
     """Return the same with the place of each character: slower, for texts in which something was found."""
-    characters, starts, ends = list(text), list(range(len(text))), list(range(1, len(text) + 1))
+    read = [(character, at, at + 1) for at, character in enumerate(text)]
     for _ in range(_ROUNDS):
-        matches = list(_ESCAPE.finditer("".join(characters)))
+        matches = list(_ESCAPE.finditer("".join(character for character, _, _ in read)))
         if not matches:
             break
-        # From the end, so that what stands before keeps its place.
-        for match in reversed(matches):
+        # A new list: a change in place moves all that stands behind it, once for each escape.
+        before, read, done = read, [], 0
+        for match in matches:
             begin, end = match.span()
-            meaning = _meaning(match)
-            ends[begin:end] = [ends[end - 1]] * len(meaning)
-            starts[begin:end] = [starts[begin]] * len(meaning)
-            characters[begin:end] = meaning
+            read += before[done:begin]
+            read += [(character, before[begin][1], before[end - 1][2]) for character in _meaning(match)]
+            done = end
+        read += before[done:]
     kept = [
         (each, start, end)
-        for character, start, end in zip(characters, starts, ends, strict=True)
+        for character, start, end in read
         for each in character.casefold()
         if each.isprintable() and each not in " +"
     ]

@@ -27,10 +27,13 @@ SHORTEST_WORD: Final = 4
 #: What stands before the credentials of a request. They are left out even where nobody has told of them: tokens come
 #: and go, and a library may quote half of one.
 _SCHEMES = ("bearer", "basic", "mc", "geniekey", "access_token")
+#: Possessive, so that each character is read once: with backtracking, a text of quotes would take its length squared.
 _CREDENTIALS = re.compile(
-    rf"\b({'|'.join(_SCHEMES)})((?:\s|%20|[+\"':=\\])+)(?=\S*[0-9=])[a-z0-9+/=_.~:%-]{{8,}}", re.IGNORECASE
+    rf"\b(?P<scheme>(?:{'|'.join(_SCHEMES)})(?:\s|%20|[+\"':=\\])++)(?P<token>[a-z0-9+/=_.~:%-]{{8,}}+)", re.IGNORECASE
 )
-_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]*+")
+#: Of a longer text the middle is left out before anything is looked for: whoever shows it cuts it far shorter.
+MAX_TEXT: Final = 131_072
 #: How many characters of base64 the bytes before a text reach into, by how many bytes those are, modulo three.
 _REACHED_BY_OFFSET = (0, 2, 3)
 
@@ -93,6 +96,8 @@ class Redactor:
 
     def redacted(self, text: str) -> str:
         """Return the text with `[redacted]` in place of every secret, in whichever form it is written there."""
+        if len(text) > MAX_TEXT:
+            text = f"{text[: MAX_TEXT // 2]} … {text[-MAX_TEXT // 2 :]}"
         form = canonical(text)
         if self._candidates(form):
             text = _without(text, self._spans(text))
@@ -100,7 +105,7 @@ class Redactor:
             text = self._words.sub(REDACTED, text)
         # This search is slower than all else here, so that few texts get it.
         is_suspect = any(scheme in form for scheme in _SCHEMES)
-        return _CREDENTIALS.sub(rf"\1\2{REDACTED}", text) if is_suspect else text
+        return _CREDENTIALS.sub(_without_token, text) if is_suspect else text
 
     def _file(self, form: _Form) -> None:
         forms = self._forms_by_key
@@ -135,13 +140,19 @@ class Redactor:
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where in a text, as it is written, a secret begins and ends."""
         places = located(text)
+        run = 0, 0
         for at in self._candidates(places.canonical):
             for form in self._forms_by_key.get(places.canonical[at : at + SHORTEST_SECRET], ()):
                 size = len(form.text)
                 begin = places.canonical.find(form.text, max(0, at + SHORTEST_SECRET - size), at + size)
                 if begin >= 0:
                     span = places.starts[begin], places.ends[begin + size - 1]
-                    yield _whole_run(text, *span) if form.is_base64 else span
+                    if not form.is_base64:
+                        yield span
+                    elif not (run[0] <= span[0] and span[1] <= run[1]):
+                        # Once for each run: a long one may hold the same secret a thousand times.
+                        run = _whole_run(text, *span)
+                        yield run
 
 
 def _is_short(secret: str) -> bool:
@@ -169,12 +180,17 @@ def _in_base64(octets: bytes) -> Iterator[str]:
             yield encoded.replace("+", "-").replace("/", "_")
 
 
+def _without_token(found: re.Match[str]) -> str:
+    # A word without a digit is a word: "basic authentication" stays.
+    is_token = any(character.isdigit() or character == "=" for character in found["token"])
+    return found["scheme"] + REDACTED if is_token else found[0]
+
+
 def _whole_run(text: str, start: int, end: int) -> tuple[int, int]:
-    while start > 0 and _BASE64.match(text[start - 1]):
+    while start > 0 and _BASE64.fullmatch(text, start - 1, start):
         start -= 1
-    while end < len(text) and _BASE64.match(text[end]):
-        end += 1
-    return start, end
+    found = _BASE64.match(text, end)
+    return start, found.end() if found else end
 
 
 def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:

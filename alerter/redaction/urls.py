@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 _URL = re.compile(r"[A-Za-z0-9+.-]+://(?:(?P<user>[^/?#@]*(?:@[^/?#@]*)*)@)?(?P<host>[^/?#]*)(?P<path>[^?]*)")
-_PARAMETER = re.compile(r"[?&]([^=&#]+)=([^&#]*)")
+_PARAMETER = re.compile(r"[?&]([^?=&#]+)=([^&#]*)")
 _SEPARATOR = re.compile(r"[/?&=#@:,;]+")
 #: Names of parameters whose values are secrets, whatever they look like.
 _SECRET_NAME = re.compile(r"pass|pwd|token|secret|signature|^sig$|key$", re.IGNORECASE)

@@ -10,10 +10,11 @@ from functools import lru_cache
 
 # A tab, a carriage return or a space before it does not keep every spreadsheet from it; the wide forms are those of
 # East Asian keyboards. An apostrophe counts as well: so no name can be mistaken for a guarded one.
-_GUARDED = r"(?=[\s]*[=+\-@＝＋－＠'])"  # noqa: RUF001 - see above
-_CELL_BEGINS = r"(?:^|(?<=[,;|\t\r\n]))"
-_TO_GUARD = re.compile(_CELL_BEGINS + _GUARDED)
-_GUARD = re.compile(_CELL_BEGINS + "'" + _GUARDED)
+_SIGN = "[=+\\-@＝＋－＠']"  # noqa: RUF001 - see above
+# At the beginning behind any white space, elsewhere behind what separates no cells: so nothing is read twice.
+_CELL_BEGINS = rf"(?:^(?={{}}\s*{_SIGN})|(?<=[,;|\t\r\n])(?={{}}[^\S\t\r\n]*{_SIGN}))"
+_TO_GUARD = re.compile(_CELL_BEGINS.format("", ""))
+_GUARD = re.compile(_CELL_BEGINS.format("'", "'") + "'")
 
 
 def shown(text: str) -> str:

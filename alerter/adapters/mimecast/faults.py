@@ -21,6 +21,10 @@ class Remedy(StrEnum):
     RENEW = "renew"
 
 
+#: Of a text from outside so many characters are looked at: twice the longest token.
+MAX_TEXT = 32_768
+
+
 class Fault(Exception):
     """One request failed; never leaves the adapter, which makes a `SourceError` of it.
 
@@ -55,6 +59,7 @@ class Answer:
 def clean(text: str) -> str:
     """Return foreign text on one line, with everything unprintable gone (also bidi controls and surrogates).
 
-    It is not cut here: half of a secret would not be found by the redaction that comes later.
+    It is cut where nobody reads any more, but not as short as it will be shown: half of a secret would not be found by
+    the redaction that comes later.
     """
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return " ".join("".join(char if char.isprintable() else " " for char in text[:MAX_TEXT]).split())

@@ -76,7 +76,7 @@ def _file_holder(database: str) -> str | None:
 
 
 #: A line of /proc/locks (proc(5)).
-_FLOCK = re.compile(r" FLOCK .* (?P<pid>-?\d+) (?P<device>[0-9a-f]+:[0-9a-f]+):(?P<inode>\d+) ")
+_FLOCK = re.compile(r" FLOCK +\S+ +\S+ +(?P<pid>-?\d+) (?P<device>[0-9a-f]+:[0-9a-f]+):(?P<inode>\d+) ")
 
 
 def _session_holder(engine: Engine) -> str | None:
