@@ -24,7 +24,7 @@ poll_interval = "1h"
 urls = ["json://host"]
 """
 HOUR = timedelta(hours=1)
-ODD = 'Hold > 25MB [new] "quoted"\n'
+ODD = 'Hold > 25MB ${new} "quoted*"\n'
 
 
 @pytest.fixture
@@ -69,7 +69,8 @@ def test_suggestions_are_toml_that_the_configuration_takes(alerter: RunCommand, 
     rules = {rule["name"]: rule for rule in tomllib.loads(shown.out)["rules"]}
     assert (shown.code, checked.code) == (0, 0), checked.err
     assert rules["High: Spam (acme)"]["warning"] == {"threshold": {"above": 20, "clear_at": 14}}
-    assert rules['High: Hold > 25MB [new] "quoted"? (acme)']["reasons"] == ['Hold > 25MB [[]new] "quoted"\n']
+    odd = rules['High: Hold > 25MB $${new} "quoted*"\N{REPLACEMENT CHARACTER} (acme)']
+    assert odd["reasons"] == ['Hold > 25MB $${new} "quoted\\*"\n']
 
 
 def test_each_suggestion_says_why_and_how_often_it_would_have_told(alerter: RunCommand, config: Path) -> None:

@@ -14,6 +14,7 @@ import click
 from alerter import clocks
 from alerter.cli import completing
 from alerter.cli.accounts import label_option, tenants_of
+from alerter.cli.names import reasons_of
 from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, load_without_secrets
 from alerter.cli.output import counted
@@ -78,7 +79,8 @@ def export(
     is_jsonl = form == "jsonl" if form else path is not None and path.suffix in _JSONL_ENDINGS
     chosen = FileFormat.JSONL if is_jsonl else FileFormat.CSV
     with reading(config) as reader:
-        records = _records(reader, tenants_of(tenant, labels, config), Selector((reason,)), begin, end)
+        reasons = reasons_of((reason,), reader)
+        records = _records(reader, tenants_of(tenant, labels, config), reasons, begin, end)
         first = next(records, None)
         if first is None:
             raise Failed("nothing matches --tenant, --label, --reason, --since and --until: nothing was written")

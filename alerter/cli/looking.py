@@ -11,6 +11,7 @@ import click
 from alerter import clocks
 from alerter.cli import completing
 from alerter.cli.accounts import label_option, tenants_of, wanted_text
+from alerter.cli.names import pasted
 from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, clean, local, print_json, print_table, sparkline
@@ -38,7 +39,7 @@ def history(
     One line per change; between two lines the count stayed as it was. Exit code 1 if nothing matches.
     """
     from alerter.config.values import duration  # noqa: PLC0415
-    from alerter.core.rules import Selector  # noqa: PLC0415
+    from alerter.core.rules import selector_of  # noqa: PLC0415
 
     try:
         span = duration(since)
@@ -49,10 +50,9 @@ def history(
         tenants = list(reader.tenants())
         chosen = list(filter(tenants_of(tenant, labels, config).matches, tenants))
         known = [(name, each.reason) for name in chosen for each in reader.reasons(name)]
+        wanted = selector_of((reason,), {each for _, each in known})
         found = [
-            reader.samples(name, each, since=now - span, until=now)
-            for name, each in known
-            if each == reason or Selector((reason,)).matches(each)
+            reader.samples(name, each, since=now - span, until=now) for name, each in known if wanted.matches(each)
         ]
     if not chosen:
         raise Failed(_no_match("tenant", tenant, tenants, said=wanted_text(tenant, labels)))
@@ -71,7 +71,7 @@ def _no_match(kind: str, wanted: str, known: Sequence[str], *, said: str = "") -
     names = sorted(set(known))
     close = get_close_matches(wanted, names, n=3, cutoff=0.4) or names[:5]
     more = ", …" if len(close) < len(names) else ""
-    hint = f"; there are: {', '.join(map(clean, close))}{more}" if close else ""
+    hint = f"; there are: {', '.join(map(pasted, close))}{more}" if close else ""
     return f"no {kind} matches {said or repr(wanted)}{hint}"
 
 

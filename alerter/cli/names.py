@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import click
 
 from alerter.cli.output import clean
-from alerter.core.rules import Selector
+from alerter.core.rules import Selector, pasteable_glob, selector_of
+from alerter.core.series import ALL_REASONS
+
+if TYPE_CHECKING:
+    from alerter.adapters.store import Reader
 
 
 def one_of(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str:
@@ -21,16 +26,32 @@ def one_of(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str
     Raises:
         click.UsageError: None is meant, or several are.
     """
-    matches = [name for name in dict.fromkeys(known) if name == wanted] or [
-        name for name in dict.fromkeys(known) if Selector((wanted,)).matches(name)
-    ]
+    names = list(dict.fromkeys(known))
+    matches = [name for name in names if name == wanted] or list(filter(selector_of((wanted,), names).matches, names))
     if len(matches) == 1:
         return matches[0]
     if matches:
-        shown = ", ".join(clean(repr(name)) for name in matches[:5]) + (
-            ", …" if len(matches) > len(matches[:5]) else ""
-        )
+        shown = ", ".join(map(pasted, matches[:5])) + (", …" if len(matches) > len(matches[:5]) else "")
         raise click.UsageError(f"expected one {kind}{of}, found {len(matches)} that match {wanted!r}: {shown}")
     close = get_close_matches(wanted, known, n=3, cutoff=0.4) or list(known)[:3]
-    hint = f"; there are: {', '.join(clean(repr(name)) for name in close)}" if close else ""
+    hint = f"; there are: {', '.join(map(pasted, close))}" if close else ""
     raise click.UsageError(f"no {kind}{of} is called {wanted!r}{hint}")
+
+
+def reasons_of(globs: Sequence[str], reader: "Reader") -> Selector:
+    """Return which hold reasons `--reason` means; what matches none that was ever seen is said."""
+    seen = reader.reason_names()
+    selector = selector_of(globs, seen)
+    for glob, written in zip(selector.globs, globs, strict=True):
+        # A sum over hold reasons has a name of its own.
+        if not any(map(Selector((glob.removeprefix("!"),)).matches, (*seen, ALL_REASONS))):
+            close = get_close_matches(glob.strip("*!"), seen, n=3, cutoff=0.4) or seen[:3]
+            there = f"there are: {', '.join(map(pasted, close))}" if close else "there is none yet"
+            click.echo(f"warning: --reason {clean(written)!r} matches no hold reason seen so far; {there}", err=True)
+    return selector
+
+
+def pasted(name: str) -> str:
+    """Return a name as it is pasted behind a command, to mean that name alone: no shell reads anything in it."""
+    quotes = pasteable_glob(name).replace("'", "'\"'\"'")
+    return f"'{quotes}'"

@@ -12,6 +12,7 @@ import click
 
 from alerter import clocks
 from alerter.core.conditions import duration_text
+from alerter.core.rules import shown
 from alerter.core.series import Series
 from alerter.words import counted as counted  # noqa: PLC0414 - what prints is found here
 
@@ -143,7 +144,7 @@ def _plain(value: object) -> object:
 
 def clean(text: str) -> str:
     """Return the text without what could move a terminal's cursor or break a line: names are data."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return shown(text)
 
 
 def sparkline(series: Series, *, since: datetime, until: datetime, width: int = SPARK_WIDTH) -> str:

@@ -23,6 +23,7 @@ from alerter.cli.mutes import (
     silence_json,
     silence_state,
 )
+from alerter.cli.names import pasted, reasons_of
 from alerter.cli.opening import reading, writing
 from alerter.cli.options import Command, Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, clean, local, print_json, print_table
@@ -30,7 +31,7 @@ from alerter.cli.times import instant
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import duration_text
 from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Silence
-from alerter.core.rules import Selector, Severity, has_labels
+from alerter.core.rules import Selector, Severity, has_labels, selector_of
 from alerter.core.series import ALL_TENANTS
 
 if TYPE_CHECKING:
@@ -139,15 +140,20 @@ def add(
     off.
     """
     _check_purpose((tenants, labels, reasons, rules, severities), everything=everything)
-    matcher = Matcher(
-        tenants=_selector(tenants, "--tenant"),
-        labels=labels_of(labels),
-        reasons=_selector(reasons, "--reason"),
-        rules=_selector(rules, "--rule"),
-        severities=frozenset(map(Severity, severities)),
-    )
+    for option, globs in (("--tenant", tenants), ("--reason", reasons), ("--rule", rules)):
+        _check_globs(globs, option)
+    wanted = labels_of(labels)
     config, now = load_without_secrets(config_path), clocks.now()
     end = _end(span, until, config.service.timezone, now=now)
+    with reading(config) as reader:
+        chosen = reasons_of(reasons, reader)
+    matcher = Matcher(
+        tenants=selector_of(tenants, config.tenants),
+        labels=wanted,
+        reasons=chosen,
+        rules=selector_of(rules, [rule.name for rule in config.rules]),
+        severities=frozenset(map(Severity, severities)),
+    )
     asked = Silence(id=0, matcher=matcher, author=author, comment=comment, since=now, until=end)
     for doubt in _doubts(matcher, config):
         click.echo(f"warning: {doubt}", err=True)
@@ -161,11 +167,12 @@ def _check_purpose(matchers: Iterable[tuple[str, ...]], *, everything: bool) -> 
         raise click.UsageError("expected --tenant, --label, --reason, --rule or --severity; or --all for every alert")
 
 
-def _selector(globs: tuple[str, ...], option: str) -> Selector:
+def _check_globs(globs: tuple[str, ...], option: str) -> None:
     from alerter.config.values import glob  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
-        return Selector(tuple(glob(each.strip()) for each in globs))
+        for each in globs:
+            glob(each)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
 
@@ -232,7 +239,7 @@ def _labels_of(config: "Config") -> str:
 def _some(names: Sequence[str]) -> str:
     """Return names in quotes, the first of them where they are many."""
     more = f" and {len(names) - MOST_SHOWN:,} more" if names[MOST_SHOWN:] else ""
-    return f"{', '.join(map(repr, names[:MOST_SHOWN]))}{more}"
+    return f"{', '.join(map(pasted, names[:MOST_SHOWN])) or 'none'}{more}"
 
 
 def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
-from json import dumps
 from pathlib import Path
 from re import compile as compile_regex
 from typing import TYPE_CHECKING
@@ -11,9 +10,10 @@ import click
 
 from alerter import clocks
 from alerter.cli.accounts import label_option, tenants_of, wanted_text
+from alerter.cli.names import reasons_of
 from alerter.cli.opening import reading
 from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
-from alerter.cli.output import counted, print_json, rough
+from alerter.cli.output import clean, counted, print_json, rough
 
 if TYPE_CHECKING:
     from alerter.core.conditions import Threshold
@@ -54,7 +54,6 @@ def suggest(
     often it would have told. While all limits of a tenant together would have told more often than the budget, the one
     that told most often moves up. Exit code 1 if the history supports no suggestion at all.
     """
-    from alerter.core.rules import Selector  # noqa: PLC0415
     from alerter.core.suggestions import of_reasons, suggest  # noqa: PLC0415
 
     config, now = load_without_secrets(config_path), clocks.now()
@@ -64,11 +63,12 @@ def suggest(
         said = f"no tenant of {config.path} matches {wanted_text(tenant, labels)}"
         raise click.BadParameter(said, param_hint="--tenant")
     with reading(config) as reader:
+        reasons = reasons_of((reason,), reader)
         found = [
             suggest(
                 of_reasons(
                     reader.archive(each.name, poll_interval=each.poll_interval, timezone=each.timezone),
-                    Selector((reason,)),
+                    reasons,
                 ),
                 budget=budget,
                 until=now,
@@ -94,11 +94,9 @@ def _text(found: "Suggestions", budget: float) -> str:
 
 def _missing(found: "Suggestions") -> Iterator[str]:
     """Yield for which reasons there is no suggestion; those that lack the same are one line."""
-    from alerter.core.suggestions import printable  # noqa: PLC0415
-
     reasons_by_why: dict[str, list[str]] = {}
     for each in found.unsupported:
-        reasons_by_why.setdefault(each.why, []).append(printable(each.reason))
+        reasons_by_why.setdefault(each.why, []).append(clean(each.reason))
     for why, (first, *more) in reasons_by_why.items():
         others = f" and {counted(len(more), 'other hold reason')}" if more else ""
         yield f"No suggestion for {first}{others}: {'each' if more else 'it'} {why.removeprefix('it ')}."
@@ -115,11 +113,13 @@ def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
 
 
 def _rule_text(suggestion: "Suggestion") -> str:
+    from alerter.config import toml_text  # noqa: PLC0415 - as above
+
     rule, for_ = suggestion.rule, suggestion.level.for_
     rows = [
-        ("name", quoted(rule.name)),
-        ("tenants", f"[{quoted(rule.tenants.globs[0])}]"),
-        ("reasons", f"[{quoted(rule.reasons.globs[0])}]"),
+        ("name", toml_text(rule.name)),
+        ("tenants", f"[{toml_text(rule.tenants.globs[0])}]"),
+        ("reasons", f"[{toml_text(rule.reasons.globs[0])}]"),
         (str(suggestion.severity), _level_text(suggestion.threshold, for_)),
         ("critical", _level_text(suggestion.critical, for_)),
     ]
@@ -154,11 +154,6 @@ def _how_often(suggestion: "Suggestion") -> str:
         return times
     middle = rough(sorted(ended)[len(ended) // 2])
     return f"{times}, for {middle}" if len(ended) == 1 else f"{times}, for {middle} in the middle"
-
-
-def quoted(text: str) -> str:
-    """Return a text as TOML writes it: JSON's form, but for DEL, which TOML wants escaped."""
-    return dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _as_json(found: "Suggestions") -> dict[str, object]:

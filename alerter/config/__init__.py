@@ -20,7 +20,7 @@ from alerter.config.model import (
     TenantConfig,
 )
 from alerter.config.references import ENDS_IN_MAIL
-from alerter.config.variables import LIES_OPEN, is_readable_by_everyone
+from alerter.config.variables import LIES_OPEN, is_readable_by_everyone, toml_text
 
 __all__ = [
     "ENDS_IN_MAIL",
@@ -41,4 +41,5 @@ __all__ = [
     "find_database",
     "is_readable_by_everyone",
     "load_config",
+    "toml_text",
 ]

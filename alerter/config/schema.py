@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainValidator,
+    StringConstraints,
     ValidationError,
     create_model,
     model_validator,
@@ -74,7 +75,9 @@ Duration = Annotated[timedelta, BeforeValidator(values.duration)]
 PollInterval = Annotated[Duration, _at_least(SHORTEST_POLL_INTERVAL)]
 WebPage = Annotated[Text, AfterValidator(values.web_page)]
 ApiKey = Annotated[Text, AfterValidator(values.key)]
-Globs = Annotated[list[Annotated[str, AfterValidator(values.glob)]], Key(min_length=1)]
+#: The space around a glob is a part of it, as it is a part of a name.
+Glob = Annotated[str, StringConstraints(strip_whitespace=False), AfterValidator(values.glob)]
+Globs = Annotated[list[Glob], Key(min_length=1)]
 TimeOfDay = Annotated[time, PlainValidator(values.time_of_day)]
 Weekdays = Annotated[frozenset[int], PlainValidator(values.weekdays)]
 TimeZone = Annotated[ZoneInfo, PlainValidator(values.timezone)]

@@ -8,6 +8,7 @@ Who only looks at what is stored may lack the secrets: what they stand for is th
 
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from json import dumps
 from pathlib import Path
 from re import Match
 from re import compile as compile_regex
@@ -132,6 +133,12 @@ class Variables:
         if is_readable_by_everyone(file):
             self._problems.warn(path, f"{LIES_OPEN} the file {file}: {self._credentials.remedy}")
         return value
+
+
+def toml_text(text: str) -> str:
+    """Return a text as a configuration writes it: nothing in it is a variable, and what cannot be shown is escaped."""
+    written = dumps(text, ensure_ascii=False).replace("${", _ESCAPE)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in written)
 
 
 def texts_in(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:

@@ -19,7 +19,7 @@ from alerter.core.archives import Archive, TenantArchive
 from alerter.core.conditions import Threshold
 from alerter.core.conditions.baseline import highest_within
 from alerter.core.conditions.baseline import usual_of as usual_and_ordinary
-from alerter.core.rules import Level, Rule, RuleName, Selector, Severity
+from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, literal_glob, shown
 from alerter.core.series import HoldReason, Span, Tenant
 from alerter.core.timelines import instant_of, number_of
 from alerter.core.tracks import Track
@@ -103,7 +103,7 @@ class Suggestion:
     def rule(self) -> Rule:
         """The rule that says the same."""
         return Rule(
-            name=RuleName(f"High: {printable(self.reason)} ({self.tenant})"),
+            name=RuleName(f"High: {shown(self.reason)} ({self.tenant})"),
             tenants=Selector((literal_glob(self.tenant),)),
             reasons=Selector((literal_glob(self.reason),)),
             levels={self.severity: self.level, Severity.CRITICAL: replace(self.level, conditions=(self.critical,))},
@@ -173,18 +173,6 @@ def usual_of(archive: Archive, *, until: datetime) -> Usual:
         return Usual(days=0, highest=0, distance=SMALLEST_DISTANCE)
     usual, distance = usual_and_ordinary(highest, floor=SMALLEST_DISTANCE)
     return Usual(days=len(highest), highest=usual, distance=distance)
-
-
-def literal_glob(name: str) -> str:
-    """Return a glob that selects this name and, for characters that no glob can name, hardly any other."""
-    escaped = "".join(f"[{character}]" if character in "*?[" else character for character in name)
-    # A leading `!` would exclude; no glob has a way to write it at its beginning.
-    return f"?{escaped[1:]}" if escaped.startswith("!") else escaped
-
-
-def printable(name: str) -> str:
-    """Return a name on one line, as the name of a rule must be."""
-    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 class _Candidate:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from alerter.adapters.store import SchemaState, Store
-from alerter.config import Config
+from alerter.config import Config, toml_text
 from alerter.core.alerts import Alert, AlertKey
 from alerter.core.conditions import NoData, Operands, Subject
-from alerter.core.rules import Per, Rule, Severity
+from alerter.core.rules import Per, Rule, Selector, Severity, pasteable_glob
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import StoreError
@@ -49,20 +50,49 @@ def judge_rule(rule: Rule, seen: Seen) -> Finding:
     if not reasons:
         return _rules(rule.name, Outcome.NOT_APPLICABLE, "no hold reason was seen yet of the tenants that it looks at")
     found = [reason for reason in reasons if rule.reasons.matches(reason)]
-    if found:
+    doubt = _doubt(rule.reasons.globs, reasons)
+    if found and not doubt.text:
         return _rules(
             rule.name, Outcome.OK, f"looks at {len(found):,} of the {len(reasons):,} hold reasons seen so far"
         )
+    if found:
+        text = f"looks at {len(found):,} of the {len(reasons):,} hold reasons seen so far, but {doubt.text}"
+        return _rules(rule.name, Outcome.WARNING, text, doubt.advice)
     globs = ", ".join(map(repr, rule.reasons.globs))
     text = f"looks at nothing: {globs} matches none of the {len(reasons):,} hold reasons seen so far"
-    advice = f"Nearest: {_examples(rule.reasons.globs, reasons)}. Fine if it waits for one that has not come yet."
-    return _rules(rule.name, Outcome.WARNING, text, advice)
+    return _rules(rule.name, Outcome.WARNING, text, doubt.advice or _nearest(rule.reasons.globs, reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """What is odd about some globs, and what to do; empty where nothing is."""
+
+    text: str = ""
+    advice: str = ""
+
+
+def _doubt(globs: Sequence[str], reasons: Sequence[HoldReason]) -> _Doubt:
+    """Return which globs match nothing that was ever seen, or that are names which they do not select alone."""
+    idle = [glob for glob in globs if not any(map(Selector((glob.removeprefix("!"),)).matches, reasons))]
+    if idle:
+        return _Doubt(f"{', '.join(map(repr, idle))} matches none of them", _nearest(idle, reasons))
+    for glob in globs:
+        others = sum(map(Selector((glob,)).matches, reasons)) - 1
+        if others > 0 and glob in reasons:
+            text = f"{glob!r} is the name of one, and as a glob selects {others:,} others too"
+            return _Doubt(text, f"For that one alone write {toml_text(pasteable_glob(glob))}.")
+    return _Doubt()
 
 
 def judge_routes(config: Config, seen: Seen) -> Iterator[Finding]:
     """Yield which alerts nobody would be told of: no route takes them."""
     if not config.routes:
         return
+    reasons = list(dict.fromkeys(reason for each in seen.values() for reason in each))
+    for number, route in enumerate(config.routes, start=1):
+        doubt = _doubt(route.reasons.globs, reasons)
+        if doubt.text:
+            yield _rules("routes", Outcome.WARNING, f"reasons of route #{number}: {doubt.text}", doubt.advice)
     lost: dict[str, list[AlertKey]] = {}
     for alert in _possible(config, seen):
         if not any(route.matches(alert) for route in config.routes):
@@ -106,11 +136,15 @@ def _key_text(key: AlertKey) -> str:
     return key.tenant if key.reason == ALL_REASONS else f"{key.reason!r} of {key.tenant}"
 
 
+def _nearest(globs: Sequence[str], reasons: Sequence[HoldReason]) -> str:
+    return f"Nearest: {_examples(globs, reasons)}. Fine if it waits for one that has not come yet."
+
+
 def _examples(globs: Sequence[str], reasons: Sequence[HoldReason]) -> str:
     wanted = " ".join(glob.strip("*!") for glob in globs).casefold()
     by_folded = {reason.casefold(): reason for reason in reasons}
     close = get_close_matches(wanted, by_folded, n=MOST_EXAMPLES, cutoff=0.3) or list(by_folded)[:MOST_EXAMPLES]
-    return ", ".join(repr(by_folded[each]) for each in close) or "none"
+    return ", ".join(toml_text(pasteable_glob(by_folded[each])) for each in close) or "none"
 
 
 def _rules(subject: str, outcome: Outcome, text: str, advice: str = "") -> Finding:

@@ -14,9 +14,7 @@ from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.core.suggestions import (
     FEWEST_DAYS,
     Suggestions,
-    literal_glob,
     of_reasons,
-    printable,
     rounded_up,
     suggest,
     usual_of,
@@ -176,16 +174,20 @@ def test_a_tenant_that_was_never_polled_has_no_usual_day() -> None:
     assert usual_of(never.polling, until=UNTIL).days == 0
 
 
-@pytest.mark.parametrize("name", ["Spam", "Hold > 25MB [new]", "what?*", "!Graymail", "Ünïcode, naïve"])
-def test_a_suggested_rule_is_for_its_own_reason(name: str) -> None:
-    """Characters that mean something in a glob stand for themselves, as far as globs can say that."""
-    assert Selector((literal_glob(name),)).matches(name)
-    assert not Selector((literal_glob(name),)).matches(f"{name}x")
+def test_a_suggested_rule_is_for_its_own_reason_and_called_in_one_line() -> None:
+    """Characters that mean something in a glob stand for themselves; a reason may hold a line break, a name may not."""
+    name = HoldReason("!what?*\n")
+    history = archive_of(
+        Tenant("acme"),
+        [Snapshot(tenant=Tenant("acme"), taken_at=BEGIN + hour * HOUR, counts={name: 1}) for hour in range(24 * DAYS)],
+        poll_interval=HOUR,
+    )
 
+    (made,) = suggest(history, budget=2, until=UNTIL).made
 
-def test_the_name_of_a_rule_is_printable() -> None:
-    """A reason may hold a line break; the name of a rule may not."""
-    assert printable("a\nb") == "a?b"
+    assert made.rule.name == "High: !what?*\N{REPLACEMENT CHARACTER} (acme)"
+    assert made.rule.reasons.matches(name)
+    assert not made.rule.reasons.matches(f"{name}x")
 
 
 def test_reasons_can_be_chosen() -> None:

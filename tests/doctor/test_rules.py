@@ -57,7 +57,7 @@ def test_a_rule_that_looks_at_nothing_is_told_with_what_it_may_mean(seen: str, t
 
     assert finding.outcome is WARNING
     assert finding.text == "looks at nothing: '*Impresonation*' matches none of the 3 hold reasons seen so far"
-    assert finding.advice.startswith("Nearest: 'High-Confidence Impersonation'")
+    assert finding.advice.startswith('Nearest: "High-Confidence Impersonation"')
 
 
 def test_of_a_tenant_of_which_nothing_was_seen_nothing_is_claimed(seen: str, tmp_path: Path) -> None:

@@ -20,6 +20,10 @@ class OverviewReader(Rows):
                 held.setdefault(row.name, {})[row.reason] = row.held
         return held
 
+    def reason_names(self) -> list[HoldReason]:
+        """Return every name of a hold reason that was ever seen, of whatever tenant, each once."""
+        return [row.reason for row in self._all(_NAMES)]
+
     def largest_counts(self, names: Collection[Tenant], *, limit: int) -> list[tuple[Tenant, HoldReason]]:
         """Return of which reasons of these tenants most is held, most first; without those of which nothing is."""
         found: list[tuple[Tenant, HoldReason]] = []
@@ -30,6 +34,8 @@ class OverviewReader(Rows):
                 found.append((row.name, row.reason))
         return found
 
+
+_NAMES = select(series.c.reason).distinct().order_by(series.c.reason)
 
 _HELD = (
     select(tenants.c.name, series.c.reason, series.c.held)
