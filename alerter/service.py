@@ -159,6 +159,7 @@ class Service:
             self._runtime = Runtime.of(config, source_of=self._source_of)
             self._follow(self._runtime)
             pipeline.reconcile(self._store, self._runtime.policy, now=now())
+            pipeline.release_claims(self._store, now=self._sharing.clock())
             self._watch = SelfWatch(self._health, self._redactor, self._store)
             stack.callback(self._watch.close)
             self._watch.follow(config, now=now())
@@ -467,6 +468,8 @@ class Service:
 
     def _deliver_due(self) -> None:
         runtime = self._runtime
+        if self._sharing.is_shared:
+            pipeline.release_claims(self._store, now=self._sharing.clock())
         pipeline.tell_groups(self._store, runtime.policy, now=now())
         tried = pipeline.deliver(
             self._store,

@@ -215,6 +215,7 @@ def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
 def deliver_once(config: Config, store: Store) -> list[Delivery]:
     """Send what is due, to all targets at the same time; return what was tried."""
     policy = policy_of(config)
+    pipeline.release_claims(store, now=now())
     pipeline.tell_groups(store, policy, now=now())
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver") as pool:
         return pipeline.deliver(store, AppriseNotifier(), urls_of(config), policy=policy, clock=now, map_=pool.map)

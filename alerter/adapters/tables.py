@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -263,6 +263,8 @@ NO_TEXT = "{}"
 has_text = messages.c.bodies != literal(NO_TEXT, Text, literal_execute=True)
 Index("ix_messages_with_text", messages.c.created_at, sqlite_where=has_text)
 
+# `claimed_by` is the number of the instance that is sending it, 0 for one that has the database for itself, and nothing
+# while nobody is.
 deliveries = Table(
     "deliveries",
     metadata,
@@ -276,6 +278,7 @@ deliveries = Table(
     Column("dead_at", Instant),
     Column("last_error", Text, nullable=False),
     Column("claims", Integer, nullable=False, server_default="0"),
+    Column("claimed_by", _Number),
 )
 #: What is still to be sent, however long the record of what was sent has become.
 is_waiting = deliveries.c.sent_at.is_(None) & deliveries.c.dead_at.is_(None)

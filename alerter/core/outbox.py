@@ -18,7 +18,7 @@ TargetName = NewType("TargetName", str)
 WAITS = (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 LAST_WAIT = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(hours=24)
-#: How long a claimed delivery is left alone: longer than any attempt may take.
+#: How long a claimed delivery is left alone where nothing proves that its sender is gone: longer than any attempt.
 CLAIM = timedelta(minutes=1)
 #: Attempts, not hours since it was planned: a service that was stopped for a day, or a clock that jumped, must not
 #: cost a message its retries.

@@ -9,7 +9,7 @@ Three rules hold everything together:
 """
 
 from alerter.pipeline.cycles import Cycle, follow_clock, poll, poll_all, poll_dry, reconcile
-from alerter.pipeline.deliveries import deliver, next_delivery_at, next_errand_at
+from alerter.pipeline.deliveries import deliver, next_delivery_at, next_errand_at, release_claims
 from alerter.pipeline.imports import Imported, TenantImport, take_in
 from alerter.pipeline.inboxes import Inbox
 from alerter.pipeline.keeping import Kept, Pace, keep_history
@@ -43,6 +43,7 @@ __all__ = [
     "poll_all",
     "poll_dry",
     "reconcile",
+    "release_claims",
     "take_in",
     "tell_groups",
 ]

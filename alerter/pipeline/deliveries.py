@@ -95,6 +95,25 @@ def deliver(
     return tried
 
 
+def release_claims(store: Store, *, now: datetime) -> None:
+    """Have sent again, at once, what was in flight when its sender died.
+
+    A process that has the database for itself does this once, when it begins: then everybody else is gone. One that
+    shares it may do so at any time, for an instance is gone when its life is over.
+
+    Raises:
+        StoreError: Nothing was changed; each of them is due a minute after it was claimed all the same.
+    """
+    with store.read() as reader:
+        # An attempt that came to its end was counted.
+        if all(each.claims <= each.attempts for each in reader.waiting_deliveries()):
+            return
+    with store.write() as transaction:
+        released = transaction.release_claims(now=now) if transaction.standing().is_member else 0
+    if released:
+        log.warning("messages were in flight when their sender died: sent again count=%d", released)
+
+
 def next_delivery_at(store: Store) -> datetime | None:
     """Return when the next delivery is due, or None where the outbox is empty."""
     with store.read() as reader:
@@ -121,7 +140,7 @@ def _claim(store: Store, target: TargetName, policy: Policy | None, *, now: date
             return None
         errand = replace(errand, deliveries=tuple(claimed(each, now=now) for each in errand.deliveries))
         for delivery in errand.deliveries:
-            transaction.save_delivery(delivery)
+            transaction.claim(delivery)
     return errand
 
 

@@ -193,6 +193,14 @@ class Transaction(Reader, Protocol):
         """Keep how a delivery is."""
         ...
 
+    def claim(self, delivery: Delivery) -> None:
+        """Keep that this process is sending a delivery."""
+        ...
+
+    def release_claims(self, *, now: datetime) -> int:
+        """Make due at once what a process was sending that is gone; return how many deliveries that are."""
+        ...
+
     def settle(self, delivery: Delivery) -> bool:
         """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
         ...

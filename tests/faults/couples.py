@@ -33,7 +33,7 @@ RECEIVERS = ("secops", "mail")
 LONGEST_LIFE, SHORTEST_HANG, LONGEST_HANG = 6.0, 11.0, 14.0
 #: So long before a fault, and after its end, a message may have been on its way: a record waits for other writers.
 IN_FLIGHT_SECONDS = 10.0
-#: A message that was claimed by somebody who died is sent a minute later.
+#: So long after the last fault everything is told at the latest.
 SETTLE_SECONDS = 150.0
 
 #: Real daemons live on the real clock.

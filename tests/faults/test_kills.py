@@ -19,7 +19,7 @@ from tests.builders import NOON, span
 from tests.commands import a_configuration
 from tests.faults.driver import Death, Life, as_line
 from tests.faults.ledgers import check_whole, received, references, tellable, waiting
-from tests.servers import HttpSink, http_sink
+from tests.servers import HttpSink, http_sink, ping_sink
 from tests.test_service import Daemon
 
 QUIET: Mapping[str, int] = {"Spam": 5, "Graymail": 30}
@@ -156,6 +156,29 @@ def test_a_process_that_is_killed_again_and_again_in_flight_repeats_one_message_
 
     assert [death.signal for death in deaths] == [signal.SIGKILL] * 4
     saga.check(kills=4)
+
+
+def test_what_a_daemon_had_in_flight_is_sent_by_the_next_one_at_once(tmp_path: Path) -> None:
+    """A target that had not answered when the daemon was killed does not wait a minute for the next one to ask it."""
+    tide = Tide()
+    tide.is_high = True
+    simulator = Simulator(clock=lambda: datetime.now(UTC), scenario=Scenario(tide.counts_at))  # noqa: TID251 - a real daemon lives on the real clock
+    with simulator, ping_sink() as sink, ExitStack() as stack:
+        config = tmp_path / "rules.toml"
+        config.write_text(a_configuration(simulator, urls=f'"json://127.0.0.1:{sink.port}"', above=100))
+        sink.hold.clear()
+        killed = Daemon(config)
+        stack.callback(killed.end, signal.SIGKILL)
+        sink.wait_for(1)
+        killed.end(signal.SIGKILL)
+        daemon = Daemon(config)
+        stack.callback(daemon.end, signal.SIGKILL)
+        sink.wait_for(2)
+        sink.hold.set()
+        daemon.wait_for("message sent")
+
+    first, again = (json.loads(ping.body)["message"] for ping in sink.pings)
+    assert first == again
 
 
 # a real daemon, killed at random

@@ -31,10 +31,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, not_, text
 
 from alerter.adapters.store.engines import ADVISORY_CLASS, ADVISORY_DAEMON, Rows, is_sqlite, place, store_errors
-from alerter.adapters.tables import HEAD, instant_of
+from alerter.adapters.tables import HEAD, instances, instant_of
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.shares import LONGEST_LEASE, Instance, Standing, move_of, standing_of_the_only_one
 from alerter.errors import StoreError
@@ -196,6 +196,11 @@ class LeaseHolder(LeaseReader):
 class _FreeCount:
     tenants: int
     leader: int
+
+
+def is_life_over(number: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return the condition that the instance of this number does not live; not for SQLite, which has none."""
+    return not_(exists().select_from(instances).where(instances.c.id == number, text(_lives("instances"))))
 
 
 def alive_instances(connection: Connection) -> list[Instance]:

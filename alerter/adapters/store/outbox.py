@@ -10,6 +10,7 @@ from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 
 from alerter.adapters.store.columns import packed, storable, unpacked
 from alerter.adapters.store.engines import Rows
+from alerter.adapters.store.leases import LeaseHolder, is_life_over
 from alerter.adapters.tables import Instant, deliveries, held_back, is_waiting, messages, open_groups
 from alerter.core.messages import Event, EventAction, Format, Message, Tone
 from alerter.core.notifications import Budget, ReceiverName
@@ -113,7 +114,7 @@ class OutboxReader(Rows):
         return min(self.groups().values(), default=None)
 
 
-class OutboxWriter(OutboxReader):
+class OutboxWriter(OutboxReader, LeaseHolder):
     """Writes the outbox."""
 
     def enqueue(self, message: Message, targets: Sequence[TargetName]) -> None:
@@ -150,6 +151,23 @@ class OutboxWriter(OutboxReader):
         if not self._run(_SET_DELIVERY, _outcome(delivery) | {"claims": delivery.claims}):
             raise StoreError(f"expected a delivery {delivery.id}, found none")
 
+    def claim(self, delivery: Delivery) -> None:
+        """Keep that this instance is sending a delivery, which nobody else does meanwhile."""
+        mine = {"claims": delivery.claims, "claimed_by": self._claimant}
+        self._run(_SET_DELIVERY, _outcome(delivery) | mine)
+
+    def release_claims(self, *, now: datetime) -> int:
+        """Make due at once what was being sent by an instance that is gone; return how many deliveries that are.
+
+        Where this process shares the database with nobody, all that anybody was sending before it began.
+        """
+        released = {"next_attempt_at": now, "claimed_by": None}
+        return self._run(_RELEASE if self.member is None else _RELEASE_OF_THE_GONE, released)
+
+    @property
+    def _claimant(self) -> int:
+        return 0 if self.member is None else self.member.number
+
     def settle(self, delivery: Delivery) -> bool:
         """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
         return bool(self._run(_SETTLE, _outcome(delivery) | {"known_claims": delivery.claims}))
@@ -163,6 +181,7 @@ def _outcome(delivery: Delivery) -> dict[str, Any]:
         "sent_at": delivery.sent_at,
         "dead_at": delivery.dead_at,
         "last_error": storable(delivery.last_error),
+        "claimed_by": None,
     }
 
 
@@ -251,6 +270,8 @@ _ADD_MESSAGE = insert(messages)
 _ADD_DELIVERY = insert(deliveries)
 _SET_DELIVERY = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
 _SETTLE = _SET_DELIVERY.where(deliveries.c.claims == bindparam("known_claims"))
+_RELEASE = update(deliveries).where(is_waiting, deliveries.c.claimed_by.is_not(None))
+_RELEASE_OF_THE_GONE = _RELEASE.where(is_life_over(deliveries.c.claimed_by))
 
 _SENT = (
     select(messages.c.receiver, func.count().label("sent"))

@@ -11,10 +11,13 @@ from sqlalchemy import make_url
 
 from alerter.adapters.store import Leases, Member, Renewal, Store
 from alerter.adapters.tables import HEAD
+from alerter.core.outbox import after_success, claimed, due
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.shares import LONGEST_LEASE, Standing
 from alerter.errors import StoreError
-from tests.builders import span
+from alerter.pipeline import release_claims
+from tests.adapters.store.stored import enqueue
+from tests.builders import NOON, span
 
 NAMES = [Tenant(f"t{number}") for number in range(6)]
 EVERYTHING = frozenset({*NAMES, ALL_TENANTS})
@@ -260,6 +263,32 @@ def test_those_who_share_are_seen_by_people(one: Party, other: Party, postgresql
     assert [(each.tenants, each.is_leader, each.is_alive) for each in instances] == [(3, True, True), (3, False, False)]
     assert {tenant: each.number for tenant, each in holders.items()} == dict.fromkeys(NAMES[:3], one.member.number)
     assert holder == "host"
+
+
+def in_flight(store: Store) -> list[int]:
+    """Return the deliveries that wait for the end of an attempt, rather than for their time."""
+    with store.read() as reader:
+        return [each.id for each in due(reader.waiting_deliveries(), now=NOON)]
+
+
+def test_what_an_instance_was_sending_is_due_when_its_life_is_over(
+    one: Party, other: Party, postgresql_url: str
+) -> None:
+    """As long as it lives nobody else sends it; when it is gone the others need not wait for longer."""
+    other.join()
+    enqueue(one.store, "m1", "a")
+    with one.store.write() as transaction:
+        [delivery] = transaction.waiting_deliveries()
+        transaction.claim(claimed(delivery, now=NOON))
+
+    release_claims(other.store, now=NOON)
+    while_it_lives = in_flight(one.store)
+    expire(one, postgresql_url)
+    release_claims(other.store, now=NOON)
+
+    assert (while_it_lives, in_flight(one.store)) == ([], [delivery.id])
+    with one.store.write() as transaction:
+        assert not transaction.settle(after_success(claimed(claimed(delivery, now=NOON), now=NOON), now=NOON))
 
 
 def test_an_sqlite_file_has_no_leases(sqlite_url: str) -> None:

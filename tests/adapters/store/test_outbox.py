@@ -8,9 +8,10 @@ import pytest
 from alerter.adapters.store import DeliveryRecord, Store
 from alerter.core.messages import Event, EventAction, Format
 from alerter.core.notifications import Budget, ReceiverName
-from alerter.core.outbox import Backlog, TargetName, after_failure, after_success
+from alerter.core.outbox import Backlog, TargetName, after_failure, after_success, claimed, due
 from alerter.core.rules import Severity
 from alerter.errors import StoreError
+from alerter.pipeline import release_claims
 from tests.adapters.store.stored import a_message, enqueue, explained, rows, statements
 from tests.builders import NOON, at
 
@@ -43,6 +44,22 @@ def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
 
     with store.read() as reader:
         assert reader.message("m1") == message
+
+
+def test_what_was_in_flight_before_is_due_for_whoever_has_the_database_for_itself(store: Store) -> None:
+    """What waits for its next attempt goes on to wait, and what was sent is left alone."""
+    enqueue(store, "m1", "in flight", "failed", "sent")
+    with store.write() as transaction:
+        in_flight, failed, sent = (claimed(each, now=NOON) for each in transaction.waiting_deliveries())
+        for each in (in_flight, failed, sent):
+            transaction.claim(each)
+        transaction.settle(after_failure(failed, "busy", permanent=False, retry_after=None, now=NOON))
+        transaction.settle(after_success(sent, now=NOON))
+
+    release_claims(store, now=NOON)
+
+    with store.read() as reader:
+        assert due(reader.waiting_deliveries(), now=NOON) == [replace(in_flight, next_attempt_at=NOON)]
 
 
 def test_an_unknown_message_is_an_error(store: Store) -> None:
