@@ -329,7 +329,7 @@ def test_history_of_an_unknown_reason_suggests_the_known_ones(alerter: RunComman
     no_span = alerter("history", "Spam", "--since", "yesterday", "--config", config)
 
     assert (unknown.code, no_span.code) == (1, 2)
-    assert "there are: Spam, …" in unknown.err
+    assert "there are: 'Spam', …" in unknown.err
     assert "--since" in no_span.err
 
 
@@ -340,7 +340,7 @@ def test_history_of_an_unknown_tenant_blames_the_tenant(alerter: RunCommand, con
     shown = alerter("history", "Spam", "--tenant", "amce", "--config", config)
 
     assert shown.code == 1
-    assert "no tenant matches 'amce'; there are: acme" in shown.err
+    assert "no tenant matches 'amce'; there are: 'acme'" in shown.err
 
 
 # -- test-notify, db, simulate, demo -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
 from alerter import clocks
-from alerter.cli.options import load_without_secrets
+from alerter.cli.options import load
 from alerter.cli.output import clean
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _completer(names_of: Callable[["Config"], Iterable[Name]]) -> Completer:
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            names = dict(names_of(load_without_secrets(context.params.get("config_path"))))
+            names = dict(names_of(load(context.params.get("config_path"), may_lack_secrets=True, only_own=True)))
         except Exception:  # noqa: BLE001 - whatever it is, this is not the moment to say it
             return []
         folded = incomplete.casefold()

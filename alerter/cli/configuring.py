@@ -1,5 +1,6 @@
 """`alerter init` and `alerter check-config`: from nothing to a sound configuration."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,10 @@ def init(config_path: Path | None) -> None:
 
     path = config_path or DEFAULT_PATH
     try:
-        path.touch(mode=SERVICE_FILE_MODE if unit_of(path) else FILE_MODE, exist_ok=False)
-        path.write_text(shipped(EXAMPLE), encoding="utf-8")
+        # Opened once: in another's folder it could be a link by the time it is opened again.
+        with path.open("x", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), SERVICE_FILE_MODE if unit_of(path) else FILE_MODE)
+            file.write(shipped(EXAMPLE))
     except FileExistsError:
         raise click.UsageError(f"{path} exists already, and is left as it is; --config PATH names another") from None
     except OSError as error:

@@ -83,7 +83,7 @@ EXAMPLES = MappingProxyType(
             "alerter silence add --reason '*Graymail*' --for 2h --comment 'cleaning up'"
         ),
         "A copy of the database, while the service runs:": "alerter db backup /var/backups/alerter.db",
-        "A check for Nagios or Icinga:": "sudo alerter status --nagios",
+        "A check for Nagios or Icinga:": "sudo alerter status --nagios --config /etc/alerter/rules.toml",
     }
 )
 

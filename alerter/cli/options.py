@@ -27,7 +27,8 @@ def config_option_with(text: str) -> Callable[[Command], Command]:
 
 
 config_option = config_option_with(
-    "The configuration. [default: $ALERTER_CONFIG, then ./rules.toml, then /etc/alerter/rules.toml]"
+    "The configuration. [default: $ALERTER_CONFIG, then ./rules.toml (for root: if it is root's alone), then "
+    "/etc/alerter/rules.toml]"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
@@ -39,6 +40,7 @@ def load(
     level: int = ERROR,
     log_format: str = "auto",
     may_lack_secrets: bool = False,
+    only_own: bool = False,
 ) -> "Config":
     """Return the configuration that the option, the environment or the usual places name.
 
@@ -51,6 +53,7 @@ def load(
         level: From which level on records of our own are shown.
         log_format: In which form, as `LogFormat` has it.
         may_lack_secrets: Whether keys and URLs that cannot be read here are no error.
+        only_own: Whether nothing is read that is another user's, and nothing said: for what nobody has asked for.
 
     Raises:
         ConfigError: There is none, or it is wrong.
@@ -63,7 +66,16 @@ def load(
     leave_no_memory()
     redactor = Redactor() if redactor is None else redactor
     logs.set_up(redactor, log_format=logs.LogFormat(log_format), level=level)
-    return load_config(find_config(path), redactor=redactor, may_lack_secrets=may_lack_secrets)
+    found = find_config(path, say=_leave_unsaid if only_own else _say)
+    return load_config(found, redactor=redactor, may_lack_secrets=may_lack_secrets, only_own=only_own)
+
+
+def _say(text: str) -> None:
+    click.echo(f"note: {text}", err=True)
+
+
+def _leave_unsaid(_: str) -> None:
+    pass
 
 
 def load_without_secrets(path: Path | None) -> "Config":

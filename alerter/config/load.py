@@ -7,7 +7,7 @@
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from alerter.config.problems import Problems
 from alerter.config.reading import INCLUDE, failure, include, read
 from alerter.config.schema import is_secret
 from alerter.config.tables import database_url, receiver_of, route_of, windows_of
+from alerter.config.trust import ROOT_USER, why_not_trusted
 from alerter.config.values import MOST_LISTED
 from alerter.config.variables import LIES_OPEN, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_no_data_rules
@@ -29,35 +30,74 @@ from alerter.errors import ConfigError, Problem
 from alerter.redaction import Redactor, passwords_of_url, secrets_of_url
 
 VARIABLE = "ALERTER_CONFIG"
-PLACES = (Path("rules.toml"), Path("/etc/alerter/rules.toml"))
+#: In the folder where somebody stands, which may be another's; and where that of the service is.
+HERE, USUAL = Path("rules.toml"), Path("/etc/alerter/rules.toml")
 #: Whose secret everybody needs who reads or writes it.
 DATABASE = ("service", "database")
 
 
-def find_config(option: Path | None, environ: Mapping[str, str] | None = None) -> Path:
-    """Return which configuration to read: the option, then $ALERTER_CONFIG, then the first of `PLACES` that exists.
+def find_config(
+    option: Path | None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    uid: int | None = None,
+    usual: Path = USUAL,
+) -> Path:
+    """Return which configuration to read: the option, then $ALERTER_CONFIG, then that of this folder, then the usual.
+
+    Root takes that of this folder only where nobody else may have written it: it can name every file of the machine,
+    and send it anywhere.
 
     Args:
         option: What the user named; it need not exist.
         environ: The environment; None for that of this process.
+        say: Is told what is not as one would expect: that another than the usual one is read, or that one is not.
+        uid: Who looks; None for the user of this process.
+        usual: Where the usual one is.
 
     Raises:
-        ConfigError: Nothing is named, and no place has one.
+        ConfigError: Nothing is named, and no place has one that may be used.
     """
     environ = os.environ if environ is None else environ
     if option is not None:
         return option
     if environ.get(VARIABLE):
-        return Path(environ[VARIABLE])
-    for place in PLACES:
-        if _is_file(place):
-            return place
-    looked = " or ".join(map(str, PLACES))
+        return _other_than(usual, Path(environ[VARIABLE]), f"${VARIABLE} names it", say)
+    why = _why_passed_over(HERE, uid=os.geteuid() if uid is None else uid) if _is_file(HERE) else None
+    if why == "":
+        return _other_than(usual, HERE, "it is in this folder", say)
+    passed_over = f"; {HERE.absolute()} is passed over: {why}, and root would believe it" if why else ""
+    if _is_file(usual):
+        if passed_over:
+            say(f"{usual} is used{passed_over}; --config {HERE} uses it all the same")
+        return usual
+    looked = f"no {usual}{passed_over}" if why else f"no {HERE} or {usual}"
     raise failure(
-        PLACES[0],
-        f"no configuration: ${VARIABLE} is not set, and there is no {looked}; "
+        HERE,
+        f"no configuration: ${VARIABLE} is not set, and there is {looked}; "
         f"`alerter init` writes one to start from, --config PATH names another",
     )
+
+
+def _other_than(usual: Path, path: Path, why: str, say: Callable[[str], None]) -> Path:
+    """Return a path, and say that it is read in place of the usual one where there is one as well."""
+    if _is_file(usual) and not (_is_file(path) and path.samefile(usual)):
+        say(f"{path.absolute()} is used and not {usual}: {why}")
+    return path
+
+
+def _why_passed_over(place: Path, *, uid: int) -> str:
+    """Return why a file that nobody has named is not to be used; empty where it is.
+
+    Nobody who could replace the file between this look and the next one passes it.
+    """
+    if uid != ROOT_USER:
+        return ""
+    try:
+        return why_not_trusted(place, uid=uid)
+    except OSError as error:
+        return f"it cannot be looked at ({error.strerror or error})"
 
 
 def _is_file(place: Path) -> bool:
@@ -74,6 +114,7 @@ def load_config(
     *,
     redactor: Redactor | None = None,
     may_lack_secrets: bool = False,
+    only_own: bool = False,
 ) -> Config:
     """Return the configuration that a file holds, with those that it includes.
 
@@ -83,12 +124,14 @@ def load_config(
         redactor: Gets to know what is secret, also of a configuration that is refused; None for one of its own.
         may_lack_secrets: Whether keys and URLs that cannot be read are no error: for those who neither poll nor send.
             What stands in their place in the configuration is of no use.
+        only_own: Whether only files are read that belong, with their folders, to root or to the user of this process:
+            for those who read without having been told to.
 
     Raises:
         ConfigError: It cannot be read or is wrong; with every problem of it, in the files' order.
     """
     environ = os.environ if environ is None else environ
-    files = Files(read(path))
+    files = Files(read(path, only_own=only_own))
     problems = Problems(files)
     credentials = credentials_of(path, environ)
     variables = Variables(
@@ -97,9 +140,10 @@ def load_config(
         lambda place: files.place_of(place)[0].folder,
         problems,
         may_lack=lambda place: may_lack_secrets and is_secret(place) and place != DATABASE,
+        only_own=only_own,
     )
     if INCLUDE in files.tree:
-        include(variables.filled_in(files.tree.pop(INCLUDE), (INCLUDE,)), files, problems)
+        include(variables.filled_in(files.tree.pop(INCLUDE), (INCLUDE,)), files, problems, only_own=only_own)
     tree = {key: variables.filled_in(value, (key,)) for key, value in files.tree.items()}
     redactor = Redactor() if redactor is None else redactor
     redactor.add(*_secrets_in(tree, problems, but_for=variables.lacking), *_secrets_of_proxies(environ))

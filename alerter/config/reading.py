@@ -10,6 +10,7 @@ from re import compile as compile_regex
 from alerter.config.files import File, Files
 from alerter.config.places import unit_of
 from alerter.config.problems import Problems, found
+from alerter.config.trust import own_bytes
 from alerter.errors import ConfigError, Problem
 
 #: The key at the top of the main file.
@@ -23,17 +24,21 @@ def failure(path: Path, text: str, line: int | None = None) -> ConfigError:
     return ConfigError((Problem(file=str(path), line=line, key="", text=text),))
 
 
-def read(path: Path) -> File:
+def read(path: Path, *, only_own: bool = False) -> File:
     """Return a file.
+
+    Args:
+        path: Where it is.
+        only_own: Whether it must belong, with its folders, to root or to the user of this process.
 
     Raises:
         ConfigError: It cannot be read, or is no TOML.
     """
-    text = _text(path)
+    text = _text(path, only_own=only_own)
     return File(name=str(path), folder=path.absolute().parent, text=text, tables=_parsed(path, text))
 
 
-def include(patterns: object, files: Files, problems: Problems) -> None:
+def include(patterns: object, files: Files, problems: Problems, *, only_own: bool = False) -> None:
     """Take in the files that the main file's globs match, sorted, each once.
 
     A glob that matches nothing is an error: it may be misspelt, or the disk may not be there, and then thousands of
@@ -43,6 +48,7 @@ def include(patterns: object, files: Files, problems: Problems) -> None:
         patterns: What stands under `include`, filled in; relative to the main file.
         files: Takes the files.
         problems: Takes what is wrong.
+        only_own: As for `read`.
 
     Raises:
         ConfigError: Some of them cannot be read; nothing can be said of the names that others refer to.
@@ -50,7 +56,7 @@ def include(patterns: object, files: Files, problems: Problems) -> None:
     unread: list[Problem] = []
     for path in _included(patterns, files.main, problems):
         try:
-            file = read(path)
+            file = read(path, only_own=only_own)
         except ConfigError as error:
             unread.extend(error.problems)
             continue
@@ -88,9 +94,9 @@ def _matches(pattern: str, main: File) -> Iterator[Path]:
         yield Path(main.name).parent / match
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, *, only_own: bool) -> str:
     try:
-        content = path.read_bytes()
+        content = own_bytes(path) if only_own else path.read_bytes()
     except FileNotFoundError:
         raise failure(path, "there is no such file; `alerter init` writes one to start from") from None
     except PermissionError:
@@ -99,7 +105,7 @@ def _text(path: Path) -> str:
         )
         raise failure(path, f"cannot be read: permission denied{hint}") from None
     except OSError as error:
-        raise failure(path, f"cannot be read: {(error.strerror or 'unknown error').lower()}") from None
+        raise failure(path, f"cannot be read: {error.strerror.lower() if error.strerror else error}") from None
     try:
         return content.decode("utf-8-sig")  # some editors put a mark before the first character
     except UnicodeDecodeError as error:

@@ -17,6 +17,7 @@ from alerter.config.lines import KeyPath
 from alerter.config.model import ABSENT_URL
 from alerter.config.places import Credentials
 from alerter.config.problems import Problems, has_token, suggestion
+from alerter.config.trust import own_bytes
 
 _REFERENCE = compile_regex(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = compile_regex(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -39,6 +40,7 @@ class Variables:
         folder_of: Return what paths are relative to that stand at a place: the folder of its file.
         problems: Takes what is missing.
         may_lack: Say of a place whether it may stay unknown. Only keys and URLs may.
+        only_own: Whether only files are read that belong, with their folders, to root or to the user of this process.
 
     Attributes:
         lacking: The places that stayed unknown.
@@ -53,6 +55,7 @@ class Variables:
         problems: Problems,
         *,
         may_lack: Callable[[KeyPath], bool] = lambda _: False,
+        only_own: bool = False,
     ) -> None:
         self.lacking: set[KeyPath] = set()
         self.files: dict[Path, None] = {}
@@ -61,6 +64,7 @@ class Variables:
         self._folder_of = folder_of
         self._problems = problems
         self._may_lack = may_lack
+        self._only_own = only_own
 
     def filled_in(self, value: object, path: KeyPath = ()) -> object:
         """Return a value of TOML with every reference in every text of it replaced."""
@@ -115,7 +119,7 @@ class Variables:
         credential = self._credentials.file_of(name)
         if credential is not None:
             self.files[credential] = None
-            return _read(credential, f"the credential {name}")
+            return self._read(credential, f"the credential {name}")
         if name in self._environ:
             return self._environ[name]
         where = self._credentials.why_not(name)
@@ -126,13 +130,24 @@ class Variables:
         if any(map(has_token, Path(name).parts)):
             raise _Missing(f"expected the path of a file, found text of {len(name)} characters: is it the secret?")
         file = self._folder_of(path) / name
-        value = _read(file, f"the file {file}")
+        value = self._read(file, f"the file {file}")
         if not value.strip():
             raise _Unknown(f"the file {file} is empty")
         self.files[file] = None
         if is_readable_by_everyone(file):
             self._problems.warn(path, f"{LIES_OPEN} the file {file}: {self._credentials.remedy}")
         return value
+
+    def _read(self, file: Path, what: str) -> str:
+        """Return the text of a file without one line break at its end, which editors and `echo` add."""
+        try:
+            content = own_bytes(file) if self._only_own else file.read_bytes()
+            return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise _Unknown(f"{what} is not UTF-8 text") from None
+        except (OSError, ValueError) as error:
+            why = (getattr(error, "strerror", None) or "").lower() or str(error)
+            raise _Unknown(f"{what} cannot be read: {why}") from None
 
 
 def toml_text(text: str) -> str:
@@ -178,13 +193,3 @@ def _stand_in(value: str, path: KeyPath) -> str:
 def is_readable_by_everyone(file: Path) -> bool:
     """Say whether the file's mode lets every user of this machine read it."""
     return bool(file.stat().st_mode & stat.S_IROTH)
-
-
-def _read(file: Path, what: str) -> str:
-    """Return the text of a file without one line break at its end, which editors and `echo` add."""
-    try:
-        return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise _Unknown(f"{what} is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        raise _Unknown(f"{what} cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None

@@ -861,6 +861,74 @@ def test_the_configuration_is_looked_for_in_order(folder: Path) -> None:
     assert find_config(None, {}) == Path("rules.toml")
 
 
+@pytest.fixture
+def usual(folder: Path) -> Path:
+    """The configuration of a service; and one in the folder where somebody stands."""
+    usual = folder / "etc" / "rules.toml"
+    usual.parent.mkdir()
+    usual.touch()
+    (folder / "rules.toml").touch(mode=0o644)
+    return usual
+
+
+def test_that_another_than_the_usual_one_is_used_is_said(usual: Path, folder: Path) -> None:
+    """Where there is one as well, and nobody has just named it; a link to the usual one is no other."""
+    said: list[str] = []
+
+    find_config(None, {}, say=said.append, usual=usual)
+    find_config(None, {"ALERTER_CONFIG": "rules.toml"}, say=said.append, usual=usual)
+    find_config(Path("rules.toml"), {}, say=said.append, usual=usual)
+    find_config(None, {}, say=said.append, usual=folder / "absent")
+    (folder / "rules.toml").unlink()
+    (folder / "rules.toml").symlink_to(usual)
+    find_config(None, {}, say=said.append, usual=usual)
+
+    assert said == [
+        f"{folder}/rules.toml is used and not {usual}: it is in this folder",
+        f"{folder}/rules.toml is used and not {usual}: $ALERTER_CONFIG names it",
+    ]
+
+
+def test_root_passes_over_what_another_may_have_written(usual: Path, folder: Path) -> None:
+    """It says so, with the reason and the option that uses it all the same; others use what is in their folder."""
+    (folder / "rules.toml").chmod(0o666)
+    said: list[str] = []
+
+    assert find_config(None, {}, say=said.append, uid=0, usual=usual) == usual
+    assert find_config(None, {}, uid=SOMEBODY, usual=usual) == Path("rules.toml")
+    (why,) = said
+    assert why.startswith(f"{usual} is used; {folder}/rules.toml is passed over: ")
+    assert why.endswith("and root would believe it; --config rules.toml uses it all the same")
+
+
+def test_root_uses_what_is_named_whoever_wrote_it(usual: Path, folder: Path) -> None:
+    """By the option or the variable; and where there is no usual one, the error says what is passed over."""
+    (folder / "rules.toml").chmod(0o666)
+    named = Path("rules.toml")
+
+    assert find_config(named, {}, uid=0, usual=usual) == named
+    assert find_config(None, {"ALERTER_CONFIG": "rules.toml"}, uid=0, usual=usual) == named
+    with pytest.raises(ConfigError, match=r"no .*absent; .*rules.toml is passed over: .* --config PATH names another"):
+        find_config(None, {}, uid=0, usual=folder / "absent")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("which", ["rules.toml", "tenants.d/acme.toml", "secret", "tenants.d"])
+def test_who_was_not_asked_reads_nothing_of_anothers(folder: Path, which: str) -> None:
+    """A press of TAB: neither the file, nor what it includes, nor a file of a secret, nor what lies in their folder."""
+    (folder / "tenants.d").mkdir()
+    (folder / "tenants.d" / "acme.toml").write_text(TENANT)
+    (folder / "secret").write_text("postgresql://alerter:secret@db/alerter")
+    more = 'include = ["tenants.d/*.toml"]\n[service]\ndatabase = "${file:secret}"\n'
+    path = folder / "rules.toml"
+    path.write_text(more + RECEIVER)
+    os.chown(folder / which, SOMEBODY, -1)
+
+    with pytest.raises(ConfigError, match="belongs to"):
+        load_config(path, {"A": "json"}, may_lack_secrets=True, only_own=True)
+    assert load_config(path, {"A": "json"}, may_lack_secrets=True).tenants
+
+
 @contextmanager
 def shut_out_of(folder: Path) -> Iterator[None]:
     """Be a user who may not look into a folder; root may look into any, and is somebody else meanwhile."""
@@ -879,20 +947,18 @@ def test_a_folder_that_may_not_be_looked_into_has_no_configuration(
 ) -> None:
     """Whoever runs a command as another user may stand in a folder of their own: that is no bug."""
     monkeypatch.delenv("ALERTER_CONFIG", raising=False)
-    monkeypatch.setattr("alerter.config.load.PLACES", (Path("rules.toml"),))
     monkeypatch.chdir(tmp_path)
 
     with shut_out_of(tmp_path), pytest.raises(ConfigError, match="no configuration"):
-        find_config(None)
+        find_config(None, usual=Path("absent"))
 
 
 def test_without_any_configuration_the_places_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever starts without a file learns where it may be, and which command writes one."""
     monkeypatch.delenv("ALERTER_CONFIG", raising=False)
-    monkeypatch.setattr("alerter.config.load.PLACES", (Path("rules.toml"), Path("etc/rules.toml")))
 
     with pytest.raises(ConfigError) as caught:
-        find_config(None)
+        find_config(None, usual=Path("etc/rules.toml"))
 
     assert str(caught.value) == (
         "rules.toml: no configuration: $ALERTER_CONFIG is not set, and there is no rules.toml or etc/rules.toml; "
