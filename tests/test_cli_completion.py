@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import alerter as alerter_package
 from alerter.cli import COMMANDS
 from alerter.cli.completing import script
 from alerter.simulator import Scenario, Simulator
@@ -98,9 +99,9 @@ class TestNames:
         assert bash("alerter", "silence", "add", "--rule", "B") == ["Backlog"]
 
     def test_hold_reasons_are_escaped(self) -> None:
-        """What would be several words, or something else altogether; within open quotes nothing is."""
+        """What would be several words, or something else altogether; within open quotes what matters there."""
         assert bash("alerter", "history", "Att") == [r"Attachments:\ PCI\ -\ \'Cards\'\ \(Outbound\)\,\ \$HOME"]
-        assert bash("alerter", "history", '"Att') == [HARD]
+        assert bash("alerter", "history", '"Att') == [HARD.replace("$", r"\$")]
 
     def test_alerts_deliveries_and_silences(self, alerter: RunCommand) -> None:
         """By their numbers, which nobody types by heart."""
@@ -133,16 +134,18 @@ class TestNames:
 # -- typed into real shells --------------------------------------------------------------------------------------------
 
 
-def typed(command: list[str], preparation: str, keys: str) -> str:
-    """Return what an interactive shell shows after a line was typed, up to the end of what the program prints."""
+def typed(command: list[str], preparation: str, *lines: str) -> str:
+    """Return what an interactive shell shows after lines were typed, up to the end of what the program prints."""
     child, terminal = pty.fork()
     if child == 0:
         os.execvp(command[0], command)  # noqa: S606 - the shell itself is what is tested
     try:
         os.write(terminal, f"{preparation}; echo REA''DY\n".encode())
-        _read(terminal, "READY")
-        os.write(terminal, f"{keys}\n".encode())
-        return _read(terminal, "]END")
+        shown = _read(terminal, "READY")
+        for keys in lines:
+            os.write(terminal, f"{keys}\n".encode())
+            shown += _read(terminal, "]END")
+        return shown
     finally:
         os.close(terminal)
         os.kill(child, signal.SIGKILL)
@@ -174,6 +177,85 @@ def test_zsh_types_a_hard_name_as_one_word() -> None:
     shown = typed([needed("zsh"), "-f", "-i"], preparation, "alerter history Att\t")
 
     assert f"[history][{HARD}]END" in shown
+
+
+#: What is typed before each press of a key, and the name that stands there then: names that would do something.
+HOSTILE = (
+    (("1",), "1 $(touch bad) `touch bad` \"; touch bad; \" '; touch bad; ' !! \\! !touch \\\\ $HOME ${IFS} end\\"),
+    (("2",), "2 * ? [a-z] ~ {a,b} (c) <(touch bad);touch bad|touch bad&touch bad>bad #x a=b, c:d @e % ^f $'\\x41'"),
+    (("3",), "3 '"),
+    (("4",), '4 "'),
+    (("5",), "5 !"),
+    # The key first gives what two names have in common.
+    (("X", "o"), 'X "or" (* ; touch bad) & other'),
+    (("X", "m"), 'X "or" (* ; touch bad) & more'),
+)
+
+
+#: Completes these names with the classes of alerter, without the second that configuration and database take.
+NAMING_PROGRAM = """#!{python}
+import os, sys
+import click
+from click.shell_completion import CompletionItem
+from alerter.cli.completing import SHELLS, VARIABLE
+
+NAMES = {names!r}
+
+@click.group()
+def cli(): pass
+
+@cli.command()
+@click.argument("reason", shell_complete=lambda _, __, begun: [CompletionItem(n) for n in NAMES if n.startswith(begun)])
+def history(reason): print(f"[history][{{reason}}]END")
+
+if asked := os.environ.get(VARIABLE):
+    shell = asked.partition("_")[0]
+    print(SHELLS[shell](cli, {{}}, "alerter", VARIABLE).complete())
+elif sys.argv[1] == "completion":
+    print(SHELLS[sys.argv[2]](cli, {{}}, "alerter", VARIABLE).source())
+else:
+    cli()
+"""
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which a shell stands, with an `alerter` that knows hold reasons which would do something there."""
+    program = tmp_path / "bin" / "alerter"
+    program.parent.mkdir()
+    program.write_text(NAMING_PROGRAM.format(python=sys.executable, names=[name for _, name in HOSTILE]))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("PYTHONPATH", str(Path(alerter_package.__file__).parent.parent))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    return tmp_path
+
+
+TAB = "\t"
+SHELL_COMMANDS = {
+    "bash": (["bash", "--norc", "-i"], 'set -H; eval "$(alerter completion bash)"'),
+    "zsh": (["zsh", "-f", "-i"], 'autoload -U compinit; compinit -u -D; eval "$(alerter completion zsh)"'),
+    "fish": (["fish", "--no-config", "-i"], "alerter completion fish | source"),
+}
+
+
+@pytest.mark.parametrize("opened", ["", '"', "'"], ids=["bare", "double", "single"])
+@pytest.mark.parametrize("shell", SHELL_COMMANDS)
+def test_a_hostile_name_is_inserted_as_that_name(hostile: Path, shell: str, opened: str) -> None:
+    """A key and Enter, outside and within quotes: the program gets the name, and nothing is executed."""
+    (program, *options), preparation = SHELL_COMMANDS[shell]
+    command = [needed(program), *options]
+
+    shown = typed(
+        command,
+        f"cd '{hostile}'; {preparation}",
+        *(f"alerter history {opened}{''.join(f'{key}{TAB}' for key in keys)}" for keys, _ in HOSTILE),
+    )
+
+    for _, name in HOSTILE:
+        assert f"[history][{name}]END" in shown
+    assert not (hostile / "bad").exists()
 
 
 def fish(line: str) -> list[str]:

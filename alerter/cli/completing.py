@@ -29,24 +29,41 @@ VARIABLE = "_ALERTER_COMPLETE"
 #: More names would not fit onto a screen, and a shell asks again with a longer beginning.
 MOST_NAMES = 200
 
-# click's own script splits no name, but leaves a space in it to be read as the end of a word: names of hold reasons are
-# full of them. Within quotes that somebody has opened, nothing is to be escaped.
+# click's own script leaves a name as it is, and a hold reason may be `$(…)`: what is inserted must be read as that name
+# and nothing else. Within quotes that somebody has opened, other characters matter than outside; `!` has no form of its
+# own within double quotes, so they are closed for it and opened again. Readline closes the quotes at the end, but not
+# where the name ends in one. Nothing is offered where the word has further quotes: of such a word it replaces the part
+# behind the last one.
 _BASH = """\
 %(complete_func)s() {
-    local IFS=$'\\n' response completion type value
+    local IFS=$'\\n' response completion type value word=${COMP_WORDS[COMP_CWORD]} quote="'\\\\''"
     response=$(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD %(complete_var)s=bash_complete "$1" 2>/dev/null)
-    for completion in $response; do
-        IFS=',' read -r type value <<< "$completion"
+    [[ $word == \\'* ]] || word=${word//\\\\?/}
+    while IFS= read -r completion; do
+        type=${completion%%%%,*} value=${completion#*,}
         case $type in
             dir) COMPREPLY=(); compopt -o dirnames ;;
             file) COMPREPLY=(); compopt -o default ;;
             plain)
-                case ${COMP_WORDS[COMP_CWORD]} in
-                    [\\"\\']*) COMPREPLY+=("$value") ;;
+                case $word in
+                    \\"*\\"* | \\'*\\'*) ;;
+                    \\"*)
+                        value=${value//\\\\/\\\\\\\\}
+                        value=${value//\\"/\\\\\\"}
+                        value=${value//\\$/\\\\\\$}
+                        value=${value//\\`/\\\\\\`}
+                        value=${value//!/\\"\\\\!\\"}
+                        [[ $value != *\\" ]] || value+=\\"
+                        COMPREPLY+=("$value") ;;
+                    \\'*)
+                        value=${value//\\'/$quote}
+                        [[ $value != *\\' ]] || value+=\\'
+                        COMPREPLY+=("$value") ;;
+                    *[\\"\\']*) ;;
                     *) COMPREPLY+=("$(printf '%%q' "$value")") ;;
                 esac ;;
         esac
-    done
+    done <<< "$response"
 }
 complete -o nosort -F %(complete_func)s %(prog_name)s 2>/dev/null || complete -F %(complete_func)s %(prog_name)s
 """
