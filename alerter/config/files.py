@@ -3,7 +3,7 @@
 No I/O; `reading` finds and reads them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,11 +55,15 @@ class Files:
     Attributes:
         all: The main file first, then the others in the order in which they were added.
         tree: What all of them say, as if it stood in one file.
+        sections: What those that are included may say.
+        prefixes: How the variables begin that they may use.
     """
 
     def __init__(self, main: File) -> None:
         self.all = [main]
         self.tree: dict[str, object] = dict(main.tables)
+        self.sections: Collection[str] = (*NAMED, *NUMBERED)
+        self.prefixes: tuple[str, ...] = ()
         self._origin: dict[KeyPath, tuple[File, int | str]] = {}
 
     @property
@@ -71,14 +75,14 @@ class Files:
         """Take in what an included file says; yield what it may not say: where it stands in it, and what is wrong."""
         self.all.append(file)
         for section, value in file.tables.items():
-            if section in NAMED and isinstance(value, dict):
+            if section not in self.sections:
+                yield (section,), f"expected only {', '.join(self.sections)} in a file that is included"
+            elif section in NAMED and isinstance(value, dict):
                 yield from self._add_named(file, section, value)
             elif section in NUMBERED and isinstance(value, list):
                 self._add_numbered(file, section, value)
-            elif section in (*NAMED, *NUMBERED):
-                yield (section,), f"{expected_form(section)}, found another form"
             else:
-                yield (section,), f"expected only {', '.join((*NAMED, *NUMBERED))} in a file that is included"
+                yield (section,), f"{expected_form(section)}, found another form"
 
     def _add_named(self, file: File, section: str, tables: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
         known = self._own(section, {})

@@ -23,9 +23,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from alerter.config import values
+from alerter.config.files import NAMED, NUMBERED
 from alerter.config.model import REGIONS, ApiVersion
 from alerter.config.probing import Probe
-from alerter.config.reading import INCLUDE
+from alerter.config.reading import INCLUDE, INCLUDE_SECTIONS, INCLUDE_VARIABLES
 from alerter.config.schema import (
     KEYS_BY_API,
     LEVEL,
@@ -37,6 +38,7 @@ from alerter.config.schema import (
     TenantTable,
     apprise_url,
 )
+from alerter.config.variables import VARIABLE_NAME
 from alerter.core.conditions import CONDITIONS, duration_text
 from alerter.core.muting import WEEKDAYS
 from alerter.core.rules import Severity
@@ -59,6 +61,16 @@ def json_schema() -> Schema:
         "properties": {
             INCLUDE: _list(
                 _text(r"\S"), "Globs of further files, relative to this one.", examples=[["tenants.d/*.toml"]]
+            ),
+            INCLUDE_SECTIONS: _list(
+                {"enum": [*NAMED, *NUMBERED]},
+                "What these may hold; all of it unless it is said.",
+                examples=[["tenants"]],
+            ),
+            INCLUDE_VARIABLES: _list(
+                {"type": "string", "pattern": f"^{VARIABLE_NAME.pattern}$"},
+                "How the variables begin that these may use: none unless it is said. They may read files beside them.",
+                examples=[["TENANT_"]],
             ),
             "service": _service(),
             "tenants": _named(_tenant()),

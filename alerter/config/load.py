@@ -19,12 +19,13 @@ from alerter.config.model import Config, Secret
 from alerter.config.parts import Parts, read_parts
 from alerter.config.places import credentials_of, state_folder
 from alerter.config.problems import Problems
-from alerter.config.reading import INCLUDE, failure, include, read
-from alerter.config.schema import is_secret
+from alerter.config.reading import INCLUDE, failure, include, reach_in, read
+from alerter.config.schema import is_name, is_secret
 from alerter.config.tables import database_url, receiver_of, route_of, windows_of
 from alerter.config.trust import ROOT_USER, why_not_trusted
+from alerter.config.urls import reading_parameter
 from alerter.config.values import MOST_LISTED
-from alerter.config.variables import LIES_OPEN, Variables, is_readable_by_everyone, texts_in
+from alerter.config.variables import LIES_OPEN, Reach, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_no_data_rules
 from alerter.errors import ConfigError, Problem
 from alerter.redaction import Redactor, passwords_of_url, secrets_of_url
@@ -137,16 +138,17 @@ def load_config(
     variables = Variables(
         environ,
         credentials,
-        lambda place: files.place_of(place)[0].folder,
+        reach_in(files),
         problems,
+        is_name=is_name,
         may_lack=lambda place: may_lack_secrets and is_secret(place) and place != DATABASE,
         only_own=only_own,
     )
-    if INCLUDE in files.tree:
-        include(variables.filled_in(files.tree.pop(INCLUDE), (INCLUDE,)), files, problems, only_own=only_own)
+    include(files, variables, problems, only_own=only_own)
     tree = {key: variables.filled_in(value, (key,)) for key, value in files.tree.items()}
     redactor = Redactor() if redactor is None else redactor
     redactor.add(*_secrets_in(tree, problems, but_for=variables.lacking), *_secrets_of_proxies(environ))
+    _check_included_urls(tree, files, problems)
     parts = read_parts(tree, problems, state_folder=state_folder(path, environ))
     if problems.errors:
         raise ConfigError(_redacted(problems.errors, redactor))
@@ -175,7 +177,7 @@ def find_database(written: str, path: Path, environ: Mapping[str, str] | None = 
     """
     environ = os.environ if environ is None else environ
     problems = Problems(Files(read(path)))
-    variables = Variables(environ, credentials_of(path, environ), lambda _: Path(), problems)
+    variables = Variables(environ, credentials_of(path, environ), lambda _: Reach(folder=Path()), problems)
     url = str(variables.filled_in(written, DATABASE))
     redactor.add(*passwords_of_url(url))
     if problems.errors:
@@ -195,6 +197,13 @@ def _secrets_in(tree: Mapping[str, object], problems: Problems, *, but_for: Coll
                 yield text
             case _:
                 yield from secrets_of_url(text)
+
+
+def _check_included_urls(tree: Mapping[str, object], files: Files, problems: Problems) -> None:
+    """Say which receivers of included files would read a file of this machine, wherever it is."""
+    for path, text in texts_in(tree.get("receivers"), ("receivers",)):
+        if files.place_of(path)[0] is not files.main and (name := reading_parameter(text)):
+            problems.error(path, f"expected no {name!r} in a file that is included: it names a file to be read")
 
 
 def _secrets_of_proxies(environ: Mapping[str, str]) -> Iterator[str]:

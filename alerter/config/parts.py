@@ -12,6 +12,7 @@ from alerter.config.files import Tree, expected_form
 from alerter.config.lines import KeyPath
 from alerter.config.model import Service, TenantConfig
 from alerter.config.problems import Problems, kind_of
+from alerter.config.reading import INCLUDE_KEYS
 from alerter.config.schema import (
     RULE,
     AnyTable,
@@ -92,7 +93,7 @@ def _check_sections(tree: Tree, problems: Problems) -> None:
         if key in keys_of(ServiceTable):
             problems.error((key,), "expected below [service], found above every table")
         else:
-            problems.error((key,), unknown_key(key, ("include", *SECTIONS)))
+            problems.error((key,), unknown_key(key, (*INCLUDE_KEYS, *SECTIONS)))
     for section, example in (("tenants", "[tenants.acme]"), ("receivers", "[receivers.secops]")):
         if tree.get(section, {}) == {}:
             problems.error((section,), f"missing: expected at least one, such as {example}")

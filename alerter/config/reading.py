@@ -1,20 +1,23 @@
 """From paths to the files of a configuration: the one that the user named, and those that it includes."""
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from glob import glob
 from os.path import normpath
 from pathlib import Path
 from re import compile as compile_regex
 
-from alerter.config.files import File, Files
+from alerter.config.files import NAMED, NUMBERED, File, Files
+from alerter.config.lines import KeyPath
 from alerter.config.places import unit_of
 from alerter.config.problems import Problems, found
-from alerter.config.trust import own_bytes
+from alerter.config.trust import bytes_of
+from alerter.config.variables import VARIABLE_NAME, Reach, Variables
 from alerter.errors import ConfigError, Problem
 
-#: The key at the top of the main file.
-INCLUDE = "include"
+#: The keys at the top of the main file: what it includes, and what that may hold and use.
+INCLUDE, INCLUDE_SECTIONS, INCLUDE_VARIABLES = "include", "include_sections", "include_variables"
+INCLUDE_KEYS = (INCLUDE, INCLUDE_SECTIONS, INCLUDE_VARIABLES)
 
 _SYNTAX_ERROR = compile_regex(r"(?P<text>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
 
@@ -38,22 +41,38 @@ def read(path: Path, *, only_own: bool = False) -> File:
     return File(name=str(path), folder=path.absolute().parent, text=text, tables=_parsed(path, text))
 
 
-def include(patterns: object, files: Files, problems: Problems, *, only_own: bool = False) -> None:
+def reach_in(files: Files) -> Callable[[KeyPath], Reach]:
+    """Return what says of each place what its references may stand for: less in a file that is included."""
+
+    def reach_of(place: KeyPath) -> Reach:
+        file, _ = files.place_of(place)
+        return Reach(folder=file.folder, prefixes=None if file is files.main else files.prefixes)
+
+    return reach_of
+
+
+def include(files: Files, variables: Variables, problems: Problems, *, only_own: bool = False) -> None:
     """Take in the files that the main file's globs match, sorted, each once.
 
     A glob that matches nothing is an error: it may be misspelt, or the disk may not be there, and then thousands of
     tenants would be watched no more without anybody's notice.
 
     Args:
-        patterns: What stands under `include`, filled in; relative to the main file.
-        files: Takes the files.
+        files: Has what stands under `include`, relative to the main file, and takes the files.
+        variables: Fill in what stands there.
         problems: Takes what is wrong.
         only_own: As for `read`.
 
     Raises:
         ConfigError: Some of them cannot be read; nothing can be said of the names that others refer to.
     """
+    given = {key: files.tree.pop(key) for key in INCLUDE_KEYS if key in files.tree}
+    files.sections = _texts(given, INCLUDE_SECTIONS, files.sections, _section, problems)
+    files.prefixes = _texts(given, INCLUDE_VARIABLES, (), _prefix, problems)
+    if INCLUDE not in given:
+        return
     unread: list[Problem] = []
+    patterns = variables.filled_in(given[INCLUDE], (INCLUDE,))
     for path in _included(patterns, files.main, problems):
         try:
             file = read(path, only_own=only_own)
@@ -64,6 +83,39 @@ def include(patterns: object, files: Files, problems: Problems, *, only_own: boo
             problems.error_in(file, place, text)
     if unread:
         raise ConfigError((*problems.errors, *unread))
+
+
+def _texts(
+    given: Mapping[str, object],
+    key: str,
+    default: Iterable[str],
+    checked: Callable[[object], str],
+    problems: Problems,
+) -> tuple[str, ...]:
+    """Return the texts of a list at the top of the main file, as far as they are right."""
+    value = given.get(key, [*default])
+    if not isinstance(value, list):
+        problems.error((key,), f"expected a list, found {found(value)}")
+        return ()
+    texts = []
+    for number, each in enumerate(value):
+        try:
+            texts.append(checked(each))
+        except ValueError as error:
+            problems.error((key, number), str(error))
+    return tuple(texts)
+
+
+def _section(value: object) -> str:
+    if not isinstance(value, str) or value not in (*NAMED, *NUMBERED):
+        raise ValueError(f"expected one of {', '.join((*NAMED, *NUMBERED))}, found {found(value)}")
+    return value
+
+
+def _prefix(value: object) -> str:
+    if not isinstance(value, str) or not VARIABLE_NAME.fullmatch(value):
+        raise ValueError(f'expected how names of variables begin, such as "TENANT_", found {found(value)}')
+    return value
 
 
 def _included(patterns: object, main: File, problems: Problems) -> Iterable[Path]:
@@ -96,7 +148,7 @@ def _matches(pattern: str, main: File) -> Iterator[Path]:
 
 def _text(path: Path, *, only_own: bool) -> str:
     try:
-        content = own_bytes(path) if only_own else path.read_bytes()
+        content = bytes_of(path, only_own=only_own)
     except FileNotFoundError:
         raise failure(path, "there is no such file; `alerter init` writes one to start from") from None
     except PermissionError:

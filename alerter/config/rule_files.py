@@ -16,7 +16,8 @@ from alerter.config.model import Config, TenantConfig
 from alerter.config.parts import read_parts
 from alerter.config.places import credentials_of
 from alerter.config.problems import Problems
-from alerter.config.reading import INCLUDE, include, read
+from alerter.config.reading import include, reach_in, read
+from alerter.config.schema import is_name
 from alerter.config.variables import Variables
 from alerter.errors import ConfigError
 from alerter.redaction import Redactor
@@ -92,12 +93,12 @@ def _filled_in(files: Files, problems: Problems) -> dict[str, object]:
     variables = Variables(
         {},
         credentials_of(Path(files.main.name), {}),
-        lambda place: files.place_of(place)[0].folder,
+        reach_in(files),
         problems,
+        is_name=is_name,
         may_lack=lambda _: True,
     )
-    if INCLUDE in files.tree:
-        include(variables.filled_in(files.tree.pop(INCLUDE), (INCLUDE,)), files, problems)
+    include(files, variables, problems)
     return {key: variables.filled_in(files.tree[key], (key,)) for key in SECTIONS if key in files.tree}
 
 

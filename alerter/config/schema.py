@@ -434,7 +434,7 @@ def _text(table: type[BaseModel], detail: ErrorDetails, path: KeyPath) -> str:
 def _unknown_key_text(key: str, table: type[BaseModel]) -> str:
     if key in CONDITIONS and issubclass(table, RuleTable):
         return f"unknown key: a condition stands in a level, such as warning = {{ {key} = {{ … }} }}"
-    if key == "include":
+    if key in {"include", "include_sections", "include_variables"}:
         return "unknown key: it belongs above every table, at the top of the file"
     return unknown_key(key, keys_of(table))
 
@@ -442,6 +442,25 @@ def _unknown_key_text(key: str, table: type[BaseModel]) -> str:
 def unknown_key(key: str, known: Collection[str]) -> str:
     """Return what is wrong with a key that is not known, and which may stand in its place."""
     return f"unknown key{suggestion(key, known) or ';'} allowed here: {', '.join(known)}"
+
+
+#: The keys of each section by which something is called or chosen.
+_NAMES = {
+    "tenants": {"labels"},
+    "receivers": {"fallback"},
+    "routes": {"receivers", "tenants", "tenant_labels", "reasons", "rules", "mute_windows"},
+    "rules": {"name", "tenants", "tenant_labels", "reasons", "mute_windows"},
+    "mute_windows": {"tenants", "tenant_labels"},
+}
+
+
+def is_name(path: KeyPath) -> bool:
+    """Say whether something is called, or chosen, by what stands there."""
+    match path:
+        case (str() as section, _, key, *_):
+            return key in _NAMES.get(section, ())
+        case _:
+            return False
 
 
 def is_secret(path: KeyPath) -> bool:

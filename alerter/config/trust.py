@@ -81,21 +81,43 @@ def why_not_trusted(path: Path, *, uid: int) -> str:
     return ""
 
 
-def own_bytes(path: Path) -> bytes:
-    """Return the content of a plain file that belongs, with all on the way to it, to root or this process's user.
+class OutsideError(Exception):
+    """A file is not where it must be, or is nothing that lies anywhere, such as a pipe."""
+
+
+def bytes_of(path: Path, *, within: Path | None = None, only_own: bool = False) -> bytes:
+    """Return the content of a file.
+
+    Args:
+        path: Where it is.
+        within: The folder in or below which it must lie, wherever links and `..` lead; None for anywhere.
+        only_own: Whether it must belong, with all on the way to it, to root or to the user of this process.
 
     Raises:
-        OSError: It cannot be read, or is none of that.
+        OutsideError: It lies elsewhere.
+        OSError: It cannot be read, or belongs to somebody else.
     """
+    if within is None and not only_own:
+        return path.read_bytes()
     uid = os.geteuid()
-    if why := why_not_ours(path, uid=uid):
+    if within is not None and not path.resolve().is_relative_to(within.resolve()):
+        raise OutsideError
+    if only_own and (why := why_not_ours(path, uid=uid)):
         raise OSError(why)
-    # What is opened is looked at once more: it may be another file by now, or something that nobody ever writes to.
+    # What was opened is looked at once more: by now it may be another file, or something that nobody ever writes to.
     with open(path, "rb", opener=_without_waiting) as file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_uid not in {ROOT_USER, uid}:
-            raise OSError("it is no plain file of root's or of this user's")
+        if not stat.S_ISREG(status.st_mode) or (only_own and status.st_uid not in {ROOT_USER, uid}):
+            raise OSError("it is no plain file" + " of root's or of this user's" * only_own)
+        if within is not None and not _place_of(file.fileno(), path).is_relative_to(within.resolve()):
+            raise OutsideError
         return file.read()
+
+
+def _place_of(descriptor: int, path: Path) -> Path:
+    """Return where an open file lies, as the kernel says; where that is not told, where its path leads."""
+    told = Path(f"/proc/self/fd/{descriptor}")
+    return told.readlink() if told.is_symlink() else path.resolve()
 
 
 def _without_waiting(path: str, flags: int) -> int:

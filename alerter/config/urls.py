@@ -18,6 +18,8 @@ _NATIVE = (
     (compile_regex(r"https?://[^/]+\.api\.powerplatform\.com[:/]", IGNORECASE), "workflows"),
     (compile_regex(r"https?://(?:[a-z]+\.)?discord(?:app)?\.com/", IGNORECASE), "discord"),
 )
+#: Parameters with which services of Apprise read a file of this machine.
+_READING = frozenset({"keyfile", "pgpprv", "pgppub", "subfile", "template"})
 #: Web hooks of Office 365 connectors, which Apprise 2 no longer loads.
 _CONNECTOR = compile_regex(
     r"msteams://|https?://(?:outlook\.office(?:365)?\.com/webhook|[^/]+\.webhook\.office\.com)", IGNORECASE
@@ -46,6 +48,11 @@ def scheme_of(url: str) -> str:
             "(…logic.azure.com…) or write it as workflows://…"
         )
     return next((name for native, name in _NATIVE if native.match(url)), match.group(1).lower())
+
+
+def reading_parameter(url: str) -> str:
+    """Return the parameter of a URL that names a file of this machine; empty where there is none."""
+    return next((name for name, _ in _PARAMETER.findall(url) if unquote(name).lower() in _READING), "")
 
 
 def has_several_addressees(url: str) -> bool:

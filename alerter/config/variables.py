@@ -8,6 +8,7 @@ Who only looks at what is stored may lack the secrets: what they stand for is th
 
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 from re import Match
@@ -17,10 +18,10 @@ from alerter.config.lines import KeyPath
 from alerter.config.model import ABSENT_URL
 from alerter.config.places import Credentials
 from alerter.config.problems import Problems, has_token, suggestion
-from alerter.config.trust import own_bytes
+from alerter.config.trust import OutsideError, bytes_of
 
 _REFERENCE = compile_regex(r"\$\$\{|\$\{([^}]*)(\}?)")
-_NAME = compile_regex(r"[A-Za-z_][A-Za-z0-9_.-]*")
+VARIABLE_NAME = compile_regex(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _FILE = "file:"
 _ESCAPE = "$${"
 #: Stands for a key that is not known: it is of the form of all of them, also of those in base64.
@@ -31,14 +32,30 @@ LIES_OPEN = "everyone may read"
 SAME_NAME = 0.8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What the references of a file may stand for.
+
+    Attributes:
+        folder: What the paths in it are relative to.
+        prefixes: How the names begin that it may use, whose files are then all beside it or below; None for the file
+            that the user named, which may use whatever the user may read.
+    """
+
+    folder: Path
+    prefixes: tuple[str, ...] | None = None
+
+
 class Variables:
     """Where values come from.
 
     Args:
         environ: The environment.
         credentials: What systemd hands to a service.
-        folder_of: Return what paths are relative to that stand at a place: the folder of its file.
+        reach_of: Return what references may stand for at a place: what those of its file may.
         problems: Takes what is missing.
+        is_name: Say of a place whether something is called, or chosen, by what stands there. It never comes from a
+            variable: it is shown everywhere, and alerts would be others wherever the variable is another.
         may_lack: Say of a place whether it may stay unknown. Only keys and URLs may.
         only_own: Whether only files are read that belong, with their folders, to root or to the user of this process.
 
@@ -51,9 +68,10 @@ class Variables:
         self,
         environ: Mapping[str, str],
         credentials: Credentials,
-        folder_of: Callable[[KeyPath], Path],
+        reach_of: Callable[[KeyPath], Reach],
         problems: Problems,
         *,
+        is_name: Callable[[KeyPath], bool] = lambda _: False,
         may_lack: Callable[[KeyPath], bool] = lambda _: False,
         only_own: bool = False,
     ) -> None:
@@ -61,7 +79,8 @@ class Variables:
         self.files: dict[Path, None] = {}
         self._environ = environ
         self._credentials = credentials
-        self._folder_of = folder_of
+        self._reach_of = reach_of
+        self._is_name = is_name
         self._problems = problems
         self._may_lack = may_lack
         self._only_own = only_own
@@ -80,10 +99,13 @@ class Variables:
 
     def _filled_in(self, written: str, path: KeyPath) -> str:
         try:
-            value = _REFERENCE.sub(lambda reference: self._value(reference, path), written).strip()
+            value = _REFERENCE.sub(lambda reference: self._value(reference, path), written)
         except _Missing as missing:
             self._problems.break_off(path, str(missing))
             return written
+        if all(reference.group() == _ESCAPE for reference in _REFERENCE.finditer(written)):
+            return value
+        value = value.strip()
         if path in self.lacking:
             return _stand_in(value, path)
         self._problems.fill_in(path, written=written, value=value)
@@ -101,15 +123,23 @@ class Variables:
     def _known_value(self, reference: Match[str], path: KeyPath) -> str:
         if reference.group() == _ESCAPE:
             return "${"
+        if self._is_name(path):
+            raise _Missing("expected names and globs as they are, found a variable; a literal '${' is written '$${'")
         name, is_closed = reference.group(1), reference.group(2)
         if not is_closed:
             raise _Missing("expected '}' after '${'; a literal '${' is written '$${'")
         if name.startswith(_FILE):
             return self._of_file(name.removeprefix(_FILE), path)
+        return self._of_variable(name, path)
+
+    def _of_variable(self, name: str, path: KeyPath) -> str:
         if has_token(name):
             raise _Missing(f"expected the name of a variable, found text of {len(name)} characters: is it the secret?")
-        if not _NAME.fullmatch(name):
+        if not VARIABLE_NAME.fullmatch(name):
             raise _Missing("expected ${NAME} or ${file:PATH}; a literal '${' is written '$${'")
+        prefixes = self._reach_of(path).prefixes
+        if prefixes is not None and not name.startswith(prefixes):
+            raise _Missing(f"{_out_of_reach(name, prefixes)}; ${{file:PATH}} reads a file beside this one")
         value = self._of_name(name)
         if not value.strip():
             raise _Unknown(f"${{{name}}} is set, but to nothing")
@@ -129,8 +159,9 @@ class Variables:
     def _of_file(self, name: str, path: KeyPath) -> str:
         if any(map(has_token, Path(name).parts)):
             raise _Missing(f"expected the path of a file, found text of {len(name)} characters: is it the secret?")
-        file = self._folder_of(path) / name
-        value = self._read(file, f"the file {file}")
+        reach = self._reach_of(path)
+        file = reach.folder / name
+        value = self._read(file, f"the file {file}", within=reach.folder if reach.prefixes is not None else None)
         if not value.strip():
             raise _Unknown(f"the file {file} is empty")
         self.files[file] = None
@@ -138,16 +169,28 @@ class Variables:
             self._problems.warn(path, f"{LIES_OPEN} the file {file}: {self._credentials.remedy}")
         return value
 
-    def _read(self, file: Path, what: str) -> str:
+    def _read(self, file: Path, what: str, *, within: Path | None = None) -> str:
         """Return the text of a file without one line break at its end, which editors and `echo` add."""
         try:
-            content = own_bytes(file) if self._only_own else file.read_bytes()
+            content = bytes_of(file, within=within, only_own=self._only_own)
             return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except OutsideError:
+            raise _Missing(f"expected a file in {within} or below, as this file is included, found a way out") from None
         except UnicodeDecodeError:
             raise _Unknown(f"{what} is not UTF-8 text") from None
         except (OSError, ValueError) as error:
             why = (getattr(error, "strerror", None) or "").lower() or str(error)
             raise _Unknown(f"{what} cannot be read: {why}") from None
+
+
+def _out_of_reach(name: str, prefixes: tuple[str, ...]) -> str:
+    """Return why an included file may not use a variable."""
+    if prefixes:
+        allowed = f"variables that begin with {' or '.join(map(repr, prefixes))} alone, as include_variables says"
+    else:
+        prefix = "".join(name.partition("_")[:2])
+        allowed = f'none without include_variables = ["{prefix}"] in the main file'
+    return f"${{{name}}} stands in a file that is included, which may use {allowed}"
 
 
 def toml_text(text: str) -> str:

@@ -1,12 +1,14 @@
 """A configuration in several files: as if it stood in one, but for where its errors are."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from os import mkfifo
 from pathlib import Path
 
 import pytest
 
 from alerter.config import Config, OAuthKeys, load_config
 from alerter.config.reading import INCLUDE
+from alerter.config.trust import OutsideError, bytes_of
 from alerter.config.values import MOST_LISTED
 from alerter.errors import ConfigError
 
@@ -202,12 +204,14 @@ def test_what_is_included_may_hang_on_a_variable() -> None:
             id="sections of another form",
         ),
         pytest.param(
-            {"a.toml": a_tenant("a").replace("key-of-a", "${NONE}").replace("id-of-a", "${file:none}")},
-            [
-                "tenants.d/a.toml:2: tenants.a.client_id: the file {folder}/tenants.d/none cannot be read",
-                "tenants.d/a.toml:3: tenants.a.client_secret: ${NONE} is not set: ",
-            ],
-            id="variables that stand for nothing",
+            {"a.toml": a_tenant("a").replace("id-of-a", "${file:none}")},
+            ["tenants.d/a.toml:2: tenants.a.client_id: the file {folder}/tenants.d/none cannot be read"],
+            id="a file that is not there",
+        ),
+        pytest.param(
+            {"a.toml": '[receivers.a]\nurls = ["json://host/?a=1&%74emplate=/etc/shadow"]\n'},
+            ["tenants.d/a.toml:2: receivers.a.urls[#1]: expected no '%74emplate' in a file that is included: it names"],
+            id="a URL with which a file would be read",
         ),
     ],
 )
@@ -244,14 +248,147 @@ def test_a_file_with_a_secret_that_everyone_may_read_is_a_warning() -> None:
     files = {f"{name}.toml": a_tenant(f"t{name}") for name in names}
     safe = {"safe.toml": a_tenant("safe").replace("id-of-safe", "${ID}").replace("key-of-safe", "${KEY}")}
 
-    config = load(files | safe, environ={"ID": "id-0001", "KEY": "key-0001"}, mode=0o644)
+    main = f'include_variables = ["ID", "KEY"]\n{MAIN}'
+
+    config = load(files | safe, main=main, environ={"ID": "id-0001", "KEY": "key-0001"}, mode=0o644)
 
     said = [str(warning) for warning in config.warnings]
     assert len(said) == 1 + MOST_LISTED
-    assert said[0].startswith("rules.toml:1: include: a secret stands in a file that everyone may read")
+    assert said[0].startswith("rules.toml:2: include: a secret stands in a file that everyone may read")
     assert said[0].endswith("so do 5 more files that are included")
-    assert said[1].startswith("rules.toml:4: receivers.secops.urls[#1]: a secret stands in")
+    assert said[1].startswith("rules.toml:5: receivers.secops.urls[#1]: a secret stands in")
     assert said[2].startswith("tenants.d/000.toml:2: tenants.t000.client_id: a secret stands in")
+
+
+ACME = a_tenant("acme").replace("key-of-acme", "${ACME_KEY}")
+
+
+def test_an_included_file_uses_the_variables_that_the_main_file_allows() -> None:
+    """By how they begin; the main file itself uses whatever it wants."""
+    main = 'include_variables = ["ACME_", "GLOBEX_"]\n' + MAIN + a_tenant("here").replace("key-of-here", "${ANY}")
+
+    config = load({"acme.toml": ACME}, main=main, environ={"ACME_KEY": "key-0001", "ANY": "key-0002"})
+
+    keys = {name: tenant.keys for name, tenant in config.tenants.items()}
+    assert [each.client_secret for each in keys.values() if isinstance(each, OAuthKeys)] == ["key-0002", "key-0001"]
+
+
+@pytest.mark.parametrize(
+    ("more", "allowed"),
+    [
+        pytest.param("", 'none without include_variables = ["ACME_"] in the main file', id="none unless it is said"),
+        pytest.param(
+            'include_variables = ["GLOBEX_", "TENANT_"]\n',
+            "variables that begin with 'GLOBEX_' or 'TENANT_' alone, as include_variables says",
+            id="those that are said",
+        ),
+    ],
+)
+def test_an_included_file_uses_no_other_variable(more: str, allowed: str) -> None:
+    """Whether it is set or not, and also for who needs no secrets: whoever may write it could send it anywhere."""
+    said = "tenants.d/acme.toml:3: tenants.acme.client_secret: ${ACME_KEY} stands in a file that is included, "
+    expected = f"{said}which may use {allowed}; ${{file:PATH}} reads a file beside this one"
+
+    assert problems_of({"acme.toml": ACME}, main=more + MAIN) == [expected]
+    with pytest.raises(ConfigError, match="which may use"):
+        load_config(Path("rules.toml"), {"ACME_KEY": "key-0001"}, may_lack_secrets=True)
+
+
+def _parent(folder: Path) -> str:
+    (folder / "secret").write_text("key-0001")
+    return "../secret"
+
+
+def _absolute(folder: Path) -> str:
+    (folder / "secret").write_text("key-0001")
+    return f"{folder}/secret"
+
+
+def _link(folder: Path) -> str:
+    (folder / "tenants.d" / "link").symlink_to(_absolute(folder))
+    return "link"
+
+
+def _folder_that_is_a_link(folder: Path) -> str:
+    (folder / "tenants.d" / "here").symlink_to(folder)
+    _absolute(folder)
+    return "here/secret"
+
+
+def _absent(folder: Path) -> str:
+    return f"{folder}/nothing"
+
+
+@pytest.mark.parametrize("way_out", [_parent, _absolute, _link, _folder_that_is_a_link, _absent])
+def test_an_included_file_reads_no_file_elsewhere(folder: Path, way_out: Callable[[Path], str]) -> None:
+    """Whichever way leads out of its folder, and whether something is there or not."""
+    (folder / "tenants.d").mkdir()
+    acme = a_tenant("acme").replace("key-of-acme", f"${{file:{way_out(folder)}}}")
+
+    (said,) = problems_of({"acme.toml": acme})
+    assert said.startswith("tenants.d/acme.toml:3: tenants.acme.client_secret: ")
+    assert said.endswith(f": expected a file in {folder}/tenants.d or below, as this file is included, found a way out")
+
+
+def test_an_included_file_reads_what_lies_beside_it_or_below(folder: Path) -> None:
+    """Also behind links that stay there, as Kubernetes makes them; but no pipe, for which it would wait for ever."""
+    (folder / "tenants.d" / "..data").mkdir(parents=True)
+    (folder / "tenants.d" / "..data" / "key").write_text("key-0001")
+    (folder / "tenants.d" / "key").symlink_to("..data/key")
+    mkfifo(folder / "tenants.d" / "pipe")
+
+    config = load({"acme.toml": a_tenant("acme").replace("key-of-acme", "${file:key}")})
+    refused = problems_of({"acme.toml": a_tenant("acme").replace("key-of-acme", "${file:pipe}")})
+
+    assert [each.keys.client_secret for each in config.tenants.values() if isinstance(each.keys, OAuthKeys)] == [
+        "key-0001"
+    ]
+    assert refused[0].endswith(f"the file {folder}/tenants.d/pipe cannot be read: it is no plain file")
+
+
+def test_a_file_that_becomes_a_link_while_it_is_looked_at_is_not_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was opened counts, not what was there before."""
+    (folder / "secret").write_text("key-0001")
+    (folder / "inner").mkdir()
+    key = folder / "inner" / "key"
+    key.symlink_to("../secret")
+    real = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: path if path == key else real(path))
+
+    with pytest.raises(OutsideError):
+        bytes_of(key, within=folder / "inner")
+
+
+def test_the_main_file_says_what_others_may_hold() -> None:
+    """Where somebody else writes them, they may hold tenants and nothing that concerns others."""
+    route = '[[routes]]\nreceivers = ["secops"]\n'
+
+    said = problems_of({"a.toml": a_tenant("a") + route}, main='include_sections = ["tenants"]\n' + MAIN)
+
+    assert said == ["tenants.d/a.toml:4: routes: expected only tenants in a file that is included"]
+
+
+def test_what_others_may_hold_and_use_is_checked() -> None:
+    """Misspelt, it would allow more or less than was meant."""
+    main = 'include_sections = ["tenant", 5]\ninclude_variables = ["", "A-", "$B"]\n' + MAIN + a_tenant("here")
+
+    said = problems_of({"none.toml": ""}, main=main)
+    others = problems_of(
+        {"none.toml": ""}, main='include_sections = "rules"\ninclude_variables = 1\n' + MAIN + a_tenant("here")
+    )
+
+    assert [text.partition(",")[0] for text in said] == [
+        "rules.toml:1: include_sections[#1]: expected one of tenants",
+        "rules.toml:1: include_sections[#2]: expected one of tenants",
+        "rules.toml:2: include_variables[#1]: expected how names of variables begin",
+        "rules.toml:2: include_variables[#3]: expected how names of variables begin",
+    ]
+    assert [text.partition(",")[0] for text in others][:2] == [
+        "rules.toml:1: include_sections: expected a list",
+        "rules.toml:2: include_variables: expected a list",
+    ]
 
 
 def test_a_configuration_that_includes_nothing_has_no_such_key() -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, create_model
 
 from alerter.config.json_schema import condition_schema, documented, json_schema, table_schema
 from alerter.config.parts import SECTIONS
+from alerter.config.reading import INCLUDE_KEYS
 from alerter.config.schema import (
     LEVEL,
     RULE,
@@ -168,7 +169,7 @@ def test_every_section_and_every_condition_is_in_it() -> None:
     sections = SCHEMA["properties"]
     levels = sections["rules"]["items"]["properties"]
 
-    assert set(sections) == {"include", *SECTIONS}
+    assert set(sections) == {*INCLUDE_KEYS, *SECTIONS}
     for severity in Severity:
         assert list(levels[severity.value]["properties"]) == keys_of(LEVEL)
         for name, kind in CONDITIONS.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.config.trust import own_bytes, steps_to, user_name, why_not_ours, why_not_trusted
+from alerter.config.trust import bytes_of, steps_to, user_name, why_not_ours, why_not_trusted
 
 SOMEBODY = 65534
 ME = os.geteuid()
@@ -27,7 +27,7 @@ def test_what_nobody_else_may_touch_is_trusted(file: Path) -> None:
     """Everyone may read it; `/tmp`, in which it lies far above, may be written by all, and nothing there taken away."""
     assert why_not_trusted(file, uid=ME) == ""
     assert why_not_ours(file, uid=ME) == ""
-    assert own_bytes(file) == b"text"
+    assert bytes_of(file, only_own=True) == b"text"
 
 
 def _by_everyone(file: Path) -> str:
@@ -94,7 +94,7 @@ def test_whoever_owns_something_on_the_way_is_told(file: Path) -> None:
         os.chown(path, SOMEBODY, -1, follow_symlinks=False)
         found.append((why_not_trusted(link, uid=ME), why_not_ours(link, uid=ME), why_not_ours(link, uid=SOMEBODY)))
         with pytest.raises(OSError, match="belongs to"):
-            own_bytes(link)
+            bytes_of(link, only_own=True)
         os.chown(path, ME, -1, follow_symlinks=False)
 
     assert found == [
@@ -109,7 +109,7 @@ def test_what_is_no_plain_file_is_not_read(tmp_path: Path, make: Callable[[Path]
     make(tmp_path / "odd")
 
     with pytest.raises(OSError, match=r"it is no plain file|Is a directory"):
-        own_bytes(tmp_path / "odd")
+        bytes_of(tmp_path / "odd", only_own=True)
 
 
 def test_links_are_followed_as_the_system_follows_them(file: Path) -> None:
@@ -119,7 +119,7 @@ def test_links_are_followed_as_the_system_follows_them(file: Path) -> None:
     way = file.parent / "up" / "mine" / ".." / "mine" / "rules.toml"
 
     assert [*steps_to(way)][-1].path == file
-    assert own_bytes(way) == b"text"
+    assert bytes_of(way, only_own=True) == b"text"
     with pytest.raises(OSError, match="too many links"):
         [*steps_to(file.parent / "around")]
     with pytest.raises(FileNotFoundError):

@@ -9,12 +9,17 @@ from alerter.config.files import File, Files
 from alerter.config.lines import KeyPath
 from alerter.config.places import Credentials, credentials_of
 from alerter.config.problems import Problems
-from alerter.config.variables import Variables
+from alerter.config.variables import Reach, Variables
 
 
 def problems_of(tables: Mapping[str, object]) -> Problems:
     """Return what takes the problems of one file."""
     return Problems(Files(File(name="rules.toml", folder=Path(), text="key = 1", tables=tables)))
+
+
+def here(_: KeyPath) -> Reach:
+    """Return what the references of the main file may stand for."""
+    return Reach(folder=Path())
 
 
 NO_CREDENTIALS = Credentials(absence="$CREDENTIALS_DIRECTORY is not set")
@@ -32,7 +37,7 @@ def filled_in(
     handed_over = NO_CREDENTIALS
     if credentials is not None:
         handed_over = credentials_of(Path("rules.toml"), {"CREDENTIALS_DIRECTORY": str(credentials)})
-    value = Variables(environ or {}, handed_over, lambda _: folder, problems).filled_in(text, ("key",))
+    value = Variables(environ or {}, handed_over, lambda _: Reach(folder=folder), problems).filled_in(text, ("key",))
     return value, [str(each) for each in problems.errors], [str(each) for each in problems.warnings]
 
 
@@ -63,7 +68,7 @@ def test_every_text_of_a_tree_is_filled_in() -> None:
     problems = problems_of({})
     tree = {"${A}": ["${A}", 1, {"b": "${A}", "c": True}]}
 
-    found = Variables({"A": "x"}, NO_CREDENTIALS, lambda _: Path(), problems).filled_in(tree)
+    found = Variables({"A": "x"}, NO_CREDENTIALS, here, problems).filled_in(tree)
 
     assert found == {"${A}": ["x", 1, {"b": "x", "c": True}]}
 
@@ -173,7 +178,7 @@ def test_a_secret_file_that_everyone_may_read_is_a_warning(tmp_path: Path) -> No
 def test_nothing_more_is_said_of_a_value_that_is_missing() -> None:
     """One mistake is one error: what a value must be is not said where there is none."""
     problems = problems_of({})
-    Variables({}, NO_CREDENTIALS, lambda _: Path(), problems).filled_in("${NAME}", ("key",))
+    Variables({}, NO_CREDENTIALS, here, problems).filled_in("${NAME}", ("key",))
 
     problems.error(("key",), "expected a duration")
 
@@ -197,7 +202,7 @@ def test_nothing_more_is_said_of_a_value_that_is_missing() -> None:
 def test_who_only_looks_may_lack_secrets(place: KeyPath, text: str, value: str) -> None:
     """A key or a URL that cannot be read is stood in for by something of its form, and is no error."""
     problems = problems_of({})
-    variables = Variables({"HOST": "known"}, NO_CREDENTIALS, lambda _: Path(), problems, may_lack=lambda _: True)
+    variables = Variables({"HOST": "known"}, NO_CREDENTIALS, here, problems, may_lack=lambda _: True)
 
     assert variables.filled_in(text, place) == value
     assert problems.errors == ()
@@ -207,6 +212,6 @@ def test_who_only_looks_may_lack_secrets(place: KeyPath, text: str, value: str) 
 def test_who_only_looks_is_told_of_mistakes_all_the_same() -> None:
     """What is wrong in the file is wrong for everybody."""
     problems = problems_of({})
-    Variables({}, NO_CREDENTIALS, lambda _: Path(), problems, may_lack=lambda _: True).filled_in("${NAME", ("key",))
+    Variables({}, NO_CREDENTIALS, here, problems, may_lack=lambda _: True).filled_in("${NAME", ("key",))
 
     assert len(problems.errors) == 1
