@@ -172,13 +172,25 @@ class UnexpectedResponse(SourceError):
 class DeliveryError(AlerterError):
     """A target did not take a message.
 
-    `permanent` says that trying again cannot help; `retry_after` is how long the target asked us to wait.
+    `permanent` says that trying again cannot help; `refused`, that it was this message which the target did not want,
+    so that another one may be taken; `retry_after` is how long the target asked us to wait; `had_by` names the
+    addressees that have it all the same, or had it before.
     """
 
-    def __init__(self, detail: str, *, permanent: bool = False, retry_after: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        permanent: bool = False,
+        refused: bool = False,
+        retry_after: timedelta | None = None,
+        had_by: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(detail)
         self.permanent = permanent
+        self.refused = refused
         self.retry_after = retry_after
+        self.had_by = had_by
 
 
 class ListenError(AlerterError):

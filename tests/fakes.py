@@ -62,8 +62,9 @@ class RecordingNotifier:
     takes: timedelta = timedelta(0)
     clock: FakeClock | None = None
 
-    def deliver(self, message: Message, url: str) -> None:
+    def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
         """Remember the message, or raise the error of its URL."""
+        del had_by
         if self.clock is not None:
             self.clock.now += self.takes
         if url in self.refusals:
@@ -82,8 +83,9 @@ class FailingNotifier:
         self.error = error or DeliveryError("connection refused")
         self.attempts: list[tuple[str, Message]] = []
 
-    def deliver(self, message: Message, url: str) -> None:
+    def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
         """Raise the error it was made with."""
+        del had_by
         self.attempts.append((url, message))
         raise self.error
 

@@ -169,23 +169,33 @@ class SmtpSink:
     Attributes:
         port: Where it listens, on 127.0.0.1.
         rcpt_reply: What it answers to a recipient.
+        rcpt_replies: What it answers to some of them instead.
+        data_replies: What it answers to the next mails, before it takes all.
         mails: The accepted mails, oldest first.
+        recipients: To whom each of them went.
     """
 
     port: int = 0
     rcpt_reply: str = "250 OK"
+    rcpt_replies: dict[str, str] = field(default_factory=dict)
+    data_replies: list[str] = field(default_factory=list)
     mails: list[bytes] = field(default_factory=list)
+    recipients: list[list[str]] = field(default_factory=list)
 
     async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
         self, _server: object, _session: object, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Accept or refuse a recipient."""
-        if self.rcpt_reply.startswith("250"):
+        reply = self.rcpt_replies.get(address, self.rcpt_reply)
+        if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
-        return self.rcpt_reply
+        return reply
 
     async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802 - the same
-        """Keep a mail."""
+        """Keep a mail, or refuse it."""
+        if self.data_replies:
+            return self.data_replies.pop(0)
+        self.recipients.append([*envelope.rcpt_tos])
         content = envelope.content
         self.mails.append(content if isinstance(content, bytes) else str(content).encode())
         return "250 OK"

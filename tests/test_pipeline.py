@@ -729,12 +729,12 @@ def test_a_target_that_hangs_holds_up_nobody_elses_next_message(world: World) ->
     class Hanging(RecordingNotifier):
         """Keeps everybody waiting who sends to Slack."""
 
-        def deliver(self, message: Message, url: str) -> None:
+        def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
             """Wait until the test lets go."""
             if url == URLS[SLACK]:
                 hanging.set()
                 assert released.wait(10)
-            super().deliver(message, url)
+            super().deliver(message, url, had_by=had_by)
 
     world.notifier = Hanging()
     with ThreadPoolExecutor(4) as threads:

@@ -233,10 +233,10 @@ def test_one_sends_what_the_other_planned(sharers: tuple[Sharer, Sharer]) -> Non
     class Meanwhile(RecordingNotifier):
         """While a message is on its way, the other instance looks what is due."""
 
-        def deliver(self, message: Message, url: str) -> None:
+        def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
             """Send, and look."""
             assert other.deliver() == []
-            super().deliver(message, url)
+            super().deliver(message, url, had_by=had_by)
 
     one.notifier = Meanwhile()
     titles = one.deliver()
@@ -283,11 +283,11 @@ def test_who_stood_still_while_sending_has_no_say_in_what_the_other_took_over(
     class Slow(RecordingNotifier):
         """Stands still for more than a minute, and then fails."""
 
-        def deliver(self, message: Message, url: str) -> None:
+        def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
             """Let the other one send it, too."""
             one.clock.forward("61s")
             other.deliver()
-            raise KeyError(message.id, url)
+            raise KeyError(message.id, url, had_by)
 
     one.notifier = Slow()
     with caplog.at_level(logging.WARNING):
@@ -311,10 +311,10 @@ def test_who_stood_still_while_sending_and_was_not_replaced_still_records_it(
     class Slow(RecordingNotifier):
         """Stands still until its leases have run out."""
 
-        def deliver(self, message: Message, url: str) -> None:
+        def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
             """Send it."""
             expire(one, postgresql_url)
-            super().deliver(message, url)
+            super().deliver(message, url, had_by=had_by)
 
     one.notifier = Slow()
     one.deliver()

@@ -17,13 +17,16 @@ Everything that must be known of Apprise (2.2) stands here:
 import logging
 import re
 import smtplib
+import sys
 from ast import literal_eval
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, timedelta
 from email import message_from_string
 from email.header import Header
 from email.mime.text import MIMEText
+from email.utils import parseaddr
+from hashlib import sha256
 from json import loads
 from typing import Any, Final
 from urllib.parse import quote
@@ -31,6 +34,7 @@ from urllib.parse import quote
 import requests
 from apprise import Apprise, AppriseAsset, AppriseResult, AppriseResultStatus, NotifyFormat, NotifyType
 from apprise.common import OverflowMode
+from apprise.conversion import convert_between
 from apprise.plugins.base import NotifyBase
 from apprise.plugins.custom_json import NotifyJSON
 from apprise.plugins.email.base import PGP_MODE_DEFAULT, NotifyEmail
@@ -42,6 +46,7 @@ from apprise.plugins.workflows import NotifyWorkflows
 
 from alerter.adapters.destinations import endpoint_of
 from alerter.adapters.endpoints import Endpoint
+from alerter.core.formats import Room, fitted
 from alerter.core.messages import Event, EventAction, Format, Message, Tone
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
@@ -102,17 +107,18 @@ class AppriseNotifier:
             timezone=UTC,
         )
 
-    def deliver(self, message: Message, url: str) -> None:
+    def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
         """Send a message to one target.
 
         Args:
-            message: What to send; the target's kind decides in which format.
+            message: What to send; the target's kind decides in which format, and how much of it.
             url: An Apprise URL, or the address that Slack or Teams shows for a webhook.
+            had_by: The addressees that have it already, as a `DeliveryError` named them.
 
         Raises:
             DeliveryError: The target did not take it, or did not say so in time, in which case it may still arrive;
-                permanent if Apprise cannot make anything of the URL, or if the service refuses the message itself. A
-                message of several events may have been taken in part: trying again is harmless, for each has its key.
+                permanent if Apprise cannot make anything of the URL. A message of several events may have been taken
+                in part: trying again is harmless, for each has its key.
         """
         service = self._load(url)
         if isinstance(service, _Slack | _Teams | _Mail | _PagerDuty | _Opsgenie):
@@ -121,9 +127,14 @@ class AppriseNotifier:
         if isinstance(service, _PagerDuty | _Opsgenie):
             self._deliver_events(message, service, url)
             return
+        title, text = message.title, message.bodies[Format.TEXT]
         if isinstance(service, _Slack | _Teams | _Mail):
             service.message = message
-        self._send(service, url, message.title, message.bodies[Format.TEXT], _TYPE_BY_TONE[message.tone])
+        else:
+            title, text = _fitted(message, service, is_split=_SPLIT.search(url) is not None)
+        if isinstance(service, _Mail):
+            service.had_by |= had_by
+        self._send(service, url, title, text, _TYPE_BY_TONE[message.tone])
 
     def _deliver_events(self, message: Message, service: "_PagerDuty | _Opsgenie", url: str) -> None:
         """Send the events of a message one after the other, until one is not taken."""
@@ -137,11 +148,17 @@ class AppriseNotifier:
         result = apprise.notify(
             body=text, title=title, notify_type=kind, body_format=NotifyFormat.TEXT, log_level=logging.DEBUG
         )
-        if result.status is not AppriseResultStatus.SUCCESS:
-            retry_after = service.retry_after if isinstance(service, _Opsgenie) else None
-            failure = self._failure(result, url)
-            is_refused = _REFUSED.search(failure) is not None
-            raise DeliveryError(failure, permanent=is_refused, retry_after=retry_after)
+        if result.status is AppriseResultStatus.SUCCESS:
+            return
+        failure = self._failure(result, url)
+        if isinstance(service, _Mail) and service.refusals:
+            failure = f"{service.service_name} {self._redactor.redacted(service.refused())}"
+        raise DeliveryError(
+            failure,
+            refused=service.is_refused if isinstance(service, _Mail) else _REFUSED.search(failure) is not None,
+            retry_after=service.retry_after if isinstance(service, _Opsgenie) else None,
+            had_by=frozenset(service.had_by) if isinstance(service, _Mail) else frozenset(),
+        )
 
     def check(self, url: str) -> None:
         """Make sure that a URL can be used, without sending anything.
@@ -212,6 +229,37 @@ class AppriseNotifier:
         return f"{service.name} {_what_failed(records, self._without_secrets(url))}"
 
 
+def _fitted(message: Message, service: NotifyBase, *, is_split: bool) -> tuple[str, str]:
+    """Return what a service without a layout of ours gets as title and text: as much as it takes.
+
+    Args:
+        message: What to say.
+        service: Knows its limits, which may depend on its URL.
+        is_split: Whether its URL wants all of the text, in as many messages as that takes.
+    """
+    target = service.resolve_format(NotifyFormat.TEXT)
+
+    def sent(text: str) -> str:
+        # Apprise looks at the length before and after a service's own dialect.
+        converted = convert_between(NotifyFormat.TEXT, target, text)  # type: ignore[no-untyped-call]
+        return max(str(converted), str(service.dialect_convert(converted, target)), key=len)
+
+    is_shared = bool(service.overflow_amalgamate_title)
+    # Apprise keeps room for how it counts the parts, of which there is one.
+    spare = int(service.overflow_buffer) + (int(service.overflow_max_display_count_width) if is_shared else 0)
+    room = Room(
+        title_bytes=max(int(service.title_maxlen), 0),
+        body_bytes=sys.maxsize if is_split or service.body_maxlen <= 0 else int(service.body_maxlen) - spare,
+        is_shared=is_shared,
+        body_lines=int(service.body_max_line_count),
+        sent=sent,
+    )
+    if not is_split:
+        # The net below: what is counted otherwise than thought is sent in parts, and not refused.
+        service.overflow_mode = OverflowMode.SPLIT
+    return fitted(message, room)
+
+
 def _event_of(message: Message) -> Event:
     """Return a message that has no events as one: nothing that is said may be lost, though nothing will close it."""
     return Event(
@@ -235,6 +283,10 @@ _STATUS = re.compile(r"error=(\d{3})\b")
 _REPLY = re.compile(r"Response Details:\s*(b['\"].*)", re.DOTALL)
 _SMTP_REPLY = re.compile(r"\((\d{3}), b(['\"])(.*?)\2", re.DOTALL)
 _LONGEST_REPLY = 100
+#: So many refused addresses are named.
+_NAMED_REFUSALS = 3
+#: SMTP's codes from here on: trying the same again does not help (RFC 5321, section 4.2.1).
+_PERMANENT = 500
 _SOCKET_ERROR = "Socket Exception: "
 #: A socket's error text can hold the whole URL: only these words of ours go out.
 _WORDS_BY_SYMPTOM: Final = {
@@ -308,8 +360,10 @@ def _mute_apprise() -> None:
 # Apprise's plugins, with our layout
 
 
-#: HTTP's words for a message that the service will never take; what comes behind it may be taken.
+#: HTTP's words for a message that the service does not take as it is; another one may be taken.
 _REFUSED: Final = re.compile(r" answered (400|413|422)\b")
+#: How a URL says that a text which is too long is sent in parts.
+_SPLIT: Final = re.compile(r"[?&]overflow=split\b", re.IGNORECASE)
 
 
 class _Slack(NotifySlack):  # type: ignore[no-untyped-call] # Apprise's __init_subclass__ has no types
@@ -353,6 +407,22 @@ class _Mail(NotifyEmail):  # type: ignore[no-untyped-call]
     service_name = "the mail server"
     message: Message
 
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
+        super().__init__(**arguments)  # type: ignore[no-untyped-call]
+        self.had_by: set[str] = set()
+        self.refusals: dict[str, tuple[int, bytes]] = {}
+        #: Whether it was the mail that was not wanted, rather than who it is for, or who we are.
+        self.is_refused = False
+
+    def refused(self) -> str:
+        """Return which addresses were refused, and why, as the rest of a sentence that begins with the server."""
+        first, *others = [
+            f"{code} for {address}: {_one_line(text.decode('utf-8', 'replace'))}"
+            for address, (code, text) in self.refusals.items()
+        ]
+        more = f"; and {len(others) - _NAMED_REFUSALS + 1:,} more" if len(others) >= _NAMED_REFUSALS else ""
+        return f"answered {'; '.join([first, *others[: _NAMED_REFUSALS - 1]])}{more}"
+
     def send(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ANN401 - Apprise's signature
         if self.pgp_mode != PGP_MODE_DEFAULT:
             # A signature covers the parts as Apprise made them, so that such a mail is plain text.
@@ -360,11 +430,14 @@ class _Mail(NotifyEmail):  # type: ignore[no-untyped-call]
         try:
             return self._is_sent()
         except (OSError, smtplib.SMTPException, RuntimeError) as error:
+            # Of several addressees one may have been refused before.
+            self.refusals.clear()
+            self.is_refused = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= _PERMANENT
             self.logger.debug("%s%s", _SOCKET_ERROR, error)
             return False
 
     def _is_sent(self) -> bool:
-        connection = AppriseSMTPController(
+        connection = _MailConnection(
             host=self.smtp_host,
             port=int(self.port or 0),
             secure_mode=str(self.secure_mode),
@@ -373,12 +446,14 @@ class _Mail(NotifyEmail):  # type: ignore[no-untyped-call]
             verify_certificate=self.verify_certificate,
             socket_connect_timeout=self.socket_connect_timeout,
         )
-        with connection as smtp:
-            sent = [
-                smtp.sendmail(str(self.from_addr[1]), mail.to_addrs, self._with_our_text(mail.body))
-                for mail in self._mails()
-            ]
-        return bool(sent) and all(sent)
+        with connection:
+            for mail in self._mails():
+                addresses = [each for each in mail.to_addrs if _addressee(each) not in self.had_by]
+                if addresses:
+                    refusals = connection.refusals(str(self.from_addr[1]), addresses, self._with_our_text(mail.body))
+                    self.refusals |= refusals
+                    self.had_by.update(_addressee(each) for each in addresses if each not in refusals)
+        return not self.refusals
 
     def _protocol_headers(self, _body: str) -> dict[str, str]:
         # RFC 3834: no out-of-office reply to a machine.
@@ -427,6 +502,27 @@ class _Mail(NotifyEmail):  # type: ignore[no-untyped-call]
             if part.get_content_type() == "text/plain":
                 part.set_payload(MIMEText(self.message.bodies[Format.TEXT], "plain", "utf-8").get_payload())
         return parsed.as_string()
+
+
+class _MailConnection(AppriseSMTPController):
+    """A connection to a mail server that says who it refuses, rather than that somebody was refused."""
+
+    def refusals(self, sender: str, addresses: Sequence[str], mail: str) -> Mapping[str, tuple[int, bytes]]:
+        """Send a mail; return which of its addressees the server refuses, all others have it.
+
+        Raises:
+            OSError: The connection broke; nobody is known to have it.
+            smtplib.SMTPException: The server takes it from nobody, or for nobody.
+        """
+        try:
+            return dict(self._socket.sendmail(sender, addresses, mail))  # type: ignore[attr-defined] # without a type
+        except smtplib.SMTPRecipientsRefused as error:
+            return dict(error.recipients)
+
+
+def _addressee(address: str) -> str:
+    """Return what stands for an address where it is kept."""
+    return sha256(parseaddr(address)[1].lower().encode()).hexdigest()[:12]
 
 
 def _mail_id(message_id: str) -> str:

@@ -264,7 +264,7 @@ has_text = messages.c.bodies != literal(NO_TEXT, Text, literal_execute=True)
 Index("ix_messages_with_text", messages.c.created_at, sqlite_where=has_text)
 
 # `claimed_by` is the number of the instance that is sending it, 0 for one that has the database for itself, and nothing
-# while nobody is.
+# while nobody is. `had_by` is a JSON list of what stands for the addressees that have it.
 deliveries = Table(
     "deliveries",
     metadata,
@@ -279,6 +279,8 @@ deliveries = Table(
     Column("last_error", Text, nullable=False),
     Column("claims", Integer, nullable=False, server_default="0"),
     Column("claimed_by", _Number),
+    Column("refused_at", Instant),
+    Column("had_by", Text, nullable=False, server_default="[]"),
 )
 #: What is still to be sent, however long the record of what was sent has become.
 is_waiting = deliveries.c.sent_at.is_(None) & deliveries.c.dead_at.is_(None)

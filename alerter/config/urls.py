@@ -3,13 +3,12 @@
 No I/O. Nothing here puts a URL or a part of one into an error text, but for the scheme.
 """
 
-from re import IGNORECASE, findall
+from re import IGNORECASE
 from re import compile as compile_regex
 from urllib.parse import unquote
 
 _SCHEME = compile_regex(r"([A-Za-z0-9]{2,20})://\S")
 _PARAMETER = compile_regex(r"[?&]([^?=&#]+)=([^&#]*)")
-_SEVERAL = compile_regex(r"/(?:#|%23)", IGNORECASE)
 
 #: Web hooks as Slack, Teams and Discord show them, which Apprise takes as they are.
 _NATIVE = (
@@ -31,6 +30,9 @@ MAIL_SCHEMES = frozenset(
         "sendgrid", "sendpulse", "ses", "smtp2go", "sparkpost",
     }
 )  # fmt: skip
+
+#: Of these it is known who has a mail.
+_ACCOUNTED = frozenset({"mailto", "mailtos"})
 
 
 def scheme_of(url: str) -> str:
@@ -56,10 +58,17 @@ def reading_parameter(url: str) -> str:
 
 
 def has_several_addressees(url: str) -> bool:
-    """Say whether one URL reaches several people or channels, so that one refusal makes all of it a failure."""
-    if scheme_of(url) not in MAIL_SCHEMES:
-        return len(_SEVERAL.findall(url)) > 1
+    """Say whether one URL reaches several people or channels, so that one refusal makes all of it a failure.
+
+    Not where each of them is accounted for: a mail that some have goes on to the others alone, unless it is signed.
+    """
+    scheme = scheme_of(url)
     parameters = {name.lower(): unquote(value) for name, value in _PARAMETER.findall(url)}
-    path = findall(r"/([^/?]+@[^/?]+)", unquote(url.partition("?")[0].partition("://")[2]))
+    # In pieces before they are unquoted, and without the login: a password may hold anything.
+    path = [unquote(piece) for piece in url.partition("://")[2].partition("?")[0].split("/")[1:]]
+    if scheme not in MAIL_SCHEMES:
+        return sum(piece.startswith("#") for piece in path) > 1
+    if scheme in _ACCOUNTED and "pgp" not in parameters:
+        return False
     addressees = [address for address in parameters.get("to", "").split(",") if address.strip()]
-    return "cc" in parameters or "bcc" in parameters or len(addressees) + len(path) > 1
+    return "cc" in parameters or "bcc" in parameters or len(addressees) + sum("@" in piece for piece in path) > 1

@@ -5,6 +5,7 @@ through `shown` first and then through the one function of its format: it cannot
 a layout. Ours is escaped as well, which costs nothing. No I/O: values in, values out.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -72,6 +73,7 @@ def rendered(words: Draft) -> Message:
             Format.HTML: _html_body(words),
             Format.SLACK: _slack_body(words),
             Format.TEAMS: _teams_body(words),
+            **({Format.BRIEF: _brief_body(words)} if len(words.lines) > 1 else {}),
         },
         created_at=words.created_at,
         alert_ids=words.alert_ids,
@@ -505,6 +507,158 @@ def _teams_card(card: Card) -> dict[str, Json]:
         items.append(_teams_text(runs, spacing="small"))
     items += [_teams_text(_teams_runs(note)) for note in card.notes]
     return {"type": "Container", "separator": True, "spacing": "medium", "items": items}
+
+
+# Shorter plain texts, for a service that takes no more
+
+#: So many alerts are named by their ids where there is room for no more; a command takes an id.
+_NAMED_IDS = 5
+#: A service that takes no more characters than this sends text messages, which have few characters of their own.
+_TEXT_MESSAGE = 320
+_TEXT_MESSAGE_CHARACTERS = str.maketrans({"…": "...", "·": "-", "—": "-", "\u2068": "", "\u2069": ""})
+
+
+@dataclass(frozen=True, slots=True)
+class _Brief:
+    """What shorter texts of a message are made of.
+
+    Attributes:
+        lines: Each of its lines, and how many alerts it stands for; the worst first.
+        total: How many alerts there are.
+        counts: The same by what happened to them, in words.
+        last: What names the message.
+    """
+
+    lines: Sequence[tuple[str, int]]
+    total: int
+    counts: str
+    last: str
+
+    def views(self) -> Iterator[str]:
+        """Yield ever shorter texts."""
+        for number in range(len(self.lines), 0, -1):
+            yield self._text([text for text, _ in self.lines[:number]], sum(each for _, each in self.lines[:number]))
+        yield self._text([], 0)
+        yield self.last
+
+    def _text(self, lines: Sequence[str], told: int) -> str:
+        more = f"and {self.total - told:,} more: alerter status" if lines and told < self.total else ""
+        return "\n".join(part for part in (*(() if lines else (self.counts,)), *lines, more, self.last) if part)
+
+
+def _brief_body(words: Draft) -> str:
+    counts = Counter(str(line.tone) for line in words.lines for _ in range(line.count))
+    said = ", ".join(f"{count:,} {tone}" for tone, count in counts.items())
+    more = words.total - counts.total()
+    brief: dict[str, Json] = {
+        "lines": [[_text(line.text), line.count] for line in words.lines],
+        "total": words.total,
+        "counts": f"{words.total:,} alerts: {said}{f', {more:,} more' if more else ''}",
+    }
+    return dumps(brief, ensure_ascii=False)
+
+
+def _brief(message: Message) -> _Brief:
+    """Return what shorter texts are made of; of a single alert the title says everything."""
+    last = f"ref {message.id}"
+    if Format.BRIEF not in message.bodies:
+        return _Brief((), 0, "", last)
+    fields = loads(message.bodies[Format.BRIEF])
+    lines = tuple((text, count) for text, count in fields["lines"])
+    return _Brief(lines, fields["total"], fields["counts"], last)
+
+
+def short(message: Message) -> Message:
+    """Return a message as plain as can be, for a target that refuses it as it is: its title, counts, ids and `ref`."""
+    brief = _brief(message)
+    ids = f"ids {' '.join(message.alert_ids[:_NAMED_IDS])}" if message.alert_ids else ""
+    lines = [part for part in (brief.counts, ids, brief.last) if part]
+    text = "\n".join((message.title, *lines))
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "fallbackText": message.title,
+        "body": [_teams_text(_teams_runs((line,))) for line in (message.title, *lines)],
+    }
+    return replace(
+        message,
+        bodies={
+            Format.TEXT: text,
+            Format.HTML: _html_page(message.title, f'<p style="white-space:pre-wrap">{escape(text)}</p>'),
+            Format.SLACK: dumps({"text": _slack_escaped(text), "mrkdwn": False, "attachments": []}, ensure_ascii=False),
+            Format.TEAMS: dumps(card),
+        },
+        events=tuple(replace(event, details=brief.last) for event in message.events),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How much plain text a service takes. Bytes of UTF-8: whatever a service counts, it finds no more than those.
+
+    Attributes:
+        title_bytes: Of a title at most; 0 where there are no titles.
+        body_bytes: Of a body at most, as it is sent.
+        is_shared: Whether a title takes its room from the body.
+        body_lines: Of a body at most; 0 where that is all the same.
+        sent: Returns what is sent for a body.
+    """
+
+    title_bytes: int
+    body_bytes: int
+    is_shared: bool = False
+    body_lines: int = 0
+    sent: Callable[[str], str] = str
+
+    def takes_title(self, title: str) -> bool:
+        """Say whether a title fits; never so long that nothing is left for the body."""
+        longest = min(self.title_bytes, self.body_bytes // 2) if self.is_shared else self.title_bytes
+        return _bytes(title) <= longest
+
+    def takes(self, title: str, body: str) -> bool:
+        """Say whether a body fits below a title."""
+        used = _bytes(self.sent(body)) + (_bytes(title) if self.is_shared else 0)
+        return used <= self.body_bytes and (not self.body_lines or body.count("\n") < self.body_lines)
+
+    def plain(self, text: str) -> str:
+        """Return a text in which nothing is markup, with the characters that the service has."""
+        if self.body_bytes <= _TEXT_MESSAGE:
+            text = text.translate(_TEXT_MESSAGE_CHARACTERS)
+        return _MARKUP.sub(ZERO_WIDTH_SPACE, text)
+
+
+#: Where chat services see a mention or a link: `<at …>`, `<!here>`, `[CQ:at …]`, `[~name]`, `](…)`, `(met)…`.
+_MARKUP = compile_regex(r"(?<=[<\[])|(?<=\])(?=\()|(?<=\()(?=(?:met|rol|chn)\))")
+
+
+def fitted(message: Message, room: Room) -> tuple[str, str]:
+    """Return a message's title and body for a service that takes plain text: as much as it has room for.
+
+    What is too long for it is shortened rather than refused. The title stands once: where a service has none, as the
+    body's first line.
+    """
+    title = room.plain(" ".join(message.title.split()))
+    above = "" if room.title_bytes else title
+    title = _cut_to(title, room.takes_title) if room.title_bytes else ""
+    whole = message.bodies[Format.TEXT].removeprefix(f"{message.title}\n\n")
+    for view in (whole, *_brief(message).views()):
+        body = "\n".join(part for part in (above, room.plain(view.rstrip())) if part)
+        if room.takes(title, body):
+            return title, body
+    return title, _cut_to(above or room.plain(f"ref {message.id}"), lambda body: room.takes(title, body))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _cut_to(text: str, fits: Callable[[str], bool]) -> str:
+    """Return the text, or its two ends around an ellipsis, with as many characters as fit."""
+    longest = len(text)
+    while longest > 1 and not fits(cut(text, longest)):
+        longest -= 1
+    return cut(text, longest)
 
 
 # What was not delivered when it was written: the same message, after words about why it comes late or to somebody else

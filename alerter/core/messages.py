@@ -40,6 +40,7 @@ class Format(StrEnum):
     HTML = "html"
     SLACK = "slack"
     TEAMS = "teams"
+    BRIEF = "brief"
 
 
 class EventAction(StrEnum):
@@ -77,8 +78,8 @@ class Message:
         receiver: To whom.
         tone: How it looks.
         title: One line of plain text.
-        bodies: The body in each format: plain text, an HTML document, and JSON for Slack (`text` and `attachments`
-            with blocks) and for Teams (an Adaptive Card).
+        bodies: The body in each format: plain text, an HTML document, JSON for Slack (`text` and `attachments` with
+            blocks), for Teams (an Adaptive Card), and what `formats.fitted` makes shorter texts of.
         created_at: When it was planned.
         alert_ids: The alerts that it tells of, worst first.
         threads: The ids of the first messages about those alerts, which this one answers; at most `THREADS`.

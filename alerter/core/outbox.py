@@ -11,6 +11,7 @@ from typing import NewType
 from alerter.core.formats import digest, fallback
 from alerter.core.messages import Context, Message
 from alerter.core.notifications import ReceiverName
+from alerter.errors import DeliveryError
 
 TargetName = NewType("TargetName", str)
 
@@ -42,6 +43,9 @@ class Delivery:
         dead_at: When it was given up; None until then.
         last_error: What the last attempt failed of; empty after a success.
         claims: How often somebody began to try it: whoever was the last one to do so has the say.
+        refused_at: Since when the target, or one of its addressees, does not want this very message; None if it does
+            not say so. Then nothing waits behind it.
+        had_by: The addressees that have it, where it is for several.
     """
 
     id: int
@@ -54,6 +58,8 @@ class Delivery:
     dead_at: datetime | None = None
     last_error: str = ""
     claims: int = 0
+    refused_at: datetime | None = None
+    had_by: frozenset[str] = frozenset()
 
     @property
     def is_waiting(self) -> bool:
@@ -73,13 +79,13 @@ def due(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
     """Return what to send now: of each target the oldest waiting delivery, if its time has come.
 
     The order is kept per target, so that nobody reads of an end before its beginning; one target never holds up
-    another.
+    another. A message that is refused as such has its own time, and holds up nothing.
 
     Args:
         waiting: Deliveries that are neither sent nor dead, in any order.
         now: The instant of the decision.
     """
-    return [delivery for delivery in _oldest_of_each_target(waiting) if _is_due(delivery, now=now)]
+    return [delivery for delivery in _heads(waiting) if _is_due(delivery, now=now)]
 
 
 def _is_due(delivery: Delivery, *, now: datetime) -> bool:
@@ -101,14 +107,19 @@ def claimed(delivery: Delivery, *, now: datetime) -> Delivery:
 
 def next_due_at(waiting: Iterable[Delivery]) -> datetime | None:
     """Return when something is due next, or None where nothing waits; what waits behind another is not due."""
-    return min((delivery.next_attempt_at for delivery in _oldest_of_each_target(waiting)), default=None)
+    return min((delivery.next_attempt_at for delivery in _heads(waiting)), default=None)
 
 
-def _oldest_of_each_target(waiting: Iterable[Delivery]) -> Iterable[Delivery]:
-    oldest: dict[TargetName, Delivery] = {}
+def _heads(waiting: Iterable[Delivery]) -> list[Delivery]:
+    """Return what waits behind nothing, in the order of planning."""
+    begun: set[TargetName] = set()
+    heads = []
     for delivery in sorted(waiting, key=lambda each: each.id):
-        oldest.setdefault(delivery.target, delivery)
-    return oldest.values()
+        if delivery.refused_at is not None or delivery.target not in begun:
+            heads.append(delivery)
+        if delivery.refused_at is None:
+            begun.add(delivery.target)
+    return heads
 
 
 def after_success(delivery: Delivery, *, now: datetime) -> Delivery:
@@ -116,23 +127,24 @@ def after_success(delivery: Delivery, *, now: datetime) -> Delivery:
     return replace(delivery, attempts=delivery.attempts + 1, sent_at=now, last_error="")
 
 
-def after_failure(
-    delivery: Delivery, error: str, *, permanent: bool, retry_after: timedelta | None, now: datetime
-) -> Delivery:
+def after_failure(delivery: Delivery, error: DeliveryError, *, now: datetime) -> Delivery:
     """Return the delivery after a failed attempt: it waits for the next one, or is dead.
 
     Args:
         delivery: As it was tried.
-        error: What went wrong, without secrets.
-        permanent: Whether trying again cannot help.
-        retry_after: How long the target asked us to wait; only ever prolongs our own wait, up to `LAST_WAIT`.
+        error: What went wrong. A `retry_after` only ever prolongs our own wait, up to `LAST_WAIT`. Once the message was
+            refused as such, or some of its addressees have it, it no longer stands in the way of the next one.
         now: When it failed.
     """
-    failed = replace(delivery, attempts=delivery.attempts + 1, last_error=error)
-    if permanent or failed.attempts >= MAX_ATTEMPTS:
+    had_by = delivery.had_by | error.had_by
+    refused_at = delivery.refused_at or (now if error.refused or had_by else None)
+    failed = replace(
+        delivery, attempts=delivery.attempts + 1, last_error=str(error), refused_at=refused_at, had_by=had_by
+    )
+    if error.permanent or failed.attempts >= MAX_ATTEMPTS:
         return replace(failed, dead_at=now)
     wait = WAITS[delivery.attempts] if delivery.attempts < len(WAITS) else LAST_WAIT
-    return replace(failed, next_attempt_at=now + max(wait, min(retry_after or wait, LAST_WAIT)))
+    return replace(failed, next_attempt_at=now + max(wait, min(error.retry_after or wait, LAST_WAIT)))
 
 
 def after_retry_request(delivery: Delivery, *, now: datetime) -> Delivery:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from alerter.core.formats import short
 from alerter.core.messages import Message
 from alerter.core.notifications import Receiver
 from alerter.core.outbox import (
@@ -145,13 +146,19 @@ def _claim(store: Store, target: TargetName, policy: Policy | None, *, now: date
 
 
 def _errand(reader: Reader, target: TargetName, policy: Policy | None, *, now: datetime) -> Errand | None:
-    """Return a target's oldest message if its time has come, or a digest of all that it missed."""
-    queue = sorted((each for each in reader.waiting_deliveries() if each.target == target), key=lambda each: each.id)
-    heads = due(queue, now=now)
+    """Return a target's oldest message if its time has come, or a digest of all that it missed.
+
+    What the target refused is no part of the queue: it is tried when its own time has come, or is in a digest of its
+    own.
+    """
+    waiting = sorted((each for each in reader.waiting_deliveries() if each.target == target), key=lambda each: each.id)
+    heads = due(waiting, now=now)
     if not heads:
         return None
+    head = next((each for each in heads if each.refused_at is None), heads[0])
+    queue = [each for each in waiting if (each.refused_at is None) == (head.refused_at is None)]
     is_digest = policy is not None and needs_digest(queue, now=now)
-    deliveries = tuple(queue if is_digest else heads)
+    deliveries = tuple(queue if is_digest else (head,))
     originals = tuple(reader.message(each.message_id) for each in deliveries)
     message = originals[0]
     if policy is not None and is_digest:
@@ -164,7 +171,7 @@ def _attempt(errand: Errand, notifier: Notifier, url: str | None, *, clock: Call
     try:
         if url is None:
             raise DeliveryError(f"target {target!r} is no longer in the configuration")  # noqa: TRY301
-        notifier.deliver(errand.message, url)
+        _send(errand, notifier, url)
     except DeliveryError as error:
         return _failed(errand, error, now=clock())
     except Exception as error:
@@ -175,12 +182,35 @@ def _attempt(errand: Errand, notifier: Notifier, url: str | None, *, clock: Call
     return [after_success(each, now=now) for each in errand.deliveries]
 
 
+def _send(errand: Errand, notifier: Notifier, url: str) -> None:
+    """Send a message; where it is refused as such, at once as plain and short as can be.
+
+    Raises:
+        DeliveryError: The target took it neither as it is nor in short.
+    """
+    had_by = frozenset[str].intersection(*(each.had_by for each in errand.deliveries))
+    try:
+        notifier.deliver(errand.message, url, had_by=had_by)
+    except DeliveryError as error:
+        if not error.refused:
+            raise
+        first = error
+    else:
+        return
+    log.warning(
+        "message refused, sent in short ref=%s target=%s: %s", errand.message.id, errand.deliveries[0].target, first
+    )
+    try:
+        notifier.deliver(short(errand.message), url, had_by=had_by | first.had_by)
+    except DeliveryError as error:
+        raise DeliveryError(
+            str(error), refused=True, retry_after=error.retry_after, had_by=error.had_by | first.had_by
+        ) from error
+
+
 def _failed(errand: Errand, error: DeliveryError, *, now: datetime) -> list[Delivery]:
     """Return the deliveries of an errand that failed: each was tried, so that they grow old together."""
-    return [
-        after_failure(each, str(error), permanent=error.permanent, retry_after=error.retry_after, now=now)
-        for each in errand.deliveries
-    ]
+    return [after_failure(each, error, now=now) for each in errand.deliveries]
 
 
 def _record(store: Store, errand: Errand, after: Sequence[Delivery], policy: Policy | None, *, now: datetime) -> None:

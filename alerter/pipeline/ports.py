@@ -252,11 +252,11 @@ class Store(Protocol):
 class Notifier(Protocol):
     """The way to Slack, Teams, a mailbox and wherever else Apprise can reach."""
 
-    def deliver(self, message: Message, url: str) -> None:
-        """Send a message to one target.
+    def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
+        """Send a message to one target, but for its addressees that have it already.
 
         Raises:
-            DeliveryError: The target did not take it.
+            DeliveryError: The target, or one of its addressees, did not take it.
         """
         ...
 

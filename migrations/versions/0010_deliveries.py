@@ -1,4 +1,4 @@
-"""Who is sending a delivery: what somebody had in flight who is gone is sent again."""
+"""Of a delivery: who is sending it, whether its target refuses it as such, and which of its addressees have it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,8 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.add_column("deliveries", sa.Column("claimed_by", _NUMBER))
+    op.add_column("deliveries", sa.Column("refused_at", _NUMBER))
+    op.add_column("deliveries", sa.Column("had_by", sa.Text(), nullable=False, server_default="[]"))
 
 
 def downgrade() -> None:

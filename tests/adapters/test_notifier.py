@@ -127,10 +127,16 @@ def with_events(*events: Event) -> Message:
     return replace(MESSAGE, events=events)
 
 
-def refusal(url: str, message: Message = MESSAGE, *, notifier: AppriseNotifier | None = None) -> DeliveryError:
+def refusal(
+    url: str,
+    message: Message = MESSAGE,
+    *,
+    notifier: AppriseNotifier | None = None,
+    had_by: frozenset[str] = frozenset(),
+) -> DeliveryError:
     """Return the error of a delivery that fails."""
     with pytest.raises(DeliveryError) as caught:
-        (notifier or AppriseNotifier()).deliver(message, url)
+        (notifier or AppriseNotifier()).deliver(message, url, had_by=had_by)
     return caught.value
 
 
@@ -469,7 +475,55 @@ def test_a_refused_recipient_is_a_failure(mail_server: SmtpSink) -> None:
     """A mailbox that does not exist is no success."""
     mail_server.rcpt_reply = "550 5.1.1 no such user"
 
-    assert str(refusal(mail_url(mail_server))) == "the mail server answered 550: 5.1.1 no such user"
+    assert (
+        str(refusal(mail_url(mail_server)))
+        == "the mail server answered 550 for oncall@example.test: 5.1.1 no such user"
+    )
+
+
+ALICE, BOB, CAROL = (f"{name}@example.test" for name in ("alice", "bob", "carol"))
+
+
+@pytest.mark.parametrize("more", [f"&to={ALICE},{BOB},{CAROL}", f"&to={ALICE}&cc={BOB}&bcc={CAROL}"])
+def test_of_several_addressees_the_refused_one_is_named(mail_server: SmtpSink, more: str) -> None:
+    """Whoever takes the mail has it; when it is sent again it goes to nobody but the one who refused it."""
+    url = mail_url(mail_server).replace("&to=oncall@example.test", more)
+    mail_server.rcpt_replies[BOB] = "550 5.1.1 no such user"
+
+    error = refusal(url)
+    again = refusal(url, had_by=error.had_by)
+    mail_server.rcpt_replies.clear()
+    AppriseNotifier().deliver(MESSAGE, url, had_by=again.had_by)
+
+    assert str(error) == str(again) == f"the mail server answered 550 for {BOB}: 5.1.1 no such user"
+    assert (error.permanent, error.refused) == (False, False)
+    assert sorted(address for addresses in mail_server.recipients for address in addresses) == [ALICE, BOB, CAROL]
+    assert mail_server.recipients[-1] == [BOB]
+
+
+def test_many_refused_addressees_are_counted(mail_server: SmtpSink) -> None:
+    """The error stays one line, and holds no secret that stands in an address."""
+    names = ",".join(f"user{number}@example.test" for number in range(9))
+    mail_server.rcpt_reply = "450 4.2.1 user1 is busy"
+    url = mail_url(mail_server).replace("oncall@example.test", names)
+
+    error = refusal(url, notifier=AppriseNotifier(redactor=Redactor(["user1@example.test"])))
+
+    assert str(error) == (
+        "the mail server answered 450 for user0@example.test: 4.2.1 user1 is busy; 450 for [redacted]: 4.2.1 user1 is "
+        "busy; 450 for user2@example.test: 4.2.1 user1 is busy; and 6 more"
+    )
+    assert error.had_by == frozenset()
+
+
+def test_a_mail_that_is_not_wanted_is_refused_as_such(mail_server: SmtpSink) -> None:
+    """A server that dislikes what is in it may take it in short; one that is busy is only busy."""
+    mail_server.data_replies = ["552 5.3.4 message too big", "452 4.3.1 no room"]
+
+    too_big, busy = refusal(mail_url(mail_server)), refusal(mail_url(mail_server))
+
+    assert (str(too_big), too_big.refused) == ("the mail server answered 552: 5.3.4 message too big", True)
+    assert (str(busy), busy.refused) == ("the mail server answered 452: 4.3.1 no room", False)
 
 
 def test_an_untrusted_certificate_is_named(tls: ssl.SSLContext) -> None:

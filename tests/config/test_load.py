@@ -756,9 +756,12 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             RULE
             + TENANT
             + "[receivers.secops]\nurls = [\n"
-            + '"mailto://m.example?to=a@b.example,c@b.example",\n"mailto://m.example?to=a@b.example&cc=c@b.example",\n'
-            + '"mailtos://u:p@m.example/a@b.example/c@b.example",\n"slack://A/B/C/#a/#b",\n'
-            + '"mailtos://u%40m.example:p@m.example?to=a@b.example",\n"slack://A/B/C/#a",\n]\n',
+            + '"mailgun://u@m.example/K?to=a@b.example,c@b.example",\n"mailto://m.example?pgp=sign&to=a@b.e&cc=c@b.e",\n'
+            + '"mailgun://u@m.example/K/a@b.example/c@b.example",\n"slack://A/B/C/#a/#b",\n'
+            + '"mailgun://u%40m.example/K?to=a@b.example",\n"slack://A/B/C/#a",\n'
+            + '"mailtos://u:p@m.example/a@b.example/c@b.example?cc=d@b.example",\n'
+            + '"smtp2go://u:p%2Fw@m.example/K/a@b.example",\n"mailtos://u:p%2Fw%40x%2F@m.example?to=a@b.example",\n'
+            + '"slack://a%2F%23b:c%2F%23d@A/B/C/#a",\n]\n',
             [
                 f"rules.toml:{line}: receivers.secops.urls[#{line - 8}]: one URL for several: "
                 "when one of them refuses a message, all get it again"

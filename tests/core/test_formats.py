@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState
 from alerter.core.conditions import Operands
-from alerter.core.formats import ZERO_WIDTH_SPACE, compose, compose_test, cut, digest, fallback, shown
+from alerter.core.formats import (
+    ZERO_WIDTH_SPACE,
+    Room,
+    compose,
+    compose_test,
+    cut,
+    digest,
+    fallback,
+    fitted,
+    short,
+    shown,
+)
 from alerter.core.messages import THREADS, Context, Data, EventAction, Format, Message, Tone
 from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName
 from alerter.core.rules import RuleName, Severity
@@ -397,7 +408,7 @@ def test_a_test_message_is_complete() -> None:
     message = compose_test(SECOPS.name, CONTEXT, now=NOON)
 
     assert (message.title, message.tone) == ("Test: alerter can reach 'secops'", Tone.INFO)
-    assert set(message.bodies) == set(Format)
+    assert set(message.bodies) == set(Format) - {Format.BRIEF}
     assert all(message.id in body for body in message.bodies.values())
 
 
@@ -716,3 +727,119 @@ def test_each_fallback_has_an_id_of_its_own_that_stays() -> None:
     again = fallback(FIRST, ReceiverName("mail"), "secops/slack", lasting=timedelta(hours=25), now=NOON)
     assert len({FIRST.id, *ids}) == 5
     assert again.id == ids[0]
+
+
+# shorter plain texts
+
+
+def storm(count: int) -> Message:
+    """Return a message about so many alerts, one of them critical."""
+    return composed(
+        *(
+            replace(alert, key=replace(alert.key, severity=Severity.WARNING)) if number else alert
+            for number, alert in enumerate(an_alert(f"Policy {each}") for each in range(count))
+        )
+    )
+
+
+def test_a_text_that_fits_is_left_whole() -> None:
+    """Without its title, which stands above it; or with it, once, where a service has none."""
+    message = storm(3)
+
+    title, body = fitted(message, Room(title_bytes=250, body_bytes=9000))
+    untitled, whole = fitted(message, Room(title_bytes=0, body_bytes=9000))
+
+    assert (title, untitled) == (message.title, "")
+    assert message.bodies[Format.TEXT].rstrip() == f"{title}\n\n{body}"
+    assert whole == f"{title}\n{body}"
+
+
+@pytest.mark.parametrize(
+    ("body_bytes", "lines"),
+    [
+        pytest.param(600, 10, id="as many lines as fit, the worst first"),
+        pytest.param(200, 3, id="three lines"),
+        pytest.param(60, 0, id="how many there are"),
+        pytest.param(20, 0, id="what names it"),
+    ],
+)
+def test_a_storm_is_shortened_to_what_fits(body_bytes: int, lines: int) -> None:
+    """It says how many more there are, and ends with the message's own name."""
+    message = storm(40)
+
+    title, body = fitted(message, Room(title_bytes=250, body_bytes=body_bytes))
+
+    assert title == message.title
+    assert len(body.encode()) <= body_bytes
+    assert [line.split("'")[1] for line in body.splitlines() if "held" in line] == [
+        f"Policy {number}" for number in range(lines)
+    ]
+    assert (f"and {40 - lines} more: alerter status" in body) == bool(lines)
+    assert ("40 alerts: 1 critical, 24 warning, 15 more" in body) == (body_bytes == 60)
+    assert body.endswith(f"ref {message.id}")
+
+
+def test_what_has_no_room_for_anything_gets_the_ends_of_the_title() -> None:
+    """A pager with 67 characters is not refused, nor one that counts the title with the rest."""
+    message = composed(an_alert("An impersonation policy of considerable length", tenant="some tenant"))
+
+    _, body = fitted(message, Room(title_bytes=0, body_bytes=50))
+    title, rest = fitted(message, Room(title_bytes=99, body_bytes=50, is_shared=True))
+
+    assert body.startswith("CRITICAL: 512 held for") and body.endswith("above 500")  # noqa: PT018 - both ends of one text
+    assert "…" in body
+    assert len(title) + len(rest) <= 50
+    assert rest == f"ref {message.id}"
+
+
+def test_a_service_that_shows_few_lines_gets_no_more() -> None:
+    """What it would drop is left out in a way that says so."""
+    _, body = fitted(storm(40), Room(title_bytes=250, body_bytes=9000, body_lines=5))
+
+    assert len(body.splitlines()) == 5
+    assert "and 37 more" in body
+
+
+def test_what_is_sent_is_what_is_measured() -> None:
+    """A service that escapes what it sends has less room."""
+    message = storm(40)
+
+    _, plain = fitted(message, Room(title_bytes=250, body_bytes=900))
+    _, escaped = fitted(message, Room(title_bytes=250, body_bytes=900, sent=lambda text: text.replace("'", "&#x27;")))
+
+    assert len(escaped) < len(plain)
+    assert len(escaped.replace("'", "&#x27;")) <= 900
+
+
+@pytest.mark.parametrize(
+    "name", ['<at user_id="all">', "[CQ:at,qq=all]", "[a](b)", "(met)all(met)", "<!here>", "[~admin]"]
+)
+def test_markup_of_services_is_broken(name: str) -> None:
+    """An invisible character is put where each of them would see the beginning of a mention or a link."""
+    title, body = fitted(composed(an_alert(name)), Room(title_bytes=250, body_bytes=9000))
+
+    assert name not in title + body
+    assert name in (title + body).replace(ZERO_WIDTH_SPACE, "")
+
+
+def test_a_short_form_is_plain_in_every_format() -> None:
+    """Its title, how many there are, the ids of the worst, and what names it; no block, no card and no detail."""
+    message = storm(15)
+
+    plain = short(message)
+
+    text = plain.bodies[Format.TEXT]
+    ids = " ".join(message.alert_ids[:5])
+    assert text == f"{message.title}\n15 alerts: 1 critical, 14 warning\nids {ids}\nref {message.id}"
+    assert slack_of(plain) == {"text": text, "mrkdwn": False, "attachments": []}
+    assert [each["inlines"][0]["text"] for each in json.loads(plain.bodies[Format.TEAMS])["body"]] == text.splitlines()
+    assert "15 alerts: 1 critical" in plain.bodies[Format.HTML]
+    assert [event.details for event in plain.events] == [f"ref {message.id}"] * 15
+    assert (plain.id, plain.title, plain.tone) == (message.id, message.title, message.tone)
+
+
+def test_the_short_form_of_a_message_without_alerts_is_its_title() -> None:
+    """As of a test."""
+    message = compose_test(ReceiverName("secops"), CONTEXT, now=NOON)
+
+    assert short(message).bodies[Format.TEXT] == f"{message.title}\nref {message.id}"

@@ -24,16 +24,23 @@ from alerter.core.outbox import (
     needs_digest,
     next_due_at,
 )
+from alerter.errors import DeliveryError
 from tests.builders import NOON, a_delivery, at, minutes, span
 
 
 def _failed(
     delivery: Delivery, *, permanent: bool = False, retry_after: timedelta | None = None, clock: str = "12:00"
 ) -> Delivery:
-    return after_failure(delivery, "timed out", permanent=permanent, retry_after=retry_after, now=at(clock))
+    error = DeliveryError("timed out", permanent=permanent, retry_after=retry_after)
+    return after_failure(delivery, error, now=at(clock))
 
 
 _LATER = NOON + minutes(1)
+
+
+def a_refused(number: int, *, next_attempt_at: datetime | None = None) -> Delivery:
+    """Return a delivery that the target does not want as it is."""
+    return replace(a_delivery(number, attempts=1, next_attempt_at=next_attempt_at), refused_at=NOON)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,12 @@ _LATER = NOON + minutes(1)
         pytest.param(
             [a_delivery(3), a_delivery(1, target="mail"), a_delivery(2)], [1, 2], id="one of each target, in order"
         ),
+        pytest.param(
+            [a_refused(1, next_attempt_at=_LATER), a_delivery(2), a_delivery(3)],
+            [2],
+            id="nothing waits for a refused one",
+        ),
+        pytest.param([a_refused(1), a_delivery(2), a_refused(3)], [1, 2, 3], id="refused ones have times of their own"),
     ],
 )
 def test_of_each_target_the_oldest_waiting_delivery_is_due(waiting: list[Delivery], expected: list[int]) -> None:
@@ -142,6 +155,26 @@ def test_a_target_may_ask_for_patience(attempts: int, retry_after: str, wait: st
     assert failed.next_attempt_at == NOON + span(wait)
 
 
+@pytest.mark.parametrize(
+    ("error", "is_refused"),
+    [
+        pytest.param(DeliveryError("timed out"), False, id="no answer"),
+        pytest.param(DeliveryError("answered 400", refused=True), True, id="the message is not wanted"),
+        pytest.param(
+            DeliveryError("answered 550", had_by=frozenset({"a1"})), True, id="one of several does not want it"
+        ),
+    ],
+)
+def test_what_is_refused_as_such_waits_as_long_and_holds_nothing_up(error: DeliveryError, is_refused: bool) -> None:  # noqa: FBT001 - a table
+    """It is tried on the same schedule; who has it is known from then on, and it stays refused whatever comes next."""
+    failed = after_failure(a_delivery(), error, now=NOON)
+    again = after_failure(failed, DeliveryError("timed out", had_by=frozenset({"b2"})), now=_LATER)
+
+    assert (failed.refused_at, failed.next_attempt_at) == (NOON if is_refused else None, NOON + span("15s"))
+    assert failed.is_waiting
+    assert (again.refused_at, again.had_by) == (failed.refused_at or _LATER, error.had_by | {"b2"})
+
+
 def test_a_permanent_failure_is_not_repeated() -> None:
     """Where trying again cannot help, the delivery is dead at once."""
     dead = _failed(a_delivery(), permanent=True)
@@ -154,7 +187,7 @@ def test_a_delivery_is_given_up_after_a_day() -> None:
     delivery, waits = a_delivery(), []
     while delivery.is_waiting:
         waits.append(delivery.next_attempt_at)
-        delivery = after_failure(delivery, "timed out", permanent=False, retry_after=None, now=delivery.next_attempt_at)
+        delivery = after_failure(delivery, DeliveryError("timed out"), now=delivery.next_attempt_at)
 
     assert delivery.dead_at is not None
     assert span("24h") < delivery.dead_at - NOON < span("24h30m")

@@ -94,10 +94,10 @@ class _DyingNotifier:
         self._steps = steps
         self._notifier = AppriseNotifier()
 
-    def deliver(self, message: Message, url: str) -> None:
+    def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
         """Send a message."""
         self._steps.reach("before sending")
-        self._notifier.deliver(message, url)
+        self._notifier.deliver(message, url, had_by=had_by)
         self._steps.reach("sent, not yet recorded")
 
 

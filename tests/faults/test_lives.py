@@ -47,8 +47,9 @@ class Wire:
 
     sent: list[tuple[str, str]] = field(default_factory=list)
 
-    def deliver(self, message: Message, url: str) -> None:
+    def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
         """Send a message."""
+        del had_by
         self.sent.append((url, message.id))
 
 

@@ -94,6 +94,47 @@ def test_a_target_that_fails_gets_everything_in_order_when_it_is_well_again(
     check_that_the_first_gets_all(world, targets)
 
 
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_message_that_is_refused_as_such_is_sent_in_short_at_once(
+    world: World, targets: list[Target], status: int
+) -> None:
+    """A target that takes no more than a few lines is told all the same, in the same attempt."""
+    well = targets[0].answer
+    targets[0].answer = lambda request: well(request) if len(request.body["message"]) < 300 else request.say(status)
+
+    world.poll(BREACH)
+    world.deliver()
+
+    [short], [whole] = targets[0].bodies, targets[1].bodies
+    assert short["title"] == whole["title"]
+    assert "above 100" in short["title"]
+    assert reference_in(short["message"], references(world.store))
+    assert waiting(world.store) == []
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_message_that_is_refused_in_every_form_holds_no_other_one_up(
+    world: World, targets: list[Target], status: int
+) -> None:
+    """It is tried again as any other, for a day; what comes after it is not kept waiting."""
+    well = targets[0].answer
+    targets[0].answer = lambda request: request.say(status)
+    world.poll(BREACH)
+    world.deliver()
+    targets[0].answer = well
+
+    world.poll(RELEASE)
+    world.clock.now = waiting(world.store)[0].next_attempt_at - span("1s")
+    world.deliver()
+    told_meanwhile = arrived(targets[0], world)
+    world.wait_for_retry()
+    world.deliver()
+
+    first, second = references(world.store)
+    assert (told_meanwhile, arrived(targets[0], world)) == ([second], [second, first])
+    assert waiting(world.store) == []
+
+
 def test_an_answer_200_that_is_an_error_is_a_failure(
     world: World, targets: list[Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:

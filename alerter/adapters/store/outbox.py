@@ -182,6 +182,8 @@ def _outcome(delivery: Delivery) -> dict[str, Any]:
         "dead_at": delivery.dead_at,
         "last_error": storable(delivery.last_error),
         "claimed_by": None,
+        "refused_at": delivery.refused_at,
+        "had_by": json.dumps(sorted(delivery.had_by)),
     }
 
 
@@ -240,6 +242,8 @@ def _delivery_of(row: Row[Any]) -> Delivery:
         dead_at=row.dead_at,
         last_error=row.last_error,
         claims=row.claims,
+        refused_at=row.refused_at,
+        had_by=frozenset(json.loads(row.had_by)),
     )
 
 

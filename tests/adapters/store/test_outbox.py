@@ -10,7 +10,7 @@ from alerter.core.messages import Event, EventAction, Format
 from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.outbox import Backlog, TargetName, after_failure, after_success, claimed, due
 from alerter.core.rules import Severity
-from alerter.errors import StoreError
+from alerter.errors import DeliveryError, StoreError
 from alerter.pipeline import release_claims
 from tests.adapters.store.stored import a_message, enqueue, explained, rows, statements
 from tests.builders import NOON, at
@@ -46,6 +46,18 @@ def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
         assert reader.message("m1") == message
 
 
+def test_what_a_target_refused_and_who_has_it_comes_back(store: Store) -> None:
+    """The addressees that have a message are known after a restart, too."""
+    enqueue(store, "m1", "mail")
+    error = DeliveryError("answered 550", had_by=frozenset({"b2", "a1"}))
+    with store.write() as transaction:
+        failed = after_failure(transaction.waiting_deliveries()[0], error, now=NOON)
+        transaction.save_delivery(failed)
+
+    with store.read() as reader:
+        assert reader.waiting_deliveries() == [failed]
+
+
 def test_what_was_in_flight_before_is_due_for_whoever_has_the_database_for_itself(store: Store) -> None:
     """What waits for its next attempt goes on to wait, and what was sent is left alone."""
     enqueue(store, "m1", "in flight", "failed", "sent")
@@ -53,7 +65,7 @@ def test_what_was_in_flight_before_is_due_for_whoever_has_the_database_for_itsel
         in_flight, failed, sent = (claimed(each, now=NOON) for each in transaction.waiting_deliveries())
         for each in (in_flight, failed, sent):
             transaction.claim(each)
-        transaction.settle(after_failure(failed, "busy", permanent=False, retry_after=None, now=NOON))
+        transaction.settle(after_failure(failed, DeliveryError("busy"), now=NOON))
         transaction.settle(after_success(sent, now=NOON))
 
     release_claims(store, now=NOON)
@@ -87,7 +99,7 @@ def test_what_waits_is_counted(store: Store) -> None:
     with store.write() as transaction:
         sent, dead, _ = transaction.waiting_deliveries()
         transaction.save_delivery(after_success(sent, now=NOON))
-        transaction.save_delivery(after_failure(dead, "gone", permanent=True, retry_after=None, now=NOON))
+        transaction.save_delivery(after_failure(dead, DeliveryError("gone", permanent=True), now=NOON))
 
     with store.read() as reader:
         assert reader.waiting_count() == 1
@@ -100,8 +112,8 @@ def test_what_became_of_a_delivery_is_kept(store: Store) -> None:
     with store.read() as reader:
         sent, dead, failed = reader.waiting_deliveries()
     sent = after_success(sent, now=NOON)
-    dead = after_failure(dead, "gone \0", permanent=True, retry_after=None, now=NOON)
-    failed = after_failure(failed, "busy", permanent=False, retry_after=None, now=NOON)
+    dead = after_failure(dead, DeliveryError("gone \0", permanent=True), now=NOON)
+    failed = after_failure(failed, DeliveryError("busy"), now=NOON)
 
     with store.write() as transaction:
         for delivery in (sent, dead, failed):
@@ -131,7 +143,7 @@ def test_a_delivery_is_found_by_its_number(store: Store) -> None:
     enqueue(store, "m1", "a", "b")
     with store.write() as transaction:
         first, second = transaction.waiting_deliveries()
-        failed = after_failure(second, "busy", permanent=False, retry_after=None, now=NOON)
+        failed = after_failure(second, DeliveryError("busy"), now=NOON)
         transaction.save_delivery(failed)
 
     with store.read() as reader:
