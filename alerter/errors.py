@@ -11,6 +11,7 @@ AlerterError
 ├── DeliveryError          a target did not take a message
 ├── ListenError            an address cannot be listened on
 └── StoreError             the database did not do what it was asked
+    └── StoreUnavailable       its server cannot be reached, or takes nothing for now
 
 Third-party errors are wrapped at the adapter that meets them. No message ever carries a secret.
 """
@@ -199,3 +200,7 @@ class ListenError(AlerterError):
 
 class StoreError(AlerterError):
     """The database did not do what it was asked; nothing of the transaction was kept."""
+
+
+class StoreUnavailable(StoreError):
+    """The database's server cannot be reached, or takes nothing for now; it may later, without anybody's doing."""

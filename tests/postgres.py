@@ -90,7 +90,7 @@ def _binaries() -> Path | None:
     """Return the directory of the newest server that is installed."""
     in_path = shutil.which("pg_ctl")
     if in_path is not None and shutil.which("initdb") is not None:
-        return Path(in_path).parent
+        return Path(in_path).resolve().parent
     installed = Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")
     newest = max(installed, key=lambda path: int(path.parent.parent.name), default=None)
     return None if newest is None else newest.parent

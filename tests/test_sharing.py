@@ -188,6 +188,18 @@ def test_a_renewal_that_fails_is_tried_again(
     assert one.sharing.may_act()
 
 
+def test_a_server_that_does_not_know_a_lease_gets_it(one: Instance, postgresql_url: str) -> None:
+    """After a failover the new server may lack what the old one had committed last; an error is the sign of one."""
+    execute(postgresql_url, "ALTER TABLE leases RENAME TO elsewhere")
+    one.sharing.beat()
+    execute(postgresql_url, "ALTER TABLE elsewhere RENAME TO leases")
+    execute(postgresql_url, "DELETE FROM leases")
+
+    one.sharing.beat()
+
+    assert one.share() == [*INTERVALS]
+
+
 def test_a_reload_reaches_the_others_at_once(
     one: Instance, begin: Callable[[], Instance], caplog: pytest.LogCaptureFixture
 ) -> None:

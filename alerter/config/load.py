@@ -29,6 +29,7 @@ from alerter.config.variables import LIES_OPEN, Reach, Variables, is_readable_by
 from alerter.core.rules import with_no_data_rules
 from alerter.errors import ConfigError, Problem
 from alerter.redaction import Redactor, passwords_of_url, secrets_of_url
+from alerter.servers import read_server_url
 
 VARIABLE = "ALERTER_CONFIG"
 #: In the folder where somebody stands, which may be another's; and where that of the service is.
@@ -154,6 +155,7 @@ def load_config(
         raise ConfigError(_redacted(problems.errors, redactor))
     config = put_together(path, parts)
     _warn_of_modes(config, files, problems, remedy=credentials.remedy)
+    _warn_of_wire(config, environ, problems)
     references.warn(config, parts.rules, problems)
     return replace(
         config,
@@ -246,6 +248,19 @@ def _warn_of_modes(config: Config, files: Files, problems: Problems, *, remedy: 
         problems.warn_in(file, place, text)
     if more := open_files[MOST_LISTED:]:
         problems.warn((INCLUDE,), f"{text}; so do {len(more):,} more files that are included")
+
+
+def _warn_of_wire(config: Config, environ: Mapping[str, str], problems: Problems) -> None:
+    """Say where a database's server need not prove who it is; libpq looks into the environment for what is not said."""
+    url = config.service.database
+    if not isinstance(url, Secret) or not (read := read_server_url(url)).is_exposed(sslmode=environ.get("PGSSLMODE")):
+        return
+    named = ", ".join(server.host for server in read.servers if not server.is_local)
+    text = (
+        f"nothing proves that it is {named} who answers, and reads counts and alerts: add "
+        "?sslmode=verify-full&sslrootcert=FILE, the file of the authority that signed its certificate"
+    )
+    problems.warn(DATABASE, text)
 
 
 def _path_of(file: File) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from alerter.config.lines import KeyPath
 from alerter.config.model import (
@@ -42,6 +42,7 @@ from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
 from alerter.core.rules import NO_DATA_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity, has_labels
 from alerter.core.series import Tenant
+from alerter.servers import read_server_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +109,10 @@ def database_url(value: str, folder: Path) -> str:
 
 def _server_url(value: str) -> str:
     try:
-        _ = urlsplit(value).port  # read to be checked
-    except ValueError:
+        read_server_url(value)
+    except ValueError as error:
         raise ValueError(
-            "expected a URL with a number as its port; in a password '@' is written %40, ':' %3A and '/' %2F"
+            f"expected a URL of PostgreSQL, but {error}; in a password '@' is written %40, ':' %3A and '/' %2F"
         ) from None
     return value
 

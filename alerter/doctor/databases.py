@@ -21,7 +21,10 @@ _ADVICE_FILE = (
     "Check path, owner and mode, and run doctor as the service's user. A damaged file is replaced with "
     "`alerter db restore`."
 )
-_ADVICE_SERVER = "Check that the server runs, and host, port, name and password, and what its pg_hba.conf lets in."
+_ADVICE_SERVER = (
+    "Check that the server runs, and host, port, name and password, and what its pg_hba.conf lets in. It must be the "
+    "one that takes writes: name the primary, or all of them, as in postgresql://a,b/name."
+)
 
 
 def _advice(store: Store) -> str:
@@ -64,8 +67,12 @@ def judge_schema(place: str, state: SchemaState) -> Finding:
 def _before_the_first(store: Store) -> Finding:
     """Return whether a first start could make the database."""
     if store.file is None:
-        text = "it has no tables yet; the first start makes them"
-        return _database(store, Outcome.OK, text)
+        text = "it has no tables yet"
+        try:
+            store.check_server()
+        except StoreError as error:
+            return _database(store, Outcome.FAILED, f"{text}, and cannot be written: {error}", _advice(store))
+        return _database(store, Outcome.OK, f"{text}; the first start makes them")
     folder = store.file.absolute().parent
     if not folder.is_dir():
         advice = f"Make it, as the service's user: mkdir -p {folder}. Or correct `database`."

@@ -224,6 +224,8 @@ class Shared:
             if not self._stop.is_set():
                 self._renew()
         except StoreError as error:
+            # Another server may answer from now on, which may not know all that this one did.
+            self._enrolled = frozenset()
             self._error = str(error)
             log.warning("leases not renewed: %s", error)
         except Exception:

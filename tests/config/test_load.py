@@ -44,6 +44,10 @@ STORM = (
 NIGHTS = '[mute_windows.nights]\nfrom = "18:00"\nto = "08:00"\n'
 RULE = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 200 } }\n'
 
+UNPROVEN = (
+    "nothing proves that it is h.example who answers, and reads counts and alerts: add "
+    "?sslmode=verify-full&sslrootcert=FILE, the file of the authority that signed its certificate"
+)
 TOO_OFTEN = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
 MAIL_ALONE = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
 UNHEARD = "nobody hears of failed polls meanwhile: silence would not mean that all is well"
@@ -651,6 +655,26 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             '[service]\nheartbeat_url = "http://[::1]:3001/api/push/token"\n' + TENANT + RECEIVER + RULE,
             [],
             id="the heartbeat stays on this machine",
+        ),
+        pytest.param(
+            '[service]\ndatabase = "postgresql://u:secret-0009@h.example:1,localhost/d?sslmode=require"\n'
+            + TENANT
+            + RECEIVER
+            + RULE,
+            [
+                f"rules.toml:2: service.database: {UNPROVEN}",
+            ],
+            id="anybody may answer in the database's place",
+        ),
+        pytest.param(
+            '[service]\ndatabase = "postgresql://u@h.example/d?sslmode=verify-full"\n' + TENANT + RECEIVER + RULE,
+            [],
+            id="the database proves who it is",
+        ),
+        pytest.param(
+            '[service]\ndatabase = "postgresql://u@/d?host=/run/postgresql"\n' + TENANT + RECEIVER + RULE,
+            [],
+            id="the database is on this machine",
         ),
         pytest.param(
             '[service]\nlisten = "0.0.0.0:9464"\n' + TENANT + RECEIVER + RULE,

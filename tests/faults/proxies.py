@@ -36,6 +36,10 @@ class Proxy:
         self._refuses = True
         self._hang_up()
 
+    def lead_to(self, server: Path) -> None:
+        """Lead new connections to another server; those that are open stay where they are."""
+        self._server = server
+
     def heal(self) -> None:
         """Pass on everything again; connections in which something was lost are ended."""
         if not self._passes.is_set():

@@ -19,7 +19,6 @@ from alerter.adapters.store.engines import (
     ADVISORY_HISTORY,
     ADVISORY_WRITER,
     Access,
-    Calls,
     is_sqlite,
     open_engine,
     parsed,
@@ -40,6 +39,7 @@ from alerter.adapters.store.polling import Polling
 from alerter.adapters.store.records import RecordReader, RecordWriter
 from alerter.adapters.store.retention import Retention, RetentionReader
 from alerter.adapters.store.schema import SchemaState, SchemaUpgrade
+from alerter.adapters.store.sessions import Calls
 from alerter.adapters.store.sizes import SizeReader, SizeWriter, Storage, compact
 from alerter.adapters.store.thinnings import Thinning, ThinningReader
 from alerter.adapters.store.totals import TotalReader
@@ -256,6 +256,14 @@ class Store:
             StoreError: It does not: it is locked or read-only, or the disk is full.
         """
         schema.check_writable(self._engine)
+
+    def check_server(self) -> None:
+        """Check that the server takes writes, also before there are tables; of an SQLite file, nothing.
+
+        Raises:
+            StoreError: It is a standby, or closed for writes, or cannot be asked.
+        """
+        schema.check_server(self._engine)
 
     def lock(self) -> AbstractContextManager[DaemonLock]:
         """Hold the database for this process alone; it is free again when the process ends, however it does.

@@ -1,7 +1,7 @@
 """How each database is opened, and what its errors become.
 
 SQLite: WAL, `synchronous=FULL` (the outbox must survive a power cut), and transactions that say themselves how they
-begin: the driver's own way loses updates silently. PostgreSQL: psycopg, UTC, and an end to every wait.
+begin: the driver's own way loses updates silently. PostgreSQL: `sessions`.
 """
 
 import os
@@ -11,10 +11,8 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from socket import SHUT_RDWR, socket
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
-from weakref import WeakSet
 
 from sqlalchemy import (
     URL,
@@ -33,7 +31,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from alerter.errors import StoreError
+from alerter.adapters.store.sessions import may_pass, open_server, place_of, server_url
+from alerter.errors import StoreError, StoreUnavailable
 
 #: How long a writer waits for another one, in seconds.
 BUSY_SECONDS = 5
@@ -73,7 +72,7 @@ def parsed(url: str) -> URL:
         StoreError: It is neither SQLite's nor PostgreSQL's; the text does not repeat it, as it may hold a password.
     """
     try:
-        found = make_url(url)
+        found = server_url(url) if url.startswith("postgresql") else make_url(url)
     except (SQLAlchemyError, ValueError):
         raise StoreError(f"the database URL is not understood: {_EXPECTED}") from None
     driver = _DRIVERS.get(found.drivername)
@@ -91,7 +90,7 @@ def is_sqlite(url: URL) -> bool:
 
 def place(url: URL) -> str:
     """Return where the database is, for people: a path, or host and name; never a password."""
-    return str(url.database) if is_sqlite(url) else f"postgresql://{url.host or ''}/{url.database or ''}"
+    return str(url.database) if is_sqlite(url) else place_of(url)
 
 
 def size_bytes(engine: Engine) -> int:
@@ -126,7 +125,8 @@ def store_error(error: Exception, url: URL) -> StoreError:
     words = " ".join(str(said).split())
     if url.password:
         words = words.replace(str(url.password), "***")
-    return StoreError(f"{place(url)}: {words}")
+    kind = StoreUnavailable if not is_sqlite(url) and may_pass(said) else StoreError
+    return kind(f"{place(url)}: {words}")
 
 
 @contextmanager
@@ -319,67 +319,14 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
 
 
-#: As many connections as a daemon may use at a time: its pollers, its senders, and the main thread.
-POOL_SIZE = 45
-#: The server's own timeouts end nothing when the server cannot be reached any more: these do, within half a minute.
-_KEEPALIVES = {
-    "tcp_user_timeout": "10000",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-}
-
-
-class _Wire(Protocol):
-    """A connection as the driver has it."""
-
-    def fileno(self) -> int:
-        """Return the number of its socket."""
-        ...
-
-
-class Calls:
-    """The connections to a server, on each of which somebody may wait for it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._open: WeakSet[_Wire] = WeakSet()
-        event.listen(engine, "connect", lambda connection, _: self._open.add(connection))
-
-    def hang_up(self) -> None:
-        """End all of them, also from another thread than the one that waits, and whatever is between it and the server.
-
-        A wait ends by itself when the network says nothing, but not behind something that takes all and passes on
-        nothing. Nor does one for the answer whether a connection that was at rest is still good: so those that are at
-        rest are ended as well.
-        """
-        # Whoever has just closed one has done what is to be done.
-        for connection in list(self._open):
-            with suppress(Exception), socket(fileno=os.dup(connection.fileno())) as line:
-                line.shutdown(SHUT_RDWR)
-
-
 def _postgresql_engine(url: URL, access: Access) -> Engine:
-    settings = {"timezone": "UTC", "statement_timeout": "10s", "lock_timeout": "8s"}
-    if access is Access.MIGRATION:
-        settings |= {"statement_timeout": "0", "lock_timeout": "60s"}
-    if access is Access.READ_ONLY:
-        settings |= {"default_transaction_read_only": "on"}
-    own = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    given = url.query.get("options", "")
-    options = f"{given if isinstance(given, str) else ' '.join(given)} {own}".strip()
-    try:
-        return create_engine(
-            url,
-            connect_args={"options": options, "connect_timeout": BUSY_SECONDS, "application_name": "alerter"}
-            | _KEEPALIVES,
-            pool_size=POOL_SIZE,
-            pool_pre_ping=True,
-            hide_parameters=True,
-        )
-    except ModuleNotFoundError as error:
-        raise StoreError(
-            "the driver for PostgreSQL is missing: install psycopg, or alerter with its extra [postgresql]"
-        ) from error
+    is_migration = access is Access.MIGRATION
+    return open_server(
+        url,
+        statement_timeout="0" if is_migration else "10s",
+        lock_timeout="60s" if is_migration else "8s",
+        is_read_only=access is Access.READ_ONLY,
+    )
 
 
 def wait_for_writers(connection: Connection, lock: int) -> None:

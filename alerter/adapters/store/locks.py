@@ -46,7 +46,7 @@ def daemon_lock(engine: Engine) -> Iterator[DaemonLock]:
     Raises:
         StoreError: Another one uses it, or the lock cannot be taken.
     """
-    with _file_lock(place(engine.url)) if is_sqlite(engine.url) else _session_lock(engine) as lock:
+    with _file_lock(place(engine.url)) if is_sqlite(engine.url) else _server_lock(engine) as lock:
         yield lock
 
 
@@ -58,7 +58,7 @@ def holder(engine: Engine) -> str | None:
     Raises:
         StoreError: The database cannot be asked.
     """
-    return _file_holder(place(engine.url)) if is_sqlite(engine.url) else _session_holder(engine)
+    return _file_holder(place(engine.url)) if is_sqlite(engine.url) else _server_holder(engine)
 
 
 def _file_holder(database: str) -> str | None:
@@ -79,7 +79,7 @@ def _file_holder(database: str) -> str | None:
 _FLOCK = re.compile(r" FLOCK +\S+ +\S+ +(?P<pid>-?\d+) (?P<device>[0-9a-f]+:[0-9a-f]+):(?P<inode>\d+) ")
 
 
-def _session_holder(engine: Engine) -> str | None:
+def _server_holder(engine: Engine) -> str | None:
     with store_errors(engine.url), engine.connect() as connection:
         row = connection.execute(_HOLDER, {"class": ADVISORY_CLASS, "lock": ADVISORY_DAEMON}).first()
         instances = alive_instances(connection)
@@ -105,15 +105,15 @@ class _FileLock:
             raise StoreError(f"{self._path} was replaced while alerter was running: another one may have begun")
 
 
-class _SessionLock:
-    """The lock of a session."""
+class _TransactionLock:
+    """The lock of a transaction."""
 
     def __init__(self, connection: Connection, url: URL) -> None:
         self._connection = connection
         self._url = url
 
     def check(self) -> None:
-        """Ask over the session that holds the lock."""
+        """Ask within the transaction that holds the lock."""
         with store_errors(self._url):
             self._connection.execute(_STILL_THERE)
 
@@ -154,31 +154,37 @@ def _lock(descriptor: int, database: str) -> None:
 
 
 @contextmanager
-def _session_lock(engine: Engine) -> Iterator[DaemonLock]:
-    """Lock within a session of its own; its end, by whatever cause, ends the lock."""
+def _server_lock(engine: Engine) -> Iterator[DaemonLock]:
+    """Lock within a transaction of its own, which does nothing else; its end, by whatever cause, ends the lock.
+
+    A lock of a session would belong to whoever comes next, behind a pooler in transaction mode. No table is read here,
+    for none that was read can be rebuilt until the transaction ends.
+    """
     with store_errors(engine.url):
-        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection = engine.connect()
     try:
         with store_errors(engine.url):
+            connection.execute(_STAY)
             locked = connection.execute(_TRY_LOCK, {"class": ADVISORY_CLASS, "lock": ADVISORY_DAEMON}).scalar()
-            running = alive_instances(connection)
+            with engine.connect() as reading:
+                running = alive_instances(reading)
         if not locked or running:
             names = f" ({', '.join(each.name for each in running)})" if running else ""
             raise StoreError(f"another alerter{names} is running on {place(engine.url)}")
-        yield _SessionLock(connection, engine.url)
+        yield _TransactionLock(connection, engine.url)
     finally:
-        # The server may take a moment to notice the end of the session.
-        with suppress(SQLAlchemyError):
-            connection.execute(_UNLOCK, {"class": ADVISORY_CLASS, "lock": ADVISORY_DAEMON})
-        # Back in the pool, the session would go on holding the lock, if that has failed.
-        connection.invalidate()
-        connection.close()
+        with suppress(SQLAlchemyError):  # it may be gone, and the lock with it
+            connection.close()
 
 
 _STILL_THERE = text("SELECT 1")
+#: Nothing is said for long while the lock is held, and that is no reason to end it.
+_STAY = text(
+    "SELECT set_config(name, '0', true) FROM pg_settings "
+    "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
 _HOLDER = text(
     "SELECT pid, host(client_addr) AS client_addr FROM pg_locks JOIN pg_stat_activity USING (pid) "
     "WHERE locktype = 'advisory' AND classid = :class AND objid = :lock AND granted"
 )
-_UNLOCK = text("SELECT pg_advisory_unlock(:class, :lock)")
-_TRY_LOCK = text("SELECT pg_try_advisory_lock(:class, :lock)")
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:class, :lock)")

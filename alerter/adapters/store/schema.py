@@ -25,7 +25,7 @@ from alerter.adapters.store.engines import (
     wait_for_writers,
 )
 from alerter.adapters.tables import HEAD, REVISIONS
-from alerter.errors import StoreError
+from alerter.errors import StoreError, StoreUnavailable
 
 #: Steps of SQLite's virtual machine, which takes some ten million in a second.
 _STEPS_BETWEEN_QUESTIONS = 10_000
@@ -125,6 +125,7 @@ def check_writable(engine: Engine) -> None:
     Raises:
         StoreError: It takes nothing: it is locked, the disk is full, or it may only be read.
     """
+    check_server(engine)
     with store_errors(engine.url), engine.begin() as connection:
         if is_sqlite(engine.url):
             # Not a row: SQLite does not write one that stays as it is.
@@ -132,6 +133,22 @@ def check_writable(engine: Engine) -> None:
             connection.execute(text(f"PRAGMA user_version = {int(number)}"))
         else:
             connection.execute(update(_VERSION).values(version_num=_VERSION.c.version_num))
+
+
+def check_server(engine: Engine) -> None:
+    """Check that a server takes writes; of an SQLite file, nothing.
+
+    Raises:
+        StoreError: It does not, or cannot be asked.
+    """
+    if is_sqlite(engine.url):
+        return
+    with store_errors(engine.url), engine.connect() as connection:
+        is_standby, is_closed = connection.execute(_MODE).one()
+    if is_standby:
+        raise StoreUnavailable(f"{place(engine.url)}: the server is a standby, which takes no writes")
+    if is_closed:
+        raise StoreUnavailable(f"{place(engine.url)}: the server takes no writes: default_transaction_read_only is on")
 
 
 @contextmanager
@@ -254,3 +271,4 @@ def _check_foreign_keys(connection: Connection) -> None:
 
 
 _VERSION = table("alembic_version", column("version_num"))
+_MODE = text("SELECT pg_is_in_recovery(), CAST(current_setting('default_transaction_read_only') AS boolean)")

@@ -162,11 +162,11 @@ def an_acknowledgement(reason: str = "Spam", *, clock: str = "11:30", value: int
 
 @contextmanager
 def statements() -> Iterator[list[tuple[str, Any]]]:
-    """Collect what is executed, with its parameters."""
+    """Collect what is executed, with its parameters, but for what every transaction begins with."""
     executed: list[tuple[str, Any]] = []
 
     def collect(_connection: object, _cursor: object, statement: str, parameters: tuple[Any, ...], *_: object) -> None:
-        if not statement.startswith("BEGIN"):
+        if not statement.startswith(("BEGIN", "SELECT set_config('timezone'")):
             executed.append((statement, parameters))
 
     event.listen(Engine, "before_cursor_execute", collect)
