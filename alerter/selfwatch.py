@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from alerter.adapters.heartbeat import Heartbeat, Patience, ping_of, send
 from alerter.adapters.store import Store
@@ -51,6 +52,7 @@ class SelfWatch:
         self._heartbeat_url: str | None = None
         self._port: Port | None = None
         self._address: Address | None = None
+        self._public_url: str | None = None
 
     def follow(self, config: Config, *, now: datetime) -> None:
         """Do what the configuration says, at the start and after each reload.
@@ -59,6 +61,7 @@ class SelfWatch:
             ListenError: The address cannot be listened on; everything is as before.
         """
         service = config.service
+        self._public_url = service.public_url
         if service.listen != self._address:
             self._listen(service.listen)
         if service.heartbeat_url != self._heartbeat_url:
@@ -128,9 +131,13 @@ class SelfWatch:
         from alerter.web.server import Port  # noqa: PLC0415 - see above
 
         port = Port(address.host, address.port)
-        port.serve(Pages(self._sources))
+        port.serve(Pages(self._sources, hosts=lambda: self._hosts(address)))
         log.info("listening address=%s", address)
         return port
+
+    def _hosts(self, address: Address) -> tuple[str, ...]:
+        public = urlsplit(self._public_url or "").hostname
+        return ("localhost", address.host, *([public] if public else []))
 
     def _stored(self) -> Stored:
         with self._store.read() as reader:

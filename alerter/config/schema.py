@@ -114,6 +114,8 @@ class ServiceTable(Table):
         console_url: Where messages send people to look at held mail.
         heartbeat_url: A dead man's switch that is pinged after complete cycles; a secret. See Watching the watcher.
         listen: Where `/healthz` and `/metrics` are, such as `"127.0.0.1:9464"` or `"[::1]:9464"`.
+        public_url: By which name others reach them, such as `"https://alerter.example"`. Without it they answer to the
+            address in `listen` and to `localhost` alone.
         metrics_per_reason: Whether `/metrics` has what is held for each hold reason, or only for each tenant.
     """
 
@@ -125,6 +127,7 @@ class ServiceTable(Table):
     console_url: WebPage = "https://login.mimecast.com"
     heartbeat_url: Annotated[Text, AfterValidator(values.ping_url)] | None = None
     listen: Annotated[Address, PlainValidator(values.address)] | None = None
+    public_url: WebPage | None = None
     metrics_per_reason: bool = True
 
 

@@ -73,6 +73,7 @@ def service_of(table: ServiceTable, place: Place, *, state_folder: Path) -> Serv
         console_url=table.console_url,
         heartbeat_url=None if table.heartbeat_url is None else Secret(table.heartbeat_url),
         listen=table.listen,
+        public_url=table.public_url,
         metrics_per_reason=table.metrics_per_reason,
     )
 

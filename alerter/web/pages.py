@@ -1,8 +1,14 @@
-"""What is answered to whom: a WSGI application with two pages, that changes nothing and knows no secret."""
+"""What is answered to whom: a WSGI application with two pages, that changes nothing and knows no secret.
+
+`Host` is checked, so that no page of another site can read ours by a name of its own that leads to this machine
+(DNS rebinding). A request without one comes from no browser.
+"""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -14,6 +20,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 _METHODS: Final = ("GET", "HEAD")
+_MISDIRECTED: Final = b"expected a Host with the address in `listen`, localhost, or the name in `public_url`\n"
 _TEXT: Final = "text/plain; charset=utf-8"
 #: For whoever opens a page in a browser: it shows text, of this moment, to nobody else's page.
 _HEADERS: Final = (
@@ -39,17 +46,23 @@ class Pages:
 
     Args:
         sources: Where the pages get what they show.
+        hosts: Returns the names and addresses by which it may be asked; an address such as `0.0.0.0` stands for every
+            address.
     """
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, hosts: Callable[[], Collection[str]]) -> None:
         self._sources = sources
+        self._hosts = hosts
         self._registry = registry_of(sources)
         self._pages: Mapping[str, Callable[[], Answer]] = {"/healthz": self._healthz, "/metrics": self._metrics}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request, as WSGI has it."""
         method = environ["REQUEST_METHOD"]
-        answer = self._answer(method, environ.get("PATH_INFO", ""))
+        if is_expected(environ.get("HTTP_HOST"), self._hosts()):
+            answer = self._answer(method, environ.get("PATH_INFO", ""))
+        else:
+            answer = Answer("421 Misdirected Request", _TEXT, [_MISDIRECTED])
         start_response(answer.status, answer.headers)
         return () if method == "HEAD" else answer.content
 
@@ -73,3 +86,22 @@ class Pages:
     def _pieces(self) -> Iterator[bytes]:
         yield generate_latest(self._registry)
         yield from pieces_of(self._sources.health.tenants(), self._sources.labels())
+
+
+def is_expected(header: str | None, hosts: Collection[str]) -> bool:
+    """Return whether a `Host` header names one of the hosts, on whichever port; a request may come without one."""
+    if header is None:
+        return True
+    try:
+        name = urlsplit(f"//{header}").hostname if not set(header) & set("@/?# ") else None
+    except ValueError:
+        return False
+    return name is not None and any(_is_same(name.rstrip("."), host.lower()) for host in hosts)
+
+
+def _is_same(name: str, host: str) -> bool:
+    try:
+        asked, expected = ip_address(name), ip_address(host)
+    except ValueError:
+        return name == host
+    return expected.is_unspecified or asked == expected

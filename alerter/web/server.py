@@ -8,7 +8,9 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from waitress import wasyncore
-from waitress.server import create_server
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
 
 from alerter.errors import ListenError
 
@@ -17,9 +19,14 @@ if TYPE_CHECKING:
 
 #: Requests that are answered at the same time.
 THREADS: Final = 4
-#: Connections at the same time; one that says or takes nothing is closed after so many seconds.
+#: Connections at the same time. For a further one, the oldest that is not being answered is closed.
 CONNECTIONS: Final = 64
+#: A connection that says or takes nothing is closed after so many seconds.
 IDLE_SECONDS: Final = 15
+#: From the first byte of a request to the end of its header, in seconds, however the bytes drip in.
+HEADER_SECONDS: Final = 5
+#: From there until its answer has been taken.
+ANSWER_SECONDS: Final = 60
 #: A page has no more than a method, a path and what a browser adds.
 HEADER_BYTES: Final = 16_384
 #: How long a stop waits for the thread, in seconds.
@@ -51,13 +58,11 @@ class Port:
         """Answer requests from now on, until it is closed."""
         # A client that does not read must not hold a thread: what is written waits in a file, beyond a megabyte, and
         # the thread is free.
-        self._server = create_server(
-            application,
-            map={},
+        settings = Adjustments(
             sockets=[self._socket],
             threads=THREADS,
-            connection_limit=CONNECTIONS,
-            channel_timeout=IDLE_SECONDS,
+            # Never reached: waitress would accept nothing more, and nobody would get an answer.
+            connection_limit=2 * CONNECTIONS + 10,
             cleanup_interval=1,
             max_request_header_size=HEADER_BYTES,
             max_request_body_size=1,
@@ -65,6 +70,8 @@ class Port:
             asyncore_use_poll=True,
             ident="",
         )
+        place = (self._socket.family, self._socket.type, self._socket.proto, self._socket.getsockname())
+        self._server = _Server(application, map={}, _sock=self._socket, adj=settings, bind_socket=False, sockinfo=place)
         self._thread = Thread(target=self._run, name="port", daemon=True)
         self._thread.start()
 
@@ -92,6 +99,48 @@ class Port:
         with self._closing:
             if not server.task_dispatcher.threads:
                 server.trigger.close()
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
+    """A connection that knows when its newest request began."""
+
+    began_at = 0.0
+
+    def received(self, data: bytes) -> bool:
+        """Take what a client has sent."""
+        if self.request is None:
+            self.began_at = self.last_activity
+        is_taken: bool = super().received(data)
+        return is_taken
+
+    def is_late(self, now: float) -> bool:
+        """Return whether it has had its time; never while a thread is at work for it."""
+        if self.requests:
+            return False
+        if self.request is not None:
+            return now - self.began_at > HEADER_SECONDS
+        if self.total_outbufs_len and now - self.began_at > ANSWER_SECONDS:
+            return True
+        return bool(now - self.last_activity > IDLE_SECONDS)
+
+
+class _Server(TcpWSGIServer):  # type: ignore[misc] # as above
+    """waitress, which slow clients cannot silence."""
+
+    channel_class = _Channel
+
+    def maintenance(self, now: float) -> None:
+        """Close what has had its time: called once a second."""
+        for channel in self.active_channels.values():
+            channel.will_close = channel.will_close or channel.is_late(now)
+
+    def handle_accept(self) -> None:
+        """Accept a connection; one that says nothing yet makes room for it, else one that takes its answer slowly."""
+        if len(self.active_channels) >= CONNECTIONS:
+            idle = [channel for channel in self.active_channels.values() if not channel.requests]
+            for oldest in sorted(idle, key=lambda each: (each.total_outbufs_len > 0, each.creation_time))[:1]:
+                oldest.handle_close()
+        super().handle_accept()
 
 
 def _bound(host: str, port: int) -> socket.socket:

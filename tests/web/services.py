@@ -68,7 +68,7 @@ def metrics_of(sources: Sources) -> str:
     """Return the page `/metrics`."""
     environ: dict[str, object] = {"PATH_INFO": "/metrics"}
     setup_testing_defaults(environ)
-    return b"".join(Pages(sources)(environ, lambda *_: lambda _: None)).decode()
+    return b"".join(Pages(sources, hosts=lambda: ("127.0.0.1",))(environ, lambda *_: lambda _: None)).decode()
 
 
 def samples_of(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

@@ -15,12 +15,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from alerter.core.series import Tenant
 from alerter.errors import ListenError
 from alerter.health import Health
-from alerter.web.pages import Pages
+from alerter.web import server
+from alerter.web.pages import Pages, is_expected
 from alerter.web.server import CONNECTIONS, Port
 from alerter.web.sources import Sources
 from tests.builders import a_snapshot
 from tests.web.services import ACME, a_health, sources_of
 
+HOSTS = ("localhost", "127.0.0.1", "::1", "alerter.example")
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -47,7 +49,7 @@ class serving:  # noqa: N801 - it reads as what it does
 
     def __init__(self, sources: Sources) -> None:
         self._port = Port("127.0.0.1", 0)
-        self._port.serve(Pages(sources))
+        self._port.serve(Pages(sources, hosts=lambda: HOSTS))
 
     def __enter__(self) -> Port:
         return self._port
@@ -174,7 +176,7 @@ def test_a_client_that_is_slow_holds_nobody_up() -> None:
     for tenant in tenants:
         health.cycle_completed(tenant, seconds=1, cause=None, snapshot=a_snapshot(held, tenant=tenant))
     with serving(sources_of(health)) as port, ExitStack() as stack:
-        for request in [b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"] * 8 + [b"GET /metr"] * (CONNECTIONS // 2):
+        for request in [b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"] * 8 + [b"GET /metr"] * (CONNECTIONS // 2):
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", port.number)))
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             slow.sendall(request)
@@ -182,6 +184,71 @@ def test_a_client_that_is_slow_holds_nobody_up() -> None:
         answer = ask(port, "/healthz")
 
     assert answer.status == 200
+
+
+def test_connections_that_say_nothing_make_room(port: Port) -> None:
+    """More of them than are kept, in every state of an unfinished request: both pages are answered at once."""
+    with ExitStack() as stack:
+        for number in range(CONNECTIONS * 2):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port.number), timeout=20))
+            slow.sendall((b"", b"G", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: ")[number % 3])
+
+        assert [ask(port, path).status for path in ("/healthz", "/metrics", "/healthz")] == [200] * 3
+
+
+def test_a_header_has_its_time_however_it_drips_in(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then keeps a connection open for no longer than the whole header may take."""
+    monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
+    with socket.create_connection(("127.0.0.1", port.number), timeout=0.05) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+
+        assert any(_is_closed_after(connection, b"x") for _ in range(400))
+
+
+def _is_closed_after(connection: socket.socket, byte: bytes) -> bool:
+    """Send a byte, and say whether the other side has closed the connection."""
+    try:
+        connection.sendall(byte)
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        pytest.param("127.0.0.1", 200, id="the address"),
+        pytest.param("127.0.0.1:9464", 200, id="with a port"),
+        pytest.param("LOCALHOST:1", 200, id="localhost, through a tunnel"),
+        pytest.param("[::1]:9464", 200, id="an address of IPv6"),
+        pytest.param("[0:0:0::1]", 200, id="the same address in another form"),
+        pytest.param("Alerter.Example.", 200, id="the public name"),
+        pytest.param(None, 200, id="none, as a load balancer asks by HTTP/1.0"),
+        pytest.param("", 421, id="an empty one"),
+        pytest.param("rebound.example", 421, id="a name of somebody else"),
+        pytest.param("127.0.0.1.rebound.example", 421, id="a name that begins as the address does"),
+        pytest.param("192.0.2.1", 421, id="another address"),
+        pytest.param("localhost@rebound.example", 421, id="a user and a name"),
+        pytest.param("rebound.example#localhost", 421, id="a name and more"),
+        pytest.param("[::1", 421, id="none at all"),
+    ],
+)
+def test_the_host_is_one_that_is_expected(port: Port, host: str | None, status: int) -> None:
+    """Any other name may be one that somebody else's page has pointed to this machine."""
+    line = b"" if host is None else b"Host: " + host.encode() + b"\r\n"
+    with socket.create_connection(("127.0.0.1", port.number), timeout=20) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.%d\r\n" % (host is not None) + line + b"\r\n")
+
+        assert connection.recv(1000).split(b" ")[1] == str(status).encode()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]:9464", "localhost"])
+def test_where_every_address_is_listened_on_every_address_is_expected(host: str) -> None:
+    """No name leads to an address that is asked for as an address."""
+    assert is_expected(host, ("localhost", "0.0.0.0"))  # noqa: S104 - it is what `listen` may have
+    assert not is_expected("rebound.example", ("localhost", "::"))
 
 
 def test_a_bug_in_a_page_is_an_error_and_not_the_end(
@@ -216,7 +283,7 @@ def test_an_address_of_another_machine_is_named() -> None:
 def test_ipv6_is_listened_on() -> None:
     """`[::1]` is this machine too."""
     port = Port("::1", 0)
-    port.serve(Pages(sources_of(a_health())))
+    port.serve(Pages(sources_of(a_health()), hosts=lambda: HOSTS))
     with closing(port), closing(http.client.HTTPConnection("::1", port.number, timeout=20)) as connection:
         connection.request("GET", "/healthz")
 
