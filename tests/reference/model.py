@@ -1,0 +1,438 @@
+"""The whole of it: polls come in, alerts step, receivers are told (sections 2 to 6)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from tests.reference.alerts import LEVELS, Alert, Key, Transition, step
+from tests.reference.conditions import NO_DATA, evaluate
+from tests.reference.mutes import Acknowledgement, Silence, Subject, in_window, routes_to, timezone_of
+from tests.reference.plan import HOUR, Entry, Memory, Told, Truth, decide, highest, passes_always, routed, wait_of
+from tests.reference.polls import Poll, Scope, seen_by, together
+from tests.reference.words import Table, selects, span, takes_tenant
+
+BUILT_IN = "No data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What one receiver is told at once, and which of its targets (6)."""
+
+    at: datetime
+    receiver: str
+    target: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Model:
+    """Everything that is known, in plain lists."""
+
+    config: Table
+    polls: list[Poll] = field(default_factory=list)
+    alerts: dict[Key, Alert] = field(default_factory=dict)
+    transitions: list[Transition] = field(default_factory=list)
+    silences: list[Silence] = field(default_factory=list)
+    acknowledgements: dict[Subject, Acknowledgement] = field(default_factory=dict)
+    memories: dict[str, Memory] = field(default_factory=dict)
+    counts: dict[Subject, int] = field(default_factory=dict)
+    """What was held of each subject when it was last evaluated."""
+
+    # ---- 3: which rules look at what
+
+    def interval(self, tenant: str) -> timedelta:
+        """Return how often a tenant is polled (9)."""
+        service = self.config.get("service", {})
+        return span(self.config["tenants"].get(tenant, {}).get("poll_interval") or service.get("poll_interval", "5m"))
+
+    def rules(self, tenant: str) -> list[Table]:
+        """Return the rules for a tenant, with the one that is built in unless it has one of its kind (4.7)."""
+        rules = [rule for rule in self.config.get("rules", []) if takes_tenant(rule, tenant, self.config)]
+        if any(is_about_polling(rule) for rule in rules):
+            return rules
+        after = max(timedelta(minutes=15), 3 * self.interval(tenant))
+        built_in = {"name": BUILT_IN, "critical": {"no_data": {"after": f"{int(after.total_seconds())}s"}}}
+        return [*rules, built_in]
+
+    def scopes(self, rule: Table, tenant: str, now: datetime) -> list[Scope]:
+        """Return what a rule looks at in a tenant: each reason, the sum, or polling itself (3).
+
+        Silent: which reasons there are. They are all that were ever in an answer of the tenant. Silent: a sum of which
+        no reason was seen. It is 0.
+        """
+        polls = seen_by(self.polls, tenant, now)
+        names = sorted({name for poll in polls for name in poll.counts or {}})
+        if is_about_polling(rule) or rule.get("per") == "tenant":
+            return [self.scope(tenant, "*", polls, rule.get("reasons"))]
+        return [self.scope(tenant, name, polls, None) for name in names if selects(rule.get("reasons"), name)]
+
+    def scope(self, tenant: str, reason: str, polls: list[Poll], patterns: list[str] | None) -> Scope:
+        """Return one thing to look at."""
+        return Scope(
+            tenant=tenant,
+            reason=reason,
+            polls=polls,
+            takes=(lambda name: selects(patterns, name)) if reason == "*" else (lambda name: name == reason),
+            interval=self.interval(tenant),
+            timezone=timezone_of(tenant, self.config),
+        )
+
+    # ---- 5: alerts
+
+    def configure(self, config: Table, now: datetime) -> list[Message]:
+        """Take another configuration, and tell what it ends (5, 6).
+
+        Silent: when that is told. It is at once, for the tenant may never be polled again.
+        """
+        self.config = config
+        gone = self.drop_what_is_gone(now)
+        return self.tell(now) if gone else []
+
+    def poll(self, poll: Poll, now: datetime) -> list[Message]:
+        """Take in what a tenant was polled, and return what is told of it (5, 6)."""
+        self.polls.append(poll)
+        self.drop_what_is_gone(now)
+        for rule in self.rules(poll.tenant):
+            if rule.get("per") == "all" and not is_about_polling(rule):
+                self.look(rule, self.sum_of_all(rule, now), now)
+            else:
+                for scope in self.scopes(rule, poll.tenant, now):
+                    self.look(rule, scope, now)
+        self.watch_acknowledgements(now)
+        return self.tell(now, {poll.tenant, "*"})
+
+    def sum_of_all(self, rule: Table, now: datetime) -> Scope:
+        """Return the sum over the tenants of a rule (3)."""
+        tenants = [name for name in self.config["tenants"] if takes_tenant(rule, name, self.config)]
+        intervals = {name: self.interval(name) for name in tenants}
+        return Scope(
+            tenant="*",
+            reason="*",
+            polls=together(self.polls, intervals, now),
+            takes=lambda name: selects(rule.get("reasons"), name),
+            interval=max(intervals.values()),
+            timezone=timezone_of("*", self.config),
+        )
+
+    def look(self, rule: Table, scope: Scope, now: datetime) -> None:
+        """Evaluate each level of a rule and take its alert one step further (3, 5)."""
+        if scope.is_seen and not is_about_polling(rule):
+            self.counts[rule["name"], scope.tenant, scope.reason] = scope.samples[-1][1]
+        for level in LEVELS:
+            if level in rule:
+                self.look_at_level(rule, level, scope, now)
+
+    def look_at_level(self, rule: Table, level: str, scope: Scope, now: datetime) -> None:
+        """Evaluate one level and take its alert one step further (3, 5).
+
+        Silent: what a peak is. It is the worst count since the alert is pending or firing, at polls with a verdict.
+        """
+        key = (rule["name"], level, scope.tenant, scope.reason)
+        table = rule[level]
+        alert = self.alerts.get(key, Alert())
+        limit = limit_of(table)
+        subject = (rule["name"], scope.tenant, scope.reason)
+        verdict = evaluate(
+            table,
+            scope,
+            now,
+            holds=alert.state == "firing" and alert.limit == limit,
+            was_firing=lambda start, end: self.was_firing(subject, start, end),
+        )
+        wait = span(table.get("for", rule.get("for", "0s")))
+        keep = span(table.get("keep_firing_for", rule.get("keep_firing_for", "0s")))
+        after = step(alert, verdict, scope, now, wait=wait, keep=keep)
+        if after.state != "inactive" and verdict != NO_DATA and not is_about_polling(rule):
+            count = scope.samples[-1][1]
+            worst = min if is_falling(table) else max
+            after = replace(after, peak=worst(count, after.peak if after.peak is not None else count))
+        if after.state == "firing" and alert.state != "firing":
+            after = replace(after, limit=limit)
+        self.change(key, after, now, "")
+
+    def change(self, key: Key, after: Alert, now: datetime, why: str) -> None:
+        """Keep an alert, and append its transition if it has one (5)."""
+        before = self.alerts.get(key, Alert())
+        self.alerts[key] = after
+        if before.state == after.state:
+            return
+        lasted = now - before.fired_at if before.fired_at else None
+        self.transitions.append(
+            Transition(
+                at=now, key=key, before=before.state, after=after.state, why=why, lasted=lasted, peak=before.peak
+            )
+        )
+
+    def was_firing(self, subject: Subject, start: datetime, end: datetime) -> bool:
+        """Return True if any level of a subject was firing at some time of a span (4.4)."""
+        firing: dict[Key, datetime] = {}
+        spans = []
+        for each in self.transitions:
+            if each.after == "firing":
+                firing[each.key] = each.at
+            elif each.key in firing:
+                spans.append((each.key, firing.pop(each.key), each.at))
+        spans += [(key, at, datetime.max.replace(tzinfo=start.tzinfo)) for key, at in firing.items()]
+        return any((key[0], *key[2:]) == subject and a < end and start <= b for key, a, b in spans)
+
+    def drop_what_is_gone(self, now: datetime) -> bool:
+        """Resolve the alerts of which rule, level or tenant are gone from the configuration (5).
+
+        Silent: a rule that is still there and no longer selects a tenant or a reason. Its alert ends in the same way.
+        """
+        gone = [key for key, alert in self.alerts.items() if alert.state != "inactive" and not self.is_there(key)]
+        for key in gone:
+            self.change(key, Alert(), now, "gone")
+        return bool(gone)
+
+    def is_there(self, key: Key) -> bool:
+        """Return True if the configuration still has what an alert is about (5)."""
+        name, level, tenant, reason = key
+        if tenant == "*":
+            rules = [rule for rule in self.config.get("rules", []) if rule.get("per") == "all"]
+            rules = [
+                rule for rule in rules if any(takes_tenant(rule, each, self.config) for each in self.config["tenants"])
+            ]
+        elif tenant in self.config["tenants"]:
+            rules = [rule for rule in self.rules(tenant) if rule.get("per") != "all"]
+        else:
+            rules = []
+        return any(rule["name"] == name and level in rule and looks_at(rule, reason) for rule in rules)
+
+    def jump(self, by: timedelta) -> None:
+        """Let the clock jump: nothing fires, ends or is told because of it (8).
+
+        Silent: what becomes of the instants from which spans are measured. They move along with the clock.
+        """
+        for key, alert in self.alerts.items():
+            if alert.state != "inactive":
+                self.alerts[key] = replace(
+                    alert,
+                    pending_since=moved(alert.pending_since, by),
+                    fired_at=moved(alert.fired_at, by),
+                    ending_since=moved(alert.ending_since, by),
+                )
+        for subject, ack in self.acknowledgements.items():
+            self.acknowledgements[subject] = replace(ack, at=ack.at + by, broken_at=moved(ack.broken_at, by))
+        for memory in self.memories.values():
+            memory.group_until = moved(memory.group_until, by)
+            memory.told = {subject: replace(told, at=told.at + by) for subject, told in memory.told.items()}
+
+    # ---- 6: mutes
+
+    def firing(self, subject: Subject) -> list[str]:
+        """Return the levels of a subject that fire."""
+        rule, tenant, reason = subject
+        return [level for level in LEVELS if self.alerts.get((rule, level, tenant, reason), Alert()).state == "firing"]
+
+    def acknowledge(self, subject: Subject, now: datetime) -> None:
+        """Acknowledge what fires of a subject, as it is now (6)."""
+        level = highest(self.firing(subject))
+        if level:
+            self.acknowledgements[subject] = Acknowledgement(at=now, level=level, count=self.counts.get(subject))
+
+    def undo(self, subject: Subject) -> None:
+        """Take an acknowledgement back (6 [2])."""
+        self.acknowledgements.pop(subject, None)
+
+    def watch_acknowledgements(self, now: datetime) -> None:
+        """End acknowledgements of what is resolved, and break those of what became worse, for good (6 [2]).
+
+        Silent: what is twice nothing. Nothing is: a count that was 0 does not double. Silent: an alert that goes on at
+        a lower level, and returns to the one that was acknowledged. That is a rise: the one that was acknowledged is
+        over.
+        """
+        for subject, ack in list(self.acknowledgements.items()):
+            level = highest(self.firing(subject))
+            if level is None:
+                self.undo(subject)
+            elif ack.broken_at is None:
+                is_higher = self.has_risen(subject, ack)
+                count = self.counts.get(subject)
+                is_double = count is not None and 0 < 2 * (ack.count or 0) <= count
+                if is_higher or is_double:
+                    self.acknowledgements[subject] = replace(ack, broken_at=now)
+
+    def has_risen(self, subject: Subject, ack: Acknowledgement) -> bool:
+        """Return True if the acknowledged level or a higher one fires that did not when it was acknowledged (6)."""
+        rule, tenant, reason = subject
+        since = [
+            self.alerts[rule, level, tenant, reason].fired_at
+            for level in self.firing(subject)
+            if LEVELS.index(level) >= LEVELS.index(ack.level)
+        ]
+        return any(at is not None and at > ack.at for at in since)
+
+    def is_muted(self, subject: Subject, level: str, now: datetime) -> bool:
+        """Return True if something keeps a level of a subject quiet from everybody (6)."""
+        name, tenant, _ = subject
+        ack = self.acknowledgements.get(subject)
+        rule: Table = next((each for each in self.config.get("rules", []) if each["name"] == name), {})
+        return (
+            any(silence.mutes(subject, level, now) for silence in self.silences)
+            or (ack is not None and ack.broken_at is None)
+            or in_window(rule.get("mute_windows"), tenant, self.config, now)
+            or bool(self.config["tenants"].get(tenant, {}).get("muted"))
+            or (not self.is_polling(subject) and self.is_without_data(tenant))
+        )
+
+    def is_polling(self, subject: Subject) -> bool:
+        """Return True if a subject is about polling itself (4.7).
+
+        Silent: what becomes of that when its rule is gone. Every subject of this kind that ever fired is known by its
+        name.
+        """
+        rules = self.config.get("rules", [])
+        return subject[0] == BUILT_IN or any(is_about_polling(rule) for rule in rules if rule["name"] == subject[0])
+
+    def is_without_data(self, tenant: str) -> bool:
+        """Return True if an alert about a tenant's polling fires (4.7, 6)."""
+        return any(
+            alert.state == "firing" and key[2] == tenant and self.is_polling((key[0], *key[2:]))
+            for key, alert in self.alerts.items()
+        )
+
+    # ---- 6: who is told what
+
+    def truth(self, subject: Subject, now: datetime) -> Truth:
+        """Return what is true of a subject now."""
+        ack = self.acknowledgements.get(subject)
+        return Truth(
+            levels=tuple(self.firing(subject)),
+            muted_levels=tuple(level for level in LEVELS if self.is_muted(subject, level, now)),
+            broken_at=ack.broken_at if ack else None,
+            is_about_polling=self.is_polling(subject),
+        )
+
+    def tell(self, now: datetime, tenants: set[str] | None = None) -> list[Message]:
+        """Return what every receiver is told now, of some tenants or of all (6).
+
+        All that one poll has to tell: of its tenant, and of the sums over all.
+        """
+        messages: list[Message] = []
+        truths = self.truths(now, tenants)
+        for name, receiver in self.config["receivers"].items():
+            memory = self.memories.setdefault(name, Memory())
+            self.note_ends(name, truths, now)
+            if not wait_of(receiver):
+                messages += self.tell_receiver(name, truths, now)
+            elif memory.group_until is None and any(self.news(name, truths, now).values()):
+                memory.group_until = now + wait_of(receiver)
+        return messages
+
+    def truths(self, now: datetime, tenants: set[str] | None = None) -> dict[Subject, Truth]:
+        """Return what is true now of every subject."""
+        subjects = sorted({(key[0], *key[2:]) for key in self.alerts})
+        return {each: self.truth(each, now) for each in subjects if tenants is None or each[1] in tenants}
+
+    def tell_groups(self, until: datetime) -> list[Message]:
+        """Return what is told of what was collected for as long as `group_wait`, each group when its time has come (6).
+
+        Silent: a group whose news are over before it is told. It ends at its time all the same, without a message.
+        """
+        messages: list[Message] = []
+        groups = [(each.group_until, name) for name, each in self.memories.items() if each.group_until is not None]
+        for now, name in sorted(group for group in groups if group[0] <= until):
+            self.memories[name].group_until = None
+            if name in self.config["receivers"]:
+                truths = self.truths(now)
+                self.note_ends(name, truths, now)
+                messages += self.tell_receiver(name, truths, now)
+        return messages
+
+    def news(self, name: str, truths: dict[Subject, Truth], now: datetime) -> dict[str, tuple[Entry, ...]]:
+        """Return what each target of a receiver is to be told: one that is new, all that fires (6 [2])."""
+        urls = self.config["receivers"][name]["urls"]
+        return {url: tuple(self.entries(name, url, truths, now)) for url in urls}
+
+    def tell_receiver(self, name: str, truths: dict[Subject, Truth], now: datetime) -> list[Message]:
+        """Return what one receiver is told now: one message, to each of its targets that lacks the same (6, 7).
+
+        Silent: a message of which only some entries pass always. It passes as a whole. Silent: targets that lack
+        different things. What they get are different messages, of which each counts.
+        """
+        receiver, memory = self.config["receivers"][name], self.memories[name]
+        messages = []
+        news = self.news(name, truths, now)
+        for entries in dict.fromkeys(entries for entries in news.values() if entries):
+            recent = [at for at in memory.sent_at if at > now - HOUR]
+            passes = any(passes_always(entry, truths[entry.subject]) for entry in entries)
+            if len(recent) >= receiver.get("max_per_hour", 30) and not passes:
+                continue
+            memory.sent_at.append(now)
+            for url in (url for url, lacking in news.items() if lacking == entries):
+                self.remember(memory, url, entries, now)
+                messages.append(Message(at=now, receiver=name, target=url, entries=entries))
+        return messages
+
+    def remember(self, memory: Memory, url: str, entries: Iterable[Entry], now: datetime) -> None:
+        """Remember what a target was told (6).
+
+        Silent: whether news begin the doubling of `repeat_interval` again. They do; a broken acknowledgement is news.
+        """
+        for entry in entries:
+            before = memory.told.pop((url, entry.subject), None)
+            if entry.reason != "resolved":
+                repeats = before.repeats + 1 if before and entry.reason == "repeat" else 0
+                memory.told[url, entry.subject] = Told(level=entry.level, at=now, repeats=repeats)
+
+    def entries(self, name: str, url: str, truths: dict[Subject, Truth], now: datetime) -> list[Entry]:
+        """Return what a target has to be told now, if nothing mutes it (6)."""
+        repeat_interval = span(self.config["receivers"][name].get("repeat_interval", "4h"))
+        entries = []
+        for subject, truth in truths.items():
+            told = self.memories[name].told.get((url, subject))
+            level = routed(name, subject, truth, self.config)
+            reason = decide(told, level, truth, repeat_interval, now)
+            about = level or (told.level if told else None)
+            if reason and about and not self.is_quiet_for(name, subject, about, truth, now):
+                entries.append(Entry(subject=subject, level=about, reason=reason))
+        return entries
+
+    def is_quiet_for(self, name: str, subject: Subject, level: str, truth: Truth, now: datetime) -> bool:
+        """Return True if a receiver hears nothing of a level now: it is muted, or all its routes are (6)."""
+        if level in truth.muted_levels:
+            return True
+        routes = routes_to(name, subject, level, self.config)
+        return bool(routes) and all(
+            in_window(route.get("mute_windows"), subject[1], self.config, now) for route in routes
+        )
+
+    def note_ends(self, name: str, truths: dict[Subject, Truth], now: datetime) -> None:
+        """Note ends without a message for a receiver with `send_resolved = false`, with a group as without (6 [2])."""
+        receiver = self.config["receivers"][name]
+        if receiver.get("send_resolved", True):
+            return
+        for url in receiver["urls"]:
+            for entry in self.entries(name, url, truths, now):
+                if entry.reason == "resolved":
+                    del self.memories[name].told[url, entry.subject]
+
+
+def moved(at: datetime | None, by: timedelta) -> datetime | None:
+    """Return an instant by a clock that has jumped."""
+    return None if at is None else at + by
+
+
+def looks_at(rule: Table, reason: str) -> bool:
+    """Return True if a rule has alerts of this reason: each that it selects, or "*" for a sum and for polling (3)."""
+    if is_about_polling(rule) or rule.get("per") in {"tenant", "all"}:
+        return reason == "*"
+    return reason != "*" and selects(rule.get("reasons"), reason)
+
+
+def is_about_polling(rule: Table) -> bool:
+    """Return True if a rule has a condition `no_data` (4.7)."""
+    return any("no_data" in rule[level] for level in LEVELS if level in rule)
+
+
+def is_falling(level: Table) -> bool:
+    """Return True if fewer is worse: the peak of such an alert is its lowest count."""
+    growth = level.get("growth", {})
+    return "below" in level.get("threshold", {}) or "falls_by" in growth or "falls_percent" in growth
+
+
+def limit_of(level: Table) -> object:
+    """Return the limit under which a level fires, to know an edit of it (5 [2])."""
+    spec = level.get("threshold", {})
+    return (spec.get("above"), spec.get("below"))

@@ -1,0 +1,92 @@
+"""Who is told what (section 6): what each receiver was last told is compared with what is true now."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tests.reference.alerts import LEVELS
+from tests.reference.mutes import Subject, routes_to
+from tests.reference.words import Table, span
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a target of a receiver was last told of a subject (6)."""
+
+    level: str
+    at: datetime
+    repeats: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a message: what is told, and why (6)."""
+
+    subject: Subject
+    level: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What is true now of a subject.
+
+    `levels` are those that fire. `is_muted` says of a level whether something keeps it quiet from everybody.
+    `broken_at` is when its acknowledgement broke.
+    """
+
+    levels: tuple[str, ...] = ()
+    muted_levels: tuple[str, ...] = ()
+    broken_at: datetime | None = None
+    is_about_polling: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Memory:
+    """What is remembered of one receiver: what each of its targets was told of what, its group, and its messages."""
+
+    told: dict[tuple[str, Subject], Told] = field(default_factory=dict)
+    group_until: datetime | None = None
+    sent_at: list[datetime] = field(default_factory=list)
+
+
+def highest(levels: list[str]) -> str | None:
+    """Return the highest of some levels: a receiver hears of the highest only (6)."""
+    return max(levels, key=LEVELS.index, default=None)
+
+
+def routed(receiver: str, subject: Subject, truth: Truth, config: Table) -> str | None:
+    """Return the highest firing level that a route brings to a receiver (6)."""
+    return highest([level for level in truth.levels if routes_to(receiver, subject, level, config)])
+
+
+def decide(told: Told | None, level: str | None, truth: Truth, repeat_interval: timedelta, now: datetime) -> str | None:
+    """Return why a receiver is to be told, or None (6).
+
+    `level` is the highest that fires and is routed to it. What it was told of and still fires without being routed to
+    it any more is nothing to tell; its end will be (6 [2]).
+
+    Silent: the reason for the news that an acknowledgement broke by the count alone. It is called broken.
+    """
+    if told is None:
+        return "first" if level else None
+    if level is None:
+        return None if told.level in truth.levels else "resolved"
+    if level != told.level:
+        return "raised" if LEVELS.index(level) > LEVELS.index(told.level) else "lowered"
+    wait = min(repeat_interval * 2**told.repeats, max(DAY, repeat_interval))
+    is_broken = truth.broken_at is not None and told.at < truth.broken_at
+    if is_broken:
+        return "broken"
+    return "repeat" if now >= told.at + wait else None
+
+
+def passes_always(entry: Entry, truth: Truth) -> bool:
+    """Return True if `max_per_hour` does not hold for it: what is new and critical, and no_data (7 [2])."""
+    return truth.is_about_polling or (entry.level == "critical" and entry.reason in {"first", "raised"})
+
+
+def wait_of(receiver: Table) -> timedelta:
+    """Return the `group_wait` of a receiver."""
+    return span(receiver.get("group_wait", "0s"))
