@@ -1,5 +1,6 @@
-"""Numbers, and many names, in words. No I/O."""
+"""Numbers, many names, and what cannot be printed, as text. No I/O."""
 
+import json
 from collections.abc import Collection
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -20,3 +21,22 @@ def first_of(names: Collection[str]) -> str:
 def counted(number: int, noun: str) -> str:
     """Return `1 error`, `2 errors`, `3,000 errors`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def escaped(text: str, *, keep: str = "") -> str:
+    r"""Return a text with an escape such as `\x1b` for each character that cannot be printed, except those to keep.
+
+    Among them are control characters, those that change the direction of a line, and invisible ones.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def escaped_json(text: str) -> str:
+    """Return the same JSON with an escape for each character that cannot be printed, except line breaks."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)

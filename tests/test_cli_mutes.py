@@ -131,6 +131,9 @@ def test_a_silence_hides_until_it_is_expired_and_then_what_still_fires_is_told(
         pytest.param(["--tenant", "!", "--for", "2h"], "expected a glob", id="a glob is empty"),
         pytest.param(["--severity", "bad", "--for", "2h"], "'info', 'warning', 'critical'", id="no such severity"),
         pytest.param(["--all", "--for", "2h", "--comment", " "], "expected a line of text", id="the comment is blank"),
+        pytest.param(
+            ["--all", "--for", "2h", "--comment", "x" * 501], "at most 500 characters, found 501", id="it is a novel"
+        ),
         pytest.param(["--all", "--for", "2h", "--author", "a\x1b[2J"], "expected a line", id="a name moves the cursor"),
     ],
 )

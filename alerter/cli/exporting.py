@@ -1,7 +1,6 @@
 """`alerter export`: the history as a file, for keeping, for another installation, or for a spreadsheet."""
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from alerter.cli.accounts import label_option, tenants_of
 from alerter.cli.names import reasons_of
 from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, load_without_secrets
-from alerter.cli.output import counted
+from alerter.cli.output import counted, data_output
 from alerter.cli.times import moment
 from alerter.core.rules import Selector
 
@@ -115,8 +114,7 @@ def _pitch(text: str) -> timedelta:
 def _writing(path: Path | None) -> Iterator[TextIO]:
     """Open where the history goes: a file takes its name only when it is complete."""
     if path is None:
-        # A name may hold any character, and what is exported must not depend on the terminal.
-        with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False) as stream:
+        with data_output() as stream:
             yield stream
         return
     try:

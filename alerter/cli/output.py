@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from io import TextIOWrapper
+from typing import TextIO
 
 import click
 
@@ -15,6 +17,7 @@ from alerter.core.conditions import duration_text
 from alerter.core.rules import shown
 from alerter.core.series import Series
 from alerter.words import counted as counted  # noqa: PLC0414 - what prints is found here
+from alerter.words import escaped, escaped_json
 
 BARS = "▁▂▃▄▅▆▇█"
 #: Stands in a sparkline where polling did not cover the time.
@@ -88,7 +91,26 @@ def _draw(table: Table) -> None:
 
 def print_json(value: object) -> None:
     """Print a value as JSON; instants as ISO 8601 in UTC, spans in seconds."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+    click.echo(escaped_json(json.dumps(value, ensure_ascii=False, indent=2, default=_plain)))
+
+
+@contextmanager
+def data_output() -> Iterator[TextIO]:
+    """Yield standard output for data that somebody else reads: exact, in UTF-8, and without escapes.
+
+    On a terminal, a name must not move the cursor or turn a line around: there it has escapes.
+    """
+    kind = _Terminal if sys.stdout.isatty() else TextIOWrapper
+    with (
+        open(sys.stdout.fileno(), "wb", closefd=False) as octets,
+        kind(octets, encoding="utf-8", newline="", errors="surrogatepass") as stream,
+    ):
+        yield stream
+
+
+class _Terminal(TextIOWrapper):
+    def write(self, text: str) -> int:
+        return super().write(escaped(text, keep="\n\t"))
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """How a backtest is shown: to people, to spreadsheets, to programs."""
 
 import csv
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from shutil import get_terminal_size
 
 import click
 
-from alerter.cli.output import BARS, STYLES, clean, counted, drawn, local, print_json, rough
+from alerter.cli.output import BARS, STYLES, clean, counted, data_output, drawn, local, print_json, rough
 from alerter.core.backtests import Backtest, Firing, Knowledge
 from alerter.core.notifications import NotifyReason
 from alerter.core.rules import RuleName
@@ -256,26 +255,33 @@ def _thinned(found: Rehearsed) -> Iterator[str]:
 
 def print_csv(found: Rehearsed) -> None:
     """Print a line per firing; where two sets are compared, what becomes of it and when it was before."""
+    with data_output() as stream:
+        csv.writer(stream, lineterminator="\n").writerows(_csv_rows(found))
+
+
+def _csv_rows(found: Rehearsed) -> Iterator[tuple[object, ...]]:
     difference = found.comparison()
-    writer = csv.writer(sys.stdout, lineterminator="\n")
     head = ("rule", "severity", "tenant", "reason", "since", "until", "seconds", "peak")
     if difference is None:
-        writer.writerow(head)
-        writer.writerows(_cells(firing, found.span) for firing in found.firings(0))
+        yield head
+        yield from (_cells(firing, found.span) for firing in found.firings(0))
         return
-    writer.writerow(("change", *head, "since_before", "until_before"))
+    yield ("change", *head, "since_before", "until_before")
     rows: list[tuple[str, Firing, Firing | None]] = [("gained", firing, None) for firing in difference.gained]
     rows += [("lost", firing, None) for firing in difference.lost]
     rows += [("moved", move.after, move.before) for move in difference.moved]
     for change, firing, before in rows:
-        writer.writerow((change, *_cells(firing, found.span), *(_instants(before) if before else ("", ""))))
+        yield (change, *_cells(firing, found.span), *(_instants(before) if before else ("", "")))
 
 
 def _cells(firing: Firing, span: Span) -> tuple[object, ...]:
+    # Names are data: no spreadsheet may take one for a formula.
+    from alerter.adapters.files.cells import shown  # noqa: PLC0415 - only for this form
+
     key = firing.key
     seconds = int(lasting_within(firing, span).total_seconds())
     peak = "" if firing.peak is None else firing.peak
-    return key.rule, key.severity, key.tenant, key.reason, *_instants(firing), seconds, peak
+    return shown(key.rule), key.severity, key.tenant, shown(key.reason), *_instants(firing), seconds, peak
 
 
 def _instants(firing: Firing) -> tuple[str, str]:

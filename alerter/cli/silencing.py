@@ -42,9 +42,16 @@ if TYPE_CHECKING:
 EVER = datetime.fromtimestamp(0, UTC)
 
 
+#: How long a comment and the name of an author may be: they stand in messages and tables. In characters.
+MAX_LINE = 500
+
+
 def _line(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """Return a text as one line, as tables and messages need it; it may be empty only where that is the default."""
     text = " ".join(value.split())
+    if len(text) > MAX_LINE:
+        found = f"expected at most {MAX_LINE} characters, found {len(text):,}"
+        raise click.BadParameter(found, context, parameter)
     if not text.isprintable() or (not text and parameter.default != ""):
         raise click.BadParameter(f"expected a line of text, found {value!r}", context, parameter)
     return text

@@ -12,6 +12,7 @@ from typing import Final
 
 from alerter.logs.events import DETAIL, Event, Value, event_of, is_ours
 from alerter.redaction import Redactor
+from alerter.words import escaped
 
 #: The journal cuts a line after 48 KiB (LineMax=), and takes the rest for one without a priority. In characters.
 LONGEST_LINE: Final = 8_000
@@ -150,19 +151,13 @@ def priority_of(level: int) -> int:
 
 def printable(text: str) -> str:
     """Return a text on one line that no terminal and no journal can misread, with an end."""
-    if not text.isprintable():
-        text = "".join(each if each.isprintable() else _escaped(each) for each in text)
-    return shortened(text, LONGEST_LINE)
+    return shortened(escaped(text), LONGEST_LINE)
 
 
 def shortened(text: str, limit: int) -> str:
     """Return a text with its middle left out where it is longer than so many characters: the end says most."""
     half = limit // 2
     return text if len(text) <= limit else f"{text[:half]} … {text[-half:]}"
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 def _text(record: logging.LogRecord, event: Event) -> str:

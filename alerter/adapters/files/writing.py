@@ -13,6 +13,7 @@ from typing import TextIO, assert_never
 
 from alerter.adapters.files.cells import shown
 from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.words import escaped_json
 
 
 class FileFormat(StrEnum):
@@ -75,7 +76,7 @@ def _csv_writer(columns: tuple[str, ...], stream: TextIO) -> Callable[[_Fields],
 
 
 def _jsonl_writer(stream: TextIO) -> Callable[[_Fields], object]:
-    return lambda row: stream.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+    return lambda row: stream.write(escaped_json(json.dumps(row, ensure_ascii=False, separators=(",", ":"))) + "\n")
 
 
 def _record_fields(record: Record) -> _Fields:
