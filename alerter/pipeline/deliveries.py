@@ -112,7 +112,7 @@ def release_claims(store: Store, *, now: datetime) -> None:
     with store.write() as transaction:
         released = transaction.release_claims(now=now) if transaction.standing().is_member else 0
     if released:
-        log.warning("messages were in flight when their sender died: sent again count=%d", released)
+        log.warning("sent again, their sender died messages=%d", released)
 
 
 def next_delivery_at(store: Store) -> datetime | None:
