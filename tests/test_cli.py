@@ -95,6 +95,21 @@ def test_without_a_configuration_the_user_learns_where_it_was_looked_for(
 # -- init and check-config ---------------------------------------------------------------------------------------------
 
 
+def test_what_is_odd_in_the_environment_is_a_warning(
+    alerter: RunCommand, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that cannot be used, and authorities that are not there: before the first poll fails."""
+    monkeypatch.setenv("HTTPS_PROXY", "htp://someone:secret@proxy.example:1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+
+    shown = alerter("check-config", "--config", config)
+
+    assert shown.code == 0
+    assert "warning: environment: HTTPS_PROXY cannot be used: expected a proxy such as" in shown.err
+    assert "warning: environment: REQUESTS_CA_BUNDLE names /nowhere/ca.pem, which does not exist" in shown.err
+    assert "secret" not in shown.err
+
+
 def test_init_writes_a_file_that_only_its_owner_reads_and_never_overwrites_one(
     alerter: RunCommand, tmp_path: Path
 ) -> None:

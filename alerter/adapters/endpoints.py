@@ -22,6 +22,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
+from alerter.network_settings import fault_of_authorities, proxy_setting, why_unusable
+
 HTTP_PORT, HTTPS_PORT = 80, 443
 
 
@@ -114,9 +116,10 @@ def contact(endpoint: Endpoint, *, timeout: float) -> Contact:
         endpoint: Where to.
         timeout: Seconds for each wait on the network but the resolution of the name, which the system bounds.
     """
-    proxy = None if endpoint.is_mail else _proxy_of(endpoint)
-    via = proxy.hostname or "" if proxy else ""
+    via = ""
     try:
+        proxy = None if endpoint.is_mail else _proxy_of(endpoint)
+        via = proxy.hostname or "" if proxy else ""
         with closing(_connected(endpoint, proxy, timeout)) as connection:
             talk = _mail_certificate if endpoint.is_mail else _certificate
             return Contact(proxy=via, certificate_ends_at=talk(connection, endpoint))
@@ -128,9 +131,16 @@ def contact(endpoint: Endpoint, *, timeout: float) -> Contact:
 
 
 def _proxy_of(endpoint: Endpoint) -> SplitResult | None:
-    """Return the proxy that the environment names for an endpoint, as `requests` reads it."""
+    """Return the proxy that the environment names for an endpoint, as `requests` reads it.
+
+    Raises:
+        _Failure: It is written in a way that it cannot be used.
+    """
     url = _url_of(endpoint)
     proxy = select_proxy(url, requests.Session().merge_environment_settings(url, {}, None, None, None)["proxies"])
+    setting = proxy_setting(urlsplit(url).scheme)
+    if proxy and setting is not None and (why := why_unusable(setting)):
+        raise _Failure(Step.PROXY, f"{setting.name} cannot be used: {why}")
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
 
@@ -248,8 +258,8 @@ def _context(endpoint: Endpoint) -> ssl.SSLContext:
         return ssl.create_default_context()
     named = requests.Session().merge_environment_settings(_url_of(endpoint), {}, None, None, None)["verify"]
     authorities = Path(named if isinstance(named, str) else DEFAULT_CA_BUNDLE_PATH)
-    if not authorities.exists():
-        raise _Failure(Step.CERTIFICATE, f"REQUESTS_CA_BUNDLE names {authorities}, which does not exist")
+    if fault := fault_of_authorities():
+        raise _Failure(Step.CERTIFICATE, fault)
     if authorities.is_dir():
         return ssl.create_default_context(capath=str(authorities))
     return ssl.create_default_context(cafile=str(authorities))

@@ -23,11 +23,13 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import requests
+import urllib3
 
 from alerter import __version__
 from alerter.adapters.lifelines import HeldSession, Lifeline, as_it_is, proxies_for
 from alerter.errors import DeliveryError
 from alerter.health import PingOutcome
+from alerter.network_settings import fault_on_the_way
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +202,8 @@ def send(ping: Ping, patience: Patience) -> None:
     try:
         status, answer = _answer(ping, patience, lifeline)
     except Exception as error:  # noqa: BLE001 - a server can make a library raise anything, with the URL in its text
-        raise DeliveryError(_late(patience) if lifeline.is_cut else _said_of(error, patience)) from None
+        said = _late(patience) if lifeline.is_cut else _said_of(error, patience, scheme=urlsplit(ping.url).scheme)
+        raise DeliveryError(said) from None
     finally:
         deadline.cancel()
         lifeline.release()
@@ -247,12 +250,23 @@ def _judge(status: int, answer: str) -> None:
         raise DeliveryError(f"answered {status}, but {refusal}")
 
 
-def _said_of(error: Exception, patience: Patience) -> str:
+def _said_of(error: Exception, patience: Patience, *, scheme: str) -> str:
     """Return what went wrong in our words: those of the libraries hold the URL."""
+    is_of_setting = isinstance(error, _OF_SETTINGS) or "CA certificate bundle" in str(error)
+    if is_of_setting and (fault := fault_on_the_way(scheme)):
+        return fault
     said = next((words for kind, words in _SAID if isinstance(error, kind)), f"not sent: {type(error).__name__}")
     return said.format(patience=patience)
 
 
+#: What a proxy or a file of authorities may be to blame for that is not as it should be.
+_OF_SETTINGS: Final = (
+    requests.exceptions.ProxyError,
+    requests.exceptions.SSLError,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    urllib3.exceptions.LocationValueError,
+)
 #: The first that fits counts: some of these errors are kinds of others.
 _SAID: Final[tuple[tuple[type[Exception], str], ...]] = (
     (requests.exceptions.SSLError, "the TLS connection failed: check its certificate, and REQUESTS_CA_BUNDLE"),

@@ -1,7 +1,9 @@
 """What systemd says of its units, asked with `systemctl`."""
 
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,21 +51,46 @@ class Unit:
 
 def units(*patterns: str, booted: Path = BOOTED) -> Sequence[Unit] | str:
     """Return the units that match and have a file or are loaded; or, where there is no systemd to ask, why."""
+    shown = _systemctl("show", "--no-pager", f"--property={','.join(_PROPERTIES)}", *patterns, booted=booted)
+    if isinstance(shown, str):
+        return shown
+    if shown.returncode:
+        return f"systemctl: {' '.join(shown.stderr.split()) or f'exit code {shown.returncode}'}"
+    tables = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.stdout.strip().split("\n\n")]
+    return [_unit(table) for table in tables if table and table.get("LoadState") != "not-found"]
+
+
+def variables_of(unit: str, *, booted: Path = BOOTED) -> Mapping[str, str] | None:
+    """Return the variables that a unit sets by itself, as in its drop-ins; None where systemd cannot say."""
+    shown = _systemctl("show", "--property=LoadState,Environment", f"{unit}.service", booted=booted)
+    if isinstance(shown, str):
+        return None
+    table = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
+    if shown.returncode or table.get("LoadState") != "loaded":
+        return None
+    # Quoted as a shell would read it (systemctl(1): output of `show`).
+    with suppress(ValueError):
+        words = (word.partition("=") for word in shlex.split(table.get("Environment", "")))
+        return {name: value for name, _, value in words}
+    return None
+
+
+def _systemctl(*arguments: str, booted: Path) -> "subprocess.CompletedProcess[str] | str":
+    """Return what `systemctl` printed; or, where there is no systemd to ask, why."""
     if not booted.is_dir():
         return "systemd does not run this machine"
-    command = ["systemctl", "show", "--no-pager", f"--property={','.join(_PROPERTIES)}", *patterns]
     try:
-        shown = subprocess.run(  # noqa: S603 - our own command
-            command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+        return subprocess.run(  # noqa: S603 - our own command
+            ["systemctl", *arguments],  # noqa: S607 - wherever this system has it
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
         )
     except FileNotFoundError:
         return "there is no systemctl"
     except subprocess.TimeoutExpired:
         return f"systemctl does not answer within {_TIMEOUT} s"
-    if shown.returncode:
-        return f"systemctl: {' '.join(shown.stderr.split()) or f'exit code {shown.returncode}'}"
-    tables = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.stdout.strip().split("\n\n")]
-    return [_unit(table) for table in tables if table and table.get("LoadState") != "not-found"]
 
 
 def _unit(table: Mapping[str, str]) -> Unit:

@@ -82,7 +82,9 @@ def check_config(config_path: Path | None, *, as_json: bool) -> None:
 
 
 def _report(config: "Config", refused: list[str], *, as_json: bool) -> None:
-    warnings = [str(warning) for warning in config.warnings]
+    from alerter.network_settings import doubts  # noqa: PLC0415 - as above
+
+    warnings = [*map(str, config.warnings), *(f"environment: {doubt}" for doubt in doubts() if doubt)]
     if as_json:
         print_json({"ok": not refused, "errors": refused, "warnings": warnings})
         return

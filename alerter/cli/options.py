@@ -60,13 +60,18 @@ def load(
     """
     from alerter import logs  # noqa: PLC0415 - the libraries cost more than `--help` may
     from alerter.adapters.dumps import leave_no_memory  # noqa: PLC0415 - as above
+    from alerter.adapters.units import variables_of  # noqa: PLC0415 - as above
     from alerter.config import find_config, load_config  # noqa: PLC0415 - as above
+    from alerter.config.environments import take_over  # noqa: PLC0415 - as above
     from alerter.redaction import Redactor  # noqa: PLC0415 - as above
 
     leave_no_memory()
     redactor = Redactor() if redactor is None else redactor
     logs.set_up(redactor, log_format=logs.LogFormat(log_format), level=level)
     found = find_config(path, say=_leave_unsaid if only_own else _say)
+    if not only_own:
+        # Whoever neither polls nor sends goes to no host, and need not wait for systemd's answer.
+        take_over(found, of_unit=_nobody_knows if may_lack_secrets else variables_of, say=_say)
     return load_config(found, redactor=redactor, may_lack_secrets=may_lack_secrets, only_own=only_own)
 
 
@@ -75,6 +80,10 @@ def _say(text: str) -> None:
 
 
 def _leave_unsaid(_: str) -> None:
+    pass
+
+
+def _nobody_knows(_: str) -> None:
     pass
 
 

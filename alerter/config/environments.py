@@ -1,15 +1,18 @@
 """The variables that a service has and a shell beside it has not: systemd reads them from a file for the unit.
 
-Only those that decide on how a host is reached are taken from it: without them, whoever looks beside the service would
-see another way than the service goes.
+Without them, whoever works beside the service would go another way to hosts than the service goes, and find other
+values in its configuration.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+from re import VERBOSE, Match
 from re import compile as compile_regex
 
 from alerter.config.places import ROOT, SERVICE_FOLDER, unit_of
+from alerter.config.trust import why_not_trusted
 
 #: Proxies in both spellings, and the authorities that are trusted.
 ON_THE_WAY = frozenset(
@@ -18,8 +21,21 @@ ON_THE_WAY = frozenset(
         "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
     }
 )  # fmt: skip
+#: Set for every service of ours, and for nothing beside it: there systemd has set everything already.
+_OF_A_SERVICE = ("STATE_DIRECTORY", "CREDENTIALS_DIRECTORY")
 
-_ASSIGNMENT = compile_regex(r"""([A-Za-z_][A-Za-z0-9_]*)=(["']?)(.*)\2""")
+# As systemd reads such a file (`parse_env_file_internal`, version 252; systemd.exec(5), EnvironmentFile=): a value is
+# any number of texts in quotes, and then one without, each of which may go on behind a line break; what follows a
+# comment's backslash belongs to it.
+_QUOTED = r"""'[^']*(?:'|\Z)|"(?:\\[\s\S]|[^"\\])*(?:"|\Z)"""
+_ENTRY = compile_regex(
+    rf"""\s*(?:[#;](?:\\[\s\S]|[^\n\\])*|(?P<key>[^\s=#;][^\n=]*)=
+    (?P<quoted>(?:[ \t\r]*(?:{_QUOTED}))*)[ \t\r]*(?P<plain>(?:\\[\s\S]|[^\n\\])*\\?)|(?P<odd>[^\n]+))(?:\n|\Z)""",
+    VERBOSE,
+)
+_PART = compile_regex(_QUOTED)
+_NAME = compile_regex(r"[A-Za-z_][A-Za-z0-9_]*")
+_ESCAPED = compile_regex(r"\\([\s\S]?)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +44,18 @@ class Environment:
 
     Attributes:
         path: The file.
-        on_the_way: The variables of `ON_THE_WAY` that it sets.
+        variables: All that it sets.
         odd_lines: The numbers of lines that systemd leaves out, because they set nothing.
     """
 
     path: Path
-    on_the_way: Mapping[str, str]
+    variables: Mapping[str, str]
     odd_lines: tuple[int, ...] = ()
+
+    @property
+    def on_the_way(self) -> Mapping[str, str]:
+        """The variables of `ON_THE_WAY` among them."""
+        return {name: value for name, value in self.variables.items() if name in ON_THE_WAY}
 
 
 def environment_of(path: Path, *, root: Path = ROOT) -> Environment | None:
@@ -46,11 +67,76 @@ def environment_of(path: Path, *, root: Path = ROOT) -> Environment | None:
     file = root / SERVICE_FOLDER / "environment"
     if unit_of(path, root=root) is None or not file.is_file():
         return None
-    # As systemd.exec(5) has it: blank lines and comments are left out, quotes around a value are none of it.
-    lines = {number: line.strip() for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)}
-    found = {number: _ASSIGNMENT.fullmatch(line) for number, line in lines.items() if line and line[0] not in "#;"}
+    text = file.read_text(encoding="utf-8")
+    found = list(_entries(text))
     return Environment(
         path=file,
-        on_the_way={each[1]: each[3] for each in found.values() if each is not None and each[1] in ON_THE_WAY},
-        odd_lines=tuple(number for number, each in found.items() if each is None),
+        variables={name: value for _, name, value in found if _NAME.fullmatch(name)},
+        odd_lines=tuple(line for line, name, _ in found if not _NAME.fullmatch(name)),
     )
+
+
+def _entries(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield line, name and value of what stands in a file; what sets nothing has a name that is none."""
+    for entry in _ENTRY.finditer(text):
+        if entry["key"] is None and entry["odd"] is None:
+            continue
+        group = "odd" if entry["key"] is None else "key"
+        quoted = "".join(map(_unquoted, _PART.findall(entry["quoted"] or "")))
+        plain = _ESCAPED.sub(_without_break, entry["plain"] or "").rstrip(" \t\r")
+        yield text.count("\n", 0, entry.end(group)) + 1, (entry["key"] or "").rstrip(), quoted + plain
+
+
+def _without_break(escaped: Match[str]) -> str:
+    return "" if escaped[1] == "\n" else escaped[1]
+
+
+def _unquoted(part: str) -> str:
+    """Return what stands in quotes; in double ones a backslash escapes what a shell would read."""
+    inner = part[1:-1] if part[1:].endswith(part[0]) else part[1:]
+    if part[0] == "'":
+        return inner
+    return _ESCAPED.sub(lambda escaped: _without_break(escaped) if escaped[1] in '"\\`$\n' else escaped[0], inner)
+
+
+def take_over(
+    path: Path,
+    environ: MutableMapping[str, str] | None = None,
+    *,
+    of_unit: Callable[[str], Mapping[str, str] | None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+    uid: int | None = None,
+    root: Path = ROOT,
+) -> None:
+    """Set the variables of a configuration's service, so that a command beside it sees what the service sees.
+
+    Args:
+        path: The configuration; where no service runs with it, nothing is done, nor within a service.
+        environ: What is changed; None for the environment of this process.
+        of_unit: Return what a unit sets by itself, as in what `systemctl edit` wrote; None where nobody knows.
+        say: Is told what is left out.
+        uid: For whom; None for the user of this process.
+        root: Of the file system.
+    """
+    environ = os.environ if environ is None else environ
+    unit = unit_of(path, root=root)
+    if unit is None or any(environ.get(name) for name in _OF_A_SERVICE):
+        return
+    try:
+        environment = environment_of(path, root=root)
+        why = "" if environment is None else why_not_trusted(environment.path, uid=os.geteuid() if uid is None else uid)
+    except (OSError, UnicodeDecodeError):
+        return  # What others may not read, they cannot take over; the doctor says so.
+    if why:
+        say(f"{SERVICE_FOLDER}/environment is passed over: {why}")
+        return
+    own = of_unit(unit)
+    known = {name: value for name, value in (own or {}).items() if name in ON_THE_WAY}
+    known |= {} if environment is None else environment.variables
+    others = sorted(ON_THE_WAY & environ.keys() - known.keys()) if own is not None else []
+    if others:
+        where = f"put it into /{SERVICE_FOLDER}/environment"
+        say(f"{', '.join(others)} of this shell is left out: {unit}.service does not have it; {where}")
+    for name in others:
+        del environ[name]
+    environ.update(known)

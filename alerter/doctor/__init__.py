@@ -19,7 +19,7 @@ from alerter.core.notifications import ReceiverName
 from alerter.core.rules import EVERYTHING, Selector
 from alerter.doctor import accounts, configuration, databases, files, machine, receivers, rules, services
 from alerter.doctor.configuration import configuration_errors
-from alerter.doctor.environments import take_over
+from alerter.doctor.environments import check_environment
 from alerter.doctor.examination import Check, examine
 from alerter.doctor.findings import Ending, Finding, Group, Outcome, ending_of, in_order
 from alerter.errors import DeliveryError
@@ -45,7 +45,7 @@ def diagnose(
         sends: Whether every target really gets a test message.
         on_progress: Told how many checks of how many have ended.
     """
-    beside = [] if config is None else take_over(config.path)
+    beside = [] if config is None else check_environment(config.path)
     checks = [*_machine_checks(config), *([] if config is None else _checks_of(config, redactor, tenants, sends=sends))]
     found: dict[int, Sequence[Finding]] = {}
     for number, batch in examine(checks, monotonic=time.monotonic):
@@ -57,6 +57,7 @@ def diagnose(
 def _machine_checks(config: Config | None) -> list[Check]:
     return [
         Check(group=Group.MACHINE, subject="clock", run=machine.check_clock),
+        Check(group=Group.MACHINE, subject="environment", run=configuration.check_network_settings),
         Check(group=Group.SERVICE, subject="unit", run=partial(services.check_units, config)),
     ]
 

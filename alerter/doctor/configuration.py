@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from alerter.config import ENDS_IN_MAIL, LIES_OPEN, Config
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import Problem
+from alerter.network_settings import doubts
 from alerter.words import counted
 
 
@@ -17,6 +18,17 @@ def check_configuration(config: Config) -> Iterator[Finding]:
     for warning in config.warnings:
         if not any(words in warning.text for words in said_elsewhere):
             yield finding_of(warning, Group.CONFIGURATION, Outcome.WARNING)
+
+
+def check_network_settings() -> Iterator[Finding]:
+    """Yield what is wrong with the variables that lead to hosts, as of proxies, or that nothing is."""
+    found = [doubt for doubt in doubts() if doubt]
+    for doubt in found:
+        advice = "Set it where the service has it: /etc/alerter/environment, or `systemctl edit alerter`."
+        yield Finding(group=Group.MACHINE, subject="environment", outcome=Outcome.WARNING, text=doubt, advice=advice)
+    if not found:
+        text = "proxies and trusted authorities are as they should be, or not set"
+        yield Finding(group=Group.MACHINE, subject="environment", outcome=Outcome.OK, text=text)
 
 
 def configuration_errors(problems: Iterable[Problem]) -> list[Finding]:

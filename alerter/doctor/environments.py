@@ -1,6 +1,5 @@
 """With which variables hosts are looked at: with those that the service has, not with those of this shell."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +8,10 @@ from alerter.config.places import ROOT
 from alerter.doctor.findings import Finding, Group, Outcome
 
 
-def take_over(path: Path, *, root: Path = ROOT) -> list[Finding]:
-    """Set the variables of a configuration's service in this process, as far as they decide on how hosts are reached.
+def check_environment(path: Path, *, root: Path = ROOT) -> list[Finding]:
+    """Return which variables of a configuration's service hosts were looked at with, and what is odd about its file.
 
-    Returns:
-        What was taken over, and what is odd about it; empty where there is nothing to take over.
+    They were taken over when the configuration was read. Empty where there is no such file.
     """
     try:
         environment = environment_of(path, root=root)
@@ -23,7 +21,6 @@ def take_over(path: Path, *, root: Path = ROOT) -> list[Finding]:
         return [_finding(file, Outcome.WARNING, text, "Run the doctor as root.")]
     if environment is None:
         return []
-    os.environ.update(environment.on_the_way)
     return list(_findings(environment.path, sorted(environment.on_the_way), environment.odd_lines))
 
 

@@ -246,10 +246,22 @@ def test_of_plain_http_only_the_proxy_is_reached(monkeypatch: pytest.MonkeyPatch
 def test_a_proxy_of_another_kind_is_not_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody knows whether the host can be reached, and nobody says so."""
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setattr("alerter.network_settings.find_spec", lambda _: object())
 
     found = reached(443, host="hooks.example")
 
     assert (found.failed_at, found.detail) == (Step.UNSEEN, "it lies behind a proxy of the kind socks5")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:port", "htp://127.0.0.1:1", "proxy:3128"])
+def test_a_proxy_that_cannot_be_used_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Nothing is tried then."""
+    monkeypatch.setenv("HTTPS_PROXY", url)
+
+    found = contact(Endpoint.of_url("https://hooks.example"), timeout=5)
+
+    assert found.failed_at is Step.PROXY
+    assert found.detail.startswith("HTTPS_PROXY cannot be used: expected a proxy such as http://proxy.example:3128")
 
 
 def test_mail_goes_past_every_proxy(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:

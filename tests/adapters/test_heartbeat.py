@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 import pytest
 import trustme
 
-from alerter.adapters.heartbeat import ALL_IS_WELL, LONGEST_CAUSE, LONGEST_CAUSE_IN_URL, Heartbeat, Patience, ping_of
+from alerter.adapters.heartbeat import (
+    ALL_IS_WELL,
+    LONGEST_CAUSE,
+    LONGEST_CAUSE_IN_URL,
+    Heartbeat,
+    Patience,
+    Ping,
+    ping_of,
+    send,
+)
+from alerter.errors import DeliveryError
 from alerter.health import PingOutcome
 from tests.raw_servers import RawServer, no_play, trickle
 from tests.servers import Pinged, PingSink, ping_sink
@@ -379,3 +389,34 @@ def test_a_bug_does_not_end_the_heartbeat(
 
     assert sink.wait_for(1)[0].path == "/uuid"
     assert "a bug in alerter" in caplog.text
+
+
+# What the environment is to blame for
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        pytest.param("HTTPS_PROXY", "htp://proxy.example:1", "HTTPS_PROXY cannot be used: ", id="an unknown scheme"),
+        pytest.param("HTTPS_PROXY", "http://127.0.0.1:port", "HTTPS_PROXY cannot be used: ", id="a port that is none"),
+        pytest.param("HTTPS_PROXY", "http://127.0.0.1:1", "the proxy did not let it through", id="nobody there"),
+        pytest.param(
+            "REQUESTS_CA_BUNDLE", "/nowhere/ca.pem", "REQUESTS_CA_BUNDLE names /nowhere/ca.pem, ", id="no file"
+        ),
+        pytest.param("REQUESTS_CA_BUNDLE", __file__, f"REQUESTS_CA_BUNDLE names {__file__}, ", id="no certificate"),
+    ],
+)
+def test_a_setting_of_the_environment_that_is_wrong_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    """The switch is not blamed for it, nor is its certificate."""
+    monkeypatch.setenv(name, value)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with RawServer(lambda connection: connection.recv(100), context=context) as server:
+        host = "switch.invalid" if "PROXY" in name else f"127.0.0.1:{server.port}"
+        ping = Ping(method="POST", url=f"https://{host}/uuid", body=b"")
+        with pytest.raises(DeliveryError) as caught:
+            send(ping, SHORT)
+
+    assert str(caught.value).startswith(said)

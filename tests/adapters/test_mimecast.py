@@ -1057,29 +1057,86 @@ def test_a_proxy_is_not_used_for_this_machine(simulator: Simulator, monkeypatch:
     ("reply", "detail"),
     [
         pytest.param(
-            b"HTTP/1.1 407 No\r\n\r\n", "the proxy fails: it answers HTTP 407", id="a proxy that asks for a login"
+            b"HTTP/1.1 407 No\r\n\r\n",
+            "the proxy of https_proxy, {address}, answers HTTP 407: it wants a user name and a password",
+            id="a proxy that asks for a login",
+        ),
+        pytest.param(
+            b"HTTP/1.1 502 No\r\n\r\n", "the proxy of https_proxy, {address}, answers HTTP 502", id="one that fails"
         ),
         pytest.param(b"", "the host closed the connection without an answer", id="a proxy that hangs up"),
     ],
 )
 def test_a_proxy_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, reply: bytes, detail: str) -> None:
-    """The proxy of the environment is used for Mimecast, and blamed for its failures."""
+    """The proxy of the environment is used for Mimecast, and blamed for its failures; its password is not shown."""
     with RawServer(saying(reply)) as server:
-        monkeypatch.setenv("https_proxy", server.url.replace("http://", "http://someone:secret@"))
+        address = server.url.partition("//")[2]
+        monkeypatch.setenv("https_proxy", f"http://someone:secret@{address}")
 
         error = Source("https://mimecast.invalid").failure()
 
-    assert (error.cause, error.detail) == (Cause.UNREACHABLE, detail)
+    assert (error.cause, error.detail) == (Cause.UNREACHABLE, detail.format(address=address))
 
 
 @pytest.mark.parametrize(
-    "url", [pytest.param("socks5://127.0.0.1:1", id="an unsupported kind"), pytest.param("http://[", id="no address")]
+    ("url", "detail"),
+    [
+        pytest.param("socks5://127.0.0.1:1", "cannot be used: a proxy of SOCKS needs the package PySocks", id="SOCKS"),
+        pytest.param("http://[", "cannot be used: expected a proxy such as", id="no address"),
+        pytest.param("htp://127.0.0.1:1", "cannot be used: expected a proxy such as", id="an unknown scheme"),
+        pytest.param("ftp://127.0.0.1:1", "cannot be used: expected a proxy such as", id="a scheme of no proxy"),
+        pytest.param("proxy:3128", "cannot be used: expected a proxy such as", id="no scheme"),
+        pytest.param("http://127.0.0.1:65536", "cannot be used: expected a proxy such as", id="a port that is none"),
+        pytest.param("http://proxy.invalid:1", ", proxy.invalid:1, has a name that does not resolve", id="no name"),
+        pytest.param("http://127.0.0.1:1", ", 127.0.0.1:1, refuses the connection", id="nobody there"),
+        pytest.param("127.0.0.1", ", 127.0.0.1:80, refuses the connection", id="neither scheme nor port"),
+    ],
 )
-def test_a_proxy_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """A proxy setting that is wrong is told as a proxy's fault, and not raised."""
+def test_a_proxy_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, url: str, detail: str) -> None:
+    """By its variable, and not as a fault of base_url or of Mimecast."""
     monkeypatch.setenv("https_proxy", url)
 
-    assert Source("https://mimecast.invalid").failure().cause in {Cause.UNREACHABLE, Cause.WRONG_HOST}
+    error = Source("https://mimecast.invalid").failure()
+
+    assert (error.cause, "https_proxy" in error.detail, detail in error.detail) == (Cause.UNREACHABLE, True, True)
+
+
+def test_a_proxy_that_is_no_tls_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most are reached by http, also where they lead to https."""
+
+    def play(connection: socket.socket) -> None:
+        connection.recv(5)
+        connection.sendall(b"HTTP/1.1 400 No\r\n\r\n")
+
+    with RawServer(play) as server:
+        monkeypatch.setenv("https_proxy", server.url.replace("http://", "https://"))
+
+        error = Source("https://mimecast.invalid").failure()
+
+    assert error.cause is Cause.UNREACHABLE
+    assert error.detail.endswith("speaks no TLS: write http:// and not https:// before its name")
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        pytest.param(None, "REQUESTS_CA_BUNDLE names {path}, which does not exist", id="nothing"),
+        pytest.param("no certificate", "REQUESTS_CA_BUNDLE names {path}, which holds no certificate", id="a text"),
+    ],
+)
+def test_a_file_of_authorities_that_is_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, detail: str
+) -> None:
+    """It is not the certificate of Mimecast that is wrong."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    with RawServer(saying(b""), context=server_context(trustme.CA(), "127.0.0.1")) as server:
+        error = Source(server.url).failure()
+
+    assert error.cause is Cause.TLS
+    assert error.detail.startswith(detail.format(path=path))
 
 
 def test_a_name_that_does_not_resolve_is_dns() -> None:

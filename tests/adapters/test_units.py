@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.units import Unit, units
+from alerter.adapters.units import Unit, units, variables_of
 from tests.systemctl import RUNNING, Systemctl
 
 DYNAMIC = RUNNING.replace("DynamicUser=no", "DynamicUser=yes").replace("=alerter.service", "=alerter@eu.service")
@@ -105,3 +105,28 @@ def test_a_systemctl_that_hangs_is_given_up(
     monkeypatch.setattr("alerter.adapters.units._TIMEOUT", 0.1)
 
     assert units("alerter.service", booted=tmp_path) == "systemctl does not answer within 0.1 s"
+
+
+@pytest.mark.parametrize(
+    ("shown", "variables"),
+    [
+        pytest.param("LoadState=loaded\nEnvironment=TZ=UTC\n", {"TZ": "UTC"}, id="one"),
+        pytest.param("LoadState=loaded\nEnvironment=\n", {}, id="none"),
+        pytest.param(
+            'LoadState=loaded\nEnvironment=TZ=UTC "NO_PROXY=a, b" HTTPS_PROXY=http://p?a=b\n',
+            {"TZ": "UTC", "NO_PROXY": "a, b", "HTTPS_PROXY": "http://p?a=b"},
+            id="quoted as for a shell",
+        ),
+        pytest.param("LoadState=not-found\nEnvironment=\n", None, id="there is no unit"),
+        pytest.param('LoadState=loaded\nEnvironment="A=b\n', None, id="not understood"),
+    ],
+)
+def test_the_variables_that_a_unit_sets_are_known(
+    systemctl: Systemctl, tmp_path: Path, shown: str, variables: dict[str, str] | None
+) -> None:
+    """With those of drop-ins, as `systemctl edit` writes them."""
+    systemctl.shows(shown)
+
+    assert variables_of("alerter", booted=tmp_path) == variables
+    assert systemctl.asked == "show --property=LoadState,Environment alerter.service"
+    assert variables_of("alerter", booted=tmp_path / "none") is None

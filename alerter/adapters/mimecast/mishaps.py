@@ -16,6 +16,10 @@ from urllib3.exceptions import HTTPError
 
 from alerter.adapters.mimecast.faults import Fault, Remedy
 from alerter.errors import Cause
+from alerter.network_settings import fault_of_authorities, fault_on_the_way, proxy_address, proxy_setting
+
+#: What Mimecast speaks; http is for this machine alone, to which no proxy leads.
+_SCHEME = "https"
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -46,10 +50,36 @@ def _links(error: BaseException) -> Iterator[BaseException]:
 
 
 def _proxy(link: BaseException) -> Fault:
+    if fault := fault_on_the_way(_SCHEME):
+        return Fault(Cause.UNREACHABLE, fault)
+    setting = proxy_setting(_SCHEME)
+    which = "the proxy" if setting is None else f"the proxy of {setting.name}, {proxy_address(setting)},"
     texts = [str(each) for each in _links(link) if type(each) is OSError]
-    found = re.search(r"Tunnel connection failed: (\d{3})", " ".join(texts))
-    reason = f"it answers HTTP {found[1]}" if found else "no connection through it"
-    return Fault(Cause.UNREACHABLE, f"the proxy fails: {reason}", remedy=Remedy.NONE if found else Remedy.AGAIN)
+    if answer := re.search(r"Tunnel connection failed: (\d{3})", " ".join(texts)):
+        wants = ": it wants a user name and a password" if answer[1] == "407" else ""
+        return Fault(Cause.UNREACHABLE, f"{which} answers HTTP {answer[1]}{wants}")
+    return Fault(Cause.UNREACHABLE, f"{which} {_why_no_proxy(link)}", remedy=Remedy.AGAIN)
+
+
+def _why_no_proxy(link: BaseException) -> str:
+    """Return why a proxy cannot be talked to, of the innermost that is known of it."""
+    links = tuple(_links(link))
+    for kinds, text in _NO_PROXY:
+        if any(isinstance(each, kinds) for each in links):
+            return text
+    system = next((each for each in links if _is_system(each)), None)
+    strerror = system.strerror if isinstance(system, OSError) else None
+    return f"cannot be reached: {strerror.lower()}" if strerror else "lets nothing through"
+
+
+#: What each kind of exception means on the way to a proxy; the first that is found counts.
+_NO_PROXY: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((socket.gaierror, urllib3.exceptions.NameResolutionError), "has a name that does not resolve"),
+    ((ssl.SSLCertVerificationError,), "shows a certificate that is refused"),
+    ((ssl.SSLError,), "speaks no TLS: write http:// and not https:// before its name"),
+    ((ConnectionRefusedError,), "refuses the connection"),
+    ((TimeoutError, urllib3.exceptions.TimeoutError), "does not answer"),
+)
 
 
 def _dns(link: BaseException) -> Fault:
@@ -61,11 +91,15 @@ def _dns(link: BaseException) -> Fault:
 
 
 def _certificate(link: BaseException) -> Fault:
+    if fault := fault_of_authorities():
+        return Fault(Cause.TLS, fault)
     reason = str(getattr(link, "verify_message", "")) or "it does not verify"
     return Fault(Cause.TLS, f"the certificate is refused: {reason}")
 
 
 def _tls(link: BaseException) -> Fault:
+    if fault := fault_of_authorities():
+        return Fault(Cause.TLS, fault)
     reason = getattr(link, "reason", None)
     return Fault(Cause.TLS, f"no TLS connection: {reason if isinstance(reason, str) else type(link).__name__}")
 
@@ -80,7 +114,7 @@ def _broken(link: BaseException) -> Fault:
     if system is None:
         return _unknown(link)
     if "CA certificate bundle" in str(system):
-        return Fault(Cause.TLS, "the file of trusted authorities that REQUESTS_CA_BUNDLE names does not exist")
+        return Fault(Cause.TLS, fault_of_authorities() or "the file of trusted authorities does not exist")
     strerror = system.strerror if isinstance(system, OSError) else None
     reason = strerror.lower() if strerror else "it broke"
     return Fault(Cause.UNREACHABLE, f"no connection to the host: {reason}", remedy=Remedy.AGAIN)
@@ -99,11 +133,14 @@ def _not_http(link: BaseException) -> Fault:
 
 
 def _address(_: BaseException) -> Fault:
+    if fault := fault_on_the_way(_SCHEME):
+        return Fault(Cause.UNREACHABLE, fault)
     return Fault(Cause.WRONG_HOST, "base_url cannot be used as an address")
 
 
 def _proxy_setting(_: BaseException) -> Fault:
-    return Fault(Cause.UNREACHABLE, "the proxy setting of the environment cannot be used")
+    fault = fault_on_the_way(_SCHEME)
+    return Fault(Cause.UNREACHABLE, fault or "the proxy setting of the environment cannot be used")
 
 
 def _unknown(error: BaseException) -> Fault:
@@ -114,7 +151,10 @@ def _unknown(error: BaseException) -> Fault:
 
 #: Tried in this order against every link of the chain: the inner cause decides, not the wrapper.
 _FAULT_BY_KIND: tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException], Fault]], ...] = (
-    ((requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema), _proxy_setting),
+    (
+        (requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema, urllib3.exceptions.ProxySchemeUnknown),
+        _proxy_setting,
+    ),
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), _proxy),
     ((socket.gaierror,), _dns),
     ((ssl.SSLCertVerificationError,), _certificate),
