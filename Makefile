@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench faults lock clean
+.PHONY: help demo test lint format bench faults audit wheel lock clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
@@ -14,6 +14,8 @@ help:
 	@echo 'make faults  the slow half of the fault suite'
 	@echo 'make lint    the linters, types and import contracts alone'
 	@echo 'make bench   measures what README claims'
+	@echo 'make wheel   builds the wheel that a service is installed from'
+	@echo 'make audit   looks for known holes in the dependencies, where their database can be reached'
 	@echo 'make lock    renews the lock files (needs uv)'
 
 $(BIN)/python:
@@ -56,9 +58,22 @@ faults: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
+wheel: $(VENV)/.dev
+	$(BIN)/python -m hatchling build -t wheel
+
+# In an environment of its own: what it needs is nothing that alerter may have.
+$(VENV)/audit/.done: requirements-audit.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.txt
+	@touch $@
+
+audit: $(VENV)/audit/.done
+	@$(VENV)/audit/bin/python -P .ci/audit.py
+
 lock:
 	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.txt
 	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.txt
+	uv pip compile --group audit --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-audit.txt
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

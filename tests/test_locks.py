@@ -1,10 +1,12 @@
 """The lock files install the same everywhere, also when newer releases have come out."""
 
+import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,7 +35,28 @@ def test_a_pin_names_the_extras_that_others_ask_for(name: str) -> None:
     assert {package: extras for package, extras in wanted.items() if not extras <= pins[package]} == {}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-audit.txt"])
 def test_no_lock_names_a_place(name: str) -> None:
     """Where packages come from is the machine's business."""
     assert "://" not in (ROOT / name).read_text(encoding="utf-8")
+
+
+#: The first version of a dependency without a hole that is known, and the hole.
+MENDED = {
+    "requests": ("2.32.4", "CVE-2024-47081"),
+    "urllib3": ("2.6.3", "CVE-2026-21441"),
+    "waitress": ("3.0.1", "CVE-2024-49768"),
+}
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_no_version_with_a_known_hole_is_allowed(name: str) -> None:
+    """Whoever installs without the lock file gets none of them either; `make audit` looks for new ones."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (wanted,) = (each for each in map(Requirement, project["dependencies"]) if each.name == name)
+    mended, hole = MENDED[name]
+    before = Version(mended).release
+    older = f"{before[0]}.{before[1]}.{before[2] - 1}" if before[2] else f"{before[0]}.{before[1] - 1}.99"
+
+    assert wanted.specifier.contains(mended), name
+    assert not wanted.specifier.contains(older), hole
