@@ -6,19 +6,25 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.adapters.spools import Spool
 from alerter.adapters.store import MOST_BESIDE_A_DAEMON, Reader, Store, Transaction
+from alerter.core.merges import Given
 from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.series import HoldReason, Tenant
+from alerter.core.timelines import number_of
 from alerter.errors import InputError, Problem, StoreError
 from alerter.pipeline import Imported, Inbox, take_in
-from alerter.pipeline.imports import ATTEMPTS
 from alerter.pipeline.inboxes import MOST_SHOWN
 from alerter.pipeline.ports import HistoryStore
 from tests.adapters.store.stored import poll, rows, tenant_series
 from tests.builders import at, minutes
 
 ACME, SPAM = Tenant("acme"), HoldReason("Spam")
+_SEEN = FirstSeen(tenant=ACME, reason=SPAM, at=at("11:00"))
+_HELD = Held(tenant=ACME, reason=SPAM, at=at("11:00"), held=5)
+_POLLED = Polled(tenant=ACME, since=at("11:00"), until=at("11:10"), polls=3)
+_LATER = Polled(tenant=ACME, since=at("11:30"), until=at("11:40"), polls=3)
+_CHANGE = Change(tenant=ACME, reason=SPAM, at=at("11:05"), held=6)
+_EARLIER = Change(tenant=ACME, reason=SPAM, at=at("11:00"), held=4)
 
 Entries = Sequence[Record | Reading | Problem]
 
@@ -36,47 +42,52 @@ def readings(since: str, until: str, held: int) -> list[Reading]:
     ]
 
 
-def settled(spool: Spool, *files: Entries, interval: timedelta | None = None) -> Inbox:
+def settled(*files: Entries, interval: timedelta | None = None) -> list[Given]:
     """Return what files say, each entry on a line of its own."""
-    inbox = Inbox(spool)
+    inbox = Inbox()
     for number, entries in enumerate(files, start=1):
         lines = (each if isinstance(each, Problem) else (line, each) for line, each in enumerate(entries, start=2))
         inbox.read(f"{number}.csv", lines)
-    inbox.settle(interval=interval)
-    return inbox
+    return inbox.settle(interval=interval)
 
 
-def imported(store: HistoryStore, *files: Entries, is_dry: bool = False) -> Imported:
-    """Take files in."""
-    with Spool(Inbox.COLUMNS) as spool:
-        return take_in(settled(spool, *files), store, Spool, is_dry=is_dry)
+def imported(store: HistoryStore, *files: Entries, is_dry: bool = False, interval: timedelta | None = None) -> Imported:
+    """Import files."""
+    given = settled(*files, interval=interval)
+    return take_in(given, sum(map(len, files)), store, is_dry=is_dry)
 
 
 def refused(*files: Entries) -> InputError:
     """Return why files are refused."""
-    with Spool(Inbox.COLUMNS) as spool, pytest.raises(InputError) as caught:
-        settled(spool, *files)
+    with pytest.raises(InputError) as caught:
+        settled(*files)
     return caught.value
+
+
+def texts(error: InputError) -> list[str]:
+    """Return what is wrong, problem by problem."""
+    return [str(problem) for problem in error.problems]
 
 
 class TestWhatIsWrong:
     """Nothing is imported from files with a problem."""
 
     def test_two_counts_at_one_time_are_a_contradiction(self) -> None:
-        """Both lines are named; the same count twice is none."""
+        """Both lines are named, also if the counts are equal: they may have to be added."""
         error = refused(readings("11:00", "11:10", 5), [reading("11:05", 6), reading("11:10", 5)])
 
-        assert list(map(str, error.problems)) == [
-            "2.csv:2: expected one count at one time, found 6, and 5 in 1.csv, line 3"
+        assert texts(error) == [
+            "2.csv:2: expected one count of a reason at one time, found another one in 1.csv, line 3",
+            "2.csv:3: expected one count of a reason at one time, found another one in 1.csv, line 4",
         ]
 
     def test_a_change_that_no_poll_covers_did_not_happen(self) -> None:
         """Records say when polling worked; a file from which such a line was lost is not complete."""
         polled = Polled(tenant=ACME, since=at("11:00"), until=at("11:10"), polls=3)
         changes = [Change(tenant=ACME, reason=SPAM, at=at(clock), held=1) for clock in ("10:59", "11:00", "11:11")]
-        held = Held(tenant=ACME, reason=SPAM, at=at("09:00"), held=0)
+        seen = FirstSeen(tenant=ACME, reason=SPAM, at=at("09:00"))
 
-        error = refused([held, polled, *changes])
+        error = refused([seen, polled, *changes])
 
         assert [problem.line for problem in error.problems] == [4, 6]
         assert "expected a 'polled' record that covers this change" in error.problems[0].text
@@ -85,7 +96,39 @@ class TestWhatIsWrong:
         """What was polled is either said or found out."""
         error = refused([FirstSeen(tenant=ACME, reason=SPAM, at=at("11:00")), reading("11:00", 5)])
 
-        assert str(error) == "1.csv:3: expected either records or readings of 'acme' in one import, found both"
+        assert str(error) == "1.csv:3: expected either records or counts of 'acme' in one import, found both"
+
+    @pytest.mark.parametrize(
+        ("records", "line", "expected"),
+        [
+            pytest.param([_SEEN, _SEEN], 3, "expected one 'seen' record of 'Spam', found another one", id="seen twice"),
+            pytest.param([_HELD], 2, "expected a 'seen' record of 'Spam' before this one, found none", id="never seen"),
+            pytest.param([_SEEN, _HELD, _HELD], 4, "expected one 'held' record of 'Spam'", id="held twice"),
+            pytest.param([_SEEN, _POLLED, _POLLED], 4, "oldest first and free of overlaps", id="overlapping runs"),
+            pytest.param(
+                [_SEEN, _POLLED, _CHANGE, _LATER],
+                5,
+                "expected 'polled' records before all changes",
+                id="runs at the end",
+            ),
+            pytest.param([_SEEN, _POLLED, _CHANGE, _CHANGE], 5, "one of a reason at one time", id="a change twice"),
+            pytest.param([_SEEN, _POLLED, _CHANGE, _EARLIER], 5, "expected changes oldest first", id="in no order"),
+            pytest.param([_SEEN, _CHANGE], 3, "expected a 'polled' record that covers this change", id="never polled"),
+        ],
+    )
+    def test_records_come_as_they_are_exported(self, records: Sequence[Record], line: int, expected: str) -> None:
+        """What was edited or is put together is refused by its line."""
+        (problem,) = refused(records).problems
+
+        assert problem.line == line
+        assert expected in problem.text
+
+    def test_records_of_a_tenant_come_from_one_file(self) -> None:
+        """Two exports of it are two imports."""
+        error = refused([_SEEN], [_POLLED])
+
+        assert "expected all records of 'acme' in one file, found others in another: import one by one" in str(error)
+        assert error.problems[0].file == "2.csv"
 
     def test_an_import_of_nothing_is_a_mistake(self) -> None:
         """A file with names of columns alone is most likely another one than was meant."""
@@ -114,24 +157,28 @@ class TestWhatIsStored:
         _, series = tenant_series(store, window="2h")
         clocks = ("10:50", "11:00", "11:05", "11:25", "11:30", "11:35", "11:45")
         assert [series["Spam"].value_at(at(clock)) for clock in clocks] == [7, 1, 7, 7, 2, 7, 7]
-        assert [(run.since, run.until) for run in done.tenants[0].coverage] == [(at("10:50"), at("11:45"))]
-        assert sum(run.polls for run in done.tenants[0].pieces) == 10
+        assert [(run.since, run.until) for run in done.tenants[0].coverage] == [
+            (number_of(at("10:50")), number_of(at("11:45")))
+        ]
+        assert [(each.since, each.until) for each in series["Spam"].coverage] == [(at("10:50"), at("11:45"))]
+        assert sum(run.polls for run in done.tenants[0].added) == 10
 
     @pytest.mark.parametrize(
         ("entries", "spam", "virus"),
         [
-            pytest.param([*readings("09:00", "11:00", 7)], "09:00", "12:00", id="it was held from the first poll on"),
+            pytest.param(readings("09:00", "11:00", 7), "09:00", "12:00", id="it was held from the first poll on"),
             pytest.param(
                 [reading("09:00", 0), reading("09:05", 0), reading("09:10", 3)], "09:10", "12:00", id="later on"
             ),
-            pytest.param([*readings("09:00", "11:00", 0)], "12:00", "12:00", id="it was not"),
+            pytest.param(readings("09:00", "11:00", 0), "12:00", "12:00", id="it was not"),
             pytest.param(
                 [
+                    FirstSeen(tenant=ACME, reason=SPAM, at=at("08:00")),
                     Held(tenant=ACME, reason=SPAM, at=at("08:00"), held=5),
                     Polled(tenant=ACME, since=at("09:00"), until=at("10:00"), polls=13),
                     Change(tenant=ACME, reason=SPAM, at=at("09:30"), held=0),
                 ],
-                "09:00",
+                "08:00",
                 "12:00",
                 id="it was held before anything is known",
             ),
@@ -153,7 +200,7 @@ class TestWhatIsStored:
 
         done = imported(store, readings("11:00", "11:30", 9))
 
-        assert (done.tenants[0].pieces, done.tenants[0].changes) == ([], 0)
+        assert (done.tenants[0].added, done.tenants[0].changes) == ([], 0)
         assert rows(store, "SELECT held FROM counts") == [(7,)]
 
     def test_a_dry_run_says_the_same_and_changes_nothing(self, store: Store) -> None:
@@ -182,9 +229,7 @@ class TestWhatIsStored:
 
     def test_the_distance_of_polls_can_be_said(self, store: Store) -> None:
         """A tool that wrote only when something changed was polling in between all the same."""
-        with Spool(Inbox.COLUMNS) as spool:
-            inbox = settled(spool, [reading("11:00", 1), reading("11:40", 2)], interval=minutes(20))
-            done = take_in(inbox, store, Spool, is_dry=False)
+        done = imported(store, [reading("11:00", 1), reading("11:29", 2)], interval=minutes(20))
 
         assert (done.tenants[0].interval, done.tenants[0].gaps) == (minutes(20), [])
 
@@ -230,24 +275,17 @@ class TestBesideAService:
         assert [series["Virus"].value_at(at(clock)) for clock in clocks] == [0, 0, 2]
         assert rows(store, "SELECT held FROM series ORDER BY reason") == [(5,), (2,)]
 
-    def test_a_first_poll_meanwhile_has_the_import_looked_at_anew(self, store: Store) -> None:
-        """It may cover what the import would have filled in."""
+    def test_a_poll_in_the_time_of_the_import_ends_it(self, store: Store) -> None:
+        """It may cover what the import would have filled in: nothing is written, and the next import is right."""
         busy = BusyStore(store, [lambda: poll(store, "11:15", Spam=1)])
 
-        imported(busy, readings("11:00", "11:30", 7))
+        with pytest.raises(StoreError, match="the history of acme changed while it was imported into: nothing was"):
+            imported(busy, readings("11:00", "11:30", 7))
+        assert rows(store, "SELECT held FROM counts") == [(1,)]
+        imported(store, readings("11:00", "11:30", 7))
 
         _, series = tenant_series(store, window="2h")
         assert [series["Spam"].value_at(at(clock)) for clock in ("11:10", "11:15", "11:20")] == [7, 1, 7]
-
-    def test_a_history_that_never_stands_still_ends_the_import(self, store: Store) -> None:
-        """It gives up with nothing written, and says so."""
-        clocks = [f"11:{minute:02}" for minute in range(0, 60, 11)]
-        busy = BusyStore(store, [lambda clock=clock: poll(store, clock) for clock in clocks])  # type: ignore[misc] # bound early
-
-        with pytest.raises(StoreError, match=f"changed {ATTEMPTS} times"):
-            imported(busy, readings("10:30", "11:59", 7))
-
-        assert rows(store, "SELECT count(*) FROM counts") == [(0,)]
 
     def test_an_import_too_large_for_the_time_that_a_daemon_waits_asks_to_stop_it(self, sqlite_url: str) -> None:
         """An SQLite file has one writer; without a daemon beside it, an import may take its time."""
@@ -272,9 +310,9 @@ class TestBesideAService:
         with closing(Store(postgresql_url)) as store, closing(Store(postgresql_url)) as daemon:
             poll(daemon, "12:00", Spam=1)
             with store.bulk(10**9) as transaction:
-                transaction.add_steps(ACME, {}, iter(()))
+                transaction.add_changes(ACME, {}, {}, iter(()))
 
                 poll(daemon, "12:05", Spam=2)
 
                 transaction.close_ranks()
-                assert transaction.stored(ACME).heads[SPAM].held == 2
+                assert transaction.stored(ACME).held[SPAM] == 2

@@ -33,7 +33,7 @@ COMMANDS = MappingProxyType(
         "notifications": ("notifying", "List what was sent to whom, when, and with which error."),
         "history": ("looking", "Show how many messages a hold reason held over time."),
         "export": ("exporting", "Write the history as CSV or JSON Lines."),
-        "import": ("importing", "Take in history: an export, or other tools' counts."),
+        "import": ("importing", "Import history: an export, or counts of another tool."),
         "backtest": ("backtesting", "Tell what the rules would have done on the history."),
         "suggest": ("suggesting", "Suggest limits that fit each hold reason's own history."),
         "test-rules": ("proving", "Run tests of rules against histories in a short notation."),

@@ -65,7 +65,12 @@ def export(
     It holds what changed and what was polled. With --every it holds counts at regular times, for a spreadsheet. Without
     -o it goes to standard output. A FILE is there as a whole or not at all. Exit code 1 if nothing matches.
     """
-    from alerter.adapters.files import FileFormat, write_readings, write_records  # noqa: PLC0415 - as others
+    from alerter.adapters.files import (  # noqa: PLC0415 - as others
+        FileFormat,
+        write_partial_mark,
+        write_readings,
+        write_records,
+    )
     from alerter.core.records import sampled  # noqa: PLC0415
 
     pitch = None if every is None else _pitch(every)
@@ -85,6 +90,8 @@ def export(
             raise Failed("nothing matches --tenant, --label, --reason, --since and --until: nothing was written")
         records = chain((first,), records)
         with _writing(path) as stream:
+            if reason != "*":
+                write_partial_mark(stream, chosen)
             if pitch is None:
                 number = write_records(records, stream, chosen)
             else:

@@ -1,7 +1,6 @@
-"""`alerter import`: history that was exported, or that other tools kept."""
+"""`alerter import`: history that was exported, or that another tool kept, from files."""
 
-from codecs import lookup
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -10,11 +9,11 @@ import click
 
 from alerter import clocks
 from alerter.cli.options import USAGE, config_option, json_option, load_without_secrets
-from alerter.cli.output import clean, counted, local, print_json, rough
+from alerter.cli.output import clean, counted, local, print_json, progress_line, rough
 from alerter.core.conditions import duration_text
+from alerter.core.timelines import instant_of
 
 if TYPE_CHECKING:
-    from alerter.adapters.files import Values
     from alerter.config import Config
     from alerter.core.series import Tenant
     from alerter.errors import InputError
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The shortest distance of two polls.
 SHORTEST_INTERVAL = timedelta(seconds=1)
-#: What `--column` may name; the adapter has the same.
+#: What `--column` may name; the adapter has the same. `count` is another name for `held`.
 _FIELDS = ("time", "tenant", "reason", "held")
 
 
@@ -30,41 +29,28 @@ def _columns(context: click.Context, parameter: click.Parameter, value: tuple[st
     columns: dict[str, str] = {}
     for each in value:
         name, equals, column = each.partition("=")
-        if name not in _FIELDS or not equals or not column:
+        field = "held" if name == "count" else name
+        if field not in _FIELDS or not equals or not column or field in columns:
+            names = "time, tenant, reason or held"
             raise click.BadParameter(
-                f"expected {_listed(_FIELDS)}, '=' and a column, found {each!r}", context, parameter
+                f"expected {names}, each once, '=' and a column, found {each!r}", context, parameter
             )
-        columns[name] = column
+        columns[field] = column.strip()
     return columns
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def _encoding(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    try:
-        lookup(value or "utf-8")
-    except LookupError:
-        raise click.BadParameter(
-            f"expected an encoding such as windows-1252 or utf-16, found {value!r}", context, parameter
-        ) from None
-    return value
 
 
 @click.command("import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False, allow_dash=True))
 @config_option
 @click.option("--tenant", metavar="NAME", help="Whose history it is. [default: as the file says, or the only tenant]")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), help="[default: what the FILE looks like]")
 @click.option(
     "--column", "columns", metavar="FIELD=NAME", multiple=True, callback=_columns,
-    help="Which column holds the time, tenant, reason or held; NAME is a number where the file has no names.",
+    help="Which column is the time, tenant, reason or held (the count), if it is not called so.",
 )  # fmt: skip
-@click.option("--interval", metavar="SPAN", help="How often it was polled. [default: the usual distance of two counts]")
-@click.option("--timezone", "zone_name", metavar="NAME", help="Of times without an offset. [default: the service's]")
-@click.option("--time-format", metavar="TEXT", help="How times are written, such as '%d/%m/%Y %H:%M'.")
-@click.option("--encoding", metavar="NAME", callback=_encoding, help="[default: utf-8, or what the FILE's mark says]")
+@click.option("--interval", metavar="SPAN", help="How often it was polled. [default: as the rows show]")
+@click.option(
+    "--timezone", "zone_name", metavar="NAME", help="Of times without an offset, which are refused otherwise."
+)
 @click.option("--dry-run", is_flag=True, help="Check everything and show what is new; change nothing.")
 @json_option
 def import_(
@@ -72,23 +58,21 @@ def import_(
     config_path: Path | None,
     *,
     tenant: str | None,
-    form: str | None,
     columns: dict[str, str],
     interval: str | None,
     zone_name: str | None,
-    time_format: str | None,
-    encoding: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Take history in from FILE..., all of it or nothing: what `alerter export` wrote, or other tools' counts.
+    """Import history from FILE..., all of it or nothing.
 
-    What is stored already stays as it is: an import fills in time that no poll covers, so that to do it twice changes
-    nothing. A reason without a count at a time when others have one had 0 then. FILE is `-` for standard input. A
-    running service goes on meanwhile. Exit code 2 if anything is wrong with a FILE; then nothing was changed.
+    A FILE is what `alerter export` wrote, or CSV with the columns time, tenant, reason and count. Every other one is
+    refused, with the line that converts it if it is known. What is stored stays as it is: an import fills time of which
+    nothing is stored, so that a second import changes nothing. FILE is `-` for standard input. A service goes on
+    meanwhile. Exit code 2 if anything is wrong with a FILE; then nothing was changed.
     """
-    from alerter.adapters.files import FileFormat, Layout, read  # noqa: PLC0415 - as others
-    from alerter.adapters.spools import Spool  # noqa: PLC0415
+    from alerter.adapters.files import Layout, Values, read  # noqa: PLC0415 - as others
+    from alerter.config.values import checked_name  # noqa: PLC0415
     from alerter.errors import InputError  # noqa: PLC0415
     from alerter.pipeline import Inbox, take_in  # noqa: PLC0415
     from alerter.wiring import store_for_import  # noqa: PLC0415
@@ -99,35 +83,33 @@ def import_(
         tenant=None if tenant is None else _known_tenant(tenant, config),
         default_tenant=next(iter(config.tenants)) if len(config.tenants) == 1 else None,
         columns=columns,
-        file_format=None if form is None else FileFormat(form),
-        encoding=encoding,
     )
-    zone = config.service.timezone if zone_name is None else _timezone(zone_name)
-    with Spool(Inbox.COLUMNS) as spool:
-        inbox = Inbox(spool)
-        try:
+    zone = None if zone_name is None else _timezone(zone_name)
+    try:
+        with progress_line() as show:
+            inbox = Inbox(lambda rows: show(f"{rows:,} rows read"))
             for path in files:
-                inbox.read(path, read(path, layout, _values(zone, time_format, now=now)))
-            inbox.settle(interval=distance)
-        except InputError as error:
-            _refuse(error, as_json=as_json)
-        with store_for_import(config, is_dry=dry_run) as store:
-            done = take_in(inbox, store, Spool, is_dry=dry_run)
+                inbox.read(path, read(path, layout, Values(timezone=zone, check_tenant=checked_name, now=now)))
+            given = inbox.settle(interval=distance)
+            show("comparing with what is stored")
+            with store_for_import(config, is_dry=dry_run) as store:
+                done = take_in(
+                    given,
+                    inbox.entries,
+                    store,
+                    is_dry=dry_run,
+                    on_progress=lambda number, of: show(f"{number:,} of {of:,} changes written"),
+                )
+    except InputError as error:
+        _refuse(error, as_json=as_json)
     if as_json:
         print_json(_imported_json(done, is_dry=dry_run))
         return
     for each in done.tenants:
-        click.echo(_tenant_text(each, zone))
+        click.echo(_tenant_text(each, zone or config.service.timezone))
     click.echo(_total_text(done, is_dry=dry_run))
     for note in _notes(done, config, now=now):
         click.echo(f"warning: {note}", err=True)
-
-
-def _values(zone: tzinfo, time_format: str | None, *, now: datetime) -> "Values":
-    from alerter.adapters.files import Values  # noqa: PLC0415
-    from alerter.config.values import checked_name  # noqa: PLC0415
-
-    return Values(timezone=zone, time_format=time_format, check_tenant=checked_name, now=now)
 
 
 def _interval(text: str) -> timedelta:
@@ -175,9 +157,9 @@ def _refuse(error: "InputError", *, as_json: bool) -> NoReturn:
 def _tenant_text(each: "TenantImport", zone: tzinfo) -> str:
     if not each.coverage:
         return f"{each.tenant}: nothing was polled"
-    since, until = (local(at, zone) for at in (each.coverage[0].since, each.coverage[-1].until))
+    since, until = (local(instant_of(at), zone) for at in (each.coverage[0].since, each.coverage[-1].until))
     every = f", polled every {duration_text(each.interval)}" if each.interval else ""
-    polls, new = (sum(run.polls for run in runs) for runs in (each.coverage, each.pieces))
+    polls, new = (sum(run.polls for run in runs) for runs in (each.coverage, each.added))
     longest = max((gap.until - gap.since for gap in each.gaps), default=timedelta(0))
     gaps = f"{counted(len(each.gaps), 'gap')}, the longest {rough(longest)}" if each.gaps else "no gap"
     return (
@@ -190,7 +172,7 @@ def _tenant_text(each: "TenantImport", zone: tzinfo) -> str:
 def _total_text(done: "Imported", *, is_dry: bool) -> str:
     changes = sum(each.changes for each in done.tenants)
     read = f"{done.entries:,} rows read"
-    if not any(each.pieces for each in done.tenants):
+    if not any(each.added for each in done.tenants):
         return f"{read}; nothing is new: all of that time is covered already, and stays as it is"
     would = "would be written; nothing was changed" if is_dry else "written"
     return f"{read}; {changes:,} changes of counts {would}"
@@ -202,7 +184,7 @@ def _notes(done: "Imported", config: "Config", *, now: datetime) -> Iterator[str
     if unknown:
         names = ", ".join(unknown[:5]) + (", …" if len(unknown) > len(unknown[:5]) else "")
         yield f"{config.path} has no tenant {names}: no rule looks at that history"
-    oldest = min((run.since for each in done.tenants for run in each.pieces), default=now)
+    oldest = min((instant_of(run.since) for each in done.tenants for run in each.added), default=now)
     if now - oldest > config.service.retention:
         kept = duration_text(config.service.retention)
         yield f"the service deletes what is older than its retention, {kept}, within an hour"
@@ -218,10 +200,10 @@ def _imported_json(done: "Imported", *, is_dry: bool) -> Mapping[str, object]:
                 "tenant": each.tenant,
                 "reasons": each.reasons,
                 "interval": each.interval,
-                "since": each.coverage[0].since if each.coverage else None,
-                "until": each.coverage[-1].until if each.coverage else None,
+                "since": instant_of(each.coverage[0].since) if each.coverage else None,
+                "until": instant_of(each.coverage[-1].until) if each.coverage else None,
                 "polls": sum(run.polls for run in each.coverage),
-                "new_polls": sum(run.polls for run in each.pieces),
+                "new_polls": sum(run.polls for run in each.added),
                 "changes": each.changes,
                 "gaps": [{"since": gap.since, "until": gap.until} for gap in each.gaps],
             }

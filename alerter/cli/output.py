@@ -137,15 +137,26 @@ def passing_line() -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[float], None]]:
-    """Yield a function that shows which part of a long run is done, from 0 to 1, from the second second on."""
+def progress_line() -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows how far a long run is, in words, from the second second on."""
     begun = clocks.now()
     with passing_line() as show:
 
+        def line(text: str) -> None:
+            if clocks.now() - begun >= PATIENCE:
+                show(text)
+
+        yield line
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float], None]]:
+    """Yield a function that shows which part of a long run is done, from 0 to 1, from the second second on."""
+    with progress_line() as show:
+
         def bar(share: float) -> None:
             full = int(share * PROGRESS_WIDTH)
-            if clocks.now() - begun >= PATIENCE:
-                show(f"[{'#' * full}{'.' * (PROGRESS_WIDTH - full)}] {int(share * 100)} %")
+            show(f"[{'#' * full}{'.' * (PROGRESS_WIDTH - full)}] {int(share * 100)} %")
 
         yield bar
 

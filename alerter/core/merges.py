@@ -1,39 +1,101 @@
-"""What an import adds to the history that is stored: it fills in time that no poll covers, and changes nothing else.
+"""What an import adds to the history that is stored: time of which nothing is stored, and nothing else.
 
-Where a poll of alerter's own, or an earlier import, covers an instant, what is stored of it stays, whatever the import
-says; so to import twice adds nothing the second time. What is left is a few *pieces* of time. In a piece the series are
-those of the import, and where a piece meets stored time the series step from one to the other.
+A stored run of polls stays as it is, whatever the import says of the same time; so to import twice adds nothing the
+second time. What the import says of the gaps between stored runs, of the time before the first one and after the last
+one is added. In a gap the series are those of the import; where stored time begins again, they step to what is stored.
 
-No I/O: values in, values out; what is long is an iterator.
+No I/O: values in, values out. Instants are numbers (see `timelines`).
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TypeAlias
 
-from alerter.core.evidence import NEXT, Given
-from alerter.core.records import Change, Held, Polled
-from alerter.core.series import HoldReason
+from alerter.core.series import HoldReason, Tenant
+from alerter.core.timelines import NEVER, Numbers, PollRun, numbers
+
+#: Earlier than every poll.
+BEFORE_ALL = -NEVER
+
+#: A change: an instant, a reason, the count before it and the count from it on.
+Change: TypeAlias = tuple[int, HoldReason, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A stored change, with the count before it; one that steps from a count to itself is none, and goes."""
+class Base:
+    """So many messages were held already when the records of an import begin; since when, as far as is known."""
 
-    at: datetime
-    reason: HoldReason
-    was: int
+    at: int
     held: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """The present of a series: what is held, since when, and when the reason was first seen."""
+class Given:
+    """What an import says of one tenant.
 
-    held: int
-    changed_at: datetime
-    first_seen_at: datetime
+    Attributes:
+        tenant: Whose history it is.
+        runs: Unbroken runs of successful polls, oldest first, free of overlaps.
+        polls: Every poll, oldest first; empty where only the ends of runs are known, and the polls between them are
+            taken to be spread evenly.
+        interval: How far polls are apart, in microseconds; None where the runs say it themselves.
+        first_seen: When each reason was first in an answer, in that order.
+        bases: What was held before the first change of a reason; nothing of a reason that is missing.
+        reasons: The names of the reasons that `changed` means by their indexes.
+        at: When counts changed, oldest first.
+        changed: Of which reason.
+        held: To how many messages.
+    """
+
+    tenant: Tenant
+    runs: Sequence[PollRun]
+    polls: Numbers = field(default_factory=numbers)
+    interval: int | None = None
+    first_seen: Mapping[HoldReason, int]
+    bases: Mapping[HoldReason, Base] = field(default_factory=dict)
+    reasons: Sequence[HoldReason]
+    at: Numbers
+    changed: Numbers
+    held: Numbers
+
+    def changes(self) -> Iterator[Change]:
+        """Yield the changes, oldest first."""
+        counts = {reason: base.held for reason, base in self.bases.items()}
+        for at, index, held in zip(self.at, self.changed, self.held, strict=True):
+            reason = self.reasons[index]
+            yield at, reason, counts.get(reason, 0), held
+            counts[reason] = held
+
+    def runs_between(self, after: int, before: int) -> Iterator[PollRun]:
+        """Yield the parts of runs between two instants, neither of which is part of it."""
+        for run in self.runs[bisect_right(self.runs, after, key=_until) :]:
+            if run.since >= before:
+                return
+            part = run if after < run.since and run.until < before else self._part(run, after, before)
+            if part is not None:
+                yield part
+
+    def _part(self, run: PollRun, after: int, before: int) -> PollRun | None:
+        """Return the polls of a run between two instants, or None where there are none."""
+        begin, end = max(after + 1, run.since), min(before - 1, run.until)
+        if self.polls:
+            first, stop = bisect_left(self.polls, begin), bisect_right(self.polls, end)
+            return (
+                PollRun(since=self.polls[first], until=self.polls[stop - 1], polls=stop - first)
+                if first < stop
+                else None
+            )
+        parts = max(run.polls - 1, 1)
+        first, last = _even_polls(run, parts, begin, end)
+        known = [run.since + (run.until - run.since) * poll // parts for poll in (first, last) if first <= last]
+        # What saw a change was a poll, wherever it is.
+        begins, stops = bisect_left(self.at, begin), bisect_right(self.at, end)
+        known += [self.at[begins], self.at[stops - 1]] if begins < stops else []
+        if not known:
+            return None
+        return PollRun(since=min(known), until=max(known), polls=max(last - first + 1, len(set(known))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,189 +103,149 @@ class Stored:
     """What is stored of a tenant.
 
     Attributes:
-        coverage: Runs of good polls, oldest first, free of overlaps.
-        heads: The present of each series, in the order of first sight.
-        steps: Returns every stored change anew, oldest first.
+        coverage: Runs of successful polls, oldest first, free of overlaps.
+        held: What is held now for each reason.
+        changes: Returns an iterator over every stored change, oldest first.
     """
 
-    coverage: Sequence[Polled] = ()
-    heads: Mapping[HoldReason, Head] = field(default_factory=dict)
-    steps: Callable[[], Iterator[Step]] = lambda: iter(())
+    coverage: Sequence[PollRun] = ()
+    held: Mapping[HoldReason, int] = field(default_factory=dict)
+    changes: Callable[[], Iterator[Change]] = lambda: iter(())
 
 
-def joined(stored: Sequence[Polled], pieces: Sequence[Polled], *, reach: timedelta) -> list[Polled]:
-    """Return the runs of polls that stored ones and pieces make together, oldest first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Time of which nothing is stored, and what an import says of it.
 
-    Two stored runs stay two unless a piece lies between them: what separated them has not gone.
+    Attributes:
+        after: The last stored poll before it, or `BEFORE_ALL`.
+        before: The first stored poll after it, or `NEVER`.
+        runs: The polls that the import has in it, at least one.
     """
-    runs: list[Polled] = []
-    is_stored_last = False
-    for run, is_stored in _in_order(stored, pieces):
-        last = runs[-1] if runs else None
-        if last is not None and run.since - last.until <= reach and not (is_stored and is_stored_last):
-            runs[-1] = replace(last, until=max(last.until, run.until), polls=last.polls + run.polls)
-        else:
-            runs.append(run)
-        is_stored_last = is_stored
+
+    after: int
+    before: int
+    runs: Sequence[PollRun]
+
+
+def gaps(given: Given, coverage: Sequence[PollRun]) -> list[Gap]:
+    """Return what an import adds: the gaps between stored runs, before and after them, in which it has polls."""
+    ends = [BEFORE_ALL, *map(_until, coverage)]
+    begins = [*map(_since, coverage), NEVER]
+    found = (
+        Gap(after=after, before=before, runs=list(given.runs_between(after, before)))
+        for after, before in zip(ends, begins, strict=True)
+    )
+    return [gap for gap in found if gap.runs]
+
+
+def steps(given: Given, stored: Stored, filled: Sequence[Gap]) -> Iterator[Change]:
+    """Yield the changes to store, oldest first; one that steps to the count before it must be deleted instead."""
+    if not filled:
+        return
+    ours = _Walk(_first_counts(stored), stored.changes())
+    theirs = _Walk({reason: base.held for reason, base in given.bases.items()}, given.changes())
+    for gap in filled:
+        ours.go_to(gap.after)
+        present = dict(theirs.counts if gap.after == BEFORE_ALL else ours.counts)
+        for run in gap.runs:
+            theirs.go_to(run.since)
+            for reason in present | theirs.counts:
+                yield from _step(present, reason, theirs.counts.get(reason, 0), run.since)
+            for at, reason, _, held in theirs.changes_until(run.until):
+                yield from _step(present, reason, held, at)
+        if gap.before != NEVER:
+            yield from _back(present, ours, gap.before)
+
+
+def joined(coverage: Sequence[PollRun], filled: Sequence[Gap], *, interval: int | None) -> list[PollRun]:
+    """Return the runs that stored and added polls make together, oldest first.
+
+    An added run goes on where a stored one ends, or the other way round, if no poll is missing between them. Two runs
+    of the import stay two, and so do two stored ones without an added one between them.
+    """
+    both = [(run, False) for run in coverage] + [(run, True) for gap in filled for run in gap.runs]
+    runs: list[PollRun] = []
+    before: tuple[PollRun, bool] | None = None
+    for run, is_added in sorted(both, key=lambda each: each[0].since):
+        if before is not None and before[1] is not is_added:
+            added = run if is_added else before[0]
+            if run.since - before[0].until <= _reach(added, interval):
+                last = runs.pop()
+                runs.append(PollRun(since=last.since, until=run.until, polls=last.polls + run.polls))
+                before = (run, is_added)
+                continue
+        runs.append(run)
+        before = (run, is_added)
     return runs
 
 
-class Merge:
-    """One tenant's import on its way into what is stored.
+def _reach(run: PollRun, interval: int | None) -> float:
+    """Return how far from a run of an import another poll may be, if none is missing between them."""
+    own = (run.until - run.since) // (run.polls - 1) if run.polls > 1 else 0
+    return 1.5 * (own if interval is None else interval)
 
-    Read `steps` to its end first; then `heads` holds the present of every series that the import touches or adds.
+
+def _even_polls(run: PollRun, parts: int, begin: int, end: int) -> tuple[int, int]:
+    """Return the first and the last number of the polls between two instants, if polls cut a run into equal parts.
 
     Args:
-        given: What the import says.
-        stored: What is stored.
+        run: Its first poll has the number 0.
+        parts: How many.
+        begin: Not before the run.
+        end: Not after it.
     """
+    length = run.until - run.since
+    # The poll of a number is at `since + length * number // parts`: the first one at or after an instant.
+    first, behind = (-((run.since - at) * parts // length) for at in (begin, end + 1))
+    return first, behind - 1
 
-    def __init__(self, given: Given, stored: Stored) -> None:
-        self._given = given
-        self._stored = stored
-        self._theirs = _Walk({reason: base.held for reason, base in given.bases.items()}, given.events())
-        self._ours = _Walk(_first_counts(stored), stored.steps())
-        self._present = dict(self._theirs.counts)
-        self._last_at: dict[HoldReason, datetime] = {}
-        self._dropped_at: dict[HoldReason, datetime] = {}
 
-    @property
-    def coverage(self) -> list[Polled]:
-        """The runs of polls afterwards."""
-        return joined(self._stored.coverage, self._given.pieces, reach=self._given.reach)
+class _Walk:
+    """The counts of a tenant, on their way through time."""
 
-    def steps(self) -> Iterator[Step]:
-        """Yield every change that must be stored, oldest first; one that steps to its own count must go instead."""
-        for step in self._steps() if self._given.pieces else ():
-            (self._dropped_at if step.was == step.held else self._last_at)[step.reason] = step.at
-            yield step
+    def __init__(self, counts: Mapping[HoldReason, int], changes: Iterator[Change]) -> None:
+        self.counts = dict(counts)
+        self._changes = changes
+        self._next = next(changes, None)
 
-    @property
-    def heads(self) -> dict[HoldReason, Head]:
-        """The present of the series that the import touches or adds, new ones in the order of first sight."""
-        touched = dict.fromkeys((*self._given.first_seen, *self._last_at, *self._dropped_at))
-        heads = {reason: self._head(reason) for reason in touched if self._given.pieces}
-        return {reason: head for reason, head in heads.items() if head != self._stored.heads.get(reason)}
-
-    def _steps(self) -> Iterator[Step]:
-        was_stored: bool | None = None
-        for run, is_stored in _in_order(self._stored.coverage, self._given.pieces):
-            if is_stored and was_stored is False:
-                yield from self._back(run.since)
-            elif not is_stored:
-                if was_stored:
-                    self._pass_ours(run.since - NEXT)
-                    self._present = dict(self._ours.counts)
-                yield from self._through(run)
-            was_stored = is_stored
-
-    def _through(self, piece: Polled) -> Iterator[Step]:
-        """Yield the steps to the import at the piece's beginning, and the import's own within it."""
-        for _ in self._theirs.until(piece.since):
+    def go_to(self, at: int) -> None:
+        """Pass the changes up to an instant, which belongs to them."""
+        for _ in self.changes_until(at):
             pass
-        for reason in self._present | self._theirs.counts:
-            yield from self._step(reason, self._theirs.counts.get(reason, 0), piece.since)
-        for event in self._theirs.until(piece.until):
-            yield from self._step(event.reason, event.held, event.at)
 
-    def _step(self, reason: HoldReason, held: int, at: datetime) -> Iterator[Step]:
-        was = self._present.get(reason, 0)
-        self._present[reason] = held
-        if was != held:
-            yield Step(at=at, reason=reason, was=was, held=held)
-
-    def _back(self, at: datetime) -> Iterator[Step]:
-        """Yield the steps from a piece to what is stored from `at` on, whose own changes there begin elsewhere now."""
-        self._pass_ours(at - NEXT)
-        here = {step.reason: step for step in self._ours.until(at)}
-        for reason in self._present | self._ours.counts:
-            was, held = self._present.get(reason, 0), self._ours.counts.get(reason, 0)
-            if was != (here[reason].was if reason in here else held):
-                yield Step(at=at, reason=reason, was=was, held=held)
-            elif reason in here:
-                self._last_at[reason] = at
-
-    def _pass_ours(self, until: datetime) -> None:
-        for step in self._ours.until(until):
-            self._last_at[step.reason] = step.at
-
-    def _head(self, reason: HoldReason) -> Head:
-        old, base = self._stored.heads.get(reason), self._given.bases.get(reason)
-        ends_with_piece = not _in_order(self._stored.coverage, self._given.pieces)[-1][1]
-        before = old.changed_at if old is not None else base.at if base is not None else None
-        changes = [
-            at for at in (self._last_at.get(reason), before) if at is not None and at != self._dropped_at.get(reason)
-        ]
-        seen = [self._given.first_seen.get(reason), None if old is None else old.first_seen_at]
-        first_seen_at = min([at for at in seen if at is not None] or changes)
-        held = 0 if old is None else old.held
-        return Head(
-            held=self._present.get(reason, 0) if ends_with_piece else held,
-            changed_at=max(changes, default=first_seen_at),
-            first_seen_at=first_seen_at,
-        )
+    def changes_until(self, at: int) -> Iterator[Change]:
+        """Pass and yield the changes up to an instant, which belongs to them."""
+        while self._next is not None and self._next[0] <= at:
+            change = self._next
+            self.counts[change[1]] = change[3]
+            self._next = next(self._changes, None)
+            yield change
 
 
-def still_holds(given: Given, then: Stored, now: Stored) -> bool:
-    """Say whether what was found of a merge is still so: time may only have gone on.
-
-    Args:
-        given: What is merged.
-        then: What was stored when it was.
-        now: What is stored now.
-    """
-    if list(then.coverage) == list(now.coverage) or not given.pieces:
-        return True
-    if not then.coverage or given.pieces[-1].since > then.coverage[-1].until:
-        return False
-    last, number = then.coverage[-1], len(then.coverage)
-    grown = now.coverage[number - 1] if len(now.coverage) >= number else None
-    is_longer = grown is not None and grown.since == last.since and grown.until >= last.until
-    return is_longer and list(now.coverage[: number - 1]) == list(then.coverage[:-1])
+def _step(present: dict[HoldReason, int], reason: HoldReason, held: int, at: int) -> Iterator[Change]:
+    was = present.get(reason, 0)
+    present[reason] = held
+    if was != held:
+        yield at, reason, was, held
 
 
-def rebased(head: Head, then: Head | None, now: Head | None) -> Head:
-    """Return the present of a series after a merge, when it has gone on since the merge.
-
-    Args:
-        head: What the merge found.
-        then: What was stored when it did; None for a new series.
-        now: What is stored now.
-    """
-    if now is None or now == then:
-        return head
-    return replace(now, first_seen_at=min(head.first_seen_at, now.first_seen_at))
-
-
-_Event = TypeVar("_Event", bound=Step | Change | Held)
-
-
-class _Walk(Generic[_Event]):
-    """A step function on its way through time: the counts after all events that were passed."""
-
-    def __init__(self, counts: dict[HoldReason, int], events: Iterator[_Event]) -> None:
-        self.counts = counts
-        self._events = events
-        self._next = next(events, None)
-
-    def until(self, at: datetime) -> Iterator[_Event]:
-        """Pass and yield the events up to an instant, which belongs to them."""
-        while self._next is not None and self._next.at <= at:
-            event = self._next
-            self.counts[event.reason] = event.held
-            self._next = next(self._events, None)
-            yield event
+def _back(present: dict[HoldReason, int], ours: _Walk, at: int) -> Iterator[Change]:
+    """Yield the steps from the import to what is stored from an instant on, whose changes there begin elsewhere now."""
+    stored_was = {reason: was for _, reason, was, _ in ours.changes_until(at)}
+    for reason in present | ours.counts:
+        was, held = present.get(reason, 0), ours.counts.get(reason, 0)
+        if was != stored_was.get(reason, held):
+            yield at, reason, was, held
 
 
 def _first_counts(stored: Stored) -> dict[HoldReason, int]:
     """Return what each stored series held before its first change."""
     counts: dict[HoldReason, int] = {}
-    for step in stored.steps():
-        counts.setdefault(step.reason, step.was)
-    return {reason: head.held for reason, head in stored.heads.items()} | counts
+    for _, reason, was, _ in stored.changes():
+        counts.setdefault(reason, was)
+    return {**stored.held, **counts}
 
 
-def _in_order(stored: Sequence[Polled], pieces: Sequence[Polled]) -> list[tuple[Polled, bool]]:
-    """Return runs of polls by their beginning, each with whether it is stored."""
-    both = [(run, True) for run in stored] + [(run, False) for run in pieces]
-    return sorted(both, key=lambda each: each[0].since)
+_since = attrgetter("since")
+_until = attrgetter("until")

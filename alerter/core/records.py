@@ -65,10 +65,13 @@ Record: TypeAlias = FirstSeen | Held | Polled | Change
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """So many messages were held at one instant; nothing is said of any other."""
+    """So many messages were held at one instant; nothing is said of any other.
+
+    Without a reason it says that nothing was held for any.
+    """
 
     tenant: Tenant
-    reason: HoldReason
+    reason: HoldReason | None
     at: datetime
     held: int
 

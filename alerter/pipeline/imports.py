@@ -1,30 +1,25 @@
-"""Take in history from files: all of it or nothing, beside a running service.
+"""Import history from files: all of it or nothing, beside a running service.
 
-1. Read the files and put what they say on disk, in order. Nothing is locked; if anything is wrong, that is the end.
-2. Hold it against what is stored, in a view that stands still, and put the changes to make on disk. Nothing is locked.
-3. In one transaction: write, and make sure that the view still holds. Only now may others have to wait.
+1. Read the files. Nothing is locked; if anything is wrong, that is the end (see `inboxes`).
+2. Compare what they say with what is stored, in a view that stands still. Nothing is locked.
+3. Write it in one transaction, if the gaps that it fills are still the same. Only now may others have to wait.
 
-A process that is killed anywhere leaves nothing behind: what is on disk has no name, and the transaction is one.
+A process that is killed anywhere leaves nothing behind.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 
-from alerter.core.evidence import Given
-from alerter.core.merges import Merge, Step, Stored, joined, rebased, still_holds
-from alerter.core.records import Polled
+from alerter.core.merges import BEFORE_ALL, Base, Change, Gap, Given, gaps, joined, steps
 from alerter.core.series import HoldReason, Span, Tenant
-from alerter.core.timelines import instant_of, number_of
+from alerter.core.timelines import MICROSECOND, Numbers, PollRun, instant_of, numbers
 from alerter.errors import StoreError
-from alerter.pipeline.inboxes import Inbox
-from alerter.pipeline.ports import HistoryReader, HistoryStore, HistoryTransaction, Spool
+from alerter.pipeline.ports import HistoryReader, HistoryStore, HistoryTransaction
 
-#: How often an import is held against the database anew, when that has changed under it.
-ATTEMPTS = 5
-
-Spooling = Callable[[int], AbstractContextManager[Spool]]
+#: Is told how many changes are written, of how many.
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,23 +30,23 @@ class TenantImport:
         tenant: Whose.
         reasons: How many hold reasons it knows.
         interval: How far its polls are apart; None where records say what was polled.
-        coverage: All its runs of polls, oldest first.
-        pieces: What of them is new: outside the time that is covered already.
+        coverage: All its runs of successful polls, oldest first.
+        added: What of them is new: where nothing is stored.
         changes: How many changes were added, altered or deleted for it.
     """
 
     tenant: Tenant
     reasons: int
     interval: timedelta | None
-    coverage: Sequence[Polled]
-    pieces: Sequence[Polled]
+    coverage: Sequence[PollRun]
+    added: Sequence[PollRun]
     changes: int
 
     @property
     def gaps(self) -> list[Span]:
         """The stretches between its runs of polls, oldest first: nothing is known of them."""
         runs = zip(self.coverage, self.coverage[1:], strict=False)
-        return [Span(before.until, after.since) for before, after in runs]
+        return [Span(instant_of(before.until), instant_of(after.since)) for before, after in runs]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,122 +63,119 @@ class Imported:
 
 
 def take_in(
-    inbox: Inbox,
-    store: HistoryStore,
-    spooling: Spooling,
-    *,
-    is_dry: bool,
+    given: Sequence[Given], entries: int, store: HistoryStore, *, is_dry: bool, on_progress: OnProgress | None = None
 ) -> Imported:
-    """Add what an inbox holds to what is stored: all of it, or nothing.
+    """Add what files say to what is stored: all of it, or nothing.
 
     Args:
-        inbox: What the files say; it is settled.
+        given: What they say, each tenant once.
+        entries: How many rows or lines they have.
         store: Where it goes.
-        spooling: Returns a spool for rows of so many numbers.
         is_dry: Whether to find out only what would be new.
+        on_progress: Called now and then while changes are written.
 
     Raises:
-        StoreError: Nothing was kept.
+        StoreError: Nothing was imported.
     """
-    for _ in range(ATTEMPTS):
-        with spooling(_Steps.COLUMNS) as spool:
-            steps = _Steps(spool)
-            with store.read() as reader:
-                plans = [_planned(tenant, inbox, reader, steps) for tenant in inbox.tenants]
-            if is_dry or not any(plan.given.pieces for plan in plans) or _is_written(plans, steps, store):
-                return Imported(entries=inbox.entries, tenants=[plan.summary for plan in plans])
-    raise StoreError(
-        f"the history changed {ATTEMPTS} times while it was imported into: nothing was imported; try again"
-    )
+    with store.read() as reader:
+        plans = [_planned(each, reader) for each in given]
+    new = [plan for plan in plans if plan.filled]
+    if new and not is_dry:
+        _write(new, store, on_progress or _silent)
+    return Imported(entries=entries, tenants=[plan.summary for plan in plans])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What to do for one tenant, as it was found; its steps are in the spool."""
+    """What to do for one tenant."""
 
     given: Given
-    stored: Stored
-    merge: Merge
-    summary: TenantImport
+    filled: Sequence[Gap]
+    changes: "_Changes"
+    first_seen: Mapping[HoldReason, int]
+    bases: Mapping[HoldReason, Base]
 
-
-class _Steps:
-    """The changes to make, on disk."""
-
-    COLUMNS = 5
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._tenants: dict[Tenant, int] = {}
-        self._reasons: dict[HoldReason, int] = {}
-
-    def add(self, tenant: Tenant, steps: Iterator[Step]) -> int:
-        """Add the steps of a tenant; return how many there were."""
-        number = self._tenants.setdefault(tenant, len(self._tenants))
-        before = self._spool.count()
-        self._spool.add(
-            (number, number_of(step.at), self._reasons.setdefault(step.reason, len(self._reasons)), step.was, step.held)
-            for step in steps
+    @property
+    def summary(self) -> TenantImport:
+        interval = self.given.interval
+        return TenantImport(
+            tenant=self.given.tenant,
+            reasons=len(self.given.first_seen),
+            interval=None if interval is None else interval * MICROSECOND,
+            coverage=self.given.runs,
+            added=[run for gap in self.filled for run in gap.runs],
+            changes=len(self.changes),
         )
-        return self._spool.count() - before
-
-    def of(self, tenant: Tenant) -> Iterator[Step]:
-        """Yield the steps of a tenant, oldest first."""
-        reasons = list(self._reasons)
-        for _, at, reason, was, held in self._spool.rows(self._tenants[tenant]):
-            yield Step(at=instant_of(at), reason=reasons[reason], was=was, held=held)
 
 
-def _planned(tenant: Tenant, inbox: Inbox, reader: HistoryReader, steps: _Steps) -> _Plan:
-    stored = reader.stored(tenant)
-    covered = [Span(run.since, run.until) for run in stored.coverage]
-    given = inbox.given(tenant, covered)
-    merge = Merge(given, stored)
-    changes = steps.add(tenant, merge.steps())
-    summary = TenantImport(
-        tenant=tenant,
-        reasons=inbox.reasons(tenant),
-        interval=inbox.interval(tenant),
-        coverage=inbox.given(tenant, ()).pieces if covered else given.pieces,
-        pieces=given.pieces,
-        changes=changes,
-    )
-    return _Plan(given=given, stored=stored, merge=merge, summary=summary)
+class _Changes:
+    """Changes to store, in the memory that four numbers take."""
+
+    def __init__(self, changes: Iterator[Change]) -> None:
+        self._index_by_reason: dict[HoldReason, int] = {}
+        self._columns: tuple[Numbers, ...] = (numbers(), numbers(), numbers(), numbers())
+        at, reason, was, held = self._columns
+        for change in changes:
+            at.append(change[0])
+            reason.append(self._index_by_reason.setdefault(change[1], len(self._index_by_reason)))
+            was.append(change[2])
+            held.append(change[3])
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[Change]:
+        names = list(self._index_by_reason)
+        return ((at, names[index], was, held) for at, index, was, held in zip(*self._columns, strict=True))
+
+    @property
+    def reasons(self) -> Collection[HoldReason]:
+        """Of which reasons."""
+        return self._index_by_reason
 
 
-class _Changed(Exception):
-    """Leaves a transaction without committing it: what was planned does not hold any more."""
-
-
-def _is_written(plans: Sequence[_Plan], steps: _Steps, store: HistoryStore) -> bool:
-    """Write what was planned, unless the history has changed under it; say whether it was written."""
-    new = [plan for plan in plans if plan.given.pieces]
-    try:
-        with store.bulk(sum(plan.summary.changes for plan in new)) as transaction:
-            _check(new, transaction)
-            for plan in new:
-                transaction.add_steps(plan.given.tenant, plan.merge.heads, steps.of(plan.given.tenant))
-            transaction.close_ranks()
-            _check(new, transaction)
-            for plan in new:
-                _take_in(plan, transaction)
-    except _Changed:
-        return False
-    return True
-
-
-def _check(plans: Sequence[_Plan], transaction: HistoryTransaction) -> None:
-    for plan in plans:
-        if not still_holds(plan.given, plan.stored, transaction.stored(plan.given.tenant)):
-            raise _Changed
-
-
-def _take_in(plan: _Plan, transaction: HistoryTransaction) -> None:
-    tenant = plan.given.tenant
-    present = transaction.stored(tenant)
-    heads = {
-        reason: rebased(head, plan.stored.heads.get(reason), present.heads.get(reason))
-        for reason, head in plan.merge.heads.items()
+def _planned(given: Given, reader: HistoryReader) -> _Plan:
+    stored = reader.stored(given.tenant)
+    filled = gaps(given, stored.coverage)
+    changes = _Changes(steps(given, stored, filled))
+    # What a stored poll did not see, another tool cannot have seen at that time; but perhaps later.
+    first_seen = {
+        reason: at for reason, at in given.first_seen.items() if any(gap.after < at < gap.before for gap in filled)
     }
-    coverage = joined(present.coverage, plan.given.pieces, reach=plan.given.reach)
-    transaction.take_in(tenant, coverage=coverage, heads=heads)
+    for at, reason, _, _ in changes:
+        first_seen.setdefault(reason, at)
+    bases = given.bases if filled and filled[0].after == BEFORE_ALL else {}
+    return _Plan(given=given, filled=filled, changes=changes, first_seen=first_seen, bases=bases)
+
+
+def _write(plans: Sequence[_Plan], store: HistoryStore, on_progress: OnProgress) -> None:
+    total, done = sum(len(plan.changes) for plan in plans), count()
+    with store.bulk(total) as transaction:
+        for plan in plans:
+            changes = _counted(plan.changes, done, total, on_progress)
+            transaction.add_changes(plan.given.tenant, plan.first_seen, plan.bases, changes)
+        transaction.close_ranks()
+        for plan in plans:
+            _cover(plan, transaction)
+
+
+def _cover(plan: _Plan, transaction: HistoryTransaction) -> None:
+    tenant = plan.given.tenant
+    coverage = transaction.runs(tenant)
+    if gaps(plan.given, coverage) != plan.filled:
+        raise StoreError(
+            f"the history of {tenant} changed while it was imported into: nothing was imported; import it again"
+        )
+    runs = joined(coverage, plan.filled, interval=plan.given.interval)
+    transaction.cover(tenant, runs, plan.first_seen, plan.changes.reasons)
+
+
+def _counted(changes: "_Changes", done: Iterator[int], total: int, on_progress: OnProgress) -> Iterator[Change]:
+    for change, number in zip(changes, done, strict=False):
+        if number % 1_000 == 0:
+            on_progress(number, total)
+        yield change
+
+
+def _silent(_done: int, _of: int) -> None:
+    """Tell nobody."""

@@ -1,24 +1,21 @@
-"""Everything that the files of an import say, on disk and in order: read once, looked at as often as is needed."""
+"""Everything that the files of an import say, by tenant: read once, checked as it is read, kept in arrays."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from alerter.core.evidence import Given, changes_from, given_by_polls, given_by_records, polls_of, usual_interval
+from alerter.core.merges import Base, Given
+from alerter.core.readings import NOTHING, Rows, RowsError, given_by, twice
 from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
-from alerter.core.series import HoldReason, Snapshot, Span, Tenant
-from alerter.core.timelines import instant_of, number_of
+from alerter.core.series import HoldReason, Tenant
+from alerter.core.timelines import PollRun, number_of, numbers
 from alerter.errors import InputError, Problem
-from alerter.pipeline.ports import Spool
 
 #: How many problems are kept to be shown; the others are counted.
 MOST_SHOWN = 20
 
+#: So many entries are read between two calls of `on_progress`.
 _BATCH = 10_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: The kinds of row; each kind is in order by itself.
-_SEEN, _POLLED, _EVENT, _READING = range(4)
 _LINE_BITS = 40
 _LINE_MASK = (1 << _LINE_BITS) - 1
 
@@ -27,103 +24,88 @@ Entry: TypeAlias = tuple[int, Record | Reading]
 
 
 class Inbox:
-    """Everything that files say, on disk and in order.
+    """Everything that files say.
 
     Args:
-        spool: Holds it: rows of `COLUMNS` numbers.
+        on_progress: Is told now and then how many entries were read.
     """
 
-    COLUMNS = 8
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._tenants: dict[Tenant, int] = {}
-        self._reasons: dict[HoldReason, int] = {}
+    def __init__(self, on_progress: Callable[[int], None] = lambda _: None) -> None:
+        self._on_progress = on_progress
+        self._tenants: dict[Tenant, _Rows | _Records] = {}
         self._files: list[str] = []
-        self._are_records: dict[Tenant, bool] = {}
-        self._intervals: dict[Tenant, timedelta] = {}
         self.entries = 0
         self.problems: list[Problem] = []
         self.problem_count = 0
 
-    @property
-    def tenants(self) -> Collection[Tenant]:
-        """Whose history it is, in the order of the files."""
-        return self._tenants
-
     def read(self, path: str, entries: Iterable[Entry | Problem]) -> None:
         """Take all of a file."""
         self._files.append(path)
-        stream = iter(entries)
-        while batch := list(islice(stream, _BATCH)):
-            for each in batch:
-                if isinstance(each, Problem):
-                    self._refuse(each)
-            self._spool.add([self._row(*each) for each in batch if not isinstance(each, Problem)])
+        for each in entries:
+            if isinstance(each, Problem):
+                self._refuse(each)
+                continue
+            line, entry = each
+            text = self._add(entry, len(self._files) - 1 << _LINE_BITS | line)
+            if text is not None:
+                self._refuse(Problem(file=path, line=line, key="", text=text))
+            self.entries += 1
+            if self.entries % _BATCH == 0:
+                self._on_progress(self.entries)
 
-    def settle(self, *, interval: timedelta | None) -> None:
-        """Find out in which polls readings were made, and make sure that nothing is wrong with any of it.
+    def settle(self, *, interval: timedelta | None) -> list[Given]:
+        """Return what the files say of each tenant, in their order.
 
         Args:
-            interval: How far these polls are apart; None for the usual distance of two readings of a reason.
+            interval: How far the polls of readings are apart; None where the readings must show it.
 
         Raises:
             InputError: Something is wrong; with the first problems, and how many there are.
         """
-        for tenant, number in self._tenants.items():
-            if self._are_records[tenant]:
-                self._check_records(tenant, number)
-            else:
-                usual = usual_interval(self._readings(self._checked(number, _READING), tenant))
-                self._intervals[tenant] = interval or usual or timedelta(0)
-                self._settle(tenant, number)
+        given = [
+            found
+            for tenant, each in self._tenants.items()
+            if (found := each.given(tenant) if isinstance(each, _Records) else self._polls(tenant, each, interval))
+        ]
         if not self.entries and not self.problem_count:
             self._refuse(Problem(file=", ".join(self._files), line=None, key="", text="expected history, found none"))
         if self.problem_count:
             in_order = sorted(self.problems, key=lambda each: (self._order_of(each), each.line or 0))
             raise InputError(tuple(in_order), self.problem_count)
+        return given
 
-    def given(self, tenant: Tenant, stored: Sequence[Span]) -> Given:
-        """Return what is said of a tenant, beside the time that is covered already."""
-        number = self._tenants[tenant]
-        first_seen = self._first_seen(number)
+    def _add(self, entry: Record | Reading, place: int) -> str | None:
+        """Keep an entry; return what is wrong with it, or None."""
+        kind = _Rows if isinstance(entry, Reading) else _Records
+        kept = self._tenants.get(entry.tenant)
+        if kept is None:
+            kept = self._tenants[entry.tenant] = kind(place >> _LINE_BITS)
+        if isinstance(entry, Reading):
+            if not isinstance(kept, _Rows):
+                return f"expected either records or counts of {entry.tenant!r} in one import, found both"
+            kept.add(entry, place)
+            return None
+        if not isinstance(kept, _Records):
+            return f"expected either records or counts of {entry.tenant!r} in one import, found both"
+        if kept.file != place >> _LINE_BITS:
+            return f"expected all records of {entry.tenant!r} in one file, found others in another: import one by one"
+        return kept.add(entry)
 
-        def events() -> Iterator[Held | Change]:
-            return self._events(tenant)
-
-        if self._are_records[tenant]:
-            return given_by_records(tenant, self._polled(tenant), first_seen, events, stored)
-        polled_at = (instant_of(row[2]) for row in self._spool.rows(number, _POLLED))
-        interval = self._intervals[tenant]
-        return given_by_polls(tenant, polled_at, first_seen, events, stored, interval=interval)
-
-    def interval(self, tenant: Tenant) -> timedelta | None:
-        """Return how far the polls of readings are apart; None where records tell what was polled."""
-        return self._intervals.get(tenant)
-
-    def reasons(self, tenant: Tenant) -> int:
-        """Return how many hold reasons a tenant has."""
-        number = self._tenants[tenant]
-        return len({row[4] for kind in (_SEEN, _EVENT) for row in self._spool.rows(number, kind)})
-
-    def _settle(self, tenant: Tenant, number: int) -> None:
-        """Put the polls that readings were made in beside them: when they were, what changed, and what is new."""
-        readings = self._readings(self._once(number, _READING), tenant)
-        rows = self._polls(number, polls_of(readings, interval=self._intervals[tenant]))
-        while batch := list(islice(rows, _BATCH)):
-            self._spool.add(batch)
-
-    def _polls(self, number: int, polls: Iterable[Snapshot]) -> Iterator[tuple[int, ...]]:
-        held: dict[HoldReason, int] = {}
-        for poll in polls:
-            at = number_of(poll.taken_at)
-            yield number, _POLLED, at, at, 1, 0, 0, 0
-            for order, reason in enumerate(poll.counts):
-                if reason not in held:
-                    yield number, _SEEN, at, order, self._reasons[reason], at, 0, 0
-            for change in changes_from(held, poll):
-                yield number, _EVENT, at, 1, self._reasons[change.reason], change.held, 0, 0
-            held = {**dict.fromkeys(held, 0), **poll.counts}
+    def _polls(self, tenant: Tenant, kept: "_Rows", interval: timedelta | None) -> Given | None:
+        rows, reasons = kept.rows.in_order(), list(kept.reasons)
+        is_sound = True
+        for row, before in twice(rows):
+            is_sound = False
+            text = f"expected one count of a reason at one time, found another one {self._place_of(rows.place[before])}"
+            self._refuse(self._problem(rows.place[row], text))
+        if not is_sound:
+            return None
+        try:
+            return given_by(tenant, rows, reasons, interval=interval)
+        except RowsError as error:
+            for place, text in error.found:
+                self._refuse(self._problem(place, text))
+            return None
 
     def _order_of(self, problem: Problem) -> int:
         return self._files.index(problem.file) if problem.file in self._files else 0
@@ -133,86 +115,116 @@ class Inbox:
         if len(self.problems) < MOST_SHOWN:
             self.problems.append(problem)
 
-    def _row(self, line: int, entry: Record | Reading) -> tuple[int, ...]:
-        tenant = self._tenants.setdefault(entry.tenant, len(self._tenants))
-        self.entries += 1
-        place = len(self._files) - 1 << _LINE_BITS | line
-        is_record = not isinstance(entry, Reading)
-        if self._are_records.setdefault(entry.tenant, is_record) is not is_record:
-            text = f"expected either records or readings of {entry.tenant!r} in one import, found both"
-            self._refuse(Problem(file=self._files[-1], line=line, key="", text=text))
-        match entry:
+    def _problem(self, place: int, text: str) -> Problem:
+        return Problem(file=self._files[place >> _LINE_BITS], line=place & _LINE_MASK, key="", text=text)
+
+    def _place_of(self, place: int) -> str:
+        return f"in {self._files[place >> _LINE_BITS]}, line {place & _LINE_MASK}"
+
+
+class _Numbered:
+    """Turns instants into numbers; entries one after the other often have the same."""
+
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+        self._number = 0
+
+    def __call__(self, at: datetime) -> int:
+        if at is not self._last:
+            self._last, self._number = at, number_of(at)
+        return self._number
+
+
+class _Rows:
+    """The rows of one tenant in plain files."""
+
+    def __init__(self, _file: int) -> None:
+        self.rows = Rows()
+        self.reasons: dict[HoldReason, int] = {}
+        self._number_of = _Numbered()
+
+    def add(self, reading: Reading, place: int) -> None:
+        """Keep a row."""
+        reason = NOTHING if reading.reason is None else self.reasons.setdefault(reading.reason, len(self.reasons))
+        self.rows.add(self._number_of(reading.at), reason, reading.held, place)
+
+
+class _Records:
+    """The records of one tenant, in the order in which `alerter export` writes them.
+
+    Args:
+        file: The index of the file that they are in.
+    """
+
+    def __init__(self, file: int) -> None:
+        self.file = file
+        self._seen: dict[HoldReason, int] = {}
+        self._index: dict[HoldReason, int] = {}
+        self._bases: dict[HoldReason, Base] = {}
+        self._runs: list[PollRun] = []
+        self._run = 0
+        self._at, self._changed, self._held = numbers(), numbers(), numbers()
+        self._here: set[int] = set()
+        self._number_of = _Numbered()
+
+    def given(self, tenant: Tenant) -> Given:
+        """Return what they say."""
+        return Given(
+            tenant=tenant,
+            runs=self._runs,
+            first_seen=self._seen,
+            bases=self._bases,
+            reasons=list(self._index),
+            at=self._at,
+            changed=self._changed,
+            held=self._held,
+        )
+
+    def add(self, record: Record) -> str | None:
+        """Keep a record; return what is wrong with it, or None."""
+        match record:
             case Polled():
-                return tenant, _POLLED, number_of(entry.since), number_of(entry.until), entry.polls, 0, 0, place
+                return self._add_run(record)
             case FirstSeen():
-                reason = self._reason(entry.reason)
-                return tenant, _SEEN, place, 0, reason, number_of(entry.at), 0, place
-            case Held() | Change():
-                order = 0 if isinstance(entry, Held) else 1
-                return (
-                    tenant, _EVENT, number_of(entry.at), order, self._reason(entry.reason), entry.held, 0, place,
-                )  # fmt: skip
-            case Reading():
-                return tenant, _READING, number_of(entry.at), 0, self._reason(entry.reason), entry.held, 0, place
+                return self._add_reason(record)
+            case _ if record.reason not in self._seen:
+                return f"expected a 'seen' record of {record.reason[:40]!r} before this one, found none"
+            case Held():
+                is_new = record.reason not in self._bases
+                self._bases.setdefault(record.reason, Base(at=number_of(record.at), held=record.held))
+                return None if is_new else f"expected one 'held' record of {record.reason[:40]!r}, found another one"
+            case Change():
+                return self._add_change(record)
 
-    def _reason(self, reason: HoldReason) -> int:
-        return self._reasons.setdefault(reason, len(self._reasons))
+    def _add_reason(self, record: FirstSeen) -> str | None:
+        if record.reason in self._seen:
+            return f"expected one 'seen' record of {record.reason[:40]!r}, found another one"
+        self._index[record.reason] = len(self._index)
+        self._seen[record.reason] = number_of(record.at)
+        return None
 
-    def _readings(self, rows: Iterable[tuple[int, ...]], tenant: Tenant) -> Iterator[Reading]:
-        reasons = list(self._reasons)
-        last, instant = -1, _EPOCH
-        for _, _, at, _, reason, held, _, _ in rows:
-            if at != last:
-                last, instant = at, instant_of(at)
-            yield Reading(tenant=tenant, reason=reasons[reason], at=instant, held=held)
+    def _add_run(self, record: Polled) -> str | None:
+        run = PollRun(since=number_of(record.since), until=number_of(record.until), polls=record.polls)
+        if self._at or (self._runs and run.since <= self._runs[-1].until):
+            return (
+                "expected 'polled' records before all changes, oldest first and free of overlaps, found another order"
+            )
+        self._runs.append(run)
+        return None
 
-    def _events(self, tenant: Tenant) -> Iterator[Held | Change]:
-        reasons = list(self._reasons)
-        for _, _, at, order, reason, held, _, _ in self._once(self._tenants[tenant], _EVENT):
-            yield (Change if order else Held)(tenant=tenant, reason=reasons[reason], at=instant_of(at), held=held)
-
-    def _polled(self, tenant: Tenant) -> Iterator[Polled]:
-        for _, _, since, until, polls, _, _, _ in self._spool.rows(self._tenants[tenant], _POLLED):
-            yield Polled(tenant=tenant, since=instant_of(since), until=instant_of(until), polls=polls)
-
-    def _first_seen(self, number: int) -> dict[HoldReason, datetime]:
-        reasons = list(self._reasons)
-        first_seen: dict[HoldReason, datetime] = {}
-        for _, _, _, _, reason, at, _, _ in self._spool.rows(number, _SEEN):
-            first_seen[reasons[reason]] = min(first_seen.get(reasons[reason], instant_of(at)), instant_of(at))
-        return first_seen
-
-    def _once(self, number: int, kind: int) -> Iterator[tuple[int, ...]]:
-        """Yield rows of one kind without those that say the same again."""
-        before: tuple[int, ...] = ()
-        for row in self._spool.rows(number, kind):
-            if row[2:5] != before[2:5]:
-                yield row
-            before = row
-
-    def _checked(self, number: int, kind: int) -> Iterator[tuple[int, ...]]:
-        """Yield rows of one kind; refuse those that contradict one another."""
-        before: tuple[int, ...] = ()
-        for row in self._spool.rows(number, kind):
-            if row[2:5] == before[2:5] and row[5] != before[5]:
-                text = f"expected one count at one time, found {row[5]:,}, and {before[5]:,} {self._place_of(before)}"
-                self._refuse(self._problem(row, text))
-            before = row
-            yield row
-
-    def _check_records(self, tenant: Tenant, number: int) -> None:
-        """Refuse changes that contradict one another, and those that no poll can have seen."""
-        runs = iter(given_by_records(tenant, self._polled(tenant), {}, lambda: iter(()), ()).pieces)
-        run = next(runs, None)
-        for row in self._checked(number, _EVENT):
-            at = instant_of(row[2])
-            while run is not None and run.until < at:
-                run = next(runs, None)
-            if row[3] and (run is None or at < run.since):
-                self._refuse(self._problem(row, "expected a 'polled' record that covers this change, found none"))
-
-    def _problem(self, row: Sequence[int], text: str) -> Problem:
-        return Problem(file=self._files[row[-1] >> _LINE_BITS], line=row[-1] & _LINE_MASK, key="", text=text)
-
-    def _place_of(self, row: Sequence[int]) -> str:
-        return f"in {self._files[row[-1] >> _LINE_BITS]}, line {row[-1] & _LINE_MASK}"
+    def _add_change(self, record: Change) -> str | None:
+        at, reason = self._number_of(record.at), self._index[record.reason]
+        newest = self._at[-1] if self._at else at
+        if at < newest or (at == newest and reason in self._here):
+            return "expected changes oldest first, one of a reason at one time, found another order"
+        while self._run < len(self._runs) and self._runs[self._run].until < at:
+            self._run += 1
+        if self._run == len(self._runs) or at < self._runs[self._run].since:
+            return "expected a 'polled' record that covers this change, found none"
+        if at > newest:
+            self._here.clear()
+        self._here.add(reason)
+        self._at.append(at)
+        self._changed.append(reason)
+        self._held.append(record.held)
+        return None

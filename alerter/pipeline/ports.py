@@ -1,21 +1,21 @@
 """What the use cases need from outside, named by role: Source, Store, Notifier. Adapters satisfy them unasked."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeAlias
 
 from alerter.core.alerts import Alert, AlertKey, Topic, Transition
 from alerter.core.judging import Idle
-from alerter.core.merges import Head, Step, Stored
+from alerter.core.merges import Base, Change, Stored
 from alerter.core.messages import Message
 from alerter.core.muting import Acknowledgement, Silence
 from alerter.core.notifications import Budget, ReceiverName, Told
 from alerter.core.outbox import Delivery, TargetName
-from alerter.core.records import Polled
 from alerter.core.rules import Member, Selector, TenantSeries, Windows
 from alerter.core.series import HoldReason, Series, Snapshot, Tenant
 from alerter.core.shares import Standing
+from alerter.core.timelines import PollRun
 from alerter.errors import SourceError
 
 
@@ -262,7 +262,7 @@ class Notifier(Protocol):
 
 
 class HistoryReader(Protocol):
-    """A consistent view of the history, for an import to be merged into."""
+    """A consistent view of the history, for an import to be compared with."""
 
     def stored(self, tenant: Tenant) -> Stored:
         """Return what is stored of a tenant."""
@@ -272,16 +272,32 @@ class HistoryReader(Protocol):
 class HistoryTransaction(HistoryReader, Protocol):
     """An import, or nothing."""
 
-    def add_steps(self, tenant: Tenant, heads: Mapping[HoldReason, Head], steps: Iterable[Step]) -> None:
-        """Write the changes of an import that was merged with what is stored."""
+    def runs(self, tenant: Tenant) -> list[PollRun]:
+        """Return a tenant's runs of successful polls, oldest first."""
+        ...
+
+    def add_changes(
+        self,
+        tenant: Tenant,
+        first_seen: Mapping[HoldReason, int],
+        bases: Mapping[HoldReason, Base],
+        changes: Iterable[Change],
+    ) -> None:
+        """Write the changes of an import."""
         ...
 
     def close_ranks(self) -> None:
         """From here on no other transaction writes until this one ends."""
         ...
 
-    def take_in(self, tenant: Tenant, *, coverage: Sequence[Polled], heads: Mapping[HoldReason, Head]) -> None:
-        """Keep what an import whose changes are written makes of the tenant."""
+    def cover(
+        self,
+        tenant: Tenant,
+        runs: Sequence[PollRun],
+        first_seen: Mapping[HoldReason, int],
+        changed: Collection[HoldReason],
+    ) -> None:
+        """Keep in which polls an import saw the changes that are written."""
         ...
 
 
@@ -294,20 +310,4 @@ class HistoryStore(Protocol):
 
     def read(self) -> AbstractContextManager[HistoryReader]:
         """Open a consistent view."""
-        ...
-
-
-class Spool(Protocol):
-    """Rows of numbers on disk, in order."""
-
-    def add(self, rows: Iterable[tuple[int, ...]]) -> None:
-        """Add rows, in any order."""
-        ...
-
-    def rows(self, *first: int) -> Iterator[tuple[int, ...]]:
-        """Yield the rows that begin with these numbers, in the order of all their numbers."""
-        ...
-
-    def count(self) -> int:
-        """Return how many rows there are."""
         ...

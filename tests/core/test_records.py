@@ -45,7 +45,7 @@ def test_a_single_poll_is_never_cut() -> None:
     assert clipped(polled("11:00", "11:00", 1), since=at("11:00"), until=None) == polled("11:00", "11:00", 1)
 
 
-def readings(records: list[Record]) -> list[tuple[datetime, str, int]]:
+def readings(records: list[Record]) -> list[tuple[datetime, str | None, int]]:
     """Return what was held every 5 minutes."""
     found: list[Reading] = list(sampled(records, every=minutes(5)))
     return [(each.at, each.reason, each.held) for each in found]

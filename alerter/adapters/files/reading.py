@@ -1,52 +1,35 @@
-"""Reads files of records or readings, entry by entry, with the line on which each stands and every problem.
+"""Reads the files of `alerter import`, entry by entry, with the line on which each stands and every problem.
 
-CSV (columns separated by `,`, `;`, tab or `|`, quoted as RFC 4180 has it) and JSON Lines; UTF-8, or UTF-16 with its
-mark. A file with a column (a key) `record` is alerter's own; of others the columns are found by their names.
+Three forms are read, and nothing is guessed: the JSON Lines and the CSV that `alerter export` writes, and one plain CSV
+with a time, a tenant, a hold reason and a count in each row. What else a file is, `foreign` knows.
 """
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import TypeAlias, TypeVar
 
+from alerter.adapters.files import foreign
 from alerter.adapters.files.cells import read as cell_read
-from alerter.adapters.files.columns import FIELDS, Columns, columns_of, is_named, listed
-from alerter.adapters.files.entries import Owners, Row, Wrong, reading_of, record_of
-from alerter.adapters.files.texts import delimiter_of, format_of, line_of_other_bytes, opened
+from alerter.adapters.files.entries import Layout, Plain, Row, WrongError, listed, record_of
+from alerter.adapters.files.texts import LONGEST_LINE, LongLineError, lines, opened
 from alerter.adapters.files.values import Values, found
-from alerter.adapters.files.writing import RECORD_COLUMNS, FileFormat
+from alerter.adapters.files.writing import PARTIAL, PARTIAL_MARK, READING_COLUMNS, RECORD_COLUMNS
 from alerter.core.records import Reading, Record
-from alerter.core.series import Tenant
 from alerter.errors import Problem
-
-if TYPE_CHECKING:
-    from _csv import Reader as CsvReader
-
-#: A line of JSON Lines is not longer than this, in characters.
-LONGEST_LINE = 131_072
 
 #: The line on which something begins, and what it is.
 Entry: TypeAlias = tuple[int, Record | Reading]
+_Cells: TypeAlias = list[str]
+_Kind = TypeVar("_Kind")
+_NOTHING: _Cells = []
+_Maker: TypeAlias = Callable[[Sequence[str]], Record | Reading]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How a file is written, where that cannot be told from itself.
-
-    Attributes:
-        tenant: Whose everything in the file is, whatever it says; None for what it says.
-        default_tenant: Whose it is where the file does not say; None where it must.
-        columns: The names or numbers of columns, by field.
-        file_format: CSV or JSON Lines; None for what the file looks like.
-        encoding: A codec of Python's; None for UTF-8, or for what the file's mark says.
-    """
-
-    tenant: Tenant | None = None
-    default_tenant: Tenant | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    file_format: FileFormat | None = None
-    encoding: str | None = None
+_PARTIAL_TEXT = (
+    "found an export of some hold reasons only: imported, it would say that nothing else was held; expected one "
+    "that was made without `--reason`"
+)
 
 
 def read(path: str, layout: Layout, values: Values) -> Iterator[Entry | Problem]:
@@ -57,171 +40,207 @@ def read(path: str, layout: Layout, values: Values) -> Iterator[Entry | Problem]
         layout: How it is written.
         values: Reads its values; one for each file.
     """
+    file = _File(path, layout, values)
     try:
-        with opened(path, layout.encoding) as (stream, head):
-            form = layout.file_format or format_of(head)
-            reader = _Csv(stream, head, layout) if form is FileFormat.CSV else _Jsonl(stream, layout)
-            yield from _entries(path, reader, values)
+        with opened(path) as (stream, head):
+            strange = foreign.foreign_bytes(head)
+            text = head.decode(errors="replace").removeprefix("\ufeff")
+            if strange is not None:
+                yield file.refused(None, strange)
+            elif text.lstrip()[:1] in {"{", "["}:
+                yield from file.json_entries(lines(stream), text)
+            else:
+                yield from file.csv_entries(lines(stream))
+    except _UnreadableError as error:
+        yield file.problem(error.line, str(error))
     except OSError as error:
-        yield _problem(path, None, f"cannot be read: {(error.strerror or 'unknown error').lower()}")
-
-
-def _entries(path: str, reader: "_Csv | _Jsonl", values: Values) -> Iterator[Entry | Problem]:
-    try:
-        for line, row in reader.rows():
-            if isinstance(row, str):
-                yield _problem(path, line, row)
-                continue
-            try:
-                yield line, reader.entry(row, values)
-            except Wrong as error:
-                yield _problem(path, line, str(error), key=error.key)
-    except _Unreadable as error:
-        yield _problem(path, error.line, str(error))
+        yield file.problem(None, f"cannot be read: {(error.strerror or 'unknown error').lower()}")
+    except LongLineError:
+        text = (
+            f"expected rows of {LONGEST_LINE:,} characters at most, found a longer one; perhaps a quote is not closed"
+        )
+        yield file.problem(file.line + 1, text)
     except UnicodeError:
-        encoding = reader.stream.encoding
-        text = f"expected {encoding.upper()}, found other bytes; --encoding NAME says what it is, such as windows-1252"
-        yield _problem(path, line_of_other_bytes(path, encoding), text)
+        yield file.refused(file.line + 1, foreign.foreign_encoding())
 
 
-def _problem(path: str, line: int | None, text: str, key: str = "") -> Problem:
-    return Problem(file=path, line=line, key=key, text=text)
-
-
-class _Unreadable(ValueError):
-    """Nothing more can be read from a line on."""
+class _UnreadableError(ValueError):
+    """Nothing can be read from a line on."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
         self.line = line
 
 
-class _Csv:
-    """The rows of a CSV file, by the names of their columns."""
+class _File:
+    """A file that is being read."""
 
-    def __init__(self, stream: TextIO, head: str, layout: Layout) -> None:
-        self.stream = stream
+    def __init__(self, path: str, layout: Layout, values: Values) -> None:
         self.line = 0
-        self._head = head
+        self._path = path
         self._layout = layout
-        self._owners = Owners(layout.tenant, layout.default_tenant)
-        self._columns = Columns({})
-        self._is_own = False
+        self._values = values
+        self._advised: set[str] = set()
 
-    def rows(self) -> Iterator[tuple[int, Row | str]]:
-        """Yield each row with the line on which it begins, or what is wrong with it."""
-        delimiter = self._delimiter()
-        reader = csv.reader(self.stream, delimiter=delimiter, strict=True)
-        names: Sequence[str] | None = None
-        for line, cells in self._cells(reader):
-            if isinstance(cells, str) or not any(cells):
-                yield from [(line, cells)] if isinstance(cells, str) else ()
-            elif names is None:
-                names, is_row = self._names(line, cells)
-                yield from [(line, dict(zip(names, cells, strict=True)))] if is_row else ()
-            elif len(cells) != len(names):
-                hint = f": a name with a {delimiter!r} in it needs quotes" if len(cells) > len(names) else ""
-                yield line, f"expected {len(names)} cells, as in the first line, found {len(cells)}{hint}"
+    def problem(self, line: int | None, text: str, key: str = "") -> Problem:
+        """Return a problem of the file."""
+        return Problem(file=self._path, line=line, key=key, text=text)
+
+    def refused(self, line: int | None, strange: foreign.Foreign) -> Problem:
+        """Return that the file is something else, and how to convert it."""
+        return self.problem(line, _foreign_text(strange, self._path))
+
+    def json_entries(self, texts: Iterator[str], head: str) -> Iterator[Entry | Problem]:
+        """Yield the records or counts of JSON Lines."""
+        counts = Plain(READING_COLUMNS, Layout(tenant=self._layout.tenant), self._values)
+        is_first = True
+        for text in texts:
+            self.line += 1
+            if not text.strip():
+                continue
+            row = _object(text)
+            if is_first and not (isinstance(row, dict) and ("record" in row or row.keys() == set(READING_COLUMNS))):
+                yield self.refused(self.line, foreign.foreign_json(head))
+                return
+            is_first = False
+            if isinstance(row, str):
+                yield self.problem(self.line, row)
+            elif row.get("record") == PARTIAL:
+                raise _UnreadableError(self.line, _PARTIAL_TEXT)
+            elif "record" in row:
+                yield self._made(self.line, row, self._record_of)
             else:
-                yield line, dict(zip(names, cells, strict=True))
-        if names is None:
-            raise _Unreadable(self.line + 1, "expected a first line with the names of columns, found nothing")
+                yield self._made(self.line, [row.get(name) for name in READING_COLUMNS], counts.reading_of)
 
-    def entry(self, row: Row, values: Values) -> Record | Reading:
-        """Return what a row says."""
-        texts = {name: cell_read(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
-        return (
-            record_of(texts, values, self._owners)
-            if self._is_own
-            else reading_of(texts, self._columns, values, self._owners)
-        )
+    def csv_entries(self, texts: Iterator[str]) -> Iterator[Entry | Problem]:
+        """Yield the rows of CSV."""
+        rows = self._rows(chain([self._first_line(texts)], texts))
+        line, names = next((row for row in rows if not isinstance(row, Problem)), (self.line, _NOTHING))
+        if not names:
+            raise _UnreadableError(self.line, f"{foreign.EXPECTED}, found an empty file")
+        names = [name.strip() for name in names]
+        make: _Maker | None = None
+        for row in rows:
+            if isinstance(row, Problem):
+                yield row
+            elif len(row[1]) != len(names):
+                hint = ": a name with a comma in it needs quotes" if len(row[1]) > len(names) else ""
+                text = f"expected {len(names)} cells, as in the line of names, found {len(row[1])}{hint}"
+                yield self.problem(row[0], text)
+            else:
+                make = make or self._maker(line, names, row[1])
+                yield self._made(*row, make)
+        if make is None:
+            self._maker(line, names, names)  # raises what is wrong with the names
 
-    def _delimiter(self) -> str:
-        first, _, _ = self._head.partition("\n")
-        if first.lower().startswith("sep=") and first.strip()[4:]:
-            self.stream.readline()
-            self.line = 1
-            return first.strip()[4:][:1] if first[4:5] != "\t" else "\t"
-        delimiter = delimiter_of(self._head)
-        if delimiter is None:
-            raise _Unreadable(1, "expected columns separated by ',', ';', a tab or '|', found none of them")
-        return delimiter
+    def _first_line(self, texts: Iterator[str]) -> str:
+        """Return the first line that does not begin with `#`."""
+        first = next(texts, "")
+        strange = foreign.foreign_line(first)
+        if strange is not None:
+            raise _UnreadableError(1, _foreign_text(strange, self._path))
+        while first.startswith("#"):
+            self.line += 1
+            if first.startswith(PARTIAL_MARK):
+                raise _UnreadableError(self.line, _PARTIAL_TEXT)
+            first = next(texts, "")
+        return first
 
-    def _cells(self, reader: "CsvReader") -> Iterator[tuple[int, list[str] | str]]:
+    def _rows(self, texts: Iterator[str]) -> Iterator[tuple[int, _Cells] | Problem]:
+        """Yield the cells of each row that has any, with the line on which it begins."""
+        bounded = _Bounded(texts)
+        reader = csv.reader(bounded, strict=True)
         skipped = self.line
         while True:
+            bounded.size = 0
             begins = reader.line_num + skipped + 1
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                self.line = reader.line_num + skipped
-                yield begins, f"expected CSV, found an error: {error}; a quote within quotes is written twice"
+                text = f"expected CSV, found an error: {error}; a quote within quotes is written twice"
+                yield self.problem(begins, text)
                 continue
             if cells is None:
                 return
             self.line = reader.line_num + skipped
-            yield begins, cells
+            if any(cells):
+                yield begins, cells
 
-    def _names(self, line: int, cells: Sequence[str]) -> tuple[Sequence[str], bool]:
-        """Return the names of the columns, and whether the first line is a row that has none of them."""
-        names = [cell.strip() for cell in cells]
+    def _maker(self, line: int, names: Sequence[str], row: Sequence[str]) -> _Maker:
+        """Return what makes an entry of the cells of a row.
+
+        Args:
+            line: Where the names of the columns stand.
+            names: What they are.
+            row: The first row.
+
+        Raises:
+            _UnreadableError: The file is none that is read.
+        """
         if "record" in names:
-            self._is_own = True
-            missing = [name for name in RECORD_COLUMNS if name not in names]
-            if missing:
-                raise _Unreadable(
-                    line, f"expected the columns {', '.join(RECORD_COLUMNS)}, found none for {missing[0]!r}"
-                )
-            return names, False
-        needed = set(FIELDS) - (set() if self._owners.must_be_named else {"tenant"})
-        is_row = not is_named(names)
-        if is_row and not self._layout.columns:
-            fields = [field for field in FIELDS if field in needed]
-            example = " ".join(f"--column {field}={number}" for number, field in enumerate(fields, 1))
-            raise _Unreadable(
-                line,
-                f"expected a first line with the names of columns, found a row; say which column holds "
-                f"{listed(FIELDS, needed)}, such as {example}",
-            )
-        names = [str(number) for number in range(1, len(cells) + 1)] if is_row else names
+            if sorted(names) != sorted(RECORD_COLUMNS):
+                raise _UnreadableError(line, f"expected the columns {', '.join(RECORD_COLUMNS)}, found {listed(names)}")
+            return lambda cells: self._record_of(dict(zip(names, map(cell_read, cells), strict=True)))
         try:
-            self._columns = columns_of(names, self._layout.columns, needed=needed)
+            plain = Plain(names, self._layout, self._values)
         except ValueError as error:
-            raise _Unreadable(line, str(error)) from None
-        return names, is_row
+            raise _UnreadableError(line, str(error)) from None
+        if plain.missing or self._layout.columns:
+            strange = foreign.foreign_table(names, row)
+            if strange is not None:
+                raise _UnreadableError(line, _foreign_text(strange, self._path))
+        if plain.missing:
+            options = " ".join(f"--column {field}=NAME" for field in plain.missing)
+            options += ", or --tenant NAME" if "tenant" in plain.missing else ""
+            if any(map(self._values.needs_timezone, row)):
+                options += ", and its times have no offset: --timezone NAME"
+            raise _UnreadableError(
+                line, f"{foreign.EXPECTED}, found the columns {listed(names)}; say which of them is which: {options}"
+            )
+        return plain.reading_of
+
+    def _record_of(self, row: Row) -> Record:
+        if row.get("record") == PARTIAL:
+            raise _UnreadableError(self.line, _PARTIAL_TEXT)
+        return record_of(row, self._layout.tenant, self._values)
+
+    def _made(self, line: int, row: _Kind, make: Callable[[_Kind], Record | Reading]) -> Entry | Problem:
+        try:
+            return line, make(row)
+        except WrongError as error:
+            text = str(error)
+            if error.strange is not None:
+                text += f" ({error.strange.name})"
+                # One line converts the whole file: it is said once.
+                text += "" if error.strange.name in self._advised else error.strange.advice(self._path)
+                self._advised.add(error.strange.name)
+            return self.problem(line, text, error.key)
 
 
-class _Jsonl:
-    """The objects of a file of JSON Lines."""
+class _Bounded:
+    """Lines for a reader of CSV: what it takes for one row is bounded.
 
-    def __init__(self, stream: TextIO, layout: Layout) -> None:
-        self.stream = stream
-        self.line = 0
-        self._layout = layout
-        self._owners = Owners(layout.tenant, layout.default_tenant)
-        self._columns: dict[tuple[str, ...], Columns] = {}
+    Attributes:
+        size: The characters since it was last set to 0.
+    """
 
-    def rows(self) -> Iterator[tuple[int, Row | str]]:
-        """Yield each object with its line, or what is wrong with it."""
-        while text := self.stream.readline(LONGEST_LINE):
-            self.line += 1
-            if len(text) >= LONGEST_LINE:
-                raise _Unreadable(self.line, "expected one JSON object on each line, found a line without an end")
-            if text.strip():
-                yield self.line, _object(text)
+    def __init__(self, texts: Iterator[str]) -> None:
+        self._texts = texts
+        self.size = 0
 
-    def entry(self, row: Row, values: Values) -> Record | Reading:
-        """Return what an object says."""
-        if "record" in row:
-            return record_of(row, values, self._owners)
-        keys = tuple(row)
-        if keys not in self._columns:
-            needed = set(FIELDS) - (set() if self._owners.must_be_named else {"tenant"})
-            try:
-                self._columns[keys] = columns_of(keys, self._layout.columns, needed=needed)
-            except ValueError as error:
-                raise Wrong("", str(error)) from None
-        return reading_of(row, self._columns[keys], values, self._owners)
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        text = next(self._texts)
+        self.size += len(text)
+        if self.size > LONGEST_LINE:
+            raise LongLineError
+        return text
+
+
+def _foreign_text(strange: foreign.Foreign, path: str) -> str:
+    return f"found {strange.name}; {foreign.EXPECTED}{strange.advice(path)}"
 
 
 def _object(text: str) -> Row | str:

@@ -27,8 +27,10 @@ class FileFormat(StrEnum):
 RECORD_COLUMNS = ("record", "tenant", "reason", "at", "until", "held", "polls")
 #: The columns of a file of readings.
 READING_COLUMNS = ("time", "tenant", "reason", "held")
-#: The kinds of record, as files name them.
-SEEN, HELD, POLLED, CHANGE = "seen", "held", "polled", "change"
+#: The kinds of record, as files name them. `PARTIAL` says that some hold reasons were left out.
+SEEN, HELD, POLLED, CHANGE, PARTIAL = "seen", "held", "polled", "change", "partial"
+#: What says the same at the beginning of CSV.
+PARTIAL_MARK = "# some hold reasons only"
 
 _Fields = dict[str, str | int]
 
@@ -41,19 +43,27 @@ def write_records(records: Iterable[Record], stream: TextIO, form: FileFormat) -
 def write_readings(readings: Iterable[Reading], stream: TextIO, form: FileFormat, *, timezone: tzinfo) -> int:
     """Write readings; return how many there were.
 
-    Their times are for people and spreadsheets: on the clocks of a place, to the second, without an offset in CSV.
+    In CSV their times are on the clocks of a place, with its offset, so that they can be read in one way only.
     """
     zone = timezone if form is FileFormat.CSV else UTC
     fields: Iterable[_Fields] = (
         {
-            "time": _local(each.at, zone) if form is FileFormat.CSV else _instant(each.at),
+            "time": each.at.astimezone(zone).isoformat(sep=" ") if form is FileFormat.CSV else _instant(each.at),
             "tenant": each.tenant,
-            "reason": each.reason,
+            "reason": each.reason or "",
             "held": each.held,
         }
         for each in readings
     )
     return _write(fields, READING_COLUMNS, stream, form)
+
+
+def write_partial_mark(stream: TextIO, form: FileFormat) -> None:
+    """Write that hold reasons were left out of what follows: an import must not take them for 0."""
+    if form is FileFormat.CSV:
+        stream.write(f"{PARTIAL_MARK}: for looking at, not for `alerter import`\n")
+    else:
+        _jsonl_writer(stream)({"record": PARTIAL})
 
 
 def _write(rows: Iterable[_Fields], columns: tuple[str, ...], stream: TextIO, form: FileFormat) -> int:
@@ -106,7 +116,3 @@ def _record_fields(record: Record) -> _Fields:
 
 def _instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _local(at: datetime, timezone: tzinfo) -> str:
-    return at.astimezone(timezone).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,5 +1,6 @@
-"""Since when a tenant is polled and its reasons hold anything, where an import has shown that to be longer ago."""
+"""What an import changes at the ends of series: since when something is known and held, and what is held now."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select, update
@@ -12,16 +13,23 @@ if TYPE_CHECKING:
 
 
 class FirstsWriter(ChangeReader):
-    """Writes when things were first."""
+    """Writes when things were first, and last."""
 
-    def _set_firsts(self, tenant_id: int) -> None:
-        """Set what is first to what is stored, where that is earlier: what was there before is never called new."""
+    def _set_ends(self, tenant_id: int, changed: Collection[int]) -> None:
+        """Set what is first to what is stored, where that is earlier: what was there before is never called new.
+
+        Args:
+            tenant_id: Whose.
+            changed: The series whose changes were written: of these, what is held now is set as well.
+        """
         scope = {"tenant_id": tenant_id}
         oldest = self._all(_OLDEST_COVERAGE, scope)[0].since
         self._run(_BE_POLLED_SINCE, scope | {"oldest": oldest})
         held_from: dict[int, datetime] = {}
         left_at: dict[int, datetime] = {}
+        newest: dict[int, tuple[int, int]] = {}
         for at, number, was, held in self._changes(tenant_id):
+            newest[number] = at, held
             if held and number not in held_from:
                 held_from[number] = instant_of(at)
             if was and number not in left_at:
@@ -35,6 +43,12 @@ class FirstsWriter(ChangeReader):
                 # It was held before anything is known of it.
                 firsts.append({"number": row.id, "first": min(row.first_seen_at, oldest)})
         self._run(_BE_HELD_SINCE, firsts)
+        now_held = [
+            {"number": number, "held_now": held, "last": instant_of(at)}
+            for number, (at, held) in newest.items()
+            if number in changed
+        ]
+        self._run(_HOLD_NOW, now_held)
 
 
 _SERIES = select(series.c.id, series.c.held, series.c.first_seen_at).where(series.c.tenant_id == bindparam("tenant_id"))
@@ -45,6 +59,11 @@ _BE_HELD_SINCE = (
         series.c.first_held_at.is_(None) | (series.c.first_held_at > bindparam("first", type_=Instant())),
     )
     .values(first_held_at=bindparam("first"))
+)
+_HOLD_NOW = (
+    update(series)
+    .where(series.c.id == bindparam("number"))
+    .values(held=bindparam("held_now"), changed_at=bindparam("last"))
 )
 _OLDEST_COVERAGE = select(func.min(coverage.c.since).label("since")).where(
     coverage.c.tenant_id == bindparam("tenant_id")

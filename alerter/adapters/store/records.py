@@ -1,6 +1,6 @@
-"""The history as records: read out to be written down, and taken in between what is stored."""
+"""The history as records: read out to be written down, and taken in where nothing is stored."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -15,10 +15,12 @@ from alerter.adapters.store.firsts import FirstsWriter
 from alerter.adapters.store.history import HistoryReader
 from alerter.adapters.store.snapshots import HistoryWriter
 from alerter.adapters.tables import Instant, coverage, instant_of, number_of, series, tenants
-from alerter.core.merges import Head, Step, Stored
+from alerter.core.merges import Base, Stored
+from alerter.core.merges import Change as Step
 from alerter.core.records import Change, FirstSeen, Held, Polled, Record, clipped
 from alerter.core.rules import EVERYTHING, Selector
 from alerter.core.series import HoldReason, Tenant
+from alerter.core.timelines import PollRun
 
 #: So many changes are written by one statement.
 _BATCH = 10_000
@@ -69,12 +71,18 @@ class RecordReader(HistoryReader):
         row = self._tenant(tenant)
         if row is None:
             return Stored()
-        reason_by_id = {each.id: each.reason for each in self._series_of(row)}
+        known = self._series_of(row)
         return Stored(
-            coverage=self._clipped_coverage(row.id, tenant, since=None, until=None),
-            heads={each.reason: _head(each) for each in self._series_of(row)},
-            steps=partial(self._steps_of, row.id, reason_by_id),
+            coverage=self.runs(tenant),
+            held={each.reason: each.held for each in known},
+            changes=partial(self._named_changes, row.id, {each.id: each.reason for each in known}),
         )
+
+    def runs(self, tenant: Tenant) -> list[PollRun]:
+        """Return a tenant's runs of successful polls, oldest first."""
+        row = self._tenant(tenant)
+        found = () if row is None else self._all(_COVERAGE, {"tenant_id": row.id})
+        return [PollRun(since=number_of(each.since), until=number_of(each.until), polls=each.polls) for each in found]
 
     def _clipped_coverage(
         self, tenant_id: int, tenant: Tenant, *, since: datetime | None, until: datetime | None
@@ -100,13 +108,13 @@ class RecordReader(HistoryReader):
                 at = begin if has_changed else each.changed_at
                 yield Held(tenant=tenant, reason=each.reason, at=at, held=held)
 
-    def _steps_of(self, tenant_id: int, reason_by_id: Mapping[int, HoldReason]) -> Iterator[Step]:
+    def _named_changes(self, tenant_id: int, reason_by_id: Mapping[int, HoldReason]) -> Iterator[Step]:
         for at, number, was, held in self._changes(tenant_id):
-            yield Step(at=instant_of(at), reason=reason_by_id[number], was=was, held=held)
+            yield at, reason_by_id[number], was, held
 
 
 class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
-    """Takes an import in: first its changes, of which nobody sees anything yet, then what they hang on.
+    """Writes an import: first its changes, of which nobody sees anything yet, then the polls that saw them.
 
     In PostgreSQL other writers go on while the changes are written, and wait from `close_ranks` on, for a moment; in
     SQLite they wait from the beginning.
@@ -116,26 +124,34 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         """From here on no other transaction writes until this one ends."""
         wait_for_writers(self._connection, ADVISORY_WRITER)
 
-    def add_steps(self, tenant: Tenant, heads: Mapping[HoldReason, Head], steps: Iterable[Step]) -> None:
-        """Write the changes of an import that was merged with what is stored.
+    def add_changes(
+        self,
+        tenant: Tenant,
+        first_seen: Mapping[HoldReason, int],
+        bases: Mapping[HoldReason, Base],
+        changes: Iterable[Step],
+    ) -> None:
+        """Write the changes of an import.
 
         Args:
             tenant: Whose; it is new if need be.
-            heads: The present of the series that the import touches; those that are new are added.
-            steps: The changes to store, in place of those of the same series at the same instant; one that steps to
-                its own count is deleted.
+            first_seen: The reasons of the import, and when each was first in an answer; those that are new are added.
+            bases: What was held before the changes.
+            changes: The changes to store, in place of those of the same series at the same instant; one that steps to
+                the count before it is deleted.
         """
         self._changed_tenants.add(tenant)
         tenant_id = int(self._polled(tenant).id)
         known = {row.reason for row in self._all(_SERIES, {"tenant_id": tenant_id})}
-        new = [
-            {"tenant_id": tenant_id, "digest": digest_of(reason), "reason": reason} | _columns(head)
-            for reason, head in heads.items()
-            if reason not in known
-        ]
+        new = []
+        for reason, seen in first_seen.items():
+            base = bases.get(reason, Base(at=seen, held=0))
+            columns = {"held": base.held, "changed_at": instant_of(base.at), "first_seen_at": instant_of(seen)}
+            if reason not in known:
+                new.append({"tenant_id": tenant_id, "digest": digest_of(reason), "reason": reason} | columns)
         self._run(_ADD_SERIES, new)
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
-        rows = ((tenant_id, number_of(step.at), id_by_reason[step.reason], step.was, step.held) for step in steps)
+        rows = ((tenant_id, at, id_by_reason[reason], was, held) for at, reason, was, held in changes)
         while batch := list(islice(rows, _BATCH)):
             instants = sorted({row[1] for row in batch})
             self._run(_THIN_FROM, {"of_tenant": tenant_id, "oldest": instant_of(instants[0])})
@@ -143,28 +159,39 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
             self._put_changes([row for row in batch if row[3] != row[4]])
             self._run(_DROP_CHANGE, [dict(zip(_KEY, row, strict=False)) for row in batch if row[3] == row[4]])
 
-    def take_in(self, tenant: Tenant, *, coverage: Sequence[Polled], heads: Mapping[HoldReason, Head]) -> None:
-        """Keep what an import whose changes are written makes of the tenant.
+    def cover(
+        self,
+        tenant: Tenant,
+        runs: Sequence[PollRun],
+        first_seen: Mapping[HoldReason, int],
+        changed: Collection[HoldReason],
+    ) -> None:
+        """Keep in which polls an import saw what `add_changes` has written.
 
         Args:
             tenant: Whose.
-            coverage: All runs of polls, also those that are stored.
-            heads: The present of the series that are not as they were.
+            runs: All runs of polls, also those that are stored.
+            first_seen: When the import first saw each of its reasons.
+            changed: The reasons whose changes were written.
         """
         self._changed_tenants.add(tenant)
         tenant_id = int(self._polled(tenant).id)
-        self._set_coverage(tenant_id, coverage)
+        self._set_coverage(tenant_id, runs)
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
-        self._run(_SET_SERIES, [{"series_id": id_by_reason[reason]} | _columns(head) for reason, head in heads.items()])
-        self._set_firsts(tenant_id)
+        seen = [{"series_id": id_by_reason[reason], "seen": instant_of(at)} for reason, at in first_seen.items()]
+        self._run(_BE_SEEN_SINCE, seen)
+        self._set_ends(tenant_id, {id_by_reason[reason] for reason in changed})
 
-    def _set_coverage(self, tenant_id: int, runs: Sequence[Polled]) -> None:
-        stored = {(row.since, row.until, row.polls) for row in self._all(_COVERAGE, {"tenant_id": tenant_id})}
+    def _set_coverage(self, tenant_id: int, runs: Sequence[PollRun]) -> None:
+        stored = {
+            (number_of(row.since), number_of(row.until), row.polls)
+            for row in self._all(_COVERAGE, {"tenant_id": tenant_id})
+        }
         wanted = {(run.since, run.until, run.polls) for run in runs}
-        gone = [{"of_tenant": tenant_id, "old_since": since} for since, _, _ in stored - wanted]
+        gone = [{"of_tenant": tenant_id, "old_since": instant_of(since)} for since, _, _ in stored - wanted]
         self._run(_DELETE_COVERAGE, gone)
         new = [
-            {"tenant_id": tenant_id, "since": since, "until": until, "polls": polls}
+            {"tenant_id": tenant_id, "since": instant_of(since), "until": instant_of(until), "polls": polls}
             for since, until, polls in sorted(wanted - stored)
         ]
         self._run(_ADD_COVERAGE, new)
@@ -173,14 +200,6 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
 def _range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
     """Return the numbers of a span whose ends are both part of it, as one whose end is not."""
     return BEGINNING if since is None else number_of(since), END if until is None else number_of(until) + 1
-
-
-def _columns(head: Head) -> dict[str, Any]:
-    return {"held": head.held, "changed_at": head.changed_at, "first_seen_at": head.first_seen_at}
-
-
-def _head(row: Row[Any]) -> Head:
-    return Head(held=row.held, changed_at=row.changed_at, first_seen_at=row.first_seen_at)
 
 
 # What is imported into history that was thinned is thinned as well.
@@ -203,4 +222,8 @@ _KEY = ("tenant_id", "at", "series_id")
 _DROP_CHANGE = text("DELETE FROM counts WHERE tenant_id = :tenant_id AND at = :at AND series_id = :series_id")
 _SERIES = select(series.c.id, series.c.reason).where(series.c.tenant_id == bindparam("tenant_id"))
 _ADD_SERIES = insert(series)
-_SET_SERIES = update(series).where(series.c.id == bindparam("series_id"))
+_BE_SEEN_SINCE = (
+    update(series)
+    .where(series.c.id == bindparam("series_id"), series.c.first_seen_at > bindparam("seen", type_=Instant()))
+    .values(first_seen_at=bindparam("seen"))
+)

@@ -4,7 +4,9 @@ import json
 from io import StringIO
 from zoneinfo import ZoneInfo
 
-from alerter.adapters.files import FileFormat, write_readings, write_records
+import pytest
+
+from alerter.adapters.files import FileFormat, write_partial_mark, write_readings, write_records
 from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.series import HoldReason, Tenant
 from tests.builders import NOON, at
@@ -52,12 +54,24 @@ def test_records_as_json_lines() -> None:
 
 
 def test_readings_are_for_people() -> None:
-    """In CSV times are those of a place, as spreadsheets understand them; in JSON Lines they are UTC."""
+    """In CSV times are those of a place, with its offset; in JSON Lines they are UTC."""
     reading = Reading(tenant=ACME, reason=HoldReason("Spam"), at=NOON, held=7)
     csv, jsonl = StringIO(), StringIO()
 
     write_readings([reading], csv, FileFormat.CSV, timezone=ZoneInfo("Asia/Tokyo"))
     write_readings([reading], jsonl, FileFormat.JSONL, timezone=ZoneInfo("Asia/Tokyo"))
 
-    assert csv.getvalue() == "time,tenant,reason,held\n2026-03-02 21:00:00,acme,Spam,7\n"
+    assert csv.getvalue() == "time,tenant,reason,held\n2026-03-02 21:00:00+09:00,acme,Spam,7\n"
     assert json.loads(jsonl.getvalue())["time"] == "2026-03-02T12:00:00Z"
+
+
+@pytest.mark.parametrize("form", FileFormat)
+def test_what_is_only_a_part_says_so_at_its_beginning(form: FileFormat) -> None:
+    """An import must not take the hold reasons that were left out for 0."""
+    stream = StringIO()
+
+    write_partial_mark(stream, form)
+
+    assert stream.getvalue() in {
+        "# some hold reasons only: for looking at, not for `alerter import`\n", '{"record":"partial"}\n'
+    }  # fmt: skip

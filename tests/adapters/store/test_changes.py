@@ -72,7 +72,7 @@ def seen(store: Store) -> tuple[object, ...]:
         part = list(reader.records(ACME, since=NOON - 3 * DAY, until=NOON - DAY))
         spam = reader.samples(ACME, HoldReason("Spam"), since=NOON - 3 * DAY, until=NOON)
         total = reader.total([_member()], EVERYTHING, window=2 * DAY, now=NOON)
-        steps = list(reader.stored(ACME).steps())
+        steps = list(reader.stored(ACME).changes())
     return archive_of(archive), records, part, list(spam.changes), list(total.changes), steps, windows(store)
 
 

@@ -9,12 +9,11 @@ import pytest
 
 from alerter.adapters.store import Reader, Store, Transaction
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.merges import Step
 from alerter.core.notifications import ReceiverName, Told
 from alerter.core.outbox import TargetName
-from alerter.core.records import Polled
 from alerter.core.rules import EVERYTHING, Selector, Severity, Windows
 from alerter.core.series import HoldReason, Sample, Tenant
+from alerter.core.timelines import PollRun, number_of
 from alerter.errors import Cause, SourceUnavailable
 from tests.adapters.store.stored import (
     ACME,
@@ -134,8 +133,8 @@ def test_nothing_is_remembered_of_a_transaction_that_is_not_committed(store: Sto
 # who else writes
 
 _RUNS = [
-    Polled(tenant=ACME, since=at("09:00"), until=at("10:00"), polls=13),
-    Polled(tenant=ACME, since=at("11:50"), until=at("11:55"), polls=2),
+    PollRun(since=number_of(at("09:00")), until=number_of(at("10:00")), polls=13),
+    PollRun(since=number_of(at("11:50")), until=number_of(at("11:55")), polls=2),
 ]
 #: Every way in which a transaction changes something, and whether a cycle would have to know of it.
 _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
@@ -149,11 +148,11 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
     "strip": (lambda one: one.strip(["old"]), False),
     "give_back": (lambda one: one.give_back(9), False),
     "note_size": (lambda one: one.note_size(now=NOON), False),
-    "add_steps": (
-        lambda one: one.add_steps(ACME, {}, [Step(at=at("09:30"), reason=HoldReason("Spam"), was=0, held=2)]),
+    "add_changes": (
+        lambda one: one.add_changes(ACME, {}, {}, [(number_of(at("09:30")), HoldReason("Spam"), 0, 2)]),
         True,
     ),
-    "take_in": (lambda one: one.take_in(ACME, coverage=_RUNS, heads={}), True),
+    "cover": (lambda one: one.cover(ACME, _RUNS, {}, ()), True),
     "close_ranks": (lambda one: one.close_ranks(), False),
     "add_transitions": (
         lambda one: one.add_transitions([a_transition("12:00", AlertState.PENDING, AlertState.FIRING)]),

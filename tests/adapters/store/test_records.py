@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC
 from io import StringIO
 from itertools import count
 from pathlib import Path
@@ -14,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerter.adapters.files import FileFormat, Layout, Values, read, write_records
-from alerter.adapters.spools import Spool
 from alerter.adapters.store import Store
 from alerter.pipeline import Imported, Inbox, take_in
 from tests.adapters.store.stored import poll, prune, rows
@@ -30,13 +28,11 @@ def exported(store: Store, form: FileFormat) -> str:
 
 
 def imported(store: Store, path: Path) -> Imported:
-    """Take a file in."""
-    values = Values(timezone=UTC, check_tenant=str, now=NOON + minutes(100_000))
-    with Spool(Inbox.COLUMNS) as spool:
-        inbox = Inbox(spool)
-        inbox.read(str(path), read(str(path), Layout(), values))
-        inbox.settle(interval=None)
-        return take_in(inbox, store, Spool, is_dry=False)
+    """Import a file."""
+    values = Values(check_tenant=str, now=NOON + minutes(100_000))
+    inbox = Inbox()
+    inbox.read(str(path), read(str(path), Layout(), values))
+    return take_in(inbox.settle(interval=None), inbox.entries, store, is_dry=False)
 
 
 _SERIES = """
@@ -144,5 +140,5 @@ def test_an_export_gives_the_same_history_in_another_database(
     assert there == here
     assert [row[:parts] for row in series_there] == [row[:parts] for row in series_here]
     assert exported(other, form) == exported(store, form) or past.is_back
-    assert any(each.pieces for each in first.tenants)
-    assert not any(each.pieces for each in second.tenants)
+    assert any(each.added for each in first.tenants)
+    assert not any(each.added for each in second.tenants)
