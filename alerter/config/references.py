@@ -9,10 +9,11 @@ from datetime import timedelta
 
 from alerter.config.files import taken
 from alerter.config.lines import KeyPath
-from alerter.config.model import Config, ReceiverConfig, Secret, Service
+from alerter.config.model import Config, Keys, OAuthKeys, ReceiverConfig, Secret, Service
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
 from alerter.config.values import MOST_LISTED, is_loopback, is_on_this_machine, listed
+from alerter.config.variables import ABSENT
 from alerter.core.conditions import Baseline, Condition, Subject, duration_text
 from alerter.core.muting import WEEKDAYS
 from alerter.core.notifications import Route
@@ -98,6 +99,7 @@ def warn(config: Config, rules: Numbered, problems: Problems) -> None:
         problems: Takes the warnings.
     """
     _warn_of_polling(config, problems)
+    _warn_of_shared_keys(config, problems)
     _warn_of_heartbeat(config, problems)
     _warn_of_listening(config, problems)
     _warn_of_rules(config, rules, problems)
@@ -115,6 +117,31 @@ def _warn_of_polling(config: Config, problems: Problems) -> None:
     for name, tenant in config.tenants.items():
         if tenant.poll_interval < SENSIBLE_POLL_INTERVAL and tenant.poll_interval != config.service.poll_interval:
             problems.warn(("tenants", name, "poll_interval"), text)
+
+
+def _warn_of_shared_keys(config: Config, problems: Problems) -> None:
+    """Say which tenants have the keys of another one: one account is watched twice, another one perhaps not at all."""
+    tenants_by_key: dict[str, list[str]] = {}
+    keys_by_tenant: dict[str, Keys] = {name: tenant.keys for name, tenant in config.tenants.items()}
+    for name, keys in keys_by_tenant.items():
+        if (value := getattr(keys, _key_of_account(keys))) != ABSENT:
+            tenants_by_key.setdefault(value, []).append(name)
+    for first, *others in tenants_by_key.values():
+        for name in others[:MOST_LISTED]:
+            path = ("tenants", name, _key_of_account(keys_by_tenant[name]))
+            place = problems.place_text(("tenants", first), seen_from=path)
+            problems.warn(
+                path,
+                f"the same as that of {first!r} ({place}): one account is polled and counted twice, and that of "
+                f"{name!r} perhaps not at all; give it its own keys, or remove one of them",
+            )
+        if more := others[MOST_LISTED:]:
+            problems.warn(("tenants", first), f"{len(more):,} more tenants have the same keys")
+
+
+def _key_of_account(keys: Keys) -> str:
+    """Return the key that belongs to one account alone; applications of API 1.0 may be used for several."""
+    return "client_id" if isinstance(keys, OAuthKeys) else "access_key"
 
 
 def _warn_of_heartbeat(config: Config, problems: Problems) -> None:

@@ -52,7 +52,7 @@ KEY_NAMES = frozenset(name for names in KEYS_BY_API.values() for name in names)
 
 def apprise_url(value: str) -> str:
     """Return a URL that Apprise may load."""
-    scheme_of(value)
+    scheme_of(values.unquoted(value, "a URL"))
     return value
 
 

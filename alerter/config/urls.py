@@ -8,6 +8,8 @@ from re import compile as compile_regex
 from urllib.parse import unquote
 
 _SCHEME = compile_regex(r"([A-Za-z0-9]{2,20})://\S")
+#: What begins behind another URL: no URL has a space in it, and a comma is followed by no scheme.
+_FURTHER = compile_regex(r"\S[\s,;|]+[A-Za-z0-9]{2,20}://")
 _PARAMETER = compile_regex(r"[?&]([^?=&#]+)=([^&#]*)")
 
 #: Web hooks as Slack, Teams and Discord show them, which Apprise takes as they are.
@@ -41,6 +43,8 @@ def scheme_of(url: str) -> str:
     Raises:
         ValueError: It is not of the form of a URL, or is a web hook that no longer works.
     """
+    if _FURTHER.search(url):
+        raise ValueError('expected one URL in each text, found several: write urls = ["…", "…"], with a text for each')
     match = _SCHEME.match(url)
     if match is None or not url.isprintable():
         raise ValueError('expected an Apprise URL such as "slack://…", found text of another form')

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import time, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
-from re import ASCII
+from re import ASCII, IGNORECASE
 from re import compile as compile_regex
 from types import MappingProxyType
 from typing import TypeVar
@@ -181,8 +181,27 @@ def glob(value: str) -> str:
     return value
 
 
+#: What pasting brings along around a text: quotes of shells, of TOML, and of word processors.
+_QUOTES = tuple("\"'`\u201c\u201d\u2018\u2019")
+#: What stands before a key where it was copied from a request or from a file of variables.
+_BEFORE_KEY = compile_regex(r"(Bearer|Basic|MC)\s|(export\s+)?[A-Za-z_]{3,40}\s*[=:]\s*[^=\s]", IGNORECASE)
+
+
+def unquoted(value: str, what: str) -> str:
+    """Return a secret that has no quotes around it; the text of the error never shows it."""
+    if value.startswith(_QUOTES) or value.endswith(_QUOTES):
+        raise ValueError(f"expected {what} alone, found quotes around it, which belong to no value: leave them out")
+    return value
+
+
 def key(value: str) -> str:
     """Return a key of Mimecast's; the text of the error never shows it."""
+    if _BEFORE_KEY.match(unquoted(value, "a key")):
+        raise ValueError(
+            "expected a key alone, found a word before it, as in 'Bearer …' or 'client_id=…': leave it out"
+        )
+    if "\\" in value:
+        raise ValueError("expected a key alone, found a backslash in it, as of a line break that was written '\\n'")
     if not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError("expected a key of ASCII characters without spaces; copy it again")
     return value

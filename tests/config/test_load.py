@@ -24,6 +24,7 @@ from alerter.config import (
     find_config,
     load_config,
 )
+from alerter.config.values import MOST_LISTED
 from alerter.core.conditions import Growth, NoData, Threshold
 from alerter.core.muting import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
@@ -110,6 +111,11 @@ def test_a_wrong_file_gets_all_of_its_problems_said(text: str, problems: list[st
 
     assert found == problems
     assert not any("secret-0002" in problem for problem in found)
+
+
+def tenant_number(number: int) -> str:
+    """Return one of many tenants, with keys of its own."""
+    return TENANT.replace("acme", f"acme-{number:02}").replace('client_id = "', f'client_id = "{number:02}-')
 
 
 def test_an_empty_file_lacks_a_tenant_and_a_receiver() -> None:
@@ -702,10 +708,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             id="a rule looks at no tenant, by label",
         ),
         pytest.param(
-            RULE
-            + 'tenants = ["acne"]\n'
-            + "".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(13))
-            + RECEIVER,
+            RULE + 'tenants = ["acne"]\n' + "".join(tenant_number(number) for number in range(13)) + RECEIVER,
             [
                 "rules.toml:4: rules[Backlog].tenants: selects none of the tenants: "
                 + ", ".join(f"'acme-{number:02}'" for number in range(10))
@@ -714,23 +717,20 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             id="a rule looks at none of many tenants",
         ),
         pytest.param(
-            RULE + "".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(31)) + RECEIVER,
+            RULE + "".join(tenant_number(number) for number in range(31)) + RECEIVER,
             ["rules.toml:97: receivers.secops: " + STORM],
             id="one message for each of more tenants than messages in an hour",
         ),
         pytest.param(
             RULE
-            + "".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(40))
+            + "".join(tenant_number(number) for number in range(40))
             + RECEIVER
             + '[[routes]]\nreceivers = ["secops"]\ntenants = ["!acme-0*"]\n',
             [],
             id="as many tenants as messages in an hour",
         ),
         pytest.param(
-            RULE
-            + "".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(31))
-            + RECEIVER
-            + 'group_wait = "1m"\n',
+            RULE + "".join(tenant_number(number) for number in range(31)) + RECEIVER + 'group_wait = "1m"\n',
             [],
             id="one message for many tenants",
         ),
@@ -1028,3 +1028,73 @@ urls = ["${SLACK}", "mailtos://me:${PASSWORD}@host?to=you@example.com", "${TEAMS
     path.write_text(text.replace("[service]", '[service]\ndatabase = "postgresql://u:${DB}@host/x"') + RULE)
     with pytest.raises(ConfigError, match=r"rules\.toml:3: service\.database: \$\{DB\} is not set"):
         load_config(path, {}, may_lack_secrets=True)
+
+
+LEGACY = """[tenants.{}]
+api        = "1.0"
+region     = "eu"
+app_id     = "app"
+app_key    = "key"
+access_key = "{}"
+secret_key = "c2VjcmV0"
+"""
+
+
+def test_the_keys_of_an_account_under_two_tenants_are_a_warning() -> None:
+    """One account would be counted twice, and the other one be watched by nobody; no key is shown."""
+    legacy = LEGACY.format("one", "a") + LEGACY.format("two", "b") + LEGACY.format("three", "a")
+    config = load(TENANT + TENANT.replace("acme", "globex") + legacy + RECEIVER + RULE, {})
+
+    first, second = map(str, config.warnings)
+    assert first.startswith("rules.toml:5: tenants.globex.client_id: the same as that of 'acme' (line 1): one account ")
+    assert first.endswith("that of 'globex' perhaps not at all; give it its own keys, or remove one of them")
+    assert second.startswith("rules.toml:26: tenants.three.access_key: the same as that of 'one' (line 7): one ")
+
+
+def test_of_many_tenants_with_the_same_keys_some_are_named() -> None:
+    """A program that fills in a template wrote them."""
+    config = load("".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(14)) + RECEIVER + RULE, {})
+
+    shared = [str(each) for each in config.warnings if "keys" in str(each)]
+    assert len(shared) == 1 + MOST_LISTED
+    assert shared[0] == "rules.toml:1: tenants.acme-00: 3 more tenants have the same keys"
+
+
+def test_keys_that_nobody_could_read_are_not_the_same(folder: Path) -> None:
+    """Whoever looks without secrets knows nothing of them."""
+    text = (TENANT + TENANT.replace("acme", "globex")).replace("id-0001", "${ABSENT}") + RECEIVER + RULE
+    (folder / "rules.toml").write_text(text)
+    (folder / "rules.toml").chmod(0o600)
+
+    assert load_config(folder / "rules.toml", {}, may_lack_secrets=True).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "slack://T/B/C,slack://D/E/F",
+        "slack://T/B/C, https://hooks.slack.com/services/T/B/C",
+        "slack://T/B/C discord://1/2",
+        "slack://T/B/C\\ndiscord://1/2",
+        "slack://T/B/C;discord://1/2",
+        "mailtos://a:b@c.example?to=d@e.example,mailtos://f@g.example",
+    ],
+)
+def test_several_urls_in_one_text_are_refused(url: str) -> None:
+    """From a variable as well; none of them is shown."""
+    written = f'[receivers.secops]\nurls = ["{url}"]\n'
+    from_variable = '[receivers.secops]\nurls = ["${URLS}"]\n'
+    expected = 'expected one URL in each text, found several: write urls = ["…", "…"], with a text for each'
+
+    assert problems_of(TENANT + written, {}) == [f"rules.toml:5: receivers.secops.urls[#1]: {expected}"]
+    assert problems_of(TENANT + from_variable, {"URLS": url.replace("\\n", "\n")}) == [
+        f"rules.toml:5: receivers.secops.urls[#1]: {expected}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["mailtos://a:b@c.example?to=d@e.example,f@g.example", "json://host/?x=https://y.example"]
+)
+def test_one_url_may_name_others(url: str) -> None:
+    """Several addressees, and a URL as a parameter."""
+    assert load(TENANT + RULE + f'[receivers.secops]\nurls = ["{url}"]\n', {}).receivers

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.config.values import LONGEST, base_url, checked_name, duration, listed, time_of_day, weekdays
+from alerter.config.values import LONGEST, base_url, checked_name, duration, key, listed, time_of_day, weekdays
 from alerter.core.conditions import duration_text
 
 
@@ -117,3 +117,36 @@ def test_nothing_else_is_a_time_of_day(value: object) -> None:
     """What could be misread is refused."""
     with pytest.raises(ValueError, match="expected a time of day"):
         time_of_day(value)
+
+
+SECRET = "qXv7Zk2LmN0pRs"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(f'"{SECRET}"', "found quotes around it", id="double quotes"),
+        pytest.param(f"'{SECRET}'", "found quotes around it", id="single quotes"),
+        pytest.param(f"\u201c{SECRET}\u201d", "found quotes around it", id="quotes of a word processor"),
+        pytest.param(f"`{SECRET}", "found quotes around it", id="a quote at one end"),
+        pytest.param(f"Bearer {SECRET}", "found a word before it", id="copied from a request"),
+        pytest.param(f"client_secret={SECRET}", "found a word before it", id="copied from a file of variables"),
+        pytest.param(f"export CLIENT_ID = {SECRET}", "found a word before it", id="copied from a script"),
+        pytest.param(f"client_id: {SECRET}", "found a word before it", id="copied from YAML"),
+        pytest.param(f"{SECRET} ", "without spaces", id="a space behind it"),
+        pytest.param(f"{SECRET}\\n", "found a backslash in it", id="a line break that was written"),
+        pytest.param(f"\ufeff{SECRET}", "expected a key of ASCII characters", id="a mark that some editors write"),
+    ],
+)
+def test_a_key_that_brought_something_along_is_refused_without_being_shown(text: str, said: str) -> None:
+    """As it comes from a mail, a request or a file of variables."""
+    with pytest.raises(ValueError, match=said) as caught:
+        key(text)
+
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [SECRET, "abcd==", "a-b_c.d~e+f/g="])
+def test_a_key_alone_is_taken(text: str) -> None:
+    """Base64 ends in equals signs."""
+    assert key(text) == text
