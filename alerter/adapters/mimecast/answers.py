@@ -54,10 +54,11 @@ def counts_of(answer: Answer, *, now: datetime) -> dict[HoldReason, int]:
         Fault: The answer is anything but a complete hold summary.
     """
     envelope = _json_object(answer, now=now)
-    _refuse_failures(envelope, answer, now=now)
+    meta = _meta_of_success(envelope, answer, now=now)
     data = envelope.get("data")
     if not isinstance(data, list):
         raise _odd(f"data must be a list, got {kind(data)}")
+    _refuse_part(meta, len(data))
     counts: dict[HoldReason, int] = {}
     for number, row in enumerate(data, start=1):
         reason, held_count = _row(row, number)
@@ -75,11 +76,10 @@ def grant_of(answer: Answer, *, now: datetime) -> Grant:
     """
     try:
         envelope = _json_object(answer, now=now)
+        _refuse_failures(envelope, answer, now=now)
     except Fault as fault:
         fault.remedy = Remedy.NONE if fault.remedy is Remedy.RENEW else fault.remedy
         raise
-    if complaints_of(envelope):
-        raise failure(answer.status, envelope, answer, now=now)
     token, token_type = envelope.get("access_token"), envelope.get("token_type", "Bearer")
     if not isinstance(token, str) or not is_header_text(token) or len(token) > MAX_TOKEN_LENGTH:
         found = "one that fits into no header" if isinstance(token, str) else kind(token)
@@ -109,23 +109,50 @@ def _json_object(answer: Answer, *, now: datetime) -> dict[str, object]:
 
 
 def _refuse_failures(envelope: dict[str, object], answer: Answer, *, now: datetime) -> None:
-    """Raise unless `fail` is empty and `meta` says 200 and nothing of a further page."""
-    fail, meta = envelope.get("fail"), envelope.get("meta")
+    """Raise where an answer reports an error, or a status in `meta` that is not 200: at every endpoint alike."""
+    status = _status_of(envelope)
+    if complaints_of(envelope):
+        place, said = ("HTTP", answer.status) if status is None else (_IN_META, status)
+        raise failure(said, envelope, answer, now=now, place=place)
+    if status not in {None, HTTPStatus.OK}:
+        raise failure(status or 0, envelope, answer, now=now, place=_IN_META)
+
+
+_IN_META = "HTTP 200 with meta.status"
+
+
+def _status_of(envelope: dict[str, object]) -> int | None:
+    """Return what `meta` says instead of the HTTP status; None where it says nothing."""
+    meta = envelope.get("meta")
     status = meta.get("status") if isinstance(meta, dict) else None
+    return status if type(status) is int else None
+
+
+def _meta_of_success(envelope: dict[str, object], answer: Answer, *, now: datetime) -> dict[str, object]:
+    """Return `meta` where `fail` is empty and it says 200."""
+    fail, meta = envelope.get("fail"), envelope.get("meta")
     if not isinstance(fail, list):
-        raise _odd(f"fail must be an empty list, got {kind(fail)}{quoted(envelope)}")
-    if fail:
-        said = status if type(status) is int else answer.status
-        raise failure(said, envelope, answer, now=now, place="HTTP 200 with meta.status")
-    if not isinstance(meta, dict) or type(status) is not int:
-        raise _odd(f"meta.status must be a number, got {kind(status)}")
-    if status != HTTPStatus.OK:
-        raise failure(status, envelope, answer, now=now, place="HTTP 200 with meta.status")
+        raise _odd(f"fail must be an empty list, got {kind(fail)}{quoted(envelope, answer)}")
+    _refuse_failures(envelope, answer, now=now)
+    if not isinstance(meta, dict) or _status_of(envelope) is None:
+        raise _odd(f"meta.status must be a number, got {kind(meta.get('status') if isinstance(meta, dict) else None)}")
+    return meta
+
+
+def _refuse_part(meta: dict[str, object], rows: int) -> None:
+    """Raise where an answer says of itself that there is more than it holds."""
     pagination = meta.get("pagination")
-    if isinstance(pagination, dict) and pagination.get("next"):
+    if not isinstance(pagination, dict):
+        return
+    if pagination.get("next"):
         raise _odd(
             "meta.pagination.next names a further page; a hold summary has one page, and half of it is no summary"
         )
+    total = pagination.get("totalCount")
+    if isinstance(total, str) and _DIGITS.fullmatch(total):
+        total = int(total)
+    if isinstance(total, int | float) and total > rows:
+        raise _odd(f"meta.pagination.totalCount is above the rows that are there, {rows}: half of it is no summary")
 
 
 def _row(row: object, number: int) -> tuple[HoldReason, int]:

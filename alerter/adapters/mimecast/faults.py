@@ -59,7 +59,8 @@ class Answer:
 def clean(text: str) -> str:
     """Return foreign text on one line, with everything unprintable gone (also bidi controls and surrogates).
 
-    It is cut where nobody reads any more, but not as short as it will be shown: half of a secret would not be found by
-    the redaction that comes later.
+    It is cut where nobody reads any more, but not as short as it will be shown, and before the word that is cut there:
+    half of a secret would not be found by the redaction that comes later.
     """
-    return " ".join("".join(char if char.isprintable() else " " for char in text[:MAX_TEXT]).split())
+    words = "".join(char if char.isprintable() else " " for char in text[:MAX_TEXT]).split()
+    return " ".join(words if len(text) <= MAX_TEXT else [*words[:-1], "…"])

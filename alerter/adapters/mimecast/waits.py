@@ -31,6 +31,8 @@ _COUNT = re.compile(r"[0-9]{1,9}")
 #: `X-RateLimit-Reset` is documented in milliseconds, and read as an epoch by others; their ranges do not overlap.
 _EPOCH_SECONDS_FROM = 10**9
 _EPOCH_MILLISECONDS_FROM = 10**12
+#: No date is longer, in characters.
+_MAX_DATE = 64
 #: Longer than any limit lasts; keeps the arithmetic of dates within its range.
 _MAX_WAIT = timedelta(days=30)
 
@@ -82,6 +84,8 @@ def _server_time(answer: Answer, *, now: datetime) -> datetime:
 
 
 def _http_date(text: str) -> datetime | None:
+    if len(text) > _MAX_DATE:
+        return None
     try:
         date = parsedate_to_datetime(text)
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
