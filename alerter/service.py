@@ -36,7 +36,7 @@ from alerter.config import Config, TenantConfig, load_config
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
 from alerter.decisions import policy_of
-from alerter.errors import AlerterError, ConfigError, ListenError, StoreError
+from alerter.errors import AlerterError, ConfigError, ListenError, StoreError, StoreUnavailable
 from alerter.health import Health
 from alerter.looks import APART_SECONDS, Looks, Moment
 from alerter.pipeline import Policy
@@ -67,6 +67,8 @@ LONGEST_NAP_SECONDS = 5.0
 #: The same where it has a share of the tenants, which may end; and until the daemon is ready, as it is as soon as every
 #: tenant was tried.
 SHARED_NAP_SECONDS, FIRST_NAP_SECONDS = 1.0, 0.1
+#: How often it is tried again to reach a database's server at the start, in seconds.
+DATABASE_SECONDS = 2
 #: How often the daemon says that an upgrade goes on, in seconds.
 UPGRADE_SIGN_SECONDS = 10
 #: How often it is looked for deliveries that another process wants to be tried, and cannot tell: a person's, or another
@@ -134,6 +136,7 @@ class Service:
         self._others_boot = _boot_seconds() + OTHERS_SECONDS
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
         self._scheduler: BackgroundScheduler | None = None
+        self._wants_reload = False
 
     def run(self, config: Config) -> None:
         """Run until SIGTERM or SIGINT; reload on SIGHUP.
@@ -143,6 +146,9 @@ class Service:
             ListenError: The address of `listen` cannot be listened on.
         """
         with ExitStack() as stack:
+            signal.signal(signal.SIGTERM, _stop_starting)
+            signal.signal(signal.SIGINT, _stop_starting)
+            signal.signal(signal.SIGHUP, lambda *_: self._reload_early())
             self._supervision.starting("the database is opened")
             self._store = stack.enter_context(closing(Store(config.service.database)))
             self._sharing = sharing_of(
@@ -152,9 +158,7 @@ class Service:
                 version=__version__,
                 changed=lambda: _raise(signal.SIGUSR1),
             )
-            stack.enter_context(self._sharing.opened())
-            _upgrade_apart(self._store, config.path, go_on=self._supervision.starting)
-            self._store.check_writable()
+            stack.enter_context(self._opened(config.path))
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
             self._runtime = Runtime.of(config, source_of=self._source_of)
             self._follow(self._runtime)
@@ -167,8 +171,37 @@ class Service:
             stack.callback(self._shut_down)
             self._supervision.polling()
             self._warn_of_configuration()
+            if self._wants_reload:
+                _raise(signal.SIGHUP)
             log.info("ready tenants=%d rules=%d receivers=%d pid=%d", *self._sizes(), os.getpid())
             self._wait()
+
+    # -- the start --------------------------------------------------------------------------------------------------
+
+    def _opened(self, path: Path) -> ExitStack:
+        """Take part in the database, with its schema up to date; wait for a server that cannot be reached yet."""
+        said = ""
+        while True:
+            try:
+                return self._open(path)
+            except StoreUnavailable as error:
+                why = str(error)
+            self._supervision.starting(f"waiting for the database: {why}")
+            if why != said:
+                log.warning("waiting for the database: %s", why)
+            said = why
+            self._stop.wait(DATABASE_SECONDS)
+
+    def _open(self, path: Path) -> ExitStack:
+        with ExitStack() as stack:
+            stack.enter_context(self._sharing.opened())
+            _upgrade_apart(self._store, path, go_on=self._supervision.starting)
+            self._store.check_writable()
+            return stack.pop_all()
+
+    def _reload_early(self) -> None:
+        """Have a reload that comes too early made up for."""
+        self._wants_reload = True
 
     # -- the main thread ------------------------------------------------------------------------------------------
 
@@ -538,6 +571,12 @@ class Service:
             log.exception("job ended by a bug in alerter job=%s", what)
 
 
+def _stop_starting(*_: object) -> None:
+    """End a start that waits, when it is told to stop; from then on the main thread waits for signals."""
+    log.info("stopped")
+    sys.exit(0)
+
+
 def _own_name() -> str:
     """Return what this instance is called: its machine, and its process there."""
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -563,7 +602,11 @@ def _upgrade_apart(store: Store, path: Path, *, go_on: Callable[[str], None]) ->
         return
     command = [sys.executable, "-m", "alerter", "db", "upgrade", "--config", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as upgrade:  # noqa: S603 - our own command
-        out, err = _awaited(upgrade, lambda: go_on("the database gets this version's schema"))
+        try:
+            out, err = _awaited(upgrade, lambda: go_on("the database gets this version's schema"))
+        except BaseException:
+            upgrade.terminate()  # whoever is told to stop does not wait for all of it; nothing of it is kept
+            raise
     if upgrade.returncode:
         raise StoreError(err.strip().removeprefix("alerter: "))
     log.info("database prepared: %s", " ".join(out.split()))

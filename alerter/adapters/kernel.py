@@ -42,6 +42,29 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+#: Where less is free than this, or than a part of a small disk, the next poll may find no room.
+_LEAST_ROOM_BYTES = 16 * 2**20
+_LEAST_ROOM_PART = 20
+
+
+def disk_problem(folder: Path) -> str:
+    """Return why nothing more may be written to the disk of a folder, in a few words; empty where it may.
+
+    Root's own reserve does not count: a service has none of it.
+
+    Raises:
+        OSError: There is no such folder.
+    """
+    disk = os.statvfs(folder)
+    free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    if disk.f_flag & os.ST_RDONLY:
+        return "its disk is mounted read-only"
+    if total and free < min(_LEAST_ROOM_BYTES, total // _LEAST_ROOM_PART):
+        return f"its disk is full: {free // 1024:,} KiB are free"
+    # File systems without a fixed number of files say 0 of both.
+    return "its disk is full: no more files can be made" if disk.f_files and not disk.f_favail else ""
+
+
 def programs_with(file: Path) -> list[str]:
     """Return which other programs have a file open, as `name (pid 812)`, as far as this user may see them."""
     wanted = file.stat()

@@ -16,14 +16,14 @@ import click
 from alerter import clocks
 from alerter.cli.mutes import quiet_of
 from alerter.cli.notifying import is_recent
-from alerter.cli.opening import reading
+from alerter.cli.opening import opened
 from alerter.cli.options import load_without_secrets
 from alerter.cli.output import counted, rough
 from alerter.cli.plugins import Figure, State, Trouble, report, unknown
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Severity
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import DeliveryRecord, Polling, Reader
+    from alerter.adapters.store import DeliveryRecord, Polling, Reader, Store
     from alerter.config import Config
     from alerter.core.alerts import Alert
     from alerter.core.series import Tenant
@@ -75,6 +75,7 @@ class Sight:
         firing: The alerts that fire and are told, of several levels the highest, worst first.
         muted_count: How many more fire, but are muted.
         undelivered: What waits or was given up within a day.
+        unwritable: Why the database takes nothing more, so that no poll can be kept; empty where it does.
         now: The instant.
     """
 
@@ -84,6 +85,7 @@ class Sight:
     firing: Sequence["Alert"]
     muted_count: int
     undelivered: Sequence["DeliveryRecord"]
+    unwritable: str
     now: datetime
 
     def since_poll(self, tenant: "Tenant") -> timedelta | None:
@@ -122,7 +124,8 @@ def look(config: "Config", *, now: datetime) -> Sight:
         click.ClickException: There is no database yet, or its schema is not this version's.
         StoreError: It cannot be read.
     """
-    with reading(config) as reader:
+    with opened(config) as store, store.read() as reader:
+        unwritable = _unwritable(store)
         pollings, held = reader.pollings(), reader.held_by_tenant()
         firing, muted_count = _firing(reader, config, now=now)
         undelivered = reader.deliveries(only_failed=True, limit=MOST_MESSAGES)
@@ -135,8 +138,26 @@ def look(config: "Config", *, now: datetime) -> Sight:
         firing=firing,
         muted_count=muted_count,
         undelivered=[record for record in undelivered if is_recent(record, now=now)],
+        unwritable=unwritable,
         now=now,
     )
+
+
+def _unwritable(store: "Store") -> str:
+    """Return why the database takes nothing more: the polls that could not be kept show only when they are overdue."""
+    from alerter.adapters.kernel import disk_problem  # noqa: PLC0415 - only where it is needed
+    from alerter.errors import StoreError  # noqa: PLC0415 - as above
+
+    try:
+        if store.file is not None:
+            problem = disk_problem(store.file.absolute().parent)
+            return problem and f"{store.place}: {problem}"
+        store.check_server()
+    except StoreError as error:
+        return str(error)
+    except OSError:
+        pass  # whoever cannot look at the folder still sees what is in the file
+    return ""
 
 
 def _firing(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list["Alert"], int]:
@@ -155,6 +176,8 @@ def troubles_of(sight: Sight) -> Iterator[Trouble]:
         texts = [f"{tenant}: {_age_text(sight.since_poll(tenant))}" for tenant in unpolled]
         text = f"{_one_of(texts, 'tenants are not polled')}: is the service running?"
         yield Trouble(state=State.CRITICAL, text=text, details=texts)
+    if sight.unwritable:
+        yield Trouble(state=State.WARNING, text=f"no poll can be kept: {sight.unwritable}")
     if failures := sight.failures():
         # Whether that is wrong yet, the rules say: a single poll that fails is nothing.
         texts = [f"{tenant}: {why}" for tenant, why in failures]
