@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from alerter import clocks
+from alerter.adapters.folders import as_owner, find_folder, open_file
 from alerter.cli import completing
 from alerter.cli.accounts import label_option, tenants_of
 from alerter.cli.names import reasons_of
@@ -126,7 +127,8 @@ def _writing(path: Path | None) -> Iterator[TextIO]:
         return
     try:
         # A pipe, or a link such as /dev/stdout: what it leads to must not be replaced by a file of its name.
-        if path.is_symlink() or (path.exists() and not path.is_file()):
+        is_special = path.is_symlink() or (path.exists() and not path.is_file())
+        if is_special and not _is_made_by_another(path):
             with path.open("w", encoding="utf-8", newline="") as stream:
                 yield stream
             return
@@ -136,15 +138,24 @@ def _writing(path: Path | None) -> Iterator[TextIO]:
         raise Failed(f"{path} cannot be written: {error.strerror}") from None
 
 
+def _is_made_by_another(path: Path) -> bool:
+    """Say whether another user may have put there what root finds: that is not followed, a file takes its place."""
+    folder = find_folder(path.absolute().parent)
+    return folder is not None and bool(folder.uid or path.lstat().st_uid)
+
+
 @contextmanager
 def _replacing(path: Path) -> Iterator[TextIO]:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = open_file(beside, is_new=True)
     try:
-        with beside.open("x", encoding="utf-8", newline="") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        beside.replace(path)
+        with as_owner(path) as reached:
+            reached.with_name(beside.name).replace(reached)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with as_owner(beside) as reached:
+            reached.unlink(missing_ok=True)
         raise

@@ -16,9 +16,11 @@ from tempfile import mkstemp
 
 from sqlalchemy import URL
 
+from alerter.adapters.folders import FILE_MODE, as_owner, find, open_file
 from alerter.adapters.store import schema
+from alerter.adapters.store.connections import SUFFIXES
 from alerter.adapters.store.copies import copy_pages
-from alerter.adapters.store.engines import Access, open_engine
+from alerter.adapters.store.engines import Access, open_engine, store_errors
 from alerter.adapters.store.schema import SchemaState
 from alerter.errors import StoreError
 
@@ -53,7 +55,7 @@ def check_backup(path: Path) -> Backup:
     """Return what a file holds that may become the database.
 
     Raises:
-        StoreError: It cannot be read, is damaged, or is no database of alerter.
+        StoreError: It cannot be read, is damaged, is no database of alerter, or holds what is not alerter's.
     """
     if not path.is_file():
         raise StoreError(f"{path}: {'it is no file' if path.exists() else 'there is no such file'}")
@@ -61,6 +63,8 @@ def check_backup(path: Path) -> Backup:
     try:
         state = schema.schema_state(engine)
         schema.check_integrity(engine)
+        with store_errors(engine.url), engine.execution_options(sqlite_begin="DEFERRED").connect() as connection:
+            schema.check_objects(connection)
     finally:
         engine.dispose()
     if state is SchemaState.MISSING:
@@ -77,7 +81,12 @@ def back_up(database: Path, path: Path) -> Backup:
     if os.path.lexists(path):
         raise _exists(path)
     with _copied(database, path) as copy:
-        made = check_backup(copy)
+        try:
+            made = check_backup(copy)
+        except StoreError:
+            # Of a copy that is just made, what is wrong is wrong with the database, and is said of that.
+            check_backup(database)
+            raise
         _move_to_new(copy, path)
     return replace(made, path=path)
 
@@ -94,7 +103,7 @@ def restore(database: Path, path: Path, *, now: datetime) -> Restoration:
     backup = check_backup(path)
     if backup.schema is SchemaState.NEWER:
         raise StoreError(f"{path}: it was written by a newer alerter: install that version")
-    database = Path(os.path.realpath(database))  # a link to it stays one
+    database = real_path(database)  # a link to it stays one
     if database.exists() and path.samefile(database):
         raise StoreError(f"{path}: it is the database itself")
     with _copied(path, database) as copy:
@@ -111,33 +120,50 @@ def restore(database: Path, path: Path, *, now: datetime) -> Restoration:
     return Restoration(backup=backup, aside=aside if aside.exists() else None)
 
 
+def real_path(database: Path) -> Path:
+    """Return the path of a database without links; of another user root follows none.
+
+    Raises:
+        StoreError: There is no such folder, or root must not follow the way to it.
+    """
+    try:
+        return find(database).path
+    except OSError as error:
+        raise StoreError(f"{database}: {error.strerror}") from error
+
+
 @contextmanager
 def _copied(source: Path, place: Path) -> Iterator[Path]:
     """Yield a copy of a database, beside the place that it is for; it goes again, unless it was moved there."""
     try:
-        descriptor, name = mkstemp(prefix=f"{place.name}.", suffix=".partial", dir=place.parent)
+        with as_owner(place) as reached:
+            descriptor, name = mkstemp(prefix=f"{place.name}.", suffix=".partial", dir=reached.parent)
+            os.fchmod(descriptor, FILE_MODE)
+            os.close(descriptor)
     except OSError as error:
         raise StoreError(f"{place}: cannot be written: {error.strerror}") from error
-    os.close(descriptor)
-    copy = Path(name)
+    copy = place.with_name(Path(name).name)
     try:
         copy_pages(source, copy)
         yield copy
     except sqlite3.Error as error:
         raise StoreError(f"{source} cannot be copied to {place}: {error}") from error
     finally:
-        for suffix in (*_FILES, "-journal"):
-            Path(f"{copy}{suffix}").unlink(missing_ok=True)
+        with as_owner(copy) as reached:
+            for suffix in SUFFIXES:
+                Path(f"{reached}{suffix}").unlink(missing_ok=True)
 
 
 def _make_alike(copy: Path, database: Path) -> None:
-    """Let the service use the copy as it used the database: root may restore it for another user."""
-    has_model = database.exists()
-    model = (database if has_model else database.parent).stat()
-    if has_model:
-        copy.chmod(stat.S_IMODE(model.st_mode))
-    if os.geteuid() == 0:
-        os.chown(copy, model.st_uid, model.st_gid)
+    """Let whoever used the database use the copy: it need not be whoever has the folder, where that is root's."""
+    with as_owner(copy) as reached:
+        database = reached.with_name(database.name)
+        if not database.exists():
+            return
+        model = database.stat()
+        if os.geteuid() == 0 and reached == copy:
+            os.chown(copy, model.st_uid, model.st_gid)
+        reached.chmod(stat.S_IMODE(model.st_mode))
 
 
 def _free_name(database: Path, *, now: datetime) -> Path:
@@ -157,21 +183,23 @@ def _move_all(source: Path, place: Path) -> None:
 def _move_to_new(copy: Path, path: Path) -> None:
     """Move a file to where nothing is; a rename alone would overwrite what has come to be there meanwhile."""
     try:
-        path.touch(mode=stat.S_IRUSR | stat.S_IWUSR, exist_ok=False)
+        os.close(open_file(path, is_new=True))
     except FileExistsError:
         raise _exists(path) from None
     try:
         _move(copy, path)
     except StoreError:
-        path.unlink()
+        with as_owner(path) as reached:
+            reached.unlink()
         raise
 
 
 def _move(source: Path, place: Path) -> None:
-    """Give a file another name, such that a power cut does not take it back."""
+    """Give a file another name in its folder, such that a power cut does not take it back."""
     try:
-        source.replace(place)
-        _sync(place.parent)
+        with as_owner(place) as reached:
+            reached.with_name(source.name).replace(reached)
+            _sync(reached.parent)
     except OSError as error:
         raise StoreError(f"{source} cannot become {place}: {error.strerror}") from error
 

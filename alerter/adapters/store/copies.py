@@ -3,7 +3,12 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
+
+from alerter.adapters.store.connections import connect, copy_all
+from alerter.errors import StoreError
+
+#: What SQLite says of a file that is not whole. The copy is new, so that it can only be said of the source.
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def copy_pages(source: Path, copy: Path) -> None:
@@ -16,11 +21,19 @@ def copy_pages(source: Path, copy: Path) -> None:
         copy: An empty file.
 
     Raises:
+        StoreError: The source is damaged.
         sqlite3.Error: One of them cannot be used; what the copy holds is then worth nothing.
     """
-    with (
-        closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as old,
-        closing(sqlite3.connect(copy)) as new,
-    ):
-        old.backup(new)
-        new.execute("PRAGMA journal_mode=DELETE")
+    try:
+        with closing(connect(source, "ro")) as old, closing(connect(copy, "rw")) as new:
+            copy_all(old, new)
+            new.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.DatabaseError as error:
+        if primary_code(error) in _DAMAGED:
+            raise StoreError(f"{source}: damaged: {error}") from error
+        raise
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """Return what kind of error SQLite gave, without its details; 0 where it gave none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

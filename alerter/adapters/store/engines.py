@@ -12,7 +12,6 @@ from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import (
     URL,
@@ -31,6 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from alerter.adapters.folders import open_file
+from alerter.adapters.store.connections import connect
 from alerter.adapters.store.sessions import may_pass, open_server, place_of, server_url
 from alerter.errors import StoreError, StoreUnavailable
 
@@ -235,29 +236,13 @@ def _file_at(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def open_for_folder(path: str) -> int:
-    """Open a file; a new one that root makes belongs to whoever has the folder, for the service opens it next.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    try:
-        return os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    if os.geteuid() == 0:
-        folder = Path(path).parent.stat()
-        os.fchown(descriptor, folder.st_uid, folder.st_gid)
-    return descriptor
-
-
 def _open_sqlite(path: str, access: Access, *, may_create: bool) -> sqlite3.Connection:
     if access is Access.READ_ONLY:
         return _open_to_read(path)
     if may_create:
         with suppress(OSError):  # SQLite says what is wrong
-            os.close(open_for_folder(path))
-    connection = _connected(path, "mode=rwc" if may_create else "mode=rw")
+            os.close(open_file(Path(path)))
+    connection = _connected(path, "rwc" if may_create else "rw")
     try:
         # Of a new file only, and only before anything else: what is deleted can be given back to the disk.
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
@@ -276,37 +261,36 @@ def _open_to_read(path: str) -> sqlite3.Connection:
     WAL needs files there, which a service that runs keeps. Where there is no WAL, all that is committed is in the file,
     and it is read as one that does not change.
     """
-    connection = _connected(path, "mode=ro")
+    connection = _connected(path, "ro")
     try:
         connection.execute("SELECT 1 FROM sqlite_schema")
     except sqlite3.OperationalError as error:
         connection.close()
         if error.sqlite_errorcode not in _FOLDER_REFUSED or Path(f"{path}-wal").exists():
             raise
-        connection = _connected(path, "mode=ro&immutable=1")
-    connection.execute("PRAGMA query_only=ON")
+        connection = _connected(path, "ro&immutable=1")
+    for pragma in ("query_only=ON", _DISTRUST):
+        connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+#: What a file says of itself may call only functions that do no harm: its owner may be another user.
+_DISTRUST = "trusted_schema=OFF"
 
 
 #: What SQLite says where it may read the file, but not make one beside it.
 _FOLDER_REFUSED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY_DIRECTORY)
 
 
-def _connected(path: str, parameters: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"file:{quote(path)}?{parameters}",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+def _connected(path: str, mode: str) -> sqlite3.Connection:
+    return connect(Path(path), mode, timeout=BUSY_SECONDS, check_same_thread=False)
 
 
 def _pragmas(access: Access) -> tuple[str, ...]:
     # A migration may drop and rebuild a table, which would delete its children. The switch is without effect inside
     # a transaction, so that it must be off from the connection's first moment on.
     foreign_keys = "OFF" if access is Access.MIGRATION else "ON"
-    return ("synchronous=FULL", f"foreign_keys={foreign_keys}")
+    return ("synchronous=FULL", f"foreign_keys={foreign_keys}", _DISTRUST)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

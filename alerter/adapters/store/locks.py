@@ -6,6 +6,7 @@ other, by their leases; whoever locks such a database is refused while there are
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -15,11 +16,11 @@ from typing import Protocol
 from sqlalchemy import URL, Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from alerter.adapters.folders import find, open_file
 from alerter.adapters.store.engines import (
     ADVISORY_CLASS,
     ADVISORY_DAEMON,
     is_sqlite,
-    open_for_folder,
     place,
     store_errors,
 )
@@ -62,19 +63,52 @@ def holder(engine: Engine) -> str | None:
 
 
 def _file_holder(database: str) -> str | None:
-    path = Path(_lock_path(database))
     try:
-        found, pid = path.stat(), path.read_text(encoding="ascii", errors="replace").strip()
-        locks = Path("/proc/locks").read_text(encoding="ascii")
+        found = find(Path(_lock_path(database)))
+        with found.entered() as reached:
+            descriptor = os.open(reached, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            return _locker_of(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
+
+
+def _locker_of(descriptor: int) -> str | None:
+    """Return which process has a file locked, as the kernel knows it; None where none has.
+
+    What is written in the file is never shown: anybody may have written it who may write there.
+
+    Raises:
+        OSError: The kernel does not say.
+    """
+    found = os.fstat(descriptor)
+    noted = os.pread(descriptor, 20, 0) if stat.S_ISREG(found.st_mode) else b""
+    locks = Path("/proc/locks").read_text(encoding="ascii")
     # Some file systems show the kernel's locks on another device than their files, on which the pid tells them.
     device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
     held = (each.group("pid", "device") for each in _FLOCK.finditer(locks) if int(each["inode"]) == found.st_ino)
-    is_locked = any(locker == pid or at == device for locker, at in held)
-    return f"pid {pid or 'unknown'}" if is_locked else None
+    pid = next((pid for pid, at in held if at == device or pid.encode() == noted.strip()), None)
+    if pid is None:
+        return None
+    if pid == str(os.getpid()) or _is_alerter(pid):
+        return f"pid {pid}"
+    # Of a process that this one cannot see, the kernel shows no number.
+    return f"pid {pid}, which is not known to be alerter" if int(pid) > 0 else "a process that is not seen from here"
 
 
+def _is_alerter(pid: str) -> bool:
+    """Say whether a process runs our program, in any of the ways in which it is started."""
+    try:
+        arguments = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(os.path.basename(each) == b"alerter" for each in arguments[:_PROGRAM_WITHIN])  # noqa: PTH119 - bytes
+
+
+#: The program is among the first arguments: `alerter`, `python /…/alerter` or `python -I -m alerter`.
+_PROGRAM_WITHIN = 4
 #: A line of /proc/locks (proc(5)).
 _FLOCK = re.compile(r" FLOCK +\S+ +\S+ +(?P<pid>-?\d+) (?P<device>[0-9a-f]+:[0-9a-f]+):(?P<inode>\d+) ")
 
@@ -124,9 +158,10 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
 
     To delete it would let a third process lock a new file of the same name, while the second waits for the old one.
     """
-    path = _lock_path(database)
+    path = f"{database}.lock"
     try:
-        descriptor = open_for_folder(path)
+        path = _lock_path(database)
+        descriptor = open_file(Path(path))
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
     try:
@@ -140,16 +175,22 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
 
 
 def _lock_path(database: str) -> str:
-    # Beside the file, not beside its spelling: a link to it must not be another lock.
-    return f"{os.path.realpath(database)}.lock"
+    """Return the path of the lock: beside the file, not beside its spelling; a link to it must not be another lock.
+
+    Raises:
+        OSError: There is no such folder, or root must not follow the way to it.
+    """
+    return f"{find(Path(database)).path}.lock"
 
 
 def _lock(descriptor: int, database: str) -> None:
     try:
         flock(descriptor, LOCK_EX | LOCK_NB)
     except BlockingIOError as error:
-        pid = os.pread(descriptor, 20, 0).decode().strip() or "unknown"
-        raise StoreError(f"another alerter (pid {pid}) is running on {database}") from error
+        who = None
+        with suppress(OSError):  # a service that systemd lets see only processes
+            who = _locker_of(descriptor)
+        raise StoreError(f"another alerter{f' ({who})' if who else ''} is running on {database}") from error
     os.ftruncate(descriptor, 0)
 
 

@@ -3,17 +3,20 @@
 Alembic is loaded for an upgrade alone: a daemon that finds its schema current does without its 9 MiB.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, column, inspect, select, table, text, update
+from sqlalchemy import URL, Connection, Engine, column, create_engine, inspect, select, table, text, update
 
+from alerter.adapters.folders import as_owner, open_file
 from alerter.adapters.store.copies import copy_pages
 from alerter.adapters.store.engines import (
     ADVISORY_UPGRADE,
@@ -119,6 +122,57 @@ def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = never) -> 
             _check_foreign_keys(connection)
 
 
+def check_objects(connection: Connection) -> None:
+    """Check that an SQLite file holds alerter's tables and nothing else: a trigger would change what alerter writes.
+
+    Raises:
+        StoreError: It holds a trigger, a view or a table that is not alerter's, or lacks one.
+    """
+    revision = _revision(connection)
+    if not is_sqlite(connection.engine.url) or _state_of(revision) in {SchemaState.MISSING, SchemaState.NEWER}:
+        return
+    found, expected = _objects(connection), _own_objects(str(revision))
+    for has, objects in (("holds", found - expected), ("lacks", expected - found)):
+        if objects:
+            (kind, name, _), *others = sorted(objects)
+            more = f" and {len(others)} more" if others else ""
+            text = (
+                f"it {has} the {kind} {name!r}{more}: expected the tables of alerter with their columns, nothing else"
+            )
+            raise StoreError(f"{place(connection.engine.url)}: {text}")
+
+
+#: A kind, a name, and the columns, of which a trigger has none.
+_Object = tuple[str, str, str]
+
+
+def _objects(connection: Connection) -> set[_Object]:
+    """Return what an SQLite file holds, without what SQLite keeps there for itself."""
+    return {(str(kind), str(name), str(columns or "")) for kind, name, columns in connection.execute(_OBJECTS)}
+
+
+@cache
+def _own_objects(revision: str) -> set[_Object]:
+    """Return what a file holds that alerter made, with the schema of a revision."""
+    engine = create_engine("sqlite+pysqlite://")
+    try:
+        with engine.begin() as connection:
+            _migrate(connection, revision)
+            return _objects(connection)
+    finally:
+        engine.dispose()
+
+
+# What the table `sqlite_schema` calls a table may be a module of SQLite's; a name of SQLite's own counts for its tables
+# and indexes alone.
+_OBJECTS = text(
+    "SELECT CASE WHEN sql LIKE 'CREATE VIRTUAL%' THEN 'virtual table' ELSE type END, name, "
+    "(SELECT group_concat(c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk || ' ' || c.hidden, ', ') "
+    "FROM pragma_table_xinfo(s.name) AS c) "
+    "FROM sqlite_schema AS s WHERE NOT (type IN ('table', 'index') AND name LIKE 'sqlite\\_%' ESCAPE '\\')"
+)
+
+
 def check_writable(engine: Engine) -> None:
     """Write what is there already, and commit it: a database that takes nothing may still be opened and read.
 
@@ -196,7 +250,7 @@ def upgraded(connection: Connection) -> SchemaUpgrade:
             except BaseException:
                 # Nothing was changed, and a service that is started again and again must not fill the disk.
                 if backup is not None:
-                    backup.unlink()
+                    _remove(backup)
                 raise
             return SchemaUpgrade(before=before, after=HEAD, backup=backup)
 
@@ -224,10 +278,17 @@ def _backup(connection: Connection, revision: str | None) -> Path | None:
     copy = _new_file(source, revision or "unversioned")
     try:
         copy_pages(source, copy)
-    except sqlite3.Error as error:
-        copy.unlink()
+    except (sqlite3.Error, StoreError) as error:
+        _remove(copy)
+        if isinstance(error, StoreError):
+            raise
         raise StoreError(f"{copy}: the copy before the upgrade failed: {error}") from error
     return copy
+
+
+def _remove(copy: Path) -> None:
+    with as_owner(copy) as reached:
+        reached.unlink()
 
 
 def _new_file(source: Path, revision: str) -> Path:
@@ -237,8 +298,7 @@ def _new_file(source: Path, revision: str) -> Path:
     while True:
         path = source.with_name(f"{source.name}.{revision}.{suffix}")
         try:
-            # Nobody may read the copy who may not read the original.
-            path.touch(mode=source.stat().st_mode & 0o777, exist_ok=False)
+            os.close(open_file(path, is_new=True))
         except FileExistsError:
             suffix = f"{next(numbers)}.bak"
         except OSError as error:
@@ -247,7 +307,7 @@ def _new_file(source: Path, revision: str) -> Path:
             return path
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, revision: str = "head") -> None:
     from alembic import command  # noqa: PLC0415 - see the module's docstring
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
@@ -256,7 +316,7 @@ def _migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise StoreError(f"{place(connection.engine.url)}: the upgrade failed: {error}") from error
     if is_sqlite(connection.engine.url):

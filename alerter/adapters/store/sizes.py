@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, bindparam, delete, select
 
+from alerter.adapters.store.connections import connect
 from alerter.adapters.store.engines import Rows, is_sqlite, size_bytes
 from alerter.adapters.tables import Instant, sizes
 from alerter.errors import StoreError
@@ -90,7 +91,7 @@ def compact(path: Path) -> None:
         StoreError: There is no room for another copy of it, or somebody uses it; it is as before.
     """
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with closing(connect(path, "rw")) as connection:
             connection.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -87,6 +87,7 @@ def _source(url: URL) -> Iterator[Side]:
         state = schema.state_in(connection)
         if state is not SchemaState.CURRENT:
             raise StoreError(f"{place(url)}: expected this version's schema, found none or another one")
+        schema.check_objects(connection)
         yield Side(connection)
 
 

@@ -20,9 +20,9 @@ USER = 1234 if IS_ROOT else os.geteuid()
 
 @pytest.fixture
 def folder(migrated_file: Path) -> Iterator[Path]:
-    """A folder that everybody reaches, unlike those of pytest, with a database."""
+    """A folder that everybody reaches, unlike those of pytest, with a database that was opened to all."""
     with TemporaryDirectory(prefix="alerter-test-") as name:
-        shutil.copy(migrated_file, f"{name}/alerter.db")
+        Path(shutil.copy(migrated_file, f"{name}/alerter.db")).chmod(0o644)
         Path(name).chmod(0o755)
         yield Path(name)
         Path(name).chmod(0o755)
