@@ -1,6 +1,12 @@
 """Who may read the secrets and change what the service trusts: with real files."""
 
+import grp
+import os
+import pwd
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from alerter.doctor.configuration import check_configuration, configuration_errors
 from alerter.doctor.files import check_files
@@ -82,6 +88,120 @@ def test_a_folder_that_everyone_may_change_has_failed(tmp_path: Path) -> None:
     assert "its folder has the mode 0777" in finding.text
     assert finding.advice == f"chmod o-w {tmp_path}"
     assert outcomes(check_files(config)) == [OK]
+
+
+def test_a_folder_further_up_that_everyone_may_change_has_failed_once(tmp_path: Path) -> None:
+    """A folder that can be renamed is as good as a file; of however many files, it is told once."""
+    folder = tmp_path / "open" / "inner"
+    folder.mkdir(parents=True)
+    a_secret(folder)
+    config = a_config(folder, BY_FILE, RECEIVER, RULE)
+    folder.parent.chmod(0o777)
+
+    finding = only(check_files(config))
+
+    assert finding.outcome is FAILED
+    assert (
+        finding.text == f"everyone may put another folder in the place of {folder}: {folder.parent} has the mode 0777"
+    )
+    assert finding.advice == f"chmod o-w {folder.parent}"
+
+
+#: A group in which there is somebody: that of `daemon`, on every Debian and RHEL.
+GROUP = grp.getgrnam("daemon").gr_gid
+SOMEBODY = 65534
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("which", "mode", "text", "advice"),
+    [
+        pytest.param("rules.toml", 0o660, "the group daemon (daemon) may change it", "chmod g-w", id="the file"),
+        pytest.param(
+            "", 0o770, "the group daemon (daemon) may put another file in its place: its folder has the mode 0770",
+            "chmod g-w", id="its folder",
+        ),
+        pytest.param("rules.toml", 0o640, "", "", id="they may read the configuration"),
+        pytest.param("", 0o750, "", "", id="they may look into its folder"),
+    ],
+)  # fmt: skip
+def test_what_a_group_may_change_is_told(tmp_path: Path, which: str, mode: int, text: str, advice: str) -> None:
+    """With those who are in it; a group without others is nobody."""
+    config = a_config(tmp_path)
+    path = tmp_path / which
+    path.chmod(mode)
+    alone = outcomes(check_files(config))
+    os.chown(path, -1, GROUP)
+    finding = only(check_files(config))
+
+    assert alone == [OK]
+    assert (finding.outcome, finding.text) == ((WARNING, text) if text else (OK, finding.text))
+    assert finding.advice == (f"{advice} {path}" if text else "")
+
+
+@needs_root
+@pytest.mark.parametrize("which", ["rules.toml", "", "link"])
+def test_what_belongs_to_another_is_told(tmp_path: Path, which: str) -> None:
+    """The file, its folder, or a link to it: owners do as they like."""
+    path = tmp_path / which if which else tmp_path
+    config = a_config(tmp_path)
+    (tmp_path / "link").symlink_to("rules.toml")
+    os.chown(path, SOMEBODY, -1, follow_symlinks=False)
+
+    finding = only(check_files(replace(config, files=(tmp_path / (which or "rules.toml"),))))
+
+    owner = pwd.getpwuid(SOMEBODY).pw_name
+    way = "" if which == "rules.toml" else f" by way of {path}"
+    assert finding.outcome is WARNING
+    assert finding.text in {f"{owner}, who owns it, may replace it{way}", f"{owner}, who owns it, may change it"}
+    assert finding.advice == f"chown root {path}"
+
+
+@needs_root
+def test_a_secret_that_a_group_of_several_may_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them may be the user that a service runs as; two are not."""
+    os.chown(a_secret(tmp_path, mode=0o640), -1, GROUP)
+    config = a_config(tmp_path, BY_FILE, RECEIVER, RULE)
+    of_one = outcomes(check_files(config))
+    members = grp.struct_group(("daemon", "x", GROUP, ["alice", "bob"]))
+    monkeypatch.setattr(grp, "getgrgid", lambda _: members)
+
+    _, finding = check_files(config)
+
+    assert of_one == [OK, OK]
+    assert (finding.outcome, finding.subject) == (WARNING, f"{tmp_path}/secret")
+    assert finding.text == "alice and 2 more may read this secret by the group daemon"
+
+
+def test_a_folder_to_which_everyone_may_add_a_file_that_is_included_has_failed(tmp_path: Path) -> None:
+    """Nothing in it can be replaced, as in /tmp; what is added is believed all the same."""
+    (tmp_path / "tenants.d").mkdir()
+    (tmp_path / "tenants.d" / "acme.toml").write_text(TENANT)
+    (tmp_path / "tenants.d" / "acme.toml").chmod(0o600)
+    config = a_config(tmp_path, 'include = ["tenants.d/*.toml"]', RECEIVER, RULE)
+    (tmp_path / "tenants.d").chmod(0o1777)
+
+    (failed,) = [finding for finding in check_files(config) if finding.outcome is FAILED]
+
+    assert failed.subject == f"{tmp_path}/tenants.d"
+    assert failed.text == "everyone may add a file to it, which would be included"
+
+
+def test_the_folder_of_secrets_is_for_root_alone(tmp_path: Path) -> None:
+    """Whatever the modes of the files in it are; and what else a service believes is looked at."""
+    folder = tmp_path / "etc" / "alerter"
+    (folder / "credentials").mkdir(parents=True, mode=0o755)
+    (folder / "environment").write_text("HTTPS_PROXY=http://proxy.example:3128\n")
+    (folder / "environment").chmod(0o646)
+
+    found = {finding.subject: finding for finding in check_files(a_config(folder), root=tmp_path)}
+
+    assert found[f"{folder}/environment"].text == "everyone may change it"
+    assert found[f"{folder}/credentials"].outcome is WARNING
+    assert found[f"{folder}/credentials"].text.endswith("its mode 0755")
+    (folder / "credentials").chmod(0o700)
+    assert f"{folder}/credentials" not in {finding.subject for finding in check_files(a_config(folder), root=tmp_path)}
 
 
 def test_a_sound_configuration_is_counted_and_what_is_unwise_is_told(tmp_path: Path) -> None:
