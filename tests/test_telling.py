@@ -1,17 +1,18 @@
 """Nobody is spammed, nothing is lost: reminders, mutes, caps, groups, digests and fallbacks, on real databases."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from alerter.core.alerts import AlertState
-from alerter.core.notifications import NotifyReason, ReceiverName
-from alerter.core.outbox import MAX_ATTEMPTS
-from alerter.core.rules import RuleName
+from alerter.core.messages import EventAction, Format, Message, Tone
+from alerter.core.notifications import NotifyReason, ReceiverName, Route
+from alerter.core.outbox import MAX_ATTEMPTS, TargetName
+from alerter.core.rules import RuleName, Severity
 from alerter.errors import DeliveryError
-from alerter.pipeline import follow_clock, next_errand_at, next_group_at, tell_groups
+from alerter.pipeline import deliver, follow_clock, next_errand_at, next_group_at, tell_groups
 from tests.builders import NOON, a_level, a_policy, a_rule, a_silence, a_window, an_acknowledgement, span
 from tests.test_pipeline import MAIL, SLACK, TEAMS, URLS, World
 
@@ -205,12 +206,21 @@ def test_a_group_whose_news_is_over_before_it_is_due_says_nothing(world: World) 
 # delivery
 
 
+def _down(world: World, *targets: TargetName, permanent: bool = False) -> None:
+    for target in targets:
+        world.notifier.refusals[URLS[target]] = DeliveryError("HTTP 404: no_service", permanent=permanent)
+
+
+def _bodies(message: Message) -> Sequence[str]:
+    return [*message.bodies.values()]
+
+
 def test_a_target_that_comes_back_gets_one_digest_of_what_it_missed(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After more than an hour it is told once, not once for each message; and so is the log."""
     caplog.set_level(logging.INFO, logger="alerter.pipeline.deliveries")
-    world.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
+    _down(world, SLACK)
     for counts in (HELD, CALM, HELD):
         world.poll(counts)
         world.deliver()
@@ -222,25 +232,249 @@ def test_a_target_that_comes_back_gets_one_digest_of_what_it_missed(
 
     assert [f"target={SLACK} attempts=" in each and "messages=3" in each for each in caplog.messages] == [True]
     [digest] = world.notifier.sent_to(URLS[SLACK])
-    assert digest.title.startswith("3 messages while this place could not be reached")
+    assert digest.title.startswith(
+        "secops/slack works again (12:05\u201314:15 missed): 1 still firing, WARNING 150 held"
+    )
     assert all(delivery.sent_at is not None for delivery in tried)
     assert world.waiting() == []
 
 
+def test_a_digest_begins_with_what_fires_though_newer_messages_are_about_what_is_over(world: World) -> None:
+    """A critical alert that began before the outage, and one of its beginning, are not lost among what came after."""
+    world.policy = a_policy(
+        a_rule(warning=a_level(above=100), critical=a_level(above=500)), receivers={"secops": [SLACK]}
+    )
+    world.poll({"Before": 700})
+    world.deliver()
+    _down(world, SLACK)
+    begun = {"Before": 700, "Begun": 600}
+    world.poll(begun)
+    world.deliver()
+    for _ in range(30):
+        world.poll(begun | {"Comes and goes": 150}, begun)
+        world.deliver()
+    world.notifier.refusals.clear()
+    world.clock.forward("31m")
+
+    world.deliver()
+
+    digest = world.notifier.sent_to(URLS[SLACK])[-1]
+    assert "): 2 still firing, worst CRITICAL 700 held for 'Before' (acme)" in digest.title
+    assert digest.tone is Tone.CRITICAL
+    for body in _bodies(digest):
+        assert body.index("Before") < body.rindex("Begun") < body.rindex("Comes and goes")
+    assert "Over: 'Comes and goes' (acme), peak 150, " in digest.bodies[Format.TEXT]
+
+
+def test_a_digest_does_not_tell_of_what_another_receiver_hears(world: World) -> None:
+    """What fires for its own receiver, at the level that this one hears."""
+    route = Route(receivers=(ReceiverName("secops"),), severities=frozenset({Severity.WARNING}))
+    others = Route(receivers=(ReceiverName("mail"),))
+    rule = a_rule(warning=a_level(above=100), critical=a_level(above=500))
+    receivers = {"secops": [SLACK], "mail": [MAIL]}
+    world.policy = a_policy(rule, receivers=receivers, routes=(route, others))
+    _down(world, SLACK)
+    world.poll({"Spam": 150}, {}, {"Spam": 150}, {"Spam": 150, "Virus": 150}, {"Spam": 700, "Virus": 150})
+    world.deliver()
+    world.clock.forward("2h")
+    world.notifier.refusals.clear()
+
+    world.deliver()
+
+    [digest] = world.notifier.sent_to(URLS[SLACK])
+    assert "2 still firing, worst WARNING" in digest.title
+    assert "CRITICAL" not in digest.bodies[Format.TEXT]
+
+
 def test_what_had_to_be_given_up_goes_to_the_fallback(world: World) -> None:
-    """The fallback is told what was meant for whom, and by its own targets."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS], "mail": [MAIL]})
+    """The fallback is told what was meant for whom, what has become of it, and by its own targets."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS], "mail": [MAIL]}, routes=ONLY_SECOPS)
     _with_receiver(world, fallback=ReceiverName("mail"))
-    world.policy = replace(world.policy, routes=())
-    world.notifier.refusals[URLS[SLACK]] = DeliveryError("no such hook", permanent=True)
+    _down(world, SLACK, permanent=True)
 
     world.poll(HELD)
     world.deliver()
 
-    own, instead = world.notifier.sent_to(URLS[MAIL])
-    assert own.receiver == instead.receiver == "mail"
+    [instead] = world.notifier.sent_to(URLS[MAIL])
+    assert instead.receiver == "mail"
+    assert instead.title == "[for secops] WARNING: 150 held for 'Spam' (acme), above 100"
     assert "secops/slack" in str(instead.bodies)
     assert len(world.notifier.sent_to(URLS[TEAMS])) == 1
+
+
+def test_what_reaches_the_fallback_a_day_late_is_told_as_it_is_by_then(world: World) -> None:
+    """Its title is no fresh warning of what is long over."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    _with_receiver(world, fallback=ReceiverName("mail"))
+    _down(world, SLACK)
+    for counts in (HELD, CALM):
+        world.poll(counts)
+        world.deliver()
+
+    while any(delivery.target == SLACK for delivery in world.waiting()):
+        world.clock.forward("31m")
+        world.deliver()
+
+    news, instead, _ = world.notifier.sent_to(URLS[MAIL])
+    assert news.title == "secops/slack cannot be reached since 12:05: HTTP 404: no_service; 2 notifications wait"
+    assert instead.title == "[for secops] Resolved after 5m: 10 held for 'Spam' (acme), peak 150"
+    assert "Missed:\n" in instead.bodies[Format.TEXT]
+
+
+# a target that cannot be reached is news
+
+
+ONLY_SECOPS = (Route(receivers=(ReceiverName("secops"),)),)
+
+
+def _titles(world: World, target: TargetName) -> list[str]:
+    return [message.title for message in world.notifier.sent_to(URLS[target])]
+
+
+def test_others_are_told_of_a_target_that_cannot_be_reached_once_and_when_it_is_back(world: World) -> None:
+    """After half an hour, at the minute, and once; a restart changes nothing, and the target itself is told nothing."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    _down(world, SLACK)
+    world.poll(HELD)
+    world.deliver()
+    while (due := next_errand_at(world.store)) and due < NOON + span("35m"):
+        world.clock.now = due
+        world.deliver()
+    before, told_at = _titles(world, MAIL), next_errand_at(world.store)
+
+    for _ in range(4):
+        world.clock.now = max(world.clock.now, NOON + span("35m"))
+        world.deliver()
+        world.restart()
+        world.clock.forward("31m")
+    world.notifier.refusals.clear()
+    world.deliver()
+    world.poll(CALM)
+    world.deliver()
+
+    assert (before, told_at) == ([], NOON + span("35m"))
+    assert _titles(world, MAIL) == [
+        "secops/slack cannot be reached since 12:05: HTTP 404: no_service; 1 notification waits",
+        "secops/slack works again after 2h34m; 1 notification delivered",
+    ]
+    assert [title.partition(" held")[0] for title in _titles(world, SLACK)] == [
+        "WARNING: 150",
+        "Resolved after 2h39m: 10",
+    ]
+
+
+def test_a_target_that_is_back_within_half_an_hour_is_no_news(world: World) -> None:
+    """A short outage costs nobody a message."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    _down(world, SLACK)
+    world.poll(HELD)
+    world.deliver()
+    world.clock.forward("22m")
+    world.notifier.refusals.clear()
+    world.deliver()
+    world.clock.forward("22m")
+    world.deliver()
+
+    assert _titles(world, MAIL) == []
+    assert next_errand_at(world.store) is None
+
+
+ALL_THREE = {"secops": [SLACK], "teams": [TEAMS], "mail": [MAIL]}
+
+
+@pytest.mark.parametrize(
+    ("receivers", "fallback", "down", "told"),
+    [
+        pytest.param(ALL_THREE, "mail", [SLACK], {MAIL}, id="the fallback"),
+        pytest.param(ALL_THREE, None, [SLACK], {TEAMS, MAIL}, id="without one, every other receiver"),
+        pytest.param(ALL_THREE, "mail", [SLACK, MAIL], {TEAMS}, id="if that is down, too, every other one"),
+        pytest.param({"secops": [SLACK, TEAMS]}, None, [SLACK], {TEAMS}, id="with no other receiver, its other target"),
+        pytest.param({"secops": [SLACK]}, None, [SLACK], set(), id="where there is nothing else, nobody"),
+        pytest.param({"secops": [SLACK], "twin": [SLACK]}, None, [SLACK], set(), id="not the target by another name"),
+    ],
+)
+def test_who_is_told_of_a_target_that_cannot_be_reached(
+    world: World,
+    receivers: Mapping[str, Sequence[TargetName]],
+    fallback: str | None,
+    down: Sequence[TargetName],
+    told: set[TargetName],
+) -> None:
+    """Somebody else, wherever there is anybody; never the one that cannot be reached."""
+    routes = (Route(receivers=tuple(map(ReceiverName, receivers))),)
+    world.policy = a_policy(a_rule(), receivers=receivers, routes=routes)
+    _with_receiver(world, fallback=fallback)
+    _down(world, *down)
+    world.poll(HELD)
+    for _ in range(9):
+        world.deliver()
+        world.clock.forward("10m")
+
+    news = {target for target in URLS if any("slack cannot be reached" in each for each in _titles(world, target))}
+    assert news == told
+
+
+def test_when_every_target_is_down_each_hears_of_the_others_when_it_is_back_and_nothing_goes_round(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """News that cannot be delivered makes no further news."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]})
+    _down(world, SLACK, MAIL)
+    world.poll(HELD)
+    for _ in range(20):
+        world.deliver()
+        world.clock.forward("31m")
+
+    assert len([each for each in caplog.messages if each.startswith("target cannot be reached")]) == 2
+    assert len(world.waiting()) == 4
+    world.notifier.refusals.clear()
+    world.deliver()
+    world.deliver()
+    assert world.waiting() == []
+    assert "mail/1 cannot be reached since" in world.notifier.sent_to(URLS[SLACK])[0].bodies[Format.TEXT]
+    assert "secops/slack works again after 10h" in world.notifier.sent_to(URLS[MAIL])[-1].bodies[Format.TEXT]
+
+
+def test_an_outage_of_a_target_that_was_removed_is_forgotten(world: World) -> None:
+    """Nobody is told of what is no longer in the configuration."""
+    _down(world, SLACK)
+    world.poll(HELD)
+    world.deliver()
+    world.policy = a_policy(a_rule(), receivers={"mail": [MAIL]})
+
+    deliver(world.store, world.notifier, {MAIL: URLS[MAIL]}, policy=world.policy, clock=world.clock)
+
+    with world.store.read() as reader:
+        assert reader.outages() == {}
+
+
+def test_a_clock_that_jumps_makes_no_outage_longer(world: World) -> None:
+    """An hour that did not pass is no news."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    _down(world, SLACK)
+    world.poll(HELD)
+    world.deliver()
+
+    follow_clock(world.store, by=span("1h"))
+    world.clock.forward("1h")
+    world.deliver()
+
+    assert _titles(world, MAIL) == []
+
+
+def test_a_refused_message_that_was_overtaken_by_its_end_opens_nothing(world: World) -> None:
+    """An on-call service that took the end first is not told the beginning as one."""
+    world.notifier.refusals[URLS[SLACK]] = DeliveryError("answered 400", refused=True)
+    world.poll(HELD)
+    world.deliver()
+    world.notifier.refusals.clear()
+    world.poll(CALM)
+    world.deliver()
+    world.clock.forward("1m")
+    world.deliver()
+
+    end, late = world.notifier.sent_to(URLS[SLACK])
+    assert [event.action for event in (*end.events, *late.events)] == [EventAction.CLOSE, EventAction.CLOSE]
 
 
 def test_a_target_that_is_down_for_good_dies_with_all_that_waits_for_it(world: World) -> None:

@@ -286,6 +286,16 @@ deliveries = Table(
 is_waiting = deliveries.c.sent_at.is_(None) & deliveries.c.dead_at.is_(None)
 Index("ix_deliveries_waiting", deliveries.c.id, sqlite_where=is_waiting)
 
+# A target has a row in this only while it cannot be reached. `told` is a JSON list of the receivers that know of it.
+outages = Table(
+    "outages",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("told", Text),
+)
+
 # People write a silence's number down: it is never given again, also after the silence was pruned. No check keeps
 # `since` before `until`: a silence that is ended before it began has never held. `labels` is a JSON object, a list of
 # globs for each label.

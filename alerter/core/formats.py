@@ -8,7 +8,7 @@ a layout. Ours is escaped as well, which costs nothing. No I/O: values in, value
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from html import escape
 from json import dumps, loads
 from re import compile as compile_regex
@@ -16,10 +16,10 @@ from textwrap import wrap
 from typing import TypeAlias
 from unicodedata import bidirectional, category
 
+from alerter.core.alerts import Alert
 from alerter.core.messages import (
     CARDS,
     LINES,
-    THREADS,
     Card,
     Context,
     Data,
@@ -30,17 +30,20 @@ from alerter.core.messages import (
     Happening,
     Line,
     Message,
+    Missed,
     Name,
+    Outage,
     Phrase,
     Tone,
-    digest_line,
-    digest_title,
+    dedup_key_of,
     draft,
+    draft_digest,
+    draft_fallback,
+    draft_reachable,
     draft_test,
-    fallback_line,
-    message_id_of,
+    draft_unreachable,
 )
-from alerter.core.notifications import Notification, ReceiverName
+from alerter.core.notifications import Notification, Receiver, ReceiverName
 
 Json: TypeAlias = "str | int | bool | Sequence[Json] | dict[str, Json]"
 
@@ -73,7 +76,7 @@ def rendered(words: Draft) -> Message:
             Format.HTML: _html_body(words),
             Format.SLACK: _slack_body(words),
             Format.TEAMS: _teams_body(words),
-            **({Format.BRIEF: _brief_body(words)} if len(words.lines) > 1 else {}),
+            **({Format.BRIEF: _brief_body(words)} if words.says_title else {}),
         },
         created_at=words.created_at,
         alert_ids=words.alert_ids,
@@ -162,24 +165,42 @@ def _seen(character: str) -> str:
 
 # How much fits
 
+#: So many lines of what is over are shown at most.
+_PAST = 20
+
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What a format shows of a draft: some cards, then some lines, then how many more there are."""
+    """What a format shows of a draft: some cards, some lines, and how many more there are; then what is over."""
 
     cards: tuple[Card, ...]
     lines: tuple[Line, ...]
     more: str
+    past: tuple[Line, ...] = ()
+    more_past: str = ""
 
 
 def _views(words: Draft) -> Iterator[_View]:
-    """Yield ever smaller views of a draft; the first one is for formats that know no limit."""
-    for cards, lines in ((CARDS, LINES - CARDS), (3, 10), (1, 5)):
+    """Yield ever smaller views of a draft; the first one is for formats that know no limit.
+
+    Where there may be a past it is cut first, and what fires now is said in fewer words before any is left out.
+    """
+    sizes: tuple[tuple[int, int, int], ...] = ((CARDS, LINES - CARDS, 0), (3, 10, 0), (1, 5, 0))
+    if words.past.heading:
+        all_ = len(words.lines)
+        sizes = (
+            (CARDS, all_, _PAST), (CARDS, all_, 10), (CARDS, all_, 3), (1, all_, 3), (0, all_, 3),
+            *((0, all_ // part, 0) for part in (2, 4, 8, 16)), *sizes[1:],
+        )  # fmt: skip
+    for cards, lines, past in sizes:
         rest = words.total - sum(line.count for line in words.lines[: cards + lines])
+        more_past = len(words.past.lines) - past
         yield _View(
             cards=words.cards[:cards],
             lines=words.lines[cards : cards + lines],
             more=f"and {rest:,} more: alerter status" if rest else "",
+            past=words.past.lines[:past],
+            more_past=f"and {more_past:,} more: alerter notifications" if more_past > 0 else "",
         )
 
 
@@ -207,12 +228,13 @@ def _text_part(part: str | Data) -> str:
 
 def _text_body(words: Draft) -> str:
     view = next(_views(words))
-    paragraphs = [_text(words.title)] if len(words.lines) > 1 else []
+    paragraphs = [_text(words.title)] if words.says_title else []
+    paragraphs.append("\n".join(_wrapped(_text(words.preface), first="", rest="")))
     paragraphs += [_text_card(card) for card in view.cards]
-    lines = [_text(line.text) for line in view.lines]
-    if view.more:
-        lines.append(view.more)
-    paragraphs.append("\n".join(lines))
+    paragraphs.append("\n".join([*(_text(line.text) for line in view.lines), view.more]).rstrip())
+    if words.past.lines:
+        past = [f"  {_text(line.text)}" for line in view.past]
+        paragraphs.append("\n".join([f"{words.past.heading}:", *past, view.more_past]).rstrip())
     paragraphs += ["\n".join(_wrapped(_text(note), first="", rest="")) for note in words.notes]
     paragraphs.append(_text_links(words))
     paragraphs.append(words.footer)
@@ -289,13 +311,19 @@ def _html_part(part: str | Data) -> str:
 def _html_body(words: Draft) -> str:
     view = next(_views(words))
     content = []
-    if len(words.lines) > 1:
+    if words.says_title:
         content.append(f'<p style="margin:0 0 12px;font-weight:600">{_html(words.title)}</p>')
+    if words.preface:
+        content.append(f'<p style="margin:0 0 12px">{_html(words.preface)}</p>')
     content += [_html_card(card) for card in view.cards]
     if view.lines:
         content.append(_html_box("".join(_html_line(line) for line in view.lines), words.tone))
     if view.more:
         content.append(f'<p style="margin:0 0 12px">{escape(view.more)}</p>')
+    if words.past.lines:
+        past = "".join(_html_line(line) for line in view.past)
+        heading = f'<p style="margin:0 0 8px;font-weight:600">{escape(words.past.heading)}</p>'
+        content.append(_html_box(f"{heading}{past}{escape(view.more_past)}", Tone.RESOLVED))
     content += [f'<p style="margin:0 0 12px">{_html(note)}</p>' for note in words.notes]
     if words.links:
         links = [
@@ -380,10 +408,15 @@ def _slack_body(words: Draft) -> str:
 def _slack_view(words: Draft, view: _View) -> str:
     title = _slack_escaped(_text(words.title))
     # The title stands above the attachment already: a single card need not say the same again.
-    paragraphs = [text for card in view.cards for text in _packed(_slack_card(card, is_alone=len(words.lines) == 1))]
-    lines = [*(_slack(line.text) for line in view.lines), *([view.more] if view.more else [])]
-    lines += [_slack(note) for note in words.notes]
-    blocks = [_slack_section(text) for text in (*paragraphs, *_packed(lines))]
+    paragraphs = [_slack(words.preface)] if words.preface else []
+    cards = (_slack_card(card, is_alone=not words.says_title) for card in view.cards)
+    paragraphs += [text for card in cards for text in _packed(card)]
+    lines = [_slack(line.text) for line in view.lines]
+    heading = [f"*{_slack_escaped(words.past.heading)}*"] if words.past.lines else []
+    past = [*heading, *(_slack(line.text) for line in view.past)]
+    parts = [lines, [view.more], past, [view.more_past], [_slack(note) for note in words.notes]]
+    told = [text for part in parts for text in part if text]
+    blocks = [_slack_section(text) for text in (*paragraphs, *_packed(told))]
     links = [f"<{_slack_url(link.url)}|{_slack_label(link.label)}>" for link in words.links]
     foot = [text for text in (*links, words.footer) if len(text) <= _SLACK_ELEMENT]
     blocks.append({"type": "context", "elements": [_slack_markup(text) for text in foot]})
@@ -448,14 +481,24 @@ def _teams_body(words: Draft) -> str:
 def _teams_view(words: Draft, view: _View) -> str:
     title = _text(words.title)
     body: list[Json] = []
-    if len(words.lines) > 1:
+    if words.says_title:
         body.append(_teams_text(_teams_runs(words.title, weight="bolder")))
+    if words.preface:
+        body.append(_teams_text(_teams_runs(words.preface)))
     body += [_teams_card(card) for card in view.cards]
-    rest = [_teams_text(_teams_line(line), spacing="small") for line in view.lines]
+    # With that many lines, each is one run of text: five times as many fit.
+    runs = _teams_line if view.cards else _teams_plain_line
+    rest = [_teams_text(runs(line), spacing="small") for line in view.lines]
     if view.more:
         rest.append(_teams_text(_teams_runs((view.more,)), spacing="small"))
     if rest:
         body.append({"type": "Container", "separator": True, "spacing": "medium", "items": rest})
+    if words.past.lines:
+        past = [_teams_text(_teams_runs((words.past.heading,), weight="bolder"))]
+        past += [_teams_text(_teams_line(line), spacing="small") for line in view.past]
+        if view.more_past:
+            past.append(_teams_text(_teams_runs((view.more_past,)), spacing="small"))
+        body.append({"type": "Container", "separator": True, "spacing": "medium", "items": past})
     body += [_teams_text(_teams_runs(note), spacing="medium") for note in words.notes]
     body.append(_teams_text(_teams_runs((words.footer,), size="small", is_subtle=True), spacing="medium"))
     card: dict[str, Json] = {
@@ -494,6 +537,10 @@ def _teams_text(runs: list[Json], *, spacing: str = "default") -> dict[str, Json
 def _teams_line(line: Line) -> list[Json]:
     badge, *rest = line.text
     return [*_teams_runs((badge,), color=_TEAMS_COLOURS[line.tone]), *_teams_runs(tuple(rest))]
+
+
+def _teams_plain_line(line: Line) -> list[Json]:
+    return _teams_runs((_text(line.text),))
 
 
 def _teams_card(card: Card) -> dict[str, Json]:
@@ -551,9 +598,9 @@ def _brief_body(words: Draft) -> str:
     said = ", ".join(f"{count:,} {tone}" for tone, count in counts.items())
     more = words.total - counts.total()
     brief: dict[str, Json] = {
-        "lines": [[_text(line.text), line.count] for line in words.lines],
+        "lines": [[_text(line.text), line.count] for line in (*words.lines, *words.past.lines[:_PAST])],
         "total": words.total,
-        "counts": f"{words.total:,} alerts: {said}{f', {more:,} more' if more else ''}",
+        "counts": f"{words.total:,} alerts: {said}{f', {more:,} more' if more else ''}" if words.total else "",
     }
     return dumps(brief, ensure_ascii=False)
 
@@ -661,197 +708,50 @@ def _cut_to(text: str, fits: Callable[[str], bool]) -> str:
     return cut(text, longest)
 
 
-# What was not delivered when it was written: the same message, after words about why it comes late or to somebody else
-
-#: So many missed messages are listed, the newest; the others are counted. Their titles are cut to so many characters.
-_MISSED = 20
-_MISSED_TITLE = 200
-_SHORTER_TITLES = (200, 100, 50, 25)
+# What could not be delivered when it was written, and where
 
 
-def digest(messages: Sequence[Message], context: Context, *, since: datetime, now: datetime) -> Message:
-    """Return one message for several that could not be delivered: a line for each, then the newest in full.
+def digest(missed: Missed, receiver: Receiver, context: Context, *, now: datetime) -> Message:
+    """Return one message for several that could not be delivered.
 
-    Its id depends on theirs alone, so that a digest that is made again is recognised. Its events are the last of each
-    topic, which leaves a service that opens and closes as the messages themselves would have.
-
-    Args:
-        messages: What one target missed, oldest first; at least one.
-        context: Where its readers live.
-        since: Since when it could not be reached.
-        now: When the digest is made.
+    Its events leave a service that opens and closes as the messages themselves would have, and as is true now.
     """
-    newest = messages[-1]
-    title = digest_title(len(messages), timezone=context.timezone, since=since, now=now)
-    listed = messages[-_MISSED:]
-    lines = [cut(digest_line(each, timezone=context.timezone, now=now), _MISSED_TITLE) for each in listed]
-    if earlier := len(messages) - len(listed):
-        lines.insert(0, f"and {earlier:,} before these: alerter notifications")
-    events = _last_of_each_topic(messages)
-    ids = (message.id for message in messages)
-    preface = _Preface(
-        id=message_id_of(newest.receiver, ("digest", *ids), at=newest.created_at),
-        first=title,
-        lines=tuple(lines),
-        last="The newest of them in full:",
-        tone=_tone_of(events, newest),
-    )
-    newest_first = messages[::-1]
-    return replace(
-        _prefaced(newest, preface),
-        title=title,
-        created_at=now,
-        alert_ids=tuple(dict.fromkeys(alert_id for message in newest_first for alert_id in message.alert_ids)),
-        threads=tuple(dict.fromkeys(thread for message in newest_first for thread in _threads_of(message)))[:THREADS],
-        events=events,
-    )
+    return _with_events_of_none(rendered(draft_digest(missed, receiver, context, now=now)), missed)
 
 
-def fallback(message: Message, receiver: ReceiverName, place: str, *, lasting: timedelta, now: datetime) -> Message:
-    """Return a message for the receiver that gets it in another's place, with a first line that says so.
-
-    Its id depends on the message, the place and the receiver alone.
-
-    Args:
-        message: What could not be delivered.
-        receiver: Who gets it instead.
-        place: Where it could not be delivered, such as `secops/slack`.
-        lasting: For how long that was tried.
-        now: When it was given up.
-    """
-    preface = _Preface(
-        id=message_id_of(receiver, ("fallback", place, message.id), at=message.created_at),
-        first=fallback_line(message.receiver, place, lasting=lasting),
-        tone=message.tone,
-    )
-    return replace(
-        _prefaced(message, preface), receiver=receiver, created_at=now, threads=_threads_of(message)[:THREADS]
-    )
+def fallback(missed: Missed, receiver: Receiver, context: Context, *, now: datetime) -> Message:
+    """Return one message for the receiver that gets others in the place of whoever they were for."""
+    return _with_events_of_none(rendered(draft_fallback(missed, receiver, context, now=now)), missed)
 
 
-def _last_of_each_topic(messages: Iterable[Message]) -> tuple[Event, ...]:
-    # The key goes first, so that topics stand in the order of their last news.
+def unreachable(receiver: ReceiverName, outage: Outage, waiting: int, context: Context, *, now: datetime) -> Message:
+    """Return what a receiver is told of somebody else's target that cannot be reached."""
+    return rendered(draft_unreachable(receiver, outage, waiting, context, now=now))
+
+
+def reachable(
+    receiver: ReceiverName, outage: Outage, context: Context, *, delivered: int, waiting: int, now: datetime
+) -> Message:
+    """Return what a receiver is told of that target when it is back."""
+    words = draft_reachable(receiver, outage, context, delivered=delivered, waiting=waiting, now=now)
+    return rendered(words)
+
+
+def _with_events_of_none(message: Message, missed: Missed) -> Message:
+    """Return a message with the last events of those that it stands for and that are about no alert."""
     last: dict[str, Event] = {}
-    for event in (event for message in messages for event in message.events):
+    for event in (event for each in missed.messages if not each.alert_ids for event in each.events):
+        # The key goes first, so that topics stand in the order of their last news.
         last.pop(event.dedup_key, None)
         last[event.dedup_key] = event
-    return tuple(last.values())
+    return replace(message, events=(*message.events, *last.values()))
 
 
-def _threads_of(message: Message) -> tuple[str, ...]:
-    """Return what later messages about the same will answer: mails stay together though the first never arrived."""
-    return message.threads or (message.id,)
-
-
-def _tone_of(events: Iterable[Event], newest: Message) -> Tone:
-    """Return the tone of what is still open, however the newest message looks."""
-    opened = [event.severity for event in events if event.action is EventAction.OPEN]
-    return Tone(max(opened, key=lambda severity: severity.rank)) if opened else newest.tone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Preface:
-    """What is put before a message: a sentence, lines, and a sentence that leads over to it; all plain text.
-
-    Attributes:
-        id: Of the message that comes out of it, which its readers see as well.
-        tone: How it looks.
-    """
-
-    id: str
-    first: str
-    lines: tuple[str, ...] = ()
-    last: str = ""
-    tone: Tone
-
-    @property
-    def ref(self) -> str:
-        """The id, as a footer shows it."""
-        return f"ref {self.id}"
-
-
-def _prefaced(message: Message, preface: _Preface) -> Message:
-    bodies = message.bodies
-    return replace(
-        message,
-        id=preface.id,
-        tone=preface.tone,
-        bodies={
-            Format.TEXT: _text_prefaced(bodies[Format.TEXT], preface),
-            Format.HTML: _html_prefaced(message, preface),
-            Format.SLACK: _slack_prefaced(bodies[Format.SLACK], message.title, preface),
-            Format.TEAMS: _teams_prefaced(bodies[Format.TEAMS], preface),
-        },
+def with_present_events(message: Message, firing: Iterable[Alert]) -> Message:
+    """Return a message that comes late such that it opens nothing that is over by now."""
+    open_keys = {dedup_key_of(alert.key.topic) for alert in firing}
+    events = tuple(
+        event if event.dedup_key in open_keys or not message.alert_ids else replace(event, action=EventAction.CLOSE)
+        for event in message.events
     )
-
-
-def _text_prefaced(body: str, preface: _Preface) -> str:
-    first = "\n".join(_wrapped(preface.first, first="", rest=""))
-    parts = (first, "\n".join(f"  {line}" for line in preface.lines), preface.ref, preface.last, body)
-    return "\n\n".join(part for part in parts if part)
-
-
-def _html_prefaced(message: Message, preface: _Preface) -> str:
-    lines = "".join(f'<p style="margin:0 0 4px;font-size:15px">{escape(line)}</p>' for line in preface.lines)
-    words = _html_box(
-        f'<p style="margin:0 0 8px;font-weight:600">{escape(preface.first)}</p>{lines}'
-        f'<p class="soft" style="margin:8px 0 0;font-size:13px;{_SOFT}">{preface.ref}</p>',
-        preface.tone,
-    )
-    if preface.last:
-        words += f'\n<p style="margin:0 0 12px">{escape(preface.last)}</p>'
-    before, begin, after = message.bodies[Format.HTML].partition(_BEGIN)
-    if begin:
-        return f"{before}{begin}\n{words}{after}"
-    # Laid out by another version: of what it wrote, the plain text is what can be put into this page.
-    text = f'<p style="white-space:pre-wrap">{escape(message.bodies[Format.TEXT])}</p>'
-    return _html_page(preface.first, f"{words}\n{text}")
-
-
-def _slack_prefaced(body: str, title: str, preface: _Preface) -> str:
-    payload = loads(body)
-    attachment = payload["attachments"][0]
-    lines = [*_short_enough(preface.lines, _slack_literal, longest=_SLACK_BLOCKS // 2), preface.ref]
-    if preface.last:
-        # The newest title stood above its blocks, which do not say it again: now the digest's stands there.
-        payload["text"] = attachment["fallback"] = _slack_escaped(preface.first)
-        lines.append(f"{_slack_escaped(preface.last)} {_slack_literal(cut(title, _MISSED_TITLE))}")
-    else:
-        lines.insert(0, _slack_literal(preface.first))
-    attachment["blocks"] = [*(_slack_section(text) for text in _packed(lines)), *attachment["blocks"]]
-    attachment["color"] = _COLOURS[preface.tone]
-    return _within(attachment["blocks"], lambda: dumps(payload, ensure_ascii=False), longest=_SLACK_BLOCKS)
-
-
-def _slack_literal(text: str) -> str:
-    return f"`{_slack_escaped(text.replace('`', chr(0x2CB)))}`"
-
-
-def _teams_prefaced(body: str, preface: _Preface) -> str:
-    card = loads(body)
-    items = [_teams_text(_teams_runs((preface.first,), weight="bolder"))]
-    listed = _short_enough(preface.lines, dumps, longest=_TEAMS_BYTES // 4)
-    items += [_teams_text(_teams_runs((loads(line),)), spacing="small") for line in listed]
-    items.append(_teams_text(_teams_runs((preface.ref,), size="small", is_subtle=True), spacing="small"))
-    if preface.last:
-        card["fallbackText"] = preface.first
-        items.append(_teams_text(_teams_runs((preface.last,)), spacing="medium"))
-    card["body"] = [{"type": "Container", "items": items}, *card["body"]]
-    return _within(card["body"], lambda: dumps(card), longest=_TEAMS_BYTES)
-
-
-def _short_enough(lines: Sequence[str], render: Callable[[str], str], *, longest: int) -> list[str]:
-    """Return the lines as they are rendered, all cut alike where they are longer than `longest` together."""
-    *widths, narrowest = _SHORTER_TITLES
-    renderings = ([render(cut(line, width)) for line in lines] for width in widths)
-    fitting = (rendering for rendering in renderings if sum(map(len, rendering)) <= longest)
-    return next(fitting, None) or [render(cut(line, narrowest)) for line in lines]
-
-
-def _within(parts: list[Json], render: Callable[[], str], *, longest: int) -> str:
-    """Return a rendering of at most `longest` characters: parts go until it fits, but never the first and the last."""
-    body = render()
-    while len(body) > longest and len(parts) > 2:  # noqa: PLR2004 - the first and the last
-        del parts[-2]
-        body = render()
-    return body
+    return replace(message, events=events)

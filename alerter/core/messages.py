@@ -119,6 +119,7 @@ class Context:
 #: Names are cut to so many characters in a headline, which must fit a phone, and where a card has room for them.
 HEADLINE_NAME = 60
 HEADLINE_TENANT = 30
+HEADLINE_ERROR = 80
 CARD_NAME = 200
 CARD_DETAIL = 400
 
@@ -198,6 +199,36 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What is over, below what is true now: the only part of a message that may be cut.
+
+    Attributes:
+        heading: What these are.
+        lines: The newest first.
+    """
+
+    heading: str = ""
+    lines: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A target that cannot be reached.
+
+    Attributes:
+        target: A name like `secops/slack`.
+        since: When the first attempt failed, with none that succeeded since.
+        error: What the last attempt failed of.
+        told: Which receivers were told of it; None as long as it is no news.
+    """
+
+    target: str
+    since: datetime
+    error: str
+    told: tuple[ReceiverName, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
     """An `Event` in words."""
 
@@ -236,6 +267,8 @@ class Draft:
         cards: The worst alerts, at most `CARDS`.
         lines: The same and the next ones, at most `LINES`, so that a format with little room may show fewer cards.
         total: How many alerts there are to tell of.
+        preface: A sentence before everything but the title; empty for none.
+        past: What is over, below the alerts.
         notes: Sentences about the message itself, each a paragraph.
         links: Where to go next.
         footer: When it was written, and its id.
@@ -252,6 +285,8 @@ class Draft:
     cards: tuple[Card, ...]
     lines: tuple[Line, ...]
     total: int
+    preface: Phrase = ()
+    past: Past = Past()
     notes: tuple[Phrase, ...] = ()
     links: tuple[Link, ...]
     footer: str
@@ -259,6 +294,11 @@ class Draft:
     alert_ids: tuple[str, ...] = ()
     threads: tuple[str, ...] = ()
     happenings: tuple[Happening, ...] = ()
+
+    @property
+    def says_title(self) -> bool:
+        """Whether the title is said in the body as well: it is not that of a single alert, which says the same."""
+        return len(self.lines) != 1 or bool(self.preface or self.past.lines)
 
 
 def draft(notification: Notification, context: Context, *, now: datetime) -> Draft:
@@ -379,25 +419,267 @@ def _happenings(notices: Iterable[Notice], reading: "_Reading") -> Iterator[Happ
             )
 
 
-# What is said of messages that did not arrive
+# What is said of messages that did not arrive, and of where they could not
 
 
-def digest_title(count: int, *, timezone: tzinfo, since: datetime, now: datetime) -> str:
-    """Return the title of a message that stands for several: how many, and since when they waited."""
-    clock = _Clock(timezone, now)
-    messages = _count_text(count, "message")
-    return f"{messages} while this place could not be reached ({clock.short(since)} to {clock.short(now)})"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """Messages that did not arrive, and what has become of what they told.
+
+    Attributes:
+        target: Where: a name like `secops/slack`.
+        since: When the first of them was planned.
+        error: Why the last attempt failed; text that is not ours.
+        messages: Oldest first; at least one.
+        firing: What fires now, the worst first.
+        over: What has come and gone meanwhile, the newest end first.
+    """
+
+    target: str
+    since: datetime
+    error: str
+    messages: tuple[Message, ...]
+    firing: tuple[Alert, ...] = ()
+    over: tuple[Alert, ...] = ()
 
 
-def digest_line(message: Message, *, timezone: tzinfo, now: datetime) -> str:
+def draft_digest(missed: Missed, receiver: Receiver, context: Context, *, now: datetime) -> Draft:
+    """Return what a target is told that is back: all that fires now, then what came and went.
+
+    Its id depends on the messages alone, so that a digest that is made again is recognised.
+
+    Args:
+        missed: What it missed; of what fires, all that fires for its receiver.
+        receiver: Whose target it is.
+        context: Where its readers live.
+        now: When the digest is made.
+    """
+    reading = _Reading(receiver=receiver, context=context, now=now)
+    clock = reading.clock
+    firing, over = _firing(missed), _over(missed)
+    groups = _grouped(firing)
+    id_ = _id_of_missed("digest", missed, receiver.name)
+    told_of_no_alert = [message for message in missed.messages[::-1] if not message.alert_ids]
+    count = _count_text(len(missed.messages), "message")
+    return Draft(
+        id=id_,
+        receiver=receiver.name,
+        tone=_tone_of_missed(missed),
+        title=(
+            Data(missed.target, HEADLINE_NAME),
+            f" works again ({clock.short(missed.since)}\u2013{clock.short(now)} missed): ",
+            *(_still_firing(firing, reading) if firing else (_came_and_went(over),)),
+        ),
+        cards=tuple(_card_of(group, reading) for group in groups[:CARDS]),
+        lines=tuple(_line(group, reading) for group in groups),
+        total=len(firing),
+        past=Past(
+            heading="Came and went",
+            lines=(
+                *(_line_of_the_past(alert, clock) for alert in missed.over),
+                *(_line_of_message(message, clock) for message in told_of_no_alert),
+            ),
+        ),
+        notes=(
+            (
+                f"{count} could not be delivered from {clock.short(missed.since)} to {clock.short(now)}: ",
+                Data(missed.error, CARD_DETAIL),
+            ),
+        ),
+        links=_links((group[0] for group in groups[:CARDS]), context),
+        footer=_footer(id_, context, now=now),
+        created_at=now,
+        alert_ids=tuple(notice.alert.key.id for notice in (*firing, *over)),
+        threads=_threads_of_missed(missed),
+        happenings=tuple(_happenings((*firing, *over), reading)),
+    )
+
+
+def draft_fallback(missed: Missed, receiver: Receiver, context: Context, *, now: datetime) -> Draft:
+    """Return what a receiver is told in another's place, late: what is true now of what was missed, then that.
+
+    Args:
+        missed: What had to be given up; of what fires, what it told of.
+        receiver: Who gets it instead.
+        context: Where its readers live.
+        now: When it was given up.
+    """
+    clock = _Clock(context.timezone, now)
+    newest = missed.messages[-1]
+    notices = (*_firing(missed), *_over(missed))
+    id_ = _id_of_missed("fallback", missed, receiver.name)
+    if notices:
+        base = draft(Notification(receiver=receiver, notices=notices), context, now=now)
+    else:
+        # Nothing is known any more of what it was about: then what it said must do.
+        base = replace(_empty_draft(receiver.name, context, now=now), title=(Data(newest.title),), tone=newest.tone)
+    whom = Data(newest.receiver, HEADLINE_TENANT)
+    return replace(
+        base,
+        id=id_,
+        title=("[for ", whom, "] ", *base.title),
+        preface=(
+            Data(newest.receiver, HEADLINE_TENANT),
+            " cannot be reached through ",
+            Data(missed.target, HEADLINE_NAME),
+            f" since {clock.text(missed.since)} (",
+            Data(missed.error, HEADLINE_ERROR),
+            "). You get this as its fallback.",
+        ),
+        past=Past(heading="Missed", lines=tuple(_line_of_message(message, clock) for message in missed.messages[::-1])),
+        footer=_footer(id_, context, now=now),
+        threads=_threads_of_missed(missed),
+    )
+
+
+def draft_unreachable(
+    receiver: ReceiverName, outage: "Outage", waiting: int, context: Context, *, now: datetime
+) -> Draft:
+    """Return what others are told of a target that cannot be reached.
+
+    Args:
+        receiver: Who is told.
+        outage: Which target, since when, and why.
+        waiting: How many messages wait for it.
+        context: Where its readers live.
+        now: When it is told.
+    """
+    clock = _Clock(context.timezone, now)
+    target, error = Data(outage.target, HEADLINE_NAME), Data(outage.error, HEADLINE_ERROR)
+    wait = f"{_count_text(waiting, 'notification')} {'waits' if waiting == 1 else 'wait'}"
+    since = f" cannot be reached since {clock.short(outage.since)}"
+    card = Card(
+        tone=Tone.WARNING,
+        badge="Cannot be reached",
+        heading=(target, f" since {clock.with_age(outage.since)}"),
+        subject=(Data(outage.error, CARD_DETAIL),),
+        facts=(Fact("Waiting", (f"{wait}, and will be delivered when it is back",)),),
+        notes=(
+            ("What to do: mend it, then see with ", Data(f"alerter test-notify {outage.target.partition('/')[0]}")),
+            ("Until then whoever reads there knows nothing of what is told to it.",),
+        ),
+    )
+    return _draft_of_outage(receiver, outage, (target, since, ": ", error, f"; {wait}"), card, context, now=now)
+
+
+def draft_reachable(
+    receiver: ReceiverName, outage: "Outage", context: Context, *, delivered: int, waiting: int, now: datetime
+) -> Draft:
+    """Return what those are told, once it is back, who were told of a target that could not be reached.
+
+    Args:
+        receiver: Who is told.
+        outage: Which target, since when, and why.
+        context: Where its readers live.
+        delivered: How many of the messages that it missed it has now.
+        waiting: How many it gets next.
+        now: When it was reached again.
+    """
+    target = Data(outage.target, HEADLINE_NAME)
+    how_long, told = _span_text(now - outage.since), f"{_count_text(delivered, 'notification')} delivered"
+    if waiting:
+        told += f", {waiting:,} more {'follows' if waiting == 1 else 'follow'}"
+    card = Card(
+        tone=Tone.RESOLVED,
+        badge="Works again",
+        heading=(target, f" after {how_long}"),
+        subject=(f"{told}.",),
+        facts=(Fact("Before", (Data(outage.error, CARD_DETAIL),)),),
+    )
+    title: Phrase = (target, f" works again after {how_long}; {told}")
+    words = _draft_of_outage(receiver, outage, title, card, context, now=now)
+    return replace(words, threads=(_id_of_outage("unreachable", receiver, outage),))
+
+
+def _draft_of_outage(
+    receiver: ReceiverName,
+    outage: "Outage",
+    title: Phrase,
+    card: Card,
+    context: Context,
+    *,
+    now: datetime,
+) -> Draft:
+    action = EventAction.CLOSE if card.tone is Tone.RESOLVED else EventAction.OPEN
+    id_ = _id_of_outage("unreachable" if action is EventAction.OPEN else "reachable", receiver, outage)
+    line = Line(card.tone, ("", *title))
+    key = f"alerter-target-{sha256(outage.target.encode('utf-8', 'replace')).hexdigest()[:24]}"
+    happening = Happening(dedup_key=key, action=action, severity=Severity.WARNING, line=line, card=card)
+    empty = _empty_draft(receiver, context, now=now)
+    return replace(
+        empty,
+        id=id_,
+        tone=card.tone,
+        title=title,
+        cards=(card,),
+        lines=(line,),
+        footer=_footer(id_, context, now=now),
+        happenings=(happening,),
+    )
+
+
+def _empty_draft(receiver: ReceiverName, context: Context, *, now: datetime) -> Draft:
+    return Draft(
+        id="", receiver=receiver, tone=Tone.INFO, title=(), cards=(), lines=(), total=0, links=(),
+        footer=_footer("", context, now=now), created_at=now,
+    )  # fmt: skip
+
+
+def _id_of_missed(kind: str, missed: Missed, receiver: ReceiverName) -> str:
+    ids = (message.id for message in missed.messages)
+    return message_id_of(receiver, (kind, missed.target, *ids), at=missed.messages[-1].created_at)
+
+
+def _id_of_outage(kind: str, receiver: ReceiverName, outage: "Outage") -> str:
+    return message_id_of(receiver, (kind, outage.target), at=outage.since)
+
+
+def _firing(missed: Missed) -> tuple[Notice, ...]:
+    return tuple(Notice(reason=NotifyReason.FIRST, alert=alert) for alert in missed.firing)
+
+
+def _over(missed: Missed) -> tuple[Notice, ...]:
+    return tuple(Notice(reason=NotifyReason.RESOLVED, alert=alert) for alert in missed.over)
+
+
+def _tone_of_missed(missed: Missed) -> Tone:
+    if missed.firing:
+        return Tone(missed.firing[0].key.severity)
+    return Tone.RESOLVED if missed.over else missed.messages[-1].tone
+
+
+def _still_firing(firing: Sequence[Notice], reading: "_Reading") -> Phrase:
+    worst = firing[0]
+    many = "" if len(firing) == 1 else "worst "
+    severity = worst.alert.key.severity.upper()
+    return (f"{len(firing):,} still firing, {many}{severity} ", *_headline(worst, reading))
+
+
+def _came_and_went(over: Sequence[Notice]) -> str:
+    return f"nothing fires now, {_count_text(len(over), 'alert')} came and went" if over else "nothing fires now"
+
+
+def _line_of_the_past(alert: Alert, clock: "_Clock") -> Line:
+    """Return what has come and gone: what it was, how bad, from when to when."""
+    key = alert.key
+    extreme = _extreme(alert)
+    how = "no data from Mimecast" if alert.is_about_polling else ""
+    what: Phrase = (how,) if how else ("in total",) if key.reason == ALL_REASONS else (Name(key.reason, HEADLINE_NAME),)
+    worst = f", {extreme[0].lower()} {extreme[1]:,}" if extreme else ""
+    begin, end = alert.fired_at or clock.now, alert.resolved_at or clock.now
+    how_bad = f"){worst}, {clock.short(begin)} to {clock.short(end)}"
+    return Line(Tone.RESOLVED, ("Over: ", *what, " (", _tenant(key.tenant, Data), how_bad), count=0)
+
+
+def _line_of_message(message: Message, clock: "_Clock") -> Line:
     """Return one missed message as a line: when it was written, and its title."""
-    return f"{_Clock(timezone, now).short(message.created_at)}  {message.title}"
+    return Line(message.tone, (f"{clock.short(message.created_at)}: ", Data(message.title)), count=0)
 
 
-def fallback_line(receiver: ReceiverName, place: str, *, lasting: timedelta) -> str:
-    """Return why somebody gets what was meant for another: the place that could not be reached, and for how long."""
-    span = f" for {_span_text(lasting)}" if lasting >= timedelta(minutes=1) else ""
-    return f"{receiver} could not be reached through {place}{span}: this was meant for it"
+def _threads_of_missed(missed: Missed) -> tuple[str, ...]:
+    """Return what later messages about the same will answer: mails stay together though the first never arrived."""
+    threads = (thread for message in missed.messages[::-1] for thread in message.threads or (message.id,))
+    return tuple(dict.fromkeys(threads))[:THREADS]
 
 
 # The title of several alerts

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NewType
 
-from alerter.core.formats import digest, fallback
-from alerter.core.messages import Context, Message
-from alerter.core.notifications import ReceiverName
+from alerter.core.alerts import Alert, Topic
+from alerter.core.messages import Message, Missed, Outage
 from alerter.errors import DeliveryError
 
 TargetName = NewType("TargetName", str)
@@ -26,6 +25,8 @@ CLAIM = timedelta(minutes=1)
 MAX_ATTEMPTS = 1 + len(WAITS) + GIVE_UP_AFTER // LAST_WAIT
 #: A target that could not be reached for longer gets one digest of what it missed.
 DIGEST_AFTER = timedelta(hours=1)
+#: That a target cannot be reached is news of its own after so long.
+NEWS_AFTER = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,31 +173,50 @@ def needs_digest(waiting: Sequence[Delivery], *, now: datetime) -> bool:
     return oldest.attempts > 0 and now - oldest.created_at > DIGEST_AFTER
 
 
-def digest_of(waiting: Sequence[Delivery], messages: Iterable[Message], context: Context, *, now: datetime) -> Message:
-    """Return the digest that a target gets instead of what waits for it.
-
-    It is made anew for each attempt and stored nowhere: once the target has taken it, all of `waiting` is sent; until
-    then, all of it waits. Its id depends on the messages alone, so that one that arrives twice is recognised.
+def missed_of(
+    deliveries: Iterable[Delivery], messages: Iterable[Message], alerts: Iterable[Alert], *, error: str = ""
+) -> Missed:
+    """Return what a target missed, and what has become of it.
 
     Args:
-        waiting: What waits for one target, in any order.
+        deliveries: What could not be delivered to it, in any order; at least one.
         messages: Their messages, in any order.
-        context: Where its readers live.
-        now: The instant of the attempt.
+        alerts: As they are now, at least those that the messages are about and all that fire.
+        error: Why; without it, what the last attempt of the oldest one failed of.
     """
+    in_order = sorted(deliveries, key=lambda each: each.id)
     message_by_id = {message.id: message for message in messages}
-    in_order = sorted(waiting, key=lambda each: each.id)
-    missed = [message_by_id[each.message_id] for each in in_order]
-    return digest(missed, context, since=in_order[0].created_at, now=now)
+    missed = tuple(message_by_id[each.message_id] for each in in_order)
+    ids = {alert_id for message in missed for alert_id in message.alert_ids}
+    about = [alert for alert in alerts if alert.key.id in ids]
+    topics = {alert.key.topic for alert in about}
+    firing = worst_of_each_topic(alert for alert in alerts if alert.key.topic in topics)
+    topics -= {alert.key.topic for alert in firing}
+    ended = [(alert.resolved_at, alert) for alert in about if alert.resolved_at is not None]
+    over = [(at, alert) for at, alert in ended if alert.key.topic in topics]
+    return Missed(
+        target=in_order[0].target,
+        since=min(each.created_at for each in in_order),
+        error=error or in_order[0].last_error,
+        messages=missed,
+        firing=firing,
+        over=tuple(alert for _, alert in sorted(over, key=lambda each: (each[0], each[1].key.id), reverse=True)),
+    )
 
 
-def fallback_of(message: Message, receiver: ReceiverName, target: TargetName, *, now: datetime) -> Message:
-    """Return what the fallback receiver gets of a message that had to be given up.
+def worst_of_each_topic(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Return the highest alert of each topic that fires, the worst first."""
+    ordered = sorted((alert for alert in alerts if alert.is_firing), key=_worst_first)
+    of_topic: dict[Topic, Alert] = {}
+    for alert in ordered:
+        of_topic.setdefault(alert.key.topic, alert)
+    return tuple(of_topic.values())
 
-    Args:
-        message: What was given up.
-        receiver: Who gets it instead.
-        target: Where it could not be delivered.
-        now: When it was given up.
-    """
-    return fallback(message, receiver, target, lasting=now - message.created_at, now=now)
+
+def _worst_first(alert: Alert) -> tuple[int, int, str, str]:
+    return -alert.key.severity.rank, -(alert.value or 0), alert.key.tenant, alert.key.reason
+
+
+def is_news(outage: Outage, *, now: datetime) -> bool:
+    """Say whether others must be told of an outage: it has lasted, and they were not."""
+    return outage.told is None and now - outage.since >= NEWS_AFTER

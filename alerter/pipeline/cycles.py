@@ -167,6 +167,8 @@ def follow_clock(store: Store, *, by: timedelta, tenants: Collection[Tenant] | N
 def _move_outbox(transaction: Transaction, by: timedelta) -> None:
     for delivery in transaction.waiting_deliveries():
         transaction.save_delivery(replace(delivery, next_attempt_at=delivery.next_attempt_at + by))
+    for outage in transaction.outages().values():
+        transaction.save_outage(replace(outage, since=outage.since + by))
     for receiver, due_at in transaction.groups().items():
         transaction.close_group(receiver)
         transaction.open_group(receiver, due_at=due_at + by)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerter.core.formats import short
+from alerter.core.formats import digest, fallback, short, with_present_events
 from alerter.core.messages import Message
 from alerter.core.notifications import Receiver
 from alerter.core.outbox import (
@@ -14,15 +14,16 @@ from alerter.core.outbox import (
     after_failure,
     after_success,
     claimed,
-    digest_of,
     due,
-    fallback_of,
+    missed_of,
     needs_digest,
     next_due_at,
 )
 from alerter.errors import DeliveryError
+from alerter.pipeline.outages import next_outage_at, note_attempt, tell_outages
 from alerter.pipeline.policies import Policy
-from alerter.pipeline.ports import Notifier, Reader, Store
+from alerter.pipeline.ports import Notifier, Reader, Store, Transaction
+from alerter.pipeline.telling import firing_for
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +91,10 @@ def deliver(
         with store.read() as reader:
             targets = [delivery.target for delivery in due(reader.waiting_deliveries(), now=clock())]
         after = [delivery for tried_there in map_(run, targets) for delivery in tried_there]
-        if not after:
-            return tried
         tried += after
+        # After the attempts: a target that is back is no news any more.
+        if not after and not (policy is not None and tell_outages(store, policy, urls, now=clock())):
+            break
     return tried
 
 
@@ -124,7 +126,7 @@ def next_delivery_at(store: Store) -> datetime | None:
 def next_errand_at(store: Store) -> datetime | None:
     """Return when there is something to send, or to make a message of, or None where nothing waits for its time."""
     with store.read() as reader:
-        due = (next_due_at(reader.waiting_deliveries()), reader.next_group_at())
+        due = (next_due_at(reader.waiting_deliveries()), reader.next_group_at(), next_outage_at(reader))
     return min((at for at in due if at is not None), default=None)
 
 
@@ -157,13 +159,32 @@ def _errand(reader: Reader, target: TargetName, policy: Policy | None, *, now: d
         return None
     head = next((each for each in heads if each.refused_at is None), heads[0])
     queue = [each for each in waiting if (each.refused_at is None) == (head.refused_at is None)]
-    is_digest = policy is not None and needs_digest(queue, now=now)
-    deliveries = tuple(queue if is_digest else (head,))
-    originals = tuple(reader.message(each.message_id) for each in deliveries)
-    message = originals[0]
-    if policy is not None and is_digest:
-        message = digest_of(deliveries, originals, policy.context, now=now)
-    return Errand(deliveries=deliveries, message=message, originals=originals)
+    if policy is not None and needs_digest(queue, now=now):
+        originals = tuple(reader.message(each.message_id) for each in queue)
+        return Errand(
+            deliveries=tuple(queue), message=_digest(reader, queue, originals, policy, now=now), originals=originals
+        )
+    message = original = reader.message(head.message_id)
+    if head.refused_at is not None:
+        # Others may have overtaken it.
+        message = with_present_events(original, reader.present_alerts(()))
+    return Errand(deliveries=(head,), message=message, originals=(original,))
+
+
+def _digest(
+    reader: Reader, queue: Sequence[Delivery], originals: Sequence[Message], policy: Policy, *, now: datetime
+) -> Message:
+    """Return what a target gets in place of all that it missed: what fires now for its receiver, and what is over."""
+    name = originals[-1].receiver
+    receiver = next((each for each in policy.receivers if each.name == name), Receiver(name=name))
+    alerts = reader.present_alerts(_alert_ids(originals))
+    missed = missed_of(queue, originals, alerts)
+    missed = replace(missed, firing=firing_for(reader, alerts, receiver, policy, now=now))
+    return digest(missed, receiver, policy.context, now=now)
+
+
+def _alert_ids(messages: Iterable[Message]) -> set[str]:
+    return {alert_id for message in messages for alert_id in message.alert_ids}
 
 
 def _attempt(errand: Errand, notifier: Notifier, url: str | None, *, clock: Callable[[], datetime]) -> list[Delivery]:
@@ -214,29 +235,41 @@ def _failed(errand: Errand, error: DeliveryError, *, now: datetime) -> list[Deli
 
 
 def _record(store: Store, errand: Errand, after: Sequence[Delivery], policy: Policy | None, *, now: datetime) -> None:
-    """Record an outcome, and in the same commit hand what was given up to the receiver's fallback.
+    """Record an outcome; in the same commit hand what was given up to a fallback, and note if the target was reached.
 
     Who has claimed a delivery meanwhile records what comes of it: an outcome that comes too late is none.
     """
     late: list[Message] = []
+    dead: list[tuple[Delivery, Message]] = []
     with store.write() as transaction:
         for delivery, message in zip(after, errand.originals, strict=True):
             if not transaction.settle(delivery):
                 late.append(message)
-                continue
-            fallback = _fallback(message, policy) if delivery.dead_at is not None else None
-            if policy is not None and fallback is not None:
-                copy = fallback_of(message, fallback.name, delivery.target, now=now)
-                transaction.enqueue(copy, policy.targets[fallback.name])
+            elif delivery.dead_at is not None and message.alert_ids:
+                dead.append((delivery, message))
+        if policy is not None and dead:
+            _hand_over(transaction, dead, policy, now=now)
+        if policy is not None and len(late) < len(after):
+            note_attempt(transaction, after, policy, now=now)
     for message in late:
         log.warning("message taken over meanwhile ref=%s target=%s", message.id, after[0].target)
     _log_errand(errand, after)
 
 
-def _fallback(message: Message, policy: Policy | None) -> Receiver | None:
+def _hand_over(
+    transaction: Transaction, dead: Sequence[tuple[Delivery, Message]], policy: Policy, *, now: datetime
+) -> None:
+    """Put into the outbox what the fallback gets, in one message, of what was given up; without one, nothing."""
+    messages = [message for _, message in dead]
+    receiver = _fallback(messages[-1], policy)
+    if receiver is None:
+        return
+    missed = missed_of((each for each, _ in dead), messages, transaction.present_alerts(_alert_ids(messages)))
+    transaction.enqueue(fallback(missed, receiver, policy.context, now=now), policy.targets[receiver.name])
+
+
+def _fallback(message: Message, policy: Policy) -> Receiver | None:
     """Return who is told in place of the message's receiver, or None for nobody."""
-    if policy is None:
-        return None
     by_name = {receiver.name: receiver for receiver in policy.receivers}
     receiver = by_name.get(message.receiver)
     return by_name.get(receiver.fallback) if receiver is not None and receiver.fallback is not None else None

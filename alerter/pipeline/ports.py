@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from alerter.core.alerts import Alert, AlertKey, Topic, Transition
 from alerter.core.judging import Idle
 from alerter.core.merges import Base, Change, Stored
-from alerter.core.messages import Message
+from alerter.core.messages import Message, Outage
 from alerter.core.muting import Acknowledgement, Silence
 from alerter.core.notifications import Budget, ReceiverName, Told
 from alerter.core.outbox import Delivery, TargetName
@@ -59,6 +59,10 @@ class Reader(Protocol):
         """Return the alerts that are or were not inactive."""
         ...
 
+    def present_alerts(self, alert_ids: Collection[str]) -> list[Alert]:
+        """Return the alerts that are not inactive, and those of these ids."""
+        ...
+
     def firings(self, keys: Collection[AlertKey], *, since: datetime) -> dict[AlertKey, list[Transition]]:
         """Return the transitions of these alerts into firing and out of it, oldest first."""
         ...
@@ -73,6 +77,10 @@ class Reader(Protocol):
 
     def message(self, message_id: str) -> Message:
         """Return a message."""
+        ...
+
+    def outages(self) -> dict[TargetName, Outage]:
+        """Return the targets that cannot be reached."""
         ...
 
     def silences(self, *, since: datetime) -> list[Silence]:
@@ -175,6 +183,14 @@ class Transaction(Reader, Protocol):
 
     def save_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
         """Keep who is at an alert."""
+        ...
+
+    def save_outage(self, outage: Outage) -> None:
+        """Keep that a target cannot be reached."""
+        ...
+
+    def end_outage(self, target: TargetName) -> None:
+        """Keep that a target was reached, or is no more."""
         ...
 
     def hold_back(self, receiver: ReceiverName) -> None:

@@ -10,6 +10,7 @@ from alerter.core.formats import compose
 from alerter.core.messages import Message
 from alerter.core.muting import LONGEST_SILENCE, Mutes
 from alerter.core.notifications import Plan, Receiver, Told, plan
+from alerter.core.outbox import worst_of_each_topic
 from alerter.pipeline.policies import Policy
 from alerter.pipeline.ports import Reader, Store, Transaction
 
@@ -74,6 +75,34 @@ def tell_groups(store: Store, policy: Policy, *, now: datetime) -> tuple[Message
             transaction.close_group(name)
         changed = {notice.alert.key.topic for each in planned.held_back for notice in each.notices}
         return _send(transaction, planned, policy, changed, now=now)
+
+
+def firing_for(
+    reader: Reader, alerts: Collection[Alert], receiver: Receiver, policy: Policy, *, now: datetime
+) -> tuple[Alert, ...]:
+    """Return all that fires now for a receiver, the worst first: what it was told of, and what it would be told of.
+
+    Args:
+        reader: Knows what the receiver was told.
+        alerts: At least all that are not inactive.
+        receiver: Who is asked for.
+        policy: Where alerts go.
+        now: The instant of the decision.
+    """
+    told = [entry for entry in reader.told({alert.key.tenant for alert in alerts}) if entry.receiver == receiver.name]
+    planned = _plan(reader, alerts, told, (receiver,), policy, now=now)
+    new = (notice.alert.key.topic for each in (*planned.notifications, *planned.held_back) for notice in each.notices)
+    topics = {*new, *(entry.topic for entry in told if entry.state is AlertState.FIRING)}
+    firing = [alert for alert in alerts if alert.is_firing and alert.key.topic in topics]
+    heard = [alert for alert in firing if _is_routed(alert, receiver, policy)]
+    still_known = topics - {alert.key.topic for alert in heard}
+    return worst_of_each_topic([*heard, *(alert for alert in firing if alert.key.topic in still_known)])
+
+
+def _is_routed(alert: Alert, receiver: Receiver, policy: Policy) -> bool:
+    return not policy.routes or any(
+        receiver.name in route.receivers and route.matches(alert) for route in policy.routes
+    )
 
 
 def next_group_at(store: Store) -> datetime | None:

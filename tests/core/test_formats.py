@@ -1,6 +1,7 @@
 """How messages look, and that nothing in a hold reason's name can do anything."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -21,10 +22,13 @@ from alerter.core.formats import (
     digest,
     fallback,
     fitted,
+    reachable,
     short,
     shown,
+    unreachable,
+    with_present_events,
 )
-from alerter.core.messages import THREADS, Context, Data, EventAction, Format, Message, Tone
+from alerter.core.messages import THREADS, Context, Data, EventAction, Format, Message, Missed, Outage, Tone
 from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Tenant
@@ -575,158 +579,264 @@ NASTY_ALERT = replace(an_alert("<!here> *x* `y`"), active_at=an_hour(9), fired_a
 FIRST = composed(NASTY_ALERT, now=an_hour(9, 5))
 SECOND = replace(composed(an_alert("Spam"), a_no_data_alert(), now=an_hour(10)), threads=("m7",))
 END = composed(ended(NASTY_ALERT), reason=NotifyReason.RESOLVED, now=an_hour(11, 30))
-MISSED = [FIRST, SECOND, END]
+DEPUTY = Receiver(name=ReceiverName("mail"))
 
 
-def digested(*messages: Message) -> Message:
-    """Return the digest of messages that were missed from five past nine to noon."""
-    return digest(messages, CONTEXT, since=an_hour(9, 5), now=NOON)
-
-
-def test_a_digest_lists_what_was_missed_and_tells_the_newest_in_full() -> None:
-    """A target that comes back gets one message: a line for each with its time, and the newest as it was written."""
-    message = digested(*MISSED)
-
-    assert message.title == "3 messages while this place could not be reached (09:05 to 12:00)"
-    assert message.bodies[Format.TEXT] == (
-        f"{message.title}\n\n"
-        f"  09:05  {FIRST.title}\n  10:00  {SECOND.title}\n  11:30  {END.title}\n\n"
-        f"ref {message.id}\n\nThe newest of them in full:\n\n{END.bodies[Format.TEXT]}"
+def missed(
+    *messages: Message, firing: Sequence[Alert] = (), over: Sequence[Alert] = (), target: str = "secops/slack"
+) -> Missed:
+    """Return what was missed from five past nine on."""
+    return Missed(
+        target=target,
+        since=an_hour(9, 5),
+        error="Slack answered 404: no_service",
+        messages=messages,
+        firing=tuple(firing),
+        over=tuple(over),
     )
-    page = page_of(message)
-    assert all(each.title in page.text for each in MISSED)
-    assert page.text.index(FIRST.title) < page.text.index("The newest of them in full:") < page.text.index("Lasted")
-    assert (page.tags.count("html"), page.tags.count("body")) == (1, 1)
-    runs = teams_runs_of_digest(message)
-    assert runs[:4] == [message.title, *(f"{at}  {each.title}" for at, each in zip(TIMES, MISSED, strict=True))]
-    assert json.loads(message.bodies[Format.TEAMS])["fallbackText"] == message.title
 
 
-TIMES = ("09:05", "10:00", "11:30")
+ALL_MISSED = missed(FIRST, SECOND, END, firing=(an_alert("Spam"),), over=(ended(NASTY_ALERT),))
 
 
-def teams_runs_of_digest(message: Message) -> list[str]:
+def digested(what: Missed = ALL_MISSED) -> Message:
+    """Return the digest that a target gets at noon."""
+    return digest(what, SECOPS, CONTEXT, now=NOON)
+
+
+def teams_texts(message: Message) -> str:
     """Return the texts of a card."""
-    return teams_runs(json.loads(message.bodies[Format.TEAMS]))
+    return "\n".join(teams_runs(json.loads(message.bodies[Format.TEAMS])))
 
 
-def test_slack_shows_the_titles_of_a_digest_as_they_are() -> None:
-    """A title holds names that are not ours: in the list it can neither mention nor format."""
-    message = digested(*MISSED)
+def test_a_digest_begins_with_what_fires_then_says_what_came_and_went() -> None:
+    """What fires is told in full, what is over in a line, and then how much could not be delivered, and why."""
+    message = digested()
 
-    title, listed, *_ = slack_texts(message)
-    assert title == slack_of(message)["attachments"][0]["fallback"] == message.title
-    assert (
-        listed.splitlines()[0] == "`09:05  CRITICAL: 512 held for '&lt;!here&gt; *x* \u02cby\u02cb' (acme), above 500`"
+    assert message.title == (
+        "secops/slack works again (09:05\u201312:00 missed): "
+        "1 still firing, CRITICAL 512 held for 'Spam' (acme), above 500"
     )
-    assert listed.splitlines()[-1].startswith("The newest of them in full: `Resolved")
+    text = message.bodies[Format.TEXT]
+    fires, _, rest = text.partition("Came and went:\n")
+    assert fires.startswith(
+        f"{message.title}\n\nCRITICAL: 512 messages held, above 500\n'Spam' · acme · rule Backlog\n"
+    )
+    assert rest.startswith("  Over: '<!here> *x* `y`' (acme), peak 512, 09:05 to 11:30\n\n3 messages could not be ")
+    assert "delivered from 09:05 to 12:00: Slack answered 404: no_service" in " ".join(rest.split())
+    assert message.tone is Tone.CRITICAL
+    assert slack_of(message)["attachments"][0]["color"] == "#c62828"
+
+
+def test_every_format_of_a_digest_says_the_same() -> None:
+    """And in none of them a name can mention or format anything."""
+    message = digested()
+
+    texts = (page_of(message).text, teams_texts(message), "\n".join(slack_texts(message)))
+    assert all(each in text for text in texts for each in ("still firing", "Came and went", "peak 512, 09:05 to 11:30"))
+    assert all(
+        text.index("512 messages held") < text.index("Came and went") < text.index("no_service") for text in texts
+    )
     assert "<!here>" not in message.bodies[Format.SLACK]
-    assert slack_texts(message)[2:] == slack_texts(END)[1:]
 
 
-def test_a_digest_leaves_open_what_is_open() -> None:
-    """Of each topic the last event counts, and the digest looks as bad as what is still open."""
-    message = digested(*MISSED)
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        pytest.param(
+            [ended(an_alert("A")), ended(an_alert("B"))], "nothing fires now, 2 alerts came and went", id="over"
+        ),
+        pytest.param([], "nothing fires now", id="nothing is known any more"),
+    ],
+)
+def test_where_nothing_fires_any_more_a_digest_says_so(over: list[Alert], said: str) -> None:
+    """It is green then, and closes what on-call services have open."""
+    message = digested(missed(FIRST, END, over=over))
+
+    assert message.title == f"secops/slack works again (09:05\u201312:00 missed): {said}"
+    assert message.tone is Tone.RESOLVED
+    assert [event.action for event in message.events] == [EventAction.CLOSE] * len(over)
+    is_within_limits(message)
+
+
+def test_a_digest_opens_what_fires_and_closes_what_is_over() -> None:
+    """Whatever the missed messages would have done to it."""
+    message = digested()
 
     assert [(event.action, event.summary[:8]) for event in message.events] == [
         (EventAction.OPEN, "CRITICAL"),
-        (EventAction.OPEN, "CRITICAL"),
         (EventAction.CLOSE, "Resolved"),
     ]
-    assert message.tone is Tone.CRITICAL
-    assert slack_of(message)["attachments"][0]["color"] == "#c62828"
-    assert digested(FIRST, END).tone is Tone.RESOLVED
-    assert [event.action for event in digested(FIRST, END).events] == [EventAction.CLOSE]
+
+
+def test_of_several_that_fire_a_digest_names_the_worst() -> None:
+    """In its title; all of them follow."""
+    firing = [a_no_data_alert(), an_alert("Spam"), an_alert("Virus")]
+
+    message = digested(missed(FIRST, SECOND, firing=firing))
+
+    assert "): 3 still firing, worst CRITICAL no data from Mimecast for" in message.title
+    assert all(f"'{name}'" in message.bodies[Format.TEXT] for name in ("Spam", "Virus"))
+
+
+@pytest.mark.parametrize("over", [0, 300])
+def test_only_what_is_over_is_cut_from_a_digest(over: int) -> None:
+    """Eighty alerts that fire are all named in every format, however much came and went; the rest is counted."""
+    firing = [an_alert(f"Policy number {number:03} with a name of quite usual length") for number in range(80)]
+    ends = [ended(an_alert(f"Gone {number}")) for number in range(over)]
+
+    message = digested(missed(FIRST, SECOND, firing=firing, over=ends))
+
+    is_within_limits(message)
+    for body in message.bodies.values():
+        assert all(f"number {number:03}" in body for number in range(80))
+    assert ("more: alerter notifications" in message.bodies[Format.SLACK]) == bool(over)
+    _, brief = fitted(message, Room(title_bytes=250, body_bytes=2000))
+    assert "number 000" in brief and "Gone" not in brief  # noqa: PT018 - two halves of one claim
 
 
 def test_a_digest_has_an_id_of_its_own_that_stays() -> None:
     """Made again at the next attempt it is recognised; with one message more it is another."""
-    message = digested(*MISSED)
-    later = digest(MISSED, CONTEXT, since=an_hour(9, 5), now=NOON + timedelta(hours=1))
+    message = digested()
+    later = digest(ALL_MISSED, SECOPS, CONTEXT, now=NOON + timedelta(hours=1))
 
     assert message.id == later.id
-    assert message.id not in {each.id for each in MISSED}
-    assert message.id != digested(*MISSED[1:]).id
-    assert all(message.id in body for body in message.bodies.values())
+    assert message.id not in {FIRST.id, SECOND.id, END.id}
+    assert message.id != digested(missed(SECOND, END)).id
     assert message.created_at == NOON
 
 
 def test_a_digest_tells_of_all_alerts_and_stays_in_their_threads() -> None:
     """Later mails answer messages that never arrived, and so does the digest: they still stand together."""
-    message = digested(*MISSED)
+    message = digested()
 
-    assert message.alert_ids == (END.alert_ids[0], *SECOND.alert_ids)
+    assert message.alert_ids == (an_alert("Spam").key.id, NASTY_ALERT.key.id)
     assert message.threads == (END.id, "m7", FIRST.id)
-    assert len(digested(*[replace(FIRST, id=f"m{n}") for n in range(60)]).threads) == THREADS
+    assert len(digested(missed(*[replace(FIRST, id=f"m{n}") for n in range(60)])).threads) == THREADS
 
 
 @pytest.mark.parametrize("name", ["🔥" * 1000, "&" * 1000, "a.b@" * 250, "`<x>" * 250])
 def test_the_digest_of_a_bad_day_fits(name: str) -> None:
-    """Hundreds of missed messages with absurd names: the newest are listed, the others counted, every limit kept."""
-    many = composed(*(an_alert(f"{name}{n}", tenant=f"{name}{n}", rule=name, note=name) for n in range(60)))
-    long = replace(many, title=f"{many.title} {name}")
+    """Hundreds of alerts with absurd names: every limit is kept."""
+    alerts = [an_alert(f"{name}{number}", tenant=f"{name}{number}", rule=name, note=name) for number in range(300)]
 
-    message = digested(*[long] * 300)
+    message = digested(missed(*[FIRST] * 300, firing=alerts, over=[ended(alert) for alert in alerts], target=name))
 
     is_within_limits(message)
-    assert "  and 280 before these: alerter notifications\n" in message.bodies[Format.TEXT]
     assert slack_blocks(message)[-1]["type"] == "context"
-    assert many.id in "".join(teams_runs_of_digest(message))
+    assert message.id in teams_texts(message)
 
 
-def test_a_digest_of_digests_is_a_digest() -> None:
-    """Whatever was missed is a message, also a digest."""
-    is_within_limits(digested(digested(*MISSED), digested(*MISSED), digested(*MISSED)))
+def test_a_fallback_is_told_what_is_true_now_then_what_was_missed() -> None:
+    """The title is no fresh warning: it says for whom it was, and that it is over."""
+    message = fallback(missed(FIRST, END, over=[ended(NASTY_ALERT)]), DEPUTY, CONTEXT, now=NOON)
 
-
-def test_a_message_of_another_version_is_put_in_as_text() -> None:
-    """After an upgrade a page may wait that has no place to put anything in."""
-    old = replace(END, bodies={**END.bodies, Format.HTML: "<html><body><p>old</p></body></html>"})
-
-    page = page_of(digested(FIRST, old))
-
-    assert "2 messages while" in page.text
-    assert END.bodies[Format.TEXT] in page.text
-    assert "old" not in page.text
-
-
-def test_a_fallback_is_the_same_message_after_a_sentence() -> None:
-    """Who stands in for another reads whose message it is and why it comes here, then the message itself."""
-    deputy = ReceiverName("mail")
-
-    message = fallback(FIRST, deputy, "secops/slack", lasting=timedelta(hours=24), now=NOON)
-
-    line = "secops could not be reached through secops/slack for 1d: this was meant for it"
-    assert message.bodies[Format.TEXT] == (
-        "secops could not be reached through secops/slack for 1d: this was meant for it\n\n"
-        f"ref {message.id}\n\n{FIRST.bodies[Format.TEXT]}"
+    assert message.title.startswith("[for secops] Resolved after 2h25m: 3 held for '<!here>")
+    assert message.tone is Tone.RESOLVED
+    text = message.bodies[Format.TEXT]
+    assert " ".join(text.split()).startswith(
+        f"{message.title} secops cannot be reached through secops/slack since 09:05 UTC (Slack answered 404: "
+        "no_service). You get this as its fallback. Resolved after 2h25m: 3 messages held"
     )
-    assert line in page_of(message).text
-    assert teams_runs_of_digest(message)[0] == line
-    assert slack_texts(message)[:2] == [slack_texts(FIRST)[0], f"`{line}`\nref {message.id}"]
-    assert (message.receiver, message.title, message.tone) == (deputy, FIRST.title, FIRST.tone)
-    assert (message.created_at, message.alert_ids, message.events) == (NOON, FIRST.alert_ids, FIRST.events)
-    assert (message.threads, fallback(SECOND, deputy, "x", lasting=timedelta(0), now=NOON).threads) == (
-        (FIRST.id,),
-        ("m7",),
-    )
+    assert f"Missed:\n  11:30: {shown(Data(END.title))}\n  09:05: {shown(Data(FIRST.title))}\n" in text
+    for each in (page_of(message).text, teams_texts(message), "\n".join(slack_texts(message))):
+        assert each.index("You get this as its fallback.") < each.index("Missed") < each.index("09:05: ")
+    assert (message.receiver, message.created_at) == (DEPUTY.name, NOON)
+    assert message.threads == (END.id, FIRST.id)
+    assert [event.action for event in message.events] == [EventAction.CLOSE]
+
+
+def test_a_fallback_is_told_what_still_fires() -> None:
+    """With its numbers of now."""
+    message = fallback(missed(FIRST, firing=[replace(NASTY_ALERT, value=900)]), DEPUTY, CONTEXT, now=NOON)
+
+    assert message.title.startswith("[for secops] CRITICAL: 900 held")
+    assert (message.tone, [event.action for event in message.events]) == (Tone.CRITICAL, [EventAction.OPEN])
+
+
+def test_what_nobody_knows_any_more_reaches_a_fallback_by_its_title() -> None:
+    """After its rule and its alert have gone, what it said is better than nothing."""
+    message = fallback(missed(FIRST), DEPUTY, CONTEXT, now=NOON)
+
+    assert message.title == f"[for secops] {shown(Data(FIRST.title))}"
+    assert "You get this as its fallback." in message.bodies[Format.TEXT].replace("\n", " ")
+    is_within_limits(message)
 
 
 def test_each_fallback_has_an_id_of_its_own_that_stays() -> None:
-    """It depends on the message, the place and the receiver, and on nothing else."""
+    """It depends on the messages, the target and the receiver, and on nothing else."""
+    boss = Receiver(name=ReceiverName("boss"))
     ids = [
-        fallback(message, ReceiverName(deputy), place, lasting=timedelta(hours=24), now=NOON).id
-        for message, deputy, place in (
-            (FIRST, "mail", "secops/slack"),
-            (FIRST, "boss", "secops/slack"),
-            (FIRST, "mail", "secops/teams"),
-            (SECOND, "mail", "secops/slack"),
+        fallback(missed(message, target=target), receiver, CONTEXT, now=NOON).id
+        for message, receiver, target in (
+            (FIRST, DEPUTY, "secops/slack"),
+            (FIRST, boss, "secops/slack"),
+            (FIRST, DEPUTY, "secops/teams"),
+            (SECOND, DEPUTY, "secops/slack"),
         )
     ]
 
-    again = fallback(FIRST, ReceiverName("mail"), "secops/slack", lasting=timedelta(hours=25), now=NOON)
+    again = fallback(missed(FIRST), DEPUTY, CONTEXT, now=NOON + timedelta(hours=1))
     assert len({FIRST.id, *ids}) == 5
     assert again.id == ids[0]
+
+
+OUTAGE = Outage(target="secops/slack", since=an_hour(10, 13), error="Slack answered 404: no_service")
+
+
+def test_others_are_told_of_a_target_that_cannot_be_reached() -> None:
+    """Which one, since when, why, how much waits for it, and what to do."""
+    message = unreachable(DEPUTY.name, OUTAGE, 3, CONTEXT, now=NOON)
+
+    assert message.title == (
+        "secops/slack cannot be reached since 10:13: Slack answered 404: no_service; 3 notifications wait"
+    )
+    assert (message.receiver, message.tone, message.alert_ids) == (DEPUTY.name, Tone.WARNING, ())
+    for body in (message.bodies[Format.TEXT], page_of(message).text, teams_texts(message)):
+        assert "alerter test-notify secops" in body
+    is_within_limits(message)
+    assert [(event.action, event.severity) for event in message.events] == [(EventAction.OPEN, Severity.WARNING)]
+
+
+@pytest.mark.parametrize(
+    ("delivered", "waiting", "said"),
+    [
+        pytest.param(3, 0, "3 notifications delivered", id="all at once"),
+        pytest.param(1, 1, "1 notification delivered, 1 more follows", id="one more"),
+        pytest.param(1, 2, "1 notification delivered, 2 more follow", id="more"),
+    ],
+)
+def test_they_are_told_when_it_is_back(delivered: int, waiting: int, said: str) -> None:
+    """In the same thread, and what was opened is closed."""
+    begun = unreachable(DEPUTY.name, OUTAGE, 1, CONTEXT, now=an_hour(11))
+    message = reachable(DEPUTY.name, OUTAGE, CONTEXT, delivered=delivered, waiting=waiting, now=an_hour(12, 4))
+
+    assert "1 notification waits" in begun.title
+    assert message.title == f"secops/slack works again after 1h51m; {said}"
+    assert (message.tone, message.threads) == (Tone.RESOLVED, (begun.id,))
+    assert [event.action for event in message.events] == [EventAction.CLOSE]
+    assert {event.dedup_key for event in (*begun.events, *message.events)} == {begun.events[0].dedup_key}
+
+
+def test_a_digest_of_news_about_a_target_keeps_it() -> None:
+    """A target that is back reads that another one was not reached, and what on-call services have open stays right."""
+    begun = unreachable(DEPUTY.name, OUTAGE, 1, CONTEXT, now=an_hour(11))
+    end = reachable(DEPUTY.name, OUTAGE, CONTEXT, delivered=1, waiting=0, now=an_hour(11, 30))
+
+    message = digested(missed(begun, end, target="mail/mailto"))
+
+    assert "  11:00: secops/slack cannot be reached since 10:13" in message.bodies[Format.TEXT]
+    assert [event.action for event in message.events] == [EventAction.CLOSE]
+    assert digested(missed(begun)).tone is Tone.WARNING
+
+
+def test_what_comes_late_opens_nothing_that_is_over() -> None:
+    """A message that was overtaken by its own end closes what it would have opened."""
+    late = with_present_events(SECOND, [an_alert("Spam")])
+    about_a_target = unreachable(DEPUTY.name, OUTAGE, 1, CONTEXT, now=an_hour(11))
+
+    assert [event.action for event in late.events] == [EventAction.OPEN, EventAction.CLOSE]
+    assert with_present_events(about_a_target, []) == about_a_target
 
 
 # shorter plain texts

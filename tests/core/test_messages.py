@@ -20,15 +20,11 @@ from alerter.core.messages import (
     Draft,
     EventAction,
     Link,
-    Message,
     Phrase,
     Tone,
     dedup_key_of,
-    digest_line,
-    digest_title,
     draft,
     draft_test,
-    fallback_line,
 )
 from alerter.core.muting import Mute, MuteKind
 from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName, Told
@@ -925,31 +921,3 @@ def test_a_storm_opens_the_worst_and_closes_everything() -> None:
 
     assert [each.dedup_key for each in happenings[:OPENED]] == [dedup_key_of(key.topic) for key in keys[:OPENED]]
     assert [each.action for each in happenings[OPENED:]] == [EventAction.CLOSE] * len(keys)
-
-
-def test_a_digest_says_how_much_was_missed_and_when() -> None:
-    """Times are the reader's, with the date unless it is today's."""
-    hours = timedelta(hours=1)
-    message = Message(
-        id="m1", receiver=SECOPS.name, tone=Tone.INFO, title="a title", bodies={}, created_at=NOON - 20 * hours
-    )
-
-    assert digest_title(7, timezone=CONTEXT.timezone, since=NOON - 2 * hours, now=NOON) == (
-        "7 messages while this place could not be reached (11:00 to 13:00)"
-    )
-    assert digest_title(2, timezone=UTC, since=NOON - 20 * hours, now=NOON) == (
-        "2 messages while this place could not be reached (30 Jun 16:00 to 12:00)"
-    )
-    assert digest_line(message, timezone=CONTEXT.timezone, now=NOON) == "30 Jun 17:00  a title"
-
-
-@pytest.mark.parametrize(
-    ("lasting", "line"),
-    [
-        pytest.param(timedelta(hours=23), "secops could not be reached through secops/slack for 23h", id="all day"),
-        pytest.param(timedelta(seconds=1), "secops could not be reached through secops/slack", id="at once"),
-    ],
-)
-def test_a_fallback_says_whose_message_it_is(lasting: timedelta, line: str) -> None:
-    """Whoever gets it knows why, and for how long it was tried."""
-    assert fallback_line(SECOPS.name, "secops/slack", lasting=lasting) == f"{line}: this was meant for it"

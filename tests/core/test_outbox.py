@@ -1,31 +1,32 @@
 """When a message is sent: in order per target, again after a failure, and given up only after a day of attempts."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.formats import compose_test
-from alerter.core.messages import Context, Format, Message
+from alerter.core.alerts import Alert, AlertState
+from alerter.core.messages import Message, Outage, Tone
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import (
     MAX_ATTEMPTS,
     Delivery,
-    TargetName,
     after_failure,
     after_retry_request,
     after_success,
-    digest_of,
     due,
-    fallback_of,
+    is_news,
+    missed_of,
     needs_digest,
     next_due_at,
+    worst_of_each_topic,
 )
+from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
-from tests.builders import NOON, a_delivery, at, minutes, span
+from tests.builders import NOON, a_delivery, a_key, an_alert, at, minutes, span
 
 
 def _failed(
@@ -258,28 +259,74 @@ def test_a_target_that_comes_back_after_an_hour_gets_a_digest(waiting: list[Deli
     assert needs_digest(waiting, now=NOON) is expected
 
 
-_CONTEXT = Context(timezone=UTC, console_url="", runbook_by_rule={})
+def _message(number: int, *alerts: Alert) -> Message:
+    return Message(
+        id=f"m{number}",
+        receiver=ReceiverName("secops"),
+        tone=Tone.WARNING,
+        title=f"title {number}",
+        bodies={},
+        created_at=NOON,
+        alert_ids=tuple(alert.key.id for alert in alerts),
+    )
 
 
-def _message(number: int, *, clock: str) -> Message:
-    message = compose_test(ReceiverName("secops"), _CONTEXT, now=at(clock))
-    return replace(message, id=f"m{number}", title=f"title {number}")
+def _alert(reason: str, state: AlertState = AlertState.FIRING, *, severity: str = "warning", ended: str = "") -> Alert:
+    return an_alert(state, key=a_key(reason=reason, severity=Severity(severity)), resolved_at=ended)
 
 
-def test_a_digest_is_made_of_what_waits_in_its_order() -> None:
-    """The oldest first, and the newest in full, in whatever order they are found."""
-    waiting = [a_delivery(2, created_at=at("10:30")), a_delivery(1, attempts=5, created_at=at("10:05"))]
-
-    message = digest_of(waiting, [_message(2, clock="10:30"), _message(1, clock="10:05")], _CONTEXT, now=NOON)
-
-    assert message.title == "2 messages while this place could not be reached (10:05 to 12:00)"
-    assert "  10:05  title 1\n  10:30  title 2\n" in message.bodies[Format.TEXT]
-    assert (message.receiver, message.created_at) == ("secops", NOON)
+def _over(reason: str, ended: str, *, severity: str = "warning") -> Alert:
+    return _alert(reason, AlertState.INACTIVE, severity=severity, ended=ended)
 
 
-def test_a_message_that_was_given_up_goes_to_somebody_else() -> None:
-    """The fallback receiver reads for how long it was tried, since the message was written."""
-    message = fallback_of(_message(1, clock="10:00"), ReceiverName("mail"), TargetName("secops/slack"), now=NOON)
+def test_what_was_missed_stands_in_its_order() -> None:
+    """The oldest first, in whatever order they are found, with why the oldest of them failed."""
+    waiting = [
+        a_delivery(2, created_at=at("10:30")),
+        replace(a_delivery(1, attempts=5, created_at=at("10:05")), last_error="timed out"),
+    ]
 
-    assert message.receiver == "mail"
-    assert message.bodies[Format.TEXT].startswith("secops could not be reached through secops/slack for 2h: this was")
+    missed = missed_of(waiting, [_message(2), _message(1)], [])
+
+    assert [message.id for message in missed.messages] == ["m1", "m2"]
+    assert (missed.target, missed.since, missed.error) == ("secops/slack", at("10:05"), "timed out")
+
+
+def test_what_became_of_what_was_missed_is_what_is_true_now() -> None:
+    """Of a subject that fires its highest alert counts; of one that is over, each that fired; of no other, nothing."""
+    told = [_alert("Spam"), _over("Virus", "11:10"), _over("Graymail", "11:20"), _over("Pending", "")]
+    now = [*told, _alert("Spam", severity="critical"), _over("Spam", "11:00", severity="info"), _alert("Other")]
+
+    missed = missed_of([a_delivery(1)], [_message(1, *told, now[-2])], now)
+
+    assert missed.firing == (_alert("Spam", severity="critical"),)
+    assert missed.over == (_over("Graymail", "11:20"), _over("Virus", "11:10"))
+
+
+def test_of_what_fires_the_worst_comes_first() -> None:
+    """By its level, then by how many messages are held."""
+    low, high = replace(_alert("Low"), value=101), replace(_alert("High"), value=900)
+
+    assert worst_of_each_topic([low, high, _alert("Worst", severity="critical"), _over("Gone", "11:00")]) == (
+        _alert("Worst", severity="critical"), high, low,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("since", "told", "expected"),
+    [
+        pytest.param("11:30", None, True, id="for half an hour"),
+        pytest.param("11:31", None, False, id="not for half an hour yet"),
+        pytest.param("09:00", (), False, id="it was told, be it to nobody"),
+        pytest.param("12:10", None, False, id="begun on a clock that was ahead"),
+    ],
+)
+def test_that_a_target_cannot_be_reached_is_news_after_half_an_hour(
+    since: str,
+    told: tuple[ReceiverName, ...] | None,
+    expected: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Once."""
+    outage = Outage(target="secops/slack", since=at(since), error="timed out", told=told)
+
+    assert is_news(outage, now=NOON) is expected

@@ -35,6 +35,11 @@ class AlertReader(Remembering):
             self._known[tenant].alerts = tuple(alert for alert in read if alert.key.tenant == tenant)
         return remembered + read
 
+    def present_alerts(self, alert_ids: Collection[str]) -> list[Alert]:
+        """Return the alerts that are not inactive, and those that are named so, whatever they are."""
+        named = _alerts.c.id.in_(bindparam("ids", expanding=True))
+        return [_alert_of(row) for row in self._all(_ALERTS.where(or_(tables.is_live, named)), {"ids": [*alert_ids]})]
+
     def alert_by_id(self, alert_id: str) -> list[Alert]:
         """Return the alerts that are named so; nearly always one, but eight digits are no identity. Empty for none."""
         return [_alert_of(row) for row in self._all(_ALERTS.where(_alerts.c.id == alert_id))]

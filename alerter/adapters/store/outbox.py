@@ -11,8 +11,8 @@ from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 from alerter.adapters.store.columns import packed, storable, unpacked
 from alerter.adapters.store.engines import Rows
 from alerter.adapters.store.leases import LeaseHolder, is_life_over
-from alerter.adapters.tables import Instant, deliveries, held_back, is_waiting, messages, open_groups
-from alerter.core.messages import Event, EventAction, Format, Message, Tone
+from alerter.adapters.tables import Instant, deliveries, held_back, is_waiting, messages, open_groups, outages
+from alerter.core.messages import Event, EventAction, Format, Message, Outage, Tone
 from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.outbox import Backlog, Delivery, TargetName
 from alerter.core.rules import Severity
@@ -80,6 +80,10 @@ class OutboxReader(Rows):
         """Return what waits for each target that has something to wait for."""
         return {row.target: Backlog(deliveries=row.number, oldest_at=row.oldest_at) for row in self._all(_BACKLOGS)}
 
+    def outages(self) -> dict[TargetName, Outage]:
+        """Return the targets that cannot be reached."""
+        return {row.target: _outage_of(row) for row in self._all(_OUTAGES)}
+
     def delivery(self, delivery_id: int) -> DeliveryRecord | None:
         """Return the delivery of this number, or None where there is none."""
         row = self._first(_DELIVERY, {"delivery_id": delivery_id})
@@ -127,6 +131,14 @@ class OutboxWriter(OutboxReader, LeaseHolder):
         new = {"message_id": message.id, "attempts": 0, "last_error": ""} | due
         self._run(_ADD_DELIVERY, [new | {"target": target} for target in targets])
         self._run(_RESET_HELD_BACK, {"name": message.receiver})
+
+    def save_outage(self, outage: Outage) -> None:
+        """Keep that a target cannot be reached, in place of what was stored of it."""
+        self._put(outages, [_outage_row(outage)])
+
+    def end_outage(self, target: TargetName) -> None:
+        """Keep that a target was reached, or is no more."""
+        self._run(_END_OUTAGE, {"name": target})
 
     def hold_back(self, receiver: ReceiverName) -> None:
         """Count one message more that a receiver does not get."""
@@ -220,6 +232,16 @@ def _message_of(row: Row[Any]) -> Message:
     )
 
 
+def _outage_of(row: Row[Any]) -> Outage:
+    told = None if row.told is None else tuple(json.loads(row.told))
+    return Outage(target=row.target, since=row.since, error=row.error, told=told)
+
+
+def _outage_row(outage: Outage) -> dict[str, Any]:
+    told = None if outage.told is None else json.dumps(outage.told)
+    return {"target": outage.target, "since": outage.since, "error": storable(outage.error), "told": told}
+
+
 def _event(fields: dict[str, Any]) -> Event:
     return Event(
         dedup_key=fields["dedup_key"],
@@ -288,6 +310,9 @@ _of_receiver = held_back.c.receiver == bindparam("name")
 _COUNT_HELD_BACK = update(held_back).where(_of_receiver).values(messages=held_back.c.messages + 1)
 _ADD_HELD_BACK = insert(held_back)
 _RESET_HELD_BACK = delete(held_back).where(_of_receiver)
+
+_OUTAGES = select(outages).order_by(outages.c.since, outages.c.target)
+_END_OUTAGE = delete(outages).where(outages.c.target == bindparam("name"))
 
 _GROUPS = select(open_groups).order_by(open_groups.c.due_at, open_groups.c.receiver)
 _OPEN_GROUP = insert(open_groups)

@@ -84,6 +84,22 @@ def test_an_alert_is_found_by_the_digits_that_name_it(store: Store) -> None:
         assert reader.alert_by_id("00000000") == []
 
 
+def test_what_is_true_now_of_some_alerts_comes_with_all_that_fires(store: Store) -> None:
+    """Of what is over, only what is asked for."""
+    firing = an_alert()
+    asked_for, other = (replace(a_resolved(), key=a_key(reason=reason)) for reason in ("Virus", "Graymail"))
+    with store.write() as transaction:
+        transaction.save_alerts([firing, asked_for, other])
+
+    with store.read() as reader:
+        found = [reader.present_alerts(ids) for ids in ((), {asked_for.key.id})]
+
+    assert [{alert.key.reason for alert in each} for each in found] == [
+        {firing.key.reason},
+        {firing.key.reason, "Virus"},
+    ]
+
+
 def test_two_alerts_of_the_same_digits_are_both_found(store: Store) -> None:
     """Eight digits are no identity: which of the two is meant is for a person to say."""
     first, second = (an_alert(key=a_key(reason=reason)) for reason in ("reason 38418", "reason 80905"))

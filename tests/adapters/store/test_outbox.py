@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from alerter.adapters.store import DeliveryRecord, Store
-from alerter.core.messages import Event, EventAction, Format
+from alerter.core.messages import Event, EventAction, Format, Outage
 from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.outbox import Backlog, TargetName, after_failure, after_success, claimed, due
 from alerter.core.rules import Severity
@@ -44,6 +44,22 @@ def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
 
     with store.read() as reader:
         assert reader.message("m1") == message
+
+
+def test_an_outage_comes_back_until_it_is_over(store: Store) -> None:
+    """Since when, why, and who was told: nobody yet is not the same as nobody at all."""
+    new = Outage(target="secops/slack", since=NOON, error="timed out \0")
+    known = Outage(target="mail", since=at("11:00"), error="gone", told=(ReceiverName("é"), ReceiverName("x")))
+    with store.write() as transaction:
+        for outage in (new, replace(known, told=()), known):
+            transaction.save_outage(outage)
+
+    with store.write() as transaction:
+        assert [*transaction.outages().values()] == [known, replace(new, error="timed out \ufffd")]
+        transaction.end_outage(TargetName("mail"))
+
+    with store.read() as reader:
+        assert [*reader.outages()] == ["secops/slack"]
 
 
 def test_what_a_target_refused_and_who_has_it_comes_back(store: Store) -> None:

@@ -1,0 +1,132 @@
+"""Outages: notice with each attempt whether a target can be reached, and tell others of one that cannot for long.
+
+An outage is a row from the first failure until the next success. Who is told of it is written into that row in the
+same commit as the messages, so that it is told once, whoever restarts and however many share the database.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from alerter.core.formats import reachable, unreachable
+from alerter.core.messages import Outage
+from alerter.core.notifications import Receiver, ReceiverName
+from alerter.core.outbox import NEWS_AFTER, Delivery, TargetName, is_news
+from alerter.pipeline.policies import Policy
+from alerter.pipeline.ports import Reader, Store, Transaction
+
+log = logging.getLogger(__name__)
+
+
+def note_attempt(transaction: Transaction, after: Sequence[Delivery], policy: Policy, *, now: datetime) -> None:
+    """Keep whether a target was reached, and tell that it is back those who were told of its outage.
+
+    Args:
+        transaction: In which the attempt is recorded.
+        after: The deliveries of one attempt, as they are after it; of a mail that some have, the target was reached.
+        policy: Where those who are told are.
+        now: When that was.
+    """
+    target = after[0].target
+    if not any(target in targets for targets in policy.targets.values()):
+        return
+    outage = transaction.outages().get(target)
+    if not any(each.sent_at is not None or each.had_by for each in after):
+        known = outage or Outage(target=target, since=now, error="")
+        transaction.save_outage(replace(known, error=after[0].last_error))
+    elif outage is not None:
+        transaction.end_outage(target)
+        _tell_end(transaction, outage, after, policy, now=now)
+
+
+def _tell_end(
+    transaction: Transaction, outage: Outage, after: Sequence[Delivery], policy: Policy, *, now: datetime
+) -> None:
+    if outage.told is None:
+        return
+    log.info("target works again target=%s", outage.target)
+    sent = sum(each.sent_at is not None for each in after)
+    waiting = _waiting(transaction, outage)
+    for name in outage.told:
+        if targets := _elsewhere(policy.targets.get(name, ()), outage):
+            message = reachable(name, outage, policy.context, delivered=sent, waiting=waiting, now=now)
+            transaction.enqueue(message, targets)
+
+
+def tell_outages(store: Store, policy: Policy, urls: Mapping[TargetName, str], *, now: datetime) -> bool:
+    """Tell others of each target that could not be reached for long, once; say whether there was any.
+
+    Raises:
+        StoreError: Nobody was told; the next run tries again.
+    """
+    with store.read() as reader:
+        if not any(is_news(each, now=now) or name not in urls for name, each in reader.outages().items()):
+            return False
+    with store.write() as transaction:
+        standing = transaction.standing()
+        if not standing.is_member:
+            return False
+        outages = transaction.outages()
+        news = [outage for target, outage in outages.items() if target in urls and is_news(outage, now=now)]
+        for outage in news:
+            _tell(transaction, outage, outages, policy, urls, now=now)
+        for target in outages.keys() - urls.keys() if standing.may_remove else ():
+            transaction.end_outage(target)
+    return bool(news)
+
+
+def next_outage_at(reader: Reader) -> datetime | None:
+    """Return when the next outage is news, or None where there is none that is not told."""
+    return min((each.since + NEWS_AFTER for each in reader.outages().values() if each.told is None), default=None)
+
+
+def _tell(
+    transaction: Transaction,
+    outage: Outage,
+    outages: Mapping[TargetName, Outage],
+    policy: Policy,
+    urls: Mapping[TargetName, str],
+    *,
+    now: datetime,
+) -> None:
+    told = _told_of(outage, outages, policy, urls)
+    waiting = _waiting(transaction, outage)
+    for name, targets in told.items():
+        transaction.enqueue(unreachable(name, outage, waiting, policy.context, now=now), targets)
+    transaction.save_outage(replace(outage, told=tuple(told)))
+    log.error(
+        "target cannot be reached target=%s since=%s waiting=%d told=%s: %s",
+        outage.target, outage.since, waiting, ",".join(told) or "nobody", outage.error,
+    )  # fmt: skip
+
+
+def _told_of(
+    outage: Outage, outages: Mapping[TargetName, Outage], policy: Policy, urls: Mapping[TargetName, str]
+) -> dict[ReceiverName, tuple[TargetName, ...]]:
+    """Return who is told of an outage, and where: the fallback if it can be reached, or else all others.
+
+    Where there is nobody else, the receiver's own other targets. Never the target itself, under whatever name.
+    """
+    own = next((each for each in policy.receivers if outage.target in policy.targets[each.name]), None)
+    if own is None:
+        return {}
+    url = urls[TargetName(outage.target)]
+
+    def elsewhere(receivers: Sequence[Receiver]) -> dict[ReceiverName, tuple[TargetName, ...]]:
+        found = {each.name: _elsewhere(policy.targets[each.name], outage) for each in receivers}
+        other = {name: tuple(each for each in targets if urls.get(each) != url) for name, targets in found.items()}
+        return {name: targets for name, targets in other.items() if targets}
+
+    fallback = elsewhere([each for each in policy.receivers if each.name == own.fallback])
+    if any(target not in outages for targets in fallback.values() for target in targets):
+        return fallback
+    return elsewhere([each for each in policy.receivers if each is not own]) or elsewhere([own])
+
+
+def _elsewhere(targets: Sequence[TargetName], outage: Outage) -> tuple[TargetName, ...]:
+    return tuple(each for each in targets if each != outage.target)
+
+
+def _waiting(reader: Reader, outage: Outage) -> int:
+    return sum(each.target == outage.target for each in reader.waiting_deliveries())
