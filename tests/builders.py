@@ -246,6 +246,7 @@ def an_alert(
         ending_since=at(ending_since) if ending_since else None,
         resolved_at=at(resolved_at) if resolved_at else None,
         operands=an_evaluation(count=value).operands,
+        fired_under="above 100" if has_fired else "",
     )
 
 

@@ -38,6 +38,7 @@ from alerter.core.records import Reading
 from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import HoldReason, Sample, Series, Tenant
 from alerter.core.thinning import hour_of
+from alerter.core.timelines import instant_of
 from alerter.errors import Cause, SourceError, SourceUnavailable
 from alerter.pipeline import Cycle, follow_clock, poll, poll_all, reconcile
 from tests.adapters.store.stored import pack, prune, thin
@@ -302,7 +303,8 @@ def _is_taken_for_true(remembered: Remembered, reader: Reader, tenant: Tenant, *
         return row.failures == remembered.failures.polls and now >= remembered.failures.failure.at
     newest = remembered.coverage[-1]
     stored = reader._coverage_from(row, newest.since)[-1]  # noqa: SLF001
-    is_newest = (stored.since, stored.until, stored.polls) == (newest.since, newest.until, remembered.polls)
+    is_newest = (instant_of(stored.since), instant_of(stored.until)) == (newest.since, newest.until)
+    is_newest &= stored.polls == remembered.polls
     return is_newest and now >= newest.until
 
 

@@ -386,7 +386,7 @@ def test_an_upgrade_that_fails_changes_nothing(empty_url: str) -> None:
 def test_rows_without_what_they_refer_to_are_found(sqlite_url: str) -> None:
     """A file that was edited by hand does not pass for whole."""
     with closing(sqlite3.connect(make_url(sqlite_url).database or "")) as connection:
-        connection.execute("INSERT INTO coverage VALUES (7, 0, 0, 1, NULL)")
+        connection.execute("INSERT INTO coverage VALUES (7, 0, 0, 1, NULL, NULL)")
         connection.commit()
 
     with closing(Store(sqlite_url)) as store, pytest.raises(StoreError, match=r"1 rows lack .* in coverage"):

@@ -1,8 +1,8 @@
 """The tables, as SQLAlchemy Core metadata: what changes is stored, not what was seen.
 
 A count is a row only when it changed, with the value that it had before; polling is a row per unbroken run of good
-polls. A series is therefore a step function that is defined where polling covered it, and the database grows with
-changes and failures, not with polls.
+polls, with two bytes for the instant of each, and another row after every few hundred. A series is therefore a step
+function that is defined where polling covered it, and the database grows with changes and failures, hardly with polls.
 
 Only the store and the migrations read this. Whoever changes a table adds a revision to `migrations/versions` and
 its name to `REVISIONS`; a test holds both to the same catalogue.
@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -147,6 +147,8 @@ chunks = Table(
     CheckConstraint("since <= until", name="ordered"),
 )
 
+# Parts of runs of good polls: one begins with the poll that the part before ends with. `steps` are the distances from
+# poll to poll, packed (`core.timelines`); NULL where only the number of polls is known.
 coverage = Table(
     "coverage",
     metadata,
@@ -155,13 +157,15 @@ coverage = Table(
     Column("until", Instant, nullable=False),
     Column("polls", Integer, nullable=False),
     Column("latency", _Number),  # of its newest poll, in microseconds
+    Column("steps", LargeBinary),
     PrimaryKeyConstraint("tenant_id", "since"),
     CheckConstraint("since <= until", name="ordered"),
     sqlite_with_rowid=False,
 )
 
 # Numbered, not keyed by `since`: after the clock was set back, two runs may have begun at the same instant. A run
-# ends with a good poll or with another cause; `outage_since` is the first failure since the last good poll.
+# ends with a good poll, with another cause, or when it has many polls; `outage_since` is the first failure since the
+# last good poll, and `steps` are as those of `coverage`.
 poll_failures = Table(
     "poll_failures",
     metadata,
@@ -174,6 +178,7 @@ poll_failures = Table(
     Column("cause", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("ended_at", Instant),
+    Column("steps", LargeBinary),
 )
 Index(
     "uq_poll_failures_open",
@@ -203,6 +208,7 @@ alerts = Table(
     Column("resolved_at", Instant),
     Column("resolution", Text, nullable=False),
     Column("operands", Text, nullable=False),
+    Column("fired_under", Text, nullable=False, server_default=""),
 )
 # A poll reads what goes on; what is over grows with the history, and an index of its own keeps it out of the way. The
 # states stand in the statements as they are: no partial index is used for a parameter.

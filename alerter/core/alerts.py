@@ -9,10 +9,12 @@ r"""What state it is in: the lifecycle of an alert, one per (rule, severity, ten
                                                      → inactive (resolved),
                                                      else ending from now
 
+Time between two runs of coverage counts neither towards `for` nor towards `keep_firing_for`: nothing is known of it.
+
 No I/O: values in, values out. `step` is the table; whom to tell is not decided here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -76,12 +78,15 @@ class Alert:
         state: Where it is in its life.
         value: The newest known count, in messages; None before the first one, and for alerts about polling.
         peak: The worst count since it became active.
-        active_at: Since when the condition has held; None while inactive.
+        active_at: Since when the condition has held; None while inactive. While pending, it is later by the time of
+            which nothing was known, which does not count towards `for`.
         fired_at: When it began to fire; after the resolve, when it had begun.
-        ending_since: Since when a firing alert's condition has not held; None while it holds.
+        ending_since: Since when a firing alert's condition has not held; None while it holds. It is later by the time
+            of which nothing was known, too.
         resolved_at: When it last resolved; None while it is firing.
         resolution: Why it resolved where the condition's end is not the reason ("rule removed").
         operands: What was compared last.
+        fired_under: Of a firing alert the level's fixed limit that the count was beyond; see `is_held_by`.
     """
 
     key: AlertKey
@@ -94,6 +99,7 @@ class Alert:
     resolved_at: datetime | None = None
     resolution: str = ""
     operands: tuple[Operands, ...] = ()
+    fired_under: str = ""
 
     @property
     def is_firing(self) -> bool:
@@ -104,6 +110,15 @@ class Alert:
     def is_about_polling(self) -> bool:
         """Whether it says that a tenant cannot be polled, rather than how much is held."""
         return any(each.condition in _ABOUT_POLLING for each in self.operands)
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When a poll last decided on it; None before that, and for an alert about polling."""
+        return max((each.value.at for each in self.operands if each.value is not None), default=None)
+
+    def is_held_by(self, level: Level) -> bool:
+        """Say whether `clear_at` holds it: it fires, and did so under the limit that is in force."""
+        return self.is_firing and self.fired_under == level.fixed_limit
 
     @property
     def duration(self) -> timedelta | None:
@@ -139,7 +154,8 @@ def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -
         level: Where `for` and `keep_firing_for` stand.
         now: The instant of the evaluation.
     """
-    after = _step(_with_value(alert, evaluation, level), evaluation.verdict, level, now=now)
+    known = alert if evaluation.verdict is Verdict.NO_DATA else _without_gaps(alert, evaluation.coverage, now=now)
+    after = _step(_with_value(known, evaluation, level), evaluation.verdict, level, now=now)
     if after.state is alert.state:
         return after, None
     return after, Transition(key=alert.key, at=now, before=alert.state, after=after.state, operands=evaluation.operands)
@@ -210,8 +226,8 @@ def remove(alert: Alert, *, why: str, now: datetime) -> tuple[Alert, Transition 
 def after_clock_jump(alert: Alert, *, by: timedelta) -> Alert:
     """Return the alert with the instants from which it measures moved along with the clock.
 
-    A clock that jumps an hour ahead has not made a pending alert an hour older, nor a firing or an ending one. What
-    is over stays as it was: both its ends stand on the clock of then.
+    A clock that jumps an hour ahead has not made a pending alert an hour older, nor a firing or an ending one, nor has
+    it left a gap in what is known of it. What is over stays as it was: both its ends stand on the clock of then.
     """
     if alert.state is AlertState.INACTIVE:
         return alert
@@ -220,11 +236,36 @@ def after_clock_jump(alert: Alert, *, by: timedelta) -> Alert:
         active_at=_moved(alert.active_at, by=by),
         fired_at=_moved(alert.fired_at, by=by) if alert.is_firing else alert.fired_at,
         ending_since=_moved(alert.ending_since, by=by),
+        operands=tuple(
+            each if each.value is None else replace(each, value=replace(each.value, at=each.value.at + by))
+            for each in alert.operands
+        ),
     )
 
 
 def _moved(at: datetime | None, *, by: timedelta) -> datetime | None:
     return None if at is None else at + by
+
+
+def _without_gaps(alert: Alert, coverage: Sequence[Span], *, now: datetime) -> Alert:
+    """Return an alert whose spans leave out what nobody saw since a poll last decided on it."""
+    is_measured = alert.state is AlertState.PENDING or alert.ending_since is not None
+    seen_at = alert.seen_at if is_measured else None
+    if seen_at is None:
+        return alert
+    gap = _gaps(coverage, since=seen_at, until=now)
+    active_at = _moved(alert.active_at, by=gap) if alert.state is AlertState.PENDING else alert.active_at
+    return replace(alert, active_at=active_at, ending_since=_moved(alert.ending_since, by=gap)) if gap else alert
+
+
+def _gaps(coverage: Sequence[Span], *, since: datetime, until: datetime) -> timedelta:
+    """Return how much time between two instants lies between runs of coverage."""
+    gaps = timedelta(0)
+    for before, after in zip(reversed(coverage[:-1]), reversed(coverage), strict=False):
+        if after.since <= since:
+            break
+        gaps += max(min(after.since, until) - max(before.until, since), timedelta(0))
+    return gaps
 
 
 def _step(alert: Alert, verdict: Verdict, level: Level, *, now: datetime) -> Alert:
@@ -237,7 +278,9 @@ def _step(alert: Alert, verdict: Verdict, level: Level, *, now: datetime) -> Ale
             return _from_pending(alert, level, now=now) if verdict is Verdict.ACTIVE else _forgotten(alert)
         case AlertState.FIRING:
             if verdict is Verdict.ACTIVE:
-                return alert if alert.ending_since is None else replace(alert, ending_since=None)
+                # What is not held by `clear_at` was active by itself: from now on it is held.
+                goes_on = alert.ending_since is None and alert.fired_under == level.fixed_limit
+                return alert if goes_on else replace(alert, ending_since=None, fired_under=level.fixed_limit)
             return _ending(alert, level, now=now)
         case _:
             assert_never(alert.state)
@@ -268,7 +311,14 @@ def _from_pending(alert: Alert, level: Level, *, now: datetime) -> Alert:
     active_at = min(alert.active_at or now, now)
     alert = alert if active_at == alert.active_at else replace(alert, active_at=active_at)
     if now - active_at >= level.for_:
-        return replace(alert, state=AlertState.FIRING, fired_at=now, resolved_at=None, resolution="")
+        return replace(
+            alert,
+            state=AlertState.FIRING,
+            fired_at=now,
+            fired_under=level.fixed_limit,
+            resolved_at=None,
+            resolution="",
+        )
     return alert
 
 

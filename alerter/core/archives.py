@@ -16,12 +16,12 @@ from typing import TypeAlias, overload
 from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
-    TOLERANCE_INTERVALS,
     HoldReason,
     Sample,
     Series,
     Snapshot,
     Tenant,
+    longest_step,
 )
 from alerter.core.timelines import (
     MICROSECOND,
@@ -33,6 +33,7 @@ from alerter.core.timelines import (
     number_of,
     numbers,
     outages_of,
+    packed_instants,
 )
 from alerter.errors import Cause
 
@@ -257,14 +258,16 @@ def archive_of(
     Args:
         tenant: Whose polls they are.
         polls: Oldest first, at most one at an instant.
-        poll_interval: How often the tenant is polled: good polls no further apart than twice that are one run.
+        poll_interval: How often the tenant is polled: good polls no further apart than one and a half times that are
+            one run, unless one failed between them.
         timezone: Where its people work.
     """
     polled = sorted(polls, key=_polled_at)
     good = [poll for poll in polled if isinstance(poll, Snapshot)]
-    runs = _runs(good, poll_interval)
+    runs = _runs(polled, poll_interval)
     timeline = Timeline(
         polls=numbers(number_of(_polled_at(poll)) for poll in polled),
+        good=numbers(number_of(poll.taken_at) for poll in good),
         since=numbers(since for since, _ in runs),
         until=numbers(until for _, until in runs),
         outages=tuple(outages_of(_failure_runs(polled))),
@@ -282,13 +285,20 @@ def _polled_at(poll: Snapshot | FailedPoll) -> datetime:
     return poll.taken_at if isinstance(poll, Snapshot) else poll.at
 
 
-def _runs(good: Iterable[Snapshot], poll_interval: timedelta) -> list[_Stretch]:
+def _runs(polled: Iterable[Snapshot | FailedPoll], poll_interval: timedelta) -> list[_Stretch]:
+    """Return the runs of coverage: a failed poll ends one, and so does a missed one."""
     runs: list[_Stretch] = []
-    for at in (number_of(poll.taken_at) for poll in good):
-        if runs and at - runs[-1][1] <= TOLERANCE_INTERVALS * (poll_interval // MICROSECOND):
+    has_failed = False
+    for poll in polled:
+        if isinstance(poll, FailedPoll):
+            has_failed = True
+            continue
+        at = number_of(poll.taken_at)
+        if runs and not has_failed and at - runs[-1][1] <= longest_step(poll_interval) // MICROSECOND:
             runs[-1] = runs[-1][0], at
         else:
             runs.append((at, at))
+        has_failed = False
     return runs
 
 
@@ -299,7 +309,8 @@ def _failure_runs(polled: Iterable[Snapshot | FailedPoll]) -> list[FailureRun]:
         at = number_of(_polled_at(poll))
         newest = runs[-1] if runs and runs[-1].ended_at is None else None
         if isinstance(poll, FailedPoll) and newest is not None and newest.cause is poll.cause:
-            runs[-1] = replace(newest, until=at, polls=newest.polls + 1, detail=poll.detail)
+            steps = packed_instants([*newest.instants, at])
+            runs[-1] = replace(newest, until=at, polls=newest.polls + 1, detail=poll.detail, steps=steps)
             continue
         if newest is not None:
             runs[-1] = replace(newest, ended_at=at)

@@ -298,7 +298,7 @@ class _Bench:
     def _step(self, key: AlertKey, level: Level, series: Series) -> _Rest:
         before = self.alerts.get(key) or Alert(key=key)
         fired = self.fired.get(key, ())
-        evaluation = evaluate(level, series, firing=before.is_firing, fired=fired, now=self.now)
+        evaluation = evaluate(level, series, firing=before.is_held_by(level), fired=fired, now=self.now)
         after, transition = step(before, evaluation, level, now=self.now)
         self.judgement.judged.add(key)
         # An alert that nothing happened to is the same object.

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import TypeAlias
 
 from alerter.core.series import HoldReason, Tenant
-from alerter.core.timelines import NEVER, Numbers, PollRun, numbers
+from alerter.core.timelines import NEVER, Numbers, PollRun
 
 #: Earlier than every poll.
 BEFORE_ALL = -NEVER
@@ -38,8 +38,7 @@ class Given:
     Attributes:
         tenant: Whose history it is.
         runs: Unbroken runs of successful polls, oldest first, free of overlaps.
-        polls: Every poll, oldest first; empty where only the ends of runs are known, and the polls between them are
-            taken to be spread evenly.
+        polls: Every poll of them, oldest first.
         interval: How far polls are apart, in microseconds; None where the runs say it themselves.
         first_seen: When each reason was first in an answer, in that order.
         bases: What was held before the first change of a reason; nothing of a reason that is missing.
@@ -51,7 +50,7 @@ class Given:
 
     tenant: Tenant
     runs: Sequence[PollRun]
-    polls: Numbers = field(default_factory=numbers)
+    polls: Numbers
     interval: int | None = None
     first_seen: Mapping[HoldReason, int]
     bases: Mapping[HoldReason, Base] = field(default_factory=dict)
@@ -80,22 +79,8 @@ class Given:
     def _part(self, run: PollRun, after: int, before: int) -> PollRun | None:
         """Return the polls of a run between two instants, or None where there are none."""
         begin, end = max(after + 1, run.since), min(before - 1, run.until)
-        if self.polls:
-            first, stop = bisect_left(self.polls, begin), bisect_right(self.polls, end)
-            return (
-                PollRun(since=self.polls[first], until=self.polls[stop - 1], polls=stop - first)
-                if first < stop
-                else None
-            )
-        parts = max(run.polls - 1, 1)
-        first, last = _even_polls(run, parts, begin, end)
-        known = [run.since + (run.until - run.since) * poll // parts for poll in (first, last) if first <= last]
-        # What saw a change was a poll, wherever it is.
-        begins, stops = bisect_left(self.at, begin), bisect_right(self.at, end)
-        known += [self.at[begins], self.at[stops - 1]] if begins < stops else []
-        if not known:
-            return None
-        return PollRun(since=min(known), until=max(known), polls=max(last - first + 1, len(set(known))))
+        first, stop = bisect_left(self.polls, begin), bisect_right(self.polls, end)
+        return PollRun.of(self.polls[first:stop]) if first < stop else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +157,7 @@ def joined(coverage: Sequence[PollRun], filled: Sequence[Gap], *, interval: int 
             added = run if is_added else before[0]
             if run.since - before[0].until <= _reach(added, interval):
                 last = runs.pop()
-                runs.append(PollRun(since=last.since, until=run.until, polls=last.polls + run.polls))
+                runs.append(PollRun.of([*last.instants, *run.instants]))
                 before = (run, is_added)
                 continue
         runs.append(run)
@@ -184,21 +169,6 @@ def _reach(run: PollRun, interval: int | None) -> float:
     """Return how far from a run of an import another poll may be, if none is missing between them."""
     own = (run.until - run.since) // (run.polls - 1) if run.polls > 1 else 0
     return 1.5 * (own if interval is None else interval)
-
-
-def _even_polls(run: PollRun, parts: int, begin: int, end: int) -> tuple[int, int]:
-    """Return the first and the last number of the polls between two instants, if polls cut a run into equal parts.
-
-    Args:
-        run: Its first poll has the number 0.
-        parts: How many.
-        begin: Not before the run.
-        end: Not after it.
-    """
-    length = run.until - run.since
-    # The poll of a number is at `since + length * number // parts`: the first one at or after an instant.
-    first, behind = (-((run.since - at) * parts // length) for at in (begin, end + 1))
-    return first, behind - 1
 
 
 class _Walk:

@@ -246,6 +246,6 @@ def _runs(polled_at: Numbers, pitch: int) -> list[PollRun]:
     begin = 0
     for number in range(1, len(polled_at) + 1):
         if number == len(polled_at) or 2 * (polled_at[number] - polled_at[number - 1]) > 3 * pitch:
-            runs.append(PollRun(since=polled_at[begin], until=polled_at[number - 1], polls=number - begin))
+            runs.append(PollRun.of(polled_at[begin:number]))
             begin = number
     return runs

@@ -8,7 +8,7 @@ No I/O: values in, values out; all instants are aware UTC.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TypeAlias, assert_never
@@ -42,12 +42,35 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """Every poll between two instants was good; both ends were polls, and `polls` is how many there were."""
+    """Between two instants no poll failed and none was missed.
+
+    Attributes:
+        tenant: Whose polls they were.
+        since: The first of them.
+        until: The last of them.
+        polls: How many there were.
+        times: When each of them was, oldest first; empty where they were evenly apart.
+    """
 
     tenant: Tenant
     since: datetime
     until: datetime
     polls: int
+    times: tuple[datetime, ...] = ()
+
+    @classmethod
+    def of(cls, tenant: Tenant, times: Sequence[datetime]) -> "Polled":
+        """Return the record of polls; at least one, oldest first, each once."""
+        polled = cls(tenant=tenant, since=times[0], until=times[-1], polls=len(times))
+        return polled if polled.instants == tuple(times) else replace(polled, times=tuple(times))
+
+    @property
+    def instants(self) -> tuple[datetime, ...]:
+        """When each poll was, oldest first."""
+        if self.times:
+            return self.times
+        whole, parts = self.until - self.since, max(self.polls - 1, 1)
+        return tuple(self.since + whole * part // parts for part in range(self.polls))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +100,11 @@ class Reading:
 
 
 def clipped(polled: Polled, *, since: datetime | None, until: datetime | None) -> Polled | None:
-    """Return the part of a run of polls between two instants, or None where there is none.
-
-    How many of its polls are in the part is not known; they are taken to be spread evenly.
-    """
-    begin = polled.since if since is None else max(since, polled.since)
-    end = polled.until if until is None else min(until, polled.until)
-    if begin > end:
-        return None
-    return Polled(tenant=polled.tenant, since=begin, until=end, polls=_share(polled, begin, end))
-
-
-def _share(polled: Polled, since: datetime, until: datetime) -> int:
-    whole = polled.until - polled.since
-    return polled.polls if not whole else max(1, round(polled.polls * ((until - since) / whole)))
+    """Return the polls of a run between two instants, both included, or None where there are none."""
+    if (since is None or since <= polled.since) and (until is None or polled.until <= until):
+        return polled
+    within = [at for at in polled.instants if (since is None or at >= since) and (until is None or at <= until)]
+    return Polled.of(polled.tenant, within) if within else None
 
 
 def sampled(records: Iterable[Record], *, every: timedelta) -> Iterator[Reading]:

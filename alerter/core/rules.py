@@ -13,7 +13,7 @@ from re import DOTALL, Match, Pattern, escape
 from re import compile as compile_regex
 from typing import NewType
 
-from alerter.core.conditions import ANY_COUNT, Condition, NoData, Operands, Subject, Verdict
+from alerter.core.conditions import ANY_COUNT, Condition, NoData, Operands, Subject, Threshold, Verdict
 from alerter.core.series import HoldReason, Series, Span, Tenant, sum_of_reasons, sum_of_tenants
 
 RuleName = NewType("RuleName", str)
@@ -230,6 +230,11 @@ class Level:
         return max(condition.window for condition in self.conditions)
 
     @cached_property
+    def fixed_limit(self) -> str:
+        """The limits that `clear_at` belongs to, in words: what fired under others is not held by it."""
+        return ", ".join(each.fixed_limit for each in self.conditions if isinstance(each, Threshold))
+
+    @cached_property
     def harmless(self) -> tuple[int, int] | None:
         """Counts at which it is never active, lowest and highest: all its conditions must hold. None where none is."""
         known = [condition.harmless for condition in self.conditions if condition.harmless is not None]
@@ -337,6 +342,7 @@ class Evaluation:
     Attributes:
         verdict: Of all its conditions together.
         operands: Of each of its conditions.
+        coverage: The runs of coverage that it was found on, oldest first; between them nothing is known.
         idle_until: Before this instant the level cannot be active at a good poll that sees the same count, unless the
             alert is firing already. None where that is not known, and where it is active now.
         idle_within: The counts for which that holds as well, whatever comes between, lowest and highest; None for none.
@@ -344,6 +350,7 @@ class Evaluation:
 
     verdict: Verdict
     operands: tuple[Operands, ...]
+    coverage: Sequence[Span] = field(default=(), compare=False)
     idle_until: datetime | None = field(default=None, compare=False)
     idle_within: tuple[int, int] | None = field(default=None, compare=False)
 
@@ -399,7 +406,7 @@ def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span
     Args:
         level: The level.
         series: What it looks at; samples after `now` are not seen.
-        firing: Whether the alert is firing, which is what hysteresis depends on.
+        firing: Whether the alert is firing under the limit that is in force, which is what hysteresis depends on.
         fired: When it has fired, oldest first; needed of a level that `remembers`, as far back as its window.
         now: The instant of the evaluation.
     """
@@ -413,6 +420,7 @@ def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span
     return Evaluation(
         verdict=_all_of([observation.verdict for observation in observations]),
         operands=tuple(observation.operands for observation in observations),
+        coverage=series.coverage,
         idle_until=idle_until,
         idle_within=idle_within,
     )

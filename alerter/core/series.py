@@ -25,6 +25,11 @@ NO_REASON = HoldReason("(no reason given)")
 TOLERANCE_INTERVALS = 2
 
 
+def longest_step(poll_interval: timedelta) -> timedelta:
+    """Return how far apart two successive polls are at most; beyond one and a half intervals, one was missed."""
+    return 3 * poll_interval // 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The complete answer of one good poll: held messages by hold reason, at the instant it was complete.
@@ -53,7 +58,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time in which every poll was good; both ends belong to it."""
+    """A run of coverage: a stretch of time in which no poll failed and none was missed; both ends were polls."""
 
     since: datetime
     until: datetime

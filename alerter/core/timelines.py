@@ -1,8 +1,8 @@
-"""When a tenant was polled, as far as that can be known from runs of polls: instants as numbers, in arrays.
+"""When a tenant was polled: instants as numbers, in arrays.
 
-Years of polls are stored as runs. The ends of a run and the polls that saw a change are known to the microsecond; those
-between them are spread evenly. Instants are whole microseconds since 1970-01-01 UTC: `number_of` and `instant_of` turn
-them from and to datetimes, exactly. No I/O: values in, values out.
+Years of polls are stored as runs, each with its ends and the packed steps from poll to poll, so that a replay judges at
+the polls at which it was judged live. Instants are whole microseconds since 1970-01-01 UTC: `number_of` and
+`instant_of` turn them from and to datetimes, exactly. No I/O: values in, values out.
 """
 
 from array import array
@@ -23,6 +23,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 #: Later than every poll.
 NEVER = 2**62
+#: So many polls are packed together at most: each new one is written with all of them.
+MOST_POLLS = 256
+_MILLISECOND = 1000
+_SEVEN_BITS, _MORE = 0x7F, 0x80
 
 
 def number_of(at: datetime) -> int:
@@ -42,11 +46,66 @@ def numbers(values: Iterable[int] = ()) -> Numbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRun:
-    """An unbroken run of good polls, as it is stored: of those in the middle only the number is known."""
+    """Good polls none of which failed or was missed, as they are stored: a run of coverage, or a part of one.
+
+    A part begins with the poll that the one before ends with.
+
+    Attributes:
+        since: The first of them.
+        until: The last of them.
+        polls: How many there are.
+        steps: See `packed_instants`; empty where only their number is known.
+    """
 
     since: int
     until: int
     polls: int
+    steps: bytes = b""
+
+    @classmethod
+    def of(cls, instants: Sequence[int]) -> "PollRun":
+        """Return the run that polls are; at least one, oldest first."""
+        return cls(since=instants[0], until=instants[-1], polls=len(instants), steps=packed_instants(instants))
+
+    @property
+    def instants(self) -> Numbers:
+        """When they were, oldest first."""
+        return _instants_of(self)
+
+    def with_poll(self, at: int) -> "PollRun":
+        """Return the run with another poll, wherever it lies; of two at one instant there is one."""
+        return PollRun.of(sorted({*self.instants, at}))
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRun:
+    """The newest polls of a run, to which another one is added without a look at all of them.
+
+    Attributes:
+        since: The first of them.
+        until: The last of them.
+        step: How far the last two are apart; 0 where there is one.
+        polls: How many there are.
+        steps: See `packed_instants`.
+    """
+
+    since: int
+    until: int
+    step: int
+    polls: int
+    steps: bytes
+
+    @classmethod
+    def of(cls, run: PollRun) -> "PackedRun":
+        """Return a run, so that it can be lengthened."""
+        instants = run.instants
+        step = instants[-1] - instants[-2] if len(instants) > 1 else 0
+        return cls(run.since, run.until, step, len(instants), packed_instants(instants))
+
+    def longer(self, at: int) -> "PackedRun":
+        """Return the run with one more poll at its end."""
+        step = at - self.until
+        return PackedRun(self.since, at, step, self.polls + 1, self.steps + packed_step(step, before=self.step))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +120,7 @@ class FailureRun:
         ended_at: The poll that ended the run: a good one, or one that failed for another cause. None while it lasts.
         cause: Why.
         detail: The latest detail.
+        steps: See `packed_instants`; empty where only their number is known.
     """
 
     since: int
@@ -70,6 +130,12 @@ class FailureRun:
     ended_at: int | None = None
     cause: Cause
     detail: str
+    steps: bytes = b""
+
+    @property
+    def instants(self) -> Numbers:
+        """When they were, oldest first."""
+        return _instants_of(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +167,9 @@ class Timeline:
     """When a tenant was polled, and how that went.
 
     Attributes:
-        polls: Every poll, good or failed, oldest first. Where a run of polls saw no change, its polls are taken to have
-            been spread evenly: each is where it was to within the jitter of the polling.
-        since: Where each span of coverage begins, oldest first; both ends of a span are polls.
+        polls: Every poll, good or failed, oldest first.
+        good: The good ones; of a sum over tenants none, for it is covered in between.
+        since: Where each run of coverage begins, oldest first; both ends of one are polls.
         until: Where each of them ends.
         outages: Oldest first.
         poll_interval: How often the tenant is polled.
@@ -113,6 +179,7 @@ class Timeline:
     """
 
     polls: Numbers
+    good: Numbers = field(default_factory=numbers)
     since: Numbers
     until: Numbers
     outages: Sequence[Outage]
@@ -176,66 +243,93 @@ def _outage(runs: Sequence[FailureRun]) -> Outage:
     return Outage(since=runs[0].outage_since, until=NEVER if ended_at is None else ended_at, runs=tuple(runs))
 
 
-def polls_of(
-    runs: Sequence[PollRun], failures: Sequence[FailureRun], seen: Iterable[int], *, poll_interval: timedelta
-) -> Numbers:
-    """Return every poll, as far as can be known: oldest first, each once.
-
-    The ends of runs and the polls that saw a change are known to the microsecond. Between them polls are spread evenly
-    at the distance that the run's number of polls gives, or the poll interval where that agrees with it.
+def polls_of(good: Numbers, failures: Sequence[FailureRun]) -> Numbers:
+    """Return every poll, good or failed: oldest first, each once.
 
     Args:
-        runs: The runs of good polls, oldest first.
-        failures: The runs of failed ones, oldest first.
-        seen: Instants at which a count changed; in any order, and more than once each.
-        poll_interval: How often the tenant is polled now.
+        good: The good ones, oldest first.
+        failures: The runs of failed ones.
     """
-    known = _known(runs, failures, seen)
-    failed_at = {failure.since: failure for failure in failures}
-    polls = numbers()
-    pitches = _pitches(runs, failures, poll_interval // MICROSECOND)
-    # So close together no poll can be missing.
-    closest = min(pitches, default=0) * 1.5 if not failures else 0
-    number = 0
-    for begin, end in pairwise([*known, NEVER]):
-        if begin == end:
-            continue
-        polls.append(begin)
-        if end - begin < closest:
-            continue
-        while number < len(runs) and runs[number].until <= begin:
-            number += 1
-        failure = failed_at.get(begin)
-        if failure is not None and failure.until >= end:
-            _spread(polls, begin, end, failure.polls - 1)
-        elif number < len(runs) and runs[number].since <= begin and end <= runs[number].until:
-            _spread(polls, begin, end, round((end - begin) / pitches[number]))
-    return polls
+    failed = [at for failure in failures for at in failure.instants]
+    return numbers(sorted({*good, *failed})) if failed else good
 
 
-def _known(runs: Sequence[PollRun], failures: Sequence[FailureRun], seen: Iterable[int]) -> list[int]:
-    """Return the instants of polls that are known exactly, in order; some of them more than once."""
-    known = [*seen, *(run.since for run in runs), *(run.until for run in runs)]
-    for failure in failures:
-        known += [failure.since, failure.until]
-        known += [] if failure.ended_at is None else [failure.ended_at]
-    known.sort()
-    return known
-
-
-def _pitches(runs: Sequence[PollRun], failures: Sequence[FailureRun], poll_interval: int) -> list[float]:
-    """Return how far apart the polls of each run were: as is configured, unless there were clearly more or fewer."""
-    since = numbers(failure.since for failure in failures)
-    pitches: list[float] = []
+def good_polls_of(runs: Iterable[PollRun]) -> Numbers:
+    """Return the polls of runs, oldest first, each once: where two of them touch, they share a poll."""
+    good = numbers()
     for run in runs:
-        within = failures[bisect_left(since, run.since) : bisect_left(since, run.until)]
-        polls = run.polls + sum(failure.polls for failure in within)
-        pitch = (run.until - run.since) / max(polls - 1, 1)
-        pitches.append(poll_interval if abs(pitch - poll_interval) * 10 <= poll_interval else pitch)
-    return pitches
+        instants = run.instants
+        good.extend(instants[1:] if good and good[-1] == instants[0] else instants)
+    return good
 
 
-def _spread(polls: Numbers, begin: int, end: int, parts: int) -> None:
-    """Append the polls that cut a stretch into equal parts, without its ends."""
-    if parts > 1:
-        polls.extend([begin + (end - begin) * part // parts for part in range(1, parts)])
+def parts_of(instants: Sequence[int]) -> Iterator[PollRun]:
+    """Yield a run of polls in parts of `MOST_POLLS` at most, each from the poll with which the one before ends."""
+    for first in range(0, max(len(instants) - 1, 1), MOST_POLLS - 1):
+        yield PollRun.of(instants[first : first + MOST_POLLS])
+
+
+def joined_runs(runs: Iterable[PollRun]) -> Iterator[tuple[int, int]]:
+    """Yield since when and until when each run of coverage was, of which these are the parts; oldest first."""
+    since = until = None
+    for run in runs:
+        if since is None or until is None or run.since > until:
+            if since is not None and until is not None:
+                yield since, until
+            since, until = run.since, run.until
+        else:
+            until = max(until, run.until)
+    if since is not None and until is not None:
+        yield since, until
+
+
+# Instants packed: what is stored of each is how much longer its step is than the one before
+
+
+def packed_step(step: int, *, before: int) -> bytes:
+    """Return what is stored of a poll: by how much the step to it differs from the one before, in one byte to three.
+
+    Polls are hardly ever evenly apart, and `for` is measured from one to the other: each is kept to the microsecond.
+    Whole milliseconds take less: the last bit says which of them is counted, the one before it is the sign, and seven
+    bits go into a byte, of which the eighth says whether there are more.
+    """
+    change = step - before
+    count, unit = (change, 1) if change % _MILLISECOND else (change // _MILLISECOND, 0)
+    number = (2 * count if count >= 0 else -2 * count - 1) << 1 | unit
+    stored = bytearray()
+    while number > _SEVEN_BITS:
+        stored.append(number & _SEVEN_BITS | _MORE)
+        number >>= 7
+    stored.append(number)
+    return bytes(stored)
+
+
+def packed_instants(instants: Sequence[int]) -> bytes:
+    """Return what is stored of instants besides the first one; they are oldest first."""
+    steps = [after - before for before, after in pairwise(instants)]
+    return b"".join(packed_step(step, before=before) for before, step in zip([0, *steps], steps, strict=False))
+
+
+def unpacked_instants(first: int, packed: bytes) -> Numbers:
+    """Return the instants that were packed, with the first one."""
+    instants = numbers([first])
+    at, step, number, shift = first, 0, 0, 0
+    for byte in packed:
+        number |= (byte & _SEVEN_BITS) << shift
+        if byte & _MORE:
+            shift += 7
+            continue
+        count = -(number >> 2) - 1 if number & 2 else number >> 2
+        step += count if number & 1 else count * _MILLISECOND
+        at += step
+        instants.append(at)
+        number = shift = 0
+    return instants
+
+
+def _instants_of(run: "PollRun | FailureRun") -> Numbers:
+    """Return the polls of a run; those of which only the number is known are taken to be evenly apart."""
+    if run.steps or run.polls == 1:
+        return unpacked_instants(run.since, run.steps)
+    parts = max(run.polls - 1, 1)
+    return numbers([run.since + (run.until - run.since) * part // parts for part in range(parts + 1)])

@@ -56,7 +56,8 @@ class Track:
         """Judge the alert at one of its polls, as live."""
         at = instant_of(now)
         series = self.archive.as_of(now, window=self.level.window)
-        evaluation = evaluate(self.level, series, firing=alert.is_firing, fired=self._fired(alert, at), now=at)
+        firing, fired = alert.is_held_by(self.level), self._fired(alert, at)
+        evaluation = evaluate(self.level, series, firing=firing, fired=fired, now=at)
         after, transition = step(alert, evaluation, self.level, now=at)
         return Stage(at=now, alert=after, verdict=evaluation.verdict, transition=transition)
 

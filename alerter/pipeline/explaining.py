@@ -178,11 +178,13 @@ class _Past:
 
     def _level(self, alert: Alert, level: Level, series: Series, *, mutes: Mutes, judged: datetime) -> LevelStory:
         fired = self._fired(alert, level) if level.remembers else ()
+        # Under which limit it fired then is not kept.
+        firing = alert.is_held_by(level) if self._is_present else alert.is_firing
         return LevelStory(
             severity=alert.key.severity,
             level=level,
             alert=alert,
-            findings=findings_of(level, series, firing=alert.is_firing, fired=fired, now=judged),
+            findings=findings_of(level, series, firing=firing, fired=fired, now=judged),
             mute=muted_by(alert, mutes, now=self._at) if alert.is_firing else None,
         )
 

@@ -161,7 +161,9 @@ class _Records:
         self._seen: dict[HoldReason, int] = {}
         self._index: dict[HoldReason, int] = {}
         self._bases: dict[HoldReason, Base] = {}
-        self._runs: list[PollRun] = []
+        self._polls = numbers()
+        # The first poll of each run, by its index, and the run in which the newest change lies.
+        self._begins: list[int] = []
         self._run = 0
         self._at, self._changed, self._held = numbers(), numbers(), numbers()
         self._here: set[int] = set()
@@ -171,7 +173,8 @@ class _Records:
         """Return what they say."""
         return Given(
             tenant=tenant,
-            runs=self._runs,
+            runs=[PollRun.of(self._polls[begin : self._end(run)]) for run, begin in enumerate(self._begins)],
+            polls=self._polls,
             first_seen=self._seen,
             bases=self._bases,
             reasons=list(self._index),
@@ -204,22 +207,29 @@ class _Records:
         return None
 
     def _add_run(self, record: Polled) -> str | None:
-        run = PollRun(since=number_of(record.since), until=number_of(record.until), polls=record.polls)
-        if self._at or (self._runs and run.since <= self._runs[-1].until):
+        instants = numbers(map(number_of, record.instants))
+        goes_on = bool(self._polls) and instants[0] == self._polls[-1]
+        if self._at or (self._polls and instants[0] < self._polls[-1]):
             return (
                 "expected 'polled' records before all changes, oldest first and free of overlaps, found another order"
             )
-        self._runs.append(run)
+        if not goes_on:
+            self._begins.append(len(self._polls))
+        self._polls.extend(instants[1:] if goes_on else instants)
         return None
+
+    def _end(self, run: int) -> int:
+        """Return the index behind the last poll of a run."""
+        return self._begins[run + 1] if run + 1 < len(self._begins) else len(self._polls)
 
     def _add_change(self, record: Change) -> str | None:
         at, reason = self._number_of(record.at), self._index[record.reason]
         newest = self._at[-1] if self._at else at
         if at < newest or (at == newest and reason in self._here):
             return "expected changes oldest first, one of a reason at one time, found another order"
-        while self._run < len(self._runs) and self._runs[self._run].until < at:
+        while self._run < len(self._begins) and self._polls[self._end(self._run) - 1] < at:
             self._run += 1
-        if self._run == len(self._runs) or at < self._runs[self._run].since:
+        if self._run == len(self._begins) or at < self._polls[self._begins[self._run]]:
             return "expected a 'polled' record that covers this change, found none"
         if at > newest:
             self._here.clear()

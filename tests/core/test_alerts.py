@@ -490,3 +490,81 @@ def test_the_peak_is_the_worst_count_since_it_became_active(
             seen.append(count)
         if alert.state is not QUIET:
             assert (alert.peak, alert.value) == (max(seen), seen[-1])
+
+
+def covered(text: str) -> tuple[Span, ...]:
+    """Return the runs of coverage of `11:00-11:30 11:50-12:00`."""
+    return tuple(Span(*(at(clock) for clock in run.split("-"))) for run in text.split())
+
+
+@pytest.mark.parametrize(
+    ("coverage", "state"),
+    [
+        pytest.param("11:00-12:00", FIRING, id="polled all the time"),
+        pytest.param("11:00-11:51 11:56-12:00", PENDING, id="one poll failed, which takes five minutes"),
+        pytest.param("11:00-11:50 12:00-12:00", PENDING, id="nothing was seen all the time"),
+        pytest.param("11:00-11:30 11:40-12:00", FIRING, id="the gap was before it was pending"),
+        pytest.param("", FIRING, id="an alert about polling, which is covered by nothing"),
+    ],
+)
+def test_time_of_which_nothing_is_known_does_not_make_a_pending_alert_fire(coverage: str, state: AlertState) -> None:
+    """`for` goes on when polls do."""
+    pending = replace(an_alert(PENDING, since="11:50"), operands=an_evaluation(seen_at=at("11:50")).operands)
+    found = replace(an_evaluation(), coverage=covered(coverage))
+
+    after, _ = step(pending, found, _AFTER_10M, now=NOON)
+
+    assert after.state is state
+
+
+def test_for_goes_on_where_it_was_when_polls_go_on() -> None:
+    """Five minutes before an outage and five after it are ten."""
+    pending = replace(an_alert(PENDING, since="10:00"), operands=an_evaluation(seen_at=at("10:05")).operands)
+    runs = covered("09:00-10:05 11:55-12:00")
+
+    back, _ = step(pending, replace(an_evaluation(seen_at=at("11:55")), coverage=runs), _AFTER_10M, now=at("11:55"))
+    fired, _ = step(back, replace(an_evaluation(), coverage=runs), _AFTER_10M, now=NOON)
+
+    assert (back.state, back.active_at) == (PENDING, at("11:50"))
+    assert fired.state is FIRING
+
+
+def test_time_of_which_nothing_is_known_does_not_end_an_alert() -> None:
+    """`keep_firing_for` goes on when polls do, too."""
+    ending = replace(
+        an_alert(), ending_since=at("10:00"), operands=an_evaluation(INACTIVE, seen_at=at("10:05")).operands
+    )
+    runs = covered("09:00-10:05 11:55-12:00")
+
+    back, _ = step(
+        ending, replace(an_evaluation(INACTIVE, seen_at=at("11:55")), coverage=runs), _LINGERS, now=at("11:55")
+    )
+    over, _ = step(back, replace(an_evaluation(INACTIVE), coverage=runs), _LINGERS, now=NOON)
+
+    assert (back.state, back.ending_since) == (FIRING, at("11:50"))
+    assert over.state is AlertState.INACTIVE
+
+
+def test_no_data_at_a_good_poll_moves_nothing() -> None:
+    """What a gap takes is reckoned when something is known again."""
+    pending = replace(an_alert(PENDING, since="10:00"), operands=an_evaluation(seen_at=at("10:05")).operands)
+
+    found, _ = step(
+        pending, replace(an_evaluation(NO_DATA), coverage=covered("10:00-10:05 12:00-12:00")), _AFTER_10M, now=NOON
+    )
+
+    assert found == pending
+
+
+def test_clear_at_holds_only_what_fired_under_the_limit_that_is_in_force() -> None:
+    """After an edit the limit itself decides, also while the alert is ending, until the count is beyond it."""
+    edited = a_level(above=300, clear_at=250, keep_firing_for="10m")
+    firing = replace(an_alert(), fired_under=a_level(above=200, clear_at=150).fixed_limit)
+    assert not firing.is_held_by(edited)
+
+    ending, _ = step(firing, an_evaluation(INACTIVE), edited, now=NOON)
+    assert not ending.is_held_by(edited)
+    beyond, _ = step(ending, an_evaluation(), edited, now=NOON)
+
+    assert beyond.is_held_by(edited)
+    assert beyond.is_held_by(a_level(above=300, clear_at=100))

@@ -26,7 +26,9 @@ def change(clock: str, held: int, reason: str = "Spam", tenant: str = "acme") ->
     [
         pytest.param(None, None, polled("11:00", "12:00"), id="all of it, without limits"),
         pytest.param("10:00", "13:00", polled("11:00", "12:00"), id="all of it, within wider limits"),
-        pytest.param("11:30", None, polled("11:30", "12:00", 6), id="its second half, with half of its polls"),
+        pytest.param("11:30", None, polled("11:30", "12:00", 7), id="its second half, with its polls"),
+        pytest.param("11:31", "11:44", polled("11:35", "11:40", 2), id="from its first poll in the part to its last"),
+        pytest.param("11:31", "11:34", None, id="nothing between two polls"),
         pytest.param(None, "11:00", polled("11:00", "11:00", 1), id="its first instant, which was a poll"),
         pytest.param("12:00", None, polled("12:00", "12:00", 1), id="its last instant"),
         pytest.param("12:01", None, None, id="nothing after its end"),
@@ -38,6 +40,15 @@ def test_a_part_of_a_run_of_polls(since: str | None, until: str | None, expected
     begin, end = (None if clock is None else at(clock) for clock in (since, until))
 
     assert clipped(polled("11:00", "12:00"), since=begin, until=end) == expected
+
+
+def test_polls_that_are_not_evenly_apart_are_each_known() -> None:
+    """A part of them has those that lie in it."""
+    jittered = Polled.of(ACME, [at("11:00"), at("11:04"), at("11:10"), at("11:15")])
+    even = Polled.of(ACME, [at("11:10"), at("11:15"), at("11:20")])
+
+    assert (even.times, jittered.times) == ((), jittered.instants)
+    assert clipped(jittered, since=at("11:03"), until=at("11:12")) == Polled.of(ACME, [at("11:04"), at("11:10")])
 
 
 def test_a_single_poll_is_never_cut() -> None:

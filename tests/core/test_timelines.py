@@ -1,27 +1,35 @@
-"""When polls were that are stored as runs: known to the microsecond at the ends and at changes, spread in between."""
+"""When polls were that are stored as runs, each to the microsecond."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.series import Span
 from alerter.core.timelines import (
+    MOST_POLLS,
     NEVER,
     FailureRun,
     Outage,
+    PackedRun,
     PollRun,
     Timeline,
+    good_polls_of,
     instant_of,
+    joined_runs,
     number_of,
     numbers,
     outages_of,
+    packed_instants,
+    parts_of,
     polls_of,
+    unpacked_instants,
 )
 from alerter.errors import Cause
-from tests.builders import NOON, a_polled_tenant, at, minutes
+from tests.builders import a_polled_tenant, at
 
 
 def n(clock: str) -> int:
@@ -32,6 +40,11 @@ def n(clock: str) -> int:
 def run(since: str, until: str, polls: int) -> PollRun:
     """Return a run of good polls."""
     return PollRun(since=n(since), until=n(until), polls=polls)
+
+
+def polled(clocks: str) -> PollRun:
+    """Return the run that polls at these instants are."""
+    return PollRun.of([*map(n, clocks.split())])
 
 
 def failing(
@@ -58,31 +71,18 @@ def test_an_instant_is_a_number_and_comes_back_exactly(naive: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs", "failures", "seen", "expected"),
+    ("runs", "failures", "expected"),
     [
-        pytest.param([run("11:00", "11:20", 5)], [], [], "11:00 11:05 11:10 11:15 11:20", id="spread evenly"),
         pytest.param(
-            [run("11:00", "11:20", 5)], [], ["11:04", "11:11"], "11:00 11:04 11:11 11:15:30 11:20", id="around changes"
+            [run("11:00", "11:20", 5)], [], "11:00 11:05 11:10 11:15 11:20", id="of which the number is known"
         ),
-        pytest.param([run("11:00", "11:00", 1)], [], ["11:00"], "11:00", id="a poll on its own"),
-        pytest.param(
-            [run("11:00", "11:05", 2), run("11:30", "11:40", 3)],
-            [],
-            [],
-            "11:00 11:05 11:30 11:35 11:40",
-            id="none in a gap",
-        ),
-        pytest.param(
-            [run("11:00", "11:20", 4)],
-            [failing("11:10", "11:10", 1, ended="11:15")],
-            [],
-            "11:00 11:05 11:10 11:15 11:20",
-            id="a failed poll inside a run",
-        ),
+        pytest.param([polled("11:00 11:04 11:11")], [], "11:00 11:04 11:11", id="of which each is known"),
+        pytest.param([run("11:00", "11:00", 1)], [], "11:00", id="a poll on its own"),
+        pytest.param([polled("11:00 11:05"), polled("11:30 11:36")], [], "11:00 11:05 11:30 11:36", id="none in a gap"),
+        pytest.param([polled("11:00 11:05"), polled("11:05 11:09")], [], "11:00 11:05 11:09", id="two parts of a run"),
         pytest.param(
             [run("11:00", "11:05", 2), run("11:30", "11:35", 2)],
             [failing("11:10", "11:25", 4, ended="11:30")],
-            [],
             "11:00 11:05 11:10 11:15 11:20 11:25 11:30 11:35",
             id="failed polls between runs",
         ),
@@ -92,45 +92,52 @@ def test_an_instant_is_a_number_and_comes_back_exactly(naive: datetime) -> None:
                 failing("11:00", "11:10", 3, ended="11:15"),
                 failing("11:15", "11:20", 2, outage="11:00", cause=Cause.DNS),
             ],
-            [],
             "11:00 11:05 11:10 11:15 11:20",
             id="an outage that is not over, of two causes",
         ),
-        pytest.param(
-            [run("11:00", "11:20", 3)], [], [], "11:00 11:10 11:20", id="at the distance that their number gives"
-        ),
-        pytest.param(
-            [run("11:00", "11:40", 10)], [], ["11:20"], "11:00 11:05 11:10 11:15 11:20 11:25 11:30 11:35 11:40",
-            id="at the configured one where that is about the same",
-        ),
-        pytest.param([], [], [], "", id="never polled"),
+        pytest.param([], [], "", id="never polled"),
     ],
-)  # fmt: skip
-def test_polls_are_where_they_must_have_been(
-    runs: Sequence[PollRun], failures: Sequence[FailureRun], seen: Sequence[str], expected: str
-) -> None:
-    """The ends of runs and the polls that saw a change are exact; the others are spread between them."""
-    found = polls_of(runs, failures, map(n, seen), poll_interval=minutes(5))
-
-    assert [*found] == [*map(n, expected.split())]
-
-
-@settings(max_examples=200)
-@given(
-    jitters=st.lists(st.integers(0, 20_000), min_size=2, max_size=60),
-    changed=st.lists(st.booleans(), min_size=60, max_size=60),
 )
-def test_a_poll_is_known_to_within_the_jitter_of_the_polling(jitters: list[int], changed: list[bool]) -> None:
-    """Polls that come up to 20 of 300 seconds late are each at most as much off, and none is missing or invented."""
-    planned = [NOON + number * minutes(5) for number in range(len(jitters))]
-    polls = [number_of(at) + late * 1000 for at, late in zip(planned, jitters, strict=True)]
-    seen = [poll for poll, is_changed in zip(polls, changed, strict=False) if is_changed]
+def test_every_poll_is_where_it_was(runs: Sequence[PollRun], failures: Sequence[FailureRun], expected: str) -> None:
+    """Good or failed, oldest first, each once."""
+    assert [*polls_of(good_polls_of(runs), failures)] == [*map(n, expected.split())]
 
-    found = polls_of([PollRun(since=polls[0], until=polls[-1], polls=len(polls))], [], seen, poll_interval=minutes(5))
 
-    spread = (max(jitters) - min(jitters)) * 1000
-    assert len(found) == len(polls)
-    assert all(abs(one - other) <= spread for one, other in zip(found, polls, strict=True))
+@given(
+    steps=st.lists(st.one_of(st.integers(1, 400_000_000), st.integers(1, 400_000).map(lambda each: each * 1000))),
+    first=st.integers(-(2**60), 2**60),
+)
+def test_instants_come_back_as_they_were_packed(steps: list[int], first: int) -> None:
+    """Whole milliseconds or not, however uneven."""
+    instants = [*accumulate(steps, initial=first)]
+
+    assert unpacked_instants(first, packed_instants(instants)).tolist() == instants
+    run = PackedRun.of(PollRun.of(instants[:1]))
+    for instant in instants[1:]:
+        run = run.longer(instant)
+    assert run == PackedRun.of(PollRun.of(instants))
+
+
+def test_a_poll_takes_two_bytes() -> None:
+    """To the millisecond, and some tens of milliseconds late or early; four to the microsecond."""
+    late = [each * 7919 % 80 for each in range(1000)]
+    to_the_millisecond = [each * 300_000_000 + 1000 * late[each] for each in range(1000)]
+    to_the_microsecond = [at + each * 7919 % 1000 for each, at in enumerate(to_the_millisecond)]
+
+    assert len(packed_instants(to_the_millisecond)) < 2.1 * 1000
+    assert len(packed_instants(to_the_microsecond)) < 3.1 * 1000
+
+
+@given(number=st.integers(1, 2000))
+def test_a_long_run_is_kept_in_parts(number: int) -> None:
+    """Each begins with the poll that the one before ends with, so that they are one run."""
+    instants = [*range(number)]
+
+    parts = [*parts_of(instants)]
+
+    assert all(part.polls <= MOST_POLLS for part in parts)
+    assert [*good_polls_of(parts)] == instants
+    assert [*joined_runs(parts)] == [(0, number - 1)]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,16 @@ def _polled(row: Row, tenant: Tenant, values: Values) -> Polled:
     polls = _value(row, "polls", values.held)
     if polls < 1:
         raise WrongError("polls", "expected at least 1 poll, found 0")
-    return Polled(tenant=tenant, since=since, until=until, polls=polls)
+    steps = _value(row, "steps", values.steps)
+    if not steps:
+        return Polled(tenant=tenant, since=since, until=until, polls=polls)
+    times = [since]
+    for step in steps:
+        times.append(times[-1] + step)
+    if (len(times), times[-1]) != (polls, until):
+        expected = f"{polls - 1} steps from 'at' to 'until'"
+        raise WrongError("steps", f"expected {expected}, found {len(steps)} that end at {times[-1].isoformat()}")
+    return Polled.of(tenant, times)
 
 
 def _value(row: Row, name: str, of: Callable[[object], _Value]) -> _Value:

@@ -5,7 +5,7 @@ Every function raises ValueError with what was found and what was expected.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from alerter.core.records import LARGEST_COUNT, LONGEST_REASON
 from alerter.core.series import NO_REASON, HoldReason, Tenant
@@ -21,6 +21,7 @@ _TIME = re.compile(
 # `7.0` is how a program writes 7 that takes it for a fraction; `1.000` may be a thousand.
 _COUNT = re.compile(r"(\d{1,16})(?:\.0{1,2})?", re.ASCII)
 _EXAMPLES = "2026-11-25T12:00:00Z or 2026-11-25 12:00+01:00"
+_STEP = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
 
 class Values:
@@ -62,6 +63,16 @@ class Values:
         if type(value) is not int or not 0 <= value <= LARGEST_COUNT:
             raise ValueError(f"expected a whole number of messages, from 0 to 2^53, found {found(value)}")
         return value
+
+    def steps(self, value: object) -> tuple[timedelta, ...]:
+        """Return the spans between polls, each longer than nothing; none where nothing is said of them."""
+        if value is None or value == "":
+            return ()
+        texts = str(value).split(" ")
+        steps = tuple(_span(text) for text in texts if _STEP.fullmatch(text))
+        if len(steps) < len(texts) or not all(steps):
+            raise ValueError(f"expected seconds between polls such as '300 299.98 300.02', found {found(value)}")
+        return steps
 
     def reason(self, value: object) -> HoldReason:
         """Return a hold reason verbatim; a blank one is that of mail without a reason, as in a poll."""
@@ -117,6 +128,11 @@ class Values:
                 "expected a time with an offset; write it with one, or delete the rows of that hour"
             )
         return first
+
+
+def _span(text: str) -> timedelta:
+    seconds, _, fraction = text.partition(".")
+    return timedelta(seconds=int(seconds), microseconds=int(fraction.ljust(6, "0")))
 
 
 def found(value: object) -> str:

@@ -6,9 +6,10 @@ exactly what was exported; instants are ISO 8601 in UTC, to the microsecond. In 
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
+from itertools import pairwise
 from typing import TextIO, assert_never
 
 from alerter.adapters.files.cells import shown
@@ -23,8 +24,9 @@ class FileFormat(StrEnum):
     JSONL = "jsonl"
 
 
-#: The columns of a CSV file of records. `at` is the beginning of a run of polls, `until` its end.
-RECORD_COLUMNS = ("record", "tenant", "reason", "at", "until", "held", "polls")
+#: The columns of a CSV file of records. `at` is the beginning of a run of polls, `until` its end; `steps` are the
+#: seconds from each of its polls to the next, and empty where they were evenly apart.
+RECORD_COLUMNS = ("record", "tenant", "reason", "at", "until", "held", "polls", "steps")
 #: The columns of a file of readings.
 READING_COLUMNS = ("time", "tenant", "reason", "held")
 #: The kinds of record, as files name them. `PARTIAL` says that some hold reasons were left out.
@@ -103,15 +105,24 @@ def _record_fields(record: Record) -> _Fields:
                 "held": record.held,
             }
         case Polled():
-            return {
+            fields: _Fields = {
                 "record": POLLED,
                 "tenant": record.tenant,
                 "at": _instant(record.since),
                 "until": _instant(record.until),
                 "polls": record.polls,
             }
+            return fields | {"steps": _steps(record.times)} if record.times else fields
         case _:
             assert_never(record)
+
+
+def _steps(times: Sequence[datetime]) -> str:
+    """Return the seconds from one instant to the next, to the microsecond."""
+    steps = (after - before for before, after in pairwise(times))
+    return " ".join(
+        f"{each.days * 86400 + each.seconds}.{each.microseconds:06}".rstrip("0").rstrip(".") for each in steps
+    )
 
 
 def _instant(at: datetime) -> str:

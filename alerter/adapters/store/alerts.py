@@ -154,6 +154,7 @@ def _alert_row(alert: Alert) -> dict[str, Any]:
         "resolved_at": alert.resolved_at,
         "resolution": alert.resolution,
         "operands": operands_json(alert.operands),
+        "fired_under": alert.fired_under,
     }
 
 
@@ -169,6 +170,7 @@ def _alert_of(row: Row[Any]) -> Alert:
         resolved_at=row.resolved_at,
         resolution=row.resolution,
         operands=operands_of(row.operands),
+        fired_under=row.fired_under,
     )
 
 

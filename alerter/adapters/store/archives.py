@@ -12,7 +12,17 @@ from alerter.adapters.store.polling import PollingReader
 from alerter.adapters.tables import coverage, poll_failures, series
 from alerter.core.archives import Archive, TenantArchive
 from alerter.core.series import ALL_REASONS, Tenant
-from alerter.core.timelines import FailureRun, Numbers, PollRun, Timeline, numbers, outages_of, polls_of
+from alerter.core.timelines import (
+    FailureRun,
+    Numbers,
+    PollRun,
+    Timeline,
+    good_polls_of,
+    joined_runs,
+    numbers,
+    outages_of,
+    polls_of,
+)
 from alerter.errors import Cause
 
 
@@ -32,10 +42,13 @@ class ArchiveReader(PollingReader, ChangeReader):
         runs = [PollRun(**each._mapping) for each in self._all(_RUNS, scope)]  # noqa: SLF001 - SQLAlchemy's name
         failures = [_failure_run(each) for each in self._all(_FAILURES, scope)]
         steps = _Steps(() if row is None else self._changes(row.id))
+        good = good_polls_of(runs)
+        spans = list(joined_runs(runs))
         timeline = Timeline(
-            polls=polls_of(runs, failures, steps.instants, poll_interval=poll_interval),
-            since=numbers(run.since for run in runs),
-            until=numbers(run.until for run in runs),
+            polls=polls_of(good, failures),
+            good=good,
+            since=numbers(since for since, _ in spans),
+            until=numbers(until for _, until in spans),
             outages=tuple(outages_of(failures)),
             poll_interval=poll_interval,
             timezone=timezone,
@@ -51,20 +64,12 @@ class ArchiveReader(PollingReader, ChangeReader):
 
 
 class _Steps:
-    """The changes of every series, taken out of one scan in the order of time.
-
-    Attributes:
-        instants: When any count changed, oldest first, each once.
-    """
+    """The changes of every series, taken out of one scan in the order of time."""
 
     def __init__(self, changes: Iterable[StoredChange]) -> None:
-        self.instants = numbers()
         self._by_series: dict[int, tuple[int, Numbers, Numbers]] = {}
-        newest, by_series = None, self._by_series
+        by_series = self._by_series
         for at, series_id, was, held in changes:
-            if at != newest:
-                newest = at
-                self.instants.append(at)
             steps = by_series.get(series_id)
             if steps is None:
                 steps = by_series[series_id] = was, numbers(), numbers()
@@ -103,7 +108,7 @@ def _number(column: ColumnElement[datetime], name: str) -> ColumnElement[int]:
 
 
 _RUNS = (
-    select(_number(coverage.c.since, "since"), _number(coverage.c.until, "until"), coverage.c.polls)
+    select(_number(coverage.c.since, "since"), _number(coverage.c.until, "until"), coverage.c.polls, coverage.c.steps)
     .where(coverage.c.tenant_id == bindparam("tenant_id"))
     .order_by(coverage.c.since)
 )
@@ -116,6 +121,7 @@ _FAILURES = (
         _number(poll_failures.c.ended_at, "ended_at"),
         poll_failures.c.cause,
         poll_failures.c.detail,
+        poll_failures.c.steps,
     )
     .where(poll_failures.c.tenant_id == bindparam("tenant_id"))
     .order_by(poll_failures.c.since)

@@ -11,11 +11,12 @@ from sqlalchemy import Row, bindparam, func, select
 from alerter.adapters.store.changes import ChangeReader
 from alerter.adapters.store.chunks import StoredChange
 from alerter.adapters.store.memory import Remembered
-from alerter.adapters.store.polling import PollingReader, failure_of
+from alerter.adapters.store.polling import PollingReader, failure_of, spans_of
 from alerter.adapters.store.windows import LazySeries, PackedSeries, Reach
 from alerter.adapters.tables import coverage, instant_of, number_of, series, tenants
 from alerter.core.rules import EVERYTHING, TenantSeries, Windows
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant
+from alerter.core.timelines import PackedRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +82,17 @@ class HistoryReader(PollingReader, ChangeReader):
     ) -> Remembered:
         """Read what is stored of a tenant, as far back as the rules look."""
         start = reach.start(now=now)
-        spans, known = self._coverage_from(tenant, start), self._series_of(tenant)
+        runs, known = self._coverage_from(tenant, start), self._series_of(tenant)
         wanted = None if places is None else {known[place].id for place in places}
         changes = self._changes(tenant.id, since=number_of(start) + 1, series=wanted)
         return Remembered(
             id=tenant.id,
             revision=tenant.revision,
             polled_since=tenant.polled_since,
-            coverage=[Span(span.since, span.until) for span in spans],
-            polls=spans[-1].polls if spans else 0,
+            coverage=spans_of(runs),
+            tail=PackedRun.of(runs[-1]) if runs else None,
+            parts=runs[:-1],
+            polls=runs[-1].polls if runs else 0,
             failures=self._failures_of(tenant),
             series=PackedSeries.of(known, changes, reach, places=places, now=now),
         )
@@ -111,7 +114,7 @@ class HistoryReader(PollingReader, ChangeReader):
             changes=[sample for sample in steps if sample.at <= until],
             coverage=[
                 Span(max(span.since, since), min(span.until, until))
-                for span in self._coverage_from(row, since)
+                for span in spans_of(self._coverage_from(row, since))
                 if span.since <= until and span.until >= since
             ],
             poll_interval=timedelta(0),

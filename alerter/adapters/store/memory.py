@@ -12,7 +12,7 @@ Three rules keep what is remembered from ever differing from what is stored with
 So another process, another instance on the same database, an import or a clock that was set back cost one reading.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -26,15 +26,17 @@ from alerter.core.alerts import Alert, AlertState
 from alerter.core.judging import Idle
 from alerter.core.notifications import Told
 from alerter.core.series import Failure, Span, Tenant
+from alerter.core.timelines import PackedRun, PollRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFailures:
-    """The run of failed polls that a tenant is in: its number, how many they are, and what they came to."""
+    """The run of failed polls that a tenant is in: its number, how many they are, what they came to, and when."""
 
     id: int
     polls: int
     failure: Failure
+    tail: PackedRun
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,8 +47,10 @@ class Remembered:
         id: Its number.
         revision: As it was after the last cycle.
         polled_since: Its first good poll ever.
-        coverage: Its runs of good polls, as far back as the rules look, oldest first.
-        polls: How many the newest run has.
+        coverage: Its runs of coverage, as far back as the rules look, oldest first.
+        polls: How many the newest stored part of a run has.
+        tail: That part; None where another instance has polled, and it must be read before it is lengthened.
+        parts: Those before it, as far back as the rules look, oldest first.
         failures: The run of failed polls that it is in; None after a good poll.
         series: What is held, as far back as the rules look.
         alerts: Those that a decision about the tenant can depend on; None where they must be read.
@@ -58,6 +62,8 @@ class Remembered:
     revision: int
     polled_since: datetime | None
     coverage: list[Span]
+    tail: PackedRun | None
+    parts: Sequence[PollRun]
     polls: int
     failures: OpenFailures | None
     series: PackedSeries

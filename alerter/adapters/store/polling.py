@@ -1,6 +1,6 @@
 """How polling goes: the runs of good polls, and the runs of failures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,8 +9,9 @@ from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, 
 
 from alerter.adapters.store.columns import storable
 from alerter.adapters.store.memory import Noting, OpenFailures, Remembered, Remembering
-from alerter.adapters.tables import Instant, coverage, poll_failures, tenants
-from alerter.core.series import TOLERANCE_INTERVALS, Failure, Snapshot, Span, Tenant
+from alerter.adapters.tables import Instant, coverage, instant_of, number_of, poll_failures, tenants
+from alerter.core.series import Failure, Snapshot, Span, Tenant, longest_step
+from alerter.core.timelines import MOST_POLLS, PackedRun, PollRun, joined_runs, parts_of
 from alerter.errors import Cause, SourceError
 
 #: Of a failure's detail so many characters are kept.
@@ -71,11 +72,17 @@ class PollingReader(Remembering):
 
     def _failures_of(self, tenant: Row[Any]) -> OpenFailures | None:
         failure = failure_of(tenant)
-        return None if failure is None else OpenFailures(id=tenant.failure_id, polls=tenant.failures, failure=failure)
+        if failure is None:
+            return None
+        tail = PackedRun.of(failures_of(tenant))
+        return OpenFailures(id=tenant.failure_id, polls=tenant.failures, failure=failure, tail=tail)
 
-    def _coverage_from(self, tenant: Row[Any] | None, at: datetime) -> Sequence[Row[Any]]:
-        """Return the span that holds `at` or is the last before it, and all later ones, oldest first."""
-        return () if tenant is None else self._all(_COVERAGE, {"tenant_id": tenant.id, "start": at})
+    def _coverage_from(self, tenant: Row[Any] | None, at: datetime) -> list[PollRun]:
+        """Return the run of polls that holds `at` or is the last before it, and all later ones, oldest first."""
+        return [] if tenant is None else self._runs_from(tenant.id, at)
+
+    def _runs_from(self, tenant_id: int, at: datetime) -> list[PollRun]:
+        return [run_of(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})]
 
 
 class PollingWriter(PollingReader, Noting):
@@ -86,29 +93,36 @@ class PollingWriter(PollingReader, Noting):
         known = remembered.failures
         if known is None or known.failure.cause is not error.cause or at < known.failure.at:
             return False
+        if known.tail.polls >= MOST_POLLS or number_of(at) < known.tail.until:
+            return False
         detail = storable(error.detail)[:LONGEST_DETAIL]
-        longer = {"until": at, "failures": known.polls + 1, "detail": detail}
+        tail = known.tail.longer(number_of(at))
+        longer = {"until": at, "failures": known.polls + 1, "detail": detail, "steps": tail.steps}
         seen = {"failure_id": known.id, "known_failures": known.polls, "of_tenant": remembered.id}
         if not self._run(_LENGTHEN_FAILURES, longer | seen | {"known_revision": remembered.revision}):
             return False
         failure = replace(known.failure, at=at, detail=detail)
-        remembered.failures = replace(known, polls=known.polls + 1, failure=failure)
+        remembered.failures = replace(known, polls=known.polls + 1, failure=failure, tail=tail)
         return True
 
     def _lengthen_coverage(self, remembered: Remembered, snapshot: Snapshot, poll_interval: timedelta) -> bool:
         """Keep one more poll of the run that is remembered; False where it is another one: nothing was written."""
-        if remembered.failures is not None:
+        tail, at = remembered.tail, snapshot.taken_at
+        if remembered.failures is not None or tail is None or tail.polls >= MOST_POLLS:
             return False
-        newest, at = remembered.coverage[-1], snapshot.taken_at
-        if not newest.until < at <= newest.until + TOLERANCE_INTERVALS * poll_interval:
+        newest = remembered.coverage[-1]
+        if not newest.until < at <= newest.until + longest_step(poll_interval):
             return False
-        longer = {"until": at, "polls": remembered.polls + 1, "latency": _microseconds(snapshot.latency)}
-        seen = {"of_tenant": remembered.id, "old_since": newest.since, "known_until": newest.until}
+        longer_tail = tail.longer(number_of(at))
+        latency = _microseconds(snapshot.latency)
+        longer = {"until": at, "polls": longer_tail.polls, "steps": longer_tail.steps, "latency": latency}
+        seen = {"of_tenant": remembered.id, "old_since": instant_of(tail.since), "known_until": newest.until}
         known = {"known_polls": remembered.polls, "known_revision": remembered.revision}
         if not self._run(_LENGTHEN_COVERAGE, longer | seen | known):
             return False
         remembered.coverage[-1] = Span(newest.since, at)
-        remembered.polls += 1
+        remembered.tail = longer_tail
+        remembered.polls = longer_tail.polls
         return True
 
     def _add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
@@ -122,8 +136,12 @@ class PollingWriter(PollingReader, Noting):
             self._begin_failure(row.id, latest, outage_since=at)
             return
         outage_since = min(row.outage_since, at)
-        if row.cause == error.cause:
-            longer = {"outage_since": outage_since, "since": min(row.since, at), "failures": row.failures + 1}
+        if row.cause == error.cause and row.failures < MOST_POLLS:
+            run = failures_of(row).with_poll(number_of(at))
+            longer = {
+                "outage_since": outage_since, "since": min(row.since, at), "until": at, "failures": row.failures + 1,
+                "steps": run.steps,
+            }  # fmt: skip
             self._run(_SET_FAILURE, latest | longer | {"failure_id": row.failure_id})
             return
         self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
@@ -140,7 +158,9 @@ class PollingWriter(PollingReader, Noting):
         return int(row.id)
 
     def _begin_failure(self, tenant_id: int, latest: dict[str, Any], *, outage_since: datetime) -> None:
-        first = {"tenant_id": tenant_id, "outage_since": outage_since, "since": latest["until"], "failures": 1}
+        first = {
+            "tenant_id": tenant_id, "outage_since": outage_since, "since": latest["until"], "failures": 1, "steps": b"",
+        }  # fmt: skip
         self._run(_ADD_FAILURE, latest | first)
 
     def _polled(self, tenant: Tenant) -> Row[Any]:
@@ -152,21 +172,49 @@ class PollingWriter(PollingReader, Noting):
         return self._all(_TENANT, {"tenant": tenant})[0]
 
     def _cover(self, tenant_id: int, snapshot: Snapshot, poll_interval: timedelta) -> None:
-        """Lengthen the run of polling that the poll belongs to, join two that it connects, or begin one."""
-        reach, at = TOLERANCE_INTERVALS * poll_interval, snapshot.taken_at
-        spans = self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})
-        near = [span for span in spans if span.since - reach <= at <= span.until + reach]
-        run = {
-            "since": min([at, *(span.since for span in near)]),
-            "until": max([at, *(span.until for span in near)]),
-            "polls": 1 + sum(span.polls for span in near),
-            "latency": _microseconds(snapshot.latency),
-        }
-        if not near:
-            self._run(_ADD_COVERAGE, run | {"tenant_id": tenant_id})
-            return
-        self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": span.since} for span in near[1:]])
-        self._run(_SET_COVERAGE, run | {"of_tenant": tenant_id, "old_since": near[0].since})
+        """Put a poll into the run that it belongs to, join two that it connects, or begin one."""
+        at = number_of(snapshot.taken_at)
+        runs = self._runs_from(tenant_id, snapshot.taken_at)
+        before = next((run for run in runs if run.since <= at), None)
+        after = next((run for run in runs if run.since > at), None)
+        is_within = before is not None and at <= before.until
+        near: list[PollRun] = []
+        if before is not None and (is_within or self._are_successive(tenant_id, before.until, at, poll_interval)):
+            near.append(before)
+        if after is not None and not is_within and self._are_successive(tenant_id, at, after.since, poll_interval):
+            near.append(after)
+        instants = sorted({at, *(instant for run in near for instant in run.instants)})
+        self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": instant_of(run.since)} for run in near])
+        common = {"tenant_id": tenant_id, "latency": _microseconds(snapshot.latency)}
+        self._run(_ADD_COVERAGE, [common | run_columns(part) for part in parts_of(instants)])
+
+    def _are_successive(self, tenant_id: int, before: int, after: int, poll_interval: timedelta) -> bool:
+        """Say whether no poll was missed between two good ones, and none has failed."""
+        ends = {"tenant_id": tenant_id, "earlier": instant_of(before), "later": instant_of(after)}
+        is_near = after - before <= longest_step(poll_interval) // _MICROSECOND
+        return is_near and self._first(_FAILED_BETWEEN, ends) is None
+
+
+def run_columns(run: PollRun) -> dict[str, Any]:
+    """Return what stands of a run of polls in its row."""
+    return {
+        "since": instant_of(run.since), "until": instant_of(run.until), "polls": run.polls, "steps": run.steps,
+    }  # fmt: skip
+
+
+def run_of(row: Row[Any]) -> PollRun:
+    """Return the run of good polls of a row."""
+    return PollRun(since=number_of(row.since), until=number_of(row.until), polls=row.polls, steps=row.steps or b"")
+
+
+def spans_of(runs: Iterable[PollRun]) -> list[Span]:
+    """Return the runs of coverage that stored runs of good polls are the parts of, oldest first."""
+    return [Span(instant_of(since), instant_of(until)) for since, until in joined_runs(runs)]
+
+
+def failures_of(row: Row[Any]) -> PollRun:
+    """Return the open run of failed polls that stands in a tenant's row."""
+    return PollRun(since=number_of(row.since), until=number_of(row.until), polls=row.failures, steps=row.steps or b"")
 
 
 def _polling_of(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polling:
@@ -207,6 +255,7 @@ WITH_FAILURE = select(
     poll_failures.c.failures,
     poll_failures.c.cause,
     poll_failures.c.detail,
+    poll_failures.c.steps,
 ).select_from(
     tenants.outerjoin(
         poll_failures, and_(poll_failures.c.tenant_id == tenants.c.id, poll_failures.c.ended_at.is_(None))
@@ -218,7 +267,7 @@ _ADD_TENANT = insert(tenants)
 _SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
 
 _COVERAGE = (
-    select(coverage.c.since, coverage.c.until, coverage.c.polls)
+    select(coverage.c.since, coverage.c.until, coverage.c.polls, coverage.c.steps)
     .where(
         coverage.c.tenant_id == bindparam("tenant_id"),
         coverage.c.since
@@ -259,6 +308,15 @@ _LENGTHEN_COVERAGE = _SET_COVERAGE.where(
 )
 _DELETE_COVERAGE = delete(coverage).where(_OLD_COVERAGE)
 
+_FAILED_BETWEEN = (
+    select(poll_failures.c.id)
+    .where(
+        poll_failures.c.tenant_id == bindparam("tenant_id"),
+        poll_failures.c.since < bindparam("later", type_=Instant()),
+        poll_failures.c.until > bindparam("earlier", type_=Instant()),
+    )
+    .limit(1)
+)
 _FAILURE_AT = (
     select(poll_failures)
     .join_from(poll_failures, tenants)

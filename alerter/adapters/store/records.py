@@ -13,6 +13,7 @@ from alerter.adapters.store.columns import digest_of
 from alerter.adapters.store.engines import ADVISORY_WRITER, wait_for_writers
 from alerter.adapters.store.firsts import FirstsWriter
 from alerter.adapters.store.history import HistoryReader
+from alerter.adapters.store.polling import run_columns, run_of
 from alerter.adapters.store.snapshots import HistoryWriter
 from alerter.adapters.tables import Instant, coverage, instant_of, number_of, series, tenants
 from alerter.core.merges import Base, Stored
@@ -20,7 +21,7 @@ from alerter.core.merges import Change as Step
 from alerter.core.records import Change, FirstSeen, Held, Polled, Record, clipped
 from alerter.core.rules import EVERYTHING, Selector
 from alerter.core.series import HoldReason, Tenant
-from alerter.core.timelines import PollRun
+from alerter.core.timelines import PollRun, parts_of
 
 #: So many changes are written by one statement.
 _BATCH = 10_000
@@ -82,13 +83,13 @@ class RecordReader(HistoryReader):
         """Return a tenant's runs of successful polls, oldest first."""
         row = self._tenant(tenant)
         found = () if row is None else self._all(_COVERAGE, {"tenant_id": row.id})
-        return [PollRun(since=number_of(each.since), until=number_of(each.until), polls=each.polls) for each in found]
+        return [run_of(each) for each in found]
 
     def _clipped_coverage(
         self, tenant_id: int, tenant: Tenant, *, since: datetime | None, until: datetime | None
     ) -> list[Polled]:
         runs = (
-            Polled(tenant=tenant, since=row.since, until=row.until, polls=row.polls)
+            Polled.of(tenant, [instant_of(at) for at in run_of(row).instants])
             for row in self._all(_COVERAGE, {"tenant_id": tenant_id})
         )
         parts = (clipped(run, since=since, until=until) for run in runs)
@@ -183,18 +184,14 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         self._set_ends(tenant_id, {id_by_reason[reason] for reason in changed})
 
     def _set_coverage(self, tenant_id: int, runs: Sequence[PollRun]) -> None:
-        stored = {
-            (number_of(row.since), number_of(row.until), row.polls)
-            for row in self._all(_COVERAGE, {"tenant_id": tenant_id})
-        }
-        wanted = {(run.since, run.until, run.polls) for run in runs}
-        gone = [{"of_tenant": tenant_id, "old_since": instant_of(since)} for since, _, _ in stored - wanted]
-        self._run(_DELETE_COVERAGE, gone)
-        new = [
-            {"tenant_id": tenant_id, "since": instant_of(since), "until": instant_of(until), "polls": polls}
-            for since, until, polls in sorted(wanted - stored)
-        ]
-        self._run(_ADD_COVERAGE, new)
+        stored = {run_of(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id})}
+        wanted = {part for run in runs for part in parts_of(run.instants)}
+        self._run(
+            _DELETE_COVERAGE,
+            [{"of_tenant": tenant_id, "old_since": instant_of(run.since)} for run in stored - wanted],
+        )
+        new = sorted(wanted - stored, key=lambda run: run.since)
+        self._run(_ADD_COVERAGE, [{"tenant_id": tenant_id} | run_columns(run) for run in new])
 
 
 def _range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
@@ -209,7 +206,7 @@ _THIN_FROM = (
     .values(thinning_at=bindparam("oldest", type_=Instant()))
 )
 _COVERAGE = (
-    select(coverage.c.since, coverage.c.until, coverage.c.polls)
+    select(coverage.c.since, coverage.c.until, coverage.c.polls, coverage.c.steps)
     .where(coverage.c.tenant_id == bindparam("tenant_id"))
     .order_by(coverage.c.since)
 )

@@ -8,31 +8,30 @@ What is to go is looked for in a view that holds nobody up, and goes in small tr
 more at what it is about to delete.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
     ColumnElement,
     Delete,
     Select,
     and_,
     bindparam,
-    case,
     delete,
     exists,
     func,
+    insert,
     literal_column,
     select,
-    type_coerce,
-    update,
 )
 
 from alerter.adapters.store.changes import ChangeWriter
 from alerter.adapters.store.engines import Rows
 from alerter.adapters.store.memory import Noting
+from alerter.adapters.store.polling import run_columns, run_of
 from alerter.adapters.tables import (
     Instant,
     acknowledgements,
@@ -41,6 +40,7 @@ from alerter.adapters.tables import (
     counts,
     coverage,
     deliveries,
+    instant_of,
     is_waiting,
     messages,
     number_of,
@@ -52,6 +52,7 @@ from alerter.adapters.tables import (
 )
 from alerter.core.alerts import AlertState
 from alerter.core.series import Tenant
+from alerter.core.timelines import PollRun
 
 #: To delete a chunk takes about as long as to delete so many changes.
 CHANGES_OF_A_CHUNK = 50
@@ -101,10 +102,20 @@ class Retention(Noting, ChangeWriter, RetentionReader):
         tenant_id = self._tenant_id(tenant)
         scope = {"of_tenant": tenant_id, "before": before}
         pruned = self._run(_PRUNE_COVERAGE, scope)
-        self._run(_TRIM_COVERAGE, scope)
+        self._trim_coverage(tenant_id, before)
         self._unpack(tenant_id, since=number_of(before), until=number_of(before))
         pruned += self._prune_up_to(_PRUNE_CHUNKS, _LAST_CHUNK, scope, batch=-(-batch // CHANGES_OF_A_CHUNK))
         return pruned + self._prune_up_to(_PRUNE_CHANGES, _LAST_CHANGE, scope, batch=batch)
+
+    def _trim_coverage(self, tenant_id: int, before: datetime) -> None:
+        """Leave only those polls of a run that are not too old; of the newest run, which stays, at least the last."""
+        for row in self._all(_OLD_RUNS, {"of_tenant": tenant_id, "before": before}):
+            instants = run_of(row).instants
+            left = instants[min(bisect_left(instants, number_of(before)), len(instants) - 1) :]
+            self._run(_DELETE_RUN, {"of_tenant": tenant_id, "old_since": row.since})
+            # Where another part begins with the poll that is left of this one, that is enough.
+            if len(left) > 1 or not self._all(_RUN, {"of_tenant": tenant_id, "old_since": instant_of(left[0])}):
+                self._run(_ADD_RUN, {"tenant_id": tenant_id, "latency": row.latency} | run_columns(PollRun.of(left)))
 
     def _prune_up_to(self, prune: Delete, find_last: Select[Any], scope: dict[str, Any], *, batch: int) -> int:
         """Delete a batch of rows: one range of their clustered key."""
@@ -131,22 +142,12 @@ _IS_OVER = and_(
     < select(func.max(_newer.c.since)).where(_newer.c.tenant_id == coverage.c.tenant_id).scalar_subquery(),
 )
 _PRUNE_COVERAGE = delete(coverage).where(_OF_TENANT, _IS_OVER)
-# What is left of a run keeps its share of the polls, from which a replay knows how far apart they were. Whole seconds,
-# for the product with microseconds does not fit into 64 bits.
-_SECOND = 1_000_000
-_left = type_coerce(coverage.c.until - _before, BigInteger) // _SECOND
-_whole = type_coerce(coverage.c.until - coverage.c.since, BigInteger) // _SECOND
 _BEGAN_EARLIER = and_(coverage.c.since < _before, coverage.c.since < coverage.c.until)
-_TRIM_COVERAGE = (
-    update(coverage)
-    .where(_OF_TENANT, _BEGAN_EARLIER)
-    .values(
-        since=case((coverage.c.until < _before, coverage.c.until), else_=_before),
-        polls=case(
-            ((coverage.c.until < _before) | (_whole == 0), 1), else_=1 + (coverage.c.polls - 1) * _left // _whole
-        ),
-    )
-)
+_OLD_RUNS = select(coverage).where(_OF_TENANT, _BEGAN_EARLIER).order_by(coverage.c.since)
+_THAT_RUN = and_(_OF_TENANT, coverage.c.since == bindparam("old_since", type_=Instant()))
+_RUN = select(coverage.c.since).where(_THAT_RUN)
+_DELETE_RUN = delete(coverage).where(_THAT_RUN)
+_ADD_RUN = insert(coverage)
 _OLD_CHANGES = and_(counts.c.tenant_id == bindparam("of_tenant"), counts.c.at < _before)
 _LAST_CHANGE = select(counts.c.at).where(_OLD_CHANGES).order_by(counts.c.at).offset(bindparam("others")).limit(1)
 _PRUNE_CHANGES = delete(counts).where(_OLD_CHANGES, counts.c.at <= bindparam("last"))

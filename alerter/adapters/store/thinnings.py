@@ -112,7 +112,10 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
 
     def _begins(self, tenant_id: int, since: datetime, until: datetime) -> list[datetime]:
         scope = {"tenant_id": tenant_id, "start": since, "before": until}
-        return [row.since for row in self._all(_BEGINS, scope)]
+        runs = [(row.since, row.until) for row in self._all(_BEGINS, scope)]
+        # What begins where another one ends goes on.
+        ends = {until for _, until in runs}
+        return [begin for begin, _ in runs if begin >= since and begin not in ends]
 
     def strip(self, message_ids: Sequence[str]) -> int:
         """Drop the texts of messages that everybody got long ago; when, to whom and under which title remains.
@@ -154,10 +157,10 @@ _CHANGES = (
 )
 _SOME_CHANGES = _CHANGES.limit(bindparam("limit"))
 _BEGINS = (
-    select(coverage.c.since)
+    select(coverage.c.since, coverage.c.until)
     .where(
         coverage.c.tenant_id == bindparam("tenant_id"),
-        coverage.c.since >= bindparam("start", type_=Instant()),
+        coverage.c.until >= bindparam("start", type_=Instant()),
         coverage.c.since < _before,
     )
     .order_by(coverage.c.since)

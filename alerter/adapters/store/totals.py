@@ -19,7 +19,7 @@ from alerter.adapters.store.changes import by_tenant
 from alerter.adapters.store.chunks import StoredChange
 from alerter.adapters.store.history import HistoryReader, polling_as_of
 from alerter.adapters.store.memory import Remembered
-from alerter.adapters.store.polling import WITH_FAILURE, failure_of
+from alerter.adapters.store.polling import WITH_FAILURE, failure_of, run_of, spans_of
 from alerter.adapters.store.windows import MARGIN, PackedSeries, Reach
 from alerter.adapters.tables import Instant, coverage, instant_of, number_of, series, tenants
 from alerter.core.rules import Member, Selector
@@ -34,6 +34,7 @@ from alerter.core.series import (
     Tenant,
     sum_of_tenants,
 )
+from alerter.core.timelines import PackedRun
 
 #: So many tenants are read at a time.
 READ_TOGETHER = 200
@@ -107,15 +108,18 @@ class TotalReader(HistoryReader):
         start = min(reach.start(now=now) for reach in reaches.values())
         ids = [rows[member.tenant].id for member in members]
         wanted = {"ids": ids, "start": start}
-        spans, known = (by_tenant(self._all(each, wanted)) for each in (_SPANS, _SERIES))
+        rows_of_runs, known = (by_tenant(self._all(each, wanted)) for each in (_SPANS, _SERIES))
+        runs = {tenant_id: [run_of(row) for row in some] for tenant_id, some in rows_of_runs.items()}
         changes = self._changes_of_many(ids, since=number_of(start) + 1)
         return {
             tenant: Remembered(
                 id=row.id,
                 revision=row.revision,
                 polled_since=row.polled_since,
-                coverage=[Span(span.since, span.until) for span in spans[row.id]],
-                polls=spans[row.id][-1].polls,
+                coverage=spans_of(runs[row.id]),
+                tail=PackedRun.of(runs[row.id][-1]),
+                parts=runs[row.id][:-1],
+                polls=runs[row.id][-1].polls,
                 failures=self._failures_of(row),
                 series=PackedSeries.of(known.get(row.id, ()), changes.get(row.id, ()), reach, now=now),
             )
@@ -184,6 +188,7 @@ def _continued(known: Remembered, changes: Iterable[StoredChange], row: Row[Any]
     return replace(
         known,
         coverage=[*known.coverage[:-1], Span(run.since, row.newest_until)],
+        tail=None,
         polls=row.newest_polls,
         series=known.series.continued(change for change in changes if change[0] > until),
         alerts=None,
@@ -225,7 +230,7 @@ def _newest(column: str) -> ColumnElement[Any]:
 
 _NOW = WITH_FAILURE.add_columns(_newest("until"), _newest("polls"))
 _SPANS = (
-    select(coverage.c.tenant_id, coverage.c.since, coverage.c.until, coverage.c.polls)
+    select(coverage.c.tenant_id, coverage.c.since, coverage.c.until, coverage.c.polls, coverage.c.steps)
     .where(
         coverage.c.tenant_id.in_(bindparam("ids", expanding=True)),
         coverage.c.since

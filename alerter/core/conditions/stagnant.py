@@ -32,8 +32,8 @@ class Stagnant:
 
     Whatever is released, rejected or expired makes the count fall, and the span begins anew. Mimecast expires held mail
     after 14 days, so that `lasting` is at most that; well below it there is time left to look at the mail. Polling must
-    have begun before the span. Gaps of up to half of it are bridged, for they hide little: what was seen on both sides
-    must be above the limit and must not have fallen. With a longer one there is no data.
+    have begun before the span. Gaps of up to two poll intervals are bridged: what was seen on both sides must be above
+    the limit and must not have fallen. With a longer one there is no data, until it is older than the span.
 
     Attributes:
         above: Messages.
@@ -112,8 +112,9 @@ class Stagnant:
         if reference is None:
             note = f"no good poll {duration_text(self.lasting)} before to begin with"
             return self._observed(Verdict.NO_DATA, value, note=note)
-        if any((after.since - before.until) * 2 > self.lasting for before, after in pairwise(seen)):
-            note = f"no good poll for most of the last {duration_text(self.lasting)}"
+        gaps = [after.since - before.until for before, after in pairwise(seen)]
+        if max(gaps, default=timedelta(0)) > series.tolerance:
+            note = f"no good poll for {duration_text(max(gaps))} of the last {duration_text(self.lasting)}"
             return self._observed(Verdict.NO_DATA, value, note=note)
         return self._observed(Verdict.ACTIVE, value, reference)
 

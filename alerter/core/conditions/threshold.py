@@ -27,7 +27,8 @@ class Threshold:
 
     Active when the count is above `above` (or below `below`). While the alert is firing, the level stays active
     until the count has come down to `clear_at` (up to it, for `below`), so that a count that dances around the
-    limit does not ring every time. `clear_at` never holds a pending alert.
+    limit does not ring every time. `clear_at` never holds a pending alert, nor one that fired under another limit: once
+    the limit was edited, the limit alone decides until the count has been beyond it.
 
     Attributes:
         above: Messages; one of `above` and `below` is needed.
@@ -74,8 +75,12 @@ class Threshold:
     @cached_property
     def limit(self) -> str:
         """What makes it active, in words."""
-        limit = f"above {self.above:,}" if self.above is not None else f"below {self.below:,}"
-        return limit if self.clear_at is None else f"{limit}, clears at {self.clear_at:,}"
+        return self.fixed_limit if self.clear_at is None else f"{self.fixed_limit}, clears at {self.clear_at:,}"
+
+    @cached_property
+    def fixed_limit(self) -> str:
+        """The limit itself, in words, wherever it clears."""
+        return f"above {self.above:,}" if self.above is not None else f"below {self.below:,}"
 
     def margin(
         self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime

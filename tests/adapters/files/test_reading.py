@@ -423,16 +423,16 @@ def test_a_column_of_numbers_is_none_of_names(path: Path, name: str) -> None:
     assert f"{name}: expected the name of a hold reason, found the number" in str(problem)
 
 
-OWN = "record,tenant,reason,at,until,held,polls\n"
+OWN = "record,tenant,reason,at,until,held,polls,steps\n"
 
 
 def test_records_are_known_by_their_column(path: Path) -> None:
     """Files of alerter's own need no word about columns."""
     content = OWN + (
-        "seen,acme,Spam,2026-03-02T10:00:00Z,,,\n"
-        "held,acme,Spam,2026-03-02T10:00:00Z,,5,\n"
-        "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T11:00:00Z,,13\n"
-        "change,acme,Spam,2026-03-02T11:00:00.000001Z,,7,\n"
+        "seen,acme,Spam,2026-03-02T10:00:00Z,,,,\n"
+        "held,acme,Spam,2026-03-02T10:00:00Z,,5,,\n"
+        "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T11:00:00Z,,13,\n"
+        "change,acme,Spam,2026-03-02T11:00:00.000001Z,,7,,\n"
     )
 
     seen, held, polled, change = read_all(path, content)
@@ -449,26 +449,46 @@ def test_records_are_known_by_their_column(path: Path) -> None:
     ("row", "expected"),
     [
         pytest.param(
-            "told,acme,Spam,2026-03-02T10:00:00Z,,,",
+            "told,acme,Spam,2026-03-02T10:00:00Z,,,,",
             "expected 'seen', 'held', 'polled', 'change', found 'told'; a newer alerter",
             id="another kind",
         ),
         pytest.param(
-            "polled,acme,,2026-03-02T11:00:00Z,2026-03-02T10:00:00Z,,13",
+            "polled,acme,,2026-03-02T11:00:00Z,2026-03-02T10:00:00Z,,13,",
             "2: until: expected an end that is not before 'at'",
             id="an end before its beginning",
         ),
         pytest.param(
-            "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T10:00:00Z,,0",
+            "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T10:00:00Z,,0,",
             "2: polls: expected at least 1 poll, found 0",
             id="no poll",
         ),
         pytest.param(
-            "change,legacy,Spam,2026-03-02T10:00:00Z,,1,",
+            "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T10:10:00Z,,3,300",
+            "2: steps: expected 2 steps from 'at' to 'until', found 1 that end at 2026-03-02T10:05:00+00:00",
+            id="fewer steps than polls",
+        ),
+        pytest.param(
+            "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T10:10:00Z,,3,300 301",
+            "2: steps: expected 2 steps from 'at' to 'until', found 2 that end at 2026-03-02T10:10:01+00:00",
+            id="steps that lead elsewhere",
+        ),
+        pytest.param(
+            "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T10:10:00Z,,3,600 0",
+            "2: steps: expected seconds between polls such as '300 299.98 300.02', found '600 0'",
+            id="two polls at once",
+        ),
+        pytest.param(
+            "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T10:10:00Z,,3,5m 5m",
+            "2: steps: expected seconds between polls such as '300 299.98 300.02', found '5m 5m'",
+            id="steps that are no numbers",
+        ),
+        pytest.param(
+            "change,legacy,Spam,2026-03-02T10:00:00Z,,1,,",
             "2: tenant: expected 'acme', as --tenant says, found 'legacy'",
             id="another tenant's",
         ),
-        pytest.param("partial,,,,,,", "2: found an export of some hold reasons only", id="a part"),
+        pytest.param("partial,,,,,,,", "2: found an export of some hold reasons only", id="a part"),
     ],
 )
 def test_a_record_that_cannot_be_is_refused(path: Path, row: str, expected: str) -> None:
@@ -478,8 +498,18 @@ def test_a_record_that_cannot_be_is_refused(path: Path, row: str, expected: str)
     assert expected in str(problem)
 
 
+def test_a_record_says_when_each_poll_was(path: Path) -> None:
+    """To the microsecond, so that a replay of what was exported judges at the same polls."""
+    row = "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T10:10:00Z,,3,299.999999 300.000001"
+
+    (polled,) = read_all(path, f"{OWN}{row}\n")
+
+    assert isinstance(polled, Polled)
+    assert polled.instants == (at("10:00"), at("10:05") - timedelta(microseconds=1), at("10:10"))
+
+
 def test_records_without_one_of_their_columns_are_refused(path: Path) -> None:
     """Without `until` nobody would know what was polled."""
     (problem,) = read_all(path, "record,tenant,reason,at,held,polls\nseen,acme,Spam,2026-03-02T10:00:00Z,,\n")
 
-    assert "expected the columns record, tenant, reason, at, until, held, polls, found 'record'" in str(problem)
+    assert "expected the columns record, tenant, reason, at, until, held, polls, steps, found 'record'" in str(problem)

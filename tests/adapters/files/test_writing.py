@@ -1,6 +1,7 @@
 """What is written can be read by people, spreadsheets, and alerter itself."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ RECORDS: list[Record] = [
     FirstSeen(tenant=ACME, reason=REASON, at=at("10:00")),
     Held(tenant=ACME, reason=REASON, at=at("10:00"), held=5),
     Polled(tenant=ACME, since=at("10:00"), until=at("11:00"), polls=13),
+    Polled.of(ACME, [at("11:30"), at("11:35") - timedelta(microseconds=1), at("11:40")]),
     Change(tenant=ACME, reason=REASON, at=at("11:00"), held=7),
 ]
 
@@ -26,13 +28,14 @@ def test_records_as_csv() -> None:
 
     number = write_records(RECORDS, stream, FileFormat.CSV)
 
-    assert number == 4
+    assert number == 5
     assert stream.getvalue().splitlines() == [
-        "record,tenant,reason,at,until,held,polls",
-        'seen,acme,"\'=Ω, x",2026-03-02T10:00:00Z,,,',
-        'held,acme,"\'=Ω, x",2026-03-02T10:00:00Z,,5,',
-        "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T11:00:00Z,,13",
-        'change,acme,"\'=Ω, x",2026-03-02T11:00:00Z,,7,',
+        "record,tenant,reason,at,until,held,polls,steps",
+        'seen,acme,"\'=Ω, x",2026-03-02T10:00:00Z,,,,',
+        'held,acme,"\'=Ω, x",2026-03-02T10:00:00Z,,5,,',
+        "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T11:00:00Z,,13,",
+        "polled,acme,,2026-03-02T11:30:00Z,2026-03-02T11:40:00Z,,3,299.999999 300.000001",
+        'change,acme,"\'=Ω, x",2026-03-02T11:00:00Z,,7,,',
     ]
 
 
@@ -43,8 +46,8 @@ def test_records_as_json_lines() -> None:
     write_records(RECORDS, stream, FileFormat.JSONL)
 
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [line["record"] for line in lines] == ["seen", "held", "polled", "change"]
-    assert lines[3] == {
+    assert [line["record"] for line in lines] == ["seen", "held", "polled", "polled", "change"]
+    assert lines[4] == {
         "record": "change",
         "tenant": "acme",
         "reason": "=Ω, x",

@@ -104,8 +104,8 @@ def test_what_was_pruned_is_not_in_it(store: Store) -> None:
 
     [spam] = read(store).reasons
 
-    assert (instant_of(spam.at[0]), spam.held[0]) == (at("11:32"), 6)
-    assert [instant_of(each) for each in spam.timeline.polls[:3]] == [at("11:32"), at("11:35"), at("11:40")]
+    assert (instant_of(spam.at[0]), spam.held[0]) == (at("11:35"), 7)
+    assert [instant_of(each) for each in spam.timeline.polls[:2]] == [at("11:35"), at("11:40")]
     assert rows(store, "SELECT polls FROM coverage") == [(6,)]
 
 

@@ -1,70 +1,134 @@
 """When polling worked, and when and why it did not."""
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from alerter.adapters.store import Polling, Store
 from alerter.core.rules import Windows
 from alerter.core.series import Failure, Tenant
+from alerter.core.timelines import instant_of, number_of
 from alerter.errors import Cause, SourceUnavailable
 from tests.adapters.store.stored import (
     ACME,
+    EVERY,
     MILLISECOND,
     fail,
     poll,
     rows,
     tenant_series,
 )
-from tests.builders import NOON, a_snapshot, at
+from tests.builders import NOON, a_snapshot, at, minutes
+
+
+def remembered_poll(store: Store, instant: datetime, *, poll_interval: timedelta = EVERY) -> None:
+    """Store a good poll as the service does, which remembers what the next one needs."""
+    snapshot = a_snapshot({"Spam": 1}, taken_at=instant)
+    with store.write() as transaction:
+        transaction.add_snapshot(snapshot, poll_interval=poll_interval, windows=Windows(()))
 
 
 class TestCoverage:
     """When polling worked."""
 
     def spans(self, store: Store) -> list[tuple[datetime, datetime, int]]:
-        """Return the runs of good polls, oldest first, with the number of their polls."""
+        """Return the stored runs of good polls, oldest first, with the number of their polls."""
         with store.read() as reader:
             found = reader._coverage_from(reader._tenant(ACME), at("00:00"))  # noqa: SLF001 - beneath the interface
-        return [(row.since, row.until, row.polls) for row in found]
+        return [(instant_of(run.since), instant_of(run.until), run.polls) for run in found]
 
-    def test_polls_up_to_two_intervals_apart_are_one_run(self, store: Store) -> None:
-        """A poll that was left out does not end the run."""
+    def polls(self, store: Store) -> list[datetime]:
+        """Return the good polls that are stored, oldest first."""
+        with store.read() as reader:
+            return [instant_of(each) for each in reader.archive(ACME, poll_interval=EVERY).polling.timeline.good]
+
+    def test_polls_up_to_one_and_a_half_intervals_apart_are_one_run(self, store: Store) -> None:
+        """A poll that took long does not end the run."""
         poll(store, "11:40")
         poll(store, "11:45")
-        poll(store, "11:55")
+        poll(store, "11:52:30")
 
-        assert self.spans(store) == [(at("11:40"), at("11:55"), 3)]
+        assert self.spans(store) == [(at("11:40"), at("11:52:30"), 3)]
 
-    def test_a_longer_gap_begins_another_run(self, store: Store) -> None:
-        """What happened in between is not known."""
-        poll(store, "11:40")
-        poll(store, at("11:50") + MILLISECOND)
+    def test_a_missed_poll_begins_another_run(self, store: Store) -> None:
+        """What happened in between is not known, and no poll is made up for it."""
+        poll(store, "11:45")
+        poll(store, at("11:52:30") + MILLISECOND)
 
-        assert self.spans(store) == [(at("11:40"), at("11:40"), 1), (at("11:50") + MILLISECOND,) * 2 + (1,)]
+        assert self.spans(store) == [(at("11:45"), at("11:45"), 1), (at("11:52:30") + MILLISECOND,) * 2 + (1,)]
+        assert self.polls(store) == [at("11:45"), at("11:52:30") + MILLISECOND]
 
-    def test_a_failed_poll_by_itself_does_not_end_a_run(self, store: Store) -> None:
-        """Only the distance of the good ones counts."""
+    def test_a_failed_poll_ends_a_run(self, store: Store) -> None:
+        """However soon the next good one comes."""
         poll(store, "11:50")
-        fail(store, "11:55")
-        poll(store, "12:00")
+        fail(store, "11:52")
+        poll(store, "11:54")
+        poll(store, "11:59")
 
-        assert self.spans(store) == [(at("11:50"), at("12:00"), 2)]
+        assert self.spans(store) == [(at("11:50"), at("11:50"), 1), (at("11:54"), at("11:59"), 2)]
+
+    def test_every_poll_is_kept_to_the_microsecond(self, store: Store) -> None:
+        """A replay judges at the polls that there were, although they were never evenly apart."""
+        steps = [timedelta(seconds=300, microseconds=(each * 7919) % 30_000_000 - 15_000_000) for each in range(600)]
+        instants = [at("01:00") + late for late in accumulate(steps)]
+
+        for instant in instants:
+            remembered_poll(store, instant)
+
+        assert self.polls(store) == instants
+        with store.read() as reader:
+            assert reader.archive(ACME, poll_interval=EVERY).polling.timeline.since.tolist() == [number_of(instants[0])]
+
+    def test_polls_of_an_edited_interval_are_kept_as_they_were(self, store: Store) -> None:
+        """What one run is, the interval decides that was in force at each poll."""
+        for clock in ("10:00", "10:05", "10:10"):
+            poll(store, clock)
+        for clock in ("10:11", "10:12", "10:14"):
+            remembered_poll(store, at(clock), poll_interval=minutes(1))
+
+        assert self.spans(store) == [(at("10:00"), at("10:12"), 5), (at("10:14"), at("10:14"), 1)]
+
+    def test_a_second_process_that_polls_loses_no_poll(self, store: Store, database_url: str) -> None:
+        """`alerter poll` beside the service, which remembers the polls before."""
+        with closing(Store(database_url)) as another:
+            for clock, one in (("11:40", store), ("11:45", another), ("11:46", store), ("11:50", store)):
+                remembered_poll(one, at(clock))
+
+        assert self.polls(store) == [at("11:40"), at("11:45"), at("11:46"), at("11:50")]
+
+    def test_of_two_polls_at_one_instant_there_is_one(self, store: Store) -> None:
+        """The second one is what counts, and samples are not more than the instants."""
+        poll(store, "11:50")
+        poll(store, "11:50")
+
+        assert self.spans(store) == [(at("11:50"), at("11:50"), 1)]
 
     def test_a_poll_inside_a_run_belongs_to_it(self, store: Store) -> None:
         """After the clock was set back, time that is already covered stays covered."""
         poll(store, "11:50")
-        poll(store, "12:00")
+        poll(store, "11:55")
         poll(store, "11:53")
 
-        assert self.spans(store) == [(at("11:50"), at("12:00"), 3)]
+        assert self.spans(store) == [(at("11:50"), at("11:55"), 3)]
+        assert self.polls(store) == [at("11:50"), at("11:53"), at("11:55")]
 
     def test_a_poll_between_two_runs_joins_them(self, store: Store) -> None:
         """A poll that is near to both closes the gap."""
         poll(store, "11:40")
-        poll(store, "12:00")
+        poll(store, "11:52")
+        poll(store, "11:46")
+
+        assert self.spans(store) == [(at("11:40"), at("11:52"), 3)]
+
+    def test_a_poll_between_two_runs_that_a_failure_parted_joins_neither(self, store: Store) -> None:
+        """The clock was set back, but the failed poll has not gone."""
+        poll(store, "11:46")
+        fail(store, "11:49")
+        poll(store, "11:52")
         poll(store, "11:50")
 
-        assert self.spans(store) == [(at("11:40"), at("12:00"), 3)]
+        assert self.spans(store) == [(at("11:46"), at("11:46"), 1), (at("11:50"), at("11:52"), 2)]
 
     def test_a_poll_before_a_run_lengthens_it_backwards(self, store: Store) -> None:
         """The clock was set back by a few minutes, to before the first poll."""
@@ -101,6 +165,24 @@ class TestFailures:
         polling, _ = tenant_series(store)
         assert polling.failure == Failure(since=at("11:50"), at=NOON, cause=Cause.TIMEOUT, detail="after 32s")
         assert rows(store, "SELECT failures, detail FROM poll_failures") == [(3, "after 32s")]
+
+    def test_every_failed_poll_is_kept_to_the_microsecond(self, store: Store) -> None:
+        """When `no_data` begins to fire depends on when exactly polls failed."""
+        steps = [timedelta(seconds=300, microseconds=each * 7919 % 30_000_000) for each in range(600)]
+        instants = [at("01:00") + late for late in accumulate(steps)]
+
+        for instant in instants:
+            with store.write() as transaction:
+                error = SourceUnavailable(Cause.TIMEOUT, "no answer")
+                transaction.add_failure(ACME, error, poll_interval=EVERY, windows=Windows(()), at=instant)
+
+        with store.read() as reader:
+            timeline = reader.archive(ACME, poll_interval=EVERY).polling.timeline
+            failure = reader.polling(ACME).failure
+        assert [instant_of(each) for each in timeline.polls] == instants
+        assert [instant_of(each.since) for each in timeline.outages] == instants[:1]
+        assert failure is not None
+        assert (failure.since, failure.at) == (instants[0], instants[-1])
 
     def test_an_outage_lasts_through_changing_causes(self, store: Store) -> None:
         """It began with the first failure since the last good poll, and the latest cause is shown."""

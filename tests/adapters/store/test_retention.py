@@ -41,17 +41,18 @@ def test_old_changes_go_and_no_value_changes(store: Store) -> None:
 
 
 def test_coverage_does_not_reach_back_to_what_is_gone(store: Store) -> None:
-    """A run that began earlier begins at the limit: what was deleted must not look like zero."""
+    """A run that began earlier begins with its first poll after the limit: what was deleted must not look like zero."""
     poll(store, "09:50", Spam=1)
     poll(store, "09:55", Spam=2)
-    poll(store, "10:05", Spam=3)
+    poll(store, "10:01", Spam=3)
+    poll(store, "10:05", Spam=4)
 
     prune(store)
 
     polling, series = tenant_series(store, window="3h")
-    assert polling.coverage == [Span(at("10:00"), at("10:05"))]
-    assert series["Spam"].value_at(at("09:59")) is None
-    assert series["Spam"].value_at(at("10:00")) == 2
+    assert polling.coverage == [Span(at("10:01"), at("10:05"))]
+    assert series["Spam"].value_at(at("10:00")) is None
+    assert series["Spam"].value_at(at("10:01")) == 3
 
 
 def test_what_is_left_of_a_run_keeps_its_share_of_the_polls(store: Store) -> None:
