@@ -86,7 +86,7 @@ def _paragraph(tally: Tally, found: Rehearsed) -> Iterator[str]:
         day, number = tally.busiest
         yield f"  busiest   {day:%a %Y-%m-%d}: {number} times"
     if tally.told:
-        told = (f"{name} {sum(whys.values())} ({_whys(whys)})" for name, whys in sorted(tally.told.items()))
+        told = (f"{name} {tally.messages[name]} ({_whys(whys)})" for name, whys in sorted(tally.told.items()))
         yield f"  messages  {', '.join(told)}"
     picture = timeline(tally, found, width=_width())
     worst = max((firing.key.severity for firing in tally.firings), key=lambda severity: severity.rank, default=None)
@@ -333,6 +333,7 @@ def _tally_json(tally: Tally) -> dict[str, object]:
         "median_seconds": tally.middle,
         "longest_seconds": tally.longest,
         "busiest_day": None if day is None else {"day": day.isoformat(), "began": most},
+        "messages": tally.messages,
         "told": tally.told,
     }
 

@@ -46,13 +46,13 @@ class Notice:
         at: When it would have been planned.
         receiver: To whom.
         rule: Of which rule.
-        why: Its gravest reason of that rule.
+        whys: Its reasons of that rule, each once, the gravest first: one message may tell of a beginning and of an end.
     """
 
     at: datetime
     receiver: ReceiverName
     rule: RuleName
-    why: NotifyReason
+    whys: tuple[NotifyReason, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +139,13 @@ def _backtest(replay: Replay, span: Span) -> Backtest:
             continue
         for notification in moment.notifications:
             messages[notification.receiver.name] += 1
-            reasons: dict[RuleName, NotifyReason] = {}
+            reasons: dict[RuleName, dict[NotifyReason, None]] = {}
             for notice in notification.notices:
-                # The gravest comes first.
-                reasons.setdefault(notice.alert.key.rule, notice.reason)
+                reasons.setdefault(notice.alert.key.rule, {})[notice.reason] = None
             name = notification.receiver.name
-            notices += (Notice(at=moment.at, receiver=name, rule=rule, why=why) for rule, why in reasons.items())
+            notices += (
+                Notice(at=moment.at, receiver=name, rule=rule, whys=tuple(whys)) for rule, whys in reasons.items()
+            )
     within = [each for each in (*ended, *live.values()) if each.until is None or each.until > span.since]
     return Backtest(
         firings=tuple(sorted(within, key=_began)), notices=tuple(notices), messages=dict(sorted(messages.items()))

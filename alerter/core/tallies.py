@@ -29,7 +29,8 @@ class Tally:
         middle: For how long the one in the middle did; of two the longer one.
         longest: The longest of them.
         busiest: The day on which most began, in the time zone of its readers, and how many; None where none did.
-        told: How often each receiver would have been told of it, by reason.
+        messages: How many messages each receiver would have got that tell of it.
+        told: In how many of these each reason is; one message may tell of a beginning and of an end.
     """
 
     rule: RuleName
@@ -39,6 +40,7 @@ class Tally:
     middle: timedelta
     longest: timedelta
     busiest: tuple[date, int] | None
+    messages: Mapping[ReceiverName, int]
     told: Mapping[ReceiverName, Mapping[NotifyReason, int]]
 
 
@@ -48,10 +50,12 @@ def tally_of(rule: RuleName, backtest: Backtest, span: Span, *, timezone: tzinfo
     lasted = [lasting_within(firing, span) for firing in firings]
     began = [firing.since for firing in firings if firing.since >= span.since]
     by_day = Counter(at.astimezone(timezone).date() for at in began)
+    messages: Counter[ReceiverName] = Counter()
     told: dict[ReceiverName, Counter[NotifyReason]] = defaultdict(Counter)
     for notice in backtest.notices:
         if notice.rule == rule:
-            told[notice.receiver][notice.why] += 1
+            messages[notice.receiver] += 1
+            told[notice.receiver].update(notice.whys)
     return Tally(
         rule=rule,
         firings=firings,
@@ -60,6 +64,7 @@ def tally_of(rule: RuleName, backtest: Backtest, span: Span, *, timezone: tzinfo
         middle=sorted(lasted)[len(lasted) // 2] if lasted else NONE,
         longest=max(lasted, default=NONE),
         busiest=max(by_day.items(), key=_most, default=None),
+        messages=messages,
         told=told,
     )
 

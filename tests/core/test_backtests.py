@@ -5,12 +5,23 @@ from datetime import datetime
 
 import pytest
 
-from alerter.core.archives import TenantArchive
+from alerter.core.archives import TenantArchive, archive_of
 from alerter.core.backtests import Backtest, Firing, Knowledge, Rehearsal
 from alerter.core.notifications import NotifyReason
 from alerter.core.replay import Policy
-from alerter.core.series import Span
-from tests.builders import NOON, a_key, a_level, a_policy, a_polled_tenant, a_receiver, a_rule, at
+from alerter.core.series import Span, Tenant
+from tests.builders import (
+    NOON,
+    a_key,
+    a_level,
+    a_policy,
+    a_polled_tenant,
+    a_receiver,
+    a_rule,
+    a_snapshot,
+    at,
+    minutes,
+)
 
 
 def rehearsed(
@@ -49,20 +60,35 @@ def test_what_began_before_the_span_counts_and_what_ended_before_does_not() -> N
     found = backtest(a_policy(a_rule()), "120 90 120x5 90x3", since="11:30")
 
     assert [(firing.since, firing.until) for firing in found.firings] == [(at("11:25"), at("11:50"))]
-    assert [(notice.at, notice.why) for notice in found.notices] == [(at("11:50"), NotifyReason.RESOLVED)]
+    assert [(notice.at, notice.whys) for notice in found.notices] == [(at("11:50"), (NotifyReason.RESOLVED,))]
     assert found.messages == {"secops": 1}
 
 
 def test_a_message_tells_of_each_rule_once() -> None:
-    """By its gravest reason; and it is one message, however many rules it tells of."""
+    """It is one message, however many rules it tells of."""
     rules = a_rule(info=a_level(above=50)), a_rule("Flood", critical=a_level(above=100))
     found = backtest(a_policy(*rules), "0 120x2")
 
-    assert [(each.rule, each.receiver, each.why) for each in found.notices] == [
-        ("Flood", "secops", NotifyReason.FIRST),
-        ("Backlog", "secops", NotifyReason.FIRST),
+    assert [(each.rule, each.receiver, each.whys) for each in found.notices] == [
+        ("Flood", "secops", (NotifyReason.FIRST,)),
+        ("Backlog", "secops", (NotifyReason.FIRST,)),
     ]
     assert found.messages == {"secops": 1}
+
+
+def test_a_message_that_tells_of_a_beginning_and_an_end_counts_as_both() -> None:
+    """One reason begins to fire at the poll at which another one ends."""
+    counts = [{}, {"Spam": 120}, {"Spam": 90, "Virus": 120}]
+    polls = [a_snapshot(each, taken_at=NOON + minutes(5 * number)) for number, each in enumerate(counts)]
+    tenant = archive_of(Tenant("acme"), polls, poll_interval=minutes(5))
+
+    [found] = rehearsed(a_policy(a_rule()), tenants=[tenant], until=NOON + minutes(10)).backtests()
+
+    assert [each.whys for each in found.notices] == [
+        (NotifyReason.FIRST,),
+        (NotifyReason.FIRST, NotifyReason.RESOLVED),
+    ]
+    assert found.messages == {"secops": 2}
 
 
 def test_several_sets_of_rules_look_at_the_same() -> None:

@@ -65,18 +65,18 @@ def test_a_day_is_that_of_the_people_who_read_it() -> None:
 def test_a_tally_says_who_was_told_and_why() -> None:
     """Of this rule."""
     notices = tuple(
-        Notice(at=NOON, receiver=ReceiverName(receiver), rule=RuleName(rule), why=why)
-        for receiver, rule, why in (
-            ("secops", "Backlog", NotifyReason.FIRST),
-            ("secops", "Backlog", NotifyReason.FIRST),
-            ("secops", "Backlog", NotifyReason.RESOLVED),
-            ("mail", "Backlog", NotifyReason.FIRST),
-            ("mail", "Surge", NotifyReason.FIRST),
+        Notice(at=NOON, receiver=ReceiverName(receiver), rule=RuleName(rule), whys=whys)
+        for receiver, rule, whys in (
+            ("secops", "Backlog", (NotifyReason.FIRST,)),
+            ("secops", "Backlog", (NotifyReason.FIRST, NotifyReason.RESOLVED)),
+            ("mail", "Backlog", (NotifyReason.FIRST,)),
+            ("mail", "Surge", (NotifyReason.FIRST,)),
         )
     )
 
     tally = tally_of(BACKLOG, Backtest(firings=(), notices=notices, messages={}), HOUR, timezone=UTC)
 
+    assert tally.messages == {"secops": 2, "mail": 1}
     assert tally.told == {
         "secops": {NotifyReason.FIRST: 2, NotifyReason.RESOLVED: 1},
         "mail": {NotifyReason.FIRST: 1},
