@@ -84,6 +84,11 @@ class Cause(StrEnum):
         return self in _FOR_PERSONS
 
     @property
+    def brief(self) -> str:
+        """What happened, in the two or three words that a title has room for."""
+        return _BRIEF[self]
+
+    @property
     def advice(self) -> str:
         """What the administrator should do: one or two sentences, plain text."""
         return _ADVICE[self]
@@ -99,6 +104,21 @@ _FOR_PERSONS = frozenset(
         Cause.CLOCK_SKEW,
     }
 )
+_BRIEF = {
+    Cause.WRONG_KEYS: "API keys refused",
+    Cause.KEYS_EXPIRED: "API keys expired",
+    Cause.PRODUCT_MISSING: "product missing",
+    Cause.PERMISSION_MISSING: "permission missing",
+    Cause.RATE_LIMITED: "rate limited",
+    Cause.WRONG_HOST: "wrong host",
+    Cause.DNS: "DNS failed",
+    Cause.TLS: "TLS failed",
+    Cause.UNREACHABLE: "host unreachable",
+    Cause.TIMEOUT: "no answer in time",
+    Cause.CLOCK_SKEW: "clock skew",
+    Cause.MIMECAST_ERROR: "error at Mimecast",
+    Cause.NOT_UNDERSTOOD: "answer not understood",
+}
 _ADVICE = {
     Cause.WRONG_KEYS: (
         "Mimecast refuses the keys. Compare client_id and client_secret (API 1.0: app_id, app_key, access_key "

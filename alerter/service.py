@@ -521,9 +521,14 @@ class Service:
         self._note_errand(pipeline.next_errand_at(self._store))
 
     def _look_for_errands(self) -> None:
-        """Have a delivery run where anything waits for its time; that nothing does costs one look at the database."""
+        """Have a delivery run where anything waits for its time; that nothing does costs one look at the database.
+
+        What no poll tells is told here, such as the end of a removed tenant's alert once its silence has ended.
+        """
 
         def look() -> None:
+            if self._sharing.may_act():
+                pipeline.tell_unpolled(self._store, self._runtime.policy, now=now())
             if pipeline.next_errand_at(self._store) is not None:
                 _raise(signal.SIGUSR1)
 

@@ -18,7 +18,7 @@ from alerter import pipeline
 from alerter.adapters.store import Store
 from alerter.core.conditions import Growth, Threshold
 from alerter.core.messages import Context
-from alerter.core.notifications import Receiver, ReceiverName
+from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
@@ -157,7 +157,7 @@ def policy_of(poll_intervals: Mapping[Tenant, timedelta], *, above: int = 5_000)
     return Policy(
         rules=with_no_data_rules(rules, poll_intervals),
         poll_intervals=poll_intervals,
-        receivers=(Receiver(name=name),),
+        receivers=(Receiver(name=name, targets=(TargetId("r"),)),),
         targets={name: (TargetName("r/json"),)},
         routes=(),
         context=Context(timezone=UTC, console_url="https://login.mimecast.com", runbook_by_rule={}),

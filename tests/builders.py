@@ -19,7 +19,7 @@ from alerter.core.archives import FailedPoll, TenantArchive, archive_of
 from alerter.core.conditions import Condition, Growth, NoData, Operands, Threshold, Verdict
 from alerter.core.messages import Context
 from alerter.core.muting import WEEKDAYS, Acknowledgement, Matcher, MuteWindow, Silence, WindowName
-from alerter.core.notifications import Notice, NotifyReason, Receiver, ReceiverName, Route, Told
+from alerter.core.notifications import Notice, NotifyReason, Receiver, ReceiverName, Route, TargetId, Told
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.rules import (
     Evaluation,
@@ -256,7 +256,13 @@ def a_resolved(*, severity: Severity = Severity.WARNING, since: str = "11:00", u
 
 
 def a_receiver(
-    name: str = "secops", *, send_resolved: bool = True, repeat_interval: str = "4h", max_per_hour: int = 30
+    name: str = "secops",
+    *,
+    send_resolved: bool = True,
+    repeat_interval: str = "4h",
+    max_per_hour: int = 30,
+    group_wait: str = "0",
+    targets: Sequence[str] = ("slack",),
 ) -> Receiver:
     """Return somebody who is told."""
     return Receiver(
@@ -264,6 +270,8 @@ def a_receiver(
         send_resolved=send_resolved,
         repeat_interval=span(repeat_interval),
         max_per_hour=max_per_hour,
+        group_wait=span(group_wait),
+        targets=tuple(map(TargetId, targets)),
     )
 
 
@@ -348,8 +356,9 @@ def a_told(
     told_at: str = "11:00",
     repeats: int = 0,
     thread: str = "",
+    target: str = "slack",
 ) -> Told:
-    """Return what a receiver was last told."""
+    """Return what a target of a receiver was last told."""
     return Told(
         topic=topic or a_key().topic,
         receiver=ReceiverName(receiver),
@@ -358,6 +367,7 @@ def a_told(
         at=at(told_at),
         repeats=repeats,
         thread=thread,
+        target=TargetId(target),
     )
 
 
@@ -404,7 +414,7 @@ def a_policy(
     return Policy(
         rules=with_no_data_rules(rules, intervals),
         poll_intervals=intervals,
-        receivers=tuple(a_receiver(name) for name in targets),
+        receivers=tuple(a_receiver(name, targets=names) for name, names in targets.items()),
         targets={ReceiverName(name): tuple(map(TargetName, names)) for name, names in targets.items()},
         routes=tuple(routes),
         context=Context(timezone=UTC, console_url="", runbook_by_rule={}),

@@ -9,7 +9,7 @@ from alerter.core.archives import FailedPoll
 from alerter.core.conditions import Baseline, Condition, Forecast, Growth, NewReason, NoData, Stagnant, Threshold
 from alerter.core.messages import Context
 from alerter.core.muting import MuteWindow, WindowName
-from alerter.core.notifications import Receiver, ReceiverName, Route
+from alerter.core.notifications import Receiver, ReceiverName, Route, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
@@ -159,6 +159,7 @@ def receivers(draw: st.DrawFn) -> list[Receiver]:
             send_resolved=draw(st.booleans()),
             max_per_hour=draw(st.sampled_from([1, 2, 30])),
             group_wait=draw(st.sampled_from([minutes(0), minutes(0), minutes(1.5)])),
+            targets=(TargetId(name),),
         )
         for name in _RECEIVERS[: draw(st.integers(1, 3))]
     ]

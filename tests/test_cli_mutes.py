@@ -321,6 +321,24 @@ def test_the_highest_level_is_acknowledged(alerter: RunCommand, polled: Path) ->
     assert [each["muted_by"] is not None for each in listed if each["reason"] == "Spam"] == [True, True]
 
 
+def test_an_acknowledgement_can_be_taken_back(alerter: RunCommand, polled: Path) -> None:
+    """Once; and there must be one."""
+    alert = alert_id(alerter, polled, "warning", "Attachments")
+    alerter("ack", alert, "--author", "Jo", "--config", polled)
+
+    taken = alerter("ack", alert, "--undo", "--config", polled)
+    again = alerter("ack", alert, "--undo", "--config", polled)
+    status = alerter("status", "--config", polled)
+    odd = alerter("ack", alert, "--undo", "--comment", "why", "--config", polled)
+
+    assert (taken.code, again.code, odd.code) == (0, 1, 2)
+    assert taken.out.startswith(f"no longer acknowledged {alert}: rule Backlog on acme: Attachments\n")
+    assert "it was acknowledged by Jo " in taken.out
+    assert f"alert {alert} is not acknowledged: there is nothing to take back" in again.err
+    assert "--comment" in odd.err
+    assert rows(status, "quiet") == []
+
+
 def test_only_what_fires_is_acknowledged(alerter: RunCommand, polled: Path) -> None:
     """An alert that is over ends with 1, an id that does not exist with 2."""
     alert = alert_id(alerter, polled, "warning", "Attachments")

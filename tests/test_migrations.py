@@ -282,7 +282,7 @@ def test_an_installation_with_the_first_schema_goes_on_after_an_upgrade(first_ur
             assert reader.polling(Tenant("acme")).last_good_at == NOON
             assert [(each.key, each.state, each.value) for each in reader.alerts()] == [(a_key(), "firing", 7)]
             assert [each.after for each in reader.transitions()] == ["firing"]
-            assert reader.told() == [a_told(told_at="12:00")]
+            assert reader.told() == [a_told(told_at="12:00", target="")]
             (delivery,) = reader.waiting_deliveries()
             assert (delivery.message_id, delivery.attempts, delivery.last_error) == ("m1", 1, "busy")
             assert reader.message(delivery.message_id) == Message(

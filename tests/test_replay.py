@@ -14,13 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from alerter.adapters.store import Store
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.archives import FailedPoll
+from alerter.core.conditions import Stagnant
 from alerter.core.formats import compose
 from alerter.core.messages import Message
 from alerter.core.replay import replay_of
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceUnavailable
 from alerter.pipeline import Policy, next_group_at, poll, tell_groups
-from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, minutes
+from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, a_snapshot, minutes
 from tests.drawn import policies, polls
 from tests.fakes import FakeClock
 
@@ -122,6 +123,21 @@ def test_a_replay_of_what_was_stored_is_what_happened(
 ) -> None:
     """Random rules on random histories of two tenants: failures, weeks without polls, reasons that come and go."""
     compare(migrated_file, policy, {ACME: acme, GLOBEX: globex})
+
+
+@pytest.mark.parametrize("held", [pytest.param(1, id="the same count"), pytest.param(9, id="another count")])
+def test_what_cannot_be_compared_after_a_gap_has_its_count_and_what_was_compared_last(
+    migrated_file: Path, held: int
+) -> None:
+    """It is told with both, as live."""
+    rule = a_rule("Stuck", critical=a_level(Stagnant(above=0, lasting=minutes(1))))
+    policy = a_policy(rule, tenants={"acme": "1m", "globex": "3m"})
+    polled = [
+        a_snapshot({"Spam": count}, tenant="globex", taken_at=NOON + minutes(after))
+        for after, count in ((0, 1), (3, 1), (6, 1), (600, held))
+    ]
+
+    compare(migrated_file, policy, {ACME: [], GLOBEX: polled})
 
 
 @pytest.mark.slow

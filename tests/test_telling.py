@@ -8,12 +8,23 @@ import pytest
 
 from alerter.core.alerts import AlertState
 from alerter.core.messages import EventAction, Format, Message, Tone
-from alerter.core.notifications import NotifyReason, ReceiverName, Route
+from alerter.core.notifications import NotifyReason, ReceiverName, Route, TargetId
 from alerter.core.outbox import MAX_ATTEMPTS, TargetName
-from alerter.core.rules import RuleName, Severity
-from alerter.errors import DeliveryError
-from alerter.pipeline import deliver, follow_clock, next_errand_at, next_group_at, tell_groups
-from tests.builders import NOON, a_level, a_policy, a_rule, a_silence, a_window, an_acknowledgement, span
+from alerter.core.rules import Per, RuleName, Severity
+from alerter.errors import Cause, DeliveryError, SourceUnavailable
+from alerter.pipeline import deliver, follow_clock, next_errand_at, next_group_at, tell_groups, tell_unpolled
+from tests.builders import (
+    NOON,
+    a_growth,
+    a_level,
+    a_policy,
+    a_route,
+    a_rule,
+    a_silence,
+    a_window,
+    an_acknowledgement,
+    span,
+)
 from tests.test_pipeline import MAIL, SLACK, TEAMS, URLS, World
 
 HELD, CALM = {"Spam": 150}, {"Spam": 10}
@@ -126,8 +137,77 @@ def test_an_acknowledgement_stops_reminders_until_it_gets_worse(world: World) ->
     over = world.poll(CALM)
 
     assert all(cycle.messages == () for cycle in quiet)
-    assert [each.reason for each in worse.notifications[0].notices] == [NotifyReason.REPEAT]
+    assert [each.reason for each in worse.notifications[0].notices] == [NotifyReason.BROKEN]
     assert [each.reason for each in over.notifications[0].notices] == [NotifyReason.RESOLVED]
+
+
+def _acknowledge(world: World, value: int, *, rule: str = "Backlog") -> None:
+    topic = world.alert(rule=rule).key.topic
+    with world.store.write() as transaction:
+        transaction.save_acknowledgement(
+            replace(an_acknowledgement(topic=topic, value=value), at=world.clock.now, author="alice")
+        )
+
+
+def test_a_broken_acknowledgement_is_told_at_once_and_stays_broken_through_a_restart(world: World) -> None:
+    """Nobody is lulled by what somebody said of half of it, nor told twice; the count may fall again meanwhile."""
+    world.poll(HELD)
+    _acknowledge(world, 150)
+
+    told = world.poll({"Spam": 299}, {"Spam": 300})
+    world.restart()
+    fallen = world.poll({"Spam": 160})
+    again = world.poll({"Spam": 320})
+    reminded = world.poll({"Spam": 160}, every="4h")
+
+    assert [each.title for each in told.messages] == [
+        "WARNING again: 300 held for 'Spam' (acme), twice as many as when alice acknowledged"
+    ]
+    assert (fallen.messages, again.messages) == ((), ())
+    assert [each.reason for each in reminded.notifications[0].notices] == [NotifyReason.REPEAT]
+
+
+def test_a_new_acknowledgement_holds_after_one_that_broke(world: World) -> None:
+    """Of what is twice as much now."""
+    world.poll(HELD)
+    _acknowledge(world, 150)
+    world.poll({"Spam": 300})
+    _acknowledge(world, 300)
+
+    assert world.poll({"Spam": 310}, every="4h").messages == ()
+    assert len(world.poll({"Spam": 600}).messages) == 1
+
+
+def test_an_acknowledgement_that_is_taken_back_lets_reminders_go_on(world: World) -> None:
+    """What is due is told with the next poll."""
+    world.poll(HELD)
+    _acknowledge(world, 150)
+    quiet = world.poll(HELD, every="4h")
+    topic = world.alert().key.topic
+    with world.store.write() as transaction:
+        transaction.forget_acknowledgement(topic)
+
+    [notice] = world.poll(HELD).notifications[0].notices
+
+    assert quiet.messages == ()
+    assert notice.reason is NotifyReason.REPEAT
+
+
+def test_an_acknowledgement_breaks_while_growth_has_nothing_to_compare_with(world: World) -> None:
+    """The count is known at every good poll, though a gap an hour ago leaves growth without data."""
+    rule = a_rule("Surge", warning=a_level(a_growth(over="1h", by=50)))
+    world.policy = a_policy(rule, receivers={"secops": [SLACK]})
+    timeout = SourceUnavailable(Cause.TIMEOUT, "no answer within 30s")
+    world.poll(*[{"Spam": 0}] * 12, *[timeout] * 2, {"Spam": 90})
+    fired = world.alert(rule="Surge")
+    _acknowledge(world, 90, rule="Surge")
+    world.poll({"Spam": 90}, every="40m")
+
+    broken = world.poll({"Spam": 180}, every="15m")
+
+    assert fired.is_firing
+    assert world.alert(rule="Surge").value == 180
+    assert [each.reason for each in broken.notifications[0].notices] == [NotifyReason.BROKEN]
 
 
 def test_the_end_of_a_removed_tenants_alert_is_told_once_its_silence_has_ended(world: World) -> None:
@@ -145,6 +225,144 @@ def test_the_end_of_a_removed_tenants_alert_is_told_once_its_silence_has_ended(w
 
     assert silent == 1
     assert len(world.waiting()) == 2
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param({"acme": "5m"}, id="the rule over all tenants has gone"),
+        pytest.param({"globex": "5m"}, id="its tenant has gone as well"),
+    ],
+)
+def test_what_no_poll_tells_is_told_once_a_silence_has_ended(world: World, after: dict[str, str]) -> None:
+    """Within half a minute, not within an hour."""
+    total = a_rule("Total", per=Per.ALL)
+    world.policy = a_policy(total, receivers={"secops": [SLACK]})
+    world.poll(HELD)
+    with world.store.write() as transaction:
+        transaction.add_silence(a_silence(since="11:00", until="12:30"))
+    world.policy = a_policy(tenants=after, receivers={"secops": [SLACK]})
+    world.reconcile()
+
+    silent = tell_unpolled(world.store, world.policy, now=world.clock.now)
+    [message] = tell_unpolled(world.store, world.policy, now=NOON + span("30m"))
+
+    assert silent == ()
+    assert message.title == "Resolved (rule removed): 150 held in total (all tenants), peak 150; silence ended"
+    assert tell_unpolled(world.store, world.policy, now=NOON + span("31m")) == ()
+
+
+# targets
+
+
+def _targets(world: World) -> list[tuple[str, str]]:
+    """Return what waits where: the target, and the title of the message."""
+    with world.store.read() as reader:
+        return [(each.delivery.target, each.title) for each in reversed(reader.deliveries())]
+
+
+def test_a_new_target_is_told_in_one_message_what_fires_at_all_tenants(world: World) -> None:
+    """Whoever is added while something fires knows of it at once; nobody else is told again."""
+    tenants = {"acme": "5m", "globex": "5m"}
+    world.policy = a_policy(a_rule(), tenants=tenants, receivers={"secops": [SLACK]})
+    world.poll_now(HELD)
+    world.poll_now(HELD, tenant="globex")
+    world.policy = a_policy(a_rule(), tenants=tenants, receivers={"secops": [SLACK, TEAMS]})
+
+    world.reconcile()
+    world.reconcile()
+    later = [world.poll(HELD, tenant=tenant).messages for tenant in tenants]
+
+    assert [target for target, _ in _targets(world)] == [SLACK, SLACK, TEAMS]
+    assert _targets(world)[-1][1] == "WARNING: 2 alerts: acme, globex"
+    assert later == [(), ()]
+
+
+def test_a_url_in_place_of_another_one_is_told_what_fires_and_then_its_end(world: World) -> None:
+    """The one that has gone cannot be told, and is not recorded to have been."""
+    world.poll(HELD)
+    world.policy = a_policy(a_rule(), receivers={"secops": [TEAMS]})
+
+    world.poll(HELD, CALM)
+
+    assert [target for target, _ in _targets(world)] == [SLACK, TEAMS, TEAMS]
+    with world.store.read() as reader:
+        assert {str(entry.target): entry.state for entry in reader.told()} == {
+            SLACK: AlertState.FIRING,
+            TEAMS: AlertState.INACTIVE,
+        }
+
+
+def test_a_url_that_comes_back_is_told_what_has_ended_meanwhile(world: World) -> None:
+    """An incident that was opened there is closed there."""
+    world.poll(HELD)
+    world.policy = a_policy(a_rule(), receivers={"secops": [TEAMS]})
+    world.poll(CALM)
+    world.policy = a_policy(a_rule(), receivers={"secops": [TEAMS, SLACK]})
+
+    world.poll(CALM)
+
+    assert [target for target, _ in _targets(world)] == [SLACK, SLACK]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param({"pager": [SLACK]}, id="its receiver has another name"),
+        pytest.param({"secops": [TEAMS], "pager": [SLACK]}, id="another receiver has it now"),
+    ],
+)
+def test_a_url_that_moves_knows_what_it_was_told(world: World, after: dict[str, list[TargetName]]) -> None:
+    """It is told of no beginning twice, and of the end."""
+    world.poll(HELD)
+    world.policy = a_policy(a_rule(), receivers=after, routes=[a_route(*after, severities=[Severity.CRITICAL])])
+
+    world.reconcile()
+    world.poll(HELD, CALM)
+
+    assert [(target, title.split()[0]) for target, title in _targets(world)] == [
+        (SLACK, "WARNING:"),
+        (SLACK, "Resolved"),
+    ]
+
+
+def test_whoever_was_told_is_told_of_the_end_though_no_route_leads_there_any_more(world: World) -> None:
+    """And a second beginning is not for it."""
+    world.poll(HELD)
+    world.policy = a_policy(
+        a_rule(), receivers={"secops": [SLACK]}, routes=[a_route("secops", severities=[Severity.CRITICAL])]
+    )
+
+    goes_on, over, again = (world.poll(counts).messages for counts in (HELD, CALM, HELD))
+
+    assert (goes_on, [message.title.split()[0] for message in over], again) == ((), ["Resolved"], ())
+
+
+def test_a_url_that_has_gone_while_it_believes_that_something_fires_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody must close by hand what it has opened."""
+    world.poll(HELD)
+    world.policy = a_policy(a_rule(), receivers={"secops": [TEAMS]})
+
+    world.reconcile()
+
+    assert "removed URL was told of alerts that still fire receiver=secops alerts=1" in caplog.messages
+
+
+def test_what_was_told_by_a_version_before_is_told_to_nobody_again(world: World) -> None:
+    """It kept what receivers were told, and not where."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS]})
+    world.poll(HELD)
+    with world.store.write() as transaction:
+        told = transaction.told()
+        transaction.forget_told(told)
+        transaction.save_told([replace(told[0], target=TargetId(""))])
+
+    goes_on, over = (world.poll(counts) for counts in (HELD, CALM))
+
+    assert goes_on.messages == ()
+    assert [list(map(str, each.targets)) for each in over.notifications] == [[SLACK, TEAMS]]
 
 
 def test_a_mute_window_of_a_rule_keeps_it_quiet(world: World) -> None:
@@ -192,6 +410,31 @@ def test_a_group_collects_the_news_of_all_tenants_into_one_message(world: World)
     assert "3 tenants" in message.title + str(message.bodies)
     assert tell_groups(world.store, world.policy, now=world.clock.now) == ()
     assert next_group_at(world.store) is None
+
+
+def test_without_all_clears_what_fires_again_while_it_is_collected_is_told(world: World) -> None:
+    """The end is noted at once, and not only when the collection is due."""
+    _with_receiver(world, group_wait=span("10m"), send_resolved=False)
+    told: list[str] = []
+    for counts in (HELD, HELD, HELD, CALM, HELD, HELD, HELD):
+        world.poll(counts)
+        told += (message.title for message in tell_groups(world.store, world.policy, now=world.clock.now))
+
+    assert [title.split(":")[0] for title in told] == ["WARNING", "WARNING"]
+
+
+def test_an_outage_is_told_whatever_a_receiver_has_had_in_the_hour(world: World) -> None:
+    """Both its beginning and its end, and with the beginning what was held back."""
+    _with_receiver(world, max_per_hour=1)
+    timeout = SourceUnavailable(Cause.TIMEOUT, "no answer within 30s")
+    world.poll(HELD, CALM)
+
+    told = [world.poll(answer).messages for answer in (timeout, timeout, timeout, CALM)]
+
+    assert [[message.title for message in messages] for messages in told[2:]] == [
+        ["CRITICAL: no data from Mimecast for 15m (acme), no answer in time"],
+        ["Resolved: 2 alerts: acme"],
+    ]
 
 
 def test_a_group_whose_news_is_over_before_it_is_due_says_nothing(world: World) -> None:

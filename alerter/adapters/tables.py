@@ -231,11 +231,14 @@ transitions = Table(
     Column("note", Text, nullable=False),
 )
 
+# `target` stands for a URL of the receiver without saying what it is; it is empty in what was told before targets were
+# told apart.
 told = Table(
     "told",
     metadata,
     Column("topic", Text, nullable=False),
     Column("receiver", Text, nullable=False),
+    Column("target", Text, nullable=False),
     Column("rule", Text, nullable=False),
     Column("tenant", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -244,7 +247,7 @@ told = Table(
     Column("at", Instant, nullable=False),
     Column("repeats", Integer, nullable=False),
     Column("thread", Text, nullable=False, server_default=""),
-    PrimaryKeyConstraint("topic", "receiver"),
+    PrimaryKeyConstraint("topic", "receiver", "target"),
 )
 is_believed = told.c.state == literal("firing", Text, literal_execute=True)
 Index("ix_told_believed", told.c.tenant, told.c.topic, sqlite_where=is_believed)
@@ -333,6 +336,7 @@ acknowledgements = Table(
     Column("author", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("broken_at", Instant),
 )
 
 # A receiver has a row in these only while something is held back from it, or collected for it.

@@ -1,6 +1,7 @@
 """`alerter alerts`: what is wrong, who knows of it, and what keeps it quiet."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from alerter.cli.options import FOUND, config_option, json_option, load_without_
 from alerter.cli.output import Table, ago, clean, local, print_json, print_table, rough
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Operands
+from alerter.core.notifications import TargetId
 
 if TYPE_CHECKING:
     from alerter.adapters.store import Reader
@@ -148,7 +150,9 @@ def worst_first(alert: Alert) -> tuple[int, int, float]:
 
 
 def _told_of(alert: Alert, told: Iterable["Told"]) -> list["Told"]:
-    return [each for each in told if each.topic == alert.key.topic]
+    """Return what receivers were told of an alert; once where all targets of a receiver were told the same."""
+    same = (replace(each, target=TargetId(""), thread="") for each in told if each.topic == alert.key.topic)
+    return list(dict.fromkeys(same))
 
 
 def _told_text(told: "Told", *, now: datetime) -> str:

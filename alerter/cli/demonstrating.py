@@ -22,7 +22,7 @@ from alerter.cli.options import FOUND, config_option_with, load_without_secrets
 from alerter.cli.output import clean
 from alerter.core.conditions import Growth, Threshold
 from alerter.core.messages import Context, Format, Message, Tone
-from alerter.core.notifications import Receiver, ReceiverName
+from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
@@ -158,7 +158,7 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
         )
         stack.callback(source.close)
         policy = _policy(rules, urls)
-        targets = dict(zip(policy.targets[RECEIVER], urls, strict=True))
+        targets = dict(zip(policy.targets[RECEIVER], urls, strict=False))
         notifier = AppriseNotifier()
         end = day.now + timedelta(days=1)
         while day.now <= end:
@@ -178,11 +178,13 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
 def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "Policy":
     from alerter.pipeline import Policy  # noqa: PLC0415
 
+    # Also those who only look on are told something.
+    numbers = range(1, max(len(urls), 1) + 1)
     return Policy(
         rules=with_no_data_rules(rules, {TENANT: POLL_INTERVAL}) if rules is RULES else tuple(rules),
         poll_intervals={TENANT: POLL_INTERVAL},
-        receivers=(Receiver(name=RECEIVER),),
-        targets={RECEIVER: tuple(TargetName(f"{RECEIVER}/{number}") for number in range(1, len(urls) + 1))},
+        receivers=(Receiver(name=RECEIVER, targets=tuple(TargetId(str(number)) for number in numbers)),),
+        targets={RECEIVER: tuple(TargetName(f"{RECEIVER}/{number}") for number in numbers)},
         routes=(),
         context=Context(
             timezone=UTC,

@@ -19,7 +19,6 @@ from alerter.core.muting import (
     in_window,
     muted_by,
     of_present_episode,
-    unbroken,
 )
 from alerter.core.rules import Severity
 
@@ -112,7 +111,7 @@ def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, n
     of_now = of_present_episode(reader.acknowledgements(), by_topic, now=now)
     mutes = Mutes(
         silences=reader.silences(since=now - LONGEST_SILENCE),
-        acknowledgements=unbroken(of_now, by_topic),
+        acknowledgements=of_now,
         windows_by_rule=config.windows_by_rule,
         no_data_tenants=unseen,
         muted_tenants=config.muted_tenants,
@@ -163,7 +162,8 @@ def mute_text(mute: Mute | None, timezone: tzinfo) -> str:
     if mute is None:
         return ""
     until = f" until {local(mute.until, timezone)}" if mute.until else ""
-    return f"{mute.kind} {mute.name}{until}" + (f": {mute.comment}" if mute.comment else "")
+    by = "by " if mute.kind is MuteKind.ACKNOWLEDGEMENT else ""
+    return f"{mute.kind} {by}{mute.name}{until}" + (f": {mute.comment}" if mute.comment else "")
 
 
 def mute_json(mute: Mute | None) -> Mapping[str, object] | None:

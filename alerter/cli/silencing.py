@@ -30,7 +30,7 @@ from alerter.cli.output import Table, clean, local, print_json, print_table
 from alerter.cli.times import instant
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import duration_text
-from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Silence
+from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Silence, of_present_episode
 from alerter.core.rules import Selector, Severity, has_labels, selector_of
 from alerter.core.series import ALL_TENANTS
 
@@ -338,13 +338,19 @@ def expire(number: int, config_path: Path | None) -> None:
 @config_option
 @author_option
 @click.option("--comment", metavar="TEXT", default="", callback=_line, help="What is being done.")
-def ack(alert: str, config_path: Path | None, *, author: str, comment: str) -> None:
+@click.option("--undo", "is_undone", is_flag=True, help="Take the acknowledgement back: reminders go on.")
+def ack(alert: str, config_path: Path | None, *, author: str, comment: str, is_undone: bool) -> None:
     """Acknowledge ALERT, by the id that status shows: quiet until it resolves or gets worse.
 
     Where a higher level of the same rule and reason fires too, that is what is acknowledged. Exit code 1 if it is not
-    firing, 2 if there is no such alert.
+    firing, or has no acknowledgement to take back, 2 if there is no such alert.
     """
+    if is_undone and comment:
+        raise click.UsageError("expected --comment with an acknowledgement, found it with --undo")
     config, now = load_without_secrets(config_path), clocks.now()
+    if is_undone:
+        _take_back(alert, config, now=now)
+        return
     with writing(config) as transaction:
         named = alert_of(transaction, alert)
         if not named.is_firing:
@@ -365,3 +371,18 @@ def ack(alert: str, config_path: Path | None, *, author: str, comment: str) -> N
     key = highest.key
     click.echo(clean(f"acknowledged {key.id}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
     click.echo(f"quiet until {breaking_text(acknowledgement)}")
+
+
+def _take_back(alert: str, config: "Config", *, now: datetime) -> None:
+    with writing(config) as transaction:
+        named = alert_of(transaction, alert)
+        topic = named.key.topic
+        of_topic = [each for each in transaction.alerts() if each.key.topic == topic]
+        given = of_present_episode(transaction.acknowledgements(), {topic: of_topic}, now=now).get(topic)
+        if given is None or not any(each.is_firing for each in of_topic):
+            raise Failed(f"alert {named.key.id} is not acknowledged: there is nothing to take back")
+        transaction.forget_acknowledgement(topic)
+    key = named.key
+    click.echo(clean(f"no longer acknowledged {key.id}: rule {key.rule} on {key.tenant}: {key.reason}"))
+    broke = "" if given.broken_at is None else f"; it had broken {local(given.broken_at, config.service.timezone)}"
+    click.echo(clean(f"it was acknowledged by {given.author} {local(given.at, config.service.timezone)}{broke}"))

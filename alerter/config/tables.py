@@ -34,7 +34,7 @@ from alerter.config.schema import (
     TenantTable,
     Validated,
 )
-from alerter.config.urls import scheme_of
+from alerter.config.urls import id_of, scheme_of
 from alerter.config.values import listed
 from alerter.core.conditions import Subject, duration_text
 from alerter.core.muting import MuteWindow, WindowName
@@ -203,6 +203,7 @@ def receiver_of(name: str, table: ReceiverTable) -> ReceiverConfig:
         max_per_hour=table.max_per_hour,
         fallback=None if table.fallback is None else ReceiverName(table.fallback),
         group_wait=table.group_wait,
+        targets=tuple(map(id_of, table.urls)),
     )
     schemes = [scheme_of(url) for url in table.urls]
     numbers = [schemes[: index + 1].count(scheme) for index, scheme in enumerate(schemes)]

@@ -3,14 +3,19 @@
 No I/O. Nothing here puts a URL or a part of one into an error text, but for the scheme.
 """
 
+from hashlib import sha256
 from re import IGNORECASE
 from re import compile as compile_regex
 from urllib.parse import unquote
+
+from alerter.core.notifications import TargetId
 
 _SCHEME = compile_regex(r"([A-Za-z0-9]{2,20})://\S")
 #: What begins behind another URL: no URL has a space in it, and a comma is followed by no scheme.
 _FURTHER = compile_regex(r"\S[\s,;|]+[A-Za-z0-9]{2,20}://")
 _PARAMETER = compile_regex(r"[?&]([^?=&#]+)=([^&#]*)")
+#: A password, which its owner may change without being somewhere else.
+_PASSWORD = compile_regex(r"(?<=://)([^:/@?#]*):[^@/?#]*(?=@)|([?&]pass(?:word)?=)[^&#]*", IGNORECASE)
 
 #: Web hooks as Slack, Teams and Discord show them, which Apprise takes as they are.
 _NATIVE = (
@@ -54,6 +59,14 @@ def scheme_of(url: str) -> str:
             "(…logic.azure.com…) or write it as workflows://…"
         )
     return next((name for native, name in _NATIVE if native.match(url)), match.group(1).lower())
+
+
+def id_of(url: str) -> TargetId:
+    """Return what a URL is known by where it must not stand itself: the same for as long as it leads to the same place.
+
+    Nobody can read from it what a person chose: it is the digest of the URL without its password.
+    """
+    return TargetId(sha256(_PASSWORD.sub(r"\1\2", url).encode("utf-8", "replace")).hexdigest()[:16])
 
 
 def reading_parameter(url: str) -> str:

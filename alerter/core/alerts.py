@@ -76,7 +76,8 @@ class Alert:
     Attributes:
         key: Its identity.
         state: Where it is in its life.
-        value: The newest known count, in messages; None before the first one, and for alerts about polling.
+        value: The newest known count, in messages; None before the first one, and for alerts about polling, but for one
+            that is over: then what the tenant held at the end.
         peak: The worst count since it became active.
         active_at: Since when the condition has held; None while inactive. While pending, it is later by the time of
             which nothing was known, which does not count towards `for`.
@@ -122,10 +123,18 @@ class Alert:
 
     @property
     def duration(self) -> timedelta | None:
-        """How long it fired, for a resolved alert; None otherwise."""
-        if self.fired_at is None or self.resolved_at is None:
+        """How long it fired, for a resolved alert; None otherwise. About polling: how long there was no data."""
+        began_at = self.began_at
+        return None if began_at is None or self.resolved_at is None else self.resolved_at - began_at
+
+    @property
+    def began_at(self) -> datetime | None:
+        """When it began to fire; about polling, when there was data last."""
+        if self.fired_at is None:
             return None
-        return self.resolved_at - self.fired_at
+        return min(
+            (each.last_good_at for each in self.operands if each.last_good_at is not None), default=self.fired_at
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,16 +298,27 @@ def _step(alert: Alert, verdict: Verdict, level: Level, *, now: datetime) -> Ale
 def _with_value(alert: Alert, evaluation: Evaluation, level: Level) -> Alert:
     """Return the alert with the newest count, the operands and, while it is active, the peak.
 
-    An alert that stays inactive keeps nothing, so that nothing is written for it.
+    An alert that stays inactive keeps nothing, so that nothing is written for it. What cannot be judged keeps what was
+    compared last; but its count is known wherever the poll was good, though there be nothing to compare it with.
     """
-    if evaluation.verdict is Verdict.NO_DATA or (
-        alert.state is AlertState.INACTIVE and evaluation.verdict is Verdict.INACTIVE
-    ):
+    if alert.state is AlertState.INACTIVE and evaluation.verdict is not Verdict.ACTIVE:
         return alert
     value = next((each.value.count for each in evaluation.operands if each.value is not None), None)
     before = alert.peak if alert.state is not AlertState.INACTIVE else None
     peak = value if before is None or value is None else (min if level.falls else max)(before, value)
-    return replace(alert, value=value, peak=peak, operands=evaluation.operands)
+    if evaluation.verdict is Verdict.NO_DATA:
+        is_known = value is not None and (value, peak) != (alert.value, alert.peak)
+        return replace(alert, value=value, peak=peak) if is_known else alert
+    operands = tuple(_since_before(alert, each) for each in evaluation.operands)
+    return replace(alert, value=value, peak=peak, operands=operands)
+
+
+def _since_before(alert: Alert, operands: Operands) -> Operands:
+    """Return operands that still say when there was data last, now that there is data again."""
+    if not alert.is_firing or operands.last_good_at is not None or operands.condition not in _ABOUT_POLLING:
+        return operands
+    last_good_at = next((each.last_good_at for each in alert.operands if each.condition == operands.condition), None)
+    return operands if last_good_at is None else replace(operands, last_good_at=last_good_at)
 
 
 def _from_inactive(alert: Alert, level: Level, *, now: datetime) -> Alert:

@@ -9,6 +9,7 @@ and when their tenants were polled. No I/O: values in, values out.
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import lru_cache
 from heapq import merge
 from itertools import accumulate, chain
@@ -20,7 +21,7 @@ from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.archives import TenantArchive
 from alerter.core.rules import Per, Rule, RuleName
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.core.timelines import Numbers, numbers
+from alerter.core.timelines import Numbers, instant_of, numbers
 from alerter.core.tracks import Stage, Track, sum_of, tracks_of
 
 #: Of so many tenants the polls are at hand at the same time: 200 KB each after a quarter by five minutes.
@@ -103,7 +104,17 @@ class Archives:
     def _events_of(self, number: tuple[int, int], track: Track, place_by_name: Mapping[Tenant, int]) -> Iterator[Event]:
         members = _members(track, self._rulebook.rules[number[0]], place_by_name)
         for stage in track.stages():
-            yield Event(stage.at, members[track.owner_at(stage.at)], number, stage)
+            member = members[track.owner_at(stage.at)]
+            yield Event(stage.at, member, number, self._with_held(stage, self._tenants[member]))
+
+    def _with_held(self, stage: Stage, tenant: TenantArchive) -> Stage:
+        """Return a stage at which an alert about polling ended with what the tenant held, as live."""
+        if not stage.alert.is_about_polling or stage.alert.resolved_at != instant_of(stage.at):
+            return stage
+        held = [
+            archive.as_of(stage.at, window=timedelta(0)).value_at(instant_of(stage.at)) for archive in tenant.reasons
+        ]
+        return replace(stage, alert=replace(stage.alert, value=sum(count or 0 for count in held)))
 
     def first_poll(self, tenant: int, since: int) -> int | None:
         """Return a tenant's first poll from an instant on, or None."""

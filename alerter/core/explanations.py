@@ -182,7 +182,7 @@ def hearing(
         alerts: All of the topic.
         routes: All routes.
         mutes: Everything that keeps quiet.
-        budget: What the receiver got within the hour.
+        budget: What the receiver got within the hour; what is critical begins in spite of it.
         collected_until: When what is collected for it becomes a message; None where nothing is.
         now: The instant.
     """
@@ -203,7 +203,9 @@ def hearing(
         return replace(said, not_heard=NotHeard.MUTED, mute=mute)
     if collected_until is not None:
         return replace(said, not_heard=NotHeard.COLLECTING, until=collected_until)
-    return replace(said, not_heard=NotHeard.HELD_BACK) if budget.sent >= receiver.max_per_hour else said
+    is_urgent = alert.is_about_polling or alert.key.severity is Severity.CRITICAL
+    is_held_back = budget.sent >= receiver.max_per_hour and not is_urgent
+    return replace(said, not_heard=NotHeard.HELD_BACK) if is_held_back else said
 
 
 def why_not_routed(route: Route, alert: Alert) -> str:

@@ -17,7 +17,7 @@ from typing import TypeAlias, assert_never
 
 from alerter.core.alerts import Alert, Topic
 from alerter.core.conditions import CONDITIONS, Operands, duration_text
-from alerter.core.muting import Mute, MuteKind
+from alerter.core.muting import Mute, MuteKind, has_doubled
 from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName, repeat_due_at
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Tenant
@@ -312,7 +312,8 @@ def draft(notification: Notification, context: Context, *, now: datetime) -> Dra
     notices = notification.notices
     reading = _Reading(receiver=notification.receiver, context=context, now=now)
     receiver = notification.receiver.name
-    news = (f"{notice.reason} {notice.alert.key.id}" for notice in notices)
+    targets = () if notification.targets == notification.receiver.targets else notification.targets
+    news = (*targets, *(f"{notice.reason} {notice.alert.key.id}" for notice in notices))
     message_id = message_id_of(receiver, news, at=now)
     groups = _grouped(notices)
     lines = tuple(_line(group, reading) for group in groups[:LINES])
@@ -729,6 +730,8 @@ def _badge(notice: Notice) -> str:
         case NotifyReason.RAISED | NotifyReason.LOWERED:
             before = notice.told_before.severity if notice.told_before else severity
             return f"{severity.upper()}, was {before}"
+        case NotifyReason.BROKEN:
+            return f"{severity.upper()} again"
         case NotifyReason.REPEAT:
             return "Reminder"
         case NotifyReason.RESOLVED:
@@ -756,9 +759,20 @@ def _headline(notice: Notice, reading: "_Reading") -> Phrase:
         return (*_polling_text(notice, now=reading.now), *((f"; {reminder}",) if reminder else ()))
     count = "an unknown number" if alert.value is None else f"{alert.value:,}"
     where: Phrase = ("in total",) if key.reason == ALL_REASONS else ("for ", Name(key.reason, HEADLINE_NAME))
-    is_repeat = notice.reason is NotifyReason.REPEAT
-    end = _lasting(notice, reading) if is_repeat else _because(notice, now=reading.now)
-    return (f"{_still(notice)}{count} held ", *where, " (", _tenant(key.tenant, Data), ")", end)
+    return (f"{_still(notice)}{count} held ", *where, " (", _tenant(key.tenant, Data), ")", *_end(notice, reading))
+
+
+def _end(notice: Notice, reading: "_Reading") -> Phrase:
+    """Return the end of a headline: why it is told now."""
+    mute = notice.mute_ended
+    match notice.reason:
+        case NotifyReason.REPEAT:
+            return (_lasting(notice, reading),)
+        case NotifyReason.BROKEN if mute is not None:
+            how = "twice as many as" if has_doubled(notice.alert.value, mute.count) else "worse than"
+            return (f", {how} when ", Data(mute.name, HEADLINE_TENANT), " acknowledged")
+        case _:
+            return (_because(notice, now=reading.now),)
 
 
 def _still(notice: Notice) -> str:
@@ -819,17 +833,25 @@ def _extreme(alert: Alert) -> tuple[str, int] | None:
 
 def _polling_text(notice: Notice, *, now: datetime) -> Phrase:
     alert = notice.alert
-    tenant = _tenant(alert.key.tenant, Name)
+    tenant = _tenant(alert.key.tenant, Data)
     if notice.reason is NotifyReason.RESOLVED:
-        verb = "polling is no longer watched for " if alert.resolution else "polls work again for "
-        return (verb, tenant)
+        held = "" if alert.resolution or alert.value is None else f", {alert.value:,} held"
+        return (f"{_polling_end(alert)} (", tenant, f"){held}")
     last = _last_good_at(alert)
-    how_long = "no good poll yet" if last is None else f"no good poll for {_span_text(now - last)}"
-    is_repeat = notice.reason is NotifyReason.REPEAT
-    verb = (
-        f"{alert.key.severity.upper()}, still no data from Mimecast for " if is_repeat else "no data from Mimecast for "
-    )
-    return (verb, tenant, f", {how_long}")
+    how_long = "yet" if last is None else f"for {_span_text(now - last)}"
+    return (f"{_still(notice)}no data from Mimecast {how_long} (", tenant, f"){_short_cause((notice,))}")
+
+
+def _polling_end(alert: Alert) -> str:
+    return "polling is no longer watched" if alert.resolution else "Mimecast answers again"
+
+
+def _short_cause(notices: Iterable[Notice]) -> str:
+    """Return why there is no data, as the end of a title; empty where that is not known, or not the same for all."""
+    notices = [notice for notice in notices if notice.reason is not NotifyReason.RESOLVED]
+    names = {each.note.partition(": ")[0] for notice in notices for each in notice.alert.operands}
+    causes = [Cause(name) for name in names if name in set(Cause)]
+    return f", {causes[0].brief}" if len(causes) == 1 else ""
 
 
 def _last_good_at(alert: Alert) -> datetime | None:
@@ -919,9 +941,9 @@ def _time_facts(notice: Notice, clock: "_Clock") -> list[Fact]:
         facts.append(Fact("Since", (clock.with_age(since),)))
     if alert.ending_since is not None:
         facts.append(Fact("Ending", (f"clear since {clock.with_age(alert.ending_since)}",)))
-    if alert.fired_at is not None and alert.resolved_at is not None:
-        until = f"{clock.text(alert.fired_at)} to {clock.text(alert.resolved_at)}"
-        facts.append(Fact("Lasted", (f"{_span_text(alert.resolved_at - alert.fired_at)}, {until}",)))
+    if alert.began_at is not None and alert.resolved_at is not None:
+        until = f"{clock.text(alert.began_at)} to {clock.text(alert.resolved_at)}"
+        facts.append(Fact("Lasted", (f"{_span_text(alert.resolved_at - alert.began_at)}, {until}",)))
     counted_at = next((each.value.at for each in alert.operands if each.value), None)
     if counted_at is not None and clock.now - counted_at >= timedelta(minutes=1):
         facts.append(Fact("Counted", (clock.with_age(counted_at),)))
@@ -978,7 +1000,7 @@ def _mute_text(mute: Mute, clock: "_Clock") -> Phrase:
         case MuteKind.SILENCE:
             return ("Silence ", name, f" has just ended{until}", *comment)
         case MuteKind.ACKNOWLEDGEMENT:
-            return ("The acknowledgement ", name, " has broken", *comment)
+            return ("The acknowledgement by ", name, " has broken", *comment)
         case MuteKind.WINDOW:
             return ("Mute window ", name, f" has just ended{until}")
         case MuteKind.NO_DATA:
@@ -991,6 +1013,8 @@ def _mute_text(mute: Mute, clock: "_Clock") -> Phrase:
 
 def _mute_in_brief(notices: Sequence[Notice]) -> Phrase:
     """Return the end of a title that says that something had kept this quiet; empty where nothing did."""
+    if notices[0].reason is NotifyReason.BROKEN:
+        return ()  # that is what the title says
     kind = next((notice.mute_ended.kind for notice in notices if notice.mute_ended is not None), None)
     match kind:
         case None | MuteKind.NO_DATA:
@@ -1034,7 +1058,8 @@ def _line(group: Sequence[Notice], reading: "_Reading") -> Line:
         return Line(_tone(notice), (f"{_badge(notice)}: ", *_headline(notice, reading)))
     where = (f" at {reading.tenants(group)}: ", *_values(group, HEADLINE_TENANTS))
     if notice.alert.is_about_polling:
-        what: Phrase = (_group_polling_text(group, reading), ": ", *_values(group, HEADLINE_TENANTS))
+        named = _values(group, HEADLINE_TENANTS)
+        what: Phrase = (_group_polling_text(group, reading), " (", *named, ")", _short_cause(group))
     elif notice.alert.key.reason == ALL_REASONS:
         what = (_still(notice), "the total", *where)
     else:
@@ -1078,13 +1103,9 @@ def _group_badge(notice: Notice) -> str:
 
 def _group_polling_text(group: Sequence[Notice], reading: "_Reading") -> str:
     notice = group[0]
-    tenants = reading.tenants(group)
-    if notice.reason is NotifyReason.RESOLVED:
-        verb = "polling is no longer watched for" if notice.alert.resolution else "polls work again for"
-        return f"{verb} {tenants}"
-    if notice.reason is NotifyReason.REPEAT:
-        return f"{notice.alert.key.severity.upper()}, still no data from Mimecast for {tenants}"
-    return f"no data from Mimecast for {tenants}"
+    is_over = notice.reason is NotifyReason.RESOLVED
+    what = _polling_end(notice.alert) if is_over else f"{_still(notice)}no data from Mimecast"
+    return f"{what} for {reading.tenants(group)}"
 
 
 def _group_held_text(group: Sequence[Notice], reading: "_Reading") -> str:

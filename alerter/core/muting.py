@@ -6,7 +6,7 @@ While an alert is muted nothing is told of it; when the mute ends, `plan` compar
 No I/O: values in, values out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -43,12 +43,14 @@ class Mute:
         name: Which one: a silence's number, an author, a window's name, a tenant.
         until: When it ends, or ended; None where that is not known beforehand.
         comment: What its author said.
+        count: What was held when it was acknowledged; None for other mutes, and where nothing was counted.
     """
 
     kind: MuteKind
     name: str
     until: datetime | None = None
     comment: str = ""
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """A person has seen an alert and is at it: quiet until it resolves or gets worse.
+    """A person has seen an alert and is at it: quiet until it resolves or gets worse. What is broken stays broken.
 
     Attributes:
         topic: What was acknowledged.
@@ -117,6 +119,7 @@ class Acknowledgement:
         author: Who is at it.
         comment: What they said.
         at: When.
+        broken_at: When the alert had got worse; None until then.
     """
 
     topic: Topic
@@ -125,24 +128,32 @@ class Acknowledgement:
     author: str
     comment: str
     at: datetime
+    broken_at: datetime | None = None
 
     def holds(self, alert: Alert) -> bool:
-        """Say whether it still covers the alert: the same episode, no higher level, no doubled count."""
-        return alert.is_firing and self.is_of_this_episode(alert) and self._is_no_worse(alert)
+        """Say whether it covers the alert: the same episode, no higher level, and not broken."""
+        is_same = alert.is_firing and alert.key.topic == self.topic and not self._is_older_than(alert)
+        return is_same and self.broken_at is None and alert.key.severity.rank <= self.severity.rank
 
-    def is_of_this_episode(self, alert: Alert) -> bool:
-        """Say whether the alert has been firing ever since it was acknowledged, or had until it resolved."""
-        goes_on = alert.is_firing or (alert.resolved_at is not None and alert.resolved_at >= self.at)
-        return goes_on and alert.key.topic == self.topic and not self._is_older_than(alert)
+    def moved(self, by: timedelta) -> "Acknowledgement":
+        """Return it on a clock that has jumped."""
+        broken_at = None if self.broken_at is None else self.broken_at + by
+        return replace(self, at=self.at + by, broken_at=broken_at)
+
+    def is_broken_by(self, alert: Alert) -> bool:
+        """Say whether the alert is worse than when it was acknowledged: a higher level has begun, or twice as many."""
+        is_higher = alert.key.severity.rank > self.severity.rank
+        has_risen = is_higher and alert.fired_at is not None and alert.fired_at > self.at
+        return has_risen or (alert.is_firing and has_doubled(alert.value, self.value))
 
     def _is_older_than(self, alert: Alert) -> bool:
         # A higher level begins later than the acknowledgement without being another episode.
         return alert.key.severity is self.severity and alert.fired_at is not None and alert.fired_at > self.at
 
-    def _is_no_worse(self, alert: Alert) -> bool:
-        if alert.key.severity.rank > self.severity.rank:
-            return False
-        return not self.value or alert.value is None or alert.value < self.value * BREAKING_FACTOR
+
+def has_doubled(count: int | None, since: int | None) -> bool:
+    """Say whether a count is so much more than one before that nobody has acknowledged it; what is unknown is not."""
+    return bool(since) and count is not None and count >= (since or 0) * BREAKING_FACTOR
 
 
 #: Later than every end.
@@ -175,33 +186,37 @@ def of_present_episode(
     *,
     now: datetime,
 ) -> dict[Topic, Acknowledgement]:
-    """Return the acknowledgements of the newest episode of their topic, also those that it has broken.
+    """Return the acknowledgements of the newest episode of their topic as of now, also those that it has broken.
 
     An acknowledgement at one level says nothing of a new episode that begins at another: only all the levels of a
     topic together tell whether it has fired ever since. One from the future, which a clock that was set back leaves,
     would cover whatever begins until then: it does not count.
     """
     return {
-        topic: acknowledgement
+        topic: _as_of(acknowledgement, now)
         for topic, acknowledgement in acknowledgements.items()
         if (began := began_at(alerts_by_topic.get(topic, ()))) is not None and began <= acknowledgement.at <= now
     }
 
 
-def unbroken(
-    acknowledgements: Mapping[Topic, Acknowledgement], alerts_by_topic: Mapping[Topic, Sequence[Alert]]
+def _as_of(acknowledgement: Acknowledgement, now: datetime) -> Acknowledgement:
+    broken_at = acknowledgement.broken_at
+    return acknowledgement if broken_at is None or broken_at <= now else replace(acknowledgement, broken_at=None)
+
+
+def broken_now(
+    acknowledgements: Mapping[Topic, Acknowledgement],
+    alerts_by_topic: Mapping[Topic, Sequence[Alert]],
+    *,
+    now: datetime,
 ) -> dict[Topic, Acknowledgement]:
-    """Return the acknowledgements since which no higher level has begun: what has broken stays broken."""
+    """Return those of the acknowledgements that break at this moment, as they are from now on."""
     return {
-        topic: acknowledgement
+        topic: replace(acknowledgement, broken_at=now)
         for topic, acknowledgement in acknowledgements.items()
-        if not any(_has_risen_above(acknowledgement, alert) for alert in alerts_by_topic.get(topic, ()))
+        if acknowledgement.broken_at is None
+        and any(acknowledgement.is_broken_by(alert) for alert in alerts_by_topic.get(topic, ()))
     }
-
-
-def _has_risen_above(acknowledgement: Acknowledgement, alert: Alert) -> bool:
-    is_higher = alert.key.severity.rank > acknowledgement.severity.rank
-    return is_higher and alert.fired_at is not None and alert.fired_at > acknowledgement.at
 
 
 #: Monday is 0, as in `datetime.weekday`.
@@ -215,9 +230,9 @@ class MuteWindow:
     """A part of the week in which nobody is told, in the time of a place.
 
     It begins on each of its days at `begins` and lasts until the next `ends`: on the next day where that is not later.
-    Both are wall-clock times that are turned into instants, so that a night is an hour shorter or longer when the
-    clocks change. A time that occurs twice means the first; one that is skipped means as much later as it is skipped.
-    Days that follow one another without a pause are one window.
+    What counts is the wall clock: it holds while the clock there shows a time of the window. A night is therefore an
+    hour shorter or longer when the clocks change, an end that is skipped has come with the first time after it, and
+    what the clocks show twice is in the window twice. Days that follow one another without a pause are one window.
 
     Attributes:
         days: On which weekdays it begins, Monday 0.
@@ -256,22 +271,52 @@ class MuteWindow:
     def _spans(self, *, now: datetime, first: int, last: int) -> list[tuple[datetime, datetime]]:
         """Return the windows that begin within these days from today on, oldest first, as instants in UTC."""
         today = now.astimezone(self.timezone).date()
+        days = [today + timedelta(days=number) for number in range(first, last + 1)]
+        shown = [self._shown_on(day) for day in days if day.weekday() in self.days]
         spans: list[tuple[datetime, datetime]] = []
-        for days in range(first, last + 1):
-            begin, end = self._span_of(today + timedelta(days=days))
-            if spans and begin < end and begin <= spans[-1][1]:
-                spans[-1] = (spans[-1][0], end)
-            elif begin < end:
-                spans.append((begin, end))
+        for since, until, offset in _offsets(self.timezone, days[0], days[-1]):
+            for begin, end in ((max(since, one - offset), min(until, other - offset)) for one, other in shown):
+                if spans and begin < end and begin <= spans[-1][1]:
+                    spans[-1] = (spans[-1][0], end)
+                elif begin < end:
+                    spans.append((begin, end))
         return spans
 
-    def _span_of(self, day: date) -> tuple[datetime, datetime]:
-        """Return the window that begins on a day; an empty one where none does, or where it is skipped."""
-        begin = datetime.combine(day, self.begins, self.timezone).astimezone(UTC)
-        if day.weekday() not in self.days:
-            return begin, begin
+    def _shown_on(self, day: date) -> tuple[datetime, datetime]:
+        """Return what the wall clock shows at the beginning and the end of a day's window, as if it were UTC."""
         length = timedelta(days=1 if self.ends <= self.begins else 0)
-        return begin, datetime.combine(day + length, self.ends, self.timezone).astimezone(UTC)
+        return datetime.combine(day, self.begins, UTC), datetime.combine(day + length, self.ends, UTC)
+
+
+_DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
+
+
+def _offsets(timezone: tzinfo, first: date, last: date) -> Iterator[tuple[datetime, datetime, timedelta]]:
+    """Yield the spans in which the clocks of a time zone do not change, each with the distance of its clock from UTC.
+
+    Args:
+        timezone: Whose.
+        first: The first local day that must be in them.
+        last: The last one; the day after it is in them too.
+    """
+    begin = at = datetime.combine(first, time(), UTC) - 2 * _DAY
+    until = datetime.combine(last, time(), UTC) + 3 * _DAY
+    while at < until:
+        same, other = at, at + _DAY
+        if _offset(timezone, same) == _offset(timezone, other):
+            at = other
+            continue
+        # Clocks change at whole seconds.
+        while other - same > _SECOND:
+            middle = same + (other - same) // _SECOND // 2 * _SECOND
+            same, other = (middle, other) if _offset(timezone, middle) == _offset(timezone, at) else (same, middle)
+        yield begin, other, _offset(timezone, at)
+        begin = at = other
+    yield begin, until, _offset(timezone, begin)
+
+
+def _offset(timezone: tzinfo, at: datetime) -> timedelta:
+    return at.astimezone(timezone).utcoffset() or timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,7 +400,8 @@ def ended_mute(alert: Alert, mutes: Mutes, *, since: datetime, now: datetime) ->
         now: The instant.
     """
     acknowledgement = mutes.acknowledgements.get(alert.key.topic)
-    if acknowledgement is not None and acknowledgement.at > since and acknowledgement.is_of_this_episode(alert):
+    broken_at = None if acknowledgement is None else acknowledgement.broken_at
+    if acknowledgement is not None and broken_at is not None and broken_at > since:
         return _of_acknowledgement(acknowledgement)
     ended = [
         _of_silence(silence)
@@ -387,4 +433,9 @@ def _of_silence(silence: Silence) -> Mute:
 
 
 def _of_acknowledgement(acknowledgement: Acknowledgement) -> Mute:
-    return Mute(kind=MuteKind.ACKNOWLEDGEMENT, name=f"by {acknowledgement.author}", comment=acknowledgement.comment)
+    return Mute(
+        kind=MuteKind.ACKNOWLEDGEMENT,
+        name=acknowledgement.author,
+        comment=acknowledgement.comment,
+        count=acknowledgement.value,
+    )

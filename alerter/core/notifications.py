@@ -1,7 +1,9 @@
-"""Whom to tell what: `plan` compares what each receiver was last told with what is true now.
+"""Whom to tell what: `plan` compares what each target of a receiver was last told with what is true now.
 
 The decision is level-triggered: no event has to survive anywhere, and after a crash, a mute or a change of the rules
-the same comparison sends what still differs, and nothing else. No I/O: values in, values out.
+the same comparison sends what still differs, and nothing else. It is made for each target, that is for each URL: one
+that is new knows nothing and is told what fires, one that knows of something is told its end. Targets of a receiver
+that know the same get one message. No I/O: values in, values out.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,17 +16,18 @@ from typing import NewType
 from alerter.core.alerts import Alert, AlertState, Topic
 from alerter.core.muting import (
     NOTHING_MUTED,
+    Acknowledgement,
     Mute,
     Mutes,
     MuteWindow,
     began_at,
+    broken_now,
     ended_mute,
     ended_windows,
     in_window,
     muted_by,
     newest_end,
     of_present_episode,
-    unbroken,
 )
 from alerter.core.rules import EVERYTHING, Selector, Severity
 from alerter.core.series import Tenant
@@ -33,14 +36,20 @@ from alerter.core.series import Tenant
 LONGEST_REPEAT = timedelta(days=1)
 
 ReceiverName = NewType("ReceiverName", str)
+#: What stands for a URL of a receiver, without saying what it is: the same for as long as the URL is.
+TargetId = NewType("TargetId", str)
 
 
 class NotifyReason(StrEnum):
-    """Why a receiver is told; there is no member for not telling it."""
+    """Why a receiver is told; there is no member for not telling it.
+
+    `BROKEN` is said of an alert that was acknowledged and has got worse, where its level is the one that was told.
+    """
 
     FIRST = "first"
     RAISED = "raised"
     LOWERED = "lowered"
+    BROKEN = "broken"
     REPEAT = "repeat"
     RESOLVED = "resolved"
 
@@ -56,6 +65,7 @@ class Receiver:
         max_per_hour: Messages it gets in an hour at most.
         fallback: Who is told in its place when a message to it had to be given up; None for nobody.
         group_wait: How long news for it is collected, over all tenants, before it becomes one message.
+        targets: Where it is told, in the configuration's order.
     """
 
     name: ReceiverName
@@ -64,6 +74,7 @@ class Receiver:
     max_per_hour: int = 30
     fallback: ReceiverName | None = None
     group_wait: timedelta = timedelta(0)
+    targets: tuple[TargetId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +109,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a receiver was last told of a topic.
+    """What a target of a receiver was last told of a topic.
 
     Attributes:
         topic: The rule and the series.
         receiver: Who was told.
+        target: Where. Empty in what was kept before targets were told apart: at each target of the receiver.
         severity: The level it knows of; after a resolve, the one that was resolved.
         state: `FIRING`, or `INACTIVE` once it knows of the end.
         at: When the message was planned.
@@ -117,6 +129,7 @@ class Told:
     at: datetime
     repeats: int = 0
     thread: str = ""
+    target: TargetId = TargetId("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +142,6 @@ class Notice:
         told_before: What it was told before; None if nothing.
         still_firing: After a resolve, the severity at which the topic goes on where this receiver does not hear it.
         mute_ended: What kept this quiet until now; None where nothing did.
-        is_rerouted: Whether what the receiver knew goes on, and is only no longer routed to it: that is no all-clear,
-            so that nothing is said.
     """
 
     reason: NotifyReason
@@ -138,7 +149,12 @@ class Notice:
     told_before: Told | None = None
     still_firing: Severity | None = None
     mute_ended: Mute | None = None
-    is_rerouted: bool = False
+
+    @property
+    def always_passes(self) -> bool:
+        """Whether `max_per_hour` does not hold it back: what begins to be critical, and everything about polling."""
+        begins = self.reason in {NotifyReason.FIRST, NotifyReason.RAISED}
+        return self.alert.is_about_polling or (begins and self.alert.key.severity is Severity.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +165,13 @@ class Notification:
         receiver: Who is told.
         notices: At least one.
         held_back: How many messages before this one `max_per_hour` had held back; their news is in this one.
+        targets: Where: all of the receiver's that know the same.
     """
 
     receiver: Receiver
     notices: tuple[Notice, ...]
     held_back: int = 0
+    targets: tuple[TargetId, ...] = ()
 
     def is_about(self, topics: Collection[Topic]) -> bool:
         """Say whether it tells of any of these."""
@@ -178,14 +196,18 @@ class Plan:
     """What to send, and what the receivers know once it is sent.
 
     Attributes:
-        notifications: At most one per receiver.
-        told: The entries that changed, also those that change without a message.
+        notifications: One per receiver, or several where its targets do not know the same.
+        told: The entries that these change.
+        noted: The entries that change without a message.
+        broken: The acknowledgements that break now, and stay broken.
         held_back: What is not sent, because its receiver has had all the messages that it may have in an hour. It still
             differs from what the receiver knows, so that a later plan tells it.
     """
 
-    notifications: tuple[Notification, ...]
-    told: tuple[Told, ...]
+    notifications: tuple[Notification, ...] = ()
+    told: tuple[Told, ...] = ()
+    noted: tuple[Told, ...] = ()
+    broken: tuple[Acknowledgement, ...] = ()
     held_back: tuple[Notification, ...] = ()
 
     def without(self, receivers: Collection[ReceiverName]) -> "Plan":
@@ -195,6 +217,58 @@ class Plan:
             notifications=tuple(each for each in self.notifications if each.receiver.name not in receivers),
             told=tuple(entry for entry in self.told if entry.receiver not in receivers),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What targets were last told, each of them where it is now.
+
+    Attributes:
+        told: All of it.
+        moved: The entries of it that are new, for their targets have moved.
+        left: The entries that these take the place of.
+    """
+
+    told: Sequence[Told]
+    moved: Sequence[Told] = ()
+    left: Sequence[Told] = ()
+
+
+def settled(told: Sequence[Told], receivers: Iterable[Receiver]) -> Settled:
+    """Return what was told, of targets that have moved to another receiver as of there.
+
+    A URL that went from one receiver to another one knows what it was told, and so does one whose receiver has another
+    name. What was told to a URL that is nowhere any more stays as it is: nobody can tell its end, and nobody has.
+
+    Args:
+        told: What targets were last told.
+        receivers: All receivers.
+    """
+    if not told:
+        return Settled(told)
+    here = {(receiver.name, target): None for receiver in receivers for target in receiver.targets}
+    knowing = {(entry.topic, entry.receiver, entry.target): entry for entry in told}
+    moved: list[Told] = []
+    left: list[Told] = []
+    for entry in told:
+        if entry.state is not AlertState.FIRING or (entry.receiver, entry.target) in here:
+            continue
+        homes = _homes(entry, here)
+        for name, target in homes:
+            known = knowing.get((entry.topic, name, target))
+            if known is None or known.state is not AlertState.FIRING:
+                moved.append(replace(entry, receiver=name, target=target))
+                knowing[entry.topic, name, target] = moved[-1]
+        if homes:
+            left.append(knowing.pop((entry.topic, entry.receiver, entry.target)))
+    return Settled(list(knowing.values()), moved, left)
+
+
+def _homes(entry: Told, here: Iterable[tuple[ReceiverName, TargetId]]) -> list[tuple[ReceiverName, TargetId]]:
+    """Return where the target of an entry is now: at the first receiver that has it."""
+    if not entry.target:
+        return [(name, target) for name, target in here if name == entry.receiver]
+    return [(name, target) for name, target in here if target == entry.target][:1]
 
 
 def plan(
@@ -211,7 +285,7 @@ def plan(
 
     Args:
         alerts: Every alert that is not inactive, and those that were; only their present state counts.
-        told: What the receivers were last told.
+        told: What the targets of the receivers were last told.
         receivers: All receivers, in the configuration's order.
         routes: Where alerts go; none means that everything goes to every receiver.
         mutes: What keeps quiet. A tenant of which an alert about polling fires has no data without being named here.
@@ -220,15 +294,16 @@ def plan(
     """
     alerts_by_topic = _by_topic(alerts)
     mutes = _present(mutes, alerts_by_topic, now=now)
-    now_quiet = replace(mutes, acknowledgements=unbroken(mutes.acknowledgements, alerts_by_topic))
-    told_by_receiver: dict[ReceiverName, dict[Topic, Told]] = {}
+    broken = broken_now(mutes.acknowledgements, alerts_by_topic, now=now)
+    mutes = replace(mutes, acknowledgements={**mutes.acknowledgements, **broken})
+    told_by_target: dict[tuple[ReceiverName, TargetId], dict[Topic, Told]] = {}
     for entry in told:
-        told_by_receiver.setdefault(entry.receiver, {})[entry.topic] = entry
+        told_by_target.setdefault((entry.receiver, entry.target), {})[entry.topic] = entry
     parts = [
         _plan_for(
-            _Ear(receiver, routes, mutes, now_quiet),
+            _Ear(receiver, routes, mutes),
             alerts_by_topic,
-            told_by_receiver.get(receiver.name, {}),
+            {target: told_by_target.get((receiver.name, target), {}) for target in receiver.targets},
             (budgets or {}).get(receiver.name, Budget()),
             now=now,
         )
@@ -237,6 +312,8 @@ def plan(
     return Plan(
         notifications=tuple(each for part in parts for each in part.notifications),
         told=tuple(each for part in parts for each in part.told),
+        noted=tuple(each for part in parts for each in part.noted),
+        broken=tuple(broken.values()),
         held_back=tuple(each for part in parts for each in part.held_back),
     )
 
@@ -244,29 +321,56 @@ def plan(
 def _plan_for(
     ear: "_Ear",
     alerts_by_topic: Mapping[Topic, Sequence[Alert]],
-    known: Mapping[Topic, Told],
+    known_by_target: Mapping[TargetId, Mapping[Topic, Told]],
     budget: Budget,
     *,
     now: datetime,
 ) -> Plan:
     receiver = ear.receiver
-    found = [
-        notice
-        for topic, of_topic in alerts_by_topic.items()
-        if (notice := _notice(of_topic, known.get(topic), ear, now=now))
-    ]
-    heard = [notice for notice in found if _is_heard(notice, receiver)]
-    notification = Notification(
-        receiver=receiver, notices=tuple(sorted(heard, key=_worst_first)), held_back=budget.held_back
-    )
-    if heard and budget.sent >= receiver.max_per_hour:
-        unheard = [notice for notice in found if not _is_heard(notice, receiver)]
-        told = tuple(_told_after(notice, receiver, now=now) for notice in unheard)
-        return Plan(notifications=(), told=told, held_back=(notification,))
-    return Plan(
-        notifications=(notification,) if heard else (),
-        told=tuple(_told_after(notice, receiver, now=now) for notice in found),
-    )
+    heard_by_target: dict[TargetId, list[Notice]] = {}
+    noted: list[Told] = []
+    for target, known in known_by_target.items():
+        found = [
+            notice
+            for topic, of_topic in alerts_by_topic.items()
+            if (notice := _notice(of_topic, known.get(topic), ear, now=now))
+        ]
+        heard_by_target[target] = [notice for notice in found if _is_heard(notice, receiver)]
+        noted += [_told_after(each, receiver, target, now=now) for each in found if not _is_heard(each, receiver)]
+    sent, told, held_back = budget.sent, list[Told](), list[Notification]()
+    notifications: list[Notification] = []
+    for targets in _alike(heard_by_target):
+        heard = heard_by_target[targets[0]]
+        notification = Notification(
+            receiver=receiver,
+            targets=targets,
+            notices=tuple(sorted(heard, key=_worst_first)),
+            held_back=budget.held_back,
+        )
+        if sent >= receiver.max_per_hour and not any(notice.always_passes for notice in heard):
+            held_back.append(notification)
+            continue
+        sent += 1
+        notifications.append(notification)
+        told += [
+            _told_after(notice, receiver, target, now=now) for target in targets for notice in heard_by_target[target]
+        ]
+    return Plan(notifications=tuple(notifications), told=tuple(told), noted=tuple(noted), held_back=tuple(held_back))
+
+
+def _alike(heard_by_target: Mapping[TargetId, Sequence[Notice]]) -> list[tuple[TargetId, ...]]:
+    """Return the targets that are told anything, together where they are told the same."""
+    together: dict[tuple[object, ...], list[TargetId]] = {}
+    for target, notices in heard_by_target.items():
+        if notices:
+            together.setdefault(tuple(_without_target(notice) for notice in notices), []).append(target)
+    return [tuple(targets) for targets in together.values()]
+
+
+def _without_target(notice: Notice) -> tuple[object, ...]:
+    before = notice.told_before
+    known = None if before is None else (before.severity, before.state, before.at, before.repeats, before.thread)
+    return notice.reason, notice.alert.key, known
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,13 +379,11 @@ class _Ear:
 
     Attributes:
         mutes: Everything that keeps quiet, or did until a moment ago.
-        now_quiet: The same without the acknowledgements that are broken.
     """
 
     receiver: Receiver
     routes: Sequence[Route]
     mutes: Mutes
-    now_quiet: Mutes
 
     def hears(self, alert: Alert) -> bool:
         """Say whether the alert is routed to the receiver."""
@@ -289,7 +391,7 @@ class _Ear:
 
     def muted(self, alert: Alert, *, now: datetime) -> Mute | None:
         """Return what keeps the alert from the receiver at this moment: a mute, or a window on each of its ways."""
-        mute = muted_by(alert, self.now_quiet, now=now)
+        mute = muted_by(alert, self.mutes, now=now)
         if mute is not None:
             return mute
         ways = [in_window(windows, now=now) for windows in self._windows(alert)]
@@ -350,11 +452,12 @@ def _topic_order(alert: Alert) -> tuple[str, str, str, int]:
 
 
 def _notice(alerts: Sequence[Alert], told: Told | None, ear: _Ear, *, now: datetime) -> Notice | None:
-    """Return what a receiver must be told of one topic, or None where what it knows is still true, or muted."""
-    heard = [alert for alert in alerts if ear.hears(alert)]
+    """Return what a target must be told of one topic, or None where what it knows is still true, or muted."""
     known = told if told is not None and told.state is AlertState.FIRING else None
-    if any(alert.is_firing for alert in heard):
-        return _notice_of_firing(heard, told, known, ear, now=now)
+    # What it was told goes on to concern it, also where no route leads there any more.
+    concerning = [alert for alert in alerts if (known and alert.key.severity is known.severity) or ear.hears(alert)]
+    if any(alert.is_firing for alert in concerning):
+        return _notice_of_firing(concerning, told, known, ear, now=now)
     if known is None:
         return None
     ended = _ended(alerts, known)
@@ -366,20 +469,19 @@ def _notice(alerts: Sequence[Alert], told: Told | None, ear: _Ear, *, now: datet
         told_before=told,
         still_firing=next((alert.key.severity for alert in alerts if alert.is_firing), None),
         mute_ended=ear.mute_ended(ended, since=known.at, now=now),
-        is_rerouted=any(alert.is_firing and alert.key.severity is known.severity for alert in alerts),
     )
 
 
 def _notice_of_firing(
-    heard: Sequence[Alert], told: Told | None, known: Told | None, ear: _Ear, *, now: datetime
+    concerning: Sequence[Alert], told: Told | None, known: Told | None, ear: _Ear, *, now: datetime
 ) -> Notice | None:
-    firing = next(alert for alert in heard if alert.is_firing)
+    firing = next(alert for alert in concerning if alert.is_firing)
     reason = _reason_of_firing(firing.key.severity, known)
-    if reason is None and known is not None and _is_repeat_due(known, ear.receiver, now=now):
-        reason = NotifyReason.REPEAT
+    if reason is None and known is not None and ear.hears(firing):
+        reason = _reason_of_unchanged(known, ear, now=now)
     if reason is None or ear.muted(firing, now=now) is not None:
         return None
-    since = known.at if known is not None else began_at(heard) or now
+    since = known.at if known is not None else began_at(concerning) or now
     return Notice(
         reason=reason, alert=firing, told_before=told, mute_ended=ear.mute_ended(firing, since=since, now=now)
     )
@@ -409,6 +511,14 @@ def _reason_of_firing(severity: Severity, known: Told | None) -> NotifyReason | 
     return None
 
 
+def _reason_of_unchanged(known: Told, ear: _Ear, *, now: datetime) -> NotifyReason | None:
+    acknowledgement = ear.mutes.acknowledgements.get(known.topic)
+    broken_at = None if acknowledgement is None else acknowledgement.broken_at
+    if broken_at is not None and broken_at > known.at:
+        return NotifyReason.BROKEN
+    return NotifyReason.REPEAT if _is_repeat_due(known, ear.receiver, now=now) else None
+
+
 def _ended(alerts: Sequence[Alert], told: Told) -> Alert:
     """Return the alert that a receiver is told the end of: the one it knew, over the whole time that it fired.
 
@@ -420,12 +530,13 @@ def _ended(alerts: Sequence[Alert], told: Told) -> Alert:
     return replace(ended, fired_at=longest.fired_at, peak=longest.peak)
 
 
-def _told_after(notice: Notice, receiver: Receiver, *, now: datetime) -> Told:
+def _told_after(notice: Notice, receiver: Receiver, target: TargetId, *, now: datetime) -> Told:
     resolved = notice.reason is NotifyReason.RESOLVED
     severity = notice.told_before.severity if resolved and notice.told_before else notice.alert.key.severity
     return Told(
         topic=notice.alert.key.topic,
         receiver=receiver.name,
+        target=target,
         severity=severity,
         state=AlertState.INACTIVE if resolved else AlertState.FIRING,
         at=now,
@@ -441,9 +552,7 @@ def _repeats_after(notice: Notice) -> int:
 
 
 def _is_heard(notice: Notice, receiver: Receiver) -> bool:
-    if notice.reason is not NotifyReason.RESOLVED:
-        return True
-    return receiver.send_resolved and not notice.is_rerouted
+    return notice.reason is not NotifyReason.RESOLVED or receiver.send_resolved
 
 
 def _worst_first(notice: Notice) -> tuple[bool, int, int, str, str]:

@@ -27,6 +27,7 @@ from alerter.core.notifications import (
     Receiver,
     ReceiverName,
     Route,
+    TargetId,
     Told,
     plan,
     repeat_due_at,
@@ -88,7 +89,7 @@ class Moment:
     held_back: tuple[ReceiverName, ...] = ()
 
 
-_NOTHING = Plan(notifications=(), told=())
+_NOTHING = Plan()
 
 
 class Replay:
@@ -293,8 +294,8 @@ class _Ledger:
         self.groups: dict[ReceiverName, int] = {}
         self._policy = policy
         self._receivers = {receiver.name: receiver for receiver in policy.receivers}
-        self._believed: dict[Tenant, dict[tuple[Topic, ReceiverName], Told]] = {}
-        self._ended: dict[tuple[Topic, ReceiverName], Told] = {}
+        self._believed: dict[Tenant, dict[tuple[Topic, ReceiverName, TargetId], Told]] = {}
+        self._ended: dict[tuple[Topic, ReceiverName, TargetId], Told] = {}
         self._sent: dict[ReceiverName, list[datetime]] = {}
         self._held_back: dict[ReceiverName, int] = {}
         self._mutes = Mutes(
@@ -313,7 +314,7 @@ class _Ledger:
 
     def is_believed(self, topic: Topic) -> bool:
         """Say whether some receiver believes that a topic goes on."""
-        return any((topic, name) in self._believed.get(topic.tenant, {}) for name in self._receivers)
+        return any(entry.topic == topic for entry in self._entries(topic.tenant))
 
     def plan(self, alerts: Iterable[Alert], scope: Collection[Tenant], *, now: datetime) -> Plan:
         """Return what must be told of some tenants."""
@@ -372,8 +373,8 @@ class _Ledger:
         return self._sent[receiver.name][-receiver.max_per_hour] + HOUR
 
     def _keep(self, planned: Plan, changed: Collection[Topic], *, now: datetime) -> None:
-        for entry in planned.told:
-            key = entry.topic, entry.receiver
+        for entry in (*planned.told, *planned.noted):
+            key = entry.topic, entry.receiver, entry.target
             believed = self._believed.setdefault(entry.topic.tenant, {})
             if entry.state is AlertState.FIRING:
                 believed[key] = entry

@@ -8,7 +8,7 @@ values out.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
@@ -89,10 +89,15 @@ class Track:
         """Yield the alert before and after each poll at which it is judged."""
         polls = self.archive.timeline.polls
         alert = Alert(key=self.key)
-        index = agenda.begin
+        index = judged = agenda.begin
         while index < len(polls):
             before = alert
             stage = self.judge(before, polls[index])
+            if stage.verdict is Verdict.NO_DATA and stage.alert is not before:
+                # Only its count is of now: what was compared last is of the newest poll before at which that could be.
+                last = self.newest(before, since=polls[judged], until=polls[index - 1])
+                stage = replace(stage, alert=replace(stage.alert, operands=last.operands))
+            judged = index
             alert = stage.alert
             if stage.transition is not None and stage.transition.is_resolve:
                 self.fired.append(Span(before.fired_at or stage.transition.at, stage.transition.at))

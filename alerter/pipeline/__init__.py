@@ -8,7 +8,7 @@ Three rules hold everything together:
 3. `plan` is level-triggered: it compares what is true with what each receiver was last told.
 """
 
-from alerter.pipeline.cycles import Cycle, follow_clock, poll, poll_all, poll_dry, reconcile
+from alerter.pipeline.cycles import Cycle, follow_clock, poll, poll_all, poll_dry, reconcile, tell_unpolled
 from alerter.pipeline.deliveries import deliver, next_delivery_at, next_errand_at, release_claims
 from alerter.pipeline.imports import Imported, TenantImport, take_in
 from alerter.pipeline.inboxes import Inbox
@@ -46,4 +46,5 @@ __all__ = [
     "release_claims",
     "take_in",
     "tell_groups",
+    "tell_unpolled",
 ]

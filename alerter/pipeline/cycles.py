@@ -1,13 +1,14 @@
 """Poll: fetch, keep, judge and tell, in one commit; and what else changes the state of alerts."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerter.core.alerts import AlertState, Transition, after_clock_jump, remove
+from alerter.core.alerts import Alert, AlertState, Transition, after_clock_jump, remove
 from alerter.core.messages import Message
-from alerter.core.notifications import Notification, Told
+from alerter.core.notifications import Notification, Receiver, Told
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError
 from alerter.pipeline.judging import keep_and_judge
@@ -103,11 +104,12 @@ def poll_dry(tenant: Tenant, source: Source, store: Store, policy: Policy, *, cl
 
 
 def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition]:
-    """Resolve the alerts whose rule, level or tenant has gone from the configuration, and tell it.
+    """Resolve the alerts whose rule, level or tenant has gone from the configuration, and tell what no poll tells.
 
     Runs at start, after a reload, and every hour: a removed tenant is never polled again, so that no poll would do it,
-    nor tell its end once a mute that hid it has ended. While other processes share the database that have another
-    configuration, nothing is taken for removed.
+    nor tell its end once a mute that hid it has ended. A target that was never told anything is told all that fires now
+    in one message, over all tenants. While other processes share the database that have another configuration, nothing
+    is taken for removed.
 
     Returns:
         The transitions, empty where every alert still has its rule.
@@ -127,14 +129,59 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
         told = transaction.told()
         if gone or any(_is_believed_of_nobody(each, policy) for each in told):
             tell(transaction, alerts, changed, told, policy, now=now)
+        elif any(alert.is_firing for alert in alerts) and (new := _new_targets(told, policy)):
+            tell(transaction, alerts, changed, told, policy, receivers=new, now=now)
+        _log_lost(alerts, told, policy)
     for transition in changed.transitions:
         _log_transition(transition)
     return changed.transitions
 
 
+def tell_unpolled(store: Store, policy: Policy, *, now: datetime) -> tuple[Message, ...]:
+    """Tell what no poll tells: of tenants that are polled no more, and of sums over all that are no longer made.
+
+    A mute may have hidden their end when it was told to everybody else. That there is nothing to tell costs one look.
+
+    Raises:
+        StoreError: Nothing was told; the next run tries again.
+    """
+    with store.read() as reader:
+        tenants = [tenant for tenant in reader.tenants_told_of() if not policy.is_polled(tenant)]
+    if not tenants:
+        return ()
+    with store.write() as transaction:
+        if not transaction.standing().may_remove:
+            return ()
+        alerts, told = transaction.alerts(tenants), transaction.told(tenants)
+        return tell(transaction, alerts, Changes(), told, policy, now=now)[1]
+
+
 def _is_believed_of_nobody(told: Told, policy: Policy) -> bool:
     """Say whether a receiver believes that something fires at which no poll looks any more."""
     return told.state is AlertState.FIRING and not policy.is_polled(told.topic.tenant)
+
+
+def _new_targets(told: Iterable[Told], policy: Policy) -> list[Receiver]:
+    """Return the receivers with those of their targets alone that were never told anything."""
+    known = {(each.receiver, each.target) for each in told}
+    new = (
+        replace(receiver, targets=tuple(target for target in receiver.targets if (receiver.name, target) not in known))
+        for receiver in policy.receivers
+    )
+    return [receiver for receiver in new if receiver.targets]
+
+
+def _log_lost(alerts: Iterable[Alert], told: Iterable[Told], policy: Policy) -> None:
+    """Say whose URLs have gone while they believe that something fires, for its end cannot be told there."""
+    firing = {alert.key.topic for alert in alerts if alert.is_firing}
+    here = {target for receiver in policy.receivers for target in receiver.targets}
+    lost = Counter(
+        each.receiver
+        for each in told
+        if each.state is AlertState.FIRING and each.target and each.target not in here and each.topic in firing
+    )
+    for receiver, count in lost.items():
+        log.warning("removed URL was told of alerts that still fire receiver=%s alerts=%d", receiver, count)
 
 
 def follow_clock(store: Store, *, by: timedelta, tenants: Collection[Tenant] | None = None) -> None:
@@ -159,7 +206,7 @@ def follow_clock(store: Store, *, by: timedelta, tenants: Collection[Tenant] | N
         )
         for topic, acknowledgement in transaction.acknowledgements().items():
             if own is None or topic.tenant in own:
-                transaction.save_acknowledgement(replace(acknowledgement, at=acknowledgement.at + by))
+                transaction.save_acknowledgement(acknowledgement.moved(by))
         if own is None:
             _move_outbox(transaction, by)
 

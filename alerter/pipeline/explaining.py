@@ -17,7 +17,7 @@ from alerter.core.explanations import (
     judged_at,
     why_not_looked_at,
 )
-from alerter.core.muting import LONGEST_SILENCE, Mutes, muted_by, of_present_episode, unbroken
+from alerter.core.muting import LONGEST_SILENCE, Mutes, muted_by, of_present_episode
 from alerter.core.notifications import Budget
 from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, series_of
 from alerter.core.series import Failure, HoldReason, Series, Span, Tenant
@@ -205,7 +205,7 @@ class _Past:
             silences=[
                 each for each in self._reader.silences(since=self._at - LONGEST_SILENCE) if each.since <= self._at
             ],
-            acknowledgements=unbroken(acknowledged, by_topic),
+            acknowledgements=acknowledged,
             windows_by_rule=self._policy.windows_by_rule,
             no_data_tenants=frozenset({tenant}) if self._has_no_data(tenant) else frozenset(),
             muted_tenants=self._policy.muted_tenants,

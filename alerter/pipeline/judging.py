@@ -1,7 +1,7 @@
 """Judge: keep a poll, step the alerts that it may change, and resolve those that no rule stands behind any more."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, remove, spans_of_firing
@@ -81,6 +81,7 @@ class _Poll:
         alert_by_key = {alert.key: alert for alert in alerts}
         fired = self._fired(heard, alert_by_key)
         judgement, rests = judge(heard, alert_by_key, fired, agenda.rests, now=self.now)
+        judgement.alerts[:] = [self._with_held(alert, snapshot) for alert in judgement.alerts]
         self.transaction.keep_idle(
             self.tenant, Idle(rules=tuple(self.rules), poll_interval=interval, timezone=timezone, rests=rests)
         )
@@ -92,6 +93,11 @@ class _Poll:
             and (alert.key.tenant == self.tenant or not self.policy.stands_behind(alert.key))
         ]
         return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, self.policy, now=self.now))
+
+    def _with_held(self, alert: Alert, snapshot: Snapshot) -> Alert:
+        """Return an alert about polling that is over with what is held, as its end says."""
+        is_over = alert.is_about_polling and alert.resolved_at == self.now
+        return replace(alert, value=sum(snapshot.counts.values())) if is_over else alert
 
     def failed(self, error: SourceError) -> Judged:
         """Judge what must be judged of a failed poll."""

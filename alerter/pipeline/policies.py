@@ -8,7 +8,7 @@ from functools import cached_property
 from alerter.core.alerts import AlertKey
 from alerter.core.messages import Context
 from alerter.core.muting import MuteWindow
-from alerter.core.notifications import Receiver, ReceiverName, Route
+from alerter.core.notifications import Notification, Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
 from alerter.core.rules import EVERYTHING, Member, Per, Rule, RuleName, Windows
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Tenant
@@ -30,7 +30,7 @@ class Policy:
         rules: Every rule, also the built-in ones.
         poll_intervals: How often each tenant is polled; a tenant that is missing here was removed.
         receivers: All receivers, in the configuration's order.
-        targets: The names of each receiver's targets.
+        targets: The names of each receiver's targets, in the order of `Receiver.targets`.
         routes: Where alerts go.
         context: What messages need to know besides the alerts.
         windows_by_rule: The mute windows of each rule that has any.
@@ -82,6 +82,13 @@ class Policy:
             return numbers, windows, tenant in self.muted_tenants, self.timezones.get(tenant), labels
 
         return of
+
+    def targets_of(self, notification: Notification) -> list[TargetName]:
+        """Return the names of the targets that a notification is for."""
+        receiver = notification.receiver.name
+        listed = next(each.targets for each in self.receivers if each.name == receiver)
+        named = zip(listed, self.targets[receiver], strict=True)
+        return [name for target, name in named if target in notification.targets]
 
     def rules_of(self, tenant: Tenant) -> list[Rule]:
         """Return the rules that look at a tenant, in the configuration's order."""

@@ -71,6 +71,10 @@ class Reader(Protocol):
         """Return what receivers were last told."""
         ...
 
+    def tenants_told_of(self) -> list[Tenant]:
+        """Return the tenants of which some target believes that something fires."""
+        ...
+
     def waiting_deliveries(self) -> list[Delivery]:
         """Return the deliveries that are neither sent nor dead."""
         ...
@@ -177,6 +181,10 @@ class Transaction(Reader, Protocol):
         """Keep what receivers were told."""
         ...
 
+    def forget_told(self, told: Iterable[Told]) -> None:
+        """Drop what targets were told that have moved to another receiver."""
+        ...
+
     def enqueue(self, message: Message, targets: Sequence[TargetName]) -> None:
         """Put a message into the outbox, one delivery per target."""
         ...
@@ -191,6 +199,10 @@ class Transaction(Reader, Protocol):
 
     def end_outage(self, target: TargetName) -> None:
         """Keep that a target was reached, or is no more."""
+        ...
+
+    def break_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
+        """Keep that an acknowledgement has broken, unless there is a newer one."""
         ...
 
     def hold_back(self, receiver: ReceiverName) -> None:

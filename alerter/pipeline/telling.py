@@ -9,7 +9,7 @@ from alerter.core.alerts import Alert, AlertState, Topic, Transition, is_worth_k
 from alerter.core.formats import compose
 from alerter.core.messages import Message
 from alerter.core.muting import LONGEST_SILENCE, Mutes
-from alerter.core.notifications import Plan, Receiver, Told, plan
+from alerter.core.notifications import Plan, Receiver, Told, plan, settled
 from alerter.core.outbox import worst_of_each_topic
 from alerter.pipeline.policies import Policy
 from alerter.pipeline.ports import Reader, Store, Transaction
@@ -28,12 +28,28 @@ class Changes:
 
 
 def tell(
-    transaction: Transaction, alerts: list[Alert], changes: Changes, told: list[Told], policy: Policy, *, now: datetime
+    transaction: Transaction,
+    alerts: list[Alert],
+    changes: Changes,
+    told: list[Told],
+    policy: Policy,
+    *,
+    receivers: Sequence[Receiver] | None = None,
+    now: datetime,
 ) -> tuple[Plan, tuple[Message, ...]]:
     """Keep the changes, and put into the outbox what each receiver must be told of them.
 
     An alert that was found as it is kept is not written again. What a receiver with a `group_wait` must be told is left
-    to `tell_groups`: here its collection begins.
+    to `tell_groups`: here its collection begins. What it need not be told is noted all the same.
+
+    Args:
+        transaction: Where it is kept.
+        alerts: As they were before.
+        changes: What has changed of them.
+        told: What targets were last told.
+        policy: Whom to tell, and how.
+        receivers: Those who are to be told now; None for all.
+        now: The instant.
     """
     kept = {alert.key: alert for alert in alerts}
     news = [alert for alert in changes.alerts if is_worth_keeping(kept.get(alert.key), alert)]
@@ -42,7 +58,9 @@ def tell(
     if changes.transitions:
         transaction.add_transitions(changes.transitions)
     present = _present(alerts, changes)
-    planned = _plan(transaction, present, told, policy.receivers, policy, now=now)
+    whom = policy.receivers if receivers is None else receivers
+    is_worse = any(alert.is_firing for alert in news)
+    planned = _decide(transaction, present, told, whom, policy, may_break=is_worse, now=now)
     waits = {receiver.name: receiver.group_wait for receiver in policy.receivers if receiver.group_wait}
     for notification in planned.notifications:
         if notification.receiver.name in waits:
@@ -70,7 +88,7 @@ def tell_groups(store: Store, policy: Policy, *, now: datetime) -> tuple[Message
             due = {receiver.name for receiver in receivers}
         if not standing.is_member or not due:
             return ()
-        planned = _plan(transaction, transaction.alerts(), transaction.told(), receivers, policy, now=now)
+        planned = _decide(transaction, transaction.alerts(), transaction.told(), receivers, policy, now=now)
         for name in due:
             transaction.close_group(name)
         changed = {notice.alert.key.topic for each in planned.held_back for notice in each.notices}
@@ -115,6 +133,27 @@ def _present(alerts: Iterable[Alert], changes: Changes) -> Collection[Alert]:
     return ({alert.key: alert for alert in alerts} | {alert.key: alert for alert in changes.alerts}).values()
 
 
+def _decide(
+    transaction: Transaction,
+    alerts: Collection[Alert],
+    told: Sequence[Told],
+    receivers: Sequence[Receiver],
+    policy: Policy,
+    *,
+    may_break: bool = False,
+    now: datetime,
+) -> Plan:
+    """Return the plan, and keep what it takes for granted: where targets are now, and what has broken."""
+    known = settled(told, policy.receivers)
+    if known.left:
+        transaction.forget_told(known.left)
+        transaction.save_told(known.moved)
+    planned = _plan(transaction, alerts, known.told, receivers, policy, may_break=may_break, now=now)
+    for acknowledgement in planned.broken:
+        transaction.break_acknowledgement(acknowledgement)
+    return planned
+
+
 def _plan(
     reader: Reader,
     alerts: Collection[Alert],
@@ -122,17 +161,30 @@ def _plan(
     receivers: Sequence[Receiver],
     policy: Policy,
     *,
+    may_break: bool = False,
     now: datetime,
 ) -> Plan:
-    """Return the plan; mutes and budgets are read only where there is something to keep quiet or to hold back."""
+    """Return the plan; mutes and budgets are read only where there is something to keep quiet or to hold back.
+
+    Args:
+        reader: Knows them.
+        alerts: As they are now.
+        told: What targets were last told.
+        receivers: Those who are to be told now.
+        policy: Whom to tell, and how.
+        may_break: Whether an alert fires that is otherwise than before, and may break an acknowledgement.
+        now: The instant.
+    """
     if not alerts:
-        return Plan(notifications=(), told=())
+        return Plan()
     planned = plan(alerts, told, receivers, policy.routes, now=now)
-    if not planned.told:
+    is_news = bool(planned.told or planned.noted)
+    acknowledgements = reader.acknowledgements() if is_news or may_break else {}
+    if not is_news and not any(alert.key.topic in acknowledgements for alert in alerts):
         return planned
     mutes = Mutes(
         silences=reader.silences(since=now - LONGEST_SILENCE),
-        acknowledgements=reader.acknowledgements(),
+        acknowledgements=acknowledgements,
         windows_by_rule=policy.windows_by_rule,
         muted_tenants=policy.muted_tenants,
         timezones=policy.timezones,
@@ -146,11 +198,16 @@ def _send(
     transaction: Transaction, planned: Plan, policy: Policy, changed: Collection[Topic], *, now: datetime
 ) -> tuple[Message, ...]:
     messages = tuple(compose(each, policy.context, now=now) for each in planned.notifications)
-    if planned.told:
-        begun = {message.receiver: message.id for message in messages}
-        transaction.save_told(_with_thread(entry, begun.get(entry.receiver, "")) for entry in planned.told)
-    for message in messages:
-        transaction.enqueue(message, policy.targets[message.receiver])
+    if planned.told or planned.noted:
+        begun = {
+            (each.receiver.name, target): message.id
+            for each, message in zip(planned.notifications, messages, strict=True)
+            for target in each.targets
+        }
+        told = [_with_thread(entry, begun[entry.receiver, entry.target]) for entry in planned.told]
+        transaction.save_told([*told, *planned.noted])
+    for notification, message in zip(planned.notifications, messages, strict=True):
+        transaction.enqueue(message, policy.targets_of(notification))
     for held_back in planned.held_back:
         # What was held back before is planned again at every poll; only news would have been a message of its own.
         if held_back.is_about(changed):

@@ -24,6 +24,7 @@ from alerter.config import (
     find_config,
     load_config,
 )
+from alerter.config.urls import id_of
 from alerter.config.values import MOST_LISTED
 from alerter.core.conditions import Growth, NoData, Threshold
 from alerter.core.muting import MuteWindow, WindowName
@@ -207,7 +208,7 @@ def test_one_tenant_and_one_receiver_are_enough(folder: Path) -> None:
     }
     assert config.receivers == (
         ReceiverConfig(
-            receiver=Receiver(name=ReceiverName("secops")),
+            receiver=Receiver(name=ReceiverName("secops"), targets=(id_of("json://localhost"),)),
             targets=(Target(name=TargetName("secops/json"), url=Secret("json://localhost")),),
         ),
     )
@@ -343,6 +344,7 @@ warning = { no_data = { after = "10m" } }
         max_per_hour=5,
         fallback=ReceiverName("mail"),
         group_wait=timedelta(seconds=30),
+        targets=config.receivers[0].receiver.targets,
     )
     nights = MuteWindow(
         name=WindowName("nights"),

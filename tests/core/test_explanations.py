@@ -259,18 +259,21 @@ def test_routes_that_do_not_fit_are_numbered_as_in_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "collected_until", "expected"),
+    ("alert", "sent", "collected_until", "expected"),
     [
-        pytest.param(30, None, NotHeard.HELD_BACK, id="it has had its messages"),
-        pytest.param(29, None, None, id="it has one left"),
-        pytest.param(30, NOON + minutes(5), NotHeard.COLLECTING, id="news is collected for it first"),
+        pytest.param(an_alert(), 30, None, NotHeard.HELD_BACK, id="it has had its messages"),
+        pytest.param(an_alert(), 29, None, None, id="it has one left"),
+        pytest.param(an_alert(severity=Severity.CRITICAL), 30, None, None, id="what is critical passes"),
+        pytest.param(an_alert(), 30, NOON + minutes(5), NotHeard.COLLECTING, id="news is collected for it first"),
     ],
 )
-def test_a_receiver_may_have_to_wait(sent: int, collected_until: datetime | None, expected: NotHeard | None) -> None:
+def test_a_receiver_may_have_to_wait(
+    alert: Alert, sent: int, collected_until: datetime | None, expected: NotHeard | None
+) -> None:
     """For the next hour, or for the end of its group_wait."""
     heard = hearing(
         a_receiver(max_per_hour=30),
-        [an_alert()],
+        [alert],
         [],
         mutes=NOTHING_MUTED,
         budget=Budget(sent=sent),

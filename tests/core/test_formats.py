@@ -235,7 +235,7 @@ alerter · 1 Jul 2026 12:00 UTC · ref {id}
 """
 
 NO_DATA_TEXT = """\
-CRITICAL: no data from Mimecast for 'acme', no good poll for 25m
+CRITICAL: no data from Mimecast for 25m (acme), API keys refused
 acme · rule No data
   Last good poll  11:35 UTC (25m ago)
   Cause           wrong keys: HTTP 401

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, after_clock_jump, remove, step
-from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Mutes, Silence
+from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, MuteKind, Mutes, Silence
 from alerter.core.notifications import (
     LONGEST_REPEAT,
     Budget,
@@ -32,8 +32,10 @@ from alerter.core.notifications import (
     Receiver,
     ReceiverName,
     Route,
+    TargetId,
     Told,
     plan,
+    settled,
 )
 from alerter.core.rules import (
     EVERYTHING,
@@ -81,6 +83,8 @@ ROUTES = [
     a_route("mail", severities=[WARNING, CRITICAL], mute_windows=[LUNCH]),
     a_route("boss", severities=[CRITICAL]),
 ]
+#: What routes may become while alerts fire.
+OTHERS = [a_route("secops", severities=[CRITICAL]), a_route("mail", reasons=["Spam", "*"]), a_route("boss")]
 
 _PASSED = st.sampled_from([1, 5, 5, 10, 15, 45, 60, 240, 1500]).map(minutes)
 _TENANT = st.sampled_from(TENANTS)
@@ -155,18 +159,20 @@ class _Histories(RuleBasedStateMachine):
         self.windows = {NIGHTLY: [NIGHT]}
         self.polled = {tenant: _Polled() for tenant in TENANTS}
         self.alerts: dict[AlertKey, Alert] = {}
-        self.told: dict[tuple[ReceiverName, Topic], Told] = {}
+        self.told: dict[tuple[ReceiverName, TargetId, Topic], Told] = {}
         self.silences: list[Silence] = []
         self.acknowledgements: dict[Topic, Acknowledgement] = {}
         self.sent: dict[ReceiverName, list[datetime]] = {name: [] for name in RECEIVERS}
         self.held_back = dict.fromkeys(RECEIVERS, 0)
         self.messages = 0
         self.is_whole = True
-        # The second bookkeeping, from which the assertions are made.
-        self.believed: dict[tuple[ReceiverName, Topic], _Belief] = {}
+        self.urls = 0
+        # The second bookkeeping, from which the assertions are made: whoever reads at a URL is the same wherever it is.
+        self.believed: dict[tuple[TargetId, Topic], _Belief] = {}
         self.standing: dict[Topic, Acknowledgement] = {}
         self.doubtful: set[Topic] = set()
-        self.read_since_jump: dict[tuple[ReceiverName, Topic], datetime] = {}
+        self.read_since_jump: dict[tuple[TargetId, Topic], datetime] = {}
+        self.broken: dict[Topic, datetime] = {}
 
     # what happens
 
@@ -176,7 +182,9 @@ class _Histories(RuleBasedStateMachine):
         self.routes = ROUTES if routed else ()
         self.rule_by_name = {NIGHTLY: _rule(NIGHTLY, levels), RuleName("Flood"): _rule(RuleName("Flood"), others)}
         for name in RECEIVERS:
-            self.receivers[name] = a_receiver(name, repeat_interval="1h", max_per_hour=2 if small else 30)
+            self.receivers[name] = a_receiver(
+                name, repeat_interval="1h", max_per_hour=2 if small else 30, targets=[name]
+            )
 
     @rule(tenant=_TENANT, passed=_PASSED, counts=_COUNTS)
     def poll_well(self, tenant: Tenant, passed: timedelta, counts: dict[HoldReason, int]) -> None:
@@ -215,6 +223,7 @@ class _Histories(RuleBasedStateMachine):
         firing = sorted((alert for alert in self.alerts.values() if alert.is_firing), key=lambda alert: alert.key.id)
         alert = data.draw(st.sampled_from(firing))
         topic = alert.key.topic
+        self.broken.pop(topic, None)
         self.acknowledgements[topic] = self.standing[topic] = Acknowledgement(
             topic=topic, severity=alert.key.severity, value=alert.value, author="ann", comment="on it", at=self.now
         )
@@ -245,9 +254,38 @@ class _Histories(RuleBasedStateMachine):
     )
     def configure(self, name: ReceiverName, *, send_resolved: bool, repeat_interval: str, max_per_hour: int) -> None:
         """Add a receiver, or change it."""
+        before = self.receivers.get(name)
         self.receivers[name] = a_receiver(
-            name, send_resolved=send_resolved, repeat_interval=repeat_interval, max_per_hour=max_per_hour
+            name,
+            send_resolved=send_resolved,
+            repeat_interval=repeat_interval,
+            max_per_hour=max_per_hour,
+            targets=[self._new_url()] if before is None else before.targets,
         )
+
+    @rule(name=st.sampled_from(RECEIVERS), keep=st.integers(0, 2))
+    def replace_urls(self, name: ReceiverName, keep: int) -> None:
+        """Give a receiver a new URL beside the first ones that it has, or in their place."""
+        if name in self.receivers:
+            before = self.receivers[name]
+            self.receivers[name] = replace(before, targets=(*before.targets[:keep], self._new_url()))
+
+    @rule(name=st.sampled_from(RECEIVERS), other=st.sampled_from(RECEIVERS))
+    def move_url(self, name: ReceiverName, other: ReceiverName) -> None:
+        """Let another receiver have a URL."""
+        if name != other and name in self.receivers and other in self.receivers and self.receivers[name].targets[1:]:
+            *kept, moved = self.receivers[name].targets
+            self.receivers[name] = replace(self.receivers[name], targets=tuple(kept))
+            self.receivers[other] = replace(self.receivers[other], targets=(*self.receivers[other].targets, moved))
+
+    @rule(routes=st.sampled_from([(), ROUTES, OTHERS]))
+    def reroute(self, routes: Sequence[Route]) -> None:
+        """Send alerts other ways."""
+        self.routes = routes
+
+    def _new_url(self) -> TargetId:
+        self.urls += 1
+        return TargetId(f"url {self.urls}")
 
     @precondition(lambda self: len(self.receivers) > 1)
     @rule(name=st.sampled_from(RECEIVERS))
@@ -264,7 +302,8 @@ class _Histories(RuleBasedStateMachine):
         self.alerts = {key: after_clock_jump(alert, by=by) for key, alert in self.alerts.items()}
         firing = {key.topic for key, alert in self.alerts.items() if alert.is_firing}
         kept = {topic: each for topic, each in self.acknowledgements.items() if topic in firing}
-        self.acknowledgements = {topic: replace(each, at=each.at + by) for topic, each in kept.items()}
+        self.acknowledgements = {topic: each.moved(by) for topic, each in kept.items()}
+        self.broken = {topic: at + by for topic, at in self.broken.items() if topic in firing}
         self.standing = {topic: replace(each, at=each.at + by) for topic, each in self.standing.items()}
         # Levels that are over stay on the clock of then: whether one of them broke an acknowledgement is not known.
         self.doubtful = set(kept)
@@ -279,6 +318,7 @@ class _Histories(RuleBasedStateMachine):
         planned = self._plan(scope)
         self._check_notices(planned)
         self._record(planned)
+        self.acknowledgements |= {each.topic: each for each in planned.broken}
         self._check_what_is_known(planned, scope)
         self._check_a_restart(scope)
         self.is_whole = True
@@ -313,7 +353,7 @@ class _Histories(RuleBasedStateMachine):
         )
         return plan(
             [alert for key, alert in self.alerts.items() if key.tenant in scope],
-            [entry for entry in self.told.values() if entry.topic.tenant in scope],
+            self._settled(scope),
             list(self.receivers.values()),
             self.routes,
             mutes=mutes,
@@ -321,27 +361,37 @@ class _Histories(RuleBasedStateMachine):
             now=self.now,
         )
 
+    def _settled(self, scope: Iterable[Tenant]) -> Sequence[Told]:
+        known = [entry for entry in self.told.values() if entry.topic.tenant in scope]
+        found = settled(known, self.receivers.values())
+        for entry in found.left:
+            del self.told[entry.receiver, entry.target, entry.topic]
+        self.told |= {(entry.receiver, entry.target, entry.topic): entry for entry in found.moved}
+        return found.told
+
     def _record(self, planned: Plan) -> None:
-        threads = {}
+        threads: dict[tuple[ReceiverName, TargetId], str] = {}
         for notification in planned.notifications:
             name = notification.receiver.name
             self.messages += 1
-            threads[name] = f"m{self.messages}"
+            threads |= {(name, target): f"m{self.messages}" for target in notification.targets}
             self.sent[name].append(self.now)
             self.held_back[name] = 0
-            for notice in notification.notices:
-                self._read(name, notice, threads[name])
+            for target in notification.targets:
+                for notice in notification.notices:
+                    self._read(target, notice, f"m{self.messages}")
         for held in planned.held_back:
             self.held_back[held.receiver.name] += 1
-        for entry in planned.told:
-            who = entry.receiver, entry.topic
+        for entry in (*planned.told, *planned.noted):
             is_begun = entry.state is FIRING and not entry.thread
-            self.told[who] = replace(entry, thread=threads[entry.receiver]) if is_begun else entry
-            if entry.state is not FIRING and not self.receivers[entry.receiver].send_resolved:
-                self.believed.pop(who, None)
+            thread = threads[entry.receiver, entry.target] if is_begun else entry.thread
+            self.told[entry.receiver, entry.target, entry.topic] = replace(entry, thread=thread)
+        for entry in planned.noted:
+            assert not self.receivers[entry.receiver].send_resolved, "an end is told where it is wanted"
+            del self.believed[entry.target, entry.topic]
 
-    def _read(self, name: ReceiverName, notice: Notice, message: str) -> None:
-        who = name, notice.alert.key.topic
+    def _read(self, target: TargetId, notice: Notice, message: str) -> None:
+        who = target, notice.alert.key.topic
         before = self.believed.pop(who, None)
         self.read_since_jump[who] = self.now
         if notice.reason is not NotifyReason.RESOLVED:
@@ -350,11 +400,19 @@ class _Histories(RuleBasedStateMachine):
 
     # what is true, worked out a second time
 
-    def _highest(self, name: ReceiverName, topic: Topic) -> Alert | None:
-        """Return the highest firing alert of a topic that is for a receiver."""
+    def _highest(self, name: ReceiverName, target: TargetId, topic: Topic) -> Alert | None:
+        """Return the highest firing alert of a topic that is for a receiver, or that was told to its target."""
+        known = self.believed.get((target, topic))
         firing = [alert for key, alert in self.alerts.items() if key.topic == topic and alert.is_firing]
-        heard = [alert for alert in firing if not self.routes or self._ways(name, alert)]
+        heard = [
+            alert
+            for alert in firing
+            if self._is_routed(name, alert) or (known and alert.key.severity is known.severity)
+        ]
         return max(heard, key=lambda alert: alert.key.severity.rank, default=None)
+
+    def _is_routed(self, name: ReceiverName, alert: Alert) -> bool:
+        return not self.routes or bool(self._ways(name, alert))
 
     def _ways(self, name: ReceiverName, alert: Alert) -> list[Route]:
         return [route for route in self.routes if name in route.receivers and route.matches(alert)]
@@ -378,15 +436,15 @@ class _Histories(RuleBasedStateMachine):
         standing = self.standing.get(alert.key.topic)
         if alert.key.topic in self.doubtful:
             return True
-        if standing is None or alert.key.severity.rank > standing.severity.rank:
-            return False
-        return not (standing.value and alert.value is not None and alert.value >= 2 * standing.value)
+        return standing is not None and alert.key.severity.rank <= standing.severity.rank
 
     def _forget_acknowledgements(self) -> None:
-        """Drop the acknowledgements whose topic is over, or has risen: kept from poll to poll, not worked out."""
+        """Drop the acknowledgements whose topic is over, or has got worse: kept from poll to poll, not worked out."""
         firing = [alert for alert in self.alerts.values() if alert.is_firing]
         going_on = {alert.key.topic for alert in firing}
-        risen = {alert.key.topic for alert in firing if _has_risen(alert, self.standing.get(alert.key.topic))}
+        risen = {alert.key.topic for alert in firing if _is_worse(alert, self.standing.get(alert.key.topic))}
+        self.broken = {topic: at for topic, at in self.broken.items() if topic in going_on}
+        self.broken |= dict.fromkeys(risen, self.now)
         self.standing = {
             topic: each for topic, each in self.standing.items() if topic in going_on and topic not in risen
         }
@@ -395,21 +453,27 @@ class _Histories(RuleBasedStateMachine):
     # the sentences of the contract
 
     def _check_notices(self, planned: Plan) -> None:
-        names = [each.receiver.name for each in planned.notifications]
-        assert len(set(names)) == len(names), "one poll is one message to a receiver"
+        reached = [target for each in planned.notifications for target in each.targets]
+        assert len(set(reached)) == len(reached), "one poll is one message to a target"
+        more = dict.fromkeys(self.receivers, 0)
         for notification in planned.notifications:
             name = notification.receiver.name
             assert notification.held_back == self.held_back[name], "the next message says how many were held back"
             within = [at for at in self.sent[name] if at > self.now - HOUR]
-            assert len(within) < notification.receiver.max_per_hour, "an hour has no more messages than that"
+            is_urgent = any(map(_is_urgent, notification.notices))
+            assert is_urgent or len(within) + more[name] < notification.receiver.max_per_hour, "an hour has no more"
+            more[name] += 1
             for notice in notification.notices:
                 assert not self._is_muted(name, notice.alert), "a mute makes the plan empty"
-                self._check_notice(notification.receiver, notice)
+                for target in notification.targets:
+                    self._check_notice(notification.receiver, target, notice)
+        for notification in planned.held_back:
+            assert not any(map(_is_urgent, notification.notices)), "what is critical passes"
 
-    def _check_notice(self, receiver: Receiver, notice: Notice) -> None:
+    def _check_notice(self, receiver: Receiver, target: TargetId, notice: Notice) -> None:
         topic, severity = notice.alert.key.topic, notice.alert.key.severity
-        before = self.believed.get((receiver.name, topic))
-        highest = self._highest(receiver.name, topic)
+        before = self.believed.get((target, topic))
+        highest = self._highest(receiver.name, target, topic)
         if notice.reason is NotifyReason.RESOLVED:
             assert before is not None, "nobody is told of the end of what he was never told of"
             assert highest is None, "nothing is over that fires"
@@ -423,26 +487,33 @@ class _Histories(RuleBasedStateMachine):
         assert before is not None, "there is no news of what he was never told of"
         assert notice.told_before is not None
         assert notice.told_before.thread == before.thread, "all of an episode is one conversation"
-        self._check_direction(receiver, notice, before)
+        self._check_direction(receiver, target, notice, before)
 
-    def _check_direction(self, receiver: Receiver, notice: Notice, before: _Belief) -> None:
+    def _check_direction(self, receiver: Receiver, target: TargetId, notice: Notice, before: _Belief) -> None:
         rise = notice.alert.key.severity.rank - before.severity.rank
         assert (rise > 0) is (notice.reason is NotifyReason.RAISED)
         assert (rise < 0) is (notice.reason is NotifyReason.LOWERED)
-        read_at = self.read_since_jump.get((receiver.name, notice.alert.key.topic))
+        topic = notice.alert.key.topic
+        if notice.reason is NotifyReason.BROKEN:
+            assert topic in self.broken, "an acknowledgement has broken"
+            assert notice.mute_ended is not None
+            assert notice.mute_ended.kind is MuteKind.ACKNOWLEDGEMENT
+            return
+        read_at = self.read_since_jump.get((target, topic))
         if rise == 0 and read_at is not None:
             assert self.now - read_at >= receiver.repeat_interval, "nobody is told twice within the interval"
 
     def _check_what_is_known(self, planned: Plan, scope: Iterable[Tenant]) -> None:
-        held = {each.receiver.name for each in planned.held_back}
+        held = {target for each in planned.held_back for target in each.targets}
         for topic in {key.topic for key in self.alerts if key.tenant in scope}:
             for receiver in self.receivers.values():
-                if receiver.name not in held:
-                    self._check_known(receiver, topic)
+                for target in receiver.targets:
+                    if target not in held:
+                        self._check_known(receiver, target, topic)
 
-    def _check_known(self, receiver: Receiver, topic: Topic) -> None:
-        before = self.believed.get((receiver.name, topic))
-        highest = self._highest(receiver.name, topic)
+    def _check_known(self, receiver: Receiver, target: TargetId, topic: Topic) -> None:
+        before = self.believed.get((target, topic))
+        highest = self._highest(receiver.name, target, topic)
         if highest is None:
             ended = None if before is None else self.alerts[_key(topic, before.severity)]
             assert ended is None or self._is_muted(receiver.name, ended), "who was told of it is told of its end"
@@ -451,17 +522,21 @@ class _Histories(RuleBasedStateMachine):
             return
         assert before is not None, "what fires is told"
         assert before.severity is highest.key.severity, "what was told is what is true"
+        if not self._is_routed(receiver.name, highest):
+            return
+        broken_at = self.broken.get(topic)
+        assert broken_at is None or topic in self.doubtful or before.read_at >= broken_at, "a break is told at once"
         distance = max(LONGEST_REPEAT, receiver.repeat_interval)
         assert abs(self.now - before.read_at) <= distance, "reminders never end"
 
     def _check_a_restart(self, scope: Iterable[Tenant]) -> None:
         again = self._plan(scope)
-        assert (again.notifications, again.told) == ((), ()), "a restart tells nobody anything"
+        assert (again.notifications, again.told, again.noted) == ((), (), ()), "a restart tells nobody anything"
 
     @invariant()
     def what_is_kept_is_what_was_read(self) -> None:
         """What `plan` will compare with is what the receivers have read."""
-        kept = {who: entry for who, entry in self.told.items() if entry.state is FIRING}
+        kept = {(target, topic): each for (_, target, topic), each in self.told.items() if each.state is FIRING}
         assert {who: (entry.severity, entry.thread) for who, entry in kept.items()} == {
             who: (belief.severity, belief.thread) for who, belief in self.believed.items()
         }
@@ -471,7 +546,7 @@ class _Histories(RuleBasedStateMachine):
         if not self.is_whole:  # what has failed already says more than what follows from it
             return
         for name in RECEIVERS:
-            self.receivers.setdefault(name, a_receiver(name))
+            self.receivers.setdefault(name, a_receiver(name, targets=[self._new_url()]))
         self.silences = [replace(each, until=min(each.until, self.now)) for each in self.silences]
         self.windows = {}
         self.routes = [replace(route, mute_windows=()) for route in self.routes]
@@ -480,17 +555,25 @@ class _Histories(RuleBasedStateMachine):
             for tenant, passed in zip(TENANTS, (61, 1), strict=True):
                 self.poll_well(tenant, minutes(passed), dict.fromkeys(REASONS, 0))
 
-        assert self.believed == {}, "whoever was told of a firing alert is told of its end"
+        here = {target for receiver in self.receivers.values() for target in receiver.targets}
+        left = [topic for target, topic in self.believed if target in here]
+        assert left == [], "whoever was told of a firing alert is told of its end"
 
 
 def _key(topic: Topic, severity: Severity) -> AlertKey:
     return AlertKey(rule=topic.rule, severity=severity, tenant=topic.tenant, reason=topic.reason)
 
 
-def _has_risen(alert: Alert, since: Acknowledgement | None) -> bool:
+def _is_urgent(notice: Notice) -> bool:
+    begins = notice.reason in {NotifyReason.FIRST, NotifyReason.RAISED}
+    return notice.alert.key.rule == "No data" or (begins and notice.alert.key.severity is CRITICAL)
+
+
+def _is_worse(alert: Alert, since: Acknowledgement | None) -> bool:
     if since is None or alert.fired_at is None:
         return False
-    return alert.key.severity.rank > since.severity.rank and alert.fired_at > since.at
+    has_doubled = bool(since.value) and alert.value is not None and alert.value >= 2 * (since.value or 0)
+    return has_doubled or (alert.key.severity.rank > since.severity.rank and alert.fired_at > since.at)
 
 
 _SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))

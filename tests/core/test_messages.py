@@ -112,6 +112,15 @@ NO_DATA = replace(
         ),
     ),
 )
+#: It was told 35 minutes ago that nothing had been seen for a quarter of an hour.
+SEEN_AGAIN = replace(
+    NO_DATA,
+    state=AlertState.INACTIVE,
+    value=731,
+    fired_at=NOON - 35 * MINUTE,
+    resolved_at=NOON,
+    operands=(replace(NO_DATA.operands[0], last_good_at=NOON - 50 * MINUTE, note=""),),
+)
 
 
 def a_notice(
@@ -145,6 +154,7 @@ def drafted(*notices: Notice, context: Context = CONTEXT, held_back: int = 0, no
 
 
 OLD = replace(FIRING, active_at=NOON - 360 * MINUTE, fired_at=NOON - 350 * MINUTE)
+ACKNOWLEDGED = Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="bob", comment="calling them", count=600)
 SILENCE = Mute(kind=MuteKind.SILENCE, name="3 by anna", until=NOON, comment="maintenance")
 OTHER_LEVEL = replace(
     FIRING, key=a_key(severity=Severity.WARNING), value=310, operands=(a_threshold(310, limit="above 200"),)
@@ -197,7 +207,7 @@ TITLES = [
     ),
     pytest.param(
         a_notice(NO_DATA, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=5),
-        "Reminder: CRITICAL, still no data from Mimecast for {acme}, no good poll for 25m; reminder 6, next in 1d",
+        "Reminder: CRITICAL, still no data from Mimecast for 25m ({acme}), API keys refused; reminder 6, next in 1d",
         id="a reminder of missing data says so, and comes at least daily",
     ),
     pytest.param(
@@ -206,9 +216,19 @@ TITLES = [
         id="what a silence hid says that it has ended",
     ),
     pytest.param(
-        a_notice(mute_ended=Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="by bob")),
+        a_notice(mute_ended=Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="bob")),
         "CRITICAL: 512 held for {Impersonation} ({acme}), above 500; acknowledgement broken",
         id="what breaks an acknowledgement says so",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, value=1240), NotifyReason.BROKEN, told=Severity.CRITICAL, mute_ended=ACKNOWLEDGED),
+        "CRITICAL again: 1,240 held for {Impersonation} ({acme}), twice as many as when {bob} acknowledged",
+        id="an acknowledgement that breaks by a doubled count says so",
+    ),
+    pytest.param(
+        a_notice(FIRING, NotifyReason.BROKEN, told=Severity.CRITICAL, mute_ended=ACKNOWLEDGED),
+        "CRITICAL again: 512 held for {Impersonation} ({acme}), worse than when {bob} acknowledged",
+        id="one that broke by a level of which the receiver does not hear, or whose count has fallen since",
     ),
     pytest.param(
         a_notice(mute_ended=Mute(kind=MuteKind.WINDOW, name="nights")),
@@ -257,23 +277,23 @@ TITLES = [
     ),
     pytest.param(
         a_notice(NO_DATA),
-        "CRITICAL: no data from Mimecast for {acme}, no good poll for 25m",
+        "CRITICAL: no data from Mimecast for 25m ({acme}), API keys refused",
         id="a tenant without data says since when nothing is known",
     ),
     pytest.param(
         a_notice(replace(NO_DATA, operands=(replace(NO_DATA.operands[0], last_good_at=None),))),
-        "CRITICAL: no data from Mimecast for {acme}, no good poll yet",
+        "CRITICAL: no data from Mimecast yet ({acme}), API keys refused",
         id="a tenant that was never polled well says so",
     ),
     pytest.param(
-        a_notice(replace(NO_DATA, fired_at=NOON - 40 * MINUTE, resolved_at=NOON), NotifyReason.RESOLVED),
-        "Resolved after 40m: polls work again for {acme}",
-        id="the end of missing data says that polls work",
+        a_notice(SEEN_AGAIN, NotifyReason.RESOLVED),
+        "Resolved after 50m: Mimecast answers again ({acme}), 731 held",
+        id="the end of missing data says how long the outage was, and what is held",
     ),
     pytest.param(
         a_notice(replace(NO_DATA, resolved_at=NOON, resolution="rule removed"), NotifyReason.RESOLVED),
-        "Resolved (rule removed): polling is no longer watched for {acme}",
-        id="a removed rule about polling does not claim that polls work",
+        "Resolved (rule removed): polling is no longer watched ({acme})",
+        id="a removed rule about polling does not claim that Mimecast answers",
     ),
 ]
 
@@ -364,7 +384,7 @@ def test_a_no_data_card_says_why_and_what_to_do() -> None:
     """A tenant that cannot be polled comes with the cause, the advice and a warning about its other counts."""
     card = drafted(a_notice(NO_DATA)).cards[0]
 
-    assert words(card.heading) == "no data from Mimecast for {acme}, no good poll for 25m"
+    assert words(card.heading) == "no data from Mimecast for 25m ({acme}), API keys refused"
     assert words(card.subject) == "{acme} · rule {No data}"
     assert facts(card) == {
         "Last good poll": "12:35 BST (25m ago)",
@@ -396,11 +416,9 @@ def test_a_no_data_card_without_advice(note: str, cause: dict[str, str]) -> None
 
 def test_the_end_of_no_data_needs_no_advice() -> None:
     """Once polls work there is nothing to do."""
-    alert = replace(NO_DATA, fired_at=NOON - 40 * MINUTE, resolved_at=NOON)
+    card = drafted(a_notice(SEEN_AGAIN, NotifyReason.RESOLVED)).cards[0]
 
-    card = drafted(a_notice(alert, NotifyReason.RESOLVED)).cards[0]
-
-    assert facts(card) == {"Lasted": "40m, 12:20 BST to 13:00 BST"}
+    assert facts(card) == {"Lasted": "50m, 12:10 BST to 13:00 BST"}
     assert card.notes == ()
 
 
@@ -609,7 +627,7 @@ def test_a_span_that_a_clock_turned_round_is_nothing() -> None:
     """After the clock was set back a good poll may lie in the future."""
     alert = replace(NO_DATA, operands=(replace(NO_DATA.operands[0], last_good_at=NOON + MINUTE),))
 
-    assert words(drafted(a_notice(alert)).title).endswith("no good poll for 0s")
+    assert words(drafted(a_notice(alert)).title).startswith("CRITICAL: no data from Mimecast for 0s (")
 
 
 def test_the_id_depends_on_nothing_but_the_message() -> None:
@@ -651,8 +669,8 @@ def test_a_reminder_keeps_its_numbers_in_the_card() -> None:
     [
         pytest.param(SILENCE, "Silence {3 by anna} has just ended (until 13:00 BST): {maintenance}", id="a silence"),
         pytest.param(
-            Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="by bob", comment="calling them"),
-            "The acknowledgement {by bob} has broken: {calling them}",
+            Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="bob", comment="calling them"),
+            "The acknowledgement by {bob} has broken: {calling them}",
             id="an acknowledgement",
         ),
         pytest.param(
@@ -710,7 +728,6 @@ def at_tenants(count: int, alert: Alert = FIRING, reason: NotifyReason = NotifyR
 
 
 MSP = replace(CONTEXT, tenant_count=40)
-ENDED_NO_DATA = replace(NO_DATA, fired_at=NOON - 40 * MINUTE, resolved_at=NOON)
 TOTAL = replace(FIRING, key=a_key(reason=ALL_REASONS))
 
 
@@ -768,25 +785,26 @@ TOTAL = replace(FIRING, key=a_key(reason=ALL_REASONS))
         pytest.param(
             NO_DATA,
             NotifyReason.FIRST,
-            "CRITICAL: no data from Mimecast for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            "CRITICAL: no data from Mimecast for 9 of 40 tenants ({t0}, {t1}, {t2} and 6 more), API keys refused",
             id="missing data",
         ),
         pytest.param(
             NO_DATA,
             NotifyReason.REPEAT,
-            "Reminder: CRITICAL, still no data from Mimecast for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            "Reminder: CRITICAL, still no data from Mimecast for 9 of 40 tenants ({t0}, {t1}, {t2} and 6 more), "
+            "API keys refused",
             id="missing data that lasts",
         ),
         pytest.param(
-            ENDED_NO_DATA,
+            SEEN_AGAIN,
             NotifyReason.RESOLVED,
-            "Resolved: polls work again for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            "Resolved: Mimecast answers again for 9 of 40 tenants ({t0}, {t1}, {t2} and 6 more)",
             id="the end of missing data",
         ),
         pytest.param(
-            replace(ENDED_NO_DATA, resolution="rule removed"),
+            replace(SEEN_AGAIN, resolution="rule removed"),
             NotifyReason.RESOLVED,
-            "Resolved (rule removed): polling is no longer watched for 9 of 40 tenants: {t0}, {t1}, {t2} and 6 more",
+            "Resolved (rule removed): polling is no longer watched for 9 of 40 tenants ({t0}, {t1}, {t2} and 6 more)",
             id="a removed rule about polling",
         ),
     ],
@@ -856,7 +874,7 @@ def test_the_card_of_several_tenants_without_data_says_what_to_do_once() -> None
 
 def test_the_end_at_several_tenants_needs_little() -> None:
     """What differs between the tenants is left out, and what is not known as well."""
-    unseen = replace(ENDED_NO_DATA, active_at=None, operands=(replace(NO_DATA.operands[0], limit=""),))
+    unseen = replace(SEEN_AGAIN, active_at=None, operands=(replace(NO_DATA.operands[0], limit=""),))
 
     assert facts(drafted(*at_tenants(3, unseen, NotifyReason.RESOLVED)).cards[0]) == {"Tenants": "{t0}, {t1}, {t2}"}
 

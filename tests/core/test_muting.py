@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import NoData, Operands
@@ -19,12 +21,12 @@ from alerter.core.muting import (
     Silence,
     WindowName,
     began_at,
+    broken_now,
     ended_mute,
     in_window,
     muted_by,
     newest_end,
     of_present_episode,
-    unbroken,
 )
 from alerter.core.rules import Selector, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
@@ -138,11 +140,12 @@ def test_a_silence_says_whose_it_is_until_when_and_why() -> None:
     ("acknowledgement", "alert", "expected"),
     [
         pytest.param(an_acknowledgement(), an_alert(), True, id="the alert goes on as it was"),
-        pytest.param(an_acknowledgement(), an_alert(value=239), True, id="the count has not quite doubled"),
-        pytest.param(an_acknowledgement(), an_alert(value=240), False, id="the count has doubled"),
-        pytest.param(an_acknowledgement(), an_alert(value=None), True, id="the count is not known any more"),
-        pytest.param(an_acknowledgement(value=None), an_alert(value=900), True, id="there was no count to double"),
-        pytest.param(an_acknowledgement(value=0), an_alert(value=900), True, id="nothing cannot double"),
+        pytest.param(
+            replace(an_acknowledgement(), broken_at=at("11:50")),
+            an_alert(),
+            False,
+            id="it has broken, and stays broken",
+        ),
         pytest.param(an_acknowledgement(), an_alert(severity=CRITICAL, since="11:45"), False, id="the level has risen"),
         pytest.param(
             an_acknowledgement(severity=CRITICAL),
@@ -171,7 +174,7 @@ def test_an_acknowledgement_says_who_is_at_it() -> None:
     """It has no end that is known beforehand."""
     found = muted_by(an_alert(), Mutes(acknowledgements={TOPIC: an_acknowledgement()}), now=NOON)
 
-    assert found == Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="by ann", comment="on it")
+    assert found == Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="ann", comment="on it", count=120)
 
 
 @pytest.mark.parametrize(
@@ -267,11 +270,48 @@ def test_an_acknowledgement_from_the_future_does_not_count() -> None:
             id="a higher level had fired before",
         ),
         pytest.param([an_alert(), an_alert(PENDING, severity=CRITICAL)], True, id="a higher level is only pending"),
+        pytest.param([an_alert(value=239)], True, id="the count has not quite doubled"),
+        pytest.param([an_alert(value=240)], False, id="the count has doubled"),
+        pytest.param([an_alert(), an_alert(severity=INFO, value=240)], False, id="it has doubled at another level"),
+        pytest.param([replace(a_resolved(), value=240)], True, id="what is over doubles nothing"),
+        pytest.param([an_alert(value=None)], True, id="the count is not known any more"),
     ],
 )
-def test_an_acknowledgement_that_has_broken_stays_broken(*, alerts: Sequence[Alert], expected: bool) -> None:
-    """Nobody has acknowledged what came after the higher level."""
-    assert bool(unbroken({TOPIC: an_acknowledgement()}, {TOPIC: alerts})) is expected
+def test_an_acknowledgement_breaks_when_the_level_rises_or_the_count_doubles(
+    *, alerts: Sequence[Alert], expected: bool
+) -> None:
+    """Nobody has acknowledged what came after that."""
+    whole = an_acknowledgement()
+
+    found = broken_now({TOPIC: whole}, {TOPIC: alerts}, now=NOON)
+
+    assert found == ({} if expected else {TOPIC: replace(whole, broken_at=NOON)})
+    assert broken_now(found, {TOPIC: alerts}, now=NOON + timedelta(minutes=5)) == {}
+
+
+@pytest.mark.parametrize(
+    "value", [pytest.param(None, id="there was no count"), pytest.param(0, id="there was nothing")]
+)
+def test_what_was_nothing_cannot_double(value: int | None) -> None:
+    """Only a higher level breaks the acknowledgement then."""
+    assert broken_now({TOPIC: an_acknowledgement(value=value)}, {TOPIC: [an_alert(value=900)]}, now=NOON) == {}
+
+
+def test_an_acknowledgement_that_breaks_later_is_whole_now() -> None:
+    """Whoever asks about the past sees what held then."""
+    broken = replace(an_acknowledgement(), broken_at=at("12:30"))
+    alerts = {TOPIC: [an_alert(since="11:00")]}
+
+    assert of_present_episode({TOPIC: broken}, alerts, now=NOON) == {TOPIC: an_acknowledgement()}
+    assert of_present_episode({TOPIC: broken}, alerts, now=at("12:30")) == {TOPIC: broken}
+
+
+def test_an_acknowledgement_goes_with_a_clock_that_jumps() -> None:
+    """Both of its instants, where it has both."""
+    broken = replace(an_acknowledgement(), broken_at=at("12:00"))
+
+    assert an_acknowledgement().moved(timedelta(hours=1)) == an_acknowledgement(acknowledged_at="12:30")
+    assert broken.moved(timedelta(hours=1)).broken_at == at("13:00")
 
 
 # mute windows; noon's day is Monday, 2 March 2026
@@ -437,57 +477,57 @@ def test_a_window_holds_on_its_days_from_its_beginning_to_before_its_end(
         ),
         pytest.param(
             a_window(begins="01:30", ends="04:00", zone="Europe/London"),
-            "2026-03-29 01:30",
+            "2026-03-29 01:00",
             "2026-03-29 03:00",
-            id="London: a beginning that is skipped is as much later",
+            id="London: a beginning that is skipped has come with the first time after it",
         ),
         pytest.param(
             a_window(begins="23:00", ends="01:30", zone="Europe/London"),
             "2026-03-28 23:00",
-            "2026-03-29 01:30",
-            id="London: an end that is skipped is as much later",
+            "2026-03-29 01:00",
+            id="London: an end that is skipped has come with the first time after it",
         ),
         pytest.param(
-            a_window(begins="01:15", ends="01:45", zone="Europe/London"),
-            "2026-03-29 01:15",
-            "2026-03-29 01:45",
-            id="London: a window that is skipped as a whole is as much later",
+            a_window(begins="22:00", ends="02:15", zone="Europe/Berlin"),
+            "2026-03-28 21:00",
+            "2026-03-29 01:00",
+            id="Berlin: at three o'clock in spring a window until 02:15 is over",
+        ),
+        pytest.param(
+            a_window(begins="00:15", ends="01:30", zone="Europe/London"),
+            "2026-10-25 01:00",
+            "2026-10-25 01:30",
+            id="London: what the clock shows twice is in the window twice",
         ),
         pytest.param(
             a_window(begins="01:30", ends="04:00", zone="Europe/London"),
-            "2026-10-25 00:30",
+            "2026-10-25 01:30",
             "2026-10-25 04:00",
-            id="London: of a beginning that occurs twice the first counts",
-        ),
-        pytest.param(
-            a_window(begins="23:00", ends="01:30", zone="Europe/London"),
-            "2026-10-24 22:00",
-            "2026-10-25 00:30",
-            id="London: of an end that occurs twice the first counts",
+            id="London: a beginning that comes twice begins twice",
         ),
         pytest.param(
             a_window(begins="02:30", ends="05:00", zone="America/New_York"),
-            "2026-03-08 07:30",
+            "2026-03-08 07:00",
             "2026-03-08 09:00",
-            id="New York: a beginning that is skipped is as much later",
-        ),
-        pytest.param(
-            a_window(begins="01:30", ends="05:00", zone="America/New_York"),
-            "2026-11-01 05:30",
-            "2026-11-01 10:00",
-            id="New York: of a beginning that occurs twice the first counts",
+            id="New York: a beginning that is skipped has come with the first time after it",
         ),
         pytest.param(
             a_window(begins="02:15", ends="05:00", zone="Australia/Lord_Howe"),
-            "2026-10-03 15:45",
+            "2026-10-03 15:30",
             "2026-10-03 18:00",
-            id="Lord Howe: a beginning that is skipped is as much later",
+            id="Lord Howe: of half an hour that is skipped likewise",
         ),
         pytest.param(
-            a_window(begins="01:45", ends="05:00", zone="Australia/Lord_Howe"),
-            "2026-04-04 14:45",
-            "2026-04-04 18:30",
-            id="Lord Howe: of a beginning that occurs twice the first counts",
+            a_window("fri", "18:00", "08:00", zone="Pacific/Apia"),
+            "2011-12-30 10:00",
+            "2011-12-30 18:00",
+            id="Apia: the morning after a day that was skipped is that of the night before it",
+        ),
+        pytest.param(
+            a_window("thu", "18:00", "08:00", zone="Pacific/Apia"),
+            "2011-12-30 04:00",
+            "2011-12-30 10:00",
+            id="Apia: a night into a day that was skipped ends at midnight",
         ),
     ],
 )
@@ -511,6 +551,62 @@ def test_a_window_that_the_clocks_skip_is_left_out() -> None:
     assert window.end_of(now=_instant("2026-03-29 01:15")) is None
     assert window.end_of(now=_instant("2026-03-29 01:45")) is None
     assert window.last_end(now=_instant("2026-03-29 12:00")) == _instant("2026-03-28 02:00")
+
+
+_CHANGES = {
+    "Europe/London": ("2026-03-29", "2026-10-25"),
+    "America/New_York": ("2026-03-08", "2026-11-01"),
+    "Australia/Lord_Howe": ("2026-04-05", "2026-10-04"),
+    "America/Santiago": ("2026-04-05", "2026-09-06"),  # at midnight
+    "Pacific/Apia": ("2011-12-30", "2012-04-01"),  # a whole day, and an hour
+    "Africa/Casablanca": ("2026-02-15", "2026-03-22"),
+    "UTC": ("2026-03-29", "2026-10-25"),
+}
+_HALF_HOURS = st.integers(0, 95).map(lambda quarter: time(quarter // 4, quarter % 4 * 15))
+
+
+def _shows(window: MuteWindow, now: datetime) -> bool:
+    """Look at the wall clock."""
+    shown = now.astimezone(window.timezone).replace(tzinfo=None)
+    for day in (shown.date(), shown.date() - timedelta(days=1)):
+        begin, end = datetime.combine(day, window.begins), datetime.combine(day, window.ends)
+        end = end if window.begins < window.ends else end + timedelta(days=1)
+        if day.weekday() in window.days and begin <= shown < end:
+            return True
+    return False
+
+
+@given(
+    night=st.sampled_from([(zone, night) for zone, nights in _CHANGES.items() for night in nights]),
+    begins=_HALF_HOURS,
+    ends=_HALF_HOURS,
+    days=st.sets(st.integers(0, 6), min_size=1),
+    minute=st.integers(-1440, 2880),
+)
+def test_a_window_holds_while_the_wall_clock_shows_it(
+    night: tuple[str, str], begins: time, ends: time, days: set[int], minute: int
+) -> None:
+    """Whatever the clocks do: an hour, half an hour or a whole day, forth or back, at midnight or after it."""
+    window = replace(a_window(zone=night[0]), days=frozenset(days), begins=begins, ends=ends)
+    now = _instant(f"{night[1]} 00:00") + timedelta(minutes=minute)
+    tick = datetime.resolution
+
+    end, last = window.end_of(now=now), window.last_end(now=now)
+
+    assert (end is not None) == _shows(window, now)
+    if end is not None and end < now + timedelta(days=7):
+        assert _shows(window, end - tick)
+        assert not _shows(window, end)
+        assert all(_shows(window, now + step) for step in _quarters(end - now))
+    if last is not None:
+        assert _shows(window, last - tick)
+        assert not _shows(window, last)
+        after = next((last + step for step in _quarters(now - last) if _shows(window, last + step)), None)
+        assert after is None or window.end_of(now=after) == end
+
+
+def _quarters(span: timedelta) -> list[timedelta]:
+    return [timedelta(minutes=15) * number for number in range(span // timedelta(minutes=15))]
 
 
 def test_a_window_that_never_ends_holds_for_more_than_another_week() -> None:
@@ -581,6 +677,7 @@ def test_a_window_with_a_place_of_its_own_stays_there() -> None:
 
 
 _LUNCH = a_window(begins="11:30", ends="12:30")
+_BROKEN = replace(an_acknowledgement(value=60), broken_at=at("11:40"))
 
 
 @pytest.mark.parametrize(
@@ -609,7 +706,7 @@ _LUNCH = a_window(begins="11:30", ends="12:30")
         ),
         pytest.param(
             Mutes(
-                acknowledgements={TOPIC: an_acknowledgement(value=60)},
+                acknowledgements={TOPIC: _BROKEN},
                 windows_by_rule={TOPIC.rule: [_LUNCH]},
                 no_data_tenants=frozenset([TOPIC.tenant]),
             ),
@@ -714,22 +811,22 @@ def test_a_person_can_silence_no_data() -> None:
             id="a window that ended after a silence",
         ),
         pytest.param(
-            Mutes(silences=[a_silence(until="11:50")], acknowledgements={TOPIC: an_acknowledgement(value=60)}),
+            Mutes(silences=[a_silence(until="11:50")], acknowledgements={TOPIC: _BROKEN}),
             "11:10",
-            "by ann",
+            "ann",
             id="an acknowledgement that has broken",
         ),
         pytest.param(
-            Mutes(acknowledgements={TOPIC: an_acknowledgement(value=60)}),
-            "11:30",
+            Mutes(acknowledgements={TOPIC: _BROKEN}),
+            "11:40",
             "",
-            id="an acknowledgement before the last word",
+            id="an acknowledgement that broke before the last word",
         ),
         pytest.param(
-            Mutes(acknowledgements={TOPIC: an_acknowledgement(acknowledged_at="10:30")}),
-            "10:00",
+            Mutes(acknowledgements={TOPIC: an_acknowledgement()}),
+            "11:10",
             "",
-            id="an acknowledgement of an episode before",
+            id="an acknowledgement that holds",
         ),
     ],
 )
@@ -740,20 +837,10 @@ def test_the_mute_that_ended_last_is_named(mutes: Mutes, since: str, expected: s
     assert (found.name if found else "") == expected
 
 
-def test_an_acknowledgement_ends_with_its_alert() -> None:
-    """Whoever is told of the end reads that somebody was at it; of a later end he does not."""
-    mutes = Mutes(acknowledgements={TOPIC: an_acknowledgement()})
-
-    assert ended_mute(a_resolved(), mutes, since=at("11:00"), now=NOON) is not None
-    assert ended_mute(a_resolved(since="11:45"), mutes, since=at("11:00"), now=NOON) is None
-    assert ended_mute(a_resolved(until="11:20"), mutes, since=at("11:00"), now=NOON) is None
-    assert ended_mute(an_alert(QUIET), mutes, since=at("11:00"), now=NOON) is None
-
-
 def test_of_ends_the_newest_is_said() -> None:
     """One that is not known beforehand is now."""
     window = Mute(kind=MuteKind.WINDOW, name="nights", until=at("11:45"))
-    acknowledgement = Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="by ann")
+    acknowledgement = Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="ann")
 
     assert newest_end([window, acknowledgement], now=NOON) is acknowledgement
     assert newest_end([], now=NOON) is None

@@ -21,9 +21,11 @@ from alerter.core.notifications import (
     Plan,
     Receiver,
     Route,
+    Settled,
     Told,
     plan,
     repeat_due_at,
+    settled,
 )
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS
@@ -200,7 +202,7 @@ def test_what_a_receiver_was_told_is_kept(
     """The plan returns what the receiver knows once it is sent."""
     [entry] = _planned([alert], told).told
 
-    assert entry == Told(topic=alert.key.topic, receiver=a_receiver().name, severity=severity, state=state, at=NOON)
+    assert entry == a_told(state, topic=alert.key.topic, severity=severity, told_at="12:00")
 
 
 def test_a_notice_says_what_the_receiver_was_told_before() -> None:
@@ -269,16 +271,16 @@ def test_a_receiver_without_all_clears_is_not_told_of_the_end() -> None:
     quiet = a_receiver(send_resolved=False)
 
     ended = _planned([a_resolved()], [a_told()], receiver=quiet)
-    again = _planned([an_alert()], ended.told, receiver=quiet)
+    again = _planned([an_alert()], ended.noted, receiver=quiet)
 
-    assert ended.notifications == ()
-    assert [entry.state for entry in ended.told] == [QUIET]
+    assert (ended.notifications, ended.told) == ((), ())
+    assert [entry.state for entry in ended.noted] == [QUIET]
     assert [notice.reason for notice in _notices(again)] == [NotifyReason.FIRST]
 
 
 def test_a_receiver_is_told_of_the_end_unless_it_says_otherwise() -> None:
     """All clears are on by default."""
-    plain = Receiver(name=a_receiver().name)
+    plain = Receiver(name=a_receiver().name, targets=a_receiver().targets)
 
     assert _notices(_planned([a_resolved()], [a_told()], receiver=plain)) != []
 
@@ -290,7 +292,7 @@ def test_without_all_clears_other_news_is_told_alone() -> None:
     found = _planned([a_resolved(), other], [a_told()], receiver=a_receiver(send_resolved=False))
 
     assert [notice.alert for notice in _notices(found)] == [other]
-    assert len(found.told) == 2
+    assert ([entry.state for entry in found.told], [entry.state for entry in found.noted]) == ([FIRING], [QUIET])
 
 
 def test_without_routes_everybody_is_told_everything() -> None:
@@ -481,7 +483,7 @@ _SILENT_BEFORE = Mutes(silences=[a_silence(until="11:55")])
 )
 def test_a_mute_makes_the_plan_empty(alerts: list[Alert], told: list[Told], mutes: Mutes) -> None:
     """Nothing is told and nothing is taken for told."""
-    assert _planned(alerts, told, mutes=mutes) == Plan(notifications=(), told=())
+    assert _planned(alerts, told, mutes=mutes) == Plan()
 
 
 @pytest.mark.parametrize(
@@ -569,21 +571,54 @@ def _acknowledged(severity: Severity = WARNING, value: int | None = 120) -> Mute
             [an_alert(value=240)],
             [a_told(told_at="01:00")],
             _acknowledged(),
-            [NotifyReason.REPEAT],
-            id="it has doubled",
+            [NotifyReason.BROKEN],
+            id="it has doubled, and a reminder is due",
         ),
-        pytest.param([an_alert(value=240)], [a_told()], _acknowledged(), [], id="it has doubled, but nothing is due"),
+        pytest.param([an_alert(value=240)], [a_told()], _acknowledged(), [NotifyReason.BROKEN], id="it has doubled"),
+        pytest.param(
+            [an_alert(value=240), an_alert(severity=CRITICAL, since="11:50", value=240)],
+            [a_told()],
+            _acknowledged(),
+            [NotifyReason.RAISED],
+            id="it has doubled as the level rose",
+        ),
+        pytest.param([an_alert(value=240)], [], _acknowledged(), [NotifyReason.FIRST], id="it was not told yet"),
     ],
 )
 def test_who_is_at_it_hears_only_that_it_is_worse_or_over(
     alerts: list[Alert], told: list[Told], mutes: Mutes, expected: list[NotifyReason]
 ) -> None:
-    """And then the message says that it had been acknowledged."""
+    """And then the message says that it had been acknowledged, where that no longer holds."""
     notices = _notices(_planned(alerts, told, mutes=mutes))
 
     assert [notice.reason for notice in notices] == expected
-    if told[0].at < at("11:30"):
-        assert all(notice.mute_ended and notice.mute_ended.name == "by ann" for notice in notices)
+    ended = [notice.mute_ended and notice.mute_ended.name for notice in notices]
+    assert ended == ([] if not expected else [None] if expected == [NotifyReason.RESOLVED] else ["ann"])
+
+
+def test_a_broken_acknowledgement_is_told_once_and_stays_broken() -> None:
+    """When the count falls again, reminders go on."""
+    broken = _planned([an_alert(value=240)], [a_told()], mutes=_acknowledged())
+    mutes = Mutes(acknowledgements={each.topic: each for each in broken.broken})
+
+    again = _planned([an_alert(value=240)], broken.told, mutes=mutes, now=at("12:05"))
+    fallen = _planned([an_alert(value=130)], broken.told, mutes=mutes, now=at("12:10"))
+    later = _planned([an_alert(value=130)], broken.told, mutes=mutes, now=at("16:00"))
+
+    assert [(entry.at, entry.repeats) for entry in broken.told] == [(NOON, 0)]
+    assert (again, fallen) == (Plan(), Plan())
+    assert _reasons(later) == [NotifyReason.REPEAT]
+
+
+def test_a_break_that_is_hidden_is_told_when_the_mute_ends() -> None:
+    """A silence keeps quiet about it, and forgets nothing."""
+    hidden = _planned([an_alert(value=240)], [a_told()], mutes=replace(_acknowledged(), silences=_SILENT.silences))
+    mutes = Mutes(acknowledgements={each.topic: each for each in hidden.broken})
+
+    [told] = _notices(_planned([an_alert(value=130)], [a_told()], mutes=mutes, now=at("13:00")))
+
+    assert (hidden.notifications, hidden.told) == ((), ())
+    assert told.reason is NotifyReason.BROKEN
 
 
 def test_a_new_episode_at_a_milder_level_is_not_acknowledged() -> None:
@@ -600,8 +635,9 @@ def test_a_broken_acknowledgement_does_not_come_back_with_the_milder_level() -> 
     """The level rose and fell again: that it fell is told, and reminders go on."""
     alerts = [an_alert(), a_resolved(severity=CRITICAL, since="11:40", until="11:50")]
     told = [a_told(severity=CRITICAL, told_at="11:40")]
+    broken = replace(an_acknowledgement(), broken_at=at("11:40"))
 
-    [notice] = _notices(_planned(alerts, told, mutes=_acknowledged()))
+    [notice] = _notices(_planned(alerts, told, mutes=Mutes(acknowledgements={broken.topic: broken})))
 
     assert (notice.reason, notice.mute_ended) == (NotifyReason.LOWERED, None)
 
@@ -740,7 +776,7 @@ def test_what_came_and_went_while_it_was_held_back_is_not_told() -> None:
     spent = Budget(sent=30)
 
     assert _planned([an_alert()], budget=spent).told == ()
-    assert _planned([a_resolved()], budget=spent) == Plan(notifications=(), told=())
+    assert _planned([a_resolved()], budget=spent) == Plan()
 
 
 def test_a_budget_is_each_receiver_s_own() -> None:
@@ -761,8 +797,8 @@ def test_an_end_that_is_not_told_needs_no_budget() -> None:
     alone = _planned([a_resolved()], [a_told()], receiver=quiet, budget=Budget(sent=30))
     both = _planned([a_resolved(), virus], [a_told()], receiver=quiet, budget=Budget(sent=30))
 
-    assert ([entry.state for entry in alone.told], alone.held_back) == ([QUIET], ())
-    assert [entry.state for entry in both.told] == [QUIET]
+    assert ([entry.state for entry in alone.noted], alone.held_back) == ([QUIET], ())
+    assert ([entry.state for entry in both.noted], both.told) == ([QUIET], ())
     assert [[notice.alert for notice in each.notices] for each in both.held_back] == [[virus]]
 
 
@@ -773,8 +809,193 @@ def test_a_muted_end_is_noted_after_the_mute_also_where_it_is_not_told() -> None
     muted = _planned([a_resolved()], [a_told()], receiver=quiet, mutes=_SILENT)
     after = _planned([a_resolved()], [a_told()], receiver=quiet, mutes=_SILENT_BEFORE)
 
-    assert muted == Plan(notifications=(), told=())
-    assert (after.notifications, [entry.state for entry in after.told]) == ((), [QUIET])
+    assert muted == Plan()
+    assert (after.notifications, after.told, [entry.state for entry in after.noted]) == ((), (), [QUIET])
+
+
+def _about_polling(state: AlertState = FIRING) -> Alert:
+    alert = an_alert(state, resolved_at="" if state is FIRING else "12:00", key=a_key(rule="No data", reason="*"))
+    return replace(alert, operands=(Operands(condition=NoData.name, limit="no good poll for 15m"),))
+
+
+@pytest.mark.parametrize(
+    ("alert", "told", "expected"),
+    [
+        pytest.param(an_alert(severity=CRITICAL), [], True, id="a critical alert begins"),
+        pytest.param(an_alert(severity=CRITICAL), [a_told()], True, id="an alert becomes critical"),
+        pytest.param(an_alert(), [], False, id="a warning begins"),
+        pytest.param(an_alert(), [a_told(severity=INFO)], False, id="an alert becomes a warning"),
+        pytest.param(
+            an_alert(severity=CRITICAL),
+            [a_told(severity=CRITICAL, told_at="01:00")],
+            False,
+            id="a reminder of a critical alert",
+        ),
+        pytest.param(a_resolved(severity=CRITICAL), [a_told(severity=CRITICAL)], False, id="a critical alert is over"),
+        pytest.param(_about_polling(), [], True, id="there is no data"),
+        pytest.param(_about_polling(QUIET), [a_told(topic=_about_polling().key.topic)], True, id="there is data again"),
+    ],
+)
+def test_beyond_its_budget_a_receiver_hears_what_is_critical(*, alert: Alert, told: list[Told], expected: bool) -> None:
+    """What cannot wait for an hour passes, and takes along what else there is to tell."""
+    other = an_alert(key=a_key(tenant="globex"))
+
+    found = _planned([alert, other], told, budget=Budget(sent=30, held_back=2))
+
+    assert [len(each.notices) for each in found.notifications] == ([2] if expected else [])
+    assert [each.held_back for each in found.notifications] == ([2] if expected else [])
+    assert bool(found.held_back) is not expected
+
+
+# targets
+
+
+def _two(*, new: str = "teams") -> Receiver:
+    return a_receiver(targets=["slack", new])
+
+
+def _told_where(planned: Plan) -> list[tuple[tuple[str, ...], list[NotifyReason]]]:
+    return [(each.targets, [notice.reason for notice in each.notices]) for each in planned.notifications]
+
+
+def test_targets_that_know_the_same_get_one_message() -> None:
+    """Each of them is kept to know it."""
+    found = _planned([an_alert()], receiver=_two())
+
+    assert _told_where(found) == [(("slack", "teams"), [NotifyReason.FIRST])]
+    assert [entry.target for entry in found.told] == ["slack", "teams"]
+
+
+def test_a_new_target_is_told_what_fires_once() -> None:
+    """The one that knows it is told nothing."""
+    virus = an_alert(key=a_key(reason="Virus"))
+
+    found = _planned([an_alert(), virus], [a_told(), a_told(topic=virus.key.topic)], receiver=_two())
+    again = _planned(
+        [an_alert(), virus], [a_told(), a_told(topic=virus.key.topic), *found.told], receiver=_two(), now=at("12:05")
+    )
+
+    assert _told_where(found) == [(("teams",), [NotifyReason.FIRST, NotifyReason.FIRST])]
+    assert again == Plan()
+
+
+def test_a_new_target_is_not_told_of_what_is_over() -> None:
+    """The end goes to whom the beginning went to."""
+    found = _planned([a_resolved()], [a_told()], receiver=_two())
+
+    assert _told_where(found) == [(("slack",), [NotifyReason.RESOLVED])]
+
+
+def test_what_differs_between_targets_is_told_apart() -> None:
+    """One is told that it has risen, the other one that it fires; both count in the hour."""
+    found = _planned([an_alert(severity=CRITICAL)], [a_told()], receiver=_two())
+
+    assert _told_where(found) == [(("slack",), [NotifyReason.RAISED]), (("teams",), [NotifyReason.FIRST])]
+
+
+def test_each_message_of_a_receiver_counts_in_its_hour() -> None:
+    """What the second target would get is held back where the first one's message was the last of the hour."""
+    few = replace(_two(), max_per_hour=1)
+
+    found = _planned([an_alert()], [a_told(severity=INFO)], receiver=few)
+
+    assert _told_where(found) == [(("slack",), [NotifyReason.RAISED])]
+    assert [each.targets for each in found.held_back] == [("teams",)]
+
+
+_VIRUS_ONLY = a_route(reasons=["Virus"])
+
+
+@pytest.mark.parametrize(
+    ("alerts", "told", "routes", "expected"),
+    [
+        pytest.param([an_alert()], [a_told()], [_VIRUS_ONLY], [], id="it goes on, and no route leads there any more"),
+        pytest.param(
+            [an_alert()], [a_told(told_at="01:00")], [_VIRUS_ONLY], [], id="nobody is reminded where no route leads"
+        ),
+        pytest.param([a_resolved()], [a_told()], [_VIRUS_ONLY], [NotifyReason.RESOLVED], id="it is over"),
+        pytest.param(
+            [an_alert(), an_alert(severity=CRITICAL)],
+            [a_told(severity=CRITICAL)],
+            [_WARNING_ONLY],
+            [],
+            id="the level that was told goes on, and only a milder one is routed",
+        ),
+        pytest.param(
+            [an_alert(), a_resolved(severity=CRITICAL)],
+            [a_told(severity=CRITICAL)],
+            [_WARNING_ONLY],
+            [NotifyReason.LOWERED],
+            id="the level that was told is over, and a milder one is routed",
+        ),
+        pytest.param(
+            [an_alert(), an_alert(severity=CRITICAL)],
+            [a_told()],
+            [_CRITICAL_ONLY],
+            [NotifyReason.RAISED],
+            id="only a higher level is routed",
+        ),
+    ],
+)
+def test_whoever_was_told_is_told_of_the_end_wherever_routes_lead_now(
+    alerts: list[Alert], told: list[Told], routes: list[Route], expected: list[NotifyReason]
+) -> None:
+    """A route that changes while an alert fires takes it from nobody who knows of it."""
+    assert _reasons(_planned(alerts, told, routes=routes)) == expected
+
+
+def test_a_target_that_moves_knows_what_it_was_told() -> None:
+    """A URL that another receiver has now, or the same one under another name, begins no conversation anew."""
+    told = [a_told(thread="m1"), a_told(target="pager"), a_told(receiver="mail", target="mail")]
+    receivers = [a_receiver("secops", targets=["slack"]), a_receiver("oncall", targets=["pager", "sms"])]
+
+    found = settled(told, receivers)
+
+    assert found.moved == [a_told(receiver="oncall", target="pager")]
+    assert found.left == [a_told(target="pager")]
+    assert sorted((entry.receiver, entry.target) for entry in found.told) == [
+        ("mail", "mail"),
+        ("oncall", "pager"),
+        ("secops", "slack"),
+    ]
+
+
+def test_a_target_that_moves_to_where_it_is_known_is_not_told_twice() -> None:
+    """What the receiver it moves to has told there is what counts."""
+    there = a_told(receiver="oncall", target="pager", severity=CRITICAL)
+
+    found = settled([a_told(target="pager"), there], [a_receiver("oncall", targets=["pager"])])
+
+    assert (found.told, found.moved, found.left) == ([there], [], [a_told(target="pager")])
+
+
+def test_what_was_told_before_targets_were_told_apart_was_told_to_all() -> None:
+    """Nobody is told of a beginning again by an upgrade."""
+    found = settled([a_told(target="")], [_two()])
+
+    assert found.told == [a_told(), a_told(target="teams")]
+    assert (found.moved, found.left) == (found.told, [a_told(target="")])
+
+
+def test_what_a_target_that_has_gone_was_told_stays() -> None:
+    """Nobody has told it of the end; where it comes back, somebody does."""
+    told = [a_told(target="gone"), a_told(QUIET, target="pager")]
+
+    assert settled(told, [_two(new="pager")]) == Settled(told, [], [])
+
+
+# collections
+
+
+def test_what_needs_no_message_is_not_collected() -> None:
+    """With `group_wait` as without, an end that is not told is noted at once; everything else waits."""
+    collecting = a_receiver(group_wait="1m", send_resolved=False)
+    virus = an_alert(key=a_key(reason="Virus"))
+
+    at_once = _planned([a_resolved(), virus], [a_told()], receiver=collecting).without([collecting.name])
+
+    assert (at_once.notifications, at_once.told) == ((), ())
+    assert [entry.state for entry in at_once.noted] == [QUIET]
 
 
 # Whatever happens: levels of topics that fire and end in random cycles, random receivers and routes.
@@ -796,7 +1017,7 @@ class _World:
         for key in firing | set(self.alerts):
             self.alerts[key] = _after(self.alerts.get(key), key, key in firing, self.now)
         planned = plan(self.alerts.values(), self.told.values(), self.receivers, self.routes, now=self.now)
-        self.told |= {(entry.receiver, entry.topic): entry for entry in planned.told}
+        self.told |= {(entry.receiver, entry.topic): entry for entry in (*planned.told, *planned.noted)}
         return planned
 
     def heard(self, receiver: str, topic: Topic) -> Severity | None:
@@ -852,7 +1073,7 @@ def test_after_a_plan_there_is_nothing_left_to_tell(
 
         again = plan(world.alerts.values(), world.told.values(), receivers, routes, now=world.now)
 
-        assert again == Plan(notifications=(), told=())
+        assert again == Plan()
 
 
 @given(cycles=_CYCLES, receivers=_RECEIVERS, routes=_ROUTES)

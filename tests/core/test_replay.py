@@ -257,7 +257,7 @@ def test_while_a_tenant_has_no_data_its_other_alerts_are_not_told() -> None:
         "11:05 secops: first critical acme/* None",
         "11:20 secops: repeat critical acme/* None",
         "11:40 secops: repeat warning acme/Spam 140",
-        "11:40 secops: resolved critical acme/* None",
+        "11:40 secops: resolved critical acme/* 140",
     ]
 
 

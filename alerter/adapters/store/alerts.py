@@ -1,11 +1,12 @@
 """What state the alerts are in, how they came to it, and what receivers were told of them."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, func, insert, or_, select, union
+from sqlalchemy import BindParameter, Row, bindparam, delete, func, insert, or_, select, union
 
 from alerter.adapters import tables
 from alerter.adapters.store.columns import digest_of, operands_json, operands_of, topic_digest, topic_of
@@ -69,6 +70,10 @@ class AlertReader(Remembering):
         for tenant in self._known.keys() & unknown:
             self._known[tenant].told = tuple(entry for entry in read if entry.topic.tenant == tenant)
         return remembered + read
+
+    def tenants_told_of(self) -> list[Tenant]:
+        """Return the tenants of which some target believes that something fires."""
+        return [row.tenant for row in self._all(_TENANTS_TOLD_OF)]
 
     def transitions(
         self, *, since: datetime | None = None, alert_id: str | None = None, limit: int = 1000
@@ -142,6 +147,22 @@ class AlertWriter(AlertReader, Noting):
             else:
                 self._changed_tenants.add(tenant)
 
+    def forget_told(self, told: Iterable[Told]) -> None:
+        """Drop what was stored of what targets were told."""
+        dropped = list(told)
+        self._run(
+            _FORGET_TOLD,
+            [
+                {"of_topic": topic_digest(each.topic), "of_receiver": each.receiver, "of_target": each.target}
+                for each in dropped
+            ],
+        )
+        for tenant in {entry.topic.tenant for entry in dropped}:
+            if tenant in self._known:
+                self._known[tenant].note_told([replace(each, state=AlertState.INACTIVE) for each in dropped])
+            else:
+                self._changed_tenants.add(tenant)
+
 
 def _alert_row(alert: Alert) -> dict[str, Any]:
     return _identity(alert.key) | {
@@ -200,6 +221,7 @@ def _told_row(told: Told) -> dict[str, Any]:
     return {
         "topic": topic_digest(told.topic),
         "receiver": told.receiver,
+        "target": told.target,
         "rule": told.topic.rule,
         "tenant": told.topic.tenant,
         "reason": told.topic.reason,
@@ -215,6 +237,7 @@ def _told_of(row: Row[Any]) -> Told:
     return Told(
         topic=topic_of(row.rule, row.tenant, row.reason),
         receiver=row.receiver,
+        target=row.target,
         severity=Severity(row.severity),
         state=AlertState(row.state),
         at=row.at,
@@ -261,7 +284,13 @@ _LIVE_COUNTS = (
     .where(tables.is_live)
     .group_by(_alerts.c.state, _alerts.c.severity)
 )
-_TOLD = select(_told).order_by(_told.c.topic, _told.c.receiver)
+_TOLD = select(_told).order_by(_told.c.topic, _told.c.receiver, _told.c.target)
+_FORGET_TOLD = delete(_told).where(
+    _told.c.topic == bindparam("of_topic"),
+    _told.c.receiver == bindparam("of_receiver"),
+    _told.c.target == bindparam("of_target"),
+)
+_TENANTS_TOLD_OF = select(_told.c.tenant).where(tables.is_believed).distinct().order_by(_told.c.tenant)
 _TOLD_OF_TENANTS = _TOLD.where(_told.c.tenant.in_(_tenants), tables.is_believed)
 _ADD_TRANSITION = insert(_transitions)
 _FIRINGS = (

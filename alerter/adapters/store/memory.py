@@ -90,7 +90,7 @@ class Remembered:
             return
         self.told = tuple(
             entry
-            for entry in _in_place(self.told, told, lambda entry: (entry.topic, entry.receiver))
+            for entry in _in_place(self.told, told, lambda entry: (entry.topic, entry.receiver, entry.target))
             if entry.state is AlertState.FIRING
         )
         self._forget_what_is_over()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from alerter.adapters import tables
 from alerter.adapters.store.columns import storable, topic_digest, topic_of
@@ -54,6 +54,15 @@ class MuteWriter(MuteReader):
     def save_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
         """Keep an acknowledgement, in place of what was stored for its topic."""
         self._put(_acknowledgements, [_acknowledgement_row(acknowledgement)])
+
+    def break_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
+        """Keep when an acknowledgement broke, unless a newer one has taken its place meanwhile."""
+        key = {"of_topic": topic_digest(acknowledgement.topic), "given_at": acknowledgement.at}
+        self._run(_BREAK_ACKNOWLEDGEMENT, key | {"broken_at": acknowledgement.broken_at})
+
+    def forget_acknowledgement(self, topic: Topic) -> None:
+        """Drop the acknowledgement of a topic, if there is one."""
+        self._run(_FORGET_ACKNOWLEDGEMENT, {"of_topic": topic_digest(topic)})
 
 
 def _silence_row(silence: Silence) -> dict[str, Any]:
@@ -104,6 +113,7 @@ def _acknowledgement_row(acknowledgement: Acknowledgement) -> dict[str, Any]:
         "author": storable(acknowledgement.author),
         "comment": storable(acknowledgement.comment),
         "at": acknowledgement.at,
+        "broken_at": acknowledgement.broken_at,
     }
 
 
@@ -115,6 +125,7 @@ def _acknowledgement_of(row: Row[Any]) -> Acknowledgement:
         author=row.author,
         comment=row.comment,
         at=row.at,
+        broken_at=row.broken_at,
     )
 
 
@@ -124,4 +135,9 @@ _SILENCES = select(_silences).where(_silences.c.until > bindparam("start", type_
 _SILENCE = select(_silences).where(_silences.c.id == bindparam("silence_id"))
 _ADD_SILENCE = insert(_silences)
 _SET_SILENCE = update(_silences).where(_silences.c.id == bindparam("silence_id"))
+_of_topic = _acknowledgements.c.topic == bindparam("of_topic")
+_BREAK_ACKNOWLEDGEMENT = update(_acknowledgements).where(
+    _of_topic, _acknowledgements.c.at == bindparam("given_at", type_=Instant())
+)
+_FORGET_ACKNOWLEDGEMENT = delete(_acknowledgements).where(_of_topic)
 _ACKNOWLEDGEMENTS = select(_acknowledgements).order_by(_acknowledgements.c.at, _acknowledgements.c.topic)

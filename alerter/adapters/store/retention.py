@@ -190,7 +190,8 @@ _IS_OLD_MESSAGE = and_(
 )
 # An alert that never fired has no end, and nothing to keep.
 _GOES_ON = _some_alerts.c.state != _INACTIVE
-_IS_BELIEVED = _some_told.c.state == _FIRING
+# What a URL was told that is nowhere any more is believed for ever: nobody reminds it of anything.
+_IS_BELIEVED = and_(_some_told.c.state == _FIRING, _some_told.c.at >= _before)
 _limit: BindParameter[int] = bindparam("limit")
 _FIND = {
     "failure": select(poll_failures.c.id).where(_IS_OLD_FAILURE).limit(_limit),

@@ -157,18 +157,41 @@ def test_what_fires_is_counted_by_severity(store: Store) -> None:
 
 
 def test_what_was_told_comes_back_exactly(store: Store) -> None:
-    """One entry per topic and receiver, the latest."""
-    first, other = a_told(), a_told(receiver="mail")
+    """One entry per topic, receiver and target, the latest."""
+    first, other, elsewhere = a_told(), a_told(receiver="mail"), a_told(target="teams")
     later = replace(
         first, at=NOON + timedelta(microseconds=1), repeats=3, severity=Severity.CRITICAL, thread="ab2cd3ef4g"
     )
 
     with store.write() as transaction:
-        transaction.save_told([first, other])
+        transaction.save_told([first, other, elsewhere])
         transaction.save_told([later])
 
     with store.read() as reader:
-        assert sorted(reader.told(), key=lambda told: told.receiver) == [other, later]
+        assert sorted(reader.told(), key=lambda told: (told.receiver, told.target)) == [other, later, elsewhere]
+
+
+def test_what_a_target_was_told_that_has_moved_is_forgotten(store: Store) -> None:
+    """That of one target of one receiver, about one topic."""
+    gone, *kept = a_told(), a_told(target="teams"), a_told(receiver="mail"), a_told(topic=a_key(reason="Virus").topic)
+    with store.write() as transaction:
+        transaction.save_told([gone, *kept])
+        transaction.forget_told([gone])
+
+    with store.read() as reader:
+        assert len(reader.told()) == len(kept)
+        assert all(entry in reader.told([ACME]) for entry in kept)
+
+
+def test_it_is_known_of_which_tenants_somebody_believes_that_something_fires(store: Store) -> None:
+    """Each once; what is known to be over does not count."""
+    keys = [replace(a_key(reason=reason), tenant=Tenant(name)) for name in ("acme", "legacy") for reason in "ab"]
+    with store.write() as transaction:
+        transaction.save_told(a_told(topic=key.topic) for key in keys)
+        transaction.save_told([a_told(AlertState.INACTIVE, topic=replace(keys[0], tenant=Tenant("over")).topic)])
+
+    with store.read() as reader:
+        assert reader.tenants_told_of() == ["acme", "legacy"]
 
 
 def test_the_history_of_alerts_is_read_newest_first(store: Store) -> None:

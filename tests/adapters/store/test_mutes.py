@@ -151,6 +151,36 @@ def test_the_newest_acknowledgement_of_a_topic_counts(store: Store) -> None:
         assert reader.acknowledgements() == {second.topic: second}
 
 
+def test_an_acknowledgement_breaks_unless_a_newer_one_has_taken_its_place(store: Store) -> None:
+    """Whoever acknowledges what is worse now is not undone by the poll that found it."""
+    first, second = an_acknowledgement(clock="11:00"), an_acknowledgement(clock="11:30", value=300)
+    broken = replace(second, broken_at=NOON)
+    with store.write() as transaction:
+        transaction.save_acknowledgement(second)
+        transaction.break_acknowledgement(replace(first, broken_at=NOON))
+    with store.read() as reader:
+        assert reader.acknowledgements() == {second.topic: second}
+
+    with store.write() as transaction:
+        transaction.break_acknowledgement(broken)
+
+    with store.read() as reader:
+        assert reader.acknowledgements() == {second.topic: broken}
+
+
+def test_an_acknowledgement_that_is_forgotten_leaves_the_others(store: Store) -> None:
+    """There need not be one."""
+    spam, virus = an_acknowledgement(), an_acknowledgement("Virus")
+    with store.write() as transaction:
+        transaction.save_acknowledgement(spam)
+        transaction.save_acknowledgement(virus)
+        transaction.forget_acknowledgement(spam.topic)
+        transaction.forget_acknowledgement(spam.topic)
+
+    with store.read() as reader:
+        assert reader.acknowledgements() == {virus.topic: virus}
+
+
 def test_what_a_database_refuses_in_an_acknowledgement_is_replaced(store: Store) -> None:
     """A comment from a terminal may hold anything."""
     with store.write() as transaction:

@@ -157,6 +157,9 @@ def test_old_transitions_go_but_not_those_of_a_live_alert(store: Store) -> None:
     [
         pytest.param(a_resolved(until="09:00"), a_told(AlertState.INACTIVE), False, id="over, and known to be"),
         pytest.param(a_resolved(until="09:00"), a_told(), True, id="over, but a receiver believes that it fires"),
+        pytest.param(
+            a_resolved(until="09:00"), a_told(told_at="09:00"), False, id="over, but not told where nobody is any more"
+        ),
         pytest.param(a_resolved(until="11:30"), a_told(AlertState.INACTIVE), True, id="over since a moment ago"),
         pytest.param(an_alert(since="08:00"), a_told(AlertState.INACTIVE), True, id="firing"),
         pytest.param(an_alert(AlertState.PENDING, since="08:00"), a_told(AlertState.INACTIVE), True, id="pending"),
