@@ -118,3 +118,21 @@ def test_the_name_of_a_rule_is_no_glob_where_it_is_typed(alerter: RunCommand, co
 
     assert json.loads(silence.out)["rules"] == [r"High: ${what}\?\* [new]"]
     assert "matches nothing" not in silence.err
+
+
+def test_check_config_says_which_glob_matches_nothing_that_was_seen(alerter: RunCommand, config: Path) -> None:
+    """And which is a name that it does not select alone; in the form in which each is pasted into the file."""
+    other = config.with_name("other.toml")
+    rules = '[[rules]]\nname = "{}"\nreasons = [{}]\nwarning = {{ threshold = {{ above = 5 }} }}\n'
+    other.write_text(CONFIG + rules.format("A", '"Spam 1", "Impresonation*"') + rules.format("B", '"Spam*"'))
+
+    shown = alerter("check-config", "--config", other)
+
+    assert shown.code == 0
+    assert (
+        f"warning: A: looks at 1 of the {len(NAMES)} hold reasons seen so far, but 'Impresonation*' matches none"
+        in shown.err
+    )
+    assert "warning: B: " in shown.err
+    assert "'Spam*' is the name of one, and as a glob selects 1 other too" in shown.err
+    assert r'For that one alone write "Spam\\*".' in shown.err

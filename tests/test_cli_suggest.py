@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from alerter import clocks
 from alerter.adapters.store import Store
+from alerter.config import load_config
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from tests.commands import RunCommand, runner
 
@@ -41,7 +43,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def keep_history(config: Path, *, days: int) -> None:
+def keep_history(config: Path, *, days: int, others: Sequence[str] = (ODD,)) -> None:
     """Store an hourly history up to now: ten by day, four at night, and one burst of 300 three days ago."""
     now = clocks.now()
     hours = 24 * days
@@ -53,7 +55,7 @@ def keep_history(config: Path, *, days: int) -> None:
                 snapshot = Snapshot(
                     tenant=Tenant("acme"),
                     taken_at=now - (hours - hour) * HOUR,
-                    counts={HoldReason("Spam"): count, HoldReason(ODD): 2},
+                    counts={HoldReason("Spam"): count} | dict.fromkeys(map(HoldReason, others), 2),
                 )
                 transaction.add_snapshot(snapshot, poll_interval=HOUR)
 
@@ -71,6 +73,26 @@ def test_suggestions_are_toml_that_the_configuration_takes(alerter: RunCommand, 
     assert rules["High: Spam (acme)"]["warning"] == {"threshold": {"above": 20, "clear_at": 14}}
     odd = rules['High: Hold > 25MB $${new} "quoted*"\N{REPLACEMENT CHARACTER} (acme)']
     assert odd["reasons"] == ['Hold > 25MB $${new} "quoted\\*"\n']
+
+
+def test_rules_for_names_that_hurt_can_be_pasted_and_select_them(alerter: RunCommand, config: Path) -> None:
+    """Each its own reason alone, under a name of its own: whatever senders and administrators call a policy."""
+    names = [*json.loads((Path(__file__).parent / "names.json").read_text(encoding="utf-8")), "a\nb", "a\tb", "SPAM"]
+    keep_history(config, days=20, others=names)
+
+    shown = alerter("suggest", "--config", config)
+    config.write_text(CONFIG.replace("${NOBODY_SETS_THIS}", "secret") + shown.out, encoding="utf-8")
+    checked = alerter("check-config", "--config", config)
+    rules = load_config(config, {}).rules
+
+    assert (shown.code, checked.code) == (0, 0), checked.err
+    assert all(line.isprintable() for line in shown.out.split("\n"))
+    for name in names:
+        # A glob is in any case: of two reasons that differ in that alone, each rule is for both.
+        selected = {"Spam", "SPAM"} if name == "SPAM" else {name}
+        found = [rule for rule in rules if rule.name.startswith("High: ") and rule.reasons.matches(name)]
+        assert len(found) == len(selected), name
+        assert {each for each in ["Spam", *names] if found[0].reasons.matches(each)} == selected
 
 
 def test_each_suggestion_says_why_and_how_often_it_would_have_told(alerter: RunCommand, config: Path) -> None:

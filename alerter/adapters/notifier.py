@@ -50,6 +50,7 @@ from alerter.core.formats import Room, fitted
 from alerter.core.messages import Event, EventAction, Format, Message, Tone
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
+from alerter.network_settings import fault_on_the_way
 from alerter.redaction import Redactor, parts_of_url
 
 #: Seconds, for what waits on a socket; the URL may set its own (`?cto=`, `?rto=`).
@@ -151,6 +152,9 @@ class AppriseNotifier:
         if result.status is AppriseResultStatus.SUCCESS:
             return
         failure = self._failure(result, url)
+        is_by_http = not isinstance(service, _Mail) and " answered " not in failure
+        if is_by_http and (fault := fault_on_the_way("https" if service.secure else "http")):
+            failure = f"{service.service_name} cannot be reached: {fault}"
         if isinstance(service, _Mail) and service.refusals:
             failure = f"{service.service_name} {self._redactor.redacted(service.refused())}"
         raise DeliveryError(

@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from alerter.cli.options import USAGE, config_option, config_option_with, json_option, load
-from alerter.cli.output import counted, print_json
+from alerter.cli.output import clean, counted, print_json
 from alerter.cli.shipped import EXAMPLE, shipped
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def init(config_path: Path | None) -> None:
     except OSError as error:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {path}\nnext: fill in one tenant and one receiver, then run")
-    click.echo(f"  alerter check-config --config {path}\n  alerter poll --dry-run --config {path}")
-    click.echo(f"for an editor that completes and checks it:\n  alerter schema > {path.parent / SCHEMA_NAME}")
+    named, schema_path = quote(str(path)), quote(str(path.parent / SCHEMA_NAME))
+    click.echo(f"  alerter check-config --config {named}\n  alerter poll --dry-run --config {named}")
+    click.echo(f"for an editor that completes and checks it:\n  alerter schema > {schema_path}")
 
 
 @click.command()
@@ -85,6 +87,7 @@ def _report(config: "Config", refused: list[str], *, as_json: bool) -> None:
     from alerter.network_settings import doubts  # noqa: PLC0415 - as above
 
     warnings = [*map(str, config.warnings), *(f"environment: {doubt}" for doubt in doubts() if doubt)]
+    warnings += [] if refused else _unseen(config)
     if as_json:
         print_json({"ok": not refused, "errors": refused, "warnings": warnings})
         return
@@ -96,6 +99,16 @@ def _report(config: "Config", refused: list[str], *, as_json: bool) -> None:
     parts = ((config.tenants, "tenant"), (config.receivers, "receiver"), (config.rules, "rule"))
     listed = ", ".join(counted(len(found), noun) for found, noun in parts)
     click.echo(f"{config.path}: sound: {listed} (with the built-in ones)")
+
+
+def _unseen(config: "Config") -> list[str]:
+    """Return which globs match nothing that was ever seen, where that can be known without a network."""
+    from alerter.doctor.rules import check_rules  # noqa: PLC0415 - as above
+
+    if not config.service.database.startswith("sqlite:"):
+        return []
+    found = (each for each in check_rules(config) if each.outcome == "warning")
+    return [clean(f"{each.subject}: {each.text}. {each.advice}") for each in found]
 
 
 def _refused_targets(config: "Config") -> list[str]:

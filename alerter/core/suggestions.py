@@ -9,6 +9,7 @@ What a limit would have told is not reckoned here: the live functions say it, ov
 No I/O: values in, values out.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
@@ -76,6 +77,7 @@ class Suggestion:
         critical_above: From where on it is critical, in messages.
         firings: When it would have told, oldest first.
         history: How long the history is.
+        number: How many are called so with it; more than 1 where reasons differ in what is not shown, or in case.
     """
 
     tenant: Tenant
@@ -86,6 +88,7 @@ class Suggestion:
     critical_above: int
     firings: tuple[Firing, ...]
     history: timedelta
+    number: int = 1
 
     @property
     def threshold(self) -> Threshold:
@@ -100,10 +103,15 @@ class Suggestion:
         return Threshold(above=self.critical_above, clear_at=self.threshold.above)
 
     @property
+    def title(self) -> str:
+        """What it would be called."""
+        return f"High: {shown(self.reason)} ({self.tenant})"
+
+    @property
     def rule(self) -> Rule:
         """The rule that says the same."""
         return Rule(
-            name=RuleName(f"High: {shown(self.reason)} ({self.tenant})"),
+            name=RuleName(f"{self.title} #{self.number}" if self.number > 1 else self.title),
             tenants=Selector((literal_glob(self.tenant),)),
             reasons=Selector((literal_glob(self.reason),)),
             levels={self.severity: self.level, Severity.CRITICAL: replace(self.level, conditions=(self.critical,))},
@@ -155,10 +163,18 @@ def suggest(tenant: TenantArchive, *, budget: float, until: datetime) -> Suggest
     _raise_until_within(candidates, budget)
     return Suggestions(
         tenant=tenant.polling.tenant,
-        made=tuple(candidate.suggestion() for candidate in candidates),
+        made=tuple(_numbered(candidate.suggestion() for candidate in candidates)),
         unsupported=tuple(unsupported),
         per_week=_per_week(candidates),
     )
+
+
+def _numbered(suggestions: Iterable[Suggestion]) -> Iterator[Suggestion]:
+    """Yield suggestions whose rules have names of their own, as a configuration must."""
+    number_by_title: Counter[str] = Counter()
+    for each in suggestions:
+        number_by_title[each.title.casefold()] += 1
+        yield replace(each, number=number_by_title[each.title.casefold()])
 
 
 def of_reasons(tenant: TenantArchive, reasons: Selector) -> TenantArchive:

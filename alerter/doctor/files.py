@@ -6,6 +6,7 @@ import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from alerter.config import LIES_OPEN, Config, is_readable_by_everyone
 from alerter.config.environments import environment_of
@@ -69,14 +70,18 @@ def _change(file: Path, step: Step, behind: Step | None) -> Finding | None:
     mode, owner = step.status.st_mode, _other_owner(step.status)
     if owner:
         text = f"{owner} may change it" if step.path == file else f"{owner} may replace it by way of {step.path}"
-        return _weakness(file, Outcome.WARNING, text, f"chown root {step.path}")
+        return _weakness(file, Outcome.WARNING, text, f"chown root {quote(str(step.path))}")
     # What is sticky lets nobody take away what belongs to others.
     if stat.S_ISLNK(mode) or (step.is_folder and mode & stat.S_ISVTX):
         return None
     if mode & stat.S_IWOTH:
-        return _weakness(file, Outcome.FAILED, _text("everyone", step, behind), f"chmod o-w {step.path}")
+        return _weakness(file, Outcome.FAILED, _text("everyone", step, behind), f"chmod o-w {quote(str(step.path))}")
     group = _others_in_group(step.status) if mode & stat.S_IWGRP else ""
-    return _weakness(file, Outcome.WARNING, _text(group, step, behind), f"chmod g-w {step.path}") if group else None
+    return (
+        _weakness(file, Outcome.WARNING, _text(group, step, behind), f"chmod g-w {quote(str(step.path))}")
+        if group
+        else None
+    )
 
 
 def _text(who: str, step: Step, behind: Step | None) -> str:
@@ -94,7 +99,9 @@ def _readers(file: Path) -> Iterator[Finding]:
     names = _members(status.st_gid) if status.st_mode & stat.S_IRGRP else []
     if len(names) > 1:
         text = f"{first_of(names)} may read this secret by the group {_group_name(status.st_gid)}"
-        yield _weakness(file, Outcome.WARNING, text, f"chmod g-r {file}, or a group with the service's user alone.")
+        yield _weakness(
+            file, Outcome.WARNING, text, f"chmod g-r {quote(str(file))}, or give it a group of the service alone."
+        )
 
 
 def _additions(config: Config) -> Iterator[Finding]:
@@ -103,7 +110,7 @@ def _additions(config: Config) -> Iterator[Finding]:
         mode = folder.stat().st_mode
         if mode & stat.S_IWOTH and mode & stat.S_ISVTX:
             text = "everyone may add a file to it, which would be included"
-            yield _weakness(folder, Outcome.FAILED, text, f"chmod o-w {folder}")
+            yield _weakness(folder, Outcome.FAILED, text, f"chmod o-w {quote(str(folder))}")
 
 
 def _folders_of_secrets(config: Config, *, root: Path) -> Iterator[Finding]:
@@ -113,7 +120,7 @@ def _folders_of_secrets(config: Config, *, root: Path) -> Iterator[Finding]:
         status = folder.stat()
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) or _other_owner(status):
             text = f"its owner is {user_name(status.st_uid)} and its mode {stat.S_IMODE(status.st_mode):04o}"
-            advice = f"It is for root alone: chown root {folder} and chmod 700 {folder}"
+            advice = f"It is for root alone: chown root {quote(str(folder))} && chmod 700 {quote(str(folder))}"
             yield _weakness(folder, Outcome.WARNING, text, advice)
 
 

@@ -79,7 +79,7 @@ def _doubt(globs: Sequence[str], reasons: Sequence[HoldReason]) -> _Doubt:
     for glob in globs:
         others = sum(map(Selector((glob,)).matches, reasons)) - 1
         if others > 0 and glob in reasons:
-            text = f"{glob!r} is the name of one, and as a glob selects {others:,} others too"
+            text = f"{glob!r} is the name of one, and as a glob selects {counted(others, 'other')} too"
             return _Doubt(text, f"For that one alone write {toml_text(pasteable_glob(glob))}.")
     return _Doubt()
 

@@ -4,6 +4,7 @@ import os
 import pwd
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from alerter.adapters.units import BOOTED, Unit, units
 from alerter.config import Config
@@ -60,7 +61,7 @@ def judge_reading(unit: Unit, config: Config) -> Iterator[Finding]:
     own = [file for file in config.credential_files if not any(map(file.is_relative_to, handed))]
     if closed := unreadable((*config.files, *own), who):
         text = f"its user may not read {', '.join(map(str, closed[:MOST_NAMED]))}: it will not start again"
-        advice = f"chmod o+r {closed[0]}. Secrets belong into {handed[0]}, a file for each."
+        advice = f"chmod o+r {quote(str(closed[0]))}. Secrets belong into {handed[0]}, a file for each."
         yield _service(unit.name, Outcome.FAILED, text, advice)
 
 

@@ -658,3 +658,28 @@ def test_no_secret_reaches_a_log(slack: HttpSink, root_log: Records) -> None:
 def test_a_url_has_a_scheme(url: str, expected: str) -> None:
     """The scheme is all of a URL that may be shown."""
     assert scheme(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        pytest.param(
+            "HTTPS_PROXY", "htp://proxy.example:1", "HTTPS_PROXY cannot be used: expected a proxy", id="a proxy"
+        ),
+        pytest.param(
+            "HTTPS_PROXY", "http://127.0.0.1:port", "HTTPS_PROXY cannot be used: expected a proxy", id="a port"
+        ),
+        pytest.param("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem", "REQUESTS_CA_BUNDLE names /nowhere/ca.pem", id="no file"),
+        pytest.param("REQUESTS_CA_BUNDLE", __file__, f"REQUESTS_CA_BUNDLE names {__file__}, which holds", id="no PEM"),
+    ],
+)
+def test_a_setting_of_the_environment_that_is_wrong_is_named(
+    monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext, name: str, value: str, said: str
+) -> None:
+    """It is not the target that cannot be reached."""
+    with http_sink(tls) as target:
+        monkeypatch.setenv(name, value)
+        host = "hooks.invalid" if "PROXY" in name else f"127.0.0.1:{target.port}"
+        error = refusal(f"jsons://{host}")
+
+    assert str(error).startswith(f"JSON cannot be reached: {said}")

@@ -16,6 +16,8 @@ from tests.doctor.diagnoses import NOT_APPLICABLE, OK, RECEIVER, TENANT, WARNING
 #: Two tenants, of which one was seen.
 TENANTS = TENANT + TENANT.replace("acme", "new")
 
+ROUTE = '[[routes]]\nreceivers = ["secops"]\n'
+
 
 @pytest.fixture
 def seen(sqlite_url: str) -> str:
@@ -60,15 +62,27 @@ def test_a_rule_that_looks_at_nothing_is_told_with_what_it_may_mean(seen: str, t
     assert finding.advice.startswith('Nearest: "High-Confidence Impersonation"')
 
 
+def test_of_several_globs_each_that_matches_nothing_is_told(seen: str, tmp_path: Path) -> None:
+    """Of rules and of routes, also where another glob matches; a lone `*` and what excludes something are well."""
+    reasons = 'reasons = ["Spam", "*Impresonation*", "!*Attachment*"]\n'
+    found = looked_at(tmp_path, seen, rule("All", 'reasons = ["*"]'), rule("Some", reasons), ROUTE, ROUTE + reasons)
+
+    assert of(found, "All").outcome is OK
+    assert of(found, "Some").outcome is WARNING
+    assert of(found, "Some").text == (
+        "looks at 1 of the 3 hold reasons seen so far, but '*Impresonation*' matches none of them"
+    )
+    assert of(found, "Some").advice.startswith('Nearest: "High-Confidence Impersonation"')
+    (route,) = [finding for finding in found if finding.subject == "routes" and finding.outcome is WARNING]
+    assert route.text == "reasons of route #2: '*Impresonation*' matches none of them"
+
+
 def test_of_a_tenant_of_which_nothing_was_seen_nothing_is_claimed(seen: str, tmp_path: Path) -> None:
     """There is no reason to compare with."""
     finding = of(looked_at(tmp_path, seen, rule("New", 'tenants = ["new"]')), "New")
 
     assert finding.outcome is NOT_APPLICABLE
     assert finding.text == "no hold reason was seen yet of the tenants that it looks at"
-
-
-ROUTE = '[[routes]]\nreceivers = ["secops"]\n'
 
 
 @pytest.mark.parametrize(
