@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
+from alerter.adapters.dialer import Dialer, Unanswered
 from alerter.network_settings import fault_of_authorities, proxy_setting, why_unusable
 
 HTTP_PORT, HTTPS_PORT = 80, 443
@@ -156,10 +157,14 @@ def _connected(endpoint: Endpoint, proxy: SplitResult | None, timeout: float) ->
     except (OSError, UnicodeError) as error:
         raise _Failure(Step.NAME, _reason(error)) from None
     try:
-        return socket.create_connection((endpoint.host, endpoint.port), timeout)
+        return Dialer(lambda *_, **__: found).connect(endpoint.host, endpoint.port, timeout=timeout)
+    except Unanswered as error:
+        raise _Failure(Step.CONNECTION, _reason(error)) from None
     except OSError as error:
-        addresses = ", ".join(dict.fromkeys(str(address[0]) for *_, address in found))
-        raise _Failure(Step.CONNECTION, f"{_reason(error)} ({addresses})") from None
+        addresses = {str(address[0]) for *_, address in found}
+        # Of several, each says what it has to say.
+        named = f" ({', '.join(addresses)})" if len(addresses) == 1 else ""
+        raise _Failure(Step.CONNECTION, _reason(error) + named) from None
 
 
 def _tunnelled(endpoint: Endpoint, proxy: SplitResult, timeout: float) -> socket.socket:

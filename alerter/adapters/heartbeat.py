@@ -26,6 +26,7 @@ import requests
 import urllib3
 
 from alerter import __version__
+from alerter.adapters.dialer import Dialer
 from alerter.adapters.lifelines import HeldSession, Lifeline, as_it_is, proxies_for
 from alerter.errors import DeliveryError
 from alerter.health import PingOutcome
@@ -127,6 +128,7 @@ class Heartbeat:
         self._note = note
         self._patience = patience or Patience()
         self._least_gap = least_gap
+        self._dialer = Dialer()
         self._word = threading.Condition()
         self._is_due = False
         self._trouble = ""
@@ -165,7 +167,7 @@ class Heartbeat:
 
     def _ping(self, trouble: str) -> None:
         try:
-            send(ping_of(self._url, self._redact(trouble or self._trouble_now())), self._patience)
+            send(ping_of(self._url, self._redact(trouble or self._trouble_now())), self._patience, self._dialer)
         except DeliveryError as error:
             self._failed(str(error))
             self.cycle_ended(trouble)
@@ -189,8 +191,13 @@ class Heartbeat:
         self._note(PingOutcome.FAILED)
 
 
-def send(ping: Ping, patience: Patience) -> None:
+def send(ping: Ping, patience: Patience, dialer: Dialer | None = None) -> None:
     """Send a ping.
+
+    Args:
+        ping: What is sent.
+        patience: How long it may take.
+        dialer: Connects; None for one that remembers nothing.
 
     Raises:
         DeliveryError: It was not taken, or not in time; the text holds nothing of the URL.
@@ -200,7 +207,7 @@ def send(ping: Ping, patience: Patience) -> None:
     deadline.daemon = True
     deadline.start()
     try:
-        status, answer = _answer(ping, patience, lifeline)
+        status, answer = _answer(ping, patience, HeldSession(lifeline, dialer or Dialer()))
     except Exception as error:  # noqa: BLE001 - a server can make a library raise anything, with the URL in its text
         said = _late(patience) if lifeline.is_cut else _said_of(error, patience, scheme=urlsplit(ping.url).scheme)
         raise DeliveryError(said) from None
@@ -216,10 +223,10 @@ def _late(patience: Patience) -> str:
     return f"no complete answer within {patience.total:g} s"
 
 
-def _answer(ping: Ping, patience: Patience, lifeline: Lifeline) -> tuple[int, str]:
+def _answer(ping: Ping, patience: Patience, held: HeldSession) -> tuple[int, str]:
     has_password = "@" in urlsplit(ping.url).netloc
     with (
-        HeldSession(lifeline) as session,
+        held as session,
         session.request(
             ping.method,
             ping.url,

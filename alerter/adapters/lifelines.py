@@ -10,13 +10,16 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 import urllib3.connection
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
+
+from alerter.adapters.dialer import Dialer
 
 
 class Lifeline:
@@ -71,14 +74,27 @@ class _Held:
     Headers and body by themselves are two packets, and wake a server twice.
     """
 
-    def __init__(self, *args: object, lifeline: Lifeline, **kwargs: object) -> None:
+    def __init__(self, *args: object, lifeline: Lifeline, dialer: Dialer, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._lifeline = lifeline
+        self._dialer = dialer
         self._piece: bytearray | None = None
 
     def _new_conn(self) -> socket.socket:
-        """Connect; urllib3's own seam, which its SOCKS support overrides in the same way."""
-        return self._lifeline.hold(super()._new_conn())  # type: ignore[misc] # the class beside it has it
+        """Connect; urllib3's own seam, which its SOCKS support overrides in the same way, with its own exceptions."""
+        own = cast("urllib3.connection.HTTPConnection", self)
+        timeout = cast("float", own.timeout)  # every request here has one
+        try:
+            connected = self._dialer.connect(own._dns_host, own.port or 0, timeout=timeout, options=own.socket_options)  # noqa: SLF001 - what its own method takes
+        except socket.gaierror as error:
+            raise NameResolutionError(own.host, own, error) from error
+        except UnicodeError:
+            raise LocationParseError(f"{own.host!r}, a label is empty or too long") from None
+        except TimeoutError as error:
+            raise ConnectTimeoutError(own, str(error)) from error
+        except OSError as error:
+            raise NewConnectionError(own, str(error)) from error
+        return self._lifeline.hold(connected)
 
     def request(self, *args: object, **kwargs: object) -> None:
         """Send a request, once all of it is there."""
@@ -108,8 +124,8 @@ class _TlsConnection(_Held, urllib3.connection.HTTPSConnection):
 class _HeldAdapter(HTTPAdapter):
     """Connects with sockets that a lifeline holds, directly and through HTTP proxies."""
 
-    def __init__(self, lifeline: Lifeline) -> None:
-        self._lifeline = lifeline
+    def __init__(self, lifeline: Lifeline, dialer: Dialer) -> None:
+        self._held_by = {"lifeline": lifeline, "dialer": dialer}
         super().__init__()
 
     def get_connection_with_tls_context(
@@ -126,10 +142,10 @@ class _HeldAdapter(HTTPAdapter):
         pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
         if pool.ConnectionCls is urllib3.connection.HTTPSConnection:
             pool.ConnectionCls = _TlsConnection
-            pool.conn_kw["lifeline"] = self._lifeline
+            pool.conn_kw |= self._held_by
         elif pool.ConnectionCls is urllib3.connection.HTTPConnection:
             pool.ConnectionCls = _PlainConnection
-            pool.conn_kw["lifeline"] = self._lifeline
+            pool.conn_kw |= self._held_by
         return pool
 
     def pool(self, request: requests.PreparedRequest, settings: Mapping[str, Any]) -> urllib3.HTTPConnectionPool:
@@ -149,11 +165,15 @@ class HeldSession(requests.Session):
     """A session for one exchange at a time on a lifeline, that leaves redirects alone.
 
     requests would read the body of a redirect without limit to prepare the next hop.
+
+    Args:
+        lifeline: Holds its connections.
+        dialer: Makes them.
     """
 
-    def __init__(self, lifeline: Lifeline) -> None:
+    def __init__(self, lifeline: Lifeline, dialer: Dialer) -> None:
         super().__init__()
-        self._adapter = _HeldAdapter(lifeline)
+        self._adapter = _HeldAdapter(lifeline, dialer)
         self.mount("https://", self._adapter)
         self.mount("http://", self._adapter)
 

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 import urllib3
 
+from alerter.adapters.dialer import Dialer
 from alerter.adapters.lifelines import HeldSession, Lifeline
 
 #: A connection that was idle for longer is not used again: many servers close theirs after a minute.
@@ -31,9 +32,10 @@ class Line:
         idle_since: When it was used last, in monotonic seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dialer: Dialer | None = None) -> None:
+        """Promise a connection, which a dialer makes; None for one that remembers nothing."""
         self.lifeline = Lifeline()
-        self._session = HeldSession(self.lifeline)
+        self._session = HeldSession(self.lifeline, dialer or Dialer())
         self._pool: urllib3.HTTPConnectionPool | None = None
         self.is_kept = False
         self.idle_since = 0.0
@@ -83,6 +85,7 @@ class Lines:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
+        self._dialer = Dialer()
         self._lock = threading.Lock()
         self._idle_by_origin: dict[str, list[Line]] = {}
 
@@ -91,7 +94,7 @@ class Lines:
         self._let_go()
         with self._lock:
             idle = self._idle_by_origin.get(origin)
-            return idle.pop() if idle else Line()
+            return idle.pop() if idle else Line(self._dialer)
 
     def give_back(self, line: Line, origin: str) -> None:
         """Keep a line whose answer was complete for the next exchange, or close it where there are enough."""

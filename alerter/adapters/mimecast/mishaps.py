@@ -14,6 +14,7 @@ import requests
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from alerter.adapters.dialer import Unanswered
 from alerter.adapters.mimecast.faults import Fault, Remedy
 from alerter.errors import Cause
 from alerter.network_settings import fault_of_authorities, fault_on_the_way, proxy_address, proxy_setting
@@ -104,8 +105,10 @@ def _tls(link: BaseException) -> Fault:
     return Fault(Cause.TLS, f"no TLS connection: {reason if isinstance(reason, str) else type(link).__name__}")
 
 
-def _timeout(_: BaseException) -> Fault:
-    return Fault(Cause.TIMEOUT, "no connection or no answer in time", remedy=Remedy.AGAIN)
+def _timeout(link: BaseException) -> Fault:
+    unanswered = next((each for each in _links(link) if isinstance(each, Unanswered)), None)
+    said = "no connection or no answer in time" if unanswered is None else f"no connection: {unanswered.strerror}"
+    return Fault(Cause.TIMEOUT, said, remedy=Remedy.AGAIN)
 
 
 def _broken(link: BaseException) -> Fault:

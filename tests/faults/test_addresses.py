@@ -1,0 +1,130 @@
+"""A host that has addresses which do not answer: whoever asks it, another address is used within the timeout."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from threading import Event
+from time import perf_counter
+from urllib.parse import urlsplit
+
+import pytest
+
+from alerter.adapters.endpoints import Endpoint, Security, contact
+from alerter.adapters.heartbeat import Patience, ping_of, send
+from alerter.adapters.mimecast import Limits, Lines, Mimecast, OAuthKeys
+from alerter.core.series import Tenant
+from alerter.errors import Cause, SourceUnavailable
+from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
+from tests.adapters.test_dialer import a_black_hole, resolving
+from tests.builders import span
+from tests.servers import ping_sink
+
+DEAD = ("::1", "127.0.0.2")
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A Mimecast that holds a few messages."""
+    scenario = Scenario(lambda _: {"Spam": 5})
+    with Simulator(clock=lambda: datetime.now(UTC), scenario=scenario) as simulator:  # noqa: TID251 - a real fetch
+        yield simulator
+
+
+@pytest.fixture
+def has_dead_addresses(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
+    """Let the name `localhost` have addresses that do not answer before the one that does."""
+    monkeypatch.setattr(socket, "getaddrinfo", resolving(*DEAD, "127.0.0.1"))
+    with ExitStack() as stack:
+        yield stack
+
+
+def mimecast(port: int, *, lines: Lines | None = None, limits: Limits | None = None) -> Mimecast:
+    """Return a tenant whose host is `localhost`."""
+    return Mimecast(
+        tenant=Tenant("acme"),
+        base_url=f"http://localhost:{port}",
+        keys=OAuthKeys(client_id=SIMULATOR_CLIENT_ID, client_secret=SIMULATOR_CLIENT_SECRET),
+        clock=lambda: datetime.now(UTC),  # noqa: TID251 - a real fetch
+        monotonic=perf_counter,
+        stop=Event(),
+        lines=lines,
+        limits=limits or Limits(),
+    )
+
+
+def port_of(simulator: Simulator) -> int:
+    """Return where it listens."""
+    return urlsplit(simulator.base_url).port or 0
+
+
+def let_none_answer(stack: ExitStack, port: int) -> None:
+    """Open the addresses that do not answer."""
+    for host in DEAD:
+        stack.enter_context(a_black_hole(host, port))
+
+
+def test_a_poll_uses_the_address_that_answers(simulator: Simulator, has_dead_addresses: ExitStack) -> None:
+    """And the next one begins with it, though it needs a connection of its own."""
+    let_none_answer(has_dead_addresses, port_of(simulator))
+    lines = Lines(perf_counter)
+
+    began = perf_counter()
+    first = mimecast(port_of(simulator), lines=lines).fetch()
+    lines.close()
+    between = perf_counter()
+    second = mimecast(port_of(simulator), lines=lines).fetch()
+    lines.close()
+
+    assert first.counts == second.counts == {"Spam": 5}
+    assert between - began < 2.5
+    assert perf_counter() - between < 2.5
+
+
+def test_a_poll_that_nobody_answers_says_whom_it_tried(
+    has_dead_addresses: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cause names the addresses, for the firewall is somebody else's."""
+    monkeypatch.setattr(socket, "getaddrinfo", resolving(*DEAD))
+    port = has_dead_addresses.enter_context(a_black_hole(DEAD[0]))
+    has_dead_addresses.enter_context(a_black_hole(DEAD[1], port))
+    limits = Limits(timeout=span("4s"), connect_timeout=span("1s"))
+
+    with pytest.raises(SourceUnavailable) as caught:
+        mimecast(port, limits=limits).fetch()
+
+    assert caught.value.cause is Cause.TIMEOUT
+    assert caught.value.detail == "no connection: ::1, 127.0.0.2 did not answer within 1 s"
+
+
+def test_a_heartbeat_uses_the_address_that_answers(has_dead_addresses: ExitStack) -> None:
+    """A dead address must not raise the alarm that alerter is dead."""
+    with ping_sink() as sink:
+        let_none_answer(has_dead_addresses, sink.port)
+        began = perf_counter()
+
+        send(ping_of(f"http://localhost:{sink.port}/ping/x", ""), Patience())
+
+    assert perf_counter() - began < 2.5
+    assert len(sink.pings) == 1
+
+
+def test_doctor_uses_the_address_that_answers(simulator: Simulator, has_dead_addresses: ExitStack) -> None:
+    """It finds what the service will find; and where none answers, it names them."""
+    let_none_answer(has_dead_addresses, port_of(simulator))
+    endpoint = Endpoint(host="localhost", port=port_of(simulator), security=Security.NONE)
+
+    assert contact(endpoint, timeout=3.0).failed_at is None
+
+
+def test_doctor_names_the_addresses_that_do_not_answer(
+    has_dead_addresses: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them."""
+    monkeypatch.setattr(socket, "getaddrinfo", resolving(*DEAD))
+    port = has_dead_addresses.enter_context(a_black_hole(DEAD[0]))
+    has_dead_addresses.enter_context(a_black_hole(DEAD[1], port))
+
+    found = contact(Endpoint(host="localhost", port=port, security=Security.NONE), timeout=0.5)
+
+    assert found.detail == "::1, 127.0.0.2 did not answer within 0.5 s"
