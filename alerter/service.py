@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -29,6 +28,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from alerter import __version__, pipeline
 from alerter.adapters.mimecast import Lines, Mimecast
 from alerter.adapters.notifier import AppriseNotifier
+from alerter.adapters.processes import alerter_command, start, wait
 from alerter.adapters.store import SchemaState, Store
 from alerter.adapters.systemd import Systemd
 from alerter.clocks import now
@@ -605,26 +605,17 @@ def _upgrade_apart(store: Store, path: Path, *, go_on: Callable[[str], None]) ->
     """
     if store.schema_state() is SchemaState.CURRENT:
         return
-    command = [sys.executable, "-m", "alerter", "db", "upgrade", "--config", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as upgrade:  # noqa: S603 - our own command
+    sign = "the database gets this version's schema"
+    with start(alerter_command("db", "upgrade", "--config", str(path.absolute()))) as upgrade:
         try:
-            out, err = _awaited(upgrade, lambda: go_on("the database gets this version's schema"))
+            go_on(sign)
+            out, err = wait(upgrade, every=UPGRADE_SIGN_SECONDS, meanwhile=lambda: go_on(sign))
         except BaseException:
             upgrade.terminate()  # whoever is told to stop does not wait for all of it; nothing of it is kept
             raise
     if upgrade.returncode:
         raise StoreError(err.strip().removeprefix("alerter: "))
     log.info("database prepared: %s", " ".join(out.split()))
-
-
-def _awaited(process: "subprocess.Popen[str]", go_on: Callable[[], None]) -> tuple[str, str]:
-    """Return what a process wrote once it has ended."""
-    while True:
-        go_on()
-        try:
-            return process.communicate(timeout=UPGRADE_SIGN_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _told_of(error: Exception) -> str:

@@ -1,11 +1,16 @@
 """What systemd says of its units, asked with `systemctl`."""
 
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alerter.adapters.processes import find_program, run
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 #: There while systemd runs the machine (sd_booted(3)).
 BOOTED = Path("/run/systemd/system")
@@ -75,21 +80,16 @@ def variables_of(unit: str, *, booted: Path = BOOTED) -> Mapping[str, str] | Non
     return None
 
 
-def _systemctl(*arguments: str, booted: Path) -> "subprocess.CompletedProcess[str] | str":
+def _systemctl(*arguments: str, booted: Path) -> "CompletedProcess[str] | str":
     """Return what `systemctl` printed; or, where there is no systemd to ask, why."""
     if not booted.is_dir():
         return "systemd does not run this machine"
-    try:
-        return subprocess.run(  # noqa: S603 - our own command
-            ["systemctl", *arguments],  # noqa: S607 - wherever this system has it
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except FileNotFoundError:
+    program = find_program("systemctl")
+    if program is None:
         return "there is no systemctl"
-    except subprocess.TimeoutExpired:
+    try:
+        return run([program, *arguments], timeout=_TIMEOUT)
+    except TimeoutError:
         return f"systemctl does not answer within {_TIMEOUT} s"
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from types import MappingProxyType
 
 import click
 
+from alerter.adapters.processes import find_program, run
 from alerter.cli.completing import script
 from alerter.cli.manual import page
 from alerter.cli.options import Failed
@@ -133,10 +133,17 @@ def install(instances: tuple[str, ...], root: Path) -> None:
 
 def _make_known(prefix: Path) -> None:
     if Path("/run/systemd/system").is_dir():
-        subprocess.run(["systemctl", "daemon-reload"], check=False)  # noqa: S607 - wherever it is
+        _run("systemctl", "daemon-reload")
     if Path("/sys/fs/selinux/enforce").exists():
         # What pip wrote has the label of its folder; SELinux lets systemd start what is labelled as a program.
-        subprocess.run(["restorecon", "-R", str(prefix)], check=False)  # noqa: S603, S607 - as above
+        _run("restorecon", "-R", str(prefix))
+
+
+def _run(name: str, *arguments: str) -> None:
+    """Run a program of the system, if there is one; show what it complains of."""
+    program = find_program(name)
+    if program is not None:
+        click.echo(run([program, *arguments]).stderr, err=True, nl=False)
 
 
 def why_not(user: int, *places: Path) -> str:
