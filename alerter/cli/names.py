@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter.cli.output import clean
-from alerter.core.rules import Selector, pasteable_glob, selector_of
+from alerter.core.rules import Selector, idle_globs, pasteable_glob, selector_of
 from alerter.core.series import ALL_REASONS
 
 if TYPE_CHECKING:
@@ -42,12 +42,11 @@ def reasons_of(globs: Sequence[str], reader: "Reader") -> Selector:
     """Return which hold reasons `--reason` means; what matches none that was ever seen is said."""
     seen = reader.reason_names()
     selector = selector_of(globs, seen)
-    for glob, written in zip(selector.globs, globs, strict=True):
-        # A sum over hold reasons has a name of its own.
-        if not any(map(Selector((glob.removeprefix("!"),)).matches, (*seen, ALL_REASONS))):
-            close = get_close_matches(glob.strip("*!"), seen, n=3, cutoff=0.4) or seen[:3]
-            there = f"there are: {', '.join(map(pasted, close))}" if close else "there is none yet"
-            click.echo(f"warning: --reason {clean(written)!r} matches no hold reason seen so far; {there}", err=True)
+    # A sum over hold reasons has a name of its own.
+    for glob in idle_globs(selector.globs, [*seen, ALL_REASONS]):
+        close = get_close_matches(glob.strip("*!"), seen, n=3, cutoff=0.4) or seen[:3]
+        there = f"there are: {', '.join(map(pasted, close))}" if close else "there is none yet"
+        click.echo(f"warning: --reason {clean(glob)!r} matches no hold reason seen so far; {there}", err=True)
     return selector
 
 

@@ -31,7 +31,7 @@ from alerter.cli.times import instant
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import duration_text
 from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Silence, of_present_episode
-from alerter.core.rules import Selector, Severity, has_labels, selector_of
+from alerter.core.rules import Selector, Severity, has_labels, idle_globs, selector_of
 from alerter.core.series import ALL_TENANTS
 
 if TYPE_CHECKING:
@@ -222,8 +222,8 @@ def _doubts(matcher: Matcher, config: "Config") -> Iterator[str]:
     )
     for option, selector, names in known:
         # A sum over tenants has a name of its own.
-        if not any(map(selector.matches, (*names, ALL_TENANTS))):
-            yield f"{option} {' '.join(map(repr, selector.globs))} matches nothing; there are: {_some(names)}"
+        if idle := idle_globs(selector.globs, [*names, ALL_TENANTS]):
+            yield f"{option} {' '.join(map(repr, idle))} matches nothing; there are: {_some(names)}"
     for name, selector in matcher.labels.items():
         yield from _doubts_of_label(name, selector, config)
 

@@ -17,7 +17,7 @@ from alerter.config.variables import ABSENT
 from alerter.core.conditions import Baseline, Condition, Subject, duration_text
 from alerter.core.muting import WEEKDAYS
 from alerter.core.notifications import Route
-from alerter.core.rules import EVERYTHING, Rule, Selector, Severity
+from alerter.core.rules import EVERYTHING, Rule, Selector, Severity, idle_globs
 
 #: Polling more often than this is legal, but brings nothing.
 SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
@@ -103,6 +103,7 @@ def warn(config: Config, rules: Numbered, problems: Problems) -> None:
     _warn_of_heartbeat(config, problems)
     _warn_of_listening(config, problems)
     _warn_of_rules(config, rules, problems)
+    _warn_of_idle_globs(config, rules, problems)
     _warn_of_windows(config, rules, problems)
     _warn_of_urls(config.receivers, problems)
     _warn_of_storms(config, problems)
@@ -165,6 +166,22 @@ def _warn_of_rules(config: Config, rules: Numbered, problems: Problems) -> None:
     for number, rule in rules.items():
         if not any(map(rule.tenants.matches, config.tenants)):
             problems.warn(_of_tenants("rules", number, rule.tenants), _selects_none(config))
+
+
+def _warn_of_idle_globs(config: Config, rules: Numbered, problems: Problems) -> None:
+    """Say which of several globs match nothing; of one alone, what it leaves without anything is said."""
+    tenants, names = list(config.tenants), [rule.name for rule in config.rules]
+    routes = list(enumerate(config.routes))
+    selectors: list[tuple[KeyPath, Selector, Sequence[str]]] = [
+        *((("rules", number, "tenants"), rule.tenants, tenants) for number, rule in rules.items()),
+        *((("routes", number, "tenants"), route.tenants, tenants) for number, route in routes),
+        *((("routes", number, "rules"), route.rules, names) for number, route in routes),
+        *((("mute_windows", name, "tenants"), window.tenants, tenants) for name, window in config.mute_windows.items()),
+    ]
+    for path, selector, known in selectors:
+        for glob in idle_globs(selector.globs, known) if any(map(selector.matches, known)) else ():
+            text = f"{shown(glob)} matches none of the {path[-1]}{suggestion(glob.removeprefix('!'), known)}"
+            problems.warn((*path, selector.globs.index(glob)), text)
 
 
 def _warn_of_windows(config: Config, rules: Numbered, problems: Problems) -> None:

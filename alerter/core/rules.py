@@ -170,6 +170,17 @@ def pasteable_glob(name: str) -> str:
     return shown(literal_glob(name))
 
 
+def idle_globs(globs: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the globs, also those that exclude, that match none of the names that there are."""
+    folded = frozenset(name.casefold() for name in known)
+    return [
+        glob
+        for glob in globs
+        if glob.removeprefix(_EXCLUDE).casefold() not in folded
+        and not any(map(_Globs((glob.removeprefix(_EXCLUDE),), as_written=(glob,)).match, folded))
+    ]
+
+
 def selector_of(written: Iterable[str], known: Collection[str]) -> Selector:
     """Return what somebody selects who sees some names: what is one of them, as it is shown, is no glob.
 

@@ -9,7 +9,7 @@ from alerter.adapters.store import SchemaState, Store
 from alerter.config import Config, toml_text
 from alerter.core.alerts import Alert, AlertKey
 from alerter.core.conditions import NoData, Operands, Subject
-from alerter.core.rules import Per, Rule, Selector, Severity, pasteable_glob
+from alerter.core.rules import Per, Rule, Selector, Severity, idle_globs, pasteable_glob
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import StoreError
@@ -73,7 +73,7 @@ class _Doubt:
 
 def _doubt(globs: Sequence[str], reasons: Sequence[HoldReason]) -> _Doubt:
     """Return which globs match nothing that was ever seen, or that are names which they do not select alone."""
-    idle = [glob for glob in globs if not any(map(Selector((glob.removeprefix("!"),)).matches, reasons))]
+    idle = idle_globs(globs, reasons)
     if idle:
         return _Doubt(f"{', '.join(map(repr, idle))} matches none of them", _nearest(idle, reasons))
     for glob in globs:

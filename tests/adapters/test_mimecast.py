@@ -1064,7 +1064,16 @@ def test_a_proxy_is_not_used_for_this_machine(simulator: Simulator, monkeypatch:
         pytest.param(
             b"HTTP/1.1 502 No\r\n\r\n", "the proxy of https_proxy, {address}, answers HTTP 502", id="one that fails"
         ),
-        pytest.param(b"", "the host closed the connection without an answer", id="a proxy that hangs up"),
+        pytest.param(
+            b"",
+            "the proxy of https_proxy, {address}, closes the connection without an answer",
+            id="a proxy that hangs up",
+        ),
+        pytest.param(
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            "the proxy of https_proxy, {address}, does not speak HTTP as it should",
+            id="a port that is no proxy's",
+        ),
     ],
 )
 def test_a_proxy_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, reply: bytes, detail: str) -> None:

@@ -1100,3 +1100,20 @@ def test_several_urls_in_one_text_are_refused(url: str) -> None:
 def test_one_url_may_name_others(url: str) -> None:
     """Several addressees, and a URL as a parameter."""
     assert load(TENANT + RULE + f'[receivers.secops]\nurls = ["{url}"]\n', {}).receivers
+
+
+def test_each_of_several_globs_that_matches_nothing_is_a_warning() -> None:
+    """A misspelt tenant or rule, also where another glob of the same list matches."""
+    routes = '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlog", "Surgee"]\ntenants = ["*", "!acmee"]\n'
+    rule = RULE.replace('"Backlog"', '"Surge"\ntenants = ["acme", "globex*"]')
+    window = NIGHTS + 'tenants = ["acme", "acmee"]\n'
+    used = routes + 'mute_windows = ["nights"]\n' + '[[routes]]\nreceivers = ["secops"]\n'
+
+    config = load(TENANT + RECEIVER + RULE + rule + used + window, {})
+
+    assert [str(each).partition(": ")[2] for each in config.warnings] == [
+        "rules[Surge].tenants[#2]: 'globex*' matches none of the tenants",
+        "routes[#1].rules[#2]: 'Surgee' matches none of the rules, did you mean 'Surge'?",
+        "routes[#1].tenants[#2]: '!acmee' matches none of the tenants, did you mean 'acme'?",
+        "mute_windows.nights.tenants[#2]: 'acmee' matches none of the tenants, did you mean 'acme'?",
+    ]

@@ -20,6 +20,7 @@ from alerter.core.rules import (
     Severity,
     Windows,
     evaluate,
+    idle_globs,
     literal_glob,
     pasteable_glob,
     selector_of,
@@ -142,6 +143,14 @@ def test_what_is_typed_is_a_glob_where_no_name_is_like_it() -> None:
     assert list(filter(selector_of(("spam*",), known).matches, known)) == ["Spam*", "Spam 1"]
     assert list(filter(selector_of(("Spam*",), known).matches, known)) == ["Spam*"]
     assert list(filter(selector_of(("one\N{REPLACEMENT CHARACTER}two",), known).matches, known)) == ["one\ntwo"]
+
+
+def test_globs_that_match_none_of_some_names_are_found() -> None:
+    """Those that exclude among them; what is written like a name matches it."""
+    known = ["Spam", "!Important", "one\ntwo"]
+
+    assert idle_globs(["spam", "S*", "!spam", "!S?am", "!Important", "one\N{REPLACEMENT CHARACTER}two"], known) == []
+    assert idle_globs(["Spam2", "!Graymail*", "?", r"\*"], known) == ["Spam2", "!Graymail*", "?", r"\*"]
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)

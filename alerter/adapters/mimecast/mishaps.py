@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from traceback import walk_tb
 
 import requests
 import urllib3
@@ -26,11 +27,18 @@ _SCHEME = "https"
 def fault_of(error: BaseException) -> Fault:
     """Return what an exception of the HTTP libraries means, found in the chain that they wrap it into."""
     links = tuple(_links(error))
+    if any(map(_is_of_tunnel, links)):
+        return _proxy(error)
     for kinds, fault in _FAULT_BY_KIND:
         for link in links:
             if isinstance(link, kinds):
                 return fault(link)
     return _broken(error)
+
+
+def _is_of_tunnel(link: BaseException) -> bool:
+    """Return whether it was raised while a proxy was asked to lead on: until it has answered, nobody else is there."""
+    return any(frame.f_code.co_name == "_tunnel" for frame, _ in walk_tb(link.__traceback__))
 
 
 def _is_system(link: BaseException) -> bool:
@@ -80,6 +88,8 @@ _NO_PROXY: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((ssl.SSLError,), "speaks no TLS: write http:// and not https:// before its name"),
     ((ConnectionRefusedError,), "refuses the connection"),
     ((TimeoutError, urllib3.exceptions.TimeoutError), "does not answer"),
+    ((http.client.RemoteDisconnected,), "closes the connection without an answer"),
+    ((http.client.HTTPException,), "does not speak HTTP as it should"),
 )
 
 
