@@ -168,6 +168,7 @@ class SmtpSink:
 
     Attributes:
         port: Where it listens, on 127.0.0.1.
+        mail_reply: What it answers to a sender; empty to take any.
         rcpt_reply: What it answers to a recipient.
         rcpt_replies: What it answers to some of them instead.
         data_replies: What it answers to the next mails, before it takes all.
@@ -176,11 +177,20 @@ class SmtpSink:
     """
 
     port: int = 0
+    mail_reply: str = ""
     rcpt_reply: str = "250 OK"
     rcpt_replies: dict[str, str] = field(default_factory=dict)
     data_replies: list[str] = field(default_factory=list)
     mails: list[bytes] = field(default_factory=list)
     recipients: list[list[str]] = field(default_factory=list)
+
+    async def handle_MAIL(  # noqa: N802 - the name that aiosmtpd calls
+        self, _server: object, _session: object, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Accept or refuse a sender."""
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return self.mail_reply or "250 OK"
 
     async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
         self, _server: object, _session: object, envelope: Envelope, address: str, _options: list[str]

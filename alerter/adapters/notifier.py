@@ -291,6 +291,8 @@ _LONGEST_REPLY = 100
 _NAMED_REFUSALS = 3
 #: SMTP's codes from here on: trying the same again does not help (RFC 5321, section 4.2.1).
 _PERMANENT = 500
+#: SMTP's code for a mail that is larger than the server takes (RFC 1870, section 6).
+_TOO_LARGE = 552
 _SOCKET_ERROR = "Socket Exception: "
 #: A socket's error text can hold the whole URL: only these words of ours go out.
 _WORDS_BY_SYMPTOM: Final = {
@@ -436,7 +438,7 @@ class _Mail(NotifyEmail):  # type: ignore[no-untyped-call]
         except (OSError, smtplib.SMTPException, RuntimeError) as error:
             # Of several addressees one may have been refused before.
             self.refusals.clear()
-            self.is_refused = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= _PERMANENT
+            self.is_refused = _is_of_the_mail(error)
             self.logger.debug("%s%s", _SOCKET_ERROR, error)
             return False
 
@@ -506,6 +508,13 @@ class _Mail(NotifyEmail):  # type: ignore[no-untyped-call]
             if part.get_content_type() == "text/plain":
                 part.set_payload(MIMEText(self.message.bodies[Format.TEXT], "plain", "utf-8").get_payload())
         return parsed.as_string()
+
+
+def _is_of_the_mail(error: Exception) -> bool:
+    """Say whether a server dislikes what is in a mail, or its size, which it may say before it has seen it."""
+    if isinstance(error, smtplib.SMTPDataError):
+        return error.smtp_code >= _PERMANENT
+    return isinstance(error, smtplib.SMTPSenderRefused) and error.smtp_code == _TOO_LARGE
 
 
 class _MailConnection(AppriseSMTPController):

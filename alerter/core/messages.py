@@ -554,10 +554,13 @@ def draft_unreachable(
         badge="Cannot be reached",
         heading=(target, f" since {clock.with_age(outage.since)}"),
         subject=(Data(outage.error, CARD_DETAIL),),
-        facts=(Fact("Waiting", (f"{wait}, and will be delivered when it is back",)),),
+        facts=(
+            Fact("Waiting", (f"{wait}, and will be delivered when it is back",)),
+            Fact("Test it", (Data(f"alerter test-notify {outage.target.partition('/')[0]}"),)),
+        ),
         notes=(
-            ("What to do: mend it, then see with ", Data(f"alerter test-notify {outage.target.partition('/')[0]}")),
-            ("Until then whoever reads there knows nothing of what is told to it.",),
+            ("What to do: check that service and its URL.",),
+            ("Until then nobody is told anything there.",),
         ),
     )
     return _draft_of_outage(receiver, outage, (target, since, ": ", error, f"; {wait}"), card, context, now=now)
@@ -614,6 +617,7 @@ def _draft_of_outage(
         title=title,
         cards=(card,),
         lines=(line,),
+        total=1,
         footer=_footer(id_, context, now=now),
         happenings=(happening,),
     )

@@ -526,6 +526,18 @@ def test_a_mail_that_is_not_wanted_is_refused_as_such(mail_server: SmtpSink) -> 
     assert (str(busy), busy.refused) == ("the mail server answered 452: 4.3.1 no room", False)
 
 
+@pytest.mark.parametrize(("reply", "is_refused"), [("552 5.3.4 too big", True), ("550 5.7.1 not you", False)])
+def test_a_mail_that_is_refused_for_its_size_is_refused_as_such(
+    mail_server: SmtpSink, reply: str, *, is_refused: bool
+) -> None:
+    """A server may say so before it has seen the mail; that it does not want its sender is something else."""
+    mail_server.mail_reply = reply
+
+    error = refusal(mail_url(mail_server))
+
+    assert (str(error), error.refused) == (f"the mail server answered {reply[:3]}: {reply[4:]}", is_refused)
+
+
 def test_an_untrusted_certificate_is_named(tls: ssl.SSLContext) -> None:
     """A certificate that is not trusted is told as such."""
     with http_sink(tls) as stranger:

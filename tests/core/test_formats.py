@@ -794,6 +794,7 @@ def test_others_are_told_of_a_target_that_cannot_be_reached() -> None:
     assert (message.receiver, message.tone, message.alert_ids) == (DEPUTY.name, Tone.WARNING, ())
     for body in (message.bodies[Format.TEXT], page_of(message).text, teams_texts(message)):
         assert "alerter test-notify secops" in body
+        assert "more: alerter" not in body
     is_within_limits(message)
     assert [(event.action, event.severity) for event in message.events] == [(EventAction.OPEN, Severity.WARNING)]
 
