@@ -1,5 +1,6 @@
 """`alerter install`, into the image of a machine: what it makes, and what it leaves as it is."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from alerter.cli.completing import script
 from alerter.cli.installing import COMMAND, COMPLETIONS, CONFIG_FOLDER, MANUAL, UNIT_FOLDER, UNITS, why_not
 from alerter.cli.manual import page
 from alerter.config import load_config
+from alerter.config.places import state_folder
 from tests.commands import RunCommand, runner
 
 ROOT = Path(__file__).parents[1]
@@ -139,3 +141,47 @@ def test_a_wheel_has_what_it_installs(tmp_path: Path) -> None:
     assert {"alerter/_data/rules.example.toml", "alerter/_migrations/env.py"} <= names
     [manual] = [name for name in names if name.endswith(".data/data/share/man/man1/alerter.1")]
     assert zipfile.ZipFile(wheel).read(manual).decode() == page()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+def test_what_others_must_read_they_can_whatever_the_umask(alerter: RunCommand, tmp_path: Path, umask: int) -> None:
+    """Each folder and file has one mode, and only root writes any: a strict umask must not shut the service out."""
+    before = os.umask(umask)
+    try:
+        done = alerter("install", "--root", tmp_path / "machine", "--instance", "acme")
+    finally:
+        os.umask(before)
+
+    assert done.code == 0
+    modes = {
+        str(each.relative_to(tmp_path / "machine")): stat.S_IMODE(each.lstat().st_mode)
+        for each in (tmp_path / "machine").rglob("*")
+        if not each.is_symlink()
+    }
+    closed = {name for name in modes if "credentials" in name or name.startswith("var/lib/alerter")}
+    assert {modes[name] for name in closed} == {0o700}
+    assert {mode for name, mode in modes.items() if name not in closed} == {0o755, 0o644}
+    assert all(
+        (mode == 0o755) == (tmp_path / "machine" / name).is_dir() for name, mode in modes.items() if mode != 0o700
+    )
+
+
+def test_a_service_has_its_data_folder_before_its_first_start(alerter: RunCommand, tmp_path: Path) -> None:
+    """What root imports or silences then is what the service starts with; systemd takes the folder over."""
+    alerter("install", "--root", tmp_path, "--instance", "acme")
+
+    for name, unit in (("rules", "alerter"), ("acme", "alerter@acme")):
+        folder = state_folder(tmp_path / CONFIG_FOLDER / f"{name}.toml", {}, root=tmp_path)
+        assert folder == tmp_path / "var/lib" / unit
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_data_folder_that_systemd_has_moved_is_left_alone(alerter: RunCommand, tmp_path: Path) -> None:
+    """It is a link then, to what only root sees."""
+    (tmp_path / "var/lib").mkdir(parents=True)
+    (tmp_path / "var/lib/alerter").symlink_to("private/alerter")
+
+    done = alerter("install", "--root", tmp_path)
+
+    assert done.code == 0
+    assert (tmp_path / "var/lib/alerter").readlink() == Path("private/alerter")

@@ -47,9 +47,11 @@ class Folder:
 
     def make(self) -> str:
         """Make it; return what was done, or nothing."""
-        if self.path.is_dir():
+        # Also a link: systemd moves the data of a service to another folder, and leaves one.
+        if self.path.is_dir() or self.path.is_symlink():
             return ""
-        self.path.mkdir(parents=True)
+        _make_folders(self.path.parent)
+        self.path.mkdir(mode=self.mode)
         self.path.chmod(self.mode)
         return f"made {self.path}"
 
@@ -67,9 +69,10 @@ class Document:
         before = self.path.read_text(encoding="utf-8") if self.path.exists() else None
         if before == self.text or (before is not None and not self.is_ours):
             return ""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(self.text, encoding="utf-8")
-        self.path.chmod(0o644)
+        _make_folders(self.path.parent)
+        with self.path.open("w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(self.text)
         return f"{'wrote' if before is None else 'replaced'} {self.path}"
 
 
@@ -86,10 +89,18 @@ class Link:
             return ""
         if self.path.exists() and not self.path.is_symlink():
             return f"left {self.path} as it is: it is no link"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folders(self.path.parent)
         self.path.unlink(missing_ok=True)
         self.path.symlink_to(self.target)
         return f"linked {self.path} to {self.target}"
+
+
+def _make_folders(path: Path) -> None:
+    """Make a folder and those above it, which everybody may read whatever the umask; those that are there stay."""
+    if not path.is_dir():
+        _make_folders(path.parent)
+        path.mkdir()
+        path.chmod(0o755)
 
 
 def _instance(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -110,16 +121,18 @@ def _instance(context: click.Context, parameter: click.Parameter, names: tuple[s
     help="Write below DIR, as for the image of a machine. [default: /]",
 )  # fmt: skip
 def install(instances: tuple[str, ...], root: Path) -> None:
-    """Install what a service of systemd needs: units, folders for secrets, a first configuration, the command's name.
+    """Install what a systemd service needs: units, folders for secrets and data, a configuration, the command's name.
 
     And what its users need: the man page, and what completes commands in their shells.
 
     As root, and again after an upgrade. What you have written is left as it is. Exit code 1 if it cannot be done.
     """
-    prefix = Path(sys.prefix)
+    prefix, root = Path(sys.prefix), root.absolute()
     is_here = root == Path("/")
     if is_here and (reason := why_not(os.geteuid(), prefix, Path(sys.base_prefix))):
         raise Failed(reason)
+    if is_here and (closed := _closed_to_others(prefix)):
+        raise Failed(f"the service could not read {closed}: chmod -R go+rX {prefix}, and umask 022 before pip")
     try:
         done = list(filter(None, (step.make() for step in _steps(root, prefix / "bin/alerter", instances))))
     except OSError as error:
@@ -144,6 +157,14 @@ def _run(name: str, *arguments: str) -> None:
     program = find_program(name)
     if program is not None:
         click.echo(run([program, *arguments]).stderr, err=True, nl=False)
+
+
+def _closed_to_others(prefix: Path) -> Path | None:
+    """Return a part of the program that others may not read, as after pip with a strict umask; None if all may be."""
+    from alerter.doctor.permissions import Identity, unreadable  # noqa: PLC0415 - only here
+
+    files = (prefix / "bin/alerter", Path(sys.executable), Path(__file__), Path(click.__file__))
+    return next(iter(unreadable(files, Identity())), None)
 
 
 def why_not(user: int, *places: Path) -> str:
@@ -175,18 +196,20 @@ def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Fo
         yield Document(path=root / path, text=script(shell), is_ours=True)
     folder = root / CONFIG_FOLDER
     yield Folder(path=folder, mode=0o755)
-    yield from _configuration(folder / "rules.toml")
+    yield from _configuration(folder / "rules.toml", root)
     for name in instances:
-        yield from _configuration(folder / f"{name}.toml")
+        yield from _configuration(folder / f"{name}.toml", root)
     yield Link(path=root / COMMAND, target=command)
 
 
-def _configuration(path: Path) -> Iterator[Folder | Document]:
-    from alerter.config.places import folders_of  # noqa: PLC0415 - pydantic costs more than `--help` may
+def _configuration(path: Path, root: Path) -> Iterator[Folder | Document]:
+    from alerter.config.places import data_folder, folders_of  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     yield Document(path=path, text=shipped(EXAMPLE), is_ours=False)
-    for folder in folders_of(path):
-        yield Folder(path=folder, mode=0o700)
+    # What root's commands store before the first start is the service's: systemd then takes the folder over.
+    for folder in (*folders_of(path), data_folder(path, root=root)):
+        if folder is not None:
+            yield Folder(path=folder, mode=0o700)
 
 
 def _what_next(folder: Path, instance: str) -> str:

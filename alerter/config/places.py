@@ -14,6 +14,9 @@ SERVICE_FOLDER = Path("etc/alerter")
 #: What stands before the name of a secret of a folder: the folder's own name in the unit.
 ENCRYPTED, PLAIN = "encrypted_", "plain_"
 
+#: Where units are that are installed; the first one is where `alerter install` puts them (systemd.unit(5)).
+UNIT_FOLDERS = tuple(Path(folder, "systemd/system") for folder in ("usr/local/lib", "etc", "usr/lib", "lib", "run"))
+
 ROOT = Path("/")
 
 
@@ -63,11 +66,23 @@ def state_folder(path: Path, environ: Mapping[str, str], *, root: Path = ROOT) -
     given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if given:
         return Path(given)
-    unit = unit_of(path, root=root)
+    folder = data_folder(path, root=root)
     # For others than root it is a link to what they cannot see: they should be told that, not that there is no history.
-    if unit is not None and os.path.lexists(root / "var/lib" / unit):
-        return root / "var/lib" / unit
+    # Where the unit is installed, and the folder is missing, that is an error: data elsewhere would never be found.
+    if folder is not None and (os.path.lexists(folder) or _is_installed(folder.name, root=root)):
+        return folder
     return path.absolute().parent
+
+
+def data_folder(path: Path, *, root: Path = ROOT) -> Path | None:
+    """Return where the service of a configuration keeps its data; None where none of ours runs with it."""
+    unit = unit_of(path, root=root)
+    return None if unit is None else root / "var/lib" / unit
+
+
+def _is_installed(unit: str, *, root: Path) -> bool:
+    name = f"{unit.partition('@')[0]}@.service" if "@" in unit else f"{unit}.service"
+    return any((root / folder / name).is_file() for folder in UNIT_FOLDERS)
 
 
 def credentials_of(path: Path, environ: Mapping[str, str], *, root: Path = ROOT) -> Credentials:

@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from alerter.adapters.kernel import free_bytes, programs_with
 from alerter.adapters.store import SchemaState, Store
 from alerter.config import Config
+from alerter.config.places import ROOT, data_folder
 from alerter.core.conditions import duration_text
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS
 from alerter.doctor.findings import Finding, Outcome
@@ -40,12 +42,31 @@ def check_database(config: Config, *, monotonic: Callable[[], float], now: datet
             yield _database(store, Outcome.FAILED, f"it cannot be used: {error}", _advice(store))
             return
         if state is SchemaState.MISSING:
-            yield _before_the_first(store)
+            yield _before_the_first(store, is_services=data_folder(config.path) is not None)
         else:
             yield judge_schema(store.place, state)
             yield from _whole(store, monotonic)
         if state is SchemaState.CURRENT:
             yield from _used(config, store, now=now)
+        yield from elsewhere(config, store.file)
+
+
+def elsewhere(config: Config, file: Path | None, *, root: Path = ROOT) -> Iterator[Finding]:
+    """Yield that there is a database beside the configuration of a service, which keeps its data in another folder.
+
+    Args:
+        config: What is configured.
+        file: The service's database; None for that of a server.
+        root: Of the file system.
+    """
+    folder = data_folder(config.path, root=root)
+    if folder is None or file is None or not file.is_relative_to(folder):
+        return
+    other = config.path.absolute().parent / file.name
+    if other.is_file():
+        text = "nothing reads it: the service keeps its data in another folder"
+        advice = f"Stop the service and take it over with `alerter db restore {other}`, or remove it."
+        yield database_finding(str(other), Outcome.WARNING, text, advice)
 
 
 def judge_schema(place: str, state: SchemaState) -> Finding:
@@ -64,8 +85,8 @@ def judge_schema(place: str, state: SchemaState) -> Finding:
             return database_finding(place, Outcome.WARNING, text, advice)
 
 
-def _before_the_first(store: Store) -> Finding:
-    """Return whether a first start could make the database."""
+def _before_the_first(store: Store, *, is_services: bool) -> Finding:
+    """Return whether a first start could make the database; `is_services` says that a unit of ours has the folder."""
     if store.file is None:
         text = "it has no tables yet"
         try:
@@ -76,6 +97,8 @@ def _before_the_first(store: Store) -> Finding:
     folder = store.file.absolute().parent
     if not folder.is_dir():
         advice = f"Make it, as the service's user: mkdir -p {folder}. Or correct `database`."
+        if is_services:
+            advice = "`alerter install` makes it, and so does the first start of the service."
         return _database(store, Outcome.FAILED, f"there is no folder {folder}", advice)
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         return _database(store, Outcome.FAILED, f"the folder {folder} cannot be written", _advice(store))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.config.places import credentials_of, folders_of, state_folder, unit_of
+from alerter.config.places import credentials_of, data_folder, folders_of, state_folder, unit_of
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,27 @@ def test_a_shell_beside_a_service_finds_its_data(tmp_path: Path) -> None:
     assert before == path.parent
     assert state_folder(path, {}, root=tmp_path) == tmp_path / "var/lib/alerter@acme"
     assert state_folder(tmp_path / "srv/acme.toml", {}, root=tmp_path) == tmp_path / "srv"
+
+
+@pytest.mark.parametrize("folder", ["usr/local/lib", "etc", "usr/lib"])
+@pytest.mark.parametrize(
+    ("name", "unit"), [("rules", "alerter.service"), ("acme", "alerter@.service")], ids=["the unit", "an instance"]
+)
+def test_an_installed_service_has_its_folder_before_it_is_there(
+    tmp_path: Path, folder: str, name: str, unit: str
+) -> None:
+    """What root's commands would store beside the configuration, the service would never find."""
+    path = tmp_path / "etc/alerter" / f"{name}.toml"
+    (tmp_path / folder / "systemd/system").mkdir(parents=True)
+    (tmp_path / folder / "systemd/system" / unit).touch()
+
+    assert state_folder(path, {}, root=tmp_path) == data_folder(path, root=tmp_path)
+    assert data_folder(path, root=tmp_path) == tmp_path / "var/lib" / ("alerter" if name == "rules" else "alerter@acme")
+
+
+def test_elsewhere_no_service_has_data(tmp_path: Path) -> None:
+    """A configuration that no unit of ours runs with keeps its data beside itself, whatever is installed."""
+    assert data_folder(tmp_path / "rules.toml", root=tmp_path) is None
 
 
 def test_within_a_service_systemd_says_where_its_secrets_are(tmp_path: Path) -> None:

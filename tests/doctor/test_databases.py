@@ -15,7 +15,7 @@ from alerter.adapters.store import SchemaState, Store
 from alerter.adapters.tables import sizes
 from alerter.config import Config
 from alerter.doctor import databases
-from alerter.doctor.databases import check_database, judge_schema, judge_use
+from alerter.doctor.databases import check_database, elsewhere, judge_schema, judge_use
 from alerter.doctor.findings import Finding, Group, Outcome
 from tests.adapters.store.stored import poll
 from tests.builders import NOON, minutes, span
@@ -226,3 +226,20 @@ def polled(age: str | None) -> datetime | None:
     if age is None:
         return None
     return NOON + span(age[1:]) if age.startswith("-") else NOON - span(age)
+
+
+def test_a_database_that_no_service_reads_is_pointed_out(tmp_path: Path) -> None:
+    """What was imported beside the configuration, before the service had its folder, is not lost."""
+    config = replace(a_config(tmp_path), path=tmp_path / "etc/alerter/rules.toml")
+    config.path.parent.mkdir(parents=True)
+    own = tmp_path / "var/lib/alerter/alerter.db"
+
+    before = list(elsewhere(config, own, root=tmp_path))
+    (config.path.parent / "alerter.db").touch()
+    found = only(elsewhere(config, own, root=tmp_path))
+
+    assert before == []
+    assert (found.subject, found.outcome) == (str(config.path.with_name("alerter.db")), WARNING)
+    assert "alerter db restore" in found.advice
+    assert list(elsewhere(config, config.path.with_name("alerter.db"), root=tmp_path)) == []
+    assert list(elsewhere(config, None, root=tmp_path)) == []

@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import ENOENT
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Protocol
@@ -163,7 +164,8 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
         path = _lock_path(database)
         descriptor = open_file(Path(path))
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
+        hint = ": make the folder; that of a service is made by `alerter install`" if error.errno == ENOENT else ""
+        raise StoreError(f"{path}: {error.strerror}{hint}") from error
     try:
         _lock(descriptor, database)
         with suppress(OSError):  # a full disk: whoever is refused is not told by whom
