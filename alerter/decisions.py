@@ -46,4 +46,5 @@ def context_of(config: Config) -> Context:
         runbook_by_rule={rule.name: rule.runbook for rule in config.rules if rule.runbook},
         tenant_count=len(config.tenants),
         labels_by_tenant=config.labels_by_tenant,
+        poll_intervals={name: tenant.poll_interval for name, tenant in config.tenants.items()},
     )

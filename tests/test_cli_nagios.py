@@ -1,5 +1,6 @@
 """`alerter status --nagios` is a plugin as the Monitoring Plugins Development Guidelines define one."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from tests.builders import NOON
 from tests.commands import RunCommand, a_configuration, runner
 from tests.servers import HttpSink, http_sink
 
+REASON = "Spam | 'x'=1;"
 CRITICAL = "critical = { threshold = { above = 300 } }\n"
 
 # One figure, of https://www.monitoring-plugins.org/doc/guidelines.html#AEN201, without what alerter never needs.
@@ -372,3 +374,35 @@ def test_any_label_is_quoted() -> None:
 
     assert output.figures == {"it's / a-b": "1s"}
     assert output.limits == {"it's / a-b": ("1", "2")}
+
+
+def test_an_alert_without_data_says_since_when_wherever_it_is_shown(
+    alerter: RunCommand, config: Path, poll: Poll, plugin: Plugin, simulator: Simulator
+) -> None:
+    """It stays firing, and nobody takes the count of an hour ago for that of now."""
+    config.write_text(config.read_text() + CRITICAL)
+    poll()
+    simulator.misbehaviour = Misbehaviour.KEYS_EXPIRED
+    poll(5)
+    poll(10)
+    with freeze_time(NOON + timedelta(minutes=10)):
+        early = alerter("alerts", "--config", config).out
+    poll(11)
+
+    with freeze_time(NOON + timedelta(minutes=11)):
+        listed = alerter("alerts", "--config", config).out
+        explanation = alerter("explain", "acme", REASON, "--config", config)
+        as_json = json.loads(alerter("status", "--json", "--config", config).out)
+        shown = json.loads(alerter("alerts", "--json", "--config", config).out)
+        alert = next(each for each in shown if each["severity"] == "critical")
+        page = alerter("alerts", "show", alert["alert"], "--config", config).out
+        explained = alerter("explain", "acme", REASON, "--json", "--config", config)
+    _, output = plugin(11)
+
+    assert "no data" not in early
+    assert "no data since 2026-03-02 12:00" in listed
+    assert "no data since 12:00:00" in explanation.out
+    assert {each["no_data_since"] for each in as_json["alerts"]} == {"2026-03-02T12:00:00+00:00"}
+    assert "no data since\t2026-03-02 12:00" in page
+    assert '"no_data_since": "2026-03-02T12:00:00+00:00"' in explained.out
+    assert "of acme, no data since 2026-03-02 12:00" in output.text

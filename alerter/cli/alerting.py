@@ -34,7 +34,7 @@ def alert_row(alert: Alert, quiet: Quiet) -> tuple[str, ...]:
     key, zone = alert.key, quiet.config.service.timezone
     held = "" if alert.value is None else f"{alert.value:,}"
     since = _since(alert)
-    when = "" if since is None else f"{local(since, zone)} ({ago(since, now=quiet.now)})"
+    when = "" if since is None else f"{local(since, zone)} ({ago(since, now=quiet.now)}){_no_data(alert, quiet)}"
     muted = mute_text(quiet.mute_of(alert), zone)
     return key.id, state_text(alert), key.severity, key.rule, key.tenant, key.reason, held, when, muted
 
@@ -50,7 +50,7 @@ def alert_json(alert: Alert, quiet: Quiet) -> Mapping[str, object]:
         "alert": alert.key.id, "state": state_text(alert), "severity": alert.key.severity, "rule": alert.key.rule,
         "tenant": alert.key.tenant, "reason": alert.key.reason, "value": alert.value, "peak": alert.peak,
         "active_at": alert.active_at, "fired_at": alert.fired_at, "resolved_at": alert.resolved_at,
-        "muted_by": mute_json(quiet.mute_of(alert)),
+        "no_data_since": quiet.no_data_since(alert), "muted_by": mute_json(quiet.mute_of(alert)),
     }  # fmt: skip
 
 
@@ -69,6 +69,11 @@ def alert_of(reader: "Reader", alert_id: str) -> Alert:
     if not found:
         raise click.UsageError(f"no alert {alert_id!r}; `alerter alerts --all` lists every one")
     return max(found, key=lambda alert: alert.is_firing)
+
+
+def _no_data(alert: Alert, quiet: Quiet) -> str:
+    since = quiet.no_data_since(alert)
+    return "" if since is None else f", no data since {local(since, quiet.config.service.timezone)}"
 
 
 def _has_resolved(alert: Alert) -> bool:
@@ -226,7 +231,12 @@ def _print_alert(alert: Alert, quiet: Quiet, transitions: Sequence[Transition], 
 def _facts(alert: Alert, quiet: Quiet) -> Sequence[tuple[str, str]]:
     """Return what is known of an alert besides its name: label and text, none empty."""
     zone, now = quiet.config.service.timezone, quiet.now
-    instants = {"fired": alert.fired_at, "ending since": alert.ending_since, "resolved": alert.resolved_at}
+    instants = {
+        "fired": alert.fired_at,
+        "no data since": quiet.no_data_since(alert),
+        "ending since": alert.ending_since,
+        "resolved": alert.resolved_at,
+    }
     facts = [
         *(("compared", text) for text in _compared(alert.operands, zone)),
         ("peak", "" if alert.peak is None else f"{alert.peak:,} held"),

@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from alerter.cli.output import Table, counted, local, rough
+from alerter.core.alerts import no_data_since
 from alerter.core.muting import (
     BREAKING_FACTOR,
     LONGEST_SILENCE,
@@ -58,6 +59,11 @@ class Quiet:
             if route.matches(alert)
         ]
         return next(iter(ways), None) if all(ways) else None
+
+    def no_data_since(self, alert: "Alert") -> datetime | None:
+        """Return since when a firing alert has had no data; None where it has, or does not fire."""
+        intervals = {name: tenant.poll_interval for name, tenant in self.config.tenants.items()}
+        return no_data_since(alert, intervals, now=self.now)
 
     def silences(self) -> list[Silence]:
         """Return the silences that are active."""

@@ -7,7 +7,7 @@ people. What a mute keeps from receivers does not count here either: Nagios is o
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,15 @@ from alerter.cli.mutes import quiet_of
 from alerter.cli.notifying import is_recent
 from alerter.cli.opening import opened
 from alerter.cli.options import load_without_secrets
-from alerter.cli.output import counted, rough
+from alerter.cli.output import counted, local, rough
 from alerter.cli.plugins import Figure, State, Trouble, report, unknown
+from alerter.core.alerts import no_data_since
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Severity
 
 if TYPE_CHECKING:
     from alerter.adapters.store import DeliveryRecord, Polling, Reader, Store
     from alerter.config import Config
-    from alerter.core.alerts import Alert
+    from alerter.core.alerts import Alert, AlertKey
     from alerter.core.series import Tenant
 
 #: So many tenants have a figure of their own.
@@ -74,8 +75,10 @@ class Sight:
         held: What each tenant holds that was ever seen.
         firing: The alerts that fire and are told, of several levels the highest, worst first.
         muted_count: How many more fire, but are muted.
+        no_data_since: Since when those of them have had no data that have had none for long.
         undelivered: What waits or was given up within a day.
         unwritable: Why the database takes nothing more, so that no poll can be kept; empty where it does.
+        timezone: In which people read times.
         now: The instant.
     """
 
@@ -84,8 +87,10 @@ class Sight:
     held: Mapping["Tenant", int]
     firing: Sequence["Alert"]
     muted_count: int
+    no_data_since: Mapping["AlertKey", datetime]
     undelivered: Sequence["DeliveryRecord"]
     unwritable: str
+    timezone: tzinfo
     now: datetime
 
     def since_poll(self, tenant: "Tenant") -> timedelta | None:
@@ -124,6 +129,7 @@ def look(config: "Config", *, now: datetime) -> Sight:
         click.ClickException: There is no database yet, or its schema is not this version's.
         StoreError: It cannot be read.
     """
+    intervals = {name: each.poll_interval for name, each in config.tenants.items()}
     with opened(config) as store, store.read() as reader:
         unwritable = _unwritable(store)
         pollings, held = reader.pollings(), reader.held_by_tenant()
@@ -137,8 +143,10 @@ def look(config: "Config", *, now: datetime) -> Sight:
         held={tenant: held[tenant] for tenant in config.tenants if tenant in held},
         firing=firing,
         muted_count=muted_count,
+        no_data_since={alert.key: since for alert in firing if (since := no_data_since(alert, intervals, now=now))},
         undelivered=[record for record in undelivered if is_recent(record, now=now)],
         unwritable=unwritable,
+        timezone=config.service.timezone,
         now=now,
     )
 
@@ -183,7 +191,7 @@ def troubles_of(sight: Sight) -> Iterator[Trouble]:
         texts = [f"{tenant}: {why}" for tenant, why in failures]
         yield Trouble(state=State.OK, text=f"the last poll of {counted(len(texts), 'tenant')} failed", details=texts)
     for severity, state in STATE_BY_SEVERITY.items():
-        if texts := [_alert_text(alert) for alert in sight.firing if alert.key.severity is severity]:
+        if texts := [_alert_text(alert, sight) for alert in sight.firing if alert.key.severity is severity]:
             yield Trouble(state=state, text=_one_of(texts, f"{severity} alerts"), details=texts)
     for state, records, what in (
         (State.CRITICAL, sight.given_up(), "could not be delivered"),
@@ -202,12 +210,14 @@ def _age_text(age: timedelta | None) -> str:
     return "never polled" if age is None else f"not polled for {rough(age)}"
 
 
-def _alert_text(alert: "Alert") -> str:
+def _alert_text(alert: "Alert", sight: Sight) -> str:
     key = alert.key
     if alert.is_about_polling:
         return f"{key.severity}: {key.tenant} cannot be polled ({key.rule}, alert {key.id})"
     held = "unknown" if alert.value is None else f"{alert.value:,}"
-    return f"{key.severity}: {held} held for {key.reason!r} of {key.tenant} ({key.rule}, alert {key.id})"
+    since = sight.no_data_since.get(key)
+    no_data = "" if since is None else f", no data since {local(since, sight.timezone)}"
+    return f"{key.severity}: {held} held for {key.reason!r} of {key.tenant}{no_data} ({key.rule}, alert {key.id})"
 
 
 def _overview(sight: Sight) -> str:

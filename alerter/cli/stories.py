@@ -102,7 +102,7 @@ class Page:
                 since = alert.active_at or at
                 held = f"pending since {self._clock(since)}: {rough(at - since)} of {duration_text(level.level.for_)}"
             case AlertState.FIRING:
-                held = f"firing since {self._clock(alert.fired_at)}{self._ending(level)}"
+                held = f"firing since {self._clock(alert.fired_at)}{self._ending(level)}{self._no_data(level)}"
             case _:
                 held = f"resolved {self._clock(alert.resolved_at)}" if alert.resolved_at else "inactive"
                 held += f" ({alert.resolution})" if alert.resolution else ""
@@ -114,6 +114,9 @@ class Page:
             return ""
         lasting, needed = rough(self._found.at - since), duration_text(level.level.keep_firing_for)
         return f", ending since {self._clock(since)}: {lasting} of {needed}"
+
+    def _no_data(self, level: LevelStory) -> str:
+        return "" if level.no_data_since is None else f", no data since {self._clock(level.no_data_since)}"
 
     def _finding(self, finding: Finding) -> str:
         operands = finding.operands
@@ -229,6 +232,7 @@ def _level_json(level: LevelStory) -> Mapping[str, object]:
         "fired_at": alert.fired_at,
         "ending_since": alert.ending_since,
         "resolved_at": alert.resolved_at,
+        "no_data_since": level.no_data_since,
         "for": level.level.for_,
         "muted_by": mute_json(level.mute),
         "conditions": [

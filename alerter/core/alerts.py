@@ -14,7 +14,7 @@ Time between two runs of coverage counts neither towards `for` nor towards `keep
 No I/O: values in, values out. `step` is the table; whom to tell is not decided here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,7 +23,7 @@ from typing import assert_never
 
 from alerter.core.conditions import CONDITIONS, Operands, Subject, Verdict
 from alerter.core.rules import Evaluation, Level, RuleName, Severity
-from alerter.core.series import HoldReason, Sample, Span, Tenant
+from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Span, Tenant
 
 #: What an alert has compared is kept anew after so long, though nothing but the instant is another one: people see it.
 GROWN_OLD = timedelta(minutes=1)
@@ -168,6 +168,22 @@ def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -
     if after.state is alert.state:
         return after, None
     return after, Transition(key=alert.key, at=now, before=alert.state, after=after.state, operands=evaluation.operands)
+
+
+def no_data_since(alert: Alert, poll_intervals: Mapping[Tenant, timedelta], *, now: datetime) -> datetime | None:
+    """Return since when a firing alert has had no data, if that is longer than two poll intervals; None otherwise.
+
+    Args:
+        alert: The alert; one about polling needs no data.
+        poll_intervals: How often each tenant is polled; a sum over all tenants is as patient as the slowest.
+        now: The present.
+    """
+    interval = poll_intervals.get(alert.key.tenant) or max(poll_intervals.values(), default=None)
+    if not alert.is_firing or alert.seen_at is None or interval is None:
+        return None
+    # What is kept of an alert may be this much older than its newest poll, where polls are closer together.
+    patience = TOLERANCE_INTERVALS * interval + (GROWN_OLD if interval <= GROWN_OLD else timedelta(0))
+    return alert.seen_at if now - alert.seen_at > patience else None
 
 
 def is_worth_keeping(before: Alert | None, after: Alert) -> bool:

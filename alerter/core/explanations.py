@@ -42,6 +42,7 @@ class LevelStory:
         alert: Its alert, as it was.
         findings: Of each condition.
         mute: What kept the alert from everybody, where it fired; None for nothing.
+        no_data_since: Since when the alert had no data, where it fired and that was long; None otherwise.
     """
 
     severity: Severity
@@ -49,6 +50,7 @@ class LevelStory:
     alert: Alert
     findings: tuple[Finding, ...]
     mute: Mute | None
+    no_data_since: datetime | None = None
 
 
 class NotHeard(StrEnum):

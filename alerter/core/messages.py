@@ -15,7 +15,7 @@ from hashlib import sha256
 from re import compile as compile_regex
 from typing import TypeAlias, assert_never
 
-from alerter.core.alerts import Alert, Topic
+from alerter.core.alerts import Alert, Topic, no_data_since
 from alerter.core.conditions import CONDITIONS, Operands, duration_text
 from alerter.core.muting import Mute, MuteKind, has_doubled
 from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName, repeat_due_at
@@ -107,6 +107,7 @@ class Context:
         runbook_by_rule: Where a person reads what to do; a rule without one is missing.
         tenant_count: How many tenants there are, for "9 of 40 tenants"; 0 where that is not known.
         labels_by_tenant: What readers know a tenant by besides its name; a tenant without labels is missing.
+        poll_intervals: How often each tenant is polled.
     """
 
     timezone: tzinfo
@@ -114,6 +115,7 @@ class Context:
     runbook_by_rule: Mapping[RuleName, str]
     tenant_count: int = 0
     labels_by_tenant: Mapping[Tenant, Mapping[str, str]] = field(default_factory=dict)
+    poll_intervals: Mapping[Tenant, timedelta] = field(default_factory=dict)
 
 
 #: Names are cut to so many characters in a headline, which must fit a phone, and where a card has room for them.
@@ -771,7 +773,7 @@ def _end(notice: Notice, reading: "_Reading") -> Phrase:
     mute = notice.mute_ended
     match notice.reason:
         case NotifyReason.REPEAT:
-            return (_lasting(notice, reading),)
+            return (_lasting(notice, reading), _no_data(notice, reading))
         case NotifyReason.BROKEN if mute is not None:
             how = "twice as many as" if has_doubled(notice.alert.value, mute.count) else "worse than"
             return (f", {how} when ", Data(mute.name, HEADLINE_TENANT), " acknowledged")
@@ -789,6 +791,12 @@ def _lasting(notice: Notice, reading: "_Reading") -> str:
     lasting = "" if since is None else f", for {_span_text(reading.now - since)}"
     reminder = reading.reminder(notice)
     return f"{lasting}; {reminder}" if reminder else lasting
+
+
+def _no_data(notice: Notice, reading: "_Reading") -> str:
+    """Return since when nobody knows whether it is still so; empty where it is known."""
+    since = no_data_since(notice.alert, reading.context.poll_intervals, now=reading.now)
+    return "" if since is None else f"; no data since {reading.clock.text(since)}"
 
 
 def _tenant(tenant: Tenant, kind: type[Data]) -> str | Data:

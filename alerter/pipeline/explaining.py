@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from alerter.core.alerts import Alert, AlertKey, Transition, spans_of_firing
+from alerter.core.alerts import Alert, AlertKey, Transition, no_data_since, spans_of_firing
 from alerter.core.conditions import Subject
 from alerter.core.explanations import (
     Hearing,
@@ -186,7 +186,15 @@ class _Past:
             alert=alert,
             findings=findings_of(level, series, firing=firing, fired=fired, now=judged),
             mute=muted_by(alert, mutes, now=self._at) if alert.is_firing else None,
+            no_data_since=self._no_data_since(alert, series),
         )
+
+    def _no_data_since(self, alert: Alert, series: Series) -> datetime | None:
+        """Return since when a firing alert had no data; of the past it is known when the last good poll was."""
+        if self._is_present or not alert.is_firing or alert.is_about_polling:
+            return no_data_since(alert, self._policy.poll_intervals, now=self._at)
+        last = series.last_good_at(now=self._at)
+        return last if last is not None and self._at - last > series.tolerance else None
 
     def _alert(self, key: AlertKey) -> Alert:
         if self._is_present:

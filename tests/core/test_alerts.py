@@ -1,7 +1,7 @@
 """The life of an alert: the table of `alerts.py` cell by cell, and what holds whatever happens."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,13 +15,14 @@ from alerter.core.alerts import (
     Transition,
     after_clock_jump,
     is_worth_keeping,
+    no_data_since,
     remove,
     spans_of_firing,
     step,
 )
 from alerter.core.conditions import Operands, Threshold, Verdict
 from alerter.core.rules import Level, Severity
-from alerter.core.series import Sample, Span
+from alerter.core.series import Sample, Span, Tenant
 from tests.builders import NOON, a_key, a_level, a_resolved, an_alert, an_evaluation, at, minutes, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
@@ -568,3 +569,27 @@ def test_clear_at_holds_only_what_fired_under_the_limit_that_is_in_force() -> No
 
     assert beyond.is_held_by(edited)
     assert beyond.is_held_by(a_level(above=300, clear_at=100))
+
+
+@pytest.mark.parametrize(
+    ("alert", "interval", "late", "expected"),
+    [
+        pytest.param(an_alert(), "5m", "10m", None, id="two intervals are not too long"),
+        pytest.param(an_alert(), "5m", "10m1s", NOON, id="longer than that"),
+        pytest.param(an_alert(PENDING), "5m", "1h", None, id="a pending one is no news"),
+        pytest.param(a_resolved(), "5m", "1h", None, id="it is over"),
+        pytest.param(replace(an_alert(), operands=()), "5m", "1h", None, id="an alert about polling"),
+        pytest.param(an_alert(), "10s", "1m20s", None, id="what is kept may be a minute older than the newest poll"),
+        pytest.param(an_alert(), "10s", "1m21s", NOON, id="and no more than that"),
+        pytest.param(an_alert(key=a_key(tenant="*")), "5m", "30m", None, id="a sum is as patient as the slowest"),
+        pytest.param(an_alert(key=a_key(tenant="*")), "5m", "31m", NOON, id="and no more patient"),
+    ],
+)
+def test_a_firing_alert_without_data_for_two_intervals_has_none(
+    alert: Alert, interval: str, late: str, expected: datetime | None
+) -> None:
+    """It stays firing, and is shown as such."""
+    intervals = {Tenant("acme"): span(interval), Tenant("slow"): span("15m")}
+
+    assert no_data_since(alert, intervals, now=NOON + span(late)) == expected
+    assert no_data_since(alert, {}, now=NOON + span(late)) is None

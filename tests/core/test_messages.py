@@ -652,6 +652,17 @@ def test_a_test_message_says_that_nothing_is_wrong() -> None:
     assert len({happening.dedup_key for happening in test.happenings}) == 1
 
 
+def test_a_reminder_of_an_alert_without_data_says_since_when() -> None:
+    """The count is that of the last good poll, and nobody takes it for that of now."""
+    context = replace(CONTEXT, poll_intervals={Tenant("acme"): 5 * MINUTE})
+    notice = a_notice(OLD, NotifyReason.REPEAT, told=Severity.CRITICAL)
+
+    titles = [words(drafted(notice, context=context, now=NOON + minutes * MINUTE).title) for minutes in (10, 11)]
+
+    assert "no data" not in titles[0]
+    assert titles[1].endswith("; no data since 13:00 BST")
+
+
 def test_a_reminder_keeps_its_numbers_in_the_card() -> None:
     """The card says what is still true, and the facts which reminder this is."""
     card = drafted(a_notice(OLD, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=1)).cards[0]
