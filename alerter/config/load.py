@@ -25,7 +25,7 @@ from alerter.config.tables import database_url, receiver_of, route_of, windows_o
 from alerter.config.trust import ROOT_USER, why_not_trusted
 from alerter.config.urls import reading_parameter
 from alerter.config.values import MOST_LISTED
-from alerter.config.variables import LIES_OPEN, Reach, Variables, is_readable_by_everyone, texts_in
+from alerter.config.variables import LIES_OPEN, OF_INCLUDED, Reach, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_no_data_rules
 from alerter.errors import ConfigError, Problem
 from alerter.redaction import Redactor, passwords_of_url, secrets_of_url
@@ -69,7 +69,8 @@ def find_config(
     why = _why_passed_over(HERE, uid=os.geteuid() if uid is None else uid) if _is_file(HERE) else None
     if why == "":
         return _other_than(usual, HERE, "it is in this folder", say)
-    passed_over = f"; {HERE.absolute()} is passed over: {why}, and root would believe it" if why else ""
+    rule = "root uses of this folder only what nobody else can change"
+    passed_over = f"; {HERE.absolute()} is passed over, for {why}: {rule}" if why else ""
     if _is_file(usual):
         if passed_over:
             say(f"{usual} is used{passed_over}; --config {HERE} uses it all the same")
@@ -245,7 +246,7 @@ def _warn_of_modes(config: Config, files: Files, problems: Problems, *, remedy: 
     text = f"a secret stands in a file that {LIES_OPEN}: {remedy}"
     open_files = [(file, place) for file in files.all if (place := _open_secret(file, but_for=of_file))]
     for file, place in open_files[:MOST_LISTED]:
-        problems.warn_in(file, place, text)
+        problems.warn_in(file, place, text if file is files.main else f"{text}, {OF_INCLUDED}")
     if more := open_files[MOST_LISTED:]:
         problems.warn((INCLUDE,), f"{text}; so do {len(more):,} more files that are included")
 

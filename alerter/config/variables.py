@@ -28,6 +28,8 @@ _ESCAPE = "$${"
 ABSENT = "absent=="
 #: Stands in every warning of a secret that lies open.
 LIES_OPEN = "everyone may read"
+#: Follows such a remedy where it is one for an included file.
+OF_INCLUDED = "with a NAME that begins as include_variables of the main file allows"
 #: How like a name must be to that of another variable, from 0 to 1: an environment has many.
 SAME_NAME = 0.8
 
@@ -166,7 +168,9 @@ class Variables:
             raise _Unknown(f"the file {file} is empty")
         self.files[file] = None
         if is_readable_by_everyone(file):
-            self._problems.warn(path, f"{LIES_OPEN} the file {file}: {self._credentials.remedy}")
+            remedy = self._credentials.remedy
+            remedy += "" if reach.prefixes is None else f", {OF_INCLUDED}"
+            self._problems.warn(path, f"{LIES_OPEN} the file {file}: {remedy}")
         return value
 
     def _read(self, file: Path, what: str, *, within: Path | None = None) -> str:

@@ -926,8 +926,8 @@ def test_root_passes_over_what_another_may_have_written(usual: Path, folder: Pat
     assert find_config(None, {}, say=said.append, uid=0, usual=usual) == usual
     assert find_config(None, {}, uid=SOMEBODY, usual=usual) == Path("rules.toml")
     (why,) = said
-    assert why.startswith(f"{usual} is used; {folder}/rules.toml is passed over: ")
-    assert why.endswith("and root would believe it; --config rules.toml uses it all the same")
+    assert why.startswith(f"{usual} is used; {folder}/rules.toml is passed over, for ")
+    assert why.endswith("only what nobody else can change; --config rules.toml uses it all the same")
 
 
 def test_root_uses_what_is_named_whoever_wrote_it(usual: Path, folder: Path) -> None:
@@ -937,7 +937,9 @@ def test_root_uses_what_is_named_whoever_wrote_it(usual: Path, folder: Path) -> 
 
     assert find_config(named, {}, uid=0, usual=usual) == named
     assert find_config(None, {"ALERTER_CONFIG": "rules.toml"}, uid=0, usual=usual) == named
-    with pytest.raises(ConfigError, match=r"no .*absent; .*rules.toml is passed over: .* --config PATH names another"):
+    with pytest.raises(
+        ConfigError, match=r"no .*absent; .*rules.toml is passed over, for .* --config PATH names another"
+    ):
         find_config(None, {}, uid=0, usual=folder / "absent")
 
 
