@@ -179,8 +179,8 @@ class ReceiverTable(Table):
         send_resolved: Whether it is told when an alert is over.
         max_per_hour: How many messages it gets in an hour at most; critical alerts that begin, and missing data, always
             pass.
-        fallback: The receiver that is told in its place when a message to it had to be given up, and that a target of it
-            cannot be reached for half an hour; without one, every other receiver is told of that.
+        fallback: The receiver that is told in its place when a message to it had to be given up, and that a target of
+            it cannot be reached for half an hour; without one, every other receiver is told of that.
         group_wait: How long news for it is collected over all tenants before it becomes one message; at most `1h`.
     """
 
