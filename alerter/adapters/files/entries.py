@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from alerter.adapters.files.cells import read as cell_read
@@ -39,10 +40,10 @@ class WrongError(ValueError):
 
     Attributes:
         key: The column that it stands in.
-        strange: How it is written, where that is known.
+        strange: Returns how it is written, or None where that is not known.
     """
 
-    def __init__(self, key: str, text: str, strange: Foreign | None = None) -> None:
+    def __init__(self, key: str, text: str, strange: Callable[[], Foreign | None] = lambda: None) -> None:
         super().__init__(text)
         self.key = key
         self.strange = strange
@@ -111,10 +112,12 @@ class Plain:
         try:
             return make(cell)
         except ValueError as error:
-            time, _, held = self._places
-            known = foreign_time if index == time else foreign_count if index == held else None
-            strange = known(str(cell), index) if known is not None and isinstance(cell, str) else None
-            raise WrongError(self._names[index], str(error), strange) from None
+            raise WrongError(self._names[index], str(error), partial(self._strange, str(cell), index)) from None
+
+    def _strange(self, text: str, index: int) -> Foreign | None:
+        time, _, held = self._places
+        known = {time: foreign_time, held: foreign_count}.get(index)
+        return None if known is None else known(text, index)
 
 
 def record_of(row: Row, asked: Tenant | None, values: Values) -> Record:

@@ -26,6 +26,9 @@ _Kind = TypeVar("_Kind")
 _NOTHING: _Cells = []
 _Maker: TypeAlias = Callable[[Sequence[str]], Record | Reading]
 
+#: So many wrong values are looked at to say how they are written.
+MOST_EXPLAINED = 20
+
 _PARTIAL_TEXT = (
     "found an export of some hold reasons only: imported, it would say that nothing else was held; expected one "
     "that was made without `--reason`"
@@ -80,6 +83,7 @@ class _File:
         self._path = path
         self._layout = layout
         self._values = values
+        self._wrong = 0
         self._advised: set[str] = set()
 
     def problem(self, line: int | None, text: str, key: str = "") -> Problem:
@@ -93,23 +97,17 @@ class _File:
     def json_entries(self, texts: Iterator[str], head: str) -> Iterator[Entry | Problem]:
         """Yield the records or counts of JSON Lines."""
         counts = Plain(READING_COLUMNS, Layout(tenant=self._layout.tenant), self._values)
-        is_first = True
+        if not _begins_as_own(head):
+            yield self.refused(1, foreign.foreign_json(head))
+            return
         for text in texts:
             self.line += 1
-            if not text.strip():
-                continue
-            row = _object(text)
-            if is_first and not (isinstance(row, dict) and ("record" in row or row.keys() == set(READING_COLUMNS))):
-                yield self.refused(self.line, foreign.foreign_json(head))
-                return
-            is_first = False
+            row = _object(text) if text.strip() else None
             if isinstance(row, str):
                 yield self.problem(self.line, row)
-            elif row.get("record") == PARTIAL:
-                raise _UnreadableError(self.line, _PARTIAL_TEXT)
-            elif "record" in row:
+            elif row is not None and "record" in row:
                 yield self._made(self.line, row, self._record_of)
-            else:
+            elif row is not None:
                 yield self._made(self.line, [row.get(name) for name in READING_COLUMNS], counts.reading_of)
 
     def csv_entries(self, texts: Iterator[str]) -> Iterator[Entry | Problem]:
@@ -208,12 +206,13 @@ class _File:
         try:
             return line, make(row)
         except WrongError as error:
-            text = str(error)
-            if error.strange is not None:
-                text += f" ({error.strange.name})"
+            self._wrong += 1
+            strange = error.strange() if self._wrong <= MOST_EXPLAINED else None
+            text = str(error) if strange is None else f"{error} ({strange.name})"
+            if strange is not None and strange.name not in self._advised:
                 # One line converts the whole file: it is said once.
-                text += "" if error.strange.name in self._advised else error.strange.advice(self._path)
-                self._advised.add(error.strange.name)
+                text += strange.advice(self._path)
+                self._advised.add(strange.name)
             return self.problem(line, text, error.key)
 
 
@@ -237,6 +236,12 @@ class _Bounded:
         if self.size > LONGEST_LINE:
             raise LongLineError
         return text
+
+
+def _begins_as_own(head: str) -> bool:
+    """Return True if the first line is a record or a count, as `alerter export` writes them."""
+    row = _object(head.lstrip().partition("\n")[0])
+    return not isinstance(row, str) and ("record" in row or row.keys() == set(READING_COLUMNS))
 
 
 def _foreign_text(strange: foreign.Foreign, path: str) -> str:

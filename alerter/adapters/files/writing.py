@@ -4,8 +4,8 @@ Both forms carry the same: records say what changed and where polling covered th
 exactly what was exported; instants are ISO 8601 in UTC, to the microsecond. In CSV, cells are guarded (see `cells`).
 """
 
-import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
@@ -34,6 +34,7 @@ SEEN, HELD, POLLED, CHANGE, PARTIAL = "seen", "held", "polled", "change", "parti
 #: What says the same at the beginning of CSV.
 PARTIAL_MARK = "# some hold reasons only"
 
+_NEEDS_QUOTES = re.compile(r"""[,"\r\n]""")
 _Fields = dict[str, str | int]
 
 
@@ -78,13 +79,15 @@ def _write(rows: Iterable[_Fields], columns: tuple[str, ...], stream: TextIO, fo
 
 
 def _csv_writer(columns: tuple[str, ...], stream: TextIO) -> Callable[[_Fields], object]:
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
+    stream.write(",".join(columns) + "\n")
+    return lambda row: stream.write(",".join(_cell(row.get(name, "")) for name in columns) + "\n")
 
-    def write(row: _Fields) -> None:
-        writer.writerow({name: shown(value) if isinstance(value, str) else value for name, value in row.items()})
 
-    return write
+def _cell(value: str | int) -> str:
+    # The library's writer leaves a carriage return without quotes, where every reader begins another row.
+    text = shown(value) if isinstance(value, str) else str(value)
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if _NEEDS_QUOTES.search(text) else text
 
 
 def _jsonl_writer(stream: TextIO) -> Callable[[_Fields], object]:

@@ -70,6 +70,7 @@ _REASONS = [
     "line\r\nbreak",
     "'=x",
     "Ω",
+    "lone\rreturn",
     "(no reason given)",
 ]
 _HELD = st.dictionaries(st.sampled_from(_REASONS), st.integers(0, 3), max_size=3)
