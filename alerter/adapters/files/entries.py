@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
+from itertools import accumulate
 from typing import TypeAlias, TypeVar
 
 from alerter.adapters.files.cells import read as cell_read
@@ -11,9 +13,14 @@ from alerter.adapters.files.values import Values, found
 from alerter.adapters.files.writing import CHANGE, HELD, POLLED, SEEN
 from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.series import NO_REASON, HoldReason, Tenant
+from alerter.core.timelines import MOST_POLLS
 
 Row: TypeAlias = Mapping[str, object]
 _Value = TypeVar("_Value")
+
+#: Of more polls than one row of the database has, none are read that are closer together, nor more than this.
+SHORTEST_STEP = timedelta(seconds=10)
+MOST_EVEN = 1_000_000
 
 #: What a row of a plain file is made of. `tenant` may be missing, and `held` may be called `count`.
 FIELDS = ("time", "tenant", "reason", "held")
@@ -161,14 +168,17 @@ def _polled(row: Row, tenant: Tenant, values: Values) -> Polled:
         raise WrongError("polls", "expected at least 1 poll, found 0")
     steps = _value(row, "steps", values.steps)
     if not steps:
+        if polls > MOST_POLLS and (polls > MOST_EVEN or until - since < polls * SHORTEST_STEP):
+            text = f"expected at most {MOST_POLLS} polls, or {MOST_EVEN:,} that are 10 s apart, found {polls:,}"
+            raise WrongError("polls", text)
         return Polled(tenant=tenant, since=since, until=until, polls=polls)
-    times = [since]
-    for step in steps:
-        times.append(times[-1] + step)
-    if (len(times), times[-1]) != (polls, until):
-        expected = f"{polls - 1} steps from 'at' to 'until'"
-        raise WrongError("steps", f"expected {expected}, found {len(steps)} that end at {times[-1].isoformat()}")
-    return Polled.of(tenant, times)
+    whole = sum(steps, timedelta())
+    if (len(steps) + 1, whole) != (polls, until - since):
+        expected, length = f"{polls - 1} steps from 'at' to 'until'", (until - since).total_seconds()
+        raise WrongError(
+            "steps", f"expected {expected}, {length} s, found {len(steps)} that take {whole.total_seconds()} s"
+        )
+    return Polled.of(tenant, [since, *(since + passed for passed in accumulate(steps))])
 
 
 def _value(row: Row, name: str, of: Callable[[object], _Value]) -> _Value:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from alerter.adapters.files import FileFormat, Layout, Values, read, write_readings, write_records
 from alerter.adapters.files.cells import shown
+from alerter.adapters.files.writing import RECORD_COLUMNS
 from alerter.config.values import checked_name
 from alerter.core.merges import Given
 from alerter.core.records import LARGEST_COUNT, Change, Reading
@@ -133,6 +134,59 @@ def test_any_bytes_are_imported_or_refused(tmp_path: Path, content: bytes) -> No
     assert_sound(
         imported(path, layout=Layout(tenant=Tenant("acme"), columns={"time": "Time", "held": "7", "reason": "a"}))
     )
+
+
+_ODD: st.SearchStrategy[object] = st.sampled_from(
+    [
+        None,
+        "",
+        "Spam",
+        0,
+        1,
+        3,
+        -1,
+        2**53,
+        10**300,
+        1.5,
+        True,
+        [],
+        {},
+        "1",
+        "300 300",
+        "9" * 400,
+        "2026-03-01T11:00:00Z",
+    ]
+)
+_INSTANTS = st.integers(0, 20).map(lambda number: f"2026-03-01T11:{number:02}:00Z")
+_RECORDS = st.fixed_dictionaries(
+    {"record": st.sampled_from(["seen", "held", "polled", "change"]), "tenant": st.sampled_from(["acme", "b"])},
+    optional={
+        "reason": st.sampled_from(["Spam", "Virus"]) | _ODD,
+        "at": _INSTANTS | _ODD,
+        "until": _INSTANTS | _ODD,
+        "held": st.integers(0, 3) | _ODD,
+        "polls": st.integers(1, 3) | _ODD,
+        "steps": st.sampled_from(["60", "60 60", "120 60"]) | _ODD,
+    },
+)
+
+
+@FILES
+@given(records=st.lists(_RECORDS, min_size=1, max_size=12), form=st.sampled_from(FileFormat))
+def test_any_records_are_imported_or_refused(
+    tmp_path: Path, records: list[dict[str, object]], form: FileFormat
+) -> None:
+    """What was edited by hand is either a history or no import."""
+    path = tmp_path / "export"
+    if form is FileFormat.JSONL:
+        path.write_text("\n".join(map(json.dumps, records)))
+    else:
+        with path.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, RECORD_COLUMNS)
+            writer.writeheader()
+            writer.writerows(records)
+
+    assert_sound(imported(path))
 
 
 _NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)

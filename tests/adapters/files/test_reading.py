@@ -465,12 +465,12 @@ def test_records_are_known_by_their_column(path: Path) -> None:
         ),
         pytest.param(
             "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T10:10:00Z,,3,300",
-            "2: steps: expected 2 steps from 'at' to 'until', found 1 that end at 2026-03-02T10:05:00+00:00",
+            "2: steps: expected 2 steps from 'at' to 'until', 600.0 s, found 1 that take 300.0 s",
             id="fewer steps than polls",
         ),
         pytest.param(
             "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T10:10:00Z,,3,300 301",
-            "2: steps: expected 2 steps from 'at' to 'until', found 2 that end at 2026-03-02T10:10:01+00:00",
+            "2: steps: expected 2 steps from 'at' to 'until', 600.0 s, found 2 that take 601.0 s",
             id="steps that lead elsewhere",
         ),
         pytest.param(
@@ -487,6 +487,16 @@ def test_records_are_known_by_their_column(path: Path) -> None:
             "change,legacy,Spam,2026-03-02T10:00:00Z,,1,,",
             "2: tenant: expected 'acme', as --tenant says, found 'legacy'",
             id="another tenant's",
+        ),
+        pytest.param(
+            "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T11:00:00Z,,9000000000000000,",
+            "2: polls: expected at most 256 polls, or 1,000,000 that are 10 s apart, found 9,000,000,000,000,000",
+            id="more polls than time",
+        ),
+        pytest.param(
+            f"polled,acme,,2026-03-02T10:00:00Z,2026-03-02T11:00:00Z,,3,{'999999999 ' * 9999}9",
+            "2: steps: expected 2 steps from 'at' to 'until', 3600.0 s, found 10000 that take 9998999990010.0 s",
+            id="steps beyond the end of time",
         ),
         pytest.param("partial,,,,,,,", "2: found an export of some hold reasons only", id="a part"),
     ],
