@@ -678,6 +678,24 @@ def test_when_every_target_is_down_each_hears_of_the_others_when_it_is_back_and_
     assert "secops/slack works again after 10h" in world.notifier.sent_to(URLS[MAIL])[-1].bodies[Format.TEXT]
 
 
+def test_news_of_a_target_does_not_hide_what_was_held_back(world: World) -> None:
+    """How many messages `max_per_hour` suppressed is said by the next message about alerts."""
+    world.policy = a_policy(a_rule(), receivers={"mail": [MAIL], "secops": [SLACK]})
+    _with_receiver(world, max_per_hour=1)
+    _down(world, SLACK)
+    world.poll(HELD, HELD | {"Virus": 150}, HELD | {"Virus": 150, "Graymail": 150})
+    for _ in range(5):
+        world.deliver()
+        world.clock.forward("10m")
+    assert any("cannot be reached" in title for title in _titles(world, MAIL))
+    world.clock.forward("1h")
+
+    world.poll(HELD | {"Virus": 150, "Graymail": 150})
+    world.deliver()
+
+    assert "2 messages were held back" in world.notifier.sent_to(URLS[MAIL])[-1].bodies[Format.TEXT].replace("\n", " ")
+
+
 def test_an_outage_of_a_target_that_was_removed_is_forgotten(world: World) -> None:
     """Nobody is told of what is no longer in the configuration."""
     _down(world, SLACK)

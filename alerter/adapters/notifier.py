@@ -366,8 +366,11 @@ def _mute_apprise() -> None:
 # Apprise's plugins, with our layout
 
 
-#: HTTP's words for a message that the service does not take as it is; another one may be taken.
-_REFUSED: Final = re.compile(r" answered (400|413|422)\b")
+#: HTTP's words, and Slack's, for a message that the service does not take as it is; another one may be taken.
+_REFUSED: Final = re.compile(
+    r" answered (?:(?:400|413|422)\b|"
+    r"200: .*\b(?:invalid_blocks|invalid_attachments|too_many_attachments|msg_too_long|msg_blocks_too_long))"
+)
 #: How a URL says that a text which is too long is sent in parts.
 _SPLIT: Final = re.compile(r"[?&]overflow=split\b", re.IGNORECASE)
 

@@ -209,6 +209,10 @@ class Transaction(Reader, Protocol):
         """Count a message that a receiver did not get because of `max_per_hour`."""
         ...
 
+    def reset_held_back(self, receiver: ReceiverName) -> None:
+        """Count anew: a message says how many were held back before it."""
+        ...
+
     def open_group(self, receiver: ReceiverName, *, due_at: datetime) -> None:
         """Begin to collect news for a receiver, unless that has begun."""
         ...

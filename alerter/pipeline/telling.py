@@ -208,6 +208,7 @@ def _send(
         transaction.save_told([*told, *planned.noted])
     for notification, message in zip(planned.notifications, messages, strict=True):
         transaction.enqueue(message, policy.targets_of(notification))
+        transaction.reset_held_back(message.receiver)
     for held_back in planned.held_back:
         # What was held back before is planned again at every poll; only news would have been a message of its own.
         if held_back.is_about(changed):

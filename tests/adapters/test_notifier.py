@@ -434,6 +434,26 @@ def test_what_a_service_answers_is_the_reason(slack: HttpSink) -> None:
     assert (error.permanent, error.retry_after) == (False, None)
 
 
+@pytest.mark.parametrize(
+    ("status", "reply", "is_refused"),
+    [
+        pytest.param(400, b"invalid_blocks", True, id="by a web hook"),
+        pytest.param(200, b'{"ok": false, "error": "msg_blocks_too_long"}', True, id="by the API, with HTTP 200"),
+        pytest.param(413, b"", True, id="for its size"),
+        pytest.param(200, b'{"ok": false, "error": "channel_not_found"}', False, id="the channel, not the message"),
+        pytest.param(500, b"", False, id="an error"),
+    ],
+)
+def test_a_message_that_slack_does_not_want_is_refused_as_such(
+    slack: HttpSink, status: int, reply: bytes, *, is_refused: bool
+) -> None:
+    """Then it is sent in short, and holds up no other."""
+    slack.status, slack.reply = status, reply
+    url = "slack://xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d/#oncall" if status == 200 else SLACK
+
+    assert refusal(url).refused is is_refused
+
+
 def test_a_page_of_html_is_not_quoted(slack: HttpSink) -> None:
     """The login page of a proxy says nothing in a log line, and is no success."""
     slack.reply = b"<html>log in</html>"

@@ -1,10 +1,12 @@
 """What each service that Apprise reaches is handed: nothing that is too long for it, and nothing that is live."""
 
+import json
 import logging
 import re
 from dataclasses import dataclass, field
 from datetime import UTC
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +34,7 @@ HOSTILE = (
     "[CQ:at,qq=all] [~admin] (met)all(met)", "[click](http://evil.example) ![i](http://evil.example/x.png)",
     "<@personEmail:a@b.example>",
 )  # fmt: skip
+NAMES: list[str] = json.loads((Path(__file__).parents[1] / "names.json").read_text(encoding="utf-8"))
 LIVE = re.compile(
     r"<(?:at\b|!|@|#|users/|https?:)|\[(?:CQ:|~)|@(?:all|everyone|here|channel|room|\*)|\]\(|\((?:met|rol)\)|"
     r"https?://evil|www\.evil",
@@ -136,10 +139,11 @@ def test_characters_of_several_bytes_are_counted_as_that(handed: Handed, urls: d
     assert wrong == {}
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 7])
 def test_nothing_in_a_name_is_live_anywhere(number: int, handed: Handed, urls: dict[str, str]) -> None:
     """A hold reason calls nobody and opens nothing, whichever service reads it."""
-    messages = [a_message(*HOSTILE[start : start + number]) for start in range(0, len(HOSTILE), number)]
+    names = (*HOSTILE, *NAMES)
+    messages = [a_message(*names[start : start + number]) for start in range(0, len(names), number)]
 
     live = {
         f"{name}: {found[0]!r}"

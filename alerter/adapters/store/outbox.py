@@ -122,15 +122,11 @@ class OutboxWriter(OutboxReader, LeaseHolder):
     """Writes the outbox."""
 
     def enqueue(self, message: Message, targets: Sequence[TargetName]) -> None:
-        """Keep a message as it is now, with one delivery per target, due at once.
-
-        It says what was held back from its receiver before it, so that the counter begins anew.
-        """
+        """Keep a message as it is now, with one delivery per target, due at once."""
         self._run(_ADD_MESSAGE, _message_row(message))
         due = {"created_at": message.created_at, "next_attempt_at": message.created_at}
         new = {"message_id": message.id, "attempts": 0, "last_error": ""} | due
         self._run(_ADD_DELIVERY, [new | {"target": target} for target in targets])
-        self._run(_RESET_HELD_BACK, {"name": message.receiver})
 
     def save_outage(self, outage: Outage) -> None:
         """Keep that a target cannot be reached, in place of what was stored of it."""
@@ -144,6 +140,10 @@ class OutboxWriter(OutboxReader, LeaseHolder):
         """Count one message more that a receiver does not get."""
         if not self._run(_COUNT_HELD_BACK, {"name": receiver}):
             self._run(_ADD_HELD_BACK, {"receiver": receiver, "messages": 1})
+
+    def reset_held_back(self, receiver: ReceiverName) -> None:
+        """Count anew what a receiver does not get: it was told how much that was."""
+        self._run(_RESET_HELD_BACK, {"name": receiver})
 
     def open_group(self, receiver: ReceiverName, *, due_at: datetime) -> None:
         """Begin to collect news for a receiver, until `due_at`; what is being collected already keeps its time."""
@@ -182,7 +182,8 @@ class OutboxWriter(OutboxReader, LeaseHolder):
 
     def settle(self, delivery: Delivery) -> bool:
         """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
-        return bool(self._run(_SETTLE, _outcome(delivery) | {"known_claims": delivery.claims}))
+        ended = {"known_claims": delivery.claims, "claimed_by": None}
+        return bool(self._run(_SETTLE, _outcome(delivery) | ended))
 
 
 def _outcome(delivery: Delivery) -> dict[str, Any]:
@@ -193,7 +194,6 @@ def _outcome(delivery: Delivery) -> dict[str, Any]:
         "sent_at": delivery.sent_at,
         "dead_at": delivery.dead_at,
         "last_error": storable(delivery.last_error),
-        "claimed_by": None,
         "refused_at": delivery.refused_at,
         "had_by": json.dumps(sorted(delivery.had_by)),
     }
