@@ -108,8 +108,8 @@ def _is_alerter(pid: str) -> bool:
     return any(os.path.basename(each) == b"alerter" for each in arguments[:_PROGRAM_WITHIN])  # noqa: PTH119 - bytes
 
 
-#: The program is among the first arguments: `alerter`, `python /…/alerter` or `python -I -m alerter`.
-_PROGRAM_WITHIN = 4
+#: The program is among the first arguments: `alerter`, `python /…/alerter` or `python -P -X utf8 -m alerter`.
+_PROGRAM_WITHIN = 6
 #: A line of /proc/locks (proc(5)).
 _FLOCK = re.compile(r" FLOCK +\S+ +\S+ +(?P<pid>-?\d+) (?P<device>[0-9a-f]+:[0-9a-f]+):(?P<inode>\d+) ")
 

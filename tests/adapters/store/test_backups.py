@@ -13,9 +13,11 @@ from threading import Event, Thread
 import pytest
 
 from alerter.adapters.store import SchemaState, Store, check_backup
+from alerter.adapters.tables import REVISIONS
 from alerter.errors import StoreError
 from tests.adapters.store.stored import ACME, poll, tenant_series
 from tests.builders import NOON, at, minutes
+from tests.test_migrations import migrate
 
 NOBODY = 65534
 
@@ -131,10 +133,24 @@ def test_a_backup_of_a_damaged_database_is_refused_and_leaves_nothing(database: 
     """A copy of a damaged file is no backup, and must not look like one."""
     damage(database)
 
-    with opened(database) as store, pytest.raises(StoreError, match=r"damaged|malformed"):
+    with opened(database) as store, pytest.raises(StoreError, match=rf"^{database}: .*(damaged|malformed)"):
         store.back_up(tmp_path / "backup.db")
 
     assert list(tmp_path.glob("backup*")) == []
+
+
+@pytest.mark.parametrize("start", [0, 100], ids=["its head", "the list of its tables"])
+def test_a_database_that_cannot_be_copied_is_blamed_itself(database: Path, tmp_path: Path, start: int) -> None:
+    """Not the copy, which is gone, nor where it was to go."""
+    with database.open("r+b") as file:
+        file.seek(start)
+        file.write(b"\xff" * 3000)
+
+    with opened(database) as store, pytest.raises(StoreError) as refused:
+        store.back_up(tmp_path / "backup.db")
+
+    assert str(refused.value).startswith(f"{database}: ")
+    assert "backup.db" not in str(refused.value)
 
 
 def test_a_backup_to_a_folder_that_is_not_there_names_it(database: Path, tmp_path: Path) -> None:
@@ -190,6 +206,48 @@ def test_a_file_that_is_no_backup_is_said_to_be_none(database: Path, backup: Pat
             restored(database, tmp_path / name)
 
     assert held(database) == 5
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("CREATE TRIGGER spy AFTER INSERT ON messages BEGIN DELETE FROM deliveries; END", "holds the trigger 'spy'"),
+        ("CREATE VIEW songs AS SELECT 1 AS title", "holds the view 'songs'"),
+        ("CREATE TABLE songs (title TEXT)", "holds the table 'songs'"),
+        ("CREATE INDEX mine ON messages (created_at)", "holds the index 'mine'"),
+        ("CREATE VIRTUAL TABLE songs USING fts5(title)", "holds the "),
+        ("ALTER TABLE messages ADD COLUMN songs TEXT", "holds the table 'messages'"),
+        ("DROP TABLE held_back", "lacks the table 'held_back'"),
+    ],
+)
+def test_a_backup_that_holds_anything_else_is_refused(
+    database: Path, backup: Path, tmp_path: Path, statement: str, said: str
+) -> None:
+    """A trigger would change what alerter writes, whoever put it there; with an older schema as with this one."""
+    with closing(sqlite3.connect(backup)) as connection:
+        connection.execute(statement)
+
+    with pytest.raises(StoreError, match=f"{backup}: it {said}"):
+        restored(database, backup)
+    with opened(backup) as source, opened(tmp_path / "new.db") as target, pytest.raises(StoreError, match=f"it {said}"):
+        source.copy_to(target, on_progress=lambda *_: None)
+
+    assert held(database) == 5
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_backup_of_each_older_alerter_is_good(tmp_path: Path, revision: str) -> None:
+    """It has the tables of its time; with one more it is none."""
+    path = tmp_path / "old.db"
+    migrate(f"sqlite:///{path}", revision)
+
+    good = check_backup(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE VIEW songs AS SELECT 1 AS title")
+
+    assert good.schema is (SchemaState.CURRENT if revision == REVISIONS[-1] else SchemaState.OLDER)
+    with pytest.raises(StoreError, match="holds the view 'songs'"):
+        check_backup(path)
 
 
 # -- restoring ---------------------------------------------------------------------------------------------------------

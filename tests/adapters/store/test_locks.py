@@ -2,7 +2,10 @@
 
 import os
 import re
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -119,3 +122,58 @@ def test_a_lock_file_without_a_lock_is_held_by_nobody(sqlite_url: str) -> None:
 
     with closing(Store(sqlite_url)) as store:
         assert store.holder() is None
+
+
+#: Locks a file, says so, and waits to be ended.
+LOCKER = (
+    "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, 2); print('locked', flush=True); sys.stdin.read()"
+)
+
+
+@contextmanager
+def locked_by(path: Path, name: str) -> Iterator[int]:
+    """Let another process hold a lock; its command line has a name in it."""
+    command = [sys.executable, "-c", LOCKER, str(path), name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        yield process.pid
+        process.communicate()
+
+
+@pytest.mark.parametrize("written", ["1\n", "\x1b[31mpid\n", "", "root:$6$secret:19000:0:99999:7:::\n" * 9])
+def test_what_is_written_in_a_lock_is_never_shown(tmp_path: Path, written: str) -> None:
+    """Anybody who may write there may have written it: an administrator would end process 1."""
+    lock = tmp_path / "alerter.db.lock"
+    lock.write_text(written)
+
+    with locked_by(lock, "sleep") as pid, closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store:
+        with pytest.raises(StoreError) as refused, store.lock():
+            pass
+        holder = store.holder()
+
+    who = f"pid {pid}, which is not known to be alerter"
+    assert str(refused.value) == f"another alerter ({who}) is running on {tmp_path}/alerter.db"
+    assert holder == who
+
+
+def test_a_process_is_named_as_alerter_if_it_is(tmp_path: Path) -> None:
+    """Whichever way it was started; that it holds the lock, the kernel says."""
+    lock = tmp_path / "alerter.db.lock"
+    lock.touch()
+
+    with (
+        locked_by(lock, "/opt/alerter/bin/alerter") as pid,
+        closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store,
+    ):
+        assert store.holder() == f"pid {pid}"
+
+
+def test_a_named_pipe_in_place_of_a_lock_keeps_nobody(tmp_path: Path) -> None:
+    """To look who holds it, as to take it."""
+    os.mkfifo(tmp_path / "alerter.db.lock")
+
+    with closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store:
+        assert store.holder() is None
+        with pytest.raises(StoreError, match="expected a file, found a named pipe"), store.lock():
+            pass

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,8 +11,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from alerter.adapters.store import Store
+from alerter.adapters.tables import REVISIONS
 from alerter.errors import StoreError
 from tests.adapters.store.stored import ACME, poll
+from tests.builders import NOON
+from tests.test_migrations import migrate
 
 IS_ROOT = os.geteuid() == 0
 #: A user that is not this one; whoever is not root has only itself.
@@ -97,3 +101,26 @@ def test_what_root_makes_beside_a_service_belongs_to_the_service(tmp_path: Path)
 
     assert {"alerter.db", "alerter.db.lock", "alerter.db-wal"} <= owners.keys()
     assert set(owners.values()) == {USER}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
+def test_every_file_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    """Database, WAL, lock, backup, the copy before an upgrade, and what was restored."""
+    before = os.umask(umask)
+    try:
+        migrate(f"sqlite:///{tmp_path}/alerter.db", REVISIONS[0])
+        (tmp_path / "alerter.db").chmod(0o600)
+        with closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store, store.lock():
+            store.upgrade()
+            poll(store, "12:00", Spam=1)
+            made = {each.name: each.stat() for each in tmp_path.iterdir()}
+            store.back_up(tmp_path / "backup.db")
+        with closing(Store(f"sqlite:///{tmp_path}/new.db")) as other, other.lock():
+            other.restore(tmp_path / "backup.db", now=NOON)
+    finally:
+        os.umask(before)
+
+    made |= {each.name: each.stat() for each in tmp_path.iterdir()}
+    assert {"alerter.db", "alerter.db.lock", "alerter.db-wal", "alerter.db-shm", "backup.db", "new.db"} <= made.keys()
+    assert any(name.endswith(".bak") for name in made)
+    assert {name: stat.S_IMODE(each.st_mode) for name, each in made.items()} == dict.fromkeys(made, 0o600)
