@@ -228,6 +228,46 @@ def forget() -> None:
 # -- the claims, in the order in which they are shown ---------------------------------------------------------------
 
 
+def beginning(since: float) -> None:
+    """What root stores before the first start is what the service starts with, as its own."""
+    expect("the folder is root's own", found=(STATE.is_symlink(), STATE.stat().st_uid), wanted=(False, 0))
+    sh("alerter", "poll", may_fail=True)
+    sh("alerter", "silence", "add", "--reason", "Nothing", "--for", "1h", "--comment", "before the first start")
+    polls = stored("SELECT sum(polls) FROM coverage")
+    expect("polled", found=polls != [(None,)])
+    start()
+    owners = {path.stat().st_uid for path in (REAL_STATE, *REAL_STATE.iterdir())}
+    expect("all of it is the service's", found=len(owners) == 1 and 0 not in owners)
+    expect("it goes on from there", found=stored("SELECT sum(polls) FROM coverage") > polls)
+    expect("the silence is known", found="before the first start" in sh("alerter", "silence", "list"))
+    expect("nothing failed meanwhile", found="Traceback" in log(since=since), wanted=False)
+    forget()
+
+
+def trespass(since: float) -> None:
+    """Root's commands act as the service's user in its data: no link is followed, and no file becomes root's."""
+    pid = running()
+    user = REAL_STATE.stat().st_uid
+    sh("alerter", "silence", "add", "--reason", "Nothing", "--for", "1h", "--comment", "c")
+    sh("alerter", "db", "backup", STATE / "copy.db")
+    sh("systemctl", "stop", "alerter")
+    victim = WORK / "shadow"
+    victim.write_text("root's own")
+    lock = REAL_STATE / "alerter.db.lock"
+    lock.unlink()
+    lock.symlink_to(victim)
+    os.lchown(lock, user, user)
+    refused = sh("alerter", "poll", may_fail=True)
+    expect("the link is named", found="expected a file, found a link" in refused)
+    expect("what it leads to", found=victim.read_text(), wanted="root's own")
+    lock.unlink()
+    sh("alerter", "poll", may_fail=True)
+    expect("owners", found={path.lstat().st_uid for path in REAL_STATE.iterdir()}, wanted={user})
+    start()
+    expect("it runs again", found=shown("MainPID") not in ("0", pid))
+    expect("nothing failed meanwhile", found="Traceback" in log(since=since), wanted=False)
+
+
 def refusal(since: float) -> None:
     """A wrong configuration is refused at the start, with its lines in the journal, and not tried again."""
     configure(RULES.replace("above", "abvoe").replace("10s", "1s"))
@@ -501,8 +541,8 @@ def removal(since: float) -> None:
 
 
 CLAIMS = (
-    refusal, readiness, hanging, alarm, secrecy, confinement, reload, watchdog, full, read_only, kills, instances,
-    encryption, upgrade, downgrade,
+    beginning, refusal, readiness, hanging, alarm, secrecy, trespass, confinement, reload, watchdog, full, read_only,
+    kills, instances, encryption, upgrade, downgrade,
 )  # fmt: skip
 
 

@@ -6,11 +6,21 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from alerter.cli.completing import script
-from alerter.cli.installing import COMMAND, COMPLETIONS, CONFIG_FOLDER, MANUAL, UNIT_FOLDER, UNITS, why_not
+from alerter.cli.installing import (
+    COMMAND,
+    COMPLETIONS,
+    CONFIG_FOLDER,
+    MANUAL,
+    UNIT_FOLDER,
+    UNITS,
+    closed_to_others,
+    why_not,
+)
 from alerter.cli.manual import page
 from alerter.config import load_config
 from alerter.config.places import state_folder
@@ -185,3 +195,18 @@ def test_a_data_folder_that_systemd_has_moved_is_left_alone(alerter: RunCommand,
 
     assert done.code == 0
     assert (tmp_path / "var/lib/alerter").readlink() == Path("private/alerter")
+
+
+@pytest.mark.parametrize(("mode", "is_closed"), [(0o755, False), (0o700, True)])
+def test_a_program_that_its_service_could_not_read_is_found(mode: int, is_closed: bool) -> None:  # noqa: FBT001 - a table
+    """As pip leaves it with a strict umask; the service would not start, and only its log would say why."""
+    with TemporaryDirectory() as name:
+        prefix = Path(name)
+        prefix.chmod(0o755)
+        (prefix / "bin").mkdir()
+        (prefix / "bin/alerter").touch(0o755)
+        (prefix / "bin/alerter").chmod(mode)
+
+        found = closed_to_others(prefix)
+
+    assert (found == prefix / "bin/alerter") is is_closed

@@ -131,7 +131,7 @@ def install(instances: tuple[str, ...], root: Path) -> None:
     is_here = root == Path("/")
     if is_here and (reason := why_not(os.geteuid(), prefix, Path(sys.base_prefix))):
         raise Failed(reason)
-    if is_here and (closed := _closed_to_others(prefix)):
+    if is_here and (closed := closed_to_others(prefix)):
         raise Failed(f"the service could not read {closed}: chmod -R go+rX {prefix}, and umask 022 before pip")
     try:
         done = list(filter(None, (step.make() for step in _steps(root, prefix / "bin/alerter", instances))))
@@ -159,12 +159,12 @@ def _run(name: str, *arguments: str) -> None:
         click.echo(run([program, *arguments]).stderr, err=True, nl=False)
 
 
-def _closed_to_others(prefix: Path) -> Path | None:
+def closed_to_others(prefix: Path) -> Path | None:
     """Return a part of the program that others may not read, as after pip with a strict umask; None if all may be."""
     from alerter.doctor.permissions import Identity, unreadable  # noqa: PLC0415 - only here
 
     files = (prefix / "bin/alerter", Path(sys.executable), Path(__file__), Path(click.__file__))
-    return next(iter(unreadable(files, Identity())), None)
+    return next(iter(unreadable(filter(Path.exists, files), Identity())), None)
 
 
 def why_not(user: int, *places: Path) -> str:
