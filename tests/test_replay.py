@@ -19,7 +19,7 @@ from alerter.core.formats import compose
 from alerter.core.messages import Message
 from alerter.core.replay import replay_of
 from alerter.core.series import Snapshot, Tenant
-from alerter.errors import SourceUnavailable
+from alerter.errors import Cause, SourceUnavailable
 from alerter.pipeline import Policy, next_group_at, poll, tell_groups
 from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, a_snapshot, minutes
 from tests.drawn import policies, polls
@@ -138,6 +138,16 @@ def test_what_cannot_be_compared_after_a_gap_has_its_count_and_what_was_compared
     ]
 
     compare(migrated_file, policy, {ACME: [], GLOBEX: polled})
+
+
+def test_missing_data_that_is_over_at_a_failed_poll_says_nothing_of_what_is_held(migrated_file: Path) -> None:
+    """A rule may let it fire on for a while after data came, and the next poll may fail."""
+    level = a_level(a_no_data("1m"), a_no_data("3m"), keep_firing_for="1m")
+    policy = a_policy(a_rule("No data", warning=level), tenants={"acme": "1m", "globex": "3m"})
+    failed = [FailedPoll(at=NOON + minutes(after), cause=Cause.DNS, detail="no such host") for after in (1, 2, 3, 4, 6)]
+    good = [a_snapshot({"Spam": 3}, taken_at=NOON + minutes(after)) for after in (0, 5, 7)]
+
+    compare(migrated_file, policy, {ACME: [good[0], *failed[:4], good[1], failed[4], good[2]], GLOBEX: []})
 
 
 @pytest.mark.slow

@@ -108,12 +108,15 @@ class Archives:
             yield Event(stage.at, member, number, self._with_held(stage, self._tenants[member]))
 
     def _with_held(self, stage: Stage, tenant: TenantArchive) -> Stage:
-        """Return a stage at which an alert about polling ended with what the tenant held, as live."""
-        if not stage.alert.is_about_polling or stage.alert.resolved_at != instant_of(stage.at):
+        """Return a stage at which an alert about polling ended with what the tenant held, as live at a good poll."""
+        at = instant_of(stage.at)
+        if not stage.alert.is_about_polling or stage.alert.resolved_at != at:
             return stage
-        held = [
-            archive.as_of(stage.at, window=timedelta(0)).value_at(instant_of(stage.at)) for archive in tenant.reasons
-        ]
+        nothing, *held = (
+            archive.as_of(stage.at, window=timedelta(0)).value_at(at) for archive in (tenant.polling, *tenant.reasons)
+        )
+        if nothing is None:
+            return stage
         return replace(stage, alert=replace(stage.alert, value=sum(count or 0 for count in held)))
 
     def first_poll(self, tenant: int, since: int) -> int | None:
