@@ -18,6 +18,7 @@ from tests.builders import (
     a_growth,
     a_level,
     a_policy,
+    a_receiver,
     a_route,
     a_rule,
     a_silence,
@@ -363,6 +364,60 @@ def test_what_was_told_by_a_version_before_is_told_to_nobody_again(world: World)
 
     assert goes_on.messages == ()
     assert [list(map(str, each.targets)) for each in over.notifications] == [[SLACK, TEAMS]]
+
+
+def _waiting_at(world: World) -> list[tuple[str, str]]:
+    """Return the same with the first word of the title alone."""
+    return [(target, title.split()[0]) for target, title in _targets(world)]
+
+
+def _receive_at(world: World, **ids_by_name: str) -> None:
+    """Reload a configuration in which the targets of secops have these names, and stand for these URLs."""
+    names = tuple(TargetName(f"secops/{name}") for name in ids_by_name)
+    receiver = a_receiver(targets=list(ids_by_name.values()))
+    world.policy = replace(world.policy, receivers=(receiver,), targets={receiver.name: names})
+    world.reconcile()
+
+
+def test_a_url_in_place_of_one_that_could_not_be_reached_is_told_what_fires_once(world: World) -> None:
+    """What waits was meant for the old one, and waits until that is back."""
+    _receive_at(world, slack="old")
+    world.poll(HELD)
+
+    _receive_at(world, slack="new")
+    replaced = _waiting_at(world)
+    world.poll(CALM)
+    _receive_at(world, slack="old")
+    world.poll(CALM)
+
+    assert replaced == [("secops/slack#old", "WARNING:"), ("secops/slack", "WARNING:")]
+    assert _waiting_at(world) == [
+        ("secops/slack", "WARNING:"),
+        ("secops/slack#new", "WARNING:"),
+        ("secops/slack#new", "Resolved"),
+        ("secops/slack", "Resolved"),
+    ]
+
+
+def test_what_waits_goes_with_its_url_where_names_move_up(world: World) -> None:
+    """The second Slack is the only one once the first one has gone; what was for that one waits under its own name."""
+    _receive_at(world, **{"slack": "first", "slack-2": "second"})
+    world.poll(HELD)
+
+    _receive_at(world, slack="second")
+    _receive_at(world, slack="second")
+
+    assert _waiting_at(world) == [("secops/slack#first", "WARNING:"), ("secops/slack", "WARNING:")]
+
+
+def test_what_waits_for_a_target_that_has_gone_keeps_its_name(world: World) -> None:
+    """Nobody else has it."""
+    _receive_at(world, slack="first", teams="second")
+    world.poll(HELD)
+
+    _receive_at(world, slack="first")
+
+    assert _waiting_at(world) == [("secops/slack", "WARNING:"), ("secops/teams", "WARNING:")]
 
 
 def test_a_mute_window_of_a_rule_keeps_it_quiet(world: World) -> None:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -296,6 +296,14 @@ is_waiting = deliveries.c.sent_at.is_(None) & deliveries.c.dead_at.is_(None)
 Index("ix_deliveries_waiting", deliveries.c.id, sqlite_where=is_waiting)
 
 # A target has a row in this only while it cannot be reached. `told` is a JSON list of the receivers that know of it.
+# Which URL a target's name stood for when the configuration was read last: see `notifications.TargetId`.
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+)
+
 outages = Table(
     "outages",
     metadata,

@@ -11,6 +11,7 @@ from alerter.core.messages import Message
 from alerter.core.notifications import Notification, Receiver, Told
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError
+from alerter.pipeline.addresses import readdress
 from alerter.pipeline.judging import keep_and_judge
 from alerter.pipeline.policies import Policy
 from alerter.pipeline.ports import Source, Store, Transaction
@@ -108,8 +109,8 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
 
     Runs at start, after a reload, and every hour: a removed tenant is never polled again, so that no poll would do it,
     nor tell its end once a mute that hid it has ended. A target that was never told anything is told all that fires now
-    in one message, over all tenants. While other processes share the database that have another configuration, nothing
-    is taken for removed.
+    in one message, over all tenants; what waits for one goes with its URL. While other processes share the database
+    that have another configuration, nothing is taken for removed.
 
     Returns:
         The transitions, empty where every alert still has its rule.
@@ -120,6 +121,7 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
     with store.write() as transaction:
         if not transaction.standing().may_remove:
             return []
+        readdress(transaction, policy)
         alerts = transaction.alerts()
         gone = [
             alert for alert in alerts if alert.state is not AlertState.INACTIVE and not policy.stands_behind(alert.key)

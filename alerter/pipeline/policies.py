@@ -8,7 +8,7 @@ from functools import cached_property
 from alerter.core.alerts import AlertKey
 from alerter.core.messages import Context
 from alerter.core.muting import MuteWindow
-from alerter.core.notifications import Notification, Receiver, ReceiverName, Route
+from alerter.core.notifications import Notification, Receiver, ReceiverName, Route, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import EVERYTHING, Member, Per, Rule, RuleName, Windows
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Tenant
@@ -83,12 +83,19 @@ class Policy:
 
         return of
 
+    @cached_property
+    def addresses(self) -> Mapping[TargetName, TargetId]:
+        """Which URL each target's name stands for."""
+        return {
+            name: target
+            for receiver in self.receivers
+            for name, target in zip(self.targets[receiver.name], receiver.targets, strict=True)
+        }
+
     def targets_of(self, notification: Notification) -> list[TargetName]:
         """Return the names of the targets that a notification is for."""
-        receiver = notification.receiver.name
-        listed = next(each.targets for each in self.receivers if each.name == receiver)
-        named = zip(listed, self.targets[receiver], strict=True)
-        return [name for target, name in named if target in notification.targets]
+        named = self.targets[notification.receiver.name]
+        return [name for name in named if self.addresses[name] in notification.targets]
 
     def rules_of(self, tenant: Tenant) -> list[Rule]:
         """Return the rules that look at a tenant, in the configuration's order."""

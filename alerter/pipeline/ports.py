@@ -10,7 +10,7 @@ from alerter.core.judging import Idle
 from alerter.core.merges import Base, Change, Stored
 from alerter.core.messages import Message, Outage
 from alerter.core.muting import Acknowledgement, Silence
-from alerter.core.notifications import Budget, ReceiverName, Told
+from alerter.core.notifications import Budget, ReceiverName, TargetId, Told
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.rules import Member, Selector, TenantSeries, Windows
 from alerter.core.series import HoldReason, Series, Snapshot, Tenant
@@ -81,6 +81,10 @@ class Reader(Protocol):
 
     def message(self, message_id: str) -> Message:
         """Return a message."""
+        ...
+
+    def addresses(self) -> dict[TargetName, TargetId]:
+        """Return which URL each target's name stood for when that was kept last."""
         ...
 
     def outages(self) -> dict[TargetName, Outage]:
@@ -191,6 +195,14 @@ class Transaction(Reader, Protocol):
 
     def save_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
         """Keep who is at an alert."""
+        ...
+
+    def save_addresses(self, addresses: Mapping[TargetName, TargetId]) -> None:
+        """Keep which URL each target's name stands for, in place of what was kept."""
+        ...
+
+    def readdress(self, target_by_delivery: Mapping[int, TargetName]) -> None:
+        """Give deliveries other targets, by their numbers."""
         ...
 
     def save_outage(self, outage: Outage) -> None:

@@ -1,7 +1,7 @@
 """What is to be sent, and the record of what was sent to whom, when, after how many attempts."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,18 @@ from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 from alerter.adapters.store.columns import packed, storable, unpacked
 from alerter.adapters.store.engines import Rows
 from alerter.adapters.store.leases import LeaseHolder, is_life_over
-from alerter.adapters.tables import Instant, deliveries, held_back, is_waiting, messages, open_groups, outages
+from alerter.adapters.tables import (
+    Instant,
+    addresses,
+    deliveries,
+    held_back,
+    is_waiting,
+    messages,
+    open_groups,
+    outages,
+)
 from alerter.core.messages import Event, EventAction, Format, Message, Outage, Tone
-from alerter.core.notifications import Budget, ReceiverName
+from alerter.core.notifications import Budget, ReceiverName, TargetId
 from alerter.core.outbox import Backlog, Delivery, TargetName
 from alerter.core.rules import Severity
 from alerter.errors import StoreError
@@ -79,6 +88,10 @@ class OutboxReader(Rows):
     def backlogs(self) -> dict[TargetName, Backlog]:
         """Return what waits for each target that has something to wait for."""
         return {row.target: Backlog(deliveries=row.number, oldest_at=row.oldest_at) for row in self._all(_BACKLOGS)}
+
+    def addresses(self) -> dict[TargetName, TargetId]:
+        """Return which URL each target's name stood for when that was kept last."""
+        return {row.target: row.url for row in self._all(_ADDRESSES)}
 
     def outages(self) -> dict[TargetName, Outage]:
         """Return the targets that cannot be reached."""
@@ -179,6 +192,16 @@ class OutboxWriter(OutboxReader, LeaseHolder):
     @property
     def _claimant(self) -> int:
         return 0 if self.member is None else self.member.number
+
+    def save_addresses(self, addresses: Mapping[TargetName, TargetId]) -> None:
+        """Keep which URL each target's name stands for, in place of what was kept."""
+        self._run(_DROP_ADDRESS, [{"of_target": name} for name in self.addresses()])
+        self._run(_ADD_ADDRESS, [{"target": name, "url": target} for name, target in addresses.items()])
+
+    def readdress(self, target_by_delivery: Mapping[int, TargetName]) -> None:
+        """Give deliveries other targets, by their numbers."""
+        rows = [{"delivery_id": number, "new_target": name} for number, name in target_by_delivery.items()]
+        self._run(_READDRESS, rows)
 
     def settle(self, delivery: Delivery) -> bool:
         """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
@@ -295,6 +318,10 @@ _DELIVERY = _DELIVERIES.where(deliveries.c.id == bindparam("delivery_id"))
 _ADD_MESSAGE = insert(messages)
 _ADD_DELIVERY = insert(deliveries)
 _SET_DELIVERY = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
+_READDRESS = _SET_DELIVERY.values(target=bindparam("new_target"))
+_ADDRESSES = select(addresses).order_by(addresses.c.target)
+_DROP_ADDRESS = delete(addresses).where(addresses.c.target == bindparam("of_target"))
+_ADD_ADDRESS = insert(addresses)
 _SETTLE = _SET_DELIVERY.where(deliveries.c.claims == bindparam("known_claims"))
 _RELEASE = update(deliveries).where(is_waiting, deliveries.c.claimed_by.is_not(None))
 _RELEASE_OF_THE_GONE = _RELEASE.where(is_life_over(deliveries.c.claimed_by))

@@ -9,7 +9,7 @@ import pytest
 
 from alerter.adapters.store import Reader, Store, Transaction
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.notifications import ReceiverName, Told
+from alerter.core.notifications import ReceiverName, TargetId, Told
 from alerter.core.outbox import TargetName
 from alerter.core.rules import EVERYTHING, Selector, Severity, Windows
 from alerter.core.series import HoldReason, Sample, Tenant
@@ -171,6 +171,8 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
     "save_delivery": (lambda one: one.save_delivery(replace(one.waiting_deliveries()[0], sent_at=NOON)), False),
     "settle": (lambda one: one.settle(replace(one.waiting_deliveries()[0], sent_at=NOON)), False),
     "hold_back": (lambda one: one.hold_back(ReceiverName("secops")), False),
+    "save_addresses": (lambda one: one.save_addresses({TargetName("secops/slack"): TargetId("a")}), False),
+    "readdress": (lambda one: one.readdress({one.waiting_deliveries()[0].id: TargetName("secops/teams")}), False),
     "open_group": (lambda one: one.open_group(ReceiverName("secops"), due_at=NOON), False),
     "pack": (lambda one: one.pack(ACME, before=NOON), False),
     "close_group": (lambda one: one.close_group(ReceiverName("secops")), False),

@@ -1,0 +1,40 @@
+"""Addresses: have what waits for a URL go with it when the configuration gives it another name, or none.
+
+Targets are named by their receiver and the kind of their URL, so that a name may stand for another URL after an edit.
+What waits was meant for the old one: the new one is told what fires now.
+"""
+
+from collections.abc import Mapping
+
+from alerter.core.notifications import TargetId
+from alerter.core.outbox import TargetName
+from alerter.pipeline.policies import Policy
+from alerter.pipeline.ports import Transaction
+
+
+def readdress(transaction: Transaction, policy: Policy) -> None:
+    """Give what waits the names that its URLs have now; what a URL waits for that has gone waits until it is back."""
+    before, now = transaction.addresses(), policy.addresses
+    if before == now:
+        return
+    waiting = transaction.waiting_deliveries()
+    name_by_name = {name: _name(name, before[name], now) for name in {each.target for each in waiting} & before.keys()}
+    transaction.readdress(
+        {
+            each.id: name_by_name[each.target]
+            for each in waiting
+            if name_by_name.get(each.target, each.target) != each.target
+        }
+    )
+    gone = {new: before[old] for old, new in name_by_name.items() if new not in now}
+    transaction.save_addresses({**now, **gone})
+
+
+def _name(name: TargetName, target: TargetId, now: Mapping[TargetName, TargetId]) -> TargetName:
+    """Return what a URL is called now; one that has gone keeps its name unless another one has it."""
+    if now.get(name) == target:
+        return name
+    homes = [each for each, other in now.items() if other == target]
+    if homes:
+        return homes[0]
+    return TargetName(f"{name.partition('#')[0]}#{target[:6]}") if name in now else name
