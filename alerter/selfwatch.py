@@ -7,11 +7,12 @@ and a short look into the database. `heard` is the heartbeat of one poll without
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from alerter.adapters.heartbeat import Heartbeat, Patience, ping_of, send
+from alerter.adapters.heartbeat import Heartbeat, Patience, ping_of, says_failure, send
 from alerter.adapters.store import Store
 from alerter.config import Address, Config
 from alerter.errors import AlerterError, DeliveryError, ListenError, StoreError
@@ -49,7 +50,7 @@ class SelfWatch:
             started_at=lambda: self._started_at,
         )
         self._heartbeat: Heartbeat | None = None
-        self._heartbeat_url: str | None = None
+        self._heartbeat_to: tuple[str | None, Mapping[str, str]] = None, {}
         self._port: Port | None = None
         self._address: Address | None = None
         self._public_url: str | None = None
@@ -64,8 +65,8 @@ class SelfWatch:
         self._public_url = service.public_url
         if service.listen != self._address:
             self._listen(service.listen)
-        if service.heartbeat_url != self._heartbeat_url:
-            self._change_heartbeat(service.heartbeat_url)
+        if (service.heartbeat_url, service.heartbeat_headers) != self._heartbeat_to:
+            self._change_heartbeat(service.heartbeat_url, service.heartbeat_headers)
         self._started_at = self._started_at or now
         self._labels = {name: tenant.labels for name, tenant in config.tenants.items()}
         self._health.keep_reasons(is_wanted=self._port is not None and service.metrics_per_reason)
@@ -95,18 +96,19 @@ class SelfWatch:
 
     def close(self) -> None:
         """Show no more signs of life."""
-        self._change_heartbeat(None)
+        self._change_heartbeat(None, {})
         self._listen(None)
 
-    def _change_heartbeat(self, url: str | None) -> None:
+    def _change_heartbeat(self, url: str | None, headers: Mapping[str, str]) -> None:
         if self._heartbeat is not None:
             self._heartbeat.close()
-        self._heartbeat_url = url
-        self._heartbeat = None if url is None else self._new_heartbeat(url)
+        self._heartbeat_to = url, headers
+        self._heartbeat = None if url is None else self._new_heartbeat(url, headers)
 
-    def _new_heartbeat(self, url: str) -> Heartbeat:
+    def _new_heartbeat(self, url: str, headers: Mapping[str, str]) -> Heartbeat:
         redact, note = self._redactor.redacted, self._health.ping_tried
-        return Heartbeat(url, trouble=lambda: "\n".join(self._health.complaints()), redact=redact, note=note)
+        trouble = self._health.complaints
+        return Heartbeat(url, trouble=lambda: "\n".join(trouble()), redact=redact, note=note, headers=headers)
 
     def _listen(self, address: Address | None) -> None:
         """Listen there, and no longer where it was: which goes on where the new address cannot be listened on."""
@@ -161,9 +163,9 @@ def heard(config: Config, redactor: Redactor) -> Iterator[None]:
 
 def _ping_once(config: Config, trouble: str) -> None:
     url = config.service.heartbeat_url
-    if url is None:
+    if url is None or (trouble and not says_failure(url)):
         return
     try:
-        send(ping_of(url, trouble), Patience())
+        send(replace(ping_of(url, trouble), headers=config.service.heartbeat_headers), Patience())
     except DeliveryError as error:
         log.error("heartbeat failed: %s", error)  # noqa: TRY400 - the text is the whole story

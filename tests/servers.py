@@ -66,6 +66,7 @@ class Pinged:
     method: str
     path: str
     body: str
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(slots=True)
@@ -115,7 +116,7 @@ def ping_sink(tls: ssl.SSLContext | None = None) -> Iterator[PingSink]:
             """Keep a ping and answer it."""
             body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
             with sink.changed:
-                sink.pings.append(Pinged(method=self.command, path=self.path, body=body))
+                sink.pings.append(Pinged(method=self.command, path=self.path, body=body, headers=dict(self.headers)))
                 sink.changed.notify_all()
             sink.hold.wait(30)
             self.answer(sink.status, sink.headers, sink.reply)

@@ -87,6 +87,32 @@ def test_without_a_heartbeat_nothing_is_pinged(tmp_path: Path, watch: SelfWatch,
     assert [ping.path for ping in switch.wait_for(1)] == ["/again"]
 
 
+def test_a_reload_that_changes_a_header_changes_the_pings(tmp_path: Path, watch: SelfWatch, switch: PingSink) -> None:
+    """The URL is the same; and `alerter poll` sends the header as well."""
+    url = f'heartbeat_url = "{switch.url}/uuid"'
+    watch.follow(configuration(tmp_path, url), now=NOON)
+    config = configuration(tmp_path, url, 'heartbeat_headers = { Authorization = "Bearer secret-0009" }')
+    watch.follow(config, now=NOON)
+
+    watch.cycle_ended()
+    [of_service] = switch.wait_for(1)
+    with heard(config, Redactor()):
+        pass
+    [_, of_poll] = switch.wait_for(2)
+
+    assert [each.headers.get("Authorization") for each in (of_service, of_poll)] == ["Bearer secret-0009"] * 2
+
+
+def test_where_silence_alone_raises_the_alarm_a_poll_that_fails_is_not_told(tmp_path: Path, switch: PingSink) -> None:
+    """Opsgenie knows no failure."""
+    config = configuration(tmp_path, f'heartbeat_url = "{switch.url}/v2/heartbeats/alerter/ping"')
+
+    with pytest.raises(StoreError), heard(config, Redactor()):
+        raise StoreError("no such user")
+
+    assert switch.pings == []
+
+
 def test_a_poll_that_fails_as_a_whole_is_told(tmp_path: Path, switch: PingSink) -> None:
     """`alerter poll` from cron says that its cycle could not be kept, and why."""
     config = configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"')

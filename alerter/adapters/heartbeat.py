@@ -11,14 +11,15 @@ Rules, in the order of their weight:
 
 How failure is said depends on the service. Healthchecks (docs/signaling_failures), Better Stack and most others take
 `/fail` after the path, and a POST whose body is shown; Uptime Kuma (`/api/push/TOKEN`) has `status=down&msg=…`, and
-Cronitor's telemetry API `state=fail&message=…`, both as a GET. All of it was read on 2026-11-25.
+Cronitor's telemetry API `state=fail&message=…`, both as a GET. All of it was read on 2026-11-25. Opsgenie's heartbeats
+know silence alone, and want a key in a header.
 """
 
 import logging
 import re
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -68,6 +69,7 @@ class Ping:
     method: str
     url: str = field(repr=False)
     body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def ping_of(url: str, trouble: str) -> Ping:
@@ -84,9 +86,20 @@ def ping_of(url: str, trouble: str) -> Ping:
     if parts.hostname in _CRONITOR_HOSTS:
         said = {"state": "fail", "message": _in_url(trouble)} if trouble else {}
         return Ping(method="GET", url=_with_query(url, said))
+    if not says_failure(url):
+        return Ping(method="GET", url=url)
     path = parts.path.rstrip("/") + "/fail" if trouble else parts.path
     body = (trouble or ALL_IS_WELL)[:LONGEST_CAUSE].encode()
     return Ping(method="POST", url=urlunsplit(parts._replace(path=path)), body=body)
+
+
+#: Heartbeats of Opsgenie, and of Jira Service Management after it, which know silence alone: `/fail` is no path there.
+_SILENT_PATH: Final = re.compile(r"/(?:v2|jsm)/(?:[^/]+/)*heartbeats/(?:[^/]+/)?ping/?")
+
+
+def says_failure(url: str) -> bool:
+    """Return whether a service can be told that something is wrong; one that cannot is told nothing then."""
+    return _SILENT_PATH.fullmatch(urlsplit(url).path) is None
 
 
 def _in_url(trouble: str) -> str:
@@ -110,6 +123,7 @@ class Heartbeat:
         note: Is told what came of each ping.
         patience: How long a ping may take.
         least_gap: Seconds between two pings.
+        headers: What goes with each ping. Secrets.
     """
 
     def __init__(
@@ -121,8 +135,10 @@ class Heartbeat:
         note: Callable[[PingOutcome], None],
         patience: Patience | None = None,
         least_gap: float = LEAST_GAP,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._url = url
+        self._headers = headers or {}
         self._trouble_now = trouble
         self._redact = redact
         self._note = note
@@ -167,7 +183,10 @@ class Heartbeat:
 
     def _ping(self, trouble: str) -> None:
         try:
-            send(ping_of(self._url, self._redact(trouble or self._trouble_now())), self._patience, self._dialer)
+            said = self._redact(trouble or self._trouble_now())
+            if said and not says_failure(self._url):
+                return
+            send(replace(ping_of(self._url, said), headers=self._headers), self._patience, self._dialer)
         except DeliveryError as error:
             self._failed(str(error))
             self.cycle_ended(trouble)
@@ -234,6 +253,7 @@ def _answer(ping: Ping, patience: Patience, held: HeldSession) -> tuple[int, str
             headers={
                 "User-Agent": f"alerter/{__version__}",
                 "Content-Type": "text/plain; charset=utf-8",
+                **ping.headers,
                 "Accept-Encoding": "identity",
                 "Connection": "close",
             },

@@ -304,6 +304,9 @@ _HTTPS = "[hH][tT][tT][pP][sS]://"
 _PORT = r"0*(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
 _SPAN = _whole(rf"(?=\S){values.DURATION.pattern}", "90s", "10m", "1h30m", "2d")
 _LABEL_NAMES: Schema = {"pattern": f"^{values.LABEL.pattern}$", "not": {"enum": sorted(values.TAKEN_LABELS)}}
+_TAKEN_HEADERS = "|".join(
+    "".join(f"[{letter}{letter.upper()}]" for letter in name) for name in sorted(values.TAKEN_HEADERS)
+)
 _GLOB = _text(r"^!?[\s\S]*[^!\s]", "*Impersonation*", "!Graymail*")
 _DAY = "|".join("".join(f"[{letter}{letter.upper()}]" for letter in day) for day in WEEKDAYS)
 
@@ -326,6 +329,11 @@ _FORMS: Mapping[Callable[..., object], Schema] = {
         "https://api.services.mimecast.com",
     ),
     values.address: _whole(rf"(?:\[[^\]]+\]|[\d.]+|localhost):{_PORT}", "127.0.0.1:9464", "[::1]:9464"),
+    values.headers: {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{values.HEADER.pattern}$", "not": {"pattern": f"^(?:{_TAKEN_HEADERS})$"}},
+        "additionalProperties": _text(rf"^\s*[!-~][ -~]{{0,{values.LONGEST_HEADER - 1}}}\s*$"),
+    },
     values.ping_url: _whole(rf"(?:{_HTTP}|{_HTTPS})[^\s/?#][^\s#]*", "https://hc-ping.com/…")
     | {"not": {"pattern": r"^[^?]*/(?:fail|start)\s*(?:\?|$)"}},
     values.key: _whole(r"[!-~]+", "${MIMECAST_CLIENT_ID}"),

@@ -95,6 +95,7 @@ class Service:
         timezone: In which people read times.
         console_url: Where messages send people to look at held mail.
         heartbeat_url: What is pinged after each complete cycle; None for nothing.
+        heartbeat_headers: What goes with each ping.
         listen: Where `/healthz` and `/metrics` are; None for nowhere.
         public_url: By which name others reach them; None if by their address alone.
         metrics_per_reason: Whether `/metrics` has what is held for each reason, or only for each tenant.
@@ -107,6 +108,7 @@ class Service:
     timezone: ZoneInfo
     console_url: str
     heartbeat_url: Secret | None = None
+    heartbeat_headers: Mapping[str, Secret] = field(default_factory=dict)
     listen: Address | None = None
     public_url: str | None = None
     metrics_per_reason: bool = True

@@ -113,6 +113,7 @@ class ServiceTable(Table):
         timezone: In which messages and commands show times.
         console_url: Where messages send people to look at held mail.
         heartbeat_url: A dead man's switch that is pinged after complete cycles; a secret. See Watching the watcher.
+        heartbeat_headers: What it needs besides, such as `{ Authorization = "GenieKey ${HEARTBEAT_KEY}" }`; secrets.
         listen: Where `/healthz` and `/metrics` are, such as `"127.0.0.1:9464"` or `"[::1]:9464"`.
         public_url: By which name others reach them, such as `"https://alerter.example"`. Without it they answer to the
             address in `listen` and to `localhost` alone.
@@ -126,6 +127,7 @@ class ServiceTable(Table):
     timezone: TimeZone = ZoneInfo("UTC")
     console_url: WebPage = "https://login.mimecast.com"
     heartbeat_url: Annotated[Text, AfterValidator(values.ping_url)] | None = None
+    heartbeat_headers: Annotated[Mapping[str, str], PlainValidator(values.headers)] = {}
     listen: Annotated[Address, PlainValidator(values.address)] | None = None
     public_url: WebPage | None = None
     metrics_per_reason: bool = True
@@ -473,7 +475,7 @@ def is_secret(path: KeyPath) -> bool:
     match path:
         case ("tenants", _, str() as key, *_):
             return key in KEY_NAMES
-        case ("receivers", _, "urls", *_) | ("service", "database" | "heartbeat_url"):
+        case ("receivers", _, "urls", *_) | ("service", "database" | "heartbeat_url" | "heartbeat_headers", *_):
             return True
         case _:
             return False

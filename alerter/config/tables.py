@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePath
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from alerter.config.lines import KeyPath
 from alerter.config.model import (
@@ -72,10 +72,20 @@ def service_of(table: ServiceTable, place: Place, *, state_folder: Path) -> Serv
         timezone=table.timezone,
         console_url=table.console_url,
         heartbeat_url=None if table.heartbeat_url is None else Secret(table.heartbeat_url),
+        heartbeat_headers=_heartbeat_headers(table, place),
         listen=table.listen,
         public_url=table.public_url,
         metrics_per_reason=table.metrics_per_reason,
     )
+
+
+def _heartbeat_headers(table: ServiceTable, place: Place) -> Mapping[str, Secret]:
+    if table.heartbeat_headers and table.heartbeat_url is None:
+        place.error("heartbeat_headers", "expected a 'heartbeat_url' that they go to, found none")
+    has_login = "@" in urlsplit(table.heartbeat_url or "").netloc
+    if has_login and any(name.casefold() == "authorization" for name in table.heartbeat_headers):
+        place.error("heartbeat_headers", "expected one login, found 'Authorization' and a name in 'heartbeat_url'")
+    return {name: Secret(value) for name, value in table.heartbeat_headers.items()}
 
 
 #: How long all of the history is kept, unless it is said, or the retention is shorter.

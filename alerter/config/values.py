@@ -35,6 +35,11 @@ LABEL = compile_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 TAKEN_LABELS = frozenset({"tenant", "reason", "rule", "severity", "job", "instance"})
 #: A label is a word or a name, not a text.
 LONGEST_LABEL = 100
+#: A header's name (RFC 9110, section 5.1, as servers write theirs), and those that a request has of its own.
+HEADER = compile_regex(r"[A-Za-z][A-Za-z0-9-]{0,99}")
+TAKEN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding"})
+#: Servers refuse longer ones, in characters.
+LONGEST_HEADER = 4096
 LAST_PORT = 65535
 #: More names than this only hide what the error is.
 MOST_LISTED = 10
@@ -272,6 +277,31 @@ def ping_url(value: str) -> str:
     if parts.path.endswith(("/fail", "/start")):
         raise ValueError(f"{expected}, without '/fail' or '/start' at its end: alerter says itself what it has to say")
     return value
+
+
+def headers(value: object) -> Mapping[str, str]:
+    """Return headers of HTTP, whose values are secrets: the text of an error never shows one."""
+    expected = 'expected a table such as { Authorization = "Bearer ${TOKEN}" }'
+    if not isinstance(value, dict):
+        raise ValueError(f"{expected}, found another kind of value")  # noqa: TRY004 - pydantic takes ValueErrors
+    return MappingProxyType({_header(name): _header_value(name, text) for name, text in value.items()})
+
+
+def _header(name: str) -> str:
+    if not HEADER.fullmatch(name):
+        raise ValueError("expected a header's name of letters, digits and '-', found text of another form")
+    if name.casefold() in TAKEN_HEADERS:
+        raise ValueError(f"expected a header of the service outside, found {name!r}, which alerter sets itself")
+    return name
+
+
+def _header_value(name: str, value: object) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or not text.isascii() or not text.isprintable() or len(text) > LONGEST_HEADER:
+        raise ValueError(
+            f"expected one line of ASCII text, at most {LONGEST_HEADER} characters, for {name!r}; copy it again"
+        )
+    return text
 
 
 def address(value: object) -> Address:

@@ -19,6 +19,7 @@ from alerter.adapters.heartbeat import (
     Patience,
     Ping,
     ping_of,
+    says_failure,
     send,
 )
 from alerter.errors import DeliveryError
@@ -420,3 +421,60 @@ def test_a_setting_of_the_environment_that_is_wrong_is_named(
             send(ping, SHORT)
 
     assert str(caught.value).startswith(said)
+
+
+OPSGENIE = "/v2/heartbeats/alerter/ping"
+
+
+def test_a_login_in_a_header_goes_with_every_ping(sink: PingSink, notes: Notes) -> None:
+    """Beside what every request has; a redirect, which is not followed, gets none of it elsewhere."""
+    headers = {"Authorization": "GenieKey secret-0001", "X-Team": "mail"}
+    heartbeat = Heartbeat(sink.url + "/uuid", trouble=str, redact=str, note=notes.note, least_gap=0.01, headers=headers)
+    heartbeat.cycle_ended()
+    heartbeat.cycle_ended(TROUBLE)
+    pings = sink.wait_for(1)
+    heartbeat.close()
+
+    for ping in pings:
+        assert ping.headers["Authorization"] == "GenieKey secret-0001"
+        assert ping.headers["X-Team"] == "mail"
+        assert "alerter" in ping.headers["User-Agent"]
+    assert "secret-0001" not in repr(Ping(method="POST", url="https://x", headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        pytest.param(f"https://api.opsgenie.com{OPSGENIE}", False, id="Opsgenie"),
+        pytest.param("https://api.eu.opsgenie.com/v2/heartbeats/a%20b/ping/", False, id="Opsgenie in Europe"),
+        pytest.param(
+            "https://api.atlassian.com/jsm/ops/api/1/v1/teams/2/heartbeats/ping?name=x", False, id="its successor"
+        ),
+        pytest.param("https://hc-ping.com/uuid", True, id="Healthchecks"),
+        pytest.param("https://uptime.betterstack.com/api/v1/heartbeat/token", True, id="Better Stack"),
+    ],
+)
+def test_it_is_known_who_cannot_be_told_of_a_failure(url: str, says: bool) -> None:  # noqa: FBT001 - a table
+    """There silence is all that raises the alarm, and any other path is an error."""
+    assert says_failure(url) is says
+
+
+def test_a_switch_that_knows_silence_alone_is_pinged_while_all_is_well_and_never_else(
+    sink: PingSink, notes: Notes
+) -> None:
+    """The ping that follows a failure comes only when all is well again."""
+    asked, troubles = threading.Event(), [TROUBLE]
+
+    def trouble() -> str:
+        asked.set()
+        return troubles.pop() if troubles else ""
+
+    heartbeat = Heartbeat(sink.url + OPSGENIE, trouble=trouble, redact=str, note=notes.note, least_gap=0.01)
+    heartbeat.cycle_ended()
+    assert asked.wait(20)
+    heartbeat.cycle_ended()
+    [ping] = sink.wait_for(1)
+    heartbeat.close()
+
+    assert (ping.method, ping.path) == ("GET", OPSGENIE)
+    assert notes.wait_for(1) == [PingOutcome.SENT]

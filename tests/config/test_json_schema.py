@@ -42,6 +42,7 @@ BEYOND = {
     "which time zones exist": r"expected a time zone",
     "what a variable stands for": r"is not set|is set, but to nothing|literal '\$\{'|cannot be read",
     "what is wrong within a URL": r"expected (a|an Apprise) URL|expected a plain path|expected a file|no longer work",
+    "what the heartbeat needs": r"expected a 'heartbeat_url' that|expected one login",
     "what levels have to do with one another": r"in all of its levels",
     "what a condition has to do with its rule": r"is for rules with|looks at each tenant's polling|not about a sum",
 }

@@ -519,6 +519,7 @@ SECRETS = """
 [service]
 database = "postgresql://alerter:database-0001@db.example/alerter"
 heartbeat_url = "https://hc.example/ping/heartbeat-0006?create=1"
+heartbeat_headers = { Authorization = "GenieKey header-0007", X-Key = "header-0008" }
 [tenants.acme]
 client_id = "id-0001"
 client_secret = "client-secret-0001"
@@ -553,7 +554,7 @@ def test_no_secret_is_in_the_representation() -> None:
 SECRET_TEXTS = [
     "id-0001", "client-secret-0001", "id-0002", "app-key-0002", "access-key-0002", "c2VjcmV0LTAwMDI=", "database-0001",
     "T0000001", "B0000001", "slack-token-0003", "mail%2Dpassword", "mail-password", "workflow-0004", "signature-0005",
-    "heartbeat-0006",
+    "heartbeat-0006", "GenieKey header-0007", "header-0007", "header-0008",
 ]  # fmt: skip
 
 
