@@ -33,6 +33,7 @@ from alerter.core.rules import (
     with_no_data_rules,
 )
 from alerter.core.series import ALL_REASONS, Failure, HoldReason, Sample, Series, Snapshot, Span, Tenant
+from alerter.core.timelines import KnownPolls, number_of, numbers
 from alerter.errors import Cause
 from alerter.pipeline import Policy
 
@@ -104,6 +105,7 @@ def series(
         coverage=tuple(spans),
         poll_interval=interval,
         failure=Failure(since=failed[0], at=failed[-1], cause=cause, detail="no answer within 30s") if failed else None,
+        polls=KnownPolls(numbers(number_of(sample.at) for sample in samples)),
     )
 
 

@@ -81,7 +81,7 @@ def polls(
     reasons: Sequence[str] = REASONS,
     jitter: timedelta = NONE,
 ) -> list[Snapshot | FailedPoll]:
-    """Draw a tenant's polls: mostly good and mostly the same, with bursts, failures, and pauses of hours and weeks.
+    """Draw a tenant's polls: mostly good and mostly the same, with bursts, failures, polls that are missed, and pauses.
 
     Args:
         draw: Hypothesis's.
@@ -97,7 +97,7 @@ def polls(
     drawn: list[Snapshot | FailedPoll] = []
     for kind in draw(
         st.lists(
-            st.sampled_from(["same", "same", "same", "change", "change", "gone", "fail", "pause"]),
+            st.sampled_from(["same", "same", "same", "change", "change", "gone", "fail", "fail once", "miss", "pause"]),
             min_size=most // 2,
             max_size=most,
         )
@@ -105,13 +105,17 @@ def polls(
         length = draw(st.integers(1, 6))
         if kind == "pause":
             at += draw(st.sampled_from([2.5 * every, minutes(90), timedelta(days=7) - minutes(30)]))
+        elif kind == "miss":
+            at += draw(st.sampled_from([0.5 * every, every]))
         elif kind == "change":
             counts[HoldReason(draw(st.sampled_from(reasons)))] = draw(_COUNTS)
             length = 1
         elif kind == "gone" and counts:
             counts.pop(draw(st.sampled_from(sorted(counts))))
             length = 1
-        cause = draw(st.sampled_from(CAUSES)) if kind == "fail" else None
+        elif kind == "fail once":
+            length = 1
+        cause = draw(st.sampled_from(CAUSES)) if kind.startswith("fail") else None
         for _ in range(length):
             late = draw(st.integers(0, int(jitter.total_seconds() * 1000))) if jitter else 0
             polled_at = at + timedelta(milliseconds=late)

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from alerter.adapters.store import Store
-from alerter.core.alerts import AlertState, Transition
+from alerter.core.alerts import Transition
 from alerter.core.archives import FailedPoll
 from alerter.core.conditions import Stagnant
 from alerter.core.formats import compose
 from alerter.core.messages import Message
 from alerter.core.replay import replay_of
 from alerter.core.series import Snapshot, Tenant
+from alerter.core.timelines import instant_of
 from alerter.errors import Cause, SourceUnavailable
 from alerter.pipeline import Policy, next_group_at, poll, tell_groups
 from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, a_snapshot, minutes
@@ -95,6 +96,23 @@ def fresh(template: Path) -> Iterator[Store]:
             yield store
 
 
+def compare_what_is_told(
+    template: Path, policy: Policy, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]
+) -> None:
+    """Do so where polls are less than a minute apart: the instants of counts that are kept may then be as old."""
+    with fresh(template) as store:
+        live = lived(store, policy, polled)
+        replay = replayed(store, policy)
+
+    assert replay.transitions == live.transitions
+    assert [heading(message) for message in replay.messages] == [heading(message) for message in live.messages]
+
+
+def heading(message: Message) -> tuple[object, ...]:
+    """Return whom a message tells what, and when."""
+    return message.receiver, message.tone, message.title, message.alert_ids, message.created_at
+
+
 def compare(template: Path, policy: Policy, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]) -> None:
     """Let a history happen, replay it, and hold the one against the other."""
     with fresh(template) as store:
@@ -123,6 +141,19 @@ def test_a_replay_of_what_was_stored_is_what_happened(
 ) -> None:
     """Random rules on random histories of two tenants: failures, weeks without polls, reasons that come and go."""
     compare(migrated_file, policy, {ACME: acme, GLOBEX: globex})
+
+
+@_SETTINGS
+@given(
+    policy=policies(INTERVALS),
+    acme=polls("acme", most=16, jitter=timedelta(seconds=40)),
+    globex=polls("globex", begin=NOON + timedelta(microseconds=7), every=minutes(3), most=8, jitter=minutes(2)),
+)
+def test_a_replay_judges_at_the_polls_that_there_were(
+    migrated_file: Path, policy: Policy, acme: Polls, globex: Polls
+) -> None:
+    """Polls are never evenly apart: some take long, some are missed, and some come soon after the one before."""
+    compare_what_is_told(migrated_file, policy, {ACME: acme, GLOBEX: globex})
 
 
 @pytest.mark.parametrize("held", [pytest.param(1, id="the same count"), pytest.param(9, id="another count")])
@@ -161,47 +192,44 @@ def test_a_replay_of_whatever_was_stored_is_what_happened(
     compare(migrated_file, policy, {ACME: acme, GLOBEX: globex})
 
 
-#: A poll interval, and how late a poll may be.
-LATE = minutes(1) + timedelta(seconds=20)
 RULES = (
     a_rule("At once", warning=a_level(above=5)),
-    a_rule("In time", warning=a_level(above=5, for_="5m")),
+    a_rule("In time", warning=a_level(above=5, for_="5m", keep_firing_for="2m")),
     a_rule("No data", warning=a_level(a_no_data("3m"))),
 )
 
 
 @_SETTINGS
-@given(polled=polls("acme", most=16, jitter=timedelta(seconds=20)))
-def test_what_waits_for_a_poll_that_saw_no_change_is_off_by_a_poll_at_most(
+@given(polled=polls("acme", most=16, jitter=timedelta(seconds=40)))
+def test_spans_end_at_the_poll_at_which_they_ended(
     migrated_file: Path, polled: Sequence[Snapshot | FailedPoll]
 ) -> None:
-    """Where such a poll was is known to within the jitter, so that the end of a span is met by it or by the next one.
+    """A poll that comes a second too early is one poll too early: `for` is measured from poll to poll, as live."""
+    policy = a_policy(*RULES, tenants={"acme": "1m", "globex": "3m"})
 
-    What a change decides is exact; and an alert that ends when its span is just over may be missing.
-    """
-    policy = a_policy(*RULES, tenants={"acme": "1m"})
+    compare_what_is_told(migrated_file, policy, {ACME: polled, GLOBEX: []})
+
+
+def test_an_edit_of_the_interval_leaves_the_polls_before_it_as_they_were(migrated_file: Path) -> None:
+    """A replay judges them where they were, although the tenant is polled more often now."""
+    before, after = (a_policy(*RULES, tenants={"acme": every}) for every in ("5m", "1m"))
+    rare = [a_snapshot({"Spam": 1 if number < 3 else 9}, taken_at=NOON + minutes(5 * number)) for number in range(6)]
+    often = [
+        a_snapshot({"Spam": 9 if number < 7 else 0}, taken_at=NOON + minutes(25.5 + number)) for number in range(12)
+    ]
     with fresh(migrated_file) as store:
-        live = lived(store, policy, {ACME: polled}).transitions
+        live = lived(store, before, {ACME: rare}).transitions
+        live += lived(store, after, {ACME: often}).transitions
         with store.read() as reader:
             archive = reader.archive(ACME, poll_interval=minutes(1))
-    replay = [each for moment in replay_of(policy, [archive]) for each in moment.transitions]
 
-    assert of_rule("At once", replay) == of_rule("At once", live)
-    for rule in ("In time", "No data"):
-        for began, ended in episodes(rule, live):
-            if ended is None or ended - began > LATE:
-                assert [each for each, _ in episodes(rule, replay) if abs(each - began) <= LATE] != []
+    replay = [each for moment in replay_of(after, [archive]) for each in moment.transitions]
+
+    assert [instant_of(poll) for poll in archive.polling.timeline.polls] == [at_of(each) for each in rare + often]
+    assert replay == live
+    assert [each.after for each in of_rule("In time", live)] == ["pending", "firing", "inactive"]
 
 
 def of_rule(name: str, transitions: Sequence[Transition]) -> list[Transition]:
     """Return those of one rule."""
     return [each for each in transitions if each.key.rule == name]
-
-
-def episodes(rule: str, transitions: Sequence[Transition]) -> list[tuple[datetime, datetime | None]]:
-    """Return when the alerts of a rule began to fire and ended; None for those that go on."""
-    began = [each for each in of_rule(rule, transitions) if each.after is AlertState.FIRING]
-    ends = [each for each in of_rule(rule, transitions) if each.is_resolve]
-    return [
-        (each.at, next((end.at for end in ends if end.key == each.key and end.at >= each.at), None)) for each in began
-    ]

@@ -26,6 +26,7 @@ from alerter.core.series import (
 from alerter.core.timelines import (
     MICROSECOND,
     FailureRun,
+    KnownPolls,
     Numbers,
     Outage,
     Timeline,
@@ -82,6 +83,7 @@ class Archive:
             timezone=timeline.timezone,
             polled_since=timeline.polled_since,
             first_held_at=self.first_held_at,
+            polls=None if timeline.owners else KnownPolls(timeline.good),
         )
 
 

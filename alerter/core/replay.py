@@ -5,9 +5,8 @@ one of them has changed, a reminder is due, a mute window ends, a receiver may h
 over. At each of these instants the live functions decide, so that a replay of the rules that were live is what happened
 live, alert by alert and message by message.
 
-What it cannot know: where a poll was that saw no change, to within the jitter of the polling; which alerts a person
-had acknowledged or silenced, or a delivery had failed; and what a clock that was set back showed before. No I/O: values
-in, values out.
+What it cannot know: which alerts a person had acknowledged or silenced, or a delivery had failed; and what a clock that
+was set back showed before. No I/O: values in, values out.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

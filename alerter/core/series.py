@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import NewType, TypeVar
+from typing import NewType, Protocol, TypeVar
 
 from alerter.errors import Cause
 
@@ -86,6 +86,14 @@ class Failure:
     detail: str
 
 
+class Polls(Protocol):
+    """The good polls of a tenant."""
+
+    def between(self, since: int, until: int) -> Sequence[int]:
+        """Return those between two instants, both included, oldest first; in microseconds since 1970."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """The held messages of one (tenant, reason) as a step function over covered time.
@@ -101,6 +109,7 @@ class Series:
         timezone: Where the tenant's people work.
         polled_since: The tenant's first good poll ever, however far back the window goes; None before it.
         first_held_at: When the first messages ever were held for the reason; None before that, and for a sum.
+        polls: The samples; None of a sum over tenants, which is known at every moment that is covered.
     """
 
     tenant: Tenant
@@ -112,6 +121,7 @@ class Series:
     timezone: tzinfo = UTC
     polled_since: datetime | None = None
     first_held_at: datetime | None = None
+    polls: Polls | None = field(default=None, compare=False)
 
     def value_at(self, at: datetime) -> int | None:
         """Return the held messages at `at`, or None where polling did not cover it or no value is known."""

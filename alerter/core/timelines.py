@@ -25,6 +25,8 @@ MICROSECOND = timedelta(microseconds=1)
 NEVER = 2**62
 #: So many polls are packed together at most: each new one is written with all of them.
 MOST_POLLS = 256
+#: Steps from a half to three halves of the poll interval are even enough for what is reckoned with them.
+MOST_STEP_HALVES = 3
 _MILLISECOND = 1000
 _SEVEN_BITS, _MORE = 0x7F, 0x80
 
@@ -102,6 +104,11 @@ class PackedRun:
         step = instants[-1] - instants[-2] if len(instants) > 1 else 0
         return cls(run.since, run.until, step, len(instants), packed_instants(instants))
 
+    @property
+    def run(self) -> PollRun:
+        """The run that it is."""
+        return PollRun(since=self.since, until=self.until, polls=self.polls, steps=self.steps)
+
     def longer(self, at: int) -> "PackedRun":
         """Return the run with one more poll at its end."""
         step = at - self.until
@@ -136,6 +143,17 @@ class FailureRun:
     def instants(self) -> Numbers:
         """When they were, oldest first."""
         return _instants_of(self)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPolls:
+    """Good polls at hand, oldest first."""
+
+    instants: Numbers
+
+    def between(self, since: int, until: int) -> Numbers:
+        """Return those between two instants, both included."""
+        return self.instants[bisect_left(self.instants, since) : bisect_right(self.instants, until)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +239,16 @@ class Timeline:
         return now if outage is None else self.last_good_before(outage)
 
     @cached_property
+    def uneven(self) -> Numbers:
+        """The good polls that came clearly sooner or later after the one before than the poll interval says."""
+        interval = self.poll_interval // MICROSECOND
+        return numbers(
+            after
+            for before, after in pairwise(self.good)
+            if not interval <= 2 * (after - before) <= MOST_STEP_HALVES * interval
+        )
+
+    @cached_property
     def _outages_since(self) -> Numbers:
         return numbers(outage.since for outage in self.outages)
 
@@ -281,6 +309,25 @@ def joined_runs(runs: Iterable[PollRun]) -> Iterator[tuple[int, int]]:
             until = max(until, run.until)
     if since is not None and until is not None:
         yield since, until
+
+
+class PackedPolls:
+    """Good polls in packed runs; those that were asked for last are at hand, for many series ask for the same."""
+
+    def __init__(self, parts: Sequence[PollRun], tail: PackedRun) -> None:
+        """Take runs that follow one another, oldest first, and the newest."""
+        self._parts = parts
+        self._tail = tail
+        self._asked = (0, 0)
+        self._found = numbers()
+
+    def between(self, since: int, until: int) -> Numbers:
+        """Return those between two instants, both included, oldest first."""
+        if self._asked != (since, until):
+            runs = (run for run in (*self._parts, self._tail.run) if run.until >= since and run.since <= until)
+            self._found = KnownPolls(good_polls_of(runs)).between(since, until)
+            self._asked = since, until
+        return self._found
 
 
 # Instants packed: what is stored of each is how much longer its step is than the one before

@@ -16,7 +16,7 @@ from alerter.adapters.store.windows import LazySeries, PackedSeries, Reach
 from alerter.adapters.tables import coverage, instant_of, number_of, series, tenants
 from alerter.core.rules import EVERYTHING, TenantSeries, Windows
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant
-from alerter.core.timelines import PackedRun
+from alerter.core.timelines import PackedPolls, PackedRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +148,7 @@ def polling_as_of(tenant: Tenant, known: Remembered, timezone: tzinfo, *, now: d
         failure=None if known.failures is None else known.failures.failure,
         timezone=timezone,
         polled_since=known.polled_since,
+        polls=None if known.tail is None else PackedPolls(known.parts, known.tail),
     )
 
 

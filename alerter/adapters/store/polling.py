@@ -111,7 +111,8 @@ class PollingWriter(PollingReader, Noting):
         if remembered.failures is not None or tail is None or tail.polls >= MOST_POLLS:
             return False
         newest = remembered.coverage[-1]
-        if not newest.until < at <= newest.until + longest_step(poll_interval):
+        # One that comes soon after the one before makes samples uneven, of which nothing that is remembered knows.
+        if not newest.until + poll_interval / 2 <= at <= newest.until + longest_step(poll_interval):
             return False
         longer_tail = tail.longer(number_of(at))
         latency = _microseconds(snapshot.latency)

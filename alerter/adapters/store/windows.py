@@ -183,6 +183,7 @@ class PackedSeries:
             timezone=polling.timezone,
             polled_since=polling.polled_since,
             first_held_at=self.first_held_at(place),
+            polls=polling.polls,
         )
 
     def _last_before(self, place: int, start: int) -> int:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from alerter.core.archives import Archive
-from alerter.core.conditions.lines import line_through
+from alerter.core.conditions.lines import Samples, line_through
 from alerter.core.conditions.observations import (
     ANY_COUNT,
     FOREVER,
@@ -21,8 +21,8 @@ from alerter.core.conditions.observations import (
     no_poll_now,
 )
 from alerter.core.conditions.passings import passings
-from alerter.core.series import Piece, Sample, Series, Span
-from alerter.core.timelines import MICROSECOND
+from alerter.core.series import Sample, Series, Span
+from alerter.core.timelines import MICROSECOND, MOST_STEP_HALVES, instant_of
 
 #: A line is drawn through so many samples at least.
 FEWEST_SAMPLES = 3
@@ -32,10 +32,11 @@ FEWEST_SAMPLES = 3
 class Forecast:
     """Held messages that will be above a limit before long if they go on as they have been going.
 
-    The line is that of least squares through the samples of `fit_over`. The level is active when the line rises and is
-    above `above` at now + `within`, and also when the count itself is above it. A line needs three samples, of which
-    the first and the last are at least half of `fit_over` apart; without them there is no data. A gap in polling has no
-    samples: it is neither bridged nor read as zero.
+    The line is that of least squares through the samples of `fit_over`: the good polls; of a sum over tenants, one at
+    each poll interval back from now. The level is active when the line rises and is above `above` at now + `within`,
+    and also when the count itself is above it. A line needs three samples, of which the first and the last are at least
+    half of `fit_over` apart; without them there is no data. A gap in polling has no samples: it is neither bridged nor
+    read as zero.
 
     Attributes:
         above: Messages.
@@ -94,48 +95,53 @@ class Forecast:
         count = series.value_at(now)
         if count is None:
             return no_poll_now(self.name, self.limit)
-        pieces = list(series.pieces(since=now - self.fit_over, until=now))
+        samples = Samples.of(series, since=now - self.fit_over, until=now)
         value = Sample(now, count)
         is_above = count > self.above
-        calm = self._calm(pieces)
+        calm = self._calm(samples, series.poll_interval)
         idle_until = None if calm is None else FOREVER
-        if not _are_enough(pieces, series.poll_interval, self.fit_over):
+        first = samples.instants[samples.parts[0][0]]
+        span = (samples.instants[-1] - first) * MICROSECOND
+        if len(samples.instants) - samples.parts[0][0] < FEWEST_SAMPLES or span * 2 < self.fit_over:
             if is_above:
                 return self._observed(Verdict.ACTIVE, value)
-            if calm is None and pieces[-1].until - pieces[0].since < self.fit_over / 2:
+            if calm is None and span * 2 < self.fit_over:
                 # Until then there is no line, whatever comes.
-                idle_until, calm = pieces[0].since + self.fit_over / 2, (ANY_COUNT[0], self.above)
+                idle_until, calm = instant_of(first) + self.fit_over / 2, (ANY_COUNT[0], self.above)
             note = f"too few good polls within {duration_text(self.fit_over)} to draw a line through"
             return self._observed(Verdict.NO_DATA, value, note=note, idle_until=idle_until, idle_within=calm)
-        line = line_through(pieces, series.poll_interval, now=now)
+        line = line_through(samples, now=now)
         ahead = self.within // MICROSECOND
-        is_coming = line.rises and line.is_above(self.above, ahead=ahead)
+        is_coming = line.rises and line.is_above(self.above, at=ahead)
         # What has not moved stays where it is until it moves.
-        is_flat = not is_above and all(piece.count == count for piece in pieces)
+        is_flat = not is_above and all(each == count for _, _, each in samples.parts)
         return self._observed(
             Verdict.ACTIVE if is_above or is_coming else Verdict.INACTIVE,
             value,
-            since=pieces[0],
+            since=Sample(instant_of(first), samples.parts[0][2]),
             expected=line.count_at(ahead),
             idle_until=FOREVER if is_flat else idle_until,
             idle_within=calm,
         )
 
-    def _calm(self, pieces: Sequence[Piece]) -> tuple[int, int] | None:
+    def _calm(self, samples: Samples, poll_interval: timedelta) -> tuple[int, int] | None:
         """Return counts, lowest and highest, among which these are, and through which no line leads above the limit.
 
-        For whatever counts between 0 and c, without a gap and spread evenly over a length L of at least half of
-        `fit_over`, the steepest line is that of a step in the middle. It rises by 1.5 c/L, and by less than 1.8 c/L
-        where only three samples make it; from the middle of them to `within` ahead of now are less than 0.7 L +
-        `within`. So it ends below c + 1.8 c (0.7 + 2 `within` / `fit_over`), and hence below c (3 + 4 `within` /
-        `fit_over`). Counts that are all higher by as much have a line that is higher by as much.
+        For whatever counts between 0 and c at samples that are evenly apart over a length L of at least half of
+        `fit_over`, the steepest line is that of a step in the middle. It rises by no more than 1.5 c/L, and by less
+        than 2 c/L where some steps are up to three times as long as others, as steps from a half to three halves of an
+        interval are; from the middle of the samples to `within` ahead of now are less than 0.7 L + `within`. So it ends
+        below c + 2 c (0.7 + 2 `within` / `fit_over`), and hence below c (3 + 4 `within` / `fit_over`). Counts that are
+        all higher by as much have a line that is higher by as much.
 
         Returns:
             From 0 on where that is possible, or else with some room below and above; None where there are none.
         """
-        if any(before.until != after.since for before, after in pairwise(pieces)):
+        steps = [2 * (after - before) for before, after in pairwise(samples.instants)]
+        interval = poll_interval // MICROSECOND
+        if steps and not interval <= min(steps) <= max(steps) <= MOST_STEP_HALVES * interval:
             return None
-        lowest, highest = min(piece.count for piece in pieces), max(piece.count for piece in pieces)
+        lowest, highest = min(count for *_, count in samples.parts), max(count for *_, count in samples.parts)
         part, whole = self._part
         # The least count for which the highest is not too high: least + (above - least) · part / whole >= highest.
         least = max(0, -((self.above * part - highest * whole) // (whole - part)))
@@ -144,6 +150,11 @@ class Forecast:
         if least:
             least = (least + lowest) // 2
         return least, least + (self.above - least) * part // whole
+
+    def _is_calm(self, lowest: int, highest: int) -> bool:
+        """Say whether no line through such counts leads above the limit, where samples are evenly apart."""
+        part, whole = self._part
+        return lowest <= self.above and highest <= lowest + (self.above - lowest) * part // whole
 
     @cached_property
     def _part(self) -> tuple[int, int]:
@@ -158,14 +169,21 @@ class Forecast:
             if (count > self.above) is not before:
                 before = not before
                 yield instant
-        yield from passings(archive, above=self.above, ahead=self.within, over=self.fit_over)
+        yield from passings(
+            archive,
+            above=self.above,
+            ahead=self.within,
+            over=self.fit_over,
+            fewest=FEWEST_SAMPLES,
+            is_calm=self._is_calm,
+        )
 
     def _observed(
         self,
         verdict: Verdict,
         value: Sample,
         *,
-        since: Piece | None = None,
+        since: Sample | None = None,
         expected: int | None = None,
         note: str = "",
         idle_until: datetime | None = None,
@@ -176,18 +194,9 @@ class Forecast:
             condition=self.name,
             limit=self.limit,
             value=value,
-            reference=None if since is None or since.since == value.at else Sample(since.since, since.count),
+            reference=None if since is None or since.at == value.at else since,
             expected=None if expected is None else Sample(value.at + self.within, expected),
             news=f"heading for {expected:,} in {duration_text(self.within)}" if is_coming else "",
             note=note,
         )
         return Observation(verdict=verdict, operands=operands, idle_until=idle_until, idle_within=idle_within)
-
-
-def _are_enough(pieces: Sequence[Piece], poll_interval: timedelta, fit_over: timedelta) -> bool:
-    """Say whether there are so many samples, and far enough apart, that a line can be drawn through them."""
-    if not pieces or (pieces[-1].until - pieces[0].since) * 2 < fit_over:
-        return False
-    runs = 1 + sum(before.until < after.since for before, after in pairwise(pieces))
-    covered = sum((piece.until - piece.since for piece in pieces), timedelta(0))
-    return round(covered / poll_interval) + runs >= FEWEST_SAMPLES

@@ -1,32 +1,80 @@
-"""The line of least squares through what was seen."""
+"""The line of least squares through samples, in whole numbers: no rounding decides.
 
+The samples are the good polls. A sum over tenants has none of its own: it is known at every moment that is covered, and
+has a sample at each poll interval back from now. Instants are numbers, as in `timelines`.
+"""
+
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from operator import mul
 
-from alerter.core.series import Piece
-from alerter.core.timelines import MICROSECOND
+from alerter.core.series import Sample, Series
+from alerter.core.timelines import MICROSECOND, Numbers, number_of, numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The samples of a span of time.
+
+    Attributes:
+        instants: When they were, oldest first.
+        parts: Of those one after the other that are equal the index of the first, that behind the last, and the count.
+    """
+
+    instants: Sequence[int]
+    parts: Sequence[tuple[int, int, int]]
+
+    @classmethod
+    def of(cls, series: Series, *, since: datetime, until: datetime) -> "Samples":
+        """Return the samples of a series between two instants, both included."""
+        begin, end = number_of(since), number_of(until)
+        polls = series.polls
+        instants = _spread(series, begin, end) if polls is None else polls.between(begin, end)
+        changes, parts = series.changes, []
+        place = max(bisect_right(changes, since, key=_at) - 1, 0)
+        first = bisect_left(instants, number_of(changes[place].at)) if changes else 0
+        for number in range(place, len(changes)):
+            is_last = number + 1 == len(changes) or changes[number + 1].at > until
+            behind = len(instants) if is_last else bisect_left(instants, number_of(changes[number + 1].at))
+            if behind > first:
+                parts.append((first, behind, changes[number].count))
+            first = behind
+            if is_last:
+                break
+        return cls(instants, parts)
+
+
+def _at(sample: Sample) -> datetime:
+    return sample.at
+
+
+def _spread(series: Series, begin: int, end: int) -> Numbers:
+    """Return the instants that are covered, an interval apart, back from the last one."""
+    spans = [(number_of(span.since), number_of(span.until)) for span in series.coverage]
+    instants: list[int] = []
+    for at in range(end, begin - 1, -(series.poll_interval // MICROSECOND)):
+        while spans and spans[-1][0] > at:
+            spans.pop()
+        if spans and at <= spans[-1][1]:
+            instants.append(at)
+    return numbers(reversed(instants))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """The line of least squares through the samples of a step function, in whole numbers: no rounding decides.
-
-    Each sample stands for one poll interval, from its poll on. The sums over samples are then integrals over covered
-    time, so that a line costs as much as the count has pieces, however many polls there were. Times are microseconds
-    from now on, measured at the middle of the intervals.
+    """The line of least squares.
 
     Attributes:
-        interval: What one sample stands for; the last one begins at now.
-        length: How much time is covered, ∫dt.
-        first: Twice ∫t dt.
-        second: Three times ∫t² dt.
-        total: ∫f dt, in messages times microseconds.
-        moment: Twice ∫tf dt.
+        samples: Through so many samples.
+        first: The sum of their times, in microseconds from an origin.
+        second: The sum of the squares of these.
+        total: The sum of their counts.
+        moment: The sum of the products of both.
     """
 
-    interval: int
-    length: int
+    samples: int
     first: int
     second: int
     total: int
@@ -37,41 +85,34 @@ class Line:
         """Whether it leads upwards."""
         return self._covariance > 0
 
-    def is_above(self, limit: int, *, ahead: int) -> bool:
-        """Say whether it is above a limit so many microseconds from now."""
-        return self._numerator(ahead) > limit * self.length * self._spread
+    def is_above(self, limit: int, *, at: int) -> bool:
+        """Say whether it is above a limit so many microseconds from the origin."""
+        return self._numerator(at) > limit * self.samples * self._spread
 
-    def count_at(self, ahead: int) -> int:
-        """Return its value so many microseconds from now, as a whole number of messages that is not below zero."""
-        numerator, denominator = self._numerator(ahead), self.length * self._spread
+    def count_at(self, at: int) -> int:
+        """Return its value so many microseconds from the origin: a whole number of messages, and not below zero."""
+        numerator, denominator = self._numerator(at), self.samples * self._spread
         return max(0, (2 * numerator + denominator) // (2 * denominator))
 
     @property
     def _covariance(self) -> int:
-        return self.moment * self.length - self.first * self.total
+        return self.samples * self.moment - self.first * self.total
 
     @property
     def _spread(self) -> int:
-        """Twelve times the variance of the samples' times; an interval's own extent is no part of it."""
-        return 4 * self.second * self.length - 3 * self.first**2 - (self.length * self.interval) ** 2
+        return self.samples * self.second - self.first**2
 
-    def _numerator(self, ahead: int) -> int:
-        distance = (2 * ahead + self.interval) * self.length - self.first
-        return self.total * self._spread + 3 * self._covariance * distance
+    def _numerator(self, at: int) -> int:
+        return self.total * self._spread + self._covariance * (self.samples * at - self.first)
 
 
-def line_through(pieces: Sequence[Piece], poll_interval: timedelta, *, now: datetime) -> Line:
-    """Return the line through what was seen; `pieces` are of at least two samples, and the last ends at `now`."""
-    interval = poll_interval // MICROSECOND
-    ends = [piece.since for piece in pieces[1:]]
-    length = first = second = total = moment = 0
-    for piece, end in zip(pieces, [*ends, now + poll_interval], strict=True):
-        # The last sample of a run stands for an interval like any other, unless the next run begins before.
-        until = (min(piece.until + poll_interval, end) - now) // MICROSECOND
-        since = (piece.since - now) // MICROSECOND
-        length += until - since
-        first += until**2 - since**2
-        second += until**3 - since**3
-        total += piece.count * (until - since)
-        moment += piece.count * (until**2 - since**2)
-    return Line(interval=interval, length=length, first=first, second=second, total=total, moment=moment)
+def line_through(samples: Samples, *, now: datetime) -> Line:
+    """Return the line through samples that are of two instants at least; its origin is now."""
+    origin = number_of(now)
+    times = [at - origin for at in samples.instants[samples.parts[0][0] :]]
+    skipped = samples.parts[0][0]
+    total = moment = 0
+    for first, behind, count in samples.parts:
+        total += count * (behind - first)
+        moment += count * sum(times[first - skipped : behind - skipped])
+    return Line(samples=len(times), first=sum(times), second=sum(map(mul, times, times)), total=total, moment=moment)

@@ -3,14 +3,18 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerter.core.archives import archive_of
 from alerter.core.conditions import FOREVER, Forecast, Operands, Verdict
-from alerter.core.series import Sample
-from tests.builders import NOON, at, counts, minutes, series, span
+from alerter.core.conditions.lines import Samples
+from alerter.core.series import Sample, Tenant, sum_of_tenants
+from alerter.core.timelines import number_of
+from tests.builders import NOON, a_snapshot, at, counts, minutes, series, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
 
@@ -137,13 +141,52 @@ def test_a_clock_that_was_set_back_draws_no_line_through_the_future() -> None:
 
 
 def test_polls_that_came_closer_before_the_interval_was_raised_still_make_a_line() -> None:
-    """A sample stands for one poll interval, unless the next run of polls begins before that has passed."""
+    """Each good poll is one sample, whatever the interval is now."""
     closer = replace(series("10 _ _ 20 _ _ 30 _ _ 40", every="5m"), poll_interval=minutes(30))
 
     found = a_forecast(20, within="1h", fit_over="1h").evaluate(closer, firing=False, now=NOON)
 
     assert found.operands.expected is not None
     assert found.operands.expected.count > 40
+
+
+@settings(deadline=None)
+@given(
+    steps=st.lists(st.integers(20_000, 400_000), min_size=1, max_size=20),
+    counted=st.lists(st.integers(0, 30), min_size=21, max_size=21),
+    above=st.integers(0, 40),
+)
+def test_the_samples_are_the_polls_that_there_were(steps: list[int], counted: list[int], above: int) -> None:
+    """No more and no fewer, however late each was, and wherever one was missed."""
+    lengths = [timedelta(milliseconds=step) for step in steps]
+    late = [*accumulate(reversed(lengths), initial=timedelta(0))]
+    seen = list(zip(counted, reversed(late), strict=False))
+    polled = [a_snapshot({"Spam": count}, taken_at=NOON - after) for count, after in seen]
+    [archive] = archive_of(Tenant("acme"), polled, poll_interval=minutes(1)).reasons
+    forecast = Forecast(above=above, within=minutes(5), fit_over=minutes(10))
+
+    found = forecast.evaluate(archive.as_of(number_of(NOON), window=forecast.window), firing=False, now=NOON)
+
+    points = [(-after // timedelta(milliseconds=1), count) for count, after in seen if after <= minutes(10)]
+    if points[-1][1] > above:
+        assert found.verdict is ACTIVE
+    elif len(points) < 3 or -points[0][0] < 300_000:
+        assert found.verdict is NO_DATA
+    else:
+        leads_to = _least_squares(points, 300_000)
+        assert (found.verdict is ACTIVE) is (leads_to > above and leads_to > _least_squares(points, 0))
+
+
+def test_a_sum_over_tenants_has_a_sample_at_each_interval_back_from_now() -> None:
+    """It is known at every moment that is covered, and at none of a gap that is longer than two intervals."""
+    acme = series("40 +5x5 _x4 80 +5x3", tenant="acme")
+    total = sum_of_tenants([acme, series("0x14", tenant="globex")])
+
+    samples = Samples.of(total, since=NOON - minutes(60), until=NOON)
+
+    ago = [(number_of(NOON) - each) // 60_000_000 for each in samples.instants]
+    assert ago == [60, 55, 50, 45, 40, 35, 30, 15, 10, 5, 0]
+    assert [count for *_, count in samples.parts] == [45, 50, 55, 60, 65, 80, 85, 90, 95]
 
 
 def test_a_forecast_that_leads_below_nothing_is_nothing() -> None:
@@ -225,6 +268,7 @@ def test_a_forecast_says_which_counts_are_too_low_for_any_line(notation: str, ex
     assert a_forecast().evaluate(series(notation), firing=False, now=NOON).idle_within == expected
 
 
+@settings(deadline=None)
 @given(
     interval=st.sampled_from([1, 5, 10]).map(minutes),
     ups=st.lists(st.booleans(), min_size=2, max_size=30),

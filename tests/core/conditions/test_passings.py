@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.archives import Archive, archive_of
 from alerter.core.conditions import Forecast, Verdict
-from alerter.core.conditions.passings import Parabola
 from alerter.core.series import Tenant
 from alerter.core.timelines import instant_of
 from tests.builders import NOON, a_polled_tenant, a_snapshot, minutes, span
@@ -40,7 +38,7 @@ def assert_every_turn_is_found(forecast: Forecast, archive: Archive) -> None:
 @_SETTINGS
 @given(
     steps=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 30)), min_size=1, max_size=25),
-    jitter=st.lists(st.integers(0, 20_000), min_size=30, max_size=30),
+    jitter=st.lists(st.integers(0, 55_000), min_size=30, max_size=30),
     above=st.integers(0, 45),
     within=st.sampled_from(["1m", "10m", "1h"]),
     fit_over=st.sampled_from(["5m", "20m", "1h"]),
@@ -64,28 +62,7 @@ def test_every_poll_at_which_a_line_passes_is_found(
 
 
 def test_a_line_that_is_nowhere_near_its_limit_is_not_looked_at() -> None:
-    """However often the count changes; but once where the window is full, and once before a gap."""
+    """However often the count changes, with a gap or without."""
     archive = a_polled_tenant("10x60 11x60 10x60 _x5 10x30", every="1m").reasons[0]
 
-    assert len([*Forecast(above=500, within=span("1h"), fit_over=span("20m")).turns(archive)]) == 4
-
-
-@pytest.mark.parametrize(
-    ("parabola", "expected"),
-    [
-        pytest.param(Parabola(1, 0, 0), [], id="never zero"),
-        pytest.param(Parabola(-1, 0.5, 0), [2], id="a straight line"),
-        pytest.param(Parabola(-1, 0.05, 0), [], id="a line that is not there yet"),
-        pytest.param(Parabola(-5, 6, -1), [1, 5], id="up and down again"),
-        pytest.param(Parabola(5, -6, 1), [1, 5], id="down and up again"),
-        pytest.param(Parabola(4, -1, 0.05), [5.527864], id="down, and up again only later"),
-        pytest.param(Parabola(-9, 6, -1), None, id="it just touches zero"),
-        pytest.param(Parabola(0, 1, 0), None, id="it begins at zero"),
-        pytest.param(Parabola(-10, 1, 0), None, id="it ends at zero"),
-    ],
-)
-def test_a_parabola_is_zero_at_its_roots(parabola: Parabola, expected: list[float] | None) -> None:
-    """Within ten seconds; where it only touches zero, nobody can say on which side it is."""
-    found = parabola.roots(10)
-
-    assert found == (None if expected is None else pytest.approx(expected))
+    assert [*Forecast(above=500, within=span("1h"), fit_over=span("20m")).turns(archive)] == []
