@@ -343,7 +343,7 @@ class Store:
 
 def _names(url: URL) -> tuple[object, ...]:
     """Return what names a server's database, whoever asks it."""
-    return url.get_backend_name(), url.host, url.port, url.database, url.query.get("host")
+    return url.get_backend_name(), url.host, url.port, url.database, url.query.get("host"), url.query.get("port")
 
 
 @contextmanager

@@ -129,3 +129,19 @@ def test_a_server_on_this_machine_may_ask_for_the_password_in_clear() -> None:
             pass
 
         assert b"pass-0001" in heard
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        pytest.param("postgresql://v@/held?host=a:1&host=b:2", True, id="SQLAlchemy's form of the same"),
+        pytest.param("postgresql://u@a:1,b:3/held", False, id="another port"),
+        pytest.param("postgresql://u@a:1,c:2/held", False, id="another server"),
+        pytest.param("postgresql://u@a:1,b:2/other", False, id="another database"),
+    ],
+)
+def test_databases_on_several_servers_are_told_apart(other: str, is_same: bool) -> None:  # noqa: FBT001 - a table
+    """Nothing is copied from a database into itself, in whichever form it is named."""
+    with closing(Store("postgresql://u@a:1,b:2/held")) as store, closing(Store(other)) as another:
+        assert store.is_same_as(another) is is_same
+        assert store.place == "postgresql://a:1,b:2/held"
