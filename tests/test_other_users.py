@@ -2,15 +2,19 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from alerter.adapters.store import Store
 from tests.adapters.store.stored import poll
 from tests.commands import Outcome, RunCommand, runner
+from tests.programs import needed
 from tests.users import USER, give, make_folder, needs_root, owners_in, state_of
 
 pytestmark = needs_root
@@ -167,3 +171,53 @@ def test_an_export_replaces_a_link_of_another_user(alerter: RunCommand, own: Pat
     assert done.code == 0
     assert (folder / "export.csv").read_text().startswith("record,tenant,")
     assert (own / "shadow").read_text() == "root:secret\n"
+
+
+def without(*capabilities: str) -> list[str]:
+    """Return what runs a command as a root that lacks some of its powers, as in a container."""
+    lost = ",".join(f"-{each}" for each in capabilities)
+    return [needed("setpriv"), f"--bounding-set={lost}", f"--inh-caps={lost}"]
+
+
+@pytest.fixture
+def reachable(own: Path) -> Iterator[Path]:
+    """A folder of the other user that everybody can reach, with what was planted in it."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        folder = make_folder(Path(name) / "data")
+        (own / "rules.toml").write_text(CONFIG.format(folder=folder))
+        yield folder
+
+
+def test_a_root_that_may_not_confine_itself_still_acts_as_the_owner(own: Path, reachable: Path) -> None:
+    """As in Docker: what the owner may not write, no link leads root to."""
+    command = [*without("sys_chroot"), sys.executable, "-m", "alerter", "poll", "--config", str(own / "rules.toml")]
+
+    well = subprocess.run(command, capture_output=True, text=True, check=False)
+    owners = owners_in(reachable)
+    plant(reachable, "alerter.db.lock", "dangling link", own)
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "cause: unreachable" in well.stdout, well.stderr
+    assert owners == {(USER, USER)}
+    assert "alerter.db.lock: expected a file, found a link" in refused.stderr
+    assert not (own / "new").exists()
+
+
+def test_a_root_that_may_not_be_another_user_says_so(own: Path, reachable: Path) -> None:
+    """It touches nothing, and names who could."""
+    command = [
+        *without("setuid", "setgid"),
+        sys.executable,
+        "-m",
+        "alerter",
+        "poll",
+        "--config",
+        str(own / "rules.toml"),
+    ]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert f"root may not act as the owner of the folder here: run this as user {USER}" in done.stderr
+    assert list(reachable.iterdir()) == []

@@ -3,7 +3,8 @@
 The owner of a folder can plant a link in it, or replace a file that was just checked. So while root touches anything
 there, its thread has the owner's rights (setfsuid(2), which also takes away what lets root ignore permissions), and
 the folder is all that it can reach (chroot(2), without which the owner's way through /var/lib/private would be closed).
-No link leads out of it and no file in it becomes root's, so that no check can come too early or too late.
+No link leads out of it and no file in it becomes root's, so that no check can come too early or too late. A container
+may forbid the second part (Docker does): then links lead where the owner could follow them as well.
 
 Import nothing within such a block: the program's own files cannot be reached from there.
 """
@@ -13,7 +14,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +47,7 @@ class Folder:
         self._root = os.open("/", _SEARCH)
         self.uid = uid
         self.gid = gid
+        self.is_confined = _can_confine()
 
     def __del__(self) -> None:
         os.close(self._descriptor)
@@ -59,29 +61,30 @@ class Folder:
             PermissionError: This root may not do that, as in a container without its capabilities.
         """
         libc = _libc()
-        here = os.open(".", _SEARCH)
-        try:
-            self._enter(libc)
+        with self._confined(libc) if self.is_confined else nullcontext():
             try:
                 _become(libc, self.uid, self.gid)
                 yield
             finally:
                 _become(libc, os.geteuid(), os.getegid())
+
+    @contextmanager
+    def _confined(self, libc: "CDLL") -> Iterator[None]:
+        here = os.open(".", _SEARCH)
+        try:
+            # Root directory and current directory become this thread's own: other threads stay where they are.
+            if libc.unshare(_CLONE_FS):
+                raise _powerless(self.uid)
+            os.fchdir(self._descriptor)
+            os.chroot(".")
+            try:
+                yield
+            finally:
                 os.fchdir(self._root)
                 os.chroot(".")
                 os.fchdir(here)
         finally:
             os.close(here)
-
-    def _enter(self, libc: "CDLL") -> None:
-        # Root directory and current directory become this thread's own: other threads stay where they are.
-        if libc.unshare(_CLONE_FS):
-            raise _powerless(self.uid)
-        os.fchdir(self._descriptor)
-        try:
-            os.chroot(".")
-        except PermissionError:
-            raise _powerless(self.uid) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +104,14 @@ class Found:
     @contextmanager
     def entered(self) -> Iterator[Path]:
         """Act as the owner of the folder, if need be; yield the path by which the file is reached meanwhile."""
+        with nullcontext() if self.folder is None else self.folder.entered():
+            yield self._reached
+
+    @property
+    def _reached(self) -> Path:
         if self.folder is None:
-            yield self.given
-            return
-        with self.folder.entered():
-            yield Path("/", self.path.name)
+            return self.given
+        return Path("/", self.path.name) if self.folder.is_confined else self.path
 
     def check(self, *suffixes: str) -> None:
         """Make sure that the path, with each of the suffixes, leads to a file or to nothing; for use while entered.
@@ -113,9 +119,9 @@ class Found:
         Raises:
             OSError: It leads to something else: a named pipe would keep who opens it waiting for ever.
         """
-        reached = self.given if self.folder is None else Path("/", self.path.name)
         for suffix in suffixes:
             try:
+                reached = self._reached
                 found = reached.with_name(f"{reached.name}{suffix}").stat(follow_symlinks=self.folder is None)
             except OSError:
                 continue  # It cannot be opened either.
@@ -183,7 +189,11 @@ def find_folder(path: Path) -> Folder | None:
         os.close(descriptor)
         return None
     # For good, and for all threads: root needs no groups, and a thread cannot put them aside alone.
-    os.setgroups([])
+    try:
+        os.setgroups([])
+    except PermissionError:
+        os.close(descriptor)
+        raise _powerless(owner) from None
     # A folder that was given to a user, but not to a group, is root's group's: that must not lend its rights.
     return Folder(descriptor, uid=owner, gid=found.st_gid or owner)
 
@@ -294,6 +304,15 @@ def _become(libc: "CDLL", uid: int, gid: int) -> None:
 def _powerless(uid: int) -> PermissionError:
     text = f"root may not act as the owner of the folder here: run this as user {uid}"
     return PermissionError(errno.EPERM, text)
+
+
+@lru_cache
+def _can_confine() -> bool:
+    try:
+        os.chroot("/")
+    except PermissionError:
+        return False
+    return not _libc().unshare(_CLONE_FS)
 
 
 @lru_cache

@@ -156,12 +156,13 @@ def _copied(source: Path, place: Path) -> Iterator[Path]:
 
 def _make_alike(copy: Path, database: Path) -> None:
     """Let whoever used the database use the copy: it need not be whoever has the folder, where that is root's."""
-    with as_owner(copy) as reached:
+    found = find(copy)
+    with found.entered() as reached:
         database = reached.with_name(database.name)
         if not database.exists():
             return
         model = database.stat()
-        if os.geteuid() == 0 and reached == copy:
+        if os.geteuid() == 0 and found.folder is None:
             os.chown(copy, model.st_uid, model.st_gid)
         reached.chmod(stat.S_IMODE(model.st_mode))
 
