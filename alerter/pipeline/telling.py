@@ -177,7 +177,9 @@ def _plan(
     """
     if not alerts:
         return Plan()
-    planned = plan(alerts, told, receivers, policy.routes, now=now)
+    # A window of a route may be open here and over where the tenant is.
+    where = Mutes(timezones=policy.timezones)
+    planned = plan(alerts, told, receivers, policy.routes, mutes=where, now=now)
     is_news = bool(planned.told or planned.noted)
     acknowledgements = reader.acknowledgements() if is_news or may_break else {}
     if not is_news and not any(alert.key.topic in acknowledgements for alert in alerts):

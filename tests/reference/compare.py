@@ -6,14 +6,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from alerter.core.alerts import AlertKey
+from alerter.core.alerts import AlertKey, Transition
 from alerter.core.notifications import Notice
 from tests.reference.alerts import Key
 from tests.reference.drive import Happened, Real, real
 from tests.reference.model import Message, Model
 from tests.reference.mutes import Silence
 from tests.reference.polls import Poll
-from tests.reference.script import Acknowledged, Configured, Event, Jumped, Polled, Silenced, script_of
+from tests.reference.script import (
+    Acknowledged,
+    Configured,
+    Delivered,
+    Event,
+    Jumped,
+    Polled,
+    Restarted,
+    Silenced,
+    script_of,
+)
 
 Facts = dict[str, object]
 
@@ -37,8 +47,21 @@ class Twin:
             case Polled():
                 poll = Poll(tenant=event.tenant, at=event.at, counts=event.counts, cause=event.cause)
                 told += self.model.poll(poll, event.at)
+            case Delivered():
+                told += self.model.tell_unpolled(event.at)
+                self.model.deliver(dict(event.outcomes), event.at)
+            case Restarted():
+                told += self.model.configure(self.model.config, event.at)
+            case _:
+                self.act(self.model, event)
+        return told
+
+    @staticmethod
+    def act(model: Model, event: Silenced | Acknowledged | Jumped) -> None:
+        """Do what a user does beside the service, or the clock."""
+        match event:
             case Silenced():
-                self.model.silences.append(
+                model.silences.append(
                     Silence(
                         starts_at=event.at,
                         ends_at=event.ends_at,
@@ -48,17 +71,19 @@ class Twin:
                         levels=event.levels,
                     )
                 )
-            case Jumped():
-                self.model.jump(event.by)
             case Acknowledged(is_undone=True):
-                self.model.undo(event.subject)
+                model.undo(event.subject)
             case Acknowledged():
-                self.model.acknowledge(event.subject, event.at)
-            case _:
-                pass
-        return told
+                model.acknowledge(event.subject, event.at)
+            case Jumped():
+                model.jump(event.by)
 
-    def facts(self, told: Iterable[Message]) -> Facts:
+    def history(self) -> list[tuple[str, ...]]:
+        """Return all that changed, oldest first."""
+        assert self.model is not None
+        return sorted((text_of(each.at), *each.key, each.before, each.after) for each in self.model.transitions)
+
+    def facts(self, event: Event, told: Iterable[Message]) -> Facts:
         """Return what the model finds after an event."""
         assert self.model is not None
         new, self.seen = self.model.transitions[self.seen :], len(self.model.transitions)
@@ -71,22 +96,28 @@ class Twin:
                 (
                     *key,
                     alert.state,
-                    text_of(alert.fired_at or alert.pending_since),
+                    text_of(alert.fired_at),
                     alert.peak,
                     alert.ending_since is not None,
                 )
                 for key, alert in self.model.alerts.items()
                 if alert.state != "inactive"
             ),
+            "outbox": sorted(
+                (url, number, row.state, row.attempts)
+                for url, target in self.model.targets.items()
+                for number, row in enumerate(target.rows)
+                if isinstance(event, Delivered)
+            ),
         }
 
 
 def text_of(at: datetime | None) -> str:
     """Return an instant for people."""
-    return f"{at:%d %H:%M:%S}" if at else ""
+    return f"{at:%m-%d %H:%M:%S}" if at else ""
 
 
-def facts_of(world: Real, happened: Happened) -> Facts:
+def facts_of(world: Real, event: Event, happened: Happened) -> Facts:
     """Return what the real code finds after an event."""
     return {
         "transitions": sorted(
@@ -97,14 +128,27 @@ def facts_of(world: Real, happened: Happened) -> Facts:
             (
                 *names_of(alert.key),
                 str(alert.state),
-                text_of(alert.fired_at if alert.is_firing else alert.active_at),
+                text_of(alert.fired_at if alert.is_firing else None),
                 alert.peak,
                 alert.ending_since is not None,
             )
             for alert in world.alerts()
             if alert.state != "inactive"
         ),
+        "outbox": outbox_of(world) if isinstance(event, Delivered) else [],
     }
+
+
+def outbox_of(world: Real) -> list[tuple[str, int, str, int]]:
+    """Return how each message of each target is, in order."""
+    numbers: dict[str, int] = {}
+    found = []
+    for each in sorted(world.deliveries(), key=lambda each: each.id):
+        url = world.url_of(each.target)
+        numbers[url] = number = numbers.get(url, -1) + 1
+        state = "sent" if each.sent_at else "dead" if each.dead_at else "waiting"
+        found.append((url, number, state, each.attempts))
+    return sorted(found)
 
 
 def names_of(key: AlertKey) -> Key:
@@ -135,17 +179,31 @@ def outcome_of(events: list[Event], template: Path, folder: Path) -> Outcome:
     twin, outcome = Twin(), Outcome()
     with real(template, folder) as world:
         for number, event in enumerate(events):
-            expected = twin.facts(twin.happen(event))
-            found = facts_of(world, world.happen(event))
+            expected = twin.facts(event, twin.happen(event))
+            found = facts_of(world, event, world.happen(event))
             if expected != found:
-                lines = [script_of(events[: number + 1])]
-                for name in expected:
-                    lines += [f"  {name}: the model alone has {each}" for each in missing(expected[name], found[name])]
-                    lines += [f"  {name}: the code alone has {each}" for each in missing(found[name], expected[name])]
-                outcome.problem = "\n".join(lines)
+                outcome.problem = "\n".join([script_of(events[: number + 1]), *differences(expected, found)])
                 return outcome
             outcome.facts.append(expected)
+        if all(isinstance(event, Polled | Delivered) for event in events[1:]):
+            expected, found = {"backtest": twin.history()}, {"backtest": history_of(world.replayed())}
+            if expected != found:
+                outcome.problem = "\n".join([script_of(events), *differences(expected, found)])
     return outcome
+
+
+def differences(expected: Facts, found: Facts) -> list[str]:
+    """Return what differs, one line for each."""
+    lines = []
+    for name in expected:
+        lines += [f"  {name}: the model alone has {each}" for each in missing(expected[name], found[name])]
+        lines += [f"  {name}: the code alone has {each}" for each in missing(found[name], expected[name])]
+    return lines
+
+
+def history_of(transitions: Iterable[Transition]) -> list[tuple[str, ...]]:
+    """Return transitions in plain texts, oldest first."""
+    return sorted((text_of(each.at), *names_of(each.key), str(each.before), str(each.after)) for each in transitions)
 
 
 def shrunk(events: list[Event], fails: Callable[[list[Event]], bool]) -> list[Event]:

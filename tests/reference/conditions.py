@@ -126,13 +126,18 @@ def baseline(
 def stagnant(spec: Table, scope: Scope, now: datetime, holds: bool) -> str:
     """Return whether the count was above a limit for all of a span, and never fell (4.5).
 
-    Silent: a span of which a part is unknown. It is no data, unless what is known already denies it.
+    Silent: a span of which a part is unknown. Gaps of up to two intervals are bridged, also at its beginning; with a
+    longer one there is no data, unless what is known already denies it.
     """
-    start = now - span(spec["lasting"])
-    within = [count for _, count in scope.held_since(start)]
-    if any(count <= spec["above"] for count in within) or any(after < before for before, after in pairwise(within)):
+    start, bridged = now - span(spec["lasting"]), 2 * scope.interval
+    before = [sample for sample in scope.samples if start - bridged <= sample[0] <= start][-1:]
+    within = before + [sample for sample in scope.samples if sample[0] > start]
+    if any(count <= spec["above"] for _, count in within):
         return INACTIVE
-    return ACTIVE if scope.known(start, now) == now - start else NO_DATA
+    if any(after < earlier for (_, earlier), (_, after) in pairwise(within)):
+        return INACTIVE
+    is_known = before and all(after - earlier <= bridged for (earlier, _), (after, _) in pairwise(within))
+    return ACTIVE if is_known else NO_DATA
 
 
 def new_reason(spec: Table, scope: Scope, now: datetime, holds: bool) -> str:

@@ -22,10 +22,11 @@ from alerter.core.alerts import Alert, Transition
 from alerter.core.messages import Message
 from alerter.core.notifications import Notification
 from alerter.core.outbox import Delivery, TargetName
+from alerter.core.replay import replay_of
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.decisions import policy_of
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
-from alerter.pipeline import Policy, deliver, follow_clock, next_group_at, poll, reconcile, tell_groups
+from alerter.pipeline import Policy, deliver, follow_clock, next_group_at, poll, reconcile, tell_groups, tell_unpolled
 from alerter.wiring import urls_of
 from tests.reference.mutes import Subject
 from tests.reference.script import Acknowledged, Configured, Delivered, Event, Jumped, Polled, Restarted, Silenced
@@ -51,6 +52,7 @@ class WayOut:
 
     outcomes: Mapping[str, str] = field(default_factory=dict)
     taken: list[tuple[str, Message]] = field(default_factory=list)
+    shortened: set[str] = field(default_factory=set)
 
     def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
         """Take the message, or fail as its URL does."""
@@ -60,6 +62,11 @@ class WayOut:
                 self.taken.append((str(url), message))
             case "refused":
                 raise DeliveryError("HTTP 400", refused=True)
+            case "long" if message.id not in self.shortened:
+                self.shortened.add(message.id)
+                raise DeliveryError("HTTP 413", refused=True)
+            case "long":
+                self.taken.append((str(url), message))
             case _:
                 raise DeliveryError("connection refused")
 
@@ -128,18 +135,36 @@ class Real:
         """Return what was put into the outbox since the last time, each with the URL for which it is."""
         if not self.notifications:
             return []
-        with self.store.read() as reader:
-            deliveries = [each.delivery for each in reader.deliveries()]
         planned, self.notifications = self.notifications, {}
         return [
-            (str(self.urls[each.target]), planned[each.message_id]) for each in deliveries if each.message_id in planned
+            (self.url_of(each.target), planned[each.message_id])
+            for each in self.deliveries()
+            if each.message_id in planned
         ]
+
+    def replayed(self) -> list[Transition]:
+        """Return what a backtest of the stored history finds, by the rules as they are now."""
+        assert self.policy is not None
+        with self.store.read() as reader:
+            archives = [reader.archive(name, poll_interval=each) for name, each in self.policy.poll_intervals.items()]
+        return [each for moment in replay_of(self.policy, archives) for each in moment.transitions]
+
+    def deliveries(self) -> list[Delivery]:
+        """Return all that was ever put into the outbox."""
+        with self.store.read() as reader:
+            return [each.delivery for each in reader.deliveries(limit=10_000)]
+
+    def url_of(self, target: TargetName) -> str:
+        """Return where a target is, or was when it was last configured."""
+        return str(self.urls[target])
 
     def act(self, event: Silenced | Acknowledged | Jumped) -> None:
         """Do what a user does beside the service, or the clock."""
         match event:
             case Silenced():
-                self.command("silence", "add", *self.options(event), "--until", event.ends_at.isoformat())
+                self.command(
+                    "silence", "add", *self.options(event), "--until", event.ends_at.isoformat(), "--comment", "known"
+                )
             case Acknowledged():
                 self.acknowledge(event.subject, is_undone=event.is_undone)
             case Jumped():
@@ -162,7 +187,7 @@ class Real:
         path = self.folder / "rules.toml"
         path.write_text(toml, encoding="utf-8")
         config = load_config(path, {})
-        self.policy, self.urls = policy_of(config), urls_of(config)
+        self.policy, self.urls = policy_of(config), {**self.urls, **urls_of(config)}
         return reconcile(self.store, self.policy, now=self.now)
 
     def restart(self) -> list[Transition]:
@@ -172,13 +197,11 @@ class Real:
         assert self.policy is not None
         return reconcile(self.store, self.policy, now=self.now)
 
-    def command(self, *words: str) -> None:
+    def command(self, *words: str, may_refuse: bool = False) -> None:
         """Run a command as a user does."""
         config = str(self.folder / "rules.toml")
-        result = CliRunner().invoke(
-            cli, [*words, "--config", config, "--comment", "known", "--author", "ann"], catch_exceptions=False
-        )
-        assert result.exit_code == 0, result.output
+        result = CliRunner().invoke(cli, [*words, "--config", config], catch_exceptions=False)
+        assert may_refuse or result.exit_code == 0, result.output
 
     @staticmethod
     def options(event: Silenced) -> list[str]:
@@ -199,7 +222,8 @@ class Real:
             if alert.is_firing and (alert.key.rule, alert.key.tenant, alert.key.reason) == subject
         ]
         if firing:
-            self.command("ack", firing[0].key.id, *(["--undo"] if is_undone else []))
+            # There may be nothing to take back, which is said.
+            self.command("ack", firing[0].key.id, *(["--undo"] if is_undone else []), may_refuse=is_undone)
 
     def alerts(self) -> list[Alert]:
         """Return the alerts that are stored."""
@@ -207,7 +231,9 @@ class Real:
             return list(reader.alerts())
 
     def deliver(self, outcomes: Mapping[str, str]) -> list[Delivery]:
-        """Send what is due."""
+        """Send what is due, and before it make messages of what no poll tells, as the service does."""
+        assert self.policy is not None
+        tell_unpolled(self.store, self.policy, now=self.now)
         self.way_out.outcomes = outcomes
         return deliver(self.store, self.way_out, self.urls, policy=self.policy, clock=lambda: self.now)
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tests.reference.alerts import LEVELS, Alert, Key, Transition, step
-from tests.reference.conditions import NO_DATA, evaluate
+from tests.reference.conditions import evaluate
 from tests.reference.mutes import Acknowledgement, Silence, Subject, in_window, routes_to, timezone_of
+from tests.reference.outbox import Row, Target, is_news, settle
 from tests.reference.plan import HOUR, Entry, Memory, Told, Truth, decide, highest, passes_always, routed, wait_of
 from tests.reference.polls import Poll, Scope, seen_by, together
 from tests.reference.words import Table, selects, span, takes_tenant
@@ -37,6 +38,8 @@ class Model:
     memories: dict[str, Memory] = field(default_factory=dict)
     counts: dict[Subject, int] = field(default_factory=dict)
     """What was held of each subject when it was last evaluated."""
+    targets: dict[str, Target] = field(default_factory=dict)
+    planned: int = 0
 
     # ---- 3: which rules look at what
 
@@ -80,18 +83,35 @@ class Model:
     # ---- 5: alerts
 
     def configure(self, config: Table, now: datetime) -> list[Message]:
-        """Take another configuration, and tell what it ends (5, 6).
+        """Take another configuration, or the same at a start, and tell what no poll tells (5, 6).
 
-        Silent: when that is told. It is at once, for the tenant may never be polled again.
+        Silent: when that is told. It is at once: what ended of what is gone, and to a target that was never told
+        anything what fires now.
         """
         self.config = config
-        gone = self.drop_what_is_gone(now)
-        return self.tell(now) if gone else []
+        if self.drop_what_is_gone(now) or self.unpolled():
+            return self.tell(now)
+        new = {
+            name: [url for url in receiver["urls"] if url not in self.memories.get(name, Memory()).known]
+            for name, receiver in config["receivers"].items()
+        }
+        return self.tell(now, urls={name: urls for name, urls in new.items() if urls}) if any(new.values()) else []
+
+    def unpolled(self) -> set[str]:
+        """Return the tenants that are polled no more, of which somebody still believes that something fires."""
+        told_of = {subject[1] for memory in self.memories.values() for _, subject in memory.told}
+        sums = any(rule.get("per") == "all" for rule in self.config.get("rules", []))
+        return {each for each in told_of if each not in self.config["tenants"] and not (each == "*" and sums)}
+
+    def tell_unpolled(self, now: datetime) -> list[Message]:
+        """Tell what no poll tells any more, such as an end that a silence hid (6)."""
+        tenants = self.unpolled()
+        return self.tell(now, tenants) if tenants else []
 
     def poll(self, poll: Poll, now: datetime) -> list[Message]:
         """Take in what a tenant was polled, and return what is told of it (5, 6)."""
         self.polls.append(poll)
-        self.drop_what_is_gone(now)
+        self.drop_what_is_gone(now, polled=poll.tenant if poll.counts is not None else "")
         for rule in self.rules(poll.tenant):
             if rule.get("per") == "all" and not is_about_polling(rule):
                 self.look(rule, self.sum_of_all(rule, now), now)
@@ -125,7 +145,7 @@ class Model:
     def look_at_level(self, rule: Table, level: str, scope: Scope, now: datetime) -> None:
         """Evaluate one level and take its alert one step further (3, 5).
 
-        Silent: what a peak is. It is the worst count since the alert is pending or firing, at polls with a verdict.
+        Silent: what a peak is. It is the worst count that was polled since the alert is pending or firing.
         """
         key = (rule["name"], level, scope.tenant, scope.reason)
         table = rule[level]
@@ -142,7 +162,7 @@ class Model:
         wait = span(table.get("for", rule.get("for", "0s")))
         keep = span(table.get("keep_firing_for", rule.get("keep_firing_for", "0s")))
         after = step(alert, verdict, scope, now, wait=wait, keep=keep)
-        if after.state != "inactive" and verdict != NO_DATA and not is_about_polling(rule):
+        if after.state != "inactive" and scope.is_seen and not is_about_polling(rule):
             count = scope.samples[-1][1]
             worst = min if is_falling(table) else max
             after = replace(after, peak=worst(count, after.peak if after.peak is not None else count))
@@ -175,17 +195,18 @@ class Model:
         spans += [(key, at, datetime.max.replace(tzinfo=start.tzinfo)) for key, at in firing.items()]
         return any((key[0], *key[2:]) == subject and a < end and start <= b for key, a, b in spans)
 
-    def drop_what_is_gone(self, now: datetime) -> bool:
+    def drop_what_is_gone(self, now: datetime, *, polled: str = "") -> bool:
         """Resolve the alerts of which rule, level or tenant are gone from the configuration (5).
 
         Silent: a rule that is still there and no longer selects a tenant or a reason. Its alert ends in the same way.
         """
-        gone = [key for key, alert in self.alerts.items() if alert.state != "inactive" and not self.is_there(key)]
+        alive = [key for key, alert in self.alerts.items() if alert.state != "inactive"]
+        gone = [key for key in alive if not self.is_there(key, is_polled=key[2] == polled)]
         for key in gone:
             self.change(key, Alert(), now, "gone")
         return bool(gone)
 
-    def is_there(self, key: Key) -> bool:
+    def is_there(self, key: Key, *, is_polled: bool) -> bool:
         """Return True if the configuration still has what an alert is about (5)."""
         name, level, tenant, reason = key
         if tenant == "*":
@@ -197,7 +218,7 @@ class Model:
             rules = [rule for rule in self.rules(tenant) if rule.get("per") != "all"]
         else:
             rules = []
-        return any(rule["name"] == name and level in rule and looks_at(rule, reason) for rule in rules)
+        return any(rule["name"] == name and level in rule and looks_at(rule, reason, is_polled) for rule in rules)
 
     def jump(self, by: timedelta) -> None:
         """Let the clock jump: nothing fires, ends or is told because of it (8).
@@ -238,39 +259,39 @@ class Model:
     def watch_acknowledgements(self, now: datetime) -> None:
         """End acknowledgements of what is resolved, and break those of what became worse, for good (6 [2]).
 
-        Silent: what is twice nothing. Nothing is: a count that was 0 does not double. Silent: an alert that goes on at
-        a lower level, and returns to the one that was acknowledged. That is a rise: the one that was acknowledged is
-        over.
+        Silent: what is twice nothing. Nothing is: a count that was 0 does not double.
         """
         for subject, ack in list(self.acknowledgements.items()):
             level = highest(self.firing(subject))
             if level is None:
                 self.undo(subject)
             elif ack.broken_at is None:
-                is_higher = self.has_risen(subject, ack)
+                is_higher = LEVELS.index(level) > LEVELS.index(ack.level)
                 count = self.counts.get(subject)
                 is_double = count is not None and 0 < 2 * (ack.count or 0) <= count
                 if is_higher or is_double:
                     self.acknowledgements[subject] = replace(ack, broken_at=now)
 
-    def has_risen(self, subject: Subject, ack: Acknowledgement) -> bool:
-        """Return True if the acknowledged level or a higher one fires that did not when it was acknowledged (6)."""
-        rule, tenant, reason = subject
-        since = [
-            self.alerts[rule, level, tenant, reason].fired_at
-            for level in self.firing(subject)
-            if LEVELS.index(level) >= LEVELS.index(ack.level)
-        ]
-        return any(at is not None and at > ack.at for at in since)
+    def is_acknowledged(self, subject: Subject, level: str) -> bool:
+        """Return True if an acknowledgement keeps a level that fires quiet (6).
+
+        Silent: what becomes of it if the alert goes on at a lower level. It covers that one, too; and it does not cover
+        the level that was acknowledged any more when that fires again.
+        """
+        ack = self.acknowledgements.get(subject)
+        alert = self.alerts.get((subject[0], level, *subject[1:]), Alert())
+        if ack is None or ack.broken_at is not None or alert.fired_at is None:
+            return False
+        is_another = level == ack.level and alert.fired_at > ack.at
+        return LEVELS.index(level) <= LEVELS.index(ack.level) and not is_another
 
     def is_muted(self, subject: Subject, level: str, now: datetime) -> bool:
         """Return True if something keeps a level of a subject quiet from everybody (6)."""
         name, tenant, _ = subject
-        ack = self.acknowledgements.get(subject)
         rule: Table = next((each for each in self.config.get("rules", []) if each["name"] == name), {})
         return (
             any(silence.mutes(subject, level, now) for silence in self.silences)
-            or (ack is not None and ack.broken_at is None)
+            or self.is_acknowledged(subject, level)
             or in_window(rule.get("mute_windows"), tenant, self.config, now)
             or bool(self.config["tenants"].get(tenant, {}).get("muted"))
             or (not self.is_polling(subject) and self.is_without_data(tenant))
@@ -304,8 +325,10 @@ class Model:
             is_about_polling=self.is_polling(subject),
         )
 
-    def tell(self, now: datetime, tenants: set[str] | None = None) -> list[Message]:
-        """Return what every receiver is told now, of some tenants or of all (6).
+    def tell(
+        self, now: datetime, tenants: set[str] | None = None, urls: dict[str, list[str]] | None = None
+    ) -> list[Message]:
+        """Return what every receiver, or some of their targets, are told now, of some tenants or of all (6).
 
         All that one poll has to tell: of its tenant, and of the sums over all.
         """
@@ -313,11 +336,14 @@ class Model:
         truths = self.truths(now, tenants)
         for name, receiver in self.config["receivers"].items():
             memory = self.memories.setdefault(name, Memory())
+            targets = receiver["urls"] if urls is None else urls.get(name, [])
             self.note_ends(name, truths, now)
             if not wait_of(receiver):
-                messages += self.tell_receiver(name, truths, now)
-            elif memory.group_until is None and any(self.news(name, truths, now).values()):
-                memory.group_until = now + wait_of(receiver)
+                messages += self.tell_receiver(name, targets, truths, now)
+            elif memory.group_until is None:
+                news = self.news(name, targets, truths, now).values()
+                if any(entries and self.may_send(name, entries, truths, now) for entries in news):
+                    memory.group_until = now + wait_of(receiver)
         return messages
 
     def truths(self, now: datetime, tenants: set[str] | None = None) -> dict[Subject, Truth]:
@@ -337,39 +363,49 @@ class Model:
             if name in self.config["receivers"]:
                 truths = self.truths(now)
                 self.note_ends(name, truths, now)
-                messages += self.tell_receiver(name, truths, now)
+                messages += self.tell_receiver(name, self.config["receivers"][name]["urls"], truths, now)
         return messages
 
-    def news(self, name: str, truths: dict[Subject, Truth], now: datetime) -> dict[str, tuple[Entry, ...]]:
-        """Return what each target of a receiver is to be told: one that is new, all that fires (6 [2])."""
-        urls = self.config["receivers"][name]["urls"]
+    def news(
+        self, name: str, urls: list[str], truths: dict[Subject, Truth], now: datetime
+    ) -> dict[str, tuple[Entry, ...]]:
+        """Return what targets of a receiver are to be told: one that is new, all that fires (6 [2])."""
         return {url: tuple(self.entries(name, url, truths, now)) for url in urls}
 
-    def tell_receiver(self, name: str, truths: dict[Subject, Truth], now: datetime) -> list[Message]:
+    def tell_receiver(self, name: str, urls: list[str], truths: dict[Subject, Truth], now: datetime) -> list[Message]:
         """Return what one receiver is told now: one message, to each of its targets that lacks the same (6, 7).
 
-        Silent: a message of which only some entries pass always. It passes as a whole. Silent: targets that lack
-        different things. What they get are different messages, of which each counts.
+        Silent: targets that lack different things. What they get are different messages, of which each counts.
         """
-        receiver, memory = self.config["receivers"][name], self.memories[name]
+        memory = self.memories[name]
         messages = []
-        news = self.news(name, truths, now)
+        news = self.news(name, urls, truths, now)
         for entries in dict.fromkeys(entries for entries in news.values() if entries):
-            recent = [at for at in memory.sent_at if at > now - HOUR]
-            passes = any(passes_always(entry, truths[entry.subject]) for entry in entries)
-            if len(recent) >= receiver.get("max_per_hour", 30) and not passes:
+            if not self.may_send(name, entries, truths, now):
                 continue
             memory.sent_at.append(now)
             for url in (url for url, lacking in news.items() if lacking == entries):
                 self.remember(memory, url, entries, now)
                 messages.append(Message(at=now, receiver=name, target=url, entries=entries))
+                self.enqueue(name, url, now)
         return messages
+
+    def may_send(self, name: str, entries: Iterable[Entry], truths: dict[Subject, Truth], now: datetime) -> bool:
+        """Return True if a receiver may get a message with these entries within `max_per_hour` (7).
+
+        Silent: a message of which only some entries pass always. It passes as a whole. Silent: `group_wait` of a
+        receiver that may have no message. It begins when it may have one.
+        """
+        recent = [at for at in self.memories[name].sent_at if at > now - HOUR]
+        most: int = self.config["receivers"][name].get("max_per_hour", 30)
+        return len(recent) < most or any(passes_always(entry, truths[entry.subject]) for entry in entries)
 
     def remember(self, memory: Memory, url: str, entries: Iterable[Entry], now: datetime) -> None:
         """Remember what a target was told (6).
 
         Silent: whether news begin the doubling of `repeat_interval` again. They do; a broken acknowledgement is news.
         """
+        memory.known.add(url)
         for entry in entries:
             before = memory.told.pop((url, entry.subject), None)
             if entry.reason != "resolved":
@@ -408,17 +444,104 @@ class Model:
                 if entry.reason == "resolved":
                     del self.memories[name].told[url, entry.subject]
 
+    # ---- 7: delivery
+
+    def enqueue(self, receiver: str, url: str, now: datetime) -> None:
+        """Put a message into the outbox of a target (7)."""
+        self.planned += 1
+        row = Row(number=self.planned, receiver=receiver, created_at=now, due_at=now)
+        self.targets.setdefault(url, Target()).rows.append(row)
+
+    def enqueue_all(self, name: str, now: datetime, *, but: str = "") -> None:
+        """Put a message about delivery into the outbox of a receiver's targets; it counts for `max_per_hour` (7)."""
+        urls = [url for url in self.config["receivers"].get(name, {}).get("urls", []) if url != but]
+        for url in urls:
+            self.enqueue(name, url, now)
+        if urls:
+            self.memories.setdefault(name, Memory()).sent_at.append(now)
+
+    def deliver(self, outcomes: dict[str, str], now: datetime) -> None:
+        """Try what is due, each target for itself, and tell who is gone, as long as there is something (7)."""
+        while self.try_all(outcomes, now) or self.tell_outages(now):
+            pass
+
+    def try_all(self, outcomes: dict[str, str], now: datetime) -> bool:
+        """Try what is due to each target, the oldest message first, and return True if there was anything (7).
+
+        Silent: a target that is no longer configured. It cannot be reached, and nobody is told of that.
+        """
+        tried = False
+        due = {url: rows[0].number for url, target in self.targets.items() if (rows := target.due(now))}
+        for url in sorted(due, key=lambda each: due[each]):
+            target = self.targets[url]
+            while rows := target.next(now):
+                tried = True
+                outcome = outcomes.get(url, "ok") if self.receiver_of(url) else "unreachable"
+                settle(rows, outcome, now)
+                for row in (row for row in rows if row.state == "dead"):
+                    self.hand_over(row.receiver, now)
+                self.note_attempt(url, outcome, now)
+        return tried
+
+    def receiver_of(self, url: str) -> str | None:
+        """Return whose target a URL is."""
+        return next((name for name, each in self.config["receivers"].items() if url in each["urls"]), None)
+
+    def note_attempt(self, url: str, outcome: str, now: datetime) -> None:
+        """Note since when a target cannot be reached, and tell those who were told of it that it is back (7 [2]).
+
+        Silent: a target that refuses whatever it is sent. It cannot be reached, for nothing gets through to it.
+        """
+        target = self.targets[url]
+        if outcome in {"refused", "unreachable"}:
+            target.gone_since = target.gone_since or now if self.receiver_of(url) else None
+            return
+        for name in target.gone_told or ():
+            self.enqueue_all(name, now, but=url)
+        target.gone_since, target.gone_told = None, None
+
+    def tell_outages(self, now: datetime) -> bool:
+        """Tell once of each target that has been gone for half an hour, and return True if there was any (7 [2])."""
+        news = [url for url, each in self.targets.items() if is_news(each, now) and self.receiver_of(url)]
+        for url in news:
+            self.targets[url].gone_told = self.told_of_outage(url)
+            for name in self.targets[url].gone_told or ():
+                self.enqueue_all(name, now, but=url)
+        return bool(news)
+
+    def told_of_outage(self, url: str) -> list[str]:
+        """Return which receivers are told that a target is gone: the fallback, or else all others (7 [2]).
+
+        Silent: a fallback that is gone itself. Then it is all others. Silent: a receiver that is the only one. Its
+        other targets are told.
+        """
+        receivers = self.config["receivers"]
+        own = self.receiver_of(url) or ""
+        fallback = receivers[own].get("fallback")
+        urls = receivers[fallback]["urls"] if fallback else []
+        if any(not self.targets.get(each, Target()).gone_since for each in urls):
+            return [fallback]
+        return [name for name in receivers if name != own] or [own]
+
+    def hand_over(self, name: str, now: datetime) -> None:
+        """Give what was given up to the receiver's fallback, if it has one (7)."""
+        fallback = self.config["receivers"].get(name, {}).get("fallback")
+        self.enqueue_all(fallback or "", now)
+
 
 def moved(at: datetime | None, by: timedelta) -> datetime | None:
     """Return an instant by a clock that has jumped."""
     return None if at is None else at + by
 
 
-def looks_at(rule: Table, reason: str) -> bool:
-    """Return True if a rule has alerts of this reason: each that it selects, or "*" for a sum and for polling (3)."""
+def looks_at(rule: Table, reason: str, is_polled: bool) -> bool:  # noqa: FBT001 - as its caller has it
+    """Return True if a rule has alerts of this reason: each that it selects, or "*" for a sum and for polling (3).
+
+    Silent: a sum that is none any more. It ends with the next successful poll.
+    """
     if is_about_polling(rule) or rule.get("per") in {"tenant", "all"}:
         return reason == "*"
-    return reason != "*" and selects(rule.get("reasons"), reason)
+    return not (is_polled and reason == "*") and selects(rule.get("reasons"), reason)
 
 
 def is_about_polling(rule: Table) -> bool:

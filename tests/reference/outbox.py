@@ -3,11 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tests.reference.plan import Entry
-
 RETRY_AFTER = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900))
 RETRY_AFTER_THAT = timedelta(minutes=30)
-GIVEN_UP_AFTER = timedelta(hours=24)
+MOST_ATTEMPTS = 1 + len(RETRY_AFTER) + timedelta(hours=24) // RETRY_AFTER_THAT
 DIGEST_AFTER = timedelta(hours=1)
 NEWS_AFTER = timedelta(minutes=30)
 
@@ -16,9 +14,9 @@ NEWS_AFTER = timedelta(minutes=30)
 class Row:
     """One message for one target (7)."""
 
-    target: str
+    number: int
+    receiver: str
     created_at: datetime
-    entries: tuple[Entry, ...]
     due_at: datetime
     state: str = "waiting"
     attempts: int = 0
@@ -27,78 +25,61 @@ class Row:
 
 @dataclass(slots=True, kw_only=True)
 class Target:
-    """One URL of a receiver, with its messages in order, and since when it cannot be reached (7)."""
+    """One URL of a receiver, with its messages in order, since when it is gone, and who was told of that (7)."""
 
     rows: list[Row] = field(default_factory=list)
-    unreachable_since: datetime | None = None
-    is_news: bool = False
+    gone_since: datetime | None = None
+    gone_told: list[str] | None = None
 
-    def waiting(self) -> list[Row]:
-        """Return what is not yet sent nor given up, oldest first."""
-        return [row for row in self.rows if row.state == "waiting"]
+    def waiting(self, *, is_refused: bool) -> list[Row]:
+        """Return what is neither sent nor given up, oldest first: what was refused as such, or the queue (7 [2])."""
+        return [row for row in self.rows if row.state == "waiting" and row.is_refused is is_refused]
+
+    def due(self, now: datetime) -> list[Row]:
+        """Return what waits behind nothing and whose time has come, oldest first (7)."""
+        heads = [*self.waiting(is_refused=False)[:1], *self.waiting(is_refused=True)]
+        return sorted((row for row in heads if row.due_at <= now), key=lambda row: row.number)
+
+    def next(self, now: datetime) -> list[Row]:
+        """Return what is tried now: the oldest of the queue, all of it as a digest, or what was refused (7).
+
+        Order is kept: what waits for its time holds up what comes after it, but for what was refused as such.
+
+        Silent: since when a target has been gone. It is since the oldest message that it missed was planned. Silent:
+        one message alone. It is sent as it is. Silent: what was refused for more than an hour. It has a digest of its
+        own.
+        """
+        queue, refused = self.waiting(is_refused=False), self.waiting(is_refused=True)
+        if queue and queue[0].due_at <= now:
+            return as_digest(queue, now) or queue[:1]
+        due = [row for row in refused if row.due_at <= now]
+        return (as_digest(refused, now) or due[:1]) if due else []
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """One attempt as its target sees it: one message, or a digest of several rows (7)."""
-
-    at: datetime
-    target: str
-    rows: tuple[Row, ...]
-    outcome: str
+def is_news(target: Target, now: datetime) -> bool:
+    """Return True if a target has been gone for half an hour, and nobody was told (7 [2])."""
+    return target.gone_told is None and target.gone_since is not None and now - target.gone_since >= NEWS_AFTER
 
 
-def retry(row: Row, now: datetime) -> None:
-    """Put off a row that could not be sent, or give it up (7).
+def as_digest(rows: list[Row], now: datetime) -> list[Row]:
+    """Return all rows if their target gets one digest in place of them, else none (7)."""
+    is_back = rows[0].attempts > 0 and now - rows[0].created_at > DIGEST_AFTER
+    return rows if is_back and len(rows) > 1 else []
 
-    Silent: from when the 24 hours count, and whether an attempt beyond them is made. They count from when it was
-    planned, and it is given up by the first failure after them.
+
+def settle(rows: list[Row], outcome: str, now: datetime) -> None:
+    """Note what came of an attempt: `ok`, `long` (it is taken in a short plain form), `refused` or `unreachable` (7).
+
+    Silent: how an attempt of a digest that fails counts. It counts for each of its messages. Silent: 24 hours in which
+    the service stood still. What counts is how often it was tried.
     """
-    row.attempts += 1
-    if now - row.created_at >= GIVEN_UP_AFTER:
-        row.state = "dead"
-    waits = RETRY_AFTER[row.attempts - 1] if row.attempts <= len(RETRY_AFTER) else RETRY_AFTER_THAT
-    row.due_at = now + waits
-
-
-def deliver(name: str, target: Target, outcome: str, now: datetime) -> list[Sent]:
-    """Try what is due to one target while it answers with one outcome: `ok`, `unreachable` or `refused` (7).
-
-    Order is kept: what cannot be reached holds up what comes after it; what is refused as such does not (7 [2]).
-    """
-    sent: list[Sent] = []
-    for row in target.waiting():
-        if row.state != "waiting":
-            continue
-        if row.due_at > now:
-            if row.is_refused:
-                continue
-            break
-        rows: tuple[Row, ...] = (row,)
-        if outcome == "ok" and target.unreachable_since and now - target.unreachable_since > DIGEST_AFTER:
-            rows = tuple(target.waiting())
-        sent.append(Sent(at=now, target=name, rows=rows, outcome=outcome))
-        if not settle(target, rows, outcome, now):
-            break
-    return sent
-
-
-def settle(target: Target, rows: tuple[Row, ...], outcome: str, now: datetime) -> bool:
-    """Note what came of an attempt, and return True if the next message need not wait for it (7)."""
-    if outcome == "ok":
-        target.unreachable_since = None
-        for row in rows:
-            row.state = "sent"
-        return True
     for row in rows:
-        row.is_refused = outcome == "refused"
-        retry(row, now)
-    if outcome == "refused":
-        return True
-    target.unreachable_since = target.unreachable_since or now
-    return any(row.state == "dead" for row in rows)
-
-
-def has_been_gone(target: Target, now: datetime) -> bool:
-    """Return True if a target cannot be reached for so long that others are told of it (7 [2])."""
-    return target.unreachable_since is not None and now - target.unreachable_since >= NEWS_AFTER
+        row.attempts += 1
+        if outcome in {"ok", "long"}:
+            row.state = "sent"
+            continue
+        row.is_refused = row.is_refused or outcome == "refused"
+        if row.attempts >= MOST_ATTEMPTS:
+            row.state = "dead"
+        later = row.attempts > len(RETRY_AFTER)
+        row.due_at = now + (RETRY_AFTER_THAT if later else RETRY_AFTER[row.attempts - 1])

@@ -44,9 +44,13 @@ class Truth:
 
 @dataclass(slots=True, kw_only=True)
 class Memory:
-    """What is remembered of one receiver: what each of its targets was told of what, its group, and its messages."""
+    """What is remembered of one receiver: what each of its targets was told of what, its group, and its messages.
+
+    `known` are the targets that were ever told anything.
+    """
 
     told: dict[tuple[str, Subject], Told] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
     group_until: datetime | None = None
     sent_at: list[datetime] = field(default_factory=list)
 

@@ -16,11 +16,9 @@ from tests.reference.worlds import EVERYTHING, world_of
 
 Problems = Callable[[list[Event]], str]
 
-#: What the code does not do yet as the contract has it.
-PENDING = frozenset(
-    {"forecast", "times", "stagnant", "baseline", "acks", "windows", "targets", "budgets", "quiet_ends", "delivery",
-     "weeks", "gaps", "failures", "edits", "routes"}
-)  # fmt: skip
+#: A line is laid through time that is covered rather than through polls, which is the same where polls are regular and
+#: none is missing.
+PENDING = frozenset({"forecast"})
 FEATURES = EVERYTHING - PENDING
 
 
@@ -50,7 +48,7 @@ def check(seed: int, problem_of: Problems) -> None:
         pytest.fail(f"seed {seed}\n{problem_of(shrunk(world, lambda fewer: bool(problem_of(fewer))))}")
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_what_is_told_is_what_the_contract_says(seed: int, problem_of: Problems) -> None:
     """A few worlds, of which each has some of everything."""
     check(seed, problem_of)

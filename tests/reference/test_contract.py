@@ -1,0 +1,222 @@
+"""Each sentence that is marked [2] in sections 2 to 6 of the contract, as a story on which model and code agree.
+
+What is asserted beside that is what a receiver reads: when, which level, and why.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.reference.conftest import Line
+from tests.reference.stories import HEAD, RECEIVER, Story
+
+Tells = Callable[[Story], list[Line]]
+
+ABOVE_100 = """
+[[rules]]
+name    = "Backlog"
+warning = { threshold = { above = 100 } }
+"""
+PATIENT = """
+[[rules]]
+name = "No data for long"
+info = { no_data = { after = "30d" } }
+"""
+BOTH_LEVELS = """
+[[rules]]
+name     = "Backlog"
+warning  = { threshold = { above = 100 } }
+critical = { threshold = { above = 300 } }
+"""
+
+
+def reasons(lines: list[Line]) -> list[tuple[float, str, str]]:
+    """Return when, which level, and why: for one receiver and one rule."""
+    return [(minutes, level, why) for minutes, _, _, level, why in lines]
+
+
+# 2.1: samples and coverage
+
+
+def test_the_samples_are_the_successful_polls(told: Tells) -> None:
+    """Two samples are no three, whatever polls between them failed or were missed: nothing is foretold of them."""
+    rule = '[[rules]]\nname = "Full"\nwarning = { forecast = { above = 100, within = "30m", fit_over = "15m" } }'
+
+    failed = Story(RECEIVER + rule).poll(0, 20, None, 60)
+    known = Story(RECEIVER + rule).poll(0, 20, 40, 60)
+
+    assert told(failed) == []
+    assert reasons(told(known)) == [(10, "warning", "first")]
+
+
+def test_a_missed_poll_ends_a_run_of_coverage(told: Tells) -> None:
+    """Two polls that are more than one and a half intervals apart say nothing of what lies between them."""
+    rule = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 100 }, for = "10m" }'
+
+    missed = Story(RECEIVER + rule).poll(0, 150).poll(10, 150)
+    late = Story(RECEIVER + rule).poll(0, 150, 150).poll(12, 150)
+
+    assert told(missed) == []
+    assert reasons(told(late)) == [(12, "warning", "first")]
+
+
+@pytest.mark.parametrize("between", [pytest.param(True, id="a failed poll"), pytest.param(False, id="a missed poll")])
+def test_growth_bridges_a_gap_of_up_to_two_intervals(told: Tells, *, between: bool) -> None:
+    """What is compared with may be two intervals older than wanted, and no more."""
+    rule = '[[rules]]\nname = "Surge"\nwarning = { growth = { over = "10m", by = 50 } }\n'
+    story = Story(RECEIVER + rule + PATIENT).poll(0, 10)
+    story = story.poll(5, None, None, None) if between else story
+
+    assert reasons(told(story.poll(20, 90))) == [(20, "warning", "first")]
+
+
+def test_growth_does_not_bridge_a_longer_gap(told: Tells) -> None:
+    """What is more than two intervals older than wanted is no reference, and no zero either."""
+    rule = '[[rules]]\nname = "Surge"\nwarning = { growth = { over = "10m", by = 50 } }'
+
+    assert told(Story(RECEIVER + rule).poll(0, 10).poll(25, 90)) == []
+
+
+# 5: time of which nothing is known, and edited limits
+
+
+def test_unknown_time_does_not_count_towards_for(told: Tells) -> None:
+    """Hours of failed polls do not make a pending alert older; it goes on when polls do."""
+    rule = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 100 }, for = "10m" }\n'
+
+    story = Story(RECEIVER + rule + PATIENT).poll(0, 150).poll(5, *[None] * 30).poll(155, 150, 150, 150)
+
+    assert reasons(told(story)) == [(165, "warning", "first")]
+
+
+def test_unknown_time_does_not_count_towards_keep_firing_for(told: Tells) -> None:
+    """An alert that is ending does not end by a gap; it goes on to end when polls do."""
+    rule = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 100 }, keep_firing_for = "10m" }'
+
+    story = Story(RECEIVER + rule).poll(0, 150, 50).poll(60, 50, 50, 50)
+
+    assert reasons(told(story)) == [(0, "warning", "first"), (70, "warning", "resolved")]
+
+
+def test_clear_at_holds_only_what_fired_under_the_limit_in_force(told: Tells) -> None:
+    """After an edit of the limit the condition itself decides, whatever `clear_at` says now."""
+    before = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 100, clear_at = 50 } }'
+    after = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 200, clear_at = 50 } }'
+
+    held = Story(RECEIVER + before).poll(0, 150, 80)
+    edited = Story(RECEIVER + before).poll(0, 150).configure(2, RECEIVER + after).poll(5, 150)
+
+    assert reasons(told(held)) == [(0, "warning", "first")]
+    assert reasons(told(edited)) == [(0, "warning", "first"), (5, "warning", "resolved")]
+
+
+# 6: who is told what
+
+
+ROUTED = '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlog"]\n'
+ELSEWHERE = '[[routes]]\nreceivers = ["secops"]\nrules = ["Surge"]\n'
+GOLD = HEAD + 'labels = { tier = "gold" }\n'
+GOLD_ALONE = '[[routes]]\nreceivers = ["secops"]\ntenant_labels = { tier = "gold" }\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(RECEIVER + ROUTED + ABOVE_100, RECEIVER + ELSEWHERE + ABOVE_100, id="the route"),
+        pytest.param(
+            GOLD + RECEIVER + GOLD_ALONE + ABOVE_100, HEAD + RECEIVER + GOLD_ALONE + ABOVE_100, id="the label"
+        ),
+        pytest.param(RECEIVER + ABOVE_100, RECEIVER.replace("secops.", "new.") + ABOVE_100, id="the URL"),
+    ],
+)
+def test_whoever_was_told_of_an_alert_is_told_of_its_end(told: Tells, before: str, after: str) -> None:
+    """Whatever routes, labels and URLs have become while it fired."""
+    story = Story(before).poll(0, 150).configure(2, after).poll(5, 150, 20)
+
+    assert reasons(told(story))[0] == (0, "warning", "first")
+    assert reasons(told(story))[-1] == (10, "warning", "resolved")
+
+
+def test_the_end_of_an_alert_whose_rule_is_gone_is_told(told: Tells) -> None:
+    """A rule that is removed ends what fires by it, and whoever was told of it hears that."""
+    story = Story(RECEIVER + ABOVE_100).poll(0, 150).configure(2, RECEIVER)
+
+    assert reasons(told(story)) == [(0, "warning", "first"), (2, "warning", "resolved")]
+
+
+@pytest.mark.parametrize("wait", [pytest.param("0s", id="at once"), pytest.param("2m", id="with group_wait")])
+def test_an_end_that_is_not_sent_is_noted(told: Tells, wait: str) -> None:
+    """With `send_resolved = false` the next time it fires is a first one again."""
+    receiver = RECEIVER + f'send_resolved = false\ngroup_wait = "{wait}"\n'
+
+    story = Story(receiver + ABOVE_100).poll(0, 150, 20, 150).restart(14)
+
+    assert [why for _, _, why in reasons(told(story))] == ["first", "first"]
+
+
+def test_a_target_that_is_new_is_told_what_fires(told: Tells) -> None:
+    """A URL that is added while an alert fires gets it by its first message, once."""
+    both = RECEIVER.replace('.example"', '.example", "json://new.example"')
+
+    story = Story(RECEIVER + ABOVE_100).poll(0, 150).configure(2, both + ABOVE_100).poll(5, 150, 150, 20)
+
+    assert reasons(told(story)) == [
+        (0, "warning", "first"),
+        (2, "warning", "first"),
+        *[(15, "warning", "resolved")] * 2,
+    ]
+
+
+def test_an_acknowledgement_that_is_broken_stays_broken(told: Tells) -> None:
+    """A doubled count breaks it, which is told at once, and a lower count does not mend it."""
+    receiver = RECEIVER + 'repeat_interval = "15m"\n'
+
+    story = Story(receiver + ABOVE_100).poll(0, 150).acknowledge(1, "Backlog").poll(5, 200, 300, 110, 110, 110)
+
+    assert reasons(told(story)) == [(0, "warning", "first"), (10, "warning", "broken"), (25, "warning", "repeat")]
+
+
+def test_a_rise_breaks_an_acknowledgement_for_good(told: Tells) -> None:
+    """A higher level is told at once, and so is its end."""
+    story = Story(RECEIVER + BOTH_LEVELS).poll(0, 250).acknowledge(1, "Backlog").poll(5, 310, 290)
+
+    assert reasons(told(story)) == [(0, "warning", "first"), (5, "critical", "raised"), (10, "warning", "lowered")]
+
+
+def test_an_acknowledgement_breaks_while_growth_has_no_data(told: Tells) -> None:
+    """The count that doubles is the one that was polled, though the rule has nothing to compare it with."""
+    rule = '[[rules]]\nname = "Surge"\nwarning = { growth = { over = "10m", by = 50 } }'
+    story = Story(RECEIVER + rule).poll(0, 10, 10, 90).acknowledge(11, "Surge").poll(50, 200)
+
+    assert reasons(told(story)) == [(10, "warning", "first"), (50, "warning", "broken")]
+
+
+def test_an_acknowledgement_can_be_taken_back(told: Tells) -> None:
+    """What it kept quiet, and still differs, is told at the next poll."""
+    receiver = RECEIVER + 'repeat_interval = "10m"\n'
+    story = Story(receiver + ABOVE_100).poll(0, 150).acknowledge(1, "Backlog").poll(5, 150, 150)
+    story = story.acknowledge(12, "Backlog", is_undone=True).poll(15, 150)
+
+    assert reasons(told(story)) == [(0, "warning", "first"), (15, "warning", "repeat")]
+
+
+def test_mute_windows_look_at_the_wall_clock(told: Tells) -> None:
+    """At three o'clock after the hour that spring skips, a window until a quarter past two is over."""
+    window = '[mute_windows.night]\nfrom = "01:00"\nto = "02:15"\ntimezone = "America/New_York"\n'
+    rule = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 100 } }\nmute_windows = ["night"]\n'
+    eight_march = Story(RECEIVER + window + rule).at(0).replace(day=8, hour=6, minute=50)
+
+    story = Story(RECEIVER + window + rule, start=eight_march).poll(0, 150, 150, 150)
+
+    assert reasons(told(story)) == [(10, "warning", "first")]
+
+
+def test_a_mute_window_of_a_route_looks_at_the_clock_of_the_tenant(told: Tells) -> None:
+    """Where a window has no time zone of its own, it is over when it is over where the tenant is."""
+    head = HEAD.replace('"5m"', '"5m"\ntimezone = "Europe/London"') + 'timezone = "America/New_York"\n'
+    window = '[mute_windows.day]\nfrom = "08:00"\nto = "18:00"\n'
+    route = '[[routes]]\nreceivers = ["secops"]\nmute_windows = ["day"]\n'
+
+    story = Story(head + RECEIVER + window + route + ABOVE_100).poll(0, 150)
+
+    assert reasons(told(story)) == [(0, "warning", "first")]
