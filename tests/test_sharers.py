@@ -15,13 +15,16 @@ from alerter.core.messages import Message
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Per
 from alerter.core.series import ALL_TENANTS, Tenant
+from alerter.errors import DeliveryError
 from alerter.pipeline import Cycle, Kept, Pace, Policy, deliver, follow_clock, keep_history, poll_all, reconcile
 from alerter.pipeline import tell_groups as told_groups
+from alerter.pipeline.outages import tell_outages
 from tests.builders import NOON, a_level, a_policy, a_rule, span
 from tests.fakes import FakeClock, FakeSource, RecordingNotifier
 
 SLACK = TargetName("secops/slack")
-URLS = {SLACK: "json://slack"}
+MAIL = TargetName("mail/json")
+URLS: Mapping[TargetName, str] = {SLACK: "json://slack"}
 TENANTS = {"acme": "5m", "umbrella": "5m"}
 TOTAL = a_rule("Total", warning=a_level(above=250), per=Per.ALL)
 
@@ -61,11 +64,11 @@ class Sharer:
             polls.append((Tenant(tenant), source))
         return poll_all(polls, self.store, self.policy, clock=self.clock)
 
-    def deliver(self, *, times: int = 9) -> list[str]:
+    def deliver(self, *, times: int = 9, urls: Mapping[TargetName, str] = URLS) -> list[str]:
         """Send what is due, while it may: so often is it asked; return the titles of what was tried."""
         may = iter([True] * times)
         tried = deliver(
-            self.store, self.notifier, URLS, policy=self.policy, clock=self.clock, may_send=lambda: next(may, False)
+            self.store, self.notifier, urls, policy=self.policy, clock=self.clock, may_send=lambda: next(may, False)
         )
         with self.store.read() as reader:
             return [reader.message(each.message_id).title for each in tried]
@@ -322,6 +325,46 @@ def test_who_stood_still_while_sending_and_was_not_replaced_still_records_it(
 
     assert len(one.notifier.sent) == 1
     assert other.deliver() == []
+
+
+def test_that_a_target_cannot_be_reached_is_told_by_one_of_them_once(
+    sharers: tuple[Sharer, Sharer], postgresql_url: str
+) -> None:
+    """Nor by one whose time is up, and both may look; whoever does not know a target forgets nothing of it."""
+    one, other = sharers
+    urls = {SLACK: URLS[SLACK], MAIL: "json://mail"}
+    for each in sharers:
+        each.policy = a_policy(a_rule(), tenants=TENANTS, receivers={"secops": [SLACK], "mail": [MAIL]})
+    one.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
+    one.poll({"acme": 150})
+    one.deliver(urls=urls)
+    one.clock.forward("31m")
+    expire(one, postgresql_url)
+
+    assert not tell_outages(one.store, one.policy, urls, now=one.clock.now)
+    assert tell_outages(other.store, other.policy, urls, now=one.clock.now)
+    assert not tell_outages(other.store, other.policy, urls, now=one.clock.now)
+    other.deliver(urls=urls)
+    other.clock.forward("31m")
+    other.deliver(urls=urls)
+
+    news = [message.title for message in one.notifier.sent_to("json://mail") if "cannot be reached" in message.title]
+    assert len(news) == 1
+
+
+def test_an_outage_of_a_target_that_one_of_them_does_not_know_is_kept(sharers: tuple[Sharer, Sharer]) -> None:
+    """While configurations differ nobody can say that it was removed."""
+    one, other = sharers
+    other.configuration = "another"
+    other.join()
+    one.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
+    one.poll({"acme": 150})
+    one.deliver()
+
+    assert not tell_outages(other.store, other.policy, {}, now=one.clock.now)
+
+    with one.store.read() as reader:
+        assert [*reader.outages()] == [SLACK]
 
 
 def test_history_is_kept_by_the_leader_alone(sharers: tuple[Sharer, Sharer]) -> None:

@@ -236,7 +236,7 @@ def _warn_of_routes(config: Config, problems: Problems) -> None:
     named |= {each.receiver.fallback for each in config.receivers if each.receiver.fallback is not None}
     for receiver in config.receivers:
         if receiver.receiver.name not in named:
-            problems.warn(("receivers", receiver.receiver.name), "no route names it: it is never told anything")
+            problems.warn(("receivers", receiver.receiver.name), "no route names it: it is told of no alert")
     _warn_of_unheard_levels(config, problems)
     for number, route in enumerate(config.routes):
         key = _key_that_matches_nothing(route, config)

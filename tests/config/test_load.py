@@ -771,7 +771,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             + '[receivers.c]\nurls = ["json://c"]\n'
             + TENANT
             + RECEIVER,
-            ["rules.toml:14: receivers.secops: no route names it: it is never told anything"],
+            ["rules.toml:14: receivers.secops: no route names it: it is told of no alert"],
             id="a receiver is neither in a route nor a fallback",
         ),
         pytest.param(

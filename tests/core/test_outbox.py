@@ -17,6 +17,7 @@ from alerter.core.outbox import (
     after_failure,
     after_retry_request,
     after_success,
+    claimed,
     due,
     is_news,
     missed_of,
@@ -112,6 +113,15 @@ def test_the_next_delivery_is_the_first_that_nothing_holds_up(
 ) -> None:
     """Until then there is nothing to do: what waits behind a failed delivery does not wake anybody."""
     assert next_due_at(waiting) == expected
+
+
+def test_what_is_being_tried_is_left_alone_for_a_while() -> None:
+    """And it is counted who began to try it: the last one has the say."""
+    tried = claimed(a_delivery(), now=NOON)
+
+    assert (tried.claims, tried.attempts, tried.is_waiting) == (1, 0, True)
+    assert due([tried], now=NOON + span("59s")) == []
+    assert due([tried], now=NOON + span("1m")) == [tried]
 
 
 def test_a_delivery_that_was_taken_is_sent() -> None:
