@@ -205,8 +205,8 @@ def key(value: str) -> str:
         raise ValueError(
             "expected a key alone, found a word before it, as in 'Bearer …' or 'client_id=…': leave it out"
         )
-    if "\\" in value:
-        raise ValueError("expected a key alone, found a backslash in it, as of a line break that was written '\\n'")
+    if value.endswith(("\\n", "\\r")):
+        raise ValueError("expected a key alone, found a backslash at its end, as of a line break written '\\n'")
     if not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError("expected a key of ASCII characters without spaces; copy it again")
     return value

@@ -101,10 +101,15 @@ class _Globs:
     def match(self, folded: str) -> bool:
         """Say whether any of them matches a name that is folded already."""
         return (
-            folded in self._names
+            self._has_star
+            or folded in self._names
             or any(pattern.match(folded) for pattern in self._patterns)
             or (not folded.isprintable() and self._match_shown(shown(folded)))
         )
+
+    @cached_property
+    def _has_star(self) -> bool:
+        return "*" in self.globs
 
     def _match_shown(self, folded: str) -> bool:
         return folded in self._written or (self._has_unshown and self.match(folded))

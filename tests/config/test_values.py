@@ -134,7 +134,7 @@ SECRET = "qXv7Zk2LmN0pRs"
         pytest.param(f"export CLIENT_ID = {SECRET}", "found a word before it", id="copied from a script"),
         pytest.param(f"client_id: {SECRET}", "found a word before it", id="copied from YAML"),
         pytest.param(f"{SECRET} ", "without spaces", id="a space behind it"),
-        pytest.param(f"{SECRET}\\n", "found a backslash in it", id="a line break that was written"),
+        pytest.param(f"{SECRET}\\n", "found a backslash at its end", id="a line break that was written"),
         pytest.param(f"\ufeff{SECRET}", "expected a key of ASCII characters", id="a mark that some editors write"),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_key_that_brought_something_along_is_refused_without_being_shown(text:
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", [SECRET, "abcd==", "a-b_c.d~e+f/g="])
+@pytest.mark.parametrize("text", [SECRET, "abcd==", "a-b_c.d~e+f/g=", r"a\n\b"])
 def test_a_key_alone_is_taken(text: str) -> None:
     """Base64 ends in equals signs."""
     assert key(text) == text

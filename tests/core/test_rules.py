@@ -132,7 +132,7 @@ def test_of_the_names_that_there_are_one_that_is_typed_is_selected_alone(names: 
         found = list(filter(selector_of((name,), names).matches, names))
 
         assert name in found
-        assert {each for each in found if each.casefold() not in escapes} <= {name}
+        assert {each for each in found if shown(each).casefold() not in escapes} <= {name}
 
 
 def test_what_is_typed_is_a_glob_where_no_name_is_like_it() -> None:
