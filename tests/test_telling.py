@@ -615,7 +615,7 @@ def test_what_reaches_the_fallback_a_day_late_is_told_as_it_is_by_then(world: Wo
 
     news, instead, _ = world.notifier.sent_to(URLS[MAIL])
     assert news.title == "secops/slack cannot be reached since 12:05: HTTP 404: no_service; 2 notifications wait"
-    assert instead.title == "[for secops] Resolved after 5m: 10 held for 'Spam' (acme), peak 150"
+    assert instead.title == "[for secops, 1d2h late] Resolved after 5m: 10 held for 'Spam' (acme), peak 150"
     assert "Missed:\n" in instead.bodies[Format.TEXT]
 
 

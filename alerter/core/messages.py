@@ -520,7 +520,7 @@ def draft_fallback(missed: Missed, receiver: Receiver, context: Context, *, now:
     return replace(
         base,
         id=id_,
-        title=("[for ", whom, "] ", *base.title),
+        title=("[for ", whom, _late_text(missed.since, now=now), "] ", *base.title),
         preface=(
             Data(newest.receiver, HEADLINE_TENANT),
             " cannot be reached through ",
@@ -1180,6 +1180,11 @@ def _is_web_page(text: str) -> bool:
 
 def _count_text(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _late_text(at: datetime, *, now: datetime) -> str:
+    """Return how late something of an instant is told, for a title; empty if it is not."""
+    return f", {_span_text(now - at)} late" if now - at >= timedelta(minutes=1) else ""
 
 
 def _span_text(span: timedelta) -> str:

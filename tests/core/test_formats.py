@@ -728,10 +728,10 @@ def test_the_digest_of_a_bad_day_fits(name: str) -> None:
 
 
 def test_a_fallback_is_told_what_is_true_now_then_what_was_missed() -> None:
-    """The title is no fresh warning: it says for whom it was, and that it is over."""
+    """The title is no fresh warning: it says for whom it was, how late it is, and that it is over."""
     message = fallback(missed(FIRST, END, over=[ended(NASTY_ALERT)]), DEPUTY, CONTEXT, now=NOON)
 
-    assert message.title.startswith("[for secops] Resolved after 2h25m: 3 held for '<!here>")
+    assert message.title.startswith("[for secops, 2h55m late] Resolved after 2h25m: 3 held for '<!here>")
     assert message.tone is Tone.RESOLVED
     text = message.bodies[Format.TEXT]
     assert " ".join(text.split()).startswith(
@@ -750,7 +750,7 @@ def test_a_fallback_is_told_what_still_fires() -> None:
     """With its numbers of now."""
     message = fallback(missed(FIRST, firing=[replace(NASTY_ALERT, value=900)]), DEPUTY, CONTEXT, now=NOON)
 
-    assert message.title.startswith("[for secops] CRITICAL: 900 held")
+    assert message.title.startswith("[for secops, 2h55m late] CRITICAL: 900 held")
     assert (message.tone, [event.action for event in message.events]) == (Tone.CRITICAL, [EventAction.OPEN])
 
 
@@ -758,7 +758,7 @@ def test_what_nobody_knows_any_more_reaches_a_fallback_by_its_title() -> None:
     """After its rule and its alert have gone, what it said is better than nothing."""
     message = fallback(missed(FIRST), DEPUTY, CONTEXT, now=NOON)
 
-    assert message.title == f"[for secops] {shown(Data(FIRST.title))}"
+    assert message.title == f"[for secops, 2h55m late] {shown(Data(FIRST.title))}"
     assert "You get this as its fallback." in message.bodies[Format.TEXT].replace("\n", " ")
     is_within_limits(message)
 
