@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from alerter.core.alerts import AlertKey, Transition
+from alerter.core.messages import Message as RealMessage
 from alerter.core.notifications import Notice
 from tests.reference.alerts import Key
 from tests.reference.drive import Happened, Real, real
@@ -167,10 +168,11 @@ def line_of(notice: Notice) -> tuple[str, ...]:
 class Outcome:
     """What both found, event by event, until they first differ.
 
-    `problem` has the script and the difference; it is empty if there is none.
+    `taken` is what targets took, each with its URL. `problem` has the script and the difference, or is empty.
     """
 
     facts: list[Facts] = field(default_factory=list)
+    taken: list[tuple[str, RealMessage]] = field(default_factory=list)
     problem: str = ""
 
 
@@ -185,6 +187,7 @@ def outcome_of(events: list[Event], template: Path, folder: Path) -> Outcome:
                 outcome.problem = "\n".join([script_of(events[: number + 1]), *differences(expected, found)])
                 return outcome
             outcome.facts.append(expected)
+        outcome.taken = world.way_out.taken
         if all(isinstance(event, Polled | Delivered) for event in events[1:]):
             expected, found = {"backtest": twin.history()}, {"backtest": history_of(world.replayed())}
             if expected != found:

@@ -6,9 +6,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from alerter.core.messages import Message
 from tests.reference.compare import outcome_of
 from tests.reference.script import Event
 from tests.reference.stories import Story
+
+Taken = list[tuple[str, Message]]
+"""The target, named by the first part of its host, and what it took."""
 
 Line = tuple[float, str, str, str, str]
 """When (minutes after the start), receiver, rule, level, and why."""
@@ -37,5 +41,17 @@ def told(migrated_file: Path, tmp_path: Path) -> Callable[[Story], list[Line]]:
             for event, facts in zip(story.events, outcome.facts, strict=True)
             for receiver, rule, _, _, level, why in facts["told"]  # type: ignore[attr-defined]
         ]
+
+    return happen
+
+
+@pytest.fixture
+def taken(migrated_file: Path, tmp_path: Path) -> Callable[[Story], Taken]:
+    """Return what lets a story happen twice, holds model and code together, and returns what targets took."""
+
+    def happen(story: Story) -> Taken:
+        outcome = outcome_of(story.events, migrated_file, tmp_path)
+        assert not outcome.problem, outcome.problem
+        return [(url.removeprefix("json://").removesuffix(".example"), message) for url, message in outcome.taken]
 
     return happen

@@ -8,7 +8,7 @@ from tests.reference.alerts import LEVELS, Alert, Key, Transition, step
 from tests.reference.conditions import evaluate
 from tests.reference.mutes import Acknowledgement, Silence, Subject, in_window, routes_to, timezone_of
 from tests.reference.outbox import Row, Target, is_news, settle
-from tests.reference.plan import HOUR, Entry, Memory, Told, Truth, decide, highest, passes_always, routed, wait_of
+from tests.reference.plan import HOUR, Entry, Memory, Told, Truth, concerning, decide, highest, passes_always, wait_of
 from tests.reference.polls import Poll, Scope, seen_by, together
 from tests.reference.words import Table, selects, span, takes_tenant
 
@@ -418,7 +418,7 @@ class Model:
         entries = []
         for subject, truth in truths.items():
             told = self.memories[name].told.get((url, subject))
-            level = routed(name, subject, truth, self.config)
+            level = concerning(name, subject, truth, told, self.config)
             reason = decide(told, level, truth, repeat_interval, now)
             about = level or (told.level if told else None)
             if reason and about and not self.is_quiet_for(name, subject, about, truth, now):

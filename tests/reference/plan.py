@@ -60,28 +60,30 @@ def highest(levels: list[str]) -> str | None:
     return max(levels, key=LEVELS.index, default=None)
 
 
-def routed(receiver: str, subject: Subject, truth: Truth, config: Table) -> str | None:
-    """Return the highest firing level that a route brings to a receiver (6)."""
-    return highest([level for level in truth.levels if routes_to(receiver, subject, level, config)])
+def concerning(receiver: str, subject: Subject, truth: Truth, told: Told | None, config: Table) -> str | None:
+    """Return the highest firing level that concerns a target: one that is routed to it, or that it was told of (6).
+
+    Silent: what is routed there no longer, and still fires. It goes on to be reminded of it: that never stops silently.
+    """
+    levels = [level for level in truth.levels if routes_to(receiver, subject, level, config)]
+    return highest([*levels, *(level for level in truth.levels if told and told.level == level)])
 
 
 def decide(told: Told | None, level: str | None, truth: Truth, repeat_interval: timedelta, now: datetime) -> str | None:
-    """Return why a receiver is to be told, or None (6).
+    """Return why a target is to be told, or None (6).
 
-    `level` is the highest that fires and is routed to it. What it was told of and still fires without being routed to
-    it any more is nothing to tell; its end will be (6 [2]).
+    `level` is the highest that fires and concerns it. What it was told of ends when that is over (6 [2]).
 
     Silent: the reason for the news that an acknowledgement broke by the count alone. It is called broken.
     """
     if told is None:
         return "first" if level else None
     if level is None:
-        return None if told.level in truth.levels else "resolved"
+        return "resolved"
     if level != told.level:
         return "raised" if LEVELS.index(level) > LEVELS.index(told.level) else "lowered"
     wait = min(repeat_interval * 2**told.repeats, max(DAY, repeat_interval))
-    is_broken = truth.broken_at is not None and told.at < truth.broken_at
-    if is_broken:
+    if truth.broken_at is not None and told.at < truth.broken_at:
         return "broken"
     return "repeat" if now >= told.at + wait else None
 

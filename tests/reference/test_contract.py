@@ -1,4 +1,4 @@
-"""Each sentence that is marked [2] in sections 2 to 6 of the contract, as a story on which model and code agree.
+"""Each sentence that is marked [2] in sections 2 to 7 of the contract, as a story on which model and code agree.
 
 What is asserted beside that is what a receiver reads: when, which level, and why.
 """
@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.reference.conftest import Line
+from alerter.core.messages import Format
+from tests.reference.conftest import Line, Taken
 from tests.reference.stories import HEAD, RECEIVER, Story
 
 Tells = Callable[[Story], list[Line]]
@@ -220,3 +221,95 @@ def test_a_mute_window_of_a_route_looks_at_the_clock_of_the_tenant(told: Tells) 
     story = Story(head + RECEIVER + window + route + ABOVE_100).poll(0, 150)
 
     assert reasons(told(story)) == [(0, "warning", "first")]
+
+
+# 7: delivery
+
+Takes = Callable[[Story], Taken]
+BOTH = RECEIVER + '\n[receivers.mail]\nurls = ["json://mail.example"]\n'
+
+
+def titles(messages: Taken, target: str) -> list[str]:
+    """Return the titles of what one target took."""
+    return [message.title for name, message in messages if name == target]
+
+
+def test_a_message_that_is_refused_is_tried_in_short_at_once(taken: Takes) -> None:
+    """What is too long for a target is taken in a short plain form, at the first attempt."""
+    story = Story(RECEIVER + ABOVE_100).poll(0, 150).deliver(0.1, secops="long")
+
+    assert len(taken(story)) == 1
+
+
+def test_later_messages_do_not_wait_for_one_that_is_refused(taken: Takes) -> None:
+    """It has a schedule of its own, and what comes later goes out at once."""
+    story = Story(RECEIVER + BOTH_LEVELS).poll(0, 150).deliver(0.1, secops="refused").poll(5, 310)
+
+    refused = taken(story.deliver(5.1))
+
+    assert ["CRITICAL" in title for title in titles(refused, "secops")] == [True, False]
+
+
+def test_a_target_that_is_gone_for_half_an_hour_is_news(taken: Takes) -> None:
+    """Every other receiver is told once which one, and once that it is back."""
+    story = Story(BOTH + ABOVE_100).poll(0, 150)
+    for minutes in (0.1, 1, 10, 29, 31, 45):
+        story = story.deliver(minutes, secops="unreachable")
+
+    to_mail = titles(taken(story.deliver(76)), "mail")
+
+    assert len(to_mail) == 3
+    assert to_mail[1].startswith("secops/json cannot be reached since 09:00")
+    assert "secops/json" in to_mail[2]
+
+
+def test_a_digest_begins_with_all_that_fires_now(taken: Takes) -> None:
+    """The worst comes first, and what came and went after it, though that was told later."""
+    story = Story(RECEIVER + BOTH_LEVELS).poll_all(0, {"Spam": 400}).deliver(0.1, secops="unreachable")
+    story = story.poll_all(5, {"Spam": 400, "Virus": 150}).poll_all(10, {"Spam": 400, "Virus": 0})
+    story = story.deliver(11, secops="unreachable").deliver(40, secops="unreachable")
+
+    [(_, digest)] = taken(story.deliver(75))
+
+    body = digest.bodies[Format.TEXT]
+    assert digest.tone == "critical"
+    assert "1 still firing" in digest.title
+    assert body.index("'Spam'") < body.index("'Virus'")
+
+
+def test_what_is_new_and_critical_passes_always(told: Tells) -> None:
+    """`max_per_hour` holds back other news, and neither the first nor the rise of a critical alert."""
+    receiver = RECEIVER + "max_per_hour = 1\n"
+    story = Story(receiver + BOTH_LEVELS).poll_all(0, {"Spam": 150}).poll_all(5, {"Spam": 150, "Virus": 150})
+    story = story.poll_all(10, {"Spam": 310, "Virus": 20})
+
+    assert reasons(told(story)) == [(0, "warning", "first"), (10, "critical", "raised")]
+
+
+def test_no_data_passes_always(told: Tells) -> None:
+    """Silence means that all is well, never that nothing was seen."""
+    receiver = RECEIVER + "max_per_hour = 1\n"
+
+    story = Story(receiver + ABOVE_100).poll(0, 150, None, None, None, 150)
+
+    assert reasons(told(story)) == [(0, "warning", "first"), (15, "critical", "first"), (20, "critical", "resolved")]
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        pytest.param((150, 20), "Resolved after 5m", id="what has ended is told as ended"),
+        pytest.param((150,), "WARNING: 150 held", id="what fires is told as firing"),
+    ],
+)
+def test_what_reaches_a_fallback_late_says_so(taken: Takes, counts: tuple[int, ...], said: str) -> None:
+    """After a day the fallback gets what was given up, with what is true by then."""
+    config = BOTH.replace("[receivers.mail]", 'fallback = "mail"\n\n[receivers.mail]')
+    route = '[[routes]]\nreceivers = ["secops"]\n'
+    story = Story(config + route + ABOVE_100).poll(0, *counts)
+    for number in range(54):
+        story = story.deliver(6 + 31 * number, secops="unreachable")
+
+    [_, copy] = titles(taken(story), "mail")
+
+    assert copy.startswith(f"[for secops, 1d3h late] {said}")
