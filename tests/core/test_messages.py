@@ -742,6 +742,16 @@ MSP = replace(CONTEXT, tenant_count=40)
 TOTAL = replace(FIRING, key=a_key(reason=ALL_REASONS))
 
 
+def test_a_title_for_tenants_without_data_has_a_cause_where_it_is_the_same_for_all() -> None:
+    """Of several causes the message says which; the title has no room for them."""
+    *alike, other = at_tenants(3, NO_DATA)
+    operands = (replace(NO_DATA.operands[0], note=f"{Cause.DNS}: no such host. {Cause.DNS.advice}"),)
+
+    assert words(drafted(*alike, other, context=MSP).title).endswith("({t0}, {t1}, {t2}), API keys refused")
+    mixed = replace(other, alert=replace(other.alert, operands=operands))
+    assert words(drafted(*alike, mixed, context=MSP).title).endswith("({t0}, {t1}, {t2})")
+
+
 @pytest.mark.parametrize(
     ("alert", "reason", "title"),
     [

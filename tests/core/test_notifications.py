@@ -979,6 +979,7 @@ def test_what_was_told_before_targets_were_told_apart_was_told_to_all() -> None:
 
 def test_what_a_target_that_has_gone_was_told_stays() -> None:
     """Nobody has told it of the end; where it comes back, somebody does."""
+    assert settled([], [_two()]) == Settled([])
     told = [a_told(target="gone"), a_told(QUIET, target="pager")]
 
     assert settled(told, [_two(new="pager")]) == Settled(told, [], [])
