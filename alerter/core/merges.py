@@ -69,7 +69,8 @@ class Given:
 
     def runs_between(self, after: int, before: int) -> Iterator[PollRun]:
         """Yield the parts of runs between two instants, neither of which is part of it."""
-        for run in self.runs[bisect_right(self.runs, after, key=_until) :]:
+        for index in range(bisect_right(self.runs, after, key=_until), len(self.runs)):
+            run = self.runs[index]
             if run.since >= before:
                 return
             part = run if after < run.since and run.until < before else self._part(run, after, before)
@@ -133,12 +134,13 @@ def steps(given: Given, stored: Stored, filled: Sequence[Gap]) -> Iterator[Chang
     for gap in filled:
         ours.go_to(gap.after)
         present = dict(theirs.counts if gap.after == BEFORE_ALL else ours.counts)
-        for run in gap.runs:
-            theirs.go_to(run.since)
-            for reason in present | theirs.counts:
-                yield from _step(present, reason, theirs.counts.get(reason, 0), run.since)
-            for at, reason, _, held in theirs.changes_until(run.until):
-                yield from _step(present, reason, held, at)
+        begin = gap.runs[0].since
+        theirs.go_to(begin)
+        for reason in present | theirs.counts:
+            yield from _step(present, reason, theirs.counts.get(reason, 0), begin)
+        # Every change was seen by a poll, so that all until the last one are within the runs.
+        for at, reason, _, held in theirs.changes_until(gap.runs[-1].until):
+            yield from _step(present, reason, held, at)
         if gap.before != NEVER:
             yield from _back(present, ours, gap.before)
 
