@@ -131,21 +131,35 @@ class Series:
         return self._step_at(at)
 
     def newest_sample(self, *, until: datetime) -> Sample | None:
-        """Return the newest sample at or before `until`, or None if there is none.
+        """Return the newest sample at or before `until`, or None if there is none."""
+        at = self.last_good_at(now=until)
+        count = None if at is None else self._step_at(at)
+        return None if at is None or count is None else Sample(at, count)
 
-        Inside covered time that is the value at `until` itself; in a gap it is the end of the span before it.
+    def sample_for(self, then: datetime) -> Sample | None:
+        """Return the sample that stands for an instant, or None where nothing is known of it.
+
+        That is the newest one before it: of a run of coverage whenever it was, and in a gap if it is not too old.
         """
-        span = self._span_before(until)
-        if span is None:
+        sample, span = self.newest_sample(until=then), self._span_before(then)
+        if sample is None or span is None or (span.until < then and sample.at < then - self.tolerance):
             return None
-        at = min(span.until, until)
-        count = self._step_at(at)
-        return None if count is None else Sample(at, count)
+        return sample
 
     def last_good_at(self, *, now: datetime) -> datetime | None:
-        """Return the instant of the newest good poll at or before `now`, or None if there was none."""
+        """Return the instant of the newest good poll at or before `now`, or None if there was none.
+
+        A sum over tenants has a sample at every moment that is covered.
+        """
         span = self._span_before(now)
-        return None if span is None else min(span.until, now)
+        if span is None or span.until <= now or self.polls is None:
+            return None if span is None else min(span.until, now)
+        # Nearly always it is one of the last two intervals; after an edit of the interval it may be another one.
+        for since in (now - self.tolerance, span.since):
+            found = self.polls.between(_number(max(since, span.since)), _number(now))
+            if found:
+                return _EPOCH + found[-1] * _MICROSECOND
+        return span.since
 
     def next_edge(self, *, after: datetime) -> datetime | None:
         """Return the first instant after another at which the count changed or polling began again, or None."""
@@ -193,6 +207,15 @@ class Series:
     def _step_at(self, at: datetime) -> int | None:
         sample = _last_before(self.changes, at, _at)
         return None if sample is None else sample.count
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta.resolution
+
+
+def _number(at: datetime) -> int:
+    """Return an instant as polls are counted: in microseconds since 1970."""
+    return (at - _EPOCH) // _MICROSECOND
 
 
 _Item = TypeVar("_Item")

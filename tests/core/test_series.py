@@ -62,7 +62,7 @@ def test_a_value_older_than_the_window_is_not_known() -> None:
     ("notation", "clock", "expected"),
     [
         pytest.param("10 20 30", "11:55", Sample(at("11:55"), 20), id="a good poll at that instant"),
-        pytest.param("10 20 30", "11:57", Sample(at("11:57"), 20), id="between good polls it is the value then"),
+        pytest.param("10 20 30", "11:57", Sample(at("11:55"), 20), id="between good polls it is the one before"),
         pytest.param("10 20 _ _ 50", "11:52", Sample(at("11:45"), 20), id="in a gap it is the end of what came before"),
         pytest.param("10 20 _", "13:00", Sample(at("11:55"), 20), id="after the last good poll it is that one"),
         pytest.param("10 20", "11:00", None, id="there is none before the first"),
@@ -78,13 +78,42 @@ def test_the_newest_sample_is_never_interpolated(notation: str, clock: str, expe
     [
         pytest.param("1 1 1", "12:00", "12:00", id="the newest poll was good"),
         pytest.param("1 _ _", "12:00", "11:50", id="the newest polls failed"),
-        pytest.param("1 1 1", "11:57", "11:57", id="polls later than now are not seen"),
+        pytest.param("1 1 1", "11:57", "11:55", id="polls later than now are not seen"),
         pytest.param("_ _", "12:00", None, id="there never was one"),
     ],
 )
 def test_the_last_good_poll_is_known(notation: str, clock: str, expected: str | None) -> None:
     """Missing data is measured from here."""
     assert series(notation).last_good_at(now=at(clock)) == (None if expected is None else at(expected))
+
+
+def test_the_newest_sample_of_a_run_is_found_after_an_edit_of_the_interval() -> None:
+    """Polls were further apart then than two of the intervals of now."""
+    edited = replace(series("10 20 30", every="5m"), poll_interval=minutes(1))
+
+    assert edited.newest_sample(until=at("11:59")) == Sample(at("11:55"), 20)
+    assert edited.sample_for(at("11:59")) == Sample(at("11:55"), 20)
+
+
+def test_a_sum_over_tenants_has_a_sample_at_every_moment_that_is_covered() -> None:
+    """Its tenants are polled at different ones."""
+    total = sum_of_tenants([series("10 20 30")])
+
+    assert total.newest_sample(until=at("11:57")) == Sample(at("11:57"), 20)
+
+
+@pytest.mark.parametrize(
+    ("notation", "clock", "expected"),
+    [
+        pytest.param("10 20 30", "11:57", Sample(at("11:55"), 20), id="the newest one before it"),
+        pytest.param("10 _ _ _ 30", "11:50", Sample(at("11:40"), 10), id="in a gap, two intervals old"),
+        pytest.param("10 _ _ _ 30", "11:51", None, id="in a gap, and too old"),
+        pytest.param("10 20", "11:50", None, id="before the first poll"),
+    ],
+)
+def test_a_sample_stands_for_an_instant_for_two_intervals(notation: str, clock: str, expected: Sample | None) -> None:
+    """In a gap nothing is known, but for what was seen just before it."""
+    assert series(notation).sample_for(at(clock)) == expected
 
 
 def test_a_failed_poll_is_no_sample_after_the_clock_was_set_back() -> None:

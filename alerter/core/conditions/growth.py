@@ -137,7 +137,7 @@ class Growth:
         value = Sample(now, count)
         if self.times > 1:
             return self._against_many(value, series)
-        reference = self._reference(series, now)
+        reference = series.sample_for(now - self.over)
         idle_until = self._idle_until(series, now)
         if reference is None:
             note = f"no good poll {duration_text(self.over)} before to compare with"
@@ -145,12 +145,6 @@ class Growth:
         if self._is_far(reference.count, count):
             return self._observed(Verdict.ACTIVE, value, reference)
         return self._observed(Verdict.INACTIVE, value, reference, idle_until=idle_until)
-
-    def _reference(self, series: Series, now: datetime) -> Sample | None:
-        """Return what is compared with; a sample that is too old is none."""
-        then = now - self.over
-        sample = series.newest_sample(until=then)
-        return sample if sample is not None and sample.at >= then - series.tolerance else None
 
     def _against_many(self, value: Sample, series: Series) -> Observation:
         """Compare with the extreme of all that was seen from `times` spans ago until one span ago."""

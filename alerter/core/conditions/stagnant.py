@@ -99,9 +99,7 @@ class Stagnant:
         if count <= self.above:
             return self._observed(Verdict.INACTIVE, value, idle_until=FOREVER, idle_within=self.harmless)
         then = now - self.lasting
-        reference = series.newest_sample(until=then)
-        if reference is not None and reference.at < then - series.tolerance:
-            reference = None
+        reference = series.sample_for(then)
         before = () if reference is None else (Piece(reference.at, reference.at, reference.count),)
         seen = [*before, *series.pieces(since=then, until=now)]
         since = self._last_break(seen)

@@ -105,9 +105,7 @@ class Threshold:
             return Observation(
                 verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER, idle_within=self.harmless
             )
-        before = series.newest_sample(until=now - CONTEXT)
-        if before is not None and before.at < now - CONTEXT - series.tolerance:
-            before = None
+        before = series.sample_for(now - CONTEXT)
         operands = Operands(condition=self.name, limit=self.limit, value=value, reference=before)
         return Observation(verdict=Verdict.ACTIVE, operands=operands)
 
