@@ -44,33 +44,39 @@ class Folder:
             gid: Which group's.
         """
         self._descriptor = descriptor
-        self._root = os.open("/", _SEARCH)
         self.uid = uid
         self.gid = gid
         self.is_confined = _can_confine()
 
     def __del__(self) -> None:
         os.close(self._descriptor)
-        os.close(self._root)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Give this thread the owner's rights for a while, with the folder as the root of its file system.
 
+        Afterwards it is who and where it was before, which may be within another such block: the garbage collector
+        ends a connection at any time.
+
         Raises:
             PermissionError: This root may not do that, as in a container without its capabilities.
         """
         libc = _libc()
-        with self._confined(libc) if self.is_confined else nullcontext():
-            try:
-                _become(libc, self.uid, self.gid)
-                yield
-            finally:
-                _become(libc, os.geteuid(), os.getegid())
+        before = libc.setfsuid(-1), libc.setfsgid(-1)
+        _become(libc, os.geteuid(), os.getegid())
+        try:
+            with self._confined(libc) if self.is_confined else nullcontext():
+                try:
+                    _become(libc, self.uid, self.gid)
+                    yield
+                finally:
+                    _become(libc, os.geteuid(), os.getegid())
+        finally:
+            _become(libc, *before)
 
     @contextmanager
     def _confined(self, libc: "CDLL") -> Iterator[None]:
-        here = os.open(".", _SEARCH)
+        root, here = os.open("/", _SEARCH), os.open(".", _SEARCH)
         try:
             # Root directory and current directory become this thread's own: other threads stay where they are.
             if libc.unshare(_CLONE_FS):
@@ -80,10 +86,11 @@ class Folder:
             try:
                 yield
             finally:
-                os.fchdir(self._root)
+                os.fchdir(root)
                 os.chroot(".")
                 os.fchdir(here)
         finally:
+            os.close(root)
             os.close(here)
 
 

@@ -204,6 +204,24 @@ def test_other_threads_stay_who_and_where_they_are(folder: Path, shadow: Path) -
 
 
 @needs_root
+def test_a_block_within_another_ends_in_the_other(tmp_path: Path, folder: Path, shadow: Path) -> None:
+    """The garbage collector ends a connection at any time: who was here a user of a folder must not be root then."""
+    other = make_folder(tmp_path / "other")
+    os.chown(other, USER + 1, USER + 1)
+    inner = find(other / "b")
+
+    with as_owner(folder / "a") as reached:
+        with inner.entered():
+            Path("/of-the-other").touch()
+        reached.touch()
+        assert Path.cwd() == Path("/")
+
+    assert (folder / "a").stat().st_uid == USER
+    assert (other / "of-the-other").stat().st_uid == USER + 1
+    assert shadow.read_text() == "root:secret\n"
+
+
+@needs_root
 def test_afterwards_root_is_root_again(folder: Path, shadow: Path) -> None:
     """In its own folder, with its own rights, whatever happened meanwhile."""
     here = Path.cwd()

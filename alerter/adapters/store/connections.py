@@ -11,6 +11,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
+from weakref import WeakSet
 
 from alerter.adapters.folders import Folder, find
 
@@ -19,24 +20,25 @@ SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 _Return = TypeVar("_Return")
 
+#: The folders of open connections, by the identity of each. The garbage collector, which ends what refers to each other
+#: in any order, must not close the folder of a connection before the connection.
+_FOLDERS: dict[int, Folder] = {}
 
-def connect(
-    path: Path, mode: str, *, timeout: float = 5.0, isolation_level: str | None = None, check_same_thread: bool = True
-) -> sqlite3.Connection:
-    """Open an SQLite file.
+
+def connect(path: Path, mode: str, *, timeout: float = 5.0) -> sqlite3.Connection:
+    """Open an SQLite file; the caller begins transactions itself, and may hand the connection to another thread.
 
     Args:
         path: Where it is.
         mode: How, in SQLite's words: `ro`, `rw` or `rwc`, and what may follow in a URI.
         timeout: How long it waits for another writer, in seconds.
-        isolation_level: None where the caller begins transactions itself.
-        check_same_thread: Whether only one thread may use it.
 
     Raises:
         sqlite3.Error: It cannot be opened; also if the folder cannot, or if what is there is no file.
     """
+    # Any thread may come to be the one in which the garbage collector ends it.
     options: dict[str, Any] = {
-        "uri": True, "timeout": timeout, "isolation_level": isolation_level, "check_same_thread": check_same_thread,
+        "uri": True, "timeout": timeout, "isolation_level": None, "check_same_thread": False,
     }  # fmt: skip
     try:
         found = find(path)
@@ -46,8 +48,7 @@ def connect(
             if found.folder is None:
                 connection: sqlite3.Connection = sqlite3.connect(uri, **options)
             else:
-                connection = sqlite3.connect(uri, factory=_OwnersConnection, **options)
-                connection.folder = found.folder
+                connection = _OwnersConnection.open(uri, found.folder, **options)
             return connection
     except OSError as error:
         text = f"unable to open database file: {error.strerror}"
@@ -94,23 +95,55 @@ class _OwnersCursor(sqlite3.Cursor):
 
     def __del__(self) -> None:
         # A statement that was not read to its end is ended, and what it did is committed, when its cursor goes.
-        with suppress(AttributeError, sqlite3.ProgrammingError):  # it has no connection yet, or no more
-            self.close()
+        with suppress(AttributeError):  # it has no connection yet
+            with suppress(sqlite3.ProgrammingError):  # the connection is closed
+                self.close()
+            self.connection.cursor_has_gone()
 
 
 class _OwnersConnection(sqlite3.Connection):
     """A connection, each call of which acts as the owner of the folder."""
 
     folder: Folder
+    _cursors: WeakSet[_OwnersCursor]
+    _open_cursors = 0
+    _is_left = False
+
+    @classmethod
+    def open(cls, name: str, folder: Folder, **options: Any) -> "_OwnersConnection":  # noqa: ANN401 - sqlite3's
+        """Open a file of a folder that was entered."""
+        connection = sqlite3.connect(name, factory=cls, **options)
+        connection.folder = _FOLDERS[id(connection)] = folder
+        connection._cursors = WeakSet()  # noqa: SLF001 - its own
+        return connection
 
     commit = _as_owner(sqlite3.Connection.commit)
     rollback = _as_owner(sqlite3.Connection.rollback)
-    close = _as_owner(sqlite3.Connection.close)
     __exit__ = _as_owner(sqlite3.Connection.__exit__)
+
+    def close(self) -> None:
+        """End what was not read to its end, and close the file: SQLite would keep that open until then."""
+        with self.folder.entered():
+            for cursor in [*self._cursors]:
+                with suppress(sqlite3.ProgrammingError):  # it was closed before
+                    sqlite3.Cursor.close(cursor)
+            super().close()
 
     def cursor(self, factory: Any = _OwnersCursor) -> Any:  # noqa: ANN401 - as the overridden method has it
         """Return a cursor of the same kind."""
-        return super().cursor(factory)
+        cursor = super().cursor(factory)
+        self._cursors.add(cursor)
+        self._open_cursors += 1
+        return cursor
+
+    def cursor_has_gone(self) -> None:
+        """Close a connection that nobody closed once the last cursor has gone."""
+        self._open_cursors -= 1
+        self._close_if_left()
+
+    def _close_if_left(self) -> None:
+        if self._is_left and not self._open_cursors:
+            self.close()
 
     # The methods of the parent use a cursor of the common kind.
     def execute(self, *args: Any) -> Any:  # noqa: ANN401 - as the overridden method has it
@@ -126,5 +159,7 @@ class _OwnersConnection(sqlite3.Connection):
         return self.cursor().executescript(*args)
 
     def __del__(self) -> None:
-        if hasattr(self, "folder"):
-            self.close()
+        # Of what refers to each other, the garbage collector may end a connection before its cursors.
+        if _FOLDERS.pop(id(self), None) is not None:
+            self._is_left = True
+            self._close_if_left()

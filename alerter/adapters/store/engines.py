@@ -283,7 +283,7 @@ _FOLDER_REFUSED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY_DIRECTORY)
 
 
 def _connected(path: str, mode: str) -> sqlite3.Connection:
-    return connect(Path(path), mode, timeout=BUSY_SECONDS, check_same_thread=False)
+    return connect(Path(path), mode, timeout=BUSY_SECONDS)
 
 
 def _pragmas(access: Access) -> tuple[str, ...]:

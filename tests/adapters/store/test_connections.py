@@ -1,5 +1,6 @@
 """Root's connections to another user's SQLite file: nothing of SQLite's is done as root."""
 
+import gc
 import os
 import sqlite3
 from contextlib import closing
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from alerter.adapters.folders import as_owner
 from alerter.adapters.store import connections
 from alerter.adapters.store.connections import SUFFIXES, connect, copy_all
 from tests.users import USER, give, make_folder, needs_root, owners_in, state_of
@@ -122,3 +124,27 @@ def test_a_copy_is_made_from_a_users_folder_into_roots_and_back(folder: Path, tm
 
     assert owners_in(folder) == {(USER, USER)}
     assert (tmp_path / "b.db").stat().st_uid == 0
+
+
+@needs_root
+def test_a_connection_that_nobody_closed_is_ended_as_the_owner_at_any_time(folder: Path, tmp_path: Path) -> None:
+    """Such as within the block of another one, by the garbage collector, together with all that it refers to."""
+    other = make_folder(tmp_path / "other")
+
+    def leave_one() -> None:
+        connection = connect(other / "b.db", "rwc")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE a (b)")
+        cycle: list[object] = [connection, connection.execute("INSERT INTO a VALUES (1), (2) RETURNING b")]
+        cycle.append(cycle)
+
+    leave_one()
+    with as_owner(folder / "made") as reached:
+        gc.collect()
+        reached.touch()
+
+    assert (folder / "made").stat().st_uid == USER
+    assert [each.name for each in other.iterdir()] == ["b.db"]
+    with closing(connect(other / "b.db", "ro")) as connection:
+        assert connection.execute("SELECT count(*) FROM a").fetchone() == (2,)
+    assert not any(Path("/").glob("b.db*"))
