@@ -9,6 +9,7 @@ import pytest
 
 from alerter.adapters.store import Reader, Store, Transaction
 from alerter.core.alerts import Alert, AlertState
+from alerter.core.messages import Outage
 from alerter.core.notifications import ReceiverName, TargetId, Told
 from alerter.core.outbox import TargetName
 from alerter.core.rules import EVERYTHING, Selector, Severity, Windows
@@ -170,6 +171,11 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
     "enqueue": (lambda one: one.enqueue(a_message("new"), [TargetName("secops/slack")]), False),
     "save_delivery": (lambda one: one.save_delivery(replace(one.waiting_deliveries()[0], sent_at=NOON)), False),
     "settle": (lambda one: one.settle(replace(one.waiting_deliveries()[0], sent_at=NOON)), False),
+    "claim": (lambda one: one.claim(one.waiting_deliveries()[0]), False),
+    "release_claims": (lambda one: one.release_claims(now=NOON), False),
+    "save_outage": (lambda one: one.save_outage(Outage(target="secops/slack", since=NOON, error="gone")), False),
+    "end_outage": (lambda one: one.end_outage(TargetName("secops/slack")), False),
+    "reset_held_back": (lambda one: one.reset_held_back(ReceiverName("secops")), False),
     "hold_back": (lambda one: one.hold_back(ReceiverName("secops")), False),
     "save_addresses": (lambda one: one.save_addresses({TargetName("secops/slack"): TargetId("a")}), False),
     "readdress": (lambda one: one.readdress({one.waiting_deliveries()[0].id: TargetName("secops/teams")}), False),
