@@ -5,6 +5,7 @@ The files of `import` have tests of the same kind beside their reader, and answe
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -159,6 +160,7 @@ def test_an_answer_is_counts_or_a_cause(answer: Answer) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @ANEW
 @given(_ANSWERS)
 def test_thousands_of_answers_are_counts_or_a_cause(answer: Answer) -> None:
@@ -266,6 +268,7 @@ def test_a_file_is_a_configuration_or_a_list_of_problems(content: bytes, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @ANEW
 @given(content=_TEXTS)
 def test_thousands_of_files_are_configurations_or_lists_of_problems(content: bytes, tmp_path: Path) -> None:
@@ -314,7 +317,7 @@ NAMES = [
     *(
         "\u202eevil",
         "\x1b[2J",
-        "\ud800",
+        "\udcff",
         "ü" * 500,
         "x" * 5_000,
         "'\"`$(touch bad)",
@@ -343,7 +346,10 @@ def _leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tupl
 
 _LINES = st.sampled_from([*_leaves(cli)]).flatmap(
     lambda leaf: st.lists(
-        st.sampled_from(NAMES) | st.sampled_from([*leaf[1], "--help", "--unknown"]) | st.text(max_size=8), max_size=6
+        st.sampled_from(NAMES)
+        | st.sampled_from([*leaf[1], "--help", "--unknown"])
+        | st.text(st.characters(codec="utf-8"), max_size=8),
+        max_size=6,
     ).map(lambda words: [*leaf[0], *words])
 )
 
@@ -366,7 +372,7 @@ def alerter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
 
 def run_line(alerter: RunCommand, words: list[str]) -> None:
     """Run a command with arguments that the shell could hand over, in the folder of the test."""
-    given_words = [word.replace("\0", "") for word in words]
+    given_words = [os.fsdecode(word.replace("\0", "").encode("utf-8", "surrogateescape")) for word in words]
     if any("/" in word or word.startswith("..") for word in given_words):
         return  # it may name any file of this machine
     with bounded(10 * BOUND):
@@ -384,6 +390,7 @@ def test_any_arguments_get_a_result_or_a_sentence(alerter: RunCommand, words: li
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @ANEW
 @given(words=_LINES)
 def test_thousands_of_arguments_get_a_result_or_a_sentence(alerter: RunCommand, words: list[str]) -> None:
