@@ -14,7 +14,7 @@ Time between two runs of coverage counts neither towards `for` nor towards `keep
 No I/O: values in, values out. `step` is the table; whom to tell is not decided here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -163,7 +163,7 @@ def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -
         level: Where `for` and `keep_firing_for` stand.
         now: The instant of the evaluation.
     """
-    known = alert if evaluation.verdict is Verdict.NO_DATA else _without_gaps(alert, evaluation.coverage, now=now)
+    known = alert if evaluation.verdict is Verdict.NO_DATA else _without_gaps(alert, evaluation, now=now)
     after = _step(_with_value(known, evaluation, level), evaluation.verdict, level, now=now)
     if after.state is alert.state:
         return after, None
@@ -272,23 +272,30 @@ def _moved(at: datetime | None, *, by: timedelta) -> datetime | None:
     return None if at is None else at + by
 
 
-def _without_gaps(alert: Alert, coverage: Sequence[Span], *, now: datetime) -> Alert:
+def _without_gaps(alert: Alert, evaluation: Evaluation, *, now: datetime) -> Alert:
     """Return an alert whose spans leave out what nobody saw since a poll last decided on it."""
     is_measured = alert.state is AlertState.PENDING or alert.ending_since is not None
     seen_at = alert.seen_at if is_measured else None
     if seen_at is None:
         return alert
-    gap = _gaps(coverage, since=seen_at, until=now)
+    gap = _gaps(evaluation, since=seen_at, until=now)
     active_at = _moved(alert.active_at, by=gap) if alert.state is AlertState.PENDING else alert.active_at
     return replace(alert, active_at=active_at, ending_since=_moved(alert.ending_since, by=gap)) if gap else alert
 
 
-def _gaps(coverage: Sequence[Span], *, since: datetime, until: datetime) -> timedelta:
-    """Return how much time between two instants lies between runs of coverage."""
+def _gaps(evaluation: Evaluation, *, since: datetime, until: datetime) -> timedelta:
+    """Return how much time between two instants lies between runs of coverage.
+
+    After a clock that jumped ahead, the first instant lies beyond the run that it was in; the next poll is not late
+    because of that.
+    """
     gaps = timedelta(0)
+    coverage = evaluation.coverage
     for before, after in zip(reversed(coverage[:-1]), reversed(coverage), strict=False):
         if after.since <= since:
             break
+        if since > before.until and after.since - since <= evaluation.longest_step:
+            continue
         gaps += max(min(after.since, until) - max(before.until, since), timedelta(0))
     return gaps
 

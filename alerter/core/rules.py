@@ -14,7 +14,7 @@ from re import compile as compile_regex
 from typing import NewType
 
 from alerter.core.conditions import ANY_COUNT, Condition, NoData, Operands, Subject, Threshold, Verdict
-from alerter.core.series import HoldReason, Series, Span, Tenant, sum_of_reasons, sum_of_tenants
+from alerter.core.series import HoldReason, Series, Span, Tenant, longest_step, sum_of_reasons, sum_of_tenants
 
 RuleName = NewType("RuleName", str)
 
@@ -359,6 +359,7 @@ class Evaluation:
         verdict: Of all its conditions together.
         operands: Of each of its conditions.
         coverage: The runs of coverage that it was found on, oldest first; between them nothing is known.
+        longest_step: How far apart two successive polls are at most.
         idle_until: Before this instant the level cannot be active at a good poll that sees the same count, unless the
             alert is firing already. None where that is not known, and where it is active now.
         idle_within: The counts for which that holds as well, whatever comes between, lowest and highest; None for none.
@@ -367,6 +368,7 @@ class Evaluation:
     verdict: Verdict
     operands: tuple[Operands, ...]
     coverage: Sequence[Span] = field(default=(), compare=False)
+    longest_step: timedelta = field(default=timedelta(0), compare=False)
     idle_until: datetime | None = field(default=None, compare=False)
     idle_within: tuple[int, int] | None = field(default=None, compare=False)
 
@@ -437,6 +439,7 @@ def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span
         verdict=_all_of([observation.verdict for observation in observations]),
         operands=tuple(observation.operands for observation in observations),
         coverage=series.coverage,
+        longest_step=longest_step(series.poll_interval),
         idle_until=idle_until,
         idle_within=idle_within,
     )
