@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from statistics import median
 from zoneinfo import ZoneInfo
@@ -80,15 +81,21 @@ def forecast(spec: Table, scope: Scope, now: datetime, holds: bool) -> str:
     samples = [sample for sample in scope.samples if sample[0] >= now - fit_over]
     if len(samples) < 3 or (samples[-1][0] - samples[0][0]) * 2 < fit_over:
         return NO_DATA
-    slope, level = line_through([((at - now).total_seconds(), count) for at, count in samples])
-    return verdict_if(slope > 0 and level + slope * within.total_seconds() > spec["above"])
+    slope, level = line_through([(microseconds(at - now), count) for at, count in samples])
+    return verdict_if(slope > 0 and level + slope * microseconds(within) > spec["above"])
 
 
-def line_through(points: list[tuple[float, int]]) -> tuple[float, float]:
+def microseconds(length: timedelta) -> int:
+    """Return a span as a whole number, so that no rounding decides."""
+    return length // timedelta(microseconds=1)
+
+
+def line_through(points: list[tuple[int, int]]) -> tuple[Fraction, Fraction]:
     """Return slope and value at 0 of the line with the least squares (4.3)."""
-    middle_x = sum(x for x, _ in points) / len(points)
-    middle_y = sum(y for _, y in points) / len(points)
-    slope = sum((x - middle_x) * (y - middle_y) for x, y in points) / sum((x - middle_x) ** 2 for x, _ in points)
+    middle_x = Fraction(sum(x for x, _ in points), len(points))
+    middle_y = Fraction(sum(y for _, y in points), len(points))
+    together = sum(((x - middle_x) * (y - middle_y) for x, y in points), Fraction(0))
+    slope = together / sum(((x - middle_x) ** 2 for x, _ in points), Fraction(0))
     return slope, middle_y - slope * middle_x
 
 

@@ -259,11 +259,12 @@ class Model:
     def watch_acknowledgements(self, now: datetime) -> None:
         """End acknowledgements of what is resolved, and break those of what became worse, for good (6 [2]).
 
-        Silent: what is twice nothing. Nothing is: a count that was 0 does not double.
+        Silent: what is twice nothing. Nothing is: a count that was 0 does not double. Silent: an alert that goes on at
+        other levels than the one that was acknowledged. It is the same as long as one of them fires.
         """
         for subject, ack in list(self.acknowledgements.items()):
             level = highest(self.firing(subject))
-            if level is None:
+            if level is None or self.began_at(subject, now) > ack.at:
                 self.undo(subject)
             elif ack.broken_at is None:
                 is_higher = LEVELS.index(level) > LEVELS.index(ack.level)
@@ -271,6 +272,22 @@ class Model:
                 is_double = count is not None and 0 < 2 * (ack.count or 0) <= count
                 if is_higher or is_double:
                     self.acknowledgements[subject] = replace(ack, broken_at=now)
+
+    def began_at(self, subject: Subject, now: datetime) -> datetime:
+        """Return since when a subject has fired without a pause, as far as the last time of each level tells."""
+        last: dict[str, tuple[datetime, datetime]] = {}
+        for each in self.transitions:
+            if (each.key[0], *each.key[2:]) != subject:
+                continue
+            if each.after == "firing":
+                last[each.key[1]] = (each.at, datetime.max.replace(tzinfo=now.tzinfo))
+            elif each.before == "firing":
+                last[each.key[1]] = (last[each.key[1]][0], each.at)
+        began = now
+        for fired_at, resolved_at in sorted(last.values(), key=lambda times: times[1], reverse=True):
+            if resolved_at >= began:
+                began = min(began, fired_at)
+        return began
 
     def is_acknowledged(self, subject: Subject, level: str) -> bool:
         """Return True if an acknowledgement keeps a level that fires quiet (6).

@@ -12,15 +12,9 @@ import pytest
 
 from tests.reference.compare import shrunk
 from tests.reference.script import Event
-from tests.reference.worlds import EVERYTHING, world_of
+from tests.reference.worlds import world_of
 
 Problems = Callable[[list[Event]], str]
-
-#: A line is laid through time that is covered rather than through polls, which is the same where polls are regular and
-#: none is missing.
-PENDING = frozenset({"forecast"})
-FEATURES = EVERYTHING - PENDING
-
 
 #: The harness, which must know both.
 HARNESS = {"compare", "conftest", "drive"}
@@ -43,7 +37,7 @@ def test_the_model_shares_no_code_with_alerter() -> None:
 
 def check(seed: int, problem_of: Problems) -> None:
     """Fail with the smallest script that still differs, if the world of a seed does."""
-    world = world_of(seed, FEATURES)
+    world = world_of(seed)
     if problem_of(world):
         pytest.fail(f"seed {seed}\n{problem_of(shrunk(world, lambda fewer: bool(problem_of(fewer))))}")
 

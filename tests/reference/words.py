@@ -34,11 +34,14 @@ def matches(pattern: str, name: str) -> bool:
 def selects(patterns: list[str] | None, name: str) -> bool:
     """Return True if a list of patterns selects a name (3 [2], patterns).
 
-    Silent: only exclusions, and an empty list. They select whatever is not excluded.
+    A name as it is shown always selects itself, whatever it would mean as a pattern.
+
+    Silent: only exclusions, and an empty list. They select what is not excluded.
     """
     including = [each for each in patterns or [] if not each.startswith("!")]
     excluding = [each[1:] for each in patterns or [] if each.startswith("!")]
-    taken = not including or any(matches(each, name) for each in including)
+    is_named = any(each.casefold() == name.casefold() for each in patterns or [])
+    taken = is_named or not including or any(matches(each, name) for each in including)
     return taken and not any(matches(each, name) for each in excluding)
 
 

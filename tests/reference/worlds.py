@@ -103,7 +103,7 @@ class Maker:
         if "mail" in config["receivers"] and self.has("fallback", 0.4):
             config["receivers"]["secops"]["fallback"] = "mail"
         config["rules"] = [self.rule(name, config) for name in ("Backlog", "Surge", "Low")[: self.random.randint(1, 3)]]
-        # A line is laid through polls as if they were regular; see `forecast` in the notes of the test.
+        # The code lays a line through time that is covered, which is one through polls only where they are regular.
         self.jitter = 0 if "forecast = " in toml_of(config) else 4
         if self.has("no_data", 0.3):
             config["rules"].append(
