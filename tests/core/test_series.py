@@ -18,6 +18,7 @@ from alerter.core.series import (
     sum_of_reasons,
     sum_of_tenants,
 )
+from alerter.core.timelines import KnownPolls, numbers
 from alerter.errors import Cause
 from tests.builders import NOON, at, minutes, series
 
@@ -93,6 +94,13 @@ def test_the_newest_sample_of_a_run_is_found_after_an_edit_of_the_interval() -> 
 
     assert edited.newest_sample(until=at("11:59")) == Sample(at("11:55"), 20)
     assert edited.sample_for(at("11:59")) == Sample(at("11:55"), 20)
+
+
+def test_a_run_of_which_no_poll_is_at_hand_began_with_one() -> None:
+    """Only as many are read as rules look back for."""
+    unread = replace(series("10 20 30"), polls=KnownPolls(numbers()))
+
+    assert unread.newest_sample(until=at("11:57")) == Sample(at("11:50"), 10)
 
 
 def test_a_sum_over_tenants_has_a_sample_at_every_moment_that_is_covered() -> None:

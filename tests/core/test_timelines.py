@@ -14,6 +14,7 @@ from alerter.core.timelines import (
     NEVER,
     FailureRun,
     Outage,
+    PackedPolls,
     PackedRun,
     PollRun,
     Timeline,
@@ -126,6 +127,22 @@ def test_a_poll_takes_two_bytes() -> None:
 
     assert len(packed_instants(to_the_millisecond)) < 2.1 * 1000
     assert len(packed_instants(to_the_microsecond)) < 3.1 * 1000
+
+
+def test_packed_polls_are_found_between_two_instants() -> None:
+    """Of several parts of runs, also when another question came between."""
+    packed = PackedPolls([polled("11:00 11:05"), polled("11:05 11:09")], PackedRun.of(polled("11:20 11:26")))
+
+    for _ in range(2):
+        assert packed.between(n("11:03"), n("11:20")).tolist() == [n("11:05"), n("11:09"), n("11:20")]
+        assert packed.between(n("11:10"), n("11:19")).tolist() == []
+
+
+def test_a_poll_may_be_added_anywhere_in_a_run() -> None:
+    """The clock was set back; of two at one instant there is one."""
+    assert polled("11:00 11:10").with_poll(n("11:04")) == polled("11:00 11:04 11:10")
+    assert polled("11:00 11:10").with_poll(n("11:10")) == polled("11:00 11:10")
+    assert [*joined_runs([])] == []
 
 
 @given(number=st.integers(1, 2000))

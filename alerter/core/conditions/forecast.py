@@ -96,6 +96,8 @@ class Forecast:
         if count is None:
             return no_poll_now(self.name, self.limit)
         samples = Samples.of(series, since=now - self.fit_over, until=now)
+        if not samples.parts:
+            return no_poll_now(self.name, self.limit)
         value = Sample(now, count)
         is_above = count > self.above
         calm = self._calm(samples, series.poll_interval)

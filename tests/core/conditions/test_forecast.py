@@ -177,6 +177,14 @@ def test_the_samples_are_the_polls_that_there_were(steps: list[int], counted: li
         assert (found.verdict is ACTIVE) is (leads_to > above and leads_to > _least_squares(points, 0))
 
 
+def test_between_two_polls_there_may_be_no_sample_at_all() -> None:
+    """Asked about such a moment, a forecast over less than a poll interval knows nothing."""
+    found = a_forecast(200, fit_over="2m").evaluate(series("40 50 60"), firing=False, now=at("11:58"))
+
+    assert found.verdict is NO_DATA
+    assert Samples.of(replace(series("40"), changes=()), since=at("11:00"), until=NOON).parts == []
+
+
 def test_a_sum_over_tenants_has_a_sample_at_each_interval_back_from_now() -> None:
     """It is known at every moment that is covered, and at none of a gap that is longer than two intervals."""
     acme = series("40 +5x5 _x4 80 +5x3", tenant="acme")
