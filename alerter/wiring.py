@@ -224,7 +224,7 @@ def deliver_once(config: Config, store: Store) -> list[Delivery]:
 def fingerprint(*parts: object) -> str:
     """Return a digest of what a configuration decides, the same in every process that decides the same.
 
-    No secret is in what it is made of: no key, and no URL of a target.
+    No secret is in what it is made of: no key, and of the URL of a target a digest alone, by which its target is known.
 
     Args:
         parts: Dataclasses, collections and plain values, of the configuration's own kinds.

@@ -96,7 +96,7 @@ def test_a_sum_over_many_tenants_has_bearers_among_those_that_it_looks_at(tmp_pa
 
 
 def test_a_fingerprint_is_the_same_wherever_the_same_is_decided(path: Path) -> None:
-    """In another process sets have another order; and whoever has other keys or URLs decides alike."""
+    """In another process sets have another order, and other keys decide alike; another URL was not told the same."""
     there = (
         "import sys; from pathlib import Path; from alerter import decisions, wiring; "
         "from alerter.config import load_config; "
@@ -112,10 +112,13 @@ def test_a_fingerprint_is_the_same_wherever_the_same_is_decided(path: Path) -> N
         subprocess.run([sys.executable, "-c", there, path], capture_output=True, text=True, check=True).stdout.strip()
         for _ in range(2)
     ]
-    path.write_text(text.replace('"secret"', '"another"').replace("json://one", "json://elsewhere"))
+    path.write_text(text.replace('"secret"', '"another"'))
     with_other_secrets = fingerprint(policy_of(load_config(path)))
+    path.write_text(text.replace("json://one", "json://elsewhere"))
+    with_another_url = fingerprint(policy_of(load_config(path)))
     path.write_text(text.replace("above = 1", "above = 2"))
 
     assert found == [here, here]
     assert with_other_secrets == here
+    assert with_another_url != here
     assert fingerprint(policy_of(load_config(path))) != here

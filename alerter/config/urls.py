@@ -12,7 +12,7 @@ from alerter.core.notifications import TargetId
 
 _SCHEME = compile_regex(r"([A-Za-z0-9]{2,20})://\S")
 #: What begins behind another URL: no URL has a space in it, and a comma is followed by no scheme.
-_FURTHER = compile_regex(r"\S[\s,;|]+[A-Za-z0-9]{2,20}://")
+_FURTHER = compile_regex(r"(?<=[^\s,;|])[\s,;|]+[A-Za-z0-9]{2,20}://")
 _PARAMETER = compile_regex(r"[?&]([^?=&#]+)=([^&#]*)")
 #: A password, which its owner may change without being somewhere else.
 _PASSWORD = compile_regex(r"(?<=://)([^:/@?#]*):[^@/?#]*(?=@)|([?&]pass(?:word)?=)[^&#]*", IGNORECASE)

@@ -198,7 +198,7 @@ def _looks_like_time(cell: str) -> bool:
 
 
 def _is_number(cell: str) -> bool:
-    return re.fullmatch(r"\s*\d[\d.,' ]*\s*", cell) is not None and not _looks_like_time(cell)
+    return re.fullmatch(r"\d[\d.,' ]*", cell.strip()) is not None and not _looks_like_time(cell)
 
 
 def _ordered_date(text: str, column: int) -> Foreign | None:
