@@ -124,11 +124,11 @@ def test_nothing_is_remembered_of_a_transaction_that_is_not_committed(store: Sto
     """Neither of one that fails, nor of one that is taken back on purpose, such as a dry run."""
     polled(store, "11:55", SPAM)
     with suppress(ZeroDivisionError), store.write() as transaction:
-        snapshot = a_snapshot({"Spam": 9}, taken_at=at("11:57"))
+        snapshot = a_snapshot({"Spam": 9}, taken_at=at("12:00"))
         assert transaction.add_snapshot(snapshot, poll_interval=EVERY, windows=HOUR) == {0: 9}
         raise ZeroDivisionError
 
-    assert polled(store, "12:00", {"Spam": 9}) is UNKNOWN
+    assert polled(store, "12:05", {"Spam": 9}) is UNKNOWN
 
 
 # who else writes
