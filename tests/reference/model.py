@@ -40,6 +40,7 @@ class Model:
     """What was held of each subject when it was last evaluated."""
     targets: dict[str, Target] = field(default_factory=dict)
     planned: int = 0
+    about_polling: set[Subject] = field(default_factory=set)
 
     # ---- 3: which rules look at what
 
@@ -138,6 +139,8 @@ class Model:
         """Evaluate each level of a rule and take its alert one step further (3, 5)."""
         if scope.is_seen and not is_about_polling(rule):
             self.counts[rule["name"], scope.tenant, scope.reason] = scope.samples[-1][1]
+        if is_about_polling(rule):
+            self.about_polling.add((rule["name"], scope.tenant, scope.reason))
         for level in LEVELS:
             if level in rule:
                 self.look_at_level(rule, level, scope, now)
@@ -151,13 +154,12 @@ class Model:
         table = rule[level]
         alert = self.alerts.get(key, Alert())
         limit = limit_of(table)
-        subject = (rule["name"], scope.tenant, scope.reason)
         verdict = evaluate(
             table,
             scope,
             now,
             holds=alert.state == "firing" and alert.limit == limit,
-            was_firing=lambda start, end: self.was_firing(subject, start, end),
+            was_firing=lambda start, end: self.was_firing(key, start, end),
         )
         wait = span(table.get("for", rule.get("for", "0s")))
         keep = span(table.get("keep_firing_for", rule.get("keep_firing_for", "0s")))
@@ -183,17 +185,21 @@ class Model:
             )
         )
 
-    def was_firing(self, subject: Subject, start: datetime, end: datetime) -> bool:
-        """Return True if any level of a subject was firing at some time of a span (4.4)."""
-        firing: dict[Key, datetime] = {}
-        spans = []
-        for each in self.transitions:
+    def was_firing(self, key: Key, start: datetime, end: datetime) -> bool:
+        """Return True if an alert was firing at some time of a span (4.4).
+
+        Silent: whether a slot is left out for a level while another level of the rule was firing. It is not.
+        """
+        since, spans = None, []
+        for each in (each for each in self.transitions if each.key == key):
             if each.after == "firing":
-                firing[each.key] = each.at
-            elif each.key in firing:
-                spans.append((each.key, firing.pop(each.key), each.at))
-        spans += [(key, at, datetime.max.replace(tzinfo=start.tzinfo)) for key, at in firing.items()]
-        return any((key[0], *key[2:]) == subject and a < end and start <= b for key, a, b in spans)
+                since = each.at
+            elif since is not None:
+                spans.append((since, each.at))
+                since = None
+        if since is not None:
+            spans.append((since, datetime.max.replace(tzinfo=start.tzinfo)))
+        return any(fired_at < end and start <= resolved_at for fired_at, resolved_at in spans)
 
     def drop_what_is_gone(self, now: datetime, *, polled: str = "") -> bool:
         """Resolve the alerts of which rule, level or tenant are gone from the configuration (5).
@@ -315,13 +321,8 @@ class Model:
         )
 
     def is_polling(self, subject: Subject) -> bool:
-        """Return True if a subject is about polling itself (4.7).
-
-        Silent: what becomes of that when its rule is gone. Every subject of this kind that ever fired is known by its
-        name.
-        """
-        rules = self.config.get("rules", [])
-        return subject[0] == BUILT_IN or any(is_about_polling(rule) for rule in rules if rule["name"] == subject[0])
+        """Return True if a subject is about polling itself, also when its rule is gone (4.7)."""
+        return subject in self.about_polling
 
     def is_without_data(self, tenant: str) -> bool:
         """Return True if an alert about a tenant's polling fires (4.7, 6)."""
@@ -436,7 +437,8 @@ class Model:
         for subject, truth in truths.items():
             told = self.memories[name].told.get((url, subject))
             level = concerning(name, subject, truth, told, self.config)
-            reason = decide(told, level, truth, repeat_interval, now)
+            is_routed = level is not None and bool(routes_to(name, subject, level, self.config))
+            reason = decide(told, level, truth, repeat_interval, now, is_routed=is_routed)
             about = level or (told.level if told else None)
             if reason and about and not self.is_quiet_for(name, subject, about, truth, now):
                 entries.append(Entry(subject=subject, level=about, reason=reason))

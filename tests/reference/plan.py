@@ -61,18 +61,18 @@ def highest(levels: list[str]) -> str | None:
 
 
 def concerning(receiver: str, subject: Subject, truth: Truth, told: Told | None, config: Table) -> str | None:
-    """Return the highest firing level that concerns a target: one that is routed to it, or that it was told of (6).
-
-    Silent: what is routed there no longer, and still fires. It goes on to be reminded of it: that never stops silently.
-    """
+    """Return the highest firing level that concerns a target: one that is routed to it, or that it was told of (6)."""
     levels = [level for level in truth.levels if routes_to(receiver, subject, level, config)]
     return highest([*levels, *(level for level in truth.levels if told and told.level == level)])
 
 
-def decide(told: Told | None, level: str | None, truth: Truth, repeat_interval: timedelta, now: datetime) -> str | None:
+def decide(
+    told: Told | None, level: str | None, truth: Truth, repeat_interval: timedelta, now: datetime, *, is_routed: bool
+) -> str | None:
     """Return why a target is to be told, or None (6).
 
-    `level` is the highest that fires and concerns it. What it was told of ends when that is over (6 [2]).
+    `level` is the highest that fires and concerns it. What it was told of ends when that is over (6 [2]); until then it
+    is reminded of it only while it is routed there.
 
     Silent: the reason for the news that an acknowledgement broke by the count alone. It is called broken.
     """
@@ -82,6 +82,8 @@ def decide(told: Told | None, level: str | None, truth: Truth, repeat_interval: 
         return "resolved"
     if level != told.level:
         return "raised" if LEVELS.index(level) > LEVELS.index(told.level) else "lowered"
+    if not is_routed:
+        return None
     wait = min(repeat_interval * 2**told.repeats, max(DAY, repeat_interval))
     if truth.broken_at is not None and told.at < truth.broken_at:
         return "broken"

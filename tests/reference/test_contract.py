@@ -50,6 +50,15 @@ def test_the_samples_are_the_successful_polls(told: Tells) -> None:
     assert reasons(told(known)) == [(10, "warning", "first")]
 
 
+def test_a_count_from_before_the_lookback_is_no_sample_of_a_forecast(told: Tells) -> None:
+    """Two polls lie within the last twenty minutes, and no line is laid through two (2.1 [2], 4.3)."""
+    rule = '[[rules]]\nname = "Full"\nwarning = { forecast = { above = 80, within = "30m", fit_over = "20m" } }\n'
+
+    story = Story(RECEIVER + PATIENT + rule).poll(0, 399).poll(5, 0).poll(20.02, 30)
+
+    assert reasons(told(story)) == [(0, "warning", "first")]
+
+
 def test_a_missed_poll_ends_a_run_of_coverage(told: Tells) -> None:
     """Two polls that are more than one and a half intervals apart say nothing of what lies between them."""
     rule = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 100 }, for = "10m" }'
@@ -313,3 +322,28 @@ def test_what_reaches_a_fallback_late_says_so(taken: Takes, counts: tuple[int, .
     [_, copy] = titles(taken(story), "mail")
 
     assert copy.startswith(f"[for secops, 1d3h late] {said}")
+
+
+# What is not yet as the contract has it
+
+
+@pytest.mark.xfail(
+    reason="of gaps before the last one, only those within the lookback of the rule are known", strict=True
+)
+def test_two_gaps_with_a_poll_between_them_that_decides_nothing_do_not_end_an_alert(told: Tells) -> None:
+    """An alert that is ending goes on through all time of which nothing is known (5 [2])."""
+    rule = (
+        '[[rules]]\nname = "Stuck"\nwarning = { stagnant = { above = 0, lasting = "10m" }, keep_firing_for = "15m" }\n'
+    )
+
+    told(Story(RECEIVER + PATIENT + rule).poll(0, 9, 9, 9, 5).poll(45, 7).poll(90, 0))
+
+
+@pytest.mark.xfail(
+    reason="a sum holds each tenant's newest poll for two intervals, and takes them for known", strict=True
+)
+def test_a_gap_does_not_count_towards_for_of_a_sum_over_all(told: Tells) -> None:
+    """Nor do the two intervals for which the newest poll of a tenant stands for it (5 [2])."""
+    rule = '[[rules]]\nname = "Sum"\nper = "all"\nwarning = { threshold = { above = 100 }, for = "15m" }\n'
+
+    told(Story(RECEIVER + PATIENT + rule).poll(0, 200).poll(60, 200, 200))
