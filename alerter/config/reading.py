@@ -27,17 +27,18 @@ def failure(path: Path, text: str, line: int | None = None) -> ConfigError:
     return ConfigError((Problem(file=str(path), line=line, key="", text=text),))
 
 
-def read(path: Path, *, only_own: bool = False) -> File:
+def read(path: Path, *, only_own: bool = False, only_plain: bool = False) -> File:
     """Return a file.
 
     Args:
         path: Where it is.
         only_own: Whether it must belong, with its folders, to root or to the user of this process.
+        only_plain: Whether it must be a plain file: nobody has named it, so that nobody would look for a pipe there.
 
     Raises:
         ConfigError: It cannot be read, or is no TOML.
     """
-    text = _text(path, only_own=only_own)
+    text = _text(path, only_own=only_own, only_plain=only_plain)
     return File(name=str(path), folder=path.absolute().parent, text=text, tables=_parsed(path, text))
 
 
@@ -75,7 +76,7 @@ def include(files: Files, variables: Variables, problems: Problems, *, only_own:
     patterns = variables.filled_in(given[INCLUDE], (INCLUDE,))
     for path in _included(patterns, files.main, problems):
         try:
-            file = read(path, only_own=only_own)
+            file = read(path, only_own=only_own, only_plain=True)
         except ConfigError as error:
             unread.extend(error.problems)
             continue
@@ -146,9 +147,9 @@ def _matches(pattern: str, main: File) -> Iterator[Path]:
         yield Path(main.name).parent / match
 
 
-def _text(path: Path, *, only_own: bool) -> str:
+def _text(path: Path, *, only_own: bool, only_plain: bool) -> str:
     try:
-        content = bytes_of(path, only_own=only_own)
+        content = bytes_of(path, only_own=only_own, only_plain=only_plain)
     except FileNotFoundError:
         raise failure(path, "there is no such file; `alerter init` writes one to start from") from None
     except PermissionError:

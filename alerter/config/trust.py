@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT_USER = 0
 #: As the kernel has it: more links than that go round in a circle.
 MOST_LINKS = 40
+#: No configuration and no secret is longer: ten thousand tenants fit into a tenth of it.
+MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,33 +87,38 @@ class OutsideError(Exception):
     """A file is not where it must be, or is nothing that lies anywhere, such as a pipe."""
 
 
-def bytes_of(path: Path, *, within: Path | None = None, only_own: bool = False) -> bytes:
+def bytes_of(path: Path, *, within: Path | None = None, only_own: bool = False, only_plain: bool = False) -> bytes:
     """Return the content of a file.
 
     Args:
         path: Where it is.
         within: The folder in or below which it must lie, wherever links and `..` lead; None for anywhere.
         only_own: Whether it must belong, with all on the way to it, to root or to the user of this process.
+        only_plain: Whether it must be a plain file. It must be for the other two as well; else it may be a pipe, such
+            as a shell makes of `<(...)`.
 
     Raises:
         OutsideError: It lies elsewhere.
-        OSError: It cannot be read, or belongs to somebody else.
+        OSError: It cannot be read, is endless or far too large, or belongs to somebody else.
     """
-    if within is None and not only_own:
-        return path.read_bytes()
+    only_plain = only_plain or only_own or within is not None
     uid = os.geteuid()
     if within is not None and not path.resolve().is_relative_to(within.resolve()):
         raise OutsideError
     if only_own and (why := why_not_ours(path, uid=uid)):
         raise OSError(why)
     # What was opened is looked at once more: by now it may be another file, or something that nobody ever writes to.
-    with open(path, "rb", opener=_without_waiting) as file:
+    with open(path, "rb", opener=_without_waiting if only_plain else None) as file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or (only_own and status.st_uid not in {ROOT_USER, uid}):
+        is_plain = stat.S_ISREG(status.st_mode) or not only_plain
+        if not is_plain or (only_own and status.st_uid not in {ROOT_USER, uid}):
             raise OSError("it is no plain file" + " of root's or of this user's" * only_own)
         if within is not None and not _place_of(file.fileno(), path).is_relative_to(within.resolve()):
             raise OutsideError
-        return file.read()
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OSError(f"it is larger than {MOST_BYTES >> 20} MiB")
+    return content
 
 
 def _place_of(descriptor: int, path: Path) -> Path:

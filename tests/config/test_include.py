@@ -242,6 +242,15 @@ def test_a_file_that_cannot_be_read_is_said_so() -> None:
     assert problems_of({}) == ["tenants.d/a.toml: cannot be read: is a directory"]
 
 
+@pytest.mark.parametrize("make", [mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["a pipe", "a device"])
+def test_what_is_included_is_no_pipe_and_no_device(make: Callable[[Path], None]) -> None:
+    """Whoever may write to the folder must not keep the service waiting for ever, or fill its memory."""
+    Path("tenants.d").mkdir()
+    make(Path("tenants.d/a.toml"))
+
+    assert problems_of({}) == ["tenants.d/a.toml: cannot be read: it is no plain file"]
+
+
 def test_a_file_with_a_secret_that_everyone_may_read_is_a_warning() -> None:
     """The modes of included files count as the main file's does; thousands of them are not thousands of lines."""
     names = [f"{number:03}" for number in range(MOST_LISTED + 4)]

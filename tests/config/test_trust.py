@@ -112,6 +112,27 @@ def test_what_is_no_plain_file_is_not_read(tmp_path: Path, make: Callable[[Path]
         bytes_of(tmp_path / "odd", only_own=True)
 
 
+@pytest.mark.parametrize("name", ["zero", "sparse"])
+def test_what_has_no_end_is_not_read_to_it(tmp_path: Path, name: str) -> None:
+    """A device that never ends, or a file with a hole that is larger than the memory."""
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(OSError, match=r"it is larger than 64 MiB"):
+        bytes_of(tmp_path / name)
+
+
+def test_a_pipe_is_read_where_somebody_names_it() -> None:
+    """As of `--config <(...)` in a shell."""
+    reading, writing = os.pipe()
+    os.write(writing, b"text")
+    os.close(writing)
+
+    assert bytes_of(Path(f"/proc/self/fd/{reading}")) == b"text"
+    os.close(reading)
+
+
 def test_links_are_followed_as_the_system_follows_them(file: Path) -> None:
     """Relative ones, absolute ones, `..` behind a link; a circle ends."""
     (file.parent / "up").symlink_to(file.parent.parent)
