@@ -137,15 +137,9 @@ class AlertWriter(AlertReader, Noting):
 
     def save_told(self, told: Iterable[Told]) -> None:
         """Keep what receivers were told, in place of what was stored for their topics."""
-        by_tenant: dict[Tenant, list[Told]] = {}
-        for entry in told:
-            by_tenant.setdefault(entry.topic.tenant, []).append(entry)
-        self._put(_told, [_told_row(entry) for saved in by_tenant.values() for entry in saved])
-        for tenant, saved in by_tenant.items():
-            if tenant in self._known:
-                self._known[tenant].note_told(saved)
-            else:
-                self._changed_tenants.add(tenant)
+        saved = list(told)
+        self._put(_told, [_told_row(entry) for entry in saved])
+        self._note_told(saved)
 
     def forget_told(self, told: Iterable[Told]) -> None:
         """Drop what was stored of what targets were told."""
@@ -157,9 +151,16 @@ class AlertWriter(AlertReader, Noting):
                 for each in dropped
             ],
         )
-        for tenant in {entry.topic.tenant for entry in dropped}:
+        self._note_told(replace(each, state=AlertState.INACTIVE) for each in dropped)
+
+    def _note_told(self, told: Iterable[Told]) -> None:
+        """Let what is remembered of each tenant, or else everybody who remembers it, know what has changed."""
+        by_tenant: dict[Tenant, list[Told]] = {}
+        for entry in told:
+            by_tenant.setdefault(entry.topic.tenant, []).append(entry)
+        for tenant, noted in by_tenant.items():
             if tenant in self._known:
-                self._known[tenant].note_told([replace(each, state=AlertState.INACTIVE) for each in dropped])
+                self._known[tenant].note_told(noted)
             else:
                 self._changed_tenants.add(tenant)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
+from time import process_time
 
 import pytest
 
@@ -289,6 +290,28 @@ def test_what_is_remembered_of_alerts_is_what_would_be_read(
     with store.read() as reader:
         read = (reader.alerts([ACME]), reader.told([ACME]))
     assert [sorted(each, key=repr) for each in remembered] == [sorted(each, key=repr) for each in read]
+
+
+def test_what_is_forgotten_of_many_tenants_costs_as_much_as_there_is_of_it(store: Store) -> None:
+    """A receiver that gets another name leaves what it was told of every tenant: a reload must not take minutes."""
+    told = [a_told(topic=a_key(tenant=f"t{number}").topic) for number in range(600)]
+    lasted = 0.0
+    for clock in ("11:55", "12:00", "12:05"):
+        with store.write() as transaction:
+            for entry in told:
+                snapshot = a_snapshot(SPAM, tenant=entry.topic.tenant, taken_at=at(clock))
+                transaction.add_snapshot(snapshot, poll_interval=EVERY, windows=HOUR)
+            transaction.told([entry.topic.tenant for entry in told])
+            begun = process_time()
+            if clock == "11:55":
+                transaction.save_told(told)
+            elif clock == "12:05":
+                transaction.forget_told(told)
+            lasted = process_time() - begun
+
+    assert lasted < 1
+    with store.read() as reader:
+        assert reader.told() == []
 
 
 def test_other_tenants_are_read_beside_the_one_that_is_remembered(store: Store) -> None:
