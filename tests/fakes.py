@@ -53,12 +53,14 @@ class RecordingNotifier:
     Attributes:
         sent: What the targets took.
         refusals: The errors of URLs that take nothing.
+        unwanted: The ids of messages that nobody takes.
         takes: How long an attempt lasts, if a clock is to show it.
         clock: That clock.
     """
 
     sent: list[tuple[str, Message]] = field(default_factory=list)
     refusals: dict[str, Exception] = field(default_factory=dict)
+    unwanted: set[str] = field(default_factory=set)
     takes: timedelta = timedelta(0)
     clock: FakeClock | None = None
 
@@ -69,6 +71,8 @@ class RecordingNotifier:
             self.clock.now += self.takes
         if url in self.refusals:
             raise self.refusals[url]
+        if message.id in self.unwanted:
+            raise DeliveryError("answered 400", refused=True)
         self.sent.append((url, message))
 
     def sent_to(self, url: str) -> list[Message]:

@@ -793,6 +793,27 @@ def test_a_refused_message_that_was_overtaken_by_its_end_opens_nothing(world: Wo
     assert [event.action for event in (*end.events, *late.events)] == [EventAction.CLOSE, EventAction.CLOSE]
 
 
+def test_a_target_that_refuses_one_message_and_takes_the_next_is_not_said_to_be_down(world: World) -> None:
+    """Others hear once that nothing arrives, and that it works again; not with every later message anew."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    [unwanted] = world.poll(HELD).messages
+    world.notifier.unwanted = {unwanted.id}
+    world.deliver()
+
+    for counts in (CALM, HELD, CALM, HELD):
+        for _ in range(3):
+            world.clock.forward("31m")
+            world.deliver()
+        world.poll(counts, every="1m")
+        world.deliver()
+
+    assert [each.message_id for each in world.waiting()] == [unwanted.id]
+    assert [title.partition(" since")[0].partition(" after")[0] for title in _titles(world, MAIL)] == [
+        "secops/slack cannot be reached",
+        "secops/slack works again",
+    ]
+
+
 def test_a_target_that_is_down_for_good_dies_with_all_that_waits_for_it(world: World) -> None:
     """Messages behind a dead one have been tried as long as it: none of them starts a day of its own."""
     world.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")

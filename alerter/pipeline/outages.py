@@ -25,6 +25,7 @@ def note_attempt(transaction: Transaction, after: Sequence[Delivery], policy: Po
     Args:
         transaction: In which the attempt is recorded.
         after: The deliveries of one attempt, as they are after it; of a mail that some have, the target was reached.
+            That it refuses a message as such is no outage once it has taken a later one.
         policy: Where those who are told are.
         now: When that was.
     """
@@ -33,6 +34,8 @@ def note_attempt(transaction: Transaction, after: Sequence[Delivery], policy: Po
         return
     outage = transaction.outages().get(target)
     if not any(each.sent_at is not None or each.had_by for each in after):
+        if outage is None and after[0].refused_at is not None and transaction.was_overtaken(after[-1]):
+            return  # It takes others: what it refuses is this very message.
         known = outage or Outage(target=target, since=now, error="")
         transaction.save_outage(replace(known, error=after[0].last_error))
     elif outage is not None:

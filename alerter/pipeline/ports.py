@@ -87,6 +87,10 @@ class Reader(Protocol):
         """Return which URL each target's name stood for when that was kept last."""
         ...
 
+    def was_overtaken(self, delivery: Delivery) -> bool:
+        """Say whether a delivery's target has taken a message that was planned later."""
+        ...
+
     def outages(self) -> dict[TargetName, Outage]:
         """Return the targets that cannot be reached."""
         ...

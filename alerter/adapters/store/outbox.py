@@ -93,6 +93,10 @@ class OutboxReader(Rows):
         """Return which URL each target's name stood for when that was kept last."""
         return {row.target: row.url for row in self._all(_ADDRESSES)}
 
+    def was_overtaken(self, delivery: Delivery) -> bool:
+        """Say whether a delivery's target has taken a message that was planned later."""
+        return bool(self._all(_OVERTAKING, {"delivery_id": delivery.id, "name": delivery.target}))
+
     def outages(self) -> dict[TargetName, Outage]:
         """Return the targets that cannot be reached."""
         return {row.target: _outage_of(row) for row in self._all(_OUTAGES)}
@@ -338,6 +342,16 @@ _COUNT_HELD_BACK = update(held_back).where(_of_receiver).values(messages=held_ba
 _ADD_HELD_BACK = insert(held_back)
 _RESET_HELD_BACK = delete(held_back).where(_of_receiver)
 
+# By its number: of a message that is refused, what was planned since is a day's work at most.
+_OVERTAKING = (
+    select(deliveries.c.id)
+    .where(
+        deliveries.c.id > bindparam("delivery_id"),
+        deliveries.c.target == bindparam("name"),
+        deliveries.c.sent_at.is_not(None),
+    )
+    .limit(1)
+)
 _OUTAGES = select(outages).order_by(outages.c.since, outages.c.target)
 _END_OUTAGE = delete(outages).where(outages.c.target == bindparam("name"))
 
