@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
 )
 
@@ -35,6 +36,7 @@ from alerter.adapters.store.polling import run_columns, run_of
 from alerter.adapters.tables import (
     Instant,
     acknowledgements,
+    addresses,
     alerts,
     chunks,
     counts,
@@ -190,8 +192,12 @@ _IS_OLD_MESSAGE = and_(
 )
 # An alert that never fired has no end, and nothing to keep.
 _GOES_ON = _some_alerts.c.state != _INACTIVE
-# What a URL was told that is nowhere any more is believed for ever: nobody reminds it of anything.
-_IS_BELIEVED = and_(_some_told.c.state == _FIRING, _some_told.c.at >= _before)
+# What a URL was told that is nowhere any more is believed for ever: nobody tells it of the end. One that is in the
+# configuration is told of it once a mute is over, however long that lasts.
+_IS_BELIEVED = and_(
+    _some_told.c.state == _FIRING,
+    or_(_some_told.c.at >= _before, exists().where(addresses.c.url == _some_told.c.target)),
+)
 _limit: BindParameter[int] = bindparam("limit")
 _FIND = {
     "failure": select(poll_failures.c.id).where(_IS_OLD_FAILURE).limit(_limit),

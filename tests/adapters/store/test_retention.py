@@ -7,8 +7,8 @@ import pytest
 
 from alerter.adapters.store import Store
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.notifications import Told
-from alerter.core.outbox import after_success
+from alerter.core.notifications import TargetId, Told
+from alerter.core.outbox import TargetName, after_success
 from alerter.core.rules import Severity
 from alerter.core.series import Span
 from alerter.errors import Cause
@@ -180,6 +180,21 @@ def test_an_alert_goes_when_nothing_depends_on_it(
 
     with store.read() as reader:
         assert (len(reader.alerts()), len(reader.told())) == ((1, 1) if stays else (0, 0))
+
+
+def test_an_end_that_a_mute_hides_is_not_forgotten_before_it_is_told(store: Store) -> None:
+    """However long it hides it, a URL that is in the configuration is still to be told."""
+    with store.write() as transaction:
+        transaction.save_alerts([a_resolved(until="09:00")])
+        transaction.save_told([a_told(told_at="09:00", target="slack")])
+        transaction.save_addresses({TargetName("secops/slack"): TargetId("slack")})
+
+    assert prune(store) == []
+
+    with store.write() as transaction:
+        transaction.save_addresses({TargetName("secops/slack"): TargetId("another")})
+
+    assert prune(store) == [2]
 
 
 def test_an_alert_stays_with_the_other_severities_of_its_topic(store: Store) -> None:
