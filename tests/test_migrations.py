@@ -23,7 +23,7 @@ from alerter.core.messages import Format, Message, Tone
 from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
-from tests.builders import NOON, a_key, a_snapshot, a_told, minutes
+from tests.builders import NOON, a_key, a_level, a_snapshot, a_told, minutes
 from tests.postgres import Server
 
 _CATALOGUE = {
@@ -294,6 +294,20 @@ def test_an_installation_with_the_first_schema_goes_on_after_an_upgrade(first_ur
                 created_at=NOON,
                 alert_ids=(a_key().id,),
             )
+
+
+def test_what_fires_when_the_schema_is_upgraded_is_still_held_by_where_it_clears(first_url: str) -> None:
+    """An upgrade resolves nothing: the limit that an alert fired under is known from what it compared last."""
+    operands = '[{"condition":"threshold","limit":"above 1,000, clears at 800"},{"condition":"growth","limit":"by 5"}]'
+    execute(first_url, f"UPDATE alerts SET operands = '{operands}'")  # noqa: S608 - our own text
+
+    with closing(Store(first_url)) as store:
+        store.upgrade()
+        with store.read() as reader:
+            [alert] = reader.alerts()
+
+    assert alert.is_held_by(a_level(above=1000, clear_at=800))
+    assert not alert.is_held_by(a_level(above=900, clear_at=800))
 
 
 def test_an_installation_with_the_first_schema_can_do_what_is_new(first_url: str) -> None:

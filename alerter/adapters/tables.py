@@ -30,7 +30,9 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The revisions of the schema, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
+REVISIONS = (
+    "0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014",
+)  # fmt: skip
 #: The revision that these tables are.
 HEAD = REVISIONS[-1]
 
@@ -179,6 +181,7 @@ poll_failures = Table(
     Column("detail", Text, nullable=False),
     Column("ended_at", Instant),
     Column("steps", LargeBinary),
+    Index("ix_poll_failures_tenant_id_until", "tenant_id", "until"),
 )
 Index(
     "uq_poll_failures_open",

@@ -14,9 +14,11 @@ from tests.adapters.store.stored import (
     ACME,
     EVERY,
     MILLISECOND,
+    explained,
     fail,
     poll,
     rows,
+    statements,
     tenant_series,
 )
 from tests.builders import NOON, a_snapshot, at, minutes
@@ -283,3 +285,15 @@ def test_history_reaches_back_to_the_first_good_poll(store: Store) -> None:
 
     with store.read() as reader:
         assert reader.history_since() == at("11:20")
+
+
+def test_the_failed_polls_of_years_are_not_read_for_one_more_poll(sqlite_url: str) -> None:
+    """The first good poll after a restart looks for a failed one since the last: an index leads there."""
+    with closing(Store(sqlite_url)) as store:
+        poll(store, "11:55", Spam=1)
+        with statements() as executed:
+            poll(store, "12:00", Spam=1)
+
+    asked = [each for each in executed if "poll_failures" in each[0]]
+    assert any("ix_poll_failures_tenant_id_until" in step for step in explained(sqlite_url, asked))
+    assert not any(step.startswith("SCAN poll_failures") for step in explained(sqlite_url, asked))
