@@ -323,6 +323,7 @@ class Service:
     def _use(self, runtime: Runtime) -> None:
         # The others must know first: what they have a say in depends on whether all decide alike.
         self._follow(runtime)
+        self._guarded("follow URLs", lambda: pipeline.follow_urls(self._store, runtime.policy))
         before, self._runtime = self._runtime, runtime
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:

@@ -12,7 +12,15 @@ from alerter.core.notifications import NotifyReason, ReceiverName, Route, Target
 from alerter.core.outbox import MAX_ATTEMPTS, TargetName
 from alerter.core.rules import Per, RuleName, Severity
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
-from alerter.pipeline import deliver, follow_clock, next_errand_at, next_group_at, tell_groups, tell_unpolled
+from alerter.pipeline import (
+    deliver,
+    follow_clock,
+    follow_urls,
+    next_errand_at,
+    next_group_at,
+    tell_groups,
+    tell_unpolled,
+)
 from tests.builders import (
     NOON,
     a_growth,
@@ -397,6 +405,19 @@ def test_a_url_in_place_of_one_that_could_not_be_reached_is_told_what_fires_once
         ("secops/slack#new", "Resolved"),
         ("secops/slack", "Resolved"),
     ]
+
+
+def test_what_a_poll_tells_a_new_url_before_the_configuration_is_reconciled_is_for_that_url(world: World) -> None:
+    """Polls go on while a configuration is read again: what they plan by the new one must not wait for the old URL."""
+    _receive_at(world, slack="old")
+    receiver = a_receiver(targets=["new"])
+    world.policy = replace(world.policy, receivers=(receiver,))
+
+    follow_urls(world.store, world.policy)
+    world.poll(HELD)
+    world.reconcile()
+
+    assert _waiting_at(world) == [("secops/slack", "WARNING:")]
 
 
 def test_what_waits_goes_with_its_url_where_names_move_up(world: World) -> None:

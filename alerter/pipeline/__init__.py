@@ -8,6 +8,7 @@ Three rules hold everything together:
 3. `plan` is level-triggered: it compares what is true with what each receiver was last told.
 """
 
+from alerter.pipeline.addresses import follow_urls
 from alerter.pipeline.cycles import Cycle, follow_clock, poll, poll_all, poll_dry, reconcile, tell_unpolled
 from alerter.pipeline.deliveries import deliver, next_delivery_at, next_errand_at, release_claims
 from alerter.pipeline.imports import Imported, TenantImport, take_in
@@ -35,6 +36,7 @@ __all__ = [
     "Transaction",
     "deliver",
     "follow_clock",
+    "follow_urls",
     "keep_history",
     "next_delivery_at",
     "next_errand_at",

@@ -9,7 +9,21 @@ from collections.abc import Mapping
 from alerter.core.notifications import TargetId
 from alerter.core.outbox import TargetName
 from alerter.pipeline.policies import Policy
-from alerter.pipeline.ports import Transaction
+from alerter.pipeline.ports import Store, Transaction
+
+
+def follow_urls(store: Store, policy: Policy) -> None:
+    """Give what waits the names that its URLs have now, before a poll tells anybody by this policy.
+
+    What such a poll puts into the outbox is for the URLs of now, and would be taken for what waits for those before.
+    While other processes share the database that have another configuration, `reconcile` does it later.
+
+    Raises:
+        StoreError: Nothing was changed.
+    """
+    with store.write() as transaction:
+        if transaction.standing().may_remove:
+            readdress(transaction, policy)
 
 
 def readdress(transaction: Transaction, policy: Policy) -> None:
