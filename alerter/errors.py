@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from alerter.words import escaped
+
 
 class AlerterError(Exception):
     """The root of the tree."""
@@ -40,8 +42,8 @@ class Problem:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def __str__(self) -> str:
-        """Return `file:line: key: text`, the form that editors jump to."""
-        return f"{self.place}: {self.key}: {self.text}" if self.key else f"{self.place}: {self.text}"
+        """Return `file:line: key: text`, the form that editors jump to, on one line without what cannot be printed."""
+        return escaped(f"{self.place}: {self.key}: {self.text}" if self.key else f"{self.place}: {self.text}")
 
 
 class ConfigError(AlerterError):

@@ -136,3 +136,18 @@ def test_check_config_says_which_glob_matches_nothing_that_was_seen(alerter: Run
     assert "warning: B: " in shown.err
     assert "'Spam*' is the name of one, and as a glob selects 1 other too" in shown.err
     assert r'For that one alone write "Spam\\*".' in shown.err
+
+
+@pytest.mark.parametrize("command", [("status", "--config"), ("db", "restore"), ("db", "backup")], ids=" ".join)
+def test_no_path_reaches_a_terminal_as_it_is(
+    alerter: RunCommand, config: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Where a shell has put it in place of a `*`, somebody else may have chosen it."""
+    path = tmp_path / "a\x9b31m\u202eb\nc"
+
+    said = alerter(*command, path) if "--config" in command else alerter(*command, "--config", config, path)
+
+    text = said.out + said.err
+    assert "\\u202e" in text or "�" in text, "the path is said"
+    assert "\u202e" not in text
+    assert "\x9b" not in text

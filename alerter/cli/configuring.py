@@ -40,7 +40,7 @@ def init(config_path: Path | None) -> None:
         raise click.UsageError(f"{path} exists already, and is left as it is; --config PATH names another") from None
     except OSError as error:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
-    click.echo(f"wrote {path}\nnext: fill in one tenant and one receiver, then run")
+    click.echo(f"wrote {clean(str(path))}\nnext: fill in one tenant and one receiver, then run")
     named, schema_path = quote(str(path)), quote(str(path.parent / SCHEMA_NAME))
     click.echo(f"  alerter check-config --config {named}\n  alerter poll --dry-run --config {named}")
     click.echo(f"for an editor that completes and checks it:\n  alerter schema > {schema_path}")
@@ -98,7 +98,7 @@ def _report(config: "Config", refused: list[str], *, as_json: bool) -> None:
         return
     parts = ((config.tenants, "tenant"), (config.receivers, "receiver"), (config.rules, "rule"))
     listed = ", ".join(counted(len(found), noun) for found, noun in parts)
-    click.echo(f"{config.path}: sound: {listed} (with the built-in ones)")
+    click.echo(f"{clean(str(config.path))}: sound: {listed} (with the built-in ones)")
 
 
 def _unseen(config: "Config") -> list[str]:

@@ -1,5 +1,6 @@
 """`alerter db`: look after the database."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import click
 from alerter import clocks
 from alerter.cli.copying import copy
 from alerter.cli.options import Failed, config_option, load_without_secrets
+from alerter.cli.output import clean
 from alerter.words import size_text
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def backup(path: Path, config_path: Path | None) -> None:
         if store.schema_state() is SchemaState.MISSING:
             raise Failed(f"{store.place}: there is no database yet")
         made = store.back_up(path)
-    click.echo(f"backed up to {path}: {size_text(made.size_bytes)}, checked")
+    click.echo(f"backed up to {clean(str(path))}: {size_text(made.size_bytes)}, checked")
 
 
 @db.command()
@@ -85,9 +87,9 @@ def restore(path: Path, config_path: Path | None) -> None:
         found = _good_backup(path)
         with store.lock():
             done = store.restore(path, now=clocks.now())
-    click.echo(f"{store.place} is a copy of {path}: {size_text(found.size_bytes)}, checked")
+    click.echo(f"{clean(store.place)} is a copy of {clean(str(path))}: {size_text(found.size_bytes)}, checked")
     if done.aside is not None:
-        click.echo(f"the database as it was: {done.aside}")
+        click.echo(f"the database as it was: {clean(str(done.aside))}")
     if found.schema is SchemaState.OLDER:
         click.echo("its schema is older: the service upgrades it at its start, as `alerter db upgrade` does")
 
@@ -119,9 +121,9 @@ def _refuse_postgresql(store: "Store", command: str) -> None:
 
 
 def _refuse_place(path: Path) -> None:
-    if path.exists():
+    if os.path.lexists(path):
         raise click.UsageError(f"{path} exists already, and is left as it is: name a new file")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # noqa: PTH112 - where this user may not look, there is none for it
         raise click.UsageError(f"{path} cannot be written: there is no folder {path.parent}")
 
 

@@ -17,7 +17,7 @@ from alerter.cli.accounts import label_option, tenants_of
 from alerter.cli.names import reasons_of
 from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, load_without_secrets
-from alerter.cli.output import counted, data_output
+from alerter.cli.output import clean, counted, data_output
 from alerter.cli.times import moment
 from alerter.core.rules import Selector
 
@@ -98,7 +98,7 @@ def export(
             else:
                 number = write_readings(sampled(records, every=pitch), stream, chosen, timezone=zone)
     if path is not None:
-        click.echo(f"wrote {path}: {counted(number, 'record' if pitch is None else 'count')}", err=True)
+        click.echo(f"wrote {clean(str(path))}: {counted(number, 'record' if pitch is None else 'count')}", err=True)
 
 
 def _records(

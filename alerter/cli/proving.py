@@ -61,7 +61,7 @@ def _run(tests: "Tests") -> "Iterator[tuple[Scenario, Sequence[AnyDifference]]]"
 
 def _print(path: Path, tests: "Tests", scenario: "Scenario", found: "Sequence[AnyDifference]") -> None:
     outcome = click.style("failed", fg="red", bold=True) if found else click.style("passed", fg="green")
-    click.echo(f"{path}: {clean(scenario.name)}: {outcome}")
+    click.echo(f"{clean(str(path))}: {clean(scenario.name)}: {outcome}")
     for difference in found:
         click.echo(f"  at {_moment(difference.at, tests.begin)}, {_TITLES[difference.what]}:")
         for lines, sign, colour in (

@@ -15,6 +15,7 @@ from alerter.logs.events import event_of, with_event
 from alerter.logs.formats import JournalFormatter, JsonFormatter, LineFormatter, TerminalFormatter, priority_of
 from alerter.logs.repeats import Repeats, told
 from alerter.redaction import Redactor
+from alerter.words import escaped
 
 
 class LogFormat(StrEnum):
@@ -95,13 +96,15 @@ def redacted(text: str) -> str:
 
 
 def complaint(text: str, environ: Mapping[str, str] | None = None) -> str:
-    """Return what a command says to standard error as it fails: without a secret, and with its priority in the journal.
+    """Return what a command says to standard error as it fails: without a secret, with its priority in the journal.
+
+    What cannot be printed, as in a name that somebody else gave a file, does nothing to the terminal.
 
     Args:
         text: One line or several.
         environ: The environment; None for that of this process.
     """
-    text = redacted(text)
+    text = escaped(redacted(text), keep="\n")
     prefix = f"<{priority_of(logging.ERROR)}>" if is_journal(sys.stderr, environ or os.environ) else ""
     return "\n".join(prefix + line for line in text.splitlines())
 

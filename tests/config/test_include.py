@@ -242,6 +242,28 @@ def test_a_file_that_cannot_be_read_is_said_so() -> None:
     assert problems_of({}) == ["tenants.d/a.toml: cannot be read: is a directory"]
 
 
+def test_a_circle_of_links_is_no_file_to_read(folder: Path) -> None:
+    """It is an error of the file that names it, not the end of the service that reads that again."""
+    (folder / "tenants.d").mkdir()
+    (folder / "tenants.d" / "loop").symlink_to("loop")
+    text = a_tenant("acme").replace('"key-of-acme"', '"${file:loop}"')
+
+    (problem,) = problems_of({"acme.toml": text})
+
+    assert problem.startswith("tenants.d/acme.toml:3: tenants.acme.client_secret: the file ")
+    assert problem.endswith("/tenants.d/loop cannot be read: too many levels of symbolic links")
+
+
+def test_the_name_of_an_included_file_moves_no_cursor() -> None:
+    """Nor begins a line of its own: whoever may write to the folder chooses it, and root reads it on a terminal."""
+    hostile = "a\x1b]0;b\x07\u202e\nrules.toml: sound.toml"
+
+    assert problems_of({hostile: '[tenants.acme]\n"\\u202e" = 1\n'})[0].startswith(
+        r"tenants.d/a\x1b]0;b\x07\u202e\nrules.toml: sound.toml:1: tenants.acme"
+    )
+    assert all(problem.isprintable() for problem in problems_of({hostile: '[tenants.acme]\n"\\u202e" = 1\n'}))
+
+
 @pytest.mark.parametrize("make", [mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["a pipe", "a device"])
 def test_what_is_included_is_no_pipe_and_no_device(make: Callable[[Path], None]) -> None:
     """Whoever may write to the folder must not keep the service waiting for ever, or fill its memory."""
