@@ -132,3 +132,14 @@ def test_postgresql_is_backed_up_with_its_own_tools(alerter: RunCommand, config:
     assert f"pg_dump --format=custom --file={tmp_path}/copy.dump postgresql://db.example/held" in backup.err
     assert f"pg_restore --clean --if-exists --dbname=postgresql://db.example/held {tmp_path}/copy.dump" in restore.err
     assert "hunter22" not in backup.err + restore.err
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_name_that_no_file_can_have_is_an_error(alerter: RunCommand, config: Path, command: str) -> None:
+    """The system refuses even to look for it: 255 bytes are the most."""
+    alerter("db", "upgrade", "--config", config)
+
+    said = alerter("db", command, "--config", config, "a" * 300)
+
+    assert "File name too long" in said.err
+    assert "Traceback" not in said.err

@@ -17,7 +17,11 @@ DEFAULT_PORT = 8025
 @click.command()
 @config_option_with("Accept the keys of this configuration's tenants. [default: keys of the simulator's own]")
 @click.option(
-    "--port", default=DEFAULT_PORT, show_default=True, help="Where to listen on 127.0.0.1; 0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Where to listen on 127.0.0.1; 0 takes a free one.",
 )
 @click.option(
     "--scenario",

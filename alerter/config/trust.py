@@ -103,7 +103,7 @@ def bytes_of(path: Path, *, within: Path | None = None, only_own: bool = False, 
     """
     only_plain = only_plain or only_own or within is not None
     uid = os.geteuid()
-    if within is not None and not path.resolve().is_relative_to(within.resolve()):
+    if within is not None and not _real(path).is_relative_to(_real(within)):
         raise OutsideError
     if only_own and (why := why_not_ours(path, uid=uid)):
         raise OSError(why)
@@ -113,7 +113,7 @@ def bytes_of(path: Path, *, within: Path | None = None, only_own: bool = False, 
         is_plain = stat.S_ISREG(status.st_mode) or not only_plain
         if not is_plain or (only_own and status.st_uid not in {ROOT_USER, uid}):
             raise OSError("it is no plain file" + " of root's or of this user's" * only_own)
-        if within is not None and not _place_of(file.fileno(), path).is_relative_to(within.resolve()):
+        if within is not None and not _place_of(file.fileno(), path).is_relative_to(_real(within)):
             raise OutsideError
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
@@ -124,7 +124,11 @@ def bytes_of(path: Path, *, within: Path | None = None, only_own: bool = False, 
 def _place_of(descriptor: int, path: Path) -> Path:
     """Return where an open file lies, as the kernel says; where that is not told, where its path leads."""
     told = Path(f"/proc/self/fd/{descriptor}")
-    return told.readlink() if told.is_symlink() else path.resolve()
+    return told.readlink() if told.is_symlink() else _real(path)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # a circle of links makes `Path.resolve` raise what is no OSError
 
 
 def _without_waiting(path: str, flags: int) -> int:

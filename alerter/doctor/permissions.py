@@ -32,7 +32,7 @@ def unreadable(files: Iterable[Path], who: Identity) -> list[Path]:
 
 def may_read(file: Path, who: Identity) -> bool:
     """Say whether the modes of a file and of all folders above it let somebody read it."""
-    real = file.resolve()
+    real = Path(os.path.realpath(file))
     return who.uid == 0 or (
         _may(real, stat.S_IROTH, who) and all(_may(each, stat.S_IXOTH, who) for each in real.parents)
     )

@@ -1,5 +1,6 @@
 """Where a service's data and secrets are, for itself and for a shell beside it, in a file system of the test's own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ from alerter.config.places import credentials_of, data_folder, folders_of, state
 def test_a_configuration_in_the_services_folder_has_a_unit(path: str, unit: str | None, tmp_path: Path) -> None:
     """Only there is it known which service runs with it."""
     assert unit_of(tmp_path / path, root=tmp_path) == unit
+
+
+def test_a_name_that_no_file_can_have_is_that_of_no_credential(tmp_path: Path) -> None:
+    """The system refuses to look for it: 255 bytes are the most."""
+    credentials = credentials_of(tmp_path / "rules.toml", {"CREDENTIALS_DIRECTORY": str(tmp_path)}, root=tmp_path)
+
+    assert credentials.file_of("A_" * 200) is None
+    assert replace(credentials, sealed=tmp_path).why_not("A_" * 200)
 
 
 def test_within_a_service_systemd_says_where_its_data_is(tmp_path: Path) -> None:

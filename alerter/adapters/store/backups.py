@@ -57,8 +57,14 @@ def check_backup(path: Path) -> Backup:
     Raises:
         StoreError: It cannot be read, is damaged, is no database of alerter, or holds what is not alerter's.
     """
-    if not path.is_file():
-        raise StoreError(f"{path}: {'it is no file' if path.exists() else 'there is no such file'}")
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        raise StoreError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    if not is_file:
+        raise StoreError(f"{path}: it is no file")
     engine = open_engine(URL.create("sqlite+pysqlite", database=str(path)), Access.READ_ONLY)
     try:
         state = schema.schema_state(engine)
