@@ -785,6 +785,30 @@ def test_an_outage_of_a_target_that_was_removed_is_forgotten(world: World) -> No
         assert reader.outages() == {}
 
 
+def test_a_url_in_place_of_one_that_is_down_has_an_outage_of_its_own(world: World) -> None:
+    """That the new one cannot be reached either is news, half an hour after it was tried first."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.reconcile()
+    _down(world, SLACK)
+    world.poll(HELD)
+    world.deliver()
+    world.clock.forward("31m")
+    world.deliver()
+    _with_receiver(world, targets=(TargetId("another"),))
+    world.reconcile()
+
+    world.deliver()
+    early = len(_titles(world, MAIL))
+    world.clock.forward("31m")
+    world.deliver()
+
+    assert early == 1
+    assert [title.partition(":")[0] for title in _titles(world, MAIL)] == [
+        "secops/slack cannot be reached since 12",
+        "secops/slack cannot be reached since 12",
+    ]
+
+
 def test_a_clock_that_jumps_makes_no_outage_longer(world: World) -> None:
     """An hour that did not pass is no news."""
     world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)

@@ -27,7 +27,10 @@ def follow_urls(store: Store, policy: Policy) -> None:
 
 
 def readdress(transaction: Transaction, policy: Policy) -> None:
-    """Give what waits the names that its URLs have now; what a URL waits for that has gone waits until it is back."""
+    """Give what waits the names that its URLs have now; what waits for a URL that has gone waits until it is back.
+
+    A name that stands for another URL is not known to be out of reach.
+    """
     before, now = transaction.addresses(), policy.addresses
     if before == now:
         return
@@ -40,6 +43,9 @@ def readdress(transaction: Transaction, policy: Policy) -> None:
             if name_by_name.get(each.target, each.target) != each.target
         }
     )
+    for name in transaction.outages():
+        if name in before and now.get(name) != before[name]:
+            transaction.end_outage(name)  # It was the old URL's: the new one has not been tried.
     gone = {new: before[old] for old, new in name_by_name.items() if new not in now}
     transaction.save_addresses({**now, **gone})
 
