@@ -1,5 +1,6 @@
 """From paths to the files of a configuration: the one that the user named, and those that it includes."""
 
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from glob import glob
@@ -19,6 +20,8 @@ from alerter.errors import ConfigError, Problem
 INCLUDE, INCLUDE_SECTIONS, INCLUDE_VARIABLES = "include", "include_sections", "include_variables"
 INCLUDE_KEYS = (INCLUDE, INCLUDE_SECTIONS, INCLUDE_VARIABLES)
 
+#: Stands in a glob for any number of folders.
+_BELOW = "**"
 _SYNTAX_ERROR = compile_regex(r"(?P<text>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
 
 
@@ -143,8 +146,32 @@ def _globs(patterns: object, problems: Problems) -> Iterator[tuple[int, str]]:
 
 def _matches(pattern: str, main: File) -> Iterator[Path]:
     """Yield what a glob matches; not what begins with a dot, as editors leave it, which `Path.glob` would take."""
-    for match in glob(pattern, root_dir=main.folder, recursive=True):  # noqa: PTH207 - see above
+    for match in _found_in(main.folder, pattern.split("/")):
         yield Path(main.name).parent / match
+
+
+def _found_in(folder: Path, parts: list[str]) -> Iterator[Path]:
+    """Yield what a glob matches, relative to a folder; `**` is whatever lies in or below."""
+    if _BELOW not in parts:
+        yield from map(Path, glob("/".join(parts), root_dir=folder))  # noqa: PTH207 - as above
+        return
+    place = parts.index(_BELOW)
+    for base in glob("/".join(parts[:place]) or "/"[:place] or ".", root_dir=folder):  # noqa: PTH207 - as above
+        for below in _folders_in(folder / base):
+            yield from (Path(base, below, match) for match in _found_in(folder / base / below, parts[place + 1 :]))
+
+
+def _folders_in(top: Path) -> Iterator[Path]:
+    """Yield a folder and those below, relative to it, also by way of links, but each once: two links are a maze."""
+    seen = set()
+    for here, names, _ in os.walk(top, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        yield Path(here).relative_to(top)
 
 
 def _text(path: Path, *, only_own: bool, only_plain: bool) -> str:

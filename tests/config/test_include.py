@@ -242,6 +242,21 @@ def test_a_file_that_cannot_be_read_is_said_so() -> None:
     assert problems_of({}) == ["tenants.d/a.toml: cannot be read: is a directory"]
 
 
+def test_two_stars_find_each_folder_once(folder: Path) -> None:
+    """Also by way of a link; two links to the folder itself are a maze of a billion ways."""
+    (folder / "elsewhere" / "deep").mkdir(parents=True)
+    (folder / "elsewhere" / "deep" / "b.toml").write_text(a_tenant("globex"))
+    (folder / "tenants.d" / ".hidden").mkdir(parents=True)
+    (folder / "tenants.d" / ".hidden" / "no.toml").write_text("no TOML")
+    for name, target in {"one": ".", "two": ".", "link": "../elsewhere"}.items():
+        (folder / "tenants.d" / name).symlink_to(target)
+
+    for glob in ("tenants.d/**/*.toml", f"{folder}/tenants.d/**/*.toml", "tenants.*/**/**/*.toml"):
+        config = load({"a.toml": a_tenant("acme")}, main=MAIN.replace("tenants.d/*.toml", glob))
+        assert list(config.tenants) == ["acme", "globex"]
+        assert config.files[1:] == (folder / "tenants.d/a.toml", folder / "tenants.d/link/deep/b.toml")
+
+
 def test_a_circle_of_links_is_no_file_to_read(folder: Path) -> None:
     """It is an error of the file that names it, not the end of the service that reads that again."""
     (folder / "tenants.d").mkdir()
