@@ -9,7 +9,7 @@ import pytest
 from alerter.core.alerts import AlertState
 from alerter.core.messages import EventAction, Format, Message, Tone
 from alerter.core.notifications import NotifyReason, ReceiverName, Route, TargetId
-from alerter.core.outbox import MAX_ATTEMPTS, TargetName
+from alerter.core.outbox import MAX_ATTEMPTS, TargetName, after_retry_request
 from alerter.core.rules import Per, RuleName, Severity
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
 from alerter.pipeline import (
@@ -619,6 +619,23 @@ def test_what_had_to_be_given_up_goes_to_the_fallback(world: World) -> None:
     assert instead.title == "[for secops] WARNING: 150 held for 'Spam' (acme), above 100"
     assert "secops/slack" in str(instead.bodies)
     assert len(world.notifier.sent_to(URLS[TEAMS])) == 1
+
+
+def test_the_fallback_is_told_once_of_what_a_person_tries_again_in_vain(world: World) -> None:
+    """The attempt is recorded, and the message given up again: nothing is tried for ever."""
+    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    _with_receiver(world, fallback=ReceiverName("mail"))
+    _down(world, SLACK, permanent=True)
+    world.poll(HELD)
+    world.deliver()
+    with world.store.write() as transaction:
+        [given_up] = [each.delivery for each in transaction.deliveries() if each.delivery.dead_at]
+        transaction.save_delivery(after_retry_request(given_up, now=world.clock.now))
+
+    tried = world.deliver()
+
+    assert [(each.attempts, each.dead_at is not None) for each in tried] == [(2, True)]
+    assert (len(_titles(world, MAIL)), world.waiting()) == (1, [])
 
 
 def test_what_reaches_the_fallback_a_day_late_is_told_as_it_is_by_then(world: World) -> None:

@@ -259,13 +259,18 @@ def _record(store: Store, errand: Errand, after: Sequence[Delivery], policy: Pol
 def _hand_over(
     transaction: Transaction, dead: Sequence[tuple[Delivery, Message]], policy: Policy, *, now: datetime
 ) -> None:
-    """Put into the outbox what the fallback gets, in one message, of what was given up; without one, nothing."""
+    """Put into the outbox what the fallback gets, in one message, of what was given up; without one, nothing.
+
+    Nor does it get what it was told before: a person may have tried again what was given up, and in vain.
+    """
     messages = [message for _, message in dead]
     receiver = _fallback(messages[-1], policy)
     if receiver is None:
         return
     missed = missed_of((each for each, _ in dead), messages, transaction.present_alerts(_alert_ids(messages)))
-    transaction.enqueue(fallback(missed, receiver, policy.context, now=now), policy.targets[receiver.name])
+    message = fallback(missed, receiver, policy.context, now=now)
+    if not transaction.has_message(message.id):
+        transaction.enqueue(message, policy.targets[receiver.name])
 
 
 def _fallback(message: Message, policy: Policy) -> Receiver | None:

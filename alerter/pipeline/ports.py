@@ -83,6 +83,10 @@ class Reader(Protocol):
         """Return a message."""
         ...
 
+    def has_message(self, message_id: str) -> bool:
+        """Say whether a message was planned."""
+        ...
+
     def addresses(self) -> dict[TargetName, TargetId]:
         """Return which URL each target's name stood for when that was kept last."""
         ...

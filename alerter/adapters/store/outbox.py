@@ -55,6 +55,10 @@ class OutboxReader(Rows):
             raise StoreError(f"expected a message {message_id!r}, found none")
         return _message_of(row)
 
+    def has_message(self, message_id: str) -> bool:
+        """Say whether a message of this id was planned."""
+        return self._first(_MESSAGE, {"message_id": message_id}) is not None
+
     def deliveries(self, *, only_failed: bool = False, limit: int = 100) -> list[DeliveryRecord]:
         """Return the newest deliveries first, sent or not.
 
