@@ -128,7 +128,7 @@ def take_over(
     except (OSError, UnicodeDecodeError):
         return  # What others may not read, they cannot take over; the doctor says so.
     if why:
-        say(f"{SERVICE_FOLDER}/environment is passed over: {why}")
+        say(f"{root / SERVICE_FOLDER}/environment is passed over: {why}")
         return
     own = of_unit(unit)
     known = {name: value for name, value in (own or {}).items() if name in ON_THE_WAY}
