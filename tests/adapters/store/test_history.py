@@ -384,7 +384,7 @@ class TestCost:
                     transaction.tenant_series(Tenant(tenant), window=span("1h"), poll_interval=EVERY, now=NOON)
                 numbers.append(len(executed))
 
-        assert numbers[0] == numbers[1] == 12
+        assert numbers[0] == numbers[1] == 14
 
     def test_pruning_reads_a_range_of_the_changes(self, sqlite_url: str) -> None:
         """What stays is not looked at."""

@@ -170,7 +170,7 @@ def test_who_is_remembered_is_not_read_again(store: Store) -> None:
 
 def test_of_who_was_polled_elsewhere_only_what_changed_is_read(store: Store) -> None:
     """Another instance polls half of the tenants: their polls cost this one two statements, and what they changed."""
-    office = an_office(store, Threshold(above=12), every=["5m"] * 5)
+    office = an_office(store, Threshold(above=12), every=["2m"] * 5)
     names = list(office.policy.poll_intervals)
     for name in names:
         office.poll(name, {"Spam": 3, "Virus": 1})
@@ -225,7 +225,7 @@ def test_after_a_restart_all_are_read_together_once(store: Store) -> None:
         assert office.total().value_at(office.now) == 15
         assert office.total().value_at(office.now) == 15
     reads = reads_of(run)
-    office.now += minutes(1)
+    office.now += minutes(3)
     with office.store.write() as transaction:
         changed = transaction.add_snapshot(
             a_snapshot({"Spam": 4}, tenant=names[0], taken_at=office.now),
