@@ -7,6 +7,7 @@ values in its configuration.
 import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from errno import EBADMSG
 from pathlib import Path
 from re import VERBOSE, Match
 from re import compile as compile_regex
@@ -62,12 +63,14 @@ def environment_of(path: Path, *, root: Path = ROOT) -> Environment | None:
     """Return what the service of a configuration has beside that; None where it has no file, or there is no service.
 
     Raises:
-        OSError: The file cannot be read.
+        OSError: The file cannot be read, or systemd refuses it.
     """
     file = root / SERVICE_FOLDER / "environment"
     if unit_of(path, root=root) is None or not file.is_file():
         return None
     text = file.read_text(encoding="utf-8")
+    if "\0" in text:
+        raise OSError(EBADMSG, "found a NUL in it, so that systemd reads nothing of it", str(file))
     found = list(_entries(text))
     return Environment(
         path=file,

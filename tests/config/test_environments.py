@@ -73,6 +73,18 @@ def test_what_systemd_leaves_out_is_left_out(root: Path) -> None:
     assert (found.variables, found.odd_lines) == ({"C": "d"}, (1, 3, 4, 6))
 
 
+def test_a_file_that_systemd_refuses_is_not_taken_over(root: Path) -> None:
+    """As after a power cut, which leaves a file of zeros; no process can have such a variable."""
+    write(root, "A=b\nC=\0\n")
+    environ: dict[str, str] = {}
+
+    take_over(root / CONFIG, environ, root=root, uid=ME)
+
+    assert environ == {}
+    with pytest.raises(OSError, match="found a NUL"):
+        environment_of(root / CONFIG, root=root)
+
+
 @pytest.mark.parametrize("path", ["etc/alerter/rules.toml", "etc/alerter/acme.toml"])
 def test_every_instance_has_the_same_file(root: Path, path: str) -> None:
     """As their units have it."""
