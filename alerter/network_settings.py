@@ -20,6 +20,8 @@ HTTP_SCHEMES, SOCKS_SCHEMES = ("http", "https"), ("socks4", "socks4a", "socks5",
 #: for those.
 BUNDLES, MAIL_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), ("SSL_CERT_FILE", "SSL_CERT_DIR")
 #: How OpenSSL looks a certificate up in a folder: by a hash of its subject.
+#: A name in the DNS (RFC 1035), with a dot at its end.
+_LONGEST_HOST = 254
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}")
 _EXPECTED = "expected a proxy such as http://proxy.example:3128"
@@ -93,6 +95,8 @@ def _why_no_address(parts: SplitResult | None) -> str:
         return f"{_EXPECTED}, found a port that is none: they go from 1 to 65535"
     if not parts.hostname or not parts.netloc.isprintable() or " " in parts.netloc:
         return f"{_EXPECTED}, found no host in it"
+    if not _may_resolve(parts.hostname):
+        return f"{_EXPECTED}, found a host whose name has an empty part or one that is too long"
     if parts.path.lower().endswith(".pac"):
         return f"{_EXPECTED}, found a script that chooses one (.pac): write the proxy that it chooses"
     return ""
@@ -112,6 +116,14 @@ def authorities_setting(environ: Mapping[str, str] | None = None) -> Setting | N
     """Return the variable that names the authorities for all but mail servers; None where none does."""
     environ = os.environ if environ is None else environ
     return next((Setting(name=name, value=environ[name]) for name in BUNDLES if environ.get(name)), None)
+
+
+def _may_resolve(host: str) -> bool:
+    """Say whether a name can be looked up at all: what cannot is an error of its own kind in the libraries."""
+    try:
+        return len(host) <= _LONGEST_HOST and bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def why_untrusting(setting: Setting) -> str:
