@@ -16,7 +16,7 @@ class ManPage(BuildHookInterface):
         if version == "editable":
             return
         sys.path.insert(0, self.root)
-        from alerter.cli.manual import page  # noqa: PLC0415 - it is the project that is being built
+        from alerter.cli.man_page import page  # noqa: PLC0415 - it is the project that is being built
 
         self._folder = TemporaryDirectory(prefix="alerter-")
         path = Path(self._folder.name) / "alerter.1"

@@ -13,7 +13,7 @@ import pytest
 
 import alerter as alerter_package
 from alerter.cli import COMMANDS
-from alerter.cli.completing import script
+from alerter.cli.completion import script
 from alerter.simulator import Scenario, Simulator
 from tests.commands import RunCommand, a_configuration, runner
 from tests.programs import needed
@@ -197,7 +197,7 @@ NAMING_PROGRAM = """#!{python}
 import os, sys
 import click
 from click.shell_completion import CompletionItem
-from alerter.cli.completing import SHELLS, VARIABLE
+from alerter.cli.completion import SHELLS, VARIABLE
 
 NAMES = {names!r}
 
@@ -267,7 +267,7 @@ def fish(line: str) -> list[str]:
 @pytest.mark.usefixtures("installed")
 def test_fish_is_offered_names_with_a_word_on_each() -> None:
     """It quotes by itself; an alert says what it is about."""
-    assert fish("alerter test-n") == [f"test-notify\t{COMMANDS['test-notify'][1]}"]
+    assert fish("alerter test-n") == [f"test-notify\t{COMMANDS['test-notify']}"]
     assert fish("alerter history Att") == [HARD]
     (alert,) = fish("alerter ack ")
     assert alert.endswith(f"\tfiring warning of Backlog: {HARD} (acme)")

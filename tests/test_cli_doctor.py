@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.cli import diagnosing
+from alerter.cli import doctor
 from alerter.doctor import Finding, Group, Outcome
 from alerter.simulator import SIMULATOR_CLIENT_SECRET, Misbehaviour, Scenario, Simulator
 from tests.commands import RunCommand, a_configuration, runner
@@ -261,8 +261,8 @@ def test_thousands_of_accounts_are_summed_up() -> None:
     well = [finding(f"t{number}", Outcome.OK, latency=0.1 + number / 1000) for number in range(3001)]
     failed = [finding(f"f{number}", Outcome.FAILED) for number in range(30)]
 
-    few, nothing = diagnosing.summed_up(well[:25])
-    listed, rest = diagnosing.summed_up([*failed, *well, finding("x", Outcome.NOT_APPLICABLE)])
+    few, nothing = doctor.summed_up(well[:25])
+    listed, rest = doctor.summed_up([*failed, *well, finding("x", Outcome.NOT_APPLICABLE)])
 
     assert (len(few), nothing) == (25, [])
     assert [each.subject for each in listed] == [f"f{number}" for number in range(25)]

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from alerter.cli.completing import script
-from alerter.cli.installing import (
+from alerter.cli.completion import script
+from alerter.cli.install import (
     COMMAND,
     COMPLETIONS,
     CONFIG_FOLDER,
@@ -21,7 +21,7 @@ from alerter.cli.installing import (
     closed_to_others,
     why_not,
 )
-from alerter.cli.manual import page
+from alerter.cli.man_page import page
 from alerter.config import load_config
 from alerter.config.places import state_folder
 from tests.commands import RunCommand, runner

@@ -14,7 +14,8 @@ from sqlalchemy.engine import Engine
 
 from alerter import clocks
 from alerter.adapters.store import Store
-from alerter.cli.surveying import MOST_ROWS, ORDERS
+from alerter.cli.status import MOST_ROWS
+from alerter.cli.tenants import ORDERS
 from alerter.core.alerts import AlertState
 from alerter.core.rules import Severity
 from alerter.core.series import HoldReason, Snapshot, Tenant

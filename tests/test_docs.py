@@ -137,7 +137,7 @@ def test_the_list_of_commands_begins_as_each_commands_own_help(command: str) -> 
 
     assert loaded is not None
     assert loaded.help is not None
-    first_word = COMMANDS[command][1].split()[0]
+    first_word = COMMANDS[command].split()[0]
     assert loaded.help.startswith(first_word)
 
 

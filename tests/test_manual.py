@@ -8,11 +8,11 @@ import click
 import pytest
 
 from alerter import __version__
-from alerter.cli import COMMANDS, cli, manual
+from alerter.cli import COMMANDS, cli, man_page
 from tests.programs import needed
 from tests.test_docs import commands
 
-TEXT = manual.page()
+TEXT = man_page.page()
 
 
 def plain(text: str) -> str:
@@ -44,7 +44,7 @@ def test_every_command_is_there_with_its_words_and_options(name: str, command: c
 
     assert " ".join((command.help or "").split()).replace("`", "") in words.replace(" .PP ", " ")
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.opts[0] not in manual.COMMON:
+        if isinstance(parameter, click.Option) and parameter.opts[0] not in man_page.COMMON:
             assert re.search(rf" \.TP (-[a-z], )?{max(parameter.opts, key=len)}[ ,]", words)
             assert " ".join((parameter.help or "").split()) in words
 
@@ -59,12 +59,12 @@ def test_no_command_is_there_that_does_not_exist() -> None:
 
 def test_every_variable_that_an_option_reads_is_in_the_environment() -> None:
     """Also what only a service sees."""
-    named = {name for term in manual.ENVIRONMENT for name in term.split(", ")}
+    named = {name for term in man_page.ENVIRONMENT for name in term.split(", ")}
     read = {str(option.envvar) for _, command in commands() for option in command.params if option.envvar}
 
     assert read <= named
     assert {"ALERTER_CONFIG", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY"} <= named
-    assert all(plain(f".TP\n\\fB{term}") in plain(TEXT) for term in manual.ENVIRONMENT)
+    assert all(plain(f".TP\n\\fB{term}") in plain(TEXT) for term in man_page.ENVIRONMENT)
 
 
 def test_the_sections_are_those_that_readers_of_man_pages_expect() -> None:
@@ -81,7 +81,7 @@ def test_every_example_is_a_command_that_exists() -> None:
     """With options that it has."""
     known = {name: {option for each in command.params for option in each.opts} for name, command in commands()}
 
-    for line in manual.EXAMPLES.values():
+    for line in man_page.EXAMPLES.values():
         words = line.partition("alerter ")[2].removeprefix("alerter ").split()
         name = next(found for found in (" ".join(words[:2]), words[0]) if found in known)
         assert {word for word in words if word.startswith("--")} <= known[name], line
@@ -129,4 +129,4 @@ def test_whatis_would_find_it(page: Path) -> None:
 )
 def test_text_becomes_source(text: str, lines: list[str]) -> None:
     """Whatever stands in a help text, roff shows it as it is."""
-    assert list(manual._sentences(text)) == lines  # noqa: SLF001 - each case alone
+    assert list(man_page._sentences(text)) == lines  # noqa: SLF001 - each case alone

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from alerter.cli import cli
-from alerter.cli.installing import SHIPPED_COMMAND, UNITS
+from alerter.cli.install import SHIPPED_COMMAND, UNITS
 from alerter.cli.options import USAGE
 from alerter.config.places import ENCRYPTED, PLAIN, folders_of, state_folder, unit_of
 from alerter.config.schema import ServiceTable

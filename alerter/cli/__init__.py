@@ -15,34 +15,34 @@ from alerter import __version__
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-#: Each command: the module that holds it, and its line in the list.
+#: Each command and its line in the list; the module that holds it has its name.
 COMMANDS = MappingProxyType(
     {
-        "init": ("configuring", "Write a commented configuration to start from."),
-        "check-config": ("configuring", "Check the configuration; report every error at once."),
-        "schema": ("configuring", "Print the JSON Schema of the configuration, for editors."),
-        "install": ("installing", "Install the service: units, folders, a first configuration."),
-        "run": ("running", "Poll, judge and tell until stopped: the service."),
-        "poll": ("running", "Poll once, print what was seen and decided, and exit."),
-        "status": ("surveying", "Show tenants, counts, alerts and undelivered messages."),
-        "tenants": ("surveying", "List tenants: polling, latency, causes, what fires."),
-        "alerts": ("alerting", "List alerts, who was told of them, and what mutes them."),
-        "explain": ("explaining", "Explain why an alert came, or why none did."),
-        "ack": ("silencing", "Acknowledge an alert: quiet until it resolves or gets worse."),
-        "silence": ("silencing", "Keep alerts quiet for a time."),
-        "notifications": ("notifying", "List what was sent to whom, when, and with which error."),
-        "history": ("looking", "Show how many messages a hold reason held over time."),
-        "export": ("exporting", "Write the history as CSV or JSON Lines."),
-        "import": ("importing", "Import history: an export, or counts of another tool."),
-        "backtest": ("backtesting", "Tell what the rules would have done on the history."),
-        "suggest": ("suggesting", "Suggest limits that fit each hold reason's own history."),
-        "test-rules": ("proving", "Run tests of rules against histories in a short notation."),
-        "test-notify": ("telling", "Send a test message to every target of a receiver."),
-        "doctor": ("diagnosing", "Find what is wrong with this installation, and what to do."),
-        "simulate": ("simulating", "Run a Mimecast on loopback to try things against."),
-        "demo": ("demonstrating", "Show a simulated day: counts rise, alerts come, all-clear."),
-        "db": ("database", "Look after the database."),
-        "completion": ("completing", "Print the script with which a shell completes."),
+        "init": "Write a commented configuration to start from.",
+        "check-config": "Check the configuration; report every error at once.",
+        "schema": "Print the JSON Schema of the configuration, for editors.",
+        "install": "Install the service: units, folders, a first configuration.",
+        "run": "Poll, judge and tell until stopped: the service.",
+        "poll": "Poll once, print what was seen and decided, and exit.",
+        "status": "Show tenants, counts, alerts and undelivered messages.",
+        "tenants": "List tenants: polling, latency, causes, what fires.",
+        "alerts": "List alerts, who was told of them, and what mutes them.",
+        "explain": "Explain why an alert came, or why none did.",
+        "ack": "Acknowledge an alert: quiet until it resolves or gets worse.",
+        "silence": "Keep alerts quiet for a time.",
+        "notifications": "List what was sent to whom, when, and with which error.",
+        "history": "Show how many messages a hold reason held over time.",
+        "export": "Write the history as CSV or JSON Lines.",
+        "import": "Import history: an export, or counts of another tool.",
+        "backtest": "Tell what the rules would have done on the history.",
+        "suggest": "Suggest limits that fit each hold reason's own history.",
+        "test-rules": "Run tests of rules against histories in a short notation.",
+        "test-notify": "Send a test message to every target of a receiver.",
+        "doctor": "Find what is wrong with this installation, and what to do.",
+        "simulate": "Run a Mimecast on loopback to try things against.",
+        "demo": "Show a simulated day: counts rise, alerts come, all-clear.",
+        "db": "Look after the database.",
+        "completion": "Print the script with which a shell completes.",
     }
 )
 
@@ -70,22 +70,22 @@ class LazyGroup(click.Group):
         """Return the commands that begin so, from the table, without importing them; or the options."""
         from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell that completes needs it
 
-        names = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        names = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return the command, or None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"alerter.cli.{COMMANDS[cmd_name][0]}")
         name = cmd_name.replace("-", "_")
-        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
+        name = f"{name}_" if iskeyword(name) else name
+        command: click.Command = getattr(import_module(f"alerter.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands from the table, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl([*COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

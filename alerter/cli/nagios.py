@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
+from alerter.cli.database_access import opened
 from alerter.cli.mutes import quiet_of
-from alerter.cli.notifying import is_recent
-from alerter.cli.opening import opened
+from alerter.cli.notifications import is_recent
 from alerter.cli.options import load_without_secrets
 from alerter.cli.output import counted, local, rough
 from alerter.cli.plugins import Figure, State, Trouble, report, unknown

@@ -1,6 +1,7 @@
 """What several commands share: the configuration they are given, and how they end."""
 
 from collections.abc import Callable
+from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -100,3 +101,31 @@ class Failed(click.ClickException):
     """A command could not do what it was asked, though nothing was wrong with the question."""
 
     exit_code = FOUND
+
+
+#: How long a comment and the name of an author may be: they stand in messages and tables. In characters.
+MAX_LINE = 500
+
+
+def line_of_text(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Return a text as one line, as tables and messages need it; it may be empty only where that is the default."""
+    text = " ".join(value.split())
+    if len(text) > MAX_LINE:
+        found = f"expected at most {MAX_LINE} characters, found {len(text):,}"
+        raise click.BadParameter(found, context, parameter)
+    if not text.isprintable() or (not text and parameter.default != ""):
+        raise click.BadParameter(f"expected a line of text, found {value!r}", context, parameter)
+    return text
+
+
+def _author(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """Return who asks: the one who is named, else the one who is logged in."""
+    if value is not None:
+        return line_of_text(context, parameter, value)
+    try:
+        return getuser()
+    except (KeyError, ImportError, OSError):
+        raise click.MissingParameter("nobody is logged in by name", context, parameter) from None
+
+
+author_option = click.option("--author", metavar="NAME", callback=_author, help="Who asks. [default: who is logged in]")

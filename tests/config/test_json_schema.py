@@ -220,7 +220,7 @@ def test_defaults_are_those_of_the_tables() -> None:
 
 def test_the_example_names_the_schema_as_init_says() -> None:
     """The first line is what editors look for; a relative path needs its `./`."""
-    from alerter.cli.configuring import SCHEMA_NAME  # noqa: PLC0415 - beside what it is needed for
+    from alerter.cli.init import SCHEMA_NAME  # noqa: PLC0415 - beside what it is needed for
 
     assert EXAMPLE.splitlines()[0] == f"#:schema ./{SCHEMA_NAME}"
     assert f"alerter schema > {SCHEMA_NAME}" in EXAMPLE

@@ -147,7 +147,7 @@ def _stored(names_of: Callable[["Reader", "Config"], Iterable[Name]]) -> Complet
     """Return what completes names of the database."""
 
     def names(config: "Config") -> list[Name]:
-        from alerter.cli.opening import reading  # noqa: PLC0415 - only for those who need the database
+        from alerter.cli.database_access import reading  # noqa: PLC0415 - only for those who need the database
 
         with reading(config) as reader:
             return list(names_of(reader, config))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
-from alerter.cli import completing
-from alerter.cli.accounts import choice_of, label_option, tenant_option
+from alerter.cli import completion
+from alerter.cli.database_access import leaves_to_subcommand, reading
 from alerter.cli.mutes import Quiet, mute_json, mute_text, quiet_of
-from alerter.cli.opening import leaves_to_subcommand, reading
 from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, clean, local, print_json, print_table, rough
+from alerter.cli.tenant_filter import choice_of, label_option, tenant_option
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Operands
 from alerter.core.notifications import TargetId
@@ -182,7 +182,7 @@ def _told_json(told: Iterable["Told"]) -> Sequence[Mapping[str, object]]:
 
 
 @alerts.command()
-@click.argument("alert_id", metavar="ID", shell_complete=completing.live_alerts)
+@click.argument("alert_id", metavar="ID", shell_complete=completion.live_alerts)
 @config_option
 @json_option
 def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:

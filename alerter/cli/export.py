@@ -12,12 +12,12 @@ import click
 
 from alerter import clocks
 from alerter.adapters.folders import as_owner, find_folder, open_file
-from alerter.cli import completing
-from alerter.cli.accounts import label_option, tenants_of
+from alerter.cli import completion
+from alerter.cli.database_access import reading
 from alerter.cli.names import reasons_of
-from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, load_without_secrets
 from alerter.cli.output import clean, counted, data_output
+from alerter.cli.tenant_filter import label_option, tenants_of
 from alerter.cli.times import moment
 from alerter.core.rules import Selector
 
@@ -35,12 +35,12 @@ _JSONL_ENDINGS = (".jsonl", ".ndjson", ".json")
 @config_option
 @click.option(
     "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.",
-    shell_complete=completing.tenants,
+    shell_complete=completion.tenants,
 )  # fmt: skip
 @label_option
 @click.option(
     "--reason", metavar="GLOB", default="*", show_default=True, help="Why it is held.",
-    shell_complete=completing.reasons,
+    shell_complete=completion.reasons,
 )  # fmt: skip
 @click.option("--since", metavar="TIME", help="From when on, such as 90d, '2h ago' or 2026-11-24. [default: all]")
 @click.option("--until", metavar="TIME", help="Until when. [default: now]")

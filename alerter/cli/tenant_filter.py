@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from alerter.cli import completing
+from alerter.cli import completion
 from alerter.cli.options import Failed
 from alerter.cli.output import counted, rough
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Selector, has_labels
@@ -110,14 +110,14 @@ class Choice:
         return chosen
 
 
-tenant_option = click.option("--tenant", metavar="GLOB", help="Only these tenants.", shell_complete=completing.tenants)
+tenant_option = click.option("--tenant", metavar="GLOB", help="Only these tenants.", shell_complete=completion.tenants)
 label_option = click.option(
     "--label",
     "labels",
     metavar="NAME=GLOB",
     multiple=True,
     help="Only tenants with this label.",
-    shell_complete=completing.labels,
+    shell_complete=completion.labels,
 )
 
 
@@ -249,3 +249,20 @@ def summary(accounts: Collection[Account], *, firing: int) -> str:
 
 def _counts(counter: Counter[Cause]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counter.most_common())
+
+
+def held_text(account: Account) -> str:
+    """Return how many messages a tenant holds, for a table."""
+    return "unknown" if account.held is None else f"{account.held:,}"
+
+
+def polling_json(account: Account) -> Mapping[str, object]:
+    """Return how the polling of a tenant stands, for `--json`."""
+    failure = account.polling.failure
+    return {
+        "tenant": account.name,
+        "last_good_at": account.polling.last_good_at,
+        "failing_since": failure.since if failure else None,
+        "cause": failure.cause if failure else None,
+        "detail": failure.detail if failure else None,
+    }

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
-from alerter.cli.accounts import label_option, tenants_of, wanted_text
+from alerter.cli.database_access import reading
 from alerter.cli.names import reasons_of
-from alerter.cli.opening import reading
 from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, counted, print_json, rough
+from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 
 if TYPE_CHECKING:
     from alerter.core.conditions import Threshold

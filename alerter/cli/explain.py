@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
-from alerter.cli import completing
-from alerter.cli.alerting import alert_of
+from alerter.cli import completion
+from alerter.cli.alerts import alert_of
+from alerter.cli.database_access import reading
+from alerter.cli.explain_report import Page
 from alerter.cli.names import one_of
-from alerter.cli.opening import reading
 from alerter.cli.options import config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, print_json
-from alerter.cli.stories import Page
 from alerter.cli.times import moment
 from alerter.core.rules import RuleName
 from alerter.core.series import HoldReason, Tenant
@@ -39,7 +39,7 @@ class _Question:
 
 
 @click.command()
-@click.argument("tenant", metavar="TENANT", shell_complete=completing.live_alerts)
+@click.argument("tenant", metavar="TENANT", shell_complete=completion.live_alerts)
 @click.argument("reason", metavar="REASON", required=False)
 @config_option
 @json_option

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from alerter.cli import completing
+from alerter.cli import completion
 from alerter.cli.options import FOUND, config_option, load
 
 
 @click.command("test-notify")
-@click.argument("receiver", shell_complete=completing.receivers)
+@click.argument("receiver", shell_complete=completion.receivers)
 @config_option
 def test_notify(receiver: str, config_path: Path | None) -> None:
     """Send a test message to every target of RECEIVER, now, and say what each of them answered.

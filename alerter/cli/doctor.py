@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli import completing
-from alerter.cli.accounts import label_option, tenants_of, wanted_text
+from alerter.cli import completion
 from alerter.cli.options import config_option, json_option, load
 from alerter.cli.output import clean, counted, passing_line, print_json
+from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -35,7 +35,7 @@ OUTCOMES = ("failed", "warning", "ok", "not applicable")
 @click.option("--send", is_flag=True, help="Really send a test message to every target.")
 @click.option(
     "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose Mimecast account is called.",
-    shell_complete=completing.tenants,
+    shell_complete=completion.tenants,
 )  # fmt: skip
 @label_option
 def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str, labels: Sequence[str]) -> None:

@@ -1,22 +1,20 @@
-"""`alerter silence` and `alerter ack`: ask for quiet, for a time or until it gets worse."""
+"""`alerter silence`: silences, by what they match and for how long."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import reduce
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from alerter import clocks
-from alerter.cli import completing
-from alerter.cli.accounts import labels_of
-from alerter.cli.alerting import COLUMNS, alert_json, alert_of, alert_row, alert_style, worst_first
+from alerter.cli import completion
+from alerter.cli.alerts import COLUMNS, alert_json, alert_row, alert_style, worst_first
+from alerter.cli.database_access import reading, writing
 from alerter.cli.mutes import (
     MOST_SHOWN,
     Quiet,
-    breaking_text,
     end_text,
     matcher_text,
     quiet_of,
@@ -24,13 +22,21 @@ from alerter.cli.mutes import (
     silence_state,
 )
 from alerter.cli.names import pasted, reasons_of
-from alerter.cli.opening import reading, writing
-from alerter.cli.options import Command, Failed, config_option, json_option, load_without_secrets
+from alerter.cli.options import (
+    Command,
+    Failed,
+    author_option,
+    config_option,
+    json_option,
+    line_of_text,
+    load_without_secrets,
+)
 from alerter.cli.output import Table, clean, local, print_json, print_table
+from alerter.cli.tenant_filter import labels_of
 from alerter.cli.times import instant
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import duration_text
-from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, Silence, of_present_episode
+from alerter.core.muting import LONGEST_SILENCE, Matcher, Silence
 from alerter.core.rules import Selector, Severity, has_labels, idle_globs, selector_of
 from alerter.core.series import ALL_TENANTS
 
@@ -42,33 +48,6 @@ if TYPE_CHECKING:
 EVER = datetime.fromtimestamp(0, UTC)
 
 
-#: How long a comment and the name of an author may be: they stand in messages and tables. In characters.
-MAX_LINE = 500
-
-
-def _line(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Return a text as one line, as tables and messages need it; it may be empty only where that is the default."""
-    text = " ".join(value.split())
-    if len(text) > MAX_LINE:
-        found = f"expected at most {MAX_LINE} characters, found {len(text):,}"
-        raise click.BadParameter(found, context, parameter)
-    if not text.isprintable() or (not text and parameter.default != ""):
-        raise click.BadParameter(f"expected a line of text, found {value!r}", context, parameter)
-    return text
-
-
-def _author(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
-    """Return who asks: the one who is named, else the one who is logged in."""
-    if value is not None:
-        return _line(context, parameter, value)
-    try:
-        return getuser()
-    except (KeyError, ImportError, OSError):
-        raise click.MissingParameter("nobody is logged in by name", context, parameter) from None
-
-
-author_option = click.option("--author", metavar="NAME", callback=_author, help="Who asks. [default: who is logged in]")
-
 _MATCHERS: tuple[Callable[[Command], Command], ...] = (
     click.option(
         "--tenant",
@@ -76,7 +55,7 @@ _MATCHERS: tuple[Callable[[Command], Command], ...] = (
         metavar="GLOB",
         multiple=True,
         help="Whose mail is held.",
-        shell_complete=completing.tenants,
+        shell_complete=completion.tenants,
     ),
     click.option(
         "--label",
@@ -84,7 +63,7 @@ _MATCHERS: tuple[Callable[[Command], Command], ...] = (
         metavar="NAME=GLOB",
         multiple=True,
         help="A label that its tenant has, such as customer=acme.",
-        shell_complete=completing.labels,
+        shell_complete=completion.labels,
     ),
     click.option(
         "--reason",
@@ -92,10 +71,10 @@ _MATCHERS: tuple[Callable[[Command], Command], ...] = (
         metavar="GLOB",
         multiple=True,
         help="Why it is held.",
-        shell_complete=completing.reasons,
+        shell_complete=completion.reasons,
     ),
     click.option(
-        "--rule", "rules", metavar="GLOB", multiple=True, help="Which rule fires.", shell_complete=completing.rules
+        "--rule", "rules", metavar="GLOB", multiple=True, help="Which rule fires.", shell_complete=completion.rules
     ),
     click.option(
         "--severity", "severities", type=click.Choice([*map(str, Severity)]), multiple=True, help="Its level."
@@ -121,7 +100,7 @@ def silence() -> None:
     "--until", metavar="TIME", help="Or until when: '2026-11-24 08:00' in the service's time zone, or ISO 8601."
 )
 @author_option
-@click.option("--comment", metavar="TEXT", required=True, callback=_line, help="Why.")
+@click.option("--comment", metavar="TEXT", required=True, callback=line_of_text, help="Why.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show which alerts it would match now; change nothing.")
 @json_option
 def add(
@@ -316,7 +295,7 @@ def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
 
 
 @silence.command()
-@click.argument("number", metavar="ID", type=int, shell_complete=completing.silences)
+@click.argument("number", metavar="ID", type=int, shell_complete=completion.silences)
 @config_option
 def expire(number: int, config_path: Path | None) -> None:
     """End the silence ID now; what still differs is told with the next poll. ID is its number in the list.
@@ -331,58 +310,3 @@ def expire(number: int, config_path: Path | None) -> None:
     if before.until <= now:
         raise Failed(f"silence {number} ended {local(before.until, config.service.timezone)}")
     click.echo(f"silence {number} has ended: {clean(matcher_text(before.matcher))}")
-
-
-@click.command()
-@click.argument("alert", shell_complete=completing.firing_alerts)
-@config_option
-@author_option
-@click.option("--comment", metavar="TEXT", default="", callback=_line, help="What is being done.")
-@click.option("--undo", "is_undone", is_flag=True, help="Take the acknowledgement back: reminders go on.")
-def ack(alert: str, config_path: Path | None, *, author: str, comment: str, is_undone: bool) -> None:
-    """Acknowledge ALERT, by the id that status shows: quiet until it resolves or gets worse.
-
-    Where a higher level of the same rule and reason fires too, that is what is acknowledged. Exit code 1 if it is not
-    firing, or has no acknowledgement to take back, 2 if there is no such alert.
-    """
-    if is_undone and comment:
-        raise click.UsageError("expected --comment with an acknowledgement, found it with --undo")
-    config, now = load_without_secrets(config_path), clocks.now()
-    if is_undone:
-        _take_back(alert, config, now=now)
-        return
-    with writing(config) as transaction:
-        named = alert_of(transaction, alert)
-        if not named.is_firing:
-            raise Failed(f"alert {named.key.id} is not firing: there is nothing to acknowledge")
-        highest = max(
-            (each for each in transaction.alerts() if each.is_firing and each.key.topic == named.key.topic),
-            key=lambda each: each.key.severity.rank,
-        )
-        acknowledgement = Acknowledgement(
-            topic=highest.key.topic,
-            severity=highest.key.severity,
-            value=highest.value,
-            author=author,
-            comment=comment,
-            at=now,
-        )
-        transaction.save_acknowledgement(acknowledgement)
-    key = highest.key
-    click.echo(clean(f"acknowledged {key.id}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
-    click.echo(f"quiet until {breaking_text(acknowledgement)}")
-
-
-def _take_back(alert: str, config: "Config", *, now: datetime) -> None:
-    with writing(config) as transaction:
-        named = alert_of(transaction, alert)
-        topic = named.key.topic
-        of_topic = [each for each in transaction.alerts() if each.key.topic == topic]
-        given = of_present_episode(transaction.acknowledgements(), {topic: of_topic}, now=now).get(topic)
-        if given is None or not any(each.is_firing for each in of_topic):
-            raise Failed(f"alert {named.key.id} is not acknowledged: there is nothing to take back")
-        transaction.forget_acknowledgement(topic)
-    key = named.key
-    click.echo(clean(f"no longer acknowledged {key.id}: rule {key.rule} on {key.tenant}: {key.reason}"))
-    broke = "" if given.broken_at is None else f"; it had broken {local(given.broken_at, config.service.timezone)}"
-    click.echo(clean(f"it was acknowledged by {given.author} {local(given.at, config.service.timezone)}{broke}"))

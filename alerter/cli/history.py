@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
-from alerter.cli import completing
-from alerter.cli.accounts import label_option, tenants_of, wanted_text
+from alerter.cli import completion
+from alerter.cli.database_access import reading
 from alerter.cli.names import pasted
-from alerter.cli.opening import reading
 from alerter.cli.options import Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, clean, local, print_json, print_table, sparkline
+from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("reason", shell_complete=completing.reasons)
+@click.argument("reason", shell_complete=completion.reasons)
 @config_option
 @json_option
 @click.option(
     "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.",
-    shell_complete=completing.tenants,
+    shell_complete=completion.tenants,
 )  # fmt: skip
 @label_option
 @click.option("--since", metavar="SPAN", default="1d", show_default=True, help="How far back, such as 6h or 2w.")

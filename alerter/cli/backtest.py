@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
-from alerter.cli import completing
-from alerter.cli.accounts import label_option, tenants_of, wanted_text
+from alerter.cli import completion
+from alerter.cli.database_access import opened, reading
 from alerter.cli.names import one_of
-from alerter.cli.opening import opened, reading
 from alerter.cli.options import Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import local, progress_bar
+from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 from alerter.cli.times import moment
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Span
@@ -44,7 +44,7 @@ MOST_SHOWN = 5
 )  # fmt: skip
 @click.option(
     "--tenant", metavar="GLOB", default="*", show_default=True, help="For which tenants.",
-    shell_complete=completing.tenants,
+    shell_complete=completion.tenants,
 )  # fmt: skip
 @label_option
 @click.option("--rule", metavar="NAME", help="Show only this rule.")
@@ -68,7 +68,7 @@ def backtest(
     nor secrets: these, and receivers and routes where it names none, are those of the configuration. Exit code 1 if
     there is no history, 2 if a file is wrong.
     """
-    from alerter.cli.rehearsals import Rehearsed, print_csv, print_json_of, print_text  # noqa: PLC0415 - as others
+    from alerter.cli.backtest_report import Rehearsed, print_csv, print_json_of, print_text  # noqa: PLC0415 - as others
 
     if as_json and as_csv:
         raise click.UsageError("expected either --json or --csv, found both")

@@ -1,61 +1,15 @@
-"""`alerter init` and `alerter check-config`: from nothing to a sound configuration."""
+"""`alerter check-config`: every error of a configuration at once."""
 
-import os
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import USAGE, config_option, config_option_with, json_option, load
+from alerter.cli.options import USAGE, config_option, json_option, load
 from alerter.cli.output import clean, counted, print_json
-from alerter.cli.shipped import EXAMPLE, shipped
 
 if TYPE_CHECKING:
     from alerter.config import Config
-
-DEFAULT_PATH = Path("rules.toml")
-#: It may come to hold keys; that of a service is read by a user of its own, and its secrets are elsewhere.
-FILE_MODE, SERVICE_FILE_MODE = 0o600, 0o644
-#: What the example calls its JSON Schema.
-SCHEMA_NAME = "alerter.schema.json"
-
-
-@click.command()
-@config_option_with("Where to write it. [default: ./rules.toml]")
-def init(config_path: Path | None) -> None:
-    """Write a commented configuration to start from; never overwrite one.
-
-    It goes to PATH, else to ./rules.toml. Exit code 2 if the file is there already or cannot be written.
-    """
-    from alerter.config.places import unit_of  # noqa: PLC0415 - pydantic costs more than `--help` may
-
-    path = config_path or DEFAULT_PATH
-    try:
-        # Opened once: in another's folder it could be a link by the time it is opened again.
-        with path.open("x", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), SERVICE_FILE_MODE if unit_of(path) else FILE_MODE)
-            file.write(shipped(EXAMPLE))
-    except FileExistsError:
-        raise click.UsageError(f"{path} exists already, and is left as it is; --config PATH names another") from None
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
-    click.echo(f"wrote {clean(str(path))}\nnext: fill in one tenant and one receiver, then run")
-    named, schema_path = quote(str(path)), quote(str(path.parent / SCHEMA_NAME))
-    click.echo(f"  alerter check-config --config {named}\n  alerter poll --dry-run --config {named}")
-    click.echo(f"for an editor that completes and checks it:\n  alerter schema > {schema_path}")
-
-
-@click.command()
-def schema() -> None:
-    """Print the JSON Schema of the configuration, by which editors complete and check it.
-
-    The configuration names it in its first line, `#:schema ./alerter.schema.json`. It is that of this version: print it
-    anew after an upgrade.
-    """
-    from alerter.config.json_schema import json_schema  # noqa: PLC0415 - pydantic costs more than `--help` may
-
-    print_json(json_schema())
 
 
 @click.command("check-config")

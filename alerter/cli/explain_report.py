@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from alerter.cli.alerting import operands_json, state_text
+from alerter.cli.alerts import operands_json, state_text
 from alerter.cli.mutes import mute_json, mute_text
 from alerter.cli.output import local, rough
 from alerter.core.alerts import AlertState

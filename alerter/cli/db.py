@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
-from alerter.cli.copying import copy
+from alerter.cli.db_copy import copy
 from alerter.cli.options import Failed, config_option, load_without_secrets
 from alerter.cli.output import clean
 from alerter.words import size_text

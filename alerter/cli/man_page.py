@@ -1,4 +1,4 @@
-"""The man page, out of the same words as `--help`; `python -m alerter.cli.manual | man -l -` shows it.
+"""The man page, out of the same words as `--help`; `python -m alerter.cli.man_page | man -l -` shows it.
 
 roff's `man` macros, in lines as man pages are written: a sentence each, at most 80 characters long.
 """
@@ -94,7 +94,7 @@ def page() -> str:
 
 
 def _lines() -> Iterator[str]:
-    yield r".\" Made out of the help of the commands: change those, or alerter/cli/manual.py."
+    yield r".\" Made out of the help of the commands: change those, or alerter/cli/man_page.py."
     yield f'.TH ALERTER 1 "{REVISED}" "alerter {__version__}" "User Commands"'
     yield from (".SH NAME", rf"alerter \- {_escaped(_summary())}")
     yield from (".SH SYNOPSIS", r".B alerter", r"\fICOMMAND\fR", r"[\fIOPTIONS\fR]", r"[\fIARGUMENTS\fR]")

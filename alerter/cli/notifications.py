@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clocks
-from alerter.cli import completing
-from alerter.cli.opening import leaves_to_subcommand, reading, writing
+from alerter.cli import completion
+from alerter.cli.database_access import leaves_to_subcommand, reading, writing
 from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, local, print_json, print_table, rough
 from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_retry_request, due
@@ -104,7 +104,7 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
 
 
 @notifications.command()
-@click.argument("number", metavar="ID", type=int, shell_complete=completing.undelivered)
+@click.argument("number", metavar="ID", type=int, shell_complete=completion.undelivered)
 @config_option
 def retry(number: int, config_path: Path | None) -> None:
     """Try the delivery ID again, given up or waiting: it is due now. ID is its number in the list.

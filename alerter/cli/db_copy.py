@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.opening import check_schema
+from alerter.cli.database_access import check_schema
 from alerter.cli.options import config_option, load
 from alerter.cli.output import counted, passing_line
 
