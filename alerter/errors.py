@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from alerter.words import escaped
+from alerter.humanize import escaped
 
 
 class AlerterError(Exception):

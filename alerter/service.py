@@ -31,13 +31,14 @@ from alerter.adapters.notifier import AppriseNotifier
 from alerter.adapters.processes import alerter_command, start, wait
 from alerter.adapters.store import SchemaState, Store
 from alerter.adapters.systemd import Systemd
-from alerter.clocks import now
+from alerter.clock import now
 from alerter.config import Config, TenantConfig, load_config
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
 from alerter.decisions import policy_of
 from alerter.errors import AlerterError, ConfigError, ListenError, StoreError, StoreUnavailable
 from alerter.health import Health
+from alerter.humanize import first_of
 from alerter.looks import APART_SECONDS, Looks, Moment
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
@@ -48,7 +49,6 @@ from alerter.sharing import Clocks, sharing_of
 from alerter.statuses import Tally
 from alerter.supervision import Supervision
 from alerter.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, source_of, urls_of
-from alerter.words import first_of
 
 log = logging.getLogger(__name__)
 

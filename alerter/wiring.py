@@ -16,7 +16,7 @@ from alerter.adapters import mimecast
 from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, Mimecast
 from alerter.adapters.notifier import AppriseNotifier
 from alerter.adapters.store import SchemaState, Store
-from alerter.clocks import now
+from alerter.clock import now
 from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
 from alerter.core.formats import compose_test
 from alerter.core.notifications import ReceiverName

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter import clocks
+from alerter import clock
 from alerter.adapters.store import Store
 from alerter.core.conditions import Operands
 from alerter.core.outbox import MAX_ATTEMPTS
@@ -36,7 +36,7 @@ def alerter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """A Mimecast that holds the same messages all day."""
-    with Simulator(clock=clocks.now, scenario=Scenario.from_csv(HELD)) as simulator:
+    with Simulator(clock=clock.now, scenario=Scenario.from_csv(HELD)) as simulator:
         yield simulator
 
 
@@ -160,7 +160,7 @@ def test_a_silence_without_a_comment_is_refused(alerter: RunCommand, polled: Pat
 def test_the_end_of_a_silence_is_in_the_time_zone_of_the_service(alerter: RunCommand, polled: Path, text: str) -> None:
     """People write what their clocks show; whoever writes an offset means that."""
     polled.write_text(polled.read_text().replace('timezone = "UTC"', 'timezone = "Asia/Kolkata"'))
-    end = (clocks.now() + timedelta(hours=2)).replace(second=0, microsecond=0)
+    end = (clock.now() + timedelta(hours=2)).replace(second=0, microsecond=0)
     written = end.astimezone(ZoneInfo("Asia/Kolkata")).strftime(text)
 
     shown = alerter("silence", "add", "--all", "--until", written, *COMMENT, "--json", "--config", polled)
@@ -379,7 +379,7 @@ def test_an_alert_that_is_over_is_listed_for_a_day(alerter: RunCommand, polled: 
 
     shown = alerter("alerts", "--config", polled)
     with closing(store_of(polled)) as store, store.write() as transaction:
-        aged = [replace(each, resolved_at=clocks.now() - timedelta(days=2)) for each in transaction.alerts()]
+        aged = [replace(each, resolved_at=clock.now() - timedelta(days=2)) for each in transaction.alerts()]
         transaction.save_alerts(aged)
     later = alerter("alerts", "--config", polled)
     everything = alerter("alerts", "--all", "--config", polled)
@@ -448,7 +448,7 @@ def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, pol
 def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:
     """An alert about polling says when the last good poll was and what it failed of; the others wait for an answer."""
     polling = Operands(
-        condition="no_data", limit="no good poll for 15m", last_good_at=clocks.now(), note="timeout: none"
+        condition="no_data", limit="no good poll for 15m", last_good_at=clock.now(), note="timeout: none"
     )
     key = a_key(rule="No data", severity=Severity.CRITICAL, reason="*")
     unseen = replace(an_alert(key=key, value=None, peak=None), operands=(polling,))
@@ -521,7 +521,7 @@ def give_up(config: Path, number: int = 1) -> None:
     with closing(store_of(config)) as store, store.write() as transaction:
         record = transaction.delivery(number)
         assert record is not None
-        dead = replace(record.delivery, attempts=MAX_ATTEMPTS, dead_at=clocks.now(), last_error="http 500")
+        dead = replace(record.delivery, attempts=MAX_ATTEMPTS, dead_at=clock.now(), last_error="http 500")
         transaction.save_delivery(dead)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter import clocks
+from alerter import clock
 from alerter.adapters.store import Store
 from alerter.cli.names import one_of, pasted
 from alerter.core.rules import selector_of, shown
@@ -48,7 +48,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.upgrade()
         with store.write() as transaction:
             counts = {HoldReason(name): number for number, name in enumerate(NAMES, start=1)}
-            snapshot = Snapshot(tenant=Tenant("acme"), taken_at=clocks.now() - minute, counts=counts)
+            snapshot = Snapshot(tenant=Tenant("acme"), taken_at=clock.now() - minute, counts=counts)
             transaction.add_snapshot(snapshot, poll_interval=minute)
     return path
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter import clocks
+from alerter import clock
 from alerter.adapters.store import Store
 from alerter.config import load_config
 from alerter.core.series import HoldReason, Snapshot, Tenant
@@ -45,7 +45,7 @@ def config(tmp_path: Path) -> Path:
 
 def keep_history(config: Path, *, days: int, others: Sequence[str] = (ODD,)) -> None:
     """Store an hourly history up to now: ten by day, four at night, and one burst of 300 three days ago."""
-    now = clocks.now()
+    now = clock.now()
     hours = 24 * days
     with closing(Store(f"sqlite:///{config.parent}/alerter.db")) as store:
         store.upgrade()

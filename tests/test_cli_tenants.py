@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from alerter import clocks
+from alerter import clock
 from alerter.adapters.store import Store
 from alerter.cli.status import MOST_ROWS
 from alerter.cli.tenants import ORDERS
@@ -58,7 +58,7 @@ def config(tmp_path: Path) -> Path:
 
 def fill(store: Store) -> None:
     """Poll all tenants but one, each in its own way."""
-    now = clocks.now()
+    now = clock.now()
     with store.write() as transaction:
         for number in range(MANY):
             at = now - (timedelta(days=1) if number == STALE else timedelta(seconds=number))
@@ -163,7 +163,7 @@ def test_more_that_are_not_well_are_not_called_well(alerter: RunCommand, config:
     config.write_text(config.read_text().replace("[receivers", '[service]\npoll_interval = "10m"\n[receivers'))
     with closing(Store(f"sqlite:///{config.parent}/alerter.db")) as store, store.write() as transaction:
         for number in range(MOST_ROWS + 10):
-            transaction.add_failure(name_of(number), SourceUnavailable(Cause.DNS, "none"), at=clocks.now())
+            transaction.add_failure(name_of(number), SourceUnavailable(Cause.DNS, "none"), at=clock.now())
 
     shown = alerter("status", "--config", config)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from alerter.humanize import escaped, escaped_json
 from alerter.simulator import Scenario, Simulator
-from alerter.words import escaped, escaped_json
 from tests.commands import a_configuration
 
 #: Erases the line, changes the title of the window, turns the direction around, begins another line.

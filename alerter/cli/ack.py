@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli import completion
 from alerter.cli.alerts import alert_of
 from alerter.cli.database_access import writing
@@ -35,7 +35,7 @@ def ack(alert: str, config_path: Path | None, *, author: str, comment: str, is_u
     """
     if is_undone and comment:
         raise click.UsageError("expected --comment with an acknowledgement, found it with --undo")
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     if is_undone:
         _take_back(alert, config, now=now)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import leaves_to_subcommand, reading
 from alerter.cli.mutes import Quiet, mute_json, mute_text, quiet_of
@@ -109,7 +109,7 @@ def alerts(
     if leaves_to_subcommand(context):
         return
     choice = choice_of(tenant, labels)
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         stored = reader.alerts()
         told = reader.told()
@@ -190,7 +190,7 @@ def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
 
     Exit code 2 if there is no such alert.
     """
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         alert = alert_of(reader, alert_id)
         transitions = reader.transitions(alert_id=alert.key.id)

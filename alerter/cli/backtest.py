@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import opened, reading
 from alerter.cli.names import one_of
@@ -72,7 +72,7 @@ def backtest(
 
     if as_json and as_csv:
         raise click.UsageError("expected either --json or --csv, found both")
-    now = clocks.now()
+    now = clock.now()
     config, others = _configs(config_path, rules_path, diff_path)
     zone = config.service.timezone
     end = now if until is None else moment(until, zone, option="--until", now=now)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli.options import load
 from alerter.cli.output import clean
 
@@ -175,7 +175,7 @@ def _undelivered(reader: "Reader", _: "Config") -> Iterator[Name]:
 
 
 def _silences(reader: "Reader", _: "Config") -> Iterator[Name]:
-    return ((str(each.id), f"by {each.author}: {each.comment}") for each in reader.silences(since=clocks.now()))
+    return ((str(each.id), f"by {each.author}: {each.comment}") for each in reader.silences(since=clock.now()))
 
 
 def _reasons(reader: "Reader", config: "Config") -> Iterator[Name]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli.db_copy import copy
 from alerter.cli.options import Failed, config_option, load_without_secrets
 from alerter.cli.output import clean
-from alerter.words import size_text
+from alerter.humanize import size_text
 
 if TYPE_CHECKING:
     from alerter.adapters.store import Backup, Store
@@ -86,7 +86,7 @@ def restore(path: Path, config_path: Path | None) -> None:
         _refuse_postgresql(store, f"pg_restore --clean --if-exists --dbname={store.place} {path}")
         found = _good_backup(path)
         with store.lock():
-            done = store.restore(path, now=clocks.now())
+            done = store.restore(path, now=clock.now())
     click.echo(f"{clean(store.place)} is a copy of {clean(str(path))}: {size_text(found.size_bytes)}, checked")
     if done.aside is not None:
         click.echo(f"the database as it was: {clean(str(done.aside))}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli import completion
 from alerter.cli.alerts import alert_of
 from alerter.cli.database_access import reading
@@ -56,7 +56,7 @@ def explain(
     from alerter.decisions import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
     from alerter.pipeline.explaining import explain as explained  # noqa: PLC0415 - as others
 
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     at = now if at_text is None else moment(at_text, config.service.timezone, option="--at", now=now)
     with reading(config) as reader:
         asked = _asked(reader, config, tenant, reason, rule)

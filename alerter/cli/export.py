@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.adapters.folders import as_owner, find_folder, open_file
 from alerter.cli import completion
 from alerter.cli.database_access import reading
@@ -75,7 +75,7 @@ def export(
     from alerter.core.records import sampled  # noqa: PLC0415
 
     pitch = None if every is None else _pitch(every)
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     zone = config.service.timezone
     begin = None if since is None else moment(since, zone, option="--since", now=now)
     end = None if until is None else moment(until, zone, option="--until", now=now)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import reading
 from alerter.cli.names import pasted
@@ -45,7 +45,7 @@ def history(
         span = duration(since)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         tenants = list(reader.tenants())
         chosen = list(filter(tenants_of(tenant, labels, config).matches, tenants))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli.options import USAGE, config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, counted, local, print_json, progress_line, rough
 from alerter.core.conditions import duration_text
@@ -78,7 +78,7 @@ def import_(
     from alerter.wiring import store_for_import  # noqa: PLC0415
 
     distance = None if interval is None else _interval(interval)
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     layout = Layout(
         tenant=None if tenant is None else _known_tenant(tenant, config),
         default_tenant=next(iter(config.tenants)) if len(config.tenants) == 1 else None,

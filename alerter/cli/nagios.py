@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli.database_access import opened
 from alerter.cli.mutes import quiet_of
 from alerter.cli.notifications import is_recent
@@ -53,7 +53,7 @@ def _lines(config_path: Path | None) -> tuple[list[str], State]:
     from alerter.errors import AlerterError  # noqa: PLC0415 - only where it is needed
 
     try:
-        sight = look(load_without_secrets(config_path), now=clocks.now())
+        sight = look(load_without_secrets(config_path), now=clock.now())
         return report(troubles_of(sight), _overview(sight), figures_of(sight))
     except click.ClickException as error:
         return unknown(error.format_message())

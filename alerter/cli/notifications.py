@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import leaves_to_subcommand, reading, writing
 from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
@@ -85,7 +85,7 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
     """
     if leaves_to_subcommand(context):
         return
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         records = reader.deliveries(only_failed=failed, limit=limit)
     if as_json:
@@ -112,7 +112,7 @@ def retry(number: int, config_path: Path | None) -> None:
     The service sends it within half a minute; without a service, `alerter poll` does. Exit code 1 if it was
     sent already or its target has gone from the configuration, 2 if there is none.
     """
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     with writing(config) as transaction:
         record = transaction.delivery(number)
         if record is None:

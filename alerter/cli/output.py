@@ -12,12 +12,12 @@ from typing import TextIO
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.core.conditions import duration_text
 from alerter.core.rules import shown
 from alerter.core.series import Series
-from alerter.words import counted as counted  # noqa: PLC0414 - what prints is found here
-from alerter.words import escaped, escaped_json
+from alerter.humanize import counted as counted  # noqa: PLC0414 - what prints is found here
+from alerter.humanize import escaped, escaped_json
 
 BARS = "▁▂▃▄▅▆▇█"
 #: Stands in a sparkline where polling did not cover the time.
@@ -139,11 +139,11 @@ def passing_line() -> Iterator[Callable[[str], None]]:
 @contextmanager
 def progress_line() -> Iterator[Callable[[str], None]]:
     """Yield a function that shows how far a long run is, in words, from the second second on."""
-    begun = clocks.now()
+    begun = clock.now()
     with passing_line() as show:
 
         def line(text: str) -> None:
-            if clocks.now() - begun >= PATIENCE:
+            if clock.now() - begun >= PATIENCE:
                 show(text)
 
         yield line

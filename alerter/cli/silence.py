@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli import completion
 from alerter.cli.alerts import COLUMNS, alert_json, alert_row, alert_style, worst_first
 from alerter.cli.database_access import reading, writing
@@ -129,7 +129,7 @@ def add(
     for option, globs in (("--tenant", tenants), ("--reason", reasons), ("--rule", rules)):
         _check_globs(globs, option)
     wanted = labels_of(labels)
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     end = _end(span, until, config.service.timezone, now=now)
     with reading(config) as reader:
         chosen = reasons_of(reasons, reader)
@@ -273,7 +273,7 @@ def _alert_table(alerts: Sequence[Alert], quiet: Quiet) -> Table:
 @click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
 def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
     """List the silences that are active or have not begun, with author, comment and end."""
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         silences = reader.silences(since=EVER if everything else now)
     if as_json:
@@ -302,7 +302,7 @@ def expire(number: int, config_path: Path | None) -> None:
 
     Exit code 1 if it had ended before, 2 if there is none.
     """
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     with writing(config) as transaction:
         before = {each.id: each for each in transaction.silences(since=EVER)}.get(number)
         if before is None or transaction.expire_silence(number, at=now) is None:

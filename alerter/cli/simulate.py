@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from alerter.cli.options import config_option_with, load
-from alerter.clocks import now
+from alerter.clock import now
 from alerter.simulator import Misbehaviour, Scenario, Simulator, SimulatorKeys
 
 DEFAULT_PORT = 8025

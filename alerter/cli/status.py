@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli.alerts import COLUMNS, alert_json, alert_row, alert_style
 from alerter.cli.database_access import reading
 from alerter.cli.instances import instances_json, instances_table
@@ -62,7 +62,7 @@ def status(
     if nagios:
         raise click.exceptions.Exit(print_plugin(config_path, as_json=as_json))
     choice = choice_of(tenant, labels, failing=failing)
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         stored = reader.alerts()
         accounts = look(reader, config, choice, stored, now=now)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from alerter.cli.output import Table, ago
-from alerter.words import size_text
+from alerter.humanize import size_text
 
 if TYPE_CHECKING:
     from alerter.adapters.store import Reader, Storage

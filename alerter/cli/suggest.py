@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli.database_access import reading
 from alerter.cli.names import reasons_of
 from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
@@ -56,7 +56,7 @@ def suggest(
     """
     from alerter.core.suggestions import of_reasons, suggest  # noqa: PLC0415
 
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     wanted = tenants_of(tenant, labels, config)
     chosen = [each for each in config.tenants.values() if wanted.matches(each.name)]
     if not chosen:

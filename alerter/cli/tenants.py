@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from alerter import clocks
+from alerter import clock
 from alerter.cli.database_access import reading
 from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, print_json, print_table
@@ -52,7 +52,7 @@ def tenants(
     Exit code 1 if one of those listed is not seen: its last poll failed, never was, or is too long ago.
     """
     choice = choice_of(tenant, labels, failing=failing)
-    config, now = load_without_secrets(config_path), clocks.now()
+    config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         accounts = look(reader, config, choice, reader.alerts(), now=now)
         is_shared = bool(reader.instances())

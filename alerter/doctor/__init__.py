@@ -12,7 +12,7 @@ from threading import Event
 
 from alerter import decisions, wiring
 from alerter.adapters.notifier import AppriseNotifier
-from alerter.clocks import now
+from alerter.clock import now
 from alerter.config import Config, Target
 from alerter.core.formats import compose_test
 from alerter.core.notifications import ReceiverName

@@ -10,7 +10,7 @@ from alerter.core.conditions import duration_text
 from alerter.core.series import Snapshot
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
 from alerter.errors import SourceError
-from alerter.words import counted
+from alerter.humanize import counted
 
 #: Clocks that differ by more are wrong, one of them; the header that tells is exact to a second.
 NOTICEABLE_SKEW = timedelta(seconds=30)

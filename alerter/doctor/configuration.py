@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from alerter.config import ENDS_IN_MAIL, LIES_OPEN, Config
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import Problem
+from alerter.humanize import counted
 from alerter.network_settings import doubts
-from alerter.words import counted
 
 
 def check_configuration(config: Config) -> Iterator[Finding]:

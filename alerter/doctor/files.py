@@ -14,7 +14,7 @@ from alerter.config.places import ROOT, folders_of, unit_of
 from alerter.config.trust import ROOT_USER, Step, steps_to, user_name
 from alerter.doctor.configuration import finding_of
 from alerter.doctor.findings import Finding, Group, Outcome
-from alerter.words import first_of
+from alerter.humanize import first_of
 
 #: Where systemd puts the secrets that it hands to services, as it wants them.
 HANDED = Path("/run/credentials")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from alerter.adapters.store import Storage
 from alerter.core.conditions import duration_text
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
-from alerter.words import size_text
+from alerter.humanize import size_text
 
 #: With less on the disk, whatever else fills it, the next cycle may fail.
 SCARCE_BYTES = 100 * 2**20

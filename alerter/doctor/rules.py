@@ -13,7 +13,7 @@ from alerter.core.rules import Per, Rule, Selector, Severity, idle_globs, pastea
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import StoreError
-from alerter.words import counted
+from alerter.humanize import counted
 
 #: So many names are given as examples.
 MOST_EXAMPLES = 3

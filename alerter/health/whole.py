@@ -11,7 +11,7 @@ from alerter.errors import Cause
 from alerter.health.accounts import SHORTEST_OVERDUE, Account, CycleRecord, TenantRecord
 from alerter.health.durations import CycleDurations, Durations
 from alerter.health.outcomes import ConfigRecord, DeliveryOutcome, PingOutcome, outcome_of
-from alerter.words import first_of
+from alerter.humanize import first_of
 
 #: Of thousands of tenants so many first cycles show that keys, network and database are well.
 ENOUGH_TENANTS = 50

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
+from alerter.humanize import escaped
 from alerter.logs.events import DETAIL, Event, Value, event_of, is_ours
 from alerter.redaction import Redactor
-from alerter.words import escaped
 
 #: The journal cuts a line after 48 KiB (LineMax=), and takes the rest for one without a priority. In characters.
 LONGEST_LINE: Final = 8_000

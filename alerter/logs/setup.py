@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TextIO
 
+from alerter.humanize import escaped
 from alerter.logs import hooks
 from alerter.logs.events import event_of, with_event
 from alerter.logs.formats import JournalFormatter, JsonFormatter, LineFormatter, TerminalFormatter, priority_of
 from alerter.logs.repeats import Repeats, told
 from alerter.redaction import Redactor
-from alerter.words import escaped
 
 
 class LogFormat(StrEnum):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from alerter import clocks
+from alerter import clock
 from alerter.adapters.store import Store
 from alerter.cli import cli
 from alerter.config import load_config
@@ -103,7 +103,7 @@ class Real:
             return message
 
         self.monkeypatch.setattr("alerter.pipeline.telling.compose", composed)
-        self.monkeypatch.setattr(clocks, "now", lambda: self.now)
+        self.monkeypatch.setattr(clock, "now", lambda: self.now)
 
     @property
     def url(self) -> str:

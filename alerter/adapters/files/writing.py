@@ -14,7 +14,7 @@ from typing import TextIO, assert_never
 
 from alerter.adapters.files.cells import shown
 from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
-from alerter.words import escaped_json
+from alerter.humanize import escaped_json
 
 
 class FileFormat(StrEnum):
