@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 
 from alerter.adapters.store import Leases, Member, Store
 from alerter.core.series import Tenant
-from alerter.core.shares import AT_A_TIME
+from alerter.core.sharding import AT_A_TIME
 from benchmarks.figures import Figure, Unavailable
 from tests.postgres import server
 

@@ -15,12 +15,13 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
-from alerter.core.archives import FailedPoll, TenantArchive, archive_of
 from alerter.core.conditions import Condition, Growth, NoData, Operands, Threshold, Verdict
+from alerter.core.history import FailedPoll, TenantArchive, archive_of
 from alerter.core.messages import Context
-from alerter.core.muting import WEEKDAYS, Acknowledgement, Matcher, MuteWindow, Silence, WindowName
+from alerter.core.mutes import WEEKDAYS, Acknowledgement, Matcher, MuteWindow, Silence, WindowName
 from alerter.core.notifications import Notice, NotifyReason, Receiver, ReceiverName, Route, TargetId, Told
 from alerter.core.outbox import Delivery, TargetName
+from alerter.core.poll_times import KnownPolls, number_of, numbers
 from alerter.core.rules import (
     Evaluation,
     Level,
@@ -33,7 +34,6 @@ from alerter.core.rules import (
     with_no_data_rules,
 )
 from alerter.core.series import ALL_REASONS, Failure, HoldReason, Sample, Series, Snapshot, Span, Tenant
-from alerter.core.timelines import KnownPolls, number_of, numbers
 from alerter.errors import Cause
 from alerter.pipeline import Policy
 

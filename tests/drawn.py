@@ -5,10 +5,10 @@ from datetime import UTC, datetime, time, timedelta
 
 from hypothesis import strategies as st
 
-from alerter.core.archives import FailedPoll
 from alerter.core.conditions import Baseline, Condition, Forecast, Growth, NewReason, NoData, Stagnant, Threshold
+from alerter.core.history import FailedPoll
 from alerter.core.messages import Context
-from alerter.core.muting import MuteWindow, WindowName
+from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity, with_no_data_rules

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from alerter.config import Config, load_config
 from alerter.core.alerts import AlertState, Transition
-from alerter.core.archives import TenantArchive
+from alerter.core.history import TenantArchive
 from alerter.core.replay import replay_of
 from alerter.core.rules import Severity
 from alerter.core.scenarios import counts_of, history_of

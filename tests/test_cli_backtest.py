@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from alerter.adapters.store import Store
 from alerter.cli import output
 from alerter.config import load_config
-from alerter.core.archives import FailedPoll
+from alerter.core.history import FailedPoll
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.decisions import policy_of
 from alerter.errors import SourceUnavailable

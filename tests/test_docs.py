@@ -21,7 +21,7 @@ from alerter.config.schema import (
     keys_of,
 )
 from alerter.core.conditions import CONDITIONS, duration_text
-from alerter.core.muting import BREAKING_FACTOR, LONGEST_SILENCE
+from alerter.core.mutes import BREAKING_FACTOR, LONGEST_SILENCE
 from alerter.core.notifications import LONGEST_REPEAT
 from alerter.errors import Cause
 

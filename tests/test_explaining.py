@@ -9,8 +9,8 @@ import pytest
 
 from alerter.core.alerts import AlertState
 from alerter.core.conditions import Baseline, Verdict
-from alerter.core.explanations import NotHeard
-from alerter.core.muting import Matcher, MuteKind
+from alerter.core.explain import NotHeard
+from alerter.core.mutes import Matcher, MuteKind
 from alerter.core.rules import Per, RuleName, Selector, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.errors import Cause, SourceUnavailable

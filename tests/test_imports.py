@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from alerter.adapters.store import MOST_BESIDE_A_DAEMON, Reader, Store, Transaction
+from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.merges import Given
-from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.poll_times import number_of
 from alerter.core.series import HoldReason, Tenant
-from alerter.core.timelines import number_of
 from alerter.errors import InputError, Problem, StoreError
 from alerter.pipeline import Imported, Inbox, take_in
 from alerter.pipeline.inboxes import MOST_SHOWN

@@ -18,7 +18,7 @@ from tests.adapters.store.stored import enqueue, poll, rows
 from tests.builders import NOON, minutes, span
 
 if TYPE_CHECKING:
-    from alerter.core.shares import Standing
+    from alerter.core.sharding import Standing
 
 DAY = timedelta(days=1)
 

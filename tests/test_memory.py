@@ -33,12 +33,12 @@ from alerter.adapters.store.history import as_of
 from alerter.adapters.store.memory import Remembered
 from alerter.adapters.store.windows import Reach
 from alerter.core.conditions import Baseline, Forecast, NewReason, Stagnant, Threshold
-from alerter.core.muting import Acknowledgement, Silence
-from alerter.core.records import Reading
+from alerter.core.downsampling import hour_of
+from alerter.core.history_records import Reading
+from alerter.core.mutes import Acknowledgement, Silence
+from alerter.core.poll_times import instant_of
 from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import HoldReason, Sample, Series, Tenant
-from alerter.core.thinning import hour_of
-from alerter.core.timelines import instant_of
 from alerter.errors import Cause, SourceError, SourceUnavailable
 from alerter.pipeline import Cycle, follow_clock, poll, poll_all, reconcile
 from tests.adapters.store.stored import pack, prune, thin

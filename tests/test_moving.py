@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from alerter.adapters.store import Store
-from alerter.core.muting import Matcher
+from alerter.core.mutes import Matcher
 from alerter.core.rules import Selector
 from tests.adapters.store.stored import a_silence, silence
 from tests.builders import a_policy, a_rule

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.muting import WindowName
+from alerter.core.mutes import WindowName
 from alerter.core.rules import Per, RuleName, Selector
 from alerter.core.series import Tenant
 from alerter.pipeline import Policy

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 
 from alerter.adapters.store import Store
 from alerter.core.alerts import Transition
-from alerter.core.archives import FailedPoll
 from alerter.core.conditions import Stagnant
 from alerter.core.formats import compose
+from alerter.core.history import FailedPoll
 from alerter.core.messages import Message
+from alerter.core.poll_times import instant_of
 from alerter.core.replay import replay_of
 from alerter.core.series import Snapshot, Tenant
-from alerter.core.timelines import instant_of
 from alerter.errors import Cause, SourceUnavailable
 from alerter.pipeline import Policy, next_group_at, poll, tell_groups
 from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, a_snapshot, minutes

@@ -150,7 +150,7 @@ chunks = Table(
 )
 
 # Parts of runs of good polls: one begins with the poll that the part before ends with. `steps` are the distances from
-# poll to poll, packed (`core.timelines`); NULL where only the number of polls is known.
+# poll to poll, packed (`core.poll_times`); NULL where only the number of polls is known.
 coverage = Table(
     "coverage",
     metadata,

@@ -15,7 +15,7 @@ from alerter.cli.mutes import (
 )
 from alerter.cli.options import Failed, author_option, config_option, line_of_text, load_without_secrets
 from alerter.cli.output import clean, local
-from alerter.core.muting import Acknowledgement, of_present_episode
+from alerter.core.mutes import Acknowledgement, of_present_episode
 
 if TYPE_CHECKING:
     from alerter.config import Config

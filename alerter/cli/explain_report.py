@@ -9,7 +9,7 @@ from alerter.cli.mutes import mute_json, mute_text
 from alerter.cli.output import local, rough
 from alerter.core.alerts import AlertState
 from alerter.core.conditions import Operands, Subject, Verdict, duration_text
-from alerter.core.explanations import Finding, Hearing, LevelStory, NotHeard
+from alerter.core.explain import Finding, Hearing, LevelStory, NotHeard
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 

@@ -23,7 +23,7 @@ from alerter.core.rules import Selector
 
 if TYPE_CHECKING:
     from alerter.adapters.store import Reader
-    from alerter.core.records import Record
+    from alerter.core.history_records import Record
 
 #: The shortest distance of two counts in a file for a spreadsheet.
 SHORTEST_PITCH = timedelta(seconds=1)
@@ -72,7 +72,7 @@ def export(
         write_readings,
         write_records,
     )
-    from alerter.core.records import sampled  # noqa: PLC0415
+    from alerter.core.history_records import sampled  # noqa: PLC0415
 
     pitch = None if every is None else _pitch(every)
     config, now = load_without_secrets(config_path), clock.now()

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from alerter.cli.output import Table, ago, clean
-from alerter.core.shares import is_agreed
+from alerter.core.sharding import is_agreed
 
 if TYPE_CHECKING:
-    from alerter.core.shares import Instance
+    from alerter.core.sharding import Instance
 
 
 #: Of those that have gone, so many are shown: one that is started again and again leaves many behind.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerter.cli.output import Table, counted, local, rough
 from alerter.core.alerts import no_data_since
-from alerter.core.muting import (
+from alerter.core.mutes import (
     BREAKING_FACTOR,
     LONGEST_SILENCE,
     Acknowledgement,

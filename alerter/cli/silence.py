@@ -36,7 +36,7 @@ from alerter.cli.tenant_filter import labels_of
 from alerter.cli.times import instant
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import duration_text
-from alerter.core.muting import LONGEST_SILENCE, Matcher, Silence
+from alerter.core.mutes import LONGEST_SILENCE, Matcher, Silence
 from alerter.core.rules import Selector, Severity, has_labels, idle_globs, selector_of
 from alerter.core.series import ALL_TENANTS
 

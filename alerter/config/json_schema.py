@@ -40,7 +40,7 @@ from alerter.config.schema import (
 )
 from alerter.config.variables import VARIABLE_NAME
 from alerter.core.conditions import CONDITIONS, duration_text
-from alerter.core.muting import WEEKDAYS
+from alerter.core.mutes import WEEKDAYS
 from alerter.core.rules import Severity
 
 DRAFT = "http://json-schema.org/draft-07/schema#"

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from alerter.core.muting import MuteWindow, WindowName
+from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, Route
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Rule, RuleName

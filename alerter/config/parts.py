@@ -29,7 +29,7 @@ from alerter.config.schema import (
 )
 from alerter.config.tables import Place, rule_of, service_of, tenant_of, window_of
 from alerter.config.values import checked_name
-from alerter.core.muting import MuteWindow, WindowName
+from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.rules import Rule
 from alerter.core.series import Tenant
 

@@ -15,7 +15,7 @@ from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
 from alerter.config.values import MOST_LISTED, is_loopback, is_on_this_machine, listed
 from alerter.config.variables import ABSENT
 from alerter.core.conditions import Baseline, Condition, Subject, duration_text
-from alerter.core.muting import WEEKDAYS
+from alerter.core.mutes import WEEKDAYS
 from alerter.core.notifications import Route
 from alerter.core.rules import EVERYTHING, Rule, Selector, Severity, idle_globs
 

@@ -37,7 +37,7 @@ from alerter.config.schema import (
 from alerter.config.urls import id_of, scheme_of
 from alerter.config.values import listed
 from alerter.core.conditions import Subject, duration_text
-from alerter.core.muting import MuteWindow, WindowName
+from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
 from alerter.core.rules import NO_DATA_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity, has_labels

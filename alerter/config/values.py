@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from alerter.config.model import Address
 from alerter.config.problems import found, shown, suggestion
 from alerter.core.conditions import duration_text
-from alerter.core.muting import WEEKDAYS
+from alerter.core.mutes import WEEKDAYS
 
 Member = TypeVar("Member", bound=StrEnum)
 

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from alerter.core.alerts import AlertKey, AlertState
-from alerter.core.archives import TenantArchive
 from alerter.core.courses import Courses
+from alerter.core.history import TenantArchive
 from alerter.core.notifications import NotifyReason, ReceiverName
+from alerter.core.poll_times import instant_of, number_of
 from alerter.core.replay import Policy, Replay
 from alerter.core.rules import RuleName
 from alerter.core.series import Span, Tenant
-from alerter.core.timelines import instant_of, number_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

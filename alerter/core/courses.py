@@ -18,10 +18,10 @@ from typing import NamedTuple, Protocol
 from zlib import compress, decompress
 
 from alerter.core.alerts import Alert, AlertState, Transition
-from alerter.core.archives import TenantArchive
+from alerter.core.history import TenantArchive
+from alerter.core.poll_times import Numbers, instant_of, numbers
 from alerter.core.rules import Per, Rule, RuleName
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.core.timelines import Numbers, instant_of, numbers
 from alerter.core.tracks import Stage, Track, sum_of, tracks_of
 
 #: Of so many tenants the polls are at hand at the same time: 200 KB each after a quarter by five minutes.

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TypeAlias
 
+from alerter.core.poll_times import NEVER, Numbers, PollRun
 from alerter.core.series import HoldReason, Tenant
-from alerter.core.timelines import NEVER, Numbers, PollRun
 
 #: Earlier than every poll.
 BEFORE_ALL = -NEVER

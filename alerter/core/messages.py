@@ -17,7 +17,7 @@ from typing import TypeAlias, assert_never
 
 from alerter.core.alerts import Alert, Topic, no_data_since
 from alerter.core.conditions import CONDITIONS, Operands, duration_text
-from alerter.core.muting import Mute, MuteKind, has_doubled
+from alerter.core.mutes import Mute, MuteKind, has_doubled
 from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName, repeat_due_at
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Tenant

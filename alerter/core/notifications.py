@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import NewType
 
 from alerter.core.alerts import Alert, AlertState, Topic
-from alerter.core.muting import (
+from alerter.core.mutes import (
     NOTHING_MUTED,
     Acknowledgement,
     Mute,

@@ -16,9 +16,9 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, Transition
-from alerter.core.archives import TenantArchive
 from alerter.core.courses import Archives, Event, Past, Rulebook
-from alerter.core.muting import Mutes, MuteWindow
+from alerter.core.history import TenantArchive
+from alerter.core.mutes import Mutes, MuteWindow
 from alerter.core.notifications import (
     Budget,
     Notification,
@@ -31,9 +31,9 @@ from alerter.core.notifications import (
     plan,
     repeat_due_at,
 )
+from alerter.core.poll_times import instant_of, number_of
 from alerter.core.rules import Per, RuleName, Severity
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.core.timelines import instant_of, number_of
 
 HOUR = timedelta(hours=1)
 #: Stands in the order of time for what is decided at no poll, after all the polls of an instant.

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Generic, TypeVar
 
 from alerter.core.alerts import AlertKey, AlertState
-from alerter.core.archives import FailedPoll, TenantArchive, archive_of
+from alerter.core.history import FailedPoll, TenantArchive, archive_of
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.replay import Moment, Policy, replay_of
 from alerter.core.series import HoldReason, Snapshot, Tenant

@@ -16,13 +16,13 @@ from datetime import UTC, datetime, time, timedelta
 from math import ceil, floor, log10
 
 from alerter.core.alerts import AlertKey
-from alerter.core.archives import Archive, TenantArchive
 from alerter.core.conditions import Threshold
 from alerter.core.conditions.baseline import highest_within
 from alerter.core.conditions.baseline import usual_of as usual_and_ordinary
+from alerter.core.history import Archive, TenantArchive
+from alerter.core.poll_times import instant_of, number_of
 from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, literal_glob, shown
 from alerter.core.series import HoldReason, Span, Tenant
-from alerter.core.timelines import instant_of, number_of
 from alerter.core.tracks import Track
 
 WEEK = timedelta(days=7)

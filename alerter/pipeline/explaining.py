@@ -7,7 +7,7 @@ from typing import Protocol
 
 from alerter.core.alerts import Alert, AlertKey, Transition, no_data_since, spans_of_firing
 from alerter.core.conditions import Subject
-from alerter.core.explanations import (
+from alerter.core.explain import (
     Hearing,
     LevelStory,
     alert_at,
@@ -17,7 +17,7 @@ from alerter.core.explanations import (
     judged_at,
     why_not_looked_at,
 )
-from alerter.core.muting import LONGEST_SILENCE, Mutes, muted_by, of_present_episode
+from alerter.core.mutes import LONGEST_SILENCE, Mutes, muted_by, of_present_episode
 from alerter.core.notifications import Budget
 from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, series_of
 from alerter.core.series import Failure, HoldReason, Series, Span, Tenant

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, remove, spans_of_firing
-from alerter.core.judging import THE_SUM, Case, Idle, Judgement, chosen, docket, judge, judge_failure
+from alerter.core.evaluation import THE_SUM, Case, Idle, Judgement, chosen, docket, judge, judge_failure
 from alerter.core.notifications import Told
 from alerter.core.rules import Per, Rule, TenantSeries, Windows
 from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, Series, Snapshot, Span, Tenant

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from alerter.core.downsampling import day_of
 from alerter.core.series import Tenant
-from alerter.core.thinning import day_of
 from alerter.pipeline.ports import Store, Transaction
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from alerter.core.alerts import AlertKey
 from alerter.core.messages import Context
-from alerter.core.muting import MuteWindow
+from alerter.core.mutes import MuteWindow
 from alerter.core.notifications import Notification, Receiver, ReceiverName, Route, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import EVERYTHING, Member, Per, Rule, RuleName, Windows

@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeAlias
 
 from alerter.core.alerts import Alert, AlertKey, Topic, Transition
-from alerter.core.judging import Idle
+from alerter.core.evaluation import Idle
 from alerter.core.merges import Base, Change, Stored
 from alerter.core.messages import Message, Outage
-from alerter.core.muting import Acknowledgement, Silence
+from alerter.core.mutes import Acknowledgement, Silence
 from alerter.core.notifications import Budget, ReceiverName, TargetId, Told
 from alerter.core.outbox import Delivery, TargetName
+from alerter.core.poll_times import PollRun
 from alerter.core.rules import Member, Selector, TenantSeries, Windows
 from alerter.core.series import HoldReason, Series, Snapshot, Tenant
-from alerter.core.shares import Standing
-from alerter.core.timelines import PollRun
+from alerter.core.sharding import Standing
 from alerter.errors import SourceError
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from alerter.core.alerts import Alert, AlertState, Topic, Transition, is_worth_keeping
 from alerter.core.formats import compose
 from alerter.core.messages import Message
-from alerter.core.muting import LONGEST_SILENCE, Mutes
+from alerter.core.mutes import LONGEST_SILENCE, Mutes
 from alerter.core.notifications import Plan, Receiver, Told, plan, settled
 from alerter.core.outbox import worst_of_each_topic
 from alerter.pipeline.policies import Policy

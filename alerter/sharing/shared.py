@@ -9,7 +9,7 @@ from threading import Event, Lock, Thread
 
 from alerter.adapters.store import Leases, Member, Renewal, SchemaState, Store
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.core.shares import Instance, is_agreed, lease_span
+from alerter.core.sharding import Instance, is_agreed, lease_span
 from alerter.errors import StoreError
 from alerter.sharing.parts import Clocks
 

@@ -27,7 +27,7 @@ from alerter.config import (
 from alerter.config.urls import id_of
 from alerter.config.values import MOST_LISTED
 from alerter.core.conditions import Growth, NoData, Threshold
-from alerter.core.muting import MuteWindow, WindowName
+from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity

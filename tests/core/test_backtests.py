@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from alerter.core.archives import TenantArchive, archive_of
 from alerter.core.backtests import Backtest, Firing, Knowledge, Rehearsal
+from alerter.core.history import TenantArchive, archive_of
 from alerter.core.notifications import NotifyReason
 from alerter.core.replay import Policy
 from alerter.core.series import Span, Tenant

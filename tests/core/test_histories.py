@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, after_clock_jump, remove, step
-from alerter.core.muting import LONGEST_SILENCE, Acknowledgement, Matcher, MuteKind, Mutes, Silence
+from alerter.core.mutes import LONGEST_SILENCE, Acknowledgement, Matcher, MuteKind, Mutes, Silence
 from alerter.core.notifications import (
     LONGEST_REPEAT,
     Budget,

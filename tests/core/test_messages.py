@@ -26,7 +26,7 @@ from alerter.core.messages import (
     draft,
     draft_test,
 )
-from alerter.core.muting import Mute, MuteKind
+from alerter.core.mutes import Mute, MuteKind
 from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName, Told
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Sample, Tenant

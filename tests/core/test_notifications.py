@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
 from alerter.core.conditions import NoData, Operands
-from alerter.core.muting import NOTHING_MUTED, Mute, MuteKind, Mutes
+from alerter.core.mutes import NOTHING_MUTED, Mute, MuteKind, Mutes
 from alerter.core.notifications import (
     Budget,
     Notice,

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, time
 
 from alerter.core.alerts import AlertState
-from alerter.core.archives import TenantArchive, archive_of
-from alerter.core.muting import MuteWindow, WindowName
+from alerter.core.history import TenantArchive, archive_of
+from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver
 from alerter.core.replay import Moment, replay_of
 from alerter.core.rules import Per, RuleName

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerter.core.poll_times import KnownPolls, numbers
 from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
@@ -18,7 +19,6 @@ from alerter.core.series import (
     sum_of_reasons,
     sum_of_tenants,
 )
-from alerter.core.timelines import KnownPolls, numbers
 from alerter.errors import Cause
 from tests.builders import NOON, at, minutes, series
 

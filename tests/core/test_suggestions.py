@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.archives import FailedPoll, TenantArchive, archive_of
+from alerter.core.history import FailedPoll, TenantArchive, archive_of
 from alerter.core.rules import Selector, Severity
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.core.suggestions import (

@@ -11,9 +11,9 @@ from alerter.adapters.files.cells import read as cell_read
 from alerter.adapters.files.foreign import Foreign, foreign_count, foreign_time
 from alerter.adapters.files.values import Values, found
 from alerter.adapters.files.writing import CHANGE, HELD, POLLED, SEEN
-from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.poll_times import MOST_POLLS
 from alerter.core.series import NO_REASON, HoldReason, Tenant
-from alerter.core.timelines import MOST_POLLS
 
 Row: TypeAlias = Mapping[str, object]
 _Value = TypeVar("_Value")

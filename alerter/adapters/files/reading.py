@@ -16,7 +16,7 @@ from alerter.adapters.files.entries import Layout, Plain, Row, WrongError, liste
 from alerter.adapters.files.texts import LONGEST_LINE, LongLineError, lines, opened
 from alerter.adapters.files.values import Values, found
 from alerter.adapters.files.writing import PARTIAL, PARTIAL_MARK, READING_COLUMNS, RECORD_COLUMNS
-from alerter.core.records import Reading, Record
+from alerter.core.history_records import Reading, Record
 from alerter.errors import Problem
 
 #: The line on which something begins, and what it is.

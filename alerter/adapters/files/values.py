@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from alerter.core.records import LARGEST_COUNT, LONGEST_REASON
+from alerter.core.history_records import LARGEST_COUNT, LONGEST_REASON
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 
 #: Mimecast began in 2003: no count of it is older than this.

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TextIO, assert_never
 
 from alerter.adapters.files.cells import shown
-from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.humanize import escaped_json
 
 

@@ -10,9 +10,8 @@ from alerter.adapters.store.changes import ChangeReader
 from alerter.adapters.store.chunks import StoredChange
 from alerter.adapters.store.polling import PollingReader
 from alerter.adapters.tables import coverage, poll_failures, series
-from alerter.core.archives import Archive, TenantArchive
-from alerter.core.series import ALL_REASONS, Tenant
-from alerter.core.timelines import (
+from alerter.core.history import Archive, TenantArchive
+from alerter.core.poll_times import (
     FailureRun,
     Numbers,
     PollRun,
@@ -23,6 +22,7 @@ from alerter.core.timelines import (
     outages_of,
     polls_of,
 )
+from alerter.core.series import ALL_REASONS, Tenant
 from alerter.errors import Cause
 
 

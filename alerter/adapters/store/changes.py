@@ -30,8 +30,8 @@ from sqlalchemy import (
 from alerter.adapters.store.chunks import Damaged, StoredChange, packed, unpacked
 from alerter.adapters.store.engines import ADVISORY_HISTORY, Rows, is_sqlite, may_lock, place
 from alerter.adapters.tables import Instant, chunks, counts, instant_of, number_of, tenants
+from alerter.core.downsampling import day_of
 from alerter.core.series import Tenant
-from alerter.core.thinning import day_of
 from alerter.errors import StoreError
 
 #: So many changes become one chunk at most, but that those of one instant stay together.

@@ -14,9 +14,9 @@ from alerter.adapters.store.memory import Remembered
 from alerter.adapters.store.polling import PollingReader, failure_of, spans_of
 from alerter.adapters.store.windows import LazySeries, PackedSeries, Reach
 from alerter.adapters.tables import coverage, instant_of, number_of, series, tenants
+from alerter.core.poll_times import PackedPolls, PackedRun
 from alerter.core.rules import EVERYTHING, TenantSeries, Windows
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant
-from alerter.core.timelines import PackedPolls, PackedRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, not_, tex
 from alerter.adapters.store.engines import ADVISORY_CLASS, ADVISORY_DAEMON, Rows, is_sqlite, place, store_errors
 from alerter.adapters.tables import HEAD, instances, instant_of
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.core.shares import LONGEST_LEASE, Instance, Standing, move_of, standing_of_the_only_one
+from alerter.core.sharding import LONGEST_LEASE, Instance, Standing, move_of, standing_of_the_only_one
 from alerter.errors import StoreError
 
 _MICROSECONDS = 1_000_000

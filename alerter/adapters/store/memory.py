@@ -23,10 +23,10 @@ from alerter.adapters.store.engines import Rows
 from alerter.adapters.store.windows import PackedSeries
 from alerter.adapters.tables import tenants
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.judging import Idle
+from alerter.core.evaluation import Idle
 from alerter.core.notifications import Told
+from alerter.core.poll_times import PackedRun, PollRun
 from alerter.core.series import Failure, Span, Tenant
-from alerter.core.timelines import PackedRun, PollRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from alerter.adapters.store.columns import storable, topic_digest, topic_of
 from alerter.adapters.store.engines import Rows
 from alerter.adapters.tables import Instant
 from alerter.core.alerts import Topic
-from alerter.core.muting import Acknowledgement, Matcher, Silence
+from alerter.core.mutes import Acknowledgement, Matcher, Silence
 from alerter.core.rules import Selector, Severity
 
 

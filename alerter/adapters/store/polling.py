@@ -10,8 +10,8 @@ from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, 
 from alerter.adapters.store.columns import storable
 from alerter.adapters.store.memory import Noting, OpenFailures, Remembered, Remembering
 from alerter.adapters.tables import Instant, coverage, instant_of, number_of, poll_failures, tenants
+from alerter.core.poll_times import MOST_POLLS, PackedRun, PollRun, joined_runs, parts_of
 from alerter.core.series import Failure, Snapshot, Span, Tenant, longest_step
-from alerter.core.timelines import MOST_POLLS, PackedRun, PollRun, joined_runs, parts_of
 from alerter.errors import Cause, SourceError
 
 #: Of a failure's detail so many characters are kept.

@@ -16,12 +16,12 @@ from alerter.adapters.store.history import HistoryReader
 from alerter.adapters.store.polling import run_columns, run_of
 from alerter.adapters.store.snapshots import HistoryWriter
 from alerter.adapters.tables import Instant, coverage, instant_of, number_of, series, tenants
+from alerter.core.history_records import Change, FirstSeen, Held, Polled, Record, clipped
 from alerter.core.merges import Base, Stored
 from alerter.core.merges import Change as Step
-from alerter.core.records import Change, FirstSeen, Held, Polled, Record, clipped
+from alerter.core.poll_times import PollRun, parts_of
 from alerter.core.rules import EVERYTHING, Selector
 from alerter.core.series import HoldReason, Tenant
-from alerter.core.timelines import PollRun, parts_of
 
 #: So many changes are written by one statement.
 _BATCH = 10_000

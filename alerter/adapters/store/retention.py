@@ -53,8 +53,8 @@ from alerter.adapters.tables import (
     transitions,
 )
 from alerter.core.alerts import AlertState
+from alerter.core.poll_times import PollRun
 from alerter.core.series import Tenant
-from alerter.core.timelines import PollRun
 
 #: To delete a chunk takes about as long as to delete so many changes.
 CHANGES_OF_A_CHUNK = 50

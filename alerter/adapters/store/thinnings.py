@@ -28,8 +28,8 @@ from alerter.adapters.tables import (
     number_of,
     tenants,
 )
+from alerter.core.downsampling import Change, hour_of, thinned
 from alerter.core.series import Tenant
-from alerter.core.thinning import Change, hour_of, thinned
 
 _HOUR = timedelta(hours=1)
 

@@ -22,6 +22,7 @@ from alerter.adapters.store.memory import Remembered
 from alerter.adapters.store.polling import WITH_FAILURE, failure_of, run_of, spans_of
 from alerter.adapters.store.windows import MARGIN, PackedSeries, Reach
 from alerter.adapters.tables import Instant, coverage, instant_of, number_of, series, tenants
+from alerter.core.poll_times import PackedRun
 from alerter.core.rules import Member, Selector
 from alerter.core.series import (
     ALL_REASONS,
@@ -34,7 +35,6 @@ from alerter.core.series import (
     Tenant,
     sum_of_tenants,
 )
-from alerter.core.timelines import PackedRun
 
 #: So many tenants are read at a time.
 READ_TOGETHER = 200

@@ -18,12 +18,7 @@ No condition has slots, so that what its fields decide alone (`limit`) is worked
 
 from typing import TypeAlias
 
-from alerter.core.conditions.baseline import Baseline
-from alerter.core.conditions.forecast import Forecast
-from alerter.core.conditions.growth import Growth
-from alerter.core.conditions.new_reason import NewReason
-from alerter.core.conditions.no_data import NoData
-from alerter.core.conditions.observations import (
+from alerter.core.conditions.base import (
     ANY_COUNT,
     CONTEXT,
     FOREVER,
@@ -33,6 +28,11 @@ from alerter.core.conditions.observations import (
     Verdict,
     duration_text,
 )
+from alerter.core.conditions.baseline import Baseline
+from alerter.core.conditions.forecast import Forecast
+from alerter.core.conditions.growth import Growth
+from alerter.core.conditions.new_reason import NewReason
+from alerter.core.conditions.no_data import NoData
 from alerter.core.conditions.stagnant import Stagnant
 from alerter.core.conditions.threshold import Threshold
 

@@ -7,9 +7,7 @@ from functools import cached_property
 from math import sqrt
 from typing import ClassVar
 
-from alerter.core.archives import Archive
-from alerter.core.conditions.hours import hours_of, hours_of_week
-from alerter.core.conditions.observations import (
+from alerter.core.conditions.base import (
     ANY_COUNT,
     Observation,
     Operands,
@@ -18,6 +16,8 @@ from alerter.core.conditions.observations import (
     margin_text,
     no_poll_now,
 )
+from alerter.core.conditions.hours import hours_of, hours_of_week
+from alerter.core.history import Archive
 from alerter.core.series import Sample, Series, Span
 
 #: So many of the hours before must be known.

@@ -10,7 +10,7 @@ from heapq import merge
 from itertools import pairwise
 from typing import NamedTuple
 
-from alerter.core.archives import Archive
+from alerter.core.history import Archive
 
 
 class _Piece(NamedTuple):

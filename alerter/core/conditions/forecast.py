@@ -7,9 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
 
-from alerter.core.archives import Archive
-from alerter.core.conditions.lines import Samples, line_through
-from alerter.core.conditions.observations import (
+from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
     Observation,
@@ -20,9 +18,11 @@ from alerter.core.conditions.observations import (
     margin_text,
     no_poll_now,
 )
+from alerter.core.conditions.lines import Samples, line_through
 from alerter.core.conditions.passings import passings
+from alerter.core.history import Archive
+from alerter.core.poll_times import MICROSECOND, MOST_STEP_HALVES, instant_of
 from alerter.core.series import Sample, Series, Span
-from alerter.core.timelines import MICROSECOND, MOST_STEP_HALVES, instant_of
 
 #: A line is drawn through so many samples at least.
 FEWEST_SAMPLES = 3

@@ -6,9 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
-from alerter.core.archives import Archive
-from alerter.core.conditions.extremes import Stretch
-from alerter.core.conditions.observations import (
+from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
     Observation,
@@ -19,8 +17,10 @@ from alerter.core.conditions.observations import (
     margin_text,
     no_poll_now,
 )
+from alerter.core.conditions.extremes import Stretch
+from alerter.core.history import Archive
+from alerter.core.poll_times import MICROSECOND
 from alerter.core.series import Piece, Sample, Series, Span
-from alerter.core.timelines import MICROSECOND
 
 #: More spans than this are a mistake.
 MOST_TIMES = 60

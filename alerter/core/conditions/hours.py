@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
-from alerter.core.archives import Archive
+from alerter.core.history import Archive
+from alerter.core.poll_times import instant_of, number_of
 from alerter.core.series import Span
-from alerter.core.timelines import instant_of, number_of
 
 _WEEK = timedelta(days=7)
 

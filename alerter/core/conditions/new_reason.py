@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from alerter.core.archives import Archive
-from alerter.core.conditions.observations import (
+from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
     Observation,
@@ -16,8 +15,9 @@ from alerter.core.conditions.observations import (
     duration_text,
     no_poll_now,
 )
+from alerter.core.history import Archive
+from alerter.core.poll_times import number_of
 from alerter.core.series import Sample, Series, Span
-from alerter.core.timelines import number_of
 
 #: How long a reason counts as new.
 NEWS = timedelta(days=1)

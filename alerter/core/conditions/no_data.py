@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
-from alerter.core.archives import Archive
-from alerter.core.conditions.observations import (
+from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
     Observation,
@@ -16,8 +15,9 @@ from alerter.core.conditions.observations import (
     Verdict,
     duration_text,
 )
+from alerter.core.history import Archive
+from alerter.core.poll_times import MICROSECOND
 from alerter.core.series import Failure, Series, Span
-from alerter.core.timelines import MICROSECOND
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-from alerter.core.archives import Archive
 from alerter.core.conditions.lines import Line
-from alerter.core.timelines import MICROSECOND, NEVER, Numbers
+from alerter.core.history import Archive
+from alerter.core.poll_times import MICROSECOND, NEVER, Numbers
 
 #: Tells whether no line through counts, from the lowest to the highest, can lead above the limit.
 IsCalm = Callable[[int, int], bool]

@@ -7,8 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
 
-from alerter.core.archives import Archive
-from alerter.core.conditions.observations import (
+from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
     Observation,
@@ -19,8 +18,9 @@ from alerter.core.conditions.observations import (
     margin_text,
     no_poll_now,
 )
+from alerter.core.history import Archive
+from alerter.core.poll_times import MICROSECOND
 from alerter.core.series import Piece, Sample, Series, Span
-from alerter.core.timelines import MICROSECOND
 
 #: Mimecast expires held mail after so long: a count that is looked at for longer falls by itself.
 EXPIRY = timedelta(days=14)

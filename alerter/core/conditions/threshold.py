@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
-from alerter.core.archives import Archive
-from alerter.core.conditions.observations import (
+from alerter.core.conditions.base import (
     ANY_COUNT,
     CONTEXT,
     FOREVER,
@@ -18,6 +17,7 @@ from alerter.core.conditions.observations import (
     margin_text,
     no_poll_now,
 )
+from alerter.core.history import Archive
 from alerter.core.series import Sample, Series, Span
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.adapters.files import Layout, Values, read
-from alerter.core.records import Reading
+from alerter.core.history_records import Reading
 from alerter.core.series import Tenant
 from alerter.errors import Problem
 from tests.builders import NOON, minutes

@@ -19,8 +19,8 @@ from alerter.adapters.files import FileFormat, Layout, Values, read, write_readi
 from alerter.adapters.files.cells import shown
 from alerter.adapters.files.writing import RECORD_COLUMNS
 from alerter.config.values import checked_name
+from alerter.core.history_records import LARGEST_COUNT, Change, Reading
 from alerter.core.merges import Given
-from alerter.core.records import LARGEST_COUNT, Change, Reading
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 from alerter.errors import InputError, Problem
 from alerter.pipeline import Inbox

@@ -13,7 +13,7 @@ import pytest
 
 from alerter.adapters.files import Layout, Values, read
 from alerter.adapters.files.texts import LONGEST_LINE
-from alerter.core.records import Change, FirstSeen, Held, Polled, Reading
+from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading
 from alerter.core.series import NO_REASON, Tenant
 from alerter.errors import Problem
 from tests.builders import NOON, at

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.adapters.files import FileFormat, write_partial_mark, write_readings, write_records
-from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.series import HoldReason, Tenant
 from tests.builders import NOON, at
 

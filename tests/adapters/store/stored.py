@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, make_url, text
 from alerter.adapters.store import Store, Transaction
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.messages import Format, Message, Tone
-from alerter.core.muting import Acknowledgement, Matcher, Silence
+from alerter.core.mutes import Acknowledgement, Matcher, Silence
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Severity

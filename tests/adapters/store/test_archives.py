@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.adapters.store import Store
-from alerter.core.archives import Archive, FailedPoll, TenantArchive, archive_of
+from alerter.core.history import Archive, FailedPoll, TenantArchive, archive_of
+from alerter.core.poll_times import instant_of
 from alerter.core.series import Snapshot, Tenant
-from alerter.core.timelines import instant_of
 from alerter.errors import Cause, SourceUnavailable, StoreError
 from tests.adapters.store.stored import ACME, EVERY, poll, prune, rows, thin
 from tests.builders import NOON, a_snapshot, at

@@ -13,11 +13,11 @@ from sqlalchemy import text
 from alerter.adapters.store import Store
 from alerter.adapters.store.changes import BEGINNING, END, LARGEST_CHUNK
 from alerter.adapters.tables import number_of
-from alerter.core.archives import TenantArchive
-from alerter.core.records import Reading
+from alerter.core.downsampling import hour_of
+from alerter.core.history import TenantArchive
+from alerter.core.history_records import Reading
 from alerter.core.rules import EVERYTHING, Member, Windows
 from alerter.core.series import HoldReason, Sample, Tenant
-from alerter.core.thinning import hour_of
 from alerter.errors import StoreError
 from tests.adapters.store.stored import ACME, EVERY, pack, poll, prune, rows, tenant_series, thin
 from tests.adapters.store.test_archives import plain

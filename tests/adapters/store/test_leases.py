@@ -13,7 +13,7 @@ from alerter.adapters.store import Leases, Member, Renewal, Store
 from alerter.adapters.tables import HEAD
 from alerter.core.outbox import after_success, claimed, due
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.core.shares import LONGEST_LEASE, Standing
+from alerter.core.sharding import LONGEST_LEASE, Standing
 from alerter.errors import StoreError
 from alerter.pipeline import release_claims
 from tests.adapters.store.stored import enqueue

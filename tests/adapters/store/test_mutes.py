@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from alerter.adapters.store import Store
-from alerter.core.muting import Matcher
+from alerter.core.mutes import Matcher
 from alerter.core.rules import Selector, Severity
 from alerter.errors import StoreError
 from tests.adapters.store.stored import a_silence, an_acknowledgement, explained, prune, silence, statements

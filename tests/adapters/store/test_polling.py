@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 
 from alerter.adapters.store import Polling, Store
+from alerter.core.poll_times import instant_of, number_of
 from alerter.core.rules import Windows
 from alerter.core.series import Failure, Tenant
-from alerter.core.timelines import instant_of, number_of
 from alerter.errors import Cause, SourceUnavailable
 from tests.adapters.store.stored import (
     ACME,

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerter.core.archives import Archive, FailedPoll, archive_of
 from alerter.core.conditions.extremes import Stretch
+from alerter.core.history import Archive, FailedPoll, archive_of
+from alerter.core.poll_times import MICROSECOND, instant_of
 from alerter.core.series import Piece, Series, Snapshot, Tenant
-from alerter.core.timelines import MICROSECOND, instant_of
 from tests.builders import a_polled_tenant, minutes
 from tests.drawn import polls
 

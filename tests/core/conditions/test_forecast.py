@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.core.archives import archive_of
 from alerter.core.conditions import FOREVER, Forecast, Operands, Verdict
 from alerter.core.conditions.lines import Samples
+from alerter.core.history import archive_of
+from alerter.core.poll_times import number_of
 from alerter.core.series import Sample, Tenant, sum_of_tenants
-from alerter.core.timelines import number_of
 from tests.builders import NOON, a_snapshot, at, counts, minutes, series, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from alerter.core.conditions import Growth, Verdict
-from alerter.core.conditions.observations import ANY_COUNT
+from alerter.core.conditions.base import ANY_COUNT
 from tests.builders import NOON, series
 
 HOUR = timedelta(hours=1)

@@ -6,10 +6,10 @@ from datetime import timedelta
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from alerter.core.archives import Archive, archive_of
 from alerter.core.conditions import Forecast, Verdict
+from alerter.core.history import Archive, archive_of
+from alerter.core.poll_times import instant_of
 from alerter.core.series import Tenant
-from alerter.core.timelines import instant_of
 from tests.builders import NOON, a_polled_tenant, a_snapshot, minutes, span
 
 _SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=300)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import NoData, Operands
-from alerter.core.muting import (
+from alerter.core.mutes import (
     NOTHING_MUTED,
     Acknowledgement,
     Mute,

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.series import Span
-from alerter.core.timelines import (
+from alerter.core.poll_times import (
     MOST_POLLS,
     NEVER,
     FailureRun,
@@ -29,6 +28,7 @@ from alerter.core.timelines import (
     polls_of,
     unpacked_instants,
 )
+from alerter.core.series import Span
 from alerter.errors import Cause
 from tests.builders import a_polled_tenant, at
 

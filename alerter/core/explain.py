@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition
 from alerter.core.conditions import Operands, Subject, Verdict
-from alerter.core.muting import Mute, Mutes, in_window, muted_by
+from alerter.core.mutes import Mute, Mutes, in_window, muted_by
 from alerter.core.notifications import Budget, Receiver, Route
 from alerter.core.rules import Level, Per, Rule, Selector, Severity
 from alerter.core.series import HoldReason, Series, Span, Tenant

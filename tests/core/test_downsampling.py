@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerter.core.downsampling import Change, hour_of, thinned
 from alerter.core.series import Sample, Series, Span
-from alerter.core.thinning import Change, hour_of, thinned
 from tests.builders import NOON, at, minutes, series
 
 

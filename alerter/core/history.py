@@ -13,17 +13,7 @@ from heapq import merge
 from itertools import repeat
 from typing import TypeAlias, overload
 
-from alerter.core.series import (
-    ALL_REASONS,
-    ALL_TENANTS,
-    HoldReason,
-    Sample,
-    Series,
-    Snapshot,
-    Tenant,
-    longest_step,
-)
-from alerter.core.timelines import (
+from alerter.core.poll_times import (
     MICROSECOND,
     FailureRun,
     KnownPolls,
@@ -35,6 +25,16 @@ from alerter.core.timelines import (
     numbers,
     outages_of,
     packed_instants,
+)
+from alerter.core.series import (
+    ALL_REASONS,
+    ALL_TENANTS,
+    HoldReason,
+    Sample,
+    Series,
+    Snapshot,
+    Tenant,
+    longest_step,
 )
 from alerter.errors import Cause
 

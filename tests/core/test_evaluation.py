@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
 from alerter.core.conditions import Baseline, Forecast, NewReason, Stagnant, Threshold
-from alerter.core.judging import Idle, Judgement, chosen, docket, judge, judge_failure
+from alerter.core.evaluation import Idle, Judgement, chosen, docket, judge, judge_failure
 from alerter.core.rules import Per, Rule, Severity, TenantSeries, evaluate, series_of
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Series
 from tests.builders import NOON, a_growth, a_key, a_level, a_no_data, a_rule, a_tenant, an_alert, minutes, series, span

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from alerter.core.archives import Archive, FailedPoll, archive_of, sum_of_reasons, sum_of_tenants
+from alerter.core.history import Archive, FailedPoll, archive_of, sum_of_reasons, sum_of_tenants
+from alerter.core.poll_times import NEVER, instant_of, number_of
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Series, Snapshot, Tenant
 from alerter.core.series import sum_of_reasons as live_sum_of_reasons
 from alerter.core.series import sum_of_tenants as live_sum_of_tenants
-from alerter.core.timelines import NEVER, instant_of, number_of
 from alerter.errors import Cause
 from tests.builders import NOON, a_polled_tenant, a_snapshot, at, minutes, series, span
 from tests.drawn import polls

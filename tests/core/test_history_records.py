@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from alerter.core.records import Change, FirstSeen, Held, Polled, Reading, Record, clipped, sampled
+from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record, clipped, sampled
 from alerter.core.series import HoldReason, Tenant
 from tests.builders import at, minutes
 

@@ -7,7 +7,7 @@ import pytest
 
 from alerter.core.alerts import Alert, AlertState, Transition, step
 from alerter.core.conditions import Threshold, Verdict
-from alerter.core.explanations import (
+from alerter.core.explain import (
     NotHeard,
     alert_at,
     findings_of,
@@ -18,7 +18,7 @@ from alerter.core.explanations import (
     why_not_routed,
     why_not_selected,
 )
-from alerter.core.muting import NOTHING_MUTED, MuteKind, Mutes
+from alerter.core.mutes import NOTHING_MUTED, MuteKind, Mutes
 from alerter.core.notifications import Budget, Route
 from alerter.core.rules import Level, Per, Rule, Selector, Severity, evaluate
 from alerter.core.series import HoldReason, Tenant

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.core.shares import (
+from alerter.core.sharding import (
     AT_A_TIME,
     Instance,
     Standing,
