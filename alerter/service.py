@@ -28,8 +28,6 @@ from apscheduler.triggers.interval import IntervalTrigger
 from alerter import __version__, pipeline
 from alerter.adapters.mimecast import Lines, Mimecast
 from alerter.adapters.notifier import AppriseNotifier
-from alerter.adapters.processes import alerter_command, start, wait
-from alerter.adapters.store import SchemaState, Store
 from alerter.adapters.systemd import Systemd
 from alerter.clock import now
 from alerter.config import Config, TenantConfig, load_config
@@ -42,11 +40,13 @@ from alerter.humanize import first_of
 from alerter.looks import APART_SECONDS, Looks, Moment
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
+from alerter.processes import alerter_command, start, wait
 from alerter.redaction import Redactor
 from alerter.schedules import first_round
 from alerter.selfwatch import SelfWatch
 from alerter.sharing import Clocks, sharing_of
 from alerter.statuses import Tally
+from alerter.storage import SchemaState, Store
 from alerter.supervision import Supervision
 from alerter.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, source_of, urls_of
 

@@ -15,7 +15,6 @@ from alerter import pipeline
 from alerter.adapters import mimecast
 from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, Mimecast
 from alerter.adapters.notifier import AppriseNotifier
-from alerter.adapters.store import SchemaState, Store
 from alerter.clock import now
 from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
 from alerter.core.formats import compose_test
@@ -25,6 +24,7 @@ from alerter.decisions import context_of, policy_of
 from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
 from alerter.pipeline import Cycle
 from alerter.redaction import Redactor
+from alerter.storage import SchemaState, Store
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from math import cos, pi
 from pathlib import Path
 
-from alerter.adapters.store import Store
 from alerter.core.series import HoldReason, Snapshot, Tenant
+from alerter.storage import Store
 from benchmarks import histories, peers
 from benchmarks.figures import Figure, Unavailable
 from benchmarks.years import CHANGED_BY_DAY, CHANGED_BY_NIGHT

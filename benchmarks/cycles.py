@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import median
 
 from alerter import pipeline
-from alerter.adapters.store import Store
 from alerter.core.conditions import Growth, Threshold
 from alerter.core.messages import Context
 from alerter.core.notifications import Receiver, ReceiverName, TargetId
@@ -23,6 +22,7 @@ from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.pipeline import Policy
+from alerter.storage import Store
 from benchmarks import histories
 from benchmarks.figures import Figure
 

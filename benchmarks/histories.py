@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from alerter import pipeline
-from alerter.adapters.store import Store
+from alerter.storage import Store
 
 #: Longer than any history here.
 FOR_EVER = timedelta(days=3650)

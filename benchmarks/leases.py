@@ -9,9 +9,9 @@ from statistics import median
 import pytest
 from sqlalchemy import create_engine, text
 
-from alerter.adapters.store import Leases, Member, Store
 from alerter.core.series import Tenant
 from alerter.core.sharding import AT_A_TIME
+from alerter.storage import Leases, Member, Store
 from benchmarks.figures import Figure, Unavailable
 from tests.postgres import server
 

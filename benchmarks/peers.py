@@ -21,10 +21,10 @@ from pathlib import Path
 from signal import SIGTERM
 from socket import create_connection, socket
 
-from alerter.adapters.store import Store
 from alerter.core.rules import Windows
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
+from alerter.storage import Store
 from benchmarks import histories
 from benchmarks.figures import Figure, Unavailable
 from benchmarks.servers import serving

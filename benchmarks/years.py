@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alerter import pipeline
-from alerter.adapters.store import Store
 from alerter.core.outbox import after_success
 from alerter.core.series import Snapshot, Tenant
+from alerter.storage import Store
 from benchmarks import histories
 from benchmarks.cycles import INTERVAL, REASONS, TENANT, Answer, policy_of
 from benchmarks.figures import Figure

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from alerter.adapters.tables import metadata_for_postgresql
+from alerter.storage.tables import metadata_for_postgresql
 
 
 def migrate(connection: Connection) -> None:

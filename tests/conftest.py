@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from alerter.adapters.store import Store
-from alerter.adapters.tables import metadata
+from alerter.storage import Store
+from alerter.storage.tables import metadata
 from tests.builders import NOON
 from tests.postgres import Server, server
 

@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from alerter.adapters.store import Store
 from alerter.cli import output
 from alerter.config import load_config
 from alerter.core.history import FailedPoll
@@ -24,6 +23,7 @@ from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.decisions import policy_of
 from alerter.errors import SourceUnavailable
 from alerter.pipeline import poll
+from alerter.storage import Store
 from tests.builders import NOON, minutes
 from tests.commands import Outcome, RunCommand, runner
 from tests.drawn import polls

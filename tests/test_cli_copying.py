@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from alerter.adapters.store import SchemaState, Store
-from tests.adapters.store.filled import fill
+from alerter.storage import SchemaState, Store
 from tests.commands import RunCommand, runner
 from tests.postgres import Server
+from tests.storage.filled import fill
 
 CONFIGURATION = """
 [tenants.acme]

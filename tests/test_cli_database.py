@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.store import Store
-from alerter.adapters.tables import REVISIONS
 from alerter.simulator import Scenario, Simulator
+from alerter.storage import Store
+from alerter.storage.tables import REVISIONS
 from tests.commands import Outcome, RunCommand, a_configuration, runner
 from tests.test_migrations import migrate
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.store import Store
 from alerter.config import load_config
 from alerter.core.series import Tenant
 from alerter.decisions import policy_of
 from alerter.errors import Cause, DeliveryError, SourceError, SourceUnavailable
 from alerter.pipeline import deliver, poll
+from alerter.storage import Store
 from alerter.wiring import urls_of
 from tests.commands import RunCommand, runner
 from tests.fakes import FailingNotifier, FakeClock, FakeSource, RecordingNotifier

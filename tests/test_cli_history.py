@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.store import Store
 from alerter.core.series import HoldReason, Snapshot, Tenant
+from alerter.storage import Store
 from tests.commands import RunCommand, runner
 
 _OF_SQLITE = ("alerter.db-wal", "alerter.db-shm", "alerter.db.lock")

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter import clock
-from alerter.adapters.store import Store
 from alerter.core.conditions import Operands
 from alerter.core.outbox import MAX_ATTEMPTS
 from alerter.core.rules import Severity
 from alerter.core.series import Sample
 from alerter.simulator import Scenario, Simulator
+from alerter.storage import Store
 from tests.builders import NOON, a_key, an_alert
 from tests.commands import Outcome, RunCommand, a_configuration, runner
 from tests.servers import HttpSink, http_sink

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from alerter import clock
-from alerter.adapters.store import Store
 from alerter.cli.names import one_of, pasted
 from alerter.core.rules import selector_of, shown
 from alerter.core.series import HoldReason, Snapshot, Tenant
+from alerter.storage import Store
 from tests.commands import RunCommand, runner
 
 HOSTILE_NAMES: list[str] = json.loads((Path(__file__).parent / "names.json").read_text(encoding="utf-8"))

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from alerter import clock
-from alerter.adapters.store import Store
 from alerter.config import load_config
 from alerter.core.series import HoldReason, Snapshot, Tenant
+from alerter.storage import Store
 from tests.commands import RunCommand, runner
 
 CONFIG = """

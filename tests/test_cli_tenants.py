@@ -13,13 +13,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from alerter import clock
-from alerter.adapters.store import Store
 from alerter.cli.status import MOST_ROWS
 from alerter.cli.tenants import ORDERS
 from alerter.core.alerts import AlertState
 from alerter.core.rules import Severity
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import Cause, SourceUnavailable
+from alerter.storage import Store
 from tests.builders import a_key, an_alert
 from tests.commands import Outcome, RunCommand, runner
 

@@ -15,8 +15,8 @@ from alerter.core.rules import Per, RuleName, Selector, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.pipeline.explaining import Explanation, RuleStory, explain
-from tests.adapters.store.stored import a_silence
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, at, minutes
+from tests.storage.stored import a_silence
 from tests.test_pipeline import MAIL, RECEIVERS, SLACK, TIMEOUT, World
 
 ACME, SPAM = Tenant("acme"), HoldReason("Spam")

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.adapters.store import MOST_BESIDE_A_DAEMON, Reader, Store, Transaction
 from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.merges import Given
 from alerter.core.poll_times import number_of
@@ -15,8 +14,9 @@ from alerter.errors import InputError, Problem, StoreError
 from alerter.pipeline import Imported, Inbox, take_in
 from alerter.pipeline.inboxes import MOST_SHOWN
 from alerter.pipeline.ports import HistoryStore
-from tests.adapters.store.stored import poll, rows, tenant_series
+from alerter.storage import MOST_BESIDE_A_DAEMON, Reader, Store, Transaction
 from tests.builders import at, minutes
+from tests.storage.stored import poll, rows, tenant_series
 
 ACME, SPAM = Tenant("acme"), HoldReason("Spam")
 _SEEN = FirstSeen(tenant=ACME, reason=SPAM, at=at("11:00"))

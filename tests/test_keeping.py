@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from alerter.adapters.store import Store
-from alerter.adapters.tables import number_of
 from alerter.core.outbox import after_success
 from alerter.pipeline import Kept, Pace, Reader, Transaction, keep_history
 from alerter.pipeline.keeping import LONGEST_SECONDS, REST
-from tests.adapters.store.stored import enqueue, poll, rows
+from alerter.storage import Store
+from alerter.storage.tables import number_of
 from tests.builders import NOON, minutes, span
+from tests.storage.stored import enqueue, poll, rows
 
 if TYPE_CHECKING:
     from alerter.core.sharding import Standing

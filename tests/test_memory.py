@@ -27,11 +27,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from alerter.adapters.store import Reader, Store
-from alerter.adapters.store.chunks import unpacked
-from alerter.adapters.store.history import as_of
-from alerter.adapters.store.memory import Remembered
-from alerter.adapters.store.windows import Reach
 from alerter.core.conditions import Baseline, Forecast, NewReason, Stagnant, Threshold
 from alerter.core.downsampling import hour_of
 from alerter.core.history_records import Reading
@@ -41,9 +36,14 @@ from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import HoldReason, Sample, Series, Tenant
 from alerter.errors import Cause, SourceError, SourceUnavailable
 from alerter.pipeline import Cycle, follow_clock, poll, poll_all, reconcile
-from tests.adapters.store.stored import pack, prune, thin
+from alerter.storage import Reader, Store
+from alerter.storage.cache import Remembered
+from alerter.storage.compression import unpacked
+from alerter.storage.history import as_of
+from alerter.storage.windows import Reach
 from tests.builders import a_growth, a_level, a_no_data, a_policy, a_rule, a_silence, an_acknowledgement, minutes
 from tests.fakes import CrashError, CrashingStore, FakeClock, FakeSource
+from tests.storage.stored import pack, prune, thin
 from tests.test_imports import imported
 
 TENANTS = {"acme": "5m", "umbrella": "5m"}

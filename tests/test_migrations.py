@@ -16,13 +16,13 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, select, table, text
 
-from alerter.adapters.store import SchemaState, Store, schema
-from alerter.adapters.store.schema import migrations
-from alerter.adapters.tables import EPOCH, HEAD, REVISIONS, metadata_for_postgresql
 from alerter.core.messages import Format, Message, Tone
 from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
+from alerter.storage import SchemaState, Store, schema
+from alerter.storage.schema import migrations
+from alerter.storage.tables import EPOCH, HEAD, REVISIONS, metadata_for_postgresql
 from tests.builders import NOON, a_key, a_level, a_snapshot, a_told, minutes
 from tests.postgres import Server
 
@@ -165,7 +165,7 @@ def test_a_database_of_a_newer_alerter_is_refused(store: Store, database_url: st
 
 def test_an_older_schema_is_recognised(store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A revision from before the present one asks for an upgrade."""
-    monkeypatch.setattr("alerter.adapters.store.schema.REVISIONS", ("0000", *REVISIONS))
+    monkeypatch.setattr("alerter.storage.schema.REVISIONS", ("0000", *REVISIONS))
     execute(database_url, "UPDATE alembic_version SET version_num = '0000'")
 
     assert store.schema_state() is SchemaState.OLDER
@@ -174,7 +174,7 @@ def test_an_older_schema_is_recognised(store: Store, database_url: str, monkeypa
 def test_a_store_with_the_present_schema_does_without_alembic(sqlite_url: str) -> None:
     """A daemon does not carry the 9 MiB of what it does not need."""
     script = (
-        "import sys; from alerter.adapters.store import Store; store = Store(sys.argv[1]);"
+        "import sys; from alerter.storage import Store; store = Store(sys.argv[1]);"
         "print(store.schema_state().value, 'alembic' in sys.modules, 'psycopg' in sys.modules)"
     )
 

@@ -5,12 +5,12 @@ from contextlib import closing
 
 import pytest
 
-from alerter.adapters.store import Store
 from alerter.core.mutes import Matcher
 from alerter.core.rules import Selector
-from tests.adapters.store.stored import a_silence, silence
+from alerter.storage import Store
 from tests.builders import a_policy, a_rule
 from tests.postgres import Server
+from tests.storage.stored import a_silence, silence
 from tests.test_pipeline import RECEIVERS, URLS, World
 
 

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from alerter.adapters.store import Store
-from tests.adapters.store.stored import poll
+from alerter.storage import Store
 from tests.commands import Outcome, RunCommand, runner
 from tests.programs import needed
+from tests.storage.stored import poll
 from tests.users import USER, give, make_folder, needs_root, owners_in, state_of
 
 pytestmark = needs_root

@@ -10,7 +10,6 @@ from threading import Event
 
 import pytest
 
-from alerter.adapters.store import Store
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Baseline, Threshold
 from alerter.core.messages import Format, Message
@@ -34,6 +33,7 @@ from alerter.pipeline import (
     poll_dry,
     reconcile,
 )
+from alerter.storage import Store
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, span
 from tests.fakes import CrashError, CrashingStore, FailingNotifier, FakeClock, FakeSource, RecordingNotifier
 

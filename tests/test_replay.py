@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from alerter.adapters.store import Store
 from alerter.core.alerts import Transition
 from alerter.core.conditions import Stagnant
 from alerter.core.formats import compose
@@ -22,6 +21,7 @@ from alerter.core.replay import replay_of
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.pipeline import Policy, next_group_at, poll, tell_groups
+from alerter.storage import Store
 from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, a_snapshot, minutes
 from tests.drawn import policies, polls
 from tests.fakes import FakeClock

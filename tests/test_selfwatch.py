@@ -12,13 +12,13 @@ from urllib.request import urlopen
 
 import pytest
 
-from alerter.adapters.store import Store
 from alerter.config import Config, load_config
 from alerter.core.series import Tenant
 from alerter.errors import ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
 from alerter.selfwatch import SelfWatch, heard
+from alerter.storage import Store
 from tests.builders import NOON, a_snapshot
 from tests.servers import PingSink, ping_sink
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from alerter.adapters.store import Leases, Member, Store
 from alerter.core.alerts import AlertState
 from alerter.core.messages import Message
 from alerter.core.outbox import TargetName
@@ -19,6 +18,7 @@ from alerter.errors import DeliveryError
 from alerter.pipeline import Cycle, Kept, Pace, Policy, deliver, follow_clock, keep_history, poll_all, reconcile
 from alerter.pipeline import tell_groups as told_groups
 from alerter.pipeline.outages import tell_outages
+from alerter.storage import Leases, Member, Store
 from tests.builders import NOON, a_level, a_policy, a_rule, span
 from tests.fakes import FakeClock, FakeSource, RecordingNotifier
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from alerter.adapters.store import Store
-from alerter.adapters.tables import HEAD
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
 from alerter.sharing import Alone, Clocks, Sharing, sharing_of
 from alerter.sharing.shared import Shared
+from alerter.storage import Store
+from alerter.storage.tables import HEAD
 from tests.builders import NOON, minutes, span
 from tests.fakes import FakeClock
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alerter.adapters.processes import find_program, run
+from alerter.processes import find_program, run
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

@@ -20,8 +20,8 @@ from alerter.core.conditions import Operands
 from alerter.core.notifications import TargetId
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader
     from alerter.core.notifications import Told
+    from alerter.storage import Reader
 
 #: For how long an alert that is over is still listed.
 RECENT = timedelta(days=1)

@@ -20,9 +20,9 @@ from alerter.core.rules import Per, RuleName
 from alerter.core.series import Span
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Store
     from alerter.config import Config
     from alerter.core.backtests import Rehearsal
+    from alerter.storage import Store
 
 #: So many names are listed in an error.
 MOST_SHOWN = 5

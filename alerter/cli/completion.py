@@ -16,9 +16,9 @@ from alerter.cli.options import load
 from alerter.cli.output import clean
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader
     from alerter.config import Config
     from alerter.core.alerts import Alert
+    from alerter.storage import Reader
 
 #: What can be completed, and a word on it, or nothing.
 Name = tuple[str, str]

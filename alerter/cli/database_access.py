@@ -9,8 +9,8 @@ import click
 from alerter.cli.options import Failed
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader, Store, Transaction
     from alerter.config import Config
+    from alerter.storage import Reader, Store, Transaction
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def opened(config: "Config") -> Iterator["Store"]:
     Raises:
         click.ClickException: There is no database yet, or its schema is not this version's.
     """
-    from alerter.adapters.store import Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
+    from alerter.storage import Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
     with closing(Store(config.service.database, read_only=True)) as store:
         check_schema(store)
@@ -45,7 +45,7 @@ def writing(config: "Config") -> Iterator["Transaction"]:
     Raises:
         click.ClickException: There is no database yet, or its schema is not this version's.
     """
-    from alerter.adapters.store import Store  # noqa: PLC0415 - as above
+    from alerter.storage import Store  # noqa: PLC0415 - as above
 
     with reading(config):
         pass  # It says what to do where the schema is another one, and never makes a file.
@@ -59,7 +59,7 @@ def check_schema(store: "Store") -> None:
     Raises:
         click.ClickException: There is none, or it has another one; the text says what to do.
     """
-    from alerter.adapters.store import SchemaState  # noqa: PLC0415 - as above
+    from alerter.storage import SchemaState  # noqa: PLC0415 - as above
 
     match store.schema_state():
         case SchemaState.CURRENT:

@@ -14,7 +14,7 @@ from alerter.cli.output import clean
 from alerter.humanize import size_text
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Backup, Store
+    from alerter.storage import Backup, Store
 
 _path_argument = click.argument("path", type=click.Path(path_type=Path))
 
@@ -34,7 +34,7 @@ def upgrade(config_path: Path | None) -> None:
 
     The service does the same at its start. Exit code 1 if it cannot be done: the database is then as before.
     """
-    from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415
+    from alerter.storage import SchemaState, Store  # noqa: PLC0415
 
     config = load_without_secrets(config_path)
     store = Store(config.service.database)
@@ -59,7 +59,7 @@ def backup(path: Path, config_path: Path | None) -> None:
     Only its owner may read the copy. It has the name PATH only once it is whole. Exit code 1 if it cannot be made, 2 if
     there is something at PATH or the database is PostgreSQL's, which pg_dump backs up.
     """
-    from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
+    from alerter.storage import SchemaState, Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
     with closing(Store(load_without_secrets(config_path).service.database, read_only=True)) as store:
         _refuse_postgresql(store, f"pg_dump --format=custom --file={path} {store.place}")
@@ -80,7 +80,7 @@ def restore(path: Path, config_path: Path | None) -> None:
     if it cannot be done, as while a service is running: the database is then as before; 2 if PATH is no good backup or
     the database is PostgreSQL's, which pg_restore restores.
     """
-    from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415 - as above
+    from alerter.storage import SchemaState, Store  # noqa: PLC0415 - as above
 
     with closing(Store(load_without_secrets(config_path).service.database)) as store:
         _refuse_postgresql(store, f"pg_restore --clean --if-exists --dbname={store.place} {path}")
@@ -103,7 +103,7 @@ def compact(config_path: Path | None) -> None:
     Stop the service first. It needs room for another copy meanwhile, and about a second for 100 MiB. Exit code 1 if it
     cannot be done: the file is then as before; 2 if the database is PostgreSQL's, which looks after itself.
     """
-    from alerter.adapters.store import SchemaState, Store  # noqa: PLC0415 - as above
+    from alerter.storage import SchemaState, Store  # noqa: PLC0415 - as above
 
     with closing(Store(load_without_secrets(config_path).service.database)) as store:
         _refuse_postgresql(store, f"vacuumdb --dbname={store.place}")
@@ -128,8 +128,8 @@ def _refuse_place(path: Path) -> None:
 
 
 def _good_backup(path: Path) -> "Backup":
-    from alerter.adapters.store import check_backup  # noqa: PLC0415 - as above
     from alerter.errors import StoreError  # noqa: PLC0415
+    from alerter.storage import check_backup  # noqa: PLC0415 - as above
 
     try:
         return check_backup(path)

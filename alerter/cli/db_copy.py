@@ -13,9 +13,9 @@ from alerter.cli.options import config_option, load
 from alerter.cli.output import counted, passing_line
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Step, Store, Transfer
     from alerter.config import Config
     from alerter.redaction import Redactor
+    from alerter.storage import Step, Store, Transfer
 
 #: Stands in a command line for what must not be read in it.
 _VARIABLE = "${"
@@ -33,8 +33,8 @@ def copy(database: str, config_path: Path | None) -> None:
     is. Until every row was compared DATABASE has nothing, however this ends; then simply do it again. Exit code 1 if it
     cannot be done, as while a service is running, 2 if DATABASE is none.
     """
-    from alerter.adapters.store import Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
     from alerter.redaction import Redactor  # noqa: PLC0415
+    from alerter.storage import Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
     redactor = Redactor()
     config = load(config_path, redactor=redactor, may_lack_secrets=True)

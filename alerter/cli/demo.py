@@ -139,8 +139,8 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
     from alerter import pipeline  # noqa: PLC0415 - what the demo runs on is loaded when it runs
     from alerter.adapters.mimecast import Mimecast, OAuthKeys  # noqa: PLC0415
     from alerter.adapters.notifier import AppriseNotifier  # noqa: PLC0415
-    from alerter.adapters.store import Store  # noqa: PLC0415
     from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Simulator  # noqa: PLC0415
+    from alerter.storage import Store  # noqa: PLC0415
 
     with ExitStack() as stack:
         scratch = stack.enter_context(TemporaryDirectory(prefix="alerter-demo-"))

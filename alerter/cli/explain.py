@@ -22,8 +22,8 @@ from alerter.core.rules import RuleName
 from alerter.core.series import HoldReason, Tenant
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader
     from alerter.config import Config
+    from alerter.storage import Reader
 
 #: So many of the newest deliveries about each rule are looked at.
 MOST_DELIVERIES = 50

@@ -14,9 +14,9 @@ from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import DeliveryRecord
     from alerter.core.series import Series
     from alerter.pipeline.explaining import Explanation, RuleStory
+    from alerter.storage import DeliveryRecord
 
 #: So many of the newest messages about a rule are shown of each receiver.
 MOST_MESSAGES = 3

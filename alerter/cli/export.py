@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from alerter import clock
-from alerter.adapters.folders import as_owner, find_folder, open_file
 from alerter.cli import completion
 from alerter.cli.database_access import reading
 from alerter.cli.names import reasons_of
@@ -20,10 +19,11 @@ from alerter.cli.output import clean, counted, data_output
 from alerter.cli.tenant_filter import label_option, tenants_of
 from alerter.cli.times import moment
 from alerter.core.rules import Selector
+from alerter.folders import as_owner, find_folder, open_file
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader
     from alerter.core.history_records import Record
+    from alerter.storage import Reader
 
 #: The shortest distance of two counts in a file for a spreadsheet.
 SHORTEST_PITCH = timedelta(seconds=1)

@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 import click
 
-from alerter.adapters.processes import find_program, run
 from alerter.cli.completion import script
 from alerter.cli.man_page import page
 from alerter.cli.options import Failed
 from alerter.cli.package_data import EXAMPLE, shipped
+from alerter.processes import find_program, run
 
 UNITS = ("alerter.service", "alerter@.service")
 #: Where systemd looks for units of what is installed by hand; what an administrator overrides is in /etc.

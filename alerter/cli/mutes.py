@@ -24,9 +24,9 @@ from alerter.core.mutes import (
 from alerter.core.rules import Severity
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader
     from alerter.config import Config
     from alerter.core.alerts import Alert, Topic
+    from alerter.storage import Reader
 
 #: So many muted tenants are named; there may be thousands.
 MOST_SHOWN = 10

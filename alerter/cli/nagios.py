@@ -24,10 +24,10 @@ from alerter.core.alerts import no_data_since
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Severity
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import DeliveryRecord, Polling, Reader, Store
     from alerter.config import Config
     from alerter.core.alerts import Alert, AlertKey
     from alerter.core.series import Tenant
+    from alerter.storage import DeliveryRecord, Polling, Reader, Store
 
 #: So many tenants have a figure of their own.
 MOST_TENANTS = 20

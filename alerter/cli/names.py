@@ -11,7 +11,7 @@ from alerter.core.rules import Selector, idle_globs, pasteable_glob, selector_of
 from alerter.core.series import ALL_REASONS
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader
+    from alerter.storage import Reader
 
 
 def one_of(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str:

@@ -15,9 +15,9 @@ from alerter.cli.output import Table, ago, local, print_json, print_table, rough
 from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_retry_request, due
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import DeliveryRecord
     from alerter.config import Config
     from alerter.core.outbox import TargetName
+    from alerter.storage import DeliveryRecord
 
 #: For how long a message that was given up is news.
 RECENT = timedelta(days=1)

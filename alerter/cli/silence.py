@@ -41,8 +41,8 @@ from alerter.core.rules import Selector, Severity, has_labels, idle_globs, selec
 from alerter.core.series import ALL_TENANTS
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader
     from alerter.config import Config
+    from alerter.storage import Reader
 
 #: Before the end of every silence.
 EVER = datetime.fromtimestamp(0, UTC)

@@ -30,9 +30,9 @@ from alerter.cli.tenant_filter import (
 )
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import DeliveryRecord, Reader
     from alerter.core.alerts import Alert
     from alerter.core.series import HoldReason, Series, Tenant
+    from alerter.storage import DeliveryRecord, Reader
 
 DAY = timedelta(days=1)
 #: What has more rows than a person reads is cut, and says so.

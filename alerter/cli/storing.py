@@ -9,7 +9,7 @@ from alerter.cli.output import Table, ago
 from alerter.humanize import size_text
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Reader, Storage
+    from alerter.storage import Reader, Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

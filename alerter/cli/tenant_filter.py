@@ -16,10 +16,10 @@ from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Selector, ha
 from alerter.errors import Cause
 
 if TYPE_CHECKING:
-    from alerter.adapters.store import Polling, Reader
     from alerter.config import Config, TenantConfig
     from alerter.core.alerts import Alert
     from alerter.core.series import Tenant
+    from alerter.storage import Polling, Reader
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -205,7 +205,7 @@ def look(
 def _account(
     settings: "TenantConfig", polling: "Polling | None", held: int | None, firing: int, *, now: datetime
 ) -> Account:
-    from alerter.adapters.store import Polling  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
+    from alerter.storage import Polling  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
     known = Polling() if polling is None else polling
     return Account(

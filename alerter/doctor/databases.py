@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from alerter.adapters.kernel import free_bytes, programs_with
-from alerter.adapters.store import SchemaState, Store
 from alerter.config import Config
 from alerter.config.places import ROOT, data_folder
 from alerter.core.conditions import duration_text
@@ -15,6 +14,7 @@ from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS
 from alerter.doctor.findings import Finding, Outcome
 from alerter.doctor.growth import Growth, database_finding, judge_growth
 from alerter.errors import StoreError
+from alerter.storage import SchemaState, Store
 
 #: Seconds for the check of a large file.
 LONGEST_INTEGRITY_CHECK = 30.0

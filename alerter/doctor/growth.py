@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerter.adapters.store import Storage
 from alerter.core.conditions import duration_text
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
 from alerter.humanize import size_text
+from alerter.storage import Storage
 
 #: With less on the disk, whatever else fills it, the next cycle may fail.
 SCARCE_BYTES = 100 * 2**20

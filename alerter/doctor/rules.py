@@ -5,7 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from alerter.adapters.store import SchemaState, Store
 from alerter.config import Config, toml_text
 from alerter.core.alerts import Alert, AlertKey
 from alerter.core.conditions import NoData, Operands, Subject
@@ -14,6 +13,7 @@ from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import StoreError
 from alerter.humanize import counted
+from alerter.storage import SchemaState, Store
 
 #: So many names are given as examples.
 MOST_EXAMPLES = 3

@@ -5,7 +5,7 @@ to poll, begin to send) until a lease has passed since it *asked for* the newest
 that go on while the machine sleeps: no other one can have begun by then. Another thread looks whether that time is
 over, for every other one may wait for a database that says nothing; then this instance has no tenants, what waits is
 ended, and a new life begins as soon as the database answers. What it had in hand is not kept: every transaction asks
-for its leases (`adapters.store.leases`, where the invariants are).
+for its leases (`storage.leases`, where the invariants are).
 
 | this instance | polls and sends | becomes |
 |---|---|---|
@@ -16,9 +16,9 @@ for its leases (`adapters.store.leases`, where the invariants are).
 
 from collections.abc import Callable
 
-from alerter.adapters.store import Store
 from alerter.sharing.alone import Alone
 from alerter.sharing.parts import Clocks, Sharing
+from alerter.storage import Store
 
 __all__ = ["Alone", "Clocks", "Sharing", "sharing_of"]
 

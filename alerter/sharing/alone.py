@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from math import inf
 
-from alerter.adapters.store import DaemonLock, Store
 from alerter.core.series import Tenant
 from alerter.sharing.parts import Clocks
+from alerter.storage import DaemonLock, Store
 
 #: How often it is made sure that an SQLite file is still the one that was locked, in seconds.
 LOCK_CHECK_SECONDS = 30.0

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
 
-from alerter.adapters.store import Leases, Member, Renewal, SchemaState, Store
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.sharding import Instance, is_agreed, lease_span
 from alerter.errors import StoreError
 from alerter.sharing.parts import Clocks
+from alerter.storage import Leases, Member, Renewal, SchemaState, Store
 
 log = logging.getLogger(__name__)
 

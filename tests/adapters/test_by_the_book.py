@@ -21,12 +21,12 @@ import trustme
 from sqlalchemy import make_url
 
 from alerter.adapters.mimecast import Limits, Mimecast, OAuthKeys, SigningKeys
-from alerter.adapters.store import Store
 from alerter.core.alerts import AlertState
 from alerter.core.series import Tenant
 from alerter.errors import Cause, RateLimited, SourceError
 from alerter.pipeline import Source, poll
 from alerter.redaction import Redactor
+from alerter.storage import Store
 from tests.adapters import by_the_book as book
 from tests.adapters.by_the_book import MISBEHAVIOURS, ByTheBook, rows, serving
 from tests.builders import NOON, a_level, a_policy, a_rule

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.store import SchemaState, Store
-from alerter.adapters.tables import sizes
 from alerter.config import Config
 from alerter.doctor import databases
 from alerter.doctor.databases import check_database, elsewhere, judge_schema, judge_use
 from alerter.doctor.findings import Finding, Group, Outcome
-from tests.adapters.store.stored import poll
+from alerter.storage import SchemaState, Store
+from alerter.storage.tables import sizes
 from tests.builders import NOON, minutes, span
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, WARNING, a_config, only, outcomes
+from tests.storage.stored import poll
 
 
 def configured(folder: Path, url: str) -> Config:

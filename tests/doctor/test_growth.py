@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.adapters.store import Storage
 from alerter.doctor.findings import Outcome
 from alerter.doctor.growth import Growth, judge_growth
+from alerter.storage import Storage
 from tests.builders import NOON
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, WARNING
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.store import Store
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.rules import check_rules
-from tests.adapters.store.stored import poll
+from alerter.storage import Store
 from tests.doctor.diagnoses import NOT_APPLICABLE, OK, RECEIVER, TENANT, WARNING, a_config, only
+from tests.storage.stored import poll
 
 #: Two tenants, of which one was seen.
 TENANTS = TENANT + TENANT.replace("acme", "new")

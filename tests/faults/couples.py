@@ -18,10 +18,10 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from alerter.adapters.store import Store
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.series import Tenant
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
+from alerter.storage import Store
 from tests.faults.ledgers import reference_in, references, tellable, waiting
 from tests.faults.proxies import Proxy, a_proxy
 from tests.servers import HttpSink, http_sink

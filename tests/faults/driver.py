@@ -16,11 +16,11 @@ from datetime import datetime
 from sqlalchemy import Engine, event
 
 from alerter.adapters.notifier import AppriseNotifier
-from alerter.adapters.store import Store
 from alerter.core.messages import Message
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
 from alerter.pipeline import deliver, poll, reconcile
+from alerter.storage import Store
 from tests.builders import a_policy, a_rule
 from tests.fakes import FakeClock, FakeSource
 

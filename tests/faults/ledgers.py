@@ -7,11 +7,11 @@ from datetime import datetime
 
 from sqlalchemy import make_url
 
-from alerter.adapters.store import Store
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.messages import Format
 from alerter.core.outbox import Delivery
 from alerter.core.series import HoldReason, Tenant
+from alerter.storage import Store
 from tests.builders import span
 from tests.servers import HttpSink
 

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.adapters.store import Store
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.messages import Context, Format
 from alerter.core.outbox import TargetName
@@ -16,6 +15,7 @@ from alerter.core.rules import NO_DATA_RULE_NAME
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.pipeline import follow_clock, next_delivery_at
+from alerter.storage import Store
 from tests.builders import a_growth, a_level, a_policy, a_rule, span
 from tests.fakes import FakeClock
 from tests.faults.ledgers import references, waiting

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from alerter.adapters.store import Store
-from alerter.adapters.tables import metadata
 from alerter.core.outbox import TargetName
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import StoreError
 from alerter.pipeline import Policy, poll
 from alerter.simulator import Scenario, Simulator
+from alerter.storage import Store
+from alerter.storage.tables import metadata
 from tests.builders import a_policy, a_rule, span
 from tests.commands import a_configuration
 from tests.fakes import CrashError, CrashingStore, FakeSource
@@ -97,7 +97,7 @@ def test_a_locked_database_fails_the_cycle_as_a_whole_and_the_next_poll_tells_al
     sqlite_url: str, a_world: Worlds, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process holds the write lock for longer than anybody waits: nothing is kept, and nothing is lost."""
-    monkeypatch.setattr("alerter.adapters.store.engines.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("alerter.storage.engine.BUSY_SECONDS", 0.2)
     world = a_world(sqlite_url)
     before = snapshots(sqlite_url)
 
@@ -115,7 +115,7 @@ def test_a_database_that_is_locked_while_a_message_is_sent_repeats_that_one_at_m
     sqlite_url: str, a_world: Worlds, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was sent but could not be recorded may be sent again: both carry the same reference."""
-    monkeypatch.setattr("alerter.adapters.store.engines.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("alerter.storage.engine.BUSY_SECONDS", 0.2)
     world = a_world(sqlite_url)
     world.poll(BREACH)
 

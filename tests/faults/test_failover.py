@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.store import Store
 from alerter.config import load_config
 from alerter.doctor.databases import check_database
 from alerter.doctor.findings import Outcome
 from alerter.errors import StoreError, StoreUnavailable
 from alerter.simulator import Scenario, Simulator
-from tests.adapters.store.stored import poll
+from alerter.storage import Store
 from tests.builders import NOON
 from tests.commands import a_configuration
 from tests.faults.clusters import Cluster, a_cluster
 from tests.faults.proxies import Proxy, a_proxy
+from tests.storage.stored import poll
 from tests.test_service import Daemon
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.store import Store
 from alerter.simulator import Scenario, Simulator
+from alerter.storage import Store
 from tests.builders import NOON, span
 from tests.commands import a_configuration
 from tests.faults.driver import Death, Life, as_line

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
-from alerter.adapters.store import Leases, Member, Store
 from alerter.core.alerts import AlertState
 from alerter.core.messages import Message
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Per
 from alerter.core.series import Tenant
 from alerter.pipeline import deliver, poll_all, reconcile
+from alerter.storage import Leases, Member, Store
 from tests.builders import a_level, a_policy, a_rule, span
 from tests.fakes import CrashError, CrashingStore, FakeClock, FakeSource
 from tests.faults.ledgers import references, tellable, waiting

@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from alerter.adapters import notifier as adapter
-from alerter.adapters.store import Store
 from alerter.core.outbox import TargetName
+from alerter.storage import Store
 from tests.builders import a_policy, a_rule, span
 from tests.faults.ledgers import bodies, reference_in, references, waiting
 from tests.faults.worlds import BREACH, RELEASE, Request, Target, World, a_target

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from alerter.adapters.store import Store
 from alerter.errors import StoreError
 from alerter.simulator import Scenario, Simulator
-from tests.adapters.store.stored import ACME, poll
+from alerter.storage import Store
 from tests.builders import NOON, span
 from tests.commands import a_configuration
 from tests.poolers import a_pooler
 from tests.postgres import Server
+from tests.storage.stored import ACME, poll
 from tests.test_service import Daemon
 
 

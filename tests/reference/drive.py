@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 
 from alerter import clock
-from alerter.adapters.store import Store
 from alerter.cli import cli
 from alerter.config import load_config
 from alerter.core import formats
@@ -27,6 +26,7 @@ from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.decisions import policy_of
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
 from alerter.pipeline import Policy, deliver, follow_clock, next_group_at, poll, reconcile, tell_groups, tell_unpolled
+from alerter.storage import Store
 from alerter.wiring import urls_of
 from tests.reference.mutes import Subject
 from tests.reference.script import Acknowledged, Configured, Delivered, Event, Jumped, Polled, Restarted, Silenced

@@ -56,7 +56,7 @@ def _arm(place: str) -> None:
     import alerter.config.load  # noqa: PLC0415
     from alerter.adapters.mimecast import Mimecast  # noqa: PLC0415
     from alerter.adapters.notifier import AppriseNotifier  # noqa: PLC0415
-    from alerter.adapters.store import Store  # noqa: PLC0415
+    from alerter.storage import Store  # noqa: PLC0415
 
     load_config = alerter.config.load.load_config
 

@@ -1,0 +1,359 @@
+"""The database: rows ↔ core values, in transactions that are kept as a whole or not at all.
+
+SQLite by default, PostgreSQL by URL, through the same statements. Every error of it is a StoreError.
+"""
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import URL, Connection
+
+from alerter.core.series import Tenant
+from alerter.errors import StoreError
+from alerter.storage import backup, schema
+from alerter.storage.alerts import AlertReader, AlertWriter
+from alerter.storage.backup import Backup, Restoration, check_backup
+from alerter.storage.cache import Memory
+from alerter.storage.copy_database import OnProgress, Step, Transfer, transfer
+from alerter.storage.database_size import SizeReader, SizeWriter, Storage, compact
+from alerter.storage.downsampling import Thinning, ThinningReader
+from alerter.storage.engine import (
+    ADVISORY_HISTORY,
+    ADVISORY_WRITER,
+    Access,
+    is_sqlite,
+    open_engine,
+    parsed,
+    place,
+    share_lock,
+    size_bytes,
+    store_errors,
+    wait_for_writers,
+)
+from alerter.storage.full_history import ArchiveReader
+from alerter.storage.history import ReasonState
+from alerter.storage.import_export import RecordReader, RecordWriter
+from alerter.storage.leases import LeaseHolder, LeaseReader, Leases, Member, Renewal
+from alerter.storage.locks import DaemonLock, daemon_lock, holder
+from alerter.storage.outbox import DeliveryRecord, OutboxReader, OutboxWriter
+from alerter.storage.overviews import OverviewReader
+from alerter.storage.polls import Polling
+from alerter.storage.retention import Retention, RetentionReader
+from alerter.storage.schema import SchemaState, SchemaUpgrade
+from alerter.storage.sessions import Calls
+from alerter.storage.silences import MuteReader, MuteWriter
+from alerter.storage.totals import TotalReader
+
+__all__ = [
+    "Backup",
+    "DaemonLock",
+    "DeliveryRecord",
+    "Leases",
+    "Member",
+    "Polling",
+    "Reader",
+    "ReasonState",
+    "Renewal",
+    "Restoration",
+    "SchemaState",
+    "SchemaUpgrade",
+    "Step",
+    "Storage",
+    "Store",
+    "Transaction",
+    "Transfer",
+    "check_backup",
+]
+
+
+#: So many changes are written to an SQLite file well within the time that a daemon waits for it, on a slow machine too.
+MOST_BESIDE_A_DAEMON = 200_000
+
+
+class Reader(
+    RecordReader,
+    ArchiveReader,
+    OverviewReader,
+    TotalReader,
+    AlertReader,
+    MuteReader,
+    OutboxReader,
+    RetentionReader,
+    ThinningReader,
+    SizeReader,
+    LeaseReader,
+):
+    """A consistent view of everything that is stored."""
+
+
+class Transaction(
+    Reader, RecordWriter, AlertWriter, MuteWriter, OutboxWriter, Retention, Thinning, SizeWriter, LeaseHolder
+):
+    """Everything of a cycle, or nothing."""
+
+    def __init__(self, connection: Connection, memory: Memory | None = None, member: Member | None = None) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            memory: What was remembered before; without one, everything is read.
+            member: Whose leases it needs; None where the database is not shared.
+        """
+        super().__init__(connection, memory)
+        self.member = member
+
+
+class Store:
+    """A database; it connects when it is first used.
+
+    Any method, and any method of its transactions, may raise StoreError; then nothing of the transaction was kept.
+    It may be shared by threads; a transaction belongs to one.
+    """
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        """Name the database.
+
+        Args:
+            url: `sqlite:////absolute/path`, `sqlite:///relative/path` or `postgresql://user@host/name`.
+            read_only: For commands that look while a daemon writes: they change nothing and create no file.
+
+        Raises:
+            StoreError: The URL is another one, or the driver for PostgreSQL is missing.
+        """
+        self._url = parsed(url)
+        self._access = Access.READ_ONLY if read_only else Access.READ_WRITE
+        self._engine = open_engine(self._url, self._access)
+        self._calls = None if is_sqlite(self._url) else Calls(self._engine)
+        self._memory = Memory()
+        self._member: Member | None = None
+        self._reading = self._engine.execution_options(
+            **({"sqlite_begin": "DEFERRED"} if is_sqlite(self._url) else {"isolation_level": "REPEATABLE READ"})
+        )
+
+    def __repr__(self) -> str:
+        return f"Store({place(self._url)!r}, {self._access.value})"
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, which need not exist; None where the database is a server's."""
+        return Path(place(self._url)) if is_sqlite(self._url) else None
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for people: a path, or host and name; never a password."""
+        return place(self._url)
+
+    def close(self) -> None:
+        """Close every connection; a later use opens new ones."""
+        self._engine.dispose()
+
+    def schema_state(self) -> SchemaState:
+        """Return how the database's schema compares with the one that this alerter knows."""
+        return schema.schema_state(self._engine)
+
+    def upgrade(self) -> SchemaUpgrade:
+        """Bring the database to the present schema; an SQLite file is copied before.
+
+        Raises:
+            StoreError: The schema is newer than this alerter, or the upgrade failed; then nothing was changed.
+        """
+        if self._access is Access.READ_ONLY:
+            raise StoreError(f"{place(self._url)}: opened for reading only, expected to be opened for an upgrade")
+        return schema.upgrade(self._url)
+
+    def check_integrity(self, *, gives_up: Callable[[], bool] = schema.never) -> None:
+        """Check that the database is whole.
+
+        Args:
+            gives_up: Asked again and again; once it says so, the check ends. By default it never does.
+
+        Raises:
+            StoreError: It is not; the text says what was found. Or the check ended early.
+        """
+        schema.check_integrity(self._engine, gives_up=gives_up)
+
+    def size_bytes(self) -> int:
+        """Return how large the database is, with what has not been moved into its file yet; 0 where there is none.
+
+        Raises:
+            StoreError: The server cannot be asked.
+        """
+        return size_bytes(self._engine)
+
+    def compact(self) -> None:
+        """Write the SQLite file anew, without anything free in it; the caller holds the lock.
+
+        Raises:
+            StoreError: There is no room for another copy of it, or somebody uses it; it is as before. PostgreSQL has a
+                tool of its own.
+        """
+        compact(self._own_file())
+
+    def holder(self) -> str | None:
+        """Return which daemon holds the database, in a few words; None where nobody does.
+
+        Raises:
+            StoreError: The server cannot be asked.
+        """
+        return holder(self._engine)
+
+    def back_up(self, path: Path) -> Backup:
+        """Write a checked copy of the SQLite file to `path`, while others go on writing; only its owner may read it.
+
+        Raises:
+            StoreError: There is something at `path`, it cannot be written, or the database is damaged; then no copy is
+                left. PostgreSQL has a tool of its own.
+        """
+        return backup.back_up(self._own_file(), path)
+
+    def restore(self, path: Path, *, now: datetime) -> Restoration:
+        """Put a copy of a backup in the place of the SQLite file, which is kept beside it under another name.
+
+        The caller holds the lock. An older schema stays as it is until the next upgrade.
+
+        Args:
+            path: The backup; it stays.
+            now: Becomes a part of the other name.
+
+        Raises:
+            StoreError: The backup is not good, or a file cannot be written; the database is as before. PostgreSQL has
+                a tool of its own.
+        """
+        return backup.restore(self._own_file(), path, now=now)
+
+    def is_same_as(self, other: "Store") -> bool:
+        """Say whether another one names the same database, as far as names can tell."""
+        if self.file is not None and other.file is not None:
+            return os.path.realpath(self.file) == os.path.realpath(other.file)
+        return _names(self._url) == _names(other._url)  # noqa: SLF001 - of its own class
+
+    def copy_to(self, other: "Store", *, on_progress: OnProgress) -> Transfer:
+        """Copy everything into another database, of either kind, and compare every row.
+
+        Args:
+            other: It must have no rows; it need not have tables. One that is the same as this already is compared.
+            on_progress: Is told how many rows are copied, then compared, of how many.
+
+        Raises:
+            StoreError: It cannot be done, as while a daemon uses one of them; then the other database is as before,
+                unless the text says that this is not known.
+        """
+        with self.lock(), other.lock():
+            return transfer(self._url, other._url, on_progress=on_progress)  # noqa: SLF001 - of its own class
+
+    def _own_file(self) -> Path:
+        if self.file is None:
+            raise StoreError(f"{self.place}: expected an SQLite file; PostgreSQL has pg_dump and pg_restore")
+        return self.file
+
+    def check_writable(self) -> None:
+        """Check that the database takes what is written, by writing what is there already.
+
+        Raises:
+            StoreError: It does not: it is locked or read-only, or the disk is full.
+        """
+        schema.check_writable(self._engine)
+
+    def check_server(self) -> None:
+        """Check that the server takes writes, also before there are tables; of an SQLite file, nothing.
+
+        Raises:
+            StoreError: It is a standby, or closed for writes, or cannot be asked.
+        """
+        schema.check_server(self._engine)
+
+    def lock(self) -> AbstractContextManager[DaemonLock]:
+        """Hold the database for this process alone; it is free again when the process ends, however it does.
+
+        Raises:
+            StoreError: When it is entered: another one uses it.
+        """
+        return daemon_lock(self._engine)
+
+    def leases(self) -> Leases | None:
+        """Return how the database is shared; None for an SQLite file, which one daemon has for itself."""
+        return None if is_sqlite(self._url) else Leases(self._engine)
+
+    def act_as(self, member: Member) -> None:
+        """Ask for this instance's leases in every transaction from now on."""
+        self._member = member
+
+    def hang_up(self) -> None:
+        """End all that is waited for from a server, with an error for whoever waits."""
+        if self._calls is not None:
+            self._calls.hang_up()
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Open a transaction that is committed as a whole at the end of the block, or not at all.
+
+        One writer at a time: another one waits for some seconds.
+
+        Raises:
+            StoreError: The database is locked, full, read-only or gone; nothing was kept.
+        """
+        with store_errors(self._url):
+            with self._engine.begin() as connection:
+                wait_for_writers(connection, ADVISORY_WRITER)
+                transaction = Transaction(connection, self._memory, self._member)
+                yield transaction
+                transaction.finish()
+            transaction.remember()
+
+    def forget(self, tenants: Collection[Tenant]) -> None:
+        """Remember nothing of tenants that are polled here no more: that costs memory, and is no longer kept up."""
+        self._memory.forget(tenants)
+
+    @contextmanager
+    def bulk(self, changes: int) -> Iterator[Transaction]:
+        """Open a transaction for an import: it is committed as a whole at the end of the block, or not at all.
+
+        Other writers wait from `close_ranks` on; on SQLite, where a file has one writer, from now on. There an import
+        that would take longer than a daemon waits has the database to itself.
+
+        Args:
+            changes: How many changes it is going to write.
+
+        Raises:
+            StoreError: The database is locked, full, read-only or gone, or a daemon has it that would wait too long;
+                nothing was kept.
+        """
+        with ExitStack() as stack:
+            if is_sqlite(self._url) and changes > MOST_BESIDE_A_DAEMON:
+                stack.enter_context(_alone(self, changes))
+            with store_errors(self._url), self._engine.begin() as connection:
+                share_lock(connection, ADVISORY_HISTORY)
+                transaction = Transaction(connection)
+                yield transaction
+                transaction.finish()
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Open a view that does not change while it is looked at, and holds no writer up.
+
+        Raises:
+            StoreError: The database cannot be read.
+        """
+        with store_errors(self._url), self._reading.begin() as connection:
+            yield Reader(connection)
+
+
+def _names(url: URL) -> tuple[object, ...]:
+    """Return what names a server's database, whoever asks it."""
+    return url.get_backend_name(), url.host, url.port, url.database, url.query.get("host"), url.query.get("port")
+
+
+@contextmanager
+def _alone(store: Store, changes: int) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(store.lock())
+        except StoreError as error:
+            raise StoreError(
+                f"{error}, which would wait in vain while {changes:,} changes are written: "
+                "stop it for this import, or import in parts"
+            ) from error
+        yield

@@ -1,0 +1,190 @@
+"""Old history is thinned to the extremes of each hour: tenant by tenant, hours in their order, a little at a time.
+
+`thinning_at` is where a tenant's thinning goes on, `thinned_until` how far it has ever come: what is imported below
+that is thinned as well, and until then no claim becomes wrong. Both move in the transaction that thins, and thinning
+what is thinned changes nothing, so that a process may be killed anywhere.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, select, update
+
+from alerter.core.downsampling import Change, hour_of, thinned
+from alerter.core.series import Tenant
+from alerter.storage.cache import Noting
+from alerter.storage.count_changes import ChangeWriter
+from alerter.storage.engine import Rows, is_sqlite
+from alerter.storage.tables import (
+    EPOCH,
+    NO_TEXT,
+    Instant,
+    chunks,
+    counts,
+    coverage,
+    deliveries,
+    has_text,
+    instant_of,
+    messages,
+    number_of,
+    tenants,
+)
+
+_HOUR = timedelta(hours=1)
+
+
+class ThinningReader(Rows):
+    """Looks for what is to be thinned."""
+
+    def tenants_to_thin(self, before: datetime) -> list[Tenant]:
+        """Return the tenants that have changes from before an instant which were not thinned yet."""
+        return [row.name for row in self._all(_TENANTS_TO_THIN, {"before": before})]
+
+    def wordy_messages(self, *, before: datetime, limit: int) -> list[str]:
+        """Return the ids of messages that were planned before an instant, reached everybody, and still have a text."""
+        return [row.id for row in self._all(_WORDY, {"before": before, "limit": limit})]
+
+
+class Thinning(Noting, ChangeWriter, ThinningReader):
+    """Thins what is old."""
+
+    def thin(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
+        """Thin some hours of a tenant's history; return how many changes were looked at, 0 at the end.
+
+        While an import of PostgreSQL's is under way, which has rows that nobody sees yet, it does nothing.
+
+        Args:
+            tenant: Whose.
+            before: The beginning of an hour, until which history is thinned.
+            batch: About so many changes at most, but whole hours.
+        """
+        row = self._all(_TENANT, {"tenant": tenant})[0]
+        if not self._may_repack():
+            return 0
+        start = row.thinning_at or EPOCH
+        before = self._loosened(row.id, start, before)
+        scope = {"tenant_id": row.id, "start": start}
+        changes = self._all(_SOME_CHANGES, scope | {"before": before, "limit": batch + 1})
+        if not changes:
+            return 0
+        end = before
+        if len(changes) > batch:
+            # Of the hour of the last one there may be more.
+            end = max(hour_of(changes[-1].at), hour_of(changes[0].at) + _HOUR)
+            changes = self._all(_CHANGES, scope | {"before": end})
+        self._thin(row.id, changes, begins=self._begins(row.id, hour_of(changes[0].at), end))
+        self._changed_tenants.add(tenant)
+        until = end if row.thinned_until is None else max(end, row.thinned_until)
+        self._run(_SET_TENANT, {"of_tenant": row.id, "thinning_at": end, "thinned_until": until})
+        return len(changes)
+
+    def _loosened(self, tenant_id: int, start: datetime, before: datetime) -> datetime:
+        """Make rows of chunks between two instants until there is something to thin; return where that ends.
+
+        That is the hour in which the next chunk begins, or the later instant where there are no more chunks.
+        """
+        begin = number_of(start)
+        for chunk in self._chunks(tenant_id, begin, number_of(before)):
+            hour = hour_of(instant_of(chunk.since))
+            if self._oldest_loose(tenant_id, begin, number_of(hour)) is not None:
+                return hour
+            self._make_loose(tenant_id, chunk)
+        return before
+
+    def _thin(self, tenant_id: int, changes: Sequence[Row[Any]], *, begins: Sequence[datetime]) -> None:
+        by_series: dict[int, list[Change]] = {}
+        for row in changes:
+            by_series.setdefault(row.series_id, []).append(Change(row.at, row.was, row.held))
+        gone: list[dict[str, Any]] = []
+        moved: list[dict[str, Any]] = []
+        for number, before in by_series.items():
+            kept = {change.at: change for change in thinned(before, begins)}
+            key = {"of_tenant": tenant_id, "of_series": number}
+            gone += [key | {"then": change.at} for change in before if change.at not in kept]
+            moved += [
+                key | {"then": change.at, "was": kept[change.at].was}
+                for change in before
+                if change.at in kept and kept[change.at] != change
+            ]
+        self._run(_DELETE, gone)
+        self._run(_SET_WAS, moved)
+
+    def _begins(self, tenant_id: int, since: datetime, until: datetime) -> list[datetime]:
+        scope = {"tenant_id": tenant_id, "start": since, "before": until}
+        runs = [(row.since, row.until) for row in self._all(_BEGINS, scope)]
+        # What begins where another one ends goes on.
+        ends = {until for _, until in runs}
+        return [begin for begin, _ in runs if begin >= since and begin not in ends]
+
+    def strip(self, message_ids: Sequence[str]) -> int:
+        """Drop the texts of messages that everybody got long ago; when, to whom and under which title remains.
+
+        They are written anew, close together: left where it is, in SQLite each would go on keeping a page of its own.
+        """
+        keys = [{"key": message_id} for message_id in message_ids]
+        if not is_sqlite(self._url):
+            return self._run(_STRIP, keys)
+        found = [row for key in keys for row in self._all(_MESSAGE, key)]
+        # Between the two statements, deliveries have no message.
+        self._connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        self._run(_DELETE_MESSAGE, keys)
+        return self._run(_ADD_MESSAGE, [{**row._mapping, **_STRIPPED} for row in found])  # noqa: SLF001 - its name
+
+
+_before = bindparam("before", type_=Instant())
+_TENANT = select(tenants.c.id, tenants.c.thinning_at, tenants.c.thinned_until).where(
+    tenants.c.name == bindparam("tenant")
+)
+_SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
+_goes_on_at = func.coalesce(tenants.c.thinning_at, literal(EPOCH, Instant()))
+_TENANTS_TO_THIN = (
+    select(tenants.c.name)
+    .where(
+        exists().where(counts.c.tenant_id == tenants.c.id, counts.c.at < _before, counts.c.at >= _goes_on_at)
+        | exists().where(chunks.c.tenant_id == tenants.c.id, chunks.c.since < _before, chunks.c.until >= _goes_on_at)
+    )
+    .order_by(tenants.c.id)
+)
+_CHANGES = (
+    select(counts.c.series_id, counts.c.at, counts.c.was, counts.c.held)
+    .where(
+        counts.c.tenant_id == bindparam("tenant_id"),
+        counts.c.at >= bindparam("start", type_=Instant()),
+        counts.c.at < _before,
+    )
+    .order_by(counts.c.at)
+)
+_SOME_CHANGES = _CHANGES.limit(bindparam("limit"))
+_BEGINS = (
+    select(coverage.c.since, coverage.c.until)
+    .where(
+        coverage.c.tenant_id == bindparam("tenant_id"),
+        coverage.c.until >= bindparam("start", type_=Instant()),
+        coverage.c.since < _before,
+    )
+    .order_by(coverage.c.since)
+)
+_CHANGE = and_(
+    counts.c.tenant_id == bindparam("of_tenant"),
+    counts.c.at == bindparam("then", type_=Instant()),
+    counts.c.series_id == bindparam("of_series"),
+)
+_DELETE = delete(counts).where(_CHANGE)
+_SET_WAS = update(counts).where(_CHANGE)
+
+_WORDY = (
+    select(messages.c.id)
+    .where(
+        has_text,
+        messages.c.created_at < _before,
+        ~exists().where(deliveries.c.message_id == messages.c.id, deliveries.c.sent_at.is_(None)),
+    )
+    .order_by(messages.c.created_at)
+    .limit(bindparam("limit"))
+)
+_MESSAGE = select(messages).where(messages.c.id == bindparam("key"))
+_DELETE_MESSAGE = delete(messages).where(messages.c.id == bindparam("key"))
+_ADD_MESSAGE = insert(messages)
+_STRIPPED = {"bodies": NO_TEXT, "extras": NO_TEXT}
+_STRIP = update(messages).where(messages.c.id == bindparam("key")).values(**_STRIPPED)

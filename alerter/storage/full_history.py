@@ -1,0 +1,139 @@
+"""All of a tenant's history in one go, packed into arrays: for replays, which look at years of it."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, select, type_coerce
+
+from alerter.core.history import Archive, TenantArchive
+from alerter.core.poll_times import (
+    FailureRun,
+    Numbers,
+    PollRun,
+    Timeline,
+    good_polls_of,
+    joined_runs,
+    numbers,
+    outages_of,
+    polls_of,
+)
+from alerter.core.series import ALL_REASONS, Tenant
+from alerter.errors import Cause
+from alerter.storage.compression import StoredChange
+from alerter.storage.count_changes import ChangeReader
+from alerter.storage.polls import PollingReader
+from alerter.storage.tables import coverage, poll_failures, series
+
+
+class ArchiveReader(PollingReader, ChangeReader):
+    """Reads whole histories."""
+
+    def archive(self, tenant: Tenant, *, poll_interval: timedelta, timezone: tzinfo = UTC) -> TenantArchive:
+        """Return everything that is stored of a tenant's counts and polls.
+
+        Args:
+            tenant: Whose; one that was never polled has an archive without any poll.
+            poll_interval: How often it is polled now.
+            timezone: Where its people work.
+        """
+        row = self._tenant(tenant)
+        scope = {"tenant_id": -1 if row is None else row.id}
+        runs = [PollRun(**each._mapping) for each in self._all(_RUNS, scope)]  # noqa: SLF001 - SQLAlchemy's name
+        failures = [_failure_run(each) for each in self._all(_FAILURES, scope)]
+        steps = _Steps(() if row is None else self._changes(row.id))
+        good = good_polls_of(runs)
+        spans = list(joined_runs(runs))
+        timeline = Timeline(
+            polls=polls_of(good, failures),
+            good=good,
+            since=numbers(since for since, _ in spans),
+            until=numbers(until for _, until in spans),
+            outages=tuple(outages_of(failures)),
+            poll_interval=poll_interval,
+            timezone=timezone,
+            polled_since=None if row is None else row.polled_since,
+        )
+        begin = runs[0].since if runs else 0
+        polling = Archive(tenant=tenant, reason=ALL_REASONS, at=numbers([begin]), held=numbers([0]), timeline=timeline)
+        return TenantArchive(
+            polling=polling,
+            reasons=[_archive(each, polling, steps, begin) for each in self._all(_SERIES, scope)],
+            thinned_until=None if row is None else row.thinned_until,
+        )
+
+
+class _Steps:
+    """The changes of every series, taken out of one scan in the order of time."""
+
+    def __init__(self, changes: Iterable[StoredChange]) -> None:
+        self._by_series: dict[int, tuple[int, Numbers, Numbers]] = {}
+        by_series = self._by_series
+        for at, series_id, was, held in changes:
+            steps = by_series.get(series_id)
+            if steps is None:
+                steps = by_series[series_id] = was, numbers(), numbers()
+            steps[1].append(at)
+            steps[2].append(held)
+
+    def of(self, series_id: int, *, held: int, begin: int) -> tuple[Numbers, Numbers]:
+        """Return a series as a step function from the beginning on; `held` is its value where it never changed."""
+        first, at, counted = self._by_series.get(series_id, (held, numbers(), numbers()))
+        if at and at[0] <= begin:
+            return at, counted
+        return numbers([begin]) + at, numbers([first]) + counted
+
+
+def _archive(row: Row[Any], polling: Archive, steps: _Steps, begin: int) -> Archive:
+    at, held = steps.of(row.id, held=row.held, begin=begin)
+    return Archive(
+        tenant=polling.tenant,
+        reason=row.reason,
+        at=at,
+        held=held,
+        timeline=polling.timeline,
+        seen_since=row.seen_since,
+        first_held_at=row.first_held_at,
+    )
+
+
+def _failure_run(row: Row[Any]) -> FailureRun:
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's name
+    return FailureRun(**fields | {"cause": Cause(row.cause)})
+
+
+def _number(column: ColumnElement[datetime], name: str) -> ColumnElement[int]:
+    """Return an instant's column as the number that it stores."""
+    return type_coerce(column, BigInteger).label(name)
+
+
+_RUNS = (
+    select(_number(coverage.c.since, "since"), _number(coverage.c.until, "until"), coverage.c.polls, coverage.c.steps)
+    .where(coverage.c.tenant_id == bindparam("tenant_id"))
+    .order_by(coverage.c.since)
+)
+_FAILURES = (
+    select(
+        _number(poll_failures.c.since, "since"),
+        _number(poll_failures.c.until, "until"),
+        poll_failures.c.failures.label("polls"),
+        _number(poll_failures.c.outage_since, "outage_since"),
+        _number(poll_failures.c.ended_at, "ended_at"),
+        poll_failures.c.cause,
+        poll_failures.c.detail,
+        poll_failures.c.steps,
+    )
+    .where(poll_failures.c.tenant_id == bindparam("tenant_id"))
+    .order_by(poll_failures.c.since)
+)
+_SERIES = (
+    select(
+        series.c.id,
+        series.c.reason,
+        series.c.held,
+        series.c.first_held_at,
+        _number(series.c.first_seen_at, "seen_since"),
+    )
+    .where(series.c.tenant_id == bindparam("tenant_id"))
+    .order_by(series.c.id)
+)

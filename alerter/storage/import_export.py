@@ -1,0 +1,226 @@
+"""The history as records: read out to be written down, and taken in where nothing is stored."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, select, text, update
+
+from alerter.core.history_records import Change, FirstSeen, Held, Polled, Record, clipped
+from alerter.core.merges import Base, Stored
+from alerter.core.merges import Change as Step
+from alerter.core.poll_times import PollRun, parts_of
+from alerter.core.rules import EVERYTHING, Selector
+from alerter.core.series import HoldReason, Tenant
+from alerter.storage.count_changes import BEGINNING, END
+from alerter.storage.encoding import digest_of
+from alerter.storage.engine import ADVISORY_WRITER, wait_for_writers
+from alerter.storage.firsts import FirstsWriter
+from alerter.storage.history import HistoryReader
+from alerter.storage.polls import run_columns, run_of
+from alerter.storage.snapshots import HistoryWriter
+from alerter.storage.tables import Instant, coverage, instant_of, number_of, series, tenants
+
+#: So many changes are written by one statement.
+_BATCH = 10_000
+
+
+class RecordReader(HistoryReader):
+    """Reads the history as records."""
+
+    def records(
+        self,
+        tenant: Tenant,
+        *,
+        reasons: Selector = EVERYTHING,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Record]:
+        """Yield what is stored of a tenant: which reasons were seen, what they held at first, polls, and changes.
+
+        Each kind comes as a whole, in this order, oldest first, reasons in the order of first sight. However long the
+        history is, little of it is in memory at a time.
+
+        Args:
+            tenant: Whose; one that was never polled has no records.
+            reasons: Which hold reasons.
+            since: From when on; None for the beginning.
+            until: Until when, itself included; None for the end.
+        """
+        row = self._tenant(tenant)
+        spans = [] if row is None else self._clipped_coverage(row.id, tenant, since=since, until=until)
+        if row is None or not spans:
+            return
+        known = [
+            each
+            for each in self._series_of(row)
+            if reasons.matches(each.reason) and (until is None or each.first_seen_at <= until)
+        ]
+        for each in known:
+            yield FirstSeen(tenant=tenant, reason=each.reason, at=each.first_seen_at)
+        yield from self._bases(row.id, tenant, known, since=since, begin=since or spans[0].since)
+        yield from spans
+        reason_by_id = {each.id: each.reason for each in known}
+        begin, end = _range(since, until)
+        for at, number, _, held in self._changes(row.id, since=begin, until=end, series=reason_by_id.keys()):
+            yield Change(tenant=tenant, reason=reason_by_id[number], at=instant_of(at), held=held)
+
+    def stored(self, tenant: Tenant) -> Stored:
+        """Return what is stored of a tenant, for an import to be merged into; nothing of one that was never polled."""
+        row = self._tenant(tenant)
+        if row is None:
+            return Stored()
+        known = self._series_of(row)
+        return Stored(
+            coverage=self.runs(tenant),
+            held={each.reason: each.held for each in known},
+            changes=partial(self._named_changes, row.id, {each.id: each.reason for each in known}),
+        )
+
+    def runs(self, tenant: Tenant) -> list[PollRun]:
+        """Return a tenant's runs of successful polls, oldest first."""
+        row = self._tenant(tenant)
+        found = () if row is None else self._all(_COVERAGE, {"tenant_id": row.id})
+        return [run_of(each) for each in found]
+
+    def _clipped_coverage(
+        self, tenant_id: int, tenant: Tenant, *, since: datetime | None, until: datetime | None
+    ) -> list[Polled]:
+        runs = (
+            Polled.of(tenant, [instant_of(at) for at in run_of(row).instants])
+            for row in self._all(_COVERAGE, {"tenant_id": tenant_id})
+        )
+        parts = (clipped(run, since=since, until=until) for run in runs)
+        return [part for part in parts if part is not None]
+
+    def _bases(
+        self, tenant_id: int, tenant: Tenant, known: Sequence[Row[Any]], *, since: datetime | None, begin: datetime
+    ) -> Iterator[Held]:
+        """Yield what was held before the first change, where that is neither nothing nor plain from the first sight."""
+        first: dict[int, int] = {}
+        for _, number, was, _ in self._changes(tenant_id, since=_range(since, None)[0]):
+            first.setdefault(number, was)
+        for each in known:
+            has_changed = each.id in first
+            held = first.get(each.id, each.held)
+            if held or (not has_changed and each.changed_at != each.first_seen_at):
+                at = begin if has_changed else each.changed_at
+                yield Held(tenant=tenant, reason=each.reason, at=at, held=held)
+
+    def _named_changes(self, tenant_id: int, reason_by_id: Mapping[int, HoldReason]) -> Iterator[Step]:
+        for at, number, was, held in self._changes(tenant_id):
+            yield at, reason_by_id[number], was, held
+
+
+class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
+    """Writes an import: first its changes, of which nobody sees anything yet, then the polls that saw them.
+
+    In PostgreSQL other writers go on while the changes are written, and wait from `close_ranks` on, for a moment; in
+    SQLite they wait from the beginning.
+    """
+
+    def close_ranks(self) -> None:
+        """From here on no other transaction writes until this one ends."""
+        wait_for_writers(self._connection, ADVISORY_WRITER)
+
+    def add_changes(
+        self,
+        tenant: Tenant,
+        first_seen: Mapping[HoldReason, int],
+        bases: Mapping[HoldReason, Base],
+        changes: Iterable[Step],
+    ) -> None:
+        """Write the changes of an import.
+
+        Args:
+            tenant: Whose; it is new if need be.
+            first_seen: The reasons of the import, and when each was first in an answer; those that are new are added.
+            bases: What was held before the changes.
+            changes: The changes to store, in place of those of the same series at the same instant; one that steps to
+                the count before it is deleted.
+        """
+        self._changed_tenants.add(tenant)
+        tenant_id = int(self._polled(tenant).id)
+        known = {row.reason for row in self._all(_SERIES, {"tenant_id": tenant_id})}
+        new = []
+        for reason, seen in first_seen.items():
+            base = bases.get(reason, Base(at=seen, held=0))
+            columns = {"held": base.held, "changed_at": instant_of(base.at), "first_seen_at": instant_of(seen)}
+            if reason not in known:
+                new.append({"tenant_id": tenant_id, "digest": digest_of(reason), "reason": reason} | columns)
+        self._run(_ADD_SERIES, new)
+        id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
+        rows = ((tenant_id, at, id_by_reason[reason], was, held) for at, reason, was, held in changes)
+        while batch := list(islice(rows, _BATCH)):
+            instants = sorted({row[1] for row in batch})
+            self._run(_THIN_FROM, {"of_tenant": tenant_id, "oldest": instant_of(instants[0])})
+            self._unpack_around(tenant_id, instants)
+            self._put_changes([row for row in batch if row[3] != row[4]])
+            self._run(_DROP_CHANGE, [dict(zip(_KEY, row, strict=False)) for row in batch if row[3] == row[4]])
+
+    def cover(
+        self,
+        tenant: Tenant,
+        runs: Sequence[PollRun],
+        first_seen: Mapping[HoldReason, int],
+        changed: Collection[HoldReason],
+    ) -> None:
+        """Keep in which polls an import saw what `add_changes` has written.
+
+        Args:
+            tenant: Whose.
+            runs: All runs of polls, also those that are stored.
+            first_seen: When the import first saw each of its reasons.
+            changed: The reasons whose changes were written.
+        """
+        self._changed_tenants.add(tenant)
+        tenant_id = int(self._polled(tenant).id)
+        self._set_coverage(tenant_id, runs)
+        id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
+        seen = [{"series_id": id_by_reason[reason], "seen": instant_of(at)} for reason, at in first_seen.items()]
+        self._run(_BE_SEEN_SINCE, seen)
+        self._set_ends(tenant_id, {id_by_reason[reason] for reason in changed})
+
+    def _set_coverage(self, tenant_id: int, runs: Sequence[PollRun]) -> None:
+        stored = {run_of(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id})}
+        wanted = {part for run in runs for part in parts_of(run.instants)}
+        self._run(
+            _DELETE_COVERAGE,
+            [{"of_tenant": tenant_id, "old_since": instant_of(run.since)} for run in stored - wanted],
+        )
+        new = sorted(wanted - stored, key=lambda run: run.since)
+        self._run(_ADD_COVERAGE, [{"tenant_id": tenant_id} | run_columns(run) for run in new])
+
+
+def _range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """Return the numbers of a span whose ends are both part of it, as one whose end is not."""
+    return BEGINNING if since is None else number_of(since), END if until is None else number_of(until) + 1
+
+
+# What is imported into history that was thinned is thinned as well.
+_THIN_FROM = (
+    update(tenants)
+    .where(tenants.c.id == bindparam("of_tenant"), tenants.c.thinning_at > bindparam("oldest", type_=Instant()))
+    .values(thinning_at=bindparam("oldest", type_=Instant()))
+)
+_COVERAGE = (
+    select(coverage.c.since, coverage.c.until, coverage.c.polls, coverage.c.steps)
+    .where(coverage.c.tenant_id == bindparam("tenant_id"))
+    .order_by(coverage.c.since)
+)
+_ADD_COVERAGE = insert(coverage)
+_DELETE_COVERAGE = delete(coverage).where(
+    coverage.c.tenant_id == bindparam("of_tenant"), coverage.c.since == bindparam("old_since")
+)
+# Plain text, as for those that are put.
+_KEY = ("tenant_id", "at", "series_id")
+_DROP_CHANGE = text("DELETE FROM counts WHERE tenant_id = :tenant_id AND at = :at AND series_id = :series_id")
+_SERIES = select(series.c.id, series.c.reason).where(series.c.tenant_id == bindparam("tenant_id"))
+_ADD_SERIES = insert(series)
+_BE_SEEN_SINCE = (
+    update(series)
+    .where(series.c.id == bindparam("series_id"), series.c.first_seen_at > bindparam("seen", type_=Instant()))
+    .values(first_seen_at=bindparam("seen"))
+)

@@ -1,0 +1,364 @@
+"""What is to be sent, and the record of what was sent to whom, when, after how many attempts."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
+
+from alerter.core.messages import Event, EventAction, Format, Message, Outage, Tone
+from alerter.core.notifications import Budget, ReceiverName, TargetId
+from alerter.core.outbox import Backlog, Delivery, TargetName
+from alerter.core.rules import Severity
+from alerter.errors import StoreError
+from alerter.storage.encoding import packed, storable, unpacked
+from alerter.storage.engine import Rows
+from alerter.storage.leases import LeaseHolder, is_life_over
+from alerter.storage.tables import (
+    Instant,
+    addresses,
+    deliveries,
+    held_back,
+    is_waiting,
+    messages,
+    open_groups,
+    outages,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """A delivery with what it delivers: the message's receiver and title."""
+
+    delivery: Delivery
+    receiver: ReceiverName
+    title: str
+
+
+class OutboxReader(Rows):
+    """Reads the outbox."""
+
+    def waiting_deliveries(self) -> list[Delivery]:
+        """Return the deliveries that are neither sent nor dead, in the order of planning."""
+        return [_delivery_of(row) for row in self._all(_WAITING)]
+
+    def message(self, message_id: str) -> Message:
+        """Return a message.
+
+        Raises:
+            StoreError: There is none of this id.
+        """
+        row = self._first(_MESSAGE, {"message_id": message_id})
+        if row is None:
+            raise StoreError(f"expected a message {message_id!r}, found none")
+        return _message_of(row)
+
+    def has_message(self, message_id: str) -> bool:
+        """Say whether a message of this id was planned."""
+        return self._first(_MESSAGE, {"message_id": message_id}) is not None
+
+    def deliveries(self, *, only_failed: bool = False, limit: int = 100) -> list[DeliveryRecord]:
+        """Return the newest deliveries first, sent or not.
+
+        Args:
+            only_failed: Those alone that did not arrive: dead ones, and those that wait, also behind another.
+            limit: At most so many.
+        """
+        wanted = _DELIVERIES.limit(limit)
+        if only_failed:
+            wanted = wanted.where(deliveries.c.sent_at.is_(None))
+        return [_record_of(row) for row in self._all(wanted)]
+
+    def deliveries_about(self, alert_ids: Collection[str], *, until: datetime, limit: int = 20) -> list[DeliveryRecord]:
+        """Return the deliveries of messages about alerts that were planned until an instant, the newest first.
+
+        Args:
+            alert_ids: The ids of the alerts.
+            until: The instant, itself included.
+            limit: At most so many.
+        """
+        if not alert_ids:
+            return []
+        about = or_(*(messages.c.alert_ids.contains(json.dumps(each), autoescape=True) for each in alert_ids))
+        wanted = _DELIVERIES.where(about, messages.c.created_at <= until).limit(limit)
+        return [_record_of(row) for row in self._all(wanted)]
+
+    def waiting_count(self) -> int:
+        """Return how many deliveries are neither sent nor dead."""
+        return int(self._all(_WAITING_COUNT)[0].number)
+
+    def backlogs(self) -> dict[TargetName, Backlog]:
+        """Return what waits for each target that has something to wait for."""
+        return {row.target: Backlog(deliveries=row.number, oldest_at=row.oldest_at) for row in self._all(_BACKLOGS)}
+
+    def addresses(self) -> dict[TargetName, TargetId]:
+        """Return which URL each target's name stood for when that was kept last."""
+        return {row.target: row.url for row in self._all(_ADDRESSES)}
+
+    def was_overtaken(self, delivery: Delivery) -> bool:
+        """Say whether a delivery's target has taken a message that was planned later."""
+        return bool(self._all(_OVERTAKING, {"delivery_id": delivery.id, "name": delivery.target}))
+
+    def outages(self) -> dict[TargetName, Outage]:
+        """Return the targets that cannot be reached."""
+        return {row.target: _outage_of(row) for row in self._all(_OUTAGES)}
+
+    def delivery(self, delivery_id: int) -> DeliveryRecord | None:
+        """Return the delivery of this number, or None where there is none."""
+        row = self._first(_DELIVERY, {"delivery_id": delivery_id})
+        return None if row is None else _record_of(row)
+
+    def budgets(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, Budget]:
+        """Return what each receiver got, and what was held back from it after that; without either it is missing.
+
+        Args:
+            since: Messages that were planned after this count, whatever they are: also digests, and what is sent to
+                a fallback.
+            until: None that was planned after this counts, for the clock may have been ahead; without it, all do.
+        """
+        wanted = _SENT if until is None else _SENT.where(messages.c.created_at <= until)
+        sent = {row.receiver: row.sent for row in self._all(wanted, {"start": since})}
+        counters = {row.receiver: row.messages for row in self._all(_HELD_BACK)}
+        return {
+            receiver: Budget(sent=sent.get(receiver, 0), held_back=counters.get(receiver, 0))
+            for receiver in sent | counters
+        }
+
+    def groups(self) -> dict[ReceiverName, datetime]:
+        """Return the receivers for which news is collected, and when it becomes a message, the first due first."""
+        return {row.receiver: row.due_at for row in self._all(_GROUPS)}
+
+    def due_groups(self, *, now: datetime) -> list[ReceiverName]:
+        """Return the receivers that must now be told what was collected, the first due first."""
+        return [receiver for receiver, due_at in self.groups().items() if due_at <= now]
+
+    def next_group_at(self) -> datetime | None:
+        """Return when the next group is due, or None where nothing is collected."""
+        return min(self.groups().values(), default=None)
+
+
+class OutboxWriter(OutboxReader, LeaseHolder):
+    """Writes the outbox."""
+
+    def enqueue(self, message: Message, targets: Sequence[TargetName]) -> None:
+        """Keep a message as it is now, with one delivery per target, due at once."""
+        self._run(_ADD_MESSAGE, _message_row(message))
+        due = {"created_at": message.created_at, "next_attempt_at": message.created_at}
+        new = {"message_id": message.id, "attempts": 0, "last_error": ""} | due
+        self._run(_ADD_DELIVERY, [new | {"target": target} for target in targets])
+
+    def save_outage(self, outage: Outage) -> None:
+        """Keep that a target cannot be reached, in place of what was stored of it."""
+        self._put(outages, [_outage_row(outage)])
+
+    def end_outage(self, target: TargetName) -> None:
+        """Keep that a target was reached, or is no more."""
+        self._run(_END_OUTAGE, {"name": target})
+
+    def hold_back(self, receiver: ReceiverName) -> None:
+        """Count one message more that a receiver does not get."""
+        if not self._run(_COUNT_HELD_BACK, {"name": receiver}):
+            self._run(_ADD_HELD_BACK, {"receiver": receiver, "messages": 1})
+
+    def reset_held_back(self, receiver: ReceiverName) -> None:
+        """Count anew what a receiver does not get: it was told how much that was."""
+        self._run(_RESET_HELD_BACK, {"name": receiver})
+
+    def open_group(self, receiver: ReceiverName, *, due_at: datetime) -> None:
+        """Begin to collect news for a receiver, until `due_at`; what is being collected already keeps its time."""
+        if receiver not in self.groups():
+            self._run(_OPEN_GROUP, {"receiver": receiver, "due_at": due_at})
+
+    def close_group(self, receiver: ReceiverName) -> None:
+        """Collect for a receiver no longer."""
+        self._run(_CLOSE_GROUP, {"name": receiver})
+
+    def save_delivery(self, delivery: Delivery) -> None:
+        """Keep what became of a delivery.
+
+        Raises:
+            StoreError: There is none of this number.
+        """
+        if not self._run(_SET_DELIVERY, _outcome(delivery) | {"claims": delivery.claims}):
+            raise StoreError(f"expected a delivery {delivery.id}, found none")
+
+    def claim(self, delivery: Delivery) -> None:
+        """Keep that this instance is sending a delivery, which nobody else does meanwhile."""
+        mine = {"claims": delivery.claims, "claimed_by": self._claimant}
+        self._run(_SET_DELIVERY, _outcome(delivery) | mine)
+
+    def release_claims(self, *, now: datetime) -> int:
+        """Make due at once what was being sent by an instance that is gone; return how many deliveries that are.
+
+        Where this process shares the database with nobody, all that anybody was sending before it began.
+        """
+        released = {"next_attempt_at": now, "claimed_by": None}
+        return self._run(_RELEASE if self.member is None else _RELEASE_OF_THE_GONE, released)
+
+    @property
+    def _claimant(self) -> int:
+        return 0 if self.member is None else self.member.number
+
+    def save_addresses(self, addresses: Mapping[TargetName, TargetId]) -> None:
+        """Keep which URL each target's name stands for, in place of what was kept."""
+        self._run(_DROP_ADDRESS, [{"of_target": name} for name in self.addresses()])
+        self._run(_ADD_ADDRESS, [{"target": name, "url": target} for name, target in addresses.items()])
+
+    def readdress(self, target_by_delivery: Mapping[int, TargetName]) -> None:
+        """Give deliveries other targets, by their numbers."""
+        rows = [{"delivery_id": number, "new_target": name} for number, name in target_by_delivery.items()]
+        self._run(_READDRESS, rows)
+
+    def settle(self, delivery: Delivery) -> bool:
+        """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
+        ended = {"known_claims": delivery.claims, "claimed_by": None}
+        return bool(self._run(_SETTLE, _outcome(delivery) | ended))
+
+
+def _outcome(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "delivery_id": delivery.id,
+        "attempts": delivery.attempts,
+        "next_attempt_at": delivery.next_attempt_at,
+        "sent_at": delivery.sent_at,
+        "dead_at": delivery.dead_at,
+        "last_error": storable(delivery.last_error),
+        "refused_at": delivery.refused_at,
+        "had_by": json.dumps(sorted(delivery.had_by)),
+    }
+
+
+def _message_row(message: Message) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if message.threads:
+        extras["threads"] = message.threads
+    if message.events:
+        extras["events"] = [asdict(each) for each in message.events]
+    return {
+        "id": message.id,
+        "receiver": message.receiver,
+        "tone": str(message.tone),
+        "title": storable(message.title),
+        "bodies": packed(json.dumps(dict(message.bodies))),
+        "alert_ids": json.dumps(message.alert_ids),
+        "created_at": message.created_at,
+        "extras": json.dumps(extras),
+    }
+
+
+def _message_of(row: Row[Any]) -> Message:
+    extras = json.loads(row.extras)
+    return Message(
+        id=row.id,
+        receiver=row.receiver,
+        tone=Tone(row.tone),
+        title=row.title,
+        bodies={Format(name): body for name, body in json.loads(unpacked(row.bodies)).items()},
+        created_at=row.created_at,
+        alert_ids=tuple(json.loads(row.alert_ids)),
+        threads=tuple(extras.get("threads", ())),
+        events=tuple(_event(fields) for fields in extras.get("events", ())),
+    )
+
+
+def _outage_of(row: Row[Any]) -> Outage:
+    told = None if row.told is None else tuple(json.loads(row.told))
+    return Outage(target=row.target, since=row.since, error=row.error, told=told)
+
+
+def _outage_row(outage: Outage) -> dict[str, Any]:
+    told = None if outage.told is None else json.dumps(outage.told)
+    return {"target": outage.target, "since": outage.since, "error": storable(outage.error), "told": told}
+
+
+def _event(fields: dict[str, Any]) -> Event:
+    return Event(
+        dedup_key=fields["dedup_key"],
+        action=EventAction(fields["action"]),
+        severity=Severity(fields["severity"]),
+        summary=fields["summary"],
+        details=fields["details"],
+    )
+
+
+def _delivery_of(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        message_id=row.message_id,
+        target=row.target,
+        created_at=row.created_at,
+        next_attempt_at=row.next_attempt_at,
+        attempts=row.attempts,
+        sent_at=row.sent_at,
+        dead_at=row.dead_at,
+        last_error=row.last_error,
+        claims=row.claims,
+        refused_at=row.refused_at,
+        had_by=frozenset(json.loads(row.had_by)),
+    )
+
+
+def _record_of(row: Row[Any]) -> DeliveryRecord:
+    return DeliveryRecord(delivery=_delivery_of(row), receiver=row.receiver, title=row.title)
+
+
+_WAITING = select(deliveries).where(is_waiting).order_by(deliveries.c.id)
+_WAITING_COUNT = select(func.count().label("number")).select_from(deliveries).where(is_waiting)
+_BACKLOGS = (
+    select(
+        deliveries.c.target,
+        func.count().label("number"),
+        func.min(deliveries.c.created_at).label("oldest_at"),
+    )
+    .where(is_waiting)
+    .group_by(deliveries.c.target)
+    .order_by(deliveries.c.target)
+)
+_MESSAGE = select(messages).where(messages.c.id == bindparam("message_id"))
+_DELIVERIES = (
+    select(deliveries, messages.c.receiver, messages.c.title)
+    .join_from(deliveries, messages)
+    .order_by(deliveries.c.id.desc())
+)
+_DELIVERY = _DELIVERIES.where(deliveries.c.id == bindparam("delivery_id"))
+_ADD_MESSAGE = insert(messages)
+_ADD_DELIVERY = insert(deliveries)
+_SET_DELIVERY = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
+_READDRESS = _SET_DELIVERY.values(target=bindparam("new_target"))
+_ADDRESSES = select(addresses).order_by(addresses.c.target)
+_DROP_ADDRESS = delete(addresses).where(addresses.c.target == bindparam("of_target"))
+_ADD_ADDRESS = insert(addresses)
+_SETTLE = _SET_DELIVERY.where(deliveries.c.claims == bindparam("known_claims"))
+_RELEASE = update(deliveries).where(is_waiting, deliveries.c.claimed_by.is_not(None))
+_RELEASE_OF_THE_GONE = _RELEASE.where(is_life_over(deliveries.c.claimed_by))
+
+_SENT = (
+    select(messages.c.receiver, func.count().label("sent"))
+    .where(messages.c.created_at > bindparam("start", type_=Instant()))
+    .group_by(messages.c.receiver)
+    .order_by(messages.c.receiver)
+)
+_HELD_BACK = select(held_back)
+_of_receiver = held_back.c.receiver == bindparam("name")
+_COUNT_HELD_BACK = update(held_back).where(_of_receiver).values(messages=held_back.c.messages + 1)
+_ADD_HELD_BACK = insert(held_back)
+_RESET_HELD_BACK = delete(held_back).where(_of_receiver)
+
+# By its number: of a message that is refused, what was planned since is a day's work at most.
+_OVERTAKING = (
+    select(deliveries.c.id)
+    .where(
+        deliveries.c.id > bindparam("delivery_id"),
+        deliveries.c.target == bindparam("name"),
+        deliveries.c.sent_at.is_not(None),
+    )
+    .limit(1)
+)
+_OUTAGES = select(outages).order_by(outages.c.since, outages.c.target)
+_END_OUTAGE = delete(outages).where(outages.c.target == bindparam("name"))
+
+_GROUPS = select(open_groups).order_by(open_groups.c.due_at, open_groups.c.receiver)
+_OPEN_GROUP = insert(open_groups)
+_CLOSE_GROUP = delete(open_groups).where(open_groups.c.receiver == bindparam("name"))

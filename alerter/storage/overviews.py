@@ -1,0 +1,44 @@
+"""What thousands of tenants hold, in one look instead of one for each."""
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+
+from alerter.core.series import HoldReason, Tenant
+from alerter.storage.engine import Rows
+from alerter.storage.tables import series, tenants
+
+
+class OverviewReader(Rows):
+    """Reads what is held now, over tenants."""
+
+    def held_by_reason(self, names: Collection[Tenant]) -> dict[Tenant, dict[HoldReason, int]]:
+        """Return what these tenants hold by reason, most first, also reasons of which nothing is held now."""
+        held: dict[Tenant, dict[HoldReason, int]] = {}
+        for row in self._all(_HELD):
+            if row.name in names:
+                held.setdefault(row.name, {})[row.reason] = row.held
+        return held
+
+    def reason_names(self) -> list[HoldReason]:
+        """Return every name of a hold reason that was ever seen, of whatever tenant, each once."""
+        return [row.reason for row in self._all(_NAMES)]
+
+    def largest_counts(self, names: Collection[Tenant], *, limit: int) -> list[tuple[Tenant, HoldReason]]:
+        """Return of which reasons of these tenants most is held, most first; without those of which nothing is."""
+        found: list[tuple[Tenant, HoldReason]] = []
+        for row in self._all(_HELD.where(series.c.held > 0)):
+            if len(found) == limit:
+                break
+            if row.name in names:
+                found.append((row.name, row.reason))
+        return found
+
+
+_NAMES = select(series.c.reason).distinct().order_by(series.c.reason)
+
+_HELD = (
+    select(tenants.c.name, series.c.reason, series.c.held)
+    .join_from(series, tenants)
+    .order_by(series.c.held.desc(), series.c.id)
+)

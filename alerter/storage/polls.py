@@ -1,0 +1,336 @@
+"""How polling goes: the runs of good polls, and the runs of failures."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
+
+from alerter.core.poll_times import MOST_POLLS, PackedRun, PollRun, joined_runs, parts_of
+from alerter.core.series import Failure, Snapshot, Span, Tenant, longest_step
+from alerter.errors import Cause, SourceError
+from alerter.storage.cache import Noting, OpenFailures, Remembered, Remembering
+from alerter.storage.encoding import storable
+from alerter.storage.tables import Instant, coverage, instant_of, number_of, poll_failures, tenants
+
+#: Of a failure's detail so many characters are kept.
+LONGEST_DETAIL = 500
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling:
+    """How a tenant's polling goes.
+
+    Attributes:
+        last_good_at: The newest good poll; None before the first one.
+        latency: How long that took; None where nobody knows.
+        last_poll_at: The last poll, good or failed; None before the first one.
+        failure: The run of failed polls that the tenant is in, or None after a good poll.
+    """
+
+    last_good_at: datetime | None = None
+    latency: timedelta | None = None
+    last_poll_at: datetime | None = None
+    failure: Failure | None = None
+
+
+class PollingReader(Remembering):
+    """Reads how polling goes."""
+
+    def tenants(self) -> list[Tenant]:
+        """Return every tenant that was ever polled, in the order of their first polls."""
+        return [row.name for row in self._all(_TENANTS)]
+
+    def polling(self, tenant: Tenant) -> Polling:
+        """Return how the tenant's polling goes; nothing is known of a tenant that was never polled."""
+        row = self._tenant(tenant)
+        newest = None if row is None else self._first(_NEWEST_COVERAGE, {"tenant_id": row.id})
+        return _polling_of(row, newest)
+
+    def pollings(self) -> dict[Tenant, Polling]:
+        """Return how the polling of every tenant goes that was ever polled, in one look."""
+        newest_by_tenant = {row.tenant_id: row for row in self._all(_NEWEST_COVERAGES)}
+        return {row.name: _polling_of(row, newest_by_tenant.get(row.id)) for row in self._all(_ALL_WITH_FAILURE)}
+
+    def history_since(self) -> datetime | None:
+        """Return how far back good polls are known; None before the first one."""
+        row = self._first(_OLDEST_COVERAGE)
+        return None if row is None else row.since
+
+    def failure_at(self, tenant: Tenant, at: datetime) -> Failure | None:
+        """Return the run of failed polls that a tenant was in at an instant, or None after a good poll."""
+        row = self._first(_FAILURE_AT, {"tenant": tenant, "instant": at})
+        if row is None:
+            return None
+        return Failure(since=row.outage_since, at=min(row.until, at), cause=Cause(row.cause), detail=row.detail)
+
+    def _tenant(self, tenant: Tenant) -> Row[Any] | None:
+        """Return the tenant's number, since when it is polled and, in the same row, the open run of failures."""
+        return self._first(_TENANT, {"tenant": tenant})
+
+    def _failures_of(self, tenant: Row[Any]) -> OpenFailures | None:
+        failure = failure_of(tenant)
+        if failure is None:
+            return None
+        tail = PackedRun.of(failures_of(tenant))
+        return OpenFailures(id=tenant.failure_id, polls=tenant.failures, failure=failure, tail=tail)
+
+    def _coverage_from(self, tenant: Row[Any] | None, at: datetime) -> list[PollRun]:
+        """Return the run of polls that holds `at` or is the last before it, and all later ones, oldest first."""
+        return [] if tenant is None else self._runs_from(tenant.id, at)
+
+    def _runs_from(self, tenant_id: int, at: datetime) -> list[PollRun]:
+        return [run_of(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})]
+
+
+class PollingWriter(PollingReader, Noting):
+    """Writes how polling goes."""
+
+    def _lengthen_failures(self, remembered: Remembered, error: SourceError, *, at: datetime) -> bool:
+        """Keep one more failure of the run that is remembered; False where it is another one: nothing was written."""
+        known = remembered.failures
+        if known is None or known.failure.cause is not error.cause or at < known.failure.at:
+            return False
+        if known.tail.polls >= MOST_POLLS or number_of(at) < known.tail.until:
+            return False
+        detail = storable(error.detail)[:LONGEST_DETAIL]
+        tail = known.tail.longer(number_of(at))
+        longer = {"until": at, "failures": known.polls + 1, "detail": detail, "steps": tail.steps}
+        seen = {"failure_id": known.id, "known_failures": known.polls, "of_tenant": remembered.id}
+        if not self._run(_LENGTHEN_FAILURES, longer | seen | {"known_revision": remembered.revision}):
+            return False
+        failure = replace(known.failure, at=at, detail=detail)
+        remembered.failures = replace(known, polls=known.polls + 1, failure=failure, tail=tail)
+        return True
+
+    def _lengthen_coverage(self, remembered: Remembered, snapshot: Snapshot, poll_interval: timedelta) -> bool:
+        """Keep one more poll of the run that is remembered; False where it is another one: nothing was written."""
+        tail, at = remembered.tail, snapshot.taken_at
+        if remembered.failures is not None or tail is None or tail.polls >= MOST_POLLS:
+            return False
+        newest = remembered.coverage[-1]
+        # One that comes soon after the one before makes samples uneven, of which nothing that is remembered knows.
+        if not newest.until + poll_interval / 2 <= at <= newest.until + longest_step(poll_interval):
+            return False
+        longer_tail = tail.longer(number_of(at))
+        latency = _microseconds(snapshot.latency)
+        longer = {"until": at, "polls": longer_tail.polls, "steps": longer_tail.steps, "latency": latency}
+        seen = {"of_tenant": remembered.id, "old_since": instant_of(tail.since), "known_until": newest.until}
+        known = {"known_polls": remembered.polls, "known_revision": remembered.revision}
+        if not self._run(_LENGTHEN_COVERAGE, longer | seen | known):
+            return False
+        remembered.coverage[-1] = Span(newest.since, at)
+        remembered.tail = longer_tail
+        remembered.polls = longer_tail.polls
+        return True
+
+    def _add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
+        """Keep that a poll failed: equal failures in a row are one row, with the latest detail.
+
+        Where the clock was set back, the run begins no later than its newest failure.
+        """
+        row = self._polled(tenant)
+        latest = {"until": at, "cause": str(error.cause), "detail": storable(error.detail)[:LONGEST_DETAIL]}
+        if row.failure_id is None:
+            self._begin_failure(row.id, latest, outage_since=at)
+            return
+        outage_since = min(row.outage_since, at)
+        if row.cause == error.cause and row.failures < MOST_POLLS:
+            run = failures_of(row).with_poll(number_of(at))
+            longer = {
+                "outage_since": outage_since, "since": min(row.since, at), "until": at, "failures": row.failures + 1,
+                "steps": run.steps,
+            }  # fmt: skip
+            self._run(_SET_FAILURE, latest | longer | {"failure_id": row.failure_id})
+            return
+        self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
+        self._begin_failure(row.id, latest, outage_since=outage_since)
+
+    def _add_good_poll(self, snapshot: Snapshot, poll_interval: timedelta) -> int:
+        """Keep that a poll was good, which ends an outage; return the tenant's number."""
+        row, at = self._polled(snapshot.tenant), snapshot.taken_at
+        if row.failure_id is not None:
+            self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
+        if row.polled_since is None or at < row.polled_since:
+            self._run(_SET_TENANT, {"of_tenant": row.id, "polled_since": at})
+        self._cover(row.id, snapshot, poll_interval)
+        return int(row.id)
+
+    def _begin_failure(self, tenant_id: int, latest: dict[str, Any], *, outage_since: datetime) -> None:
+        first = {
+            "tenant_id": tenant_id, "outage_since": outage_since, "since": latest["until"], "failures": 1, "steps": b"",
+        }  # fmt: skip
+        self._run(_ADD_FAILURE, latest | first)
+
+    def _polled(self, tenant: Tenant) -> Row[Any]:
+        """Return what `_tenant` does, of a tenant that is new if need be."""
+        row = self._tenant(tenant)
+        if row is not None:
+            return row
+        self._run(_ADD_TENANT, {"name": tenant})
+        return self._all(_TENANT, {"tenant": tenant})[0]
+
+    def _cover(self, tenant_id: int, snapshot: Snapshot, poll_interval: timedelta) -> None:
+        """Put a poll into the run that it belongs to, join two that it connects, or begin one."""
+        at = number_of(snapshot.taken_at)
+        runs = self._runs_from(tenant_id, snapshot.taken_at)
+        before = next((run for run in runs if run.since <= at), None)
+        after = next((run for run in runs if run.since > at), None)
+        is_within = before is not None and at <= before.until
+        near: list[PollRun] = []
+        if before is not None and (is_within or self._are_successive(tenant_id, before.until, at, poll_interval)):
+            near.append(before)
+        if after is not None and not is_within and self._are_successive(tenant_id, at, after.since, poll_interval):
+            near.append(after)
+        instants = sorted({at, *(instant for run in near for instant in run.instants)})
+        self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": instant_of(run.since)} for run in near])
+        common = {"tenant_id": tenant_id, "latency": _microseconds(snapshot.latency)}
+        self._run(_ADD_COVERAGE, [common | run_columns(part) for part in parts_of(instants)])
+
+    def _are_successive(self, tenant_id: int, before: int, after: int, poll_interval: timedelta) -> bool:
+        """Say whether no poll was missed between two good ones, and none has failed."""
+        ends = {"tenant_id": tenant_id, "earlier": instant_of(before), "later": instant_of(after)}
+        is_near = after - before <= longest_step(poll_interval) // _MICROSECOND
+        return is_near and self._first(_FAILED_BETWEEN, ends) is None
+
+
+def run_columns(run: PollRun) -> dict[str, Any]:
+    """Return what stands of a run of polls in its row."""
+    return {
+        "since": instant_of(run.since), "until": instant_of(run.until), "polls": run.polls, "steps": run.steps,
+    }  # fmt: skip
+
+
+def run_of(row: Row[Any]) -> PollRun:
+    """Return the run of good polls of a row."""
+    return PollRun(since=number_of(row.since), until=number_of(row.until), polls=row.polls, steps=row.steps or b"")
+
+
+def spans_of(runs: Iterable[PollRun]) -> list[Span]:
+    """Return the runs of coverage that stored runs of good polls are the parts of, oldest first."""
+    return [Span(instant_of(since), instant_of(until)) for since, until in joined_runs(runs)]
+
+
+def failures_of(row: Row[Any]) -> PollRun:
+    """Return the open run of failed polls that stands in a tenant's row."""
+    return PollRun(since=number_of(row.since), until=number_of(row.until), polls=row.failures, steps=row.steps or b"")
+
+
+def _polling_of(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polling:
+    failure = failure_of(tenant)
+    last_good_at = None if newest is None else newest.until
+    return Polling(
+        last_good_at=last_good_at,
+        latency=None if newest is None or newest.latency is None else newest.latency * _MICROSECOND,
+        last_poll_at=failure.at if failure else last_good_at,
+        failure=failure,
+    )
+
+
+def _microseconds(span: timedelta | None) -> int | None:
+    return None if span is None else span // _MICROSECOND
+
+
+def failure_of(tenant: Row[Any] | None) -> Failure | None:
+    """Return the run of failures that stands in a tenant's row, if there is one."""
+    if tenant is None or tenant.failure_id is None:
+        return None
+    return Failure(since=tenant.outage_since, at=tenant.until, cause=Cause(tenant.cause), detail=tenant.detail)
+
+
+# An update sets the columns that its parameters name, so that those of its condition have other names.
+_TENANTS = select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)
+#: Of each tenant its number, since when it is polled, its revision and the open run of failures.
+WITH_FAILURE = select(
+    tenants.c.id,
+    tenants.c.name,
+    tenants.c.polled_since,
+    tenants.c.revision,
+    tenants.c.thinned_until,
+    poll_failures.c.id.label("failure_id"),
+    poll_failures.c.outage_since,
+    poll_failures.c.since,
+    poll_failures.c.until,
+    poll_failures.c.failures,
+    poll_failures.c.cause,
+    poll_failures.c.detail,
+    poll_failures.c.steps,
+).select_from(
+    tenants.outerjoin(
+        poll_failures, and_(poll_failures.c.tenant_id == tenants.c.id, poll_failures.c.ended_at.is_(None))
+    )
+)
+_ALL_WITH_FAILURE = WITH_FAILURE.order_by(tenants.c.id)
+_TENANT = WITH_FAILURE.where(tenants.c.name == bindparam("tenant"))
+_ADD_TENANT = insert(tenants)
+_SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
+
+_COVERAGE = (
+    select(coverage.c.since, coverage.c.until, coverage.c.polls, coverage.c.steps)
+    .where(
+        coverage.c.tenant_id == bindparam("tenant_id"),
+        coverage.c.since
+        >= func.coalesce(
+            select(func.max(coverage.c.since))
+            .where(coverage.c.tenant_id == bindparam("tenant_id"), coverage.c.since <= bindparam("start"))
+            .correlate(None)
+            .scalar_subquery(),
+            bindparam("start", type_=Instant()),
+        ),
+    )
+    .order_by(coverage.c.since)
+)
+_NEWEST_COVERAGE = (
+    select(coverage.c.until, coverage.c.latency)
+    .where(coverage.c.tenant_id == bindparam("tenant_id"))
+    .order_by(coverage.c.since.desc())
+    .limit(1)
+)
+_OLDEST_COVERAGE = select(coverage.c.since).order_by(coverage.c.since).limit(1)
+_newest = (
+    select(coverage.c.tenant_id, func.max(coverage.c.since).label("since")).group_by(coverage.c.tenant_id).subquery()
+)
+_NEWEST_COVERAGES = select(coverage.c.tenant_id, coverage.c.until, coverage.c.latency).join(
+    _newest, and_(coverage.c.tenant_id == _newest.c.tenant_id, coverage.c.since == _newest.c.since)
+)
+_OLD_COVERAGE = and_(coverage.c.tenant_id == bindparam("of_tenant"), coverage.c.since == bindparam("old_since"))
+_ADD_COVERAGE = insert(coverage)
+_SET_COVERAGE = update(coverage).where(_OLD_COVERAGE)
+# What is remembered is true where the revision is the same, and so is the run that every poll lengthens.
+_KNOWN_REVISION = (
+    select(tenants.c.revision).where(tenants.c.id == bindparam("of_tenant")).correlate(None).scalar_subquery()
+) == bindparam("known_revision")
+_LENGTHEN_COVERAGE = _SET_COVERAGE.where(
+    coverage.c.until == bindparam("known_until", type_=Instant()),
+    coverage.c.polls == bindparam("known_polls"),
+    _KNOWN_REVISION,
+)
+_DELETE_COVERAGE = delete(coverage).where(_OLD_COVERAGE)
+
+_FAILED_BETWEEN = (
+    select(poll_failures.c.id)
+    .where(
+        poll_failures.c.tenant_id == bindparam("tenant_id"),
+        poll_failures.c.since < bindparam("later", type_=Instant()),
+        poll_failures.c.until > bindparam("earlier", type_=Instant()),
+    )
+    .limit(1)
+)
+_FAILURE_AT = (
+    select(poll_failures)
+    .join_from(poll_failures, tenants)
+    .where(
+        tenants.c.name == bindparam("tenant"),
+        poll_failures.c.since <= bindparam("instant", type_=Instant()),
+        or_(poll_failures.c.ended_at.is_(None), poll_failures.c.ended_at > bindparam("instant", type_=Instant())),
+    )
+    .order_by(poll_failures.c.id.desc())
+    .limit(1)
+)
+_ADD_FAILURE = insert(poll_failures)
+_SET_FAILURE = update(poll_failures).where(poll_failures.c.id == bindparam("failure_id"))
+_LENGTHEN_FAILURES = _SET_FAILURE.where(
+    poll_failures.c.ended_at.is_(None), poll_failures.c.failures == bindparam("known_failures"), _KNOWN_REVISION
+)

@@ -1,0 +1,236 @@
+"""What goes when it is old, and what never goes: whatever the present depends on.
+
+No value of a series depends on its old changes, as every change says what it changed from. The newest coverage, an
+outage that lasts, a live alert, what a receiver believes to go on, the acknowledgement of either, a silence
+that has not ended, and a delivery that waits stay however old they are.
+
+What is to go is looked for in a view that holds nobody up, and goes in small transactions, each of which looks once
+more at what it is about to delete.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Delete,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+)
+
+from alerter.core.alerts import AlertState
+from alerter.core.poll_times import PollRun
+from alerter.core.series import Tenant
+from alerter.storage.cache import Noting
+from alerter.storage.count_changes import ChangeWriter
+from alerter.storage.engine import Rows
+from alerter.storage.polls import run_columns, run_of
+from alerter.storage.tables import (
+    Instant,
+    acknowledgements,
+    addresses,
+    alerts,
+    chunks,
+    counts,
+    coverage,
+    deliveries,
+    instant_of,
+    is_waiting,
+    messages,
+    number_of,
+    poll_failures,
+    silences,
+    tenants,
+    told,
+    transitions,
+)
+
+#: To delete a chunk takes about as long as to delete so many changes.
+CHANGES_OF_A_CHUNK = 50
+
+#: A row that is to go, or the rows of a topic: its kind and its key.
+Outdated: TypeAlias = tuple[str, int | str]
+
+
+class RetentionReader(Rows):
+    """Looks for what is old."""
+
+    def tenants_with_history_before(self, before: datetime) -> list[Tenant]:
+        """Return the tenants of which something must be pruned, in the order of their first polls."""
+        return [row.name for row in self._all(_TENANTS_TO_PRUNE, {"before": before})]
+
+    def outdated(self, *, before: datetime, limit: int) -> list[Outdated]:
+        """Return what beside counts and polls ended before an instant and nothing depends on, some of each kind.
+
+        That is found whole tables through, which may take a while.
+
+        Args:
+            before: The instant.
+            limit: So many of each kind at most.
+        """
+        old = {"before": before, "limit": limit}
+        return [(kind, row[0]) for kind, found in _FIND.items() for row in self._all(found, old)]
+
+
+class Retention(Noting, ChangeWriter, RetentionReader):
+    """Deletes what is old; nothing else in the store deletes history."""
+
+    def prune(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
+        """Delete a tenant's counts and polls from before an instant; return how many rows went, 0 at the end.
+
+        While an import of PostgreSQL's is under way, which has rows that nobody sees yet, it does nothing.
+
+        Coverage that began earlier begins at the limit afterwards: what is gone must not look as if it were zero.
+
+        Args:
+            tenant: Whose.
+            before: What ended earlier goes.
+            batch: About so many changes at most: those of an instant go together.
+        """
+        if not self._may_repack():
+            return 0
+        self._changed_tenants.add(tenant)
+        tenant_id = self._tenant_id(tenant)
+        scope = {"of_tenant": tenant_id, "before": before}
+        pruned = self._run(_PRUNE_COVERAGE, scope)
+        self._trim_coverage(tenant_id, before)
+        self._unpack(tenant_id, since=number_of(before), until=number_of(before))
+        pruned += self._prune_up_to(_PRUNE_CHUNKS, _LAST_CHUNK, scope, batch=-(-batch // CHANGES_OF_A_CHUNK))
+        return pruned + self._prune_up_to(_PRUNE_CHANGES, _LAST_CHANGE, scope, batch=batch)
+
+    def _trim_coverage(self, tenant_id: int, before: datetime) -> None:
+        """Leave only those polls of a run that are not too old; of the newest run, which stays, at least the last."""
+        for row in self._all(_OLD_RUNS, {"of_tenant": tenant_id, "before": before}):
+            instants = run_of(row).instants
+            left = instants[min(bisect_left(instants, number_of(before)), len(instants) - 1) :]
+            self._run(_DELETE_RUN, {"of_tenant": tenant_id, "old_since": row.since})
+            # Where another part begins with the poll that is left of this one, that is enough.
+            if len(left) > 1 or not self._all(_RUN, {"of_tenant": tenant_id, "old_since": instant_of(left[0])}):
+                self._run(_ADD_RUN, {"tenant_id": tenant_id, "latency": row.latency} | run_columns(PollRun.of(left)))
+
+    def _prune_up_to(self, prune: Delete, find_last: Select[Any], scope: dict[str, Any], *, batch: int) -> int:
+        """Delete a batch of rows: one range of their clustered key."""
+        last = self._first(find_last, scope | {"others": batch - 1})
+        return self._run(prune, scope | {"last": scope["before"] if last is None else last[0]})
+
+    def drop(self, outdated: Iterable[Outdated], *, before: datetime) -> int:
+        """Delete what was found to be old, where that is still so; return how many rows went."""
+        keys: dict[str, list[dict[str, object]]] = {}
+        for kind, key in outdated:
+            keys.setdefault(kind, []).append({"before": before, "key": key})
+        return sum(self._run(statement, keys.get(kind, ())) for kind, statement in _DROP)
+
+
+_before = bindparam("before", type_=Instant())
+
+# Counts and polls, tenant by tenant
+
+_OF_TENANT = coverage.c.tenant_id == bindparam("of_tenant")
+_newer = coverage.alias()
+_IS_OVER = and_(
+    coverage.c.until < _before,
+    coverage.c.since
+    < select(func.max(_newer.c.since)).where(_newer.c.tenant_id == coverage.c.tenant_id).scalar_subquery(),
+)
+_PRUNE_COVERAGE = delete(coverage).where(_OF_TENANT, _IS_OVER)
+_BEGAN_EARLIER = and_(coverage.c.since < _before, coverage.c.since < coverage.c.until)
+_OLD_RUNS = select(coverage).where(_OF_TENANT, _BEGAN_EARLIER).order_by(coverage.c.since)
+_THAT_RUN = and_(_OF_TENANT, coverage.c.since == bindparam("old_since", type_=Instant()))
+_RUN = select(coverage.c.since).where(_THAT_RUN)
+_DELETE_RUN = delete(coverage).where(_THAT_RUN)
+_ADD_RUN = insert(coverage)
+_OLD_CHANGES = and_(counts.c.tenant_id == bindparam("of_tenant"), counts.c.at < _before)
+_LAST_CHANGE = select(counts.c.at).where(_OLD_CHANGES).order_by(counts.c.at).offset(bindparam("others")).limit(1)
+_PRUNE_CHANGES = delete(counts).where(_OLD_CHANGES, counts.c.at <= bindparam("last"))
+_OLD_CHUNKS = and_(chunks.c.tenant_id == bindparam("of_tenant"), chunks.c.until < _before)
+_LAST_CHUNK = select(chunks.c.since).where(_OLD_CHUNKS).order_by(chunks.c.since).offset(bindparam("others")).limit(1)
+_PRUNE_CHUNKS = delete(chunks).where(_OLD_CHUNKS, chunks.c.since <= bindparam("last"))
+_TENANTS_TO_PRUNE = (
+    select(tenants.c.name)
+    .where(
+        exists().where(counts.c.tenant_id == tenants.c.id, counts.c.at < _before)
+        | exists().where(chunks.c.tenant_id == tenants.c.id, chunks.c.since < _before)
+        | exists().where(coverage.c.tenant_id == tenants.c.id, _IS_OVER | _BEGAN_EARLIER)
+    )
+    .order_by(tenants.c.id)
+)
+
+# Everything else: what it takes to be old holds when a row is found, and when it goes
+
+_key: BindParameter[int | str] = bindparam("key")
+_some_alerts, _some_told = alerts.alias(), told.alias()
+# The states stand in the statements as they are, for the sake of partial indexes, and as plain text, for that of many
+# rows at a time.
+_INACTIVE: ColumnElement[str] = literal_column(f"'{AlertState.INACTIVE}'")
+_FIRING: ColumnElement[str] = literal_column(f"'{AlertState.FIRING}'")
+
+_IS_OLD_FAILURE = and_(poll_failures.c.ended_at.is_not(None), poll_failures.c.until < _before)
+# Why a live alert came to be can still be read.
+_IS_OLD_TRANSITION = and_(
+    transitions.c.at < _before,
+    ~exists().where(
+        alerts.c.tenant == transitions.c.tenant, alerts.c.id == transitions.c.alert_id, alerts.c.state != _INACTIVE
+    ),
+)
+_IS_OLD_SILENCE = silences.c.until < _before
+_IS_OLD_ACKNOWLEDGEMENT = and_(
+    acknowledgements.c.at < _before, ~exists().where(alerts.c.topic == acknowledgements.c.topic)
+)
+_IS_OLD_MESSAGE = and_(
+    messages.c.created_at < _before, ~exists().where(deliveries.c.message_id == messages.c.id, is_waiting)
+)
+# An alert that never fired has no end, and nothing to keep.
+_GOES_ON = _some_alerts.c.state != _INACTIVE
+# What a URL was told that is nowhere any more is believed for ever: nobody tells it of the end. One that is in the
+# configuration is told of it once a mute is over, however long that lasts.
+_IS_BELIEVED = and_(
+    _some_told.c.state == _FIRING,
+    or_(_some_told.c.at >= _before, exists().where(addresses.c.url == _some_told.c.target)),
+)
+_limit: BindParameter[int] = bindparam("limit")
+_FIND = {
+    "failure": select(poll_failures.c.id).where(_IS_OLD_FAILURE).limit(_limit),
+    "transition": select(transitions.c.id).where(_IS_OLD_TRANSITION).limit(_limit),
+    "topic": select(alerts.c.topic)
+    .distinct()
+    .where(
+        ~exists().where(_some_alerts.c.topic == alerts.c.topic, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
+        ~exists().where(_some_told.c.topic == alerts.c.topic, _IS_BELIEVED),
+    )
+    .limit(_limit),
+    "silence": select(silences.c.id).where(_IS_OLD_SILENCE).limit(_limit),
+    "acknowledgement": select(acknowledgements.c.topic).where(_IS_OLD_ACKNOWLEDGEMENT).limit(_limit),
+    "message": select(messages.c.id).where(_IS_OLD_MESSAGE).limit(_limit),
+}
+
+_HAS_ENDED = and_(
+    ~exists().where(_some_alerts.c.topic == _key, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
+    ~exists().where(_some_told.c.topic == _key, _IS_BELIEVED),
+)
+# In this order: what was told of alerts, and deliveries, go before what they hang on.
+_DROP = (
+    ("failure", delete(poll_failures).where(poll_failures.c.id == _key, _IS_OLD_FAILURE)),
+    ("transition", delete(transitions).where(transitions.c.id == _key, _IS_OLD_TRANSITION)),
+    ("topic", delete(told).where(told.c.topic == _key, _HAS_ENDED)),
+    ("topic", delete(alerts).where(alerts.c.topic == _key, _HAS_ENDED)),
+    ("silence", delete(silences).where(silences.c.id == _key, _IS_OLD_SILENCE)),
+    ("acknowledgement", delete(acknowledgements).where(acknowledgements.c.topic == _key, _IS_OLD_ACKNOWLEDGEMENT)),
+    (
+        "message",
+        delete(deliveries).where(
+            deliveries.c.message_id == _key, exists().where(messages.c.id == _key, _IS_OLD_MESSAGE)
+        ),
+    ),
+    ("message", delete(messages).where(messages.c.id == _key, _IS_OLD_MESSAGE)),
+)

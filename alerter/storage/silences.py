@@ -1,0 +1,143 @@
+"""What people asked to be kept quiet: silences and acknowledgements."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, select, update
+
+from alerter.core.alerts import Topic
+from alerter.core.mutes import Acknowledgement, Matcher, Silence
+from alerter.core.rules import Selector, Severity
+from alerter.storage import tables
+from alerter.storage.encoding import storable, topic_digest, topic_of
+from alerter.storage.engine import Rows
+from alerter.storage.tables import Instant
+
+
+class MuteReader(Rows):
+    """Reads silences and acknowledgements."""
+
+    def silences(self, *, since: datetime) -> list[Silence]:
+        """Return the silences that end after an instant, also those that have not begun, in the order of numbers."""
+        # Sorted here: to read them in order, SQLite would go through all that there ever were.
+        found = [_silence_of(row) for row in self._all(_SILENCES, {"start": since})]
+        return sorted(found, key=lambda silence: silence.id)
+
+    def acknowledgements(self) -> dict[Topic, Acknowledgement]:
+        """Return the newest acknowledgement of each topic; whether it still holds is not decided here."""
+        found = [_acknowledgement_of(row) for row in self._all(_ACKNOWLEDGEMENTS)]
+        return {each.topic: each for each in found}
+
+
+class MuteWriter(MuteReader):
+    """Writes silences and acknowledgements."""
+
+    def add_silence(self, silence: Silence) -> Silence:
+        """Keep a new silence; return it as it is kept, with the number that it was given in place of its own."""
+        row = _silence_row(silence)
+        number = self._add(_ADD_SILENCE, row)
+        return replace(silence, id=number, author=row["author"], comment=row["comment"])
+
+    def expire_silence(self, silence_id: int, *, at: datetime) -> Silence | None:
+        """End a silence, unless it ended earlier; return it as it is now, or None where there is none."""
+        row = self._first(_SILENCE, {"silence_id": silence_id})
+        if row is None:
+            return None
+        silence = _silence_of(row)
+        if silence.until <= at:
+            return silence
+        self._run(_SET_SILENCE, {"silence_id": silence_id, "until": at})
+        return replace(silence, until=at)
+
+    def save_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
+        """Keep an acknowledgement, in place of what was stored for its topic."""
+        self._put(_acknowledgements, [_acknowledgement_row(acknowledgement)])
+
+    def break_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
+        """Keep when an acknowledgement broke, unless a newer one has taken its place meanwhile."""
+        key = {"of_topic": topic_digest(acknowledgement.topic), "given_at": acknowledgement.at}
+        self._run(_BREAK_ACKNOWLEDGEMENT, key | {"broken_at": acknowledgement.broken_at})
+
+    def forget_acknowledgement(self, topic: Topic) -> None:
+        """Drop the acknowledgement of a topic, if there is one."""
+        self._run(_FORGET_ACKNOWLEDGEMENT, {"of_topic": topic_digest(topic)})
+
+
+def _silence_row(silence: Silence) -> dict[str, Any]:
+    matcher = silence.matcher
+    return {
+        "tenants": json.dumps(matcher.tenants.globs),
+        "labels": json.dumps({name: selector.globs for name, selector in matcher.labels.items()}),
+        "reasons": json.dumps(matcher.reasons.globs),
+        "rules": json.dumps(matcher.rules.globs),
+        "severities": json.dumps(sorted(matcher.severities, key=lambda severity: severity.rank)),
+        "author": storable(silence.author),
+        "comment": storable(silence.comment),
+        "since": silence.since,
+        "until": silence.until,
+    }
+
+
+def _silence_of(row: Row[Any]) -> Silence:
+    return Silence(
+        id=row.id,
+        matcher=Matcher(
+            tenants=_selector(row.tenants),
+            labels={name: Selector(tuple(globs)) for name, globs in json.loads(row.labels).items()},
+            reasons=_selector(row.reasons),
+            rules=_selector(row.rules),
+            severities=frozenset(map(Severity, json.loads(row.severities))),
+        ),
+        author=row.author,
+        comment=row.comment,
+        since=row.since,
+        until=row.until,
+    )
+
+
+def _selector(globs: str) -> Selector:
+    return Selector(tuple(json.loads(globs)))
+
+
+def _acknowledgement_row(acknowledgement: Acknowledgement) -> dict[str, Any]:
+    topic = acknowledgement.topic
+    return {
+        "topic": topic_digest(topic),
+        "rule": topic.rule,
+        "tenant": topic.tenant,
+        "reason": topic.reason,
+        "severity": str(acknowledgement.severity),
+        "value": acknowledgement.value,
+        "author": storable(acknowledgement.author),
+        "comment": storable(acknowledgement.comment),
+        "at": acknowledgement.at,
+        "broken_at": acknowledgement.broken_at,
+    }
+
+
+def _acknowledgement_of(row: Row[Any]) -> Acknowledgement:
+    return Acknowledgement(
+        topic=topic_of(row.rule, row.tenant, row.reason),
+        severity=Severity(row.severity),
+        value=row.value,
+        author=row.author,
+        comment=row.comment,
+        at=row.at,
+        broken_at=row.broken_at,
+    )
+
+
+_silences, _acknowledgements = tables.silences, tables.acknowledgements
+
+_SILENCES = select(_silences).where(_silences.c.until > bindparam("start", type_=Instant()))
+_SILENCE = select(_silences).where(_silences.c.id == bindparam("silence_id"))
+_ADD_SILENCE = insert(_silences)
+_SET_SILENCE = update(_silences).where(_silences.c.id == bindparam("silence_id"))
+_of_topic = _acknowledgements.c.topic == bindparam("of_topic")
+_BREAK_ACKNOWLEDGEMENT = update(_acknowledgements).where(
+    _of_topic, _acknowledgements.c.at == bindparam("given_at", type_=Instant())
+)
+_FORGET_ACKNOWLEDGEMENT = delete(_acknowledgements).where(_of_topic)
+_ACKNOWLEDGEMENTS = select(_acknowledgements).order_by(_acknowledgements.c.at, _acknowledgements.c.topic)

@@ -1,0 +1,229 @@
+"""What polls saw, on its way into the store: in order nearly always, and amended where the clock was set back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, update
+
+from alerter.core.rules import Windows
+from alerter.core.series import HoldReason, Sample, Snapshot, Tenant
+from alerter.errors import SourceError
+from alerter.storage.cache import Remembered
+from alerter.storage.count_changes import ChangeWriter
+from alerter.storage.encoding import digest_of
+from alerter.storage.history import HistoryReader
+from alerter.storage.polls import PollingWriter
+from alerter.storage.tables import counts, instant_of, number_of, series
+from alerter.storage.windows import Reach
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    at: datetime
+    was: int
+    held: int
+
+
+class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
+    """Writes what was seen."""
+
+    def add_snapshot(
+        self, snapshot: Snapshot, *, poll_interval: timedelta, windows: Windows | None = None
+    ) -> Mapping[int, int] | None:
+        """Keep what a good poll saw: the counts that changed, and that polling worked.
+
+        A reason that is not in the answer has 0. Where the clock was set back, the snapshot is stored at its instant:
+        it holds until the next change that is already stored, and what that change came from is corrected. Of two
+        snapshots at the same instant the second one counts.
+
+        Args:
+            snapshot: What was seen, and when.
+            poll_interval: Two good polls no further apart than twice this are one run of polling.
+            windows: How far back the rules look, which is what is remembered for the next poll; None for nothing.
+
+        Returns:
+            The counts that have changed, by the places of their series in the order of first sight. None where more
+            may have: the poll before is not remembered, had failed or was long ago, another writer came between, or a
+            reason is new.
+        """
+        tenant, at = snapshot.tenant, snapshot.taken_at
+        reach = None if windows is None else Reach(windows, poll_interval)
+        remembered = self._memory.take(tenant)
+        if remembered is not None and remembered.series.reach == reach:
+            changed = remembered.series.changed_by(snapshot.counts)
+            if changed is not None and self._lengthen_coverage(remembered, snapshot, poll_interval):
+                self._add_changes(remembered, changed, at=at)
+                self._known[tenant] = remembered
+                return changed
+        self._add_counts(self._add_good_poll(snapshot, poll_interval), snapshot)
+        self._remember(tenant, reach, now=at)
+        return None
+
+    def add_failure(
+        self,
+        tenant: Tenant,
+        error: SourceError,
+        *,
+        poll_interval: timedelta = timedelta(0),
+        windows: Windows | None = None,
+        at: datetime,
+    ) -> None:
+        """Keep that a poll failed: equal failures in a row are one row, with the latest detail.
+
+        Where the clock was set back, the run begins no later than its newest failure.
+
+        Args:
+            tenant: Whose.
+            error: What it failed of.
+            poll_interval: How often the tenant is polled.
+            windows: How far back the rules look, which is what is remembered for the next poll; None for nothing.
+            at: When it had failed.
+        """
+        reach = None if windows is None else Reach(windows, poll_interval)
+        remembered = self._memory.take(tenant)
+        is_known = remembered is not None and remembered.series.reach == reach
+        if remembered is not None and is_known and self._lengthen_failures(remembered, error, at=at):
+            self._known[tenant] = remembered
+            return
+        self._add_failure(tenant, error, at=at)
+        self._remember(tenant, reach, now=at)
+
+    def _remember(self, tenant: Tenant, reach: Reach | None, *, now: datetime) -> None:
+        """Read what the next poll needs of a tenant that has changed; whoever remembers it must read it again.
+
+        Nothing is remembered while the clock is behind what is stored: the newest counts are not those of this moment.
+        """
+        self._raise_revision(tenant)
+        row = None if reach is None else self._tenant(tenant)
+        if row is None or reach is None:
+            return
+        remembered = self._look_back(row, reach, now=now)
+        if not remembered.coverage or remembered.coverage[-1].until <= now:
+            self._known[tenant] = remembered
+
+    def _add_changes(self, remembered: Remembered, changed: Mapping[int, int], *, at: datetime) -> None:
+        """Keep counts that have changed, after all that is stored of their series."""
+        packed = remembered.series
+        changes = {place: _Change(at, packed.held(place), count) for place, count in changed.items()}
+        for place, change in changes.items():
+            packed.append(place, Sample(at, change.held))
+        self._run(
+            _SET_SERIES,
+            [
+                {
+                    "series_id": packed.ids[place],
+                    "held": change.held,
+                    "changed_at": at,
+                    "first_held_at": packed.first_held_at(place),
+                }
+                for place, change in changes.items()
+            ],
+        )
+        self._run(
+            _ADD_CHANGE, [_change_row(remembered.id, packed.ids[place], change) for place, change in changes.items()]
+        )
+
+    def _add_counts(self, tenant_id: int, snapshot: Snapshot) -> None:
+        at = snapshot.taken_at
+        known = self._series_numbered(tenant_id)
+        changed = [
+            (row, count)
+            for row in known
+            if row.changed_at < at and (count := snapshot.counts.get(row.reason, 0)) != row.held
+        ]
+        late = [row for row in known if row.changed_at >= at]
+        if late:
+            self._unpack(tenant_id, since=number_of(at))
+        self._run(_SET_SERIES, [_series_row(row, [_Change(at, row.held, count)]) for row, count in changed])
+        changes = [(row.id, _Change(at, row.held, count)) for row, count in changed]
+        changes += self._add_series(tenant_id, snapshot, {row.reason for row in known})
+        self._run(_ADD_CHANGE, [_change_row(tenant_id, number, change) for number, change in changes])
+        if late:
+            self._amend(tenant_id, late, snapshot)
+
+    def _add_series(self, tenant_id: int, snapshot: Snapshot, known: set[HoldReason]) -> list[tuple[int, _Change]]:
+        new = {reason: count for reason, count in snapshot.counts.items() if reason not in known}
+        if not new:
+            return []
+        at = snapshot.taken_at
+        common = {"tenant_id": tenant_id, "changed_at": at, "first_seen_at": at}
+        self._run(
+            _ADD_SERIES,
+            [
+                common
+                | {"digest": digest_of(reason), "reason": reason, "held": count, "first_held_at": at if count else None}
+                for reason, count in new.items()
+            ],
+        )
+        rows = self._series_numbered(tenant_id)
+        return [(row.id, _Change(at, 0, row.held)) for row in rows if row.held and row.reason in new]
+
+    def _amend(self, tenant_id: int, late: Sequence[Row[Any]], snapshot: Snapshot) -> None:
+        """Store a snapshot among changes that are stored as later, or at the same instant."""
+        at = snapshot.taken_at
+        stored: dict[int, list[_Change]] = {}
+        for then, number, was, held in self._changes(tenant_id, since=number_of(at)):
+            stored.setdefault(number, []).append(_Change(instant_of(then), was, held))
+        removed: list[dict[str, Any]] = []
+        added: list[dict[str, Any]] = []
+        series_now: list[dict[str, Any]] = []
+        for row in late:
+            before = stored.get(row.id, [])
+            after = _amended(before, row.held, at, snapshot.counts.get(row.reason, 0))
+            if after == before:
+                continue
+            removed += [
+                {"tenant_id": tenant_id, "series_id": row.id, "start": each.at} for each in before if each not in after
+            ]
+            added += [_change_row(tenant_id, row.id, each) for each in after if each not in before]
+            series_now.append(_series_row(row, after or [_Change(at, 0, before[0].was)]))
+        self._run(_DELETE_CHANGE, removed)
+        self._run(_ADD_CHANGE, added)
+        self._run(_SET_SERIES, series_now)
+
+
+def _series_row(row: Row[Any], changes: Sequence[_Change]) -> dict[str, Any]:
+    """Return what stands in a series' row after these changes, at least one, oldest first."""
+    newest = changes[-1]
+    held = (change.at for change in changes if change.held)
+    first_held_at = min((at for at in (row.first_held_at, *held) if at is not None), default=None)
+    return {
+        "series_id": row.id, "held": newest.held, "changed_at": newest.at, "first_held_at": first_held_at,
+    }  # fmt: skip
+
+
+def _amended(changes: Sequence[_Change], held: int, at: datetime, count: int) -> list[_Change]:
+    """Return the changes from `at` on after a sample there that was taken later than they were.
+
+    Args:
+        changes: The changes at or after `at`, oldest first.
+        held: The value now, where there are none.
+        at: The instant of the sample.
+        count: What it saw; it holds until the next change after `at`.
+    """
+    was = changes[0].was if changes else held
+    after = [change for change in changes if change.at > at]
+    here = [_Change(at, was, count)] if count != was else []
+    if after and after[0].held == count:
+        return here + after[1:]
+    return here + [replace(change, was=count) for change in after[:1]] + after[1:]
+
+
+def _change_row(tenant_id: int, series_id: int, change: _Change) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant_id, "at": change.at, "series_id": series_id, "was": change.was, "held": change.held,
+    }  # fmt: skip
+
+
+# An update sets the columns that its parameters name, so that those of its condition have other names.
+_ADD_SERIES = insert(series)
+_SET_SERIES = update(series).where(series.c.id == bindparam("series_id"))
+
+_ADD_CHANGE = insert(counts)
+_DELETE_CHANGE = delete(counts).where(
+    counts.c.tenant_id == bindparam("tenant_id"),
+    counts.c.at == bindparam("start"),
+    counts.c.series_id == bindparam("series_id"),
+)

@@ -1,0 +1,251 @@
+"""Totals: what many tenants hold together, added up from what is remembered of each.
+
+To read a tenant takes a millisecond and more, and so does to make its series; over thousands that is seconds in which
+nobody's answer is kept. What is remembered of a tenant is true for a poll of another as well, where one look into the
+database finds nothing that has changed it since. Of one that another instance has only polled since, what those polls
+changed is read; whoever is not remembered is read whole. Both are done for many together.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Row, bindparam, func, select
+
+from alerter.core.poll_times import PackedRun
+from alerter.core.rules import Member, Selector
+from alerter.core.series import (
+    ALL_REASONS,
+    ALL_TENANTS,
+    TOLERANCE_INTERVALS,
+    HoldReason,
+    Sample,
+    Series,
+    Span,
+    Tenant,
+    sum_of_tenants,
+)
+from alerter.storage.cache import Remembered
+from alerter.storage.compression import StoredChange
+from alerter.storage.count_changes import by_tenant
+from alerter.storage.history import HistoryReader, polling_as_of
+from alerter.storage.polls import WITH_FAILURE, failure_of, run_of, spans_of
+from alerter.storage.tables import Instant, coverage, instant_of, number_of, series, tenants
+from alerter.storage.windows import MARGIN, PackedSeries, Reach
+
+#: So many tenants are read at a time.
+READ_TOGETHER = 200
+
+_Entry = TypeVar("_Entry")
+
+
+class TotalReader(HistoryReader):
+    """Adds up what many tenants hold."""
+
+    def total(self, members: Sequence[Member], reasons: Selector, *, window: timedelta, now: datetime) -> Series:
+        """Return the sum over tenants of what is held for some reasons.
+
+        It is what `sum_of_tenants` makes of the sums over the reasons of each, as far back as a rule with this window
+        looks. Where not every tenant is seen now, nothing is added up: it has no value, and no changes.
+
+        Args:
+            members: The tenants, at least one; their windows reach back as far as this one does.
+            reasons: Which hold reasons.
+            window: How far back the rule looks.
+            now: The window's end.
+        """
+        rows = {row.name: row for row in self._all(_NOW)}
+        if not all(_may_be_seen(member, rows.get(member.tenant), now=now) for member in members):
+            return _unseen(members, rows)
+        known = self._remembered(members, rows, now=now)
+        pollings = [polling_as_of(each.tenant, known[each.tenant], each.timezone, now=now) for each in members]
+        longest = max(member.poll_interval for member in members)
+        begin = now - window - TOLERANCE_INTERVALS * longest - MARGIN
+        wanted = _Wanted(reasons)
+        deltas: list[tuple[int, int]] = []
+        held = sum(known[each.tenant].series.add_up(wanted, number_of(begin), deltas) for each in members)
+        return replace(sum_of_tenants(pollings), changes=_changes(begin, held, deltas))
+
+    def _remembered(
+        self, members: Sequence[Member], rows: Mapping[str, Row[Any]], *, now: datetime
+    ) -> dict[Tenant, Remembered]:
+        """Return what is known of each tenant; what had to be read is remembered from now on."""
+        found: dict[Tenant, Remembered] = {}
+        behind: list[tuple[Tenant, Remembered]] = []
+        missing: list[Member] = []
+        for member in members:
+            tenant, row = member.tenant, rows[member.tenant]
+            known = self._known.get(tenant) or self._memory.peek(tenant)
+            if known is None or not _was_true(known, member, row):
+                missing.append(member)
+            elif _is_true(known, row):
+                found[tenant] = known
+            else:
+                behind.append((tenant, known))
+        read: dict[Tenant, Remembered] = {}
+        for some in _parts(behind):
+            read |= self._caught_up(some, rows)
+        for others in _parts(missing):
+            read |= self._read_together(others, rows, now=now)
+        self._known |= {tenant: known for tenant, known in read.items() if known.coverage[-1].until <= now}
+        return found | read
+
+    def _caught_up(
+        self, behind: Sequence[tuple[Tenant, Remembered]], rows: Mapping[str, Row[Any]]
+    ) -> dict[Tenant, Remembered]:
+        """Read what polls have changed since; alerts may have, too."""
+        since = min(known.coverage[-1].until for _, known in behind)
+        changes = self._changes_of_many([known.id for _, known in behind], since=number_of(since) + 1)
+        return {tenant: _continued(known, changes.get(known.id, ()), rows[tenant]) for tenant, known in behind}
+
+    def _read_together(
+        self, members: Sequence[Member], rows: Mapping[str, Row[Any]], *, now: datetime
+    ) -> dict[Tenant, Remembered]:
+        reaches = {member.tenant: Reach(member.windows, member.poll_interval) for member in members}
+        start = min(reach.start(now=now) for reach in reaches.values())
+        ids = [rows[member.tenant].id for member in members]
+        wanted = {"ids": ids, "start": start}
+        rows_of_runs, known = (by_tenant(self._all(each, wanted)) for each in (_SPANS, _SERIES))
+        runs = {tenant_id: [run_of(row) for row in some] for tenant_id, some in rows_of_runs.items()}
+        changes = self._changes_of_many(ids, since=number_of(start) + 1)
+        return {
+            tenant: Remembered(
+                id=row.id,
+                revision=row.revision,
+                polled_since=row.polled_since,
+                coverage=spans_of(runs[row.id]),
+                tail=PackedRun.of(runs[row.id][-1]),
+                parts=runs[row.id][:-1],
+                polls=runs[row.id][-1].polls,
+                failures=self._failures_of(row),
+                series=PackedSeries.of(known.get(row.id, ()), changes.get(row.id, ()), reach, now=now),
+            )
+            for tenant, reach in reaches.items()
+            for row in (rows[tenant],)
+        }
+
+
+class _Wanted(dict[HoldReason, bool]):
+    """Whether a reason is one of those; thousands of tenants have the same names."""
+
+    def __init__(self, reasons: Selector) -> None:
+        super().__init__()
+        self._reasons = reasons
+
+    def __missing__(self, reason: HoldReason) -> bool:
+        self[reason] = self._reasons.matches(reason)
+        return self[reason]
+
+
+def _may_be_seen(member: Member, row: Row[Any] | None, *, now: datetime) -> bool:
+    """Say whether the tenant may have a value now: its newest good poll is not too old, and none has failed since."""
+    if row is None or row.newest_until is None:
+        return False
+    if row.newest_until + TOLERANCE_INTERVALS * member.poll_interval < now:
+        return False
+    failure = failure_of(row)
+    return failure is None or now < failure.since
+
+
+def _unseen(members: Sequence[Member], rows: Mapping[str, Row[Any]]) -> Series:
+    """Return a sum of which nothing can be said."""
+    found = [failure_of(rows.get(member.tenant)) for member in members]
+    failures = [failure for failure in found if failure is not None]
+    timezones = {member.timezone for member in members}
+    return Series(
+        tenant=ALL_TENANTS,
+        reason=ALL_REASONS,
+        changes=(),
+        coverage=(),
+        poll_interval=max(member.poll_interval for member in members),
+        failure=min(failures, key=attrgetter("since"), default=None),
+        timezone=timezones.pop() if len(timezones) == 1 else UTC,
+    )
+
+
+def _was_true(known: Remembered, member: Member, row: Row[Any]) -> bool:
+    """Say whether nothing but good polls of the same run has changed what is remembered."""
+    if known.revision != row.revision or known.series.reach != Reach(member.windows, member.poll_interval):
+        return False
+    if not known.coverage or known.coverage[-1].until > row.newest_until:
+        return False
+    open_run = None if known.failures is None else (known.failures.id, known.failures.polls)
+    return open_run == (None if row.failure_id is None else (row.failure_id, row.failures))
+
+
+def _is_true(known: Remembered, row: Row[Any]) -> bool:
+    """Say whether what was remembered is still so, by what each poll leaves in the database."""
+    return (known.coverage[-1].until, known.polls) == (row.newest_until, row.newest_polls)
+
+
+def _continued(known: Remembered, changes: Iterable[StoredChange], row: Row[Any]) -> Remembered:
+    """Return what is known of a tenant after further polls of the same run; alerts must be read."""
+    run = known.coverage[-1]
+    until = number_of(run.until)
+    return replace(
+        known,
+        coverage=[*known.coverage[:-1], Span(run.since, row.newest_until)],
+        tail=None,
+        polls=row.newest_polls,
+        series=known.series.continued(change for change in changes if change[0] > until),
+        alerts=None,
+        told=None,
+        idle=None,
+    )
+
+
+def _parts(whole: Sequence[_Entry]) -> Iterator[Sequence[_Entry]]:
+    """Yield as many at a time as are read together."""
+    return (whole[first : first + READ_TOGETHER] for first in range(0, len(whole), READ_TOGETHER))
+
+
+def _changes(begin: datetime, held: int, deltas: list[tuple[int, int]]) -> tuple[Sample, ...]:
+    """Return the sum of step functions from what they held at the beginning and by how much each changed after it."""
+    steps = [Sample(begin, held)]
+    deltas.sort(key=itemgetter(0))
+    for number, together in groupby(deltas, key=itemgetter(0)):
+        held += sum(delta for _, delta in together)
+        steps.append(Sample(instant_of(number), held))
+    return tuple(steps)
+
+
+_other = coverage.alias()
+
+
+def _newest(column: str) -> ColumnElement[Any]:
+    """Return a column of each tenant's newest run of good polls."""
+    own = _other.c.tenant_id == tenants.c.id
+    newest = select(func.max(_other.c.since)).where(own).correlate(tenants).scalar_subquery()
+    return (
+        select(coverage.c[column])
+        .where(coverage.c.tenant_id == tenants.c.id, coverage.c.since == newest)
+        .correlate(tenants)
+        .scalar_subquery()
+        .label(f"newest_{column}")
+    )
+
+
+_NOW = WITH_FAILURE.add_columns(_newest("until"), _newest("polls"))
+_SPANS = (
+    select(coverage.c.tenant_id, coverage.c.since, coverage.c.until, coverage.c.polls, coverage.c.steps)
+    .where(
+        coverage.c.tenant_id.in_(bindparam("ids", expanding=True)),
+        coverage.c.since
+        >= func.coalesce(
+            select(func.max(_other.c.since))
+            .where(_other.c.tenant_id == coverage.c.tenant_id, _other.c.since <= bindparam("start", type_=Instant()))
+            .correlate(coverage)
+            .scalar_subquery(),
+            bindparam("start", type_=Instant()),
+        ),
+    )
+    .order_by(coverage.c.tenant_id, coverage.c.since)
+)
+_SERIES = (
+    select(series.c.tenant_id, series.c.id, series.c.reason, series.c.held, series.c.first_held_at)
+    .where(series.c.tenant_id.in_(bindparam("ids", expanding=True)))
+    .order_by(series.c.id)
+)

@@ -1,0 +1,121 @@
+"""All of a tenant's history comes back in one go, as if its polls had been kept one by one."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from alerter.core.history import Archive, FailedPoll, TenantArchive, archive_of
+from alerter.core.poll_times import instant_of
+from alerter.core.series import Snapshot, Tenant
+from alerter.errors import Cause, SourceUnavailable, StoreError
+from alerter.storage import Store
+from tests.builders import NOON, a_snapshot, at
+from tests.storage.stored import ACME, EVERY, poll, prune, rows, thin
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+
+
+def keep(store: Store, *polls: Snapshot | FailedPoll) -> None:
+    """Store polls one after the other."""
+    for each in polls:
+        with store.write() as transaction:
+            if isinstance(each, Snapshot):
+                transaction.add_snapshot(each, poll_interval=EVERY)
+            else:
+                transaction.add_failure(ACME, SourceUnavailable(each.cause, each.detail), at=each.at)
+
+
+def read(store: Store, tenant: Tenant = ACME) -> TenantArchive:
+    """Return what the store has of a tenant."""
+    with store.read() as reader:
+        return reader.archive(tenant, poll_interval=EVERY, timezone=TOKYO)
+
+
+def plain(archive: Archive) -> dict[str, object]:
+    """Return an archive in values that can be compared and read."""
+    timeline = archive.timeline
+    return {
+        "tenant": archive.tenant,
+        "reason": archive.reason,
+        "changes": [(instant_of(at), held) for at, held in zip(archive.at, archive.held, strict=True)],
+        "polls": [*map(instant_of, timeline.polls)],
+        "coverage": [*zip(map(instant_of, timeline.since), map(instant_of, timeline.until), strict=True)],
+        "outages": [*timeline.outages],
+        "about": (timeline.poll_interval, timeline.timezone, timeline.polled_since, archive.first_held_at),
+    }
+
+
+def test_an_archive_is_what_the_polls_made(store: Store) -> None:
+    """Counts, gaps, outages of two causes, reasons that come late and go again, and polls in which nothing changed."""
+    clocks = [f"{hour}:{minute:02}" for hour in (10, 11) for minute in range(0, 60, 5)]
+    held = [{"Spam": 7}] * 6 + [{"Spam": 9, "Virus": 0}] * 4 + [{"Virus": 3}] * 14
+    failed = {"10:25": Cause.TIMEOUT, "10:50": Cause.TIMEOUT, "10:55": Cause.DNS, "11:00": Cause.DNS}
+    polls = [
+        FailedPoll(at=at(clock), cause=failed[clock], detail="no answer")
+        if clock in failed
+        else a_snapshot(counts, taken_at=at(clock))
+        for clock, counts in zip(clocks, held, strict=True)
+        if clock not in ("11:20", "11:25", "11:30")
+    ]
+    keep(store, *polls)
+
+    found = read(store)
+
+    expected = archive_of(ACME, polls, poll_interval=EVERY, timezone=TOKYO)
+    assert plain(found.polling) == plain(expected.polling)
+    assert [plain(each) for each in found.reasons] == [plain(each) for each in expected.reasons]
+    assert [each.seen_since for each in found.reasons] == [each.seen_since for each in expected.reasons]
+
+
+def test_of_a_tenant_that_was_never_polled_there_is_nothing(store: Store) -> None:
+    """Neither polls nor reasons."""
+    poll(store, "12:00", Spam=1)
+
+    found = read(store, Tenant("nobody"))
+
+    assert (found.reasons, [*found.polling.timeline.polls], found.polling.timeline.polled_since) == ([], [], None)
+
+
+def test_a_tenant_whose_polls_all_failed_has_its_failures(store: Store) -> None:
+    """They are polls as well."""
+    keep(store, FailedPoll(at=at("11:55")), FailedPoll(at=NOON))
+
+    timeline = read(store).polling.timeline
+
+    assert [instant_of(each) for each in timeline.polls] == [at("11:55"), NOON]
+    assert [instant_of(each.since) for each in timeline.outages] == [at("11:55")]
+
+
+def test_it_says_until_when_it_was_thinned(store: Store) -> None:
+    """A backtest must be able to say what it does not know."""
+    poll(store, "10:55", Spam=1)
+    assert read(store).thinned_until is None
+
+    thin(store, "11:00")
+
+    assert read(store).thinned_until == at("11:00")
+
+
+def test_what_was_pruned_is_not_in_it(store: Store) -> None:
+    """An archive begins where the history does, with what was held then."""
+    for number in range(13):
+        poll(store, at("11:00") + number * EVERY, Spam=number)
+    prune(store, "11:32")
+
+    [spam] = read(store).reasons
+
+    assert (instant_of(spam.at[0]), spam.held[0]) == (at("11:35"), 7)
+    assert [instant_of(each) for each in spam.timeline.polls[:2]] == [at("11:35"), at("11:40")]
+    assert rows(store, "SELECT polls FROM coverage") == [(6,)]
+
+
+def test_a_database_that_fails_while_a_history_is_read_says_so(store: Store) -> None:
+    """It is the database's error, and not the driver's."""
+    poll(store, "12:00", Spam=1)
+    with store.write() as transaction:
+        transaction._connection.exec_driver_sql("ALTER TABLE counts RENAME TO gone")  # noqa: SLF001 - beneath the interface
+
+    with pytest.raises(StoreError, match="counts"):
+        read(store)
+    with store.write() as transaction:
+        transaction._connection.exec_driver_sql("ALTER TABLE gone RENAME TO counts")  # noqa: SLF001
