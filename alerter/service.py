@@ -26,8 +26,6 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from alerter import __version__, pipeline
-from alerter.adapters.mimecast import Lines, Mimecast
-from alerter.adapters.notifier import AppriseNotifier
 from alerter.adapters.systemd import Systemd
 from alerter.clock import now
 from alerter.config import Config, TenantConfig, load_config
@@ -38,6 +36,7 @@ from alerter.errors import AlerterError, ConfigError, ListenError, StoreError, S
 from alerter.health import Health
 from alerter.humanize import first_of
 from alerter.looks import APART_SECONDS, Looks, Moment
+from alerter.notifiers.apprise import AppriseNotifier
 from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
 from alerter.processes import alerter_command, start, wait
@@ -45,6 +44,7 @@ from alerter.redaction import Redactor
 from alerter.schedules import first_round
 from alerter.selfwatch import SelfWatch
 from alerter.sharing import Clocks, sharing_of
+from alerter.sources.mimecast import Lines, Mimecast
 from alerter.statuses import Tally
 from alerter.storage import SchemaState, Store
 from alerter.supervision import Supervision

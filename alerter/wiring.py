@@ -12,9 +12,6 @@ from tempfile import TemporaryDirectory
 from threading import Event
 
 from alerter import pipeline
-from alerter.adapters import mimecast
-from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, Mimecast
-from alerter.adapters.notifier import AppriseNotifier
 from alerter.clock import now
 from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
 from alerter.core.formats import compose_test
@@ -22,8 +19,11 @@ from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
 from alerter.decisions import context_of, policy_of
 from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
+from alerter.notifiers.apprise import AppriseNotifier
 from alerter.pipeline import Cycle
 from alerter.redaction import Redactor
+from alerter.sources import mimecast
+from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, Mimecast
 from alerter.storage import SchemaState, Store
 
 log = logging.getLogger(__name__)

@@ -339,7 +339,7 @@ def test_reasons_that_were_read_at_different_seconds_are_never_zero(  # noqa: PL
     alerter: RunCommand, config: Path, tmp_path: Path, database: Path, name: str, interval: str, reasons: int
 ) -> None:
     """Every count of the file is imported, and none that nobody counted."""
-    case = Path(__file__).parent / "adapters" / "files" / "cases" / name
+    case = Path(__file__).parent / "import_export" / "cases" / name
     path = tmp_path / "counts.csv"
     path.write_text(case.read_text().replace("2026-11-20", "2026-02-20"))
     columns = ("--column", "time=clock", "--column", "reason=name", "--column", "held=value", "--timezone", "UTC")

@@ -20,14 +20,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerter.adapters.mimecast.answers import counts_of, grant_of
-from alerter.adapters.mimecast.faults import Answer, Fault
-from alerter.adapters.mimecast.waits import allowance, clock_skew, rate_limit_reset, retry_after
 from alerter.cli import COMMANDS, cli
 from alerter.config.load import load_config
 from alerter.config.scenarios import load_tests
 from alerter.errors import ConfigError
 from alerter.simulator import Scenario, Simulator
+from alerter.sources.mimecast.rate_limits import allowance, clock_skew, rate_limit_reset, retry_after
+from alerter.sources.mimecast.request_error import Answer, Fault
+from alerter.sources.mimecast.responses import counts_of, grant_of
 from tests.builders import NOON
 from tests.commands import RunCommand, a_configuration, runner
 

@@ -7,10 +7,10 @@ from threading import Event
 
 import pytest
 
-from alerter.adapters.mimecast import REGIONS_V1, REGIONS_V2
 from alerter.config import REGIONS, ApiVersion, load_config
 from alerter.core.rules import RuleName
 from alerter.decisions import policy_of
+from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2
 from alerter.wiring import fingerprint, source_of, urls_of
 
 CONFIG = """

@@ -27,10 +27,10 @@ import requests
 import urllib3
 
 from alerter import __version__
-from alerter.adapters.dialer import Dialer
-from alerter.adapters.lifelines import HeldSession, Lifeline, as_it_is, proxies_for
 from alerter.errors import DeliveryError
 from alerter.health import PingOutcome
+from alerter.network.deadline import HeldSession, Lifeline, as_it_is, proxies_for
+from alerter.network.dialer import Dialer
 from alerter.network_settings import fault_on_the_way
 
 log = logging.getLogger(__name__)

@@ -276,7 +276,7 @@ def _csv_rows(found: Rehearsed) -> Iterator[tuple[object, ...]]:
 
 def _cells(firing: Firing, span: Span) -> tuple[object, ...]:
     # Names are data: no spreadsheet may take one for a formula.
-    from alerter.adapters.files.cells import shown  # noqa: PLC0415 - only for this form
+    from alerter.import_export.cells import shown  # noqa: PLC0415 - only for this form
 
     key = firing.key
     seconds = int(lasting_within(firing, span).total_seconds())

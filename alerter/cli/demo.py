@@ -125,8 +125,8 @@ def demo(config_path: Path | None, urls: Sequence[str]) -> None:
 
 def _check(urls: Sequence[str]) -> None:
     """Refuse a URL that Apprise cannot load before a day is played for nothing."""
-    from alerter.adapters.notifier import AppriseNotifier  # noqa: PLC0415
     from alerter.errors import DeliveryError  # noqa: PLC0415
+    from alerter.notifiers.apprise import AppriseNotifier  # noqa: PLC0415
 
     for url in urls:
         try:
@@ -137,9 +137,9 @@ def _check(urls: Sequence[str]) -> None:
 
 def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
     from alerter import pipeline  # noqa: PLC0415 - what the demo runs on is loaded when it runs
-    from alerter.adapters.mimecast import Mimecast, OAuthKeys  # noqa: PLC0415
-    from alerter.adapters.notifier import AppriseNotifier  # noqa: PLC0415
+    from alerter.notifiers.apprise import AppriseNotifier  # noqa: PLC0415
     from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Simulator  # noqa: PLC0415
+    from alerter.sources.mimecast import Mimecast, OAuthKeys  # noqa: PLC0415
     from alerter.storage import Store  # noqa: PLC0415
 
     with ExitStack() as stack:

@@ -66,13 +66,13 @@ def export(
     It holds what changed and what was polled. With --every it holds counts at regular times, for a spreadsheet. Without
     -o it goes to standard output. A FILE is there as a whole or not at all. Exit code 1 if nothing matches.
     """
-    from alerter.adapters.files import (  # noqa: PLC0415 - as others
+    from alerter.core.history_records import sampled  # noqa: PLC0415
+    from alerter.import_export import (  # noqa: PLC0415 - as others
         FileFormat,
         write_partial_mark,
         write_readings,
         write_records,
     )
-    from alerter.core.history_records import sampled  # noqa: PLC0415
 
     pitch = None if every is None else _pitch(every)
     config, now = load_without_secrets(config_path), clock.now()

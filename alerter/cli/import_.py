@@ -71,9 +71,9 @@ def import_(
     nothing is stored, so that a second import changes nothing. FILE is `-` for standard input. A service goes on
     meanwhile. Exit code 2 if anything is wrong with a FILE; then nothing was changed.
     """
-    from alerter.adapters.files import Layout, Values, read  # noqa: PLC0415 - as others
     from alerter.config.values import checked_name  # noqa: PLC0415
     from alerter.errors import InputError  # noqa: PLC0415
+    from alerter.import_export import Layout, Values, read  # noqa: PLC0415 - as others
     from alerter.pipeline import Inbox, take_in  # noqa: PLC0415
     from alerter.wiring import store_for_import  # noqa: PLC0415
 

@@ -11,7 +11,6 @@ from functools import partial
 from threading import Event
 
 from alerter import decisions, wiring
-from alerter.adapters.notifier import AppriseNotifier
 from alerter.clock import now
 from alerter.config import Config, Target
 from alerter.core.formats import compose_test
@@ -23,6 +22,7 @@ from alerter.doctor.environments import check_environment
 from alerter.doctor.examination import Check, examine
 from alerter.doctor.findings import Ending, Finding, Group, Outcome, ending_of, in_order
 from alerter.errors import DeliveryError
+from alerter.notifiers.apprise import AppriseNotifier
 from alerter.redaction import Redactor
 
 __all__ = ["Ending", "Finding", "Group", "Outcome", "configuration_errors", "diagnose", "ending_of", "in_order"]

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from math import ceil
 
-from alerter.adapters.mimecast import Allowance, Mimecast, Probe
 from alerter.config import TenantConfig
 from alerter.core.conditions import duration_text
 from alerter.core.series import Snapshot
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
 from alerter.errors import SourceError
 from alerter.humanize import counted
+from alerter.sources.mimecast import Allowance, Mimecast, Probe
 
 #: Clocks that differ by more are wrong, one of them; the header that tells is exact to a second.
 NOTICEABLE_SKEW = timedelta(seconds=30)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
-from alerter.adapters.endpoints import Contact, Endpoint, Security, Step
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
+from alerter.network.probe import Contact, Endpoint, Security, Step
 
 #: A certificate that ends sooner should have been renewed by whatever renews it.
 CERTIFICATE_MARGIN = timedelta(days=14)

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from alerter.adapters.endpoints import Endpoint, contact
-from alerter.adapters.notifier import AppriseNotifier
 from alerter.config import ENDS_IN_MAIL, Config, Target
 from alerter.doctor.configuration import finding_of
 from alerter.doctor.contacts import judge_contact, receiver_finding
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import DeliveryError
+from alerter.network.probe import Endpoint, contact
+from alerter.notifiers.apprise import AppriseNotifier
 
 #: Seconds for each wait on the network.
 TIMEOUT = 10.0

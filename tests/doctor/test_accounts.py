@@ -8,13 +8,13 @@ from threading import Event
 import pytest
 
 from alerter import wiring
-from alerter.adapters.mimecast import Allowance, Probe
 from alerter.config import TenantConfig
 from alerter.core.series import Snapshot, Tenant
 from alerter.doctor.accounts import check_account, judge_account
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import Cause
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Misbehaviour, Scenario, Simulator
+from alerter.sources.mimecast import Allowance, Probe
 from tests.builders import a_snapshot
 from tests.doctor.diagnoses import FAILED, OK, RECEIVER, RULE, WARNING, a_config, only, outcomes
 

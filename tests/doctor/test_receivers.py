@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import trustme
 
-from alerter.adapters.endpoints import Contact, Endpoint, Security, Step
-from alerter.adapters.notifier import AppriseNotifier
 from alerter.config import Secret, Target
 from alerter.core.outbox import TargetName
 from alerter.doctor.contacts import judge_contact
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.receivers import check_heartbeat, check_target, check_ways
+from alerter.network.probe import Contact, Endpoint, Security, Step
+from alerter.notifiers.apprise import AppriseNotifier
 from tests.builders import NOON
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, RECEIVER, RULE, TENANT, WARNING, a_config, only
 from tests.servers import http_sink, smtp_sink

@@ -15,10 +15,10 @@ from datetime import datetime
 
 from sqlalchemy import Engine, event
 
-from alerter.adapters.notifier import AppriseNotifier
 from alerter.core.messages import Message
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
+from alerter.notifiers.apprise import AppriseNotifier
 from alerter.pipeline import deliver, poll, reconcile
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from alerter.adapters.endpoints import Endpoint, Security, contact
 from alerter.adapters.heartbeat import Patience, ping_of, send
-from alerter.adapters.mimecast import Limits, Lines, Mimecast, OAuthKeys
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
+from alerter.network.probe import Endpoint, Security, contact
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
-from tests.adapters.test_dialer import a_black_hole, resolving
+from alerter.sources.mimecast import Limits, Lines, Mimecast, OAuthKeys
 from tests.builders import span
+from tests.network.test_dialer import a_black_hole, resolving
 from tests.servers import ping_sink
 
 DEAD = ("::1", "127.0.0.2")

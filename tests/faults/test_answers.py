@@ -10,11 +10,11 @@ from itertools import islice
 
 import pytest
 
-from alerter.adapters.mimecast import Limits, Mimecast, SigningKeys
-from alerter.adapters.mimecast.answers import counts_of, grant_of
-from alerter.adapters.mimecast.faults import Answer, Fault
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceError
+from alerter.sources.mimecast import Limits, Mimecast, SigningKeys
+from alerter.sources.mimecast.request_error import Answer, Fault
+from alerter.sources.mimecast.responses import counts_of, grant_of
 from tests.builders import NOON, span
 from tests.faults.mutants import Mutant, mutants, proven
 

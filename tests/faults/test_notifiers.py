@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from alerter.adapters import notifier as adapter
 from alerter.core.outbox import TargetName
+from alerter.notifiers import apprise as adapter
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule, span
 from tests.faults.ledgers import bodies, reference_in, references, waiting

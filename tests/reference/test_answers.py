@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from alerter.adapters.mimecast.answers import counts_of as real_counts_of
-from alerter.adapters.mimecast.faults import Answer, Fault
+from alerter.sources.mimecast.request_error import Answer, Fault
+from alerter.sources.mimecast.responses import counts_of as real_counts_of
 from tests.reference.answers import counts_of
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerter.adapters.files import FileFormat, Layout, Values, read, write_records
+from alerter.import_export import FileFormat, Layout, Values, read, write_records
 from alerter.pipeline import Imported, Inbox, take_in
 from alerter.storage import Store
 from tests.builders import NOON, minutes

@@ -54,8 +54,8 @@ def crash(*_: object, **__: object) -> NoReturn:
 def _arm(place: str) -> None:
     import alerter.config  # noqa: PLC0415 - only in processes that are to crash
     import alerter.config.load  # noqa: PLC0415
-    from alerter.adapters.mimecast import Mimecast  # noqa: PLC0415
-    from alerter.adapters.notifier import AppriseNotifier  # noqa: PLC0415
+    from alerter.notifiers.apprise import AppriseNotifier  # noqa: PLC0415
+    from alerter.sources.mimecast import Mimecast  # noqa: PLC0415
     from alerter.storage import Store  # noqa: PLC0415
 
     load_config = alerter.config.load.load_config

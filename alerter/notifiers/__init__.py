@@ -1,0 +1,1 @@
+"""How messages leave: one adapter for the services that Apprise reaches."""

@@ -1,0 +1,1 @@
+"""Where counts come from. A source yields a snapshot, or raises a `SourceError`."""

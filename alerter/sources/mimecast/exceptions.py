@@ -1,0 +1,182 @@
+"""What an exception of the HTTP libraries means: an exception in, a `Fault` out.
+
+The libraries wrap one another's exceptions three and four deep, and their texts quote addresses, header values and
+whatever a server sent; so the whole chain is searched, and only its meaning goes on.
+"""
+
+import http.client
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from traceback import walk_tb
+
+import requests
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from alerter.errors import Cause
+from alerter.network.dialer import Unanswered
+from alerter.network_settings import fault_of_authorities, fault_on_the_way, proxy_address, proxy_setting
+from alerter.sources.mimecast.request_error import Fault, Remedy
+
+#: What Mimecast speaks; http is for this machine alone, to which no proxy leads.
+_SCHEME = "https"
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Return what an exception of the HTTP libraries means, found in the chain that they wrap it into."""
+    links = tuple(_links(error))
+    if any(map(_is_of_tunnel, links)):
+        return _proxy(error)
+    for kinds, fault in _FAULT_BY_KIND:
+        for link in links:
+            if isinstance(link, kinds):
+                return fault(link)
+    return _broken(error)
+
+
+def _is_of_tunnel(link: BaseException) -> bool:
+    """Return whether it was raised while a proxy was asked to lead on: until it has answered, nobody else is there."""
+    return any(frame.f_code.co_name == "_tunnel" for frame, _ in walk_tb(link.__traceback__))
+
+
+def _is_system(link: BaseException) -> bool:
+    """Return whether the system itself raised it; the exceptions of requests are OSErrors too."""
+    return isinstance(link, OSError) and not isinstance(link, requests.RequestException)
+
+
+def _links(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and everything that it wraps, in whichever way, outermost first."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        link = waiting.pop(0)
+        if isinstance(link, BaseException) and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
+
+
+def _proxy(link: BaseException) -> Fault:
+    if fault := fault_on_the_way(_SCHEME):
+        return Fault(Cause.UNREACHABLE, fault)
+    setting = proxy_setting(_SCHEME)
+    which = "the proxy" if setting is None else f"the proxy of {setting.name}, {proxy_address(setting)},"
+    texts = [str(each) for each in _links(link) if type(each) is OSError]
+    if answer := re.search(r"Tunnel connection failed: (\d{3})", " ".join(texts)):
+        wants = ": it wants a user name and a password" if answer[1] == "407" else ""
+        return Fault(Cause.UNREACHABLE, f"{which} answers HTTP {answer[1]}{wants}")
+    return Fault(Cause.UNREACHABLE, f"{which} {_why_no_proxy(link)}", remedy=Remedy.AGAIN)
+
+
+def _why_no_proxy(link: BaseException) -> str:
+    """Return why a proxy cannot be talked to, of the innermost that is known of it."""
+    links = tuple(_links(link))
+    for kinds, text in _NO_PROXY:
+        if any(isinstance(each, kinds) for each in links):
+            return text
+    system = next((each for each in links if _is_system(each)), None)
+    strerror = system.strerror if isinstance(system, OSError) else None
+    return f"cannot be reached: {strerror.lower()}" if strerror else "lets nothing through"
+
+
+#: What each kind of exception means on the way to a proxy; the first that is found counts.
+_NO_PROXY: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((socket.gaierror, urllib3.exceptions.NameResolutionError), "has a name that does not resolve"),
+    ((ssl.SSLCertVerificationError,), "shows a certificate that is refused"),
+    ((ssl.SSLError,), "speaks no TLS: write http:// and not https:// before its name"),
+    ((ConnectionRefusedError,), "refuses the connection"),
+    ((TimeoutError, urllib3.exceptions.TimeoutError), "does not answer"),
+    ((http.client.RemoteDisconnected,), "closes the connection without an answer"),
+    ((http.client.HTTPException,), "does not speak HTTP as it should"),
+)
+
+
+def _dns(link: BaseException) -> Fault:
+    is_passing = isinstance(link, OSError) and link.errno == socket.EAI_AGAIN
+    reason = link.strerror if isinstance(link, OSError) and link.strerror else "no such name"
+    return Fault(
+        Cause.DNS, f"the host name does not resolve: {reason}", remedy=Remedy.AGAIN if is_passing else Remedy.NONE
+    )
+
+
+def _certificate(link: BaseException) -> Fault:
+    if fault := fault_of_authorities():
+        return Fault(Cause.TLS, fault)
+    reason = str(getattr(link, "verify_message", "")) or "it does not verify"
+    return Fault(Cause.TLS, f"the certificate is refused: {reason}")
+
+
+def _tls(link: BaseException) -> Fault:
+    if fault := fault_of_authorities():
+        return Fault(Cause.TLS, fault)
+    reason = getattr(link, "reason", None)
+    return Fault(Cause.TLS, f"no TLS connection: {reason if isinstance(reason, str) else type(link).__name__}")
+
+
+def _timeout(link: BaseException) -> Fault:
+    unanswered = next((each for each in _links(link) if isinstance(each, Unanswered)), None)
+    said = "no connection or no answer in time" if unanswered is None else f"no connection: {unanswered.strerror}"
+    return Fault(Cause.TIMEOUT, said, remedy=Remedy.AGAIN)
+
+
+def _broken(link: BaseException) -> Fault:
+    """Return what the operating system says of a connection, where it says anything."""
+    system = next((inner for inner in _links(link) if _is_system(inner)), None)
+    if system is None:
+        return _unknown(link)
+    if "CA certificate bundle" in str(system):
+        return Fault(Cause.TLS, fault_of_authorities() or "the file of trusted authorities does not exist")
+    strerror = system.strerror if isinstance(system, OSError) else None
+    reason = strerror.lower() if strerror else "it broke"
+    return Fault(Cause.UNREACHABLE, f"no connection to the host: {reason}", remedy=Remedy.AGAIN)
+
+
+def _disconnected(_: BaseException) -> Fault:
+    return Fault(Cause.UNREACHABLE, "the host closed the connection without an answer", remedy=Remedy.AGAIN)
+
+
+def _cut_off(_: BaseException) -> Fault:
+    return Fault(Cause.UNREACHABLE, "the answer was cut off", remedy=Remedy.AGAIN)
+
+
+def _not_http(link: BaseException) -> Fault:
+    return Fault(Cause.WRONG_HOST, f"the host does not speak HTTP as it should ({type(link).__name__})")
+
+
+def _address(_: BaseException) -> Fault:
+    if fault := fault_on_the_way(_SCHEME):
+        return Fault(Cause.UNREACHABLE, fault)
+    return Fault(Cause.WRONG_HOST, "base_url cannot be used as an address")
+
+
+def _proxy_setting(_: BaseException) -> Fault:
+    fault = fault_on_the_way(_SCHEME)
+    return Fault(Cause.UNREACHABLE, fault or "the proxy setting of the environment cannot be used")
+
+
+def _unknown(error: BaseException) -> Fault:
+    if isinstance(error, requests.RequestException | HTTPError | OSError):
+        return Fault(Cause.UNREACHABLE, f"no connection to the host ({type(error).__name__})", remedy=Remedy.AGAIN)
+    return Fault(Cause.NOT_UNDERSTOOD, f"the answer breaks the HTTP library ({type(error).__name__})")
+
+
+#: Tried in this order against every link of the chain: the inner cause decides, not the wrapper.
+_FAULT_BY_KIND: tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException], Fault]], ...] = (
+    (
+        (requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema, urllib3.exceptions.ProxySchemeUnknown),
+        _proxy_setting,
+    ),
+    ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), _proxy),
+    ((socket.gaierror,), _dns),
+    ((ssl.SSLCertVerificationError,), _certificate),
+    ((ssl.SSLError, requests.exceptions.SSLError, urllib3.exceptions.SSLError), _tls),
+    # before the timeouts, whose subclass it is: a refused connection is none
+    ((urllib3.exceptions.NewConnectionError,), _broken),
+    ((TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError), _timeout),
+    ((http.client.RemoteDisconnected,), _disconnected),
+    ((http.client.IncompleteRead, urllib3.exceptions.IncompleteRead), _cut_off),
+    ((http.client.HTTPException, urllib3.exceptions.InvalidHeader), _not_http),
+    ((requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError), _address),
+)

@@ -1,1 +1,0 @@
-"""Tests of alerter.adapters.files, one file per module."""

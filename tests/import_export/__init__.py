@@ -1,0 +1,1 @@
+"""Tests of alerter.import_export, one file per module."""

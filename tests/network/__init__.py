@@ -1,0 +1,1 @@
+"""Tests of connections, one module per module of them."""

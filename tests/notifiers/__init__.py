@@ -1,0 +1,1 @@
+"""Tests of notifiers, one module per module of them."""
