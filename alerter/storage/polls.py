@@ -195,6 +195,10 @@ class PollingWriter(PollingReader, Noting):
         is_near = after - before <= longest_step(poll_interval) // _MICROSECOND
         return is_near and self._first(_FAILED_BETWEEN, ends) is None
 
+    def _fails_after(self, tenant_id: int, now: datetime) -> bool:
+        """Say whether a failed poll is stored that is yet to come, as after a clock was set back."""
+        return self._first(_FAILED_AFTER, {"tenant_id": tenant_id, "earlier": now}) is not None
+
 
 def run_columns(run: PollRun) -> dict[str, Any]:
     """Return what stands of a run of polls in its row."""
@@ -314,6 +318,14 @@ _FAILED_BETWEEN = (
     .where(
         poll_failures.c.tenant_id == bindparam("tenant_id"),
         poll_failures.c.since < bindparam("later", type_=Instant()),
+        poll_failures.c.until > bindparam("earlier", type_=Instant()),
+    )
+    .limit(1)
+)
+_FAILED_AFTER = (
+    select(poll_failures.c.id)
+    .where(
+        poll_failures.c.tenant_id == bindparam("tenant_id"),
         poll_failures.c.until > bindparam("earlier", type_=Instant()),
     )
     .limit(1)

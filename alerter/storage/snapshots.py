@@ -93,14 +93,16 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
     def _remember(self, tenant: Tenant, reach: Reach | None, *, now: datetime) -> None:
         """Read what the next poll needs of a tenant that has changed; whoever remembers it must read it again.
 
-        Nothing is remembered while the clock is behind what is stored: the newest counts are not those of this moment.
+        Nothing is remembered while the clock is behind what is stored: the newest counts are not those of this moment,
+        and a failed poll to come ends the run that this one is in.
         """
         self._raise_revision(tenant)
         row = None if reach is None else self._tenant(tenant)
         if row is None or reach is None:
             return
         remembered = self._look_back(row, reach, now=now)
-        if not remembered.coverage or remembered.coverage[-1].until <= now:
+        is_behind = bool(remembered.coverage) and remembered.coverage[-1].until > now
+        if not is_behind and not self._fails_after(row.id, now):
             self._known[tenant] = remembered
 
     def _add_changes(self, remembered: Remembered, changed: Mapping[int, int], *, at: datetime) -> None:

@@ -132,6 +132,26 @@ def test_nothing_is_remembered_of_a_transaction_that_is_not_committed(store: Sto
     assert polled(store, "12:05", {"Spam": 9}) is UNKNOWN
 
 
+def test_while_the_clock_is_behind_a_failed_poll_nothing_is_remembered(store: Store) -> None:
+    """The run that a poll begins then ends with that failure, which nothing that is remembered knows."""
+    failed(store, "12:05")
+
+    polled(store, "12:00", SPAM)
+
+    assert polled(store, "12:04", SPAM) is UNKNOWN
+    assert polled(store, "12:08", SPAM) is UNKNOWN
+    with store.read() as reader:
+        assert [
+            span.since
+            for span in reader.tenant_series(
+                ACME, window=span("1h"), poll_interval=EVERY, now=at("12:08")
+            ).polling.coverage
+        ] == [
+            at("12:00"),
+            at("12:08"),
+        ]
+
+
 # who else writes
 
 _RUNS = [
