@@ -74,12 +74,17 @@ class Selector:
         if not self.globs:
             return True
         folded = name.casefold()
-        return self._wanted.match(folded) and not self._excluded.match(folded)
+        return self._wanted.match(folded) and (self._named.match(folded) or not self._excluded.match(folded))
 
     @cached_property
     def _wanted(self) -> "_Globs":
         wanted = tuple(glob for glob in self.globs if not glob.startswith(_EXCLUDE)) or ("*",)
         return _Globs(wanted, as_written=self.globs)
+
+    @cached_property
+    def _named(self) -> "_Globs":
+        # What is called `!*` is meant by `!*`, which excludes all else.
+        return _Globs((), as_written=tuple(glob for glob in self.globs if glob.startswith(_EXCLUDE)))
 
     @cached_property
     def _excluded(self) -> "_Globs":

@@ -10,6 +10,7 @@ from alerter.config.lines import KeyPath
 from alerter.config.places import Credentials, credentials_of
 from alerter.config.problems import Problems
 from alerter.config.variables import Reach, Variables
+from alerter.humanize import escaped
 
 
 def problems_of(tables: Mapping[str, object]) -> Problems:
@@ -161,7 +162,7 @@ def test_a_file_that_cannot_be_read_is_said_so(path: str, reason: str, tmp_path:
     """The error names the file and the system's reason."""
     _, errors, _ = filled_in(f"${{file:{path}}}", folder=tmp_path)
 
-    assert errors == [f"rules.toml:1: key: the file {tmp_path / path} cannot be read: {reason}"]
+    assert errors == [f"rules.toml:1: key: the file {escaped(str(tmp_path / path))} cannot be read: {reason}"]
 
 
 def test_a_secret_file_that_everyone_may_read_is_a_warning(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from timeit import timeit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alerter.core.conditions import FOREVER, Baseline, Condition, Subject, Threshold, Verdict
@@ -111,6 +111,8 @@ def test_a_plain_name_selects_exactly_itself(name: str, other: str) -> None:
     assert Selector((f"{name}*",)).matches(name + other)
 
 
+@example(name="!*", other="!")
+@example(name="!?*", other="!a")
 @given(name=_NAMES, other=_NAMES)
 def test_a_name_selects_itself_and_its_glob_nothing_else(name: str, other: str) -> None:
     """Typed as it is shown, whatever is in it; and escaped, nothing but it: only what is written like that, too."""
