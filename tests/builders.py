@@ -21,7 +21,7 @@ from alerter.core.messages import Context
 from alerter.core.mutes import WEEKDAYS, Acknowledgement, Matcher, MuteWindow, Silence, WindowName
 from alerter.core.notifications import Notice, NotifyReason, Receiver, ReceiverName, Route, TargetId, Told
 from alerter.core.outbox import Delivery, TargetName
-from alerter.core.poll_times import KnownPolls, number_of, numbers
+from alerter.core.poll_times import KnownPolls, numbers
 from alerter.core.rules import (
     Evaluation,
     Level,
@@ -33,7 +33,7 @@ from alerter.core.rules import (
     TenantSeries,
     with_no_data_rules,
 )
-from alerter.core.series import ALL_REASONS, Failure, HoldReason, Sample, Series, Snapshot, Span, Tenant
+from alerter.core.series import ALL_REASONS, Failure, HoldReason, Sample, Series, Snapshot, Span, Tenant, number_of
 from alerter.errors import Cause
 from alerter.pipeline import Policy
 

@@ -8,8 +8,7 @@ import pytest
 
 from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.merges import Given
-from alerter.core.poll_times import number_of
-from alerter.core.series import HoldReason, Tenant
+from alerter.core.series import HoldReason, Tenant, number_of
 from alerter.errors import InputError, Problem, StoreError
 from alerter.pipeline import Imported, Inbox, take_in
 from alerter.pipeline.inboxes import MOST_SHOWN

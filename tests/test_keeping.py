@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from alerter.core.outbox import after_success
+from alerter.core.series import number_of
 from alerter.pipeline import Kept, Pace, Reader, Transaction, keep_history
 from alerter.pipeline.keeping import LONGEST_SECONDS, REST
 from alerter.storage import Store
-from alerter.storage.tables import number_of
 from tests.builders import NOON, minutes, span
 from tests.storage.stored import enqueue, poll, rows
 

@@ -31,9 +31,8 @@ from alerter.core.conditions import Baseline, Forecast, NewReason, Stagnant, Thr
 from alerter.core.downsampling import hour_of
 from alerter.core.history_records import Reading
 from alerter.core.mutes import Acknowledgement, Silence
-from alerter.core.poll_times import instant_of
 from alerter.core.rules import Per, Rule, Severity
-from alerter.core.series import HoldReason, Sample, Series, Tenant
+from alerter.core.series import HoldReason, Sample, Series, Tenant, instant_of
 from alerter.errors import Cause, SourceError, SourceUnavailable
 from alerter.pipeline import Cycle, follow_clock, poll, poll_all, reconcile
 from alerter.storage import Reader, Store

@@ -18,11 +18,11 @@ from sqlalchemy import create_engine, inspect, make_url, select, table, text
 
 from alerter.core.messages import Format, Message, Tone
 from alerter.core.notifications import Budget, ReceiverName
-from alerter.core.series import Tenant
+from alerter.core.series import EPOCH, Tenant
 from alerter.errors import StoreError
 from alerter.storage import SchemaState, Store, schema
 from alerter.storage.schema import migrations
-from alerter.storage.tables import EPOCH, HEAD, REVISIONS, metadata_for_postgresql
+from alerter.storage.tables import HEAD, REVISIONS, metadata_for_postgresql
 from tests.builders import NOON, a_key, a_level, a_snapshot, a_told, minutes
 from tests.postgres import Server
 

@@ -16,10 +16,9 @@ from alerter.core.conditions import Stagnant
 from alerter.core.formats import compose
 from alerter.core.history import FailedPoll
 from alerter.core.messages import Message
-from alerter.core.poll_times import instant_of
 from alerter.core.replay import replay_of
 from alerter.core.rules import Per
-from alerter.core.series import Snapshot, Tenant
+from alerter.core.series import Snapshot, Tenant, instant_of
 from alerter.errors import Cause, SourceUnavailable
 from alerter.pipeline import Policy, next_group_at, poll, tell_groups
 from alerter.storage import Store

@@ -11,7 +11,7 @@ from alerter import clock
 from alerter.cli.options import USAGE, config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, counted, local, print_json, progress_line, rough
 from alerter.core.conditions import duration_text
-from alerter.core.poll_times import instant_of
+from alerter.core.series import instant_of
 
 if TYPE_CHECKING:
     from alerter.config import Config

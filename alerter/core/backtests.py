@@ -15,10 +15,9 @@ from alerter.core.alerts import AlertKey, AlertState
 from alerter.core.courses import Courses
 from alerter.core.history import TenantArchive
 from alerter.core.notifications import NotifyReason, ReceiverName
-from alerter.core.poll_times import instant_of, number_of
 from alerter.core.replay import Policy, Replay
 from alerter.core.rules import RuleName
-from alerter.core.series import Span, Tenant
+from alerter.core.series import Span, Tenant, instant_of, number_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,9 +19,9 @@ from zlib import compress, decompress
 
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.history import TenantArchive
-from alerter.core.poll_times import Numbers, instant_of, numbers
+from alerter.core.poll_times import Numbers, numbers
 from alerter.core.rules import Per, Rule, RuleName
-from alerter.core.series import ALL_TENANTS, Tenant
+from alerter.core.series import ALL_TENANTS, Tenant, instant_of
 from alerter.core.tracks import Stage, Track, sum_of, tracks_of
 
 #: Of so many tenants the polls are at hand at the same time: 200 KB each after a quarter by five minutes.

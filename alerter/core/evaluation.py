@@ -17,16 +17,10 @@ from typing import NamedTuple
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
 from alerter.core.conditions import ANY_COUNT, FOREVER, Subject
 from alerter.core.rules import Evaluation, Level, Per, Rule, TenantSeries, evaluate, series_of
-from alerter.core.series import ALL_REASONS, HoldReason, Series, Span
+from alerter.core.series import ALL_REASONS, HoldReason, Series, Span, number_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The place of what a rule on more than single reasons judges: there is nothing else.
 THE_SUM = 0
-
-
-def _number(at: datetime) -> int:
-    """Return an instant as whole microseconds since 1970, which an array holds."""
-    return (at - _EPOCH) // timedelta.resolution
 
 
 class _Rest(NamedTuple):
@@ -41,8 +35,8 @@ class _Rest(NamedTuple):
         return _Rest(min(self.until, other.until), max(self.least, other.least), min(self.most, other.most))
 
 
-_FOR_EVER = _Rest(_number(FOREVER), *ANY_COUNT)
-_NOT_AT_ALL = _Rest(_number(datetime.min.replace(tzinfo=UTC)), *ANY_COUNT)
+_FOR_EVER = _Rest(number_of(FOREVER), *ANY_COUNT)
+_NOT_AT_ALL = _Rest(number_of(datetime.min.replace(tzinfo=UTC)), *ANY_COUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,7 @@ class Rests:
             now: When the poll was.
         """
         due = {place for place, count in changed.items() if not self.least[place] <= count <= self.most[place]}
-        instant = _number(now)
+        instant = number_of(now)
         if min(self.until, default=_FOR_EVER.until) <= instant:
             due |= {place for place, until in enumerate(self.until) if until <= instant}
         return sorted(due)
@@ -312,4 +306,4 @@ class _Bench:
         if evaluation.idle_until is None:
             return _NOT_AT_ALL
         count = series.value_at(self.now) or 0
-        return _Rest(_number(evaluation.idle_until), *(evaluation.idle_within or (count, count)))
+        return _Rest(number_of(evaluation.idle_until), *(evaluation.idle_within or (count, count)))

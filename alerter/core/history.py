@@ -14,14 +14,11 @@ from itertools import repeat
 from typing import TypeAlias, overload
 
 from alerter.core.poll_times import (
-    MICROSECOND,
     FailureRun,
     KnownPolls,
     Numbers,
     Outage,
     Timeline,
-    instant_of,
-    number_of,
     numbers,
     outages_of,
     packed_instants,
@@ -29,12 +26,15 @@ from alerter.core.poll_times import (
 from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
+    MICROSECOND,
     HoldReason,
     Sample,
     Series,
     Snapshot,
     Tenant,
+    instant_of,
     longest_step,
+    number_of,
 )
 from alerter.errors import Cause
 

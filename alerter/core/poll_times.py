@@ -14,13 +14,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TypeAlias
 
-from alerter.core.series import TOLERANCE_INTERVALS, Failure, Span
+from alerter.core.series import MICROSECOND, TOLERANCE_INTERVALS, Failure, Span, instant_of
 from alerter.errors import Cause
 
 Numbers: TypeAlias = "array[int]"
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 #: Later than every poll.
 NEVER = 2**62
 #: So many polls are packed together at most: each new one is written with all of them.
@@ -29,16 +27,6 @@ MOST_POLLS = 256
 MOST_STEP_HALVES = 3
 _MILLISECOND = 1000
 _SEVEN_BITS, _MORE = 0x7F, 0x80
-
-
-def number_of(at: datetime) -> int:
-    """Return an aware instant as a number."""
-    return (at - EPOCH) // MICROSECOND
-
-
-def instant_of(number: int) -> datetime:
-    """Return the instant that a number stands for, in UTC."""
-    return EPOCH + timedelta(microseconds=number)
 
 
 def numbers(values: Iterable[int] = ()) -> Numbers:

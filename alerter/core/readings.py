@@ -13,8 +13,8 @@ from itertools import pairwise
 from statistics import median_low
 
 from alerter.core.merges import Given
-from alerter.core.poll_times import MICROSECOND, Numbers, PollRun, numbers
-from alerter.core.series import HoldReason, Tenant
+from alerter.core.poll_times import Numbers, PollRun, numbers
+from alerter.core.series import MICROSECOND, HoldReason, Tenant
 
 #: Stands for the reason in a row that says that nothing was held.
 NOTHING = -1

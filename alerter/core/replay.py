@@ -31,9 +31,8 @@ from alerter.core.notifications import (
     plan,
     repeat_due_at,
 )
-from alerter.core.poll_times import instant_of, number_of
 from alerter.core.rules import Per, RuleName, Severity
-from alerter.core.series import ALL_TENANTS, Tenant
+from alerter.core.series import ALL_TENANTS, Tenant, instant_of, number_of
 
 HOUR = timedelta(hours=1)
 #: Stands in the order of time for what is decided at no poll, after all the polls of an instant.

@@ -156,9 +156,9 @@ class Series:
             return None if span is None else min(span.until, now)
         # Nearly always it is one of the last two intervals; after an edit of the interval it may be another one.
         for since in (now - self.tolerance, span.since):
-            found = self.polls.between(_number(max(since, span.since)), _number(now))
+            found = self.polls.between(number_of(max(since, span.since)), number_of(now))
             if found:
-                return _EPOCH + found[-1] * _MICROSECOND
+                return EPOCH + found[-1] * MICROSECOND
         return span.since
 
     def next_edge(self, *, after: datetime) -> datetime | None:
@@ -209,13 +209,18 @@ class Series:
         return None if sample is None else sample.count
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta.resolution
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta.resolution
 
 
-def _number(at: datetime) -> int:
-    """Return an instant as polls are counted: in microseconds since 1970."""
-    return (at - _EPOCH) // _MICROSECOND
+def number_of(at: datetime) -> int:
+    """Return an aware instant as a number: whole microseconds since 1970-01-01 UTC."""
+    return (at - EPOCH) // MICROSECOND
+
+
+def instant_of(number: int) -> datetime:
+    """Return the instant that a number stands for, in UTC."""
+    return EPOCH + timedelta(microseconds=number)
 
 
 _Item = TypeVar("_Item")

@@ -20,9 +20,8 @@ from alerter.core.conditions import Threshold
 from alerter.core.conditions.baseline import highest_within
 from alerter.core.conditions.baseline import usual_of as usual_and_ordinary
 from alerter.core.history import Archive, TenantArchive
-from alerter.core.poll_times import instant_of, number_of
 from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, literal_glob, shown
-from alerter.core.series import HoldReason, Span, Tenant
+from alerter.core.series import HoldReason, Span, Tenant, instant_of, number_of
 from alerter.core.tracks import Track
 
 WEEK = timedelta(days=7)

@@ -14,9 +14,9 @@ from datetime import datetime
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
 from alerter.core.conditions import Subject, Verdict
 from alerter.core.history import Archive, TenantArchive, sum_of_reasons, sum_of_tenants
-from alerter.core.poll_times import NEVER, Numbers, instant_of, number_of, numbers
+from alerter.core.poll_times import NEVER, Numbers, numbers
 from alerter.core.rules import Level, Per, Rule, evaluate
-from alerter.core.series import Span, Tenant
+from alerter.core.series import Span, Tenant, instant_of, number_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from datetime import timedelta
 from itertools import count
 
 from alerter.core.merges import BEFORE_ALL, Base, Change, Gap, Given, gaps, joined, steps
-from alerter.core.poll_times import MICROSECOND, Numbers, PollRun, instant_of, numbers
-from alerter.core.series import HoldReason, Span, Tenant
+from alerter.core.poll_times import Numbers, PollRun, numbers
+from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, instant_of
 from alerter.errors import StoreError
 from alerter.pipeline.ports import HistoryReader, HistoryStore, HistoryTransaction
 

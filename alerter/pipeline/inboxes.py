@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.merges import Base, Given
-from alerter.core.poll_times import PollRun, number_of, numbers
+from alerter.core.poll_times import PollRun, numbers
 from alerter.core.readings import NOTHING, Rows, RowsError, given_by, twice
-from alerter.core.series import HoldReason, Tenant
+from alerter.core.series import HoldReason, Tenant, number_of
 from alerter.errors import InputError, Problem
 
 #: How many problems are kept to be shown; the others are counted.

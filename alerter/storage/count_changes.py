@@ -28,11 +28,11 @@ from sqlalchemy import (
 )
 
 from alerter.core.downsampling import day_of
-from alerter.core.series import Tenant
+from alerter.core.series import Tenant, instant_of, number_of
 from alerter.errors import StoreError
 from alerter.storage.compression import Damaged, StoredChange, packed, unpacked
 from alerter.storage.engine import ADVISORY_HISTORY, Rows, is_sqlite, may_lock, place
-from alerter.storage.tables import Instant, chunks, counts, instant_of, number_of, tenants
+from alerter.storage.tables import Instant, chunks, counts, tenants
 
 #: So many changes become one chunk at most, but that those of one instant stay together.
 LARGEST_CHUNK = 2_000

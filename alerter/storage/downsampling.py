@@ -12,24 +12,11 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, select, update
 
 from alerter.core.downsampling import Change, hour_of, thinned
-from alerter.core.series import Tenant
+from alerter.core.series import EPOCH, Tenant, instant_of, number_of
 from alerter.storage.cache import Noting
 from alerter.storage.count_changes import ChangeWriter
 from alerter.storage.engine import Rows, is_sqlite
-from alerter.storage.tables import (
-    EPOCH,
-    NO_TEXT,
-    Instant,
-    chunks,
-    counts,
-    coverage,
-    deliveries,
-    has_text,
-    instant_of,
-    messages,
-    number_of,
-    tenants,
-)
+from alerter.storage.tables import NO_TEXT, Instant, chunks, counts, coverage, deliveries, has_text, messages, tenants
 
 _HOUR = timedelta(hours=1)
 

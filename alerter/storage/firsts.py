@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select, update
 
+from alerter.core.series import instant_of
 from alerter.storage.count_changes import ChangeReader
-from alerter.storage.tables import Instant, coverage, instant_of, series, tenants
+from alerter.storage.tables import Instant, coverage, series, tenants
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,12 +10,12 @@ from sqlalchemy import Row, bindparam, func, select
 
 from alerter.core.poll_times import PackedPolls, PackedRun
 from alerter.core.rules import EVERYTHING, TenantSeries, Windows
-from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant
+from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant, instant_of, number_of
 from alerter.storage.cache import Remembered
 from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import ChangeReader
 from alerter.storage.polls import PollingReader, failure_of, spans_of
-from alerter.storage.tables import coverage, instant_of, number_of, series, tenants
+from alerter.storage.tables import coverage, series, tenants
 from alerter.storage.windows import LazySeries, PackedSeries, Reach
 
 

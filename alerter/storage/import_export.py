@@ -13,7 +13,7 @@ from alerter.core.merges import Base, Stored
 from alerter.core.merges import Change as Step
 from alerter.core.poll_times import PollRun, parts_of
 from alerter.core.rules import EVERYTHING, Selector
-from alerter.core.series import HoldReason, Tenant
+from alerter.core.series import HoldReason, Tenant, instant_of, number_of
 from alerter.storage.count_changes import BEGINNING, END
 from alerter.storage.encoding import digest_of
 from alerter.storage.engine import ADVISORY_WRITER, wait_for_writers
@@ -21,7 +21,7 @@ from alerter.storage.firsts import FirstsWriter
 from alerter.storage.history import HistoryReader
 from alerter.storage.polls import run_columns, run_of
 from alerter.storage.snapshots import HistoryWriter
-from alerter.storage.tables import Instant, coverage, instant_of, number_of, series, tenants
+from alerter.storage.tables import Instant, coverage, series, tenants
 
 #: So many changes are written by one statement.
 _BATCH = 10_000

@@ -33,11 +33,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, not_, text
 
-from alerter.core.series import ALL_TENANTS, Tenant
+from alerter.core.series import ALL_TENANTS, Tenant, instant_of
 from alerter.core.sharding import LONGEST_LEASE, Instance, Standing, move_of, standing_of_the_only_one
 from alerter.errors import StoreError
 from alerter.storage.engine import ADVISORY_CLASS, ADVISORY_DAEMON, Rows, is_sqlite, place, store_errors
-from alerter.storage.tables import HEAD, instances, instant_of
+from alerter.storage.tables import HEAD, instances
 
 _MICROSECONDS = 1_000_000
 #: How long those who have died are remembered, for people who look.

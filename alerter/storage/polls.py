@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from alerter.core.poll_times import MOST_POLLS, PackedRun, PollRun, joined_runs, parts_of
-from alerter.core.series import Failure, Snapshot, Span, Tenant, longest_step
+from alerter.core.series import Failure, Snapshot, Span, Tenant, instant_of, longest_step, number_of
 from alerter.errors import Cause, SourceError
 from alerter.storage.cache import Noting, OpenFailures, Remembered, Remembering
 from alerter.storage.encoding import storable
-from alerter.storage.tables import Instant, coverage, instant_of, number_of, poll_failures, tenants
+from alerter.storage.tables import Instant, coverage, poll_failures, tenants
 
 #: Of a failure's detail so many characters are kept.
 LONGEST_DETAIL = 500

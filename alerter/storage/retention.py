@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from alerter.core.alerts import AlertState
 from alerter.core.poll_times import PollRun
-from alerter.core.series import Tenant
+from alerter.core.series import Tenant, instant_of, number_of
 from alerter.storage.cache import Noting
 from alerter.storage.count_changes import ChangeWriter
 from alerter.storage.engine import Rows
@@ -45,10 +45,8 @@ from alerter.storage.tables import (
     counts,
     coverage,
     deliveries,
-    instant_of,
     is_waiting,
     messages,
-    number_of,
     poll_failures,
     silences,
     tenants,

@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, insert, update
 
 from alerter.core.rules import Windows
-from alerter.core.series import HoldReason, Sample, Snapshot, Tenant
+from alerter.core.series import HoldReason, Sample, Snapshot, Tenant, instant_of, number_of
 from alerter.errors import SourceError
 from alerter.storage.cache import Remembered
 from alerter.storage.count_changes import ChangeWriter
 from alerter.storage.encoding import digest_of
 from alerter.storage.history import HistoryReader
 from alerter.storage.polls import PollingWriter
-from alerter.storage.tables import counts, instant_of, number_of, series
+from alerter.storage.tables import counts, series
 from alerter.storage.windows import Reach
 
 

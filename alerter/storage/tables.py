@@ -8,7 +8,7 @@ Only the store and the migrations read this. Whoever changes a table adds a revi
 its name to `REVISIONS`; a test holds both to the same catalogue.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from alerter.core.series import instant_of, number_of
+
 #: The revisions of the schema, oldest first.
 REVISIONS = (
     "0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014",
@@ -39,21 +41,8 @@ HEAD = REVISIONS[-1]
 #: Stands in a table's `info` where its rows belong to a process that runs: a copy of the database leaves them out.
 OF_AN_INSTANCE = "of_an_instance"
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
 #: SQLite numbers rows only in a column that is called INTEGER, which holds 64 bits there.
 _Number = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def number_of(at: datetime) -> int:
-    """Return the number that stands for an aware instant."""
-    return (at - EPOCH) // _MICROSECOND
-
-
-def instant_of(number: int) -> datetime:
-    """Return the instant that a number stands for, in UTC."""
-    return EPOCH + timedelta(microseconds=number)
 
 
 class Instant(TypeDecorator[datetime]):

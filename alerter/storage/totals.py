@@ -26,6 +26,8 @@ from alerter.core.series import (
     Series,
     Span,
     Tenant,
+    instant_of,
+    number_of,
     sum_of_tenants,
 )
 from alerter.storage.cache import Remembered
@@ -33,7 +35,7 @@ from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import by_tenant
 from alerter.storage.history import HistoryReader, polling_as_of
 from alerter.storage.polls import WITH_FAILURE, failure_of, run_of, spans_of
-from alerter.storage.tables import Instant, coverage, instant_of, number_of, series, tenants
+from alerter.storage.tables import Instant, coverage, series, tenants
 from alerter.storage.windows import MARGIN, PackedSeries, Reach
 
 #: So many tenants are read at a time.

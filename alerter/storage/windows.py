@@ -15,9 +15,8 @@ from typing import Any, overload
 from sqlalchemy import Row
 
 from alerter.core.rules import Windows
-from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Series
+from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Series, instant_of, number_of
 from alerter.storage.compression import StoredChange
-from alerter.storage.tables import instant_of, number_of
 
 #: A window goes this much further back than it must.
 MARGIN = timedelta(seconds=1)

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from alerter.core.alerts import AlertKey, AlertState
 from alerter.core.courses import Courses
 from alerter.core.history import FailedPoll, TenantArchive, archive_of
-from alerter.core.poll_times import NEVER, number_of
+from alerter.core.poll_times import NEVER
 from alerter.core.replay import Moment, Policy, Replay, replay_of
 from alerter.core.rules import Per, RuleName
-from alerter.core.series import Snapshot, Tenant
+from alerter.core.series import Snapshot, Tenant, number_of
 from tests.builders import NOON, a_level, a_no_data, a_policy, a_polled_tenant, a_receiver, a_rule, at, minutes
 from tests.drawn import policies, polls
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from alerter.core.history import Archive, FailedPoll, archive_of, sum_of_reasons, sum_of_tenants
-from alerter.core.poll_times import NEVER, instant_of, number_of
-from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Series, Snapshot, Tenant
+from alerter.core.poll_times import NEVER
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Series, Snapshot, Tenant, instant_of, number_of
 from alerter.core.series import sum_of_reasons as live_sum_of_reasons
 from alerter.core.series import sum_of_tenants as live_sum_of_tenants
 from alerter.errors import Cause

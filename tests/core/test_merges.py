@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerter.core.merges import BEFORE_ALL, Base, Change, Gap, Given, Stored, gaps, joined, steps
-from alerter.core.poll_times import NEVER, PollRun, good_polls_of, number_of, numbers
+from alerter.core.poll_times import NEVER, PollRun, good_polls_of, numbers
 from alerter.core.readings import NOTHING, Rows, given_by
-from alerter.core.series import HoldReason, Tenant
+from alerter.core.series import HoldReason, Tenant, number_of
 from tests.builders import NOON, at, minutes
 
 ACME = Tenant("acme")

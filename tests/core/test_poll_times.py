@@ -18,9 +18,7 @@ from alerter.core.poll_times import (
     PollRun,
     Timeline,
     good_polls_of,
-    instant_of,
     joined_runs,
-    number_of,
     numbers,
     outages_of,
     packed_instants,
@@ -28,7 +26,7 @@ from alerter.core.poll_times import (
     polls_of,
     unpacked_instants,
 )
-from alerter.core.series import Span
+from alerter.core.series import Span, instant_of, number_of
 from alerter.errors import Cause
 from tests.builders import a_polled_tenant, at
 

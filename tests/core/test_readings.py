@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given as given_these
 from hypothesis import strategies as st
 
-from alerter.core.poll_times import NEVER, instant_of, number_of
+from alerter.core.poll_times import NEVER
 from alerter.core.readings import NOTHING, Rows, RowsError, given_by, twice
-from alerter.core.series import HoldReason, Tenant
+from alerter.core.series import HoldReason, Tenant, instant_of, number_of
 from tests.builders import at, minutes
 
 ACME = Tenant("acme")

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from alerter.core.alerts import AlertState
 from alerter.core.conditions import Baseline, Observation, Threshold
 from alerter.core.history import Archive, FailedPoll, archive_of
-from alerter.core.poll_times import number_of
 from alerter.core.rules import Level, Per, Rule, Severity
-from alerter.core.series import Series, Snapshot, Span, Tenant
+from alerter.core.series import Series, Snapshot, Span, Tenant, number_of
 from alerter.core.tracks import Stage, Track, archives_of, tracks_of
 from tests.builders import (
     NOON,

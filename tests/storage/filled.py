@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, Table, Text, create_engine, insert, select
 
-from alerter.storage.tables import EPOCH, Instant, metadata
+from alerter.core.series import EPOCH
+from alerter.storage.tables import Instant, metadata
 
 #: So many rows each table gets.
 ROWS = 8

@@ -12,9 +12,9 @@ from alerter.core.alerts import Alert, AlertState
 from alerter.core.messages import Outage
 from alerter.core.notifications import ReceiverName, TargetId, Told
 from alerter.core.outbox import TargetName
-from alerter.core.poll_times import PollRun, number_of
+from alerter.core.poll_times import PollRun
 from alerter.core.rules import EVERYTHING, Selector, Severity, Windows
-from alerter.core.series import HoldReason, Sample, Tenant
+from alerter.core.series import HoldReason, Sample, Tenant, number_of
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Reader, Store, Transaction
 from tests.builders import NOON, a_key, a_resolved, a_snapshot, a_told, an_alert, at, span

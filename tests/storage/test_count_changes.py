@@ -14,11 +14,10 @@ from alerter.core.downsampling import hour_of
 from alerter.core.history import TenantArchive
 from alerter.core.history_records import Reading
 from alerter.core.rules import EVERYTHING, Member, Windows
-from alerter.core.series import HoldReason, Sample, Tenant
+from alerter.core.series import HoldReason, Sample, Tenant, number_of
 from alerter.errors import StoreError
 from alerter.storage import Store
 from alerter.storage.count_changes import BEGINNING, END, LARGEST_CHUNK
-from alerter.storage.tables import number_of
 from tests.builders import NOON, minutes, span
 from tests.storage.stored import ACME, EVERY, pack, poll, prune, rows, tenant_series, thin
 from tests.storage.test_full_history import plain

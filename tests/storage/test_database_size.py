@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
+from alerter.core.series import number_of
 from alerter.errors import StoreError
 from alerter.storage import Store
-from alerter.storage.tables import number_of
 from tests.builders import NOON
 from tests.storage.stored import poll, prune, rows
 

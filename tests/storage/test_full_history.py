@@ -5,8 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.core.history import Archive, FailedPoll, TenantArchive, archive_of
-from alerter.core.poll_times import instant_of
-from alerter.core.series import Snapshot, Tenant
+from alerter.core.series import Snapshot, Tenant, instant_of
 from alerter.errors import Cause, SourceUnavailable, StoreError
 from alerter.storage import Store
 from tests.builders import NOON, a_snapshot, at

@@ -5,9 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 
-from alerter.core.poll_times import instant_of, number_of
 from alerter.core.rules import Windows
-from alerter.core.series import Failure, Tenant
+from alerter.core.series import Failure, Tenant, instant_of, number_of
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Polling, Store
 from tests.builders import NOON, a_snapshot, at, minutes

@@ -21,8 +21,8 @@ from alerter.core.conditions.base import (
 from alerter.core.conditions.lines import Samples, line_through
 from alerter.core.conditions.passings import passings
 from alerter.core.history import Archive
-from alerter.core.poll_times import MICROSECOND, MOST_STEP_HALVES, instant_of
-from alerter.core.series import Sample, Series, Span
+from alerter.core.poll_times import MOST_STEP_HALVES
+from alerter.core.series import MICROSECOND, Sample, Series, Span, instant_of
 
 #: A line is drawn through so many samples at least.
 FEWEST_SAMPLES = 3

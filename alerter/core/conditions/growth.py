@@ -19,8 +19,7 @@ from alerter.core.conditions.base import (
 )
 from alerter.core.conditions.extremes import Stretch
 from alerter.core.history import Archive
-from alerter.core.poll_times import MICROSECOND
-from alerter.core.series import Piece, Sample, Series, Span
+from alerter.core.series import MICROSECOND, Piece, Sample, Series, Span
 
 #: More spans than this are a mistake.
 MOST_TIMES = 60

@@ -7,8 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
 from alerter.core.history import Archive
-from alerter.core.poll_times import instant_of, number_of
-from alerter.core.series import Span
+from alerter.core.series import Span, instant_of, number_of
 
 _WEEK = timedelta(days=7)
 

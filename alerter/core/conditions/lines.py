@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import mul
 
-from alerter.core.poll_times import MICROSECOND, Numbers, number_of, numbers
-from alerter.core.series import Sample, Series
+from alerter.core.poll_times import Numbers, numbers
+from alerter.core.series import MICROSECOND, Sample, Series, number_of
 
 
 @dataclass(frozen=True, slots=True)

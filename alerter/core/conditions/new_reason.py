@@ -16,8 +16,7 @@ from alerter.core.conditions.base import (
     no_poll_now,
 )
 from alerter.core.history import Archive
-from alerter.core.poll_times import number_of
-from alerter.core.series import Sample, Series, Span
+from alerter.core.series import Sample, Series, Span, number_of
 
 #: How long a reason counts as new.
 NEWS = timedelta(days=1)

@@ -16,8 +16,7 @@ from alerter.core.conditions.base import (
     duration_text,
 )
 from alerter.core.history import Archive
-from alerter.core.poll_times import MICROSECOND
-from alerter.core.series import Failure, Series, Span
+from alerter.core.series import MICROSECOND, Failure, Series, Span
 
 
 @dataclass(frozen=True, kw_only=True)

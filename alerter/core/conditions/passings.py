@@ -11,7 +11,8 @@ from datetime import timedelta
 
 from alerter.core.conditions.lines import Line
 from alerter.core.history import Archive
-from alerter.core.poll_times import MICROSECOND, NEVER, Numbers
+from alerter.core.poll_times import NEVER, Numbers
+from alerter.core.series import MICROSECOND
 
 #: Tells whether no line through counts, from the lowest to the highest, can lead above the limit.
 IsCalm = Callable[[int, int], bool]

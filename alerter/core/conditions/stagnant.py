@@ -19,8 +19,7 @@ from alerter.core.conditions.base import (
     no_poll_now,
 )
 from alerter.core.history import Archive
-from alerter.core.poll_times import MICROSECOND
-from alerter.core.series import Piece, Sample, Series, Span
+from alerter.core.series import MICROSECOND, Piece, Sample, Series, Span
 
 #: Mimecast expires held mail after so long: a count that is looked at for longer falls by itself.
 EXPIRY = timedelta(days=14)

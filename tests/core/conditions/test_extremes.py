@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from alerter.core.conditions.extremes import Stretch
 from alerter.core.history import Archive, FailedPoll, archive_of
-from alerter.core.poll_times import MICROSECOND, instant_of
-from alerter.core.series import Piece, Series, Snapshot, Tenant
+from alerter.core.series import MICROSECOND, Piece, Series, Snapshot, Tenant, instant_of
 from tests.builders import a_polled_tenant, minutes
 from tests.drawn import polls
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from alerter.core.conditions import FOREVER, Forecast, Operands, Verdict
 from alerter.core.conditions.lines import Samples
 from alerter.core.history import archive_of
-from alerter.core.poll_times import number_of
-from alerter.core.series import Sample, Tenant, sum_of_tenants
+from alerter.core.series import Sample, Tenant, number_of, sum_of_tenants
 from tests.builders import NOON, a_snapshot, at, counts, minutes, series, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA

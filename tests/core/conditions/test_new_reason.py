@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from alerter.core.conditions import FOREVER, NewReason, Operands, Verdict
-from alerter.core.poll_times import instant_of
-from alerter.core.series import Sample, Series
+from alerter.core.series import Sample, Series, instant_of
 from tests.builders import NOON, a_polled_tenant, at, minutes, series, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from alerter.core.conditions import Forecast, Verdict
 from alerter.core.history import Archive, archive_of
-from alerter.core.poll_times import instant_of
-from alerter.core.series import Tenant
+from alerter.core.series import Tenant, instant_of
 from tests.builders import NOON, a_polled_tenant, a_snapshot, minutes, span
 
 _SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=300)
