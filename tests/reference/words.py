@@ -40,9 +40,11 @@ def selects(patterns: list[str] | None, name: str) -> bool:
     """
     including = [each for each in patterns or [] if not each.startswith("!")]
     excluding = [each[1:] for each in patterns or [] if each.startswith("!")]
-    is_named = any(each.casefold() == name.casefold() for each in patterns or [])
-    taken = is_named or not including or any(matches(each, name) for each in including)
-    return taken and not any(matches(each, name) for each in excluding)
+    named_by = [each for each in patterns or [] if each.casefold() == name.casefold()]
+    taken = bool(named_by) or not including or any(matches(each, name) for each in including)
+    # Where `!Spam` is a name, the pattern `!Spam` means it, and does not exclude it.
+    is_meant = any(each.startswith("!") for each in named_by)
+    return taken and (is_meant or not any(matches(each, name) for each in excluding))
 
 
 def has_labels(wanted: Table | None, labels: Table) -> bool:
