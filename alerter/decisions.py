@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from alerter.config import Config
+from alerter.core.alerting_config import REMEMBERED, Policy
 from alerter.core.messages import Context
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Tenant
-from alerter.pipeline import REMEMBERED, Policy
 from alerter.schedules import ADDED_UP_EVERY, READ_EVERY, bearers
 
 

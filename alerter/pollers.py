@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause, RateLimited, SourceError, SourceUnavailable
-from alerter.pipeline import Source
+from alerter.jobs.ports import Source
 from alerter.schedules import MISSED_INTERVALS, Lane, Lanes, Timetable, first_round, lane_after
 
 log = logging.getLogger(__name__)

@@ -25,19 +25,24 @@ from apscheduler.executors.pool import ThreadPoolExecutor as SchedulerPool
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from alerter import __version__, pipeline
+from alerter import __version__
 from alerter.adapters.systemd import Systemd
 from alerter.clock import now
 from alerter.config import Config, TenantConfig, load_config
+from alerter.core.alerting_config import Policy
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
 from alerter.decisions import policy_of
 from alerter.errors import AlerterError, ConfigError, ListenError, StoreError, StoreUnavailable
 from alerter.health import Health
 from alerter.humanize import first_of
+from alerter.jobs.addresses import follow_urls
+from alerter.jobs.deliver import deliver, next_errand_at, release_claims
+from alerter.jobs.notify import tell_groups
+from alerter.jobs.poll import follow_clock, poll_all, reconcile, tell_unpolled
+from alerter.jobs.retention import Pace, keep_history
 from alerter.looks import APART_SECONDS, Looks, Moment
 from alerter.notifiers.apprise import AppriseNotifier
-from alerter.pipeline import Policy
 from alerter.pollers import Answer, Pollers
 from alerter.processes import alerter_command, start, wait
 from alerter.redaction import Redactor
@@ -162,8 +167,8 @@ class Service:
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
             self._runtime = Runtime.of(config, source_of=self._source_of)
             self._follow(self._runtime)
-            pipeline.reconcile(self._store, self._runtime.policy, now=now())
-            pipeline.release_claims(self._store, now=self._sharing.clock())
+            reconcile(self._store, self._runtime.policy, now=now())
+            release_claims(self._store, now=self._sharing.clock())
             self._watch = SelfWatch(self._health, self._redactor, self._store)
             stack.callback(self._watch.close)
             self._watch.follow(config, now=now())
@@ -272,7 +277,7 @@ class Service:
         if abs(jump) > JUMP:
             log.warning("the clock jumped seconds=%+.0f", jump.total_seconds())
             own = tuple(self._mine) if self._sharing.is_shared else None
-            self._guarded("follow the clock", lambda: pipeline.follow_clock(self._store, by=jump, tenants=own))
+            self._guarded("follow the clock", lambda: follow_clock(self._store, by=jump, tenants=own))
             self._pollers.restart()
         elif clocks.slept_since(before) > JUMP:
             log.warning("the machine was suspended seconds=%.0f", clocks.slept_since(before).total_seconds())
@@ -323,13 +328,13 @@ class Service:
     def _use(self, runtime: Runtime) -> None:
         # The others must know first: what they have a say in depends on whether all decide alike.
         self._follow(runtime)
-        self._guarded("follow URLs", lambda: pipeline.follow_urls(self._store, runtime.policy))
+        self._guarded("follow URLs", lambda: follow_urls(self._store, runtime.policy))
         before, self._runtime = self._runtime, runtime
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:
                 source.close()
         self._store.forget(before.sources.keys() - runtime.sources.keys())
-        self._guarded("resolve removed rules", lambda: pipeline.reconcile(self._store, self._runtime.policy, now=now()))
+        self._guarded("resolve removed rules", lambda: reconcile(self._store, self._runtime.policy, now=now()))
         self._assign(soon=self._news_since(before))
         self._schedule_delivery()
         self._warn_of_configuration()
@@ -476,7 +481,7 @@ class Service:
 
     def _keep(self, runtime: Runtime, answers: Mapping[Tenant, Answer]) -> None:
         began = _boot_seconds()
-        cycles = pipeline.poll_all(answers.items(), self._store, runtime.policy, clock=now)
+        cycles = poll_all(answers.items(), self._store, runtime.policy, clock=now)
         seconds = _boot_seconds() - began
         for cycle in cycles:
             cause = None if cycle.error is None else cycle.error.cause
@@ -486,7 +491,7 @@ class Service:
             self._watch.cycle_ended()
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
-            pipeline.reconcile(self._store, self._runtime.policy, now=now())
+            reconcile(self._store, self._runtime.policy, now=now())
         if any(cycle.messages for cycle in cycles) or any(each.group_wait for each in runtime.policy.receivers):
             _raise(signal.SIGUSR1)
         if any(cycle.transitions for cycle in cycles):
@@ -503,9 +508,9 @@ class Service:
     def _deliver_due(self) -> None:
         runtime = self._runtime
         if self._sharing.is_shared:
-            pipeline.release_claims(self._store, now=self._sharing.clock())
-        pipeline.tell_groups(self._store, runtime.policy, now=now())
-        tried = pipeline.deliver(
+            release_claims(self._store, now=self._sharing.clock())
+        tell_groups(self._store, runtime.policy, now=now())
+        tried = deliver(
             self._store,
             self._notifier,
             runtime.urls,
@@ -519,7 +524,7 @@ class Service:
             self._health.delivery_tried(delivery)
         if tried:
             self._supervision.hear_news()
-        self._note_errand(pipeline.next_errand_at(self._store))
+        self._note_errand(next_errand_at(self._store))
 
     def _look_for_errands(self) -> None:
         """Have a delivery run where anything waits for its time; that nothing does costs one look at the database.
@@ -529,8 +534,8 @@ class Service:
 
         def look() -> None:
             if self._sharing.may_act():
-                pipeline.tell_unpolled(self._store, self._runtime.policy, now=now())
-            if pipeline.next_errand_at(self._store) is not None:
+                tell_unpolled(self._store, self._runtime.policy, now=now())
+            if next_errand_at(self._store) is not None:
                 _raise(signal.SIGUSR1)
 
         self._guarded("look for errands", look)
@@ -552,15 +557,15 @@ class Service:
         self._guarded("count alerts and messages", count)
 
     def _upkeep(self) -> None:
-        self._guarded("reconcile", lambda: pipeline.reconcile(self._store, self._runtime.policy, now=now()))
+        self._guarded("reconcile", lambda: reconcile(self._store, self._runtime.policy, now=now()))
 
     def _keep_history(self) -> None:
         """Prune and thin, for as long as that takes; the executor runs one after the other."""
         kept = self._runtime.config.service
-        pace = pipeline.Pace(seconds=_boot_seconds, wait=self._stop.wait)
+        pace = Pace(seconds=_boot_seconds, wait=self._stop.wait)
 
         def keep() -> None:
-            pipeline.keep_history(
+            keep_history(
                 self._store, retention=kept.retention, fine_retention=kept.fine_retention, pace=pace, now=now()
             )
 

@@ -11,7 +11,6 @@ from hashlib import sha256
 from tempfile import TemporaryDirectory
 from threading import Event
 
-from alerter import pipeline
 from alerter.clock import now
 from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
 from alerter.core.formats import compose_test
@@ -19,8 +18,10 @@ from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
 from alerter.decisions import context_of, policy_of
 from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
+from alerter.jobs.deliver import deliver, release_claims
+from alerter.jobs.notify import tell_groups
+from alerter.jobs.poll import Cycle, poll, poll_dry, reconcile
 from alerter.notifiers.apprise import AppriseNotifier
-from alerter.pipeline import Cycle
 from alerter.redaction import Redactor
 from alerter.sources import mimecast
 from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, Mimecast
@@ -131,11 +132,11 @@ def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[Cycle]:
     policy = policy_of(config)
     stop = Event()
     if not is_dry:
-        pipeline.reconcile(store, policy, now=now())
+        reconcile(store, policy, now=now())
     with closing(Lines(time.monotonic)) as lines:
         for name, tenant in config.tenants.items():
             source = source_of(tenant, stop=stop, lines=lines)
-            yield (pipeline.poll_dry if is_dry else pipeline.poll)(name, source, store, policy, clock=now)
+            yield (poll_dry if is_dry else poll)(name, source, store, policy, clock=now)
             source.close()
 
 
@@ -215,10 +216,10 @@ def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
 def deliver_once(config: Config, store: Store) -> list[Delivery]:
     """Send what is due, to all targets at the same time; return what was tried."""
     policy = policy_of(config)
-    pipeline.release_claims(store, now=now())
-    pipeline.tell_groups(store, policy, now=now())
+    release_claims(store, now=now())
+    tell_groups(store, policy, now=now())
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver") as pool:
-        return pipeline.deliver(store, AppriseNotifier(), urls_of(config), policy=policy, clock=now, map_=pool.map)
+        return deliver(store, AppriseNotifier(), urls_of(config), policy=policy, clock=now, map_=pool.map)
 
 
 def fingerprint(*parts: object) -> str:

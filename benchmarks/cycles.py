@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-from alerter import pipeline
+from alerter.core.alerting_config import Policy
 from alerter.core.conditions import Growth, Threshold
 from alerter.core.messages import Context
 from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
-from alerter.pipeline import Policy
+from alerter.jobs.poll import poll, poll_all
 from alerter.storage import Store
 from benchmarks import histories
 from benchmarks.figures import Figure
@@ -65,7 +65,7 @@ def cycle() -> list[Figure]:
         for _ in range(ROUNDS):
             for name, store in stores.items():
                 begun = time.process_time()
-                pipeline.poll(TENANT, sources[name], store, policy, clock=lambda: NOW)
+                poll(TENANT, sources[name], store, policy, clock=lambda: NOW)
                 times[name].append((time.process_time() - begun) * 1000)
         for store in stores.values():
             store.close()
@@ -139,7 +139,7 @@ def _microseconds(path: Path, tenants: int, rounds: int) -> float:
             answers = [(name, Answer(Snapshot(tenant=name, taken_at=at, counts=dict(counts[name])))) for name in names]
             begun = time.process_time()
             for first in range(0, tenants, GROUP):
-                pipeline.poll_all(answers[first : first + GROUP], store, policy, clock=lambda: NOW)
+                poll_all(answers[first : first + GROUP], store, policy, clock=lambda: NOW)
             times.append((time.process_time() - begun) * 1e6 / (tenants * len(REASONS)))
     return median(times[2:])
 

@@ -8,9 +8,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from alerter import pipeline
 from alerter.core.outbox import after_success
 from alerter.core.series import Snapshot, Tenant
+from alerter.jobs.poll import poll_all
 from alerter.storage import Store
 from benchmarks import histories
 from benchmarks.cycles import INTERVAL, REASONS, TENANT, Answer, policy_of
@@ -70,7 +70,7 @@ def _ring(store: Store) -> None:
         for at, count in ((begin, 800), (begin + timedelta(minutes=1), 10)):
             counts = dict.fromkeys(REASONS, 10) | {REASONS[number % len(REASONS)]: count}
             answer = Answer(Snapshot(tenant=TENANT, taken_at=at, counts=counts))
-            pipeline.poll_all([(TENANT, answer)], store, policy, clock=lambda: NOW)
+            poll_all([(TENANT, answer)], store, policy, clock=lambda: NOW)
             with store.write() as transaction:
                 for delivery in transaction.waiting_deliveries():
                     transaction.save_delivery(after_success(delivery, now=at))

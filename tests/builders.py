@@ -14,6 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
 from alerter.core.conditions import Condition, Growth, NoData, Operands, Threshold, Verdict
 from alerter.core.history import FailedPoll, TenantArchive, archive_of
@@ -35,7 +36,6 @@ from alerter.core.rules import (
 )
 from alerter.core.series import ALL_REASONS, Failure, HoldReason, Sample, Series, Snapshot, Span, Tenant, number_of
 from alerter.errors import Cause
-from alerter.pipeline import Policy
 
 #: The present of every test: a Monday.
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from hypothesis import strategies as st
 
+from alerter.core.alerting_config import Policy
 from alerter.core.conditions import Baseline, Condition, Forecast, Growth, NewReason, NoData, Stagnant, Threshold
 from alerter.core.history import FailedPoll
 from alerter.core.messages import Context
@@ -14,7 +15,6 @@ from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import Cause
-from alerter.pipeline import Policy
 from tests.builders import NOON, minutes
 
 NONE, MINUTE = timedelta(0), timedelta(minutes=1)

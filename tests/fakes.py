@@ -10,7 +10,7 @@ from typing import cast
 from alerter.core.messages import Message
 from alerter.core.series import Snapshot
 from alerter.errors import DeliveryError, SourceError
-from alerter.pipeline import Reader, Store, Transaction
+from alerter.jobs.ports import Reader, Store, Transaction
 from tests.builders import NOON, a_snapshot, span
 
 

@@ -22,7 +22,7 @@ from alerter.core.history import FailedPoll
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.decisions import policy_of
 from alerter.errors import SourceUnavailable
-from alerter.pipeline import poll
+from alerter.jobs.poll import poll
 from alerter.storage import Store
 from tests.builders import NOON, minutes
 from tests.commands import Outcome, RunCommand, runner

@@ -12,7 +12,8 @@ from alerter.config import load_config
 from alerter.core.series import Tenant
 from alerter.decisions import policy_of
 from alerter.errors import Cause, DeliveryError, SourceError, SourceUnavailable
-from alerter.pipeline import deliver, poll
+from alerter.jobs.deliver import deliver
+from alerter.jobs.poll import poll
 from alerter.storage import Store
 from alerter.wiring import urls_of
 from tests.commands import RunCommand, runner

@@ -14,10 +14,10 @@ from alerter.core.mutes import Matcher, MuteKind
 from alerter.core.rules import Per, RuleName, Selector, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.errors import Cause, SourceUnavailable
-from alerter.pipeline.explaining import Explanation, RuleStory, explain
+from alerter.queries.explain import Explanation, RuleStory, explain
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, at, minutes
+from tests.jobs.test_poll import MAIL, RECEIVERS, SLACK, TIMEOUT, World
 from tests.storage.stored import a_silence
-from tests.test_pipeline import MAIL, RECEIVERS, SLACK, TIMEOUT, World
 
 ACME, SPAM = Tenant("acme"), HoldReason("Spam")
 

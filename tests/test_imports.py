@@ -10,9 +10,9 @@ from alerter.core.history_records import Change, FirstSeen, Held, Polled, Readin
 from alerter.core.merges import Given
 from alerter.core.series import HoldReason, Tenant, number_of
 from alerter.errors import InputError, Problem, StoreError
-from alerter.pipeline import Imported, Inbox, take_in
-from alerter.pipeline.inboxes import MOST_SHOWN
-from alerter.pipeline.ports import HistoryStore
+from alerter.jobs.import_history import Imported, take_in
+from alerter.jobs.import_staging import MOST_SHOWN, Inbox
+from alerter.jobs.ports import HistoryStore
 from alerter.storage import MOST_BESIDE_A_DAEMON, Reader, Store, Transaction
 from tests.builders import at, minutes
 from tests.storage.stored import poll, rows, tenant_series

@@ -11,8 +11,8 @@ import pytest
 
 from alerter.core.outbox import after_success
 from alerter.core.series import number_of
-from alerter.pipeline import Kept, Pace, Reader, Transaction, keep_history
-from alerter.pipeline.keeping import LONGEST_SECONDS, REST
+from alerter.jobs.ports import Reader, Transaction
+from alerter.jobs.retention import LONGEST_SECONDS, REST, Kept, Pace, keep_history
 from alerter.storage import Store
 from tests.builders import NOON, minutes, span
 from tests.storage.stored import enqueue, poll, rows
@@ -188,7 +188,7 @@ def test_a_stop_ends_it_after_the_transaction(full: Store) -> None:
 
 def test_what_was_done_is_in_the_log(full: Store, caplog: pytest.LogCaptureFixture) -> None:
     """Once; a run that finds nothing to do says nothing."""
-    caplog.set_level(logging.INFO, logger="alerter.pipeline.keeping")
+    caplog.set_level(logging.INFO, logger="alerter.jobs.retention")
 
     kept = keep(SlowStore(full), Rests())
     keep(SlowStore(full), Rests())

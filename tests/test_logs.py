@@ -34,7 +34,7 @@ METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 
 def a_record(
-    message: str, *arguments: object, level: int = logging.INFO, name: str = "alerter.pipeline", error: object = None
+    message: str, *arguments: object, level: int = logging.INFO, name: str = "alerter.jobs", error: object = None
 ) -> logging.LogRecord:
     """Return a record of the first second of 1970."""
     info = (type(error), error, error.__traceback__) if isinstance(error, BaseException) else None
@@ -177,7 +177,7 @@ def test_a_program_gets_one_json_object_per_line(redactor: Redactor) -> None:
     assert found == {
         "time": "1970-01-01T00:00:00.250Z",
         "level": "warning",
-        "logger": "alerter.pipeline",
+        "logger": "alerter.jobs",
         "event": "poll failed",
         "tenant": "ä",
         "held": 3,

@@ -34,7 +34,7 @@ from alerter.core.mutes import Acknowledgement, Silence
 from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import HoldReason, Sample, Series, Tenant, instant_of
 from alerter.errors import Cause, SourceError, SourceUnavailable
-from alerter.pipeline import Cycle, follow_clock, poll, poll_all, reconcile
+from alerter.jobs.poll import Cycle, follow_clock, poll, poll_all, reconcile
 from alerter.storage import Reader, Store
 from alerter.storage.cache import Remembered
 from alerter.storage.compression import unpacked

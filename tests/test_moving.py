@@ -9,9 +9,9 @@ from alerter.core.mutes import Matcher
 from alerter.core.rules import Selector
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule
+from tests.jobs.test_poll import RECEIVERS, URLS, World
 from tests.postgres import Server
 from tests.storage.stored import a_silence, silence
-from tests.test_pipeline import RECEIVERS, URLS, World
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from alerter.core.alerting_config import Policy
 from alerter.core.mutes import WindowName
 from alerter.core.rules import Per, RuleName, Selector
 from alerter.core.series import Tenant
-from alerter.pipeline import Policy
 from tests.builders import a_level, a_no_data, a_policy, a_receiver, a_route, a_rule, a_window
 
 ACME, GLOBEX, NEW = Tenant("acme"), Tenant("globex"), Tenant("initech")

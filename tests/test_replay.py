@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Transition
 from alerter.core.conditions import Stagnant
 from alerter.core.formats import compose
@@ -20,7 +21,8 @@ from alerter.core.replay import replay_of
 from alerter.core.rules import Per
 from alerter.core.series import Snapshot, Tenant, instant_of
 from alerter.errors import Cause, SourceUnavailable
-from alerter.pipeline import Policy, next_group_at, poll, tell_groups
+from alerter.jobs.notify import next_group_at, tell_groups
+from alerter.jobs.poll import poll
 from alerter.storage import Store
 from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, a_snapshot, minutes
 from tests.drawn import policies, polls

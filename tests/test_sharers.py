@@ -9,15 +9,18 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from alerter.core.alerting_config import Policy
 from alerter.core.alerts import AlertState
 from alerter.core.messages import Message
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Per
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.errors import DeliveryError
-from alerter.pipeline import Cycle, Kept, Pace, Policy, deliver, follow_clock, keep_history, poll_all, reconcile
-from alerter.pipeline import tell_groups as told_groups
-from alerter.pipeline.outages import tell_outages
+from alerter.jobs.deliver import deliver
+from alerter.jobs.notify import tell_groups as told_groups
+from alerter.jobs.outages import tell_outages
+from alerter.jobs.poll import Cycle, follow_clock, poll_all, reconcile
+from alerter.jobs.retention import Kept, Pace, keep_history
 from alerter.storage import Leases, Member, Store
 from tests.builders import NOON, a_level, a_policy, a_rule, span
 from tests.fakes import FakeClock, FakeSource, RecordingNotifier

@@ -29,7 +29,7 @@ from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.redaction import Redactor, secrets_of_url
 
 if TYPE_CHECKING:
-    from alerter.pipeline import Policy
+    from alerter.core.alerting_config import Policy
 
 TENANT = Tenant("acme")
 RECEIVER = ReceiverName("demo")
@@ -136,7 +136,8 @@ def _check(urls: Sequence[str]) -> None:
 
 
 def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
-    from alerter import pipeline  # noqa: PLC0415 - what the demo runs on is loaded when it runs
+    from alerter.jobs.deliver import deliver  # noqa: PLC0415
+    from alerter.jobs.poll import poll  # noqa: PLC0415
     from alerter.notifiers.apprise import AppriseNotifier  # noqa: PLC0415
     from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Simulator  # noqa: PLC0415
     from alerter.sources.mimecast import Mimecast, OAuthKeys  # noqa: PLC0415
@@ -162,13 +163,13 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
         notifier = AppriseNotifier()
         end = day.now + timedelta(days=1)
         while day.now <= end:
-            cycle = pipeline.poll(TENANT, source, store, policy, clock=day.clock)
+            cycle = poll(TENANT, source, store, policy, clock=day.clock)
             day.polls += 1
             if cycle.snapshot is not None and (cycle.messages or day.now.minute == 0):
                 _show_counts(day, cycle.snapshot)
             for message in cycle.messages:
                 _show_message(day, message)
-            for delivery in pipeline.deliver(store, notifier, targets, clock=day.clock) if urls else ():
+            for delivery in deliver(store, notifier, targets, clock=day.clock) if urls else ():
                 failure = f"{delivery.target}: {delivery.last_error}"
                 if delivery.last_error and failure not in day.failures:
                     day.failures.append(failure)
@@ -176,7 +177,7 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
 
 
 def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "Policy":
-    from alerter.pipeline import Policy  # noqa: PLC0415
+    from alerter.core.alerting_config import Policy  # noqa: PLC0415
 
     # Also those who only look on are told something.
     numbers = range(1, max(len(urls), 1) + 1)

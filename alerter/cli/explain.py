@@ -54,7 +54,7 @@ def explain(
     are those of now. REASON is a name, or a glob that matches one. Exit code 2 if what is asked about does not exist.
     """
     from alerter.decisions import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
-    from alerter.pipeline.explaining import explain as explained  # noqa: PLC0415 - as others
+    from alerter.queries.explain import explain as explained  # noqa: PLC0415 - as others
 
     config, now = load_without_secrets(config_path), clock.now()
     at = now if at_text is None else moment(at_text, config.service.timezone, option="--at", now=now)

@@ -15,7 +15,7 @@ from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 
 if TYPE_CHECKING:
     from alerter.core.series import Series
-    from alerter.pipeline.explaining import Explanation, RuleStory
+    from alerter.queries.explain import Explanation, RuleStory
     from alerter.storage import DeliveryRecord
 
 #: So many of the newest messages about a rule are shown of each receiver.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.core.series import Tenant
     from alerter.errors import InputError
-    from alerter.pipeline import Imported, TenantImport
+    from alerter.jobs.import_history import Imported, TenantImport
 
 #: The shortest distance of two polls.
 SHORTEST_INTERVAL = timedelta(seconds=1)
@@ -74,7 +74,8 @@ def import_(
     from alerter.config.values import checked_name  # noqa: PLC0415
     from alerter.errors import InputError  # noqa: PLC0415
     from alerter.import_export import Layout, Values, read  # noqa: PLC0415 - as others
-    from alerter.pipeline import Inbox, take_in  # noqa: PLC0415
+    from alerter.jobs.import_history import take_in  # noqa: PLC0415
+    from alerter.jobs.import_staging import Inbox  # noqa: PLC0415
     from alerter.wiring import store_for_import  # noqa: PLC0415
 
     distance = None if interval is None else _interval(interval)

@@ -13,7 +13,7 @@ from alerter.cli.output import Table, clean, local, print_json, print_table
 if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.core.outbox import Delivery
-    from alerter.pipeline import Cycle
+    from alerter.jobs.poll import Cycle
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, time
 
+from alerter.core.alerting_config import Policy
 from alerter.core.alerts import AlertState
 from alerter.core.history import TenantArchive, archive_of
 from alerter.core.mutes import MuteWindow, WindowName
@@ -10,7 +11,6 @@ from alerter.core.notifications import Receiver
 from alerter.core.replay import Moment, replay_of
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.pipeline import Policy
 from tests.builders import (
     NOON,
     a_key,

@@ -18,8 +18,9 @@ from sqlalchemy import Engine, event
 from alerter.core.messages import Message
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
+from alerter.jobs.deliver import deliver
+from alerter.jobs.poll import poll, reconcile
 from alerter.notifiers.apprise import AppriseNotifier
-from alerter.pipeline import deliver, poll, reconcile
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule
 from tests.fakes import FakeClock, FakeSource

@@ -14,7 +14,8 @@ from alerter.core.outbox import TargetName
 from alerter.core.rules import NO_DATA_RULE_NAME
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
-from alerter.pipeline import follow_clock, next_delivery_at
+from alerter.jobs.deliver import next_delivery_at
+from alerter.jobs.poll import follow_clock
 from alerter.storage import Store
 from tests.builders import a_growth, a_level, a_policy, a_rule, span
 from tests.fakes import FakeClock

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from alerter.core.alerting_config import Policy
 from alerter.core.outbox import TargetName
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import StoreError
-from alerter.pipeline import Policy, poll
+from alerter.jobs.poll import poll
 from alerter.simulator import Scenario, Simulator
 from alerter.storage import Store
 from alerter.storage.tables import metadata

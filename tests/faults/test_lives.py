@@ -18,7 +18,8 @@ from alerter.core.messages import Message
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Per
 from alerter.core.series import Tenant
-from alerter.pipeline import deliver, poll_all, reconcile
+from alerter.jobs.deliver import deliver
+from alerter.jobs.poll import poll_all, reconcile
 from alerter.storage import Leases, Member, Store
 from tests.builders import a_level, a_policy, a_rule, span
 from tests.fakes import CrashError, CrashingStore, FakeClock, FakeSource

@@ -12,11 +12,13 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from alerter.core.alerting_config import Policy
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Tenant
 from alerter.errors import SourceError
+from alerter.jobs.deliver import deliver, next_delivery_at
+from alerter.jobs.poll import Cycle, poll
 from alerter.notifiers.apprise import AppriseNotifier
-from alerter.pipeline import Cycle, Policy, deliver, next_delivery_at, poll
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule
 from tests.fakes import FakeClock, FakeSource

@@ -23,7 +23,7 @@ from alerter.errors import InputError, Problem
 from alerter.import_export import FileFormat, Layout, Values, read, write_readings, write_records
 from alerter.import_export.cells import shown
 from alerter.import_export.write import RECORD_COLUMNS
-from alerter.pipeline import Inbox
+from alerter.jobs.import_staging import Inbox
 from tests.builders import NOON
 
 FILES = settings(

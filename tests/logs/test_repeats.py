@@ -23,7 +23,7 @@ def an_event(text: str = "poll failed", *, traceback: str = "", **fields: Value)
 def levels(*said: tuple[float, Event], level: int = WARNING) -> list[int]:
     """Return how loud each of several events is, at seconds of their own."""
     repeats = Repeats()
-    return [repeats.weight("alerter.pipeline", level, event, now=at).level for at, event in said]
+    return [repeats.weight("alerter.jobs", level, event, now=at).level for at, event in said]
 
 
 def test_a_tenant_that_fails_every_minute_for_a_week_is_loud_a_dozen_times() -> None:

@@ -17,6 +17,7 @@ from alerter import clock
 from alerter.cli import cli
 from alerter.config import load_config
 from alerter.core import formats
+from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, Transition
 from alerter.core.messages import Message
 from alerter.core.notifications import Notification
@@ -25,7 +26,9 @@ from alerter.core.replay import replay_of
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.decisions import policy_of
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
-from alerter.pipeline import Policy, deliver, follow_clock, next_group_at, poll, reconcile, tell_groups, tell_unpolled
+from alerter.jobs.deliver import deliver
+from alerter.jobs.notify import next_group_at, tell_groups
+from alerter.jobs.poll import follow_clock, poll, reconcile, tell_unpolled
 from alerter.storage import Store
 from alerter.wiring import urls_of
 from tests.reference.mutes import Subject
@@ -102,7 +105,7 @@ class Real:
             self.notifications[message.id] = notification
             return message
 
-        self.monkeypatch.setattr("alerter.pipeline.telling.compose", composed)
+        self.monkeypatch.setattr("alerter.jobs.notify.compose", composed)
         self.monkeypatch.setattr(clock, "now", lambda: self.now)
 
     @property

@@ -23,7 +23,8 @@ from sqlalchemy import make_url
 from alerter.core.alerts import AlertState
 from alerter.core.series import Tenant
 from alerter.errors import Cause, RateLimited, SourceError
-from alerter.pipeline import Source, poll
+from alerter.jobs.poll import poll
+from alerter.jobs.ports import Source
 from alerter.redaction import Redactor
 from alerter.sources.mimecast import Limits, Mimecast, OAuthKeys, SigningKeys
 from alerter.storage import Store

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerter.import_export import FileFormat, Layout, Values, read, write_records
-from alerter.pipeline import Imported, Inbox, take_in
+from alerter.jobs.import_history import Imported, take_in
+from alerter.jobs.import_staging import Inbox
 from alerter.storage import Store
 from tests.builders import NOON, minutes
 from tests.storage.stored import poll, prune, rows

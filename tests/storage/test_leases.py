@@ -13,7 +13,7 @@ from alerter.core.outbox import after_success, claimed, due
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.sharding import LONGEST_LEASE, Standing
 from alerter.errors import StoreError
-from alerter.pipeline import release_claims
+from alerter.jobs.deliver import release_claims
 from alerter.storage import Leases, Member, Renewal, Store
 from alerter.storage.tables import HEAD
 from tests.builders import NOON, span

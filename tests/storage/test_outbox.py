@@ -10,7 +10,7 @@ from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.outbox import Backlog, TargetName, after_failure, after_success, claimed, due
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError, StoreError
-from alerter.pipeline import release_claims
+from alerter.jobs.deliver import release_claims
 from alerter.storage import DeliveryRecord, Store
 from tests.builders import NOON, at
 from tests.storage.stored import a_message, enqueue, explained, rows, statements

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alerter.core.alerting_config import Policy
 from alerter.core.conditions import Condition, Forecast, Stagnant, Threshold
 from alerter.core.rules import Per, Rule, Selector, Windows, evaluate, series_of
 from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Series, Tenant
 from alerter.errors import Cause, SourceUnavailable
-from alerter.pipeline import Policy
 from alerter.storage import Store
 from tests.builders import NOON, a_growth, a_level, a_policy, a_rule, a_snapshot, minutes, span
 from tests.storage.stored import statements

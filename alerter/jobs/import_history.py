@@ -16,7 +16,7 @@ from alerter.core.merges import BEFORE_ALL, Base, Change, Gap, Given, gaps, join
 from alerter.core.poll_times import Numbers, PollRun, numbers
 from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, instant_of
 from alerter.errors import StoreError
-from alerter.pipeline.ports import HistoryReader, HistoryStore, HistoryTransaction
+from alerter.jobs.ports import HistoryReader, HistoryStore, HistoryTransaction
 
 #: Is told how many changes are written, of how many.
 OnProgress = Callable[[int, int], None]

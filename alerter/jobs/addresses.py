@@ -6,10 +6,10 @@ What waits was meant for the old one: the new one is told what fires now.
 
 from collections.abc import Mapping
 
+from alerter.core.alerting_config import Policy
 from alerter.core.notifications import TargetId
 from alerter.core.outbox import TargetName
-from alerter.pipeline.policies import Policy
-from alerter.pipeline.ports import Store, Transaction
+from alerter.jobs.ports import Store, Transaction
 
 
 def follow_urls(store: Store, policy: Policy) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, AlertKey, Transition, no_data_since, spans_of_firing
 from alerter.core.conditions import Subject
 from alerter.core.explain import (
@@ -21,8 +22,7 @@ from alerter.core.mutes import LONGEST_SILENCE, Mutes, muted_by, of_present_epis
 from alerter.core.notifications import Budget
 from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, series_of
 from alerter.core.series import Failure, HoldReason, Series, Span, Tenant
-from alerter.pipeline.policies import Policy
-from alerter.pipeline.ports import Reader
+from alerter.jobs.ports import Reader
 
 HOUR = timedelta(hours=1)
 

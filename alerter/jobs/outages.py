@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from alerter.core.alerting_config import Policy
 from alerter.core.formats import reachable, unreachable
 from alerter.core.messages import Outage
 from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.outbox import NEWS_AFTER, Delivery, TargetName, is_news
-from alerter.pipeline.policies import Policy
-from alerter.pipeline.ports import Reader, Store, Transaction
+from alerter.jobs.ports import Reader, Store, Transaction
 
 log = logging.getLogger(__name__)
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, AlertState, Transition, after_clock_jump, remove
 from alerter.core.messages import Message
 from alerter.core.notifications import Notification, Receiver, Told
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError
-from alerter.pipeline.addresses import readdress
-from alerter.pipeline.judging import keep_and_judge
-from alerter.pipeline.policies import Policy
-from alerter.pipeline.ports import Source, Store, Transaction
-from alerter.pipeline.telling import Changes, tell
+from alerter.jobs.addresses import readdress
+from alerter.jobs.evaluate import keep_and_judge
+from alerter.jobs.notify import Changes, tell
+from alerter.jobs.ports import Source, Store, Transaction
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from alerter.core.downsampling import day_of
 from alerter.core.series import Tenant
-from alerter.pipeline.ports import Store, Transaction
+from alerter.jobs.ports import Store, Transaction
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from alerter.core.alerting_config import Policy
 from alerter.core.formats import digest, fallback, short, with_present_events
 from alerter.core.messages import Message
 from alerter.core.notifications import Receiver
@@ -20,10 +21,9 @@ from alerter.core.outbox import (
     next_due_at,
 )
 from alerter.errors import DeliveryError
-from alerter.pipeline.outages import next_outage_at, note_attempt, tell_outages
-from alerter.pipeline.policies import Policy
-from alerter.pipeline.ports import Notifier, Reader, Store, Transaction
-from alerter.pipeline.telling import firing_for
+from alerter.jobs.notify import firing_for
+from alerter.jobs.outages import next_outage_at, note_attempt, tell_outages
+from alerter.jobs.ports import Notifier, Reader, Store, Transaction
 
 log = logging.getLogger(__name__)
 

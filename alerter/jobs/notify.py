@@ -5,14 +5,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, AlertState, Topic, Transition, is_worth_keeping
 from alerter.core.formats import compose
 from alerter.core.messages import Message
 from alerter.core.mutes import LONGEST_SILENCE, Mutes
 from alerter.core.notifications import Plan, Receiver, Told, plan, settled
 from alerter.core.outbox import worst_of_each_topic
-from alerter.pipeline.policies import Policy
-from alerter.pipeline.ports import Reader, Store, Transaction
+from alerter.jobs.ports import Reader, Store, Transaction
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from threading import Event
 
 import pytest
 
+from alerter.core.alerting_config import RULE_REMOVED, TENANT_REMOVED, Policy
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Baseline, Threshold
 from alerter.core.messages import Format, Message
@@ -17,22 +18,9 @@ from alerter.core.outbox import Delivery, TargetName
 from alerter.core.rules import NO_DATA_RULE_NAME, Per, Severity
 from alerter.core.series import ALL_TENANTS, HoldReason, Tenant
 from alerter.errors import AuthenticationError, Cause, DeliveryError, SourceError, SourceUnavailable, StoreError
-from alerter.pipeline import (
-    RULE_REMOVED,
-    TENANT_REMOVED,
-    Cycle,
-    Kept,
-    Pace,
-    Policy,
-    deliver,
-    follow_clock,
-    keep_history,
-    next_delivery_at,
-    next_errand_at,
-    poll,
-    poll_dry,
-    reconcile,
-)
+from alerter.jobs.deliver import deliver, next_delivery_at, next_errand_at
+from alerter.jobs.poll import Cycle, follow_clock, poll, poll_dry, reconcile
+from alerter.jobs.retention import Kept, Pace, keep_history
 from alerter.storage import Store
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, span
 from tests.fakes import CrashError, CrashingStore, FailingNotifier, FakeClock, FakeSource, RecordingNotifier
@@ -867,7 +855,7 @@ def test_a_database_that_fails_fails_the_cycle(world: World) -> None:
 
 def test_the_log_tells_what_a_poll_saw_and_what_changed(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """One line per poll and per transition; a failed poll is a warning with its cause."""
-    caplog.set_level(logging.INFO, logger="alerter.pipeline")
+    caplog.set_level(logging.INFO, logger="alerter.jobs")
 
     world.poll({"Spam": 150}, TIMEOUT)
     world.deliver()

@@ -12,15 +12,10 @@ from alerter.core.notifications import NotifyReason, ReceiverName, Route, Target
 from alerter.core.outbox import MAX_ATTEMPTS, TargetName, after_retry_request
 from alerter.core.rules import Per, RuleName, Severity
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
-from alerter.pipeline import (
-    deliver,
-    follow_clock,
-    follow_urls,
-    next_errand_at,
-    next_group_at,
-    tell_groups,
-    tell_unpolled,
-)
+from alerter.jobs.addresses import follow_urls
+from alerter.jobs.deliver import deliver, next_errand_at
+from alerter.jobs.notify import next_group_at, tell_groups
+from alerter.jobs.poll import follow_clock, tell_unpolled
 from tests.builders import (
     NOON,
     a_growth,
@@ -34,7 +29,7 @@ from tests.builders import (
     an_acknowledgement,
     span,
 )
-from tests.test_pipeline import MAIL, SLACK, TEAMS, URLS, World
+from tests.jobs.test_poll import MAIL, SLACK, TEAMS, URLS, World
 
 HELD, CALM = {"Spam": 150}, {"Spam": 10}
 
@@ -538,7 +533,7 @@ def test_a_target_that_comes_back_gets_one_digest_of_what_it_missed(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After more than an hour it is told once, not once for each message; and so is the log."""
-    caplog.set_level(logging.INFO, logger="alerter.pipeline.deliveries")
+    caplog.set_level(logging.INFO, logger="alerter.jobs.deliver")
     _down(world, SLACK)
     for counts in (HELD, CALM, HELD):
         world.poll(counts)

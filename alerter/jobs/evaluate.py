@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from alerter.core.alerting_config import REMEMBERED, Policy
 from alerter.core.alerts import Alert, AlertKey, AlertState, remove, spans_of_firing
 from alerter.core.evaluation import THE_SUM, Case, Idle, Judgement, chosen, docket, judge, judge_failure
 from alerter.core.notifications import Told
 from alerter.core.rules import Per, Rule, TenantSeries, Windows
 from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, Series, Snapshot, Span, Tenant
 from alerter.errors import SourceError
-from alerter.pipeline.policies import REMEMBERED, Policy
-from alerter.pipeline.ports import Transaction
-from alerter.pipeline.telling import Changes
+from alerter.jobs.notify import Changes
+from alerter.jobs.ports import Transaction
 
 Heard = list[tuple[Case, Mapping[int, Series]]]
 

@@ -1,0 +1,1 @@
+"""Tests of jobs: what changes the database."""
