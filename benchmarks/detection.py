@@ -20,12 +20,12 @@ from pathlib import Path
 from statistics import median
 
 from alerter.config import load_config
+from alerter.core.backtest.suggest import suggest
+from alerter.core.backtest.tracks import tracks_of
 from alerter.core.conditions import Subject, Threshold
 from alerter.core.history import FailedPoll, TenantArchive, archive_of
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
 from alerter.core.series import ALL_REASONS, HoldReason, Snapshot, Tenant
-from alerter.core.suggestions import suggest
-from alerter.core.tracks import tracks_of
 from benchmarks.figures import Figure
 from benchmarks.labels import POLL_INTERVAL, Incident, IncidentKind
 from benchmarks.populations import History, tenants

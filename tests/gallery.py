@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from alerter.core.scenarios import counts_of
+from alerter.core.backtest.rule_tests import counts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class Picture:
     Attributes:
         begin: The first poll that is drawn.
         every: How far apart polls are.
-        counts: The polls that are drawn, in the notation of `alerter.core.scenarios`.
+        counts: The polls that are drawn, in the notation of `alerter.core.backtest.rule_tests`.
         before: Those before them.
         row: How many messages a row stands for.
         limit: At which count there is a line: the upper edge of a row; None for none.

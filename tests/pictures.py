@@ -15,10 +15,10 @@ from pathlib import Path
 
 from alerter.config import Config, load_config
 from alerter.core.alerts import AlertState, Transition
+from alerter.core.backtest.replay import replay_of
+from alerter.core.backtest.rule_tests import counts_of, history_of
 from alerter.core.history import TenantArchive
-from alerter.core.replay import replay_of
 from alerter.core.rules import Severity
-from alerter.core.scenarios import counts_of, history_of
 from alerter.core.series import HoldReason, Tenant
 from alerter.decisions import policy_of
 from tests.gallery import GALLERY, Picture

@@ -23,7 +23,7 @@ from alerter.cli.install import (
 )
 from alerter.cli.man_page import page
 from alerter.config import load_config
-from alerter.config.places import state_folder
+from alerter.config.paths import state_folder
 from tests.commands import RunCommand, runner
 
 ROOT = Path(__file__).parents[1]

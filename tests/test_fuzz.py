@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from alerter.cli import COMMANDS, cli
 from alerter.config.load import load_config
-from alerter.config.scenarios import load_tests
+from alerter.config.rule_tests import load_tests
 from alerter.errors import ConfigError
 from alerter.simulator import Scenario, Simulator
 from alerter.sources.mimecast.rate_limits import allowance, clock_skew, rate_limit_reset, retry_after

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
-from alerter.core.merges import Given
+from alerter.core.import_merge import Given
 from alerter.core.series import HoldReason, Tenant, number_of
 from alerter.errors import InputError, Problem, StoreError
 from alerter.jobs.import_history import Imported, take_in

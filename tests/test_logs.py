@@ -16,7 +16,7 @@ import pytest
 
 import alerter
 from alerter.logs.events import DETAIL, Event, event_of, template_of
-from alerter.logs.formats import (
+from alerter.logs.formatters import (
     LONGEST_JSON,
     LONGEST_LINE,
     JournalFormatter,
@@ -25,7 +25,7 @@ from alerter.logs.formats import (
     TerminalFormatter,
     priority_of,
 )
-from alerter.logs.repeats import FACTOR, FIRST_REMINDER, LONGEST_REMINDER, SPOKESMEN
+from alerter.logs.repeat_filter import FACTOR, FIRST_REMINDER, LONGEST_REMINDER, SPOKESMEN
 from alerter.redaction import Redactor
 
 SECRET = 'k3y/with "quotes" & plus+'

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 
 from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Transition
+from alerter.core.backtest.replay import replay_of
 from alerter.core.conditions import Stagnant
 from alerter.core.formats import compose
 from alerter.core.history import FailedPoll
 from alerter.core.messages import Message
-from alerter.core.replay import replay_of
 from alerter.core.rules import Per
 from alerter.core.series import Snapshot, Tenant, instant_of
 from alerter.errors import Cause, SourceUnavailable

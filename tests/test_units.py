@@ -11,7 +11,7 @@ import pytest
 from alerter.cli import cli
 from alerter.cli.install import SHIPPED_COMMAND, UNITS
 from alerter.cli.options import USAGE
-from alerter.config.places import ENCRYPTED, PLAIN, folders_of, state_folder, unit_of
+from alerter.config.paths import ENCRYPTED, PLAIN, folders_of, state_folder, unit_of
 from alerter.config.schema import ServiceTable
 from alerter.core.series import Tenant
 from alerter.health import Health

@@ -21,7 +21,7 @@ from alerter.core.series import Span
 
 if TYPE_CHECKING:
     from alerter.config import Config
-    from alerter.core.backtests import Rehearsal
+    from alerter.core.backtest.result import Rehearsal
     from alerter.storage import Store
 
 #: So many names are listed in an error.
@@ -156,7 +156,7 @@ def _rule_names(configs: Sequence["Config"], wanted: str | None, number: int) ->
 def _rehearse(
     store: "Store", configs: Sequence["Config"], span: Span, on_progress: Callable[[float], None]
 ) -> "Rehearsal":
-    from alerter.core.backtests import Rehearsal  # noqa: PLC0415 - as above
+    from alerter.core.backtest.result import Rehearsal  # noqa: PLC0415 - as above
     from alerter.decisions import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     rehearsal = Rehearsal([policy_of(config) for config in configs], since=span.since, until=span.until)

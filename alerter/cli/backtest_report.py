@@ -11,11 +11,19 @@ from shutil import get_terminal_size
 import click
 
 from alerter.cli.output import BARS, STYLES, clean, counted, data_output, drawn, local, print_json, rough
-from alerter.core.backtests import Backtest, Firing, Knowledge
+from alerter.core.backtest.result import Backtest, Firing, Knowledge
+from alerter.core.backtest.summary import (
+    Comparison,
+    Tally,
+    compared,
+    known_slots,
+    lasting_within,
+    most_at_once,
+    tally_of,
+)
 from alerter.core.notifications import NotifyReason
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Span
-from alerter.core.tallies import Comparison, Tally, compared, known_slots, lasting_within, most_at_once, tally_of
 
 #: A picture is no wider than this, in characters, and no narrower.
 WIDEST, NARROWEST = 120, 20

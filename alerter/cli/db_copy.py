@@ -76,7 +76,7 @@ def _done_text(source: "Store", target: "Store", done: "Transfer") -> str:
 
 
 def _next_text(database: str, path: Path) -> str:
-    from alerter.config.places import unit_of  # noqa: PLC0415 - as above
+    from alerter.config.paths import unit_of  # noqa: PLC0415 - as above
 
     unit = unit_of(path)
     start = "start the service" if unit is None else f"systemctl start {unit}"

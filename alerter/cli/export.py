@@ -110,7 +110,7 @@ def _records(
 
 
 def _pitch(text: str) -> timedelta:
-    from alerter.config.values import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
         return at_least(duration(text), SHORTEST_PITCH)

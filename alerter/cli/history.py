@@ -38,7 +38,7 @@ def history(
 
     One line per change; between two lines the count stayed as it was. Exit code 1 if nothing matches.
     """
-    from alerter.config.values import duration  # noqa: PLC0415
+    from alerter.config.types import duration  # noqa: PLC0415
     from alerter.core.rules import selector_of  # noqa: PLC0415
 
     try:

@@ -71,7 +71,7 @@ def import_(
     nothing is stored, so that a second import changes nothing. FILE is `-` for standard input. A service goes on
     meanwhile. Exit code 2 if anything is wrong with a FILE; then nothing was changed.
     """
-    from alerter.config.values import checked_name  # noqa: PLC0415
+    from alerter.config.types import checked_name  # noqa: PLC0415
     from alerter.errors import InputError  # noqa: PLC0415
     from alerter.import_export import Layout, Values, read  # noqa: PLC0415 - as others
     from alerter.jobs.import_history import take_in  # noqa: PLC0415
@@ -114,7 +114,7 @@ def import_(
 
 
 def _interval(text: str) -> timedelta:
-    from alerter.config.values import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
         return at_least(duration(text), SHORTEST_INTERVAL)
@@ -123,7 +123,7 @@ def _interval(text: str) -> timedelta:
 
 
 def _timezone(name: str) -> tzinfo:
-    from alerter.config.values import timezone  # noqa: PLC0415
+    from alerter.config.types import timezone  # noqa: PLC0415
 
     try:
         return timezone(name)

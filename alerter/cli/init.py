@@ -32,7 +32,7 @@ def init(config_path: Path | None) -> None:
 
     It goes to PATH, else to ./rules.toml. Exit code 2 if the file is there already or cannot be written.
     """
-    from alerter.config.places import unit_of  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.paths import unit_of  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     path = config_path or DEFAULT_PATH
     try:

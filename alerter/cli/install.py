@@ -203,7 +203,7 @@ def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Fo
 
 
 def _configuration(path: Path, root: Path) -> Iterator[Folder | Document]:
-    from alerter.config.places import data_folder, folders_of  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.paths import data_folder, folders_of  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     yield Document(path=path, text=shipped(EXAMPLE), is_ours=False)
     # What root's commands store before the first start is the service's: systemd then takes the folder over.
@@ -213,7 +213,7 @@ def _configuration(path: Path, root: Path) -> Iterator[Folder | Document]:
 
 
 def _what_next(folder: Path, instance: str) -> str:
-    from alerter.config.places import folders_of  # noqa: PLC0415 - as above
+    from alerter.config.paths import folders_of  # noqa: PLC0415 - as above
 
     path, unit = (
         (folder / f"{instance}.toml", f"alerter@{instance}") if instance else (folder / "rules.toml", "alerter")

@@ -153,8 +153,8 @@ def look(config: "Config", *, now: datetime) -> Sight:
 
 def _unwritable(store: "Store") -> str:
     """Return why the database takes nothing more: the polls that could not be kept show only when they are overdue."""
-    from alerter.adapters.kernel import disk_problem  # noqa: PLC0415 - only where it is needed
     from alerter.errors import StoreError  # noqa: PLC0415 - as above
+    from alerter.kernel import disk_problem  # noqa: PLC0415 - only where it is needed
 
     try:
         if store.file is not None:

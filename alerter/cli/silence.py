@@ -154,7 +154,7 @@ def _check_purpose(matchers: Iterable[tuple[str, ...]], *, everything: bool) -> 
 
 
 def _check_globs(globs: tuple[str, ...], option: str) -> None:
-    from alerter.config.values import glob  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import glob  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
         for each in globs:
@@ -181,7 +181,7 @@ def _end(span: str | None, until: str | None, timezone: tzinfo, *, now: datetime
 
 
 def _span(text: str) -> timedelta:
-    from alerter.config.values import at_most, duration  # noqa: PLC0415
+    from alerter.config.types import at_most, duration  # noqa: PLC0415
 
     return at_most(duration(text), LONGEST_SILENCE)
 

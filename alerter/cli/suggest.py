@@ -16,8 +16,8 @@ from alerter.cli.output import clean, counted, print_json, rough
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 
 if TYPE_CHECKING:
+    from alerter.core.backtest.suggest import Suggestion, Suggestions
     from alerter.core.conditions import Threshold
-    from alerter.core.suggestions import Suggestion, Suggestions
 
 _BUDGET = compile_regex(r"(?P<alerts>\d+(?:\.\d+)?)/(?P<unit>day|week|month)")
 _PER_WEEK = {"day": 7.0, "week": 1.0, "month": 7 / 30.4375}
@@ -54,7 +54,7 @@ def suggest(
     often it would have told. While all limits of a tenant together would have told more often than the budget, the one
     that told most often moves up. Exit code 1 if the history supports no suggestion at all.
     """
-    from alerter.core.suggestions import of_reasons, suggest  # noqa: PLC0415
+    from alerter.core.backtest.suggest import of_reasons, suggest  # noqa: PLC0415
 
     config, now = load_without_secrets(config_path), clock.now()
     wanted = tenants_of(tenant, labels, config)

@@ -166,7 +166,7 @@ def labels_of(written: Iterable[str]) -> Mapping[str, Selector]:
     Raises:
         click.BadParameter: A label is not written as `tier=gold`, or cannot be one.
     """
-    from alerter.config.values import label_globs  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import label_globs  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     globs: dict[str, list[str]] = {}
     for each in written:

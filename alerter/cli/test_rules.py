@@ -11,8 +11,8 @@ from alerter.cli.options import FOUND, USAGE, json_option
 from alerter.cli.output import clean, counted, print_json
 
 if TYPE_CHECKING:
-    from alerter.config.scenarios import Tests
-    from alerter.core.scenarios import AnyDifference, Scenario, SeenAlert, SeenMessage
+    from alerter.config.rule_tests import Tests
+    from alerter.core.backtest.rule_tests import AnyDifference, Scenario, SeenAlert, SeenMessage
 
 
 @click.command("test-rules")
@@ -23,7 +23,7 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
 
     Needs no account, no secrets and no database. Exit code 1 if a test fails, 2 if a file is wrong.
     """
-    from alerter.config.scenarios import load_tests  # noqa: PLC0415
+    from alerter.config.rule_tests import load_tests  # noqa: PLC0415
     from alerter.errors import ConfigError, Problem  # noqa: PLC0415
 
     loaded: list[tuple[Path, Tests]] = []
@@ -51,7 +51,7 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
 
 def _run(tests: "Tests") -> "Iterator[tuple[Scenario, Sequence[AnyDifference]]]":
     """Yield each test of a file with where it fails."""
-    from alerter.core.scenarios import differences  # noqa: PLC0415
+    from alerter.core.backtest.rule_tests import differences  # noqa: PLC0415
     from alerter.decisions import policy_of  # noqa: PLC0415
 
     policy = policy_of(tests.config)
@@ -104,7 +104,7 @@ def _as_json(path: Path, scenario: "Scenario", found: "Sequence[AnyDifference]")
 
 
 def _seen_json(seen: "SeenAlert | SeenMessage") -> dict[str, object]:
-    from alerter.core.scenarios import SeenMessage  # noqa: PLC0415
+    from alerter.core.backtest.rule_tests import SeenMessage  # noqa: PLC0415
 
     alert = seen.alert if isinstance(seen, SeenMessage) else seen
     row: dict[str, object] = {

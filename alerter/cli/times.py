@@ -47,7 +47,7 @@ def moment(text: str, timezone: tzinfo, *, option: str, now: datetime) -> dateti
 
 
 def _moment(text: str, timezone: tzinfo, *, now: datetime) -> datetime:
-    from alerter.config.values import duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import duration  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     if text.casefold() == "now":
         return now

@@ -19,7 +19,7 @@ from alerter.config.model import (
     Target,
     TenantConfig,
 )
-from alerter.config.references import ENDS_IN_MAIL
+from alerter.config.validate import ENDS_IN_MAIL
 from alerter.config.variables import LIES_OPEN, is_readable_by_everyone, toml_text
 
 __all__ = [

@@ -12,7 +12,7 @@ from pathlib import Path
 from re import VERBOSE, Match
 from re import compile as compile_regex
 
-from alerter.config.places import ROOT, SERVICE_FOLDER, unit_of
+from alerter.config.paths import ROOT, SERVICE_FOLDER, unit_of
 from alerter.config.trust import why_not_trusted
 
 #: Proxies in both spellings, and the authorities that are trusted.

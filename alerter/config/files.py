@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from alerter.config.lines import KeyPath, LineIndex
+from alerter.config.toml_lines import KeyPath, LineIndex
 
 #: The sections of tables with a name each, `[tenants.NAME]`, and of tables in a list, `[[rules]]`.
 NAMED = ("tenants", "receivers", "mute_windows")

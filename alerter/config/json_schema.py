@@ -22,11 +22,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from alerter.config import values
+from alerter.config import types
 from alerter.config.files import NAMED, NUMBERED
+from alerter.config.include import INCLUDE, INCLUDE_SECTIONS, INCLUDE_VARIABLES
 from alerter.config.model import REGIONS, ApiVersion
 from alerter.config.probing import Probe
-from alerter.config.reading import INCLUDE, INCLUDE_SECTIONS, INCLUDE_VARIABLES
 from alerter.config.schema import (
     KEYS_BY_API,
     LEVEL,
@@ -176,7 +176,7 @@ def _only(api: ApiVersion) -> Schema:
 def _named(schema: Schema) -> Schema:
     return {
         "type": "object",
-        "propertyNames": {"pattern": f"^{values.NAME.pattern}$"},
+        "propertyNames": {"pattern": f"^{types.NAME.pattern}$"},
         "additionalProperties": schema,
         "minProperties": 1,
     }
@@ -302,48 +302,48 @@ def _whole(pattern: str, *examples: str) -> Schema:
 _HTTP = "[hH][tT][tT][pP]://"
 _HTTPS = "[hH][tT][tT][pP][sS]://"
 _PORT = r"0*(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
-_SPAN = _whole(rf"(?=\S){values.DURATION.pattern}", "90s", "10m", "1h30m", "2d")
-_LABEL_NAMES: Schema = {"pattern": f"^{values.LABEL.pattern}$", "not": {"enum": sorted(values.TAKEN_LABELS)}}
+_SPAN = _whole(rf"(?=\S){types.DURATION.pattern}", "90s", "10m", "1h30m", "2d")
+_LABEL_NAMES: Schema = {"pattern": f"^{types.LABEL.pattern}$", "not": {"enum": sorted(types.TAKEN_LABELS)}}
 _TAKEN_HEADERS = "|".join(
-    "".join(f"[{letter}{letter.upper()}]" for letter in name) for name in sorted(values.TAKEN_HEADERS)
+    "".join(f"[{letter}{letter.upper()}]" for letter in name) for name in sorted(types.TAKEN_HEADERS)
 )
 _GLOB = _text(r"^!?[\s\S]*[^!\s]", "*Impersonation*", "!Graymail*")
 _DAY = "|".join("".join(f"[{letter}{letter.upper()}]" for letter in day) for day in WEEKDAYS)
 
 #: What the function accepts that checks a value.
 _FORMS: Mapping[Callable[..., object], Schema] = {
-    values.duration: _SPAN,
-    values.time_of_day: _whole(values.CLOCK.pattern, "18:00"),
-    values.weekdays: _whole(rf"(?:{_DAY})\s*(?:-\s*(?:{_DAY}))?", "mon-fri", "sun"),
-    values.timezone: _text(r"\S", "Europe/London", "America/New_York", "UTC"),
-    values.labels: {"type": "object", "propertyNames": _LABEL_NAMES, "additionalProperties": _text(r"\S")},
-    values.label_globs: {
+    types.duration: _SPAN,
+    types.time_of_day: _whole(types.CLOCK.pattern, "18:00"),
+    types.weekdays: _whole(rf"(?:{_DAY})\s*(?:-\s*(?:{_DAY}))?", "mon-fri", "sun"),
+    types.timezone: _text(r"\S", "Europe/London", "America/New_York", "UTC"),
+    types.labels: {"type": "object", "propertyNames": _LABEL_NAMES, "additionalProperties": _text(r"\S")},
+    types.label_globs: {
         "type": "object",
         "propertyNames": _LABEL_NAMES,
         "additionalProperties": {"anyOf": [_GLOB, {"type": "array", "items": _GLOB, "minItems": 1}]},
     },
-    values.glob: _GLOB,
-    values.web_page: _whole(rf"(?:{_HTTP}|{_HTTPS})\S+", "https://wiki.example/held-mail"),
-    values.base_url: _whole(
+    types.glob: _GLOB,
+    types.web_page: _whole(rf"(?:{_HTTP}|{_HTTPS})\S+", "https://wiki.example/held-mail"),
+    types.base_url: _whole(
         rf"{_HTTPS}[^\s/?#@]+/?|{_HTTP}(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?/?",
         "https://api.services.mimecast.com",
     ),
-    values.address: _whole(rf"(?:\[[^\]]+\]|[\d.]+|localhost):{_PORT}", "127.0.0.1:9464", "[::1]:9464"),
-    values.headers: {
+    types.address: _whole(rf"(?:\[[^\]]+\]|[\d.]+|localhost):{_PORT}", "127.0.0.1:9464", "[::1]:9464"),
+    types.headers: {
         "type": "object",
-        "propertyNames": {"pattern": f"^{values.HEADER.pattern}$", "not": {"pattern": f"^(?:{_TAKEN_HEADERS})$"}},
-        "additionalProperties": _text(rf"^\s*[!-~][ -~]{{0,{values.LONGEST_HEADER - 1}}}\s*$"),
+        "propertyNames": {"pattern": f"^{types.HEADER.pattern}$", "not": {"pattern": f"^(?:{_TAKEN_HEADERS})$"}},
+        "additionalProperties": _text(rf"^\s*[!-~][ -~]{{0,{types.LONGEST_HEADER - 1}}}\s*$"),
     },
-    values.ping_url: _whole(rf"(?:{_HTTP}|{_HTTPS})[^\s/?#][^\s#]*", "https://hc-ping.com/…")
+    types.ping_url: _whole(rf"(?:{_HTTP}|{_HTTPS})[^\s/?#][^\s#]*", "https://hc-ping.com/…")
     | {"not": {"pattern": r"^[^?]*/(?:fail|start)\s*(?:\?|$)"}},
-    values.key: _whole(r"[!-~]+", "${MIMECAST_CLIENT_ID}"),
-    values.base64_key: _whole(r"[A-Za-z0-9+/]+=*", "${MIMECAST_SECRET_KEY}"),
-    values.title: _whole(r"\S(?:[^\x00-\x1f]*\S)?"),
+    types.key: _whole(r"[!-~]+", "${MIMECAST_CLIENT_ID}"),
+    types.base64_key: _whole(r"[A-Za-z0-9+/]+=*", "${MIMECAST_SECRET_KEY}"),
+    types.title: _whole(r"\S(?:[^\x00-\x1f]*\S)?"),
     apprise_url: _whole(r"[A-Za-z0-9]{2,20}://\S.*", "${SLACK_URL}", "https://hooks.slack.com/services/…"),
 }
 #: What is written for a class that no function checks.
 _CLASSES: Mapping[type, Schema] = {
     timedelta: _SPAN,
-    time: _FORMS[values.time_of_day],
-    ZoneInfo: _FORMS[values.timezone],
+    time: _FORMS[types.time_of_day],
+    ZoneInfo: _FORMS[types.timezone],
 }

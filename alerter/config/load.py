@@ -12,19 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from alerter.config import references
+from alerter.config import validate
 from alerter.config.files import File, Files
-from alerter.config.lines import KeyPath
+from alerter.config.include import INCLUDE, failure, include, reach_in, read
 from alerter.config.model import Config, Secret
 from alerter.config.parts import Parts, read_parts
-from alerter.config.places import credentials_of, state_folder
+from alerter.config.paths import credentials_of, state_folder
 from alerter.config.problems import Problems
-from alerter.config.reading import INCLUDE, failure, include, reach_in, read
 from alerter.config.schema import is_name, is_secret
 from alerter.config.tables import database_url, receiver_of, route_of, windows_of
+from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import ROOT_USER, why_not_trusted
+from alerter.config.types import MOST_LISTED
 from alerter.config.urls import reading_parameter
-from alerter.config.values import MOST_LISTED
 from alerter.config.variables import LIES_OPEN, OF_INCLUDED, Reach, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_no_data_rules
 from alerter.errors import ConfigError, Problem
@@ -154,7 +154,7 @@ def load_config(
     config = put_together(path, parts)
     _warn_of_modes(config, files, problems, remedy=credentials.remedy)
     _warn_of_wire(config, environ, problems)
-    references.warn(config, parts.rules, problems)
+    validate.warn(config, parts.rules, problems)
     return replace(
         config,
         warnings=_redacted(problems.warnings, redactor),

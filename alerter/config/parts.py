@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from alerter.config import references
+from alerter.config import validate
 from alerter.config.files import Tree, expected_form
-from alerter.config.lines import KeyPath
+from alerter.config.include import INCLUDE_KEYS
 from alerter.config.model import Service, TenantConfig
 from alerter.config.problems import Problems, kind_of
-from alerter.config.reading import INCLUDE_KEYS
 from alerter.config.schema import (
     RULE,
     AnyTable,
@@ -28,7 +27,8 @@ from alerter.config.schema import (
     validated,
 )
 from alerter.config.tables import Place, rule_of, service_of, tenant_of, window_of
-from alerter.config.values import checked_name
+from alerter.config.toml_lines import KeyPath
+from alerter.config.types import checked_name
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.rules import Rule
 from alerter.core.series import Tenant
@@ -187,19 +187,19 @@ def _check_references(tree: Tree, parts: Parts, problems: Problems) -> None:
         for number, table in parts.routes.items()
         for index, name in enumerate(table.receivers)
     }
-    references.check_receiver_names(named | fallbacks, [str(name) for name in receivers], problems)
+    validate.check_receiver_names(named | fallbacks, [str(name) for name in receivers], problems)
     windows = {("routes", number): table.mute_windows for number, table in parts.routes.items()}
     windows |= {("rules", number): names for number, names in parts.windows_by_number.items()}
-    references.check_window_names(
+    validate.check_window_names(
         {(*at, "mute_windows", index): name for at, names in windows.items() for index, name in enumerate(names)},
         [str(name) for name in _tables(tree, "mute_windows")],
         problems,
     )
-    references.check_fallbacks({str(path[1]): name for path, name in fallbacks.items()}, problems)
-    references.check_unique({("tenants", name): str(name) for name in _tables(tree, "tenants")}, problems)
-    references.check_unique(_texts(_tables(tree, "rules"), "rules", "name"), problems)
+    validate.check_fallbacks({str(path[1]): name for path, name in fallbacks.items()}, problems)
+    validate.check_unique({("tenants", name): str(name) for name in _tables(tree, "tenants")}, problems)
+    validate.check_unique(_texts(_tables(tree, "rules"), "rules", "name"), problems)
     if not any(problems.is_wrong(("service", key)) for key in ("retention", "fine_retention")):
-        references.check_windows(parts.rules, parts.service, problems)
+        validate.check_windows(parts.rules, parts.service, problems)
 
 
 def _tables(tree: Tree, section: str) -> dict[str | int, Tree]:

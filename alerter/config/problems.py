@@ -9,7 +9,7 @@ from json import dumps
 from re import compile as compile_regex
 
 from alerter.config.files import File, Files
-from alerter.config.lines import KeyPath
+from alerter.config.toml_lines import KeyPath
 from alerter.errors import Problem
 from alerter.redaction import is_token
 

@@ -11,12 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from alerter.config.files import File, Files, Tree
+from alerter.config.include import include, reach_in, read
 from alerter.config.load import find_database, put_together
 from alerter.config.model import Config, TenantConfig
 from alerter.config.parts import read_parts
-from alerter.config.places import credentials_of
+from alerter.config.paths import credentials_of
 from alerter.config.problems import Problems
-from alerter.config.reading import include, reach_in, read
 from alerter.config.schema import is_name
 from alerter.config.variables import Variables
 from alerter.errors import ConfigError

@@ -26,10 +26,10 @@ from pydantic import (
 from pydantic import Field as Key
 from pydantic_core import ErrorDetails
 
-from alerter.config import values
-from alerter.config.lines import KeyPath
+from alerter.config import types
 from alerter.config.model import Address, ApiVersion
 from alerter.config.problems import Problems, found, kind_of, suggestion
+from alerter.config.toml_lines import KeyPath
 from alerter.config.urls import scheme_of
 from alerter.core.conditions import CONDITIONS, Condition
 from alerter.core.notifications import Receiver, ReceiverName
@@ -52,39 +52,39 @@ KEY_NAMES = frozenset(name for names in KEYS_BY_API.values() for name in names)
 
 def apprise_url(value: str) -> str:
     """Return a URL that Apprise may load."""
-    scheme_of(values.unquoted(value, "a URL"))
+    scheme_of(types.unquoted(value, "a URL"))
     return value
 
 
 def _at_least(minimum: timedelta) -> AfterValidator:
-    return AfterValidator(partial(values.at_least, minimum=minimum))
+    return AfterValidator(partial(types.at_least, minimum=minimum))
 
 
 def _at_most(maximum: timedelta) -> AfterValidator:
-    return AfterValidator(partial(values.at_most, maximum=maximum))
+    return AfterValidator(partial(types.at_most, maximum=maximum))
 
 
 def _api(value: object) -> ApiVersion:
     if isinstance(value, int | float):
         raise ValueError(f'expected "1.0" or "2.0" in quotes, found {found(value)}')  # noqa: TRY004
-    return values.one_of(ApiVersion, value)
+    return types.one_of(ApiVersion, value)
 
 
 Text = Annotated[str, Key(min_length=1)]
-Duration = Annotated[timedelta, BeforeValidator(values.duration)]
+Duration = Annotated[timedelta, BeforeValidator(types.duration)]
 PollInterval = Annotated[Duration, _at_least(SHORTEST_POLL_INTERVAL)]
-WebPage = Annotated[Text, AfterValidator(values.web_page)]
-ApiKey = Annotated[Text, AfterValidator(values.key)]
+WebPage = Annotated[Text, AfterValidator(types.web_page)]
+ApiKey = Annotated[Text, AfterValidator(types.key)]
 #: The space around a glob is a part of it, as it is a part of a name.
-Glob = Annotated[str, StringConstraints(strip_whitespace=False), AfterValidator(values.glob)]
+Glob = Annotated[str, StringConstraints(strip_whitespace=False), AfterValidator(types.glob)]
 Globs = Annotated[list[Glob], Key(min_length=1)]
-TimeOfDay = Annotated[time, PlainValidator(values.time_of_day)]
-Weekdays = Annotated[frozenset[int], PlainValidator(values.weekdays)]
-TimeZone = Annotated[ZoneInfo, PlainValidator(values.timezone)]
-Labels = Annotated[Mapping[str, str], PlainValidator(values.labels)]
-LabelGlobs = Annotated[Mapping[str, tuple[str, ...]], PlainValidator(values.label_globs)]
+TimeOfDay = Annotated[time, PlainValidator(types.time_of_day)]
+Weekdays = Annotated[frozenset[int], PlainValidator(types.weekdays)]
+TimeZone = Annotated[ZoneInfo, PlainValidator(types.timezone)]
+Labels = Annotated[Mapping[str, str], PlainValidator(types.labels)]
+LabelGlobs = Annotated[Mapping[str, tuple[str, ...]], PlainValidator(types.label_globs)]
 WindowNames = Annotated[list[Text], Key(min_length=1)]
-AnySeverity = Annotated[Severity, BeforeValidator(partial(values.one_of, Severity))]
+AnySeverity = Annotated[Severity, BeforeValidator(partial(types.one_of, Severity))]
 
 
 class Table(BaseModel):
@@ -126,9 +126,9 @@ class ServiceTable(Table):
     fine_retention: Annotated[Duration, _at_least(SHORTEST_FINE_RETENTION)] | None = None
     timezone: TimeZone = ZoneInfo("UTC")
     console_url: WebPage = "https://login.mimecast.com"
-    heartbeat_url: Annotated[Text, AfterValidator(values.ping_url)] | None = None
-    heartbeat_headers: Annotated[Mapping[str, str], PlainValidator(values.headers)] = {}
-    listen: Annotated[Address, PlainValidator(values.address)] | None = None
+    heartbeat_url: Annotated[Text, AfterValidator(types.ping_url)] | None = None
+    heartbeat_headers: Annotated[Mapping[str, str], PlainValidator(types.headers)] = {}
+    listen: Annotated[Address, PlainValidator(types.address)] | None = None
     public_url: WebPage | None = None
     metrics_per_reason: bool = True
 
@@ -156,13 +156,13 @@ class TenantTable(Table):
 
     api: Annotated[ApiVersion, BeforeValidator(_api)] = ApiVersion.V2
     region: Text | None = None
-    base_url: Annotated[Text, AfterValidator(values.base_url)] | None = None
+    base_url: Annotated[Text, AfterValidator(types.base_url)] | None = None
     client_id: ApiKey | None = None
     client_secret: ApiKey | None = None
     app_id: ApiKey | None = None
     app_key: ApiKey | None = None
     access_key: ApiKey | None = None
-    secret_key: Annotated[Text, AfterValidator(values.base64_key)] | None = None
+    secret_key: Annotated[Text, AfterValidator(types.base64_key)] | None = None
     poll_interval: PollInterval | None = None
     labels: Labels = {}
     timezone: TimeZone | None = None
@@ -272,11 +272,11 @@ class RuleTable(Table):
         mute_windows: Names of mute windows, in which nobody is told of its alerts.
     """
 
-    name: Annotated[Text, AfterValidator(values.title)]
+    name: Annotated[Text, AfterValidator(types.title)]
     tenants: Globs = []
     tenant_labels: LabelGlobs = {}
     reasons: Globs = []
-    per: Annotated[Per, BeforeValidator(partial(values.one_of, Per))] = Per.REASON
+    per: Annotated[Per, BeforeValidator(partial(types.one_of, Per))] = Per.REASON
     runbook: WebPage | None = None
     for_: Annotated[Duration, Key(alias="for")] = timedelta(0)
     keep_firing_for: Duration = timedelta(0)

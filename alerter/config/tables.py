@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
-from alerter.config.lines import KeyPath
 from alerter.config.model import (
     REGIONS,
     ApiVersion,
@@ -34,8 +33,9 @@ from alerter.config.schema import (
     TenantTable,
     Validated,
 )
+from alerter.config.toml_lines import KeyPath
+from alerter.config.types import listed
 from alerter.config.urls import id_of, scheme_of
-from alerter.config.values import listed
 from alerter.core.conditions import Subject, duration_text
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route

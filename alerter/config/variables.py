@@ -14,10 +14,10 @@ from pathlib import Path
 from re import Match
 from re import compile as compile_regex
 
-from alerter.config.lines import KeyPath
 from alerter.config.model import ABSENT_URL
-from alerter.config.places import Credentials
+from alerter.config.paths import Credentials
 from alerter.config.problems import Problems, has_token, suggestion
+from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import OutsideError, bytes_of
 
 _REFERENCE = compile_regex(r"\$\$\{|\$\{([^}]*)(\}?)")

@@ -12,7 +12,7 @@ from datetime import timedelta
 from itertools import pairwise
 from statistics import median_low
 
-from alerter.core.merges import Given
+from alerter.core.import_merge import Given
 from alerter.core.poll_times import Numbers, PollRun, numbers
 from alerter.core.series import MICROSECOND, HoldReason, Tenant
 

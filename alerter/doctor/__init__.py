@@ -16,11 +16,17 @@ from alerter.config import Config, Target
 from alerter.core.formats import compose_test
 from alerter.core.notifications import ReceiverName
 from alerter.core.rules import EVERYTHING, Selector
-from alerter.doctor import accounts, configuration, databases, files, machine, receivers, rules, services
-from alerter.doctor.configuration import configuration_errors
+from alerter.doctor.config import check_configuration, check_network_settings, configuration_errors
+from alerter.doctor.database import check_database
 from alerter.doctor.environments import check_environment
-from alerter.doctor.examination import Check, examine
+from alerter.doctor.files import check_files
 from alerter.doctor.findings import Ending, Finding, Group, Outcome, ending_of, in_order
+from alerter.doctor.receivers import HEARTBEAT, check_heartbeat, check_target, check_ways
+from alerter.doctor.rules import check_rules
+from alerter.doctor.runner import Check, examine
+from alerter.doctor.system import check_clock, check_timezone
+from alerter.doctor.systemd import check_units
+from alerter.doctor.tenants import check_account
 from alerter.errors import DeliveryError
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.redaction import Redactor
@@ -56,36 +62,34 @@ def diagnose(
 
 def _machine_checks(config: Config | None) -> list[Check]:
     return [
-        Check(group=Group.MACHINE, subject="clock", run=machine.check_clock),
-        Check(group=Group.MACHINE, subject="environment", run=configuration.check_network_settings),
-        Check(group=Group.SERVICE, subject="unit", run=partial(services.check_units, config)),
+        Check(group=Group.MACHINE, subject="clock", run=check_clock),
+        Check(group=Group.MACHINE, subject="environment", run=check_network_settings),
+        Check(group=Group.SERVICE, subject="unit", run=partial(check_units, config)),
     ]
 
 
 def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: bool) -> Iterator[Check]:
     at, stop = now(), Event()
-    yield Check(
-        group=Group.CONFIGURATION, subject=str(config.path), run=partial(configuration.check_configuration, config)
-    )
-    yield Check(group=Group.FILES, subject=str(config.path), run=partial(files.check_files, config))
+    yield Check(group=Group.CONFIGURATION, subject=str(config.path), run=partial(check_configuration, config))
+    yield Check(group=Group.FILES, subject=str(config.path), run=partial(check_files, config))
     for zone in dict.fromkeys((config.service.timezone, *config.timezones.values())):
-        yield Check(group=Group.MACHINE, subject=zone.key, run=partial(machine.check_timezone, zone, now=at))
-    database = partial(databases.check_database, config, monotonic=time.monotonic, now=at)
+        yield Check(group=Group.MACHINE, subject=zone.key, run=partial(check_timezone, zone, now=at))
+    database = partial(check_database, config, monotonic=time.monotonic, now=at)
     yield Check(group=Group.DATABASE, subject="database", run=database)
-    yield Check(group=Group.RULES, subject="rules", run=partial(rules.check_rules, config))
+    yield Check(group=Group.RULES, subject="rules", run=partial(check_rules, config))
     notifier = AppriseNotifier()
     for receiver in config.receivers:
         for target in receiver.targets:
             send = partial(_send, config, receiver.receiver.name, target, notifier) if sends else None
-            run = partial(receivers.check_target, target, notifier, send=send, now=at)
+            run = partial(check_target, target, notifier, send=send, now=at)
             yield Check(group=Group.RECEIVERS, subject=target.name, run=run)
-    heartbeat = partial(receivers.check_heartbeat, config.service.heartbeat_url, now=at)
-    yield Check(group=Group.RECEIVERS, subject=receivers.HEARTBEAT, run=heartbeat)
-    yield Check(group=Group.RECEIVERS, subject="ways out", run=partial(receivers.check_ways, config))
+    heartbeat = partial(check_heartbeat, config.service.heartbeat_url, now=at)
+    yield Check(group=Group.RECEIVERS, subject=HEARTBEAT, run=heartbeat)
+    yield Check(group=Group.RECEIVERS, subject="ways out", run=partial(check_ways, config))
     for name, tenant in config.tenants.items():
         if tenants.matches(name):
             source = partial(wiring.source_of, tenant, stop=stop, redactor=redactor)
-            yield Check(group=Group.ACCOUNTS, subject=name, run=partial(accounts.check_account, tenant, source))
+            yield Check(group=Group.ACCOUNTS, subject=name, run=partial(check_account, tenant, source))
 
 
 def _send(config: Config, receiver: ReceiverName, target: Target, notifier: AppriseNotifier) -> str | None:

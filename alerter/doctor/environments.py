@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alerter.config.environments import environment_of
-from alerter.config.places import ROOT
+from alerter.config.paths import ROOT
 from alerter.doctor.findings import Finding, Group, Outcome
 
 

@@ -10,9 +10,9 @@ from shlex import quote
 
 from alerter.config import LIES_OPEN, Config, is_readable_by_everyone
 from alerter.config.environments import environment_of
-from alerter.config.places import ROOT, folders_of, unit_of
+from alerter.config.paths import ROOT, folders_of, unit_of
 from alerter.config.trust import ROOT_USER, Step, steps_to, user_name
-from alerter.doctor.configuration import finding_of
+from alerter.doctor.config import finding_of
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.humanize import first_of
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from alerter.config import ENDS_IN_MAIL, Config, Target
-from alerter.doctor.configuration import finding_of
+from alerter.doctor.config import finding_of
 from alerter.doctor.contacts import judge_contact, receiver_finding
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import DeliveryError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
-from alerter.core.merges import BEFORE_ALL, Base, Change, Gap, Given, gaps, joined, steps
+from alerter.core.import_merge import BEFORE_ALL, Base, Change, Gap, Given, gaps, joined, steps
 from alerter.core.poll_times import Numbers, PollRun, numbers
 from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, instant_of
 from alerter.errors import StoreError

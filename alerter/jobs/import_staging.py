@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
-from alerter.core.merges import Base, Given
+from alerter.core.import_merge import Base, Given
 from alerter.core.poll_times import PollRun, numbers
 from alerter.core.readings import NOTHING, Rows, RowsError, given_by, twice
 from alerter.core.series import HoldReason, Tenant, number_of

@@ -13,8 +13,8 @@ from typing import TextIO
 from alerter.humanize import escaped
 from alerter.logs import hooks
 from alerter.logs.events import event_of, with_event
-from alerter.logs.formats import JournalFormatter, JsonFormatter, LineFormatter, TerminalFormatter, priority_of
-from alerter.logs.repeats import Repeats, told
+from alerter.logs.formatters import JournalFormatter, JsonFormatter, LineFormatter, TerminalFormatter, priority_of
+from alerter.logs.repeat_filter import Repeats, told
 from alerter.redaction import Redactor
 
 

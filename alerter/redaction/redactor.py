@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 from urllib.parse import quote
 
-from alerter.redaction.canonical import canonical, canonical_start, located
+from alerter.redaction.normalize import canonical, canonical_start, located
 
 #: In place of a secret.
 REDACTED: Final = "[redacted]"

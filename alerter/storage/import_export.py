@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, insert, select, text, update
 
 from alerter.core.history_records import Change, FirstSeen, Held, Polled, Record, clipped
-from alerter.core.merges import Base, Stored
-from alerter.core.merges import Change as Step
+from alerter.core.import_merge import Base, Stored
+from alerter.core.import_merge import Change as Step
 from alerter.core.poll_times import PollRun, parts_of
 from alerter.core.rules import EVERYTHING, Selector
 from alerter.core.series import HoldReason, Tenant, instant_of, number_of

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from alerter.config import Config, OAuthKeys, load_config
-from alerter.config.reading import INCLUDE
+from alerter.config.include import INCLUDE
 from alerter.config.trust import OutsideError, bytes_of
-from alerter.config.values import MOST_LISTED
+from alerter.config.types import MOST_LISTED
 from alerter.errors import ConfigError
 
 MAIN = """include = ["tenants.d/*.toml"]

@@ -11,9 +11,9 @@ import pytest
 from jsonschema import Draft7Validator
 from pydantic import BaseModel, create_model
 
+from alerter.config.include import INCLUDE_KEYS
 from alerter.config.json_schema import condition_schema, documented, json_schema, table_schema
 from alerter.config.parts import SECTIONS
-from alerter.config.reading import INCLUDE_KEYS
 from alerter.config.schema import (
     LEVEL,
     RULE,

@@ -24,8 +24,8 @@ from alerter.config import (
     find_config,
     load_config,
 )
+from alerter.config.types import MOST_LISTED
 from alerter.config.urls import id_of
-from alerter.config.values import MOST_LISTED
 from alerter.core.conditions import Growth, NoData, Threshold
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route

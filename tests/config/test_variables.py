@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from alerter.config.files import File, Files
-from alerter.config.lines import KeyPath
-from alerter.config.places import Credentials, credentials_of
+from alerter.config.paths import Credentials, credentials_of
 from alerter.config.problems import Problems
+from alerter.config.toml_lines import KeyPath
 from alerter.config.variables import Reach, Variables
 from alerter.humanize import escaped
 

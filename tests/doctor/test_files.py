@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.doctor.configuration import check_configuration, configuration_errors
+from alerter.doctor.config import check_configuration, configuration_errors
 from alerter.doctor.files import check_files
 from alerter.doctor.findings import Group
 from alerter.errors import Problem

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alerter.config import load_config
-from alerter.doctor.databases import check_database
+from alerter.doctor.database import check_database
 from alerter.doctor.findings import Outcome
 from alerter.errors import StoreError, StoreUnavailable
 from alerter.simulator import Scenario, Simulator

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from alerter.config.values import checked_name
+from alerter.config.types import checked_name
 from alerter.core.history_records import LARGEST_COUNT, Change, Reading
-from alerter.core.merges import Given
+from alerter.core.import_merge import Given
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 from alerter.errors import InputError, Problem
 from alerter.import_export import FileFormat, Layout, Values, read, write_readings, write_records

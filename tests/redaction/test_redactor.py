@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.redaction import REDACTED, Redactor
-from alerter.redaction.canonical import canonical_start
+from alerter.redaction.normalize import canonical_start
 
 SECRET = 'k3y/with "quotes" & plus+ümlaut'
 Writing = Callable[[str], str]

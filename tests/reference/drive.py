@@ -19,10 +19,10 @@ from alerter.config import load_config
 from alerter.core import formats
 from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, Transition
+from alerter.core.backtest.replay import replay_of
 from alerter.core.messages import Message
 from alerter.core.notifications import Notification
 from alerter.core.outbox import Delivery, TargetName
-from alerter.core.replay import replay_of
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.decisions import policy_of
 from alerter.errors import Cause, DeliveryError, SourceUnavailable

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerter.core.backtest.tracks import Track
 from alerter.core.conditions import Baseline, Operands, Verdict
 from alerter.core.conditions.baseline import median
 from alerter.core.conditions.hours import hours_of, hours_of_week
 from alerter.core.history import archive_of
 from alerter.core.series import HoldReason, Sample, Series, Span, Tenant
-from alerter.core.tracks import Track
 from tests.builders import NOON, a_key, a_level, a_snapshot, minutes, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA

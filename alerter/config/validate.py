@@ -1,0 +1,297 @@
+"""What concerns several tables: names that must exist or be unique, spans that must fit, and what is unwise.
+
+No I/O.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from datetime import timedelta
+
+from alerter.config.files import taken
+from alerter.config.model import Config, Keys, OAuthKeys, ReceiverConfig, Secret, Service
+from alerter.config.problems import Problems, shown, suggestion
+from alerter.config.toml_lines import KeyPath
+from alerter.config.types import MOST_LISTED, is_loopback, is_on_this_machine, listed
+from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
+from alerter.config.variables import ABSENT
+from alerter.core.conditions import Baseline, Condition, Subject, duration_text
+from alerter.core.mutes import WEEKDAYS
+from alerter.core.notifications import Route
+from alerter.core.rules import EVERYTHING, Rule, Selector, Severity, idle_globs
+
+#: Polling more often than this is legal, but brings nothing.
+SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
+
+#: Said of whatever only mail leads to.
+ENDS_IN_MAIL = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
+
+Numbered = Mapping[int, Rule]
+
+
+def check_receiver_names(names: Mapping[KeyPath, str], known: Collection[str], problems: Problems) -> None:
+    """Say which names of receivers do not exist."""
+    for path, name in names.items():
+        if name not in known:
+            hint = suggestion(name, known)
+            problems.error(path, f"expected a receiver, {listed(known)}, found {shown(name)}{hint}")
+
+
+def check_window_names(names: Mapping[KeyPath, str], known: Collection[str], problems: Problems) -> None:
+    """Say which names of mute windows do not exist."""
+    for path, name in names.items():
+        if name not in known:
+            expected = f", {listed(known)}" if known else " such as [mute_windows.nights]"
+            problems.error(path, f"expected a mute window{expected}, found {shown(name)}{suggestion(name, known)}")
+
+
+def check_fallbacks(fallbacks: Mapping[str, str], problems: Problems) -> None:
+    """Say which receivers fall back to themselves, at once or by way of others; each circle is said once."""
+    seen: set[str] = set()
+    for start in fallbacks:
+        way = [start]
+        while way[-1] in fallbacks and fallbacks[way[-1]] not in way:
+            way.append(fallbacks[way[-1]])
+        if fallbacks.get(way[-1]) == start and not seen & set(way):
+            by_way_of = f" by way of {', '.join(map(repr, way[1:]))}" if way[1:] else ""
+            problems.error(("receivers", start, "fallback"), f"{start!r} falls back to itself{by_way_of}")
+            seen.update(way)
+
+
+def check_unique(names: Mapping[KeyPath, str], problems: Problems) -> None:
+    """Say which names are used twice; globs cannot tell apart what differs only in case."""
+    first: dict[str, KeyPath] = {}
+    for path, name in names.items():
+        before = first.setdefault(name.casefold(), path)
+        if before != path:
+            problems.error(path, taken(name, problems.place_text(before, seen_from=path)))
+
+
+def check_windows(rules: Numbered, service: Service, problems: Problems) -> None:
+    """Say which conditions look back further than history is kept, or kept whole where they need that."""
+    for number, rule in rules.items():
+        for severity, level in rule.levels.items():
+            for condition in level.conditions:
+                # What is highest in each hour is all that a baseline asks for.
+                is_coarse = isinstance(condition, Baseline) or service.fine_retention == service.retention
+                name = "retention" if is_coarse else "fine_retention"
+                longest = service.retention if is_coarse else service.fine_retention
+                if condition.window > longest:
+                    problems.error(
+                        ("rules", number, severity.value, condition.name, *_key_of_window(condition)),
+                        f"expected at most the {name}, {duration_text(longest)}, "
+                        f"found {duration_text(condition.window)}",
+                    )
+
+
+def _key_of_window(condition: Condition) -> tuple[str, ...]:
+    names = (
+        name for name in (field.name for field in fields(condition)) if getattr(condition, name) == condition.window
+    )
+    return tuple(name.rstrip("_") for name in names)[:1]
+
+
+def warn(config: Config, rules: Numbered, problems: Problems) -> None:
+    """Say what is legal but unwise.
+
+    Args:
+        config: All of it.
+        rules: The rules that the file has, by their number in it.
+        problems: Takes the warnings.
+    """
+    _warn_of_polling(config, problems)
+    _warn_of_shared_keys(config, problems)
+    _warn_of_heartbeat(config, problems)
+    _warn_of_listening(config, problems)
+    _warn_of_rules(config, rules, problems)
+    _warn_of_idle_globs(config, rules, problems)
+    _warn_of_windows(config, rules, problems)
+    _warn_of_urls(config.receivers, problems)
+    _warn_of_storms(config, problems)
+    _warn_of_routes(config, problems)
+    _warn_of_mail(config, problems)
+
+
+def _warn_of_polling(config: Config, problems: Problems) -> None:
+    text = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
+    if config.service.poll_interval < SENSIBLE_POLL_INTERVAL:
+        problems.warn(("service", "poll_interval"), text)
+    for name, tenant in config.tenants.items():
+        if tenant.poll_interval < SENSIBLE_POLL_INTERVAL and tenant.poll_interval != config.service.poll_interval:
+            problems.warn(("tenants", name, "poll_interval"), text)
+
+
+def _warn_of_shared_keys(config: Config, problems: Problems) -> None:
+    """Say which tenants have the keys of another one: one account is watched twice, another one perhaps not at all."""
+    tenants_by_key: dict[str, list[str]] = {}
+    keys_by_tenant: dict[str, Keys] = {name: tenant.keys for name, tenant in config.tenants.items()}
+    for name, keys in keys_by_tenant.items():
+        if (value := getattr(keys, _key_of_account(keys))) != ABSENT:
+            tenants_by_key.setdefault(value, []).append(name)
+    for first, *others in tenants_by_key.values():
+        for name in others[:MOST_LISTED]:
+            path = ("tenants", name, _key_of_account(keys_by_tenant[name]))
+            place = problems.place_text(("tenants", first), seen_from=path)
+            problems.warn(
+                path,
+                f"the same as that of {first!r} ({place}): one account is polled and counted twice, and that of "
+                f"{name!r} perhaps not at all; give it its own keys, or remove one of them",
+            )
+        if more := others[MOST_LISTED:]:
+            problems.warn(("tenants", first), f"{len(more):,} more tenants have the same keys")
+
+
+def _key_of_account(keys: Keys) -> str:
+    """Return the key that belongs to one account alone; applications of API 1.0 may be used for several."""
+    return "client_id" if isinstance(keys, OAuthKeys) else "access_key"
+
+
+def _warn_of_heartbeat(config: Config, problems: Problems) -> None:
+    url = config.service.heartbeat_url
+    if url is not None and url.startswith("http:") and not is_on_this_machine(url):
+        problems.warn(("service", "heartbeat_url"), "http shows the URL, which is a secret, to everybody on the way")
+
+
+def _warn_of_listening(config: Config, problems: Problems) -> None:
+    address = config.service.listen
+    if address is not None and not is_loopback(address.host):
+        text = (
+            "whoever reaches this address can read tenants and counts: put a proxy with a login or a firewall before it"
+        )
+        problems.warn(("service", "listen"), text)
+
+
+def _warn_of_rules(config: Config, rules: Numbered, problems: Problems) -> None:
+    if not rules:
+        problems.warn(("rules",), "there is no rule: nobody is told of anything but failed polls")
+    for number, rule in rules.items():
+        if not any(map(rule.tenants.matches, config.tenants)):
+            problems.warn(_of_tenants("rules", number, rule.tenants), _selects_none(config))
+
+
+def _warn_of_idle_globs(config: Config, rules: Numbered, problems: Problems) -> None:
+    """Say which of several globs match nothing; of one alone, what it leaves without anything is said."""
+    tenants, names = list(config.tenants), [rule.name for rule in config.rules]
+    routes = list(enumerate(config.routes))
+    selectors: list[tuple[KeyPath, Selector, Sequence[str]]] = [
+        *((("rules", number, "tenants"), rule.tenants, tenants) for number, rule in rules.items()),
+        *((("routes", number, "tenants"), route.tenants, tenants) for number, route in routes),
+        *((("routes", number, "rules"), route.rules, names) for number, route in routes),
+        *((("mute_windows", name, "tenants"), window.tenants, tenants) for name, window in config.mute_windows.items()),
+    ]
+    for path, selector, known in selectors:
+        for glob in idle_globs(selector.globs, known) if any(map(selector.matches, known)) else ():
+            text = f"{shown(glob)} matches none of the {path[-1]}{suggestion(glob.removeprefix('!'), known)}"
+            problems.warn((*path, selector.globs.index(glob)), text)
+
+
+def _warn_of_windows(config: Config, rules: Numbered, problems: Problems) -> None:
+    used = {window.name for windows in config.windows_by_rule.values() for window in windows}
+    used |= {window.name for route in config.routes for window in route.mute_windows}
+    for name, window in config.mute_windows.items():
+        if name not in used:
+            problems.warn(("mute_windows", name), "neither a rule nor a route names it: it mutes nothing")
+        if window.begins == window.ends and len(window.days) == len(WEEKDAYS):
+            problems.warn(("mute_windows", name), "it never ends: what uses it tells nobody anything")
+        if not any(map(window.tenants.matches, config.tenants)):
+            problems.warn(_of_tenants("mute_windows", name, window.tenants), _selects_none(config))
+    for number, rule in rules.items():
+        if rule.subject is Subject.POLLING and rule.name in config.windows_by_rule:
+            text = "nobody hears of failed polls meanwhile: silence would not mean that all is well"
+            problems.warn(("rules", number, "mute_windows"), text)
+
+
+def _warn_of_urls(receivers: Sequence[ReceiverConfig], problems: Problems) -> None:
+    for receiver in receivers:
+        seen: set[Secret] = set()
+        for number, target in enumerate(receiver.targets):
+            path = ("receivers", receiver.receiver.name, "urls", number)
+            if target.url in seen:
+                problems.warn(path, "the same URL again: it gets every message twice")
+            if has_several_addressees(target.url):
+                problems.warn(path, "one URL for several: when one of them refuses a message, all get it again")
+            seen.add(target.url)
+
+
+def _warn_of_storms(config: Config, problems: Problems) -> None:
+    """Say who would get a message for each tenant, and has more of those than it gets messages in an hour."""
+    for receiver in (each.receiver for each in config.receivers):
+        if receiver.group_wait or len(config.tenants) <= receiver.max_per_hour:
+            continue
+        routes = [route for route in config.routes if receiver.name in route.receivers]
+        ways = [route.tenants for route in routes] if config.routes else [EVERYTHING]
+        number = sum(any(way.matches(name) for way in ways) for name in config.tenants)
+        if number > receiver.max_per_hour:
+            most = receiver.max_per_hour
+            problems.warn(
+                ("receivers", receiver.name),
+                f"each of {number:,} tenants is a message of its own: when all have news, it gets {most}, the rest an "
+                'hour later; group_wait = "1m" makes one message of them, or raise max_per_hour',
+            )
+
+
+def _warn_of_routes(config: Config, problems: Problems) -> None:
+    if not config.routes:
+        return
+    named = {name for route in config.routes for name in route.receivers}
+    named |= {each.receiver.fallback for each in config.receivers if each.receiver.fallback is not None}
+    for receiver in config.receivers:
+        if receiver.receiver.name not in named:
+            problems.warn(("receivers", receiver.receiver.name), "no route names it: it is told of no alert")
+    _warn_of_unheard_levels(config, problems)
+    for number, route in enumerate(config.routes):
+        key = _key_that_matches_nothing(route, config)
+        if key is not None:
+            problems.warn(("routes", number, key), "no alert can come this way: it matches none of the rules")
+        if not any(map(route.tenants.matches, config.tenants)):
+            problems.warn(_of_tenants("routes", number, route.tenants), _selects_none(config))
+
+
+def _warn_of_unheard_levels(config: Config, problems: Problems) -> None:
+    """Say which levels of which rules no route takes: silence would then not mean that all is well."""
+    for rule in config.rules:
+        takes = [route.severities or frozenset(Severity) for route in config.routes if route.rules.matches(rule.name)]
+        unheard = [severity for severity in rule.levels if not any(severity in severities for severities in takes)]
+        if unheard:
+            levels = " and ".join(unheard)
+            problems.warn(("routes",), f"no route takes {levels} of rule {shown(rule.name)}: nobody is told of it")
+
+
+def _key_that_matches_nothing(route: Route, config: Config) -> str | None:
+    """Return the key because of which no rule's alerts take the route, or None where some do."""
+    rules = [rule for rule in config.rules if route.rules.matches(rule.name)]
+    if not rules:
+        return "rules"
+    severities = {severity for rule in rules for severity in rule.levels}
+    return "severity" if route.severities and not route.severities & severities else None
+
+
+def _warn_of_mail(config: Config, problems: Problems) -> None:
+    by_mail = {each.receiver.name for each in config.receivers if _is_mail_only(each)}
+    if not config.routes:
+        if len(by_mail) == len(config.receivers):
+            problems.warn(("receivers",), ENDS_IN_MAIL)
+        return
+    if any(_takes_everything(route) and not by_mail.issuperset(route.receivers) for route in config.routes):
+        return
+    for number, route in enumerate(config.routes):
+        if by_mail.issuperset(route.receivers):
+            problems.warn(("routes", number, "receivers"), ENDS_IN_MAIL)
+
+
+def _is_mail_only(receiver: ReceiverConfig) -> bool:
+    return all(scheme_of(target.url) in MAIL_SCHEMES for target in receiver.targets)
+
+
+def _takes_everything(route: Route) -> bool:
+    return not route.severities and route.tenants == route.reasons == route.rules == EVERYTHING
+
+
+def _of_tenants(section: str, which: str | int, selector: Selector) -> KeyPath:
+    """Return where a rule, a route or a mute window says which tenants it is for."""
+    return section, which, "tenants" if selector.among is None else "tenant_labels"
+
+
+def _selects_none(config: Config) -> str:
+    names = [repr(str(name)) for name in config.tenants]
+    more = f" and {len(names) - MOST_LISTED:,} more" if names[MOST_LISTED:] else ""
+    return f"selects none of the tenants: {', '.join(names[:MOST_LISTED])}{more}"

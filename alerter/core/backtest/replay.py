@@ -1,0 +1,389 @@
+"""Stored history through the same evaluate → step → plan as live: what rules would have found, and told whom.
+
+Nothing is decided where nothing can change: `tracks` says at which polls an alert is judged, and a plan is made when
+one of them has changed, a reminder is due, a mute window ends, a receiver may have messages again, or a `group_wait` is
+over. At each of these instants the live functions decide, so that a replay of the rules that were live is what happened
+live, alert by alert and message by message.
+
+What it cannot know: which alerts a person had acknowledged or silenced, or a delivery had failed; and what a clock that
+was set back showed before. No I/O: values in, values out.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from heapq import heappop, heappush
+from typing import Protocol
+
+from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, Transition
+from alerter.core.backtest.courses import Archives, Event, Past, Rulebook
+from alerter.core.history import TenantArchive
+from alerter.core.mutes import Mutes, MuteWindow
+from alerter.core.notifications import (
+    Budget,
+    Notification,
+    Plan,
+    Receiver,
+    ReceiverName,
+    Route,
+    TargetId,
+    Told,
+    plan,
+    repeat_due_at,
+)
+from alerter.core.rules import Per, RuleName, Severity
+from alerter.core.series import ALL_TENANTS, Tenant, instant_of, number_of
+
+HOUR = timedelta(hours=1)
+#: Stands in the order of time for what is decided at no poll, after all the polls of an instant.
+_NO_TENANT = 2**31
+
+
+class Policy(Rulebook, Protocol):
+    """What is decided by: the part of `pipeline.Policy` that needs no adapter."""
+
+    @property
+    def receivers(self) -> Sequence[Receiver]:
+        """All receivers."""
+        ...
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """Where alerts go."""
+        ...
+
+    @property
+    def windows_by_rule(self) -> Mapping[RuleName, Sequence[MuteWindow]]:
+        """The mute windows of each rule that has any."""
+        ...
+
+    @property
+    def muted_tenants(self) -> frozenset[Tenant]:
+        """The tenants of which nobody is told anything."""
+        ...
+
+    @property
+    def timezones(self) -> Mapping[Tenant, tzinfo]:
+        """The time zone of each tenant that has one of its own."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One instant at which something was decided: the counterpart of a live cycle.
+
+    Attributes:
+        at: When.
+        tenant: Whose poll it was; `ALL_TENANTS` where a `group_wait` was over, at no poll.
+        transitions: What changed.
+        notifications: Who is told what.
+        held_back: Who would have been told, but for `max_per_hour`.
+    """
+
+    at: datetime
+    tenant: Tenant
+    transitions: tuple[Transition, ...]
+    notifications: tuple[Notification, ...]
+    held_back: tuple[ReceiverName, ...] = ()
+
+
+_NOTHING = Plan()
+
+
+class Replay:
+    """Rules on history; iterate over it once for what they decided, oldest first."""
+
+    def __init__(self, policy: Policy, past: Past) -> None:
+        """Take what is decided by, and what was seen."""
+        self._policy = policy
+        self._past = past
+        self._stand = _Stand()
+        self._place_by_name = {name: place for place, name in enumerate(past.names)}
+        self._bearers = [place for place, name in enumerate(past.names) if self._is_bearer(name)]
+        self._judges_all = frozenset(self._bearers)
+        self._ledger = _Ledger(policy)
+        self._wakeups: list[tuple[int, int]] = []
+
+    @property
+    def alerts(self) -> Mapping[AlertKey, Alert]:
+        """Every alert that ever was not inactive, as it is at the moment that was yielded last."""
+        return {alert.key: alert for alert in self._stand.alerts()}
+
+    def alert(self, key: AlertKey) -> Alert:
+        """Return one that changed, as it is at the moment that was yielded last."""
+        return self._stand.alert(key)
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Yield the moments at which something was decided; now and then the decision is that nobody is told."""
+        events = self._past.events()
+        event = next(events, None)
+        while event is not None or self._wakeups or self._ledger.groups:
+            at, tenant = min([*([event[:2]] if event else []), *self._wakeups[:1], *self._due_groups()])
+            if tenant == _NO_TENANT:
+                yield self._group(at)
+                continue
+            transitions: list[Transition] = []
+            while event is not None and event[:2] == (at, tenant):
+                transitions += self._note(event)
+                event = next(events, None)
+            if self._woken(at, tenant) or any(map(self._is_news, transitions)):
+                yield self._cycle(at, tenant, transitions)
+            elif transitions:
+                # What is pending nobody is told of, and what else may be told wakes up by itself.
+                yield _moment(_NOTHING, self._past.names[tenant], transitions, now=instant_of(at))
+
+    def _due_groups(self) -> list[tuple[int, int]]:
+        """Return when the next collection ends; after the polls of that instant."""
+        return [(at, _NO_TENANT) for at in self._ledger.groups.values()]
+
+    def _is_bearer(self, name: Tenant) -> bool:
+        """Say whether a sum over all tenants is judged with the polls of this one."""
+        bearers = self._policy.bearers_by_rule
+        return any(
+            rule.scope is Per.ALL and rule.tenants.matches(name) and name in bearers.get(rule.name, (name,))
+            for rule in self._policy.rules
+        )
+
+    def _note(self, event: Event) -> list[Transition]:
+        transition = event.stage.transition
+        self._stand.note(event.stage.alert, event.at)
+        return [] if transition is None else [transition]
+
+    def _is_news(self, transition: Transition) -> bool:
+        """Say whether there is anything to tell of a topic: what is told late, or held back, counts as news anew."""
+        topic = transition.key.topic
+        return (
+            AlertState.FIRING in (transition.before, transition.after)
+            or self._stand.is_firing(topic)
+            or self._ledger.is_believed(topic)
+        )
+
+    def _woken(self, at: int, tenant: int) -> bool:
+        is_woken = False
+        while self._wakeups and self._wakeups[0] == (at, tenant):
+            heappop(self._wakeups)
+            is_woken = True
+        return is_woken
+
+    def _cycle(self, at: int, tenant: int, transitions: Sequence[Transition]) -> Moment:
+        """Do what a poll does after it has judged."""
+        scope = {self._past.names[tenant], *((ALL_TENANTS,) if tenant in self._judges_all else ())}
+        now = instant_of(at)
+
+        def planned() -> Plan:
+            return self._ledger.plan(self._stand.concerning(scope, self._ledger.topics(scope)), scope, now=now)
+
+        decided = self._in_full(planned, at)
+        at_once = self._ledger.tell(decided, transitions, now=now)
+        for name in scope:
+            self._wake(name, at, at_once)
+        return _moment(at_once, self._past.names[tenant], transitions, now=now)
+
+    def _group(self, at: int) -> Moment:
+        """Tell the receivers whose `group_wait` is over."""
+        now = instant_of(at)
+        due = self._ledger.due_groups(now=now)
+        decided = self._in_full(lambda: self._ledger.plan_groups(self._stand.alerts(), due, now=now), at)
+        self._ledger.tell_groups(decided, due, now=now)
+        # Of everybody: what a window hides, or what was held back, may be told without a change.
+        for name in self._stand.tenants() | self._ledger.tenants():
+            self._wake(name, at, decided)
+        return _moment(decided, ALL_TENANTS, (), now=now)
+
+    def _in_full(self, planned: Callable[[], Plan], at: int) -> Plan:
+        """Return a plan whose alerts have the count and the operands of their newest poll with data.
+
+        Whom to tell depends on neither, so that only what is told is judged for them, and then planned again.
+        """
+        decided = planned()
+        told = {notice.alert.key for each in decided.notifications for notice in each.notices}
+        is_new = [self._bring_up_to(at, key) for key in told if self._stand.is_live(key)]
+        return planned() if any(is_new) else decided
+
+    def _bring_up_to(self, at: int, key: AlertKey) -> bool:
+        """Judge an alert at its newest poll with data; say whether it had not been."""
+        alert, judged_at = self._stand.newest(key)
+        found = self._past.newest(alert, judged_at=judged_at, now=at)
+        if found is None:
+            return False
+        self._stand.note(*found)
+        return True
+
+    def _wake(self, name: Tenant, at: int, planned: Plan) -> None:
+        """Note the next poll at which a plan about a tenant, or about the sum of all, may say something else."""
+        due = self._ledger.due_after(name, planned, now=instant_of(at))
+        if due is None:
+            return
+        concerned = self._bearers if name == ALL_TENANTS else [self._place_by_name[name]]
+        polls = [(poll, number) for number in concerned if (poll := self._past.first_poll(number, due)) is not None]
+        if polls:
+            heappush(self._wakeups, min(polls))
+
+
+def replay_of(policy: Policy, tenants: Sequence[TenantArchive]) -> Replay:
+    """Return the replay of tenants whose archives are at hand: all of them, each once."""
+    return Replay(policy, Archives(policy, tenants))
+
+
+def _moment(planned: Plan, tenant: Tenant, transitions: Sequence[Transition], *, now: datetime) -> Moment:
+    return Moment(
+        at=now,
+        tenant=tenant,
+        transitions=tuple(transitions),
+        notifications=planned.notifications,
+        held_back=tuple(each.receiver.name for each in planned.held_back),
+    )
+
+
+class _Stand:
+    """How the alerts stand: by tenant and topic, and when each of them was judged last."""
+
+    def __init__(self) -> None:
+        self._topics: dict[Tenant, dict[Topic, dict[Severity, Alert]]] = {}
+        self._live: dict[Tenant, dict[AlertKey, int]] = {}
+
+    def note(self, alert: Alert, at: int) -> None:
+        """Keep what an alert is since one of its polls."""
+        key = alert.key
+        self._topics.setdefault(key.tenant, {}).setdefault(key.topic, {})[key.severity] = alert
+        live = self._live.setdefault(key.tenant, {})
+        if alert.state is AlertState.INACTIVE:
+            live.pop(key, None)
+        else:
+            live[key] = at
+
+    def alerts(self) -> Iterator[Alert]:
+        """Yield every alert that ever was not inactive."""
+        for by_topic in self._topics.values():
+            for by_severity in by_topic.values():
+                yield from by_severity.values()
+
+    def tenants(self) -> set[Tenant]:
+        """Return whose alerts are not all inactive."""
+        return {tenant for tenant, live in self._live.items() if live}
+
+    def is_live(self, key: AlertKey) -> bool:
+        """Say whether an alert is not inactive."""
+        return key in self._live[key.tenant]
+
+    def is_firing(self, topic: Topic) -> bool:
+        """Say whether a level of a topic fires that has changed before."""
+        return any(alert.is_firing for alert in self._topics[topic.tenant][topic].values())
+
+    def alert(self, key: AlertKey) -> Alert:
+        """Return an alert that has changed."""
+        return self._topics[key.tenant][key.topic][key.severity]
+
+    def newest(self, key: AlertKey) -> tuple[Alert, int]:
+        """Return an alert that is not inactive, and when it was judged last."""
+        return self.alert(key), self._live[key.tenant][key]
+
+    def concerning(self, scope: Iterable[Tenant], believed: Iterable[Topic]) -> list[Alert]:
+        """Return what a plan about some tenants depends on: topics that live, and those that a receiver believes in."""
+        live = (key.topic for tenant in scope for key in self._live.get(tenant, ()))
+        topics = dict.fromkeys((*live, *believed))
+        return [alert for topic in topics for alert in self._topics[topic.tenant][topic].values()]
+
+
+class _Ledger:
+    """What every receiver knows, what it got within the hour, and what is collected for it."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.groups: dict[ReceiverName, int] = {}
+        self._policy = policy
+        self._receivers = {receiver.name: receiver for receiver in policy.receivers}
+        self._believed: dict[Tenant, dict[tuple[Topic, ReceiverName, TargetId], Told]] = {}
+        self._ended: dict[tuple[Topic, ReceiverName, TargetId], Told] = {}
+        self._sent: dict[ReceiverName, list[datetime]] = {}
+        self._held_back: dict[ReceiverName, int] = {}
+        self._mutes = Mutes(
+            windows_by_rule=policy.windows_by_rule, muted_tenants=policy.muted_tenants, timezones=policy.timezones
+        )
+        self._windows = [window for windows in policy.windows_by_rule.values() for window in windows]
+        self._windows += [window for route in policy.routes for window in route.mute_windows]
+
+    def topics(self, scope: Iterable[Tenant]) -> set[Topic]:
+        """Return what some receiver believes to go on."""
+        return {entry.topic for tenant in scope for entry in self._entries(tenant)}
+
+    def tenants(self) -> set[Tenant]:
+        """Return of whom some receiver believes that something goes on."""
+        return {tenant for tenant, believed in self._believed.items() if believed}
+
+    def is_believed(self, topic: Topic) -> bool:
+        """Say whether some receiver believes that a topic goes on."""
+        return any(entry.topic == topic for entry in self._entries(topic.tenant))
+
+    def plan(self, alerts: Iterable[Alert], scope: Collection[Tenant], *, now: datetime) -> Plan:
+        """Return what must be told of some tenants."""
+        believed = [entry for tenant in scope for entry in self._entries(tenant)]
+        return self._plan(alerts, believed, self._policy.receivers, now=now)
+
+    def plan_groups(self, alerts: Iterable[Alert], due: Collection[ReceiverName], *, now: datetime) -> Plan:
+        """Return what these receivers must be told of all tenants."""
+        receivers = [receiver for receiver in self._policy.receivers if receiver.name in due]
+        believed = [entry for tenant in self._believed for entry in self._entries(tenant)]
+        return self._plan(alerts, [*believed, *self._ended.values()], receivers, now=now)
+
+    def tell(self, planned: Plan, transitions: Iterable[Transition], *, now: datetime) -> Plan:
+        """Take as told what is told at once, and begin to collect the rest; return the former."""
+        waiting = {name for name, receiver in self._receivers.items() if receiver.group_wait}
+        for receiver in (notification.receiver for notification in planned.notifications):
+            if receiver.name in waiting:
+                self.groups.setdefault(receiver.name, number_of(now + receiver.group_wait))
+        at_once = planned.without(waiting)
+        self._keep(at_once, {transition.key.topic for transition in transitions}, now=now)
+        return at_once
+
+    def due_groups(self, *, now: datetime) -> set[ReceiverName]:
+        """Return the receivers whose `group_wait` is over."""
+        return {name for name, at in self.groups.items() if at <= number_of(now)}
+
+    def tell_groups(self, planned: Plan, due: Collection[ReceiverName], *, now: datetime) -> None:
+        """Take as told what was collected for these receivers."""
+        self.groups = {name: at for name, at in self.groups.items() if name not in due}
+        changed = {notice.alert.key.topic for each in planned.held_back for notice in each.notices}
+        self._keep(planned, changed, now=now)
+
+    def due_after(self, tenant: Tenant, planned: Plan, *, now: datetime) -> int | None:
+        """Return when a plan about a tenant may say something else although no alert has changed; None for never."""
+        due = [repeat_due_at(entry, self._receivers[entry.receiver]) for entry in self._entries(tenant)]
+        zone = self._policy.timezones.get(tenant)
+        due += [end for window in self._windows if (end := window.seen_from(zone).end_of(now=now)) is not None]
+        due += [self._free_at(held_back.receiver) for held_back in planned.held_back]
+        return min((number_of(at) for at in due if at > now), default=None)
+
+    def _entries(self, tenant: Tenant) -> Collection[Told]:
+        return self._believed.get(tenant, {}).values()
+
+    def _plan(
+        self, alerts: Iterable[Alert], told: Iterable[Told], receivers: Sequence[Receiver], *, now: datetime
+    ) -> Plan:
+        budgets = {name: self._budget(name, now=now) for name in self._receivers}
+        return plan(alerts, told, receivers, self._policy.routes, mutes=self._mutes, budgets=budgets, now=now)
+
+    def _budget(self, name: ReceiverName, *, now: datetime) -> Budget:
+        self._sent[name] = [at for at in self._sent.get(name, ()) if at > now - HOUR]
+        return Budget(sent=len(self._sent[name]), held_back=self._held_back.get(name, 0))
+
+    def _free_at(self, receiver: Receiver) -> datetime:
+        """Return when a receiver that has had all that it may have in an hour may have the next message."""
+        return self._sent[receiver.name][-receiver.max_per_hour] + HOUR
+
+    def _keep(self, planned: Plan, changed: Collection[Topic], *, now: datetime) -> None:
+        for entry in (*planned.told, *planned.noted):
+            key = entry.topic, entry.receiver, entry.target
+            believed = self._believed.setdefault(entry.topic.tenant, {})
+            if entry.state is AlertState.FIRING:
+                believed[key] = entry
+                self._ended.pop(key, None)
+            else:
+                believed.pop(key, None)
+                self._ended[key] = entry
+        for notification in planned.notifications:
+            self._sent[notification.receiver.name].append(now)
+            self._held_back.pop(notification.receiver.name, None)
+        for held_back in planned.held_back:
+            if held_back.is_about(changed):
+                name = held_back.receiver.name
+                self._held_back[name] = self._held_back.get(name, 0) + 1

@@ -1,0 +1,183 @@
+"""What rules would have done: when they would have fired, whom they would have told, and how two sets of them differ.
+
+The history is gone through from its beginning, as if the rules had always been live, so that what was usual, and what
+was going on already, is known where the span that is asked about begins. Nobody silences or acknowledges anything. No
+I/O: values in, values out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from alerter.core.alerts import AlertKey, AlertState
+from alerter.core.backtest.courses import Courses
+from alerter.core.backtest.replay import Policy, Replay
+from alerter.core.history import TenantArchive
+from alerter.core.notifications import NotifyReason, ReceiverName
+from alerter.core.rules import RuleName
+from alerter.core.series import Span, Tenant, instant_of, number_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """An alert that would have fired.
+
+    Attributes:
+        key: Which one.
+        since: When it would have begun; it may be before what is asked about.
+        until: When it would have ended; None where it still fires at the end of that.
+        peak: Its worst count, in messages; None where it still fires, and for alerts about polling.
+    """
+
+    key: AlertKey
+    since: datetime
+    until: datetime | None = None
+    peak: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What one message would have said of one rule.
+
+    Attributes:
+        at: When it would have been planned.
+        receiver: To whom.
+        rule: Of which rule.
+        whys: Its reasons of that rule, each once, the gravest first: one message may tell of a beginning and of an end.
+    """
+
+    at: datetime
+    receiver: ReceiverName
+    rule: RuleName
+    whys: tuple[NotifyReason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """What a set of rules would have done within a span.
+
+    Attributes:
+        firings: Those of which a part lies within it, in the order in which they began.
+        notices: What was told within it, oldest first: for each message one notice for each rule that it tells of.
+        messages: How many messages each receiver would have got.
+    """
+
+    firings: tuple[Firing, ...]
+    notices: tuple[Notice, ...]
+    messages: Mapping[ReceiverName, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """How much is known of a tenant within a span.
+
+    Attributes:
+        tenant: Whose.
+        since: Its first good poll ever; None where there was none.
+        gaps: How much of the span after that was not polled, or in vain; the longest first.
+        thinned_until: Until when of each hour the lowest, the highest and the last count alone are known; None where
+            all of it is whole.
+    """
+
+    tenant: Tenant
+    since: datetime | None
+    gaps: tuple[Span, ...]
+    thinned_until: datetime | None
+
+
+class Rehearsal:
+    """Sets of rules on the same history: one tenant after the other, each looked at once."""
+
+    def __init__(self, policies: Sequence[Policy], *, since: datetime, until: datetime) -> None:
+        """Take the sets of rules, and the span that is asked about, both ends included."""
+        self._span = Span(since, until)
+        self._policies = policies
+        self._courses = [Courses(policy, until=number_of(until)) for policy in policies]
+        self.known: list[Knowledge] = []
+
+    def add(self, tenant: TenantArchive, *, on_progress: Callable[[float], None]) -> None:
+        """Look at a tenant.
+
+        Args:
+            tenant: All that is known of it.
+            on_progress: Told which part of it has been looked at, from 0 to 1.
+        """
+        for number, courses in enumerate(self._courses):
+            part = partial(_share, on_progress, number, len(self._courses))
+            courses.add(tenant, on_progress=part)
+        self.known.append(knowledge_of(tenant, self._span))
+
+    def backtests(self) -> list[Backtest]:
+        """Return what each set of rules would have done; no tenant can be added any more."""
+        return [
+            _backtest(Replay(policy, courses), self._span)
+            for policy, courses in zip(self._policies, self._courses, strict=True)
+        ]
+
+
+def _share(on_progress: Callable[[float], None], number: int, sets: int, done: int, of: int) -> None:
+    on_progress((number + done / of) / sets)
+
+
+def _backtest(replay: Replay, span: Span) -> Backtest:
+    live: dict[AlertKey, Firing] = {}
+    ended: list[Firing] = []
+    notices: list[Notice] = []
+    messages: Counter[ReceiverName] = Counter()
+    for moment in replay:
+        for transition in moment.transitions:
+            if transition.after is AlertState.FIRING:
+                live[transition.key] = Firing(key=transition.key, since=transition.at)
+            else:
+                began = live.pop(transition.key)
+                peak = replay.alert(transition.key).peak
+                ended.append(Firing(key=began.key, since=began.since, until=transition.at, peak=peak))
+        if moment.at < span.since:
+            continue
+        for notification in moment.notifications:
+            messages[notification.receiver.name] += 1
+            reasons: dict[RuleName, dict[NotifyReason, None]] = {}
+            for notice in notification.notices:
+                reasons.setdefault(notice.alert.key.rule, {})[notice.reason] = None
+            name = notification.receiver.name
+            notices += (
+                Notice(at=moment.at, receiver=name, rule=rule, whys=tuple(whys)) for rule, whys in reasons.items()
+            )
+    within = [each for each in (*ended, *live.values()) if each.until is None or each.until > span.since]
+    return Backtest(
+        firings=tuple(sorted(within, key=_began)), notices=tuple(notices), messages=dict(sorted(messages.items()))
+    )
+
+
+def _began(firing: Firing) -> tuple[datetime, str, str, str, str]:
+    key = firing.key
+    return firing.since, key.rule, key.severity, key.tenant, key.reason
+
+
+def knowledge_of(tenant: TenantArchive, span: Span) -> Knowledge:
+    """Return how much of a span is known of a tenant."""
+    timeline = tenant.polling.timeline
+    since, thinned = timeline.polled_since, tenant.thinned_until
+    return Knowledge(
+        tenant=tenant.polling.tenant,
+        since=since,
+        gaps=tuple(sorted(_gaps(tenant, span), key=_length, reverse=True)),
+        thinned_until=None if thinned is None or thinned <= span.since else min(thinned, span.until),
+    )
+
+
+def _gaps(tenant: TenantArchive, span: Span) -> Iterator[Span]:
+    """Yield where nothing is known, between the first good poll and the end of a span."""
+    timeline = tenant.polling.timeline
+    if not timeline.since:
+        return
+    ends = zip(timeline.until, [*timeline.since[1:], number_of(span.until)], strict=True)
+    for until, since in ends:
+        if since - until > timeline.tolerance and instant_of(since) > span.since:
+            yield Span(max(instant_of(until), span.since), instant_of(since))
+
+
+def _length(span: Span) -> timedelta:
+    return span.until - span.since

@@ -1,0 +1,168 @@
+"""What a backtest comes to: per rule how often, how long and whom, and what two sets of rules do otherwise.
+
+No I/O: values in, values out.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+from alerter.core.alerts import AlertKey  # noqa: TC001 - one import style for the core
+from alerter.core.backtest.result import Backtest, Firing, Knowledge
+from alerter.core.notifications import NotifyReason, ReceiverName
+from alerter.core.rules import RuleName
+from alerter.core.series import Span
+
+NONE = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What one rule would have done within a span.
+
+    Attributes:
+        rule: Which one.
+        firings: Those of which a part lies within the span, in the order in which they began.
+        began: How many of them began within it.
+        total: For how long they fired within it, one after the other.
+        middle: For how long the one in the middle did; of two the longer one.
+        longest: The longest of them.
+        busiest: The day on which most began, in the time zone of its readers, and how many; None where none did.
+        messages: How many messages each receiver would have got that tell of it.
+        told: In how many of these each reason is; one message may tell of a beginning and of an end.
+    """
+
+    rule: RuleName
+    firings: tuple[Firing, ...]
+    began: int
+    total: timedelta
+    middle: timedelta
+    longest: timedelta
+    busiest: tuple[date, int] | None
+    messages: Mapping[ReceiverName, int]
+    told: Mapping[ReceiverName, Mapping[NotifyReason, int]]
+
+
+def tally_of(rule: RuleName, backtest: Backtest, span: Span, *, timezone: tzinfo) -> Tally:
+    """Return what a rule would have done."""
+    firings = tuple(firing for firing in backtest.firings if firing.key.rule == rule)
+    lasted = [lasting_within(firing, span) for firing in firings]
+    began = [firing.since for firing in firings if firing.since >= span.since]
+    by_day = Counter(at.astimezone(timezone).date() for at in began)
+    messages: Counter[ReceiverName] = Counter()
+    told: dict[ReceiverName, Counter[NotifyReason]] = defaultdict(Counter)
+    for notice in backtest.notices:
+        if notice.rule == rule:
+            messages[notice.receiver] += 1
+            told[notice.receiver].update(notice.whys)
+    return Tally(
+        rule=rule,
+        firings=firings,
+        began=len(began),
+        total=sum(lasted, NONE),
+        middle=sorted(lasted)[len(lasted) // 2] if lasted else NONE,
+        longest=max(lasted, default=NONE),
+        busiest=max(by_day.items(), key=_most, default=None),
+        messages=messages,
+        told=told,
+    )
+
+
+def _most(counted: tuple[date, int]) -> tuple[int, int]:
+    """Return what the busiest day has most of; of two days the earlier one is meant."""
+    day, number = counted
+    return number, -day.toordinal()
+
+
+def lasting_within(firing: Firing, span: Span) -> timedelta:
+    """Return for how long an alert fired within a span."""
+    return min(firing.until or span.until, span.until) - max(firing.since, span.since)
+
+
+def most_at_once(firings: Iterable[Firing], span: Span, *, slots: int) -> list[int]:
+    """Return how many alerts fired at the same time, at the most, in each of so many equal parts of a span."""
+    steps: Counter[datetime] = Counter()
+    for firing in firings:
+        steps[max(firing.since, span.since)] += 1
+        if firing.until is not None:
+            steps[firing.until] -= 1
+    ends = [span.since + (span.until - span.since) * (slot + 1) / slots for slot in range(slots)]
+    most, now, slot = [0] * slots, 0, 0
+    for at in sorted(steps):
+        while slot < slots - 1 and at >= ends[slot]:
+            # What ends where a part begins is no part of it.
+            most[slot + 1] = now if at > ends[slot] else 0
+            slot += 1
+        now += steps[at]
+        most[slot] = max(most[slot], now)
+    return most[: slot + 1] + [now] * (slots - slot - 1)
+
+
+def known_slots(known: Iterable[Knowledge], span: Span, *, slots: int) -> list[bool]:
+    """Return in which of so many equal parts of a span any tenant was polled."""
+    pitch = (span.until - span.since) / slots
+    parts = [Span(span.since + slot * pitch, span.since + (slot + 1) * pitch) for slot in range(slots)]
+    everybody = list(known)
+    return [any(_is_polled(each, part) for each in everybody) for part in parts]
+
+
+def _is_polled(known: Knowledge, part: Span) -> bool:
+    if known.since is None or known.since >= part.until:
+        return False
+    return not any(gap.since <= part.since and part.until <= gap.until for gap in known.gaps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """An alert that fires with both sets of rules, but not from the same moment to the same moment."""
+
+    before: Firing
+    after: Firing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What another set of rules does otherwise.
+
+    Attributes:
+        gained: What fires only with the other ones.
+        lost: What fires only with these.
+        moved: What begins or ends at another time.
+        same: How many fire alike.
+    """
+
+    gained: tuple[Firing, ...]
+    lost: tuple[Firing, ...]
+    moved: tuple[Move, ...]
+    same: int
+
+
+def compared(before: Sequence[Firing], after: Sequence[Firing]) -> Comparison:
+    """Return what differs between the firings of two sets of rules, each in the order in which they began.
+
+    Two firings of an alert are the same one where they overlap; each has one counterpart at the most.
+    """
+    waiting: dict[AlertKey, list[Firing]] = defaultdict(list)
+    for firing in before:
+        waiting[firing.key].append(firing)
+    gained: list[Firing] = []
+    pairs: list[Move] = []
+    for firing in after:
+        counterpart = next((each for each in waiting[firing.key] if _overlap(each, firing)), None)
+        if counterpart is None:
+            gained.append(firing)
+        else:
+            waiting[firing.key].remove(counterpart)
+            pairs.append(Move(before=counterpart, after=firing))
+    moved = tuple(pair for pair in pairs if not _are_alike(pair))
+    lost = (firing for firing in before if any(firing is each for each in waiting[firing.key]))
+    return Comparison(gained=tuple(gained), lost=tuple(lost), moved=moved, same=len(pairs) - len(moved))
+
+
+def _overlap(one: Firing, other: Firing) -> bool:
+    return (one.until is None or other.since < one.until) and (other.until is None or one.since < other.until)
+
+
+def _are_alike(pair: Move) -> bool:
+    return (pair.before.since, pair.before.until) == (pair.after.since, pair.after.until)

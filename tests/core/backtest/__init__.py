@@ -1,0 +1,1 @@
+"""Tests of backtests, one module per module of them."""

@@ -1,0 +1,225 @@
+"""An alert's way through history: what is left out changes nothing."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from alerter.core.alerts import AlertState
+from alerter.core.backtest.tracks import Stage, Track, archives_of, tracks_of
+from alerter.core.conditions import Baseline, Observation, Threshold
+from alerter.core.history import Archive, FailedPoll, archive_of
+from alerter.core.rules import Level, Per, Rule, Severity
+from alerter.core.series import Series, Snapshot, Span, Tenant, number_of
+from tests.builders import (
+    NOON,
+    a_key,
+    a_level,
+    a_no_data,
+    a_polled_tenant,
+    a_rule,
+    a_snapshot,
+    an_alert,
+    at,
+    minutes,
+    span,
+)
+from tests.drawn import HELD, POLLING, SUMMABLE, levels, polls
+
+QUIET, FIRING = AlertState.INACTIVE, AlertState.FIRING
+ACME, GLOBEX = Tenant("acme"), Tenant("globex")
+_SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=200)
+
+
+def changes(track: Track, turns: Sequence[int] | None = None) -> list[Stage]:
+    """Return where the alert of a track changes its state."""
+    return [each for each in track.stages(turns) if each.transition is not None]
+
+
+def assert_nothing_is_missed(level: Level, archive: Archive) -> None:
+    """Hold an alert that is judged where it may turn against one that is judged at every poll; so when it fires."""
+    every_poll = changes(Track(key=a_key(), level=level, archive=archive), archive.timeline.polls)
+
+    assert changes(Track(key=a_key(), level=level, archive=archive)) == every_poll
+    starts = [each.at for each in every_poll if each.alert.is_firing]
+    ends = [each.at for each in every_poll if each.transition is not None and each.transition.is_resolve]
+    firings = list(Track(key=a_key(), level=level, archive=archive).firings())
+    assert [number_of(since) for since, _ in firings] == starts
+    assert [number_of(until) for _, until in firings if until is not None] == ends
+
+
+@_SETTINGS
+@given(level=levels(HELD), polled=polls(reasons=("Spam",)))
+def test_an_alert_on_held_messages_is_judged_wherever_it_can_change(
+    level: Level, polled: Sequence[Snapshot | FailedPoll]
+) -> None:
+    """Every kind of condition, through failures, gaps, weeks without polls, and a reason that comes late."""
+    for archive in archive_of(ACME, polled, poll_interval=minutes(1)).reasons:
+        assert_nothing_is_missed(level, archive)
+
+
+@_SETTINGS
+@given(level=levels(POLLING), polled=polls(reasons=("Spam",)))
+def test_an_alert_on_polling_is_judged_wherever_it_can_change(
+    level: Level, polled: Sequence[Snapshot | FailedPoll]
+) -> None:
+    """However long an outage is, and whatever it was caused by."""
+    assert_nothing_is_missed(level, archive_of(ACME, polled, poll_interval=minutes(1)).polling)
+
+
+@_SETTINGS
+@given(
+    level=levels(SUMMABLE),
+    one=polls("acme", jitter=timedelta(seconds=20)),
+    other=polls("globex", begin=NOON + timedelta(seconds=40), every=minutes(3), most=20),
+    per=st.sampled_from([Per.TENANT, Per.ALL]),
+)
+def test_an_alert_on_a_sum_is_judged_wherever_it_can_change(
+    level: Level, one: Sequence[Snapshot | FailedPoll], other: Sequence[Snapshot | FailedPoll], per: Per
+) -> None:
+    """Of one tenant's reasons, or of two tenants that are polled at moments of their own."""
+    tenants = [
+        archive_of(ACME, one, poll_interval=minutes(1)),
+        archive_of(GLOBEX, other, poll_interval=minutes(3)),
+    ]
+    for track in tracks_of(a_rule(warning=level, per=per), tenants):
+        assert_nothing_is_missed(level, track.archive)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted(Threshold):
+    """A threshold that notes when it is asked."""
+
+    asked_at: list[datetime] = field(default_factory=list)
+
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+        """Judge, and note it."""
+        self.asked_at.append(now)
+        return super().evaluate(series, firing=firing, fired=fired, now=now)
+
+
+@pytest.mark.parametrize(
+    ("for_", "keep_firing_for", "notation", "expected"),
+    [
+        pytest.param("0", "0", "90x20", "1", id="at the first poll"),
+        pytest.param("0", "0", "90x9 99 90x9", "1", id="not when a count changes that is far from its limit"),
+        pytest.param("0", "0", "90x9 120x9 90x9", "1 10 19", id="when it passes its limit"),
+        pytest.param("10m", "0", "90x9 120x9", "1 10 12", id="when `for` is over"),
+        pytest.param("0", "0", "120x4 130x4 140x4", "1 5 9", id="at each change of what is not inactive"),
+        pytest.param("0", "0", "120x4 _x9 130x4", "1 5 14", id="not at the failed polls of an outage but the first"),
+        pytest.param("0", "20m", "120x4 90x9", "1 5 9", id="when `keep_firing_for` is over"),
+    ],
+)
+def test_an_alert_is_judged_only_where_it_can_change(
+    for_: str, keep_firing_for: str, notation: str, expected: str
+) -> None:
+    """Years of polls are a handful of stages."""
+    noted = Noted(above=100)
+    tenant = a_polled_tenant(notation)
+    level = a_level(noted, for_=for_, keep_firing_for=keep_firing_for)
+
+    list(Track(key=a_key(), level=level, archive=tenant.reasons[0]).stages())
+
+    polls = tenant.polling.timeline.polls
+    assert [bisect_left(polls, number_of(asked_at)) + 1 for asked_at in noted.asked_at] == [*map(int, expected.split())]
+
+
+def test_a_reason_is_judged_from_its_first_sight_on() -> None:
+    """Before an answer had it, it was not there to be judged: also not as zero."""
+    tenant = archive_of(
+        ACME,
+        [a_snapshot({}, taken_at=at("11:50")), a_snapshot({"Spam": 0}, taken_at=at("11:55")), a_snapshot({})],
+        poll_interval=minutes(5),
+    )
+    track = Track(key=a_key(), level=a_level(Threshold(below=1)), archive=tenant.reasons[0])
+
+    assert [each.transition.at for each in changes(track) if each.transition] == [at("11:55")]
+
+
+def test_a_level_that_remembers_is_told_when_it_has_fired() -> None:
+    """An hour in which it was firing is no measure a week later; without that, the last count would be ordinary."""
+    weeks = [(100, 100), (200, 200), (300, 300), (1000, 0), (820, 0)]
+    polled = [
+        a_snapshot({"Spam": held}, taken_at=NOON + number * span("7d") + place * minutes(30))
+        for number, counts in enumerate(weeks)
+        for place, held in enumerate((*counts, 0))
+    ]
+    tenant = archive_of(ACME, polled, poll_interval=minutes(30))
+    track = Track(key=a_key(), level=a_level(Baseline()), archive=tenant.reasons[0])
+
+    found = [(each.alert.value, each.transition.after) for each in changes(track) if each.transition]
+
+    assert found == [(1000, FIRING), (0, QUIET), (820, FIRING), (0, QUIET)]
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [
+        pytest.param(4, 130, id="the last poll has data"),
+        pytest.param(6, 130, id="it failed, and so did the one before"),
+        pytest.param(1, 120, id="nothing came after what is known"),
+    ],
+)
+def test_the_newest_count_of_an_alert_is_that_of_the_last_poll_with_data(until: int, expected: int) -> None:
+    """What is told of an alert while its tenant cannot be polled is the last that was seen."""
+    tenant = a_polled_tenant("120x3 130x2 _x2")
+    track = Track(key=a_key(), level=a_level(), archive=tenant.reasons[0])
+    polls = tenant.polling.timeline.polls
+
+    assert track.newest(an_alert(), since=polls[1], until=polls[until]).value == expected
+
+
+def test_without_data_since_then_an_alert_is_as_it_was() -> None:
+    """A sum of which one part is not known any more has no newer count."""
+    tenant = a_polled_tenant("120x3 _x3")
+    track = Track(key=a_key(), level=a_level(), archive=tenant.reasons[0])
+    polls = tenant.polling.timeline.polls
+    alert = an_alert(value=7)
+
+    assert track.newest(alert, since=polls[2], until=polls[5]) is alert
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        pytest.param(
+            a_rule(), ["acme/Spam", "acme/Virus", "globex/Spam"], id="every reason of every tenant on its own"
+        ),
+        pytest.param(a_rule(tenants=["globex"]), ["globex/Spam"], id="of the tenants that it selects"),
+        pytest.param(a_rule(reasons=["!Spam"]), ["acme/Virus"], id="and of the reasons"),
+        pytest.param(a_rule(per=Per.TENANT), ["acme/*", "globex/*"], id="the sum of each tenant"),
+        pytest.param(a_rule(per=Per.ALL), ["*/*"], id="the sum of all"),
+        pytest.param(a_rule(per=Per.ALL, tenants=["initech"]), [], id="no sum where there is nobody"),
+        pytest.param(
+            a_rule(warning=a_level(a_no_data())),
+            ["acme/*", "globex/*"],
+            id="the polling of each tenant",
+        ),
+    ],
+)
+def test_a_rule_looks_at_what_it_selects(rule: Rule, expected: list[str]) -> None:
+    """As live: each on its own, or the sums that it asks for."""
+    snapshots = {ACME: {"Spam": 5, "Virus": 7}, GLOBEX: {"Spam": 1}}
+    tenants = [
+        archive_of(name, [a_snapshot(counts, tenant=name)], poll_interval=minutes(5))
+        for name, counts in snapshots.items()
+    ]
+
+    assert [f"{each.tenant}/{each.reason}" for each in archives_of(rule, tenants)] == expected
+
+
+def test_the_alerts_of_a_rule_come_in_the_order_in_which_they_are_judged() -> None:
+    """Level by level, and within a level series by series."""
+    tenant = archive_of(ACME, [a_snapshot({"Spam": 5, "Virus": 7})], poll_interval=minutes(5))
+    rule = a_rule(info=a_level(), critical=a_level())
+
+    assert [(track.key.severity, track.key.reason) for track in tracks_of(rule, [tenant])] == [
+        (Severity.INFO, "Spam"),
+        (Severity.INFO, "Virus"),
+        (Severity.CRITICAL, "Spam"),
+        (Severity.CRITICAL, "Virus"),
+    ]
