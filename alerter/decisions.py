@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from alerter.config import Config
 from alerter.core.alerting_config import REMEMBERED, Policy
-from alerter.core.messages import Context
+from alerter.core.message.content import MessageContext
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Tenant
 from alerter.schedules import ADDED_UP_EVERY, READ_EVERY, bearers
@@ -38,9 +38,9 @@ def _bearers_by_rule(config: Config) -> Mapping[RuleName, frozenset[Tenant]]:
     }
 
 
-def context_of(config: Config) -> Context:
+def context_of(config: Config) -> MessageContext:
     """Return what messages need to know besides the alerts."""
-    return Context(
+    return MessageContext(
         timezone=config.service.timezone,
         console_url=config.service.console_url,
         runbook_by_rule={rule.name: rule.runbook for rule in config.rules if rule.runbook},

@@ -13,7 +13,7 @@ from threading import Event
 
 from alerter.clock import now
 from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
-from alerter.core.formats import compose_test
+from alerter.core.message.render import compose_test_message
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
 from alerter.decisions import context_of, policy_of
@@ -201,7 +201,7 @@ def _empty_store() -> Iterator[Store]:
 
 def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
     """Send a test message to each target of a receiver; return what went wrong with each, None for nothing."""
-    message = compose_test(ReceiverName(receiver), context_of(config), now=now())
+    message = compose_test_message(ReceiverName(receiver), context_of(config), now=now())
     notifier = AppriseNotifier()
     outcomes: dict[TargetName, str | None] = {}
     for target, url in urls_of(config, ReceiverName(receiver)).items():

@@ -16,7 +16,7 @@ from statistics import median
 
 from alerter.core.alerting_config import Policy
 from alerter.core.conditions import Growth, Threshold
-from alerter.core.messages import Context
+from alerter.core.message.content import MessageContext
 from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
@@ -160,7 +160,7 @@ def policy_of(poll_intervals: Mapping[Tenant, timedelta], *, above: int = 5_000)
         receivers=(Receiver(name=name, targets=(TargetId("r"),)),),
         targets={name: (TargetName("r/json"),)},
         routes=(),
-        context=Context(timezone=UTC, console_url="https://login.mimecast.com", runbook_by_rule={}),
+        context=MessageContext(timezone=UTC, console_url="https://login.mimecast.com", runbook_by_rule={}),
     )
 
 

@@ -18,7 +18,7 @@ from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
 from alerter.core.conditions import Condition, Growth, NoData, Operands, Threshold, Verdict
 from alerter.core.history import FailedPoll, TenantArchive, archive_of
-from alerter.core.messages import Context
+from alerter.core.message.content import MessageContext
 from alerter.core.mutes import WEEKDAYS, Acknowledgement, Matcher, MuteWindow, Silence, WindowName
 from alerter.core.notifications import Notice, NotifyReason, Receiver, ReceiverName, Route, TargetId, Told
 from alerter.core.outbox import Delivery, TargetName
@@ -419,5 +419,5 @@ def a_policy(
         receivers=tuple(a_receiver(name, targets=names) for name, names in targets.items()),
         targets={ReceiverName(name): tuple(map(TargetName, names)) for name, names in targets.items()},
         routes=tuple(routes),
-        context=Context(timezone=UTC, console_url="", runbook_by_rule={}),
+        context=MessageContext(timezone=UTC, console_url="", runbook_by_rule={}),
     )

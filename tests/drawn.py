@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from alerter.core.alerting_config import Policy
 from alerter.core.conditions import Baseline, Condition, Forecast, Growth, NewReason, NoData, Stagnant, Threshold
 from alerter.core.history import FailedPoll
-from alerter.core.messages import Context
+from alerter.core.message.content import MessageContext
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route, TargetId
 from alerter.core.outbox import TargetName
@@ -205,7 +205,7 @@ def policies(draw: st.DrawFn, poll_intervals: Mapping[Tenant, timedelta]) -> Pol
         receivers=tuple(told),
         targets={receiver.name: (TargetName(f"{receiver.name}/json"),) for receiver in told},
         routes=tuple(draw(routes([receiver.name for receiver in told]))),
-        context=Context(timezone=UTC, console_url="", runbook_by_rule={}),
+        context=MessageContext(timezone=UTC, console_url="", runbook_by_rule={}),
         windows_by_rule=draw(st.sampled_from([{}, {}, {RuleName("Backlog"): (_WINDOW,)}])),
         bearers_by_rule=dict.fromkeys(sums, bearers),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
 from alerter.core.series import Snapshot
 from alerter.errors import DeliveryError, SourceError
 from alerter.jobs.ports import Reader, Store, Transaction

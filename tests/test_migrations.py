@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, select, table, text
 
-from alerter.core.messages import Format, Message, Tone
+from alerter.core.message.content import Format, Message, MessageStatus
 from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.series import EPOCH, Tenant
 from alerter.errors import StoreError
@@ -288,7 +288,7 @@ def test_an_installation_with_the_first_schema_goes_on_after_an_upgrade(first_ur
             assert reader.message(delivery.message_id) == Message(
                 id="m1",
                 receiver=ReceiverName("secops"),
-                tone=Tone.WARNING,
+                tone=MessageStatus.WARNING,
                 title="7 held",
                 bodies={Format.TEXT: "7 held"},
                 created_at=NOON,

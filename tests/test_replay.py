@@ -15,9 +15,9 @@ from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Transition
 from alerter.core.backtest.replay import replay_of
 from alerter.core.conditions import Stagnant
-from alerter.core.formats import compose
 from alerter.core.history import FailedPoll
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
+from alerter.core.message.render import compose_message
 from alerter.core.rules import Per
 from alerter.core.series import Snapshot, Tenant, instant_of
 from alerter.errors import Cause, SourceUnavailable
@@ -84,7 +84,7 @@ def replayed(store: Store, policy: Policy) -> Told:
         archives = [reader.archive(tenant, poll_interval=every) for tenant, every in INTERVALS.items()]
     for moment in replay_of(policy, archives):
         told.transitions += moment.transitions
-        told.messages += [compose(each, policy.context, now=moment.at) for each in moment.notifications]
+        told.messages += [compose_message(each, policy.context, now=moment.at) for each in moment.notifications]
     return told
 
 

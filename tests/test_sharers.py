@@ -11,7 +11,7 @@ import pytest
 
 from alerter.core.alerting_config import Policy
 from alerter.core.alerts import AlertState
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Per
 from alerter.core.series import ALL_TENANTS, Tenant

@@ -21,7 +21,7 @@ from alerter import logs
 from alerter.cli.options import FOUND, config_option_with, load_without_secrets
 from alerter.cli.output import clean
 from alerter.core.conditions import Growth, Threshold
-from alerter.core.messages import Context, Format, Message, Tone
+from alerter.core.message.content import Format, Message, MessageContext, MessageStatus
 from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, with_no_data_rules
@@ -40,7 +40,12 @@ BAR_WIDTH, NARROW_BAR_WIDTH, NARROW = 40, 20, 100
 FULL_BAR = 1600
 #: How wide lines are in a pipe.
 PIPE_WIDTH = 118
-COLOURS = {Tone.CRITICAL: "red", Tone.WARNING: "yellow", Tone.INFO: "cyan", Tone.RESOLVED: "green"}
+COLOURS = {
+    MessageStatus.CRITICAL: "red",
+    MessageStatus.WARNING: "yellow",
+    MessageStatus.INFO: "cyan",
+    MessageStatus.RESOLVED: "green",
+}
 RULES = (
     Rule(
         name=RuleName("Backlog"),
@@ -76,7 +81,7 @@ class _Day:
 
     now: datetime
     width: int
-    colours: Mapping[Tone, str]
+    colours: Mapping[MessageStatus, str]
     shown: Mapping[HoldReason, int] = field(default_factory=dict)
     polls: int = 0
     messages: int = 0
@@ -187,7 +192,7 @@ def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "Policy":
         receivers=(Receiver(name=RECEIVER, targets=tuple(TargetId(str(number)) for number in numbers)),),
         targets={RECEIVER: tuple(TargetName(f"{RECEIVER}/{number}") for number in numbers)},
         routes=(),
-        context=Context(
+        context=MessageContext(
             timezone=UTC,
             console_url="https://login.mimecast.com",
             runbook_by_rule={rule.name: rule.runbook for rule in rules if rule.runbook},

@@ -91,7 +91,7 @@ def _print(config: "Config", cycles: Sequence["Cycle"], deliveries: Sequence["De
 
 
 def _print_cycle(config: "Config", cycle: "Cycle", *, dry_run: bool) -> None:
-    from alerter.core.messages import Format  # noqa: PLC0415
+    from alerter.core.message.content import Format  # noqa: PLC0415
 
     when = local(cycle.at, config.service.timezone)
     if cycle.error is not None:

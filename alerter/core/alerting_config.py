@@ -6,7 +6,7 @@ from datetime import timedelta, tzinfo
 from functools import cached_property
 
 from alerter.core.alerts import AlertKey
-from alerter.core.messages import Context
+from alerter.core.message.content import MessageContext
 from alerter.core.mutes import MuteWindow
 from alerter.core.notifications import Notification, Receiver, ReceiverName, Route, TargetId
 from alerter.core.outbox import TargetName
@@ -44,7 +44,7 @@ class Policy:
     receivers: tuple[Receiver, ...]
     targets: Mapping[ReceiverName, tuple[TargetName, ...]]
     routes: tuple[Route, ...]
-    context: Context
+    context: MessageContext
     windows_by_rule: Mapping[RuleName, tuple[MuteWindow, ...]] = field(default_factory=dict)
     muted_tenants: frozenset[Tenant] = frozenset()
     timezones: Mapping[Tenant, tzinfo] = field(default_factory=dict)

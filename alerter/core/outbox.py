@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NewType
 
 from alerter.core.alerts import Alert, Topic
-from alerter.core.messages import Message, Missed, Outage
+from alerter.core.message.content import Message, Missed, Outage
 from alerter.errors import DeliveryError
 
 TargetName = NewType("TargetName", str)

@@ -13,7 +13,7 @@ from threading import Event
 from alerter import decisions, wiring
 from alerter.clock import now
 from alerter.config import Config, Target
-from alerter.core.formats import compose_test
+from alerter.core.message.render import compose_test_message
 from alerter.core.notifications import ReceiverName
 from alerter.core.rules import EVERYTHING, Selector
 from alerter.doctor.config import check_configuration, check_network_settings, configuration_errors
@@ -95,7 +95,7 @@ def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: 
 def _send(config: Config, receiver: ReceiverName, target: Target, notifier: AppriseNotifier) -> str | None:
     """Send a test message; return why it was not taken."""
     try:
-        notifier.deliver(compose_test(receiver, decisions.context_of(config), now=now()), target.url)
+        notifier.deliver(compose_test_message(receiver, decisions.context_of(config), now=now()), target.url)
     except DeliveryError as error:
         return str(error)
     return None

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerter.core.alerting_config import Policy
-from alerter.core.formats import digest, fallback, short, with_present_events
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
+from alerter.core.message.digest import build_digest_message, build_fallback_message
+from alerter.core.message.render import short, with_present_events
 from alerter.core.notifications import Receiver
 from alerter.core.outbox import (
     Delivery,
@@ -180,7 +181,7 @@ def _digest(
     alerts = reader.present_alerts(_alert_ids(originals))
     missed = missed_of(queue, originals, alerts)
     missed = replace(missed, firing=firing_for(reader, alerts, receiver, policy, now=now))
-    return digest(missed, receiver, policy.context, now=now)
+    return build_digest_message(missed, receiver, policy.context, now=now)
 
 
 def _alert_ids(messages: Iterable[Message]) -> set[str]:
@@ -268,7 +269,7 @@ def _hand_over(
     if receiver is None:
         return
     missed = missed_of((each for each, _ in dead), messages, transaction.present_alerts(_alert_ids(messages)))
-    message = fallback(missed, receiver, policy.context, now=now)
+    message = build_fallback_message(missed, receiver, policy.context, now=now)
     if not transaction.has_message(message.id):
         transaction.enqueue(message, policy.targets[receiver.name])
 

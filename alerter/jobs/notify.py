@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, AlertState, Topic, Transition, is_worth_keeping
-from alerter.core.formats import compose
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
+from alerter.core.message.render import compose_message
 from alerter.core.mutes import LONGEST_SILENCE, Mutes
 from alerter.core.notifications import Plan, Receiver, Told, plan, settled
 from alerter.core.outbox import worst_of_each_topic
@@ -199,7 +199,7 @@ def _plan(
 def _send(
     transaction: Transaction, planned: Plan, policy: Policy, changed: Collection[Topic], *, now: datetime
 ) -> tuple[Message, ...]:
-    messages = tuple(compose(each, policy.context, now=now) for each in planned.notifications)
+    messages = tuple(compose_message(each, policy.context, now=now) for each in planned.notifications)
     if planned.told or planned.noted:
         begun = {
             (each.receiver.name, target): message.id

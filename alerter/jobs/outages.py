@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerter.core.alerting_config import Policy
-from alerter.core.formats import reachable, unreachable
-from alerter.core.messages import Outage
+from alerter.core.message.content import Outage
+from alerter.core.message.digest import build_reachable_message, build_unreachable_message
 from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.outbox import NEWS_AFTER, Delivery, TargetName, is_news
 from alerter.jobs.ports import Reader, Store, Transaction
@@ -53,7 +53,7 @@ def _tell_end(
     waiting = _waiting(transaction, outage)
     for name in outage.told:
         if targets := _elsewhere(policy.targets.get(name, ()), outage):
-            message = reachable(name, outage, policy.context, delivered=sent, waiting=waiting, now=now)
+            message = build_reachable_message(name, outage, policy.context, delivered=sent, waiting=waiting, now=now)
             transaction.enqueue(message, targets)
 
 
@@ -96,7 +96,7 @@ def _tell(
     told = _told_of(outage, outages, policy, urls)
     waiting = _waiting(transaction, outage)
     for name, targets in told.items():
-        transaction.enqueue(unreachable(name, outage, waiting, policy.context, now=now), targets)
+        transaction.enqueue(build_unreachable_message(name, outage, waiting, policy.context, now=now), targets)
     transaction.save_outage(replace(outage, told=tuple(told)))
     log.error(
         "target cannot be reached target=%s since=%s waiting=%d told=%s: %s",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, AlertState, Transition, after_clock_jump, remove
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
 from alerter.core.notifications import Notification, Receiver, Told
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from alerter.core.alerts import Alert, AlertKey, Topic, Transition
 from alerter.core.evaluation import Idle
 from alerter.core.import_merge import Base, Change, Stored
-from alerter.core.messages import Message, Outage
+from alerter.core.message.content import Message, Outage
 from alerter.core.mutes import Acknowledgement, Silence
 from alerter.core.notifications import Budget, ReceiverName, TargetId, Told
 from alerter.core.outbox import Delivery, TargetName

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 
-from alerter.core.messages import Event, EventAction, Format, Message, Outage, Tone
+from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent, Outage
 from alerter.core.notifications import Budget, ReceiverName, TargetId
 from alerter.core.outbox import Backlog, Delivery, TargetName
 from alerter.core.rules import Severity
@@ -253,7 +253,7 @@ def _message_of(row: Row[Any]) -> Message:
     return Message(
         id=row.id,
         receiver=row.receiver,
-        tone=Tone(row.tone),
+        tone=MessageStatus(row.tone),
         title=row.title,
         bodies={Format(name): body for name, body in json.loads(unpacked(row.bodies)).items()},
         created_at=row.created_at,
@@ -273,8 +273,8 @@ def _outage_row(outage: Outage) -> dict[str, Any]:
     return {"target": outage.target, "since": outage.since, "error": storable(outage.error), "told": told}
 
 
-def _event(fields: dict[str, Any]) -> Event:
-    return Event(
+def _event(fields: dict[str, Any]) -> OnCallEvent:
+    return OnCallEvent(
         dedup_key=fields["dedup_key"],
         action=EventAction(fields["action"]),
         severity=Severity(fields["severity"]),

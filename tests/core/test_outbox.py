@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.messages import Message, Outage, Tone
+from alerter.core.message.content import Message, MessageStatus, Outage
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import (
     MAX_ATTEMPTS,
@@ -273,7 +273,7 @@ def _message(number: int, *alerts: Alert) -> Message:
     return Message(
         id=f"m{number}",
         receiver=ReceiverName("secops"),
-        tone=Tone.WARNING,
+        tone=MessageStatus.WARNING,
         title=f"title {number}",
         bodies={},
         created_at=NOON,

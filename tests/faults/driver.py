@@ -15,7 +15,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, event
 
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
 from alerter.jobs.deliver import deliver

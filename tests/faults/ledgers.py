@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import make_url
 
 from alerter.core.alerts import AlertState, Transition
-from alerter.core.messages import Format
+from alerter.core.message.content import Format
 from alerter.core.outbox import Delivery
 from alerter.core.series import HoldReason, Tenant
 from alerter.storage import Store

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.messages import Context, Format
+from alerter.core.message.content import Format, MessageContext
 from alerter.core.outbox import TargetName
 from alerter.core.rules import NO_DATA_RULE_NAME
 from alerter.core.series import Tenant
@@ -137,7 +137,7 @@ def test_the_night_of_a_clock_change_has_no_gap_and_messages_show_its_local_time
 ) -> None:
     """Three hours of polls are three hours, and a breach around the change is told in the time on the wall."""
     policy = a_policy(a_rule(), SLOW_GROWTH, receivers={"secops": [TARGET]})
-    world.policy = replace(policy, context=Context(timezone=LONDON, console_url="", runbook_by_rule={}))
+    world.policy = replace(policy, context=MessageContext(timezone=LONDON, console_url="", runbook_by_rule={}))
     world.clock = FakeClock(midnight - span("5m"))
 
     # Around 01:00 UTC, which is the change, there are two breaches and their ends.

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from alerter.core.alerts import AlertState
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Per
 from alerter.core.series import Tenant

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from alerter.core.outbox import TargetName
-from alerter.notifiers import apprise as adapter
+from alerter.notifiers.plugins import SlackPlugin
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule, span
 from tests.faults.ledgers import bodies, reference_in, references, waiting
@@ -139,7 +139,7 @@ def test_an_answer_200_that_is_an_error_is_a_failure(
     world: World, targets: list[Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slack says `ok` when it has taken a message; anything else with HTTP 200 is no delivery."""
-    monkeypatch.setattr(adapter._Slack, "webhook_url", f"http://127.0.0.1:{targets[0].port}/services")  # noqa: SLF001 - where Slack is
+    monkeypatch.setattr(SlackPlugin, "webhook_url", f"http://127.0.0.1:{targets[0].port}/services")
     world.urls = {**world.urls, FIRST: f"https://hooks.slack.com/services/{HOOK}"}
     well, targets[0].answer = targets[0].answer, lambda request: request.say(200, b"invalid_payload")
 
@@ -153,7 +153,7 @@ def test_slacks_api_that_answers_200_and_not_ok_is_a_failure(
     world: World, targets: list[Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a bot token Slack answers every request with 200; only `"ok": true` is a delivery."""
-    monkeypatch.setattr(adapter._Slack, "api_url", f"http://127.0.0.1:{targets[0].port}/api/{{}}")  # noqa: SLF001 - where Slack is
+    monkeypatch.setattr(SlackPlugin, "api_url", f"http://127.0.0.1:{targets[0].port}/api/{{}}")
     world.urls = {**world.urls, FIRST: "slack://xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d/#oncall"}
     targets[0].answer = lambda request: request.say(200, b'{"ok": false, "error": "channel_not_found"}')
 

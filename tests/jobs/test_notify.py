@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from alerter.core.alerts import AlertState
-from alerter.core.messages import EventAction, Format, Message, Tone
+from alerter.core.message.content import EventAction, Format, Message, MessageStatus
 from alerter.core.notifications import NotifyReason, ReceiverName, Route, TargetId
 from alerter.core.outbox import MAX_ATTEMPTS, TargetName, after_retry_request
 from alerter.core.rules import Per, RuleName, Severity
@@ -574,7 +574,7 @@ def test_a_digest_begins_with_what_fires_though_newer_messages_are_about_what_is
 
     digest = world.notifier.sent_to(URLS[SLACK])[-1]
     assert "): 2 still firing, worst CRITICAL 700 held for 'Before' (acme)" in digest.title
-    assert digest.tone is Tone.CRITICAL
+    assert digest.tone is MessageStatus.CRITICAL
     for body in _bodies(digest):
         assert body.index("Before") < body.rindex("Begun") < body.rindex("Comes and goes")
     assert "Over: 'Comes and goes' (acme), peak 150, " in digest.bodies[Format.TEXT]

@@ -13,7 +13,7 @@ import pytest
 from alerter.core.alerting_config import RULE_REMOVED, TENANT_REMOVED, Policy
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Baseline, Threshold
-from alerter.core.messages import Format, Message
+from alerter.core.message.content import Format, Message
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.rules import NO_DATA_RULE_NAME, Per, Severity
 from alerter.core.series import ALL_TENANTS, HoldReason, Tenant

@@ -16,19 +16,19 @@ import trustme
 from apprise.plugins.opsgenie import OPSGENIE_API_LOOKUP
 from apprise.plugins.pagerduty import PAGERDUTY_API_LOOKUP
 
-from alerter.core.formats import compose_test
-from alerter.core.messages import Context, Event, EventAction, Format, Message, Tone
+from alerter.core.message.content import EventAction, Format, Message, MessageContext, MessageStatus, OnCallEvent
+from alerter.core.message.render import compose_test_message
 from alerter.core.notifications import ReceiverName
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
-from alerter.notifiers import apprise as adapter
 from alerter.notifiers.apprise import AppriseNotifier, scheme
+from alerter.notifiers.plugins import SlackPlugin
 from alerter.redaction import Redactor
 from tests.servers import HttpSink, SmtpSink, http_sink, smtp_sink
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
-CONTEXT = Context(timezone=UTC, console_url="https://login.example/held", runbook_by_rule={})
-MESSAGE = compose_test(ReceiverName("secops"), CONTEXT, now=NOON)
+CONTEXT = MessageContext(timezone=UTC, console_url="https://login.example/held", runbook_by_rule={})
+MESSAGE = compose_test_message(ReceiverName("secops"), CONTEXT, now=NOON)
 HOOK = "T0AAAAAAA/B0BBBBBBB/abcdefghijklmnopqrstuvwx"
 SLACK = f"https://hooks.slack.com/services/{HOOK}"
 WORKFLOW = "0123456789abcdef0123456789abcdef"
@@ -77,9 +77,9 @@ def secure_sink(tls: ssl.SSLContext, _trusted: None) -> Iterator[HttpSink]:
 def slack(secure_sink: HttpSink, monkeypatch: pytest.MonkeyPatch) -> HttpSink:
     """Be Slack: its plugin has the addresses as attributes."""
     here = f"https://localhost:{secure_sink.port}"
-    monkeypatch.setattr(adapter._Slack, "webhook_url", f"{here}/services")  # noqa: SLF001 - where Slack is
-    monkeypatch.setattr(adapter._Slack, "api_url", f"{here}/api/{{}}")  # noqa: SLF001
-    monkeypatch.setattr(adapter._Slack, "workflow_trigger_url", f"{here}/triggers")  # noqa: SLF001
+    monkeypatch.setattr(SlackPlugin, "webhook_url", f"{here}/services")
+    monkeypatch.setattr(SlackPlugin, "api_url", f"{here}/api/{{}}")
+    monkeypatch.setattr(SlackPlugin, "workflow_trigger_url", f"{here}/triggers")
     return secure_sink
 
 
@@ -115,14 +115,16 @@ PAGERDUTY = "pagerduty://integration-key@api-key"
 OPSGENIE = "opsgenie://api-key"
 
 
-def an_event(key: str = "k1", action: EventAction = EventAction.OPEN, severity: Severity = Severity.CRITICAL) -> Event:
+def an_event(
+    key: str = "k1", action: EventAction = EventAction.OPEN, severity: Severity = Severity.CRITICAL
+) -> OnCallEvent:
     """Return what is to be opened or closed about a topic."""
-    return Event(
+    return OnCallEvent(
         dedup_key=key, action=action, severity=severity, summary=f"512 held ({key})", details="above 500\nruns: 10m"
     )
 
 
-def with_events(*events: Event) -> Message:
+def with_events(*events: OnCallEvent) -> Message:
     """Return a message of these events."""
     return replace(MESSAGE, events=events)
 
@@ -366,8 +368,8 @@ def test_opsgenie_that_cannot_be_reached_asks_for_nothing(opsgenie: HttpSink, mo
     assert opsgenie.posts == []
 
 
-@pytest.mark.parametrize(("tone", "action"), [(Tone.WARNING, "trigger"), (Tone.RESOLVED, "resolve")])
-def test_a_message_without_events_is_not_lost(pagerduty: HttpSink, tone: Tone, action: str) -> None:
+@pytest.mark.parametrize(("tone", "action"), [(MessageStatus.WARNING, "trigger"), (MessageStatus.RESOLVED, "resolve")])
+def test_a_message_without_events_is_not_lost(pagerduty: HttpSink, tone: MessageStatus, action: str) -> None:
     """A message that was written before there were events goes out as one, under its own id."""
     AppriseNotifier().deliver(replace(MESSAGE, events=(), tone=tone), PAGERDUTY)
 
@@ -400,13 +402,13 @@ def test_a_mail_that_is_to_be_signed_is_left_to_apprise(mail_server: SmtpSink) -
 @pytest.mark.parametrize(
     ("tone", "kind"),
     [
-        (Tone.INFO, "info"),
-        (Tone.WARNING, "warning"),
-        (Tone.CRITICAL, "failure"),
-        (Tone.RESOLVED, "success"),
+        (MessageStatus.INFO, "info"),
+        (MessageStatus.WARNING, "warning"),
+        (MessageStatus.CRITICAL, "failure"),
+        (MessageStatus.RESOLVED, "success"),
     ],
 )
-def test_any_other_service_gets_plain_text_and_the_tone(sink: HttpSink, tone: Tone, kind: str) -> None:
+def test_any_other_service_gets_plain_text_and_the_tone(sink: HttpSink, tone: MessageStatus, kind: str) -> None:
     """What has no layout of its own here gets the text, and how bad it is in Apprise's words."""
     AppriseNotifier().deliver(replace(MESSAGE, tone=tone), f"json://127.0.0.1:{sink.port}/hook")
 

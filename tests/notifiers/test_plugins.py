@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from apprise import Apprise
 
-from alerter.core.formats import compose
-from alerter.core.messages import Context, Message
+from alerter.core.message.content import Message, MessageContext
+from alerter.core.message.render import compose_message
 from alerter.core.notifications import Notice, Notification, NotifyReason
 from alerter.core.rules import Severity
 from alerter.notifiers import apprise as adapter
@@ -23,7 +23,7 @@ from tests.notifiers.plugins import plugins
 
 #: Those that have a layout of ours, which has limits of its own.
 OURS = frozenset({"Slack", "Workflows", "Email", "PagerDuty", "Opsgenie"})
-CONTEXT = Context(timezone=UTC, console_url="https://login.example/held", runbook_by_rule={})
+CONTEXT = MessageContext(timezone=UTC, console_url="https://login.example/held", runbook_by_rule={})
 #: Where so much fits, the worst alert is named; everywhere, how many there are.
 NAMES_THE_WORST = 400
 LONG_NAME = "Default Attachment Management Definition - Block Dangerous File Types "
@@ -51,7 +51,7 @@ def a_message(*reasons: str) -> Message:
         )
         for number, reason in enumerate(reasons)
     )
-    return compose(Notification(receiver=a_receiver(), notices=notices), CONTEXT, now=NOON)
+    return compose_message(Notification(receiver=a_receiver(), notices=notices), CONTEXT, now=NOON)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from alerter.core.alerts import AlertKey, Transition
-from alerter.core.messages import Message as RealMessage
+from alerter.core.message.content import Message as RealMessage
 from alerter.core.notifications import Notice
 from tests.reference.alerts import Key
 from tests.reference.drive import Happened, Real, real

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
 from tests.reference.compare import outcome_of
 from tests.reference.script import Event
 from tests.reference.stories import Story

@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from alerter import clock
 from alerter.cli import cli
 from alerter.config import load_config
-from alerter.core import formats
 from alerter.core.alerting_config import Policy
 from alerter.core.alerts import Alert, Transition
 from alerter.core.backtest.replay import replay_of
-from alerter.core.messages import Message
+from alerter.core.message.content import Message
+from alerter.core.message.render import compose_message
 from alerter.core.notifications import Notification
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import HoldReason, Snapshot, Tenant
@@ -98,14 +98,14 @@ class Real:
     def __post_init__(self) -> None:
         """Open the database, and listen to what is told."""
         self.store = Store(self.url)
-        compose = formats.compose
+        compose = compose_message
 
         def composed(notification: Notification, *args: object, **kwargs: object) -> Message:
             message = compose(notification, *args, **kwargs)  # type: ignore[arg-type]
             self.notifications[message.id] = notification
             return message
 
-        self.monkeypatch.setattr("alerter.jobs.notify.compose", composed)
+        self.monkeypatch.setattr("alerter.jobs.notify.compose_message", composed)
         self.monkeypatch.setattr(clock, "now", lambda: self.now)
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from alerter.core.messages import Format
+from alerter.core.message.content import Format
 from tests.reference.conftest import Line, Taken
 from tests.reference.stories import HEAD, RECEIVER, Story
 

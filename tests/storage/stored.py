@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, event, make_url, text
 
 from alerter.core.alerts import AlertState, Transition
-from alerter.core.messages import Format, Message, Tone
+from alerter.core.message.content import Format, Message, MessageStatus
 from alerter.core.mutes import Acknowledgement, Matcher, Silence
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import TargetName
@@ -111,7 +111,7 @@ def a_message(message_id: str, *, receiver: str = "secops", created_at: datetime
     return Message(
         id=message_id,
         receiver=ReceiverName(receiver),
-        tone=Tone.WARNING,
+        tone=MessageStatus.WARNING,
         title="Held mail",
         bodies={Format.TEXT: "120 held"},
         created_at=created_at,

@@ -9,7 +9,7 @@ from time import process_time
 import pytest
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.messages import Outage
+from alerter.core.message.content import Outage
 from alerter.core.notifications import ReceiverName, TargetId, Told
 from alerter.core.outbox import TargetName
 from alerter.core.poll_times import PollRun

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from alerter.core.messages import Event, EventAction, Format, Outage
+from alerter.core.message.content import EventAction, Format, OnCallEvent, Outage
 from alerter.core.notifications import Budget, ReceiverName
 from alerter.core.outbox import Backlog, TargetName, after_failure, after_success, claimed, due
 from alerter.core.rules import Severity
@@ -29,7 +29,7 @@ def test_a_message_comes_back_exactly(store: Store) -> None:
 
 def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
     """The messages that it answers, and what on-call services open and close, whatever stands in a name."""
-    opened = Event(
+    opened = OnCallEvent(
         dedup_key="5454d9e3",
         action=EventAction.OPEN,
         severity=Severity.CRITICAL,

@@ -1,0 +1,331 @@
+"""Messages about messages that could not be delivered when they were written, and about where they could not."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+
+from alerter.core.alerts import Alert
+from alerter.core.message.card import group_card_for, links_for
+from alerter.core.message.content import (
+    CARD_DETAIL,
+    HEADLINE_ERROR,
+    HEADLINE_NAME,
+    HEADLINE_TENANT,
+    MAX_CARDS,
+    MAX_THREADS,
+    AlertCard,
+    AlertLine,
+    EventAction,
+    Fact,
+    Message,
+    MessageContent,
+    MessageContext,
+    MessageStatus,
+    Missed,
+    OnCallEvent,
+    OnCallEventDraft,
+    Outage,
+    Past,
+    RichText,
+    Untrusted,
+    UntrustedName,
+)
+from alerter.core.message.draft import build_message_id, compose_content, event_drafts, format_footer, group_items
+from alerter.core.message.headline import headline_for, line_for, tenant_name, worst_count
+from alerter.core.message.reader import RenderContext, TimeFormatter, format_count, format_late, format_span
+from alerter.core.message.render import render
+from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName
+from alerter.core.rules import Severity
+from alerter.core.series import ALL_REASONS
+
+
+def compose_digest_content(
+    missed: Missed, receiver: Receiver, context: MessageContext, *, now: datetime
+) -> MessageContent:
+    """Return what a target is told that is back: all that fires now, then what came and went.
+
+    Its id depends on the messages alone, so that a digest that is made again is recognised.
+
+    Args:
+        missed: What it missed; of what fires, all that fires for its receiver.
+        receiver: Whose target it is.
+        context: Where its readers live.
+        now: When the digest is made.
+    """
+    reading = RenderContext(receiver=receiver, context=context, now=now)
+    clock = reading.clock
+    firing, over = _firing(missed), _over(missed)
+    groups = group_items(firing)
+    id_ = _id_of_missed("digest", missed, receiver.name)
+    told_of_no_alert = [message for message in missed.messages[::-1] if not message.alert_ids]
+    count = format_count(len(missed.messages), "message")
+    return MessageContent(
+        id=id_,
+        receiver=receiver.name,
+        tone=_tone_of_missed(missed),
+        title=(
+            Untrusted(missed.target, HEADLINE_NAME),
+            f" works again ({clock.short(missed.since)}\u2013{clock.short(now)} missed): ",
+            *(_still_firing(firing, reading) if firing else (_came_and_went(over),)),
+        ),
+        cards=tuple(group_card_for(group, reading) for group in groups[:MAX_CARDS]),
+        lines=tuple(line_for(group, reading) for group in groups),
+        total=len(firing),
+        past=Past(
+            heading="Came and went",
+            lines=(
+                *(_line_of_the_past(alert, clock) for alert in missed.over),
+                *(_line_of_message(message, clock) for message in told_of_no_alert),
+            ),
+        ),
+        notes=(
+            (
+                f"{count} could not be delivered from {clock.short(missed.since)} to {clock.short(now)}: ",
+                Untrusted(missed.error, CARD_DETAIL),
+            ),
+        ),
+        links=links_for((group[0] for group in groups[:MAX_CARDS]), context),
+        footer=format_footer(id_, context, now=now),
+        created_at=now,
+        alert_ids=tuple(notice.alert.key.id for notice in (*firing, *over)),
+        threads=_threads_of_missed(missed),
+        happenings=tuple(event_drafts((*firing, *over), reading)),
+    )
+
+
+def compose_fallback_content(
+    missed: Missed, receiver: Receiver, context: MessageContext, *, now: datetime
+) -> MessageContent:
+    """Return what a receiver is told in another's place, late: what is true now of what was missed, then that.
+
+    Args:
+        missed: What had to be given up; of what fires, what it told of.
+        receiver: Who gets it instead.
+        context: Where its readers live.
+        now: When it was given up.
+    """
+    clock = TimeFormatter(context.timezone, now)
+    newest = missed.messages[-1]
+    notices = (*_firing(missed), *_over(missed))
+    id_ = _id_of_missed("fallback", missed, receiver.name)
+    if notices:
+        base = compose_content(Notification(receiver=receiver, notices=notices), context, now=now)
+    else:
+        # Nothing is known any more of what it was about: then what it said must do.
+        base = replace(
+            _empty_draft(receiver.name, context, now=now), title=(Untrusted(newest.title),), tone=newest.tone
+        )
+    whom = Untrusted(newest.receiver, HEADLINE_TENANT)
+    return replace(
+        base,
+        id=id_,
+        title=("[for ", whom, format_late(missed.since, now=now), "] ", *base.title),
+        preface=(
+            Untrusted(newest.receiver, HEADLINE_TENANT),
+            " cannot be reached through ",
+            Untrusted(missed.target, HEADLINE_NAME),
+            f" since {clock.text(missed.since)} (",
+            Untrusted(missed.error, HEADLINE_ERROR),
+            "). You get this as its fallback.",
+        ),
+        past=Past(heading="Missed", lines=tuple(_line_of_message(message, clock) for message in missed.messages[::-1])),
+        footer=format_footer(id_, context, now=now),
+        threads=_threads_of_missed(missed),
+    )
+
+
+def compose_unreachable_content(
+    receiver: ReceiverName, outage: "Outage", waiting: int, context: MessageContext, *, now: datetime
+) -> MessageContent:
+    """Return what others are told of a target that cannot be reached.
+
+    Args:
+        receiver: Who is told.
+        outage: Which target, since when, and why.
+        waiting: How many messages wait for it.
+        context: Where its readers live.
+        now: When it is told.
+    """
+    clock = TimeFormatter(context.timezone, now)
+    target, error = Untrusted(outage.target, HEADLINE_NAME), Untrusted(outage.error, HEADLINE_ERROR)
+    wait = f"{format_count(waiting, 'notification')} {'waits' if waiting == 1 else 'wait'}"
+    since = f" cannot be reached since {clock.short(outage.since)}"
+    card = AlertCard(
+        tone=MessageStatus.WARNING,
+        badge="Cannot be reached",
+        heading=(target, f" since {clock.with_age(outage.since)}"),
+        subject=(Untrusted(outage.error, CARD_DETAIL),),
+        facts=(
+            Fact("Waiting", (f"{wait}, and will be delivered when it is back",)),
+            Fact("Test it", (Untrusted(f"alerter test-notify {outage.target.partition('/')[0]}"),)),
+        ),
+        notes=(
+            ("What to do: check that service and its URL.",),
+            ("Until then nobody is told anything there.",),
+        ),
+    )
+    return _draft_of_outage(receiver, outage, (target, since, ": ", error, f"; {wait}"), card, context, now=now)
+
+
+def compose_reachable_content(
+    receiver: ReceiverName, outage: "Outage", context: MessageContext, *, delivered: int, waiting: int, now: datetime
+) -> MessageContent:
+    """Return what those are told, once it is back, who were told of a target that could not be reached.
+
+    Args:
+        receiver: Who is told.
+        outage: Which target, since when, and why.
+        context: Where its readers live.
+        delivered: How many of the messages that it missed it has now.
+        waiting: How many it gets next.
+        now: When it was reached again.
+    """
+    target = Untrusted(outage.target, HEADLINE_NAME)
+    how_long, told = format_span(now - outage.since), f"{format_count(delivered, 'notification')} delivered"
+    if waiting:
+        told += f", {waiting:,} more {'follows' if waiting == 1 else 'follow'}"
+    card = AlertCard(
+        tone=MessageStatus.RESOLVED,
+        badge="Works again",
+        heading=(target, f" after {how_long}"),
+        subject=(f"{told}.",),
+        facts=(Fact("Before", (Untrusted(outage.error, CARD_DETAIL),)),),
+    )
+    title: RichText = (target, f" works again after {how_long}; {told}")
+    words = _draft_of_outage(receiver, outage, title, card, context, now=now)
+    return replace(words, threads=(_id_of_outage("unreachable", receiver, outage),))
+
+
+def _draft_of_outage(
+    receiver: ReceiverName,
+    outage: "Outage",
+    title: RichText,
+    card: AlertCard,
+    context: MessageContext,
+    *,
+    now: datetime,
+) -> MessageContent:
+    action = EventAction.CLOSE if card.tone is MessageStatus.RESOLVED else EventAction.OPEN
+    id_ = _id_of_outage("unreachable" if action is EventAction.OPEN else "reachable", receiver, outage)
+    line = AlertLine(card.tone, ("", *title))
+    key = f"alerter-target-{sha256(outage.target.encode('utf-8', 'replace')).hexdigest()[:24]}"
+    happening = OnCallEventDraft(dedup_key=key, action=action, severity=Severity.WARNING, line=line, card=card)
+    empty = _empty_draft(receiver, context, now=now)
+    return replace(
+        empty,
+        id=id_,
+        tone=card.tone,
+        title=title,
+        cards=(card,),
+        lines=(line,),
+        total=1,
+        footer=format_footer(id_, context, now=now),
+        happenings=(happening,),
+    )
+
+
+def _empty_draft(receiver: ReceiverName, context: MessageContext, *, now: datetime) -> MessageContent:
+    return MessageContent(
+        id="", receiver=receiver, tone=MessageStatus.INFO, title=(), cards=(), lines=(), total=0, links=(),
+        footer=format_footer("", context, now=now), created_at=now,
+    )  # fmt: skip
+
+
+def _id_of_missed(kind: str, missed: Missed, receiver: ReceiverName) -> str:
+    ids = (message.id for message in missed.messages)
+    return build_message_id(receiver, (kind, missed.target, *ids), at=missed.messages[-1].created_at)
+
+
+def _id_of_outage(kind: str, receiver: ReceiverName, outage: "Outage") -> str:
+    return build_message_id(receiver, (kind, outage.target), at=outage.since)
+
+
+def _firing(missed: Missed) -> tuple[Notice, ...]:
+    return tuple(Notice(reason=NotifyReason.FIRST, alert=alert) for alert in missed.firing)
+
+
+def _over(missed: Missed) -> tuple[Notice, ...]:
+    return tuple(Notice(reason=NotifyReason.RESOLVED, alert=alert) for alert in missed.over)
+
+
+def _tone_of_missed(missed: Missed) -> MessageStatus:
+    if missed.firing:
+        return MessageStatus(missed.firing[0].key.severity)
+    return MessageStatus.RESOLVED if missed.over else missed.messages[-1].tone
+
+
+def _still_firing(firing: Sequence[Notice], reading: "RenderContext") -> RichText:
+    worst = firing[0]
+    many = "" if len(firing) == 1 else "worst "
+    severity = worst.alert.key.severity.upper()
+    return (f"{len(firing):,} still firing, {many}{severity} ", *headline_for(worst, reading))
+
+
+def _came_and_went(over: Sequence[Notice]) -> str:
+    return f"nothing fires now, {format_count(len(over), 'alert')} came and went" if over else "nothing fires now"
+
+
+def _line_of_the_past(alert: Alert, clock: "TimeFormatter") -> AlertLine:
+    """Return what has come and gone: what it was, how bad, from when to when."""
+    key = alert.key
+    extreme = worst_count(alert)
+    how = "no data from Mimecast" if alert.is_about_polling else ""
+    what: RichText = (
+        (how,) if how else ("in total",) if key.reason == ALL_REASONS else (UntrustedName(key.reason, HEADLINE_NAME),)
+    )
+    worst = f", {extreme[0].lower()} {extreme[1]:,}" if extreme else ""
+    begin, end = alert.fired_at or clock.now, alert.resolved_at or clock.now
+    how_bad = f"){worst}, {clock.short(begin)} to {clock.short(end)}"
+    return AlertLine(
+        MessageStatus.RESOLVED, ("Over: ", *what, " (", tenant_name(key.tenant, Untrusted), how_bad), count=0
+    )
+
+
+def _line_of_message(message: Message, clock: "TimeFormatter") -> AlertLine:
+    """Return one missed message as a line: when it was written, and its title."""
+    return AlertLine(message.tone, (f"{clock.short(message.created_at)}: ", Untrusted(message.title)), count=0)
+
+
+def _threads_of_missed(missed: Missed) -> tuple[str, ...]:
+    """Return what later messages about the same will answer: mails stay together though the first never arrived."""
+    threads = (thread for message in missed.messages[::-1] for thread in message.threads or (message.id,))
+    return tuple(dict.fromkeys(threads))[:MAX_THREADS]
+
+
+def build_digest_message(missed: Missed, receiver: Receiver, context: MessageContext, *, now: datetime) -> Message:
+    """Return one message for several that could not be delivered.
+
+    Its events leave a service that opens and closes as the messages themselves would have, and as is true now.
+    """
+    return _with_events_of_none(render(compose_digest_content(missed, receiver, context, now=now)), missed)
+
+
+def build_fallback_message(missed: Missed, receiver: Receiver, context: MessageContext, *, now: datetime) -> Message:
+    """Return one message for the receiver that gets others in the place of whoever they were for."""
+    return _with_events_of_none(render(compose_fallback_content(missed, receiver, context, now=now)), missed)
+
+
+def build_unreachable_message(
+    receiver: ReceiverName, outage: Outage, waiting: int, context: MessageContext, *, now: datetime
+) -> Message:
+    """Return what a receiver is told of somebody else's target that cannot be reached."""
+    return render(compose_unreachable_content(receiver, outage, waiting, context, now=now))
+
+
+def build_reachable_message(
+    receiver: ReceiverName, outage: Outage, context: MessageContext, *, delivered: int, waiting: int, now: datetime
+) -> Message:
+    """Return what a receiver is told of that target when it is back."""
+    words = compose_reachable_content(receiver, outage, context, delivered=delivered, waiting=waiting, now=now)
+    return render(words)
+
+
+def _with_events_of_none(message: Message, missed: Missed) -> Message:
+    """Return a message with the last events of those that it stands for and that are about no alert."""
+    last: dict[str, OnCallEvent] = {}
+    for event in (event for each in missed.messages if not each.alert_ids for event in each.events):
+        # The key goes first, so that topics stand in the order of their last news.
+        last.pop(event.dedup_key, None)
+        last[event.dedup_key] = event
+    return replace(message, events=(*message.events, *last.values()))

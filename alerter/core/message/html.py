@@ -1,0 +1,135 @@
+"""HTML for mail. Inline styles, for many clients drop <style>; it holds only what makes dark mode dark."""
+
+from html import escape
+
+from alerter.core.message.content import (
+    AlertCard,
+    AlertLine,
+    MessageContent,
+    MessageStatus,
+    RichText,
+    Untrusted,
+    UntrustedName,
+)
+from alerter.core.message.layout import COLORS, layouts
+from alerter.core.message.sanitize import sanitize
+from alerter.core.message.text import format_text
+
+_DARK_COLOURS = {
+    MessageStatus.CRITICAL: "#ff8a80",
+    MessageStatus.WARNING: "#ffcc66",
+    MessageStatus.INFO: "#82b1ff",
+    MessageStatus.RESOLVED: "#81c784",
+}
+_SOFT = "color:#57606a"
+_STYLE = "".join(
+    [
+        ":root{color-scheme:light dark;supported-color-schemes:light dark}@media (prefers-color-scheme:dark){",
+        ".page{background:#16181c!important;color:#e6e6e6!important}.card{background:#22252a!important}",
+        ".soft{color:#a8b0b9!important}a{color:#82b1ff!important}",
+        *(f".{tone}{{color:{colour}!important}}" for tone, colour in _DARK_COLOURS.items()),
+        "}",
+    ]
+)
+#: Where a page's content begins: what comes before it is put in here.
+_BEGIN = "<!-- content -->"
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body class="page" style="margin:0;padding:0;background:#f3f4f6;color:#1c1e21">
+<div style="max-width:600px;margin:0 auto;padding:12px;overflow-wrap:anywhere;\
+font:16px/1.45 -apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif">
+{begin}
+{content}
+</div>
+</body>
+</html>
+"""
+
+
+def _html(phrase: RichText) -> str:
+    return "".join(_html_part(part) for part in phrase)
+
+
+def _html_part(part: str | Untrusted) -> str:
+    if isinstance(part, UntrustedName):
+        return f"<b>{escape(sanitize(part))}</b>"
+    return escape(sanitize(part) if isinstance(part, Untrusted) else part)
+
+
+def html_body(words: MessageContent) -> str:
+    """Return the body of a mail."""
+    view = next(layouts(words))
+    content = []
+    if words.says_title:
+        content.append(f'<p style="margin:0 0 12px;font-weight:600">{_html(words.title)}</p>')
+    if words.preface:
+        content.append(f'<p style="margin:0 0 12px">{_html(words.preface)}</p>')
+    content += [_html_card(card) for card in view.cards]
+    if view.lines:
+        content.append(_html_box("".join(_html_line(line) for line in view.lines), words.tone))
+    if view.more:
+        content.append(f'<p style="margin:0 0 12px">{escape(view.more)}</p>')
+    if words.past.lines:
+        past = "".join(_html_line(line) for line in view.past)
+        heading = f'<p style="margin:0 0 8px;font-weight:600">{escape(words.past.heading)}</p>'
+        content.append(_html_box(f"{heading}{past}{escape(view.more_past)}", MessageStatus.RESOLVED))
+    content += [f'<p style="margin:0 0 12px">{_html(note)}</p>' for note in words.notes]
+    if words.links:
+        links = [
+            f'<a href="{escape(link.url)}" style="color:#1565c0;margin-right:20px;white-space:nowrap">'
+            f"{_html(link.label)}</a>"
+            for link in words.links
+        ]
+        content.append(f'<p style="margin:0 0 12px">{" ".join(links)}</p>')
+    content.append(f'<p class="soft" style="margin:0;font-size:13px;{_SOFT}">{escape(words.footer)}</p>')
+    return html_page(format_text(words.title), "\n".join(content))
+
+
+def html_page(title: str, content: str) -> str:
+    """Return a complete document."""
+    return _PAGE.format(title=escape(title), style=_STYLE, begin=_BEGIN, content=content)
+
+
+def _html_box(content: str, tone: MessageStatus) -> str:
+    return (
+        f'<div class="card" style="background:#ffffff;border-left:5px solid {COLORS[tone]};border-radius:4px;'
+        f'padding:12px 14px;margin:0 0 12px">{content}</div>'
+    )
+
+
+def _html_badge(tone: MessageStatus, text: str) -> str:
+    return f'<span class="{tone}" style="color:{COLORS[tone]}">{escape(text)}</span>'
+
+
+def _html_card(card: AlertCard) -> str:
+    facts = "".join(
+        f'<tr><td class="soft" style="padding:1px 12px 1px 0;vertical-align:top;white-space:nowrap;{_SOFT}">'
+        f'{escape(fact.label)}</td><td style="padding:1px 0;vertical-align:top">{_html(fact.value)}</td></tr>'
+        for fact in card.facts
+    )
+    table = (
+        f'<table role="presentation" cellspacing="0" style="border-collapse:collapse;font-size:15px">{facts}</table>'
+    )
+    notes = "".join(f'<p style="margin:8px 0 0;font-size:15px">{_html(note)}</p>' for note in card.notes)
+    return _html_box(
+        '<div style="font-size:18px;line-height:1.3;font-weight:600">'
+        f"{_html_badge(card.tone, card.badge + ':')} {_html(card.heading)}</div>"
+        f'<div style="margin:4px 0 8px">{_html(card.subject)}</div>{table if facts else ""}{notes}',
+        card.tone,
+    )
+
+
+def _html_line(line: AlertLine) -> str:
+    badge, *rest = line.text
+    return (
+        '<p style="margin:0 0 4px;font-size:15px">'
+        f"{_html_badge(line.tone, str(badge).rstrip())} {_html(tuple(rest))}</p>"
+    )

@@ -1,0 +1,189 @@
+"""Plain text: for mail's plain part, terminals, and every service without a format of its own here."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from json import dumps, loads
+from re import compile as compile_regex
+from textwrap import wrap
+
+from alerter.core.message.content import AlertCard, Format, Message, MessageContent, RichText, Untrusted, UntrustedName
+from alerter.core.message.layout import MAX_PAST, Json, layouts
+from alerter.core.message.sanitize import ZERO_WIDTH_SPACE, sanitize, truncate_middle
+
+_WIDTH = 78
+
+
+def format_text(phrase: RichText) -> str:
+    """Return a text of ours and of others as one string."""
+    return "".join(_text_part(part) for part in phrase)
+
+
+def _text_part(part: str | Untrusted) -> str:
+    if isinstance(part, UntrustedName):
+        return f"'{sanitize(part)}'"
+    return sanitize(part) if isinstance(part, Untrusted) else part
+
+
+def text_body(words: MessageContent) -> str:
+    """Return the body in plain text."""
+    view = next(layouts(words))
+    paragraphs = [format_text(words.title)] if words.says_title else []
+    paragraphs.append("\n".join(_wrapped(format_text(words.preface), first="", rest="")))
+    paragraphs += [text_card(card) for card in view.cards]
+    paragraphs.append("\n".join([*(format_text(line.text) for line in view.lines), view.more]).rstrip())
+    if words.past.lines:
+        past = [f"  {format_text(line.text)}" for line in view.past]
+        paragraphs.append("\n".join([f"{words.past.heading}:", *past, view.more_past]).rstrip())
+    paragraphs += ["\n".join(_wrapped(format_text(note), first="", rest="")) for note in words.notes]
+    paragraphs.append(text_links(words))
+    paragraphs.append(words.footer)
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
+
+
+def text_links(words: MessageContent) -> str:
+    """Return the links, one a line."""
+    return "\n".join(f"{format_text(link.label)}: {link.url}" for link in words.links)
+
+
+def text_card(card: AlertCard) -> str:
+    """Return an alert in detail."""
+    lines = [f"{card.badge}: {format_text(card.heading)}", format_text(card.subject)]
+    width = max((len(fact.label) for fact in card.facts), default=0)
+    for fact in card.facts:
+        lines += _wrapped(format_text(fact.value), first=f"  {fact.label:<{width}}  ", rest=" " * (width + 4))
+    for note in card.notes:
+        lines += ["", *_wrapped(format_text(note), first="  ", rest="  ")]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
+    return wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+#: So many alerts are named by their ids where there is room for no more; a command takes an id.
+MAX_NAMED_IDS = 5
+#: A service that takes no more characters than this sends text messages, which have few characters of their own.
+_TEXT_MESSAGE = 320
+_TEXT_MESSAGE_CHARACTERS = str.maketrans({"…": "...", "·": "-", "—": "-", "\u2068": "", "\u2069": ""})
+
+
+@dataclass(frozen=True, slots=True)
+class _Brief:
+    """What shorter texts of a message are made of.
+
+    Attributes:
+        lines: Each of its lines, and how many alerts it stands for; the worst first.
+        total: How many alerts there are.
+        counts: The same by what happened to them, in words.
+        last: What names the message.
+    """
+
+    lines: Sequence[tuple[str, int]]
+    total: int
+    counts: str
+    last: str
+
+    def views(self) -> Iterator[str]:
+        """Yield ever shorter texts."""
+        for number in range(len(self.lines), 0, -1):
+            yield self._text([text for text, _ in self.lines[:number]], sum(each for _, each in self.lines[:number]))
+        yield self._text([], 0)
+        yield self.last
+
+    def _text(self, lines: Sequence[str], told: int) -> str:
+        more = f"and {self.total - told:,} more: alerter status" if lines and told < self.total else ""
+        return "\n".join(part for part in (*(() if lines else (self.counts,)), *lines, more, self.last) if part)
+
+
+def brief_body(words: MessageContent) -> str:
+    """Return what shorter texts are made of, as JSON."""
+    counts = Counter(str(line.tone) for line in words.lines for _ in range(line.count))
+    said = ", ".join(f"{count:,} {tone}" for tone, count in counts.items())
+    more = words.total - counts.total()
+    brief: dict[str, Json] = {
+        "lines": [[format_text(line.text), line.count] for line in (*words.lines, *words.past.lines[:MAX_PAST])],
+        "total": words.total,
+        "counts": f"{words.total:,} alerts: {said}{f', {more:,} more' if more else ''}" if words.total else "",
+    }
+    return dumps(brief, ensure_ascii=False)
+
+
+def load_brief(message: Message) -> _Brief:
+    """Return what shorter texts are made of; of a single alert the title says everything."""
+    last = f"ref {message.id}"
+    if Format.BRIEF not in message.bodies:
+        return _Brief((), 0, "", last)
+    fields = loads(message.bodies[Format.BRIEF])
+    lines = tuple((text, count) for text, count in fields["lines"])
+    return _Brief(lines, fields["total"], fields["counts"], last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How much plain text a service takes. Bytes of UTF-8: whatever a service counts, it finds no more than those.
+
+    Attributes:
+        title_bytes: Of a title at most; 0 where there are no titles.
+        body_bytes: Of a body at most, as it is sent.
+        is_shared: Whether a title takes its room from the body.
+        body_lines: Of a body at most; 0 where that is all the same.
+        sent: Returns what is sent for a body.
+    """
+
+    title_bytes: int
+    body_bytes: int
+    is_shared: bool = False
+    body_lines: int = 0
+    sent: Callable[[str], str] = str
+
+    def takes_title(self, title: str) -> bool:
+        """Say whether a title fits; never so long that nothing is left for the body."""
+        longest = min(self.title_bytes, self.body_bytes // 2) if self.is_shared else self.title_bytes
+        return _bytes(title) <= longest
+
+    def takes(self, title: str, body: str) -> bool:
+        """Say whether a body fits below a title."""
+        used = _bytes(self.sent(body)) + (_bytes(title) if self.is_shared else 0)
+        return used <= self.body_bytes and (not self.body_lines or body.count("\n") < self.body_lines)
+
+    def plain(self, text: str) -> str:
+        """Return a text in which nothing is markup, with the characters that the service has."""
+        if self.body_bytes <= _TEXT_MESSAGE:
+            text = text.translate(_TEXT_MESSAGE_CHARACTERS)
+        return _MARKUP.sub(ZERO_WIDTH_SPACE, text)
+
+
+#: Where chat services see a mention or a link: `<at …>`, `<!here>`, `[CQ:at …]`, `[~name]`, `](…)`, `(met)…`.
+_MARKUP = compile_regex(r"(?<=[<\[])|(?<=\])(?=\()|(?<=\()(?=(?:met|rol|chn)\))")
+
+
+def fit(message: Message, room: Room) -> tuple[str, str]:
+    """Return a message's title and body for a service that takes plain text: as much as it has room for.
+
+    What is too long for it is shortened rather than refused. The title stands once: where a service has none, as the
+    body's first line.
+    """
+    title = room.plain(" ".join(message.title.split()))
+    above = "" if room.title_bytes else title
+    title = _cut_to(title, room.takes_title) if room.title_bytes else ""
+    whole = message.bodies[Format.TEXT].removeprefix(f"{message.title}\n\n")
+    for view in (whole, *load_brief(message).views()):
+        body = "\n".join(part for part in (above, room.plain(view.rstrip())) if part)
+        if room.takes(title, body):
+            return title, body
+    return title, _cut_to(above or room.plain(f"ref {message.id}"), lambda body: room.takes(title, body))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _cut_to(text: str, fits: Callable[[str], bool]) -> str:
+    """Return the text, or its two ends around an ellipsis, with as many characters as fit."""
+    longest = len(text)
+    while longest > 1 and not fits(truncate_middle(text, longest)):
+        longest -= 1
+    return truncate_middle(text, longest)

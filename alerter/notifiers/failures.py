@@ -1,0 +1,79 @@
+"""What a failed delivery means: from the records of an attempt to one line for people."""
+
+import re
+from ast import literal_eval
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+_STATUS = re.compile(r"error=(\d{3})\b")
+_REPLY = re.compile(r"Response Details:\s*(b['\"].*)", re.DOTALL)
+_SMTP_REPLY = re.compile(r"\((\d{3}), b(['\"])(.*?)\2", re.DOTALL)
+_LONGEST_REPLY = 100
+SOCKET_ERROR = "Socket Exception: "
+#: A socket's error text can hold the whole URL: only these words of ours go out.
+_WORDS_BY_SYMPTOM: Final = {
+    "CERTIFICATE_VERIFY_FAILED": "cannot be trusted: its TLS certificate was not accepted",
+    "STARTTLS": "does not offer STARTTLS",
+    "SSL": "cannot be reached: TLS failed",
+    "timed out": "did not answer in time",
+    "NameResolution": "cannot be reached: its host name cannot be resolved",
+    "Name or service not known": "cannot be reached: its host name cannot be resolved",
+    "name resolution": "cannot be reached: its host name cannot be resolved",
+    "efused": "cannot be reached: connection refused",
+    "nreachable": "cannot be reached: no route to it",
+    "roxy": "cannot be reached: the proxy failed",
+    "closed": "broke off the connection",
+    "aborted": "broke off the connection",
+    "reset": "broke off the connection",
+}
+
+
+def failure_text(records: Iterable[tuple[str, str]], redacted: Callable[[str], str]) -> str:
+    """Return the rest of a sentence that begins with the service's name.
+
+    Args:
+        records: Level and message of each, oldest first.
+        redacted: Leaves the secrets out of a text.
+    """
+    messages = [message for _, message in records]
+    if statuses := [found[1] for message in messages if (found := _STATUS.search(message))]:
+        return f"answered {statuses[-1]}{_reply(messages, redacted)}"
+    errors = [message for message in messages if SOCKET_ERROR in message or "refused" in message]
+    for error in errors:
+        if found := _SMTP_REPLY.search(error):
+            return f"answered {found[1]}: {one_line(redacted(found[3]))}"
+    for error in errors:
+        for symptom, words in _WORDS_BY_SYMPTOM.items():
+            if symptom in error:
+                return words
+    return f"failed: {one_line(redacted(_last_warning(records)))}"
+
+
+def _last_warning(records: Iterable[tuple[str, str]]) -> str:
+    return next(
+        (message for level, message in reversed([*records]) if level in {"WARNING", "ERROR"}), "no reason given"
+    )
+
+
+def _reply(messages: Iterable[str], redacted: Callable[[str], str]) -> str:
+    """Return the beginning of what a service answered, after a colon; nothing where it is a page of HTML."""
+    for message in messages:
+        if found := _REPLY.search(message):
+            with suppress(ValueError, SyntaxError):
+                text = one_line(redacted(literal_eval(found[1]).decode("utf-8", "replace")))
+                return f": {text}" if text and not text.startswith("<") else ""
+    return ""
+
+
+def one_line(text: str) -> str:
+    """Return a text on one short line; without its secrets already, for half of one would not be found."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:_LONGEST_REPLY]
+
+
+#: HTTP's words, and Slack's, for a message that the service does not take as it is; another one may be taken.
+REFUSED: Final = re.compile(
+    r" answered (?:(?:400|413|422)\b|"
+    r"200: .*\b(?:invalid_blocks|invalid_attachments|too_many_attachments|msg_too_long|msg_blocks_too_long))"
+)

@@ -1,0 +1,301 @@
+"""Apprise's plugins for Slack, Teams, mail, PagerDuty and Opsgenie, with our layout.
+
+Each is overridden in one place, so that what `core.message` has rendered goes out as it is.
+"""
+
+import re
+import smtplib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from email import message_from_string
+from email.header import Header
+from email.mime.text import MIMEText
+from email.utils import parseaddr
+from hashlib import sha256
+from json import loads
+from typing import Any, Final
+from urllib.parse import quote
+
+import requests
+from apprise import NotifyFormat, NotifyType
+from apprise.plugins.base import NotifyBase
+from apprise.plugins.custom_json import NotifyJSON
+from apprise.plugins.email.base import PGP_MODE_DEFAULT, NotifyEmail
+from apprise.plugins.email.smtp import AppriseSMTPController
+from apprise.plugins.opsgenie import OPSGENIE_API_LOOKUP, NotifyOpsgenie, OpsgenieAlertAction
+from apprise.plugins.pagerduty import NotifyPagerDuty, PagerDutyAction
+from apprise.plugins.slack import NotifySlack, SlackMode
+from apprise.plugins.workflows import NotifyWorkflows
+
+from alerter.core.message.content import EventAction, Format, Message, OnCallEvent
+from alerter.core.rules import Severity
+from alerter.notifiers.failures import SOCKET_ERROR, one_line
+
+#: So many refused addresses are named.
+_NAMED_REFUSALS = 3
+#: SMTP's codes from here on: trying the same again does not help (RFC 5321, section 4.2.1).
+_PERMANENT = 500
+#: SMTP's code for a mail that is larger than the server takes (RFC 1870, section 6).
+_TOO_LARGE = 552
+
+
+class SlackPlugin(NotifySlack):  # type: ignore[no-untyped-call] # Apprise's __init_subclass__ has no types
+    """Slack, by webhook or bot token, with our blocks."""
+
+    message: Message
+
+    def _send(self, url: str, payload: Mapping[str, object], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Apprise's signature
+        if self.mode in (SlackMode.WORKFLOW, SlackMode.WORKFLOW_TRIGGER):
+            # A workflow takes one variable, and puts it into a message of its own.
+            text = f"{self.message.title}\n{self.message.bodies[Format.TEXT]}"
+            ours = {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
+        else:
+            ours = loads(self.message.bodies[Format.SLACK])
+        return super()._send(url, {**payload, **ours}, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+class TeamsPlugin(NotifyWorkflows):  # type: ignore[no-untyped-call]
+    """Teams, through a Power Automate workflow, with our card."""
+
+    service_name = "Teams"
+    message: Message
+
+    def gen_payload(self, *_: Any, **__: Any) -> dict[str, object]:  # noqa: ANN401 - Apprise's signature
+        """Return the envelope with our card."""
+        return {
+            "type": "message",
+            "summary": self.message.title,
+            "attachments": [
+                {
+                    "contentType": "application/vnd.microsoft.card.adaptive",
+                    "contentUrl": None,
+                    "content": loads(self.message.bodies[Format.TEAMS]),
+                }
+            ],
+        }
+
+
+class MailPlugin(NotifyEmail):  # type: ignore[no-untyped-call]
+    """Mail with our HTML and our text: Apprise derives the text from the HTML, one line for each cell of a table."""
+
+    service_name = "the mail server"
+    message: Message
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
+        super().__init__(**arguments)  # type: ignore[no-untyped-call]
+        self.had_by: set[str] = set()
+        self.refusals: dict[str, tuple[int, bytes]] = {}
+        #: Whether it was the mail that was not wanted, rather than who it is for, or who we are.
+        self.is_refused = False
+
+    def refused(self) -> str:
+        """Return which addresses were refused, and why, as the rest of a sentence that begins with the server."""
+        first, *others = [
+            f"{code} for {address}: {one_line(text.decode('utf-8', 'replace'))}"
+            for address, (code, text) in self.refusals.items()
+        ]
+        more = f"; and {len(others) - _NAMED_REFUSALS + 1:,} more" if len(others) >= _NAMED_REFUSALS else ""
+        return f"answered {'; '.join([first, *others[: _NAMED_REFUSALS - 1]])}{more}"
+
+    def send(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ANN401 - Apprise's signature
+        """Send the mail to every addressee who does not have it."""
+        if self.pgp_mode != PGP_MODE_DEFAULT:
+            # A signature covers the parts as Apprise made them, so that such a mail is plain text.
+            return bool(super().send(*args, **kwargs))  # type: ignore[no-untyped-call]
+        try:
+            return self._is_sent()
+        except (OSError, smtplib.SMTPException, RuntimeError) as error:
+            # Of several addressees one may have been refused before.
+            self.refusals.clear()
+            self.is_refused = _is_of_the_mail(error)
+            self.logger.debug("%s%s", SOCKET_ERROR, error)
+            return False
+
+    def _is_sent(self) -> bool:
+        connection = _MailConnection(
+            host=self.smtp_host,
+            port=int(self.port or 0),
+            secure_mode=str(self.secure_mode),
+            user=self.user,
+            password=self.password,
+            verify_certificate=self.verify_certificate,
+            socket_connect_timeout=self.socket_connect_timeout,
+        )
+        with connection:
+            for mail in self._mails():
+                addresses = [each for each in mail.to_addrs if _addressee(each) not in self.had_by]
+                if addresses:
+                    refusals = connection.refusals(str(self.from_addr[1]), addresses, self._with_our_text(mail.body))
+                    self.refusals |= refusals
+                    self.had_by.update(_addressee(each) for each in addresses if each not in refusals)
+        return not self.refusals
+
+    def _protocol_headers(self, _body: str) -> dict[str, str]:
+        # RFC 3834: no out-of-office reply to a machine.
+        return {"Auto-Submitted": "auto-generated"}
+
+    def _mails(self) -> Iterable[Any]:
+        return NotifyEmail.prepare_emails(  # type: ignore[no-any-return]
+            subject=self._title(),
+            body=self.message.bodies[Format.HTML],
+            notify_format=NotifyFormat.HTML,
+            from_addr=self.from_addr,
+            to=self.targets,
+            cc=self.cc,
+            bcc=self.bcc,
+            reply_to=self.reply_to,
+            smtp_host=self.smtp_host,
+            headers={"X-Application": self.app_id, **self._protocol_headers(""), **self.headers},
+            names=self.names,
+            tzinfo=self.tzinfo,
+        )
+
+    def _thread_headers(self) -> Iterable[tuple[str, str]]:
+        """Yield what makes this mail a reply to the first ones about the same alerts (RFC 5322, section 3.6.4)."""
+        yield "Message-ID", _mail_id(self.message.id)
+        threads = [_mail_id(thread) for thread in self.message.threads]
+        if threads:
+            yield "In-Reply-To", "\n ".join(threads)
+            # One parent only: several would be read as a chain, and tie threads together that have nothing in common.
+            yield "References", threads[0]
+
+    def _title(self) -> str:
+        """Return the title on one line: a header that holds a line break is refused, or two."""
+        return " ".join(self.message.title.split())
+
+    def _with_our_text(self, mail: str) -> str:
+        parsed = message_from_string(mail)
+        # Apprise does not fold headers: RFC 2047 allows 75 characters for an encoded word, RFC 5322 998 for a line.
+        del parsed["Subject"]
+        title = self._title()
+        parsed["Subject"] = Header(title, "us-ascii" if title.isascii() else "utf-8", header_name="Subject").encode()
+        for name, value in self._thread_headers():
+            # Apprise has set a Message-ID already, and the URL may have set any: a second one would be an error.
+            del parsed[name]
+            parsed[name] = value
+        for part in parsed.walk():
+            if part.get_content_type() == "text/plain":
+                part.set_payload(MIMEText(self.message.bodies[Format.TEXT], "plain", "utf-8").get_payload())
+        return parsed.as_string()
+
+
+def _is_of_the_mail(error: Exception) -> bool:
+    """Say whether a server dislikes what is in a mail, or its size, which it may say before it has seen it."""
+    if isinstance(error, smtplib.SMTPDataError):
+        return error.smtp_code >= _PERMANENT
+    return isinstance(error, smtplib.SMTPSenderRefused) and error.smtp_code == _TOO_LARGE
+
+
+class _MailConnection(AppriseSMTPController):
+    """A connection to a mail server that says who it refuses, rather than that somebody was refused."""
+
+    def refusals(self, sender: str, addresses: Sequence[str], mail: str) -> Mapping[str, tuple[int, bytes]]:
+        """Send a mail; return which of its addressees the server refuses, all others have it.
+
+        Raises:
+            OSError: The connection broke; nobody is known to have it.
+            smtplib.SMTPException: The server takes it from nobody, or for nobody.
+        """
+        try:
+            return dict(self._socket.sendmail(sender, addresses, mail))  # type: ignore[attr-defined] # without a type
+        except smtplib.SMTPRecipientsRefused as error:
+            return dict(error.recipients)
+
+
+def _addressee(address: str) -> str:
+    """Return what stands for an address where it is kept."""
+    return sha256(parseaddr(address)[1].lower().encode()).hexdigest()[:12]
+
+
+def _mail_id(message_id: str) -> str:
+    # RFC 2606: a domain that nobody will ever have, so that no mail of somebody else's has the same id.
+    return f"<{message_id}@alerter.invalid>"
+
+
+class PagerDutyPlugin(NotifyPagerDuty):  # type: ignore[no-untyped-call]
+    """PagerDuty, with one event under a key of ours: what was opened is what is closed."""
+
+    service_name = "PagerDuty"
+    # A message has several events, and PagerDuty takes far more than one in 5.5 s.
+    request_rate_per_sec = 0
+    event: OnCallEvent
+
+    def send(self, *_: Any, notify_type: NotifyType = NotifyType.INFO, **__: Any) -> bool:  # noqa: ANN401 - Apprise's signature
+        """Send one event."""
+        is_over = self.event.action is EventAction.CLOSE
+        self.action = PagerDutyAction.RESOLVE if is_over else PagerDutyAction.TRIGGER
+        self.dedup = self.event.dedup_key
+        self.details = {**self.details, "details": self.event.details}
+        if self.source == self.template_tokens["source"]["default"]:
+            self.source = self.app_id
+        return bool(super().send(self.event.summary, notify_type=notify_type))
+
+
+class OpsgeniePlugin(NotifyOpsgenie):  # type: ignore[no-untyped-call]
+    """Opsgenie, with one event under an alias of ours: what was opened is what is closed."""
+
+    request_rate_per_sec = 0
+    event: OnCallEvent
+    retry_after: timedelta | None = None
+
+    def __init__(self, *, priority: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
+        super().__init__(priority=priority, **arguments)  # type: ignore[no-untyped-call]
+        self._has_own_priority = priority is not None
+        # One request for all responders: a second one under the same alias would change nothing.
+        self.batch_size = self.default_batch_size
+
+    def send(
+        self,
+        body: str,
+        title: str = "",
+        notify_type: NotifyType = NotifyType.INFO,
+        **kwargs: Any,  # noqa: ANN401 - Apprise's signature
+    ) -> bool:
+        """Open or close one alert."""
+        if self.event.action is EventAction.CLOSE:
+            return self._is_closed()
+        self.action = OpsgenieAlertAction.NEW
+        self.alias = self.event.dedup_key
+        if not self._has_own_priority:
+            self.priority = _PRIORITY_BY_SEVERITY[self.event.severity]
+        return bool(super().send(body, title, notify_type, **kwargs))  # type: ignore[no-untyped-call]
+
+    def _is_closed(self) -> bool:
+        # https://docs.opsgenie.com/docs/alert-api#close-alert
+        url = f"{OPSGENIE_API_LOOKUP[str(self.region_name)]}/{quote(self.event.dedup_key, safe='')}/close"
+        words = {"source": self.app_id, "note": self.event.details, **({"user": self.user} if self.user else {})}
+        is_taken, _ = self._fetch(requests.post, url, words, {"identifierType": "alias"})
+        return bool(is_taken)
+
+    def _fetch(self, method: Callable[..., requests.Response], *args: Any) -> tuple[bool, str | None]:  # noqa: ANN401 - Apprise's signature
+        def post(*arguments: Any, **keywords: Any) -> requests.Response:  # noqa: ANN401 - what requests takes
+            response = method(*arguments, **keywords)
+            self.retry_after = _retry_after(response)
+            return response
+
+        return super()._fetch(post, *args)  # type: ignore[no-untyped-call, no-any-return]
+
+
+#: The numbers of Opsgenie's own P1 (critical) to P5, which the plugin sends as they are; only its words for them, from
+#: "low" for 1 to "emergency" for 5, are the wrong way round.
+_PRIORITY_BY_SEVERITY: Final = {Severity.INFO: 5, Severity.WARNING: 3, Severity.CRITICAL: 1}
+_SECONDS = re.compile(r"[0-9]{1,6}")
+
+
+def _retry_after(response: requests.Response) -> timedelta | None:
+    """Return how long a service asks us to wait; None where it does not say, or gives a date (RFC 9110, 10.2.3)."""
+    found = _SECONDS.fullmatch(response.headers.get("Retry-After", ""))
+    return timedelta(seconds=int(found[0])) if found else None
+
+
+PLUGIN_BY_SCHEME: Final[Mapping[str, type[NotifyBase]]] = {
+    "slack": SlackPlugin,
+    "workflow": TeamsPlugin,
+    "workflows": TeamsPlugin,
+    "mailto": MailPlugin,
+    "mailtos": MailPlugin,
+    "json": NotifyJSON,
+    "jsons": NotifyJSON,
+    "pagerduty": PagerDutyPlugin,
+    "opsgenie": OpsgeniePlugin,
+}

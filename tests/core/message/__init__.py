@@ -1,0 +1,1 @@
+"""Tests of messages, one module per module of them."""

@@ -1,0 +1,320 @@
+"""The first line of an alert, and the title of several."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerter.core.alerts import Alert
+from alerter.core.mutes import Mute, MuteKind
+from alerter.core.notifications import Notice, NotifyReason
+from alerter.core.rules import Severity
+from alerter.core.series import ALL_REASONS, ALL_TENANTS
+from alerter.errors import Cause
+from tests.core.message.words import (
+    ACKNOWLEDGED,
+    ENDED,
+    FIRING,
+    MINUTE,
+    MSP,
+    NO_DATA,
+    NOON,
+    OLD,
+    OTHER_LEVEL,
+    SEEN_AGAIN,
+    SILENCE,
+    TOTAL,
+    a_growth,
+    a_key,
+    a_notice,
+    a_threshold,
+    at_tenants,
+    drafted,
+    words,
+)
+
+TITLES = [
+    pytest.param(
+        a_notice(),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500",
+        id="a first alert says how many are held, for what, whose, and the limit",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, operands=(a_threshold(512, limit="above 200"), a_growth(512, 120)))),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 200, up 392 in 1h",
+        id="every condition that must hold is named",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, value=80, operands=(a_growth(80, 120),))),
+        "CRITICAL: 80 held for {Impersonation} ({acme}), down 40 in 1h",
+        id="a count that went down since is said to have done so",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, fired_at=NOON - MINUTE, value=450, operands=(a_threshold(450),))),
+        "CRITICAL: 450 held for {Impersonation} ({acme}), limit: above 500",
+        id="an alert between its limit and clear_at is not said to be above the limit",
+    ),
+    pytest.param(
+        a_notice(reason=NotifyReason.RAISED, told=Severity.WARNING),
+        "CRITICAL, was warning: 512 held for {Impersonation} ({acme}), above 500",
+        id="a raised alert says from what to what",
+    ),
+    pytest.param(
+        a_notice(OTHER_LEVEL, NotifyReason.LOWERED, told=Severity.CRITICAL),
+        "WARNING, was critical: 310 held for {Impersonation} ({acme}), above 200",
+        id="a lowered alert says from what to what",
+    ),
+    pytest.param(
+        a_notice(reason=NotifyReason.REPEAT, told=Severity.CRITICAL),
+        "Reminder: CRITICAL, still 512 held for {Impersonation} ({acme}), for 10m; reminder 1, next in 8h",
+        id="a reminder says that it is one, for how long, and when the next one comes",
+    ),
+    pytest.param(
+        a_notice(OLD, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=1),
+        "Reminder: CRITICAL, still 512 held for {Impersonation} ({acme}), for 6h; reminder 2, next in 16h",
+        id="reminders are counted, and come later and later",
+    ),
+    pytest.param(
+        a_notice(replace(OLD, active_at=None, fired_at=None), NotifyReason.REPEAT),
+        "Reminder: CRITICAL, still 512 held for {Impersonation} ({acme})",
+        id="a reminder does not make up what it does not know",
+    ),
+    pytest.param(
+        a_notice(NO_DATA, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=5),
+        "Reminder: CRITICAL, still no data from Mimecast for 25m ({acme}), API keys refused; reminder 6, next in 1d",
+        id="a reminder of missing data says so, and comes at least daily",
+    ),
+    pytest.param(
+        a_notice(mute_ended=SILENCE),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500; silence ended",
+        id="what a silence hid says that it has ended",
+    ),
+    pytest.param(
+        a_notice(mute_ended=Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="bob")),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500; acknowledgement broken",
+        id="what breaks an acknowledgement says so",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, value=1240), NotifyReason.BROKEN, told=Severity.CRITICAL, mute_ended=ACKNOWLEDGED),
+        "CRITICAL again: 1,240 held for {Impersonation} ({acme}), twice as many as when {bob} acknowledged",
+        id="an acknowledgement that breaks by a doubled count says so",
+    ),
+    pytest.param(
+        a_notice(FIRING, NotifyReason.BROKEN, told=Severity.CRITICAL, mute_ended=ACKNOWLEDGED),
+        "CRITICAL again: 512 held for {Impersonation} ({acme}), worse than when {bob} acknowledged",
+        id="one that broke by a level of which the receiver does not hear, or whose count has fallen since",
+    ),
+    pytest.param(
+        a_notice(mute_ended=Mute(kind=MuteKind.WINDOW, name="nights")),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500; mute window ended",
+        id="what a mute window hid says that it has ended",
+    ),
+    pytest.param(
+        a_notice(mute_ended=Mute(kind=MuteKind.NO_DATA, name="acme")),
+        "CRITICAL: 512 held for {Impersonation} ({acme}), above 500",
+        id="the end of missing data has a message of its own",
+    ),
+    pytest.param(
+        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL),
+        "Resolved after 1h35m: 120 held for {Impersonation} ({acme}), peak 1,512",
+        id="an end says how long it lasted, the present count and the peak",
+    ),
+    pytest.param(
+        a_notice(replace(ENDED, value=30, peak=2), NotifyReason.RESOLVED, told=Severity.CRITICAL),
+        "Resolved after 1h35m: 30 held for {Impersonation} ({acme}), lowest 2",
+        id="where smaller is worse, the worst count is the lowest",
+    ),
+    pytest.param(
+        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL, still_firing=Severity.WARNING),
+        "No longer critical, still firing as warning: 120 held for {Impersonation} ({acme}), peak 1,512",
+        id="an end says at which level it goes on",
+    ),
+    pytest.param(
+        a_notice(ENDED, NotifyReason.RESOLVED, still_firing=Severity.WARNING),
+        "No longer critical, still firing as warning: 120 held for {Impersonation} ({acme}), peak 1,512",
+        id="the level that ended is the alert's where nothing was told before",
+    ),
+    pytest.param(
+        a_notice(replace(ENDED, resolution="rule removed"), NotifyReason.RESOLVED, told=Severity.CRITICAL),
+        "Resolved (rule removed): 120 held for {Impersonation} ({acme}), peak 1,512",
+        id="an end without the count's doing says why",
+    ),
+    pytest.param(
+        a_notice(replace(ENDED, value=None, peak=None, fired_at=None, operands=()), NotifyReason.RESOLVED),
+        "Resolved: an unknown number held for {Impersonation} ({acme})",
+        id="what is not known is not made up",
+    ),
+    pytest.param(
+        a_notice(replace(FIRING, key=a_key(tenant=ALL_TENANTS, reason=ALL_REASONS))),
+        "CRITICAL: 512 held in total (all tenants), above 500",
+        id="a sum is called a total",
+    ),
+    pytest.param(
+        a_notice(NO_DATA),
+        "CRITICAL: no data from Mimecast for 25m ({acme}), API keys refused",
+        id="a tenant without data says since when nothing is known",
+    ),
+    pytest.param(
+        a_notice(replace(NO_DATA, operands=(replace(NO_DATA.operands[0], last_good_at=None),))),
+        "CRITICAL: no data from Mimecast yet ({acme}), API keys refused",
+        id="a tenant that was never polled well says so",
+    ),
+    pytest.param(
+        a_notice(SEEN_AGAIN, NotifyReason.RESOLVED),
+        "Resolved after 50m: Mimecast answers again ({acme}), 731 held",
+        id="the end of missing data says how long the outage was, and what is held",
+    ),
+    pytest.param(
+        a_notice(replace(NO_DATA, resolved_at=NOON, resolution="rule removed"), NotifyReason.RESOLVED),
+        "Resolved (rule removed): polling is no longer watched ({acme})",
+        id="a removed rule about polling does not claim that Mimecast answers",
+    ),
+]
+
+
+@pytest.mark.parametrize(("notice", "title"), TITLES)
+def test_the_title_is_one_line_that_works_as_a_push(notice: Notice, title: str) -> None:
+    """Whoever reads only the title knows what happened, where, and how bad it is."""
+    assert words(drafted(notice).title) == title
+
+
+SUMMARIES = [
+    pytest.param(
+        [
+            a_notice(),
+            a_notice(OTHER_LEVEL),
+            a_notice(replace(FIRING, key=a_key(tenant="globex", severity=Severity.INFO))),
+        ],
+        "CRITICAL: 3 alerts, 1 critical: {acme}, {globex}",
+        id="several alerts: how many, how many of the worst, whose",
+    ),
+    pytest.param(
+        [a_notice(), a_notice()], "CRITICAL: 2 alerts: {acme}", id="all of one severity need no second number"
+    ),
+    pytest.param(
+        [a_notice(), a_notice(ENDED, NotifyReason.RESOLVED)],
+        "CRITICAL: 1 alert, 1 resolved: {acme}",
+        id="what ended is counted apart",
+    ),
+    pytest.param(
+        [a_notice(ENDED, NotifyReason.RESOLVED), a_notice(ENDED, NotifyReason.RESOLVED)],
+        "Resolved: 2 alerts: {acme}",
+        id="nothing but ends",
+    ),
+    pytest.param(
+        [a_notice(replace(FIRING, key=a_key(tenant=f"t{number}", reason=f"r{number}"))) for number in range(5)],
+        "CRITICAL: 5 alerts: {t0}, {t1}, {t2} and 2 more",
+        id="many tenants are counted",
+    ),
+]
+
+
+@pytest.mark.parametrize(("notices", "title"), SUMMARIES)
+def test_several_alerts_share_one_title(notices: list[Notice], title: str) -> None:
+    """One message about several alerts says how many there are and how bad the worst is."""
+    assert words(drafted(*notices).title) == title
+
+
+def test_a_title_for_tenants_without_data_has_a_cause_where_it_is_the_same_for_all() -> None:
+    """Of several causes the message says which; the title has no room for them."""
+    *alike, other = at_tenants(3, NO_DATA)
+    operands = (replace(NO_DATA.operands[0], note=f"{Cause.DNS}: no such host. {Cause.DNS.advice}"),)
+
+    assert words(drafted(*alike, other, context=MSP).title).endswith("({t0}, {t1}, {t2}), API keys refused")
+    mixed = replace(other, alert=replace(other.alert, operands=operands))
+    assert words(drafted(*alike, mixed, context=MSP).title).endswith("({t0}, {t1}, {t2})")
+
+
+@pytest.mark.parametrize(
+    ("alert", "reason", "title"),
+    [
+        pytest.param(
+            FIRING,
+            NotifyReason.FIRST,
+            "CRITICAL: {Impersonation} at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="the same reason",
+        ),
+        pytest.param(
+            FIRING,
+            NotifyReason.RAISED,
+            "CRITICAL, was lower: {Impersonation} at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="raised",
+        ),
+        pytest.param(
+            FIRING,
+            NotifyReason.LOWERED,
+            "CRITICAL, was higher: {Impersonation} at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="lowered",
+        ),
+        pytest.param(
+            FIRING,
+            NotifyReason.REPEAT,
+            "Reminder: CRITICAL, still {Impersonation} at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="repeated",
+        ),
+        pytest.param(
+            ENDED,
+            NotifyReason.RESOLVED,
+            "Resolved: {Impersonation} at 9 of 40 tenants: {t0} 120, {t1} 110, {t2} 100 and 6 more",
+            id="resolved",
+        ),
+        pytest.param(
+            replace(ENDED, resolution="rule removed"),
+            NotifyReason.RESOLVED,
+            "Resolved (rule removed): {Impersonation} at 9 of 40 tenants: {t0} 120, {t1} 110, {t2} 100 and 6 more",
+            id="the rule is gone",
+        ),
+        pytest.param(
+            TOTAL,
+            NotifyReason.FIRST,
+            "CRITICAL: the total at 9 of 40 tenants: {t0} 512, {t1} 502, {t2} 492 and 6 more",
+            id="totals",
+        ),
+        pytest.param(
+            replace(FIRING, value=None),
+            NotifyReason.FIRST,
+            "CRITICAL: {Impersonation} at 9 of 40 tenants: {t0} unknown, {t1} unknown, {t2} unknown and 6 more",
+            id="counts that nobody knows",
+        ),
+        pytest.param(
+            NO_DATA,
+            NotifyReason.FIRST,
+            "CRITICAL: no data from Mimecast for 9 of 40 tenants ({t0}, {t1}, {t2} and 6 more), API keys refused",
+            id="missing data",
+        ),
+        pytest.param(
+            NO_DATA,
+            NotifyReason.REPEAT,
+            "Reminder: CRITICAL, still no data from Mimecast for 9 of 40 tenants ({t0}, {t1}, {t2} and 6 more), "
+            "API keys refused",
+            id="missing data that lasts",
+        ),
+        pytest.param(
+            SEEN_AGAIN,
+            NotifyReason.RESOLVED,
+            "Resolved: Mimecast answers again for 9 of 40 tenants ({t0}, {t1}, {t2} and 6 more)",
+            id="the end of missing data",
+        ),
+        pytest.param(
+            replace(SEEN_AGAIN, resolution="rule removed"),
+            NotifyReason.RESOLVED,
+            "Resolved (rule removed): polling is no longer watched for 9 of 40 tenants ({t0}, {t1}, {t2} and 6 more)",
+            id="a removed rule about polling",
+        ),
+    ],
+)
+def test_the_same_at_several_tenants_is_told_once(alert: Alert, reason: NotifyReason, title: str) -> None:
+    """Whoever looks after forty tenants reads one line that says at how many of them, and where most is held."""
+    told = drafted(*at_tenants(9, alert, reason), context=MSP)
+
+    assert words(told.title) == title
+    assert (len(told.cards), len(told.lines), told.lines[0].count, told.total) == (1, 1, 9, 9)
+    assert len(told.alert_ids) == len(told.happenings) == 9
+
+
+def test_a_level_that_goes_on_is_told_once_for_several_tenants() -> None:
+    """Where the topic goes on at another level, all of the tenants' does."""
+    notices = [replace(notice, still_firing=Severity.WARNING) for notice in at_tenants(3, ENDED, NotifyReason.RESOLVED)]
+
+    assert words(drafted(*notices).title).startswith(
+        "No longer critical, still firing as warning: {Impersonation} at 3"
+    )

@@ -1,0 +1,37 @@
+"""Counts, spans and instants as readers see them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.core.message.words import FIRING, MINUTE, NO_DATA, NOON, a_notice, drafted, facts, words
+
+
+def test_one_message_is_not_one_messages() -> None:
+    """Plural forms are right."""
+    card = drafted(a_notice(replace(FIRING, value=1, peak=2))).cards[0]
+
+    assert words(card.heading) == "1 message held, above 500"
+    assert facts(card)["Peak"] == "2 messages"
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        pytest.param(NOON - 65 * MINUTE, "11:55 BST (1h5m ago)", id="today: the time"),
+        pytest.param(NOON - timedelta(days=2, hours=3), "29 Jun 10:00 BST (2d3h ago)", id="another day: the date too"),
+        pytest.param(datetime(2025, 12, 31, 12, tzinfo=UTC), "31 Dec 2025 12:00 GMT (182d ago)", id="another year too"),
+        pytest.param(NOON - timedelta(minutes=59, seconds=50), "12:00 BST (1h ago)", id="ages are rounded"),
+    ],
+)
+def test_times_are_those_of_the_reader(at: datetime, text: str) -> None:
+    """Times are in the configured zone, with its abbreviation, and with the date unless it is today's."""
+    assert facts(drafted(a_notice(replace(FIRING, active_at=at))).cards[0])["Since"] == text
+
+
+def test_a_span_that_a_clock_turned_round_is_nothing() -> None:
+    """After the clock was set back a good poll may lie in the future."""
+    alert = replace(NO_DATA, operands=(replace(NO_DATA.operands[0], last_good_at=NOON + MINUTE),))
+
+    assert words(drafted(a_notice(alert)).title).startswith("CRITICAL: no data from Mimecast for 0s (")

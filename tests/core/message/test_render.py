@@ -1,0 +1,198 @@
+"""Messages in every format, and that nothing in a hold reason's name can do anything."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+
+from alerter.core.conditions import Operands
+from alerter.core.message.content import (
+    EventAction,
+    Format,
+    MessageStatus,
+)
+from alerter.core.message.digest import (
+    build_unreachable_message,
+)
+from alerter.core.message.render import compose_test_message, short, with_present_events
+from alerter.core.message.sanitize import ZERO_WIDTH_SPACE
+from alerter.core.notifications import ReceiverName
+from alerter.core.rules import Severity
+from alerter.core.series import Sample
+from tests.core.message.rendered import (
+    CONTEXT,
+    NASTY,
+    NOON,
+    SECOPS,
+    a_no_data_alert,
+    an_alert,
+    composed,
+    is_harmless,
+    is_within_limits,
+    names,
+    page_of,
+    slack_of,
+    slack_texts,
+    storm,
+    teams_runs,
+)
+from tests.core.message.test_digest import DEPUTY, OUTAGE, SECOND, an_hour
+
+
+def test_every_format_says_what_a_forecast_reckons_with() -> None:
+    """Plain text, mail, Slack and Teams carry the same numbers, both instants, and the limit."""
+    operands = Operands(
+        condition="forecast",
+        limit="above 800, or on the way there within 4h at the pace of the last 6h",
+        value=Sample(NOON, 512),
+        reference=Sample(NOON - timedelta(hours=6), 300),
+        expected=Sample(NOON + timedelta(hours=4), 850),
+        news="heading for 850 in 4h",
+    )
+
+    message = composed(replace(an_alert(), operands=(operands,)))
+
+    assert message.title == "CRITICAL: 512 held for 'Impersonation' (acme), heading for 850 in 4h"
+    for text in (
+        " ".join(message.bodies[Format.TEXT].split()),
+        page_of(message).text,
+        "".join(slack_texts(message)),
+        "".join(teams_runs(json.loads(message.bodies[Format.TEAMS]))),
+    ):
+        assert "300 at 06:00 UTC, 6h earlier (+212, +71 %)" in text
+        assert "850 at 16:00 UTC, 4h later (+338)" in text
+        assert "above 800, or on the way there within 4h at the pace of the last 6h" in text
+
+
+def test_a_test_message_is_complete() -> None:
+    """`alerter test-notify` sends what an alert would look like, in every format."""
+    message = compose_test_message(SECOPS.name, CONTEXT, now=NOON)
+
+    assert (message.title, message.tone) == ("Test: alerter can reach 'secops'", MessageStatus.INFO)
+    assert set(message.bodies) == set(Format) - {Format.BRIEF}
+    assert all(message.id in body for body in message.bodies.values())
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_nasty_name_is_only_text(name: str) -> None:
+    """No name mentions anybody, opens a link, breaks a layout, or adds a header to a mail."""
+    is_harmless(composed(an_alert(name)), name)
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=names, tenant=names, detail=names)
+def test_no_text_breaks_anything(name: str, tenant: str, detail: str) -> None:
+    """Whatever a name is made of, it is text, and the message stays within what services take."""
+    one = composed(an_alert(name, tenant=tenant, note=detail))
+    several = composed(a_no_data_alert(tenant, detail), *[an_alert(name, tenant=tenant, rule=detail)] * 40)
+
+    is_harmless(one, name)
+    is_within_limits(one)
+    is_within_limits(several)
+
+
+@pytest.mark.parametrize("name", ["🔥" * 1000, "&" * 1000, "a.b@" * 250, "👩\u200d💻" * 300])
+def test_ten_thousand_alerts_fit(name: str) -> None:
+    """A storm of alerts with absurd names is still one message that every service takes."""
+    alerts = [an_alert(f"{name}{number}", tenant=name, rule=name, note=name) for number in range(10_000)]
+
+    message = composed(a_no_data_alert(name, name), *alerts)
+
+    is_within_limits(message)
+    assert len(message.alert_ids) == 10_001
+    assert "more: alerter status" in "".join(teams_runs(json.loads(message.bodies[Format.TEAMS])))
+
+
+def test_a_message_that_says_little_is_not_cut() -> None:
+    """Slack and Teams get as many cards and lines as plain text does, where they fit."""
+    message = composed(*(an_alert(f"reason {number}") for number in range(25)))
+
+    assert all(f"reason {number}" in body for body in message.bodies.values() for number in (0, 24))
+    assert ZERO_WIDTH_SPACE not in message.bodies[Format.TEXT]
+
+
+HELD_BACK = "4 messages were held back before this one: no more than 30 in an hour; their news is in this one."
+
+
+def test_every_format_says_how_many_were_held_back() -> None:
+    """A sentence about the message itself stands after its alerts, in every format."""
+    message = composed(an_alert(), held_back=4)
+
+    assert HELD_BACK in " ".join(message.bodies[Format.TEXT].split())
+    assert HELD_BACK in page_of(message).text
+    assert HELD_BACK in slack_texts(message)[2]
+    assert HELD_BACK in teams_runs(json.loads(message.bodies[Format.TEAMS]))
+
+
+def test_the_same_at_nine_tenants_is_one_card_in_every_format() -> None:
+    """One card names all of the tenants, nothing is said to be left out, and the title is not said twice."""
+    context = replace(CONTEXT, tenant_count=40)
+
+    message = composed(*(an_alert(tenant=f"tenant{number}") for number in range(9)), context=context)
+
+    assert message.title == (
+        "CRITICAL: 'Impersonation' at 9 of 40 tenants: tenant0 512, tenant1 512, tenant2 512 and 6 more"
+    )
+    assert all("tenant8" in body and "more: alerter" not in body for body in message.bodies.values())
+    assert message.bodies[Format.TEXT].startswith(
+        "CRITICAL: the same reason at 9 of 40 tenants, 4,608 messages held\n'Impersonation' · 9 of 40 tenants"
+    )
+
+
+@pytest.mark.parametrize("name", ["🔥" * 1000, "&" * 1000, "a.b@" * 250])
+def test_hundreds_of_tenants_with_absurd_names_fit(name: str) -> None:
+    """The same at hundreds of tenants is still one message that every service takes."""
+    alerts = [an_alert(f"{name}{number % 7}", tenant=f"{number}{name}", note=name) for number in range(700)]
+
+    message = composed(*alerts, held_back=1)
+
+    is_within_limits(message)
+    assert "more: alerter status" not in message.bodies[Format.TEXT]
+
+
+def test_an_event_says_all_that_a_message_says_of_an_alert() -> None:
+    """Where only one thing is opened for each alert, it has the line as its summary, and the card as its text."""
+    message = composed(an_alert(), an_alert("Spam"))
+
+    [first, second] = message.events
+    assert first.summary == "CRITICAL: 512 held for 'Impersonation' (acme), above 500"
+    assert first.details.startswith("CRITICAL: 512 messages held, above 500\n'Impersonation' · acme · rule Backlog\n")
+    assert "Runbook: https://wiki.example/backlog" in first.details
+    assert message.id in first.details
+    assert (first.action, first.severity) == (EventAction.OPEN, Severity.CRITICAL)
+    assert "Spam" in second.summary
+    assert first.dedup_key != second.dedup_key
+
+
+def test_what_comes_late_opens_nothing_that_is_over() -> None:
+    """A message that was overtaken by its own end closes what it would have opened."""
+    late = with_present_events(SECOND, [an_alert("Spam")])
+    about_a_target = build_unreachable_message(DEPUTY.name, OUTAGE, 1, CONTEXT, now=an_hour(11))
+
+    assert [event.action for event in late.events] == [EventAction.OPEN, EventAction.CLOSE]
+    assert with_present_events(about_a_target, []) == about_a_target
+
+
+def test_a_short_form_is_plain_in_every_format() -> None:
+    """Its title, how many there are, the ids of the worst, and what names it; no block, no card and no detail."""
+    message = storm(15)
+
+    plain = short(message)
+
+    text = plain.bodies[Format.TEXT]
+    ids = " ".join(message.alert_ids[:5])
+    assert text == f"{message.title}\n15 alerts: 1 critical, 14 warning\nids {ids}\nref {message.id}"
+    assert slack_of(plain) == {"text": text, "mrkdwn": False, "attachments": []}
+    assert [each["inlines"][0]["text"] for each in json.loads(plain.bodies[Format.TEAMS])["body"]] == text.splitlines()
+    assert "15 alerts: 1 critical" in plain.bodies[Format.HTML]
+    assert [event.details for event in plain.events] == [f"ref {message.id}"] * 15
+    assert (plain.id, plain.title, plain.tone) == (message.id, message.title, message.tone)
+
+
+def test_the_short_form_of_a_message_without_alerts_is_its_title() -> None:
+    """As of a test."""
+    message = compose_test_message(ReceiverName("secops"), CONTEXT, now=NOON)
+
+    assert short(message).bodies[Format.TEXT] == f"{message.title}\nref {message.id}"

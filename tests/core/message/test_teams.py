@@ -1,0 +1,46 @@
+"""Cards for Teams."""
+
+import json
+
+from alerter.core.message.content import (
+    Format,
+)
+from tests.core.message.rendered import an_alert, composed, teams_runs
+
+
+def test_teams_gets_a_card() -> None:
+    """An Adaptive Card over the full width, with a text for the toast, links as buttons, and all text literal."""
+    message = composed(an_alert())
+
+    card = json.loads(message.bodies[Format.TEAMS])
+    assert {key: card[key] for key in ("type", "version", "fallbackText", "msteams", "actions")} == {
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "fallbackText": "CRITICAL: 512 held for 'Impersonation' (acme), above 500",
+        "msteams": {"width": "full"},
+        "actions": [
+            {"type": "Action.OpenUrl", "title": "Held messages", "url": "https://login.example/held?a=1&b=2"},
+            {"type": "Action.OpenUrl", "title": "Runbook", "url": "https://wiki.example/backlog"},
+        ],
+    }
+    assert "".join(teams_runs(card)) == (
+        "CRITICAL: 512 messages held, above 500Impersonation · acme · rule BacklogLimit: above 500"
+        f"Since: 11:50 UTC (10m ago)alerter · 1 Jul 2026 12:00 UTC · ref {message.id}"
+    )
+    assert card["body"][0]["items"][0]["inlines"][0] == {
+        "type": "TextRun",
+        "text": "CRITICAL: ",
+        "weight": "bolder",
+        "size": "medium",
+        "color": "attention",
+    }
+
+
+def test_teams_gets_several_alerts() -> None:
+    """The title first, then cards, then lines, then how many more."""
+    runs = teams_runs(
+        json.loads(composed(*(an_alert(f"reason {number}") for number in range(40))).bodies[Format.TEAMS])
+    )
+
+    assert runs[0] == "CRITICAL: 40 alerts: "
+    assert runs[-2] == "and 15 more: alerter status"
