@@ -97,7 +97,8 @@ def figures() -> Iterator[Figure]:
 #: What any program must do at least that looks at each change once.
 _READ = """
 import sqlite3, sys
-for row in sqlite3.connect(sys.argv[1]).execute("SELECT series_id, at, was, held FROM counts ORDER BY at"):
+changes = "SELECT series_id, at, previous_value, value FROM count_changes ORDER BY at"
+for row in sqlite3.connect(sys.argv[1]).execute(changes):
     pass
 """
 
@@ -169,9 +170,11 @@ def _keep(folder: Path, days: int) -> int:
         series = dict(connection.execute("SELECT reason, id FROM series"))
         (tenant,) = connection.execute("SELECT id FROM tenants").fetchone()
         rows = [(tenant, _number(minute), series[reason], was, held) for minute, reason, was, held in changes(days)]
-        connection.executemany("INSERT INTO counts (tenant_id, at, series_id, was, held) VALUES (?, ?, ?, ?, ?)", rows)
+        connection.executemany(
+            "INSERT INTO count_changes (tenant_id, at, series_id, previous_value, value) VALUES (?, ?, ?, ?, ?)", rows
+        )
         minutes = days * MINUTES_A_DAY
-        connection.execute("UPDATE coverage SET until = ?, polls = ?", (_number(minutes - 1), minutes))
+        connection.execute("UPDATE coverage SET last_poll_at = ?, poll_count = ?", (_number(minutes - 1), minutes))
     return len(rows)
 
 

@@ -194,13 +194,13 @@ def _fill(path: Path, since: datetime) -> None:
     connection = sqlite3.connect(path)
     with connection:
         connection.executemany(
-            "INSERT INTO counts (tenant_id, at, series_id, was, held) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO count_changes (tenant_id, at, series_id, previous_value, value) VALUES (?, ?, ?, ?, ?)",
             (row for row in rows if row[3] != row[4]),
         )
         connection.executemany(
-            "UPDATE series SET held = ?, changed_at = ? WHERE id = ?", [(h, end, s) for s, h in held.items()]
+            "UPDATE series SET value = ?, changed_at = ? WHERE id = ?", [(h, end, s) for s, h in held.items()]
         )
-        connection.execute("UPDATE coverage SET until = ?", (end,))
+        connection.execute("UPDATE coverage SET last_poll_at = ?", (end,))
     connection.close()
 
 
@@ -209,12 +209,12 @@ def _floor(path: Path) -> float:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("CREATE TABLE counts (a, b, c, d, e, PRIMARY KEY (a, b, c)) WITHOUT ROWID")
+    connection.execute("CREATE TABLE count_changes (a, b, c, d, e, PRIMARY KEY (a, b, c)) WITHOUT ROWID")
     times = []
     for number in range(ROUNDS):
         begun = time.process_time()
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany("INSERT INTO counts VALUES (1, ?, ?, 1, 2)", [(number, 1), (number, 2)])
+        connection.executemany("INSERT INTO count_changes VALUES (1, ?, ?, 1, 2)", [(number, 1), (number, 2)])
         connection.execute("COMMIT")
         times.append((time.process_time() - begun) * 1000)
     connection.close()

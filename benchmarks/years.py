@@ -85,13 +85,15 @@ def _fill(store: Store, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         (tenant,) = connection.execute("SELECT id FROM tenants WHERE name = ?", (FILLED,)).fetchone()
         series = [row[0] for row in connection.execute("SELECT id FROM series WHERE tenant_id = ?", (tenant,))]
-        connection.executemany("INSERT INTO counts VALUES (?, ?, ?, ?, ?)", _changes(tenant, series, begin))
+        connection.executemany("INSERT INTO count_changes VALUES (?, ?, ?, ?, ?)", _changes(tenant, series, begin))
         end = int(NOW.timestamp()) * 1_000_000
-        connection.execute("UPDATE coverage SET until = ?, polls = ? WHERE tenant_id = ?", (end, DAYS * 1440, tenant))
+        connection.execute(
+            "UPDATE coverage SET last_poll_at = ?, poll_count = ? WHERE tenant_id = ?", (end, DAYS * 1440, tenant)
+        )
 
 
 def _changes(tenant: int, series: list[int], begin: datetime) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yield rows of `counts`: more of them in the hours of work."""
+    """Yield rows of `count_changes`: more of them in the hours of work."""
     rng, held = random.Random(4), dict.fromkeys(series, 100)
     for minute in range(1, DAYS * 1440):
         at = begin + timedelta(minutes=minute)

@@ -1,18 +1,22 @@
 """What tests share: a fixed noon, and a real database of each kind."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from alerter.storage import Store
-from alerter.storage.tables import metadata
+from alerter.storage import Store, schema
+from alerter.storage.tables import HEAD, REVISIONS, metadata
 from tests.builders import NOON
 from tests.postgres import Server, server
+
+#: Adds a revision that executes a statement; returns a function that removes it again.
+AddRevision: TypeAlias = Callable[[str], Callable[[], None]]
 
 
 @pytest.fixture
@@ -83,3 +87,25 @@ def shared_database(postgresql: Server, migrated_database: str) -> Iterator[str]
     """Yield the URL of the PostgreSQL database that tests share, one after the other."""
     with postgresql.database(template=migrated_database) as url:
         yield url
+
+
+@pytest.fixture
+def a_later_revision(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AddRevision]:
+    """Yield a function that gives this alerter one revision more, so that the present schema is an older one."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def add(statement: str) -> Callable[[], None]:
+            later = tmp_path_factory.mktemp("later") / "migrations"
+            shutil.copytree(schema.migrations(), later, ignore=shutil.ignore_patterns("__pycache__"))
+            (later / "versions" / "9999_later.py").write_text(
+                f"from alembic import op\n\nrevision = '9999'\ndown_revision = '{HEAD}'\n\n"
+                f"def upgrade():\n    op.execute({statement!r})\n\n"
+                "def downgrade():\n    raise NotImplementedError('restore the copy that the upgrade made')\n"
+            )
+            patch.setattr(schema, "migrations", lambda: later)
+            patch.setattr(schema, "REVISIONS", (*REVISIONS, "9999"))
+            patch.setattr(schema, "HEAD", "9999")
+            return patch.undo
+
+        yield add
+    schema._own_objects.cache_clear()  # noqa: SLF001 - what it knows of the later revision

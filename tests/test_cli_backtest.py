@@ -413,7 +413,7 @@ def test_thinned_history_and_silences_are_said(alerter: RunCommand, config: Path
     """Nobody takes for exact what is not."""
     with closing(sqlite3.connect(tmp_path / "alerter.db")) as database, database:
         until = int((NOON + minutes(30)).timestamp()) * 1_000_000
-        database.execute("UPDATE tenants SET thinned_until = ?", (until,))
+        database.execute("UPDATE tenants SET downsampled_until = ?", (until,))
     alerter("silence", "add", "--config", config, "--tenant", "acme", "--for", "2h", "--comment", "x")
 
     outcome = backtest(alerter, config)

@@ -11,6 +11,7 @@ from alerter.simulator import Scenario, Simulator
 from alerter.storage import Store
 from alerter.storage.tables import REVISIONS
 from tests.commands import Outcome, RunCommand, a_configuration, runner
+from tests.conftest import AddRevision
 from tests.test_migrations import migrate
 
 
@@ -102,11 +103,12 @@ def test_a_restore_of_no_backup_is_the_users_input(alerter: RunCommand, config: 
 
 
 def test_an_older_schema_is_restored_and_what_follows_is_said(
-    alerter: RunCommand, config: Path, tmp_path: Path
+    alerter: RunCommand, config: Path, tmp_path: Path, a_later_revision: AddRevision
 ) -> None:
     """The backup of an earlier version is good: its schema is upgraded as that of a database is."""
     older_file = tmp_path / "older.db"
     migrate(f"sqlite:///{older_file}", REVISIONS[0])
+    a_later_revision("SELECT 1")
 
     restored = alerter("db", "restore", older_file, "--config", config)
     upgraded = alerter("db", "upgrade", "--config", config)

@@ -16,6 +16,7 @@ import pytest
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.storage import Store
 from tests.commands import RunCommand, runner
+from tests.conftest import AddRevision
 
 _OF_SQLITE = ("alerter.db-wal", "alerter.db-shm", "alerter.db.lock")
 CONFIGURATION = """
@@ -199,13 +200,17 @@ def test_an_import_tells_a_program_what_it_found(
 
 
 def test_an_older_database_is_not_upgraded_under_a_service(
-    alerter: RunCommand, config: Path, tmp_path: Path, yesterday: datetime, database: Path
+    alerter: RunCommand,
+    config: Path,
+    tmp_path: Path,
+    yesterday: datetime,
+    database: Path,
+    *,
+    a_later_revision: AddRevision,
 ) -> None:
     """It says what to do."""
     polled(database, yesterday, {"Spam": 1})
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
-        connection.commit()
+    a_later_revision("SELECT 1")
 
     shown = alerter("import", a_file(tmp_path / "cron.csv", yesterday, 3), "--config", config)
 
@@ -350,7 +355,7 @@ def test_reasons_that_were_read_at_different_seconds_are_never_zero(  # noqa: PL
     assert f"acme: {reasons} hold reasons, polled every {interval}" in done.out
     assert "no gap" in done.out
     with closing(sqlite3.connect(database)) as connection:
-        assert connection.execute("SELECT count(*) FROM counts WHERE held = 0").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM count_changes WHERE value = 0").fetchone() == (0,)
         assert connection.execute("SELECT count(DISTINCT reason) FROM series").fetchone() == (reasons,)
 
 
@@ -410,7 +415,7 @@ def test_a_file_takes_its_name_only_when_it_is_complete(
     alerter("export", "-o", path, "--config", config)
     first = path.read_text()
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("DROP TABLE counts")
+        connection.execute("DROP TABLE count_changes")
     failed = alerter("export", "-o", path, "--config", config)
 
     assert failed.code == 1
@@ -437,7 +442,7 @@ def rows_in(database: Path) -> tuple[int, int]:
     """Return how many hold reasons and how many changes are stored."""
     with closing(sqlite3.connect(database)) as connection:
         (reasons,) = connection.execute("SELECT count(*) FROM series").fetchone()
-        (changes,) = connection.execute("SELECT count(*) FROM counts").fetchone()
+        (changes,) = connection.execute("SELECT count(*) FROM count_changes").fetchone()
     return reasons, changes
 
 

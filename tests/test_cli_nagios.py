@@ -16,6 +16,7 @@ from alerter.cli.plugins import Figure, State, Trouble, report, unknown
 from alerter.simulator import Misbehaviour, Scenario, Simulator
 from tests.builders import NOON
 from tests.commands import RunCommand, a_configuration, runner
+from tests.conftest import AddRevision
 from tests.servers import HttpSink, http_sink
 
 REASON = "Spam | 'x'=1;"
@@ -305,11 +306,10 @@ def test_a_damaged_database_is_unknown(poll: Poll, plugin: Plugin, config: Path)
     assert "file is not a database" in output.text
 
 
-def test_an_older_schema_is_unknown(poll: Poll, plugin: Plugin, config: Path) -> None:
+def test_an_older_schema_is_unknown(poll: Poll, plugin: Plugin, a_later_revision: AddRevision) -> None:
     """The reason says what to do."""
     poll()
-    with closing(sqlite3.connect(config.parent / "alerter.db")) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    a_later_revision("SELECT 1")
 
     code, output = plugin()
 

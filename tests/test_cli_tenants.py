@@ -306,7 +306,7 @@ def test_an_instance_that_died_is_shown_and_what_it_polled_is_nobodys(
 ) -> None:
     """Until another one takes its tenants; whoever looks finds its machine."""
     with closing(psycopg.connect(postgresql_url, autocommit=True)) as connection:
-        connection.execute("UPDATE instances SET until = until - 60000000 WHERE name = 'mon-b:1'")
+        connection.execute("UPDATE instances SET alive_until = alive_until - 60000000 WHERE name = 'mon-b:1'")
 
     state = cells(alerter("status", "--config", shared), "instances")[1][-1]
     rows = cells(alerter("tenants", "--sort", "name", "--config", shared), "tenants")

@@ -200,7 +200,7 @@ class TestWhatIsStored:
         done = imported(store, readings("11:00", "11:30", 9))
 
         assert (done.tenants[0].added, done.tenants[0].changes) == ([], 0)
-        assert rows(store, "SELECT held FROM counts") == [(7,)]
+        assert rows(store, "SELECT value FROM count_changes") == [(7,)]
 
     def test_a_dry_run_says_the_same_and_changes_nothing(self, store: Store) -> None:
         """It finds out what would be new."""
@@ -272,7 +272,7 @@ class TestBesideAService:
         clocks = ("11:30", "12:00", "12:05")
         assert [series["Spam"].value_at(at(clock)) for clock in clocks] == [7, 1, 5]
         assert [series["Virus"].value_at(at(clock)) for clock in clocks] == [0, 0, 2]
-        assert rows(store, "SELECT held FROM series ORDER BY reason") == [(5,), (2,)]
+        assert rows(store, "SELECT value FROM series ORDER BY reason") == [(5,), (2,)]
 
     def test_a_poll_in_the_time_of_the_import_ends_it(self, store: Store) -> None:
         """It may cover what the import would have filled in: nothing is written, and the next import is right."""
@@ -280,7 +280,7 @@ class TestBesideAService:
 
         with pytest.raises(StoreError, match="the history of acme changed while it was imported into: nothing was"):
             imported(busy, readings("11:00", "11:30", 7))
-        assert rows(store, "SELECT held FROM counts") == [(1,)]
+        assert rows(store, "SELECT value FROM count_changes") == [(1,)]
         imported(store, readings("11:00", "11:30", 7))
 
         _, series = tenant_series(store, window="2h")

@@ -128,8 +128,8 @@ def test_days_that_are_over_are_packed(full: Store) -> None:
 
     yesterday = NOON.replace(hour=0) - DAY
     assert kept.packed > 0
-    assert rows(full, f"SELECT count(*) FROM counts WHERE at < {number_of(yesterday)}") == [(0,)]  # noqa: S608
-    assert rows(full, f"SELECT count(*) FROM chunks WHERE until >= {number_of(yesterday)}") == [(0,)]  # noqa: S608
+    assert rows(full, f"SELECT count(*) FROM count_changes WHERE at < {number_of(yesterday)}") == [(0,)]  # noqa: S608
+    assert rows(full, f"SELECT count(*) FROM compressed_days WHERE end_at >= {number_of(yesterday)}") == [(0,)]  # noqa: S608
 
 
 def test_while_another_version_shares_the_database_nothing_is_packed(full: Store) -> None:
@@ -202,4 +202,4 @@ def test_the_size_is_noted(full: Store) -> None:
     """So that the growth is known after a day."""
     keep(SlowStore(full), Rests())
 
-    assert rows(full, "SELECT count(*) FROM sizes") == [(1,)]
+    assert rows(full, "SELECT count(*) FROM database_sizes") == [(1,)]

@@ -259,9 +259,9 @@ def _everything(path: Path) -> dict[str, list[tuple[Any, ...]]]:
             table: sorted(connection.execute(f"SELECT {', '.join(names)} FROM {table}"), key=repr)  # noqa: S608
             for table, names in columns.items()
         }
-        chunks = connection.execute("SELECT tenant_id, changes FROM chunks").fetchall()
+        chunks = connection.execute("SELECT tenant_id, changes FROM compressed_days").fetchall()
     changes = [(tenant_id, *change) for tenant_id, chunk in chunks for change in unpacked(chunk)]
-    return found | {"chunks": [], "counts": sorted([*found["counts"], *changes])}
+    return found | {"compressed_days": [], "count_changes": sorted([*found["count_changes"], *changes])}
 
 
 def _only(_: object) -> None:
@@ -299,7 +299,7 @@ def _is_taken_for_true(remembered: Remembered, reader: Reader, tenant: Tenant, *
     if row.revision != remembered.revision:
         return False
     if remembered.failures is not None:
-        return row.failures == remembered.failures.polls and now >= remembered.failures.failure.at
+        return row.failure_count == remembered.failures.polls and now >= remembered.failures.failure.at
     newest = remembered.coverage[-1]
     stored = reader._coverage_from(row, newest.since)[-1]  # noqa: SLF001
     is_newest = (instant_of(stored.since), instant_of(stored.until)) == (newest.since, newest.until)

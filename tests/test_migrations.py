@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,15 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, select, table, text
 
-from alerter.core.message.content import Format, Message, MessageStatus
-from alerter.core.notifications import Budget, ReceiverName
-from alerter.core.series import EPOCH, Tenant
 from alerter.errors import StoreError
 from alerter.storage import SchemaState, Store, schema
 from alerter.storage.schema import migrations
-from alerter.storage.tables import HEAD, REVISIONS, metadata_for_postgresql
-from tests.builders import NOON, a_key, a_level, a_snapshot, a_told, minutes
+from alerter.storage.tables import HEAD, REVISIONS, metadata, metadata_for_postgresql
+from tests.builders import NOON, a_snapshot, minutes
+from tests.conftest import AddRevision
 from tests.postgres import Server
+from tests.storage.filled import fill
+from tests.storage.stored import ACME, poll
 
 _CATALOGUE = {
     # `sqlite_sequence` is SQLite's own, and stays when all tables have gone.
@@ -43,46 +42,6 @@ _CATALOGUE = {
         FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
     """,
 }
-
-#: A tenant with a hold reason that fires, of which secops is to be told, as the first schema's alerter kept it.
-_ROWS_OF_0001 = (
-    "INSERT INTO tenants (name) VALUES ('acme')",
-    """
-    INSERT INTO series (tenant_id, digest, reason, held, changed_at, first_seen_at)
-    VALUES (1, '94a9eac404c8c6ff825a438e1f8f3ff1afa9340dd3d1a6412d2c511a800de478', 'Spam', 7,
-            1772452800000000, 1772452800000000)
-    """,
-    "INSERT INTO counts (tenant_id, at, series_id, was, held) VALUES (1, 1772452800000000, 1, 0, 7)",
-    "INSERT INTO coverage (tenant_id, since, until, polls) VALUES (1, 1772452500000000, 1772452800000000, 2)",
-    """
-    INSERT INTO poll_failures (tenant_id, outage_since, since, until, failures, cause, detail, ended_at)
-    VALUES (1, 1772452200000000, 1772452200000000, 1772452200000000, 1, 'timeout', 'no answer', 1772452500000000)
-    """,
-    """
-    INSERT INTO alerts (digest, id, topic, rule, severity, tenant, reason, state, value, peak, active_at, fired_at,
-                        resolution, operands)
-    VALUES ('99c2eafe8ddbc6eb1276dcaaede3558ce5bbf26390322480b9bad1000260d64f', '99c2eafe',
-            '5454d9e3ffc67f761923ce3faf125818597ef1c027ee820f5d34d287f499ef4f', 'Backlog', 'warning', 'acme', 'Spam',
-            'firing', 7, 7, 1772452800000000, 1772452800000000, '', '[{"condition":"threshold","limit":"above 5"}]')
-    """,
-    """
-    INSERT INTO transitions (alert_id, rule, severity, tenant, reason, at, before, after, operands, note)
-    VALUES ('99c2eafe', 'Backlog', 'warning', 'acme', 'Spam', 1772452800000000, 'inactive', 'firing', '[]', '')
-    """,
-    """
-    INSERT INTO told (topic, receiver, rule, tenant, reason, severity, state, at, repeats)
-    VALUES ('5454d9e3ffc67f761923ce3faf125818597ef1c027ee820f5d34d287f499ef4f', 'secops', 'Backlog', 'acme', 'Spam',
-            'warning', 'firing', 1772452800000000, 0)
-    """,
-    """
-    INSERT INTO messages (id, receiver, tone, title, bodies, alert_ids, created_at)
-    VALUES ('m1', 'secops', 'warning', '7 held', '{"text": "7 held"}', '["99c2eafe"]', 1772452800000000)
-    """,
-    """
-    INSERT INTO deliveries (message_id, target, created_at, attempts, next_attempt_at, last_error)
-    VALUES ('m1', 'secops/slack', 1772452800000000, 1, 1772452815000000, 'busy')
-    """,
-)
 
 
 @pytest.fixture
@@ -223,31 +182,14 @@ def test_an_sqlite_file_with_tables_is_copied_before_it_is_upgraded(tmp_path: Pa
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
 
 
-@pytest.fixture
-def a_later_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Return a function that gives this alerter one revision more, which executes a statement."""
-
-    def add(statement: str) -> None:
-        later = tmp_path / "migrations"
-        shutil.copytree(migrations(), later, ignore=shutil.ignore_patterns("__pycache__"))
-        (later / "versions" / "9999_later.py").write_text(
-            f"from alembic import op\n\nrevision = '9999'\ndown_revision = '{HEAD}'\n\n"
-            f"def upgrade():\n    op.execute({statement!r})\n"
-        )
-        monkeypatch.setattr(schema, "migrations", lambda: later)
-        monkeypatch.setattr(schema, "REVISIONS", (*REVISIONS, "9999"))
-        monkeypatch.setattr(schema, "HEAD", "9999")
-
-    return add
-
-
 def test_an_older_database_is_copied_and_keeps_its_rows(
-    store: Store, sqlite_url: str, database_url: str, a_later_revision: Callable[[str], None]
+    store: Store, sqlite_url: str, database_url: str, a_later_revision: AddRevision
 ) -> None:
-    """An upgrade loses nothing, also of tables that others refer to; of an SQLite file a copy is kept."""
-    with store.write() as transaction:
-        transaction.add_snapshot(a_snapshot({"Spam": 3}), poll_interval=minutes(5))
+    """An upgrade loses nothing, also of tables that others refer to; of an SQLite file a copy is kept as it was."""
+    fill(database_url)
+    before, found = catalogue(database_url), rows_by_table(database_url)
     a_later_revision("ALTER TABLE tenants ADD COLUMN note TEXT")
+    assert store.schema_state() is SchemaState.OLDER
 
     done = store.upgrade()
 
@@ -255,96 +197,50 @@ def test_an_older_database_is_copied_and_keeps_its_rows(
     assert (done.before, done.after) == (HEAD, "9999")
     assert done.backup == (copy if database_url == sqlite_url else None)
     assert store.schema_state() is SchemaState.CURRENT
-    with store.read() as reader:
-        assert [each.held for each in reader.reasons(Tenant("acme"))] == [3]
+    assert without_what_is_new(rows_by_table(database_url)) == without_what_is_new(found)
+    if done.backup is not None:
+        assert (catalogue(f"sqlite:///{copy}"), rows_by_table(f"sqlite:///{copy}")) == (before, found)
 
 
-@pytest.fixture
-def first_url(empty_url: str) -> str:
-    """Return the URL of a database as the first schema's alerter left it: a row in every table."""
-    migrate(empty_url, REVISIONS[0])
-    for statement in _ROWS_OF_0001:
-        execute(empty_url, statement)
-    return empty_url
+def without_what_is_new(rows: dict[str, list[tuple[object, ...]]]) -> dict[str, list[tuple[object, ...]]]:
+    """Return rows without the revision, and without the column that the later revision adds."""
+    columns = len(metadata.tables["tenants"].columns)
+    return {
+        name: [row[:columns] if name == "tenants" else row for row in found]
+        for name, found in rows.items()
+        if name != "alembic_version"
+    }
 
 
-def test_an_installation_with_the_first_schema_goes_on_after_an_upgrade(first_url: str) -> None:
-    """What it had seen, decided, told and not yet sent is there, with what is new about it at its default."""
-    with closing(Store(first_url)) as store:
-        assert store.schema_state() is SchemaState.OLDER
-
-        done = store.upgrade()
-
-        assert (done.before, done.after) == ("0001", HEAD)
-        store.check_integrity()
-        with store.read() as reader:
-            assert [each.held for each in reader.reasons(Tenant("acme"))] == [7]
-            assert reader.polling(Tenant("acme")).last_good_at == NOON
-            assert [(each.key, each.state, each.value) for each in reader.alerts()] == [(a_key(), "firing", 7)]
-            assert [each.after for each in reader.transitions()] == ["firing"]
-            assert reader.told() == [a_told(told_at="12:00", target="")]
-            (delivery,) = reader.waiting_deliveries()
-            assert (delivery.message_id, delivery.attempts, delivery.last_error) == ("m1", 1, "busy")
-            assert reader.message(delivery.message_id) == Message(
-                id="m1",
-                receiver=ReceiverName("secops"),
-                tone=MessageStatus.WARNING,
-                title="7 held",
-                bodies={Format.TEXT: "7 held"},
-                created_at=NOON,
-                alert_ids=(a_key().id,),
-            )
-
-
-def test_what_fires_when_the_schema_is_upgraded_is_still_held_by_where_it_clears(first_url: str) -> None:
-    """An upgrade resolves nothing: the limit that an alert fired under is known from what it compared last."""
-    operands = '[{"condition":"threshold","limit":"above 1,000, clears at 800"},{"condition":"growth","limit":"by 5"}]'
-    execute(first_url, f"UPDATE alerts SET operands = '{operands}'")  # noqa: S608 - our own text
-
-    with closing(Store(first_url)) as store:
-        store.upgrade()
-        with store.read() as reader:
-            [alert] = reader.alerts()
-
-    assert alert.is_held_by(a_level(above=1000, clear_at=800))
-    assert not alert.is_held_by(a_level(above=900, clear_at=800))
-
-
-def test_an_installation_with_the_first_schema_can_do_what_is_new(first_url: str) -> None:
-    """Nothing is muted or held back at first, and everything can be."""
-    secops = ReceiverName("secops")
-    with closing(Store(first_url)) as store:
-        store.upgrade()
-
-        with store.write() as transaction:
-            assert (transaction.silences(since=EPOCH), transaction.acknowledgements()) == ([], {})
-            assert (transaction.groups(), transaction.budgets(since=EPOCH)) == ({}, {secops: Budget(sent=1)})
-            transaction.hold_back(secops)
-            transaction.save_told([replace(each, thread="m1") for each in transaction.told()])
-
-        with store.read() as reader:
-            assert reader.budgets(since=EPOCH) == {secops: Budget(sent=1, held_back=1)}
-            assert [each.thread for each in reader.told()] == ["m1"]
-
-
-def test_a_file_with_the_first_schema_is_copied_as_it_was(first_url: str) -> None:
-    """Whoever goes back to the older alerter finds in the copy what that one left: its schema, and all its rows."""
-    before, found = catalogue(first_url), rows_by_table(first_url)
-
-    with closing(Store(first_url)) as store:
+def test_the_copy_before_an_upgrade_is_the_way_back(sqlite_url: str, a_later_revision: AddRevision) -> None:
+    """The older alerter refuses the newer schema, and goes on with the copy that the upgrade made."""
+    with closing(Store(sqlite_url)) as store:
+        poll(store, "12:00", Spam=3)
+        remove = a_later_revision("ALTER TABLE tenants ADD COLUMN note TEXT")
         backup = store.upgrade().backup
+        remove()
+        assert backup is not None
+        assert store.schema_state() is SchemaState.NEWER
 
-    path = make_url(first_url).database or ""
-    is_file = first_url.startswith("sqlite")
-    assert backup == (Path(f"{path}.0001.bak") if is_file else None)
-    if backup is not None:
-        assert catalogue(f"sqlite:///{backup}") == before
-        assert rows_by_table(f"sqlite:///{backup}") == found
-        assert found["alembic_version"] == [("0001",)]
+        with store.lock():
+            store.restore(backup, now=NOON)
+
+        assert store.schema_state() is SchemaState.CURRENT
+        with store.read() as reader:
+            assert [each.held for each in reader.reasons(ACME)] == [3]
+
+
+def test_a_downgrade_says_what_to_do_instead(sqlite_url: str, a_later_revision: AddRevision) -> None:
+    """No migration goes back: it would lose what the older schema has no place for."""
+    a_later_revision("SELECT 1")
+    migrate(sqlite_url, "9999")
+
+    with pytest.raises(NotImplementedError, match="restore the copy that the upgrade made"):
+        migrate(sqlite_url, HEAD, go=command.downgrade)
 
 
 def test_an_upgrade_that_orphans_rows_is_taken_back(
-    sqlite_url: str, a_later_revision: Callable[[str], None], tmp_path: Path
+    sqlite_url: str, a_later_revision: AddRevision, tmp_path: Path
 ) -> None:
     """A migration may rebuild tables that others refer to, but must not lose them; no copy is left behind."""
     with closing(Store(sqlite_url)) as store:
@@ -352,7 +248,7 @@ def test_an_upgrade_that_orphans_rows_is_taken_back(
             transaction.add_snapshot(a_snapshot({"Spam": 3}), poll_interval=minutes(5))
         a_later_revision("DELETE FROM tenants")
 
-        with pytest.raises(StoreError, match="rows lack what they refer to, in counts, coverage, series"):
+        with pytest.raises(StoreError, match="rows lack what they refer to, in count_changes, coverage, series"):
             store.upgrade()
 
         assert store.schema_state() is SchemaState.OLDER
@@ -361,18 +257,16 @@ def test_an_upgrade_that_orphans_rows_is_taken_back(
     assert list(tmp_path.glob("*.bak")) == []
 
 
-def test_migrations_that_do_not_fit_the_code_are_an_error(
-    sqlite_url: str, a_later_revision: Callable[[str], None], tmp_path: Path
-) -> None:
+def test_migrations_that_do_not_fit_the_code_are_an_error(sqlite_url: str, a_later_revision: AddRevision) -> None:
     """A broken installation is reported as one, and nothing was changed."""
     a_later_revision("SELECT 1")
-    shutil.rmtree(tmp_path / "migrations" / "versions")
+    shutil.rmtree(schema.migrations() / "versions")
 
     with closing(Store(sqlite_url)) as store, pytest.raises(StoreError, match="the upgrade failed"):
         store.upgrade()
 
 
-def test_without_room_for_a_copy_nothing_is_upgraded(sqlite_url: str, a_later_revision: Callable[[str], None]) -> None:
+def test_without_room_for_a_copy_nothing_is_upgraded(sqlite_url: str, a_later_revision: AddRevision) -> None:
     """An upgrade that cannot be taken back by hand does not begin."""
     a_later_revision("SELECT 1")
     path = Path(make_url(sqlite_url).database or "")
@@ -387,20 +281,20 @@ def test_without_room_for_a_copy_nothing_is_upgraded(sqlite_url: str, a_later_re
 
 def test_an_upgrade_that_fails_changes_nothing(empty_url: str) -> None:
     """A table of the same name in a foreign database stops the upgrade, and every step before it is taken back."""
-    execute(empty_url, "CREATE TABLE told (foreign_column INTEGER)")
+    execute(empty_url, "CREATE TABLE outages (foreign_column INTEGER)")
 
     with closing(Store(empty_url)) as store:
-        with pytest.raises(StoreError, match="told"):
+        with pytest.raises(StoreError, match="outages"):
             store.upgrade()
 
         assert store.schema_state() is SchemaState.MISSING
-    assert {row[1] for row in catalogue(empty_url)} == {"told"}
+    assert {row[1] for row in catalogue(empty_url)} == {"outages"}
 
 
 def test_rows_without_what_they_refer_to_are_found(sqlite_url: str) -> None:
     """A file that was edited by hand does not pass for whole."""
     with closing(sqlite3.connect(make_url(sqlite_url).database or "")) as connection:
-        connection.execute("INSERT INTO coverage VALUES (7, 0, 0, 1, NULL, NULL)")
+        connection.execute("INSERT INTO coverage VALUES (7, 'held', 0, 0, 1, NULL, NULL)")
         connection.commit()
 
     with closing(Store(sqlite_url)) as store, pytest.raises(StoreError, match=r"1 rows lack .* in coverage"):
@@ -454,14 +348,14 @@ def test_a_store_for_reading_is_not_upgraded(tmp_path: Path) -> None:
         store.upgrade()
 
 
-def migrate(url: str, revision: str) -> None:
+def migrate(url: str, revision: str, *, go: Callable[[Config, str], None] = command.upgrade) -> None:
     """Bring a database to a revision, as the alerter of that time did."""
     config = Config()
-    config.set_main_option("script_location", str(migrations()))
+    config.set_main_option("script_location", str(schema.migrations()))
     engine = create_engine(url)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        go(config, revision)
     engine.dispose()
 
 

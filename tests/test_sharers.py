@@ -101,7 +101,7 @@ def sharers(postgresql_url: str) -> Iterator[tuple[Sharer, Sharer]]:
 def expire(sharer: Sharer, url: str) -> None:
     """Let the time of an instance be up."""
     with closing(psycopg.connect(url, autocommit=True)) as connection:
-        connection.execute("UPDATE instances SET until = 0 WHERE id = %s", (sharer.member.number,))
+        connection.execute("UPDATE instances SET alive_until = 0 WHERE id = %s", (sharer.member.number,))
 
 
 def firing(sharer: Sharer) -> set[tuple[str, str]]:

@@ -172,10 +172,10 @@ def _alert_row(alert: Alert) -> dict[str, Any]:
         "peak": alert.peak,
         "active_at": alert.active_at,
         "fired_at": alert.fired_at,
-        "ending_since": alert.ending_since,
+        "keep_firing_since": alert.ending_since,
         "resolved_at": alert.resolved_at,
-        "resolution": alert.resolution,
-        "operands": operands_json(alert.operands),
+        "resolved_because": alert.resolution,
+        "evidence": operands_json(alert.operands),
         "fired_under": alert.fired_under,
     }
 
@@ -188,10 +188,10 @@ def _alert_of(row: Row[Any]) -> Alert:
         peak=row.peak,
         active_at=row.active_at,
         fired_at=row.fired_at,
-        ending_since=row.ending_since,
+        ending_since=row.keep_firing_since,
         resolved_at=row.resolved_at,
-        resolution=row.resolution,
-        operands=operands_of(row.operands),
+        resolution=row.resolved_because,
+        operands=operands_of(row.evidence),
         fired_under=row.fired_under,
     )
 
@@ -200,10 +200,10 @@ def _transition_row(transition: Transition) -> dict[str, Any]:
     return _key_columns(transition.key) | {
         "alert_id": transition.key.id,
         "at": transition.at,
-        "before": str(transition.before),
-        "after": str(transition.after),
-        "operands": operands_json(transition.operands),
-        "note": transition.note,
+        "from_state": str(transition.before),
+        "to_state": str(transition.after),
+        "evidence": operands_json(transition.operands),
+        "detail": transition.note,
     }
 
 
@@ -211,16 +211,16 @@ def _transition_of(row: Row[Any]) -> Transition:
     return Transition(
         key=_key(row.rule, row.severity, row.tenant, row.reason),
         at=row.at,
-        before=AlertState(row.before),
-        after=AlertState(row.after),
-        operands=operands_of(row.operands),
-        note=row.note,
+        before=AlertState(row.from_state),
+        after=AlertState(row.to_state),
+        operands=operands_of(row.evidence),
+        note=row.detail,
     )
 
 
 def _told_row(told: Told) -> dict[str, Any]:
     return {
-        "topic": topic_digest(told.topic),
+        "subject": topic_digest(told.topic),
         "receiver": told.receiver,
         "target": told.target,
         "rule": told.topic.rule,
@@ -228,8 +228,8 @@ def _told_row(told: Told) -> dict[str, Any]:
         "reason": told.topic.reason,
         "severity": str(told.severity),
         "state": str(told.state),
-        "at": told.at,
-        "repeats": told.repeats,
+        "notified_at": told.at,
+        "repeat_count": told.repeats,
         "thread": told.thread,
     }
 
@@ -241,8 +241,8 @@ def _told_of(row: Row[Any]) -> Told:
         target=row.target,
         severity=Severity(row.severity),
         state=AlertState(row.state),
-        at=row.at,
-        repeats=row.repeats,
+        at=row.notified_at,
+        repeats=row.repeat_count,
         thread=row.thread,
     )
 
@@ -254,7 +254,7 @@ def _identity(key: AlertKey) -> dict[str, Any]:
     return _key_columns(key) | {
         "digest": digest_of(key.rule, key.severity, key.tenant, key.reason),
         "id": key.id,
-        "topic": topic_digest(key.topic),
+        "subject": topic_digest(key.topic),
     }
 
 
@@ -268,15 +268,15 @@ def _key(rule: RuleName, severity: str, tenant: Tenant, reason: HoldReason) -> A
     return AlertKey(rule=rule, severity=Severity(severity), tenant=tenant, reason=reason)
 
 
-_alerts, _told, _transitions = tables.alerts, tables.told, tables.transitions
+_alerts, _told, _transitions = tables.alerts, tables.notification_states, tables.transitions
 
 _ALERTS = select(_alerts).order_by(_alerts.c.digest)
 _tenants: BindParameter[Any] = bindparam("tenants", expanding=True)
 _ALERTS_OF_TENANTS = _ALERTS.where(
-    _alerts.c.topic.in_(
+    _alerts.c.subject.in_(
         union(
-            select(_alerts.c.topic).where(_alerts.c.tenant.in_(_tenants), tables.is_live).correlate(None),
-            select(_told.c.topic).where(_told.c.tenant.in_(_tenants), tables.is_believed),
+            select(_alerts.c.subject).where(_alerts.c.tenant.in_(_tenants), tables.is_live).correlate(None),
+            select(_told.c.subject).where(_told.c.tenant.in_(_tenants), tables.is_notified_of_firing),
         )
     )
 )
@@ -285,21 +285,21 @@ _LIVE_COUNTS = (
     .where(tables.is_live)
     .group_by(_alerts.c.state, _alerts.c.severity)
 )
-_TOLD = select(_told).order_by(_told.c.topic, _told.c.receiver, _told.c.target)
+_TOLD = select(_told).order_by(_told.c.subject, _told.c.receiver, _told.c.target)
 _FORGET_TOLD = delete(_told).where(
-    _told.c.topic == bindparam("of_topic"),
+    _told.c.subject == bindparam("of_topic"),
     _told.c.receiver == bindparam("of_receiver"),
     _told.c.target == bindparam("of_target"),
 )
-_TENANTS_TOLD_OF = select(_told.c.tenant).where(tables.is_believed).distinct().order_by(_told.c.tenant)
-_TOLD_OF_TENANTS = _TOLD.where(_told.c.tenant.in_(_tenants), tables.is_believed)
+_TENANTS_TOLD_OF = select(_told.c.tenant).where(tables.is_notified_of_firing).distinct().order_by(_told.c.tenant)
+_TOLD_OF_TENANTS = _TOLD.where(_told.c.tenant.in_(_tenants), tables.is_notified_of_firing)
 _ADD_TRANSITION = insert(_transitions)
 _FIRINGS = (
     select(_transitions)
     .where(
         _transitions.c.alert_id.in_(bindparam("ids", expanding=True)),
         _transitions.c.at >= bindparam("start"),
-        or_(*(column == str(AlertState.FIRING) for column in (_transitions.c.before, _transitions.c.after))),
+        or_(*(column == str(AlertState.FIRING) for column in (_transitions.c.from_state, _transitions.c.to_state))),
     )
     .order_by(_transitions.c.id)
 )

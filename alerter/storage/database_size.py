@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from alerter.errors import StoreError
 from alerter.storage.connections import connect
 from alerter.storage.engine import Rows, is_sqlite, size_bytes
-from alerter.storage.tables import Instant, sizes
+from alerter.storage.tables import Instant, database_sizes
 
 #: So much of a file stays free for the rows of the next days, rather than to be given back and taken again.
 SPARE = 0.05
@@ -64,7 +64,7 @@ class SizeWriter(SizeReader):
         if newest is not None and newest.at <= now < newest.at + _NOTED_EVERY:
             return 0
         found = self.storage(now=now)
-        self._put(sizes, [{"at": now, "used_bytes": found.size_bytes - found.free_bytes}])
+        self._put(database_sizes, [{"at": now, "used_bytes": found.size_bytes - found.free_bytes}])
         return 1 + self._run(_FORGET, {"start": now - _KEPT_FOR, "end": now})
 
     def give_back(self, pages: int) -> int:
@@ -110,9 +110,10 @@ def _pragma(connection: Connection, name: str) -> int:
 
 
 _INCREMENTAL = 2
-_OLDEST = select(sizes).order_by(sizes.c.at).limit(1)
-_NEWEST = select(sizes).order_by(sizes.c.at.desc()).limit(1)
+_OLDEST = select(database_sizes).order_by(database_sizes.c.at).limit(1)
+_NEWEST = select(database_sizes).order_by(database_sizes.c.at.desc()).limit(1)
 # What a clock that was wrong has left ahead of now says nothing either.
-_FORGET = delete(sizes).where(
-    (sizes.c.at < bindparam("start", type_=Instant())) | (sizes.c.at > bindparam("end", type_=Instant()))
+_FORGET = delete(database_sizes).where(
+    (database_sizes.c.at < bindparam("start", type_=Instant()))
+    | (database_sizes.c.at > bindparam("end", type_=Instant()))
 )

@@ -16,7 +16,22 @@ from alerter.core.series import EPOCH, Tenant, instant_of, number_of
 from alerter.storage.cache import Noting
 from alerter.storage.count_changes import ChangeWriter
 from alerter.storage.engine import Rows, is_sqlite
-from alerter.storage.tables import NO_TEXT, Instant, chunks, counts, coverage, deliveries, has_text, messages, tenants
+from alerter.storage.tables import (
+    NO_TEXT,
+    Instant,
+    coverage,
+    deliveries,
+    has_text,
+    is_held,
+    messages,
+    tenants,
+)
+from alerter.storage.tables import (
+    compressed_days as _days,
+)
+from alerter.storage.tables import (
+    count_changes as _changes,
+)
 
 _HOUR = timedelta(hours=1)
 
@@ -49,7 +64,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
         row = self._all(_TENANT, {"tenant": tenant})[0]
         if not self._may_repack():
             return 0
-        start = row.thinning_at or EPOCH
+        start = row.downsampling_at or EPOCH
         before = self._loosened(row.id, start, before)
         scope = {"tenant_id": row.id, "start": start}
         changes = self._all(_SOME_CHANGES, scope | {"before": before, "limit": batch + 1})
@@ -62,8 +77,8 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
             changes = self._all(_CHANGES, scope | {"before": end})
         self._thin(row.id, changes, begins=self._begins(row.id, hour_of(changes[0].at), end))
         self._changed_tenants.add(tenant)
-        until = end if row.thinned_until is None else max(end, row.thinned_until)
-        self._run(_SET_TENANT, {"of_tenant": row.id, "thinning_at": end, "thinned_until": until})
+        until = end if row.downsampled_until is None else max(end, row.downsampled_until)
+        self._run(_SET_TENANT, {"of_tenant": row.id, "downsampling_at": end, "downsampled_until": until})
         return len(changes)
 
     def _loosened(self, tenant_id: int, start: datetime, before: datetime) -> datetime:
@@ -73,7 +88,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
         """
         begin = number_of(start)
         for chunk in self._chunks(tenant_id, begin, number_of(before)):
-            hour = hour_of(instant_of(chunk.since))
+            hour = hour_of(instant_of(chunk.start_at))
             if self._oldest_loose(tenant_id, begin, number_of(hour)) is not None:
                 return hour
             self._make_loose(tenant_id, chunk)
@@ -82,7 +97,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
     def _thin(self, tenant_id: int, changes: Sequence[Row[Any]], *, begins: Sequence[datetime]) -> None:
         by_series: dict[int, list[Change]] = {}
         for row in changes:
-            by_series.setdefault(row.series_id, []).append(Change(row.at, row.was, row.held))
+            by_series.setdefault(row.series_id, []).append(Change(row.at, row.previous_value, row.value))
         gone: list[dict[str, Any]] = []
         moved: list[dict[str, Any]] = []
         for number, before in by_series.items():
@@ -90,7 +105,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
             key = {"of_tenant": tenant_id, "of_series": number}
             gone += [key | {"then": change.at} for change in before if change.at not in kept]
             moved += [
-                key | {"then": change.at, "was": kept[change.at].was}
+                key | {"then": change.at, "previous_value": kept[change.at].was}
                 for change in before
                 if change.at in kept and kept[change.at] != change
             ]
@@ -99,7 +114,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
 
     def _begins(self, tenant_id: int, since: datetime, until: datetime) -> list[datetime]:
         scope = {"tenant_id": tenant_id, "start": since, "before": until}
-        runs = [(row.since, row.until) for row in self._all(_BEGINS, scope)]
+        runs = [(row.first_poll_at, row.last_poll_at) for row in self._all(_BEGINS, scope)]
         # What begins where another one ends goes on.
         ends = {until for _, until in runs}
         return [begin for begin, _ in runs if begin >= since and begin not in ends]
@@ -120,45 +135,50 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
 
 
 _before = bindparam("before", type_=Instant())
-_TENANT = select(tenants.c.id, tenants.c.thinning_at, tenants.c.thinned_until).where(
+_TENANT = select(tenants.c.id, tenants.c.downsampling_at, tenants.c.downsampled_until).where(
     tenants.c.name == bindparam("tenant")
 )
 _SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
-_goes_on_at = func.coalesce(tenants.c.thinning_at, literal(EPOCH, Instant()))
+_goes_on_at = func.coalesce(tenants.c.downsampling_at, literal(EPOCH, Instant()))
 _TENANTS_TO_THIN = (
     select(tenants.c.name)
     .where(
-        exists().where(counts.c.tenant_id == tenants.c.id, counts.c.at < _before, counts.c.at >= _goes_on_at)
-        | exists().where(chunks.c.tenant_id == tenants.c.id, chunks.c.since < _before, chunks.c.until >= _goes_on_at)
+        exists().where(_changes.c.tenant_id == tenants.c.id, _changes.c.at < _before, _changes.c.at >= _goes_on_at)
+        | exists().where(
+            _days.c.tenant_id == tenants.c.id,
+            _days.c.start_at < _before,
+            _days.c.end_at >= _goes_on_at,
+        )
     )
     .order_by(tenants.c.id)
 )
 _CHANGES = (
-    select(counts.c.series_id, counts.c.at, counts.c.was, counts.c.held)
+    select(_changes.c.series_id, _changes.c.at, _changes.c.previous_value, _changes.c.value)
     .where(
-        counts.c.tenant_id == bindparam("tenant_id"),
-        counts.c.at >= bindparam("start", type_=Instant()),
-        counts.c.at < _before,
+        _changes.c.tenant_id == bindparam("tenant_id"),
+        _changes.c.at >= bindparam("start", type_=Instant()),
+        _changes.c.at < _before,
     )
-    .order_by(counts.c.at)
+    .order_by(_changes.c.at)
 )
 _SOME_CHANGES = _CHANGES.limit(bindparam("limit"))
 _BEGINS = (
-    select(coverage.c.since, coverage.c.until)
+    select(coverage.c.first_poll_at, coverage.c.last_poll_at)
     .where(
         coverage.c.tenant_id == bindparam("tenant_id"),
-        coverage.c.until >= bindparam("start", type_=Instant()),
-        coverage.c.since < _before,
+        is_held(coverage),
+        coverage.c.last_poll_at >= bindparam("start", type_=Instant()),
+        coverage.c.first_poll_at < _before,
     )
-    .order_by(coverage.c.since)
+    .order_by(coverage.c.first_poll_at)
 )
 _CHANGE = and_(
-    counts.c.tenant_id == bindparam("of_tenant"),
-    counts.c.at == bindparam("then", type_=Instant()),
-    counts.c.series_id == bindparam("of_series"),
+    _changes.c.tenant_id == bindparam("of_tenant"),
+    _changes.c.at == bindparam("then", type_=Instant()),
+    _changes.c.series_id == bindparam("of_series"),
 )
-_DELETE = delete(counts).where(_CHANGE)
-_SET_WAS = update(counts).where(_CHANGE)
+_DELETE = delete(_changes).where(_CHANGE)
+_SET_WAS = update(_changes).where(_CHANGE)
 
 _WORDY = (
     select(messages.c.id)

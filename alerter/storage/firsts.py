@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from alerter.core.series import instant_of
 from alerter.storage.count_changes import ChangeReader
-from alerter.storage.tables import Instant, coverage, series, tenants
+from alerter.storage.tables import Instant, coverage, is_held, series, tenants
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +24,7 @@ class FirstsWriter(ChangeReader):
             changed: The series whose changes were written: of these, what is held now is set as well.
         """
         scope = {"tenant_id": tenant_id}
-        oldest = self._all(_OLDEST_COVERAGE, scope)[0].since
+        oldest = self._all(_OLDEST_COVERAGE, scope)[0].oldest
         self._run(_BE_POLLED_SINCE, scope | {"oldest": oldest})
         held_from: dict[int, datetime] = {}
         left_at: dict[int, datetime] = {}
@@ -40,7 +40,7 @@ class FirstsWriter(ChangeReader):
             begins, ends = held_from.get(row.id), left_at.get(row.id)
             if begins is not None and (ends is None or begins < ends):
                 firsts.append({"number": row.id, "first": begins})
-            elif ends is not None or row.held:
+            elif ends is not None or row.value:
                 # It was held before anything is known of it.
                 firsts.append({"number": row.id, "first": min(row.first_seen_at, oldest)})
         self._run(_BE_HELD_SINCE, firsts)
@@ -52,7 +52,9 @@ class FirstsWriter(ChangeReader):
         self._run(_HOLD_NOW, now_held)
 
 
-_SERIES = select(series.c.id, series.c.held, series.c.first_seen_at).where(series.c.tenant_id == bindparam("tenant_id"))
+_SERIES = select(series.c.id, series.c.value, series.c.first_seen_at).where(
+    series.c.tenant_id == bindparam("tenant_id")
+)
 _BE_HELD_SINCE = (
     update(series)
     .where(
@@ -64,16 +66,16 @@ _BE_HELD_SINCE = (
 _HOLD_NOW = (
     update(series)
     .where(series.c.id == bindparam("number"))
-    .values(held=bindparam("held_now"), changed_at=bindparam("last"))
+    .values(value=bindparam("held_now"), changed_at=bindparam("last"))
 )
-_OLDEST_COVERAGE = select(func.min(coverage.c.since).label("since")).where(
-    coverage.c.tenant_id == bindparam("tenant_id")
+_OLDEST_COVERAGE = select(func.min(coverage.c.first_poll_at).label("oldest")).where(
+    coverage.c.tenant_id == bindparam("tenant_id"), is_held(coverage)
 )
 _BE_POLLED_SINCE = (
     update(tenants)
     .where(
         tenants.c.id == bindparam("tenant_id"),
-        tenants.c.polled_since.is_(None) | (tenants.c.polled_since > bindparam("oldest", type_=Instant())),
+        tenants.c.first_polled_at.is_(None) | (tenants.c.first_polled_at > bindparam("oldest", type_=Instant())),
     )
-    .values(polled_since=bindparam("oldest"))
+    .values(first_polled_at=bindparam("oldest"))
 )

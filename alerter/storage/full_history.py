@@ -23,7 +23,7 @@ from alerter.errors import Cause
 from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import ChangeReader
 from alerter.storage.polls import PollingReader
-from alerter.storage.tables import coverage, poll_failures, series
+from alerter.storage.tables import coverage, is_held, poll_failures, series
 
 
 class ArchiveReader(PollingReader, ChangeReader):
@@ -52,14 +52,14 @@ class ArchiveReader(PollingReader, ChangeReader):
             outages=tuple(outages_of(failures)),
             poll_interval=poll_interval,
             timezone=timezone,
-            polled_since=None if row is None else row.polled_since,
+            polled_since=None if row is None else row.first_polled_at,
         )
         begin = runs[0].since if runs else 0
         polling = Archive(tenant=tenant, reason=ALL_REASONS, at=numbers([begin]), held=numbers([0]), timeline=timeline)
         return TenantArchive(
             polling=polling,
             reasons=[_archive(each, polling, steps, begin) for each in self._all(_SERIES, scope)],
-            thinned_until=None if row is None else row.thinned_until,
+            thinned_until=None if row is None else row.downsampled_until,
         )
 
 
@@ -85,7 +85,7 @@ class _Steps:
 
 
 def _archive(row: Row[Any], polling: Archive, steps: _Steps, begin: int) -> Archive:
-    at, held = steps.of(row.id, held=row.held, begin=begin)
+    at, held = steps.of(row.id, held=row.value, begin=begin)
     return Archive(
         tenant=polling.tenant,
         reason=row.reason,
@@ -108,29 +108,34 @@ def _number(column: ColumnElement[datetime], name: str) -> ColumnElement[int]:
 
 
 _RUNS = (
-    select(_number(coverage.c.since, "since"), _number(coverage.c.until, "until"), coverage.c.polls, coverage.c.steps)
-    .where(coverage.c.tenant_id == bindparam("tenant_id"))
-    .order_by(coverage.c.since)
+    select(
+        _number(coverage.c.first_poll_at, "since"),
+        _number(coverage.c.last_poll_at, "until"),
+        coverage.c.poll_count.label("polls"),
+        coverage.c.steps,
+    )
+    .where(coverage.c.tenant_id == bindparam("tenant_id"), is_held(coverage))
+    .order_by(coverage.c.first_poll_at)
 )
 _FAILURES = (
     select(
-        _number(poll_failures.c.since, "since"),
-        _number(poll_failures.c.until, "until"),
-        poll_failures.c.failures.label("polls"),
-        _number(poll_failures.c.outage_since, "outage_since"),
+        _number(poll_failures.c.first_failed_at, "since"),
+        _number(poll_failures.c.last_failed_at, "until"),
+        poll_failures.c.failure_count.label("polls"),
+        _number(poll_failures.c.outage_started_at, "outage_since"),
         _number(poll_failures.c.ended_at, "ended_at"),
         poll_failures.c.cause,
         poll_failures.c.detail,
         poll_failures.c.steps,
     )
-    .where(poll_failures.c.tenant_id == bindparam("tenant_id"))
-    .order_by(poll_failures.c.since)
+    .where(poll_failures.c.tenant_id == bindparam("tenant_id"), is_held(poll_failures))
+    .order_by(poll_failures.c.first_failed_at)
 )
 _SERIES = (
     select(
         series.c.id,
         series.c.reason,
-        series.c.held,
+        series.c.value,
         series.c.first_held_at,
         _number(series.c.first_seen_at, "seen_since"),
     )

@@ -15,7 +15,7 @@ from alerter.storage.cache import Remembered
 from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import ChangeReader
 from alerter.storage.polls import PollingReader, failure_of, spans_of
-from alerter.storage.tables import coverage, series, tenants
+from alerter.storage.tables import coverage, is_held, series, tenants
 from alerter.storage.windows import LazySeries, PackedSeries, Reach
 
 
@@ -35,7 +35,7 @@ class HistoryReader(PollingReader, ChangeReader):
     def reasons(self, tenant: Tenant) -> list[ReasonState]:
         """Return every reason that was ever seen, in the order of first sight; empty for an unknown tenant."""
         return [
-            ReasonState(reason=row.reason, held=row.held, changed_at=row.changed_at, first_seen_at=row.first_seen_at)
+            ReasonState(reason=row.reason, held=row.value, changed_at=row.changed_at, first_seen_at=row.first_seen_at)
             for row in self._series_of(self._tenant(tenant))
         ]
 
@@ -88,7 +88,7 @@ class HistoryReader(PollingReader, ChangeReader):
         return Remembered(
             id=tenant.id,
             revision=tenant.revision,
-            polled_since=tenant.polled_since,
+            polled_since=tenant.first_polled_at,
             coverage=spans_of(runs),
             tail=PackedRun.of(runs[-1]) if runs else None,
             parts=runs[:-1],
@@ -107,7 +107,7 @@ class HistoryReader(PollingReader, ChangeReader):
         steps: Sequence[Sample] = (Sample(since, 0),)
         if row is not None and known is not None:
             changes = list(self._changes(row.id, since=number_of(since) + 1, series={known.id}))
-            steps = _steps(changes, known.held, since)
+            steps = _steps(changes, known.value, since)
         return Series(
             tenant=tenant,
             reason=reason,
@@ -171,15 +171,20 @@ def _steps(changes: Sequence[StoredChange], held: int, start: datetime) -> Seque
 
 _SERIES = (
     select(
-        series.c.id, series.c.reason, series.c.held, series.c.changed_at, series.c.first_seen_at, series.c.first_held_at
+        series.c.id,
+        series.c.reason,
+        series.c.value,
+        series.c.changed_at,
+        series.c.first_seen_at,
+        series.c.first_held_at,
     )
     .where(series.c.tenant_id == bindparam("tenant_id"))
     .order_by(series.c.id)
 )
 _HELD = (
-    select(tenants.c.name, func.coalesce(func.sum(series.c.held), 0).label("held"))
+    select(tenants.c.name, func.coalesce(func.sum(series.c.value), 0).label("held"))
     .select_from(tenants.outerjoin(series, series.c.tenant_id == tenants.c.id))
-    .where(select(coverage.c.since).where(coverage.c.tenant_id == tenants.c.id).exists())
+    .where(select(coverage.c.first_poll_at).where(coverage.c.tenant_id == tenants.c.id, is_held(coverage)).exists())
     .group_by(tenants.c.id, tenants.c.name)
     .order_by(tenants.c.id)
 )

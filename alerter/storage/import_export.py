@@ -21,7 +21,7 @@ from alerter.storage.firsts import FirstsWriter
 from alerter.storage.history import HistoryReader
 from alerter.storage.polls import run_columns, run_of
 from alerter.storage.snapshots import HistoryWriter
-from alerter.storage.tables import Instant, coverage, series, tenants
+from alerter.storage.tables import Instant, coverage, is_held, series, tenants
 
 #: So many changes are written by one statement.
 _BATCH = 10_000
@@ -75,7 +75,7 @@ class RecordReader(HistoryReader):
         known = self._series_of(row)
         return Stored(
             coverage=self.runs(tenant),
-            held={each.reason: each.held for each in known},
+            held={each.reason: each.value for each in known},
             changes=partial(self._named_changes, row.id, {each.id: each.reason for each in known}),
         )
 
@@ -104,7 +104,7 @@ class RecordReader(HistoryReader):
             first.setdefault(number, was)
         for each in known:
             has_changed = each.id in first
-            held = first.get(each.id, each.held)
+            held = first.get(each.id, each.value)
             if held or (not has_changed and each.changed_at != each.first_seen_at):
                 at = begin if has_changed else each.changed_at
                 yield Held(tenant=tenant, reason=each.reason, at=at, held=held)
@@ -147,7 +147,7 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         new = []
         for reason, seen in first_seen.items():
             base = bases.get(reason, Base(at=seen, held=0))
-            columns = {"held": base.held, "changed_at": instant_of(base.at), "first_seen_at": instant_of(seen)}
+            columns = {"value": base.held, "changed_at": instant_of(base.at), "first_seen_at": instant_of(seen)}
             if reason not in known:
                 new.append({"tenant_id": tenant_id, "digest": digest_of(reason), "reason": reason} | columns)
         self._run(_ADD_SERIES, new)
@@ -202,21 +202,23 @@ def _range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
 # What is imported into history that was thinned is thinned as well.
 _THIN_FROM = (
     update(tenants)
-    .where(tenants.c.id == bindparam("of_tenant"), tenants.c.thinning_at > bindparam("oldest", type_=Instant()))
-    .values(thinning_at=bindparam("oldest", type_=Instant()))
+    .where(tenants.c.id == bindparam("of_tenant"), tenants.c.downsampling_at > bindparam("oldest", type_=Instant()))
+    .values(downsampling_at=bindparam("oldest", type_=Instant()))
 )
 _COVERAGE = (
-    select(coverage.c.since, coverage.c.until, coverage.c.polls, coverage.c.steps)
-    .where(coverage.c.tenant_id == bindparam("tenant_id"))
-    .order_by(coverage.c.since)
+    select(coverage.c.first_poll_at, coverage.c.last_poll_at, coverage.c.poll_count, coverage.c.steps)
+    .where(coverage.c.tenant_id == bindparam("tenant_id"), is_held(coverage))
+    .order_by(coverage.c.first_poll_at)
 )
 _ADD_COVERAGE = insert(coverage)
 _DELETE_COVERAGE = delete(coverage).where(
-    coverage.c.tenant_id == bindparam("of_tenant"), coverage.c.since == bindparam("old_since")
+    coverage.c.tenant_id == bindparam("of_tenant"),
+    is_held(coverage),
+    coverage.c.first_poll_at == bindparam("old_since"),
 )
 # Plain text, as for those that are put.
 _KEY = ("tenant_id", "at", "series_id")
-_DROP_CHANGE = text("DELETE FROM counts WHERE tenant_id = :tenant_id AND at = :at AND series_id = :series_id")
+_DROP_CHANGE = text("DELETE FROM count_changes WHERE tenant_id = :tenant_id AND at = :at AND series_id = :series_id")
 _SERIES = select(series.c.id, series.c.reason).where(series.c.tenant_id == bindparam("tenant_id"))
 _ADD_SERIES = insert(series)
 _BE_SEEN_SINCE = (

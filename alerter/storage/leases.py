@@ -219,9 +219,9 @@ def _instance_of(row: Row[Any]) -> Instance:
         number=row.id,
         name=row.name,
         version=row.version,
-        configuration=row.configuration,
-        since=instant_of(row.since),
-        until=instant_of(row.until),
+        configuration=row.config_digest,
+        since=instant_of(row.started_at),
+        until=instant_of(row.alive_until),
         tenants=row.tenants - row.is_leader,
         is_leader=bool(row.is_leader),
         is_alive=row.is_alive,
@@ -249,7 +249,7 @@ _LATEST = 2 * _microseconds(LONGEST_LEASE)
 
 def _lives(instance: str) -> str:
     """Return the condition that an instance lives."""
-    return f"{instance}.until > {_NOW} AND {instance}.until <= {_NOW} + {_LATEST}"
+    return f"{instance}.alive_until > {_NOW} AND {instance}.alive_until <= {_NOW} + {_LATEST}"
 
 
 # No value of anybody stands in these statements: they are put together from the constants above.
@@ -259,15 +259,15 @@ _TRY_SHARED = text("SELECT pg_try_advisory_xact_lock_shared(:class, :lock)")
 _HAS_INSTANCES = text("SELECT to_regclass('instances') IS NOT NULL")
 _FORGET = text(
     "DELETE FROM instances WHERE id IN (SELECT id FROM instances "  # noqa: S608
-    f"WHERE id = :before OR until < {_NOW} - :remembered FOR UPDATE SKIP LOCKED)"
+    f"WHERE id = :before OR alive_until < {_NOW} - :remembered FOR UPDATE SKIP LOCKED)"
 )
 _JOIN = text(
-    "INSERT INTO instances (name, version, configuration, since, until) "  # noqa: S608
+    "INSERT INTO instances (name, version, config_digest, started_at, alive_until) "  # noqa: S608
     f"VALUES (:name, :version, :configuration, {_NOW}, {_NOW} + :lasting) RETURNING id"
 )
 _ENROL = text("INSERT INTO leases (tenant) SELECT unnest(CAST(:tenants AS text[])) ON CONFLICT (tenant) DO NOTHING")
 _RENEW = text(
-    f"UPDATE instances i SET until = {_NOW} + :lasting, configuration = :configuration "  # noqa: S608
+    f"UPDATE instances i SET alive_until = {_NOW} + :lasting, config_digest = :configuration "  # noqa: S608
     f"WHERE id = :me AND {_lives('i')} AND {_IS_MY_SCHEMA} RETURNING {_NOW}"
 )
 _LEAVE = text("DELETE FROM instances WHERE id = :me")
@@ -295,6 +295,6 @@ _STANDING = text(
     "WHERE instance_id = :me AND tenant = ANY(CAST(:tenants AS text[])) FOR SHARE) "
     "SELECT ARRAY(SELECT tenant FROM mine) AS tenants, "
     "EXISTS (SELECT 1 FROM leases WHERE tenant = '*' AND instance_id = :me) AS is_leader, "
-    f"NOT EXISTS (SELECT 1 FROM instances o WHERE {_lives('o')} AND o.configuration <> :configuration) AS is_agreed "
+    f"NOT EXISTS (SELECT 1 FROM instances o WHERE {_lives('o')} AND o.config_digest <> :configuration) AS is_agreed "
     f"FROM instances i WHERE i.id = :me AND {_lives('i')} AND {_IS_MY_SCHEMA}"
 )

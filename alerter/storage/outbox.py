@@ -18,13 +18,13 @@ from alerter.storage.engine import Rows
 from alerter.storage.leases import LeaseHolder, is_life_over
 from alerter.storage.tables import (
     Instant,
-    addresses,
     deliveries,
-    held_back,
     is_waiting,
     messages,
-    open_groups,
+    notification_groups,
     outages,
+    suppressed_notifications,
+    targets,
 )
 
 
@@ -95,7 +95,7 @@ class OutboxReader(Rows):
 
     def addresses(self) -> dict[TargetName, TargetId]:
         """Return which URL each target's name stood for when that was kept last."""
-        return {row.target: row.url for row in self._all(_ADDRESSES)}
+        return {row.name: row.target for row in self._all(_ADDRESSES)}
 
     def was_overtaken(self, delivery: Delivery) -> bool:
         """Say whether a delivery's target has taken a message that was planned later."""
@@ -120,7 +120,7 @@ class OutboxReader(Rows):
         """
         wanted = _SENT if until is None else _SENT.where(messages.c.created_at <= until)
         sent = {row.receiver: row.sent for row in self._all(wanted, {"start": since})}
-        counters = {row.receiver: row.messages for row in self._all(_HELD_BACK)}
+        counters = {row.receiver: row.suppressed for row in self._all(_HELD_BACK)}
         return {
             receiver: Budget(sent=sent.get(receiver, 0), held_back=counters.get(receiver, 0))
             for receiver in sent | counters
@@ -128,7 +128,7 @@ class OutboxReader(Rows):
 
     def groups(self) -> dict[ReceiverName, datetime]:
         """Return the receivers for which news is collected, and when it becomes a message, the first due first."""
-        return {row.receiver: row.due_at for row in self._all(_GROUPS)}
+        return {row.receiver: row.flush_at for row in self._all(_GROUPS)}
 
     def due_groups(self, *, now: datetime) -> list[ReceiverName]:
         """Return the receivers that must now be told what was collected, the first due first."""
@@ -147,7 +147,7 @@ class OutboxWriter(OutboxReader, LeaseHolder):
         self._run(_ADD_MESSAGE, _message_row(message))
         due = {"created_at": message.created_at, "next_attempt_at": message.created_at}
         new = {"message_id": message.id, "attempts": 0, "last_error": ""} | due
-        self._run(_ADD_DELIVERY, [new | {"target": target} for target in targets])
+        self._run(_ADD_DELIVERY, [new | {"target": target, "target_name": target} for target in targets])
 
     def save_outage(self, outage: Outage) -> None:
         """Keep that a target cannot be reached, in place of what was stored of it."""
@@ -160,7 +160,7 @@ class OutboxWriter(OutboxReader, LeaseHolder):
     def hold_back(self, receiver: ReceiverName) -> None:
         """Count one message more that a receiver does not get."""
         if not self._run(_COUNT_HELD_BACK, {"name": receiver}):
-            self._run(_ADD_HELD_BACK, {"receiver": receiver, "messages": 1})
+            self._run(_ADD_HELD_BACK, {"receiver": receiver, "count": 1})
 
     def reset_held_back(self, receiver: ReceiverName) -> None:
         """Count anew what a receiver does not get: it was told how much that was."""
@@ -169,7 +169,7 @@ class OutboxWriter(OutboxReader, LeaseHolder):
     def open_group(self, receiver: ReceiverName, *, due_at: datetime) -> None:
         """Begin to collect news for a receiver, until `due_at`; what is being collected already keeps its time."""
         if receiver not in self.groups():
-            self._run(_OPEN_GROUP, {"receiver": receiver, "due_at": due_at})
+            self._run(_OPEN_GROUP, {"receiver": receiver, "flush_at": due_at})
 
     def close_group(self, receiver: ReceiverName) -> None:
         """Collect for a receiver no longer."""
@@ -181,12 +181,12 @@ class OutboxWriter(OutboxReader, LeaseHolder):
         Raises:
             StoreError: There is none of this number.
         """
-        if not self._run(_SET_DELIVERY, _outcome(delivery) | {"claims": delivery.claims}):
+        if not self._run(_SET_DELIVERY, _outcome(delivery) | {"claim_count": delivery.claims}):
             raise StoreError(f"expected a delivery {delivery.id}, found none")
 
     def claim(self, delivery: Delivery) -> None:
         """Keep that this instance is sending a delivery, which nobody else does meanwhile."""
-        mine = {"claims": delivery.claims, "claimed_by": self._claimant}
+        mine = {"claim_count": delivery.claims, "claimed_by": self._claimant}
         self._run(_SET_DELIVERY, _outcome(delivery) | mine)
 
     def release_claims(self, *, now: datetime) -> int:
@@ -204,7 +204,7 @@ class OutboxWriter(OutboxReader, LeaseHolder):
     def save_addresses(self, addresses: Mapping[TargetName, TargetId]) -> None:
         """Keep which URL each target's name stands for, in place of what was kept."""
         self._run(_DROP_ADDRESS, [{"of_target": name} for name in self.addresses()])
-        self._run(_ADD_ADDRESS, [{"target": name, "url": target} for name, target in addresses.items()])
+        self._run(_ADD_ADDRESS, [{"name": name, "target": target} for name, target in addresses.items()])
 
     def readdress(self, target_by_delivery: Mapping[int, TargetName]) -> None:
         """Give deliveries other targets, by their numbers."""
@@ -239,7 +239,7 @@ def _message_row(message: Message) -> dict[str, Any]:
     return {
         "id": message.id,
         "receiver": message.receiver,
-        "tone": str(message.tone),
+        "status": str(message.tone),
         "title": storable(message.title),
         "bodies": packed(json.dumps(dict(message.bodies))),
         "alert_ids": json.dumps(message.alert_ids),
@@ -253,7 +253,7 @@ def _message_of(row: Row[Any]) -> Message:
     return Message(
         id=row.id,
         receiver=row.receiver,
-        tone=MessageStatus(row.tone),
+        tone=MessageStatus(row.status),
         title=row.title,
         bodies={Format(name): body for name, body in json.loads(unpacked(row.bodies)).items()},
         created_at=row.created_at,
@@ -264,13 +264,19 @@ def _message_of(row: Row[Any]) -> Message:
 
 
 def _outage_of(row: Row[Any]) -> Outage:
-    told = None if row.told is None else tuple(json.loads(row.told))
-    return Outage(target=row.target, since=row.since, error=row.error, told=told)
+    told = None if row.notified is None else tuple(json.loads(row.notified))
+    return Outage(target=row.target, since=row.started_at, error=row.error, told=told)
 
 
 def _outage_row(outage: Outage) -> dict[str, Any]:
     told = None if outage.told is None else json.dumps(outage.told)
-    return {"target": outage.target, "since": outage.since, "error": storable(outage.error), "told": told}
+    return {
+        "target": outage.target,
+        "target_name": outage.target,
+        "started_at": outage.since,
+        "error": storable(outage.error),
+        "notified": told,
+    }
 
 
 def _event(fields: dict[str, Any]) -> OnCallEvent:
@@ -294,7 +300,7 @@ def _delivery_of(row: Row[Any]) -> Delivery:
         sent_at=row.sent_at,
         dead_at=row.dead_at,
         last_error=row.last_error,
-        claims=row.claims,
+        claims=row.claim_count,
         refused_at=row.refused_at,
         had_by=frozenset(json.loads(row.had_by)),
     )
@@ -327,10 +333,10 @@ _ADD_MESSAGE = insert(messages)
 _ADD_DELIVERY = insert(deliveries)
 _SET_DELIVERY = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
 _READDRESS = _SET_DELIVERY.values(target=bindparam("new_target"))
-_ADDRESSES = select(addresses).order_by(addresses.c.target)
-_DROP_ADDRESS = delete(addresses).where(addresses.c.target == bindparam("of_target"))
-_ADD_ADDRESS = insert(addresses)
-_SETTLE = _SET_DELIVERY.where(deliveries.c.claims == bindparam("known_claims"))
+_ADDRESSES = select(targets).order_by(targets.c.name)
+_DROP_ADDRESS = delete(targets).where(targets.c.name == bindparam("of_target"))
+_ADD_ADDRESS = insert(targets)
+_SETTLE = _SET_DELIVERY.where(deliveries.c.claim_count == bindparam("known_claims"))
 _RELEASE = update(deliveries).where(is_waiting, deliveries.c.claimed_by.is_not(None))
 _RELEASE_OF_THE_GONE = _RELEASE.where(is_life_over(deliveries.c.claimed_by))
 
@@ -340,11 +346,13 @@ _SENT = (
     .group_by(messages.c.receiver)
     .order_by(messages.c.receiver)
 )
-_HELD_BACK = select(held_back)
-_of_receiver = held_back.c.receiver == bindparam("name")
-_COUNT_HELD_BACK = update(held_back).where(_of_receiver).values(messages=held_back.c.messages + 1)
-_ADD_HELD_BACK = insert(held_back)
-_RESET_HELD_BACK = delete(held_back).where(_of_receiver)
+_HELD_BACK = select(suppressed_notifications.c.receiver, suppressed_notifications.c.count.label("suppressed"))
+_of_receiver = suppressed_notifications.c.receiver == bindparam("name")
+_COUNT_HELD_BACK = (
+    update(suppressed_notifications).where(_of_receiver).values(count=suppressed_notifications.c.count + 1)
+)
+_ADD_HELD_BACK = insert(suppressed_notifications)
+_RESET_HELD_BACK = delete(suppressed_notifications).where(_of_receiver)
 
 # By its number: of a message that is refused, what was planned since is a day's work at most.
 _OVERTAKING = (
@@ -356,9 +364,9 @@ _OVERTAKING = (
     )
     .limit(1)
 )
-_OUTAGES = select(outages).order_by(outages.c.since, outages.c.target)
+_OUTAGES = select(outages).order_by(outages.c.started_at, outages.c.target)
 _END_OUTAGE = delete(outages).where(outages.c.target == bindparam("name"))
 
-_GROUPS = select(open_groups).order_by(open_groups.c.due_at, open_groups.c.receiver)
-_OPEN_GROUP = insert(open_groups)
-_CLOSE_GROUP = delete(open_groups).where(open_groups.c.receiver == bindparam("name"))
+_GROUPS = select(notification_groups).order_by(notification_groups.c.flush_at, notification_groups.c.receiver)
+_OPEN_GROUP = insert(notification_groups)
+_CLOSE_GROUP = delete(notification_groups).where(notification_groups.c.receiver == bindparam("name"))

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from alerter.core.series import HoldReason, Tenant
 from alerter.storage.engine import Rows
-from alerter.storage.tables import series, tenants
+from alerter.storage.tables import is_above_zero, is_held, series, tenants
 
 
 class OverviewReader(Rows):
@@ -17,7 +17,7 @@ class OverviewReader(Rows):
         held: dict[Tenant, dict[HoldReason, int]] = {}
         for row in self._all(_HELD):
             if row.name in names:
-                held.setdefault(row.name, {})[row.reason] = row.held
+                held.setdefault(row.name, {})[row.reason] = row.value
         return held
 
     def reason_names(self) -> list[HoldReason]:
@@ -27,7 +27,7 @@ class OverviewReader(Rows):
     def largest_counts(self, names: Collection[Tenant], *, limit: int) -> list[tuple[Tenant, HoldReason]]:
         """Return of which reasons of these tenants most is held, most first; without those of which nothing is."""
         found: list[tuple[Tenant, HoldReason]] = []
-        for row in self._all(_HELD.where(series.c.held > 0)):
+        for row in self._all(_HELD.where(is_above_zero)):
             if len(found) == limit:
                 break
             if row.name in names:
@@ -38,7 +38,8 @@ class OverviewReader(Rows):
 _NAMES = select(series.c.reason).distinct().order_by(series.c.reason)
 
 _HELD = (
-    select(tenants.c.name, series.c.reason, series.c.held)
+    select(tenants.c.name, series.c.reason, series.c.value)
     .join_from(series, tenants)
-    .order_by(series.c.held.desc(), series.c.id)
+    .where(is_held(series))
+    .order_by(series.c.value.desc(), series.c.id)
 )

@@ -12,7 +12,7 @@ from alerter.core.series import Failure, Snapshot, Span, Tenant, instant_of, lon
 from alerter.errors import Cause, SourceError
 from alerter.storage.cache import Noting, OpenFailures, Remembered, Remembering
 from alerter.storage.encoding import storable
-from alerter.storage.tables import Instant, coverage, poll_failures, tenants
+from alerter.storage.tables import Instant, coverage, is_held, poll_failures, tenants
 
 #: Of a failure's detail so many characters are kept.
 LONGEST_DETAIL = 500
@@ -57,14 +57,16 @@ class PollingReader(Remembering):
     def history_since(self) -> datetime | None:
         """Return how far back good polls are known; None before the first one."""
         row = self._first(_OLDEST_COVERAGE)
-        return None if row is None else row.since
+        return None if row is None else row.first_poll_at
 
     def failure_at(self, tenant: Tenant, at: datetime) -> Failure | None:
         """Return the run of failed polls that a tenant was in at an instant, or None after a good poll."""
         row = self._first(_FAILURE_AT, {"tenant": tenant, "instant": at})
         if row is None:
             return None
-        return Failure(since=row.outage_since, at=min(row.until, at), cause=Cause(row.cause), detail=row.detail)
+        return Failure(
+            since=row.outage_started_at, at=min(row.last_failed_at, at), cause=Cause(row.cause), detail=row.detail
+        )
 
     def _tenant(self, tenant: Tenant) -> Row[Any] | None:
         """Return the tenant's number, since when it is polled and, in the same row, the open run of failures."""
@@ -75,7 +77,7 @@ class PollingReader(Remembering):
         if failure is None:
             return None
         tail = PackedRun.of(failures_of(tenant))
-        return OpenFailures(id=tenant.failure_id, polls=tenant.failures, failure=failure, tail=tail)
+        return OpenFailures(id=tenant.failure_id, polls=tenant.failure_count, failure=failure, tail=tail)
 
     def _coverage_from(self, tenant: Row[Any] | None, at: datetime) -> list[PollRun]:
         """Return the run of polls that holds `at` or is the last before it, and all later ones, oldest first."""
@@ -97,7 +99,7 @@ class PollingWriter(PollingReader, Noting):
             return False
         detail = storable(error.detail)[:LONGEST_DETAIL]
         tail = known.tail.longer(number_of(at))
-        longer = {"until": at, "failures": known.polls + 1, "detail": detail, "steps": tail.steps}
+        longer = {"last_failed_at": at, "failure_count": known.polls + 1, "detail": detail, "steps": tail.steps}
         seen = {"failure_id": known.id, "known_failures": known.polls, "of_tenant": remembered.id}
         if not self._run(_LENGTHEN_FAILURES, longer | seen | {"known_revision": remembered.revision}):
             return False
@@ -116,7 +118,12 @@ class PollingWriter(PollingReader, Noting):
             return False
         longer_tail = tail.longer(number_of(at))
         latency = _microseconds(snapshot.latency)
-        longer = {"until": at, "polls": longer_tail.polls, "steps": longer_tail.steps, "latency": latency}
+        longer = {
+            "last_poll_at": at,
+            "poll_count": longer_tail.polls,
+            "steps": longer_tail.steps,
+            "latency_us": latency,
+        }
         seen = {"of_tenant": remembered.id, "old_since": instant_of(tail.since), "known_until": newest.until}
         known = {"known_polls": remembered.polls, "known_revision": remembered.revision}
         if not self._run(_LENGTHEN_COVERAGE, longer | seen | known):
@@ -132,35 +139,36 @@ class PollingWriter(PollingReader, Noting):
         Where the clock was set back, the run begins no later than its newest failure.
         """
         row = self._polled(tenant)
-        latest = {"until": at, "cause": str(error.cause), "detail": storable(error.detail)[:LONGEST_DETAIL]}
+        latest = {"last_failed_at": at, "cause": str(error.cause), "detail": storable(error.detail)[:LONGEST_DETAIL]}
         if row.failure_id is None:
-            self._begin_failure(row.id, latest, outage_since=at)
+            self._begin_failure(row.id, latest, outage_started_at=at)
             return
-        outage_since = min(row.outage_since, at)
-        if row.cause == error.cause and row.failures < MOST_POLLS:
+        outage_started_at = min(row.outage_started_at, at)
+        if row.cause == error.cause and row.failure_count < MOST_POLLS:
             run = failures_of(row).with_poll(number_of(at))
             longer = {
-                "outage_since": outage_since, "since": min(row.since, at), "until": at, "failures": row.failures + 1,
-                "steps": run.steps,
+                "outage_started_at": outage_started_at, "first_failed_at": min(row.first_failed_at, at),
+                "last_failed_at": at, "failure_count": row.failure_count + 1, "steps": run.steps,
             }  # fmt: skip
             self._run(_SET_FAILURE, latest | longer | {"failure_id": row.failure_id})
             return
         self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
-        self._begin_failure(row.id, latest, outage_since=outage_since)
+        self._begin_failure(row.id, latest, outage_started_at=outage_started_at)
 
     def _add_good_poll(self, snapshot: Snapshot, poll_interval: timedelta) -> int:
         """Keep that a poll was good, which ends an outage; return the tenant's number."""
         row, at = self._polled(snapshot.tenant), snapshot.taken_at
         if row.failure_id is not None:
             self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
-        if row.polled_since is None or at < row.polled_since:
-            self._run(_SET_TENANT, {"of_tenant": row.id, "polled_since": at})
+        if row.first_polled_at is None or at < row.first_polled_at:
+            self._run(_SET_TENANT, {"of_tenant": row.id, "first_polled_at": at})
         self._cover(row.id, snapshot, poll_interval)
         return int(row.id)
 
-    def _begin_failure(self, tenant_id: int, latest: dict[str, Any], *, outage_since: datetime) -> None:
+    def _begin_failure(self, tenant_id: int, latest: dict[str, Any], *, outage_started_at: datetime) -> None:
         first = {
-            "tenant_id": tenant_id, "outage_since": outage_since, "since": latest["until"], "failures": 1, "steps": b"",
+            "tenant_id": tenant_id, "outage_started_at": outage_started_at, "first_failed_at": latest["last_failed_at"],
+            "failure_count": 1, "steps": b"",
         }  # fmt: skip
         self._run(_ADD_FAILURE, latest | first)
 
@@ -186,7 +194,7 @@ class PollingWriter(PollingReader, Noting):
             near.append(after)
         instants = sorted({at, *(instant for run in near for instant in run.instants)})
         self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": instant_of(run.since)} for run in near])
-        common = {"tenant_id": tenant_id, "latency": _microseconds(snapshot.latency)}
+        common = {"tenant_id": tenant_id, "latency_us": _microseconds(snapshot.latency)}
         self._run(_ADD_COVERAGE, [common | run_columns(part) for part in parts_of(instants)])
 
     def _are_successive(self, tenant_id: int, before: int, after: int, poll_interval: timedelta) -> bool:
@@ -203,13 +211,15 @@ class PollingWriter(PollingReader, Noting):
 def run_columns(run: PollRun) -> dict[str, Any]:
     """Return what stands of a run of polls in its row."""
     return {
-        "since": instant_of(run.since), "until": instant_of(run.until), "polls": run.polls, "steps": run.steps,
+        "first_poll_at": instant_of(run.since), "last_poll_at": instant_of(run.until), "poll_count": run.polls,
+        "steps": run.steps,
     }  # fmt: skip
 
 
 def run_of(row: Row[Any]) -> PollRun:
     """Return the run of good polls of a row."""
-    return PollRun(since=number_of(row.since), until=number_of(row.until), polls=row.polls, steps=row.steps or b"")
+    first, last = number_of(row.first_poll_at), number_of(row.last_poll_at)
+    return PollRun(since=first, until=last, polls=row.poll_count, steps=row.steps or b"")
 
 
 def spans_of(runs: Iterable[PollRun]) -> list[Span]:
@@ -219,15 +229,16 @@ def spans_of(runs: Iterable[PollRun]) -> list[Span]:
 
 def failures_of(row: Row[Any]) -> PollRun:
     """Return the open run of failed polls that stands in a tenant's row."""
-    return PollRun(since=number_of(row.since), until=number_of(row.until), polls=row.failures, steps=row.steps or b"")
+    first, last = number_of(row.first_failed_at), number_of(row.last_failed_at)
+    return PollRun(since=first, until=last, polls=row.failure_count, steps=row.steps or b"")
 
 
 def _polling_of(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polling:
     failure = failure_of(tenant)
-    last_good_at = None if newest is None else newest.until
+    last_good_at = None if newest is None else newest.last_poll_at
     return Polling(
         last_good_at=last_good_at,
-        latency=None if newest is None or newest.latency is None else newest.latency * _MICROSECOND,
+        latency=None if newest is None or newest.latency_us is None else newest.latency_us * _MICROSECOND,
         last_poll_at=failure.at if failure else last_good_at,
         failure=failure,
     )
@@ -241,7 +252,9 @@ def failure_of(tenant: Row[Any] | None) -> Failure | None:
     """Return the run of failures that stands in a tenant's row, if there is one."""
     if tenant is None or tenant.failure_id is None:
         return None
-    return Failure(since=tenant.outage_since, at=tenant.until, cause=Cause(tenant.cause), detail=tenant.detail)
+    return Failure(
+        since=tenant.outage_started_at, at=tenant.last_failed_at, cause=Cause(tenant.cause), detail=tenant.detail
+    )
 
 
 # An update sets the columns that its parameters name, so that those of its condition have other names.
@@ -250,20 +263,21 @@ _TENANTS = select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)
 WITH_FAILURE = select(
     tenants.c.id,
     tenants.c.name,
-    tenants.c.polled_since,
+    tenants.c.first_polled_at,
     tenants.c.revision,
-    tenants.c.thinned_until,
+    tenants.c.downsampled_until,
     poll_failures.c.id.label("failure_id"),
-    poll_failures.c.outage_since,
-    poll_failures.c.since,
-    poll_failures.c.until,
-    poll_failures.c.failures,
+    poll_failures.c.outage_started_at,
+    poll_failures.c.first_failed_at,
+    poll_failures.c.last_failed_at,
+    poll_failures.c.failure_count,
     poll_failures.c.cause,
     poll_failures.c.detail,
     poll_failures.c.steps,
 ).select_from(
     tenants.outerjoin(
-        poll_failures, and_(poll_failures.c.tenant_id == tenants.c.id, poll_failures.c.ended_at.is_(None))
+        poll_failures,
+        and_(poll_failures.c.tenant_id == tenants.c.id, is_held(poll_failures), poll_failures.c.ended_at.is_(None)),
     )
 )
 _ALL_WITH_FAILURE = WITH_FAILURE.order_by(tenants.c.id)
@@ -272,34 +286,51 @@ _ADD_TENANT = insert(tenants)
 _SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
 
 _COVERAGE = (
-    select(coverage.c.since, coverage.c.until, coverage.c.polls, coverage.c.steps)
+    select(coverage.c.first_poll_at, coverage.c.last_poll_at, coverage.c.poll_count, coverage.c.steps)
     .where(
         coverage.c.tenant_id == bindparam("tenant_id"),
-        coverage.c.since
+        is_held(coverage),
+        coverage.c.first_poll_at
         >= func.coalesce(
-            select(func.max(coverage.c.since))
-            .where(coverage.c.tenant_id == bindparam("tenant_id"), coverage.c.since <= bindparam("start"))
+            select(func.max(coverage.c.first_poll_at))
+            .where(
+                coverage.c.tenant_id == bindparam("tenant_id"),
+                is_held(coverage),
+                coverage.c.first_poll_at <= bindparam("start"),
+            )
             .correlate(None)
             .scalar_subquery(),
             bindparam("start", type_=Instant()),
         ),
     )
-    .order_by(coverage.c.since)
+    .order_by(coverage.c.first_poll_at)
 )
 _NEWEST_COVERAGE = (
-    select(coverage.c.until, coverage.c.latency)
-    .where(coverage.c.tenant_id == bindparam("tenant_id"))
-    .order_by(coverage.c.since.desc())
+    select(coverage.c.last_poll_at, coverage.c.latency_us)
+    .where(coverage.c.tenant_id == bindparam("tenant_id"), is_held(coverage))
+    .order_by(coverage.c.first_poll_at.desc())
     .limit(1)
 )
-_OLDEST_COVERAGE = select(coverage.c.since).order_by(coverage.c.since).limit(1)
+_OLDEST_COVERAGE = select(coverage.c.first_poll_at).where(is_held(coverage)).order_by(coverage.c.first_poll_at).limit(1)
 _newest = (
-    select(coverage.c.tenant_id, func.max(coverage.c.since).label("since")).group_by(coverage.c.tenant_id).subquery()
+    select(coverage.c.tenant_id, func.max(coverage.c.first_poll_at).label("first_poll_at"))
+    .where(is_held(coverage))
+    .group_by(coverage.c.tenant_id)
+    .subquery()
 )
-_NEWEST_COVERAGES = select(coverage.c.tenant_id, coverage.c.until, coverage.c.latency).join(
-    _newest, and_(coverage.c.tenant_id == _newest.c.tenant_id, coverage.c.since == _newest.c.since)
+_NEWEST_COVERAGES = select(coverage.c.tenant_id, coverage.c.last_poll_at, coverage.c.latency_us).join(
+    _newest,
+    and_(
+        coverage.c.tenant_id == _newest.c.tenant_id,
+        is_held(coverage),
+        coverage.c.first_poll_at == _newest.c.first_poll_at,
+    ),
 )
-_OLD_COVERAGE = and_(coverage.c.tenant_id == bindparam("of_tenant"), coverage.c.since == bindparam("old_since"))
+_OLD_COVERAGE = and_(
+    coverage.c.tenant_id == bindparam("of_tenant"),
+    is_held(coverage),
+    coverage.c.first_poll_at == bindparam("old_since"),
+)
 _ADD_COVERAGE = insert(coverage)
 _SET_COVERAGE = update(coverage).where(_OLD_COVERAGE)
 # What is remembered is true where the revision is the same, and so is the run that every poll lengthens.
@@ -307,8 +338,8 @@ _KNOWN_REVISION = (
     select(tenants.c.revision).where(tenants.c.id == bindparam("of_tenant")).correlate(None).scalar_subquery()
 ) == bindparam("known_revision")
 _LENGTHEN_COVERAGE = _SET_COVERAGE.where(
-    coverage.c.until == bindparam("known_until", type_=Instant()),
-    coverage.c.polls == bindparam("known_polls"),
+    coverage.c.last_poll_at == bindparam("known_until", type_=Instant()),
+    coverage.c.poll_count == bindparam("known_polls"),
     _KNOWN_REVISION,
 )
 _DELETE_COVERAGE = delete(coverage).where(_OLD_COVERAGE)
@@ -317,8 +348,9 @@ _FAILED_BETWEEN = (
     select(poll_failures.c.id)
     .where(
         poll_failures.c.tenant_id == bindparam("tenant_id"),
-        poll_failures.c.since < bindparam("later", type_=Instant()),
-        poll_failures.c.until > bindparam("earlier", type_=Instant()),
+        is_held(poll_failures),
+        poll_failures.c.first_failed_at < bindparam("later", type_=Instant()),
+        poll_failures.c.last_failed_at > bindparam("earlier", type_=Instant()),
     )
     .limit(1)
 )
@@ -326,7 +358,8 @@ _FAILED_AFTER = (
     select(poll_failures.c.id)
     .where(
         poll_failures.c.tenant_id == bindparam("tenant_id"),
-        poll_failures.c.until > bindparam("earlier", type_=Instant()),
+        is_held(poll_failures),
+        poll_failures.c.last_failed_at > bindparam("earlier", type_=Instant()),
     )
     .limit(1)
 )
@@ -335,7 +368,8 @@ _FAILURE_AT = (
     .join_from(poll_failures, tenants)
     .where(
         tenants.c.name == bindparam("tenant"),
-        poll_failures.c.since <= bindparam("instant", type_=Instant()),
+        is_held(poll_failures),
+        poll_failures.c.first_failed_at <= bindparam("instant", type_=Instant()),
         or_(poll_failures.c.ended_at.is_(None), poll_failures.c.ended_at > bindparam("instant", type_=Instant())),
     )
     .order_by(poll_failures.c.id.desc())
@@ -344,5 +378,5 @@ _FAILURE_AT = (
 _ADD_FAILURE = insert(poll_failures)
 _SET_FAILURE = update(poll_failures).where(poll_failures.c.id == bindparam("failure_id"))
 _LENGTHEN_FAILURES = _SET_FAILURE.where(
-    poll_failures.c.ended_at.is_(None), poll_failures.c.failures == bindparam("known_failures"), _KNOWN_REVISION
+    poll_failures.c.ended_at.is_(None), poll_failures.c.failure_count == bindparam("known_failures"), _KNOWN_REVISION
 )

@@ -39,19 +39,24 @@ from alerter.storage.polls import run_columns, run_of
 from alerter.storage.tables import (
     Instant,
     acknowledgements,
-    addresses,
     alerts,
-    chunks,
-    counts,
     coverage,
     deliveries,
+    is_held,
     is_waiting,
     messages,
+    notification_states,
     poll_failures,
     silences,
+    targets,
     tenants,
-    told,
     transitions,
+)
+from alerter.storage.tables import (
+    compressed_days as _days,
+)
+from alerter.storage.tables import (
+    count_changes as _changes,
 )
 
 #: To delete a chunk takes about as long as to delete so many changes.
@@ -112,10 +117,12 @@ class Retention(Noting, ChangeWriter, RetentionReader):
         for row in self._all(_OLD_RUNS, {"of_tenant": tenant_id, "before": before}):
             instants = run_of(row).instants
             left = instants[min(bisect_left(instants, number_of(before)), len(instants) - 1) :]
-            self._run(_DELETE_RUN, {"of_tenant": tenant_id, "old_since": row.since})
+            self._run(_DELETE_RUN, {"of_tenant": tenant_id, "old_since": row.first_poll_at})
             # Where another part begins with the poll that is left of this one, that is enough.
             if len(left) > 1 or not self._all(_RUN, {"of_tenant": tenant_id, "old_since": instant_of(left[0])}):
-                self._run(_ADD_RUN, {"tenant_id": tenant_id, "latency": row.latency} | run_columns(PollRun.of(left)))
+                self._run(
+                    _ADD_RUN, {"tenant_id": tenant_id, "latency_us": row.latency_us} | run_columns(PollRun.of(left))
+                )
 
     def _prune_up_to(self, prune: Delete, find_last: Select[Any], scope: dict[str, Any], *, batch: int) -> int:
         """Delete a batch of rows: one range of their clustered key."""
@@ -134,31 +141,35 @@ _before = bindparam("before", type_=Instant())
 
 # Counts and polls, tenant by tenant
 
-_OF_TENANT = coverage.c.tenant_id == bindparam("of_tenant")
+_OF_TENANT = and_(coverage.c.tenant_id == bindparam("of_tenant"), is_held(coverage))
 _newer = coverage.alias()
 _IS_OVER = and_(
-    coverage.c.until < _before,
-    coverage.c.since
-    < select(func.max(_newer.c.since)).where(_newer.c.tenant_id == coverage.c.tenant_id).scalar_subquery(),
+    coverage.c.last_poll_at < _before,
+    coverage.c.first_poll_at
+    < select(func.max(_newer.c.first_poll_at))
+    .where(_newer.c.tenant_id == coverage.c.tenant_id, _newer.c.kind == coverage.c.kind)
+    .scalar_subquery(),
 )
 _PRUNE_COVERAGE = delete(coverage).where(_OF_TENANT, _IS_OVER)
-_BEGAN_EARLIER = and_(coverage.c.since < _before, coverage.c.since < coverage.c.until)
-_OLD_RUNS = select(coverage).where(_OF_TENANT, _BEGAN_EARLIER).order_by(coverage.c.since)
-_THAT_RUN = and_(_OF_TENANT, coverage.c.since == bindparam("old_since", type_=Instant()))
-_RUN = select(coverage.c.since).where(_THAT_RUN)
+_BEGAN_EARLIER = and_(coverage.c.first_poll_at < _before, coverage.c.first_poll_at < coverage.c.last_poll_at)
+_OLD_RUNS = select(coverage).where(_OF_TENANT, _BEGAN_EARLIER).order_by(coverage.c.first_poll_at)
+_THAT_RUN = and_(_OF_TENANT, coverage.c.first_poll_at == bindparam("old_since", type_=Instant()))
+_RUN = select(coverage.c.first_poll_at).where(_THAT_RUN)
 _DELETE_RUN = delete(coverage).where(_THAT_RUN)
 _ADD_RUN = insert(coverage)
-_OLD_CHANGES = and_(counts.c.tenant_id == bindparam("of_tenant"), counts.c.at < _before)
-_LAST_CHANGE = select(counts.c.at).where(_OLD_CHANGES).order_by(counts.c.at).offset(bindparam("others")).limit(1)
-_PRUNE_CHANGES = delete(counts).where(_OLD_CHANGES, counts.c.at <= bindparam("last"))
-_OLD_CHUNKS = and_(chunks.c.tenant_id == bindparam("of_tenant"), chunks.c.until < _before)
-_LAST_CHUNK = select(chunks.c.since).where(_OLD_CHUNKS).order_by(chunks.c.since).offset(bindparam("others")).limit(1)
-_PRUNE_CHUNKS = delete(chunks).where(_OLD_CHUNKS, chunks.c.since <= bindparam("last"))
+_OLD_CHANGES = and_(_changes.c.tenant_id == bindparam("of_tenant"), _changes.c.at < _before)
+_LAST_CHANGE = select(_changes.c.at).where(_OLD_CHANGES).order_by(_changes.c.at).offset(bindparam("others")).limit(1)
+_PRUNE_CHANGES = delete(_changes).where(_OLD_CHANGES, _changes.c.at <= bindparam("last"))
+_OLD_CHUNKS = and_(_days.c.tenant_id == bindparam("of_tenant"), _days.c.end_at < _before)
+_LAST_CHUNK = (
+    select(_days.c.start_at).where(_OLD_CHUNKS).order_by(_days.c.start_at).offset(bindparam("others")).limit(1)
+)
+_PRUNE_CHUNKS = delete(_days).where(_OLD_CHUNKS, _days.c.start_at <= bindparam("last"))
 _TENANTS_TO_PRUNE = (
     select(tenants.c.name)
     .where(
-        exists().where(counts.c.tenant_id == tenants.c.id, counts.c.at < _before)
-        | exists().where(chunks.c.tenant_id == tenants.c.id, chunks.c.since < _before)
+        exists().where(_changes.c.tenant_id == tenants.c.id, _changes.c.at < _before)
+        | exists().where(_days.c.tenant_id == tenants.c.id, _days.c.start_at < _before)
         | exists().where(coverage.c.tenant_id == tenants.c.id, _IS_OVER | _BEGAN_EARLIER)
     )
     .order_by(tenants.c.id)
@@ -167,13 +178,13 @@ _TENANTS_TO_PRUNE = (
 # Everything else: what it takes to be old holds when a row is found, and when it goes
 
 _key: BindParameter[int | str] = bindparam("key")
-_some_alerts, _some_told = alerts.alias(), told.alias()
+_some_alerts, _some_told = alerts.alias(), notification_states.alias()
 # The states stand in the statements as they are, for the sake of partial indexes, and as plain text, for that of many
 # rows at a time.
 _INACTIVE: ColumnElement[str] = literal_column(f"'{AlertState.INACTIVE}'")
 _FIRING: ColumnElement[str] = literal_column(f"'{AlertState.FIRING}'")
 
-_IS_OLD_FAILURE = and_(poll_failures.c.ended_at.is_not(None), poll_failures.c.until < _before)
+_IS_OLD_FAILURE = and_(poll_failures.c.ended_at.is_not(None), poll_failures.c.last_failed_at < _before)
 # Why a live alert came to be can still be read.
 _IS_OLD_TRANSITION = and_(
     transitions.c.at < _before,
@@ -181,9 +192,9 @@ _IS_OLD_TRANSITION = and_(
         alerts.c.tenant == transitions.c.tenant, alerts.c.id == transitions.c.alert_id, alerts.c.state != _INACTIVE
     ),
 )
-_IS_OLD_SILENCE = silences.c.until < _before
+_IS_OLD_SILENCE = silences.c.ends_at < _before
 _IS_OLD_ACKNOWLEDGEMENT = and_(
-    acknowledgements.c.at < _before, ~exists().where(alerts.c.topic == acknowledgements.c.topic)
+    acknowledgements.c.acknowledged_at < _before, ~exists().where(alerts.c.subject == acknowledgements.c.subject)
 )
 _IS_OLD_MESSAGE = and_(
     messages.c.created_at < _before, ~exists().where(deliveries.c.message_id == messages.c.id, is_waiting)
@@ -194,36 +205,36 @@ _GOES_ON = _some_alerts.c.state != _INACTIVE
 # configuration is told of it once a mute is over, however long that lasts.
 _IS_BELIEVED = and_(
     _some_told.c.state == _FIRING,
-    or_(_some_told.c.at >= _before, exists().where(addresses.c.url == _some_told.c.target)),
+    or_(_some_told.c.notified_at >= _before, exists().where(targets.c.target == _some_told.c.target)),
 )
 _limit: BindParameter[int] = bindparam("limit")
 _FIND = {
     "failure": select(poll_failures.c.id).where(_IS_OLD_FAILURE).limit(_limit),
     "transition": select(transitions.c.id).where(_IS_OLD_TRANSITION).limit(_limit),
-    "topic": select(alerts.c.topic)
+    "topic": select(alerts.c.subject)
     .distinct()
     .where(
-        ~exists().where(_some_alerts.c.topic == alerts.c.topic, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
-        ~exists().where(_some_told.c.topic == alerts.c.topic, _IS_BELIEVED),
+        ~exists().where(_some_alerts.c.subject == alerts.c.subject, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
+        ~exists().where(_some_told.c.subject == alerts.c.subject, _IS_BELIEVED),
     )
     .limit(_limit),
     "silence": select(silences.c.id).where(_IS_OLD_SILENCE).limit(_limit),
-    "acknowledgement": select(acknowledgements.c.topic).where(_IS_OLD_ACKNOWLEDGEMENT).limit(_limit),
+    "acknowledgement": select(acknowledgements.c.subject).where(_IS_OLD_ACKNOWLEDGEMENT).limit(_limit),
     "message": select(messages.c.id).where(_IS_OLD_MESSAGE).limit(_limit),
 }
 
 _HAS_ENDED = and_(
-    ~exists().where(_some_alerts.c.topic == _key, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
-    ~exists().where(_some_told.c.topic == _key, _IS_BELIEVED),
+    ~exists().where(_some_alerts.c.subject == _key, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
+    ~exists().where(_some_told.c.subject == _key, _IS_BELIEVED),
 )
 # In this order: what was told of alerts, and deliveries, go before what they hang on.
 _DROP = (
     ("failure", delete(poll_failures).where(poll_failures.c.id == _key, _IS_OLD_FAILURE)),
     ("transition", delete(transitions).where(transitions.c.id == _key, _IS_OLD_TRANSITION)),
-    ("topic", delete(told).where(told.c.topic == _key, _HAS_ENDED)),
-    ("topic", delete(alerts).where(alerts.c.topic == _key, _HAS_ENDED)),
+    ("topic", delete(notification_states).where(notification_states.c.subject == _key, _HAS_ENDED)),
+    ("topic", delete(alerts).where(alerts.c.subject == _key, _HAS_ENDED)),
     ("silence", delete(silences).where(silences.c.id == _key, _IS_OLD_SILENCE)),
-    ("acknowledgement", delete(acknowledgements).where(acknowledgements.c.topic == _key, _IS_OLD_ACKNOWLEDGEMENT)),
+    ("acknowledgement", delete(acknowledgements).where(acknowledgements.c.subject == _key, _IS_OLD_ACKNOWLEDGEMENT)),
     (
         "message",
         delete(deliveries).where(

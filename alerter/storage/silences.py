@@ -48,7 +48,7 @@ class MuteWriter(MuteReader):
         silence = _silence_of(row)
         if silence.until <= at:
             return silence
-        self._run(_SET_SILENCE, {"silence_id": silence_id, "until": at})
+        self._run(_SET_SILENCE, {"silence_id": silence_id, "ends_at": at})
         return replace(silence, until=at)
 
     def save_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
@@ -75,8 +75,8 @@ def _silence_row(silence: Silence) -> dict[str, Any]:
         "severities": json.dumps(sorted(matcher.severities, key=lambda severity: severity.rank)),
         "author": storable(silence.author),
         "comment": storable(silence.comment),
-        "since": silence.since,
-        "until": silence.until,
+        "starts_at": silence.since,
+        "ends_at": silence.until,
     }
 
 
@@ -92,8 +92,8 @@ def _silence_of(row: Row[Any]) -> Silence:
         ),
         author=row.author,
         comment=row.comment,
-        since=row.since,
-        until=row.until,
+        since=row.starts_at,
+        until=row.ends_at,
     )
 
 
@@ -104,7 +104,7 @@ def _selector(globs: str) -> Selector:
 def _acknowledgement_row(acknowledgement: Acknowledgement) -> dict[str, Any]:
     topic = acknowledgement.topic
     return {
-        "topic": topic_digest(topic),
+        "subject": topic_digest(topic),
         "rule": topic.rule,
         "tenant": topic.tenant,
         "reason": topic.reason,
@@ -112,7 +112,7 @@ def _acknowledgement_row(acknowledgement: Acknowledgement) -> dict[str, Any]:
         "value": acknowledgement.value,
         "author": storable(acknowledgement.author),
         "comment": storable(acknowledgement.comment),
-        "at": acknowledgement.at,
+        "acknowledged_at": acknowledgement.at,
         "broken_at": acknowledgement.broken_at,
     }
 
@@ -124,20 +124,20 @@ def _acknowledgement_of(row: Row[Any]) -> Acknowledgement:
         value=row.value,
         author=row.author,
         comment=row.comment,
-        at=row.at,
+        at=row.acknowledged_at,
         broken_at=row.broken_at,
     )
 
 
 _silences, _acknowledgements = tables.silences, tables.acknowledgements
 
-_SILENCES = select(_silences).where(_silences.c.until > bindparam("start", type_=Instant()))
+_SILENCES = select(_silences).where(_silences.c.ends_at > bindparam("start", type_=Instant()))
 _SILENCE = select(_silences).where(_silences.c.id == bindparam("silence_id"))
 _ADD_SILENCE = insert(_silences)
 _SET_SILENCE = update(_silences).where(_silences.c.id == bindparam("silence_id"))
-_of_topic = _acknowledgements.c.topic == bindparam("of_topic")
+_of_topic = _acknowledgements.c.subject == bindparam("of_topic")
 _BREAK_ACKNOWLEDGEMENT = update(_acknowledgements).where(
-    _of_topic, _acknowledgements.c.at == bindparam("given_at", type_=Instant())
+    _of_topic, _acknowledgements.c.acknowledged_at == bindparam("given_at", type_=Instant())
 )
 _FORGET_ACKNOWLEDGEMENT = delete(_acknowledgements).where(_of_topic)
-_ACKNOWLEDGEMENTS = select(_acknowledgements).order_by(_acknowledgements.c.at, _acknowledgements.c.topic)
+_ACKNOWLEDGEMENTS = select(_acknowledgements).order_by(_acknowledgements.c.acknowledged_at, _acknowledgements.c.subject)

@@ -15,7 +15,8 @@ from alerter.storage.count_changes import ChangeWriter
 from alerter.storage.encoding import digest_of
 from alerter.storage.history import HistoryReader
 from alerter.storage.polls import PollingWriter
-from alerter.storage.tables import counts, series
+from alerter.storage.tables import count_changes as _changes
+from alerter.storage.tables import series
 from alerter.storage.windows import Reach
 
 
@@ -116,7 +117,7 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
             [
                 {
                     "series_id": packed.ids[place],
-                    "held": change.held,
+                    "value": change.held,
                     "changed_at": at,
                     "first_held_at": packed.first_held_at(place),
                 }
@@ -133,13 +134,13 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
         changed = [
             (row, count)
             for row in known
-            if row.changed_at < at and (count := snapshot.counts.get(row.reason, 0)) != row.held
+            if row.changed_at < at and (count := snapshot.counts.get(row.reason, 0)) != row.value
         ]
         late = [row for row in known if row.changed_at >= at]
         if late:
             self._unpack(tenant_id, since=number_of(at))
-        self._run(_SET_SERIES, [_series_row(row, [_Change(at, row.held, count)]) for row, count in changed])
-        changes = [(row.id, _Change(at, row.held, count)) for row, count in changed]
+        self._run(_SET_SERIES, [_series_row(row, [_Change(at, row.value, count)]) for row, count in changed])
+        changes = [(row.id, _Change(at, row.value, count)) for row, count in changed]
         changes += self._add_series(tenant_id, snapshot, {row.reason for row in known})
         self._run(_ADD_CHANGE, [_change_row(tenant_id, number, change) for number, change in changes])
         if late:
@@ -155,12 +156,17 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
             _ADD_SERIES,
             [
                 common
-                | {"digest": digest_of(reason), "reason": reason, "held": count, "first_held_at": at if count else None}
+                | {
+                    "digest": digest_of(reason),
+                    "reason": reason,
+                    "value": count,
+                    "first_held_at": at if count else None,
+                }
                 for reason, count in new.items()
             ],
         )
         rows = self._series_numbered(tenant_id)
-        return [(row.id, _Change(at, 0, row.held)) for row in rows if row.held and row.reason in new]
+        return [(row.id, _Change(at, 0, row.value)) for row in rows if row.value and row.reason in new]
 
     def _amend(self, tenant_id: int, late: Sequence[Row[Any]], snapshot: Snapshot) -> None:
         """Store a snapshot among changes that are stored as later, or at the same instant."""
@@ -173,7 +179,7 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
         series_now: list[dict[str, Any]] = []
         for row in late:
             before = stored.get(row.id, [])
-            after = _amended(before, row.held, at, snapshot.counts.get(row.reason, 0))
+            after = _amended(before, row.value, at, snapshot.counts.get(row.reason, 0))
             if after == before:
                 continue
             removed += [
@@ -192,7 +198,7 @@ def _series_row(row: Row[Any], changes: Sequence[_Change]) -> dict[str, Any]:
     held = (change.at for change in changes if change.held)
     first_held_at = min((at for at in (row.first_held_at, *held) if at is not None), default=None)
     return {
-        "series_id": row.id, "held": newest.held, "changed_at": newest.at, "first_held_at": first_held_at,
+        "series_id": row.id, "value": newest.held, "changed_at": newest.at, "first_held_at": first_held_at,
     }  # fmt: skip
 
 
@@ -215,7 +221,8 @@ def _amended(changes: Sequence[_Change], held: int, at: datetime, count: int) ->
 
 def _change_row(tenant_id: int, series_id: int, change: _Change) -> dict[str, Any]:
     return {
-        "tenant_id": tenant_id, "at": change.at, "series_id": series_id, "was": change.was, "held": change.held,
+        "tenant_id": tenant_id, "at": change.at, "series_id": series_id, "previous_value": change.was,
+        "value": change.held,
     }  # fmt: skip
 
 
@@ -223,9 +230,9 @@ def _change_row(tenant_id: int, series_id: int, change: _Change) -> dict[str, An
 _ADD_SERIES = insert(series)
 _SET_SERIES = update(series).where(series.c.id == bindparam("series_id"))
 
-_ADD_CHANGE = insert(counts)
-_DELETE_CHANGE = delete(counts).where(
-    counts.c.tenant_id == bindparam("tenant_id"),
-    counts.c.at == bindparam("start"),
-    counts.c.series_id == bindparam("series_id"),
+_ADD_CHANGE = insert(_changes)
+_DELETE_CHANGE = delete(_changes).where(
+    _changes.c.tenant_id == bindparam("tenant_id"),
+    _changes.c.at == bindparam("start"),
+    _changes.c.series_id == bindparam("series_id"),
 )

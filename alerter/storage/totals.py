@@ -35,7 +35,7 @@ from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import by_tenant
 from alerter.storage.history import HistoryReader, polling_as_of
 from alerter.storage.polls import WITH_FAILURE, failure_of, run_of, spans_of
-from alerter.storage.tables import Instant, coverage, series, tenants
+from alerter.storage.tables import Instant, coverage, is_held, series, tenants
 from alerter.storage.windows import MARGIN, PackedSeries, Reach
 
 #: So many tenants are read at a time.
@@ -117,7 +117,7 @@ class TotalReader(HistoryReader):
             tenant: Remembered(
                 id=row.id,
                 revision=row.revision,
-                polled_since=row.polled_since,
+                polled_since=row.first_polled_at,
                 coverage=spans_of(runs[row.id]),
                 tail=PackedRun.of(runs[row.id][-1]),
                 parts=runs[row.id][:-1],
@@ -144,9 +144,9 @@ class _Wanted(dict[HoldReason, bool]):
 
 def _may_be_seen(member: Member, row: Row[Any] | None, *, now: datetime) -> bool:
     """Say whether the tenant may have a value now: its newest good poll is not too old, and none has failed since."""
-    if row is None or row.newest_until is None:
+    if row is None or row.newest_last_poll_at is None:
         return False
-    if row.newest_until + TOLERANCE_INTERVALS * member.poll_interval < now:
+    if row.newest_last_poll_at + TOLERANCE_INTERVALS * member.poll_interval < now:
         return False
     failure = failure_of(row)
     return failure is None or now < failure.since
@@ -172,15 +172,15 @@ def _was_true(known: Remembered, member: Member, row: Row[Any]) -> bool:
     """Say whether nothing but good polls of the same run has changed what is remembered."""
     if known.revision != row.revision or known.series.reach != Reach(member.windows, member.poll_interval):
         return False
-    if not known.coverage or known.coverage[-1].until > row.newest_until:
+    if not known.coverage or known.coverage[-1].until > row.newest_last_poll_at:
         return False
     open_run = None if known.failures is None else (known.failures.id, known.failures.polls)
-    return open_run == (None if row.failure_id is None else (row.failure_id, row.failures))
+    return open_run == (None if row.failure_id is None else (row.failure_id, row.failure_count))
 
 
 def _is_true(known: Remembered, row: Row[Any]) -> bool:
     """Say whether what was remembered is still so, by what each poll leaves in the database."""
-    return (known.coverage[-1].until, known.polls) == (row.newest_until, row.newest_polls)
+    return (known.coverage[-1].until, known.polls) == (row.newest_last_poll_at, row.newest_poll_count)
 
 
 def _continued(known: Remembered, changes: Iterable[StoredChange], row: Row[Any]) -> Remembered:
@@ -189,9 +189,9 @@ def _continued(known: Remembered, changes: Iterable[StoredChange], row: Row[Any]
     until = number_of(run.until)
     return replace(
         known,
-        coverage=[*known.coverage[:-1], Span(run.since, row.newest_until)],
+        coverage=[*known.coverage[:-1], Span(run.since, row.newest_last_poll_at)],
         tail=None,
-        polls=row.newest_polls,
+        polls=row.newest_poll_count,
         series=known.series.continued(change for change in changes if change[0] > until),
         alerts=None,
         told=None,
@@ -219,35 +219,42 @@ _other = coverage.alias()
 
 def _newest(column: str) -> ColumnElement[Any]:
     """Return a column of each tenant's newest run of good polls."""
-    own = _other.c.tenant_id == tenants.c.id
-    newest = select(func.max(_other.c.since)).where(own).correlate(tenants).scalar_subquery()
+    own = (_other.c.tenant_id == tenants.c.id) & is_held(_other)
+    newest = select(func.max(_other.c.first_poll_at)).where(own).correlate(tenants).scalar_subquery()
     return (
         select(coverage.c[column])
-        .where(coverage.c.tenant_id == tenants.c.id, coverage.c.since == newest)
+        .where(coverage.c.tenant_id == tenants.c.id, is_held(coverage), coverage.c.first_poll_at == newest)
         .correlate(tenants)
         .scalar_subquery()
         .label(f"newest_{column}")
     )
 
 
-_NOW = WITH_FAILURE.add_columns(_newest("until"), _newest("polls"))
+_NOW = WITH_FAILURE.add_columns(_newest("last_poll_at"), _newest("poll_count"))
 _SPANS = (
-    select(coverage.c.tenant_id, coverage.c.since, coverage.c.until, coverage.c.polls, coverage.c.steps)
+    select(
+        coverage.c.tenant_id, coverage.c.first_poll_at, coverage.c.last_poll_at, coverage.c.poll_count, coverage.c.steps
+    )
     .where(
         coverage.c.tenant_id.in_(bindparam("ids", expanding=True)),
-        coverage.c.since
+        is_held(coverage),
+        coverage.c.first_poll_at
         >= func.coalesce(
-            select(func.max(_other.c.since))
-            .where(_other.c.tenant_id == coverage.c.tenant_id, _other.c.since <= bindparam("start", type_=Instant()))
+            select(func.max(_other.c.first_poll_at))
+            .where(
+                _other.c.tenant_id == coverage.c.tenant_id,
+                is_held(_other),
+                _other.c.first_poll_at <= bindparam("start", type_=Instant()),
+            )
             .correlate(coverage)
             .scalar_subquery(),
             bindparam("start", type_=Instant()),
         ),
     )
-    .order_by(coverage.c.tenant_id, coverage.c.since)
+    .order_by(coverage.c.tenant_id, coverage.c.first_poll_at)
 )
 _SERIES = (
-    select(series.c.tenant_id, series.c.id, series.c.reason, series.c.held, series.c.first_held_at)
+    select(series.c.tenant_id, series.c.id, series.c.reason, series.c.value, series.c.first_held_at)
     .where(series.c.tenant_id.in_(bindparam("ids", expanding=True)))
     .order_by(series.c.id)
 )

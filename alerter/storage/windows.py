@@ -93,7 +93,7 @@ class PackedSeries:
                 window.extend((at, held))
         for place, row in enumerate(known):
             if row.id not in steps and (places is None or place in places):
-                steps[row.id] = array("q", (starts[row.id], row.held))
+                steps[row.id] = array("q", (starts[row.id], row.value))
         return cls(
             reach=reach,
             ids=array("q", [row.id for row in known]),

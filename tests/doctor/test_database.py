@@ -16,8 +16,9 @@ from alerter.doctor import database
 from alerter.doctor.database import check_database, elsewhere, judge_schema, judge_use
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.storage import SchemaState, Store
-from alerter.storage.tables import sizes
+from alerter.storage.tables import database_sizes
 from tests.builders import NOON, minutes, span
+from tests.conftest import AddRevision
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, WARNING, a_config, only, outcomes
 from tests.storage.stored import poll
 
@@ -60,7 +61,7 @@ def test_growth_is_what_was_measured(database_url: str, tmp_path: Path) -> None:
     with closing(Store(database_url)) as store:
         poll(store, "11:58", Spam=5)
         with store.write() as transaction:
-            transaction._put(sizes, [{"at": NOON - 4 * span("1d"), "used_bytes": 0}])  # noqa: SLF001 - as if it had been empty
+            transaction._put(database_sizes, [{"at": NOON - 4 * span("1d"), "used_bytes": 0}])  # noqa: SLF001 - as if it had been empty
 
     found = about(looked_at(configured(tmp_path, database_url)), " a day; ")
 
@@ -177,10 +178,11 @@ def test_a_database_that_another_program_keeps_locked_has_failed(sqlite_url: str
     assert "End the program" in finding.advice
 
 
-def test_an_older_schema_is_looked_at_no_further(sqlite_url: str, tmp_path: Path) -> None:
+def test_an_older_schema_is_looked_at_no_further(
+    sqlite_url: str, tmp_path: Path, a_later_revision: AddRevision
+) -> None:
     """What the tables hold, this version need not know."""
-    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    a_later_revision("SELECT 1")
 
     found = looked_at(configured(tmp_path, sqlite_url))
 

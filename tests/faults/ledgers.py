@@ -15,9 +15,10 @@ from alerter.storage import Store
 from tests.builders import span
 from tests.servers import HttpSink
 
-#: One row of the table `counts`: the instant, the reason, what it was and what it is then.
+#: One row of the table `count_changes`: the instant, the reason, what it was and what it is then.
 _CHANGES = (
-    "SELECT at, reason, counts.was, counts.held FROM counts JOIN series ON series.id = series_id ORDER BY at, reason"
+    "SELECT at, reason, c.previous_value, c.value FROM count_changes AS c JOIN series ON series.id = series_id "
+    "ORDER BY at, reason"
 )
 
 

@@ -93,7 +93,7 @@ class Life:
     def run_out(self) -> None:
         """Let its time be up, as if it had stood still."""
         with closing(psycopg.connect(self._url, autocommit=True)) as connection:
-            connection.execute("UPDATE instances SET until = 0 WHERE id = %s", (self.member.number,))
+            connection.execute("UPDATE instances SET alive_until = 0 WHERE id = %s", (self.member.number,))
 
     def close(self) -> None:
         """Close the database."""

@@ -672,6 +672,15 @@ def firing_in(store: Store) -> list[str]:
 
 def everything_in(sqlite_url: str) -> dict[str, list[tuple[object, ...]]]:
     """Return every row of the file but those of failed polls, past alerter's own reading."""
-    tables = ("series", "counts", "coverage", "alerts", "transitions", "told", "messages", "deliveries")
+    tables = (
+        "series",
+        "count_changes",
+        "coverage",
+        "alerts",
+        "transitions",
+        "notification_states",
+        "messages",
+        "deliveries",
+    )
     with closing(sqlite3.connect(make_url(sqlite_url).database or "")) as connection:
         return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608 - ours

@@ -15,6 +15,7 @@ from sqlalchemy import Integer, create_engine, func, insert, make_url, select, t
 from alerter.errors import StoreError
 from alerter.storage import SchemaState, Step, Store, Transfer
 from alerter.storage.tables import OF_AN_INSTANCE, REVISIONS, metadata
+from tests.conftest import AddRevision
 from tests.postgres import Server
 from tests.storage.filled import ROWS, a_row, contents, fill
 from tests.storage.stored import a_silence, poll, silence
@@ -162,20 +163,25 @@ def test_a_database_with_anything_else_is_refused_and_left(sqlite_url: str, targ
     assert contents(target) == before
 
 
-def test_tables_without_rows_are_filled(sqlite_url: str, target: str) -> None:
+def test_tables_without_rows_are_filled(sqlite_url: str, target: str, a_later_revision: AddRevision) -> None:
     """As after `alerter db upgrade`, or with the schema of an earlier version."""
     fill(sqlite_url)
     migrate(target, REVISIONS[0])
+    a_later_revision("SELECT 1")
+    Store(sqlite_url).upgrade()
 
     copy(sqlite_url, target)
 
     assert copied(contents(target)) == copied(contents(sqlite_url))
 
 
-def test_an_older_schema_is_upgraded_before_it_is_copied(tmp_path: Path, target: str) -> None:
+def test_an_older_schema_is_upgraded_before_it_is_copied(
+    tmp_path: Path, target: str, a_later_revision: AddRevision
+) -> None:
     """What must be upgraded is upgraded where it is, with a copy kept."""
     older = f"sqlite:///{tmp_path}/older.db"
     migrate(older, REVISIONS[0])
+    a_later_revision("SELECT 1")
 
     with pytest.raises(StoreError, match="expected this version's schema"):
         copy(older, target)
@@ -186,11 +192,14 @@ def test_an_older_schema_is_upgraded_before_it_is_copied(tmp_path: Path, target:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("NEW.held := NEW.held + 7; RETURN NEW;", r"counts: the row .* has held=\d+ in the source, \d+ in the target"),
-        ("RETURN NULL;", "counts: the row .* of the source is missing in the target"),
+        (
+            "NEW.value := NEW.value + 7; RETURN NEW;",
+            r"count_changes: the row .* has value=\d+ in the source, \d+ in the target",
+        ),
+        ("RETURN NULL;", "count_changes: the row .* of the source is missing in the target"),
         (
             "IF NEW.tenant_id = 3 THEN NEW.at := 1; END IF; RETURN NEW;",
-            "counts: the row tenant_id=3, at=1, series_id=3 of the target is missing in the source",
+            "count_changes: the row tenant_id=3, at=1, series_id=3 of the target is missing in the source",
         ),
     ],
     ids=["a value is another one", "a row is lost", "a row is one that was not there"],
@@ -202,7 +211,7 @@ def test_a_copy_that_differs_is_not_kept(sqlite_url: str, empty_postgresql: str,
     execute(
         empty_postgresql,
         f"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$",
-        "CREATE TRIGGER spoil BEFORE INSERT ON counts FOR EACH ROW EXECUTE FUNCTION spoil()",
+        "CREATE TRIGGER spoil BEFORE INSERT ON count_changes FOR EACH ROW EXECUTE FUNCTION spoil()",
     )
 
     with pytest.raises(StoreError, match=f"was not kept. {words}"):
@@ -213,9 +222,9 @@ def test_a_copy_that_differs_is_not_kept(sqlite_url: str, empty_postgresql: str,
 
 def test_a_row_that_is_refused_is_named_by_its_table(sqlite_url: str, empty_postgresql: str) -> None:
     """SQLite takes a NUL within a text, PostgreSQL does not."""
-    execute(sqlite_url, "INSERT INTO held_back VALUES ('sec' || char(0) || 'ops', 1)")
+    execute(sqlite_url, "INSERT INTO suppressed_notifications VALUES ('sec' || char(0) || 'ops', 1)")
 
-    with pytest.raises(StoreError, match=r"NUL.*\(table held_back\)"):
+    with pytest.raises(StoreError, match=r"NUL.*\(table suppressed_notifications\)"):
         copy(sqlite_url, empty_postgresql)
 
     assert state_of(empty_postgresql) is SchemaState.MISSING

@@ -42,13 +42,13 @@ def full(store: Store) -> Store:
 
 def chunks(store: Store) -> list[tuple[datetime, datetime]]:
     """Return from when until when each chunk is."""
-    found = rows(store, "SELECT since, until FROM chunks ORDER BY tenant_id, since")
+    found = rows(store, "SELECT start_at, end_at FROM compressed_days ORDER BY tenant_id, start_at")
     return [(_instant(since), _instant(until)) for since, until in found]
 
 
 def loose(store: Store) -> int:
     """Return how many changes are in rows."""
-    return int(rows(store, "SELECT count(*) FROM counts")[0][0])
+    return int(rows(store, "SELECT count(*) FROM count_changes")[0][0])
 
 
 def came(reason: str, since: datetime, *held: int, tenant: str = ACME) -> list[Reading]:
@@ -118,7 +118,7 @@ def test_what_is_newer_stays_in_rows(full: Store) -> None:
     pack(full, MIDNIGHT - span("7h"))
 
     assert chunks(full)[-1][1] < MIDNIGHT - span("7h")
-    assert rows(full, "SELECT min(at) FROM counts") > rows(full, "SELECT max(until) FROM chunks")
+    assert rows(full, "SELECT min(at) FROM count_changes") > rows(full, "SELECT max(end_at) FROM compressed_days")
 
 
 def test_a_second_run_packs_what_has_come_since(full: Store) -> None:
@@ -225,10 +225,10 @@ class TestWriting:
         with full.write() as transaction:
             [chunk, *_] = transaction._chunks(1, BEGINNING, END)  # noqa: SLF001 - beneath the interface
             transaction._make_loose(1, chunk)  # noqa: SLF001
-            transaction._put_changes([(1, chunk.since, 1, 5, 77)])  # noqa: SLF001
+            transaction._put_changes([(1, chunk.start_at, 1, 5, 77)])  # noqa: SLF001
             transaction._make_loose(1, chunk)  # noqa: SLF001
 
-        assert rows(full, "SELECT held FROM counts ORDER BY at, series_id")[0] == (77,)
+        assert rows(full, "SELECT value FROM count_changes ORDER BY at, series_id")[0] == (77,)
 
     @pytest.mark.parametrize("batch", [100, 10_000])
     def test_thinning_comes_to_the_same(self, store: Store, batch: int) -> None:
@@ -356,7 +356,7 @@ def test_a_damaged_chunk_is_told_with_its_day(full: Store) -> None:
     """Nobody takes a history for whole of which a part cannot be read."""
     pack(full, NOON)
     with full.write() as transaction:
-        transaction._changed(text("UPDATE chunks SET changes = :nothing"), {"nothing": b"x"})  # noqa: SLF001
+        transaction._changed(text("UPDATE compressed_days SET changes = :nothing"), {"nothing": b"x"})  # noqa: SLF001
 
     with pytest.raises(StoreError, match=r"damaged: the counts of \d{4}-\d\d-\d\dT.* cannot be read: expected a chunk"):
         windows(full)
@@ -364,5 +364,5 @@ def test_a_damaged_chunk_is_told_with_its_day(full: Store) -> None:
 
 def _empty(store: Store) -> None:
     with store.write() as transaction:
-        for table in ("counts", "chunks", "coverage", "series", "poll_failures", "tenants"):
+        for table in ("count_changes", "compressed_days", "coverage", "series", "poll_failures", "tenants"):
             transaction._changed(text(f"DELETE FROM {table}"), {})  # noqa: S608, SLF001 - beneath the interface

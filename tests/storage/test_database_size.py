@@ -23,7 +23,10 @@ def fill(store: Store, changes: int = 50_000) -> None:
     first = number_of(NOON - DAY) + 1
     with store.write() as transaction:
         transaction._run(  # noqa: SLF001 - as polls would, in a moment
-            text("INSERT INTO counts (tenant_id, at, series_id, was, held) VALUES (1, :at, 1, :was, :held)"),
+            text(
+                "INSERT INTO count_changes (tenant_id, at, series_id, previous_value, value) "
+                "VALUES (1, :at, 1, :was, :held)"
+            ),
             [{"at": first + number, "was": number % 2, "held": 1 - number % 2} for number in range(changes)],
         )
 
@@ -98,7 +101,7 @@ def test_a_file_that_somebody_uses_is_not_compacted(sqlite_url: str) -> None:
         with store.write(), pytest.raises(StoreError, match="database is locked; it is as before"):
             other.compact()
 
-        assert rows(store, "SELECT held FROM series") == [(1,)]
+        assert rows(store, "SELECT value FROM series") == [(1,)]
 
 
 def test_postgresql_gives_back_by_itself(postgresql_url: str) -> None:
@@ -134,7 +137,7 @@ def test_growth_is_that_of_the_last_month(store: Store) -> None:
         for hour in (0, 1, 19):
             note(store, days=day, hours=hour)
 
-    assert rows(store, "SELECT count(*) FROM sizes") == [(36,)]
+    assert rows(store, "SELECT count(*) FROM database_sizes") == [(36,)]
     assert growth(store, hours=49 * 24) is not None
 
 
@@ -143,7 +146,7 @@ def test_a_size_that_was_noted_on_a_clock_ahead_is_forgotten(store: Store) -> No
     note(store, days=100)
     note(store, days=0)
 
-    assert rows(store, "SELECT count(*) FROM sizes") == [(1,)]
+    assert rows(store, "SELECT count(*) FROM database_sizes") == [(1,)]
     assert growth(store, hours=1) is None
 
 

@@ -33,7 +33,7 @@ def polled(store: Store, since: str, counts: Sequence[int | None], tenant: str =
 
 def stored(store: Store) -> list[tuple[str, int]]:
     """Return the changes of spam: when, and what was held then."""
-    found = rows(store, "SELECT at, held FROM counts WHERE series_id = 1 ORDER BY at")
+    found = rows(store, "SELECT at, value FROM count_changes WHERE series_id = 1 ORDER BY at")
     return [(f"{datetime.fromtimestamp(number / 1_000_000, NOON.tzinfo):%H:%M}", held) for number, held in found]
 
 
@@ -169,7 +169,7 @@ def test_a_process_that_is_killed_while_it_thins_has_thinned_whole_hours_or_noth
 ) -> None:
     """SIGKILL before the commit: history is as it was, and the next run does it."""
     polled(store, "10:00", HOUR * 2)
-    before = rows(store, "SELECT at, series_id, was, held FROM counts ORDER BY at, series_id")
+    before = rows(store, "SELECT at, series_id, previous_value, value FROM count_changes ORDER BY at, series_id")
 
     killed = subprocess.run(
         [sys.executable, "-c", _KILLED, database_url],
@@ -180,7 +180,9 @@ def test_a_process_that_is_killed_while_it_thins_has_thinned_whole_hours_or_noth
     )
 
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert rows(store, "SELECT at, series_id, was, held FROM counts ORDER BY at, series_id") == before
+    assert (
+        rows(store, "SELECT at, series_id, previous_value, value FROM count_changes ORDER BY at, series_id") == before
+    )
     assert thinned_until(store) is None
     assert thin(store, "12:00") == [25]
     assert_consistent(store)
@@ -211,12 +213,14 @@ def test_thinning_in_any_steps_comes_to_the_same(
         outcomes = []
         for tenant, steps, size in (("acme", sorted(hours), batch), ("legacy", [max(hours)], 10_000)):
             with store.write() as transaction:
-                for table in ("counts", "coverage", "series", "poll_failures", "tenants"):
+                for table in ("count_changes", "coverage", "series", "poll_failures", "tenants"):
                     transaction._changed(text(f"DELETE FROM {table}"), {})  # noqa: S608, SLF001
             polled(store, "08:00", counts, tenant)
             for hour in steps:
                 thin(store, at("08:00") + hour * span("1h"), batch=size)
             assert_consistent(store)
-            outcomes.append(rows(store, "SELECT at, was, held FROM counts ORDER BY at, held, was"))
+            outcomes.append(
+                rows(store, "SELECT at, previous_value, value FROM count_changes ORDER BY at, value, previous_value")
+            )
 
     assert outcomes[0] == outcomes[1]

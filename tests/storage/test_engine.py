@@ -65,7 +65,7 @@ def test_a_locked_file_is_an_error_and_nothing_is_kept(sqlite_url: str, monkeypa
 
         poll(store, "12:00", Spam=2)
 
-        assert rows(store, "SELECT was, held FROM counts") == [(0, 2)]
+        assert rows(store, "SELECT previous_value, value FROM count_changes") == [(0, 2)]
 
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

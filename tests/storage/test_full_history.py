@@ -105,16 +105,16 @@ def test_what_was_pruned_is_not_in_it(store: Store) -> None:
 
     assert (instant_of(spam.at[0]), spam.held[0]) == (at("11:35"), 7)
     assert [instant_of(each) for each in spam.timeline.polls[:2]] == [at("11:35"), at("11:40")]
-    assert rows(store, "SELECT polls FROM coverage") == [(6,)]
+    assert rows(store, "SELECT poll_count FROM coverage") == [(6,)]
 
 
 def test_a_database_that_fails_while_a_history_is_read_says_so(store: Store) -> None:
     """It is the database's error, and not the driver's."""
     poll(store, "12:00", Spam=1)
     with store.write() as transaction:
-        transaction._connection.exec_driver_sql("ALTER TABLE counts RENAME TO gone")  # noqa: SLF001 - beneath the interface
+        transaction._connection.exec_driver_sql("ALTER TABLE count_changes RENAME TO gone")  # noqa: SLF001 - beneath the interface
 
-    with pytest.raises(StoreError, match="counts"):
+    with pytest.raises(StoreError, match="count_changes"):
         read(store)
     with store.write() as transaction:
         transaction._connection.exec_driver_sql("ALTER TABLE gone RENAME TO counts")  # noqa: SLF001

@@ -27,7 +27,11 @@ class TestCounts:
 
         poll(store, NOON, Spam=9, Virus=2)
 
-        assert rows(store, "SELECT was, held FROM counts ORDER BY at, series_id") == [(0, 7), (0, 2), (7, 9)]
+        assert rows(store, "SELECT previous_value, value FROM count_changes ORDER BY at, series_id") == [
+            (0, 7),
+            (0, 2),
+            (7, 9),
+        ]
 
     def test_a_reason_that_leaves_the_answer_has_none_held(self, store: Store) -> None:
         """After a good poll what is not in the answer is 0, from that poll on."""
@@ -277,7 +281,7 @@ class TestClock:
         poll(store, "12:00", Spam=2)
         poll(store, "12:00", Spam=3)
 
-        assert rows(store, "SELECT was, held FROM counts ORDER BY at") == [(0, 1), (1, 3)]
+        assert rows(store, "SELECT previous_value, value FROM count_changes ORDER BY at") == [(0, 1), (1, 3)]
 
     def test_a_poll_in_the_past_stands_at_its_place(self, store: Store) -> None:
         """It holds until the next change that is stored already, and that one still leads to its own value."""
@@ -287,7 +291,7 @@ class TestClock:
 
         _, series = tenant_series(store)
         assert [series["Spam"].value_at(at(clock)) for clock in ("11:30", "11:45", "12:00")] == [1, 5, 9]
-        assert rows(store, "SELECT was, held FROM counts ORDER BY at") == [(0, 1), (1, 5), (5, 9)]
+        assert rows(store, "SELECT previous_value, value FROM count_changes ORDER BY at") == [(0, 1), (1, 5), (5, 9)]
 
     def test_the_window_starts_right_while_later_changes_are_stored(self, store: Store) -> None:
         """The value at the start comes from the first change after it, even from one after the present."""
@@ -338,12 +342,12 @@ def believe(model: dict[datetime, dict[str, int]], now: datetime, held: Mapping[
 
 def assert_consistent(store: Store) -> None:
     """Check that every change begins where the one before it ended, and that what is held now is the last one."""
-    found = rows(store, "SELECT series_id, was, held, at FROM counts ORDER BY series_id, at")
+    found = rows(store, "SELECT series_id, previous_value, value, at FROM count_changes ORDER BY series_id, at")
     held: dict[int, tuple[int, int]] = {}
     for number, was, now, instant in found:
         assert was == held.get(number, (0, 0))[0]
         held[number] = (now, instant)
-    for number, now, changed_at in rows(store, "SELECT id, held, changed_at FROM series"):
+    for number, now, changed_at in rows(store, "SELECT id, value, changed_at FROM series"):
         assert held.get(number, (0, 0))[0] == now
         assert held.get(number, (0, 0))[1] <= changed_at
 
@@ -367,9 +371,12 @@ class TestCost:
 
         plans = explained(sqlite_url, executed)
 
-        assert "SEARCH counts USING PRIMARY KEY (tenant_id=? AND (at,series_id)>(?,?) AND at<?)" in plans
-        assert "SEARCH chunks USING INDEX sqlite_autoindex_chunks_1 (tenant_id=? AND since>? AND since<?)" in plans
-        assert "SEARCH coverage USING PRIMARY KEY (tenant_id=? AND since>?)" in plans
+        assert "SEARCH count_changes USING PRIMARY KEY (tenant_id=? AND (at,series_id)>(?,?) AND at<?)" in plans
+        assert (
+            "SEARCH compressed_days USING INDEX sqlite_autoindex_compressed_days_1 "
+            "(tenant_id=? AND start_at>? AND start_at<?)" in plans
+        )
+        assert "SEARCH coverage USING PRIMARY KEY (tenant_id=? AND kind=? AND first_poll_at>?)" in plans
         assert [plan for plan in plans if plan.startswith("SCAN") and "ix_deliveries_waiting" not in plan] == []
 
     def test_a_cycle_is_a_fixed_number_of_statements(self, sqlite_url: str) -> None:
@@ -398,5 +405,5 @@ class TestCost:
 
         plans = explained(sqlite_url, executed)
 
-        assert "SEARCH counts USING PRIMARY KEY (tenant_id=? AND at<?)" in plans
+        assert "SEARCH count_changes USING PRIMARY KEY (tenant_id=? AND at<?)" in plans
         assert not any(plan.startswith("SCAN counts") for plan in plans)

@@ -37,16 +37,17 @@ def imported(store: Store, path: Path) -> Imported:
 
 
 _SERIES = """
-    SELECT t.name, s.reason, s.held, s.first_seen_at, s.changed_at FROM series s JOIN tenants t ON t.id = s.tenant_id
+    SELECT t.name, s.reason, s.value, s.first_seen_at, s.changed_at FROM series s JOIN tenants t ON t.id = s.tenant_id
     ORDER BY t.id, s.id
 """
 _COUNTS = """
-    SELECT t.name, s.reason, c.at, c.was, c.held
-    FROM counts c JOIN series s ON s.id = c.series_id JOIN tenants t ON t.id = c.tenant_id ORDER BY t.id, c.at, s.id
+    SELECT t.name, s.reason, c.at, c.previous_value, c.value
+    FROM count_changes c JOIN series s ON s.id = c.series_id JOIN tenants t ON t.id = c.tenant_id
+    ORDER BY t.id, c.at, s.id
 """
 _COVERAGE = """
-    SELECT t.name, c.since, c.until, c.polls FROM coverage c JOIN tenants t ON t.id = c.tenant_id
-    ORDER BY t.id, c.since
+    SELECT t.name, c.first_poll_at, c.last_poll_at, c.poll_count FROM coverage c JOIN tenants t ON t.id = c.tenant_id
+    ORDER BY t.id, c.first_poll_at
 """
 
 
@@ -82,7 +83,7 @@ _numbers = count()
 def empty(store: Store) -> None:
     """Delete all that was seen."""
     with store.write() as transaction:
-        for table in ("counts", "coverage", "poll_failures", "series", "tenants"):
+        for table in ("count_changes", "coverage", "poll_failures", "series", "tenants"):
             transaction._connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: SLF001, S608 - beneath the interface
 
 

@@ -89,7 +89,7 @@ def execute(url: str, statement: str) -> None:
 
 def expire(party: Party, url: str) -> None:
     """Let the time of an instance be up."""
-    execute(url, f"UPDATE instances SET until = 0 WHERE id = {party.member.number}")  # noqa: S608 - a number of ours
+    execute(url, f"UPDATE instances SET alive_until = 0 WHERE id = {party.member.number}")  # noqa: S608 - a number of ours
 
 
 def test_the_first_one_holds_everything_and_leads(one: Party) -> None:
@@ -220,7 +220,7 @@ def test_a_newer_schema_is_left_to_newer_instances(one: Party, postgresql_url: s
 def test_a_lease_that_ends_too_late_is_none(one: Party, other: Party, postgresql_url: str) -> None:
     """The database's clock was set back by an hour: nobody waits an hour for somebody who died before that."""
     assert one.held == EVERYTHING
-    execute(postgresql_url, "UPDATE instances SET until = until + 3600000000")
+    execute(postgresql_url, "UPDATE instances SET alive_until = alive_until + 3600000000")
     other.join()
 
     other.renew()

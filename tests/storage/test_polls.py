@@ -165,7 +165,7 @@ class TestFailures:
 
         polling, _ = tenant_series(store)
         assert polling.failure == Failure(since=at("11:50"), at=NOON, cause=Cause.TIMEOUT, detail="after 32s")
-        assert rows(store, "SELECT failures, detail FROM poll_failures") == [(3, "after 32s")]
+        assert rows(store, "SELECT failure_count, detail FROM poll_failures") == [(3, "after 32s")]
 
     def test_every_failed_poll_is_kept_to_the_microsecond(self, store: Store) -> None:
         """When `no_data` begins to fire depends on when exactly polls failed."""
@@ -294,5 +294,5 @@ def test_the_failed_polls_of_years_are_not_read_for_one_more_poll(sqlite_url: st
             poll(store, "12:00", Spam=1)
 
     asked = [each for each in executed if "poll_failures" in each[0]]
-    assert any("ix_poll_failures_tenant_id_until" in step for step in explained(sqlite_url, asked))
+    assert any("ix_poll_failures_tenant_id_kind_last_failed_at" in step for step in explained(sqlite_url, asked))
     assert not any(step.startswith("SCAN poll_failures") for step in explained(sqlite_url, asked))

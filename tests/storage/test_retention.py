@@ -37,7 +37,7 @@ def test_old_changes_go_and_no_value_changes(store: Store) -> None:
     assert prune(store) == [4]
 
     assert {reason: each.changes for reason, each in tenant_series(store)[1].items()} == before
-    assert rows(store, "SELECT min(was) FROM counts") == [(3,)]
+    assert rows(store, "SELECT min(previous_value) FROM count_changes") == [(3,)]
 
 
 def test_coverage_does_not_reach_back_to_what_is_gone(store: Store) -> None:
@@ -64,7 +64,7 @@ def test_what_is_left_of_a_run_keeps_its_share_of_the_polls(store: Store) -> Non
 
     prune(store)
 
-    assert rows(store, "SELECT polls FROM coverage ORDER BY since") == [(13,)]
+    assert rows(store, "SELECT poll_count FROM coverage ORDER BY first_poll_at") == [(13,)]
 
 
 def test_a_run_that_is_shorter_than_a_second_is_one_poll_when_it_is_cut(store: Store) -> None:
@@ -75,7 +75,7 @@ def test_a_run_that_is_shorter_than_a_second_is_one_poll_when_it_is_cut(store: S
 
     prune(store)
 
-    assert rows(store, "SELECT polls FROM coverage") == [(1,)]
+    assert rows(store, "SELECT poll_count FROM coverage") == [(1,)]
 
 
 def test_the_newest_good_poll_is_never_forgotten(store: Store) -> None:
@@ -104,7 +104,7 @@ def test_old_outages_go_once_they_are_over(store: Store) -> None:
     prune(store)
 
     assert rows(store, "SELECT cause FROM poll_failures") == [("timeout",)]
-    assert [row[0] for row in rows(store, "SELECT polls FROM coverage")] == [1]
+    assert [row[0] for row in rows(store, "SELECT poll_count FROM coverage")] == [1]
 
 
 def test_a_large_history_goes_in_batches(store: Store) -> None:
@@ -116,7 +116,7 @@ def test_a_large_history_goes_in_batches(store: Store) -> None:
 
     assert sum(sizes) == 70
     assert max(sizes) <= 5 + 7
-    assert rows(store, "SELECT count(*) FROM counts") == [(0,)]
+    assert rows(store, "SELECT count(*) FROM count_changes") == [(0,)]
 
 
 def test_sent_messages_go_and_waiting_ones_stay(store: Store) -> None:

@@ -196,4 +196,4 @@ def test_the_silences_of_years_are_not_read_for_those_of_now(sqlite_url: str) ->
     with closing(Store(sqlite_url)) as store, statements() as executed, store.read() as reader:
         reader.silences(since=NOON)
 
-    assert explained(sqlite_url, executed)[0].startswith("SEARCH silences USING INDEX ix_silences_until")
+    assert explained(sqlite_url, executed)[0].startswith("SEARCH silences USING INDEX ix_silences_ends_at")

@@ -14,6 +14,7 @@ from alerter.errors import StoreError
 from alerter.storage import Store
 from alerter.storage.tables import REVISIONS
 from tests.builders import NOON
+from tests.conftest import AddRevision
 from tests.storage.stored import ACME, poll
 from tests.test_migrations import migrate
 
@@ -104,11 +105,14 @@ def test_what_root_makes_beside_a_service_belongs_to_the_service(tmp_path: Path)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
-def test_every_file_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+def test_every_file_is_its_owners_alone_whatever_the_umask(
+    tmp_path: Path, umask: int, a_later_revision: AddRevision
+) -> None:
     """Database, WAL, lock, backup, the copy before an upgrade, and what was restored."""
     before = os.umask(umask)
     try:
         migrate(f"sqlite:///{tmp_path}/alerter.db", REVISIONS[0])
+        a_later_revision("SELECT 1")
         (tmp_path / "alerter.db").chmod(0o600)
         with closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store, store.lock():
             store.upgrade()
