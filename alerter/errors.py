@@ -10,6 +10,7 @@ AlerterError
 │   └── UnexpectedResponse     an answer that cannot be proven to be a hold summary
 ├── DeliveryError          a target did not take a message
 ├── ListenError            an address cannot be listened on
+├── AlertNotFound          what was typed or copied names no alert, or several
 └── StoreError             the database did not do what it was asked
     └── StoreUnavailable       its server cannot be reached, or takes nothing for now
 
@@ -218,6 +219,10 @@ class DeliveryError(AlerterError):
 
 class ListenError(AlerterError):
     """An address cannot be listened on: something else does, or it is none of this machine's."""
+
+
+class AlertNotFound(AlerterError):
+    """What somebody typed or copied names no alert, or more than one."""
 
 
 class StoreError(AlerterError):

@@ -339,6 +339,69 @@ def test_an_acknowledgement_can_be_taken_back(alerter: RunCommand, polled: Path)
     assert rows(status, "quiet") == []
 
 
+def ref_of(sink: HttpSink) -> str:
+    """Return the `ref` of the last message that was sent."""
+    body = sink.posts[-1][1]["message"]
+    return str(re.findall(r"ref (\w{10})", body)[0])
+
+
+def test_the_ref_of_a_message_acknowledges_all_of_its_alerts(alerter: RunCommand, polled: Path, sink: HttpSink) -> None:
+    """What is copied from a message on a phone is enough, also half of an id."""
+    ids = [alert_id(alerter, polled, *each) for each in (("critical", "Spam"), ("warning", "Attachments"))]
+
+    both = alerter("ack", ref_of(sink), "--config", polled)
+    undone = alerter("ack", "--undo", ids[0][:5], ids[1], "--config", polled)
+
+    assert [line.split()[1] for line in both.out.splitlines() if line.startswith("acknowledged ")] == [
+        f"{each}:" for each in ids
+    ]
+    assert [line.split()[3] for line in undone.out.splitlines() if line.startswith("no longer")] == [
+        f"{each}:" for each in ids
+    ]
+    assert undone.code == 0
+
+
+def test_of_several_alerts_all_are_acknowledged_or_none(alerter: RunCommand, polled: Path) -> None:
+    """A typing error leaves nothing half done."""
+    alert = alert_id(alerter, polled, "critical", "Spam")
+
+    shown = alerter("ack", alert, "0000", "--config", polled)
+
+    assert shown.code == 2
+    assert "no alert '0000'" in shown.err
+    assert rows(alerter("status", "--config", polled), "quiet") == []
+
+
+def test_an_alert_is_silenced_by_its_id(alerter: RunCommand, polled: Path, sink: HttpSink) -> None:
+    """The rule, tenant and reason of that alert, and nothing else; of a `ref`, one silence for each."""
+    alert = alert_id(alerter, polled, "warning", "Attachments")
+
+    one = alerter("silence", "add", alert[:6], "--for", "2h", *COMMENT, "--config", polled)
+    each = alerter("silence", "add", ref_of(sink), "--for", "2h", *COMMENT, "--config", polled)
+
+    assert [row[5] for row in rows(one, "matches now")] == ["Attachments"]
+    assert one.out.splitlines()[0].endswith(": tenant acme; reason Attachments; rule Backlog")
+    assert [line.split()[1] for line in each.out.splitlines() if line.startswith("silence ")] == ["2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(("--tenant", "acme"), "expected alerts alone, found them with options that choose", id="options"),
+        pytest.param(("--all",), "expected --all alone", id="all"),
+        pytest.param(("--json",), "expected one alert with --json, found 2", id="json"),
+    ],
+)
+def test_a_silence_for_an_alert_is_for_nothing_else(
+    alerter: RunCommand, polled: Path, sink: HttpSink, arguments: Sequence[str], said: str
+) -> None:
+    """Two ways to say it in one command would be a riddle."""
+    shown = alerter("silence", "add", ref_of(sink), *arguments, "--for", "2h", *COMMENT, "--config", polled)
+
+    assert shown.code == 2
+    assert said in shown.err
+
+
 def test_only_what_fires_is_acknowledged(alerter: RunCommand, polled: Path) -> None:
     """An alert that is over ends with 1, an id that does not exist with 2."""
     alert = alert_id(alerter, polled, "warning", "Attachments")

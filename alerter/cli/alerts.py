@@ -18,6 +18,8 @@ from alerter.cli.tenant_filter import choice_of, label_option, tenant_option
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Operands
 from alerter.core.notifications import TargetId
+from alerter.errors import AlertNotFound
+from alerter.queries.alerts import find_alert, find_alerts
 
 if TYPE_CHECKING:
     from alerter.core.notifications import Told
@@ -60,15 +62,28 @@ def state_text(alert: Alert) -> str:
 
 
 def alert_of(reader: "Reader", alert_id: str) -> Alert:
-    """Return the alert of an id; should two have the same, the one that is firing.
+    """Return the alert of an id, of the beginning of one, or of the `ref` of a notification of one alert.
 
     Raises:
-        click.UsageError: There is none.
+        click.UsageError: There is none, or there are several.
     """
-    found = reader.alert_by_id(alert_id.strip().lower())
-    if not found:
-        raise click.UsageError(f"no alert {alert_id!r}; `alerter alerts --all` lists every one")
-    return max(found, key=lambda alert: alert.is_firing)
+    try:
+        return find_alert(reader, alert_id)
+    except AlertNotFound as error:
+        raise click.UsageError(str(error)) from None
+
+
+def alerts_of(reader: "Reader", names: Iterable[str]) -> list[Alert]:
+    """Return the alerts that ids, beginnings of ids and `ref`s of notifications mean, each once.
+
+    Raises:
+        click.UsageError: One of them means none, or could mean several.
+    """
+    try:
+        found = [alert for name in names for alert in find_alerts(reader, name)]
+    except AlertNotFound as error:
+        raise click.UsageError(str(error)) from None
+    return list({alert.key: alert for alert in found}.values())
 
 
 def _no_data(alert: Alert, quiet: Quiet) -> str:

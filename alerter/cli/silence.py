@@ -10,7 +10,7 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.alerts import COLUMNS, alert_json, alert_row, alert_style, worst_first
+from alerter.cli.alerts import COLUMNS, alert_json, alert_row, alert_style, alerts_of, worst_first
 from alerter.cli.database_access import reading, writing
 from alerter.cli.mutes import (
     MOST_SHOWN,
@@ -34,10 +34,10 @@ from alerter.cli.options import (
 from alerter.cli.output import Table, clean, local, print_json, print_table
 from alerter.cli.tenant_filter import labels_of
 from alerter.cli.times import instant
-from alerter.core.alerts import Alert, AlertState
+from alerter.core.alerts import Alert, AlertState, Topic
 from alerter.core.conditions import duration_text
 from alerter.core.mutes import LONGEST_SILENCE, Matcher, Silence
-from alerter.core.rules import Selector, Severity, has_labels, idle_globs, selector_of
+from alerter.core.rules import Selector, Severity, has_labels, idle_globs, literal_glob, selector_of
 from alerter.core.series import ALL_TENANTS
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def silence() -> None:
 
 
 @silence.command()
+@click.argument("names", metavar="[ALERT]...", nargs=-1, shell_complete=completion.live_alerts)
 @config_option
 @_matcher_options
 @click.option("--for", "span", metavar="SPAN", help="How long, such as 2h or 3d; at most 30d.")
@@ -104,6 +105,7 @@ def silence() -> None:
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show which alerts it would match now; change nothing.")
 @json_option
 def add(
+    names: tuple[str, ...],
     config_path: Path | None,
     *,
     tenants: tuple[str, ...],
@@ -121,11 +123,15 @@ def add(
 ) -> None:
     """Add a silence, from now on, for the alerts that match all of the options; of one that is repeated, any.
 
+    Or for each ALERT: an id as messages and status show it, its first characters, or the ref of a notification. Such a
+    silence is for that rule, tenant and hold reason, whatever the level.
     A GLOB is in any case, and `!GLOB` excludes. A silence by label is for whoever has the label at the time, not for
     sums over all tenants. Exit code 2 if the silence is for nothing in particular, has no end, or one that is too far
     off.
     """
-    _check_purpose((tenants, labels, reasons, rules, severities), everything=everything)
+    _check_purpose((names, tenants, labels, reasons, rules, severities), everything=everything)
+    if names and any((tenants, labels, reasons, rules, severities)):
+        raise click.UsageError("expected alerts alone, found them with options that choose others")
     for option, globs in (("--tenant", tenants), ("--reason", reasons), ("--rule", rules)):
         _check_globs(globs, option)
     wanted = labels_of(labels)
@@ -133,6 +139,15 @@ def add(
     end = _end(span, until, config.service.timezone, now=now)
     with reading(config) as reader:
         chosen = reasons_of(reasons, reader)
+        alerts = alerts_of(reader, names)
+    if names:
+        topics = dict.fromkeys(each.key.topic for each in alerts)
+        if as_json and len(topics) > 1:
+            raise click.UsageError(f"expected one alert with --json, found {len(topics)}")
+        for topic in topics:
+            asked = Silence(id=0, matcher=_matcher_of(topic), author=author, comment=comment, since=now, until=end)
+            _add(asked, config, now=now, is_dry=is_dry, as_json=as_json)
+        return
     matcher = Matcher(
         tenants=selector_of(tenants, config.tenants),
         labels=wanted,
@@ -146,11 +161,22 @@ def add(
     _add(asked, config, now=now, is_dry=is_dry, as_json=as_json)
 
 
+def _matcher_of(topic: Topic) -> Matcher:
+    """Return what matches the alerts of one rule, tenant and hold reason, and no other."""
+    return Matcher(
+        tenants=Selector((literal_glob(topic.tenant),)),
+        reasons=Selector((literal_glob(topic.reason),)),
+        rules=Selector((literal_glob(topic.rule),)),
+    )
+
+
 def _check_purpose(matchers: Iterable[tuple[str, ...]], *, everything: bool) -> None:
     if any(matchers) and everything:
         raise click.UsageError("expected --all alone, found it with one that chooses")
     if not any(matchers) and not everything:
-        raise click.UsageError("expected --tenant, --label, --reason, --rule or --severity; or --all for every alert")
+        raise click.UsageError(
+            "expected an alert's id, --tenant, --label, --reason, --rule or --severity; or --all for every alert"
+        )
 
 
 def _check_globs(globs: tuple[str, ...], option: str) -> None:

@@ -45,6 +45,10 @@ class AlertReader(Remembering):
         """Return the alerts that are named so; nearly always one, but eight digits are no identity. Empty for none."""
         return [_alert_of(row) for row in self._all(_ALERTS.where(_alerts.c.id == alert_id))]
 
+    def alerts_by_id_prefix(self, prefix: str) -> list[Alert]:
+        """Return the alerts whose ids begin so; empty for none."""
+        return [_alert_of(row) for row in self._all(_ALERTS.where(_alerts.c.id.startswith(prefix, autoescape=True)))]
+
     def firing_by_severity(self) -> dict[Severity, int]:
         """Return how many alerts fire, of each severity of which there are some."""
         return {

@@ -1,0 +1,1 @@
+"""Tests of read-only answers, one module per module of them."""
