@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 
 from alerter.config import Config
-from alerter.core.alerting_config import REMEMBERED, Policy
+from alerter.core.alerting_config import MAX_CACHED_LOOKBACK, AlertingConfig
 from alerter.core.message.content import MessageContext
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Tenant
 from alerter.schedules import ADDED_UP_EVERY, READ_EVERY, bearers
 
 
-def policy_of(config: Config) -> Policy:
+def policy_of(config: Config) -> AlertingConfig:
     """Return what the configuration decides."""
-    return Policy(
+    return AlertingConfig(
         rules=config.rules,
         poll_intervals={name: tenant.poll_interval for name, tenant in config.tenants.items()},
         receivers=tuple(each.receiver for each in config.receivers),
@@ -22,7 +22,7 @@ def policy_of(config: Config) -> Policy:
         windows_by_rule=config.windows_by_rule,
         muted_tenants=config.muted_tenants,
         timezones=config.timezones,
-        bearers_by_rule=_bearers_by_rule(config),
+        sum_trigger_tenants=_bearers_by_rule(config),
     )
 
 
@@ -31,7 +31,7 @@ def _bearers_by_rule(config: Config) -> Mapping[RuleName, frozenset[Tenant]]:
     return {
         rule.name: bearers(
             {name: interval for name, interval in intervals.items() if rule.tenants.matches(name)},
-            apart=ADDED_UP_EVERY if rule.window <= REMEMBERED else READ_EVERY,
+            apart=ADDED_UP_EVERY if rule.window <= MAX_CACHED_LOOKBACK else READ_EVERY,
         )
         for rule in config.rules
         if rule.scope is Per.ALL

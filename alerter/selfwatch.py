@@ -18,7 +18,7 @@ from alerter.errors import AlerterError, DeliveryError, ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
 from alerter.storage import Store
-from alerter.web.sources import Glance, Sources, Stored
+from alerter.web.sources import DatabaseCounts, Glance, Sources
 
 if TYPE_CHECKING:
     from alerter.core.series import Tenant
@@ -141,10 +141,10 @@ class SelfWatch:
         public = urlsplit(self._public_url or "").hostname
         return ("localhost", address.host, *([public] if public else []))
 
-    def _stored(self) -> Stored:
+    def _stored(self) -> DatabaseCounts:
         with self._store.read() as reader:
             alive = sum(each.is_alive for each in reader.instances())
-            return Stored(alerts=reader.live_counts(), backlogs=reader.backlogs(), instances=max(1, alive))
+            return DatabaseCounts(alerts=reader.live_counts(), backlogs=reader.backlogs(), instances=max(1, alive))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from alerter import __version__
 from alerter.adapters.systemd import Systemd
 from alerter.clock import now
 from alerter.config import Config, TenantConfig, load_config
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
 from alerter.decisions import policy_of
@@ -37,10 +37,10 @@ from alerter.errors import AlerterError, ConfigError, ListenError, StoreError, S
 from alerter.health import Health
 from alerter.humanize import first_of
 from alerter.jobs.addresses import follow_urls
-from alerter.jobs.deliver import deliver, next_errand_at, release_claims
-from alerter.jobs.notify import tell_groups
-from alerter.jobs.poll import follow_clock, poll_all, reconcile, tell_unpolled
-from alerter.jobs.retention import Pace, keep_history
+from alerter.jobs.deliver import deliver, next_attempt_due_at, release_claims
+from alerter.jobs.notify import flush_groups
+from alerter.jobs.poll import poll_many, reconcile, shift_after_clock_jump, tell_unpolled
+from alerter.jobs.retention import BatchSizer, apply_retention
 from alerter.looks import APART_SECONDS, Looks, Moment
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.pollers import Answer, Pollers
@@ -89,7 +89,7 @@ class Runtime:
     """Everything that one reading of the configuration decides; a reload makes a new one."""
 
     config: Config
-    policy: Policy
+    alerting: AlertingConfig
     urls: Mapping[TargetName, str]
     sources: Mapping[Tenant, Mimecast]
 
@@ -108,7 +108,7 @@ class Runtime:
             name: kept[name] if accounts.get(name) == tenant.account else source_of(tenant)
             for name, tenant in config.tenants.items()
         }
-        return cls(config=config, policy=policy_of(config), urls=urls_of(config), sources=sources)
+        return cls(config=config, alerting=policy_of(config), urls=urls_of(config), sources=sources)
 
 
 class Service:
@@ -167,7 +167,7 @@ class Service:
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
             self._runtime = Runtime.of(config, source_of=self._source_of)
             self._follow(self._runtime)
-            reconcile(self._store, self._runtime.policy, now=now())
+            reconcile(self._store, self._runtime.alerting, now=now())
             release_claims(self._store, now=self._sharing.clock())
             self._watch = SelfWatch(self._health, self._redactor, self._store)
             stack.callback(self._watch.close)
@@ -264,7 +264,7 @@ class Service:
             self._watch.cycle_ended()
 
     def _supervise(self) -> None:
-        self._supervision.look(sharing=self._sharing.told(), now=self._local_now())
+        self._supervision.look(sharing=self._sharing.notified(), now=self._local_now())
         if self._supervision.wants_tally():
             self._add("tally", self._tally, None)
 
@@ -277,7 +277,7 @@ class Service:
         if abs(jump) > JUMP:
             log.warning("the clock jumped seconds=%+.0f", jump.total_seconds())
             own = tuple(self._mine) if self._sharing.is_shared else None
-            self._guarded("follow the clock", lambda: follow_clock(self._store, by=jump, tenants=own))
+            self._guarded("follow the clock", lambda: shift_after_clock_jump(self._store, by=jump, tenants=own))
             self._pollers.restart()
         elif clocks.slept_since(before) > JUMP:
             log.warning("the machine was suspended seconds=%.0f", clocks.slept_since(before).total_seconds())
@@ -328,13 +328,13 @@ class Service:
     def _use(self, runtime: Runtime) -> None:
         # The others must know first: what they have a say in depends on whether all decide alike.
         self._follow(runtime)
-        self._guarded("follow URLs", lambda: follow_urls(self._store, runtime.policy))
+        self._guarded("follow URLs", lambda: follow_urls(self._store, runtime.alerting))
         before, self._runtime = self._runtime, runtime
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:
                 source.close()
         self._store.forget(before.sources.keys() - runtime.sources.keys())
-        self._guarded("resolve removed rules", lambda: reconcile(self._store, self._runtime.policy, now=now()))
+        self._guarded("resolve removed rules", lambda: reconcile(self._store, self._runtime.alerting, now=now()))
         self._assign(soon=self._news_since(before))
         self._schedule_delivery()
         self._warn_of_configuration()
@@ -346,8 +346,8 @@ class Service:
     def _follow(self, runtime: Runtime) -> None:
         """Share the tenants by a configuration."""
         kept = runtime.config.service
-        digest = fingerprint(__version__, runtime.policy, kept.retention, kept.fine_retention)
-        self._sharing.follow(digest, runtime.policy.poll_intervals)
+        digest = fingerprint(__version__, runtime.alerting, kept.retention, kept.fine_retention)
+        self._sharing.follow(digest, runtime.alerting.poll_intervals)
 
     def _news_since(self, before: Runtime) -> set[Tenant]:
         """Return who is polled soon after a reload: whom other rules or keys concern now, and who failed last.
@@ -356,7 +356,7 @@ class Service:
         """
         is_new = {name for name, source in self._runtime.sources.items() if before.sources.get(name) is not source}
         has_failed = {name for name, record in self._health.newest_cycles().items() if record.cause is not None}
-        return is_new | has_failed | self._runtime.policy.concerned_since(before.policy)
+        return is_new | has_failed | self._runtime.alerting.tenants_changed_since(before.alerting)
 
     def _warn_of_configuration(self) -> None:
         for warning in self._runtime.config.warnings:
@@ -394,7 +394,7 @@ class Service:
     def _assign(self, *, soon: Collection[Tenant] = ()) -> None:
         """Poll the tenants that are this daemon's share; an answer of any other is not wanted from now on."""
         before = self._mine
-        self._mine = intervals = self._sharing.share(self._runtime.policy.poll_intervals)
+        self._mine = intervals = self._sharing.share(self._runtime.alerting.poll_intervals)
         self._store.forget(before.keys() - intervals.keys())
         self._health.expect(intervals, begun_within=first_round(len(intervals)))
         # Not here: the main thread must not wait for a database that says nothing.
@@ -481,7 +481,7 @@ class Service:
 
     def _keep(self, runtime: Runtime, answers: Mapping[Tenant, Answer]) -> None:
         began = _boot_seconds()
-        cycles = poll_all(answers.items(), self._store, runtime.policy, clock=now)
+        cycles = poll_many(answers.items(), self._store, runtime.alerting, clock=now)
         seconds = _boot_seconds() - began
         for cycle in cycles:
             cause = None if cycle.error is None else cycle.error.cause
@@ -491,8 +491,8 @@ class Service:
             self._watch.cycle_ended()
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
-            reconcile(self._store, self._runtime.policy, now=now())
-        if any(cycle.messages for cycle in cycles) or any(each.group_wait for each in runtime.policy.receivers):
+            reconcile(self._store, self._runtime.alerting, now=now())
+        if any(cycle.messages for cycle in cycles) or any(each.group_wait for each in runtime.alerting.receivers):
             _raise(signal.SIGUSR1)
         if any(cycle.transitions for cycle in cycles):
             self._supervision.hear_news()
@@ -509,12 +509,12 @@ class Service:
         runtime = self._runtime
         if self._sharing.is_shared:
             release_claims(self._store, now=self._sharing.clock())
-        tell_groups(self._store, runtime.policy, now=now())
+        flush_groups(self._store, runtime.alerting, now=now())
         tried = deliver(
             self._store,
             self._notifier,
             runtime.urls,
-            policy=runtime.policy,
+            alerting=runtime.alerting,
             clock=self._sharing.clock,
             map_=self._senders.map,
             is_stopping=self._stop.is_set,
@@ -524,7 +524,7 @@ class Service:
             self._health.delivery_tried(delivery)
         if tried:
             self._supervision.hear_news()
-        self._note_errand(next_errand_at(self._store))
+        self._note_errand(next_attempt_due_at(self._store))
 
     def _look_for_errands(self) -> None:
         """Have a delivery run where anything waits for its time; that nothing does costs one look at the database.
@@ -534,8 +534,8 @@ class Service:
 
         def look() -> None:
             if self._sharing.may_act():
-                tell_unpolled(self._store, self._runtime.policy, now=now())
-            if next_errand_at(self._store) is not None:
+                tell_unpolled(self._store, self._runtime.alerting, now=now())
+            if next_attempt_due_at(self._store) is not None:
                 _raise(signal.SIGUSR1)
 
         self._guarded("look for errands", look)
@@ -557,16 +557,20 @@ class Service:
         self._guarded("count alerts and messages", count)
 
     def _upkeep(self) -> None:
-        self._guarded("reconcile", lambda: reconcile(self._store, self._runtime.policy, now=now()))
+        self._guarded("reconcile", lambda: reconcile(self._store, self._runtime.alerting, now=now()))
 
     def _keep_history(self) -> None:
         """Prune and thin, for as long as that takes; the executor runs one after the other."""
         kept = self._runtime.config.service
-        pace = Pace(seconds=_boot_seconds, wait=self._stop.wait)
+        batch_sizer = BatchSizer(seconds=_boot_seconds, wait=self._stop.wait)
 
         def keep() -> None:
-            keep_history(
-                self._store, retention=kept.retention, fine_retention=kept.fine_retention, pace=pace, now=now()
+            apply_retention(
+                self._store,
+                retention=kept.retention,
+                fine_retention=kept.fine_retention,
+                batch_sizer=batch_sizer,
+                now=now(),
             )
 
         self._guarded("keep history", keep)

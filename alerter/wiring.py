@@ -19,8 +19,8 @@ from alerter.core.outbox import Delivery, TargetName
 from alerter.decisions import context_of, policy_of
 from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
 from alerter.jobs.deliver import deliver, release_claims
-from alerter.jobs.notify import tell_groups
-from alerter.jobs.poll import Cycle, poll, poll_dry, reconcile
+from alerter.jobs.notify import flush_groups
+from alerter.jobs.poll import PollCycle, poll, poll_dry_run, reconcile
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.redaction import Redactor
 from alerter.sources import mimecast
@@ -123,20 +123,20 @@ def check_targets(config: Config) -> None:
         raise ConfigError(tuple(problems))
 
 
-def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[Cycle]:
+def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[PollCycle]:
     """Poll every tenant once, in turn.
 
     Raises:
         StoreError: A cycle could not be kept.
     """
-    policy = policy_of(config)
+    alerting = policy_of(config)
     stop = Event()
     if not is_dry:
-        reconcile(store, policy, now=now())
+        reconcile(store, alerting, now=now())
     with closing(Lines(time.monotonic)) as lines:
         for name, tenant in config.tenants.items():
             source = source_of(tenant, stop=stop, lines=lines)
-            yield (poll_dry if is_dry else poll)(name, source, store, policy, clock=now)
+            yield (poll_dry_run if is_dry else poll)(name, source, store, alerting, clock=now)
             source.close()
 
 
@@ -215,11 +215,11 @@ def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
 
 def deliver_once(config: Config, store: Store) -> list[Delivery]:
     """Send what is due, to all targets at the same time; return what was tried."""
-    policy = policy_of(config)
+    alerting = policy_of(config)
     release_claims(store, now=now())
-    tell_groups(store, policy, now=now())
+    flush_groups(store, alerting, now=now())
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver") as pool:
-        return deliver(store, AppriseNotifier(), urls_of(config), policy=policy, clock=now, map_=pool.map)
+        return deliver(store, AppriseNotifier(), urls_of(config), alerting=alerting, clock=now, map_=pool.map)
 
 
 def fingerprint(*parts: object) -> str:

@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.conditions import Growth, Threshold
 from alerter.core.message.content import MessageContext
 from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
-from alerter.jobs.poll import poll, poll_all
+from alerter.jobs.poll import poll, poll_many
 from alerter.storage import Store
 from benchmarks import histories
 from benchmarks.figures import Figure
@@ -60,12 +60,12 @@ def cycle() -> list[Figure]:
         floor = _floor(Path(folder) / "floor.db")
         times: dict[str, list[float]] = {name: [] for name in stores}
         sources = {name: _Source() for name in stores}
-        policy = policy_of({TENANT: INTERVAL})
+        alerting = policy_of({TENANT: INTERVAL})
         # In turn, so that a machine that is busy for a while is so for both.
         for _ in range(ROUNDS):
             for name, store in stores.items():
                 begun = time.process_time()
-                poll(TENANT, sources[name], store, policy, clock=lambda: NOW)
+                poll(TENANT, sources[name], store, alerting, clock=lambda: NOW)
                 times[name].append((time.process_time() - begun) * 1000)
         for store in stores.values():
             store.close()
@@ -128,7 +128,7 @@ def _microseconds(path: Path, tenants: int, rounds: int) -> float:
     """Return the CPU time of a round for each series; the first two, in which everything is read, do not count."""
     rng, names = random.Random(3), [Tenant(f"tenant {number}") for number in range(tenants)]
     counts = {name: dict.fromkeys(REASONS, 100) for name in names}
-    policy = policy_of(dict.fromkeys(names, INTERVAL))
+    alerting = policy_of(dict.fromkeys(names, INTERVAL))
     times = []
     with closing(Store(f"sqlite:///{path}")) as store:
         store.upgrade()
@@ -139,12 +139,12 @@ def _microseconds(path: Path, tenants: int, rounds: int) -> float:
             answers = [(name, Answer(Snapshot(tenant=name, taken_at=at, counts=dict(counts[name])))) for name in names]
             begun = time.process_time()
             for first in range(0, tenants, GROUP):
-                poll_all(answers[first : first + GROUP], store, policy, clock=lambda: NOW)
+                poll_many(answers[first : first + GROUP], store, alerting, clock=lambda: NOW)
             times.append((time.process_time() - begun) * 1e6 / (tenants * len(REASONS)))
     return median(times[2:])
 
 
-def policy_of(poll_intervals: Mapping[Tenant, timedelta], *, above: int = 5_000) -> Policy:
+def policy_of(poll_intervals: Mapping[Tenant, timedelta], *, above: int = 5_000) -> AlertingConfig:
     """Return five rules for these tenants, the lowest of which warns above so many messages."""
     hour = timedelta(hours=1)
     levels = {Severity.WARNING: above, Severity.CRITICAL: 2 * above}
@@ -154,7 +154,7 @@ def policy_of(poll_intervals: Mapping[Tenant, timedelta], *, above: int = 5_000)
     written = [thresholds, growths, both, thresholds]
     rules = [Rule(name=RuleName(f"Rule {number}"), levels=each) for number, each in enumerate(written)]
     name = ReceiverName("r")
-    return Policy(
+    return AlertingConfig(
         rules=with_no_data_rules(rules, poll_intervals),
         poll_intervals=poll_intervals,
         receivers=(Receiver(name=name, targets=(TargetId("r"),)),),

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from alerter.jobs.retention import Pace, keep_history
+from alerter.jobs.retention import BatchSizer, apply_retention
 from alerter.storage import Store
 
 #: Longer than any history here.
@@ -11,5 +11,5 @@ FOR_EVER = timedelta(days=3650)
 
 def keep(store: Store, *, fine_retention: timedelta = FOR_EVER, now: datetime) -> None:
     """Pack what is no longer written to, and thin what is older than the fine retention."""
-    pace = Pace(seconds=lambda: 0.0, wait=lambda _: False)
-    keep_history(store, retention=FOR_EVER, fine_retention=fine_retention, pace=pace, now=now)
+    batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False)
+    apply_retention(store, retention=FOR_EVER, fine_retention=fine_retention, batch_sizer=batch_sizer, now=now)

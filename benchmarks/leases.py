@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 
 from alerter.core.series import Tenant
 from alerter.core.sharding import AT_A_TIME
-from alerter.storage import Leases, Member, Store
+from alerter.storage import Leases, OwnInstance, Store
 from benchmarks.figures import Figure, Unavailable
 from tests.postgres import server
 
@@ -41,7 +41,7 @@ def sharing() -> list[Figure]:
 
         renewing = _milliseconds(renew)
         keeping = _milliseconds(lambda: _ask(stores[0]))
-        stores[0].act_as(Member(number=0, configuration=""))
+        stores[0].act_as(OwnInstance(number=0, configuration=""))
         bare, rows, trip = _floors(url)
     return [
         Figure(
@@ -68,13 +68,13 @@ def _database() -> Iterator[str]:
         raise Unavailable(str(missing)) from missing
 
 
-def _joined(store: Store) -> tuple[Leases, Member]:
+def _joined(store: Store) -> tuple[Leases, OwnInstance]:
     leases = store.leases()
     assert leases is not None  # noqa: S101 - for the type checker
     return leases, leases.join("bench", "1", "same", lasting=LASTING, instead_of=0)
 
 
-def _renewed(leases: Leases, member: Member, held: frozenset[Tenant]) -> frozenset[Tenant]:
+def _renewed(leases: Leases, member: OwnInstance, held: frozenset[Tenant]) -> frozenset[Tenant]:
     renewal = leases.renew(member, TENANTS, held, lasting=LASTING)
     assert renewal is not None  # noqa: S101 - for the type checker
     return renewal.held

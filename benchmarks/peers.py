@@ -21,7 +21,7 @@ from pathlib import Path
 from signal import SIGTERM
 from socket import create_connection, socket
 
-from alerter.core.rules import Windows
+from alerter.core.rules import Lookbacks
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
 from alerter.storage import Store
@@ -195,7 +195,7 @@ def _our_bytes(folder: Path, polls: _Polls) -> int:
             counts = {HoldReason(reason): count for reason, count in held.items()}
             with store.write() as transaction:
                 snapshot = Snapshot(tenant=tenant, taken_at=at, counts=counts)
-                transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=1), windows=Windows(()))
+                transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=1), windows=Lookbacks(()))
             if number == len(polls) - 1:
                 histories.keep(store, now=at)
             if number in (0, len(polls) - 1):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alerter.core.outbox import after_success
 from alerter.core.series import Snapshot, Tenant
-from alerter.jobs.poll import poll_all
+from alerter.jobs.poll import poll_many
 from alerter.storage import Store
 from benchmarks import histories
 from benchmarks.cycles import INTERVAL, REASONS, TENANT, Answer, policy_of
@@ -64,13 +64,13 @@ def _size(path: Path) -> int:
 
 def _ring(store: Store) -> None:
     """Let alerts begin, be told, and end, through the real pipeline."""
-    policy = policy_of({TENANT: INTERVAL}, above=500)
+    alerting = policy_of({TENANT: INTERVAL}, above=500)
     for number in range(DAYS * ALERTS_A_DAY):
         begin = NOW - timedelta(days=DAYS) + number * timedelta(days=1) / ALERTS_A_DAY
         for at, count in ((begin, 800), (begin + timedelta(minutes=1), 10)):
             counts = dict.fromkeys(REASONS, 10) | {REASONS[number % len(REASONS)]: count}
             answer = Answer(Snapshot(tenant=TENANT, taken_at=at, counts=counts))
-            poll_all([(TENANT, answer)], store, policy, clock=lambda: NOW)
+            poll_many([(TENANT, answer)], store, alerting, clock=lambda: NOW)
             with store.write() as transaction:
                 for delivery in transaction.waiting_deliveries():
                     transaction.save_delivery(after_success(delivery, now=at))

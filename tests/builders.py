@@ -14,13 +14,21 @@ from datetime import UTC, datetime, time, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from alerter.core.alerting_config import Policy
-from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
-from alerter.core.conditions import Condition, Growth, NoData, Operands, Threshold, Verdict
+from alerter.core.alerting_config import AlertingConfig
+from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject
+from alerter.core.conditions import Condition, Evidence, Growth, NoData, Threshold, Verdict
 from alerter.core.history import FailedPoll, TenantArchive, archive_of
 from alerter.core.message.content import MessageContext
-from alerter.core.mutes import WEEKDAYS, Acknowledgement, Matcher, MuteWindow, Silence, WindowName
-from alerter.core.notifications import Notice, NotifyReason, Receiver, ReceiverName, Route, TargetId, Told
+from alerter.core.mutes import WEEKDAYS, Acknowledgement, AlertMatcher, MuteWindow, Silence, WindowName
+from alerter.core.notifications import (
+    NotificationItem,
+    NotificationState,
+    NotifyReason,
+    Receiver,
+    ReceiverName,
+    Route,
+    TargetId,
+)
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.poll_times import KnownPolls, numbers
 from alerter.core.rules import (
@@ -215,7 +223,7 @@ def an_evaluation(
 ) -> Evaluation:
     """Return what a threshold found; without data it has no count."""
     value = None if count is None or verdict is Verdict.NO_DATA else Sample(seen_at, count)
-    return Evaluation(verdict=verdict, operands=(Operands(condition=Threshold.name, limit="above 100", value=value),))
+    return Evaluation(verdict=verdict, evidence=(Evidence(condition=Threshold.name, limit="above 100", value=value),))
 
 
 def a_key(
@@ -233,7 +241,7 @@ def an_alert(
     value: int | None = 120,
     peak: int | None = 120,
     since: str = "11:00",
-    ending_since: str = "",
+    keep_firing_since: str = "",
     resolved_at: str = "",
 ) -> Alert:
     """Return an alert that became active, and fired if it does or did, at `since`."""
@@ -245,9 +253,9 @@ def an_alert(
         peak=peak,
         active_at=None if state is AlertState.INACTIVE else at(since),
         fired_at=at(since) if has_fired else None,
-        ending_since=at(ending_since) if ending_since else None,
+        keep_firing_since=at(keep_firing_since) if keep_firing_since else None,
         resolved_at=at(resolved_at) if resolved_at else None,
-        operands=an_evaluation(count=value).operands,
+        evidence=an_evaluation(count=value).evidence,
         fired_under="above 100" if has_fired else "",
     )
 
@@ -308,7 +316,7 @@ def a_silence(
     severities: Iterable[Severity] = (),
 ) -> Silence:
     """Return a silence of everything that these selectors match."""
-    matcher = Matcher(
+    matcher = AlertMatcher(
         tenants=Selector(tuple(tenants)),
         labels={name: Selector((glob,)) for name, glob in labels.items()},
         reasons=Selector(tuple(reasons)),
@@ -320,7 +328,7 @@ def a_silence(
 
 def an_acknowledgement(
     *,
-    topic: Topic | None = None,
+    topic: AlertSubject | None = None,
     severity: Severity = Severity.WARNING,
     value: int | None = 120,
     acknowledged_at: str = "11:30",
@@ -352,16 +360,16 @@ def a_window(days: str = "mon-sun", begins: str = "18:00", ends: str = "08:00", 
 def a_told(
     state: AlertState = AlertState.FIRING,
     *,
-    topic: Topic | None = None,
+    topic: AlertSubject | None = None,
     receiver: str = "secops",
     severity: Severity = Severity.WARNING,
     told_at: str = "11:00",
     repeats: int = 0,
     thread: str = "",
     target: str = "slack",
-) -> Told:
+) -> NotificationState:
     """Return what a target of a receiver was last told."""
-    return Told(
+    return NotificationState(
         topic=topic or a_key().topic,
         receiver=ReceiverName(receiver),
         severity=severity,
@@ -373,9 +381,9 @@ def a_told(
     )
 
 
-def a_notice(reason: NotifyReason = NotifyReason.FIRST, *, alert: Alert | None = None) -> Notice:
+def a_notice(reason: NotifyReason = NotifyReason.FIRST, *, alert: Alert | None = None) -> NotificationItem:
     """Return one thing to tell a receiver."""
-    return Notice(reason=reason, alert=alert or an_alert())
+    return NotificationItem(reason=reason, alert=alert or an_alert())
 
 
 def a_delivery(
@@ -402,7 +410,7 @@ def a_policy(
     tenants: Mapping[str, str] | None = None,
     receivers: Mapping[str, Sequence[str]] | None = None,
     routes: Sequence[Route] = (),
-) -> Policy:
+) -> AlertingConfig:
     """Return what a configuration decides; without more, one tenant and one receiver with one target.
 
     Args:
@@ -413,7 +421,7 @@ def a_policy(
     """
     intervals = {Tenant(name): span(every) for name, every in (tenants or {"acme": "5m"}).items()}
     targets = receivers or {"secops": ["secops/slack"]}
-    return Policy(
+    return AlertingConfig(
         rules=with_no_data_rules(rules, intervals),
         poll_intervals=intervals,
         receivers=tuple(a_receiver(name, targets=names) for name, names in targets.items()),

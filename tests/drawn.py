@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from hypothesis import strategies as st
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.conditions import Baseline, Condition, Forecast, Growth, NewReason, NoData, Stagnant, Threshold
 from alerter.core.history import FailedPoll
 from alerter.core.message.content import MessageContext
@@ -193,19 +193,19 @@ def routes(draw: st.DrawFn, names: Sequence[ReceiverName]) -> list[Route]:
 
 
 @st.composite
-def policies(draw: st.DrawFn, poll_intervals: Mapping[Tenant, timedelta]) -> Policy:
+def policies(draw: st.DrawFn, poll_intervals: Mapping[Tenant, timedelta]) -> AlertingConfig:
     """Draw what a configuration decides."""
-    told, decided = draw(receivers()), draw(rules())
+    notified, decided = draw(receivers()), draw(rules())
     sums = [rule.name for rule in decided if rule.scope is Per.ALL]
     # Every rule looks at the first tenant.
     bearers = draw(st.sampled_from([frozenset(poll_intervals), frozenset(list(poll_intervals)[:1])]))
-    return Policy(
+    return AlertingConfig(
         rules=with_no_data_rules(decided, poll_intervals),
         poll_intervals=poll_intervals,
-        receivers=tuple(told),
-        targets={receiver.name: (TargetName(f"{receiver.name}/json"),) for receiver in told},
-        routes=tuple(draw(routes([receiver.name for receiver in told]))),
+        receivers=tuple(notified),
+        targets={receiver.name: (TargetName(f"{receiver.name}/json"),) for receiver in notified},
+        routes=tuple(draw(routes([receiver.name for receiver in notified]))),
         context=MessageContext(timezone=UTC, console_url="", runbook_by_rule={}),
         windows_by_rule=draw(st.sampled_from([{}, {}, {RuleName("Backlog"): (_WINDOW,)}])),
-        bearers_by_rule=dict.fromkeys(sums, bearers),
+        sum_trigger_tenants=dict.fromkeys(sums, bearers),
     )

@@ -143,11 +143,11 @@ def lived(migrated: Path, polled: Sequence[Snapshot | FailedPoll]) -> Iterator[P
         path.write_text((CONFIG + RULES).replace("${NOBODY_SETS_THIS}", "secret"))
         path.chmod(0o600)
         copy(migrated, Path(folder) / "alerter.db")
-        policy = policy_of(load_config(path))
+        alerting = policy_of(load_config(path))
         with closing(Store(f"sqlite:///{folder}/alerter.db")) as store:
             for each in polled:
                 now = each.taken_at if isinstance(each, Snapshot) else each.at
-                poll(Tenant("acme"), Account(each), store, policy, clock=FakeClock(now))
+                poll(Tenant("acme"), Account(each), store, alerting, clock=FakeClock(now))
         yield path
 
 

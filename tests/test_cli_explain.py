@@ -75,7 +75,7 @@ def lived(
 ) -> None:
     """Let polls happen, every 5 minutes, the last one just now; and let their messages be sent, or not."""
     loaded = load_config(config)
-    policy = policy_of(loaded)
+    alerting = policy_of(loaded)
     clock = FakeClock(now - timedelta(minutes=every) * len(answers))
     notifier = RecordingNotifier() if sends else FailingNotifier(DeliveryError("connection refused"))
     source = FakeSource(clock)
@@ -84,8 +84,8 @@ def lived(
         for answer in answers:
             clock.now += timedelta(minutes=every)
             source.answers.append(answer)
-            poll(Tenant("acme"), source, store, policy, clock=clock)
-            deliver(store, notifier, urls_of(loaded), policy=policy, clock=clock)
+            poll(Tenant("acme"), source, store, alerting, clock=clock)
+            deliver(store, notifier, urls_of(loaded), alerting=alerting, clock=clock)
 
 
 def test_why_did_i_get_this(alerter: RunCommand, config: Path, now: datetime) -> None:
@@ -99,7 +99,7 @@ def test_why_did_i_get_this(alerter: RunCommand, config: Path, now: datetime) ->
     assert shown.code == 0
     assert lines[0].startswith("acme: Spam, at ")
     assert lines[1] == f"212 held at {clock}, since {clock} (100 before)"
-    backlog = lines[lines.index("Backlog") :]
+    backlog = lines[lines.index("TargetBacklog") :]
     assert backlog[1:3] == ["  critical: inactive", "    no      threshold above 500: 212 held; needs 289 more"]
     assert backlog[3].startswith(f"  warning: firing since {clock}, alert ")
     assert backlog[4] == "    yes     threshold above 200, clears at 150: 212 held; by 12"

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter import clock
-from alerter.core.conditions import Operands
+from alerter.core.conditions import Evidence
 from alerter.core.outbox import MAX_ATTEMPTS
 from alerter.core.rules import Severity
 from alerter.core.series import Sample
@@ -201,12 +201,12 @@ def test_a_silence_by_label_is_for_who_has_the_label_now(alerter: RunCommand, co
     options = ("--label", "customer=Acme*", "--label", "customer=Globex", "--for", "2h")
     added = alerter("silence", "add", *options, *COMMENT, "--config", config)
     relabelled("acme ltd")
-    quiet = len(sink.posts)
+    silent = len(sink.posts)
     shown = alerter("silence", "list", "--json", "--config", config)
     muted = json.loads(alerter("alerts", "--json", "--config", config).out)
     relabelled("initech")
 
-    assert (added.code, quiet, len(sink.posts)) == (0, 0, 1)
+    assert (added.code, silent, len(sink.posts)) == (0, 0, 1)
     assert "): label customer=Acme*, customer=Globex\n" in added.out
     assert "warning: --label customer='Acme*' 'Globex' matches nothing; no tenant has labels\n" in added.err
     assert json.loads(shown.out)[0]["labels"] == {"customer": ["Acme*", "Globex"]}
@@ -491,14 +491,14 @@ def test_a_resolved_alert_is_shown_with_how_long_it_lasted(alerter: RunCommand, 
 
 def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, polled: Path) -> None:
     """A forecast is shown with the count that it expects, and when."""
-    ahead = Operands(
+    ahead = Evidence(
         condition="forecast",
         limit="above 800, or on the way there within 4h at the pace of the last 6h",
         expected=Sample(NOON, 850),
         news="heading for 850 in 4h",
     )
     with closing(store_of(polled)) as store, store.write() as transaction:
-        transaction.save_alerts([replace(an_alert(), operands=(ahead,))])
+        transaction.save_alerts([replace(an_alert(), evidence=(ahead,))])
 
     shown = alerter("alerts", "show", a_key().id, "--config", polled)
     as_json = json.loads(alerter("alerts", "show", a_key().id, "--json", "--config", polled).out)
@@ -510,11 +510,11 @@ def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, pol
 
 def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:
     """An alert about polling says when the last good poll was and what it failed of; the others wait for an answer."""
-    polling = Operands(
+    polling = Evidence(
         condition="no_data", limit="no good poll for 15m", last_good_at=clock.now(), note="timeout: none"
     )
     key = a_key(rule="No data", severity=Severity.CRITICAL, reason="*")
-    unseen = replace(an_alert(key=key, value=None, peak=None), operands=(polling,))
+    unseen = replace(an_alert(key=key, value=None, peak=None), evidence=(polling,))
     with closing(store_of(polled)) as store, store.write() as transaction:
         transaction.save_alerts([unseen])
 

@@ -88,7 +88,7 @@ def _read_by_bash(word: str) -> str:
 
 def test_a_glob_that_matches_nothing_seen_is_said_where_it_is_typed(alerter: RunCommand, config: Path) -> None:
     """With the nearest names, as they can be pasted; so is one of several."""
-    told = alerter(
+    notified = alerter(
         "silence",
         "add",
         "--config",
@@ -102,9 +102,9 @@ def test_a_glob_that_matches_nothing_seen_is_said_where_it_is_typed(alerter: Run
     unknown = alerter("history", "--config", config, "back slash")
     nothing = alerter("export", "--config", config, "--reason=nobody knows it")
 
-    assert "--reason 'Spam 2' matches no hold reason seen so far; there are: 'Spam 1', " in told.err
-    assert r"'Spam\*'" in told.err
-    assert "'Spam*' matches" not in told.err
+    assert "--reason 'Spam 2' matches no hold reason seen so far; there are: 'Spam 1', " in notified.err
+    assert r"'Spam\*'" in notified.err
+    assert "'Spam*' matches" not in notified.err
     assert r"there are: 'back\\slash\*'" in unknown.err
     assert "--reason 'nobody knows it' matches no hold reason seen so far; there are: " in nothing.err
 

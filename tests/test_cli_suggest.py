@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def keep_history(config: Path, *, days: int, others: Sequence[str] = (ODD,)) -> None:
+def apply_retention(config: Path, *, days: int, others: Sequence[str] = (ODD,)) -> None:
     """Store an hourly history up to now: ten by day, four at night, and one burst of 300 three days ago."""
     now = clock.now()
     hours = 24 * days
@@ -62,7 +62,7 @@ def keep_history(config: Path, *, days: int, others: Sequence[str] = (ODD,)) -> 
 
 def test_suggestions_are_toml_that_the_configuration_takes(alerter: RunCommand, config: Path) -> None:
     """What is printed is pasted below the configuration as it is, odd names of reasons and all."""
-    keep_history(config, days=20)
+    apply_retention(config, days=20)
 
     shown = alerter("suggest", "--config", config)
     config.write_text(CONFIG.replace("${NOBODY_SETS_THIS}", "secret") + shown.out)
@@ -78,7 +78,7 @@ def test_suggestions_are_toml_that_the_configuration_takes(alerter: RunCommand, 
 def test_rules_for_names_that_hurt_can_be_pasted_and_select_them(alerter: RunCommand, config: Path) -> None:
     """Each its own reason alone, under a name of its own: whatever senders and administrators call a policy."""
     names = [*json.loads((Path(__file__).parent / "names.json").read_text(encoding="utf-8")), "a\nb", "a\tb", "SPAM"]
-    keep_history(config, days=20, others=names)
+    apply_retention(config, days=20, others=names)
 
     shown = alerter("suggest", "--config", config)
     config.write_text(CONFIG.replace("${NOBODY_SETS_THIS}", "secret") + shown.out, encoding="utf-8")
@@ -97,7 +97,7 @@ def test_rules_for_names_that_hurt_can_be_pasted_and_select_them(alerter: RunCom
 
 def test_each_suggestion_says_why_and_how_often_it_would_have_told(alerter: RunCommand, config: Path) -> None:
     """One sentence: what is usual, the limit, and what it would have told."""
-    keep_history(config, days=20)
+    apply_retention(config, days=20)
 
     shown = alerter("suggest", "--config", config, "--reason", "spam").out
     (tenant,) = json.loads(alerter("suggest", "--config", config, "--reason", "spam", "--json").out)
@@ -110,7 +110,7 @@ def test_each_suggestion_says_why_and_how_often_it_would_have_told(alerter: RunC
 
 def test_a_short_history_is_said_to_be_short(alerter: RunCommand, config: Path) -> None:
     """With a week of history nothing is proposed, and the command says what is missing."""
-    keep_history(config, days=7)
+    apply_retention(config, days=7)
 
     shown = alerter("suggest", "--config", config)
 
@@ -132,7 +132,7 @@ def test_a_short_history_is_said_to_be_short(alerter: RunCommand, config: Path) 
 )
 def test_wrong_input_is_refused(alerter: RunCommand, config: Path, arguments: list[str], said: str) -> None:
     """What was found, and what was expected."""
-    keep_history(config, days=1)
+    apply_retention(config, days=1)
 
     refused = alerter("suggest", "--config", config, *arguments)
 
@@ -142,7 +142,7 @@ def test_wrong_input_is_refused(alerter: RunCommand, config: Path, arguments: li
 
 def test_reasons_that_were_never_held_are_not_found(alerter: RunCommand, config: Path) -> None:
     """A glob that matches nothing is a question without an answer, not an empty answer."""
-    keep_history(config, days=1)
+    apply_retention(config, days=1)
 
     refused = alerter("suggest", "--config", config, "--reason", "Virus")
 
@@ -155,6 +155,6 @@ def test_reasons_that_were_never_held_are_not_found(alerter: RunCommand, config:
 )
 def test_budgets_are_of_a_week(alerter: RunCommand, config: Path, budget: str, says: str) -> None:
     """A budget a day is seven a week."""
-    keep_history(config, days=20)
+    apply_retention(config, days=20)
 
     assert says in alerter("suggest", "--config", config, "--budget", budget).out

@@ -21,7 +21,7 @@ from alerter.config.schema import (
     keys_of,
 )
 from alerter.core.conditions import CONDITIONS, duration_text
-from alerter.core.mutes import BREAKING_FACTOR, LONGEST_SILENCE
+from alerter.core.mutes import ACK_BREAK_FACTOR, LONGEST_SILENCE
 from alerter.core.notifications import LONGEST_REPEAT
 from alerter.errors import Cause
 
@@ -146,7 +146,7 @@ def test_the_limits_of_quiet_in_the_readme_are_the_real_ones() -> None:
     text = " ".join(section("Keeping quiet").split())
 
     assert f"after {LONGEST_SILENCE.days} days at most" in text
-    assert BREAKING_FACTOR == 2
+    assert ACK_BREAK_FACTOR == 2
     assert "twice as many are held" in text
     assert timedelta(days=1) == LONGEST_REPEAT
     assert "up to once a day" in text

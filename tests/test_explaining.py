@@ -9,12 +9,12 @@ import pytest
 
 from alerter.core.alerts import AlertState
 from alerter.core.conditions import Baseline, Verdict
-from alerter.core.explain import NotHeard
-from alerter.core.mutes import Matcher, MuteKind
+from alerter.core.explain import NotNotifiedReason
+from alerter.core.mutes import AlertMatcher, MuteKind
 from alerter.core.rules import Per, RuleName, Selector, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.errors import Cause, SourceUnavailable
-from alerter.queries.explain import Explanation, RuleStory, explain
+from alerter.queries.explain import Explanation, RuleExplanation, explain
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, at, minutes
 from tests.jobs.test_poll import MAIL, RECEIVERS, SLACK, TIMEOUT, World
 from tests.storage.stored import a_silence
@@ -39,7 +39,7 @@ def explained(
     with world.store.read() as reader:
         return explain(
             reader,
-            world.policy,
+            world.alerting,
             ACME,
             HoldReason(reason),
             rule=None if rule is None else RuleName(rule),
@@ -48,7 +48,7 @@ def explained(
         )
 
 
-def story(explanation: Explanation, rule: str = "Backlog") -> RuleStory:
+def story(explanation: Explanation, rule: str = "Backlog") -> RuleExplanation:
     """Return what one rule made of it."""
     (found,) = (each for each in explanation.stories if each.rule.name == rule)
     return found
@@ -66,12 +66,12 @@ def test_why_did_i_get_this(world: World) -> None:
     assert (finding.verdict, finding.margin) == (Verdict.ACTIVE, "by 112")
     assert (level.alert.state, level.alert.fired_at) == (AlertState.FIRING, at("11:10"))
     assert found.at == at("11:10")
-    assert [(each.receiver.name, each.not_heard) for each in found.hearings] == [("secops", None), ("mail", None)]
+    assert [(each.receiver.name, each.not_heard) for each in found.decisions_made] == [("secops", None), ("mail", None)]
 
 
 def test_the_past_is_read_back(world: World) -> None:
     """At each time what was known then: also of what has changed since, and is over."""
-    world.policy = a_policy(a_rule(warning=a_level(for_="10m")), receivers=RECEIVERS)
+    world.alerting = a_policy(a_rule(warning=a_level(for_="10m")), receivers=RECEIVERS)
     world.poll({"Spam": 40}, {"Spam": 212}, {"Spam": 212}, {"Spam": 212}, {"Spam": 40})
 
     states = {clock: story(explained(world, clock=clock)).levels[0] for clock in ("11:05", "11:12", "11:20", "11:25")}
@@ -106,7 +106,7 @@ def test_a_failed_poll_is_no_data_then_and_only_then(world: World) -> None:
 
 def test_a_tenant_without_data_mutes_its_other_alerts(world: World) -> None:
     """Also when that is read back."""
-    world.policy = a_policy(
+    world.alerting = a_policy(
         a_rule(), a_rule("No answer", warning=a_level(a_no_data("10m"))), receivers=RECEIVERS
     )  # fmt: skip
     world.poll({"Spam": 212}, TIMEOUT, TIMEOUT, TIMEOUT, {"Spam": 212})
@@ -121,19 +121,19 @@ def test_a_tenant_without_data_mutes_its_other_alerts(world: World) -> None:
 
 def test_a_rule_that_does_not_look_says_why(world: World) -> None:
     """The glob that leaves the reason out is named; a rule of the same name that does look is not passed over."""
-    world.policy = a_policy(a_rule(reasons=["*", "!Spam*"]), a_rule("Other"), receivers=RECEIVERS)
+    world.alerting = a_policy(a_rule(reasons=["*", "!Spam*"]), a_rule("Other"), receivers=RECEIVERS)
     world.poll({"Spam": 212})
 
     found = explained(world)
 
-    assert found.passed_over == (("Backlog", "reasons: '!Spam*' leaves it out"),)
+    assert found.skipped_rules == (("Backlog", "reasons: '!Spam*' leaves it out"),)
     assert [each.rule.name for each in found.stories] == ["Other", "No data"]
     assert [each.rule.name for each in explained(world, rule="Other").stories] == ["Other"]
 
 
 def test_sums_are_explained_by_the_series_that_they_are_of(world: World) -> None:
     """A rule on a tenant's sum, or that of all, looks at a reason with the others."""
-    world.policy = a_policy(
+    world.alerting = a_policy(
         a_rule("Tenant", per=Per.TENANT),
         a_rule("All", per=Per.ALL),
         tenants={"acme": "5m", "legacy": "5m"},
@@ -144,7 +144,7 @@ def test_sums_are_explained_by_the_series_that_they_are_of(world: World) -> None
 
     found = explained(world)
 
-    values = {str(each.rule.name): each.levels[0].findings[0].operands.value for each in found.stories}
+    values = {str(each.rule.name): each.levels[0].findings[0].evidence.value for each in found.stories}
     assert values["Tenant"] is not None
     assert values["All"] is not None
     assert (values["Tenant"].count, values["All"].count) == (110, 117)
@@ -155,7 +155,7 @@ def test_what_a_person_keeps_quiet_is_named(world: World) -> None:
     """A silence that came later did not mute the alert before."""
     world.poll({"Spam": 212})
     with world.store.write() as transaction:
-        matcher = Matcher(reasons=Selector(("Spam",)))
+        matcher = AlertMatcher(reasons=Selector(("Spam",)))
         transaction.add_silence(a_silence(matcher, since="11:06", until="12:00"))
     world.poll({"Spam": 212})
 
@@ -163,49 +163,49 @@ def test_what_a_person_keeps_quiet_is_named(world: World) -> None:
 
     assert before.levels[0].mute is None
     assert now.levels[0].mute is not None
-    assert {each.not_heard for each in now.hearings} == {NotHeard.MUTED}
+    assert {each.not_heard for each in now.decisions_made} == {NotNotifiedReason.MUTED}
 
 
 def test_routes_and_budgets_keep_messages_back(world: World) -> None:
     """A receiver that no route leads to, and one that has had its messages of the hour."""
-    world.policy = a_policy(
+    world.alerting = a_policy(
         a_rule(), receivers=RECEIVERS, routes=[a_route("secops"), a_route("mail", severities=[Severity.CRITICAL])]
     )
-    few = tuple(replace(each, max_per_hour=1) for each in world.policy.receivers)
-    world.policy = replace(world.policy, receivers=few)
+    few = tuple(replace(each, max_per_hour=1) for each in world.alerting.receivers)
+    world.alerting = replace(world.alerting, receivers=few)
     world.poll({"Spam": 212})
 
-    found = {str(each.receiver.name): each for each in story(explained(world)).hearings}
+    found = {str(each.receiver.name): each for each in story(explained(world)).decisions_made}
 
     assert found["mail"].missed_routes == ((2, "it takes critical only"),)
-    assert found["secops"].not_heard is NotHeard.HELD_BACK
+    assert found["secops"].not_heard is NotNotifiedReason.HELD_BACK
 
 
 def test_news_that_is_being_collected_is_waited_for(world: World) -> None:
     """`group_wait` says until when."""
-    waiting = tuple(replace(each, group_wait=minutes(30)) for each in world.policy.receivers)
-    world.policy = replace(world.policy, receivers=waiting)
+    waiting = tuple(replace(each, group_wait=minutes(30)) for each in world.alerting.receivers)
+    world.alerting = replace(world.alerting, receivers=waiting)
     world.poll({"Spam": 212})
 
-    hearings = story(explained(world)).hearings
+    decisions_made = story(explained(world)).decisions_made
 
-    assert {(each.not_heard, each.until) for each in hearings} == {(NotHeard.COLLECTING, at("11:35"))}
+    assert {(each.not_heard, each.until) for each in decisions_made} == {(NotNotifiedReason.COLLECTING, at("11:35"))}
 
 
 def test_a_condition_that_remembers_is_told_what_fired(world: World) -> None:
     """It is asked as it was live."""
-    world.policy = a_policy(a_rule(warning=a_level(Baseline())), receivers=RECEIVERS)
+    world.alerting = a_policy(a_rule(warning=a_level(Baseline())), receivers=RECEIVERS)
     world.poll({"Spam": 212})
 
     (finding,) = story(explained(world)).levels[0].findings
 
     assert finding.verdict is Verdict.NO_DATA
-    assert "only 0 of the same hours" in finding.operands.note
+    assert "only 0 of the same hours" in finding.evidence.note
 
 
 def test_what_was_live_is_what_is_explained(world: World) -> None:
     """At every poll the verdicts are those that stepped the alerts: an alert that is active fires, another does not."""
-    world.policy = a_policy(
+    world.alerting = a_policy(
         a_rule(), a_rule("Surge", warning=a_level(a_growth(over="10m", by=50))), receivers=RECEIVERS
     )  # fmt: skip
     held = [10, 30, 120, 130, 90, 200, 60, 60, 180]
@@ -222,7 +222,7 @@ def test_what_was_live_is_what_is_explained(world: World) -> None:
 def test_a_tenant_that_is_not_configured_any_more_has_no_rules(world: World) -> None:
     """Its history is there, but nothing looks at it."""
     world.poll({"Spam": 212})
-    world.policy = a_policy(a_rule(), tenants={"other": "5m"}, receivers=RECEIVERS)
+    world.alerting = a_policy(a_rule(), tenants={"other": "5m"}, receivers=RECEIVERS)
 
     found = explained(world)
 
@@ -231,7 +231,7 @@ def test_a_tenant_that_is_not_configured_any_more_has_no_rules(world: World) -> 
 
 def test_deliveries_are_found_by_the_alerts_that_they_are_about(world: World) -> None:
     """Newest first, those of other alerts not among them, and none from after the time that is asked about."""
-    world.policy = a_policy(a_rule(), receivers=RECEIVERS)
+    world.alerting = a_policy(a_rule(), receivers=RECEIVERS)
     world.poll({"Spam": 212}, {"Virus": 500})
     spam = world.store
 

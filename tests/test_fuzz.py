@@ -26,7 +26,7 @@ from alerter.config.rule_tests import load_tests
 from alerter.errors import ConfigError
 from alerter.simulator import Scenario, Simulator
 from alerter.sources.mimecast.rate_limits import allowance, clock_skew, rate_limit_reset, retry_after
-from alerter.sources.mimecast.request_error import Answer, Fault
+from alerter.sources.mimecast.request_error import Fault, HttpResponse
 from alerter.sources.mimecast.responses import counts_of, grant_of
 from tests.builders import NOON
 from tests.commands import RunCommand, a_configuration, runner
@@ -133,11 +133,14 @@ _HEADERS = st.dictionaries(
     max_size=4,
 )
 _ANSWERS = st.builds(
-    Answer, status=st.sampled_from([200, 201, 302, 400, 401, 403, 418, 429, 500, 503]), headers=_HEADERS, body=_BODIES
+    HttpResponse,
+    status=st.sampled_from([200, 201, 302, 400, 401, 403, 418, 429, 500, 503]),
+    headers=_HEADERS,
+    body=_BODIES,
 )
 
 
-def read_answer(answer: Answer) -> None:
+def read_answer(answer: HttpResponse) -> None:
     """Read an answer in every way in which one is read."""
     with bounded():
         for read in (counts_of, grant_of):
@@ -154,7 +157,7 @@ def read_answer(answer: Answer) -> None:
 
 @ALIKE
 @given(_ANSWERS)
-def test_an_answer_is_counts_or_a_cause(answer: Answer) -> None:
+def test_an_answer_is_counts_or_a_cause(answer: HttpResponse) -> None:
     """Any status, headers and body: of a summary and of a token."""
     read_answer(answer)
 
@@ -163,7 +166,7 @@ def test_an_answer_is_counts_or_a_cause(answer: Answer) -> None:
 @pytest.mark.timeout(3000)
 @ANEW
 @given(_ANSWERS)
-def test_thousands_of_answers_are_counts_or_a_cause(answer: Answer) -> None:
+def test_thousands_of_answers_are_counts_or_a_cause(answer: HttpResponse) -> None:
     """The same with others each time."""
     read_answer(answer)
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.import_merge import Given
 from alerter.core.series import HoldReason, Tenant, number_of
 from alerter.errors import InputError, Problem, StoreError
-from alerter.jobs.import_history import Imported, take_in
-from alerter.jobs.import_staging import MOST_SHOWN, Inbox
+from alerter.jobs.import_history import ImportResult, take_in
+from alerter.jobs.import_staging import MOST_SHOWN, ImportStaging
 from alerter.jobs.ports import HistoryStore
 from alerter.storage import MOST_BESIDE_A_DAEMON, Reader, Store, Transaction
 from tests.builders import at, minutes
@@ -22,8 +22,8 @@ _SEEN = FirstSeen(tenant=ACME, reason=SPAM, at=at("11:00"))
 _HELD = Held(tenant=ACME, reason=SPAM, at=at("11:00"), held=5)
 _POLLED = Polled(tenant=ACME, since=at("11:00"), until=at("11:10"), polls=3)
 _LATER = Polled(tenant=ACME, since=at("11:30"), until=at("11:40"), polls=3)
-_CHANGE = Change(tenant=ACME, reason=SPAM, at=at("11:05"), held=6)
-_EARLIER = Change(tenant=ACME, reason=SPAM, at=at("11:00"), held=4)
+_CHANGE = CountRecord(tenant=ACME, reason=SPAM, at=at("11:05"), held=6)
+_EARLIER = CountRecord(tenant=ACME, reason=SPAM, at=at("11:00"), held=4)
 
 Entries = Sequence[Record | Reading | Problem]
 
@@ -43,14 +43,16 @@ def readings(since: str, until: str, held: int) -> list[Reading]:
 
 def settled(*files: Entries, interval: timedelta | None = None) -> list[Given]:
     """Return what files say, each entry on a line of its own."""
-    inbox = Inbox()
+    staging = ImportStaging()
     for number, entries in enumerate(files, start=1):
         lines = (each if isinstance(each, Problem) else (line, each) for line, each in enumerate(entries, start=2))
-        inbox.read(f"{number}.csv", lines)
-    return inbox.settle(interval=interval)
+        staging.read(f"{number}.csv", lines)
+    return staging.settle(interval=interval)
 
 
-def imported(store: HistoryStore, *files: Entries, is_dry: bool = False, interval: timedelta | None = None) -> Imported:
+def imported(
+    store: HistoryStore, *files: Entries, is_dry: bool = False, interval: timedelta | None = None
+) -> ImportResult:
     """Import files."""
     given = settled(*files, interval=interval)
     return take_in(given, sum(map(len, files)), store, is_dry=is_dry)
@@ -83,7 +85,7 @@ class TestWhatIsWrong:
     def test_a_change_that_no_poll_covers_did_not_happen(self) -> None:
         """Records say when polling worked; a file from which such a line was lost is not complete."""
         polled = Polled(tenant=ACME, since=at("11:00"), until=at("11:10"), polls=3)
-        changes = [Change(tenant=ACME, reason=SPAM, at=at(clock), held=1) for clock in ("10:59", "11:00", "11:11")]
+        changes = [CountRecord(tenant=ACME, reason=SPAM, at=at(clock), held=1) for clock in ("10:59", "11:00", "11:11")]
         seen = FirstSeen(tenant=ACME, reason=SPAM, at=at("09:00"))
 
         error = refused([seen, polled, *changes])
@@ -175,7 +177,7 @@ class TestWhatIsStored:
                     FirstSeen(tenant=ACME, reason=SPAM, at=at("08:00")),
                     Held(tenant=ACME, reason=SPAM, at=at("08:00"), held=5),
                     Polled(tenant=ACME, since=at("09:00"), until=at("10:00"), polls=13),
-                    Change(tenant=ACME, reason=SPAM, at=at("09:30"), held=0),
+                    CountRecord(tenant=ACME, reason=SPAM, at=at("09:30"), held=0),
                 ],
                 "08:00",
                 "12:00",

@@ -12,7 +12,7 @@ import pytest
 from alerter.core.outbox import after_success
 from alerter.core.series import number_of
 from alerter.jobs.ports import Reader, Transaction
-from alerter.jobs.retention import LONGEST_SECONDS, REST, Kept, Pace, keep_history
+from alerter.jobs.retention import LONGEST_SECONDS, REST, BatchSizer, RetentionResult, apply_retention
 from alerter.storage import Store
 from tests.builders import NOON, minutes, span
 from tests.storage.stored import enqueue, poll, rows
@@ -87,10 +87,10 @@ class Rests:
         return len(self.seconds) >= self.most
 
 
-def keep(machine: SlowStore, rests: Rests, *, rows: int = 500) -> Kept:
+def keep(machine: SlowStore, rests: Rests, *, rows: int = 500) -> RetentionResult:
     """Keep history as of noon: two days of it, the last one as it is."""
-    pace = Pace(seconds=lambda: machine.now, wait=rests, rows=rows)
-    return keep_history(machine, retention=2 * DAY, fine_retention=DAY, pace=pace, now=NOON)
+    batch_sizer = BatchSizer(seconds=lambda: machine.now, wait=rests, rows=rows)
+    return apply_retention(machine, retention=2 * DAY, fine_retention=DAY, batch_sizer=batch_sizer, now=NOON)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_what_is_too_old_goes_and_what_is_old_is_thinned(full: Store) -> None:
     assert coverage == (NOON - 2 * DAY).replace(hour=0)
     assert rows(full, "SELECT id, bodies <> '{}' FROM messages ORDER BY id") == [("new", True), ("yesterday", False)]
     assert (kept.pruned > 40, kept.thinned > 20, kept.stripped) == (True, True, 1)
-    assert keep(SlowStore(full), Rests()) == Kept()
+    assert keep(SlowStore(full), Rests()) == RetentionResult()
 
 
 def test_days_that_are_over_are_packed(full: Store) -> None:
@@ -158,11 +158,11 @@ def test_a_fast_machine_does_more_at_a_time(full: Store) -> None:
     """Thousands of tenants must be done within the hour."""
     for number in range(150):
         poll(full, NOON - 4 * DAY + minutes(number), "legacy", Spam=number % 9)
-    pace = Pace(seconds=lambda: 0.0, wait=lambda _: False, rows=20)
+    batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False, rows=20)
 
-    keep_history(full, retention=2 * DAY, fine_retention=DAY, pace=pace, now=NOON)
+    apply_retention(full, retention=2 * DAY, fine_retention=DAY, batch_sizer=batch_sizer, now=NOON)
 
-    assert pace.rows >= 80
+    assert batch_sizer.rows >= 80
 
 
 def test_after_each_transaction_others_have_the_database(full: Store) -> None:
@@ -183,7 +183,7 @@ def test_a_stop_ends_it_after_the_transaction(full: Store) -> None:
 
     assert whole.pruned > 0
     assert rest.pruned > 0
-    assert keep(SlowStore(full), Rests()) == Kept()
+    assert keep(SlowStore(full), Rests()) == RetentionResult()
 
 
 def test_what_was_done_is_in_the_log(full: Store, caplog: pytest.LogCaptureFixture) -> None:

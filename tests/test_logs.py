@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import alerter
-from alerter.logs.events import DETAIL, Event, event_of, template_of
+from alerter.logs.events import DETAIL, LogEvent, event_of, template_of
 from alerter.logs.formatters import (
     LONGEST_JSON,
     LONGEST_LINE,
@@ -89,7 +89,7 @@ def an_error(text: str) -> ValueError:
 )
 def test_a_record_is_an_event_with_fields(record: logging.LogRecord, text: str, fields: Mapping[str, object]) -> None:
     """The constant text is the event; what changes stands in fields with names."""
-    assert event_of(record) == Event(text=text, fields=fields, traceback="")  # type: ignore[arg-type]
+    assert event_of(record) == LogEvent(text=text, fields=fields, traceback="")  # type: ignore[arg-type]
 
 
 # the forms of a line

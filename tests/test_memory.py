@@ -34,7 +34,7 @@ from alerter.core.mutes import Acknowledgement, Silence
 from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import HoldReason, Sample, Series, Tenant, instant_of
 from alerter.errors import Cause, SourceError, SourceUnavailable
-from alerter.jobs.poll import Cycle, follow_clock, poll, poll_all, reconcile
+from alerter.jobs.poll import PollCycle, poll, poll_many, reconcile, shift_after_clock_jump
 from alerter.storage import Reader, Store
 from alerter.storage.cache import Remembered
 from alerter.storage.compression import unpacked
@@ -96,13 +96,13 @@ class _Lives(RuleBasedStateMachine):
         #: Another instance, which remembers as well, and may have polled last.
         self.elsewhere = Store(f"sqlite:///{self.path}")
         self.clock = FakeClock()
-        self.policy = a_policy(*_ALONE, tenants=TENANTS)
+        self.alerting = a_policy(*_ALONE, tenants=TENANTS)
         self.answer: dict[str, Mapping[str, int]] = {}
 
     @initialize(rules=st.sampled_from(sorted(_RULES)))
     def begin(self, rules: str) -> None:
         """Start with some rules."""
-        self.policy = a_policy(*_RULES[rules], tenants=TENANTS)
+        self.alerting = a_policy(*_RULES[rules], tenants=TENANTS)
 
     # what happens
 
@@ -125,14 +125,14 @@ class _Lives(RuleBasedStateMachine):
             self._poll(self.store, tenant, SourceUnavailable(cause, f"attempt {number}"), passed)
 
     @rule(passed=_PASSED, counts=_COUNTS, others=_COUNTS)
-    def poll_all(self, passed: timedelta, counts: Mapping[str, int], others: Mapping[str, int]) -> None:
+    def poll_many(self, passed: timedelta, counts: Mapping[str, int], others: Mapping[str, int]) -> None:
         """Poll all tenants in one transaction."""
         self.clock.now += passed
-        answers = {name: counts if name == "acme" else others for name in self.policy.poll_intervals}
+        answers = {name: counts if name == "acme" else others for name in self.alerting.poll_intervals}
 
-        def polled(store: Store) -> list[Cycle]:
+        def polled(store: Store) -> list[PollCycle]:
             sources = [(name, self._source(name, answer)) for name, answer in answers.items()]
-            return poll_all(sources, store, self.policy, clock=self.clock)
+            return poll_many(sources, store, self.alerting, clock=self.clock)
 
         self._both(polled)
 
@@ -144,7 +144,7 @@ class _Lives(RuleBasedStateMachine):
     @rule(tenant=_NAMES, counts=_COUNTS, call=st.integers(1, 8))
     def poll_and_fail_to_keep_it(self, tenant: str, counts: Mapping[str, int], call: int) -> None:
         """Lose the database in the middle of a cycle: nothing of it is kept, and nothing of it is remembered."""
-        if Tenant(tenant) in self.policy.poll_intervals:
+        if Tenant(tenant) in self.alerting.poll_intervals:
             self.clock.forward("5m")
             with suppress(CrashError):
                 self._polled(CrashingStore(self.store, crash_at=call), tenant, counts)
@@ -156,14 +156,14 @@ class _Lives(RuleBasedStateMachine):
     def jump(self, by: timedelta) -> None:
         """Set the clock back or forward; no poll comes at the very millisecond of another, which names a message."""
         self.clock.now += by
-        self._both(lambda store: follow_clock(store, by=by))
+        self._both(lambda store: shift_after_clock_jump(store, by=by))
 
     @rule(rules=st.sampled_from(sorted(_RULES)), umbrella=st.booleans())
     def reload(self, rules: str, *, umbrella: bool) -> None:
         """Change the rules, or remove a tenant."""
         tenants = {name: every for name, every in TENANTS.items() if umbrella or name == "acme"}
-        self.policy = a_policy(*_RULES[rules], tenants=tenants)
-        self._both(lambda store: reconcile(store, self.policy, now=self.clock.now))
+        self.alerting = a_policy(*_RULES[rules], tenants=tenants)
+        self._both(lambda store: reconcile(store, self.alerting, now=self.clock.now))
 
     @rule()
     def restart(self) -> None:
@@ -212,15 +212,15 @@ class _Lives(RuleBasedStateMachine):
     # how
 
     def _poll(self, store: Store, tenant: str, answer: Mapping[str, int] | SourceError, passed: timedelta) -> None:
-        if Tenant(tenant) not in self.policy.poll_intervals:
+        if Tenant(tenant) not in self.alerting.poll_intervals:
             return
         self.clock.now += passed
         cycle = self._polled(store, tenant, answer)
         with closing(Store(f"sqlite:///{self.other_path}")) as reading:
             assert cycle == self._polled(reading, tenant, answer)
 
-    def _polled(self, store: Store | CrashingStore, tenant: str, answer: Mapping[str, int] | SourceError) -> Cycle:
-        return poll(Tenant(tenant), self._source(tenant, answer), store, self.policy, clock=self.clock)
+    def _polled(self, store: Store | CrashingStore, tenant: str, answer: Mapping[str, int] | SourceError) -> PollCycle:
+        return poll(Tenant(tenant), self._source(tenant, answer), store, self.alerting, clock=self.clock)
 
     def _source(self, tenant: str, answer: Mapping[str, int] | SourceError) -> FakeSource:
         source = FakeSource(self.clock, tenant=tenant)
@@ -281,7 +281,7 @@ def _check_memory(store: Store, *, now: datetime) -> None:
             if not _is_taken_for_true(remembered, reader, tenant, now=now):
                 continue
             assert remembered.alerts is None or set(remembered.alerts) == set(reader.alerts([tenant]))
-            assert remembered.told is None or set(remembered.told) == set(reader.told([tenant]))
+            assert remembered.notified is None or set(remembered.notified) == set(reader.notified([tenant]))
             reach = remembered.series.reach
             read = reader.tenant_series(
                 tenant, window=reach.windows.longest, poll_interval=reach.poll_interval, now=now

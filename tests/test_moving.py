@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from alerter.core.mutes import Matcher
+from alerter.core.mutes import AlertMatcher
 from alerter.core.rules import Selector
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule
@@ -17,7 +17,7 @@ from tests.storage.stored import a_silence, silence
 @pytest.fixture
 def world(sqlite_url: str) -> Iterator[World]:
     """Yield a world on SQLite, whose one rule warns above 100 messages."""
-    world = World(sqlite_url, policy=a_policy(a_rule(), receivers=RECEIVERS))
+    world = World(sqlite_url, alerting=a_policy(a_rule(), receivers=RECEIVERS))
     yield world
     world.store.close()
 
@@ -68,7 +68,7 @@ def test_what_waited_before_a_move_is_sent_after_it(world: World, postgresql: Se
 
 def test_a_silence_from_before_a_move_keeps_quiet_after_it(world: World, postgresql: Server) -> None:
     """And its number is the one that people have written down."""
-    kept = silence(world.store, a_silence(Matcher(tenants=Selector(("acme",)))))
+    kept = silence(world.store, a_silence(AlertMatcher(tenants=Selector(("acme",)))))
     with postgresql.database() as url:
         move(world, url)
 

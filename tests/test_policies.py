@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.mutes import WindowName
 from alerter.core.rules import Per, RuleName, Selector
 from alerter.core.series import Tenant
@@ -17,13 +17,13 @@ TENANTS = {"acme": "5m", "globex": "5m"}
 BEFORE = a_policy(a_rule(), a_rule("Surge", tenants=["acme"]), tenants=TENANTS, routes=[a_route()])
 
 
-def changed(**tenants_by_rule: list[str]) -> Policy:
+def changed(**tenants_by_rule: list[str]) -> AlertingConfig:
     """Return the policy with rules for these tenants."""
     rules = [a_rule(name, tenants=tenants) for name, tenants in tenants_by_rule.items()]
     return a_policy(*rules, tenants=TENANTS, routes=[a_route()])
 
 
-def with_windows(*names: str) -> Policy:
+def with_windows(*names: str) -> AlertingConfig:
     """Return the policy with a mute window for these tenants on a rule, and one on a route."""
     window = replace(a_window(), tenants=Selector(among=frozenset(names)))
     rules, routes = {RuleName("Backlog"): (window,)}, (a_route(mute_windows=[replace(window, name=WindowName("x"))]),)
@@ -32,10 +32,10 @@ def with_windows(*names: str) -> Policy:
 
 def test_a_window_that_changes_hands_concerns_who_had_it_and_who_has_it() -> None:
     """A tenant more with the label of a mute window is no reason to poll all the others."""
-    assert with_windows("acme", "globex").concerned_since(with_windows("acme")) == {GLOBEX}
-    assert with_windows("globex").concerned_since(with_windows("acme")) == {ACME, GLOBEX}
-    assert with_windows("acme").concerned_since(with_windows("acme")) == set()
-    assert with_windows().concerned_since(BEFORE) == {ACME, GLOBEX}
+    assert with_windows("acme", "globex").tenants_changed_since(with_windows("acme")) == {GLOBEX}
+    assert with_windows("globex").tenants_changed_since(with_windows("acme")) == {ACME, GLOBEX}
+    assert with_windows("acme").tenants_changed_since(with_windows("acme")) == set()
+    assert with_windows().tenants_changed_since(BEFORE) == {ACME, GLOBEX}
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,13 @@ def test_a_window_that_changes_hands_concerns_who_had_it_and_who_has_it() -> Non
             {NEW},
             id="a tenant more, which the built-in rule watches as well",
         ),
-        pytest.param(lambda: changed(Backlog=[], Surge=["globex"]), {ACME, GLOBEX}, id="a rule has moved to another"),
         pytest.param(
-            lambda: changed(Backlog=[], Surge=["acme", "umbrella"]), set(), id="a rule for a tenant of nobody"
+            lambda: changed(TargetBacklog=[], Surge=["globex"]), {ACME, GLOBEX}, id="a rule has moved to another"
         ),
-        pytest.param(lambda: changed(Backlog=[]), {ACME}, id="a rule less"),
+        pytest.param(
+            lambda: changed(TargetBacklog=[], Surge=["acme", "umbrella"]), set(), id="a rule for a tenant of nobody"
+        ),
+        pytest.param(lambda: changed(TargetBacklog=[]), {ACME}, id="a rule less"),
         pytest.param(
             lambda: replace(
                 BEFORE, rules=(replace(BEFORE.rules[0], tenants=Selector(among=frozenset({GLOBEX}))), *BEFORE.rules[1:])
@@ -92,20 +94,22 @@ def test_a_window_that_changes_hands_concerns_who_had_it_and_who_has_it() -> Non
     ],
 )
 def test_a_reload_concerns_those_for_whom_something_changed(
-    after: Callable[[], Policy], concerned: set[Tenant]
+    after: Callable[[], AlertingConfig], concerned: set[Tenant]
 ) -> None:
     """Ten thousand tenants are not polled at once because of one of them."""
-    assert after().concerned_since(BEFORE) == concerned
+    assert after().tenants_changed_since(BEFORE) == concerned
 
 
 def test_a_sum_is_judged_with_the_polls_of_its_bearers_alone() -> None:
     """All other rules are judged with every poll, and so is a sum of which nobody has said otherwise."""
     total = a_rule("Total", per=Per.ALL)
-    policy = replace(a_policy(a_rule(), total, tenants=TENANTS), bearers_by_rule={total.name: frozenset({GLOBEX})})
+    alerting = replace(
+        a_policy(a_rule(), total, tenants=TENANTS), sum_trigger_tenants={total.name: frozenset({GLOBEX})}
+    )
 
-    def names(policy: Policy, tenant: Tenant) -> list[str]:
-        return [rule.name for rule in policy.judged_with(tenant, policy.rules_of(tenant))]
+    def names(alerting: AlertingConfig, tenant: Tenant) -> list[str]:
+        return [rule.name for rule in alerting.rules_evaluated_with(tenant, alerting.rules_for(tenant))]
 
-    assert names(policy, ACME) == ["Backlog", "No data"]
-    assert names(policy, GLOBEX) == ["Backlog", "Total", "No data"]
-    assert names(replace(policy, bearers_by_rule={}), ACME) == ["Backlog", "Total", "No data"]
+    assert names(alerting, ACME) == ["Backlog", "No data"]
+    assert names(alerting, GLOBEX) == ["Backlog", "Total", "No data"]
+    assert names(replace(alerting, sum_trigger_tenants={}), ACME) == ["Backlog", "Total", "No data"]

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Transition
 from alerter.core.backtest.replay import replay_of
 from alerter.core.conditions import Stagnant
@@ -21,7 +21,7 @@ from alerter.core.message.render import compose_message
 from alerter.core.rules import Per
 from alerter.core.series import Snapshot, Tenant, instant_of
 from alerter.errors import Cause, SourceUnavailable
-from alerter.jobs.notify import next_group_at, tell_groups
+from alerter.jobs.notify import flush_groups, next_flush_at
 from alerter.jobs.poll import poll
 from alerter.storage import Store
 from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, a_snapshot, minutes
@@ -46,24 +46,26 @@ class Account:
 
 
 @dataclass
-class Told:
+class NotificationState:
     """What was decided, oldest first."""
 
     transitions: list[Transition] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
 
 
-def lived(store: Store, policy: Policy, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]) -> Told:
+def lived(
+    store: Store, alerting: AlertingConfig, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]
+) -> NotificationState:
     """Return what the service decides while it happens, one poll after the other."""
-    told = Told()
+    notified = NotificationState()
     order = sorted((at_of(each), tenant, each) for tenant, polls in polled.items() for each in polls)
     for at, tenant, answer in order:
-        tell_due(store, policy, told, before=at)
-        cycle = poll(tenant, Account(answer), store, policy, clock=FakeClock(at))
-        told.transitions += cycle.transitions
-        told.messages += cycle.messages
-    tell_due(store, policy, told, before=None)
-    return told
+        tell_due(store, alerting, notified, before=at)
+        cycle = poll(tenant, Account(answer), store, alerting, clock=FakeClock(at))
+        notified.transitions += cycle.transitions
+        notified.messages += cycle.messages
+    tell_due(store, alerting, notified, before=None)
+    return notified
 
 
 def at_of(poll: Snapshot | FailedPoll) -> datetime:
@@ -71,21 +73,21 @@ def at_of(poll: Snapshot | FailedPoll) -> datetime:
     return poll.taken_at if isinstance(poll, Snapshot) else poll.at
 
 
-def tell_due(store: Store, policy: Policy, told: Told, *, before: datetime | None) -> None:
+def tell_due(store: Store, alerting: AlertingConfig, notified: NotificationState, *, before: datetime | None) -> None:
     """Tell what has been collected for long enough, as the service does beside its polls."""
-    while (due_at := next_group_at(store)) is not None and (before is None or due_at < before):
-        told.messages += tell_groups(store, policy, now=due_at)
+    while (due_at := next_flush_at(store)) is not None and (before is None or due_at < before):
+        notified.messages += flush_groups(store, alerting, now=due_at)
 
 
-def replayed(store: Store, policy: Policy) -> Told:
+def replayed(store: Store, alerting: AlertingConfig) -> NotificationState:
     """Return what a replay of the stored history decides."""
-    told = Told()
+    notified = NotificationState()
     with store.read() as reader:
         archives = [reader.archive(tenant, poll_interval=every) for tenant, every in INTERVALS.items()]
-    for moment in replay_of(policy, archives):
-        told.transitions += moment.transitions
-        told.messages += [compose_message(each, policy.context, now=moment.at) for each in moment.notifications]
-    return told
+    for moment in replay_of(alerting, archives):
+        notified.transitions += moment.transitions
+        notified.messages += [compose_message(each, alerting.context, now=moment.at) for each in moment.notifications]
+    return notified
 
 
 @contextmanager
@@ -99,12 +101,12 @@ def fresh(template: Path) -> Iterator[Store]:
 
 
 def compare_what_is_told(
-    template: Path, policy: Policy, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]
+    template: Path, alerting: AlertingConfig, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]
 ) -> None:
     """Do so where polls are less than a minute apart: the instants of counts that are kept may then be as old."""
     with fresh(template) as store:
-        live = lived(store, policy, polled)
-        replay = replayed(store, policy)
+        live = lived(store, alerting, polled)
+        replay = replayed(store, alerting)
 
     assert replay.transitions == live.transitions
     assert [heading(message) for message in replay.messages] == [heading(message) for message in live.messages]
@@ -115,11 +117,11 @@ def heading(message: Message) -> tuple[object, ...]:
     return message.receiver, message.tone, message.title, message.alert_ids, message.created_at
 
 
-def compare(template: Path, policy: Policy, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]) -> None:
+def compare(template: Path, alerting: AlertingConfig, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]) -> None:
     """Let a history happen, replay it, and hold the one against the other."""
     with fresh(template) as store:
-        live = lived(store, policy, polled)
-        replay = replayed(store, policy)
+        live = lived(store, alerting, polled)
+        replay = replayed(store, alerting)
 
     assert replay.transitions == live.transitions
     # Which message began a conversation is known only where there are messages.
@@ -139,25 +141,25 @@ Polls = Sequence[Snapshot | FailedPoll]
 @_SETTINGS
 @given(**_HISTORIES)
 def test_a_replay_of_what_was_stored_is_what_happened(
-    migrated_file: Path, policy: Policy, acme: Polls, globex: Polls
+    migrated_file: Path, alerting: AlertingConfig, acme: Polls, globex: Polls
 ) -> None:
     """Random rules on random histories of two tenants: failures, weeks without polls, reasons that come and go."""
     # A sum over both is looked at whenever one of them is polled, which is less than a minute apart.
-    is_often = any(rule.per is Per.ALL for rule in policy.rules)
-    (compare_what_is_told if is_often else compare)(migrated_file, policy, {ACME: acme, GLOBEX: globex})
+    is_often = any(rule.per is Per.ALL for rule in alerting.rules)
+    (compare_what_is_told if is_often else compare)(migrated_file, alerting, {ACME: acme, GLOBEX: globex})
 
 
 @_SETTINGS
 @given(
-    policy=policies(INTERVALS),
+    alerting=policies(INTERVALS),
     acme=polls("acme", most=16, jitter=timedelta(seconds=40)),
     globex=polls("globex", begin=NOON + timedelta(microseconds=7), every=minutes(3), most=8, jitter=minutes(2)),
 )
 def test_a_replay_judges_at_the_polls_that_there_were(
-    migrated_file: Path, policy: Policy, acme: Polls, globex: Polls
+    migrated_file: Path, alerting: AlertingConfig, acme: Polls, globex: Polls
 ) -> None:
     """Polls are never evenly apart: some take long, some are missed, and some come soon after the one before."""
-    compare_what_is_told(migrated_file, policy, {ACME: acme, GLOBEX: globex})
+    compare_what_is_told(migrated_file, alerting, {ACME: acme, GLOBEX: globex})
 
 
 @pytest.mark.parametrize("held", [pytest.param(1, id="the same count"), pytest.param(9, id="another count")])
@@ -166,23 +168,23 @@ def test_what_cannot_be_compared_after_a_gap_has_its_count_and_what_was_compared
 ) -> None:
     """It is told with both, as live."""
     rule = a_rule("Stuck", critical=a_level(Stagnant(above=0, lasting=minutes(1))))
-    policy = a_policy(rule, tenants={"acme": "1m", "globex": "3m"})
+    alerting = a_policy(rule, tenants={"acme": "1m", "globex": "3m"})
     polled = [
         a_snapshot({"Spam": count}, tenant="globex", taken_at=NOON + minutes(after))
         for after, count in ((0, 1), (3, 1), (6, 1), (600, held))
     ]
 
-    compare(migrated_file, policy, {ACME: [], GLOBEX: polled})
+    compare(migrated_file, alerting, {ACME: [], GLOBEX: polled})
 
 
 def test_missing_data_that_is_over_at_a_failed_poll_says_nothing_of_what_is_held(migrated_file: Path) -> None:
     """A rule may let it fire on for a while after data came, and the next poll may fail."""
     level = a_level(a_no_data("1m"), a_no_data("3m"), keep_firing_for="1m")
-    policy = a_policy(a_rule("No data", warning=level), tenants={"acme": "1m", "globex": "3m"})
+    alerting = a_policy(a_rule("No data", warning=level), tenants={"acme": "1m", "globex": "3m"})
     failed = [FailedPoll(at=NOON + minutes(after), cause=Cause.DNS, detail="no such host") for after in (1, 2, 3, 4, 6)]
     good = [a_snapshot({"Spam": 3}, taken_at=NOON + minutes(after)) for after in (0, 5, 7)]
 
-    compare(migrated_file, policy, {ACME: [good[0], *failed[:4], good[1], failed[4], good[2]], GLOBEX: []})
+    compare(migrated_file, alerting, {ACME: [good[0], *failed[:4], good[1], failed[4], good[2]], GLOBEX: []})
 
 
 @pytest.mark.slow
@@ -190,10 +192,10 @@ def test_missing_data_that_is_over_at_a_failed_poll_says_nothing_of_what_is_held
 @settings(_SETTINGS, max_examples=1500)
 @given(**_HISTORIES)
 def test_a_replay_of_whatever_was_stored_is_what_happened(
-    migrated_file: Path, policy: Policy, acme: Polls, globex: Polls
+    migrated_file: Path, alerting: AlertingConfig, acme: Polls, globex: Polls
 ) -> None:
     """Some thousand histories more."""
-    compare(migrated_file, policy, {ACME: acme, GLOBEX: globex})
+    compare(migrated_file, alerting, {ACME: acme, GLOBEX: globex})
 
 
 RULES = (
@@ -209,9 +211,9 @@ def test_spans_end_at_the_poll_at_which_they_ended(
     migrated_file: Path, polled: Sequence[Snapshot | FailedPoll]
 ) -> None:
     """A poll that comes a second too early is one poll too early: `for` is measured from poll to poll, as live."""
-    policy = a_policy(*RULES, tenants={"acme": "1m", "globex": "3m"})
+    alerting = a_policy(*RULES, tenants={"acme": "1m", "globex": "3m"})
 
-    compare_what_is_told(migrated_file, policy, {ACME: polled, GLOBEX: []})
+    compare_what_is_told(migrated_file, alerting, {ACME: polled, GLOBEX: []})
 
 
 def test_an_edit_of_the_interval_leaves_the_polls_before_it_as_they_were(migrated_file: Path) -> None:

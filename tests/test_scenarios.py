@@ -75,8 +75,8 @@ def test_the_rules_of_a_configuration_are_tested_without_its_secrets(alerter: Ru
         f'[receivers.secops]\nurls = ["${{NO}}"]\n{RULES}'
     )
     path = tmp_path / "rules_test.toml"
-    told = '{ receiver = "secops", why = "first", rule = "Backlog", severity = "warning", reason = "Spam" }'
-    path.write_text(a_test(f"told = [{told}]", head='rules_file = "live.toml"'))
+    notified = '{ receiver = "secops", why = "first", rule = "Backlog", severity = "warning", reason = "Spam" }'
+    path.write_text(a_test(f"told = [{notified}]", head='rules_file = "live.toml"'))
 
     ended = alerter("test-rules", path)
 

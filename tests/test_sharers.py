@@ -9,7 +9,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import AlertState
 from alerter.core.message.content import Message
 from alerter.core.outbox import TargetName
@@ -17,11 +17,11 @@ from alerter.core.rules import Per
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.errors import DeliveryError
 from alerter.jobs.deliver import deliver
-from alerter.jobs.notify import tell_groups as told_groups
+from alerter.jobs.notify import flush_groups as told_groups
 from alerter.jobs.outages import tell_outages
-from alerter.jobs.poll import Cycle, follow_clock, poll_all, reconcile
-from alerter.jobs.retention import Kept, Pace, keep_history
-from alerter.storage import Leases, Member, Store
+from alerter.jobs.poll import PollCycle, poll_many, reconcile, shift_after_clock_jump
+from alerter.jobs.retention import BatchSizer, RetentionResult, apply_retention
+from alerter.storage import Leases, OwnInstance, Store
 from tests.builders import NOON, a_level, a_policy, a_rule, span
 from tests.fakes import FakeClock, FakeSource, RecordingNotifier
 
@@ -40,24 +40,24 @@ class Sharer:
     leases: Leases
     notifier: RecordingNotifier
     clock: FakeClock
-    policy: Policy
+    alerting: AlertingConfig
     configuration: str = "same"
-    member: Member = field(default_factory=lambda: Member(number=0, configuration="same"))
+    member: OwnInstance = field(default_factory=lambda: OwnInstance(number=0, configuration="same"))
     held: frozenset[Tenant] = frozenset()
 
     def join(self) -> None:
         """Begin a life."""
-        self.leases.enrol(self.policy.poll_intervals)
+        self.leases.enrol(self.alerting.poll_intervals)
         self.member = self.leases.join("host", "1", self.configuration, lasting=span("30s"), instead_of=0)
         self.store.act_as(self.member)
 
     def renew(self) -> None:
         """Renew, take and give."""
-        renewal = self.leases.renew(self.member, self.policy.poll_intervals, self.held, lasting=span("30s"))
+        renewal = self.leases.renew(self.member, self.alerting.poll_intervals, self.held, lasting=span("30s"))
         assert renewal is not None
         self.held = renewal.held
 
-    def poll(self, answers: Mapping[str, int]) -> list[Cycle]:
+    def poll(self, answers: Mapping[str, int]) -> list[PollCycle]:
         """Poll tenants, each of which holds so many of one reason."""
         self.clock.forward("5m")
         polls = []
@@ -65,13 +65,13 @@ class Sharer:
             source = FakeSource(self.clock, tenant=tenant)
             source.answers.append({"Spam": count})
             polls.append((Tenant(tenant), source))
-        return poll_all(polls, self.store, self.policy, clock=self.clock)
+        return poll_many(polls, self.store, self.alerting, clock=self.clock)
 
     def deliver(self, *, times: int = 9, urls: Mapping[TargetName, str] = URLS) -> list[str]:
         """Send what is due, while it may: so often is it asked; return the titles of what was tried."""
         may = iter([True] * times)
         tried = deliver(
-            self.store, self.notifier, urls, policy=self.policy, clock=self.clock, may_send=lambda: next(may, False)
+            self.store, self.notifier, urls, alerting=self.alerting, clock=self.clock, may_send=lambda: next(may, False)
         )
         with self.store.read() as reader:
             return [reader.message(each.message_id).title for each in tried]
@@ -87,8 +87,8 @@ def sharers(postgresql_url: str) -> Iterator[tuple[Sharer, Sharer]]:
             store = stack.enter_context(closing(Store(postgresql_url)))
             leases = store.leases()
             assert leases is not None
-            policy = a_policy(a_rule(), tenants=TENANTS)
-            return Sharer(store, leases, notifier, clock, policy)
+            alerting = a_policy(a_rule(), tenants=TENANTS)
+            return Sharer(store, leases, notifier, clock, alerting)
 
         one, other = sharer(), sharer()
         for each in (one, other):
@@ -126,16 +126,16 @@ def test_an_instance_whose_time_is_up_commits_nothing(sharers: tuple[Sharer, Sha
     one.poll({"acme": 150})
     expire(one, postgresql_url)
     with other.store.read() as reader:
-        before = reader.transitions(), reader.told(), reader.waiting_deliveries(), reader.pollings()
+        before = reader.transitions(), reader.notified(), reader.waiting_deliveries(), reader.pollings()
 
     assert one.poll({"acme": 0}) == []
     assert one.deliver() == []
-    one.policy = a_policy(tenants=TENANTS)
-    assert reconcile(one.store, one.policy, now=one.clock.now) == []
-    assert told_groups(one.store, one.policy, now=one.clock.now) == ()
-    follow_clock(one.store, by=timedelta(hours=1), tenants=[Tenant("acme")])
+    one.alerting = a_policy(tenants=TENANTS)
+    assert reconcile(one.store, one.alerting, now=one.clock.now) == []
+    assert told_groups(one.store, one.alerting, now=one.clock.now) == ()
+    shift_after_clock_jump(one.store, by=timedelta(hours=1), tenants=[Tenant("acme")])
     with other.store.read() as reader:
-        assert (reader.transitions(), reader.told(), reader.waiting_deliveries(), reader.pollings()) == before
+        assert (reader.transitions(), reader.notified(), reader.waiting_deliveries(), reader.pollings()) == before
     assert one.notifier.sent == []
 
 
@@ -188,17 +188,17 @@ def test_a_sum_over_all_tenants_is_judged_with_whatever_each_has_stored(sharers:
     """Both polls together pass the limit: the second one finds it, the first one does not tell it again."""
     one, other = sharers
     for each in sharers:
-        each.policy = a_policy(TOTAL, tenants=TENANTS)
+        each.alerting = a_policy(TOTAL, tenants=TENANTS)
 
     one.poll({"acme": 150})
     assert firing(one) == set()
     other.poll({"umbrella": 150})
     assert firing(one) == {("Total", ALL_TENANTS)}
     one.poll({"acme": 150})
-    told = other.deliver() + one.deliver()
+    notified = other.deliver() + one.deliver()
     other.poll({"umbrella": 10})
 
-    assert len(told) == 1
+    assert len(notified) == 1
     assert firing(one) == set()
 
 
@@ -207,9 +207,9 @@ def test_while_configurations_differ_the_leader_alone_judges_sums_and_nothing_is
 ) -> None:
     """One has a rule that the other has with another limit: that is no removal, and no contradiction."""
     one, other = sharers
-    other.policy = a_policy(a_rule("Total", warning=a_level(above=1000), per=Per.ALL), a_rule(), tenants=TENANTS)
-    one.policy = a_policy(TOTAL, a_rule(), tenants=TENANTS)
-    one.configuration = one.policy.rules[0].name
+    other.alerting = a_policy(a_rule("Total", warning=a_level(above=1000), per=Per.ALL), a_rule(), tenants=TENANTS)
+    one.alerting = a_policy(TOTAL, a_rule(), tenants=TENANTS)
+    one.configuration = one.alerting.rules[0].name
     one.member = replace(one.member, configuration="changed")
     one.store.act_as(one.member)
     one.renew()
@@ -219,11 +219,11 @@ def test_while_configurations_differ_the_leader_alone_judges_sums_and_nothing_is
     one.poll({"acme": 1})
     assert firing(one) == {("Backlog", "umbrella"), ("Total", ALL_TENANTS)}
     other.poll({"umbrella": 300})
-    assert reconcile(other.store, other.policy, now=other.clock.now) == []
+    assert reconcile(other.store, other.alerting, now=other.clock.now) == []
     assert firing(one) == {("Backlog", "umbrella"), ("Total", ALL_TENANTS)}
 
     other.member = replace(other.member, configuration="changed")
-    other.policy = one.policy
+    other.alerting = one.alerting
     other.store.act_as(other.member)
     other.renew()
     without = a_policy(a_rule(), tenants=TENANTS)
@@ -337,16 +337,16 @@ def test_that_a_target_cannot_be_reached_is_told_by_one_of_them_once(
     one, other = sharers
     urls = {SLACK: URLS[SLACK], MAIL: "json://mail"}
     for each in sharers:
-        each.policy = a_policy(a_rule(), tenants=TENANTS, receivers={"secops": [SLACK], "mail": [MAIL]})
+        each.alerting = a_policy(a_rule(), tenants=TENANTS, receivers={"secops": [SLACK], "mail": [MAIL]})
     one.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
     one.poll({"acme": 150})
     one.deliver(urls=urls)
     one.clock.forward("31m")
     expire(one, postgresql_url)
 
-    assert not tell_outages(one.store, one.policy, urls, now=one.clock.now)
-    assert tell_outages(other.store, other.policy, urls, now=one.clock.now)
-    assert not tell_outages(other.store, other.policy, urls, now=one.clock.now)
+    assert not tell_outages(one.store, one.alerting, urls, now=one.clock.now)
+    assert tell_outages(other.store, other.alerting, urls, now=one.clock.now)
+    assert not tell_outages(other.store, other.alerting, urls, now=one.clock.now)
     other.deliver(urls=urls)
     other.clock.forward("31m")
     other.deliver(urls=urls)
@@ -364,7 +364,7 @@ def test_an_outage_of_a_target_that_one_of_them_does_not_know_is_kept(sharers: t
     one.poll({"acme": 150})
     one.deliver()
 
-    assert not tell_outages(other.store, other.policy, {}, now=one.clock.now)
+    assert not tell_outages(other.store, other.alerting, {}, now=one.clock.now)
 
     with one.store.read() as reader:
         assert [*reader.outages()] == [SLACK]
@@ -377,11 +377,11 @@ def test_history_is_kept_by_the_leader_alone(sharers: tuple[Sharer, Sharer]) -> 
     day = timedelta(days=1)
     later = NOON + 10 * day
 
-    def keep(sharer: Sharer) -> Kept:
-        pace = Pace(seconds=lambda: 0.0, wait=lambda _: False)
-        return keep_history(sharer.store, retention=day, fine_retention=day, pace=pace, now=later)
+    def keep(sharer: Sharer) -> RetentionResult:
+        batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False)
+        return apply_retention(sharer.store, retention=day, fine_retention=day, batch_sizer=batch_sizer, now=later)
 
-    assert keep(other) == Kept()
+    assert keep(other) == RetentionResult()
     assert keep(one).pruned > 0
 
 
@@ -389,11 +389,11 @@ def test_a_clock_that_jumped_moves_what_its_own_instance_polls(sharers: tuple[Sh
     """The clocks of others have not jumped."""
     one, other = sharers
     waiting = a_policy(a_rule(warning=a_level(above=100, for_="1h")), tenants=TENANTS)
-    one.policy = other.policy = waiting
+    one.alerting = other.alerting = waiting
     one.poll({"acme": 150})
     other.poll({"umbrella": 150})
 
-    follow_clock(one.store, by=timedelta(hours=1), tenants=[Tenant("acme"), Tenant("umbrella")])
+    shift_after_clock_jump(one.store, by=timedelta(hours=1), tenants=[Tenant("acme"), Tenant("umbrella")])
 
     with one.store.read() as reader:
         active_at = {each.key.tenant: each.active_at for each in reader.alerts()}

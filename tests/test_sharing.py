@@ -97,7 +97,7 @@ def test_one_instance_polls_everything(one: Instance) -> None:
     assert one.share() == [*INTERVALS]
     assert [one.sharing.look(), one.sharing.look()] == [True, False]
     assert (one.sharing.may_act(), one.sharing.trouble()) == (True, "")
-    assert one.sharing.told() == "instances: 1, tenants here: 3 of 3"
+    assert one.sharing.notified() == "instances: 1, tenants here: 3 of 3"
 
 
 def test_two_instances_share(one: Instance, begin: Callable[[], Instance]) -> None:
@@ -109,7 +109,7 @@ def test_two_instances_share(one: Instance, begin: Callable[[], Instance]) -> No
 
     assert sorted(one.share() + other.share()) == sorted(INTERVALS)
     assert (len(one.share()), len(other.share())) == (2, 1)
-    assert other.sharing.told() == "instances: 2, tenants here: 1 of 3"
+    assert other.sharing.notified() == "instances: 2, tenants here: 1 of 3"
 
 
 def test_an_instance_that_stops_leaves_everything_at_once(one: Instance, postgresql_url: str) -> None:
@@ -137,7 +137,7 @@ def test_an_instance_that_did_not_renew_in_time_does_nothing(one: Instance, capl
     assert one.sharing.look()
     assert one.share() == []
     assert "its leases were not renewed in time" in one.sharing.trouble()
-    assert "cut off" in one.sharing.told()
+    assert "cut off" in one.sharing.notified()
     assert [record.message.partition(":")[0] for record in caplog.records if record.levelno == logging.ERROR] == [
         "cut off from the database, nothing is polled or sent"
     ]
@@ -213,7 +213,7 @@ def test_a_reload_reaches_the_others_at_once(
     with other.store.write() as transaction:
         differs = transaction.standing()
     assert "configurations differ" in caplog.text
-    assert "DIFFER" in other.sharing.told()
+    assert "DIFFER" in other.sharing.notified()
     other.sharing.look()
     other.sharing.follow("changed", INTERVALS)
 
@@ -289,7 +289,7 @@ def test_a_file_belongs_to_one_daemon(sqlite_url: str) -> None:
         with sharing.opened():
             sharing.follow("same", INTERVALS)
             assert sharing.share(INTERVALS) == INTERVALS
-            assert (sharing.look(), sharing.may_act(), sharing.trouble(), sharing.told()) == (False, True, "", "")
+            assert (sharing.look(), sharing.may_act(), sharing.trouble(), sharing.notified()) == (False, True, "", "")
             assert sharing.clock() == NOON
             with pytest.raises(StoreError, match="another alerter"), store.lock():
                 pass

@@ -67,15 +67,15 @@ def test_the_policy_says_what_the_configuration_says(path: Path) -> None:
     """Intervals, targets, runbooks and the built-in rule all arrive, and URLs stay apart from their names."""
     config = load_config(path)
 
-    policy = policy_of(config)
+    alerting = policy_of(config)
 
-    assert {name: interval.total_seconds() for name, interval in policy.poll_intervals.items()} == {
+    assert {name: interval.total_seconds() for name, interval in alerting.poll_intervals.items()} == {
         "acme": 300,
         "legacy": 60,
     }
-    assert policy.targets == {"secops": ("secops/json", "secops/json-2")}
-    assert [rule.name for rule in policy.rules] == ["Backlog", "No data"]
-    assert policy.context.runbook_by_rule == {"Backlog": "https://wiki.example/held"}
+    assert alerting.targets == {"secops": ("secops/json", "secops/json-2")}
+    assert [rule.name for rule in alerting.rules] == ["Backlog", "No data"]
+    assert alerting.context.runbook_by_rule == {"Backlog": "https://wiki.example/held"}
     assert urls_of(config) == {"secops/json": "json://one", "secops/json-2": "json://two"}
 
 
@@ -89,7 +89,7 @@ def test_a_sum_over_many_tenants_has_bearers_among_those_that_it_looks_at(tmp_pa
     )
     path.write_text(f'{tenants}[receivers.secops]\nurls = ["json://one"]\n{rules}')
 
-    bearers = policy_of(load_config(path)).bearers_by_rule
+    bearers = policy_of(load_config(path)).sum_trigger_tenants
 
     assert {name: len(of) for name, of in bearers.items()} == {"Total": 75, "Some": 10}
     assert all(name.startswith("t000") for name in bearers[RuleName("Some")])

@@ -16,7 +16,7 @@ from alerter.cli.mutes import (
 )
 from alerter.cli.options import Failed, author_option, config_option, line_of_text, load_without_secrets
 from alerter.cli.output import clean, local
-from alerter.core.mutes import Acknowledgement, of_present_episode
+from alerter.core.mutes import Acknowledgement, current_acknowledgements
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -76,7 +76,7 @@ def _take_back(names: Sequence[str], config: "Config", *, now: datetime) -> None
         named = {each.key.topic: each.key for each in alerts_of(transaction, names)}
         stored = transaction.alerts()
         of_topic = {topic: [each for each in stored if each.key.topic == topic] for topic in named}
-        given = of_present_episode(transaction.acknowledgements(), of_topic, now=now)
+        given = current_acknowledgements(transaction.acknowledgements(), of_topic, now=now)
         for topic, key in named.items():
             if topic not in given or not any(each.is_firing for each in of_topic[topic]):
                 raise Failed(f"alert {key.id} is not acknowledged: there is nothing to take back")

@@ -11,18 +11,18 @@ import click
 from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import leaves_to_subcommand, reading
-from alerter.cli.mutes import Quiet, mute_json, mute_text, quiet_of
+from alerter.cli.mutes import ActiveMutes, load_active_mutes, mute_json, mute_text
 from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, clean, local, print_json, print_table, rough
 from alerter.cli.tenant_filter import choice_of, label_option, tenant_option
 from alerter.core.alerts import Alert, AlertState, Transition
-from alerter.core.conditions import Operands
+from alerter.core.conditions import Evidence
 from alerter.core.notifications import TargetId
 from alerter.errors import AlertNotFound
 from alerter.queries.alerts import find_alert, find_alerts
 
 if TYPE_CHECKING:
-    from alerter.core.notifications import Told
+    from alerter.core.notifications import NotificationState
     from alerter.storage import Reader
 
 #: For how long an alert that is over is still listed.
@@ -31,13 +31,17 @@ RECENT = timedelta(days=1)
 COLUMNS = ("alert", "state", "severity", "rule", "tenant", "hold reason", ">held", "since", "muted by")
 
 
-def alert_row(alert: Alert, quiet: Quiet) -> tuple[str, ...]:
+def alert_row(alert: Alert, active_mutes: ActiveMutes) -> tuple[str, ...]:
     """Return the cells of an alert under `COLUMNS`."""
-    key, zone = alert.key, quiet.config.service.timezone
+    key, zone = alert.key, active_mutes.config.service.timezone
     held = "" if alert.value is None else f"{alert.value:,}"
     since = _since(alert)
-    when = "" if since is None else f"{local(since, zone)} ({ago(since, now=quiet.now)}){_no_data(alert, quiet)}"
-    muted = mute_text(quiet.mute_of(alert), zone)
+    when = (
+        ""
+        if since is None
+        else f"{local(since, zone)} ({ago(since, now=active_mutes.now)}){_no_data(alert, active_mutes)}"
+    )
+    muted = mute_text(active_mutes.mute_of(alert), zone)
     return key.id, state_text(alert), key.severity, key.rule, key.tenant, key.reason, held, when, muted
 
 
@@ -46,13 +50,13 @@ def alert_style(alert: Alert) -> str:
     return alert.key.severity if alert.is_firing else "resolved" if _has_resolved(alert) else ""
 
 
-def alert_json(alert: Alert, quiet: Quiet) -> Mapping[str, object]:
+def alert_json(alert: Alert, active_mutes: ActiveMutes) -> Mapping[str, object]:
     """Return an alert for a program."""
     return {
         "alert": alert.key.id, "state": state_text(alert), "severity": alert.key.severity, "rule": alert.key.rule,
         "tenant": alert.key.tenant, "reason": alert.key.reason, "value": alert.value, "peak": alert.peak,
         "active_at": alert.active_at, "fired_at": alert.fired_at, "resolved_at": alert.resolved_at,
-        "no_data_since": quiet.no_data_since(alert), "muted_by": mute_json(quiet.mute_of(alert)),
+        "no_data_since": active_mutes.no_data_since(alert), "muted_by": mute_json(active_mutes.mute_of(alert)),
     }  # fmt: skip
 
 
@@ -86,9 +90,9 @@ def alerts_of(reader: "Reader", names: Iterable[str]) -> list[Alert]:
     return list({alert.key: alert for alert in found}.values())
 
 
-def _no_data(alert: Alert, quiet: Quiet) -> str:
-    since = quiet.no_data_since(alert)
-    return "" if since is None else f", no data since {local(since, quiet.config.service.timezone)}"
+def _no_data(alert: Alert, active_mutes: ActiveMutes) -> str:
+    since = active_mutes.no_data_since(alert)
+    return "" if since is None else f", no data since {local(since, active_mutes.config.service.timezone)}"
 
 
 def _has_resolved(alert: Alert) -> bool:
@@ -127,21 +131,26 @@ def alerts(
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         stored = reader.alerts()
-        told = reader.told()
-        quiet = quiet_of(reader, config, stored, now=now)
+        notified = reader.notified()
+        active_mutes = load_active_mutes(reader, config, stored, now=now)
     chosen = [alert for alert in stored if choice.is_everything or choice.takes(alert.key.tenant, config)]
     if not chosen:
         choice.names(config)  # says it if that is because of a name that nobody has
     listed = sorted((alert for alert in chosen if everything or _is_news(alert, now=now)), key=worst_first)
     if as_json:
-        print_json([{**alert_json(alert, quiet), "told": _told_json(_told_of(alert, told))} for alert in listed])
+        print_json(
+            [{**alert_json(alert, active_mutes), "told": _told_json(_told_of(alert, notified))} for alert in listed]
+        )
     else:
         print_table(
             Table(
                 title="Alerts",
                 columns=(*COLUMNS, "told"),
                 rows=[
-                    (*alert_row(alert, quiet), ", ".join(_told_text(each, now=now) for each in _told_of(alert, told)))
+                    (
+                        *alert_row(alert, active_mutes),
+                        ", ".join(_told_text(each, now=now) for each in _told_of(alert, notified)),
+                    )
                     for alert in listed
                 ],
                 styles=[alert_style(alert) for alert in listed],
@@ -169,21 +178,21 @@ def worst_first(alert: Alert) -> tuple[int, int, float]:
     return _ORDER.index(alert.state), rank, newest
 
 
-def _told_of(alert: Alert, told: Iterable["Told"]) -> list["Told"]:
+def _told_of(alert: Alert, notified: Iterable["NotificationState"]) -> list["NotificationState"]:
     """Return what receivers were told of an alert; once where all targets of a receiver were told the same."""
-    same = (replace(each, target=TargetId(""), thread="") for each in told if each.topic == alert.key.topic)
+    same = (replace(each, target=TargetId(""), thread="") for each in notified if each.topic == alert.key.topic)
     return list(dict.fromkeys(same))
 
 
-def _told_text(told: "Told", *, now: datetime) -> str:
-    return f"{told.receiver}: {_told_what(told)} {ago(told.at, now=now)}"
+def _told_text(notified: "NotificationState", *, now: datetime) -> str:
+    return f"{notified.receiver}: {_told_what(notified)} {ago(notified.at, now=now)}"
 
 
-def _told_what(told: "Told") -> str:
-    return told.severity if told.state is AlertState.FIRING else "resolved"
+def _told_what(notified: "NotificationState") -> str:
+    return notified.severity if notified.state is AlertState.FIRING else "resolved"
 
 
-def _told_json(told: Iterable["Told"]) -> Sequence[Mapping[str, object]]:
+def _told_json(notified: Iterable["NotificationState"]) -> Sequence[Mapping[str, object]]:
     return [
         {
             "receiver": each.receiver,
@@ -192,7 +201,7 @@ def _told_json(told: Iterable["Told"]) -> Sequence[Mapping[str, object]]:
             "at": each.at,
             "repeats": each.repeats,
         }
-        for each in told
+        for each in notified
     ]
 
 
@@ -209,18 +218,20 @@ def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
     with reading(config) as reader:
         alert = alert_of(reader, alert_id)
         transitions = reader.transitions(alert_id=alert.key.id)
-        told = _told_of(alert, reader.told())
-        quiet = quiet_of(reader, config, reader.alerts(), now=now)
+        notified = _told_of(alert, reader.notified())
+        active_mutes = load_active_mutes(reader, config, reader.alerts(), now=now)
     if as_json:
-        print_json(_shown_json(alert, quiet, transitions, told))
+        print_json(_shown_json(alert, active_mutes, transitions, notified))
     else:
-        _print_alert(alert, quiet, transitions, told)
+        _print_alert(alert, active_mutes, transitions, notified)
 
 
-def _print_alert(alert: Alert, quiet: Quiet, transitions: Sequence[Transition], told: Sequence["Told"]) -> None:
-    key, zone = alert.key, quiet.config.service.timezone
+def _print_alert(
+    alert: Alert, active_mutes: ActiveMutes, transitions: Sequence[Transition], notified: Sequence["NotificationState"]
+) -> None:
+    key, zone = alert.key, active_mutes.config.service.timezone
     click.echo(clean(f"{key.id}: {state_text(alert)}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
-    for label, text in _facts(alert, quiet):
+    for label, text in _facts(alert, active_mutes):
         click.echo(f"{label}\t{clean(text)}")
     click.echo()
     print_table(
@@ -228,7 +239,12 @@ def _print_alert(alert: Alert, quiet: Quiet, transitions: Sequence[Transition], 
             title="History",
             columns=("at", "from", "to", "because"),
             rows=[
-                (local(each.at, zone), each.before, "resolved" if each.is_resolve else each.after, _because(each, zone))
+                (
+                    local(each.at, zone),
+                    each.before,
+                    "resolved" if each.is_resolution else each.after,
+                    _because(each, zone),
+                )
                 for each in transitions
             ],
         )
@@ -237,80 +253,80 @@ def _print_alert(alert: Alert, quiet: Quiet, transitions: Sequence[Transition], 
         Table(
             title="Told",
             columns=("receiver", "of", "at", ">reminders"),
-            rows=[(each.receiver, _told_what(each), local(each.at, zone), str(each.repeats)) for each in told],
+            rows=[(each.receiver, _told_what(each), local(each.at, zone), str(each.repeats)) for each in notified],
             empty="nobody",
         )
     )
 
 
-def _facts(alert: Alert, quiet: Quiet) -> Sequence[tuple[str, str]]:
+def _facts(alert: Alert, active_mutes: ActiveMutes) -> Sequence[tuple[str, str]]:
     """Return what is known of an alert besides its name: label and text, none empty."""
-    zone, now = quiet.config.service.timezone, quiet.now
+    zone, now = active_mutes.config.service.timezone, active_mutes.now
     instants = {
         "fired": alert.fired_at,
-        "no data since": quiet.no_data_since(alert),
-        "ending since": alert.ending_since,
+        "no data since": active_mutes.no_data_since(alert),
+        "ending since": alert.keep_firing_since,
         "resolved": alert.resolved_at,
     }
     facts = [
-        *(("compared", text) for text in _compared(alert.operands, zone)),
+        *(("compared", text) for text in _compared(alert.evidence, zone)),
         ("peak", "" if alert.peak is None else f"{alert.peak:,} held"),
         *((name, f"{local(at, zone)} ({ago(at, now=now)})" if at else "") for name, at in instants.items()),
         ("lasted", "" if alert.duration is None else rough(alert.duration)),
         ("ended by", alert.resolution),
-        ("muted by", mute_text(quiet.mute_of(alert), zone)),
+        ("muted by", mute_text(active_mutes.mute_of(alert), zone)),
     ]
     return [(label, text) for label, text in facts if text]
 
 
 def _because(transition: Transition, timezone: tzinfo) -> str:
-    return "; ".join(filter(None, [transition.note, *_compared(transition.operands, timezone)]))
+    return "; ".join(filter(None, [transition.note, *_compared(transition.evidence, timezone)]))
 
 
-def _compared(operands: Iterable[Operands], timezone: tzinfo) -> list[str]:
+def _compared(evidence: Iterable[Evidence], timezone: tzinfo) -> list[str]:
     """Return what was compared, in words: one text for each condition."""
-    return [f"{each.condition}: {', '.join(_operand_parts(each, timezone))}" for each in operands]
+    return [f"{each.condition}: {', '.join(_operand_parts(each, timezone))}" for each in evidence]
 
 
-def _operand_parts(operands: Operands, timezone: tzinfo) -> Iterable[str]:
-    if operands.value is not None:
-        yield f"{operands.value.count:,} held at {local(operands.value.at, timezone)}"
-    yield f"limit {operands.limit}"
-    if operands.reference is not None:
-        yield f"compared with {operands.reference.count:,} at {local(operands.reference.at, timezone)}"
-    if operands.expected is not None:
-        yield f"expected {operands.expected.count:,} at {local(operands.expected.at, timezone)}"
-    if operands.last_good_at is not None:
-        yield f"last good poll {local(operands.last_good_at, timezone)}"
-    if operands.note:
-        yield operands.note
+def _operand_parts(evidence: Evidence, timezone: tzinfo) -> Iterable[str]:
+    if evidence.value is not None:
+        yield f"{evidence.value.count:,} held at {local(evidence.value.at, timezone)}"
+    yield f"limit {evidence.limit}"
+    if evidence.reference is not None:
+        yield f"compared with {evidence.reference.count:,} at {local(evidence.reference.at, timezone)}"
+    if evidence.expected is not None:
+        yield f"expected {evidence.expected.count:,} at {local(evidence.expected.at, timezone)}"
+    if evidence.last_good_at is not None:
+        yield f"last good poll {local(evidence.last_good_at, timezone)}"
+    if evidence.note:
+        yield evidence.note
 
 
 def _shown_json(
-    alert: Alert, quiet: Quiet, transitions: Sequence[Transition], told: Sequence["Told"]
+    alert: Alert, active_mutes: ActiveMutes, transitions: Sequence[Transition], notified: Sequence["NotificationState"]
 ) -> Mapping[str, object]:
     return {
-        **alert_json(alert, quiet),
-        "ending_since": alert.ending_since,
+        **alert_json(alert, active_mutes),
+        "ending_since": alert.keep_firing_since,
         "resolution": alert.resolution,
-        "operands": [operands_json(each) for each in alert.operands],
+        "operands": [operands_json(each) for each in alert.evidence],
         "transitions": [
             {"at": each.at, "before": each.before, "after": each.after, "note": each.note,
-             "operands": [operands_json(operands) for operands in each.operands]}
+             "operands": [operands_json(evidence) for evidence in each.evidence]}
             for each in transitions
         ],
-        "told": _told_json(told),
+        "told": _told_json(notified),
     }  # fmt: skip
 
 
-def operands_json(operands: Operands) -> Mapping[str, object]:
+def operands_json(evidence: Evidence) -> Mapping[str, object]:
     """Return what a condition compared, for a program."""
-    samples = {"value": operands.value, "reference": operands.reference, "expected": operands.expected}
+    samples = {"value": evidence.value, "reference": evidence.reference, "expected": evidence.expected}
     return {
-        "condition": operands.condition,
-        "limit": operands.limit,
+        "condition": evidence.condition,
+        "limit": evidence.limit,
         **{name: each and {"at": each.at, "held": each.count} for name, each in samples.items()},
-        "last_good_at": operands.last_good_at,
-        "news": operands.news,
-        "note": operands.note,
+        "last_good_at": evidence.last_good_at,
+        "news": evidence.news,
+        "note": evidence.note,
     }

@@ -11,10 +11,10 @@ from shutil import get_terminal_size
 import click
 
 from alerter.cli.output import BARS, STYLES, clean, counted, data_output, drawn, local, print_json, rough
-from alerter.core.backtest.result import Backtest, Firing, Knowledge
+from alerter.core.backtest.result import Backtest, FiringPeriod, Knowledge
 from alerter.core.backtest.summary import (
     Comparison,
-    Tally,
+    RuleSummary,
     compared,
     known_slots,
     lasting_within,
@@ -52,12 +52,12 @@ class Rehearsed:
     has_silences: bool
     is_part: bool
 
-    def tallies(self, number: int) -> list[Tally]:
+    def tallies(self, number: int) -> list[RuleSummary]:
         """Return what each rule of a set comes to."""
         names, found = self.sets[number]
         return [tally_of(name, found, self.span, timezone=self.timezone) for name in names]
 
-    def firings(self, number: int) -> list[Firing]:
+    def firings(self, number: int) -> list[FiringPeriod]:
         """Return what fires by the rules of a set that are shown."""
         names, found = self.sets[number]
         return [firing for firing in found.firings if firing.key.rule in names]
@@ -88,14 +88,14 @@ def _heading(found: Rehearsed) -> str:
     return f"{begin} to {end} ({rough(span.until - span.since)}), {clean(tenants)}"
 
 
-def _paragraph(tally: Tally, found: Rehearsed) -> Iterator[str]:
+def _paragraph(tally: RuleSummary, found: Rehearsed) -> Iterator[str]:
     yield f"{click.style(clean(tally.rule), bold=True)}: {_how_often(tally)}"
     if tally.busiest is not None and tally.busiest[1] > 1:
         day, number = tally.busiest
         yield f"  busiest   {day:%a %Y-%m-%d}: {number} times"
-    if tally.told:
-        told = (f"{name} {tally.messages[name]} ({_whys(whys)})" for name, whys in sorted(tally.told.items()))
-        yield f"  messages  {', '.join(told)}"
+    if tally.notified:
+        notified = (f"{name} {tally.messages[name]} ({_whys(whys)})" for name, whys in sorted(tally.notified.items()))
+        yield f"  messages  {', '.join(notified)}"
     picture = timeline(tally, found, width=_width())
     worst = max((firing.key.severity for firing in tally.firings), key=lambda severity: severity.rank, default=None)
     yield "  " + (picture if worst is None else _coloured(picture, STYLES[worst]))
@@ -103,7 +103,7 @@ def _paragraph(tally: Tally, found: Rehearsed) -> Iterator[str]:
     yield ""
 
 
-def _how_often(tally: Tally) -> str:
+def _how_often(tally: RuleSummary) -> str:
     going_on = len(tally.firings) - tally.began
     if not tally.firings:
         return "would never have fired"
@@ -131,7 +131,7 @@ def _coloured(text: str, style: str) -> str:
     return click.style(text, fg=colour, bold=bool(bold))
 
 
-def timeline(tally: Tally, found: Rehearsed, *, width: int) -> str:
+def timeline(tally: RuleSummary, found: Rehearsed, *, width: int) -> str:
     """Return how many alerts of a rule fired at once over the span, as bars; a dot where nobody was polled."""
     most = most_at_once(tally.firings, found.span, slots=width)
     known = known_slots(found.known, found.span, slots=width)
@@ -178,7 +178,7 @@ def _more(number: int, what: str) -> Iterator[str]:
         yield f"    … and {number - MOST_LISTED:,} more that are {what}; --csv lists them all"
 
 
-def _firing_text(firing: Firing, found: Rehearsed) -> str:
+def _firing_text(firing: FiringPeriod, found: Rehearsed) -> str:
     key = firing.key
     tenant = "all tenants" if key.tenant == ALL_TENANTS else key.tenant
     about = tenant if key.reason == ALL_REASONS else f"{key.reason!r} of {tenant}"
@@ -186,7 +186,7 @@ def _firing_text(firing: Firing, found: Rehearsed) -> str:
     return clean(f"{key.rule} {key.severity}, {about}: {_when(firing, found)}{peak}")
 
 
-def _when(firing: Firing, found: Rehearsed) -> str:
+def _when(firing: FiringPeriod, found: Rehearsed) -> str:
     since = f"{firing.since.astimezone(found.timezone):%a %Y-%m-%d %H:%M}"
     if firing.until is None:
         return f"{since}, still firing"
@@ -275,14 +275,16 @@ def _csv_rows(found: Rehearsed) -> Iterator[tuple[object, ...]]:
         yield from (_cells(firing, found.span) for firing in found.firings(0))
         return
     yield ("change", *head, "since_before", "until_before")
-    rows: list[tuple[str, Firing, Firing | None]] = [("gained", firing, None) for firing in difference.gained]
+    rows: list[tuple[str, FiringPeriod, FiringPeriod | None]] = [
+        ("gained", firing, None) for firing in difference.gained
+    ]
     rows += [("lost", firing, None) for firing in difference.lost]
     rows += [("moved", move.after, move.before) for move in difference.moved]
     for change, firing, before in rows:
         yield (change, *_cells(firing, found.span), *(_instants(before) if before else ("", "")))
 
 
-def _cells(firing: Firing, span: Span) -> tuple[object, ...]:
+def _cells(firing: FiringPeriod, span: Span) -> tuple[object, ...]:
     # Names are data: no spreadsheet may take one for a formula.
     from alerter.import_export.cells import shown  # noqa: PLC0415 - only for this form
 
@@ -292,7 +294,7 @@ def _cells(firing: Firing, span: Span) -> tuple[object, ...]:
     return shown(key.rule), key.severity, key.tenant, shown(key.reason), *_instants(firing), seconds, peak
 
 
-def _instants(firing: Firing) -> tuple[str, str]:
+def _instants(firing: FiringPeriod) -> tuple[str, str]:
     return firing.since.isoformat(), "" if firing.until is None else firing.until.isoformat()
 
 
@@ -331,7 +333,7 @@ def _set_json(found: Rehearsed, number: int) -> dict[str, object]:
     }
 
 
-def _tally_json(tally: Tally) -> dict[str, object]:
+def _tally_json(tally: RuleSummary) -> dict[str, object]:
     day, most = tally.busiest or (None, 0)
     return {
         "rule": tally.rule,
@@ -342,11 +344,11 @@ def _tally_json(tally: Tally) -> dict[str, object]:
         "longest_seconds": tally.longest,
         "busiest_day": None if day is None else {"day": day.isoformat(), "began": most},
         "messages": tally.messages,
-        "told": tally.told,
+        "told": tally.notified,
     }
 
 
-def _firing_json(firing: Firing) -> dict[str, object]:
+def _firing_json(firing: FiringPeriod) -> dict[str, object]:
     key = firing.key
     return {
         "alert": key.id,

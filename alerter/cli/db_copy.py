@@ -15,7 +15,7 @@ from alerter.cli.output import counted, passing_line
 if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.redaction import Redactor
-    from alerter.storage import Step, Store, Transfer
+    from alerter.storage import CopyPhase, Store, Transfer
 
 #: Stands in a command line for what must not be read in it.
 _VARIABLE = "${"
@@ -84,5 +84,5 @@ def _next_text(database: str, path: Path) -> str:
     return f'write database = "{shown}" into [service] of {path}, then {start}'
 
 
-def _show(show: Callable[[str], None], step: "Step", done: int, rows: int) -> None:
+def _show(show: Callable[[str], None], step: "CopyPhase", done: int, rows: int) -> None:
     show(f"{done:,} of {rows:,} rows {step.value}")

@@ -29,7 +29,7 @@ from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.redaction import Redactor, secrets_of_url
 
 if TYPE_CHECKING:
-    from alerter.core.alerting_config import Policy
+    from alerter.core.alerting_config import AlertingConfig
 
 TENANT = Tenant("acme")
 RECEIVER = ReceiverName("demo")
@@ -163,12 +163,12 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
             stop=Event(),
         )
         stack.callback(source.close)
-        policy = _policy(rules, urls)
-        targets = dict(zip(policy.targets[RECEIVER], urls, strict=False))
+        alerting = _policy(rules, urls)
+        targets = dict(zip(alerting.targets[RECEIVER], urls, strict=False))
         notifier = AppriseNotifier()
         end = day.now + timedelta(days=1)
         while day.now <= end:
-            cycle = poll(TENANT, source, store, policy, clock=day.clock)
+            cycle = poll(TENANT, source, store, alerting, clock=day.clock)
             day.polls += 1
             if cycle.snapshot is not None and (cycle.messages or day.now.minute == 0):
                 _show_counts(day, cycle.snapshot)
@@ -181,12 +181,12 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
             day.now += POLL_INTERVAL
 
 
-def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "Policy":
-    from alerter.core.alerting_config import Policy  # noqa: PLC0415
+def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "AlertingConfig":
+    from alerter.core.alerting_config import AlertingConfig  # noqa: PLC0415
 
     # Also those who only look on are told something.
     numbers = range(1, max(len(urls), 1) + 1)
-    return Policy(
+    return AlertingConfig(
         rules=with_no_data_rules(rules, {TENANT: POLL_INTERVAL}) if rules is RULES else tuple(rules),
         poll_intervals={TENANT: POLL_INTERVAL},
         receivers=(Receiver(name=RECEIVER, targets=tuple(TargetId(str(number)) for number in numbers)),),

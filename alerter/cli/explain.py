@@ -61,7 +61,7 @@ def explain(
     with reading(config) as reader:
         asked = _asked(reader, config, tenant, reason, rule)
         found = explained(reader, policy_of(config), asked.tenant, asked.reason, rule=asked.rule, at=at, now=now)
-        told = {
+        notified = {
             (story.rule.name, story.series.tenant): reader.deliveries_about(
                 [level.alert.key.id for level in story.levels],
                 until=at,
@@ -69,7 +69,7 @@ def explain(
             )
             for story in found.stories
         }
-    page = Page(found, told, config.service.timezone)
+    page = Page(found, notified, config.service.timezone)
     if as_json:
         print_json(page.json())
     else:

@@ -8,14 +8,14 @@ from alerter.cli.alerts import operands_json, state_text
 from alerter.cli.mutes import mute_json, mute_text
 from alerter.cli.output import local, rough
 from alerter.core.alerts import AlertState
-from alerter.core.conditions import Operands, Subject, Verdict, duration_text
-from alerter.core.explain import Finding, Hearing, LevelStory, NotHeard
+from alerter.core.conditions import Evidence, Subject, Verdict, duration_text
+from alerter.core.explain import ConditionFinding, LevelExplanation, NotificationDecision, NotNotifiedReason
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 
 if TYPE_CHECKING:
     from alerter.core.series import Series
-    from alerter.queries.explain import Explanation, RuleStory
+    from alerter.queries.explain import Explanation, RuleExplanation
     from alerter.storage import DeliveryRecord
 
 #: So many of the newest messages about a rule are shown of each receiver.
@@ -29,15 +29,18 @@ class Page:
 
     Args:
         found: What there is to say.
-        told: The newest deliveries about each rule, by its name and the tenant of its series, newest first.
+        notified: The newest deliveries about each rule, by its name and the tenant of its series, newest first.
         timezone: In which its readers read times.
     """
 
     def __init__(
-        self, found: "Explanation", told: Mapping[tuple[RuleName, Tenant], Sequence["DeliveryRecord"]], timezone: tzinfo
+        self,
+        found: "Explanation",
+        notified: Mapping[tuple[RuleName, Tenant], Sequence["DeliveryRecord"]],
+        timezone: tzinfo,
     ) -> None:
         self._found = found
-        self._told = told
+        self._told = notified
         self._zone = timezone
 
     def lines(self) -> Iterator[str]:
@@ -52,10 +55,10 @@ class Page:
             yield from self._story(story)
         if not found.stories:
             yield "no rule looks at it"
-        if found.passed_over:
+        if found.skipped_rules:
             yield ""
             yield "rules that do not look at it:"
-            yield from (f"  {name}: {why}" for name, why in found.passed_over)
+            yield from (f"  {name}: {why}" for name, why in found.skipped_rules)
 
     def _what_was_seen(self) -> Iterator[str]:
         found = self._found
@@ -84,7 +87,7 @@ class Page:
             return ""
         return f", since {self._clock(changed.at)} ({before[-1]:,} before)"
 
-    def _story(self, story: "RuleStory") -> Iterator[str]:
+    def _story(self, story: "RuleExplanation") -> Iterator[str]:
         of = "" if story.series.reason == self._found.reason else f" (looks at {_subject(story)})"
         yield f"{story.rule.name}{of}"
         for level in sorted(story.levels, key=lambda level: -level.severity.rank):
@@ -95,7 +98,7 @@ class Page:
                 yield f"    muted by {mute_text(level.mute, self._zone)}"
         yield from self._heard(story)
 
-    def _state(self, level: LevelStory) -> str:
+    def _state(self, level: LevelExplanation) -> str:
         alert, at = level.alert, self._found.at
         match alert.state:
             case AlertState.PENDING:
@@ -108,58 +111,60 @@ class Page:
                 held += f" ({alert.resolution})" if alert.resolution else ""
         return f"{held}, alert {alert.key.id}" if held != "inactive" else held
 
-    def _ending(self, level: LevelStory) -> str:
-        since = level.alert.ending_since
+    def _ending(self, level: LevelExplanation) -> str:
+        since = level.alert.keep_firing_since
         if since is None:
             return ""
         lasting, needed = rough(self._found.at - since), duration_text(level.level.keep_firing_for)
         return f", ending since {self._clock(since)}: {lasting} of {needed}"
 
-    def _no_data(self, level: LevelStory) -> str:
+    def _no_data(self, level: LevelExplanation) -> str:
         return "" if level.no_data_since is None else f", no data since {self._clock(level.no_data_since)}"
 
-    def _finding(self, finding: Finding) -> str:
-        operands = finding.operands
-        parts = [self._compared(operands), finding.margin, operands.note if finding.verdict is Verdict.NO_DATA else ""]
+    def _finding(self, finding: ConditionFinding) -> str:
+        evidence = finding.evidence
+        parts = [self._compared(evidence), finding.margin, evidence.note if finding.verdict is Verdict.NO_DATA else ""]
         said = "; ".join(part for part in parts if part) or "nothing to compare"
-        return f"{operands.condition} {operands.limit}: {said}"
+        return f"{evidence.condition} {evidence.limit}: {said}"
 
-    def _compared(self, operands: Operands) -> str:
-        if operands.last_good_at is not None:
-            return f"last good poll {self._clock(operands.last_good_at)}, {operands.note}"
-        if operands.value is None:
+    def _compared(self, evidence: Evidence) -> str:
+        if evidence.last_good_at is not None:
+            return f"last good poll {self._clock(evidence.last_good_at)}, {evidence.note}"
+        if evidence.value is None:
             return ""
-        reference = operands.reference
+        reference = evidence.reference
         before = f", {reference.count:,} at {self._clock(reference.at)}" if reference is not None else ""
-        return f"{operands.value.count:,} held{before}"
+        return f"{evidence.value.count:,} held{before}"
 
-    def _heard(self, story: "RuleStory") -> Iterator[str]:
+    def _heard(self, story: "RuleExplanation") -> Iterator[str]:
         records = self._told[story.rule.name, story.series.tenant]
-        hearings = {hearing.receiver.name: hearing for hearing in story.hearings}
-        for name in dict.fromkeys([*hearings, *(record.receiver for record in records)]):
+        decisions_made = {decision.receiver.name: decision for decision in story.decisions_made}
+        for name in dict.fromkeys([*decisions_made, *(record.receiver for record in records)]):
             own = [record for record in records if record.receiver == name]
-            yield f"  {name}: {self._why(hearings.get(name), told=bool(own))}"
+            yield f"  {name}: {self._why(decisions_made.get(name), notified=bool(own))}"
             for record in own[:MOST_MESSAGES]:
                 planned = self._clock(record.delivery.created_at)
                 yield f"    {planned} {record.delivery.target}: {self._delivery(record)}"
 
-    def _why(self, hearing: Hearing | None, *, told: bool) -> str:
+    def _why(self, decision: NotificationDecision | None, *, notified: bool) -> str:
         """Return whether a receiver hears of it, and why not."""
-        if hearing is None:
+        if decision is None:
             return "was told"
-        missed = "; ".join(f"route {number}: {why}" for number, why in hearing.missed_routes) or "none leads to it"
-        match hearing.not_heard:
-            case NotHeard.NO_ROUTE:
-                return f"not told: no route brings {hearing.severity} there: {missed}"
-            case NotHeard.MUTED:
-                return f"quiet: muted by {mute_text(hearing.mute, self._zone)}"
-            case NotHeard.COLLECTING:
-                return f"told at {self._clock(hearing.until)}, when its group_wait is over"
-            case NotHeard.HELD_BACK:
-                return f"not told: it has had its {hearing.receiver.max_per_hour} messages of an hour"
+        missed = "; ".join(f"route {number}: {why}" for number, why in decision.missed_routes) or "none leads to it"
+        match decision.not_heard:
+            case NotNotifiedReason.NO_ROUTE:
+                return f"not told: no route brings {decision.severity} there: {missed}"
+            case NotNotifiedReason.MUTED:
+                return f"quiet: muted by {mute_text(decision.mute, self._zone)}"
+            case NotNotifiedReason.COLLECTING:
+                return f"told at {self._clock(decision.until)}, when its group_wait is over"
+            case NotNotifiedReason.HELD_BACK:
+                return f"not told: it has had its {decision.receiver.max_per_hour} messages of an hour"
             case _:
                 return (
-                    f"hears {hearing.severity}" if told else f"hears {hearing.severity}, and is told at the next poll"
+                    f"hears {decision.severity}"
+                    if notified
+                    else f"hears {decision.severity}, and is told at the next poll"
                 )
 
     def _delivery(self, record: "DeliveryRecord") -> str:
@@ -188,17 +193,17 @@ class Page:
             "reason": found.reason,
             "at": found.at,
             "rules": [self._story_json(story) for story in found.stories],
-            "passed_over": [{"rule": name, "why": why} for name, why in found.passed_over],
+            "passed_over": [{"rule": name, "why": why} for name, why in found.skipped_rules],
         }
 
-    def _story_json(self, story: "RuleStory") -> Mapping[str, object]:
+    def _story_json(self, story: "RuleExplanation") -> Mapping[str, object]:
         return {
             "rule": story.rule.name,
             "tenant": story.series.tenant,
             "reason": story.series.reason,
             "judged_at": story.at,
             "levels": [_level_json(level) for level in story.levels],
-            "receivers": [_hearing_json(hearing) for hearing in story.hearings],
+            "receivers": [_hearing_json(decision) for decision in story.decisions_made],
             "deliveries": [
                 {"receiver": each.receiver, "target": each.delivery.target, "title": each.title,
                  "created_at": each.delivery.created_at, "attempts": each.delivery.attempts,
@@ -209,20 +214,20 @@ class Page:
         }  # fmt: skip
 
 
-def _urgency(story: "RuleStory") -> int:
+def _urgency(story: "RuleExplanation") -> int:
     """Return the order in which a person should read: what fires first, then what is pending."""
     order = (AlertState.FIRING, AlertState.PENDING, AlertState.INACTIVE)
     return min(order.index(level.alert.state) for level in story.levels)
 
 
-def _subject(story: "RuleStory") -> str:
+def _subject(story: "RuleExplanation") -> str:
     """Return what a rule looks at that is not the hold reason itself."""
     if story.rule.subject is Subject.POLLING:
         return "polling"
     return "the sum of all tenants" if story.series.tenant == ALL_TENANTS else "the sum of its hold reasons"
 
 
-def _level_json(level: LevelStory) -> Mapping[str, object]:
+def _level_json(level: LevelExplanation) -> Mapping[str, object]:
     alert = level.alert
     return {
         "severity": level.severity,
@@ -230,23 +235,23 @@ def _level_json(level: LevelStory) -> Mapping[str, object]:
         "state": state_text(alert),
         "active_at": alert.active_at,
         "fired_at": alert.fired_at,
-        "ending_since": alert.ending_since,
+        "ending_since": alert.keep_firing_since,
         "resolved_at": alert.resolved_at,
         "no_data_since": level.no_data_since,
         "for": level.level.for_,
         "muted_by": mute_json(level.mute),
         "conditions": [
-            {**operands_json(each.operands), "verdict": each.verdict, "margin": each.margin} for each in level.findings
+            {**operands_json(each.evidence), "verdict": each.verdict, "margin": each.margin} for each in level.findings
         ],
     }
 
 
-def _hearing_json(hearing: Hearing) -> Mapping[str, object]:
+def _hearing_json(decision: NotificationDecision) -> Mapping[str, object]:
     return {
-        "receiver": hearing.receiver.name,
-        "severity": hearing.severity,
-        "not_told_because": hearing.not_heard,
-        "missed_routes": [{"route": number, "why": why} for number, why in hearing.missed_routes],
-        "muted_by": mute_json(hearing.mute),
-        "collected_until": hearing.until,
+        "receiver": decision.receiver.name,
+        "severity": decision.severity,
+        "not_told_because": decision.not_heard,
+        "missed_routes": [{"route": number, "why": why} for number, why in decision.missed_routes],
+        "muted_by": mute_json(decision.mute),
+        "collected_until": decision.until,
     }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.core.series import Tenant
     from alerter.errors import InputError
-    from alerter.jobs.import_history import Imported, TenantImport
+    from alerter.jobs.import_history import ImportResult, TenantImport
 
 #: The shortest distance of two polls.
 SHORTEST_INTERVAL = timedelta(seconds=1)
@@ -75,7 +75,7 @@ def import_(
     from alerter.errors import InputError  # noqa: PLC0415
     from alerter.import_export import Layout, Values, read  # noqa: PLC0415 - as others
     from alerter.jobs.import_history import take_in  # noqa: PLC0415
-    from alerter.jobs.import_staging import Inbox  # noqa: PLC0415
+    from alerter.jobs.import_staging import ImportStaging  # noqa: PLC0415
     from alerter.wiring import store_for_import  # noqa: PLC0415
 
     distance = None if interval is None else _interval(interval)
@@ -88,15 +88,15 @@ def import_(
     zone = None if zone_name is None else _timezone(zone_name)
     try:
         with progress_line() as show:
-            inbox = Inbox(lambda rows: show(f"{rows:,} rows read"))
+            staging = ImportStaging(lambda rows: show(f"{rows:,} rows read"))
             for path in files:
-                inbox.read(path, read(path, layout, Values(timezone=zone, check_tenant=checked_name, now=now)))
-            given = inbox.settle(interval=distance)
+                staging.read(path, read(path, layout, Values(timezone=zone, check_tenant=checked_name, now=now)))
+            given = staging.settle(interval=distance)
             show("comparing with what is stored")
             with store_for_import(config, is_dry=dry_run) as store:
                 done = take_in(
                     given,
-                    inbox.entries,
+                    staging.entries,
                     store,
                     is_dry=dry_run,
                     on_progress=lambda number, of: show(f"{number:,} of {of:,} changes written"),
@@ -170,7 +170,7 @@ def _tenant_text(each: "TenantImport", zone: tzinfo) -> str:
     )
 
 
-def _total_text(done: "Imported", *, is_dry: bool) -> str:
+def _total_text(done: "ImportResult", *, is_dry: bool) -> str:
     changes = sum(each.changes for each in done.tenants)
     read = f"{done.entries:,} rows read"
     if not any(each.added for each in done.tenants):
@@ -179,7 +179,7 @@ def _total_text(done: "Imported", *, is_dry: bool) -> str:
     return f"{read}; {changes:,} changes of counts {would}"
 
 
-def _notes(done: "Imported", config: "Config", *, now: datetime) -> Iterator[str]:
+def _notes(done: "ImportResult", config: "Config", *, now: datetime) -> Iterator[str]:
     """Yield what the user may not have meant."""
     unknown = [each.tenant for each in done.tenants if each.tenant not in config.tenants]
     if unknown:
@@ -191,7 +191,7 @@ def _notes(done: "Imported", config: "Config", *, now: datetime) -> Iterator[str
         yield f"the service deletes what is older than its retention, {kept}, within an hour"
 
 
-def _imported_json(done: "Imported", *, is_dry: bool) -> Mapping[str, object]:
+def _imported_json(done: "ImportResult", *, is_dry: bool) -> Mapping[str, object]:
     return {
         "ok": True,
         "dry_run": is_dry,

@@ -77,7 +77,7 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Link:
+class InstallLink:
     """A link that must be there, unless something else has its name."""
 
     path: Path
@@ -187,7 +187,7 @@ def why_not(user: int, *places: Path) -> str:
     )
 
 
-def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Folder | Document | Link]:
+def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Folder | Document | InstallLink]:
     for unit in UNITS:
         text = shipped("deploy", unit).replace(SHIPPED_COMMAND, str(command))
         yield Document(path=root / UNIT_FOLDER / unit, text=text, is_ours=True)
@@ -199,7 +199,7 @@ def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Fo
     yield from _configuration(folder / "rules.toml", root)
     for name in instances:
         yield from _configuration(folder / f"{name}.toml", root)
-    yield Link(path=root / COMMAND, target=command)
+    yield InstallLink(path=root / COMMAND, target=command)
 
 
 def _configuration(path: Path, root: Path) -> Iterator[Folder | Document]:

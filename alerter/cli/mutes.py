@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 from alerter.cli.output import Table, counted, local, rough
 from alerter.core.alerts import no_data_since
 from alerter.core.mutes import (
-    BREAKING_FACTOR,
+    ACK_BREAK_FACTOR,
     LONGEST_SILENCE,
     Acknowledgement,
-    Matcher,
+    AlertMatcher,
     Mute,
     MuteKind,
-    Mutes,
+    MuteSet,
     MuteWindow,
     Silence,
-    in_window,
+    active_window,
+    current_acknowledgements,
     muted_by,
-    of_present_episode,
 )
 from alerter.core.rules import Severity
 
 if TYPE_CHECKING:
     from alerter.config import Config
-    from alerter.core.alerts import Alert, Topic
+    from alerter.core.alerts import Alert, AlertSubject
     from alerter.storage import Reader
 
 #: So many muted tenants are named; there may be thousands.
@@ -33,7 +33,7 @@ MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quiet:
+class ActiveMutes:
     """Everything that keeps quiet now.
 
     Attributes:
@@ -43,7 +43,7 @@ class Quiet:
     """
 
     config: "Config"
-    mutes: Mutes
+    mutes: MuteSet
     now: datetime
 
     def mute_of(self, alert: "Alert") -> Mute | None:
@@ -54,7 +54,7 @@ class Quiet:
         if mute is not None:
             return mute
         ways = [
-            in_window(self.mutes.seen_by(alert, route.mute_windows), now=self.now)
+            active_window(self.mutes.windows_for(alert, route.mute_windows), now=self.now)
             for route in self.config.routes
             if route.matches(alert)
         ]
@@ -80,7 +80,7 @@ class Quiet:
 
     def windows(self) -> list[tuple[MuteWindow, datetime, str]]:
         """Return the mute windows in force that are used: with their ends, and what uses them."""
-        ends = {name: window.end_of(now=self.now) for name, window in self.config.mute_windows.items()}
+        ends = {name: window.current_end_at(now=self.now) for name, window in self.config.mute_windows.items()}
         return [
             (window, end, users)
             for name, window in self.config.mute_windows.items()
@@ -101,7 +101,7 @@ class Quiet:
                 yield f"a route to {', '.join(route.receivers)}{self._whose(window)}"
 
 
-def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, now: datetime) -> Quiet:
+def load_active_mutes(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, now: datetime) -> ActiveMutes:
     """Return what keeps quiet now.
 
     Args:
@@ -110,12 +110,12 @@ def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, n
         alerts: All that are stored: they say which tenants have no data, and which acknowledgements still hold.
         now: The instant.
     """
-    unseen = frozenset(alert.key.tenant for alert in alerts if alert.is_firing and alert.is_about_polling)
-    by_topic: dict[Topic, list[Alert]] = {}
+    unseen = frozenset(alert.key.tenant for alert in alerts if alert.is_firing and alert.is_no_data)
+    by_topic: dict[AlertSubject, list[Alert]] = {}
     for alert in alerts:
         by_topic.setdefault(alert.key.topic, []).append(alert)
-    of_now = of_present_episode(reader.acknowledgements(), by_topic, now=now)
-    mutes = Mutes(
+    of_now = current_acknowledgements(reader.acknowledgements(), by_topic, now=now)
+    mutes = MuteSet(
         silences=reader.silences(since=now - LONGEST_SILENCE),
         acknowledgements=of_now,
         windows_by_rule=config.windows_by_rule,
@@ -124,42 +124,42 @@ def quiet_of(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, n
         timezones=config.timezones,
         labels_by_tenant=config.labels_by_tenant,
     )
-    return Quiet(config=config, mutes=mutes, now=now)
+    return ActiveMutes(config=config, mutes=mutes, now=now)
 
 
-def quiet_table(quiet: Quiet, alerts: Sequence["Alert"]) -> Table:
+def mutes_table(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Table:
     """Return everything that keeps quiet now as a table."""
-    now, zone = quiet.now, quiet.config.service.timezone
+    now, zone = active_mutes.now, active_mutes.config.service.timezone
     rows = [
         (MuteKind.SILENCE, f"{each.id} by {each.author}", matcher_text(each.matcher),
          end_text(each.until, zone, now=now), each.comment)
-        for each in quiet.silences()
+        for each in active_mutes.silences()
     ] + [
         (MuteKind.ACKNOWLEDGEMENT, f"by {each.author}", f"alert {alert.key.id}", breaking_text(each), each.comment)
-        for alert, each in quiet.acknowledged(alerts)
+        for alert, each in active_mutes.acknowledged(alerts)
     ] + [
         (MuteKind.WINDOW, window.name, users, end_text(end, zone, now=now), "")
-        for window, end, users in quiet.windows()
+        for window, end, users in active_mutes.windows()
     ]  # fmt: skip
-    if muted := sorted(quiet.mutes.muted_tenants):
+    if muted := sorted(active_mutes.mutes.muted_tenants):
         shown = ", ".join(muted[:MOST_SHOWN]) + (f" and {len(muted) - MOST_SHOWN:,} more" if muted[MOST_SHOWN:] else "")
         rows.append((MuteKind.TENANT, shown, "everything", "the configuration says otherwise", ""))
     return Table(title="Quiet", columns=("kind", "which", "for", "until", "comment"), rows=rows, empty="nothing")
 
 
-def quiet_json(quiet: Quiet, alerts: Sequence["Alert"]) -> Mapping[str, object]:
+def mutes_json(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Mapping[str, object]:
     """Return the same for a program."""
     return {
-        "silences": [silence_json(each, now=quiet.now) for each in quiet.silences()],
+        "silences": [silence_json(each, now=active_mutes.now) for each in active_mutes.silences()],
         "acknowledgements": [
             {"alert": alert.key.id, "severity": each.severity, "value": each.value, "author": each.author,
              "comment": each.comment, "at": each.at}
-            for alert, each in quiet.acknowledged(alerts)
+            for alert, each in active_mutes.acknowledged(alerts)
         ],
         "mute_windows": [
-            {"mute_window": window.name, "until": end, "used_by": users} for window, end, users in quiet.windows()
+            {"mute_window": window.name, "until": end, "used_by": users} for window, end, users in active_mutes.windows()
         ],
-        "muted_tenants": sorted(quiet.mutes.muted_tenants),
+        "muted_tenants": sorted(active_mutes.mutes.muted_tenants),
     }  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def mute_json(mute: Mute | None) -> Mapping[str, object] | None:
     return {"kind": mute.kind, "name": mute.name, "until": mute.until, "comment": mute.comment}
 
 
-def matcher_text(matcher: Matcher) -> str:
+def matcher_text(matcher: AlertMatcher) -> str:
     """Return which alerts a silence is for."""
     severities = tuple(severity for severity in Severity if severity in matcher.severities)
     parts = {
@@ -198,7 +198,7 @@ def breaking_text(acknowledgement: Acknowledgement) -> str:
     if acknowledgement.severity is not max(Severity, key=lambda severity: severity.rank):
         ends.append(f"rises above {acknowledgement.severity}")
     if acknowledgement.value:
-        ends.append(f"{acknowledgement.value * BREAKING_FACTOR:,} are held")
+        ends.append(f"{acknowledgement.value * ACK_BREAK_FACTOR:,} are held")
     return f"{', '.join(ends[:-1])} or {ends[-1]}" if ends[1:] else ends[0]
 
 

@@ -15,7 +15,7 @@ import click
 
 from alerter import clock
 from alerter.cli.database_access import opened
-from alerter.cli.mutes import quiet_of
+from alerter.cli.mutes import load_active_mutes
 from alerter.cli.notifications import is_recent
 from alerter.cli.options import load_without_secrets
 from alerter.cli.output import counted, local, rough
@@ -66,7 +66,7 @@ def _lines(config_path: Path | None) -> tuple[list[str], State]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class PluginInput:
     """Everything that counts.
 
     Attributes:
@@ -122,7 +122,7 @@ class Sight:
         return [record for record in waiting if self.now - record.delivery.created_at > SLOW]
 
 
-def look(config: "Config", *, now: datetime) -> Sight:
+def look(config: "Config", *, now: datetime) -> PluginInput:
     """Return what the database says.
 
     Raises:
@@ -135,7 +135,7 @@ def look(config: "Config", *, now: datetime) -> Sight:
         pollings, held = reader.pollings(), reader.held_by_tenant()
         firing, muted_count = _firing(reader, config, now=now)
         undelivered = reader.deliveries(only_failed=True, limit=MOST_MESSAGES)
-    return Sight(
+    return PluginInput(
         pollings={tenant: pollings.get(tenant) for tenant in config.tenants},
         limits={
             name: max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * each.poll_interval) for name, each in config.tenants.items()
@@ -171,14 +171,14 @@ def _unwritable(store: "Store") -> str:
 def _firing(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list["Alert"], int]:
     """Return the alerts that fire and are not muted, worst first, and how many others fire."""
     stored = reader.alerts()
-    quiet = quiet_of(reader, config, stored, now=now)
+    active_mutes = load_active_mutes(reader, config, stored, now=now)
     mildest_first = sorted((alert for alert in stored if alert.is_firing), key=lambda alert: alert.key.severity.rank)
     highest = {alert.key.topic: alert for alert in mildest_first}.values()
-    told = [alert for alert in highest if quiet.mute_of(alert) is None]
-    return sorted(told, key=lambda alert: -alert.key.severity.rank), len(highest) - len(told)
+    notified = [alert for alert in highest if active_mutes.mute_of(alert) is None]
+    return sorted(notified, key=lambda alert: -alert.key.severity.rank), len(highest) - len(notified)
 
 
-def troubles_of(sight: Sight) -> Iterator[Trouble]:
+def troubles_of(sight: PluginInput) -> Iterator[Trouble]:
     """Yield everything that is wrong, and what may become so."""
     if unpolled := sight.unpolled():
         texts = [f"{tenant}: {_age_text(sight.since_poll(tenant))}" for tenant in unpolled]
@@ -210,9 +210,9 @@ def _age_text(age: timedelta | None) -> str:
     return "never polled" if age is None else f"not polled for {rough(age)}"
 
 
-def _alert_text(alert: "Alert", sight: Sight) -> str:
+def _alert_text(alert: "Alert", sight: PluginInput) -> str:
     key = alert.key
-    if alert.is_about_polling:
+    if alert.is_no_data:
         return f"{key.severity}: {key.tenant} cannot be polled ({key.rule}, alert {key.id})"
     held = "unknown" if alert.value is None else f"{alert.value:,}"
     since = sight.no_data_since.get(key)
@@ -220,13 +220,13 @@ def _alert_text(alert: "Alert", sight: Sight) -> str:
     return f"{key.severity}: {held} held for {key.reason!r} of {key.tenant}{no_data} ({key.rule}, alert {key.id})"
 
 
-def _overview(sight: Sight) -> str:
+def _overview(sight: PluginInput) -> str:
     held = f"{sum(sight.held.values()):,} held" if sight.held else "nobody knows what is held"
     muted = f", {counted(sight.muted_count, 'alert')} muted" if sight.muted_count else ""
     return f"{held}, {counted(len(sight.pollings), 'tenant')}{muted}"
 
 
-def figures_of(sight: Sight) -> Iterator[Figure]:
+def figures_of(sight: PluginInput) -> Iterator[Figure]:
     """Yield the figures, always the same ones in the same order: graphs are kept of them."""
     yield Figure(label="held", value=sum(sight.held.values()) if sight.held else None)
     yield Figure(label="tenants", value=len(sight.pollings))
@@ -244,7 +244,7 @@ def figures_of(sight: Sight) -> Iterator[Figure]:
         yield from (Figure(label=f"held {tenant}", value=sight.held.get(tenant)) for tenant in sight.pollings)
 
 
-def _oldest_poll(sight: Sight) -> Figure:
+def _oldest_poll(sight: PluginInput) -> Figure:
     """Return how long ago the tenant was polled that is the nearest to its limit, and that limit."""
     ages = {tenant: sight.since_poll(tenant) for tenant in sight.pollings}
     known = {tenant: age for tenant, age in ages.items() if age is not None}

@@ -13,7 +13,7 @@ from alerter.cli.output import Table, clean, local, print_json, print_table
 if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.core.outbox import Delivery
-    from alerter.jobs.poll import Cycle
+    from alerter.jobs.poll import PollCycle
 
 
 @click.command()
@@ -54,7 +54,7 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
         raise click.exceptions.Exit(FOUND)
 
 
-def _as_json(cycle: "Cycle") -> dict[str, object]:
+def _as_json(cycle: "PollCycle") -> dict[str, object]:
     return {
         "tenant": cycle.tenant,
         "at": cycle.at,
@@ -80,7 +80,7 @@ def _delivery_json(delivery: "Delivery") -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print(config: "Config", cycles: Sequence["Cycle"], deliveries: Sequence["Delivery"], *, dry_run: bool) -> None:
+def _print(config: "Config", cycles: Sequence["PollCycle"], deliveries: Sequence["Delivery"], *, dry_run: bool) -> None:
     for cycle in cycles:
         _print_cycle(config, cycle, dry_run=dry_run)
     for delivery in deliveries:
@@ -90,7 +90,7 @@ def _print(config: "Config", cycles: Sequence["Cycle"], deliveries: Sequence["De
         click.echo("dry run: nothing was kept, nothing was sent")
 
 
-def _print_cycle(config: "Config", cycle: "Cycle", *, dry_run: bool) -> None:
+def _print_cycle(config: "Config", cycle: "PollCycle", *, dry_run: bool) -> None:
     from alerter.core.message.content import Format  # noqa: PLC0415
 
     when = local(cycle.at, config.service.timezone)

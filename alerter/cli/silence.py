@@ -14,10 +14,10 @@ from alerter.cli.alerts import COLUMNS, alert_json, alert_row, alert_style, aler
 from alerter.cli.database_access import reading, writing
 from alerter.cli.mutes import (
     MOST_SHOWN,
-    Quiet,
+    ActiveMutes,
     end_text,
+    load_active_mutes,
     matcher_text,
-    quiet_of,
     silence_json,
     silence_state,
 )
@@ -34,10 +34,10 @@ from alerter.cli.options import (
 from alerter.cli.output import Table, clean, local, print_json, print_table
 from alerter.cli.tenant_filter import labels_of
 from alerter.cli.times import instant
-from alerter.core.alerts import Alert, AlertState, Topic
+from alerter.core.alerts import Alert, AlertState, AlertSubject
 from alerter.core.conditions import duration_text
-from alerter.core.mutes import LONGEST_SILENCE, Matcher, Silence
-from alerter.core.rules import Selector, Severity, has_labels, idle_globs, literal_glob, selector_of
+from alerter.core.mutes import LONGEST_SILENCE, AlertMatcher, Silence
+from alerter.core.rules import Selector, Severity, idle_globs, literal_glob, match_labels, selector_of
 from alerter.core.series import ALL_TENANTS
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def add(
             asked = Silence(id=0, matcher=_matcher_of(topic), author=author, comment=comment, since=now, until=end)
             _add(asked, config, now=now, is_dry=is_dry, as_json=as_json)
         return
-    matcher = Matcher(
+    matcher = AlertMatcher(
         tenants=selector_of(tenants, config.tenants),
         labels=wanted,
         reasons=chosen,
@@ -161,9 +161,9 @@ def add(
     _add(asked, config, now=now, is_dry=is_dry, as_json=as_json)
 
 
-def _matcher_of(topic: Topic) -> Matcher:
+def _matcher_of(topic: AlertSubject) -> AlertMatcher:
     """Return what matches the alerts of one rule, tenant and hold reason, and no other."""
-    return Matcher(
+    return AlertMatcher(
         tenants=Selector((literal_glob(topic.tenant),)),
         reasons=Selector((literal_glob(topic.reason),)),
         rules=Selector((literal_glob(topic.rule),)),
@@ -219,7 +219,7 @@ def _instant(text: str, timezone: tzinfo) -> datetime:
         raise ValueError(f"expected a time within {duration_text(LONGEST_SILENCE)}, found {text!r}") from None
 
 
-def _doubts(matcher: Matcher, config: "Config") -> Iterator[str]:
+def _doubts(matcher: AlertMatcher, config: "Config") -> Iterator[str]:
     """Yield what makes a silence useless as the configuration is now: a misspelt name, mostly."""
     known = (
         ("--tenant", matcher.tenants, list(config.tenants)),
@@ -234,7 +234,7 @@ def _doubts(matcher: Matcher, config: "Config") -> Iterator[str]:
 
 
 def _doubts_of_label(name: str, selector: Selector, config: "Config") -> Iterator[str]:
-    if any(has_labels(tenant.labels, {name: selector}) for tenant in config.tenants.values()):
+    if any(match_labels(tenant.labels, {name: selector}) for tenant in config.tenants.values()):
         return
     values = sorted({tenant.labels[name] for tenant in config.tenants.values() if name in tenant.labels})
     globs = " ".join(map(repr, selector.globs))
@@ -257,37 +257,37 @@ def _some(names: Sequence[str]) -> str:
 def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_json: bool) -> None:
     if is_dry:
         with reading(config) as reader:
-            alerts, quiet = _alerts_and_quiet(reader, config, now=now)
+            alerts, active_mutes = _alerts_and_quiet(reader, config, now=now)
     else:
         with writing(config) as transaction:
             asked = transaction.add_silence(asked)
-            alerts, quiet = _alerts_and_quiet(transaction, config, now=now)
+            alerts, active_mutes = _alerts_and_quiet(transaction, config, now=now)
     labels = config.labels_by_tenant
     fitting = (alert for alert in alerts if asked.matcher.matches(alert, labels.get(alert.key.tenant, {})))
     matching = sorted(fitting, key=worst_first)
     if as_json:
         number = None if is_dry else asked.id
         shown = {**silence_json(asked, now=now), "silence": number}
-        print_json({**shown, "matches": [alert_json(alert, quiet) for alert in matching]})
+        print_json({**shown, "matches": [alert_json(alert, active_mutes) for alert in matching]})
         return
     what = "would be quiet" if is_dry else f"silence {asked.id}"
     until = end_text(asked.until, config.service.timezone, now=now)
     click.echo(f"{what} until {until}: {clean(matcher_text(asked.matcher))}")
-    print_table(_alert_table(matching, quiet))
+    print_table(_alert_table(matching, active_mutes))
 
 
-def _alerts_and_quiet(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list[Alert], Quiet]:
+def _alerts_and_quiet(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list[Alert], ActiveMutes]:
     """Return the alerts that are firing or pending, and what keeps quiet now."""
     stored = reader.alerts()
-    quiet = quiet_of(reader, config, stored, now=now)
-    return [alert for alert in stored if alert.state is not AlertState.INACTIVE], quiet
+    active_mutes = load_active_mutes(reader, config, stored, now=now)
+    return [alert for alert in stored if alert.state is not AlertState.INACTIVE], active_mutes
 
 
-def _alert_table(alerts: Sequence[Alert], quiet: Quiet) -> Table:
+def _alert_table(alerts: Sequence[Alert], active_mutes: ActiveMutes) -> Table:
     return Table(
         title="Matches now",
         columns=COLUMNS,
-        rows=[alert_row(alert, quiet) for alert in alerts],
+        rows=[alert_row(alert, active_mutes) for alert in alerts],
         styles=[alert_style(alert) for alert in alerts],
         empty="no alert",
     )

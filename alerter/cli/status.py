@@ -11,15 +11,15 @@ from alerter import clock
 from alerter.cli.alerts import COLUMNS, alert_json, alert_row, alert_style
 from alerter.cli.database_access import reading
 from alerter.cli.instances import instances_json, instances_table
-from alerter.cli.mutes import Quiet, quiet_json, quiet_of, quiet_table
+from alerter.cli.mutes import ActiveMutes, load_active_mutes, mutes_json, mutes_table
 from alerter.cli.nagios import print_plugin
 from alerter.cli.notifications import DELIVERY_COLUMNS, delivery_json, delivery_row, delivery_style, is_recent
 from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, print_json, print_table, sparkline
-from alerter.cli.storing import Stored
+from alerter.cli.storing import DatabaseSummary
 from alerter.cli.tenant_filter import (
-    Account,
-    Sight,
+    PollingState,
+    TenantStatus,
     choice_of,
     choice_options,
     held_text,
@@ -72,18 +72,18 @@ def status(
             for alert in stored
             if alert.state != "inactive" and (choice.is_everything or alert.key.tenant in names)
         ]
-        quiet = quiet_of(reader, config, stored, now=now)
+        active_mutes = load_active_mutes(reader, config, stored, now=now)
         records = [record for record in reader.deliveries(only_failed=True) if is_recent(record, now=now)]
-        kept, instances = Stored.read(reader, now=now), reader.instances()
+        kept, instances = DatabaseSummary.read(reader, now=now), reader.instances()
         if as_json:
-            found = _status_json(accounts, reader.held_by_reason(names), alerts, quiet, records)
+            found = _status_json(accounts, reader.held_by_reason(names), alerts, active_mutes, records)
             print_json({**found, "database": kept.json(), "instances": instances_json(instances)})
         else:
-            _print_status(accounts, _held_rows(reader, accounts, now=now), alerts, quiet, records)
+            _print_status(accounts, _held_rows(reader, accounts, now=now), alerts, active_mutes, records)
             print_table(kept.table(now=now))
             if instances:
                 print_table(instances_table(instances, now=now))
-    has_no_data = any(account.sight is not Sight.GOOD for account in accounts)
+    has_no_data = any(account.sight is not PollingState.GOOD for account in accounts)
     if has_no_data or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records):
         raise click.exceptions.Exit(FOUND)
 
@@ -93,7 +93,7 @@ def _urgency(alert: "Alert") -> tuple[bool, int, str, str]:
     return not alert.is_firing, -alert.key.severity.rank, alert.key.tenant, alert.key.reason
 
 
-def _held_rows(reader: "Reader", accounts: Sequence[Account], *, now: datetime) -> list[tuple[str, ...]]:
+def _held_rows(reader: "Reader", accounts: Sequence[TenantStatus], *, now: datetime) -> list[tuple[str, ...]]:
     """Return what is held with its last day: of few tenants all of it, of many the largest counts."""
     if len(accounts) <= MOST_ROWS:
         shown = [(account, series) for account in accounts for series in _series_of(reader, account, now=now)]
@@ -106,7 +106,7 @@ def _held_rows(reader: "Reader", accounts: Sequence[Account], *, now: datetime) 
     return [_held_row(name, series, now=now) for name, series in found]
 
 
-def _series_of(reader: "Reader", account: Account, *, now: datetime) -> list["Series"]:
+def _series_of(reader: "Reader", account: TenantStatus, *, now: datetime) -> list["Series"]:
     interval = account.settings.poll_interval
     series = reader.tenant_series(account.name, window=DAY, poll_interval=interval, now=now).reasons
     return sorted(series, key=_held, reverse=True)
@@ -121,13 +121,13 @@ def _held_row(name: str, series: "Series", *, now: datetime) -> tuple[str, ...]:
 
 
 def _print_status(
-    accounts: Sequence[Account],
+    accounts: Sequence[TenantStatus],
     held_rows: Sequence[tuple[str, ...]],
     alerts: Sequence["Alert"],
-    quiet: Quiet,
+    active_mutes: ActiveMutes,
     records: Sequence["DeliveryRecord"],
 ) -> None:
-    now = quiet.now
+    now = active_mutes.now
     if len(accounts) != 1:
         firing = sum(alert.is_firing for alert in alerts)
         _print_line("summary", summary(accounts, firing=firing))
@@ -140,7 +140,7 @@ def _print_status(
                 (each.name, ago(each.polling.last_good_at, now=now), held_text(each), each.polling_text(now=now))
                 for each in shown
             ],
-            styles=["good" if each.sight is Sight.GOOD else "bad" for each in shown],
+            styles=["good" if each.sight is PollingState.GOOD else "bad" for each in shown],
         )
     )
     _print_more("tenants", len(accounts) - len(shown), _rest_text(accounts, shown))
@@ -157,24 +157,24 @@ def _print_status(
         Table(
             title="Alerts",
             columns=COLUMNS,
-            rows=[alert_row(alert, quiet) for alert in worst[:MOST_ROWS]],
+            rows=[alert_row(alert, active_mutes) for alert in worst[:MOST_ROWS]],
             styles=[alert_style(alert) for alert in worst[:MOST_ROWS]],
             empty="none: all is well",
         )
     )
     _print_more("alerts", len(worst) - MOST_ROWS, "more; `alerter alerts` lists all of them")
-    print_table(quiet_table(quiet, alerts))
+    print_table(mutes_table(active_mutes, alerts))
     print_table(
         Table(
             title="Undelivered",
             columns=DELIVERY_COLUMNS,
-            rows=[delivery_row(record, quiet.config.service.timezone, now=now) for record in records],
+            rows=[delivery_row(record, active_mutes.config.service.timezone, now=now) for record in records],
             styles=[delivery_style(record) for record in records],
         )
     )
 
 
-def _rest_text(accounts: Sequence[Account], shown: Sequence[Account]) -> str:
+def _rest_text(accounts: Sequence[TenantStatus], shown: Sequence[TenantStatus]) -> str:
     """Return what those are that are not shown: the worst are, so that they are well as soon as one of these is."""
     are_well = all(account.is_well for account in accounts if account not in shown)
     return "more that are well" if are_well else "more; `alerter tenants` lists all of them, --failing the failing ones"
@@ -193,10 +193,10 @@ def _print_line(title: str, text: str) -> None:
 
 
 def _status_json(
-    accounts: Sequence[Account],
+    accounts: Sequence[TenantStatus],
     held: Mapping["Tenant", Mapping["HoldReason", int]],
     alerts: Sequence["Alert"],
-    quiet: Quiet,
+    active_mutes: ActiveMutes,
     records: Sequence["DeliveryRecord"],
 ) -> Mapping[str, object]:
     return {
@@ -204,7 +204,7 @@ def _status_json(
             {**polling_json(account), "labels": account.settings.labels, "held": held.get(account.name, {})}
             for account in accounts
         ],
-        "alerts": [alert_json(alert, quiet) for alert in sorted(alerts, key=_urgency)],
-        "quiet": quiet_json(quiet, alerts),
+        "alerts": [alert_json(alert, active_mutes) for alert in sorted(alerts, key=_urgency)],
+        "quiet": mutes_json(active_mutes, alerts),
         "undelivered": [delivery_json(each) for each in records],
     }

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class DatabaseSummary:
     """How large the database is, and how far back its history goes."""
 
     storage: "Storage"
     since: datetime | None
 
     @classmethod
-    def read(cls, reader: "Reader", *, now: datetime) -> "Stored":
+    def read(cls, reader: "Reader", *, now: datetime) -> "DatabaseSummary":
         """Ask the database."""
         return cls(storage=reader.storage(now=now), since=reader.history_since())
 

@@ -12,7 +12,7 @@ import click
 from alerter.cli import completion
 from alerter.cli.options import Failed
 from alerter.cli.output import counted, rough
-from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Selector, has_labels
+from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Selector, match_labels
 from alerter.errors import Cause
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Sight(IntEnum):
+class PollingState(IntEnum):
     """How well a tenant is seen, worst first."""
 
     FAILING = 0
@@ -34,7 +34,7 @@ class Sight(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class TenantStatus:
     """What is known of a tenant.
 
     Attributes:
@@ -51,7 +51,7 @@ class Account:
     polling: "Polling"
     held: int | None
     firing: int
-    sight: Sight
+    sight: PollingState
     instance: str | None = None
 
     @property
@@ -62,19 +62,22 @@ class Account:
     @property
     def is_well(self) -> bool:
         """Whether it is seen, and nothing fires."""
-        return self.sight is Sight.GOOD and not self.firing
+        return self.sight is PollingState.GOOD and not self.firing
 
     def polling_text(self, *, now: datetime) -> str:
         """Return how polling goes, with the cause where it fails, and since when."""
         failure = self.polling.failure
         if failure is not None:
             return f"failing for {rough(now - failure.since)}: {failure.cause}: {failure.detail}"
-        texts = {Sight.UNKNOWN: "never polled", Sight.UNPOLLED: "not polled any more: is the service running?"}
+        texts = {
+            PollingState.UNKNOWN: "never polled",
+            PollingState.UNPOLLED: "not polled any more: is the service running?",
+        }
         return texts.get(self.sight, "good")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class TenantFilter:
     """Which tenants a command is about.
 
     Attributes:
@@ -96,7 +99,7 @@ class Choice:
         """Say whether name and labels choose a tenant, which may have gone from the configuration."""
         if not self.tenants.matches(name):
             return False
-        return not self.labels or (name in config.tenants and has_labels(config.tenants[name].labels, self.labels))
+        return not self.labels or (name in config.tenants and match_labels(config.tenants[name].labels, self.labels))
 
     def names(self, config: "Config") -> set["Tenant"]:
         """Return whom name and labels choose.
@@ -130,7 +133,7 @@ def tenants_of(glob: str, labels: Iterable[str], config: "Config") -> Selector:
     wanted = labels_of(labels)
     if not wanted:
         return Selector((glob,))
-    among = frozenset(name for name, each in config.tenants.items() if has_labels(each.labels, wanted))
+    among = frozenset(name for name, each in config.tenants.items() if match_labels(each.labels, wanted))
     return Selector((glob,), among=among)
 
 
@@ -151,13 +154,15 @@ def choice_options(command: Command) -> Command:
     return command
 
 
-def choice_of(tenant: str | None, labels: Iterable[str], *, failing: bool = False) -> Choice:
+def choice_of(tenant: str | None, labels: Iterable[str], *, failing: bool = False) -> TenantFilter:
     """Return what the options choose.
 
     Raises:
         click.BadParameter: A label is not written as `tier=gold`.
     """
-    return Choice(tenants=Selector((tenant,)) if tenant else Selector(), labels=labels_of(labels), only_failing=failing)
+    return TenantFilter(
+        tenants=Selector((tenant,)) if tenant else Selector(), labels=labels_of(labels), only_failing=failing
+    )
 
 
 def labels_of(written: Iterable[str]) -> Mapping[str, Selector]:
@@ -181,8 +186,8 @@ def labels_of(written: Iterable[str]) -> Mapping[str, Selector]:
 
 
 def look(
-    reader: "Reader", config: "Config", choice: Choice, alerts: Iterable["Alert"], *, now: datetime
-) -> list[Account]:
+    reader: "Reader", config: "Config", choice: TenantFilter, alerts: Iterable["Alert"], *, now: datetime
+) -> list[TenantStatus]:
     """Return the tenants that are chosen, in the configuration's order.
 
     Raises:
@@ -199,16 +204,16 @@ def look(
         for name, settings in config.tenants.items()
         if name in names
     ]
-    return [each for each in accounts if not choice.only_failing or each.sight is not Sight.GOOD]
+    return [each for each in accounts if not choice.only_failing or each.sight is not PollingState.GOOD]
 
 
 def _account(
     settings: "TenantConfig", polling: "Polling | None", held: int | None, firing: int, *, now: datetime
-) -> Account:
+) -> TenantStatus:
     from alerter.storage import Polling  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
     known = Polling() if polling is None else polling
-    return Account(
+    return TenantStatus(
         settings=settings,
         polling=known,
         held=held if known.last_good_at else None,
@@ -217,30 +222,30 @@ def _account(
     )
 
 
-def _sight(polling: "Polling", settings: "TenantConfig", *, now: datetime) -> Sight:
+def _sight(polling: "Polling", settings: "TenantConfig", *, now: datetime) -> PollingState:
     """Return whether what is known is true now: the last poll was good and is recent enough for its built-in rule."""
     if polling.failure is not None:
-        return Sight.FAILING
+        return PollingState.FAILING
     if polling.last_good_at is None:
-        return Sight.UNKNOWN
+        return PollingState.UNKNOWN
     is_recent = now - polling.last_good_at <= max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * settings.poll_interval)
-    return Sight.GOOD if is_recent else Sight.UNPOLLED
+    return PollingState.GOOD if is_recent else PollingState.UNPOLLED
 
 
-def worst_first(account: Account) -> tuple[int, int, int, str]:
+def worst_first(account: TenantStatus) -> tuple[int, int, int, str]:
     """Return the order in which a person should read: who is not seen, then who has most that fires, then most held."""
     return account.sight, -account.firing, -(account.held or 0), account.name
 
 
-def summary(accounts: Collection[Account], *, firing: int) -> str:
+def summary(accounts: Collection[TenantStatus], *, firing: int) -> str:
     """Return all of it in one line."""
     seen = Counter(account.sight for account in accounts)
     causes = Counter(account.polling.failure.cause for account in accounts if account.polling.failure)
     parts = [
-        f"{seen[Sight.GOOD]:,} seen",
-        *([f"{seen[Sight.FAILING]:,} failing ({_counts(causes)})"] if causes else []),
-        *([f"{seen[Sight.UNPOLLED]:,} not polled any more"] if seen[Sight.UNPOLLED] else []),
-        *([f"{seen[Sight.UNKNOWN]:,} never polled"] if seen[Sight.UNKNOWN] else []),
+        f"{seen[PollingState.GOOD]:,} seen",
+        *([f"{seen[PollingState.FAILING]:,} failing ({_counts(causes)})"] if causes else []),
+        *([f"{seen[PollingState.UNPOLLED]:,} not polled any more"] if seen[PollingState.UNPOLLED] else []),
+        *([f"{seen[PollingState.UNKNOWN]:,} never polled"] if seen[PollingState.UNKNOWN] else []),
         f"{sum(account.held or 0 for account in accounts):,} held",
         f"{counted(firing, 'alert')} firing",
     ]
@@ -251,12 +256,12 @@ def _counts(counter: Counter[Cause]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counter.most_common())
 
 
-def held_text(account: Account) -> str:
+def held_text(account: TenantStatus) -> str:
     """Return how many messages a tenant holds, for a table."""
     return "unknown" if account.held is None else f"{account.held:,}"
 
 
-def polling_json(account: Account) -> Mapping[str, object]:
+def polling_json(account: TenantStatus) -> Mapping[str, object]:
     """Return how the polling of a tenant stands, for `--json`."""
     failure = account.polling.failure
     return {

@@ -11,8 +11,8 @@ from alerter.cli.database_access import reading
 from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import Table, ago, print_json, print_table
 from alerter.cli.tenant_filter import (
-    Account,
-    Sight,
+    PollingState,
+    TenantStatus,
     choice_of,
     choice_options,
     held_text,
@@ -23,7 +23,7 @@ from alerter.cli.tenant_filter import (
 from alerter.core.conditions import duration_text
 
 #: How a list of tenants can be sorted.
-ORDERS: Mapping[str, Callable[[Account], tuple[object, ...]]] = {
+ORDERS: Mapping[str, Callable[[TenantStatus], tuple[object, ...]]] = {
     "worst": worst_first,
     "name": lambda account: (account.name,),
     "held": lambda account: (-(account.held or 0), account.name),
@@ -67,13 +67,13 @@ def tenants(
         if is_shared:
             columns = *columns, "instance"
             rows = [(*row, account.instance or "none") for row, account in zip(rows, accounts, strict=True)]
-        styles = ["good" if account.sight is Sight.GOOD else "bad" for account in accounts]
+        styles = ["good" if account.sight is PollingState.GOOD else "bad" for account in accounts]
         print_table(Table(title="Tenants", columns=columns, rows=rows, styles=styles))
-    if any(account.sight is not Sight.GOOD for account in accounts):
+    if any(account.sight is not PollingState.GOOD for account in accounts):
         raise click.exceptions.Exit(FOUND)
 
 
-def _account_row(account: Account, *, now: datetime) -> tuple[str, ...]:
+def _account_row(account: TenantStatus, *, now: datetime) -> tuple[str, ...]:
     settings, latency = account.settings, account.polling.latency
     return (
         account.name,
@@ -88,7 +88,7 @@ def _account_row(account: Account, *, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _account_json(account: Account) -> Mapping[str, object]:
+def _account_json(account: TenantStatus) -> Mapping[str, object]:
     settings = account.settings
     return {
         **polling_json(account),

@@ -12,7 +12,7 @@ from alerter.cli.output import clean, counted, print_json
 
 if TYPE_CHECKING:
     from alerter.config.rule_tests import Tests
-    from alerter.core.backtest.rule_tests import AnyDifference, Scenario, SeenAlert, SeenMessage
+    from alerter.core.backtest.rule_tests import AnyDifference, RuleTest, SeenAlert, SeenMessage
 
 
 @click.command("test-rules")
@@ -49,17 +49,17 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
         raise click.exceptions.Exit(FOUND)
 
 
-def _run(tests: "Tests") -> "Iterator[tuple[Scenario, Sequence[AnyDifference]]]":
+def _run(tests: "Tests") -> "Iterator[tuple[RuleTest, Sequence[AnyDifference]]]":
     """Yield each test of a file with where it fails."""
     from alerter.core.backtest.rule_tests import differences  # noqa: PLC0415
     from alerter.decisions import policy_of  # noqa: PLC0415
 
-    policy = policy_of(tests.config)
+    alerting = policy_of(tests.config)
     for scenario in tests.scenarios:
-        yield scenario, tuple(differences(scenario, policy))
+        yield scenario, tuple(differences(scenario, alerting))
 
 
-def _print(path: Path, tests: "Tests", scenario: "Scenario", found: "Sequence[AnyDifference]") -> None:
+def _print(path: Path, tests: "Tests", scenario: "RuleTest", found: "Sequence[AnyDifference]") -> None:
     outcome = click.style("failed", fg="red", bold=True) if found else click.style("passed", fg="green")
     click.echo(f"{clean(str(path))}: {clean(scenario.name)}: {outcome}")
     for difference in found:
@@ -86,7 +86,7 @@ def _moment(at: datetime, begin: datetime) -> str:
     return f"{duration_text(at - begin)} ({at:%a %Y-%m-%d %H:%M:%S} UTC)"
 
 
-def _as_json(path: Path, scenario: "Scenario", found: "Sequence[AnyDifference]") -> dict[str, object]:
+def _as_json(path: Path, scenario: "RuleTest", found: "Sequence[AnyDifference]") -> dict[str, object]:
     return {
         "file": str(path),
         "test": scenario.name,

@@ -88,7 +88,7 @@ class Files:
         known = self._own(section, {})
         for name, table in tables.items():
             if name in known:
-                yield (section, name), taken(name, self.place_text((section, name), seen_from=file))
+                yield (section, name), taken(name, self.place_text((section, name), in_timezone=file))
             elif isinstance(known, dict):
                 known[name] = table
                 self._origin[section, name] = (file, name)
@@ -113,11 +113,11 @@ class Files:
         file, key = self._origin.get(path[:2], (self.main, None))
         return (file, path) if key is None else (file, (path[0], key, *path[2:]))
 
-    def place_text(self, path: KeyPath, *, seen_from: File) -> str:
+    def place_text(self, path: KeyPath, *, in_timezone: File) -> str:
         """Return where a part of the tree stands: `line 12`, with the name of its file if that is another one."""
         file, local = self.place_of(path)
         line = file.line_of(local)
-        return f"line {line}" if file is seen_from else f"{file.name}:{line}"
+        return f"line {line}" if file is in_timezone else f"{file.name}:{line}"
 
 
 def taken(name: str, place: str) -> str:

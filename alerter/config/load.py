@@ -20,7 +20,7 @@ from alerter.config.parts import Parts, read_parts
 from alerter.config.paths import credentials_of, state_folder
 from alerter.config.problems import Problems
 from alerter.config.schema import is_name, is_secret
-from alerter.config.tables import database_url, receiver_of, route_of, windows_of
+from alerter.config.tables import database_url, lookbacks_for, receiver_of, route_of
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import ROOT_USER, why_not_trusted
 from alerter.config.types import MOST_LISTED
@@ -70,12 +70,12 @@ def find_config(
     if why == "":
         return _other_than(usual, HERE, "it is in this folder", say)
     rule = "root uses of this folder only what nobody else can change"
-    passed_over = f"; {HERE.absolute()} is passed over, for {why}: {rule}" if why else ""
+    skipped_rules = f"; {HERE.absolute()} is passed over, for {why}: {rule}" if why else ""
     if _is_file(usual):
-        if passed_over:
-            say(f"{usual} is used{passed_over}; --config {HERE} uses it all the same")
+        if skipped_rules:
+            say(f"{usual} is used{skipped_rules}; --config {HERE} uses it all the same")
         return usual
-    looked = f"no {usual}{passed_over}" if why else f"no {HERE} or {usual}"
+    looked = f"no {usual}{skipped_rules}" if why else f"no {HERE} or {usual}"
     raise failure(
         HERE,
         f"no configuration: ${VARIABLE} is not set, and there is {looked}; "
@@ -233,7 +233,7 @@ def put_together(path: Path, parts: Parts) -> Config:
         mute_windows=MappingProxyType(parts.mute_windows),
         windows_by_rule=MappingProxyType(
             {
-                parts.rules[number].name: windows_of(names, parts.mute_windows)
+                parts.rules[number].name: lookbacks_for(names, parts.mute_windows)
                 for number, names in parts.windows_by_number.items()
             }
         ),

@@ -84,7 +84,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class ServiceConfig:
     """What holds for the whole service.
 
     Attributes:
@@ -191,7 +191,7 @@ class Config:
     """
 
     path: Path
-    service: Service
+    service: ServiceConfig
     tenants: Mapping[Tenant, TenantConfig]
     receivers: tuple[ReceiverConfig, ...]
     routes: tuple[Route, ...]

@@ -10,7 +10,7 @@ from pathlib import Path
 from alerter.config import validate
 from alerter.config.files import Tree, expected_form
 from alerter.config.include import INCLUDE_KEYS
-from alerter.config.model import Service, TenantConfig
+from alerter.config.model import ServiceConfig, TenantConfig
 from alerter.config.problems import Problems, kind_of
 from alerter.config.schema import (
     RULE,
@@ -50,7 +50,7 @@ class Parts:
         windows_by_number: The names of the mute windows of each rule that has any, by the rule's number.
     """
 
-    service: Service
+    service: ServiceConfig
     tenants: dict[Tenant, TenantConfig]
     receivers: dict[str, ReceiverTable]
     routes: dict[int, RouteTable]
@@ -99,7 +99,7 @@ def _check_sections(tree: Tree, problems: Problems) -> None:
             problems.error((section,), f"missing: expected at least one, such as {example}")
 
 
-def _service(tree: Tree, problems: Problems, *, state_folder: Path) -> Service:
+def _service(tree: Tree, problems: Problems, *, state_folder: Path) -> ServiceConfig:
     raw = tree.get("service", {})
     if not isinstance(raw, dict):
         problems.error(("service",), f"expected a table [service], found {kind_of(raw)}")
@@ -108,7 +108,7 @@ def _service(tree: Tree, problems: Problems, *, state_folder: Path) -> Service:
     return service_of(table, Place(path=("service",), problems=problems), state_folder=state_folder)
 
 
-def _tenants(tree: Tree, problems: Problems, service: Service) -> dict[Tenant, TenantConfig]:
+def _tenants(tree: Tree, problems: Problems, service: ServiceConfig) -> dict[Tenant, TenantConfig]:
     tenants = (
         tenant_of(name, checked, Place(path=("tenants", name), problems=problems), service)
         for name, checked in _named(tree, "tenants", TenantTable, problems)
@@ -122,7 +122,7 @@ def _receivers(tree: Tree, problems: Problems) -> Iterator[tuple[str, ReceiverTa
 
 
 def _mute_windows(
-    tree: Tree, problems: Problems, service: Service, tenants: Mapping[Tenant, TenantConfig]
+    tree: Tree, problems: Problems, service: ServiceConfig, tenants: Mapping[Tenant, TenantConfig]
 ) -> dict[WindowName, MuteWindow]:
     windows = (
         window_of(name, checked.table, service, tenants.values())

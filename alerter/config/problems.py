@@ -124,9 +124,9 @@ class Problems:
         """All warnings, in the order of files and lines."""
         return self._in_order(self._warnings)
 
-    def place_text(self, path: KeyPath, *, seen_from: KeyPath) -> str:
+    def place_text(self, path: KeyPath, *, in_timezone: KeyPath) -> str:
         """Return where a value stands, for an error about another one: `line 12`, or `tenants.d/acme.toml:12`."""
-        return self._files.place_text(path, seen_from=self._files.place_of(seen_from)[0])
+        return self._files.place_text(path, in_timezone=self._files.place_of(in_timezone)[0])
 
     def _problem(self, path: KeyPath, text: str) -> Problem:
         written, value = self._written.get(path, ("", ""))
@@ -146,7 +146,7 @@ def _problem_in(file: File, path: KeyPath, text: str) -> Problem:
 
 
 def _shown_path(path: KeyPath, tables: Mapping[str, object]) -> str:
-    """Return a path as people read it: `tenants.acme.region`, `rules[Backlog].warning`, `routes[#2]`."""
+    """Return a path as people read it: `tenants.acme.region`, `rules[TargetBacklog].warning`, `routes[#2]`."""
     text = ""
     at: object = tables
     for part in path:

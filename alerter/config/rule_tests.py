@@ -21,11 +21,11 @@ from alerter.config.include import read
 from alerter.config.model import Config
 from alerter.config.problems import Problems, found, shown, suggestion
 from alerter.config.rule_files import RECEIVER, SECTIONS, config_of, of_names
-from alerter.config.schema import AnySeverity, PollInterval, Table, Text, TimeZone, validated
+from alerter.config.schema import AnySeverity, PollInterval, Section, Text, TimeZone, validated
 from alerter.config.toml_lines import KeyPath
 from alerter.core.backtest.rule_tests import (
     Expectation,
-    Scenario,
+    RuleTest,
     SeenAlert,
     SeenMessage,
     counts_of,
@@ -58,7 +58,7 @@ Moment = Annotated[timedelta | datetime, PlainValidator(_moment)]
 Instant = Annotated[datetime, PlainValidator(_instant)]
 
 
-class AlertTable(Table):
+class AlertTable(Section):
     """`{ rule = …, severity = …, reason = … }`."""
 
     rule: Text
@@ -74,16 +74,16 @@ class MessageTable(AlertTable):
     why: Annotated[NotifyReason, BeforeValidator(partial(types.one_of, NotifyReason))]
 
 
-class ExpectTable(Table):
+class ExpectTable(Section):
     """`[[tests.expect]]`."""
 
     at: Moment
     firing: list[AlertTable] | None = None
     pending: list[AlertTable] | None = None
-    told: list[MessageTable] | None = None
+    notified: list[MessageTable] | None = None
 
 
-class TestTable(Table):
+class TestTable(Section):
     """`[[tests]]`."""
 
     name: Text
@@ -91,7 +91,7 @@ class TestTable(Table):
     expect: Annotated[list[ExpectTable], Key(min_length=1)]
 
 
-class FileTable(Table):
+class FileTable(Section):
     """What stands above the tests."""
 
     rules_file: Text | None = None
@@ -112,7 +112,7 @@ class Tests:
 
     config: Config
     begin: datetime
-    scenarios: tuple[Scenario, ...]
+    scenarios: tuple[RuleTest, ...]
 
 
 class _Written(NamedTuple):
@@ -200,7 +200,7 @@ def _series(test: _Written) -> Iterator[tuple[str, KeyPath, str]]:
                 yield name, (*test.path, "series", name, reason), notation
 
 
-def _scenario(test: _Written, head: FileTable, config: Config, problems: Problems) -> Scenario:
+def _scenario(test: _Written, head: FileTable, config: Config, problems: Problems) -> RuleTest:
     counts: dict[Tenant, dict[HoldReason, list[int | None]]] = {}
     for tenant, path, notation in _series(test):
         try:
@@ -215,7 +215,7 @@ def _scenario(test: _Written, head: FileTable, config: Config, problems: Problem
         except ValueError as error:
             problems.error((*test.path, "series"), str(error))
     expectations = _expectations(test, head, config, problems)
-    return Scenario(name=test.table.name, tenants=tuple(tenants), expectations=tuple(expectations))
+    return RuleTest(name=test.table.name, tenants=tuple(tenants), expectations=tuple(expectations))
 
 
 def _expectations(test: _Written, head: FileTable, config: Config, problems: Problems) -> list[Expectation]:
@@ -227,7 +227,7 @@ def _expectations(test: _Written, head: FileTable, config: Config, problems: Pro
         if expectations and at < expectations[-1].at:
             problems.error((*path, "at"), "expected a moment that is not before the expectation above it")
         expectations.append(
-            Expectation(at=at, firing=_seen(table.firing), pending=_seen(table.pending), told=_told(table.told))
+            Expectation(at=at, firing=_seen(table.firing), pending=_seen(table.pending), notified=_told(table.notified))
         )
     return expectations
 
@@ -248,7 +248,7 @@ def _check_names(table: ExpectTable, path: KeyPath, config: Config, problems: Pr
     """Say which names nothing has: an expectation of what cannot be would never be met, or always."""
     rules = {str(rule.name): rule for rule in config.rules}
     receivers = [str(each.receiver.name) for each in config.receivers]
-    for key, alerts in (("firing", table.firing), ("pending", table.pending), ("told", table.told)):
+    for key, alerts in (("firing", table.firing), ("pending", table.pending), ("told", table.notified)):
         for number, each in enumerate(alerts or ()):
             place = (*path, key, number)
             if each.rule not in rules:

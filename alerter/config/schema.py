@@ -87,7 +87,7 @@ WindowNames = Annotated[list[Text], Key(min_length=1)]
 AnySeverity = Annotated[Severity, BeforeValidator(partial(types.one_of, Severity))]
 
 
-class Table(BaseModel):
+class Section(BaseModel):
     """What all tables have in common: no unknown keys, no guessing of types, no values in pydantic's own texts."""
 
     model_config = ConfigDict(
@@ -100,7 +100,7 @@ class Table(BaseModel):
     )
 
 
-class ServiceTable(Table):
+class ServiceTable(Section):
     """`[service]`.
 
     Attributes:
@@ -133,7 +133,7 @@ class ServiceTable(Table):
     metrics_per_reason: bool = True
 
 
-class TenantTable(Table):
+class TenantTable(Section):
     """`[tenants.NAME]`.
 
     Attributes:
@@ -172,7 +172,7 @@ class TenantTable(Table):
 _DEFAULT = Receiver(name=ReceiverName(""))
 
 
-class ReceiverTable(Table):
+class ReceiverTable(Section):
     """`[receivers.NAME]`; the defaults are those of the core.
 
     Attributes:
@@ -194,7 +194,7 @@ class ReceiverTable(Table):
     group_wait: Annotated[Duration, _at_most(LONGEST_GROUP_WAIT)] = _DEFAULT.group_wait
 
 
-class RouteTable(Table):
+class RouteTable(Section):
     """`[[routes]]`.
 
     Attributes:
@@ -216,7 +216,7 @@ class RouteTable(Table):
     mute_windows: WindowNames = []
 
 
-class MuteWindowTable(Table):
+class MuteWindowTable(Section):
     """`[mute_windows.NAME]`.
 
     Attributes:
@@ -236,7 +236,7 @@ class MuteWindowTable(Table):
     tenant_labels: LabelGlobs = {}
 
 
-class LevelTable(Table):
+class LevelTable(Section):
     """`warning = { … }`: the conditions are further keys, one for each kind that the core knows."""
 
     for_: Annotated[Duration | None, Key(alias="for")] = None
@@ -257,7 +257,7 @@ class LevelTable(Table):
         return self
 
 
-class RuleTable(Table):
+class RuleTable(Section):
     """`[[rules]]`: the levels are further keys, one for each severity.
 
     Attributes:
@@ -301,12 +301,12 @@ def _type_of(hint: Any) -> Any:  # noqa: ANN401 - a type form
     return hint
 
 
-def built(kind: Callable[..., Built], table: Table) -> Built:
+def built(kind: Callable[..., Built], table: Section) -> Built:
     """Return the condition that a table describes; ValueError where its values contradict each other."""
     return kind(**{name: getattr(table, name) for name in type(table).model_fields})
 
 
-def condition_table(kind: Any) -> type[Table]:  # noqa: ANN401 - any dataclass like those in core.conditions
+def condition_table(kind: Any) -> type[Section]:  # noqa: ANN401 - any dataclass like those in core.conditions
     """Return the shape of the table in which a condition is written: its fields without a trailing underscore."""
     hints = get_type_hints(kind)
     keys: dict[str, Any] = {
@@ -317,7 +317,7 @@ def condition_table(kind: Any) -> type[Table]:  # noqa: ANN401 - any dataclass l
         for field in fields(kind)
         if field.init
     }
-    return create_model(kind.__name__, __base__=Table, **keys)
+    return create_model(kind.__name__, __base__=Section, **keys)
 
 
 def _condition(kind: type[Condition]) -> Any:  # noqa: ANN401 - a type form
@@ -335,7 +335,7 @@ def _level_and_rule() -> tuple[type[LevelTable], type[RuleTable]]:
 #: The tables with all their keys.
 LEVEL, RULE = _level_and_rule()
 
-AnyTable = TypeVar("AnyTable", bound=Table)
+AnyTable = TypeVar("AnyTable", bound=Section)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

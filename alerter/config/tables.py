@@ -16,7 +16,7 @@ from alerter.config.model import (
     OAuthKeys,
     ReceiverConfig,
     Secret,
-    Service,
+    ServiceConfig,
     SigningKeys,
     Target,
     TenantConfig,
@@ -40,7 +40,7 @@ from alerter.core.conditions import Subject, duration_text
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
-from alerter.core.rules import NO_DATA_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity, has_labels
+from alerter.core.rules import NO_DATA_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity, match_labels
 from alerter.core.series import Tenant
 from alerter.servers import read_server_url
 
@@ -57,14 +57,14 @@ class Place:
         self.problems.error((*self.path, key) if key else self.path, text)
 
 
-def service_of(table: ServiceTable, place: Place, *, state_folder: Path) -> Service:
+def service_of(table: ServiceTable, place: Place, *, state_folder: Path) -> ServiceConfig:
     """Return what `[service]` says; `state_folder` is what the path of an SQLite file is relative to."""
     try:
         database = database_url(table.database, state_folder)
     except ValueError as error:
         place.error("database", str(error))
         database = ""
-    return Service(
+    return ServiceConfig(
         database=database,
         poll_interval=table.poll_interval,
         retention=table.retention,
@@ -144,7 +144,7 @@ def _quoted(path: PurePath) -> str:
     return str(path).replace("%", "%25").replace("?", "%3F")
 
 
-def tenant_of(name: str, checked: Validated[TenantTable], place: Place, service: Service) -> TenantConfig | None:
+def tenant_of(name: str, checked: Validated[TenantTable], place: Place, service: ServiceConfig) -> TenantConfig | None:
     """Return a tenant, or None where its keys are not complete."""
     table = checked.table
     if "api" in checked.dropped:
@@ -224,7 +224,7 @@ def receiver_of(name: str, table: ReceiverTable) -> ReceiverConfig:
     return ReceiverConfig(receiver=receiver, targets=targets)
 
 
-def window_of(name: str, table: MuteWindowTable, service: Service, tenants: Iterable[TenantConfig]) -> MuteWindow:
+def window_of(name: str, table: MuteWindowTable, service: ServiceConfig, tenants: Iterable[TenantConfig]) -> MuteWindow:
     """Return a mute window for those of these tenants that it is for."""
     return MuteWindow(
         name=WindowName(name),
@@ -237,7 +237,7 @@ def window_of(name: str, table: MuteWindowTable, service: Service, tenants: Iter
     )
 
 
-def windows_of(names: Iterable[str], windows: Mapping[WindowName, MuteWindow]) -> tuple[MuteWindow, ...]:
+def lookbacks_for(names: Iterable[str], windows: Mapping[WindowName, MuteWindow]) -> tuple[MuteWindow, ...]:
     """Return the windows of these names, each once."""
     return tuple(windows[WindowName(name)] for name in dict.fromkeys(names))
 
@@ -247,7 +247,7 @@ def selected_tenants(table: RouteTable | RuleTable | MuteWindowTable, tenants: I
     wanted = {name: Selector(globs) for name, globs in table.tenant_labels.items()}
     if not wanted:
         return Selector(tuple(table.tenants))
-    among = frozenset(tenant.name for tenant in tenants if has_labels(tenant.labels, wanted))
+    among = frozenset(tenant.name for tenant in tenants if match_labels(tenant.labels, wanted))
     return Selector(tuple(table.tenants), among=among)
 
 
@@ -259,7 +259,7 @@ def route_of(table: RouteTable, windows: Mapping[WindowName, MuteWindow], tenant
         tenants=selected_tenants(table, tenants),
         reasons=Selector(tuple(table.reasons)),
         rules=Selector(tuple(table.rules)),
-        mute_windows=windows_of(table.mute_windows, windows),
+        mute_windows=lookbacks_for(table.mute_windows, windows),
     )
 
 

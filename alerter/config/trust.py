@@ -123,8 +123,8 @@ def bytes_of(path: Path, *, within: Path | None = None, only_own: bool = False, 
 
 def _place_of(descriptor: int, path: Path) -> Path:
     """Return where an open file lies, as the kernel says; where that is not told, where its path leads."""
-    told = Path(f"/proc/self/fd/{descriptor}")
-    return told.readlink() if told.is_symlink() else _real(path)
+    notified = Path(f"/proc/self/fd/{descriptor}")
+    return notified.readlink() if notified.is_symlink() else _real(path)
 
 
 def _real(path: Path) -> Path:

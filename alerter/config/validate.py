@@ -8,7 +8,7 @@ from dataclasses import fields
 from datetime import timedelta
 
 from alerter.config.files import taken
-from alerter.config.model import Config, Keys, OAuthKeys, ReceiverConfig, Secret, Service
+from alerter.config.model import Config, Keys, OAuthKeys, ReceiverConfig, Secret, ServiceConfig
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.toml_lines import KeyPath
 from alerter.config.types import MOST_LISTED, is_loopback, is_on_this_machine, listed
@@ -17,7 +17,7 @@ from alerter.config.variables import ABSENT
 from alerter.core.conditions import Baseline, Condition, Subject, duration_text
 from alerter.core.mutes import WEEKDAYS
 from alerter.core.notifications import Route
-from alerter.core.rules import EVERYTHING, Rule, Selector, Severity, idle_globs
+from alerter.core.rules import MATCH_ALL, Rule, Selector, Severity, idle_globs
 
 #: Polling more often than this is legal, but brings nothing.
 SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
@@ -63,10 +63,10 @@ def check_unique(names: Mapping[KeyPath, str], problems: Problems) -> None:
     for path, name in names.items():
         before = first.setdefault(name.casefold(), path)
         if before != path:
-            problems.error(path, taken(name, problems.place_text(before, seen_from=path)))
+            problems.error(path, taken(name, problems.place_text(before, in_timezone=path)))
 
 
-def check_windows(rules: Numbered, service: Service, problems: Problems) -> None:
+def check_windows(rules: Numbered, service: ServiceConfig, problems: Problems) -> None:
     """Say which conditions look back further than history is kept, or kept whole where they need that."""
     for number, rule in rules.items():
         for severity, level in rule.levels.items():
@@ -130,7 +130,7 @@ def _warn_of_shared_keys(config: Config, problems: Problems) -> None:
     for first, *others in tenants_by_key.values():
         for name in others[:MOST_LISTED]:
             path = ("tenants", name, _key_of_account(keys_by_tenant[name]))
-            place = problems.place_text(("tenants", first), seen_from=path)
+            place = problems.place_text(("tenants", first), in_timezone=path)
             problems.warn(
                 path,
                 f"the same as that of {first!r} ({place}): one account is polled and counted twice, and that of "
@@ -218,7 +218,7 @@ def _warn_of_storms(config: Config, problems: Problems) -> None:
         if receiver.group_wait or len(config.tenants) <= receiver.max_per_hour:
             continue
         routes = [route for route in config.routes if receiver.name in route.receivers]
-        ways = [route.tenants for route in routes] if config.routes else [EVERYTHING]
+        ways = [route.tenants for route in routes] if config.routes else [MATCH_ALL]
         number = sum(any(way.matches(name) for way in ways) for name in config.tenants)
         if number > receiver.max_per_hour:
             most = receiver.max_per_hour
@@ -283,7 +283,7 @@ def _is_mail_only(receiver: ReceiverConfig) -> bool:
 
 
 def _takes_everything(route: Route) -> bool:
-    return not route.severities and route.tenants == route.reasons == route.rules == EVERYTHING
+    return not route.severities and route.tenants == route.reasons == route.rules == MATCH_ALL
 
 
 def _of_tenants(section: str, which: str | int, selector: Selector) -> KeyPath:

@@ -10,18 +10,18 @@ from alerter.core.message.content import MessageContext
 from alerter.core.mutes import MuteWindow
 from alerter.core.notifications import Notification, Receiver, ReceiverName, Route, TargetId
 from alerter.core.outbox import TargetName
-from alerter.core.rules import EVERYTHING, Member, Per, Rule, RuleName, Windows
+from alerter.core.rules import MATCH_ALL, Lookbacks, Per, Rule, RuleName, SumMember
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Tenant
 
 #: Half a million series are remembered so far back at most; what looks back further is rarely judged, and reads then.
-REMEMBERED = timedelta(hours=25)
+MAX_CACHED_LOOKBACK = timedelta(hours=25)
 
 #: Why an alert resolved on which nothing in the configuration stands any more.
 RULE_REMOVED, TENANT_REMOVED = "rule removed", "tenant removed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class AlertingConfig:
     """What the configuration decides, as the use cases need it.
 
     It has no slots, so that what is the same for thousands of tenants is worked out once.
@@ -36,7 +36,7 @@ class Policy:
         windows_by_rule: The mute windows of each rule that has any.
         muted_tenants: The tenants of which nobody is told anything.
         timezones: The time zone of each tenant that has one of its own.
-        bearers_by_rule: With whose polls a rule over the sum of all is judged; with every poll, where it is missing.
+        sum_trigger_tenants: With whose polls a rule over the sum of all is judged; with every poll, where it is missing.
     """
 
     rules: tuple[Rule, ...]
@@ -48,9 +48,9 @@ class Policy:
     windows_by_rule: Mapping[RuleName, tuple[MuteWindow, ...]] = field(default_factory=dict)
     muted_tenants: frozenset[Tenant] = frozenset()
     timezones: Mapping[Tenant, tzinfo] = field(default_factory=dict)
-    bearers_by_rule: Mapping[RuleName, frozenset[Tenant]] = field(default_factory=dict)
+    sum_trigger_tenants: Mapping[RuleName, frozenset[Tenant]] = field(default_factory=dict)
 
-    def concerned_since(self, before: "Policy") -> set[Tenant]:
+    def tenants_changed_since(self, before: "AlertingConfig") -> set[Tenant]:
         """Return the tenants of which something else may be found wrong, or told, than by the policy before."""
         if (self.receivers, self.targets, self._windows_by_rule()) != (
             before.receivers, before.targets, before._windows_by_rule(),  # noqa: SLF001 - its own kind
@@ -71,9 +71,9 @@ class Policy:
 
     def _judgement(self, seen: list[Rule | Route]) -> Callable[[Tenant], object]:
         """Return what says which rules and routes a tenant has, as numbers in `seen`, and what else is its own."""
-        numbered = [(rule.tenants, _number(replace(rule, tenants=EVERYTHING), seen)) for rule in self.rules]
+        numbered = [(rule.tenants, _number(replace(rule, tenants=MATCH_ALL), seen)) for rule in self.rules]
         numbered += [(route.tenants, _number(_route_for_everybody(route), seen)) for route in self.routes]
-        selective = [window for window in self._windows() if window.tenants != EVERYTHING]
+        selective = [window for window in self._windows() if window.tenants != MATCH_ALL]
 
         def of(tenant: Tenant) -> object:
             numbers = [number for selector, number in numbered if selector.matches(tenant)]
@@ -97,11 +97,11 @@ class Policy:
         named = self.targets[notification.receiver.name]
         return [name for name in named if self.addresses[name] in notification.targets]
 
-    def rules_of(self, tenant: Tenant) -> list[Rule]:
+    def rules_for(self, tenant: Tenant) -> list[Rule]:
         """Return the rules that look at a tenant, in the configuration's order."""
         return [rule for rule in self.rules if rule.tenants.matches(tenant)]
 
-    def windows_of(self, rules: Sequence[Rule], poll_interval: timedelta) -> Windows:
+    def lookbacks_for(self, rules: Sequence[Rule], poll_interval: timedelta) -> Lookbacks:
         """Return how far back what a tenant's rules look at is remembered.
 
         A sum over all is as patient as the slowest tenant in it: so far back each of them must be known.
@@ -110,18 +110,18 @@ class Policy:
         # Thousands of tenants have the same rules, and one object for all of them is quickly compared.
         key = (patience, *(id(rule) for rule in rules))
         if key not in self._windows_by_rules:
-            self._windows_by_rules[key] = Windows.of_rules(rules, longest=REMEMBERED, patience=patience)
+            self._windows_by_rules[key] = Lookbacks.of_rules(rules, longest=MAX_CACHED_LOOKBACK, patience=patience)
         return self._windows_by_rules[key]
 
-    def members_of(self, rule: Rule) -> Sequence[Member]:
+    def sum_members(self, rule: Rule) -> Sequence[SumMember]:
         """Return the tenants over which a rule takes the sum."""
         if rule.name not in self._members_by_rule:
             self._members_by_rule[rule.name] = [
-                Member(
+                SumMember(
                     tenant=tenant,
                     poll_interval=poll_interval,
-                    timezone=self.timezone_of(tenant),
-                    windows=self.windows_of(self.rules_of(tenant), poll_interval),
+                    timezone=self.timezone_for(tenant),
+                    windows=self.lookbacks_for(self.rules_for(tenant), poll_interval),
                 )
                 for tenant, poll_interval in self.poll_intervals.items()
                 if rule.tenants.matches(tenant)
@@ -133,33 +133,33 @@ class Policy:
         return max(self.poll_intervals.values(), default=timedelta(0))
 
     @cached_property
-    def _windows_by_rules(self) -> dict[tuple[object, ...], Windows]:
+    def _windows_by_rules(self) -> dict[tuple[object, ...], Lookbacks]:
         return {}
 
     @cached_property
-    def _members_by_rule(self) -> dict[RuleName, list[Member]]:
+    def _members_by_rule(self) -> dict[RuleName, list[SumMember]]:
         return {}
 
-    def judged_with(self, tenant: Tenant, rules: Iterable[Rule]) -> list[Rule]:
+    def rules_evaluated_with(self, tenant: Tenant, rules: Iterable[Rule]) -> list[Rule]:
         """Return those of a tenant's rules that are judged with its polls.
 
         A sum over ten thousand tenants is gone through with the polls of a few of them: with each, one poll would take
         as long as all of them.
         """
-        return [rule for rule in rules if tenant in self.bearers_by_rule.get(rule.name, (tenant,))]
+        return [rule for rule in rules if tenant in self.sum_trigger_tenants.get(rule.name, (tenant,))]
 
-    def is_polled(self, tenant: Tenant) -> bool:
+    def can_evaluate(self, tenant: Tenant) -> bool:
         """Say whether a poll can come to a decision about a tenant, or about all of them together."""
         if tenant != ALL_TENANTS:
             return tenant in self.poll_intervals
         return any(rule.scope is Per.ALL and any(map(rule.tenants.matches, self.poll_intervals)) for rule in self.rules)
 
-    def why_gone(self, key: AlertKey) -> str:
+    def removal_text(self, key: AlertKey) -> str:
         """Return what was removed of that on which an alert stood, in words for people."""
         is_gone = key.tenant != ALL_TENANTS and key.tenant not in self.poll_intervals
         return TENANT_REMOVED if is_gone else RULE_REMOVED
 
-    def stands_behind(self, key: AlertKey) -> bool:
+    def rule_exists_for(self, key: AlertKey) -> bool:
         """Say whether a rule, a level and a tenant of the configuration still stand behind an alert."""
         return any(
             rule.name == key.rule and key.severity in rule.levels and self._is_in_scope(rule, key.tenant, key.reason)
@@ -173,17 +173,17 @@ class Policy:
             return False
         return reason == ALL_REASONS if rule.scope is Per.TENANT else rule.reasons.matches(reason)
 
-    def timezone_of(self, tenant: Tenant) -> tzinfo:
+    def timezone_for(self, tenant: Tenant) -> tzinfo:
         """Return the time zone in which a tenant's people work."""
         return self.timezones.get(tenant, self.context.timezone)
 
 
 def _for_everybody(windows: Iterable[MuteWindow]) -> tuple[MuteWindow, ...]:
-    return tuple(replace(window, tenants=EVERYTHING) for window in windows)
+    return tuple(replace(window, tenants=MATCH_ALL) for window in windows)
 
 
 def _route_for_everybody(route: Route) -> Route:
-    return replace(route, tenants=EVERYTHING, mute_windows=_for_everybody(route.mute_windows))
+    return replace(route, tenants=MATCH_ALL, mute_windows=_for_everybody(route.mute_windows))
 
 
 def _number(each: Rule | Route, seen: list[Rule | Route]) -> int:

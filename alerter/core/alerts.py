@@ -21,12 +21,12 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import assert_never
 
-from alerter.core.conditions import CONDITIONS, Operands, Subject, Verdict
+from alerter.core.conditions import CONDITIONS, Evidence, Subject, Verdict
 from alerter.core.rules import Evaluation, Level, RuleName, Severity
 from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Span, Tenant
 
 #: What an alert has compared is kept anew after so long, though nothing but the instant is another one: people see it.
-GROWN_OLD = timedelta(minutes=1)
+REFRESH_AFTER = timedelta(minutes=1)
 
 _ABOUT_POLLING = frozenset(name for name, kind in CONDITIONS.items() if kind.subject is Subject.POLLING)
 
@@ -40,7 +40,7 @@ class AlertState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class AlertSubject:
     """What a receiver is told about as one thing: a rule on a series, whatever its severity."""
 
     rule: RuleName
@@ -58,9 +58,9 @@ class AlertKey:
     reason: HoldReason
 
     @property
-    def topic(self) -> Topic:
+    def topic(self) -> AlertSubject:
         """What it is about, without the severity."""
-        return Topic(self.rule, self.tenant, self.reason)
+        return AlertSubject(self.rule, self.tenant, self.reason)
 
     @property
     def id(self) -> str:
@@ -82,11 +82,11 @@ class Alert:
         active_at: Since when the condition has held; None while inactive. While pending, it is later by the time of
             which nothing was known, which does not count towards `for`.
         fired_at: When it began to fire; after the resolve, when it had begun.
-        ending_since: Since when a firing alert's condition has not held; None while it holds. It is later by the time
+        keep_firing_since: Since when a firing alert's condition has not held; None while it holds. It is later by the time
             of which nothing was known, too.
         resolved_at: When it last resolved; None while it is firing.
         resolution: Why it resolved where the condition's end is not the reason ("rule removed").
-        operands: What was compared last.
+        evidence: What was compared last.
         fired_under: Of a firing alert the level's fixed limit that the count was beyond; see `is_held_by`.
     """
 
@@ -96,10 +96,10 @@ class Alert:
     peak: int | None = None
     active_at: datetime | None = None
     fired_at: datetime | None = None
-    ending_since: datetime | None = None
+    keep_firing_since: datetime | None = None
     resolved_at: datetime | None = None
     resolution: str = ""
-    operands: tuple[Operands, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     fired_under: str = ""
 
     @property
@@ -108,14 +108,14 @@ class Alert:
         return self.state is AlertState.FIRING
 
     @property
-    def is_about_polling(self) -> bool:
+    def is_no_data(self) -> bool:
         """Whether it says that a tenant cannot be polled, rather than how much is held."""
-        return any(each.condition in _ABOUT_POLLING for each in self.operands)
+        return any(each.condition in _ABOUT_POLLING for each in self.evidence)
 
     @property
     def seen_at(self) -> datetime | None:
         """When a poll last decided on it; None before that, and for an alert about polling."""
-        return max((each.value.at for each in self.operands if each.value is not None), default=None)
+        return max((each.value.at for each in self.evidence if each.value is not None), default=None)
 
     def is_held_by(self, level: Level) -> bool:
         """Say whether `clear_at` holds it: it fires, and did so under the limit that is in force."""
@@ -133,7 +133,7 @@ class Alert:
         if self.fired_at is None:
             return None
         return min(
-            (each.last_good_at for each in self.operands if each.last_good_at is not None), default=self.fired_at
+            (each.last_good_at for each in self.evidence if each.last_good_at is not None), default=self.fired_at
         )
 
 
@@ -145,11 +145,11 @@ class Transition:
     at: datetime
     before: AlertState
     after: AlertState
-    operands: tuple[Operands, ...]
+    evidence: tuple[Evidence, ...]
     note: str = ""
 
     @property
-    def is_resolve(self) -> bool:
+    def is_resolution(self) -> bool:
         """Whether a firing alert ended."""
         return self.before is AlertState.FIRING and self.after is AlertState.INACTIVE
 
@@ -167,7 +167,7 @@ def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -
     after = _step(_with_value(known, evaluation, level), evaluation.verdict, level, now=now)
     if after.state is alert.state:
         return after, None
-    return after, Transition(key=alert.key, at=now, before=alert.state, after=after.state, operands=evaluation.operands)
+    return after, Transition(key=alert.key, at=now, before=alert.state, after=after.state, evidence=evaluation.evidence)
 
 
 def no_data_since(alert: Alert, poll_intervals: Mapping[Tenant, timedelta], *, now: datetime) -> datetime | None:
@@ -182,11 +182,11 @@ def no_data_since(alert: Alert, poll_intervals: Mapping[Tenant, timedelta], *, n
     if not alert.is_firing or alert.seen_at is None or interval is None:
         return None
     # What is kept of an alert may be this much older than its newest poll, where polls are closer together.
-    patience = TOLERANCE_INTERVALS * interval + (GROWN_OLD if interval <= GROWN_OLD else timedelta(0))
+    patience = TOLERANCE_INTERVALS * interval + (REFRESH_AFTER if interval <= REFRESH_AFTER else timedelta(0))
     return alert.seen_at if now - alert.seen_at > patience else None
 
 
-def is_worth_keeping(before: Alert | None, after: Alert) -> bool:
+def needs_write(before: Alert | None, after: Alert) -> bool:
     """Say whether an alert is otherwise than it was kept, rather than found again as it was a moment ago.
 
     A poll finds nearly always the counts of the one before. Then nothing has changed but the instants at which they
@@ -196,14 +196,14 @@ def is_worth_keeping(before: Alert | None, after: Alert) -> bool:
         before: As it is kept; None for one that is not.
         after: As it was found now.
     """
-    if before is None or replace(after, operands=before.operands) != before:
+    if before is None or replace(after, evidence=before.evidence) != before:
         return True
-    if len(before.operands) != len(after.operands):
+    if len(before.evidence) != len(after.evidence):
         return True
-    return not all(_are_alike(one, other) for one, other in zip(before.operands, after.operands, strict=True))
+    return not all(_are_alike(one, other) for one, other in zip(before.evidence, after.evidence, strict=True))
 
 
-def _are_alike(one: Operands, other: Operands) -> bool:
+def _are_alike(one: Evidence, other: Evidence) -> bool:
     """Say whether two comparisons differ in their instants alone, and hardly in those."""
     samples = ((one.value, other.value), (one.reference, other.reference), (one.expected, other.expected))
     timeless = replace(other, value=one.value, reference=one.reference, expected=one.expected)
@@ -213,10 +213,10 @@ def _are_alike(one: Operands, other: Operands) -> bool:
 def _were_seen_together(one: Sample | None, other: Sample | None) -> bool:
     if one is None or other is None:
         return one is other
-    return one.count == other.count and abs(other.at - one.at) < GROWN_OLD
+    return one.count == other.count and abs(other.at - one.at) < REFRESH_AFTER
 
 
-def spans_of_firing(
+def firing_spans(
     alert: Alert, transitions: Iterable[Transition], *, since: datetime, now: datetime
 ) -> tuple[Span, ...]:
     """Return when an alert has fired since an instant, oldest first; what has not ended ends now.
@@ -244,11 +244,11 @@ def remove(alert: Alert, *, why: str, now: datetime) -> tuple[Alert, Transition 
     after = _resolved(alert, now=now) if alert.is_firing else _forgotten(alert)
     after = replace(after, resolution=why if alert.is_firing else "")
     return after, Transition(
-        key=alert.key, at=now, before=alert.state, after=after.state, operands=alert.operands, note=why
+        key=alert.key, at=now, before=alert.state, after=after.state, evidence=alert.evidence, note=why
     )
 
 
-def after_clock_jump(alert: Alert, *, by: timedelta) -> Alert:
+def shift_clock(alert: Alert, *, by: timedelta) -> Alert:
     """Return the alert with the instants from which it measures moved along with the clock.
 
     A clock that jumps an hour ahead has not made a pending alert an hour older, nor a firing or an ending one, nor has
@@ -260,10 +260,10 @@ def after_clock_jump(alert: Alert, *, by: timedelta) -> Alert:
         alert,
         active_at=_moved(alert.active_at, by=by),
         fired_at=_moved(alert.fired_at, by=by) if alert.is_firing else alert.fired_at,
-        ending_since=_moved(alert.ending_since, by=by),
-        operands=tuple(
+        keep_firing_since=_moved(alert.keep_firing_since, by=by),
+        evidence=tuple(
             each if each.value is None else replace(each, value=replace(each.value, at=each.value.at + by))
-            for each in alert.operands
+            for each in alert.evidence
         ),
     )
 
@@ -274,13 +274,15 @@ def _moved(at: datetime | None, *, by: timedelta) -> datetime | None:
 
 def _without_gaps(alert: Alert, evaluation: Evaluation, *, now: datetime) -> Alert:
     """Return an alert whose spans leave out what nobody saw since a poll last decided on it."""
-    is_measured = alert.state is AlertState.PENDING or alert.ending_since is not None
+    is_measured = alert.state is AlertState.PENDING or alert.keep_firing_since is not None
     seen_at = alert.seen_at if is_measured else None
     if seen_at is None:
         return alert
     gap = _gaps(evaluation, since=seen_at, until=now)
     active_at = _moved(alert.active_at, by=gap) if alert.state is AlertState.PENDING else alert.active_at
-    return replace(alert, active_at=active_at, ending_since=_moved(alert.ending_since, by=gap)) if gap else alert
+    return (
+        replace(alert, active_at=active_at, keep_firing_since=_moved(alert.keep_firing_since, by=gap)) if gap else alert
+    )
 
 
 def _gaps(evaluation: Evaluation, *, since: datetime, until: datetime) -> timedelta:
@@ -311,8 +313,8 @@ def _step(alert: Alert, verdict: Verdict, level: Level, *, now: datetime) -> Ale
         case AlertState.FIRING:
             if verdict is Verdict.ACTIVE:
                 # What is not held by `clear_at` was active by itself: from now on it is held.
-                goes_on = alert.ending_since is None and alert.fired_under == level.fixed_limit
-                return alert if goes_on else replace(alert, ending_since=None, fired_under=level.fixed_limit)
+                goes_on = alert.keep_firing_since is None and alert.fired_under == level.fixed_limit
+                return alert if goes_on else replace(alert, keep_firing_since=None, fired_under=level.fixed_limit)
             return _ending(alert, level, now=now)
         case _:
             assert_never(alert.state)
@@ -326,22 +328,22 @@ def _with_value(alert: Alert, evaluation: Evaluation, level: Level) -> Alert:
     """
     if alert.state is AlertState.INACTIVE and evaluation.verdict is not Verdict.ACTIVE:
         return alert
-    value = next((each.value.count for each in evaluation.operands if each.value is not None), None)
+    value = next((each.value.count for each in evaluation.evidence if each.value is not None), None)
     before = alert.peak if alert.state is not AlertState.INACTIVE else None
     peak = value if before is None or value is None else (min if level.falls else max)(before, value)
     if evaluation.verdict is Verdict.NO_DATA:
         is_known = value is not None and (value, peak) != (alert.value, alert.peak)
         return replace(alert, value=value, peak=peak) if is_known else alert
-    operands = tuple(_since_before(alert, each) for each in evaluation.operands)
-    return replace(alert, value=value, peak=peak, operands=operands)
+    evidence = tuple(_since_before(alert, each) for each in evaluation.evidence)
+    return replace(alert, value=value, peak=peak, evidence=evidence)
 
 
-def _since_before(alert: Alert, operands: Operands) -> Operands:
+def _since_before(alert: Alert, evidence: Evidence) -> Evidence:
     """Return operands that still say when there was data last, now that there is data again."""
-    if not alert.is_firing or operands.last_good_at is not None or operands.condition not in _ABOUT_POLLING:
-        return operands
-    last_good_at = next((each.last_good_at for each in alert.operands if each.condition == operands.condition), None)
-    return operands if last_good_at is None else replace(operands, last_good_at=last_good_at)
+    if not alert.is_firing or evidence.last_good_at is not None or evidence.condition not in _ABOUT_POLLING:
+        return evidence
+    last_good_at = next((each.last_good_at for each in alert.evidence if each.condition == evidence.condition), None)
+    return evidence if last_good_at is None else replace(evidence, last_good_at=last_good_at)
 
 
 def _from_inactive(alert: Alert, level: Level, *, now: datetime) -> Alert:
@@ -370,11 +372,11 @@ def _forgotten(alert: Alert) -> Alert:
 
 
 def _ending(alert: Alert, level: Level, *, now: datetime) -> Alert:
-    since = min(alert.ending_since or now, now)
+    since = min(alert.keep_firing_since or now, now)
     if now - since >= level.keep_firing_for:
         return _resolved(alert, now=now)
-    return replace(alert, ending_since=since)
+    return replace(alert, keep_firing_since=since)
 
 
 def _resolved(alert: Alert, *, now: datetime) -> Alert:
-    return replace(alert, state=AlertState.INACTIVE, active_at=None, ending_since=None, resolved_at=now)
+    return replace(alert, state=AlertState.INACTIVE, active_at=None, keep_firing_since=None, resolved_at=now)

@@ -14,7 +14,7 @@ from itertools import groupby
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CountChange:
     """A count that became another one: when, from which, and which."""
 
     at: datetime
@@ -32,7 +32,7 @@ def day_of(at: datetime) -> datetime:
     return hour_of(at).replace(hour=0)
 
 
-def thinned(changes: Sequence[Change], begins: Sequence[datetime]) -> list[Change]:
+def thinned(changes: Sequence[CountChange], begins: Sequence[datetime]) -> list[CountChange]:
     """Return what is kept of the changes of one series; of what was thinned before, all.
 
     Of each hour these are the first change to its lowest count and the first to its highest, unless it began with that,
@@ -45,23 +45,23 @@ def thinned(changes: Sequence[Change], begins: Sequence[datetime]) -> list[Chang
         begins: When polling began again in these hours, oldest first.
     """
 
-    def part_of(change: Change) -> tuple[datetime, int]:
+    def part_of(change: CountChange) -> tuple[datetime, int]:
         return hour_of(change.at), bisect_right(begins, change.at)
 
     firsts = frozenset(begins)
     return [kept for _, part in groupby(changes, part_of) for kept in _thinned_part(list(part), firsts)]
 
 
-def _thinned_part(part: Sequence[Change], begins: Collection[datetime]) -> Iterator[Change]:
+def _thinned_part(part: Sequence[CountChange], begins: Collection[datetime]) -> Iterator[CountChange]:
     """Yield what is kept of one stretch of polling within an hour, each change from the count before it."""
     held = part[0].was
     for change in _extremes(part, begins):
         if change.held != held:
-            yield Change(change.at, held, change.held)
+            yield CountChange(change.at, held, change.held)
             held = change.held
 
 
-def _extremes(part: Sequence[Change], begins: Collection[datetime]) -> list[Change]:
+def _extremes(part: Sequence[CountChange], begins: Collection[datetime]) -> list[CountChange]:
     # A change on the stroke of the hour is what the hour begins with, as what polling begins with is.
     opening = [change for change in part[:1] if change.at in begins or change.at == hour_of(change.at)]
     rest = part[len(opening) :]
@@ -74,9 +74,9 @@ def _extremes(part: Sequence[Change], begins: Collection[datetime]) -> list[Chan
     return [*opening, *sorted({*extremes, rest[-1]}, key=_at)]
 
 
-def _held(change: Change) -> int:
+def _held(change: CountChange) -> int:
     return change.held
 
 
-def _at(change: Change) -> datetime:
+def _at(change: CountChange) -> datetime:
     return change.at

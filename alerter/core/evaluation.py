@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
 from alerter.core.conditions import ANY_COUNT, FOREVER, Subject
-from alerter.core.rules import Evaluation, Level, Per, Rule, TenantSeries, evaluate, series_of
+from alerter.core.rules import Evaluation, Level, Per, Rule, TenantSeries, evaluate, select_series
 from alerter.core.series import ALL_REASONS, HoldReason, Series, Span, number_of
 
 #: The place of what a rule on more than single reasons judges: there is nothing else.
@@ -228,7 +228,7 @@ def chosen(case: Case, tenants: Sequence[TenantSeries]) -> dict[int, Series]:
         tenants: All tenants for a rule that looks at them together; else the one that was polled.
     """
     if case.rule.scope is not Per.REASON:
-        return dict(enumerate(series_of(case.rule, tenants)))
+        return dict(enumerate(select_series(case.rule, tenants)))
     (own,) = tenants
     return {place: own.reasons[place] for place in case.places}
 

@@ -10,30 +10,30 @@ from datetime import datetime
 from enum import StrEnum
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition
-from alerter.core.conditions import Operands, Subject, Verdict
-from alerter.core.mutes import Mute, Mutes, in_window, muted_by
-from alerter.core.notifications import Budget, Receiver, Route
+from alerter.core.conditions import Evidence, Subject, Verdict
+from alerter.core.mutes import Mute, MuteSet, active_window, muted_by
+from alerter.core.notifications import HourlyLimit, Receiver, Route
 from alerter.core.rules import Level, Per, Rule, Selector, Severity
 from alerter.core.series import HoldReason, Series, Span, Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ConditionFinding:
     """What one condition of a level found.
 
     Attributes:
         verdict: Active, inactive, or no data.
-        operands: What it compared.
+        evidence: What it compared.
         margin: By how much it passed its limit or missed it, in words; empty where nothing was compared.
     """
 
     verdict: Verdict
-    operands: Operands
+    evidence: Evidence
     margin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LevelStory:
+class LevelExplanation:
     """What one level of a rule found, and what state that had brought its alert into.
 
     Attributes:
@@ -48,12 +48,12 @@ class LevelStory:
     severity: Severity
     level: Level
     alert: Alert
-    findings: tuple[Finding, ...]
+    findings: tuple[ConditionFinding, ...]
     mute: Mute | None
     no_data_since: datetime | None = None
 
 
-class NotHeard(StrEnum):
+class NotNotifiedReason(StrEnum):
     """Why a receiver is told nothing of what fires."""
 
     NOTHING_FIRES = "nothing fires"
@@ -64,7 +64,7 @@ class NotHeard(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
+class NotificationDecision:
     """Whether a receiver is to hear of a topic.
 
     Attributes:
@@ -78,25 +78,25 @@ class Hearing:
 
     receiver: Receiver
     severity: Severity | None = None
-    not_heard: NotHeard | None = None
+    not_heard: NotNotifiedReason | None = None
     missed_routes: tuple[tuple[int, str], ...] = ()
     mute: Mute | None = None
     until: datetime | None = None
 
 
-def findings_of(
+def evaluate_conditions(
     level: Level, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
-) -> tuple[Finding, ...]:
+) -> tuple[ConditionFinding, ...]:
     """Return what each condition of a level finds, as `rules.evaluate` asks them."""
     found = []
     for condition in level.conditions:
         observation = condition.evaluate(series, firing=firing, fired=fired, now=now)
-        margin = condition.margin(observation.operands, series, firing=firing, fired=fired, now=now)
-        found.append(Finding(verdict=observation.verdict, operands=observation.operands, margin=margin))
+        margin = condition.margin(observation.evidence, series, firing=firing, fired=fired, now=now)
+        found.append(ConditionFinding(verdict=observation.verdict, evidence=observation.evidence, margin=margin))
     return tuple(found)
 
 
-def judged_at(series: Series, *, now: datetime) -> datetime:
+def evaluated_at(series: Series, *, now: datetime) -> datetime:
     """Return when a series was judged last, at or before an instant.
 
     That was at its newest poll: between two of them, and after the last one, nothing is judged. While polling fails
@@ -124,29 +124,29 @@ def alert_at(key: AlertKey, transitions: Iterable[Transition], *, now: datetime)
 
 def _after(alert: Alert, transition: Transition) -> Alert:
     at = transition.at
-    value = next((each.value.count for each in transition.operands if each.value is not None), alert.value)
-    alert = replace(alert, state=transition.after, value=value, operands=transition.operands)
+    value = next((each.value.count for each in transition.evidence if each.value is not None), alert.value)
+    alert = replace(alert, state=transition.after, value=value, evidence=transition.evidence)
     match transition.after:
         case AlertState.PENDING:
             return replace(alert, active_at=at)
         case AlertState.FIRING:
             return replace(alert, active_at=alert.active_at or at, fired_at=at, resolved_at=None)
-        case AlertState.INACTIVE if transition.is_resolve:
+        case AlertState.INACTIVE if transition.is_resolution:
             return replace(alert, active_at=None, resolved_at=at, resolution=transition.note)
         case _:
             return replace(alert, active_at=None)
 
 
-def why_not_looked_at(rule: Rule, tenant: Tenant, reason: HoldReason) -> str:
+def rule_mismatch_text(rule: Rule, tenant: Tenant, reason: HoldReason) -> str:
     """Return why a rule does not look at a series; empty where it does, be it as a part of a sum."""
-    why = why_not_selected(rule.tenants, tenant)
+    why = selector_mismatch_text(rule.tenants, tenant)
     if why:
         return f"tenants: {why}"
-    why = "" if rule.subject is Subject.POLLING else why_not_selected(rule.reasons, reason)
+    why = "" if rule.subject is Subject.POLLING else selector_mismatch_text(rule.reasons, reason)
     return f"reasons: {why}" if why else ""
 
 
-def why_not_selected(selector: Selector, name: str) -> str:
+def selector_mismatch_text(selector: Selector, name: str) -> str:
     """Return which glob leaves a name out, or that none takes it; empty where it is selected."""
     if selector.matches(name):
         return ""
@@ -160,23 +160,23 @@ def why_not_selected(selector: Selector, name: str) -> str:
     return "it has other labels"
 
 
-def is_series_of(rule: Rule, series: Series, tenant: Tenant, reason: HoldReason) -> bool:
+def covers_reason(rule: Rule, series: Series, tenant: Tenant, reason: HoldReason) -> bool:
     """Say whether a series that a rule judges is that of a reason, or a sum with it in."""
     if rule.scope is Per.REASON:
         return series.tenant == tenant and series.reason == reason
     return rule.scope is Per.ALL or series.tenant == tenant
 
 
-def hearing(
+def decision(
     receiver: Receiver,
     alerts: Iterable[Alert],
     routes: Sequence[Route],
     *,
-    mutes: Mutes,
-    budget: Budget,
+    mutes: MuteSet,
+    budget: HourlyLimit,
     collected_until: datetime | None,
     now: datetime,
-) -> Hearing:
+) -> NotificationDecision:
     """Return whether a receiver is to hear of a topic, and if not, why.
 
     Args:
@@ -190,41 +190,44 @@ def hearing(
     """
     firing = sorted((alert for alert in alerts if alert.is_firing), key=lambda alert: -alert.key.severity.rank)
     if not firing:
-        return Hearing(receiver=receiver, not_heard=NotHeard.NOTHING_FIRES)
+        return NotificationDecision(receiver=receiver, not_heard=NotNotifiedReason.NOTHING_FIRES)
     numbered = [(number, route) for number, route in enumerate(routes, start=1) if receiver.name in route.receivers]
     heard = [alert for alert in firing if not routes or any(route.matches(alert) for _, route in numbered)]
     if not heard:
-        missed = tuple((number, why_not_routed(route, firing[0])) for number, route in numbered)
-        return Hearing(
-            receiver=receiver, severity=firing[0].key.severity, not_heard=NotHeard.NO_ROUTE, missed_routes=missed
+        missed = tuple((number, route_mismatch_text(route, firing[0])) for number, route in numbered)
+        return NotificationDecision(
+            receiver=receiver,
+            severity=firing[0].key.severity,
+            not_heard=NotNotifiedReason.NO_ROUTE,
+            missed_routes=missed,
         )
     alert = heard[0]
-    said = Hearing(receiver=receiver, severity=alert.key.severity)
+    said = NotificationDecision(receiver=receiver, severity=alert.key.severity)
     mute = _muted(alert, [route for _, route in numbered if route.matches(alert)], mutes, now=now)
     if mute is not None:
-        return replace(said, not_heard=NotHeard.MUTED, mute=mute)
+        return replace(said, not_heard=NotNotifiedReason.MUTED, mute=mute)
     if collected_until is not None:
-        return replace(said, not_heard=NotHeard.COLLECTING, until=collected_until)
-    is_urgent = alert.is_about_polling or alert.key.severity is Severity.CRITICAL
+        return replace(said, not_heard=NotNotifiedReason.COLLECTING, until=collected_until)
+    is_urgent = alert.is_no_data or alert.key.severity is Severity.CRITICAL
     is_held_back = budget.sent >= receiver.max_per_hour and not is_urgent
-    return replace(said, not_heard=NotHeard.HELD_BACK) if is_held_back else said
+    return replace(said, not_heard=NotNotifiedReason.HELD_BACK) if is_held_back else said
 
 
-def why_not_routed(route: Route, alert: Alert) -> str:
+def route_mismatch_text(route: Route, alert: Alert) -> str:
     """Return why a route does not take an alert; empty where it does."""
     key = alert.key
     if route.severities and key.severity not in route.severities:
         return f"it takes {' and '.join(each for each in Severity if each in route.severities)} only"
     selectors = [("tenants", route.tenants, key.tenant), ("rules", route.rules, key.rule)]
-    selectors += [] if alert.is_about_polling else [("reasons", route.reasons, key.reason)]
-    reasons = ((name, why_not_selected(selector, value)) for name, selector, value in selectors)
+    selectors += [] if alert.is_no_data else [("reasons", route.reasons, key.reason)]
+    reasons = ((name, selector_mismatch_text(selector, value)) for name, selector, value in selectors)
     return next((f"{name}: {why}" for name, why in reasons if why), "")
 
 
-def _muted(alert: Alert, ways: Sequence[Route], mutes: Mutes, *, now: datetime) -> Mute | None:
+def _muted(alert: Alert, ways: Sequence[Route], mutes: MuteSet, *, now: datetime) -> Mute | None:
     """Return what keeps an alert from a receiver: a mute, or a window on each of its ways."""
     mute = muted_by(alert, mutes, now=now)
     if mute is not None or not ways:
         return mute
-    windows = [in_window(mutes.seen_by(alert, route.mute_windows), now=now) for route in ways]
+    windows = [active_window(mutes.windows_for(alert, route.mute_windows), now=now) for route in ways]
     return windows[0] if all(windows) else None

@@ -74,7 +74,7 @@ class Polled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class CountRecord:
     """From `at` on so many messages were held."""
 
     tenant: Tenant
@@ -83,7 +83,7 @@ class Change:
     held: int
 
 
-Record: TypeAlias = FirstSeen | Held | Polled | Change
+Record: TypeAlias = FirstSeen | Held | Polled | CountRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ def _sampled(tenant: Tenant, records: Iterable[Record], every: timedelta) -> Ite
     spans: list[Span] = []
     changes: Iterator[Record] = iter(records)
     change = next(changes, None)
-    while change is not None and not isinstance(change, Change):
+    while change is not None and not isinstance(change, CountRecord):
         match change:
             case FirstSeen():
                 held.setdefault(change.reason, 0)
@@ -136,7 +136,7 @@ def _sampled(tenant: Tenant, records: Iterable[Record], every: timedelta) -> Ite
                 assert_never(change)
         change = next(changes, None)
     for at in _instants(spans, every):
-        while isinstance(change, Change) and change.at <= at:
+        while isinstance(change, CountRecord) and change.at <= at:
             held[change.reason] = change.held
             change = next(changes, None)
         for reason, count in held.items():

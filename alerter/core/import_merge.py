@@ -20,7 +20,7 @@ from alerter.core.series import HoldReason, Tenant
 BEFORE_ALL = -NEVER
 
 #: A change: an instant, a reason, the count before it and the count from it on.
-Change: TypeAlias = tuple[int, HoldReason, int, int]
+CountChange: TypeAlias = tuple[int, HoldReason, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Given:
     changed: Numbers
     held: Numbers
 
-    def changes(self) -> Iterator[Change]:
+    def changes(self) -> Iterator[CountChange]:
         """Yield the changes, oldest first."""
         counts = {reason: base.held for reason, base in self.bases.items()}
         for at, index, held in zip(self.at, self.changed, self.held, strict=True):
@@ -85,7 +85,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredHistory:
     """What is stored of a tenant.
 
     Attributes:
@@ -96,7 +96,7 @@ class Stored:
 
     coverage: Sequence[PollRun] = ()
     held: Mapping[HoldReason, int] = field(default_factory=dict)
-    changes: Callable[[], Iterator[Change]] = lambda: iter(())
+    changes: Callable[[], Iterator[CountChange]] = lambda: iter(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ def gaps(given: Given, coverage: Sequence[PollRun]) -> list[Gap]:
     return [gap for gap in found if gap.runs]
 
 
-def steps(given: Given, stored: Stored, filled: Sequence[Gap]) -> Iterator[Change]:
+def steps(given: Given, stored: StoredHistory, filled: Sequence[Gap]) -> Iterator[CountChange]:
     """Yield the changes to store, oldest first; one that steps to the count before it must be deleted instead."""
     if not filled:
         return
@@ -176,7 +176,7 @@ def _reach(run: PollRun, interval: int | None) -> float:
 class _Walk:
     """The counts of a tenant, on their way through time."""
 
-    def __init__(self, counts: Mapping[HoldReason, int], changes: Iterator[Change]) -> None:
+    def __init__(self, counts: Mapping[HoldReason, int], changes: Iterator[CountChange]) -> None:
         self.counts = dict(counts)
         self._changes = changes
         self._next = next(changes, None)
@@ -186,7 +186,7 @@ class _Walk:
         for _ in self.changes_until(at):
             pass
 
-    def changes_until(self, at: int) -> Iterator[Change]:
+    def changes_until(self, at: int) -> Iterator[CountChange]:
         """Pass and yield the changes up to an instant, which belongs to them."""
         while self._next is not None and self._next[0] <= at:
             change = self._next
@@ -195,14 +195,14 @@ class _Walk:
             yield change
 
 
-def _step(present: dict[HoldReason, int], reason: HoldReason, held: int, at: int) -> Iterator[Change]:
+def _step(present: dict[HoldReason, int], reason: HoldReason, held: int, at: int) -> Iterator[CountChange]:
     was = present.get(reason, 0)
     present[reason] = held
     if was != held:
         yield at, reason, was, held
 
 
-def _back(present: dict[HoldReason, int], ours: _Walk, at: int) -> Iterator[Change]:
+def _back(present: dict[HoldReason, int], ours: _Walk, at: int) -> Iterator[CountChange]:
     """Yield the steps from the import to what is stored from an instant on, whose changes there begin elsewhere now."""
     stored_was = {reason: was for _, reason, was, _ in ours.changes_until(at)}
     for reason in present | ours.counts:
@@ -211,7 +211,7 @@ def _back(present: dict[HoldReason, int], ours: _Walk, at: int) -> Iterator[Chan
             yield at, reason, was, held
 
 
-def _first_counts(stored: Stored) -> dict[HoldReason, int]:
+def _first_counts(stored: StoredHistory) -> dict[HoldReason, int]:
     """Return what each stored series held before its first change."""
     counts: dict[HoldReason, int] = {}
     for _, reason, was, _ in stored.changes():

@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import NewType
 
-from alerter.core.alerts import Alert, Topic
-from alerter.core.rules import EVERYTHING, RuleName, Selector, Severity, has_labels
+from alerter.core.alerts import Alert, AlertSubject
+from alerter.core.rules import MATCH_ALL, RuleName, Selector, Severity, match_labels
 from alerter.core.series import ALL_TENANTS, Tenant
 
 WindowName = NewType("WindowName", str)
@@ -21,7 +21,7 @@ WindowName = NewType("WindowName", str)
 #: The longest silence: what is quiet for longer is forgotten, not silenced.
 LONGEST_SILENCE = timedelta(days=30)
 #: An acknowledgement breaks when the count has grown by this factor since.
-BREAKING_FACTOR = 2
+ACK_BREAK_FACTOR = 2
 
 
 class MuteKind(StrEnum):
@@ -54,7 +54,7 @@ class Mute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matcher:
+class AlertMatcher:
     """Which alerts a silence is for: every one of its selectors must match.
 
     Attributes:
@@ -62,10 +62,10 @@ class Matcher:
         severities: Empty matches all.
     """
 
-    tenants: Selector = EVERYTHING
+    tenants: Selector = MATCH_ALL
     labels: Mapping[str, Selector] = field(default_factory=dict)
-    reasons: Selector = EVERYTHING
-    rules: Selector = EVERYTHING
+    reasons: Selector = MATCH_ALL
+    rules: Selector = MATCH_ALL
     severities: frozenset[Severity] = frozenset()
 
     def matches(self, alert: Alert, labels: Mapping[str, str]) -> bool:
@@ -80,7 +80,7 @@ class Matcher:
         )
 
     def _takes_labels(self, tenant: Tenant, labels: Mapping[str, str]) -> bool:
-        return not self.labels or (tenant != ALL_TENANTS and has_labels(labels, self.labels))
+        return not self.labels or (tenant != ALL_TENANTS and match_labels(labels, self.labels))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Silence:
     """
 
     id: int
-    matcher: Matcher
+    matcher: AlertMatcher
     author: str
     comment: str
     since: datetime
@@ -122,7 +122,7 @@ class Acknowledgement:
         broken_at: When the alert had got worse; None until then.
     """
 
-    topic: Topic
+    topic: AlertSubject
     severity: Severity
     value: int | None
     author: str
@@ -153,7 +153,7 @@ class Acknowledgement:
 
 def has_doubled(count: int | None, since: int | None) -> bool:
     """Say whether a count is so much more than one before that nobody has acknowledged it; what is unknown is not."""
-    return bool(since) and count is not None and count >= (since or 0) * BREAKING_FACTOR
+    return bool(since) and count is not None and count >= (since or 0) * ACK_BREAK_FACTOR
 
 
 #: Later than every end.
@@ -180,12 +180,12 @@ def _last_firing_at(alert: Alert) -> datetime:
     return alert.resolved_at or _STILL
 
 
-def of_present_episode(
-    acknowledgements: Mapping[Topic, Acknowledgement],
-    alerts_by_topic: Mapping[Topic, Sequence[Alert]],
+def current_acknowledgements(
+    acknowledgements: Mapping[AlertSubject, Acknowledgement],
+    alerts_by_topic: Mapping[AlertSubject, Sequence[Alert]],
     *,
     now: datetime,
-) -> dict[Topic, Acknowledgement]:
+) -> dict[AlertSubject, Acknowledgement]:
     """Return the acknowledgements of the newest episode of their topic as of now, also those that it has broken.
 
     An acknowledgement at one level says nothing of a new episode that begins at another: only all the levels of a
@@ -205,11 +205,11 @@ def _as_of(acknowledgement: Acknowledgement, now: datetime) -> Acknowledgement:
 
 
 def broken_now(
-    acknowledgements: Mapping[Topic, Acknowledgement],
-    alerts_by_topic: Mapping[Topic, Sequence[Alert]],
+    acknowledgements: Mapping[AlertSubject, Acknowledgement],
+    alerts_by_topic: Mapping[AlertSubject, Sequence[Alert]],
     *,
     now: datetime,
-) -> dict[Topic, Acknowledgement]:
+) -> dict[AlertSubject, Acknowledgement]:
     """Return those of the acknowledgements that break at this moment, as they are from now on."""
     return {
         topic: replace(acknowledgement, broken_at=now)
@@ -249,13 +249,13 @@ class MuteWindow:
     ends: time
     timezone: tzinfo
     is_local: bool = False
-    tenants: Selector = EVERYTHING
+    tenants: Selector = MATCH_ALL
 
-    def seen_from(self, timezone: tzinfo | None) -> "MuteWindow":
+    def in_timezone(self, timezone: tzinfo | None) -> "MuteWindow":
         """Return the window as it falls for a tenant in a time zone; None for one that has none of its own."""
         return replace(self, timezone=timezone) if self.is_local and timezone is not None else self
 
-    def end_of(self, *, now: datetime) -> datetime | None:
+    def current_end_at(self, *, now: datetime) -> datetime | None:
         """Return when the window that holds now will end; None where none holds.
 
         Of one that never ends it is an instant more than a week ahead.
@@ -263,7 +263,7 @@ class MuteWindow:
         spans = self._spans(now=now, first=-2, last=_WEEK)
         return next((end for begin, end in spans if begin <= now < end), None)
 
-    def last_end(self, *, now: datetime) -> datetime | None:
+    def last_ended_at(self, *, now: datetime) -> datetime | None:
         """Return when the window ended last, at or before now; None where that is more than a week ago."""
         spans = self._spans(now=now, first=-_WEEK, last=0)
         return max((end for _, end in spans if end <= now), default=None)
@@ -320,7 +320,7 @@ def _offset(timezone: tzinfo, at: datetime) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mutes:
+class MuteSet:
     """Everything that can keep quiet.
 
     Attributes:
@@ -334,7 +334,7 @@ class Mutes:
     """
 
     silences: Sequence[Silence] = ()
-    acknowledgements: Mapping[Topic, Acknowledgement] = field(default_factory=dict)
+    acknowledgements: Mapping[AlertSubject, Acknowledgement] = field(default_factory=dict)
     windows_by_rule: Mapping[RuleName, Sequence[MuteWindow]] = field(default_factory=dict)
     no_data_tenants: frozenset[Tenant] = frozenset()
     muted_tenants: frozenset[Tenant] = frozenset()
@@ -345,20 +345,20 @@ class Mutes:
         """Say whether a silence is for the alert, whether it holds or not."""
         return silence.matcher.matches(alert, self.labels_by_tenant.get(alert.key.tenant, {}))
 
-    def windows_of(self, alert: Alert) -> Sequence[MuteWindow]:
+    def lookbacks_for(self, alert: Alert) -> Sequence[MuteWindow]:
         """Return the windows of the alert's rule for its tenant, as they fall where that is."""
-        return self.seen_by(alert, self.windows_by_rule.get(alert.key.rule, ()))
+        return self.windows_for(alert, self.windows_by_rule.get(alert.key.rule, ()))
 
-    def seen_by(self, alert: Alert, windows: Sequence[MuteWindow]) -> Sequence[MuteWindow]:
+    def windows_for(self, alert: Alert, windows: Sequence[MuteWindow]) -> Sequence[MuteWindow]:
         """Return those of the windows that are for the alert's tenant, as they fall where it is."""
         tenant = alert.key.tenant
-        return [window.seen_from(self.timezones.get(tenant)) for window in windows if window.tenants.matches(tenant)]
+        return [window.in_timezone(self.timezones.get(tenant)) for window in windows if window.tenants.matches(tenant)]
 
 
-NOTHING_MUTED = Mutes()
+NO_MUTES = MuteSet()
 
 
-def muted_by(alert: Alert, mutes: Mutes, *, now: datetime) -> Mute | None:
+def muted_by(alert: Alert, mutes: MuteSet, *, now: datetime) -> Mute | None:
     """Return what keeps the alert quiet at this moment, or None.
 
     Of several mutes the one that a person asked for comes first, for it says most.
@@ -376,21 +376,21 @@ def muted_by(alert: Alert, mutes: Mutes, *, now: datetime) -> Mute | None:
         return _of_acknowledgement(acknowledgement)
     if alert.key.tenant in mutes.muted_tenants:
         return Mute(kind=MuteKind.TENANT, name=alert.key.tenant)
-    if alert.key.tenant in mutes.no_data_tenants and not alert.is_about_polling:
+    if alert.key.tenant in mutes.no_data_tenants and not alert.is_no_data:
         return Mute(kind=MuteKind.NO_DATA, name=alert.key.tenant)
-    return in_window(mutes.windows_of(alert), now=now)
+    return active_window(mutes.lookbacks_for(alert), now=now)
 
 
-def in_window(windows: Iterable[MuteWindow], *, now: datetime) -> Mute | None:
+def active_window(windows: Iterable[MuteWindow], *, now: datetime) -> Mute | None:
     """Return the window that holds at this moment, or None."""
     for window in windows:
-        end = window.end_of(now=now)
+        end = window.current_end_at(now=now)
         if end is not None:
             return Mute(kind=MuteKind.WINDOW, name=window.name, until=end)
     return None
 
 
-def ended_mute(alert: Alert, mutes: Mutes, *, since: datetime, now: datetime) -> Mute | None:
+def ended_mute(alert: Alert, mutes: MuteSet, *, since: datetime, now: datetime) -> Mute | None:
     """Return the mute that hid the alert and ended last, or None where none has ended since `since`.
 
     Args:
@@ -408,13 +408,13 @@ def ended_mute(alert: Alert, mutes: Mutes, *, since: datetime, now: datetime) ->
         for silence in mutes.silences
         if since < silence.until <= now and silence.since < silence.until and mutes.matches(silence, alert)
     ]
-    ended += ended_windows(mutes.windows_of(alert), since=since, now=now)
-    return newest_end(ended, now=now)
+    ended += ended_windows(mutes.lookbacks_for(alert), since=since, now=now)
+    return latest_ended(ended, now=now)
 
 
 def ended_windows(windows: Iterable[MuteWindow], *, since: datetime, now: datetime) -> list[Mute]:
     """Return those of the windows that ended after `since`, with the instants at which they last did."""
-    ends = [(window, window.last_end(now=now)) for window in windows]
+    ends = [(window, window.last_ended_at(now=now)) for window in windows]
     return [
         Mute(kind=MuteKind.WINDOW, name=window.name, until=end)
         for window, end in ends
@@ -422,7 +422,7 @@ def ended_windows(windows: Iterable[MuteWindow], *, since: datetime, now: dateti
     ]
 
 
-def newest_end(ended: Iterable[Mute], *, now: datetime) -> Mute | None:
+def latest_ended(ended: Iterable[Mute], *, now: datetime) -> Mute | None:
     """Return the mute that ended last, or None where none has; one without a known end has ended just now."""
     return max(ended, key=lambda mute: mute.until or now, default=None)
 

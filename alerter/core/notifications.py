@@ -13,23 +13,23 @@ from enum import StrEnum
 from itertools import groupby
 from typing import NewType
 
-from alerter.core.alerts import Alert, AlertState, Topic
+from alerter.core.alerts import Alert, AlertState, AlertSubject
 from alerter.core.mutes import (
-    NOTHING_MUTED,
+    NO_MUTES,
     Acknowledgement,
     Mute,
-    Mutes,
+    MuteSet,
     MuteWindow,
+    active_window,
     began_at,
     broken_now,
+    current_acknowledgements,
     ended_mute,
     ended_windows,
-    in_window,
+    latest_ended,
     muted_by,
-    newest_end,
-    of_present_episode,
 )
-from alerter.core.rules import EVERYTHING, Selector, Severity
+from alerter.core.rules import MATCH_ALL, Selector, Severity
 from alerter.core.series import Tenant
 
 #: A reminder comes after `repeat_interval`, then after twice that, and so on; but never later than this, and for ever.
@@ -91,9 +91,9 @@ class Route:
 
     receivers: tuple[ReceiverName, ...]
     severities: frozenset[Severity] = frozenset()
-    tenants: Selector = EVERYTHING
-    reasons: Selector = EVERYTHING
-    rules: Selector = EVERYTHING
+    tenants: Selector = MATCH_ALL
+    reasons: Selector = MATCH_ALL
+    rules: Selector = MATCH_ALL
     mute_windows: tuple[MuteWindow, ...] = ()
 
     def matches(self, alert: Alert) -> bool:
@@ -102,13 +102,13 @@ class Route:
         return (
             (not self.severities or key.severity in self.severities)
             and self.tenants.matches(key.tenant)
-            and (alert.is_about_polling or self.reasons.matches(key.reason))
+            and (alert.is_no_data or self.reasons.matches(key.reason))
             and self.rules.matches(key.rule)
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class NotificationState:
     """What a target of a receiver was last told of a topic.
 
     Attributes:
@@ -122,7 +122,7 @@ class Told:
         thread: The id of the first message about the present episode, which later ones answer; empty until it is known.
     """
 
-    topic: Topic
+    topic: AlertSubject
     receiver: ReceiverName
     severity: Severity
     state: AlertState
@@ -133,20 +133,20 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class NotificationItem:
     """One thing to tell a receiver.
 
     Attributes:
         reason: Why it is told.
         alert: What is true: the highest firing alert of the topic, or the one that resolved.
-        told_before: What it was told before; None if nothing.
+        previous_state: What it was told before; None if nothing.
         still_firing: After a resolve, the severity at which the topic goes on where this receiver does not hear it.
         mute_ended: What kept this quiet until now; None where nothing did.
     """
 
     reason: NotifyReason
     alert: Alert
-    told_before: Told | None = None
+    previous_state: NotificationState | None = None
     still_firing: Severity | None = None
     mute_ended: Mute | None = None
 
@@ -154,7 +154,7 @@ class Notice:
     def always_passes(self) -> bool:
         """Whether `max_per_hour` does not hold it back: what begins to be critical, and everything about polling."""
         begins = self.reason in {NotifyReason.FIRST, NotifyReason.RAISED}
-        return self.alert.is_about_polling or (begins and self.alert.key.severity is Severity.CRITICAL)
+        return self.alert.is_no_data or (begins and self.alert.key.severity is Severity.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,58 +164,58 @@ class Notification:
     Attributes:
         receiver: Who is told.
         notices: At least one.
-        held_back: How many messages before this one `max_per_hour` had held back; their news is in this one.
+        suppressed: How many messages before this one `max_per_hour` had held back; their news is in this one.
         targets: Where: all of the receiver's that know the same.
     """
 
     receiver: Receiver
-    notices: tuple[Notice, ...]
-    held_back: int = 0
+    notices: tuple[NotificationItem, ...]
+    suppressed: int = 0
     targets: tuple[TargetId, ...] = ()
 
-    def is_about(self, topics: Collection[Topic]) -> bool:
+    def is_about(self, topics: Collection[AlertSubject]) -> bool:
         """Say whether it tells of any of these."""
         return any(notice.alert.key.topic in topics for notice in self.notices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class HourlyLimit:
     """What a receiver got within the last hour.
 
     Attributes:
         sent: Messages planned for it.
-        held_back: Messages that it did not get because of `max_per_hour`, since the last one that it got.
+        suppressed: Messages that it did not get because of `max_per_hour`, since the last one that it got.
     """
 
     sent: int = 0
-    held_back: int = 0
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class NotificationPlan:
     """What to send, and what the receivers know once it is sent.
 
     Attributes:
         notifications: One per receiver, or several where its targets do not know the same.
-        told: The entries that these change.
+        notified: The entries that these change.
         noted: The entries that change without a message.
         broken: The acknowledgements that break now, and stay broken.
-        held_back: What is not sent, because its receiver has had all the messages that it may have in an hour. It still
+        suppressed: What is not sent, because its receiver has had all the messages that it may have in an hour. It still
             differs from what the receiver knows, so that a later plan tells it.
     """
 
     notifications: tuple[Notification, ...] = ()
-    told: tuple[Told, ...] = ()
-    noted: tuple[Told, ...] = ()
+    notified: tuple[NotificationState, ...] = ()
+    noted: tuple[NotificationState, ...] = ()
     broken: tuple[Acknowledgement, ...] = ()
-    held_back: tuple[Notification, ...] = ()
+    suppressed: tuple[Notification, ...] = ()
 
-    def without(self, receivers: Collection[ReceiverName]) -> "Plan":
+    def without(self, receivers: Collection[ReceiverName]) -> "NotificationPlan":
         """Return the plan without what is collected for these receivers, to be planned again later."""
         return replace(
             self,
             notifications=tuple(each for each in self.notifications if each.receiver.name not in receivers),
-            told=tuple(entry for entry in self.told if entry.receiver not in receivers),
+            notified=tuple(entry for entry in self.notified if entry.receiver not in receivers),
         )
 
 
@@ -224,33 +224,33 @@ class Settled:
     """What targets were last told, each of them where it is now.
 
     Attributes:
-        told: All of it.
+        notified: All of it.
         moved: The entries of it that are new, for their targets have moved.
         left: The entries that these take the place of.
     """
 
-    told: Sequence[Told]
-    moved: Sequence[Told] = ()
-    left: Sequence[Told] = ()
+    notified: Sequence[NotificationState]
+    moved: Sequence[NotificationState] = ()
+    left: Sequence[NotificationState] = ()
 
 
-def settled(told: Sequence[Told], receivers: Iterable[Receiver]) -> Settled:
+def settled(notified: Sequence[NotificationState], receivers: Iterable[Receiver]) -> Settled:
     """Return what was told, of targets that have moved to another receiver as of there.
 
     A URL that went from one receiver to another one knows what it was told, and so does one whose receiver has another
     name. What was told to a URL that is nowhere any more stays as it is: nobody can tell its end, and nobody has.
 
     Args:
-        told: What targets were last told.
+        notified: What targets were last told.
         receivers: All receivers.
     """
-    if not told:
-        return Settled(told)
+    if not notified:
+        return Settled(notified)
     here = {(receiver.name, target): None for receiver in receivers for target in receiver.targets}
-    knowing = {(entry.topic, entry.receiver, entry.target): entry for entry in told}
-    moved: list[Told] = []
-    left: list[Told] = []
-    for entry in told:
+    knowing = {(entry.topic, entry.receiver, entry.target): entry for entry in notified}
+    moved: list[NotificationState] = []
+    left: list[NotificationState] = []
+    for entry in notified:
         if entry.state is not AlertState.FIRING or (entry.receiver, entry.target) in here:
             continue
         homes = _homes(entry, here)
@@ -264,7 +264,9 @@ def settled(told: Sequence[Told], receivers: Iterable[Receiver]) -> Settled:
     return Settled(list(knowing.values()), moved, left)
 
 
-def _homes(entry: Told, here: Iterable[tuple[ReceiverName, TargetId]]) -> list[tuple[ReceiverName, TargetId]]:
+def _homes(
+    entry: NotificationState, here: Iterable[tuple[ReceiverName, TargetId]]
+) -> list[tuple[ReceiverName, TargetId]]:
     """Return where the target of an entry is now: at the first receiver that has it."""
     if not entry.target:
         return [(name, target) for name, target in here if name == entry.receiver]
@@ -273,62 +275,62 @@ def _homes(entry: Told, here: Iterable[tuple[ReceiverName, TargetId]]) -> list[t
 
 def plan(
     alerts: Iterable[Alert],
-    told: Iterable[Told],
+    notified: Iterable[NotificationState],
     receivers: Sequence[Receiver],
     routes: Sequence[Route],
     *,
-    mutes: Mutes = NOTHING_MUTED,
-    budgets: Mapping[ReceiverName, Budget] | None = None,
+    mutes: MuteSet = NO_MUTES,
+    hourly_limits: Mapping[ReceiverName, HourlyLimit] | None = None,
     now: datetime,
-) -> Plan:
+) -> NotificationPlan:
     """Return what each receiver must be told.
 
     Args:
         alerts: Every alert that is not inactive, and those that were; only their present state counts.
-        told: What the targets of the receivers were last told.
+        notified: What the targets of the receivers were last told.
         receivers: All receivers, in the configuration's order.
         routes: Where alerts go; none means that everything goes to every receiver.
         mutes: What keeps quiet. A tenant of which an alert about polling fires has no data without being named here.
-        budgets: What the receivers got within the last hour; None means nothing.
+        hourly_limits: What the receivers got within the last hour; None means nothing.
         now: The instant of the decision.
     """
     alerts_by_topic = _by_topic(alerts)
     mutes = _present(mutes, alerts_by_topic, now=now)
     broken = broken_now(mutes.acknowledgements, alerts_by_topic, now=now)
     mutes = replace(mutes, acknowledgements={**mutes.acknowledgements, **broken})
-    told_by_target: dict[tuple[ReceiverName, TargetId], dict[Topic, Told]] = {}
-    for entry in told:
+    told_by_target: dict[tuple[ReceiverName, TargetId], dict[AlertSubject, NotificationState]] = {}
+    for entry in notified:
         told_by_target.setdefault((entry.receiver, entry.target), {})[entry.topic] = entry
     parts = [
         _plan_for(
             _Ear(receiver, routes, mutes),
             alerts_by_topic,
             {target: told_by_target.get((receiver.name, target), {}) for target in receiver.targets},
-            (budgets or {}).get(receiver.name, Budget()),
+            (hourly_limits or {}).get(receiver.name, HourlyLimit()),
             now=now,
         )
         for receiver in receivers
     ]
-    return Plan(
+    return NotificationPlan(
         notifications=tuple(each for part in parts for each in part.notifications),
-        told=tuple(each for part in parts for each in part.told),
+        notified=tuple(each for part in parts for each in part.notified),
         noted=tuple(each for part in parts for each in part.noted),
         broken=tuple(broken.values()),
-        held_back=tuple(each for part in parts for each in part.held_back),
+        suppressed=tuple(each for part in parts for each in part.suppressed),
     )
 
 
 def _plan_for(
     ear: "_Ear",
-    alerts_by_topic: Mapping[Topic, Sequence[Alert]],
-    known_by_target: Mapping[TargetId, Mapping[Topic, Told]],
-    budget: Budget,
+    alerts_by_topic: Mapping[AlertSubject, Sequence[Alert]],
+    known_by_target: Mapping[TargetId, Mapping[AlertSubject, NotificationState]],
+    budget: HourlyLimit,
     *,
     now: datetime,
-) -> Plan:
+) -> NotificationPlan:
     receiver = ear.receiver
-    heard_by_target: dict[TargetId, list[Notice]] = {}
-    noted: list[Told] = []
+    heard_by_target: dict[TargetId, list[NotificationItem]] = {}
+    noted: list[NotificationState] = []
     for target, known in known_by_target.items():
         found = [
             notice
@@ -337,7 +339,7 @@ def _plan_for(
         ]
         heard_by_target[target] = [notice for notice in found if _is_heard(notice, receiver)]
         noted += [_told_after(each, receiver, target, now=now) for each in found if not _is_heard(each, receiver)]
-    sent, told, held_back = budget.sent, list[Told](), list[Notification]()
+    sent, notified, suppressed = budget.sent, list[NotificationState](), list[Notification]()
     notifications: list[Notification] = []
     for targets in _alike(heard_by_target):
         heard = heard_by_target[targets[0]]
@@ -345,20 +347,22 @@ def _plan_for(
             receiver=receiver,
             targets=targets,
             notices=tuple(sorted(heard, key=_worst_first)),
-            held_back=budget.held_back,
+            suppressed=budget.suppressed,
         )
         if sent >= receiver.max_per_hour and not any(notice.always_passes for notice in heard):
-            held_back.append(notification)
+            suppressed.append(notification)
             continue
         sent += 1
         notifications.append(notification)
-        told += [
+        notified += [
             _told_after(notice, receiver, target, now=now) for target in targets for notice in heard_by_target[target]
         ]
-    return Plan(notifications=tuple(notifications), told=tuple(told), noted=tuple(noted), held_back=tuple(held_back))
+    return NotificationPlan(
+        notifications=tuple(notifications), notified=tuple(notified), noted=tuple(noted), suppressed=tuple(suppressed)
+    )
 
 
-def _alike(heard_by_target: Mapping[TargetId, Sequence[Notice]]) -> list[tuple[TargetId, ...]]:
+def _alike(heard_by_target: Mapping[TargetId, Sequence[NotificationItem]]) -> list[tuple[TargetId, ...]]:
     """Return the targets that are told anything, together where they are told the same."""
     together: dict[tuple[object, ...], list[TargetId]] = {}
     for target, notices in heard_by_target.items():
@@ -367,8 +371,8 @@ def _alike(heard_by_target: Mapping[TargetId, Sequence[Notice]]) -> list[tuple[T
     return [tuple(targets) for targets in together.values()]
 
 
-def _without_target(notice: Notice) -> tuple[object, ...]:
-    before = notice.told_before
+def _without_target(notice: NotificationItem) -> tuple[object, ...]:
+    before = notice.previous_state
     known = None if before is None else (before.severity, before.state, before.at, before.repeats, before.thread)
     return notice.reason, notice.alert.key, known
 
@@ -383,7 +387,7 @@ class _Ear:
 
     receiver: Receiver
     routes: Sequence[Route]
-    mutes: Mutes
+    mutes: MuteSet
 
     def hears(self, alert: Alert) -> bool:
         """Say whether the alert is routed to the receiver."""
@@ -394,7 +398,7 @@ class _Ear:
         mute = muted_by(alert, self.mutes, now=now)
         if mute is not None:
             return mute
-        ways = [in_window(windows, now=now) for windows in self._windows(alert)]
+        ways = [active_window(windows, now=now) for windows in self._windows(alert)]
         return next(iter(ways), None) if all(ways) else None
 
     def _ways(self, alert: Alert) -> list[Route]:
@@ -402,13 +406,13 @@ class _Ear:
 
     def _windows(self, alert: Alert) -> list[Sequence[MuteWindow]]:
         """Return the windows of each of the alert's ways."""
-        return [self.mutes.seen_by(alert, route.mute_windows) for route in self._ways(alert)]
+        return [self.mutes.windows_for(alert, route.mute_windows) for route in self._ways(alert)]
 
     def mute_ended(self, alert: Alert, *, since: datetime, now: datetime) -> Mute | None:
         """Return what kept the alert from the receiver until a moment ago, or None."""
         ended = ended_mute(alert, self.mutes, since=since, now=now)
         opened = self._opened(alert, since=since, now=now)
-        return newest_end([each for each in (ended, opened) if each is not None], now=now)
+        return latest_ended([each for each in (ended, opened) if each is not None], now=now)
 
     def _opened(self, alert: Alert, *, since: datetime, now: datetime) -> Mute | None:
         """Return the window whose end opened a way again: until then there was one on each of them."""
@@ -417,30 +421,30 @@ class _Ear:
         ended = [
             mute
             for mute in ended_windows(windows, since=since, now=now)
-            if all(in_window(way, now=(mute.until or now) - timedelta.resolution) for way in ways)
+            if all(active_window(way, now=(mute.until or now) - timedelta.resolution) for way in ways)
         ]
-        return newest_end(ended, now=now)
+        return latest_ended(ended, now=now)
 
 
-def _present(mutes: Mutes, alerts_by_topic: Mapping[Topic, Sequence[Alert]], *, now: datetime) -> Mutes:
+def _present(mutes: MuteSet, alerts_by_topic: Mapping[AlertSubject, Sequence[Alert]], *, now: datetime) -> MuteSet:
     """Return the mutes with the tenants that are found to have no data, without acknowledgements of episodes before."""
     return replace(
         mutes,
-        acknowledgements=of_present_episode(mutes.acknowledgements, alerts_by_topic, now=now),
+        acknowledgements=current_acknowledgements(mutes.acknowledgements, alerts_by_topic, now=now),
         no_data_tenants=mutes.no_data_tenants | _no_data_tenants(alerts_by_topic),
     )
 
 
-def _no_data_tenants(alerts_by_topic: Mapping[Topic, Sequence[Alert]]) -> frozenset[Tenant]:
+def _no_data_tenants(alerts_by_topic: Mapping[AlertSubject, Sequence[Alert]]) -> frozenset[Tenant]:
     return frozenset(
         alert.key.tenant
         for alerts in alerts_by_topic.values()
         for alert in alerts
-        if alert.is_firing and alert.is_about_polling
+        if alert.is_firing and alert.is_no_data
     )
 
 
-def _by_topic(alerts: Iterable[Alert]) -> Mapping[Topic, Sequence[Alert]]:
+def _by_topic(alerts: Iterable[Alert]) -> Mapping[AlertSubject, Sequence[Alert]]:
     """Return the alerts by topic, the highest severity first."""
     ordered = sorted(alerts, key=_topic_order)
     return {topic: tuple(group) for topic, group in groupby(ordered, key=lambda alert: alert.key.topic)}
@@ -451,30 +455,37 @@ def _topic_order(alert: Alert) -> tuple[str, str, str, int]:
     return key.rule, key.tenant, key.reason, -key.severity.rank
 
 
-def _notice(alerts: Sequence[Alert], told: Told | None, ear: _Ear, *, now: datetime) -> Notice | None:
+def _notice(
+    alerts: Sequence[Alert], notified: NotificationState | None, ear: _Ear, *, now: datetime
+) -> NotificationItem | None:
     """Return what a target must be told of one topic, or None where what it knows is still true, or muted."""
-    known = told if told is not None and told.state is AlertState.FIRING else None
+    known = notified if notified is not None and notified.state is AlertState.FIRING else None
     # What it was told goes on to concern it, also where no route leads there any more.
     concerning = [alert for alert in alerts if (known and alert.key.severity is known.severity) or ear.hears(alert)]
     if any(alert.is_firing for alert in concerning):
-        return _notice_of_firing(concerning, told, known, ear, now=now)
+        return _notice_of_firing(concerning, notified, known, ear, now=now)
     if known is None:
         return None
     ended = _ended(alerts, known)
     if ear.muted(ended, now=now) is not None:
         return None
-    return Notice(
+    return NotificationItem(
         reason=NotifyReason.RESOLVED,
         alert=ended,
-        told_before=told,
+        previous_state=notified,
         still_firing=next((alert.key.severity for alert in alerts if alert.is_firing), None),
         mute_ended=ear.mute_ended(ended, since=known.at, now=now),
     )
 
 
 def _notice_of_firing(
-    concerning: Sequence[Alert], told: Told | None, known: Told | None, ear: _Ear, *, now: datetime
-) -> Notice | None:
+    concerning: Sequence[Alert],
+    notified: NotificationState | None,
+    known: NotificationState | None,
+    ear: _Ear,
+    *,
+    now: datetime,
+) -> NotificationItem | None:
     firing = next(alert for alert in concerning if alert.is_firing)
     reason = _reason_of_firing(firing.key.severity, known)
     if reason is None and known is not None and ear.hears(firing):
@@ -482,26 +493,26 @@ def _notice_of_firing(
     if reason is None or ear.muted(firing, now=now) is not None:
         return None
     since = known.at if known is not None else began_at(concerning) or now
-    return Notice(
-        reason=reason, alert=firing, told_before=told, mute_ended=ear.mute_ended(firing, since=since, now=now)
+    return NotificationItem(
+        reason=reason, alert=firing, previous_state=notified, mute_ended=ear.mute_ended(firing, since=since, now=now)
     )
 
 
-def repeat_due_at(told: Told, receiver: Receiver) -> datetime:
+def next_repeat_at(notified: NotificationState, receiver: Receiver) -> datetime:
     """Return when a receiver is reminded next: each time twice as late, up to a day, as it is configured now."""
     if receiver.repeat_interval >= LONGEST_REPEAT:
-        return told.at + receiver.repeat_interval
+        return notified.at + receiver.repeat_interval
     # Twenty doublings of a second are more than a day.
-    return told.at + min(receiver.repeat_interval * (1 << min(told.repeats, 20)), LONGEST_REPEAT)
+    return notified.at + min(receiver.repeat_interval * (1 << min(notified.repeats, 20)), LONGEST_REPEAT)
 
 
-def _is_repeat_due(told: Told, receiver: Receiver, *, now: datetime) -> bool:
-    due_at = repeat_due_at(told, receiver)
+def _is_repeat_due(notified: NotificationState, receiver: Receiver, *, now: datetime) -> bool:
+    due_at = next_repeat_at(notified, receiver)
     # A clock that was set back leaves what was told in the future: nobody waits for more than twice the distance.
-    return due_at <= now or told.at - now > due_at - told.at
+    return due_at <= now or notified.at - now > due_at - notified.at
 
 
-def _reason_of_firing(severity: Severity, known: Told | None) -> NotifyReason | None:
+def _reason_of_firing(severity: Severity, known: NotificationState | None) -> NotifyReason | None:
     if known is None:
         return NotifyReason.FIRST
     if severity.rank > known.severity.rank:
@@ -511,7 +522,7 @@ def _reason_of_firing(severity: Severity, known: Told | None) -> NotifyReason | 
     return None
 
 
-def _reason_of_unchanged(known: Told, ear: _Ear, *, now: datetime) -> NotifyReason | None:
+def _reason_of_unchanged(known: NotificationState, ear: _Ear, *, now: datetime) -> NotifyReason | None:
     acknowledgement = ear.mutes.acknowledgements.get(known.topic)
     broken_at = None if acknowledgement is None else acknowledgement.broken_at
     if broken_at is not None and broken_at > known.at:
@@ -519,21 +530,21 @@ def _reason_of_unchanged(known: Told, ear: _Ear, *, now: datetime) -> NotifyReas
     return NotifyReason.REPEAT if _is_repeat_due(known, ear.receiver, now=now) else None
 
 
-def _ended(alerts: Sequence[Alert], told: Told) -> Alert:
+def _ended(alerts: Sequence[Alert], notified: NotificationState) -> Alert:
     """Return the alert that a receiver is told the end of: the one it knew, over the whole time that it fired.
 
     A topic may have begun at another level that ended with it: the duration and the peak are those of the longest.
     """
-    ended = next((alert for alert in alerts if alert.key.severity is told.severity), alerts[0])
+    ended = next((alert for alert in alerts if alert.key.severity is notified.severity), alerts[0])
     together = [alert for alert in alerts if alert.duration is not None and alert.resolved_at == ended.resolved_at]
     longest = max(together, key=lambda alert: alert.duration or timedelta(0), default=ended)
     return replace(ended, fired_at=longest.fired_at, peak=longest.peak)
 
 
-def _told_after(notice: Notice, receiver: Receiver, target: TargetId, *, now: datetime) -> Told:
+def _told_after(notice: NotificationItem, receiver: Receiver, target: TargetId, *, now: datetime) -> NotificationState:
     resolved = notice.reason is NotifyReason.RESOLVED
-    severity = notice.told_before.severity if resolved and notice.told_before else notice.alert.key.severity
-    return Told(
+    severity = notice.previous_state.severity if resolved and notice.previous_state else notice.alert.key.severity
+    return NotificationState(
         topic=notice.alert.key.topic,
         receiver=receiver.name,
         target=target,
@@ -541,21 +552,23 @@ def _told_after(notice: Notice, receiver: Receiver, target: TargetId, *, now: da
         state=AlertState.INACTIVE if resolved else AlertState.FIRING,
         at=now,
         repeats=_repeats_after(notice),
-        thread="" if notice.reason is NotifyReason.FIRST or notice.told_before is None else notice.told_before.thread,
+        thread=""
+        if notice.reason is NotifyReason.FIRST or notice.previous_state is None
+        else notice.previous_state.thread,
     )
 
 
-def _repeats_after(notice: Notice) -> int:
-    if notice.reason is not NotifyReason.REPEAT or notice.told_before is None:
+def _repeats_after(notice: NotificationItem) -> int:
+    if notice.reason is not NotifyReason.REPEAT or notice.previous_state is None:
         return 0
-    return notice.told_before.repeats + 1
+    return notice.previous_state.repeats + 1
 
 
-def _is_heard(notice: Notice, receiver: Receiver) -> bool:
+def _is_heard(notice: NotificationItem, receiver: Receiver) -> bool:
     return notice.reason is not NotifyReason.RESOLVED or receiver.send_resolved
 
 
-def _worst_first(notice: Notice) -> tuple[bool, int, int, str, str]:
+def _worst_first(notice: NotificationItem) -> tuple[bool, int, int, str, str]:
     """Return the order in a message: what fires before what ended, the worst first, then the highest count."""
     alert = notice.alert
     return (

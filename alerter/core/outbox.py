@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NewType
 
-from alerter.core.alerts import Alert, Topic
+from alerter.core.alerts import Alert, AlertSubject
 from alerter.core.message.content import Message, Missed, Outage
 from alerter.errors import DeliveryError
 
 TargetName = NewType("TargetName", str)
 
-#: The waits after the first failures; after them every attempt waits `LAST_WAIT`, for `GIVE_UP_AFTER`.
-WAITS = (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
-LAST_WAIT = timedelta(minutes=30)
+#: The waits after the first failures; after them every attempt waits `MAX_RETRY_DELAY`, for `GIVE_UP_AFTER`.
+RETRY_DELAYS = (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+MAX_RETRY_DELAY = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(hours=24)
 #: How long a claimed delivery is left alone where nothing proves that its sender is gone: longer than any attempt.
-CLAIM = timedelta(minutes=1)
+CLAIM_TIMEOUT = timedelta(minutes=1)
 #: Attempts, not hours since it was planned: a service that was stopped for a day, or a clock that jumped, must not
 #: cost a message its retries.
-MAX_ATTEMPTS = 1 + len(WAITS) + GIVE_UP_AFTER // LAST_WAIT
+MAX_ATTEMPTS = 1 + len(RETRY_DELAYS) + GIVE_UP_AFTER // MAX_RETRY_DELAY
 #: A target that could not be reached for longer gets one digest of what it missed.
 DIGEST_AFTER = timedelta(hours=1)
 #: That a target cannot be reached is news of its own after so long.
@@ -69,7 +69,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
+class TargetBacklog:
     """What waits for one target: how many deliveries, and when the oldest of them was planned."""
 
     deliveries: int
@@ -93,17 +93,17 @@ def _is_due(delivery: Delivery, *, now: datetime) -> bool:
     # No wait is longer than the longest: one that seems so was begun on a clock that was ahead. What nobody has tried
     # waits for nothing, though the clock of whoever planned it be ahead of this one.
     is_new = not delivery.claims and delivery.next_attempt_at == delivery.created_at
-    return is_new or delivery.next_attempt_at <= now or delivery.next_attempt_at > now + LAST_WAIT
+    return is_new or delivery.next_attempt_at <= now or delivery.next_attempt_at > now + MAX_RETRY_DELAY
 
 
-def claimed(delivery: Delivery, *, now: datetime) -> Delivery:
+def claim(delivery: Delivery, *, now: datetime) -> Delivery:
     """Return the delivery while it is being tried: for a while it is not due again.
 
     Recorded before the attempt, it keeps a database that takes no writing from having the same message sent over and
     over, and two runs from sending it at the same time. The outcome is recorded by whoever claimed it last: one that
     stood still until somebody else took the message over has no say any more.
     """
-    return replace(delivery, next_attempt_at=now + CLAIM, claims=delivery.claims + 1)
+    return replace(delivery, next_attempt_at=now + CLAIM_TIMEOUT, claims=delivery.claims + 1)
 
 
 def next_due_at(waiting: Iterable[Delivery]) -> datetime | None:
@@ -133,7 +133,7 @@ def after_failure(delivery: Delivery, error: DeliveryError, *, now: datetime) ->
 
     Args:
         delivery: As it was tried.
-        error: What went wrong. A `retry_after` only ever prolongs our own wait, up to `LAST_WAIT`. Once the message was
+        error: What went wrong. A `retry_after` only ever prolongs our own wait, up to `MAX_RETRY_DELAY`. Once the message was
             refused as such, or some of its addressees have it, it no longer stands in the way of the next one.
         now: When it failed.
     """
@@ -144,8 +144,8 @@ def after_failure(delivery: Delivery, error: DeliveryError, *, now: datetime) ->
     )
     if error.permanent or failed.attempts >= MAX_ATTEMPTS:
         return replace(failed, dead_at=now)
-    wait = WAITS[delivery.attempts] if delivery.attempts < len(WAITS) else LAST_WAIT
-    return replace(failed, next_attempt_at=now + max(wait, min(error.retry_after or wait, LAST_WAIT)))
+    wait = RETRY_DELAYS[delivery.attempts] if delivery.attempts < len(RETRY_DELAYS) else MAX_RETRY_DELAY
+    return replace(failed, next_attempt_at=now + max(wait, min(error.retry_after or wait, MAX_RETRY_DELAY)))
 
 
 def after_retry_request(delivery: Delivery, *, now: datetime) -> Delivery:
@@ -207,7 +207,7 @@ def missed_of(
 def worst_of_each_topic(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
     """Return the highest alert of each topic that fires, the worst first."""
     ordered = sorted((alert for alert in alerts if alert.is_firing), key=_worst_first)
-    of_topic: dict[Topic, Alert] = {}
+    of_topic: dict[AlertSubject, Alert] = {}
     for alert in ordered:
         of_topic.setdefault(alert.key.topic, alert)
     return tuple(of_topic.values())
@@ -219,4 +219,4 @@ def _worst_first(alert: Alert) -> tuple[int, int, str, str]:
 
 def is_news(outage: Outage, *, now: datetime) -> bool:
     """Say whether others must be told of an outage: it has lasted, and they were not."""
-    return outage.told is None and now - outage.since >= NEWS_AFTER
+    return outage.notified is None and now - outage.since >= NEWS_AFTER

@@ -13,7 +13,7 @@ from re import DOTALL, Match, Pattern, escape
 from re import compile as compile_regex
 from typing import NewType
 
-from alerter.core.conditions import ANY_COUNT, Condition, NoData, Operands, Subject, Threshold, Verdict
+from alerter.core.conditions import ANY_COUNT, Condition, Evidence, NoData, Subject, Threshold, Verdict
 from alerter.core.series import HoldReason, Series, Span, Tenant, longest_step, sum_of_reasons, sum_of_tenants
 
 RuleName = NewType("RuleName", str)
@@ -210,10 +210,10 @@ def _named(written: str, known: Collection[str]) -> str:
 
 
 #: Selects every name.
-EVERYTHING = Selector()
+MATCH_ALL = Selector()
 
 
-def has_labels(labels: Mapping[str, str], wanted: Mapping[str, Selector]) -> bool:
+def match_labels(labels: Mapping[str, str], wanted: Mapping[str, Selector]) -> bool:
     """Say whether a tenant has all the labels that are wanted.
 
     One that it lacks it has with an empty value, as in Prometheus, so that `!gold` selects it as well.
@@ -277,8 +277,8 @@ class Rule:
 
     name: RuleName
     levels: Mapping[Severity, Level]
-    tenants: Selector = EVERYTHING
-    reasons: Selector = EVERYTHING
+    tenants: Selector = MATCH_ALL
+    reasons: Selector = MATCH_ALL
     per: Per = Per.REASON
     runbook: str = ""
 
@@ -309,7 +309,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class Lookbacks:
     """How far back rules look, by hold reason.
 
     Attributes:
@@ -321,7 +321,7 @@ class Windows:
     @classmethod
     def of_rules(
         cls, rules: Iterable[Rule], *, longest: timedelta = timedelta.max, patience: timedelta = timedelta(0)
-    ) -> "Windows":
+    ) -> "Lookbacks":
         """Return the windows of rules.
 
         Args:
@@ -347,13 +347,13 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class SumMember:
     """A tenant in a sum over tenants: how often it is polled, where its people work, how far back its rules look."""
 
     tenant: Tenant
     poll_interval: timedelta
     timezone: tzinfo
-    windows: Windows
+    windows: Lookbacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,7 +362,7 @@ class Evaluation:
 
     Attributes:
         verdict: Of all its conditions together.
-        operands: Of each of its conditions.
+        evidence: Of each of its conditions.
         coverage: The runs of coverage that it was found on, oldest first; between them nothing is known.
         longest_step: How far apart two successive polls are at most.
         idle_until: Before this instant the level cannot be active at a good poll that sees the same count, unless the
@@ -371,14 +371,14 @@ class Evaluation:
     """
 
     verdict: Verdict
-    operands: tuple[Operands, ...]
+    evidence: tuple[Evidence, ...]
     coverage: Sequence[Span] = field(default=(), compare=False)
     longest_step: timedelta = field(default=timedelta(0), compare=False)
     idle_until: datetime | None = field(default=None, compare=False)
     idle_within: tuple[int, int] | None = field(default=None, compare=False)
 
 
-def series_of(rule: Rule, tenants: Sequence["TenantSeries"]) -> list[Series]:
+def select_series(rule: Rule, tenants: Sequence["TenantSeries"]) -> list[Series]:
     """Return the series that the rule judges: those it selects, or the sums that it asks for.
 
     Args:
@@ -442,7 +442,7 @@ def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span
     )
     return Evaluation(
         verdict=_all_of([observation.verdict for observation in observations]),
-        operands=tuple(observation.operands for observation in observations),
+        evidence=tuple(observation.evidence for observation in observations),
         coverage=series.coverage,
         longest_step=longest_step(series.poll_interval),
         idle_until=idle_until,

@@ -84,7 +84,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class LeaseChange:
     """What an instance does with its leases now.
 
     Attributes:
@@ -101,7 +101,7 @@ def is_agreed(alive: Collection[Instance]) -> bool:
     return len({each.configuration for each in alive}) <= 1
 
 
-def move_of(wanted: Collection[Tenant], held: Collection[Tenant], alive: Sequence[Instance]) -> Move:
+def move_of(wanted: Collection[Tenant], held: Collection[Tenant], alive: Sequence[Instance]) -> LeaseChange:
     """Return what an instance takes and gives up, so that in the end all have the same share.
 
     Where their configurations differ it takes all that is free, and gives nothing up: another one may not want it. What
@@ -116,4 +116,4 @@ def move_of(wanted: Collection[Tenant], held: Collection[Tenant], alive: Sequenc
     kept = sorted(set(held) & set(wanted))
     quota = -(-len(wanted) // max(len(alive), 1)) if is_agreed(alive) else len(wanted)
     surplus = min(max(len(kept) - quota, 0), AT_A_TIME)
-    return Move(take=max(quota - len(kept), 0), give=(*unwanted, *kept[len(kept) - surplus :]))
+    return LeaseChange(take=max(quota - len(kept), 0), give=(*unwanted, *kept[len(kept) - surplus :]))

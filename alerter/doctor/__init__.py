@@ -15,7 +15,7 @@ from alerter.clock import now
 from alerter.config import Config, Target
 from alerter.core.message.render import compose_test_message
 from alerter.core.notifications import ReceiverName
-from alerter.core.rules import EVERYTHING, Selector
+from alerter.core.rules import MATCH_ALL, Selector
 from alerter.doctor.config import check_configuration, check_network_settings, configuration_errors
 from alerter.doctor.database import check_database
 from alerter.doctor.environments import check_environment
@@ -38,7 +38,7 @@ def diagnose(
     config: Config | None,
     *,
     redactor: Redactor,
-    tenants: Selector = EVERYTHING,
+    tenants: Selector = MATCH_ALL,
     sends: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, all_: None,  # noqa: ARG005 - nobody looks
 ) -> list[Finding]:

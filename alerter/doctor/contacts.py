@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
-from alerter.network.probe import Contact, Endpoint, Security, Step
+from alerter.network.probe import Contact, Endpoint, ProbeStage, Security
 
 #: A certificate that ends sooner should have been renewed by whatever renews it.
 CERTIFICATE_MARGIN = timedelta(days=14)
@@ -13,12 +13,12 @@ CERTIFICATE_MARGIN = timedelta(days=14)
 WATCHED_DOMAIN = ".mimecast.com"
 
 _ADVICE = {
-    Step.NAME: "Check the URL for a slip of the pen, and this machine's DNS.",
-    Step.CONNECTION: "Check firewall, proxy and network, and the port in the URL.",
-    Step.PROXY: "Check HTTPS_PROXY and HTTP_PROXY; NO_PROXY names the hosts that need none.",
-    Step.GREETING: "Check the port: 587 greets at once, 465 only after TLS, which ?mode=ssl asks for.",
-    Step.TLS: "Check port and kind: mailtos:// means STARTTLS, with ?mode=ssl TLS from the start; json:// has no TLS.",
-    Step.CERTIFICATE: (
+    ProbeStage.NAME: "Check the URL for a slip of the pen, and this machine's DNS.",
+    ProbeStage.CONNECTION: "Check firewall, proxy and network, and the port in the URL.",
+    ProbeStage.PROXY: "Check HTTPS_PROXY and HTTP_PROXY; NO_PROXY names the hosts that need none.",
+    ProbeStage.GREETING: "Check the port: 587 greets at once, 465 only after TLS, which ?mode=ssl asks for.",
+    ProbeStage.TLS: "Check port and kind: mailtos:// means STARTTLS, with ?mode=ssl TLS from the start; json:// has no TLS.",
+    ProbeStage.CERTIFICATE: (
         "If it comes from an authority of your own, or from a proxy that inspects TLS, this machine must know that "
         "authority: SSL_CERT_FILE for mail, REQUESTS_CA_BUNDLE for all else."
     ),
@@ -34,7 +34,7 @@ _ADVICE_BY_COMPLAINT = {
 def judge_contact(subject: str, endpoint: Endpoint, found: Contact, *, now: datetime) -> Iterator[Finding]:
     """Yield what it means that a connection got so far."""
     via = f" through the proxy {found.proxy}" if found.proxy else ""
-    if found.failed_at is Step.UNSEEN:
+    if found.failed_at is ProbeStage.UNSEEN:
         yield receiver_finding(
             subject, Outcome.NOT_APPLICABLE, f"{endpoint}: {found.detail}, which alerter cannot look through"
         )
@@ -56,11 +56,11 @@ def judge_contact(subject: str, endpoint: Endpoint, found: Contact, *, now: date
 
 
 def _advice(found: Contact) -> str:
-    if found.failed_at is Step.CERTIFICATE:
+    if found.failed_at is ProbeStage.CERTIFICATE:
         for complaint, advice in _ADVICE_BY_COMPLAINT.items():
             if complaint in found.detail:
                 return advice
-    return _ADVICE[found.failed_at or Step.CONNECTION]
+    return _ADVICE[found.failed_at or ProbeStage.CONNECTION]
 
 
 def _secrecy(subject: str, endpoint: Endpoint) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from alerter.config import Config
 from alerter.config.paths import ROOT, data_folder
 from alerter.core.conditions import duration_text
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS
-from alerter.doctor.database_growth import Growth, database_finding, judge_growth
+from alerter.doctor.database_growth import DatabaseGrowth, database_finding, judge_growth
 from alerter.doctor.findings import Finding, Outcome
 from alerter.errors import StoreError
 from alerter.kernel import free_bytes, programs_with
@@ -129,7 +129,7 @@ def _used(config: Config, store: Store, *, now: datetime) -> Iterator[Finding]:
         with store.read() as reader:
             pollings, since, storage = reader.pollings(), reader.history_since(), reader.storage(now=now)
         free = None if store.file is None else free_bytes(store.file.absolute().parent)
-        growth = Growth(storage=storage, disk_bytes=free, since=since, retention=config.service.retention)
+        growth = DatabaseGrowth(storage=storage, disk_bytes=free, since=since, retention=config.service.retention)
         holder = store.holder()
     except (StoreError, OSError) as error:
         yield _database(store, Outcome.FAILED, f"it cannot be read: {error}", _advice(store))
@@ -157,15 +157,15 @@ def judge_use(
     """
     age = None if polled_at is None else max(now - polled_at, timedelta(0))
     last = "nothing was polled yet" if age is None else f"the last poll was {_rough(age)} ago"
-    is_polled = age is not None and age <= limit
+    can_evaluate = age is not None and age <= limit
     if holder is not None:
         text = f"the service holds it ({holder}); {last}"
-        if is_polled:
+        if can_evaluate:
             return database_finding(place, Outcome.OK, text)
         return database_finding(
             place, Outcome.FAILED, text, "It hangs, or has just begun: look at its log, and restart it."
         )
-    if is_polled:
+    if can_evaluate:
         return database_finding(place, Outcome.OK, f"no service holds it; {last}, as by cron")
     advice = "Start the service, or have cron run `alerter poll`."
     return database_finding(place, Outcome.WARNING, f"nobody polls: no service holds it, and {last}", advice)

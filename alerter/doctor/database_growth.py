@@ -21,7 +21,7 @@ _WORTH_SAYING = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
+class DatabaseGrowth:
     """How a database and its disk are.
 
     Attributes:
@@ -56,7 +56,7 @@ class Growth:
         return max(self.retention - self.age(now=now), least)
 
 
-def judge_growth(place: str, growth: Growth, *, now: datetime) -> Finding:
+def judge_growth(place: str, growth: DatabaseGrowth, *, now: datetime) -> Finding:
     """Return what it means that a database is so large, grows so fast, and has so much room."""
     rate = growth.bytes_per_day(now=now)
     said, measured = _size(growth.storage, rate), _measured(growth, rate)
@@ -74,7 +74,7 @@ def judge_growth(place: str, growth: Growth, *, now: datetime) -> Finding:
     return database_finding(place, outcome, f"{said}; {left}{words}", advice, measured=measured)
 
 
-def _forecast(growth: Growth, rate: float, room: int, *, now: datetime) -> tuple[Outcome, str, str]:
+def _forecast(growth: DatabaseGrowth, rate: float, room: int, *, now: datetime) -> tuple[Outcome, str, str]:
     """Return whether what is still to come finds room, what follows the text, and what to do."""
     to_come = max(rate, 0) * (growth.growing_for(now=now) / _DAY)
     if to_come < room:
@@ -99,7 +99,7 @@ def _size(storage: Storage, rate: float | None) -> str:
     return f"{size}, {size_text(rate)} a day" if rate > 0 else f"{size}, and does not grow"
 
 
-def _measured(growth: Growth, rate: float | None) -> dict[str, float]:
+def _measured(growth: DatabaseGrowth, rate: float | None) -> dict[str, float]:
     known: dict[str, float] = {"size_bytes": growth.storage.size_bytes, "unused_bytes": growth.storage.free_bytes}
     if growth.disk_bytes is not None:
         known["free_bytes"] = growth.disk_bytes

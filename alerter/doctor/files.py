@@ -27,12 +27,12 @@ def check_files(config: Config, *, root: Path = ROOT) -> Iterator[Finding]:
         advice = "Others who use this machine may have read it: have the key renewed, or the URL."
         yield finding_of(warning, Group.FILES, Outcome.FAILED, advice=advice)
     secrets = [file for file in config.credential_files if not file.is_relative_to(HANDED)]
-    told: set[Path] = set()
+    notified: set[Path] = set()
     for file in dict.fromkeys((*config.files, *secrets, *_beside(config, root=root))):
         changes = dict(_changes(file))
         # What is wrong with a folder is told once, of however many files it holds.
-        yield from (finding for path, finding in changes.items() if path not in told)
-        told.update(changes)
+        yield from (finding for path, finding in changes.items() if path not in notified)
+        notified.update(changes)
         readers = list(_readers(file)) if file in secrets else []
         yield from readers
         # Of many open files only some are named: nothing good is said of the others.

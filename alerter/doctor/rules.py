@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from alerter.config import Config, toml_text
 from alerter.core.alerts import Alert, AlertKey
-from alerter.core.conditions import NoData, Operands, Subject
+from alerter.core.conditions import Evidence, NoData, Subject
 from alerter.core.rules import Per, Rule, Selector, Severity, idle_globs, pasteable_glob
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
@@ -114,11 +114,11 @@ def _unheard(rule: Rule, config: Config) -> list[Severity]:
 def _possible(config: Config, seen: Seen) -> Iterator[Alert]:
     """Yield every alert that the rules could make of what was seen and of which somebody could be told."""
     for rule in config.rules:
-        about = (Operands(condition=NoData.name, limit=""),) if rule.subject is Subject.POLLING else ()
+        about = (Evidence(condition=NoData.name, limit=""),) if rule.subject is Subject.POLLING else ()
         for severity in rule.levels.keys() - _unheard(rule, config):
             for tenant, reason in _series(rule, seen):
                 key = AlertKey(rule=rule.name, severity=severity, tenant=tenant, reason=reason)
-                yield Alert(key=key, operands=about)
+                yield Alert(key=key, evidence=about)
 
 
 def _series(rule: Rule, seen: Seen) -> Iterator[tuple[Tenant, HoldReason]]:

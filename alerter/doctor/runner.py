@@ -16,7 +16,7 @@ AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class CheckTimeouts:
     """How many seconds one check may take, and all of them: after that none begins any more."""
 
     each: float = 60.0
@@ -48,7 +48,7 @@ def examine(
     checks: Sequence[Check],
     *,
     monotonic: Callable[[], float],
-    patience: Patience = Patience(),
+    patience: CheckTimeouts = CheckTimeouts(),
     at_once: int = AT_ONCE,
 ) -> Iterator[tuple[int, Sequence[Finding]]]:
     """Yield what each check found, by its number, as soon as it has; one that takes too long has failed.

@@ -10,7 +10,7 @@ from alerter.core.series import Snapshot
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
 from alerter.errors import SourceError
 from alerter.humanize import counted
-from alerter.sources.mimecast import Allowance, Mimecast, Probe
+from alerter.sources.mimecast import Allowance, FetchReport, Mimecast
 
 #: Clocks that differ by more are wrong, one of them; the header that tells is exact to a second.
 NOTICEABLE_SKEW = timedelta(seconds=30)
@@ -31,7 +31,7 @@ def check_account(tenant: TenantConfig, source: Callable[[], Mimecast]) -> Itera
         account.close()
 
 
-def judge_account(tenant: TenantConfig, probe: Probe) -> Iterator[Finding]:
+def judge_account(tenant: TenantConfig, probe: FetchReport) -> Iterator[Finding]:
     """Yield what a call to an account came to, and what of it should be better."""
     match probe.outcome:
         case Snapshot() as snapshot:
@@ -42,7 +42,7 @@ def judge_account(tenant: TenantConfig, probe: Probe) -> Iterator[Finding]:
     yield from _allowance(tenant, probe.allowance)
 
 
-def _well(tenant: TenantConfig, snapshot: Snapshot, probe: Probe) -> Finding:
+def _well(tenant: TenantConfig, snapshot: Snapshot, probe: FetchReport) -> Finding:
     parts = [f"{sum(snapshot.counts.values()):,} held for {counted(len(snapshot.counts), 'reason')}"]
     if probe.latency is not None:
         parts.append(f"answered in {probe.latency.total_seconds() * 1000:.0f} ms")
@@ -53,14 +53,14 @@ def _well(tenant: TenantConfig, snapshot: Snapshot, probe: Probe) -> Finding:
     return _account(tenant, Outcome.OK, "; ".join(parts), measured=_measured(probe))
 
 
-def _failure(tenant: TenantConfig, error: SourceError, probe: Probe) -> Finding:
+def _failure(tenant: TenantConfig, error: SourceError, probe: FetchReport) -> Finding:
     # Where nobody answered, the id is ours alone.
     request = f" (request id {error.request_id})" if error.request_id and probe.latency is not None else ""
     text = f"{error.cause}: {error.detail}{request}"
     return _account(tenant, Outcome.FAILED, text, error.cause.advice, {**_measured(probe), "cause": error.cause.value})
 
 
-def _measured(probe: Probe) -> dict[str, float | str]:
+def _measured(probe: FetchReport) -> dict[str, float | str]:
     figures: dict[str, float | None] = {
         "latency_seconds": probe.latency.total_seconds() if probe.latency is not None else None,
         "clock_skew_seconds": probe.clock_skew.total_seconds() if probe.clock_skew is not None else None,

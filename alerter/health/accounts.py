@@ -61,7 +61,7 @@ class TenantRecord:
 
 
 @dataclass(slots=True)
-class Account:
+class TenantProgress:
     """What is known of one tenant.
 
     Attributes:

@@ -8,7 +8,7 @@ from threading import Lock
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause
-from alerter.health.accounts import SHORTEST_OVERDUE, Account, CycleRecord, TenantRecord
+from alerter.health.accounts import SHORTEST_OVERDUE, CycleRecord, TenantProgress, TenantRecord
 from alerter.health.durations import CycleDurations, Durations
 from alerter.health.outcomes import ConfigRecord, DeliveryOutcome, PingOutcome, outcome_of
 from alerter.humanize import first_of
@@ -29,7 +29,7 @@ class Health:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._lock = Lock()
-        self._accounts: dict[Tenant, Account] = {}
+        self._accounts: dict[Tenant, TenantProgress] = {}
         self._completed = 0
         self._failed = 0
         self._trouble = ""
@@ -53,7 +53,9 @@ class Health:
         begun = self._monotonic() + begun_within.total_seconds()
         with self._lock:
             known = self._accounts
-            self._accounts = {tenant: known.get(tenant) or Account(span, begun) for tenant, span in intervals.items()}
+            self._accounts = {
+                tenant: known.get(tenant) or TenantProgress(span, begun) for tenant, span in intervals.items()
+            }
             for tenant, span in intervals.items():
                 self._accounts[tenant].expect(span, begun)
 
@@ -216,8 +218,8 @@ class Health:
             complaint = account.complaint(now)
             if complaint:
                 tenants_by_complaint.setdefault(complaint, []).append(tenant)
-        told = [f"{first_of(tenants)}: {complaint}" for complaint, tenants in tenants_by_complaint.items()]
-        return [self._trouble, *told] if self._trouble else told
+        notified = [f"{first_of(tenants)}: {complaint}" for complaint, tenants in tenants_by_complaint.items()]
+        return [self._trouble, *notified] if self._trouble else notified
 
     def _note(self, tenant: Tenant, record: CycleRecord) -> None:
         with self._lock:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import accumulate
 from typing import TypeAlias, TypeVar
 
-from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.poll_times import MOST_POLLS
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 from alerter.import_export.cells import read as cell_read
@@ -146,7 +146,7 @@ def record_of(row: Row, asked: Tenant | None, values: Values) -> Record:
             reason, at = _value(row, "reason", values.reason), _value(row, "at", values.instant)
             return FirstSeen(tenant=tenant, reason=reason, at=at)
         case "held" | "change" as kind:
-            return (Held if kind == HELD else Change)(
+            return (Held if kind == HELD else CountRecord)(
                 tenant=tenant,
                 reason=_value(row, "reason", values.reason),
                 at=_value(row, "at", values.instant),

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TextIO, assert_never
 
-from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
 from alerter.humanize import escaped_json
 from alerter.import_export.cells import shown
 
@@ -98,7 +98,7 @@ def _record_fields(record: Record) -> _Fields:
     match record:
         case FirstSeen():
             return {"record": SEEN, "tenant": record.tenant, "reason": record.reason, "at": _instant(record.at)}
-        case Held() | Change():
+        case Held() | CountRecord():
             kind = HELD if isinstance(record, Held) else CHANGE
             return {
                 "record": kind,

@@ -6,13 +6,13 @@ What waits was meant for the old one: the new one is told what fires now.
 
 from collections.abc import Mapping
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.notifications import TargetId
 from alerter.core.outbox import TargetName
 from alerter.jobs.ports import Store, Transaction
 
 
-def follow_urls(store: Store, policy: Policy) -> None:
+def follow_urls(store: Store, alerting: AlertingConfig) -> None:
     """Give what waits the names that its URLs have now, before a poll tells anybody by this policy.
 
     What such a poll puts into the outbox is for the URLs of now, and would be taken for what waits for those before.
@@ -23,15 +23,15 @@ def follow_urls(store: Store, policy: Policy) -> None:
     """
     with store.write() as transaction:
         if transaction.standing().may_remove:
-            readdress(transaction, policy)
+            readdress(transaction, alerting)
 
 
-def readdress(transaction: Transaction, policy: Policy) -> None:
+def readdress(transaction: Transaction, alerting: AlertingConfig) -> None:
     """Give what waits the names that its URLs have now; what waits for a URL that has gone waits until it is back.
 
     A name that stands for another URL is not known to be out of reach.
     """
-    before, now = transaction.addresses(), policy.addresses
+    before, now = transaction.addresses(), alerting.addresses
     if before == now:
         return
     waiting = transaction.waiting_deliveries()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.message.content import Message
 from alerter.core.message.digest import build_digest_message, build_fallback_message
 from alerter.core.message.render import short, with_present_events
@@ -15,7 +15,7 @@ from alerter.core.outbox import (
     TargetName,
     after_failure,
     after_success,
-    claimed,
+    claim,
     due,
     missed_of,
     needs_digest,
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class DeliveryAttempt:
     """One message to take to one target.
 
     Attributes:
@@ -49,7 +49,7 @@ def deliver(
     notifier: Notifier,
     urls: Mapping[TargetName, str],
     *,
-    policy: Policy | None = None,
+    alerting: AlertingConfig | None = None,
     clock: Callable[[], datetime],
     map_: Callable[[Callable[[TargetName], list[Delivery]], Iterable[TargetName]], Iterable[list[Delivery]]] = map,
     is_stopping: Callable[[], bool] = lambda: False,
@@ -64,7 +64,7 @@ def deliver(
         store: The outbox.
         notifier: The way out.
         urls: Where each target is; a delivery to a target that has gone waits until it is back, or dead.
-        policy: Who is told in place of a target that had to be given up, and how a digest reads. Without it there is
+        alerting: Who is told in place of a target that had to be given up, and how a digest reads. Without it there is
             neither.
         clock: The time, read after each attempt; that of the database where several processes share it.
         map_: How to go through the targets; a thread pool's `map` sends to them at the same time.
@@ -81,9 +81,9 @@ def deliver(
 
     def run(target: TargetName) -> list[Delivery]:
         tried: list[Delivery] = []
-        while not is_stopping() and (errand := _claim(store, target, policy, now=clock())) and may_send():
-            after = _attempt(errand, notifier, urls.get(target), clock=clock)
-            _record(store, errand, after, policy, now=clock())
+        while not is_stopping() and (attempt := _claim(store, target, alerting, now=clock())) and may_send():
+            after = _attempt(attempt, notifier, urls.get(target), clock=clock)
+            _record(store, attempt, after, alerting, now=clock())
             tried.extend(after)
         return tried
 
@@ -94,7 +94,7 @@ def deliver(
         after = [delivery for tried_there in map_(run, targets) for delivery in tried_there]
         tried += after
         # After the attempts: a target that is back is no news any more.
-        if not after and not (policy is not None and tell_outages(store, policy, urls, now=clock())):
+        if not after and not (alerting is not None and tell_outages(store, alerting, urls, now=clock())):
             break
     return tried
 
@@ -124,14 +124,16 @@ def next_delivery_at(store: Store) -> datetime | None:
         return next_due_at(reader.waiting_deliveries())
 
 
-def next_errand_at(store: Store) -> datetime | None:
+def next_attempt_due_at(store: Store) -> datetime | None:
     """Return when there is something to send, or to make a message of, or None where nothing waits for its time."""
     with store.read() as reader:
-        due = (next_due_at(reader.waiting_deliveries()), reader.next_group_at(), next_outage_at(reader))
+        due = (next_due_at(reader.waiting_deliveries()), reader.next_flush_at(), next_outage_at(reader))
     return min((at for at in due if at is not None), default=None)
 
 
-def _claim(store: Store, target: TargetName, policy: Policy | None, *, now: datetime) -> Errand | None:
+def _claim(
+    store: Store, target: TargetName, alerting: AlertingConfig | None, *, now: datetime
+) -> DeliveryAttempt | None:
     """Return what to take to a target now, claimed so that nobody else does; None where nothing is due there.
 
     In one transaction, so that of two runs at the same time one alone gets it.
@@ -139,16 +141,18 @@ def _claim(store: Store, target: TargetName, policy: Policy | None, *, now: date
     with store.write() as transaction:
         if not transaction.standing().is_member:
             return None
-        errand = _errand(transaction, target, policy, now=now)
-        if errand is None:
+        attempt = _errand(transaction, target, alerting, now=now)
+        if attempt is None:
             return None
-        errand = replace(errand, deliveries=tuple(claimed(each, now=now) for each in errand.deliveries))
-        for delivery in errand.deliveries:
+        attempt = replace(attempt, deliveries=tuple(claim(each, now=now) for each in attempt.deliveries))
+        for delivery in attempt.deliveries:
             transaction.claim(delivery)
-    return errand
+    return attempt
 
 
-def _errand(reader: Reader, target: TargetName, policy: Policy | None, *, now: datetime) -> Errand | None:
+def _errand(
+    reader: Reader, target: TargetName, alerting: AlertingConfig | None, *, now: datetime
+) -> DeliveryAttempt | None:
     """Return a target's oldest message if its time has come, or a digest of all that it missed.
 
     What the target refused is no part of the queue: it is tried when its own time has come, or is in a digest of its
@@ -160,59 +164,61 @@ def _errand(reader: Reader, target: TargetName, policy: Policy | None, *, now: d
         return None
     head = next((each for each in heads if each.refused_at is None), heads[0])
     queue = [each for each in waiting if (each.refused_at is None) == (head.refused_at is None)]
-    if policy is not None and needs_digest(queue, now=now):
+    if alerting is not None and needs_digest(queue, now=now):
         originals = tuple(reader.message(each.message_id) for each in queue)
-        return Errand(
-            deliveries=tuple(queue), message=_digest(reader, queue, originals, policy, now=now), originals=originals
+        return DeliveryAttempt(
+            deliveries=tuple(queue), message=_digest(reader, queue, originals, alerting, now=now), originals=originals
         )
     message = original = reader.message(head.message_id)
     if head.refused_at is not None:
         # Others may have overtaken it.
         message = with_present_events(original, reader.present_alerts(()))
-    return Errand(deliveries=(head,), message=message, originals=(original,))
+    return DeliveryAttempt(deliveries=(head,), message=message, originals=(original,))
 
 
 def _digest(
-    reader: Reader, queue: Sequence[Delivery], originals: Sequence[Message], policy: Policy, *, now: datetime
+    reader: Reader, queue: Sequence[Delivery], originals: Sequence[Message], alerting: AlertingConfig, *, now: datetime
 ) -> Message:
     """Return what a target gets in place of all that it missed: what fires now for its receiver, and what is over."""
     name = originals[-1].receiver
-    receiver = next((each for each in policy.receivers if each.name == name), Receiver(name=name))
+    receiver = next((each for each in alerting.receivers if each.name == name), Receiver(name=name))
     alerts = reader.present_alerts(_alert_ids(originals))
     missed = missed_of(queue, originals, alerts)
-    missed = replace(missed, firing=firing_for(reader, alerts, receiver, policy, now=now))
-    return build_digest_message(missed, receiver, policy.context, now=now)
+    missed = replace(missed, firing=firing_for(reader, alerts, receiver, alerting, now=now))
+    return build_digest_message(missed, receiver, alerting.context, now=now)
 
 
 def _alert_ids(messages: Iterable[Message]) -> set[str]:
     return {alert_id for message in messages for alert_id in message.alert_ids}
 
 
-def _attempt(errand: Errand, notifier: Notifier, url: str | None, *, clock: Callable[[], datetime]) -> list[Delivery]:
-    target = errand.deliveries[0].target
+def _attempt(
+    attempt: DeliveryAttempt, notifier: Notifier, url: str | None, *, clock: Callable[[], datetime]
+) -> list[Delivery]:
+    target = attempt.deliveries[0].target
     try:
         if url is None:
             raise DeliveryError(f"target {target!r} is no longer in the configuration")  # noqa: TRY301
-        _send(errand, notifier, url)
+        _send(attempt, notifier, url)
     except DeliveryError as error:
-        return _failed(errand, error, now=clock())
+        return _failed(attempt, error, now=clock())
     except Exception as error:
         # A bug in the way out must not have one message tried for ever, nor block its target: it takes the retries.
         log.exception("message not sent by a bug in alerter target=%s", target)
-        return _failed(errand, DeliveryError(type(error).__name__), now=clock())
+        return _failed(attempt, DeliveryError(type(error).__name__), now=clock())
     now = clock()
-    return [after_success(each, now=now) for each in errand.deliveries]
+    return [after_success(each, now=now) for each in attempt.deliveries]
 
 
-def _send(errand: Errand, notifier: Notifier, url: str) -> None:
+def _send(attempt: DeliveryAttempt, notifier: Notifier, url: str) -> None:
     """Send a message; where it is refused as such, at once as plain and short as can be.
 
     Raises:
         DeliveryError: The target took it neither as it is nor in short.
     """
-    had_by = frozenset[str].intersection(*(each.had_by for each in errand.deliveries))
+    had_by = frozenset[str].intersection(*(each.had_by for each in attempt.deliveries))
     try:
-        notifier.deliver(errand.message, url, had_by=had_by)
+        notifier.deliver(attempt.message, url, had_by=had_by)
     except DeliveryError as error:
         if not error.refused:
             raise
@@ -220,22 +226,24 @@ def _send(errand: Errand, notifier: Notifier, url: str) -> None:
     else:
         return
     log.warning(
-        "message refused, sent in short ref=%s target=%s: %s", errand.message.id, errand.deliveries[0].target, first
+        "message refused, sent in short ref=%s target=%s: %s", attempt.message.id, attempt.deliveries[0].target, first
     )
     try:
-        notifier.deliver(short(errand.message), url, had_by=had_by | first.had_by)
+        notifier.deliver(short(attempt.message), url, had_by=had_by | first.had_by)
     except DeliveryError as error:
         raise DeliveryError(
             str(error), refused=True, retry_after=error.retry_after, had_by=error.had_by | first.had_by
         ) from error
 
 
-def _failed(errand: Errand, error: DeliveryError, *, now: datetime) -> list[Delivery]:
+def _failed(attempt: DeliveryAttempt, error: DeliveryError, *, now: datetime) -> list[Delivery]:
     """Return the deliveries of an errand that failed: each was tried, so that they grow old together."""
-    return [after_failure(each, error, now=now) for each in errand.deliveries]
+    return [after_failure(each, error, now=now) for each in attempt.deliveries]
 
 
-def _record(store: Store, errand: Errand, after: Sequence[Delivery], policy: Policy | None, *, now: datetime) -> None:
+def _record(
+    store: Store, attempt: DeliveryAttempt, after: Sequence[Delivery], alerting: AlertingConfig | None, *, now: datetime
+) -> None:
     """Record an outcome; in the same commit hand what was given up to a fallback, and note if the target was reached.
 
     Who has claimed a delivery meanwhile records what comes of it: an outcome that comes too late is none.
@@ -243,51 +251,51 @@ def _record(store: Store, errand: Errand, after: Sequence[Delivery], policy: Pol
     late: list[Message] = []
     dead: list[tuple[Delivery, Message]] = []
     with store.write() as transaction:
-        for delivery, message in zip(after, errand.originals, strict=True):
+        for delivery, message in zip(after, attempt.originals, strict=True):
             if not transaction.settle(delivery):
                 late.append(message)
             elif delivery.dead_at is not None and message.alert_ids:
                 dead.append((delivery, message))
-        if policy is not None and dead:
-            _hand_over(transaction, dead, policy, now=now)
-        if policy is not None and len(late) < len(after):
-            note_attempt(transaction, after, policy, now=now)
+        if alerting is not None and dead:
+            _hand_over(transaction, dead, alerting, now=now)
+        if alerting is not None and len(late) < len(after):
+            note_attempt(transaction, after, alerting, now=now)
     for message in late:
         log.warning("message taken over meanwhile ref=%s target=%s", message.id, after[0].target)
-    _log_errand(errand, after)
+    _log_errand(attempt, after)
 
 
 def _hand_over(
-    transaction: Transaction, dead: Sequence[tuple[Delivery, Message]], policy: Policy, *, now: datetime
+    transaction: Transaction, dead: Sequence[tuple[Delivery, Message]], alerting: AlertingConfig, *, now: datetime
 ) -> None:
     """Put into the outbox what the fallback gets, in one message, of what was given up; without one, nothing.
 
     Nor does it get what it was told before: a person may have tried again what was given up, and in vain.
     """
     messages = [message for _, message in dead]
-    receiver = _fallback(messages[-1], policy)
+    receiver = _fallback(messages[-1], alerting)
     if receiver is None:
         return
     missed = missed_of((each for each, _ in dead), messages, transaction.present_alerts(_alert_ids(messages)))
-    message = build_fallback_message(missed, receiver, policy.context, now=now)
+    message = build_fallback_message(missed, receiver, alerting.context, now=now)
     if not transaction.has_message(message.id):
-        transaction.enqueue(message, policy.targets[receiver.name])
+        transaction.enqueue(message, alerting.targets[receiver.name])
 
 
-def _fallback(message: Message, policy: Policy) -> Receiver | None:
+def _fallback(message: Message, alerting: AlertingConfig) -> Receiver | None:
     """Return who is told in place of the message's receiver, or None for nobody."""
-    by_name = {receiver.name: receiver for receiver in policy.receivers}
+    by_name = {receiver.name: receiver for receiver in alerting.receivers}
     receiver = by_name.get(message.receiver)
     return by_name.get(receiver.fallback) if receiver is not None and receiver.fallback is not None else None
 
 
-def _log_errand(errand: Errand, after: Sequence[Delivery]) -> None:
+def _log_errand(attempt: DeliveryAttempt, after: Sequence[Delivery]) -> None:
     """Say what came of an errand in one line; but of each message that is lost."""
     first, count = after[0], len(after)
-    said = (errand.message.id, first.target, first.attempts, count)
+    said = (attempt.message.id, first.target, first.attempts, count)
     if first.sent_at is not None:
         log.info("message sent ref=%s target=%s attempts=%d messages=%d", *said)
-    for delivery, message in zip(after, errand.originals, strict=True):
+    for delivery, message in zip(after, attempt.originals, strict=True):
         if delivery.dead_at is not None:
             log.error(
                 "message given up ref=%s target=%s attempts=%d title=%s: %s",

@@ -4,51 +4,53 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerter.core.alerting_config import REMEMBERED, Policy
-from alerter.core.alerts import Alert, AlertKey, AlertState, remove, spans_of_firing
+from alerter.core.alerting_config import MAX_CACHED_LOOKBACK, AlertingConfig
+from alerter.core.alerts import Alert, AlertKey, AlertState, firing_spans, remove
 from alerter.core.evaluation import THE_SUM, Case, Idle, Judgement, chosen, docket, judge, judge_failure
-from alerter.core.notifications import Told
-from alerter.core.rules import Per, Rule, TenantSeries, Windows
+from alerter.core.notifications import NotificationState
+from alerter.core.rules import Lookbacks, Per, Rule, TenantSeries
 from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, Series, Snapshot, Span, Tenant
 from alerter.errors import SourceError
-from alerter.jobs.notify import Changes
+from alerter.jobs.notify import AlertChanges
 from alerter.jobs.ports import Transaction
 
 Heard = list[tuple[Case, Mapping[int, Series]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class EvaluatedPoll:
     """What a poll came to: the alerts and what was told of them, as they were before, and what has changed."""
 
     alerts: list[Alert]
-    told: list[Told]
-    changes: Changes
+    notified: list[NotificationState]
+    changes: AlertChanges
 
 
-def keep_and_judge(
+def store_and_evaluate(
     transaction: Transaction,
     tenant: Tenant,
     fetched: Snapshot | SourceError,
-    policy: Policy,
+    alerting: AlertingConfig,
     *,
     may_judge_all: bool = True,
     now: datetime,
-) -> Judged:
+) -> EvaluatedPoll:
     """Keep what a poll came to, and return what it changes.
 
     Args:
         transaction: Where it is kept.
         tenant: Who was polled.
         fetched: What came of it.
-        policy: What judges it.
+        alerting: What judges it.
         may_judge_all: Whether this process has a say in what concerns all tenants together.
         now: The instant of the poll.
     """
-    rules = policy.rules_of(tenant)
-    windows = policy.windows_of(rules, policy.poll_intervals[tenant])
-    judging = [each for each in policy.judged_with(tenant, rules) if may_judge_all or each.scope is not Per.ALL]
-    poll = _Poll(transaction, tenant, judging, windows, policy, now)
+    rules = alerting.rules_for(tenant)
+    windows = alerting.lookbacks_for(rules, alerting.poll_intervals[tenant])
+    judging = [
+        each for each in alerting.rules_evaluated_with(tenant, rules) if may_judge_all or each.scope is not Per.ALL
+    ]
+    poll = _Poll(transaction, tenant, judging, windows, alerting, now)
     return poll.failed(fetched) if isinstance(fetched, SourceError) else poll.succeeded(fetched)
 
 
@@ -59,21 +61,21 @@ class _Poll:
     transaction: Transaction
     tenant: Tenant
     rules: Sequence[Rule]
-    windows: Windows
-    policy: Policy
+    windows: Lookbacks
+    alerting: AlertingConfig
     now: datetime
 
-    def succeeded(self, snapshot: Snapshot) -> Judged:
+    def succeeded(self, snapshot: Snapshot) -> EvaluatedPoll:
         """Judge what must be judged of a snapshot."""
-        interval, timezone = self._interval(self.tenant), self.policy.timezone_of(self.tenant)
+        interval, timezone = self._interval(self.tenant), self.alerting.timezone_for(self.tenant)
         changed = self.transaction.add_snapshot(snapshot, poll_interval=interval, windows=self.windows)
         kept = None if changed is None else self.transaction.idle(self.tenant)
         idle = kept if kept is not None and kept.is_of(self.rules, interval, timezone) else None
-        alerts, told = self._known(self._scope)
+        alerts, notified = self._known(self._scope)
         if idle is None:
             # The configuration may have been read again, so that no rule stands any more behind what is told of all.
             orphans, told_of_them = self._orphans()
-            alerts, told = [*alerts, *orphans], [*told, *told_of_them]
+            alerts, notified = [*alerts, *orphans], [*notified, *told_of_them]
         own = self._series(self.tenant, self.windows.longest)
         alive = [alert.key for alert in alerts if alert.state is not AlertState.INACTIVE]
         agenda = docket(self.rules, own.names, snapshot.counts, alive, idle=idle, changed=changed or {}, now=self.now)
@@ -90,24 +92,28 @@ class _Poll:
             alert
             for alert in alerts
             if alert.key not in judgement.judged
-            and (alert.key.tenant == self.tenant or not self.policy.stands_behind(alert.key))
+            and (alert.key.tenant == self.tenant or not self.alerting.rule_exists_for(alert.key))
         ]
-        return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, self.policy, now=self.now))
+        return EvaluatedPoll(
+            alerts=alerts, notified=notified, changes=_with_removed(judgement, gone, self.alerting, now=self.now)
+        )
 
     def _with_held(self, alert: Alert, snapshot: Snapshot) -> Alert:
         """Return an alert about polling that is over with what is held, as its end says."""
-        is_over = alert.is_about_polling and alert.resolved_at == self.now
+        is_over = alert.is_no_data and alert.resolved_at == self.now
         return replace(alert, value=sum(snapshot.counts.values())) if is_over else alert
 
-    def failed(self, error: SourceError) -> Judged:
+    def failed(self, error: SourceError) -> EvaluatedPoll:
         """Judge what must be judged of a failed poll."""
         interval = self._interval(self.tenant)
         self.transaction.add_failure(self.tenant, error, poll_interval=interval, windows=self.windows, at=self.now)
-        alerts, told = self._known(self._scope)
+        alerts, notified = self._known(self._scope)
         own = self._series(self.tenant, self.windows.longest)
         judgement = judge_failure(self.rules, own, {alert.key: alert for alert in alerts}, now=self.now)
-        gone = [alert for alert in alerts if not self.policy.stands_behind(alert.key)]
-        return Judged(alerts=alerts, told=told, changes=_with_removed(judgement, gone, self.policy, now=self.now))
+        gone = [alert for alert in alerts if not self.alerting.rule_exists_for(alert.key)]
+        return EvaluatedPoll(
+            alerts=alerts, notified=notified, changes=_with_removed(judgement, gone, self.alerting, now=self.now)
+        )
 
     @property
     def _scope(self) -> list[Tenant]:
@@ -115,27 +121,27 @@ class _Poll:
         judges_all = any(rule.scope is Per.ALL for rule in self.rules)
         return [self.tenant, ALL_TENANTS] if judges_all else [self.tenant]
 
-    def _known(self, scope: Sequence[Tenant]) -> tuple[list[Alert], list[Told]]:
-        return self.transaction.alerts(scope), self.transaction.told(scope)
+    def _known(self, scope: Sequence[Tenant]) -> tuple[list[Alert], list[NotificationState]]:
+        return self.transaction.alerts(scope), self.transaction.notified(scope)
 
-    def _orphans(self) -> tuple[list[Alert], list[Told]]:
+    def _orphans(self) -> tuple[list[Alert], list[NotificationState]]:
         """Return the alerts of all tenants together behind which no rule stands, and what was told of them."""
         if ALL_TENANTS in self._scope:
             return [], []
-        alerts, told = self._known([ALL_TENANTS])
-        orphans = [alert for alert in alerts if not self.policy.stands_behind(alert.key)]
+        alerts, notified = self._known([ALL_TENANTS])
+        orphans = [alert for alert in alerts if not self.alerting.rule_exists_for(alert.key)]
         topics = {alert.key.topic for alert in orphans}
-        return orphans, [each for each in told if each.topic in topics]
+        return orphans, [each for each in notified if each.topic in topics]
 
     def _interval(self, tenant: Tenant) -> timedelta:
-        return self.policy.poll_intervals[tenant]
+        return self.alerting.poll_intervals[tenant]
 
     def _series(self, tenant: Tenant, window: timedelta, places: Sequence[int] | None = None) -> TenantSeries:
         return self.transaction.tenant_series(
             tenant,
             window=window,
             poll_interval=self._interval(tenant),
-            timezone=self.policy.timezone_of(tenant),
+            timezone=self.alerting.timezone_for(tenant),
             places=places,
             now=self.now,
         )
@@ -144,18 +150,22 @@ class _Poll:
         """Return the series that a rule must judge; those that are remembered where it looks back no further."""
         rule = case.rule
         if rule.scope is Per.ALL:
-            return {THE_SUM: self._total(rule)} if rule.window <= REMEMBERED else chosen(case, self._everybody(rule))
-        if rule.window > REMEMBERED:
+            return (
+                {THE_SUM: self._total(rule)}
+                if rule.window <= MAX_CACHED_LOOKBACK
+                else chosen(case, self._everybody(rule))
+            )
+        if rule.window > MAX_CACHED_LOOKBACK:
             own = self._series(self.tenant, rule.window, case.places if rule.scope is Per.REASON else None)
         return chosen(case, [own])
 
     def _total(self, rule: Rule) -> Series:
-        members = self.policy.members_of(rule)
+        members = self.alerting.sum_members(rule)
         return self.transaction.total(members, rule.reasons, window=rule.window, now=self.now)
 
     def _everybody(self, rule: Rule) -> list[TenantSeries]:
         # A sum is as patient as the slowest tenant in it: so far back each of them must be known.
-        everyone = self.policy.poll_intervals
+        everyone = self.alerting.poll_intervals
         window = rule.window + TOLERANCE_INTERVALS * max(everyone.values())
         return [self._series(name, window) for name in everyone if rule.tenants.matches(name)]
 
@@ -172,17 +182,19 @@ class _Poll:
             return {}
         firings = self.transaction.firings(windows, since=self.now - max(windows.values()))
         return {
-            key: spans_of_firing(
+            key: firing_spans(
                 alerts.get(key) or Alert(key=key), firings.get(key, ()), since=self.now - window, now=self.now
             )
             for key, window in windows.items()
         }
 
 
-def _with_removed(judgement: Judgement, gone: Iterable[Alert], policy: Policy, *, now: datetime) -> Changes:
-    changes = Changes(judgement.alerts, judgement.transitions)
+def _with_removed(
+    judgement: Judgement, gone: Iterable[Alert], alerting: AlertingConfig, *, now: datetime
+) -> AlertChanges:
+    changes = AlertChanges(judgement.alerts, judgement.transitions)
     for alert in gone:
-        after, transition = remove(alert, why=policy.why_gone(alert.key), now=now)
+        after, transition = remove(alert, why=alerting.removal_text(alert.key), now=now)
         if transition is not None:
             changes.alerts.append(after)
             changes.transitions.append(transition)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
-from alerter.core.import_merge import BEFORE_ALL, Base, Change, Gap, Given, gaps, joined, steps
+from alerter.core.import_merge import BEFORE_ALL, Base, CountChange, Gap, Given, gaps, joined, steps
 from alerter.core.poll_times import Numbers, PollRun, numbers
 from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, instant_of
 from alerter.errors import StoreError
@@ -50,7 +50,7 @@ class TenantImport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportResult:
     """What came of an import.
 
     Attributes:
@@ -64,7 +64,7 @@ class Imported:
 
 def take_in(
     given: Sequence[Given], entries: int, store: HistoryStore, *, is_dry: bool, on_progress: OnProgress | None = None
-) -> Imported:
+) -> ImportResult:
     """Add what files say to what is stored: all of it, or nothing.
 
     Args:
@@ -82,7 +82,7 @@ def take_in(
     new = [plan for plan in plans if plan.filled]
     if new and not is_dry:
         _write(new, store, on_progress or _silent)
-    return Imported(entries=entries, tenants=[plan.summary for plan in plans])
+    return ImportResult(entries=entries, tenants=[plan.summary for plan in plans])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class _Plan:
 class _Changes:
     """Changes to store, in the memory that four numbers take."""
 
-    def __init__(self, changes: Iterator[Change]) -> None:
+    def __init__(self, changes: Iterator[CountChange]) -> None:
         self._index_by_reason: dict[HoldReason, int] = {}
         self._columns: tuple[Numbers, ...] = (numbers(), numbers(), numbers(), numbers())
         at, reason, was, held = self._columns
@@ -124,7 +124,7 @@ class _Changes:
     def __len__(self) -> int:
         return len(self._columns[0])
 
-    def __iter__(self) -> Iterator[Change]:
+    def __iter__(self) -> Iterator[CountChange]:
         names = list(self._index_by_reason)
         return ((at, names[index], was, held) for at, index, was, held in zip(*self._columns, strict=True))
 
@@ -170,7 +170,7 @@ def _cover(plan: _Plan, transaction: HistoryTransaction) -> None:
     transaction.cover(tenant, runs, plan.first_seen, plan.changes.reasons)
 
 
-def _counted(changes: "_Changes", done: Iterator[int], total: int, on_progress: OnProgress) -> Iterator[Change]:
+def _counted(changes: "_Changes", done: Iterator[int], total: int, on_progress: OnProgress) -> Iterator[CountChange]:
     for change, number in zip(changes, done, strict=False):
         if number % 1_000 == 0:
             on_progress(number, total)

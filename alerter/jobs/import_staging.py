@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.import_merge import Base, Given
 from alerter.core.poll_times import PollRun, numbers
 from alerter.core.readings import NOTHING, Rows, RowsError, given_by, twice
@@ -23,7 +23,7 @@ _LINE_MASK = (1 << _LINE_BITS) - 1
 Entry: TypeAlias = tuple[int, Record | Reading]
 
 
-class Inbox:
+class ImportStaging:
     """Everything that files say.
 
     Args:
@@ -196,7 +196,7 @@ class _Records:
                 is_new = record.reason not in self._bases
                 self._bases.setdefault(record.reason, Base(at=number_of(record.at), held=record.held))
                 return None if is_new else f"expected one 'held' record of {record.reason[:40]!r}, found another one"
-            case Change():
+            case CountRecord():
                 return self._add_change(record)
 
     def _add_reason(self, record: FirstSeen) -> str | None:
@@ -222,7 +222,7 @@ class _Records:
         """Return the index behind the last poll of a run."""
         return self._begins[run + 1] if run + 1 < len(self._begins) else len(self._polls)
 
-    def _add_change(self, record: Change) -> str | None:
+    def _add_change(self, record: CountRecord) -> str | None:
         at, reason = self._number_of(record.at), self._index[record.reason]
         newest = self._at[-1] if self._at else at
         if at < newest or (at == newest and reason in self._here):

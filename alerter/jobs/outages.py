@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.message.content import Outage
 from alerter.core.message.digest import build_reachable_message, build_unreachable_message
 from alerter.core.notifications import Receiver, ReceiverName
@@ -19,18 +19,20 @@ from alerter.jobs.ports import Reader, Store, Transaction
 log = logging.getLogger(__name__)
 
 
-def note_attempt(transaction: Transaction, after: Sequence[Delivery], policy: Policy, *, now: datetime) -> None:
+def note_attempt(
+    transaction: Transaction, after: Sequence[Delivery], alerting: AlertingConfig, *, now: datetime
+) -> None:
     """Keep whether a target was reached, and tell that it is back those who were told of its outage.
 
     Args:
         transaction: In which the attempt is recorded.
         after: The deliveries of one attempt, as they are after it; of a mail that some have, the target was reached.
             That it refuses a message as such is no outage once it has taken a later one.
-        policy: Where those who are told are.
+        alerting: Where those who are told are.
         now: When that was.
     """
     target = after[0].target
-    if not any(target in targets for targets in policy.targets.values()):
+    if not any(target in targets for targets in alerting.targets.values()):
         return
     outage = transaction.outages().get(target)
     if not any(each.sent_at is not None or each.had_by for each in after):
@@ -40,24 +42,24 @@ def note_attempt(transaction: Transaction, after: Sequence[Delivery], policy: Po
         transaction.save_outage(replace(known, error=after[0].last_error))
     elif outage is not None:
         transaction.end_outage(target)
-        _tell_end(transaction, outage, after, policy, now=now)
+        _tell_end(transaction, outage, after, alerting, now=now)
 
 
 def _tell_end(
-    transaction: Transaction, outage: Outage, after: Sequence[Delivery], policy: Policy, *, now: datetime
+    transaction: Transaction, outage: Outage, after: Sequence[Delivery], alerting: AlertingConfig, *, now: datetime
 ) -> None:
-    if outage.told is None:
+    if outage.notified is None:
         return
     log.info("target works again target=%s", outage.target)
     sent = sum(each.sent_at is not None for each in after)
     waiting = _waiting(transaction, outage)
-    for name in outage.told:
-        if targets := _elsewhere(policy.targets.get(name, ()), outage):
-            message = build_reachable_message(name, outage, policy.context, delivered=sent, waiting=waiting, now=now)
+    for name in outage.notified:
+        if targets := _elsewhere(alerting.targets.get(name, ()), outage):
+            message = build_reachable_message(name, outage, alerting.context, delivered=sent, waiting=waiting, now=now)
             transaction.enqueue(message, targets)
 
 
-def tell_outages(store: Store, policy: Policy, urls: Mapping[TargetName, str], *, now: datetime) -> bool:
+def tell_outages(store: Store, alerting: AlertingConfig, urls: Mapping[TargetName, str], *, now: datetime) -> bool:
     """Tell others of each target that could not be reached for long, once; say whether there was any.
 
     Raises:
@@ -73,7 +75,7 @@ def tell_outages(store: Store, policy: Policy, urls: Mapping[TargetName, str], *
         outages = transaction.outages()
         news = [outage for target, outage in outages.items() if target in urls and is_news(outage, now=now)]
         for outage in news:
-            _tell(transaction, outage, outages, policy, urls, now=now)
+            _tell(transaction, outage, outages, alerting, urls, now=now)
         for target in outages.keys() - urls.keys() if standing.may_remove else ():
             transaction.end_outage(target)
     return bool(news)
@@ -81,50 +83,50 @@ def tell_outages(store: Store, policy: Policy, urls: Mapping[TargetName, str], *
 
 def next_outage_at(reader: Reader) -> datetime | None:
     """Return when the next outage is news, or None where there is none that is not told."""
-    return min((each.since + NEWS_AFTER for each in reader.outages().values() if each.told is None), default=None)
+    return min((each.since + NEWS_AFTER for each in reader.outages().values() if each.notified is None), default=None)
 
 
 def _tell(
     transaction: Transaction,
     outage: Outage,
     outages: Mapping[TargetName, Outage],
-    policy: Policy,
+    alerting: AlertingConfig,
     urls: Mapping[TargetName, str],
     *,
     now: datetime,
 ) -> None:
-    told = _told_of(outage, outages, policy, urls)
+    notified = _told_of(outage, outages, alerting, urls)
     waiting = _waiting(transaction, outage)
-    for name, targets in told.items():
-        transaction.enqueue(build_unreachable_message(name, outage, waiting, policy.context, now=now), targets)
-    transaction.save_outage(replace(outage, told=tuple(told)))
+    for name, targets in notified.items():
+        transaction.enqueue(build_unreachable_message(name, outage, waiting, alerting.context, now=now), targets)
+    transaction.save_outage(replace(outage, notified=tuple(notified)))
     log.error(
         "target cannot be reached target=%s since=%s waiting=%d told=%s: %s",
-        outage.target, outage.since, waiting, ",".join(told) or "nobody", outage.error,
+        outage.target, outage.since, waiting, ",".join(notified) or "nobody", outage.error,
     )  # fmt: skip
 
 
 def _told_of(
-    outage: Outage, outages: Mapping[TargetName, Outage], policy: Policy, urls: Mapping[TargetName, str]
+    outage: Outage, outages: Mapping[TargetName, Outage], alerting: AlertingConfig, urls: Mapping[TargetName, str]
 ) -> dict[ReceiverName, tuple[TargetName, ...]]:
     """Return who is told of an outage, and where: the fallback if it can be reached, or else all others.
 
     Where there is nobody else, the receiver's own other targets. Never the target itself, under whatever name.
     """
-    own = next((each for each in policy.receivers if outage.target in policy.targets[each.name]), None)
+    own = next((each for each in alerting.receivers if outage.target in alerting.targets[each.name]), None)
     if own is None:
         return {}
     url = urls[TargetName(outage.target)]
 
     def elsewhere(receivers: Sequence[Receiver]) -> dict[ReceiverName, tuple[TargetName, ...]]:
-        found = {each.name: _elsewhere(policy.targets[each.name], outage) for each in receivers}
+        found = {each.name: _elsewhere(alerting.targets[each.name], outage) for each in receivers}
         other = {name: tuple(each for each in targets if urls.get(each) != url) for name, targets in found.items()}
         return {name: targets for name, targets in other.items() if targets}
 
-    fallback = elsewhere([each for each in policy.receivers if each.name == own.fallback])
+    fallback = elsewhere([each for each in alerting.receivers if each.name == own.fallback])
     if any(target not in outages for targets in fallback.values() for target in targets):
         return fallback
-    return elsewhere([each for each in policy.receivers if each is not own]) or elsewhere([own])
+    return elsewhere([each for each in alerting.receivers if each is not own]) or elsewhere([own])
 
 
 def _elsewhere(targets: Sequence[TargetName], outage: Outage) -> tuple[TargetName, ...]:

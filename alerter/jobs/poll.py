@@ -6,22 +6,22 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerter.core.alerting_config import Policy
-from alerter.core.alerts import Alert, AlertState, Transition, after_clock_jump, remove
+from alerter.core.alerting_config import AlertingConfig
+from alerter.core.alerts import Alert, AlertState, Transition, remove, shift_clock
 from alerter.core.message.content import Message
-from alerter.core.notifications import Notification, Receiver, Told
+from alerter.core.notifications import Notification, NotificationState, Receiver
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError
 from alerter.jobs.addresses import readdress
-from alerter.jobs.evaluate import keep_and_judge
-from alerter.jobs.notify import Changes, tell
+from alerter.jobs.evaluate import store_and_evaluate
+from alerter.jobs.notify import AlertChanges, tell
 from alerter.jobs.ports import Source, Store, Transaction
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cycle:
+class PollCycle:
     """What one poll saw and decided, for the log, `alerter poll` and the demo.
 
     Attributes:
@@ -47,25 +47,27 @@ class _DryRun(Exception):
     """Leaves a transaction without committing it."""
 
 
-def poll(tenant: Tenant, source: Source, store: Store, policy: Policy, *, clock: Callable[[], datetime]) -> Cycle:
+def poll(
+    tenant: Tenant, source: Source, store: Store, alerting: AlertingConfig, *, clock: Callable[[], datetime]
+) -> PollCycle:
     """Fetch what a tenant's gateway holds, keep it, judge it, and decide who is told, in one commit.
 
     Args:
         tenant: Who is polled; one of the policy's.
         source: Its account.
         store: Where it is kept.
-        policy: The rules, and who is told.
+        alerting: The rules, and who is told.
         clock: The time, read when a poll has failed; a good snapshot carries its own.
 
     Raises:
         StoreError: Nothing was kept, and nobody is told; the next poll tries again.
     """
-    return poll_all([(tenant, source)], store, policy, clock=clock)[0]
+    return poll_many([(tenant, source)], store, alerting, clock=clock)[0]
 
 
-def poll_all(
-    polls: Iterable[tuple[Tenant, Source]], store: Store, policy: Policy, *, clock: Callable[[], datetime]
-) -> list[Cycle]:
+def poll_many(
+    polls: Iterable[tuple[Tenant, Source]], store: Store, alerting: AlertingConfig, *, clock: Callable[[], datetime]
+) -> list[PollCycle]:
     """Do what `poll` does for several tenants, in one commit: a disk takes as long for one as for twenty.
 
     Returns:
@@ -79,7 +81,7 @@ def poll_all(
         standing = transaction.standing([tenant for tenant, _, _ in fetched])
         kept = [each for each in fetched if each[0] in standing.tenants]
         cycles = [
-            _cycle(transaction, tenant, what, policy, may_judge_all=standing.may_judge_all, now=now)
+            _cycle(transaction, tenant, what, alerting, may_judge_all=standing.may_judge_all, now=now)
             for tenant, what, now in kept
         ]
     for tenant, _, _ in fetched:
@@ -92,19 +94,21 @@ def poll_all(
     return cycles
 
 
-def poll_dry(tenant: Tenant, source: Source, store: Store, policy: Policy, *, clock: Callable[[], datetime]) -> Cycle:
+def poll_dry_run(
+    tenant: Tenant, source: Source, store: Store, alerting: AlertingConfig, *, clock: Callable[[], datetime]
+) -> PollCycle:
     """Do what `poll` does and take it all back: nothing is kept, and nothing will be sent."""
     fetched, now = _fetch(source, clock)
-    cycles: list[Cycle] = []
+    cycles: list[PollCycle] = []
     try:
         with store.write() as transaction:
-            cycles.append(_cycle(transaction, tenant, fetched, policy, may_judge_all=True, now=now))
+            cycles.append(_cycle(transaction, tenant, fetched, alerting, may_judge_all=True, now=now))
             raise _DryRun  # noqa: TRY301 - the way out of a transaction that must not be committed
     except _DryRun:
         return cycles[0]
 
 
-def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition]:
+def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[Transition]:
     """Resolve the alerts whose rule, level or tenant has gone from the configuration, and tell what no poll tells.
 
     Runs at start, after a reload, and every hour: a removed tenant is never polled again, so that no poll would do it,
@@ -121,25 +125,27 @@ def reconcile(store: Store, policy: Policy, *, now: datetime) -> list[Transition
     with store.write() as transaction:
         if not transaction.standing().may_remove:
             return []
-        readdress(transaction, policy)
+        readdress(transaction, alerting)
         alerts = transaction.alerts()
         gone = [
-            alert for alert in alerts if alert.state is not AlertState.INACTIVE and not policy.stands_behind(alert.key)
+            alert
+            for alert in alerts
+            if alert.state is not AlertState.INACTIVE and not alerting.rule_exists_for(alert.key)
         ]
-        stepped = [remove(alert, why=policy.why_gone(alert.key), now=now) for alert in gone]
-        changed = Changes([alert for alert, _ in stepped], [each for _, each in stepped if each is not None])
-        told = transaction.told()
-        if gone or any(_is_believed_of_nobody(each, policy) for each in told):
-            tell(transaction, alerts, changed, told, policy, now=now)
-        elif any(alert.is_firing for alert in alerts) and (new := _new_targets(told, policy)):
-            tell(transaction, alerts, changed, told, policy, receivers=new, now=now)
-        _log_lost(alerts, told, policy)
+        stepped = [remove(alert, why=alerting.removal_text(alert.key), now=now) for alert in gone]
+        changed = AlertChanges([alert for alert, _ in stepped], [each for _, each in stepped if each is not None])
+        notified = transaction.notified()
+        if gone or any(_is_believed_of_nobody(each, alerting) for each in notified):
+            tell(transaction, alerts, changed, notified, alerting, now=now)
+        elif any(alert.is_firing for alert in alerts) and (new := _new_targets(notified, alerting)):
+            tell(transaction, alerts, changed, notified, alerting, receivers=new, now=now)
+        _log_lost(alerts, notified, alerting)
     for transition in changed.transitions:
         _log_transition(transition)
     return changed.transitions
 
 
-def tell_unpolled(store: Store, policy: Policy, *, now: datetime) -> tuple[Message, ...]:
+def tell_unpolled(store: Store, alerting: AlertingConfig, *, now: datetime) -> tuple[Message, ...]:
     """Tell what no poll tells: of tenants that are polled no more, and of sums over all that are no longer made.
 
     A mute may have hidden their end when it was told to everybody else. That there is nothing to tell costs one look.
@@ -148,45 +154,45 @@ def tell_unpolled(store: Store, policy: Policy, *, now: datetime) -> tuple[Messa
         StoreError: Nothing was told; the next run tries again.
     """
     with store.read() as reader:
-        tenants = [tenant for tenant in reader.tenants_told_of() if not policy.is_polled(tenant)]
+        tenants = [tenant for tenant in reader.tenants_told_of() if not alerting.can_evaluate(tenant)]
     if not tenants:
         return ()
     with store.write() as transaction:
         if not transaction.standing().may_remove:
             return ()
-        alerts, told = transaction.alerts(tenants), transaction.told(tenants)
-        return tell(transaction, alerts, Changes(), told, policy, now=now)[1]
+        alerts, notified = transaction.alerts(tenants), transaction.notified(tenants)
+        return tell(transaction, alerts, AlertChanges(), notified, alerting, now=now)[1]
 
 
-def _is_believed_of_nobody(told: Told, policy: Policy) -> bool:
+def _is_believed_of_nobody(notified: NotificationState, alerting: AlertingConfig) -> bool:
     """Say whether a receiver believes that something fires at which no poll looks any more."""
-    return told.state is AlertState.FIRING and not policy.is_polled(told.topic.tenant)
+    return notified.state is AlertState.FIRING and not alerting.can_evaluate(notified.topic.tenant)
 
 
-def _new_targets(told: Iterable[Told], policy: Policy) -> list[Receiver]:
+def _new_targets(notified: Iterable[NotificationState], alerting: AlertingConfig) -> list[Receiver]:
     """Return the receivers with those of their targets alone that were never told anything."""
-    known = {(each.receiver, each.target) for each in told}
+    known = {(each.receiver, each.target) for each in notified}
     new = (
         replace(receiver, targets=tuple(target for target in receiver.targets if (receiver.name, target) not in known))
-        for receiver in policy.receivers
+        for receiver in alerting.receivers
     )
     return [receiver for receiver in new if receiver.targets]
 
 
-def _log_lost(alerts: Iterable[Alert], told: Iterable[Told], policy: Policy) -> None:
+def _log_lost(alerts: Iterable[Alert], notified: Iterable[NotificationState], alerting: AlertingConfig) -> None:
     """Say whose URLs have gone while they believe that something fires, for its end cannot be told there."""
     firing = {alert.key.topic for alert in alerts if alert.is_firing}
-    here = {target for receiver in policy.receivers for target in receiver.targets}
+    here = {target for receiver in alerting.receivers for target in receiver.targets}
     lost = Counter(
         each.receiver
-        for each in told
+        for each in notified
         if each.state is AlertState.FIRING and each.target and each.target not in here and each.topic in firing
     )
     for receiver, count in lost.items():
         log.warning("removed URL was told of alerts that still fire receiver=%s alerts=%d", receiver, count)
 
 
-def follow_clock(store: Store, *, by: timedelta, tenants: Collection[Tenant] | None = None) -> None:
+def shift_after_clock_jump(store: Store, *, by: timedelta, tenants: Collection[Tenant] | None = None) -> None:
     """Move the instants that spans are measured from, and retries wait for, along with a clock that has jumped.
 
     Args:
@@ -201,10 +207,12 @@ def follow_clock(store: Store, *, by: timedelta, tenants: Collection[Tenant] | N
     with store.write() as transaction:
         own = None if tenants is None else transaction.standing(tenants).tenants
         alerts = transaction.alerts(own)
-        moved = [after_clock_jump(alert, by=by) for alert in alerts]
+        moved = [shift_clock(alert, by=by) for alert in alerts]
         transaction.save_alerts(after for before, after in zip(alerts, moved, strict=True) if after != before)
         transaction.save_told(
-            replace(told, at=told.at + by) for told in transaction.told(own) if told.state is AlertState.FIRING
+            replace(notified, at=notified.at + by)
+            for notified in transaction.notified(own)
+            if notified.state is AlertState.FIRING
         )
         for topic, acknowledgement in transaction.acknowledgements().items():
             if own is None or topic.tenant in own:
@@ -236,14 +244,14 @@ def _cycle(
     transaction: Transaction,
     tenant: Tenant,
     fetched: Snapshot | SourceError,
-    policy: Policy,
+    alerting: AlertingConfig,
     *,
     may_judge_all: bool,
     now: datetime,
-) -> Cycle:
-    judged = keep_and_judge(transaction, tenant, fetched, policy, may_judge_all=may_judge_all, now=now)
-    planned, messages = tell(transaction, judged.alerts, judged.changes, judged.told, policy, now=now)
-    return Cycle(
+) -> PollCycle:
+    judged = store_and_evaluate(transaction, tenant, fetched, alerting, may_judge_all=may_judge_all, now=now)
+    planned, messages = tell(transaction, judged.alerts, judged.changes, judged.notified, alerting, now=now)
+    return PollCycle(
         tenant=tenant,
         at=now,
         snapshot=fetched if isinstance(fetched, Snapshot) else None,

@@ -5,15 +5,15 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeAlias
 
-from alerter.core.alerts import Alert, AlertKey, Topic, Transition
+from alerter.core.alerts import Alert, AlertKey, AlertSubject, Transition
 from alerter.core.evaluation import Idle
-from alerter.core.import_merge import Base, Change, Stored
+from alerter.core.import_merge import Base, CountChange, StoredHistory
 from alerter.core.message.content import Message, Outage
 from alerter.core.mutes import Acknowledgement, Silence
-from alerter.core.notifications import Budget, ReceiverName, TargetId, Told
+from alerter.core.notifications import HourlyLimit, NotificationState, ReceiverName, TargetId
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.poll_times import PollRun
-from alerter.core.rules import Member, Selector, TenantSeries, Windows
+from alerter.core.rules import Lookbacks, Selector, SumMember, TenantSeries
 from alerter.core.series import HoldReason, Series, Snapshot, Tenant
 from alerter.core.sharding import Standing
 from alerter.errors import SourceError
@@ -67,7 +67,7 @@ class Reader(Protocol):
         """Return the transitions of these alerts into firing and out of it, oldest first."""
         ...
 
-    def told(self, tenants: Collection[Tenant] | None = None) -> list[Told]:
+    def notified(self, tenants: Collection[Tenant] | None = None) -> list[NotificationState]:
         """Return what receivers were last told."""
         ...
 
@@ -103,11 +103,11 @@ class Reader(Protocol):
         """Return the silences that end after `since`, also those that have not begun."""
         ...
 
-    def acknowledgements(self) -> dict[Topic, Acknowledgement]:
+    def acknowledgements(self) -> dict[AlertSubject, Acknowledgement]:
         """Return the newest acknowledgement of each topic that has one."""
         ...
 
-    def budgets(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, Budget]:
+    def hourly_limits(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, HourlyLimit]:
         """Return what each receiver got within a span, and how often it was held back."""
         ...
 
@@ -119,7 +119,7 @@ class Reader(Protocol):
         """Return the receivers whose news has been collected for long enough."""
         ...
 
-    def next_group_at(self) -> datetime | None:
+    def next_flush_at(self) -> datetime | None:
         """Return when the next collection ends, or None where nothing is being collected."""
         ...
 
@@ -152,7 +152,7 @@ class Transaction(Reader, Protocol):
         ...
 
     def add_snapshot(
-        self, snapshot: Snapshot, *, poll_interval: timedelta, windows: Windows | None = None
+        self, snapshot: Snapshot, *, poll_interval: timedelta, windows: Lookbacks | None = None
     ) -> Mapping[int, int] | None:
         """Keep what a good poll saw; return the counts that have changed by their places, None where more may have."""
         ...
@@ -163,13 +163,13 @@ class Transaction(Reader, Protocol):
         error: SourceError,
         *,
         poll_interval: timedelta = timedelta(0),
-        windows: Windows | None = None,
+        windows: Lookbacks | None = None,
         at: datetime,
     ) -> None:
         """Keep that a poll failed, and why."""
         ...
 
-    def total(self, members: Sequence[Member], reasons: Selector, *, window: timedelta, now: datetime) -> Series:
+    def total(self, members: Sequence[SumMember], reasons: Selector, *, window: timedelta, now: datetime) -> Series:
         """Return the sum over tenants of what is held for some reasons, at least as far back as the window."""
         ...
 
@@ -189,11 +189,11 @@ class Transaction(Reader, Protocol):
         """Append to the history."""
         ...
 
-    def save_told(self, told: Iterable[Told]) -> None:
+    def save_told(self, notified: Iterable[NotificationState]) -> None:
         """Keep what receivers were told."""
         ...
 
-    def forget_told(self, told: Iterable[Told]) -> None:
+    def forget_told(self, notified: Iterable[NotificationState]) -> None:
         """Drop what targets were told that have moved to another receiver."""
         ...
 
@@ -316,7 +316,7 @@ class Notifier(Protocol):
 class HistoryReader(Protocol):
     """A consistent view of the history, for an import to be compared with."""
 
-    def stored(self, tenant: Tenant) -> Stored:
+    def stored(self, tenant: Tenant) -> StoredHistory:
         """Return what is stored of a tenant."""
         ...
 
@@ -333,7 +333,7 @@ class HistoryTransaction(HistoryReader, Protocol):
         tenant: Tenant,
         first_seen: Mapping[HoldReason, int],
         bases: Mapping[HoldReason, Base],
-        changes: Iterable[Change],
+        changes: Iterable[CountChange],
     ) -> None:
         """Write the changes of an import."""
         ...

@@ -18,7 +18,7 @@ from alerter.jobs.ports import Store, Transaction
 log = logging.getLogger(__name__)
 
 #: Counts that are older are packed, by whole days: nearly nobody writes to them any more.
-LOOSE_FOR = timedelta(days=1)
+COMPRESS_AFTER = timedelta(days=1)
 #: What a transaction may take, about: less than anybody notices.
 LONGEST_SECONDS = 0.01
 #: After each one, so many times what it took is left to others.
@@ -36,7 +36,7 @@ class _Stopped(Exception):
 
 
 @dataclass(slots=True)
-class Pace:
+class BatchSizer:
     """How much is done at a time, found out while doing it.
 
     Attributes:
@@ -72,7 +72,7 @@ class Pace:
 
 
 @dataclass(slots=True)
-class Kept:
+class RetentionResult:
     """What was done, in rows, and in pages of a file.
 
     Attributes:
@@ -90,7 +90,9 @@ class Kept:
     pages: int = 0
 
 
-def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelta, pace: Pace, now: datetime) -> Kept:
+def apply_retention(
+    store: Store, *, retention: timedelta, fine_retention: timedelta, batch_sizer: BatchSizer, now: datetime
+) -> RetentionResult:
     """Delete history that is older than its retention, thin what is older than the fine one, and pack what is left.
 
     All by whole days, so that of thousands of tenants each is touched once a day.
@@ -99,7 +101,7 @@ def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelt
         store: Where it is.
         retention: How long it is kept.
         fine_retention: How long all of it is kept; at most the retention.
-        pace: How much at a time.
+        batch_sizer: How much at a time.
         now: The present.
 
     Returns:
@@ -108,15 +110,15 @@ def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelt
     Raises:
         StoreError: What was done before it stays done.
     """
-    kept = Kept()
+    kept = RetentionResult()
     with suppress(_Stopped):
-        _prune(store, kept, pace, before=day_of(now - retention))
-        _thin(store, kept, pace, before=day_of(now - fine_retention))
-        _pack(store, kept, pace, before=day_of(now - LOOSE_FOR))
-        while pages := pace.run(store, lambda transaction: transaction.give_back(_PAGES_AT_A_TIME)):
+        _prune(store, kept, batch_sizer, before=day_of(now - retention))
+        _thin(store, kept, batch_sizer, before=day_of(now - fine_retention))
+        _pack(store, kept, batch_sizer, before=day_of(now - COMPRESS_AFTER))
+        while pages := batch_sizer.run(store, lambda transaction: transaction.give_back(_PAGES_AT_A_TIME)):
             kept.pages += pages
-        pace.run(store, lambda transaction: transaction.note_size(now=now))
-    if kept != Kept():
+        batch_sizer.run(store, lambda transaction: transaction.note_size(now=now))
+    if kept != RetentionResult():
         log.info(
             "history kept pruned=%d thinned=%d packed=%d stripped=%d pages=%d",
             kept.pruned, kept.thinned, kept.packed, kept.stripped, kept.pages,
@@ -124,35 +126,39 @@ def keep_history(store: Store, *, retention: timedelta, fine_retention: timedelt
     return kept
 
 
-def _prune(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
+def _prune(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, before: datetime) -> None:
     with store.read() as reader:
         tenants = reader.tenants_with_history_before(before)
-    for rows in _of_each(tenants, store, pace, lambda one, name: one.prune(name, before=before, batch=pace.rows)):
+    for rows in _of_each(
+        tenants, store, batch_sizer, lambda one, name: one.prune(name, before=before, batch=batch_sizer.rows)
+    ):
         kept.pruned += rows
     while True:
         with store.read() as reader:
             outdated = reader.outdated(before=before, limit=_FOUND_AT_A_TIME)
         if not outdated:
             return
-        for part in _parts(outdated, pace):
-            kept.pruned += pace.run(store, lambda one: one.drop(part, before=before))  # noqa: B023
+        for part in _parts(outdated, batch_sizer):
+            kept.pruned += batch_sizer.run(store, lambda one: one.drop(part, before=before))  # noqa: B023
 
 
-def _thin(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
+def _thin(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, before: datetime) -> None:
     with store.read() as reader:
         tenants = reader.tenants_to_thin(before)
-    for rows in _of_each(tenants, store, pace, lambda one, name: one.thin(name, before=before, batch=pace.rows)):
+    for rows in _of_each(
+        tenants, store, batch_sizer, lambda one, name: one.thin(name, before=before, batch=batch_sizer.rows)
+    ):
         kept.thinned += rows
     while True:
         with store.read() as reader:
             wordy = reader.wordy_messages(before=before, limit=_FOUND_AT_A_TIME)
         if not wordy:
             return
-        for part in _parts(wordy, pace):
-            kept.stripped += pace.run(store, lambda one: one.strip(part))  # noqa: B023
+        for part in _parts(wordy, batch_sizer):
+            kept.stripped += batch_sizer.run(store, lambda one: one.strip(part))  # noqa: B023
 
 
-def _pack(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
+def _pack(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, before: datetime) -> None:
     with store.read() as reader:
         tenants = reader.tenants_to_pack(before)
 
@@ -160,22 +166,22 @@ def _pack(store: Store, kept: Kept, pace: Pace, *, before: datetime) -> None:
         # An instance that is older might not know chunks.
         return transaction.pack(tenant, before=before) if transaction.standing().is_agreed else 0
 
-    for changes in _of_each(tenants, store, pace, pack):
+    for changes in _of_each(tenants, store, batch_sizer, pack):
         kept.packed += changes
 
 
 def _of_each(
-    tenants: Iterable[Tenant], store: Store, pace: Pace, act: Callable[[Transaction, Tenant], int]
+    tenants: Iterable[Tenant], store: Store, batch_sizer: BatchSizer, act: Callable[[Transaction, Tenant], int]
 ) -> Iterator[int]:
     """Do something for one tenant after the other, for each until nothing is left; yield what each transaction did."""
     for tenant in tenants:
-        while done := pace.run(store, lambda one: act(one, tenant)):  # noqa: B023
+        while done := batch_sizer.run(store, lambda one: act(one, tenant)):  # noqa: B023
             yield done
 
 
-def _parts(keys: Sequence[_Key], pace: Pace) -> Iterator[Sequence[_Key]]:
+def _parts(keys: Sequence[_Key], batch_sizer: BatchSizer) -> Iterator[Sequence[_Key]]:
     """Yield keys, as many at a time as the pace says by then."""
     while keys:
-        rows = pace.rows
+        rows = batch_sizer.rows
         yield keys[:rows]
         keys = keys[rows:]

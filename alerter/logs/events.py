@@ -29,7 +29,7 @@ Value: TypeAlias = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class LogEvent:
     """What a record says.
 
     Attributes:
@@ -43,21 +43,21 @@ class Event:
     traceback: str
 
 
-def event_of(record: logging.LogRecord) -> Event:
+def event_of(record: logging.LogRecord) -> LogEvent:
     """Return what a record says. Secrets are still in it."""
     event = vars(record).get(_WEIGHED)
-    if isinstance(event, Event):
+    if isinstance(event, LogEvent):
         return event
     template = template_of(str(record.msg)) if is_ours(record) else None
     arguments = record.args if isinstance(record.args, tuple) else ()
     if template is None or len(arguments) != len(template.conversion_by_field):
-        return Event(text=_message(record), fields={}, traceback=_traceback(record))
+        return LogEvent(text=_message(record), fields={}, traceback=_traceback(record))
     values = zip(template.conversion_by_field.items(), arguments, strict=True)
     fields = {name: _value(argument, conversion) for (name, conversion), argument in values}
-    return Event(text=template.event, fields=fields, traceback=_traceback(record))
+    return LogEvent(text=template.event, fields=fields, traceback=_traceback(record))
 
 
-def with_event(record: logging.LogRecord, event: Event, level: int) -> logging.LogRecord:
+def with_event(record: logging.LogRecord, event: LogEvent, level: int) -> logging.LogRecord:
     """Return a record with another level, that says something else."""
     other = copy(record)
     other.levelno, other.levelname = level, logging.getLevelName(level)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from alerter.humanize import escaped
-from alerter.logs.events import DETAIL, Event, Value, event_of, is_ours
+from alerter.logs.events import DETAIL, LogEvent, Value, event_of, is_ours
 from alerter.redaction import Redactor
 
 #: The journal cuts a line after 48 KiB (LineMax=), and takes the rest for one without a priority. In characters.
@@ -160,7 +160,7 @@ def shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:half]} … {text[-half:]}"
 
 
-def _text(record: logging.LogRecord, event: Event) -> str:
+def _text(record: logging.LogRecord, event: LogEvent) -> str:
     source = "" if is_ours(record) else f"{record.name}: "
     fields = (f" {name}={_quoted(value)}" for name, value in event.fields.items() if name != DETAIL and _is_said(value))
     detail = event.fields.get(DETAIL)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, TypeAlias
 
-from alerter.logs.events import DETAIL, Event
+from alerter.logs.events import DETAIL, LogEvent
 
 #: After how long the first reminder comes; each further one after four times as long as the one before.
 FIRST_REMINDER: Final = timedelta(minutes=15)
@@ -30,7 +30,7 @@ FORGET_AFTER: Final = timedelta(hours=1)
 #: So many say the same aloud in the time of a first reminder.
 SPOKESMEN: Final = 20
 #: So many failures are remembered at a time.
-REMEMBERED: Final = 20_000
+MAX_CACHED_LOOKBACK: Final = 20_000
 
 #: What is loud each time: the answers to a person, who may ask twice, and each message that is lost.
 ALWAYS_LOUD: Final = frozenset(
@@ -95,7 +95,7 @@ class Repeats:
         self._streaks: OrderedDict[_Key, _Streak] = OrderedDict()
         self._crowds: dict[_Key, _Crowd] = {}
 
-    def weight(self, logger: str, level: int, event: Event, *, now: float) -> Weight:
+    def weight(self, logger: str, level: int, event: LogEvent, *, now: float) -> Weight:
         """Return how much a record counts.
 
         Args:
@@ -127,7 +127,7 @@ class Repeats:
             streak.heard_at = now
             streak.repeats += 1
         self._streaks[key] = streak
-        if len(self._streaks) > REMEMBERED:
+        if len(self._streaks) > MAX_CACHED_LOOKBACK:
             self._streaks.popitem(last=False)
         return streak
 
@@ -144,7 +144,7 @@ class Repeats:
 _LONG_AGO: Final = FIRST_REMINDER.total_seconds()
 
 
-def told(event: Event, weight: Weight) -> Event:
+def notified(event: LogEvent, weight: Weight) -> LogEvent:
     """Return the event as it is written: what is known of it already is said in short."""
     if not weight.repeats and not weight.is_last:
         return event
@@ -159,7 +159,7 @@ def told(event: Event, weight: Weight) -> Event:
     return replace(event, fields=fields)
 
 
-def _key(logger: str, event: Event) -> tuple[_Key, _Key]:
+def _key(logger: str, event: LogEvent) -> tuple[_Key, _Key]:
     """Return whom a failure befalls, and which it is."""
     whom = tuple(event.fields[name] for name in _WHOM if name in event.fields)
     # Of a failure that has a cause, the words may be others each time.

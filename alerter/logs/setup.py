@@ -14,7 +14,7 @@ from alerter.humanize import escaped
 from alerter.logs import hooks
 from alerter.logs.events import event_of, with_event
 from alerter.logs.formatters import JournalFormatter, JsonFormatter, LineFormatter, TerminalFormatter, priority_of
-from alerter.logs.repeat_filter import Repeats, told
+from alerter.logs.repeat_filter import Repeats, notified
 from alerter.redaction import Redactor
 
 
@@ -48,7 +48,7 @@ class StandardError(logging.StreamHandler[TextIO]):
             event = event_of(record)
             weight = self._repeats.weight(record.name, record.levelno, event, now=self._seconds())
             if weight.level >= self.level:
-                super().emit(with_event(record, told(event, weight), weight.level))
+                super().emit(with_event(record, notified(event, weight), weight.level))
         except Exception:  # noqa: BLE001 - as logging's own handlers: what is logged must not fail because of its log
             self.handleError(record)
 

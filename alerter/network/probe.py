@@ -36,7 +36,7 @@ class Security(StrEnum):
     NONE = "none"
 
 
-class Step(StrEnum):
+class ProbeStage(StrEnum):
     """What can go wrong."""
 
     PROXY = "proxy"
@@ -95,7 +95,7 @@ class Contact:
         certificate_ends_at: Until when the host's certificate is good; None without one, or where nobody verifies it.
     """
 
-    failed_at: Step | None = None
+    failed_at: ProbeStage | None = None
     detail: str = ""
     proxy: str = ""
     certificate_ends_at: datetime | None = None
@@ -104,7 +104,7 @@ class Contact:
 class _Failure(Exception):
     """A connection failed."""
 
-    def __init__(self, step: Step, detail: str) -> None:
+    def __init__(self, step: ProbeStage, detail: str) -> None:
         super().__init__(detail)
         self.step = step
         self.detail = detail
@@ -141,7 +141,7 @@ def _proxy_of(endpoint: Endpoint) -> SplitResult | None:
     proxy = select_proxy(url, requests.Session().merge_environment_settings(url, {}, None, None, None)["proxies"])
     setting = proxy_setting(urlsplit(url).scheme)
     if proxy and setting is not None and (why := why_unusable(setting)):
-        raise _Failure(Step.PROXY, f"{setting.name} cannot be used: {why}")
+        raise _Failure(ProbeStage.PROXY, f"{setting.name} cannot be used: {why}")
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
 
@@ -155,29 +155,29 @@ def _connected(endpoint: Endpoint, proxy: SplitResult | None, timeout: float) ->
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise _Failure(Step.NAME, _reason(error)) from None
+        raise _Failure(ProbeStage.NAME, _reason(error)) from None
     try:
         return Dialer(lambda *_, **__: found).connect(endpoint.host, endpoint.port, timeout=timeout)
     except Unanswered as error:
-        raise _Failure(Step.CONNECTION, _reason(error)) from None
+        raise _Failure(ProbeStage.CONNECTION, _reason(error)) from None
     except OSError as error:
         addresses = {str(address[0]) for *_, address in found}
         # Of several, each says what it has to say.
         named = f" ({', '.join(addresses)})" if len(addresses) == 1 else ""
-        raise _Failure(Step.CONNECTION, _reason(error) + named) from None
+        raise _Failure(ProbeStage.CONNECTION, _reason(error) + named) from None
 
 
 def _tunnelled(endpoint: Endpoint, proxy: SplitResult, timeout: float) -> socket.socket:
     """Return a connection through a proxy; to the proxy alone where nothing is secret, for it passes requests on."""
     if proxy.scheme != "http":
-        raise _Failure(Step.UNSEEN, f"it lies behind a proxy of the kind {proxy.scheme}")
+        raise _Failure(ProbeStage.UNSEEN, f"it lies behind a proxy of the kind {proxy.scheme}")
     connection = HTTPConnection(proxy.hostname or "", proxy.port or HTTP_PORT, timeout=timeout)
     if endpoint.security is not Security.NONE:
         connection.set_tunnel(endpoint.host, endpoint.port, _proxy_headers(proxy))
     try:
         connection.connect()
     except (OSError, HTTPException) as error:
-        raise _Failure(Step.PROXY, _reason(error)) from None
+        raise _Failure(ProbeStage.PROXY, _reason(error)) from None
     return connection.sock
 
 
@@ -221,9 +221,9 @@ def _greeted(connection: socket.socket) -> Iterator[smtplib.SMTP]:
     try:
         code, text = smtp.getreply()
     except (OSError, smtplib.SMTPException) as error:
-        raise _Failure(Step.GREETING, f"it does not greet as a mail server does: {_reason(error)}") from None
+        raise _Failure(ProbeStage.GREETING, f"it does not greet as a mail server does: {_reason(error)}") from None
     if code != _READY:
-        raise _Failure(Step.GREETING, f"it greets with {code} {text.decode('utf-8', 'replace')}")
+        raise _Failure(ProbeStage.GREETING, f"it greets with {code} {text.decode('utf-8', 'replace')}")
     yield smtp
     with suppress(OSError, smtplib.SMTPException):
         smtp.file = None  # what was read from the socket before it was secured
@@ -239,18 +239,18 @@ def _ask_for_tls(smtp: smtplib.SMTP) -> None:
         smtp.ehlo()
         code, text = smtp.docmd("STARTTLS") if smtp.has_extn("starttls") else (0, b"it does not offer STARTTLS")
     except (OSError, smtplib.SMTPException) as error:
-        raise _Failure(Step.TLS, _reason(error)) from None
+        raise _Failure(ProbeStage.TLS, _reason(error)) from None
     if code != _READY:
-        raise _Failure(Step.TLS, text.decode("utf-8", "replace"))
+        raise _Failure(ProbeStage.TLS, text.decode("utf-8", "replace"))
 
 
 def _secured(connection: socket.socket, endpoint: Endpoint) -> ssl.SSLSocket:
     try:
         return _context(endpoint).wrap_socket(connection, server_hostname=endpoint.host)
     except ssl.SSLCertVerificationError as error:
-        raise _Failure(Step.CERTIFICATE, error.verify_message or "it does not verify") from None
+        raise _Failure(ProbeStage.CERTIFICATE, error.verify_message or "it does not verify") from None
     except (OSError, ValueError) as error:
-        raise _Failure(Step.TLS, _reason(error)) from None
+        raise _Failure(ProbeStage.TLS, _reason(error)) from None
 
 
 def _context(endpoint: Endpoint) -> ssl.SSLContext:
@@ -264,7 +264,7 @@ def _context(endpoint: Endpoint) -> ssl.SSLContext:
     named = requests.Session().merge_environment_settings(_url_of(endpoint), {}, None, None, None)["verify"]
     authorities = Path(named if isinstance(named, str) else DEFAULT_CA_BUNDLE_PATH)
     if fault := fault_of_authorities():
-        raise _Failure(Step.CERTIFICATE, fault)
+        raise _Failure(ProbeStage.CERTIFICATE, fault)
     if authorities.is_dir():
         return ssl.create_default_context(capath=str(authorities))
     return ssl.create_default_context(cafile=str(authorities))

@@ -5,22 +5,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from alerter.core.alerting_config import Policy
-from alerter.core.alerts import Alert, AlertKey, Transition, no_data_since, spans_of_firing
+from alerter.core.alerting_config import AlertingConfig
+from alerter.core.alerts import Alert, AlertKey, Transition, firing_spans, no_data_since
 from alerter.core.conditions import Subject
 from alerter.core.explain import (
-    Hearing,
-    LevelStory,
+    LevelExplanation,
+    NotificationDecision,
     alert_at,
-    findings_of,
-    hearing,
-    is_series_of,
-    judged_at,
-    why_not_looked_at,
+    covers_reason,
+    decision,
+    evaluate_conditions,
+    evaluated_at,
+    rule_mismatch_text,
 )
-from alerter.core.mutes import LONGEST_SILENCE, Mutes, muted_by, of_present_episode
-from alerter.core.notifications import Budget
-from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, series_of
+from alerter.core.mutes import LONGEST_SILENCE, MuteSet, current_acknowledgements, muted_by
+from alerter.core.notifications import HourlyLimit
+from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, select_series
 from alerter.core.series import Failure, HoldReason, Series, Span, Tenant
 from alerter.jobs.ports import Reader
 
@@ -46,7 +46,7 @@ class PastReader(Reader, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleStory:
+class RuleExplanation:
     """What one rule made of a series, or of a sum with it in.
 
     Attributes:
@@ -54,14 +54,14 @@ class RuleStory:
         series: What it looked at.
         at: When: at the poll before the instant that was asked about, or at that instant where there was none.
         levels: What each of its levels found.
-        hearings: Which receivers were to hear of it; empty where nothing fired.
+        decisions_made: Which receivers were to hear of it; empty where nothing fired.
     """
 
     rule: Rule
     series: Series
     at: datetime
-    levels: tuple[LevelStory, ...]
-    hearings: tuple[Hearing, ...]
+    levels: tuple[LevelExplanation, ...]
+    decisions_made: tuple[NotificationDecision, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Explanation:
         series: The series itself; None for a sum.
         polling: The tenant's polling; None for a sum over all tenants.
         stories: Of each rule that looks at it.
-        passed_over: The rules that do not, each with the reason.
+        skipped_rules: The rules that do not, each with the reason.
     """
 
     tenant: Tenant
@@ -83,13 +83,13 @@ class Explanation:
     at: datetime
     series: Series | None
     polling: Series | None
-    stories: tuple[RuleStory, ...]
-    passed_over: tuple[tuple[RuleName, str], ...]
+    stories: tuple[RuleExplanation, ...]
+    skipped_rules: tuple[tuple[RuleName, str], ...]
 
 
 def explain(
     reader: PastReader,
-    policy: Policy,
+    alerting: AlertingConfig,
     tenant: Tenant,
     reason: HoldReason,
     *,
@@ -101,18 +101,18 @@ def explain(
 
     Args:
         reader: The history.
-        policy: The rules of now, and who is told: what was configured then is not kept.
+        alerting: The rules of now, and who is told: what was configured then is not kept.
         tenant: Whose mail is held.
         reason: Why it is held.
         rule: The only rule to look at; None for all.
         at: The instant, at or before now.
         now: The present: of it more is known than history tells.
     """
-    past = _Past(reader, policy, at=at, now=now)
-    asked = [each for each in policy.rules if rule is None or each.name == rule]
-    whys = [(each, why_not_looked_at(each, tenant, reason)) for each in asked]
+    past = _Past(reader, alerting, at=at, now=now)
+    asked = [each for each in alerting.rules if rule is None or each.name == rule]
+    whys = [(each, rule_mismatch_text(each, tenant, reason)) for each in asked]
     looking = [each for each, why in whys if not why]
-    own = past.tenant_series(tenant) if tenant in policy.poll_intervals else None
+    own = past.tenant_series(tenant) if tenant in alerting.poll_intervals else None
     names = {each.name for each in looking}
     stories = [story for each in looking for story in past.stories(each, tenant, reason)]
     return Explanation(
@@ -122,20 +122,20 @@ def explain(
         series=next((each for each in own.reasons if each.reason == reason), None) if own else None,
         polling=own.polling if own else None,
         stories=tuple(stories),
-        passed_over=tuple((each.name, why) for each, why in whys if why and each.name not in names),
+        skipped_rules=tuple((each.name, why) for each, why in whys if why and each.name not in names),
     )
 
 
 class _Past:
     """Everything as it was at an instant."""
 
-    def __init__(self, reader: PastReader, policy: Policy, *, at: datetime, now: datetime) -> None:
+    def __init__(self, reader: PastReader, alerting: AlertingConfig, *, at: datetime, now: datetime) -> None:
         self._reader = reader
-        self._policy = policy
+        self._policy = alerting
         self._at = at
         self._is_present = at >= now
         self._series: dict[Tenant, TenantSeries] = {}
-        self._window = max((rule.window for rule in policy.rules), default=timedelta(0))
+        self._window = max((rule.window for rule in alerting.rules), default=timedelta(0))
 
     def tenant_series(self, tenant: Tenant) -> TenantSeries:
         """Return every series of a tenant, with the failure that it was in."""
@@ -153,45 +153,47 @@ class _Past:
         return self._series[tenant]
 
     def _read(self, tenant: Tenant, window: timedelta) -> TenantSeries:
-        interval, timezone = self._policy.poll_intervals[tenant], self._policy.timezone_of(tenant)
+        interval, timezone = self._policy.poll_intervals[tenant], self._policy.timezone_for(tenant)
         return self._reader.tenant_series(
             tenant, window=window, poll_interval=interval, timezone=timezone, now=self._at
         )
 
-    def stories(self, rule: Rule, tenant: Tenant, reason: HoldReason) -> list[RuleStory]:
+    def stories(self, rule: Rule, tenant: Tenant, reason: HoldReason) -> list[RuleExplanation]:
         """Return what a rule made of the series, or of the sum that it is in."""
         names = self._policy.poll_intervals if rule.scope is Per.ALL else [tenant]
-        seen = series_of(rule, [self.tenant_series(name) for name in names if name in self._policy.poll_intervals])
-        return [self._story(rule, series) for series in seen if is_series_of(rule, series, tenant, reason)]
+        seen = select_series(rule, [self.tenant_series(name) for name in names if name in self._policy.poll_intervals])
+        return [self._story(rule, series) for series in seen if covers_reason(rule, series, tenant, reason)]
 
-    def _story(self, rule: Rule, series: Series) -> RuleStory:
-        judged = judged_at(series, now=self._at)
+    def _story(self, rule: Rule, series: Series) -> RuleExplanation:
+        judged = evaluated_at(series, now=self._at)
         alerts = {severity: self._alert(_key(rule, severity, series)) for severity in rule.levels}
         mutes = self._mutes(series.tenant, list(alerts.values()))
         levels = tuple(
             self._level(alerts[severity], level, series, mutes=mutes, judged=judged)
             for severity, level in rule.levels.items()
         )
-        return RuleStory(
-            rule=rule, series=series, at=judged, levels=levels, hearings=self._hearings(alerts.values(), mutes)
+        return RuleExplanation(
+            rule=rule, series=series, at=judged, levels=levels, decisions_made=self._hearings(alerts.values(), mutes)
         )
 
-    def _level(self, alert: Alert, level: Level, series: Series, *, mutes: Mutes, judged: datetime) -> LevelStory:
+    def _level(
+        self, alert: Alert, level: Level, series: Series, *, mutes: MuteSet, judged: datetime
+    ) -> LevelExplanation:
         fired = self._fired(alert, level) if level.remembers else ()
         # Under which limit it fired then is not kept.
         firing = alert.is_held_by(level) if self._is_present else alert.is_firing
-        return LevelStory(
+        return LevelExplanation(
             severity=alert.key.severity,
             level=level,
             alert=alert,
-            findings=findings_of(level, series, firing=firing, fired=fired, now=judged),
+            findings=evaluate_conditions(level, series, firing=firing, fired=fired, now=judged),
             mute=muted_by(alert, mutes, now=self._at) if alert.is_firing else None,
             no_data_since=self._no_data_since(alert, series),
         )
 
     def _no_data_since(self, alert: Alert, series: Series) -> datetime | None:
         """Return since when a firing alert had no data; of the past it is known when the last good poll was."""
-        if self._is_present or not alert.is_firing or alert.is_about_polling:
+        if self._is_present or not alert.is_firing or alert.is_no_data:
             return no_data_since(alert, self._policy.poll_intervals, now=self._at)
         last = series.last_good_at(now=self._at)
         return last if last is not None and self._at - last > series.tolerance else None
@@ -204,12 +206,12 @@ class _Past:
     def _fired(self, alert: Alert, level: Level) -> Sequence[Span]:
         since = self._at - level.window
         firings = self._reader.firings([alert.key], since=since).get(alert.key, ())
-        return spans_of_firing(alert, (each for each in firings if each.at <= self._at), since=since, now=self._at)
+        return firing_spans(alert, (each for each in firings if each.at <= self._at), since=since, now=self._at)
 
-    def _mutes(self, tenant: Tenant, alerts: Sequence[Alert]) -> Mutes:
+    def _mutes(self, tenant: Tenant, alerts: Sequence[Alert]) -> MuteSet:
         by_topic = {alert.key.topic: alerts for alert in alerts}
-        acknowledged = of_present_episode(self._reader.acknowledgements(), by_topic, now=self._at)
-        return Mutes(
+        acknowledged = current_acknowledgements(self._reader.acknowledgements(), by_topic, now=self._at)
+        return MuteSet(
             silences=[
                 each for each in self._reader.silences(since=self._at - LONGEST_SILENCE) if each.since <= self._at
             ],
@@ -232,19 +234,19 @@ class _Past:
         keys = (_key(rule, severity, polling) for rule in watching for severity in rule.levels)
         return any(self._alert(key).is_firing for key in keys)
 
-    def _hearings(self, alerts: Iterable[Alert], mutes: Mutes) -> tuple[Hearing, ...]:
+    def _hearings(self, alerts: Iterable[Alert], mutes: MuteSet) -> tuple[NotificationDecision, ...]:
         of_topic = list(alerts)
         if not any(alert.is_firing for alert in of_topic):
             return ()
-        budgets = self._reader.budgets(since=self._at - HOUR, until=self._at)
+        hourly_limits = self._reader.hourly_limits(since=self._at - HOUR, until=self._at)
         groups = self._reader.groups() if self._is_present else {}
         return tuple(
-            hearing(
+            decision(
                 receiver,
                 of_topic,
                 self._policy.routes,
                 mutes=mutes,
-                budget=budgets.get(receiver.name, Budget()),
+                budget=hourly_limits.get(receiver.name, HourlyLimit()),
                 collected_until=groups.get(receiver.name),
                 now=self._at,
             )

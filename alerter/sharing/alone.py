@@ -57,6 +57,6 @@ class Alone:
         """Return nothing."""
         return ""
 
-    def told(self) -> str:
+    def notified(self) -> str:
         """Return nothing."""
         return ""

@@ -74,6 +74,6 @@ class Sharing(Protocol):
         """Return why this instance does nothing; empty while it may act."""
         ...
 
-    def told(self) -> str:
+    def notified(self) -> str:
         """Return how the tenants are shared, in a few words; empty where they are not."""
         ...

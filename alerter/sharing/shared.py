@@ -11,7 +11,7 @@ from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.sharding import Instance, is_agreed, lease_span
 from alerter.errors import StoreError
 from alerter.sharing.parts import Clocks
-from alerter.storage import Leases, Member, Renewal, SchemaState, Store
+from alerter.storage import Leases, OwnInstance, Renewal, SchemaState, Store
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ MARGIN_SECONDS = 0.5
 LOOK_SECONDS, MOST_LOOKS = 1.0, 8
 #: The clocks of this machine and of the database may be so far apart before it is said.
 WORTH_SAYING = timedelta(seconds=5)
-_NOBODY = Member(number=0, configuration="")
+_NOBODY = OwnInstance(number=0, configuration="")
 _DIFFERING = (
     "has another one, or another version of alerter: until all have the same, nobody gives up tenants, nothing is "
     "taken for removed, and the leader alone judges sums over all tenants"
@@ -160,7 +160,7 @@ class Shared:
             return ""
         return f"cut off from the database, nothing is polled or sent: {self._error}"
 
-    def told(self) -> str:
+    def notified(self) -> str:
         """Return how many of the tenants are polled here, and by how many instances all of them are."""
         known = self._known
         if known is None:
@@ -308,8 +308,8 @@ class Shared:
             self._outgrown = StoreError(said)
             raise self._outgrown
 
-    def _member(self) -> Member:
-        return Member(number=self._number, configuration=self._configuration)
+    def _member(self) -> OwnInstance:
+        return OwnInstance(number=self._number, configuration=self._configuration)
 
     def _held(self) -> frozenset[Tenant]:
         known = self._known

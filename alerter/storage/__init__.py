@@ -17,7 +17,7 @@ from alerter.storage import backup, schema
 from alerter.storage.alerts import AlertReader, AlertWriter
 from alerter.storage.backup import Backup, Restoration, check_backup
 from alerter.storage.cache import Memory
-from alerter.storage.copy_database import OnProgress, Step, Transfer, transfer
+from alerter.storage.copy_database import CopyPhase, OnProgress, Transfer, transfer
 from alerter.storage.database_size import SizeReader, SizeWriter, Storage, compact
 from alerter.storage.downsampling import Thinning, ThinningReader
 from alerter.storage.engine import (
@@ -36,7 +36,7 @@ from alerter.storage.engine import (
 from alerter.storage.full_history import ArchiveReader
 from alerter.storage.history import ReasonState
 from alerter.storage.import_export import RecordReader, RecordWriter
-from alerter.storage.leases import LeaseHolder, LeaseReader, Leases, Member, Renewal
+from alerter.storage.leases import LeaseHolder, LeaseReader, Leases, OwnInstance, Renewal
 from alerter.storage.locks import DaemonLock, daemon_lock, holder
 from alerter.storage.outbox import DeliveryRecord, OutboxReader, OutboxWriter
 from alerter.storage.overviews import OverviewReader
@@ -49,10 +49,11 @@ from alerter.storage.totals import TotalReader
 
 __all__ = [
     "Backup",
+    "CopyPhase",
     "DaemonLock",
     "DeliveryRecord",
     "Leases",
-    "Member",
+    "OwnInstance",
     "Polling",
     "Reader",
     "ReasonState",
@@ -60,7 +61,6 @@ __all__ = [
     "Restoration",
     "SchemaState",
     "SchemaUpgrade",
-    "Step",
     "Storage",
     "Store",
     "Transaction",
@@ -94,7 +94,7 @@ class Transaction(
 ):
     """Everything of a cycle, or nothing."""
 
-    def __init__(self, connection: Connection, memory: Memory | None = None, member: Member | None = None) -> None:
+    def __init__(self, connection: Connection, memory: Memory | None = None, member: OwnInstance | None = None) -> None:
         """Take part in a transaction.
 
         Args:
@@ -128,7 +128,7 @@ class Store:
         self._engine = open_engine(self._url, self._access)
         self._calls = None if is_sqlite(self._url) else Calls(self._engine)
         self._memory = Memory()
-        self._member: Member | None = None
+        self._member: OwnInstance | None = None
         self._reading = self._engine.execution_options(
             **({"sqlite_begin": "DEFERRED"} if is_sqlite(self._url) else {"isolation_level": "REPEATABLE READ"})
         )
@@ -277,7 +277,7 @@ class Store:
         """Return how the database is shared; None for an SQLite file, which one daemon has for itself."""
         return None if is_sqlite(self._url) else Leases(self._engine)
 
-    def act_as(self, member: Member) -> None:
+    def act_as(self, member: OwnInstance) -> None:
         """Ask for this instance's leases in every transaction from now on."""
         self._member = member
 

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import BindParameter, Row, bindparam, delete, func, insert, or_, select, union
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition
-from alerter.core.notifications import Told
+from alerter.core.notifications import NotificationState
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.storage import tables
 from alerter.storage.cache import Noting, Remembering
-from alerter.storage.encoding import digest_of, operands_json, operands_of, topic_digest, topic_of
+from alerter.storage.encoding import build_digest, operands_json, operands_of, topic_digest, topic_of
 
 
 class AlertReader(Remembering):
@@ -59,7 +59,7 @@ class AlertReader(Remembering):
         """Return how many alerts are in each state but inactive, by severity; only those of which there are some."""
         return {(AlertState(row.state), Severity(row.severity)): row.number for row in self._all(_LIVE_COUNTS)}
 
-    def told(self, tenants: Collection[Tenant] | None = None) -> list[Told]:
+    def notified(self, tenants: Collection[Tenant] | None = None) -> list[NotificationState]:
         """Return what receivers were last told of topics.
 
         Args:
@@ -72,7 +72,7 @@ class AlertReader(Remembering):
         unknown = [tenant for tenant in tenants if self._told_of(tenant) is None]
         read = [_told_of(row) for row in self._all(_TOLD_OF_TENANTS, {"tenants": unknown})] if unknown else []
         for tenant in self._known.keys() & unknown:
-            self._known[tenant].told = tuple(entry for entry in read if entry.topic.tenant == tenant)
+            self._known[tenant].notified = tuple(entry for entry in read if entry.topic.tenant == tenant)
         return remembered + read
 
     def tenants_told_of(self) -> list[Tenant]:
@@ -114,10 +114,10 @@ class AlertReader(Remembering):
         known = self._known.get(tenant)
         return None if known is None else known.alerts
 
-    def _told_of(self, tenant: Tenant) -> tuple[Told, ...] | None:
+    def _told_of(self, tenant: Tenant) -> tuple[NotificationState, ...] | None:
         """Return what is remembered of what was told of a tenant; None where it must be read."""
         known = self._known.get(tenant)
-        return None if known is None else known.told
+        return None if known is None else known.notified
 
 
 class AlertWriter(AlertReader, Noting):
@@ -139,15 +139,15 @@ class AlertWriter(AlertReader, Noting):
         """Append to the history of alerts."""
         self._run(_ADD_TRANSITION, [_transition_row(transition) for transition in transitions])
 
-    def save_told(self, told: Iterable[Told]) -> None:
+    def save_told(self, notified: Iterable[NotificationState]) -> None:
         """Keep what receivers were told, in place of what was stored for their topics."""
-        saved = list(told)
+        saved = list(notified)
         self._put(_told, [_told_row(entry) for entry in saved])
         self._note_told(saved)
 
-    def forget_told(self, told: Iterable[Told]) -> None:
+    def forget_told(self, notified: Iterable[NotificationState]) -> None:
         """Drop what was stored of what targets were told."""
-        dropped = list(told)
+        dropped = list(notified)
         self._run(
             _FORGET_TOLD,
             [
@@ -157,10 +157,10 @@ class AlertWriter(AlertReader, Noting):
         )
         self._note_told(replace(each, state=AlertState.INACTIVE) for each in dropped)
 
-    def _note_told(self, told: Iterable[Told]) -> None:
+    def _note_told(self, notified: Iterable[NotificationState]) -> None:
         """Let what is remembered of each tenant, or else everybody who remembers it, know what has changed."""
-        by_tenant: dict[Tenant, list[Told]] = {}
-        for entry in told:
+        by_tenant: dict[Tenant, list[NotificationState]] = {}
+        for entry in notified:
             by_tenant.setdefault(entry.topic.tenant, []).append(entry)
         for tenant, noted in by_tenant.items():
             if tenant in self._known:
@@ -176,10 +176,10 @@ def _alert_row(alert: Alert) -> dict[str, Any]:
         "peak": alert.peak,
         "active_at": alert.active_at,
         "fired_at": alert.fired_at,
-        "keep_firing_since": alert.ending_since,
+        "keep_firing_since": alert.keep_firing_since,
         "resolved_at": alert.resolved_at,
         "resolved_because": alert.resolution,
-        "evidence": operands_json(alert.operands),
+        "evidence": operands_json(alert.evidence),
         "fired_under": alert.fired_under,
     }
 
@@ -192,10 +192,10 @@ def _alert_of(row: Row[Any]) -> Alert:
         peak=row.peak,
         active_at=row.active_at,
         fired_at=row.fired_at,
-        ending_since=row.keep_firing_since,
+        keep_firing_since=row.keep_firing_since,
         resolved_at=row.resolved_at,
         resolution=row.resolved_because,
-        operands=operands_of(row.evidence),
+        evidence=operands_of(row.evidence),
         fired_under=row.fired_under,
     )
 
@@ -206,7 +206,7 @@ def _transition_row(transition: Transition) -> dict[str, Any]:
         "at": transition.at,
         "from_state": str(transition.before),
         "to_state": str(transition.after),
-        "evidence": operands_json(transition.operands),
+        "evidence": operands_json(transition.evidence),
         "detail": transition.note,
     }
 
@@ -217,29 +217,29 @@ def _transition_of(row: Row[Any]) -> Transition:
         at=row.at,
         before=AlertState(row.from_state),
         after=AlertState(row.to_state),
-        operands=operands_of(row.evidence),
+        evidence=operands_of(row.evidence),
         note=row.detail,
     )
 
 
-def _told_row(told: Told) -> dict[str, Any]:
+def _told_row(notified: NotificationState) -> dict[str, Any]:
     return {
-        "subject": topic_digest(told.topic),
-        "receiver": told.receiver,
-        "target": told.target,
-        "rule": told.topic.rule,
-        "tenant": told.topic.tenant,
-        "reason": told.topic.reason,
-        "severity": str(told.severity),
-        "state": str(told.state),
-        "notified_at": told.at,
-        "repeat_count": told.repeats,
-        "thread": told.thread,
+        "subject": topic_digest(notified.topic),
+        "receiver": notified.receiver,
+        "target": notified.target,
+        "rule": notified.topic.rule,
+        "tenant": notified.topic.tenant,
+        "reason": notified.topic.reason,
+        "severity": str(notified.severity),
+        "state": str(notified.state),
+        "notified_at": notified.at,
+        "repeat_count": notified.repeats,
+        "thread": notified.thread,
     }
 
 
-def _told_of(row: Row[Any]) -> Told:
-    return Told(
+def _told_of(row: Row[Any]) -> NotificationState:
+    return NotificationState(
         topic=topic_of(row.rule, row.tenant, row.reason),
         receiver=row.receiver,
         target=row.target,
@@ -256,7 +256,7 @@ def _told_of(row: Row[Any]) -> Told:
 def _identity(key: AlertKey) -> dict[str, Any]:
     """Return the columns that stand for what an alert is about, which are the caller's to read alone."""
     return _key_columns(key) | {
-        "digest": digest_of(key.rule, key.severity, key.tenant, key.reason),
+        "digest": build_digest(key.rule, key.severity, key.tenant, key.reason),
         "id": key.id,
         "subject": topic_digest(key.topic),
     }

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, bindparam, update
 
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.evaluation import Idle
-from alerter.core.notifications import Told
+from alerter.core.notifications import NotificationState
 from alerter.core.poll_times import PackedRun, PollRun
 from alerter.core.series import Failure, Span, Tenant
 from alerter.storage.engine import Rows
@@ -54,7 +54,7 @@ class Remembered:
         failures: The run of failed polls that it is in; None after a good poll.
         series: What is held, as far back as the rules look.
         alerts: Those that a decision about the tenant can depend on; None where they must be read.
-        told: What receivers believe to go on; None where it must be read.
+        notified: What receivers believe to go on; None where it must be read.
         idle: Which of its series need not be judged.
     """
 
@@ -68,7 +68,7 @@ class Remembered:
     failures: OpenFailures | None
     series: PackedSeries
     alerts: tuple[Alert, ...] | None = None
-    told: tuple[Told, ...] | None = None
+    notified: tuple[NotificationState, ...] | None = None
     idle: Idle | None = None
 
     def note_alerts(self, alerts: Collection[Alert]) -> None:
@@ -84,24 +84,24 @@ class Remembered:
         else:
             self.alerts = None
 
-    def note_told(self, told: Collection[Told]) -> None:
+    def note_told(self, notified: Collection[NotificationState]) -> None:
         """Remember what was saved of what receivers were told."""
-        if self.told is None:
+        if self.notified is None:
             return
-        self.told = tuple(
+        self.notified = tuple(
             entry
-            for entry in _in_place(self.told, told, lambda entry: (entry.topic, entry.receiver, entry.target))
+            for entry in _in_place(self.notified, notified, lambda entry: (entry.topic, entry.receiver, entry.target))
             if entry.state is AlertState.FIRING
         )
         self._forget_what_is_over()
 
     def _forget_what_is_over(self) -> None:
         """Drop the alerts of topics of which none goes on, and no receiver believes that it does."""
-        if self.alerts is None or self.told is None:
+        if self.alerts is None or self.notified is None:
             self.alerts = None
             return
         live = {alert.key.topic for alert in self.alerts if alert.state is not AlertState.INACTIVE}
-        wanted = live | {entry.topic for entry in self.told}
+        wanted = live | {entry.topic for entry in self.notified}
         self.alerts = tuple(alert for alert in self.alerts if alert.key.topic in wanted)
         if not wanted <= {alert.key.topic for alert in self.alerts}:
             self.alerts = None

@@ -32,7 +32,7 @@ from alerter.storage.schema import SchemaState
 _LONGEST_SHOWN = 60
 
 
-class Step(Enum):
+class CopyPhase(Enum):
     """What is being done with every row, in a word that says it of those that are done."""
 
     COPIED = "copied"
@@ -40,7 +40,7 @@ class Step(Enum):
 
 
 #: Is told the step, of how many rows it is done, and how many there are.
-OnProgress = Callable[[Step, int, int], None]
+OnProgress = Callable[[CopyPhase, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,8 @@ def transfer(source_url: URL, target_url: URL, *, on_progress: OnProgress) -> Tr
         target.check_encoding()
         was_there = not target.is_empty()
         if not was_there:
-            _copy(source, target, progress.of(Step.COPIED))
-        difference = _first_difference(source, target, progress.of(Step.COMPARED))
+            _copy(source, target, progress.of(CopyPhase.COPIED))
+        difference = _first_difference(source, target, progress.of(CopyPhase.COMPARED))
         if difference is not None:
             raise _refusal(source, target, difference, was_there=was_there)
     return Transfer(rows=rows, was_there=was_there)
@@ -126,7 +126,7 @@ class _Progress:
         self._on_progress = on_progress
         self._all = all_
 
-    def of(self, step: Step) -> Callable[[int], None]:
+    def of(self, step: CopyPhase) -> Callable[[int], None]:
         """Return a function that is told how many more rows are done."""
         done = 0
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, select, update
 
-from alerter.core.downsampling import Change, hour_of, thinned
+from alerter.core.downsampling import CountChange, hour_of, thinned
 from alerter.core.series import EPOCH, Tenant, instant_of, number_of
 from alerter.storage.cache import Noting
 from alerter.storage.count_changes import ChangeWriter
@@ -95,9 +95,9 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
         return before
 
     def _thin(self, tenant_id: int, changes: Sequence[Row[Any]], *, begins: Sequence[datetime]) -> None:
-        by_series: dict[int, list[Change]] = {}
+        by_series: dict[int, list[CountChange]] = {}
         for row in changes:
-            by_series.setdefault(row.series_id, []).append(Change(row.at, row.previous_value, row.value))
+            by_series.setdefault(row.series_id, []).append(CountChange(row.at, row.previous_value, row.value))
         gone: list[dict[str, Any]] = []
         moved: list[dict[str, Any]] = []
         for number, before in by_series.items():

@@ -9,27 +9,27 @@ from hashlib import sha256
 from typing import Any
 from zlib import compress, decompress
 
-from alerter.core.alerts import Topic
-from alerter.core.conditions import Operands
+from alerter.core.alerts import AlertSubject
+from alerter.core.conditions import Evidence
 from alerter.core.rules import RuleName
 from alerter.core.series import HoldReason, Sample, Tenant
 
 
-def digest_of(*parts: str) -> str:
+def build_digest(*parts: str) -> str:
     """Return 64 hexadecimal digits that stand for names of any length; no name holds a NUL."""
     return sha256("\0".join(parts).encode()).hexdigest()
 
 
-def topic_digest(topic: Topic) -> str:
+def topic_digest(topic: AlertSubject) -> str:
     """Return what stands for a topic where it must be unique."""
-    return digest_of(topic.rule, topic.tenant, topic.reason)
+    return build_digest(topic.rule, topic.tenant, topic.reason)
 
 
 # The names of hundreds of topics are read in every cycle, and are nearly always those of the cycle before.
 @lru_cache(maxsize=16384)
-def topic_of(rule: RuleName, tenant: Tenant, reason: HoldReason) -> Topic:
+def topic_of(rule: RuleName, tenant: Tenant, reason: HoldReason) -> AlertSubject:
     """Return the topic of three columns."""
-    return Topic(rule, tenant, reason)
+    return AlertSubject(rule, tenant, reason)
 
 
 def storable(text: str) -> str:
@@ -48,32 +48,32 @@ def unpacked(text: str) -> str:
     return text if text.startswith("{") else decompress(b64decode(text)).decode()
 
 
-def operands_json(operands: Sequence[Operands]) -> str:
+def operands_json(evidence: Sequence[Evidence]) -> str:
     """Return operands as JSON, in ASCII, without what they do not have; instants in ISO 8601."""
-    return json.dumps([_operands_fields(each) for each in operands], separators=(",", ":"))
+    return json.dumps([_operands_fields(each) for each in evidence], separators=(",", ":"))
 
 
 # What a live alert compared last is read in every cycle and is nearly always the same text.
 @lru_cache(maxsize=4096)
-def operands_of(text: str) -> tuple[Operands, ...]:
+def operands_of(text: str) -> tuple[Evidence, ...]:
     """Return the operands of a column."""
     return tuple(_operands(fields) for fields in json.loads(text))
 
 
-def _operands_fields(operands: Operands) -> dict[str, Any]:
-    fields: dict[str, Any] = {"condition": operands.condition, "limit": operands.limit}
-    for name, sample in (("value", operands.value), ("reference", operands.reference), ("expected", operands.expected)):
+def _operands_fields(evidence: Evidence) -> dict[str, Any]:
+    fields: dict[str, Any] = {"condition": evidence.condition, "limit": evidence.limit}
+    for name, sample in (("value", evidence.value), ("reference", evidence.reference), ("expected", evidence.expected)):
         if sample is not None:
             fields[name] = [sample.at.isoformat(), sample.count]
-    if operands.last_good_at is not None:
-        fields["last_good_at"] = operands.last_good_at.isoformat()
-    texts = {"news": operands.news, "note": operands.note}
+    if evidence.last_good_at is not None:
+        fields["last_good_at"] = evidence.last_good_at.isoformat()
+    texts = {"news": evidence.news, "note": evidence.note}
     return fields | {name: text for name, text in texts.items() if text}
 
 
-def _operands(fields: dict[str, Any]) -> Operands:
+def _operands(fields: dict[str, Any]) -> Evidence:
     last_good_at = fields.get("last_good_at")
-    return Operands(
+    return Evidence(
         condition=fields["condition"],
         limit=fields["limit"],
         value=_sample(fields.get("value")),

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, select
 
 from alerter.core.poll_times import PackedPolls, PackedRun
-from alerter.core.rules import EVERYTHING, TenantSeries, Windows
+from alerter.core.rules import MATCH_ALL, Lookbacks, TenantSeries
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant, instant_of, number_of
 from alerter.storage.cache import Remembered
 from alerter.storage.compression import StoredChange
@@ -74,7 +74,7 @@ class HistoryReader(PollingReader, ChangeReader):
         row = self._tenant(tenant)
         if row is None:
             return TenantSeries(polling=_never_polled(tenant, poll_interval, timezone, now=now), reasons=())
-        reach = Reach(Windows(((EVERYTHING, window),)), poll_interval)
+        reach = Reach(Lookbacks(((MATCH_ALL, window),)), poll_interval)
         return as_of(tenant, self._look_back(row, reach, places, now=now), timezone, now=now)
 
     def _look_back(

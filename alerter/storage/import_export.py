@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, select, text, update
 
-from alerter.core.history_records import Change, FirstSeen, Held, Polled, Record, clipped
-from alerter.core.import_merge import Base, Stored
-from alerter.core.import_merge import Change as Step
+from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Record, clipped
+from alerter.core.import_merge import Base, StoredHistory
+from alerter.core.import_merge import CountChange as Step
 from alerter.core.poll_times import PollRun, parts_of
-from alerter.core.rules import EVERYTHING, Selector
+from alerter.core.rules import MATCH_ALL, Selector
 from alerter.core.series import HoldReason, Tenant, instant_of, number_of
 from alerter.storage.count_changes import BEGINNING, END
-from alerter.storage.encoding import digest_of
+from alerter.storage.encoding import build_digest
 from alerter.storage.engine import ADVISORY_WRITER, wait_for_writers
 from alerter.storage.firsts import FirstsWriter
 from alerter.storage.history import HistoryReader
@@ -34,7 +34,7 @@ class RecordReader(HistoryReader):
         self,
         tenant: Tenant,
         *,
-        reasons: Selector = EVERYTHING,
+        reasons: Selector = MATCH_ALL,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[Record]:
@@ -65,15 +65,15 @@ class RecordReader(HistoryReader):
         reason_by_id = {each.id: each.reason for each in known}
         begin, end = _range(since, until)
         for at, number, _, held in self._changes(row.id, since=begin, until=end, series=reason_by_id.keys()):
-            yield Change(tenant=tenant, reason=reason_by_id[number], at=instant_of(at), held=held)
+            yield CountRecord(tenant=tenant, reason=reason_by_id[number], at=instant_of(at), held=held)
 
-    def stored(self, tenant: Tenant) -> Stored:
+    def stored(self, tenant: Tenant) -> StoredHistory:
         """Return what is stored of a tenant, for an import to be merged into; nothing of one that was never polled."""
         row = self._tenant(tenant)
         if row is None:
-            return Stored()
+            return StoredHistory()
         known = self._series_of(row)
-        return Stored(
+        return StoredHistory(
             coverage=self.runs(tenant),
             held={each.reason: each.value for each in known},
             changes=partial(self._named_changes, row.id, {each.id: each.reason for each in known}),
@@ -149,7 +149,7 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
             base = bases.get(reason, Base(at=seen, held=0))
             columns = {"value": base.held, "changed_at": instant_of(base.at), "first_seen_at": instant_of(seen)}
             if reason not in known:
-                new.append({"tenant_id": tenant_id, "digest": digest_of(reason), "reason": reason} | columns)
+                new.append({"tenant_id": tenant_id, "digest": build_digest(reason), "reason": reason} | columns)
         self._run(_ADD_SERIES, new)
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
         rows = ((tenant_id, at, id_by_reason[reason], was, held) for at, reason, was, held in changes)

@@ -45,7 +45,7 @@ _REMEMBERED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class OwnInstance:
     """An instance of this process.
 
     Attributes:
@@ -90,7 +90,7 @@ class Leases:
         with store_errors(self._engine.url), self._engine.begin() as connection:
             self._check_free(connection)
 
-    def join(self, name: str, version: str, configuration: str, *, lasting: timedelta, instead_of: int) -> Member:
+    def join(self, name: str, version: str, configuration: str, *, lasting: timedelta, instead_of: int) -> OwnInstance:
         """Begin a life, without leases.
 
         Args:
@@ -108,7 +108,7 @@ class Leases:
             connection.execute(_FORGET, {"before": instead_of, "remembered": _microseconds(_REMEMBERED)})
             row = {"name": name, "version": version, "configuration": configuration}
             number = connection.execute(_JOIN, row | {"lasting": _microseconds(lasting)}).scalar_one()
-        return Member(number=number, configuration=configuration)
+        return OwnInstance(number=number, configuration=configuration)
 
     def enrol(self, tenants: Collection[Tenant]) -> None:
         """Make leases for tenants that have none yet; all in one order, so that two who do this wait, and no more."""
@@ -116,7 +116,7 @@ class Leases:
             connection.execute(_ENROL, {"tenants": sorted({*tenants, ALL_TENANTS})})
 
     def renew(
-        self, member: Member, wanted: Collection[Tenant], held: Collection[Tenant], *, lasting: timedelta
+        self, member: OwnInstance, wanted: Collection[Tenant], held: Collection[Tenant], *, lasting: timedelta
     ) -> Renewal | None:
         """Renew all leases of a life, give up and take some as is fair; None where that life is over.
 
@@ -145,7 +145,7 @@ class Leases:
                 mine |= _taken(connection, me, [ALL_TENANTS], at_most=1)
         return Renewal(at=instant_of(at), held=frozenset(mine), alive=alive)
 
-    def leave(self, member: Member) -> None:
+    def leave(self, member: OwnInstance) -> None:
         """End a life: all of its leases are free at once."""
         with store_errors(self._engine.url), self._engine.begin() as connection:
             connection.execute(_LEAVE, {"me": member.number})
@@ -174,7 +174,7 @@ class LeaseReader(Rows):
 class LeaseHolder(LeaseReader):
     """A transaction of an instance that shares the database, or has it for itself."""
 
-    member: Member | None = None
+    member: OwnInstance | None = None
 
     def standing(self, tenants: Collection[Tenant] = ()) -> Standing:
         """Return what this instance may decide: which of these tenants' polls it may keep, until the transaction ends.

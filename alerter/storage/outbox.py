@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 
 from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent, Outage
-from alerter.core.notifications import Budget, ReceiverName, TargetId
-from alerter.core.outbox import Backlog, Delivery, TargetName
+from alerter.core.notifications import HourlyLimit, ReceiverName, TargetId
+from alerter.core.outbox import Delivery, TargetBacklog, TargetName
 from alerter.core.rules import Severity
 from alerter.errors import StoreError
 from alerter.storage.encoding import packed, storable, unpacked
@@ -89,9 +89,11 @@ class OutboxReader(Rows):
         """Return how many deliveries are neither sent nor dead."""
         return int(self._all(_WAITING_COUNT)[0].number)
 
-    def backlogs(self) -> dict[TargetName, Backlog]:
+    def backlogs(self) -> dict[TargetName, TargetBacklog]:
         """Return what waits for each target that has something to wait for."""
-        return {row.target: Backlog(deliveries=row.number, oldest_at=row.oldest_at) for row in self._all(_BACKLOGS)}
+        return {
+            row.target: TargetBacklog(deliveries=row.number, oldest_at=row.oldest_at) for row in self._all(_BACKLOGS)
+        }
 
     def addresses(self) -> dict[TargetName, TargetId]:
         """Return which URL each target's name stood for when that was kept last."""
@@ -110,7 +112,7 @@ class OutboxReader(Rows):
         row = self._first(_DELIVERY, {"delivery_id": delivery_id})
         return None if row is None else _record_of(row)
 
-    def budgets(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, Budget]:
+    def hourly_limits(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, HourlyLimit]:
         """Return what each receiver got, and what was held back from it after that; without either it is missing.
 
         Args:
@@ -122,7 +124,7 @@ class OutboxReader(Rows):
         sent = {row.receiver: row.sent for row in self._all(wanted, {"start": since})}
         counters = {row.receiver: row.suppressed for row in self._all(_HELD_BACK)}
         return {
-            receiver: Budget(sent=sent.get(receiver, 0), held_back=counters.get(receiver, 0))
+            receiver: HourlyLimit(sent=sent.get(receiver, 0), suppressed=counters.get(receiver, 0))
             for receiver in sent | counters
         }
 
@@ -134,7 +136,7 @@ class OutboxReader(Rows):
         """Return the receivers that must now be told what was collected, the first due first."""
         return [receiver for receiver, due_at in self.groups().items() if due_at <= now]
 
-    def next_group_at(self) -> datetime | None:
+    def next_flush_at(self) -> datetime | None:
         """Return when the next group is due, or None where nothing is collected."""
         return min(self.groups().values(), default=None)
 
@@ -264,18 +266,18 @@ def _message_of(row: Row[Any]) -> Message:
 
 
 def _outage_of(row: Row[Any]) -> Outage:
-    told = None if row.notified is None else tuple(json.loads(row.notified))
-    return Outage(target=row.target, since=row.started_at, error=row.error, told=told)
+    notified = None if row.notified is None else tuple(json.loads(row.notified))
+    return Outage(target=row.target, since=row.started_at, error=row.error, notified=notified)
 
 
 def _outage_row(outage: Outage) -> dict[str, Any]:
-    told = None if outage.told is None else json.dumps(outage.told)
+    notified = None if outage.notified is None else json.dumps(outage.notified)
     return {
         "target": outage.target,
         "target_name": outage.target,
         "started_at": outage.since,
         "error": storable(outage.error),
-        "notified": told,
+        "notified": notified,
     }
 
 

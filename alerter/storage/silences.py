@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 
-from alerter.core.alerts import Topic
-from alerter.core.mutes import Acknowledgement, Matcher, Silence
+from alerter.core.alerts import AlertSubject
+from alerter.core.mutes import Acknowledgement, AlertMatcher, Silence
 from alerter.core.rules import Selector, Severity
 from alerter.storage import tables
 from alerter.storage.encoding import storable, topic_digest, topic_of
@@ -25,7 +25,7 @@ class MuteReader(Rows):
         found = [_silence_of(row) for row in self._all(_SILENCES, {"start": since})]
         return sorted(found, key=lambda silence: silence.id)
 
-    def acknowledgements(self) -> dict[Topic, Acknowledgement]:
+    def acknowledgements(self) -> dict[AlertSubject, Acknowledgement]:
         """Return the newest acknowledgement of each topic; whether it still holds is not decided here."""
         found = [_acknowledgement_of(row) for row in self._all(_ACKNOWLEDGEMENTS)]
         return {each.topic: each for each in found}
@@ -60,7 +60,7 @@ class MuteWriter(MuteReader):
         key = {"of_topic": topic_digest(acknowledgement.topic), "given_at": acknowledgement.at}
         self._run(_BREAK_ACKNOWLEDGEMENT, key | {"broken_at": acknowledgement.broken_at})
 
-    def forget_acknowledgement(self, topic: Topic) -> None:
+    def forget_acknowledgement(self, topic: AlertSubject) -> None:
         """Drop the acknowledgement of a topic, if there is one."""
         self._run(_FORGET_ACKNOWLEDGEMENT, {"of_topic": topic_digest(topic)})
 
@@ -83,7 +83,7 @@ def _silence_row(silence: Silence) -> dict[str, Any]:
 def _silence_of(row: Row[Any]) -> Silence:
     return Silence(
         id=row.id,
-        matcher=Matcher(
+        matcher=AlertMatcher(
             tenants=_selector(row.tenants),
             labels={name: Selector(tuple(globs)) for name, globs in json.loads(row.labels).items()},
             reasons=_selector(row.reasons),

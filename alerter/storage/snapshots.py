@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, update
 
-from alerter.core.rules import Windows
+from alerter.core.rules import Lookbacks
 from alerter.core.series import HoldReason, Sample, Snapshot, Tenant, instant_of, number_of
 from alerter.errors import SourceError
 from alerter.storage.cache import Remembered
 from alerter.storage.count_changes import ChangeWriter
-from alerter.storage.encoding import digest_of
+from alerter.storage.encoding import build_digest
 from alerter.storage.history import HistoryReader
 from alerter.storage.polls import PollingWriter
 from alerter.storage.tables import count_changes as _changes
@@ -31,7 +31,7 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
     """Writes what was seen."""
 
     def add_snapshot(
-        self, snapshot: Snapshot, *, poll_interval: timedelta, windows: Windows | None = None
+        self, snapshot: Snapshot, *, poll_interval: timedelta, windows: Lookbacks | None = None
     ) -> Mapping[int, int] | None:
         """Keep what a good poll saw: the counts that changed, and that polling worked.
 
@@ -68,7 +68,7 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
         error: SourceError,
         *,
         poll_interval: timedelta = timedelta(0),
-        windows: Windows | None = None,
+        windows: Lookbacks | None = None,
         at: datetime,
     ) -> None:
         """Keep that a poll failed: equal failures in a row are one row, with the latest detail.
@@ -157,7 +157,7 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
             [
                 common
                 | {
-                    "digest": digest_of(reason),
+                    "digest": build_digest(reason),
                     "reason": reason,
                     "value": count,
                     "first_held_at": at if count else None,

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Row, bindparam, func, select
 
 from alerter.core.poll_times import PackedRun
-from alerter.core.rules import Member, Selector
+from alerter.core.rules import Selector, SumMember
 from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
@@ -47,7 +47,7 @@ _Entry = TypeVar("_Entry")
 class TotalReader(HistoryReader):
     """Adds up what many tenants hold."""
 
-    def total(self, members: Sequence[Member], reasons: Selector, *, window: timedelta, now: datetime) -> Series:
+    def total(self, members: Sequence[SumMember], reasons: Selector, *, window: timedelta, now: datetime) -> Series:
         """Return the sum over tenants of what is held for some reasons.
 
         It is what `sum_of_tenants` makes of the sums over the reasons of each, as far back as a rule with this window
@@ -72,12 +72,12 @@ class TotalReader(HistoryReader):
         return replace(sum_of_tenants(pollings), changes=_changes(begin, held, deltas))
 
     def _remembered(
-        self, members: Sequence[Member], rows: Mapping[str, Row[Any]], *, now: datetime
+        self, members: Sequence[SumMember], rows: Mapping[str, Row[Any]], *, now: datetime
     ) -> dict[Tenant, Remembered]:
         """Return what is known of each tenant; what had to be read is remembered from now on."""
         found: dict[Tenant, Remembered] = {}
         behind: list[tuple[Tenant, Remembered]] = []
-        missing: list[Member] = []
+        missing: list[SumMember] = []
         for member in members:
             tenant, row = member.tenant, rows[member.tenant]
             known = self._known.get(tenant) or self._memory.peek(tenant)
@@ -104,7 +104,7 @@ class TotalReader(HistoryReader):
         return {tenant: _continued(known, changes.get(known.id, ()), rows[tenant]) for tenant, known in behind}
 
     def _read_together(
-        self, members: Sequence[Member], rows: Mapping[str, Row[Any]], *, now: datetime
+        self, members: Sequence[SumMember], rows: Mapping[str, Row[Any]], *, now: datetime
     ) -> dict[Tenant, Remembered]:
         reaches = {member.tenant: Reach(member.windows, member.poll_interval) for member in members}
         start = min(reach.start(now=now) for reach in reaches.values())
@@ -142,7 +142,7 @@ class _Wanted(dict[HoldReason, bool]):
         return self[reason]
 
 
-def _may_be_seen(member: Member, row: Row[Any] | None, *, now: datetime) -> bool:
+def _may_be_seen(member: SumMember, row: Row[Any] | None, *, now: datetime) -> bool:
     """Say whether the tenant may have a value now: its newest good poll is not too old, and none has failed since."""
     if row is None or row.newest_last_poll_at is None:
         return False
@@ -152,7 +152,7 @@ def _may_be_seen(member: Member, row: Row[Any] | None, *, now: datetime) -> bool
     return failure is None or now < failure.since
 
 
-def _unseen(members: Sequence[Member], rows: Mapping[str, Row[Any]]) -> Series:
+def _unseen(members: Sequence[SumMember], rows: Mapping[str, Row[Any]]) -> Series:
     """Return a sum of which nothing can be said."""
     found = [failure_of(rows.get(member.tenant)) for member in members]
     failures = [failure for failure in found if failure is not None]
@@ -168,7 +168,7 @@ def _unseen(members: Sequence[Member], rows: Mapping[str, Row[Any]]) -> Series:
     )
 
 
-def _was_true(known: Remembered, member: Member, row: Row[Any]) -> bool:
+def _was_true(known: Remembered, member: SumMember, row: Row[Any]) -> bool:
     """Say whether nothing but good polls of the same run has changed what is remembered."""
     if known.revision != row.revision or known.series.reach != Reach(member.windows, member.poll_interval):
         return False
@@ -194,7 +194,7 @@ def _continued(known: Remembered, changes: Iterable[StoredChange], row: Row[Any]
         polls=row.newest_poll_count,
         series=known.series.continued(change for change in changes if change[0] > until),
         alerts=None,
-        told=None,
+        notified=None,
         idle=None,
     )
 

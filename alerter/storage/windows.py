@@ -14,7 +14,7 @@ from typing import Any, overload
 
 from sqlalchemy import Row
 
-from alerter.core.rules import Windows
+from alerter.core.rules import Lookbacks
 from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Series, instant_of, number_of
 from alerter.storage.compression import StoredChange
 
@@ -32,7 +32,7 @@ _UNKNOWN = array("q")
 class Reach:
     """How far back series are known: as far as the rules look, and the tolerance of the oldest sample."""
 
-    windows: Windows
+    windows: Lookbacks
     poll_interval: timedelta
 
     def start(self, *, now: datetime) -> datetime:

@@ -18,7 +18,7 @@ from alerter.core.outbox import TargetName
 from alerter.core.rules import Severity
 from alerter.health import DURATION_BOUNDS, ConfigRecord, Health
 from alerter.web.processes import families_of_process
-from alerter.web.sources import Sources, Stored
+from alerter.web.sources import DatabaseCounts, Sources
 
 _TARGET: Final = ("receiver", "target")
 
@@ -131,7 +131,7 @@ def _sent(health: Health) -> Iterator[Metric]:
     yield pings
 
 
-def _alerts(stored: Stored) -> Metric:
+def _alerts(stored: DatabaseCounts) -> Metric:
     alerts = GaugeMetricFamily("alerter_alerts", "Alerts that are pending or firing.", labels=("severity", "state"))
     for state in (AlertState.PENDING, AlertState.FIRING):
         for severity in Severity:
@@ -139,7 +139,7 @@ def _alerts(stored: Stored) -> Metric:
     return alerts
 
 
-def _outbox(stored: Stored, targets: set[TargetName]) -> Iterator[Metric]:
+def _outbox(stored: DatabaseCounts, targets: set[TargetName]) -> Iterator[Metric]:
     depth = GaugeMetricFamily("alerter_outbox_deliveries", "Deliveries that wait for a target.", labels=_TARGET)
     oldest = GaugeMetricFamily(
         "alerter_outbox_oldest_timestamp_seconds",

@@ -32,7 +32,7 @@ _HEADERS: Final = (
 )
 
 
-class Answer:
+class WebResponse:
     """One answer: its status, the type of its content, and the content, which is made only when it is sent."""
 
     def __init__(self, status: str, content_type: str, content: Iterable[bytes], **headers: str) -> None:
@@ -54,7 +54,7 @@ class Pages:
         self._sources = sources
         self._hosts = hosts
         self._registry = registry_of(sources)
-        self._pages: Mapping[str, Callable[[], Answer]] = {"/healthz": self._healthz, "/metrics": self._metrics}
+        self._pages: Mapping[str, Callable[[], WebResponse]] = {"/healthz": self._healthz, "/metrics": self._metrics}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request, as WSGI has it."""
@@ -62,26 +62,26 @@ class Pages:
         if is_expected(environ.get("HTTP_HOST"), self._hosts()):
             answer = self._answer(method, environ.get("PATH_INFO", ""))
         else:
-            answer = Answer("421 Misdirected Request", _TEXT, [_MISDIRECTED])
+            answer = WebResponse("421 Misdirected Request", _TEXT, [_MISDIRECTED])
         start_response(answer.status, answer.headers)
         return () if method == "HEAD" else answer.content
 
-    def _answer(self, method: str, path: str) -> Answer:
+    def _answer(self, method: str, path: str) -> WebResponse:
         page = self._pages.get(path)
         if page is None:
-            return Answer("404 Not Found", _TEXT, [f"there is {' and '.join(self._pages)}\n".encode()])
+            return WebResponse("404 Not Found", _TEXT, [f"there is {' and '.join(self._pages)}\n".encode()])
         if method not in _METHODS:
-            return Answer("405 Method Not Allowed", _TEXT, [b"GET or HEAD\n"], Allow=", ".join(_METHODS))
+            return WebResponse("405 Method Not Allowed", _TEXT, [b"GET or HEAD\n"], Allow=", ".join(_METHODS))
         return page()
 
-    def _healthz(self) -> Answer:
+    def _healthz(self) -> WebResponse:
         reasons = self._sources.complaints()
         state = {"status": "failing", "reasons": reasons} if reasons else {"status": "ok"}
         content = json.dumps(state | {"tenants": self._sources.health.tenant_count()}, ensure_ascii=False) + "\n"
-        return Answer("503 Service Unavailable" if reasons else "200 OK", "application/json", [content.encode()])
+        return WebResponse("503 Service Unavailable" if reasons else "200 OK", "application/json", [content.encode()])
 
-    def _metrics(self) -> Answer:
-        return Answer("200 OK", CONTENT_TYPE_LATEST, self._pieces())
+    def _metrics(self) -> WebResponse:
+        return WebResponse("200 OK", CONTENT_TYPE_LATEST, self._pieces())
 
     def _pieces(self) -> Iterator[bytes]:
         yield generate_latest(self._registry)

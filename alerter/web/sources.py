@@ -9,7 +9,7 @@ from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 from alerter.core.alerts import AlertState
-from alerter.core.outbox import Backlog, TargetName
+from alerter.core.outbox import TargetBacklog, TargetName
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.errors import AlerterError
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class DatabaseCounts:
     """What the database says.
 
     Attributes:
@@ -34,7 +34,7 @@ class Stored:
     """
 
     alerts: Mapping[tuple[AlertState, Severity], int]
-    backlogs: Mapping[TargetName, Backlog]
+    backlogs: Mapping[TargetName, TargetBacklog]
     instances: int = 1
 
 
@@ -52,7 +52,7 @@ class Sources:
 
     health: Health
     complaints: Callable[[], tuple[str, ...]]
-    stored: Callable[[], Stored | None]
+    stored: Callable[[], DatabaseCounts | None]
     labels: Callable[[], Mapping[Tenant, Mapping[str, str]]]
     started_at: Callable[[], datetime | None]
 

@@ -73,11 +73,11 @@ def test_no_status_makes_a_difference(home: Home, echo: Echo, status: int) -> No
     echo.write, echo.status = ECHOES["in Mimecast's errors"], status
 
     polled = home.run("poll", "--json")
-    told = home.run("test-notify", "all")
+    notified = home.run("test-notify", "all")
 
     assert home.leaks() == []
     assert polled.out.count(b'"cause": "') == 2
-    assert told.code == 1
+    assert notified.code == 1
 
 
 @pytest.mark.slow
@@ -123,13 +123,13 @@ def test_what_cannot_be_reached_brings_no_secret_to_light(
         home.environ["HTTPS_PROXY"] = f"http://someone:{PROXY_PASSWORD.core}@127.0.0.1:{nowhere}"
 
     polled = home.run("poll", "--json")
-    told = home.run("test-notify", "all")
+    notified = home.run("test-notify", "all")
     home.configure(ports, scheme="https")
     by_tls = home.run("poll", "--json")
 
     assert home.leaks() == []
     assert polled.out.count(b'"cause": "unreachable"') == 2
-    assert told.out.count(b": not sent: ") == len(list(home.credentials.glob("*_URL"))) - 1
+    assert notified.out.count(b": not sent: ") == len(list(home.credentials.glob("*_URL"))) - 1
     assert by_tls.out.count(b'"cause": "tls"') == 2
 
 

@@ -17,7 +17,7 @@ from alerter.config import (
     OAuthKeys,
     ReceiverConfig,
     Secret,
-    Service,
+    ServiceConfig,
     SigningKeys,
     Target,
     TenantConfig,
@@ -187,7 +187,7 @@ def test_one_tenant_and_one_receiver_are_enough(folder: Path) -> None:
     config = load(TENANT + RECEIVER, {})
 
     assert config.path == Path("rules.toml")
-    assert config.service == Service(
+    assert config.service == ServiceConfig(
         database=f"sqlite:///{folder}/alerter.db",
         poll_interval=timedelta(minutes=5),
         retention=timedelta(days=400),
@@ -310,7 +310,7 @@ warning = { no_data = { after = "10m" } }
 """
     )
 
-    assert config.service == Service(
+    assert config.service == ServiceConfig(
         database="sqlite:////var/lib/alerter/alerter.db",
         poll_interval=timedelta(minutes=2),
         retention=timedelta(days=365),

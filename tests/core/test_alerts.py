@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.alerts import (
-    GROWN_OLD,
+    REFRESH_AFTER,
     Alert,
     AlertState,
-    Topic,
+    AlertSubject,
     Transition,
-    after_clock_jump,
-    is_worth_keeping,
+    firing_spans,
+    needs_write,
     no_data_since,
     remove,
-    spans_of_firing,
+    shift_clock,
     step,
 )
-from alerter.core.conditions import Operands, Threshold, Verdict
+from alerter.core.conditions import Evidence, Threshold, Verdict
 from alerter.core.rules import Level, Severity
 from alerter.core.series import Sample, Span, Tenant
 from tests.builders import NOON, a_key, a_level, a_resolved, an_alert, an_evaluation, at, minutes, span
@@ -33,12 +33,12 @@ _AFTER_10M = a_level(for_="10m")
 _LINGERS = a_level(keep_firing_for="10m")
 
 
-def _alert(state: AlertState, *, since: str = "11:00", ending_since: str = "") -> Alert:
-    return an_alert(state, since=since, ending_since=ending_since)
+def _alert(state: AlertState, *, since: str = "11:00", keep_firing_since: str = "") -> Alert:
+    return an_alert(state, since=since, keep_firing_since=keep_firing_since)
 
 
 @pytest.mark.parametrize(
-    ("before", "verdict", "level", "after", "since", "ending_since"),
+    ("before", "verdict", "level", "after", "since", "keep_firing_since"),
     [
         pytest.param(_alert(QUIET), ACTIVE, _AT_ONCE, FIRING, "12:00", "", id="inactive, active: fires at once"),
         pytest.param(_alert(QUIET), ACTIVE, _AFTER_10M, PENDING, "12:00", "", id="inactive, active: pending from now"),
@@ -76,14 +76,20 @@ def _alert(state: AlertState, *, since: str = "11:00", ending_since: str = "") -
         ),
         pytest.param(_alert(FIRING), ACTIVE, _AT_ONCE, FIRING, "11:00", "", id="firing, active: stays firing"),
         pytest.param(
-            _alert(FIRING, ending_since="11:55"), ACTIVE, _LINGERS, FIRING, "11:00", "", id="firing, active: not ending"
+            _alert(FIRING, keep_firing_since="11:55"),
+            ACTIVE,
+            _LINGERS,
+            FIRING,
+            "11:00",
+            "",
+            id="firing, active: not ending",
         ),
         pytest.param(_alert(FIRING), INACTIVE, _AT_ONCE, QUIET, "", "", id="firing, inactive: resolves at once"),
         pytest.param(
             _alert(FIRING), INACTIVE, _LINGERS, FIRING, "11:00", "12:00", id="firing, inactive: ending from now"
         ),
         pytest.param(
-            _alert(FIRING, ending_since="11:51"),
+            _alert(FIRING, keep_firing_since="11:51"),
             INACTIVE,
             _LINGERS,
             FIRING,
@@ -92,7 +98,7 @@ def _alert(state: AlertState, *, since: str = "11:00", ending_since: str = "") -
             id="firing, ending: still",
         ),
         pytest.param(
-            _alert(FIRING, ending_since="11:50"),
+            _alert(FIRING, keep_firing_since="11:50"),
             INACTIVE,
             _LINGERS,
             QUIET,
@@ -102,7 +108,7 @@ def _alert(state: AlertState, *, since: str = "11:00", ending_since: str = "") -
         ),
         pytest.param(_alert(FIRING), NO_DATA, _AT_ONCE, FIRING, "11:00", "", id="firing, no data: nothing"),
         pytest.param(
-            _alert(FIRING, ending_since="11:00"),
+            _alert(FIRING, keep_firing_since="11:00"),
             NO_DATA,
             _LINGERS,
             FIRING,
@@ -113,14 +119,14 @@ def _alert(state: AlertState, *, since: str = "11:00", ending_since: str = "") -
     ],
 )
 def test_the_table(
-    *, before: Alert, verdict: Verdict, level: Level, after: AlertState, since: str, ending_since: str
+    *, before: Alert, verdict: Verdict, level: Level, after: AlertState, since: str, keep_firing_since: str
 ) -> None:
     """Each cell of the table: the state after, since when it is active, and since when it is ending."""
     found, transition = step(before, an_evaluation(verdict), level, now=NOON)
 
     assert found.state is after
     assert found.active_at == (at(since) if since else None)
-    assert found.ending_since == (at(ending_since) if ending_since else None)
+    assert found.keep_firing_since == (at(keep_firing_since) if keep_firing_since else None)
     assert (transition is not None) is (after is not before.state)
 
 
@@ -130,7 +136,7 @@ def test_a_transition_carries_what_caused_it() -> None:
 
     _, transition = step(Alert(key=a_key()), evaluation, _AT_ONCE, now=NOON)
 
-    assert transition == Transition(key=a_key(), at=NOON, before=QUIET, after=FIRING, operands=evaluation.operands)
+    assert transition == Transition(key=a_key(), at=NOON, before=QUIET, after=FIRING, evidence=evaluation.evidence)
 
 
 def test_without_data_the_alert_is_left_alone() -> None:
@@ -193,7 +199,7 @@ def test_a_resolved_alert_knows_how_long_it_fired() -> None:
 
     assert resolved.duration == span("1h")
     assert transition is not None
-    assert transition.is_resolve
+    assert transition.is_resolution
     assert not resolved.is_firing
 
 
@@ -209,13 +215,13 @@ def test_an_alert_that_is_not_resolved_has_no_duration(alert: Alert) -> None:
 def test_what_began_on_a_clock_that_was_ahead_begins_now() -> None:
     """An alert that is pending, or ending, since an instant to come measures from this moment on."""
     pending = replace(an_alert(PENDING), active_at=NOON + span("8h"))
-    ending = replace(an_alert(), ending_since=NOON + span("8h"))
+    ending = replace(an_alert(), keep_firing_since=NOON + span("8h"))
 
     still_pending, _ = step(pending, an_evaluation(), _AFTER_10M, now=NOON)
     still_ending, _ = step(ending, an_evaluation(INACTIVE), a_level(keep_firing_for="10m"), now=NOON)
 
     assert (still_pending.state, still_pending.active_at) == (PENDING, NOON)
-    assert still_ending.ending_since == NOON
+    assert still_ending.keep_firing_since == NOON
     assert step(still_pending, an_evaluation(), _AFTER_10M, now=NOON + span("10m"))[0].is_firing
 
 
@@ -224,7 +230,7 @@ def test_the_end_of_a_pending_alert_is_no_resolve() -> None:
     _, transition = step(an_alert(PENDING), an_evaluation(INACTIVE), _AFTER_10M, now=NOON)
 
     assert transition is not None
-    assert not transition.is_resolve
+    assert not transition.is_resolution
 
 
 def test_an_alert_that_is_pending_again_still_knows_when_it_fired_last() -> None:
@@ -249,12 +255,12 @@ def test_an_alert_that_fires_again_has_not_resolved() -> None:
 
 def test_a_firing_alert_whose_rule_has_gone_resolves_with_that_reason() -> None:
     """Whoever was told of it learns why it is over."""
-    resolved, transition = remove(an_alert(ending_since="11:50"), why="rule removed", now=NOON)
+    resolved, transition = remove(an_alert(keep_firing_since="11:50"), why="rule removed", now=NOON)
 
     assert (resolved.state, resolved.resolved_at, resolved.resolution) == (QUIET, NOON, "rule removed")
-    assert (resolved.active_at, resolved.ending_since) == (None, None)
+    assert (resolved.active_at, resolved.keep_firing_since) == (None, None)
     assert transition is not None
-    assert (transition.is_resolve, transition.note) == (True, "rule removed")
+    assert (transition.is_resolution, transition.note) == (True, "rule removed")
 
 
 def test_a_pending_alert_whose_rule_has_gone_ends_silently() -> None:
@@ -263,7 +269,7 @@ def test_a_pending_alert_whose_rule_has_gone_ends_silently() -> None:
 
     assert (removed.state, removed.active_at, removed.resolved_at, removed.resolution) == (QUIET, None, None, "")
     assert transition is not None
-    assert not transition.is_resolve
+    assert not transition.is_resolution
 
 
 def test_nothing_is_left_to_remove_of_an_inactive_alert() -> None:
@@ -278,8 +284,8 @@ def test_nothing_is_left_to_remove_of_an_inactive_alert() -> None:
 
 def test_a_clock_that_jumps_makes_no_alert_older() -> None:
     """An hour's jump fires nothing that is pending and resolves nothing that is ending."""
-    pending = after_clock_jump(an_alert(PENDING, since="11:55"), by=span("1h"))
-    ending = after_clock_jump(an_alert(since="11:00", ending_since="11:55"), by=span("1h"))
+    pending = shift_clock(an_alert(PENDING, since="11:55"), by=span("1h"))
+    ending = shift_clock(an_alert(since="11:00", keep_firing_since="11:55"), by=span("1h"))
     later = NOON + span("1h")
 
     assert step(pending, an_evaluation(), _AFTER_10M, now=later)[0].state is PENDING
@@ -288,7 +294,7 @@ def test_a_clock_that_jumps_makes_no_alert_older() -> None:
 
 def test_a_clock_that_jumps_does_not_lengthen_an_alert() -> None:
     """The hour that was skipped was no hour of firing."""
-    moved = after_clock_jump(an_alert(since="11:00"), by=-span("3h"))
+    moved = shift_clock(an_alert(since="11:00"), by=-span("3h"))
 
     resolved, _ = step(moved, an_evaluation(INACTIVE), _AT_ONCE, now=at("09:30"))
 
@@ -304,14 +310,14 @@ def test_a_clock_that_jumps_does_not_lengthen_an_alert() -> None:
 )
 def test_a_clock_that_jumps_does_not_rewrite_the_past(alert: Alert) -> None:
     """Both ends of what is over stand on the same clock."""
-    assert after_clock_jump(alert, by=span("1h")) is alert
+    assert shift_clock(alert, by=span("1h")) is alert
 
 
 def test_a_pending_alert_keeps_the_times_of_its_last_episode_when_the_clock_jumps() -> None:
     """Only what it still measures from is moved."""
     again = replace(a_resolved(since="11:00", until="11:30"), state=PENDING, active_at=at("11:50"))
 
-    moved = after_clock_jump(again, by=span("1h"))
+    moved = shift_clock(again, by=span("1h"))
 
     assert (moved.active_at, moved.fired_at, moved.resolved_at) == (at("12:50"), at("11:00"), at("11:30"))
 
@@ -320,11 +326,11 @@ def test_a_pending_alert_keeps_the_times_of_its_last_episode_when_the_clock_jump
 
 
 def _fires(clock: str) -> Transition:
-    return Transition(key=a_key(), at=at(clock), before=PENDING, after=FIRING, operands=())
+    return Transition(key=a_key(), at=at(clock), before=PENDING, after=FIRING, evidence=())
 
 
 def _ends(clock: str) -> Transition:
-    return Transition(key=a_key(), at=at(clock), before=FIRING, after=QUIET, operands=())
+    return Transition(key=a_key(), at=at(clock), before=FIRING, after=QUIET, evidence=())
 
 
 @pytest.mark.parametrize(
@@ -347,14 +353,14 @@ def test_an_alert_knows_when_it_has_fired(
     state: AlertState, transitions: list[Transition], expected: list[str]
 ) -> None:
     """As far back as is asked for; what has not ended ends now."""
-    found = spans_of_firing(an_alert(state), transitions, since=at("09:00"), now=NOON)
+    found = firing_spans(an_alert(state), transitions, since=at("09:00"), now=NOON)
 
     assert [*found] == [Span(*map(at, each.split("-"))) for each in expected]
 
 
-def _comparing(count: int = 120, **others: object) -> Operands:
+def _comparing(count: int = 120, **others: object) -> Evidence:
     """Return a comparison at noon of so many messages with as many half an hour before."""
-    seen = Operands(
+    seen = Evidence(
         condition="growth", limit="above 100", value=Sample(NOON, count), reference=Sample(NOON - minutes(30), 120)
     )
     return replace(seen, **others)  # type: ignore[arg-type] # of the fields that a test names
@@ -368,8 +374,8 @@ _MOMENT = timedelta(seconds=10)
     [
         pytest.param([_comparing()], False, id="found as it was"),
         pytest.param([_comparing(value=Sample(NOON + _MOMENT, 120))], False, id="found again a moment later"),
-        pytest.param([_comparing(value=Sample(NOON + GROWN_OLD, 120))], True, id="found again after a minute"),
-        pytest.param([_comparing(value=Sample(NOON - GROWN_OLD, 120))], True, id="on a clock that was set back"),
+        pytest.param([_comparing(value=Sample(NOON + REFRESH_AFTER, 120))], True, id="found again after a minute"),
+        pytest.param([_comparing(value=Sample(NOON - REFRESH_AFTER, 120))], True, id="on a clock that was set back"),
         pytest.param([_comparing(value=Sample(NOON + _MOMENT, 121))], True, id="another count"),
         pytest.param([_comparing(reference=Sample(NOON, 119))], True, id="compared with another count"),
         pytest.param([_comparing(reference=None)], True, id="compared with nothing"),
@@ -378,11 +384,11 @@ _MOMENT = timedelta(seconds=10)
         pytest.param([_comparing(), _comparing()], True, id="another condition besides"),
     ],
 )
-def test_an_alert_that_is_found_as_it_was_is_not_kept_again(found: list[Operands], *, is_news: bool) -> None:
+def test_an_alert_that_is_found_as_it_was_is_not_kept_again(found: list[Evidence], *, is_news: bool) -> None:
     """While nothing but the time goes on, it is written once a minute, so that people see instants that are not old."""
-    kept = replace(_alert(FIRING), value=120, operands=(_comparing(),))
+    kept = replace(_alert(FIRING), value=120, evidence=(_comparing(),))
 
-    assert is_worth_keeping(kept, replace(kept, operands=tuple(found))) is is_news
+    assert needs_write(kept, replace(kept, evidence=tuple(found))) is is_news
 
 
 @pytest.mark.parametrize(
@@ -391,12 +397,12 @@ def test_an_alert_that_is_found_as_it_was_is_not_kept_again(found: list[Operands
         pytest.param(None, _alert(PENDING), id="one that is new"),
         pytest.param(_alert(PENDING), _alert(FIRING), id="another state"),
         pytest.param(_alert(FIRING), replace(_alert(FIRING), value=121), id="another count"),
-        pytest.param(_alert(FIRING), _alert(FIRING, ending_since="11:59"), id="it is ending"),
+        pytest.param(_alert(FIRING), _alert(FIRING, keep_firing_since="11:59"), id="it is ending"),
     ],
 )
 def test_an_alert_that_has_changed_is_kept(before: Alert | None, after: Alert) -> None:
     """Whatever the next poll or a person must know of it is written at once."""
-    assert is_worth_keeping(before, after)
+    assert needs_write(before, after)
 
 
 def test_an_alert_s_name_for_commands_never_changes() -> None:
@@ -408,7 +414,9 @@ def test_an_alert_s_name_for_commands_never_changes() -> None:
 def test_the_topic_is_the_identity_without_the_severity() -> None:
     """Two levels of one rule and series are one thing to talk about."""
     assert (
-        a_key(severity=Severity.CRITICAL).topic == a_key().topic == Topic(a_key().rule, a_key().tenant, a_key().reason)
+        a_key(severity=Severity.CRITICAL).topic
+        == a_key().topic
+        == AlertSubject(a_key().rule, a_key().tenant, a_key().reason)
     )
 
 
@@ -449,7 +457,7 @@ def test_an_alert_fires_and_resolves_only_after_its_spans(
         if transition.after is FIRING:
             assert active_since is not None
             assert now - active_since >= for_
-        if transition.is_resolve:
+        if transition.is_resolution:
             assert inactive_since is not None
             assert now - inactive_since >= keep
             assert alert.resolved_at == now
@@ -510,7 +518,7 @@ def covered(text: str) -> tuple[Span, ...]:
 )
 def test_time_of_which_nothing_is_known_does_not_make_a_pending_alert_fire(coverage: str, state: AlertState) -> None:
     """`for` goes on when polls do."""
-    pending = replace(an_alert(PENDING, since="11:50"), operands=an_evaluation(seen_at=at("11:50")).operands)
+    pending = replace(an_alert(PENDING, since="11:50"), evidence=an_evaluation(seen_at=at("11:50")).evidence)
     found = replace(an_evaluation(), coverage=covered(coverage))
 
     after, _ = step(pending, found, _AFTER_10M, now=NOON)
@@ -520,7 +528,7 @@ def test_time_of_which_nothing_is_known_does_not_make_a_pending_alert_fire(cover
 
 def test_for_goes_on_where_it_was_when_polls_go_on() -> None:
     """Five minutes before an outage and five after it are ten."""
-    pending = replace(an_alert(PENDING, since="10:00"), operands=an_evaluation(seen_at=at("10:05")).operands)
+    pending = replace(an_alert(PENDING, since="10:00"), evidence=an_evaluation(seen_at=at("10:05")).evidence)
     runs = covered("09:00-10:05 11:55-12:00")
 
     back, _ = step(pending, replace(an_evaluation(seen_at=at("11:55")), coverage=runs), _AFTER_10M, now=at("11:55"))
@@ -533,7 +541,7 @@ def test_for_goes_on_where_it_was_when_polls_go_on() -> None:
 def test_time_of_which_nothing_is_known_does_not_end_an_alert() -> None:
     """`keep_firing_for` goes on when polls do, too."""
     ending = replace(
-        an_alert(), ending_since=at("10:00"), operands=an_evaluation(INACTIVE, seen_at=at("10:05")).operands
+        an_alert(), keep_firing_since=at("10:00"), evidence=an_evaluation(INACTIVE, seen_at=at("10:05")).evidence
     )
     runs = covered("09:00-10:05 11:55-12:00")
 
@@ -542,13 +550,13 @@ def test_time_of_which_nothing_is_known_does_not_end_an_alert() -> None:
     )
     over, _ = step(back, replace(an_evaluation(INACTIVE), coverage=runs), _LINGERS, now=NOON)
 
-    assert (back.state, back.ending_since) == (FIRING, at("11:50"))
+    assert (back.state, back.keep_firing_since) == (FIRING, at("11:50"))
     assert over.state is AlertState.INACTIVE
 
 
 def test_no_data_at_a_good_poll_moves_nothing() -> None:
     """What a gap takes is reckoned when something is known again."""
-    pending = replace(an_alert(PENDING, since="10:00"), operands=an_evaluation(seen_at=at("10:05")).operands)
+    pending = replace(an_alert(PENDING, since="10:00"), evidence=an_evaluation(seen_at=at("10:05")).evidence)
 
     found, _ = step(
         pending, replace(an_evaluation(NO_DATA), coverage=covered("10:00-10:05 12:00-12:00")), _AFTER_10M, now=NOON
@@ -578,7 +586,7 @@ def test_clear_at_holds_only_what_fired_under_the_limit_that_is_in_force() -> No
         pytest.param(an_alert(), "5m", "10m1s", NOON, id="longer than that"),
         pytest.param(an_alert(PENDING), "5m", "1h", None, id="a pending one is no news"),
         pytest.param(a_resolved(), "5m", "1h", None, id="it is over"),
-        pytest.param(replace(an_alert(), operands=()), "5m", "1h", None, id="an alert about polling"),
+        pytest.param(replace(an_alert(), evidence=()), "5m", "1h", None, id="an alert about polling"),
         pytest.param(an_alert(), "10s", "1m20s", None, id="what is kept may be a minute older than the newest poll"),
         pytest.param(an_alert(), "10s", "1m21s", NOON, id="and no more than that"),
         pytest.param(an_alert(key=a_key(tenant="*")), "5m", "30m", None, id="a sum is as patient as the slowest"),

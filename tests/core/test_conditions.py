@@ -14,11 +14,11 @@ from alerter.core.conditions import (
     FOREVER,
     Baseline,
     Condition,
+    Evidence,
     Forecast,
     Growth,
     NewReason,
     NoData,
-    Operands,
     Stagnant,
     Threshold,
     Verdict,
@@ -93,7 +93,7 @@ def test_a_threshold_without_a_sample_has_no_data(notation: str, note: str) -> N
     observed = Threshold(below=5).evaluate(series(notation), firing=True, now=NOON)
 
     assert observed.verdict is NO_DATA
-    assert observed.operands == Operands(condition="threshold", limit="below 5", note=note)
+    assert observed.evidence == Evidence(condition="threshold", limit="below 5", note=note)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_threshold_without_a_sample_has_no_data(notation: str, note: str) -> N
 )
 def test_a_threshold_states_its_limit_and_its_count(threshold: Threshold, expected: str) -> None:
     """The message prints what was compared: the count, its instant, and the limit."""
-    operands = threshold.evaluate(series("7"), firing=False, now=NOON).operands
+    evidence = threshold.evaluate(series("7"), firing=False, now=NOON).evidence
 
-    assert operands == Operands(condition="threshold", limit=expected, value=Sample(NOON, 7))
+    assert evidence == Evidence(condition="threshold", limit=expected, value=Sample(NOON, 7))
 
 
 # growth
@@ -172,7 +172,7 @@ def test_growth_never_reads_a_gap_as_zero(notation: str, expected: Verdict, refe
     observed = a_growth(over="1h", by=50).evaluate(series(notation), firing=False, now=NOON)
 
     assert observed.verdict is expected
-    assert observed.operands.reference == reference
+    assert observed.evidence.reference == reference
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_growth_never_reads_a_gap_as_zero(notation: str, expected: Verdict, refe
 )
 def test_growth_states_its_limit_and_both_counts(growth: Growth, expected: str) -> None:
     """The message prints both counts, both instants, and the limit."""
-    operands = growth.evaluate(series("30x12 40"), firing=False, now=NOON).operands
+    evidence = growth.evaluate(series("30x12 40"), firing=False, now=NOON).evidence
 
-    assert operands == Operands(
+    assert evidence == Evidence(
         condition="growth", limit=expected, value=Sample(NOON, 40), reference=Sample(at("11:00"), 30)
     )
 
@@ -202,9 +202,9 @@ def test_growth_states_its_limit_and_both_counts(growth: Growth, expected: str) 
 )
 def test_growth_says_what_data_it_lacks(notation: str, value: Sample | None, note: str) -> None:
     """Without data it says of which moment."""
-    operands = a_growth(by=50).evaluate(series(notation), firing=False, now=NOON).operands
+    evidence = a_growth(by=50).evaluate(series(notation), firing=False, now=NOON).evidence
 
-    assert (operands.value, operands.reference, operands.note) == (value, None, note)
+    assert (evidence.value, evidence.reference, evidence.note) == (value, None, note)
 
 
 @given(then=st.integers(0, 300), now=st.integers(0, 300), by=st.integers(1, 100), percent=st.integers(1, 300))
@@ -376,11 +376,11 @@ def test_a_clock_that_was_set_back_does_not_hide_missing_data(now: str, expected
 
 def test_no_data_states_its_cause_and_what_to_do() -> None:
     """Whoever is told that alerter has no data is told why, since when, and what to do about it."""
-    operands = a_no_data("15m").evaluate(series("5 _x3", cause=Cause.KEYS_EXPIRED), firing=False, now=NOON).operands
+    evidence = a_no_data("15m").evaluate(series("5 _x3", cause=Cause.KEYS_EXPIRED), firing=False, now=NOON).evidence
 
-    assert operands.limit == "no good poll for 15m"
-    assert operands.last_good_at == at("11:45")
-    assert operands.note == f"keys_expired: no answer within 30s. {Cause.KEYS_EXPIRED.advice}"
+    assert evidence.limit == "no good poll for 15m"
+    assert evidence.last_good_at == at("11:45")
+    assert evidence.note == f"keys_expired: no answer within 30s. {Cause.KEYS_EXPIRED.advice}"
 
 
 # what a configuration may say
@@ -484,7 +484,7 @@ def test_an_active_threshold_says_what_the_count_was_an_hour_ago(*, notation: st
     found = Threshold(above=100).evaluate(series(notation, every="5m"), firing=False, now=NOON)
 
     assert found.verdict is Verdict.ACTIVE
-    assert (found.operands.reference.count if found.operands.reference else None) == before
+    assert (found.evidence.reference.count if found.evidence.reference else None) == before
 
 
 @pytest.mark.parametrize("now", [NOON - minutes(60), NOON + minutes(60)], ids=["set back", "set ahead"])

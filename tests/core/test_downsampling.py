@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.core.downsampling import Change, hour_of, thinned
+from alerter.core.downsampling import CountChange, hour_of, thinned
 from alerter.core.series import Sample, Series, Span
 from tests.builders import NOON, at, minutes, series
 
 
-def changes_of(seen: Series) -> list[Change]:
+def changes_of(seen: Series) -> list[CountChange]:
     """Return the changes of a series, the first one from nothing."""
     counts = [0, *(sample.count for sample in seen.changes)]
     return [
-        Change(sample.at, was, sample.count)
+        CountChange(sample.at, was, sample.count)
         for was, sample in zip(counts, seen.changes, strict=False)
         if was != sample.count
     ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
 from alerter.core.conditions import Baseline, Forecast, NewReason, Stagnant, Threshold
 from alerter.core.evaluation import Idle, Judgement, chosen, docket, judge, judge_failure
-from alerter.core.rules import Per, Rule, Severity, TenantSeries, evaluate, series_of
+from alerter.core.rules import Per, Rule, Severity, TenantSeries, evaluate, select_series
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Series
 from tests.builders import NOON, a_growth, a_key, a_level, a_no_data, a_rule, a_tenant, an_alert, minutes, series, span
 
@@ -103,10 +103,10 @@ def test_a_sum_is_judged_when_it_may_matter() -> None:
     bulk = series("900", reason="Bulk")
     court.poll(SPAM, bulk)
 
-    quiet = court.poll(series("7x20 20"), bulk, changed=[0])
+    silent = court.poll(series("7x20 20"), bulk, changed=[0])
     loud = court.poll(series("7x20 21"), bulk, changed=[0])
 
-    assert (quiet, [each.value for each in loud.alerts]) == (Judgement(), [21])
+    assert (silent, [each.value for each in loud.alerts]) == (Judgement(), [21])
 
 
 def test_growth_is_judged_when_the_count_before_was_another_one() -> None:
@@ -126,7 +126,7 @@ def test_growth_is_judged_when_the_count_before_was_another_one() -> None:
     [
         pytest.param(an_alert(), id="firing"),
         pytest.param(an_alert(AlertState.PENDING), id="pending"),
-        pytest.param(an_alert(ending_since="11:55"), id="about to end"),
+        pytest.param(an_alert(keep_firing_since="11:55"), id="about to end"),
     ],
 )
 @pytest.mark.parametrize("per", [Per.REASON, Per.TENANT])
@@ -135,7 +135,7 @@ def test_an_alert_that_lives_is_judged_at_every_poll(alert: Alert, per: Per) -> 
     rule = a_rule(warning=a_level(for_="30d", keep_firing_for="30d"), per=per)
     key = a_key(reason="Spam" if per is Per.REASON else ALL_REASONS)
     court = Court([rule], alerts={key: replace(alert, key=key)})
-    seen = series("7x20" if alert.ending_since else "120x20")
+    seen = series("7x20" if alert.keep_firing_since else "120x20")
 
     assert [court.poll(seen).judged for _ in range(2)] == [{key}, {key}]
 
@@ -266,7 +266,9 @@ class _Past:
         self.polls.append(counts)
         transitions = []
         for rule in _RULES:
-            for (severity, level), judged in product(rule.levels.items(), series_of(rule, [a_tenant(*self.seen())])):
+            for (severity, level), judged in product(
+                rule.levels.items(), select_series(rule, [a_tenant(*self.seen())])
+            ):
                 key = AlertKey(rule=rule.name, severity=severity, tenant=judged.tenant, reason=judged.reason)
                 alert = self.court.alerts.get(key) or Alert(key=key)
                 evaluation = evaluate(level, judged, firing=alert.is_firing, now=self.now)

@@ -8,18 +8,18 @@ import pytest
 from alerter.core.alerts import Alert, AlertState, Transition, step
 from alerter.core.conditions import Threshold, Verdict
 from alerter.core.explain import (
-    NotHeard,
+    NotNotifiedReason,
     alert_at,
-    findings_of,
-    hearing,
-    is_series_of,
-    judged_at,
-    why_not_looked_at,
-    why_not_routed,
-    why_not_selected,
+    covers_reason,
+    decision,
+    evaluate_conditions,
+    evaluated_at,
+    route_mismatch_text,
+    rule_mismatch_text,
+    selector_mismatch_text,
 )
-from alerter.core.mutes import NOTHING_MUTED, MuteKind, Mutes
-from alerter.core.notifications import Budget, Route
+from alerter.core.mutes import NO_MUTES, MuteKind, MuteSet
+from alerter.core.notifications import HourlyLimit, Route
 from alerter.core.rules import Level, Per, Rule, Selector, Severity, evaluate
 from alerter.core.series import HoldReason, Tenant
 from tests.builders import (
@@ -45,7 +45,7 @@ def test_each_condition_says_what_it_found_and_by_how_much() -> None:
     """Of a level with two conditions both are shown, whichever decided."""
     level = Level(conditions=(Threshold(above=5), Threshold(above=50)))
 
-    found = findings_of(level, series("12"), firing=False, now=NOON)
+    found = evaluate_conditions(level, series("12"), firing=False, now=NOON)
 
     assert [(each.verdict, each.margin) for each in found] == [
         (Verdict.ACTIVE, "by 7"),
@@ -66,12 +66,12 @@ def test_each_condition_says_what_it_found_and_by_how_much() -> None:
 )
 def test_a_series_is_judged_at_its_polls(notation: str, now: datetime, expected: datetime) -> None:
     """What nobody has looked at is not judged."""
-    assert judged_at(series(notation), now=now) == expected
+    assert evaluated_at(series(notation), now=now) == expected
 
 
 def a_transition(clock: str, before: AlertState, after: AlertState, note: str = "") -> Transition:
     """Return a line of an alert's history."""
-    return Transition(key=a_key(), at=at(clock), before=before, after=after, operands=an_alert().operands, note=note)
+    return Transition(key=a_key(), at=at(clock), before=before, after=after, evidence=an_alert().evidence, note=note)
 
 
 INACTIVE, PENDING, FIRING = AlertState.INACTIVE, AlertState.PENDING, AlertState.FIRING
@@ -145,7 +145,7 @@ def test_what_is_read_back_is_what_was(above: int) -> None:
 )
 def test_which_glob_leaves_a_name_out(selector: Selector, expected: str) -> None:
     """The one that did is named."""
-    assert why_not_selected(selector, "Spam") == expected
+    assert selector_mismatch_text(selector, "Spam") == expected
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_which_glob_leaves_a_name_out(selector: Selector, expected: str) -> None
 )
 def test_why_a_rule_does_not_look_at_a_series(rule: Rule, expected: str) -> None:
     """The selector that did it is named."""
-    assert why_not_looked_at(rule, ACME, SPAM) == expected
+    assert rule_mismatch_text(rule, ACME, SPAM) == expected
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_which_series_of_a_rule_is_meant(per: Per, tenant: str, reason: str, exp
     """A reason is part of its tenant's sum, and of the sum of all."""
     judged = series("5", tenant=tenant, reason=reason)
 
-    assert is_series_of(a_rule(per=per), judged, ACME, SPAM) is expected
+    assert covers_reason(a_rule(per=per), judged, ACME, SPAM) is expected
 
 
 CRITICAL = frozenset({Severity.CRITICAL})
@@ -198,7 +198,7 @@ CRITICAL = frozenset({Severity.CRITICAL})
 )
 def test_why_a_route_does_not_take_an_alert(route: Route, expected: str) -> None:
     """What of it does not fit is named, and the word is the same as that of the route itself."""
-    assert why_not_routed(route, an_alert()) == expected
+    assert route_mismatch_text(route, an_alert()) == expected
     assert route.matches(an_alert()) is (expected == "")
 
 
@@ -208,40 +208,36 @@ def test_an_alert_about_polling_goes_by_no_reason() -> None:
     found = evaluate(level, series("5 _x4"), firing=False, now=NOON)
     alert, _ = step(Alert(key=a_key(rule="No data", reason="*")), found, level, now=NOON)
 
-    assert why_not_routed(a_route(reasons=["Spam"]), alert) == ""
+    assert route_mismatch_text(a_route(reasons=["Spam"]), alert) == ""
 
 
 NIGHTS = a_window(begins="11:00", ends="13:00")
-SILENCED = Mutes(silences=(a_silence(),))
+SILENCED = MuteSet(silences=(a_silence(),))
 
 
 @pytest.mark.parametrize(
     ("alerts", "routes", "mutes", "expected"),
     [
-        pytest.param([an_alert(PENDING)], [], NOTHING_MUTED, NotHeard.NOTHING_FIRES, id="nothing fires"),
-        pytest.param([an_alert()], [], NOTHING_MUTED, None, id="without routes everybody hears everything"),
-        pytest.param([an_alert()], [a_route("mail")], NOTHING_MUTED, NotHeard.NO_ROUTE, id="no route leads to it"),
+        pytest.param([an_alert(PENDING)], [], NO_MUTES, NotNotifiedReason.NOTHING_FIRES, id="nothing fires"),
+        pytest.param([an_alert()], [], NO_MUTES, None, id="without routes everybody hears everything"),
+        pytest.param([an_alert()], [a_route("mail")], NO_MUTES, NotNotifiedReason.NO_ROUTE, id="no route leads to it"),
         pytest.param(
-            [an_alert()], [a_route(severities=CRITICAL)], NOTHING_MUTED, NotHeard.NO_ROUTE, id="none takes it"
+            [an_alert()], [a_route(severities=CRITICAL)], NO_MUTES, NotNotifiedReason.NO_ROUTE, id="none takes it"
         ),
+        pytest.param([an_alert()], [a_route(severities=CRITICAL), a_route()], NO_MUTES, None, id="one of them does"),
+        pytest.param([an_alert()], [], SILENCED, NotNotifiedReason.MUTED, id="silenced"),
         pytest.param(
-            [an_alert()], [a_route(severities=CRITICAL), a_route()], NOTHING_MUTED, None, id="one of them does"
+            [an_alert()], [a_route(mute_windows=[NIGHTS])], NO_MUTES, NotNotifiedReason.MUTED, id="its way is quiet"
         ),
-        pytest.param([an_alert()], [], SILENCED, NotHeard.MUTED, id="silenced"),
-        pytest.param(
-            [an_alert()], [a_route(mute_windows=[NIGHTS])], NOTHING_MUTED, NotHeard.MUTED, id="its way is quiet"
-        ),
-        pytest.param(
-            [an_alert()], [a_route(mute_windows=[NIGHTS]), a_route()], NOTHING_MUTED, None, id="another is not"
-        ),
+        pytest.param([an_alert()], [a_route(mute_windows=[NIGHTS]), a_route()], NO_MUTES, None, id="another is not"),
     ],
 )
 def test_who_hears_of_an_alert(
-    alerts: Sequence[Alert], routes: Sequence[Route], mutes: Mutes, expected: NotHeard | None
+    alerts: Sequence[Alert], routes: Sequence[Route], mutes: MuteSet, expected: NotNotifiedReason | None
 ) -> None:
     """A route must bring it, and no mute keep it back."""
-    heard = hearing(
-        a_receiver(), alerts, routes, mutes=mutes, budget=Budget(), collected_until=None, now=NOON
+    heard = decision(
+        a_receiver(), alerts, routes, mutes=mutes, budget=HourlyLimit(), collected_until=None, now=NOON
     )  # fmt: skip
 
     assert heard.not_heard is expected
@@ -251,8 +247,8 @@ def test_routes_that_do_not_fit_are_numbered_as_in_the_file() -> None:
     """Those that lead elsewhere are not of interest."""
     routes = [a_route("mail"), a_route(severities=CRITICAL), a_route(rules=["Surge"])]
 
-    heard = hearing(
-        a_receiver(), [an_alert()], routes, mutes=NOTHING_MUTED, budget=Budget(), collected_until=None, now=NOON
+    heard = decision(
+        a_receiver(), [an_alert()], routes, mutes=NO_MUTES, budget=HourlyLimit(), collected_until=None, now=NOON
     )  # fmt: skip
 
     assert heard.missed_routes == ((2, "it takes critical only"), (3, "rules: none of 'Surge' takes it"))
@@ -261,22 +257,24 @@ def test_routes_that_do_not_fit_are_numbered_as_in_the_file() -> None:
 @pytest.mark.parametrize(
     ("alert", "sent", "collected_until", "expected"),
     [
-        pytest.param(an_alert(), 30, None, NotHeard.HELD_BACK, id="it has had its messages"),
+        pytest.param(an_alert(), 30, None, NotNotifiedReason.HELD_BACK, id="it has had its messages"),
         pytest.param(an_alert(), 29, None, None, id="it has one left"),
         pytest.param(an_alert(severity=Severity.CRITICAL), 30, None, None, id="what is critical passes"),
-        pytest.param(an_alert(), 30, NOON + minutes(5), NotHeard.COLLECTING, id="news is collected for it first"),
+        pytest.param(
+            an_alert(), 30, NOON + minutes(5), NotNotifiedReason.COLLECTING, id="news is collected for it first"
+        ),
     ],
 )
 def test_a_receiver_may_have_to_wait(
-    alert: Alert, sent: int, collected_until: datetime | None, expected: NotHeard | None
+    alert: Alert, sent: int, collected_until: datetime | None, expected: NotNotifiedReason | None
 ) -> None:
     """For the next hour, or for the end of its group_wait."""
-    heard = hearing(
+    heard = decision(
         a_receiver(max_per_hour=30),
         [alert],
         [],
-        mutes=NOTHING_MUTED,
-        budget=Budget(sent=sent),
+        mutes=NO_MUTES,
+        budget=HourlyLimit(sent=sent),
         collected_until=collected_until,
         now=NOON,
     )
@@ -288,8 +286,8 @@ def test_of_several_levels_the_highest_is_heard() -> None:
     """What keeps quiet is named, too."""
     alerts = [an_alert(severity=Severity.WARNING), an_alert(severity=Severity.CRITICAL)]
 
-    heard = hearing(
-        a_receiver(), alerts, [], mutes=SILENCED, budget=Budget(), collected_until=None, now=NOON
+    heard = decision(
+        a_receiver(), alerts, [], mutes=SILENCED, budget=HourlyLimit(), collected_until=None, now=NOON
     )  # fmt: skip
 
     assert heard.severity is Severity.CRITICAL

@@ -21,24 +21,24 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, after_clock_jump, remove, step
-from alerter.core.mutes import LONGEST_SILENCE, Acknowledgement, Matcher, MuteKind, Mutes, Silence
+from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject, remove, shift_clock, step
+from alerter.core.mutes import LONGEST_SILENCE, Acknowledgement, AlertMatcher, MuteKind, MuteSet, Silence
 from alerter.core.notifications import (
     LONGEST_REPEAT,
-    Budget,
-    Notice,
+    HourlyLimit,
+    NotificationItem,
+    NotificationPlan,
+    NotificationState,
     NotifyReason,
-    Plan,
     Receiver,
     ReceiverName,
     Route,
     TargetId,
-    Told,
     plan,
     settled,
 )
 from alerter.core.rules import (
-    EVERYTHING,
+    MATCH_ALL,
     Level,
     Per,
     Rule,
@@ -47,7 +47,7 @@ from alerter.core.rules import (
     Severity,
     TenantSeries,
     evaluate,
-    series_of,
+    select_series,
     with_no_data_rules,
 )
 from alerter.core.series import (
@@ -101,10 +101,10 @@ _LEVEL = st.builds(
 _LEVELS = st.dictionaries(st.sampled_from(list(Severity)), _LEVEL, min_size=1)
 _NAME = st.sampled_from([NIGHTLY, RuleName("Flood")])
 _MATCHER = st.builds(
-    Matcher,
-    tenants=st.sampled_from([EVERYTHING, EVERYTHING, Selector(("acme",))]),
-    reasons=st.sampled_from([EVERYTHING, EVERYTHING, Selector(("Spam",)), Selector(("!Spam",))]),
-    rules=st.sampled_from([EVERYTHING, EVERYTHING, Selector((NIGHTLY,)), Selector(("No data",))]),
+    AlertMatcher,
+    tenants=st.sampled_from([MATCH_ALL, MATCH_ALL, Selector(("acme",))]),
+    reasons=st.sampled_from([MATCH_ALL, MATCH_ALL, Selector(("Spam",)), Selector(("!Spam",))]),
+    rules=st.sampled_from([MATCH_ALL, MATCH_ALL, Selector((NIGHTLY,)), Selector(("No data",))]),
     severities=st.sampled_from([(), (), (WARNING,), (CRITICAL,), (WARNING, CRITICAL)]).map(frozenset),
 )
 
@@ -159,20 +159,20 @@ class _Histories(RuleBasedStateMachine):
         self.windows = {NIGHTLY: [NIGHT]}
         self.polled = {tenant: _Polled() for tenant in TENANTS}
         self.alerts: dict[AlertKey, Alert] = {}
-        self.told: dict[tuple[ReceiverName, TargetId, Topic], Told] = {}
+        self.notified: dict[tuple[ReceiverName, TargetId, AlertSubject], NotificationState] = {}
         self.silences: list[Silence] = []
-        self.acknowledgements: dict[Topic, Acknowledgement] = {}
+        self.acknowledgements: dict[AlertSubject, Acknowledgement] = {}
         self.sent: dict[ReceiverName, list[datetime]] = {name: [] for name in RECEIVERS}
-        self.held_back = dict.fromkeys(RECEIVERS, 0)
+        self.suppressed = dict.fromkeys(RECEIVERS, 0)
         self.messages = 0
         self.is_whole = True
         self.urls = 0
         # The second bookkeeping, from which the assertions are made: whoever reads at a URL is the same wherever it is.
-        self.believed: dict[tuple[TargetId, Topic], _Belief] = {}
-        self.standing: dict[Topic, Acknowledgement] = {}
-        self.doubtful: set[Topic] = set()
-        self.read_since_jump: dict[tuple[TargetId, Topic], datetime] = {}
-        self.broken: dict[Topic, datetime] = {}
+        self.believed: dict[tuple[TargetId, AlertSubject], _Belief] = {}
+        self.standing: dict[AlertSubject, Acknowledgement] = {}
+        self.doubtful: set[AlertSubject] = set()
+        self.read_since_jump: dict[tuple[TargetId, AlertSubject], datetime] = {}
+        self.broken: dict[AlertSubject, datetime] = {}
 
     # what happens
 
@@ -204,7 +204,7 @@ class _Histories(RuleBasedStateMachine):
         self._cycle(tenant)
 
     @rule(matcher=_MATCHER, lasting=st.sampled_from([10, 60, 600]).map(minutes))
-    def silence(self, matcher: Matcher, lasting: timedelta) -> None:
+    def silence(self, matcher: AlertMatcher, lasting: timedelta) -> None:
         """Ask for quiet."""
         wanted = replace(a_silence(len(self.silences) + 1), matcher=matcher)
         self.silences.append(replace(wanted, since=self.now, until=self.now + lasting))
@@ -299,7 +299,7 @@ class _Histories(RuleBasedStateMachine):
         self.now += by
         self.read_since_jump = {}
         self.sent = {name: [] for name in RECEIVERS}
-        self.alerts = {key: after_clock_jump(alert, by=by) for key, alert in self.alerts.items()}
+        self.alerts = {key: shift_clock(alert, by=by) for key, alert in self.alerts.items()}
         firing = {key.topic for key, alert in self.alerts.items() if alert.is_firing}
         kept = {topic: each for topic, each in self.acknowledgements.items() if topic in firing}
         self.acknowledgements = {topic: each.moved(by) for topic, each in kept.items()}
@@ -328,7 +328,7 @@ class _Histories(RuleBasedStateMachine):
         own = [each for each in everyone if each.polling.tenant == tenant]
         seen: set[AlertKey] = set()
         for each in with_no_data_rules(self.rule_by_name.values(), POLL_INTERVALS):
-            for series in series_of(each, everyone if each.scope is Per.ALL else own):
+            for series in select_series(each, everyone if each.scope is Per.ALL else own):
                 for severity, level in each.levels.items():
                     key = AlertKey(rule=each.name, severity=severity, tenant=series.tenant, reason=series.reason)
                     seen.add(key)
@@ -339,14 +339,14 @@ class _Histories(RuleBasedStateMachine):
             if key.tenant in scope and key not in seen:
                 self.alerts[key], _ = remove(alert, why="rule removed", now=self.now)
 
-    def _plan(self, scope: Iterable[Tenant]) -> Plan:
-        budgets = {
-            name: Budget(
-                sent=sum(self.now - HOUR < at <= self.now for at in self.sent[name]), held_back=self.held_back[name]
+    def _plan(self, scope: Iterable[Tenant]) -> NotificationPlan:
+        hourly_limits = {
+            name: HourlyLimit(
+                sent=sum(self.now - HOUR < at <= self.now for at in self.sent[name]), suppressed=self.suppressed[name]
             )
             for name in self.receivers
         }
-        mutes = Mutes(
+        mutes = MuteSet(
             silences=[each for each in self.silences if each.until > self.now - LONGEST_SILENCE],
             acknowledgements=self.acknowledgements,
             windows_by_rule=self.windows,
@@ -357,40 +357,40 @@ class _Histories(RuleBasedStateMachine):
             list(self.receivers.values()),
             self.routes,
             mutes=mutes,
-            budgets=budgets,
+            hourly_limits=hourly_limits,
             now=self.now,
         )
 
-    def _settled(self, scope: Iterable[Tenant]) -> Sequence[Told]:
-        known = [entry for entry in self.told.values() if entry.topic.tenant in scope]
+    def _settled(self, scope: Iterable[Tenant]) -> Sequence[NotificationState]:
+        known = [entry for entry in self.notified.values() if entry.topic.tenant in scope]
         found = settled(known, self.receivers.values())
         for entry in found.left:
-            del self.told[entry.receiver, entry.target, entry.topic]
-        self.told |= {(entry.receiver, entry.target, entry.topic): entry for entry in found.moved}
-        return found.told
+            del self.notified[entry.receiver, entry.target, entry.topic]
+        self.notified |= {(entry.receiver, entry.target, entry.topic): entry for entry in found.moved}
+        return found.notified
 
-    def _record(self, planned: Plan) -> None:
+    def _record(self, planned: NotificationPlan) -> None:
         threads: dict[tuple[ReceiverName, TargetId], str] = {}
         for notification in planned.notifications:
             name = notification.receiver.name
             self.messages += 1
             threads |= {(name, target): f"m{self.messages}" for target in notification.targets}
             self.sent[name].append(self.now)
-            self.held_back[name] = 0
+            self.suppressed[name] = 0
             for target in notification.targets:
                 for notice in notification.notices:
                     self._read(target, notice, f"m{self.messages}")
-        for held in planned.held_back:
-            self.held_back[held.receiver.name] += 1
-        for entry in (*planned.told, *planned.noted):
+        for held in planned.suppressed:
+            self.suppressed[held.receiver.name] += 1
+        for entry in (*planned.notified, *planned.noted):
             is_begun = entry.state is FIRING and not entry.thread
             thread = threads[entry.receiver, entry.target] if is_begun else entry.thread
-            self.told[entry.receiver, entry.target, entry.topic] = replace(entry, thread=thread)
+            self.notified[entry.receiver, entry.target, entry.topic] = replace(entry, thread=thread)
         for entry in planned.noted:
             assert not self.receivers[entry.receiver].send_resolved, "an end is told where it is wanted"
             del self.believed[entry.target, entry.topic]
 
-    def _read(self, target: TargetId, notice: Notice, message: str) -> None:
+    def _read(self, target: TargetId, notice: NotificationItem, message: str) -> None:
         who = target, notice.alert.key.topic
         before = self.believed.pop(who, None)
         self.read_since_jump[who] = self.now
@@ -400,7 +400,7 @@ class _Histories(RuleBasedStateMachine):
 
     # what is true, worked out a second time
 
-    def _highest(self, name: ReceiverName, target: TargetId, topic: Topic) -> Alert | None:
+    def _highest(self, name: ReceiverName, target: TargetId, topic: AlertSubject) -> Alert | None:
         """Return the highest firing alert of a topic that is for a receiver, or that was told to its target."""
         known = self.believed.get((target, topic))
         firing = [alert for key, alert in self.alerts.items() if key.topic == topic and alert.is_firing]
@@ -423,14 +423,12 @@ class _Histories(RuleBasedStateMachine):
         return (
             any(each.since <= self.now < each.until and each.matcher.matches(alert, {}) for each in self.silences)
             or (alert.key.rule in self.windows and not 8 <= self.now.hour < 18)
-            or (self._has_no_data(alert.key.tenant) and not alert.is_about_polling)
+            or (self._has_no_data(alert.key.tenant) and not alert.is_no_data)
             or (bool(ways) and self.now.hour == 12 and all(route.mute_windows for route in ways))
         )
 
     def _has_no_data(self, tenant: Tenant) -> bool:
-        return any(
-            alert.is_firing and alert.is_about_polling for key, alert in self.alerts.items() if key.tenant == tenant
-        )
+        return any(alert.is_firing and alert.is_no_data for key, alert in self.alerts.items() if key.tenant == tenant)
 
     def _is_acknowledged(self, alert: Alert) -> bool:
         standing = self.standing.get(alert.key.topic)
@@ -452,13 +450,13 @@ class _Histories(RuleBasedStateMachine):
 
     # the sentences of the contract
 
-    def _check_notices(self, planned: Plan) -> None:
+    def _check_notices(self, planned: NotificationPlan) -> None:
         reached = [target for each in planned.notifications for target in each.targets]
         assert len(set(reached)) == len(reached), "one poll is one message to a target"
         more = dict.fromkeys(self.receivers, 0)
         for notification in planned.notifications:
             name = notification.receiver.name
-            assert notification.held_back == self.held_back[name], "the next message says how many were held back"
+            assert notification.suppressed == self.suppressed[name], "the next message says how many were held back"
             within = [at for at in self.sent[name] if at > self.now - HOUR]
             is_urgent = any(map(_is_urgent, notification.notices))
             assert is_urgent or len(within) + more[name] < notification.receiver.max_per_hour, "an hour has no more"
@@ -467,10 +465,10 @@ class _Histories(RuleBasedStateMachine):
                 assert not self._is_muted(name, notice.alert), "a mute makes the plan empty"
                 for target in notification.targets:
                     self._check_notice(notification.receiver, target, notice)
-        for notification in planned.held_back:
+        for notification in planned.suppressed:
             assert not any(map(_is_urgent, notification.notices)), "what is critical passes"
 
-    def _check_notice(self, receiver: Receiver, target: TargetId, notice: Notice) -> None:
+    def _check_notice(self, receiver: Receiver, target: TargetId, notice: NotificationItem) -> None:
         topic, severity = notice.alert.key.topic, notice.alert.key.severity
         before = self.believed.get((target, topic))
         highest = self._highest(receiver.name, target, topic)
@@ -485,11 +483,11 @@ class _Histories(RuleBasedStateMachine):
             assert before is None, "nobody is told twice of a beginning"
             return
         assert before is not None, "there is no news of what he was never told of"
-        assert notice.told_before is not None
-        assert notice.told_before.thread == before.thread, "all of an episode is one conversation"
+        assert notice.previous_state is not None
+        assert notice.previous_state.thread == before.thread, "all of an episode is one conversation"
         self._check_direction(receiver, target, notice, before)
 
-    def _check_direction(self, receiver: Receiver, target: TargetId, notice: Notice, before: _Belief) -> None:
+    def _check_direction(self, receiver: Receiver, target: TargetId, notice: NotificationItem, before: _Belief) -> None:
         rise = notice.alert.key.severity.rank - before.severity.rank
         assert (rise > 0) is (notice.reason is NotifyReason.RAISED)
         assert (rise < 0) is (notice.reason is NotifyReason.LOWERED)
@@ -503,15 +501,15 @@ class _Histories(RuleBasedStateMachine):
         if rise == 0 and read_at is not None:
             assert self.now - read_at >= receiver.repeat_interval, "nobody is told twice within the interval"
 
-    def _check_what_is_known(self, planned: Plan, scope: Iterable[Tenant]) -> None:
-        held = {target for each in planned.held_back for target in each.targets}
+    def _check_what_is_known(self, planned: NotificationPlan, scope: Iterable[Tenant]) -> None:
+        held = {target for each in planned.suppressed for target in each.targets}
         for topic in {key.topic for key in self.alerts if key.tenant in scope}:
             for receiver in self.receivers.values():
                 for target in receiver.targets:
                     if target not in held:
                         self._check_known(receiver, target, topic)
 
-    def _check_known(self, receiver: Receiver, target: TargetId, topic: Topic) -> None:
+    def _check_known(self, receiver: Receiver, target: TargetId, topic: AlertSubject) -> None:
         before = self.believed.get((target, topic))
         highest = self._highest(receiver.name, target, topic)
         if highest is None:
@@ -531,12 +529,12 @@ class _Histories(RuleBasedStateMachine):
 
     def _check_a_restart(self, scope: Iterable[Tenant]) -> None:
         again = self._plan(scope)
-        assert (again.notifications, again.told, again.noted) == ((), (), ()), "a restart tells nobody anything"
+        assert (again.notifications, again.notified, again.noted) == ((), (), ()), "a restart tells nobody anything"
 
     @invariant()
     def what_is_kept_is_what_was_read(self) -> None:
         """What `plan` will compare with is what the receivers have read."""
-        kept = {(target, topic): each for (_, target, topic), each in self.told.items() if each.state is FIRING}
+        kept = {(target, topic): each for (_, target, topic), each in self.notified.items() if each.state is FIRING}
         assert {who: (entry.severity, entry.thread) for who, entry in kept.items()} == {
             who: (belief.severity, belief.thread) for who, belief in self.believed.items()
         }
@@ -560,11 +558,11 @@ class _Histories(RuleBasedStateMachine):
         assert left == [], "whoever was told of a firing alert is told of its end"
 
 
-def _key(topic: Topic, severity: Severity) -> AlertKey:
+def _key(topic: AlertSubject, severity: Severity) -> AlertKey:
     return AlertKey(rule=topic.rule, severity=severity, tenant=topic.tenant, reason=topic.reason)
 
 
-def _is_urgent(notice: Notice) -> bool:
+def _is_urgent(notice: NotificationItem) -> bool:
     begins = notice.reason in {NotifyReason.FIRST, NotifyReason.RAISED}
     return notice.alert.key.rule == "No data" or (begins and notice.alert.key.severity is CRITICAL)
 

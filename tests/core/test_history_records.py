@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record, clipped, sampled
+from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record, clipped, sampled
 from alerter.core.series import HoldReason, Tenant
 from tests.builders import at, minutes
 
@@ -16,9 +16,9 @@ def polled(since: str, until: str, polls: int = 13) -> Polled:
     return Polled(tenant=ACME, since=at(since), until=at(until), polls=polls)
 
 
-def change(clock: str, held: int, reason: str = "Spam", tenant: str = "acme") -> Change:
+def change(clock: str, held: int, reason: str = "Spam", tenant: str = "acme") -> CountRecord:
     """Return a change."""
-    return Change(tenant=Tenant(tenant), reason=HoldReason(reason), at=at(clock), held=held)
+    return CountRecord(tenant=Tenant(tenant), reason=HoldReason(reason), at=at(clock), held=held)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.core.import_merge import BEFORE_ALL, Base, Change, Gap, Given, Stored, gaps, joined, steps
+from alerter.core.import_merge import BEFORE_ALL, Base, CountChange, Gap, Given, StoredHistory, gaps, joined, steps
 from alerter.core.poll_times import NEVER, PollRun, good_polls_of, numbers
 from alerter.core.readings import NOTHING, Rows, given_by
 from alerter.core.series import HoldReason, Tenant, number_of
@@ -34,7 +34,7 @@ def runs(text: str) -> list[PollRun]:
     return [PollRun.of(run.instants) for run in even]
 
 
-def told(polls: Polls) -> Given:
+def notified(polls: Polls) -> Given:
     """Return what another tool says of polls every 5 minutes."""
     rows = Rows()
     for number in sorted(polls):
@@ -58,32 +58,32 @@ def recorded(coverage: str, *changes: tuple[str, int], base: int | None = None) 
     )
 
 
-def stored_of(polls: Polls) -> Stored:
+def stored_of(polls: Polls) -> StoredHistory:
     """Return what is stored after polls."""
     if not polls:
-        return Stored()
-    found = told(polls)
+        return StoredHistory()
+    found = notified(polls)
     changes = list(found.changes())
-    return Stored(
+    return StoredHistory(
         coverage=found.runs,
         held=dict.fromkeys(found.first_seen, 0) | {reason: held for _, reason, _, held in changes},
         changes=lambda: iter(changes),
     )
 
 
-def after(given_: Given, stored: Stored) -> Stored:
+def after(given_: Given, stored: StoredHistory) -> StoredHistory:
     """Return what is stored after an import."""
     filled = gaps(given_, stored.coverage)
     by_key = {(at, reason): (at, reason, was, held) for at, reason, was, held in stored.changes()}
     by_key |= {(at, reason): (at, reason, was, held) for at, reason, was, held in steps(given_, stored, filled)}
     changes = sorted(change for change in by_key.values() if change[2] != change[3])
     held = dict.fromkeys(given_.first_seen, 0) | dict(stored.held) | {change[1]: change[3] for change in changes}
-    return Stored(
+    return StoredHistory(
         coverage=joined(stored.coverage, filled, interval=given_.interval), held=held, changes=lambda: iter(changes)
     )
 
 
-def value_at(stored: Stored, reason: HoldReason, instant: int) -> int | None:
+def value_at(stored: StoredHistory, reason: HoldReason, instant: int) -> int | None:
     """Return what was held at an instant, or None where no poll covers it."""
     if not any(run.since <= instant <= run.until for run in stored.coverage):
         return None
@@ -92,7 +92,7 @@ def value_at(stored: Stored, reason: HoldReason, instant: int) -> int | None:
     return next((held for when, _, _, held in reversed(changes) if when <= instant), first)
 
 
-def assert_sound(stored: Stored) -> None:
+def assert_sound(stored: StoredHistory) -> None:
     """Check that each change begins where the one before it ended, and that the present is the last of them."""
     for reason, held in stored.held.items():
         changes = [change for change in stored.changes() if change[1] == reason]
@@ -115,7 +115,7 @@ def test_an_import_fills_gaps_and_changes_nothing_else(own: Polls, others: Polls
     others = {number + shift: counts for number, counts in others.items()}
     stored = stored_of(own)
 
-    merged = after(told(others), stored)
+    merged = after(notified(others), stored)
 
     assert_sound(merged)
     for number in range(-1, 125):
@@ -125,7 +125,7 @@ def test_an_import_fills_gaps_and_changes_nothing_else(own: Polls, others: Polls
                 assert value_at(merged, reason, noon(number)) == before
             elif number in others:
                 assert value_at(merged, reason, noon(number)) == others[number].get(reason, 0)
-    assert gaps(told(others), merged.coverage) == []
+    assert gaps(notified(others), merged.coverage) == []
 
 
 @settings(max_examples=200, deadline=None)
@@ -191,7 +191,7 @@ def test_where_a_gap_meets_stored_time_the_series_step(
 ) -> None:
     """A change that is none any more goes; one that is missing is added."""
     stored = stored_of(own)
-    found = told(others)
+    found = notified(others)
 
     changes = steps(found, stored, gaps(found, stored.coverage))
 
@@ -200,15 +200,17 @@ def test_where_a_gap_meets_stored_time_the_series_step(
     ]
 
 
-def changed(given_: Given, stored: Stored) -> list[tuple[datetime | int, int, int]]:
+def changed(given_: Given, stored: StoredHistory) -> list[tuple[datetime | int, int, int]]:
     """Return the changes of the reason on spam that an import writes."""
     return [(when, was, held) for when, _, was, held in steps(given_, stored, gaps(given_, stored.coverage))]
 
 
 def test_what_was_held_before_the_records_begin_is_no_change_there() -> None:
     """What it changed from is not in the records, and is not made up."""
-    assert changed(recorded("11:00-12:00x13", base=7), Stored()) == []
-    assert changed(recorded("11:00-12:00x13", ("11:30", 8), base=7), Stored()) == [(number_of(at("11:30")), 7, 8)]
+    assert changed(recorded("11:00-12:00x13", base=7), StoredHistory()) == []
+    assert changed(recorded("11:00-12:00x13", ("11:30", 8), base=7), StoredHistory()) == [
+        (number_of(at("11:30")), 7, 8)
+    ]
 
 
 def test_records_of_time_that_is_covered_change_nothing() -> None:
@@ -260,9 +262,9 @@ def test_the_distance_of_records_is_that_of_their_own_polls() -> None:
 def test_what_an_import_changes_is_in_order() -> None:
     """Changes are written as they come."""
     stored = stored_of({20: {"Spam": 1}, 60: {"Virus": 2}})
-    found = told({0: {"Spam": 5, "Virus": 1}, 40: {"Graymail": 1}, 80: {"Spam": 4}})
+    found = notified({0: {"Spam": 5, "Virus": 1}, 40: {"Graymail": 1}, 80: {"Spam": 4}})
 
-    changes: list[Change] = list(steps(found, stored, gaps(found, stored.coverage)))
+    changes: list[CountChange] = list(steps(found, stored, gaps(found, stored.coverage)))
 
     assert changes == sorted(changes, key=lambda change: change[0])
     assert len(changes) == 10

@@ -10,23 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.conditions import NoData, Operands
+from alerter.core.conditions import Evidence, NoData
 from alerter.core.mutes import (
-    NOTHING_MUTED,
+    NO_MUTES,
     Acknowledgement,
     Mute,
     MuteKind,
-    Mutes,
+    MuteSet,
     MuteWindow,
     Silence,
     WindowName,
+    active_window,
     began_at,
     broken_now,
+    current_acknowledgements,
     ended_mute,
-    in_window,
+    latest_ended,
     muted_by,
-    newest_end,
-    of_present_episode,
 )
 from alerter.core.rules import Selector, Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
@@ -52,8 +52,8 @@ def _instant(text: str) -> datetime:
 
 
 def _no_data_alert() -> Alert:
-    operands = (Operands(condition=NoData.name, limit="no good poll for 15m"),)
-    return replace(an_alert(key=a_key(rule="No data", reason=ALL_REASONS), value=None), operands=operands)
+    evidence = (Evidence(condition=NoData.name, limit="no good poll for 15m"),)
+    return replace(an_alert(key=a_key(rule="No data", reason=ALL_REASONS), value=None), evidence=evidence)
 
 
 # silences
@@ -74,7 +74,7 @@ def test_a_silence_holds_from_its_beginning_to_before_its_end(*, since: str, unt
     silence = a_silence(since=since, until=until)
 
     assert silence.is_active(now=NOON) is expected
-    assert (muted_by(an_alert(), Mutes(silences=[silence]), now=NOON) is not None) is expected
+    assert (muted_by(an_alert(), MuteSet(silences=[silence]), now=NOON) is not None) is expected
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_silence_holds_from_its_beginning_to_before_its_end(*, since: str, unt
 )
 def test_a_silence_is_for_what_its_selectors_match(*, silence: Silence, expected: bool) -> None:
     """Nothing else falls silent."""
-    mutes = Mutes(silences=[silence], labels_by_tenant={Tenant("acme"): {"tier": "gold", "customer": "a"}})
+    mutes = MuteSet(silences=[silence], labels_by_tenant={Tenant("acme"): {"tier": "gold", "customer": "a"}})
 
     assert silence.matcher.matches(an_alert(), {"tier": "gold", "customer": "a"}) is expected
     assert (muted_by(an_alert(), mutes, now=NOON) is not None) is expected
@@ -115,12 +115,12 @@ def test_a_silence_by_label_follows_the_label() -> None:
     silence = a_silence(labels={"tier": "!gold"})
     sum_ = an_alert(key=a_key(tenant=ALL_TENANTS))
     gold, silver = (
-        Mutes(silences=[silence], labels_by_tenant={Tenant("acme"): {"tier": tier}}) for tier in ("gold", "silver")
+        MuteSet(silences=[silence], labels_by_tenant={Tenant("acme"): {"tier": tier}}) for tier in ("gold", "silver")
     )
 
     assert muted_by(an_alert(), gold, now=NOON) is None
     assert muted_by(an_alert(), silver, now=NOON) is not None
-    assert muted_by(an_alert(), Mutes(silences=[silence]), now=NOON) is not None
+    assert muted_by(an_alert(), MuteSet(silences=[silence]), now=NOON) is not None
     assert muted_by(sum_, silver, now=NOON) is None
     assert ended_mute(an_alert(), gold, since=at("11:30"), now=at("13:00")) is None
     assert ended_mute(an_alert(), silver, since=at("11:30"), now=at("13:00")) is not None
@@ -128,7 +128,7 @@ def test_a_silence_by_label_follows_the_label() -> None:
 
 def test_a_silence_says_whose_it_is_until_when_and_why() -> None:
     """Whoever wonders about the quiet can ask its author."""
-    found = muted_by(an_alert(), Mutes(silences=[a_silence(7)]), now=NOON)
+    found = muted_by(an_alert(), MuteSet(silences=[a_silence(7)]), now=NOON)
 
     assert found == Mute(kind=MuteKind.SILENCE, name="7 by ann", until=at("13:00"), comment="known")
 
@@ -164,7 +164,7 @@ def test_an_acknowledgement_covers_its_alert_until_it_resolves_or_gets_worse(
     *, acknowledgement: Acknowledgement, alert: Alert, expected: bool
 ) -> None:
     """Whoever is at it is not reminded, but hears of it when it has become another matter."""
-    mutes = Mutes(acknowledgements={alert.key.topic: acknowledgement})
+    mutes = MuteSet(acknowledgements={alert.key.topic: acknowledgement})
 
     assert acknowledgement.holds(alert) is expected
     assert (muted_by(alert, mutes, now=NOON) is not None) is expected
@@ -172,7 +172,7 @@ def test_an_acknowledgement_covers_its_alert_until_it_resolves_or_gets_worse(
 
 def test_an_acknowledgement_says_who_is_at_it() -> None:
     """It has no end that is known beforehand."""
-    found = muted_by(an_alert(), Mutes(acknowledgements={TOPIC: an_acknowledgement()}), now=NOON)
+    found = muted_by(an_alert(), MuteSet(acknowledgements={TOPIC: an_acknowledgement()}), now=NOON)
 
     assert found == Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="ann", comment="on it", count=120)
 
@@ -242,14 +242,14 @@ def test_a_new_episode_is_not_covered_at_any_level(*, alerts: Sequence[Alert], e
     """What was acknowledged at one level is over when all levels are."""
     acknowledgements = {TOPIC: an_acknowledgement(severity=CRITICAL)}
 
-    assert bool(of_present_episode(acknowledgements, {TOPIC: alerts}, now=NOON)) is expected
+    assert bool(current_acknowledgements(acknowledgements, {TOPIC: alerts}, now=NOON)) is expected
 
 
 def test_an_acknowledgement_from_the_future_does_not_count() -> None:
     """After the clock was set back it would cover what has not begun yet."""
     acknowledgements = {TOPIC: an_acknowledgement(acknowledged_at="12:30")}
 
-    assert of_present_episode(acknowledgements, {TOPIC: [an_alert()]}, now=NOON) == {}
+    assert current_acknowledgements(acknowledgements, {TOPIC: [an_alert()]}, now=NOON) == {}
 
 
 @pytest.mark.parametrize(
@@ -302,8 +302,8 @@ def test_an_acknowledgement_that_breaks_later_is_whole_now() -> None:
     broken = replace(an_acknowledgement(), broken_at=at("12:30"))
     alerts = {TOPIC: [an_alert(since="11:00")]}
 
-    assert of_present_episode({TOPIC: broken}, alerts, now=NOON) == {TOPIC: an_acknowledgement()}
-    assert of_present_episode({TOPIC: broken}, alerts, now=at("12:30")) == {TOPIC: broken}
+    assert current_acknowledgements({TOPIC: broken}, alerts, now=NOON) == {TOPIC: an_acknowledgement()}
+    assert current_acknowledgements({TOPIC: broken}, alerts, now=at("12:30")) == {TOPIC: broken}
 
 
 def test_an_acknowledgement_goes_with_a_clock_that_jumps() -> None:
@@ -318,7 +318,7 @@ def test_an_acknowledgement_goes_with_a_clock_that_jumps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "now", "end", "last_end"),
+    ("window", "now", "end", "last_ended_at"),
     [
         pytest.param(
             a_window("mon-fri", "09:00", "17:00"),
@@ -417,11 +417,11 @@ def test_an_acknowledgement_goes_with_a_clock_that_jumps() -> None:
     ],
 )
 def test_a_window_holds_on_its_days_from_its_beginning_to_before_its_end(
-    window: MuteWindow, now: str, end: str | None, last_end: str
+    window: MuteWindow, now: str, end: str | None, last_ended_at: str
 ) -> None:
     """The night belongs to the day on which it begins."""
-    assert window.end_of(now=_instant(now)) == (_instant(end) if end else None)
-    assert window.last_end(now=_instant(now)) == _instant(last_end)
+    assert window.current_end_at(now=_instant(now)) == (_instant(end) if end else None)
+    assert window.last_ended_at(now=_instant(now)) == _instant(last_ended_at)
 
 
 @pytest.mark.parametrize(
@@ -536,21 +536,21 @@ def test_a_window_is_right_on_the_nights_when_the_clocks_change(window: MuteWind
     first, last = _instant(begin), _instant(end)
     tick = datetime.resolution
 
-    assert window.end_of(now=first - tick) is None
-    assert window.end_of(now=first) == last
-    assert window.end_of(now=last - tick) == last
-    assert window.end_of(now=last) is None
-    assert window.last_end(now=last - tick) != last
-    assert window.last_end(now=last) == last
+    assert window.current_end_at(now=first - tick) is None
+    assert window.current_end_at(now=first) == last
+    assert window.current_end_at(now=last - tick) == last
+    assert window.current_end_at(now=last) is None
+    assert window.last_ended_at(now=last - tick) != last
+    assert window.last_ended_at(now=last) == last
 
 
 def test_a_window_that_the_clocks_skip_is_left_out() -> None:
     """From 01:30 to 02:00 there is nothing on the night when it is two o'clock at one."""
     window = a_window(begins="01:30", ends="02:00", zone="Europe/London")
 
-    assert window.end_of(now=_instant("2026-03-29 01:15")) is None
-    assert window.end_of(now=_instant("2026-03-29 01:45")) is None
-    assert window.last_end(now=_instant("2026-03-29 12:00")) == _instant("2026-03-28 02:00")
+    assert window.current_end_at(now=_instant("2026-03-29 01:15")) is None
+    assert window.current_end_at(now=_instant("2026-03-29 01:45")) is None
+    assert window.last_ended_at(now=_instant("2026-03-29 12:00")) == _instant("2026-03-28 02:00")
 
 
 _CHANGES = {
@@ -591,7 +591,7 @@ def test_a_window_holds_while_the_wall_clock_shows_it(
     now = _instant(f"{night[1]} 00:00") + timedelta(minutes=minute)
     tick = datetime.resolution
 
-    end, last = window.end_of(now=now), window.last_end(now=now)
+    end, last = window.current_end_at(now=now), window.last_ended_at(now=now)
 
     assert (end is not None) == _shows(window, now)
     if end is not None and end < now + timedelta(days=7):
@@ -602,7 +602,7 @@ def test_a_window_holds_while_the_wall_clock_shows_it(
         assert _shows(window, last - tick)
         assert not _shows(window, last)
         after = next((last + step for step in _quarters(now - last) if _shows(window, last + step)), None)
-        assert after is None or window.end_of(now=after) == end
+        assert after is None or window.current_end_at(now=after) == end
 
 
 def _quarters(span: timedelta) -> list[timedelta]:
@@ -613,34 +613,34 @@ def test_a_window_that_never_ends_holds_for_more_than_another_week() -> None:
     """Nobody is promised an end that will not come, nor told of one that was not."""
     always = a_window("mon-sun", "00:00", "00:00")
 
-    end = always.end_of(now=NOON)
+    end = always.current_end_at(now=NOON)
 
     assert end is not None
     assert (end - NOON).days >= 7
-    assert always.last_end(now=NOON) is None
+    assert always.last_ended_at(now=NOON) is None
 
 
 def test_a_window_that_ended_long_ago_is_forgotten() -> None:
     """One without days has never ended."""
     never = replace(a_window(), days=frozenset())
 
-    assert never.last_end(now=NOON) is None
-    assert never.end_of(now=NOON) is None
+    assert never.last_ended_at(now=NOON) is None
+    assert never.current_end_at(now=NOON) is None
 
 
 def test_of_several_windows_any_holds() -> None:
     """The one that holds is named, with its end."""
     lunch = replace(a_window(begins="11:30", ends="12:30"), name=WindowName("lunch"))
 
-    assert in_window([a_window(), lunch], now=NOON) == Mute(kind=MuteKind.WINDOW, name="lunch", until=at("12:30"))
-    assert in_window([a_window()], now=NOON) is None
-    assert in_window([], now=NOON) is None
+    assert active_window([a_window(), lunch], now=NOON) == Mute(kind=MuteKind.WINDOW, name="lunch", until=at("12:30"))
+    assert active_window([a_window()], now=NOON) is None
+    assert active_window([], now=NOON) is None
 
 
 def test_a_window_without_a_place_of_its_own_falls_where_the_tenant_is() -> None:
     """A night in New York is a night for New York's tenants, whatever the time of the service."""
     local = replace(a_window("mon-sun", "05:00", "09:00"), is_local=True)
-    mutes = Mutes(windows_by_rule={TOPIC.rule: [local]}, timezones={TOPIC.tenant: ZoneInfo("America/New_York")})
+    mutes = MuteSet(windows_by_rule={TOPIC.rule: [local]}, timezones={TOPIC.tenant: ZoneInfo("America/New_York")})
     elsewhere = an_alert(key=a_key(tenant="globex"))
 
     assert muted_by(an_alert(), mutes, now=NOON) == Mute(kind=MuteKind.WINDOW, name="nights", until=at("14:00"))
@@ -654,7 +654,7 @@ def test_a_window_is_for_its_tenants_alone() -> None:
     globex, everybody = an_alert(key=a_key(tenant="globex")), an_alert(key=a_key(tenant=ALL_TENANTS))
 
     for tenants in (Selector(("acme",)), Selector(among=frozenset({"acme"}))):
-        mutes = Mutes(windows_by_rule={TOPIC.rule: [replace(window, tenants=tenants)]})
+        mutes = MuteSet(windows_by_rule={TOPIC.rule: [replace(window, tenants=tenants)]})
 
         assert muted_by(an_alert(), mutes, now=NOON) is not None
         assert muted_by(globex, mutes, now=NOON) is None
@@ -665,7 +665,7 @@ def test_a_window_is_for_its_tenants_alone() -> None:
 
 def test_a_window_with_a_place_of_its_own_stays_there() -> None:
     """A time zone that is written on a window is meant."""
-    mutes = Mutes(
+    mutes = MuteSet(
         windows_by_rule={TOPIC.rule: [a_window("mon-sun", "05:00", "09:00")]},
         timezones={TOPIC.tenant: ZoneInfo("America/New_York")},
     )
@@ -683,9 +683,9 @@ _BROKEN = replace(an_acknowledgement(value=60), broken_at=at("11:40"))
 @pytest.mark.parametrize(
     ("mutes", "expected"),
     [
-        pytest.param(NOTHING_MUTED, None, id="nothing"),
+        pytest.param(NO_MUTES, None, id="nothing"),
         pytest.param(
-            Mutes(
+            MuteSet(
                 silences=[a_silence()],
                 acknowledgements={TOPIC: an_acknowledgement()},
                 windows_by_rule={TOPIC.rule: [_LUNCH]},
@@ -695,7 +695,7 @@ _BROKEN = replace(an_acknowledgement(value=60), broken_at=at("11:40"))
             id="a silence before everything",
         ),
         pytest.param(
-            Mutes(
+            MuteSet(
                 silences=[a_silence(until="12:00")],
                 acknowledgements={TOPIC: an_acknowledgement()},
                 windows_by_rule={TOPIC.rule: [_LUNCH]},
@@ -705,7 +705,7 @@ _BROKEN = replace(an_acknowledgement(value=60), broken_at=at("11:40"))
             id="an acknowledgement before what nobody asked for",
         ),
         pytest.param(
-            Mutes(
+            MuteSet(
                 acknowledgements={TOPIC: _BROKEN},
                 windows_by_rule={TOPIC.rule: [_LUNCH]},
                 no_data_tenants=frozenset([TOPIC.tenant]),
@@ -714,27 +714,27 @@ _BROKEN = replace(an_acknowledgement(value=60), broken_at=at("11:40"))
             id="missing data before a window",
         ),
         pytest.param(
-            Mutes(no_data_tenants=frozenset([TOPIC.tenant]), muted_tenants=frozenset([TOPIC.tenant])),
+            MuteSet(no_data_tenants=frozenset([TOPIC.tenant]), muted_tenants=frozenset([TOPIC.tenant])),
             MuteKind.TENANT,
             id="a muted tenant before one without data",
         ),
         pytest.param(
-            Mutes(muted_tenants=frozenset([a_key(tenant="globex").tenant])), None, id="another tenant is muted"
+            MuteSet(muted_tenants=frozenset([a_key(tenant="globex").tenant])), None, id="another tenant is muted"
         ),
         pytest.param(
-            Mutes(windows_by_rule={TOPIC.rule: [a_window(), _LUNCH]}), MuteKind.WINDOW, id="a window of its rule"
+            MuteSet(windows_by_rule={TOPIC.rule: [a_window(), _LUNCH]}), MuteKind.WINDOW, id="a window of its rule"
         ),
         pytest.param(
-            Mutes(windows_by_rule={a_key(rule="Surge").rule: [_LUNCH]}),
+            MuteSet(windows_by_rule={a_key(rule="Surge").rule: [_LUNCH]}),
             None,
             id="a window of another rule is not its own",
         ),
         pytest.param(
-            Mutes(no_data_tenants=frozenset([a_key(tenant="globex").tenant])), None, id="another tenant has no data"
+            MuteSet(no_data_tenants=frozenset([a_key(tenant="globex").tenant])), None, id="another tenant has no data"
         ),
     ],
 )
-def test_of_several_mutes_the_one_that_says_most_is_named(mutes: Mutes, expected: MuteKind | None) -> None:
+def test_of_several_mutes_the_one_that_says_most_is_named(mutes: MuteSet, expected: MuteKind | None) -> None:
     """What a person asked for comes first."""
     found = muted_by(an_alert(), mutes, now=NOON)
 
@@ -743,7 +743,7 @@ def test_of_several_mutes_the_one_that_says_most_is_named(mutes: Mutes, expected
 
 def test_no_data_does_not_hide_itself() -> None:
     """That a tenant cannot be polled is told while nothing else of it is."""
-    mutes = Mutes(no_data_tenants=frozenset([TOPIC.tenant]))
+    mutes = MuteSet(no_data_tenants=frozenset([TOPIC.tenant]))
 
     assert muted_by(an_alert(), mutes, now=NOON) == Mute(kind=MuteKind.NO_DATA, name="acme")
     assert muted_by(_no_data_alert(), mutes, now=NOON) is None
@@ -751,7 +751,7 @@ def test_no_data_does_not_hide_itself() -> None:
 
 def test_nobody_is_told_that_a_muted_tenant_has_no_data() -> None:
     """What is being set up, or has left, may fail as it likes."""
-    mutes = Mutes(muted_tenants=frozenset([TOPIC.tenant]))
+    mutes = MuteSet(muted_tenants=frozenset([TOPIC.tenant]))
 
     assert muted_by(_no_data_alert(), mutes, now=NOON) == Mute(kind=MuteKind.TENANT, name="acme")
 
@@ -760,7 +760,7 @@ def test_a_person_can_silence_no_data() -> None:
     """Whoever knows that the keys are being changed need not hear of it."""
     silence = a_silence(rules=["No data"])
 
-    assert muted_by(_no_data_alert(), Mutes(silences=[silence]), now=NOON) is not None
+    assert muted_by(_no_data_alert(), MuteSet(silences=[silence]), now=NOON) is not None
 
 
 # what kept it quiet until a moment ago
@@ -769,40 +769,43 @@ def test_a_person_can_silence_no_data() -> None:
 @pytest.mark.parametrize(
     ("mutes", "since", "expected"),
     [
-        pytest.param(NOTHING_MUTED, "10:00", "", id="nothing was muted"),
-        pytest.param(Mutes(silences=[a_silence(until="12:00")]), "10:00", "1 by ann", id="a silence ends now"),
-        pytest.param(Mutes(silences=[a_silence(until="11:50")]), "10:00", "1 by ann", id="a silence has ended"),
-        pytest.param(Mutes(silences=[a_silence()]), "10:00", "", id="a silence goes on"),
-        pytest.param(Mutes(silences=[a_silence(until="11:50")]), "11:50", "", id="it ended before the last word"),
+        pytest.param(NO_MUTES, "10:00", "", id="nothing was muted"),
+        pytest.param(MuteSet(silences=[a_silence(until="12:00")]), "10:00", "1 by ann", id="a silence ends now"),
+        pytest.param(MuteSet(silences=[a_silence(until="11:50")]), "10:00", "1 by ann", id="a silence has ended"),
+        pytest.param(MuteSet(silences=[a_silence()]), "10:00", "", id="a silence goes on"),
+        pytest.param(MuteSet(silences=[a_silence(until="11:50")]), "11:50", "", id="it ended before the last word"),
         pytest.param(
-            Mutes(silences=[a_silence(since="11:50", until="11:50")]), "10:00", "", id="a silence that never was"
+            MuteSet(silences=[a_silence(since="11:50", until="11:50")]), "10:00", "", id="a silence that never was"
         ),
         pytest.param(
-            Mutes(silences=[a_silence(until="11:50", reasons=["Virus"])]), "10:00", "", id="a silence of something else"
+            MuteSet(silences=[a_silence(until="11:50", reasons=["Virus"])]),
+            "10:00",
+            "",
+            id="a silence of something else",
         ),
         pytest.param(
-            Mutes(silences=[a_silence(1, until="11:40"), a_silence(2, until="11:50"), a_silence(3, until="11:30")]),
+            MuteSet(silences=[a_silence(1, until="11:40"), a_silence(2, until="11:50"), a_silence(3, until="11:30")]),
             "10:00",
             "2 by ann",
             id="the silence that ended last",
         ),
         pytest.param(
-            Mutes(windows_by_rule={TOPIC.rule: [a_window(begins="11:00", ends="11:45")]}),
+            MuteSet(windows_by_rule={TOPIC.rule: [a_window(begins="11:00", ends="11:45")]}),
             "10:00",
             "nights",
             id="a window",
         ),
         pytest.param(
-            Mutes(windows_by_rule={TOPIC.rule: [a_window(begins="11:00", ends="11:45")]}),
+            MuteSet(windows_by_rule={TOPIC.rule: [a_window(begins="11:00", ends="11:45")]}),
             "11:45",
             "",
             id="a window that ended before the last word",
         ),
         pytest.param(
-            Mutes(windows_by_rule={TOPIC.rule: [replace(a_window(), days=frozenset())]}), "10:00", "", id="never"
+            MuteSet(windows_by_rule={TOPIC.rule: [replace(a_window(), days=frozenset())]}), "10:00", "", id="never"
         ),
         pytest.param(
-            Mutes(
+            MuteSet(
                 silences=[a_silence(until="11:50")],
                 windows_by_rule={TOPIC.rule: [a_window(begins="11:00", ends="11:55")]},
             ),
@@ -811,26 +814,26 @@ def test_a_person_can_silence_no_data() -> None:
             id="a window that ended after a silence",
         ),
         pytest.param(
-            Mutes(silences=[a_silence(until="11:50")], acknowledgements={TOPIC: _BROKEN}),
+            MuteSet(silences=[a_silence(until="11:50")], acknowledgements={TOPIC: _BROKEN}),
             "11:10",
             "ann",
             id="an acknowledgement that has broken",
         ),
         pytest.param(
-            Mutes(acknowledgements={TOPIC: _BROKEN}),
+            MuteSet(acknowledgements={TOPIC: _BROKEN}),
             "11:40",
             "",
             id="an acknowledgement that broke before the last word",
         ),
         pytest.param(
-            Mutes(acknowledgements={TOPIC: an_acknowledgement()}),
+            MuteSet(acknowledgements={TOPIC: an_acknowledgement()}),
             "11:10",
             "",
             id="an acknowledgement that holds",
         ),
     ],
 )
-def test_the_mute_that_ended_last_is_named(mutes: Mutes, since: str, expected: str) -> None:
+def test_the_mute_that_ended_last_is_named(mutes: MuteSet, since: str, expected: str) -> None:
     """The next message says that it has just ended."""
     found = ended_mute(an_alert(), mutes, since=at(since), now=NOON)
 
@@ -842,5 +845,5 @@ def test_of_ends_the_newest_is_said() -> None:
     window = Mute(kind=MuteKind.WINDOW, name="nights", until=at("11:45"))
     acknowledgement = Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="ann")
 
-    assert newest_end([window, acknowledgement], now=NOON) is acknowledgement
-    assert newest_end([], now=NOON) is None
+    assert latest_ended([window, acknowledgement], now=NOON) is acknowledgement
+    assert latest_ended([], now=NOON) is None

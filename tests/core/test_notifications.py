@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.alerts import Alert, AlertKey, AlertState, Topic
-from alerter.core.conditions import NoData, Operands
-from alerter.core.mutes import NOTHING_MUTED, Mute, MuteKind, Mutes
+from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject
+from alerter.core.conditions import Evidence, NoData
+from alerter.core.mutes import NO_MUTES, Mute, MuteKind, MuteSet
 from alerter.core.notifications import (
-    Budget,
-    Notice,
+    HourlyLimit,
     Notification,
+    NotificationItem,
+    NotificationPlan,
+    NotificationState,
     NotifyReason,
-    Plan,
     Receiver,
     Route,
     Settled,
-    Told,
+    next_repeat_at,
     plan,
-    repeat_due_at,
     settled,
 )
 from alerter.core.rules import Severity
@@ -51,24 +51,24 @@ QUIET, PENDING, FIRING = AlertState.INACTIVE, AlertState.PENDING, AlertState.FIR
 
 def _planned(
     alerts: Iterable[Alert],
-    told: Iterable[Told] = (),
+    notified: Iterable[NotificationState] = (),
     *,
     receiver: Receiver | None = None,
     routes: Sequence[Route] = (),
-    mutes: Mutes = NOTHING_MUTED,
-    budget: Budget | None = None,
+    mutes: MuteSet = NO_MUTES,
+    budget: HourlyLimit | None = None,
     now: datetime = NOON,
-) -> Plan:
+) -> NotificationPlan:
     listening = receiver or a_receiver()
-    budgets = None if budget is None else {listening.name: budget}
-    return plan(alerts, told, [listening], routes, mutes=mutes, budgets=budgets, now=now)
+    hourly_limits = None if budget is None else {listening.name: budget}
+    return plan(alerts, notified, [listening], routes, mutes=mutes, hourly_limits=hourly_limits, now=now)
 
 
-def _reasons(planned: Plan) -> list[NotifyReason]:
+def _reasons(planned: NotificationPlan) -> list[NotifyReason]:
     return [notice.reason for notice in _notices(planned)]
 
 
-def _notices(planned: Plan) -> list[Notice]:
+def _notices(planned: NotificationPlan) -> list[NotificationItem]:
     return [notice for notification in planned.notifications for notice in notification.notices]
 
 
@@ -77,7 +77,7 @@ _WARNING_ONLY = a_route(severities=[WARNING])
 
 
 @pytest.mark.parametrize(
-    ("alerts", "told", "routes", "expected"),
+    ("alerts", "notified", "routes", "expected"),
     [
         pytest.param([], [], [], None, id="nothing is wrong, nothing is told"),
         pytest.param([an_alert()], [], [], ("first", WARNING), id="an alert fires of which the receiver knows nothing"),
@@ -175,19 +175,19 @@ _WARNING_ONLY = a_route(severities=[WARNING])
     ],
 )
 def test_a_receiver_is_told_what_differs_from_what_it_knows(
-    alerts: list[Alert], told: list[Told], routes: list[Route], expected: tuple[str, Severity] | None
+    alerts: list[Alert], notified: list[NotificationState], routes: list[Route], expected: tuple[str, Severity] | None
 ) -> None:
     """The decision compares what is true with what was told; the order of events plays no part."""
-    found = _planned(alerts, told, routes=routes)
+    found = _planned(alerts, notified, routes=routes)
 
     assert [(notice.reason, notice.alert.key.severity) for notice in _notices(found)] == (
         [expected] if expected else []
     )
-    assert _planned(reversed(alerts), told, routes=routes) == found
+    assert _planned(reversed(alerts), notified, routes=routes) == found
 
 
 @pytest.mark.parametrize(
-    ("alert", "told", "severity", "state"),
+    ("alert", "notified", "severity", "state"),
     [
         pytest.param(an_alert(severity=CRITICAL), [], CRITICAL, FIRING, id="of an alert that fires"),
         pytest.param(a_resolved(severity=CRITICAL), [a_told(severity=CRITICAL)], CRITICAL, QUIET, id="of its end"),
@@ -197,10 +197,10 @@ def test_a_receiver_is_told_what_differs_from_what_it_knows(
     ],
 )
 def test_what_a_receiver_was_told_is_kept(
-    alert: Alert, told: list[Told], severity: Severity, state: AlertState
+    alert: Alert, notified: list[NotificationState], severity: Severity, state: AlertState
 ) -> None:
     """The plan returns what the receiver knows once it is sent."""
-    [entry] = _planned([alert], told).told
+    [entry] = _planned([alert], notified).notified
 
     assert entry == a_told(state, topic=alert.key.topic, severity=severity, told_at="12:00")
 
@@ -209,7 +209,7 @@ def test_a_notice_says_what_the_receiver_was_told_before() -> None:
     """A message can say how long the receiver has known."""
     [raised] = _notices(_planned([an_alert(severity=CRITICAL)], [a_told()]))
 
-    assert raised.told_before == a_told()
+    assert raised.previous_state == a_told()
 
 
 def test_the_end_of_a_level_says_what_goes_on_elsewhere() -> None:
@@ -268,12 +268,12 @@ def test_the_duration_of_an_end_is_its_own_where_another_level_goes_on() -> None
 
 def test_a_receiver_without_all_clears_is_not_told_of_the_end() -> None:
     """With send_resolved off the end is known, but not told; the next beginning is a first one."""
-    quiet = a_receiver(send_resolved=False)
+    silent = a_receiver(send_resolved=False)
 
-    ended = _planned([a_resolved()], [a_told()], receiver=quiet)
-    again = _planned([an_alert()], ended.noted, receiver=quiet)
+    ended = _planned([a_resolved()], [a_told()], receiver=silent)
+    again = _planned([an_alert()], ended.noted, receiver=silent)
 
-    assert (ended.notifications, ended.told) == ((), ())
+    assert (ended.notifications, ended.notified) == ((), ())
     assert [entry.state for entry in ended.noted] == [QUIET]
     assert [notice.reason for notice in _notices(again)] == [NotifyReason.FIRST]
 
@@ -292,7 +292,7 @@ def test_without_all_clears_other_news_is_told_alone() -> None:
     found = _planned([a_resolved(), other], [a_told()], receiver=a_receiver(send_resolved=False))
 
     assert [notice.alert for notice in _notices(found)] == [other]
-    assert ([entry.state for entry in found.told], [entry.state for entry in found.noted]) == ([FIRING], [QUIET])
+    assert ([entry.state for entry in found.notified], [entry.state for entry in found.noted]) == ([FIRING], [QUIET])
 
 
 def test_without_routes_everybody_is_told_everything() -> None:
@@ -335,7 +335,7 @@ def test_no_data_is_told_to_whoever_hears_of_some_of_the_reasons() -> None:
     """Who is told of one hold reason is told when none of them can be seen any more."""
     unseen = replace(
         an_alert(key=a_key(rule="No data", reason=ALL_REASONS)),
-        operands=(Operands(condition=NoData.name, limit="no good poll for 15m"),),
+        evidence=(Evidence(condition=NoData.name, limit="no good poll for 15m"),),
     )
 
     assert a_route(reasons=["*Impersonation*"]).matches(unseen)
@@ -381,13 +381,13 @@ def test_one_message_tells_all_the_worst_first() -> None:
 )
 def test_a_reminder_is_due_twice_as_late_each_time_up_to_a_day(repeats: int, interval: str, expected: str) -> None:
     """Nobody is nagged, and nothing that fires is forgotten."""
-    due_at = repeat_due_at(a_told(repeats=repeats), a_receiver(repeat_interval=interval))
+    due_at = next_repeat_at(a_told(repeats=repeats), a_receiver(repeat_interval=interval))
 
     assert due_at == at("11:00") + span(expected)
 
 
 @pytest.mark.parametrize(
-    ("told", "now", "expected"),
+    ("notified", "now", "expected"),
     [
         pytest.param(a_told(), "14:59:59", [], id="not before"),
         pytest.param(a_told(), "15:00", [NotifyReason.REPEAT], id="at the instant"),
@@ -398,18 +398,18 @@ def test_a_reminder_is_due_twice_as_late_each_time_up_to_a_day(repeats: int, int
         pytest.param(a_told(severity=INFO), "15:00", [NotifyReason.RAISED], id="news comes before a reminder"),
     ],
 )
-def test_a_reminder_comes_when_it_is_due(told: Told, now: str, expected: list[NotifyReason]) -> None:
+def test_a_reminder_comes_when_it_is_due(notified: NotificationState, now: str, expected: list[NotifyReason]) -> None:
     """It is counted from what was told last, not from a timer of its own."""
-    assert _reasons(_planned([an_alert()], [told], now=at(now))) == expected
+    assert _reasons(_planned([an_alert()], [notified], now=at(now))) == expected
 
 
 def test_reminders_never_end() -> None:
     """Polled each hour for a fortnight, an alert is told at growing distances and then once a day."""
-    told = list(_planned([an_alert()], now=NOON).told)
+    notified = list(_planned([an_alert()], now=NOON).notified)
     hours = []
     for hour in range(1, 24 * 14 + 1):
-        planned = _planned([an_alert()], told, now=NOON + timedelta(hours=hour))
-        told = list(planned.told) or told
+        planned = _planned([an_alert()], notified, now=NOON + timedelta(hours=hour))
+        notified = list(planned.notified) or notified
         hours += [hour] * len(planned.notifications)
 
     assert hours[:4] == [4, 12, 28, 52]
@@ -419,18 +419,20 @@ def test_reminders_never_end() -> None:
 
 def test_a_reminder_is_due_as_it_is_configured_now() -> None:
     """A receiver that wants reminders each hour from now on gets the next one an hour after the last word."""
-    told = [a_told(told_at="10:30")]
+    notified = [a_told(told_at="10:30")]
 
-    assert _reasons(_planned([an_alert()], told, receiver=a_receiver(repeat_interval="1h"))) == [NotifyReason.REPEAT]
-    assert _reasons(_planned([an_alert()], told, receiver=a_receiver(repeat_interval="2h"))) == []
+    assert _reasons(_planned([an_alert()], notified, receiver=a_receiver(repeat_interval="1h"))) == [
+        NotifyReason.REPEAT
+    ]
+    assert _reasons(_planned([an_alert()], notified, receiver=a_receiver(repeat_interval="2h"))) == []
 
 
 def test_news_begins_the_reminders_anew() -> None:
     """What has got worse is reminded of as often as what is new."""
-    told = [a_told(repeats=3)]
+    notified = [a_told(repeats=3)]
 
-    [raised] = _planned([an_alert(severity=CRITICAL)], told).told
-    [repeated] = _planned([an_alert()], told, now=at("11:00") + span("1d")).told
+    [raised] = _planned([an_alert(severity=CRITICAL)], notified).notified
+    [repeated] = _planned([an_alert()], notified, now=at("11:00") + span("1d")).notified
 
     assert (raised.repeats, repeated.repeats) == (0, 4)
 
@@ -439,7 +441,7 @@ def test_news_begins_the_reminders_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alert", "told", "thread"),
+    ("alert", "notified", "thread"),
     [
         pytest.param(an_alert(), [], "", id="the first message begins one"),
         pytest.param(an_alert(), [a_told(QUIET, thread="aaaa")], "", id="a new episode begins another"),
@@ -449,9 +451,11 @@ def test_news_begins_the_reminders_anew() -> None:
         pytest.param(a_resolved(), [a_told(thread="aaaa")], "aaaa", id="resolved"),
     ],
 )
-def test_what_follows_belongs_to_the_first_message(alert: Alert, told: list[Told], thread: str) -> None:
+def test_what_follows_belongs_to_the_first_message(
+    alert: Alert, notified: list[NotificationState], thread: str
+) -> None:
     """All messages about one episode are one conversation."""
-    [entry] = _planned([alert], told).told
+    [entry] = _planned([alert], notified).notified
 
     assert entry.thread == thread
 
@@ -459,12 +463,12 @@ def test_what_follows_belongs_to_the_first_message(alert: Alert, told: list[Told
 # mutes
 
 
-_SILENT = Mutes(silences=[a_silence()])
-_SILENT_BEFORE = Mutes(silences=[a_silence(until="11:55")])
+_SILENT = MuteSet(silences=[a_silence()])
+_SILENT_BEFORE = MuteSet(silences=[a_silence(until="11:55")])
 
 
 @pytest.mark.parametrize(
-    ("alerts", "told"),
+    ("alerts", "notified"),
     [
         pytest.param([an_alert()], [], id="what is new"),
         pytest.param([an_alert(severity=CRITICAL)], [a_told()], id="what has risen"),
@@ -477,17 +481,17 @@ _SILENT_BEFORE = Mutes(silences=[a_silence(until="11:55")])
     "mutes",
     [
         pytest.param(_SILENT, id="silence"),
-        pytest.param(Mutes(windows_by_rule={a_key().rule: [a_window(begins="11:00", ends="13:00")]}), id="window"),
-        pytest.param(Mutes(no_data_tenants=frozenset([a_key().tenant])), id="no_data"),
+        pytest.param(MuteSet(windows_by_rule={a_key().rule: [a_window(begins="11:00", ends="13:00")]}), id="window"),
+        pytest.param(MuteSet(no_data_tenants=frozenset([a_key().tenant])), id="no_data"),
     ],
 )
-def test_a_mute_makes_the_plan_empty(alerts: list[Alert], told: list[Told], mutes: Mutes) -> None:
+def test_a_mute_makes_the_plan_empty(alerts: list[Alert], notified: list[NotificationState], mutes: MuteSet) -> None:
     """Nothing is told and nothing is taken for told."""
-    assert _planned(alerts, told, mutes=mutes) == Plan()
+    assert _planned(alerts, notified, mutes=mutes) == NotificationPlan()
 
 
 @pytest.mark.parametrize(
-    ("alerts", "told", "expected"),
+    ("alerts", "notified", "expected"),
     [
         pytest.param([an_alert()], [], [NotifyReason.FIRST], id="it began meanwhile"),
         pytest.param([a_resolved()], [], [], id="it came and went"),
@@ -499,10 +503,10 @@ def test_a_mute_makes_the_plan_empty(alerts: list[Alert], told: list[Told], mute
     ],
 )
 def test_after_a_mute_only_what_still_differs_is_told(
-    alerts: list[Alert], told: list[Told], expected: list[NotifyReason]
+    alerts: list[Alert], notified: list[NotificationState], expected: list[NotifyReason]
 ) -> None:
     """And the message says that a silence has just ended."""
-    notices = _notices(_planned(alerts, told, mutes=_SILENT_BEFORE))
+    notices = _notices(_planned(alerts, notified, mutes=_SILENT_BEFORE))
 
     assert [notice.reason for notice in notices] == expected
     ended = Mute(kind=MuteKind.SILENCE, name="1 by ann", until=at("11:55"), comment="known")
@@ -536,7 +540,7 @@ def test_a_first_message_says_nothing_of_what_its_receiver_would_not_have_heard(
 
 def test_what_was_silenced_of_a_topic_is_its_highest_level() -> None:
     """The milder level is not told in place of the one that is silenced: it would be a lie."""
-    mutes = Mutes(silences=[a_silence(severities=[CRITICAL])])
+    mutes = MuteSet(silences=[a_silence(severities=[CRITICAL])])
 
     assert _notices(_planned([an_alert(), an_alert(severity=CRITICAL)], mutes=mutes)) == []
 
@@ -544,12 +548,12 @@ def test_what_was_silenced_of_a_topic_is_its_highest_level() -> None:
 # acknowledgements
 
 
-def _acknowledged(severity: Severity = WARNING, value: int | None = 120) -> Mutes:
-    return Mutes(acknowledgements={a_key().topic: an_acknowledgement(severity=severity, value=value)})
+def _acknowledged(severity: Severity = WARNING, value: int | None = 120) -> MuteSet:
+    return MuteSet(acknowledgements={a_key().topic: an_acknowledgement(severity=severity, value=value)})
 
 
 @pytest.mark.parametrize(
-    ("alerts", "told", "mutes", "expected"),
+    ("alerts", "notified", "mutes", "expected"),
     [
         pytest.param([an_alert()], [a_told(told_at="01:00")], _acknowledged(), [], id="a reminder is due"),
         pytest.param(
@@ -586,10 +590,10 @@ def _acknowledged(severity: Severity = WARNING, value: int | None = 120) -> Mute
     ],
 )
 def test_who_is_at_it_hears_only_that_it_is_worse_or_over(
-    alerts: list[Alert], told: list[Told], mutes: Mutes, expected: list[NotifyReason]
+    alerts: list[Alert], notified: list[NotificationState], mutes: MuteSet, expected: list[NotifyReason]
 ) -> None:
     """And then the message says that it had been acknowledged, where that no longer holds."""
-    notices = _notices(_planned(alerts, told, mutes=mutes))
+    notices = _notices(_planned(alerts, notified, mutes=mutes))
 
     assert [notice.reason for notice in notices] == expected
     ended = [notice.mute_ended and notice.mute_ended.name for notice in notices]
@@ -599,34 +603,34 @@ def test_who_is_at_it_hears_only_that_it_is_worse_or_over(
 def test_a_broken_acknowledgement_is_told_once_and_stays_broken() -> None:
     """When the count falls again, reminders go on."""
     broken = _planned([an_alert(value=240)], [a_told()], mutes=_acknowledged())
-    mutes = Mutes(acknowledgements={each.topic: each for each in broken.broken})
+    mutes = MuteSet(acknowledgements={each.topic: each for each in broken.broken})
 
-    again = _planned([an_alert(value=240)], broken.told, mutes=mutes, now=at("12:05"))
-    fallen = _planned([an_alert(value=130)], broken.told, mutes=mutes, now=at("12:10"))
-    later = _planned([an_alert(value=130)], broken.told, mutes=mutes, now=at("16:00"))
+    again = _planned([an_alert(value=240)], broken.notified, mutes=mutes, now=at("12:05"))
+    fallen = _planned([an_alert(value=130)], broken.notified, mutes=mutes, now=at("12:10"))
+    later = _planned([an_alert(value=130)], broken.notified, mutes=mutes, now=at("16:00"))
 
-    assert [(entry.at, entry.repeats) for entry in broken.told] == [(NOON, 0)]
-    assert (again, fallen) == (Plan(), Plan())
+    assert [(entry.at, entry.repeats) for entry in broken.notified] == [(NOON, 0)]
+    assert (again, fallen) == (NotificationPlan(), NotificationPlan())
     assert _reasons(later) == [NotifyReason.REPEAT]
 
 
 def test_a_break_that_is_hidden_is_told_when_the_mute_ends() -> None:
     """A silence keeps quiet about it, and forgets nothing."""
     hidden = _planned([an_alert(value=240)], [a_told()], mutes=replace(_acknowledged(), silences=_SILENT.silences))
-    mutes = Mutes(acknowledgements={each.topic: each for each in hidden.broken})
+    mutes = MuteSet(acknowledgements={each.topic: each for each in hidden.broken})
 
-    [told] = _notices(_planned([an_alert(value=130)], [a_told()], mutes=mutes, now=at("13:00")))
+    [notified] = _notices(_planned([an_alert(value=130)], [a_told()], mutes=mutes, now=at("13:00")))
 
-    assert (hidden.notifications, hidden.told) == ((), ())
-    assert told.reason is NotifyReason.BROKEN
+    assert (hidden.notifications, hidden.notified) == ((), ())
+    assert notified.reason is NotifyReason.BROKEN
 
 
 def test_a_new_episode_at_a_milder_level_is_not_acknowledged() -> None:
     """The critical alert that somebody was at is over; the warning is another matter."""
     alerts = [an_alert(since="11:50"), a_resolved(severity=CRITICAL, since="11:00", until="11:40")]
-    told = [a_told(QUIET, severity=CRITICAL, told_at="11:40")]
+    notified = [a_told(QUIET, severity=CRITICAL, told_at="11:40")]
 
-    [notice] = _notices(_planned(alerts, told, mutes=_acknowledged(CRITICAL)))
+    [notice] = _notices(_planned(alerts, notified, mutes=_acknowledged(CRITICAL)))
 
     assert (notice.reason, notice.mute_ended) == (NotifyReason.FIRST, None)
 
@@ -634,10 +638,10 @@ def test_a_new_episode_at_a_milder_level_is_not_acknowledged() -> None:
 def test_a_broken_acknowledgement_does_not_come_back_with_the_milder_level() -> None:
     """The level rose and fell again: that it fell is told, and reminders go on."""
     alerts = [an_alert(), a_resolved(severity=CRITICAL, since="11:40", until="11:50")]
-    told = [a_told(severity=CRITICAL, told_at="11:40")]
+    notified = [a_told(severity=CRITICAL, told_at="11:40")]
     broken = replace(an_acknowledgement(), broken_at=at("11:40"))
 
-    [notice] = _notices(_planned(alerts, told, mutes=Mutes(acknowledgements={broken.topic: broken})))
+    [notice] = _notices(_planned(alerts, notified, mutes=MuteSet(acknowledgements={broken.topic: broken})))
 
     assert (notice.reason, notice.mute_ended) == (NotifyReason.LOWERED, None)
 
@@ -647,15 +651,15 @@ def test_a_broken_acknowledgement_does_not_come_back_with_the_milder_level() -> 
 
 def _no_data_alert(state: AlertState = FIRING, tenant: str = "acme") -> Alert:
     alert = an_alert(state, key=a_key(rule="No data", severity=CRITICAL, tenant=tenant, reason=ALL_REASONS), value=None)
-    return replace(alert, operands=(Operands(condition=NoData.name, limit="no good poll for 15m"),))
+    return replace(alert, evidence=(Evidence(condition=NoData.name, limit="no good poll for 15m"),))
 
 
 def test_while_a_tenant_has_no_data_only_that_is_told_of_it() -> None:
     """What was known of its held messages is old: its reminders stop, those of others go on."""
     other = an_alert(key=a_key(tenant="globex"))
-    told = [a_told(told_at="01:00"), a_told(topic=other.key.topic, told_at="01:00")]
+    notified = [a_told(told_at="01:00"), a_told(topic=other.key.topic, told_at="01:00")]
 
-    found = _notices(_planned([an_alert(), other, _no_data_alert()], told))
+    found = _notices(_planned([an_alert(), other, _no_data_alert()], notified))
 
     assert [(notice.reason, notice.alert) for notice in found] == [
         (NotifyReason.FIRST, _no_data_alert()),
@@ -665,10 +669,10 @@ def test_while_a_tenant_has_no_data_only_that_is_told_of_it() -> None:
 
 def test_when_data_comes_again_what_was_due_meanwhile_is_told() -> None:
     """A pending missing data hides nothing yet."""
-    told = [a_told(told_at="01:00")]
+    notified = [a_told(told_at="01:00")]
 
-    assert _reasons(_planned([an_alert(), _no_data_alert(QUIET)], told)) == [NotifyReason.REPEAT]
-    assert _reasons(_planned([an_alert(), _no_data_alert(PENDING)], told)) == [NotifyReason.REPEAT]
+    assert _reasons(_planned([an_alert(), _no_data_alert(QUIET)], notified)) == [NotifyReason.REPEAT]
+    assert _reasons(_planned([an_alert(), _no_data_alert(PENDING)], notified)) == [NotifyReason.REPEAT]
 
 
 # windows on routes
@@ -702,7 +706,7 @@ def test_a_receiver_is_muted_when_all_of_its_ways_are(*, routes: list[Route], ex
 def test_a_window_on_a_route_falls_where_the_tenant_is() -> None:
     """Without a time zone of its own it closes the way for each tenant in that tenant's night."""
     night = replace(a_window("mon-sun", "05:00", "09:00"), is_local=True)
-    mutes = Mutes(timezones={an_alert().key.tenant: ZoneInfo("America/New_York")})
+    mutes = MuteSet(timezones={an_alert().key.tenant: ZoneInfo("America/New_York")})
 
     assert _notices(_planned([an_alert()], routes=[a_route(mute_windows=[night])], mutes=mutes)) == []
     assert _notices(_planned([an_alert()], routes=[a_route(mute_windows=[night])])) != []
@@ -739,7 +743,7 @@ def test_what_ended_last_of_a_silence_and_a_window_on_a_route_is_said() -> None:
     """Both kept it quiet; the later end is the one that let it through."""
     [notice] = _notices(
         _planned(
-            [an_alert()], routes=[a_route(mute_windows=[_MORNING])], mutes=Mutes(silences=[a_silence(until="11:40")])
+            [an_alert()], routes=[a_route(mute_windows=[_MORNING])], mutes=MuteSet(silences=[a_silence(until="11:40")])
         )
     )
 
@@ -760,66 +764,66 @@ def test_beyond_its_budget_a_receiver_is_told_later() -> None:
     """What is held back is not taken for told, so that the next message tells it, and how many it stands for."""
     few = a_receiver(max_per_hour=2)
 
-    now_ = _planned([an_alert()], receiver=few, budget=Budget(sent=2))
-    later = _planned([an_alert()], receiver=few, budget=Budget(sent=1, held_back=3))
+    now_ = _planned([an_alert()], receiver=few, budget=HourlyLimit(sent=2))
+    later = _planned([an_alert()], receiver=few, budget=HourlyLimit(sent=1, suppressed=3))
 
-    assert (now_.notifications, now_.told) == ((), ())
-    assert [(each.receiver, _reasons(Plan(notifications=(each,), told=()))) for each in now_.held_back] == [
-        (few, [NotifyReason.FIRST])
-    ]
-    assert [each.held_back for each in later.notifications] == [3]
-    assert later.held_back == ()
+    assert (now_.notifications, now_.notified) == ((), ())
+    assert [
+        (each.receiver, _reasons(NotificationPlan(notifications=(each,), notified=()))) for each in now_.suppressed
+    ] == [(few, [NotifyReason.FIRST])]
+    assert [each.suppressed for each in later.notifications] == [3]
+    assert later.suppressed == ()
 
 
 def test_what_came_and_went_while_it_was_held_back_is_not_told() -> None:
     """The receiver is told what is true when there is room again."""
-    spent = Budget(sent=30)
+    spent = HourlyLimit(sent=30)
 
-    assert _planned([an_alert()], budget=spent).told == ()
-    assert _planned([a_resolved()], budget=spent) == Plan()
+    assert _planned([an_alert()], budget=spent).notified == ()
+    assert _planned([a_resolved()], budget=spent) == NotificationPlan()
 
 
 def test_a_budget_is_each_receiver_s_own() -> None:
     """One that has had enough holds nobody else up."""
     receivers = [a_receiver("secops", max_per_hour=1), a_receiver("mail", max_per_hour=1)]
 
-    found = plan([an_alert()], [], receivers, [], budgets={receivers[0].name: Budget(sent=1)}, now=NOON)
+    found = plan([an_alert()], [], receivers, [], hourly_limits={receivers[0].name: HourlyLimit(sent=1)}, now=NOON)
 
     assert [each.receiver.name for each in found.notifications] == ["mail"]
-    assert [each.receiver.name for each in found.held_back] == ["secops"]
+    assert [each.receiver.name for each in found.suppressed] == ["secops"]
 
 
 def test_an_end_that_is_not_told_needs_no_budget() -> None:
     """Without all clears the end is noted at once, and does not count as held back."""
-    quiet = a_receiver(send_resolved=False)
+    silent = a_receiver(send_resolved=False)
     virus = an_alert(key=a_key(reason="Virus"))
 
-    alone = _planned([a_resolved()], [a_told()], receiver=quiet, budget=Budget(sent=30))
-    both = _planned([a_resolved(), virus], [a_told()], receiver=quiet, budget=Budget(sent=30))
+    alone = _planned([a_resolved()], [a_told()], receiver=silent, budget=HourlyLimit(sent=30))
+    both = _planned([a_resolved(), virus], [a_told()], receiver=silent, budget=HourlyLimit(sent=30))
 
-    assert ([entry.state for entry in alone.noted], alone.held_back) == ([QUIET], ())
-    assert ([entry.state for entry in both.noted], both.told) == ([QUIET], ())
-    assert [[notice.alert for notice in each.notices] for each in both.held_back] == [[virus]]
+    assert ([entry.state for entry in alone.noted], alone.suppressed) == ([QUIET], ())
+    assert ([entry.state for entry in both.noted], both.notified) == ([QUIET], ())
+    assert [[notice.alert for notice in each.notices] for each in both.suppressed] == [[virus]]
 
 
 def test_a_muted_end_is_noted_after_the_mute_also_where_it_is_not_told() -> None:
     """A receiver without all clears that is muted still believes that it fires; it changes its mind silently."""
-    quiet = a_receiver(send_resolved=False)
+    silent = a_receiver(send_resolved=False)
 
-    muted = _planned([a_resolved()], [a_told()], receiver=quiet, mutes=_SILENT)
-    after = _planned([a_resolved()], [a_told()], receiver=quiet, mutes=_SILENT_BEFORE)
+    muted = _planned([a_resolved()], [a_told()], receiver=silent, mutes=_SILENT)
+    after = _planned([a_resolved()], [a_told()], receiver=silent, mutes=_SILENT_BEFORE)
 
-    assert muted == Plan()
-    assert (after.notifications, after.told, [entry.state for entry in after.noted]) == ((), (), [QUIET])
+    assert muted == NotificationPlan()
+    assert (after.notifications, after.notified, [entry.state for entry in after.noted]) == ((), (), [QUIET])
 
 
 def _about_polling(state: AlertState = FIRING) -> Alert:
     alert = an_alert(state, resolved_at="" if state is FIRING else "12:00", key=a_key(rule="No data", reason="*"))
-    return replace(alert, operands=(Operands(condition=NoData.name, limit="no good poll for 15m"),))
+    return replace(alert, evidence=(Evidence(condition=NoData.name, limit="no good poll for 15m"),))
 
 
 @pytest.mark.parametrize(
-    ("alert", "told", "expected"),
+    ("alert", "notified", "expected"),
     [
         pytest.param(an_alert(severity=CRITICAL), [], True, id="a critical alert begins"),
         pytest.param(an_alert(severity=CRITICAL), [a_told()], True, id="an alert becomes critical"),
@@ -836,15 +840,17 @@ def _about_polling(state: AlertState = FIRING) -> Alert:
         pytest.param(_about_polling(QUIET), [a_told(topic=_about_polling().key.topic)], True, id="there is data again"),
     ],
 )
-def test_beyond_its_budget_a_receiver_hears_what_is_critical(*, alert: Alert, told: list[Told], expected: bool) -> None:
+def test_beyond_its_budget_a_receiver_hears_what_is_critical(
+    *, alert: Alert, notified: list[NotificationState], expected: bool
+) -> None:
     """What cannot wait for an hour passes, and takes along what else there is to tell."""
     other = an_alert(key=a_key(tenant="globex"))
 
-    found = _planned([alert, other], told, budget=Budget(sent=30, held_back=2))
+    found = _planned([alert, other], notified, budget=HourlyLimit(sent=30, suppressed=2))
 
     assert [len(each.notices) for each in found.notifications] == ([2] if expected else [])
-    assert [each.held_back for each in found.notifications] == ([2] if expected else [])
-    assert bool(found.held_back) is not expected
+    assert [each.suppressed for each in found.notifications] == ([2] if expected else [])
+    assert bool(found.suppressed) is not expected
 
 
 # targets
@@ -854,7 +860,7 @@ def _two(*, new: str = "teams") -> Receiver:
     return a_receiver(targets=["slack", new])
 
 
-def _told_where(planned: Plan) -> list[tuple[tuple[str, ...], list[NotifyReason]]]:
+def _told_where(planned: NotificationPlan) -> list[tuple[tuple[str, ...], list[NotifyReason]]]:
     return [(each.targets, [notice.reason for notice in each.notices]) for each in planned.notifications]
 
 
@@ -863,7 +869,7 @@ def test_targets_that_know_the_same_get_one_message() -> None:
     found = _planned([an_alert()], receiver=_two())
 
     assert _told_where(found) == [(("slack", "teams"), [NotifyReason.FIRST])]
-    assert [entry.target for entry in found.told] == ["slack", "teams"]
+    assert [entry.target for entry in found.notified] == ["slack", "teams"]
 
 
 def test_a_new_target_is_told_what_fires_once() -> None:
@@ -872,11 +878,14 @@ def test_a_new_target_is_told_what_fires_once() -> None:
 
     found = _planned([an_alert(), virus], [a_told(), a_told(topic=virus.key.topic)], receiver=_two())
     again = _planned(
-        [an_alert(), virus], [a_told(), a_told(topic=virus.key.topic), *found.told], receiver=_two(), now=at("12:05")
+        [an_alert(), virus],
+        [a_told(), a_told(topic=virus.key.topic), *found.notified],
+        receiver=_two(),
+        now=at("12:05"),
     )
 
     assert _told_where(found) == [(("teams",), [NotifyReason.FIRST, NotifyReason.FIRST])]
-    assert again == Plan()
+    assert again == NotificationPlan()
 
 
 def test_a_new_target_is_not_told_of_what_is_over() -> None:
@@ -900,14 +909,14 @@ def test_each_message_of_a_receiver_counts_in_its_hour() -> None:
     found = _planned([an_alert()], [a_told(severity=INFO)], receiver=few)
 
     assert _told_where(found) == [(("slack",), [NotifyReason.RAISED])]
-    assert [each.targets for each in found.held_back] == [("teams",)]
+    assert [each.targets for each in found.suppressed] == [("teams",)]
 
 
 _VIRUS_ONLY = a_route(reasons=["Virus"])
 
 
 @pytest.mark.parametrize(
-    ("alerts", "told", "routes", "expected"),
+    ("alerts", "notified", "routes", "expected"),
     [
         pytest.param([an_alert()], [a_told()], [_VIRUS_ONLY], [], id="it goes on, and no route leads there any more"),
         pytest.param(
@@ -938,22 +947,22 @@ _VIRUS_ONLY = a_route(reasons=["Virus"])
     ],
 )
 def test_whoever_was_told_is_told_of_the_end_wherever_routes_lead_now(
-    alerts: list[Alert], told: list[Told], routes: list[Route], expected: list[NotifyReason]
+    alerts: list[Alert], notified: list[NotificationState], routes: list[Route], expected: list[NotifyReason]
 ) -> None:
     """A route that changes while an alert fires takes it from nobody who knows of it."""
-    assert _reasons(_planned(alerts, told, routes=routes)) == expected
+    assert _reasons(_planned(alerts, notified, routes=routes)) == expected
 
 
 def test_a_target_that_moves_knows_what_it_was_told() -> None:
     """A URL that another receiver has now, or the same one under another name, begins no conversation anew."""
-    told = [a_told(thread="m1"), a_told(target="pager"), a_told(receiver="mail", target="mail")]
+    notified = [a_told(thread="m1"), a_told(target="pager"), a_told(receiver="mail", target="mail")]
     receivers = [a_receiver("secops", targets=["slack"]), a_receiver("oncall", targets=["pager", "sms"])]
 
-    found = settled(told, receivers)
+    found = settled(notified, receivers)
 
     assert found.moved == [a_told(receiver="oncall", target="pager")]
     assert found.left == [a_told(target="pager")]
-    assert sorted((entry.receiver, entry.target) for entry in found.told) == [
+    assert sorted((entry.receiver, entry.target) for entry in found.notified) == [
         ("mail", "mail"),
         ("oncall", "pager"),
         ("secops", "slack"),
@@ -966,23 +975,23 @@ def test_a_target_that_moves_to_where_it_is_known_is_not_told_twice() -> None:
 
     found = settled([a_told(target="pager"), there], [a_receiver("oncall", targets=["pager"])])
 
-    assert (found.told, found.moved, found.left) == ([there], [], [a_told(target="pager")])
+    assert (found.notified, found.moved, found.left) == ([there], [], [a_told(target="pager")])
 
 
 def test_what_was_told_before_targets_were_told_apart_was_told_to_all() -> None:
     """Nobody is told of a beginning again by an upgrade."""
     found = settled([a_told(target="")], [_two()])
 
-    assert found.told == [a_told(), a_told(target="teams")]
-    assert (found.moved, found.left) == (found.told, [a_told(target="")])
+    assert found.notified == [a_told(), a_told(target="teams")]
+    assert (found.moved, found.left) == (found.notified, [a_told(target="")])
 
 
 def test_what_a_target_that_has_gone_was_told_stays() -> None:
     """Nobody has told it of the end; where it comes back, somebody does."""
     assert settled([], [_two()]) == Settled([])
-    told = [a_told(target="gone"), a_told(QUIET, target="pager")]
+    notified = [a_told(target="gone"), a_told(QUIET, target="pager")]
 
-    assert settled(told, [_two(new="pager")]) == Settled(told, [], [])
+    assert settled(notified, [_two(new="pager")]) == Settled(notified, [], [])
 
 
 # collections
@@ -995,7 +1004,7 @@ def test_what_needs_no_message_is_not_collected() -> None:
 
     at_once = _planned([a_resolved(), virus], [a_told()], receiver=collecting).without([collecting.name])
 
-    assert (at_once.notifications, at_once.told) == ((), ())
+    assert (at_once.notifications, at_once.notified) == ((), ())
     assert [entry.state for entry in at_once.noted] == [QUIET]
 
 
@@ -1010,18 +1019,18 @@ class _World:
     routes: list[Route]
     now: datetime = NOON
     alerts: dict[AlertKey, Alert] = field(default_factory=dict)
-    told: dict[tuple[str, Topic], Told] = field(default_factory=dict)
+    notified: dict[tuple[str, AlertSubject], NotificationState] = field(default_factory=dict)
 
-    def cycle(self, firing: set[AlertKey]) -> Plan:
+    def cycle(self, firing: set[AlertKey]) -> NotificationPlan:
         """Let exactly these alerts fire, and tell it."""
         self.now += minutes(5)
         for key in firing | set(self.alerts):
             self.alerts[key] = _after(self.alerts.get(key), key, key in firing, self.now)
-        planned = plan(self.alerts.values(), self.told.values(), self.receivers, self.routes, now=self.now)
-        self.told |= {(entry.receiver, entry.topic): entry for entry in (*planned.told, *planned.noted)}
+        planned = plan(self.alerts.values(), self.notified.values(), self.receivers, self.routes, now=self.now)
+        self.notified |= {(entry.receiver, entry.topic): entry for entry in (*planned.notified, *planned.noted)}
         return planned
 
-    def heard(self, receiver: str, topic: Topic) -> Severity | None:
+    def heard(self, receiver: str, topic: AlertSubject) -> Severity | None:
         """Return the highest level that fires and is routed to a receiver."""
         alerts = [alert for key, alert in self.alerts.items() if key.topic == topic and alert.is_firing]
         routed = [
@@ -1059,7 +1068,7 @@ _ROUTES = st.lists(
 )
 
 
-def _read(notifications: Iterable[Notification]) -> list[tuple[str, Notice]]:
+def _read(notifications: Iterable[Notification]) -> list[tuple[str, NotificationItem]]:
     return [(each.receiver.name, notice) for each in notifications for notice in each.notices]
 
 
@@ -1072,9 +1081,9 @@ def test_after_a_plan_there_is_nothing_left_to_tell(
     for firing in cycles:
         world.cycle(firing)
 
-        again = plan(world.alerts.values(), world.told.values(), receivers, routes, now=world.now)
+        again = plan(world.alerts.values(), world.notified.values(), receivers, routes, now=world.now)
 
-        assert again == Plan()
+        assert again == NotificationPlan()
 
 
 @given(cycles=_CYCLES, receivers=_RECEIVERS, routes=_ROUTES)
@@ -1083,7 +1092,7 @@ def test_what_a_receiver_reads_makes_sense_line_by_line(
 ) -> None:
     """Nothing ends or begins twice, up is up and down is down, and only the highest level is told."""
     world = _World(receivers, routes)
-    believed: dict[tuple[str, Topic], Severity] = {}
+    believed: dict[tuple[str, AlertSubject], Severity] = {}
     for firing in cycles:
         planned = world.cycle(firing)
 
@@ -1115,12 +1124,12 @@ def test_whoever_believes_that_something_fires_is_told_when_it_is_over(
     for firing in cycles:
         world.cycle(firing)
     wanting = {receiver.name for receiver in receivers if receiver.send_resolved}
-    knowing = {who for who, entry in world.told.items() if entry.state is FIRING and who[0] in wanting}
+    knowing = {who for who, entry in world.notified.items() if entry.state is FIRING and who[0] in wanting}
 
     ended = world.cycle(set())
 
     assert {(name, notice.alert.key.topic) for name, notice in _read(ended.notifications)} == knowing
-    assert all(entry.state is QUIET for entry in world.told.values())
+    assert all(entry.state is QUIET for entry in world.notified.values())
 
 
 @given(cycles=_CYCLES, receivers=_RECEIVERS, routes=_ROUTES)
@@ -1134,7 +1143,7 @@ def test_what_a_receiver_knows_is_what_is_true(
 
         for receiver in receivers:
             for topic in {key.topic for key in _KEYS}:
-                entry = world.told.get((receiver.name, topic))
+                entry = world.notified.get((receiver.name, topic))
                 known = entry.severity if entry is not None and entry.state is FIRING else None
                 assert known is world.heard(receiver.name, topic)
 
@@ -1143,4 +1152,4 @@ def test_a_told_entry_is_dated_when_it_was_planned() -> None:
     """Reminders are counted from then."""
     found = plan([an_alert()], [], [a_receiver()], [], now=at("12:34"))
 
-    assert [entry.at for entry in found.told] == [at("12:34")]
+    assert [entry.at for entry in found.notified] == [at("12:34")]

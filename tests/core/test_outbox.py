@@ -17,7 +17,7 @@ from alerter.core.outbox import (
     after_failure,
     after_retry_request,
     after_success,
-    claimed,
+    claim,
     due,
     is_news,
     missed_of,
@@ -117,7 +117,7 @@ def test_the_next_delivery_is_the_first_that_nothing_holds_up(
 
 def test_what_is_being_tried_is_left_alone_for_a_while() -> None:
     """And it is counted who began to try it: the last one has the say."""
-    tried = claimed(a_delivery(), now=NOON)
+    tried = claim(a_delivery(), now=NOON)
 
     assert (tried.claims, tried.attempts, tried.is_waiting) == (1, 0, True)
     assert due([tried], now=NOON + span("59s")) == []
@@ -304,10 +304,10 @@ def test_what_was_missed_stands_in_its_order() -> None:
 
 def test_what_became_of_what_was_missed_is_what_is_true_now() -> None:
     """Of a subject that fires its highest alert counts; of one that is over, each that fired; of no other, nothing."""
-    told = [_alert("Spam"), _over("Virus", "11:10"), _over("Graymail", "11:20"), _over("Pending", "")]
-    now = [*told, _alert("Spam", severity="critical"), _over("Spam", "11:00", severity="info"), _alert("Other")]
+    notified = [_alert("Spam"), _over("Virus", "11:10"), _over("Graymail", "11:20"), _over("Pending", "")]
+    now = [*notified, _alert("Spam", severity="critical"), _over("Spam", "11:00", severity="info"), _alert("Other")]
 
-    missed = missed_of([a_delivery(1)], [_message(1, *told, now[-2])], now)
+    missed = missed_of([a_delivery(1)], [_message(1, *notified, now[-2])], now)
 
     assert missed.firing == (_alert("Spam", severity="critical"),)
     assert missed.over == (_over("Graymail", "11:20"), _over("Virus", "11:10"))
@@ -323,7 +323,7 @@ def test_of_what_fires_the_worst_comes_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "told", "expected"),
+    ("since", "notified", "expected"),
     [
         pytest.param("11:30", None, True, id="for half an hour"),
         pytest.param("11:31", None, False, id="not for half an hour yet"),
@@ -333,10 +333,10 @@ def test_of_what_fires_the_worst_comes_first() -> None:
 )
 def test_that_a_target_cannot_be_reached_is_news_after_half_an_hour(
     since: str,
-    told: tuple[ReceiverName, ...] | None,
+    notified: tuple[ReceiverName, ...] | None,
     expected: bool,  # noqa: FBT001 - a table
 ) -> None:
     """Once."""
-    outage = Outage(target="secops/slack", since=at(since), error="timed out", told=told)
+    outage = Outage(target="secops/slack", since=at(since), error="timed out", notified=notified)
 
     assert is_news(outage, now=NOON) is expected

@@ -13,18 +13,18 @@ from alerter.core.conditions import FOREVER, Baseline, Condition, Subject, Thres
 from alerter.core.rules import (
     NO_DATA_RULE_NAME,
     Level,
+    Lookbacks,
     Per,
     Rule,
     RuleName,
     Selector,
     Severity,
-    Windows,
     evaluate,
     idle_globs,
     literal_glob,
     pasteable_glob,
+    select_series,
     selector_of,
-    series_of,
     shown,
     with_no_data_rules,
 )
@@ -208,7 +208,7 @@ def test_several_conditions_must_all_hold(conditions: list[Condition], expected:
     found = evaluate(a_level(*conditions), series("0 120"), firing=False, now=NOON)
 
     assert found.verdict is expected
-    assert [operands.condition for operands in found.operands] == [condition.name for condition in conditions]
+    assert [evidence.condition for evidence in found.evidence] == [condition.name for condition in conditions]
 
 
 def test_when_its_alert_has_fired_reaches_the_conditions() -> None:
@@ -217,10 +217,10 @@ def test_when_its_alert_has_fired_reaches_the_conditions() -> None:
     weeks = series("10x30", every="1d")
     high = Span(NOON - span("22d"), NOON - span("8d"))
 
-    found = [evaluate(remembering, weeks, firing=False, fired=fired, now=NOON).operands[0] for fired in ((), (high,))]
+    found = [evaluate(remembering, weeks, firing=False, fired=fired, now=NOON).evidence[0] for fired in ((), (high,))]
 
     assert (remembering.remembers, other.remembers) == (True, False)
-    assert [operands.note for operands in found] == [
+    assert [evidence.note for evidence in found] == [
         "",
         "only 2 of the same hours in the last 4 weeks can be compared with",
     ]
@@ -256,7 +256,7 @@ def test_a_rule_per_reason_judges_each_reason_that_it_selects() -> None:
     umbrella = a_tenant(series("3", tenant="umbrella"))
     rule = a_rule(tenants=["acme"], reasons=["!gray*"])
 
-    assert series_of(rule, [acme, umbrella]) == [acme.reasons[0]]
+    assert select_series(rule, [acme, umbrella]) == [acme.reasons[0]]
 
 
 def test_a_rule_per_tenant_judges_the_sum_of_what_it_selects() -> None:
@@ -264,7 +264,7 @@ def test_a_rule_per_tenant_judges_the_sum_of_what_it_selects() -> None:
     acme = a_tenant(series("1"), series("2", reason="Graymail"), series("4", reason="Virus"))
     rule = a_rule(reasons=["!gray*"], per=Per.TENANT)
 
-    [judged] = series_of(rule, [acme])
+    [judged] = select_series(rule, [acme])
 
     assert (judged.tenant, judged.reason, judged.value_at(NOON)) == ("acme", ALL_REASONS, 5)
 
@@ -274,7 +274,7 @@ def test_a_rule_over_all_judges_one_sum() -> None:
     tenants = [a_tenant(series(str(count), tenant=name)) for name, count in (("acme", 1), ("umbrella", 2), ("x", 4))]
     rule = a_rule(tenants=["!x"], per=Per.ALL)
 
-    [judged] = series_of(rule, tenants)
+    [judged] = select_series(rule, tenants)
 
     assert (judged.tenant, judged.reason, judged.value_at(NOON)) == (ALL_TENANTS, ALL_REASONS, 3)
 
@@ -289,13 +289,13 @@ def test_a_rule_over_all_judges_one_sum() -> None:
 )
 def test_a_tenant_in_which_nothing_was_ever_held_sums_to_nothing(per: Per, expected: list[int]) -> None:
     """A good poll with an empty answer is a proven zero, not missing data."""
-    assert [each.value_at(NOON) for each in series_of(a_rule(per=per), [a_tenant()])] == expected
+    assert [each.value_at(NOON) for each in select_series(a_rule(per=per), [a_tenant()])] == expected
 
 
 @pytest.mark.parametrize("per", list(Per))
 def test_a_rule_that_selects_no_tenant_judges_nothing(per: Per) -> None:
     """No sum is made of nothing."""
-    assert series_of(a_rule(tenants=["umbrella"], per=per), [a_tenant(series("1"))]) == []
+    assert select_series(a_rule(tenants=["umbrella"], per=per), [a_tenant(series("1"))]) == []
 
 
 @pytest.mark.parametrize("per", list(Per))
@@ -306,7 +306,7 @@ def test_a_rule_on_polling_judges_each_tenant_on_its_own(per: Per) -> None:
 
     assert rule.subject is Subject.POLLING
     assert rule.scope is Per.TENANT
-    assert series_of(rule, tenants) == [tenant.polling for tenant in tenants]
+    assert select_series(rule, tenants) == [tenant.polling for tenant in tenants]
 
 
 def test_a_reason_first_seen_inside_the_window_had_nothing_before() -> None:
@@ -314,11 +314,11 @@ def test_a_reason_first_seen_inside_the_window_had_nothing_before() -> None:
     new = series("0x12 60", reason="New policy")
     rule = a_rule(warning=a_level(a_growth(over="1h", by=50)))
 
-    [judged] = series_of(rule, [a_tenant(new)])
+    [judged] = select_series(rule, [a_tenant(new)])
     found = evaluate(rule.levels[Severity.WARNING], judged, firing=False, now=NOON)
 
     assert found.verdict is Verdict.ACTIVE
-    assert found.operands[0].reference == Sample(at("11:00"), 0)
+    assert found.evidence[0].reference == Sample(at("11:00"), 0)
 
 
 def test_a_level_is_idle_for_as_long_as_any_of_its_conditions() -> None:
@@ -359,12 +359,12 @@ def test_rules_look_back_as_far_as_the_longest_of_those_that_select_a_reason() -
         a_rule(critical=a_level(a_no_data())),
     ]
 
-    windows = Windows.of_rules(rules)
+    windows = Lookbacks.of_rules(rules)
 
     assert (windows.of(HoldReason("Virus")), windows.of(HoldReason("Spam"))) == (span("1d"), span("1h"))
     assert windows.longest == span("1d")
-    assert Windows.of_rules(rules, longest=span("2h")).longest == span("1h")
-    assert Windows.of_rules([rules[2]]).of(HoldReason("Spam")) == Windows.of_rules([]).longest == span("0")
+    assert Lookbacks.of_rules(rules, longest=span("2h")).longest == span("1h")
+    assert Lookbacks.of_rules([rules[2]]).of(HoldReason("Spam")) == Lookbacks.of_rules([]).longest == span("0")
 
 
 # missing data is built in

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.doctor.database_growth import Growth, judge_growth
+from alerter.doctor.database_growth import DatabaseGrowth, judge_growth
 from alerter.doctor.findings import Outcome
 from alerter.storage import Storage
 from tests.builders import NOON
@@ -21,12 +21,12 @@ def growth(
     retention: float = 400,
     daily: float | None = None,
     free: float = 0,
-) -> Growth:
+) -> DatabaseGrowth:
     """Return a database of so many MiB after so many days, of which some are free, with so many MiB on the disk.
 
     `daily` is by how many MiB a day it was found to grow; None where that is not known yet.
     """
-    return Growth(
+    return DatabaseGrowth(
         storage=Storage(
             size_bytes=int(size * MIB),
             free_bytes=int(free * MIB),
@@ -101,7 +101,7 @@ def growth(
         ),
     ],
 )  # fmt: skip
-def test_how_long_the_disk_lasts(given: Growth, outcome: Outcome, text: str) -> None:
+def test_how_long_the_disk_lasts(given: DatabaseGrowth, outcome: Outcome, text: str) -> None:
     """By its growth, until its history is as long as it is kept."""
     finding = judge_growth("alerter.db", given, now=NOON)
 

@@ -13,7 +13,7 @@ from alerter.core.outbox import TargetName
 from alerter.doctor.contacts import judge_contact
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.receivers import check_heartbeat, check_target, check_ways
-from alerter.network.probe import Contact, Endpoint, Security, Step
+from alerter.network.probe import Contact, Endpoint, ProbeStage, Security
 from alerter.notifiers.apprise import AppriseNotifier
 from tests.builders import NOON
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, RECEIVER, RULE, TENANT, WARNING, a_config, only
@@ -164,7 +164,7 @@ def good_for(days: float) -> Contact:
         ),
         pytest.param(
             endpoint(),
-            Contact(failed_at=Step.UNSEEN, detail="it lies behind a proxy of the kind socks5"),
+            Contact(failed_at=ProbeStage.UNSEEN, detail="it lies behind a proxy of the kind socks5"),
             NOT_APPLICABLE,
             "socks5, which alerter cannot look through",
             id="behind another kind of proxy",
@@ -180,8 +180,8 @@ def test_what_a_connection_means(at: Endpoint, found: Contact, outcome: Outcome,
     assert bool(finding.advice) is (outcome is WARNING)
 
 
-@pytest.mark.parametrize("step", [step for step in Step if step is not Step.UNSEEN])
-def test_each_way_to_fail_has_its_advice(step: Step) -> None:
+@pytest.mark.parametrize("step", [step for step in ProbeStage if step is not ProbeStage.UNSEEN])
+def test_each_way_to_fail_has_its_advice(step: ProbeStage) -> None:
     """Whoever reads it at night need not know what a handshake is."""
     found = Contact(failed_at=step, detail="it broke", proxy="proxy.example")
 
@@ -205,7 +205,7 @@ def test_each_way_to_fail_has_its_advice(step: Step) -> None:
 )
 def test_each_complaint_about_a_certificate_has_its_own_advice(complaint: str, words: str) -> None:
     """As OpenSSL says them: whoever is to mend it must not guess."""
-    found = Contact(failed_at=Step.CERTIFICATE, detail=complaint)
+    found = Contact(failed_at=ProbeStage.CERTIFICATE, detail=complaint)
 
     assert words in only(judge_contact(NAME, endpoint(), found, now=NOON)).advice
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from threading import Barrier, Event
 
 from alerter.doctor.findings import Finding, Group, Outcome
-from alerter.doctor.runner import Check, Patience, examine
+from alerter.doctor.runner import Check, CheckTimeouts, examine
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK
 
 
@@ -25,7 +25,7 @@ def a_check(subject: str, run: object = None) -> Check:
     return Check(group=Group.DATABASE, subject=subject, run=look)
 
 
-def examined(*checks: Check, patience: Patience = Patience(), at_once: int = 9) -> list[Finding]:  # noqa: B008 - frozen
+def examined(*checks: Check, patience: CheckTimeouts = CheckTimeouts(), at_once: int = 9) -> list[Finding]:  # noqa: B008 - frozen
     """Return what the checks find, in the order in which they end."""
     batches = examine(checks, monotonic=time.monotonic, patience=patience, at_once=at_once)  # noqa: TID251 - real threads
     return [finding for _, batch in batches for finding in batch]
@@ -51,7 +51,7 @@ def test_no_more_run_at_a_time_than_are_allowed() -> None:
     """Two that wait for one another, one at a time, do not come to an end."""
     together = Barrier(2)
 
-    found = examined(*(a_check(name, together.wait) for name in "ab"), patience=Patience(each=0.1), at_once=1)
+    found = examined(*(a_check(name, together.wait) for name in "ab"), patience=CheckTimeouts(each=0.1), at_once=1)
 
     assert found[0].outcome is FAILED
     together.abort()
@@ -61,7 +61,7 @@ def test_a_check_that_hangs_is_left_behind() -> None:
     """It has failed, and the others are told."""
     forever = Event()
 
-    well, hanging = examined(a_check("hangs", forever.wait), a_check("well"), patience=Patience(each=0.3))
+    well, hanging = examined(a_check("hangs", forever.wait), a_check("well"), patience=CheckTimeouts(each=0.3))
 
     assert well.outcome is OK
     assert (hanging.subject, hanging.outcome, hanging.text) == ("hangs", FAILED, "not finished within 0.3 s")
@@ -72,7 +72,7 @@ def test_a_check_that_hangs_is_left_behind() -> None:
 def test_when_the_time_is_up_nothing_more_begins() -> None:
     """Thousands of accounts behind a dead name server must not take hours."""
     forever = Event()
-    patience = Patience(each=0.1, altogether=0.05)
+    patience = CheckTimeouts(each=0.1, altogether=0.05)
 
     found = examined(a_check("hangs", forever.wait), a_check("second"), a_check("third"), patience=patience, at_once=1)
 

@@ -14,7 +14,7 @@ from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.tenants import check_account, judge_account
 from alerter.errors import Cause
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Misbehaviour, Scenario, Simulator
-from alerter.sources.mimecast import Allowance, Probe
+from alerter.sources.mimecast import Allowance, FetchReport
 from tests.builders import a_snapshot
 from tests.doctor.diagnoses import FAILED, OK, RECEIVER, RULE, WARNING, a_config, only, outcomes
 
@@ -93,9 +93,9 @@ def test_nobody_there(tmp_path: Path) -> None:
     assert "request id" not in finding.text
 
 
-def probe(*, skew: str | float | None = 0, allowance: Allowance | None = None) -> Probe:
+def probe(*, skew: str | float | None = 0, allowance: Allowance | None = None) -> FetchReport:
     """Return what a good call told."""
-    return Probe(
+    return FetchReport(
         outcome=a_snapshot({"Spam": 1}),
         latency=timedelta(milliseconds=190),
         clock_skew=None if skew is None else timedelta(seconds=float(skew)),
@@ -158,6 +158,6 @@ def test_an_answer_that_tells_nothing_else_is_well(tmp_path: Path) -> None:
     """Not every proxy lets headers through."""
     snapshot = Snapshot(tenant=ACME, taken_at=datetime(2026, 3, 2, tzinfo=UTC), counts={})
 
-    finding = only(judge_account(tenant(tmp_path), Probe(outcome=snapshot)))
+    finding = only(judge_account(tenant(tmp_path), FetchReport(outcome=snapshot)))
 
     assert (finding.outcome, finding.text, dict(finding.measured)) == (OK, "0 held for 0 reasons", {})

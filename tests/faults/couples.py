@@ -312,14 +312,14 @@ warning = {{ threshold = {{ above = 3000 }} }}
         """Return which transitions were not put into exactly one message for each receiver."""
         with self._store.read() as reader:
             messages = [reader.message(reference) for reference in references(self._store)]
-        told = Counter(
+        notified = Counter(
             (message.created_at, key, str(message.receiver)) for message in messages for key in message.alert_ids
         )
         return [
             f"alert {each.key.id} at {each.at} was put into {number} messages for {receiver}"
             for each in transitions
             for receiver in RECEIVERS
-            if (number := told[each.at, each.key.id, receiver]) != 1
+            if (number := notified[each.at, each.key.id, receiver]) != 1
         ]
 
     def _compare(self, book: Book, receiver: str, planned: list[str]) -> None:

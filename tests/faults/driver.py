@@ -105,16 +105,16 @@ class _DyingNotifier:
 def live(life: Life, steps: _Steps) -> None:
     """Do what a daemon does: begin, then poll and deliver."""
     clock = FakeClock(datetime.fromisoformat(life.now))
-    policy = a_policy(a_rule(), receivers={"secops": [*life.urls]})
+    alerting = a_policy(a_rule(), receivers={"secops": [*life.urls]})
     urls = {TargetName(name): url for name, url in life.urls.items()}
     notifier = _DyingNotifier(steps)
     source = FakeSource(clock)
     source.answers.extend(life.polls)
     with closing(Store(life.database)) as store:
-        reconcile(store, policy, now=clock.now)
+        reconcile(store, alerting, now=clock.now)
         steps.reach("ready")
         for _ in life.polls:
-            poll(Tenant("acme"), source, store, policy, clock=clock)
+            poll(Tenant("acme"), source, store, alerting, clock=clock)
             steps.reach("polled")
             deliver(store, notifier, urls, clock=clock)
             steps.reach("delivered")

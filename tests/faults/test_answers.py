@@ -13,7 +13,7 @@ import pytest
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceError
 from alerter.sources.mimecast import Limits, Mimecast, SigningKeys
-from alerter.sources.mimecast.request_error import Answer, Fault
+from alerter.sources.mimecast.request_error import Fault, HttpResponse
 from alerter.sources.mimecast.responses import counts_of, grant_of
 from tests.builders import NOON, span
 from tests.faults.mutants import Mutant, mutants, proven
@@ -25,7 +25,7 @@ SNAPSHOT = "snapshot"
 def judged(mutant: Mutant) -> dict[str, int] | Cause:
     """Return what is held by an answer, or why it is none."""
     try:
-        counts = counts_of(Answer(status=mutant.status, headers=mutant.headers, body=mutant.body), now=NOON)
+        counts = counts_of(HttpResponse(status=mutant.status, headers=mutant.headers, body=mutant.body), now=NOON)
     except Fault as fault:
         return fault.cause
     return {str(reason): count for reason, count in counts.items()}
@@ -88,7 +88,7 @@ def test_a_mutated_token_is_a_token_or_a_failed_poll() -> None:
     for mutant in islice(mutants(4), 1_000):
         body = good + mutant.body.lstrip(b"{")
         with suppress(Fault):
-            grant_of(Answer(status=mutant.status, headers=mutant.headers, body=body), now=NOON)
+            grant_of(HttpResponse(status=mutant.status, headers=mutant.headers, body=body), now=NOON)
             granted += 1
 
     assert granted > 50

@@ -15,7 +15,7 @@ from alerter.core.rules import NO_DATA_RULE_NAME
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.jobs.deliver import next_delivery_at
-from alerter.jobs.poll import follow_clock
+from alerter.jobs.poll import shift_after_clock_jump
 from alerter.storage import Store
 from tests.builders import a_growth, a_level, a_policy, a_rule, span
 from tests.fakes import FakeClock
@@ -41,15 +41,15 @@ def target() -> Iterator[Target]:
 @pytest.fixture
 def world(sqlite_url: str, target: Target) -> Iterator[World]:
     """A world with a rule on growth and one that waits for half an hour."""
-    policy = a_policy(SLOW_GROWTH, LASTING, receivers={"secops": [TARGET]})
+    alerting = a_policy(SLOW_GROWTH, LASTING, receivers={"secops": [TARGET]})
     with closing(Store(sqlite_url)) as store:
-        yield World(store, policy=policy, urls={TARGET: target.url})
+        yield World(store, alerting=alerting, urls={TARGET: target.url})
 
 
 def jump(world: World, size: str, direction: int) -> None:
     """Set the clock forward or back, as the service does when it notices."""
     world.clock.now += direction * span(size)
-    follow_clock(world.store, by=direction * span(size))
+    shift_after_clock_jump(world.store, by=direction * span(size))
 
 
 def alert(world: World, rule: str) -> Alert:
@@ -87,7 +87,7 @@ def test_a_surge_after_a_jump_is_still_seen(world: World, size: str, direction: 
 @pytest.mark.parametrize(("size", "direction"), JUMPS)
 def test_what_is_pending_keeps_its_age_when_the_clock_jumps(world: World, size: str, direction: int) -> None:
     """A rule that waits half an hour waits half an hour of real time, whatever the clock says."""
-    world.policy = a_policy(LASTING, receivers={"secops": [TARGET]})
+    world.alerting = a_policy(LASTING, receivers={"secops": [TARGET]})
     world.poll(*[BREACH] * 3)
 
     jump(world, size, direction)
@@ -103,7 +103,7 @@ def test_a_message_is_retried_when_it_was_due_although_the_clock_jumped(
     world: World, target: Target, size: str, direction: int
 ) -> None:
     """Fifteen seconds stay fifteen seconds."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [TARGET]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [TARGET]})
     well, target.answer = target.answer, lambda request: request.say(500)
     world.poll(BREACH)
     world.deliver()
@@ -136,16 +136,18 @@ def test_the_night_of_a_clock_change_has_no_gap_and_messages_show_its_local_time
     world: World, midnight: datetime, local_times: list[str]
 ) -> None:
     """Three hours of polls are three hours, and a breach around the change is told in the time on the wall."""
-    policy = a_policy(a_rule(), SLOW_GROWTH, receivers={"secops": [TARGET]})
-    world.policy = replace(policy, context=MessageContext(timezone=LONDON, console_url="", runbook_by_rule={}))
+    alerting = a_policy(a_rule(), SLOW_GROWTH, receivers={"secops": [TARGET]})
+    world.alerting = replace(alerting, context=MessageContext(timezone=LONDON, console_url="", runbook_by_rule={}))
     world.clock = FakeClock(midnight - span("5m"))
 
     # Around 01:00 UTC, which is the change, there are two breaches and their ends.
     cycles = [world.poll({"Spam": 140 if number in {11, 13} else 100}) for number in range(36)]
 
-    told = {number: message.bodies[Format.TEXT] for number, cycle in enumerate(cycles) for message in cycle.messages}
-    assert list(told) == [11, 12, 13, 14]
-    for text, local in zip(told.values(), local_times, strict=False):
+    notified = {
+        number: message.bodies[Format.TEXT] for number, cycle in enumerate(cycles) for message in cycle.messages
+    }
+    assert list(notified) == [11, 12, 13, 14]
+    for text, local in zip(notified.values(), local_times, strict=False):
         assert local in text
     with world.store.read() as reader:
         seen = reader.tenant_series(Tenant("acme"), window=span("4h"), poll_interval=span("5m"), now=world.clock.now)
@@ -171,7 +173,7 @@ def test_a_machine_that_slept_for_a_day_knows_nothing_of_it_and_says_nothing(wor
 
 def test_a_machine_that_slept_for_a_day_tells_what_is_wrong_when_it_wakes(world: World) -> None:
     """What fires goes on without a word, what has ended is told as over, and what is new is told."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [TARGET]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [TARGET]})
     world.poll({"Spam": 150, "Virus": 150})
     world.deliver()
 
@@ -195,7 +197,7 @@ def test_a_machine_that_wakes_up_without_a_network_has_no_data_and_says_so(world
 
 def test_a_message_that_waited_while_the_machine_slept_is_sent_at_once(world: World, target: Target) -> None:
     """It costs no retries: what was due within the day is due now."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [TARGET]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [TARGET]})
     well, target.answer = target.answer, lambda request: request.say(503)
     world.poll(BREACH)
     world.deliver()
@@ -210,7 +212,7 @@ def test_a_message_that_waited_while_the_machine_slept_is_sent_at_once(world: Wo
 
 def test_a_pending_alert_that_slept_for_a_day_fires_only_if_it_still_holds(world: World) -> None:
     """After the gap the present decides: over is over, silently."""
-    world.policy = a_policy(LASTING, receivers={"secops": [TARGET]})
+    world.alerting = a_policy(LASTING, receivers={"secops": [TARGET]})
     world.poll(BREACH)
 
     over = world.poll(RELEASE, every="1d")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.outbox import TargetName
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import StoreError
@@ -52,8 +52,8 @@ def a_world(target: Target) -> Iterator[Worlds]:
     with ExitStack() as stack:
 
         def opened(url: str) -> World:
-            policy = a_policy(a_rule(), receivers={"secops": [TARGET]})
-            world = World(stack.enter_context(closing(Store(url))), policy=policy, urls={TARGET: target.url})
+            alerting = a_policy(a_rule(), receivers={"secops": [TARGET]})
+            world = World(stack.enter_context(closing(Store(url))), alerting=alerting, urls={TARGET: target.url})
             world.poll(QUIET)
             return world
 
@@ -154,7 +154,7 @@ def test_a_database_that_may_not_grow_fails_the_cycle_as_a_whole(
     check_that_all_is_told_once(world, target)
 
 
-def _cycles_on_a_full_disk(url: str, policy: Policy, now: datetime) -> int:
+def _cycles_on_a_full_disk(url: str, alerting: AlertingConfig, now: datetime) -> int:
     """Poll with a file size limit just above the present size, until it fails; then without a limit; in a child."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     path = path_of(url)
@@ -169,12 +169,12 @@ def _cycles_on_a_full_disk(url: str, policy: Policy, now: datetime) -> int:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, hard))
         try:
-            poll(Tenant("acme"), Source(), store, policy, clock=lambda: now)
+            poll(Tenant("acme"), Source(), store, alerting, clock=lambda: now)
         except StoreError:
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         else:
             return 1
-        poll(Tenant("acme"), Source(), store, policy, clock=lambda: now + span("5m"))
+        poll(Tenant("acme"), Source(), store, alerting, clock=lambda: now + span("5m"))
     return 0
 
 
@@ -195,7 +195,7 @@ def test_a_full_disk_fails_the_cycle_as_a_whole_and_the_next_poll_is_kept(sqlite
     world = a_world(sqlite_url)
     world.store.close()
 
-    code = _run_in_a_child(_cycles_on_a_full_disk, sqlite_url, world.policy, world.clock.forward("5m"))
+    code = _run_in_a_child(_cycles_on_a_full_disk, sqlite_url, world.alerting, world.clock.forward("5m"))
 
     assert code == 0
     with closing(Store(sqlite_url)) as store:
@@ -224,7 +224,7 @@ def test_a_read_only_database_fails_the_cycle_and_is_written_again_when_it_may_b
     check_that_all_is_told_once(world, target)
 
 
-def _poll_as_nobody(url: str, policy: Policy, now: datetime) -> int:
+def _poll_as_nobody(url: str, alerting: AlertingConfig, now: datetime) -> int:
     """Try a cycle as somebody who may read the file only; return 0 if it was refused as a StoreError."""
     if os.geteuid() == 0:
         # Whatever is imported on the way must be so before: nobody may not read root's files.
@@ -239,7 +239,7 @@ def _poll_as_nobody(url: str, policy: Policy, now: datetime) -> int:
 
     try:
         with closing(Store(url)) as store:
-            poll(Tenant("acme"), Source(), store, policy, clock=lambda: now)
+            poll(Tenant("acme"), Source(), store, alerting, clock=lambda: now)
     except StoreError as error:
         return 0 if path_of(url).name in str(error) else 2
     return 1
@@ -259,7 +259,7 @@ def test_a_file_that_may_only_be_read_fails_the_cycle_with_its_name(migrated_fil
         directory.chmod(0o555)
         stack.callback(directory.chmod, 0o755)
 
-        code = _run_in_a_child(_poll_as_nobody, url, world.policy, world.clock.forward("5m"))
+        code = _run_in_a_child(_poll_as_nobody, url, world.alerting, world.clock.forward("5m"))
 
         assert code == 0
         assert snapshots(url) == before
@@ -390,7 +390,7 @@ def test_a_postgresql_that_is_restarted_within_a_cycle_fails_it_as_a_whole_and_t
     polled_at = world.clock.forward("5m")
 
     with pytest.raises(StoreError):
-        poll(Tenant("acme"), source, store, world.policy, clock=world.clock)
+        poll(Tenant("acme"), source, store, world.alerting, clock=world.clock)
 
     assert value(world.store, "Spam", now=polled_at) is None
     assert value(world.store, "Spam", now=polled_at - span("5m")) == QUIET["Spam"]

@@ -19,8 +19,8 @@ from alerter.core.outbox import TargetName
 from alerter.core.rules import Per
 from alerter.core.series import Tenant
 from alerter.jobs.deliver import deliver
-from alerter.jobs.poll import poll_all, reconcile
-from alerter.storage import Leases, Member, Store
+from alerter.jobs.poll import poll_many, reconcile
+from alerter.storage import Leases, OwnInstance, Store
 from tests.builders import a_level, a_policy, a_rule, span
 from tests.fakes import CrashError, CrashingStore, FakeClock, FakeSource
 from tests.faults.ledgers import references, tellable, waiting
@@ -60,7 +60,7 @@ class Life:
     def __init__(self, url: str) -> None:
         self._url = url
         self.store = Store(url)
-        self.member = Member(number=0, configuration="same")
+        self.member = OwnInstance(number=0, configuration="same")
         self.held: frozenset[Tenant] = frozenset()
 
     @property
@@ -187,10 +187,10 @@ class Saga:
             source = FakeSource(self.clock, tenant=name)
             source.answers.append({"Spam": count})
             polls.append((Tenant(name), source))
-        poll_all(polls, store, POLICY, clock=self.clock)
+        poll_many(polls, store, POLICY, clock=self.clock)
 
     def _deliver(self, store: Store | CrashingStore) -> None:
-        deliver(store, self.wire, TARGETS, policy=POLICY, clock=self.clock)
+        deliver(store, self.wire, TARGETS, alerting=POLICY, clock=self.clock)
 
     def check(self) -> None:
         """Fail unless each breach fired once, and each message arrived once, but for those in flight."""

@@ -34,10 +34,10 @@ def targets() -> Iterator[list[Target]]:
 def world(sqlite_url: str, targets: list[Target]) -> Iterator[World]:
     """A world in which three targets are told of more than 100 messages."""
     names = (FIRST, SECOND, THIRD)
-    policy = a_policy(a_rule(), receivers={"secops": [*names]})
+    alerting = a_policy(a_rule(), receivers={"secops": [*names]})
     urls = {name: target.url for name, target in zip(names, targets, strict=True)}
     with closing(Store(sqlite_url)) as store:
-        yield World(store, policy=policy, urls=urls)
+        yield World(store, alerting=alerting, urls=urls)
 
 
 def arrived(target: Target, world: World) -> list[str]:
@@ -207,9 +207,9 @@ def test_a_target_that_is_down_for_a_day_is_told_everything_when_it_is_back(
     world.deliver()
 
     assert waiting(world.store) == []
-    told = "".join(targets[0].texts)
+    notified = "".join(targets[0].texts)
     for reference, body in bodies(world.store).items():
-        assert reference in told or body.splitlines()[0] in told
+        assert reference in notified or body.splitlines()[0] in notified
     assert [len(target.bodies) for target in targets[1:]] == [2, 2]
 
 

@@ -12,12 +12,12 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Tenant
 from alerter.errors import SourceError
 from alerter.jobs.deliver import deliver, next_delivery_at
-from alerter.jobs.poll import Cycle, poll
+from alerter.jobs.poll import PollCycle, poll
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule
@@ -34,29 +34,29 @@ class World:
 
     Attributes:
         store: The database.
-        policy: The rules, and who is told.
+        alerting: The rules, and who is told.
         urls: Where each target is.
         clock: Moved by hand.
         notifier: The real one, with little patience.
     """
 
     store: Store
-    policy: Policy = field(default_factory=lambda: a_policy(a_rule()))
+    alerting: AlertingConfig = field(default_factory=lambda: a_policy(a_rule()))
     urls: Mapping[TargetName, str] = field(default_factory=dict)
     clock: FakeClock = field(default_factory=FakeClock)
     notifier: AppriseNotifier = field(
         default_factory=lambda: AppriseNotifier(connect_timeout=1, read_timeout=0.3, delivery_timeout=5)
     )
 
-    def poll(self, *answers: Mapping[str, int] | SourceError, every: str = "5m") -> Cycle:
+    def poll(self, *answers: Mapping[str, int] | SourceError, every: str = "5m") -> PollCycle:
         """Poll once for each answer, an interval after the poll before, and return the last cycle."""
         return [self._poll(answer, every) for answer in answers][-1]
 
-    def _poll(self, answer: Mapping[str, int] | SourceError, every: str) -> Cycle:
+    def _poll(self, answer: Mapping[str, int] | SourceError, every: str) -> PollCycle:
         self.clock.forward(every)
         source = FakeSource(self.clock)
         source.answers.append(answer)
-        return poll(Tenant("acme"), source, self.store, self.policy, clock=self.clock)
+        return poll(Tenant("acme"), source, self.store, self.alerting, clock=self.clock)
 
     def deliver(self, **options: Any) -> list[Delivery]:  # noqa: ANN401 - those of pipeline.deliver
         """Send what is due."""

@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alerter.config.types import checked_name
-from alerter.core.history_records import LARGEST_COUNT, Change, Reading
+from alerter.core.history_records import LARGEST_COUNT, CountRecord, Reading
 from alerter.core.import_merge import Given
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 from alerter.errors import InputError, Problem
 from alerter.import_export import FileFormat, Layout, Values, read, write_readings, write_records
 from alerter.import_export.cells import shown
 from alerter.import_export.write import RECORD_COLUMNS
-from alerter.jobs.import_staging import Inbox
+from alerter.jobs.import_staging import ImportStaging
 from tests.builders import NOON
 
 FILES = settings(
@@ -34,10 +34,10 @@ FILES = settings(
 def imported(path: Path, *, layout: Layout | None = None, zone: str | None = None) -> list[Given] | InputError:
     """Return what a file says, or why it is refused."""
     values = Values(timezone=ZoneInfo(zone) if zone else None, check_tenant=checked_name, now=NOON)
-    inbox = Inbox()
-    inbox.read(str(path), read(str(path), layout or Layout(default_tenant=Tenant("acme")), values))
+    staging = ImportStaging()
+    staging.read(str(path), read(str(path), layout or Layout(default_tenant=Tenant("acme")), values))
     try:
-        return inbox.settle(interval=None)
+        return staging.settle(interval=None)
     except InputError as error:
         return error
 
@@ -255,7 +255,8 @@ def test_what_is_exported_is_read_as_it_was(
         for (n, t, r), held in rows.items()
     ]
     changes = [
-        Change(tenant=each.tenant, reason=HoldReason(each.reason or ""), at=each.at, held=each.held) for each in counts
+        CountRecord(tenant=each.tenant, reason=HoldReason(each.reason or ""), at=each.at, held=each.held)
+        for each in counts
     ]
     path = tmp_path / "export"
     with path.open("w", encoding="utf-8", newline="") as stream:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading
+from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading
 from alerter.core.series import NO_REASON, Tenant
 from alerter.errors import Problem
 from alerter.import_export import Layout, Values, read
@@ -441,7 +441,7 @@ def test_records_are_known_by_their_column(path: Path) -> None:
     assert isinstance(held, Held)
     assert isinstance(polled, Polled)
     assert (polled.since, polled.until, polled.polls) == (at("10:00"), at("11:00"), 13)
-    assert isinstance(change, Change)
+    assert isinstance(change, CountRecord)
     assert change.at == at("11:00") + timedelta(microseconds=1)
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.history_records import Change, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
 from alerter.core.series import HoldReason, Tenant
 from alerter.import_export import FileFormat, write_partial_mark, write_readings, write_records
 from tests.builders import NOON, at
@@ -18,7 +18,7 @@ RECORDS: list[Record] = [
     Held(tenant=ACME, reason=REASON, at=at("10:00"), held=5),
     Polled(tenant=ACME, since=at("10:00"), until=at("11:00"), polls=13),
     Polled.of(ACME, [at("11:30"), at("11:35") - timedelta(microseconds=1), at("11:40")]),
-    Change(tenant=ACME, reason=REASON, at=at("11:00"), held=7),
+    CountRecord(tenant=ACME, reason=REASON, at=at("11:00"), held=7),
 ]
 
 

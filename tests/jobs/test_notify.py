@@ -13,9 +13,9 @@ from alerter.core.outbox import MAX_ATTEMPTS, TargetName, after_retry_request
 from alerter.core.rules import Per, RuleName, Severity
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
 from alerter.jobs.addresses import follow_urls
-from alerter.jobs.deliver import deliver, next_errand_at
-from alerter.jobs.notify import next_group_at, tell_groups
-from alerter.jobs.poll import follow_clock, tell_unpolled
+from alerter.jobs.deliver import deliver, next_attempt_due_at
+from alerter.jobs.notify import flush_groups, next_flush_at
+from alerter.jobs.poll import shift_after_clock_jump, tell_unpolled
 from tests.builders import (
     NOON,
     a_growth,
@@ -38,15 +38,15 @@ HELD, CALM = {"Spam": 150}, {"Spam": 10}
 def world(database_url: str) -> Iterator[World]:
     """Yield a world with one receiver at one place, and one rule that warns above 100 messages."""
     world = World(database_url)
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK]})
     yield world
     world.store.close()
 
 
 def _with_receiver(world: World, **changes: object) -> None:
     """Change how the receiver is told."""
-    receiver = replace(world.policy.receivers[0], **changes)  # type: ignore[arg-type]
-    world.policy = replace(world.policy, receivers=(receiver, *world.policy.receivers[1:]))
+    receiver = replace(world.alerting.receivers[0], **changes)  # type: ignore[arg-type]
+    world.alerting = replace(world.alerting, receivers=(receiver, *world.alerting.receivers[1:]))
 
 
 def _reasons(world: World, *, hours: int) -> list[str]:
@@ -67,7 +67,7 @@ def test_an_alert_that_goes_on_as_it_was_is_written_once_a_minute(world: World) 
     for _ in range(7):
         world.poll(HELD, every="10s")
         with world.store.read() as reader:
-            kept += [each.value.at for alert in reader.alerts() for each in alert.operands if each.value]
+            kept += [each.value.at for alert in reader.alerts() for each in alert.evidence if each.value]
 
     assert kept == [first] * 5 + [first + span("1m")] * 2
 
@@ -108,10 +108,10 @@ def test_a_silence_hides_an_alert_and_its_end_tells_what_still_differs(world: Wo
 
     silent = [world.poll(HELD) for _ in range(5)]
     world.clock.now = NOON + span("30m")
-    told = world.poll_now(HELD)
+    notified = world.poll_now(HELD)
 
     assert all(cycle.messages == () for cycle in silent)
-    assert [message.title for message in told.messages] == [
+    assert [message.title for message in notified.messages] == [
         "WARNING: 150 held for 'Spam' (acme), limit: above 100; silence ended"
     ]
 
@@ -136,11 +136,11 @@ def test_an_acknowledgement_stops_reminders_until_it_gets_worse(world: World) ->
         acknowledgement = an_acknowledgement(topic=notice.alert.key.topic, value=150)
         transaction.save_acknowledgement(replace(acknowledgement, at=world.clock.now))
 
-    quiet = [world.poll(HELD, every="10m") for _ in range(3)]
+    silent = [world.poll(HELD, every="10m") for _ in range(3)]
     worse = world.poll({"Spam": 300}, every="10m")
     over = world.poll(CALM)
 
-    assert all(cycle.messages == () for cycle in quiet)
+    assert all(cycle.messages == () for cycle in silent)
     assert [each.reason for each in worse.notifications[0].notices] == [NotifyReason.BROKEN]
     assert [each.reason for each in over.notifications[0].notices] == [NotifyReason.RESOLVED]
 
@@ -158,13 +158,13 @@ def test_a_broken_acknowledgement_is_told_at_once_and_stays_broken_through_a_res
     world.poll(HELD)
     _acknowledge(world, 150)
 
-    told = world.poll({"Spam": 299}, {"Spam": 300})
+    notified = world.poll({"Spam": 299}, {"Spam": 300})
     world.restart()
     fallen = world.poll({"Spam": 160})
     again = world.poll({"Spam": 320})
     reminded = world.poll({"Spam": 160}, every="4h")
 
-    assert [each.title for each in told.messages] == [
+    assert [each.title for each in notified.messages] == [
         "WARNING again: 300 held for 'Spam' (acme), twice as many as when alice acknowledged"
     ]
     assert (fallen.messages, again.messages) == ((), ())
@@ -186,21 +186,21 @@ def test_an_acknowledgement_that_is_taken_back_lets_reminders_go_on(world: World
     """What is due is told with the next poll."""
     world.poll(HELD)
     _acknowledge(world, 150)
-    quiet = world.poll(HELD, every="4h")
+    silent = world.poll(HELD, every="4h")
     topic = world.alert().key.topic
     with world.store.write() as transaction:
         transaction.forget_acknowledgement(topic)
 
     [notice] = world.poll(HELD).notifications[0].notices
 
-    assert quiet.messages == ()
+    assert silent.messages == ()
     assert notice.reason is NotifyReason.REPEAT
 
 
 def test_an_acknowledgement_breaks_while_growth_has_nothing_to_compare_with(world: World) -> None:
     """The count is known at every good poll, though a gap an hour ago leaves growth without data."""
     rule = a_rule("Surge", warning=a_level(a_growth(over="1h", by=50)))
-    world.policy = a_policy(rule, receivers={"secops": [SLACK]})
+    world.alerting = a_policy(rule, receivers={"secops": [SLACK]})
     timeout = SourceUnavailable(Cause.TIMEOUT, "no answer within 30s")
     world.poll(*[{"Spam": 0}] * 12, *[timeout] * 2, {"Spam": 90})
     fired = world.alert(rule="Surge")
@@ -219,7 +219,7 @@ def test_the_end_of_a_removed_tenants_alert_is_told_once_its_silence_has_ended(w
     world.poll(HELD)
     with world.store.write() as transaction:
         transaction.add_silence(a_silence(since="11:00", until="12:30"))
-    world.policy = a_policy(a_rule(), tenants={"globex": "5m"}, receivers={"secops": [SLACK]})
+    world.alerting = a_policy(a_rule(), tenants={"globex": "5m"}, receivers={"secops": [SLACK]})
 
     world.reconcile()
     silent = len(world.waiting())
@@ -241,19 +241,19 @@ def test_the_end_of_a_removed_tenants_alert_is_told_once_its_silence_has_ended(w
 def test_what_no_poll_tells_is_told_once_a_silence_has_ended(world: World, after: dict[str, str]) -> None:
     """Within half a minute, not within an hour."""
     total = a_rule("Total", per=Per.ALL)
-    world.policy = a_policy(total, receivers={"secops": [SLACK]})
+    world.alerting = a_policy(total, receivers={"secops": [SLACK]})
     world.poll(HELD)
     with world.store.write() as transaction:
         transaction.add_silence(a_silence(since="11:00", until="12:30"))
-    world.policy = a_policy(tenants=after, receivers={"secops": [SLACK]})
+    world.alerting = a_policy(tenants=after, receivers={"secops": [SLACK]})
     world.reconcile()
 
-    silent = tell_unpolled(world.store, world.policy, now=world.clock.now)
-    [message] = tell_unpolled(world.store, world.policy, now=NOON + span("30m"))
+    silent = tell_unpolled(world.store, world.alerting, now=world.clock.now)
+    [message] = tell_unpolled(world.store, world.alerting, now=NOON + span("30m"))
 
     assert silent == ()
     assert message.title == "Resolved (rule removed): 150 held in total (all tenants), peak 150; silence ended"
-    assert tell_unpolled(world.store, world.policy, now=NOON + span("31m")) == ()
+    assert tell_unpolled(world.store, world.alerting, now=NOON + span("31m")) == ()
 
 
 # targets
@@ -268,10 +268,10 @@ def _targets(world: World) -> list[tuple[str, str]]:
 def test_a_new_target_is_told_in_one_message_what_fires_at_all_tenants(world: World) -> None:
     """Whoever is added while something fires knows of it at once; nobody else is told again."""
     tenants = {"acme": "5m", "globex": "5m"}
-    world.policy = a_policy(a_rule(), tenants=tenants, receivers={"secops": [SLACK]})
+    world.alerting = a_policy(a_rule(), tenants=tenants, receivers={"secops": [SLACK]})
     world.poll_now(HELD)
     world.poll_now(HELD, tenant="globex")
-    world.policy = a_policy(a_rule(), tenants=tenants, receivers={"secops": [SLACK, TEAMS]})
+    world.alerting = a_policy(a_rule(), tenants=tenants, receivers={"secops": [SLACK, TEAMS]})
 
     world.reconcile()
     world.reconcile()
@@ -285,13 +285,13 @@ def test_a_new_target_is_told_in_one_message_what_fires_at_all_tenants(world: Wo
 def test_a_url_in_place_of_another_one_is_told_what_fires_and_then_its_end(world: World) -> None:
     """The one that has gone cannot be told, and is not recorded to have been."""
     world.poll(HELD)
-    world.policy = a_policy(a_rule(), receivers={"secops": [TEAMS]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [TEAMS]})
 
     world.poll(HELD, CALM)
 
     assert [target for target, _ in _targets(world)] == [SLACK, TEAMS, TEAMS]
     with world.store.read() as reader:
-        assert {str(entry.target): entry.state for entry in reader.told()} == {
+        assert {str(entry.target): entry.state for entry in reader.notified()} == {
             SLACK: AlertState.FIRING,
             TEAMS: AlertState.INACTIVE,
         }
@@ -300,9 +300,9 @@ def test_a_url_in_place_of_another_one_is_told_what_fires_and_then_its_end(world
 def test_a_url_that_comes_back_is_told_what_has_ended_meanwhile(world: World) -> None:
     """An incident that was opened there is closed there."""
     world.poll(HELD)
-    world.policy = a_policy(a_rule(), receivers={"secops": [TEAMS]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [TEAMS]})
     world.poll(CALM)
-    world.policy = a_policy(a_rule(), receivers={"secops": [TEAMS, SLACK]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [TEAMS, SLACK]})
 
     world.poll(CALM)
 
@@ -319,7 +319,7 @@ def test_a_url_that_comes_back_is_told_what_has_ended_meanwhile(world: World) ->
 def test_a_url_that_moves_knows_what_it_was_told(world: World, after: dict[str, list[TargetName]]) -> None:
     """It is told of no beginning twice, and of the end."""
     world.poll(HELD)
-    world.policy = a_policy(a_rule(), receivers=after, routes=[a_route(*after, severities=[Severity.CRITICAL])])
+    world.alerting = a_policy(a_rule(), receivers=after, routes=[a_route(*after, severities=[Severity.CRITICAL])])
 
     world.reconcile()
     world.poll(HELD, CALM)
@@ -333,7 +333,7 @@ def test_a_url_that_moves_knows_what_it_was_told(world: World, after: dict[str, 
 def test_whoever_was_told_is_told_of_the_end_though_no_route_leads_there_any_more(world: World) -> None:
     """And a second beginning is not for it."""
     world.poll(HELD)
-    world.policy = a_policy(
+    world.alerting = a_policy(
         a_rule(), receivers={"secops": [SLACK]}, routes=[a_route("secops", severities=[Severity.CRITICAL])]
     )
 
@@ -347,7 +347,7 @@ def test_a_url_that_has_gone_while_it_believes_that_something_fires_is_logged(
 ) -> None:
     """Somebody must close by hand what it has opened."""
     world.poll(HELD)
-    world.policy = a_policy(a_rule(), receivers={"secops": [TEAMS]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [TEAMS]})
 
     world.reconcile()
 
@@ -356,12 +356,12 @@ def test_a_url_that_has_gone_while_it_believes_that_something_fires_is_logged(
 
 def test_what_was_told_by_a_version_before_is_told_to_nobody_again(world: World) -> None:
     """It kept what receivers were told, and not where."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS]})
     world.poll(HELD)
     with world.store.write() as transaction:
-        told = transaction.told()
-        transaction.forget_told(told)
-        transaction.save_told([replace(told[0], target=TargetId(""))])
+        notified = transaction.notified()
+        transaction.forget_told(notified)
+        transaction.save_told([replace(notified[0], target=TargetId(""))])
 
     goes_on, over = (world.poll(counts) for counts in (HELD, CALM))
 
@@ -378,7 +378,7 @@ def _receive_at(world: World, **ids_by_name: str) -> None:
     """Reload a configuration in which the targets of secops have these names, and stand for these URLs."""
     names = tuple(TargetName(f"secops/{name}") for name in ids_by_name)
     receiver = a_receiver(targets=list(ids_by_name.values()))
-    world.policy = replace(world.policy, receivers=(receiver,), targets={receiver.name: names})
+    world.alerting = replace(world.alerting, receivers=(receiver,), targets={receiver.name: names})
     world.reconcile()
 
 
@@ -406,9 +406,9 @@ def test_what_a_poll_tells_a_new_url_before_the_configuration_is_reconciled_is_f
     """Polls go on while a configuration is read again: what they plan by the new one must not wait for the old URL."""
     _receive_at(world, slack="old")
     receiver = a_receiver(targets=["new"])
-    world.policy = replace(world.policy, receivers=(receiver,))
+    world.alerting = replace(world.alerting, receivers=(receiver,))
 
-    follow_urls(world.store, world.policy)
+    follow_urls(world.store, world.alerting)
     world.poll(HELD)
     world.reconcile()
 
@@ -438,8 +438,8 @@ def test_what_waits_for_a_target_that_has_gone_keeps_its_name(world: World) -> N
 
 def test_a_mute_window_of_a_rule_keeps_it_quiet(world: World) -> None:
     """At night nobody is told; in the morning everybody learns what still is so."""
-    world.policy = replace(
-        world.policy, windows_by_rule={RuleName("Backlog"): (a_window(begins="11:00", ends="13:00"),)}
+    world.alerting = replace(
+        world.alerting, windows_by_rule={RuleName("Backlog"): (a_window(begins="11:00", ends="13:00"),)}
     )
 
     at_noon = world.poll(HELD)
@@ -460,38 +460,38 @@ def test_a_receiver_gets_no_more_than_max_per_hour_and_learns_what_was_held_back
     later = world.poll(HELD, every="1h")
 
     assert [len(cycle.messages) for cycle in cycles] == [1, 1, 0, 0, 0]
-    assert [each.held_back for each in later.notifications] == [2]
+    assert [each.suppressed for each in later.notifications] == [2]
     assert "2 messages were held back" in str(later.messages[0].bodies)
 
 
 def test_a_group_collects_the_news_of_all_tenants_into_one_message(world: World) -> None:
     """The same reason at three tenants is one message after `group_wait`, not three at once."""
     tenants = ("acme", "globex", "initech")
-    world.policy = a_policy(a_rule(), tenants=dict.fromkeys(tenants, "5m"), receivers={"secops": [SLACK]})
+    world.alerting = a_policy(a_rule(), tenants=dict.fromkeys(tenants, "5m"), receivers={"secops": [SLACK]})
     _with_receiver(world, group_wait=span("1m"))
 
     at_once = [world.poll_now(HELD, tenant=tenant).messages for tenant in tenants]
-    early = tell_groups(world.store, world.policy, now=world.clock.now)
-    due_at = next_group_at(world.store), next_errand_at(world.store)
+    early = flush_groups(world.store, world.alerting, now=world.clock.now)
+    due_at = next_flush_at(world.store), next_attempt_due_at(world.store)
     world.clock.forward("1m")
-    [message] = tell_groups(world.store, world.policy, now=world.clock.now)
+    [message] = flush_groups(world.store, world.alerting, now=world.clock.now)
 
     assert (at_once, early) == ([(), (), ()], ())
     assert due_at == (NOON + span("1m"), NOON + span("1m"))
     assert "3 tenants" in message.title + str(message.bodies)
-    assert tell_groups(world.store, world.policy, now=world.clock.now) == ()
-    assert next_group_at(world.store) is None
+    assert flush_groups(world.store, world.alerting, now=world.clock.now) == ()
+    assert next_flush_at(world.store) is None
 
 
 def test_without_all_clears_what_fires_again_while_it_is_collected_is_told(world: World) -> None:
     """The end is noted at once, and not only when the collection is due."""
     _with_receiver(world, group_wait=span("10m"), send_resolved=False)
-    told: list[str] = []
+    notified: list[str] = []
     for counts in (HELD, HELD, HELD, CALM, HELD, HELD, HELD):
         world.poll(counts)
-        told += (message.title for message in tell_groups(world.store, world.policy, now=world.clock.now))
+        notified += (message.title for message in flush_groups(world.store, world.alerting, now=world.clock.now))
 
-    assert [title.split(":")[0] for title in told] == ["WARNING", "WARNING"]
+    assert [title.split(":")[0] for title in notified] == ["WARNING", "WARNING"]
 
 
 def test_an_outage_is_told_whatever_a_receiver_has_had_in_the_hour(world: World) -> None:
@@ -500,9 +500,9 @@ def test_an_outage_is_told_whatever_a_receiver_has_had_in_the_hour(world: World)
     timeout = SourceUnavailable(Cause.TIMEOUT, "no answer within 30s")
     world.poll(HELD, CALM)
 
-    told = [world.poll(answer).messages for answer in (timeout, timeout, timeout, CALM)]
+    notified = [world.poll(answer).messages for answer in (timeout, timeout, timeout, CALM)]
 
-    assert [[message.title for message in messages] for messages in told[2:]] == [
+    assert [[message.title for message in messages] for messages in notified[2:]] == [
         ["CRITICAL: no data from Mimecast for 15m (acme), no answer in time"],
         ["Resolved: 2 alerts: acme"],
     ]
@@ -514,7 +514,7 @@ def test_a_group_whose_news_is_over_before_it_is_due_says_nothing(world: World) 
     world.poll(HELD, CALM)
     world.clock.forward("10m")
 
-    assert tell_groups(world.store, world.policy, now=world.clock.now) == ()
+    assert flush_groups(world.store, world.alerting, now=world.clock.now) == ()
 
 
 # delivery
@@ -555,7 +555,7 @@ def test_a_target_that_comes_back_gets_one_digest_of_what_it_missed(
 
 def test_a_digest_begins_with_what_fires_though_newer_messages_are_about_what_is_over(world: World) -> None:
     """A critical alert that began before the outage, and one of its beginning, are not lost among what came after."""
-    world.policy = a_policy(
+    world.alerting = a_policy(
         a_rule(warning=a_level(above=100), critical=a_level(above=500)), receivers={"secops": [SLACK]}
     )
     world.poll({"Before": 700})
@@ -586,7 +586,7 @@ def test_a_digest_does_not_tell_of_what_another_receiver_hears(world: World) -> 
     others = Route(receivers=(ReceiverName("mail"),))
     rule = a_rule(warning=a_level(above=100), critical=a_level(above=500))
     receivers = {"secops": [SLACK], "mail": [MAIL]}
-    world.policy = a_policy(rule, receivers=receivers, routes=(route, others))
+    world.alerting = a_policy(rule, receivers=receivers, routes=(route, others))
     _down(world, SLACK)
     world.poll({"Spam": 150}, {}, {"Spam": 150}, {"Spam": 150, "Virus": 150}, {"Spam": 700, "Virus": 150})
     world.deliver()
@@ -602,7 +602,7 @@ def test_a_digest_does_not_tell_of_what_another_receiver_hears(world: World) -> 
 
 def test_what_had_to_be_given_up_goes_to_the_fallback(world: World) -> None:
     """The fallback is told what was meant for whom, what has become of it, and by its own targets."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS], "mail": [MAIL]}, routes=ONLY_SECOPS)
     _with_receiver(world, fallback=ReceiverName("mail"))
     _down(world, SLACK, permanent=True)
 
@@ -618,7 +618,7 @@ def test_what_had_to_be_given_up_goes_to_the_fallback(world: World) -> None:
 
 def test_the_fallback_is_told_once_of_what_a_person_tries_again_in_vain(world: World) -> None:
     """The attempt is recorded, and the message given up again: nothing is tried for ever."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
     _with_receiver(world, fallback=ReceiverName("mail"))
     _down(world, SLACK, permanent=True)
     world.poll(HELD)
@@ -635,7 +635,7 @@ def test_the_fallback_is_told_once_of_what_a_person_tries_again_in_vain(world: W
 
 def test_what_reaches_the_fallback_a_day_late_is_told_as_it_is_by_then(world: World) -> None:
     """Its title is no fresh warning of what is long over."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
     _with_receiver(world, fallback=ReceiverName("mail"))
     _down(world, SLACK)
     for counts in (HELD, CALM):
@@ -664,14 +664,14 @@ def _titles(world: World, target: TargetName) -> list[str]:
 
 def test_others_are_told_of_a_target_that_cannot_be_reached_once_and_when_it_is_back(world: World) -> None:
     """After half an hour, at the minute, and once; a restart changes nothing, and the target itself is told nothing."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
     _down(world, SLACK)
     world.poll(HELD)
     world.deliver()
-    while (due := next_errand_at(world.store)) and due < NOON + span("35m"):
+    while (due := next_attempt_due_at(world.store)) and due < NOON + span("35m"):
         world.clock.now = due
         world.deliver()
-    before, told_at = _titles(world, MAIL), next_errand_at(world.store)
+    before, told_at = _titles(world, MAIL), next_attempt_due_at(world.store)
 
     for _ in range(4):
         world.clock.now = max(world.clock.now, NOON + span("35m"))
@@ -696,7 +696,7 @@ def test_others_are_told_of_a_target_that_cannot_be_reached_once_and_when_it_is_
 
 def test_a_target_that_is_back_within_half_an_hour_is_no_news(world: World) -> None:
     """A short outage costs nobody a message."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
     _down(world, SLACK)
     world.poll(HELD)
     world.deliver()
@@ -707,14 +707,14 @@ def test_a_target_that_is_back_within_half_an_hour_is_no_news(world: World) -> N
     world.deliver()
 
     assert _titles(world, MAIL) == []
-    assert next_errand_at(world.store) is None
+    assert next_attempt_due_at(world.store) is None
 
 
 ALL_THREE = {"secops": [SLACK], "teams": [TEAMS], "mail": [MAIL]}
 
 
 @pytest.mark.parametrize(
-    ("receivers", "fallback", "down", "told"),
+    ("receivers", "fallback", "down", "notified"),
     [
         pytest.param(ALL_THREE, "mail", [SLACK], {MAIL}, id="the fallback"),
         pytest.param(ALL_THREE, None, [SLACK], {TEAMS, MAIL}, id="without one, every other receiver"),
@@ -729,11 +729,11 @@ def test_who_is_told_of_a_target_that_cannot_be_reached(
     receivers: Mapping[str, Sequence[TargetName]],
     fallback: str | None,
     down: Sequence[TargetName],
-    told: set[TargetName],
+    notified: set[TargetName],
 ) -> None:
     """Somebody else, wherever there is anybody; never the one that cannot be reached."""
     routes = (Route(receivers=tuple(map(ReceiverName, receivers))),)
-    world.policy = a_policy(a_rule(), receivers=receivers, routes=routes)
+    world.alerting = a_policy(a_rule(), receivers=receivers, routes=routes)
     _with_receiver(world, fallback=fallback)
     _down(world, *down)
     world.poll(HELD)
@@ -742,14 +742,14 @@ def test_who_is_told_of_a_target_that_cannot_be_reached(
         world.clock.forward("10m")
 
     news = {target for target in URLS if any("slack cannot be reached" in each for each in _titles(world, target))}
-    assert news == told
+    assert news == notified
 
 
 def test_when_every_target_is_down_each_hears_of_the_others_when_it_is_back_and_nothing_goes_round(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """News that cannot be delivered makes no further news."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]})
     _down(world, SLACK, MAIL)
     world.poll(HELD)
     for _ in range(20):
@@ -768,7 +768,7 @@ def test_when_every_target_is_down_each_hears_of_the_others_when_it_is_back_and_
 
 def test_news_of_a_target_does_not_hide_what_was_held_back(world: World) -> None:
     """How many messages `max_per_hour` suppressed is said by the next message about alerts."""
-    world.policy = a_policy(a_rule(), receivers={"mail": [MAIL], "secops": [SLACK]})
+    world.alerting = a_policy(a_rule(), receivers={"mail": [MAIL], "secops": [SLACK]})
     _with_receiver(world, max_per_hour=1)
     _down(world, SLACK)
     world.poll(HELD, HELD | {"Virus": 150}, HELD | {"Virus": 150, "Graymail": 150})
@@ -789,9 +789,9 @@ def test_an_outage_of_a_target_that_was_removed_is_forgotten(world: World) -> No
     _down(world, SLACK)
     world.poll(HELD)
     world.deliver()
-    world.policy = a_policy(a_rule(), receivers={"mail": [MAIL]})
+    world.alerting = a_policy(a_rule(), receivers={"mail": [MAIL]})
 
-    deliver(world.store, world.notifier, {MAIL: URLS[MAIL]}, policy=world.policy, clock=world.clock)
+    deliver(world.store, world.notifier, {MAIL: URLS[MAIL]}, alerting=world.alerting, clock=world.clock)
 
     with world.store.read() as reader:
         assert reader.outages() == {}
@@ -799,7 +799,7 @@ def test_an_outage_of_a_target_that_was_removed_is_forgotten(world: World) -> No
 
 def test_a_url_in_place_of_one_that_is_down_has_an_outage_of_its_own(world: World) -> None:
     """That the new one cannot be reached either is news, half an hour after it was tried first."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
     world.reconcile()
     _down(world, SLACK)
     world.poll(HELD)
@@ -823,12 +823,12 @@ def test_a_url_in_place_of_one_that_is_down_has_an_outage_of_its_own(world: Worl
 
 def test_a_clock_that_jumps_makes_no_outage_longer(world: World) -> None:
     """An hour that did not pass is no news."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
     _down(world, SLACK)
     world.poll(HELD)
     world.deliver()
 
-    follow_clock(world.store, by=span("1h"))
+    shift_after_clock_jump(world.store, by=span("1h"))
     world.clock.forward("1h")
     world.deliver()
 
@@ -852,7 +852,7 @@ def test_a_refused_message_that_was_overtaken_by_its_end_opens_nothing(world: Wo
 
 def test_a_target_that_refuses_one_message_and_takes_the_next_is_not_said_to_be_down(world: World) -> None:
     """Others hear once that nothing arrives, and that it works again; not with every later message anew."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
     [unwanted] = world.poll(HELD).messages
     world.notifier.unwanted = {unwanted.id}
     world.deliver()
@@ -887,7 +887,7 @@ def test_a_target_that_is_down_for_good_dies_with_all_that_waits_for_it(world: W
 
 def test_later_messages_of_an_alert_answer_its_first(world: World) -> None:
     """A mail program shows the raise and the end below the beginning."""
-    world.policy = a_policy(
+    world.alerting = a_policy(
         a_rule(warning=a_level(above=100), critical=a_level(above=500)), receivers={"secops": [SLACK]}
     )
 
@@ -902,14 +902,14 @@ def test_a_clock_jump_moves_what_mutes_and_groups_measure_from(world: World) -> 
     _with_receiver(world, repeat_interval=span("30m"), group_wait=span("10m"))
     world.poll_now(HELD)
     world.clock.forward("10m")
-    tell_groups(world.store, world.policy, now=world.clock.now)
+    flush_groups(world.store, world.alerting, now=world.clock.now)
     told_at = world.clock.now
 
-    follow_clock(world.store, by=span("1h"))
+    shift_after_clock_jump(world.store, by=span("1h"))
     world.clock.forward("1h")
 
     assert world.poll(HELD).messages == ()
     with world.store.read() as reader:
-        [told] = [each for each in reader.told() if each.state is AlertState.FIRING]
-        assert told.at == told_at + span("1h")
+        [notified] = [each for each in reader.notified() if each.state is AlertState.FIRING]
+        assert notified.at == told_at + span("1h")
         assert reader.groups() == {}

@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from alerter.core.alerting_config import RULE_REMOVED, TENANT_REMOVED, Policy
+from alerter.core.alerting_config import RULE_REMOVED, TENANT_REMOVED, AlertingConfig
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Baseline, Threshold
 from alerter.core.message.content import Format, Message
@@ -18,9 +18,9 @@ from alerter.core.outbox import Delivery, TargetName
 from alerter.core.rules import NO_DATA_RULE_NAME, Per, Severity
 from alerter.core.series import ALL_TENANTS, HoldReason, Tenant
 from alerter.errors import AuthenticationError, Cause, DeliveryError, SourceError, SourceUnavailable, StoreError
-from alerter.jobs.deliver import deliver, next_delivery_at, next_errand_at
-from alerter.jobs.poll import Cycle, follow_clock, poll, poll_dry, reconcile
-from alerter.jobs.retention import Kept, Pace, keep_history
+from alerter.jobs.deliver import deliver, next_attempt_due_at, next_delivery_at
+from alerter.jobs.poll import PollCycle, poll, poll_dry_run, reconcile, shift_after_clock_jump
+from alerter.jobs.retention import BatchSizer, RetentionResult, apply_retention
 from alerter.storage import Store
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, span
 from tests.fakes import CrashError, CrashingStore, FailingNotifier, FakeClock, FakeSource, RecordingNotifier
@@ -39,7 +39,7 @@ class World:
     """A database, a clock, what the configuration decides, and where messages go."""
 
     url: str
-    policy: Policy = field(default_factory=lambda: a_policy(a_rule(), receivers=RECEIVERS))
+    alerting: AlertingConfig = field(default_factory=lambda: a_policy(a_rule(), receivers=RECEIVERS))
     clock: FakeClock = field(default_factory=FakeClock)
     notifier: RecordingNotifier = field(default_factory=RecordingNotifier)
 
@@ -52,7 +52,7 @@ class World:
         self.store.close()
         self.store = Store(self.url)
 
-    def poll(self, *answers: Mapping[str, int] | SourceError, tenant: str = "acme", every: str = "5m") -> Cycle:
+    def poll(self, *answers: Mapping[str, int] | SourceError, tenant: str = "acme", every: str = "5m") -> PollCycle:
         """Poll once for each answer, a poll interval after the poll before, and return the last cycle."""
         cycles = []
         for answer in answers:
@@ -62,10 +62,10 @@ class World:
 
     def poll_now(
         self, answer: Mapping[str, int] | SourceError, *, tenant: str = "acme", store: CrashingStore | None = None
-    ) -> Cycle:
+    ) -> PollCycle:
         """Poll at this moment."""
         return poll(
-            Tenant(tenant), self.source(answer, tenant=tenant), store or self.store, self.policy, clock=self.clock
+            Tenant(tenant), self.source(answer, tenant=tenant), store or self.store, self.alerting, clock=self.clock
         )
 
     def source(self, answer: Mapping[str, int] | SourceError, *, tenant: str = "acme") -> FakeSource:
@@ -76,12 +76,14 @@ class World:
 
     def deliver(self, *, is_stopping: Callable[[], bool] = lambda: False) -> list[Delivery]:
         """Send what is due."""
-        return deliver(self.store, self.notifier, URLS, policy=self.policy, clock=self.clock, is_stopping=is_stopping)
+        return deliver(
+            self.store, self.notifier, URLS, alerting=self.alerting, clock=self.clock, is_stopping=is_stopping
+        )
 
     def reconcile(self) -> list[Transition]:
         """Start, or reload the configuration, a moment later."""
         self.clock.forward("1s")
-        return reconcile(self.store, self.policy, now=self.clock.now)
+        return reconcile(self.store, self.alerting, now=self.clock.now)
 
     def alert(self, *, rule: str = "Backlog", severity: Severity = WARNING, tenant: str = "acme") -> Alert:
         """Return the only stored alert of a rule, level and tenant."""
@@ -114,7 +116,7 @@ class World:
                 [(reader.polling(tenant), reader.reasons(tenant)) for tenant in reader.tenants()],
                 reader.alerts(),
                 reader.transitions(),
-                reader.told(),
+                reader.notified(),
                 deliveries,
                 [reader.message(record.delivery.message_id) for record in deliveries],
             )
@@ -128,7 +130,7 @@ def world(database_url: str) -> Iterator[World]:
     world.store.close()
 
 
-def _titles(cycle: Cycle) -> list[tuple[str, str]]:
+def _titles(cycle: PollCycle) -> list[tuple[str, str]]:
     return [(message.receiver, message.title) for message in cycle.messages]
 
 
@@ -156,12 +158,12 @@ def test_a_failed_poll_is_no_sample(world: World) -> None:
 @pytest.mark.parametrize("per", list(Per))
 def test_a_failed_poll_is_no_zero(world: World, per: Per) -> None:
     """A rule on too few messages is not set off by missing ones."""
-    world.policy = a_policy(a_rule(warning=a_level(Threshold(below=100)), per=per))
+    world.alerting = a_policy(a_rule(warning=a_level(Threshold(below=100)), per=per))
 
-    quiet = world.poll({"Spam": 150}, TIMEOUT)
+    silent = world.poll({"Spam": 150}, TIMEOUT)
     real = world.poll({})
 
-    assert quiet.transitions == ()
+    assert silent.transitions == ()
     assert _states(real.transitions) == [("Backlog", FIRING)]
 
 
@@ -198,7 +200,7 @@ def test_an_unexpected_error_keeps_nothing(world: World) -> None:
     before = world.everything()
 
     with pytest.raises(ZeroDivisionError):
-        poll(Tenant("acme"), Broken(), world.store, world.policy, clock=world.clock)  # type: ignore[arg-type]
+        poll(Tenant("acme"), Broken(), world.store, world.alerting, clock=world.clock)  # type: ignore[arg-type]
 
     assert world.everything() == before
 
@@ -221,7 +223,7 @@ def test_a_breach_is_one_message_per_receiver_with_one_delivery_per_target(world
 
 def test_a_receiver_without_a_route_has_no_message(world: World) -> None:
     """Routes decide who is told."""
-    world.policy = a_policy(a_rule(), receivers=RECEIVERS, routes=[a_route("mail")])
+    world.alerting = a_policy(a_rule(), receivers=RECEIVERS, routes=[a_route("mail")])
 
     cycle = world.poll({"Spam": 150})
 
@@ -242,18 +244,18 @@ def test_a_release_is_told_to_everybody_who_was_told_of_the_breach(world: World)
 
 def test_growth_is_measured_in_what_is_stored(world: World) -> None:
     """A reason that is new grew from nothing; one that is an hour old is compared with then."""
-    world.policy = a_policy(a_rule("Surge", warning=a_level(a_growth(over="15m", by=50))))
+    world.alerting = a_policy(a_rule("Surge", warning=a_level(a_growth(over="15m", by=50))))
 
-    quiet = world.poll({"Spam": 500}, {"Spam": 500}, {"Spam": 500})
+    silent = world.poll({"Spam": 500}, {"Spam": 500}, {"Spam": 500})
     surge = world.poll({"Spam": 520, "Virus": 60})
 
-    assert quiet.transitions == ()
+    assert silent.transitions == ()
     assert [(each.key.reason, each.after) for each in surge.transitions] == [("Virus", FIRING)]
 
 
 def test_an_alert_of_two_levels_is_raised_and_lowered(world: World) -> None:
     """A receiver hears the highest level only."""
-    world.policy = a_policy(a_rule(warning=a_level(above=100), critical=a_level(above=500)))
+    world.alerting = a_policy(a_rule(warning=a_level(above=100), critical=a_level(above=500)))
 
     reasons = [
         [notice.reason.value for each in world.poll({"Spam": count}).notifications for notice in each.notices]
@@ -265,7 +267,7 @@ def test_an_alert_of_two_levels_is_raised_and_lowered(world: World) -> None:
 
 def test_a_receiver_of_critical_alerts_is_told_that_the_warning_goes_on(world: World) -> None:
     """The end of what it was told is not the end of everything."""
-    world.policy = a_policy(
+    world.alerting = a_policy(
         a_rule(warning=a_level(above=100), critical=a_level(above=500)), routes=[a_route(severities=[CRITICAL])]
     )
     world.poll({"Spam": 600})
@@ -292,13 +294,13 @@ def _outage(world: World, store: CrashingStore) -> None:
 
 
 def _removal(world: World, store: CrashingStore) -> None:
-    world.policy = a_policy(receivers=RECEIVERS)
-    reconcile(store, world.policy, now=world.clock.now)
+    world.alerting = a_policy(receivers=RECEIVERS)
+    reconcile(store, world.alerting, now=world.clock.now)
 
 
 def _clock_jump(world: World, store: CrashingStore) -> None:
     world.clock.forward("1h")
-    follow_clock(store, by=span("1h"))
+    shift_after_clock_jump(store, by=span("1h"))
 
 
 @pytest.mark.parametrize(
@@ -335,7 +337,7 @@ def test_a_crash_between_any_two_steps_leaves_nothing(
 
 def test_after_a_restart_nobody_is_told_anything_twice(world: World) -> None:
     """A restart changes nothing: what fires goes on, and what is pending stays pending since it was."""
-    world.policy = a_policy(a_rule(), a_rule("Slow", warning=a_level(for_="15m")), receivers=RECEIVERS)
+    world.alerting = a_policy(a_rule(), a_rule("Slow", warning=a_level(for_="15m")), receivers=RECEIVERS)
     world.poll({"Spam": 150})
     world.deliver()
 
@@ -370,7 +372,7 @@ def test_a_dry_poll_shows_what_a_poll_would_do_and_keeps_nothing(world: World) -
     world.clock.forward("5m")
     before = world.everything()
 
-    dry = poll_dry(Tenant("acme"), world.source({"Spam": 150}), world.store, world.policy, clock=world.clock)
+    dry = poll_dry_run(Tenant("acme"), world.source({"Spam": 150}), world.store, world.alerting, clock=world.clock)
 
     assert world.everything() == before
     assert world.waiting() == []
@@ -379,7 +381,7 @@ def test_a_dry_poll_shows_what_a_poll_would_do_and_keeps_nothing(world: World) -
 
 def test_a_dry_poll_may_fail(world: World) -> None:
     """A failed poll is shown, and not kept either."""
-    dry = poll_dry(Tenant("acme"), world.source(TIMEOUT), world.store, world.policy, clock=world.clock)
+    dry = poll_dry_run(Tenant("acme"), world.source(TIMEOUT), world.store, world.alerting, clock=world.clock)
 
     assert dry.error is TIMEOUT
     assert world.everything()[0] == []
@@ -401,17 +403,17 @@ def test_a_dry_poll_may_fail(world: World) -> None:
         pytest.param(a_policy(a_rule(per=Per.ALL, reasons=["virus"])), id="the rule looks at the sum of all instead"),
     ],
 )
-def test_what_fires_is_resolved_when_nothing_stands_behind_it_any_more(world: World, after: Policy) -> None:
+def test_what_fires_is_resolved_when_nothing_stands_behind_it_any_more(world: World, after: AlertingConfig) -> None:
     """Its end is told with its reason: the rule was removed, or the tenant."""
     why = RULE_REMOVED if "acme" in after.poll_intervals else TENANT_REMOVED
-    world.policy = a_policy(a_rule())
+    world.alerting = a_policy(a_rule())
     world.poll({"Spam": 150})
-    world.policy = after
+    world.alerting = after
 
     [transition] = world.reconcile()
     again = world.reconcile()
 
-    assert (transition.is_resolve, transition.note) == (True, why)
+    assert (transition.is_resolution, transition.note) == (True, why)
     assert world.alert().resolution == why
     assert [delivery.target for delivery in world.waiting()] == [SLACK, SLACK]
     assert again == []
@@ -420,7 +422,7 @@ def test_what_fires_is_resolved_when_nothing_stands_behind_it_any_more(world: Wo
 def test_a_poll_resolves_what_no_rule_stands_behind_any_more(world: World) -> None:
     """A reload that nobody reconciled is made good by the next poll."""
     world.poll({"Spam": 150})
-    world.policy = a_policy(a_rule("Held mail"), receivers=RECEIVERS)
+    world.alerting = a_policy(a_rule("Held mail"), receivers=RECEIVERS)
 
     cycle = world.poll({"Spam": 150})
 
@@ -439,22 +441,24 @@ def test_a_poll_resolves_what_no_rule_stands_behind_any_more(world: World) -> No
         pytest.param(Per.ALL, a_policy(), id="the rule over all is removed"),
     ],
 )
-def test_a_poll_resolves_the_alert_of_a_sum_that_is_no_longer_made(world: World, before: Per, after: Policy) -> None:
+def test_a_poll_resolves_the_alert_of_a_sum_that_is_no_longer_made(
+    world: World, before: Per, after: AlertingConfig
+) -> None:
     """The alert of a sum ends with the sum, whichever tenant is polled next."""
-    world.policy = a_policy(a_rule(per=before))
+    world.alerting = a_policy(a_rule(per=before))
     world.poll({"Spam": 150})
-    world.policy = after
+    world.alerting = after
 
     [transition] = world.poll({"Spam": 150}).transitions
 
-    assert (transition.is_resolve, transition.note) == (True, RULE_REMOVED)
+    assert (transition.is_resolution, transition.note) == (True, RULE_REMOVED)
 
 
 def test_an_edited_rule_keeps_its_alerts(world: World) -> None:
     """An alert's identity is its rule, level, tenant and reason; the numbers may change."""
-    world.policy = a_policy(a_rule(warning=a_level(above=100, for_="15m")))
+    world.alerting = a_policy(a_rule(warning=a_level(above=100, for_="15m")))
     world.poll({"Spam": 150})
-    world.policy = a_policy(a_rule(warning=a_level(above=120, for_="10m"), reasons=["Sp*"]))
+    world.alerting = a_policy(a_rule(warning=a_level(above=120, for_="10m"), reasons=["Sp*"]))
 
     unchanged = world.reconcile()
     cycle = world.poll({"Spam": 150}, {"Spam": 150})
@@ -465,9 +469,9 @@ def test_an_edited_rule_keeps_its_alerts(world: World) -> None:
 
 def test_a_pending_alert_without_a_rule_is_forgotten_silently(world: World) -> None:
     """Nobody was told of it."""
-    world.policy = a_policy(a_rule(warning=a_level(for_="15m")))
+    world.alerting = a_policy(a_rule(warning=a_level(for_="15m")))
     world.poll({"Spam": 150})
-    world.policy = a_policy()
+    world.alerting = a_policy()
 
     assert _states(world.reconcile()) == [("Backlog", QUIET)]
     assert world.waiting() == []
@@ -476,7 +480,7 @@ def test_a_pending_alert_without_a_rule_is_forgotten_silently(world: World) -> N
 @pytest.mark.parametrize("per", list(Per))
 def test_no_data_stays_when_the_configuration_is_read_again(world: World, per: Per) -> None:
     """A rule on polling is a tenant's, whatever `per` and `reasons` say."""
-    world.policy = a_policy(a_rule("Eyes", critical=a_level(a_no_data("15m")), per=per, reasons=["Spam"]))
+    world.alerting = a_policy(a_rule("Eyes", critical=a_level(a_no_data("15m")), per=per, reasons=["Spam"]))
     fired = world.poll({}, TIMEOUT, TIMEOUT, TIMEOUT)
 
     assert _states(fired.transitions) == [("Eyes", FIRING)]
@@ -486,7 +490,7 @@ def test_no_data_stays_when_the_configuration_is_read_again(world: World, per: P
 
 def test_a_tenant_that_is_polled_says_nothing_of_another_one_s_polling(world: World) -> None:
     """Each tenant's missing data is decided by its own polls."""
-    world.policy = a_policy(a_rule(per=Per.ALL), tenants={"acme": "5m", "umbrella": "5m"})
+    world.alerting = a_policy(a_rule(per=Per.ALL), tenants={"acme": "5m", "umbrella": "5m"})
     world.poll({}, TIMEOUT, TIMEOUT, TIMEOUT, tenant="umbrella")
 
     cycle = world.poll_now({})
@@ -501,7 +505,7 @@ def test_a_tenant_that_is_polled_says_nothing_of_another_one_s_polling(world: Wo
 @pytest.fixture
 def two(world: World) -> World:
     """Return a world of two tenants whose held messages are summed."""
-    world.policy = a_policy(a_rule(per=Per.ALL), tenants={"acme": "5m", "umbrella": "5m"})
+    world.alerting = a_policy(a_rule(per=Per.ALL), tenants={"acme": "5m", "umbrella": "5m"})
     return world
 
 
@@ -533,7 +537,7 @@ def test_a_sum_over_all_tenants_goes_on_without_a_removed_one(two: World) -> Non
     """The alert of the sum keeps its identity; the sum is that of the tenants that are left."""
     two.poll({"Spam": 90})
     two.poll({"Spam": 20}, tenant="umbrella", every="1m")
-    two.policy = a_policy(a_rule(per=Per.ALL))
+    two.alerting = a_policy(a_rule(per=Per.ALL))
 
     unchanged = two.reconcile()
     cycle = two.poll({"Spam": 90})
@@ -544,9 +548,9 @@ def test_a_sum_over_all_tenants_goes_on_without_a_removed_one(two: World) -> Non
 
 def test_a_sum_over_tenants_that_were_all_removed_is_resolved(two: World) -> None:
     """No poll will ever end it, so the removal does."""
-    two.policy = a_policy(a_rule(per=Per.ALL, tenants=["umbrella"]), tenants={"acme": "5m", "umbrella": "5m"})
+    two.alerting = a_policy(a_rule(per=Per.ALL, tenants=["umbrella"]), tenants={"acme": "5m", "umbrella": "5m"})
     two.poll({"Spam": 150}, tenant="umbrella")
-    two.policy = a_policy(a_rule(per=Per.ALL, tenants=["umbrella"]))
+    two.alerting = a_policy(a_rule(per=Per.ALL, tenants=["umbrella"]))
 
     [transition] = two.reconcile()
 
@@ -555,7 +559,7 @@ def test_a_sum_over_tenants_that_were_all_removed_is_resolved(two: World) -> Non
 
 def test_a_tenant_outside_the_sum_has_no_part_in_it(two: World) -> None:
     """Its polls neither judge the sum nor resolve it."""
-    two.policy = a_policy(a_rule(per=Per.ALL, tenants=["umbrella"]), tenants={"acme": "5m", "umbrella": "5m"})
+    two.alerting = a_policy(a_rule(per=Per.ALL, tenants=["umbrella"]), tenants={"acme": "5m", "umbrella": "5m"})
     two.poll({"Spam": 150}, tenant="umbrella")
 
     cycle = two.poll({"Spam": 1}, every="1m")
@@ -569,7 +573,7 @@ def test_a_tenant_outside_the_sum_has_no_part_in_it(two: World) -> None:
 
 def _news(world: World, times: int = 2) -> list[str]:
     """Let an alert begin and end in turn, and return the references of one target's messages."""
-    world.policy = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS]})
     return [world.poll({"Spam": 150 * (number % 2)}).messages[0].id for number in range(1, times + 1)]
 
 
@@ -583,7 +587,7 @@ def test_messages_are_sent_in_order_to_each_target(world: World) -> None:
     assert [message.id for message in world.notifier.sent_to(URLS[TEAMS])] == news
     assert len(tried) == 8
     assert all(delivery.sent_at == world.clock.now for delivery in tried)
-    assert (next_delivery_at(world.store), next_errand_at(world.store)) == (None, None)
+    assert (next_delivery_at(world.store), next_attempt_due_at(world.store)) == (None, None)
 
 
 def test_a_dead_target_never_delays_another(world: World) -> None:
@@ -638,7 +642,7 @@ def test_the_next_delivery_is_the_one_that_is_due_first(world: World) -> None:
     world.clock.forward("15s")
     world.deliver()
 
-    assert next_delivery_at(world.store) == next_errand_at(world.store) == world.clock.now + span("1m")
+    assert next_delivery_at(world.store) == next_attempt_due_at(world.store) == world.clock.now + span("1m")
 
 
 def test_a_target_that_asks_for_patience_gets_it(world: World) -> None:
@@ -790,12 +794,12 @@ def test_targets_are_reached_at_the_same_time(world: World) -> None:
 
 def test_a_clock_that_jumps_changes_no_wait(world: World) -> None:
     """What is pending has not waited longer, and what is to be retried is retried when it was due."""
-    world.policy = a_policy(a_rule(), a_rule("Slow", warning=a_level(for_="30m")), receivers={"secops": [SLACK]})
+    world.alerting = a_policy(a_rule(), a_rule("Slow", warning=a_level(for_="30m")), receivers={"secops": [SLACK]})
     world.poll({"Spam": 150})
     world.notifier.refusals[URLS[SLACK]] = DeliveryError("connection refused")
     world.deliver()
 
-    follow_clock(world.store, by=span("1h"))
+    shift_after_clock_jump(world.store, by=span("1h"))
     world.clock.forward("1h")
 
     assert next_delivery_at(world.store) == world.clock.now + span("15s")
@@ -807,7 +811,7 @@ def test_a_clock_that_is_set_back_makes_way_for_what_is_seen_now(world: World) -
     """The newest answer counts, not what an earlier reading of the clock left at this hour; a failed poll has none."""
     world.poll({"Spam": 5}, {"Spam": 5}, {"Spam": 5})
     world.clock.now -= span("7m")
-    follow_clock(world.store, by=-span("7m"))
+    shift_after_clock_jump(world.store, by=-span("7m"))
 
     breach = world.poll_now({"Spam": 150})
     world.clock.forward("1m")
@@ -827,15 +831,17 @@ def test_old_history_is_pruned_until_nothing_is_left_of_it(world: World) -> None
     alert = world.alert()
 
     world.clock.forward("2d")
-    pace = Pace(seconds=lambda: 0.0, wait=lambda _: False)
+    batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False)
 
     kept = [
-        keep_history(world.store, retention=span("1d"), fine_retention=span("1d"), pace=pace, now=world.clock.now)
+        apply_retention(
+            world.store, retention=span("1d"), fine_retention=span("1d"), batch_sizer=batch_sizer, now=world.clock.now
+        )
         for _ in range(2)
     ]
 
     assert kept[0].pruned > 0
-    assert kept[1] == Kept()
+    assert kept[1] == RetentionResult()
     assert world.alert() == alert
     with world.store.read() as reader:
         assert [each.held for each in reader.reasons(Tenant("acme"))] == [150]
@@ -847,7 +853,7 @@ def test_a_database_that_fails_fails_the_cycle(world: World) -> None:
     before = world.everything()
 
     with closing(full), pytest.raises(StoreError):
-        poll(Tenant("acme"), world.source({"Spam": 150}), full, world.policy, clock=world.clock)
+        poll(Tenant("acme"), world.source({"Spam": 150}), full, world.alerting, clock=world.clock)
 
     assert world.everything() == before
     assert len(world.poll({"Spam": 150}).messages) == 2
@@ -875,7 +881,7 @@ def test_the_log_tells_what_a_poll_saw_and_what_changed(world: World, caplog: py
 def test_an_hour_in_which_a_level_was_firing_is_not_usual_later(world: World) -> None:
     """What was wrong a week ago is no measure for today: with it, the same count would be within what is ordinary."""
     unusual = a_rule("Unusual", warning=a_level(Baseline()))
-    world.policy = a_policy(unusual, receivers=RECEIVERS, tenants={"acme": "30m"})
+    world.alerting = a_policy(unusual, receivers=RECEIVERS, tenants={"acme": "30m"})
 
     fired = []
     for held in (100, 200, 300, 1000, 820):
@@ -906,7 +912,7 @@ def test_a_failed_poll_is_an_error_where_only_a_person_can_mend_it(
 def test_a_sum_over_tenants_knows_each_of_them_for_as_long_as_the_slowest_is_waited_for(world: World) -> None:
     """What was held over from a tenant that is polled often is compared with, while another one is still awaited."""
     surge = a_rule("Surge", warning=a_level(a_growth(over="1m", by=1)), per=Per.ALL)
-    world.policy = a_policy(surge, receivers=RECEIVERS, tenants={"acme": "1m", "globex": "10m"})
+    world.alerting = a_policy(surge, receivers=RECEIVERS, tenants={"acme": "1m", "globex": "10m"})
     world.poll({"Spam": 5}, tenant="globex", every="1m")
     world.poll({"Spam": 5}, every="1m")
     world.poll(TIMEOUT, TIMEOUT, TIMEOUT, TIMEOUT, TIMEOUT, every="1m")
@@ -914,5 +920,5 @@ def test_a_sum_over_tenants_knows_each_of_them_for_as_long_as_the_slowest_is_wai
     cycle = world.poll({"Spam": 9}, every="1m")
 
     [transition] = cycle.transitions
-    assert transition.operands[0].reference is not None
-    assert transition.operands[0].reference.count == 10
+    assert transition.evidence[0].reference is not None
+    assert transition.evidence[0].reference.count == 10

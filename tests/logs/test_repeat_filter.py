@@ -7,20 +7,20 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.logs.events import Event, Value
-from alerter.logs.repeat_filter import ALWAYS_LOUD, REMEMBERED, SPOKESMEN, Repeats, Weight, told
+from alerter.logs.events import LogEvent, Value
+from alerter.logs.repeat_filter import ALWAYS_LOUD, MAX_CACHED_LOOKBACK, SPOKESMEN, Repeats, Weight, notified
 
 WARNING, ERROR, INFO = logging.WARNING, logging.ERROR, logging.INFO
 MINUTE, HOUR = 60.0, 3600.0
 
 
-def an_event(text: str = "poll failed", *, traceback: str = "", **fields: Value) -> Event:
+def an_event(text: str = "poll failed", *, traceback: str = "", **fields: Value) -> LogEvent:
     """Return a poll that failed, or another event."""
     standard: Mapping[str, Value] = {"tenant": "acme", "cause": "timeout"} if text == "poll failed" else {}
-    return Event(text=text, fields={**standard, **fields}, traceback=traceback)
+    return LogEvent(text=text, fields={**standard, **fields}, traceback=traceback)
 
 
-def levels(*said: tuple[float, Event], level: int = WARNING) -> list[int]:
+def levels(*said: tuple[float, LogEvent], level: int = WARNING) -> list[int]:
     """Return how loud each of several events is, at seconds of their own."""
     repeats = Repeats()
     return [repeats.weight("alerter.jobs", level, event, now=at).level for at, event in said]
@@ -57,7 +57,7 @@ def test_a_tenant_that_fails_every_minute_for_a_week_is_loud_a_dozen_times() -> 
         *(pytest.param(an_event(text), an_event(text), id=f"{text}, each time") for text in sorted(ALWAYS_LOUD)),
     ],
 )
-def test_what_is_new_is_loud_at_once(first: Event, second: Event) -> None:
+def test_what_is_new_is_loud_at_once(first: LogEvent, second: LogEvent) -> None:
     """Only the very same failure is no news."""
     assert levels((0, first), (1, second)) == [WARNING, WARNING]
 
@@ -75,7 +75,7 @@ def test_what_is_new_is_loud_at_once(first: Event, second: Event) -> None:
         pytest.param(an_event("job failed", detail="in 3 s"), an_event("job failed", detail="in 14 s"), id="a number"),
     ],
 )
-def test_what_differs_each_time_makes_no_news(first: Event, second: Event) -> None:
+def test_what_differs_each_time_makes_no_news(first: LogEvent, second: LogEvent) -> None:
     """A failure is known by what it is, not by what it is about this time."""
     assert levels((0, first), (1, second)) == [WARNING, INFO]
 
@@ -143,7 +143,7 @@ def test_no_more_is_remembered_than_is_needed() -> None:
     """However many different things go wrong, the memory of them has an end: the oldest is new again."""
     repeats = Repeats()
     letters = str.maketrans("0123456789", "abcdefghij")
-    events = [an_event("job failed", job=str(number).translate(letters)) for number in range(REMEMBERED + 1)]
+    events = [an_event("job failed", job=str(number).translate(letters)) for number in range(MAX_CACHED_LOOKBACK + 1)]
     for event in events:
         repeats.weight("l", WARNING, event, now=0)
 
@@ -174,4 +174,4 @@ def test_what_is_known_already_is_said_in_short(weight: Weight, fields: Mapping[
     """A traceback of thirty lines is read once."""
     event = an_event("job ended", job="prune", traceback="Traceback\nValueError: x")
 
-    assert told(event, weight) == Event(text="job ended", fields=fields, traceback=traceback)
+    assert notified(event, weight) == LogEvent(text="job ended", fields=fields, traceback=traceback)

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 import trustme
 
-from alerter.network.probe import Contact, Endpoint, Security, Step, contact
+from alerter.network.probe import Contact, Endpoint, ProbeStage, Security, contact
 from tests.raw_servers import RawServer
 from tests.servers import http_sink, smtp_sink
 
@@ -98,7 +98,7 @@ def test_a_folder_of_authorities_is_as_good_as_a_file(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder))
 
     with http_sink(tls(authority)) as sink:
-        assert reached(sink.port).failed_at is Step.CERTIFICATE
+        assert reached(sink.port).failed_at is ProbeStage.CERTIFICATE
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_bad_certificate_is_told_apart(
     with http_sink(tls(authority, *names, until=until)) as sink:
         found = reached(sink.port)
 
-    assert found.failed_at is Step.CERTIFICATE
+    assert found.failed_at is ProbeStage.CERTIFICATE
     assert detail in found.detail
 
 
@@ -124,7 +124,7 @@ def test_an_unknown_authority_is_refused() -> None:
     with http_sink(tls(trustme.CA())) as sink:
         found = reached(sink.port)
 
-    assert found.failed_at is Step.CERTIFICATE
+    assert found.failed_at is ProbeStage.CERTIFICATE
     assert "unable to get local issuer certificate" in found.detail or "self-signed" in found.detail
 
 
@@ -135,7 +135,7 @@ def test_a_bundle_that_does_not_exist_is_named(authority: trustme.CA, monkeypatc
     with http_sink(tls(authority)) as sink:
         found = reached(sink.port)
 
-    assert found.failed_at is Step.CERTIFICATE
+    assert found.failed_at is ProbeStage.CERTIFICATE
     assert found.detail == "REQUESTS_CA_BUNDLE names /nowhere/ca.pem, which does not exist"
 
 
@@ -150,7 +150,7 @@ def test_a_host_that_speaks_no_tls_is_told_apart() -> None:
     with http_sink() as sink:
         found = reached(sink.port)
 
-    assert found.failed_at is Step.TLS
+    assert found.failed_at is ProbeStage.TLS
     assert found.detail
 
 
@@ -158,7 +158,7 @@ def test_a_name_that_does_not_resolve() -> None:
     """A slip of the pen in the URL."""
     found = reached(443, host=NO_NAME)
 
-    assert found.failed_at is Step.NAME
+    assert found.failed_at is ProbeStage.NAME
     assert found.detail
 
 
@@ -169,7 +169,7 @@ def test_a_port_on_which_nobody_listens() -> None:
 
         found = reached(taken.getsockname()[1])
 
-    assert (found.failed_at, found.detail) == (Step.CONNECTION, "connection refused (127.0.0.1)")
+    assert (found.failed_at, found.detail) == (ProbeStage.CONNECTION, "connection refused (127.0.0.1)")
 
 
 def test_a_host_that_never_answers_is_given_up() -> None:
@@ -177,7 +177,7 @@ def test_a_host_that_never_answers_is_given_up() -> None:
     with RawServer(lambda connection: connection.recv(10_000) and server.ended.wait(10)) as server:
         found = reached(server.port, timeout=0.3)
 
-    assert found.failed_at is Step.TLS
+    assert found.failed_at is ProbeStage.TLS
     assert "timed out" in found.detail
 
 
@@ -227,7 +227,7 @@ def test_a_proxy_that_refuses_is_the_proxys_fault(monkeypatch: pytest.MonkeyPatc
 
         found = reached(443, host="hooks.example")
 
-    assert (found.failed_at, found.proxy) == (Step.PROXY, "127.0.0.1")
+    assert (found.failed_at, found.proxy) == (ProbeStage.PROXY, "127.0.0.1")
     assert "407" in found.detail
 
 
@@ -250,7 +250,7 @@ def test_a_proxy_of_another_kind_is_not_looked_through(monkeypatch: pytest.Monke
 
     found = reached(443, host="hooks.example")
 
-    assert (found.failed_at, found.detail) == (Step.UNSEEN, "it lies behind a proxy of the kind socks5")
+    assert (found.failed_at, found.detail) == (ProbeStage.UNSEEN, "it lies behind a proxy of the kind socks5")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:port", "htp://127.0.0.1:1", "proxy:3128"])
@@ -260,7 +260,7 @@ def test_a_proxy_that_cannot_be_used_is_told_by_its_variable(monkeypatch: pytest
 
     found = contact(Endpoint.of_url("https://hooks.example"), timeout=5)
 
-    assert found.failed_at is Step.PROXY
+    assert found.failed_at is ProbeStage.PROXY
     assert found.detail.startswith("HTTPS_PROXY cannot be used: expected a proxy such as http://proxy.example:3128")
 
 
@@ -316,32 +316,34 @@ def test_a_mail_server_whose_certificate_has_expired(authority: trustme.CA) -> N
     with smtp_sink(tls(authority, until=yesterday), user="u", password="p") as sink:
         found = reached(sink.port, security=Security.STARTTLS, is_mail=True)
 
-    assert (found.failed_at, found.detail) == (Step.CERTIFICATE, "certificate has expired")
+    assert (found.failed_at, found.detail) == (ProbeStage.CERTIFICATE, "certificate has expired")
 
 
 @pytest.mark.parametrize(
     ("lines", "security", "step", "detail"),
     [
-        pytest.param([b"554 go away\r\n"], Security.NONE, Step.GREETING, "it greets with 554 go away", id="a refusal"),
-        pytest.param([b""], Security.NONE, Step.GREETING, "does not greet", id="silence"),
+        pytest.param(
+            [b"554 go away\r\n"], Security.NONE, ProbeStage.GREETING, "it greets with 554 go away", id="a refusal"
+        ),
+        pytest.param([b""], Security.NONE, ProbeStage.GREETING, "does not greet", id="silence"),
         pytest.param(
             [b"220 ready\r\n", b"250 hello\r\n"],
             Security.STARTTLS,
-            Step.TLS,
+            ProbeStage.TLS,
             "it does not offer STARTTLS",
             id="no STARTTLS",
         ),
         pytest.param(
             [b"220 ready\r\n", b"250-hello\r\n250 STARTTLS\r\n", b"454 not now\r\n"],
             Security.STARTTLS,
-            Step.TLS,
+            ProbeStage.TLS,
             "not now",
             id="STARTTLS refused",
         ),
-        pytest.param([b"220 ready\r\n", b""], Security.STARTTLS, Step.TLS, "closed", id="no answer to EHLO"),
+        pytest.param([b"220 ready\r\n", b""], Security.STARTTLS, ProbeStage.TLS, "closed", id="no answer to EHLO"),
     ],
 )
-def test_a_mail_server_that_is_none(lines: list[bytes], security: Security, step: Step, detail: str) -> None:
+def test_a_mail_server_that_is_none(lines: list[bytes], security: Security, step: ProbeStage, detail: str) -> None:
     """What it says goes into the finding."""
     with RawServer(greeting(*lines)) as server:
         found = reached(server.port, security=security, is_mail=True, timeout=0.5)

@@ -14,7 +14,7 @@ from apprise import Apprise
 
 from alerter.core.message.content import Message, MessageContext
 from alerter.core.message.render import compose_message
-from alerter.core.notifications import Notice, Notification, NotifyReason
+from alerter.core.notifications import Notification, NotificationItem, NotifyReason
 from alerter.core.rules import Severity
 from alerter.notifiers import apprise as adapter
 from alerter.notifiers.apprise import AppriseNotifier
@@ -45,7 +45,7 @@ LIVE = re.compile(
 def a_message(*reasons: str) -> Message:
     """Return a message about an alert of each hold reason, of which the first is critical."""
     notices = tuple(
-        Notice(
+        NotificationItem(
             reason=NotifyReason.FIRST,
             alert=an_alert(key=a_key(reason=reason, severity=Severity.WARNING if number else Severity.CRITICAL)),
         )

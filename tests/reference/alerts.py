@@ -19,7 +19,7 @@ class Alert:
     state: str = "inactive"
     pending_since: datetime | None = None
     fired_at: datetime | None = None
-    ending_since: datetime | None = None
+    keep_firing_since: datetime | None = None
     peak: int | None = None
     limit: object = None
     """The limit under which it fires, for `clear_at`."""
@@ -61,6 +61,8 @@ def step(
         is_held = scope.known(alert.pending_since or now, now) >= wait
         return replace(alert, state="firing", fired_at=now) if is_held else alert
     if verdict == ACTIVE:
-        return replace(alert, ending_since=None)
-    ending_since = alert.ending_since or now
-    return Alert() if scope.known(ending_since, now) >= keep else replace(alert, ending_since=ending_since)
+        return replace(alert, keep_firing_since=None)
+    keep_firing_since = alert.keep_firing_since or now
+    return (
+        Alert() if scope.known(keep_firing_since, now) >= keep else replace(alert, keep_firing_since=keep_firing_since)
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from alerter.core.alerts import AlertKey, Transition
 from alerter.core.message.content import Message as RealMessage
-from alerter.core.notifications import Notice
+from alerter.core.notifications import NotificationItem
 from tests.reference.alerts import Key
 from tests.reference.drive import Happened, Real, real
 from tests.reference.model import Message, Model
@@ -41,21 +41,21 @@ class Twin:
         if self.model is None:
             assert isinstance(event, Configured)
             self.model = Model(config=tomllib.loads(event.toml))
-        told = self.model.tell_groups(event.at)
+        notified = self.model.flush_groups(event.at)
         match event:
             case Configured():
-                told += self.model.configure(tomllib.loads(event.toml), event.at)
+                notified += self.model.configure(tomllib.loads(event.toml), event.at)
             case Polled():
                 poll = Poll(tenant=event.tenant, at=event.at, counts=event.counts, cause=event.cause)
-                told += self.model.poll(poll, event.at)
+                notified += self.model.poll(poll, event.at)
             case Delivered():
-                told += self.model.tell_unpolled(event.at)
+                notified += self.model.tell_unpolled(event.at)
                 self.model.deliver(dict(event.outcomes), event.at)
             case Restarted():
-                told += self.model.configure(self.model.config, event.at)
+                notified += self.model.configure(self.model.config, event.at)
             case _:
                 self.act(self.model, event)
-        return told
+        return notified
 
     @staticmethod
     def act(model: Model, event: Silenced | Acknowledged | Jumped) -> None:
@@ -84,14 +84,14 @@ class Twin:
         assert self.model is not None
         return sorted((text_of(each.at), *each.key, each.before, each.after) for each in self.model.transitions)
 
-    def facts(self, event: Event, told: Iterable[Message]) -> Facts:
+    def facts(self, event: Event, notified: Iterable[Message]) -> Facts:
         """Return what the model finds after an event."""
         assert self.model is not None
         new, self.seen = self.model.transitions[self.seen :], len(self.model.transitions)
         return {
             "transitions": sorted((*each.key, each.before, each.after) for each in new),
             "told": sorted(
-                (each.target, *entry.subject, entry.level, entry.reason) for each in told for entry in each.entries
+                (each.target, *entry.subject, entry.level, entry.reason) for each in notified for entry in each.entries
             ),
             "alerts": sorted(
                 (
@@ -99,7 +99,7 @@ class Twin:
                     alert.state,
                     text_of(alert.fired_at),
                     alert.peak,
-                    alert.ending_since is not None,
+                    alert.keep_firing_since is not None,
                 )
                 for key, alert in self.model.alerts.items()
                 if alert.state != "inactive"
@@ -124,14 +124,14 @@ def facts_of(world: Real, event: Event, happened: Happened) -> Facts:
         "transitions": sorted(
             (*names_of(each.key), str(each.before), str(each.after)) for each in happened.transitions
         ),
-        "told": sorted((url, *line_of(notice)) for url, each in happened.told for notice in each.notices),
+        "told": sorted((url, *line_of(notice)) for url, each in happened.notified for notice in each.notices),
         "alerts": sorted(
             (
                 *names_of(alert.key),
                 str(alert.state),
                 text_of(alert.fired_at if alert.is_firing else None),
                 alert.peak,
-                alert.ending_since is not None,
+                alert.keep_firing_since is not None,
             )
             for alert in world.alerts()
             if alert.state != "inactive"
@@ -157,9 +157,9 @@ def names_of(key: AlertKey) -> Key:
     return str(key.rule), str(key.severity), str(key.tenant), str(key.reason)
 
 
-def line_of(notice: Notice) -> tuple[str, ...]:
+def line_of(notice: NotificationItem) -> tuple[str, ...]:
     """Return one thing that is told: the subject, the level, and why; of an end, the level that was told before."""
-    key, before = notice.alert.key, notice.told_before
+    key, before = notice.alert.key, notice.previous_state
     level = before.severity if notice.reason == "resolved" and before is not None else key.severity
     return str(key.rule), str(key.tenant), str(key.reason), str(level), str(notice.reason)
 

@@ -30,7 +30,7 @@ def problem_of(migrated_file: Path) -> Callable[[list[Event]], str]:
 
 
 @pytest.fixture
-def told(migrated_file: Path, tmp_path: Path) -> Callable[[Story], list[Line]]:
+def notified(migrated_file: Path, tmp_path: Path) -> Callable[[Story], list[Line]]:
     """Return what lets a story happen twice, holds model and code together, and returns what both of them told."""
 
     def happen(story: Story) -> list[Line]:

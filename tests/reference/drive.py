@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from alerter import clock
 from alerter.cli import cli
 from alerter.config import load_config
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Alert, Transition
 from alerter.core.backtest.replay import replay_of
 from alerter.core.message.content import Message
@@ -27,8 +27,8 @@ from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.decisions import policy_of
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
 from alerter.jobs.deliver import deliver
-from alerter.jobs.notify import next_group_at, tell_groups
-from alerter.jobs.poll import follow_clock, poll, reconcile, tell_unpolled
+from alerter.jobs.notify import flush_groups, next_flush_at
+from alerter.jobs.poll import poll, reconcile, shift_after_clock_jump, tell_unpolled
 from alerter.storage import Store
 from alerter.wiring import urls_of
 from tests.reference.mutes import Subject
@@ -79,7 +79,7 @@ class Happened:
     """What came of one event: transitions, who is told what, and what went out."""
 
     transitions: list[Transition] = field(default_factory=list)
-    told: list[tuple[str, Notification]] = field(default_factory=list)
+    notified: list[tuple[str, Notification]] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
 
 
@@ -89,7 +89,7 @@ class Real:
 
     folder: Path
     monkeypatch: pytest.MonkeyPatch
-    policy: Policy | None = None
+    alerting: AlertingConfig | None = None
     urls: Mapping[TargetName, str] = field(default_factory=dict)
     way_out: WayOut = field(default_factory=WayOut)
     notifications: dict[str, Notification] = field(default_factory=dict)
@@ -116,9 +116,9 @@ class Real:
     def happen(self, event: Event) -> Happened:
         """Let one event happen, and return what came of it."""
         happened = Happened()
-        if self.policy is not None:
+        if self.alerting is not None:
             self.tell_groups_until(event.at)
-            happened.told = self.told()
+            happened.notified = self.notified()
         self.now = event.at
         match event:
             case Configured():
@@ -131,10 +131,10 @@ class Real:
                 happened.deliveries = self.deliver(dict(event.outcomes))
             case _:
                 self.act(event)
-        happened.told += self.told()
+        happened.notified += self.notified()
         return happened
 
-    def told(self) -> list[tuple[str, Notification]]:
+    def notified(self) -> list[tuple[str, Notification]]:
         """Return what was put into the outbox since the last time, each with the URL for which it is."""
         if not self.notifications:
             return []
@@ -147,10 +147,10 @@ class Real:
 
     def replayed(self) -> list[Transition]:
         """Return what a backtest of the stored history finds, by the rules as they are now."""
-        assert self.policy is not None
+        assert self.alerting is not None
         with self.store.read() as reader:
-            archives = [reader.archive(name, poll_interval=each) for name, each in self.policy.poll_intervals.items()]
-        return [each for moment in replay_of(self.policy, archives) for each in moment.transitions]
+            archives = [reader.archive(name, poll_interval=each) for name, each in self.alerting.poll_intervals.items()]
+        return [each for moment in replay_of(self.alerting, archives) for each in moment.transitions]
 
     def deliveries(self) -> list[Delivery]:
         """Return all that was ever put into the outbox."""
@@ -171,34 +171,34 @@ class Real:
             case Acknowledged():
                 self.acknowledge(event.subject, is_undone=event.is_undone)
             case Jumped():
-                follow_clock(self.store, by=event.by)
+                shift_after_clock_jump(self.store, by=event.by)
 
     def poll(self, polled: Polled) -> list[Transition]:
         """Poll a tenant."""
-        assert self.policy is not None
-        cycle = poll(Tenant(polled.tenant), Account(polled), self.store, self.policy, clock=lambda: self.now)
+        assert self.alerting is not None
+        cycle = poll(Tenant(polled.tenant), Account(polled), self.store, self.alerting, clock=lambda: self.now)
         return list(cycle.transitions)
 
     def tell_groups_until(self, until: datetime) -> None:
         """Tell what has been collected for long enough, when its time has come."""
-        assert self.policy is not None
-        while (due_at := next_group_at(self.store)) is not None and due_at <= until:
-            tell_groups(self.store, self.policy, now=due_at)
+        assert self.alerting is not None
+        while (due_at := next_flush_at(self.store)) is not None and due_at <= until:
+            flush_groups(self.store, self.alerting, now=due_at)
 
     def configure(self, toml: str) -> list[Transition]:
         """Read a configuration, as at the start and after a reload."""
         path = self.folder / "rules.toml"
         path.write_text(toml, encoding="utf-8")
         config = load_config(path, {})
-        self.policy, self.urls = policy_of(config), {**self.urls, **urls_of(config)}
-        return reconcile(self.store, self.policy, now=self.now)
+        self.alerting, self.urls = policy_of(config), {**self.urls, **urls_of(config)}
+        return reconcile(self.store, self.alerting, now=self.now)
 
     def restart(self) -> list[Transition]:
         """End the service and start it again."""
         self.store.close()
         self.store = Store(self.url)
-        assert self.policy is not None
-        return reconcile(self.store, self.policy, now=self.now)
+        assert self.alerting is not None
+        return reconcile(self.store, self.alerting, now=self.now)
 
     def command(self, *words: str, may_refuse: bool = False) -> None:
         """Run a command as a user does."""
@@ -235,10 +235,10 @@ class Real:
 
     def deliver(self, outcomes: Mapping[str, str]) -> list[Delivery]:
         """Send what is due, and before it make messages of what no poll tells, as the service does."""
-        assert self.policy is not None
-        tell_unpolled(self.store, self.policy, now=self.now)
+        assert self.alerting is not None
+        tell_unpolled(self.store, self.alerting, now=self.now)
         self.way_out.outcomes = outcomes
-        return deliver(self.store, self.way_out, self.urls, policy=self.policy, clock=lambda: self.now)
+        return deliver(self.store, self.way_out, self.urls, alerting=self.alerting, clock=lambda: self.now)
 
 
 @contextmanager

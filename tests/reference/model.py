@@ -6,10 +6,21 @@ from datetime import datetime, timedelta
 
 from tests.reference.alerts import LEVELS, Alert, Key, Transition, step
 from tests.reference.conditions import evaluate
-from tests.reference.mutes import Acknowledgement, Silence, Subject, in_window, routes_to, timezone_of
+from tests.reference.mutes import Acknowledgement, Silence, Subject, active_window, routes_to, timezone_for
 from tests.reference.outbox import Row, Target, is_news, settle
-from tests.reference.plan import HOUR, Entry, Memory, Told, Truth, concerning, decide, highest, passes_always, wait_of
-from tests.reference.polls import Poll, Scope, seen_by, together
+from tests.reference.plan import (
+    HOUR,
+    Entry,
+    Memory,
+    NotificationState,
+    Truth,
+    concerning,
+    decide,
+    highest,
+    passes_always,
+    wait_of,
+)
+from tests.reference.polls import Poll, Scope, together, windows_for
 from tests.reference.words import Table, selects, span, takes_tenant
 
 BUILT_IN = "No data"
@@ -52,7 +63,7 @@ class Model:
     def rules(self, tenant: str) -> list[Table]:
         """Return the rules for a tenant, with the one that is built in unless it has one of its kind (4.7)."""
         rules = [rule for rule in self.config.get("rules", []) if takes_tenant(rule, tenant, self.config)]
-        if any(is_about_polling(rule) for rule in rules):
+        if any(is_no_data(rule) for rule in rules):
             return rules
         after = max(timedelta(minutes=15), 3 * self.interval(tenant))
         built_in = {"name": BUILT_IN, "critical": {"no_data": {"after": f"{int(after.total_seconds())}s"}}}
@@ -64,9 +75,9 @@ class Model:
         Silent: which reasons there are. They are all that were ever in an answer of the tenant. Silent: a sum of which
         no reason was seen. It is 0.
         """
-        polls = seen_by(self.polls, tenant, now)
+        polls = windows_for(self.polls, tenant, now)
         names = sorted({name for poll in polls for name in poll.counts or {}})
-        if is_about_polling(rule) or rule.get("per") == "tenant":
+        if is_no_data(rule) or rule.get("per") == "tenant":
             return [self.scope(tenant, "*", polls, rule.get("reasons"))]
         return [self.scope(tenant, name, polls, None) for name in names if selects(rule.get("reasons"), name)]
 
@@ -78,7 +89,7 @@ class Model:
             polls=polls,
             takes=(lambda name: selects(patterns, name)) if reason == "*" else (lambda name: name == reason),
             interval=self.interval(tenant),
-            timezone=timezone_of(tenant, self.config),
+            timezone=timezone_for(tenant, self.config),
         )
 
     # ---- 5: alerts
@@ -100,7 +111,7 @@ class Model:
 
     def unpolled(self) -> set[str]:
         """Return the tenants that are polled no more, of which somebody still believes that something fires."""
-        told_of = {subject[1] for memory in self.memories.values() for _, subject in memory.told}
+        told_of = {subject[1] for memory in self.memories.values() for _, subject in memory.notified}
         sums = any(rule.get("per") == "all" for rule in self.config.get("rules", []))
         return {each for each in told_of if each not in self.config["tenants"] and not (each == "*" and sums)}
 
@@ -114,7 +125,7 @@ class Model:
         self.polls.append(poll)
         self.drop_what_is_gone(now, polled=poll.tenant if poll.counts is not None else "")
         for rule in self.rules(poll.tenant):
-            if rule.get("per") == "all" and not is_about_polling(rule):
+            if rule.get("per") == "all" and not is_no_data(rule):
                 self.look(rule, self.sum_of_all(rule, now), now)
             else:
                 for scope in self.scopes(rule, poll.tenant, now):
@@ -132,14 +143,14 @@ class Model:
             polls=together(self.polls, intervals, now),
             takes=lambda name: selects(rule.get("reasons"), name),
             interval=max(intervals.values()),
-            timezone=timezone_of("*", self.config),
+            timezone=timezone_for("*", self.config),
         )
 
     def look(self, rule: Table, scope: Scope, now: datetime) -> None:
         """Evaluate each level of a rule and take its alert one step further (3, 5)."""
-        if scope.is_seen and not is_about_polling(rule):
+        if scope.is_seen and not is_no_data(rule):
             self.counts[rule["name"], scope.tenant, scope.reason] = scope.samples[-1][1]
-        if is_about_polling(rule):
+        if is_no_data(rule):
             self.about_polling.add((rule["name"], scope.tenant, scope.reason))
         for level in LEVELS:
             if level in rule:
@@ -164,7 +175,7 @@ class Model:
         wait = span(table.get("for", rule.get("for", "0s")))
         keep = span(table.get("keep_firing_for", rule.get("keep_firing_for", "0s")))
         after = step(alert, verdict, scope, now, wait=wait, keep=keep)
-        if after.state != "inactive" and scope.is_seen and not is_about_polling(rule):
+        if after.state != "inactive" and scope.is_seen and not is_no_data(rule):
             count = scope.samples[-1][1]
             worst = min if is_falling(table) else max
             after = replace(after, peak=worst(count, after.peak if after.peak is not None else count))
@@ -207,12 +218,12 @@ class Model:
         Silent: a rule that is still there and no longer selects a tenant or a reason. Its alert ends in the same way.
         """
         alive = [key for key, alert in self.alerts.items() if alert.state != "inactive"]
-        gone = [key for key in alive if not self.is_there(key, is_polled=key[2] == polled)]
+        gone = [key for key in alive if not self.is_there(key, can_evaluate=key[2] == polled)]
         for key in gone:
             self.change(key, Alert(), now, "gone")
         return bool(gone)
 
-    def is_there(self, key: Key, *, is_polled: bool) -> bool:
+    def is_there(self, key: Key, *, can_evaluate: bool) -> bool:
         """Return True if the configuration still has what an alert is about (5)."""
         name, level, tenant, reason = key
         if tenant == "*":
@@ -224,7 +235,7 @@ class Model:
             rules = [rule for rule in self.rules(tenant) if rule.get("per") != "all"]
         else:
             rules = []
-        return any(rule["name"] == name and level in rule and looks_at(rule, reason, is_polled) for rule in rules)
+        return any(rule["name"] == name and level in rule and looks_at(rule, reason, can_evaluate) for rule in rules)
 
     def jump(self, by: timedelta) -> None:
         """Let the clock jump: nothing fires, ends or is told because of it (8).
@@ -237,13 +248,15 @@ class Model:
                     alert,
                     pending_since=moved(alert.pending_since, by),
                     fired_at=moved(alert.fired_at, by),
-                    ending_since=moved(alert.ending_since, by),
+                    keep_firing_since=moved(alert.keep_firing_since, by),
                 )
         for subject, ack in self.acknowledgements.items():
             self.acknowledgements[subject] = replace(ack, at=ack.at + by, broken_at=moved(ack.broken_at, by))
         for memory in self.memories.values():
             memory.group_until = moved(memory.group_until, by)
-            memory.told = {subject: replace(told, at=told.at + by) for subject, told in memory.told.items()}
+            memory.notified = {
+                subject: replace(notified, at=notified.at + by) for subject, notified in memory.notified.items()
+            }
 
     # ---- 6: mutes
 
@@ -315,7 +328,7 @@ class Model:
         return (
             any(silence.mutes(subject, level, now) for silence in self.silences)
             or self.is_acknowledged(subject, level)
-            or in_window(rule.get("mute_windows"), tenant, self.config, now)
+            or active_window(rule.get("mute_windows"), tenant, self.config, now)
             or bool(self.config["tenants"].get(tenant, {}).get("muted"))
             or (not self.is_polling(subject) and self.is_without_data(tenant))
         )
@@ -340,7 +353,7 @@ class Model:
             levels=tuple(self.firing(subject)),
             muted_levels=tuple(level for level in LEVELS if self.is_muted(subject, level, now)),
             broken_at=ack.broken_at if ack else None,
-            is_about_polling=self.is_polling(subject),
+            is_no_data=self.is_polling(subject),
         )
 
     def tell(
@@ -369,7 +382,7 @@ class Model:
         subjects = sorted({(key[0], *key[2:]) for key in self.alerts})
         return {each: self.truth(each, now) for each in subjects if tenants is None or each[1] in tenants}
 
-    def tell_groups(self, until: datetime) -> list[Message]:
+    def flush_groups(self, until: datetime) -> list[Message]:
         """Return what is told of what was collected for as long as `group_wait`, each group when its time has come (6).
 
         Silent: a group whose news are over before it is told. It ends at its time all the same, without a message.
@@ -425,21 +438,21 @@ class Model:
         """
         memory.known.add(url)
         for entry in entries:
-            before = memory.told.pop((url, entry.subject), None)
+            before = memory.notified.pop((url, entry.subject), None)
             if entry.reason != "resolved":
                 repeats = before.repeats + 1 if before and entry.reason == "repeat" else 0
-                memory.told[url, entry.subject] = Told(level=entry.level, at=now, repeats=repeats)
+                memory.notified[url, entry.subject] = NotificationState(level=entry.level, at=now, repeats=repeats)
 
     def entries(self, name: str, url: str, truths: dict[Subject, Truth], now: datetime) -> list[Entry]:
         """Return what a target has to be told now, if nothing mutes it (6)."""
         repeat_interval = span(self.config["receivers"][name].get("repeat_interval", "4h"))
         entries = []
         for subject, truth in truths.items():
-            told = self.memories[name].told.get((url, subject))
-            level = concerning(name, subject, truth, told, self.config)
+            notified = self.memories[name].notified.get((url, subject))
+            level = concerning(name, subject, truth, notified, self.config)
             is_routed = level is not None and bool(routes_to(name, subject, level, self.config))
-            reason = decide(told, level, truth, repeat_interval, now, is_routed=is_routed)
-            about = level or (told.level if told else None)
+            reason = decide(notified, level, truth, repeat_interval, now, is_routed=is_routed)
+            about = level or (notified.level if notified else None)
             if reason and about and not self.is_quiet_for(name, subject, about, truth, now):
                 entries.append(Entry(subject=subject, level=about, reason=reason))
         return entries
@@ -450,7 +463,7 @@ class Model:
             return True
         routes = routes_to(name, subject, level, self.config)
         return bool(routes) and all(
-            in_window(route.get("mute_windows"), subject[1], self.config, now) for route in routes
+            active_window(route.get("mute_windows"), subject[1], self.config, now) for route in routes
         )
 
     def note_ends(self, name: str, truths: dict[Subject, Truth], now: datetime) -> None:
@@ -461,7 +474,7 @@ class Model:
         for url in receiver["urls"]:
             for entry in self.entries(name, url, truths, now):
                 if entry.reason == "resolved":
-                    del self.memories[name].told[url, entry.subject]
+                    del self.memories[name].notified[url, entry.subject]
 
     # ---- 7: delivery
 
@@ -553,17 +566,17 @@ def moved(at: datetime | None, by: timedelta) -> datetime | None:
     return None if at is None else at + by
 
 
-def looks_at(rule: Table, reason: str, is_polled: bool) -> bool:  # noqa: FBT001 - as its caller has it
+def looks_at(rule: Table, reason: str, can_evaluate: bool) -> bool:  # noqa: FBT001 - as its caller has it
     """Return True if a rule has alerts of this reason: each that it selects, or "*" for a sum and for polling (3).
 
     Silent: a sum that is none any more. It ends with the next successful poll.
     """
-    if is_about_polling(rule) or rule.get("per") in {"tenant", "all"}:
+    if is_no_data(rule) or rule.get("per") in {"tenant", "all"}:
         return reason == "*"
-    return not (is_polled and reason == "*") and selects(rule.get("reasons"), reason)
+    return not (can_evaluate and reason == "*") and selects(rule.get("reasons"), reason)
 
 
-def is_about_polling(rule: Table) -> bool:
+def is_no_data(rule: Table) -> bool:
     """Return True if a rule has a condition `no_data` (4.7)."""
     return any("no_data" in rule[level] for level in LEVELS if level in rule)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from tests.reference.words import Table, has_labels, selects, takes_tenant
+from tests.reference.words import Table, match_labels, selects, takes_tenant
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -72,17 +72,18 @@ def is_open(window: Table, zone: str, now: datetime) -> bool:
     return False
 
 
-def timezone_of(tenant: str, config: Table) -> str:
+def timezone_for(tenant: str, config: Table) -> str:
     """Return the time zone of a tenant: its own, or that of the service (9)."""
     zone: str = config["tenants"].get(tenant, {}).get("timezone") or config.get("service", {}).get("timezone", "UTC")
     return zone
 
 
-def in_window(names: list[str] | None, tenant: str, config: Table, now: datetime) -> bool:
+def active_window(names: list[str] | None, tenant: str, config: Table, now: datetime) -> bool:
     """Return True if one of the named mute windows holds for a tenant now (6, README)."""
     windows = [config["mute_windows"][name] for name in names or []]
     return any(
-        takes_tenant(window, tenant, config) and is_open(window, timezone_of(tenant, config), now) for window in windows
+        takes_tenant(window, tenant, config) and is_open(window, timezone_for(tenant, config), now)
+        for window in windows
     )
 
 
@@ -96,7 +97,7 @@ def takes(route: Table, subject: Subject, level: str, config: Table) -> bool:
     return (
         level in route.get("severity", (level,))
         and selects(route.get("tenants"), tenant)
-        and has_labels(route.get("tenant_labels"), labels)
+        and match_labels(route.get("tenant_labels"), labels)
         and selects(route.get("reasons"), reason)
         and selects(route.get("rules"), rule)
     )

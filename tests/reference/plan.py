@@ -11,7 +11,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class NotificationState:
     """What a target of a receiver was last told of a subject (6)."""
 
     level: str
@@ -39,7 +39,7 @@ class Truth:
     levels: tuple[str, ...] = ()
     muted_levels: tuple[str, ...] = ()
     broken_at: datetime | None = None
-    is_about_polling: bool = False
+    is_no_data: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Memory:
     `known` are the targets that were ever told anything.
     """
 
-    told: dict[tuple[str, Subject], Told] = field(default_factory=dict)
+    notified: dict[tuple[str, Subject], NotificationState] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     group_until: datetime | None = None
     sent_at: list[datetime] = field(default_factory=list)
@@ -60,14 +60,22 @@ def highest(levels: list[str]) -> str | None:
     return max(levels, key=LEVELS.index, default=None)
 
 
-def concerning(receiver: str, subject: Subject, truth: Truth, told: Told | None, config: Table) -> str | None:
+def concerning(
+    receiver: str, subject: Subject, truth: Truth, notified: NotificationState | None, config: Table
+) -> str | None:
     """Return the highest firing level that concerns a target: one that is routed to it, or that it was told of (6)."""
     levels = [level for level in truth.levels if routes_to(receiver, subject, level, config)]
-    return highest([*levels, *(level for level in truth.levels if told and told.level == level)])
+    return highest([*levels, *(level for level in truth.levels if notified and notified.level == level)])
 
 
 def decide(
-    told: Told | None, level: str | None, truth: Truth, repeat_interval: timedelta, now: datetime, *, is_routed: bool
+    notified: NotificationState | None,
+    level: str | None,
+    truth: Truth,
+    repeat_interval: timedelta,
+    now: datetime,
+    *,
+    is_routed: bool,
 ) -> str | None:
     """Return why a target is to be told, or None (6).
 
@@ -76,23 +84,23 @@ def decide(
 
     Silent: the reason for the news that an acknowledgement broke by the count alone. It is called broken.
     """
-    if told is None:
+    if notified is None:
         return "first" if level else None
     if level is None:
         return "resolved"
-    if level != told.level:
-        return "raised" if LEVELS.index(level) > LEVELS.index(told.level) else "lowered"
+    if level != notified.level:
+        return "raised" if LEVELS.index(level) > LEVELS.index(notified.level) else "lowered"
     if not is_routed:
         return None
-    wait = min(repeat_interval * 2**told.repeats, max(DAY, repeat_interval))
-    if truth.broken_at is not None and told.at < truth.broken_at:
+    wait = min(repeat_interval * 2**notified.repeats, max(DAY, repeat_interval))
+    if truth.broken_at is not None and notified.at < truth.broken_at:
         return "broken"
-    return "repeat" if now >= told.at + wait else None
+    return "repeat" if now >= notified.at + wait else None
 
 
 def passes_always(entry: Entry, truth: Truth) -> bool:
     """Return True if `max_per_hour` does not hold for it: what is new and critical, and no_data (7 [2])."""
-    return truth.is_about_polling or (entry.level == "critical" and entry.reason in {"first", "raised"})
+    return truth.is_no_data or (entry.level == "critical" and entry.reason in {"first", "raised"})
 
 
 def wait_of(receiver: Table) -> timedelta:

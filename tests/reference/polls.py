@@ -73,7 +73,7 @@ class Scope:
         return [sample for sample in self.samples if sample[0] >= since]
 
 
-def seen_by(polls: list[Poll], tenant: str, now: datetime) -> list[Poll]:
+def windows_for(polls: list[Poll], tenant: str, now: datetime) -> list[Poll]:
     """Return the polls of a tenant at or before now, oldest first: later ones are ignored (2.4)."""
     return sorted((poll for poll in polls if poll.tenant == tenant and poll.at <= now), key=lambda poll: poll.at)
 
@@ -86,7 +86,7 @@ def together(polls: list[Poll], intervals: dict[str, timedelta], now: datetime) 
     """
     merged = []
     for at in sorted({poll.at for poll in polls if poll.at <= now and poll.tenant in intervals}):
-        newest = [poll for tenant in intervals for poll in seen_by(polls, tenant, at)[-1:]]
+        newest = [poll for tenant in intervals for poll in windows_for(polls, tenant, at)[-1:]]
         good = [
             poll.counts for poll in newest if poll.counts is not None and at - poll.at <= 2 * intervals[poll.tenant]
         ]

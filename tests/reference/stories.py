@@ -45,10 +45,10 @@ class Story:
     def poll(self, minutes: float, *counts: int | None, every: float = 5, tenant: str = "acme") -> "Story":
         """Poll a tenant of which only Spam is held; None is a failed poll."""
         for place, count in enumerate(counts):
-            self.poll_all(minutes + place * every, None if count is None else {"Spam": count}, tenant=tenant)
+            self.poll_many(minutes + place * every, None if count is None else {"Spam": count}, tenant=tenant)
         return self
 
-    def poll_all(self, minutes: float, counts: dict[str, int] | None, *, tenant: str = "acme") -> "Story":
+    def poll_many(self, minutes: float, counts: dict[str, int] | None, *, tenant: str = "acme") -> "Story":
         """Poll a tenant once."""
         cause = "" if counts is not None else "timeout"
         self.events.append(Polled(at=self.at(minutes), tenant=tenant, counts=counts, cause=cause))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alerter.sources.mimecast.request_error import Answer, Fault
+from alerter.sources.mimecast.request_error import Fault, HttpResponse
 from alerter.sources.mimecast.responses import counts_of as real_counts_of
 from tests.reference.answers import counts_of
 
@@ -48,7 +48,7 @@ def a_body(random: Random) -> str:
 def found(status: int, body: str) -> dict[str, int] | None:
     """Return what the code finds in a response, None if it refuses it."""
     try:
-        counts = real_counts_of(Answer(status=status, headers={}, body=body.encode()), now=NOW)
+        counts = real_counts_of(HttpResponse(status=status, headers={}, body=body.encode()), now=NOW)
     except Fault:
         return None
     return {str(name): count for name, count in counts.items()}

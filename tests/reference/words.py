@@ -47,7 +47,7 @@ def selects(patterns: list[str] | None, name: str) -> bool:
     return taken and (is_meant or not any(matches(each, name) for each in excluding))
 
 
-def has_labels(wanted: Table | None, labels: Table) -> bool:
+def match_labels(wanted: Table | None, labels: Table) -> bool:
     """Return True if a tenant has all labels that are wanted (README, routes).
 
     Silent: a label that the tenant lacks. It is taken for an empty text.
@@ -61,4 +61,4 @@ def has_labels(wanted: Table | None, labels: Table) -> bool:
 def takes_tenant(table: Table, tenant: str, config: Table) -> bool:
     """Return True if the `tenants` and `tenant_labels` of a rule, a route or a mute window take a tenant (3)."""
     labels = config["tenants"].get(tenant, {}).get("labels", {})
-    return selects(table.get("tenants"), tenant) and has_labels(table.get("tenant_labels"), labels)
+    return selects(table.get("tenants"), tenant) and match_labels(table.get("tenant_labels"), labels)

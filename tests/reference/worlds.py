@@ -15,7 +15,7 @@ NAMES = ("Spam", "Virus", "Graymail", "[Ext] a*b?", "!Bang", "back\\slash")
 COUNTS = (0, 0, 1, 5, 10, 20, 30, 50, 51, 80, 100, 101, 150, 200, 260, 400, 500)
 
 HELD = ("threshold", "growth", "times", "forecast", "stagnant", "new_reason", "baseline")
-EVERYTHING = frozenset(
+MATCH_ALL = frozenset(
     (
         *HELD, "no_data", "failures", "gaps", "weeks", "for", "per_tenant", "per_all", "patterns", "names", "routes",
         "silences", "groups", "budgets", "acks", "undo", "windows", "edits", "restarts", "muted", "quiet_ends",
@@ -29,7 +29,7 @@ class Maker:
     """Makes one world out of one seed, of the features that are wanted."""
 
     random: Random
-    features: frozenset[str] = EVERYTHING
+    features: frozenset[str] = MATCH_ALL
     length: int = 35
     config: Table = field(default_factory=dict)
     minutes: int = 5
@@ -105,7 +105,9 @@ class Maker:
             config["mute_windows"] = {"nap": self.window()}
         if "mail" in config["receivers"] and self.has("fallback", 0.4):
             config["receivers"]["secops"]["fallback"] = "mail"
-        config["rules"] = [self.rule(name, config) for name in ("Backlog", "Surge", "Low")[: self.random.randint(1, 3)]]
+        config["rules"] = [
+            self.rule(name, config) for name in ("TargetBacklog", "Surge", "Low")[: self.random.randint(1, 3)]
+        ]
         if self.has("no_data", 0.3):
             config["rules"].append(
                 {"name": "Blind", "warning": {"no_data": {"after": f"{self.minutes * 2}m"}}}
@@ -346,6 +348,6 @@ class Maker:
                 pass
 
 
-def world_of(seed: int, features: frozenset[str] = EVERYTHING) -> list[Event]:
+def world_of(seed: int, features: frozenset[str] = MATCH_ALL) -> list[Event]:
     """Return the world of a seed: the same for ever."""
     return Maker(Random(seed), features).world()  # noqa: S311 - nothing here is secret

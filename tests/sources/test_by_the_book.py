@@ -563,9 +563,9 @@ def test_an_echoed_secret_is_told_to_nobody(
 
     error = failure_of(source_at(mimecast.base_url, clock, keys))
 
-    told = f"{error} {error.detail} {error.request_id} {error!r} {caplog.text}".casefold()
-    assert "401" in told or "502" in told
-    assert [secret for secret in secrets_of(mimecast) if secret.casefold() in told] == []
+    notified = f"{error} {error.detail} {error.request_id} {error!r} {caplog.text}".casefold()
+    assert "401" in notified or "502" in notified
+    assert [secret for secret in secrets_of(mimecast) if secret.casefold() in notified] == []
 
 
 @pytest.mark.parametrize(
@@ -592,9 +592,9 @@ def test_a_mangled_secret_is_told_to_nobody(
 
     error = failure_of(source_at(mimecast.base_url, clock, keys))
 
-    told = f"{error} {error!r} {error.request_id} {caplog.text}".casefold()
-    assert "[redacted]" in told
-    assert "s3cr3t" not in told
+    notified = f"{error} {error!r} {error.request_id} {caplog.text}".casefold()
+    assert "[redacted]" in notified
+    assert "s3cr3t" not in notified
 
 
 def test_the_log_knows_the_token_as_long_as_it_is_one(mimecast: ByTheBook, clock: FakeClock) -> None:

@@ -44,7 +44,7 @@ from alerter.sources.mimecast.auth import RENEWAL_SPREAD, Token, renewal_at, sig
 from alerter.sources.mimecast.exceptions import fault_of
 from alerter.sources.mimecast.lines import Lines
 from alerter.sources.mimecast.rate_limits import rate_limit_reset, retry_after
-from alerter.sources.mimecast.request_error import Answer, Fault, Remedy
+from alerter.sources.mimecast.request_error import Fault, HttpResponse, Remedy
 from alerter.sources.mimecast.responses import counts_of, grant_of
 from alerter.sources.mimecast.transport import Bounds, Request, send
 from tests.raw_servers import RawServer, no_play, read_request, trickle
@@ -151,12 +151,12 @@ def summary(**changed: object) -> dict[str, object]:
 
 def answer(
     body: object = None, *, status: int = 200, raw: bytes | None = None, headers: Mapping[str, str] | None = None
-) -> Answer:
+) -> HttpResponse:
     """Return an answer with a JSON body, or with raw bytes."""
-    return Answer(status=status, headers=headers or {}, body=json.dumps(body).encode() if raw is None else raw)
+    return HttpResponse(status=status, headers=headers or {}, body=json.dumps(body).encode() if raw is None else raw)
 
 
-def fault(given_answer: Answer, judge: Callable[..., object] = counts_of) -> Fault:
+def fault(given_answer: HttpResponse, judge: Callable[..., object] = counts_of) -> Fault:
     """Return the fault of an answer that must be refused."""
     with pytest.raises(Fault) as caught:
         judge(given_answer, now=NOON)
@@ -664,7 +664,9 @@ NESTED = [{"errors": [{"code": "err_x", "message": "it broke", "retryable": Fals
         ),
     ],
 )
-def test_an_answer_is_judged_in_the_order_of_the_contract(given_answer: Answer, cause: Cause, detail: str) -> None:
+def test_an_answer_is_judged_in_the_order_of_the_contract(
+    given_answer: HttpResponse, cause: Cause, detail: str
+) -> None:
     """Of several things that are wrong, the first in the contract's order is told."""
     found = fault(given_answer)
 
@@ -903,7 +905,7 @@ def test_any_answer_is_a_summary_or_a_fault(body: bytes, status: int, headers: d
     """No body, status or header makes the judgement raise anything but its own fault."""
     for judge in (counts_of, grant_of):
         try:
-            result = judge(Answer(status=status, headers=headers, body=body), now=NOON)
+            result = judge(HttpResponse(status=status, headers=headers, body=body), now=NOON)
         except Fault:
             continue
         else:

@@ -8,7 +8,7 @@ import pytest
 
 from alerter.core.series import Snapshot
 from alerter.errors import Cause, SourceError
-from alerter.sources.mimecast import Allowance, Probe
+from alerter.sources.mimecast import Allowance, FetchReport
 from tests.raw_servers import RawServer, read_request
 from tests.sources.test_mimecast import (
     NOON,
@@ -22,7 +22,7 @@ from tests.sources.test_mimecast import (
 DATE = "Date: Mon, 02 Mar 2026 12:00:00 GMT"
 
 
-def probed(*replies: bytes, ahead: timedelta = timedelta()) -> Probe:
+def probed(*replies: bytes, ahead: timedelta = timedelta()) -> FetchReport:
     """Return the probe of a server that answers one reply after the other."""
     with RawServer(saying(*replies)) as server:
         return Source(server.url, keys=SIGNING, now=NOON + ahead).probe()
@@ -80,7 +80,7 @@ def test_without_an_answer_nothing_is_measured() -> None:
     probe = source.probe()
 
     assert isinstance(probe.outcome, SourceError)
-    assert probe == Probe(outcome=probe.outcome)
+    assert probe == FetchReport(outcome=probe.outcome)
     assert probe.outcome.cause is Cause.UNREACHABLE
 
 

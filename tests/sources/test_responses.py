@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerter.errors import Cause
-from alerter.sources.mimecast.request_error import MAX_TEXT, Answer, Fault, Remedy, clean
+from alerter.sources.mimecast.request_error import MAX_TEXT, Fault, HttpResponse, Remedy, clean
 from alerter.sources.mimecast.responses import counts_of, grant_of
 from tests.builders import NOON
 
@@ -57,14 +57,14 @@ EXPECTED: Mapping[str, tuple[Cause, str] | dict[str, int]] = {
 RECORDED = json.loads(Path(__file__).with_name("responses.json").read_text(encoding="utf-8"))
 
 
-def answer(status: int, body: object, **headers: str) -> Answer:
+def answer(status: int, body: object, **headers: str) -> HttpResponse:
     """Return an answer; a body that is no text becomes JSON."""
     text = body if isinstance(body, str) else json.dumps(body)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status=status, headers=named, body=text.encode())
+    return HttpResponse(status=status, headers=named, body=text.encode())
 
 
-def fault(judge: Callable[..., object], given: Answer) -> Fault:
+def fault(judge: Callable[..., object], given: HttpResponse) -> Fault:
     """Return why an answer is refused."""
     with pytest.raises(Fault) as caught:
         judge(given, now=NOON)
@@ -79,7 +79,7 @@ def test_a_recorded_answer_has_the_cause_that_an_administrator_would_name(case: 
     recorded = case.get("headers", {})
     assert isinstance(recorded, dict)
     headers = {str(name).lower(): str(value) for name, value in recorded.items()}
-    given = Answer(status=int(str(case["status"])), headers=headers, body=str(case["body"]).encode())
+    given = HttpResponse(status=int(str(case["status"])), headers=headers, body=str(case["body"]).encode())
 
     if isinstance(expected, dict):
         assert judge(given, now=NOON) == expected

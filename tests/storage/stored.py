@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event, make_url, text
 
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.message.content import Format, Message, MessageStatus
-from alerter.core.mutes import Acknowledgement, Matcher, Silence
+from alerter.core.mutes import Acknowledgement, AlertMatcher, Silence
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Severity
@@ -103,7 +103,7 @@ def rows(store: Store, statement: str) -> list[tuple[Any, ...]]:
 
 def a_transition(clock: str, before: AlertState, after: AlertState, *, note: str = "") -> Transition:
     """Return a line of the history of the alert on spam."""
-    return Transition(key=a_key(), at=at(clock), before=before, after=after, operands=an_alert().operands, note=note)
+    return Transition(key=a_key(), at=at(clock), before=before, after=after, evidence=an_alert().evidence, note=note)
 
 
 def a_message(message_id: str, *, receiver: str = "secops", created_at: datetime = NOON) -> Message:
@@ -129,12 +129,12 @@ def enqueue(
 
 
 def a_silence(
-    matcher: Matcher | None = None, *, author: str = "ann", since: str = "11:00", until: str = "13:00"
+    matcher: AlertMatcher | None = None, *, author: str = "ann", since: str = "11:00", until: str = "13:00"
 ) -> Silence:
     """Return a silence of everything or of what a matcher names, before it has a number."""
     return Silence(
         id=0,
-        matcher=matcher or Matcher(),
+        matcher=matcher or AlertMatcher(),
         author=author,
         comment="migrating the gateway",
         since=at(since),

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.conditions import Operands
+from alerter.core.conditions import Evidence
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_TENANTS, Sample, Tenant
 from alerter.storage import Store
@@ -15,10 +15,10 @@ from tests.storage.stored import ACME, EVERY, a_transition
 def test_an_alert_comes_back_exactly(store: Store) -> None:
     """Every field survives, to the microsecond."""
     odd = NOON + timedelta(microseconds=1)
-    operands = (
-        Operands(condition="growth", limit="+5 within 1h", value=Sample(odd, 9), reference=Sample(at("11:00"), 0)),
-        Operands(condition="forecast", limit="above 5", expected=Sample(odd, 7), news="heading for 7 in 1h"),
-        Operands(condition="no_data", limit="no good poll for 15m", last_good_at=odd, note='"quoted" \ud83d\0 é'),
+    evidence = (
+        Evidence(condition="growth", limit="+5 within 1h", value=Sample(odd, 9), reference=Sample(at("11:00"), 0)),
+        Evidence(condition="forecast", limit="above 5", expected=Sample(odd, 7), news="heading for 7 in 1h"),
+        Evidence(condition="no_data", limit="no good poll for 15m", last_good_at=odd, note='"quoted" \ud83d\0 é'),
     )
     alert = Alert(
         key=a_key(reason="Ünï\u200bcode 'x'", tenant="*"),
@@ -27,10 +27,10 @@ def test_an_alert_comes_back_exactly(store: Store) -> None:
         peak=0,
         active_at=odd,
         fired_at=odd + EVERY,
-        ending_since=odd + 2 * EVERY,
+        keep_firing_since=odd + 2 * EVERY,
         resolved_at=at("09:00"),
         resolution="rule removed",
-        operands=operands,
+        evidence=evidence,
     )
 
     with store.write() as transaction:
@@ -123,9 +123,9 @@ def test_a_poll_reads_what_goes_on_for_its_tenants(store: Store) -> None:
     with store.read() as reader:
         assert {alert.key.reason for alert in reader.alerts([ACME, ALL_TENANTS])} == {"a", "b", "e"}
         assert {alert.key.reason for alert in reader.alerts()} == {"a", "b", "c", "d", "e"}
-        assert [told.topic.reason for told in reader.told([ACME, ALL_TENANTS])] == ["b"]
-        assert {told.topic.reason for told in reader.told()} == {"b", "c"}
-        assert (reader.alerts([]), reader.told([])) == ([], [])
+        assert [notified.topic.reason for notified in reader.notified([ACME, ALL_TENANTS])] == ["b"]
+        assert {notified.topic.reason for notified in reader.notified()} == {"b", "c"}
+        assert (reader.alerts([]), reader.notified([])) == ([], [])
 
 
 def test_every_severity_of_a_topic_that_goes_on_is_read(store: Store) -> None:
@@ -168,7 +168,11 @@ def test_what_was_told_comes_back_exactly(store: Store) -> None:
         transaction.save_told([later])
 
     with store.read() as reader:
-        assert sorted(reader.told(), key=lambda told: (told.receiver, told.target)) == [other, later, elsewhere]
+        assert sorted(reader.notified(), key=lambda notified: (notified.receiver, notified.target)) == [
+            other,
+            later,
+            elsewhere,
+        ]
 
 
 def test_what_a_target_was_told_that_has_moved_is_forgotten(store: Store) -> None:
@@ -179,8 +183,8 @@ def test_what_a_target_was_told_that_has_moved_is_forgotten(store: Store) -> Non
         transaction.forget_told([gone])
 
     with store.read() as reader:
-        assert len(reader.told()) == len(kept)
-        assert all(entry in reader.told([ACME]) for entry in kept)
+        assert len(reader.notified()) == len(kept)
+        assert all(entry in reader.notified([ACME]) for entry in kept)
 
 
 def test_it_is_known_of_which_tenants_somebody_believes_that_something_fires(store: Store) -> None:
@@ -213,13 +217,13 @@ def test_the_history_of_alerts_is_read_newest_first(store: Store) -> None:
 
 def test_the_transitions_into_firing_and_out_of_it_are_read_oldest_first(store: Store) -> None:
     """What a condition needs of the past of its own alert: nothing of others, and nothing older than it looks back."""
-    quiet, pending, firing = AlertState.INACTIVE, AlertState.PENDING, AlertState.FIRING
+    silent, pending, firing = AlertState.INACTIVE, AlertState.PENDING, AlertState.FIRING
     own = [
         a_transition("09:00", pending, firing),
-        a_transition("10:00", firing, quiet),
-        a_transition("11:00", quiet, pending),
-        a_transition("11:05", pending, quiet),
-        a_transition("11:30", quiet, firing),
+        a_transition("10:00", firing, silent),
+        a_transition("11:00", silent, pending),
+        a_transition("11:05", pending, silent),
+        a_transition("11:30", silent, firing),
     ]
     other = replace(own[-1], key=a_key(reason="Virus"))
     with store.write() as transaction:

@@ -10,10 +10,10 @@ import pytest
 
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.message.content import Outage
-from alerter.core.notifications import ReceiverName, TargetId, Told
+from alerter.core.notifications import NotificationState, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.poll_times import PollRun
-from alerter.core.rules import EVERYTHING, Selector, Severity, Windows
+from alerter.core.rules import MATCH_ALL, Lookbacks, Selector, Severity
 from alerter.core.series import HoldReason, Sample, Tenant, number_of
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Reader, Store, Transaction
@@ -31,8 +31,8 @@ from tests.storage.stored import (
     statements,
 )
 
-HOUR = Windows(((EVERYTHING, span("1h")),))
-DAY = Windows(((EVERYTHING, span("1d")),))
+HOUR = Lookbacks(((MATCH_ALL, span("1h")),))
+DAY = Lookbacks(((MATCH_ALL, span("1d")),))
 #: What `add_snapshot` returns where everything was read.
 UNKNOWN = None
 NOTHING: dict[int, int] = {}
@@ -45,19 +45,19 @@ def polled(
     clock: str,
     held: Mapping[str, int],
     *,
-    windows: Windows | None = HOUR,
+    windows: Lookbacks | None = HOUR,
     every: timedelta = EVERY,
     alerts: Collection[Alert] = (),
-    told: Collection[Told] = (),
+    notified: Collection[NotificationState] = (),
 ) -> Mapping[int, int] | None:
     """Store what a cycle with a good poll came to; return which series are said to have changed."""
     snapshot = a_snapshot(held, taken_at=at(clock))
     with store.write() as transaction:
         changed = transaction.add_snapshot(snapshot, poll_interval=every, windows=windows)
         transaction.alerts([ACME])
-        transaction.told([ACME])
+        transaction.notified([ACME])
         transaction.save_alerts(alerts)
-        transaction.save_told(told)
+        transaction.save_told(notified)
     return changed
 
 
@@ -243,7 +243,7 @@ def _said(act: Callable[[], object]) -> list[str]:
 def test_a_poll_that_changes_nothing_is_one_statement(store: Store) -> None:
     """However many reasons there are, and whatever fires."""
     held = {f"reason{number}": number for number in range(200)}
-    polled(store, "11:50", held, alerts=[an_alert()], told=[a_told()])
+    polled(store, "11:50", held, alerts=[an_alert()], notified=[a_told()])
     polled(store, "11:55", held)
 
     assert _said(lambda: polled(store, "12:00", held)) == ["UPDATE"]
@@ -286,7 +286,7 @@ def test_a_failure_unlike_the_one_before_is_read(store: Store, clock: str, cause
 
 
 @pytest.mark.parametrize(
-    ("alerts", "told"),
+    ("alerts", "notified"),
     [
         pytest.param([an_alert()], [a_told()], id="one fires, and is known to"),
         pytest.param([an_alert(AlertState.PENDING)], [], id="one is pending"),
@@ -298,40 +298,40 @@ def test_a_failure_unlike_the_one_before_is_read(store: Store, clock: str, cause
     ],
 )
 def test_what_is_remembered_of_alerts_is_what_would_be_read(
-    store: Store, alerts: list[Alert], told: list[Told]
+    store: Store, alerts: list[Alert], notified: list[NotificationState]
 ) -> None:
     """The alerts of every topic that goes on, or that a receiver believes to."""
-    for clock, first, then in (("11:50", alerts[:1], []), ("11:55", alerts, told), ("12:00", [], [])):
-        polled(store, clock, SPAM, alerts=first, told=then)
+    for clock, first, then in (("11:50", alerts[:1], []), ("11:55", alerts, notified), ("12:00", [], [])):
+        polled(store, clock, SPAM, alerts=first, notified=then)
 
     with store.write() as transaction:
         transaction.add_snapshot(a_snapshot(SPAM, taken_at=at("12:05")), poll_interval=EVERY, windows=HOUR)
-        remembered = (transaction.alerts([ACME]), transaction.told([ACME]))
+        remembered = (transaction.alerts([ACME]), transaction.notified([ACME]))
     with store.read() as reader:
-        read = (reader.alerts([ACME]), reader.told([ACME]))
+        read = (reader.alerts([ACME]), reader.notified([ACME]))
     assert [sorted(each, key=repr) for each in remembered] == [sorted(each, key=repr) for each in read]
 
 
 def test_what_is_forgotten_of_many_tenants_costs_as_much_as_there_is_of_it(store: Store) -> None:
     """A receiver that gets another name leaves what it was told of every tenant: a reload must not take minutes."""
-    told = [a_told(topic=a_key(tenant=f"t{number}").topic) for number in range(600)]
+    notified = [a_told(topic=a_key(tenant=f"t{number}").topic) for number in range(600)]
     lasted = 0.0
     for clock in ("11:55", "12:00", "12:05"):
         with store.write() as transaction:
-            for entry in told:
+            for entry in notified:
                 snapshot = a_snapshot(SPAM, tenant=entry.topic.tenant, taken_at=at(clock))
                 transaction.add_snapshot(snapshot, poll_interval=EVERY, windows=HOUR)
-            transaction.told([entry.topic.tenant for entry in told])
+            transaction.notified([entry.topic.tenant for entry in notified])
             begun = process_time()
             if clock == "11:55":
-                transaction.save_told(told)
+                transaction.save_told(notified)
             elif clock == "12:05":
-                transaction.forget_told(told)
+                transaction.forget_told(notified)
             lasted = process_time() - begun
 
     assert lasted < 1
     with store.read() as reader:
-        assert reader.told() == []
+        assert reader.notified() == []
 
 
 def test_other_tenants_are_read_beside_the_one_that_is_remembered(store: Store) -> None:
@@ -352,7 +352,7 @@ def test_other_tenants_are_read_beside_the_one_that_is_remembered(store: Store) 
 
 def test_a_series_is_remembered_as_far_back_as_its_rules_look_and_no_further(store: Store) -> None:
     """A rule with a long memory for one reason makes no other one longer."""
-    windows = Windows(((EVERYTHING, span("10m")), (Selector(("Virus",)), span("1h"))))
+    windows = Lookbacks(((MATCH_ALL, span("10m")), (Selector(("Virus",)), span("1h"))))
     for number, clock in enumerate(("11:00", "11:10", "11:20", "11:30", "11:40", "11:50", "12:00")):
         polled(store, clock, {"Spam": number, "Virus": number}, windows=windows, every=span("10m"))
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Integer, create_engine, func, insert, make_url, select, text
 
 from alerter.errors import StoreError
-from alerter.storage import SchemaState, Step, Store, Transfer
+from alerter.storage import CopyPhase, SchemaState, Store, Transfer
 from alerter.storage.tables import OF_AN_INSTANCE, REVISIONS, metadata
 from tests.conftest import AddRevision
 from tests.postgres import Server
@@ -32,7 +32,7 @@ def empty_postgresql(postgresql: Server) -> Iterator[str]:
         yield url
 
 
-def nobody(_step: Step, _done: int, _all: int) -> None:
+def nobody(_step: CopyPhase, _done: int, _all: int) -> None:
     """Take no notice of how far it is."""
 
 
@@ -125,27 +125,27 @@ def test_the_number_of_a_silence_that_was_pruned_is_not_given_again(database_url
 def test_how_far_it_is_is_told(sqlite_url: str, target: str) -> None:
     """First all rows are copied, then all of them are compared."""
     fill(sqlite_url)
-    told: list[tuple[Step, int, int]] = []
+    notified: list[tuple[CopyPhase, int, int]] = []
 
-    copy(sqlite_url, target, lambda *each: told.append(each))
+    copy(sqlite_url, target, lambda *each: notified.append(each))
 
     rows = ROWS * len(COPIED)
-    halves = [[done for step, done, _ in told if step is each] for each in Step]
-    assert [step for step, *_ in told] == [each for each, half in zip(Step, halves, strict=True) for _ in half]
+    halves = [[done for step, done, _ in notified if step is each] for each in CopyPhase]
+    assert [step for step, *_ in notified] == [each for each, half in zip(CopyPhase, halves, strict=True) for _ in half]
     assert all(half == sorted(half) and half[-1] == rows for half in halves)
-    assert {all_ for *_, all_ in told} == {rows}
+    assert {all_ for *_, all_ in notified} == {rows}
 
 
 def test_a_copy_that_is_there_already_is_compared_and_left(sqlite_url: str, target: str) -> None:
     """Nobody may have been told that it had come to its end."""
     fill(sqlite_url)
     copy(sqlite_url, target)
-    steps: set[Step] = set()
+    steps: set[CopyPhase] = set()
 
     again = copy(sqlite_url, target, lambda step, *_: steps.add(step))
 
     assert again == Transfer(rows=dict.fromkeys(COPIED, ROWS), was_there=True)
-    assert steps == {Step.COMPARED}
+    assert steps == {CopyPhase.COMPARED}
 
 
 def test_a_database_with_anything_else_is_refused_and_left(sqlite_url: str, target: str) -> None:
@@ -230,10 +230,10 @@ def test_a_row_that_is_refused_is_named_by_its_table(sqlite_url: str, empty_post
     assert state_of(empty_postgresql) is SchemaState.MISSING
 
 
-def cut_off(url: str, step: Step) -> Any:  # noqa: ANN401 - a function of progress
+def cut_off(url: str, step: CopyPhase) -> Any:  # noqa: ANN401 - a function of progress
     """Return a function that lets a server end its sessions, once half of a step is done."""
 
-    def cut(at: Step, done: int, all_: int) -> None:
+    def cut(at: CopyPhase, done: int, all_: int) -> None:
         if at is step and done > all_ / 2:
             with suppress(Exception):
                 execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in%'")
@@ -241,8 +241,8 @@ def cut_off(url: str, step: Step) -> Any:  # noqa: ANN401 - a function of progre
     return cut
 
 
-@pytest.mark.parametrize("step", [*Step])
-def test_a_connection_that_is_cut_leaves_nothing(sqlite_url: str, empty_postgresql: str, step: Step) -> None:
+@pytest.mark.parametrize("step", [*CopyPhase])
+def test_a_connection_that_is_cut_leaves_nothing(sqlite_url: str, empty_postgresql: str, step: CopyPhase) -> None:
     """While it copies and while it compares; and the next try is a first one."""
     fill(sqlite_url)
 
@@ -272,8 +272,8 @@ def test_a_commit_that_is_not_answered_is_found_out_by_a_second_try(sqlite_url: 
     assert not copy(sqlite_url, empty_postgresql).was_there
 
 
-@pytest.mark.parametrize("step", [*Step])
-def test_a_process_that_is_killed_leaves_nothing(sqlite_url: str, target: str, step: Step) -> None:
+@pytest.mark.parametrize("step", [*CopyPhase])
+def test_a_process_that_is_killed_leaves_nothing(sqlite_url: str, target: str, step: CopyPhase) -> None:
     """Not a table, not a row; and the next try is a first one."""
     fill(sqlite_url)
     program = (
@@ -328,7 +328,7 @@ def test_what_is_changed_meanwhile_is_refused_rather_than_lost(sqlite_url: str, 
     fill(sqlite_url)
     refusals: list[str] = []
 
-    def write(_step: Step, _done: int, _all: int) -> None:
+    def write(_step: CopyPhase, _done: int, _all: int) -> None:
         with closing(sqlite3.connect(make_url(sqlite_url).database or "", timeout=0)) as connection:
             try:
                 connection.execute("UPDATE tenants SET revision = 1")

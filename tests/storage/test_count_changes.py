@@ -13,7 +13,7 @@ from sqlalchemy import text
 from alerter.core.downsampling import hour_of
 from alerter.core.history import TenantArchive
 from alerter.core.history_records import Reading
-from alerter.core.rules import EVERYTHING, Member, Windows
+from alerter.core.rules import MATCH_ALL, Lookbacks, SumMember
 from alerter.core.series import HoldReason, Sample, Tenant, number_of
 from alerter.errors import StoreError
 from alerter.storage import Store
@@ -70,14 +70,14 @@ def seen(store: Store) -> tuple[object, ...]:
         records = list(reader.records(ACME))
         part = list(reader.records(ACME, since=NOON - 3 * DAY, until=NOON - DAY))
         spam = reader.samples(ACME, HoldReason("Spam"), since=NOON - 3 * DAY, until=NOON)
-        total = reader.total([_member()], EVERYTHING, window=2 * DAY, now=NOON)
+        total = reader.total([_member()], MATCH_ALL, window=2 * DAY, now=NOON)
         steps = list(reader.stored(ACME).changes())
     return archive_of(archive), records, part, list(spam.changes), list(total.changes), steps, windows(store)
 
 
-def _member() -> Member:
-    windows = Windows(((EVERYTHING, 2 * DAY),))
-    return Member(tenant=ACME, poll_interval=span("5h"), windows=windows, timezone=UTC)
+def _member() -> SumMember:
+    windows = Lookbacks(((MATCH_ALL, 2 * DAY),))
+    return SumMember(tenant=ACME, poll_interval=span("5h"), windows=windows, timezone=UTC)
 
 
 def archive_of(archive: TenantArchive) -> list[object]:

@@ -365,7 +365,7 @@ class TestCost:
                 seen(transaction, NOON, {"Spam": 2, "Virus": 1})
                 transaction.tenant_series(ACME, window=span("1h"), poll_interval=EVERY, now=NOON)
                 transaction.alerts([ACME, ALL_TENANTS])
-                transaction.told([ACME, ALL_TENANTS])
+                transaction.notified([ACME, ALL_TENANTS])
                 transaction.waiting_deliveries()
                 transaction.polling(ACME)
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerter.import_export import FileFormat, Layout, Values, read, write_records
-from alerter.jobs.import_history import Imported, take_in
-from alerter.jobs.import_staging import Inbox
+from alerter.jobs.import_history import ImportResult, take_in
+from alerter.jobs.import_staging import ImportStaging
 from alerter.storage import Store
 from tests.builders import NOON, minutes
 from tests.storage.stored import poll, prune, rows
@@ -28,12 +28,12 @@ def exported(store: Store, form: FileFormat) -> str:
     return stream.getvalue()
 
 
-def imported(store: Store, path: Path) -> Imported:
+def imported(store: Store, path: Path) -> ImportResult:
     """Import a file."""
     values = Values(check_tenant=str, now=NOON + minutes(100_000))
-    inbox = Inbox()
-    inbox.read(str(path), read(str(path), Layout(), values))
-    return take_in(inbox.settle(interval=None), inbox.entries, store, is_dry=False)
+    staging = ImportStaging()
+    staging.read(str(path), read(str(path), Layout(), values))
+    return take_in(staging.settle(interval=None), staging.entries, store, is_dry=False)
 
 
 _SERIES = """

@@ -9,18 +9,18 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from alerter.core.outbox import after_success, claimed, due
+from alerter.core.outbox import after_success, claim, due
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.sharding import LONGEST_LEASE, Standing
 from alerter.errors import StoreError
 from alerter.jobs.deliver import release_claims
-from alerter.storage import Leases, Member, Renewal, Store
+from alerter.storage import Leases, OwnInstance, Renewal, Store
 from alerter.storage.tables import HEAD
 from tests.builders import NOON, span
 from tests.storage.stored import enqueue
 
 NAMES = [Tenant(f"t{number}") for number in range(6)]
-EVERYTHING = frozenset({*NAMES, ALL_TENANTS})
+MATCH_ALL = frozenset({*NAMES, ALL_TENANTS})
 
 
 class Party:
@@ -34,7 +34,7 @@ class Party:
         self.lasting = span(lasting)
         self.configuration = configuration
         self.held: Collection[Tenant] = ()
-        self.member = Member(number=0, configuration=configuration)
+        self.member = OwnInstance(number=0, configuration=configuration)
 
     def join(self) -> int:
         """Begin a life, and return its number."""
@@ -94,7 +94,7 @@ def expire(party: Party, url: str) -> None:
 
 def test_the_first_one_holds_everything_and_leads(one: Party) -> None:
     """The same as on a database that is not shared."""
-    assert one.held == EVERYTHING
+    assert one.held == MATCH_ALL
     assert one.standing(*NAMES) == Standing(is_member=True, tenants=frozenset(NAMES), is_leader=True, is_agreed=True)
 
 
@@ -108,7 +108,7 @@ def test_a_second_one_gets_its_half(one: Party, other: Party) -> None:
     other.renew()
 
     assert (len(set(one.held) - {ALL_TENANTS}), len(other.held)) == (3, 3)
-    assert set(one.held) | set(other.held) == EVERYTHING
+    assert set(one.held) | set(other.held) == MATCH_ALL
     assert not set(one.held) & set(other.held)
 
 
@@ -131,7 +131,7 @@ def test_the_leases_of_one_that_died_are_taken_by_another(one: Party, other: Par
     expire(one, postgresql_url)
     other.renew()
 
-    assert other.held == EVERYTHING
+    assert other.held == MATCH_ALL
     assert one.standing(*NAMES) == Standing(is_member=False)
 
 
@@ -145,7 +145,7 @@ def test_a_life_that_is_over_never_comes_back(one: Party, postgresql_url: str) -
     assert one.join() > first
     assert one.standing(*NAMES).tenants == frozenset()
     assert one.renew() is not None
-    assert one.held == EVERYTHING
+    assert one.held == MATCH_ALL
 
 
 def test_a_clean_stop_frees_everything_at_once(one: Party, other: Party) -> None:
@@ -155,7 +155,7 @@ def test_a_clean_stop_frees_everything_at_once(one: Party, other: Party) -> None
     one.leases.leave(one.member)
     other.renew()
 
-    assert other.held == EVERYTHING
+    assert other.held == MATCH_ALL
 
 
 def test_nobody_takes_what_a_poll_is_being_kept_of(one: Party, other: Party, postgresql_url: str) -> None:
@@ -166,10 +166,10 @@ def test_nobody_takes_what_a_poll_is_being_kept_of(one: Party, other: Party, pos
         assert transaction.standing(NAMES[:2]).tenants == set(NAMES[:2])
         expire(one, postgresql_url)
         other.renew()
-        assert other.held == EVERYTHING - set(NAMES[:2])
+        assert other.held == MATCH_ALL - set(NAMES[:2])
     other.renew()
 
-    assert other.held == EVERYTHING
+    assert other.held == MATCH_ALL
 
 
 def test_two_that_take_at_the_same_time_get_different_ones(parties: list[Party]) -> None:
@@ -190,7 +190,7 @@ def test_two_that_take_at_the_same_time_get_different_ones(parties: list[Party])
         thread.join()
 
     first, second = (set(party.held) for party in parties)
-    assert first | second == EVERYTHING
+    assert first | second == MATCH_ALL
     assert not first & second
 
 
@@ -202,7 +202,7 @@ def test_others_are_not_given_to_who_is_configured_otherwise(one: Party, postgre
         different.renew()
         one.renew()
 
-        assert (one.held, different.held) == (EVERYTHING, frozenset())
+        assert (one.held, different.held) == (MATCH_ALL, frozenset())
         assert (one.standing().may_judge_all, one.standing().may_remove) == (True, False)
         assert not different.standing().may_judge_all
 
@@ -219,13 +219,13 @@ def test_a_newer_schema_is_left_to_newer_instances(one: Party, postgresql_url: s
 
 def test_a_lease_that_ends_too_late_is_none(one: Party, other: Party, postgresql_url: str) -> None:
     """The database's clock was set back by an hour: nobody waits an hour for somebody who died before that."""
-    assert one.held == EVERYTHING
+    assert one.held == MATCH_ALL
     execute(postgresql_url, "UPDATE instances SET alive_until = alive_until + 3600000000")
     other.join()
 
     other.renew()
 
-    assert other.held == EVERYTHING
+    assert other.held == MATCH_ALL
 
 
 def test_what_is_held_is_read_again_where_the_database_knows_otherwise(one: Party, postgresql_url: str) -> None:
@@ -234,7 +234,7 @@ def test_what_is_held_is_read_again_where_the_database_knows_otherwise(one: Part
 
     one.renew()
 
-    assert one.held == EVERYTHING
+    assert one.held == MATCH_ALL
 
 
 def test_somebody_alone_is_not_joined_and_a_shared_one_is_not_locked(one: Party, other: Party) -> None:
@@ -279,7 +279,7 @@ def test_what_an_instance_was_sending_is_due_when_its_life_is_over(
     enqueue(one.store, "m1", "a")
     with one.store.write() as transaction:
         [delivery] = transaction.waiting_deliveries()
-        transaction.claim(claimed(delivery, now=NOON))
+        transaction.claim(claim(delivery, now=NOON))
 
     release_claims(other.store, now=NOON)
     while_it_lives = in_flight(one.store)
@@ -288,7 +288,7 @@ def test_what_an_instance_was_sending_is_due_when_its_life_is_over(
 
     assert (while_it_lives, in_flight(one.store)) == ([], [delivery.id])
     with one.store.write() as transaction:
-        assert not transaction.settle(after_success(claimed(claimed(delivery, now=NOON), now=NOON), now=NOON))
+        assert not transaction.settle(after_success(claim(claim(delivery, now=NOON), now=NOON), now=NOON))
 
 
 def test_an_sqlite_file_has_no_leases(sqlite_url: str) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from alerter.core.message.content import EventAction, Format, OnCallEvent, Outage
-from alerter.core.notifications import Budget, ReceiverName
-from alerter.core.outbox import Backlog, TargetName, after_failure, after_success, claimed, due
+from alerter.core.notifications import HourlyLimit, ReceiverName
+from alerter.core.outbox import TargetBacklog, TargetName, after_failure, after_success, claim, due
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError, StoreError
 from alerter.jobs.deliver import release_claims
@@ -49,9 +49,9 @@ def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
 def test_an_outage_comes_back_until_it_is_over(store: Store) -> None:
     """Since when, why, and who was told: nobody yet is not the same as nobody at all."""
     new = Outage(target="secops/slack", since=NOON, error="timed out \0")
-    known = Outage(target="mail", since=at("11:00"), error="gone", told=(ReceiverName("é"), ReceiverName("x")))
+    known = Outage(target="mail", since=at("11:00"), error="gone", notified=(ReceiverName("é"), ReceiverName("x")))
     with store.write() as transaction:
-        for outage in (new, replace(known, told=()), known):
+        for outage in (new, replace(known, notified=()), known):
             transaction.save_outage(outage)
 
     with store.write() as transaction:
@@ -78,7 +78,7 @@ def test_what_was_in_flight_before_is_due_for_whoever_has_the_database_for_itsel
     """What waits for its next attempt goes on to wait, and what was sent is left alone."""
     enqueue(store, "m1", "in flight", "failed", "sent")
     with store.write() as transaction:
-        in_flight, failed, sent = (claimed(each, now=NOON) for each in transaction.waiting_deliveries())
+        in_flight, failed, sent = (claim(each, now=NOON) for each in transaction.waiting_deliveries())
         for each in (in_flight, failed, sent):
             transaction.claim(each)
         transaction.settle(after_failure(failed, DeliveryError("busy"), now=NOON))
@@ -119,7 +119,7 @@ def test_what_waits_is_counted(store: Store) -> None:
 
     with store.read() as reader:
         assert reader.waiting_count() == 1
-        assert reader.backlogs() == {TargetName("c"): Backlog(deliveries=1, oldest_at=NOON)}
+        assert reader.backlogs() == {TargetName("c"): TargetBacklog(deliveries=1, oldest_at=NOON)}
 
 
 def test_what_became_of_a_delivery_is_kept(store: Store) -> None:
@@ -183,8 +183,11 @@ class TestBudgets:
         enqueue(store, "m3", "c", receiver="mail", created_at=NOON)
 
         with store.read() as reader:
-            assert reader.budgets(since=at("11:00")) == {"secops": Budget(sent=2), "mail": Budget(sent=1)}
-            assert reader.budgets(since=NOON) == {}
+            assert reader.hourly_limits(since=at("11:00")) == {
+                "secops": HourlyLimit(sent=2),
+                "mail": HourlyLimit(sent=1),
+            }
+            assert reader.hourly_limits(since=NOON) == {}
 
     def test_messages_of_a_clock_that_was_ahead_use_nothing(self, store: Store) -> None:
         """After it was set back, only what was planned by now counts."""
@@ -192,8 +195,8 @@ class TestBudgets:
         enqueue(store, "now", created_at=NOON)
 
         with store.read() as reader:
-            assert reader.budgets(since=at("11:00"), until=NOON) == {"secops": Budget(sent=1)}
-            assert reader.budgets(since=at("11:00")) == {"secops": Budget(sent=2)}
+            assert reader.hourly_limits(since=at("11:00"), until=NOON) == {"secops": HourlyLimit(sent=1)}
+            assert reader.hourly_limits(since=at("11:00")) == {"secops": HourlyLimit(sent=2)}
 
     def test_what_is_held_back_is_counted_until_it_is_told(self, store: Store) -> None:
         """The message that says how many there were begins the count anew, for its receiver alone."""
@@ -204,9 +207,9 @@ class TestBudgets:
                 transaction.hold_back(receiver)
 
         with store.read() as reader:
-            assert reader.budgets(since=at("11:00")) == {
-                secops: Budget(sent=1, held_back=2),
-                mail: Budget(held_back=1),
+            assert reader.hourly_limits(since=at("11:00")) == {
+                secops: HourlyLimit(sent=1, suppressed=2),
+                mail: HourlyLimit(suppressed=1),
             }
 
         enqueue(store, "m2")
@@ -214,15 +217,18 @@ class TestBudgets:
             transaction.reset_held_back(secops)
 
         with store.read() as reader:
-            assert reader.budgets(since=at("11:00")) == {secops: Budget(sent=2), mail: Budget(held_back=1)}
+            assert reader.hourly_limits(since=at("11:00")) == {
+                secops: HourlyLimit(sent=2),
+                mail: HourlyLimit(suppressed=1),
+            }
         with store.write() as transaction:
             transaction.hold_back(secops)
-            assert transaction.budgets(since=NOON)[secops] == Budget(held_back=1)
+            assert transaction.hourly_limits(since=NOON)[secops] == HourlyLimit(suppressed=1)
 
     def test_what_was_planned_long_ago_costs_a_poll_nothing(self, sqlite_url: str) -> None:
         """An index leads to the messages of the last hour."""
         with closing(Store(sqlite_url)) as store, statements() as executed, store.read() as reader:
-            reader.budgets(since=at("11:00"), until=NOON)
+            reader.hourly_limits(since=at("11:00"), until=NOON)
 
         assert explained(sqlite_url, executed)[0].startswith("SEARCH messages USING INDEX ix_messages_created_at")
 
@@ -241,7 +247,7 @@ class TestGroups:
             assert reader.due_groups(now=at("12:00:59")) == []
             assert reader.due_groups(now=at("12:01")) == [secops]
             assert reader.due_groups(now=at("12:05")) == [secops, mail]
-            assert reader.next_group_at() == at("12:01")
+            assert reader.next_flush_at() == at("12:01")
             assert reader.groups() == {secops: at("12:01"), mail: at("12:02")}
 
     def test_more_news_does_not_put_a_group_off(self, store: Store) -> None:
@@ -270,7 +276,7 @@ class TestGroups:
     def test_without_a_group_nothing_is_due(self, store: Store) -> None:
         """A service has then nothing to wake up for."""
         with store.read() as reader:
-            assert (reader.due_groups(now=NOON), reader.next_group_at()) == ([], None)
+            assert (reader.due_groups(now=NOON), reader.next_flush_at()) == ([], None)
 
 
 @pytest.mark.parametrize(

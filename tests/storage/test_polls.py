@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 
-from alerter.core.rules import Windows
+from alerter.core.rules import Lookbacks
 from alerter.core.series import Failure, Tenant, instant_of, number_of
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Polling, Store
@@ -27,7 +27,7 @@ def remembered_poll(store: Store, instant: datetime, *, poll_interval: timedelta
     """Store a good poll as the service does, which remembers what the next one needs."""
     snapshot = a_snapshot({"Spam": 1}, taken_at=instant)
     with store.write() as transaction:
-        transaction.add_snapshot(snapshot, poll_interval=poll_interval, windows=Windows(()))
+        transaction.add_snapshot(snapshot, poll_interval=poll_interval, windows=Lookbacks(()))
 
 
 class TestCoverage:
@@ -175,7 +175,7 @@ class TestFailures:
         for instant in instants:
             with store.write() as transaction:
                 error = SourceUnavailable(Cause.TIMEOUT, "no answer")
-                transaction.add_failure(ACME, error, poll_interval=EVERY, windows=Windows(()), at=instant)
+                transaction.add_failure(ACME, error, poll_interval=EVERY, windows=Lookbacks(()), at=instant)
 
         with store.read() as reader:
             timeline = reader.archive(ACME, poll_interval=EVERY).polling.timeline
@@ -252,7 +252,7 @@ def test_how_long_the_newest_good_poll_took_is_kept(store: Store) -> None:
     for number, latency in enumerate(latencies):
         snapshot = replace(a_snapshot({}, taken_at=NOON + number * timedelta(minutes=5)), latency=latency)
         with store.write() as transaction:
-            transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=5), windows=Windows(()))
+            transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=5), windows=Lookbacks(()))
         with store.read() as reader:
             found.append(reader.polling(ACME).latency)
             assert reader.pollings()[ACME] == reader.polling(ACME)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.notifications import TargetId, Told
+from alerter.core.notifications import NotificationState, TargetId
 from alerter.core.outbox import TargetName, after_success
 from alerter.core.rules import Severity
 from alerter.core.series import Span
@@ -153,7 +153,7 @@ def test_old_transitions_go_but_not_those_of_a_live_alert(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alert", "told", "stays"),
+    ("alert", "notified", "stays"),
     [
         pytest.param(a_resolved(until="09:00"), a_told(AlertState.INACTIVE), False, id="over, and known to be"),
         pytest.param(a_resolved(until="09:00"), a_told(), True, id="over, but a receiver believes that it fires"),
@@ -168,18 +168,18 @@ def test_old_transitions_go_but_not_those_of_a_live_alert(store: Store) -> None:
 def test_an_alert_goes_when_nothing_depends_on_it(
     store: Store,
     alert: Alert,
-    told: Told,
+    notified: NotificationState,
     stays: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """Together with what was told of it, and with no other."""
     with store.write() as transaction:
         transaction.save_alerts([alert])
-        transaction.save_told([told])
+        transaction.save_told([notified])
 
     assert prune(store) == ([] if stays else [2])
 
     with store.read() as reader:
-        assert (len(reader.alerts()), len(reader.told())) == ((1, 1) if stays else (0, 0))
+        assert (len(reader.alerts()), len(reader.notified())) == ((1, 1) if stays else (0, 0))
 
 
 def test_an_end_that_a_mute_hides_is_not_forgotten_before_it_is_told(store: Store) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.core.mutes import Matcher
+from alerter.core.mutes import AlertMatcher
 from alerter.core.rules import Selector, Severity
 from alerter.errors import StoreError
 from alerter.storage import Store
@@ -16,7 +16,7 @@ from tests.storage.stored import a_silence, an_acknowledgement, explained, prune
 
 def test_a_silence_comes_back_exactly(store: Store) -> None:
     """Every matcher, every word and the microsecond."""
-    matcher = Matcher(
+    matcher = AlertMatcher(
         tenants=Selector(("acme", "!acme-test")),
         labels={"tier": Selector(("!gold",)), "customer": Selector(("Äcme*", "'\""))},
         reasons=Selector(("*\ud83d\0 'é\"*",)),
@@ -37,7 +37,7 @@ def test_a_silence_of_everything_stays_one(store: Store) -> None:
     silence(store)
 
     with store.read() as reader:
-        assert [each.matcher for each in reader.silences(since=NOON)] == [Matcher()]
+        assert [each.matcher for each in reader.silences(since=NOON)] == [AlertMatcher()]
 
 
 def test_what_a_database_refuses_in_a_text_is_replaced(store: Store) -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.conditions import Condition, Forecast, Stagnant, Threshold
-from alerter.core.rules import Per, Rule, Selector, Windows, evaluate, series_of
+from alerter.core.rules import Lookbacks, Per, Rule, Selector, evaluate, select_series
 from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Series, Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Store
@@ -37,24 +37,24 @@ class Office:
 
     Attributes:
         store: What this process uses; a restart makes another one.
-        policy: The rule on the sum, and the tenants.
+        alerting: The rule on the sum, and the tenants.
         now: The time.
     """
 
     store: Store
-    policy: Policy
+    alerting: AlertingConfig
     now: datetime = NOON
     opened: list[Store] = field(default_factory=list)
 
     @property
     def rule(self) -> Rule:
         """The rule on the sum."""
-        return self.policy.rules[0]
+        return self.alerting.rules[0]
 
     def poll(self, tenant: Tenant, answer: dict[str, int] | None, *, by: Store | None = None) -> None:
         """Keep a good or a failed poll."""
-        interval = self.policy.poll_intervals[tenant]
-        windows = self.policy.windows_of(self.policy.rules_of(tenant), interval)
+        interval = self.alerting.poll_intervals[tenant]
+        windows = self.alerting.lookbacks_for(self.alerting.rules_for(tenant), interval)
         with (by or self.store).write() as transaction:
             if answer is None:
                 error = SourceUnavailable(Cause.TIMEOUT, "no answer")
@@ -66,18 +66,18 @@ class Office:
     def total(self) -> Series:
         """Return the sum as a poll finds it."""
         with self.store.write() as transaction:
-            members = self.policy.members_of(self.rule)
+            members = self.alerting.sum_members(self.rule)
             return transaction.total(members, self.rule.reasons, window=self.rule.window, now=self.now)
 
     def reference(self) -> Series:
         """Return the sum of all series, each read from the database."""
-        patience = TOLERANCE_INTERVALS * max(self.policy.poll_intervals.values())
+        patience = TOLERANCE_INTERVALS * max(self.alerting.poll_intervals.values())
         with closing(Store(self.url)) as fresh, fresh.read() as reader:
             everybody = [
                 reader.tenant_series(name, window=self.rule.window + patience, poll_interval=interval, now=self.now)
-                for name, interval in self.policy.poll_intervals.items()
+                for name, interval in self.alerting.poll_intervals.items()
             ]
-        (total,) = series_of(self.rule, everybody)
+        (total,) = select_series(self.rule, everybody)
         return total
 
     def restart(self) -> None:
@@ -118,7 +118,7 @@ def test_a_total_is_the_sum_of_all_series(
 ) -> None:
     """Whatever was polled, here or elsewhere, with gaps, failures and restarts, and whenever somebody looked."""
     office = an_office(store, condition, every=every)
-    names = list(office.policy.poll_intervals)
+    names = list(office.alerting.poll_intervals)
     with closing(Store(office.url)) as elsewhere:
         for number, (place, answer, where, later) in enumerate(events):
             office.poll(names[place], answer, by=elsewhere if where == "elsewhere" else None)
@@ -158,7 +158,7 @@ def reads_of(run: list[tuple[str, Any]]) -> list[str]:
 def test_who_is_remembered_is_not_read_again(store: Store) -> None:
     """One look into the database tells that nothing has changed anybody, however many tenants there are."""
     office = an_office(store, Threshold(above=12), every=["5m"] * 5)
-    for name in office.policy.poll_intervals:
+    for name in office.alerting.poll_intervals:
         office.poll(name, {"Spam": 3})
 
     with statements() as run:
@@ -171,7 +171,7 @@ def test_who_is_remembered_is_not_read_again(store: Store) -> None:
 def test_of_who_was_polled_elsewhere_only_what_changed_is_read(store: Store) -> None:
     """Another instance polls half of the tenants: their polls cost this one two statements, and what they changed."""
     office = an_office(store, Threshold(above=12), every=["2m"] * 5)
-    names = list(office.policy.poll_intervals)
+    names = list(office.alerting.poll_intervals)
     for name in names:
         office.poll(name, {"Spam": 3, "Virus": 1})
     assert office.total().value_at(office.now) == 20
@@ -197,7 +197,7 @@ def test_of_who_was_polled_elsewhere_only_what_changed_is_read(store: Store) -> 
 def test_what_is_known_already_is_not_added_again(store: Store) -> None:
     """Two tenants are polled elsewhere, of which one is read up to a later poll than the other."""
     office = an_office(store, a_growth(over="30m", by=3), every=["5m"] * 2)
-    one, other = office.policy.poll_intervals
+    one, other = office.alerting.poll_intervals
     with closing(Store(office.url)) as elsewhere:
         for name in (one, other):
             office.poll(name, {"Spam": 1}, by=elsewhere)
@@ -216,7 +216,7 @@ def test_what_is_known_already_is_not_added_again(store: Store) -> None:
 def test_after_a_restart_all_are_read_together_once(store: Store) -> None:
     """From then on they are remembered, for their own polls as well."""
     office = an_office(store, Threshold(above=12), every=["5m"] * 5)
-    names = list(office.policy.poll_intervals)
+    names = list(office.alerting.poll_intervals)
     for name in names:
         office.poll(name, {"Spam": 3})
     office.restart()
@@ -230,7 +230,7 @@ def test_after_a_restart_all_are_read_together_once(store: Store) -> None:
         changed = transaction.add_snapshot(
             a_snapshot({"Spam": 4}, tenant=names[0], taken_at=office.now),
             poll_interval=minutes(5),
-            windows=office.policy.members_of(office.rule)[0].windows,
+            windows=office.alerting.sum_members(office.rule)[0].windows,
         )
 
     assert len(reads) == 1 + 4 + 1
@@ -242,7 +242,7 @@ def test_after_a_restart_all_are_read_together_once(store: Store) -> None:
 def test_where_somebody_is_not_seen_nothing_is_added_up(store: Store) -> None:
     """A partial sum proves nothing, and nobody's history is read for it."""
     office = an_office(store, Threshold(above=12), every=["5m"] * 3)
-    for name in list(office.policy.poll_intervals)[:2]:
+    for name in list(office.alerting.poll_intervals)[:2]:
         office.poll(name, {"Spam": 300})
     office.restart()
 
@@ -259,13 +259,13 @@ def test_where_somebody_is_not_seen_nothing_is_added_up(store: Store) -> None:
 def test_a_reload_that_looks_back_further_reads_what_it_needs(store: Store) -> None:
     """What is remembered for other rules is not taken for what these ask for."""
     office = an_office(store, Threshold(above=12), every=["5m"] * 2)
-    first, second = office.policy.poll_intervals
+    first, second = office.alerting.poll_intervals
     for spam in (3, 9):
         office.poll(first, {"Spam": spam})
         office.poll(second, {"Spam": spam})
         office.now += minutes(5)
     rule = a_rule("Total", warning=a_level(a_growth(over="5m", by=3)), per=Per.ALL)
-    office.policy = a_policy(rule, tenants={first: "5m", second: "5m"})
+    office.alerting = a_policy(rule, tenants={first: "5m", second: "5m"})
 
     assert office.total().value_at(NOON) == 6
     assert office.total().value_at(NOON + minutes(5)) == 18
@@ -274,8 +274,8 @@ def test_a_reload_that_looks_back_further_reads_what_it_needs(store: Store) -> N
 def test_windows_of_a_sum_reach_as_far_as_its_slowest_tenant_is_patient() -> None:
     """A tenant that is polled each minute is known for as long as one that is polled each hour stands for the past."""
     rule = a_rule(warning=a_level(a_growth(over="1h", by=3)), per=Per.ALL)
-    policy = a_policy(rule, tenants={"quick": "1m", "slow": "1h"})
+    alerting = a_policy(rule, tenants={"quick": "1m", "slow": "1h"})
 
-    quick = policy.windows_of(policy.rules_of(Tenant("quick")), minutes(1))
+    quick = alerting.lookbacks_for(alerting.rules_for(Tenant("quick")), minutes(1))
 
-    assert quick == Windows(((Selector(), minutes(60) + 2 * minutes(59)),))
+    assert quick == Lookbacks(((Selector(), minutes(60) + 2 * minutes(59)),))

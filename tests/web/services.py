@@ -8,21 +8,21 @@ from wsgiref.util import setup_testing_defaults
 from prometheus_client.parser import text_string_to_metric_families
 
 from alerter.core.alerts import AlertState
-from alerter.core.outbox import Backlog, TargetName
+from alerter.core.outbox import TargetBacklog, TargetName
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.errors import Cause
 from alerter.health import Health, PingOutcome
 from alerter.web.pages import Pages
-from alerter.web.sources import Sources, Stored
+from alerter.web.sources import DatabaseCounts, Sources
 from tests.builders import NOON, a_delivery, a_snapshot
 
 ACME, OTHER = Tenant("acme"), Tenant("other")
 SLACK, TEAMS = TargetName("secops/slack"), TargetName("secops/workflows")
 LABELS = {ACME: {"team": 'blue "moon"'}}
-STORED = Stored(
+STORED = DatabaseCounts(
     alerts={(AlertState.FIRING, Severity.CRITICAL): 2, (AlertState.PENDING, Severity.WARNING): 1},
-    backlogs={SLACK: Backlog(deliveries=3, oldest_at=NOON - timedelta(hours=1))},
+    backlogs={SLACK: TargetBacklog(deliveries=3, oldest_at=NOON - timedelta(hours=1))},
     instances=2,
 )
 
@@ -53,7 +53,7 @@ def a_health(held: Mapping[str, int] | None = None, *, seconds: Seconds | None =
     return health
 
 
-def sources_of(health: Health, stored: Stored | None = STORED) -> Sources:
+def sources_of(health: Health, stored: DatabaseCounts | None = STORED) -> Sources:
     """Return what the pages of a service are made of."""
     return Sources(
         health=health,

@@ -39,12 +39,12 @@ class Rulebook(Protocol):
         ...
 
     @property
-    def bearers_by_rule(self) -> Mapping[RuleName, Collection[Tenant]]:
+    def sum_trigger_tenants(self) -> Mapping[RuleName, Collection[Tenant]]:
         """With whose polls a rule over the sum of all is judged; with every poll, where it is missing."""
         ...
 
 
-class Event(NamedTuple):
+class TenantAlertChange(NamedTuple):
     """A stage in the order of time; at one poll in the order in which rules judge.
 
     Attributes:
@@ -68,7 +68,7 @@ class Past(Protocol):
         """The tenants."""
         ...
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[TenantAlertChange]:
         """Yield how alerts changed, in the order of time."""
         ...
 
@@ -76,7 +76,7 @@ class Past(Protocol):
         """Return a tenant's first poll from an instant on, or None."""
         ...
 
-    def newest(self, alert: Alert, *, judged_at: int, now: int) -> tuple[Alert, int] | None:
+    def newest(self, alert: Alert, *, evaluated_at: int, now: int) -> tuple[Alert, int] | None:
         """Return an alert as of its newest poll with data, and that poll; None where it cannot be another one."""
         ...
 
@@ -92,25 +92,29 @@ class Archives:
         self._tracks = [
             ((place, number), track)
             for place, rule in enumerate(rulebook.rules)
-            for number, track in enumerate(tracks_of(rule, tenants, bearers=rulebook.bearers_by_rule.get(rule.name)))
+            for number, track in enumerate(
+                tracks_of(rule, tenants, bearers=rulebook.sum_trigger_tenants.get(rule.name))
+            )
         ]
         self._track_by_key = {track.key: track for _, track in self._tracks}
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[TenantAlertChange]:
         """Yield how alerts changed, in the order of time."""
         place_by_name = {name: place for place, name in enumerate(self.names)}
         return merge(*(self._events_of(number, track, place_by_name) for number, track in self._tracks))
 
-    def _events_of(self, number: tuple[int, int], track: Track, place_by_name: Mapping[Tenant, int]) -> Iterator[Event]:
+    def _events_of(
+        self, number: tuple[int, int], track: Track, place_by_name: Mapping[Tenant, int]
+    ) -> Iterator[TenantAlertChange]:
         members = _members(track, self._rulebook.rules[number[0]], place_by_name)
         for stage in track.stages():
             member = members[track.owner_at(stage.at)]
-            yield Event(stage.at, member, number, self._with_held(stage, self._tenants[member]))
+            yield TenantAlertChange(stage.at, member, number, self._with_held(stage, self._tenants[member]))
 
     def _with_held(self, stage: Stage, tenant: TenantArchive) -> Stage:
         """Return a stage at which an alert about polling ended with what the tenant held, as live at a good poll."""
         at = instant_of(stage.at)
-        if not stage.alert.is_about_polling or stage.alert.resolved_at != at:
+        if not stage.alert.is_no_data or stage.alert.resolved_at != at:
             return stage
         nothing, *held = (
             archive.as_of(stage.at, window=timedelta(0)).value_at(at) for archive in (tenant.polling, *tenant.reasons)
@@ -123,11 +127,11 @@ class Archives:
         """Return a tenant's first poll from an instant on, or None."""
         return _first(self._tenants[tenant].polling.timeline.polls, since)
 
-    def newest(self, alert: Alert, *, judged_at: int, now: int) -> tuple[Alert, int] | None:
+    def newest(self, alert: Alert, *, evaluated_at: int, now: int) -> tuple[Alert, int] | None:
         """Return an alert as of its newest poll with data, and that poll; None where it was judged then."""
         track = self._track_by_key[alert.key]
         last = track.last_poll(now)
-        return None if last <= judged_at else (track.newest(alert, since=judged_at, until=last), last)
+        return None if last <= evaluated_at else (track.newest(alert, since=evaluated_at, until=last), last)
 
 
 class Courses:
@@ -141,7 +145,7 @@ class Courses:
         self.names: list[Tenant] = []
         self._rulebook = rulebook
         self._until = until
-        self._events: list[Event] = []
+        self._events: list[TenantAlertChange] = []
         self._sums: dict[int, list[TenantArchive]] = {}
         self._packed: list[bytes] = []
         self._unpacked = lru_cache(_MOST_AT_HAND)(self._unpack)
@@ -167,12 +171,12 @@ class Courses:
             self._keep(number, track, [len(self.names) - 1])
             on_progress(done, len(tracks))
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[TenantAlertChange]:
         """Yield when alerts began and ceased to fire, in the order of time; no tenant can be added any more."""
         place_by_name = {name: place for place, name in enumerate(self.names)}
         for place, tenants in self._sums.items():
             rule = self._rulebook.rules[place]
-            tracks = tracks_of(rule, tenants, bearers=self._rulebook.bearers_by_rule.get(rule.name))
+            tracks = tracks_of(rule, tenants, bearers=self._rulebook.sum_trigger_tenants.get(rule.name))
             for number, track in enumerate(tracks):
                 self._keep((place, number), track, _members(track, rule, place_by_name))
         self._sums.clear()
@@ -184,7 +188,7 @@ class Courses:
         poll = _first(self._unpacked(tenant), since)
         return None if poll is None or poll > self._until else poll
 
-    def newest(self, alert: Alert, *, judged_at: int, now: int) -> tuple[Alert, int] | None:  # noqa: ARG002 - see above
+    def newest(self, alert: Alert, *, evaluated_at: int, now: int) -> tuple[Alert, int] | None:  # noqa: ARG002 - see above
         """Return None: what an alert counts now is not kept."""
         return None
 
@@ -195,7 +199,7 @@ class Courses:
             transition = stage.transition
             if transition is not None and AlertState.FIRING in (transition.before, transition.after):
                 self._events.append(
-                    Event(stage.at, members[track.owner_at(stage.at)], number, _bare(stage, transition))
+                    TenantAlertChange(stage.at, members[track.owner_at(stage.at)], number, _bare(stage, transition))
                 )
 
     def _unpack(self, tenant: int) -> Numbers:
@@ -206,8 +210,8 @@ class Courses:
 
 def _bare(stage: Stage, transition: Transition) -> Stage:
     """Return a stage without what was compared, which nobody reads; but it is known by it what is about polling."""
-    kept = stage.alert.operands if stage.alert.is_about_polling else ()
-    return replace(stage, alert=replace(stage.alert, operands=kept), transition=replace(transition, operands=()))
+    kept = stage.alert.evidence if stage.alert.is_no_data else ()
+    return replace(stage, alert=replace(stage.alert, evidence=kept), transition=replace(transition, evidence=()))
 
 
 def _members(track: Track, rule: Rule, place_by_name: Mapping[Tenant, int]) -> Sequence[int]:

@@ -15,21 +15,21 @@ from datetime import datetime, timedelta, tzinfo
 from heapq import heappop, heappush
 from typing import Protocol
 
-from alerter.core.alerts import Alert, AlertKey, AlertState, Topic, Transition
-from alerter.core.backtest.courses import Archives, Event, Past, Rulebook
+from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject, Transition
+from alerter.core.backtest.courses import Archives, Past, Rulebook, TenantAlertChange
 from alerter.core.history import TenantArchive
-from alerter.core.mutes import Mutes, MuteWindow
+from alerter.core.mutes import MuteSet, MuteWindow
 from alerter.core.notifications import (
-    Budget,
+    HourlyLimit,
     Notification,
-    Plan,
+    NotificationPlan,
+    NotificationState,
     Receiver,
     ReceiverName,
     Route,
     TargetId,
-    Told,
+    next_repeat_at,
     plan,
-    repeat_due_at,
 )
 from alerter.core.rules import Per, RuleName, Severity
 from alerter.core.series import ALL_TENANTS, Tenant, instant_of, number_of
@@ -39,8 +39,8 @@ HOUR = timedelta(hours=1)
 _NO_TENANT = 2**31
 
 
-class Policy(Rulebook, Protocol):
-    """What is decided by: the part of `pipeline.Policy` that needs no adapter."""
+class ReplayConfig(Rulebook, Protocol):
+    """What is decided by: the part of `pipeline.ReplayConfig` that needs no adapter."""
 
     @property
     def receivers(self) -> Sequence[Receiver]:
@@ -69,7 +69,7 @@ class Policy(Rulebook, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class ReplayStep:
     """One instant at which something was decided: the counterpart of a live cycle.
 
     Attributes:
@@ -77,31 +77,31 @@ class Moment:
         tenant: Whose poll it was; `ALL_TENANTS` where a `group_wait` was over, at no poll.
         transitions: What changed.
         notifications: Who is told what.
-        held_back: Who would have been told, but for `max_per_hour`.
+        suppressed: Who would have been told, but for `max_per_hour`.
     """
 
     at: datetime
     tenant: Tenant
     transitions: tuple[Transition, ...]
     notifications: tuple[Notification, ...]
-    held_back: tuple[ReceiverName, ...] = ()
+    suppressed: tuple[ReceiverName, ...] = ()
 
 
-_NOTHING = Plan()
+_NOTHING = NotificationPlan()
 
 
 class Replay:
     """Rules on history; iterate over it once for what they decided, oldest first."""
 
-    def __init__(self, policy: Policy, past: Past) -> None:
+    def __init__(self, alerting: ReplayConfig, past: Past) -> None:
         """Take what is decided by, and what was seen."""
-        self._policy = policy
+        self._policy = alerting
         self._past = past
         self._stand = _Stand()
         self._place_by_name = {name: place for place, name in enumerate(past.names)}
         self._bearers = [place for place, name in enumerate(past.names) if self._is_bearer(name)]
         self._judges_all = frozenset(self._bearers)
-        self._ledger = _Ledger(policy)
+        self._ledger = _Ledger(alerting)
         self._wakeups: list[tuple[int, int]] = []
 
     @property
@@ -113,7 +113,7 @@ class Replay:
         """Return one that changed, as it is at the moment that was yielded last."""
         return self._stand.alert(key)
 
-    def __iter__(self) -> Iterator[Moment]:
+    def __iter__(self) -> Iterator[ReplayStep]:
         """Yield the moments at which something was decided; now and then the decision is that nobody is told."""
         events = self._past.events()
         event = next(events, None)
@@ -138,13 +138,13 @@ class Replay:
 
     def _is_bearer(self, name: Tenant) -> bool:
         """Say whether a sum over all tenants is judged with the polls of this one."""
-        bearers = self._policy.bearers_by_rule
+        bearers = self._policy.sum_trigger_tenants
         return any(
             rule.scope is Per.ALL and rule.tenants.matches(name) and name in bearers.get(rule.name, (name,))
             for rule in self._policy.rules
         )
 
-    def _note(self, event: Event) -> list[Transition]:
+    def _note(self, event: TenantAlertChange) -> list[Transition]:
         transition = event.stage.transition
         self._stand.note(event.stage.alert, event.at)
         return [] if transition is None else [transition]
@@ -165,12 +165,12 @@ class Replay:
             is_woken = True
         return is_woken
 
-    def _cycle(self, at: int, tenant: int, transitions: Sequence[Transition]) -> Moment:
+    def _cycle(self, at: int, tenant: int, transitions: Sequence[Transition]) -> ReplayStep:
         """Do what a poll does after it has judged."""
         scope = {self._past.names[tenant], *((ALL_TENANTS,) if tenant in self._judges_all else ())}
         now = instant_of(at)
 
-        def planned() -> Plan:
+        def planned() -> NotificationPlan:
             return self._ledger.plan(self._stand.concerning(scope, self._ledger.topics(scope)), scope, now=now)
 
         decided = self._in_full(planned, at)
@@ -179,37 +179,37 @@ class Replay:
             self._wake(name, at, at_once)
         return _moment(at_once, self._past.names[tenant], transitions, now=now)
 
-    def _group(self, at: int) -> Moment:
+    def _group(self, at: int) -> ReplayStep:
         """Tell the receivers whose `group_wait` is over."""
         now = instant_of(at)
         due = self._ledger.due_groups(now=now)
         decided = self._in_full(lambda: self._ledger.plan_groups(self._stand.alerts(), due, now=now), at)
-        self._ledger.tell_groups(decided, due, now=now)
+        self._ledger.flush_groups(decided, due, now=now)
         # Of everybody: what a window hides, or what was held back, may be told without a change.
         for name in self._stand.tenants() | self._ledger.tenants():
             self._wake(name, at, decided)
         return _moment(decided, ALL_TENANTS, (), now=now)
 
-    def _in_full(self, planned: Callable[[], Plan], at: int) -> Plan:
+    def _in_full(self, planned: Callable[[], NotificationPlan], at: int) -> NotificationPlan:
         """Return a plan whose alerts have the count and the operands of their newest poll with data.
 
         Whom to tell depends on neither, so that only what is told is judged for them, and then planned again.
         """
         decided = planned()
-        told = {notice.alert.key for each in decided.notifications for notice in each.notices}
-        is_new = [self._bring_up_to(at, key) for key in told if self._stand.is_live(key)]
+        notified = {notice.alert.key for each in decided.notifications for notice in each.notices}
+        is_new = [self._bring_up_to(at, key) for key in notified if self._stand.is_live(key)]
         return planned() if any(is_new) else decided
 
     def _bring_up_to(self, at: int, key: AlertKey) -> bool:
         """Judge an alert at its newest poll with data; say whether it had not been."""
-        alert, judged_at = self._stand.newest(key)
-        found = self._past.newest(alert, judged_at=judged_at, now=at)
+        alert, evaluated_at = self._stand.newest(key)
+        found = self._past.newest(alert, evaluated_at=evaluated_at, now=at)
         if found is None:
             return False
         self._stand.note(*found)
         return True
 
-    def _wake(self, name: Tenant, at: int, planned: Plan) -> None:
+    def _wake(self, name: Tenant, at: int, planned: NotificationPlan) -> None:
         """Note the next poll at which a plan about a tenant, or about the sum of all, may say something else."""
         due = self._ledger.due_after(name, planned, now=instant_of(at))
         if due is None:
@@ -220,18 +220,20 @@ class Replay:
             heappush(self._wakeups, min(polls))
 
 
-def replay_of(policy: Policy, tenants: Sequence[TenantArchive]) -> Replay:
+def replay_of(alerting: ReplayConfig, tenants: Sequence[TenantArchive]) -> Replay:
     """Return the replay of tenants whose archives are at hand: all of them, each once."""
-    return Replay(policy, Archives(policy, tenants))
+    return Replay(alerting, Archives(alerting, tenants))
 
 
-def _moment(planned: Plan, tenant: Tenant, transitions: Sequence[Transition], *, now: datetime) -> Moment:
-    return Moment(
+def _moment(
+    planned: NotificationPlan, tenant: Tenant, transitions: Sequence[Transition], *, now: datetime
+) -> ReplayStep:
+    return ReplayStep(
         at=now,
         tenant=tenant,
         transitions=tuple(transitions),
         notifications=planned.notifications,
-        held_back=tuple(each.receiver.name for each in planned.held_back),
+        suppressed=tuple(each.receiver.name for each in planned.suppressed),
     )
 
 
@@ -239,7 +241,7 @@ class _Stand:
     """How the alerts stand: by tenant and topic, and when each of them was judged last."""
 
     def __init__(self) -> None:
-        self._topics: dict[Tenant, dict[Topic, dict[Severity, Alert]]] = {}
+        self._topics: dict[Tenant, dict[AlertSubject, dict[Severity, Alert]]] = {}
         self._live: dict[Tenant, dict[AlertKey, int]] = {}
 
     def note(self, alert: Alert, at: int) -> None:
@@ -266,7 +268,7 @@ class _Stand:
         """Say whether an alert is not inactive."""
         return key in self._live[key.tenant]
 
-    def is_firing(self, topic: Topic) -> bool:
+    def is_firing(self, topic: AlertSubject) -> bool:
         """Say whether a level of a topic fires that has changed before."""
         return any(alert.is_firing for alert in self._topics[topic.tenant][topic].values())
 
@@ -278,7 +280,7 @@ class _Stand:
         """Return an alert that is not inactive, and when it was judged last."""
         return self.alert(key), self._live[key.tenant][key]
 
-    def concerning(self, scope: Iterable[Tenant], believed: Iterable[Topic]) -> list[Alert]:
+    def concerning(self, scope: Iterable[Tenant], believed: Iterable[AlertSubject]) -> list[Alert]:
         """Return what a plan about some tenants depends on: topics that live, and those that a receiver believes in."""
         live = (key.topic for tenant in scope for key in self._live.get(tenant, ()))
         topics = dict.fromkeys((*live, *believed))
@@ -288,21 +290,21 @@ class _Stand:
 class _Ledger:
     """What every receiver knows, what it got within the hour, and what is collected for it."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, alerting: ReplayConfig) -> None:
         self.groups: dict[ReceiverName, int] = {}
-        self._policy = policy
-        self._receivers = {receiver.name: receiver for receiver in policy.receivers}
-        self._believed: dict[Tenant, dict[tuple[Topic, ReceiverName, TargetId], Told]] = {}
-        self._ended: dict[tuple[Topic, ReceiverName, TargetId], Told] = {}
+        self._policy = alerting
+        self._receivers = {receiver.name: receiver for receiver in alerting.receivers}
+        self._believed: dict[Tenant, dict[tuple[AlertSubject, ReceiverName, TargetId], NotificationState]] = {}
+        self._ended: dict[tuple[AlertSubject, ReceiverName, TargetId], NotificationState] = {}
         self._sent: dict[ReceiverName, list[datetime]] = {}
         self._held_back: dict[ReceiverName, int] = {}
-        self._mutes = Mutes(
-            windows_by_rule=policy.windows_by_rule, muted_tenants=policy.muted_tenants, timezones=policy.timezones
+        self._mutes = MuteSet(
+            windows_by_rule=alerting.windows_by_rule, muted_tenants=alerting.muted_tenants, timezones=alerting.timezones
         )
-        self._windows = [window for windows in policy.windows_by_rule.values() for window in windows]
-        self._windows += [window for route in policy.routes for window in route.mute_windows]
+        self._windows = [window for windows in alerting.windows_by_rule.values() for window in windows]
+        self._windows += [window for route in alerting.routes for window in route.mute_windows]
 
-    def topics(self, scope: Iterable[Tenant]) -> set[Topic]:
+    def topics(self, scope: Iterable[Tenant]) -> set[AlertSubject]:
         """Return what some receiver believes to go on."""
         return {entry.topic for tenant in scope for entry in self._entries(tenant)}
 
@@ -310,22 +312,22 @@ class _Ledger:
         """Return of whom some receiver believes that something goes on."""
         return {tenant for tenant, believed in self._believed.items() if believed}
 
-    def is_believed(self, topic: Topic) -> bool:
+    def is_believed(self, topic: AlertSubject) -> bool:
         """Say whether some receiver believes that a topic goes on."""
         return any(entry.topic == topic for entry in self._entries(topic.tenant))
 
-    def plan(self, alerts: Iterable[Alert], scope: Collection[Tenant], *, now: datetime) -> Plan:
+    def plan(self, alerts: Iterable[Alert], scope: Collection[Tenant], *, now: datetime) -> NotificationPlan:
         """Return what must be told of some tenants."""
         believed = [entry for tenant in scope for entry in self._entries(tenant)]
         return self._plan(alerts, believed, self._policy.receivers, now=now)
 
-    def plan_groups(self, alerts: Iterable[Alert], due: Collection[ReceiverName], *, now: datetime) -> Plan:
+    def plan_groups(self, alerts: Iterable[Alert], due: Collection[ReceiverName], *, now: datetime) -> NotificationPlan:
         """Return what these receivers must be told of all tenants."""
         receivers = [receiver for receiver in self._policy.receivers if receiver.name in due]
         believed = [entry for tenant in self._believed for entry in self._entries(tenant)]
         return self._plan(alerts, [*believed, *self._ended.values()], receivers, now=now)
 
-    def tell(self, planned: Plan, transitions: Iterable[Transition], *, now: datetime) -> Plan:
+    def tell(self, planned: NotificationPlan, transitions: Iterable[Transition], *, now: datetime) -> NotificationPlan:
         """Take as told what is told at once, and begin to collect the rest; return the former."""
         waiting = {name for name, receiver in self._receivers.items() if receiver.group_wait}
         for receiver in (notification.receiver for notification in planned.notifications):
@@ -339,39 +341,48 @@ class _Ledger:
         """Return the receivers whose `group_wait` is over."""
         return {name for name, at in self.groups.items() if at <= number_of(now)}
 
-    def tell_groups(self, planned: Plan, due: Collection[ReceiverName], *, now: datetime) -> None:
+    def flush_groups(self, planned: NotificationPlan, due: Collection[ReceiverName], *, now: datetime) -> None:
         """Take as told what was collected for these receivers."""
         self.groups = {name: at for name, at in self.groups.items() if name not in due}
-        changed = {notice.alert.key.topic for each in planned.held_back for notice in each.notices}
+        changed = {notice.alert.key.topic for each in planned.suppressed for notice in each.notices}
         self._keep(planned, changed, now=now)
 
-    def due_after(self, tenant: Tenant, planned: Plan, *, now: datetime) -> int | None:
+    def due_after(self, tenant: Tenant, planned: NotificationPlan, *, now: datetime) -> int | None:
         """Return when a plan about a tenant may say something else although no alert has changed; None for never."""
-        due = [repeat_due_at(entry, self._receivers[entry.receiver]) for entry in self._entries(tenant)]
+        due = [next_repeat_at(entry, self._receivers[entry.receiver]) for entry in self._entries(tenant)]
         zone = self._policy.timezones.get(tenant)
-        due += [end for window in self._windows if (end := window.seen_from(zone).end_of(now=now)) is not None]
-        due += [self._free_at(held_back.receiver) for held_back in planned.held_back]
+        due += [
+            end for window in self._windows if (end := window.in_timezone(zone).current_end_at(now=now)) is not None
+        ]
+        due += [self._free_at(suppressed.receiver) for suppressed in planned.suppressed]
         return min((number_of(at) for at in due if at > now), default=None)
 
-    def _entries(self, tenant: Tenant) -> Collection[Told]:
+    def _entries(self, tenant: Tenant) -> Collection[NotificationState]:
         return self._believed.get(tenant, {}).values()
 
     def _plan(
-        self, alerts: Iterable[Alert], told: Iterable[Told], receivers: Sequence[Receiver], *, now: datetime
-    ) -> Plan:
-        budgets = {name: self._budget(name, now=now) for name in self._receivers}
-        return plan(alerts, told, receivers, self._policy.routes, mutes=self._mutes, budgets=budgets, now=now)
+        self,
+        alerts: Iterable[Alert],
+        notified: Iterable[NotificationState],
+        receivers: Sequence[Receiver],
+        *,
+        now: datetime,
+    ) -> NotificationPlan:
+        hourly_limits = {name: self._budget(name, now=now) for name in self._receivers}
+        return plan(
+            alerts, notified, receivers, self._policy.routes, mutes=self._mutes, hourly_limits=hourly_limits, now=now
+        )
 
-    def _budget(self, name: ReceiverName, *, now: datetime) -> Budget:
+    def _budget(self, name: ReceiverName, *, now: datetime) -> HourlyLimit:
         self._sent[name] = [at for at in self._sent.get(name, ()) if at > now - HOUR]
-        return Budget(sent=len(self._sent[name]), held_back=self._held_back.get(name, 0))
+        return HourlyLimit(sent=len(self._sent[name]), suppressed=self._held_back.get(name, 0))
 
     def _free_at(self, receiver: Receiver) -> datetime:
         """Return when a receiver that has had all that it may have in an hour may have the next message."""
         return self._sent[receiver.name][-receiver.max_per_hour] + HOUR
 
-    def _keep(self, planned: Plan, changed: Collection[Topic], *, now: datetime) -> None:
-        for entry in (*planned.told, *planned.noted):
+    def _keep(self, planned: NotificationPlan, changed: Collection[AlertSubject], *, now: datetime) -> None:
+        for entry in (*planned.notified, *planned.noted):
             key = entry.topic, entry.receiver, entry.target
             believed = self._believed.setdefault(entry.topic.tenant, {})
             if entry.state is AlertState.FIRING:
@@ -383,7 +394,7 @@ class _Ledger:
         for notification in planned.notifications:
             self._sent[notification.receiver.name].append(now)
             self._held_back.pop(notification.receiver.name, None)
-        for held_back in planned.held_back:
-            if held_back.is_about(changed):
-                name = held_back.receiver.name
+        for suppressed in planned.suppressed:
+            if suppressed.is_about(changed):
+                name = suppressed.receiver.name
                 self._held_back[name] = self._held_back.get(name, 0) + 1

@@ -13,7 +13,7 @@ from functools import partial
 
 from alerter.core.alerts import AlertKey, AlertState
 from alerter.core.backtest.courses import Courses
-from alerter.core.backtest.replay import Policy, Replay
+from alerter.core.backtest.replay import Replay, ReplayConfig
 from alerter.core.history import TenantArchive
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.rules import RuleName
@@ -21,7 +21,7 @@ from alerter.core.series import Span, Tenant, instant_of, number_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
+class FiringPeriod:
     """An alert that would have fired.
 
     Attributes:
@@ -38,7 +38,7 @@ class Firing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class BacktestNotification:
     """What one message would have said of one rule.
 
     Attributes:
@@ -64,8 +64,8 @@ class Backtest:
         messages: How many messages each receiver would have got.
     """
 
-    firings: tuple[Firing, ...]
-    notices: tuple[Notice, ...]
+    firings: tuple[FiringPeriod, ...]
+    notices: tuple[BacktestNotification, ...]
     messages: Mapping[ReceiverName, int]
 
 
@@ -90,11 +90,11 @@ class Knowledge:
 class Rehearsal:
     """Sets of rules on the same history: one tenant after the other, each looked at once."""
 
-    def __init__(self, policies: Sequence[Policy], *, since: datetime, until: datetime) -> None:
+    def __init__(self, policies: Sequence[ReplayConfig], *, since: datetime, until: datetime) -> None:
         """Take the sets of rules, and the span that is asked about, both ends included."""
         self._span = Span(since, until)
         self._policies = policies
-        self._courses = [Courses(policy, until=number_of(until)) for policy in policies]
+        self._courses = [Courses(alerting, until=number_of(until)) for alerting in policies]
         self.known: list[Knowledge] = []
 
     def add(self, tenant: TenantArchive, *, on_progress: Callable[[float], None]) -> None:
@@ -112,8 +112,8 @@ class Rehearsal:
     def backtests(self) -> list[Backtest]:
         """Return what each set of rules would have done; no tenant can be added any more."""
         return [
-            _backtest(Replay(policy, courses), self._span)
-            for policy, courses in zip(self._policies, self._courses, strict=True)
+            _backtest(Replay(alerting, courses), self._span)
+            for alerting, courses in zip(self._policies, self._courses, strict=True)
         ]
 
 
@@ -122,18 +122,18 @@ def _share(on_progress: Callable[[float], None], number: int, sets: int, done: i
 
 
 def _backtest(replay: Replay, span: Span) -> Backtest:
-    live: dict[AlertKey, Firing] = {}
-    ended: list[Firing] = []
-    notices: list[Notice] = []
+    live: dict[AlertKey, FiringPeriod] = {}
+    ended: list[FiringPeriod] = []
+    notices: list[BacktestNotification] = []
     messages: Counter[ReceiverName] = Counter()
     for moment in replay:
         for transition in moment.transitions:
             if transition.after is AlertState.FIRING:
-                live[transition.key] = Firing(key=transition.key, since=transition.at)
+                live[transition.key] = FiringPeriod(key=transition.key, since=transition.at)
             else:
                 began = live.pop(transition.key)
                 peak = replay.alert(transition.key).peak
-                ended.append(Firing(key=began.key, since=began.since, until=transition.at, peak=peak))
+                ended.append(FiringPeriod(key=began.key, since=began.since, until=transition.at, peak=peak))
         if moment.at < span.since:
             continue
         for notification in moment.notifications:
@@ -143,7 +143,8 @@ def _backtest(replay: Replay, span: Span) -> Backtest:
                 reasons.setdefault(notice.alert.key.rule, {})[notice.reason] = None
             name = notification.receiver.name
             notices += (
-                Notice(at=moment.at, receiver=name, rule=rule, whys=tuple(whys)) for rule, whys in reasons.items()
+                BacktestNotification(at=moment.at, receiver=name, rule=rule, whys=tuple(whys))
+                for rule, whys in reasons.items()
             )
     within = [each for each in (*ended, *live.values()) if each.until is None or each.until > span.since]
     return Backtest(
@@ -151,7 +152,7 @@ def _backtest(replay: Replay, span: Span) -> Backtest:
     )
 
 
-def _began(firing: Firing) -> tuple[datetime, str, str, str, str]:
+def _began(firing: FiringPeriod) -> tuple[datetime, str, str, str, str]:
     key = firing.key
     return firing.since, key.rule, key.severity, key.tenant, key.reason
 

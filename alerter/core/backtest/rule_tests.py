@@ -18,7 +18,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Generic, TypeVar
 
 from alerter.core.alerts import AlertKey, AlertState
-from alerter.core.backtest.replay import Moment, Policy, replay_of
+from alerter.core.backtest.replay import ReplayConfig, ReplayStep, replay_of
 from alerter.core.history import FailedPoll, TenantArchive, archive_of
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.series import HoldReason, Snapshot, Tenant
@@ -128,17 +128,17 @@ class Expectation:
         at: The moment; a poll at it belongs to it.
         firing: Exactly the alerts that fire.
         pending: Exactly the alerts that are pending.
-        told: Exactly what receivers were told since the expectation before.
+        notified: Exactly what receivers were told since the expectation before.
     """
 
     at: datetime
     firing: frozenset[SeenAlert] | None = None
     pending: frozenset[SeenAlert] | None = None
-    told: tuple[SeenMessage, ...] | None = None
+    notified: tuple[SeenMessage, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
+class RuleTest:
     """One test: a history, and what must be found in it.
 
     Attributes:
@@ -177,21 +177,21 @@ class Difference(Generic[Seen]):
 AnyDifference = Difference[SeenAlert] | Difference[SeenMessage]
 
 
-def differences(scenario: Scenario, policy: Policy) -> Iterator[AnyDifference]:
+def differences(scenario: RuleTest, alerting: ReplayConfig) -> Iterator[AnyDifference]:
     """Yield where what the rules find is not what the scenario expects, in the order of time."""
-    moments = iter(replay_of(policy, scenario.tenants))
+    moments = iter(replay_of(alerting, scenario.tenants))
     moment = next(moments, None)
     states: dict[AlertKey, AlertState] = {}
     for expectation in scenario.expectations:
-        told: list[SeenMessage] = []
+        notified: list[SeenMessage] = []
         while moment is not None and moment.at <= expectation.at:
             states |= {transition.key: transition.after for transition in moment.transitions}
-            told += _told(moment)
+            notified += _told(moment)
             moment = next(moments, None)
-        yield from _compared(expectation, states, told)
+        yield from _compared(expectation, states, notified)
 
 
-def _told(moment: Moment) -> Iterator[SeenMessage]:
+def _told(moment: ReplayStep) -> Iterator[SeenMessage]:
     for notification in moment.notifications:
         for notice in notification.notices:
             yield _message(notification.receiver.name, notice.reason, notice.alert.key)
@@ -206,7 +206,7 @@ def _seen(key: AlertKey) -> SeenAlert:
 
 
 def _compared(
-    expectation: Expectation, states: Mapping[AlertKey, AlertState], told: Collection[SeenMessage]
+    expectation: Expectation, states: Mapping[AlertKey, AlertState], notified: Collection[SeenMessage]
 ) -> Iterator[AnyDifference]:
     for what, state, expected in (
         ("firing", AlertState.FIRING, expectation.firing),
@@ -215,8 +215,8 @@ def _compared(
         found = {_seen(key) for key, each in states.items() if each is state}
         if expected is not None and found != expected:
             yield _difference(expectation.at, what, expected, found)
-    if expectation.told is not None and Counter(told) != Counter(expectation.told):
-        yield _difference(expectation.at, "told", expectation.told, told)
+    if expectation.notified is not None and Counter(notified) != Counter(expectation.notified):
+        yield _difference(expectation.at, "told", expectation.notified, notified)
 
 
 def _difference(at: datetime, what: str, expected: Collection[Seen], found: Iterable[Seen]) -> Difference[Seen]:

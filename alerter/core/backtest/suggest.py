@@ -41,7 +41,7 @@ CRITICAL_FACTOR = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
+class LimitFiring:
     """One time at which a limit would have told: `until` is None where it went on at the end of the history."""
 
     since: datetime
@@ -85,7 +85,7 @@ class Suggestion:
     severity: Severity
     level: Level
     critical_above: int
-    firings: tuple[Firing, ...]
+    firings: tuple[LimitFiring, ...]
     history: timedelta
     number: int = 1
 
@@ -244,7 +244,7 @@ class _Candidate:
     def _above(self, distances: float) -> int:
         return rounded_up(self._usual.highest + distances * self._usual.distance)
 
-    def _replayed(self) -> tuple[Firing, ...]:
+    def _replayed(self) -> tuple[LimitFiring, ...]:
         return _firings(self._archive, self._level())
 
     def _are_blips(self) -> bool:
@@ -271,11 +271,11 @@ def _per_week(candidates: Iterable[_Candidate]) -> float:
     return sum(map(_rate, candidates))
 
 
-def _firings(archive: Archive, level: Level) -> tuple[Firing, ...]:
+def _firings(archive: Archive, level: Level) -> tuple[LimitFiring, ...]:
     """Return when a level would have fired, by the live functions."""
     key = AlertKey(rule=RuleName("suggestion"), severity=Severity.WARNING, tenant=archive.tenant, reason=archive.reason)
     track = Track(key=key, level=level, archive=archive)
-    return tuple(Firing(since=since, until=until) for since, until in track.firings())
+    return tuple(LimitFiring(since=since, until=until) for since, until in track.firings())
 
 
 def _highest_of_days(archive: Archive, *, until: datetime) -> Iterator[int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
 from alerter.core.alerts import AlertKey  # noqa: TC001 - one import style for the core
-from alerter.core.backtest.result import Backtest, Firing, Knowledge
+from alerter.core.backtest.result import Backtest, FiringPeriod, Knowledge
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.rules import RuleName
 from alerter.core.series import Span
@@ -18,7 +18,7 @@ NONE = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class RuleSummary:
     """What one rule would have done within a span.
 
     Attributes:
@@ -30,33 +30,33 @@ class Tally:
         longest: The longest of them.
         busiest: The day on which most began, in the time zone of its readers, and how many; None where none did.
         messages: How many messages each receiver would have got that tell of it.
-        told: In how many of these each reason is; one message may tell of a beginning and of an end.
+        notified: In how many of these each reason is; one message may tell of a beginning and of an end.
     """
 
     rule: RuleName
-    firings: tuple[Firing, ...]
+    firings: tuple[FiringPeriod, ...]
     began: int
     total: timedelta
     middle: timedelta
     longest: timedelta
     busiest: tuple[date, int] | None
     messages: Mapping[ReceiverName, int]
-    told: Mapping[ReceiverName, Mapping[NotifyReason, int]]
+    notified: Mapping[ReceiverName, Mapping[NotifyReason, int]]
 
 
-def tally_of(rule: RuleName, backtest: Backtest, span: Span, *, timezone: tzinfo) -> Tally:
+def tally_of(rule: RuleName, backtest: Backtest, span: Span, *, timezone: tzinfo) -> RuleSummary:
     """Return what a rule would have done."""
     firings = tuple(firing for firing in backtest.firings if firing.key.rule == rule)
     lasted = [lasting_within(firing, span) for firing in firings]
     began = [firing.since for firing in firings if firing.since >= span.since]
     by_day = Counter(at.astimezone(timezone).date() for at in began)
     messages: Counter[ReceiverName] = Counter()
-    told: dict[ReceiverName, Counter[NotifyReason]] = defaultdict(Counter)
+    notified: dict[ReceiverName, Counter[NotifyReason]] = defaultdict(Counter)
     for notice in backtest.notices:
         if notice.rule == rule:
             messages[notice.receiver] += 1
-            told[notice.receiver].update(notice.whys)
-    return Tally(
+            notified[notice.receiver].update(notice.whys)
+    return RuleSummary(
         rule=rule,
         firings=firings,
         began=len(began),
@@ -65,7 +65,7 @@ def tally_of(rule: RuleName, backtest: Backtest, span: Span, *, timezone: tzinfo
         longest=max(lasted, default=NONE),
         busiest=max(by_day.items(), key=_most, default=None),
         messages=messages,
-        told=told,
+        notified=notified,
     )
 
 
@@ -75,12 +75,12 @@ def _most(counted: tuple[date, int]) -> tuple[int, int]:
     return number, -day.toordinal()
 
 
-def lasting_within(firing: Firing, span: Span) -> timedelta:
+def lasting_within(firing: FiringPeriod, span: Span) -> timedelta:
     """Return for how long an alert fired within a span."""
     return min(firing.until or span.until, span.until) - max(firing.since, span.since)
 
 
-def most_at_once(firings: Iterable[Firing], span: Span, *, slots: int) -> list[int]:
+def most_at_once(firings: Iterable[FiringPeriod], span: Span, *, slots: int) -> list[int]:
     """Return how many alerts fired at the same time, at the most, in each of so many equal parts of a span."""
     steps: Counter[datetime] = Counter()
     for firing in firings:
@@ -114,11 +114,11 @@ def _is_polled(known: Knowledge, part: Span) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class MovedFiring:
     """An alert that fires with both sets of rules, but not from the same moment to the same moment."""
 
-    before: Firing
-    after: Firing
+    before: FiringPeriod
+    after: FiringPeriod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,37 +132,37 @@ class Comparison:
         same: How many fire alike.
     """
 
-    gained: tuple[Firing, ...]
-    lost: tuple[Firing, ...]
-    moved: tuple[Move, ...]
+    gained: tuple[FiringPeriod, ...]
+    lost: tuple[FiringPeriod, ...]
+    moved: tuple[MovedFiring, ...]
     same: int
 
 
-def compared(before: Sequence[Firing], after: Sequence[Firing]) -> Comparison:
+def compared(before: Sequence[FiringPeriod], after: Sequence[FiringPeriod]) -> Comparison:
     """Return what differs between the firings of two sets of rules, each in the order in which they began.
 
     Two firings of an alert are the same one where they overlap; each has one counterpart at the most.
     """
-    waiting: dict[AlertKey, list[Firing]] = defaultdict(list)
+    waiting: dict[AlertKey, list[FiringPeriod]] = defaultdict(list)
     for firing in before:
         waiting[firing.key].append(firing)
-    gained: list[Firing] = []
-    pairs: list[Move] = []
+    gained: list[FiringPeriod] = []
+    pairs: list[MovedFiring] = []
     for firing in after:
         counterpart = next((each for each in waiting[firing.key] if _overlap(each, firing)), None)
         if counterpart is None:
             gained.append(firing)
         else:
             waiting[firing.key].remove(counterpart)
-            pairs.append(Move(before=counterpart, after=firing))
+            pairs.append(MovedFiring(before=counterpart, after=firing))
     moved = tuple(pair for pair in pairs if not _are_alike(pair))
     lost = (firing for firing in before if any(firing is each for each in waiting[firing.key]))
     return Comparison(gained=tuple(gained), lost=tuple(lost), moved=moved, same=len(pairs) - len(moved))
 
 
-def _overlap(one: Firing, other: Firing) -> bool:
+def _overlap(one: FiringPeriod, other: FiringPeriod) -> bool:
     return (one.until is None or other.since < one.until) and (other.until is None or one.since < other.until)
 
 
-def _are_alike(pair: Move) -> bool:
+def _are_alike(pair: MovedFiring) -> bool:
     return (pair.before.since, pair.before.until) == (pair.after.since, pair.after.until)

@@ -96,10 +96,10 @@ class Track:
             if stage.verdict is Verdict.NO_DATA and stage.alert is not before:
                 # Only its count is of now: what was compared last is of the newest poll before at which that could be.
                 last = self.newest(before, since=polls[judged], until=polls[index - 1])
-                stage = replace(stage, alert=replace(stage.alert, operands=last.operands))
+                stage = replace(stage, alert=replace(stage.alert, evidence=last.evidence))
             judged = index
             alert = stage.alert
-            if stage.transition is not None and stage.transition.is_resolve:
+            if stage.transition is not None and stage.transition.is_resolution:
                 self.fired.append(Span(before.fired_at or stage.transition.at, stage.transition.at))
             yield before, stage
             index = agenda.after(index, stage)
@@ -178,8 +178,8 @@ class _Agenda:
         alert = stage.alert
         if alert.state is AlertState.PENDING and alert.active_at is not None:
             yield number_of(alert.active_at + self._level.for_)
-        if alert.ending_since is not None:
-            yield number_of(alert.ending_since + self._level.keep_firing_for)
+        if alert.keep_firing_since is not None:
+            yield number_of(alert.keep_firing_since + self._level.keep_firing_for)
 
 
 def tracks_of(
@@ -202,7 +202,7 @@ def tracks_of(
 def archives_of(
     rule: Rule, tenants: Sequence[TenantArchive], *, bearers: Collection[Tenant] | None = None
 ) -> Iterator[Archive]:
-    """Yield what a rule judges, each on its own: see `rules.series_of`, and `tracks_of` for the arguments."""
+    """Yield what a rule judges, each on its own: see `rules.select_series`, and `tracks_of` for the arguments."""
     selected = [tenant for tenant in tenants if rule.tenants.matches(tenant.polling.tenant)]
     if rule.subject is Subject.POLLING:
         yield from (tenant.polling for tenant in selected)

@@ -27,7 +27,7 @@ ANY_COUNT = (0, 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operands:
+class Evidence:
     """What a condition compared: exactly this is printed in messages and kept in the history.
 
     Attributes:
@@ -58,22 +58,22 @@ class Observation:
 
     Attributes:
         verdict: What it found.
-        operands: What it compared.
+        evidence: What it compared.
         idle_until: Before this instant it cannot be active at a good poll that sees the same count, unless the alert is
             firing already. None where that is not known, and where it is active now.
         idle_within: The counts for which that holds as well, whatever comes between, lowest and highest; None for none.
     """
 
     verdict: Verdict
-    operands: Operands
+    evidence: Evidence
     idle_until: datetime | None = field(default=None, compare=False)
     idle_within: tuple[int, int] | None = field(default=None, compare=False)
 
 
 def no_poll_now(condition: str, limit: str) -> Observation:
     """Return what a condition on held messages finds at a poll that failed: nothing, in either direction."""
-    operands = Operands(condition=condition, limit=limit, note="no good poll at this moment")
-    return Observation(verdict=Verdict.NO_DATA, operands=operands)
+    evidence = Evidence(condition=condition, limit=limit, note="no good poll at this moment")
+    return Observation(verdict=Verdict.NO_DATA, evidence=evidence)
 
 
 def margin_text(excess: int, *, missing: str = "more") -> str:

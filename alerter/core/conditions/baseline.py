@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
+    Evidence,
     Observation,
-    Operands,
     Subject,
     Verdict,
     margin_text,
@@ -84,7 +84,7 @@ class Baseline:
         return f"the usual at this hour of the week and {self.deviations:g} deviations more"
 
     def margin(
-        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+        self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much the count is beyond what is usual, or how much is missing; empty without data."""
         if found.value is None or found.expected is None:
@@ -103,14 +103,14 @@ class Baseline:
         counts = _counts_of(series, past, fired)
         if len(counts) < FEWEST_HOURS:
             note = f"only {len(counts)} of the same hours in the last {self.weeks} weeks can be compared with"
-            operands = Operands(condition=self.name, limit=self.limit, value=value, note=note)
+            evidence = Evidence(condition=self.name, limit=self.limit, value=value, note=note)
             return Observation(
-                verdict=Verdict.NO_DATA, operands=operands, idle_until=present.until, idle_within=ANY_COUNT
+                verdict=Verdict.NO_DATA, evidence=evidence, idle_until=present.until, idle_within=ANY_COUNT
             )
         usual, ordinary = usual_of(counts, floor=self.floor)
         most = usual + self.deviations * ordinary
         is_active = count > most
-        operands = Operands(
+        evidence = Evidence(
             condition=self.name,
             limit=f"above {int(most):,}, the usual {usual:,.10g} and {self.deviations:g} times {ordinary:,.1f}",
             value=value,
@@ -118,10 +118,10 @@ class Baseline:
             news=f"usually {int(usual):,} at this hour" if is_active else "",
         )
         if is_active:
-            return Observation(verdict=Verdict.ACTIVE, operands=operands)
+            return Observation(verdict=Verdict.ACTIVE, evidence=evidence)
         # Whatever was is over: within an hour of the week only the count can change.
         return Observation(
-            verdict=Verdict.INACTIVE, operands=operands, idle_until=present.until, idle_within=(0, int(most))
+            verdict=Verdict.INACTIVE, evidence=evidence, idle_until=present.until, idle_within=(0, int(most))
         )
 
     def turns(self, archive: Archive) -> Iterator[int]:

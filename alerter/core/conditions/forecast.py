@@ -10,8 +10,8 @@ from typing import ClassVar
 from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
+    Evidence,
     Observation,
-    Operands,
     Subject,
     Verdict,
     duration_text,
@@ -74,7 +74,7 @@ class Forecast:
         return f"above {self.above:,}, or on the way there within {within} at the pace of the last {fit_over}"
 
     def margin(
-        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+        self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much the count is above the limit or will be, or what is missing; empty without data."""
         if found.value is None:
@@ -192,7 +192,7 @@ class Forecast:
         idle_within: tuple[int, int] | None = None,
     ) -> Observation:
         is_coming = verdict is Verdict.ACTIVE and value.count <= self.above
-        operands = Operands(
+        evidence = Evidence(
             condition=self.name,
             limit=self.limit,
             value=value,
@@ -201,4 +201,4 @@ class Forecast:
             news=f"heading for {expected:,} in {duration_text(self.within)}" if is_coming else "",
             note=note,
         )
-        return Observation(verdict=verdict, operands=operands, idle_until=idle_until, idle_within=idle_within)
+        return Observation(verdict=verdict, evidence=evidence, idle_until=idle_until, idle_within=idle_within)

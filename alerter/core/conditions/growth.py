@@ -9,8 +9,8 @@ from typing import ClassVar
 from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
+    Evidence,
     Observation,
-    Operands,
     Subject,
     Verdict,
     duration_text,
@@ -113,7 +113,7 @@ class Growth:
         return f"{steps} within {duration_text(self.over)}" if self.times == 1 else f"{steps} on the {self._past}"
 
     def margin(
-        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+        self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much it grew (or fell) too far, or how much is missing; empty without data."""
         if found.value is None or found.reference is None:
@@ -266,7 +266,7 @@ class Growth:
         idle_until: datetime | None = None,
         idle_within: tuple[int, int] | None = None,
     ) -> Observation:
-        operands = Operands(
+        evidence = Evidence(
             condition=self.name, limit=self.limit, value=value, reference=reference, news=news, note=note
         )
-        return Observation(verdict=verdict, operands=operands, idle_until=idle_until, idle_within=idle_within)
+        return Observation(verdict=verdict, evidence=evidence, idle_until=idle_until, idle_within=idle_within)

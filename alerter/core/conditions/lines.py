@@ -63,7 +63,7 @@ def _spread(series: Series, begin: int, end: int) -> Numbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class LinearFit:
     """The line of least squares.
 
     Attributes:
@@ -106,7 +106,7 @@ class Line:
         return self.total * self._spread + self._covariance * (self.samples * at - self.first)
 
 
-def line_through(samples: Samples, *, now: datetime) -> Line:
+def line_through(samples: Samples, *, now: datetime) -> LinearFit:
     """Return the line through samples that are of two instants at least; its origin is now."""
     origin = number_of(now)
     times = [at - origin for at in samples.instants[samples.parts[0][0] :]]
@@ -115,4 +115,6 @@ def line_through(samples: Samples, *, now: datetime) -> Line:
     for first, behind, count in samples.parts:
         total += count * (behind - first)
         moment += count * sum(times[first - skipped : behind - skipped])
-    return Line(samples=len(times), first=sum(times), second=sum(map(mul, times, times)), total=total, moment=moment)
+    return LinearFit(
+        samples=len(times), first=sum(times), second=sum(map(mul, times, times)), total=total, moment=moment
+    )

@@ -8,8 +8,8 @@ from typing import ClassVar
 from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
+    Evidence,
     Observation,
-    Operands,
     Subject,
     Verdict,
     duration_text,
@@ -52,7 +52,7 @@ class NewReason:
         return NEWS
 
     def margin(
-        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+        self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return why it is no news, or for how much longer it is; empty without data."""
         first = series.first_held_at
@@ -73,7 +73,7 @@ class NewReason:
             return no_poll_now(self.name, self.limit)
         first = series.first_held_at
         is_new = first is not None and first <= now < first + NEWS and self._has_learnt(series, first)
-        operands = Operands(
+        evidence = Evidence(
             condition=self.name,
             limit=self.limit,
             value=Sample(now, count),
@@ -81,10 +81,10 @@ class NewReason:
             news="a new hold reason" if is_new else "",
         )
         if is_new:
-            return Observation(verdict=Verdict.ACTIVE, operands=operands)
+            return Observation(verdict=Verdict.ACTIVE, evidence=evidence)
         # One that held something once is never new again, whatever it holds.
         idle_within = None if first is None else ANY_COUNT
-        return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER, idle_within=idle_within)
+        return Observation(verdict=Verdict.INACTIVE, evidence=evidence, idle_until=FOREVER, idle_within=idle_within)
 
     def turns(self, archive: Archive) -> Iterator[int]:
         """Yield when the first messages were held, and when that ceases to be news."""

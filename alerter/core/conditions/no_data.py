@@ -9,8 +9,8 @@ from typing import ClassVar
 from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
+    Evidence,
     Observation,
-    Operands,
     Subject,
     Verdict,
     duration_text,
@@ -55,7 +55,7 @@ class NoData:
         return f"no good poll for {duration_text(self.after)}"
 
     def margin(
-        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+        self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return for how much longer than allowed there was no good poll, or how much of that is missing."""
         if series.failure is None:
@@ -69,13 +69,13 @@ class NoData:
         """Judge how long ago the newest good poll was; a tenant whose last poll was good always has data."""
         failure = series.failure
         if failure is None:
-            operands = Operands(condition=self.name, limit=self.limit)
-            return Observation(verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER, idle_within=ANY_COUNT)
+            evidence = Evidence(condition=self.name, limit=self.limit)
+            return Observation(verdict=Verdict.INACTIVE, evidence=evidence, idle_until=FOREVER, idle_within=ANY_COUNT)
         return Observation(
             verdict=Verdict.ACTIVE
             if now - self._no_data_since(failure, series, now=now) >= self.after
             else Verdict.INACTIVE,
-            operands=Operands(
+            evidence=Evidence(
                 condition=self.name,
                 limit=self.limit,
                 last_good_at=series.last_good_at(now=now),

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-from alerter.core.conditions.lines import Line
+from alerter.core.conditions.lines import LinearFit
 from alerter.core.history import Archive
 from alerter.core.poll_times import NEVER, Numbers
 from alerter.core.series import MICROSECOND
@@ -120,7 +120,7 @@ class _Window:
         self._samples = self._first = self._second = self._total = self._moment = 0
         self._newest = self._oldest = max(bisect_right(self._at, good[self._old]) - 1, 0) if good else 0
 
-    def line_at(self, index: int) -> Line:
+    def line_at(self, index: int) -> LinearFit:
         """Return the line at a poll that is not before the one that was asked about last."""
         good = self._good
         while self._new <= index:
@@ -131,7 +131,7 @@ class _Window:
             self._oldest = _step_at(self._at, self._oldest, good[self._old])
             self._add(good[self._old], self._held[self._oldest], -1)
             self._old += 1
-        return Line(
+        return LinearFit(
             samples=self._samples,
             first=self._first,
             second=self._second,

@@ -10,8 +10,8 @@ from typing import ClassVar
 from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
+    Evidence,
     Observation,
-    Operands,
     Subject,
     Verdict,
     duration_text,
@@ -75,7 +75,7 @@ class Stagnant:
         return f"above {self.above:,} and {lasting}" if self.above else lasting
 
     def margin(
-        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+        self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return how many messages are missing, or for how much longer; empty without data."""
         if found.value is None:
@@ -148,5 +148,5 @@ class Stagnant:
         idle_until: datetime | None = None,
         idle_within: tuple[int, int] | None = None,
     ) -> Observation:
-        operands = Operands(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
-        return Observation(verdict=verdict, operands=operands, idle_until=idle_until, idle_within=idle_within)
+        evidence = Evidence(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
+        return Observation(verdict=verdict, evidence=evidence, idle_until=idle_until, idle_within=idle_within)

@@ -10,8 +10,8 @@ from alerter.core.conditions.base import (
     ANY_COUNT,
     CONTEXT,
     FOREVER,
+    Evidence,
     Observation,
-    Operands,
     Subject,
     Verdict,
     margin_text,
@@ -83,7 +83,7 @@ class Threshold:
         return f"above {self.above:,}" if self.above is not None else f"below {self.below:,}"
 
     def margin(
-        self, found: Operands, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+        self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much the count is beyond the limit, or how many messages are missing; empty without data."""
         if found.value is None:
@@ -101,13 +101,13 @@ class Threshold:
             return no_poll_now(self.name, self.limit)
         value = Sample(now, count)
         if not (self._is_beyond(count) or (firing and not self._is_cleared(count))):
-            operands = Operands(condition=self.name, limit=self.limit, value=value)
+            evidence = Evidence(condition=self.name, limit=self.limit, value=value)
             return Observation(
-                verdict=Verdict.INACTIVE, operands=operands, idle_until=FOREVER, idle_within=self.harmless
+                verdict=Verdict.INACTIVE, evidence=evidence, idle_until=FOREVER, idle_within=self.harmless
             )
         before = series.sample_for(now - CONTEXT)
-        operands = Operands(condition=self.name, limit=self.limit, value=value, reference=before)
-        return Observation(verdict=Verdict.ACTIVE, operands=operands)
+        evidence = Evidence(condition=self.name, limit=self.limit, value=value, reference=before)
+        return Observation(verdict=Verdict.ACTIVE, evidence=evidence)
 
     def turns(self, archive: Archive) -> Iterator[int]:
         """Yield when the count passes the limit, or where the alert clears."""

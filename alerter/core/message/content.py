@@ -213,13 +213,13 @@ class Outage:
         target: A name like `secops/slack`.
         since: When the first attempt failed, with none that succeeded since.
         error: What the last attempt failed of.
-        told: Which receivers were told of it; None as long as it is no news.
+        notified: Which receivers were told of it; None as long as it is no news.
     """
 
     target: str
     since: datetime
     error: str
-    told: tuple[ReceiverName, ...] | None = None
+    notified: tuple[ReceiverName, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

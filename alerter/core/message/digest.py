@@ -35,7 +35,7 @@ from alerter.core.message.draft import build_message_id, compose_content, event_
 from alerter.core.message.headline import headline_for, line_for, tenant_name, worst_count
 from alerter.core.message.reader import RenderContext, TimeFormatter, format_count, format_late, format_span
 from alerter.core.message.render import render
-from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName
+from alerter.core.notifications import Notification, NotificationItem, NotifyReason, Receiver, ReceiverName
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS
 
@@ -182,17 +182,17 @@ def compose_reachable_content(
         now: When it was reached again.
     """
     target = Untrusted(outage.target, HEADLINE_NAME)
-    how_long, told = format_span(now - outage.since), f"{format_count(delivered, 'notification')} delivered"
+    how_long, notified = format_span(now - outage.since), f"{format_count(delivered, 'notification')} delivered"
     if waiting:
-        told += f", {waiting:,} more {'follows' if waiting == 1 else 'follow'}"
+        notified += f", {waiting:,} more {'follows' if waiting == 1 else 'follow'}"
     card = AlertCard(
         tone=MessageStatus.RESOLVED,
         badge="Works again",
         heading=(target, f" after {how_long}"),
-        subject=(f"{told}.",),
+        subject=(f"{notified}.",),
         facts=(Fact("Before", (Untrusted(outage.error, CARD_DETAIL),)),),
     )
-    title: RichText = (target, f" works again after {how_long}; {told}")
+    title: RichText = (target, f" works again after {how_long}; {notified}")
     words = _draft_of_outage(receiver, outage, title, card, context, now=now)
     return replace(words, threads=(_id_of_outage("unreachable", receiver, outage),))
 
@@ -241,12 +241,12 @@ def _id_of_outage(kind: str, receiver: ReceiverName, outage: "Outage") -> str:
     return build_message_id(receiver, (kind, outage.target), at=outage.since)
 
 
-def _firing(missed: Missed) -> tuple[Notice, ...]:
-    return tuple(Notice(reason=NotifyReason.FIRST, alert=alert) for alert in missed.firing)
+def _firing(missed: Missed) -> tuple[NotificationItem, ...]:
+    return tuple(NotificationItem(reason=NotifyReason.FIRST, alert=alert) for alert in missed.firing)
 
 
-def _over(missed: Missed) -> tuple[Notice, ...]:
-    return tuple(Notice(reason=NotifyReason.RESOLVED, alert=alert) for alert in missed.over)
+def _over(missed: Missed) -> tuple[NotificationItem, ...]:
+    return tuple(NotificationItem(reason=NotifyReason.RESOLVED, alert=alert) for alert in missed.over)
 
 
 def _tone_of_missed(missed: Missed) -> MessageStatus:
@@ -255,14 +255,14 @@ def _tone_of_missed(missed: Missed) -> MessageStatus:
     return MessageStatus.RESOLVED if missed.over else missed.messages[-1].tone
 
 
-def _still_firing(firing: Sequence[Notice], reading: "RenderContext") -> RichText:
+def _still_firing(firing: Sequence[NotificationItem], reading: "RenderContext") -> RichText:
     worst = firing[0]
     many = "" if len(firing) == 1 else "worst "
     severity = worst.alert.key.severity.upper()
     return (f"{len(firing):,} still firing, {many}{severity} ", *headline_for(worst, reading))
 
 
-def _came_and_went(over: Sequence[Notice]) -> str:
+def _came_and_went(over: Sequence[NotificationItem]) -> str:
     return f"nothing fires now, {format_count(len(over), 'alert')} came and went" if over else "nothing fires now"
 
 
@@ -270,7 +270,7 @@ def _line_of_the_past(alert: Alert, clock: "TimeFormatter") -> AlertLine:
     """Return what has come and gone: what it was, how bad, from when to when."""
     key = alert.key
     extreme = worst_count(alert)
-    how = "no data from Mimecast" if alert.is_about_polling else ""
+    how = "no data from Mimecast" if alert.is_no_data else ""
     what: RichText = (
         (how,) if how else ("in total",) if key.reason == ALL_REASONS else (UntrustedName(key.reason, HEADLINE_NAME),)
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from alerter.core.alerts import Topic
+from alerter.core.alerts import AlertSubject
 from alerter.core.message.card import card_for, group_card_for, links_for
 from alerter.core.message.content import (
     HEADLINE_NAME,
@@ -26,7 +26,7 @@ from alerter.core.message.content import (
 )
 from alerter.core.message.headline import line_for, mute_suffix, status_for, summary_title
 from alerter.core.message.reader import RenderContext, format_count, format_date
-from alerter.core.notifications import Notice, Notification, NotifyReason, ReceiverName
+from alerter.core.notifications import Notification, NotificationItem, NotifyReason, ReceiverName
 from alerter.core.rules import Severity
 
 
@@ -110,32 +110,34 @@ def format_footer(message_id: str, context: MessageContext, *, now: datetime) ->
 
 
 def _held_back_notes(notification: Notification) -> tuple[RichText, ...]:
-    count = notification.held_back
+    count = notification.suppressed
     if not count:
         return ()
     was, their = ("was", "its") if count == 1 else ("were", "their")
     most = notification.receiver.max_per_hour
-    held_back = f"{format_count(count, 'message')} {was} held back before this one"
-    return ((f"{held_back}: no more than {most:,} in an hour; {their} news is in this one.",),)
+    suppressed = f"{format_count(count, 'message')} {was} held back before this one"
+    return ((f"{suppressed}: no more than {most:,} in an hour; {their} news is in this one.",),)
 
 
-def _threads(notices: Iterable[Notice]) -> tuple[str, ...]:
+def _threads(notices: Iterable[NotificationItem]) -> tuple[str, ...]:
     """Return the first messages about what is told now, each once; a first alert begins a thread of its own."""
     threads = dict.fromkeys(
-        notice.told_before.thread
+        notice.previous_state.thread
         for notice in notices
-        if notice.told_before is not None and notice.reason is not NotifyReason.FIRST and notice.told_before.thread
+        if notice.previous_state is not None
+        and notice.reason is not NotifyReason.FIRST
+        and notice.previous_state.thread
     )
     return tuple(threads)[:MAX_THREADS]
 
 
-def build_dedup_key(topic: Topic) -> str:
+def build_dedup_key(topic: AlertSubject) -> str:
     """Return the name of a topic where something is opened and closed; the same for ever."""
     parts = (topic.rule, topic.tenant, topic.reason)
     return f"alerter-{sha256(chr(0).join(parts).encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
-def event_drafts(notices: Iterable[Notice], reading: "RenderContext") -> Iterator[OnCallEventDraft]:
+def event_drafts(notices: Iterable[NotificationItem], reading: "RenderContext") -> Iterator[OnCallEventDraft]:
     """Yield what an on-call service does about each alert: opens the worst ones, and closes everything that is over."""
     opened = 0
     for notice in notices:
@@ -151,12 +153,12 @@ def event_drafts(notices: Iterable[Notice], reading: "RenderContext") -> Iterato
             )
 
 
-def group_items(notices: Sequence[Notice]) -> list[tuple[Notice, ...]]:
+def group_items(notices: Sequence[NotificationItem]) -> list[tuple[NotificationItem, ...]]:
     """Return what is told as one thing: the same news at several tenants together, everything else on its own."""
-    by_news: dict[tuple[object, ...], list[Notice]] = {}
+    by_news: dict[tuple[object, ...], list[NotificationItem]] = {}
     for notice in notices:
         by_news.setdefault(_news(notice), []).append(notice)
-    groups: list[tuple[Notice, ...]] = []
+    groups: list[tuple[NotificationItem, ...]] = []
     for notice in notices:
         same = by_news[_news(notice)]
         if len({each.alert.key.tenant for each in same}) < MIN_GROUPED_TENANTS:
@@ -166,8 +168,8 @@ def group_items(notices: Sequence[Notice]) -> list[tuple[Notice, ...]]:
     return groups
 
 
-def _news(notice: Notice) -> tuple[object, ...]:
+def _news(notice: NotificationItem) -> tuple[object, ...]:
     alert = notice.alert
     key = alert.key
     how = (notice.reason, notice.still_firing, alert.resolution if notice.reason is NotifyReason.RESOLVED else "")
-    return (key.rule, key.severity, key.reason, alert.is_about_polling, *how)
+    return (key.rule, key.severity, key.reason, alert.is_no_data, *how)

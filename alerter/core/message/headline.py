@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from alerter.core.alerts import Alert, no_data_since
-from alerter.core.conditions import CONDITIONS, Operands
+from alerter.core.conditions import CONDITIONS, Evidence
 from alerter.core.message.content import (
     HEADLINE_NAME,
     HEADLINE_TENANT,
@@ -19,13 +19,13 @@ from alerter.core.message.content import (
 )
 from alerter.core.message.reader import RenderContext, format_count, format_span
 from alerter.core.mutes import MuteKind, has_doubled
-from alerter.core.notifications import Notice, NotifyReason
+from alerter.core.notifications import NotificationItem, NotifyReason
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Tenant
 from alerter.errors import Cause
 
 
-def summary_title(notices: Sequence[Notice]) -> RichText:
+def summary_title(notices: Sequence[NotificationItem]) -> RichText:
     """Return one line for several notices: how many, how bad, and whose."""
     firing = [notice for notice in notices if notice.reason is not NotifyReason.RESOLVED]
     resolved = len(notices) - len(firing)
@@ -41,7 +41,7 @@ def summary_title(notices: Sequence[Notice]) -> RichText:
     return (f"{worst.upper()}: {', '.join(parts)}: ", *_tenants(notices))
 
 
-def _tenants(notices: Sequence[Notice]) -> RichText:
+def _tenants(notices: Sequence[NotificationItem]) -> RichText:
     """Return the tenants with the most to tell, and how many more there are."""
     most = 3
     by_count = Counter(notice.alert.key.tenant for notice in notices).most_common()
@@ -53,21 +53,21 @@ def _tenants(notices: Sequence[Notice]) -> RichText:
     return tuple(phrase)
 
 
-def status_for(notice: Notice) -> MessageStatus:
+def status_for(notice: NotificationItem) -> MessageStatus:
     """Return how an alert looks: its severity, or that it is over."""
     return (
         MessageStatus.RESOLVED if notice.reason is NotifyReason.RESOLVED else MessageStatus(notice.alert.key.severity)
     )
 
 
-def badge_for(notice: Notice) -> str:
+def badge_for(notice: NotificationItem) -> str:
     """Return what happened, in two or three words."""
     severity = notice.alert.key.severity
     match notice.reason:
         case NotifyReason.FIRST:
             return severity.upper()
         case NotifyReason.RAISED | NotifyReason.LOWERED:
-            before = notice.told_before.severity if notice.told_before else severity
+            before = notice.previous_state.severity if notice.previous_state else severity
             return f"{severity.upper()}, was {before}"
         case NotifyReason.BROKEN:
             return f"{severity.upper()} again"
@@ -79,22 +79,22 @@ def badge_for(notice: Notice) -> str:
             assert_never(notice.reason)
 
 
-def _end_text(notice: Notice, severity: Severity) -> str:
+def _end_text(notice: NotificationItem, severity: Severity) -> str:
     alert = notice.alert
     if notice.still_firing is not None:
-        before = notice.told_before.severity if notice.told_before else severity
+        before = notice.previous_state.severity if notice.previous_state else severity
         return f"No longer {before}, still firing as {notice.still_firing}"
     if alert.resolution:
         return f"Resolved ({alert.resolution})"
     return "Resolved" if alert.duration is None else f"Resolved after {format_span(alert.duration)}"
 
 
-def headline_for(notice: Notice, reading: "RenderContext") -> RichText:
+def headline_for(notice: NotificationItem, reading: "RenderContext") -> RichText:
     """Return what is true, whom and what it concerns, as one line that works as a phone's push."""
     alert = notice.alert
     key = alert.key
     reminder = reading.reminder(notice)
-    if alert.is_about_polling:
+    if alert.is_no_data:
         return (*no_data_text(notice, now=reading.now), *((f"; {reminder}",) if reminder else ()))
     count = "an unknown number" if alert.value is None else f"{alert.value:,}"
     where: RichText = ("in total",) if key.reason == ALL_REASONS else ("for ", UntrustedName(key.reason, HEADLINE_NAME))
@@ -108,7 +108,7 @@ def headline_for(notice: Notice, reading: "RenderContext") -> RichText:
     )
 
 
-def _end(notice: Notice, reading: "RenderContext") -> RichText:
+def _end(notice: NotificationItem, reading: "RenderContext") -> RichText:
     """Return the end of a headline: why it is told now."""
     mute = notice.mute_ended
     match notice.reason:
@@ -121,12 +121,12 @@ def _end(notice: Notice, reading: "RenderContext") -> RichText:
             return (because_text(notice, now=reading.now),)
 
 
-def still_text(notice: Notice) -> str:
+def still_text(notice: NotificationItem) -> str:
     """Return the beginning of a reminder's sentence; empty for anything else."""
     return f"{notice.alert.key.severity.upper()}, still " if notice.reason is NotifyReason.REPEAT else ""
 
 
-def _lasting(notice: Notice, reading: "RenderContext") -> str:
+def _lasting(notice: NotificationItem, reading: "RenderContext") -> str:
     """Return how long it has lasted, and where the reminder stands in the row of reminders."""
     since = notice.alert.active_at or notice.alert.fired_at
     lasting = "" if since is None else f", for {format_span(reading.now - since)}"
@@ -134,7 +134,7 @@ def _lasting(notice: Notice, reading: "RenderContext") -> str:
     return f"{lasting}; {reminder}" if reminder else lasting
 
 
-def _no_data(notice: Notice, reading: "RenderContext") -> str:
+def _no_data(notice: NotificationItem, reading: "RenderContext") -> str:
     """Return since when nobody knows whether it is still so; empty where it is known."""
     since = no_data_since(notice.alert, reading.context.poll_intervals, now=reading.now)
     return "" if since is None else f"; no data since {reading.clock.text(since)}"
@@ -145,7 +145,7 @@ def tenant_name(tenant: Tenant, kind: type[Untrusted]) -> str | Untrusted:
     return "all tenants" if tenant == ALL_TENANTS else kind(tenant, HEADLINE_TENANT)
 
 
-def because_text(notice: Notice, *, now: datetime) -> str:
+def because_text(notice: NotificationItem, *, now: datetime) -> str:
     """Return why it fires, or how bad it was, as the end of a sentence."""
     alert = notice.alert
     if notice.reason is NotifyReason.RESOLVED:
@@ -153,21 +153,21 @@ def because_text(notice: Notice, *, now: datetime) -> str:
         return f", {extreme[0].lower()} {extreme[1]:,}" if extreme else ""
     # What fires at this very moment is beyond its limit; later it may be between the limit and `clear_at`.
     has_just_fired = alert.fired_at == now
-    parts = [_news_text(each) or ("" if has_just_fired else "limit: ") + _short_limit(each) for each in alert.operands]
+    parts = [_news_text(each) or ("" if has_just_fired else "limit: ") + _short_limit(each) for each in alert.evidence]
     return "".join(f", {part}" for part in parts if part)
 
 
-def _news_text(operands: Operands) -> str:
+def _news_text(evidence: Evidence) -> str:
     """Return what there is to tell besides the count; empty where the limit says it."""
-    kind = CONDITIONS.get(operands.condition)
-    if operands.value and operands.reference and kind is not None and kind.compares and not operands.news:
-        return _change_text(operands.value, operands.reference)
-    return operands.news
+    kind = CONDITIONS.get(evidence.condition)
+    if evidence.value and evidence.reference and kind is not None and kind.compares and not evidence.news:
+        return _change_text(evidence.value, evidence.reference)
+    return evidence.news
 
 
-def _short_limit(operands: Operands) -> str:
+def _short_limit(evidence: Evidence) -> str:
     """Return the limit without what only a card has room for."""
-    return operands.limit.partition(", ")[0]
+    return evidence.limit.partition(", ")[0]
 
 
 def _change_text(value: Sample, reference: Sample) -> str:
@@ -185,7 +185,7 @@ def worst_count(alert: Alert) -> tuple[str, int] | None:
     return ("Lowest" if is_lowest else "Peak"), alert.peak
 
 
-def no_data_text(notice: Notice, *, now: datetime) -> RichText:
+def no_data_text(notice: NotificationItem, *, now: datetime) -> RichText:
     """Return that there is no data of a tenant, for how long, and why; or that there is data again."""
     alert = notice.alert
     tenant = tenant_name(alert.key.tenant, Untrusted)
@@ -202,20 +202,20 @@ def no_data_end_text(alert: Alert) -> str:
     return "polling is no longer watched" if alert.resolution else "Mimecast answers again"
 
 
-def short_cause(notices: Iterable[Notice]) -> str:
+def short_cause(notices: Iterable[NotificationItem]) -> str:
     """Return why there is no data, as the end of a title; empty where that is not known, or not the same for all."""
     notices = [notice for notice in notices if notice.reason is not NotifyReason.RESOLVED]
-    names = {each.note.partition(": ")[0] for notice in notices for each in notice.alert.operands}
+    names = {each.note.partition(": ")[0] for notice in notices for each in notice.alert.evidence}
     causes = [Cause(name) for name in names if name in set(Cause)]
     return f", {causes[0].brief}" if len(causes) == 1 else ""
 
 
 def last_success_at(alert: Alert) -> datetime | None:
     """Return when a tenant was last polled successfully; None if that is not known."""
-    return next((each.last_good_at for each in alert.operands if each.last_good_at is not None), None)
+    return next((each.last_good_at for each in alert.evidence if each.last_good_at is not None), None)
 
 
-def mute_suffix(notices: Sequence[Notice]) -> RichText:
+def mute_suffix(notices: Sequence[NotificationItem]) -> RichText:
     """Return the end of a title that says that something had kept this quiet; empty where nothing did."""
     if notices[0].reason is NotifyReason.BROKEN:
         return ()  # that is what the title says
@@ -231,13 +231,13 @@ def mute_suffix(notices: Sequence[Notice]) -> RichText:
             assert_never(kind)
 
 
-def line_for(group: Sequence[Notice], reading: "RenderContext") -> AlertLine:
+def line_for(group: Sequence[NotificationItem], reading: "RenderContext") -> AlertLine:
     """Return one alert in one line, or the same at several tenants."""
     notice = group[0]
     if len(group) == 1:
         return AlertLine(status_for(notice), (f"{badge_for(notice)}: ", *headline_for(notice, reading)))
     where = (f" at {reading.tenants(group)}: ", *tenant_counts(group, MAX_HEADLINE_TENANTS))
-    if notice.alert.is_about_polling:
+    if notice.alert.is_no_data:
         named = tenant_counts(group, MAX_HEADLINE_TENANTS)
         what: RichText = (group_no_data_text(group, reading), " (", *named, ")", short_cause(group))
     elif notice.alert.key.reason == ALL_REASONS:
@@ -247,7 +247,7 @@ def line_for(group: Sequence[Notice], reading: "RenderContext") -> AlertLine:
     return AlertLine(status_for(notice), (f"{group_badge_for(notice)}: ", *what), len(group))
 
 
-def group_badge_for(notice: Notice) -> str:
+def group_badge_for(notice: NotificationItem) -> str:
     """Return what happened at every one of the tenants; what differs between them is left out."""
     severity = notice.alert.key.severity
     match notice.reason:
@@ -263,7 +263,7 @@ def group_badge_for(notice: Notice) -> str:
             return badge_for(notice)
 
 
-def group_no_data_text(group: Sequence[Notice], reading: "RenderContext") -> str:
+def group_no_data_text(group: Sequence[NotificationItem], reading: "RenderContext") -> str:
     """Return that there is no data of several tenants, or that there is again."""
     notice = group[0]
     is_over = notice.reason is NotifyReason.RESOLVED
@@ -271,12 +271,12 @@ def group_no_data_text(group: Sequence[Notice], reading: "RenderContext") -> str
     return f"{what} for {reading.tenants(group)}"
 
 
-def tenant_counts(group: Sequence[Notice], most: int) -> RichText:
+def tenant_counts(group: Sequence[NotificationItem], most: int) -> RichText:
     """Return the tenants with what each of them holds, in the order of the notices, and how many more there are."""
     phrase: list[str | Untrusted] = []
     for notice in group[:most]:
         alert = notice.alert
-        count = "" if alert.is_about_polling else " unknown" if alert.value is None else f" {alert.value:,}"
+        count = "" if alert.is_no_data else " unknown" if alert.value is None else f" {alert.value:,}"
         phrase += [*([", "] if phrase else []), Untrusted(alert.key.tenant, HEADLINE_TENANT), count]
     more = len(group) - most
     return (*phrase, f" and {more:,} more") if more > 0 else tuple(phrase)

@@ -7,7 +7,7 @@ from re import compile as compile_regex
 
 from alerter.core.conditions import duration_text
 from alerter.core.message.content import CARD_DETAIL, Fact, MessageContext, Untrusted
-from alerter.core.notifications import Notice, NotifyReason, Receiver, repeat_due_at
+from alerter.core.notifications import NotificationItem, NotifyReason, Receiver, next_repeat_at
 from alerter.core.rules import RuleName
 from alerter.core.series import Tenant
 
@@ -86,14 +86,16 @@ class RenderContext:
         """The reader's clock."""
         return TimeFormatter(self.context.timezone, self.now)
 
-    def reminder(self, notice: Notice) -> str:
+    def reminder(self, notice: NotificationItem) -> str:
         """Return `reminder 2, next in 16h`; empty where a notice is no reminder, or not known to be one."""
-        if notice.reason is not NotifyReason.REPEAT or notice.told_before is None:
+        if notice.reason is not NotifyReason.REPEAT or notice.previous_state is None:
             return ""
-        told = replace(notice.told_before, repeats=notice.told_before.repeats + 1, at=self.now)
-        return f"reminder {told.repeats:,}, next in {format_span(repeat_due_at(told, self.receiver) - self.now)}"
+        notified = replace(notice.previous_state, repeats=notice.previous_state.repeats + 1, at=self.now)
+        return (
+            f"reminder {notified.repeats:,}, next in {format_span(next_repeat_at(notified, self.receiver) - self.now)}"
+        )
 
-    def tenants(self, group: Sequence[Notice]) -> str:
+    def tenants(self, group: Sequence[NotificationItem]) -> str:
         """Return `9 of 40 tenants`, or `9 tenants` where it is not known of how many."""
         known = self.context.tenant_count
         return f"{len(group):,}{f' of {known:,}' if known >= len(group) else ''} tenants"

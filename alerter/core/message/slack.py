@@ -48,8 +48,8 @@ def _slack_view(words: MessageContent, view: CardLayout) -> str:
     heading = [f"*{escape_slack(words.past.heading)}*"] if words.past.lines else []
     past = [*heading, *(_slack(line.text) for line in view.past)]
     parts = [lines, [view.more], past, [view.more_past], [_slack(note) for note in words.notes]]
-    told = [text for part in parts for text in part if text]
-    blocks = [_slack_section(text) for text in (*paragraphs, *_packed(told))]
+    notified = [text for part in parts for text in part if text]
+    blocks = [_slack_section(text) for text in (*paragraphs, *_packed(notified))]
     links = [f"<{_slack_url(link.url)}|{_slack_label(link.label)}>" for link in words.links]
     foot = [text for text in (*links, words.footer) if len(text) <= _SLACK_ELEMENT]
     blocks.append({"type": "context", "elements": [_slack_markup(text) for text in foot]})

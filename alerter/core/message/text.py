@@ -93,8 +93,8 @@ class _Brief:
         yield self._text([], 0)
         yield self.last
 
-    def _text(self, lines: Sequence[str], told: int) -> str:
-        more = f"and {self.total - told:,} more: alerter status" if lines and told < self.total else ""
+    def _text(self, lines: Sequence[str], notified: int) -> str:
+        more = f"and {self.total - notified:,} more: alerter status" if lines and notified < self.total else ""
         return "\n".join(part for part in (*(() if lines else (self.counts,)), *lines, more, self.last) if part)
 
 

@@ -7,7 +7,7 @@ Nothing outside this package knows a header or a field of Mimecast's API.
 """
 
 from alerter.sources.mimecast.auth import OAuthKeys, SigningKeys
-from alerter.sources.mimecast.client import REGIONS_V1, REGIONS_V2, Limits, Mimecast, Probe
+from alerter.sources.mimecast.client import REGIONS_V1, REGIONS_V2, FetchReport, Limits, Mimecast
 from alerter.sources.mimecast.lines import Lines
 from alerter.sources.mimecast.rate_limits import Allowance
 
@@ -15,10 +15,10 @@ __all__ = [
     "REGIONS_V1",
     "REGIONS_V2",
     "Allowance",
+    "FetchReport",
     "Limits",
     "Lines",
     "Mimecast",
     "OAuthKeys",
-    "Probe",
     "SigningKeys",
 ]

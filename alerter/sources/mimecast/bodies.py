@@ -5,13 +5,13 @@ No I/O. `ValueError` and `RecursionError` are all that reading a body can raise.
 
 import json
 
-from alerter.sources.mimecast.request_error import Answer
+from alerter.sources.mimecast.request_error import HttpResponse
 
 #: No number of Mimecast's is nearly as long.
 MAX_DIGITS = 1000
 
 
-def object_or_nothing(answer: Answer) -> dict[str, object]:
+def object_or_nothing(answer: HttpResponse) -> dict[str, object]:
     """Return the JSON object that explains a failure, or an empty one: many failures come without."""
     try:
         value = parsed(answer.body)
@@ -60,7 +60,7 @@ def why_not(error: ValueError | RecursionError) -> str:
             return str(error)
 
 
-def is_markup(answer: Answer) -> bool:
+def is_markup(answer: HttpResponse) -> bool:
     """Return whether a body is a web page: what another server or a proxy would say."""
     return "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<"
 

@@ -22,7 +22,7 @@ from alerter.sources.mimecast import auth, rate_limits, responses
 from alerter.sources.mimecast.auth import OAuthKeys, SigningKeys, Token
 from alerter.sources.mimecast.lines import Lines
 from alerter.sources.mimecast.rate_limits import Allowance
-from alerter.sources.mimecast.request_error import Answer, Fault, Remedy, clean
+from alerter.sources.mimecast.request_error import Fault, HttpResponse, Remedy, clean
 from alerter.sources.mimecast.transport import Bounds, Request, send
 
 _log = logging.getLogger("alerter.sources.mimecast")
@@ -89,7 +89,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class FetchReport:
     """What a fetch came to, and what was learnt of the way there from the last answer that it got.
 
     Attributes:
@@ -109,7 +109,7 @@ class Probe:
 class _Exchange:
     """An answer, when it was complete, and how long it took."""
 
-    answer: Answer
+    answer: HttpResponse
     at: datetime
     latency: timedelta
 
@@ -200,7 +200,7 @@ class Mimecast:
             tried.add(fault.remedy)
             self._stop.wait(pause)
 
-    def probe(self) -> Probe:
+    def probe(self) -> FetchReport:
         """Return what a fetch comes to, be it good or not, with what can be measured on the way."""
         self._last = None
         try:
@@ -260,7 +260,7 @@ class Mimecast:
 
     def _send(
         self, path: str, headers: Mapping[str, str], body: bytes, request_id: str, *, deadline: float
-    ) -> tuple[Answer, datetime]:
+    ) -> tuple[HttpResponse, datetime]:
         """Return an answer, whatever it says, and when it was complete."""
         common = {"Accept": "application/json", "User-Agent": f"alerter/{__version__}", "x-mc-req-id": request_id}
         request = Request(url=self._base_url + path, headers={**common, **headers}, body=body)
@@ -285,7 +285,7 @@ class Mimecast:
             )
         return answer, self._last.at
 
-    def _judged(self, judge: Callable[..., _Value], answer: Answer, *, now: datetime, request_id: str) -> _Value:
+    def _judged(self, judge: Callable[..., _Value], answer: HttpResponse, *, now: datetime, request_id: str) -> _Value:
         """Return what an answer says; a refusal of it gets the request's id, and a signature's refusal the clock."""
         try:
             return judge(answer, now=now)
@@ -354,10 +354,10 @@ class Mimecast:
         return redacted if len(redacted) <= MAX_DETAIL_LENGTH else redacted[: MAX_DETAIL_LENGTH - 1] + "…"
 
 
-def _probe(outcome: Snapshot | SourceError, last: _Exchange | None) -> Probe:
+def _probe(outcome: Snapshot | SourceError, last: _Exchange | None) -> FetchReport:
     if last is None:
-        return Probe(outcome=outcome)
-    return Probe(
+        return FetchReport(outcome=outcome)
+    return FetchReport(
         outcome=outcome,
         latency=last.latency,
         clock_skew=rate_limits.clock_skew(last.answer, now=last.at),

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from alerter.errors import Cause
 from alerter.sources.mimecast.bodies import is_markup
 from alerter.sources.mimecast.rate_limits import longest, rate_limit_reset, retry_after
-from alerter.sources.mimecast.request_error import MAX_TEXT, Answer, Fault, Remedy, clean
+from alerter.sources.mimecast.request_error import MAX_TEXT, Fault, HttpResponse, Remedy, clean
 
 #: Of several errors in one answer so many are quoted.
 MAX_COMPLAINTS = 3
@@ -67,7 +67,9 @@ _MEANING_BY_STATUS: Mapping[int, tuple[Cause, Remedy]] = {
 }
 
 
-def failure(status: int, envelope: dict[str, object], answer: Answer, *, now: datetime, place: str = "HTTP") -> Fault:
+def failure(
+    status: int, envelope: dict[str, object], answer: HttpResponse, *, now: datetime, place: str = "HTTP"
+) -> Fault:
     """Return what a refused request means: by status where that is plain, by code where one is known."""
     detail = f"{place} {status}{quoted(envelope, answer)}"
     complaints = complaints_of(envelope)
@@ -85,7 +87,7 @@ def failure(status: int, envelope: dict[str, object], answer: Answer, *, now: da
 
 
 def _meaning(
-    status: int, complaints: list[_Complaint], envelope: dict[str, object], answer: Answer
+    status: int, complaints: list[_Complaint], envelope: dict[str, object], answer: HttpResponse
 ) -> tuple[Cause, Remedy]:
     for code in [complaint.code for complaint in complaints] or _remarks(envelope, answer):
         for pattern, cause, remedy in _MEANING_BY_CODE:
@@ -119,7 +121,7 @@ def complaints_of(envelope: dict[str, object]) -> list[_Complaint]:
     return [_complaint(item) for item in found]
 
 
-def _remarks(envelope: dict[str, object], answer: Answer) -> list[str]:
+def _remarks(envelope: dict[str, object], answer: HttpResponse) -> list[str]:
     """Return what stands in an answer of somebody else than Mimecast: a gateway, a proxy, a web filter.
 
     Gateways say `message`, some within `fault` or `errors`, and Amazon's has a header besides; some say it in plain
@@ -136,7 +138,7 @@ def _remarks(envelope: dict[str, object], answer: Answer) -> list[str]:
     return [text for text in dict.fromkeys(texts) if text]
 
 
-def _words_of(answer: Answer) -> str:
+def _words_of(answer: HttpResponse) -> str:
     """Return the beginning of plain text; of a web page, or of JSON that is broken, nothing."""
     beginning = answer.body[:_BEGINNING_BYTES].decode("utf-8", "replace")
     return "" if is_markup(answer) or beginning.lstrip()[:1] in {"{", "["} else clean(beginning)
@@ -163,14 +165,14 @@ def _text(value: object) -> str:
     return clean(value) if isinstance(value, str) else ""
 
 
-def quoted(envelope: dict[str, object], answer: Answer) -> str:
+def quoted(envelope: dict[str, object], answer: HttpResponse) -> str:
     """Return what an answer complains about, in brackets and after a space, or nothing."""
     texts = [str(complaint) or "an error without code and message" for complaint in complaints_of(envelope)]
     texts = texts or _remarks(envelope, answer)
     return f" ({'; '.join(texts[:MAX_COMPLAINTS])})" if texts else ""
 
 
-def _redirect_host(answer: Answer) -> str:
+def _redirect_host(answer: HttpResponse) -> str:
     """Return where a redirect points to, by host only: the rest of the address may hold anything."""
     try:
         host = urlsplit(answer.headers.get("location", "")[:MAX_TEXT]).hostname

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from alerter.sources.mimecast.request_error import Answer
+from alerter.sources.mimecast.request_error import HttpResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ _MAX_DATE = 64
 _MAX_WAIT = timedelta(days=30)
 
 
-def retry_after(answer: Answer, *, now: datetime) -> timedelta | None:
+def retry_after(answer: HttpResponse, *, now: datetime) -> timedelta | None:
     """Return what `Retry-After` asks for: seconds or a date (RFC 9110 section 10.2.3), or None."""
     text = answer.headers.get("retry-after", "").strip()
     if _NUMBER.fullmatch(text):
@@ -46,7 +46,7 @@ def retry_after(answer: Answer, *, now: datetime) -> timedelta | None:
     return None if date is None else _bounded((date - _server_time(answer, now=now)).total_seconds())
 
 
-def rate_limit_reset(answer: Answer, *, now: datetime) -> timedelta | None:
+def rate_limit_reset(answer: HttpResponse, *, now: datetime) -> timedelta | None:
     """Return what `X-RateLimit-Reset` asks for: milliseconds, epoch seconds or epoch milliseconds, or None."""
     text = answer.headers.get("x-ratelimit-reset", "").strip()
     if not _NUMBER.fullmatch(text):
@@ -60,7 +60,7 @@ def rate_limit_reset(answer: Answer, *, now: datetime) -> timedelta | None:
     return _bounded(number / 1000)
 
 
-def allowance(answer: Answer, *, now: datetime) -> Allowance | None:
+def allowance(answer: HttpResponse, *, now: datetime) -> Allowance | None:
     """Return what `X-RateLimit-Limit`, `-Remaining` and `-Reset` say; None without one of the first two."""
     texts = [answer.headers.get(f"x-ratelimit-{name}", "").strip() for name in ("limit", "remaining")]
     if not all(_COUNT.fullmatch(text) for text in texts):
@@ -78,7 +78,7 @@ def longest(*waits: timedelta | None) -> timedelta | None:
     return max((wait for wait in waits if wait is not None), default=None)
 
 
-def _server_time(answer: Answer, *, now: datetime) -> datetime:
+def _server_time(answer: HttpResponse, *, now: datetime) -> datetime:
     """Return the server's own time where it tells it: its instants are told by its clock, not by ours."""
     return _http_date(answer.headers.get("date", "")) or now
 
@@ -93,7 +93,7 @@ def _http_date(text: str) -> datetime | None:
         return None
 
 
-def clock_skew(answer: Answer, *, now: datetime) -> timedelta | None:
+def clock_skew(answer: HttpResponse, *, now: datetime) -> timedelta | None:
     """Return how far `now` is ahead of the server's `Date` header (negative: behind), or None without one."""
     date = _http_date(answer.headers.get("date", ""))
     return None if date is None else now - date

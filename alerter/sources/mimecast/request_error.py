@@ -48,7 +48,7 @@ class Fault(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """One complete HTTP answer: `headers` by name in lower case, `body` decoded from its transfer but still bytes."""
 
     status: int

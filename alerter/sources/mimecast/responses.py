@@ -16,7 +16,7 @@ from alerter.errors import Cause
 from alerter.sources.mimecast.auth import is_header_text
 from alerter.sources.mimecast.bodies import is_markup, kind, object_or_nothing, parsed, why_not
 from alerter.sources.mimecast.errors import complaints_of, failure, quoted
-from alerter.sources.mimecast.request_error import Answer, Fault, Remedy
+from alerter.sources.mimecast.request_error import Fault, HttpResponse, Remedy
 
 #: The largest count that every database and every JSON reader keeps exactly.
 MAX_COUNT = 2**53
@@ -43,7 +43,7 @@ class Grant:
         return f"Grant(lifetime={self.lifetime!r})"
 
 
-def counts_of(answer: Answer, *, now: datetime) -> dict[HoldReason, int]:
+def counts_of(answer: HttpResponse, *, now: datetime) -> dict[HoldReason, int]:
     """Return the held messages by hold reason that a hold summary states; empty means that none are held.
 
     Args:
@@ -68,7 +68,7 @@ def counts_of(answer: Answer, *, now: datetime) -> dict[HoldReason, int]:
     return counts
 
 
-def grant_of(answer: Answer, *, now: datetime) -> Grant:
+def grant_of(answer: HttpResponse, *, now: datetime) -> Grant:
     """Return the token that `POST /oauth/token` granted (RFC 6749 section 5.1).
 
     Raises:
@@ -89,7 +89,7 @@ def grant_of(answer: Answer, *, now: datetime) -> Grant:
     return Grant(access_token=token, lifetime=_lifetime(envelope.get("expires_in")))
 
 
-def _json_object(answer: Answer, *, now: datetime) -> dict[str, object]:
+def _json_object(answer: HttpResponse, *, now: datetime) -> dict[str, object]:
     """Return the JSON object of a body with HTTP 200."""
     if answer.status != HTTPStatus.OK:
         raise failure(answer.status, object_or_nothing(answer), answer, now=now)
@@ -108,7 +108,7 @@ def _json_object(answer: Answer, *, now: datetime) -> dict[str, object]:
     return value
 
 
-def _refuse_failures(envelope: dict[str, object], answer: Answer, *, now: datetime) -> None:
+def _refuse_failures(envelope: dict[str, object], answer: HttpResponse, *, now: datetime) -> None:
     """Raise where an answer reports an error, or a status in `meta` that is not 200: at every endpoint alike.
 
     One that says of itself that nothing failed is good, whatever else stands beside it.
@@ -133,7 +133,7 @@ def _status_of(envelope: dict[str, object]) -> int | None:
     return status if type(status) is int else None
 
 
-def _meta_of_success(envelope: dict[str, object], answer: Answer, *, now: datetime) -> dict[str, object]:
+def _meta_of_success(envelope: dict[str, object], answer: HttpResponse, *, now: datetime) -> dict[str, object]:
     """Return `meta` where `fail` is empty and it says 200."""
     fail, meta = envelope.get("fail"), envelope.get("meta")
     if not isinstance(fail, list):

@@ -18,7 +18,7 @@ from urllib3.exceptions import NewConnectionError, ProtocolError, ProxyError, SS
 from alerter.errors import Cause
 from alerter.sources.mimecast.exceptions import fault_of
 from alerter.sources.mimecast.lines import Line, Lines
-from alerter.sources.mimecast.request_error import Answer, Fault, Remedy
+from alerter.sources.mimecast.request_error import Fault, HttpResponse, Remedy
 
 #: How often a waiting caller looks whether it should stop, in seconds: most answers are there before it looks at all.
 _SLICE = 0.25
@@ -45,7 +45,7 @@ class Bounds:
     body_bytes: int
 
 
-def send(request: Request, bounds: Bounds, *, lines: Lines, stop: threading.Event) -> Answer:
+def send(request: Request, bounds: Bounds, *, lines: Lines, stop: threading.Event) -> HttpResponse:
     """Return the complete answer to a request. Redirects are answers; they are never followed.
 
     Args:
@@ -92,7 +92,7 @@ class _Exchange:
         self._lock = threading.Lock()
         self._is_given_up = self._has_left = False
         self._over = threading.Event()
-        self._outcome: Answer | Fault = Fault(Cause.UNREACHABLE, "the exchange did not run")
+        self._outcome: HttpResponse | Fault = Fault(Cause.UNREACHABLE, "the exchange did not run")
 
     def begin(self) -> None:
         """Let the line's thread do it.
@@ -125,7 +125,7 @@ class _Exchange:
     def _leave_line(self) -> None:
         """Leave the line to the next exchange; only after a complete answer nothing of it is still on its way."""
         outcome = self._outcome
-        is_good = isinstance(outcome, Answer) and outcome.headers.get("connection", "").lower() != "close"
+        is_good = isinstance(outcome, HttpResponse) and outcome.headers.get("connection", "").lower() != "close"
         with self._lock:
             self._has_left = True
             if is_good and not self._is_given_up:
@@ -133,7 +133,7 @@ class _Exchange:
             else:
                 self._line.close()
 
-    def answer(self) -> Answer:
+    def answer(self) -> HttpResponse:
         """Return the answer of an exchange that is over, or raise its fault."""
         if isinstance(self._outcome, Fault):
             raise self._outcome
@@ -148,11 +148,11 @@ class _Exchange:
         self._over.wait(_GRACE)
 
 
-def _answer(request: Request, bounds: Bounds, line: Line) -> Answer:
+def _answer(request: Request, bounds: Bounds, line: Line) -> HttpResponse:
     with _response(request, bounds, line) as response:
         headers = {name.lower(): value for name, value in response.headers.itermerged()}
         body = _body(response, headers.get("content-encoding", ""), bounds.body_bytes)
-        return Answer(status=response.status, headers=headers, body=body)
+        return HttpResponse(status=response.status, headers=headers, body=body)
 
 
 def _response(request: Request, bounds: Bounds, line: Line) -> urllib3.BaseHTTPResponse:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, time
 
-from alerter.core.alerting_config import Policy
+from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import AlertState
-from alerter.core.backtest.replay import Moment, replay_of
+from alerter.core.backtest.replay import ReplayStep, replay_of
 from alerter.core.history import TenantArchive, archive_of
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver
@@ -31,32 +31,32 @@ TWO = {"acme": "5m", "globex": "5m"}
 LUNCH = MuteWindow(name=WindowName("lunch"), days=frozenset(range(7)), begins=time(12), ends=time(13), timezone=UTC)
 
 
-def told(policy: Policy, *tenants: TenantArchive) -> list[str]:
+def notified(alerting: AlertingConfig, *tenants: TenantArchive) -> list[str]:
     """Return who is told what, and when, in words."""
-    return [words for moment in replay_of(policy, tenants) for words in said(moment)]
+    return [words for moment in replay_of(alerting, tenants) for words in said(moment)]
 
 
-def said(moment: Moment) -> list[str]:
+def said(moment: ReplayStep) -> list[str]:
     """Return the notices of a moment: `12:00 secops: first warning acme/Spam 120`."""
     return [
         f"{moment.at:%H:%M} {each.receiver.name}: {notice.reason} {notice.alert.key.severity} "
         f"{notice.alert.key.tenant}/{notice.alert.key.reason} {notice.alert.value}"
-        + (f", {each.held_back} held back" if each.held_back else "")
+        + (f", {each.suppressed} held back" if each.suppressed else "")
         for each in moment.notifications
         for notice in each.notices
     ]
 
 
-def a_patient_policy(*receivers: Receiver) -> Policy:
+def a_patient_policy(*receivers: Receiver) -> AlertingConfig:
     """Return a policy of one rule, in which these are told."""
     return replace(a_policy(a_rule(), tenants=TWO), receivers=receivers)
 
 
 def test_everybody_is_told_the_beginning_and_the_end() -> None:
     """At the polls that saw them, with what was held then."""
-    policy = a_policy(a_rule())
+    alerting = a_policy(a_rule())
 
-    assert told(policy, a_polled_tenant("90x3 120x2 110 80x3")) == [
+    assert notified(alerting, a_polled_tenant("90x3 120x2 110 80x3")) == [
         "11:35 secops: first warning acme/Spam 120",
         "11:50 secops: resolved warning acme/Spam 80",
     ]
@@ -68,7 +68,7 @@ def test_each_moment_says_what_changed_and_whose_poll_it_was() -> None:
 
     [moment] = list(replay)
 
-    assert (moment.at, moment.tenant, moment.held_back) == (NOON, "acme", ())
+    assert (moment.at, moment.tenant, moment.suppressed) == (NOON, "acme", ())
     assert [(each.before, each.after) for each in moment.transitions] == [(AlertState.INACTIVE, AlertState.FIRING)]
     assert replay.alerts[a_key()].value == 120
 
@@ -84,9 +84,9 @@ def test_the_alerts_are_those_of_the_moment_that_was_yielded_last() -> None:
 
 def test_what_is_pending_is_a_moment_that_nobody_is_told_of() -> None:
     """Nor is its end, where it never fired."""
-    policy = a_policy(a_rule(warning=a_level(for_="30m")))
+    alerting = a_policy(a_rule(warning=a_level(for_="30m")))
 
-    moments = list(replay_of(policy, [a_polled_tenant("90 120 90")]))
+    moments = list(replay_of(alerting, [a_polled_tenant("90 120 90")]))
 
     assert [(moment.transitions[0].after, moment.notifications) for moment in moments] == [
         (AlertState.PENDING, ()),
@@ -96,9 +96,9 @@ def test_what_is_pending_is_a_moment_that_nobody_is_told_of() -> None:
 
 def test_reminders_come_at_the_polls_at_which_they_are_due() -> None:
     """Twice as late each time; the count is the one of that poll, although nothing else was judged there."""
-    policy = a_patient_policy(a_receiver(repeat_interval="12m"))
+    alerting = a_patient_policy(a_receiver(repeat_interval="12m"))
 
-    assert told(policy, a_polled_tenant("120x3 130x12")) == [
+    assert notified(alerting, a_polled_tenant("120x3 130x12")) == [
         "10:50 secops: first warning acme/Spam 120",
         "11:05 secops: repeat warning acme/Spam 130",
         "11:30 secops: repeat warning acme/Spam 130",
@@ -107,18 +107,18 @@ def test_reminders_come_at_the_polls_at_which_they_are_due() -> None:
 
 def test_what_a_mute_window_hides_is_told_when_it_ends() -> None:
     """At the first poll after its end, if it still differs."""
-    policy = replace(a_policy(a_rule()), windows_by_rule={RuleName("Backlog"): (LUNCH,)})
+    alerting = replace(a_policy(a_rule()), windows_by_rule={RuleName("Backlog"): (LUNCH,)})
 
-    assert told(policy, a_polled_tenant("90x2 120x11", until=at("13:07"))) == [
+    assert notified(alerting, a_polled_tenant("90x2 120x11", until=at("13:07"))) == [
         "13:02 secops: first warning acme/Spam 120"
     ]
 
 
 def test_a_mute_window_of_a_route_hides_as_well() -> None:
     """And what is over by then nobody hears of."""
-    policy = a_policy(a_rule(), routes=[a_route(mute_windows=[LUNCH])])
+    alerting = a_policy(a_rule(), routes=[a_route(mute_windows=[LUNCH])])
 
-    assert told(policy, a_polled_tenant("90x2 120x5 90x6", until=at("13:07"))) == []
+    assert notified(alerting, a_polled_tenant("90x2 120x5 90x6", until=at("13:07"))) == []
 
 
 def test_a_muted_tenant_is_told_of_to_nobody() -> None:
@@ -132,8 +132,8 @@ def test_a_muted_tenant_is_told_of_to_nobody() -> None:
 
 def test_an_hour_has_no_more_messages_than_it_may() -> None:
     """What was held back comes as soon as there is room, and says how much it was."""
-    policy = a_patient_policy(a_receiver(max_per_hour=1))
-    replay = replay_of(policy, [a_polled_tenant("90 120 90x20")])
+    alerting = a_patient_policy(a_receiver(max_per_hour=1))
+    replay = replay_of(alerting, [a_polled_tenant("90 120 90x20")])
 
     moments = list(replay)
 
@@ -141,16 +141,16 @@ def test_an_hour_has_no_more_messages_than_it_may() -> None:
         "10:20 secops: first warning acme/Spam 120",
         "11:20 secops: resolved warning acme/Spam 90, 1 held back",
     ]
-    assert [(f"{moment.at:%H:%M}", moment.held_back) for moment in moments if moment.held_back] == [
+    assert [(f"{moment.at:%H:%M}", moment.suppressed) for moment in moments if moment.suppressed] == [
         ("10:25", ("secops",))
     ]
 
 
 def test_only_news_counts_as_held_back() -> None:
     """A reminder that is due while there is no room would have been no message of its own."""
-    policy = a_patient_policy(a_receiver(max_per_hour=1, repeat_interval="12m"))
+    alerting = a_patient_policy(a_receiver(max_per_hour=1, repeat_interval="12m"))
 
-    assert told(policy, a_polled_tenant("90 120x20")) == [
+    assert notified(alerting, a_polled_tenant("90 120x20")) == [
         "10:25 secops: first warning acme/Spam 120",
         "11:25 secops: repeat warning acme/Spam 120",
     ]
@@ -159,9 +159,9 @@ def test_only_news_counts_as_held_back() -> None:
 def test_another_level_that_begins_meanwhile_is_news_that_is_held_back() -> None:
     """As live: whatever changes of what is held back counts as a message of its own, also while it is pending."""
     rule = a_rule(warning=a_level(above=100), critical=a_level(above=150, for_="1h"))
-    policy = replace(a_policy(rule), receivers=(a_receiver(max_per_hour=1, repeat_interval="12m"),))
+    alerting = replace(a_policy(rule), receivers=(a_receiver(max_per_hour=1, repeat_interval="12m"),))
 
-    assert told(policy, a_polled_tenant("90 120 90x2 120 160x2 120x14")) == [
+    assert notified(alerting, a_polled_tenant("90 120 90x2 120 160x2 120x14")) == [
         "10:25 secops: first warning acme/Spam 120",
         "11:25 secops: repeat warning acme/Spam 120, 4 held back",
     ]
@@ -169,10 +169,10 @@ def test_another_level_that_begins_meanwhile_is_news_that_is_held_back() -> None
 
 def test_what_is_collected_is_told_when_the_wait_is_over() -> None:
     """Over all tenants in one message, and at no poll."""
-    policy = a_patient_policy(replace(a_receiver(), group_wait=minutes(3)))
+    alerting = a_patient_policy(replace(a_receiver(), group_wait=minutes(3)))
     tenants = [a_polled_tenant("90x3 120"), a_polled_tenant("90x3 130", tenant="globex", until=at("12:02"))]
 
-    moments = [moment for moment in replay_of(policy, tenants) if moment.notifications]
+    moments = [moment for moment in replay_of(alerting, tenants) if moment.notifications]
 
     assert [(moment.tenant, said(moment)) for moment in moments] == [
         (
@@ -188,18 +188,18 @@ def test_what_is_collected_is_told_when_the_wait_is_over() -> None:
 def test_what_was_collected_into_a_mute_window_is_told_when_that_ends() -> None:
     """The wait is over while nobody may be told; the end of the window begins another one."""
     receiver = replace(a_receiver(), group_wait=minutes(6))
-    policy = replace(a_patient_policy(receiver), windows_by_rule={RuleName("Backlog"): (LUNCH,)})
+    alerting = replace(a_patient_policy(receiver), windows_by_rule={RuleName("Backlog"): (LUNCH,)})
 
-    assert told(policy, a_polled_tenant("90 120x20", until=at("13:30"))) == [
+    assert notified(alerting, a_polled_tenant("90 120x20", until=at("13:30"))) == [
         "13:06 secops: first warning acme/Spam 120"
     ]
 
 
 def test_what_is_collected_and_held_back_is_collected_again() -> None:
     """As soon as there is room for it."""
-    policy = a_patient_policy(replace(a_receiver(max_per_hour=1), group_wait=minutes(3)))
+    alerting = a_patient_policy(replace(a_receiver(max_per_hour=1), group_wait=minutes(3)))
 
-    assert told(policy, a_polled_tenant("90 120 90x20"), a_polled_tenant("90x2 120 90x20", tenant="globex")) == [
+    assert notified(alerting, a_polled_tenant("90 120 90x20"), a_polled_tenant("90x2 120 90x20", tenant="globex")) == [
         "10:23 secops: first warning acme/Spam 120",
         "10:23 secops: first warning globex/Spam 120",
         "11:28 secops: resolved warning acme/Spam 90, 2 held back",
@@ -235,12 +235,12 @@ def test_a_sum_over_some_tenants_is_judged_at_their_polls_alone() -> None:
 
 def test_a_sum_over_many_tenants_is_judged_and_told_with_the_polls_of_its_bearers() -> None:
     """Live, those of a few are enough; at the polls of the others nobody is reminded of it."""
-    policy = a_policy(a_rule(per=Per.ALL), tenants=TWO)
-    policy = replace(policy, receivers=(a_receiver(repeat_interval="12m"),))
-    policy = replace(policy, bearers_by_rule={RuleName("Backlog"): frozenset({Tenant("globex")})})
+    alerting = a_policy(a_rule(per=Per.ALL), tenants=TWO)
+    alerting = replace(alerting, receivers=(a_receiver(repeat_interval="12m"),))
+    alerting = replace(alerting, sum_trigger_tenants={RuleName("Backlog"): frozenset({Tenant("globex")})})
     tenants = [a_polled_tenant("40x3 70x9"), a_polled_tenant("50x12", tenant="globex", until=at("11:58"))]
 
-    assert told(policy, *tenants) == [
+    assert notified(alerting, *tenants) == [
         "11:23 secops: first warning */* 120",
         "11:38 secops: repeat warning */* 120",
     ]
@@ -248,10 +248,10 @@ def test_a_sum_over_many_tenants_is_judged_and_told_with_the_polls_of_its_bearer
 
 def test_while_a_tenant_has_no_data_its_other_alerts_are_not_told() -> None:
     """When it can be polled again, a reminder that is due comes with the end of the outage."""
-    policy = a_patient_policy(a_receiver(repeat_interval="12m"))
-    policy = replace(policy, rules=a_policy(a_rule(), a_rule("No data", critical=a_level(a_no_data("15m")))).rules)
+    alerting = a_patient_policy(a_receiver(repeat_interval="12m"))
+    alerting = replace(alerting, rules=a_policy(a_rule(), a_rule("No data", critical=a_level(a_no_data("15m")))).rules)
 
-    assert told(policy, a_polled_tenant("120x3 130 _x9 140x5")) == [
+    assert notified(alerting, a_polled_tenant("120x3 130 _x9 140x5")) == [
         "10:35 secops: first warning acme/Spam 120",
         "10:50 secops: repeat warning acme/Spam 130",
         "11:05 secops: first critical acme/* None",
@@ -263,10 +263,10 @@ def test_while_a_tenant_has_no_data_its_other_alerts_are_not_told() -> None:
 
 def test_what_is_told_of_an_alert_without_data_is_the_last_that_was_seen() -> None:
     """Its count is that of the last good poll, although the poll of now failed."""
-    policy = a_patient_policy(a_receiver(repeat_interval="12m"))
-    policy = replace(policy, rules=(a_rule(),))
+    alerting = a_patient_policy(a_receiver(repeat_interval="12m"))
+    alerting = replace(alerting, rules=(a_rule(),))
 
-    assert told(policy, a_polled_tenant("120x3 130 _x3")) == [
+    assert notified(alerting, a_polled_tenant("120x3 130 _x3")) == [
         "11:30 secops: first warning acme/Spam 120",
         "11:45 secops: repeat warning acme/Spam 130",
     ]
@@ -274,10 +274,10 @@ def test_what_is_told_of_an_alert_without_data_is_the_last_that_was_seen() -> No
 
 def test_moments_come_in_the_order_of_time_and_alerts_in_the_order_of_the_rules() -> None:
     """Two tenants, two rules, and what happens at one poll in one moment."""
-    policy = a_policy(a_rule("Second", critical=a_level(above=50)), a_rule("First"), tenants=TWO)
+    alerting = a_policy(a_rule("Second", critical=a_level(above=50)), a_rule("First"), tenants=TWO)
     tenants = [a_polled_tenant("0 120"), a_polled_tenant("0 120", tenant="globex", until=at("11:59"))]
 
-    moments = list(replay_of(policy, tenants))
+    moments = list(replay_of(alerting, tenants))
 
     assert [(moment.tenant, [each.key.rule for each in moment.transitions]) for moment in moments] == [
         ("globex", ["Second", "First"]),

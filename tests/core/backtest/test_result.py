@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from alerter.core.backtest.replay import Policy
-from alerter.core.backtest.result import Backtest, Firing, Knowledge, Rehearsal
+from alerter.core.backtest.replay import ReplayConfig
+from alerter.core.backtest.result import Backtest, FiringPeriod, Knowledge, Rehearsal
 from alerter.core.history import TenantArchive, archive_of
 from alerter.core.notifications import NotifyReason
 from alerter.core.series import Span, Tenant
@@ -25,7 +25,7 @@ from tests.builders import (
 
 
 def rehearsed(
-    *policies: Policy, tenants: list[TenantArchive], since: str = "00:00", until: datetime = NOON
+    *policies: ReplayConfig, tenants: list[TenantArchive], since: str = "00:00", until: datetime = NOON
 ) -> Rehearsal:
     """Look at tenants."""
     rehearsal = Rehearsal(policies, since=at(since), until=until)
@@ -34,9 +34,9 @@ def rehearsed(
     return rehearsal
 
 
-def backtest(policy: Policy, notation: str, *, since: str = "00:00") -> Backtest:
+def backtest(alerting: ReplayConfig, notation: str, *, since: str = "00:00") -> Backtest:
     """Return what a policy would have done on one tenant."""
-    [found] = rehearsed(policy, tenants=[a_polled_tenant(notation)], since=since).backtests()
+    [found] = rehearsed(alerting, tenants=[a_polled_tenant(notation)], since=since).backtests()
     return found
 
 
@@ -45,14 +45,14 @@ def test_what_fired_has_its_beginning_its_end_and_its_worst_count() -> None:
     found = backtest(a_policy(a_rule()), "90 120 150 90 130 90")
 
     assert found.firings == (
-        Firing(key=a_key(), since=at("11:40"), until=at("11:50"), peak=150),
-        Firing(key=a_key(), since=at("11:55"), until=NOON, peak=130),
+        FiringPeriod(key=a_key(), since=at("11:40"), until=at("11:50"), peak=150),
+        FiringPeriod(key=a_key(), since=at("11:55"), until=NOON, peak=130),
     )
 
 
 def test_what_still_fires_has_no_end() -> None:
     """At the end of what is asked about."""
-    assert backtest(a_policy(a_rule()), "90 120x3").firings == (Firing(key=a_key(), since=at("11:50")),)
+    assert backtest(a_policy(a_rule()), "90 120x3").firings == (FiringPeriod(key=a_key(), since=at("11:50")),)
 
 
 def test_what_began_before_the_span_counts_and_what_ended_before_does_not() -> None:
@@ -105,9 +105,11 @@ def test_several_sets_of_rules_look_at_the_same() -> None:
 def test_progress_is_the_part_that_is_done() -> None:
     """Of a tenant, over all sets of rules."""
     done: list[float] = []
-    policy = replace(a_policy(a_rule()), rules=(a_rule(),), receivers=(a_receiver(),))
+    alerting = replace(a_policy(a_rule()), rules=(a_rule(),), receivers=(a_receiver(),))
 
-    Rehearsal([policy, policy], since=at("11:00"), until=NOON).add(a_polled_tenant("0 120"), on_progress=done.append)
+    Rehearsal([alerting, alerting], since=at("11:00"), until=NOON).add(
+        a_polled_tenant("0 120"), on_progress=done.append
+    )
 
     assert done == [0.5, 1.0]
 

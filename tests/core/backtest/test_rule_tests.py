@@ -7,7 +7,7 @@ import pytest
 from alerter.core.backtest.rule_tests import (
     MOST_POLLS,
     Expectation,
-    Scenario,
+    RuleTest,
     SeenAlert,
     SeenMessage,
     counts_of,
@@ -55,11 +55,11 @@ def test_other_words_are_refused(notation: str, said: str) -> None:
         counts_of(notation)
 
 
-def a_scenario(*expectations: Expectation, **notation: str) -> Scenario:
+def a_scenario(*expectations: Expectation, **notation: str) -> RuleTest:
     """Return a scenario of one tenant that is polled every five minutes from noon on."""
     counts = {HoldReason(reason): counts_of(text) for reason, text in notation.items()}
     history = history_of(ACME, counts, begin=NOON, poll_interval=minutes(5), timezone=UTC)
-    return Scenario(name="a test", tenants=(history,), expectations=expectations)
+    return RuleTest(name="a test", tenants=(history,), expectations=expectations)
 
 
 POLICY = a_policy(
@@ -95,8 +95,8 @@ def test_messages_are_those_since_the_expectation_before_each_counted() -> None:
     """Being reminded twice is not being reminded once."""
     first, repeat = (SeenMessage("secops", why, BACKLOG) for why in ("first", "repeat"))
     expectations = (
-        Expectation(at=NOON, told=(first,)),
-        Expectation(at=NOON + timedelta(hours=13), told=(repeat,)),
+        Expectation(at=NOON, notified=(first,)),
+        Expectation(at=NOON + timedelta(hours=13), notified=(repeat,)),
     )
 
     (difference,) = differences(a_scenario(*expectations, Spam="250x157"), POLICY)

@@ -28,9 +28,9 @@ BEGIN = NOON.replace(hour=0) - timedelta(days=DAYS)
 UNTIL = NOON.replace(hour=0)
 
 
-def counts_with(bursts: dict[int, int], *, days: int = DAYS, quiet: int = 4, busy: int = 10) -> list[int]:
+def counts_with(bursts: dict[int, int], *, days: int = DAYS, silent: int = 4, busy: int = 10) -> list[int]:
     """Return hourly counts: few at night, more by day, and at the hours of bursts as many as they say."""
-    usual = [busy if 8 <= hour % 24 < 18 else quiet for hour in range(24 * days)]
+    usual = [busy if 8 <= hour % 24 < 18 else silent for hour in range(24 * days)]
     return [bursts.get(hour, count) for hour, count in enumerate(usual)]
 
 
@@ -77,9 +77,9 @@ def test_a_burst_that_was_real_does_not_move_the_limit() -> None:
 def test_the_reason_that_tells_most_often_moves_up_until_all_are_within_the_budget() -> None:
     """A noisy reason pays for itself: the quiet one keeps its close limit and its one real alert."""
     noisy = {day * 24 + 9 + part: 25 for day in range(0, DAYS, 3) for part in range(3)}
-    quiet = dict.fromkeys(range(240, 246), 300)
+    silent = dict.fromkeys(range(240, 246), 300)
 
-    found = suggested({"Noisy": counts_with(noisy), "Quiet": counts_with(quiet)}, budget=0.5)
+    found = suggested({"Noisy": counts_with(noisy), "Quiet": counts_with(silent)}, budget=0.5)
 
     by_reason = {each.reason: each for each in found.made}
     assert found.per_week <= 0.5

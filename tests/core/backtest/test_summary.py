@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.backtest.result import Backtest, Firing, Knowledge, Notice
-from alerter.core.backtest.summary import Move, compared, known_slots, most_at_once, tally_of
+from alerter.core.backtest.result import Backtest, BacktestNotification, FiringPeriod, Knowledge
+from alerter.core.backtest.summary import MovedFiring, compared, known_slots, most_at_once, tally_of
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.rules import RuleName
 from alerter.core.series import Span, Tenant
@@ -18,13 +18,13 @@ BACKLOG = RuleName("Backlog")
 HOUR = Span(at("11:00"), NOON)
 
 
-def firing(text: str, *, rule: str = "Backlog") -> Firing:
+def firing(text: str, *, rule: str = "Backlog") -> FiringPeriod:
     """Return one from `11:05-11:10`, or `11:05-` for one that goes on."""
     since, until = text.split("-")
-    return Firing(key=a_key(rule=rule), since=at(since), until=at(until) if until else None)
+    return FiringPeriod(key=a_key(rule=rule), since=at(since), until=at(until) if until else None)
 
 
-def firings(text: str) -> tuple[Firing, ...]:
+def firings(text: str) -> tuple[FiringPeriod, ...]:
     """Return several, with a blank between them."""
     return tuple(firing(each) for each in text.split())
 
@@ -54,7 +54,7 @@ def test_a_rule_that_never_fired_has_no_busiest_day() -> None:
 def test_a_day_is_that_of_the_people_who_read_it() -> None:
     """Half past eleven at night in London is the next day in Athens; of two busiest days the first one is meant."""
     late, next_day = at("23:30"), at("23:30") + timedelta(hours=12)
-    found = (Firing(key=a_key(), since=late), Firing(key=a_key(), since=next_day))
+    found = (FiringPeriod(key=a_key(), since=late), FiringPeriod(key=a_key(), since=next_day))
     backtest = Backtest(firings=found, notices=(), messages={})
     span = Span(NOON, NOON + timedelta(days=2))
 
@@ -65,7 +65,7 @@ def test_a_day_is_that_of_the_people_who_read_it() -> None:
 def test_a_tally_says_who_was_told_and_why() -> None:
     """Of this rule."""
     notices = tuple(
-        Notice(at=NOON, receiver=ReceiverName(receiver), rule=RuleName(rule), whys=whys)
+        BacktestNotification(at=NOON, receiver=ReceiverName(receiver), rule=RuleName(rule), whys=whys)
         for receiver, rule, whys in (
             ("secops", "Backlog", (NotifyReason.FIRST,)),
             ("secops", "Backlog", (NotifyReason.FIRST, NotifyReason.RESOLVED)),
@@ -77,7 +77,7 @@ def test_a_tally_says_who_was_told_and_why() -> None:
     tally = tally_of(BACKLOG, Backtest(firings=(), notices=notices, messages={}), HOUR, timezone=UTC)
 
     assert tally.messages == {"secops": 2, "mail": 1}
-    assert tally.told == {
+    assert tally.notified == {
         "secops": {NotifyReason.FIRST: 2, NotifyReason.RESOLVED: 1},
         "mail": {NotifyReason.FIRST: 1},
     }
@@ -154,7 +154,7 @@ def test_two_sets_of_rules_are_compared_firing_by_firing(  # noqa: PLR0917 - a t
 def test_an_alert_of_another_rule_is_another_one() -> None:
     """Also at the same time; what moved has both."""
     one, other = firing("11:05-11:10"), firing("11:05-11:10", rule="Surge")
-    later = Firing(key=one.key, since=at("11:06"), until=at("11:10"))
+    later = FiringPeriod(key=one.key, since=at("11:06"), until=at("11:10"))
 
     assert (compared([one], [other]).gained, compared([one], [other]).lost) == ((other,), (one,))
-    assert compared([one], [later]).moved == (Move(before=one, after=later),)
+    assert compared([one], [later]).moved == (MovedFiring(before=one, after=later),)

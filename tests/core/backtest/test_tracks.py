@@ -46,7 +46,7 @@ def assert_nothing_is_missed(level: Level, archive: Archive) -> None:
 
     assert changes(Track(key=a_key(), level=level, archive=archive)) == every_poll
     starts = [each.at for each in every_poll if each.alert.is_firing]
-    ends = [each.at for each in every_poll if each.transition is not None and each.transition.is_resolve]
+    ends = [each.at for each in every_poll if each.transition is not None and each.transition.is_resolution]
     firings = list(Track(key=a_key(), level=level, archive=archive).firings())
     assert [number_of(since) for since, _ in firings] == starts
     assert [number_of(until) for _, until in firings if until is not None] == ends

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerter.core.backtest.tracks import Track
-from alerter.core.conditions import Baseline, Operands, Verdict
+from alerter.core.conditions import Baseline, Evidence, Verdict
 from alerter.core.conditions.baseline import median
 from alerter.core.conditions.hours import hours_of, hours_of_week
 from alerter.core.history import archive_of
@@ -99,7 +99,7 @@ def test_a_poll_that_failed_is_no_sample() -> None:
 
     found = Baseline().evaluate(weeks(100, 100, 100), firing=False, now=unseen)
 
-    assert (found.verdict, found.operands.note) == (NO_DATA, "no good poll at this moment")
+    assert (found.verdict, found.evidence.note) == (NO_DATA, "no good poll at this moment")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_what_lies_in_the_future_is_not_seen() -> None:
 )
 def test_a_baseline_says_what_is_usual(highest: Sequence[int], held: int, expected: Mapping[str, object]) -> None:
     """The count, what is usual, and the limit that comes of it."""
-    found = Baseline().evaluate(weeks(*highest, now_held=held), firing=False, now=HALF_PAST).operands
+    found = Baseline().evaluate(weeks(*highest, now_held=held), firing=False, now=HALF_PAST).evidence
 
     assert found.expected == Sample(HALF_PAST, int(str(expected["usual"])))
     assert found.value == Sample(HALF_PAST, held)
@@ -204,9 +204,9 @@ def test_a_baseline_says_what_is_usual(highest: Sequence[int], held: int, expect
 
 def test_a_baseline_says_what_data_it_lacks() -> None:
     """Without data it says how many hours it knows."""
-    found = Baseline().evaluate(weeks(100, None, 100, None, now_held=7), firing=False, now=HALF_PAST).operands
+    found = Baseline().evaluate(weeks(100, None, 100, None, now_held=7), firing=False, now=HALF_PAST).evidence
 
-    assert found == Operands(
+    assert found == Evidence(
         condition="baseline",
         limit="the usual at this hour of the week and 4 deviations more",
         value=Sample(HALF_PAST, 7),

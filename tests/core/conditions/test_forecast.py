@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.core.conditions import FOREVER, Forecast, Operands, Verdict
+from alerter.core.conditions import FOREVER, Evidence, Forecast, Verdict
 from alerter.core.conditions.lines import Samples
 from alerter.core.history import archive_of
 from alerter.core.series import Sample, Tenant, number_of, sum_of_tenants
@@ -80,9 +80,9 @@ def test_the_line_is_that_of_least_squares(values: list[int], ahead: int) -> Non
         assert found.verdict is NO_DATA
         return
     expected = _least_squares(points, ahead)
-    assert found.operands.expected is not None
-    assert found.operands.expected.at == NOON + minutes(ahead)
-    assert abs(found.operands.expected.count - max(expected, Fraction(0))) <= Fraction(1, 2)
+    assert found.evidence.expected is not None
+    assert found.evidence.expected.at == NOON + minutes(ahead)
+    assert abs(found.evidence.expected.count - max(expected, Fraction(0))) <= Fraction(1, 2)
 
 
 @given(values=st.lists(st.integers(0, 9), min_size=6, max_size=11), above=st.integers(0, 40), gap=st.integers(0, 10))
@@ -127,7 +127,7 @@ def test_a_night_on_which_clocks_change_bends_no_line(until: str) -> None:
 
     found = a_forecast(159).evaluate(series("40 +5x12", until=now), firing=False, now=now)
 
-    assert (found.verdict, found.operands.expected) == (ACTIVE, Sample(now + minutes(60), 160))
+    assert (found.verdict, found.evidence.expected) == (ACTIVE, Sample(now + minutes(60), 160))
 
 
 def test_a_clock_that_was_set_back_draws_no_line_through_the_future() -> None:
@@ -136,7 +136,7 @@ def test_a_clock_that_was_set_back_draws_no_line_through_the_future() -> None:
 
     found = a_forecast(200).evaluate(later, firing=False, now=NOON)
 
-    assert (found.verdict, found.operands.expected) == (INACTIVE, Sample(at("13:00"), 160))
+    assert (found.verdict, found.evidence.expected) == (INACTIVE, Sample(at("13:00"), 160))
 
 
 def test_polls_that_came_closer_before_the_interval_was_raised_still_make_a_line() -> None:
@@ -145,8 +145,8 @@ def test_polls_that_came_closer_before_the_interval_was_raised_still_make_a_line
 
     found = a_forecast(20, within="1h", fit_over="1h").evaluate(closer, firing=False, now=NOON)
 
-    assert found.operands.expected is not None
-    assert found.operands.expected.count > 40
+    assert found.evidence.expected is not None
+    assert found.evidence.expected.count > 40
 
 
 @settings(deadline=None)
@@ -200,7 +200,7 @@ def test_a_forecast_that_leads_below_nothing_is_nothing() -> None:
     """Nobody holds fewer than no messages."""
     falling = a_forecast(200).evaluate(series("120 -10x12"), firing=False, now=NOON)
 
-    assert falling.operands.expected == Sample(at("13:00"), 0)
+    assert falling.evidence.expected == Sample(at("13:00"), 0)
 
 
 @pytest.mark.parametrize(
@@ -228,10 +228,10 @@ def test_a_forecast_says_what_it_reckons_with(notation: str, expected: dict[str,
     """The count now and then, the one that it expects, both instants, and the limit."""
     seen = series(notation)
 
-    found = a_forecast(150).evaluate(seen, firing=False, now=NOON).operands
+    found = a_forecast(150).evaluate(seen, firing=False, now=NOON).evidence
 
     assert found == replace(
-        Operands(
+        Evidence(
             condition="forecast",
             limit="above 150, or on the way there within 1h at the pace of the last 1h",
             value=Sample(NOON, seen.value_at(NOON) or 0),

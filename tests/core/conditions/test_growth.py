@@ -42,7 +42,7 @@ def test_a_count_is_compared_with_the_highest_of_some_time(
     """Growth is what no earlier time had; the message shows the one that came closest."""
     observation = a_growth().evaluate(series(notation, every="30m"), firing=False, now=NOON)
 
-    shown = observation.operands.reference
+    shown = observation.evidence.reference
     assert observation.verdict is verdict
     assert (None if shown is None else shown.count) == reference
 
@@ -65,11 +65,11 @@ def test_it_looks_back_as_many_spans_and_says_so() -> None:
     assert weeks.window == timedelta(days=14)
     assert weeks.limit == "+30 and +100 % on the most from 14d to 1d before"
     assert falling.limit == "-10 on the least from 2h to 1h before"
-    found = a_growth().evaluate(series("1 1 5 3 3 9 15", every="30m"), firing=False, now=NOON).operands
+    found = a_growth().evaluate(series("1 1 5 3 3 9 15", every="30m"), firing=False, now=NOON).evidence
     assert found.news == "10 more than ever from 3h to 1h before"
-    fallen = falling.evaluate(series("30 25 25 15 15", every="30m"), firing=False, now=NOON).operands
+    fallen = falling.evaluate(series("30 25 25 15 15", every="30m"), firing=False, now=NOON).evidence
     assert fallen.news == "10 fewer than ever from 2h to 1h before"
-    unknown = a_growth().evaluate(series("9 9 15", every="30m"), firing=False, now=NOON).operands
+    unknown = a_growth().evaluate(series("9 9 15", every="30m"), firing=False, now=NOON).evidence
     assert unknown.note == "only 0s of 2h are known to compare with"
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from alerter.core.conditions import FOREVER, NewReason, Operands, Verdict
+from alerter.core.conditions import FOREVER, Evidence, NewReason, Verdict
 from alerter.core.series import Sample, Series, instant_of
 from tests.builders import NOON, a_polled_tenant, at, minutes, series, span
 
@@ -75,7 +75,7 @@ def test_a_new_reason_says_what_it_began_with(seen: Series, reference: Sample | 
     """Both counts and both instants."""
     observed = WEEK.evaluate(seen, firing=False, now=NOON)
 
-    assert observed.operands == Operands(
+    assert observed.evidence == Evidence(
         condition="new_reason",
         limit="a hold reason's first held messages ever",
         value=Sample(NOON, seen.value_at(NOON) or 0),

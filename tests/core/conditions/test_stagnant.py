@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from alerter.core.conditions import FOREVER, Operands, Stagnant, Verdict
+from alerter.core.conditions import FOREVER, Evidence, Stagnant, Verdict
 from alerter.core.series import Sample
 from tests.builders import NOON, at, minutes, series, span
 
@@ -99,7 +99,7 @@ def test_stagnation_says_since_when(notation: str, reference: Sample | None, not
     observed = HOUR.evaluate(series(notation), firing=False, now=NOON)
 
     value = series(notation).value_at(NOON)
-    assert observed.operands == Operands(
+    assert observed.evidence == Evidence(
         condition="stagnant",
         limit="above 100 and never falling for 1h",
         value=None if value is None else Sample(NOON, value),

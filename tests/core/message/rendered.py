@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState
-from alerter.core.conditions import Operands
+from alerter.core.conditions import Evidence
 from alerter.core.message.content import (
     Format,
     Message,
@@ -19,7 +19,7 @@ from alerter.core.message.content import (
 )
 from alerter.core.message.render import compose_message
 from alerter.core.message.sanitize import sanitize
-from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName
+from alerter.core.notifications import Notification, NotificationItem, NotifyReason, Receiver, ReceiverName
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Tenant
 from alerter.errors import Cause
@@ -42,31 +42,31 @@ def an_alert(reason: str = "Impersonation", *, tenant: str = "acme", rule: str =
         peak=512,
         active_at=NOON - timedelta(minutes=10),
         fired_at=NOON,
-        operands=(Operands(condition="threshold", limit="above 500", value=Sample(NOON, 512), note=note),),
+        evidence=(Evidence(condition="threshold", limit="above 500", value=Sample(NOON, 512), note=note),),
     )
 
 
 def a_no_data_alert(tenant: str = "acme", detail: str = "HTTP 401") -> Alert:
     """Return the alert of a tenant that cannot be polled."""
-    operands = Operands(
+    evidence = Evidence(
         condition="no_data",
         limit="no good poll for 15m",
         last_good_at=NOON - timedelta(minutes=25),
         note=f"{Cause.WRONG_KEYS}: {detail}. {Cause.WRONG_KEYS.advice}",
     )
-    return replace(an_alert(ALL_REASONS, tenant=tenant, rule="No data"), value=None, peak=None, operands=(operands,))
+    return replace(an_alert(ALL_REASONS, tenant=tenant, rule="No data"), value=None, peak=None, evidence=(evidence,))
 
 
 def composed(
     *alerts: Alert,
     reason: NotifyReason = NotifyReason.FIRST,
     context: MessageContext = CONTEXT,
-    held_back: int = 0,
+    suppressed: int = 0,
     now: datetime = NOON,
 ) -> Message:
     """Return the message that tells of alerts."""
-    notices = tuple(Notice(reason=reason, alert=alert) for alert in alerts)
-    return compose_message(Notification(receiver=SECOPS, notices=notices, held_back=held_back), context, now=now)
+    notices = tuple(NotificationItem(reason=reason, alert=alert) for alert in alerts)
+    return compose_message(Notification(receiver=SECOPS, notices=notices, suppressed=suppressed), context, now=now)
 
 
 def slack_of(message: Message) -> dict[str, Any]:

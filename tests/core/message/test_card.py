@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from alerter.core.conditions import Operands
+from alerter.core.conditions import Evidence
 from alerter.core.message.content import (
     Link,
 )
@@ -40,7 +40,7 @@ from tests.core.message.words import (
 
 def test_a_card_holds_the_numbers_behind_an_alert() -> None:
     """The value, what it was and when, the limit and since when stand in the card."""
-    alert = replace(FIRING, operands=(a_threshold(512, limit="above 200"), a_growth(512, 120)))
+    alert = replace(FIRING, evidence=(a_threshold(512, limit="above 200"), a_growth(512, 120)))
 
     card = drafted(a_notice(alert)).cards[0]
 
@@ -56,14 +56,14 @@ def test_a_card_holds_the_numbers_behind_an_alert() -> None:
 
 def test_growth_from_nothing_has_no_percentage() -> None:
     """There is no percentage of zero."""
-    card = drafted(a_notice(replace(FIRING, operands=(a_growth(60, 0),)))).cards[0]
+    card = drafted(a_notice(replace(FIRING, evidence=(a_growth(60, 0),)))).cards[0]
 
     assert facts(card)["Before"] == "0 at 12:00 BST, 1h earlier (+60)"
 
 
 def test_an_unknown_count_is_called_so() -> None:
     """An alert that never saw a count does not show one."""
-    card = drafted(a_notice(replace(FIRING, value=None, operands=(Operands(condition="threshold", limit=""),)))).cards[
+    card = drafted(a_notice(replace(FIRING, value=None, evidence=(Evidence(condition="threshold", limit=""),)))).cards[
         0
     ]
 
@@ -72,7 +72,7 @@ def test_an_unknown_count_is_called_so() -> None:
 
 def test_a_count_that_is_not_of_now_tells_its_age() -> None:
     """After failed polls the newest known count is shown with the time at which it was counted."""
-    alert = replace(FIRING, operands=(a_threshold(512, at=NOON - 25 * MINUTE),), ending_since=NOON - 2 * MINUTE)
+    alert = replace(FIRING, evidence=(a_threshold(512, at=NOON - 25 * MINUTE),), keep_firing_since=NOON - 2 * MINUTE)
 
     card = drafted(a_notice(alert)).cards[0]
 
@@ -89,14 +89,14 @@ def test_an_alert_that_begins_now_needs_no_age() -> None:
 
 def test_a_note_of_a_condition_is_shown_as_data() -> None:
     """What a condition adds is not trusted to be free of Mimecast's text."""
-    alert = replace(FIRING, operands=(replace(a_threshold(512), note="odd <data>"),))
+    alert = replace(FIRING, evidence=(replace(a_threshold(512), note="odd <data>"),))
 
     assert facts(drafted(a_notice(alert)).cards[0])["Note"] == "{odd <data>}"
 
 
 def test_a_resolved_card_holds_duration_and_peak() -> None:
     """The end of an alert tells how long it lasted and how bad it was."""
-    card = drafted(a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL)).cards[0]
+    card = drafted(a_notice(ENDED, NotifyReason.RESOLVED, notified=Severity.CRITICAL)).cards[0]
 
     assert (card.badge, words(card.heading)) == ("Resolved after 1h35m", "120 messages held")
     assert facts(card) == {
@@ -132,7 +132,7 @@ def test_a_no_data_card_says_why_and_what_to_do() -> None:
 )
 def test_a_no_data_card_without_advice(note: str, cause: dict[str, str]) -> None:
     """A note of a form that is not known is shown, or left out, but never misread."""
-    alert = replace(NO_DATA, operands=(Operands(condition="no_data", limit="", note=note),))
+    alert = replace(NO_DATA, evidence=(Evidence(condition="no_data", limit="", note=note),))
 
     card = drafted(a_notice(alert)).cards[0]
 
@@ -150,8 +150,8 @@ def test_the_end_of_no_data_needs_no_advice() -> None:
 
 def test_an_unknown_condition_is_taken_to_be_about_held_messages() -> None:
     """A condition that was stored by another version does not break the message."""
-    operands = replace(a_growth(512, 400), condition="weather", limit="above 9")
-    alert = replace(FIRING, operands=(operands,))
+    evidence = replace(a_growth(512, 400), condition="weather", limit="above 9")
+    alert = replace(FIRING, evidence=(evidence,))
 
     assert words(drafted(a_notice(alert)).title).endswith("({acme}), above 9")
 
@@ -159,7 +159,7 @@ def test_an_unknown_condition_is_taken_to_be_about_held_messages() -> None:
 _SIX_HOURS_AGO = Sample(NOON - 360 * MINUTE, 300)
 EXPECTATIONS = [
     pytest.param(
-        Operands(
+        Evidence(
             condition="forecast",
             limit="above 800, or on the way there within 4h at the pace of the last 6h",
             value=Sample(NOON, 512),
@@ -176,7 +176,7 @@ EXPECTATIONS = [
         id="a forecast says where it leads, and until when",
     ),
     pytest.param(
-        Operands(
+        Evidence(
             condition="baseline",
             limit="above 140, the usual 100 and 4 times 10.0",
             value=Sample(NOON, 512),
@@ -191,7 +191,7 @@ EXPECTATIONS = [
         id="a baseline says what is usual",
     ),
     pytest.param(
-        Operands(
+        Evidence(
             condition="stagnant",
             limit="above 20 and never falling for 6h",
             value=Sample(NOON, 512),
@@ -205,7 +205,7 @@ EXPECTATIONS = [
         id="stagnation says since when",
     ),
     pytest.param(
-        Operands(
+        Evidence(
             condition="new_reason",
             limit="a hold reason's first held messages ever",
             value=Sample(NOON, 512),
@@ -218,12 +218,12 @@ EXPECTATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("operands", "because", "expected"), EXPECTATIONS)
+@pytest.mark.parametrize(("evidence", "because", "expected"), EXPECTATIONS)
 def test_each_condition_says_what_it_reckoned_with(
-    operands: Operands, because: str, expected: Mapping[str, str]
+    evidence: Evidence, because: str, expected: Mapping[str, str]
 ) -> None:
     """The headline says why in a few words; the card has both counts, both instants, and the limit."""
-    found = drafted(a_notice(replace(FIRING, operands=(operands,))))
+    found = drafted(a_notice(replace(FIRING, evidence=(evidence,))))
 
     assert words(found.title) == f"CRITICAL: 512 held for {{Impersonation}} ({{acme}}), {because}"
     assert facts(found.cards[0]) == {**expected, "Since": "12:50 BST (10m ago)"}
@@ -259,9 +259,9 @@ def test_a_tenant_is_shown_with_its_labels(*, polling: bool) -> None:
     alert = NO_DATA if polling else FIRING
     labels = {alert.key.tenant: {"customer": "Acme Ltd", "tier": "gold"}}
 
-    told = drafted(a_notice(alert), context=replace(CONTEXT, labels_by_tenant=labels))
+    notified = drafted(a_notice(alert), context=replace(CONTEXT, labels_by_tenant=labels))
 
-    assert facts(told.cards[0])["Tenant"] == "{customer Acme Ltd, tier gold}"
+    assert facts(notified.cards[0])["Tenant"] == "{customer Acme Ltd, tier gold}"
     assert "Tenant" not in facts(drafted(a_notice(alert)).cards[0])
 
 
@@ -269,10 +269,10 @@ def test_a_runbook_that_is_no_web_page_is_shown_as_text() -> None:
     """A service refuses a whole message for one bad link, so that such a runbook is no link."""
     surge = replace(FIRING, key=a_key(rule="Surge"))
 
-    told = drafted(a_notice(surge), context=replace(CONTEXT, console_url=""))
+    notified = drafted(a_notice(surge), context=replace(CONTEXT, console_url=""))
 
-    assert told.links == ()
-    assert facts(told.cards[0])["Runbook"] == "{see the red folder}"
+    assert notified.links == ()
+    assert facts(notified.cards[0])["Runbook"] == "{see the red folder}"
 
 
 def test_a_firing_alert_without_a_beginning_has_no_since() -> None:
@@ -285,7 +285,7 @@ def test_a_firing_alert_without_a_beginning_has_no_since() -> None:
 def test_a_reminder_of_an_alert_without_data_says_since_when() -> None:
     """The count is that of the last good poll, and nobody takes it for that of now."""
     context = replace(CONTEXT, poll_intervals={Tenant("acme"): 5 * MINUTE})
-    notice = a_notice(OLD, NotifyReason.REPEAT, told=Severity.CRITICAL)
+    notice = a_notice(OLD, NotifyReason.REPEAT, notified=Severity.CRITICAL)
 
     titles = [words(drafted(notice, context=context, now=NOON + minutes * MINUTE).title) for minutes in (10, 11)]
 
@@ -295,7 +295,7 @@ def test_a_reminder_of_an_alert_without_data_says_since_when() -> None:
 
 def test_a_reminder_keeps_its_numbers_in_the_card() -> None:
     """The card says what is still true, and the facts which reminder this is."""
-    card = drafted(a_notice(OLD, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=1)).cards[0]
+    card = drafted(a_notice(OLD, NotifyReason.REPEAT, notified=Severity.CRITICAL, repeats=1)).cards[0]
 
     assert (card.badge, words(card.heading)) == ("Reminder", "CRITICAL, still 512 messages held, limit: above 500")
     assert facts(card) == {
@@ -378,7 +378,7 @@ def test_the_card_of_several_tenants_without_data_says_what_to_do_once() -> None
 
 def test_the_end_at_several_tenants_needs_little() -> None:
     """What differs between the tenants is left out, and what is not known as well."""
-    unseen = replace(SEEN_AGAIN, active_at=None, operands=(replace(NO_DATA.operands[0], limit=""),))
+    unseen = replace(SEEN_AGAIN, active_at=None, evidence=(replace(NO_DATA.evidence[0], limit=""),))
 
     assert facts(drafted(*at_tenants(3, unseen, NotifyReason.RESOLVED)).cards[0]) == {"Tenants": "{t0}, {t1}, {t2}"}
 

@@ -64,7 +64,7 @@ def test_a_test_message_says_that_nothing_is_wrong() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held_back", "notes"),
+    ("suppressed", "notes"),
     [
         pytest.param(0, [], id="nothing was held back"),
         pytest.param(
@@ -79,9 +79,9 @@ def test_a_test_message_says_that_nothing_is_wrong() -> None:
         ),
     ],
 )
-def test_a_message_says_how_many_were_held_back(held_back: int, notes: list[str]) -> None:
+def test_a_message_says_how_many_were_held_back(suppressed: int, notes: list[str]) -> None:
     """The next message after a storm says what its receiver was spared."""
-    assert [words(note) for note in drafted(a_notice(), held_back=held_back).notes] == notes
+    assert [words(note) for note in drafted(a_notice(), suppressed=suppressed).notes] == notes
 
 
 def test_what_several_tenants_share_stands_where_its_worst_stood() -> None:
@@ -89,21 +89,21 @@ def test_what_several_tenants_share_stands_where_its_worst_stood() -> None:
     worst = a_notice(replace(FIRING, key=a_key(reason="Spam"), value=9000))
     last = a_notice(replace(FIRING, key=a_key(reason="Bulk"), value=1))
 
-    told = drafted(worst, *at_tenants(5), last)
+    notified = drafted(worst, *at_tenants(5), last)
 
-    assert [line.count for line in told.lines] == [1, 5, 1]
-    assert words(told.title) == "CRITICAL: 7 alerts: {acme}, {t0}, {t1} and 3 more"
+    assert [line.count for line in notified.lines] == [1, 5, 1]
+    assert words(notified.title) == "CRITICAL: 7 alerts: {acme}, {t0}, {t1} and 3 more"
 
 
 def test_a_message_answers_the_first_ones_about_its_alerts() -> None:
     """Each thread once, the worst alert's first; an alert that is new begins its own."""
     threads = drafted(
-        a_notice(reason=NotifyReason.RAISED, told=Severity.WARNING, thread="m1"),
-        a_notice(told=Severity.WARNING, thread="of an earlier episode"),
-        a_notice(reason=NotifyReason.REPEAT, told=Severity.WARNING),
+        a_notice(reason=NotifyReason.RAISED, notified=Severity.WARNING, thread="m1"),
+        a_notice(notified=Severity.WARNING, thread="of an earlier episode"),
+        a_notice(reason=NotifyReason.REPEAT, notified=Severity.WARNING),
         a_notice(),
-        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.WARNING, thread="m2"),
-        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.WARNING, thread="m1"),
+        a_notice(ENDED, NotifyReason.RESOLVED, notified=Severity.WARNING, thread="m2"),
+        a_notice(ENDED, NotifyReason.RESOLVED, notified=Severity.WARNING, thread="m1"),
     ).threads
 
     assert threads == ("m1", "m2")
@@ -111,7 +111,7 @@ def test_a_message_answers_the_first_ones_about_its_alerts() -> None:
 
 def test_a_storm_of_ends_answers_some() -> None:
     """A header has its limits."""
-    ends = [a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.WARNING, thread=f"m{n}") for n in range(50)]
+    ends = [a_notice(ENDED, NotifyReason.RESOLVED, notified=Severity.WARNING, thread=f"m{n}") for n in range(50)]
 
     assert drafted(*ends).threads == tuple(f"m{n}" for n in range(MAX_THREADS))
 
@@ -119,8 +119,8 @@ def test_a_storm_of_ends_answers_some() -> None:
 def test_what_begins_is_opened_and_what_ends_is_closed() -> None:
     """Under the same key, whatever the level: an on-call service opens and closes the same thing."""
     opened = drafted(a_notice(OTHER_LEVEL)).happenings[0]
-    raised = drafted(a_notice(reason=NotifyReason.RAISED, told=Severity.WARNING)).happenings[0]
-    closed = drafted(a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL)).happenings[0]
+    raised = drafted(a_notice(reason=NotifyReason.RAISED, notified=Severity.WARNING)).happenings[0]
+    closed = drafted(a_notice(ENDED, NotifyReason.RESOLVED, notified=Severity.CRITICAL)).happenings[0]
 
     assert [each.action for each in (opened, raised, closed)] == [EventAction.OPEN, EventAction.OPEN, EventAction.CLOSE]
     assert [each.severity for each in (opened, raised)] == [Severity.WARNING, Severity.CRITICAL]
@@ -133,7 +133,7 @@ def test_a_storm_opens_the_worst_and_closes_everything() -> None:
     """An on-call service is not flooded, but nothing that was opened stays open."""
     keys = [a_key(reason=f"reason {number}") for number in range(2 * MAX_TRIGGERED)]
     firing = [a_notice(replace(FIRING, key=key)) for key in keys]
-    ended = [a_notice(replace(ENDED, key=key), NotifyReason.RESOLVED, told=Severity.CRITICAL) for key in keys]
+    ended = [a_notice(replace(ENDED, key=key), NotifyReason.RESOLVED, notified=Severity.CRITICAL) for key in keys]
 
     happenings = drafted(*firing, *ended).happenings
 

@@ -6,7 +6,7 @@ import pytest
 
 from alerter.core.alerts import Alert
 from alerter.core.mutes import Mute, MuteKind
-from alerter.core.notifications import Notice, NotifyReason
+from alerter.core.notifications import NotificationItem, NotifyReason
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS
 from alerter.errors import Cause
@@ -39,37 +39,37 @@ TITLES = [
         id="a first alert says how many are held, for what, whose, and the limit",
     ),
     pytest.param(
-        a_notice(replace(FIRING, operands=(a_threshold(512, limit="above 200"), a_growth(512, 120)))),
+        a_notice(replace(FIRING, evidence=(a_threshold(512, limit="above 200"), a_growth(512, 120)))),
         "CRITICAL: 512 held for {Impersonation} ({acme}), above 200, up 392 in 1h",
         id="every condition that must hold is named",
     ),
     pytest.param(
-        a_notice(replace(FIRING, value=80, operands=(a_growth(80, 120),))),
+        a_notice(replace(FIRING, value=80, evidence=(a_growth(80, 120),))),
         "CRITICAL: 80 held for {Impersonation} ({acme}), down 40 in 1h",
         id="a count that went down since is said to have done so",
     ),
     pytest.param(
-        a_notice(replace(FIRING, fired_at=NOON - MINUTE, value=450, operands=(a_threshold(450),))),
+        a_notice(replace(FIRING, fired_at=NOON - MINUTE, value=450, evidence=(a_threshold(450),))),
         "CRITICAL: 450 held for {Impersonation} ({acme}), limit: above 500",
         id="an alert between its limit and clear_at is not said to be above the limit",
     ),
     pytest.param(
-        a_notice(reason=NotifyReason.RAISED, told=Severity.WARNING),
+        a_notice(reason=NotifyReason.RAISED, notified=Severity.WARNING),
         "CRITICAL, was warning: 512 held for {Impersonation} ({acme}), above 500",
         id="a raised alert says from what to what",
     ),
     pytest.param(
-        a_notice(OTHER_LEVEL, NotifyReason.LOWERED, told=Severity.CRITICAL),
+        a_notice(OTHER_LEVEL, NotifyReason.LOWERED, notified=Severity.CRITICAL),
         "WARNING, was critical: 310 held for {Impersonation} ({acme}), above 200",
         id="a lowered alert says from what to what",
     ),
     pytest.param(
-        a_notice(reason=NotifyReason.REPEAT, told=Severity.CRITICAL),
+        a_notice(reason=NotifyReason.REPEAT, notified=Severity.CRITICAL),
         "Reminder: CRITICAL, still 512 held for {Impersonation} ({acme}), for 10m; reminder 1, next in 8h",
         id="a reminder says that it is one, for how long, and when the next one comes",
     ),
     pytest.param(
-        a_notice(OLD, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=1),
+        a_notice(OLD, NotifyReason.REPEAT, notified=Severity.CRITICAL, repeats=1),
         "Reminder: CRITICAL, still 512 held for {Impersonation} ({acme}), for 6h; reminder 2, next in 16h",
         id="reminders are counted, and come later and later",
     ),
@@ -79,7 +79,7 @@ TITLES = [
         id="a reminder does not make up what it does not know",
     ),
     pytest.param(
-        a_notice(NO_DATA, NotifyReason.REPEAT, told=Severity.CRITICAL, repeats=5),
+        a_notice(NO_DATA, NotifyReason.REPEAT, notified=Severity.CRITICAL, repeats=5),
         "Reminder: CRITICAL, still no data from Mimecast for 25m ({acme}), API keys refused; reminder 6, next in 1d",
         id="a reminder of missing data says so, and comes at least daily",
     ),
@@ -94,12 +94,12 @@ TITLES = [
         id="what breaks an acknowledgement says so",
     ),
     pytest.param(
-        a_notice(replace(FIRING, value=1240), NotifyReason.BROKEN, told=Severity.CRITICAL, mute_ended=ACKNOWLEDGED),
+        a_notice(replace(FIRING, value=1240), NotifyReason.BROKEN, notified=Severity.CRITICAL, mute_ended=ACKNOWLEDGED),
         "CRITICAL again: 1,240 held for {Impersonation} ({acme}), twice as many as when {bob} acknowledged",
         id="an acknowledgement that breaks by a doubled count says so",
     ),
     pytest.param(
-        a_notice(FIRING, NotifyReason.BROKEN, told=Severity.CRITICAL, mute_ended=ACKNOWLEDGED),
+        a_notice(FIRING, NotifyReason.BROKEN, notified=Severity.CRITICAL, mute_ended=ACKNOWLEDGED),
         "CRITICAL again: 512 held for {Impersonation} ({acme}), worse than when {bob} acknowledged",
         id="one that broke by a level of which the receiver does not hear, or whose count has fallen since",
     ),
@@ -114,17 +114,17 @@ TITLES = [
         id="the end of missing data has a message of its own",
     ),
     pytest.param(
-        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL),
+        a_notice(ENDED, NotifyReason.RESOLVED, notified=Severity.CRITICAL),
         "Resolved after 1h35m: 120 held for {Impersonation} ({acme}), peak 1,512",
         id="an end says how long it lasted, the present count and the peak",
     ),
     pytest.param(
-        a_notice(replace(ENDED, value=30, peak=2), NotifyReason.RESOLVED, told=Severity.CRITICAL),
+        a_notice(replace(ENDED, value=30, peak=2), NotifyReason.RESOLVED, notified=Severity.CRITICAL),
         "Resolved after 1h35m: 30 held for {Impersonation} ({acme}), lowest 2",
         id="where smaller is worse, the worst count is the lowest",
     ),
     pytest.param(
-        a_notice(ENDED, NotifyReason.RESOLVED, told=Severity.CRITICAL, still_firing=Severity.WARNING),
+        a_notice(ENDED, NotifyReason.RESOLVED, notified=Severity.CRITICAL, still_firing=Severity.WARNING),
         "No longer critical, still firing as warning: 120 held for {Impersonation} ({acme}), peak 1,512",
         id="an end says at which level it goes on",
     ),
@@ -134,12 +134,12 @@ TITLES = [
         id="the level that ended is the alert's where nothing was told before",
     ),
     pytest.param(
-        a_notice(replace(ENDED, resolution="rule removed"), NotifyReason.RESOLVED, told=Severity.CRITICAL),
+        a_notice(replace(ENDED, resolution="rule removed"), NotifyReason.RESOLVED, notified=Severity.CRITICAL),
         "Resolved (rule removed): 120 held for {Impersonation} ({acme}), peak 1,512",
         id="an end without the count's doing says why",
     ),
     pytest.param(
-        a_notice(replace(ENDED, value=None, peak=None, fired_at=None, operands=()), NotifyReason.RESOLVED),
+        a_notice(replace(ENDED, value=None, peak=None, fired_at=None, evidence=()), NotifyReason.RESOLVED),
         "Resolved: an unknown number held for {Impersonation} ({acme})",
         id="what is not known is not made up",
     ),
@@ -154,7 +154,7 @@ TITLES = [
         id="a tenant without data says since when nothing is known",
     ),
     pytest.param(
-        a_notice(replace(NO_DATA, operands=(replace(NO_DATA.operands[0], last_good_at=None),))),
+        a_notice(replace(NO_DATA, evidence=(replace(NO_DATA.evidence[0], last_good_at=None),))),
         "CRITICAL: no data from Mimecast yet ({acme}), API keys refused",
         id="a tenant that was never polled well says so",
     ),
@@ -172,7 +172,7 @@ TITLES = [
 
 
 @pytest.mark.parametrize(("notice", "title"), TITLES)
-def test_the_title_is_one_line_that_works_as_a_push(notice: Notice, title: str) -> None:
+def test_the_title_is_one_line_that_works_as_a_push(notice: NotificationItem, title: str) -> None:
     """Whoever reads only the title knows what happened, where, and how bad it is."""
     assert words(drafted(notice).title) == title
 
@@ -209,7 +209,7 @@ SUMMARIES = [
 
 
 @pytest.mark.parametrize(("notices", "title"), SUMMARIES)
-def test_several_alerts_share_one_title(notices: list[Notice], title: str) -> None:
+def test_several_alerts_share_one_title(notices: list[NotificationItem], title: str) -> None:
     """One message about several alerts says how many there are and how bad the worst is."""
     assert words(drafted(*notices).title) == title
 
@@ -217,10 +217,10 @@ def test_several_alerts_share_one_title(notices: list[Notice], title: str) -> No
 def test_a_title_for_tenants_without_data_has_a_cause_where_it_is_the_same_for_all() -> None:
     """Of several causes the message says which; the title has no room for them."""
     *alike, other = at_tenants(3, NO_DATA)
-    operands = (replace(NO_DATA.operands[0], note=f"{Cause.DNS}: no such host. {Cause.DNS.advice}"),)
+    evidence = (replace(NO_DATA.evidence[0], note=f"{Cause.DNS}: no such host. {Cause.DNS.advice}"),)
 
     assert words(drafted(*alike, other, context=MSP).title).endswith("({t0}, {t1}, {t2}), API keys refused")
-    mixed = replace(other, alert=replace(other.alert, operands=operands))
+    mixed = replace(other, alert=replace(other.alert, evidence=evidence))
     assert words(drafted(*alike, mixed, context=MSP).title).endswith("({t0}, {t1}, {t2})")
 
 
@@ -304,11 +304,11 @@ def test_a_title_for_tenants_without_data_has_a_cause_where_it_is_the_same_for_a
 )
 def test_the_same_at_several_tenants_is_told_once(alert: Alert, reason: NotifyReason, title: str) -> None:
     """Whoever looks after forty tenants reads one line that says at how many of them, and where most is held."""
-    told = drafted(*at_tenants(9, alert, reason), context=MSP)
+    notified = drafted(*at_tenants(9, alert, reason), context=MSP)
 
-    assert words(told.title) == title
-    assert (len(told.cards), len(told.lines), told.lines[0].count, told.total) == (1, 1, 9, 9)
-    assert len(told.alert_ids) == len(told.happenings) == 9
+    assert words(notified.title) == title
+    assert (len(notified.cards), len(notified.lines), notified.lines[0].count, notified.total) == (1, 1, 9, 9)
+    assert len(notified.alert_ids) == len(notified.happenings) == 9
 
 
 def test_a_level_that_goes_on_is_told_once_for_several_tenants() -> None:

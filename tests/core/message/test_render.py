@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 
-from alerter.core.conditions import Operands
+from alerter.core.conditions import Evidence
 from alerter.core.message.content import (
     EventAction,
     Format,
@@ -43,7 +43,7 @@ from tests.core.message.test_digest import DEPUTY, OUTAGE, SECOND, an_hour
 
 def test_every_format_says_what_a_forecast_reckons_with() -> None:
     """Plain text, mail, Slack and Teams carry the same numbers, both instants, and the limit."""
-    operands = Operands(
+    evidence = Evidence(
         condition="forecast",
         limit="above 800, or on the way there within 4h at the pace of the last 6h",
         value=Sample(NOON, 512),
@@ -52,7 +52,7 @@ def test_every_format_says_what_a_forecast_reckons_with() -> None:
         news="heading for 850 in 4h",
     )
 
-    message = composed(replace(an_alert(), operands=(operands,)))
+    message = composed(replace(an_alert(), evidence=(evidence,)))
 
     assert message.title == "CRITICAL: 512 held for 'Impersonation' (acme), heading for 850 in 4h"
     for text in (
@@ -118,7 +118,7 @@ HELD_BACK = "4 messages were held back before this one: no more than 30 in an ho
 
 def test_every_format_says_how_many_were_held_back() -> None:
     """A sentence about the message itself stands after its alerts, in every format."""
-    message = composed(an_alert(), held_back=4)
+    message = composed(an_alert(), suppressed=4)
 
     assert HELD_BACK in " ".join(message.bodies[Format.TEXT].split())
     assert HELD_BACK in page_of(message).text
@@ -146,7 +146,7 @@ def test_hundreds_of_tenants_with_absurd_names_fit(name: str) -> None:
     """The same at hundreds of tenants is still one message that every service takes."""
     alerts = [an_alert(f"{name}{number % 7}", tenant=f"{number}{name}", note=name) for number in range(700)]
 
-    message = composed(*alerts, held_back=1)
+    message = composed(*alerts, suppressed=1)
 
     is_within_limits(message)
     assert "more: alerter status" not in message.bodies[Format.TEXT]

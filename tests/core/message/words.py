@@ -5,11 +5,18 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from alerter.core.alerts import Alert, AlertKey, AlertState
-from alerter.core.conditions import Operands
+from alerter.core.conditions import Evidence
 from alerter.core.message.content import AlertCard, MessageContent, MessageContext, RichText, Untrusted
 from alerter.core.message.draft import compose_content
 from alerter.core.mutes import Mute, MuteKind
-from alerter.core.notifications import Notice, Notification, NotifyReason, Receiver, ReceiverName, Told
+from alerter.core.notifications import (
+    Notification,
+    NotificationItem,
+    NotificationState,
+    NotifyReason,
+    Receiver,
+    ReceiverName,
+)
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Tenant
 from alerter.errors import Cause
@@ -35,14 +42,14 @@ def facts(card: AlertCard) -> dict[str, str]:
     return {fact.label: words(fact.value) for fact in card.facts}
 
 
-def a_threshold(value: int, *, at: datetime = NOON, limit: str = "above 500, clears at 400") -> Operands:
+def a_threshold(value: int, *, at: datetime = NOON, limit: str = "above 500, clears at 400") -> Evidence:
     """Return what a threshold compared."""
-    return Operands(condition="threshold", limit=limit, value=Sample(at, value))
+    return Evidence(condition="threshold", limit=limit, value=Sample(at, value))
 
 
-def a_growth(value: int, before: int) -> Operands:
+def a_growth(value: int, before: int) -> Evidence:
     """Return what a growth over an hour compared."""
-    return Operands(
+    return Evidence(
         condition="growth",
         limit="+50 within 1h",
         value=Sample(NOON, value),
@@ -68,7 +75,7 @@ FIRING = Alert(
     peak=512,
     active_at=NOON - 10 * MINUTE,
     fired_at=NOON,
-    operands=(a_threshold(512),),
+    evidence=(a_threshold(512),),
 )
 ENDED = replace(
     FIRING,
@@ -78,15 +85,15 @@ ENDED = replace(
     active_at=None,
     fired_at=NOON - 95 * MINUTE,
     resolved_at=NOON,
-    operands=(a_threshold(120),),
+    evidence=(a_threshold(120),),
 )
 NO_DATA = replace(
     FIRING,
     key=a_key(rule="No data", reason=ALL_REASONS),
     value=None,
     peak=None,
-    operands=(
-        Operands(
+    evidence=(
+        Evidence(
             condition="no_data",
             limit="no good poll for 15m",
             last_good_at=NOON - 25 * MINUTE,
@@ -101,7 +108,7 @@ SEEN_AGAIN = replace(
     value=731,
     fired_at=NOON - 35 * MINUTE,
     resolved_at=NOON,
-    operands=(replace(NO_DATA.operands[0], last_good_at=NOON - 50 * MINUTE, note=""),),
+    evidence=(replace(NO_DATA.evidence[0], last_good_at=NOON - 50 * MINUTE, note=""),),
 )
 
 
@@ -109,43 +116,45 @@ def a_notice(
     alert: Alert = FIRING,
     reason: NotifyReason = NotifyReason.FIRST,
     *,
-    told: Severity | None = None,
+    notified: Severity | None = None,
     still_firing: Severity | None = None,
     repeats: int = 0,
     thread: str = "",
     mute_ended: Mute | None = None,
-) -> Notice:
+) -> NotificationItem:
     """Return a notice about an alert, of which the receiver may have been told before."""
     before = None
-    if told is not None:
-        before = Told(
+    if notified is not None:
+        before = NotificationState(
             topic=alert.key.topic,
             receiver=SECOPS.name,
-            severity=told,
+            severity=notified,
             state=AlertState.FIRING,
             at=NOON - 30 * MINUTE,
             repeats=repeats,
             thread=thread,
         )
-    return Notice(reason=reason, alert=alert, told_before=before, still_firing=still_firing, mute_ended=mute_ended)
+    return NotificationItem(
+        reason=reason, alert=alert, previous_state=before, still_firing=still_firing, mute_ended=mute_ended
+    )
 
 
 def drafted(
-    *notices: Notice, context: MessageContext = CONTEXT, held_back: int = 0, now: datetime = NOON
+    *notices: NotificationItem, context: MessageContext = CONTEXT, suppressed: int = 0, now: datetime = NOON
 ) -> MessageContent:
     """Return the words for notices, the worst first."""
-    return compose_content(Notification(receiver=SECOPS, notices=notices, held_back=held_back), context, now=now)
+    return compose_content(Notification(receiver=SECOPS, notices=notices, suppressed=suppressed), context, now=now)
 
 
 OLD = replace(FIRING, active_at=NOON - 360 * MINUTE, fired_at=NOON - 350 * MINUTE)
 ACKNOWLEDGED = Mute(kind=MuteKind.ACKNOWLEDGEMENT, name="bob", comment="calling them", count=600)
 SILENCE = Mute(kind=MuteKind.SILENCE, name="3 by anna", until=NOON, comment="maintenance")
 OTHER_LEVEL = replace(
-    FIRING, key=a_key(severity=Severity.WARNING), value=310, operands=(a_threshold(310, limit="above 200"),)
+    FIRING, key=a_key(severity=Severity.WARNING), value=310, evidence=(a_threshold(310, limit="above 200"),)
 )
 
 
-def at_tenants(count: int, alert: Alert = FIRING, reason: NotifyReason = NotifyReason.FIRST) -> list[Notice]:
+def at_tenants(count: int, alert: Alert = FIRING, reason: NotifyReason = NotifyReason.FIRST) -> list[NotificationItem]:
     """Return the same alert at so many tenants, each with ten messages fewer than the one before."""
     return [
         a_notice(
@@ -155,7 +164,7 @@ def at_tenants(count: int, alert: Alert = FIRING, reason: NotifyReason = NotifyR
                 value=None if alert.value is None else alert.value - 10 * number,
             ),
             reason,
-            told=None if reason is NotifyReason.FIRST else Severity.CRITICAL,
+            notified=None if reason is NotifyReason.FIRST else Severity.CRITICAL,
         )
         for number in range(count)
     ]
