@@ -157,7 +157,8 @@ def mutes_json(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Mapping[
             for alert, each in active_mutes.acknowledged(alerts)
         ],
         "mute_windows": [
-            {"mute_window": window.name, "until": end, "used_by": users} for window, end, users in active_mutes.windows()
+            {"mute_window": window.name, "until": end, "used_by": users}
+            for window, end, users in active_mutes.windows()
         ],
         "muted_tenants": sorted(active_mutes.mutes.muted_tenants),
     }  # fmt: skip

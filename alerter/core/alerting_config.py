@@ -36,7 +36,7 @@ class AlertingConfig:
         windows_by_rule: The mute windows of each rule that has any.
         muted_tenants: The tenants of which nobody is told anything.
         timezones: The time zone of each tenant that has one of its own.
-        sum_trigger_tenants: With whose polls a rule over the sum of all is judged; with every poll, where it is missing.
+        sum_trigger_tenants: With whose polls a sum over all tenants is evaluated; with every poll if it is missing.
     """
 
     rules: tuple[Rule, ...]

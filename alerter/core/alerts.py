@@ -82,7 +82,7 @@ class Alert:
         active_at: Since when the condition has held; None while inactive. While pending, it is later by the time of
             which nothing was known, which does not count towards `for`.
         fired_at: When it began to fire; after the resolve, when it had begun.
-        keep_firing_since: Since when a firing alert's condition has not held; None while it holds. It is later by the time
+        keep_firing_since: Since when a firing alert's condition has not held; None while it holds. Later by the time
             of which nothing was known, too.
         resolved_at: When it last resolved; None while it is firing.
         resolution: Why it resolved where the condition's end is not the reason ("rule removed").

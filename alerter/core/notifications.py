@@ -200,7 +200,7 @@ class NotificationPlan:
         notified: The entries that these change.
         noted: The entries that change without a message.
         broken: The acknowledgements that break now, and stay broken.
-        suppressed: What is not sent, because its receiver has had all the messages that it may have in an hour. It still
+        suppressed: What is not sent, because its receiver has had all the messages of its hourly limit. It still
             differs from what the receiver knows, so that a later plan tells it.
     """
 

@@ -133,7 +133,7 @@ def after_failure(delivery: Delivery, error: DeliveryError, *, now: datetime) ->
 
     Args:
         delivery: As it was tried.
-        error: What went wrong. A `retry_after` only ever prolongs our own wait, up to `MAX_RETRY_DELAY`. Once the message was
+        error: What went wrong. A `retry_after` only prolongs our wait, up to `MAX_RETRY_DELAY`. Once the message was
             refused as such, or some of its addressees have it, it no longer stands in the way of the next one.
         now: When it failed.
     """

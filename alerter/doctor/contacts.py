@@ -17,7 +17,7 @@ _ADVICE = {
     ProbeStage.CONNECTION: "Check firewall, proxy and network, and the port in the URL.",
     ProbeStage.PROXY: "Check HTTPS_PROXY and HTTP_PROXY; NO_PROXY names the hosts that need none.",
     ProbeStage.GREETING: "Check the port: 587 greets at once, 465 only after TLS, which ?mode=ssl asks for.",
-    ProbeStage.TLS: "Check port and kind: mailtos:// means STARTTLS, with ?mode=ssl TLS from the start; json:// has no TLS.",
+    ProbeStage.TLS: "Check port and kind: mailtos:// is STARTTLS, with ?mode=ssl TLS at once; json:// has no TLS.",
     ProbeStage.CERTIFICATE: (
         "If it comes from an authority of your own, or from a proxy that inspects TLS, this machine must know that "
         "authority: SSL_CERT_FILE for mail, REQUESTS_CA_BUNDLE for all else."
