@@ -78,7 +78,8 @@ class TestNames:
             "import os, sys\nfrom alerter.cli import main\nsys.argv=['alerter']\n"
             "os.environ.update(_ALERTER_COMPLETE='bash_complete', COMP_WORDS='alerter\\n', COMP_CWORD='1')\n"
             "try: main()\nexcept SystemExit: pass\n"
-            "print([m for m in sys.modules if m.startswith('alerter.cli.') or m in ('pydantic', 'sqlalchemy')])"
+            "own = {m for m in sys.modules if m.startswith('alerter.cli.')} - {'alerter.cli.colors'}\n"
+            "print([*own, *(m for m in ('pydantic', 'sqlalchemy') if m in sys.modules)])"
         )
 
         shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -124,9 +124,9 @@ def test_a_silence_hides_until_it_is_expired_and_then_what_still_fires_is_told(
         pytest.param(["--all", "--for", "soon"], "expected a duration", id="its span is none"),
         pytest.param(["--all", "--until", "2020-01-01 08:00"], "expected an end after now", id="its end is past"),
         pytest.param(["--all", "--until", "2099-01-01"], "expected an end within 30d", id="its end is too far off"),
-        pytest.param(["--all", "--until", "tomorrow"], "expected a time such as", id="its end is no time"),
+        pytest.param(["--all", "--until", "someday"], "expected a time such as", id="its end is no time"),
         pytest.param(
-            ["--all", "--until", "9999-12-31T23:59-14:00"], "expected a time within 30d", id="its end is none at all"
+            ["--all", "--until", "9999-12-31T23:59-14:00"], "expected a time such as", id="its end is none at all"
         ),
         pytest.param(["--tenant", "!", "--for", "2h"], "expected a glob", id="a glob is empty"),
         pytest.param(["--severity", "bad", "--for", "2h"], "'info', 'warning', 'critical'", id="no such severity"),
@@ -304,7 +304,7 @@ def test_an_acknowledgement_says_when_it_breaks(alerter: RunCommand, polled: Pat
         "quiet until it resolves, rises above warning or 24 are held\n"
     )
     until = "it resolves, rises above warning or 24 are held"
-    assert rows(status, "quiet") == [["acknowledgement", "by Jo", f"alert {alert}", until, "on it"]]
+    assert rows(status, "mutes") == [["acknowledgement", "by Jo", f"alert {alert}", until, "on it"]]
     assert [row[-1] for row in rows(status, "alerts") if row[5] == "Attachments"] == ["acknowledgement by Jo: on it"]
 
 
@@ -336,7 +336,7 @@ def test_an_acknowledgement_can_be_taken_back(alerter: RunCommand, polled: Path)
     assert "it was acknowledged by Jo " in taken.out
     assert f"alert {alert} is not acknowledged: there is nothing to take back" in again.err
     assert "--comment" in odd.err
-    assert rows(status, "quiet") == []
+    assert rows(status, "mutes") == []
 
 
 def ref_of(sink: HttpSink) -> str:
@@ -671,7 +671,7 @@ def test_status_shows_everything_that_keeps_quiet(alerter: RunCommand, polled: P
     shown = alerter("status", "--config", polled)
     as_json = json.loads(alerter("status", "--json", "--config", polled).out)
 
-    assert [row[:3] for row in rows(shown, "quiet")] == [
+    assert [row[:3] for row in rows(shown, "mutes")] == [
         ["silence", "1 by Jo", "severity info"],
         ["acknowledgement", "by Jo", f"alert {alert_id(alerter, polled, 'critical', 'Spam')}"],
         ["mute window", "always", "rules Backlog; a route to secops"],
@@ -679,7 +679,7 @@ def test_status_shows_everything_that_keeps_quiet(alerter: RunCommand, polled: P
     muted = {(each["severity"], each["reason"]): each["muted_by"]["kind"] for each in as_json["alerts"]}
     assert muted["critical", "Spam"] == "acknowledgement"
     assert muted["warning", "Attachments"] == "mute window"
-    assert {name: len(entries) for name, entries in as_json["quiet"].items()} == {
+    assert {name: len(entries) for name, entries in as_json["mutes"].items()} == {
         "silences": 1,
         "acknowledgements": 1,
         "mute_windows": 1,
@@ -712,8 +712,8 @@ def test_a_muted_tenant_is_shown_with_its_alerts_and_nobody_is_told(
 
     assert sink.posts == []
     assert {row[-1] for row in rows(shown, "alerts")} == {"muted tenant acme"}
-    assert rows(shown, "quiet") == [["muted tenant", "acme", "everything", "the configuration says otherwise", ""]]
-    assert as_json["quiet"]["muted_tenants"] == ["acme"]
+    assert rows(shown, "mutes") == [["muted tenant", "acme", "everything", "it is changed in the configuration", ""]]
+    assert as_json["mutes"]["muted_tenants"] == ["acme"]
 
 
 def test_a_window_by_label_mutes_who_has_the_label(alerter: RunCommand, polled: Path) -> None:
@@ -727,7 +727,7 @@ def test_a_window_by_label_mutes_who_has_the_label(alerter: RunCommand, polled: 
         window = ALWAYS + f"tenant_labels = {{ tier = '{tier}' }}\n"
         polled.write_text(text + window + '[[routes]]\nreceivers = ["secops"]\nmute_windows = ["always"]\n')
         shown = alerter("status", "--config", polled)
-        return {bool(row[-1]) for row in rows(shown, "alerts")}, [row[:3] for row in rows(shown, "quiet")]
+        return {bool(row[-1]) for row in rows(shown, "alerts")}, [row[:3] for row in rows(shown, "mutes")]
 
     used = ["mute window", "always", "a route to secops of 1 tenant"]
     assert muted("gold") == ({True}, [used])
@@ -738,7 +738,7 @@ def test_status_is_quiet_about_mutes_that_do_nothing(alerter: RunCommand, polled
     """A window that nothing uses is not in force, whatever the time."""
     polled.write_text(polled.read_text() + ALWAYS)
 
-    assert rows(alerter("status", "--config", polled), "quiet") == []
+    assert rows(alerter("status", "--config", polled), "mutes") == []
 
 
 # -- without a database ------------------------------------------------------------------------------------------------

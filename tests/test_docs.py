@@ -117,7 +117,11 @@ def test_every_command_is_in_the_readme_with_its_options(name: str, command: cli
     row = next(line for line in section("Every command").splitlines() if begins.match(line))
 
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.opts[0] not in ("--config", "--help"):
+        if isinstance(parameter, click.Option) and parameter.opts[0] not in (
+            "--config",
+            "--color",
+            "--help",
+        ):  # once for all
             assert parameter.opts[0] in row
         if isinstance(parameter, click.Argument):
             assert (parameter.metavar or str(parameter.name)).upper() in row

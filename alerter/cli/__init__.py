@@ -1,4 +1,4 @@
-"""The commands. This module imports nothing but click, so that `--help` answers at once; each command loads its own."""
+"""The commands. Nothing but click is imported here, so that `--help` answers at once; each command loads its own."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import __version__
+from alerter.cli.colors import color_option
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -90,8 +91,9 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="alerter")
+@color_option
 def cli() -> None:
-    """Watch the mail that a Mimecast gateway is holding, and tell the right people when it is wrong."""
+    """Watch the mail that a Mimecast gateway is holding, and alert the right people."""
 
 
 def main() -> None:

@@ -11,10 +11,12 @@ import click
 from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import leaves_to_subcommand, reading
-from alerter.cli.mutes import ActiveMutes, load_active_mutes, mute_json, mute_text
-from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
-from alerter.cli.output import Table, ago, clean, local, print_json, print_table, rough
-from alerter.cli.tenant_filter import choice_of, label_option, tenant_option
+from alerter.cli.learning import no_alerts_text
+from alerter.cli.mutes import ActiveMutes, load_active_mutes, mute_json, mute_name, mute_text
+from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.output import ago, clean, local, print_json, print_table, rough, time_cell
+from alerter.cli.tables import Cell, Column, Cut, Table
+from alerter.cli.tenant_filter import choice_of, label_option, look, tenant_option
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Evidence
 from alerter.core.notifications import TargetId
@@ -22,32 +24,52 @@ from alerter.errors import AlertNotFound
 from alerter.queries.alerts import find_alert, find_alerts
 
 if TYPE_CHECKING:
+    from alerter.config import Config
     from alerter.core.notifications import NotificationState
     from alerter.storage import Reader
 
 #: For how long an alert that is over is still listed.
 RECENT = timedelta(days=1)
 
-COLUMNS = ("alert", "state", "severity", "rule", "tenant", "hold reason", ">held", "since", "muted by")
 
-
-def alert_row(alert: Alert, active_mutes: ActiveMutes) -> tuple[str, ...]:
-    """Return the cells of an alert under `COLUMNS`."""
-    key, zone = alert.key, active_mutes.config.service.timezone
-    held = "" if alert.value is None else f"{alert.value:,}"
-    since = _since(alert)
-    when = (
-        ""
-        if since is None
-        else f"{local(since, zone)} ({ago(since, now=active_mutes.now)}){_no_data(alert, active_mutes)}"
+def alert_columns(config: "Config") -> tuple[Column, ...]:
+    """Return the columns of a list of alerts; where there is one tenant only, its name says nothing."""
+    return (
+        Column("alert", cut=Cut.NEVER),
+        Column("state", drop=4, cut=Cut.NEVER),
+        Column("severity", cut=Cut.NEVER),
+        Column("rule", min_width=10, drop=5),
+        Column("tenant", min_width=8, is_hidden=len(config.tenants) == 1),
+        Column("hold reason", min_width=20),
+        Column("held", is_number=True),
+        Column("age", cut=Cut.NEVER),
+        Column("muted by", min_width=9, drop=1),
     )
-    muted = mute_text(active_mutes.mute_of(alert), zone)
-    return key.id, state_text(alert), key.severity, key.rule, key.tenant, key.reason, held, when, muted
 
 
-def alert_style(alert: Alert) -> str:
-    """Return in which style an alert is drawn."""
-    return alert.key.severity if alert.is_firing else "resolved" if _has_resolved(alert) else ""
+def alert_row(alert: Alert, active_mutes: ActiveMutes) -> tuple[Cell | str, ...]:
+    """Return the cells of an alert under `alert_columns`."""
+    key, mute = alert.key, active_mutes.mute_of(alert)
+    return (
+        key.id,
+        Cell(state_text(alert), style="resolved" if _has_resolved(alert) else ""),
+        Cell(key.severity, style=key.severity if alert.is_firing and mute is None else "muted"),
+        key.rule,
+        key.tenant,
+        key.reason,
+        "" if alert.value is None else f"{alert.value:,}",
+        _since_cell(alert, active_mutes),
+        Cell(mute_text(mute, active_mutes.config.service.timezone), mute_name(mute), style="muted"),
+    )
+
+
+def _since_cell(alert: Alert, active_mutes: ActiveMutes) -> Cell:
+    since, no_data = _since(alert), active_mutes.no_data_since(alert)
+    if since is None:
+        return Cell("")
+    age = rough(active_mutes.now - since)
+    full = f"{local(since, active_mutes.config.service.timezone)} ({age} ago){_no_data(alert, active_mutes)}"
+    return Cell(full, age if no_data is None else f"{age}, no data {rough(active_mutes.now - no_data)}")
 
 
 def alert_json(alert: Alert, active_mutes: ActiveMutes) -> Mapping[str, object]:
@@ -108,7 +130,7 @@ def _since(alert: Alert) -> datetime | None:
 @click.group(invoke_without_command=True)
 @click.pass_context
 @config_option
-@json_option
+@output_options
 @tenant_option
 @label_option
 @click.option("--all", "everything", is_flag=True, help="Also those that resolved more than a day ago.")
@@ -133,6 +155,7 @@ def alerts(
         stored = reader.alerts()
         notified = reader.notified()
         active_mutes = load_active_mutes(reader, config, stored, now=now)
+        accounts = look(reader, config, choice, stored, now=now) if choice.is_everything else []
     chosen = [alert for alert in stored if choice.is_everything or choice.takes(alert.key.tenant, config)]
     if not chosen:
         choice.names(config)  # says it if that is because of a name that nobody has
@@ -145,16 +168,12 @@ def alerts(
         print_table(
             Table(
                 title="Alerts",
-                columns=(*COLUMNS, "told"),
+                columns=(*alert_columns(config), Column("notified", min_width=20, drop=6, cut=Cut.END)),
                 rows=[
-                    (
-                        *alert_row(alert, active_mutes),
-                        ", ".join(_told_text(each, now=now) for each in _told_of(alert, notified)),
-                    )
+                    (*alert_row(alert, active_mutes), _notified_cell(_told_of(alert, notified), now=now))
                     for alert in listed
                 ],
-                styles=[alert_style(alert) for alert in listed],
-                empty="none: all is well",
+                empty=no_alerts_text(config, accounts, now=now) if choice.is_everything else "none",
             )
         )
     if any(alert.is_firing for alert in listed):
@@ -184,6 +203,17 @@ def _told_of(alert: Alert, notified: Iterable["NotificationState"]) -> list["Not
     return list(dict.fromkeys(same))
 
 
+def _notified_cell(notified: Sequence["NotificationState"], *, now: datetime) -> Cell:
+    """Return who was notified of what, and when; for people, of several receivers their number."""
+    full = ", ".join(_told_text(each, now=now) for each in notified)
+    if len(notified) <= 1:
+        return Cell(full)
+    return Cell(
+        full,
+        f"{len({each.receiver for each in notified})} receivers, {ago(max(each.at for each in notified), now=now)}",
+    )
+
+
 def _told_text(notified: "NotificationState", *, now: datetime) -> str:
     return f"{notified.receiver}: {_told_what(notified)} {ago(notified.at, now=now)}"
 
@@ -208,7 +238,7 @@ def _told_json(notified: Iterable["NotificationState"]) -> Sequence[Mapping[str,
 @alerts.command()
 @click.argument("alert_id", metavar="ID", shell_complete=completion.live_alerts)
 @config_option
-@json_option
+@output_options
 def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
     """Show the alert ID: what was compared, its history newest first, who was told what, and what mutes it.
 
@@ -229,7 +259,7 @@ def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
 def _print_alert(
     alert: Alert, active_mutes: ActiveMutes, transitions: Sequence[Transition], notified: Sequence["NotificationState"]
 ) -> None:
-    key, zone = alert.key, active_mutes.config.service.timezone
+    key, zone, now = alert.key, active_mutes.config.service.timezone, active_mutes.now
     click.echo(clean(f"{key.id}: {state_text(alert)}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
     for label, text in _facts(alert, active_mutes):
         click.echo(f"{label}\t{clean(text)}")
@@ -237,14 +267,9 @@ def _print_alert(
     print_table(
         Table(
             title="History",
-            columns=("at", "from", "to", "because"),
+            columns=("at", "from", "to", Column("because", min_width=30, cut=Cut.END)),
             rows=[
-                (
-                    local(each.at, zone),
-                    each.before,
-                    "resolved" if each.is_resolution else each.after,
-                    _because(each, zone),
-                )
+                (time_cell(each.at, zone, now=now), each.before, _after_cell(each), _because(each, zone))
                 for each in transitions
             ],
         )
@@ -253,10 +278,19 @@ def _print_alert(
         Table(
             title="Told",
             columns=("receiver", "of", "at", ">reminders"),
-            rows=[(each.receiver, _told_what(each), local(each.at, zone), str(each.repeats)) for each in notified],
+            rows=[
+                (each.receiver, _told_what(each), time_cell(each.at, zone, now=now), str(each.repeats))
+                for each in notified
+            ],
             empty="nobody",
         )
     )
+
+
+def _after_cell(transition: Transition) -> Cell:
+    if transition.is_resolution:
+        return Cell("resolved", style="resolved")
+    return Cell(transition.after, style="bad" if transition.after is AlertState.FIRING else "")
 
 
 def _facts(alert: Alert, active_mutes: ActiveMutes) -> Sequence[tuple[str, str]]:

@@ -12,7 +12,7 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import opened, reading
 from alerter.cli.names import one_of
-from alerter.cli.options import Failed, config_option, json_option, load_without_secrets
+from alerter.cli.options import Failed, config_option, load_without_secrets, output_options
 from alerter.cli.output import local, progress_bar
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 from alerter.cli.times import moment
@@ -30,7 +30,7 @@ MOST_SHOWN = 5
 
 @click.command()
 @config_option
-@json_option
+@output_options
 @click.option("--csv", "as_csv", is_flag=True, help="Print one line per firing, for a spreadsheet.")
 @click.option("--since", metavar="TIME", default="90d", show_default=True, help="From when on, such as 30d or a date.")
 @click.option("--until", metavar="TIME", help="Until when. [default: now]")

@@ -10,7 +10,8 @@ from shutil import get_terminal_size
 
 import click
 
-from alerter.cli.output import BARS, STYLES, clean, counted, data_output, drawn, local, print_json, rough
+from alerter.cli.colors import paint
+from alerter.cli.output import BARS, clean, counted, data_output, drawn, local, print_json, rough
 from alerter.core.backtest.result import Backtest, FiringPeriod, Knowledge
 from alerter.core.backtest.summary import (
     Comparison,
@@ -89,7 +90,7 @@ def _heading(found: Rehearsed) -> str:
 
 
 def _paragraph(tally: RuleSummary, found: Rehearsed) -> Iterator[str]:
-    yield f"{click.style(clean(tally.rule), bold=True)}: {_how_often(tally)}"
+    yield f"{paint(clean(tally.rule), 'title')}: {_how_often(tally)}"
     if tally.busiest is not None and tally.busiest[1] > 1:
         day, number = tally.busiest
         yield f"  busiest   {day:%a %Y-%m-%d}: {number} times"
@@ -98,7 +99,7 @@ def _paragraph(tally: RuleSummary, found: Rehearsed) -> Iterator[str]:
         yield f"  messages  {', '.join(notified)}"
     picture = timeline(tally, found, width=_width())
     worst = max((firing.key.severity for firing in tally.firings), key=lambda severity: severity.rank, default=None)
-    yield "  " + (picture if worst is None else _coloured(picture, STYLES[worst]))
+    yield "  " + (picture if worst is None else paint(picture, worst))
     yield "  " + _axis(found, width=_width())
     yield ""
 
@@ -124,11 +125,6 @@ def _lasting(span: timedelta) -> str:
 
 def _whys(whys: Mapping[NotifyReason, int]) -> str:
     return ", ".join(f"{number} {why}" for why, number in whys.items())
-
-
-def _coloured(text: str, style: str) -> str:
-    *bold, colour = style.split()
-    return click.style(text, fg=colour, bold=bool(bold))
 
 
 def timeline(tally: RuleSummary, found: Rehearsed, *, width: int) -> str:

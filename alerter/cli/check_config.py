@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import USAGE, config_option, json_option, load
+from alerter.cli.options import USAGE, config_option, load, output_options
 from alerter.cli.output import clean, counted, print_json
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("check-config")
 @config_option
-@json_option
+@output_options
 def check_config(config_path: Path | None, *, as_json: bool) -> None:
     """Check the configuration without any network; report every error at once, with file, line and key.
 

@@ -15,7 +15,7 @@ from alerter.cli.alerts import alert_of
 from alerter.cli.database_access import reading
 from alerter.cli.explain_report import Page
 from alerter.cli.names import one_of
-from alerter.cli.options import config_option, json_option, load_without_secrets
+from alerter.cli.options import config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, print_json
 from alerter.cli.times import moment
 from alerter.core.rules import RuleName
@@ -42,7 +42,7 @@ class _Question:
 @click.argument("tenant", metavar="TENANT", shell_complete=completion.live_alerts)
 @click.argument("reason", metavar="REASON", required=False)
 @config_option
-@json_option
+@output_options
 @click.option("--at", "at_text", metavar="TIME", help="When: '2h ago', '14:30' today, or a date. [default: now]")
 @click.option("--rule", metavar="NAME", help="Only this rule.")
 def explain(

@@ -12,8 +12,9 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import reading
 from alerter.cli.names import pasted
-from alerter.cli.options import Failed, config_option, json_option, load_without_secrets
-from alerter.cli.output import Table, clean, local, print_json, print_table, sparkline
+from alerter.cli.options import Failed, config_option, load_without_secrets, output_options
+from alerter.cli.output import clean, local, print_json, print_table, sparkline
+from alerter.cli.tables import Table
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("reason", shell_complete=completion.reasons)
 @config_option
-@json_option
+@output_options
 @click.option(
     "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.",
     shell_complete=completion.tenants,

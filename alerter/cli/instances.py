@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from alerter.cli.output import Table, ago, clean
+from alerter.cli.output import ago
+from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.core.sharding import is_agreed
 
 if TYPE_CHECKING:
@@ -22,18 +23,23 @@ def instances_table(instances: Sequence["Instance"], *, now: datetime) -> Table:
     shown = [*alive, *gone[::-1][:MOST_GONE]]
     return Table(
         title="Instances",
-        columns=("instance", "since", ">tenants", "version", "state"),
+        columns=(
+            "instance",
+            "since",
+            ">tenants",
+            Column("version", drop=1),
+            Column("state", min_width=20, cut=Cut.END),
+        ),
         rows=[
             (
-                clean(each.name),
+                each.name,
                 ago(each.since, now=now),
                 f"{each.tenants:,}",
                 each.version,
-                _state(each, alive, now=now),
+                Cell(_state(each, alive, now=now), style="good" if each.is_alive else "bad"),
             )
             for each in shown
         ],
-        styles=["good" if each.is_alive else "bad" for each in shown],
     )
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from alerter.cli.output import Table, counted, local, rough
+from alerter.cli.output import counted, local, rough
+from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.core.alerts import no_data_since
 from alerter.core.mutes import (
     ACK_BREAK_FACTOR,
@@ -130,21 +131,36 @@ def load_active_mutes(reader: "Reader", config: "Config", alerts: Sequence["Aler
 def mutes_table(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Table:
     """Return everything that keeps quiet now as a table."""
     now, zone = active_mutes.now, active_mutes.config.service.timezone
-    rows = [
-        (MuteKind.SILENCE, f"{each.id} by {each.author}", matcher_text(each.matcher),
-         end_text(each.until, zone, now=now), each.comment)
+    silences: list[tuple[Cell | str, ...]] = [
+        (
+            MuteKind.SILENCE,
+            f"{each.id} by {each.author}",
+            matcher_text(each.matcher),
+            end_cell(each.until, zone, now=now),
+            each.comment,
+        )
         for each in active_mutes.silences()
-    ] + [
-        (MuteKind.ACKNOWLEDGEMENT, f"by {each.author}", f"alert {alert.key.id}", breaking_text(each), each.comment)
+    ]
+    acknowledgements: list[tuple[Cell | str, ...]] = [
+        (
+            MuteKind.ACKNOWLEDGEMENT,
+            f"by {each.author}",
+            f"alert {alert.key.id}",
+            Cell(breaking_text(each), "it resolves or worsens"),
+            each.comment,
+        )
         for alert, each in active_mutes.acknowledged(alerts)
-    ] + [
-        (MuteKind.WINDOW, window.name, users, end_text(end, zone, now=now), "")
+    ]
+    windows: list[tuple[Cell | str, ...]] = [
+        (MuteKind.WINDOW, window.name, users, end_cell(end, zone, now=now), "")
         for window, end, users in active_mutes.windows()
     ]  # fmt: skip
+    rows = [*silences, *acknowledgements, *windows]
     if muted := sorted(active_mutes.mutes.muted_tenants):
         shown = ", ".join(muted[:MOST_SHOWN]) + (f" and {len(muted) - MOST_SHOWN:,} more" if muted[MOST_SHOWN:] else "")
-        rows.append((MuteKind.TENANT, shown, "everything", "the configuration says otherwise", ""))
-    return Table(title="Quiet", columns=("kind", "which", "for", "until", "comment"), rows=rows, empty="nothing")
+        rows.append((MuteKind.TENANT, shown, "everything", "it is changed in the configuration", ""))
+    columns = ("kind", "which", Column("for", min_width=16), "until", Column("comment", cut=Cut.END, drop=1))
+    return Table(title="Mutes", columns=columns, rows=rows)
 
 
 def mutes_json(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Mapping[str, object]:
@@ -171,6 +187,17 @@ def mute_text(mute: Mute | None, timezone: tzinfo) -> str:
     until = f" until {local(mute.until, timezone)}" if mute.until else ""
     by = "by " if mute.kind is MuteKind.ACKNOWLEDGEMENT else ""
     return f"{mute.kind} {by}{mute.name}{until}" + (f": {mute.comment}" if mute.comment else "")
+
+
+def mute_name(mute: Mute | None) -> str:
+    """Return the same in as few words as a column of a terminal has room for: `silence 3`, `ack ann`."""
+    match mute:
+        case None:
+            return ""
+        case Mute(kind=MuteKind.ACKNOWLEDGEMENT):
+            return f"ack {mute.name}"
+        case _:
+            return f"{mute.kind} {mute.name.partition(' by ')[0]}"
 
 
 def mute_json(mute: Mute | None) -> Mapping[str, object] | None:
@@ -206,6 +233,11 @@ def breaking_text(acknowledgement: Acknowledgement) -> str:
 def end_text(until: datetime, timezone: tzinfo, *, now: datetime) -> str:
     """Return an end that is still to come, and how far off it is."""
     return f"{local(until, timezone)} (in {rough(until - now)})"
+
+
+def end_cell(until: datetime, timezone: tzinfo, *, now: datetime) -> Cell:
+    """Return the same as a cell: for people, how far off it is."""
+    return Cell(end_text(until, timezone, now=now), f"in {rough(until - now)}")
 
 
 def silence_state(silence: Silence, *, now: datetime) -> str:

@@ -10,8 +10,9 @@ import click
 from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import leaves_to_subcommand, reading, writing
-from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
-from alerter.cli.output import Table, ago, local, print_json, print_table, rough
+from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
+from alerter.cli.output import ago, local, print_json, print_table, rough, time_cell
+from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_retry_request, due
 
 if TYPE_CHECKING:
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
 #: For how long a message that was given up is news.
 RECENT = timedelta(days=1)
 
-DELIVERY_COLUMNS = (">no.", "ref", "created", "target", "message", ">attempts", "state", "last error")
+DELIVERY_COLUMNS = (
+    Column("no.", is_number=True),
+    Column("ref", cut=Cut.NEVER, drop=5),
+    Column("created", cut=Cut.NEVER, drop=4),
+    Column("target", min_width=18),
+    Column("message", min_width=24, cut=Cut.END),
+    Column("tries", is_number=True, drop=6),
+    Column("state", cut=Cut.END),
+    Column("last error", min_width=16, cut=Cut.END, drop=2),
+)
 
 
 def is_recent(record: "DeliveryRecord", *, now: datetime) -> bool:
@@ -30,20 +40,14 @@ def is_recent(record: "DeliveryRecord", *, now: datetime) -> bool:
     return record.delivery.dead_at is None or now - record.delivery.dead_at < RECENT
 
 
-def delivery_row(record: "DeliveryRecord", timezone: tzinfo, *, now: datetime) -> tuple[str, ...]:
+def delivery_row(record: "DeliveryRecord", timezone: tzinfo, *, now: datetime) -> tuple[Cell | str, ...]:
     """Return the cells of a delivery under `DELIVERY_COLUMNS`."""
     each = record.delivery
+    style = "" if each.sent_at is not None else "bad" if each.dead_at is not None else "warning"
     return (
-        str(each.id), each.message_id, local(each.created_at, timezone), each.target, record.title,
-        str(each.attempts), _state_text(each, now=now), each.last_error,
+        str(each.id), each.message_id, time_cell(each.created_at, timezone, now=now), each.target, record.title,
+        str(each.attempts), Cell(_state_text(each, now=now), style=style), each.last_error,
     )  # fmt: skip
-
-
-def delivery_style(record: "DeliveryRecord") -> str:
-    """Return in which style a delivery is drawn."""
-    if record.delivery.sent_at is not None:
-        return ""
-    return "bad" if record.delivery.dead_at is not None else "warning"
 
 
 def delivery_json(record: "DeliveryRecord") -> Mapping[str, object]:
@@ -73,7 +77,7 @@ def _state_text(delivery: Delivery, *, now: datetime) -> str:
 @click.group(invoke_without_command=True)
 @click.pass_context
 @config_option
-@json_option
+@output_options
 @click.option("--failed", is_flag=True, help="Only what was given up, or waits after a failed attempt.")
 @click.option(
     "--limit", metavar="N", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
@@ -96,7 +100,6 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
                 title="Notifications",
                 columns=DELIVERY_COLUMNS,
                 rows=[delivery_row(record, config.service.timezone, now=now) for record in records],
-                styles=[delivery_style(record) for record in records],
             )
         )
     if any(record.delivery.dead_at is not None and is_recent(record, now=now) for record in records):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from alerter.cli.colors import color_option
+
 if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.redaction import Redactor
@@ -31,7 +33,12 @@ config_option = config_option_with(
     "The configuration. [default: $ALERTER_CONFIG, then ./rules.toml (for root: if it is root's alone), then "
     "/etc/alerter/rules.toml]"
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+
+
+def output_options(command: Command) -> Command:
+    """Add the options of what prints: `--json` and `--color`."""
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+    return as_json(color_option(command))
 
 
 def load(

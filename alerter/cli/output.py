@@ -1,18 +1,20 @@
-"""How commands print: tables on a terminal, plain tab-separated lines in a pipe, JSON for a program."""
+"""Output of the commands: tables on a terminal, plain tab-separated lines in a pipe, JSON for a program."""
 
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from io import TextIOWrapper
+from shutil import get_terminal_size
 from typing import TextIO
 
 import click
 
 from alerter import clock
+from alerter.cli.colors import is_for_people, paint
+from alerter.cli.tables import ELLIPSIS, MIN_WIDTH, Cell, Table, as_cell, draw
 from alerter.core.conditions import duration_text
 from alerter.core.rules import shown
 from alerter.core.series import Series
@@ -31,62 +33,45 @@ PATIENCE = timedelta(seconds=1)
 #: How wide a sparkline is, in characters.
 SPARK_WIDTH = 24
 
-STYLES = {
-    "critical": "bold red",
-    "warning": "yellow",
-    "info": "cyan",
-    "resolved": "green",
-    "good": "green",
-    "bad": "red",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Rows under a title.
-
-    Attributes:
-        title: What the rows are.
-        columns: The heads; one that starts with `>` is aligned to the right.
-        rows: Plain text, as many cells as columns.
-        styles: A name of STYLES per row, or empty.
-        empty: What is printed in place of a table without rows.
-        prefix: Cells before each row in a pipe, where no heading says what the table is about.
-    """
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    styles: Sequence[str] = field(default_factory=tuple)
-    empty: str = "none"
-    prefix: Sequence[str] = field(default_factory=tuple)
-
 
 def print_table(table: Table) -> None:
-    """Print a table: drawn on a terminal, else one line per row with tabs between the cells."""
-    if not sys.stdout.isatty():
+    """Print a table: drawn on a terminal, as wide as that is; else one line per row with tabs between the cells."""
+    if not is_for_people():
         for row in table.rows:
-            click.echo("\t".join((table.title.lower(), *map(clean, (*table.prefix, *row)))))
+            texts = (*table.prefix, *(as_cell(cell).text for cell in row))
+            click.echo("\t".join((table.title.lower(), *map(clean, texts))))
         return
     if not table.rows:
-        click.echo(f"{table.title}: {table.empty}\n")
+        click.echo(f"{paint(table.title, 'title')}: {table.empty}\n")
         return
-    _draw(table)
+    click.echo(paint(table.title, "title"))
+    for line in draw(table, width=terminal_width(), paint=paint, clean=clean):
+        click.echo(encodable(line))
+    click.echo()
 
 
-def _draw(table: Table) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only a terminal pays for it
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table as Drawn  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+def terminal_width() -> int:
+    """Return how many characters fit into a line of the terminal: of $COLUMNS, or of standard output; else 80."""
+    return max(get_terminal_size().columns, MIN_WIDTH)
 
-    drawn = Drawn(title=table.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
-    for column in table.columns:
-        drawn.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
-    for index, row in enumerate(table.rows):
-        style = STYLES.get(table.styles[index], "") if index < len(table.styles) else ""
-        drawn.add_row(*(Text(clean(cell)) for cell in row), style=style)
-    Console().print(drawn)
+
+def encodable(text: str) -> str:
+    """Return a text with `~` in place of the sign for what was left out, where the output has no such character."""
+    return text if can_encode(ELLIPSIS) else text.replace(ELLIPSIS, "~")
+
+
+def can_encode(text: str) -> bool:
+    """Return True if standard output can show a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def time_cell(at: datetime | None, timezone: tzinfo, *, now: datetime, unknown: str = "") -> Cell:
+    """Return an instant as a cell: how long ago for people, with its date in a pipe."""
+    return Cell(unknown) if at is None else Cell(local(at, timezone), ago(at, now=now))
 
 
 def print_json(value: object) -> None:
@@ -190,11 +175,7 @@ def sparkline(series: Series, *, since: datetime, until: datetime, width: int = 
 
 def drawn(heights: Iterable[int | None]) -> str:
     """Return bars of heights from 0 to 7, and a dot for what is not known; in ASCII where the output has no bars."""
-    try:
-        f"{BARS}{GAP}".encode(sys.stdout.encoding or "ascii")
-        bars, gap = BARS, GAP
-    except UnicodeEncodeError:
-        bars, gap = PLAIN_BARS, PLAIN_GAP
+    bars, gap = (BARS, GAP) if can_encode(f"{BARS}{GAP}") else (PLAIN_BARS, PLAIN_GAP)
     return "".join(gap if height is None else bars[height] for height in heights)
 
 

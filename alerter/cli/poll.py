@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import FOUND, config_option, json_option, load
-from alerter.cli.output import Table, clean, local, print_json, print_table
+from alerter.cli.options import FOUND, config_option, load, output_options
+from alerter.cli.output import clean, local, print_json, print_table
+from alerter.cli.tables import Table
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@json_option
+@output_options
 @click.option("--dry-run", is_flag=True, help="Change nothing and send nothing: print what would have been done.")
 def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
     """Poll every tenant once, print what was seen and decided, send what is due, and exit.

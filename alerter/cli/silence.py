@@ -10,7 +10,7 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.alerts import COLUMNS, alert_json, alert_row, alert_style, alerts_of, worst_first
+from alerter.cli.alerts import alert_columns, alert_json, alert_row, alerts_of, worst_first
 from alerter.cli.database_access import reading, writing
 from alerter.cli.mutes import (
     MOST_SHOWN,
@@ -27,11 +27,12 @@ from alerter.cli.options import (
     Failed,
     author_option,
     config_option,
-    json_option,
     line_of_text,
     load_without_secrets,
+    output_options,
 )
-from alerter.cli.output import Table, clean, local, print_json, print_table
+from alerter.cli.output import ago, clean, local, print_json, print_table, rough
+from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import labels_of
 from alerter.cli.times import instant
 from alerter.core.alerts import Alert, AlertState, AlertSubject
@@ -103,7 +104,7 @@ def silence() -> None:
 @author_option
 @click.option("--comment", metavar="TEXT", required=True, callback=line_of_text, help="Why.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show which alerts it would match now; change nothing.")
-@json_option
+@output_options
 def add(
     names: tuple[str, ...],
     config_path: Path | None,
@@ -286,16 +287,15 @@ def _alerts_and_quiet(reader: "Reader", config: "Config", *, now: datetime) -> t
 def _alert_table(alerts: Sequence[Alert], active_mutes: ActiveMutes) -> Table:
     return Table(
         title="Matches now",
-        columns=COLUMNS,
+        columns=alert_columns(active_mutes.config),
         rows=[alert_row(alert, active_mutes) for alert in alerts],
-        styles=[alert_style(alert) for alert in alerts],
         empty="no alert",
     )
 
 
 @silence.command("list")
 @config_option
-@json_option
+@output_options
 @click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
 def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
     """List the silences that are active or have not begun, with author, comment and end."""
@@ -309,15 +309,23 @@ def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
     print_table(
         Table(
             title="Silences",
-            columns=(">no.", "state", "for", "since", "until", "author", "comment"),
+            columns=(
+                ">no.", "state", Column("for", min_width=20), Column("since", drop=2), "until",
+                Column("author", drop=1), Column("comment", cut=Cut.END, drop=3),
+            ),
             rows=[
-                (str(each.id), silence_state(each, now=now), matcher_text(each.matcher), local(each.since, zone),
-                 local(each.until, zone), each.author, each.comment)
+                (str(each.id), Cell(silence_state(each, now=now), style="good" if each.is_active(now=now) else "muted"),
+                 matcher_text(each.matcher), _time_cell(each.since, zone, now=now),
+                 _time_cell(each.until, zone, now=now), each.author, each.comment)
                 for each in silences
             ],
-            styles=["good" if each.is_active(now=now) else "" for each in silences],
         )
     )  # fmt: skip
+
+
+def _time_cell(at: datetime, timezone: tzinfo, *, now: datetime) -> Cell:
+    """Return an instant that has been or is to come; for people, how far off it is."""
+    return Cell(local(at, timezone), f"in {rough(at - now)}" if at > now else ago(at, now=now))
 
 
 @silence.command()

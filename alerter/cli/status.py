@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clock
-from alerter.cli.alerts import COLUMNS, alert_json, alert_row, alert_style
+from alerter.cli.alerts import alert_columns, alert_json, alert_row
 from alerter.cli.database_access import reading
 from alerter.cli.instances import instances_json, instances_table
+from alerter.cli.learning import learning_json, learning_rules, learning_table, no_alerts_text
 from alerter.cli.mutes import ActiveMutes, load_active_mutes, mutes_json, mutes_table
 from alerter.cli.nagios import print_plugin
-from alerter.cli.notifications import DELIVERY_COLUMNS, delivery_json, delivery_row, delivery_style, is_recent
-from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
-from alerter.cli.output import Table, ago, print_json, print_table, sparkline
+from alerter.cli.notifications import DELIVERY_COLUMNS, delivery_json, delivery_row, is_recent
+from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.output import print_json, print_table, sparkline, time_cell
 from alerter.cli.storing import DatabaseSummary
+from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import (
     PollingState,
     TenantStatus,
@@ -41,7 +43,7 @@ MOST_ROWS = 40
 
 @click.command()
 @config_option
-@json_option
+@output_options
 @choice_options
 @click.option("--nagios", is_flag=True, help="Print what a monitoring plugin prints, and end with its exit codes.")
 def status(
@@ -74,12 +76,22 @@ def status(
         ]
         active_mutes = load_active_mutes(reader, config, stored, now=now)
         records = [record for record in reader.deliveries(only_failed=True) if is_recent(record, now=now)]
+        learning = learning_rules(config, accounts, now=now)
         kept, instances = DatabaseSummary.read(reader, now=now), reader.instances()
         if as_json:
             found = _status_json(accounts, reader.held_by_reason(names), alerts, active_mutes, records)
-            print_json({**found, "database": kept.json(), "instances": instances_json(instances)})
+            print_json(
+                {
+                    **found,
+                    "learning": learning_json(learning),
+                    "database": kept.json(),
+                    "instances": instances_json(instances),
+                }
+            )
         else:
             _print_status(accounts, _held_rows(reader, accounts, now=now), alerts, active_mutes, records)
+            if learning:
+                print_table(learning_table(learning, config, now=now))
             print_table(kept.table(now=now))
             if instances:
                 print_table(instances_table(instances, now=now))
@@ -127,7 +139,7 @@ def _print_status(
     active_mutes: ActiveMutes,
     records: Sequence["DeliveryRecord"],
 ) -> None:
-    now = active_mutes.now
+    now, zone = active_mutes.now, active_mutes.config.service.timezone
     if len(accounts) != 1:
         firing = sum(alert.is_firing for alert in alerts)
         _print_line("summary", summary(accounts, firing=firing))
@@ -135,19 +147,28 @@ def _print_status(
     print_table(
         Table(
             title="Tenants",
-            columns=("tenant", "last good poll", ">held", "polling"),
+            columns=("tenant", "last successful poll", ">held", Column("polling", min_width=24, cut=Cut.END)),
             rows=[
-                (each.name, ago(each.polling.last_good_at, now=now), held_text(each), each.polling_text(now=now))
+                (
+                    each.name,
+                    time_cell(each.polling.last_good_at, zone, now=now, unknown="never"),
+                    held_text(each),
+                    Cell(each.polling_text(now=now), style="good" if each.sight is PollingState.GOOD else "bad"),
+                )
                 for each in shown
             ],
-            styles=["good" if each.sight is PollingState.GOOD else "bad" for each in shown],
         )
     )
     _print_more("tenants", len(accounts) - len(shown), _rest_text(accounts, shown))
     print_table(
         Table(
             title="Held",
-            columns=("tenant", "hold reason", ">held", "last 24 hours"),
+            columns=(
+                Column("tenant", is_hidden=len(active_mutes.config.tenants) == 1),
+                Column("hold reason", min_width=24),
+                ">held",
+                Column("last 24 hours", cut=Cut.NEVER, drop=1),
+            ),
             rows=held_rows,
             empty="nothing",
         )
@@ -156,10 +177,9 @@ def _print_status(
     print_table(
         Table(
             title="Alerts",
-            columns=COLUMNS,
+            columns=alert_columns(active_mutes.config),
             rows=[alert_row(alert, active_mutes) for alert in worst[:MOST_ROWS]],
-            styles=[alert_style(alert) for alert in worst[:MOST_ROWS]],
-            empty="none: all is well",
+            empty=no_alerts_text(active_mutes.config, accounts, now=now),
         )
     )
     _print_more("alerts", len(worst) - MOST_ROWS, "more; `alerter alerts` lists all of them")
@@ -169,7 +189,6 @@ def _print_status(
             title="Undelivered",
             columns=DELIVERY_COLUMNS,
             rows=[delivery_row(record, active_mutes.config.service.timezone, now=now) for record in records],
-            styles=[delivery_style(record) for record in records],
         )
     )
 
@@ -205,6 +224,6 @@ def _status_json(
             for account in accounts
         ],
         "alerts": [alert_json(alert, active_mutes) for alert in sorted(alerts, key=_urgency)],
-        "quiet": mutes_json(active_mutes, alerts),
+        "mutes": mutes_json(active_mutes, alerts),
         "undelivered": [delivery_json(each) for each in records],
     }

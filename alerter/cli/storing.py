@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from alerter.cli.output import Table, ago
+from alerter.cli.output import ago
+from alerter.cli.tables import Column, Table
 from alerter.humanize import size_text
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ class DatabaseSummary:
         growth = self.storage.bytes_per_day
         return Table(
             title="Database",
-            columns=("size", "free in it", "grows", "history since"),
+            columns=("size", "reclaimable", Column("growth per day", drop=1), "history since"),
             rows=[
                 (
                     size_text(self.storage.size_bytes),
                     size_text(self.storage.free_bytes),
-                    "known after a day" if growth is None else f"{_signed(growth)} a day",
+                    "known after a day" if growth is None else _signed(growth),
                     ago(self.since, now=now),
                 )
             ],

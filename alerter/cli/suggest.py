@@ -11,7 +11,7 @@ import click
 from alerter import clock
 from alerter.cli.database_access import reading
 from alerter.cli.names import reasons_of
-from alerter.cli.options import FOUND, Failed, config_option, json_option, load_without_secrets
+from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, counted, print_json, rough
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 
@@ -33,7 +33,7 @@ def _per_week(_context: click.Context, _parameter: click.Parameter, value: str) 
 
 @click.command()
 @config_option
-@json_option
+@output_options
 @click.option(
     "--budget",
     callback=_per_week,

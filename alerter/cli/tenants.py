@@ -1,15 +1,16 @@
 """`alerter tenants`: every tenant with its polling, latency, causes and what fires."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import click
 
 from alerter import clock
 from alerter.cli.database_access import reading
-from alerter.cli.options import FOUND, config_option, json_option, load_without_secrets
-from alerter.cli.output import Table, ago, print_json, print_table
+from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.output import print_json, print_table, time_cell
+from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import (
     PollingState,
     TenantStatus,
@@ -33,9 +34,22 @@ ORDERS: Mapping[str, Callable[[TenantStatus], tuple[object, ...]]] = {
 }
 
 
+COLUMNS: tuple[Column, ...] = (
+    Column("tenant", min_width=16),
+    Column("last successful poll"),
+    Column("took", is_number=True, drop=3),
+    Column("interval", is_number=True, drop=4),
+    Column("held", is_number=True),
+    Column("firing", is_number=True),
+    Column("muted"),
+    Column("labels", min_width=12, drop=2, cut=Cut.END),
+    Column("polling", min_width=16, cut=Cut.END),
+)
+
+
 @click.command()
 @config_option
-@json_option
+@output_options
 @choice_options
 @click.option("--sort", "order", type=click.Choice([*ORDERS]), default="worst", show_default=True, help="Who is first.")
 def tenants(
@@ -60,31 +74,28 @@ def tenants(
     if as_json:
         print_json([_account_json(account) for account in accounts])
     else:
-        columns: tuple[str, ...] = (
-            "tenant", "last good poll", ">took", ">interval", ">held", ">firing", "muted", "labels", "polling",
-        )  # fmt: skip
-        rows = [_account_row(account, now=now) for account in accounts]
+        zone = config.service.timezone
+        columns, rows = COLUMNS, [_account_row(account, zone, now=now) for account in accounts]
         if is_shared:
-            columns = *columns, "instance"
+            columns = (*columns, Column("instance", drop=1))
             rows = [(*row, account.instance or "none") for row, account in zip(rows, accounts, strict=True)]
-        styles = ["good" if account.sight is PollingState.GOOD else "bad" for account in accounts]
-        print_table(Table(title="Tenants", columns=columns, rows=rows, styles=styles))
+        print_table(Table(title="Tenants", columns=columns, rows=rows))
     if any(account.sight is not PollingState.GOOD for account in accounts):
         raise click.exceptions.Exit(FOUND)
 
 
-def _account_row(account: TenantStatus, *, now: datetime) -> tuple[str, ...]:
+def _account_row(account: TenantStatus, timezone: tzinfo, *, now: datetime) -> tuple[Cell | str, ...]:
     settings, latency = account.settings, account.polling.latency
     return (
         account.name,
-        ago(account.polling.last_good_at, now=now),
+        time_cell(account.polling.last_good_at, timezone, now=now, unknown="never"),
         "" if latency is None else f"{latency.total_seconds():.2f}s",
         duration_text(settings.poll_interval),
         held_text(account),
-        f"{account.firing:,}" if account.firing else "",
+        Cell(f"{account.firing:,}" if account.firing else "", style="bad"),
         "muted" if settings.is_muted else "",
         ", ".join(f"{name}={value}" for name, value in settings.labels.items()),
-        account.polling_text(now=now),
+        Cell(account.polling_text(now=now), style="good" if account.sight is PollingState.GOOD else "bad"),
     )
 
 

@@ -250,6 +250,11 @@ class Level:
         """How far back its conditions look, at most."""
         return max(condition.window for condition in self.conditions)
 
+    @property
+    def learns_for(self) -> timedelta:
+        """How much history of a tenant it needs before all its conditions can hold."""
+        return max(condition.learns_for for condition in self.conditions)
+
     @cached_property
     def fixed_limit(self) -> str:
         """The limits that `clear_at` belongs to, in words: what fired under others is not held by it."""
@@ -291,6 +296,11 @@ class Rule:
     def window(self) -> timedelta:
         """How far back its conditions look, at most."""
         return max(level.window for level in self.levels.values())
+
+    @property
+    def learns_for(self) -> timedelta:
+        """How much history of a tenant it needs before one of its levels can become active."""
+        return min(level.learns_for for level in self.levels.values())
 
     @cached_property
     def harmless(self) -> tuple[int, int] | None:

@@ -28,12 +28,14 @@ class Polling:
         latency: How long that took; None where nobody knows.
         last_poll_at: The last poll, good or failed; None before the first one.
         failure: The run of failed polls that the tenant is in, or None after a good poll.
+        polled_since: The first good poll ever, however much of the history was pruned; None before it.
     """
 
     last_good_at: datetime | None = None
     latency: timedelta | None = None
     last_poll_at: datetime | None = None
     failure: Failure | None = None
+    polled_since: datetime | None = None
 
 
 class PollingReader(Remembering):
@@ -241,6 +243,7 @@ def _polling_of(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polling:
         latency=None if newest is None or newest.latency_us is None else newest.latency_us * _MICROSECOND,
         last_poll_at=failure.at if failure else last_good_at,
         failure=failure,
+        polled_since=None if tenant is None else tenant.polled_since,
     )
 
 

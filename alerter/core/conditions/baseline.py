@@ -73,6 +73,11 @@ class Baseline:
         """How far back it looks."""
         return self.weeks * _WEEK + _SLACK
 
+    @property
+    def learns_for(self) -> timedelta:
+        """How much history it needs before it can be active."""
+        return FEWEST_HOURS * _WEEK
+
     @cached_property
     def harmless(self) -> tuple[int, int]:
         """The counts at which it is never active, lowest and highest: what is usual is at least nothing."""

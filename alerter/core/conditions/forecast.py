@@ -73,6 +73,11 @@ class Forecast:
         within, fit_over = duration_text(self.within), duration_text(self.fit_over)
         return f"above {self.above:,}, or on the way there within {within} at the pace of the last {fit_over}"
 
+    @property
+    def learns_for(self) -> timedelta:
+        """How much history it needs before it can fit a line; above the limit itself it is active at once."""
+        return self.fit_over / 2
+
     def margin(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:

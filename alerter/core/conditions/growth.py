@@ -84,6 +84,11 @@ class Growth:
         """How far back it looks, without the tolerance for the reference."""
         return self.over * self.times
 
+    @property
+    def learns_for(self) -> timedelta:
+        """How much history it needs before it can be active: with `times`, a quarter of what it compares with."""
+        return self.over if self.times == 1 else self.over + (self.window - self.over) / KNOWN_PARTS
+
     @cached_property
     def falls(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""

@@ -47,6 +47,11 @@ class NewReason:
     learn: timedelta = timedelta(days=7)
 
     @property
+    def learns_for(self) -> timedelta:
+        """How much history it needs before it can be active."""
+        return self.learn
+
+    @property
     def window(self) -> timedelta:
         """How far back it looks: to the first sample, and no further than that counts."""
         return NEWS

@@ -37,6 +37,7 @@ class NoData:
     compares: ClassVar[bool] = False
     falls: ClassVar[bool] = False
     harmless: ClassVar[None] = None
+    learns_for: ClassVar[timedelta] = timedelta(0)
 
     after: timedelta
 

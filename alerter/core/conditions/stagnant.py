@@ -74,6 +74,11 @@ class Stagnant:
         lasting = f"never falling for {duration_text(self.lasting)}"
         return f"above {self.above:,} and {lasting}" if self.above else lasting
 
+    @property
+    def learns_for(self) -> timedelta:
+        """How much history it needs before it can be active."""
+        return self.lasting
+
     def margin(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:

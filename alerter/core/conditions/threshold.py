@@ -41,6 +41,7 @@ class Threshold:
     sums: ClassVar[bool] = True
     remembers: ClassVar[bool] = False
     compares: ClassVar[bool] = False
+    learns_for: ClassVar[timedelta] = timedelta(0)
 
     above: int | None = None
     below: int | None = None
