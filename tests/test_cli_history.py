@@ -276,7 +276,7 @@ def test_counts_at_regular_times_are_for_a_spreadsheet(
     [
         pytest.param(["--tenant", "nobody"], 1, "nothing matches --tenant", id="no tenant"),
         pytest.param(["--until", "400d"], 1, "nothing matches", id="before the first poll"),
-        pytest.param(["--since", "yesterday"], 2, "expected a time such as '2h ago'", id="no time"),
+        pytest.param(["--since", "someday"], 2, "expected a time such as '2h ago'", id="no time"),
         pytest.param(["--since", "2200-01-01"], 2, "expected a time that has been", id="the future"),
         pytest.param(["--since", "1h", "--until", "2h"], 2, "expected a time before --until", id="an end before it"),
         pytest.param(["--every", "5"], 2, "expected a duration", id="no duration"),
@@ -406,21 +406,32 @@ def test_a_large_import_says_how_far_it_is(config: Path, tmp_path: Path, yesterd
 def test_a_file_takes_its_name_only_when_it_is_complete(
     alerter: RunCommand, config: Path, tmp_path: Path, yesterday: datetime, database: Path
 ) -> None:
-    """An export over an older one that fails leaves that as it was, and nothing beside it."""
+    """An export that fails leaves nothing behind."""
     polled(database, yesterday, {"Spam": 1})
     folder = tmp_path / "exports"
     folder.mkdir()
-    path = folder / "history.csv"
-
-    alerter("export", "-o", path, "--config", config)
-    first = path.read_text()
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("DROP TABLE count_changes")
-    failed = alerter("export", "-o", path, "--config", config)
+
+    failed = alerter("export", "-o", folder / "history.csv", "--config", config)
 
     assert failed.code == 1
-    assert path.read_text() == first
-    assert [each.name for each in folder.iterdir()] == ["history.csv"]
+    assert [*folder.iterdir()] == []
+
+
+def test_an_export_never_overwrites_a_file(
+    alerter: RunCommand, config: Path, tmp_path: Path, yesterday: datetime, database: Path
+) -> None:
+    """What has the name is left unchanged, and the user is asked for another one."""
+    polled(database, yesterday, {"Spam": 1})
+    path = tmp_path / "history.csv"
+    path.write_text("mine\n")
+
+    shown = alerter("export", "-o", path, "--config", config)
+
+    assert shown.code == 2
+    assert f"{path} exists already and is left unchanged: name a new file" in " ".join(shown.err.split())
+    assert path.read_text() == "mine\n"
 
 
 def test_an_export_goes_into_what_a_link_leads_to(

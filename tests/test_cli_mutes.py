@@ -88,7 +88,7 @@ def test_a_dry_run_shows_what_a_silence_would_match_and_changes_nothing(alerter:
     shown = alerter("silence", "add", "--reason", "att*", "--for", "2h", *COMMENT, "--dry-run", "--config", polled)
 
     assert shown.code == 0
-    assert shown.out.startswith("would be quiet until ")
+    assert shown.out.startswith("would be muted until ")
     assert [row[5] for row in rows(shown, "matches now")] == ["Attachments"]
     assert alerter("silence", "list", "--all", "--config", polled).out == ""
 

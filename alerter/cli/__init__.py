@@ -30,7 +30,7 @@ COMMANDS = MappingProxyType(
         "alerts": "List alerts, who was told of them, and what mutes them.",
         "explain": "Explain why an alert came, or why none did.",
         "ack": "Acknowledge an alert: quiet until it resolves or gets worse.",
-        "silence": "Keep alerts quiet for a time.",
+        "silence": "Silence alerts for a time.",
         "notifications": "List what was sent to whom, when, and with which error.",
         "history": "Show how many messages a hold reason held over time.",
         "export": "Write the history as CSV or JSON Lines.",
@@ -82,6 +82,20 @@ class LazyGroup(click.Group):
         name = f"{name}_" if iskeyword(name) else name
         command: click.Command = getattr(import_module(f"alerter.cli.{name}"), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called; of one that there is not, say which ones are like it."""
+        name = args[0]
+        if name in COMMANDS or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches  # noqa: PLC0415 - only who misspells a command pays for it
+
+        folded = name.casefold().replace("_", "-")
+        close = [*get_close_matches(folded, COMMANDS, n=1), *(each for each in COMMANDS if folded in each.split("-"))]
+        meant = " or ".join(map(repr, dict.fromkeys(close)))
+        raise click.UsageError(f"no command {name!r}{f', did you mean {meant}?' if meant else ''}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands from the table, without importing them."""

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 
 @click.command("check-config")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @config_option
 @output_options
-def check_config(config_path: Path | None, *, as_json: bool) -> None:
+def check_config(file: Path | None, config_path: Path | None, *, as_json: bool) -> None:
     """Check the configuration without any network; report every error at once, with file, line and key.
 
-    Exit code 0 if it is sound (warnings do not change that), 2 if it is not.
+    FILE is the same as --config FILE. Exit code 0 if it is valid, even if there are warnings, 2 if it is not.
     """
+    if file is not None and config_path is not None:
+        raise click.UsageError("expected one of FILE and --config, found both")
+    config_path = config_path if file is None else file
     from alerter.errors import ConfigError  # noqa: PLC0415 - `--help` of this module should not wait for it
 
     try:
@@ -52,7 +56,7 @@ def _report(config: "Config", refused: list[str], *, as_json: bool) -> None:
         return
     parts = ((config.tenants, "tenant"), (config.receivers, "receiver"), (config.rules, "rule"))
     listed = ", ".join(counted(len(found), noun) for found, noun in parts)
-    click.echo(f"{clean(str(config.path))}: sound: {listed} (with the built-in ones)")
+    click.echo(f"{clean(str(config.path))}: valid: {listed} (with the built-in ones)")
 
 
 def _unseen(config: "Config") -> list[str]:

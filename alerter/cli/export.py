@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from errno import EEXIST
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -64,7 +65,8 @@ def export(
     """Write the history as CSV or JSON Lines, so that `alerter import` gives exactly the same again.
 
     It holds what changed and what was polled. With --every it holds counts at regular times, for a spreadsheet. Without
-    -o it goes to standard output. A FILE is there as a whole or not at all. Exit code 1 if nothing matches.
+    -o it goes to standard output. A FILE is there as a whole or not at all, and never overwritten. Exit code 1 if
+    nothing matches, 2 if FILE exists.
     """
     from alerter.core.history_records import sampled  # noqa: PLC0415
     from alerter.import_export import (  # noqa: PLC0415 - as others
@@ -125,6 +127,8 @@ def _writing(path: Path | None) -> Iterator[TextIO]:
         with data_output() as stream:
             yield stream
         return
+    if path.is_file() and not path.is_symlink():
+        raise click.UsageError(f"{path} exists already and is left unchanged: name a new file")
     try:
         # A pipe, or a link such as /dev/stdout: what it leads to must not be replaced by a file of its name.
         is_special = path.is_symlink() or (path.exists() and not path.is_file())
@@ -154,8 +158,22 @@ def _replacing(path: Path) -> Iterator[TextIO]:
             stream.flush()
             os.fsync(stream.fileno())
         with as_owner(path) as reached:
-            reached.with_name(beside.name).replace(reached)
+            _take_name(reached.with_name(beside.name), reached)
     except BaseException:
         with as_owner(beside) as reached:
             reached.unlink(missing_ok=True)
         raise
+
+
+def _take_name(written: Path, path: Path) -> None:
+    """Give a complete file its name, unless something has that name by now."""
+    try:
+        path.hardlink_to(written)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError(EEXIST, os.strerror(EEXIST)) from None
+        written.rename(path)
+    else:
+        written.unlink()

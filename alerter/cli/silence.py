@@ -34,7 +34,7 @@ from alerter.cli.options import (
 from alerter.cli.output import ago, clean, local, print_json, print_table, rough
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import labels_of
-from alerter.cli.times import instant
+from alerter.cli.times import future_moment
 from alerter.core.alerts import Alert, AlertState, AlertSubject
 from alerter.core.conditions import duration_text
 from alerter.core.mutes import LONGEST_SILENCE, AlertMatcher, Silence
@@ -90,17 +90,16 @@ def _matcher_options(command: Command) -> Command:
 
 @click.group(epilog="Every one of these commands takes --config PATH.")
 def silence() -> None:
-    """Keep alerts quiet for a time. When it ends, only what still differs from what people know is told."""
+    """Silence alerts for a time. When it ends, receivers are notified only if something has changed for them."""
 
 
 @silence.command()
 @click.argument("names", metavar="[ALERT]...", nargs=-1, shell_complete=completion.live_alerts)
 @config_option
 @_matcher_options
+@click.option("--start", metavar="TIME", help="From when on, such as 'tomorrow 08:00' or 'in 2h'. [default: now]")
 @click.option("--for", "span", metavar="SPAN", help="How long, such as 2h or 3d; at most 30d.")
-@click.option(
-    "--until", metavar="TIME", help="Or until when: '2026-11-24 08:00' in the service's time zone, or ISO 8601."
-)
+@click.option("--until", metavar="TIME", help="Or until when: 18:00, 'mon 09:00', '2026-11-24 08:00', or ISO 8601.")
 @author_option
 @click.option("--comment", metavar="TEXT", required=True, callback=line_of_text, help="Why.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show which alerts it would match now; change nothing.")
@@ -115,6 +114,7 @@ def add(
     rules: tuple[str, ...],
     severities: tuple[str, ...],
     everything: bool,
+    start: str | None,
     span: str | None,
     until: str | None,
     author: str,
@@ -122,7 +122,7 @@ def add(
     is_dry: bool,
     as_json: bool,
 ) -> None:
-    """Add a silence, from now on, for the alerts that match all of the options; of one that is repeated, any.
+    """Add a silence for the alerts that match all of the options; of one that is repeated, any.
 
     Or for each ALERT: an id as messages and status show it, its first characters, or the ref of a notification. Such a
     silence is for that rule, tenant and hold reason, whatever the level.
@@ -137,7 +137,7 @@ def add(
         _check_globs(globs, option)
     wanted = labels_of(labels)
     config, now = load_without_secrets(config_path), clock.now()
-    end = _end(span, until, config.service.timezone, now=now)
+    begin, end = _span_of(start, span, until, config.service.timezone, now=now)
     with reading(config) as reader:
         chosen = reasons_of(reasons, reader)
         alerts = alerts_of(reader, names)
@@ -146,7 +146,7 @@ def add(
         if as_json and len(topics) > 1:
             raise click.UsageError(f"expected one alert with --json, found {len(topics)}")
         for topic in topics:
-            asked = Silence(id=0, matcher=_matcher_of(topic), author=author, comment=comment, since=now, until=end)
+            asked = Silence(id=0, matcher=_matcher_of(topic), author=author, comment=comment, since=begin, until=end)
             _add(asked, config, now=now, is_dry=is_dry, as_json=as_json)
         return
     matcher = AlertMatcher(
@@ -156,7 +156,7 @@ def add(
         rules=selector_of(rules, [rule.name for rule in config.rules]),
         severities=frozenset(map(Severity, severities)),
     )
-    asked = Silence(id=0, matcher=matcher, author=author, comment=comment, since=now, until=end)
+    asked = Silence(id=0, matcher=matcher, author=author, comment=comment, since=begin, until=end)
     for doubt in _doubts(matcher, config):
         click.echo(f"warning: {doubt}", err=True)
     _add(asked, config, now=now, is_dry=is_dry, as_json=as_json)
@@ -190,34 +190,34 @@ def _check_globs(globs: tuple[str, ...], option: str) -> None:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def _end(span: str | None, until: str | None, timezone: tzinfo, *, now: datetime) -> datetime:
-    """Return when the silence that begins now ends."""
+def _span_of(
+    start: str | None, span: str | None, until: str | None, timezone: tzinfo, *, now: datetime
+) -> tuple[datetime, datetime]:
+    """Return when a silence begins and ends."""
     if (span is None) == (until is None):
         raise click.UsageError(f"expected one of --for and --until, found {'neither' if span is None else 'both'}")
+    begin = now if start is None else future_moment(start, timezone, option="--start", now=now)
+    if begin < now:
+        found = f"expected a start after now, {local(now, timezone)}, found {local(begin, timezone)}"
+        raise click.BadParameter(found, param_hint="--start")
     option = "--until" if span is None else "--for"
     try:
-        end = _instant(until or "", timezone) if span is None else now + _span(span)
-        if end <= now:
-            raise ValueError(f"expected an end after now, {local(now, timezone)}, found {local(end, timezone)}")  # noqa: TRY301
-        if end - now > LONGEST_SILENCE:
+        end = future_moment(until or "", timezone, option=option, now=begin) if span is None else begin + _span(span)
+        if end <= begin:
+            after = f"now, {local(now, timezone)}" if start is None else f"--start, {local(begin, timezone)}"
+            raise ValueError(f"expected an end after {after}, found {local(end, timezone)}")  # noqa: TRY301
+        if end - begin > LONGEST_SILENCE:
             most = duration_text(LONGEST_SILENCE)
             raise ValueError(f"expected an end within {most}, found {local(end, timezone)}")  # noqa: TRY301
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise click.BadParameter(str(error), param_hint=option) from None
-    return end
+    return begin, end
 
 
 def _span(text: str) -> timedelta:
     from alerter.config.types import at_most, duration  # noqa: PLC0415
 
     return at_most(duration(text), LONGEST_SILENCE)
-
-
-def _instant(text: str, timezone: tzinfo) -> datetime:
-    try:
-        return instant(text, timezone)
-    except OverflowError:
-        raise ValueError(f"expected a time within {duration_text(LONGEST_SILENCE)}, found {text!r}") from None
 
 
 def _doubts(matcher: AlertMatcher, config: "Config") -> Iterator[str]:
@@ -271,9 +271,11 @@ def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_js
         shown = {**silence_json(asked, now=now), "silence": number}
         print_json({**shown, "matches": [alert_json(alert, active_mutes) for alert in matching]})
         return
-    what = "would be quiet" if is_dry else f"silence {asked.id}"
-    until = end_text(asked.until, config.service.timezone, now=now)
-    click.echo(f"{what} until {until}: {clean(matcher_text(asked.matcher))}")
+    zone = config.service.timezone
+    what = "would be muted" if is_dry else f"silence {asked.id}"
+    begin = f" from {end_text(asked.since, zone, now=now)}" if asked.since > now else ""
+    until = end_text(asked.until, zone, now=now)
+    click.echo(f"{what}{begin} until {until}: {clean(matcher_text(asked.matcher))}")
     print_table(_alert_table(matching, active_mutes))
 
 
@@ -332,7 +334,7 @@ def _time_cell(at: datetime, timezone: tzinfo, *, now: datetime) -> Cell:
 @click.argument("number", metavar="ID", type=int, shell_complete=completion.silences)
 @config_option
 def expire(number: int, config_path: Path | None) -> None:
-    """End the silence ID now; what still differs is told with the next poll. ID is its number in the list.
+    """End the silence ID now; receivers are notified at the next poll if something has changed. ID is its number.
 
     Exit code 1 if it had ended before, 2 if there is none.
     """

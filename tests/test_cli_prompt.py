@@ -1,0 +1,101 @@
+"""What people type at a prompt is understood, or answered with what they may have meant."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from alerter.simulator import Scenario, Simulator
+from tests.commands import RunCommand, a_configuration, runner
+
+
+@pytest.fixture
+def alerter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunCommand:
+    """`alerter`, as the shell runs it."""
+    return runner(monkeypatch, capfd)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A Mimecast that holds 340 messages."""
+    scenario = Scenario.from_csv("time,reason,count\n0,Spam,340\n")
+    with Simulator(clock=lambda: datetime.now(UTC), scenario=scenario) as simulator:  # noqa: TID251 - real requests carry the real date
+        yield simulator
+
+
+@pytest.fixture
+def config(tmp_path: Path, simulator: Simulator) -> Path:
+    """A configuration whose rule fires."""
+    path = tmp_path / "rules.toml"
+    path.write_text(a_configuration(simulator))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        pytest.param("stauts", "did you mean 'status'?", id="letters in another order"),
+        pytest.param("silences", "did you mean 'silence'?", id="a plural"),
+        pytest.param("check", "did you mean 'check-config'?", id="a part of it"),
+        pytest.param("test_notify", "did you mean 'test-notify'", id="another sign between the words"),
+        pytest.param("Status", "did you mean 'status'?", id="another case"),
+        pytest.param("xyzzy", "no command 'xyzzy'", id="nothing is like it"),
+    ],
+)
+def test_a_misspelt_command_is_answered_with_those_that_are_like_it(
+    alerter: RunCommand, typed: str, meant: str
+) -> None:
+    """The user need not read the list."""
+    shown = alerter(typed)
+
+    assert shown.code == 2
+    assert meant in shown.err
+
+
+def test_check_config_takes_the_file_as_its_argument(alerter: RunCommand, config: Path) -> None:
+    """As every other tool does that checks a file; --config is the same."""
+    shown = alerter("check-config", config)
+    both = alerter("check-config", config, "--config", config)
+
+    assert (shown.code, shown.out.count(": valid: 1 tenant, 1 receiver, 2 rules")) == (0, 1)
+    assert (both.code, "expected one of FILE and --config, found both" in both.err) == (2, True)
+
+
+def test_a_silence_can_begin_later(alerter: RunCommand, config: Path) -> None:
+    """A maintenance of tonight is written down in the afternoon; until it begins, nothing is muted."""
+    alerter("poll", "--config", config)
+
+    added = alerter(
+        "silence", "add", "--all", "--start", "in 2h", "--for", "1h", "--comment", "works", "--json", "--config", config
+    )
+    silence = json.loads(added.out)
+    alert = json.loads(alerter("alerts", "--json", "--config", config).out)[0]
+
+    begin, end = (datetime.fromisoformat(silence[key]) for key in ("since", "until"))
+    assert end - begin == timedelta(hours=1)
+    assert silence["state"] == "not yet begun"
+    assert alert["muted_by"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        pytest.param(["--start", "2020-01-01", "--for", "1h"], "expected a start after now", id="a start in the past"),
+        pytest.param(["--start", "in 2h", "--until", "2020-01-01"], "expected an end after --start", id="no span"),
+        pytest.param(["--start", "soon", "--for", "1h"], "expected a time such as '2h'", id="no time"),
+        pytest.param(["--start", "in 2h", "--for", "31d"], "at most 30d", id="too long"),
+    ],
+)
+def test_a_silence_that_makes_no_sense_is_refused(
+    alerter: RunCommand, config: Path, options: list[str], error: str
+) -> None:
+    """With what was expected, and nothing stored."""
+    alerter("poll", "--config", config)
+
+    shown = alerter("silence", "add", "--all", *options, "--comment", "works", "--config", config)
+
+    assert shown.code == 2
+    assert error in shown.err
+    assert alerter("silence", "list", "--config", config).out == ""
