@@ -24,7 +24,7 @@ import requests
 import trustme
 
 from alerter.core.series import Tenant
-from alerter.schedules import first_round, slot_after
+from alerter.service.slots import first_round, slot_after
 from benchmarks.figures import Figure
 from benchmarks.gateway import HOOK, SECRET, client_of, everybody_file
 from benchmarks.peers import OWN_RULES

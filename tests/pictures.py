@@ -20,7 +20,7 @@ from alerter.core.backtest.rule_tests import counts_of, history_of
 from alerter.core.history import TenantArchive
 from alerter.core.rules import Severity
 from alerter.core.series import HoldReason, Tenant
-from alerter.decisions import policy_of
+from alerter.service.alerting_config import policy_of
 from tests.gallery import GALLERY, Picture
 
 README = Path(__file__).parents[1] / "README.md"

@@ -20,9 +20,9 @@ from alerter.cli import output
 from alerter.config import load_config
 from alerter.core.history import FailedPoll
 from alerter.core.series import HoldReason, Snapshot, Tenant
-from alerter.decisions import policy_of
 from alerter.errors import SourceUnavailable
 from alerter.jobs.poll import poll
+from alerter.service.alerting_config import policy_of
 from alerter.storage import Store
 from tests.builders import NOON, minutes
 from tests.commands import Outcome, RunCommand, runner

@@ -10,12 +10,12 @@ import pytest
 
 from alerter.config import load_config
 from alerter.core.series import Tenant
-from alerter.decisions import policy_of
 from alerter.errors import Cause, DeliveryError, SourceError, SourceUnavailable
 from alerter.jobs.deliver import deliver
 from alerter.jobs.poll import poll
+from alerter.service.alerting_config import policy_of
+from alerter.service.wiring import urls_of
 from alerter.storage import Store
-from alerter.wiring import urls_of
 from tests.commands import RunCommand, runner
 from tests.fakes import FailingNotifier, FakeClock, FakeSource, RecordingNotifier
 

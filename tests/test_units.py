@@ -15,8 +15,8 @@ from alerter.config.paths import ENCRYPTED, PLAIN, folders_of, state_folder, uni
 from alerter.config.schema import ServiceTable
 from alerter.core.series import Tenant
 from alerter.health import Health
-from alerter.service import DRAIN, SIGNALS
-from alerter.supervision import FIRST_POLLS
+from alerter.service.daemon import DRAIN, SIGNALS
+from alerter.service.systemd import FIRST_POLLS
 from tests.programs import needed
 
 ROOT = Path(__file__).parents[1]

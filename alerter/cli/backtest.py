@@ -157,7 +157,7 @@ def _rehearse(
     store: "Store", configs: Sequence["Config"], span: Span, on_progress: Callable[[float], None]
 ) -> "Rehearsal":
     from alerter.core.backtest.result import Rehearsal  # noqa: PLC0415 - as above
-    from alerter.decisions import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
+    from alerter.service.alerting_config import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     rehearsal = Rehearsal([policy_of(config) for config in configs], since=span.since, until=span.until)
     tenants = configs[0].tenants

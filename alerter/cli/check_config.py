@@ -72,7 +72,7 @@ def _unseen(config: "Config") -> list[str]:
 def _refused_targets(config: "Config") -> list[str]:
     """Return a line for every target whose URL Apprise cannot load."""
     from alerter.errors import ConfigError  # noqa: PLC0415
-    from alerter.wiring import check_targets  # noqa: PLC0415
+    from alerter.service.wiring import check_targets  # noqa: PLC0415
 
     try:
         check_targets(config)

@@ -53,8 +53,8 @@ def explain(
     In place of both, the id of an alert that status shows. With --at the history is read back to that time; the rules
     are those of now. REASON is a name, or a glob that matches one. Exit code 2 if what is asked about does not exist.
     """
-    from alerter.decisions import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
     from alerter.queries.explain import explain as explained  # noqa: PLC0415 - as others
+    from alerter.service.alerting_config import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     config, now = load_without_secrets(config_path), clock.now()
     at = now if at_text is None else moment(at_text, config.service.timezone, option="--at", now=now)

@@ -76,7 +76,7 @@ def import_(
     from alerter.import_export import Layout, Values, read  # noqa: PLC0415 - as others
     from alerter.jobs.import_history import take_in  # noqa: PLC0415
     from alerter.jobs.import_staging import ImportStaging  # noqa: PLC0415
-    from alerter.wiring import store_for_import  # noqa: PLC0415
+    from alerter.service.wiring import store_for_import  # noqa: PLC0415
 
     distance = None if interval is None else _interval(interval)
     config, now = load_without_secrets(config_path), clock.now()

@@ -67,9 +67,9 @@ def load(
         ConfigError: There is none, or it is wrong.
     """
     from alerter import logs  # noqa: PLC0415 - the libraries cost more than `--help` may
-    from alerter.adapters.dumps import leave_no_memory  # noqa: PLC0415 - as above
     from alerter.config import find_config, load_config  # noqa: PLC0415 - as above
     from alerter.config.environments import take_over  # noqa: PLC0415 - as above
+    from alerter.core_dumps import leave_no_memory  # noqa: PLC0415 - as above
     from alerter.redaction import Redactor  # noqa: PLC0415 - as above
     from alerter.systemd_units import variables_of  # noqa: PLC0415 - as above
 

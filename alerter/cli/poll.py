@@ -26,9 +26,9 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
 
     For cron, and for trying things out. Exit code 1 if a poll or a delivery failed or an alert is firing.
     """
-    from alerter import wiring  # noqa: PLC0415
     from alerter.redaction import Redactor  # noqa: PLC0415
-    from alerter.selfwatch import heard  # noqa: PLC0415
+    from alerter.service import wiring  # noqa: PLC0415
+    from alerter.service.self_monitoring import heard  # noqa: PLC0415
 
     redactor = Redactor()
     config = load(config_path, redactor=redactor)

@@ -33,8 +33,8 @@ def run(config_path: Path | None, *, verbose: bool, log_format: str) -> None:
 
     from alerter.errors import AlerterError  # noqa: PLC0415
     from alerter.redaction import Redactor  # noqa: PLC0415
-    from alerter.service import Service  # noqa: PLC0415
-    from alerter.wiring import check_targets  # noqa: PLC0415
+    from alerter.service.daemon import Service  # noqa: PLC0415
+    from alerter.service.wiring import check_targets  # noqa: PLC0415
 
     # When the watchdog ends a process that hangs (SIGABRT), the log has where each of its threads hung; no values.
     faulthandler.enable()

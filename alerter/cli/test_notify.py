@@ -20,7 +20,7 @@ def test_notify(receiver: str, config_path: Path | None) -> None:
     names = [each.receiver.name for each in config.receivers]
     if receiver not in names:
         raise click.UsageError(f"no receiver {receiver!r} in {config.path}; there are: {', '.join(names)}")
-    from alerter import wiring  # noqa: PLC0415 - only once the input is known to be right
+    from alerter.service import wiring  # noqa: PLC0415 - only once the input is known to be right
 
     outcomes = wiring.send_test(config, receiver)
     for target, error in outcomes.items():

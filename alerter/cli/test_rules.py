@@ -52,7 +52,7 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
 def _run(tests: "Tests") -> "Iterator[tuple[RuleTest, Sequence[AnyDifference]]]":
     """Yield each test of a file with where it fails."""
     from alerter.core.backtest.rule_tests import differences  # noqa: PLC0415
-    from alerter.decisions import policy_of  # noqa: PLC0415
+    from alerter.service.alerting_config import policy_of  # noqa: PLC0415
 
     alerting = policy_of(tests.config)
     for scenario in tests.scenarios:

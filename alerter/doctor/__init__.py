@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from threading import Event
 
-from alerter import decisions, wiring
 from alerter.clock import now
 from alerter.config import Config, Target
 from alerter.core.message.render import compose_test_message
@@ -30,6 +29,7 @@ from alerter.doctor.tenants import check_account
 from alerter.errors import DeliveryError
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.redaction import Redactor
+from alerter.service import alerting_config, wiring
 
 __all__ = ["Ending", "Finding", "Group", "Outcome", "configuration_errors", "diagnose", "ending_of", "in_order"]
 
@@ -95,7 +95,7 @@ def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: 
 def _send(config: Config, receiver: ReceiverName, target: Target, notifier: AppriseNotifier) -> str | None:
     """Send a test message; return why it was not taken."""
     try:
-        notifier.deliver(compose_test_message(receiver, decisions.context_of(config), now=now()), target.url)
+        notifier.deliver(compose_test_message(receiver, alerting_config.context_of(config), now=now()), target.url)
     except DeliveryError as error:
         return str(error)
     return None

@@ -7,12 +7,12 @@ from threading import Event
 
 import pytest
 
-from alerter import wiring
 from alerter.config import TenantConfig
 from alerter.core.series import Snapshot, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.tenants import check_account, judge_account
 from alerter.errors import Cause
+from alerter.service import wiring
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Misbehaviour, Scenario, Simulator
 from alerter.sources.mimecast import Allowance, FetchReport
 from tests.builders import a_snapshot

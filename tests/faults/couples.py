@@ -25,7 +25,7 @@ from alerter.storage import Store
 from tests.faults.ledgers import reference_in, references, tellable, waiting
 from tests.faults.proxies import Proxy, a_proxy
 from tests.servers import HttpSink, http_sink
-from tests.test_service import Daemon
+from tests.service.test_daemon import Daemon
 
 TENANTS = 6
 RECEIVERS = ("secops", "mail")

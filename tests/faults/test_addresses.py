@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from alerter.adapters.heartbeat import Patience, ping_of, send
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.network.probe import Endpoint, Security, contact
+from alerter.service.heartbeat import Patience, ping_of, send
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
 from alerter.sources.mimecast import Limits, Lines, Mimecast, OAuthKeys
 from tests.builders import span

@@ -14,7 +14,7 @@ from alerter.simulator import SUMMARY_PATH, Scenario, Simulator
 from tests.commands import a_configuration
 from tests.faults.proxies import Proxy, a_proxy
 from tests.postgres import Server
-from tests.test_service import Daemon, a_free_port
+from tests.service.test_daemon import Daemon, a_free_port
 
 
 @pytest.fixture

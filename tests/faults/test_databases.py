@@ -31,7 +31,7 @@ from tests.faults.clusters import Cluster, a_cluster
 from tests.faults.ledgers import check_whole, references, snapshots, value, waiting
 from tests.faults.worlds import BREACH, QUIET, RELEASE, Target, World, a_target
 from tests.servers import http_sink
-from tests.test_service import Daemon
+from tests.service.test_daemon import Daemon
 
 TARGET = TargetName("secops/slack")
 

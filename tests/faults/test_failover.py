@@ -18,8 +18,8 @@ from tests.builders import NOON
 from tests.commands import a_configuration
 from tests.faults.clusters import Cluster, a_cluster
 from tests.faults.proxies import Proxy, a_proxy
+from tests.service.test_daemon import Daemon
 from tests.storage.stored import poll
-from tests.test_service import Daemon
 
 
 @dataclass

@@ -20,7 +20,7 @@ from tests.commands import a_configuration
 from tests.faults.driver import Death, Life, as_line
 from tests.faults.ledgers import check_whole, received, references, tellable, waiting
 from tests.servers import HttpSink, http_sink, ping_sink
-from tests.test_service import Daemon
+from tests.service.test_daemon import Daemon
 
 QUIET: Mapping[str, int] = {"Spam": 5, "Graymail": 30}
 BREACH: Mapping[str, int] = {"Spam": 150, "Graymail": 31, "Virus": 400}

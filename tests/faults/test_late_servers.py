@@ -12,8 +12,8 @@ import pytest
 from alerter.simulator import Scenario, Simulator
 from tests.commands import a_configuration
 from tests.faults.clusters import Cluster, a_cluster
+from tests.service.test_daemon import Daemon
 from tests.supervisor import Supervisor, a_supervisor
-from tests.test_service import Daemon
 
 
 @pytest.fixture(scope="module")

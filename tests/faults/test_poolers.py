@@ -15,8 +15,8 @@ from tests.builders import NOON, span
 from tests.commands import a_configuration
 from tests.poolers import a_pooler
 from tests.postgres import Server
+from tests.service.test_daemon import Daemon
 from tests.storage.stored import ACME, poll
-from tests.test_service import Daemon
 
 
 @pytest.fixture

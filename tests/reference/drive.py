@@ -24,13 +24,13 @@ from alerter.core.message.render import compose_message
 from alerter.core.notifications import Notification
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import HoldReason, Snapshot, Tenant
-from alerter.decisions import policy_of
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
 from alerter.jobs.deliver import deliver
 from alerter.jobs.notify import flush_groups, next_flush_at
 from alerter.jobs.poll import poll, reconcile, shift_after_clock_jump, tell_unpolled
+from alerter.service.alerting_config import policy_of
+from alerter.service.wiring import urls_of
 from alerter.storage import Store
-from alerter.wiring import urls_of
 from tests.reference.mutes import Subject
 from tests.reference.script import Acknowledged, Configured, Delivered, Event, Jumped, Polled, Restarted, Silenced
 

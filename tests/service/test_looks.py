@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.looks import APART_SECONDS, Looks, Moment
+from alerter.service.looks import APART_SECONDS, Looks, Moment
 
 NAP = 5.0
 START = Moment(wall=1_000_000.0, awake=500.0, boot=700.0)

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 import pytest
 import trustme
 
-from alerter.adapters.heartbeat import (
+from alerter.errors import DeliveryError
+from alerter.health import PingOutcome
+from alerter.service.heartbeat import (
     ALL_IS_WELL,
     LONGEST_CAUSE,
     LONGEST_CAUSE_IN_URL,
@@ -22,8 +24,6 @@ from alerter.adapters.heartbeat import (
     says_failure,
     send,
 )
-from alerter.errors import DeliveryError
-from alerter.health import PingOutcome
 from tests.raw_servers import RawServer, no_play, trickle
 from tests.servers import Pinged, PingSink, ping_sink
 
@@ -333,7 +333,7 @@ def test_a_streak_of_failures_is_one_warning_and_its_end_one_line(
     start: Start, sink: PingSink, notes: Notes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log is not filled with what the heartbeat's own service gets wrong."""
-    caplog.set_level(logging.INFO, "alerter.adapters.heartbeat")
+    caplog.set_level(logging.INFO, "alerter.service.heartbeat")
     sink.status = 503
     heartbeat = start(f"{sink.url}/uuid-0001", least_gap=0.05)
     heartbeat.cycle_ended(TROUBLE)

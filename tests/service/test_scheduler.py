@@ -12,8 +12,8 @@ import pytest
 
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause, RateLimited, SourceError, SourceUnavailable
-from alerter.pollers import LARGEST_FIRST_GROUP, PATIENCE, Answer, Pollers
-from alerter.schedules import Lane, Lanes
+from alerter.service.scheduler import LARGEST_FIRST_GROUP, PATIENCE, Answer, Pollers
+from alerter.service.slots import Lane, Lanes
 from tests.builders import a_snapshot, minutes, span
 from tests.fakes import FakeClock
 

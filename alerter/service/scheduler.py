@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause, RateLimited, SourceError, SourceUnavailable
 from alerter.jobs.ports import Source
-from alerter.schedules import MISSED_INTERVALS, Lane, Lanes, Timetable, first_round, lane_after
+from alerter.service.slots import MISSED_INTERVALS, Lane, Lanes, Timetable, first_round, lane_after
 
 log = logging.getLogger(__name__)
 

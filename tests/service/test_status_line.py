@@ -8,7 +8,7 @@ from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.errors import Cause
 from alerter.health import CycleRecord
-from alerter.statuses import Status, Tally, named, status_line
+from alerter.service.status_line import Status, Tally, named, status_line
 from tests.builders import NOON
 
 ACME, BETA, GAMMA = Tenant("acme"), Tenant("beta"), Tenant("gamma")

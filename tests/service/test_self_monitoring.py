@@ -17,7 +17,7 @@ from alerter.core.series import Tenant
 from alerter.errors import ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
-from alerter.selfwatch import SelfWatch, heard
+from alerter.service.self_monitoring import SelfWatch, heard
 from alerter.storage import Store
 from tests.builders import NOON, a_snapshot
 from tests.servers import PingSink, ping_sink
@@ -281,7 +281,7 @@ def test_a_database_that_is_gone_stops_no_sign_of_life(
 def test_a_service_without_a_port_loads_no_library_for_it() -> None:
     """Memory is spent only by those who want the metrics."""
     script = (
-        "import sys, alerter.service\n"
+        "import sys, alerter.service.daemon\n"
         "print([name for name in ('prometheus_client', 'waitress', 'alerter.web.server') if name in sys.modules])"
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.service import LONGEST_NAP_SECONDS
+from alerter.service.daemon import LONGEST_NAP_SECONDS
 from alerter.simulator import SUMMARY_PATH, TOKEN_PATH, Misbehaviour, Scenario, Simulator
 from tests.commands import a_configuration
 from tests.servers import HttpSink, PingSink, http_sink, ping_sink
@@ -139,7 +139,7 @@ from dataclasses import replace
 from pathlib import Path
 from alerter.config import load_config
 from alerter.redaction import Redactor
-from alerter.service import Service, moment
+from alerter.service.daemon import Service, moment
 
 path = Path(sys.argv[1])
 

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING
 
-from alerter.adapters.systemd import Systemd
 from alerter.health import Health
-from alerter.statuses import Status, Tally, named, status_line
+from alerter.service.sd_notify import Systemd
+from alerter.service.status_line import Status, Tally, named, status_line
 
 if TYPE_CHECKING:
     from alerter.core.series import Tenant

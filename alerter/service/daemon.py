@@ -26,13 +26,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from alerter import __version__
-from alerter.adapters.systemd import Systemd
 from alerter.clock import now
 from alerter.config import Config, TenantConfig, load_config
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
-from alerter.decisions import policy_of
 from alerter.errors import AlerterError, ConfigError, ListenError, StoreError, StoreUnavailable
 from alerter.health import Health
 from alerter.humanize import first_of
@@ -41,19 +39,21 @@ from alerter.jobs.deliver import deliver, next_attempt_due_at, release_claims
 from alerter.jobs.notify import flush_groups
 from alerter.jobs.poll import poll_many, reconcile, shift_after_clock_jump, tell_unpolled
 from alerter.jobs.retention import BatchSizer, apply_retention
-from alerter.looks import APART_SECONDS, Looks, Moment
 from alerter.notifiers.apprise import AppriseNotifier
-from alerter.pollers import Answer, Pollers
 from alerter.processes import alerter_command, start, wait
 from alerter.redaction import Redactor
-from alerter.schedules import first_round
-from alerter.selfwatch import SelfWatch
-from alerter.sharing import Clocks, sharing_of
+from alerter.service.alerting_config import policy_of
+from alerter.service.looks import APART_SECONDS, Looks, Moment
+from alerter.service.membership import Clocks
+from alerter.service.scheduler import Answer, Pollers
+from alerter.service.sd_notify import Systemd
+from alerter.service.self_monitoring import SelfWatch
+from alerter.service.slots import first_round
+from alerter.service.status_line import Tally
+from alerter.service.systemd import Supervision
+from alerter.service.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, sharing_of, source_of, urls_of
 from alerter.sources.mimecast import Lines, Mimecast
-from alerter.statuses import Tally
 from alerter.storage import SchemaState, Store
-from alerter.supervision import Supervision
-from alerter.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, source_of, urls_of
 
 log = logging.getLogger(__name__)
 

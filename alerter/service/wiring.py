@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields, is_dataclass
@@ -16,13 +16,14 @@ from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
 from alerter.core.message.render import compose_test_message
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
-from alerter.decisions import context_of, policy_of
 from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
 from alerter.jobs.deliver import deliver, release_claims
 from alerter.jobs.notify import flush_groups
 from alerter.jobs.poll import PollCycle, poll, poll_dry_run, reconcile
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.redaction import Redactor
+from alerter.service.alerting_config import context_of, policy_of
+from alerter.service.membership import Alone, Clocks, Sharing
 from alerter.sources import mimecast
 from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, Mimecast
 from alerter.storage import SchemaState, Store
@@ -31,6 +32,25 @@ log = logging.getLogger(__name__)
 
 #: Messages are sent to so many targets at the same time.
 SENDERS = 8
+
+
+def sharing_of(store: Store, clocks: Clocks, *, name: str, version: str, changed: Callable[[], None]) -> Sharing:
+    """Return how an instance takes part in a database.
+
+    Args:
+        store: The database.
+        clocks: Those of this machine.
+        name: Of the instance, for people.
+        version: Of alerter.
+        changed: Called from a thread after each renewal, which may have changed the share.
+    """
+    leases = store.leases()
+    if leases is None:
+        return Alone(store, clocks)
+    # Only where it is needed: whoever has the database for itself is a little leaner.
+    from alerter.service.cluster import Shared  # noqa: PLC0415 - see above
+
+    return Shared(store, leases, clocks, name=name, version=version, changed=changed)
 
 
 def bring_up_to_date(store: Store) -> None:

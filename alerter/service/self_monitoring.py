@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from alerter.adapters.heartbeat import Heartbeat, Patience, ping_of, says_failure, send
 from alerter.config import Address, Config
 from alerter.errors import AlerterError, DeliveryError, ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
+from alerter.service.heartbeat import Heartbeat, Patience, ping_of, says_failure, send
 from alerter.storage import Store
 from alerter.web.sources import DatabaseCounts, Glance, Sources
 

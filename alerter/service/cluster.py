@@ -1,4 +1,18 @@
-"""A PostgreSQL database, which instances share by leases: see the head of this package."""
+"""Which tenants this instance polls: all of them, or those whose leases it has of a database that several share.
+
+An instance on PostgreSQL renews its leases every `BEAT_SECONDS`, in a thread that does nothing else. It may act (begin
+to poll, begin to send) until a lease has passed since it *asked for* the newest renewal that came about, by seconds
+that go on while the machine sleeps: no other one can have begun by then. Another thread looks whether that time is
+over, for every other one may wait for a database that says nothing; then this instance has no tenants, what waits is
+ended, and a new life begins as soon as the database answers. What it had in hand is not kept: every transaction asks
+for its leases (`storage.leases`, where the invariants are).
+
+| this instance | polls and sends | becomes |
+|---|---|---|
+| joined, its leases hold | what it has leases of | cut off: a lease has passed without a renewal |
+| cut off | nothing | joined, with another number: the database answers |
+| left: a clean stop | nothing; others have its leases at once | nothing more |
+"""
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -10,7 +24,7 @@ from threading import Event, Lock, Thread
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.sharding import Instance, is_agreed, lease_span
 from alerter.errors import StoreError
-from alerter.sharing.parts import Clocks
+from alerter.service.membership import Clocks
 from alerter.storage import Leases, OwnInstance, Renewal, SchemaState, Store
 
 log = logging.getLogger(__name__)

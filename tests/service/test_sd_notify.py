@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.adapters.systemd import Systemd
+from alerter.service.sd_notify import Systemd
 from tests.supervisor import a_supervisor
 
 PID = 4711
@@ -74,7 +74,7 @@ def test_a_socket_that_has_gone_is_told_to_the_log_and_not_to_the_caller(
 
 def test_a_manager_that_does_not_listen_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full socket is given a short time, not for ever."""
-    monkeypatch.setattr("alerter.adapters.systemd.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("alerter.service.sd_notify.PATIENCE_SECONDS", 0.01)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify")}, pid=PID)

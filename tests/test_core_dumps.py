@@ -13,7 +13,7 @@ SECRET = b"memory-secret-0001"
 #: Keeps a secret in its memory, as a text that stands nowhere else, until it is ended.
 VICTIM = f"""
 import resource, sys
-from alerter.adapters.dumps import leave_no_memory
+from alerter.core_dumps import leave_no_memory
 if sys.argv[1] == "without a limit":
     resource.setrlimit = lambda *_: None
 if sys.argv[1] != "as it is":

@@ -9,9 +9,9 @@ import pytest
 
 from alerter.config import REGIONS, ApiVersion, load_config
 from alerter.core.rules import RuleName
-from alerter.decisions import policy_of
+from alerter.service.alerting_config import policy_of
+from alerter.service.wiring import fingerprint, source_of, urls_of
 from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2
-from alerter.wiring import fingerprint, source_of, urls_of
 
 CONFIG = """
 [tenants.acme]
@@ -98,9 +98,9 @@ def test_a_sum_over_many_tenants_has_bearers_among_those_that_it_looks_at(tmp_pa
 def test_a_fingerprint_is_the_same_wherever_the_same_is_decided(path: Path) -> None:
     """In another process sets have another order, and other keys decide alike; another URL was not told the same."""
     there = (
-        "import sys; from pathlib import Path; from alerter import decisions, wiring; "
+        "import sys; from pathlib import Path; from alerter.service import alerting_config, wiring; "
         "from alerter.config import load_config; "
-        "print(wiring.fingerprint(decisions.policy_of(load_config(Path(sys.argv[1])))))"
+        "print(wiring.fingerprint(alerting_config.policy_of(load_config(Path(sys.argv[1])))))"
     )
     text = (
         path.read_text()

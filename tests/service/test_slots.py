@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.series import Tenant
-from alerter.schedules import (
+from alerter.service.slots import (
     FIRST_POLLS_PER_SECOND,
     MOST_POLLERS,
     PLANNED_SILENT,

@@ -7,7 +7,7 @@ from alerter.core.alerting_config import MAX_CACHED_LOOKBACK, AlertingConfig
 from alerter.core.message.content import MessageContext
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Tenant
-from alerter.schedules import ADDED_UP_EVERY, READ_EVERY, bearers
+from alerter.service.slots import ADDED_UP_EVERY, READ_EVERY, bearers
 
 
 def policy_of(config: Config) -> AlertingConfig:

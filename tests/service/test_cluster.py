@@ -13,8 +13,9 @@ import pytest
 
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
-from alerter.sharing import Alone, Clocks, Sharing, sharing_of
-from alerter.sharing.shared import Shared
+from alerter.service.cluster import Shared
+from alerter.service.membership import Alone, Clocks, Sharing
+from alerter.service.wiring import sharing_of
 from alerter.storage import Store
 from alerter.storage.tables import HEAD
 from tests.builders import NOON, minutes, span

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from alerter.looks import APART_SECONDS
-from alerter.service import LONGEST_NAP_SECONDS
+from alerter.service.daemon import LONGEST_NAP_SECONDS
+from alerter.service.looks import APART_SECONDS
 from alerter.simulator import SIMULATOR_CLIENT_SECRET, Misbehaviour, Simulator
 from tests.commands import a_configuration
+from tests.service.test_daemon import Daemon, Held
 from tests.supervisor import Supervisor, a_supervisor
-from tests.test_service import Daemon, Held
 
 
 @pytest.fixture

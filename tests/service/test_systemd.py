@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import pytest
 
-from alerter.adapters.systemd import Systemd
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.health import Health
-from alerter.statuses import Tally
-from alerter.supervision import FIRST_POLLS, STATUS_SECONDS, TALLY_SECONDS, WATCHDOG_MARGIN, Supervision
+from alerter.service.sd_notify import Systemd
+from alerter.service.status_line import Tally
+from alerter.service.systemd import FIRST_POLLS, STATUS_SECONDS, TALLY_SECONDS, WATCHDOG_MARGIN, Supervision
 from tests.builders import NOON
 from tests.supervisor import Said, Supervisor, a_supervisor
 from tests.test_health import Seconds

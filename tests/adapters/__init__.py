@@ -1,1 +1,0 @@
-"""The edges, each against a real counterpart on loopback."""

@@ -1,0 +1,1 @@
+"""Tests of the daemon, one module per module of it."""
