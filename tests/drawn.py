@@ -1,12 +1,27 @@
 """Random rules and random histories, for what must hold of all of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime, time, timedelta
+from types import NoneType
+from typing import get_args, get_type_hints
 
+from hypothesis import reject
 from hypothesis import strategies as st
 
 from alerter.core.alerting_config import AlertingConfig
-from alerter.core.conditions import Baseline, Condition, Forecast, Growth, NewReason, NoData, Stagnant, Threshold
+from alerter.core.conditions import (
+    CONDITIONS,
+    Baseline,
+    Condition,
+    Forecast,
+    Growth,
+    NewReason,
+    NoData,
+    Stagnant,
+    Subject,
+    Threshold,
+)
 from alerter.core.history import FailedPoll
 from alerter.core.message.content import MessageContext
 from alerter.core.mutes import MuteWindow, WindowName
@@ -44,19 +59,50 @@ def growths(draw: st.DrawFn) -> Growth:
     return Growth(over=draw(_SPANS), floor=draw(st.integers(0, 4)), times=times, **steps)
 
 
+_MADE_FOR: dict[type[Condition], st.SearchStrategy[Condition]] = {
+    Threshold: thresholds(),
+    Growth: growths(),
+    Forecast: st.builds(Forecast, above=st.integers(0, 14), within=_SPANS, fit_over=_SPANS),
+    Stagnant: st.builds(Stagnant, above=st.integers(0, 6), lasting=_SPANS),
+    Baseline: st.builds(
+        Baseline, deviations=st.sampled_from([0.1, 1.0]), weeks=st.integers(3, 4), floor=st.integers(1, 3)
+    ),
+    NewReason: st.builds(NewReason, learn=st.sampled_from([minutes(0), minutes(5), timedelta(hours=12)])),
+    NoData: st.builds(NoData, after=_SPANS),
+}
+_BY_TYPE: dict[object, st.SearchStrategy[object]] = {
+    int: _COUNTS,
+    float: st.sampled_from([0.1, 0.5, 1.0, 2.0]),
+    bool: st.booleans(),
+    timedelta: _SPANS,
+}
+
+
+@st.composite
+def _of_any_kind(draw: st.DrawFn, kind: type[Condition]) -> Condition:
+    """Draw a condition of a kind for which nothing is made here, from the types of its fields."""
+    hints = get_type_hints(kind)
+    values: dict[str, object] = {}
+    for each in fields(kind):
+        wanted = get_args(hints[each.name]) or (hints[each.name],)
+        if each.default is MISSING or draw(st.booleans()):
+            values[each.name] = draw(st.one_of(*(_BY_TYPE[type_] for type_ in wanted if type_ is not NoneType)))
+    try:
+        return kind(**values)  # type: ignore[arg-type]
+    except ValueError:
+        reject()
+
+
+#: Every kind of condition in the union, by its name.
+KINDS: dict[str, st.SearchStrategy[Condition]] = {
+    name: _MADE_FOR.get(kind, _of_any_kind(kind)) for name, kind in CONDITIONS.items()
+}
+_HELD_NAMES = [name for name, kind in CONDITIONS.items() if kind.subject is Subject.HELD]
 #: Conditions on held messages that make sense of a sum.
-SUMMABLE: st.SearchStrategy[Condition] = st.one_of(
-    thresholds(),
-    growths(),
-    st.builds(Forecast, above=st.integers(0, 14), within=_SPANS, fit_over=_SPANS),
-    st.builds(Stagnant, above=st.integers(0, 6), lasting=_SPANS),
-    st.builds(Baseline, deviations=st.sampled_from([0.1, 1.0]), weeks=st.integers(3, 4), floor=st.integers(1, 3)),
-)
+SUMMABLE: st.SearchStrategy[Condition] = st.one_of(*(KINDS[name] for name in _HELD_NAMES if CONDITIONS[name].sums))
 #: All conditions on held messages.
-HELD: st.SearchStrategy[Condition] = st.one_of(
-    SUMMABLE, st.builds(NewReason, learn=st.sampled_from([minutes(0), minutes(5), timedelta(hours=12)]))
-)
-POLLING: st.SearchStrategy[Condition] = st.builds(NoData, after=_SPANS)
+HELD: st.SearchStrategy[Condition] = st.one_of(*(KINDS[name] for name in _HELD_NAMES))
+POLLING: st.SearchStrategy[Condition] = st.one_of(*(KINDS[name] for name in CONDITIONS if name not in _HELD_NAMES))
 
 
 @st.composite

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import merge
 from itertools import repeat
-from typing import TypeAlias, overload
+from typing import TypeAlias
 
 from alerter.core.poll_times import (
     FailureRun,
@@ -28,11 +28,10 @@ from alerter.core.series import (
     ALL_TENANTS,
     MICROSECOND,
     HoldReason,
-    Sample,
     Series,
     Snapshot,
+    Steps,
     Tenant,
-    instant_of,
     longest_step,
     number_of,
 )
@@ -76,7 +75,7 @@ class Archive:
         return Series(
             tenant=self.tenant,
             reason=self.reason,
-            changes=_Samples(self.at, self.held, range(first, bisect_right(self.at, now))),
+            changes=Steps(self.at, self.held, first, bisect_right(self.at, now)),
             coverage=timeline.coverage(since=since, now=now),
             poll_interval=timeline.poll_interval,
             failure=None if outage is None else outage.failure_at(now),
@@ -85,30 +84,6 @@ class Archive:
             first_held_at=self.first_held_at,
             polls=None if timeline.owners else KnownPolls(timeline.good),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Samples(Sequence[Sample]):
-    """A part of a step function; a sample is made when it is asked for."""
-
-    at: Numbers
-    held: Numbers
-    part: range
-
-    def __len__(self) -> int:
-        return len(self.part)
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> "_Samples": ...
-
-    def __getitem__(self, index: int | slice) -> "Sample | _Samples":
-        if isinstance(index, slice):
-            return _Samples(self.at, self.held, self.part[index])
-        number = self.part[index]
-        return Sample(instant_of(self.at[number]), self.held[number])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TypeAlias
 
-from alerter.core.series import MICROSECOND, TOLERANCE_INTERVALS, Failure, Span, instant_of
+from alerter.core.series import MICROSECOND, TOLERANCE_INTERVALS, Failure, Runs, instant_of
 from alerter.errors import Cause
 
 Numbers: TypeAlias = "array[int]"
@@ -204,15 +204,13 @@ class Timeline:
         index = bisect_right(self._outages_since, now) - 1
         return self.outages[index] if index >= 0 and now < self.outages[index].until else None
 
-    def coverage(self, *, since: int, now: int) -> list[Span]:
-        """Return the spans from the one that holds `since`, or is the last before it, as they were known at a poll."""
+    def coverage(self, *, since: int, now: int) -> Runs:
+        """Return the runs from the one that holds `since`, or is the last before it, as they were known at a poll."""
         first = max(bisect_right(self.since, since) - 1, 0)
-        last = bisect_right(self.since, now)
-        spans = [Span(instant_of(self.since[at]), instant_of(self.until[at])) for at in range(first, last)]
+        behind = bisect_right(self.since, now)
+        end = self.until[behind - 1] if behind else 0
         newest = self._newest_good(now)
-        if spans and newest is not None and self.until[last - 1] > newest:
-            spans[-1] = Span(spans[-1].since, instant_of(newest))
-        return spans
+        return Runs(self.since, self.until, first, behind, end if newest is None else min(end, newest))
 
     def last_good_before(self, outage: Outage) -> int | None:
         """Return the last poll before an outage, which was a good one; None where there was none."""

@@ -8,12 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import cached_property
-from operator import itemgetter
 from re import DOTALL, Match, Pattern, escape
 from re import compile as compile_regex
 from typing import NewType
 
-from alerter.core.conditions import ANY_COUNT, Condition, Evidence, NoData, Subject, Threshold, Verdict
+from alerter.core.conditions import (
+    ANY_COUNT,
+    NOT_AT_ALL,
+    Condition,
+    Evidence,
+    NoData,
+    Result,
+    Subject,
+    Threshold,
+    Verdict,
+)
 from alerter.core.series import HoldReason, Series, Span, Tenant, longest_step, sum_of_reasons, sum_of_tenants
 
 RuleName = NewType("RuleName", str)
@@ -246,6 +255,11 @@ class Level:
         return any(condition.remembers for condition in self.conditions)
 
     @cached_property
+    def needs_even_polls(self) -> bool:
+        """Whether what a condition says of the future is true only while polls are evenly apart."""
+        return any(condition.needs_even_polls for condition in self.conditions)
+
+    @cached_property
     def window(self) -> timedelta:
         """How far back its conditions look, at most."""
         return max(condition.window for condition in self.conditions)
@@ -259,12 +273,6 @@ class Level:
     def fixed_limit(self) -> str:
         """The limits that `clear_at` belongs to, in words: what fired under others is not held by it."""
         return ", ".join(each.fixed_limit for each in self.conditions if isinstance(each, Threshold))
-
-    @cached_property
-    def harmless(self) -> tuple[int, int] | None:
-        """Counts at which it is never active, lowest and highest: all its conditions must hold. None where none is."""
-        known = [condition.harmless for condition in self.conditions if condition.harmless is not None]
-        return max(known, key=lambda counts: counts[1] - counts[0], default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,14 +311,9 @@ class Rule:
         return min(level.learns_for for level in self.levels.values())
 
     @cached_property
-    def harmless(self) -> tuple[int, int] | None:
-        """Counts at which no level is ever active, lowest and highest; None where there are none."""
-        least, most = ANY_COUNT
-        for level in self.levels.values():
-            if level.harmless is None:
-                return None
-            least, most = max(least, level.harmless[0]), min(most, level.harmless[1])
-        return (least, most) if least <= most else None
+    def needs_even_polls(self) -> bool:
+        """Whether what its conditions say of the future is true only while polls are evenly apart."""
+        return any(level.needs_even_polls for level in self.levels.values())
 
     @cached_property
     def scope(self) -> Per:
@@ -375,17 +378,16 @@ class Evaluation:
         evidence: Of each of its conditions.
         coverage: The runs of coverage that it was found on, oldest first; between them nothing is known.
         longest_step: How far apart two successive polls are at most.
-        idle_until: Before this instant the level cannot be active at a good poll that sees the same count, unless the
-            alert is firing already. None where that is not known, and where it is active now.
-        idle_within: The counts for which that holds as well, whatever comes between, lowest and highest; None for none.
+        holds_until: Before this instant the verdict stands; see `conditions.base.Result`.
+        holds_within: The lowest and the highest count with which it stands.
     """
 
     verdict: Verdict
     evidence: tuple[Evidence, ...]
     coverage: Sequence[Span] = field(default=(), compare=False)
     longest_step: timedelta = field(default=timedelta(0), compare=False)
-    idle_until: datetime | None = field(default=None, compare=False)
-    idle_within: tuple[int, int] | None = field(default=None, compare=False)
+    holds_until: datetime = field(default=NOT_AT_ALL, compare=False)
+    holds_within: tuple[int, int] = field(default=ANY_COUNT, compare=False)
 
 
 def select_series(rule: Rule, tenants: Sequence["TenantSeries"]) -> list[Series]:
@@ -443,21 +445,32 @@ def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span
         fired: When it has fired, oldest first; needed of a level that `remembers`, as far back as its window.
         now: The instant of the evaluation.
     """
-    observations = [condition.evaluate(series, firing=firing, fired=fired, now=now) for condition in level.conditions]
-    # A level is active when all of its conditions are: the one that is idle for longest decides.
-    idle_until, idle_within = max(
-        ((each.idle_until, each.idle_within) for each in observations if each.idle_until is not None),
-        key=itemgetter(0),
-        default=(None, None),
-    )
+    results = [condition.evaluate(series, firing=firing, fired=fired, now=now) for condition in level.conditions]
+    verdict = _all_of([result.verdict for result in results])
+    holds_until, holds_within = _holds(verdict, results)
     return Evaluation(
-        verdict=_all_of([observation.verdict for observation in observations]),
-        evidence=tuple(observation.evidence for observation in observations),
+        verdict=verdict,
+        evidence=tuple(result.evidence for result in results),
         coverage=series.coverage,
         longest_step=longest_step(series.poll_interval),
-        idle_until=idle_until,
-        idle_within=idle_within,
+        holds_until=holds_until,
+        holds_within=holds_within,
     )
+
+
+def _holds(verdict: Verdict, results: Sequence[Result]) -> tuple[datetime, tuple[int, int]]:
+    """Return how long the verdict on all conditions together stands."""
+    if verdict is Verdict.INACTIVE:
+        # One inactive condition is enough: the one that stands for longest decides, and of equals the widest.
+        longest = max((each for each in results if each.verdict is verdict), key=_standing)
+        return longest.holds_until, longest.holds_within
+    lowest, highest = zip(*(each.holds_within for each in results), strict=True)
+    return min(each.holds_until for each in results), (max(lowest), min(highest))
+
+
+def _standing(result: Result) -> tuple[datetime, int]:
+    lowest, highest = result.holds_within
+    return result.holds_until, highest - lowest
 
 
 def _all_of(verdicts: Sequence[Verdict]) -> Verdict:

@@ -5,10 +5,11 @@ so that a zero is always proven and a gap is never read as one.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import NewType, Protocol, TypeVar
+from functools import cached_property
+from typing import NewType, Protocol, overload
 
 from alerter.errors import Cause
 
@@ -73,6 +74,103 @@ class Piece:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Steps(Sequence[Sample]):
+    """A step function, or a part of one, as two arrays; a sample is made when it is asked for.
+
+    Attributes:
+        at: Where the count changed, in microseconds since 1970, oldest first.
+        counts: The count from each of these instants on.
+        first: The index of the first step that belongs to the part.
+        behind: The index behind the last one.
+    """
+
+    at: Sequence[int]
+    counts: Sequence[int]
+    first: int
+    behind: int
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> "Steps":
+        """Return samples as a step function."""
+        if isinstance(samples, Steps):
+            return samples
+        instants, counts = [number_of(each.at) for each in samples], [each.count for each in samples]
+        return cls(instants, counts, 0, len(instants))
+
+    def last_before(self, at: int) -> int:
+        """Return the index of the last step that is not after an instant; one before `first` if there is none."""
+        return bisect_right(self.at, at, self.first, self.behind) - 1
+
+    def __len__(self) -> int:
+        return self.behind - self.first
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Steps": ...
+
+    def __getitem__(self, index: int | slice) -> "Sample | Steps":
+        part = range(self.first, self.behind)[index]
+        if isinstance(part, range):
+            return Steps(self.at, self.counts, part.start, part.stop)
+        return Sample(instant_of(self.at[part]), self.counts[part])
+
+
+@dataclass(frozen=True, slots=True)
+class Runs(Sequence[Span]):
+    """Runs of coverage, or a part of them, as two arrays; a span is made when it is asked for.
+
+    Attributes:
+        since: Where each run begins, in microseconds since 1970, oldest first.
+        until: Where each of them ends.
+        first: The index of the first run that belongs to the part.
+        behind: The index behind the last one.
+        end: Where the last run of the part ends, as far as it is known.
+    """
+
+    since: Sequence[int]
+    until: Sequence[int]
+    first: int
+    behind: int
+    end: int
+
+    @classmethod
+    def of(cls, spans: Sequence[Span]) -> "Runs":
+        """Return spans as runs."""
+        if isinstance(spans, Runs):
+            return spans
+        since, until = [number_of(each.since) for each in spans], [number_of(each.until) for each in spans]
+        return cls(since, until, 0, len(since), until[-1] if until else 0)
+
+    def last_before(self, at: int) -> int:
+        """Return the index of the last run that begins at or before an instant; one before `first` if there is none."""
+        return bisect_right(self.since, at, self.first, self.behind) - 1
+
+    def until_of(self, index: int) -> int:
+        """Return where a run ends."""
+        return self.end if index + 1 == self.behind else self.until[index]
+
+    def __len__(self) -> int:
+        return self.behind - self.first
+
+    @overload
+    def __getitem__(self, index: int) -> Span: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Span]: ...
+
+    def __getitem__(self, index: int | slice) -> Span | Sequence[Span]:
+        part = range(self.first, self.behind)[index]
+        if isinstance(part, range):
+            return [self._span(each) for each in part]
+        return self._span(part)
+
+    def _span(self, index: int) -> Span:
+        return Span(instant_of(self.since[index]), instant_of(self.until_of(index)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """The run of failed polls that a tenant is in: since the first of them, with the latest cause.
@@ -94,9 +192,12 @@ class Polls(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Series:
     """The held messages of one (tenant, reason) as a step function over covered time.
+
+    It has no slots, so that its arrays are made once. Methods whose names end in `_us` take and return whole
+    microseconds since 1970, for conditions that look at many samples.
 
     Attributes:
         tenant: Whose mail is held; `ALL_TENANTS` for a sum over tenants.
@@ -123,17 +224,28 @@ class Series:
     first_held_at: datetime | None = None
     polls: Polls | None = field(default=None, compare=False)
 
+    @cached_property
+    def steps(self) -> Steps:
+        """The changes as arrays."""
+        return Steps.of(self.changes)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The coverage as arrays."""
+        return Runs.of(self.coverage)
+
     def value_at(self, at: datetime) -> int | None:
         """Return the held messages at `at`, or None where polling did not cover it or no value is known."""
-        span = self._span_before(at)
-        if span is None or span.until < at or self._is_failing(at):
+        at_us = number_of(at)
+        run = self.runs.last_before(at_us)
+        if run < self.runs.first or self.runs.until_of(run) < at_us or self._is_failing(at):
             return None
-        return self._step_at(at)
+        return self._count_us(at_us)
 
     def newest_sample(self, *, until: datetime) -> Sample | None:
         """Return the newest sample at or before `until`, or None if there is none."""
         at = self.last_good_at(now=until)
-        count = None if at is None else self._step_at(at)
+        count = None if at is None else self._count_us(number_of(at))
         return None if at is None or count is None else Sample(at, count)
 
     def sample_for(self, then: datetime) -> Sample | None:
@@ -141,56 +253,79 @@ class Series:
 
         That is the newest one before it: of a run of coverage whenever it was, and in a gap if it is not too old.
         """
-        sample, span = self.newest_sample(until=then), self._span_before(then)
-        if sample is None or span is None or (span.until < then and sample.at < then - self.tolerance):
+        then_us, runs = number_of(then), self.runs
+        run = runs.last_before(then_us)
+        if run < runs.first:
             return None
-        return sample
+        until = runs.until_of(run)
+        if until < then_us - self.tolerance // MICROSECOND:
+            return None
+        return self.newest_sample(until=then)
 
     def last_good_at(self, *, now: datetime) -> datetime | None:
         """Return the instant of the newest good poll at or before `now`, or None if there was none.
 
         A sum over tenants has a sample at every moment that is covered.
         """
-        span = self._span_before(now)
-        if span is None or span.until <= now or self.polls is None:
-            return None if span is None else min(span.until, now)
+        now_us, runs = number_of(now), self.runs
+        run = runs.last_before(now_us)
+        if run < runs.first:
+            return None
+        since, until = runs.since[run], runs.until_of(run)
+        if until <= now_us:
+            return instant_of(until)
+        if self.polls is None:
+            return now
         # Nearly always it is one of the last two intervals; after an edit of the interval it may be another one.
-        for since in (now - self.tolerance, span.since):
-            found = self.polls.between(number_of(max(since, span.since)), number_of(now))
+        for begin in (now_us - self.tolerance // MICROSECOND, since):
+            found = self.polls.between(max(begin, since), now_us)
             if found:
-                return EPOCH + found[-1] * MICROSECOND
-        return span.since
+                return instant_of(found[-1])
+        return instant_of(since)
 
     def next_edge(self, *, after: datetime) -> datetime | None:
         """Return the first instant after another at which the count changed or polling began again, or None."""
-        change = _first_after(self.changes, after, _at)
-        span = _first_after(self.coverage, after, _since)
-        edges = [*(() if change is None else (change.at,)), *(() if span is None else (span.since,))]
-        return min(edges, default=None)
+        after_us, steps, runs = number_of(after), self.steps, self.runs
+        step, run = steps.last_before(after_us) + 1, runs.last_before(after_us) + 1
+        edges = [*steps.at[step : min(step + 1, steps.behind)], *runs.since[run : min(run + 1, runs.behind)]]
+        return instant_of(min(edges)) if edges else None
 
     def pieces(self, *, since: datetime, until: datetime) -> Iterator[Piece]:
         """Yield what is known between two instants, both included, oldest first; gaps are left out.
 
         A poll on its own, with gaps on both sides, is a piece without length.
         """
-        for number in range(_index_before(self.coverage, since, _since), len(self.coverage)):
-            span = self.coverage[number]
-            begin, end = max(span.since, since), min(span.until, until)
-            if begin <= end:
-                yield from self._pieces_of(begin, end)
+        for begin, end, count in self.pieces_us(number_of(since), number_of(until)):
+            yield Piece(instant_of(begin), instant_of(end), count)
 
-    def _pieces_of(self, begin: datetime, end: datetime) -> Iterator[Piece]:
-        """Yield the pieces of covered time."""
-        before: Sample | None = None
-        for number in range(_index_before(self.changes, begin, _at), len(self.changes)):
-            change = self.changes[number]
-            if change.at > end:
-                break
-            if before is not None:
-                yield Piece(max(before.at, begin), change.at, before.count)
-            before = change
-        if before is not None:
-            yield Piece(max(before.at, begin), end, before.count)
+    def pieces_us(self, since: int, until: int) -> Iterator[tuple[int, int, int]]:
+        """Yield what is known between two instants as `pieces` does: beginning, end, and count."""
+        runs, steps = self.runs, self.steps
+        for run in range(max(runs.last_before(since), runs.first), runs.behind):
+            begin, end = max(runs.since[run], since), min(runs.until_of(run), until)
+            if begin > end:
+                continue
+            first, last = max(steps.last_before(begin), steps.first), steps.last_before(end)
+            for index in range(first, last):
+                yield max(steps.at[index], begin), steps.at[index + 1], steps.counts[index]
+            if first <= last:
+                yield max(steps.at[last], begin), end, steps.counts[last]
+
+    def changes_us(self, since: int, until: int) -> Iterator[tuple[int, int]]:
+        """Yield the changes after an instant and until another, which is included: instant and count, oldest first."""
+        steps = self.steps
+        part = slice(steps.last_before(since) + 1, steps.last_before(until) + 1)
+        return zip(steps.at[part], steps.counts[part], strict=True)
+
+    def run_until_us(self, at: int) -> int | None:
+        """Return where the run of coverage ends that an instant lies in or follows; None of the newest run."""
+        runs = self.runs
+        run = runs.last_before(at)
+        return runs.until_of(run) if runs.first <= run < runs.behind - 1 else None
+
+    def run_since_us(self, at: int) -> int:
+        """Return where the run of coverage begins that an instant lies in; there must be one."""
+        return self.runs.since[self.runs.last_before(at)]
 
     @property
     def tolerance(self) -> timedelta:
@@ -201,12 +336,10 @@ class Series:
         # Coverage ends before a failure, but for a clock that was set back: then older polls cover "now".
         return self.failure is not None and at >= self.failure.since
 
-    def _span_before(self, at: datetime) -> Span | None:
-        return _last_before(self.coverage, at, _since)
-
-    def _step_at(self, at: datetime) -> int | None:
-        sample = _last_before(self.changes, at, _at)
-        return None if sample is None else sample.count
+    def _count_us(self, at: int) -> int | None:
+        steps = self.steps
+        step = steps.last_before(at)
+        return None if step < steps.first else steps.counts[step]
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -223,34 +356,8 @@ def instant_of(number: int) -> datetime:
     return EPOCH + timedelta(microseconds=number)
 
 
-_Item = TypeVar("_Item")
-
-
-def _last_before(items: Sequence[_Item], at: datetime, when: Callable[[_Item], datetime]) -> _Item | None:
-    """Return the last of the items that is at or before an instant: for the present, the very last."""
-    if items and when(items[-1]) <= at:
-        return items[-1]
-    index = bisect_right(items, at, key=when)
-    return items[index - 1] if index else None
-
-
-def _index_before(items: Sequence[_Item], at: datetime, when: Callable[[_Item], datetime]) -> int:
-    """Return the index of the last of the items that is at or before an instant, or of the first one."""
-    return max(bisect_right(items, at, key=when) - 1, 0)
-
-
-def _first_after(items: Sequence[_Item], at: datetime, when: Callable[[_Item], datetime]) -> _Item | None:
-    """Return the first of the items that is after an instant."""
-    index = bisect_right(items, at, key=when)
-    return items[index] if index < len(items) else None
-
-
-def _since(span: Span | Failure) -> datetime:
-    return span.since
-
-
-def _at(sample: Sample) -> datetime:
-    return sample.at
+def _since(failure: Failure) -> datetime:
+    return failure.since
 
 
 def sum_of_reasons(series: Sequence[Series]) -> Series:

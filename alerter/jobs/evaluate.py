@@ -5,8 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerter.core.alerting_config import MAX_CACHED_LOOKBACK, AlertingConfig
-from alerter.core.alerts import Alert, AlertKey, AlertState, firing_spans, remove
-from alerter.core.evaluation import THE_SUM, Case, Idle, Judgement, chosen, docket, judge, judge_failure
+from alerter.core.alerts import Alert, AlertKey, firing_spans, remove
+from alerter.core.evaluation import (
+    SUM_INDEX,
+    DueRule,
+    EvaluationOutcome,
+    SkipCache,
+    evaluate_due,
+    evaluate_failed_poll,
+    plan_evaluation,
+    series_for,
+)
 from alerter.core.notifications import NotificationState
 from alerter.core.rules import Lookbacks, Per, Rule, TenantSeries
 from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, Series, Snapshot, Span, Tenant
@@ -14,7 +23,7 @@ from alerter.errors import SourceError
 from alerter.jobs.notify import AlertChanges
 from alerter.jobs.ports import Transaction
 
-Heard = list[tuple[Case, Mapping[int, Series]]]
+DueSeries = list[tuple[DueRule, Mapping[int, Series]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,33 +78,36 @@ class _Poll:
         """Judge what must be judged of a snapshot."""
         interval, timezone = self._interval(self.tenant), self.alerting.timezone_for(self.tenant)
         changed = self.transaction.add_snapshot(snapshot, poll_interval=interval, windows=self.windows)
-        kept = None if changed is None else self.transaction.idle(self.tenant)
-        idle = kept if kept is not None and kept.is_of(self.rules, interval, timezone) else None
+        kept = None if changed is None else self.transaction.skip_cache(self.tenant)
+        cache = kept if kept is not None and kept.is_valid_for(self.rules, interval, timezone) else None
         alerts, notified = self._known(self._scope)
-        if idle is None:
+        if cache is None:
             # The configuration may have been read again, so that no rule stands any more behind what is told of all.
             orphans, told_of_them = self._orphans()
             alerts, notified = [*alerts, *orphans], [*notified, *told_of_them]
         own = self._series(self.tenant, self.windows.longest)
-        alive = [alert.key for alert in alerts if alert.state is not AlertState.INACTIVE]
-        agenda = docket(self.rules, own.names, snapshot.counts, alive, idle=idle, changed=changed or {}, now=self.now)
-        heard: Heard = [(case, self._chosen(case, own)) for case in agenda.cases]
-        alert_by_key = {alert.key: alert for alert in alerts}
-        fired = self._fired(heard, alert_by_key)
-        judgement, rests = judge(heard, alert_by_key, fired, agenda.rests, now=self.now)
-        judgement.alerts[:] = [self._with_held(alert, snapshot) for alert in judgement.alerts]
-        self.transaction.keep_idle(
-            self.tenant, Idle(rules=tuple(self.rules), poll_interval=interval, timezone=timezone, rests=rests)
+        evaluation = plan_evaluation(
+            self.rules, own.names, snapshot.counts, cache=cache, changed=changed or {}, now=self.now
         )
-        # Every alert that lives was judged, but for those without a rule.
+        due: DueSeries = [(each, self._series_for(each, own)) for each in evaluation.due_rules]
+        alert_by_key = {alert.key: alert for alert in alerts}
+        outcome, skip = evaluate_due(due, alert_by_key, self._fired(due, alert_by_key), evaluation.skip, now=self.now)
+        outcome.alerts[:] = [self._with_held(alert, snapshot) for alert in outcome.alerts]
+        self.transaction.keep_skip_cache(
+            self.tenant,
+            SkipCache(
+                rules=tuple(self.rules), poll_interval=interval, timezone=timezone, polled_at=self.now, tables=skip
+            ),
+        )
+        # Every alert that lives was evaluated, except those without a rule.
         gone = [
             alert
             for alert in alerts
-            if alert.key not in judgement.judged
+            if alert.key not in outcome.evaluated
             and (alert.key.tenant == self.tenant or not self.alerting.rule_exists_for(alert.key))
         ]
         return EvaluatedPoll(
-            alerts=alerts, notified=notified, changes=_with_removed(judgement, gone, self.alerting, now=self.now)
+            alerts=alerts, notified=notified, changes=_with_removed(outcome, gone, self.alerting, now=self.now)
         )
 
     def _with_held(self, alert: Alert, snapshot: Snapshot) -> Alert:
@@ -109,10 +121,10 @@ class _Poll:
         self.transaction.add_failure(self.tenant, error, poll_interval=interval, windows=self.windows, at=self.now)
         alerts, notified = self._known(self._scope)
         own = self._series(self.tenant, self.windows.longest)
-        judgement = judge_failure(self.rules, own, {alert.key: alert for alert in alerts}, now=self.now)
+        outcome = evaluate_failed_poll(self.rules, own, {alert.key: alert for alert in alerts}, now=self.now)
         gone = [alert for alert in alerts if not self.alerting.rule_exists_for(alert.key)]
         return EvaluatedPoll(
-            alerts=alerts, notified=notified, changes=_with_removed(judgement, gone, self.alerting, now=self.now)
+            alerts=alerts, notified=notified, changes=_with_removed(outcome, gone, self.alerting, now=self.now)
         )
 
     @property
@@ -146,18 +158,18 @@ class _Poll:
             now=self.now,
         )
 
-    def _chosen(self, case: Case, own: TenantSeries) -> Mapping[int, Series]:
-        """Return the series that a rule must judge; those that are remembered where it looks back no further."""
-        rule = case.rule
+    def _series_for(self, due: DueRule, own: TenantSeries) -> Mapping[int, Series]:
+        """Return the series that a rule must evaluate; those that are remembered where it looks back no further."""
+        rule = due.rule
         if rule.scope is Per.ALL:
             return (
-                {THE_SUM: self._total(rule)}
+                {SUM_INDEX: self._total(rule)}
                 if rule.window <= MAX_CACHED_LOOKBACK
-                else chosen(case, self._everybody(rule))
+                else series_for(due, self._everybody(rule))
             )
         if rule.window > MAX_CACHED_LOOKBACK:
-            own = self._series(self.tenant, rule.window, case.places if rule.scope is Per.REASON else None)
-        return chosen(case, [own])
+            own = self._series(self.tenant, rule.window, due.series_indexes if rule.scope is Per.REASON else None)
+        return series_for(due, [own])
 
     def _total(self, rule: Rule) -> Series:
         members = self.alerting.sum_members(rule)
@@ -169,12 +181,12 @@ class _Poll:
         window = rule.window + TOLERANCE_INTERVALS * max(everyone.values())
         return [self._series(name, window) for name in everyone if rule.tenants.matches(name)]
 
-    def _fired(self, heard: Heard, alerts: Mapping[AlertKey, Alert]) -> Mapping[AlertKey, Sequence[Span]]:
+    def _fired(self, due: DueSeries, alerts: Mapping[AlertKey, Alert]) -> Mapping[AlertKey, Sequence[Span]]:
         """Return when the alerts have fired of which a condition wants to know it; of nearly all rules, none does."""
         windows = {
-            AlertKey(rule=case.rule.name, severity=severity, tenant=each.tenant, reason=each.reason): level.window
-            for case, series in heard
-            for severity, level in case.rule.levels.items()
+            AlertKey(rule=each_rule.rule.name, severity=severity, tenant=each.tenant, reason=each.reason): level.window
+            for each_rule, series in due
+            for severity, level in each_rule.rule.levels.items()
             if level.remembers
             for each in series.values()
         }
@@ -190,9 +202,9 @@ class _Poll:
 
 
 def _with_removed(
-    judgement: Judgement, gone: Iterable[Alert], alerting: AlertingConfig, *, now: datetime
+    outcome: EvaluationOutcome, gone: Iterable[Alert], alerting: AlertingConfig, *, now: datetime
 ) -> AlertChanges:
-    changes = AlertChanges(judgement.alerts, judgement.transitions)
+    changes = AlertChanges(outcome.alerts, outcome.transitions)
     for alert in gone:
         after, transition = remove(alert, why=alerting.removal_text(alert.key), now=now)
         if transition is not None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeAlias
 
 from alerter.core.alerts import Alert, AlertKey, AlertSubject, Transition
-from alerter.core.evaluation import Idle
+from alerter.core.evaluation import SkipCache
 from alerter.core.import_merge import Base, CountChange, StoredHistory
 from alerter.core.message.content import Message, Outage
 from alerter.core.mutes import Acknowledgement, Silence
@@ -173,11 +173,11 @@ class Transaction(Reader, Protocol):
         """Return the sum over tenants of what is held for some reasons, at least as far back as the window."""
         ...
 
-    def idle(self, tenant: Tenant) -> Idle | None:
+    def skip_cache(self, tenant: Tenant) -> SkipCache | None:
         """Return what was kept of a tenant at its poll before; None where anything else came between."""
         ...
 
-    def keep_idle(self, tenant: Tenant, idle: Idle) -> None:
+    def keep_skip_cache(self, tenant: Tenant, cache: SkipCache) -> None:
         """Keep what need not be judged at the next poll of a tenant."""
         ...
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, bindparam, update
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.evaluation import Idle
+from alerter.core.evaluation import SkipCache
 from alerter.core.notifications import NotificationState
 from alerter.core.poll_times import PackedRun, PollRun
 from alerter.core.series import Failure, Span, Tenant
@@ -55,7 +55,7 @@ class Remembered:
         series: What is held, as far back as the rules look.
         alerts: Those that a decision about the tenant can depend on; None where they must be read.
         notified: What receivers believe to go on; None where it must be read.
-        idle: Which of its series need not be judged.
+        skip_cache: Which of its series need not be evaluated.
     """
 
     id: int
@@ -69,7 +69,7 @@ class Remembered:
     series: PackedSeries
     alerts: tuple[Alert, ...] | None = None
     notified: tuple[NotificationState, ...] | None = None
-    idle: Idle | None = None
+    skip_cache: SkipCache | None = None
 
     def note_alerts(self, alerts: Collection[Alert]) -> None:
         """Remember what was saved of alerts.
@@ -155,19 +155,19 @@ class Remembering(Rows):
         self._known: dict[Tenant, Remembered] = {}
         self._changed_tenants: set[Tenant] = set()
 
-    def idle(self, tenant: Tenant) -> Idle | None:
+    def skip_cache(self, tenant: Tenant) -> SkipCache | None:
         """Return what was kept at the poll before of a tenant that was polled now; None where anything came between."""
         known = self._known.get(tenant)
-        return None if known is None else known.idle
+        return None if known is None else known.skip_cache
 
 
 class Noting(Remembering):
     """A transaction that lets others see what they must read again."""
 
-    def keep_idle(self, tenant: Tenant, idle: Idle) -> None:
+    def keep_skip_cache(self, tenant: Tenant, cache: SkipCache) -> None:
         """Keep what need not be judged at the next poll, for as long as nothing else changes the tenant."""
         if tenant in self._known:
-            self._known[tenant].idle = idle
+            self._known[tenant].skip_cache = cache
 
     def finish(self) -> None:
         """Let everybody see which tenants were changed other than by polls; the last thing before the commit."""

@@ -195,7 +195,7 @@ def _continued(known: Remembered, changes: Iterable[StoredChange], row: Row[Any]
         series=known.series.continued(change for change in changes if change[0] > until),
         alerts=None,
         notified=None,
-        idle=None,
+        skip_cache=None,
     )
 
 

@@ -1,34 +1,31 @@
 """What each kind of condition means, edge by edge."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.conditions import (
     ANY_COUNT,
     CONDITIONS,
     FOREVER,
-    Baseline,
+    NOT_AT_ALL,
     Condition,
     Evidence,
-    Forecast,
     Growth,
-    NewReason,
     NoData,
-    Stagnant,
     Threshold,
     Verdict,
     duration_text,
 )
-from alerter.core.series import Failure, Sample, Series
+from alerter.core.series import Failure, Sample
 from alerter.errors import Cause
 from tests.builders import NOON, a_growth, a_no_data, at, minutes, series, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
+MOST = ANY_COUNT[1]
 
 
 @pytest.mark.parametrize(
@@ -218,111 +215,41 @@ def test_a_fall_is_growth_in_the_mirror(then: int, now: int, by: int, percent: i
     assert both.verdict is INACTIVE or grown.verdict is ACTIVE
 
 
-# idle
-
-_CONDITIONS: list[Condition] = [
-    Threshold(above=4),
-    Threshold(below=2, clear_at=4),
-    a_growth(over="15m", by=3),
-    a_growth(over="1h", percent=50, floor=1),
-    a_growth(over="15m", falls_by=3),
-    Forecast(above=8, within=span("20m"), fit_over=span("1h")),
-    Baseline(deviations=1, floor=1),
-    Stagnant(above=1, lasting=span("20m")),
-    Stagnant(above=1, lasting=span("3d")),
-    NewReason(learn=span("30m")),
-    NewReason(learn=span("2d")),
-    a_no_data(),
-]
-_POLLS = st.lists(st.sampled_from([None, 0, 1, 1, 1, 5, 5, 5, 9]), min_size=1, max_size=24)
+# how long a verdict stands
 
 
 @pytest.mark.parametrize(
-    ("condition", "notation", "expected"),
+    ("condition", "firing", "notation", "until", "within"),
     [
-        pytest.param(Threshold(above=200), "150", FOREVER, id="a count that is not beyond its limit stays so"),
-        pytest.param(Threshold(above=200), "250", None, id="a threshold that is active"),
-        pytest.param(Threshold(above=200), "150 _", None, id="a threshold without a sample"),
-        pytest.param(a_growth(by=50), "7x20", FOREVER, id="nothing has changed since the reference"),
-        pytest.param(a_growth(by=50), "9x8 7x12", at("12:05"), id="the next reference is another count"),
-        pytest.param(
-            a_growth(by=50), "7x3", at("12:50"), id="there is no reference before the first poll is old enough"
-        ),
-        pytest.param(a_growth(by=50), "7x4 _ _ _ _ _ _ _ 7x6", at("12:35"), id="nor one out of a gap"),
-        pytest.param(a_growth(by=50), "0x12 60", None, id="growth that is active"),
-        pytest.param(a_growth(by=50), "7x20 _", None, id="growth without a sample"),
-        pytest.param(a_no_data(), "7", FOREVER, id="a tenant whose polls are good"),
-        pytest.param(a_no_data(), "7 _", None, id="a tenant whose last poll failed"),
+        pytest.param(Threshold(above=200), QUIET, "150", FOREVER, (0, 200), id="up to the limit"),
+        pytest.param(Threshold(above=200), QUIET, "250", FOREVER, (201, MOST), id="beyond the limit"),
+        pytest.param(Threshold(above=200, clear_at=150), FIRING, "160", FOREVER, (151, MOST), id="until it clears"),
+        pytest.param(Threshold(above=200, clear_at=150), FIRING, "150", FOREVER, (0, 150), id="cleared"),
+        pytest.param(Threshold(below=5), QUIET, "4", FOREVER, (0, 4), id="below the limit"),
+        pytest.param(Threshold(below=5, clear_at=9), QUIET, "7", FOREVER, (5, MOST), id="not below the limit"),
+        pytest.param(Threshold(below=5, clear_at=9), FIRING, "7", FOREVER, (0, 8), id="until it clears from below"),
+        pytest.param(Threshold(above=200), QUIET, "150 _", NOT_AT_ALL, ANY_COUNT, id="not without a sample"),
+        pytest.param(a_growth(by=50), QUIET, "7x20", FOREVER, (0, 49), id="too few to have grown by so many"),
+        pytest.param(a_growth(by=50), QUIET, "97x20", FOREVER, (73, 122), id="no step among these is far"),
+        pytest.param(a_growth(by=50), QUIET, "90x3 50x10 130", at("12:10"), (0, 139), id="until it is lower"),
+        pytest.param(a_growth(by=50), QUIET, "7x3", at("12:50"), ANY_COUNT, id="until there is a reference"),
+        pytest.param(a_growth(by=50), QUIET, "7x4 _x10 7x6", at("12:35"), ANY_COUNT, id="none out of a gap"),
+        pytest.param(a_growth(by=50), QUIET, "0x12 60", at("13:00"), (50, MOST), id="growth, for its span"),
+        pytest.param(a_growth(falls_by=50), QUIET, "97x20", FOREVER, (72, 121), id="no fall among these is far"),
+        pytest.param(a_growth(falls_by=50), QUIET, "7x20", FOREVER, (0, 49), id="too few to have fallen by so many"),
+        pytest.param(a_growth(percent=50), QUIET, "1x20", FOREVER, (0, 29), id="a percentage counts from the floor on"),
+        pytest.param(a_no_data(), QUIET, "7", FOREVER, ANY_COUNT, id="a tenant whose polls are good"),
+        pytest.param(a_no_data(), QUIET, "7 _", at("12:10"), ANY_COUNT, id="until there is no data for long enough"),
+        pytest.param(a_no_data(), QUIET, "7 _x4", FOREVER, ANY_COUNT, id="no data until there is some"),
     ],
 )
-def test_a_condition_says_until_when_it_is_idle(condition: Condition, notation: str, expected: datetime | None) -> None:
-    """What cannot become active is not asked again before it can."""
-    assert condition.evaluate(series(notation), firing=False, now=NOON).idle_until == expected
-
-
-def _seen(polls: Sequence[int | None], every: str) -> list[tuple[int | None, datetime, Series]]:
-    """Return each poll, when it was, and what was known then."""
-    first = next((number for number, count in enumerate(polls, start=1) if count), None)
-    result = []
-    for number, count in enumerate(polls, start=1):
-        now = NOON + number * span(every)
-        known = series(" ".join("_" if each is None else str(each) for each in polls[:number]), every=every, until=now)
-        first_held_at = None if first is None or first > number else NOON + first * span(every)
-        result.append((count, now, replace(known, polled_since=NOON, first_held_at=first_held_at)))
-    return result
-
-
-@pytest.mark.parametrize("every", ["5m", "40m", "1d"])
-@settings(deadline=None)
-@given(condition=st.sampled_from(_CONDITIONS), polls=_POLLS)
-def test_an_idle_condition_is_not_active_while_counts_stay_where_it_says(
-    every: str, condition: Condition, polls: list[int | None]
+def test_a_verdict_says_for_how_long_it_stands(
+    *, condition: Condition, firing: bool, notation: str, until: datetime, within: tuple[int, int]
 ) -> None:
-    """Whatever was polled, what one poll promises holds at each good one that follows, as long as all were."""
-    until: datetime | None = None
-    least, most = 0, 0
-    for count, now, known in _seen(polls, every):
-        observed = condition.evaluate(known, firing=False, now=now)
-        if until is not None and now < until and count is not None and least <= count <= most:
-            assert observed.verdict is not ACTIVE
-        else:
-            until = observed.idle_until
-            least, most = observed.idle_within or (count or 0, count or 0)
+    """Before that instant, and with these counts, nobody needs to evaluate it again."""
+    found = condition.evaluate(series(notation), firing=firing, now=NOON)
 
-
-@pytest.mark.parametrize("every", ["5m", "40m", "1d"])
-@settings(deadline=None)
-@given(condition=st.sampled_from(_CONDITIONS), polls=_POLLS)
-def test_a_harmless_count_is_never_active(every: str, condition: Condition, polls: list[int | None]) -> None:
-    """Whatever was before, so that a service that has just started need not look."""
-    for count, now, known in _seen(polls, every):
-        is_harmless = condition.harmless is not None and condition.harmless[0] <= (count or 0) <= condition.harmless[1]
-        if is_harmless:
-            assert condition.evaluate(known, firing=False, now=now).verdict is not ACTIVE
-
-
-@pytest.mark.parametrize(
-    ("condition", "expected"),
-    [
-        pytest.param(Threshold(above=200), (0, 200), id="up to the limit"),
-        pytest.param(Threshold(below=5, clear_at=9), (5, ANY_COUNT[1]), id="down to the limit"),
-        pytest.param(Threshold(below=0), ANY_COUNT, id="nothing is below nothing"),
-        pytest.param(a_growth(by=50), (0, 49), id="too few to have grown by so many"),
-        pytest.param(a_growth(by=50, percent=10), (0, 49), id="both must hold"),
-        pytest.param(a_growth(percent=50), (0, 29), id="half more than the floor of 20"),
-        pytest.param(a_growth(percent=1, floor=10), (0, 10), id="at least one more than the floor"),
-        pytest.param(a_growth(percent=50, floor=0), (0, 0), id="without a floor, nothing"),
-        pytest.param(a_growth(falls_by=50), None, id="any count may have been higher"),
-        pytest.param(Forecast(above=200, within=span("1h"), fit_over=span("1h")), None, id="any count may rise"),
-        pytest.param(Baseline(deviations=4, floor=5), (0, 20), id="not four times the floor above nothing"),
-        pytest.param(Stagnant(above=3, lasting=span("1d")), (0, 3), id="nothing to be looked at"),
-        pytest.param(NewReason(), None, id="any count may be new"),
-        pytest.param(a_no_data(), None, id="polling has no count"),
-    ],
-)
-def test_a_condition_says_which_counts_are_harmless(condition: Condition, expected: tuple[int, int] | None) -> None:
-    """At these it is never active, and nothing that was before matters."""
-    assert condition.harmless == expected
+    assert (found.holds_until, found.holds_within) == (until, within)
 
 
 # no data

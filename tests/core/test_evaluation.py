@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
 from alerter.core.conditions import Baseline, Forecast, NewReason, Stagnant, Threshold
-from alerter.core.evaluation import Idle, Judgement, chosen, docket, judge, judge_failure
+from alerter.core.evaluation import (
+    EvaluationOutcome,
+    SkipCache,
+    evaluate_due,
+    evaluate_failed_poll,
+    plan_evaluation,
+    series_for,
+)
 from alerter.core.rules import Per, Rule, Severity, TenantSeries, evaluate, select_series
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Series
 from tests.builders import NOON, a_growth, a_key, a_level, a_no_data, a_rule, a_tenant, an_alert, minutes, series, span
@@ -26,33 +33,38 @@ class Court:
 
     Attributes:
         rules: By which.
-        idle: What the poll before has left.
+        cache: What the poll before has left.
         alerts: Those that there are.
+        poll_interval: How often it is polled.
     """
 
     rules: Sequence[Rule]
-    idle: Idle | None = None
+    cache: SkipCache | None = None
     alerts: dict[AlertKey, Alert] = field(default_factory=dict)
+    poll_interval: timedelta = FIVE
 
     def poll(
         self, *seen: Series, changed: Sequence[int] = (), others: Sequence[TenantSeries] = (), now: datetime = NOON
-    ) -> Judgement:
+    ) -> EvaluationOutcome:
         """Judge a good poll, at which these places have other counts than at the one before."""
         own = a_tenant(*seen)
         counts = {each.reason: each.value_at(now) or 0 for each in seen}
         new = {place: counts[seen[place].reason] for place in changed}
-        alive = [key for key, alert in self.alerts.items() if alert.state is not AlertState.INACTIVE]
-        agenda = docket(self.rules, own.names, counts, alive, idle=self.idle, changed=new, now=now)
-        heard = [(case, chosen(case, [own, *others] if case.rule.scope is Per.ALL else [own])) for case in agenda.cases]
-        judgement, rests = judge(heard, self.alerts, {}, agenda.rests, now=now)
-        self.idle = Idle(rules=tuple(self.rules), poll_interval=FIVE, timezone=UTC, rests=rests)
-        self.alerts |= {alert.key: alert for alert in judgement.alerts}
-        return judgement
+        plan = plan_evaluation(self.rules, own.names, counts, cache=self.cache, changed=new, now=now)
+        due = [
+            (each, series_for(each, [own, *others] if each.rule.scope is Per.ALL else [own])) for each in plan.due_rules
+        ]
+        outcome, skip = evaluate_due(due, self.alerts, {}, plan.skip, now=now)
+        self.cache = SkipCache(
+            rules=tuple(self.rules), poll_interval=self.poll_interval, timezone=UTC, polled_at=now, tables=skip
+        )
+        self.alerts |= {alert.key: alert for alert in outcome.alerts}
+        return outcome
 
 
-def reasons(judgement: Judgement) -> set[str]:
+def reasons(outcome: EvaluationOutcome) -> set[str]:
     """Return the hold reasons that were judged."""
-    return {key.reason for key in judgement.judged}
+    return {key.reason for key in outcome.evaluated}
 
 
 # what is left alone
@@ -61,16 +73,16 @@ SPAM, VIRUS = series("7x20"), series("7x20", reason="Virus")
 EYES = a_rule("Eyes", critical=a_level(a_no_data()))
 
 
-def test_what_nothing_is_known_of_is_judged_unless_its_count_is_harmless() -> None:
-    """After a start, a failed poll or another writer: a count that no rule minds needs no past."""
-    surge = a_rule("Surge", warning=a_level(a_growth(by=10)))
-    drought = a_rule("Drought", warning=a_level(Threshold(below=9)))
+def test_everything_is_evaluated_when_nothing_is_known() -> None:
+    """After a start, a failed poll or another writer: whatever a rule selects, and nothing else."""
+    drought = a_rule("Drought", warning=a_level(Threshold(below=9)), reasons=["Virus"])
 
-    judgement = Court([a_rule(), surge, drought, EYES]).poll(SPAM, series("12x20", reason="Virus"))
+    outcome = Court([a_rule(), drought, EYES]).poll(SPAM, VIRUS)
 
-    assert {(key.rule, key.reason) for key in judgement.judged} == {
-        ("Surge", "Virus"),
-        ("Drought", "Spam"),
+    assert {(key.rule, key.reason) for key in outcome.evaluated} == {
+        ("Backlog", "Spam"),
+        ("Backlog", "Virus"),
+        ("Drought", "Virus"),
         ("Eyes", ALL_REASONS),
     }
 
@@ -79,21 +91,21 @@ def test_nothing_is_judged_where_nothing_has_changed() -> None:
     """Whatever the rules are, but for those that look at every sample."""
     court = Court([a_rule(), a_rule("Surge", warning=a_level(a_growth(by=5))), a_rule("Sum", per=Per.TENANT), EYES])
     court.poll(SPAM, VIRUS)
-    before = court.idle
+    before = court.cache
 
-    assert court.poll(SPAM, VIRUS) == Judgement()
-    assert court.idle == before
+    assert court.poll(SPAM, VIRUS) == EvaluationOutcome()
+    assert court.cache == before
 
 
 def test_a_count_that_has_changed_is_judged_by_the_rules_that_mind_it() -> None:
     """By no other rule, and no other series."""
-    court = Court([a_rule(warning=a_level(above=10)), a_rule("Surge", warning=a_level(a_growth(by=5))), EYES])
+    court = Court([a_rule(warning=a_level(above=10)), a_rule("Surge", warning=a_level(a_growth(by=2))), EYES])
     court.poll(SPAM, VIRUS)
 
     little, much = series("7x20 9", reason="Virus"), series("7x20 20", reason="Virus")
 
-    assert {key.rule for key in court.poll(SPAM, little, changed=[1]).judged} == {"Surge"}
-    judged = court.poll(SPAM, much, changed=[1]).judged
+    assert {key.rule for key in court.poll(SPAM, little, changed=[1]).evaluated} == {"Surge"}
+    judged = court.poll(SPAM, much, changed=[1]).evaluated
     assert {(key.rule, key.reason) for key in judged} == {("Backlog", "Virus"), ("Surge", "Virus")}
 
 
@@ -106,13 +118,13 @@ def test_a_sum_is_judged_when_it_may_matter() -> None:
     silent = court.poll(series("7x20 20"), bulk, changed=[0])
     loud = court.poll(series("7x20 21"), bulk, changed=[0])
 
-    assert (silent, [each.value for each in loud.alerts]) == (Judgement(), [21])
+    assert (silent, [each.value for each in loud.alerts]) == (EvaluationOutcome(), [21])
 
 
 def test_growth_is_judged_when_the_count_before_was_another_one() -> None:
     """The present count stays, and the one that it is compared with does not."""
     court = Court([a_rule(warning=a_level(a_growth(over="1h", by=3)))])
-    fallen = series("9x8 7x12")
+    fallen = series("10x8 7x11 11")
     court.poll(fallen)
 
     early = court.poll(fallen, now=NOON + minutes(4.9))
@@ -137,7 +149,7 @@ def test_an_alert_that_lives_is_judged_at_every_poll(alert: Alert, per: Per) -> 
     court = Court([rule], alerts={key: replace(alert, key=key)})
     seen = series("7x20" if alert.keep_firing_since else "120x20")
 
-    assert [court.poll(seen).judged for _ in range(2)] == [{key}, {key}]
+    assert [court.poll(seen).evaluated for _ in range(2)] == [{key}, {key}]
 
 
 def test_a_rule_over_all_tenants_is_judged_at_every_poll() -> None:
@@ -146,18 +158,18 @@ def test_a_rule_over_all_tenants_is_judged_at_every_poll() -> None:
     other = a_tenant(series("7x20", tenant="umbrella"))
     court.poll(SPAM, others=[other])
 
-    judgement = court.poll(SPAM, others=[a_tenant(series("7x20 120", tenant="umbrella"))])
+    outcome = court.poll(SPAM, others=[a_tenant(series("7x20 120", tenant="umbrella"))])
 
-    assert [(each.key.tenant, each.value) for each in judgement.alerts] == [(ALL_TENANTS, 127)]
+    assert [(each.key.tenant, each.value) for each in outcome.alerts] == [(ALL_TENANTS, 127)]
 
 
 def test_transitions_come_in_the_order_of_the_rules() -> None:
     """Then of the levels, then of the series: as they are configured."""
     rules = [a_rule("B", warning=a_level(above=1), critical=a_level(above=5)), a_rule("A", warning=a_level(above=1))]
 
-    judgement = Court(rules).poll(SPAM, VIRUS)
+    outcome = Court(rules).poll(SPAM, VIRUS)
 
-    found = [(each.key.rule, each.key.severity.value, each.key.reason) for each in judgement.transitions]
+    found = [(each.key.rule, each.key.severity.value, each.key.reason) for each in outcome.transitions]
     assert found == [
         ("B", "warning", "Spam"),
         ("B", "warning", "Virus"),
@@ -174,7 +186,7 @@ def test_a_series_that_no_rule_selects_is_never_judged() -> None:
 
     assert reasons(court.poll(SPAM, VIRUS)) == {"Virus"}
     assert reasons(court.poll(series("7x20 3"), VIRUS, changed=[0])) == set()
-    assert Court([a_rule()]).poll() == Judgement()
+    assert Court([a_rule()]).poll() == EvaluationOutcome()
 
 
 # for which rules that holds
@@ -198,9 +210,22 @@ def test_what_is_idle_holds_for_the_rules_that_found_it(
     *, rules: list[Rule], every: str, zone: str, expected: bool
 ) -> None:
     """A reload that changes nothing for a tenant costs it nothing."""
-    idle = Idle(rules=(a_rule(),), poll_interval=FIVE, timezone=ZoneInfo("UTC"), rests=())
+    cache = SkipCache(rules=(a_rule(),), poll_interval=FIVE, timezone=ZoneInfo("UTC"), polled_at=NOON, tables=())
 
-    assert idle.is_of(rules, span(every), ZoneInfo(zone)) is expected
+    assert cache.is_valid_for(rules, span(every), ZoneInfo(zone)) is expected
+
+
+def test_a_poll_that_comes_too_soon_is_evaluated_by_rules_that_need_even_polls() -> None:
+    """A line through uneven samples may be steeper than what was reckoned with."""
+    ahead = a_rule("Ahead", warning=a_level(Forecast(above=900, within=span("20m"), fit_over=span("20m"))))
+    court = Court([a_rule(), ahead])
+    court.poll(SPAM)
+
+    due = court.poll(SPAM, now=NOON + FIVE)
+    early = court.poll(SPAM, now=NOON + FIVE + minutes(2))
+
+    assert {key.rule for key in due.evaluated} == set()
+    assert {key.rule for key in early.evaluated} == {"Ahead"}
 
 
 # a failed poll
@@ -210,10 +235,10 @@ def test_a_failed_poll_is_judged_by_rules_on_polling_alone() -> None:
     """It proves nothing of what is held."""
     rules = [a_rule(warning=a_level(Threshold(below=500))), a_rule("Eyes", critical=a_level(a_no_data("15m")))]
 
-    judgement = judge_failure(rules, a_tenant(series("7 _ _ _")), {}, now=NOON)
+    outcome = evaluate_failed_poll(rules, a_tenant(series("7 _ _ _")), {}, now=NOON)
 
-    assert [(each.key.rule, each.after) for each in judgement.transitions] == [("Eyes", AlertState.FIRING)]
-    assert judgement.judged == {a_key(rule="Eyes", severity=Severity.CRITICAL, reason=ALL_REASONS)}
+    assert [(each.key.rule, each.after) for each in outcome.transitions] == [("Eyes", AlertState.FIRING)]
+    assert outcome.evaluated == {a_key(rule="Eyes", severity=Severity.CRITICAL, reason=ALL_REASONS)}
 
 
 # against judging everything
@@ -242,7 +267,11 @@ class _Past:
 
     every: str
     polls: list[tuple[int, int] | None] = field(default_factory=list)
-    court: Court = field(default_factory=lambda: Court(_RULES))
+    court: Court = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with a tenant of which nothing is known."""
+        self.court = Court(_RULES, poll_interval=span(self.every))
 
     def poll(self, counts: tuple[int, int] | None) -> list[Transition]:
         """Judge what must be judged."""
@@ -251,15 +280,15 @@ class _Past:
         if counts is not None:
             changed = [place for place in range(2) if before is not None and before[place] != counts[place]]
             return self.court.poll(*self.seen(), changed=changed, now=self.now).transitions
-        self.court.idle = None
-        judgement = judge_failure(_RULES, a_tenant(*self.seen()), self.court.alerts, now=self.now)
-        self.court.alerts |= {alert.key: alert for alert in judgement.alerts}
-        return judgement.transitions
+        self.court.cache = None
+        outcome = evaluate_failed_poll(_RULES, a_tenant(*self.seen()), self.court.alerts, now=self.now)
+        self.court.alerts |= {alert.key: alert for alert in outcome.alerts}
+        return outcome.transitions
 
     def miss(self) -> None:
         """Let the time of a poll pass; the next one knows that it was not successive."""
         self.polls.append(None)
-        self.court.idle = None
+        self.court.cache = None
 
     def poll_eagerly(self, counts: tuple[int, int] | None) -> list[Transition]:
         """Judge everything."""

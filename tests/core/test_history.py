@@ -45,7 +45,7 @@ def test_an_archive_shows_itself_as_the_series_that_was_seen(notation: str) -> N
     ]
     assert shown.value_at(NOON) == expected.value_at(NOON)
     assert shown.newest_sample(until=NOON) == expected.newest_sample(until=NOON)
-    assert shown.coverage == [*expected.coverage]
+    assert [*shown.coverage] == [*expected.coverage]
     assert shown.failure == expected.failure
     assert shown.last_good_at(now=NOON) == expected.last_good_at(now=NOON)
 
@@ -206,7 +206,7 @@ def test_a_tenant_that_was_never_polled_well_has_no_counts() -> None:
     tenant = archive_of(ACME, failed, poll_interval=minutes(5))
 
     shown = tenant.polling.as_of(number_of(NOON), window=span("1h"))
-    assert (tenant.reasons, shown.coverage, shown.polled_since) == ([], [], None)
+    assert (tenant.reasons, [*shown.coverage], shown.polled_since) == ([], [], None)
     assert shown.failure is not None
     assert (shown.failure.since, shown.failure.cause, shown.failure.detail) == (
         at("11:55"),

@@ -234,7 +234,7 @@ def test_coverage_is_what_was_known_at_a_poll(since: str, now: str, expected: li
 
     found = timeline.coverage(since=n(since), now=n(now))
 
-    assert found == [Span(*map(at, each.split("-"))) for each in expected]
+    assert [*found] == [Span(*map(at, each.split("-"))) for each in expected]
 
 
 def test_before_the_first_good_poll_nothing_was_covered() -> None:
@@ -243,7 +243,7 @@ def test_before_the_first_good_poll_nothing_was_covered() -> None:
     [outage] = timeline.outages
 
     assert timeline.last_good_before(outage) is None
-    assert timeline.coverage(since=n("11:00"), now=n("11:50")) == []
+    assert [*timeline.coverage(since=n("11:00"), now=n("11:50"))] == []
 
 
 def test_the_coverage_of_a_sum_is_not_cut_at_polls() -> None:
@@ -257,6 +257,6 @@ def test_the_coverage_of_a_sum_is_not_cut_at_polls() -> None:
         owners=numbers([0, 1]),
     )
 
-    assert timeline.coverage(since=n("11:00"), now=n("11:01")) == [Span(at("11:00"), at("11:10"))]
+    assert [*timeline.coverage(since=n("11:00"), now=n("11:01"))] == [Span(at("11:00"), at("11:10"))]
     assert timeline.outage_at(n("11:00")) is None
     assert isinstance(Outage(since=1, until=2, runs=(failing("11:00", "11:00", 1),)), Outage)

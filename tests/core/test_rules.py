@@ -1,6 +1,7 @@
 """Which series a rule looks at, and what several conditions say together."""
 
 import json
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from timeit import timeit
@@ -9,14 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from alerter.core.conditions import FOREVER, Baseline, Condition, Subject, Threshold, Verdict
+from alerter.core.conditions import ANY_COUNT, FOREVER, Baseline, Condition, Subject, Threshold, Verdict
 from alerter.core.rules import (
-    NO_DATA_RULE_NAME,
-    Level,
-    Lookbacks,
     Per,
-    Rule,
-    RuleName,
     Selector,
     Severity,
     evaluate,
@@ -26,9 +22,8 @@ from alerter.core.rules import (
     select_series,
     selector_of,
     shown,
-    with_no_data_rules,
 )
-from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Sample, Span, Tenant
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Span
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_rule, a_tenant, at, series, span
 
 #: What administrators and senders could call a policy.
@@ -321,81 +316,21 @@ def test_a_reason_first_seen_inside_the_window_had_nothing_before() -> None:
     assert found.evidence[0].reference == Sample(at("11:00"), 0)
 
 
-def test_a_level_is_idle_for_as_long_as_any_of_its_conditions() -> None:
-    """All of them must hold, so that the most patient one decides when to ask again."""
-    both = a_level(Threshold(above=1), a_growth(over="1h", by=50))
-
-    growing, flat = series("9x8 7x12"), series("0x20")
-
-    assert evaluate(both, growing, firing=False, now=NOON).idle_until == at("12:05")
-    assert evaluate(both, flat, firing=False, now=NOON).idle_until == FOREVER
-    assert evaluate(both, series("0x12 60"), firing=False, now=NOON).idle_until is None
-
-
 @pytest.mark.parametrize(
-    ("levels", "expected"),
+    ("notation", "verdict", "until", "within"),
     [
-        pytest.param([a_level(above=100)], (0, 100), id="of one level"),
-        pytest.param([a_level(above=100), a_level(above=50)], (0, 50), id="of several, those of all of them"),
-        pytest.param([a_level(Threshold(above=1), a_growth(by=50))], (0, 49), id="of several conditions, the most"),
-        pytest.param([a_level(a_growth(falls_by=1)), a_level(above=50)], None, id="no count is harmless to a level"),
-        pytest.param([a_level(above=5), a_level(Threshold(below=9))], None, id="no count is harmless to both"),
-        pytest.param([a_level(a_growth(falls_by=1), Threshold(above=7))], (0, 7), id="one condition is enough"),
+        pytest.param("0x20", Verdict.INACTIVE, FOREVER, (0, 49), id="the wider of two inactive ones"),
+        pytest.param("9x20", Verdict.INACTIVE, FOREVER, (0, 49), id="the inactive one"),
+        pytest.param("0x12 60", Verdict.ACTIVE, at("13:00"), (50, ANY_COUNT[1]), id="all that are active"),
+        pytest.param("9x3", Verdict.NO_DATA, at("12:50"), (2, ANY_COUNT[1]), id="all of which none is inactive"),
     ],
 )
-def test_a_rule_knows_the_counts_at_which_it_has_nothing_to_say(
-    levels: list[Level], expected: tuple[int, int] | None
+def test_the_verdict_of_a_level_stands_for_as_long_as_its_conditions_say(
+    notation: str, verdict: Verdict, until: datetime, within: tuple[int, int]
 ) -> None:
-    """Whatever was before."""
-    assert a_rule(**dict(zip(("info", "warning"), levels, strict=False))).harmless == expected  # type: ignore[arg-type]
+    """All of them must hold, so that one that is inactive is enough."""
+    both = a_level(Threshold(above=1), a_growth(over="1h", by=50))
 
+    found = evaluate(both, series(notation), firing=False, now=NOON)
 
-def test_rules_look_back_as_far_as_the_longest_of_those_that_select_a_reason() -> None:
-    """So long, and no longer, a series must be known."""
-    hour, day = a_level(a_growth(over="1h", by=1)), a_level(a_growth(over="1d", by=1))
-    rules = [
-        a_rule(warning=hour),
-        a_rule("Long", warning=day, reasons=["Virus"]),
-        a_rule(critical=a_level(a_no_data())),
-    ]
-
-    windows = Lookbacks.of_rules(rules)
-
-    assert (windows.of(HoldReason("Virus")), windows.of(HoldReason("Spam"))) == (span("1d"), span("1h"))
-    assert windows.longest == span("1d")
-    assert Lookbacks.of_rules(rules, longest=span("2h")).longest == span("1h")
-    assert Lookbacks.of_rules([rules[2]]).of(HoldReason("Spam")) == Lookbacks.of_rules([]).longest == span("0")
-
-
-# missing data is built in
-
-_FIVE, _TEN = span("5m"), span("10m")
-
-
-def _no_data_spans(rules: tuple[Rule, ...]) -> dict[tuple[str, ...], str]:
-    return {rule.tenants.globs: level.conditions[0].limit for rule in rules for level in rule.levels.values()}
-
-
-def test_every_tenant_is_watched_for_missing_data() -> None:
-    """The built-in rule waits 15 minutes, or three polls where that is longer."""
-    rules = with_no_data_rules([], {Tenant("acme"): _FIVE, Tenant("umbrella"): _TEN, Tenant("x"): span("1m")})
-
-    assert {rule.name for rule in rules} == {NO_DATA_RULE_NAME}
-    assert _no_data_spans(rules) == {("acme", "x"): "no good poll for 15m", ("umbrella",): "no good poll for 30m"}
-    assert all(list(rule.levels) == [Severity.CRITICAL] for rule in rules)
-
-
-def test_a_rule_of_one_s_own_replaces_the_built_in_one() -> None:
-    """A tenant that a configured rule watches for missing data has no second one."""
-    own = a_rule("Eyes", warning=a_level(a_no_data("1h")), tenants=["acme"])
-
-    rules = with_no_data_rules([own, a_rule()], {Tenant("acme"): _FIVE, Tenant("umbrella"): _FIVE})
-
-    assert [rule.name for rule in rules] == [RuleName("Eyes"), RuleName("Backlog"), NO_DATA_RULE_NAME]
-    assert rules[-1].tenants == Selector(("umbrella",))
-
-
-def test_levels_are_told_apart_by_their_spans_too() -> None:
-    """Two levels that differ in nothing are equal."""
-    assert a_level(for_="5m") != a_level()
-    assert a_level() == Level(conditions=(Threshold(above=100),))
+    assert (found.verdict, found.holds_until, found.holds_within) == (verdict, until, within)

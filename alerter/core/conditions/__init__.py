@@ -1,16 +1,12 @@
-"""What a rule can test: one class per kind, each in a file of its own, and this is the one place to add one.
+"""The conditions that a rule can test: one class per kind, each in a file of its own.
 
-A condition is a frozen dataclass whose fields are the TOML keys below its name (a trailing underscore is dropped),
-whose docstring is its manual, and whose `evaluate` gives a verdict with the operands it used. Add it to the union
-below: the configuration, the messages and the history need nothing more. `subject` is what it looks at, `sums` whether
-a sum of reasons makes sense to it, `falls` whether smaller is worse, `compares` whether the change rather than the
-count is the news, `harmless` at which counts it is never active whatever was before, and `remembers` whether its
-verdict depends on when its own alert has fired, which `fired` then says.
+To add one: write a frozen dataclass with the base `BaseCondition` whose fields are the TOML keys below its name (a
+trailing underscore is dropped), whose docstring is its manual, and whose method `evaluate` returns a `Result`. Add it
+to the union and to `CONDITIONS` below: the configuration, live polls, replays, messages and the history need nothing
+more. `BaseCondition` lists what else it may say about itself.
 
-`margin` says in words by how much an evaluation missed its limit or passed it, from the operands that it gave.
-
-A condition that can tell says with its verdict until when it is idle, and for which counts: only then, or when the
-count has left these, is it worth asking again. Most series of most polls are idle, and cost nothing.
+`holds_until` and `holds_within` of a result say how long the verdict stands. Nobody evaluates a series before then, at
+live polls and in replays alike, so that most series of most polls cost nothing. A condition may leave both out.
 
 `__post_init__` refuses values that contradict each other with a ValueError whose text names the keys.
 No condition has slots, so that what its fields decide alone (`limit`) is worked out once and not at every evaluation.
@@ -22,8 +18,10 @@ from alerter.core.conditions.base import (
     ANY_COUNT,
     CONTEXT,
     FOREVER,
+    NOT_AT_ALL,
+    BaseCondition,
     Evidence,
-    Observation,
+    Result,
     Subject,
     Verdict,
     duration_text,
@@ -41,6 +39,8 @@ __all__ = [
     "CONDITIONS",
     "CONTEXT",
     "FOREVER",
+    "NOT_AT_ALL",
+    "BaseCondition",
     "Baseline",
     "Condition",
     "Evidence",
@@ -48,7 +48,7 @@ __all__ = [
     "Growth",
     "NewReason",
     "NoData",
-    "Observation",
+    "Result",
     "Stagnant",
     "Subject",
     "Threshold",

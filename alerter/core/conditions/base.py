@@ -3,11 +3,13 @@
 No I/O: values in, values out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar
 
-from alerter.core.series import Sample
+from alerter.core.series import Sample, Series, Span
 
 
 class Verdict(StrEnum):
@@ -22,6 +24,8 @@ class Verdict(StrEnum):
 CONTEXT = timedelta(hours=1)
 #: Later than every poll.
 FOREVER = datetime.max.replace(tzinfo=UTC)
+#: Earlier than every poll: a verdict that holds until then is found again at the next one.
+NOT_AT_ALL = datetime.min.replace(tzinfo=UTC)
 #: The lowest and the highest count that a database holds.
 ANY_COUNT = (0, 2**63 - 1)
 
@@ -53,27 +57,30 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """The verdict of one condition, and the operands that explain it.
+class Result:
+    """The verdict of one condition, what it compared, and how long the verdict stands.
+
+    The verdict is the same at every successful poll before `holds_until`, as long as no poll fails or is missed, every
+    count stays within `holds_within`, and the alert does not begin or cease to fire. So nobody evaluates before then. A
+    condition that cannot tell leaves both out: it is evaluated at every poll, which is right, and slow.
 
     Attributes:
         verdict: What it found.
         evidence: What it compared.
-        idle_until: Before this instant it cannot be active at a good poll that sees the same count, unless the alert is
-            firing already. None where that is not known, and where it is active now.
-        idle_within: The counts for which that holds as well, whatever comes between, lowest and highest; None for none.
+        holds_until: Before this instant the verdict stands.
+        holds_within: The lowest and the highest count with which it stands.
     """
 
     verdict: Verdict
     evidence: Evidence
-    idle_until: datetime | None = field(default=None, compare=False)
-    idle_within: tuple[int, int] | None = field(default=None, compare=False)
+    holds_until: datetime = field(default=NOT_AT_ALL, compare=False)
+    holds_within: tuple[int, int] = field(default=ANY_COUNT, compare=False)
 
 
-def no_poll_now(condition: str, limit: str) -> Observation:
+def no_data_result(condition: str, limit: str) -> Result:
     """Return what a condition on held messages finds at a poll that failed: nothing, in either direction."""
     evidence = Evidence(condition=condition, limit=limit, note="no good poll at this moment")
-    return Observation(verdict=Verdict.NO_DATA, evidence=evidence)
+    return Result(verdict=Verdict.NO_DATA, evidence=evidence)
 
 
 def margin_text(excess: int, *, missing: str = "more") -> str:
@@ -91,6 +98,62 @@ class Subject(StrEnum):
 
     HELD = "held"
     POLLING = "polling"
+
+
+class BaseCondition:
+    """What most conditions have in common; each says what is different of it.
+
+    A condition is a frozen dataclass with this base. It needs `name`, its fields, `limit` (what makes it active, in
+    words), and
+
+        def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result
+
+    which returns the verdict on what was seen up to the poll at `now`. `firing` says whether the alert is firing under
+    the limit that is in force.
+
+    Attributes:
+        name: The condition's name in the configuration.
+        subject: What it looks at.
+        sums: Whether a sum of reasons makes sense to it.
+        remembers: Whether its verdict depends on when its own alert has fired, which `fired` then says.
+        needs_even_polls: Whether what it says of the future is true only while polls are evenly apart: each from a half
+            to three halves of the poll interval after the one before.
+        compares: Whether the change rather than the count is what a message begins with.
+    """
+
+    name: ClassVar[str]
+    subject: ClassVar[Subject] = Subject.HELD
+    sums: ClassVar[bool] = True
+    remembers: ClassVar[bool] = False
+    needs_even_polls: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
+
+    @property
+    def falls(self) -> bool:
+        """Whether smaller is worse, so that an alert's peak is its lowest count."""
+        return False
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks, without the tolerance for the first sample."""
+        return timedelta(0)
+
+    @property
+    def learns_for(self) -> timedelta:
+        """How much history it needs before it can be active."""
+        return timedelta(0)
+
+    def margin(
+        self,
+        found: Evidence,
+        series: Series,
+        *,
+        firing: bool,
+        fired: Sequence[Span] = (),
+        now: datetime,
+    ) -> str:
+        """Return in words by how much an evaluation missed its limit or passed it; empty where it cannot tell."""
+        return ""
 
 
 def duration_text(span: timedelta) -> str:

@@ -9,16 +9,16 @@ from typing import ClassVar
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
+    BaseCondition,
     Evidence,
-    Observation,
-    Subject,
+    Result,
     Verdict,
     margin_text,
-    no_poll_now,
+    no_data_result,
 )
 from alerter.core.conditions.hours import hours_of, hours_of_week
 from alerter.core.history import Archive
-from alerter.core.series import Sample, Series, Span
+from alerter.core.series import Sample, Series, Span, number_of
 
 #: So many of the hours before must be known.
 FEWEST_HOURS = 3
@@ -33,7 +33,7 @@ _SLACK = timedelta(hours=3)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline:
+class Baseline(BaseCondition):
     """Held messages that are more than is usual on this weekday at this hour, in the tenant's time zone.
 
     Each of the same hours in the past `weeks` weeks stands for the highest count in it. Their median is what is usual;
@@ -50,11 +50,7 @@ class Baseline:
     """
 
     name: ClassVar[str] = "baseline"
-    subject: ClassVar[Subject] = Subject.HELD
-    sums: ClassVar[bool] = True
     remembers: ClassVar[bool] = True
-    compares: ClassVar[bool] = False
-    falls: ClassVar[bool] = False
 
     deviations: float = 4
     weeks: int = 4
@@ -98,20 +94,18 @@ class Baseline:
         usual, ordinary = usual_of(_counts_of(series, past, fired), floor=self.floor)
         return margin_text(found.value.count - int(usual + self.deviations * ordinary))
 
-    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Compare the sample at `now` with the same hours of the weeks before."""
         count = series.value_at(now)
         if count is None:
-            return no_poll_now(self.name, self.limit)
+            return no_data_result(self.name, self.limit)
         value = Sample(now, count)
         present, *past = hours_of_week(series.timezone, now, weeks=self.weeks)
         counts = _counts_of(series, past, fired)
         if len(counts) < FEWEST_HOURS:
             note = f"only {len(counts)} of the same hours in the last {self.weeks} weeks can be compared with"
             evidence = Evidence(condition=self.name, limit=self.limit, value=value, note=note)
-            return Observation(
-                verdict=Verdict.NO_DATA, evidence=evidence, idle_until=present.until, idle_within=ANY_COUNT
-            )
+            return Result(verdict=Verdict.NO_DATA, evidence=evidence, holds_until=present.until)
         usual, ordinary = usual_of(counts, floor=self.floor)
         most = usual + self.deviations * ordinary
         is_active = count > most
@@ -122,11 +116,12 @@ class Baseline:
             expected=Sample(now, int(usual)),
             news=f"usually {int(usual):,} at this hour" if is_active else "",
         )
-        if is_active:
-            return Observation(verdict=Verdict.ACTIVE, evidence=evidence)
-        # Whatever was is over: within an hour of the week only the count can change.
-        return Observation(
-            verdict=Verdict.INACTIVE, evidence=evidence, idle_until=present.until, idle_within=(0, int(most))
+        return Result(
+            verdict=Verdict.ACTIVE if is_active else Verdict.INACTIVE,
+            evidence=evidence,
+            # Whatever was is over: within an hour of the week only the count can change.
+            holds_until=present.until,
+            holds_within=(int(most) + 1, ANY_COUNT[1]) if is_active else (ANY_COUNT[0], int(most)),
         )
 
     def turns(self, archive: Archive) -> Iterator[int]:
@@ -176,8 +171,8 @@ def highest_within(series: Series, span: Span) -> int | None:
 
     Its end belongs to the next one.
     """
-    pieces = list(series.pieces(since=span.since, until=span.until))
-    covered = sum((piece.until - piece.since for piece in pieces), timedelta(0))
-    if covered * 2 < span.until - span.since:
+    since, until = number_of(span.since), number_of(span.until)
+    pieces = list(series.pieces_us(since, until))
+    if 2 * sum(end - begin for begin, end, _ in pieces) < until - since:
         return None
-    return max(piece.count for piece in pieces if piece.since < span.until)
+    return max(count for begin, _, count in pieces if begin < until)

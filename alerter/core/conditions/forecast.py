@@ -10,13 +10,14 @@ from typing import ClassVar
 from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
+    NOT_AT_ALL,
+    BaseCondition,
     Evidence,
-    Observation,
-    Subject,
+    Result,
     Verdict,
     duration_text,
     margin_text,
-    no_poll_now,
+    no_data_result,
 )
 from alerter.core.conditions.lines import Samples, line_through
 from alerter.core.conditions.passings import passings
@@ -26,10 +27,12 @@ from alerter.core.series import MICROSECOND, Sample, Series, Span, instant_of
 
 #: A line is drawn through so many samples at least.
 FEWEST_SAMPLES = 3
+#: Over so many poll intervals there always are so many samples, half of the span apart, while no poll is missed.
+FEWEST_INTERVALS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class Forecast(BaseCondition):
     """Held messages that will be above a limit before long if they go on as they have been going.
 
     The line is that of least squares through the samples of `fit_over`: the good polls; of a sum over tenants, one at
@@ -45,12 +48,7 @@ class Forecast:
     """
 
     name: ClassVar[str] = "forecast"
-    subject: ClassVar[Subject] = Subject.HELD
-    sums: ClassVar[bool] = True
-    remembers: ClassVar[bool] = False
-    compares: ClassVar[bool] = False
-    falls: ClassVar[bool] = False
-    harmless: ClassVar[None] = None
+    needs_even_polls: ClassVar[bool] = True
 
     above: int
     within: timedelta
@@ -95,40 +93,42 @@ class Forecast:
             return f"{heading}, by a fraction"
         return f"{heading}, {margin_text(found.expected.count - self.above)}"
 
-    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Judge the sample at `now`, and where the line through the samples before it leads."""
         count = series.value_at(now)
         if count is None:
-            return no_poll_now(self.name, self.limit)
+            return no_data_result(self.name, self.limit)
         samples = Samples.of(series, since=now - self.fit_over, until=now)
         if not samples.parts:
-            return no_poll_now(self.name, self.limit)
+            return no_data_result(self.name, self.limit)
         value = Sample(now, count)
-        is_above = count > self.above
-        calm = self._calm(samples, series.poll_interval)
-        idle_until = None if calm is None else FOREVER
+        is_above, above = count > self.above, (self.above + 1, ANY_COUNT[1])
         first = samples.instants[samples.parts[0][0]]
         span = (samples.instants[-1] - first) * MICROSECOND
         if len(samples.instants) - samples.parts[0][0] < FEWEST_SAMPLES or span * 2 < self.fit_over:
             if is_above:
-                return self._observed(Verdict.ACTIVE, value)
-            if calm is None and span * 2 < self.fit_over:
-                # Until then there is no line, whatever comes.
-                idle_until, calm = instant_of(first) + self.fit_over / 2, (ANY_COUNT[0], self.above)
+                return self._result(Verdict.ACTIVE, value, holds_until=FOREVER, holds_within=above)
+            # Until half of the span is known there is no line, whatever comes.
+            until = instant_of(first) + self.fit_over / 2 if span * 2 < self.fit_over else NOT_AT_ALL
             note = f"too few good polls within {duration_text(self.fit_over)} to draw a line through"
-            return self._observed(Verdict.NO_DATA, value, note=note, idle_until=idle_until, idle_within=calm)
+            return self._result(
+                Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=(ANY_COUNT[0], self.above)
+            )
         line = line_through(samples, now=now)
         ahead = self.within // MICROSECOND
         is_coming = line.rises and line.is_above(self.above, at=ahead)
-        # What has not moved stays where it is until it moves.
-        is_flat = not is_above and all(each == count for _, _, each in samples.parts)
-        return self._observed(
+        if is_above:
+            until, within = FOREVER, above
+        else:
+            calm = None if is_coming else self._calm(samples, series.poll_interval)
+            until, within = (NOT_AT_ALL, ANY_COUNT) if calm is None else (FOREVER, calm)
+        return self._result(
             Verdict.ACTIVE if is_above or is_coming else Verdict.INACTIVE,
             value,
             since=Sample(instant_of(first), samples.parts[0][2]),
             expected=line.count_at(ahead),
-            idle_until=FOREVER if is_flat else idle_until,
-            idle_within=calm,
+            holds_until=until,
+            holds_within=within,
         )
 
     def _calm(self, samples: Samples, poll_interval: timedelta) -> tuple[int, int] | None:
@@ -146,6 +146,9 @@ class Forecast:
         """
         steps = [2 * (after - before) for before, after in pairwise(samples.instants)]
         interval = poll_interval // MICROSECOND
+        if self.fit_over < FEWEST_INTERVALS * poll_interval:
+            # There may be too few samples for a line at one poll and not at the next.
+            return None
         if steps and not interval <= min(steps) <= max(steps) <= MOST_STEP_HALVES * interval:
             return None
         lowest, highest = min(count for *_, count in samples.parts), max(count for *_, count in samples.parts)
@@ -185,7 +188,7 @@ class Forecast:
             is_calm=self._is_calm,
         )
 
-    def _observed(
+    def _result(
         self,
         verdict: Verdict,
         value: Sample,
@@ -193,9 +196,9 @@ class Forecast:
         since: Sample | None = None,
         expected: int | None = None,
         note: str = "",
-        idle_until: datetime | None = None,
-        idle_within: tuple[int, int] | None = None,
-    ) -> Observation:
+        holds_until: datetime,
+        holds_within: tuple[int, int],
+    ) -> Result:
         is_coming = verdict is Verdict.ACTIVE and value.count <= self.above
         evidence = Evidence(
             condition=self.name,
@@ -206,4 +209,4 @@ class Forecast:
             news=f"heading for {expected:,} in {duration_text(self.within)}" if is_coming else "",
             note=note,
         )
-        return Observation(verdict=verdict, evidence=evidence, idle_until=idle_until, idle_within=idle_within)
+        return Result(verdict=verdict, evidence=evidence, holds_until=holds_until, holds_within=holds_within)

@@ -9,17 +9,17 @@ from typing import ClassVar
 from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
+    BaseCondition,
     Evidence,
-    Observation,
-    Subject,
+    Result,
     Verdict,
     duration_text,
     margin_text,
-    no_poll_now,
+    no_data_result,
 )
 from alerter.core.conditions.extremes import Stretch
 from alerter.core.history import Archive
-from alerter.core.series import MICROSECOND, Piece, Sample, Series, Span
+from alerter.core.series import MICROSECOND, Sample, Series, Span, instant_of, number_of
 
 #: More spans than this are a mistake.
 MOST_TIMES = 60
@@ -27,12 +27,22 @@ MOST_TIMES = 60
 KNOWN_PARTS = 4
 
 
-def _count(piece: Piece) -> int:
-    return piece.count
+def _count(piece: tuple[int, int, int]) -> int:
+    return piece[2]
+
+
+def _known_until(pieces: Sequence[tuple[int, int, int]], needed: int) -> int:
+    """Return the first instant after which less than is needed of some pieces remains."""
+    begin = 0
+    for since, until, _ in reversed(pieces):
+        begin, needed = since, needed - (until - since)
+        if needed <= 0:
+            break
+    return begin - needed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Growth:
+class Growth(BaseCondition):
     """Held messages that grow (or fall) by a number, a percentage, or both, within a span.
 
     The count now is compared with the newest sample at or before now - `over`. If that sample is more than two poll
@@ -53,9 +63,6 @@ class Growth:
     """
 
     name: ClassVar[str] = "growth"
-    subject: ClassVar[Subject] = Subject.HELD
-    sums: ClassVar[bool] = True
-    remembers: ClassVar[bool] = False
     compares: ClassVar[bool] = True
 
     over: timedelta
@@ -133,50 +140,122 @@ class Growth:
         steps = f"{delta:+,} messages" if not self.falls else f"{-delta:+,} messages"
         return f"{steps}, {margin_text(delta - needed + 1, missing='fewer' if self.falls else 'more')}"
 
-    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Compare the sample at `now` with the one `over` ago, or with the highest of `times` such spans."""
         count = series.value_at(now)
         if count is None:
-            return no_poll_now(self.name, self.limit)
+            return no_data_result(self.name, self.limit)
         value = Sample(now, count)
         if self.times > 1:
             return self._against_many(value, series)
-        reference = series.sample_for(now - self.over)
-        idle_until = self._idle_until(series, now)
+        then = now - self.over
+        reference = series.sample_for(then)
         if reference is None:
             note = f"no good poll {duration_text(self.over)} before to compare with"
-            return self._observed(Verdict.NO_DATA, value, None, note=note, idle_until=idle_until)
-        if self._is_far(reference.count, count):
-            return self._observed(Verdict.ACTIVE, value, reference)
-        return self._observed(Verdict.INACTIVE, value, reference, idle_until=idle_until)
+            until = (series.next_edge(after=then) or then) + self.over
+            return self._result(Verdict.NO_DATA, value, None, note=note, holds_until=until)
+        verdict = Verdict.ACTIVE if self._is_far(reference.count, count) else Verdict.INACTIVE
+        until, within = self._holds(verdict, reference.count, value, series)
+        return self._result(verdict, value, reference, holds_until=until, holds_within=within)
 
-    def _against_many(self, value: Sample, series: Series) -> Observation:
+    def _holds(
+        self, verdict: Verdict, reference: int, value: Sample, series: Series
+    ) -> tuple[datetime, tuple[int, int]]:
+        """Return until when a verdict stands, and with which counts."""
+        then = number_of(value.at - self.over)
+        changes = list(series.changes_us(then, number_of(value.at)))
+        run_ends = series.run_until_us(then)
+        if run_ends is not None:
+            # There will be no reference behind a gap.
+            lost = run_ends + series.tolerance // MICROSECOND + 1
+            changes = [change for change in changes if change[0] < lost][:1] or [(lost, reference)]
+            return instant_of(changes[0][0]) + self.over, self._counts(verdict, reference)
+        if verdict is Verdict.INACTIVE:
+            calm = self._calm([reference, *(count for _, count in changes)])
+            if calm is not None:
+                return FOREVER, calm
+        lowest, highest = self._counts(verdict, reference)
+        for at, count in changes:
+            counts = self._counts(verdict, count)
+            low, high = max(lowest, counts[0]), min(highest, counts[1])
+            if not low <= value.count <= high:
+                return instant_of(at) + self.over, (lowest, highest)
+            lowest, highest = low, high
+        return value.at + self.over, (lowest, highest)
+
+    def _calm(self, seen: Sequence[int]) -> tuple[int, int] | None:
+        """Return counts, lowest and highest, among which all of these are, and none of which is far from another."""
+        lowest, highest = min(seen), max(seen)
+        extreme, other = (highest, lowest) if self.falls else (lowest, highest)
+        near = self._near(extreme)
+        if not near[0] <= other <= near[1]:
+            return None
+        # With some room on the side of the extreme, so that not every small step is worth another look.
+        if self.falls:
+            for wider in ((self._steps[0] or self.floor) - 1, highest + (lowest - near[0]) // 2):
+                if wider >= highest and self._near(wider)[0] <= lowest:
+                    return self._near(wider)[0], wider
+            return near[0], highest
+        for wider in (0, max(0, lowest - (near[1] - highest) // 2)):
+            if highest <= self._near(wider)[1]:
+                return wider, self._near(wider)[1]
+        return lowest, near[1]
+
+    def _counts(self, verdict: Verdict, before: int) -> tuple[int, int]:
+        """Return the counts with which a comparison with one of before has a verdict, lowest and highest.
+
+        The lowest is above the highest where no count has it.
+        """
+        lowest, highest = ANY_COUNT
+        messages, percent = self._steps
+        if messages is None and before < self.floor:
+            return (highest, lowest) if verdict is Verdict.ACTIVE else (lowest, highest)
+        by_percent = -(-before * (percent or 0) // 100) if before >= self.floor else 0
+        needed = max(messages or 1, by_percent)
+        if self.falls:
+            return (
+                (lowest, before - needed) if verdict is Verdict.ACTIVE else (max(lowest, before - needed + 1), highest)
+            )
+        return (before + needed, highest) if verdict is Verdict.ACTIVE else (lowest, before + needed - 1)
+
+    def _against_many(self, value: Sample, series: Series) -> Result:
         """Compare with the extreme of all that was seen from `times` spans ago until one span ago."""
-        pieces = list(series.pieces(since=value.at - self.window, until=value.at - self.over))
-        known = sum((piece.until - piece.since for piece in pieces), timedelta(0))
-        whole = self.window - self.over
-        missing = -(-whole // KNOWN_PARTS) - known
-        if missing > timedelta(0):
-            note = f"only {duration_text(known)} of {duration_text(whole)} are known to compare with"
-            idle_until = value.at + missing
-            return self._observed(Verdict.NO_DATA, value, None, note=note, idle_until=idle_until, idle_within=ANY_COUNT)
+        now, window, over = (number_of(value.at), self.window // MICROSECOND, self.over // MICROSECOND)
+        pieces = list(series.pieces_us(now - window, now - over))
+        known = sum(until - since for since, until, _ in pieces)
+        needed = -(-(window - over) // KNOWN_PARTS)
+        if known < needed:
+            whole = duration_text(self.window - self.over)
+            note = f"only {duration_text(known * MICROSECOND)} of {whole} are known to compare with"
+            until = value.at + (needed - known) * MICROSECOND
+            return self._result(Verdict.NO_DATA, value, None, note=note, holds_until=until)
         # The newest one, for it is compared with for longest.
-        extreme = (min if self.falls else max)(reversed(pieces), key=_count)
-        reference = Sample(extreme.since, extreme.count)
-        if self._is_far(reference.count, value.count):
-            delta = abs(value.count - reference.count)
-            news = f"{delta:,} {'fewer' if self.falls else 'more'} than ever from {self._span_of_past}"
-            return self._observed(Verdict.ACTIVE, value, reference, news=news)
-        near = self._near(reference.count)
-        is_near = near[0] <= value.count <= near[1]
-        return self._observed(
-            Verdict.INACTIVE,
-            value,
-            reference,
+        since, until_us, extreme = (min if self.falls else max)(reversed(pieces), key=_count)
+        is_far = self._is_far(extreme, value.count)
+        near = self._near(extreme)
+        if near[0] <= value.count <= near[1]:
             # As long as it is compared with, whatever comes.
-            idle_until=extreme.until + self.window if is_near else None,
-            idle_within=near if is_near else None,
+            within, leaves = near, until_us + window
+        else:
+            within = self._counts(Verdict.ACTIVE if is_far else Verdict.INACTIVE, extreme)
+            coming = (at for at, count in series.changes_us(now - over, now) if self._is_beyond(count, extreme))
+            leaves = min(until_us + window, next(coming, now) + over)
+        if series.run_since_us(now) > now - over - needed:
+            # Before the present run there was a gap, which may be all that is left of the past at some time.
+            leaves = min(leaves, _known_until(pieces, needed) + window)
+        delta = abs(value.count - extreme)
+        return self._result(
+            Verdict.ACTIVE if is_far else Verdict.INACTIVE,
+            value,
+            Sample(instant_of(since), extreme),
+            news=f"{delta:,} {'fewer' if self.falls else 'more'} than ever from {self._span_of_past}" if is_far else "",
+            holds_until=instant_of(leaves),
+            holds_within=within,
         )
+
+    def _is_beyond(self, count: int, extreme: int) -> bool:
+        """Say whether a count is more extreme than another."""
+        return count < extreme if self.falls else count > extreme
 
     def _near(self, extreme: int) -> tuple[int, int]:
         """Return the counts that are not far from an extreme, nor from any that is more extreme; lowest and highest.
@@ -186,6 +265,8 @@ class Growth:
         """
         messages, percent = self._steps
         lowest, highest = ANY_COUNT
+        if self.falls and messages is None and extreme < self.floor:
+            return lowest, highest
         if self.falls:
             most = extreme - messages if messages is not None else extreme * (100 - (percent or 0)) // 100
             return max(lowest, most + 1), highest
@@ -228,11 +309,6 @@ class Growth:
                 is_far = now_far
                 yield instant
 
-    def _idle_until(self, series: Series, now: datetime) -> datetime:
-        """Return when there is another reference."""
-        edge = series.next_edge(after=now - self.over)
-        return FOREVER if edge is None else edge + self.over
-
     @property
     def _past(self) -> str:
         return f"{'least' if self.falls else 'most'} from {self._span_of_past}"
@@ -260,7 +336,7 @@ class Growth:
     def _ways(self) -> tuple[tuple[int | None, int | None], tuple[int | None, int | None]]:
         return (self.by, self.percent), (self.falls_by, self.falls_percent)
 
-    def _observed(
+    def _result(
         self,
         verdict: Verdict,
         value: Sample,
@@ -268,10 +344,10 @@ class Growth:
         *,
         note: str = "",
         news: str = "",
-        idle_until: datetime | None = None,
-        idle_within: tuple[int, int] | None = None,
-    ) -> Observation:
+        holds_until: datetime,
+        holds_within: tuple[int, int] = ANY_COUNT,
+    ) -> Result:
         evidence = Evidence(
             condition=self.name, limit=self.limit, value=value, reference=reference, news=news, note=note
         )
-        return Observation(verdict=verdict, evidence=evidence, idle_until=idle_until, idle_within=idle_within)
+        return Result(verdict=verdict, evidence=evidence, holds_until=holds_until, holds_within=holds_within)

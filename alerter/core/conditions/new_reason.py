@@ -6,14 +6,13 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from alerter.core.conditions.base import (
-    ANY_COUNT,
     FOREVER,
+    BaseCondition,
     Evidence,
-    Observation,
-    Subject,
+    Result,
     Verdict,
     duration_text,
-    no_poll_now,
+    no_data_result,
 )
 from alerter.core.history import Archive
 from alerter.core.series import Sample, Series, Span, number_of
@@ -23,7 +22,7 @@ NEWS = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewReason:
+class NewReason(BaseCondition):
     """The first messages that were ever held for a reason: somebody made or renamed a policy, or one has begun to bite.
 
     Active for 24 hours from the poll that first saw them, whatever becomes of them. What a tenant's first days show is
@@ -35,14 +34,8 @@ class NewReason:
     """
 
     name: ClassVar[str] = "new_reason"
-    subject: ClassVar[Subject] = Subject.HELD
     sums: ClassVar[bool] = False
-    remembers: ClassVar[bool] = False
-    compares: ClassVar[bool] = False
-    falls: ClassVar[bool] = False
     limit: ClassVar[str] = "a hold reason's first held messages ever"
-
-    harmless: ClassVar[None] = None
 
     learn: timedelta = timedelta(days=7)
 
@@ -71,11 +64,11 @@ class NewReason:
             return f"first held {duration_text(now - first)} before, news for {duration_text(NEWS)}"
         return f"for {duration_text(first + NEWS - now)} more"
 
-    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Judge how long ago the first messages were held, and how well the tenant was known by then."""
         count = series.value_at(now)
         if count is None:
-            return no_poll_now(self.name, self.limit)
+            return no_data_result(self.name, self.limit)
         first = series.first_held_at
         is_new = first is not None and first <= now < first + NEWS and self._has_learnt(series, first)
         evidence = Evidence(
@@ -85,11 +78,12 @@ class NewReason:
             reference=_first_sample(series, now=now) if is_new else None,
             news="a new hold reason" if is_new else "",
         )
+        if first is None:
+            return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER, holds_within=(0, 0))
         if is_new:
-            return Observation(verdict=Verdict.ACTIVE, evidence=evidence)
+            return Result(verdict=Verdict.ACTIVE, evidence=evidence, holds_until=first + NEWS)
         # One that held something once is never new again, whatever it holds.
-        idle_within = None if first is None else ANY_COUNT
-        return Observation(verdict=Verdict.INACTIVE, evidence=evidence, idle_until=FOREVER, idle_within=idle_within)
+        return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER if first <= now else first)
 
     def turns(self, archive: Archive) -> Iterator[int]:
         """Yield when the first messages were held, and when that ceases to be news."""

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import ClassVar
 
 from alerter.core.conditions.base import (
-    ANY_COUNT,
     FOREVER,
+    BaseCondition,
     Evidence,
-    Observation,
+    Result,
     Subject,
     Verdict,
     duration_text,
@@ -20,7 +20,7 @@ from alerter.core.series import MICROSECOND, Failure, Series, Span
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoData:
+class NoData(BaseCondition):
     """No good poll of the tenant for a span: alerter does not know what is held.
 
     Built in for every tenant (after 15 minutes, or three polls if that is longer) unless a rule of this kind looks
@@ -32,12 +32,6 @@ class NoData:
 
     name: ClassVar[str] = "no_data"
     subject: ClassVar[Subject] = Subject.POLLING
-    sums: ClassVar[bool] = True
-    remembers: ClassVar[bool] = False
-    compares: ClassVar[bool] = False
-    falls: ClassVar[bool] = False
-    harmless: ClassVar[None] = None
-    learns_for: ClassVar[timedelta] = timedelta(0)
 
     after: timedelta
 
@@ -66,22 +60,23 @@ class NoData:
             return f"for {duration_text(lasting)} so far, needs {duration_text(self.after - lasting)} more"
         return f"by {duration_text(lasting - self.after)}"
 
-    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Judge how long ago the newest good poll was; a tenant whose last poll was good always has data."""
         failure = series.failure
         if failure is None:
             evidence = Evidence(condition=self.name, limit=self.limit)
-            return Observation(verdict=Verdict.INACTIVE, evidence=evidence, idle_until=FOREVER, idle_within=ANY_COUNT)
-        return Observation(
-            verdict=Verdict.ACTIVE
-            if now - self._no_data_since(failure, series, now=now) >= self.after
-            else Verdict.INACTIVE,
+            return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER)
+        begins = self._no_data_since(failure, series, now=now) + self.after
+        is_active = now >= begins
+        return Result(
+            verdict=Verdict.ACTIVE if is_active else Verdict.INACTIVE,
             evidence=Evidence(
                 condition=self.name,
                 limit=self.limit,
                 last_good_at=series.last_good_at(now=now),
                 note=f"{failure.cause}: {failure.detail}. {failure.cause.advice}",
             ),
+            holds_until=FOREVER if is_active else begins,
         )
 
     def _no_data_since(self, failure: Failure, series: Series, *, now: datetime) -> datetime:

@@ -10,23 +10,23 @@ from typing import ClassVar
 from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
+    BaseCondition,
     Evidence,
-    Observation,
-    Subject,
+    Result,
     Verdict,
     duration_text,
     margin_text,
-    no_poll_now,
+    no_data_result,
 )
 from alerter.core.history import Archive
-from alerter.core.series import MICROSECOND, Piece, Sample, Series, Span
+from alerter.core.series import MICROSECOND, Sample, Series, Span, instant_of, number_of
 
 #: Mimecast expires held mail after so long: a count that is looked at for longer falls by itself.
 EXPIRY = timedelta(days=14)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stagnant:
+class Stagnant(BaseCondition):
     """Held messages that nobody releases: for a span the count has been above a limit, and it has never fallen.
 
     Whatever is released, rejected or expired makes the count fall, and the span begins anew. Mimecast expires held mail
@@ -40,11 +40,6 @@ class Stagnant:
     """
 
     name: ClassVar[str] = "stagnant"
-    subject: ClassVar[Subject] = Subject.HELD
-    sums: ClassVar[bool] = True
-    remembers: ClassVar[bool] = False
-    compares: ClassVar[bool] = False
-    falls: ClassVar[bool] = False
 
     above: int
     lasting: timedelta
@@ -94,31 +89,34 @@ class Stagnant:
             return f"for {duration_text(lasting)} so far, needs {duration_text(self.lasting - lasting)} more"
         return f"by {found.value.count - self.above:,}"
 
-    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Look for the last moment at which the count fell, or was at or below the limit."""
         count = series.value_at(now)
         if count is None:
-            return no_poll_now(self.name, self.limit)
-        value = Sample(now, count)
+            return no_data_result(self.name, self.limit)
+        value, same = Sample(now, count), (count, count)
         if count <= self.above:
-            return self._observed(Verdict.INACTIVE, value, idle_until=FOREVER, idle_within=self.harmless)
+            return self._result(Verdict.INACTIVE, value, holds_until=FOREVER, holds_within=(ANY_COUNT[0], self.above))
         then = now - self.lasting
         reference = series.sample_for(then)
-        before = () if reference is None else (Piece(reference.at, reference.at, reference.count),)
-        seen = [*before, *series.pieces(since=then, until=now)]
-        since = self._last_break(seen)
+        before = () if reference is None else ((number_of(reference.at), number_of(reference.at), reference.count),)
+        seen = [*before, *series.pieces_us(number_of(then), number_of(now))]
+        since, before_until = self._last_break(seen)
         if since is not None:
-            # Whatever is seen until then, the span since this moment is too short.
-            until = since.at + self.lasting
-            return self._observed(Verdict.INACTIVE, value, since, idle_until=until, idle_within=ANY_COUNT)
+            # Whatever is seen until then, the span since this moment is too short; what was before a gap is forgotten.
+            remembered = min(since.at, instant_of(before_until + 1) + series.tolerance)
+            return self._result(Verdict.INACTIVE, value, since, holds_until=remembered + self.lasting)
         if reference is None:
             note = f"no good poll {duration_text(self.lasting)} before to begin with"
-            return self._observed(Verdict.NO_DATA, value, note=note)
-        gaps = [after.since - before.until for before, after in pairwise(seen)]
-        if max(gaps, default=timedelta(0)) > series.tolerance:
-            note = f"no good poll for {duration_text(max(gaps))} of the last {duration_text(self.lasting)}"
-            return self._observed(Verdict.NO_DATA, value, note=note)
-        return self._observed(Verdict.ACTIVE, value, reference)
+            until = (series.next_edge(after=then) or then) + self.lasting
+            return self._result(Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=same)
+        gaps = [(after - before, after) for (_, before, _), (after, _, _) in pairwise(seen)]
+        longest, behind = max(gaps, default=(0, 0))
+        if longest * MICROSECOND > series.tolerance:
+            gap, until = duration_text(longest * MICROSECOND), instant_of(behind) + self.lasting
+            note = f"no good poll for {gap} of the last {duration_text(self.lasting)}"
+            return self._result(Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=same)
+        return self._result(Verdict.ACTIVE, value, reference, holds_until=FOREVER, holds_within=same)
 
     def turns(self, archive: Archive) -> Iterator[int]:
         """Yield when `lasting` has passed since the count fell or passed the limit, and when it does so again."""
@@ -133,25 +131,27 @@ class Stagnant:
             before = count
         yield broken + lasting
 
-    def _last_break(self, seen: Sequence[Piece]) -> Sample | None:
+    def _last_break(self, seen: Sequence[tuple[int, int, int]]) -> tuple[Sample | None, int]:
         """Return the first sample since which the count has been above the limit and has not fallen.
 
-        None where that is so of all that was seen.
+        With it comes the last instant of what was seen before. None where that is so of all that was seen.
         """
-        for before, after in reversed(list(pairwise(seen))):
-            if after.count < before.count or before.count <= self.above:
-                return Sample(after.since, after.count)
-        return None
+        after_count, after_since = seen[-1][2], seen[-1][0]
+        for since, until, count in reversed(seen[:-1]):
+            if after_count < count or count <= self.above:
+                return Sample(instant_of(after_since), after_count), until
+            after_since, after_count = since, count
+        return None, 0
 
-    def _observed(
+    def _result(
         self,
         verdict: Verdict,
         value: Sample,
         reference: Sample | None = None,
         *,
         note: str = "",
-        idle_until: datetime | None = None,
-        idle_within: tuple[int, int] | None = None,
-    ) -> Observation:
+        holds_until: datetime,
+        holds_within: tuple[int, int] = ANY_COUNT,
+    ) -> Result:
         evidence = Evidence(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
-        return Observation(verdict=verdict, evidence=evidence, idle_until=idle_until, idle_within=idle_within)
+        return Result(verdict=verdict, evidence=evidence, holds_until=holds_until, holds_within=holds_within)

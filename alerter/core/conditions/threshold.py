@@ -10,19 +10,19 @@ from alerter.core.conditions.base import (
     ANY_COUNT,
     CONTEXT,
     FOREVER,
+    BaseCondition,
     Evidence,
-    Observation,
-    Subject,
+    Result,
     Verdict,
     margin_text,
-    no_poll_now,
+    no_data_result,
 )
 from alerter.core.history import Archive
 from alerter.core.series import Sample, Series, Span
 
 
 @dataclass(frozen=True, kw_only=True)
-class Threshold:
+class Threshold(BaseCondition):
     """Held messages above (or below) a fixed limit.
 
     Active when the count is above `above` (or below `below`). While the alert is firing, the level stays active
@@ -37,11 +37,6 @@ class Threshold:
     """
 
     name: ClassVar[str] = "threshold"
-    subject: ClassVar[Subject] = Subject.HELD
-    sums: ClassVar[bool] = True
-    remembers: ClassVar[bool] = False
-    compares: ClassVar[bool] = False
-    learns_for: ClassVar[timedelta] = timedelta(0)
 
     above: int | None = None
     below: int | None = None
@@ -95,20 +90,34 @@ class Threshold:
             return f"clears at {self.clear_at:,}: {abs(count - self.clear_at):,} to go"
         return margin_text(excess, missing="fewer" if self.falls else "more")
 
-    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Judge the sample at `now`; without a good poll at `now` there is no data."""
         count = series.value_at(now)
         if count is None:
-            return no_poll_now(self.name, self.limit)
+            return no_data_result(self.name, self.limit)
         value = Sample(now, count)
-        if not (self._is_beyond(count) or (firing and not self._is_cleared(count))):
-            evidence = Evidence(condition=self.name, limit=self.limit, value=value)
-            return Observation(
-                verdict=Verdict.INACTIVE, evidence=evidence, idle_until=FOREVER, idle_within=self.harmless
-            )
-        before = series.sample_for(now - CONTEXT)
-        evidence = Evidence(condition=self.name, limit=self.limit, value=value, reference=before)
-        return Observation(verdict=Verdict.ACTIVE, evidence=evidence)
+        is_active = not self._is_cleared(count) if firing else self._is_beyond(count)
+        return Result(
+            verdict=Verdict.ACTIVE if is_active else Verdict.INACTIVE,
+            evidence=Evidence(
+                condition=self.name,
+                limit=self.limit,
+                value=value,
+                reference=series.sample_for(now - CONTEXT) if is_active else None,
+            ),
+            holds_until=FOREVER,
+            holds_within=self._counts(is_active=is_active, firing=firing),
+        )
+
+    def _counts(self, *, is_active: bool, firing: bool) -> tuple[int, int]:
+        """Return the counts with which the verdict is the same, lowest and highest."""
+        lowest, highest = ANY_COUNT
+        if self.above is not None:
+            limit = self.above if self.clear_at is None or not firing else self.clear_at
+            return (limit + 1, highest) if is_active else (lowest, limit)
+        limit = self.below or 0
+        limit = limit if self.clear_at is None or not firing else self.clear_at
+        return (lowest, limit - 1) if is_active else (limit, highest)
 
     def turns(self, archive: Archive) -> Iterator[int]:
         """Yield when the count passes the limit, or where the alert clears."""
@@ -128,5 +137,5 @@ class Threshold:
 
     def _is_cleared(self, count: int) -> bool:
         if self.clear_at is None:
-            return True
+            return not self._is_beyond(count)
         return count <= self.clear_at if self.above is not None else count >= self.clear_at

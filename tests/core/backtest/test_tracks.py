@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import AlertState
 from alerter.core.backtest.tracks import Stage, Track, archives_of, tracks_of
-from alerter.core.conditions import Baseline, Observation, Threshold
+from alerter.core.conditions import Baseline, Result, Threshold
 from alerter.core.history import Archive, FailedPoll, archive_of
 from alerter.core.rules import Level, Per, Rule, Severity
 from alerter.core.series import Series, Snapshot, Span, Tenant, number_of
@@ -96,7 +96,7 @@ class Noted(Threshold):
 
     asked_at: list[datetime] = field(default_factory=list)
 
-    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Observation:
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Judge, and note it."""
         self.asked_at.append(now)
         return super().evaluate(series, firing=firing, fired=fired, now=now)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerter.core.backtest.tracks import Track
-from alerter.core.conditions import Baseline, Evidence, Verdict
+from alerter.core.conditions import ANY_COUNT, Baseline, Evidence, Verdict
 from alerter.core.conditions.baseline import median
 from alerter.core.conditions.hours import hours_of, hours_of_week
 from alerter.core.history import archive_of
@@ -215,18 +215,20 @@ def test_a_baseline_says_what_data_it_lacks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("highest", "held", "is_idle"),
+    ("highest", "held", "within"),
     [
-        pytest.param((100, 100, 100), 7, True, id="nothing unusual"),
-        pytest.param((100,), 7, True, id="too little known"),
-        pytest.param((100, 100, 100), 700, False, id="unusual"),
+        pytest.param((100, 100, 100), 7, (0, 140), id="nothing unusual"),
+        pytest.param((100,), 7, ANY_COUNT, id="too little known"),
+        pytest.param((100, 100, 100), 700, (141, ANY_COUNT[1]), id="unusual"),
     ],
 )
-def test_a_baseline_is_idle_until_the_hour_is_over(*, highest: Sequence[int], held: int, is_idle: bool) -> None:
+def test_the_verdict_of_a_baseline_stands_until_the_hour_is_over(
+    *, highest: Sequence[int], held: int, within: tuple[int, int]
+) -> None:
     """Within an hour of the week only the count can change."""
     found = Baseline().evaluate(weeks(*highest, now_held=held), firing=False, now=HALF_PAST)
 
-    assert found.idle_until == (NOON + minutes(60) if is_idle else None)
+    assert (found.holds_until, found.holds_within) == (NOON + minutes(60), within)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.core.conditions import FOREVER, Evidence, Forecast, Verdict
+from alerter.core.conditions import ANY_COUNT, FOREVER, NOT_AT_ALL, Evidence, Forecast, Verdict
 from alerter.core.conditions.lines import Samples
 from alerter.core.history import archive_of
 from alerter.core.series import Sample, Tenant, number_of, sum_of_tenants
@@ -241,38 +241,34 @@ def test_a_forecast_says_what_it_reckons_with(notation: str, expected: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("notation", "expected"),
+    ("notation", "until", "within"),
     [
-        pytest.param("90x13", FOREVER, id="flat below the limit"),
-        pytest.param("300x13", None, id="flat above it"),
-        pytest.param("40 90x12", None, id="rising"),
-        pytest.param("80 90x12", FOREVER, id="rising by so little that no line through such counts matters"),
-        pytest.param("40 90x3", at("12:15"), id="before there can be a line"),
-        pytest.param("40 90 _ 90x3", at("12:05"), id="before there can be a line, with a gap"),
+        pytest.param("0 28x3 2 9x8", FOREVER, (0, 28), id="whatever it does below a seventh of the limit"),
+        pytest.param("0 29 2 9x10", NOT_AT_ALL, ANY_COUNT, id="it was higher"),
+        pytest.param("9x6 _ 2 9x6", NOT_AT_ALL, ANY_COUNT, id="a gap makes lines steeper"),
+        pytest.param("9x3", at("12:20"), (0, 200), id="before there can be a line"),
+        pytest.param("9 _ 9", at("12:20"), (0, 200), id="before there can be a line, with a gap"),
+        pytest.param("80 90x12", FOREVER, (76, 93), id="whatever it does about the counts that there were"),
+        pytest.param("71 90x12", NOT_AT_ALL, ANY_COUNT, id="one was too low for that"),
+        pytest.param("10x12 190", NOT_AT_ALL, ANY_COUNT, id="the line leads above the limit"),
+        pytest.param("300", FOREVER, (201, ANY_COUNT[1]), id="above the limit, without a line"),
+        pytest.param("300x13", FOREVER, (201, ANY_COUNT[1]), id="above the limit"),
     ],
 )
-def test_a_forecast_says_until_when_it_is_idle(notation: str, expected: datetime | None) -> None:
-    """What has not moved leads nowhere until it moves."""
-    assert a_forecast().evaluate(series(notation), firing=False, now=NOON).idle_until == expected
+def test_a_forecast_says_for_how_long_its_verdict_stands(
+    notation: str, until: datetime, within: tuple[int, int]
+) -> None:
+    """No line through such counts leads above the limit, so that they are not looked at."""
+    found = a_forecast().evaluate(series(notation), firing=False, now=NOON)
+
+    assert (found.holds_until, found.holds_within) == (until, within)
 
 
-@pytest.mark.parametrize(
-    ("notation", "expected"),
-    [
-        pytest.param("0 28x3 2 9x8", (0, 28), id="whatever it does below a seventh of the limit"),
-        pytest.param("0 29 2 9x10", None, id="it was higher"),
-        pytest.param("9x6 _ 2 9x6", None, id="a gap makes lines steeper"),
-        pytest.param("9x3", (0, 28), id="before there is a line"),
-        pytest.param("9 _ 9", (0, 200), id="before there is a line, with a gap"),
-        pytest.param("80 90x12", (76, 93), id="whatever it does about the counts that there were"),
-        pytest.param("71 90x12", None, id="one was too low for that"),
-        pytest.param("150 200", (0, 200), id="whatever it does before there can be a line"),
-        pytest.param("300", None, id="above the limit"),
-    ],
-)
-def test_a_forecast_says_which_counts_are_too_low_for_any_line(notation: str, expected: tuple[int, int] | None) -> None:
-    """No line through them leads above the limit, so that they are not looked at."""
-    assert a_forecast().evaluate(series(notation), firing=False, now=NOON).idle_within == expected
+def test_a_line_over_two_polls_may_be_there_and_then_not() -> None:
+    """So that nothing is said of the next poll."""
+    found = a_forecast(fit_over="10m").evaluate(series("9x13"), firing=False, now=NOON)
+
+    assert (found.verdict, found.holds_until) == (Verdict.INACTIVE, NOT_AT_ALL)
 
 
 @settings(deadline=None)
@@ -288,9 +284,8 @@ def test_no_line_through_calm_counts_leads_above_the_limit(
 ) -> None:
     """Not even through those that are the lowest and the highest of them in turn."""
     forecast = a_forecast(1000, within=within, fit_over=fit_over)
-    observed = forecast.evaluate(series(str(held)), firing=False, now=NOON)
-    assert observed.idle_within is not None
-    least, most = observed.idle_within
+    observed = forecast.evaluate(series(f"{held}x30", every="3m"), firing=False, now=NOON)
+    least, most = observed.holds_within
 
     notation = " ".join(str(most if is_high else least) for is_high in ups)
     seen = series(notation, every=f"{interval // minutes(1)}m")

@@ -103,19 +103,31 @@ def test_so_many_times_are_refused(times: int) -> None:
         pytest.param(a_growth(), "1 1", 0.5, ANY_COUNT, id="until a quarter of the time can be known"),
     ],
 )
-def test_it_is_idle_while_it_is_compared_with_the_same(
+def test_its_verdict_stands_while_it_is_compared_with_the_same(
     growth: Growth, notation: str, hours: float, within: tuple[int, int]
 ) -> None:
     """Whatever comes meanwhile, such counts are not far from it."""
     observation = growth.evaluate(series(notation, every="30m"), firing=False, now=NOON)
 
-    assert observation.idle_until == NOON + hours * HOUR
-    assert observation.idle_within == within
+    assert observation.holds_until == NOON + hours * HOUR
+    assert observation.holds_within == within
 
 
-def test_it_is_not_idle_where_a_higher_count_before_would_make_it_active() -> None:
-    """From so few on a percentage counts for nothing, but the count from which it does may come within reach."""
-    observation = a_growth(by=None, percent=100).evaluate(series("1 1 1 1 1 1 90", every="30m"), firing=False, now=NOON)
+@pytest.mark.parametrize(
+    ("growth", "notation", "hours", "within"),
+    [
+        pytest.param(
+            a_growth(by=None, percent=100), "1 1 1 1 1 1 90", 1, ANY_COUNT, id="until a higher count is compared with"
+        ),
+        pytest.param(a_growth(), "1 1 1 1 1 1 90", 1, (11, ANY_COUNT[1]), id="active until it is the highest itself"),
+        pytest.param(a_growth(), "1 1 1 1 1 9 90", 0.5, (11, ANY_COUNT[1]), id="active until there is a higher one"),
+    ],
+)
+def test_its_verdict_stands_while_no_more_extreme_count_comes(
+    growth: Growth, notation: str, hours: float, within: tuple[int, int]
+) -> None:
+    """The last span is not compared with yet, but it will be."""
+    observation = growth.evaluate(series(notation, every="30m"), firing=False, now=NOON)
 
-    assert observation.verdict is Verdict.INACTIVE
-    assert (observation.idle_until, observation.idle_within) == (None, None)
+    assert observation.holds_until == NOON + hours * HOUR
+    assert observation.holds_within == within

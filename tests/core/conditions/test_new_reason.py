@@ -87,14 +87,14 @@ def test_a_new_reason_says_what_it_began_with(seen: Series, reference: Sample | 
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        pytest.param(known(), None, id="news"),
+        pytest.param(known(), NOON + span("1d"), id="news"),
         pytest.param(known(first_held="2d"), FOREVER, id="no news any more"),
         pytest.param(known("0", first_held=None), FOREVER, id="nothing yet, until the count changes"),
     ],
 )
-def test_a_new_reason_says_until_when_it_is_idle(seen: Series, expected: datetime | None) -> None:
+def test_a_new_reason_says_until_when_its_verdict_stands(seen: Series, expected: datetime) -> None:
     """A reason that is not new at one count never becomes so at the same count."""
-    assert WEEK.evaluate(seen, firing=False, now=NOON).idle_until == expected
+    assert WEEK.evaluate(seen, firing=False, now=NOON).holds_until == expected
 
 
 def test_a_new_reason_looks_back_over_a_day_and_at_no_sum() -> None:

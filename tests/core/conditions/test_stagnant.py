@@ -118,13 +118,15 @@ def test_stagnation_above_nothing_says_only_that_it_never_fell() -> None:
     [
         pytest.param("90x13", FOREVER, id="a count that is not above the limit"),
         pytest.param("200x4 150x9", at("12:20"), id="a count that fell"),
-        pytest.param("150x13", None, id="stagnant"),
-        pytest.param("150x4", None, id="too short a time"),
+        pytest.param("150x13", FOREVER, id="stagnant"),
+        pytest.param("150x4", at("12:45"), id="too short a time"),
+        pytest.param("150x4 _x3 150x8", at("12:25"), id="a gap"),
+        pytest.param("900x6 _x2 150x5", at("12:35") + timedelta.resolution, id="a count that fell in a gap"),
     ],
 )
-def test_stagnation_says_until_when_it_is_idle(notation: str, expected: datetime | None) -> None:
+def test_stagnation_says_until_when_its_verdict_stands(notation: str, expected: datetime) -> None:
     """The same count cannot be stagnant before the span has passed since it fell."""
-    assert HOUR.evaluate(series(notation), firing=False, now=NOON).idle_until == expected
+    assert HOUR.evaluate(series(notation), firing=False, now=NOON).holds_until == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""The contract of every condition: a verdict stands for as long as its result says."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from alerter.core.conditions import CONDITIONS, Condition, Result, Subject
+from alerter.core.history import Archive, archive_of, sum_of_reasons
+from alerter.core.series import Span, Tenant, instant_of, number_of
+from tests.builders import NOON, minutes
+from tests.drawn import KINDS, polls
+
+ACME = Tenant("acme")
+INTERVAL = minutes(1)
+_SETTINGS = settings(
+    deadline=None, suppress_health_check=list(HealthCheck), max_examples=60, phases=set(Phase) - {Phase.explain}
+)
+_FIRED = st.lists(st.tuples(st.integers(0, 15_000), st.integers(0, 600)), max_size=2).map(
+    lambda spans: [Span(NOON + minutes(begin), NOON + minutes(begin + lasting)) for begin, lasting in sorted(spans)]
+)
+
+
+def assert_skipping_changes_nothing(
+    condition: Condition, archive: Archive, *, firing: bool, fired: Sequence[Span]
+) -> None:
+    """Evaluate at every poll, and hold each verdict against the last one that still stands."""
+    standing: Result | None = None
+    for poll in archive.timeline.polls:
+        now = instant_of(poll)
+        series = archive.as_of(poll, window=condition.window)
+        found = condition.evaluate(series, firing=firing, fired=[each for each in fired if each.until <= now], now=now)
+        count = series.value_at(now)
+        if standing is not None and _stands(standing, archive, condition, poll, count):
+            assert found.verdict is standing.verdict, (now, standing, found)
+        else:
+            standing = found
+
+
+def _stands(standing: Result, archive: Archive, condition: Condition, poll: int, count: int | None) -> bool:
+    """Return True if the result of an earlier poll still stands at a poll."""
+    if number_of(standing.holds_until) <= poll or _begins(archive, condition, poll):
+        return False
+    if condition.subject is Subject.POLLING:
+        return True
+    return count is not None and standing.holds_within[0] <= count <= standing.holds_within[1]
+
+
+def _begins(archive: Archive, condition: Condition, poll: int) -> bool:
+    """Return True if a poll does not simply follow the one before: it fails or was missed, or comes too soon."""
+    timeline = archive.timeline
+    before = bisect_left(timeline.polls, poll) - 1
+    run = bisect_right(timeline.since, poll) - 1
+    is_first = run < 0 or timeline.since[run] == poll or poll > timeline.until[run]
+    is_outage = any(poll == outage.since for outage in timeline.outages)
+    if condition.subject is Subject.POLLING:
+        return is_outage or (is_first and timeline.outage_at(poll) is None)
+    is_early = before >= 0 and 2 * (poll - timeline.polls[before]) < number_of(NOON + INTERVAL) - number_of(NOON)
+    return is_first or (condition.needs_even_polls and is_early)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+@_SETTINGS
+@given(data=st.data(), firing=st.booleans(), fired=_FIRED, jitter=st.sampled_from([0, 0, 20, 40]))
+def test_a_verdict_found_by_skipping_is_the_verdict_found_by_evaluating(
+    name: str, data: st.DataObject, *, firing: bool, fired: list[Span], jitter: int
+) -> None:
+    """Every kind, through changes, failures, missed polls, gaps of a week, and reasons that come and go."""
+    condition = data.draw(KINDS[name])
+    polled = data.draw(polls(reasons=("Spam", "Virus"), jitter=timedelta(seconds=jitter)))
+    tenant = archive_of(ACME, polled, poll_interval=INTERVAL)
+    if condition.subject is Subject.POLLING:
+        archives = [tenant.polling]
+    else:
+        archives = [*tenant.reasons, *([sum_of_reasons([tenant.polling, *tenant.reasons])] if condition.sums else [])]
+    for archive in archives:
+        assert_skipping_changes_nothing(condition, archive, firing=firing, fired=fired)
+
+
+def test_every_kind_is_drawn() -> None:
+    """A new kind of condition is in these tests because it is in the union."""
+    assert set(KINDS) == set(CONDITIONS)
