@@ -11,7 +11,7 @@ from shutil import get_terminal_size
 import click
 
 from alerter.cli.colors import paint
-from alerter.cli.output import BARS, clean, counted, data_output, drawn, local, print_json, rough
+from alerter.cli.output import clean, counted, data_output, drawn, local, print_json, rough
 from alerter.core.backtest.result import Backtest, FiringPeriod, Knowledge
 from alerter.core.backtest.summary import (
     Comparison,
@@ -22,6 +22,7 @@ from alerter.core.backtest.summary import (
     most_at_once,
     tally_of,
 )
+from alerter.core.charts.sparkline import BARS
 from alerter.core.notifications import NotifyReason
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Span

@@ -15,23 +15,18 @@ import click
 from alerter import clock
 from alerter.cli.colors import is_for_people, paint
 from alerter.cli.tables import ELLIPSIS, MIN_WIDTH, Cell, Table, as_cell, draw
+from alerter.core.charts.figure import build_figure
+from alerter.core.charts.sparkline import BARS, GAP, PLAIN_BARS, PLAIN_GAP, WIDTH, bar_heights, draw_bars
 from alerter.core.conditions import duration_text
 from alerter.core.rules import shown
 from alerter.core.series import Series
 from alerter.humanize import counted as counted  # noqa: PLC0414 - what prints is found here
 from alerter.humanize import escaped, escaped_json
 
-BARS = "▁▂▃▄▅▆▇█"
-#: Stands in a sparkline where polling did not cover the time.
-GAP = "·"
-#: The same where the output has no such characters.
-PLAIN_BARS, PLAIN_GAP = "_.:-=+*#", " "
 #: How wide a progress bar is, in characters.
 PROGRESS_WIDTH = 30
 #: What is done before is over before anybody asks how far it is.
 PATIENCE = timedelta(seconds=1)
-#: How wide a sparkline is, in characters.
-SPARK_WIDTH = 24
 
 
 def print_table(table: Table) -> None:
@@ -165,30 +160,16 @@ def clean(text: str) -> str:
     return shown(text)
 
 
-def sparkline(series: Series, *, since: datetime, until: datetime, width: int = SPARK_WIDTH) -> str:
+def sparkline(series: Series, *, since: datetime, until: datetime, width: int = WIDTH) -> str:
     """Return the series as bars from zero to its highest value; a dot where polling did not cover the time."""
-    pitch = (until - since) / width
-    counts = [_highest(series, since + index * pitch, since + (index + 1) * pitch) for index in range(width)]
-    top = max((count for count in counts if count is not None), default=0)
-    return drawn(None if count is None else round(count / top * (len(BARS) - 1)) if top else 0 for count in counts)
+    return drawn(bar_heights(build_figure(series, start_at=since, end_at=until).peaks(width)))
 
 
 def drawn(heights: Iterable[int | None]) -> str:
     """Return bars of heights from 0 to 7, and a dot for what is not known; in ASCII where the output has no bars."""
-    bars, gap = (BARS, GAP) if can_encode(f"{BARS}{GAP}") else (PLAIN_BARS, PLAIN_GAP)
-    return "".join(gap if height is None else bars[height] for height in heights)
-
-
-def _highest(series: Series, since: datetime, until: datetime) -> int | None:
-    """Return the highest value in a slot, so that a short burst is seen; None where nothing is known."""
-    values = [sample.count for sample in series.changes if since < sample.at <= until]
-    newest = series.newest_sample(until=until)
-    if newest is not None and newest.at >= since:
-        values.append(newest.count)
-    before = series.value_at(since)
-    if before is not None:
-        values.append(before)
-    return max(values, default=None)
+    if can_encode(f"{BARS}{GAP}"):
+        return draw_bars(heights)
+    return draw_bars(heights, bars=PLAIN_BARS, gap=PLAIN_GAP)
 
 
 def ago(at: datetime | None, *, now: datetime) -> str:

@@ -1,0 +1,1 @@
+"""Charts, each way of drawing one in a file of its own."""
