@@ -17,6 +17,7 @@ from alerter.storage import backup, schema
 from alerter.storage.alerts import AlertReader, AlertWriter
 from alerter.storage.backup import Backup, Restoration, check_backup
 from alerter.storage.cache import Memory
+from alerter.storage.change_marker import ChangeMarker
 from alerter.storage.copy_database import CopyPhase, OnProgress, Transfer, transfer
 from alerter.storage.database_size import SizeReader, SizeWriter, Storage, compact
 from alerter.storage.downsampling import Thinning, ThinningReader
@@ -37,6 +38,7 @@ from alerter.storage.full_history import ArchiveReader
 from alerter.storage.history import ReasonState
 from alerter.storage.import_export import RecordReader, RecordWriter
 from alerter.storage.leases import LeaseHolder, LeaseReader, Leases, OwnInstance, Renewal
+from alerter.storage.listings import AlertFilter, DeliveryFilter, ListingReader, SeriesCount
 from alerter.storage.locks import DaemonLock, daemon_lock, holder
 from alerter.storage.outbox import DeliveryRecord, OutboxReader, OutboxWriter
 from alerter.storage.overviews import OverviewReader
@@ -48,9 +50,12 @@ from alerter.storage.silences import MuteReader, MuteWriter
 from alerter.storage.totals import TotalReader
 
 __all__ = [
+    "AlertFilter",
     "Backup",
+    "ChangeMarker",
     "CopyPhase",
     "DaemonLock",
+    "DeliveryFilter",
     "DeliveryRecord",
     "Leases",
     "OwnInstance",
@@ -61,6 +66,7 @@ __all__ = [
     "Restoration",
     "SchemaState",
     "SchemaUpgrade",
+    "SeriesCount",
     "Storage",
     "Store",
     "Transaction",
@@ -74,6 +80,7 @@ MOST_BESIDE_A_DAEMON = 200_000
 
 
 class Reader(
+    ListingReader,
     RecordReader,
     ArchiveReader,
     OverviewReader,
@@ -302,6 +309,10 @@ class Store:
                 yield transaction
                 transaction.finish()
             transaction.remember()
+
+    def change_marker(self) -> ChangeMarker:
+        """Return what tells whether anything was committed since it was asked before, by whichever process."""
+        return ChangeMarker(self._engine)
 
     def forget(self, tenants: Collection[Tenant]) -> None:
         """Remember nothing of tenants that are polled here no more: that costs memory, and is no longer kept up."""

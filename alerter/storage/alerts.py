@@ -28,10 +28,10 @@ class AlertReader(Remembering):
                 of every topic of which one is not inactive, or that some receiver believes to go on.
         """
         if tenants is None:
-            return [_alert_of(row) for row in self._all(_ALERTS)]
+            return [alert_from_row(row) for row in self._all(_ALERTS)]
         remembered = [alert for tenant in tenants for alert in self._alerts_of(tenant) or ()]
         unknown = [tenant for tenant in tenants if self._alerts_of(tenant) is None]
-        read = [_alert_of(row) for row in self._all(_ALERTS_OF_TENANTS, {"tenants": unknown})] if unknown else []
+        read = [alert_from_row(row) for row in self._all(_ALERTS_OF_TENANTS, {"tenants": unknown})] if unknown else []
         for tenant in self._known.keys() & unknown:
             self._known[tenant].alerts = tuple(alert for alert in read if alert.key.tenant == tenant)
         return remembered + read
@@ -39,11 +39,13 @@ class AlertReader(Remembering):
     def present_alerts(self, alert_ids: Collection[str]) -> list[Alert]:
         """Return the alerts that are not inactive, and those that are named so, whatever they are."""
         named = _alerts.c.id.in_(bindparam("ids", expanding=True))
-        return [_alert_of(row) for row in self._all(_ALERTS.where(or_(tables.is_live, named)), {"ids": [*alert_ids]})]
+        return [
+            alert_from_row(row) for row in self._all(_ALERTS.where(or_(tables.is_live, named)), {"ids": [*alert_ids]})
+        ]
 
     def alert_by_id(self, alert_id: str) -> list[Alert]:
         """Return the alerts that are named so; nearly always one, but eight digits are no identity. Empty for none."""
-        return [_alert_of(row) for row in self._all(_ALERTS.where(_alerts.c.id == alert_id))]
+        return [alert_from_row(row) for row in self._all(_ALERTS.where(_alerts.c.id == alert_id))]
 
     def alerts_by_id_prefix(self, prefix: str) -> list[Alert]:
         """Return the alerts whose ids begin so; empty for none."""
@@ -184,7 +186,8 @@ def _alert_row(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _alert_of(row: Row[Any]) -> Alert:
+def alert_from_row(row: Row[Any]) -> Alert:
+    """Return the alert of a row."""
     return Alert(
         key=_key(row.rule, row.severity, row.tenant, row.reason),
         state=AlertState(row.state),

@@ -216,18 +216,18 @@ def _sqlite_engine(url: URL, access: Access) -> Engine:
     # a connection is given up for one to what is there now, which fails where nothing is.
     @event.listens_for(engine, "connect")
     def note_file(_: object, entry: ConnectionPoolEntry) -> None:
-        files[:] = [_file_at(path)]
+        files[:] = [file_at(path)]
         entry.info["file"] = files[0]
 
     @event.listens_for(engine, "checkout")
     def check_file(_: object, entry: ConnectionPoolEntry, __: object) -> None:
-        if entry.info["file"] != _file_at(path):
+        if entry.info["file"] != file_at(path):
             raise DisconnectionError(f"{path}: another file, or none, is here now")
 
     return engine
 
 
-def _file_at(path: str) -> tuple[int, int] | None:
+def file_at(path: str) -> tuple[int, int] | None:
     """Return which file a path leads to, or None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - the path is text, as in the URL

@@ -69,7 +69,7 @@ class OutboxReader(Rows):
         wanted = _DELIVERIES.limit(limit)
         if only_failed:
             wanted = wanted.where(deliveries.c.sent_at.is_(None))
-        return [_record_of(row) for row in self._all(wanted)]
+        return [record_from_row(row) for row in self._all(wanted)]
 
     def deliveries_about(self, alert_ids: Collection[str], *, until: datetime, limit: int = 20) -> list[DeliveryRecord]:
         """Return the deliveries of messages about alerts that were planned until an instant, the newest first.
@@ -83,7 +83,7 @@ class OutboxReader(Rows):
             return []
         about = or_(*(messages.c.alert_ids.contains(json.dumps(each), autoescape=True) for each in alert_ids))
         wanted = _DELIVERIES.where(about, messages.c.created_at <= until).limit(limit)
-        return [_record_of(row) for row in self._all(wanted)]
+        return [record_from_row(row) for row in self._all(wanted)]
 
     def waiting_count(self) -> int:
         """Return how many deliveries are neither sent nor dead."""
@@ -110,7 +110,7 @@ class OutboxReader(Rows):
     def delivery(self, delivery_id: int) -> DeliveryRecord | None:
         """Return the delivery of this number, or None where there is none."""
         row = self._first(_DELIVERY, {"delivery_id": delivery_id})
-        return None if row is None else _record_of(row)
+        return None if row is None else record_from_row(row)
 
     def hourly_limits(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, HourlyLimit]:
         """Return what each receiver got, and what was held back from it after that; without either it is missing.
@@ -308,7 +308,8 @@ def _delivery_of(row: Row[Any]) -> Delivery:
     )
 
 
-def _record_of(row: Row[Any]) -> DeliveryRecord:
+def record_from_row(row: Row[Any]) -> DeliveryRecord:
+    """Return the delivery of a row, with its message's receiver and title."""
     return DeliveryRecord(delivery=_delivery_of(row), receiver=row.receiver, title=row.title)
 
 
