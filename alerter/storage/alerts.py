@@ -49,7 +49,9 @@ class AlertReader(Remembering):
 
     def alerts_by_id_prefix(self, prefix: str) -> list[Alert]:
         """Return the alerts whose ids begin so; empty for none."""
-        return [_alert_of(row) for row in self._all(_ALERTS.where(_alerts.c.id.startswith(prefix, autoescape=True)))]
+        return [
+            alert_from_row(row) for row in self._all(_ALERTS.where(_alerts.c.id.startswith(prefix, autoescape=True)))
+        ]
 
     def firing_by_severity(self) -> dict[Severity, int]:
         """Return how many alerts fire, of each severity of which there are some."""

@@ -63,6 +63,17 @@ class SeriesCount:
     held: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedPolls:
+    """A run of failed polls of a tenant, all with one cause; `ended_at` is None while it goes on."""
+
+    started_at: datetime
+    ended_at: datetime | None
+    failures: int
+    cause: str
+    detail: str
+
+
 class ListingReader(AlertReader, OutboxReader):
     """Reads lists for people."""
 
@@ -96,7 +107,7 @@ class ListingReader(AlertReader, OutboxReader):
         digests = sorted({topic_digest(alert.key.topic) for alert in alerts})
         if not digests:
             return []
-        return [alert_from_row(row) for row in self._all(select(tables.alerts).where(_alerts.topic.in_(digests)))]
+        return [alert_from_row(row) for row in self._all(select(tables.alerts).where(_alerts.subject.in_(digests)))]
 
     def firing_alerts_of_rules(self, rules: Collection[RuleName]) -> list[Alert]:
         """Return the alerts of these rules that fire."""
@@ -147,7 +158,21 @@ class ListingReader(AlertReader, OutboxReader):
         wanted = _LARGEST.limit(limit)
         if tenants is not None:
             wanted = wanted.where(tables.tenants.c.name.in_(sorted(tenants)))
-        return [SeriesCount(row.name, row.reason, row.held) for row in self._all(wanted)]
+        return [SeriesCount(row.name, row.reason, row.value) for row in self._all(wanted)]
+
+    def failed_polls(self, tenant: Tenant, *, limit: int) -> list[FailedPolls]:
+        """Return the runs of a tenant's failed polls, the newest first."""
+        wanted = _FAILED_POLLS.where(tables.tenants.c.name == tenant).limit(limit)
+        return [
+            FailedPolls(
+                started_at=row.first_failed_at,
+                ended_at=row.ended_at,
+                failures=row.failure_count,
+                cause=row.cause,
+                detail=row.detail,
+            )
+            for row in self._all(wanted)
+        ]
 
     def reason_by_digest(self, tenant: Tenant, digest: str) -> HoldReason | None:
         """Return the hold reason of a tenant that a digest stands for, or None."""
@@ -230,7 +255,7 @@ _BY_RULE = (
 )
 _NOISE = (
     select(tables.transitions.c.rule, func.count().label("number"))
-    .where(tables.transitions.c.after == str(AlertState.FIRING))
+    .where(tables.transitions.c.to_state == str(AlertState.FIRING))
     .group_by(tables.transitions.c.rule)
 )
 _DELIVERIES = (
@@ -245,9 +270,15 @@ _DELIVERY_STATES = {
 }
 DELIVERY_STATES = tuple(_DELIVERY_STATES)
 _LARGEST = (
-    select(tables.tenants.c.name, tables.series.c.reason, tables.series.c.held)
+    select(tables.tenants.c.name, tables.series.c.reason, tables.series.c.value)
     .join_from(tables.series, tables.tenants)
-    .where(tables.series.c.held > 0)
-    .order_by(tables.series.c.held.desc(), tables.series.c.id)
+    .where(tables.series.c.value > 0, tables.is_held(tables.series))
+    .order_by(tables.series.c.value.desc(), tables.series.c.id)
 )
-_REASON = select(tables.series.c.reason).join_from(tables.series, tables.tenants)
+_REASON = select(tables.series.c.reason).join_from(tables.series, tables.tenants).where(tables.is_held(tables.series))
+_FAILED_POLLS = (
+    select(tables.poll_failures)
+    .join_from(tables.poll_failures, tables.tenants)
+    .where(tables.is_held(tables.poll_failures))
+    .order_by(tables.poll_failures.c.last_failed_at.desc(), tables.poll_failures.c.id.desc())
+)
