@@ -43,8 +43,8 @@ def free_bytes(folder: Path) -> int:
 
 
 #: Where less is free than this, or than a part of a small disk, the next poll may find no room.
-_LEAST_ROOM_BYTES = 16 * 2**20
-_LEAST_ROOM_PART = 20
+_MIN_ROOM_BYTES = 16 * 2**20
+_MIN_ROOM_PART = 20
 
 
 def disk_problem(folder: Path) -> str:
@@ -59,7 +59,7 @@ def disk_problem(folder: Path) -> str:
     free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
     if disk.f_flag & os.ST_RDONLY:
         return "its disk is mounted read-only"
-    if total and free < min(_LEAST_ROOM_BYTES, total // _LEAST_ROOM_PART):
+    if total and free < min(_MIN_ROOM_BYTES, total // _MIN_ROOM_PART):
         return f"its disk is full: {free // 1024:,} KiB are free"
     # File systems without a fixed number of files say 0 of both.
     return "its disk is full: no more files can be made" if disk.f_files and not disk.f_favail else ""

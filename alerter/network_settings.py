@@ -21,7 +21,7 @@ HTTP_SCHEMES, SOCKS_SCHEMES = ("http", "https"), ("socks4", "socks4a", "socks5",
 BUNDLES, MAIL_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), ("SSL_CERT_FILE", "SSL_CERT_DIR")
 #: How OpenSSL looks a certificate up in a folder: by a hash of its subject.
 #: A name in the DNS (RFC 1035), with a dot at its end.
-_LONGEST_HOST = 254
+_MAX_HOST = 254
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}")
 _EXPECTED = "expected a proxy such as http://proxy.example:3128"
@@ -121,7 +121,7 @@ def authorities_setting(environ: Mapping[str, str] | None = None) -> Setting | N
 def _may_resolve(host: str) -> bool:
     """Say whether a name can be looked up at all: what cannot is an error of its own kind in the libraries."""
     try:
-        return len(host) <= _LONGEST_HOST and bool(host.encode("idna"))
+        return len(host) <= _MAX_HOST and bool(host.encode("idna"))
     except UnicodeError:
         return False
 

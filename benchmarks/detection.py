@@ -21,9 +21,9 @@ from statistics import median
 
 from alerter.config import load_config
 from alerter.core.backtest.suggest import suggest
-from alerter.core.backtest.tracks import tracks_of
+from alerter.core.backtest.tracks import alert_replays
 from alerter.core.conditions import Subject, Threshold
-from alerter.core.history import FailedPoll, TenantArchive, archive_of
+from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
 from alerter.core.series import ALL_REASONS, HoldReason, Snapshot, Tenant
 from benchmarks.figures import Figure
@@ -166,11 +166,11 @@ def scored(count: int, weeks: int, seed: int) -> dict[str, Score]:
 def _scored(number: int, *, weeks: int, seed: int) -> dict[str, Score]:
     """Return how each set of rules did on one tenant."""
     (history,) = tenants(range(number, number + 1), weeks=weeks, seed=seed)
-    archive = _archive(history)
+    history = _archive(history)
     half = history.polls[0] + (history.polls[-1] - history.polls[0]) / 2
-    rules = {DEFAULTS: _defaults(), SUGGESTED: _suggested(archive, half), PLAIN: [_PLAIN]}
-    firings = {way: list(_firings(archive, rules[way], history.polls[-1])) for way in rules}
-    unseen = list(_firings(archive, with_no_data_rules((), {archive.polling.tenant: POLL_INTERVAL}), history.polls[-1]))
+    rules = {DEFAULTS: _defaults(), SUGGESTED: _suggested(history, half), PLAIN: [_PLAIN]}
+    firings = {way: list(_firings(history, rules[way], history.polls[-1])) for way in rules}
+    unseen = list(_firings(history, with_no_data_rules((), {history.polling.tenant: POLL_INTERVAL}), history.polls[-1]))
     firings[BOTH] = firings[DEFAULTS] + firings[SUGGESTED]
     return {way: _score(history, firings[way] + unseen, since=half) for way in WAYS}
 
@@ -179,14 +179,14 @@ def _defaults() -> Sequence[Rule]:
     return [rule for rule in load_config(EXAMPLE, {}, may_lack_secrets=True).rules if rule.subject is Subject.HELD]
 
 
-def _suggested(archive: TenantArchive, half: datetime) -> Sequence[Rule]:
-    return [each.rule for each in suggest(archive, budget=BUDGET, until=half).made]
+def _suggested(history: TenantHistory, half: datetime) -> Sequence[Rule]:
+    return [each.rule for each in suggest(history, budget=BUDGET, until=half).made]
 
 
 _PLAIN = Rule(name=RuleName("Plain"), levels={Severity.WARNING: Level(conditions=(Threshold(above=200),))})
 
 
-def _archive(history: History) -> TenantArchive:
+def _archive(history: History) -> TenantHistory:
     tenant = Tenant(history.name)
     good = (
         Snapshot(
@@ -197,7 +197,7 @@ def _archive(history: History) -> TenantArchive:
         for number, at in enumerate(history.polls)
     )
     failed = (FailedPoll(at=at) for at in history.failures)
-    return archive_of(tenant, [*good, *failed], poll_interval=POLL_INTERVAL, timezone=history.timezone)
+    return history_from_polls(tenant, [*good, *failed], poll_interval=POLL_INTERVAL, timezone=history.timezone)
 
 
 def _score(history: History, every: Iterable[Firing], *, since: datetime) -> Score:
@@ -225,16 +225,16 @@ def _is_about(firing: Firing, incident: Incident) -> bool:
     return firing.reason == reason and incident.began_at <= firing.since <= incident.ended_at
 
 
-def _firings(archive: TenantArchive, rules: Sequence[Rule], end: datetime) -> Iterator[Firing]:
+def _firings(history: TenantHistory, rules: Sequence[Rule], end: datetime) -> Iterator[Firing]:
     """Yield when some level of a rule fires, once for all its levels; what has not ended ends with the history."""
     for rule in rules:
         spans: dict[str, list[tuple[datetime, datetime]]] = {}
-        for track in tracks_of(rule, [archive]):
+        for track in alert_replays(rule, [history]):
             found = spans.setdefault(track.key.reason, [])
             found += [(since, until or end) for since, until in track.firings()]
         for reason, each in spans.items():
             for since, until in _united(each):
-                yield Firing(tenant=archive.polling.tenant, rule=rule.name, reason=reason, since=since, until=until)
+                yield Firing(tenant=history.polling.tenant, rule=rule.name, reason=reason, since=since, until=until)
 
 
 def _united(spans: Iterable[tuple[datetime, datetime]]) -> Iterator[tuple[datetime, datetime]]:

@@ -82,7 +82,7 @@ def _renewed(leases: Leases, member: OwnInstance, held: frozenset[Tenant]) -> fr
 
 def _ask(store: Store) -> None:
     with store.write() as transaction:
-        transaction.standing(GROUP)
+        transaction.lease_state(GROUP)
 
 
 def _floors(url: str) -> tuple[float, float, float]:

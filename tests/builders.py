@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject
 from alerter.core.conditions import Condition, Evidence, Growth, NoData, Threshold, Verdict
-from alerter.core.history import FailedPoll, TenantArchive, archive_of
+from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
 from alerter.core.message.content import MessageContext
 from alerter.core.mutes import WEEKDAYS, Acknowledgement, AlertMatcher, MuteWindow, Silence, WindowName
 from alerter.core.notifications import (
@@ -42,7 +42,17 @@ from alerter.core.rules import (
     TenantSeries,
     with_no_data_rules,
 )
-from alerter.core.series import ALL_REASONS, Failure, HoldReason, Sample, Series, Snapshot, Span, Tenant, number_of
+from alerter.core.series import (
+    ALL_REASONS,
+    HoldReason,
+    PollFailure,
+    Sample,
+    Series,
+    Snapshot,
+    Span,
+    Tenant,
+    to_epoch_us,
+)
 from alerter.errors import Cause
 
 #: The present of every test: a Monday.
@@ -112,8 +122,10 @@ def series(
         changes=_changes(samples),
         coverage=tuple(spans),
         poll_interval=interval,
-        failure=Failure(since=failed[0], at=failed[-1], cause=cause, detail="no answer within 30s") if failed else None,
-        polls=KnownPolls(numbers(number_of(sample.at) for sample in samples)),
+        failure=PollFailure(since=failed[0], at=failed[-1], cause=cause, detail="no answer within 30s")
+        if failed
+        else None,
+        polls=KnownPolls(numbers(to_epoch_us(sample.at) for sample in samples)),
     )
 
 
@@ -144,12 +156,12 @@ def a_tenant(*reasons: Series, polling: Series | None = None) -> TenantSeries:
 
 def a_polled_tenant(
     notation: str, *, every: str = "5m", until: datetime = NOON, tenant: str = "acme", reason: str = "Spam"
-) -> TenantArchive:
+) -> TenantHistory:
     """Return the archive of a tenant with one reason, of which the last poll, good or failed, was at `until`."""
     polls = counts(notation)
     begin = until - (len(polls) - 1) * span(every)
     instants = [begin + number * span(every) for number in range(len(polls))]
-    return archive_of(
+    return history_from_polls(
         Tenant(tenant),
         [
             FailedPoll(at=at, detail="no answer within 30s")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from alerter.core.backtest.rule_tests import counts_of
+from alerter.core.backtest.rule_tests import parse_counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Picture:
     @property
     def columns(self) -> list[int | None]:
         """The count of each poll that is drawn, oldest first; None for one that failed."""
-        return counts_of(f"{self.before} {self.counts}")[len(counts_of(self.before)) :]
+        return parse_counts(f"{self.before} {self.counts}")[len(parse_counts(self.before)) :]
 
     @property
     def polls(self) -> list[datetime]:

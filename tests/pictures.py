@@ -16,8 +16,8 @@ from pathlib import Path
 from alerter.config import Config, load_config
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.backtest.replay import replay_of
-from alerter.core.backtest.rule_tests import counts_of, history_of
-from alerter.core.history import TenantArchive
+from alerter.core.backtest.rule_tests import history_from_counts, parse_counts
+from alerter.core.history import TenantHistory
 from alerter.core.rules import Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.service.alerting_config import policy_of
@@ -100,11 +100,11 @@ def _state_at(at: datetime, transitions: Iterable[Transition]) -> AlertState:
     return state
 
 
-def _history(picture: Picture) -> TenantArchive:
-    return history_of(
+def _history(picture: Picture) -> TenantHistory:
+    return history_from_counts(
         Tenant("acme"),
-        {HoldReason("Spam"): counts_of(f"{picture.before} {picture.counts}")},
-        begin=picture.begin - len(counts_of(picture.before)) * picture.every,
+        {HoldReason("Spam"): parse_counts(f"{picture.before} {picture.counts}")},
+        begin=picture.begin - len(parse_counts(picture.before)) * picture.every,
         poll_interval=picture.every,
         timezone=UTC,
     )

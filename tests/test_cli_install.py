@@ -19,7 +19,7 @@ from alerter.cli.install import (
     UNIT_FOLDER,
     UNITS,
     closed_to_others,
-    why_not,
+    describe_body,
 )
 from alerter.cli.man_page import page
 from alerter.config import load_config
@@ -119,7 +119,7 @@ def test_a_name_that_no_unit_can_have_is_refused(alerter: RunCommand, name: str,
 )
 def test_what_a_service_could_not_start_is_not_installed(user: int, program: str, python: str, reason: str) -> None:
     """The sandbox hides home directories: the start would fail, and not say why."""
-    said = why_not(user, Path(program), Path(python))
+    said = describe_body(user, Path(program), Path(python))
 
     assert said.startswith(reason)
     assert bool(said) is bool(reason)

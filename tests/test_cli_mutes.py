@@ -511,7 +511,7 @@ def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, pol
 def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:
     """An alert about polling says when the last good poll was and what it failed of; the others wait for an answer."""
     polling = Evidence(
-        condition="no_data", limit="no good poll for 15m", last_good_at=clock.now(), note="timeout: none"
+        condition="no_data", limit="no good poll for 15m", last_success_at=clock.now(), note="timeout: none"
     )
     key = a_key(rule="No data", severity=Severity.CRITICAL, reason="*")
     unseen = replace(an_alert(key=key, value=None, peak=None), evidence=(polling,))

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from alerter import clock
-from alerter.cli.status import MOST_ROWS
+from alerter.cli.status import MAX_ROWS
 from alerter.cli.tenants import ORDERS
 from alerter.core.alerts import AlertState
 from alerter.core.rules import Severity
@@ -133,8 +133,8 @@ def test_status_of_many_is_a_summary_and_the_worst(alerter: RunCommand, config: 
         *map(name_of, (EXPIRED, SILENT, STALE, NEW, FIRING)),
         name_of(MANY - 1),
     ]
-    assert len(tenants) == MOST_ROWS
-    assert [f"and {MANY - MOST_ROWS} more that are well"] in cells(shown, "tenants")
+    assert len(tenants) == MAX_ROWS
+    assert [f"and {MANY - MAX_ROWS} more that are well"] in cells(shown, "tenants")
 
 
 def test_status_of_many_shows_the_largest_counts(alerter: RunCommand, config: Path) -> None:
@@ -142,7 +142,7 @@ def test_status_of_many_shows_the_largest_counts(alerter: RunCommand, config: Pa
     rows = cells(alerter("status", "--config", config), "held")
 
     assert [row[:3] for row in rows[:2]] == [[name_of(MANY - 1), "Spam", "119"], [name_of(MANY - 2), "Spam", "118"]]
-    assert len(rows) == MOST_ROWS
+    assert len(rows) == MAX_ROWS
 
 
 def test_status_asks_the_database_no_more_often_for_more_tenants(
@@ -155,20 +155,20 @@ def test_status_asks_the_database_no_more_often_for_more_tenants(
     alerter("status", "--config", config)
 
     assert of_json < 20
-    assert len(statements) < 20 + 5 * MOST_ROWS
+    assert len(statements) < 20 + 5 * MAX_ROWS
 
 
 def test_more_that_are_not_well_are_not_called_well(alerter: RunCommand, config: Path) -> None:
     """Where more fail than are shown, nobody is told that the rest is well."""
     config.write_text(config.read_text().replace("[receivers", '[service]\npoll_interval = "10m"\n[receivers'))
     with closing(Store(f"sqlite:///{config.parent}/alerter.db")) as store, store.write() as transaction:
-        for number in range(MOST_ROWS + 10):
+        for number in range(MAX_ROWS + 10):
             transaction.add_failure(name_of(number), SourceUnavailable(Cause.DNS, "none"), at=clock.now())
 
     shown = alerter("status", "--config", config)
 
     (more,) = [row[0] for row in cells(shown, "tenants") if len(row) == 1]
-    assert more == f"and {MANY - MOST_ROWS} more; `alerter tenants` lists all of them, --failing the failing ones"
+    assert more == f"and {MANY - MAX_ROWS} more; `alerter tenants` lists all of them, --failing the failing ones"
 
 
 @pytest.mark.parametrize(

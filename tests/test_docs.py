@@ -11,7 +11,7 @@ import pytest
 from alerter.cli import COMMANDS, cli
 from alerter.config.schema import (
     LEVEL,
-    LONGEST_GROUP_WAIT,
+    MAX_GROUP_WAIT,
     RULE,
     MuteWindowTable,
     ReceiverTable,
@@ -21,8 +21,8 @@ from alerter.config.schema import (
     keys_of,
 )
 from alerter.core.conditions import CONDITIONS, duration_text
-from alerter.core.mutes import ACK_BREAK_FACTOR, LONGEST_SILENCE
-from alerter.core.notifications import LONGEST_REPEAT
+from alerter.core.mutes import ACK_BREAK_FACTOR, MAX_SILENCE
+from alerter.core.notifications import MAX_REPEAT
 from alerter.errors import Cause
 
 ROOT = Path(__file__).parents[1]
@@ -149,12 +149,12 @@ def test_the_limits_of_quiet_in_the_readme_are_the_real_ones() -> None:
     """How long a silence may last, when an acknowledgement breaks, and how reminders grow is what the core does."""
     text = " ".join(section("Keeping quiet").split())
 
-    assert f"after {LONGEST_SILENCE.days} days at most" in text
+    assert f"after {MAX_SILENCE.days} days at most" in text
     assert ACK_BREAK_FACTOR == 2
     assert "twice as many are held" in text
-    assert timedelta(days=1) == LONGEST_REPEAT
+    assert timedelta(days=1) == MAX_REPEAT
     assert "up to once a day" in text
-    assert f"at most `{duration_text(LONGEST_GROUP_WAIT)}`" in section("[receivers.NAME]")
+    assert f"at most `{duration_text(MAX_GROUP_WAIT)}`" in section("[receivers.NAME]")
 
 
 def test_the_examples_in_the_readme_are_sound(tmp_path: Path) -> None:

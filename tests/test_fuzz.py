@@ -26,8 +26,8 @@ from alerter.config.rule_tests import load_tests
 from alerter.errors import ConfigError
 from alerter.simulator import Scenario, Simulator
 from alerter.sources.mimecast.rate_limits import allowance, clock_skew, rate_limit_reset, retry_after
-from alerter.sources.mimecast.request_error import Fault, HttpResponse
-from alerter.sources.mimecast.responses import counts_of, grant_of
+from alerter.sources.mimecast.request_error import HttpResponse, RequestError
+from alerter.sources.mimecast.responses import parse_hold_summary, parse_token
 from tests.builders import NOON
 from tests.commands import RunCommand, a_configuration, runner
 
@@ -143,10 +143,10 @@ _ANSWERS = st.builds(
 def read_answer(answer: HttpResponse) -> None:
     """Read an answer in every way in which one is read."""
     with bounded():
-        for read in (counts_of, grant_of):
+        for read in (parse_hold_summary, parse_token):
             try:
                 read(answer, now=NOON)
-            except Fault as fault:
+            except RequestError as fault:
                 said = fault.detail
             else:
                 said = ""

@@ -12,7 +12,7 @@ from alerter.errors import Cause
 from alerter.health import (
     DURATION_BOUNDS,
     ENOUGH_TENANTS,
-    MOST_COMPLAINTS,
+    MAX_COMPLAINTS,
     ConfigRecord,
     DeliveryOutcome,
     Health,
@@ -224,7 +224,7 @@ def test_what_is_held_is_known_for_as_long_as_it_can_be_true(health: Health, sec
 
     assert (known.held, known.held_count) == ({"Spam": 5, "Links": 2}, 7)
     assert (forgotten.held, forgotten.held_count) == (None, None)
-    assert (forgotten.last_good_at, forgotten.polls, forgotten.failures) == (NOON, 2, {Cause.DNS: 1})
+    assert (forgotten.last_success_at, forgotten.polls, forgotten.failures) == (NOON, 2, {Cause.DNS: 1})
 
 
 def test_nothing_held_is_known_too(health: Health) -> None:
@@ -255,12 +255,12 @@ def test_the_last_good_poll_of_an_earlier_process_is_remembered(health: Health) 
     """A restart while Mimecast cannot be reached must not look like a tenant that was never polled."""
     earlier = NOON - timedelta(hours=2)
     health.remember({ACME: earlier, OTHER: earlier})
-    remembered = health.tenants()[0].last_good_at
+    remembered = health.tenants()[0].last_success_at
     health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({}))
     health.remember({ACME: earlier})
 
     assert remembered == earlier
-    assert [each.last_good_at for each in health.tenants()] == [NOON]
+    assert [each.last_success_at for each in health.tenants()] == [NOON]
 
 
 def test_cycles_are_counted_by_how_long_they_took(health: Health) -> None:
@@ -360,7 +360,7 @@ def test_of_many_complaints_the_first_are_told(health: Health) -> None:
 
     complaints = health.complaints()
 
-    assert len(complaints) == MOST_COMPLAINTS + 1
+    assert len(complaints) == MAX_COMPLAINTS + 1
     assert complaints[-1] == "and 3 more"
 
 

@@ -6,42 +6,43 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
-from alerter.core.import_merge import Given
-from alerter.core.series import HoldReason, Tenant, number_of
+from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange, Record
+from alerter.core.import_merge import ImportedHistory
+from alerter.core.series import HoldReason, Tenant, to_epoch_us
 from alerter.errors import InputError, Problem, StoreError
 from alerter.jobs.import_history import ImportResult, take_in
-from alerter.jobs.import_staging import MOST_SHOWN, ImportStaging
+from alerter.jobs.import_staging import MAX_SHOWN, ImportStaging
 from alerter.jobs.ports import HistoryStore
-from alerter.storage import MOST_BESIDE_A_DAEMON, Reader, Store, Transaction
+from alerter.storage import MAX_BESIDE_A_DAEMON, Reader, Store, Transaction
 from tests.builders import at, minutes
 from tests.storage.stored import poll, rows, tenant_series
 
 ACME, SPAM = Tenant("acme"), HoldReason("Spam")
 _SEEN = FirstSeen(tenant=ACME, reason=SPAM, at=at("11:00"))
-_HELD = Held(tenant=ACME, reason=SPAM, at=at("11:00"), held=5)
-_POLLED = Polled(tenant=ACME, since=at("11:00"), until=at("11:10"), polls=3)
-_LATER = Polled(tenant=ACME, since=at("11:30"), until=at("11:40"), polls=3)
+_HELD = InitialCount(tenant=ACME, reason=SPAM, at=at("11:00"), held=5)
+_POLLED = PollRange(tenant=ACME, since=at("11:00"), until=at("11:10"), polls=3)
+_LATER = PollRange(tenant=ACME, since=at("11:30"), until=at("11:40"), polls=3)
 _CHANGE = CountRecord(tenant=ACME, reason=SPAM, at=at("11:05"), held=6)
 _EARLIER = CountRecord(tenant=ACME, reason=SPAM, at=at("11:00"), held=4)
 
-Entries = Sequence[Record | Reading | Problem]
+Entries = Sequence[Record | ImportedSample | Problem]
 
 
-def reading(clock: str, held: int, reason: str = "Spam", tenant: str = "acme") -> Reading:
+def reading(clock: str, held: int, reason: str = "Spam", tenant: str = "acme") -> ImportedSample:
     """Return what another tool saw."""
-    return Reading(tenant=Tenant(tenant), reason=HoldReason(reason), at=at(clock), held=held)
+    return ImportedSample(tenant=Tenant(tenant), reason=HoldReason(reason), at=at(clock), held=held)
 
 
-def readings(since: str, until: str, held: int) -> list[Reading]:
+def readings(since: str, until: str, held: int) -> list[ImportedSample]:
     """Return what another tool saw every 5 minutes."""
     number = (at(until) - at(since)) // minutes(5)
     return [
-        Reading(tenant=ACME, reason=SPAM, at=at(since) + each * minutes(5), held=held) for each in range(number + 1)
+        ImportedSample(tenant=ACME, reason=SPAM, at=at(since) + each * minutes(5), held=held)
+        for each in range(number + 1)
     ]
 
 
-def settled(*files: Entries, interval: timedelta | None = None) -> list[Given]:
+def settled(*files: Entries, interval: timedelta | None = None) -> list[ImportedHistory]:
     """Return what files say, each entry on a line of its own."""
     staging = ImportStaging()
     for number, entries in enumerate(files, start=1):
@@ -84,7 +85,7 @@ class TestWhatIsWrong:
 
     def test_a_change_that_no_poll_covers_did_not_happen(self) -> None:
         """Records say when polling worked; a file from which such a line was lost is not complete."""
-        polled = Polled(tenant=ACME, since=at("11:00"), until=at("11:10"), polls=3)
+        polled = PollRange(tenant=ACME, since=at("11:00"), until=at("11:10"), polls=3)
         changes = [CountRecord(tenant=ACME, reason=SPAM, at=at(clock), held=1) for clock in ("10:59", "11:00", "11:11")]
         seen = FirstSeen(tenant=ACME, reason=SPAM, at=at("09:00"))
 
@@ -141,8 +142,8 @@ class TestWhatIsWrong:
 
         error = refused(wrong)
 
-        assert (len(error.problems), error.count) == (MOST_SHOWN, 100)
-        assert error.problems[0].line == 100 - MOST_SHOWN + 1
+        assert (len(error.problems), error.count) == (MAX_SHOWN, 100)
+        assert error.problems[0].line == 100 - MAX_SHOWN + 1
 
 
 class TestWhatIsStored:
@@ -159,7 +160,7 @@ class TestWhatIsStored:
         clocks = ("10:50", "11:00", "11:05", "11:25", "11:30", "11:35", "11:45")
         assert [series["Spam"].value_at(at(clock)) for clock in clocks] == [7, 1, 7, 7, 2, 7, 7]
         assert [(run.since, run.until) for run in done.tenants[0].coverage] == [
-            (number_of(at("10:50")), number_of(at("11:45")))
+            (to_epoch_us(at("10:50")), to_epoch_us(at("11:45")))
         ]
         assert [(each.since, each.until) for each in series["Spam"].coverage] == [(at("10:50"), at("11:45"))]
         assert sum(run.polls for run in done.tenants[0].added) == 10
@@ -175,8 +176,8 @@ class TestWhatIsStored:
             pytest.param(
                 [
                     FirstSeen(tenant=ACME, reason=SPAM, at=at("08:00")),
-                    Held(tenant=ACME, reason=SPAM, at=at("08:00"), held=5),
-                    Polled(tenant=ACME, since=at("09:00"), until=at("10:00"), polls=13),
+                    InitialCount(tenant=ACME, reason=SPAM, at=at("08:00"), held=5),
+                    PollRange(tenant=ACME, since=at("09:00"), until=at("10:00"), polls=13),
                     CountRecord(tenant=ACME, reason=SPAM, at=at("09:30"), held=0),
                 ],
                 "08:00",
@@ -192,7 +193,7 @@ class TestWhatIsStored:
         imported(store, entries)
 
         polling, series = tenant_series(store)
-        assert polling.polled_since == at("09:00")
+        assert polling.first_polled_at == at("09:00")
         assert (series["Spam"].first_held_at, series["Virus"].first_held_at) == (at(spam), at(virus))
 
     def test_what_was_imported_before_stays(self, store: Store) -> None:
@@ -294,13 +295,13 @@ class TestBesideAService:
             with (
                 daemon.lock(),
                 pytest.raises(StoreError, match="stop it for this import, or import in parts"),
-                store.bulk(MOST_BESIDE_A_DAEMON + 1),
+                store.bulk(MAX_BESIDE_A_DAEMON + 1),
             ):
                 pass
-            with daemon.lock(), store.bulk(MOST_BESIDE_A_DAEMON):
+            with daemon.lock(), store.bulk(MAX_BESIDE_A_DAEMON):
                 pass
             with (
-                store.bulk(MOST_BESIDE_A_DAEMON + 1),
+                store.bulk(MAX_BESIDE_A_DAEMON + 1),
                 pytest.raises(StoreError, match="another alerter"),
                 daemon.lock(),
             ):

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from alerter.core.outbox import after_success
-from alerter.core.series import number_of
+from alerter.core.series import to_epoch_us
 from alerter.jobs.ports import Reader, Transaction
-from alerter.jobs.retention import LONGEST_SECONDS, REST, BatchSizer, RetentionResult, apply_retention
+from alerter.jobs.retention import MAX_SECONDS, REST, BatchSizer, RetentionResult, apply_retention
 from alerter.storage import Store
 from tests.builders import NOON, minutes, span
 from tests.storage.stored import enqueue, poll, rows
 
 if TYPE_CHECKING:
-    from alerter.core.sharding import Standing
+    from alerter.core.sharding import LeaseState
 
 DAY = timedelta(days=1)
 
@@ -31,14 +31,14 @@ class SlowStore:
         seconds_per_row: How much.
         now: The machine's clock.
         done: What each transaction did, in rows.
-        is_agreed: Whether all who share the database have the same configuration, and version.
+        configs_match: Whether all who share the database have the same configuration, and version.
     """
 
     store: Store
     seconds_per_row: float = 0.0
     now: float = 0.0
     done: list[tuple[str, int]] = field(default_factory=list)
-    is_agreed: bool = True
+    configs_match: bool = True
 
     def read(self) -> AbstractContextManager[Reader]:
         """Open a view."""
@@ -62,8 +62,8 @@ class _SlowTransaction:
         """Return the transaction's own method, slower; to be asked who may do it takes no time."""
         method = cast("Callable[..., int]", getattr(self._inner, name))
         if name == "standing":
-            standing = cast("Callable[[], Standing]", method)
-            return lambda: replace(standing(), is_agreed=self._machine.is_agreed)
+            lease_state = cast("Callable[[], LeaseState]", method)
+            return lambda: replace(lease_state(), configs_match=self._machine.configs_match)
 
         def slowly(*args: object, **kwargs: object) -> int:
             rows = method(*args, **kwargs)
@@ -118,7 +118,7 @@ def test_what_is_too_old_goes_and_what_is_old_is_thinned(full: Store) -> None:
         assert reader.tenants_with_history_before(NOON.replace(hour=0) - 2 * DAY) == []
     assert coverage == (NOON - 2 * DAY).replace(hour=0)
     assert rows(full, "SELECT id, bodies <> '{}' FROM messages ORDER BY id") == [("new", True), ("yesterday", False)]
-    assert (kept.pruned > 40, kept.thinned > 20, kept.stripped) == (True, True, 1)
+    assert (kept.pruned > 40, kept.downsampled > 20, kept.stripped) == (True, True, 1)
     assert keep(SlowStore(full), Rests()) == RetentionResult()
 
 
@@ -128,15 +128,15 @@ def test_days_that_are_over_are_packed(full: Store) -> None:
 
     yesterday = NOON.replace(hour=0) - DAY
     assert kept.packed > 0
-    assert rows(full, f"SELECT count(*) FROM count_changes WHERE at < {number_of(yesterday)}") == [(0,)]  # noqa: S608
-    assert rows(full, f"SELECT count(*) FROM compressed_days WHERE end_at >= {number_of(yesterday)}") == [(0,)]  # noqa: S608
+    assert rows(full, f"SELECT count(*) FROM count_changes WHERE at < {to_epoch_us(yesterday)}") == [(0,)]  # noqa: S608
+    assert rows(full, f"SELECT count(*) FROM compressed_days WHERE end_at >= {to_epoch_us(yesterday)}") == [(0,)]  # noqa: S608
 
 
 def test_while_another_version_shares_the_database_nothing_is_packed(full: Store) -> None:
     """It might not know where to look."""
-    kept = keep(SlowStore(full, is_agreed=False), Rests())
+    kept = keep(SlowStore(full, configs_match=False), Rests())
 
-    assert (kept.packed, kept.thinned > 0) == (0, True)
+    assert (kept.packed, kept.downsampled > 0) == (0, True)
     assert keep(SlowStore(full), Rests()).packed > 0
 
 
@@ -173,7 +173,7 @@ def test_after_each_transaction_others_have_the_database(full: Store) -> None:
 
     assert len(rests.seconds) == len(machine.done)
     assert sum(rests.seconds) == pytest.approx(REST * machine.now)
-    assert max(rests.seconds) < 2 * REST * LONGEST_SECONDS
+    assert max(rests.seconds) < 2 * REST * MAX_SECONDS
 
 
 def test_a_stop_ends_it_after_the_transaction(full: Store) -> None:
@@ -194,7 +194,7 @@ def test_what_was_done_is_in_the_log(full: Store, caplog: pytest.LogCaptureFixtu
     keep(SlowStore(full), Rests())
 
     assert [record.getMessage() for record in caplog.records] == [
-        f"history kept pruned={kept.pruned} thinned={kept.thinned} packed={kept.packed} stripped=1 pages={kept.pages}"
+        f"history kept pruned={kept.pruned} thinned={kept.downsampled} packed={kept.packed} stripped=1 pages={kept.pages}"
     ]
 
 

@@ -17,15 +17,15 @@ import pytest
 import alerter
 from alerter.logs.events import DETAIL, LogEvent, event_of, template_of
 from alerter.logs.formatters import (
-    LONGEST_JSON,
-    LONGEST_LINE,
+    MAX_JSON,
+    MAX_LINE,
     JournalFormatter,
     JsonFormatter,
     LineFormatter,
     TerminalFormatter,
     priority_of,
 )
-from alerter.logs.repeat_filter import FACTOR, FIRST_REMINDER, LONGEST_REMINDER, SPOKESMEN
+from alerter.logs.repeat_filter import FACTOR, FIRST_REMINDER, MAX_REMINDER, SPOKESMEN
 from alerter.redaction import Redactor
 
 SECRET = 'k3y/with "quotes" & plus+'
@@ -260,8 +260,8 @@ def test_what_is_too_long_for_the_journal_is_cut(redactor: Redactor) -> None:
     text = lines_of(JournalFormatter(redactor), record)
     (line,) = lines_of(JsonFormatter(redactor, is_journal=True), record)
 
-    assert max(map(len, text)) < LONGEST_LINE + 10
-    assert len(line) < LONGEST_JSON + 10
+    assert max(map(len, text)) < MAX_LINE + 10
+    assert len(line) < MAX_JSON + 10
     assert json.loads(line[3:])["exception"].startswith("Traceback")
 
 
@@ -443,7 +443,7 @@ def test_what_the_readme_says_of_repetitions_is_so() -> None:
     said = " ".join(README.split())
 
     assert "after a quarter of an hour, an hour, four hours and so on up to a day" in said
-    waits = [FIRST_REMINDER, FIRST_REMINDER * FACTOR, FIRST_REMINDER * FACTOR**2, LONGEST_REMINDER]
+    waits = [FIRST_REMINDER, FIRST_REMINDER * FACTOR, FIRST_REMINDER * FACTOR**2, MAX_REMINDER]
     assert [wait.total_seconds() / 3600 for wait in waits] == [0.25, 1, 4, 24]
     assert ("twenty speak for all" in said, SPOKESMEN) == (True, 20)
 

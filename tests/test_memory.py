@@ -28,11 +28,11 @@ from hypothesis.stateful import (
 )
 
 from alerter.core.conditions import Baseline, Forecast, NewReason, Stagnant, Threshold
-from alerter.core.downsampling import hour_of
-from alerter.core.history_records import Reading
+from alerter.core.downsampling import utc_hour
+from alerter.core.history_records import ImportedSample
 from alerter.core.mutes import Acknowledgement, Silence
 from alerter.core.rules import Per, Rule, Severity
-from alerter.core.series import HoldReason, Sample, Series, Tenant, instant_of
+from alerter.core.series import HoldReason, Sample, Series, Tenant, from_epoch_us
 from alerter.errors import Cause, SourceError, SourceUnavailable
 from alerter.jobs.poll import PollCycle, poll, poll_many, reconcile, shift_after_clock_jump
 from alerter.storage import Reader, Store
@@ -179,7 +179,7 @@ class _Lives(RuleBasedStateMachine):
     @rule(ago=st.sampled_from([5, 300]).map(minutes), elsewhere=st.booleans())
     def thin(self, ago: timedelta, *, elsewhere: bool) -> None:
         """Thin history, also what the rules still look at."""
-        before = hour_of(self.clock.now - ago)
+        before = utc_hour(self.clock.now - ago)
         self._both(lambda store: _only(thin(store, before, batch=5)), elsewhere=elsewhere)
 
     @rule(ago=st.sampled_from([-60, 0, 5, 300, 1440]).map(minutes), elsewhere=st.booleans())
@@ -204,7 +204,7 @@ class _Lives(RuleBasedStateMachine):
         """Take in what another tool saw in the last hours, from another process."""
         begin = self.clock.now - timedelta(hours=hours)
         seen = [
-            Reading(tenant=Tenant(tenant), reason=HoldReason("Spam"), at=begin + number * EVERY, held=held)
+            ImportedSample(tenant=Tenant(tenant), reason=HoldReason("Spam"), at=begin + number * EVERY, held=held)
             for number in range(12 * hours)
         ]
         self._both(lambda store: imported(store, seen), elsewhere=True)
@@ -302,7 +302,7 @@ def _is_taken_for_true(remembered: Remembered, reader: Reader, tenant: Tenant, *
         return row.failure_count == remembered.failures.polls and now >= remembered.failures.failure.at
     newest = remembered.coverage[-1]
     stored = reader._coverage_from(row, newest.since)[-1]  # noqa: SLF001
-    is_newest = (instant_of(stored.since), instant_of(stored.until)) == (newest.since, newest.until)
+    is_newest = (from_epoch_us(stored.since), from_epoch_us(stored.until)) == (newest.since, newest.until)
     is_newest &= stored.polls == remembered.polls
     return is_newest and now >= newest.until
 

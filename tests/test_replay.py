@@ -19,7 +19,7 @@ from alerter.core.history import FailedPoll
 from alerter.core.message.content import Message
 from alerter.core.message.render import compose_message
 from alerter.core.rules import Per
-from alerter.core.series import Snapshot, Tenant, instant_of
+from alerter.core.series import Snapshot, Tenant, from_epoch_us
 from alerter.errors import Cause, SourceUnavailable
 from alerter.jobs.notify import flush_groups, next_flush_at
 from alerter.jobs.poll import poll
@@ -83,8 +83,8 @@ def replayed(store: Store, alerting: AlertingConfig) -> NotificationState:
     """Return what a replay of the stored history decides."""
     notified = NotificationState()
     with store.read() as reader:
-        archives = [reader.archive(tenant, poll_interval=every) for tenant, every in INTERVALS.items()]
-    for moment in replay_of(alerting, archives):
+        histories = [reader.history(tenant, poll_interval=every) for tenant, every in INTERVALS.items()]
+    for moment in replay_of(alerting, histories):
         notified.transitions += moment.transitions
         notified.messages += [compose_message(each, alerting.context, now=moment.at) for each in moment.notifications]
     return notified
@@ -227,11 +227,11 @@ def test_an_edit_of_the_interval_leaves_the_polls_before_it_as_they_were(migrate
         live = lived(store, before, {ACME: rare}).transitions
         live += lived(store, after, {ACME: often}).transitions
         with store.read() as reader:
-            archive = reader.archive(ACME, poll_interval=minutes(1))
+            history = reader.history(ACME, poll_interval=minutes(1))
 
-    replay = [each for moment in replay_of(after, [archive]) for each in moment.transitions]
+    replay = [each for moment in replay_of(after, [history]) for each in moment.transitions]
 
-    assert [instant_of(poll) for poll in archive.polling.timeline.polls] == [at_of(each) for each in rare + often]
+    assert [from_epoch_us(poll) for poll in history.polling.poll_times.polls] == [at_of(each) for each in rare + often]
     assert replay == live
     assert [each.after for each in of_rule("In time", live)] == ["pending", "firing", "inactive"]
 

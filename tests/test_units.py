@@ -21,7 +21,7 @@ from tests.programs import needed
 
 ROOT = Path(__file__).parents[1]
 #: What `systemd-analyze security` may find at most, in tenths: 1.2 of 10.
-MOST_EXPOSURE = 12
+MAX_EXPOSURE = 12
 _UNITS_OF_TIME = {"s": "seconds", "min": "minutes"}
 
 
@@ -161,7 +161,7 @@ def test_the_unit_may_do_little(unit: Unit, systemd_analyze: str, tmp_path: Path
     path.write_text(unit.text)
 
     done = subprocess.run(
-        [systemd_analyze, "security", "--no-pager", "--offline=true", f"--threshold={MOST_EXPOSURE}", path],
+        [systemd_analyze, "security", "--no-pager", "--offline=true", f"--threshold={MAX_EXPOSURE}", path],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -330,8 +330,8 @@ def _operand_parts(evidence: Evidence, timezone: tzinfo) -> Iterable[str]:
         yield f"compared with {evidence.reference.count:,} at {local(evidence.reference.at, timezone)}"
     if evidence.expected is not None:
         yield f"expected {evidence.expected.count:,} at {local(evidence.expected.at, timezone)}"
-    if evidence.last_good_at is not None:
-        yield f"last good poll {local(evidence.last_good_at, timezone)}"
+    if evidence.last_success_at is not None:
+        yield f"last good poll {local(evidence.last_success_at, timezone)}"
     if evidence.note:
         yield evidence.note
 
@@ -360,7 +360,7 @@ def operands_json(evidence: Evidence) -> Mapping[str, object]:
         "condition": evidence.condition,
         "limit": evidence.limit,
         **{name: each and {"at": each.at, "held": each.count} for name, each in samples.items()},
-        "last_good_at": evidence.last_good_at,
+        "last_good_at": evidence.last_success_at,
         "news": evidence.news,
         "note": evidence.note,
     }

@@ -21,11 +21,11 @@ from alerter.core.series import Span
 
 if TYPE_CHECKING:
     from alerter.config import Config
-    from alerter.core.backtest.result import Rehearsal
+    from alerter.core.backtest.result import BacktestRun
     from alerter.storage import Store
 
 #: So many names are listed in an error.
-MOST_SHOWN = 5
+MAX_SHOWN = 5
 
 
 @click.command()
@@ -82,15 +82,15 @@ def backtest(
     configs = [_chosen(each, tenant, labels) for each in (config, *others)]
     names = [_rule_names(configs, rule, number) for number in range(len(configs))]
     with opened(config) as store, progress_bar() as on_progress:
-        rehearsal = _rehearse(store, configs, span, on_progress)
-        backtests = rehearsal.backtests()
+        backtest_run = _rehearse(store, configs, span, on_progress)
+        backtests = backtest_run.backtests()
         with store.read() as reader:
             silences = [each for each in reader.silences(since=span.since) if each.since < span.until]
-    _refuse_nothing(rehearsal, span, config)
+    _refuse_nothing(backtest_run, span, config)
     found = Rehearsed(
         span=span,
         timezone=zone,
-        known=tuple(rehearsal.known),
+        known=tuple(backtest_run.known),
         sets=tuple(zip(names, backtests, strict=True)),
         has_silences=bool(silences),
         is_part=len(configs[0].tenants) < len(config.tenants)
@@ -137,7 +137,7 @@ def _chosen(config: "Config", glob: str, labels: Sequence[str]) -> "Config":
     wanted = tenants_of(glob, labels, config)
     chosen = {name: tenant for name, tenant in config.tenants.items() if wanted.matches(name)}
     if not chosen:
-        names = ", ".join(list(config.tenants)[:MOST_SHOWN])
+        names = ", ".join(list(config.tenants)[:MAX_SHOWN])
         said = f"no tenant matches {wanted_text(glob, labels)}; there are: {names}"
         raise click.BadParameter(said, param_hint="--tenant")
     return replace(config, tenants=chosen)
@@ -155,27 +155,27 @@ def _rule_names(configs: Sequence["Config"], wanted: str | None, number: int) ->
 
 def _rehearse(
     store: "Store", configs: Sequence["Config"], span: Span, on_progress: Callable[[float], None]
-) -> "Rehearsal":
-    from alerter.core.backtest.result import Rehearsal  # noqa: PLC0415 - as above
+) -> "BacktestRun":
+    from alerter.core.backtest.result import BacktestRun  # noqa: PLC0415 - as above
     from alerter.service.alerting_config import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
 
-    rehearsal = Rehearsal([policy_of(config) for config in configs], since=span.since, until=span.until)
+    backtest_run = BacktestRun([policy_of(config) for config in configs], since=span.since, until=span.until)
     tenants = configs[0].tenants
     for number, (name, tenant) in enumerate(tenants.items()):
         # One view for each tenant: while a view is open, what a service writes meanwhile piles up beside the file.
         with store.read() as reader:
-            archive = reader.archive(name, poll_interval=tenant.poll_interval, timezone=tenant.timezone)
-        rehearsal.add(archive, on_progress=partial(_share, on_progress, number, len(tenants)))
-    return rehearsal
+            history = reader.history(name, poll_interval=tenant.poll_interval, timezone=tenant.timezone)
+        backtest_run.add(history, on_progress=partial(_share, on_progress, number, len(tenants)))
+    return backtest_run
 
 
 def _share(on_progress: Callable[[float], None], number: int, tenants: int, share: float) -> None:
     on_progress((number + share) / tenants)
 
 
-def _refuse_nothing(rehearsal: "Rehearsal", span: Span, config: "Config") -> None:
+def _refuse_nothing(backtest_run: "BacktestRun", span: Span, config: "Config") -> None:
     """Make sure that something was seen before the end of what is asked about."""
-    firsts = [known.since for known in rehearsal.known if known.since is not None]
+    firsts = [known.since for known in backtest_run.known if known.since is not None]
     if not firsts:
         raise Failed(
             "there is no history of these tenants yet: run `alerter poll`, or `alerter import` what others saw"

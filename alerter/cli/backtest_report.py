@@ -12,15 +12,15 @@ import click
 
 from alerter.cli.colors import paint
 from alerter.cli.output import clean, counted, data_output, drawn, local, print_json, rough
-from alerter.core.backtest.result import Backtest, FiringPeriod, Knowledge
+from alerter.core.backtest.result import Backtest, FiringPeriod, HistoryCoverage
 from alerter.core.backtest.summary import (
     Comparison,
     RuleSummary,
-    compared,
-    known_slots,
-    lasting_within,
-    most_at_once,
-    tally_of,
+    compare_firings,
+    covered_slots,
+    firing_time_within,
+    max_concurrent,
+    summarize_rule,
 )
 from alerter.core.charts.sparkline import BARS
 from alerter.core.notifications import NotifyReason
@@ -30,7 +30,7 @@ from alerter.core.series import ALL_REASONS, ALL_TENANTS, Span
 #: A picture is no wider than this, in characters, and no narrower.
 WIDEST, NARROWEST = 120, 20
 #: So many firings of each kind are listed where two sets of rules are compared.
-MOST_LISTED = 20
+MAX_LISTED = 20
 _SHORT = timedelta(days=2)
 
 
@@ -49,15 +49,15 @@ class Rehearsed:
 
     span: Span
     timezone: tzinfo
-    known: tuple[Knowledge, ...]
+    known: tuple[HistoryCoverage, ...]
     sets: tuple[tuple[Sequence[RuleName], Backtest], ...]
     has_silences: bool
     is_part: bool
 
-    def tallies(self, number: int) -> list[RuleSummary]:
+    def summaries(self, number: int) -> list[RuleSummary]:
         """Return what each rule of a set comes to."""
         names, found = self.sets[number]
-        return [tally_of(name, found, self.span, timezone=self.timezone) for name in names]
+        return [summarize_rule(name, found, self.span, timezone=self.timezone) for name in names]
 
     def firings(self, number: int) -> list[FiringPeriod]:
         """Return what fires by the rules of a set that are shown."""
@@ -66,7 +66,7 @@ class Rehearsed:
 
     def comparison(self) -> Comparison | None:
         """Return what the second set does otherwise; None where there is one set."""
-        return compared(self.firings(0), self.firings(1)) if len(self.sets) > 1 else None
+        return compare_firings(self.firings(0), self.firings(1)) if len(self.sets) > 1 else None
 
 
 # to people
@@ -76,7 +76,9 @@ def print_text(found: Rehearsed) -> None:
     """Print a paragraph for each rule with a picture of when it would have fired, or what is otherwise."""
     difference = found.comparison()
     lines = [_heading(found), ""]
-    lines += [line for tally in found.tallies(0) for line in _paragraph(tally, found)] if difference is None else []
+    lines += (
+        [line for summary in found.summaries(0) for line in _paragraph(summary, found)] if difference is None else []
+    )
     lines += [] if difference is None else _difference(difference, found)
     lines += _messages(found)
     lines += [f"note: {note}" for note in notes(found)]
@@ -90,33 +92,35 @@ def _heading(found: Rehearsed) -> str:
     return f"{begin} to {end} ({rough(span.until - span.since)}), {clean(tenants)}"
 
 
-def _paragraph(tally: RuleSummary, found: Rehearsed) -> Iterator[str]:
-    yield f"{paint(clean(tally.rule), 'title')}: {_how_often(tally)}"
-    if tally.busiest is not None and tally.busiest[1] > 1:
-        day, number = tally.busiest
+def _paragraph(summary: RuleSummary, found: Rehearsed) -> Iterator[str]:
+    yield f"{paint(clean(summary.rule), 'title')}: {_how_often(summary)}"
+    if summary.busiest is not None and summary.busiest[1] > 1:
+        day, number = summary.busiest
         yield f"  busiest   {day:%a %Y-%m-%d}: {number} times"
-    if tally.notified:
-        notified = (f"{name} {tally.messages[name]} ({_whys(whys)})" for name, whys in sorted(tally.notified.items()))
+    if summary.notified:
+        notified = (
+            f"{name} {summary.messages[name]} ({_whys(whys)})" for name, whys in sorted(summary.notified.items())
+        )
         yield f"  messages  {', '.join(notified)}"
-    picture = timeline(tally, found, width=_width())
-    worst = max((firing.key.severity for firing in tally.firings), key=lambda severity: severity.rank, default=None)
+    picture = poll_times(summary, found, width=_width())
+    worst = max((firing.key.severity for firing in summary.firings), key=lambda severity: severity.rank, default=None)
     yield "  " + (picture if worst is None else paint(picture, worst))
     yield "  " + _axis(found, width=_width())
     yield ""
 
 
-def _how_often(tally: RuleSummary) -> str:
-    going_on = len(tally.firings) - tally.began
-    if not tally.firings:
+def _how_often(summary: RuleSummary) -> str:
+    going_on = len(summary.firings) - summary.began
+    if not summary.firings:
         return "would never have fired"
-    severities = sorted({firing.key.severity for firing in tally.firings}, key=lambda each: -each.rank)
-    numbers = Counter(firing.key.severity for firing in tally.firings)
+    severities = sorted({firing.key.severity for firing in summary.firings}, key=lambda each: -each.rank)
+    numbers = Counter(firing.key.severity for firing in summary.firings)
     parts = [f"{numbers[each]} {each}" if len(severities) > 1 else str(each) for each in severities]
     parts += [f"{going_on} of them since before"] if going_on else []
-    times = f"would have fired {counted(len(tally.firings), 'time')} ({', '.join(parts)})"
-    if len(tally.firings) == 1:
-        return f"{times}, for {_lasting(tally.total)}"
-    spans = (_lasting(tally.total), _lasting(tally.middle), _lasting(tally.longest))
+    times = f"would have fired {counted(len(summary.firings), 'time')} ({', '.join(parts)})"
+    if len(summary.firings) == 1:
+        return f"{times}, for {_lasting(summary.total)}"
+    spans = (_lasting(summary.total), _lasting(summary.middle), _lasting(summary.longest))
     return f"{times}, {spans[0]} in all, {spans[1]} in the middle, {spans[2]} at the most"
 
 
@@ -128,10 +132,10 @@ def _whys(whys: Mapping[NotifyReason, int]) -> str:
     return ", ".join(f"{number} {why}" for why, number in whys.items())
 
 
-def timeline(tally: RuleSummary, found: Rehearsed, *, width: int) -> str:
+def poll_times(summary: RuleSummary, found: Rehearsed, *, width: int) -> str:
     """Return how many alerts of a rule fired at once over the span, as bars; a dot where nobody was polled."""
-    most = most_at_once(tally.firings, found.span, slots=width)
-    known = known_slots(found.known, found.span, slots=width)
+    most = max_concurrent(summary.firings, found.span, slots=width)
+    known = covered_slots(found.known, found.span, slots=width)
     top = max(most)
     # However short it was, and however few of many, it is seen.
     heights = (-(-number * (len(BARS) - 1) // top) if top else 0 for number in most)
@@ -161,18 +165,18 @@ def _difference(difference: Comparison, found: Rehearsed) -> Iterator[str]:
         ("gained", "+", "green", difference.gained),
         ("lost", "-", "red", difference.lost),
     ):
-        for firing in firings[:MOST_LISTED]:
+        for firing in firings[:MAX_LISTED]:
             yield click.style(f"  {sign} {_firing_text(firing, found)}", fg=colour)
         yield from _more(len(firings), title)
-    for move in difference.moved[:MOST_LISTED]:
+    for move in difference.moved[:MAX_LISTED]:
         yield f"  ~ {_firing_text(move.after, found)}, before: {_when(move.before, found)}"
     yield from _more(moved, "moved")
     yield ""
 
 
 def _more(number: int, what: str) -> Iterator[str]:
-    if number > MOST_LISTED:
-        yield f"    … and {number - MOST_LISTED:,} more that are {what}; --csv lists them all"
+    if number > MAX_LISTED:
+        yield f"    … and {number - MAX_LISTED:,} more that are {what}; --csv lists them all"
 
 
 def _firing_text(firing: FiringPeriod, found: Rehearsed) -> str:
@@ -244,14 +248,14 @@ def _gaps(found: Rehearsed) -> Iterator[str]:
     )
 
 
-def _unseen(known: Knowledge) -> timedelta:
+def _unseen(known: HistoryCoverage) -> timedelta:
     return sum((gap.until - gap.since for gap in known.gaps), timedelta(0))
 
 
 def _thinned(found: Rehearsed) -> Iterator[str]:
-    thinned = [known.thinned_until for known in found.known if known.thinned_until is not None]
-    if thinned:
-        until = local(max(thinned), found.timezone)
+    downsampled = [known.thinned_until for known in found.known if known.thinned_until is not None]
+    if downsampled:
+        until = local(max(downsampled), found.timezone)
         yield f"before {until} only the lowest, highest and last count of each hour are known: what fired, to the hour"
 
 
@@ -286,7 +290,7 @@ def _cells(firing: FiringPeriod, span: Span) -> tuple[object, ...]:
     from alerter.import_export.cells import shown  # noqa: PLC0415 - only for this form
 
     key = firing.key
-    seconds = int(lasting_within(firing, span).total_seconds())
+    seconds = int(firing_time_within(firing, span).total_seconds())
     peak = "" if firing.peak is None else firing.peak
     return shown(key.rule), key.severity, key.tenant, shown(key.reason), *_instants(firing), seconds, peak
 
@@ -324,24 +328,24 @@ def print_json_of(found: Rehearsed) -> None:
 
 def _set_json(found: Rehearsed, number: int) -> dict[str, object]:
     return {
-        "rules": [_tally_json(each) for each in found.tallies(number)],
+        "rules": [_tally_json(each) for each in found.summaries(number)],
         "messages": found.sets[number][1].messages,
         "firings": [_firing_json(each) for each in found.firings(number)],
     }
 
 
-def _tally_json(tally: RuleSummary) -> dict[str, object]:
-    day, most = tally.busiest or (None, 0)
+def _tally_json(summary: RuleSummary) -> dict[str, object]:
+    day, most = summary.busiest or (None, 0)
     return {
-        "rule": tally.rule,
-        "fired": len(tally.firings),
-        "began": tally.began,
-        "total_seconds": tally.total,
-        "median_seconds": tally.middle,
-        "longest_seconds": tally.longest,
+        "rule": summary.rule,
+        "fired": len(summary.firings),
+        "began": summary.began,
+        "total_seconds": summary.total,
+        "median_seconds": summary.middle,
+        "longest_seconds": summary.longest,
         "busiest_day": None if day is None else {"day": day.isoformat(), "began": most},
-        "messages": tally.messages,
-        "told": tally.notified,
+        "messages": summary.messages,
+        "told": summary.notified,
     }
 
 
@@ -359,7 +363,7 @@ def _firing_json(firing: FiringPeriod) -> dict[str, object]:
     }
 
 
-def _known_json(known: Knowledge) -> dict[str, object]:
+def _known_json(known: HistoryCoverage) -> dict[str, object]:
     return {
         "tenant": known.tenant,
         "polled_since": known.since,

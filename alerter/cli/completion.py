@@ -27,7 +27,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]
 #: The name that click's own `main` looks for in the environment.
 VARIABLE = "_ALERTER_COMPLETE"
 #: More names would not fit onto a screen, and a shell asks again with a longer beginning.
-MOST_NAMES = 200
+MAX_NAMES = 200
 
 # click's own script leaves a name as it is, and a hold reason may be `$(…)`: what is inserted must be read as that name
 # and nothing else. Within quotes that somebody has opened, other characters matter than outside; `!` has no form of its
@@ -138,7 +138,7 @@ def _completer(names_of: Callable[["Config"], Iterable[Name]]) -> Completer:
         folded = incomplete.casefold()
         # A name that is no line of its own cannot be typed.
         fitting = [name for name in names if name.casefold().startswith(folded) and name.isprintable()]
-        return [CompletionItem(name, help=clean(names[name]) or None) for name in fitting[:MOST_NAMES]]
+        return [CompletionItem(name, help=clean(names[name]) or None) for name in fitting[:MAX_NAMES]]
 
     return complete
 

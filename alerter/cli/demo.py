@@ -145,7 +145,7 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
     from alerter.jobs.poll import poll  # noqa: PLC0415
     from alerter.notifiers.apprise import AppriseNotifier  # noqa: PLC0415
     from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Simulator  # noqa: PLC0415
-    from alerter.sources.mimecast import Mimecast, OAuthKeys  # noqa: PLC0415
+    from alerter.sources.mimecast import MimecastSource, OAuthKeys  # noqa: PLC0415
     from alerter.storage import Store  # noqa: PLC0415
 
     with ExitStack() as stack:
@@ -154,7 +154,7 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
         stack.callback(store.close)
         store.upgrade()
         simulator = stack.enter_context(Simulator(clock=day.clock, started_at=day.now))
-        source = Mimecast(
+        source = MimecastSource(
             tenant=TENANT,
             base_url=simulator.base_url,
             keys=OAuthKeys(client_id=SIMULATOR_CLIENT_ID, client_secret=SIMULATOR_CLIENT_SECRET),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from alerter.doctor import Finding
 
 #: Of a group with more findings than this, what is well is only counted, and of the rest so many are listed.
-MOST_SHOWN = 25
+MAX_SHOWN = 25
 
 STYLES = {"failed": "bold red", "warning": "yellow", "ok": "green", "not applicable": "dim"}
 LABELS = {"not applicable": "n/a"}
@@ -74,7 +74,7 @@ def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str, 
 
 def _refuse_nobody(config: "Config", chosen: "Selector", wanted: str) -> None:
     if not any(map(chosen.matches, config.tenants)):
-        names = ", ".join(list(config.tenants)[:MOST_SHOWN])
+        names = ", ".join(list(config.tenants)[:MAX_SHOWN])
         raise click.BadParameter(f"no tenant matches {wanted}; there are: {names}", param_hint="--tenant")
 
 
@@ -127,17 +127,17 @@ def _draw(found: Sequence["Finding"]) -> None:
 
 def summed_up(members: Sequence["Finding"]) -> tuple[Sequence["Finding"], list[str]]:
     """Return what of a group is listed, and what is said of the rest."""
-    if len(members) <= MOST_SHOWN:
+    if len(members) <= MAX_SHOWN:
         return members, []
     wrong = [each for each in members if each.outcome in ("failed", "warning")]
     others = [each for each in members if each not in wrong]
-    lines = [f"{len(wrong) - MOST_SHOWN:,} more are not well: --json lists all"] if wrong[MOST_SHOWN:] else []
+    lines = [f"{len(wrong) - MAX_SHOWN:,} more are not well: --json lists all"] if wrong[MAX_SHOWN:] else []
     well = [each for each in others if each.outcome == "ok"]
     if well:
         lines.append(f"{len(well):,} more are well{_latency_text(well)}")
     if others[len(well) :]:
         lines.append(f"{len(others) - len(well):,} more do not apply: --json lists all")
-    return wrong[:MOST_SHOWN], lines
+    return wrong[:MAX_SHOWN], lines
 
 
 def _latency_text(findings: Sequence["Finding"]) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from alerter.storage import Reader
 
 #: So many of the newest deliveries about each rule are looked at.
-MOST_DELIVERIES = 50
+MAX_DELIVERIES = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def explain(
             (story.rule.name, story.series.tenant): reader.deliveries_about(
                 [level.alert.key.id for level in story.levels],
                 until=at,
-                limit=MOST_DELIVERIES,
+                limit=MAX_DELIVERIES,
             )
             for story in found.stories
         }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alerter.storage import DeliveryRecord
 
 #: So many of the newest messages about a rule are shown of each receiver.
-MOST_MESSAGES = 3
+MAX_MESSAGES = 3
 
 _VERDICTS = {Verdict.ACTIVE: "yes", Verdict.INACTIVE: "no", Verdict.NO_DATA: "no data"}
 
@@ -128,8 +128,8 @@ class Page:
         return f"{evidence.condition} {evidence.limit}: {said}"
 
     def _compared(self, evidence: Evidence) -> str:
-        if evidence.last_good_at is not None:
-            return f"last good poll {self._clock(evidence.last_good_at)}, {evidence.note}"
+        if evidence.last_success_at is not None:
+            return f"last good poll {self._clock(evidence.last_success_at)}, {evidence.note}"
         if evidence.value is None:
             return ""
         reference = evidence.reference
@@ -142,7 +142,7 @@ class Page:
         for name in dict.fromkeys([*decisions_made, *(record.receiver for record in records)]):
             own = [record for record in records if record.receiver == name]
             yield f"  {name}: {self._why(decisions_made.get(name), notified=bool(own))}"
-            for record in own[:MOST_MESSAGES]:
+            for record in own[:MAX_MESSAGES]:
                 planned = self._clock(record.delivery.created_at)
                 yield f"    {planned} {record.delivery.target}: {self._delivery(record)}"
 

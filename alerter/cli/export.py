@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from alerter.storage import Reader
 
 #: The shortest distance of two counts in a file for a spreadsheet.
-SHORTEST_PITCH = timedelta(seconds=1)
+MIN_PITCH = timedelta(seconds=1)
 #: Endings of file names that say JSON Lines; every other is CSV.
 _JSONL_ENDINGS = (".jsonl", ".ndjson", ".json")
 
@@ -68,7 +68,7 @@ def export(
     -o it goes to standard output. A FILE is there as a whole or not at all, and never overwritten. Exit code 1 if
     nothing matches, 2 if FILE exists.
     """
-    from alerter.core.history_records import sampled  # noqa: PLC0415
+    from alerter.core.history_records import resample  # noqa: PLC0415
     from alerter.import_export import (  # noqa: PLC0415 - as others
         FileFormat,
         write_partial_mark,
@@ -98,7 +98,7 @@ def export(
             if pitch is None:
                 number = write_records(records, stream, chosen)
             else:
-                number = write_readings(sampled(records, every=pitch), stream, chosen, timezone=zone)
+                number = write_readings(resample(records, every=pitch), stream, chosen, timezone=zone)
     if path is not None:
         click.echo(f"wrote {clean(str(path))}: {counted(number, 'record' if pitch is None else 'count')}", err=True)
 
@@ -115,7 +115,7 @@ def _pitch(text: str) -> timedelta:
     from alerter.config.types import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
-        return at_least(duration(text), SHORTEST_PITCH)
+        return at_least(duration(text), MIN_PITCH)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--every") from None
 

@@ -11,7 +11,7 @@ from alerter import clock
 from alerter.cli.options import USAGE, config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, counted, local, print_json, progress_line, rough
 from alerter.core.conditions import duration_text
-from alerter.core.series import instant_of
+from alerter.core.series import from_epoch_us
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alerter.jobs.import_history import ImportResult, TenantImport
 
 #: The shortest distance of two polls.
-SHORTEST_INTERVAL = timedelta(seconds=1)
+MIN_INTERVAL = timedelta(seconds=1)
 #: What `--column` may name; the adapter has the same. `count` is another name for `held`.
 _FIELDS = ("time", "tenant", "reason", "held")
 
@@ -117,7 +117,7 @@ def _interval(text: str) -> timedelta:
     from alerter.config.types import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
-        return at_least(duration(text), SHORTEST_INTERVAL)
+        return at_least(duration(text), MIN_INTERVAL)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--interval") from None
 
@@ -158,7 +158,7 @@ def _refuse(error: "InputError", *, as_json: bool) -> NoReturn:
 def _tenant_text(each: "TenantImport", zone: tzinfo) -> str:
     if not each.coverage:
         return f"{each.tenant}: nothing was polled"
-    since, until = (local(instant_of(at), zone) for at in (each.coverage[0].since, each.coverage[-1].until))
+    since, until = (local(from_epoch_us(at), zone) for at in (each.coverage[0].since, each.coverage[-1].until))
     every = f", polled every {duration_text(each.interval)}" if each.interval else ""
     polls, new = (sum(run.polls for run in runs) for runs in (each.coverage, each.added))
     longest = max((gap.until - gap.since for gap in each.gaps), default=timedelta(0))
@@ -185,7 +185,7 @@ def _notes(done: "ImportResult", config: "Config", *, now: datetime) -> Iterator
     if unknown:
         names = ", ".join(unknown[:5]) + (", …" if len(unknown) > len(unknown[:5]) else "")
         yield f"{config.path} has no tenant {names}: no rule looks at that history"
-    oldest = min((instant_of(run.since) for each in done.tenants for run in each.added), default=now)
+    oldest = min((from_epoch_us(run.since) for each in done.tenants for run in each.added), default=now)
     if now - oldest > config.service.retention:
         kept = duration_text(config.service.retention)
         yield f"the service deletes what is older than its retention, {kept}, within an hour"
@@ -201,8 +201,8 @@ def _imported_json(done: "ImportResult", *, is_dry: bool) -> Mapping[str, object
                 "tenant": each.tenant,
                 "reasons": each.reasons,
                 "interval": each.interval,
-                "since": instant_of(each.coverage[0].since) if each.coverage else None,
-                "until": instant_of(each.coverage[-1].until) if each.coverage else None,
+                "since": from_epoch_us(each.coverage[0].since) if each.coverage else None,
+                "until": from_epoch_us(each.coverage[-1].until) if each.coverage else None,
                 "polls": sum(run.polls for run in each.coverage),
                 "new_polls": sum(run.polls for run in each.added),
                 "changes": each.changes,

@@ -129,7 +129,7 @@ def install(instances: tuple[str, ...], root: Path) -> None:
     """
     prefix, root = Path(sys.prefix), root.absolute()
     is_here = root == Path("/")
-    if is_here and (reason := why_not(os.geteuid(), prefix, Path(sys.base_prefix))):
+    if is_here and (reason := describe_body(os.geteuid(), prefix, Path(sys.base_prefix))):
         raise Failed(reason)
     if is_here and (closed := closed_to_others(prefix)):
         raise Failed(f"the service could not read {closed}: chmod -R go+rX {prefix}, and umask 022 before pip")
@@ -167,7 +167,7 @@ def closed_to_others(prefix: Path) -> Path | None:
     return next(iter(unreadable(filter(Path.exists, files), Identity())), None)
 
 
-def why_not(user: int, *places: Path) -> str:
+def describe_body(user: int, *places: Path) -> str:
     """Return why a service cannot be installed, or nothing.
 
     Args:

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 from alerter.cli.output import ago
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.core.sharding import is_agreed
+from alerter.core.sharding import configs_match
 
 if TYPE_CHECKING:
     from alerter.core.sharding import Instance
 
 
 #: Of those that have gone, so many are shown: one that is started again and again leaves many behind.
-MOST_GONE = 5
+MAX_GONE = 5
 
 
 def instances_table(instances: Sequence["Instance"], *, now: datetime) -> Table:
     """Return them for people, those that have gone last; empty where there are none."""
     alive = [each for each in instances if each.is_alive]
     gone = [each for each in instances if not each.is_alive]
-    shown = [*alive, *gone[::-1][:MOST_GONE]]
+    shown = [*alive, *gone[::-1][:MAX_GONE]]
     return Table(
         title="Instances",
         columns=(
@@ -65,6 +65,6 @@ def _state(instance: "Instance", alive: Sequence["Instance"], *, now: datetime) 
     if not instance.is_alive:
         return f"gone {ago(instance.until, now=now)}: others poll its tenants"
     parts = ["leads"] if instance.is_leader else []
-    if not is_agreed(alive):
+    if not configs_match(alive):
         parts.append(f"configuration {instance.configuration[:8]}: they DIFFER")
     return "; ".join(parts) or "alive"

@@ -62,7 +62,7 @@ def learning_of(rule: "Rule", accounts: Collection[TenantStatus], *, now: dateti
 
 
 def _end(rule: "Rule", account: TenantStatus) -> datetime | None:
-    since = account.polling.polled_since
+    since = account.polling.first_polled_at
     return None if since is None else since + rule.learns_for
 
 
@@ -91,7 +91,7 @@ def no_alerts_text(config: "Config", accounts: Sequence[TenantStatus], *, now: d
 
 
 def _unseen(accounts: Sequence[TenantStatus]) -> list[str]:
-    unseen = [account for account in accounts if account.sight is not PollingState.GOOD]
+    unseen = [account for account in accounts if account.polling_state is not PollingState.GOOD]
     if not accounts:
         return ["there is no tenant"]
     if len(unseen) <= MAX_NAMED:
@@ -100,7 +100,7 @@ def _unseen(accounts: Sequence[TenantStatus]) -> list[str]:
 
 
 def _why(account: TenantStatus) -> str:
-    match account.sight:
+    match account.polling_state:
         case PollingState.UNKNOWN:
             return "was never polled"
         case PollingState.UNPOLLED:
@@ -113,7 +113,7 @@ def _why(account: TenantStatus) -> str:
 def _unwatched(config: "Config", accounts: Sequence[TenantStatus], *, now: datetime) -> list[str]:
     """Return of which tenants no rule can judge the counts yet, or at all."""
     counting = [rule for rule in config.rules if rule.subject is not Subject.POLLING]
-    seen = [account for account in accounts if account.sight is PollingState.GOOD]
+    seen = [account for account in accounts if account.polling_state is PollingState.GOOD]
     without = [each for each in seen if not any(rule.tenants.matches(each.name) for rule in counting)]
     waiting = [account for account in seen if account not in without and not _is_judged(counting, account, now=now)]
     said = [f"no rule looks at {first_of([each.name for each in without])}"] if without else []

@@ -10,7 +10,7 @@ from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.core.alerts import no_data_since
 from alerter.core.mutes import (
     ACK_BREAK_FACTOR,
-    LONGEST_SILENCE,
+    MAX_SILENCE,
     Acknowledgement,
     AlertMatcher,
     Mute,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from alerter.storage import Reader
 
 #: So many muted tenants are named; there may be thousands.
-MOST_SHOWN = 10
+MAX_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ def load_active_mutes(reader: "Reader", config: "Config", alerts: Sequence["Aler
         by_topic.setdefault(alert.key.topic, []).append(alert)
     of_now = current_acknowledgements(reader.acknowledgements(), by_topic, now=now)
     mutes = MuteSet(
-        silences=reader.silences(since=now - LONGEST_SILENCE),
+        silences=reader.silences(since=now - MAX_SILENCE),
         acknowledgements=of_now,
         windows_by_rule=config.windows_by_rule,
         no_data_tenants=unseen,
@@ -157,7 +157,7 @@ def mutes_table(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Table:
     ]  # fmt: skip
     rows = [*silences, *acknowledgements, *windows]
     if muted := sorted(active_mutes.mutes.muted_tenants):
-        shown = ", ".join(muted[:MOST_SHOWN]) + (f" and {len(muted) - MOST_SHOWN:,} more" if muted[MOST_SHOWN:] else "")
+        shown = ", ".join(muted[:MAX_SHOWN]) + (f" and {len(muted) - MAX_SHOWN:,} more" if muted[MAX_SHOWN:] else "")
         rows.append((MuteKind.TENANT, shown, "everything", "it is changed in the configuration", ""))
     columns = ("kind", "which", Column("for", min_width=16), "until", Column("comment", cut=Cut.END, drop=1))
     return Table(title="Mutes", columns=columns, rows=rows)

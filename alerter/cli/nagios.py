@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from alerter.storage import DeliveryRecord, Polling, Reader, Store
 
 #: So many tenants have a figure of their own.
-MOST_TENANTS = 20
+MAX_TENANTS = 20
 #: What waits for longer than this does so for no passing trouble.
 SLOW = timedelta(minutes=15)
 #: More undelivered messages than this are not counted.
-MOST_MESSAGES = 10_000
+MAX_MESSAGES = 10_000
 
 STATE_BY_SEVERITY = {Severity.CRITICAL: State.CRITICAL, Severity.WARNING: State.WARNING, Severity.INFO: State.OK}
 
@@ -53,8 +53,8 @@ def _lines(config_path: Path | None) -> tuple[list[str], State]:
     from alerter.errors import AlerterError  # noqa: PLC0415 - only where it is needed
 
     try:
-        sight = look(load_without_secrets(config_path), now=clock.now())
-        return report(troubles_of(sight), _overview(sight), figures_of(sight))
+        polling_state = look(load_without_secrets(config_path), now=clock.now())
+        return report(troubles_of(polling_state), _overview(polling_state), figures_of(polling_state))
     except click.ClickException as error:
         return unknown(error.format_message())
     except AlerterError as error:
@@ -134,7 +134,7 @@ def look(config: "Config", *, now: datetime) -> PluginInput:
         unwritable = _unwritable(store)
         pollings, held = reader.pollings(), reader.held_by_tenant()
         firing, muted_count = _firing(reader, config, now=now)
-        undelivered = reader.deliveries(only_failed=True, limit=MOST_MESSAGES)
+        undelivered = reader.deliveries(only_failed=True, limit=MAX_MESSAGES)
     return PluginInput(
         pollings={tenant: pollings.get(tenant) for tenant in config.tenants},
         limits={
@@ -178,24 +178,26 @@ def _firing(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list[
     return sorted(notified, key=lambda alert: -alert.key.severity.rank), len(highest) - len(notified)
 
 
-def troubles_of(sight: PluginInput) -> Iterator[Trouble]:
+def troubles_of(polling_state: PluginInput) -> Iterator[Trouble]:
     """Yield everything that is wrong, and what may become so."""
-    if unpolled := sight.unpolled():
-        texts = [f"{tenant}: {_age_text(sight.since_poll(tenant))}" for tenant in unpolled]
+    if unpolled := polling_state.unpolled():
+        texts = [f"{tenant}: {_age_text(polling_state.since_poll(tenant))}" for tenant in unpolled]
         text = f"{_one_of(texts, 'tenants are not polled')}: is the service running?"
         yield Trouble(state=State.CRITICAL, text=text, details=texts)
-    if sight.unwritable:
-        yield Trouble(state=State.WARNING, text=f"no poll can be kept: {sight.unwritable}")
-    if failures := sight.failures():
+    if polling_state.unwritable:
+        yield Trouble(state=State.WARNING, text=f"no poll can be kept: {polling_state.unwritable}")
+    if failures := polling_state.failures():
         # Whether that is wrong yet, the rules say: a single poll that fails is nothing.
         texts = [f"{tenant}: {why}" for tenant, why in failures]
         yield Trouble(state=State.OK, text=f"the last poll of {counted(len(texts), 'tenant')} failed", details=texts)
     for severity, state in STATE_BY_SEVERITY.items():
-        if texts := [_alert_text(alert, sight) for alert in sight.firing if alert.key.severity is severity]:
+        if texts := [
+            _alert_text(alert, polling_state) for alert in polling_state.firing if alert.key.severity is severity
+        ]:
             yield Trouble(state=state, text=_one_of(texts, f"{severity} alerts"), details=texts)
     for state, records, what in (
-        (State.CRITICAL, sight.given_up(), "could not be delivered"),
-        (State.WARNING, sight.slow(), f"not delivered for more than {rough(SLOW)}"),
+        (State.CRITICAL, polling_state.given_up(), "could not be delivered"),
+        (State.WARNING, polling_state.slow(), f"not delivered for more than {rough(SLOW)}"),
     ):
         if records:
             texts = [f"{record.delivery.target}: {record.delivery.last_error}" for record in records]
@@ -210,46 +212,48 @@ def _age_text(age: timedelta | None) -> str:
     return "never polled" if age is None else f"not polled for {rough(age)}"
 
 
-def _alert_text(alert: "Alert", sight: PluginInput) -> str:
+def _alert_text(alert: "Alert", polling_state: PluginInput) -> str:
     key = alert.key
     if alert.is_no_data:
         return f"{key.severity}: {key.tenant} cannot be polled ({key.rule}, alert {key.id})"
     held = "unknown" if alert.value is None else f"{alert.value:,}"
-    since = sight.no_data_since.get(key)
-    no_data = "" if since is None else f", no data since {local(since, sight.timezone)}"
+    since = polling_state.no_data_since.get(key)
+    no_data = "" if since is None else f", no data since {local(since, polling_state.timezone)}"
     return f"{key.severity}: {held} held for {key.reason!r} of {key.tenant}{no_data} ({key.rule}, alert {key.id})"
 
 
-def _overview(sight: PluginInput) -> str:
-    held = f"{sum(sight.held.values()):,} held" if sight.held else "nobody knows what is held"
-    muted = f", {counted(sight.muted_count, 'alert')} muted" if sight.muted_count else ""
-    return f"{held}, {counted(len(sight.pollings), 'tenant')}{muted}"
+def _overview(polling_state: PluginInput) -> str:
+    held = f"{sum(polling_state.held.values()):,} held" if polling_state.held else "nobody knows what is held"
+    muted = f", {counted(polling_state.muted_count, 'alert')} muted" if polling_state.muted_count else ""
+    return f"{held}, {counted(len(polling_state.pollings), 'tenant')}{muted}"
 
 
-def figures_of(sight: PluginInput) -> Iterator[Figure]:
+def figures_of(polling_state: PluginInput) -> Iterator[Figure]:
     """Yield the figures, always the same ones in the same order: graphs are kept of them."""
-    yield Figure(label="held", value=sum(sight.held.values()) if sight.held else None)
-    yield Figure(label="tenants", value=len(sight.pollings))
-    yield Figure(label="tenants_unpolled", value=len(sight.unpolled()), critical=0)
-    yield Figure(label="tenants_failing", value=len(sight.failures()))
-    yield _oldest_poll(sight)
+    yield Figure(label="held", value=sum(polling_state.held.values()) if polling_state.held else None)
+    yield Figure(label="tenants", value=len(polling_state.pollings))
+    yield Figure(label="tenants_unpolled", value=len(polling_state.unpolled()), critical=0)
+    yield Figure(label="tenants_failing", value=len(polling_state.failures()))
+    yield _oldest_poll(polling_state)
     for severity, state in STATE_BY_SEVERITY.items():
-        number = sum(alert.key.severity is severity for alert in sight.firing)
+        number = sum(alert.key.severity is severity for alert in polling_state.firing)
         warning, critical = (0 if state is limit else None for limit in (State.WARNING, State.CRITICAL))
         yield Figure(label=f"alerts_{severity}", value=number, warning=warning, critical=critical)
-    yield Figure(label="alerts_muted", value=sight.muted_count)
-    yield Figure(label="messages_waiting", value=len(sight.undelivered) - len(sight.given_up()))
-    yield Figure(label="messages_given_up", value=len(sight.given_up()), critical=0)
-    if len(sight.pollings) <= MOST_TENANTS:
-        yield from (Figure(label=f"held {tenant}", value=sight.held.get(tenant)) for tenant in sight.pollings)
+    yield Figure(label="alerts_muted", value=polling_state.muted_count)
+    yield Figure(label="messages_waiting", value=len(polling_state.undelivered) - len(polling_state.given_up()))
+    yield Figure(label="messages_given_up", value=len(polling_state.given_up()), critical=0)
+    if len(polling_state.pollings) <= MAX_TENANTS:
+        yield from (
+            Figure(label=f"held {tenant}", value=polling_state.held.get(tenant)) for tenant in polling_state.pollings
+        )
 
 
-def _oldest_poll(sight: PluginInput) -> Figure:
+def _oldest_poll(polling_state: PluginInput) -> Figure:
     """Return how long ago the tenant was polled that is the nearest to its limit, and that limit."""
-    ages = {tenant: sight.since_poll(tenant) for tenant in sight.pollings}
+    ages = {tenant: polling_state.since_poll(tenant) for tenant in polling_state.pollings}
     known = {tenant: age for tenant, age in ages.items() if age is not None}
     if len(known) < len(ages):
         return Figure(label="oldest_poll", value=None, unit="s")
-    tenant = max(known, key=lambda tenant: known[tenant] / sight.limits[tenant])
-    limit = int(sight.limits[tenant].total_seconds())
+    tenant = max(known, key=lambda tenant: known[tenant] / polling_state.limits[tenant])
+    limit = int(polling_state.limits[tenant].total_seconds())
     return Figure(label="oldest_poll", value=known[tenant].total_seconds(), unit="s", critical=limit)

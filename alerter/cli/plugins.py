@@ -11,7 +11,7 @@ from enum import IntEnum
 from alerter.cli.output import clean
 
 #: So many lines of details at most: Nagios reads 8 KiB.
-MOST_DETAILS = 25
+MAX_DETAILS = 25
 
 
 class State(IntEnum):
@@ -64,15 +64,15 @@ def report(troubles: Iterable[Trouble], overview: str, figures: Iterable[Figure]
     state = max((trouble.state for trouble in ordered), default=State.OK)
     summary = "; ".join([*(trouble.text for trouble in ordered), overview])
     details = [line for trouble in ordered for line in trouble.details]
-    more = [f"and {len(details) - MOST_DETAILS} more: alerter status"] if details[MOST_DETAILS:] else []
+    more = [f"and {len(details) - MAX_DETAILS} more: alerter status"] if details[MAX_DETAILS:] else []
     first = f"ALERTER {state.name}: {_text(summary)} | {' '.join(map(str, figures))}"
-    return [first, *map(_text, details[:MOST_DETAILS]), *more], state
+    return [first, *map(_text, details[:MAX_DETAILS]), *more], state
 
 
 def unknown(reason: str) -> tuple[list[str], State]:
     """Return the lines and the end of a plugin that could not find out: the first line of the reason, then the rest."""
     first, *others = reason.splitlines() or ["no reason given"]
-    return [f"ALERTER UNKNOWN: {_text(first)}", *map(_text, others[:MOST_DETAILS])], State.UNKNOWN
+    return [f"ALERTER UNKNOWN: {_text(first)}", *map(_text, others[:MAX_DETAILS])], State.UNKNOWN
 
 
 def _text(text: str) -> str:

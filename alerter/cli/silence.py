@@ -13,7 +13,7 @@ from alerter.cli import completion
 from alerter.cli.alerts import alert_columns, alert_json, alert_row, alerts_of, worst_first
 from alerter.cli.database_access import reading, writing
 from alerter.cli.mutes import (
-    MOST_SHOWN,
+    MAX_SHOWN,
     ActiveMutes,
     end_text,
     load_active_mutes,
@@ -37,7 +37,7 @@ from alerter.cli.tenant_filter import labels_of
 from alerter.cli.times import future_moment
 from alerter.core.alerts import Alert, AlertState, AlertSubject
 from alerter.core.conditions import duration_text
-from alerter.core.mutes import LONGEST_SILENCE, AlertMatcher, Silence
+from alerter.core.mutes import MAX_SILENCE, AlertMatcher, Silence
 from alerter.core.rules import Selector, Severity, idle_globs, literal_glob, match_labels, selector_of
 from alerter.core.series import ALL_TENANTS
 
@@ -206,8 +206,8 @@ def _span_of(
         if end <= begin:
             after = f"now, {local(now, timezone)}" if start is None else f"--start, {local(begin, timezone)}"
             raise ValueError(f"expected an end after {after}, found {local(end, timezone)}")  # noqa: TRY301
-        if end - begin > LONGEST_SILENCE:
-            most = duration_text(LONGEST_SILENCE)
+        if end - begin > MAX_SILENCE:
+            most = duration_text(MAX_SILENCE)
             raise ValueError(f"expected an end within {most}, found {local(end, timezone)}")  # noqa: TRY301
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(str(error), param_hint=option) from None
@@ -217,7 +217,7 @@ def _span_of(
 def _span(text: str) -> timedelta:
     from alerter.config.types import at_most, duration  # noqa: PLC0415
 
-    return at_most(duration(text), LONGEST_SILENCE)
+    return at_most(duration(text), MAX_SILENCE)
 
 
 def _doubts(matcher: AlertMatcher, config: "Config") -> Iterator[str]:
@@ -251,8 +251,8 @@ def _labels_of(config: "Config") -> str:
 
 def _some(names: Sequence[str]) -> str:
     """Return names in quotes, the first of them where they are many."""
-    more = f" and {len(names) - MOST_SHOWN:,} more" if names[MOST_SHOWN:] else ""
-    return f"{', '.join(map(pasted, names[:MOST_SHOWN])) or 'none'}{more}"
+    more = f" and {len(names) - MAX_SHOWN:,} more" if names[MAX_SHOWN:] else ""
+    return f"{', '.join(map(pasted, names[:MAX_SHOWN])) or 'none'}{more}"
 
 
 def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_json: bool) -> None:

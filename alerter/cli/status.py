@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 #: What has more rows than a person reads is cut, and says so.
-MOST_ROWS = 40
+MAX_ROWS = 40
 
 
 @click.command()
@@ -95,7 +95,7 @@ def status(
             print_table(kept.table(now=now))
             if instances:
                 print_table(instances_table(instances, now=now))
-    has_no_data = any(account.sight is not PollingState.GOOD for account in accounts)
+    has_no_data = any(account.polling_state is not PollingState.GOOD for account in accounts)
     if has_no_data or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records):
         raise click.exceptions.Exit(FOUND)
 
@@ -107,12 +107,12 @@ def _urgency(alert: "Alert") -> tuple[bool, int, str, str]:
 
 def _held_rows(reader: "Reader", accounts: Sequence[TenantStatus], *, now: datetime) -> list[tuple[str, ...]]:
     """Return what is held with its last day: of few tenants all of it, of many the largest counts."""
-    if len(accounts) <= MOST_ROWS:
+    if len(accounts) <= MAX_ROWS:
         shown = [(account, series) for account in accounts for series in _series_of(reader, account, now=now)]
         wanted = [(each, series) for each, series in shown if _held(series) or len(series.changes) > 1]
         return [_held_row(account.name, series, now=now) for account, series in wanted]
     by_name = {account.name: account for account in accounts}
-    largest = reader.largest_counts(set(by_name), limit=MOST_ROWS)
+    largest = reader.largest_counts(set(by_name), limit=MAX_ROWS)
     series_by_name = {name: _series_of(reader, by_name[name], now=now) for name in {name for name, _ in largest}}
     found = [(name, series) for name, reason in largest for series in series_by_name[name] if series.reason == reason]
     return [_held_row(name, series, now=now) for name, series in found]
@@ -143,7 +143,7 @@ def _print_status(
     if len(accounts) != 1:
         firing = sum(alert.is_firing for alert in alerts)
         _print_line("summary", summary(accounts, firing=firing))
-    shown = sorted(accounts, key=worst_first)[:MOST_ROWS] if len(accounts) > MOST_ROWS else accounts
+    shown = sorted(accounts, key=worst_first)[:MAX_ROWS] if len(accounts) > MAX_ROWS else accounts
     print_table(
         Table(
             title="Tenants",
@@ -151,9 +151,11 @@ def _print_status(
             rows=[
                 (
                     each.name,
-                    time_cell(each.polling.last_good_at, zone, now=now, unknown="never"),
+                    time_cell(each.polling.last_success_at, zone, now=now, unknown="never"),
                     held_text(each),
-                    Cell(each.polling_text(now=now), style="good" if each.sight is PollingState.GOOD else "bad"),
+                    Cell(
+                        each.polling_text(now=now), style="good" if each.polling_state is PollingState.GOOD else "bad"
+                    ),
                 )
                 for each in shown
             ],
@@ -178,11 +180,11 @@ def _print_status(
         Table(
             title="Alerts",
             columns=alert_columns(active_mutes.config),
-            rows=[alert_row(alert, active_mutes) for alert in worst[:MOST_ROWS]],
+            rows=[alert_row(alert, active_mutes) for alert in worst[:MAX_ROWS]],
             empty=no_alerts_text(active_mutes.config, accounts, now=now),
         )
     )
-    _print_more("alerts", len(worst) - MOST_ROWS, "more; `alerter alerts` lists all of them")
+    _print_more("alerts", len(worst) - MAX_ROWS, "more; `alerter alerts` lists all of them")
     print_table(mutes_table(active_mutes, alerts))
     print_table(
         Table(
@@ -195,7 +197,7 @@ def _print_status(
 
 def _rest_text(accounts: Sequence[TenantStatus], shown: Sequence[TenantStatus]) -> str:
     """Return what those are that are not shown: the worst are, so that they are well as soon as one of these is."""
-    are_well = all(account.is_well for account in accounts if account not in shown)
+    are_well = all(account.is_ok for account in accounts if account not in shown)
     return "more that are well" if are_well else "more; `alerter tenants` lists all of them, --failing the failing ones"
 
 

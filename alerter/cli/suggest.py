@@ -54,7 +54,7 @@ def suggest(
     often it would have told. While all limits of a tenant together would have told more often than the budget, the one
     that told most often moves up. Exit code 1 if the history supports no suggestion at all.
     """
-    from alerter.core.backtest.suggest import of_reasons, suggest  # noqa: PLC0415
+    from alerter.core.backtest.suggest import select_reasons, suggest  # noqa: PLC0415
 
     config, now = load_without_secrets(config_path), clock.now()
     wanted = tenants_of(tenant, labels, config)
@@ -66,8 +66,8 @@ def suggest(
         reasons = reasons_of((reason,), reader)
         found = [
             suggest(
-                of_reasons(
-                    reader.archive(each.name, poll_interval=each.poll_interval, timezone=each.timezone),
+                select_reasons(
+                    reader.history(each.name, poll_interval=each.poll_interval, timezone=each.timezone),
                     reasons,
                 ),
                 budget=budget,

@@ -211,7 +211,7 @@ def _last(text: str, width: int) -> str:
 def _without_words(words: Sequence[str], separator: str, width: int, cut: Cut) -> str:
     """Return as many whole words as fit, with the sign for what is missing; empty where that would be little."""
 
-    def joined(head: Sequence[str], tail: Sequence[str]) -> str:
+    def merge_runs(head: Sequence[str], tail: Sequence[str]) -> str:
         return separator.join([*head, ELLIPSIS, *tail])
 
     head: list[str] = []
@@ -223,9 +223,9 @@ def _without_words(words: Sequence[str], separator: str, width: int, cut: Cut) -
             ways.append((head, [left[-1], *tail], left[:-1]))
             # The shorter end first, so that both are seen.
             ways = ways[::-1] if len("".join(tail)) < len("".join(head)) else ways
-        fitting = [way for way in ways if cell_len(joined(way[0], way[1])) <= width]
+        fitting = [way for way in ways if cell_len(merge_runs(way[0], way[1])) <= width]
         if not fitting:
             break
         head, tail, left = fitting[0]
-    found = joined(head, tail)
+    found = merge_runs(head, tail)
     return found if head and 2 * cell_len(found) > width else ""

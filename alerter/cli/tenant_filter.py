@@ -43,7 +43,7 @@ class TenantStatus:
         held: Its held messages when they were last seen; None before the first good poll, for a 0 would say that all
             is well.
         firing: How many of its alerts fire.
-        sight: How well it is seen.
+        polling_state: How well it is seen.
         instance: Who polls it, where several share the database; None where nobody does, or one has it for itself.
     """
 
@@ -51,7 +51,7 @@ class TenantStatus:
     polling: "Polling"
     held: int | None
     firing: int
-    sight: PollingState
+    polling_state: PollingState
     instance: str | None = None
 
     @property
@@ -60,9 +60,9 @@ class TenantStatus:
         return self.settings.name
 
     @property
-    def is_well(self) -> bool:
+    def is_ok(self) -> bool:
         """Whether it is seen, and nothing fires."""
-        return self.sight is PollingState.GOOD and not self.firing
+        return self.polling_state is PollingState.GOOD and not self.firing
 
     def polling_text(self, *, now: datetime) -> str:
         """Return how polling goes, with the cause where it fails, and since when."""
@@ -73,7 +73,7 @@ class TenantStatus:
             PollingState.UNKNOWN: "never polled",
             PollingState.UNPOLLED: "not polled any more: is the service running?",
         }
-        return texts.get(self.sight, "good")
+        return texts.get(self.polling_state, "good")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +204,7 @@ def look(
         for name, settings in config.tenants.items()
         if name in names
     ]
-    return [each for each in accounts if not choice.only_failing or each.sight is not PollingState.GOOD]
+    return [each for each in accounts if not choice.only_failing or each.polling_state is not PollingState.GOOD]
 
 
 def _account(
@@ -216,9 +216,9 @@ def _account(
     return TenantStatus(
         settings=settings,
         polling=known,
-        held=held if known.last_good_at else None,
+        held=held if known.last_success_at else None,
         firing=firing,
-        sight=_sight(known, settings, now=now),
+        polling_state=_sight(known, settings, now=now),
     )
 
 
@@ -226,20 +226,20 @@ def _sight(polling: "Polling", settings: "TenantConfig", *, now: datetime) -> Po
     """Return whether what is known is true now: the last poll was good and is recent enough for its built-in rule."""
     if polling.failure is not None:
         return PollingState.FAILING
-    if polling.last_good_at is None:
+    if polling.last_success_at is None:
         return PollingState.UNKNOWN
-    is_recent = now - polling.last_good_at <= max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * settings.poll_interval)
+    is_recent = now - polling.last_success_at <= max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * settings.poll_interval)
     return PollingState.GOOD if is_recent else PollingState.UNPOLLED
 
 
 def worst_first(account: TenantStatus) -> tuple[int, int, int, str]:
     """Return the order in which a person should read: who is not seen, then who has most that fires, then most held."""
-    return account.sight, -account.firing, -(account.held or 0), account.name
+    return account.polling_state, -account.firing, -(account.held or 0), account.name
 
 
 def summary(accounts: Collection[TenantStatus], *, firing: int) -> str:
     """Return all of it in one line."""
-    seen = Counter(account.sight for account in accounts)
+    seen = Counter(account.polling_state for account in accounts)
     causes = Counter(account.polling.failure.cause for account in accounts if account.polling.failure)
     parts = [
         f"{seen[PollingState.GOOD]:,} seen",
@@ -266,7 +266,7 @@ def polling_json(account: TenantStatus) -> Mapping[str, object]:
     failure = account.polling.failure
     return {
         "tenant": account.name,
-        "last_good_at": account.polling.last_good_at,
+        "last_good_at": account.polling.last_success_at,
         "failing_since": failure.since if failure else None,
         "cause": failure.cause if failure else None,
         "detail": failure.detail if failure else None,

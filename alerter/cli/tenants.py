@@ -29,7 +29,7 @@ ORDERS: Mapping[str, Callable[[TenantStatus], tuple[object, ...]]] = {
     "name": lambda account: (account.name,),
     "held": lambda account: (-(account.held or 0), account.name),
     "firing": lambda account: (-account.firing, account.name),
-    "age": lambda account: (account.polling.last_good_at or datetime.min.replace(tzinfo=UTC), account.name),
+    "age": lambda account: (account.polling.last_success_at or datetime.min.replace(tzinfo=UTC), account.name),
     "latency": lambda account: (-(account.polling.latency or timedelta(0)), account.name),
 }
 
@@ -80,7 +80,7 @@ def tenants(
             columns = (*columns, Column("instance", drop=1))
             rows = [(*row, account.instance or "none") for row, account in zip(rows, accounts, strict=True)]
         print_table(Table(title="Tenants", columns=columns, rows=rows))
-    if any(account.sight is not PollingState.GOOD for account in accounts):
+    if any(account.polling_state is not PollingState.GOOD for account in accounts):
         raise click.exceptions.Exit(FOUND)
 
 
@@ -88,14 +88,14 @@ def _account_row(account: TenantStatus, timezone: tzinfo, *, now: datetime) -> t
     settings, latency = account.settings, account.polling.latency
     return (
         account.name,
-        time_cell(account.polling.last_good_at, timezone, now=now, unknown="never"),
+        time_cell(account.polling.last_success_at, timezone, now=now, unknown="never"),
         "" if latency is None else f"{latency.total_seconds():.2f}s",
         duration_text(settings.poll_interval),
         held_text(account),
         Cell(f"{account.firing:,}" if account.firing else "", style="bad"),
         "muted" if settings.is_muted else "",
         ", ".join(f"{name}={value}" for name, value in settings.labels.items()),
-        Cell(account.polling_text(now=now), style="good" if account.sight is PollingState.GOOD else "bad"),
+        Cell(account.polling_text(now=now), style="good" if account.polling_state is PollingState.GOOD else "bad"),
     )
 
 

@@ -12,7 +12,7 @@ from alerter.cli.output import clean, counted, print_json
 
 if TYPE_CHECKING:
     from alerter.config.rule_tests import Tests
-    from alerter.core.backtest.rule_tests import AnyDifference, RuleTest, SeenAlert, SeenMessage
+    from alerter.core.backtest.rule_tests import AlertRef, AnyDifference, NotificationRef, RuleTest
 
 
 @click.command("test-rules")
@@ -51,12 +51,12 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
 
 def _run(tests: "Tests") -> "Iterator[tuple[RuleTest, Sequence[AnyDifference]]]":
     """Yield each test of a file with where it fails."""
-    from alerter.core.backtest.rule_tests import differences  # noqa: PLC0415
+    from alerter.core.backtest.rule_tests import run_rule_test  # noqa: PLC0415
     from alerter.service.alerting_config import policy_of  # noqa: PLC0415
 
     alerting = policy_of(tests.config)
     for scenario in tests.scenarios:
-        yield scenario, tuple(differences(scenario, alerting))
+        yield scenario, tuple(run_rule_test(scenario, alerting))
 
 
 def _print(path: Path, tests: "Tests", scenario: "RuleTest", found: "Sequence[AnyDifference]") -> None:
@@ -103,11 +103,11 @@ def _as_json(path: Path, scenario: "RuleTest", found: "Sequence[AnyDifference]")
     }
 
 
-def _seen_json(seen: "SeenAlert | SeenMessage") -> dict[str, object]:
-    from alerter.core.backtest.rule_tests import SeenMessage  # noqa: PLC0415
+def _seen_json(seen: "AlertRef | NotificationRef") -> dict[str, object]:
+    from alerter.core.backtest.rule_tests import NotificationRef  # noqa: PLC0415
 
-    alert = seen.alert if isinstance(seen, SeenMessage) else seen
+    alert = seen.alert if isinstance(seen, NotificationRef) else seen
     row: dict[str, object] = {
         "rule": alert.rule, "severity": alert.severity, "tenant": alert.tenant, "reason": alert.reason,
     }  # fmt: skip
-    return row | {"receiver": seen.receiver, "why": seen.why} if isinstance(seen, SeenMessage) else row
+    return row | {"receiver": seen.receiver, "why": seen.why} if isinstance(seen, NotificationRef) else row

@@ -332,7 +332,7 @@ _FORMS: Mapping[Callable[..., object], Schema] = {
     types.headers: {
         "type": "object",
         "propertyNames": {"pattern": f"^{types.HEADER.pattern}$", "not": {"pattern": f"^(?:{_TAKEN_HEADERS})$"}},
-        "additionalProperties": _text(rf"^\s*[!-~][ -~]{{0,{types.LONGEST_HEADER - 1}}}\s*$"),
+        "additionalProperties": _text(rf"^\s*[!-~][ -~]{{0,{types.MAX_HEADER - 1}}}\s*$"),
     },
     types.ping_url: _whole(rf"(?:{_HTTP}|{_HTTPS})[^\s/?#][^\s#]*", "https://hc-ping.com/…")
     | {"not": {"pattern": r"^[^?]*/(?:fail|start)\s*(?:\?|$)"}},

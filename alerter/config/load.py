@@ -23,7 +23,7 @@ from alerter.config.schema import is_name, is_secret
 from alerter.config.tables import database_url, lookbacks_for, receiver_of, route_of
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import ROOT_USER, why_not_trusted
-from alerter.config.types import MOST_LISTED
+from alerter.config.types import MAX_LISTED
 from alerter.config.urls import reading_parameter
 from alerter.config.variables import LIES_OPEN, OF_INCLUDED, Reach, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_no_data_rules
@@ -245,9 +245,9 @@ def _warn_of_modes(config: Config, files: Files, problems: Problems, *, remedy: 
     of_file = () if isinstance(config.service.database, Secret) else (DATABASE,)
     text = f"a secret stands in a file that {LIES_OPEN}: {remedy}"
     open_files = [(file, place) for file in files.all if (place := _open_secret(file, but_for=of_file))]
-    for file, place in open_files[:MOST_LISTED]:
+    for file, place in open_files[:MAX_LISTED]:
         problems.warn_in(file, place, text if file is files.main else f"{text}, {OF_INCLUDED}")
-    if more := open_files[MOST_LISTED:]:
+    if more := open_files[MAX_LISTED:]:
         problems.warn((INCLUDE,), f"{text}; so do {len(more):,} more files that are included")
 
 

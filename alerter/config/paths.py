@@ -41,7 +41,7 @@ class Credentials:
         files = (folder / f"{prefix}{name}" for folder, prefix in self.places)
         return next((file for file in files if os.path.isfile(file)), None)  # noqa: PTH113 - a name may be too long
 
-    def why_not(self, name: str) -> str:
+    def describe_body(self, name: str) -> str:
         """Return what to say of a name for which there is no file."""
         if self.sealed is not None and os.path.isfile(self.sealed / name):  # noqa: PTH113 - as above
             return f"{self.sealed / name} is encrypted, and can be read only while the service runs"

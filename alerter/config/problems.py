@@ -16,11 +16,11 @@ from alerter.redaction import is_token
 _SEPARATOR = compile_regex(r"[^A-Za-z0-9]+")
 _BARE_KEY = compile_regex(r"[A-Za-z0-9_-]+")
 #: Below this a value is too short to be looked for in a text: it would be found in ordinary words.
-SHORTEST_VALUE = 6
+MIN_VALUE = 6
 #: No setting needs a longer value that an error could be about, and hardly any key or URL is shorter.
-LONGEST_SHOWN = 40
+MAX_SHOWN_LENGTH = 40
 #: What looks like a token is shown only where it is too short for one: most such values are misspelt times and spans.
-SHORTEST_TOKEN = 16
+MIN_TOKEN = 16
 
 
 def suggestion(found: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
@@ -60,12 +60,12 @@ def shown(text: str) -> str:
 
 def has_token(name: str) -> bool:
     """Say whether a name is hardly one: a secret may have been pasted in its place."""
-    pieces = _SEPARATOR.split(name)
-    return any(len(piece) >= SHORTEST_TOKEN and any(map(str.isdigit, piece)) for piece in pieces)
+    segments = _SEPARATOR.split(name)
+    return any(len(piece) >= MIN_TOKEN and any(map(str.isdigit, piece)) for piece in segments)
 
 
 def _may_be_secret(text: str) -> bool:
-    return len(text) > LONGEST_SHOWN or (len(text) >= SHORTEST_TOKEN and is_token(text))
+    return len(text) > MAX_SHOWN_LENGTH or (len(text) >= MIN_TOKEN and is_token(text))
 
 
 class Problems:
@@ -133,7 +133,7 @@ class Problems:
         if value:
             for form in (f"text {value!r}", repr(value)):
                 text = text.replace(form, f"what {written!r} stands for")
-            text = text.replace(value, "***") if len(value) >= SHORTEST_VALUE else text
+            text = text.replace(value, "***") if len(value) >= MIN_VALUE else text
         return _problem_in(*self._files.place_of(path), text)
 
     def _in_order(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -159,7 +159,7 @@ def _shown_path(path: KeyPath, tables: Mapping[str, object]) -> str:
 
 
 def _shown_key(key: str) -> str:
-    if len(key) > LONGEST_SHOWN or has_token(key):
+    if len(key) > MAX_SHOWN_LENGTH or has_token(key):
         return f"text of {len(key)} characters"
     return key if _BARE_KEY.fullmatch(key) else dumps(key, ensure_ascii=False)
 
@@ -175,4 +175,4 @@ def _child(tree: object, part: str | int) -> object:
 def _name_of(table: object) -> str:
     """Return the name under which a rule is known, or nothing where it has none that fits into a line."""
     name = table.get("name") if isinstance(table, dict) else None
-    return name if isinstance(name, str) and name.isprintable() and len(name) <= LONGEST_SHOWN else ""
+    return name if isinstance(name, str) and name.isprintable() and len(name) <= MAX_SHOWN_LENGTH else ""

@@ -24,12 +24,12 @@ from alerter.config.rule_files import RECEIVER, SECTIONS, config_of, of_names
 from alerter.config.schema import AnySeverity, PollInterval, Section, Text, TimeZone, validated
 from alerter.config.toml_lines import KeyPath
 from alerter.core.backtest.rule_tests import (
+    AlertRef,
     Expectation,
+    NotificationRef,
     RuleTest,
-    SeenAlert,
-    SeenMessage,
-    counts_of,
-    history_of,
+    history_from_counts,
+    parse_counts,
 )
 from alerter.core.notifications import NotifyReason
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
@@ -204,14 +204,16 @@ def _scenario(test: _Written, head: FileTable, config: Config, problems: Problem
     counts: dict[Tenant, dict[HoldReason, list[int | None]]] = {}
     for tenant, path, notation in _series(test):
         try:
-            counts.setdefault(Tenant(tenant), {})[HoldReason(str(path[-1]))] = counts_of(notation)
+            counts.setdefault(Tenant(tenant), {})[HoldReason(str(path[-1]))] = parse_counts(notation)
         except ValueError as error:
             problems.error(path, str(error))
     tenants = []
     for tenant, each in counts.items():
         zone = config.tenants[tenant].timezone
         try:
-            tenants.append(history_of(tenant, each, begin=head.begin, poll_interval=head.poll_interval, timezone=zone))
+            tenants.append(
+                history_from_counts(tenant, each, begin=head.begin, poll_interval=head.poll_interval, timezone=zone)
+            )
         except ValueError as error:
             problems.error((*test.path, "series"), str(error))
     expectations = _expectations(test, head, config, problems)
@@ -232,16 +234,20 @@ def _expectations(test: _Written, head: FileTable, config: Config, problems: Pro
     return expectations
 
 
-def _seen(tables: list[AlertTable] | None) -> frozenset[SeenAlert] | None:
+def _seen(tables: list[AlertTable] | None) -> frozenset[AlertRef] | None:
     return None if tables is None else frozenset(map(_alert, tables))
 
 
-def _told(tables: list[MessageTable] | None) -> tuple[SeenMessage, ...] | None:
-    return None if tables is None else tuple(SeenMessage(each.receiver, str(each.why), _alert(each)) for each in tables)
+def _told(tables: list[MessageTable] | None) -> tuple[NotificationRef, ...] | None:
+    return (
+        None
+        if tables is None
+        else tuple(NotificationRef(each.receiver, str(each.why), _alert(each)) for each in tables)
+    )
 
 
-def _alert(table: AlertTable) -> SeenAlert:
-    return SeenAlert(table.rule, str(table.severity), table.tenant, table.reason)
+def _alert(table: AlertTable) -> AlertRef:
+    return AlertRef(table.rule, str(table.severity), table.tenant, table.reason)
 
 
 def _check_names(table: ExpectTable, path: KeyPath, config: Config, problems: Problems) -> None:

@@ -35,12 +35,12 @@ from alerter.core.conditions import CONDITIONS, Condition
 from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.rules import Per, Severity
 
-SHORTEST_POLL_INTERVAL = timedelta(seconds=10)
-SHORTEST_RETENTION = timedelta(days=1)
+MIN_POLL_INTERVAL = timedelta(seconds=10)
+MIN_RETENTION = timedelta(days=1)
 #: Nothing that is judged often looks back so far.
-SHORTEST_FINE_RETENTION = timedelta(days=7)
-SHORTEST_REPEAT = timedelta(minutes=1)
-LONGEST_GROUP_WAIT = timedelta(hours=1)
+MIN_FINE_RETENTION = timedelta(days=7)
+MIN_REPEAT = timedelta(minutes=1)
+MAX_GROUP_WAIT = timedelta(hours=1)
 
 #: The keys of a tenant that belong to each API.
 KEYS_BY_API = {
@@ -72,7 +72,7 @@ def _api(value: object) -> ApiVersion:
 
 Text = Annotated[str, Key(min_length=1)]
 Duration = Annotated[timedelta, BeforeValidator(types.duration)]
-PollInterval = Annotated[Duration, _at_least(SHORTEST_POLL_INTERVAL)]
+PollInterval = Annotated[Duration, _at_least(MIN_POLL_INTERVAL)]
 WebPage = Annotated[Text, AfterValidator(types.web_page)]
 ApiKey = Annotated[Text, AfterValidator(types.key)]
 #: The space around a glob is a part of it, as it is a part of a name.
@@ -122,8 +122,8 @@ class ServiceTable(Section):
 
     database: Text = "sqlite:///alerter.db"
     poll_interval: PollInterval = timedelta(minutes=5)
-    retention: Annotated[Duration, _at_least(SHORTEST_RETENTION)] = timedelta(days=400)
-    fine_retention: Annotated[Duration, _at_least(SHORTEST_FINE_RETENTION)] | None = None
+    retention: Annotated[Duration, _at_least(MIN_RETENTION)] = timedelta(days=400)
+    fine_retention: Annotated[Duration, _at_least(MIN_FINE_RETENTION)] | None = None
     timezone: TimeZone = ZoneInfo("UTC")
     console_url: WebPage = "https://login.mimecast.com"
     heartbeat_url: Annotated[Text, AfterValidator(types.ping_url)] | None = None
@@ -187,11 +187,11 @@ class ReceiverTable(Section):
     """
 
     urls: Annotated[list[Annotated[Text, AfterValidator(apprise_url)]], Key(min_length=1)]
-    repeat_interval: Annotated[Duration, _at_least(SHORTEST_REPEAT)] = _DEFAULT.repeat_interval
+    repeat_interval: Annotated[Duration, _at_least(MIN_REPEAT)] = _DEFAULT.repeat_interval
     send_resolved: bool = _DEFAULT.send_resolved
     max_per_hour: Annotated[int, Key(ge=1)] = _DEFAULT.max_per_hour
     fallback: Text | None = None
-    group_wait: Annotated[Duration, _at_most(LONGEST_GROUP_WAIT)] = _DEFAULT.group_wait
+    group_wait: Annotated[Duration, _at_most(MAX_GROUP_WAIT)] = _DEFAULT.group_wait
 
 
 class RouteTable(Section):

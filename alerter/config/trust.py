@@ -12,9 +12,9 @@ from pathlib import Path
 
 ROOT_USER = 0
 #: As the kernel has it: more links than that go round in a circle.
-MOST_LINKS = 40
+MAX_LINKS = 40
 #: No configuration and no secret is longer: ten thousand tenants fit into a tenth of it.
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def steps_to(path: Path) -> Iterator[Step]:
             continue
         links += 1
         target = step.path.readlink()
-        if links > MOST_LINKS:
+        if links > MAX_LINKS:
             raise OSError(f"too many links on the way to {path}")
         ahead += target.parts[target.is_absolute() :][::-1]
         current = Path("/") if target.is_absolute() else current
@@ -115,9 +115,9 @@ def bytes_of(path: Path, *, within: Path | None = None, only_own: bool = False, 
             raise OSError("it is no plain file" + " of root's or of this user's" * only_own)
         if within is not None and not _place_of(file.fileno(), path).is_relative_to(_real(within)):
             raise OutsideError
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise OSError(f"it is larger than {MOST_BYTES >> 20} MiB")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise OSError(f"it is larger than {MAX_BYTES >> 20} MiB")
     return content
 
 

@@ -34,15 +34,15 @@ LABEL = compile_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 #: What a label of a tenant may not be called: Prometheus's own names, and those that alerter's metrics have.
 TAKEN_LABELS = frozenset({"tenant", "reason", "rule", "severity", "job", "instance"})
 #: A label is a word or a name, not a text.
-LONGEST_LABEL = 100
+MAX_LABEL = 100
 #: A header's name (RFC 9110, section 5.1, as servers write theirs), and those that a request has of its own.
 HEADER = compile_regex(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 TAKEN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding"})
 #: Servers refuse longer ones, in characters.
-LONGEST_HEADER = 4096
+MAX_HEADER = 4096
 LAST_PORT = 65535
 #: More names than this only hide what the error is.
-MOST_LISTED = 10
+MAX_LISTED = 10
 #: A hundred years: no date minus a duration leaves the calendar.
 LONGEST = timedelta(days=36500)
 
@@ -120,7 +120,7 @@ def one_of(kind: type[Member], value: object) -> Member:
 def listed(names: Iterable[str]) -> str:
     """Return `"a" or "b" or "c"` as an error says it."""
     quoted = [f'"{name}"' for name in names]
-    return " or ".join(quoted[:MOST_LISTED]) + (" or another" if len(quoted) > MOST_LISTED else "") or "none"
+    return " or ".join(quoted[:MAX_LISTED]) + (" or another" if len(quoted) > MAX_LISTED else "") or "none"
 
 
 def checked_name(value: str) -> str:
@@ -165,9 +165,9 @@ def _label(name: str) -> str:
 
 def _label_value(name: str, value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
-    if not text or not text.isprintable() or len(text) > LONGEST_LABEL:
+    if not text or not text.isprintable() or len(text) > MAX_LABEL:
         raise ValueError(
-            f"expected text of one line, at most {LONGEST_LABEL} characters, for {name!r}, found {found(value)}"
+            f"expected text of one line, at most {MAX_LABEL} characters, for {name!r}, found {found(value)}"
         )
     return text
 
@@ -297,9 +297,9 @@ def _header(name: str) -> str:
 
 def _header_value(name: str, value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
-    if not text or not text.isascii() or not text.isprintable() or len(text) > LONGEST_HEADER:
+    if not text or not text.isascii() or not text.isprintable() or len(text) > MAX_HEADER:
         raise ValueError(
-            f"expected one line of ASCII text, at most {LONGEST_HEADER} characters, for {name!r}; copy it again"
+            f"expected one line of ASCII text, at most {MAX_HEADER} characters, for {name!r}; copy it again"
         )
     return text
 

@@ -11,7 +11,7 @@ from alerter.config.files import taken
 from alerter.config.model import Config, Keys, OAuthKeys, ReceiverConfig, Secret, ServiceConfig
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.toml_lines import KeyPath
-from alerter.config.types import MOST_LISTED, is_loopback, is_on_this_machine, listed
+from alerter.config.types import MAX_LISTED, is_loopback, is_on_this_machine, listed
 from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
 from alerter.config.variables import ABSENT
 from alerter.core.conditions import Baseline, Condition, Subject, duration_text
@@ -128,7 +128,7 @@ def _warn_of_shared_keys(config: Config, problems: Problems) -> None:
         if (value := getattr(keys, _key_of_account(keys))) != ABSENT:
             tenants_by_key.setdefault(value, []).append(name)
     for first, *others in tenants_by_key.values():
-        for name in others[:MOST_LISTED]:
+        for name in others[:MAX_LISTED]:
             path = ("tenants", name, _key_of_account(keys_by_tenant[name]))
             place = problems.place_text(("tenants", first), in_timezone=path)
             problems.warn(
@@ -136,7 +136,7 @@ def _warn_of_shared_keys(config: Config, problems: Problems) -> None:
                 f"the same as that of {first!r} ({place}): one account is polled and counted twice, and that of "
                 f"{name!r} perhaps not at all; give it its own keys, or remove one of them",
             )
-        if more := others[MOST_LISTED:]:
+        if more := others[MAX_LISTED:]:
             problems.warn(("tenants", first), f"{len(more):,} more tenants have the same keys")
 
 
@@ -293,5 +293,5 @@ def _of_tenants(section: str, which: str | int, selector: Selector) -> KeyPath:
 
 def _selects_none(config: Config) -> str:
     names = [repr(str(name)) for name in config.tenants]
-    more = f" and {len(names) - MOST_LISTED:,} more" if names[MOST_LISTED:] else ""
-    return f"selects none of the tenants: {', '.join(names[:MOST_LISTED])}{more}"
+    more = f" and {len(names) - MAX_LISTED:,} more" if names[MAX_LISTED:] else ""
+    return f"selects none of the tenants: {', '.join(names[:MAX_LISTED])}{more}"

@@ -154,7 +154,7 @@ class Variables:
             return self._read(credential, f"the credential {name}")
         if name in self._environ:
             return self._environ[name]
-        where = self._credentials.why_not(name)
+        where = self._credentials.describe_body(name)
         hint = suggestion(name, self._environ, likeness=SAME_NAME)
         raise _Unknown(f"${{{name}}} is not set: {where}, and there is no environment variable {name}{hint}")
 

@@ -133,7 +133,7 @@ class Alert:
         if self.fired_at is None:
             return None
         return min(
-            (each.last_good_at for each in self.evidence if each.last_good_at is not None), default=self.fired_at
+            (each.last_success_at for each in self.evidence if each.last_success_at is not None), default=self.fired_at
         )
 
 
@@ -340,10 +340,12 @@ def _with_value(alert: Alert, evaluation: Evaluation, level: Level) -> Alert:
 
 def _since_before(alert: Alert, evidence: Evidence) -> Evidence:
     """Return operands that still say when there was data last, now that there is data again."""
-    if not alert.is_firing or evidence.last_good_at is not None or evidence.condition not in _ABOUT_POLLING:
+    if not alert.is_firing or evidence.last_success_at is not None or evidence.condition not in _ABOUT_POLLING:
         return evidence
-    last_good_at = next((each.last_good_at for each in alert.evidence if each.condition == evidence.condition), None)
-    return evidence if last_good_at is None else replace(evidence, last_good_at=last_good_at)
+    last_success_at = next(
+        (each.last_success_at for each in alert.evidence if each.condition == evidence.condition), None
+    )
+    return evidence if last_success_at is None else replace(evidence, last_success_at=last_success_at)
 
 
 def _from_inactive(alert: Alert, level: Level, *, now: datetime) -> Alert:

@@ -22,17 +22,17 @@ class CountChange:
     held: int
 
 
-def hour_of(at: datetime) -> datetime:
+def utc_hour(at: datetime) -> datetime:
     """Return the beginning of the hour in which an instant lies; hours are those of UTC, which has no odd ones."""
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-def day_of(at: datetime) -> datetime:
+def utc_day(at: datetime) -> datetime:
     """Return the beginning of the day in which an instant lies; days are those of UTC, too."""
-    return hour_of(at).replace(hour=0)
+    return utc_hour(at).replace(hour=0)
 
 
-def thinned(changes: Sequence[CountChange], begins: Sequence[datetime]) -> list[CountChange]:
+def downsampled(changes: Sequence[CountChange], begins: Sequence[datetime]) -> list[CountChange]:
     """Return what is kept of the changes of one series; of what was thinned before, all.
 
     Of each hour these are the first change to its lowest count and the first to its highest, unless it began with that,
@@ -46,7 +46,7 @@ def thinned(changes: Sequence[CountChange], begins: Sequence[datetime]) -> list[
     """
 
     def part_of(change: CountChange) -> tuple[datetime, int]:
-        return hour_of(change.at), bisect_right(begins, change.at)
+        return utc_hour(change.at), bisect_right(begins, change.at)
 
     firsts = frozenset(begins)
     return [kept for _, part in groupby(changes, part_of) for kept in _thinned_part(list(part), firsts)]
@@ -63,7 +63,7 @@ def _thinned_part(part: Sequence[CountChange], begins: Collection[datetime]) -> 
 
 def _extremes(part: Sequence[CountChange], begins: Collection[datetime]) -> list[CountChange]:
     # A change on the stroke of the hour is what the hour begins with, as what polling begins with is.
-    opening = [change for change in part[:1] if change.at in begins or change.at == hour_of(change.at)]
+    opening = [change for change in part[:1] if change.at in begins or change.at == utc_hour(change.at)]
     rest = part[len(opening) :]
     if not rest:
         return opening

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
 from alerter.core.conditions import ANY_COUNT, FOREVER, Subject, Verdict
 from alerter.core.rules import Evaluation, Level, Per, Rule, TenantSeries, evaluate, select_series
-from alerter.core.series import HoldReason, Series, Span, number_of
+from alerter.core.series import HoldReason, Series, Span, to_epoch_us
 
 #: The index of what a rule on more than single reasons evaluates: there is nothing else.
 SUM_INDEX = 0
@@ -39,8 +39,8 @@ class SkipUntil(NamedTuple):
         )
 
 
-ALWAYS = SkipUntil(number_of(FOREVER), *ANY_COUNT)
-NEVER = SkipUntil(number_of(datetime.min.replace(tzinfo=UTC)), *ANY_COUNT)
+ALWAYS = SkipUntil(to_epoch_us(FOREVER), *ANY_COUNT)
+NEVER = SkipUntil(to_epoch_us(datetime.min.replace(tzinfo=UTC)), *ANY_COUNT)
 
 
 def skip_after(evaluation: Evaluation, before: Alert, after: Alert, level: Level, *, now: datetime) -> SkipUntil:
@@ -65,7 +65,7 @@ def skip_after(evaluation: Evaluation, before: Alert, after: Alert, level: Level
             until = min(until, after.active_at + level.for_)
         if after.keep_firing_since is not None:
             until = min(until, after.keep_firing_since + level.keep_firing_for)
-    return SkipUntil(number_of(until), *evaluation.holds_within)
+    return SkipUntil(to_epoch_us(until), *evaluation.holds_within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class SkipTable:
             now: When the poll was.
         """
         due = {index for index, count in changed.items() if not self.min_count[index] <= count <= self.max_count[index]}
-        now_us = number_of(now)
+        now_us = to_epoch_us(now)
         if min(self.until_us, default=ALWAYS.until_us) <= now_us:
             due |= {index for index, until_us in enumerate(self.until_us) if until_us <= now_us}
         return sorted(due)

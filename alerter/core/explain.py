@@ -102,7 +102,7 @@ def evaluated_at(series: Series, *, now: datetime) -> datetime:
     That was at its newest poll: between two of them, and after the last one, nothing is judged. While polling fails
     there is no data, at any instant.
     """
-    last = series.last_good_at(now=now)
+    last = series.last_success_at(now=now)
     is_failing = series.failure is not None and series.failure.since <= now
     return now if last is None or is_failing else last
 
@@ -192,8 +192,8 @@ def decision(
     if not firing:
         return NotificationDecision(receiver=receiver, not_heard=NotNotifiedReason.NOTHING_FIRES)
     numbered = [(number, route) for number, route in enumerate(routes, start=1) if receiver.name in route.receivers]
-    heard = [alert for alert in firing if not routes or any(route.matches(alert) for _, route in numbered)]
-    if not heard:
+    is_routed = [alert for alert in firing if not routes or any(route.matches(alert) for _, route in numbered)]
+    if not is_routed:
         missed = tuple((number, route_mismatch_text(route, firing[0])) for number, route in numbered)
         return NotificationDecision(
             receiver=receiver,
@@ -201,7 +201,7 @@ def decision(
             not_heard=NotNotifiedReason.NO_ROUTE,
             missed_routes=missed,
         )
-    alert = heard[0]
+    alert = is_routed[0]
     said = NotificationDecision(receiver=receiver, severity=alert.key.severity)
     mute = _muted(alert, [route for _, route in numbered if route.matches(alert)], mutes, now=now)
     if mute is not None:

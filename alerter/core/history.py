@@ -1,6 +1,6 @@
 """All that is stored of a tenant, in arrays: years of step functions, shown as the series that rules look at.
 
-A `Series` is what one evaluation looks at; an `Archive` is what a replay of all of them looks at. It takes sixteen
+A `Series` is what one evaluation looks at; an `SeriesHistory` is what a replay of all of them looks at. It takes sixteen
 bytes for each change, and shows itself as a `Series` as of any poll, cut to what a rule may look at. No I/O: values in,
 values out.
 """
@@ -15,12 +15,12 @@ from typing import TypeAlias
 
 from alerter.core.poll_times import (
     FailureRun,
+    Int64Array,
     KnownPolls,
-    Numbers,
     Outage,
-    Timeline,
+    PollTimes,
+    merge_outages,
     numbers,
-    outages_of,
     packed_instants,
 )
 from alerter.core.series import (
@@ -33,13 +33,13 @@ from alerter.core.series import (
     Steps,
     Tenant,
     longest_step,
-    number_of,
+    to_epoch_us,
 )
 from alerter.errors import Cause
 
 
 @dataclass(frozen=True, kw_only=True)
-class Archive:
+class SeriesHistory:
     """All that is known of one series, or of a sum.
 
     Attributes:
@@ -47,47 +47,47 @@ class Archive:
         reason: See `Series`.
         at: Where the count changed, oldest first, one per instant; the first one carries the value at the beginning.
         held: The count from each of these instants on.
-        timeline: When the tenant was polled.
+        poll_times: When the tenant was polled.
         seen_since: From when on rules look at it: a reason is not there before an answer has it.
         first_held_at: See `Series`.
     """
 
     tenant: Tenant
     reason: HoldReason
-    at: Numbers
-    held: Numbers
-    timeline: Timeline
+    at: Int64Array
+    held: Int64Array
+    poll_times: PollTimes
     seen_since: int = 0
     first_held_at: datetime | None = None
 
     def references(self, over: timedelta) -> Iterator[int]:
         """Yield when there begins or ceases to be a sample a span ago that is not too old to compare with."""
         shift = over // MICROSECOND
-        yield from (since + shift for since in self.timeline.since)
-        yield from (until + self.timeline.tolerance + shift + 1 for until in self.timeline.until)
+        yield from (since + shift for since in self.poll_times.since)
+        yield from (until + self.poll_times.tolerance + shift + 1 for until in self.poll_times.until)
 
     def as_of(self, now: int, *, window: timedelta) -> Series:
         """Return the series as it was known at one of its polls, at least as far back as a window."""
-        timeline = self.timeline
-        since = now - window // MICROSECOND - timeline.tolerance - 1
+        poll_times = self.poll_times
+        since = now - window // MICROSECOND - poll_times.tolerance - 1
         first = max(bisect_right(self.at, since) - 1, 0)
-        outage = timeline.outage_at(now)
+        outage = poll_times.outage_at(now)
         return Series(
             tenant=self.tenant,
             reason=self.reason,
             changes=Steps(self.at, self.held, first, bisect_right(self.at, now)),
-            coverage=timeline.coverage(since=since, now=now),
-            poll_interval=timeline.poll_interval,
+            coverage=poll_times.coverage(since=since, now=now),
+            poll_interval=poll_times.poll_interval,
             failure=None if outage is None else outage.failure_at(now),
-            timezone=timeline.timezone,
-            polled_since=timeline.polled_since,
+            timezone=poll_times.timezone,
+            first_polled_at=poll_times.first_polled_at,
             first_held_at=self.first_held_at,
-            polls=None if timeline.owners else KnownPolls(timeline.good),
+            polls=None if poll_times.owners else KnownPolls(poll_times.good),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TenantArchive:
+class TenantHistory:
     """All that is known of one tenant.
 
     Attributes:
@@ -96,38 +96,38 @@ class TenantArchive:
         thinned_until: Until when each hour has its lowest, highest and last count alone; None where all of it is whole.
     """
 
-    polling: Archive
-    reasons: Sequence[Archive]
+    polling: SeriesHistory
+    reasons: Sequence[SeriesHistory]
     thinned_until: datetime | None = None
 
 
-def sum_of_reasons(archives: Sequence[Archive]) -> Archive:
-    """Return the sum over reasons of one tenant; `archives` begins with the tenant's polling."""
-    at, held = _summed(archives)
-    return replace(archives[0], reason=ALL_REASONS, at=at, held=held, seen_since=0)
+def sum_of_reasons(histories: Sequence[SeriesHistory]) -> SeriesHistory:
+    """Return the sum over reasons of one tenant; `histories` begins with the tenant's polling."""
+    at, held = _summed(histories)
+    return replace(histories[0], reason=ALL_REASONS, at=at, held=held, seen_since=0)
 
 
-def sum_of_tenants(archives: Sequence[Archive], *, bearers: Collection[Tenant] | None = None) -> Archive:
+def sum_of_tenants(histories: Sequence[SeriesHistory], *, bearers: Collection[Tenant] | None = None) -> SeriesHistory:
     """Return the sum over tenants, each the sum of another one, at the polls that judge it.
 
     As of `series.sum_of_tenants`: covered while every one of them is, and failing while any of them is.
 
     Args:
-        archives: At least one.
+        histories: At least one.
         bearers: With whose polls the sum is judged; None for those of all of them.
     """
-    timelines = [each.timeline for each in archives]
-    at, held = _summed(archives)
+    timelines = [each.poll_times for each in histories]
+    at, held = _summed(histories)
     coverage = _held_over(timelines[0])
-    for timeline in timelines[1:]:
-        coverage = list(_common(coverage, _held_over(timeline)))
+    for poll_times in timelines[1:]:
+        coverage = list(_common(coverage, _held_over(poll_times)))
     polls, owners = _owned(
-        (number, each.timeline.polls)
-        for number, each in enumerate(archives)
+        (number, each.poll_times.polls)
+        for number, each in enumerate(histories)
         if bearers is None or each.tenant in bearers
     )
-    timezones = {timeline.timezone for timeline in timelines}
-    timeline = Timeline(
+    timezones = {poll_times.timezone for poll_times in timelines}
+    poll_times = PollTimes(
         polls=polls,
         since=numbers(since for since, _ in coverage),
         until=numbers(until for _, until in coverage),
@@ -136,10 +136,10 @@ def sum_of_tenants(archives: Sequence[Archive], *, bearers: Collection[Tenant] |
         timezone=timezones.pop() if len(timezones) == 1 else UTC,
         owners=owners,
     )
-    return Archive(tenant=ALL_TENANTS, reason=ALL_REASONS, at=at, held=held, timeline=timeline)
+    return SeriesHistory(tenant=ALL_TENANTS, reason=ALL_REASONS, at=at, held=held, poll_times=poll_times)
 
 
-def _owned(polls_by_owner: Iterable[tuple[int, Numbers]]) -> tuple[Numbers, Numbers]:
+def _owned(polls_by_owner: Iterable[tuple[int, Int64Array]]) -> tuple[Int64Array, Int64Array]:
     """Return the polls of several tenants, oldest first, and whose each of them is."""
     polls, owners = numbers(), numbers()
     for poll, owner in merge(*(zip(each, repeat(number)) for number, each in polls_by_owner)):
@@ -148,14 +148,14 @@ def _owned(polls_by_owner: Iterable[tuple[int, Numbers]]) -> tuple[Numbers, Numb
     return polls, owners
 
 
-def _summed(archives: Sequence[Archive]) -> tuple[Numbers, Numbers]:
+def _summed(histories: Sequence[SeriesHistory]) -> tuple[Int64Array, Int64Array]:
     """Return the sum of step functions, known from where each of them is."""
-    if not all(archive.at for archive in archives):
+    if not all(history.at for history in histories):
         return numbers(), numbers()
-    begin = max(archive.at[0] for archive in archives)
+    begin = max(history.at[0] for history in histories)
     at, held = numbers(), numbers()
     total = 0
-    for instant, delta in merge(*(_deltas(archive, begin) for archive in archives)):
+    for instant, delta in merge(*(_deltas(history, begin) for history in histories)):
         total += delta
         if at and at[-1] == instant:
             held[-1] = total
@@ -165,10 +165,10 @@ def _summed(archives: Sequence[Archive]) -> tuple[Numbers, Numbers]:
     return at, held
 
 
-def _deltas(archive: Archive, begin: int) -> Iterator[tuple[int, int]]:
+def _deltas(history: SeriesHistory, begin: int) -> Iterator[tuple[int, int]]:
     """Yield by how much a series changes, and when; what was before the beginning counts as its first change."""
     before = 0
-    for instant, count in zip(archive.at, archive.held, strict=True):
+    for instant, count in zip(history.at, history.held, strict=True):
         yield max(instant, begin), count - before
         before = count
 
@@ -176,11 +176,11 @@ def _deltas(archive: Archive, begin: int) -> Iterator[tuple[int, int]]:
 _Stretch: TypeAlias = tuple[int, int]
 
 
-def _held_over(timeline: Timeline) -> list[_Stretch]:
+def _held_over(poll_times: PollTimes) -> list[_Stretch]:
     """Return a tenant's coverage with each span held on for the tolerance."""
     stretches: list[_Stretch] = []
-    for since, until in zip(timeline.since, timeline.until, strict=True):
-        held_until = until + timeline.tolerance
+    for since, until in zip(poll_times.since, poll_times.until, strict=True):
+        held_until = until + poll_times.tolerance
         if stretches and since <= stretches[-1][1]:
             stretches[-1] = stretches[-1][0], held_until
         else:
@@ -227,9 +227,9 @@ class FailedPoll:
     detail: str = ""
 
 
-def archive_of(
+def history_from_polls(
     tenant: Tenant, polls: Iterable[Snapshot | FailedPoll], *, poll_interval: timedelta, timezone: tzinfo = UTC
-) -> TenantArchive:
+) -> TenantHistory:
     """Return the archive that polls make, as if they had been stored one after the other.
 
     Args:
@@ -242,20 +242,22 @@ def archive_of(
     polled = sorted(polls, key=_polled_at)
     good = [poll for poll in polled if isinstance(poll, Snapshot)]
     runs = _runs(polled, poll_interval)
-    timeline = Timeline(
-        polls=numbers(number_of(_polled_at(poll)) for poll in polled),
-        good=numbers(number_of(poll.taken_at) for poll in good),
+    poll_times = PollTimes(
+        polls=numbers(to_epoch_us(_polled_at(poll)) for poll in polled),
+        good=numbers(to_epoch_us(poll.taken_at) for poll in good),
         since=numbers(since for since, _ in runs),
         until=numbers(until for _, until in runs),
-        outages=tuple(outages_of(_failure_runs(polled))),
+        outages=tuple(merge_outages(_failure_runs(polled))),
         poll_interval=poll_interval,
         timezone=timezone,
-        polled_since=good[0].taken_at if good else None,
+        first_polled_at=good[0].taken_at if good else None,
     )
-    begin = number_of(good[0].taken_at) if good else 0
-    polling = Archive(tenant=tenant, reason=ALL_REASONS, at=numbers([begin]), held=numbers([0]), timeline=timeline)
+    begin = to_epoch_us(good[0].taken_at) if good else 0
+    polling = SeriesHistory(
+        tenant=tenant, reason=ALL_REASONS, at=numbers([begin]), held=numbers([0]), poll_times=poll_times
+    )
     reasons = dict.fromkeys(reason for poll in good for reason in poll.counts)
-    return TenantArchive(polling=polling, reasons=[_archive(polling, reason, good) for reason in reasons])
+    return TenantHistory(polling=polling, reasons=[_archive(polling, reason, good) for reason in reasons])
 
 
 def _polled_at(poll: Snapshot | FailedPoll) -> datetime:
@@ -270,7 +272,7 @@ def _runs(polled: Iterable[Snapshot | FailedPoll], poll_interval: timedelta) -> 
         if isinstance(poll, FailedPoll):
             has_failed = True
             continue
-        at = number_of(poll.taken_at)
+        at = to_epoch_us(poll.taken_at)
         if runs and not has_failed and at - runs[-1][1] <= longest_step(poll_interval) // MICROSECOND:
             runs[-1] = runs[-1][0], at
         else:
@@ -283,7 +285,7 @@ def _failure_runs(polled: Iterable[Snapshot | FailedPoll]) -> list[FailureRun]:
     """Return the runs of failures: a good poll ends one, and so does another cause."""
     runs: list[FailureRun] = []
     for poll in polled:
-        at = number_of(_polled_at(poll))
+        at = to_epoch_us(_polled_at(poll))
         newest = runs[-1] if runs and runs[-1].ended_at is None else None
         if isinstance(poll, FailedPoll) and newest is not None and newest.cause is poll.cause:
             steps = packed_instants([*newest.instants, at])
@@ -298,18 +300,18 @@ def _failure_runs(polled: Iterable[Snapshot | FailedPoll]) -> list[FailureRun]:
     return runs
 
 
-def _archive(polling: Archive, reason: HoldReason, good: Sequence[Snapshot]) -> Archive:
+def _archive(polling: SeriesHistory, reason: HoldReason, good: Sequence[Snapshot]) -> SeriesHistory:
     at, held = numbers(), numbers()
     for poll in good:
         count = poll.counts.get(reason, 0)
         if not held or held[-1] != count:
-            at.append(number_of(poll.taken_at))
+            at.append(to_epoch_us(poll.taken_at))
             held.append(count)
     return replace(
         polling,
         reason=reason,
         at=at,
         held=held,
-        seen_since=next(number_of(poll.taken_at) for poll in good if reason in poll.counts),
+        seen_since=next(to_epoch_us(poll.taken_at) for poll in good if reason in poll.counts),
         first_held_at=next((poll.taken_at for poll in good if poll.counts.get(reason, 0)), None),
     )

@@ -1,7 +1,7 @@
 """History as it is written down: what `alerter export` gives away, and what `alerter import` takes in.
 
 Four kinds of record say all that is known of a tenant: which reasons were seen, what was held before the first record,
-when polling worked, and what changed. What stands between two records was polled and equal; what no `Polled` covers is
+when polling worked, and what changed. What stands between two records was polled and equal; what no `PollRange` covers is
 unknown. Other tools write readings: one count at one instant.
 
 No I/O: values in, values out; all instants are aware UTC.
@@ -16,9 +16,9 @@ from typing import TypeAlias, assert_never
 from alerter.core.series import HoldReason, Span, Tenant
 
 #: The largest count that every database and every reader of JSON keeps exactly.
-LARGEST_COUNT = 2**53
+MAX_COUNT = 2**53
 #: Names that Mimecast shows have at most 70 characters; what is longer than this is no policy's name.
-LONGEST_REASON = 1000
+MAX_REASON = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class FirstSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class InitialCount:
     """So many messages were held already where the records begin: since `at`, which came from no other record."""
 
     tenant: Tenant
@@ -41,7 +41,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Polled:
+class PollRange:
     """Between two instants no poll failed and none was missed.
 
     Attributes:
@@ -59,7 +59,7 @@ class Polled:
     times: tuple[datetime, ...] = ()
 
     @classmethod
-    def of(cls, tenant: Tenant, times: Sequence[datetime]) -> "Polled":
+    def of(cls, tenant: Tenant, times: Sequence[datetime]) -> "PollRange":
         """Return the record of polls; at least one, oldest first, each once."""
         polled = cls(tenant=tenant, since=times[0], until=times[-1], polls=len(times))
         return polled if polled.instants == tuple(times) else replace(polled, times=tuple(times))
@@ -83,11 +83,11 @@ class CountRecord:
     held: int
 
 
-Record: TypeAlias = FirstSeen | Held | Polled | CountRecord
+Record: TypeAlias = FirstSeen | InitialCount | PollRange | CountRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ImportedSample:
     """So many messages were held at one instant; nothing is said of any other.
 
     Without a reason it says that nothing was held for any.
@@ -99,15 +99,15 @@ class Reading:
     held: int
 
 
-def clipped(polled: Polled, *, since: datetime | None, until: datetime | None) -> Polled | None:
+def clip(polled: PollRange, *, since: datetime | None, until: datetime | None) -> PollRange | None:
     """Return the polls of a run between two instants, both included, or None where there are none."""
     if (since is None or since <= polled.since) and (until is None or polled.until <= until):
         return polled
     within = [at for at in polled.instants if (since is None or at >= since) and (until is None or at <= until)]
-    return Polled.of(polled.tenant, within) if within else None
+    return PollRange.of(polled.tenant, within) if within else None
 
 
-def sampled(records: Iterable[Record], *, every: timedelta) -> Iterator[Reading]:
+def resample(records: Iterable[Record], *, every: timedelta) -> Iterator[ImportedSample]:
     """Return what was held at regular instants, for tools that know neither changes nor coverage.
 
     Args:
@@ -119,7 +119,7 @@ def sampled(records: Iterable[Record], *, every: timedelta) -> Iterator[Reading]
         yield from _sampled(tenant, of_tenant, every)
 
 
-def _sampled(tenant: Tenant, records: Iterable[Record], every: timedelta) -> Iterator[Reading]:
+def _sampled(tenant: Tenant, records: Iterable[Record], every: timedelta) -> Iterator[ImportedSample]:
     held: dict[HoldReason, int] = {}
     spans: list[Span] = []
     changes: Iterator[Record] = iter(records)
@@ -128,9 +128,9 @@ def _sampled(tenant: Tenant, records: Iterable[Record], every: timedelta) -> Ite
         match change:
             case FirstSeen():
                 held.setdefault(change.reason, 0)
-            case Held():
+            case InitialCount():
                 held[change.reason] = change.held
-            case Polled():
+            case PollRange():
                 spans.append(Span(change.since, change.until))
             case _:
                 assert_never(change)
@@ -140,7 +140,7 @@ def _sampled(tenant: Tenant, records: Iterable[Record], every: timedelta) -> Ite
             held[change.reason] = change.held
             change = next(changes, None)
         for reason, count in held.items():
-            yield Reading(tenant=tenant, reason=reason, at=at, held=count)
+            yield ImportedSample(tenant=tenant, reason=reason, at=at, held=count)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

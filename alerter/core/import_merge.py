@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TypeAlias
 
-from alerter.core.poll_times import NEVER, Numbers, PollRun
+from alerter.core.poll_times import NEVER, Int64Array, PollRun
 from alerter.core.series import HoldReason, Tenant
 
 #: Earlier than every poll.
@@ -32,7 +32,7 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class ImportedHistory:
     """What an import says of one tenant.
 
     Attributes:
@@ -50,14 +50,14 @@ class Given:
 
     tenant: Tenant
     runs: Sequence[PollRun]
-    polls: Numbers
+    polls: Int64Array
     interval: int | None = None
     first_seen: Mapping[HoldReason, int]
     bases: Mapping[HoldReason, Base] = field(default_factory=dict)
     reasons: Sequence[HoldReason]
-    at: Numbers
-    changed: Numbers
-    held: Numbers
+    at: Int64Array
+    changed: Int64Array
+    held: Int64Array
 
     def changes(self) -> Iterator[CountChange]:
         """Yield the changes, oldest first."""
@@ -114,7 +114,7 @@ class Gap:
     runs: Sequence[PollRun]
 
 
-def gaps(given: Given, coverage: Sequence[PollRun]) -> list[Gap]:
+def gaps(given: ImportedHistory, coverage: Sequence[PollRun]) -> list[Gap]:
     """Return what an import adds: the gaps between stored runs, before and after them, in which it has polls."""
     ends = [BEFORE_ALL, *map(_until, coverage)]
     begins = [*map(_since, coverage), NEVER]
@@ -125,7 +125,7 @@ def gaps(given: Given, coverage: Sequence[PollRun]) -> list[Gap]:
     return [gap for gap in found if gap.runs]
 
 
-def steps(given: Given, stored: StoredHistory, filled: Sequence[Gap]) -> Iterator[CountChange]:
+def steps(given: ImportedHistory, stored: StoredHistory, filled: Sequence[Gap]) -> Iterator[CountChange]:
     """Yield the changes to store, oldest first; one that steps to the count before it must be deleted instead."""
     if not filled:
         return
@@ -145,7 +145,7 @@ def steps(given: Given, stored: StoredHistory, filled: Sequence[Gap]) -> Iterato
             yield from _back(present, ours, gap.before)
 
 
-def joined(coverage: Sequence[PollRun], filled: Sequence[Gap], *, interval: int | None) -> list[PollRun]:
+def merge_runs(coverage: Sequence[PollRun], filled: Sequence[Gap], *, interval: int | None) -> list[PollRun]:
     """Return the runs that stored and added polls make together, oldest first.
 
     An added run goes on where a stored one ends, or the other way round, if no poll is missing between them. Two runs

@@ -19,7 +19,7 @@ from alerter.core.series import ALL_TENANTS, Tenant
 WindowName = NewType("WindowName", str)
 
 #: The longest silence: what is quiet for longer is forgotten, not silenced.
-LONGEST_SILENCE = timedelta(days=30)
+MAX_SILENCE = timedelta(days=30)
 #: An acknowledgement breaks when the count has grown by this factor since.
 ACK_BREAK_FACTOR = 2
 
@@ -93,7 +93,7 @@ class Silence:
         author: Who asked.
         comment: Why.
         since: From when on.
-        until: The first instant at which it no longer holds; at most `LONGEST_SILENCE` after `since`.
+        until: The first instant at which it no longer holds; at most `MAX_SILENCE` after `since`.
     """
 
     id: int

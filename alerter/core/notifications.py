@@ -33,7 +33,7 @@ from alerter.core.rules import MATCH_ALL, Selector, Severity
 from alerter.core.series import Tenant
 
 #: A reminder comes after `repeat_interval`, then after twice that, and so on; but never later than this, and for ever.
-LONGEST_REPEAT = timedelta(days=1)
+MAX_REPEAT = timedelta(days=1)
 
 ReceiverName = NewType("ReceiverName", str)
 #: What stands for a URL of a receiver, without saying what it is: the same for as long as the URL is.
@@ -342,14 +342,14 @@ def _plan_for(
     sent, notified, suppressed = budget.sent, list[NotificationState](), list[Notification]()
     notifications: list[Notification] = []
     for targets in _alike(heard_by_target):
-        heard = heard_by_target[targets[0]]
+        is_routed = heard_by_target[targets[0]]
         notification = Notification(
             receiver=receiver,
             targets=targets,
-            notices=tuple(sorted(heard, key=_worst_first)),
+            notices=tuple(sorted(is_routed, key=_worst_first)),
             suppressed=budget.suppressed,
         )
-        if sent >= receiver.max_per_hour and not any(notice.always_passes for notice in heard):
+        if sent >= receiver.max_per_hour and not any(notice.always_passes for notice in is_routed):
             suppressed.append(notification)
             continue
         sent += 1
@@ -389,7 +389,7 @@ class _Ear:
     routes: Sequence[Route]
     mutes: MuteSet
 
-    def hears(self, alert: Alert) -> bool:
+    def is_routed(self, alert: Alert) -> bool:
         """Say whether the alert is routed to the receiver."""
         return not self.routes or bool(self._ways(alert))
 
@@ -461,7 +461,7 @@ def _notice(
     """Return what a target must be told of one topic, or None where what it knows is still true, or muted."""
     known = notified if notified is not None and notified.state is AlertState.FIRING else None
     # What it was told goes on to concern it, also where no route leads there any more.
-    concerning = [alert for alert in alerts if (known and alert.key.severity is known.severity) or ear.hears(alert)]
+    concerning = [alert for alert in alerts if (known and alert.key.severity is known.severity) or ear.is_routed(alert)]
     if any(alert.is_firing for alert in concerning):
         return _notice_of_firing(concerning, notified, known, ear, now=now)
     if known is None:
@@ -488,7 +488,7 @@ def _notice_of_firing(
 ) -> NotificationItem | None:
     firing = next(alert for alert in concerning if alert.is_firing)
     reason = _reason_of_firing(firing.key.severity, known)
-    if reason is None and known is not None and ear.hears(firing):
+    if reason is None and known is not None and ear.is_routed(firing):
         reason = _reason_of_unchanged(known, ear, now=now)
     if reason is None or ear.muted(firing, now=now) is not None:
         return None
@@ -500,10 +500,10 @@ def _notice_of_firing(
 
 def next_repeat_at(notified: NotificationState, receiver: Receiver) -> datetime:
     """Return when a receiver is reminded next: each time twice as late, up to a day, as it is configured now."""
-    if receiver.repeat_interval >= LONGEST_REPEAT:
+    if receiver.repeat_interval >= MAX_REPEAT:
         return notified.at + receiver.repeat_interval
     # Twenty doublings of a second are more than a day.
-    return notified.at + min(receiver.repeat_interval * (1 << min(notified.repeats, 20)), LONGEST_REPEAT)
+    return notified.at + min(receiver.repeat_interval * (1 << min(notified.repeats, 20)), MAX_REPEAT)
 
 
 def _is_repeat_due(notified: NotificationState, receiver: Receiver, *, now: datetime) -> bool:

@@ -1,8 +1,8 @@
 """When a tenant was polled: instants as numbers, in arrays.
 
 Years of polls are stored as runs, each with its ends and the packed steps from poll to poll, so that a replay judges at
-the polls at which it was judged live. Instants are whole microseconds since 1970-01-01 UTC: `number_of` and
-`instant_of` turn them from and to datetimes, exactly. No I/O: values in, values out.
+the polls at which it was judged live. Instants are whole microseconds since 1970-01-01 UTC: `to_epoch_us` and
+`from_epoch_us` turn them from and to datetimes, exactly. No I/O: values in, values out.
 """
 
 from array import array
@@ -14,22 +14,22 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TypeAlias
 
-from alerter.core.series import MICROSECOND, TOLERANCE_INTERVALS, Failure, Runs, instant_of
+from alerter.core.series import MICROSECOND, TOLERANCE_INTERVALS, PollFailure, Runs, from_epoch_us
 from alerter.errors import Cause
 
-Numbers: TypeAlias = "array[int]"
+Int64Array: TypeAlias = "array[int]"
 
 #: Later than every poll.
 NEVER = 2**62
 #: So many polls are packed together at most: each new one is written with all of them.
-MOST_POLLS = 256
+MAX_POLLS = 256
 #: Steps from a half to three halves of the poll interval are even enough for what is reckoned with them.
-MOST_STEP_HALVES = 3
+MAX_STEP_HALVES = 3
 _MILLISECOND = 1000
 _SEVEN_BITS, _MORE = 0x7F, 0x80
 
 
-def numbers(values: Iterable[int] = ()) -> Numbers:
+def numbers(values: Iterable[int] = ()) -> Int64Array:
     """Return whole numbers of 64 bits in an array."""
     return array("q", values)
 
@@ -58,7 +58,7 @@ class PollRun:
         return cls(since=instants[0], until=instants[-1], polls=len(instants), steps=packed_instants(instants))
 
     @property
-    def instants(self) -> Numbers:
+    def instants(self) -> Int64Array:
         """When they were, oldest first."""
         return _instants_of(self)
 
@@ -128,7 +128,7 @@ class FailureRun:
     steps: bytes = b""
 
     @property
-    def instants(self) -> Numbers:
+    def instants(self) -> Int64Array:
         """When they were, oldest first."""
         return _instants_of(self)
 
@@ -137,9 +137,9 @@ class FailureRun:
 class KnownPolls:
     """Good polls at hand, oldest first."""
 
-    instants: Numbers
+    instants: Int64Array
 
-    def between(self, since: int, until: int) -> Numbers:
+    def between(self, since: int, until: int) -> Int64Array:
         """Return those between two instants, both included."""
         return self.instants[bisect_left(self.instants, since) : bisect_right(self.instants, until)]
 
@@ -158,10 +158,10 @@ class Outage:
     until: int
     runs: tuple[FailureRun, ...]
 
-    def failure_at(self, now: int) -> Failure:
+    def failure_at(self, now: int) -> PollFailure:
         """Return what was known of it at one of its polls."""
         run = self.runs[max(bisect_right(self.runs, now, key=_since) - 1, 0)]
-        return Failure(since=instant_of(self.since), at=instant_of(now), cause=run.cause, detail=run.detail)
+        return PollFailure(since=from_epoch_us(self.since), at=from_epoch_us(now), cause=run.cause, detail=run.detail)
 
 
 def _since(run: FailureRun | Outage) -> int:
@@ -169,7 +169,7 @@ def _since(run: FailureRun | Outage) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timeline:
+class PollTimes:
     """When a tenant was polled, and how that went.
 
     Attributes:
@@ -180,19 +180,19 @@ class Timeline:
         outages: Oldest first.
         poll_interval: How often the tenant is polled.
         timezone: Where its people work.
-        polled_since: Its first good poll ever; None before it.
+        first_polled_at: Its first good poll ever; None before it.
         owners: Of a sum over tenants, which tenant each poll is of, as a number; empty where there is one tenant.
     """
 
-    polls: Numbers
-    good: Numbers = field(default_factory=numbers)
-    since: Numbers
-    until: Numbers
+    polls: Int64Array
+    good: Int64Array = field(default_factory=numbers)
+    since: Int64Array
+    until: Int64Array
     outages: Sequence[Outage]
     poll_interval: timedelta
     timezone: tzinfo = UTC
-    polled_since: datetime | None = None
-    owners: Numbers = field(default_factory=numbers)
+    first_polled_at: datetime | None = None
+    owners: Int64Array = field(default_factory=numbers)
 
     @property
     def tolerance(self) -> int:
@@ -212,7 +212,7 @@ class Timeline:
         newest = self._newest_good(now)
         return Runs(self.since, self.until, first, behind, end if newest is None else min(end, newest))
 
-    def last_good_before(self, outage: Outage) -> int | None:
+    def last_success_before(self, outage: Outage) -> int | None:
         """Return the last poll before an outage, which was a good one; None where there was none."""
         before = bisect_left(self.polls, outage.since) - 1
         return self.polls[before] if before >= 0 else None
@@ -222,24 +222,24 @@ class Timeline:
         if self.owners:
             return None
         outage = self.outage_at(now)
-        return now if outage is None else self.last_good_before(outage)
+        return now if outage is None else self.last_success_before(outage)
 
     @cached_property
-    def uneven(self) -> Numbers:
+    def uneven(self) -> Int64Array:
         """The good polls that came clearly sooner or later after the one before than the poll interval says."""
         interval = self.poll_interval // MICROSECOND
         return numbers(
             after
             for before, after in pairwise(self.good)
-            if not interval <= 2 * (after - before) <= MOST_STEP_HALVES * interval
+            if not interval <= 2 * (after - before) <= MAX_STEP_HALVES * interval
         )
 
     @cached_property
-    def _outages_since(self) -> Numbers:
+    def _outages_since(self) -> Int64Array:
         return numbers(outage.since for outage in self.outages)
 
 
-def outages_of(failures: Sequence[FailureRun]) -> Iterator[Outage]:
+def merge_outages(failures: Sequence[FailureRun]) -> Iterator[Outage]:
     """Yield the outages that runs of failures make; oldest first, as they are."""
     runs: list[FailureRun] = []
     for failure in failures:
@@ -257,7 +257,7 @@ def _outage(runs: Sequence[FailureRun]) -> Outage:
     return Outage(since=runs[0].outage_since, until=NEVER if ended_at is None else ended_at, runs=tuple(runs))
 
 
-def polls_of(good: Numbers, failures: Sequence[FailureRun]) -> Numbers:
+def polls_of(good: Int64Array, failures: Sequence[FailureRun]) -> Int64Array:
     """Return every poll, good or failed: oldest first, each once.
 
     Args:
@@ -268,7 +268,7 @@ def polls_of(good: Numbers, failures: Sequence[FailureRun]) -> Numbers:
     return numbers(sorted({*good, *failed})) if failed else good
 
 
-def good_polls_of(runs: Iterable[PollRun]) -> Numbers:
+def good_polls_of(runs: Iterable[PollRun]) -> Int64Array:
     """Return the polls of runs, oldest first, each once: where two of them touch, they share a poll."""
     good = numbers()
     for run in runs:
@@ -278,9 +278,9 @@ def good_polls_of(runs: Iterable[PollRun]) -> Numbers:
 
 
 def parts_of(instants: Sequence[int]) -> Iterator[PollRun]:
-    """Yield a run of polls in parts of `MOST_POLLS` at most, each from the poll with which the one before ends."""
-    for first in range(0, max(len(instants) - 1, 1), MOST_POLLS - 1):
-        yield PollRun.of(instants[first : first + MOST_POLLS])
+    """Yield a run of polls in parts of `MAX_POLLS` at most, each from the poll with which the one before ends."""
+    for first in range(0, max(len(instants) - 1, 1), MAX_POLLS - 1):
+        yield PollRun.of(instants[first : first + MAX_POLLS])
 
 
 def joined_runs(runs: Iterable[PollRun]) -> Iterator[tuple[int, int]]:
@@ -307,7 +307,7 @@ class PackedPolls:
         self._asked = (0, 0)
         self._found = numbers()
 
-    def between(self, since: int, until: int) -> Numbers:
+    def between(self, since: int, until: int) -> Int64Array:
         """Return those between two instants, both included, oldest first."""
         if self._asked != (since, until):
             runs = (run for run in (*self._parts, self._tail.run) if run.until >= since and run.since <= until)
@@ -343,7 +343,7 @@ def packed_instants(instants: Sequence[int]) -> bytes:
     return b"".join(packed_step(step, before=before) for before, step in zip([0, *steps], steps, strict=False))
 
 
-def unpacked_instants(first: int, packed: bytes) -> Numbers:
+def unpacked_instants(first: int, packed: bytes) -> Int64Array:
     """Return the instants that were packed, with the first one."""
     instants = numbers([first])
     at, step, number, shift = first, 0, 0, 0
@@ -360,7 +360,7 @@ def unpacked_instants(first: int, packed: bytes) -> Numbers:
     return instants
 
 
-def _instants_of(run: "PollRun | FailureRun") -> Numbers:
+def _instants_of(run: "PollRun | FailureRun") -> Int64Array:
     """Return the polls of a run; those of which only the number is known are taken to be evenly apart."""
     if run.steps or run.polls == 1:
         return unpacked_instants(run.since, run.steps)

@@ -12,14 +12,14 @@ from datetime import timedelta
 from itertools import pairwise
 from statistics import median_low
 
-from alerter.core.import_merge import Given
-from alerter.core.poll_times import Numbers, PollRun, numbers
+from alerter.core.import_merge import ImportedHistory
+from alerter.core.poll_times import Int64Array, PollRun, numbers
 from alerter.core.series import MICROSECOND, HoldReason, Tenant
 
 #: Stands for the reason in a row that says that nothing was held.
 NOTHING = -1
 #: A file whose rows are further apart does not say how often it was polled.
-LONGEST_INTERVAL = timedelta(days=1)
+MAX_INTERVAL = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Rows:
         place: Where each of them stands.
     """
 
-    at: Numbers = field(default_factory=numbers)
-    reason: Numbers = field(default_factory=numbers)
-    held: Numbers = field(default_factory=numbers)
-    place: Numbers = field(default_factory=numbers)
+    at: Int64Array = field(default_factory=numbers)
+    reason: Int64Array = field(default_factory=numbers)
+    held: Int64Array = field(default_factory=numbers)
+    place: Int64Array = field(default_factory=numbers)
 
     def add(self, at: int, reason: int, held: int, place: int) -> None:
         """Add a row."""
@@ -65,7 +65,9 @@ class RowsError(ValueError):
         self.found = found
 
 
-def given_by(tenant: Tenant, rows: Rows, reasons: Sequence[HoldReason], *, interval: timedelta | None) -> Given:
+def given_by(
+    tenant: Tenant, rows: Rows, reasons: Sequence[HoldReason], *, interval: timedelta | None
+) -> ImportedHistory:
     """Return what rows say of a tenant.
 
     Args:
@@ -97,7 +99,7 @@ def given_by(tenant: Tenant, rows: Rows, reasons: Sequence[HoldReason], *, inter
                 changed.append(reason)
                 held.append(count)
         present = counts
-    return Given(
+    return ImportedHistory(
         tenant=tenant,
         runs=_runs(polled_at, pitch),
         polls=polled_at,
@@ -139,7 +141,7 @@ def _usual_distance(rows: Rows) -> int:
     between = _alike([other - one for one, other in pairwise(instants)])
     # Reasons that come in turns were read in turns: then the rows of one reason tell how often it was.
     usual = between if own and between is not None and median_low(own) * 2 <= between * 3 else _alike(own)
-    if usual is None or usual * MICROSECOND > LONGEST_INTERVAL:
+    if usual is None or usual * MICROSECOND > MAX_INTERVAL:
         raise RowsError([(rows.place[0], _UNKNOWN_INTERVAL)])
     return usual
 
@@ -240,7 +242,7 @@ def _incomplete(rows: Rows, polls: Sequence[range], reasons: Sequence[HoldReason
             yield rows.place[poll[0]], text
 
 
-def _runs(polled_at: Numbers, pitch: int) -> list[PollRun]:
+def _runs(polled_at: Int64Array, pitch: int) -> list[PollRun]:
     """Return runs of polls: one and a half intervals without a poll end one."""
     runs: list[PollRun] = []
     begin = 0

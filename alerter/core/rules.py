@@ -156,13 +156,13 @@ def _as_it_is(part: Match[str]) -> str:
 
 def _compiled(glob: str) -> Pattern[str]:
     """Return a glob with a wildcard as a regular expression, whose time is linear in the name for each `*`."""
-    pieces = [""]
+    segments = [""]
     for part in _PART.finditer(glob):
         if part["wildcard"] == "*":
-            pieces.append("")
+            segments.append("")
         else:
-            pieces[-1] += "." if part["wildcard"] else escape(_as_it_is(part))
-    first, *middle = pieces
+            segments[-1] += "." if part["wildcard"] else escape(_as_it_is(part))
+    first, *middle = segments
     if not middle:
         return compile_regex(rf"{first}\Z", DOTALL)
     last = middle.pop()

@@ -66,7 +66,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Segment:
     """A stretch of covered time in which the count stayed the same; the next one may begin where it ends."""
 
     since: datetime
@@ -95,7 +95,7 @@ class Steps(Sequence[Sample]):
         """Return samples as a step function."""
         if isinstance(samples, Steps):
             return samples
-        instants, counts = [number_of(each.at) for each in samples], [each.count for each in samples]
+        instants, counts = [to_epoch_us(each.at) for each in samples], [each.count for each in samples]
         return cls(instants, counts, 0, len(instants))
 
     def last_before(self, at: int) -> int:
@@ -115,7 +115,7 @@ class Steps(Sequence[Sample]):
         part = range(self.first, self.behind)[index]
         if isinstance(part, range):
             return Steps(self.at, self.counts, part.start, part.stop)
-        return Sample(instant_of(self.at[part]), self.counts[part])
+        return Sample(from_epoch_us(self.at[part]), self.counts[part])
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Runs(Sequence[Span]):
         """Return spans as runs."""
         if isinstance(spans, Runs):
             return spans
-        since, until = [number_of(each.since) for each in spans], [number_of(each.until) for each in spans]
+        since, until = [to_epoch_us(each.since) for each in spans], [to_epoch_us(each.until) for each in spans]
         return cls(since, until, 0, len(since), until[-1] if until else 0)
 
     def last_before(self, at: int) -> int:
@@ -168,11 +168,11 @@ class Runs(Sequence[Span]):
         return self._span(part)
 
     def _span(self, index: int) -> Span:
-        return Span(instant_of(self.since[index]), instant_of(self.until_of(index)))
+        return Span(from_epoch_us(self.since[index]), from_epoch_us(self.until_of(index)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class PollFailure:
     """The run of failed polls that a tenant is in: since the first of them, with the latest cause.
 
     Where the clock was set back within the run, it is since the earliest instant that the clock showed.
@@ -208,7 +208,7 @@ class Series:
         poll_interval: How often the tenant is polled; what "two polls" means.
         failure: The run of failed polls that the tenant is in, or None after a good poll.
         timezone: Where the tenant's people work.
-        polled_since: The tenant's first good poll ever, however far back the window goes; None before it.
+        first_polled_at: The tenant's first good poll ever, however far back the window goes; None before it.
         first_held_at: When the first messages ever were held for the reason; None before that, and for a sum.
         polls: The samples; None of a sum over tenants, which is known at every moment that is covered.
     """
@@ -218,9 +218,9 @@ class Series:
     changes: Sequence[Sample]
     coverage: Sequence[Span]
     poll_interval: timedelta
-    failure: Failure | None = None
+    failure: PollFailure | None = None
     timezone: tzinfo = UTC
-    polled_since: datetime | None = None
+    first_polled_at: datetime | None = None
     first_held_at: datetime | None = None
     polls: Polls | None = field(default=None, compare=False)
 
@@ -236,7 +236,7 @@ class Series:
 
     def value_at(self, at: datetime) -> int | None:
         """Return the held messages at `at`, or None where polling did not cover it or no value is known."""
-        at_us = number_of(at)
+        at_us = to_epoch_us(at)
         run = self.runs.last_before(at_us)
         if run < self.runs.first or self.runs.until_of(run) < at_us or self._is_failing(at):
             return None
@@ -244,8 +244,8 @@ class Series:
 
     def newest_sample(self, *, until: datetime) -> Sample | None:
         """Return the newest sample at or before `until`, or None if there is none."""
-        at = self.last_good_at(now=until)
-        count = None if at is None else self._count_us(number_of(at))
+        at = self.last_success_at(now=until)
+        count = None if at is None else self._count_us(to_epoch_us(at))
         return None if at is None or count is None else Sample(at, count)
 
     def sample_for(self, then: datetime) -> Sample | None:
@@ -253,7 +253,7 @@ class Series:
 
         That is the newest one before it: of a run of coverage whenever it was, and in a gap if it is not too old.
         """
-        then_us, runs = number_of(then), self.runs
+        then_us, runs = to_epoch_us(then), self.runs
         run = runs.last_before(then_us)
         if run < runs.first:
             return None
@@ -262,44 +262,44 @@ class Series:
             return None
         return self.newest_sample(until=then)
 
-    def last_good_at(self, *, now: datetime) -> datetime | None:
+    def last_success_at(self, *, now: datetime) -> datetime | None:
         """Return the instant of the newest good poll at or before `now`, or None if there was none.
 
         A sum over tenants has a sample at every moment that is covered.
         """
-        now_us, runs = number_of(now), self.runs
+        now_us, runs = to_epoch_us(now), self.runs
         run = runs.last_before(now_us)
         if run < runs.first:
             return None
         since, until = runs.since[run], runs.until_of(run)
         if until <= now_us:
-            return instant_of(until)
+            return from_epoch_us(until)
         if self.polls is None:
             return now
         # Nearly always it is one of the last two intervals; after an edit of the interval it may be another one.
         for begin in (now_us - self.tolerance // MICROSECOND, since):
             found = self.polls.between(max(begin, since), now_us)
             if found:
-                return instant_of(found[-1])
-        return instant_of(since)
+                return from_epoch_us(found[-1])
+        return from_epoch_us(since)
 
-    def next_edge(self, *, after: datetime) -> datetime | None:
+    def next_change_at(self, *, after: datetime) -> datetime | None:
         """Return the first instant after another at which the count changed or polling began again, or None."""
-        after_us, steps, runs = number_of(after), self.steps, self.runs
+        after_us, steps, runs = to_epoch_us(after), self.steps, self.runs
         step, run = steps.last_before(after_us) + 1, runs.last_before(after_us) + 1
         edges = [*steps.at[step : min(step + 1, steps.behind)], *runs.since[run : min(run + 1, runs.behind)]]
-        return instant_of(min(edges)) if edges else None
+        return from_epoch_us(min(edges)) if edges else None
 
-    def pieces(self, *, since: datetime, until: datetime) -> Iterator[Piece]:
+    def segments(self, *, since: datetime, until: datetime) -> Iterator[Segment]:
         """Yield what is known between two instants, both included, oldest first; gaps are left out.
 
         A poll on its own, with gaps on both sides, is a piece without length.
         """
-        for begin, end, count in self.pieces_us(number_of(since), number_of(until)):
-            yield Piece(instant_of(begin), instant_of(end), count)
+        for begin, end, count in self.pieces_us(to_epoch_us(since), to_epoch_us(until)):
+            yield Segment(from_epoch_us(begin), from_epoch_us(end), count)
 
     def pieces_us(self, since: int, until: int) -> Iterator[tuple[int, int, int]]:
-        """Yield what is known between two instants as `pieces` does: beginning, end, and count."""
+        """Yield what is known between two instants as `segments` does: beginning, end, and count."""
         runs, steps = self.runs, self.steps
         for run in range(max(runs.last_before(since), runs.first), runs.behind):
             begin, end = max(runs.since[run], since), min(runs.until_of(run), until)
@@ -346,17 +346,17 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta.resolution
 
 
-def number_of(at: datetime) -> int:
+def to_epoch_us(at: datetime) -> int:
     """Return an aware instant as a number: whole microseconds since 1970-01-01 UTC."""
     return (at - EPOCH) // MICROSECOND
 
 
-def instant_of(number: int) -> datetime:
+def from_epoch_us(number: int) -> datetime:
     """Return the instant that a number stands for, in UTC."""
     return EPOCH + timedelta(microseconds=number)
 
 
-def _since(failure: Failure) -> datetime:
+def _since(failure: PollFailure) -> datetime:
     return failure.since
 
 

@@ -8,52 +8,52 @@ from alerter.core.series import ALL_TENANTS, Tenant
 
 #: A lease lasts as long as the shortest interval of polling, within these: whoever dies or hangs has lost all of its
 #: leases, and others have polled, before two intervals are over; a database that is slow for a moment costs nobody any.
-SHORTEST_LEASE, LONGEST_LEASE = timedelta(seconds=10), timedelta(seconds=30)
+MIN_LEASE, MAX_LEASE = timedelta(seconds=10), timedelta(seconds=30)
 #: So many leases are handed over at a time, from one instance that lives to another: as many as that one may poll for
 #: the first time until it gets more.
 AT_A_TIME = 100
 
 
-def lease_span(poll_intervals: Collection[timedelta]) -> timedelta:
+def lease_duration(poll_intervals: Collection[timedelta]) -> timedelta:
     """Return how long a lease lasts after each renewal."""
-    return min(max(min(poll_intervals, default=LONGEST_LEASE), SHORTEST_LEASE), LONGEST_LEASE)
+    return min(max(min(poll_intervals, default=MAX_LEASE), MIN_LEASE), MAX_LEASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class LeaseState:
     """What an instance may decide within a transaction.
 
     Attributes:
         is_member: Whether its leases hold at all: one that stood still for too long may do nothing.
         tenants: Those of the tenants in question whose polls are its own.
         is_leader: Whether it does what is done once for all of them, such as to prune.
-        is_agreed: Whether all instances have the same configuration.
+        configs_match: Whether all instances have the same configuration.
     """
 
     is_member: bool
     tenants: frozenset[Tenant] = frozenset()
     is_leader: bool = False
-    is_agreed: bool = False
+    configs_match: bool = False
 
     @property
-    def may_judge_all(self) -> bool:
+    def may_evaluate_global_rules(self) -> bool:
         """Whether it judges sums over all tenants.
 
         Writers take turns, and every one reads what all have stored: so any instance may judge a sum, with the polls of
         whichever tenant it is to be judged with. Two that have different rules would contradict each other without end:
         then only one does.
         """
-        return self.is_member and (self.is_agreed or self.is_leader)
+        return self.is_member and (self.configs_match or self.is_leader)
 
     @property
-    def may_remove(self) -> bool:
+    def may_resolve_removed(self) -> bool:
         """Whether what its configuration does not know may be taken for removed."""
-        return self.is_member and self.is_agreed
+        return self.is_member and self.configs_match
 
 
-def standing_of_the_only_one(tenants: Collection[Tenant]) -> Standing:
+def single_node_state(tenants: Collection[Tenant]) -> LeaseState:
     """Return what an instance may decide that has the database for itself: everything."""
-    return Standing(is_member=True, tenants=frozenset(tenants), is_leader=True, is_agreed=True)
+    return LeaseState(is_member=True, tenants=frozenset(tenants), is_leader=True, configs_match=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +96,12 @@ class LeaseChange:
     give: tuple[Tenant, ...]
 
 
-def is_agreed(alive: Collection[Instance]) -> bool:
+def configs_match(alive: Collection[Instance]) -> bool:
     """Say whether these instances have the same configuration."""
     return len({each.configuration for each in alive}) <= 1
 
 
-def move_of(wanted: Collection[Tenant], held: Collection[Tenant], alive: Sequence[Instance]) -> LeaseChange:
+def plan_leases(wanted: Collection[Tenant], held: Collection[Tenant], alive: Sequence[Instance]) -> LeaseChange:
     """Return what an instance takes and gives up, so that in the end all have the same share.
 
     Where their configurations differ it takes all that is free, and gives nothing up: another one may not want it. What
@@ -114,6 +114,6 @@ def move_of(wanted: Collection[Tenant], held: Collection[Tenant], alive: Sequenc
     """
     unwanted = sorted(set(held) - set(wanted) - {ALL_TENANTS})
     kept = sorted(set(held) & set(wanted))
-    quota = -(-len(wanted) // max(len(alive), 1)) if is_agreed(alive) else len(wanted)
+    quota = -(-len(wanted) // max(len(alive), 1)) if configs_match(alive) else len(wanted)
     surplus = min(max(len(kept) - quota, 0), AT_A_TIME)
     return LeaseChange(take=max(quota - len(kept), 0), give=(*unwanted, *kept[len(kept) - surplus :]))

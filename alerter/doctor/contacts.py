@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
-from alerter.network.probe import Contact, Endpoint, ProbeStage, Security
+from alerter.network.probe import Endpoint, ProbeResult, ProbeStage, TlsMode
 
 #: A certificate that ends sooner should have been renewed by whatever renews it.
 CERTIFICATE_MARGIN = timedelta(days=14)
@@ -31,7 +31,7 @@ _ADVICE_BY_COMPLAINT = {
 }
 
 
-def judge_contact(subject: str, endpoint: Endpoint, found: Contact, *, now: datetime) -> Iterator[Finding]:
+def judge_contact(subject: str, endpoint: Endpoint, found: ProbeResult, *, now: datetime) -> Iterator[Finding]:
     """Yield what it means that a connection got so far."""
     via = f" through the proxy {found.proxy}" if found.proxy else ""
     if found.failed_at is ProbeStage.UNSEEN:
@@ -55,7 +55,7 @@ def judge_contact(subject: str, endpoint: Endpoint, found: Contact, *, now: date
     yield from troubles
 
 
-def _advice(found: Contact) -> str:
+def _advice(found: ProbeResult) -> str:
     if found.failed_at is ProbeStage.CERTIFICATE:
         for complaint, advice in _ADVICE_BY_COMPLAINT.items():
             if complaint in found.detail:
@@ -64,17 +64,17 @@ def _advice(found: Contact) -> str:
 
 
 def _secrecy(subject: str, endpoint: Endpoint) -> Iterator[Finding]:
-    if endpoint.security is Security.NONE and not _is_here(endpoint.host):
+    if endpoint.security is TlsMode.NONE and not _is_here(endpoint.host):
         text = f"{endpoint}: without TLS anybody on the way can read and change what is sent"
         advice = "Use the form of the URL that ends in s, such as jsons:// or mailtos://."
         yield receiver_finding(subject, Outcome.WARNING, text, advice)
-    elif endpoint.security is not Security.NONE and not endpoint.verifies:
+    elif endpoint.security is not TlsMode.NONE and not endpoint.verifies:
         text = f"{endpoint}: verify=no, so that anybody on the way can pretend to be it"
         advice = "Take verify=no out of the URL. An authority of your own can be made known: SSL_CERT_FILE for mail, "
         yield receiver_finding(subject, Outcome.WARNING, text, f"{advice}REQUESTS_CA_BUNDLE for all else.")
 
 
-def _certificate(subject: str, endpoint: Endpoint, found: Contact, *, now: datetime) -> Iterator[Finding]:
+def _certificate(subject: str, endpoint: Endpoint, found: ProbeResult, *, now: datetime) -> Iterator[Finding]:
     if found.certificate_ends_at is not None and found.certificate_ends_at - now < CERTIFICATE_MARGIN:
         text = f"{endpoint}: its certificate ends in {_days_left(found, now=now)} days"
         advice = "Have it renewed before: no message will be sent there afterwards."
@@ -95,15 +95,15 @@ def _is_here(host: str) -> bool:
         return False
 
 
-def _has_end(found: Contact) -> bool:
+def _has_end(found: ProbeResult) -> bool:
     return found.certificate_ends_at is not None
 
 
-def _days_left(found: Contact, *, now: datetime) -> int:
+def _days_left(found: ProbeResult, *, now: datetime) -> int:
     return (found.certificate_ends_at - now).days if found.certificate_ends_at is not None else 0
 
 
-def _measured(found: Contact, *, now: datetime) -> dict[str, float]:
+def _measured(found: ProbeResult, *, now: datetime) -> dict[str, float]:
     return {"certificate_days_left": _days_left(found, now=now)} if _has_end(found) else {}
 
 

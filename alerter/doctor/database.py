@@ -17,7 +17,7 @@ from alerter.kernel import free_bytes, programs_with
 from alerter.storage import SchemaState, Store
 
 #: Seconds for the check of a large file.
-LONGEST_INTEGRITY_CHECK = 30.0
+MAX_INTEGRITY_CHECK = 30.0
 
 _ADVICE_FILE = (
     "Check path, owner and mode, and run doctor as the service's user. A damaged file is replaced with "
@@ -106,7 +106,7 @@ def _before_the_first(store: Store, *, is_services: bool) -> Finding:
 
 
 def _whole(store: Store, monotonic: Callable[[], float]) -> Iterator[Finding]:
-    until = monotonic() + LONGEST_INTEGRITY_CHECK
+    until = monotonic() + MAX_INTEGRITY_CHECK
 
     def is_late() -> bool:
         return monotonic() > until
@@ -115,7 +115,7 @@ def _whole(store: Store, monotonic: Callable[[], float]) -> Iterator[Finding]:
         store.check_integrity(gives_up=is_late)
     except StoreError as error:
         if is_late():
-            text = f"it is too large to be checked within {LONGEST_INTEGRITY_CHECK:g} s"
+            text = f"it is too large to be checked within {MAX_INTEGRITY_CHECK:g} s"
             yield _database(store, Outcome.NOT_APPLICABLE, text)
             return
         advice = "Stop the service, restore a backup with `alerter db restore`, and look after the disk."

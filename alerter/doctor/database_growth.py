@@ -11,7 +11,7 @@ from alerter.storage import Storage
 #: With less on the disk, whatever else fills it, the next cycle may fail.
 SCARCE_BYTES = 100 * 2**20
 #: Without any measured growth it is not judged by less history: most of a new file is empty tables.
-LEAST_HISTORY = timedelta(days=2)
+MIN_HISTORY = timedelta(days=2)
 #: Within this somebody must act, and has the time to.
 NEAR = timedelta(days=30)
 
@@ -45,7 +45,7 @@ class DatabaseGrowth:
         if self.storage.bytes_per_day is not None:
             return self.storage.bytes_per_day
         age = self.age(now=now)
-        return None if age < LEAST_HISTORY else (self.storage.size_bytes - self.storage.free_bytes) / (age / _DAY)
+        return None if age < MIN_HISTORY else (self.storage.size_bytes - self.storage.free_bytes) / (age / _DAY)
 
     def growing_for(self, *, now: datetime) -> timedelta:
         """Return for how long it will go on: until its history is as long as it is kept.

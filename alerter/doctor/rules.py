@@ -16,7 +16,7 @@ from alerter.humanize import counted
 from alerter.storage import SchemaState, Store
 
 #: So many names are given as examples.
-MOST_EXAMPLES = 3
+MAX_EXAMPLES = 3
 
 Seen = Mapping[Tenant, Sequence[HoldReason]]
 
@@ -143,7 +143,7 @@ def _nearest(globs: Sequence[str], reasons: Sequence[HoldReason]) -> str:
 def _examples(globs: Sequence[str], reasons: Sequence[HoldReason]) -> str:
     wanted = " ".join(glob.strip("*!") for glob in globs).casefold()
     by_folded = {reason.casefold(): reason for reason in reasons}
-    close = get_close_matches(wanted, by_folded, n=MOST_EXAMPLES, cutoff=0.3) or list(by_folded)[:MOST_EXAMPLES]
+    close = get_close_matches(wanted, by_folded, n=MAX_EXAMPLES, cutoff=0.3) or list(by_folded)[:MAX_EXAMPLES]
     return ", ".join(toml_text(pasteable_glob(by_folded[each])) for each in close) or "none"
 
 

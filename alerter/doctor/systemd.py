@@ -17,7 +17,7 @@ PATTERNS = ("alerter.service", "alerter@*.service")
 #: Where systemd puts the secrets that it hands to services.
 HANDED = Path("/run/credentials")
 #: So many files are named.
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 
 def check_units(config: Config | None, *, root: Path = ROOT) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def judge_reading(unit: Unit, config: Config) -> Iterator[Finding]:
     handed = tuple(folder for folder in (*folders_of(config.path), HANDED))
     own = [file for file in config.credential_files if not any(map(file.is_relative_to, handed))]
     if closed := unreadable((*config.files, *own), who):
-        text = f"its user may not read {', '.join(map(str, closed[:MOST_NAMED]))}: it will not start again"
+        text = f"its user may not read {', '.join(map(str, closed[:MAX_NAMED]))}: it will not start again"
         advice = f"chmod o+r {quote(str(closed[0]))}. Secrets belong into {handed[0]}, a file for each."
         yield _service(unit.name, Outcome.FAILED, text, advice)
 

@@ -10,7 +10,7 @@ from alerter.core.series import Snapshot
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
 from alerter.errors import SourceError
 from alerter.humanize import counted
-from alerter.sources.mimecast import Allowance, FetchReport, Mimecast
+from alerter.sources.mimecast import FetchReport, MimecastSource, RateLimit
 
 #: Clocks that differ by more are wrong, one of them; the header that tells is exact to a second.
 NOTICEABLE_SKEW = timedelta(seconds=30)
@@ -22,7 +22,7 @@ COMFORTABLE_SHARE = 0.1
 CALLS_PER_POLL = 2
 
 
-def check_account(tenant: TenantConfig, source: Callable[[], Mimecast]) -> Iterator[Finding]:
+def check_account(tenant: TenantConfig, source: Callable[[], MimecastSource]) -> Iterator[Finding]:
     """Yield what a real call to an account comes to."""
     account = source()
     try:
@@ -80,7 +80,7 @@ def _clock(tenant: TenantConfig, skew: timedelta | None) -> Iterator[Finding]:
     yield _account(tenant, outcome, text, advice)
 
 
-def _allowance(tenant: TenantConfig, allowance: Allowance | None) -> Iterator[Finding]:
+def _allowance(tenant: TenantConfig, allowance: RateLimit | None) -> Iterator[Finding]:
     if allowance is None:
         return
     needed = _calls_until(allowance.resets_in, tenant.poll_interval)
@@ -95,7 +95,7 @@ def _calls_until(reset: timedelta | None, poll_interval: timedelta) -> int:
     return CALLS_PER_POLL * max(1, ceil((reset or timedelta(0)) / poll_interval))
 
 
-def _allowance_text(allowance: Allowance) -> str:
+def _allowance_text(allowance: RateLimit) -> str:
     again = "" if allowance.resets_in is None else f", more in {ceil(allowance.resets_in.total_seconds())} s"
     return f"{allowance.remaining:,} of {allowance.limit:,} requests left{again}"
 

@@ -7,12 +7,12 @@ as Prometheus expects; whatever must outlive a restart is in the database. No I/
 from alerter.health.accounts import CycleRecord, TenantRecord
 from alerter.health.durations import DURATION_BOUNDS, CycleDurations
 from alerter.health.outcomes import ConfigRecord, DeliveryOutcome, PingOutcome
-from alerter.health.whole import ENOUGH_TENANTS, MOST_COMPLAINTS, Health
+from alerter.health.whole import ENOUGH_TENANTS, MAX_COMPLAINTS, Health
 
 __all__ = [
     "DURATION_BOUNDS",
     "ENOUGH_TENANTS",
-    "MOST_COMPLAINTS",
+    "MAX_COMPLAINTS",
     "ConfigRecord",
     "CycleDurations",
     "CycleRecord",

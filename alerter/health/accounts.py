@@ -12,7 +12,7 @@ from alerter.errors import Cause
 #: A tenant whose newest complete cycle is older than so many of its intervals is overdue.
 OVERDUE_INTERVALS = 3
 #: No tenant is overdue earlier: a poll may take its time.
-SHORTEST_OVERDUE = timedelta(minutes=2)
+MIN_OVERDUE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class TenantRecord:
         interval: How often it is polled.
         polls: How many complete cycles it had.
         failures: In how many of them the poll failed, by cause; only causes that there were.
-        last_good_at: Its newest good poll, also of an earlier process; None where none is known.
+        last_success_at: Its newest good poll, also of an earlier process; None where none is known.
         held_count: How many messages are held; None where that is not known, or not any more.
         held: The same by hold reason; None also where nobody wants to know.
     """
@@ -55,7 +55,7 @@ class TenantRecord:
     interval: timedelta
     polls: int
     failures: Mapping[Cause, int]
-    last_good_at: datetime | None
+    last_success_at: datetime | None
     held_count: int | None
     held: Mapping[HoldReason, int] | None
 
@@ -69,7 +69,7 @@ class TenantProgress:
         expected_seconds: Since when it is, or since when nobody is to blame for what was before.
         completed_seconds: When its newest complete cycle ended; 0 before the first one.
         good_seconds: When its newest good poll of this process ended; 0 before the first one.
-        last_good_at: The same on the wall clock, also of an earlier process.
+        last_success_at: The same on the wall clock, also of an earlier process.
         held_count: What that poll saw, all together.
         held: The same by hold reason, if anybody wants to know.
         polls: How many complete cycles it had.
@@ -83,7 +83,7 @@ class TenantProgress:
     expected_seconds: float
     completed_seconds: float = 0.0
     good_seconds: float = 0.0
-    last_good_at: datetime | None = None
+    last_success_at: datetime | None = None
     held_count: int | None = None
     held: Mapping[HoldReason, int] | None = None
     polls: int = 0
@@ -96,7 +96,7 @@ class TenantProgress:
         self._be_patient()
 
     def _be_patient(self) -> None:
-        self.patience = max(SHORTEST_OVERDUE, OVERDUE_INTERVALS * self.interval)
+        self.patience = max(MIN_OVERDUE, OVERDUE_INTERVALS * self.interval)
         self.patience_seconds = self.patience.total_seconds()
 
     def expect(self, interval: timedelta, now: float) -> None:
@@ -126,7 +126,7 @@ class TenantProgress:
 
     def saw(self, snapshot: Snapshot, *, with_reasons: bool, now: float) -> None:
         """Keep what a good poll saw."""
-        self.good_seconds, self.last_good_at = now, snapshot.taken_at
+        self.good_seconds, self.last_success_at = now, snapshot.taken_at
         self.held_count = sum(snapshot.counts.values())
         # Thousands of tenants have the same names, of which one copy is enough.
         held = (
@@ -142,7 +142,7 @@ class TenantProgress:
             interval=self.interval,
             polls=self.polls,
             failures=dict(self.failures),
-            last_good_at=self.last_good_at,
+            last_success_at=self.last_success_at,
             held_count=self.held_count if is_known else None,
             held=self.held if is_known else None,
         )

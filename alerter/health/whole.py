@@ -8,7 +8,7 @@ from threading import Lock
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause
-from alerter.health.accounts import SHORTEST_OVERDUE, CycleRecord, TenantProgress, TenantRecord
+from alerter.health.accounts import MIN_OVERDUE, CycleRecord, TenantProgress, TenantRecord
 from alerter.health.durations import CycleDurations, Durations
 from alerter.health.outcomes import ConfigRecord, DeliveryOutcome, PingOutcome, outcome_of
 from alerter.humanize import first_of
@@ -16,7 +16,7 @@ from alerter.humanize import first_of
 #: Of thousands of tenants so many first cycles show that keys, network and database are well.
 ENOUGH_TENANTS = 50
 #: Whoever reads more complaints than this learns nothing new.
-MOST_COMPLAINTS = 10
+MAX_COMPLAINTS = 10
 
 
 class Health:
@@ -71,8 +71,8 @@ class Health:
         with self._lock:
             for tenant, at in last_good_polls.items():
                 account = self._accounts.get(tenant)
-                if account is not None and account.last_good_at is None:
-                    account.last_good_at = at
+                if account is not None and account.last_success_at is None:
+                    account.last_success_at = at
 
     def configured(self, targets: Collection[TargetName], *, now: datetime) -> None:
         """Note that a configuration is in force from now on, in which there are these targets."""
@@ -114,7 +114,7 @@ class Health:
     def shortest_patience(self) -> timedelta:
         """Return after how long without a complete cycle the first tenant is overdue: the one that is polled most."""
         with self._lock:
-            return min((account.patience for account in self._accounts.values()), default=SHORTEST_OVERDUE)
+            return min((account.patience for account in self._accounts.values()), default=MIN_OVERDUE)
 
     def cycle_completed(
         self, tenant: Tenant, *, seconds: float, cause: Cause | None, snapshot: Snapshot | None = None
@@ -209,8 +209,8 @@ class Health:
         now = self._monotonic()
         with self._lock:
             found = self._complaints(now)
-        more = len(found) - MOST_COMPLAINTS
-        return (*found[:MOST_COMPLAINTS], f"and {more} more") if more > 0 else tuple(found)
+        more = len(found) - MAX_COMPLAINTS
+        return (*found[:MAX_COMPLAINTS], f"and {more} more") if more > 0 else tuple(found)
 
     def _complaints(self, now: float) -> list[str]:
         tenants_by_complaint: dict[str, list[Tenant]] = {}

@@ -7,8 +7,8 @@ from functools import partial
 from itertools import accumulate
 from typing import TypeAlias, TypeVar
 
-from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
-from alerter.core.poll_times import MOST_POLLS
+from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange, Record
+from alerter.core.poll_times import MAX_POLLS
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 from alerter.import_export.cells import read as cell_read
 from alerter.import_export.foreign import Foreign, foreign_count, foreign_time
@@ -19,8 +19,8 @@ Row: TypeAlias = Mapping[str, object]
 _Value = TypeVar("_Value")
 
 #: Of more polls than one row of the database has, none are read that are closer together, nor more than this.
-SHORTEST_STEP = timedelta(seconds=10)
-MOST_EVEN = 1_000_000
+MIN_STEP = timedelta(seconds=10)
+MAX_EVEN = 1_000_000
 
 #: What a row of a plain file is made of. `tenant` may be missing, and `held` may be called `count`.
 FIELDS = ("time", "tenant", "reason", "held")
@@ -83,7 +83,7 @@ class Plain:
         needed = [field for field in FIELDS if field != "tenant" or self._owner is None]
         return [field for field in needed if self._index[field] is None]
 
-    def reading_of(self, cells: Sequence[object]) -> Reading:
+    def reading_of(self, cells: Sequence[object]) -> ImportedSample:
         """Return the reading that a row is.
 
         Raises:
@@ -91,7 +91,7 @@ class Plain:
         """
         time, reason, held = self._places
         count = self._made(cells[held], held, self._values.held)
-        return Reading(
+        return ImportedSample(
             tenant=self._tenant(cells),
             reason=self._reason(cells[reason], count),
             at=self._made(cells[time], time, self._values.instant),
@@ -146,7 +146,7 @@ def record_of(row: Row, asked: Tenant | None, values: Values) -> Record:
             reason, at = _value(row, "reason", values.reason), _value(row, "at", values.instant)
             return FirstSeen(tenant=tenant, reason=reason, at=at)
         case "held" | "change" as kind:
-            return (Held if kind == HELD else CountRecord)(
+            return (InitialCount if kind == HELD else CountRecord)(
                 tenant=tenant,
                 reason=_value(row, "reason", values.reason),
                 at=_value(row, "at", values.instant),
@@ -159,7 +159,7 @@ def record_of(row: Row, asked: Tenant | None, values: Values) -> Record:
             raise WrongError("record", f"expected {kinds}, found {found(other)}; a newer alerter may have written it")
 
 
-def _polled(row: Row, tenant: Tenant, values: Values) -> Polled:
+def _polled(row: Row, tenant: Tenant, values: Values) -> PollRange:
     since, until = _value(row, "at", values.instant), _value(row, "until", values.instant)
     if until < since:
         raise WrongError("until", f"expected an end that is not before 'at', found {found(row.get('until'))}")
@@ -168,17 +168,17 @@ def _polled(row: Row, tenant: Tenant, values: Values) -> Polled:
         raise WrongError("polls", "expected at least 1 poll, found 0")
     steps = _value(row, "steps", values.steps)
     if not steps:
-        if polls > MOST_POLLS and (polls > MOST_EVEN or until - since < polls * SHORTEST_STEP):
-            text = f"expected at most {MOST_POLLS} polls, or {MOST_EVEN:,} that are 10 s apart, found {polls:,}"
+        if polls > MAX_POLLS and (polls > MAX_EVEN or until - since < polls * MIN_STEP):
+            text = f"expected at most {MAX_POLLS} polls, or {MAX_EVEN:,} that are 10 s apart, found {polls:,}"
             raise WrongError("polls", text)
-        return Polled(tenant=tenant, since=since, until=until, polls=polls)
+        return PollRange(tenant=tenant, since=since, until=until, polls=polls)
     whole = sum(steps, timedelta())
     if (len(steps) + 1, whole) != (polls, until - since):
         expected, length = f"{polls - 1} steps from 'at' to 'until'", (until - since).total_seconds()
         raise WrongError(
             "steps", f"expected {expected}, {length} s, found {len(steps)} that take {whole.total_seconds()} s"
         )
-    return Polled.of(tenant, [since, *(since + passed for passed in accumulate(steps))])
+    return PollRange.of(tenant, [since, *(since + passed for passed in accumulate(steps))])
 
 
 def _value(row: Row, name: str, of: Callable[[object], _Value]) -> _Value:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from alerter.core.history_records import LARGEST_COUNT, LONGEST_REASON
+from alerter.core.history_records import MAX_COUNT, MAX_REASON
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 
 #: Mimecast began in 2003: no count of it is older than this.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 #: An error shows no more of what was found.
-LONGEST_SHOWN = 40
+MAX_SHOWN_LENGTH = 40
 
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
@@ -60,7 +60,7 @@ class Values:
         """Return a count of messages: a whole number, or its digits."""
         if isinstance(value, str) and (digits := _COUNT.fullmatch(value.strip())):
             value = int(digits[1])
-        if type(value) is not int or not 0 <= value <= LARGEST_COUNT:
+        if type(value) is not int or not 0 <= value <= MAX_COUNT:
             raise ValueError(f"expected a whole number of messages, from 0 to 2^53, found {found(value)}")
         return value
 
@@ -80,8 +80,8 @@ class Values:
             raise ValueError(f"expected the name of a hold reason, found {found(value)}")  # noqa: TRY004 - one kind of error
         if value in self._reasons:
             return self._reasons[value]
-        if len(value) > LONGEST_REASON:
-            raise ValueError(f"expected a name of {LONGEST_REASON} characters at most, found one of {len(value)}")
+        if len(value) > MAX_REASON:
+            raise ValueError(f"expected a name of {MAX_REASON} characters at most, found one of {len(value)}")
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise ValueError("expected text that can be stored, found a NUL or half a character in it")
         self._reasons[value] = reason = HoldReason(value) if value.strip() else NO_REASON
@@ -143,8 +143,8 @@ def found(value: object) -> str:
         case bool() | list() | dict():
             return {bool: "true or false", list: "a list", dict: "an object"}[type(value)]
         case str():
-            return repr(value) if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]!r}…"
+            return repr(value) if len(value) <= MAX_SHOWN_LENGTH else f"{value[:MAX_SHOWN_LENGTH]!r}…"
         case int() if value.bit_length() > 128:  # noqa: PLR2004 - far more than is shown
             return "a number of many digits"
         case _:
-            return str(value)[:LONGEST_SHOWN]
+            return str(value)[:MAX_SHOWN_LENGTH]

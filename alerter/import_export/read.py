@@ -10,24 +10,24 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TypeAlias, TypeVar
 
-from alerter.core.history_records import Reading, Record
+from alerter.core.history_records import ImportedSample, Record
 from alerter.errors import Problem
 from alerter.import_export import foreign
 from alerter.import_export.cells import read as cell_read
 from alerter.import_export.entries import Layout, Plain, Row, WrongError, listed, record_of
 from alerter.import_export.parse import Values, found
-from alerter.import_export.texts import LONGEST_LINE, LongLineError, lines, opened
+from alerter.import_export.texts import MAX_LINE, LongLineError, lines, opened
 from alerter.import_export.write import PARTIAL, PARTIAL_MARK, READING_COLUMNS, RECORD_COLUMNS
 
 #: The line on which something begins, and what it is.
-Entry: TypeAlias = tuple[int, Record | Reading]
+Entry: TypeAlias = tuple[int, Record | ImportedSample]
 _Cells: TypeAlias = list[str]
 _Kind = TypeVar("_Kind")
 _NOTHING: _Cells = []
-_Maker: TypeAlias = Callable[[Sequence[str]], Record | Reading]
+_Maker: TypeAlias = Callable[[Sequence[str]], Record | ImportedSample]
 
 #: So many wrong values are looked at to say how they are written.
-MOST_EXPLAINED = 20
+MAX_EXPLAINED = 20
 
 _PARTIAL_TEXT = (
     "found an export of some hold reasons only: imported, it would say that nothing else was held; expected one "
@@ -59,9 +59,7 @@ def read(path: str, layout: Layout, values: Values) -> Iterator[Entry | Problem]
     except OSError as error:
         yield file.problem(None, f"cannot be read: {(error.strerror or 'unknown error').lower()}")
     except LongLineError:
-        text = (
-            f"expected rows of {LONGEST_LINE:,} characters at most, found a longer one; perhaps a quote is not closed"
-        )
+        text = f"expected rows of {MAX_LINE:,} characters at most, found a longer one; perhaps a quote is not closed"
         yield file.problem(file.line + 1, text)
     except UnicodeError:
         yield file.refused(file.line + 1, foreign.foreign_encoding())
@@ -202,12 +200,12 @@ class _File:
             raise _UnreadableError(self.line, _PARTIAL_TEXT)
         return record_of(row, self._layout.tenant, self._values)
 
-    def _made(self, line: int, row: _Kind, make: Callable[[_Kind], Record | Reading]) -> Entry | Problem:
+    def _made(self, line: int, row: _Kind, make: Callable[[_Kind], Record | ImportedSample]) -> Entry | Problem:
         try:
             return line, make(row)
         except WrongError as error:
             self._wrong += 1
-            strange = error.strange() if self._wrong <= MOST_EXPLAINED else None
+            strange = error.strange() if self._wrong <= MAX_EXPLAINED else None
             text = str(error) if strange is None else f"{error} ({strange.name})"
             if strange is not None and strange.name not in self._advised:
                 # One line converts the whole file: it is said once.
@@ -233,7 +231,7 @@ class _Bounded:
     def __next__(self) -> str:
         text = next(self._texts)
         self.size += len(text)
-        if self.size > LONGEST_LINE:
+        if self.size > MAX_LINE:
             raise LongLineError
         return text
 

@@ -15,7 +15,7 @@ STANDARD_INPUT = "-"
 #: So much of a file's beginning tells what it is.
 HEAD_BYTES = 65_536
 #: No line, and no row of CSV, is longer than this, in characters.
-LONGEST_LINE = 131_072
+MAX_LINE = 131_072
 
 
 class LongLineError(ValueError):
@@ -43,10 +43,10 @@ def lines(stream: TextIO) -> Iterator[str]:
     """Yield the lines of a text with their ends.
 
     Raises:
-        LongLineError: One is longer than `LONGEST_LINE`.
+        LongLineError: One is longer than `MAX_LINE`.
     """
-    while line := stream.readline(LONGEST_LINE):
-        if len(line) >= LONGEST_LINE:
+    while line := stream.readline(MAX_LINE):
+        if len(line) >= MAX_LINE:
             raise LongLineError
         yield line
 

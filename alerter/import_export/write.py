@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TextIO, assert_never
 
-from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange, Record
 from alerter.humanize import escaped_json
 from alerter.import_export.cells import shown
 
@@ -43,7 +43,7 @@ def write_records(records: Iterable[Record], stream: TextIO, form: FileFormat) -
     return _write(map(_record_fields, records), RECORD_COLUMNS, stream, form)
 
 
-def write_readings(readings: Iterable[Reading], stream: TextIO, form: FileFormat, *, timezone: tzinfo) -> int:
+def write_readings(readings: Iterable[ImportedSample], stream: TextIO, form: FileFormat, *, timezone: tzinfo) -> int:
     """Write readings; return how many there were.
 
     In CSV their times are on the clocks of a place, with its offset, so that they can be read in one way only.
@@ -98,8 +98,8 @@ def _record_fields(record: Record) -> _Fields:
     match record:
         case FirstSeen():
             return {"record": SEEN, "tenant": record.tenant, "reason": record.reason, "at": _instant(record.at)}
-        case Held() | CountRecord():
-            kind = HELD if isinstance(record, Held) else CHANGE
+        case InitialCount() | CountRecord():
+            kind = HELD if isinstance(record, InitialCount) else CHANGE
             return {
                 "record": kind,
                 "tenant": record.tenant,
@@ -107,7 +107,7 @@ def _record_fields(record: Record) -> _Fields:
                 "at": _instant(record.at),
                 "held": record.held,
             }
-        case Polled():
+        case PollRange():
             fields: _Fields = {
                 "record": POLLED,
                 "tenant": record.tenant,

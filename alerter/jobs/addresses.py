@@ -22,7 +22,7 @@ def follow_urls(store: Store, alerting: AlertingConfig) -> None:
         StoreError: Nothing was changed.
     """
     with store.write() as transaction:
-        if transaction.standing().may_remove:
+        if transaction.lease_state().may_resolve_removed:
             readdress(transaction, alerting)
 
 

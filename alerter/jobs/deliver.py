@@ -113,7 +113,7 @@ def release_claims(store: Store, *, now: datetime) -> None:
         if all(each.claims <= each.attempts for each in reader.waiting_deliveries()):
             return
     with store.write() as transaction:
-        released = transaction.release_claims(now=now) if transaction.standing().is_member else 0
+        released = transaction.release_claims(now=now) if transaction.lease_state().is_member else 0
     if released:
         log.warning("sent again, their sender died messages=%d", released)
 
@@ -139,7 +139,7 @@ def _claim(
     In one transaction, so that of two runs at the same time one alone gets it.
     """
     with store.write() as transaction:
-        if not transaction.standing().is_member:
+        if not transaction.lease_state().is_member:
             return None
         attempt = _errand(transaction, target, alerting, now=now)
         if attempt is None:

@@ -41,7 +41,7 @@ def store_and_evaluate(
     fetched: Snapshot | SourceError,
     alerting: AlertingConfig,
     *,
-    may_judge_all: bool = True,
+    may_evaluate_global_rules: bool = True,
     now: datetime,
 ) -> EvaluatedPoll:
     """Keep what a poll came to, and return what it changes.
@@ -51,13 +51,15 @@ def store_and_evaluate(
         tenant: Who was polled.
         fetched: What came of it.
         alerting: What judges it.
-        may_judge_all: Whether this process has a say in what concerns all tenants together.
+        may_evaluate_global_rules: Whether this process has a say in what concerns all tenants together.
         now: The instant of the poll.
     """
     rules = alerting.rules_for(tenant)
     windows = alerting.lookbacks_for(rules, alerting.poll_intervals[tenant])
     judging = [
-        each for each in alerting.rules_evaluated_with(tenant, rules) if may_judge_all or each.scope is not Per.ALL
+        each
+        for each in alerting.rules_evaluated_with(tenant, rules)
+        if may_evaluate_global_rules or each.scope is not Per.ALL
     ]
     poll = _Poll(transaction, tenant, judging, windows, alerting, now)
     return poll.failed(fetched) if isinstance(fetched, SourceError) else poll.succeeded(fetched)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
-from alerter.core.import_merge import BEFORE_ALL, Base, CountChange, Gap, Given, gaps, joined, steps
-from alerter.core.poll_times import Numbers, PollRun, numbers
-from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, instant_of
+from alerter.core.import_merge import BEFORE_ALL, Base, CountChange, Gap, ImportedHistory, gaps, merge_runs, steps
+from alerter.core.poll_times import Int64Array, PollRun, numbers
+from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, from_epoch_us
 from alerter.errors import StoreError
 from alerter.jobs.ports import HistoryReader, HistoryStore, HistoryTransaction
 
@@ -46,7 +46,7 @@ class TenantImport:
     def gaps(self) -> list[Span]:
         """The stretches between its runs of polls, oldest first: nothing is known of them."""
         runs = zip(self.coverage, self.coverage[1:], strict=False)
-        return [Span(instant_of(before.until), instant_of(after.since)) for before, after in runs]
+        return [Span(from_epoch_us(before.until), from_epoch_us(after.since)) for before, after in runs]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,12 @@ class ImportResult:
 
 
 def take_in(
-    given: Sequence[Given], entries: int, store: HistoryStore, *, is_dry: bool, on_progress: OnProgress | None = None
+    given: Sequence[ImportedHistory],
+    entries: int,
+    store: HistoryStore,
+    *,
+    is_dry: bool,
+    on_progress: OnProgress | None = None,
 ) -> ImportResult:
     """Add what files say to what is stored: all of it, or nothing.
 
@@ -89,7 +94,7 @@ def take_in(
 class _Plan:
     """What to do for one tenant."""
 
-    given: Given
+    given: ImportedHistory
     filled: Sequence[Gap]
     changes: "_Changes"
     first_seen: Mapping[HoldReason, int]
@@ -113,7 +118,7 @@ class _Changes:
 
     def __init__(self, changes: Iterator[CountChange]) -> None:
         self._index_by_reason: dict[HoldReason, int] = {}
-        self._columns: tuple[Numbers, ...] = (numbers(), numbers(), numbers(), numbers())
+        self._columns: tuple[Int64Array, ...] = (numbers(), numbers(), numbers(), numbers())
         at, reason, was, held = self._columns
         for change in changes:
             at.append(change[0])
@@ -134,7 +139,7 @@ class _Changes:
         return self._index_by_reason
 
 
-def _planned(given: Given, reader: HistoryReader) -> _Plan:
+def _planned(given: ImportedHistory, reader: HistoryReader) -> _Plan:
     stored = reader.stored(given.tenant)
     filled = gaps(given, stored.coverage)
     changes = _Changes(steps(given, stored, filled))
@@ -166,7 +171,7 @@ def _cover(plan: _Plan, transaction: HistoryTransaction) -> None:
         raise StoreError(
             f"the history of {tenant} changed while it was imported into: nothing was imported; import it again"
         )
-    runs = joined(coverage, plan.filled, interval=plan.given.interval)
+    runs = merge_runs(coverage, plan.filled, interval=plan.given.interval)
     transaction.cover(tenant, runs, plan.first_seen, plan.changes.reasons)
 
 

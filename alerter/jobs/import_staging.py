@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
-from alerter.core.import_merge import Base, Given
+from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange, Record
+from alerter.core.import_merge import Base, ImportedHistory
 from alerter.core.poll_times import PollRun, numbers
 from alerter.core.readings import NOTHING, Rows, RowsError, given_by, twice
-from alerter.core.series import HoldReason, Tenant, number_of
+from alerter.core.series import HoldReason, Tenant, to_epoch_us
 from alerter.errors import InputError, Problem
 
 #: How many problems are kept to be shown; the others are counted.
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 
 #: So many entries are read between two calls of `on_progress`.
 _BATCH = 10_000
@@ -20,7 +20,7 @@ _LINE_BITS = 40
 _LINE_MASK = (1 << _LINE_BITS) - 1
 
 #: The line on which something begins, and what it is.
-Entry: TypeAlias = tuple[int, Record | Reading]
+Entry: TypeAlias = tuple[int, Record | ImportedSample]
 
 
 class ImportStaging:
@@ -53,7 +53,7 @@ class ImportStaging:
             if self.entries % _BATCH == 0:
                 self._on_progress(self.entries)
 
-    def settle(self, *, interval: timedelta | None) -> list[Given]:
+    def settle(self, *, interval: timedelta | None) -> list[ImportedHistory]:
         """Return what the files say of each tenant, in their order.
 
         Args:
@@ -74,13 +74,13 @@ class ImportStaging:
             raise InputError(tuple(in_order), self.problem_count)
         return given
 
-    def _add(self, entry: Record | Reading, place: int) -> str | None:
+    def _add(self, entry: Record | ImportedSample, place: int) -> str | None:
         """Keep an entry; return what is wrong with it, or None."""
-        kind = _Rows if isinstance(entry, Reading) else _Records
+        kind = _Rows if isinstance(entry, ImportedSample) else _Records
         kept = self._tenants.get(entry.tenant)
         if kept is None:
             kept = self._tenants[entry.tenant] = kind(place >> _LINE_BITS)
-        if isinstance(entry, Reading):
+        if isinstance(entry, ImportedSample):
             if not isinstance(kept, _Rows):
                 return f"expected either records or counts of {entry.tenant!r} in one import, found both"
             kept.add(entry, place)
@@ -91,7 +91,7 @@ class ImportStaging:
             return f"expected all records of {entry.tenant!r} in one file, found others in another: import one by one"
         return kept.add(entry)
 
-    def _polls(self, tenant: Tenant, kept: "_Rows", interval: timedelta | None) -> Given | None:
+    def _polls(self, tenant: Tenant, kept: "_Rows", interval: timedelta | None) -> ImportedHistory | None:
         rows, reasons = kept.rows.in_order(), list(kept.reasons)
         is_sound = True
         for row, before in twice(rows):
@@ -112,7 +112,7 @@ class ImportStaging:
 
     def _refuse(self, problem: Problem) -> None:
         self.problem_count += 1
-        if len(self.problems) < MOST_SHOWN:
+        if len(self.problems) < MAX_SHOWN:
             self.problems.append(problem)
 
     def _problem(self, place: int, text: str) -> Problem:
@@ -131,7 +131,7 @@ class _Numbered:
 
     def __call__(self, at: datetime) -> int:
         if at is not self._last:
-            self._last, self._number = at, number_of(at)
+            self._last, self._number = at, to_epoch_us(at)
         return self._number
 
 
@@ -143,7 +143,7 @@ class _Rows:
         self.reasons: dict[HoldReason, int] = {}
         self._number_of = _Numbered()
 
-    def add(self, reading: Reading, place: int) -> None:
+    def add(self, reading: ImportedSample, place: int) -> None:
         """Keep a row."""
         reason = NOTHING if reading.reason is None else self.reasons.setdefault(reading.reason, len(self.reasons))
         self.rows.add(self._number_of(reading.at), reason, reading.held, place)
@@ -169,9 +169,9 @@ class _Records:
         self._here: set[int] = set()
         self._number_of = _Numbered()
 
-    def given(self, tenant: Tenant) -> Given:
+    def given(self, tenant: Tenant) -> ImportedHistory:
         """Return what they say."""
-        return Given(
+        return ImportedHistory(
             tenant=tenant,
             runs=[PollRun.of(self._polls[begin : self._end(run)]) for run, begin in enumerate(self._begins)],
             polls=self._polls,
@@ -186,15 +186,15 @@ class _Records:
     def add(self, record: Record) -> str | None:
         """Keep a record; return what is wrong with it, or None."""
         match record:
-            case Polled():
+            case PollRange():
                 return self._add_run(record)
             case FirstSeen():
                 return self._add_reason(record)
             case _ if record.reason not in self._seen:
                 return f"expected a 'seen' record of {record.reason[:40]!r} before this one, found none"
-            case Held():
+            case InitialCount():
                 is_new = record.reason not in self._bases
-                self._bases.setdefault(record.reason, Base(at=number_of(record.at), held=record.held))
+                self._bases.setdefault(record.reason, Base(at=to_epoch_us(record.at), held=record.held))
                 return None if is_new else f"expected one 'held' record of {record.reason[:40]!r}, found another one"
             case CountRecord():
                 return self._add_change(record)
@@ -203,11 +203,11 @@ class _Records:
         if record.reason in self._seen:
             return f"expected one 'seen' record of {record.reason[:40]!r}, found another one"
         self._index[record.reason] = len(self._index)
-        self._seen[record.reason] = number_of(record.at)
+        self._seen[record.reason] = to_epoch_us(record.at)
         return None
 
-    def _add_run(self, record: Polled) -> str | None:
-        instants = numbers(map(number_of, record.instants))
+    def _add_run(self, record: PollRange) -> str | None:
+        instants = numbers(map(to_epoch_us, record.instants))
         goes_on = bool(self._polls) and instants[0] == self._polls[-1]
         if self._at or (self._polls and instants[0] < self._polls[-1]):
             return (

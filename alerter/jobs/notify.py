@@ -9,7 +9,7 @@ from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Alert, AlertState, AlertSubject, Transition, needs_write
 from alerter.core.message.content import Message
 from alerter.core.message.render import compose_message
-from alerter.core.mutes import LONGEST_SILENCE, MuteSet
+from alerter.core.mutes import MAX_SILENCE, MuteSet
 from alerter.core.notifications import NotificationPlan, NotificationState, Receiver, plan, settled
 from alerter.core.outbox import worst_of_each_topic
 from alerter.jobs.ports import Reader, Store, Transaction
@@ -81,12 +81,12 @@ def flush_groups(store: Store, alerting: AlertingConfig, *, now: datetime) -> tu
     if not due:
         return ()
     with store.write() as transaction:
-        standing = transaction.standing()
+        lease_state = transaction.lease_state()
         receivers = [receiver for receiver in alerting.receivers if receiver.name in due]
-        if not standing.may_remove:
+        if not lease_state.may_resolve_removed:
             # Another one may know those that are not in this configuration.
             due = {receiver.name for receiver in receivers}
-        if not standing.is_member or not due:
+        if not lease_state.is_member or not due:
             return ()
         planned = _decide(transaction, transaction.alerts(), transaction.notified(), receivers, alerting, now=now)
         for name in due:
@@ -114,9 +114,9 @@ def firing_for(
     new = (notice.alert.key.topic for each in (*planned.notifications, *planned.suppressed) for notice in each.notices)
     topics = {*new, *(entry.topic for entry in notified if entry.state is AlertState.FIRING)}
     firing = [alert for alert in alerts if alert.is_firing and alert.key.topic in topics]
-    heard = [alert for alert in firing if _is_routed(alert, receiver, alerting)]
-    still_known = topics - {alert.key.topic for alert in heard}
-    return worst_of_each_topic([*heard, *(alert for alert in firing if alert.key.topic in still_known)])
+    is_routed = [alert for alert in firing if _is_routed(alert, receiver, alerting)]
+    still_known = topics - {alert.key.topic for alert in is_routed}
+    return worst_of_each_topic([*is_routed, *(alert for alert in firing if alert.key.topic in still_known)])
 
 
 def _is_routed(alert: Alert, receiver: Receiver, alerting: AlertingConfig) -> bool:
@@ -187,7 +187,7 @@ def _plan(
     if not is_news and not any(alert.key.topic in acknowledgements for alert in alerts):
         return planned
     mutes = MuteSet(
-        silences=reader.silences(since=now - LONGEST_SILENCE),
+        silences=reader.silences(since=now - MAX_SILENCE),
         acknowledgements=acknowledgements,
         windows_by_rule=alerting.windows_by_rule,
         muted_tenants=alerting.muted_tenants,

@@ -69,14 +69,14 @@ def tell_outages(store: Store, alerting: AlertingConfig, urls: Mapping[TargetNam
         if not any(is_news(each, now=now) or name not in urls for name, each in reader.outages().items()):
             return False
     with store.write() as transaction:
-        standing = transaction.standing()
-        if not standing.is_member:
+        lease_state = transaction.lease_state()
+        if not lease_state.is_member:
             return False
         outages = transaction.outages()
         news = [outage for target, outage in outages.items() if target in urls and is_news(outage, now=now)]
         for outage in news:
             _tell(transaction, outage, outages, alerting, urls, now=now)
-        for target in outages.keys() - urls.keys() if standing.may_remove else ():
+        for target in outages.keys() - urls.keys() if lease_state.may_resolve_removed else ():
             transaction.end_outage(target)
     return bool(news)
 

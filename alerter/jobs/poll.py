@@ -78,14 +78,21 @@ def poll_many(
     """
     fetched = [(tenant, *_fetch(source, clock)) for tenant, source in polls]
     with store.write() as transaction:
-        standing = transaction.standing([tenant for tenant, _, _ in fetched])
-        kept = [each for each in fetched if each[0] in standing.tenants]
+        lease_state = transaction.lease_state([tenant for tenant, _, _ in fetched])
+        kept = [each for each in fetched if each[0] in lease_state.tenants]
         cycles = [
-            _cycle(transaction, tenant, what, alerting, may_judge_all=standing.may_judge_all, now=now)
+            _cycle(
+                transaction,
+                tenant,
+                what,
+                alerting,
+                may_evaluate_global_rules=lease_state.may_evaluate_global_rules,
+                now=now,
+            )
             for tenant, what, now in kept
         ]
     for tenant, _, _ in fetched:
-        if tenant not in standing.tenants:
+        if tenant not in lease_state.tenants:
             log.info("poll not kept tenant=%s: %s", tenant, "another instance polls it now")
     for (tenant, what, _), cycle in zip(kept, cycles, strict=True):
         _log_poll(tenant, what)
@@ -102,7 +109,7 @@ def poll_dry_run(
     cycles: list[PollCycle] = []
     try:
         with store.write() as transaction:
-            cycles.append(_cycle(transaction, tenant, fetched, alerting, may_judge_all=True, now=now))
+            cycles.append(_cycle(transaction, tenant, fetched, alerting, may_evaluate_global_rules=True, now=now))
             raise _DryRun  # noqa: TRY301 - the way out of a transaction that must not be committed
     except _DryRun:
         return cycles[0]
@@ -123,7 +130,7 @@ def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[
         StoreError: Nothing was changed.
     """
     with store.write() as transaction:
-        if not transaction.standing().may_remove:
+        if not transaction.lease_state().may_resolve_removed:
             return []
         readdress(transaction, alerting)
         alerts = transaction.alerts()
@@ -158,7 +165,7 @@ def tell_unpolled(store: Store, alerting: AlertingConfig, *, now: datetime) -> t
     if not tenants:
         return ()
     with store.write() as transaction:
-        if not transaction.standing().may_remove:
+        if not transaction.lease_state().may_resolve_removed:
             return ()
         alerts, notified = transaction.alerts(tenants), transaction.notified(tenants)
         return tell(transaction, alerts, AlertChanges(), notified, alerting, now=now)[1]
@@ -205,7 +212,7 @@ def shift_after_clock_jump(store: Store, *, by: timedelta, tenants: Collection[T
         StoreError: Nothing was changed.
     """
     with store.write() as transaction:
-        own = None if tenants is None else transaction.standing(tenants).tenants
+        own = None if tenants is None else transaction.lease_state(tenants).tenants
         alerts = transaction.alerts(own)
         moved = [shift_clock(alert, by=by) for alert in alerts]
         transaction.save_alerts(after for before, after in zip(alerts, moved, strict=True) if after != before)
@@ -246,10 +253,12 @@ def _cycle(
     fetched: Snapshot | SourceError,
     alerting: AlertingConfig,
     *,
-    may_judge_all: bool,
+    may_evaluate_global_rules: bool,
     now: datetime,
 ) -> PollCycle:
-    judged = store_and_evaluate(transaction, tenant, fetched, alerting, may_judge_all=may_judge_all, now=now)
+    judged = store_and_evaluate(
+        transaction, tenant, fetched, alerting, may_evaluate_global_rules=may_evaluate_global_rules, now=now
+    )
     planned, messages = tell(transaction, judged.alerts, judged.changes, judged.notified, alerting, now=now)
     return PollCycle(
         tenant=tenant,

@@ -15,7 +15,7 @@ from alerter.core.outbox import Delivery, TargetName
 from alerter.core.poll_times import PollRun
 from alerter.core.rules import Lookbacks, Selector, SumMember, TenantSeries
 from alerter.core.series import HoldReason, Series, Snapshot, Tenant
-from alerter.core.sharding import Standing
+from alerter.core.sharding import LeaseState
 from alerter.errors import SourceError
 
 
@@ -147,7 +147,7 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """Everything of a cycle, or nothing."""
 
-    def standing(self, tenants: Collection[Tenant] = ()) -> Standing:
+    def lease_state(self, tenants: Collection[Tenant] = ()) -> LeaseState:
         """Return what this process may decide; the polls of which of these tenants are its own until the end."""
         ...
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from alerter.core.downsampling import day_of
+from alerter.core.downsampling import utc_day
 from alerter.core.series import Tenant
 from alerter.jobs.ports import Store, Transaction
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 #: Counts that are older are packed, by whole days: nearly nobody writes to them any more.
 COMPRESS_AFTER = timedelta(days=1)
 #: What a transaction may take, about: less than anybody notices.
-LONGEST_SECONDS = 0.01
+MAX_SECONDS = 0.01
 #: After each one, so many times what it took is left to others.
 REST = 4
 _FEWEST, _FIRST, _MOST = 50, 500, 10_000
@@ -56,15 +56,15 @@ class BatchSizer:
             _Stopped: There is no more time; it is done all the same. Or another process does this, and it is not done.
         """
         with store.write() as transaction:
-            if not transaction.standing().is_leader:
+            if not transaction.lease_state().is_leader:
                 raise _Stopped
             # Who has waited for others has not worked.
             began = self.seconds()
             done = act(transaction)
         took = self.seconds() - began
-        if took > LONGEST_SECONDS:
+        if took > MAX_SECONDS:
             self.rows = max(_FEWEST, self.rows // 2)
-        elif took < LONGEST_SECONDS / 4 and done >= self.rows:
+        elif took < MAX_SECONDS / 4 and done >= self.rows:
             self.rows = min(_MOST, self.rows * 2)
         if self.wait(REST * took):
             raise _Stopped
@@ -77,14 +77,14 @@ class RetentionResult:
 
     Attributes:
         pruned: Rows that were too old, and are deleted.
-        thinned: Old changes that were looked at, of which each hour keeps its extremes.
+        downsampled: Old changes that were looked at, of which each hour keeps its extremes.
         packed: Changes that became parts of a chunk.
         stripped: Old messages of which the title is kept.
         pages: What was given back to the disk.
     """
 
     pruned: int = 0
-    thinned: int = 0
+    downsampled: int = 0
     packed: int = 0
     stripped: int = 0
     pages: int = 0
@@ -112,16 +112,16 @@ def apply_retention(
     """
     kept = RetentionResult()
     with suppress(_Stopped):
-        _prune(store, kept, batch_sizer, before=day_of(now - retention))
-        _thin(store, kept, batch_sizer, before=day_of(now - fine_retention))
-        _pack(store, kept, batch_sizer, before=day_of(now - COMPRESS_AFTER))
+        _prune(store, kept, batch_sizer, before=utc_day(now - retention))
+        _thin(store, kept, batch_sizer, before=utc_day(now - fine_retention))
+        _pack(store, kept, batch_sizer, before=utc_day(now - COMPRESS_AFTER))
         while pages := batch_sizer.run(store, lambda transaction: transaction.give_back(_PAGES_AT_A_TIME)):
             kept.pages += pages
         batch_sizer.run(store, lambda transaction: transaction.note_size(now=now))
     if kept != RetentionResult():
         log.info(
             "history kept pruned=%d thinned=%d packed=%d stripped=%d pages=%d",
-            kept.pruned, kept.thinned, kept.packed, kept.stripped, kept.pages,
+            kept.pruned, kept.downsampled, kept.packed, kept.stripped, kept.pages,
         )  # fmt: skip
     return kept
 
@@ -148,7 +148,7 @@ def _thin(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, befor
     for rows in _of_each(
         tenants, store, batch_sizer, lambda one, name: one.thin(name, before=before, batch=batch_sizer.rows)
     ):
-        kept.thinned += rows
+        kept.downsampled += rows
     while True:
         with store.read() as reader:
             wordy = reader.wordy_messages(before=before, limit=_FOUND_AT_A_TIME)
@@ -164,7 +164,7 @@ def _pack(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, befor
 
     def pack(transaction: Transaction, tenant: Tenant) -> int:
         # An instance that is older might not know chunks.
-        return transaction.pack(tenant, before=before) if transaction.standing().is_agreed else 0
+        return transaction.pack(tenant, before=before) if transaction.lease_state().configs_match else 0
 
     for changes in _of_each(tenants, store, batch_sizer, pack):
         kept.packed += changes

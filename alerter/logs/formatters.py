@@ -15,11 +15,11 @@ from alerter.logs.events import DETAIL, LogEvent, Value, event_of, is_ours
 from alerter.redaction import Redactor
 
 #: The journal cuts a line after 48 KiB (LineMax=), and takes the rest for one without a priority. In characters.
-LONGEST_LINE: Final = 8_000
+MAX_LINE: Final = 8_000
 #: Longer ones are cut in the middle.
-LONGEST_TRACEBACK: Final = 20_000
+MAX_TRACEBACK: Final = 20_000
 #: In bytes: everything but ASCII is escaped.
-LONGEST_JSON: Final = 45_000
+MAX_JSON: Final = 45_000
 
 #: Before what belongs to the line above: what an exception says cannot pass for a line of its own.
 INDENT: Final = "    "
@@ -55,9 +55,9 @@ class LineFormatter(logging.Formatter):
         event = event_of(record)
         head = self._redactor.redacted(_text(record, event))
         if not event.traceback:
-            return "\n".join(self._lines(record, printable(head), []))
-        tail = shortened(self._redactor.redacted(event.traceback), LONGEST_TRACEBACK)
-        return "\n".join(self._lines(record, printable(head), [printable(line) for line in tail.splitlines()]))
+            return "\n".join(self._lines(record, one_line(head), []))
+        tail = shortened(self._redactor.redacted(event.traceback), MAX_TRACEBACK)
+        return "\n".join(self._lines(record, one_line(head), [one_line(line) for line in tail.splitlines()]))
 
     def _lines(self, record: logging.LogRecord, head: str, tail: list[str]) -> Iterator[str]:
         """Yield the lines of a record: in a file, each record begins with its time in UTC."""
@@ -113,7 +113,7 @@ class JsonFormatter(LineFormatter):
         line, texts = "", self._texts(record)
         for limit in _LIMITS:
             line = json.dumps({name: _cut(text, limit) for name, text in texts.items()})
-            if len(line) <= LONGEST_JSON:
+            if len(line) <= MAX_JSON:
                 break
         return f"<{priority_of(record.levelno)}>{line}" if self._is_journal else line
 
@@ -137,7 +137,7 @@ class JsonFormatter(LineFormatter):
 
 
 #: How long each text may be, in characters: the first with which the line is not too long.
-_LIMITS: Final = (LONGEST_TRACEBACK, 2_000, 200)
+_LIMITS: Final = (MAX_TRACEBACK, 2_000, 200)
 
 
 def _cut(value: Value, limit: int) -> Value:
@@ -149,9 +149,9 @@ def priority_of(level: int) -> int:
     return next((priority for each, priority in reversed(_PRIORITY_BY_LEVEL.items()) if level >= each), 7)
 
 
-def printable(text: str) -> str:
+def one_line(text: str) -> str:
     """Return a text on one line that no terminal and no journal can misread, with an end."""
-    return shortened(escaped(text), LONGEST_LINE)
+    return shortened(escaped(text), MAX_LINE)
 
 
 def shortened(text: str, limit: int) -> str:

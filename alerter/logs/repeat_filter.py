@@ -23,7 +23,7 @@ from alerter.logs.events import DETAIL, LogEvent
 
 #: After how long the first reminder comes; each further one after four times as long as the one before.
 FIRST_REMINDER: Final = timedelta(minutes=15)
-LONGEST_REMINDER: Final = timedelta(days=1)
+MAX_REMINDER: Final = timedelta(days=1)
 FACTOR: Final = 4
 #: What has not been heard for so long is new again.
 FORGET_AFTER: Final = timedelta(hours=1)
@@ -50,7 +50,7 @@ _PASSING: Final = frozenset(
     | {"seconds", "wait_seconds"}
 )
 _NUMBER: Final = re.compile(r"\d+")
-_LONGEST_KEY: Final = 300
+_MAX_KEY: Final = 300
 
 _Key: TypeAlias = tuple[object, ...]
 
@@ -111,7 +111,7 @@ class Repeats:
         if streak.repeats:
             if now - streak.loud_at < streak.wait:
                 return Weight(level=logging.INFO, repeats=streak.repeats)
-            streak.loud_at, streak.wait = now, min(streak.wait * FACTOR, LONGEST_REMINDER.total_seconds())
+            streak.loud_at, streak.wait = now, min(streak.wait * FACTOR, MAX_REMINDER.total_seconds())
             level = logging.ERROR if event.text in RETRIED else level
         place = self._place_in_crowd(what, now=now) if whom else 1
         if place > SPOKESMEN:
@@ -165,8 +165,8 @@ def _key(logger: str, event: LogEvent) -> tuple[_Key, _Key]:
     # Of a failure that has a cause, the words may be others each time.
     passing = {*_PASSING, *_WHOM, *({DETAIL} if "cause" in event.fields else ())}
     fields = tuple((name, _alike(value)) for name, value in event.fields.items() if name not in passing)
-    return whom, (logger, _alike(event.text), fields, _alike(event.traceback[-_LONGEST_KEY:]))
+    return whom, (logger, _alike(event.text), fields, _alike(event.traceback[-_MAX_KEY:]))
 
 
 def _alike(value: object) -> str:
-    return _NUMBER.sub("#", str(value)[:_LONGEST_KEY])
+    return _NUMBER.sub("#", str(value)[:_MAX_KEY])

@@ -28,7 +28,7 @@ from alerter.network_settings import fault_of_authorities, proxy_setting, why_un
 HTTP_PORT, HTTPS_PORT = 80, 443
 
 
-class Security(StrEnum):
+class TlsMode(StrEnum):
     """How a connection is made secret: from its first byte on, after SMTP's STARTTLS, or not at all."""
 
     TLS = "TLS"
@@ -63,7 +63,7 @@ class Endpoint:
 
     host: str
     port: int
-    security: Security
+    security: TlsMode
     is_mail: bool = False
     verifies: bool = True
 
@@ -75,7 +75,7 @@ class Endpoint:
         return cls(
             host=parts.hostname or "",
             port=parts.port or (HTTPS_PORT if is_secure else HTTP_PORT),
-            security=Security.TLS if is_secure else Security.NONE,
+            security=TlsMode.TLS if is_secure else TlsMode.NONE,
             verifies=verifies,
         )
 
@@ -85,7 +85,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contact:
+class ProbeResult:
     """How far a connection got.
 
     Attributes:
@@ -110,7 +110,7 @@ class _Failure(Exception):
         self.detail = detail
 
 
-def contact(endpoint: Endpoint, *, timeout: float) -> Contact:
+def contact(endpoint: Endpoint, *, timeout: float) -> ProbeResult:
     """Return how far a connection to an endpoint gets.
 
     Args:
@@ -123,9 +123,9 @@ def contact(endpoint: Endpoint, *, timeout: float) -> Contact:
         via = proxy.hostname or "" if proxy else ""
         with closing(_connected(endpoint, proxy, timeout)) as connection:
             talk = _mail_certificate if endpoint.is_mail else _certificate
-            return Contact(proxy=via, certificate_ends_at=talk(connection, endpoint))
+            return ProbeResult(proxy=via, certificate_ends_at=talk(connection, endpoint))
     except _Failure as failure:
-        return Contact(failed_at=failure.step, detail=failure.detail, proxy=via)
+        return ProbeResult(failed_at=failure.step, detail=failure.detail, proxy=via)
 
 
 # The way there
@@ -146,7 +146,7 @@ def _proxy_of(endpoint: Endpoint) -> SplitResult | None:
 
 
 def _url_of(endpoint: Endpoint) -> str:
-    return f"{'http' if endpoint.security is Security.NONE else 'https'}://{endpoint}/"
+    return f"{'http' if endpoint.security is TlsMode.NONE else 'https'}://{endpoint}/"
 
 
 def _connected(endpoint: Endpoint, proxy: SplitResult | None, timeout: float) -> socket.socket:
@@ -172,7 +172,7 @@ def _tunnelled(endpoint: Endpoint, proxy: SplitResult, timeout: float) -> socket
     if proxy.scheme != "http":
         raise _Failure(ProbeStage.UNSEEN, f"it lies behind a proxy of the kind {proxy.scheme}")
     connection = HTTPConnection(proxy.hostname or "", proxy.port or HTTP_PORT, timeout=timeout)
-    if endpoint.security is not Security.NONE:
+    if endpoint.security is not TlsMode.NONE:
         connection.set_tunnel(endpoint.host, endpoint.port, _proxy_headers(proxy))
     try:
         connection.connect()
@@ -193,7 +193,7 @@ def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
 
 def _certificate(connection: socket.socket, endpoint: Endpoint) -> datetime | None:
     """Return until when the certificate is good that a host shows; None where it shows none that is verified."""
-    if endpoint.security is Security.NONE:
+    if endpoint.security is TlsMode.NONE:
         return None
     with _secured(connection, endpoint) as secured:
         return _end_of(secured)
@@ -201,11 +201,11 @@ def _certificate(connection: socket.socket, endpoint: Endpoint) -> datetime | No
 
 def _mail_certificate(connection: socket.socket, endpoint: Endpoint) -> datetime | None:
     """Return the same for a mail server, which must greet before or after."""
-    if endpoint.security is Security.TLS:
+    if endpoint.security is TlsMode.TLS:
         with _secured(connection, endpoint) as secured, _greeted(secured):
             return _end_of(secured)
     with _greeted(connection) as smtp:
-        if endpoint.security is Security.NONE:
+        if endpoint.security is TlsMode.NONE:
             return None
         _ask_for_tls(smtp)
         with _secured(connection, endpoint) as secured:

@@ -15,12 +15,12 @@ from apprise.plugins.opsgenie import OPSGENIE_API_LOOKUP, NotifyOpsgenie
 from apprise.plugins.pagerduty import PAGERDUTY_API_LOOKUP, NotifyPagerDuty
 from apprise.plugins.slack import NotifySlack, SlackMode
 
-from alerter.network.probe import HTTP_PORT, HTTPS_PORT, Endpoint, Security
+from alerter.network.probe import HTTP_PORT, HTTPS_PORT, Endpoint, TlsMode
 
 _SECURITY_BY_MODE = {
-    SMTPSecureMode.SSL: Security.TLS,
-    SMTPSecureMode.STARTTLS: Security.STARTTLS,
-    SMTPSecureMode.INSECURE: Security.NONE,
+    SMTPSecureMode.SSL: TlsMode.TLS,
+    SMTPSecureMode.STARTTLS: TlsMode.STARTTLS,
+    SMTPSecureMode.INSECURE: TlsMode.NONE,
 }
 
 
@@ -37,7 +37,7 @@ def endpoint_of(service: NotifyBase) -> Endpoint | None:
     return Endpoint(
         host=str(service.host),
         port=int(service.port or (HTTPS_PORT if is_secure else HTTP_PORT)),
-        security=Security.TLS if is_secure else Security.NONE,
+        security=TlsMode.TLS if is_secure else TlsMode.NONE,
         verifies=bool(service.verify_certificate),
     )
 

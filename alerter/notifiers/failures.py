@@ -9,7 +9,7 @@ from typing import Final
 _STATUS = re.compile(r"error=(\d{3})\b")
 _REPLY = re.compile(r"Response Details:\s*(b['\"].*)", re.DOTALL)
 _SMTP_REPLY = re.compile(r"\((\d{3}), b(['\"])(.*?)\2", re.DOTALL)
-_LONGEST_REPLY = 100
+_MAX_REPLY = 100
 SOCKET_ERROR = "Socket Exception: "
 #: A socket's error text can hold the whole URL: only these words of ours go out.
 _WORDS_BY_SYMPTOM: Final = {
@@ -68,8 +68,8 @@ def _reply(messages: Iterable[str], redacted: Callable[[str], str]) -> str:
 
 def one_line(text: str) -> str:
     """Return a text on one short line; without its secrets already, for half of one would not be found."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(printable.split())[:_LONGEST_REPLY]
+    one_line = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(one_line.split())[:_MAX_REPLY]
 
 
 #: HTTP's words, and Slack's, for a message that the service does not take as it is; another one may be taken.

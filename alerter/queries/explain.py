@@ -18,10 +18,10 @@ from alerter.core.explain import (
     evaluated_at,
     rule_mismatch_text,
 )
-from alerter.core.mutes import LONGEST_SILENCE, MuteSet, current_acknowledgements, muted_by
+from alerter.core.mutes import MAX_SILENCE, MuteSet, current_acknowledgements, muted_by
 from alerter.core.notifications import HourlyLimit
 from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, select_series
-from alerter.core.series import Failure, HoldReason, Series, Span, Tenant
+from alerter.core.series import HoldReason, PollFailure, Series, Span, Tenant
 from alerter.jobs.ports import Reader
 
 HOUR = timedelta(hours=1)
@@ -30,7 +30,7 @@ HOUR = timedelta(hours=1)
 class PastReader(Reader, Protocol):
     """A view of what is stored, also of how it was."""
 
-    def failure_at(self, tenant: Tenant, at: datetime) -> Failure | None:
+    def failure_at(self, tenant: Tenant, at: datetime) -> PollFailure | None:
         """Return the run of failed polls that a tenant was in at an instant."""
         ...
 
@@ -141,7 +141,7 @@ class _Past:
         """Return every series of a tenant, with the failure that it was in."""
         if tenant not in self._series:
             read = self._read(tenant, self._window)
-            last = read.polling.last_good_at(now=self._at)
+            last = read.polling.last_success_at(now=self._at)
             if last is not None and self._at - last > read.polling.tolerance:
                 # What was judged last was judged at that poll, and looked back from there.
                 read = self._read(tenant, self._window + (self._at - last))
@@ -195,7 +195,7 @@ class _Past:
         """Return since when a firing alert had no data; of the past it is known when the last good poll was."""
         if self._is_present or not alert.is_firing or alert.is_no_data:
             return no_data_since(alert, self._policy.poll_intervals, now=self._at)
-        last = series.last_good_at(now=self._at)
+        last = series.last_success_at(now=self._at)
         return last if last is not None and self._at - last > series.tolerance else None
 
     def _alert(self, key: AlertKey) -> Alert:
@@ -212,9 +212,7 @@ class _Past:
         by_topic = {alert.key.topic: alerts for alert in alerts}
         acknowledged = current_acknowledgements(self._reader.acknowledgements(), by_topic, now=self._at)
         return MuteSet(
-            silences=[
-                each for each in self._reader.silences(since=self._at - LONGEST_SILENCE) if each.since <= self._at
-            ],
+            silences=[each for each in self._reader.silences(since=self._at - MAX_SILENCE) if each.since <= self._at],
             acknowledgements=acknowledged,
             windows_by_rule=self._policy.windows_by_rule,
             no_data_tenants=frozenset({tenant}) if self._has_no_data(tenant) else frozenset(),

@@ -3,13 +3,13 @@
 Pure, and a stranger to everything else here, so that adapters, configuration and log share one redactor.
 """
 
-from alerter.redaction.redactor import REDACTED, SHORTEST_SECRET, SHORTEST_WORD, Redactor
+from alerter.redaction.redactor import MIN_SECRET, MIN_WORD, REDACTED, Redactor
 from alerter.redaction.urls import is_token, parts_of_url, passwords_of_url, secrets_of_url
 
 __all__ = [
+    "MIN_SECRET",
+    "MIN_WORD",
     "REDACTED",
-    "SHORTEST_SECRET",
-    "SHORTEST_WORD",
     "Redactor",
     "is_token",
     "parts_of_url",

@@ -19,10 +19,10 @@ from alerter.redaction.normalize import canonical, canonical_start, located
 #: In place of a secret.
 REDACTED: Final = "[redacted]"
 #: A secret of so many characters is found wherever it stands, also inside a word.
-SHORTEST_SECRET: Final = 6
+MIN_SECRET: Final = 6
 #: A shorter one is looked for as a word of its own. One that is shorter than this is left alone: it would be found in
 #: every line, and no line would say anything any more.
-SHORTEST_WORD: Final = 4
+MIN_WORD: Final = 4
 
 #: What stands before the credentials of a request. They are left out even where nobody has told of them: tokens come
 #: and go, and a library may quote half of one.
@@ -52,9 +52,9 @@ class _Form:
 
     def places(self) -> Iterator[str]:
         """Yield the characters under which it may be filed: from the end, where generated keys differ most."""
-        last = len(self.text) - SHORTEST_SECRET
+        last = len(self.text) - MIN_SECRET
         for start in (last, last // 2, 0):
-            yield self.text[start : start + SHORTEST_SECRET]
+            yield self.text[start : start + MIN_SECRET]
 
 
 class Redactor:
@@ -135,16 +135,16 @@ class Redactor:
         """Return where in a canonical text something stands under which a secret is filed."""
         known = self._forms_by_key
         # For each line of the log, so that it is the tightest of all loops.
-        return [at for at in range(len(text) - SHORTEST_SECRET + 1) if text[at : at + SHORTEST_SECRET] in known]
+        return [at for at in range(len(text) - MIN_SECRET + 1) if text[at : at + MIN_SECRET] in known]
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where in a text, as it is written, a secret begins and ends."""
         places = located(text)
         run = 0, 0
         for at in self._candidates(places.canonical):
-            for form in self._forms_by_key.get(places.canonical[at : at + SHORTEST_SECRET], ()):
+            for form in self._forms_by_key.get(places.canonical[at : at + MIN_SECRET], ()):
                 size = len(form.text)
-                begin = places.canonical.find(form.text, max(0, at + SHORTEST_SECRET - size), at + size)
+                begin = places.canonical.find(form.text, max(0, at + MIN_SECRET - size), at + size)
                 if begin >= 0:
                     span = places.starts[begin], places.ends[begin + size - 1]
                     if not form.is_base64:
@@ -156,17 +156,17 @@ class Redactor:
 
 
 def _is_short(secret: str) -> bool:
-    return len(secret.strip()) >= SHORTEST_WORD and len(canonical(secret)) < SHORTEST_SECRET
+    return len(secret.strip()) >= MIN_WORD and len(canonical(secret)) < MIN_SECRET
 
 
 def _forms(secrets: Iterable[str]) -> Iterator[_Form]:
     """Yield the canonical forms of secrets: each as it is, and as it stands inside anything encoded in base64."""
     for secret in secrets:
-        if len(canonical(secret)) >= SHORTEST_SECRET:
+        if len(canonical(secret)) >= MIN_SECRET:
             form = canonical_start(secret)
-            yield _Form(form if len(form) >= SHORTEST_SECRET else canonical(secret), is_base64=False)
+            yield _Form(form if len(form) >= MIN_SECRET else canonical(secret), is_base64=False)
             for encoded in _in_base64(secret.encode(errors="replace")):
-                if len(form := canonical(encoded)) >= SHORTEST_SECRET:
+                if len(form := canonical(encoded)) >= MIN_SECRET:
                     yield _Form(form, is_base64=True)
 
 
@@ -194,10 +194,10 @@ def _whole_run(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    pieces: list[str] = []
+    segments: list[str] = []
     done = 0
     for start, end in sorted(spans):
         if start >= done:
-            pieces += [text[done:start], REDACTED]
+            segments += [text[done:start], REDACTED]
         done = max(done, end)
-    return "".join((*pieces, text[done:]))
+    return "".join((*segments, text[done:]))

@@ -20,7 +20,7 @@ _HANDED_ON = ("+", "-", ":")
 TOKEN_LENGTH = 16
 TOKEN_LENGTH_WITH_DIGIT = 8
 #: A path that is shorter than this says too little to be a secret as a whole.
-SHORTEST_PATH = 12
+MIN_PATH = 12
 
 
 def secrets_of_url(url: str) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _secret_values(url: str) -> Iterator[str]:
 def _secrets_of_path(path: str) -> Iterator[str]:
     if "@" in unquote(path):
         return
-    if len(path) >= SHORTEST_PATH:
+    if len(path) >= MIN_PATH:
         yield path
     # Some tokens have dots in them, such as those that are signed.
     yield from (piece for piece in _SEPARATOR.split(path) if any(map(is_token, unquote(piece).split("."))))

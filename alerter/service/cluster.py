@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
 
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.core.sharding import Instance, is_agreed, lease_span
+from alerter.core.sharding import Instance, configs_match, lease_duration
 from alerter.errors import StoreError
 from alerter.service.membership import Clocks
 from alerter.storage import Leases, OwnInstance, Renewal, SchemaState, Store
@@ -34,7 +34,7 @@ BEAT_SECONDS = 2.0
 #: So much earlier than its leases end an instance stops, in seconds: no two clocks go alike.
 MARGIN_SECONDS = 0.5
 #: How often it is looked whether the leases still hold, in seconds; a renewal that takes so many looks is ended.
-LOOK_SECONDS, MOST_LOOKS = 1.0, 8
+LOOK_SECONDS, MAX_LOOKS = 1.0, 8
 #: The clocks of this machine and of the database may be so far apart before it is said.
 WORTH_SAYING = timedelta(seconds=5)
 _NOBODY = OwnInstance(number=0, configuration="")
@@ -99,7 +99,7 @@ class Shared:
         self._configuration = ""
         self._wanted: frozenset[Tenant] = frozenset()
         self._enrolled: frozenset[Tenant] = frozenset()
-        self._lasting = lease_span(())
+        self._lasting = lease_duration(())
         # Of the present life, 0 for none; and of the newest one.
         self._number = self._newest_number = 0
         self._known: _Known | None = None
@@ -125,7 +125,7 @@ class Shared:
     def follow(self, configuration: str, intervals: Mapping[Tenant, timedelta]) -> None:
         """Tell the others, and take a share; the first time, begin."""
         self._configuration, self._wanted = configuration, frozenset(intervals)
-        self._lasting = lease_span(intervals.values())
+        self._lasting = lease_duration(intervals.values())
         if not self._newest_number:
             self._renew()
             for work in (self._beat_on, self._watch_on):
@@ -147,7 +147,7 @@ class Shared:
             raise self._outgrown
         self._stop_in_time()
         known = self._known
-        present = self._held(), known is None or is_agreed(known.renewal.alive)
+        present = self._held(), known is None or configs_match(known.renewal.alive)
         if present == self._seen:
             return False
         self._seen = present
@@ -180,7 +180,7 @@ class Shared:
         if known is None:
             return self.trouble()
         alive = known.renewal.alive
-        differing = "" if is_agreed(alive) else ", whose configurations DIFFER"
+        differing = "" if configs_match(alive) else ", whose configurations DIFFER"
         here = len(self._held() - {ALL_TENANTS})
         return f"instances: {len(alive)}{differing}, tenants here: {here} of {len(self._wanted)}"
 
@@ -210,7 +210,7 @@ class Shared:
         """
         self._stop_in_time()
         self._looks_while_beating = self._looks_while_beating + 1 if self._beating.locked() else 0
-        if self._looks_while_beating >= MOST_LOOKS:
+        if self._looks_while_beating >= MAX_LOOKS:
             self._looks_while_beating = 0
             self._store.hang_up()
 
@@ -297,7 +297,7 @@ class Shared:
 
     def _say_who(self, alive: Collection[Instance]) -> None:
         log.info("tenants are shared instances=%d", len(alive))
-        if not is_agreed(alive):
+        if not configs_match(alive):
             different = [each.name for each in alive if each.configuration != self._configuration]
             log.error("configurations differ instances=%d: %s", len(alive), f"{', '.join(different)} {_DIFFERING}")
 

@@ -52,7 +52,7 @@ from alerter.service.slots import first_round
 from alerter.service.status_line import Tally
 from alerter.service.systemd import Supervision
 from alerter.service.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, sharing_of, source_of, urls_of
-from alerter.sources.mimecast import Lines, Mimecast
+from alerter.sources.mimecast import Lines, MimecastSource
 from alerter.storage import SchemaState, Store
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ RETRY_AFTER_FAILURE = timedelta(seconds=15)
 DRAIN = timedelta(seconds=20)
 #: How long the main thread does not look around at most, in seconds: so late it notices a clock that has jumped, a
 #: machine that slept, and a tenant that is overdue.
-LONGEST_NAP_SECONDS = 5.0
+MAX_NAP_SECONDS = 5.0
 #: The same where it has a share of the tenants, which may end; and until the daemon is ready, as it is as soon as every
 #: tenant was tried.
 SHARED_NAP_SECONDS, FIRST_NAP_SECONDS = 1.0, 0.1
@@ -91,7 +91,7 @@ class Runtime:
     config: Config
     alerting: AlertingConfig
     urls: Mapping[TargetName, str]
-    sources: Mapping[Tenant, Mimecast]
+    sources: Mapping[Tenant, MimecastSource]
 
     @classmethod
     def of(
@@ -99,7 +99,7 @@ class Runtime:
         config: Config,
         *,
         before: "Runtime | None" = None,
-        source_of: Callable[[TenantConfig], Mimecast],
+        source_of: Callable[[TenantConfig], MimecastSource],
     ) -> "Runtime":
         """Build it; a tenant whose account is as before keeps what it has there, such as its token."""
         kept = {} if before is None else before.sources
@@ -246,7 +246,7 @@ class Service:
         retry_at = self._retry_at
         due = self._others_boot - clocks.boot, inf if retry_at is None else (retry_at - now()).total_seconds()
         # What is due and cannot be done yet is not looked at all the time.
-        return max(min(LONGEST_NAP_SECONDS, *due), APART_SECONDS)
+        return max(min(MAX_NAP_SECONDS, *due), APART_SECONDS)
 
     def _look_at_share(self) -> None:
         """Poll others where the share has changed, and nobody in time where this instance is cut off."""
@@ -388,7 +388,7 @@ class Service:
         self._add("keep history now", self._keep_history, None, "keep")
         self._add("keep history", self._keep_history, hourly, "keep")
 
-    def _source_of(self, tenant: TenantConfig) -> Mimecast:
+    def _source_of(self, tenant: TenantConfig) -> MimecastSource:
         return source_of(tenant, stop=self._stop, limits=DAEMON_LIMITS, lines=self._lines, redactor=self._redactor)
 
     def _assign(self, *, soon: Collection[Tenant] = ()) -> None:

@@ -5,7 +5,7 @@ Rules, in the order of their weight:
 1. Never in the way. `cycle_ended` takes note and returns; one thread of its own pings, with one word in its queue.
 2. A ping says how the whole service is: well only if no tenant is overdue and every newest cycle was completed.
    Otherwise it says failure, with the cause; where nothing ends any more, it says nothing, and that is the alarm.
-3. At most one ping in `LEAST_GAP`, whatever the number of tenants. A failed cycle that was not said yet is never
+3. At most one ping in `MIN_GAP`, whatever the number of tenants. A failed cycle that was not said yet is never
    replaced by a good one, and a ping that was not taken is tried again.
 4. The URL is a secret: no text, log or exception that leaves this module holds any of it.
 
@@ -36,10 +36,10 @@ from alerter.network_settings import fault_on_the_way
 log = logging.getLogger(__name__)
 
 #: Seconds between two pings. Healthchecks.io ignores more than five a minute of one check.
-LEAST_GAP: Final = 30.0
+MIN_GAP: Final = 30.0
 #: Characters of a cause: enough for a person, and Uptime Kuma has it in the URL.
-LONGEST_CAUSE: Final = 1000
-LONGEST_CAUSE_IN_URL: Final = 200
+MAX_CAUSE: Final = 1000
+MAX_CAUSE_IN_URL: Final = 200
 ALL_IS_WELL: Final = "every newest cycle was completed"
 
 #: Of an answer so much is read: what matters in it is a word.
@@ -89,7 +89,7 @@ def ping_of(url: str, trouble: str) -> Ping:
     if not says_failure(url):
         return Ping(method="GET", url=url)
     path = parts.path.rstrip("/") + "/fail" if trouble else parts.path
-    body = (trouble or ALL_IS_WELL)[:LONGEST_CAUSE].encode()
+    body = (trouble or ALL_IS_WELL)[:MAX_CAUSE].encode()
     return Ping(method="POST", url=urlunsplit(parts._replace(path=path)), body=body)
 
 
@@ -103,7 +103,7 @@ def says_failure(url: str) -> bool:
 
 
 def _in_url(trouble: str) -> str:
-    return " ".join(trouble.split())[:LONGEST_CAUSE_IN_URL]
+    return " ".join(trouble.split())[:MAX_CAUSE_IN_URL]
 
 
 def _with_query(url: str, said: dict[str, str]) -> str:
@@ -134,7 +134,7 @@ class Heartbeat:
         redact: Callable[[str], str],
         note: Callable[[PingOutcome], None],
         patience: Patience | None = None,
-        least_gap: float = LEAST_GAP,
+        least_gap: float = MIN_GAP,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._url = url

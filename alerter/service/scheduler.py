@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 #: A rate limit that ends within this is waited for, once and by nobody; a longer one makes the poll a failed one.
 PATIENCE = timedelta(seconds=10)
 #: So many answers share a commit at most, and are lost together where it fails.
-LARGEST_GROUP = 50
+MAX_POLLS_PER_COMMIT = 50
 #: And so many first answers: everything about their tenants must be read, so that each takes as long as five others.
-LARGEST_FIRST_GROUP = 10
+MAX_FIRST_GROUP = 10
 #: How often it is looked who is due, in seconds: at the next slot, but no more often and no more rarely than that. Each
 #: look of a service that has nothing to do costs a tenth of a millisecond; whatever moves a slot ends the nap, also a
 #: clock that has jumped (`restart`). One that was corrected by a few seconds makes a poll as much later.
-SHORTEST_NAP_SECONDS, LONGEST_NAP_SECONDS = 0.05, 60.0
+MIN_NAP_SECONDS, MAX_NAP_SECONDS = 0.05, 60.0
 #: How often a poller that waits for its answer to be judged looks whether it should stop, in seconds.
 STOP_LOOK_SECONDS = 0.5
 #: How long a stop waits for an answer that is being kept.
@@ -96,7 +96,7 @@ class Pollers:
 
     Args:
         source_of: Return a tenant's account; None for one that is polled no more.
-        judge: What is done with an answer.
+        evaluate_due: What is done with an answer.
         clock: The time, for slots.
         seconds: Seconds that never jump, for durations.
         longest_nap_seconds: How long nobody looks who is due, at most.
@@ -105,14 +105,14 @@ class Pollers:
     def __init__(
         self,
         source_of: Callable[[Tenant], Source | None],
-        judge: Judge,
+        evaluate_due: Judge,
         *,
         clock: Callable[[], datetime],
         seconds: Callable[[], float],
-        longest_nap_seconds: float = LONGEST_NAP_SECONDS,
+        longest_nap_seconds: float = MAX_NAP_SECONDS,
     ) -> None:
         self._source_of = source_of
-        self._judge = judge
+        self._judge = evaluate_due
         self._clock = clock
         self._seconds = seconds
         self._lock = Lock()
@@ -179,7 +179,7 @@ class Pollers:
             due_at = self._timetable.next_due_at()
             longest = self._longest_nap_seconds
             left = longest if due_at is None else (due_at - self._clock()).total_seconds()
-        return min(max(left, SHORTEST_NAP_SECONDS), longest)
+        return min(max(left, MIN_NAP_SECONDS), longest)
 
     def tick(self) -> None:
         """Hand out who is due."""
@@ -261,8 +261,8 @@ class Pollers:
         """
         with self._judging:
             group = [
-                *_taken(self._waiting, at_most=LARGEST_GROUP),
-                *_taken(self._waiting_first, at_most=LARGEST_FIRST_GROUP),
+                *_taken(self._waiting, at_most=MAX_POLLS_PER_COMMIT),
+                *_taken(self._waiting_first, at_most=MAX_FIRST_GROUP),
             ]
             unwanted: Collection[Tenant] = ()
             try:

@@ -1,7 +1,7 @@
 """How the service shows that it is alive, to those outside who would notice if it were not.
 
 `SelfWatch` does what the configuration says: it pings the heartbeat, and answers on a port. What it shows is `Health`
-and a short look into the database. `heard` is the heartbeat of one poll without a service.
+and a short look into the database. `is_routed` is the heartbeat of one poll without a service.
 """
 
 import logging
@@ -82,7 +82,7 @@ class SelfWatch:
         except StoreError as error:
             log.warning("metrics lack the database: %s", error)
             return
-        self._health.remember({name: each.last_good_at for name, each in pollings.items() if each.last_good_at})
+        self._health.remember({name: each.last_success_at for name, each in pollings.items() if each.last_success_at})
 
     def cycle_ended(self, trouble: str = "") -> None:
         """Take note that a cycle was completed or, with what is wrong, that one could not be; return at once."""
@@ -148,7 +148,7 @@ class SelfWatch:
 
 
 @contextmanager
-def heard(config: Config, redactor: Redactor) -> Iterator[None]:
+def is_routed(config: Config, redactor: Redactor) -> Iterator[None]:
     """Ping the heartbeat once when the block has ended: that it was complete or, after an error of ours, why not.
 
     A ping that nobody takes is an error in the log, and changes nothing else.

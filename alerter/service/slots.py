@@ -21,7 +21,7 @@ SLOW = timedelta(seconds=3)
 #: What a poll is planned to take of a poller's time: one that is prompt, one that is slow, and one without an answer,
 #: which ends after half a minute. All tenants may be slow or silent at once: it is the same Mimecast.
 PLANNED, PLANNED_SLOW, PLANNED_SILENT = timedelta(seconds=0.5), timedelta(seconds=10), timedelta(seconds=30)
-FEWEST_POLLERS, MOST_POLLERS = 8, 64
+MIN_POLLERS, MAX_POLLERS = 8, 64
 #: A tenant that waits for its poll for so many of its intervals counts as one that could not be polled.
 MISSED_INTERVALS = 2
 
@@ -56,14 +56,14 @@ class Lanes:
     def of(cls, intervals: Collection[timedelta]) -> "Lanes":
         """Return as many pollers as so many polls need, if all of them are of a lane's kind; they begin when needed."""
         polls_per_second = sum(1 / interval.total_seconds() for interval in intervals)
-        most = min(MOST_POLLERS, max(len(intervals), 1))
+        most = min(MAX_POLLERS, max(len(intervals), 1))
 
         def needed(planned: timedelta, *, fewest: int) -> int:
             return min(max(ceil(polls_per_second * planned.total_seconds()), fewest), most)
 
         return cls(
             first=min(ceil(PLANNED.total_seconds() * FIRST_POLLS_PER_SECOND), most),
-            prompt=needed(PLANNED, fewest=FEWEST_POLLERS),
+            prompt=needed(PLANNED, fewest=MIN_POLLERS),
             slow=needed(PLANNED_SLOW, fewest=2),
             silent=needed(PLANNED_SILENT, fewest=2),
         )

@@ -36,7 +36,7 @@ class Status:
         last_at: When the newest cycle ended, in the time zone in which people read it; None before the first one.
         refusal: Why the configuration as it is now is not in force; empty if it is.
         sharing: How the tenants are shared with other instances; empty where they are not.
-        tally: What the database said when it was last asked; None before that.
+        summary: What the database said when it was last asked; None before that.
     """
 
     tenants: int
@@ -45,7 +45,7 @@ class Status:
     last_at: datetime | None = None
     refusal: str = ""
     sharing: str = ""
-    tally: Tally | None = None
+    summary: Tally | None = None
 
 
 def status_line(status: Status) -> str:
@@ -75,8 +75,8 @@ def _parts(status: Status) -> Iterator[str]:
         yield f"not yet polled: {status.tenants - len(status.cycles)}"
     if status.last_at is not None:
         yield f"last poll {status.last_at:%H:%M:%S %Z}"
-    if status.tally is not None:
-        yield from _tallied(status.tally)
+    if status.summary is not None:
+        yield from _tallied(status.summary)
 
 
 def _unkept(cycles: Mapping[Tenant, CycleRecord]) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _unkept(cycles: Mapping[Tenant, CycleRecord]) -> Iterator[str]:
         yield f"NOTHING IS KEPT of {named(tenants)}: {error}"
 
 
-def _tallied(tally: Tally) -> Iterator[str]:
-    firing = [f"{tally.firing[severity]} {severity}" for severity in Severity if severity in tally.firing]
+def _tallied(summary: Tally) -> Iterator[str]:
+    firing = [f"{summary.firing[severity]} {severity}" for severity in Severity if severity in summary.firing]
     yield f"alerts firing: {', '.join(reversed(firing)) or 'none'}"
-    yield f"messages undelivered: {tally.undelivered or 'none'}"
+    yield f"messages undelivered: {summary.undelivered or 'none'}"

@@ -92,9 +92,9 @@ class Supervision:
         self._has_news, self._tally_seconds = False, self._monotonic()
         return True
 
-    def note(self, tally: Tally) -> None:
+    def note(self, summary: Tally) -> None:
         """Keep what the database says, for the status line."""
-        self._tally = tally
+        self._tally = summary
 
     def look(self, *, sharing: str = "", now: datetime) -> None:
         """Say what is new since the last look: that the service is ready, made progress, or is otherwise than it was.
@@ -188,7 +188,7 @@ class Supervision:
             last_at=None if newest is None else now - timedelta(seconds=self._monotonic() - newest),
             refusal=self._refusal,
             sharing=self._sharing,
-            tally=self._tally,
+            summary=self._tally,
         )
 
 

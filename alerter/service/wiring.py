@@ -25,7 +25,7 @@ from alerter.redaction import Redactor
 from alerter.service.alerting_config import context_of, policy_of
 from alerter.service.membership import Alone, Clocks, Sharing
 from alerter.sources import mimecast
-from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, Mimecast
+from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, MimecastSource
 from alerter.storage import SchemaState, Store
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def source_of(
     limits: Limits | None = None,
     lines: Lines | None = None,
     redactor: Redactor | None = None,
-) -> Mimecast:
+) -> MimecastSource:
     """Return the Mimecast account of a tenant.
 
     Args:
@@ -85,7 +85,7 @@ def source_of(
         lines: Connections that it shares with other tenants' accounts; None for some of its own.
         redactor: Gets to know its tokens; None for one of its own.
     """
-    return Mimecast(
+    return MimecastSource(
         tenant=tenant.name,
         base_url=_base_url(tenant),
         keys=_keys(tenant),

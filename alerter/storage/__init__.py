@@ -76,7 +76,7 @@ __all__ = [
 
 
 #: So many changes are written to an SQLite file well within the time that a daemon waits for it, on a slow machine too.
-MOST_BESIDE_A_DAEMON = 200_000
+MAX_BESIDE_A_DAEMON = 200_000
 
 
 class Reader(
@@ -333,7 +333,7 @@ class Store:
                 nothing was kept.
         """
         with ExitStack() as stack:
-            if is_sqlite(self._url) and changes > MOST_BESIDE_A_DAEMON:
+            if is_sqlite(self._url) and changes > MAX_BESIDE_A_DAEMON:
                 stack.enter_context(_alone(self, changes))
             with store_errors(self._url), self._engine.begin() as connection:
                 share_lock(connection, ADVISORY_HISTORY)

@@ -23,7 +23,7 @@ from alerter.core.alerts import Alert, AlertState
 from alerter.core.evaluation import SkipCache
 from alerter.core.notifications import NotificationState
 from alerter.core.poll_times import PackedRun, PollRun
-from alerter.core.series import Failure, Span, Tenant
+from alerter.core.series import PollFailure, Span, Tenant
 from alerter.storage.engine import Rows
 from alerter.storage.tables import tenants
 from alerter.storage.windows import PackedSeries
@@ -35,7 +35,7 @@ class OpenFailures:
 
     id: int
     polls: int
-    failure: Failure
+    failure: PollFailure
     tail: PackedRun
 
 
@@ -46,7 +46,7 @@ class Remembered:
     Attributes:
         id: Its number.
         revision: As it was after the last cycle.
-        polled_since: Its first good poll ever.
+        first_polled_at: Its first good poll ever.
         coverage: Its runs of coverage, as far back as the rules look, oldest first.
         polls: How many the newest stored part of a run has.
         tail: That part; None where another instance has polled, and it must be read before it is lengthened.
@@ -60,7 +60,7 @@ class Remembered:
 
     id: int
     revision: int
-    polled_since: datetime | None
+    first_polled_at: datetime | None
     coverage: list[Span]
     tail: PackedRun | None
     parts: Sequence[PollRun]

@@ -29,7 +29,7 @@ from alerter.storage.raw_tables import TABLES, Side
 from alerter.storage.schema import SchemaState
 
 #: Values are shown up to so many characters: a text may be a whole message.
-_LONGEST_SHOWN = 60
+_MAX_SHOWN_LENGTH = 60
 
 
 class CopyPhase(Enum):
@@ -148,8 +148,8 @@ def _copy(source: Side, target: Side, note: Callable[[int], None]) -> None:
 
 
 def _first_difference(source: Side, target: Side, note: Callable[[int], None]) -> str | None:
-    differences = (_difference_of(table, source, target, note) for table in TABLES)
-    return next((each for each in differences if each is not None), None)
+    run_rule_test = (_difference_of(table, source, target, note) for table in TABLES)
+    return next((each for each in run_rule_test if each is not None), None)
 
 
 def _difference_of(table: Table, source: Side, target: Side, note: Callable[[int], None]) -> str | None:
@@ -183,7 +183,7 @@ def _named(row: Row[Any], names: Sequence[str]) -> str:
 
 def _shown(row: Row[Any], name: str) -> str:
     shown = repr(row._mapping[name])  # noqa: SLF001 - SQLAlchemy's name
-    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+    return shown if len(shown) <= _MAX_SHOWN_LENGTH else f"{shown[:_MAX_SHOWN_LENGTH]}…"
 
 
 def _refusal(source: Side, target: Side, difference: str, *, was_there: bool) -> StoreError:

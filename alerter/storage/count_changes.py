@@ -27,8 +27,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from alerter.core.downsampling import day_of
-from alerter.core.series import Tenant, instant_of, number_of
+from alerter.core.downsampling import utc_day
+from alerter.core.series import Tenant, from_epoch_us, to_epoch_us
 from alerter.errors import StoreError
 from alerter.storage.compression import Damaged, StoredChange, packed, unpacked
 from alerter.storage.engine import ADVISORY_HISTORY, Rows, is_sqlite, may_lock, place
@@ -37,7 +37,7 @@ from alerter.storage.tables import compressed_days as _days
 from alerter.storage.tables import count_changes as _changes
 
 #: So many changes become one chunk at most, but that those of one instant stay together.
-LARGEST_CHUNK = 2_000
+MAX_CHUNK = 2_000
 #: So many rows, and so many chunks, are read at a time.
 _PAGE, _PAGE_OF_CHUNKS = 5_000, 50
 #: Before and after all instants.
@@ -99,7 +99,7 @@ class ChangeReader(Rows):
         try:
             changes = list(unpacked(chunk.changes))
         except Damaged as error:
-            began = instant_of(chunk.start_at).isoformat()
+            began = from_epoch_us(chunk.start_at).isoformat()
             raise StoreError(f"{place(self._url)}: damaged: the counts of {began} cannot be read: {error}") from error
         if since <= chunk.start_at and chunk.end_at < until:
             return changes
@@ -150,19 +150,19 @@ class ChangeWriter(ChangeReader):
             before: Later rows stay.
         """
         tenant_id = self._tenant_id(tenant)
-        oldest = self._oldest_loose(tenant_id, BEGINNING, number_of(before))
+        oldest = self._oldest_loose(tenant_id, BEGINNING, to_epoch_us(before))
         if oldest is None or not self._may_repack():
             return 0
-        changes = self._for_a_chunk(tenant_id, oldest, self._end_of_chunk(tenant_id, oldest, number_of(before)))
+        changes = self._for_a_chunk(tenant_id, oldest, self._end_of_chunk(tenant_id, oldest, to_epoch_us(before)))
         first, last = changes[0][0], changes[-1][0]
-        span = {"start_at": instant_of(first), "end_at": instant_of(last)}
+        span = {"start_at": from_epoch_us(first), "end_at": from_epoch_us(last)}
         self._run(_ADD_CHUNK, {"tenant_id": tenant_id, **span, "changes": packed(changes)})
         return self._run(_DELETE_LOOSE, {"of_tenant": tenant_id, "first": first, "last": last})
 
     def _for_a_chunk(self, tenant_id: int, since: int, until: int) -> Sequence[StoredChange]:
         """Return the first rows of a span, as many as a chunk takes, and all of an instant."""
-        changes = list(islice(self._loose(tenant_id, since, until), LARGEST_CHUNK + 1))
-        if len(changes) <= LARGEST_CHUNK:
+        changes = list(islice(self._loose(tenant_id, since, until), MAX_CHUNK + 1))
+        if len(changes) <= MAX_CHUNK:
             return changes
         newest = changes[-1][0]
         return changes[: bisect_left(changes, newest, key=_at)] or list(self._loose(tenant_id, newest, newest + 1))
@@ -170,7 +170,7 @@ class ChangeWriter(ChangeReader):
     def _end_of_chunk(self, tenant_id: int, since: int, before: int) -> int:
         """Return where a chunk that begins with an instant must have ended: at the next chunk, or with its day."""
         following = self._first(_NEXT_CHUNK, {"tenant_id": tenant_id, "after": since})
-        next_day = number_of(day_of(instant_of(since)) + _DAY)
+        next_day = to_epoch_us(utc_day(from_epoch_us(since)) + _DAY)
         return min(before, next_day, END if following is None else following.start_at)
 
     def _may_repack(self) -> bool:

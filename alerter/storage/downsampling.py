@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, select, update
 
-from alerter.core.downsampling import CountChange, hour_of, thinned
-from alerter.core.series import EPOCH, Tenant, instant_of, number_of
+from alerter.core.downsampling import CountChange, downsampled, utc_hour
+from alerter.core.series import EPOCH, Tenant, from_epoch_us, to_epoch_us
 from alerter.storage.cache import Noting
 from alerter.storage.count_changes import ChangeWriter
 from alerter.storage.engine import Rows, is_sqlite
@@ -73,9 +73,9 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
         end = before
         if len(changes) > batch:
             # Of the hour of the last one there may be more.
-            end = max(hour_of(changes[-1].at), hour_of(changes[0].at) + _HOUR)
+            end = max(utc_hour(changes[-1].at), utc_hour(changes[0].at) + _HOUR)
             changes = self._all(_CHANGES, scope | {"before": end})
-        self._thin(row.id, changes, begins=self._begins(row.id, hour_of(changes[0].at), end))
+        self._thin(row.id, changes, begins=self._begins(row.id, utc_hour(changes[0].at), end))
         self._changed_tenants.add(tenant)
         until = end if row.downsampled_until is None else max(end, row.downsampled_until)
         self._run(_SET_TENANT, {"of_tenant": row.id, "downsampling_at": end, "downsampled_until": until})
@@ -86,10 +86,10 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
 
         That is the hour in which the next chunk begins, or the later instant where there are no more chunks.
         """
-        begin = number_of(start)
-        for chunk in self._chunks(tenant_id, begin, number_of(before)):
-            hour = hour_of(instant_of(chunk.start_at))
-            if self._oldest_loose(tenant_id, begin, number_of(hour)) is not None:
+        begin = to_epoch_us(start)
+        for chunk in self._chunks(tenant_id, begin, to_epoch_us(before)):
+            hour = utc_hour(from_epoch_us(chunk.start_at))
+            if self._oldest_loose(tenant_id, begin, to_epoch_us(hour)) is not None:
                 return hour
             self._make_loose(tenant_id, chunk)
         return before
@@ -101,7 +101,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
         gone: list[dict[str, Any]] = []
         moved: list[dict[str, Any]] = []
         for number, before in by_series.items():
-            kept = {change.at: change for change in thinned(before, begins)}
+            kept = {change.at: change for change in downsampled(before, begins)}
             key = {"of_tenant": tenant_id, "of_series": number}
             gone += [key | {"then": change.at} for change in before if change.at not in kept]
             moved += [

@@ -65,21 +65,21 @@ def _operands_fields(evidence: Evidence) -> dict[str, Any]:
     for name, sample in (("value", evidence.value), ("reference", evidence.reference), ("expected", evidence.expected)):
         if sample is not None:
             fields[name] = [sample.at.isoformat(), sample.count]
-    if evidence.last_good_at is not None:
-        fields["last_good_at"] = evidence.last_good_at.isoformat()
+    if evidence.last_success_at is not None:
+        fields["last_good_at"] = evidence.last_success_at.isoformat()
     texts = {"news": evidence.news, "note": evidence.note}
     return fields | {name: text for name, text in texts.items() if text}
 
 
 def _operands(fields: dict[str, Any]) -> Evidence:
-    last_good_at = fields.get("last_good_at")
+    last_success_at = fields.get("last_good_at")
     return Evidence(
         condition=fields["condition"],
         limit=fields["limit"],
         value=_sample(fields.get("value")),
         reference=_sample(fields.get("reference")),
         expected=_sample(fields.get("expected")),
-        last_good_at=None if last_good_at is None else datetime.fromisoformat(last_good_at),
+        last_success_at=None if last_success_at is None else datetime.fromisoformat(last_success_at),
         news=fields.get("news", ""),
         note=fields.get("note", ""),
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select, update
 
-from alerter.core.series import instant_of
+from alerter.core.series import from_epoch_us
 from alerter.storage.count_changes import ChangeReader
 from alerter.storage.tables import Instant, coverage, is_held, series, tenants
 
@@ -32,9 +32,9 @@ class FirstsWriter(ChangeReader):
         for at, number, was, held in self._changes(tenant_id):
             newest[number] = at, held
             if held and number not in held_from:
-                held_from[number] = instant_of(at)
+                held_from[number] = from_epoch_us(at)
             if was and number not in left_at:
-                left_at[number] = instant_of(at)
+                left_at[number] = from_epoch_us(at)
         firsts = []
         for row in self._all(_SERIES, scope):
             begins, ends = held_from.get(row.id), left_at.get(row.id)
@@ -45,7 +45,7 @@ class FirstsWriter(ChangeReader):
                 firsts.append({"number": row.id, "first": min(row.first_seen_at, oldest)})
         self._run(_BE_HELD_SINCE, firsts)
         now_held = [
-            {"number": number, "held_now": held, "last": instant_of(at)}
+            {"number": number, "held_now": held, "last": from_epoch_us(at)}
             for number, (at, held) in newest.items()
             if number in changed
         ]

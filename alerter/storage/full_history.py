@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, select, type_coerce
 
-from alerter.core.history import Archive, TenantArchive
+from alerter.core.history import SeriesHistory, TenantHistory
 from alerter.core.poll_times import (
     FailureRun,
-    Numbers,
+    Int64Array,
     PollRun,
-    Timeline,
+    PollTimes,
     good_polls_of,
     joined_runs,
+    merge_outages,
     numbers,
-    outages_of,
     polls_of,
 )
 from alerter.core.series import ALL_REASONS, Tenant
@@ -29,7 +29,7 @@ from alerter.storage.tables import coverage, is_held, poll_failures, series
 class ArchiveReader(PollingReader, ChangeReader):
     """Reads whole histories."""
 
-    def archive(self, tenant: Tenant, *, poll_interval: timedelta, timezone: tzinfo = UTC) -> TenantArchive:
+    def history(self, tenant: Tenant, *, poll_interval: timedelta, timezone: tzinfo = UTC) -> TenantHistory:
         """Return everything that is stored of a tenant's counts and polls.
 
         Args:
@@ -44,19 +44,21 @@ class ArchiveReader(PollingReader, ChangeReader):
         steps = _Steps(() if row is None else self._changes(row.id))
         good = good_polls_of(runs)
         spans = list(joined_runs(runs))
-        timeline = Timeline(
+        poll_times = PollTimes(
             polls=polls_of(good, failures),
             good=good,
             since=numbers(since for since, _ in spans),
             until=numbers(until for _, until in spans),
-            outages=tuple(outages_of(failures)),
+            outages=tuple(merge_outages(failures)),
             poll_interval=poll_interval,
             timezone=timezone,
-            polled_since=None if row is None else row.first_polled_at,
+            first_polled_at=None if row is None else row.first_polled_at,
         )
         begin = runs[0].since if runs else 0
-        polling = Archive(tenant=tenant, reason=ALL_REASONS, at=numbers([begin]), held=numbers([0]), timeline=timeline)
-        return TenantArchive(
+        polling = SeriesHistory(
+            tenant=tenant, reason=ALL_REASONS, at=numbers([begin]), held=numbers([0]), poll_times=poll_times
+        )
+        return TenantHistory(
             polling=polling,
             reasons=[_archive(each, polling, steps, begin) for each in self._all(_SERIES, scope)],
             thinned_until=None if row is None else row.downsampled_until,
@@ -67,7 +69,7 @@ class _Steps:
     """The changes of every series, taken out of one scan in the order of time."""
 
     def __init__(self, changes: Iterable[StoredChange]) -> None:
-        self._by_series: dict[int, tuple[int, Numbers, Numbers]] = {}
+        self._by_series: dict[int, tuple[int, Int64Array, Int64Array]] = {}
         by_series = self._by_series
         for at, series_id, was, held in changes:
             steps = by_series.get(series_id)
@@ -76,7 +78,7 @@ class _Steps:
             steps[1].append(at)
             steps[2].append(held)
 
-    def of(self, series_id: int, *, held: int, begin: int) -> tuple[Numbers, Numbers]:
+    def of(self, series_id: int, *, held: int, begin: int) -> tuple[Int64Array, Int64Array]:
         """Return a series as a step function from the beginning on; `held` is its value where it never changed."""
         first, at, counted = self._by_series.get(series_id, (held, numbers(), numbers()))
         if at and at[0] <= begin:
@@ -84,14 +86,14 @@ class _Steps:
         return numbers([begin]) + at, numbers([first]) + counted
 
 
-def _archive(row: Row[Any], polling: Archive, steps: _Steps, begin: int) -> Archive:
+def _archive(row: Row[Any], polling: SeriesHistory, steps: _Steps, begin: int) -> SeriesHistory:
     at, held = steps.of(row.id, held=row.value, begin=begin)
-    return Archive(
+    return SeriesHistory(
         tenant=polling.tenant,
         reason=row.reason,
         at=at,
         held=held,
-        timeline=polling.timeline,
+        poll_times=polling.poll_times,
         seen_since=row.seen_since,
         first_held_at=row.first_held_at,
     )

@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, func, select
 
 from alerter.core.poll_times import PackedPolls, PackedRun
 from alerter.core.rules import MATCH_ALL, Lookbacks, TenantSeries
-from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant, instant_of, number_of
+from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant, from_epoch_us, to_epoch_us
 from alerter.storage.cache import Remembered
 from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import ChangeReader
@@ -84,11 +84,11 @@ class HistoryReader(PollingReader, ChangeReader):
         start = reach.start(now=now)
         runs, known = self._coverage_from(tenant, start), self._series_of(tenant)
         wanted = None if places is None else {known[place].id for place in places}
-        changes = self._changes(tenant.id, since=number_of(start) + 1, series=wanted)
+        changes = self._changes(tenant.id, since=to_epoch_us(start) + 1, series=wanted)
         return Remembered(
             id=tenant.id,
             revision=tenant.revision,
-            polled_since=tenant.first_polled_at,
+            first_polled_at=tenant.first_polled_at,
             coverage=spans_of(runs),
             tail=PackedRun.of(runs[-1]) if runs else None,
             parts=runs[:-1],
@@ -106,7 +106,7 @@ class HistoryReader(PollingReader, ChangeReader):
         known = next((each for each in self._series_of(row) if each.reason == reason), None)
         steps: Sequence[Sample] = (Sample(since, 0),)
         if row is not None and known is not None:
-            changes = list(self._changes(row.id, since=number_of(since) + 1, series={known.id}))
+            changes = list(self._changes(row.id, since=to_epoch_us(since) + 1, series={known.id}))
             steps = _steps(changes, known.value, since)
         return Series(
             tenant=tenant,
@@ -147,7 +147,7 @@ def polling_as_of(tenant: Tenant, known: Remembered, timezone: tzinfo, *, now: d
         poll_interval=reach.poll_interval,
         failure=None if known.failures is None else known.failures.failure,
         timezone=timezone,
-        polled_since=known.polled_since,
+        first_polled_at=known.first_polled_at,
         polls=None if known.tail is None else PackedPolls(known.parts, known.tail),
     )
 
@@ -166,7 +166,7 @@ def _never_polled(tenant: Tenant, poll_interval: timedelta, timezone: tzinfo, *,
 def _steps(changes: Sequence[StoredChange], held: int, start: datetime) -> Sequence[Sample]:
     """Return the step function from `start` on: the changes after it, and before them the value that they left."""
     _, _, first, _ = changes[0] if changes else (0, 0, held, held)
-    return [Sample(start, first), *(Sample(instant_of(at), count) for at, _, _, count in changes)]
+    return [Sample(start, first), *(Sample(from_epoch_us(at), count) for at, _, _, count in changes)]
 
 
 _SERIES = (

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, select, text, update
 
-from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Record, clipped
+from alerter.core.history_records import CountRecord, FirstSeen, InitialCount, PollRange, Record, clip
 from alerter.core.import_merge import Base, StoredHistory
 from alerter.core.import_merge import CountChange as Step
 from alerter.core.poll_times import PollRun, parts_of
 from alerter.core.rules import MATCH_ALL, Selector
-from alerter.core.series import HoldReason, Tenant, instant_of, number_of
+from alerter.core.series import HoldReason, Tenant, from_epoch_us, to_epoch_us
 from alerter.storage.count_changes import BEGINNING, END
 from alerter.storage.encoding import build_digest
 from alerter.storage.engine import ADVISORY_WRITER, wait_for_writers
@@ -65,7 +65,7 @@ class RecordReader(HistoryReader):
         reason_by_id = {each.id: each.reason for each in known}
         begin, end = _range(since, until)
         for at, number, _, held in self._changes(row.id, since=begin, until=end, series=reason_by_id.keys()):
-            yield CountRecord(tenant=tenant, reason=reason_by_id[number], at=instant_of(at), held=held)
+            yield CountRecord(tenant=tenant, reason=reason_by_id[number], at=from_epoch_us(at), held=held)
 
     def stored(self, tenant: Tenant) -> StoredHistory:
         """Return what is stored of a tenant, for an import to be merged into; nothing of one that was never polled."""
@@ -87,17 +87,17 @@ class RecordReader(HistoryReader):
 
     def _clipped_coverage(
         self, tenant_id: int, tenant: Tenant, *, since: datetime | None, until: datetime | None
-    ) -> list[Polled]:
+    ) -> list[PollRange]:
         runs = (
-            Polled.of(tenant, [instant_of(at) for at in run_of(row).instants])
+            PollRange.of(tenant, [from_epoch_us(at) for at in run_of(row).instants])
             for row in self._all(_COVERAGE, {"tenant_id": tenant_id})
         )
-        parts = (clipped(run, since=since, until=until) for run in runs)
+        parts = (clip(run, since=since, until=until) for run in runs)
         return [part for part in parts if part is not None]
 
     def _bases(
         self, tenant_id: int, tenant: Tenant, known: Sequence[Row[Any]], *, since: datetime | None, begin: datetime
-    ) -> Iterator[Held]:
+    ) -> Iterator[InitialCount]:
         """Yield what was held before the first change, where that is neither nothing nor plain from the first sight."""
         first: dict[int, int] = {}
         for _, number, was, _ in self._changes(tenant_id, since=_range(since, None)[0]):
@@ -107,7 +107,7 @@ class RecordReader(HistoryReader):
             held = first.get(each.id, each.value)
             if held or (not has_changed and each.changed_at != each.first_seen_at):
                 at = begin if has_changed else each.changed_at
-                yield Held(tenant=tenant, reason=each.reason, at=at, held=held)
+                yield InitialCount(tenant=tenant, reason=each.reason, at=at, held=held)
 
     def _named_changes(self, tenant_id: int, reason_by_id: Mapping[int, HoldReason]) -> Iterator[Step]:
         for at, number, was, held in self._changes(tenant_id):
@@ -147,7 +147,7 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         new = []
         for reason, seen in first_seen.items():
             base = bases.get(reason, Base(at=seen, held=0))
-            columns = {"value": base.held, "changed_at": instant_of(base.at), "first_seen_at": instant_of(seen)}
+            columns = {"value": base.held, "changed_at": from_epoch_us(base.at), "first_seen_at": from_epoch_us(seen)}
             if reason not in known:
                 new.append({"tenant_id": tenant_id, "digest": build_digest(reason), "reason": reason} | columns)
         self._run(_ADD_SERIES, new)
@@ -155,7 +155,7 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         rows = ((tenant_id, at, id_by_reason[reason], was, held) for at, reason, was, held in changes)
         while batch := list(islice(rows, _BATCH)):
             instants = sorted({row[1] for row in batch})
-            self._run(_THIN_FROM, {"of_tenant": tenant_id, "oldest": instant_of(instants[0])})
+            self._run(_THIN_FROM, {"of_tenant": tenant_id, "oldest": from_epoch_us(instants[0])})
             self._unpack_around(tenant_id, instants)
             self._put_changes([row for row in batch if row[3] != row[4]])
             self._run(_DROP_CHANGE, [dict(zip(_KEY, row, strict=False)) for row in batch if row[3] == row[4]])
@@ -179,7 +179,7 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         tenant_id = int(self._polled(tenant).id)
         self._set_coverage(tenant_id, runs)
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
-        seen = [{"series_id": id_by_reason[reason], "seen": instant_of(at)} for reason, at in first_seen.items()]
+        seen = [{"series_id": id_by_reason[reason], "seen": from_epoch_us(at)} for reason, at in first_seen.items()]
         self._run(_BE_SEEN_SINCE, seen)
         self._set_ends(tenant_id, {id_by_reason[reason] for reason in changed})
 
@@ -188,7 +188,7 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         wanted = {part for run in runs for part in parts_of(run.instants)}
         self._run(
             _DELETE_COVERAGE,
-            [{"of_tenant": tenant_id, "old_since": instant_of(run.since)} for run in stored - wanted],
+            [{"of_tenant": tenant_id, "old_since": from_epoch_us(run.since)} for run in stored - wanted],
         )
         new = sorted(wanted - stored, key=lambda run: run.since)
         self._run(_ADD_COVERAGE, [{"tenant_id": tenant_id} | run_columns(run) for run in new])
@@ -196,7 +196,7 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
 
 def _range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
     """Return the numbers of a span whose ends are both part of it, as one whose end is not."""
-    return BEGINNING if since is None else number_of(since), END if until is None else number_of(until) + 1
+    return BEGINNING if since is None else to_epoch_us(since), END if until is None else to_epoch_us(until) + 1
 
 
 # What is imported into history that was thinned is thinned as well.

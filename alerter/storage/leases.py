@@ -33,8 +33,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, not_, text
 
-from alerter.core.series import ALL_TENANTS, Tenant, instant_of
-from alerter.core.sharding import LONGEST_LEASE, Instance, Standing, move_of, standing_of_the_only_one
+from alerter.core.series import ALL_TENANTS, Tenant, from_epoch_us
+from alerter.core.sharding import MAX_LEASE, Instance, LeaseState, plan_leases, single_node_state
 from alerter.errors import StoreError
 from alerter.storage.engine import ADVISORY_CLASS, ADVISORY_DAEMON, Rows, is_sqlite, place, store_errors
 from alerter.storage.tables import HEAD, instances
@@ -136,14 +136,14 @@ class Leases:
             alive = tuple(each for each in everyone if each.is_alive)
             mine = _checked(connection, held, next(each for each in alive if each.number == member.number))
             free = _FreeCount(*connection.execute(_FREE).one())
-            move = move_of(wanted, mine, alive)
+            move = plan_leases(wanted, mine, alive)
             if move.give:
                 mine -= set(connection.execute(_GIVE, me | {"tenants": [*move.give]}).scalars())
             if move.take and free.tenants:
                 mine |= _taken(connection, me, wanted, at_most=move.take)
             if free.leader:
                 mine |= _taken(connection, me, [ALL_TENANTS], at_most=1)
-        return Renewal(at=instant_of(at), held=frozenset(mine), alive=alive)
+        return Renewal(at=from_epoch_us(at), held=frozenset(mine), alive=alive)
 
     def leave(self, member: OwnInstance) -> None:
         """End a life: all of its leases are free at once."""
@@ -176,19 +176,19 @@ class LeaseHolder(LeaseReader):
 
     member: OwnInstance | None = None
 
-    def standing(self, tenants: Collection[Tenant] = ()) -> Standing:
+    def lease_state(self, tenants: Collection[Tenant] = ()) -> LeaseState:
         """Return what this instance may decide: which of these tenants' polls it may keep, until the transaction ends.
 
         One that shares the database with nobody, such as a command, may do everything, and nothing is asked.
         """
         if self.member is None:
-            return standing_of_the_only_one(tenants)
+            return single_node_state(tenants)
         me = {"me": self.member.number, "configuration": self.member.configuration}
         row = self._first(_STANDING, me | {"tenants": [*tenants], "head": HEAD})
         if row is None:
-            return Standing(is_member=False)
-        return Standing(
-            is_member=True, tenants=frozenset(row.tenants), is_leader=row.is_leader, is_agreed=row.is_agreed
+            return LeaseState(is_member=False)
+        return LeaseState(
+            is_member=True, tenants=frozenset(row.tenants), is_leader=row.is_leader, configs_match=row.is_agreed
         )
 
 
@@ -220,8 +220,8 @@ def _instance_of(row: Row[Any]) -> Instance:
         name=row.name,
         version=row.version,
         configuration=row.config_digest,
-        since=instant_of(row.started_at),
-        until=instant_of(row.alive_until),
+        since=from_epoch_us(row.started_at),
+        until=from_epoch_us(row.alive_until),
         tenants=row.tenants - row.is_leader,
         is_leader=bool(row.is_leader),
         is_alive=row.is_alive,
@@ -244,7 +244,7 @@ def _microseconds(span: timedelta) -> int:
 
 
 _NOW = f"CAST(extract(epoch FROM statement_timestamp()) * {_MICROSECONDS} AS bigint)"
-_LATEST = 2 * _microseconds(LONGEST_LEASE)
+_LATEST = 2 * _microseconds(MAX_LEASE)
 
 
 def _lives(instance: str) -> str:

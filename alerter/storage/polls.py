@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
 
-from alerter.core.poll_times import MOST_POLLS, PackedRun, PollRun, joined_runs, parts_of
-from alerter.core.series import Failure, Snapshot, Span, Tenant, instant_of, longest_step, number_of
+from alerter.core.poll_times import MAX_POLLS, PackedRun, PollRun, joined_runs, parts_of
+from alerter.core.series import PollFailure, Snapshot, Span, Tenant, from_epoch_us, longest_step, to_epoch_us
 from alerter.errors import Cause, SourceError
 from alerter.storage.cache import Noting, OpenFailures, Remembered, Remembering
 from alerter.storage.encoding import storable
 from alerter.storage.tables import Instant, coverage, is_held, poll_failures, tenants
 
 #: Of a failure's detail so many characters are kept.
-LONGEST_DETAIL = 500
+MAX_DETAIL = 500
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -24,18 +24,18 @@ class Polling:
     """How a tenant's polling goes.
 
     Attributes:
-        last_good_at: The newest good poll; None before the first one.
+        last_success_at: The newest good poll; None before the first one.
         latency: How long that took; None where nobody knows.
         last_poll_at: The last poll, good or failed; None before the first one.
         failure: The run of failed polls that the tenant is in, or None after a good poll.
-        polled_since: The first good poll ever, however much of the history was pruned; None before it.
+        first_polled_at: The first good poll ever, however much of the history was pruned; None before it.
     """
 
-    last_good_at: datetime | None = None
+    last_success_at: datetime | None = None
     latency: timedelta | None = None
     last_poll_at: datetime | None = None
-    failure: Failure | None = None
-    polled_since: datetime | None = None
+    failure: PollFailure | None = None
+    first_polled_at: datetime | None = None
 
 
 class PollingReader(Remembering):
@@ -61,12 +61,12 @@ class PollingReader(Remembering):
         row = self._first(_OLDEST_COVERAGE)
         return None if row is None else row.first_poll_at
 
-    def failure_at(self, tenant: Tenant, at: datetime) -> Failure | None:
+    def failure_at(self, tenant: Tenant, at: datetime) -> PollFailure | None:
         """Return the run of failed polls that a tenant was in at an instant, or None after a good poll."""
         row = self._first(_FAILURE_AT, {"tenant": tenant, "instant": at})
         if row is None:
             return None
-        return Failure(
+        return PollFailure(
             since=row.outage_started_at, at=min(row.last_failed_at, at), cause=Cause(row.cause), detail=row.detail
         )
 
@@ -97,10 +97,10 @@ class PollingWriter(PollingReader, Noting):
         known = remembered.failures
         if known is None or known.failure.cause is not error.cause or at < known.failure.at:
             return False
-        if known.tail.polls >= MOST_POLLS or number_of(at) < known.tail.until:
+        if known.tail.polls >= MAX_POLLS or to_epoch_us(at) < known.tail.until:
             return False
-        detail = storable(error.detail)[:LONGEST_DETAIL]
-        tail = known.tail.longer(number_of(at))
+        detail = storable(error.detail)[:MAX_DETAIL]
+        tail = known.tail.longer(to_epoch_us(at))
         longer = {"last_failed_at": at, "failure_count": known.polls + 1, "detail": detail, "steps": tail.steps}
         seen = {"failure_id": known.id, "known_failures": known.polls, "of_tenant": remembered.id}
         if not self._run(_LENGTHEN_FAILURES, longer | seen | {"known_revision": remembered.revision}):
@@ -112,13 +112,13 @@ class PollingWriter(PollingReader, Noting):
     def _lengthen_coverage(self, remembered: Remembered, snapshot: Snapshot, poll_interval: timedelta) -> bool:
         """Keep one more poll of the run that is remembered; False where it is another one: nothing was written."""
         tail, at = remembered.tail, snapshot.taken_at
-        if remembered.failures is not None or tail is None or tail.polls >= MOST_POLLS:
+        if remembered.failures is not None or tail is None or tail.polls >= MAX_POLLS:
             return False
         newest = remembered.coverage[-1]
         # One that comes soon after the one before makes samples uneven, of which nothing that is remembered knows.
         if not newest.until + poll_interval / 2 <= at <= newest.until + longest_step(poll_interval):
             return False
-        longer_tail = tail.longer(number_of(at))
+        longer_tail = tail.longer(to_epoch_us(at))
         latency = _microseconds(snapshot.latency)
         longer = {
             "last_poll_at": at,
@@ -126,7 +126,7 @@ class PollingWriter(PollingReader, Noting):
             "steps": longer_tail.steps,
             "latency_us": latency,
         }
-        seen = {"of_tenant": remembered.id, "old_since": instant_of(tail.since), "known_until": newest.until}
+        seen = {"of_tenant": remembered.id, "old_since": from_epoch_us(tail.since), "known_until": newest.until}
         known = {"known_polls": remembered.polls, "known_revision": remembered.revision}
         if not self._run(_LENGTHEN_COVERAGE, longer | seen | known):
             return False
@@ -141,13 +141,13 @@ class PollingWriter(PollingReader, Noting):
         Where the clock was set back, the run begins no later than its newest failure.
         """
         row = self._polled(tenant)
-        latest = {"last_failed_at": at, "cause": str(error.cause), "detail": storable(error.detail)[:LONGEST_DETAIL]}
+        latest = {"last_failed_at": at, "cause": str(error.cause), "detail": storable(error.detail)[:MAX_DETAIL]}
         if row.failure_id is None:
             self._begin_failure(row.id, latest, outage_started_at=at)
             return
         outage_started_at = min(row.outage_started_at, at)
-        if row.cause == error.cause and row.failure_count < MOST_POLLS:
-            run = failures_of(row).with_poll(number_of(at))
+        if row.cause == error.cause and row.failure_count < MAX_POLLS:
+            run = failures_of(row).with_poll(to_epoch_us(at))
             longer = {
                 "outage_started_at": outage_started_at, "first_failed_at": min(row.first_failed_at, at),
                 "last_failed_at": at, "failure_count": row.failure_count + 1, "steps": run.steps,
@@ -184,7 +184,7 @@ class PollingWriter(PollingReader, Noting):
 
     def _cover(self, tenant_id: int, snapshot: Snapshot, poll_interval: timedelta) -> None:
         """Put a poll into the run that it belongs to, join two that it connects, or begin one."""
-        at = number_of(snapshot.taken_at)
+        at = to_epoch_us(snapshot.taken_at)
         runs = self._runs_from(tenant_id, snapshot.taken_at)
         before = next((run for run in runs if run.since <= at), None)
         after = next((run for run in runs if run.since > at), None)
@@ -195,13 +195,13 @@ class PollingWriter(PollingReader, Noting):
         if after is not None and not is_within and self._are_successive(tenant_id, at, after.since, poll_interval):
             near.append(after)
         instants = sorted({at, *(instant for run in near for instant in run.instants)})
-        self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": instant_of(run.since)} for run in near])
+        self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": from_epoch_us(run.since)} for run in near])
         common = {"tenant_id": tenant_id, "latency_us": _microseconds(snapshot.latency)}
         self._run(_ADD_COVERAGE, [common | run_columns(part) for part in parts_of(instants)])
 
     def _are_successive(self, tenant_id: int, before: int, after: int, poll_interval: timedelta) -> bool:
         """Say whether no poll was missed between two good ones, and none has failed."""
-        ends = {"tenant_id": tenant_id, "earlier": instant_of(before), "later": instant_of(after)}
+        ends = {"tenant_id": tenant_id, "earlier": from_epoch_us(before), "later": from_epoch_us(after)}
         is_near = after - before <= longest_step(poll_interval) // _MICROSECOND
         return is_near and self._first(_FAILED_BETWEEN, ends) is None
 
@@ -213,37 +213,37 @@ class PollingWriter(PollingReader, Noting):
 def run_columns(run: PollRun) -> dict[str, Any]:
     """Return what stands of a run of polls in its row."""
     return {
-        "first_poll_at": instant_of(run.since), "last_poll_at": instant_of(run.until), "poll_count": run.polls,
+        "first_poll_at": from_epoch_us(run.since), "last_poll_at": from_epoch_us(run.until), "poll_count": run.polls,
         "steps": run.steps,
     }  # fmt: skip
 
 
 def run_of(row: Row[Any]) -> PollRun:
     """Return the run of good polls of a row."""
-    first, last = number_of(row.first_poll_at), number_of(row.last_poll_at)
+    first, last = to_epoch_us(row.first_poll_at), to_epoch_us(row.last_poll_at)
     return PollRun(since=first, until=last, polls=row.poll_count, steps=row.steps or b"")
 
 
 def spans_of(runs: Iterable[PollRun]) -> list[Span]:
     """Return the runs of coverage that stored runs of good polls are the parts of, oldest first."""
-    return [Span(instant_of(since), instant_of(until)) for since, until in joined_runs(runs)]
+    return [Span(from_epoch_us(since), from_epoch_us(until)) for since, until in joined_runs(runs)]
 
 
 def failures_of(row: Row[Any]) -> PollRun:
     """Return the open run of failed polls that stands in a tenant's row."""
-    first, last = number_of(row.first_failed_at), number_of(row.last_failed_at)
+    first, last = to_epoch_us(row.first_failed_at), to_epoch_us(row.last_failed_at)
     return PollRun(since=first, until=last, polls=row.failure_count, steps=row.steps or b"")
 
 
 def _polling_of(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polling:
     failure = failure_of(tenant)
-    last_good_at = None if newest is None else newest.last_poll_at
+    last_success_at = None if newest is None else newest.last_poll_at
     return Polling(
-        last_good_at=last_good_at,
+        last_success_at=last_success_at,
         latency=None if newest is None or newest.latency_us is None else newest.latency_us * _MICROSECOND,
-        last_poll_at=failure.at if failure else last_good_at,
+        last_poll_at=failure.at if failure else last_success_at,
         failure=failure,
-        polled_since=None if tenant is None else tenant.polled_since,
+        first_polled_at=None if tenant is None else tenant.first_polled_at,
     )
 
 
@@ -251,11 +251,11 @@ def _microseconds(span: timedelta | None) -> int | None:
     return None if span is None else span // _MICROSECOND
 
 
-def failure_of(tenant: Row[Any] | None) -> Failure | None:
+def failure_of(tenant: Row[Any] | None) -> PollFailure | None:
     """Return the run of failures that stands in a tenant's row, if there is one."""
     if tenant is None or tenant.failure_id is None:
         return None
-    return Failure(
+    return PollFailure(
         since=tenant.outage_started_at, at=tenant.last_failed_at, cause=Cause(tenant.cause), detail=tenant.detail
     )
 

@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from alerter.core.alerts import AlertState
 from alerter.core.poll_times import PollRun
-from alerter.core.series import Tenant, instant_of, number_of
+from alerter.core.series import Tenant, from_epoch_us, to_epoch_us
 from alerter.storage.cache import Noting
 from alerter.storage.count_changes import ChangeWriter
 from alerter.storage.engine import Rows
@@ -108,7 +108,7 @@ class Retention(Noting, ChangeWriter, RetentionReader):
         scope = {"of_tenant": tenant_id, "before": before}
         pruned = self._run(_PRUNE_COVERAGE, scope)
         self._trim_coverage(tenant_id, before)
-        self._unpack(tenant_id, since=number_of(before), until=number_of(before))
+        self._unpack(tenant_id, since=to_epoch_us(before), until=to_epoch_us(before))
         pruned += self._prune_up_to(_PRUNE_CHUNKS, _LAST_CHUNK, scope, batch=-(-batch // CHANGES_OF_A_CHUNK))
         return pruned + self._prune_up_to(_PRUNE_CHANGES, _LAST_CHANGE, scope, batch=batch)
 
@@ -116,10 +116,10 @@ class Retention(Noting, ChangeWriter, RetentionReader):
         """Leave only those polls of a run that are not too old; of the newest run, which stays, at least the last."""
         for row in self._all(_OLD_RUNS, {"of_tenant": tenant_id, "before": before}):
             instants = run_of(row).instants
-            left = instants[min(bisect_left(instants, number_of(before)), len(instants) - 1) :]
+            left = instants[min(bisect_left(instants, to_epoch_us(before)), len(instants) - 1) :]
             self._run(_DELETE_RUN, {"of_tenant": tenant_id, "old_since": row.first_poll_at})
             # Where another part begins with the poll that is left of this one, that is enough.
-            if len(left) > 1 or not self._all(_RUN, {"of_tenant": tenant_id, "old_since": instant_of(left[0])}):
+            if len(left) > 1 or not self._all(_RUN, {"of_tenant": tenant_id, "old_since": from_epoch_us(left[0])}):
                 self._run(
                     _ADD_RUN, {"tenant_id": tenant_id, "latency_us": row.latency_us} | run_columns(PollRun.of(left))
                 )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, insert, update
 
 from alerter.core.rules import Lookbacks
-from alerter.core.series import HoldReason, Sample, Snapshot, Tenant, instant_of, number_of
+from alerter.core.series import HoldReason, Sample, Snapshot, Tenant, from_epoch_us, to_epoch_us
 from alerter.errors import SourceError
 from alerter.storage.cache import Remembered
 from alerter.storage.count_changes import ChangeWriter
@@ -138,7 +138,7 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
         ]
         late = [row for row in known if row.changed_at >= at]
         if late:
-            self._unpack(tenant_id, since=number_of(at))
+            self._unpack(tenant_id, since=to_epoch_us(at))
         self._run(_SET_SERIES, [_series_row(row, [_Change(at, row.value, count)]) for row, count in changed])
         changes = [(row.id, _Change(at, row.value, count)) for row, count in changed]
         changes += self._add_series(tenant_id, snapshot, {row.reason for row in known})
@@ -172,8 +172,8 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
         """Store a snapshot among changes that are stored as later, or at the same instant."""
         at = snapshot.taken_at
         stored: dict[int, list[_Change]] = {}
-        for then, number, was, held in self._changes(tenant_id, since=number_of(at)):
-            stored.setdefault(number, []).append(_Change(instant_of(then), was, held))
+        for then, number, was, held in self._changes(tenant_id, since=to_epoch_us(at)):
+            stored.setdefault(number, []).append(_Change(from_epoch_us(then), was, held))
         removed: list[dict[str, Any]] = []
         added: list[dict[str, Any]] = []
         series_now: list[dict[str, Any]] = []

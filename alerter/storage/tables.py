@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from alerter.core.series import instant_of, number_of
+from alerter.core.series import from_epoch_us, to_epoch_us
 
 #: The revisions of the schema, oldest first.
 REVISIONS = ("0001",)
@@ -66,11 +66,11 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - overridden
         """Return the stored number; a naive instant is a TypeError."""
-        return None if value is None else number_of(value)
+        return None if value is None else to_epoch_us(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - overridden
         """Return the instant."""
-        return None if value is None else instant_of(value)
+        return None if value is None else from_epoch_us(value)
 
 
 # Every constraint has a name from the first day on: without one, a later migration could neither drop nor keep it.

@@ -26,9 +26,9 @@ from alerter.core.series import (
     Series,
     Span,
     Tenant,
-    instant_of,
-    number_of,
+    from_epoch_us,
     sum_of_tenants,
+    to_epoch_us,
 )
 from alerter.storage.cache import Remembered
 from alerter.storage.compression import StoredChange
@@ -68,7 +68,7 @@ class TotalReader(HistoryReader):
         begin = now - window - TOLERANCE_INTERVALS * longest - MARGIN
         wanted = _Wanted(reasons)
         deltas: list[tuple[int, int]] = []
-        held = sum(known[each.tenant].series.add_up(wanted, number_of(begin), deltas) for each in members)
+        held = sum(known[each.tenant].series.add_up(wanted, to_epoch_us(begin), deltas) for each in members)
         return replace(sum_of_tenants(pollings), changes=_changes(begin, held, deltas))
 
     def _remembered(
@@ -100,7 +100,7 @@ class TotalReader(HistoryReader):
     ) -> dict[Tenant, Remembered]:
         """Read what polls have changed since; alerts may have, too."""
         since = min(known.coverage[-1].until for _, known in behind)
-        changes = self._changes_of_many([known.id for _, known in behind], since=number_of(since) + 1)
+        changes = self._changes_of_many([known.id for _, known in behind], since=to_epoch_us(since) + 1)
         return {tenant: _continued(known, changes.get(known.id, ()), rows[tenant]) for tenant, known in behind}
 
     def _read_together(
@@ -112,12 +112,12 @@ class TotalReader(HistoryReader):
         wanted = {"ids": ids, "start": start}
         rows_of_runs, known = (by_tenant(self._all(each, wanted)) for each in (_SPANS, _SERIES))
         runs = {tenant_id: [run_of(row) for row in some] for tenant_id, some in rows_of_runs.items()}
-        changes = self._changes_of_many(ids, since=number_of(start) + 1)
+        changes = self._changes_of_many(ids, since=to_epoch_us(start) + 1)
         return {
             tenant: Remembered(
                 id=row.id,
                 revision=row.revision,
-                polled_since=row.first_polled_at,
+                first_polled_at=row.first_polled_at,
                 coverage=spans_of(runs[row.id]),
                 tail=PackedRun.of(runs[row.id][-1]),
                 parts=runs[row.id][:-1],
@@ -186,7 +186,7 @@ def _is_true(known: Remembered, row: Row[Any]) -> bool:
 def _continued(known: Remembered, changes: Iterable[StoredChange], row: Row[Any]) -> Remembered:
     """Return what is known of a tenant after further polls of the same run; alerts must be read."""
     run = known.coverage[-1]
-    until = number_of(run.until)
+    until = to_epoch_us(run.until)
     return replace(
         known,
         coverage=[*known.coverage[:-1], Span(run.since, row.newest_last_poll_at)],
@@ -210,7 +210,7 @@ def _changes(begin: datetime, held: int, deltas: list[tuple[int, int]]) -> tuple
     deltas.sort(key=itemgetter(0))
     for number, together in groupby(deltas, key=itemgetter(0)):
         held += sum(delta for _, delta in together)
-        steps.append(Sample(instant_of(number), held))
+        steps.append(Sample(from_epoch_us(number), held))
     return tuple(steps)
 
 

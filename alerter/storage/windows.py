@@ -15,7 +15,7 @@ from typing import Any, overload
 from sqlalchemy import Row
 
 from alerter.core.rules import Lookbacks
-from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Series, instant_of, number_of
+from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Series, from_epoch_us, to_epoch_us
 from alerter.storage.compression import StoredChange
 
 #: A window goes this much further back than it must.
@@ -85,7 +85,7 @@ class PackedSeries:
             places: Of the series whose changes these are; None for all.
             now: From when on the rules look back.
         """
-        starts = {row.id: number_of(reach.start_of(row.reason, now=now)) for row in known}
+        starts = {row.id: to_epoch_us(reach.start_of(row.reason, now=now)) for row in known}
         steps: dict[int, array[int]] = {}
         for at, number, was, held in changes:
             if at > starts[number]:
@@ -109,7 +109,7 @@ class PackedSeries:
     def first_held_at(self, place: int) -> datetime | None:
         """Return when a series first held anything; None before that."""
         first = self.first_held[place]
-        return None if first == NEVER else instant_of(first)
+        return None if first == NEVER else from_epoch_us(first)
 
     def changed_by(self, counts: Mapping[HoldReason, int]) -> dict[int, int] | None:
         """Return the counts that are not as they were, by the places of their series; None where a reason is new."""
@@ -125,10 +125,10 @@ class PackedSeries:
     def append(self, place: int, sample: Sample) -> None:
         """Append a change to a series, and drop what its window has left behind."""
         steps = self.steps[place]
-        steps.extend((number_of(sample.at), sample.count))
+        steps.extend((to_epoch_us(sample.at), sample.count))
         if sample.count and self.first_held[place] == NEVER:
-            self.first_held[place] = number_of(sample.at)
-        start = number_of(self.reach.start_of(self.reasons[place], now=sample.at))
+            self.first_held[place] = to_epoch_us(sample.at)
+        start = to_epoch_us(self.reach.start_of(self.reasons[place], now=sample.at))
         del steps[: 2 * self._last_before(place, start)]
 
     def continued(self, changes: Iterable[StoredChange]) -> "PackedSeries":
@@ -142,7 +142,7 @@ class PackedSeries:
             place = place_by_id[number]
             if after.steps[place] is self.steps[place]:
                 after.steps[place] = self.steps[place][:]
-            after.append(place, Sample(instant_of(at), held))
+            after.append(place, Sample(from_epoch_us(at), held))
         return after
 
     def add_up(self, wanted: Mapping[HoldReason, bool], begin: int, deltas: list[tuple[int, int]]) -> int:
@@ -170,8 +170,8 @@ class PackedSeries:
         """Return a series as of now, with the coverage of its tenant."""
         reason = self.reasons[place]
         start = self.reach.start_of(reason, now=now)
-        steps = self.steps[place][2 * self._last_before(place, number_of(start)) :]
-        instants = [start, *(instant_of(number) for number in steps[2::2])]
+        steps = self.steps[place][2 * self._last_before(place, to_epoch_us(start)) :]
+        instants = [start, *(from_epoch_us(number) for number in steps[2::2])]
         return Series(
             tenant=polling.tenant,
             reason=reason,
@@ -180,7 +180,7 @@ class PackedSeries:
             poll_interval=polling.poll_interval,
             failure=polling.failure,
             timezone=polling.timezone,
-            polled_since=polling.polled_since,
+            first_polled_at=polling.first_polled_at,
             first_held_at=self.first_held_at(place),
             polls=polling.polls,
         )
@@ -192,7 +192,7 @@ class PackedSeries:
 
 
 def _number_of(at: datetime | None) -> int:
-    return NEVER if at is None else number_of(at)
+    return NEVER if at is None else to_epoch_us(at)
 
 
 @dataclass(frozen=True, slots=True)

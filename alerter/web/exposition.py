@@ -82,7 +82,7 @@ def _failures(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
 
 
 def _last_good(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
-    yield "", 0 if tenant.last_good_at is None else tenant.last_good_at.timestamp()
+    yield "", 0 if tenant.last_success_at is None else tenant.last_success_at.timestamp()
 
 
 def _held_counts(tenant: TenantRecord) -> Iterator[tuple[str, float]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import whitespace
 
 #: So many characters are enough to be sure that it is no accident.
-SHORTEST_PIECE = 9
+MIN_PIECE = 9
 CORE_LENGTH = 18
 
 
@@ -34,7 +34,7 @@ class Canary:
 
     def needles(self) -> Iterator[bytes]:
         """Yield all that gives it away: the core and its halves, in every encoding that changes letters."""
-        halves = (self.core[:SHORTEST_PIECE], self.core[-SHORTEST_PIECE:]) if self.has_halves else ()
+        halves = (self.core[:MIN_PIECE], self.core[-MIN_PIECE:]) if self.has_halves else ()
         for piece in (self.core, *halves):
             octets = piece.encode()
             yield from (octets, octets.hex().encode(), piece.encode("utf-16-le"), piece[::-1].encode())

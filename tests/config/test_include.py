@@ -9,7 +9,7 @@ import pytest
 from alerter.config import Config, OAuthKeys, load_config
 from alerter.config.include import INCLUDE
 from alerter.config.trust import OutsideError, bytes_of
-from alerter.config.types import MOST_LISTED
+from alerter.config.types import MAX_LISTED
 from alerter.errors import ConfigError
 
 MAIN = """include = ["tenants.d/*.toml"]
@@ -290,7 +290,7 @@ def test_what_is_included_is_no_pipe_and_no_device(make: Callable[[Path], None])
 
 def test_a_file_with_a_secret_that_everyone_may_read_is_a_warning() -> None:
     """The modes of included files count as the main file's does; thousands of them are not thousands of lines."""
-    names = [f"{number:03}" for number in range(MOST_LISTED + 4)]
+    names = [f"{number:03}" for number in range(MAX_LISTED + 4)]
     files = {f"{name}.toml": a_tenant(f"t{name}") for name in names}
     safe = {"safe.toml": a_tenant("safe").replace("id-of-safe", "${ID}").replace("key-of-safe", "${KEY}")}
 
@@ -299,7 +299,7 @@ def test_a_file_with_a_secret_that_everyone_may_read_is_a_warning() -> None:
     config = load(files | safe, main=main, environ={"ID": "id-0001", "KEY": "key-0001"}, mode=0o644)
 
     said = [str(warning) for warning in config.warnings]
-    assert len(said) == 1 + MOST_LISTED
+    assert len(said) == 1 + MAX_LISTED
     assert said[0].startswith("rules.toml:2: include: a secret stands in a file that everyone may read")
     assert said[0].endswith("so do 5 more files that are included")
     assert said[1].startswith("rules.toml:5: receivers.secops.urls[#1]: a secret stands in")

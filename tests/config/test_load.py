@@ -24,7 +24,7 @@ from alerter.config import (
     find_config,
     load_config,
 )
-from alerter.config.types import MOST_LISTED
+from alerter.config.types import MAX_LISTED
 from alerter.config.urls import id_of
 from alerter.core.conditions import Growth, NoData, Threshold
 from alerter.core.mutes import MuteWindow, WindowName
@@ -1061,7 +1061,7 @@ def test_of_many_tenants_with_the_same_keys_some_are_named() -> None:
     config = load("".join(TENANT.replace("acme", f"acme-{number:02}") for number in range(14)) + RECEIVER + RULE, {})
 
     shared = [str(each) for each in config.warnings if "keys" in str(each)]
-    assert len(shared) == 1 + MOST_LISTED
+    assert len(shared) == 1 + MAX_LISTED
     assert shared[0] == "rules.toml:1: tenants.acme-00: 3 more tenants have the same keys"
 
 

@@ -28,7 +28,7 @@ def test_a_name_that_no_file_can_have_is_that_of_no_credential(tmp_path: Path) -
     credentials = credentials_of(tmp_path / "rules.toml", {"CREDENTIALS_DIRECTORY": str(tmp_path)}, root=tmp_path)
 
     assert credentials.file_of("A_" * 200) is None
-    assert replace(credentials, sealed=tmp_path).why_not("A_" * 200)
+    assert replace(credentials, sealed=tmp_path).describe_body("A_" * 200)
 
 
 def test_within_a_service_systemd_says_where_its_data_is(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_within_a_service_systemd_says_where_its_secrets_are(tmp_path: Path) -> 
     credentials = credentials_of(tmp_path / "etc/alerter/rules.toml", environ, root=tmp_path)
 
     assert credentials.file_of("NAME") == tmp_path / "plain_NAME"
-    assert credentials.why_not("OTHER") == (
+    assert credentials.describe_body("OTHER") == (
         f"{tmp_path}/etc/alerter/credentials had no such file when alerter.service started"
     )
 
@@ -92,7 +92,7 @@ def test_what_another_unit_hands_over_is_named_as_it_is(tmp_path: Path) -> None:
     """Whoever wrote a unit of their own knows where its credentials come from."""
     credentials = credentials_of(tmp_path / "rules.toml", {"CREDENTIALS_DIRECTORY": str(tmp_path)}, root=tmp_path)
 
-    assert credentials.why_not("OTHER") == f"there is no credential {tmp_path}/OTHER"
+    assert credentials.describe_body("OTHER") == f"there is no credential {tmp_path}/OTHER"
 
 
 class TestBesideAService:
@@ -122,10 +122,10 @@ class TestBesideAService:
 
         assert credentials.file_of("PLAIN") == path.parent / "credentials/PLAIN"
         assert credentials.file_of("SEALED") is None
-        assert credentials.why_not("SEALED") == (
+        assert credentials.describe_body("SEALED") == (
             f"{path.parent}/credentials.encrypted/SEALED is encrypted, and can be read only while the service runs"
         )
-        assert credentials.why_not("OTHER") == f"there is no credential {path.parent}/credentials/OTHER"
+        assert credentials.describe_body("OTHER") == f"there is no credential {path.parent}/credentials/OTHER"
 
     def test_while_it_runs_they_find_all(self, path: Path, running: Path, tmp_path: Path) -> None:
         """Also what is encrypted; of what is not, a new secret can be tried before a restart."""
@@ -149,7 +149,7 @@ class TestBesideAService:
         """They are no error of the configuration."""
         path = tmp_path / "etc/alerter/acme.toml"
 
-        assert credentials_of(path, {}, root=tmp_path).why_not("NAME") == (
+        assert credentials_of(path, {}, root=tmp_path).describe_body("NAME") == (
             f"{path.parent}/acme.credentials is for root and for alerter@acme.service"
         )
 
@@ -159,4 +159,4 @@ def test_elsewhere_there_are_no_secrets_of_a_service(tmp_path: Path) -> None:
     credentials = credentials_of(tmp_path / "rules.toml", {}, root=tmp_path)
 
     assert credentials.file_of("NAME") is None
-    assert credentials.why_not("NAME") == "$CREDENTIALS_DIRECTORY is not set"
+    assert credentials.describe_body("NAME") == "$CREDENTIALS_DIRECTORY is not set"

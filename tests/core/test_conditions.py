@@ -20,7 +20,7 @@ from alerter.core.conditions import (
     Verdict,
     duration_text,
 )
-from alerter.core.series import Failure, Sample
+from alerter.core.series import PollFailure, Sample
 from alerter.errors import Cause
 from tests.builders import NOON, a_growth, a_no_data, at, minutes, series, span
 
@@ -281,7 +281,7 @@ def test_a_tenant_that_is_not_polled_at_all_is_not_called_one_without_data() -> 
 def test_a_tenant_that_fails_right_after_a_long_stop_has_no_data() -> None:
     """The last good poll is what counts, however long nobody tried since."""
     stopped = series("5", until=at("06:00"))
-    failing = replace(stopped, failure=Failure(since=NOON, at=NOON, cause=Cause.DNS, detail="no such host"))
+    failing = replace(stopped, failure=PollFailure(since=NOON, at=NOON, cause=Cause.DNS, detail="no such host"))
 
     assert a_no_data("15m").evaluate(failing, firing=False, now=NOON).verdict is ACTIVE
 
@@ -295,7 +295,7 @@ def test_a_tenant_that_fails_right_after_a_long_stop_has_no_data() -> None:
 )
 def test_a_clock_that_was_set_back_does_not_hide_missing_data(now: str, expected: Verdict) -> None:
     """Good polls that lie in the future are no reason to believe that all is well."""
-    failure = Failure(since=at("11:00"), at=at(now), cause=Cause.DNS, detail="no such host")
+    failure = PollFailure(since=at("11:00"), at=at(now), cause=Cause.DNS, detail="no such host")
     set_back = replace(series("5x30"), failure=failure)
 
     assert a_no_data("15m").evaluate(set_back, firing=False, now=at(now)).verdict is expected
@@ -306,7 +306,7 @@ def test_no_data_states_its_cause_and_what_to_do() -> None:
     evidence = a_no_data("15m").evaluate(series("5 _x3", cause=Cause.KEYS_EXPIRED), firing=False, now=NOON).evidence
 
     assert evidence.limit == "no good poll for 15m"
-    assert evidence.last_good_at == at("11:45")
+    assert evidence.last_success_at == at("11:45")
     assert evidence.note == f"keys_expired: no answer within 30s. {Cause.KEYS_EXPIRED.advice}"
 
 

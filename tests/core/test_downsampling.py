@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.core.downsampling import CountChange, hour_of, thinned
+from alerter.core.downsampling import CountChange, downsampled, utc_hour
 from alerter.core.series import Sample, Series, Span
 from tests.builders import NOON, at, minutes, series
 
@@ -30,7 +30,7 @@ def begins_of(seen: Series) -> list[datetime]:
 def kept(notation: str, until: str = "12:55") -> str:
     """Return what is kept of polls every 5 minutes, as `11:05→7`."""
     seen = series(notation, until=at(until))
-    return " ".join(f"{each.at:%H:%M}→{each.held}" for each in thinned(changes_of(seen), begins_of(seen)))
+    return " ".join(f"{each.at:%H:%M}→{each.held}" for each in downsampled(changes_of(seen), begins_of(seen)))
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_a_gap_divides_an_hour() -> None:
 
 def test_hours_are_those_of_utc() -> None:
     """They end at the same instant wherever people live."""
-    assert hour_of(at("11:59:59")) == at("11:00")
-    assert hour_of(at("12:00")) == NOON
+    assert utc_hour(at("11:59:59")) == at("11:00")
+    assert utc_hour(at("12:00")) == NOON
 
 
 # Whatever was polled
@@ -82,7 +82,7 @@ def _drawn(polls: Sequence[int | None]) -> Series:
 
 def _after(seen: Series) -> Series:
     """Return the series as it is once it was thinned."""
-    left = thinned(changes_of(seen), begins_of(seen))
+    left = downsampled(changes_of(seen), begins_of(seen))
     first = seen.changes[:1] if seen.changes and seen.changes[0].count == 0 else ()
     return Series(
         tenant=seen.tenant,
@@ -99,8 +99,8 @@ def _stretches(seen: Series) -> list[Span]:
     stretches = []
     for span in seen.coverage:
         since = span.since
-        while hour_of(since) != hour_of(span.until):
-            end = hour_of(since) + minutes(60)
+        while utc_hour(since) != utc_hour(span.until):
+            end = utc_hour(since) + minutes(60)
             stretches.append(Span(since, end - timedelta.resolution))
             since = end
         stretches.append(Span(since, span.until))
@@ -108,7 +108,7 @@ def _stretches(seen: Series) -> list[Span]:
 
 
 def _counts(seen: Series, stretch: Span) -> list[int]:
-    return [piece.count for piece in seen.pieces(since=stretch.since, until=stretch.until)]
+    return [piece.count for piece in seen.segments(since=stretch.since, until=stretch.until)]
 
 
 @settings(deadline=None)
@@ -129,7 +129,7 @@ def test_nothing_is_invented(polls: list[int | None]) -> None:
     """Whatever is kept happened at that instant, and steps from what is kept before it."""
     changes = changes_of(_drawn(polls))
 
-    left = thinned(changes, begins_of(_drawn(polls)))
+    left = downsampled(changes, begins_of(_drawn(polls)))
 
     assert {(each.at, each.held) for each in left} <= {(each.at, each.held) for each in changes}
     assert [each.was for each in left] == [*(each.was for each in changes[:1]), *(each.held for each in left)][:-1]
@@ -141,9 +141,9 @@ def test_nothing_is_invented(polls: list[int | None]) -> None:
 def test_thinning_twice_is_thinning_once(polls: list[int | None]) -> None:
     """A process that is killed in the middle begins again."""
     begins = begins_of(_drawn(polls))
-    once = thinned(changes_of(_drawn(polls)), begins)
+    once = downsampled(changes_of(_drawn(polls)), begins)
 
-    assert thinned(once, begins) == once
+    assert downsampled(once, begins) == once
 
 
 @settings(deadline=None)
@@ -151,8 +151,8 @@ def test_thinning_twice_is_thinning_once(polls: list[int | None]) -> None:
 def test_an_hour_without_a_gap_keeps_three_changes_at_most(polls: list[int | None]) -> None:
     """However much happened in it."""
     seen = _drawn(polls)
-    left = thinned(changes_of(seen), begins_of(seen))
+    left = downsampled(changes_of(seen), begins_of(seen))
 
-    for hour in {hour_of(each.at) for each in left}:
-        parts = 1 + sum(hour_of(begin) == hour for begin in begins_of(seen))
-        assert sum(hour_of(each.at) == hour for each in left) <= 4 * parts - 1
+    for hour in {utc_hour(each.at) for each in left}:
+        parts = 1 + sum(utc_hour(begin) == hour for begin in begins_of(seen))
+        assert sum(utc_hour(each.at) == hour for each in left) <= 4 * parts - 1

@@ -323,7 +323,7 @@ class _Past:
                     until=self.now,
                     reason=name,
                 ),
-                polled_since=NOON,
+                first_polled_at=NOON,
                 first_held_at=None if first is None else NOON + first * span(self.every),
             )
             for place, (name, first) in enumerate(zip(("Spam", "Virus"), firsts, strict=True))

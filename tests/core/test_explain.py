@@ -236,22 +236,22 @@ def test_who_hears_of_an_alert(
     alerts: Sequence[Alert], routes: Sequence[Route], mutes: MuteSet, expected: NotNotifiedReason | None
 ) -> None:
     """A route must bring it, and no mute keep it back."""
-    heard = decision(
+    is_routed = decision(
         a_receiver(), alerts, routes, mutes=mutes, budget=HourlyLimit(), collected_until=None, now=NOON
     )  # fmt: skip
 
-    assert heard.not_heard is expected
+    assert is_routed.not_heard is expected
 
 
 def test_routes_that_do_not_fit_are_numbered_as_in_the_file() -> None:
     """Those that lead elsewhere are not of interest."""
     routes = [a_route("mail"), a_route(severities=CRITICAL), a_route(rules=["Surge"])]
 
-    heard = decision(
+    is_routed = decision(
         a_receiver(), [an_alert()], routes, mutes=NO_MUTES, budget=HourlyLimit(), collected_until=None, now=NOON
     )  # fmt: skip
 
-    assert heard.missed_routes == ((2, "it takes critical only"), (3, "rules: none of 'Surge' takes it"))
+    assert is_routed.missed_routes == ((2, "it takes critical only"), (3, "rules: none of 'Surge' takes it"))
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_receiver_may_have_to_wait(
     alert: Alert, sent: int, collected_until: datetime | None, expected: NotNotifiedReason | None
 ) -> None:
     """For the next hour, or for the end of its group_wait."""
-    heard = decision(
+    is_routed = decision(
         a_receiver(max_per_hour=30),
         [alert],
         [],
@@ -279,17 +279,17 @@ def test_a_receiver_may_have_to_wait(
         now=NOON,
     )
 
-    assert (heard.not_heard, heard.until) == (expected, collected_until)
+    assert (is_routed.not_heard, is_routed.until) == (expected, collected_until)
 
 
 def test_of_several_levels_the_highest_is_heard() -> None:
     """What keeps quiet is named, too."""
     alerts = [an_alert(severity=Severity.WARNING), an_alert(severity=Severity.CRITICAL)]
 
-    heard = decision(
+    is_routed = decision(
         a_receiver(), alerts, [], mutes=SILENCED, budget=HourlyLimit(), collected_until=None, now=NOON
     )  # fmt: skip
 
-    assert heard.severity is Severity.CRITICAL
-    assert heard.mute is not None
-    assert (heard.mute.kind, heard.mute.until) == (MuteKind.SILENCE, NOON + timedelta(hours=1))
+    assert is_routed.severity is Severity.CRITICAL
+    assert is_routed.mute is not None
+    assert (is_routed.mute.kind, is_routed.mute.until) == (MuteKind.SILENCE, NOON + timedelta(hours=1))

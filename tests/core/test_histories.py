@@ -22,9 +22,9 @@ from hypothesis.stateful import (
 )
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject, remove, shift_clock, step
-from alerter.core.mutes import LONGEST_SILENCE, Acknowledgement, AlertMatcher, MuteKind, MuteSet, Silence
+from alerter.core.mutes import MAX_SILENCE, Acknowledgement, AlertMatcher, MuteKind, MuteSet, Silence
 from alerter.core.notifications import (
-    LONGEST_REPEAT,
+    MAX_REPEAT,
     HourlyLimit,
     NotificationItem,
     NotificationPlan,
@@ -53,8 +53,8 @@ from alerter.core.rules import (
 from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
-    Failure,
     HoldReason,
+    PollFailure,
     Sample,
     Series,
     Span,
@@ -119,7 +119,7 @@ class _Polled:
 
     good_at: datetime | None = None
     counts: Mapping[HoldReason, int] = field(default_factory=dict)
-    failure: Failure | None = None
+    failure: PollFailure | None = None
 
     def tenant_series(self, tenant: Tenant) -> TenantSeries:
         """Return the series: the newest good poll is all that thresholds and missing data look at."""
@@ -169,7 +169,7 @@ class _Histories(RuleBasedStateMachine):
         self.urls = 0
         # The second bookkeeping, from which the assertions are made: whoever reads at a URL is the same wherever it is.
         self.believed: dict[tuple[TargetId, AlertSubject], _Belief] = {}
-        self.standing: dict[AlertSubject, Acknowledgement] = {}
+        self.lease_state: dict[AlertSubject, Acknowledgement] = {}
         self.doubtful: set[AlertSubject] = set()
         self.read_since_jump: dict[tuple[TargetId, AlertSubject], datetime] = {}
         self.broken: dict[AlertSubject, datetime] = {}
@@ -199,7 +199,7 @@ class _Histories(RuleBasedStateMachine):
         self.now += passed
         before = self.polled[tenant]
         since = self.now if before.failure is None else min(before.failure.since, self.now)
-        failure = Failure(since=since, at=self.now, cause=Cause.TIMEOUT, detail="no answer within 30s")
+        failure = PollFailure(since=since, at=self.now, cause=Cause.TIMEOUT, detail="no answer within 30s")
         self.polled[tenant] = replace(before, failure=failure)
         self._cycle(tenant)
 
@@ -224,7 +224,7 @@ class _Histories(RuleBasedStateMachine):
         alert = data.draw(st.sampled_from(firing))
         topic = alert.key.topic
         self.broken.pop(topic, None)
-        self.acknowledgements[topic] = self.standing[topic] = Acknowledgement(
+        self.acknowledgements[topic] = self.lease_state[topic] = Acknowledgement(
             topic=topic, severity=alert.key.severity, value=alert.value, author="ann", comment="on it", at=self.now
         )
 
@@ -304,7 +304,7 @@ class _Histories(RuleBasedStateMachine):
         kept = {topic: each for topic, each in self.acknowledgements.items() if topic in firing}
         self.acknowledgements = {topic: each.moved(by) for topic, each in kept.items()}
         self.broken = {topic: at + by for topic, at in self.broken.items() if topic in firing}
-        self.standing = {topic: replace(each, at=each.at + by) for topic, each in self.standing.items()}
+        self.lease_state = {topic: replace(each, at=each.at + by) for topic, each in self.lease_state.items()}
         # Levels that are over stay on the clock of then: whether one of them broke an acknowledgement is not known.
         self.doubtful = set(kept)
 
@@ -347,7 +347,7 @@ class _Histories(RuleBasedStateMachine):
             for name in self.receivers
         }
         mutes = MuteSet(
-            silences=[each for each in self.silences if each.until > self.now - LONGEST_SILENCE],
+            silences=[each for each in self.silences if each.until > self.now - MAX_SILENCE],
             acknowledgements=self.acknowledgements,
             windows_by_rule=self.windows,
         )
@@ -404,12 +404,12 @@ class _Histories(RuleBasedStateMachine):
         """Return the highest firing alert of a topic that is for a receiver, or that was told to its target."""
         known = self.believed.get((target, topic))
         firing = [alert for key, alert in self.alerts.items() if key.topic == topic and alert.is_firing]
-        heard = [
+        is_routed = [
             alert
             for alert in firing
             if self._is_routed(name, alert) or (known and alert.key.severity is known.severity)
         ]
-        return max(heard, key=lambda alert: alert.key.severity.rank, default=None)
+        return max(is_routed, key=lambda alert: alert.key.severity.rank, default=None)
 
     def _is_routed(self, name: ReceiverName, alert: Alert) -> bool:
         return not self.routes or bool(self._ways(name, alert))
@@ -431,20 +431,20 @@ class _Histories(RuleBasedStateMachine):
         return any(alert.is_firing and alert.is_no_data for key, alert in self.alerts.items() if key.tenant == tenant)
 
     def _is_acknowledged(self, alert: Alert) -> bool:
-        standing = self.standing.get(alert.key.topic)
+        lease_state = self.lease_state.get(alert.key.topic)
         if alert.key.topic in self.doubtful:
             return True
-        return standing is not None and alert.key.severity.rank <= standing.severity.rank
+        return lease_state is not None and alert.key.severity.rank <= lease_state.severity.rank
 
     def _forget_acknowledgements(self) -> None:
         """Drop the acknowledgements whose topic is over, or has got worse: kept from poll to poll, not worked out."""
         firing = [alert for alert in self.alerts.values() if alert.is_firing]
         going_on = {alert.key.topic for alert in firing}
-        risen = {alert.key.topic for alert in firing if _is_worse(alert, self.standing.get(alert.key.topic))}
+        risen = {alert.key.topic for alert in firing if _is_worse(alert, self.lease_state.get(alert.key.topic))}
         self.broken = {topic: at for topic, at in self.broken.items() if topic in going_on}
         self.broken |= dict.fromkeys(risen, self.now)
-        self.standing = {
-            topic: each for topic, each in self.standing.items() if topic in going_on and topic not in risen
+        self.lease_state = {
+            topic: each for topic, each in self.lease_state.items() if topic in going_on and topic not in risen
         }
         self.doubtful &= going_on
 
@@ -524,7 +524,7 @@ class _Histories(RuleBasedStateMachine):
             return
         broken_at = self.broken.get(topic)
         assert broken_at is None or topic in self.doubtful or before.read_at >= broken_at, "a break is told at once"
-        distance = max(LONGEST_REPEAT, receiver.repeat_interval)
+        distance = max(MAX_REPEAT, receiver.repeat_interval)
         assert abs(self.now - before.read_at) <= distance, "reminders never end"
 
     def _check_a_restart(self, scope: Iterable[Tenant]) -> None:

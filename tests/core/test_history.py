@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from alerter.core.history import Archive, FailedPoll, archive_of, sum_of_reasons, sum_of_tenants
+from alerter.core.history import FailedPoll, SeriesHistory, history_from_polls, sum_of_reasons, sum_of_tenants
 from alerter.core.poll_times import NEVER
-from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Series, Snapshot, Tenant, instant_of, number_of
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Series, Snapshot, Tenant, from_epoch_us, to_epoch_us
 from alerter.core.series import sum_of_reasons as live_sum_of_reasons
 from alerter.core.series import sum_of_tenants as live_sum_of_tenants
 from alerter.errors import Cause
@@ -35,9 +35,9 @@ def values(series: Series) -> list[int | None]:
 def test_an_archive_shows_itself_as_the_series_that_was_seen(notation: str) -> None:
     """At its last poll it is what the store would have given to the rules."""
     tenant = a_polled_tenant(notation)
-    archive = tenant.reasons[0] if tenant.reasons else tenant.polling
+    history = tenant.reasons[0] if tenant.reasons else tenant.polling
 
-    shown = archive.as_of(archive.timeline.polls[-1], window=span("2h"))
+    shown = history.as_of(history.poll_times.polls[-1], window=span("2h"))
 
     expected = series(notation)
     assert [shown.value_at(at(f"11:{minute:02}")) for minute in range(30, 60)] == [
@@ -47,14 +47,14 @@ def test_an_archive_shows_itself_as_the_series_that_was_seen(notation: str) -> N
     assert shown.newest_sample(until=NOON) == expected.newest_sample(until=NOON)
     assert [*shown.coverage] == [*expected.coverage]
     assert shown.failure == expected.failure
-    assert shown.last_good_at(now=NOON) == expected.last_good_at(now=NOON)
+    assert shown.last_success_at(now=NOON) == expected.last_success_at(now=NOON)
 
 
 def test_an_archive_shows_only_what_was_known_then() -> None:
     """Neither what came later nor what is older than a rule looks back, but for the value at that time."""
-    archive = a_polled_tenant("1 2 3 4 5 6 7 8 9").reasons[0]
+    history = a_polled_tenant("1 2 3 4 5 6 7 8 9").reasons[0]
 
-    shown = archive.as_of(number_of(at("11:50")), window=minutes(5))
+    shown = history.as_of(to_epoch_us(at("11:50")), window=minutes(5))
 
     assert [*shown.changes] == [
         Sample(at(f"11:{minute}"), count) for minute, count in ((30, 3), (35, 4), (40, 5), (45, 6), (50, 7))
@@ -71,20 +71,20 @@ def test_an_archive_knows_what_its_tenant_and_its_reason_are() -> None:
         a_snapshot({"Spam": 0}, taken_at=at("11:55")),
         a_snapshot({"Spam": 3}),
     ]
-    [archive] = archive_of(ACME, polled, poll_interval=minutes(5), timezone=tokyo).reasons
+    [history] = history_from_polls(ACME, polled, poll_interval=minutes(5), timezone=tokyo).reasons
 
-    shown = archive.as_of(number_of(NOON), window=span("1h"))
+    shown = history.as_of(to_epoch_us(NOON), window=span("1h"))
 
     assert (shown.tenant, shown.reason, shown.timezone) == ("acme", "Spam", tokyo)
-    assert (shown.polled_since, shown.first_held_at, shown.poll_interval) == (at("11:50"), NOON, minutes(5))
-    assert instant_of(archive.seen_since) == at("11:55")
+    assert (shown.first_polled_at, shown.first_held_at, shown.poll_interval) == (at("11:50"), NOON, minutes(5))
+    assert from_epoch_us(history.seen_since) == at("11:55")
 
 
 def test_references_are_where_polling_began_or_ended_a_span_ago() -> None:
     """And they grow too old two poll intervals later."""
-    archive = a_polled_tenant("5x4 _x3 5x2").reasons[0]
+    history = a_polled_tenant("5x4 _x3 5x2").reasons[0]
 
-    found = sorted(instant_of(number) for number in archive.references(span("1h")))
+    found = sorted(from_epoch_us(number) for number in history.references(span("1h")))
 
     moment = timedelta.resolution
     assert found == [at("12:20"), at("12:45") + moment, at("12:55"), at("13:10") + moment]
@@ -94,10 +94,10 @@ def test_references_are_where_polling_began_or_ended_a_span_ago() -> None:
 @given(polled=polls(most=20))
 def test_a_sum_of_reasons_is_the_sum_that_is_judged_live(polled: Sequence[Snapshot | FailedPoll]) -> None:
     """At every poll: the same values, the same gaps."""
-    tenant = archive_of(ACME, polled, poll_interval=minutes(1))
+    tenant = history_from_polls(ACME, polled, poll_interval=minutes(1))
     total = sum_of_reasons([tenant.polling, *tenant.reasons])
 
-    for now in tenant.polling.timeline.polls[-5:]:
+    for now in tenant.polling.poll_times.polls[-5:]:
         parts = [each.as_of(now, window=span("3h")) for each in (tenant.polling, *tenant.reasons)]
         assert values(total.as_of(now, window=span("3h"))) == values(live_sum_of_reasons(parts))
 
@@ -108,16 +108,19 @@ def test_a_sum_of_tenants_is_the_sum_that_is_judged_live(
     one: Sequence[Snapshot | FailedPoll], other: Sequence[Snapshot | FailedPoll]
 ) -> None:
     """At every poll of either: the same present, and the same past."""
-    tenants = [archive_of(ACME, one, poll_interval=minutes(1)), archive_of(GLOBEX, other, poll_interval=minutes(3))]
+    tenants = [
+        history_from_polls(ACME, one, poll_interval=minutes(1)),
+        history_from_polls(GLOBEX, other, poll_interval=minutes(3)),
+    ]
     sums = [sum_of_reasons([tenant.polling, *tenant.reasons]) for tenant in tenants]
     total = sum_of_tenants(sums)
 
-    for now in total.timeline.polls[-8:]:
+    for now in total.poll_times.polls[-8:]:
         expected = live_sum_of_tenants([known_by(each, now) for each in sums])
         shown = total.as_of(now, window=span("3h"))
-        assert shown.value_at(instant_of(now)) == expected.value_at(instant_of(now))
+        assert shown.value_at(from_epoch_us(now)) == expected.value_at(from_epoch_us(now))
         for back in (1, 2, 3, 5, 8, 13):
-            then = instant_of(now) - minutes(back)
+            then = from_epoch_us(now) - minutes(back)
             assert reference(shown, then) == reference(expected, then)
 
 
@@ -127,10 +130,10 @@ def reference(series: Series, then: datetime) -> Sample | None:
     return None if sample is None or sample.at < then - series.tolerance else sample
 
 
-def known_by(archive: Archive, now: int) -> Series:
+def known_by(history: SeriesHistory, now: int) -> Series:
     """Return the sum of a tenant as of its last poll so far, which is what is known of it."""
-    before = [poll for poll in archive.timeline.polls if poll <= now]
-    return archive.as_of(before[-1] if before else 0, window=span("3h"))
+    before = [poll for poll in history.poll_times.polls if poll <= now]
+    return history.as_of(before[-1] if before else 0, window=span("3h"))
 
 
 def test_a_sum_of_tenants_is_polled_whenever_one_of_them_is() -> None:
@@ -140,8 +143,8 @@ def test_a_sum_of_tenants_is_polled_whenever_one_of_them_is() -> None:
     total = sum_of_tenants([sum_of_reasons([each.polling, *each.reasons]) for each in tenants])
 
     assert (total.tenant, total.reason) == (ALL_TENANTS, ALL_REASONS)
-    assert [instant_of(poll) for poll in total.timeline.polls] == [at("11:53"), at("11:55"), at("11:58"), NOON]
-    assert [*total.timeline.owners] == [1, 0, 1, 0]
+    assert [from_epoch_us(poll) for poll in total.poll_times.polls] == [at("11:53"), at("11:55"), at("11:58"), NOON]
+    assert [*total.poll_times.owners] == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -154,21 +157,22 @@ def test_a_sum_of_tenants_is_polled_whenever_one_of_them_is() -> None:
 def test_a_sum_of_tenants_is_where_all_of_them_are(zones: list[str], expected: str) -> None:
     """As live."""
     tenants = [
-        archive_of(ACME, [a_snapshot({"Spam": 1})], poll_interval=minutes(5), timezone=ZoneInfo(zone)) for zone in zones
+        history_from_polls(ACME, [a_snapshot({"Spam": 1})], poll_interval=minutes(5), timezone=ZoneInfo(zone))
+        for zone in zones
     ]
 
-    assert str(sum_of_tenants([tenant.polling for tenant in tenants]).timeline.timezone) == expected
+    assert str(sum_of_tenants([tenant.polling for tenant in tenants]).poll_times.timezone) == expected
 
 
 def test_a_sum_of_tenants_holds_over_what_is_polled_less_often_now() -> None:
     """Runs that lay apart when polls came closer are one where each is held on for longer."""
     polling = a_polled_tenant("5x2 _x4 5x2").polling
-    slower = replace(polling, timeline=replace(polling.timeline, poll_interval=minutes(15)))
+    slower = replace(polling, poll_times=replace(polling.poll_times, poll_interval=minutes(15)))
 
-    found = sum_of_tenants([slower]).timeline
+    found = sum_of_tenants([slower]).poll_times
 
-    assert [*map(instant_of, found.since)] == [at("11:25")]
-    assert [*map(instant_of, found.until)] == [at("12:30")]
+    assert [*map(from_epoch_us, found.since)] == [at("11:25")]
+    assert [*map(from_epoch_us, found.until)] == [at("12:30")]
 
 
 def test_outages_of_several_tenants_that_overlap_are_one_of_the_sum() -> None:
@@ -178,10 +182,10 @@ def test_outages_of_several_tenants_that_overlap_are_one_of_the_sum() -> None:
         a_polled_tenant("1 1 _ _ 1 1 1", tenant="globex"),
     ]
 
-    found = sum_of_tenants([tenant.polling for tenant in tenants]).timeline.outages
+    found = sum_of_tenants([tenant.polling for tenant in tenants]).poll_times.outages
 
-    assert [(instant_of(each.since), each.until) for each in found] == [
-        (at("11:35"), number_of(at("11:50"))),
+    assert [(from_epoch_us(each.since), each.until) for each in found] == [
+        (at("11:35"), to_epoch_us(at("11:50"))),
         (NOON, NEVER),
     ]
 
@@ -193,7 +197,7 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
 
     total = sum_of_reasons([tenant.polling, tenant.reasons[0], unknown])
 
-    assert total.as_of(number_of(NOON), window=span("1h")).value_at(NOON) is None
+    assert total.as_of(to_epoch_us(NOON), window=span("1h")).value_at(NOON) is None
 
 
 def test_a_tenant_that_was_never_polled_well_has_no_counts() -> None:
@@ -203,10 +207,10 @@ def test_a_tenant_that_was_never_polled_well_has_no_counts() -> None:
         FailedPoll(at=NOON, cause=Cause.TLS, detail="no certificate"),
     ]
 
-    tenant = archive_of(ACME, failed, poll_interval=minutes(5))
+    tenant = history_from_polls(ACME, failed, poll_interval=minutes(5))
 
-    shown = tenant.polling.as_of(number_of(NOON), window=span("1h"))
-    assert (tenant.reasons, [*shown.coverage], shown.polled_since) == ([], [], None)
+    shown = tenant.polling.as_of(to_epoch_us(NOON), window=span("1h"))
+    assert (tenant.reasons, [*shown.coverage], shown.first_polled_at) == ([], [], None)
     assert shown.failure is not None
     assert (shown.failure.since, shown.failure.cause, shown.failure.detail) == (
         at("11:55"),

@@ -4,16 +4,25 @@ from datetime import datetime
 
 import pytest
 
-from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record, clipped, sampled
+from alerter.core.history_records import (
+    CountRecord,
+    FirstSeen,
+    ImportedSample,
+    InitialCount,
+    PollRange,
+    Record,
+    clip,
+    resample,
+)
 from alerter.core.series import HoldReason, Tenant
 from tests.builders import at, minutes
 
 ACME = Tenant("acme")
 
 
-def polled(since: str, until: str, polls: int = 13) -> Polled:
+def polled(since: str, until: str, polls: int = 13) -> PollRange:
     """Return a run of polls."""
-    return Polled(tenant=ACME, since=at(since), until=at(until), polls=polls)
+    return PollRange(tenant=ACME, since=at(since), until=at(until), polls=polls)
 
 
 def change(clock: str, held: int, reason: str = "Spam", tenant: str = "acme") -> CountRecord:
@@ -35,30 +44,30 @@ def change(clock: str, held: int, reason: str = "Spam", tenant: str = "acme") ->
         pytest.param(None, "10:59", None, id="nothing before its beginning"),
     ],
 )
-def test_a_part_of_a_run_of_polls(since: str | None, until: str | None, expected: Polled | None) -> None:
+def test_a_part_of_a_run_of_polls(since: str | None, until: str | None, expected: PollRange | None) -> None:
     """A run is cut where the export begins and ends."""
     begin, end = (None if clock is None else at(clock) for clock in (since, until))
 
-    assert clipped(polled("11:00", "12:00"), since=begin, until=end) == expected
+    assert clip(polled("11:00", "12:00"), since=begin, until=end) == expected
 
 
 def test_polls_that_are_not_evenly_apart_are_each_known() -> None:
     """A part of them has those that lie in it."""
-    jittered = Polled.of(ACME, [at("11:00"), at("11:04"), at("11:10"), at("11:15")])
-    even = Polled.of(ACME, [at("11:10"), at("11:15"), at("11:20")])
+    jittered = PollRange.of(ACME, [at("11:00"), at("11:04"), at("11:10"), at("11:15")])
+    even = PollRange.of(ACME, [at("11:10"), at("11:15"), at("11:20")])
 
     assert (even.times, jittered.times) == ((), jittered.instants)
-    assert clipped(jittered, since=at("11:03"), until=at("11:12")) == Polled.of(ACME, [at("11:04"), at("11:10")])
+    assert clip(jittered, since=at("11:03"), until=at("11:12")) == PollRange.of(ACME, [at("11:04"), at("11:10")])
 
 
 def test_a_single_poll_is_never_cut() -> None:
     """It has no length that could be divided."""
-    assert clipped(polled("11:00", "11:00", 1), since=at("11:00"), until=None) == polled("11:00", "11:00", 1)
+    assert clip(polled("11:00", "11:00", 1), since=at("11:00"), until=None) == polled("11:00", "11:00", 1)
 
 
 def readings(records: list[Record]) -> list[tuple[datetime, str | None, int]]:
     """Return what was held every 5 minutes."""
-    found: list[Reading] = list(sampled(records, every=minutes(5)))
+    found: list[ImportedSample] = list(resample(records, every=minutes(5)))
     return [(each.at, each.reason, each.held) for each in found]
 
 
@@ -66,7 +75,7 @@ def test_counts_are_those_of_regular_instants() -> None:
     """Each reason has a count at every instant that is covered, from before its first change on."""
     records: list[Record] = [
         FirstSeen(tenant=ACME, reason=HoldReason("Spam"), at=at("11:02")),
-        Held(tenant=ACME, reason=HoldReason("Virus"), at=at("09:00"), held=4),
+        InitialCount(tenant=ACME, reason=HoldReason("Virus"), at=at("09:00"), held=4),
         polled("11:01", "11:16"),
         change("11:02", 7),
         change("11:10", 9),
@@ -88,7 +97,7 @@ def test_a_gap_has_no_counts() -> None:
 
 def test_each_tenant_has_its_own_counts() -> None:
     """What one of them holds is nobody else's."""
-    legacy = Polled(tenant=Tenant("legacy"), since=at("11:00"), until=at("11:00"), polls=1)
+    legacy = PollRange(tenant=Tenant("legacy"), since=at("11:00"), until=at("11:00"), polls=1)
 
     records: list[Record] = [
         polled("11:00", "11:00", 1), change("11:00", 7), legacy, change("11:00", 2, "Virus", "legacy"),

@@ -7,10 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.core.import_merge import BEFORE_ALL, Base, CountChange, Gap, Given, StoredHistory, gaps, joined, steps
+from alerter.core.import_merge import (
+    BEFORE_ALL,
+    Base,
+    CountChange,
+    Gap,
+    ImportedHistory,
+    StoredHistory,
+    gaps,
+    merge_runs,
+    steps,
+)
 from alerter.core.poll_times import NEVER, PollRun, good_polls_of, numbers
 from alerter.core.readings import NOTHING, Rows, given_by
-from alerter.core.series import HoldReason, Tenant, number_of
+from alerter.core.series import HoldReason, Tenant, to_epoch_us
 from tests.builders import NOON, at, minutes
 
 ACME = Tenant("acme")
@@ -24,17 +34,17 @@ Polls = Mapping[int, Mapping[str, int]]
 
 def noon(number: float) -> int:
     """Return the instant of minutes after noon."""
-    return number_of(NOON + minutes(number))
+    return to_epoch_us(NOON + minutes(number))
 
 
 def runs(text: str) -> list[PollRun]:
     """Return the runs of `11:00-11:10x3 12:00-12:00x1`."""
     parts = [each.replace("-", "x").split("x") for each in text.split()]
-    even = (PollRun(since=number_of(at(a)), until=number_of(at(b)), polls=int(polls)) for a, b, polls in parts)
+    even = (PollRun(since=to_epoch_us(at(a)), until=to_epoch_us(at(b)), polls=int(polls)) for a, b, polls in parts)
     return [PollRun.of(run.instants) for run in even]
 
 
-def notified(polls: Polls) -> Given:
+def notified(polls: Polls) -> ImportedHistory:
     """Return what another tool says of polls every 5 minutes."""
     rows = Rows()
     for number in sorted(polls):
@@ -43,16 +53,16 @@ def notified(polls: Polls) -> Given:
     return given_by(ACME, rows, REASONS, interval=EVERY)
 
 
-def recorded(coverage: str, *changes: tuple[str, int], base: int | None = None) -> Given:
+def recorded(coverage: str, *changes: tuple[str, int], base: int | None = None) -> ImportedHistory:
     """Return what records say of the reason on spam."""
-    return Given(
+    return ImportedHistory(
         tenant=ACME,
         runs=runs(coverage),
         polls=good_polls_of(runs(coverage)),
-        first_seen={SPAM: number_of(at("09:00"))},
-        bases={} if base is None else {SPAM: Base(at=number_of(at("09:00")), held=base)},
+        first_seen={SPAM: to_epoch_us(at("09:00"))},
+        bases={} if base is None else {SPAM: Base(at=to_epoch_us(at("09:00")), held=base)},
         reasons=[SPAM],
-        at=numbers(number_of(at(clock)) for clock, _ in changes),
+        at=numbers(to_epoch_us(at(clock)) for clock, _ in changes),
         changed=numbers(0 for _ in changes),
         held=numbers(held for _, held in changes),
     )
@@ -71,7 +81,7 @@ def stored_of(polls: Polls) -> StoredHistory:
     )
 
 
-def after(given_: Given, stored: StoredHistory) -> StoredHistory:
+def after(given_: ImportedHistory, stored: StoredHistory) -> StoredHistory:
     """Return what is stored after an import."""
     filled = gaps(given_, stored.coverage)
     by_key = {(at, reason): (at, reason, was, held) for at, reason, was, held in stored.changes()}
@@ -79,7 +89,7 @@ def after(given_: Given, stored: StoredHistory) -> StoredHistory:
     changes = sorted(change for change in by_key.values() if change[2] != change[3])
     held = dict.fromkeys(given_.first_seen, 0) | dict(stored.held) | {change[1]: change[3] for change in changes}
     return StoredHistory(
-        coverage=joined(stored.coverage, filled, interval=given_.interval), held=held, changes=lambda: iter(changes)
+        coverage=merge_runs(stored.coverage, filled, interval=given_.interval), held=held, changes=lambda: iter(changes)
     )
 
 
@@ -142,7 +152,7 @@ def test_records_add_whole_polls_only(own: Polls, coverage: list[tuple[int, int]
         if not begins or since > begins[-1].until:
             begins.append(PollRun.of([since + number * 300_000_007 for number in range(polls)]))
     every = {run.since + number * 300_000_007 for run in begins for number in range(run.polls)}
-    records = Given(
+    records = ImportedHistory(
         tenant=ACME,
         runs=begins,
         polls=good_polls_of(begins),
@@ -159,7 +169,7 @@ def test_records_add_whole_polls_only(own: Polls, coverage: list[tuple[int, int]
     assert {each for gap in filled for run in gap.runs for each in (run.since, run.until)} <= every
     added = sum(run.polls for gap in filled for run in gap.runs)
     assert added == sum(not any(run.since <= each <= run.until for run in stored) for each in every)
-    assert gaps(records, joined(stored, filled, interval=None)) == []
+    assert gaps(records, merge_runs(stored, filled, interval=None)) == []
 
 
 @pytest.mark.parametrize(
@@ -200,7 +210,7 @@ def test_where_a_gap_meets_stored_time_the_series_step(
     ]
 
 
-def changed(given_: Given, stored: StoredHistory) -> list[tuple[datetime | int, int, int]]:
+def changed(given_: ImportedHistory, stored: StoredHistory) -> list[tuple[datetime | int, int, int]]:
     """Return the changes of the reason on spam that an import writes."""
     return [(when, was, held) for when, _, was, held in steps(given_, stored, gaps(given_, stored.coverage))]
 
@@ -209,7 +219,7 @@ def test_what_was_held_before_the_records_begin_is_no_change_there() -> None:
     """What it changed from is not in the records, and is not made up."""
     assert changed(recorded("11:00-12:00x13", base=7), StoredHistory()) == []
     assert changed(recorded("11:00-12:00x13", ("11:30", 8), base=7), StoredHistory()) == [
-        (number_of(at("11:30")), 7, 8)
+        (to_epoch_us(at("11:30")), 7, 8)
     ]
 
 
@@ -227,7 +237,7 @@ def test_records_that_overlap_stored_time_fill_what_is_before_and_after_it() -> 
 
     merged = after(records, stored)
 
-    assert changed(records, stored) == [(number_of(at("11:30")), 0, 7), (noon(0), 7, 5), (noon(5), 5, 7)]
+    assert changed(records, stored) == [(to_epoch_us(at("11:30")), 0, 7), (noon(0), 7, 5), (noon(5), 5, 7)]
     assert merged.coverage == runs("11:00-13:00x25")
 
 
@@ -246,14 +256,14 @@ def test_coverage_afterwards(coverage: str, added: str, expected: str) -> None:
     """Runs that follow each other are one, but what parted two of one side has not gone."""
     filled: Sequence[Gap] = [Gap(after=BEFORE_ALL, before=NEVER, runs=runs(added))] if added else []
 
-    assert joined(runs(coverage), filled, interval=EVERY // minutes(1) * 60_000_000) == runs(expected)
+    assert merge_runs(runs(coverage), filled, interval=EVERY // minutes(1) * 60_000_000) == runs(expected)
 
 
 def test_the_distance_of_records_is_that_of_their_own_polls() -> None:
     """A single poll has none, and goes on nowhere."""
 
     def after_import(added: str) -> list[PollRun]:
-        return joined(runs("11:00-11:10x3"), [Gap(after=0, before=NEVER, runs=runs(added))], interval=None)
+        return merge_runs(runs("11:00-11:10x3"), [Gap(after=0, before=NEVER, runs=runs(added))], interval=None)
 
     assert after_import("11:15-11:25x3") == runs("11:00-11:25x6")
     assert after_import("11:15-11:15x1") == runs("11:00-11:10x3 11:15-11:15x1")

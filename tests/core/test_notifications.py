@@ -1030,7 +1030,7 @@ class _World:
         self.notified |= {(entry.receiver, entry.topic): entry for entry in (*planned.notified, *planned.noted)}
         return planned
 
-    def heard(self, receiver: str, topic: AlertSubject) -> Severity | None:
+    def is_routed(self, receiver: str, topic: AlertSubject) -> Severity | None:
         """Return the highest level that fires and is routed to a receiver."""
         alerts = [alert for key, alert in self.alerts.items() if key.topic == topic and alert.is_firing]
         routed = [
@@ -1103,9 +1103,9 @@ def test_what_a_receiver_reads_makes_sense_line_by_line(
             rank = None if known is None else known.rank
             if notice.reason is NotifyReason.RESOLVED:
                 assert known is severity
-                assert world.heard(name, topic) is None
+                assert world.is_routed(name, topic) is None
                 continue
-            assert severity is world.heard(name, topic)
+            assert severity is world.is_routed(name, topic)
             if notice.reason is NotifyReason.FIRST:
                 assert rank is None or not next(each for each in receivers if each.name == name).send_resolved
             else:
@@ -1145,7 +1145,7 @@ def test_what_a_receiver_knows_is_what_is_true(
             for topic in {key.topic for key in _KEYS}:
                 entry = world.notified.get((receiver.name, topic))
                 known = entry.severity if entry is not None and entry.state is FIRING else None
-                assert known is world.heard(receiver.name, topic)
+                assert known is world.is_routed(receiver.name, topic)
 
 
 def test_a_told_entry_is_dated_when_it_was_planned() -> None:

@@ -9,31 +9,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.poll_times import (
-    MOST_POLLS,
+    MAX_POLLS,
     NEVER,
     FailureRun,
     Outage,
     PackedPolls,
     PackedRun,
     PollRun,
-    Timeline,
+    PollTimes,
     good_polls_of,
     joined_runs,
+    merge_outages,
     numbers,
-    outages_of,
     packed_instants,
     parts_of,
     polls_of,
     unpacked_instants,
 )
-from alerter.core.series import Span, instant_of, number_of
+from alerter.core.series import Span, from_epoch_us, to_epoch_us
 from alerter.errors import Cause
 from tests.builders import a_polled_tenant, at
 
 
 def n(clock: str) -> int:
     """Return an instant of noon's day as a number."""
-    return number_of(at(clock))
+    return to_epoch_us(at(clock))
 
 
 def run(since: str, until: str, polls: int) -> PollRun:
@@ -66,7 +66,7 @@ def test_an_instant_is_a_number_and_comes_back_exactly(naive: datetime) -> None:
     """To the microsecond, which is all that a datetime holds."""
     instant = naive.replace(tzinfo=UTC)
 
-    assert instant_of(number_of(instant)) == instant
+    assert from_epoch_us(to_epoch_us(instant)) == instant
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_long_run_is_kept_in_parts(number: int) -> None:
 
     parts = [*parts_of(instants)]
 
-    assert all(part.polls <= MOST_POLLS for part in parts)
+    assert all(part.polls <= MAX_POLLS for part in parts)
     assert [*good_polls_of(parts)] == instants
     assert [*joined_runs(parts)] == [(0, number - 1)]
 
@@ -177,14 +177,14 @@ def test_runs_of_failures_make_outages(
     failures: Sequence[FailureRun], expected: Sequence[tuple[str, str | None, int]]
 ) -> None:
     """An outage lasts until a good poll, whatever its causes."""
-    found = [(outage.since, outage.until, len(outage.runs)) for outage in outages_of(failures)]
+    found = [(outage.since, outage.until, len(outage.runs)) for outage in merge_outages(failures)]
 
     assert found == [(n(since), n(until) if until else NEVER, runs) for since, until, runs in expected]
 
 
 def test_an_outage_has_the_cause_of_the_moment() -> None:
     """What was known of it at one of its polls: since when, and why at last."""
-    [outage] = outages_of(
+    [outage] = merge_outages(
         [
             failing("11:00", "11:05", 2, ended="11:10"),
             failing("11:10", "11:10", 1, outage="11:00", cause=Cause.DNS),
@@ -210,9 +210,9 @@ def test_an_outage_has_the_cause_of_the_moment() -> None:
 )
 def test_an_outage_is_found_by_what_it_holds(clock: str, expected: str | None) -> None:
     """From its first failed poll up to the next good one."""
-    timeline = a_polled_tenant("5x4 _x3 5x2").polling.timeline
+    poll_times = a_polled_tenant("5x4 _x3 5x2").polling.poll_times
 
-    found = timeline.outage_at(n(clock))
+    found = poll_times.outage_at(n(clock))
 
     assert (None if found is None else found.since) == (n(expected) if expected else None)
 
@@ -230,25 +230,25 @@ def test_an_outage_is_found_by_what_it_holds(clock: str, expected: str | None) -
 )
 def test_coverage_is_what_was_known_at_a_poll(since: str, now: str, expected: list[str]) -> None:
     """Nothing later, and nothing older than what holds the beginning of the window."""
-    timeline = a_polled_tenant("5x4 _x3 5x2").polling.timeline
+    poll_times = a_polled_tenant("5x4 _x3 5x2").polling.poll_times
 
-    found = timeline.coverage(since=n(since), now=n(now))
+    found = poll_times.coverage(since=n(since), now=n(now))
 
     assert [*found] == [Span(*map(at, each.split("-"))) for each in expected]
 
 
 def test_before_the_first_good_poll_nothing_was_covered() -> None:
     """An outage at the very beginning has no good poll before it."""
-    timeline = a_polled_tenant("_x3 5").polling.timeline
-    [outage] = timeline.outages
+    poll_times = a_polled_tenant("_x3 5").polling.poll_times
+    [outage] = poll_times.outages
 
-    assert timeline.last_good_before(outage) is None
-    assert [*timeline.coverage(since=n("11:00"), now=n("11:50"))] == []
+    assert poll_times.last_success_before(outage) is None
+    assert [*poll_times.coverage(since=n("11:00"), now=n("11:50"))] == []
 
 
 def test_the_coverage_of_a_sum_is_not_cut_at_polls() -> None:
     """It holds tenants over between their polls, so that its spans end when they do."""
-    timeline = Timeline(
+    poll_times = PollTimes(
         polls=numbers([n("11:00"), n("11:01")]),
         since=numbers([n("11:00")]),
         until=numbers([n("11:10")]),
@@ -257,6 +257,6 @@ def test_the_coverage_of_a_sum_is_not_cut_at_polls() -> None:
         owners=numbers([0, 1]),
     )
 
-    assert [*timeline.coverage(since=n("11:00"), now=n("11:01"))] == [Span(at("11:00"), at("11:10"))]
-    assert timeline.outage_at(n("11:00")) is None
+    assert [*poll_times.coverage(since=n("11:00"), now=n("11:01"))] == [Span(at("11:00"), at("11:10"))]
+    assert poll_times.outage_at(n("11:00")) is None
     assert isinstance(Outage(since=1, until=2, runs=(failing("11:00", "11:00", 1),)), Outage)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alerter.core.poll_times import NEVER
 from alerter.core.readings import NOTHING, Rows, RowsError, given_by, twice
-from alerter.core.series import HoldReason, Tenant, instant_of, number_of
+from alerter.core.series import HoldReason, Tenant, from_epoch_us, to_epoch_us
 from tests.builders import at, minutes
 
 ACME = Tenant("acme")
@@ -20,7 +20,7 @@ def rows_of(text: str) -> tuple[Rows, list[HoldReason]]:
     for place, each in enumerate(text.split(",")):
         clock, reason, held = each.split()
         index = NOTHING if reason == "-" else names.setdefault(reason, len(names))
-        rows.add(number_of(at(clock)), index, int(held), place)
+        rows.add(to_epoch_us(at(clock)), index, int(held), place)
     return rows.in_order(), [HoldReason(name) for name in names]
 
 
@@ -35,14 +35,16 @@ def polls_of(text: str, interval: timedelta | None = None) -> str:
         held.update({reason: count for when, reason, _, count in changes if when == poll})
         seen = [reason for reason in held if found.first_seen.get(reason, NEVER) <= poll]
         counts = " ".join(f"{reason} {held[reason]}" for reason in seen)
-        polls.append(f"{instant_of(poll):%H:%M:%S} {counts}".strip())
+        polls.append(f"{from_epoch_us(poll):%H:%M:%S} {counts}".strip())
     return ", ".join(polls)
 
 
 def runs_of(text: str, interval: timedelta | None = None) -> str:
     """Return the runs of polls of rows as `11:00-11:10x3`."""
     found = given_by(ACME, *rows_of(text), interval=interval)
-    return " ".join(f"{instant_of(run.since):%H:%M}-{instant_of(run.until):%H:%M}x{run.polls}" for run in found.runs)
+    return " ".join(
+        f"{from_epoch_us(run.since):%H:%M}-{from_epoch_us(run.until):%H:%M}x{run.polls}" for run in found.runs
+    )
 
 
 def refused(text: str, interval: timedelta | None = None) -> list[tuple[int, str]]:
@@ -153,7 +155,7 @@ def test_polls_more_than_a_day_apart_are_no_unbroken_run() -> None:
     """Two counts of different weeks say nothing of the days between."""
     rows = Rows()
     for number in range(3):
-        rows.add(number_of(at("11:00") + timedelta(days=7 * number)), 0, 1, number)
+        rows.add(to_epoch_us(at("11:00") + timedelta(days=7 * number)), 0, 1, number)
 
     with pytest.raises(RowsError, match="--interval"):
         given_by(ACME, rows, [HoldReason("A")], interval=None)
@@ -214,7 +216,7 @@ def test_no_zero_is_made_up_of_reasons_that_were_read_one_by_one(
         for index, reason in enumerate(reasons):
             if reason in counts:
                 seconds = number * pitch + offsets[index]
-                rows.add(number_of(at("11:00") + timedelta(seconds=seconds)), index, counts[reason], number)
+                rows.add(to_epoch_us(at("11:00") + timedelta(seconds=seconds)), index, counts[reason], number)
     try:
         found = given_by(ACME, rows.in_order(), reasons, interval=None)
     except RowsError:

@@ -12,7 +12,7 @@ from alerter.core.poll_times import KnownPolls, numbers
 from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
-    Failure,
+    PollFailure,
     Sample,
     Series,
     Span,
@@ -85,7 +85,7 @@ def test_the_newest_sample_is_never_interpolated(notation: str, clock: str, expe
 )
 def test_the_last_good_poll_is_known(notation: str, clock: str, expected: str | None) -> None:
     """Missing data is measured from here."""
-    assert series(notation).last_good_at(now=at(clock)) == (None if expected is None else at(expected))
+    assert series(notation).last_success_at(now=at(clock)) == (None if expected is None else at(expected))
 
 
 def test_the_newest_sample_of_a_run_is_found_after_an_edit_of_the_interval() -> None:
@@ -126,7 +126,7 @@ def test_a_sample_stands_for_an_instant_for_two_intervals(notation: str, clock: 
 
 def test_a_failed_poll_is_no_sample_after_the_clock_was_set_back() -> None:
     """The counts that an earlier reading of the clock left at this hour do not stand for a poll that failed."""
-    failure = Failure(since=at("11:00"), at=at("11:05"), cause=Cause.DNS, detail="no such host")
+    failure = PollFailure(since=at("11:00"), at=at("11:05"), cause=Cause.DNS, detail="no such host")
     failing = replace(series("10x25"), failure=failure)
 
     assert failing.value_at(at("11:05")) is None
@@ -150,7 +150,7 @@ def test_a_failed_poll_is_no_sample_after_the_clock_was_set_back() -> None:
 )
 def test_what_is_known_comes_in_pieces(notation: str, since: str, until: str, expected: list[str]) -> None:
     """Each piece is covered time with one count; gaps are left out."""
-    found = [*series(notation).pieces(since=at(since), until=at(until))]
+    found = [*series(notation).segments(since=at(since), until=at(until))]
 
     assert [(f"{each.since:%H:%M}-{each.until:%H:%M} {each.count}") for each in found] == expected
 
@@ -159,7 +159,7 @@ def test_before_the_first_value_there_is_no_piece() -> None:
     """What was held before the first known value is not guessed, even where polling worked."""
     known = replace(series("7x3"), changes=(Sample(NOON, 7),))
 
-    assert [*known.pieces(since=at("11:50"), until=at("11:55"))] == []
+    assert [*known.segments(since=at("11:50"), until=at("11:55"))] == []
 
 
 def test_the_tolerance_is_two_polls() -> None:

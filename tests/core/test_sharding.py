@@ -11,11 +11,11 @@ from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.sharding import (
     AT_A_TIME,
     Instance,
-    Standing,
-    is_agreed,
-    lease_span,
-    move_of,
-    standing_of_the_only_one,
+    LeaseState,
+    configs_match,
+    lease_duration,
+    plan_leases,
+    single_node_state,
 )
 from tests.builders import NOON, span
 
@@ -58,7 +58,7 @@ def names(count: int) -> list[Tenant]:
 )
 def test_a_lease_lasts_no_longer_than_an_interval(intervals: Sequence[str], lasting: str) -> None:
     """Whoever dies is found dead before the second poll of it is missed."""
-    assert lease_span([span(each) for each in intervals]) == span(lasting)
+    assert lease_duration([span(each) for each in intervals]) == span(lasting)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_a_move_brings_an_instance_to_its_share(
     give: Sequence[Tenant],
 ) -> None:
     """All instances with one configuration end with the same number of tenants, give or take one."""
-    move = move_of(wanted, held, alive)
+    move = plan_leases(wanted, held, alive)
 
     assert (move.take, move.give) == (take, tuple(give))
 
 
 def test_thousands_are_handed_over_a_few_at_a_time() -> None:
     """A newcomer has time to poll each of them for the first time."""
-    move = move_of(names(10_000), names(10_000), several(2))
+    move = plan_leases(names(10_000), names(10_000), several(2))
 
     assert len(move.give) == AT_A_TIME
 
@@ -112,7 +112,7 @@ def test_moves_in_any_order_end_with_even_shares(*, tenants: int, instances: int
 
     for number in order * 3:
         held = [name for name, owner in owners.items() if owner == number]
-        move = move_of(wanted, held, alive)
+        move = plan_leases(wanted, held, alive)
         owners.update(dict.fromkeys(move.give, 0))
         free = [name for name, owner in owners.items() if not owner]
         owners.update(dict.fromkeys(free[: move.take], number))
@@ -124,28 +124,33 @@ def test_moves_in_any_order_end_with_even_shares(*, tenants: int, instances: int
 
 def test_instances_agree_where_their_configurations_are_the_same() -> None:
     """One that nobody differs from is of one mind with itself."""
-    assert is_agreed(several(3))
-    assert is_agreed([])
-    assert not is_agreed([an_instance(1), replace(an_instance(2), configuration="other")])
+    assert configs_match(several(3))
+    assert configs_match([])
+    assert not configs_match([an_instance(1), replace(an_instance(2), configuration="other")])
 
 
 @pytest.mark.parametrize(
-    ("standing", "may_judge_all", "may_remove"),
+    ("lease_state", "may_evaluate_global_rules", "may_resolve_removed"),
     [
-        pytest.param(standing_of_the_only_one([ACME]), True, True, id="the only one"),
-        pytest.param(Standing(is_member=True, is_agreed=True), True, True, id="one of several that agree"),
-        pytest.param(Standing(is_member=True, is_leader=True), True, False, id="the leader of some that do not"),
-        pytest.param(Standing(is_member=True), False, False, id="another one of those"),
-        pytest.param(Standing(is_member=False), False, False, id="one whose time is up"),
-        pytest.param(Standing(is_member=False, is_agreed=True, is_leader=True), False, False, id="though it led"),
+        pytest.param(single_node_state([ACME]), True, True, id="the only one"),
+        pytest.param(LeaseState(is_member=True, configs_match=True), True, True, id="one of several that agree"),
+        pytest.param(LeaseState(is_member=True, is_leader=True), True, False, id="the leader of some that do not"),
+        pytest.param(LeaseState(is_member=True), False, False, id="another one of those"),
+        pytest.param(LeaseState(is_member=False), False, False, id="one whose time is up"),
+        pytest.param(LeaseState(is_member=False, configs_match=True, is_leader=True), False, False, id="though it led"),
     ],
 )
-def test_who_has_a_say_in_what_concerns_all(*, standing: Standing, may_judge_all: bool, may_remove: bool) -> None:
+def test_who_has_a_say_in_what_concerns_all(
+    *, lease_state: LeaseState, may_evaluate_global_rules: bool, may_resolve_removed: bool
+) -> None:
     """Two configurations would contradict each other: then the leader judges sums, and nothing is removed."""
-    assert (standing.may_judge_all, standing.may_remove) == (may_judge_all, may_remove)
+    assert (lease_state.may_evaluate_global_rules, lease_state.may_resolve_removed) == (
+        may_evaluate_global_rules,
+        may_resolve_removed,
+    )
 
 
 def test_the_only_one_may_keep_every_poll() -> None:
     """A database that is not shared has no leases."""
-    assert standing_of_the_only_one([ACME, UMBRELLA]).tenants == {ACME, UMBRELLA}
-    assert INITECH not in standing_of_the_only_one([ACME]).tenants
+    assert single_node_state([ACME, UMBRELLA]).tenants == {ACME, UMBRELLA}
+    assert INITECH not in single_node_state([ACME]).tenants

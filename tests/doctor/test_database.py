@@ -159,7 +159,7 @@ def test_a_database_that_takes_too_long_is_not_called_damaged(
     """Nor whole: it was not looked at to the end."""
     with closing(Store(sqlite_url)) as store:
         poll(store, "11:58", **{f"reason{number}": 1 for number in range(5000)})
-    monkeypatch.setattr(database, "LONGEST_INTEGRITY_CHECK", 0.0)
+    monkeypatch.setattr(database, "MAX_INTEGRITY_CHECK", 0.0)
 
     finding = about(looked_at(configured(tmp_path, sqlite_url)), "too large to be checked")
 

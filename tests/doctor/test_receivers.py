@@ -13,7 +13,7 @@ from alerter.core.outbox import TargetName
 from alerter.doctor.contacts import judge_contact
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.receivers import check_heartbeat, check_target, check_ways
-from alerter.network.probe import Contact, Endpoint, ProbeStage, Security
+from alerter.network.probe import Endpoint, ProbeResult, ProbeStage, TlsMode
 from alerter.notifiers.apprise import AppriseNotifier
 from tests.builders import NOON
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, RECEIVER, RULE, TENANT, WARNING, a_config, only
@@ -119,7 +119,7 @@ def test_a_test_message_is_sent_on_request() -> None:
 def endpoint(
     host: str = "hooks.example",
     *,
-    security: Security = Security.TLS,
+    security: TlsMode = TlsMode.TLS,
     is_mail: bool = False,
     verifies: bool = True,
 ) -> Endpoint:
@@ -127,9 +127,9 @@ def endpoint(
     return Endpoint(host=host, port=443, security=security, is_mail=is_mail, verifies=verifies)
 
 
-def good_for(days: float) -> Contact:
+def good_for(days: float) -> ProbeResult:
     """Return that all is well, with a certificate that is good for so long."""
-    return Contact(certificate_ends_at=NOON + timedelta(days=days))
+    return ProbeResult(certificate_ends_at=NOON + timedelta(days=days))
 
 
 @pytest.mark.parametrize(
@@ -139,19 +139,23 @@ def good_for(days: float) -> Contact:
         pytest.param(endpoint(), good_for(13.9), WARNING, "its certificate ends in 13 days", id="good for less"),
         pytest.param(
             endpoint(),
-            Contact(proxy="proxy.example", certificate_ends_at=NOON + timedelta(days=99)),
+            ProbeResult(proxy="proxy.example", certificate_ends_at=NOON + timedelta(days=99)),
             OK,
             "hooks.example:443 through the proxy proxy.example: ",
             id="through a proxy",
         ),
-        pytest.param(endpoint(security=Security.NONE), Contact(), WARNING, "without TLS anybody", id="without TLS"),
+        pytest.param(endpoint(security=TlsMode.NONE), ProbeResult(), WARNING, "without TLS anybody", id="without TLS"),
         pytest.param(
-            endpoint("127.0.0.1", security=Security.NONE), Contact(), OK, "it answers", id="without TLS on this machine"
+            endpoint("127.0.0.1", security=TlsMode.NONE),
+            ProbeResult(),
+            OK,
+            "it answers",
+            id="without TLS on this machine",
         ),
         pytest.param(
-            endpoint("localhost", security=Security.NONE), Contact(), OK, "it answers", id="the same by its name"
+            endpoint("localhost", security=TlsMode.NONE), ProbeResult(), OK, "it answers", id="the same by its name"
         ),
-        pytest.param(endpoint(verifies=False), Contact(), WARNING, "verify=no", id="unverified"),
+        pytest.param(endpoint(verifies=False), ProbeResult(), WARNING, "verify=no", id="unverified"),
         pytest.param(
             endpoint("eu-smtp-outbound-1.mimecast.com", is_mail=True),
             good_for(99),
@@ -164,14 +168,14 @@ def good_for(days: float) -> Contact:
         ),
         pytest.param(
             endpoint(),
-            Contact(failed_at=ProbeStage.UNSEEN, detail="it lies behind a proxy of the kind socks5"),
+            ProbeResult(failed_at=ProbeStage.UNSEEN, detail="it lies behind a proxy of the kind socks5"),
             NOT_APPLICABLE,
             "socks5, which alerter cannot look through",
             id="behind another kind of proxy",
         ),
     ],
 )
-def test_what_a_connection_means(at: Endpoint, found: Contact, outcome: Outcome, text: str) -> None:
+def test_what_a_connection_means(at: Endpoint, found: ProbeResult, outcome: Outcome, text: str) -> None:
     """One line, and what to do where something is to be done."""
     finding = only(judge_contact(NAME, at, found, now=NOON))
 
@@ -183,7 +187,7 @@ def test_what_a_connection_means(at: Endpoint, found: Contact, outcome: Outcome,
 @pytest.mark.parametrize("step", [step for step in ProbeStage if step is not ProbeStage.UNSEEN])
 def test_each_way_to_fail_has_its_advice(step: ProbeStage) -> None:
     """Whoever reads it at night need not know what a handshake is."""
-    found = Contact(failed_at=step, detail="it broke", proxy="proxy.example")
+    found = ProbeResult(failed_at=step, detail="it broke", proxy="proxy.example")
 
     finding = only(judge_contact(NAME, endpoint(), found, now=NOON))
 
@@ -205,7 +209,7 @@ def test_each_way_to_fail_has_its_advice(step: ProbeStage) -> None:
 )
 def test_each_complaint_about_a_certificate_has_its_own_advice(complaint: str, words: str) -> None:
     """As OpenSSL says them: whoever is to mend it must not guess."""
-    found = Contact(failed_at=ProbeStage.CERTIFICATE, detail=complaint)
+    found = ProbeResult(failed_at=ProbeStage.CERTIFICATE, detail=complaint)
 
     assert words in only(judge_contact(NAME, endpoint(), found, now=NOON)).advice
 

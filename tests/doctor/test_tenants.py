@@ -14,7 +14,7 @@ from alerter.doctor.tenants import check_account, judge_account
 from alerter.errors import Cause
 from alerter.service import wiring
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Misbehaviour, Scenario, Simulator
-from alerter.sources.mimecast import Allowance, FetchReport
+from alerter.sources.mimecast import FetchReport, RateLimit
 from tests.builders import a_snapshot
 from tests.doctor.diagnoses import FAILED, OK, RECEIVER, RULE, WARNING, a_config, only, outcomes
 
@@ -93,7 +93,7 @@ def test_nobody_there(tmp_path: Path) -> None:
     assert "request id" not in finding.text
 
 
-def probe(*, skew: str | float | None = 0, allowance: Allowance | None = None) -> FetchReport:
+def probe(*, skew: str | float | None = 0, allowance: RateLimit | None = None) -> FetchReport:
     """Return what a good call told."""
     return FetchReport(
         outcome=a_snapshot({"Spam": 1}),
@@ -124,9 +124,9 @@ def test_clocks_that_differ_are_told(tmp_path: Path, skew: float | None, outcome
     assert all("time synchronisation" in each.advice for each in clock)
 
 
-def allowed(limit: int, remaining: int, *, resets_in: float | None = 5) -> Allowance:
+def allowed(limit: int, remaining: int, *, resets_in: float | None = 5) -> RateLimit:
     """Return an allowance."""
-    return Allowance(
+    return RateLimit(
         limit=limit, remaining=remaining, resets_in=None if resets_in is None else timedelta(seconds=resets_in)
     )
 
@@ -146,7 +146,7 @@ def allowed(limit: int, remaining: int, *, resets_in: float | None = 5) -> Allow
         pytest.param(allowed(9, 0, resets_in=None), "0 of 9 requests left; polling needs 2 until then", id="none"),
     ],
 )
-def test_an_allowance_that_runs_out_is_told(tmp_path: Path, allowance: Allowance, text: str) -> None:
+def test_an_allowance_that_runs_out_is_told(tmp_path: Path, allowance: RateLimit, text: str) -> None:
     """Measured by what polling needs until some is given back."""
     _, *found = judge_account(tenant(tmp_path), probe(allowance=allowance))
 

@@ -30,7 +30,7 @@ from tests.service.test_daemon import Daemon
 TENANTS = 6
 RECEIVERS = ("secops", "mail")
 #: Longer than any lease of theirs, which lasts 10 s.
-LONGEST_LIFE, SHORTEST_HANG, LONGEST_HANG = 6.0, 11.0, 14.0
+MAX_LIFE, MIN_HANG, MAX_HANG = 6.0, 11.0, 14.0
 #: So long before a fault, and after its end, a message may have been on its way: a record waits for other writers.
 IN_FLIGHT_SECONDS = 10.0
 #: So long after the last fault everything is told at the latest.
@@ -67,7 +67,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RequestError:
     """What befell a daemon: of which couple's half, how, from when until when."""
 
     half: int
@@ -130,7 +130,7 @@ class Couple:
             config.write_text(self._configuration(half, str(database.database)))
         self._store = self._stack.enter_context(closing(Store(url)))
         self._daemons = [self._start(half) for half in range(2)]
-        self.faults: list[Fault] = []
+        self.faults: list[RequestError] = []
         self.breaches: Counter[Tenant] = Counter()
         self._ends = threading.Event()
         self._left = 0
@@ -184,11 +184,11 @@ warning = {{ threshold = {{ above = 3000 }} }}
     def _suffer(self, half: int) -> None:
         kinds: list[Callable[[int], str]] = [self._kill, self._hang, self._swallow, self._refuse]
         while self._takes_one():
-            _sleep(self._random.uniform(0.2, LONGEST_LIFE))
+            _sleep(self._random.uniform(0.2, MAX_LIFE))
             self._supervise(half)
             begin = _seconds()
             kind = self._random.choices(kinds, weights=[6, 2, 1, 1])[0](half)
-            self.faults.append(Fault(half, kind, begin, _seconds()))
+            self.faults.append(RequestError(half, kind, begin, _seconds()))
         self._supervise(half)
 
     def _supervise(self, half: int) -> None:
@@ -230,7 +230,7 @@ warning = {{ threshold = {{ above = 3000 }} }}
         proxy.heal()
 
     def _last(self) -> None:
-        _sleep(self._random.uniform(SHORTEST_HANG, LONGEST_HANG))
+        _sleep(self._random.uniform(MIN_HANG, MAX_HANG))
 
     # -- what the tenants hold ------------------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ warning = {{ threshold = {{ above = 3000 }} }}
                 arrived.setdefault(reference_in(str(body), planned), []).append((took_at, int(sender)))
         missing = self._own(receiver) - arrived.keys()
         book.problems += [f"{receiver} was never told {each}" for each in sorted(missing)]
-        used: set[Fault] = set()
+        used: set[RequestError] = set()
         for reference, times in arrived.items():
             for seconds, half in times[:-1]:
                 book.repeats += 1
@@ -355,6 +355,6 @@ warning = {{ threshold = {{ above = 3000 }} }}
         self._stack.close()
 
 
-def _explains(fault: Fault, seconds: float, half: int) -> bool:
+def _explains(fault: RequestError, seconds: float, half: int) -> bool:
     """Say whether a message that arrived then from there was in flight at a fault."""
     return fault.half == half and fault.begin - IN_FLIGHT_SECONDS <= seconds <= fault.end + IN_FLIGHT_SECONDS

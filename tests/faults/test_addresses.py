@@ -12,10 +12,10 @@ import pytest
 
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
-from alerter.network.probe import Endpoint, Security, contact
+from alerter.network.probe import Endpoint, TlsMode, contact
 from alerter.service.heartbeat import Patience, ping_of, send
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
-from alerter.sources.mimecast import Limits, Lines, Mimecast, OAuthKeys
+from alerter.sources.mimecast import Limits, Lines, MimecastSource, OAuthKeys
 from tests.builders import span
 from tests.network.test_dialer import a_black_hole, resolving
 from tests.servers import ping_sink
@@ -39,9 +39,9 @@ def has_dead_addresses(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
         yield stack
 
 
-def mimecast(port: int, *, lines: Lines | None = None, limits: Limits | None = None) -> Mimecast:
+def mimecast(port: int, *, lines: Lines | None = None, limits: Limits | None = None) -> MimecastSource:
     """Return a tenant whose host is `localhost`."""
-    return Mimecast(
+    return MimecastSource(
         tenant=Tenant("acme"),
         base_url=f"http://localhost:{port}",
         keys=OAuthKeys(client_id=SIMULATOR_CLIENT_ID, client_secret=SIMULATOR_CLIENT_SECRET),
@@ -112,7 +112,7 @@ def test_a_heartbeat_uses_the_address_that_answers(has_dead_addresses: ExitStack
 def test_doctor_uses_the_address_that_answers(simulator: Simulator, has_dead_addresses: ExitStack) -> None:
     """It finds what the service will find; and where none answers, it names them."""
     let_none_answer(has_dead_addresses, port_of(simulator))
-    endpoint = Endpoint(host="localhost", port=port_of(simulator), security=Security.NONE)
+    endpoint = Endpoint(host="localhost", port=port_of(simulator), security=TlsMode.NONE)
 
     assert contact(endpoint, timeout=3.0).failed_at is None
 
@@ -125,6 +125,6 @@ def test_doctor_names_the_addresses_that_do_not_answer(
     port = has_dead_addresses.enter_context(a_black_hole(DEAD[0]))
     has_dead_addresses.enter_context(a_black_hole(DEAD[1], port))
 
-    found = contact(Endpoint(host="localhost", port=port, security=Security.NONE), timeout=0.5)
+    found = contact(Endpoint(host="localhost", port=port, security=TlsMode.NONE), timeout=0.5)
 
     assert found.detail == "::1, 127.0.0.2 did not answer within 0.5 s"

@@ -12,9 +12,9 @@ import pytest
 
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceError
-from alerter.sources.mimecast import Limits, Mimecast, SigningKeys
-from alerter.sources.mimecast.request_error import Fault, HttpResponse
-from alerter.sources.mimecast.responses import counts_of, grant_of
+from alerter.sources.mimecast import Limits, MimecastSource, SigningKeys
+from alerter.sources.mimecast.request_error import HttpResponse, RequestError
+from alerter.sources.mimecast.responses import parse_hold_summary, parse_token
 from tests.builders import NOON, span
 from tests.faults.mutants import Mutant, mutants, proven
 
@@ -25,8 +25,10 @@ SNAPSHOT = "snapshot"
 def judged(mutant: Mutant) -> dict[str, int] | Cause:
     """Return what is held by an answer, or why it is none."""
     try:
-        counts = counts_of(HttpResponse(status=mutant.status, headers=mutant.headers, body=mutant.body), now=NOON)
-    except Fault as fault:
+        counts = parse_hold_summary(
+            HttpResponse(status=mutant.status, headers=mutant.headers, body=mutant.body), now=NOON
+        )
+    except RequestError as fault:
         return fault.cause
     return {str(reason): count for reason, count in counts.items()}
 
@@ -87,8 +89,8 @@ def test_a_mutated_token_is_a_token_or_a_failed_poll() -> None:
     good = b'{"access_token": "abc", "token_type": "Bearer", "expires_in": 1799, '
     for mutant in islice(mutants(4), 1_000):
         body = good + mutant.body.lstrip(b"{")
-        with suppress(Fault):
-            grant_of(HttpResponse(status=mutant.status, headers=mutant.headers, body=body), now=NOON)
+        with suppress(RequestError):
+            parse_token(HttpResponse(status=mutant.status, headers=mutant.headers, body=body), now=NOON)
             granted += 1
 
     assert granted > 50
@@ -133,7 +135,7 @@ def test_a_mutated_answer_over_http_is_a_proven_snapshot_or_a_failed_poll() -> N
         for mutant in islice(mutants(5), 300):
             current.append(mutant)
             # A new one each time: one that was told to wait would rightly not ask again.
-            source = Mimecast(
+            source = MimecastSource(
                 tenant=Tenant("acme"),
                 base_url=address,
                 keys=KEYS,

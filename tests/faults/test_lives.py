@@ -35,7 +35,7 @@ POLICY = a_policy(
 )
 LASTING = span("30s")
 #: So many calls does a poll of all tenants take at most, and a delivery of what that has to tell.
-MOST_CALLS = 40
+MAX_CALLS = 40
 
 
 @dataclass
@@ -144,7 +144,7 @@ class Saga:
     def _die(self, victim: Life) -> None:
         """End a life at any call of what it does, with all that it remembers."""
         self.faults["died"] += 1
-        store = CrashingStore(victim.store, crash_at=self._random.randrange(1, MOST_CALLS))
+        store = CrashingStore(victim.store, crash_at=self._random.randrange(1, MAX_CALLS))
         before = len(self.wire.sent)
         try:
             self._poll(store)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.history_records import Reading
+from alerter.core.history_records import ImportedSample
 from alerter.core.series import Tenant
 from alerter.errors import Problem
 from alerter.import_export import Layout, Values, read
@@ -28,7 +28,7 @@ Found = list[tuple[str, str | None, int]]
 SPAM_7_9: Found = [("10:00", "Spam", 7), ("10:05", "Spam", 9)]
 
 
-def found_in(path: str | Path, columns: Mapping[str, str]) -> list[Reading | Problem]:
+def found_in(path: str | Path, columns: Mapping[str, str]) -> list[ImportedSample | Problem]:
     """Return the readings of a file, and its problems."""
     values = Values(timezone=ZoneInfo("UTC"), check_tenant=str, now=NOW)
     layout = Layout(default_tenant=Tenant("acme"), columns=columns)
@@ -38,7 +38,7 @@ def found_in(path: str | Path, columns: Mapping[str, str]) -> list[Reading | Pro
 def counts(found: Sequence[object]) -> Found:
     """Return readings in short."""
     assert not [each for each in found if isinstance(each, Problem)]
-    return [(f"{each.at:%H:%M}", each.reason, each.held) for each in found if isinstance(each, Reading)]
+    return [(f"{each.at:%H:%M}", each.reason, each.held) for each in found if isinstance(each, ImportedSample)]
 
 
 def converted(
@@ -310,7 +310,7 @@ def test_lines_for_times_keep_what_they_say(tmp_path: Path, text: str, expected:
     subprocess.run(["/bin/sh", "-c", problem.text.split("this line converts it: ")[1]], cwd=tmp_path, check=True)
 
     (reading,) = found_in(str(tmp_path / "counts-2.csv"), {})
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, ImportedSample)
     assert (reading.reason, str(reading.at.time())) == ('a "b", c', expected)
 
 

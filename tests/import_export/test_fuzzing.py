@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alerter.config.types import checked_name
-from alerter.core.history_records import LARGEST_COUNT, CountRecord, Reading
-from alerter.core.import_merge import Given
+from alerter.core.history_records import MAX_COUNT, CountRecord, ImportedSample
+from alerter.core.import_merge import ImportedHistory
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 from alerter.errors import InputError, Problem
 from alerter.import_export import FileFormat, Layout, Values, read, write_readings, write_records
@@ -31,7 +31,9 @@ FILES = settings(
 )
 
 
-def imported(path: Path, *, layout: Layout | None = None, zone: str | None = None) -> list[Given] | InputError:
+def imported(
+    path: Path, *, layout: Layout | None = None, zone: str | None = None
+) -> list[ImportedHistory] | InputError:
     """Return what a file says, or why it is refused."""
     values = Values(timezone=ZoneInfo(zone) if zone else None, check_tenant=checked_name, now=NOON)
     staging = ImportStaging()
@@ -42,7 +44,7 @@ def imported(path: Path, *, layout: Layout | None = None, zone: str | None = Non
         return error
 
 
-def assert_sound(found: list[Given] | InputError) -> None:
+def assert_sound(found: list[ImportedHistory] | InputError) -> None:
     """Check that a refusal says what is wrong, and that what is imported can be."""
     if isinstance(found, InputError):
         assert found.count >= len(found.problems) > 0
@@ -50,7 +52,7 @@ def assert_sound(found: list[Given] | InputError) -> None:
         return
     for each in found:
         assert list(each.at) == sorted(each.at)
-        assert all(0 <= held <= LARGEST_COUNT for held in each.held)
+        assert all(0 <= held <= MAX_COUNT for held in each.held)
         assert all(run.since <= run.until and run.polls >= 1 for run in each.runs)
         assert all(any(run.since <= at <= run.until for run in each.runs) for at in each.at)
 
@@ -191,16 +193,16 @@ def test_any_records_are_imported_or_refused(
 
 _NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 _ROWS = st.dictionaries(
-    st.tuples(st.integers(0, 50), st.sampled_from(["acme", "b.2"]), _NAMES), st.integers(0, LARGEST_COUNT), max_size=20
+    st.tuples(st.integers(0, 50), st.sampled_from(["acme", "b.2"]), _NAMES), st.integers(0, MAX_COUNT), max_size=20
 )
 
 
-def readings_in(path: Path) -> Iterator[Reading]:
+def readings_in(path: Path) -> Iterator[ImportedSample]:
     """Yield the readings of a file without any problem."""
     values = Values(check_tenant=checked_name, now=NOON)
     for each in read(str(path), Layout(), values):
         assert not isinstance(each, Problem), each
-        assert isinstance(each[1], Reading)
+        assert isinstance(each[1], ImportedSample)
         yield each[1]
 
 
@@ -251,7 +253,7 @@ def test_what_is_exported_is_read_as_it_was(
 ) -> None:
     """Whatever characters a hold reason has, in both forms, records and counts."""
     counts = [
-        Reading(tenant=Tenant(t), reason=HoldReason(r), at=NOON - timedelta(minutes=n), held=held)
+        ImportedSample(tenant=Tenant(t), reason=HoldReason(r), at=NOON - timedelta(minutes=n), held=held)
         for (n, t, r), held in rows.items()
     ]
     changes = [

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading
+from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange
 from alerter.core.series import NO_REASON, Tenant
 from alerter.errors import Problem
 from alerter.import_export import Layout, Values, read
-from alerter.import_export.texts import LONGEST_LINE
+from alerter.import_export.texts import MAX_LINE
 from tests.builders import NOON, at
 
 OF_ACME = Layout(default_tenant=Tenant("acme"))
@@ -40,7 +40,7 @@ def read_all(path: Path, content: str | bytes, layout: Layout = OF_ACME, how: Va
     for each in read(str(path), layout, how or values()):
         if isinstance(each, Problem):
             found.append(f"{each.line}: {each.key}: {each.text}" if each.key else f"{each.line}: {each.text}")
-        elif isinstance(each[1], Reading):
+        elif isinstance(each[1], ImportedSample):
             found.append((each[1].tenant, each[1].reason, each[1].at, each[1].held))
         else:
             found.append(each[1])
@@ -337,7 +337,7 @@ def test_a_line_without_an_end_is_not_read(path: Path) -> None:
     of_cells = read_all(path, whole + "," * 1_000_000 + "\n")
 
     for found in (of_json, of_csv, of_cells):
-        assert f"expected rows of {LONGEST_LINE:,} characters at most" in str(found[1])
+        assert f"expected rows of {MAX_LINE:,} characters at most" in str(found[1])
     assert str(of_json[1]).startswith("2: ")
     assert of_csv[0] == SPAM_AT_11
     assert str(of_csv[1]).startswith("3: ")
@@ -378,12 +378,12 @@ def test_a_file_can_come_from_standard_input(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_file_can_be_a_pipe_that_gives_piece_by_piece(tmp_path: Path) -> None:
     """`alerter import <(zcat counts.gz)`: it cannot be read twice."""
-    path, pieces = tmp_path / "pipe", [b"time,rea", b"son,held\n2026-03-02T1", b"1:00Z,Spam,7\n" + b"\n" * 90_000]
+    path, segments = tmp_path / "pipe", [b"time,rea", b"son,held\n2026-03-02T1", b"1:00Z,Spam,7\n" + b"\n" * 90_000]
     os.mkfifo(path)
 
     def write() -> None:
         with path.open("wb", buffering=0) as pipe:
-            for piece in pieces:
+            for piece in segments:
                 pipe.write(piece)
 
     writer = threading.Thread(target=write)
@@ -438,8 +438,8 @@ def test_records_are_known_by_their_column(path: Path) -> None:
     seen, held, polled, change = read_all(path, content)
 
     assert isinstance(seen, FirstSeen)
-    assert isinstance(held, Held)
-    assert isinstance(polled, Polled)
+    assert isinstance(held, InitialCount)
+    assert isinstance(polled, PollRange)
     assert (polled.since, polled.until, polled.polls) == (at("10:00"), at("11:00"), 13)
     assert isinstance(change, CountRecord)
     assert change.at == at("11:00") + timedelta(microseconds=1)
@@ -514,7 +514,7 @@ def test_a_record_says_when_each_poll_was(path: Path) -> None:
 
     (polled,) = read_all(path, f"{OWN}{row}\n")
 
-    assert isinstance(polled, Polled)
+    assert isinstance(polled, PollRange)
     assert polled.instants == (at("10:00"), at("10:05") - timedelta(microseconds=1), at("10:10"))
 
 

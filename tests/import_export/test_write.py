@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.history_records import CountRecord, FirstSeen, Held, Polled, Reading, Record
+from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange, Record
 from alerter.core.series import HoldReason, Tenant
 from alerter.import_export import FileFormat, write_partial_mark, write_readings, write_records
 from tests.builders import NOON, at
@@ -15,9 +15,9 @@ from tests.builders import NOON, at
 ACME, REASON = Tenant("acme"), HoldReason("=Ω, x")
 RECORDS: list[Record] = [
     FirstSeen(tenant=ACME, reason=REASON, at=at("10:00")),
-    Held(tenant=ACME, reason=REASON, at=at("10:00"), held=5),
-    Polled(tenant=ACME, since=at("10:00"), until=at("11:00"), polls=13),
-    Polled.of(ACME, [at("11:30"), at("11:35") - timedelta(microseconds=1), at("11:40")]),
+    InitialCount(tenant=ACME, reason=REASON, at=at("10:00"), held=5),
+    PollRange(tenant=ACME, since=at("10:00"), until=at("11:00"), polls=13),
+    PollRange.of(ACME, [at("11:30"), at("11:35") - timedelta(microseconds=1), at("11:40")]),
     CountRecord(tenant=ACME, reason=REASON, at=at("11:00"), held=7),
 ]
 
@@ -58,7 +58,7 @@ def test_records_as_json_lines() -> None:
 
 def test_readings_are_for_people() -> None:
     """In CSV times are those of a place, with its offset; in JSON Lines they are UTC."""
-    reading = Reading(tenant=ACME, reason=HoldReason("Spam"), at=NOON, held=7)
+    reading = ImportedSample(tenant=ACME, reason=HoldReason("Spam"), at=NOON, held=7)
     csv, jsonl = StringIO(), StringIO()
 
     write_readings([reading], csv, FileFormat.CSV, timezone=ZoneInfo("Asia/Tokyo"))

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 import trustme
 
-from alerter.network.probe import Contact, Endpoint, ProbeStage, Security, contact
+from alerter.network.probe import Endpoint, ProbeResult, ProbeStage, TlsMode, contact
 from tests.raw_servers import RawServer
 from tests.servers import http_sink, smtp_sink
 
@@ -49,12 +49,12 @@ def tls(authority: trustme.CA, *names: str, until: datetime = END) -> ssl.SSLCon
 def reached(
     port: int,
     *,
-    security: Security = Security.TLS,
+    security: TlsMode = TlsMode.TLS,
     host: str = "127.0.0.1",
     is_mail: bool = False,
     verifies: bool = True,
     timeout: float = 5,
-) -> Contact:
+) -> ProbeResult:
     """Return how far a connection to a port on loopback gets."""
     endpoint = Endpoint(host=host, port=port, security=security, is_mail=is_mail, verifies=verifies)
     return contact(endpoint, timeout=timeout)
@@ -79,14 +79,14 @@ def test_a_trusted_host_is_reached_and_its_certificate_has_an_end(authority: tru
     with http_sink(tls(authority)) as sink:
         found = reached(sink.port)
 
-    assert found == Contact(certificate_ends_at=END)
+    assert found == ProbeResult(certificate_ends_at=END)
     assert sink.posts == []
 
 
 def test_plain_http_is_reached_without_a_certificate() -> None:
     """There is nothing to trust."""
     with http_sink() as sink:
-        assert reached(sink.port, security=Security.NONE) == Contact()
+        assert reached(sink.port, security=TlsMode.NONE) == ProbeResult()
 
 
 def test_a_folder_of_authorities_is_as_good_as_a_file(
@@ -142,7 +142,7 @@ def test_a_bundle_that_does_not_exist_is_named(authority: trustme.CA, monkeypatc
 def test_whoever_does_not_verify_reaches_anybody() -> None:
     """With verify=no no certificate is bad, and none has an end."""
     with http_sink(tls(trustme.CA(), "mail.example")) as sink:
-        assert reached(sink.port, verifies=False) == Contact()
+        assert reached(sink.port, verifies=False) == ProbeResult()
 
 
 def test_a_host_that_speaks_no_tls_is_told_apart() -> None:
@@ -215,7 +215,7 @@ def test_a_proxy_of_the_environment_is_gone_through(authority: trustme.CA, monke
 
         found = reached(443, host="hooks.example")
 
-    assert found == Contact(proxy="127.0.0.1", certificate_ends_at=END)
+    assert found == ProbeResult(proxy="127.0.0.1", certificate_ends_at=END)
     assert requests[0].startswith(b"CONNECT hooks.example:443 ")
     assert b"Proxy-Authorization: Basic bWU6cEBzcw==" in requests[0]
 
@@ -237,9 +237,9 @@ def test_of_plain_http_only_the_proxy_is_reached(monkeypatch: pytest.MonkeyPatch
     with http_sink() as sink:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{sink.port}")
 
-        found = reached(80, host="hooks.example", security=Security.NONE)
+        found = reached(80, host="hooks.example", security=TlsMode.NONE)
 
-    assert found == Contact(proxy="127.0.0.1")
+    assert found == ProbeResult(proxy="127.0.0.1")
     assert requests == []
 
 
@@ -269,9 +269,9 @@ def test_mail_goes_past_every_proxy(authority: trustme.CA, monkeypatch: pytest.M
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 
     with smtp_sink(tls(authority), user="u", password="p") as sink:
-        found = reached(sink.port, security=Security.STARTTLS, is_mail=True)
+        found = reached(sink.port, security=TlsMode.STARTTLS, is_mail=True)
 
-    assert found == Contact(certificate_ends_at=END)
+    assert found == ProbeResult(certificate_ends_at=END)
 
 
 # -- SMTP --------------------------------------------------------------------------------------------------------------
@@ -300,21 +300,21 @@ def test_a_mail_server_with_tls_from_the_start(secure_mail: RawServer, goodbyes:
     """It greets afterwards, and is told goodbye, so that its log holds no lost connection."""
     found = reached(secure_mail.port, is_mail=True)
 
-    assert found == Contact(certificate_ends_at=END)
+    assert found == ProbeResult(certificate_ends_at=END)
     assert goodbyes == [b"QUIT\r\n"]
 
 
 def test_a_mail_server_without_tls() -> None:
     """It has no certificate, but it must greet."""
     with RawServer(greeting(b"220 ready\r\n", b"221 bye\r\n")) as server:
-        assert reached(server.port, security=Security.NONE, is_mail=True) == Contact()
+        assert reached(server.port, security=TlsMode.NONE, is_mail=True) == ProbeResult()
 
 
 def test_a_mail_server_whose_certificate_has_expired(authority: trustme.CA) -> None:
     """STARTTLS is offered, and what comes then cannot be trusted."""
     yesterday = datetime.now(UTC) - timedelta(days=1)  # noqa: TID251 - certificates end by the real clock
     with smtp_sink(tls(authority, until=yesterday), user="u", password="p") as sink:
-        found = reached(sink.port, security=Security.STARTTLS, is_mail=True)
+        found = reached(sink.port, security=TlsMode.STARTTLS, is_mail=True)
 
     assert (found.failed_at, found.detail) == (ProbeStage.CERTIFICATE, "certificate has expired")
 
@@ -323,27 +323,27 @@ def test_a_mail_server_whose_certificate_has_expired(authority: trustme.CA) -> N
     ("lines", "security", "step", "detail"),
     [
         pytest.param(
-            [b"554 go away\r\n"], Security.NONE, ProbeStage.GREETING, "it greets with 554 go away", id="a refusal"
+            [b"554 go away\r\n"], TlsMode.NONE, ProbeStage.GREETING, "it greets with 554 go away", id="a refusal"
         ),
-        pytest.param([b""], Security.NONE, ProbeStage.GREETING, "does not greet", id="silence"),
+        pytest.param([b""], TlsMode.NONE, ProbeStage.GREETING, "does not greet", id="silence"),
         pytest.param(
             [b"220 ready\r\n", b"250 hello\r\n"],
-            Security.STARTTLS,
+            TlsMode.STARTTLS,
             ProbeStage.TLS,
             "it does not offer STARTTLS",
             id="no STARTTLS",
         ),
         pytest.param(
             [b"220 ready\r\n", b"250-hello\r\n250 STARTTLS\r\n", b"454 not now\r\n"],
-            Security.STARTTLS,
+            TlsMode.STARTTLS,
             ProbeStage.TLS,
             "not now",
             id="STARTTLS refused",
         ),
-        pytest.param([b"220 ready\r\n", b""], Security.STARTTLS, ProbeStage.TLS, "closed", id="no answer to EHLO"),
+        pytest.param([b"220 ready\r\n", b""], TlsMode.STARTTLS, ProbeStage.TLS, "closed", id="no answer to EHLO"),
     ],
 )
-def test_a_mail_server_that_is_none(lines: list[bytes], security: Security, step: ProbeStage, detail: str) -> None:
+def test_a_mail_server_that_is_none(lines: list[bytes], security: TlsMode, step: ProbeStage, detail: str) -> None:
     """What it says goes into the finding."""
     with RawServer(greeting(*lines)) as server:
         found = reached(server.port, security=security, is_mail=True, timeout=0.5)

@@ -3,7 +3,7 @@
 import pytest
 
 from alerter.errors import DeliveryError
-from alerter.network.probe import Endpoint, Security
+from alerter.network.probe import Endpoint, TlsMode
 from alerter.notifiers.apprise import AppriseNotifier
 
 HOOK = "T0AAAAAAA/B0BBBBBBB/abcdefghijklmnopqrstuvwx"
@@ -11,10 +11,10 @@ HOOK = "T0AAAAAAA/B0BBBBBBB/abcdefghijklmnopqrstuvwx"
 
 def https(host: str, port: int = 443, *, verifies: bool = True) -> Endpoint:
     """Return where something is sent to over HTTPS."""
-    return Endpoint(host=host, port=port, security=Security.TLS, verifies=verifies)
+    return Endpoint(host=host, port=port, security=TlsMode.TLS, verifies=verifies)
 
 
-def mail(host: str, port: int, security: Security, *, verifies: bool = True) -> Endpoint:
+def mail(host: str, port: int, security: TlsMode, *, verifies: bool = True) -> Endpoint:
     """Return a mail server."""
     return Endpoint(host=host, port=port, security=security, is_mail=True, verifies=verifies)
 
@@ -39,18 +39,18 @@ def mail(host: str, port: int, security: Security, *, verifies: bool = True) -> 
         pytest.param("jsons://alerts.example/x", https("alerts.example"), id="JSON"),
         pytest.param("jsons://a.example:8443/x?verify=no", https("a.example", 8443, verifies=False), id="unverified"),
         pytest.param(
-            "json://alerts.example/x", Endpoint(host="alerts.example", port=80, security=Security.NONE), id="plain HTTP"
+            "json://alerts.example/x", Endpoint(host="alerts.example", port=80, security=TlsMode.NONE), id="plain HTTP"
         ),
         pytest.param("gotifys://push.example/token", https("push.example"), id="a server of one's own"),
-        pytest.param("mailto://u:p@mx.example", mail("mx.example", 25, Security.NONE), id="plain mail"),
-        pytest.param("mailtos://u:p@mx.example", mail("mx.example", 587, Security.STARTTLS), id="mail"),
-        pytest.param("mailtos://u:p@mx.example?mode=ssl", mail("mx.example", 465, Security.TLS), id="mail with TLS"),
+        pytest.param("mailto://u:p@mx.example", mail("mx.example", 25, TlsMode.NONE), id="plain mail"),
+        pytest.param("mailtos://u:p@mx.example", mail("mx.example", 587, TlsMode.STARTTLS), id="mail"),
+        pytest.param("mailtos://u:p@mx.example?mode=ssl", mail("mx.example", 465, TlsMode.TLS), id="mail with TLS"),
         pytest.param(
             "mailtos://u:p@mx.example:2525?verify=no",
-            mail("mx.example", 2525, Security.STARTTLS, verifies=False),
+            mail("mx.example", 2525, TlsMode.STARTTLS, verifies=False),
             id="mail, unverified",
         ),
-        pytest.param("mailto://u:p@gmail.com", mail("smtp.gmail.com", 587, Security.STARTTLS), id="a known provider"),
+        pytest.param("mailto://u:p@gmail.com", mail("smtp.gmail.com", 587, TlsMode.STARTTLS), id="a known provider"),
         pytest.param("ntfys://topic-that-nobody-knows", None, id="a topic in the host's place"),
         pytest.param("rsyslog://logs.example", None, id="neither HTTP nor SMTP"),
         pytest.param("syslog://", None, id="this machine"),

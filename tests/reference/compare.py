@@ -20,7 +20,7 @@ from tests.reference.script import (
     Delivered,
     Event,
     Jumped,
-    Polled,
+    PollRange,
     Restarted,
     Silenced,
     script_of,
@@ -45,7 +45,7 @@ class Twin:
         match event:
             case Configured():
                 notified += self.model.configure(tomllib.loads(event.toml), event.at)
-            case Polled():
+            case PollRange():
                 poll = Poll(tenant=event.tenant, at=event.at, counts=event.counts, cause=event.cause)
                 notified += self.model.poll(poll, event.at)
             case Delivered():
@@ -184,18 +184,18 @@ def outcome_of(events: list[Event], template: Path, folder: Path) -> Outcome:
             expected = twin.facts(event, twin.happen(event))
             found = facts_of(world, event, world.happen(event))
             if expected != found:
-                outcome.problem = "\n".join([script_of(events[: number + 1]), *differences(expected, found)])
+                outcome.problem = "\n".join([script_of(events[: number + 1]), *run_rule_test(expected, found)])
                 return outcome
             outcome.facts.append(expected)
         outcome.taken = world.way_out.taken
-        if all(isinstance(event, Polled | Delivered) for event in events[1:]):
+        if all(isinstance(event, PollRange | Delivered) for event in events[1:]):
             expected, found = {"backtest": twin.history()}, {"backtest": history_of(world.replayed())}
             if expected != found:
-                outcome.problem = "\n".join([script_of(events), *differences(expected, found)])
+                outcome.problem = "\n".join([script_of(events), *run_rule_test(expected, found)])
     return outcome
 
 
-def differences(expected: Facts, found: Facts) -> list[str]:
+def run_rule_test(expected: Facts, found: Facts) -> list[str]:
     """Return what differs, one line for each."""
     lines = []
     for name in expected:

@@ -32,14 +32,14 @@ from alerter.service.alerting_config import policy_of
 from alerter.service.wiring import urls_of
 from alerter.storage import Store
 from tests.reference.mutes import Subject
-from tests.reference.script import Acknowledged, Configured, Delivered, Event, Jumped, Polled, Restarted, Silenced
+from tests.reference.script import Acknowledged, Configured, Delivered, Event, Jumped, PollRange, Restarted, Silenced
 
 
 @dataclass
 class Account:
     """An account that gives one answer."""
 
-    polled: Polled
+    polled: PollRange
 
     def fetch(self) -> Snapshot:
         """Return the snapshot, or raise the failure."""
@@ -123,7 +123,7 @@ class Real:
         match event:
             case Configured():
                 happened.transitions = self.configure(event.toml)
-            case Polled():
+            case PollRange():
                 happened.transitions = self.poll(event)
             case Restarted():
                 happened.transitions = self.restart()
@@ -149,8 +149,10 @@ class Real:
         """Return what a backtest of the stored history finds, by the rules as they are now."""
         assert self.alerting is not None
         with self.store.read() as reader:
-            archives = [reader.archive(name, poll_interval=each) for name, each in self.alerting.poll_intervals.items()]
-        return [each for moment in replay_of(self.alerting, archives) for each in moment.transitions]
+            histories = [
+                reader.history(name, poll_interval=each) for name, each in self.alerting.poll_intervals.items()
+            ]
+        return [each for moment in replay_of(self.alerting, histories) for each in moment.transitions]
 
     def deliveries(self) -> list[Delivery]:
         """Return all that was ever put into the outbox."""
@@ -173,7 +175,7 @@ class Real:
             case Jumped():
                 shift_after_clock_jump(self.store, by=event.by)
 
-    def poll(self, polled: Polled) -> list[Transition]:
+    def poll(self, polled: PollRange) -> list[Transition]:
         """Poll a tenant."""
         assert self.alerting is not None
         cycle = poll(Tenant(polled.tenant), Account(polled), self.store, self.alerting, clock=lambda: self.now)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 RETRY_AFTER = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900))
 RETRY_AFTER_THAT = timedelta(minutes=30)
-MOST_ATTEMPTS = 1 + len(RETRY_AFTER) + timedelta(hours=24) // RETRY_AFTER_THAT
+MAX_ATTEMPTS = 1 + len(RETRY_AFTER) + timedelta(hours=24) // RETRY_AFTER_THAT
 DIGEST_AFTER = timedelta(hours=1)
 NEWS_AFTER = timedelta(minutes=30)
 
@@ -79,7 +79,7 @@ def settle(rows: list[Row], outcome: str, now: datetime) -> None:
             row.state = "sent"
             continue
         row.is_refused = row.is_refused or outcome == "refused"
-        if row.attempts >= MOST_ATTEMPTS:
+        if row.attempts >= MAX_ATTEMPTS:
             row.state = "dead"
         later = row.attempts > len(RETRY_AFTER)
         row.due_at = now + (RETRY_AFTER_THAT if later else RETRY_AFTER[row.attempts - 1])

@@ -20,7 +20,7 @@ class Configured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Polled:
+class PollRange:
     """A tenant is polled; None is a failed poll."""
 
     at: datetime
@@ -98,7 +98,7 @@ class Jumped:
         return f"clock jumps by {self.by}"
 
 
-Event = Configured | Polled | Silenced | Acknowledged | Restarted | Jumped | Delivered
+Event = Configured | PollRange | Silenced | Acknowledged | Restarted | Jumped | Delivered
 
 
 def script_of(events: list[Event]) -> str:

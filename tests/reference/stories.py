@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tests.reference.script import Acknowledged, Configured, Delivered, Event, Jumped, Polled, Restarted, Silenced
+from tests.reference.script import Acknowledged, Configured, Delivered, Event, Jumped, PollRange, Restarted, Silenced
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -51,7 +51,7 @@ class Story:
     def poll_many(self, minutes: float, counts: dict[str, int] | None, *, tenant: str = "acme") -> "Story":
         """Poll a tenant once."""
         cause = "" if counts is not None else "timeout"
-        self.events.append(Polled(at=self.at(minutes), tenant=tenant, counts=counts, cause=cause))
+        self.events.append(PollRange(at=self.at(minutes), tenant=tenant, counts=counts, cause=cause))
         return self
 
     def silence(self, minutes: float, until: float, rule: str = "*") -> "Story":

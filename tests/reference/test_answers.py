@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from alerter.sources.mimecast.request_error import Fault, HttpResponse
-from alerter.sources.mimecast.responses import counts_of as real_counts_of
+from alerter.sources.mimecast.request_error import HttpResponse, RequestError
+from alerter.sources.mimecast.responses import parse_hold_summary as real_counts_of
 from tests.reference.answers import counts_of
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -49,7 +49,7 @@ def found(status: int, body: str) -> dict[str, int] | None:
     """Return what the code finds in a response, None if it refuses it."""
     try:
         counts = real_counts_of(HttpResponse(status=status, headers={}, body=body.encode()), now=NOW)
-    except Fault:
+    except RequestError:
         return None
     return {str(name): count for name, count in counts.items()}
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from tests.reference.script import Acknowledged, Configured, Delivered, Event, Polled, Restarted, Silenced, toml_of
+from tests.reference.script import Acknowledged, Configured, Delivered, Event, PollRange, Restarted, Silenced, toml_of
 from tests.reference.words import Table
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -268,14 +268,14 @@ class Maker:
             return True
         return False
 
-    def poll(self, tenant: str, at: datetime, counts: dict[str, int]) -> Polled:
+    def poll(self, tenant: str, at: datetime, counts: dict[str, int]) -> PollRange:
         """Return a poll; counts change now and then, and failures come in spells."""
         if self.failing.get(tenant, 0):
             self.failing[tenant] -= 1
-            return Polled(at=at, tenant=tenant, counts=None, cause=self.random.choice(CAUSES))
+            return PollRange(at=at, tenant=tenant, counts=None, cause=self.random.choice(CAUSES))
         if not self.is_whole and self.has("failures", 0.06):
             self.failing[tenant] = self.random.choice((0, 0, 1, 4, 8))
-            return Polled(at=at, tenant=tenant, counts=None, cause=self.random.choice(CAUSES))
+            return PollRange(at=at, tenant=tenant, counts=None, cause=self.random.choice(CAUSES))
         for name in self.names:
             draw = self.random.random()
             if draw < 0.2:
@@ -284,7 +284,7 @@ class Maker:
                 counts[name] = max(0, counts.get(name, 0) + self.random.randint(-15, 25))
             elif draw < 0.5:
                 counts.pop(name, None)
-        return Polled(at=at, tenant=tenant, counts=dict(counts))
+        return PollRange(at=at, tenant=tenant, counts=dict(counts))
 
     def others(self, now: datetime) -> list[Event]:
         """Return what else happens before the polls of an interval; nothing in a world that is backtested."""

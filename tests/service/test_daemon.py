@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.service.daemon import LONGEST_NAP_SECONDS
+from alerter.service.daemon import MAX_NAP_SECONDS
 from alerter.simulator import SUMMARY_PATH, TOKEN_PATH, Misbehaviour, Scenario, Simulator
 from tests.commands import a_configuration
 from tests.servers import HttpSink, PingSink, http_sink, ping_sink
@@ -78,7 +78,7 @@ class Daemon:
         return code
 
 
-class Held:
+class InitialCount:
     """How many messages the simulator holds; a test changes it as it goes."""
 
     def __init__(self) -> None:
@@ -96,13 +96,13 @@ class Held:
 
 
 @pytest.fixture
-def held() -> Held:
+def held() -> InitialCount:
     """Five held messages, below every limit."""
-    return Held()
+    return InitialCount()
 
 
 @pytest.fixture
-def simulator(held: Held) -> Iterator[Simulator]:
+def simulator(held: InitialCount) -> Iterator[Simulator]:
     """A Mimecast that holds what the test says."""
     with Simulator(clock=lambda: datetime.now(UTC), scenario=held.scenario()) as simulator:  # noqa: TID251 - as above
         yield simulator
@@ -186,7 +186,7 @@ def test_an_idle_daemon_stops_within_two_seconds_of_a_sigterm(config: Path, daem
 
 
 def test_after_a_kill_nobody_is_told_twice_and_everybody_is_told_the_end(
-    config: Path, daemons: list[Daemon], held: Held, sinks: list[HttpSink]
+    config: Path, daemons: list[Daemon], held: InitialCount, sinks: list[HttpSink]
 ) -> None:
     """A breach, an alert at all three targets, kill -9, a new start: silence; a release: the all-clear at all three."""
     held.count = 250
@@ -249,7 +249,7 @@ def test_a_reload_that_changes_nothing_of_a_tenant_leaves_it_alone(
 
 
 def test_a_rule_that_a_reload_removed_is_told_as_over(
-    config: Path, daemons: list[Daemon], held: Held, sinks: list[HttpSink]
+    config: Path, daemons: list[Daemon], held: InitialCount, sinks: list[HttpSink]
 ) -> None:
     """Whoever was told of an alert is told when its rule has gone."""
     held.count = 250
@@ -265,7 +265,7 @@ def test_a_rule_that_a_reload_removed_is_told_as_over(
 
 
 def test_a_tenant_that_a_reload_removed_is_told_as_over(
-    config: Path, daemons: list[Daemon], held: Held, sinks: list[HttpSink]
+    config: Path, daemons: list[Daemon], held: InitialCount, sinks: list[HttpSink]
 ) -> None:
     """The message says that the tenant has gone, and the log how many others have come."""
     held.count = 250
@@ -428,7 +428,7 @@ def test_the_heartbeat_is_pinged_after_a_cycle_and_follows_a_reload(
 
 
 def test_a_cycle_that_cannot_be_kept_is_told_to_the_heartbeat(
-    config: Path, daemons: list[Daemon], held: Held, switch: PingSink
+    config: Path, daemons: list[Daemon], held: InitialCount, switch: PingSink
 ) -> None:
     """A database that is gone fails the cycle, and whoever watches the switch reads why."""
     watched(config, heartbeat_url=f"{switch.url}/uuid")
@@ -486,7 +486,7 @@ def ask_until(text: str, port: int, path: str) -> tuple[int, str]:
         assert time.monotonic() < deadline, f"no {text!r} in:\n{content}"  # noqa: TID251 - as above
 
 
-def test_the_port_shows_how_the_service_is(config: Path, daemons: list[Daemon], held: Held) -> None:
+def test_the_port_shows_how_the_service_is(config: Path, daemons: list[Daemon], held: InitialCount) -> None:
     """What is held, what fires and what was sent; and 503 when a cycle could not be kept."""
     port = a_free_port()
     watched(config, listen=f"127.0.0.1:{port}")
@@ -579,7 +579,7 @@ def test_a_clock_that_jumps_is_noticed_while_nothing_else_happens(config: Path, 
 
 
 def test_what_is_collected_is_told_when_its_time_is_over_however_long_the_main_thread_would_nap(
-    config: Path, daemons: list[Daemon], held: Held, sinks: list[HttpSink]
+    config: Path, daemons: list[Daemon], held: InitialCount, sinks: list[HttpSink]
 ) -> None:
     """What falls due between two looks of the main thread has a look of its own."""
     config.write_text(config.read_text().replace("[receivers.secops]\n", '[receivers.secops]\ngroup_wait = "1s"\n'))
@@ -589,7 +589,7 @@ def test_what_is_collected_is_told_when_its_time_is_over_however_long_the_main_t
 
     daemon.wait_for("message sent", times=3)
 
-    assert time.monotonic() - polled < 1 + LONGEST_NAP_SECONDS / 2  # noqa: TID251 - as above
+    assert time.monotonic() - polled < 1 + MAX_NAP_SECONDS / 2  # noqa: TID251 - as above
     assert all(len(sink.posts) == 1 for sink in sinks)
 
 

@@ -15,8 +15,8 @@ from alerter.errors import DeliveryError
 from alerter.health import PingOutcome
 from alerter.service.heartbeat import (
     ALL_IS_WELL,
-    LONGEST_CAUSE,
-    LONGEST_CAUSE_IN_URL,
+    MAX_CAUSE,
+    MAX_CAUSE_IN_URL,
     Heartbeat,
     Patience,
     Ping,
@@ -156,8 +156,8 @@ def test_a_long_cause_is_cut() -> None:
 
     by_post, by_get = ping_of("https://hc.example/uuid", trouble), ping_of("https://kuma.example/api/push/t", trouble)
 
-    assert by_post.body == ("ä" * LONGEST_CAUSE).encode()
-    assert by_get.url.count("%C3%A4") == LONGEST_CAUSE_IN_URL
+    assert by_post.body == ("ä" * MAX_CAUSE).encode()
+    assert by_get.url.count("%C3%A4") == MAX_CAUSE_IN_URL
 
 
 def test_the_url_is_not_in_the_representation_of_a_ping() -> None:

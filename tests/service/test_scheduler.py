@@ -12,7 +12,7 @@ import pytest
 
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause, RateLimited, SourceError, SourceUnavailable
-from alerter.service.scheduler import LARGEST_FIRST_GROUP, PATIENCE, Answer, Pollers
+from alerter.service.scheduler import MAX_FIRST_GROUP, PATIENCE, Answer, Pollers
 from alerter.service.slots import Lane, Lanes
 from tests.builders import a_snapshot, minutes, span
 from tests.fakes import FakeClock
@@ -74,10 +74,14 @@ class World:
         self.may_judge.set()
         # Whoever has a nap is woken, or a test waits in vain.
         self.pollers = Pollers(
-            self.accounts.get, self.judge, clock=self.clock, seconds=lambda: self.seconds, longest_nap_seconds=600
+            self.accounts.get,
+            self.evaluate_due,
+            clock=self.clock,
+            seconds=lambda: self.seconds,
+            longest_nap_seconds=600,
         )
 
-    def judge(self, answers: Mapping[Tenant, Answer]) -> set[Tenant]:
+    def evaluate_due(self, answers: Mapping[Tenant, Answer]) -> set[Tenant]:
         """Remember what was judged, once it may be."""
         self.groups.append(len(answers))
         assert self.may_judge.wait(PATIENCE_SECONDS)
@@ -316,7 +320,7 @@ def test_an_answer_does_not_wait_for_all_the_first_ones_before_it(world: World) 
 
     judged = [world.next_judged()[0] for _ in range(25)]
     assert judged.index(ACME) <= under_way
-    assert max(world.groups) <= 1 + LARGEST_FIRST_GROUP
+    assert max(world.groups) <= 1 + MAX_FIRST_GROUP
 
 
 def test_answers_that_come_while_others_are_kept_are_kept_together(world: World) -> None:

@@ -17,7 +17,7 @@ from alerter.core.series import Tenant
 from alerter.errors import ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
-from alerter.service.self_monitoring import SelfWatch, heard
+from alerter.service.self_monitoring import SelfWatch, is_routed
 from alerter.storage import Store
 from tests.builders import NOON, a_snapshot
 from tests.servers import PingSink, ping_sink
@@ -96,7 +96,7 @@ def test_a_reload_that_changes_a_header_changes_the_pings(tmp_path: Path, watch:
 
     watch.cycle_ended()
     [of_service] = switch.wait_for(1)
-    with heard(config, Redactor()):
+    with is_routed(config, Redactor()):
         pass
     [_, of_poll] = switch.wait_for(2)
 
@@ -107,7 +107,7 @@ def test_where_silence_alone_raises_the_alarm_a_poll_that_fails_is_not_told(tmp_
     """Opsgenie knows no failure."""
     config = configuration(tmp_path, f'heartbeat_url = "{switch.url}/v2/heartbeats/alerter/ping"')
 
-    with pytest.raises(StoreError), heard(config, Redactor()):
+    with pytest.raises(StoreError), is_routed(config, Redactor()):
         raise StoreError("no such user")
 
     assert switch.pings == []
@@ -117,7 +117,7 @@ def test_a_poll_that_fails_as_a_whole_is_told(tmp_path: Path, switch: PingSink) 
     """`alerter poll` from cron says that its cycle could not be kept, and why."""
     config = configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"')
 
-    with pytest.raises(StoreError), heard(config, Redactor(["hunter2"])):
+    with pytest.raises(StoreError), is_routed(config, Redactor(["hunter2"])):
         raise StoreError("no such user: hunter2")
 
     assert [(ping.path, ping.body) for ping in switch.pings] == [("/uuid/fail", "no such user: [redacted]")]
@@ -254,13 +254,13 @@ def test_what_was_before_a_restart_is_recalled(
     with closing(Store(sqlite_url)) as store, store.write() as transaction:
         transaction.add_snapshot(a_snapshot({"Spam": 5}), poll_interval=timedelta(minutes=5))
     watch.recall()
-    unwanted = health.tenants()[0].last_good_at
+    unwanted = health.tenants()[0].last_success_at
     watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
 
     watch.recall()
 
     assert unwanted is None
-    assert [each.last_good_at for each in health.tenants()] == [NOON, None]
+    assert [each.last_success_at for each in health.tenants()] == [NOON, None]
     assert f'alerter_last_good_poll_timestamp_seconds{{tenant="acme"}} {NOON.timestamp()}\n' in page(free_port)
 
 

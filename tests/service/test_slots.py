@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from alerter.core.series import Tenant
 from alerter.service.slots import (
     FIRST_POLLS_PER_SECOND,
-    MOST_POLLERS,
+    MAX_POLLERS,
     PLANNED_SILENT,
     PLANNED_SLOW,
     Lane,
@@ -278,7 +278,7 @@ def test_there_are_as_many_pollers_as_the_tenants_need(tenants: int, every: str,
 
     assert found == lanes
     assert [found.size(lane) for lane in Lane] == [lanes.first, lanes.prompt, lanes.slow, lanes.silent]
-    assert found.prompt <= MOST_POLLERS
+    assert found.prompt <= MAX_POLLERS
 
 
 @pytest.mark.parametrize("tenants", [1, 10, 300, 1000])
@@ -288,7 +288,7 @@ def test_a_mimecast_that_is_slow_for_everybody_is_still_asked_in_time(tenants: i
     found = Lanes.of([every] * tenants)
 
     assert found.slow * every >= tenants * PLANNED_SLOW
-    assert found.silent * every >= min(tenants * PLANNED_SILENT, MOST_POLLERS * every)
+    assert found.silent * every >= min(tenants * PLANNED_SILENT, MAX_POLLERS * every)
 
 
 @pytest.mark.parametrize(

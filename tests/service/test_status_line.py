@@ -23,7 +23,7 @@ STORM = Tally(firing={Severity.WARNING: 2, Severity.CRITICAL: 1}, undelivered=3)
     ("status", "line"),
     [
         pytest.param(
-            Status(tenants=2, cycles={ACME: GOOD, BETA: GOOD}, last_at=NOON, tally=CALM),
+            Status(tenants=2, cycles={ACME: GOOD, BETA: GOOD}, last_at=NOON, summary=CALM),
             "tenants: 2; last poll 12:00:00 UTC; alerts firing: none; messages undelivered: none",
             id="all is well",
         ),
@@ -34,7 +34,7 @@ STORM = Tally(firing={Severity.WARNING: 2, Severity.CRITICAL: 1}, undelivered=3)
             id="another instance polls the others",
         ),
         pytest.param(
-            Status(tenants=2, cycles={ACME: GOOD}, last_at=NOON, tally=CALM),
+            Status(tenants=2, cycles={ACME: GOOD}, last_at=NOON, summary=CALM),
             "tenants: 2; not yet polled: 1; last poll 12:00:00 UTC; alerts firing: none; messages undelivered: none",
             id="a tenant hangs",
         ),
@@ -44,7 +44,7 @@ STORM = Tally(firing={Severity.WARNING: 2, Severity.CRITICAL: 1}, undelivered=3)
             id="a tenant cannot be polled, and why",
         ),
         pytest.param(
-            Status(tenants=1, cycles={ACME: GOOD}, tally=STORM),
+            Status(tenants=1, cycles={ACME: GOOD}, summary=STORM),
             "tenants: 1; alerts firing: 1 critical, 2 warning; messages undelivered: 3",
             id="alerts fire and messages wait",
         ),

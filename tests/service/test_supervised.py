@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from alerter.service.daemon import LONGEST_NAP_SECONDS
+from alerter.service.daemon import MAX_NAP_SECONDS
 from alerter.service.looks import APART_SECONDS
 from alerter.simulator import SIMULATOR_CLIENT_SECRET, Misbehaviour, Simulator
 from tests.commands import a_configuration
-from tests.service.test_daemon import Daemon, Held
+from tests.service.test_daemon import Daemon, InitialCount
 from tests.supervisor import Supervisor, a_supervisor
 
 
 @pytest.fixture
-def account() -> Held:
+def account() -> InitialCount:
     """Five held messages, below the limit."""
-    return Held()
+    return InitialCount()
 
 
 @pytest.fixture
-def mimecast(account: Held) -> Iterator[Simulator]:
+def mimecast(account: InitialCount) -> Iterator[Simulator]:
     """A Mimecast that holds what the test says."""
     with Simulator(clock=lambda: datetime.now(UTC), scenario=account.scenario()) as simulator:  # noqa: TID251 - real
         yield simulator
@@ -106,7 +106,7 @@ def test_a_database_that_keeps_nothing_feeds_no_watchdog_and_is_the_first_thing_
 
 
 def test_alerts_and_waiting_messages_are_in_the_status(
-    account: Held, path: Path, daemon: Daemon, supervisor: Supervisor
+    account: InitialCount, path: Path, daemon: Daemon, supervisor: Supervisor
 ) -> None:
     """An operator who looks at the service sees whether it has something to say, and whether it could say it."""
     supervisor.wait_for("READY", "1")
@@ -170,4 +170,4 @@ def test_a_cycle_feeds_the_watchdog_at_once(path: Path, daemon: Daemon, supervis
 
     supervisor.wait_for("WATCHDOG", "1", times=2)
 
-    assert time.monotonic() - polled < APART_SECONDS + LONGEST_NAP_SECONDS / 4  # noqa: TID251 - as above
+    assert time.monotonic() - polled < APART_SECONDS + MAX_NAP_SECONDS / 4  # noqa: TID251 - as above

@@ -459,13 +459,13 @@ def _speaks_no_http(exchange: Exchange) -> None:
 def _echoes(exchange: Exchange) -> None:
     """Refuse, and quote everything that was sent: headers, body, and the form's fields decoded."""
     fields = parse_qs(exchange.request_body.decode())
-    heard = " ".join([*map(str, exchange.request_headers.values()), exchange.request_body.decode(), str(fields)])
-    exchange.reply(401, flat(f"refused {heard}", f"cannot accept {heard}"), headers={"x-request-id": heard})
+    is_routed = " ".join([*map(str, exchange.request_headers.values()), exchange.request_body.decode(), str(fields)])
+    exchange.reply(401, flat(f"refused {is_routed}", f"cannot accept {is_routed}"), headers={"x-request-id": is_routed})
 
 
 def _echoes_in_html(exchange: Exchange) -> None:
-    heard = " ".join([*map(str, exchange.request_headers.values()), exchange.request_body.decode()])
-    exchange.reply(502, f"<html><pre>{heard}</pre></html>".encode(), content_type=HTML)
+    is_routed = " ".join([*map(str, exchange.request_headers.values()), exchange.request_body.decode()])
+    exchange.reply(502, f"<html><pre>{is_routed}</pre></html>".encode(), content_type=HTML)
 
 
 _GOOD_ROWS = rows([("Default Spam Scanning Definition", 1473), ("Strict Impersonation Protection Definition", 8)])

@@ -26,7 +26,7 @@ from alerter.errors import Cause, RateLimited, SourceError
 from alerter.jobs.poll import poll
 from alerter.jobs.ports import Source
 from alerter.redaction import Redactor
-from alerter.sources.mimecast import Limits, Mimecast, OAuthKeys, SigningKeys
+from alerter.sources.mimecast import Limits, MimecastSource, OAuthKeys, SigningKeys
 from alerter.storage import Store
 from tests.builders import NOON, a_level, a_policy, a_rule
 from tests.fakes import FakeClock
@@ -198,9 +198,9 @@ def source_at(
     keys: OAuthKeys | SigningKeys = OAUTH,
     limits: Limits = PATIENT,
     redactor: Redactor | None = None,
-) -> Mimecast:
+) -> MimecastSource:
     """Return alerter's side of the account."""
-    return Mimecast(
+    return MimecastSource(
         tenant=ACME,
         base_url=base_url,
         keys=keys,
@@ -212,7 +212,7 @@ def source_at(
     )
 
 
-def failure_of(source: Mimecast) -> SourceError:
+def failure_of(source: MimecastSource) -> SourceError:
     """Return why a fetch fails."""
     with pytest.raises(SourceError) as caught:
         source.fetch()
@@ -287,7 +287,7 @@ def test_it_works_over_tls(trusted: trustme.CA, clock: FakeClock, keys: OAuthKey
 def test_a_token_serves_until_shortly_before_its_end(mimecast: ByTheBook, clock: FakeClock) -> None:
     """A token is asked for once, and again before Mimecast would refuse it."""
     seconds = 0.0
-    source = Mimecast(
+    source = MimecastSource(
         tenant=ACME, base_url=mimecast.base_url, keys=OAUTH, clock=clock, monotonic=lambda: seconds,
         stop=threading.Event(), limits=PATIENT,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from urllib3.exceptions import NewConnectionError
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceError
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
-from alerter.sources.mimecast import Limits, Lines, Mimecast, OAuthKeys
+from alerter.sources.mimecast import Limits, Lines, MimecastSource, OAuthKeys
 from alerter.sources.mimecast.lines import MAX_IDLE_LINES, MAX_IDLE_SECONDS, Line
 from tests.builders import NOON
 from tests.raw_servers import RawServer, read_request
@@ -43,9 +43,9 @@ def serving(*headers: str, requests_per_connection: int = 1000, closing: bool = 
         yield server
 
 
-def an_account(server: RawServer, lines: Lines | None, tenant: str = "acme", seconds: float = 5) -> Mimecast:
+def an_account(server: RawServer, lines: Lines | None, tenant: str = "acme", seconds: float = 5) -> MimecastSource:
     """Return an account of a tenant at a server."""
-    return Mimecast(
+    return MimecastSource(
         tenant=Tenant(tenant),
         base_url=server.url,
         keys=KEYS,
@@ -208,18 +208,18 @@ def test_a_connection_that_cannot_be_made_is_no_kept_one() -> None:
 
 def test_a_request_comes_in_one_piece(lines: Lines) -> None:
     """A server that reads once has all of it: it is not woken for the headers, and again for the body."""
-    pieces: list[bytes] = []
+    segments: list[bytes] = []
 
     def play(connection: socket.socket) -> None:
         while piece := connection.recv(65536):
-            pieces.append(piece)
+            segments.append(piece)
             connection.sendall(http_bytes(TOKEN if b"/oauth/token" in piece else SUMMARY))
 
     with RawServer(play) as server:
         an_account(server, lines).fetch()
 
-    assert [piece.partition(b" HTTP")[0] for piece in pieces] == [
+    assert [piece.partition(b" HTTP")[0] for piece in segments] == [
         b"POST /oauth/token",
         b"POST /api/gateway/get-hold-summary-list",
     ]
-    assert all(piece.partition(b"\r\n\r\n")[2] for piece in pieces)
+    assert all(piece.partition(b"\r\n\r\n")[2] for piece in segments)

@@ -39,14 +39,14 @@ from alerter.simulator import (
     Scenario,
     Simulator,
 )
-from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2, Limits, Mimecast, OAuthKeys, SigningKeys
-from alerter.sources.mimecast.auth import RENEWAL_SPREAD, Token, renewal_at, signature_date, token_body
-from alerter.sources.mimecast.exceptions import fault_of
+from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2, Limits, MimecastSource, OAuthKeys, SigningKeys
+from alerter.sources.mimecast.auth import RENEWAL_SPREAD, Token, signature_date, token_body, token_renew_at
+from alerter.sources.mimecast.exceptions import classify_exception
 from alerter.sources.mimecast.lines import Lines
 from alerter.sources.mimecast.rate_limits import rate_limit_reset, retry_after
-from alerter.sources.mimecast.request_error import Fault, HttpResponse, Remedy
-from alerter.sources.mimecast.responses import counts_of, grant_of
-from alerter.sources.mimecast.transport import Bounds, Request, send
+from alerter.sources.mimecast.request_error import HttpResponse, RequestError, RetryAction
+from alerter.sources.mimecast.responses import parse_hold_summary, parse_token
+from alerter.sources.mimecast.transport import Request, RequestLimits, send
 from tests.raw_servers import RawServer, no_play, read_request, trickle
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -89,7 +89,7 @@ class PatientStop(threading.Event):
         return self.is_set()
 
 
-class Source(Mimecast):
+class Source(MimecastSource):
     """A Mimecast adapter with its clocks in reach."""
 
     def __init__(
@@ -156,10 +156,10 @@ def answer(
     return HttpResponse(status=status, headers=headers or {}, body=json.dumps(body).encode() if raw is None else raw)
 
 
-def fault(given_answer: HttpResponse, judge: Callable[..., object] = counts_of) -> Fault:
+def fault(given_answer: HttpResponse, evaluate_due: Callable[..., object] = parse_hold_summary) -> RequestError:
     """Return the fault of an answer that must be refused."""
-    with pytest.raises(Fault) as caught:
-        judge(given_answer, now=NOON)
+    with pytest.raises(RequestError) as caught:
+        evaluate_due(given_answer, now=NOON)
     return caught.value
 
 
@@ -184,7 +184,7 @@ def test_an_empty_queue_is_a_snapshot_too(keys: OAuthKeys | SigningKeys) -> None
 def test_a_token_is_used_again_and_renewed_before_it_ends(simulator: Simulator) -> None:
     """One token serves until a while before its end that is the tenant's own; then the next poll asks for another."""
     source = Source(simulator.base_url)
-    renewal = renewal_at(asked_at=0, lifetime_seconds=1799, tenant=ACME)
+    renewal = token_renew_at(asked_at=0, lifetime_seconds=1799, tenant=ACME)
 
     for seconds, tokens in [(0, 1), (renewal - 1, 1), (renewal + 1, 2), (1800, 2)]:
         source.seconds.now = 1000.0 + seconds
@@ -214,7 +214,8 @@ def test_a_closed_source_forgets_its_token(simulator: Simulator) -> None:
 def test_a_token_is_renewed_in_time(lifetime_seconds: float, renew_at: float) -> None:
     """The margin is a minute, or a tenth of a life that is shorter than ten minutes; for no tenant it is less."""
     instants = [
-        renewal_at(asked_at=0, lifetime_seconds=lifetime_seconds, tenant=f"customer-{number}") for number in range(1000)
+        token_renew_at(asked_at=0, lifetime_seconds=lifetime_seconds, tenant=f"customer-{number}")
+        for number in range(1000)
     ]
 
     assert max(instants) == pytest.approx(renew_at, rel=0.01)
@@ -226,11 +227,11 @@ def test_ten_thousand_tokens_are_not_renewed_in_the_same_minute() -> None:
     """Granted together after a start, they are renewed over minutes, each tenant always after the same time."""
     names = [f"customer-{number:05}" for number in range(10_000)]
 
-    instants = [renewal_at(asked_at=0, lifetime_seconds=1799, tenant=name) for name in names]
+    instants = [token_renew_at(asked_at=0, lifetime_seconds=1799, tenant=name) for name in names]
 
     per_minute = Counter(int(instant // 60) for instant in instants)
     assert max(per_minute.values()) < 10_000 / (1739 * RENEWAL_SPREAD / 60) * 1.1
-    assert instants == [renewal_at(asked_at=0, lifetime_seconds=1799, tenant=name) for name in names]
+    assert instants == [token_renew_at(asked_at=0, lifetime_seconds=1799, tenant=name) for name in names]
 
 
 def test_a_refused_token_is_renewed_once(simulator: Simulator) -> None:
@@ -676,72 +677,76 @@ def test_an_answer_is_judged_in_the_order_of_the_contract(
 @pytest.mark.parametrize(
     ("status", "body", "cause", "remedy"),
     [
-        pytest.param(401, None, Cause.WRONG_KEYS, Remedy.RENEW, id="401"),
-        pytest.param(401, {"fail": [{"code": "Unauthorized Request"}]}, Cause.WRONG_KEYS, Remedy.RENEW, id="401 flat"),
+        pytest.param(401, None, Cause.WRONG_KEYS, RetryAction.RENEW, id="401"),
+        pytest.param(
+            401, {"fail": [{"code": "Unauthorized Request"}]}, Cause.WRONG_KEYS, RetryAction.RENEW, id="401 flat"
+        ),
         pytest.param(
             401,
             {"fail": [{"errors": [{"code": "err_xdk_binding_expired"}]}]},
             Cause.KEYS_EXPIRED,
-            Remedy.NONE,
+            RetryAction.NONE,
             id="401 expired",
         ),
-        pytest.param(403, None, Cause.PERMISSION_MISSING, Remedy.NONE, id="403"),
-        pytest.param(403, {"fail": FLAT}, Cause.PRODUCT_MISSING, Remedy.NONE, id="403 product"),
+        pytest.param(403, None, Cause.PERMISSION_MISSING, RetryAction.NONE, id="403"),
+        pytest.param(403, {"fail": FLAT}, Cause.PRODUCT_MISSING, RetryAction.NONE, id="403 product"),
         pytest.param(
             403,
             {"fail": [{"code": "err_xdk_operation_forbidden_for_address"}]},
             Cause.PERMISSION_MISSING,
-            Remedy.NONE,
+            RetryAction.NONE,
             id="403 address",
         ),
         pytest.param(
             403,
             {"fail": [{"errors": [{"code": "err_audit_log_incorrect_region"}]}]},
             Cause.WRONG_HOST,
-            Remedy.NONE,
+            RetryAction.NONE,
             id="wrong region",
         ),
-        pytest.param(404, None, Cause.WRONG_HOST, Remedy.NONE, id="404"),
-        pytest.param(405, None, Cause.WRONG_HOST, Remedy.NONE, id="405"),
-        pytest.param(407, None, Cause.UNREACHABLE, Remedy.NONE, id="407"),
-        pytest.param(418, None, Cause.KEYS_EXPIRED, Remedy.NONE, id="418"),
-        pytest.param(429, None, Cause.RATE_LIMITED, Remedy.NONE, id="429"),
-        pytest.param(429, {"fail": FLAT}, Cause.RATE_LIMITED, Remedy.NONE, id="429 whatever the code"),
-        pytest.param(400, None, Cause.MIMECAST_ERROR, Remedy.NONE, id="400 with an empty body"),
-        pytest.param(400, {"fail": NESTED}, Cause.MIMECAST_ERROR, Remedy.NONE, id="400"),
+        pytest.param(404, None, Cause.WRONG_HOST, RetryAction.NONE, id="404"),
+        pytest.param(405, None, Cause.WRONG_HOST, RetryAction.NONE, id="405"),
+        pytest.param(407, None, Cause.UNREACHABLE, RetryAction.NONE, id="407"),
+        pytest.param(418, None, Cause.KEYS_EXPIRED, RetryAction.NONE, id="418"),
+        pytest.param(429, None, Cause.RATE_LIMITED, RetryAction.NONE, id="429"),
+        pytest.param(429, {"fail": FLAT}, Cause.RATE_LIMITED, RetryAction.NONE, id="429 whatever the code"),
+        pytest.param(400, None, Cause.MIMECAST_ERROR, RetryAction.NONE, id="400 with an empty body"),
+        pytest.param(400, {"fail": NESTED}, Cause.MIMECAST_ERROR, RetryAction.NONE, id="400"),
         pytest.param(
             409,
             {"fail": [{"errors": [{"code": 12, "retryable": True}]}]},
             Cause.MIMECAST_ERROR,
-            Remedy.AGAIN,
+            RetryAction.AGAIN,
             id="retryable",
         ),
-        pytest.param(500, None, Cause.MIMECAST_ERROR, Remedy.AGAIN, id="500"),
-        pytest.param(504, None, Cause.MIMECAST_ERROR, Remedy.AGAIN, id="504"),
-        pytest.param(204, None, Cause.NOT_UNDERSTOOD, Remedy.NONE, id="204"),
-        pytest.param(200, summary(fail=FLAT), Cause.PRODUCT_MISSING, Remedy.NONE, id="200 flat"),
+        pytest.param(500, None, Cause.MIMECAST_ERROR, RetryAction.AGAIN, id="500"),
+        pytest.param(504, None, Cause.MIMECAST_ERROR, RetryAction.AGAIN, id="504"),
+        pytest.param(204, None, Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="204"),
+        pytest.param(200, summary(fail=FLAT), Cause.PRODUCT_MISSING, RetryAction.NONE, id="200 flat"),
         pytest.param(
-            200, summary(fail=[None, {"errors": [3]}]), Cause.MIMECAST_ERROR, Remedy.NONE, id="200 and odd errors"
+            200, summary(fail=[None, {"errors": [3]}]), Cause.MIMECAST_ERROR, RetryAction.NONE, id="200 and odd errors"
         ),
         pytest.param(
-            200, summary(fail=[{"errors": []}], meta=None), Cause.MIMECAST_ERROR, Remedy.NONE, id="200, no meta"
+            200, summary(fail=[{"errors": []}], meta=None), Cause.MIMECAST_ERROR, RetryAction.NONE, id="200, no meta"
         ),
-        pytest.param(200, summary(meta={"status": 401}), Cause.WRONG_KEYS, Remedy.RENEW, id="meta.status 401"),
-        pytest.param(200, summary(meta={"status": 429}), Cause.RATE_LIMITED, Remedy.NONE, id="meta.status 429"),
-        pytest.param(200, summary(meta={"status": 500}), Cause.MIMECAST_ERROR, Remedy.AGAIN, id="meta.status 500"),
-        pytest.param(200, summary(meta={"status": 302}), Cause.NOT_UNDERSTOOD, Remedy.NONE, id="meta.status 302"),
-        pytest.param(200, summary(meta={"status": "200"}), Cause.NOT_UNDERSTOOD, Remedy.NONE, id="meta.status as text"),
+        pytest.param(200, summary(meta={"status": 401}), Cause.WRONG_KEYS, RetryAction.RENEW, id="meta.status 401"),
+        pytest.param(200, summary(meta={"status": 429}), Cause.RATE_LIMITED, RetryAction.NONE, id="meta.status 429"),
+        pytest.param(200, summary(meta={"status": 500}), Cause.MIMECAST_ERROR, RetryAction.AGAIN, id="meta.status 500"),
+        pytest.param(200, summary(meta={"status": 302}), Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="meta.status 302"),
         pytest.param(
-            200, summary(meta={"status": True}), Cause.NOT_UNDERSTOOD, Remedy.NONE, id="meta.status as boolean"
+            200, summary(meta={"status": "200"}), Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="meta.status as text"
         ),
-        pytest.param(200, summary(meta={}), Cause.NOT_UNDERSTOOD, Remedy.NONE, id="no meta.status"),
-        pytest.param(200, summary(fail=None), Cause.NOT_UNDERSTOOD, Remedy.NONE, id="no fail"),
-        pytest.param(200, summary(fail={}), Cause.NOT_UNDERSTOOD, Remedy.NONE, id="fail is an object"),
-        pytest.param(200, {"detail": "no"}, Cause.NOT_UNDERSTOOD, Remedy.NONE, id="only a detail"),
-        pytest.param(200, summary(data=None), Cause.NOT_UNDERSTOOD, Remedy.NONE, id="no data"),
+        pytest.param(
+            200, summary(meta={"status": True}), Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="meta.status as boolean"
+        ),
+        pytest.param(200, summary(meta={}), Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="no meta.status"),
+        pytest.param(200, summary(fail=None), Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="no fail"),
+        pytest.param(200, summary(fail={}), Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="fail is an object"),
+        pytest.param(200, {"detail": "no"}, Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="only a detail"),
+        pytest.param(200, summary(data=None), Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="no data"),
     ],
 )
-def test_each_refusal_has_its_cause(status: int, body: object, cause: Cause, remedy: Remedy) -> None:
+def test_each_refusal_has_its_cause(status: int, body: object, cause: Cause, remedy: RetryAction) -> None:
     """Status, code and meta.status are each enough to fail, and decide what could help."""
     found = fault(answer(body, status=status, raw=b"" if body is None else None))
 
@@ -796,7 +801,7 @@ def test_a_body_that_is_no_json_is_not_understood(raw: bytes, words: str) -> Non
 
 def test_a_byte_order_mark_does_no_harm() -> None:
     """A mark before good JSON is let through."""
-    assert counts_of(answer(raw=b"\xef\xbb\xbf" + json.dumps(summary()).encode()), now=NOON) == {"Graymail": 7}
+    assert parse_hold_summary(answer(raw=b"\xef\xbb\xbf" + json.dumps(summary()).encode()), now=NOON) == {"Graymail": 7}
 
 
 @pytest.mark.parametrize(
@@ -816,7 +821,7 @@ def test_good_rows_are_counts(rows: list[tuple[str, object]], counts: dict[str, 
     """Names are kept as they are; counts are whole numbers."""
     data = [{"policyInfo": name, "numberOfItems": count, "more": 1} for name, count in rows]
 
-    assert counts_of(answer(summary(data=data)), now=NOON) == counts
+    assert parse_hold_summary(answer(summary(data=data)), now=NOON) == counts
 
 
 @pytest.mark.parametrize(
@@ -864,7 +869,7 @@ def test_a_last_page_is_whole(pagination: object) -> None:
     """Pagination that names no further page does no harm."""
     body = summary(meta={"status": 200, "pagination": pagination})
 
-    assert counts_of(answer(body), now=NOON) == {"Graymail": 7}
+    assert parse_hold_summary(answer(body), now=NOON) == {"Graymail": 7}
 
 
 JSON = st.recursive(
@@ -903,10 +908,10 @@ HEADERS = st.fixed_dictionaries(
 )
 def test_any_answer_is_a_summary_or_a_fault(body: bytes, status: int, headers: dict[str, str]) -> None:
     """No body, status or header makes the judgement raise anything but its own fault."""
-    for judge in (counts_of, grant_of):
+    for evaluate_due in (parse_hold_summary, parse_token):
         try:
-            result = judge(HttpResponse(status=status, headers=headers, body=body), now=NOON)
-        except Fault:
+            result = evaluate_due(HttpResponse(status=status, headers=headers, body=body), now=NOON)
+        except RequestError:
             continue
         else:
             assert status == 200
@@ -933,7 +938,7 @@ def test_any_answer_is_a_summary_or_a_fault(body: bytes, status: int, headers: d
 )
 def test_an_odd_token_answer_is_not_understood(body: object, words: str) -> None:
     """A token answer must be what RFC 6749 says."""
-    found = fault(answer(body), grant_of)
+    found = fault(answer(body), parse_token)
 
     assert (found.cause, words in found.detail) == (Cause.NOT_UNDERSTOOD, True), found.detail
 
@@ -941,7 +946,7 @@ def test_an_odd_token_answer_is_not_understood(body: object, words: str) -> None
 @pytest.mark.parametrize("seconds", [1799, "1799", 1799.0])
 def test_a_token_answer_is_a_grant(seconds: object) -> None:
     """Some servers write the lifetime as text; the type may be missing."""
-    grant = grant_of(answer({"access_token": "x.y-z", "expires_in": seconds, "token_type": "bearer"}), now=NOON)
+    grant = parse_token(answer({"access_token": "x.y-z", "expires_in": seconds, "token_type": "bearer"}), now=NOON)
 
     assert (grant.access_token, grant.lifetime) == ("x.y-z", timedelta(seconds=1799))
 
@@ -959,9 +964,9 @@ def test_a_token_answer_is_a_grant(seconds: object) -> None:
 )
 def test_a_refused_token_request_has_its_cause(status: int, body: object, cause: Cause) -> None:
     """Nothing at the token endpoint is renewed: it is where renewal happens."""
-    found = fault(answer(body, status=status, raw=b"" if body is None else None), grant_of)
+    found = fault(answer(body, status=status, raw=b"" if body is None else None), parse_token)
 
-    assert (found.cause, found.remedy) == (cause, Remedy.NONE)
+    assert (found.cause, found.remedy) == (cause, RetryAction.NONE)
 
 
 def test_an_odd_token_fails_the_poll(simulator: Simulator) -> None:
@@ -1450,23 +1455,23 @@ def test_redirects_are_not_read_ahead() -> None:
 )
 def test_each_library_error_has_its_cause(error: Exception, cause: Cause) -> None:
     """Exceptions are told by what they mean, and never by their own text."""
-    found = fault_of(error)
+    found = classify_exception(error)
 
     assert (found.cause, "x" in found.detail.split()) == (cause, False)
 
 
 def test_only_a_busy_name_service_is_asked_again() -> None:
     """A name that does not exist will not exist a second later."""
-    assert fault_of(socket.gaierror(socket.EAI_AGAIN, "again")).remedy is Remedy.AGAIN
-    assert fault_of(socket.gaierror(socket.EAI_NONAME, "none")).remedy is Remedy.NONE
+    assert classify_exception(socket.gaierror(socket.EAI_AGAIN, "again")).remedy is RetryAction.AGAIN
+    assert classify_exception(socket.gaierror(socket.EAI_NONAME, "none")).remedy is RetryAction.NONE
 
 
 def test_an_exchange_that_did_not_run_is_a_fault() -> None:
     """A library's own mistake is a fault as well."""
-    bounds = Bounds(total_seconds=5, connect_seconds=5, body_bytes=10)
+    bounds = RequestLimits(total_seconds=5, connect_seconds=5, body_bytes=10)
     request = Request(url="http://127.0.0.1:1", headers={"a": "line\nsplit"}, body=b"")
 
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(RequestError) as caught:
         send(request, bounds, lines=Lines(HandMonotonic()), stop=threading.Event())
 
     assert "split" not in caught.value.detail
@@ -1521,7 +1526,7 @@ def test_secrets_appear_nowhere(keys: OAuthKeys | SigningKeys, status: str, capl
 
 def test_the_parts_that_hold_secrets_do_not_show_them() -> None:
     """No representation of keys, tokens, grants and requests shows what they hold."""
-    grant = grant_of(answer({"access_token": "s3cret", "expires_in": 5}), now=NOON)
+    grant = parse_token(answer({"access_token": "s3cret", "expires_in": 5}), now=NOON)
     request = Request(url="https://mimecast.example", headers={"Authorization": "s3cret"}, body=b"s3cret")
     signing = SigningKeys(app_id="s3cret", app_key="s3cret", access_key="s3cret", secret_key="s3cret")
     oauth = OAuthKeys(client_id="s3cret", client_secret="s3cret")

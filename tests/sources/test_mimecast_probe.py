@@ -8,7 +8,7 @@ import pytest
 
 from alerter.core.series import Snapshot
 from alerter.errors import Cause, SourceError
-from alerter.sources.mimecast import Allowance, FetchReport
+from alerter.sources.mimecast import FetchReport, RateLimit
 from tests.raw_servers import RawServer, read_request
 from tests.sources.test_mimecast import (
     NOON,
@@ -52,7 +52,7 @@ def test_a_good_call_is_measured() -> None:
     assert probe.latency is not None
     assert round(probe.latency.total_seconds(), 3) == 0.19
     assert probe.clock_skew == timedelta()
-    assert probe.allowance == Allowance(limit=800, remaining=640, resets_in=timedelta(seconds=5))
+    assert probe.allowance == RateLimit(limit=800, remaining=640, resets_in=timedelta(seconds=5))
 
 
 def test_a_refusal_is_measured_as_well() -> None:
@@ -93,17 +93,17 @@ def test_without_an_answer_nothing_is_measured() -> None:
         pytest.param(["X-RateLimit-Limit: 800", "X-RateLimit-Remaining: -1"], None, id="less than nothing"),
         pytest.param(
             ["X-RateLimit-Limit: 50", "X-RateLimit-Remaining: 0"],
-            Allowance(limit=50, remaining=0, resets_in=None),
+            RateLimit(limit=50, remaining=0, resets_in=None),
             id="no word of the end",
         ),
         pytest.param(
             ["X-RateLimit-Limit: 50", "X-RateLimit-Remaining: 49", f"X-RateLimit-Reset: {int(NOON.timestamp()) + 90}"],
-            Allowance(limit=50, remaining=49, resets_in=timedelta(seconds=90)),
+            RateLimit(limit=50, remaining=49, resets_in=timedelta(seconds=90)),
             id="the end as an epoch",
         ),
     ],
 )
-def test_an_allowance_is_read_where_there_is_one(headers: list[str], allowance: Allowance | None) -> None:
+def test_an_allowance_is_read_where_there_is_one(headers: list[str], allowance: RateLimit | None) -> None:
     """Whatever a server says of its rate limit, in either unit; nonsense is nothing, and spoils no poll."""
     probe = probed(good(DATE, *headers))
 

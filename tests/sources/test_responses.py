@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from alerter.errors import Cause
-from alerter.sources.mimecast.request_error import MAX_TEXT, Fault, HttpResponse, Remedy, clean
-from alerter.sources.mimecast.responses import counts_of, grant_of
+from alerter.sources.mimecast.request_error import MAX_TEXT, HttpResponse, RequestError, RetryAction, clean
+from alerter.sources.mimecast.responses import parse_hold_summary, parse_token
 from tests.builders import NOON
 
 #: Of each recorded answer the cause and the whole text; a good one has its counts.
@@ -64,10 +64,10 @@ def answer(status: int, body: object, **headers: str) -> HttpResponse:
     return HttpResponse(status=status, headers=named, body=text.encode())
 
 
-def fault(judge: Callable[..., object], given: HttpResponse) -> Fault:
+def fault(evaluate_due: Callable[..., object], given: HttpResponse) -> RequestError:
     """Return why an answer is refused."""
-    with pytest.raises(Fault) as caught:
-        judge(given, now=NOON)
+    with pytest.raises(RequestError) as caught:
+        evaluate_due(given, now=NOON)
     return caught.value
 
 
@@ -75,16 +75,16 @@ def fault(judge: Callable[..., object], given: HttpResponse) -> Fault:
 def test_a_recorded_answer_has_the_cause_that_an_administrator_would_name(case: Mapping[str, object]) -> None:
     """With what the answer says of it, whoever wrote that."""
     expected = EXPECTED[str(case["name"])]
-    judge = grant_of if case.get("where") == "token" else counts_of
+    evaluate_due = parse_token if case.get("where") == "token" else parse_hold_summary
     recorded = case.get("headers", {})
     assert isinstance(recorded, dict)
     headers = {str(name).lower(): str(value) for name, value in recorded.items()}
     given = HttpResponse(status=int(str(case["status"])), headers=headers, body=str(case["body"]).encode())
 
     if isinstance(expected, dict):
-        assert judge(given, now=NOON) == expected
+        assert evaluate_due(given, now=NOON) == expected
     else:
-        found = fault(judge, given)
+        found = fault(evaluate_due, given)
         assert (found.cause, found.detail) == expected
 
 
@@ -102,10 +102,10 @@ def test_a_code_means_the_same_at_every_endpoint(code: str, status: int) -> None
     flat = {"fail": [{"code": code, "message": "no"}]}
     nested = {"fail": [{"errors": [{"code": code, "message": "no"}]}], "meta": {"status": status}, "data": []}
     for given in (answer(status, flat), answer(status, nested), answer(200, nested)):
-        held, token = fault(counts_of, given), fault(grant_of, given)
+        held, token = fault(parse_hold_summary, given), fault(parse_token, given)
 
         assert (token.cause, token.detail) == (held.cause, held.detail)
-        assert token.remedy is (Remedy.NONE if held.remedy is Remedy.RENEW else held.remedy)
+        assert token.remedy is (RetryAction.NONE if held.remedy is RetryAction.RENEW else held.remedy)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 418, 429, 500])
@@ -113,7 +113,7 @@ def test_a_status_in_meta_alone_means_the_same_at_every_endpoint(status: int) ->
     """Without any error beside it, also where a token seems to be there."""
     given = answer(200, {"meta": {"status": status}, "fail": [], "data": [], "access_token": "t", "expires_in": 60})
 
-    assert fault(grant_of, given).cause is fault(counts_of, given).cause
+    assert fault(parse_token, given).cause is fault(parse_hold_summary, given).cause
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_an_answer_that_announces_more_than_it_holds_is_refused(pagination: obje
     given = answer(200, {"meta": {"status": 200, "pagination": pagination}, "data": rows, "fail": []})
 
     if is_whole:
-        assert len(counts_of(given, now=NOON)) == 2
+        assert len(parse_hold_summary(given, now=NOON)) == 2
     else:
-        assert fault(counts_of, given).cause is Cause.NOT_UNDERSTOOD
+        assert fault(parse_hold_summary, given).cause is Cause.NOT_UNDERSTOOD
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_an_answer_that_announces_more_than_it_holds_is_refused(pagination: obje
 )
 def test_what_a_gateway_says_is_quoted(body: object, words: str) -> None:
     """Whichever form it has; nothing else of the answer tells what stands in the way."""
-    assert fault(counts_of, answer(403, body)).detail == f"HTTP 403 ({words})"
-    assert fault(grant_of, answer(403, body)).detail == f"HTTP 403 ({words})"
+    assert fault(parse_hold_summary, answer(403, body)).detail == f"HTTP 403 ({words})"
+    assert fault(parse_token, answer(403, body)).detail == f"HTTP 403 ({words})"
 
 
 @pytest.mark.parametrize("body", ["{", "[1", "", "   ", {"data": []}, {"message": 5}, {"message": {"a": 1}}, "\0\0"])
 def test_where_nobody_says_anything_nothing_is_quoted(body: object) -> None:
     """Neither half of a JSON text, nor what is no text."""
-    assert fault(counts_of, answer(403, body)).detail == "HTTP 403"
+    assert fault(parse_hold_summary, answer(403, body)).detail == "HTTP 403"
 
 
 def test_a_word_that_is_cut_is_not_shown() -> None:
@@ -174,9 +174,9 @@ def test_a_word_that_is_cut_is_not_shown() -> None:
 def test_an_endless_complaint_is_read_in_no_time() -> None:
     """Of a million errors the first few count, and of a long text the beginning."""
     errors = [{"code": "err_unknown", "message": "no " * 10_000}] * 1000
-    found = fault(counts_of, answer(403, {"fail": [{"errors": errors}]}))
+    found = fault(parse_hold_summary, answer(403, {"fail": [{"errors": errors}]}))
 
     assert found.cause is Cause.PERMISSION_MISSING
     assert len(found.detail) < 4 * MAX_TEXT
-    assert fault(counts_of, answer(503, "", retry_after="9" * 60_000)).wait is None
-    assert fault(counts_of, answer(503, "", retry_after="5")).wait == timedelta(seconds=5)
+    assert fault(parse_hold_summary, answer(503, "", retry_after="9" * 60_000)).wait is None
+    assert fault(parse_hold_summary, answer(503, "", retry_after="5")).wait == timedelta(seconds=5)

@@ -14,7 +14,7 @@ from alerter.core.notifications import NotificationState, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.poll_times import PollRun
 from alerter.core.rules import MATCH_ALL, Lookbacks, Selector, Severity
-from alerter.core.series import HoldReason, Sample, Tenant, number_of
+from alerter.core.series import HoldReason, Sample, Tenant, to_epoch_us
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Reader, Store, Transaction
 from tests.builders import NOON, a_key, a_resolved, a_snapshot, a_told, an_alert, at, span
@@ -155,8 +155,8 @@ def test_while_the_clock_is_behind_a_failed_poll_nothing_is_remembered(store: St
 # who else writes
 
 _RUNS = [
-    PollRun(since=number_of(at("09:00")), until=number_of(at("10:00")), polls=13),
-    PollRun(since=number_of(at("11:50")), until=number_of(at("11:55")), polls=2),
+    PollRun(since=to_epoch_us(at("09:00")), until=to_epoch_us(at("10:00")), polls=13),
+    PollRun(since=to_epoch_us(at("11:50")), until=to_epoch_us(at("11:55")), polls=2),
 ]
 #: Every way in which a transaction changes something, and whether a cycle would have to know of it.
 _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
@@ -172,7 +172,7 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
     "give_back": (lambda one: one.give_back(9), False),
     "note_size": (lambda one: one.note_size(now=NOON), False),
     "add_changes": (
-        lambda one: one.add_changes(ACME, {}, {}, [(number_of(at("09:30")), HoldReason("Spam"), 0, 2)]),
+        lambda one: one.add_changes(ACME, {}, {}, [(to_epoch_us(at("09:30")), HoldReason("Spam"), 0, 2)]),
         True,
     ),
     "cover": (lambda one: one.cover(ACME, _RUNS, {}, ()), True),

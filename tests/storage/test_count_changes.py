@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from alerter.core.downsampling import hour_of
-from alerter.core.history import TenantArchive
-from alerter.core.history_records import Reading
+from alerter.core.downsampling import utc_hour
+from alerter.core.history import TenantHistory
+from alerter.core.history_records import ImportedSample
 from alerter.core.rules import MATCH_ALL, Lookbacks, SumMember
-from alerter.core.series import HoldReason, Sample, Tenant, number_of
+from alerter.core.series import HoldReason, Sample, Tenant, to_epoch_us
 from alerter.errors import StoreError
 from alerter.storage import Store
-from alerter.storage.count_changes import BEGINNING, END, LARGEST_CHUNK
+from alerter.storage.count_changes import BEGINNING, END, MAX_CHUNK
 from tests.builders import NOON, minutes, span
 from tests.storage.stored import ACME, EVERY, pack, poll, prune, rows, tenant_series, thin
 from tests.storage.test_full_history import plain
@@ -51,10 +51,10 @@ def loose(store: Store) -> int:
     return int(rows(store, "SELECT count(*) FROM count_changes")[0][0])
 
 
-def came(reason: str, since: datetime, *held: int, tenant: str = ACME) -> list[Reading]:
+def came(reason: str, since: datetime, *held: int, tenant: str = ACME) -> list[ImportedSample]:
     """Return what another tool saw every five minutes."""
     return [
-        Reading(tenant=Tenant(tenant), reason=HoldReason(reason), at=since + number * EVERY, held=count)
+        ImportedSample(tenant=Tenant(tenant), reason=HoldReason(reason), at=since + number * EVERY, held=count)
         for number, count in enumerate(held)
     ]
 
@@ -66,13 +66,13 @@ def _instant(number: int) -> datetime:
 def seen(store: Store) -> tuple[object, ...]:
     """Return what everybody sees who reads the history, by each of the ways to read it."""
     with store.read() as reader:
-        archive = reader.archive(ACME, poll_interval=EVERY)
+        history = reader.history(ACME, poll_interval=EVERY)
         records = list(reader.records(ACME))
         part = list(reader.records(ACME, since=NOON - 3 * DAY, until=NOON - DAY))
         spam = reader.samples(ACME, HoldReason("Spam"), since=NOON - 3 * DAY, until=NOON)
         total = reader.total([_member()], MATCH_ALL, window=2 * DAY, now=NOON)
         steps = list(reader.stored(ACME).changes())
-    return archive_of(archive), records, part, list(spam.changes), list(total.changes), steps, windows(store)
+    return history_from_polls(history), records, part, list(spam.changes), list(total.changes), steps, windows(store)
 
 
 def _member() -> SumMember:
@@ -80,9 +80,9 @@ def _member() -> SumMember:
     return SumMember(tenant=ACME, poll_interval=span("5h"), windows=windows, timezone=UTC)
 
 
-def archive_of(archive: TenantArchive) -> list[object]:
+def history_from_polls(history: TenantHistory) -> list[object]:
     """Return an archive in values that can be compared."""
-    return [plain(archive.polling), *map(plain, archive.reasons)]
+    return [plain(history.polling), *map(plain, history.reasons)]
 
 
 def windows(store: Store) -> list[list[Sample]]:
@@ -135,19 +135,19 @@ def test_a_second_run_packs_what_has_come_since(full: Store) -> None:
 
 def test_a_busy_day_becomes_several_chunks(store: Store) -> None:
     """A chunk is read as a whole; what changed at one instant stays together, however much it is."""
-    many = {f"Definition {number:04}": 1 for number in range(LARGEST_CHUNK + 10)}
+    many = {f"Definition {number:04}": 1 for number in range(MAX_CHUNK + 10)}
     poll(store, MIDNIGHT + minutes(5), **many)
     poll(store, MIDNIGHT + minutes(10), **dict.fromkeys(many, 2))
     few = dict.fromkeys(many, 2)
     for number in range(3):
-        few |= dict.fromkeys(sorted(many)[: LARGEST_CHUNK // 3 + 1], 3 + number)
+        few |= dict.fromkeys(sorted(many)[: MAX_CHUNK // 3 + 1], 3 + number)
         poll(store, MIDNIGHT + minutes(15 + 5 * number), **few)
     before = windows(store)
 
     sizes = pack(store, NOON)
 
-    third = LARGEST_CHUNK // 3 + 1
-    assert sizes == [LARGEST_CHUNK + 10, LARGEST_CHUNK + 10, 2 * third, third]
+    third = MAX_CHUNK // 3 + 1
+    assert sizes == [MAX_CHUNK + 10, MAX_CHUNK + 10, 2 * third, third]
     assert windows(store) == before
 
 
@@ -155,7 +155,7 @@ def test_long_histories_are_read_page_by_page(store: Store) -> None:
     """More rows, and more chunks, than are read at a time."""
     poll(store, NOON - 80 * DAY, Spam=1)
     with store.write() as transaction:
-        start = number_of(NOON - 79 * DAY)
+        start = to_epoch_us(NOON - 79 * DAY)
         transaction._put_changes(  # noqa: SLF001 - as an import would
             [(1, start + number * 60_000_000, 1, 1 + number % 2, 2 - number % 2) for number in range(12_000)]
         )
@@ -163,13 +163,13 @@ def test_long_histories_are_read_page_by_page(store: Store) -> None:
             [(1, start + number * 86_400_000_000, 1, 1, 2) for number in range(9, 79)]
         )
     with store.read() as reader:
-        before = archive_of(reader.archive(ACME, poll_interval=EVERY))
+        before = history_from_polls(reader.history(ACME, poll_interval=EVERY))
 
     sizes = pack(store, NOON)
 
     assert (sum(sizes), len(sizes)) == (12_000 + 70 + 1, 80)
     with store.read() as reader:
-        assert archive_of(reader.archive(ACME, poll_interval=EVERY)) == before
+        assert history_from_polls(reader.history(ACME, poll_interval=EVERY)) == before
 
 
 class TestWriting:
@@ -209,7 +209,7 @@ class TestWriting:
         first, last = chunks(full)[1]
         beside = [first - minutes(30), first - minutes(25), last + minutes(30), last + minutes(35)]
         with full.write() as transaction:
-            transaction._put_changes([(1, number_of(each), 1, 8, 9) for each in beside])  # noqa: SLF001 - beneath
+            transaction._put_changes([(1, to_epoch_us(each), 1, 8, 9) for each in beside])  # noqa: SLF001 - beneath
         before = seen(full)
         assert loose(full) == 4
 
@@ -251,7 +251,7 @@ class TestWriting:
 
     def test_thinning_makes_rows_of_no_more_than_it_needs(self, store: Store) -> None:
         """A tenant with thousands of reasons has many chunks a day: not all of them in one transaction."""
-        many = [f"Definition {number:04}" for number in range(LARGEST_CHUNK // 4)]
+        many = [f"Definition {number:04}" for number in range(MAX_CHUNK // 4)]
         for number in range(16):
             poll(store, NOON - 3 * DAY + number * minutes(25), **dict.fromkeys(many, number + 1))
         pack(store, NOON)
@@ -313,7 +313,7 @@ def test_whatever_happens_a_tenant_that_is_packed_has_the_history_of_one_that_is
             elif kind == "import":
                 imported(store, came("Virus", now - passed, *what, tenant=name))
             elif kind != "pack" or name == "packed":
-                _until_done(store, kind, name, before=hour_of(now - passed), batch=what)
+                _until_done(store, kind, name, before=utc_hour(now - passed), batch=what)
         assert _history(store, "packed") == _history(store, "loose")
 
 
@@ -332,10 +332,10 @@ def _until_done(store: Store, kind: str, name: str, *, before: datetime, batch: 
 
 def _history(store: Store, name: str) -> tuple[object, ...]:
     with store.read() as reader:
-        archive = reader.archive(Tenant(name), poll_interval=EVERY)
+        history = reader.history(Tenant(name), poll_interval=EVERY)
         records = [replace(record, tenant=ACME) for record in reader.records(Tenant(name))]
-    known = [{**each, "tenant": ACME} for each in (plain(one) for one in (archive.polling, *archive.reasons))]
-    return known, archive.thinned_until, records
+    known = [{**each, "tenant": ACME} for each in (plain(one) for one in (history.polling, *history.reasons))]
+    return known, history.thinned_until, records
 
 
 def test_while_an_import_writes_nothing_is_packed(postgresql_url: str) -> None:

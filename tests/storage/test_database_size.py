@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from alerter.core.series import number_of
+from alerter.core.series import to_epoch_us
 from alerter.errors import StoreError
 from alerter.storage import Store
 from tests.builders import NOON
@@ -20,7 +20,7 @@ DAY = timedelta(days=1)
 def fill(store: Store, changes: int = 50_000) -> None:
     """Store many changes from before noon."""
     poll(store, NOON - DAY, Spam=1)
-    first = number_of(NOON - DAY) + 1
+    first = to_epoch_us(NOON - DAY) + 1
     with store.write() as transaction:
         transaction._run(  # noqa: SLF001 - as polls would, in a moment
             text(

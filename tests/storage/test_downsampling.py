@@ -40,7 +40,7 @@ def stored(store: Store) -> list[tuple[str, int]]:
 def thinned_until(store: Store) -> datetime | None:
     """Return how far the history of acme is thinned."""
     with store.read() as reader:
-        return reader.archive(ACME, poll_interval=EVERY).thinned_until
+        return reader.history(ACME, poll_interval=EVERY).thinned_until
 
 
 def test_each_hour_keeps_its_extremes_and_its_end(store: Store) -> None:
@@ -72,8 +72,8 @@ def _extremes(store: Store) -> list[tuple[str, int, int, int]]:
     found = []
     for reason in sorted(series):
         for hour in hours:
-            pieces = list(series[reason].pieces(since=hour, until=hour + minutes(60) - timedelta.resolution))
-            counts = [piece.count for piece in pieces]
+            segments = list(series[reason].segments(since=hour, until=hour + minutes(60) - timedelta.resolution))
+            counts = [piece.count for piece in segments]
             found.append((reason, min(counts), max(counts), counts[-1]))
     assert polling.coverage
     return found
@@ -122,7 +122,7 @@ def test_nothing_is_thinned_where_nothing_is_old(store: Store) -> None:
     assert thin(store, "11:00") == []
     assert thinned_until(store) is None
     with store.read() as reader:
-        assert reader.archive(HoldReason("nobody"), poll_interval=EVERY).thinned_until is None  # type: ignore[arg-type]
+        assert reader.history(HoldReason("nobody"), poll_interval=EVERY).thinned_until is None  # type: ignore[arg-type]
 
 
 def test_each_tenant_is_thinned_on_its_own(store: Store) -> None:

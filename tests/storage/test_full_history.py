@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.history import Archive, FailedPoll, TenantArchive, archive_of
-from alerter.core.series import Snapshot, Tenant, instant_of
+from alerter.core.history import FailedPoll, SeriesHistory, TenantHistory, history_from_polls
+from alerter.core.series import Snapshot, Tenant, from_epoch_us
 from alerter.errors import Cause, SourceUnavailable, StoreError
 from alerter.storage import Store
 from tests.builders import NOON, a_snapshot, at
@@ -24,23 +24,23 @@ def keep(store: Store, *polls: Snapshot | FailedPoll) -> None:
                 transaction.add_failure(ACME, SourceUnavailable(each.cause, each.detail), at=each.at)
 
 
-def read(store: Store, tenant: Tenant = ACME) -> TenantArchive:
+def read(store: Store, tenant: Tenant = ACME) -> TenantHistory:
     """Return what the store has of a tenant."""
     with store.read() as reader:
-        return reader.archive(tenant, poll_interval=EVERY, timezone=TOKYO)
+        return reader.history(tenant, poll_interval=EVERY, timezone=TOKYO)
 
 
-def plain(archive: Archive) -> dict[str, object]:
+def plain(history: SeriesHistory) -> dict[str, object]:
     """Return an archive in values that can be compared and read."""
-    timeline = archive.timeline
+    poll_times = history.poll_times
     return {
-        "tenant": archive.tenant,
-        "reason": archive.reason,
-        "changes": [(instant_of(at), held) for at, held in zip(archive.at, archive.held, strict=True)],
-        "polls": [*map(instant_of, timeline.polls)],
-        "coverage": [*zip(map(instant_of, timeline.since), map(instant_of, timeline.until), strict=True)],
-        "outages": [*timeline.outages],
-        "about": (timeline.poll_interval, timeline.timezone, timeline.polled_since, archive.first_held_at),
+        "tenant": history.tenant,
+        "reason": history.reason,
+        "changes": [(from_epoch_us(at), held) for at, held in zip(history.at, history.held, strict=True)],
+        "polls": [*map(from_epoch_us, poll_times.polls)],
+        "coverage": [*zip(map(from_epoch_us, poll_times.since), map(from_epoch_us, poll_times.until), strict=True)],
+        "outages": [*poll_times.outages],
+        "about": (poll_times.poll_interval, poll_times.timezone, poll_times.first_polled_at, history.first_held_at),
     }
 
 
@@ -60,7 +60,7 @@ def test_an_archive_is_what_the_polls_made(store: Store) -> None:
 
     found = read(store)
 
-    expected = archive_of(ACME, polls, poll_interval=EVERY, timezone=TOKYO)
+    expected = history_from_polls(ACME, polls, poll_interval=EVERY, timezone=TOKYO)
     assert plain(found.polling) == plain(expected.polling)
     assert [plain(each) for each in found.reasons] == [plain(each) for each in expected.reasons]
     assert [each.seen_since for each in found.reasons] == [each.seen_since for each in expected.reasons]
@@ -72,17 +72,21 @@ def test_of_a_tenant_that_was_never_polled_there_is_nothing(store: Store) -> Non
 
     found = read(store, Tenant("nobody"))
 
-    assert (found.reasons, [*found.polling.timeline.polls], found.polling.timeline.polled_since) == ([], [], None)
+    assert (found.reasons, [*found.polling.poll_times.polls], found.polling.poll_times.first_polled_at) == (
+        [],
+        [],
+        None,
+    )
 
 
 def test_a_tenant_whose_polls_all_failed_has_its_failures(store: Store) -> None:
     """They are polls as well."""
     keep(store, FailedPoll(at=at("11:55")), FailedPoll(at=NOON))
 
-    timeline = read(store).polling.timeline
+    poll_times = read(store).polling.poll_times
 
-    assert [instant_of(each) for each in timeline.polls] == [at("11:55"), NOON]
-    assert [instant_of(each.since) for each in timeline.outages] == [at("11:55")]
+    assert [from_epoch_us(each) for each in poll_times.polls] == [at("11:55"), NOON]
+    assert [from_epoch_us(each.since) for each in poll_times.outages] == [at("11:55")]
 
 
 def test_it_says_until_when_it_was_thinned(store: Store) -> None:
@@ -103,8 +107,8 @@ def test_what_was_pruned_is_not_in_it(store: Store) -> None:
 
     [spam] = read(store).reasons
 
-    assert (instant_of(spam.at[0]), spam.held[0]) == (at("11:35"), 7)
-    assert [instant_of(each) for each in spam.timeline.polls[:2]] == [at("11:35"), at("11:40")]
+    assert (from_epoch_us(spam.at[0]), spam.held[0]) == (at("11:35"), 7)
+    assert [from_epoch_us(each) for each in spam.poll_times.polls[:2]] == [at("11:35"), at("11:40")]
     assert rows(store, "SELECT poll_count FROM coverage") == [(6,)]
 
 

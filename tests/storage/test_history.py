@@ -87,7 +87,7 @@ class TestCounts:
             "Virus": at("11:05"),
             "Malware": None,
         }
-        assert {each.polled_since for each in (polling, *series.values())} == {at("11:00")}
+        assert {each.first_polled_at for each in (polling, *series.values())} == {at("11:00")}
 
     def test_what_is_first_is_so_also_after_the_clock_was_set_back(self, store: Store) -> None:
         """The clock that is right now decides what came first."""
@@ -97,7 +97,7 @@ class TestCounts:
         poll(store, "11:00", Spam=5, Virus=0)
 
         polling, series = tenant_series(store)
-        assert polling.polled_since == at("11:00")
+        assert polling.first_polled_at == at("11:00")
         assert (series["Spam"].first_held_at, series["Virus"].first_held_at) == (at("11:00"), at("12:00"))
 
     def test_a_series_knows_where_its_tenant_is(self, store: Store) -> None:

@@ -88,7 +88,7 @@ def empty(store: Store) -> None:
 
 
 @dataclass(frozen=True)
-class Past:
+class TransitionSource:
     """What happened before an export.
 
     Attributes:
@@ -115,7 +115,7 @@ class Past:
 
 
 _PASTS = st.builds(
-    Past,
+    TransitionSource,
     polls=st.lists(st.tuples(st.sampled_from(["acme", "legacy"]), _STEP, _HELD), min_size=1, max_size=16),
     pruned_before=st.one_of(st.none(), st.integers(0, 200)),
 )
@@ -124,7 +124,7 @@ _PASTS = st.builds(
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(past=_PASTS, form=st.sampled_from(FileFormat))
 def test_an_export_gives_the_same_history_in_another_database(
-    store: Store, other: Store, tmp_path: Path, past: Past, form: FileFormat
+    store: Store, other: Store, tmp_path: Path, past: TransitionSource, form: FileFormat
 ) -> None:
     """Series, coverage and first sights are the same after CSV and JSON Lines, from SQLite to PostgreSQL and back."""
     empty(store)

@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 
 from alerter.core.outbox import after_success, claim, due
 from alerter.core.series import ALL_TENANTS, Tenant
-from alerter.core.sharding import LONGEST_LEASE, Standing
+from alerter.core.sharding import MAX_LEASE, LeaseState
 from alerter.errors import StoreError
 from alerter.jobs.deliver import release_claims
 from alerter.storage import Leases, OwnInstance, Renewal, Store
@@ -52,10 +52,10 @@ class Party:
         self.held = renewal.held if renewal is not None else ()
         return renewal
 
-    def standing(self, *tenants: Tenant) -> Standing:
+    def lease_state(self, *tenants: Tenant) -> LeaseState:
         """Return what it may do in a transaction."""
         with self.store.write() as transaction:
-            return transaction.standing(tenants)
+            return transaction.lease_state(tenants)
 
 
 @pytest.fixture
@@ -95,7 +95,9 @@ def expire(party: Party, url: str) -> None:
 def test_the_first_one_holds_everything_and_leads(one: Party) -> None:
     """The same as on a database that is not shared."""
     assert one.held == MATCH_ALL
-    assert one.standing(*NAMES) == Standing(is_member=True, tenants=frozenset(NAMES), is_leader=True, is_agreed=True)
+    assert one.lease_state(*NAMES) == LeaseState(
+        is_member=True, tenants=frozenset(NAMES), is_leader=True, configs_match=True
+    )
 
 
 def test_a_second_one_gets_its_half(one: Party, other: Party) -> None:
@@ -118,9 +120,9 @@ def test_a_poll_is_kept_by_its_holder_alone(one: Party, other: Party) -> None:
     for party in (one, other):
         party.renew()
 
-    assert one.standing(*NAMES).tenants == set(NAMES[:3])
-    assert other.standing(*NAMES).tenants == set(NAMES[3:])
-    assert not other.standing().is_leader
+    assert one.lease_state(*NAMES).tenants == set(NAMES[:3])
+    assert other.lease_state(*NAMES).tenants == set(NAMES[3:])
+    assert not other.lease_state().is_leader
 
 
 def test_the_leases_of_one_that_died_are_taken_by_another(one: Party, other: Party, postgresql_url: str) -> None:
@@ -132,7 +134,7 @@ def test_the_leases_of_one_that_died_are_taken_by_another(one: Party, other: Par
     other.renew()
 
     assert other.held == MATCH_ALL
-    assert one.standing(*NAMES) == Standing(is_member=False)
+    assert one.lease_state(*NAMES) == LeaseState(is_member=False)
 
 
 def test_a_life_that_is_over_never_comes_back(one: Party, postgresql_url: str) -> None:
@@ -141,9 +143,9 @@ def test_a_life_that_is_over_never_comes_back(one: Party, postgresql_url: str) -
     expire(one, postgresql_url)
 
     assert one.renew() is None
-    assert one.standing(*NAMES) == Standing(is_member=False)
+    assert one.lease_state(*NAMES) == LeaseState(is_member=False)
     assert one.join() > first
-    assert one.standing(*NAMES).tenants == frozenset()
+    assert one.lease_state(*NAMES).tenants == frozenset()
     assert one.renew() is not None
     assert one.held == MATCH_ALL
 
@@ -163,7 +165,7 @@ def test_nobody_takes_what_a_poll_is_being_kept_of(one: Party, other: Party, pos
     other.join()
 
     with one.store.write() as transaction:
-        assert transaction.standing(NAMES[:2]).tenants == set(NAMES[:2])
+        assert transaction.lease_state(NAMES[:2]).tenants == set(NAMES[:2])
         expire(one, postgresql_url)
         other.renew()
         assert other.held == MATCH_ALL - set(NAMES[:2])
@@ -203,15 +205,15 @@ def test_others_are_not_given_to_who_is_configured_otherwise(one: Party, postgre
         one.renew()
 
         assert (one.held, different.held) == (MATCH_ALL, frozenset())
-        assert (one.standing().may_judge_all, one.standing().may_remove) == (True, False)
-        assert not different.standing().may_judge_all
+        assert (one.lease_state().may_evaluate_global_rules, one.lease_state().may_resolve_removed) == (True, False)
+        assert not different.lease_state().may_evaluate_global_rules
 
 
 def test_a_newer_schema_is_left_to_newer_instances(one: Party, postgresql_url: str) -> None:
     """From the moment of an upgrade on an older alerter commits nothing."""
     execute(postgresql_url, "UPDATE alembic_version SET version_num = '9999'")
     try:
-        assert one.standing(*NAMES) == Standing(is_member=False)
+        assert one.lease_state(*NAMES) == LeaseState(is_member=False)
         assert one.renew() is None
     finally:
         execute(postgresql_url, f"UPDATE alembic_version SET version_num = '{HEAD}'")  # noqa: S608 - a number of ours
@@ -296,7 +298,7 @@ def test_an_sqlite_file_has_no_leases(sqlite_url: str) -> None:
     with closing(Store(sqlite_url)) as store:
         assert store.leases() is None
         with store.write() as transaction:
-            assert transaction.standing(NAMES).tenants == set(NAMES)
+            assert transaction.lease_state(NAMES).tenants == set(NAMES)
             assert (transaction.instances(), transaction.holders()) == ([], {})
         store.hang_up()
 
@@ -307,9 +309,9 @@ def test_a_transaction_that_stands_still_is_ended_for_the_others(one: Party, oth
 
     def stand_still() -> None:
         with one.store.write() as transaction:
-            transaction.standing(NAMES)
+            transaction.lease_state(NAMES)
             # The other one waits for its turn until the server has ended this transaction.
-            assert other.standing().is_member
+            assert other.lease_state().is_member
 
     with pytest.raises(StoreError):
         stand_still()
@@ -352,4 +354,4 @@ def test_leases_of_a_database_that_cannot_be_reached_are_an_error(postgresql_url
 
 def test_no_lease_lasts_longer_than_is_believed() -> None:
     """What is over because it ends too late could not have been given."""
-    assert timedelta(0) < LONGEST_LEASE <= span("30s")
+    assert timedelta(0) < MAX_LEASE <= span("30s")

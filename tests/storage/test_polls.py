@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 
 from alerter.core.rules import Lookbacks
-from alerter.core.series import Failure, Tenant, instant_of, number_of
+from alerter.core.series import PollFailure, Tenant, from_epoch_us, to_epoch_us
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Polling, Store
 from tests.builders import NOON, a_snapshot, at, minutes
@@ -37,12 +37,12 @@ class TestCoverage:
         """Return the stored runs of good polls, oldest first, with the number of their polls."""
         with store.read() as reader:
             found = reader._coverage_from(reader._tenant(ACME), at("00:00"))  # noqa: SLF001 - beneath the interface
-        return [(instant_of(run.since), instant_of(run.until), run.polls) for run in found]
+        return [(from_epoch_us(run.since), from_epoch_us(run.until), run.polls) for run in found]
 
     def polls(self, store: Store) -> list[datetime]:
         """Return the good polls that are stored, oldest first."""
         with store.read() as reader:
-            return [instant_of(each) for each in reader.archive(ACME, poll_interval=EVERY).polling.timeline.good]
+            return [from_epoch_us(each) for each in reader.history(ACME, poll_interval=EVERY).polling.poll_times.good]
 
     def test_polls_up_to_one_and_a_half_intervals_apart_are_one_run(self, store: Store) -> None:
         """A poll that took long does not end the run."""
@@ -79,7 +79,9 @@ class TestCoverage:
 
         assert self.polls(store) == instants
         with store.read() as reader:
-            assert reader.archive(ACME, poll_interval=EVERY).polling.timeline.since.tolist() == [number_of(instants[0])]
+            assert reader.history(ACME, poll_interval=EVERY).polling.poll_times.since.tolist() == [
+                to_epoch_us(instants[0])
+            ]
 
     def test_polls_of_an_edited_interval_are_kept_as_they_were(self, store: Store) -> None:
         """What one run is, the interval decides that was in force at each poll."""
@@ -156,7 +158,7 @@ class TestFailures:
 
         polling, _ = tenant_series(store)
 
-        assert polling.failure == Failure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
+        assert polling.failure == PollFailure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
 
     def test_equal_failures_are_one_row_with_the_latest_detail(self, store: Store) -> None:
         """A night without a network is one line of history."""
@@ -164,7 +166,7 @@ class TestFailures:
             fail(store, clock, Cause.TIMEOUT, detail)
 
         polling, _ = tenant_series(store)
-        assert polling.failure == Failure(since=at("11:50"), at=NOON, cause=Cause.TIMEOUT, detail="after 32s")
+        assert polling.failure == PollFailure(since=at("11:50"), at=NOON, cause=Cause.TIMEOUT, detail="after 32s")
         assert rows(store, "SELECT failure_count, detail FROM poll_failures") == [(3, "after 32s")]
 
     def test_every_failed_poll_is_kept_to_the_microsecond(self, store: Store) -> None:
@@ -178,10 +180,10 @@ class TestFailures:
                 transaction.add_failure(ACME, error, poll_interval=EVERY, windows=Lookbacks(()), at=instant)
 
         with store.read() as reader:
-            timeline = reader.archive(ACME, poll_interval=EVERY).polling.timeline
+            poll_times = reader.history(ACME, poll_interval=EVERY).polling.poll_times
             failure = reader.polling(ACME).failure
-        assert [instant_of(each) for each in timeline.polls] == instants
-        assert [instant_of(each.since) for each in timeline.outages] == instants[:1]
+        assert [from_epoch_us(each) for each in poll_times.polls] == instants
+        assert [from_epoch_us(each.since) for each in poll_times.outages] == instants[:1]
         assert failure is not None
         assert (failure.since, failure.at) == (instants[0], instants[-1])
 
@@ -192,7 +194,7 @@ class TestFailures:
         fail(store, "12:00", Cause.DNS, "again")
 
         polling, _ = tenant_series(store)
-        assert polling.failure == Failure(since=at("11:50"), at=NOON, cause=Cause.DNS, detail="again")
+        assert polling.failure == PollFailure(since=at("11:50"), at=NOON, cause=Cause.DNS, detail="again")
         assert rows(store, "SELECT cause FROM poll_failures ORDER BY id") == [("dns",), ("timeout",), ("dns",)]
 
     def test_a_good_poll_ends_the_outage(self, store: Store) -> None:
@@ -231,18 +233,18 @@ class TestFailures:
         """The last good poll, the last of all, and why it failed."""
         fail(store, "11:45")
         with store.read() as reader:
-            assert reader.polling(ACME).last_good_at is None
+            assert reader.polling(ACME).last_success_at is None
             assert reader.polling(ACME).last_poll_at == at("11:45")
         poll(store, "11:50")
         with store.read() as reader:
-            assert reader.polling(ACME) == Polling(last_good_at=at("11:50"), last_poll_at=at("11:50"))
+            assert reader.polling(ACME) == Polling(last_success_at=at("11:50"), last_poll_at=at("11:50"))
         fail(store, "11:55", Cause.DNS, "no such host")
 
         with store.read() as reader:
             polling = reader.polling(ACME)
 
-        failure = Failure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
-        assert polling == Polling(last_good_at=at("11:50"), last_poll_at=at("11:55"), failure=failure)
+        failure = PollFailure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
+        assert polling == Polling(last_success_at=at("11:50"), last_poll_at=at("11:55"), failure=failure)
 
 
 def test_how_long_the_newest_good_poll_took_is_kept(store: Store) -> None:

@@ -89,7 +89,7 @@ def test_the_newest_good_poll_is_never_forgotten(store: Store) -> None:
     with store.read() as reader:
         polling = reader.polling(ACME)
         assert [each.held for each in reader.reasons(ACME)] == [3]
-    assert polling.last_good_at == at("08:05")
+    assert polling.last_success_at == at("08:05")
     assert polling.failure is not None
 
 

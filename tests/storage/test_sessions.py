@@ -86,7 +86,7 @@ def test_a_server_that_is_not_there_may_be_there_later() -> None:
 @contextmanager
 def an_impostor() -> Iterator[tuple[int, bytearray]]:
     """Serve the port of somebody who asks for the password in clear, and what he is told."""
-    heard = bytearray()
+    is_routed = bytearray()
 
     def serve() -> None:
         line, _ = listener.accept()
@@ -95,40 +95,40 @@ def an_impostor() -> Iterator[tuple[int, bytearray]]:
             line.sendall(b"N")
             line.recv(1024)  # who wants to come in
             line.sendall(b"R\x00\x00\x00\x08\x00\x00\x00\x03")
-            heard.extend(line.recv(1024))
+            is_routed.extend(line.recv(1024))
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)
         thread.start()
-        yield listener.getsockname()[1], heard
+        yield listener.getsockname()[1], is_routed
         thread.join(10)
 
 
 def test_whoever_answers_in_a_servers_place_does_not_get_the_password() -> None:
     """Nothing proves who he is: a password in clear would be his."""
     with (
-        an_impostor() as (port, heard),
+        an_impostor() as (port, is_routed),
         closing(Store(f"postgresql://u:pass-0001@/held?host=db.example&hostaddr=127.0.0.1&port={port}")) as store,
         pytest.raises(StoreError, match="authentication"),
         store.read(),
     ):
         pass
 
-    assert b"pass-0001" not in heard
+    assert b"pass-0001" not in is_routed
 
 
 def test_a_server_on_this_machine_may_ask_for_the_password_in_clear() -> None:
     """As with LDAP or PAM; what the URL says of it counts everywhere."""
     for host in ("localhost", "db.example&require_auth=password"):
         with (
-            an_impostor() as (port, heard),
+            an_impostor() as (port, is_routed),
             closing(Store(f"postgresql://u:pass-0001@/held?host={host}&hostaddr=127.0.0.1&port={port}")) as store,
             pytest.raises(StoreError),
             store.read(),
         ):
             pass
 
-        assert b"pass-0001" in heard
+        assert b"pass-0001" in is_routed
 
 
 @pytest.mark.parametrize(

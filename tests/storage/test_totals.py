@@ -146,8 +146,8 @@ def assert_alike(office: Office) -> None:
         level, expected, firing=False, now=office.now
     )
     if found.value_at(office.now) is not None:
-        known = list(found.pieces(since=since, until=office.now))
-        assert known == list(expected.pieces(since=since, until=office.now))
+        known = list(found.segments(since=since, until=office.now))
+        assert known == list(expected.segments(since=since, until=office.now))
 
 
 def reads_of(run: list[tuple[str, Any]]) -> list[str]:

@@ -1,7 +1,7 @@
 """What alerts went through, in the order of time: of tenants whose archives are at hand, or were looked at before.
 
 A replay asks for three things: how alerts changed, when a tenant is polled next, and, for the count that a message
-shows, how an alert is at a poll that changed nothing. `Archives` answers all of them and needs every archive at once.
+shows, how an alert is at a poll that changed nothing. `InMemoryTransitions` answers all of them and needs every archive at once.
 `Courses` looks at one archive after the other and keeps what somebody is told of: when alerts began and ceased to fire,
 and when their tenants were polled. No I/O: values in, values out.
 """
@@ -18,14 +18,14 @@ from typing import NamedTuple, Protocol
 from zlib import compress, decompress
 
 from alerter.core.alerts import Alert, AlertState, Transition
-from alerter.core.backtest.tracks import Stage, Track, sum_of, tracks_of
-from alerter.core.history import TenantArchive
-from alerter.core.poll_times import Numbers, numbers
+from alerter.core.backtest.tracks import AlertChange, AlertReplay, alert_replays, sum_selected
+from alerter.core.history import TenantHistory
+from alerter.core.poll_times import Int64Array, numbers
 from alerter.core.rules import Per, Rule, RuleName
-from alerter.core.series import ALL_TENANTS, Tenant, instant_of
+from alerter.core.series import ALL_TENANTS, Tenant, from_epoch_us
 
 #: Of so many tenants the polls are at hand at the same time: 200 KB each after a quarter by five minutes.
-_MOST_AT_HAND = 32
+_MAX_AT_HAND = 32
 #: The first of compression's levels: most polls are evenly apart.
 _LEVEL = 1
 
@@ -57,10 +57,10 @@ class TenantAlertChange(NamedTuple):
     at: int
     tenant: int
     number: tuple[int, int]
-    stage: Stage
+    stage: AlertChange
 
 
-class Past(Protocol):
+class TransitionSource(Protocol):
     """What a replay asks for."""
 
     @property
@@ -81,10 +81,10 @@ class Past(Protocol):
         ...
 
 
-class Archives:
+class InMemoryTransitions:
     """Tenants whose archives are all at hand."""
 
-    def __init__(self, rulebook: Rulebook, tenants: Sequence[TenantArchive]) -> None:
+    def __init__(self, rulebook: Rulebook, tenants: Sequence[TenantHistory]) -> None:
         """Take what judges, and all tenants, each once."""
         self.names = [tenant.polling.tenant for tenant in tenants]
         self._rulebook = rulebook
@@ -93,7 +93,7 @@ class Archives:
             ((place, number), track)
             for place, rule in enumerate(rulebook.rules)
             for number, track in enumerate(
-                tracks_of(rule, tenants, bearers=rulebook.sum_trigger_tenants.get(rule.name))
+                alert_replays(rule, tenants, bearers=rulebook.sum_trigger_tenants.get(rule.name))
             )
         ]
         self._track_by_key = {track.key: track for _, track in self._tracks}
@@ -104,20 +104,20 @@ class Archives:
         return merge(*(self._events_of(number, track, place_by_name) for number, track in self._tracks))
 
     def _events_of(
-        self, number: tuple[int, int], track: Track, place_by_name: Mapping[Tenant, int]
+        self, number: tuple[int, int], track: AlertReplay, place_by_name: Mapping[Tenant, int]
     ) -> Iterator[TenantAlertChange]:
         members = _members(track, self._rulebook.rules[number[0]], place_by_name)
         for stage in track.stages():
             member = members[track.owner_at(stage.at)]
             yield TenantAlertChange(stage.at, member, number, self._with_held(stage, self._tenants[member]))
 
-    def _with_held(self, stage: Stage, tenant: TenantArchive) -> Stage:
+    def _with_held(self, stage: AlertChange, tenant: TenantHistory) -> AlertChange:
         """Return a stage at which an alert about polling ended with what the tenant held, as live at a good poll."""
-        at = instant_of(stage.at)
+        at = from_epoch_us(stage.at)
         if not stage.alert.is_no_data or stage.alert.resolved_at != at:
             return stage
         nothing, *held = (
-            archive.as_of(stage.at, window=timedelta(0)).value_at(at) for archive in (tenant.polling, *tenant.reasons)
+            history.as_of(stage.at, window=timedelta(0)).value_at(at) for history in (tenant.polling, *tenant.reasons)
         )
         if nothing is None:
             return stage
@@ -125,7 +125,7 @@ class Archives:
 
     def first_poll(self, tenant: int, since: int) -> int | None:
         """Return a tenant's first poll from an instant on, or None."""
-        return _first(self._tenants[tenant].polling.timeline.polls, since)
+        return _first(self._tenants[tenant].polling.poll_times.polls, since)
 
     def newest(self, alert: Alert, *, evaluated_at: int, now: int) -> tuple[Alert, int] | None:
         """Return an alert as of its newest poll with data, and that poll; None where it was judged then."""
@@ -146,11 +146,11 @@ class Courses:
         self._rulebook = rulebook
         self._until = until
         self._events: list[TenantAlertChange] = []
-        self._sums: dict[int, list[TenantArchive]] = {}
+        self._sums: dict[int, list[TenantHistory]] = {}
         self._packed: list[bytes] = []
-        self._unpacked = lru_cache(_MOST_AT_HAND)(self._unpack)
+        self._unpacked = lru_cache(_MAX_AT_HAND)(self._unpack)
 
-    def add(self, tenant: TenantArchive, *, on_progress: Callable[[int, int], None]) -> None:
+    def add(self, tenant: TenantHistory, *, on_progress: Callable[[int, int], None]) -> None:
         """Look at a tenant.
 
         Args:
@@ -158,15 +158,15 @@ class Courses:
             on_progress: Told how many of its alerts have been looked through, and of how many.
         """
         name = tenant.polling.tenant
-        self._packed.append(_packed(tenant.polling.timeline.polls))
+        self._packed.append(_packed(tenant.polling.poll_times.polls))
         self.names.append(name)
-        tracks: list[tuple[tuple[int, int], Track]] = []
+        tracks: list[tuple[tuple[int, int], AlertReplay]] = []
         for place, rule in enumerate(self._rulebook.rules):
             if rule.scope is not Per.ALL:
-                tracks += (((place, number), track) for number, track in enumerate(tracks_of(rule, [tenant])))
+                tracks += (((place, number), track) for number, track in enumerate(alert_replays(rule, [tenant])))
             elif rule.tenants.matches(name):
                 # A tenant with one series, and the sum of that is the same.
-                self._sums.setdefault(place, []).append(TenantArchive(polling=sum_of(rule, tenant), reasons=()))
+                self._sums.setdefault(place, []).append(TenantHistory(polling=sum_selected(rule, tenant), reasons=()))
         for done, (number, track) in enumerate(tracks, start=1):
             self._keep(number, track, [len(self.names) - 1])
             on_progress(done, len(tracks))
@@ -176,7 +176,7 @@ class Courses:
         place_by_name = {name: place for place, name in enumerate(self.names)}
         for place, tenants in self._sums.items():
             rule = self._rulebook.rules[place]
-            tracks = tracks_of(rule, tenants, bearers=self._rulebook.sum_trigger_tenants.get(rule.name))
+            tracks = alert_replays(rule, tenants, bearers=self._rulebook.sum_trigger_tenants.get(rule.name))
             for number, track in enumerate(tracks):
                 self._keep((place, number), track, _members(track, rule, place_by_name))
         self._sums.clear()
@@ -192,7 +192,7 @@ class Courses:
         """Return None: what an alert counts now is not kept."""
         return None
 
-    def _keep(self, number: tuple[int, int], track: Track, members: Sequence[int]) -> None:
+    def _keep(self, number: tuple[int, int], track: AlertReplay, members: Sequence[int]) -> None:
         for stage in track.stages():
             if stage.at > self._until:
                 break
@@ -202,30 +202,30 @@ class Courses:
                     TenantAlertChange(stage.at, members[track.owner_at(stage.at)], number, _bare(stage, transition))
                 )
 
-    def _unpack(self, tenant: int) -> Numbers:
+    def _unpack(self, tenant: int) -> Int64Array:
         distances = numbers()
         distances.frombytes(decompress(self._packed[tenant]))
         return numbers(accumulate(distances))
 
 
-def _bare(stage: Stage, transition: Transition) -> Stage:
+def _bare(stage: AlertChange, transition: Transition) -> AlertChange:
     """Return a stage without what was compared, which nobody reads; but it is known by it what is about polling."""
     kept = stage.alert.evidence if stage.alert.is_no_data else ()
     return replace(stage, alert=replace(stage.alert, evidence=kept), transition=replace(transition, evidence=()))
 
 
-def _members(track: Track, rule: Rule, place_by_name: Mapping[Tenant, int]) -> Sequence[int]:
+def _members(track: AlertReplay, rule: Rule, place_by_name: Mapping[Tenant, int]) -> Sequence[int]:
     """Return the places of the tenants whose polls a track is judged at."""
     if track.key.tenant != ALL_TENANTS:
         return [place_by_name[track.key.tenant]]
     return [place for name, place in place_by_name.items() if rule.tenants.matches(name)]
 
 
-def _first(polls: Numbers, since: int) -> int | None:
+def _first(polls: Int64Array, since: int) -> int | None:
     place = bisect_left(polls, since)
     return polls[place] if place < len(polls) else None
 
 
-def _packed(polls: Numbers) -> bytes:
+def _packed(polls: Int64Array) -> bytes:
     """Return polls as their distances, compressed: most are alike."""
     return compress(numbers(map(sub, polls, chain((0,), polls))).tobytes(), _LEVEL)

@@ -16,8 +16,8 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject, Transition
-from alerter.core.backtest.courses import Archives, Past, Rulebook, TenantAlertChange
-from alerter.core.history import TenantArchive
+from alerter.core.backtest.courses import InMemoryTransitions, Rulebook, TenantAlertChange, TransitionSource
+from alerter.core.history import TenantHistory
 from alerter.core.mutes import MuteSet, MuteWindow
 from alerter.core.notifications import (
     HourlyLimit,
@@ -32,7 +32,7 @@ from alerter.core.notifications import (
     plan,
 )
 from alerter.core.rules import Per, RuleName, Severity
-from alerter.core.series import ALL_TENANTS, Tenant, instant_of, number_of
+from alerter.core.series import ALL_TENANTS, Tenant, from_epoch_us, to_epoch_us
 
 HOUR = timedelta(hours=1)
 #: Stands in the order of time for what is decided at no poll, after all the polls of an instant.
@@ -93,7 +93,7 @@ _NOTHING = NotificationPlan()
 class Replay:
     """Rules on history; iterate over it once for what they decided, oldest first."""
 
-    def __init__(self, alerting: ReplayConfig, past: Past) -> None:
+    def __init__(self, alerting: ReplayConfig, past: TransitionSource) -> None:
         """Take what is decided by, and what was seen."""
         self._policy = alerting
         self._past = past
@@ -130,7 +130,7 @@ class Replay:
                 yield self._cycle(at, tenant, transitions)
             elif transitions:
                 # What is pending nobody is told of, and what else may be told wakes up by itself.
-                yield _moment(_NOTHING, self._past.names[tenant], transitions, now=instant_of(at))
+                yield _moment(_NOTHING, self._past.names[tenant], transitions, now=from_epoch_us(at))
 
     def _due_groups(self) -> list[tuple[int, int]]:
         """Return when the next collection ends; after the polls of that instant."""
@@ -168,7 +168,7 @@ class Replay:
     def _cycle(self, at: int, tenant: int, transitions: Sequence[Transition]) -> ReplayStep:
         """Do what a poll does after it has judged."""
         scope = {self._past.names[tenant], *((ALL_TENANTS,) if tenant in self._judges_all else ())}
-        now = instant_of(at)
+        now = from_epoch_us(at)
 
         def planned() -> NotificationPlan:
             return self._ledger.plan(self._stand.concerning(scope, self._ledger.topics(scope)), scope, now=now)
@@ -181,7 +181,7 @@ class Replay:
 
     def _group(self, at: int) -> ReplayStep:
         """Tell the receivers whose `group_wait` is over."""
-        now = instant_of(at)
+        now = from_epoch_us(at)
         due = self._ledger.due_groups(now=now)
         decided = self._in_full(lambda: self._ledger.plan_groups(self._stand.alerts(), due, now=now), at)
         self._ledger.flush_groups(decided, due, now=now)
@@ -211,7 +211,7 @@ class Replay:
 
     def _wake(self, name: Tenant, at: int, planned: NotificationPlan) -> None:
         """Note the next poll at which a plan about a tenant, or about the sum of all, may say something else."""
-        due = self._ledger.due_after(name, planned, now=instant_of(at))
+        due = self._ledger.due_after(name, planned, now=from_epoch_us(at))
         if due is None:
             return
         concerned = self._bearers if name == ALL_TENANTS else [self._place_by_name[name]]
@@ -220,9 +220,9 @@ class Replay:
             heappush(self._wakeups, min(polls))
 
 
-def replay_of(alerting: ReplayConfig, tenants: Sequence[TenantArchive]) -> Replay:
+def replay_of(alerting: ReplayConfig, tenants: Sequence[TenantHistory]) -> Replay:
     """Return the replay of tenants whose archives are at hand: all of them, each once."""
-    return Replay(alerting, Archives(alerting, tenants))
+    return Replay(alerting, InMemoryTransitions(alerting, tenants))
 
 
 def _moment(
@@ -332,14 +332,14 @@ class _Ledger:
         waiting = {name for name, receiver in self._receivers.items() if receiver.group_wait}
         for receiver in (notification.receiver for notification in planned.notifications):
             if receiver.name in waiting:
-                self.groups.setdefault(receiver.name, number_of(now + receiver.group_wait))
+                self.groups.setdefault(receiver.name, to_epoch_us(now + receiver.group_wait))
         at_once = planned.without(waiting)
         self._keep(at_once, {transition.key.topic for transition in transitions}, now=now)
         return at_once
 
     def due_groups(self, *, now: datetime) -> set[ReceiverName]:
         """Return the receivers whose `group_wait` is over."""
-        return {name for name, at in self.groups.items() if at <= number_of(now)}
+        return {name for name, at in self.groups.items() if at <= to_epoch_us(now)}
 
     def flush_groups(self, planned: NotificationPlan, due: Collection[ReceiverName], *, now: datetime) -> None:
         """Take as told what was collected for these receivers."""
@@ -355,7 +355,7 @@ class _Ledger:
             end for window in self._windows if (end := window.in_timezone(zone).current_end_at(now=now)) is not None
         ]
         due += [self._free_at(suppressed.receiver) for suppressed in planned.suppressed]
-        return min((number_of(at) for at in due if at > now), default=None)
+        return min((to_epoch_us(at) for at in due if at > now), default=None)
 
     def _entries(self, tenant: Tenant) -> Collection[NotificationState]:
         return self._believed.get(tenant, {}).values()

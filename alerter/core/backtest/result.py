@@ -14,10 +14,10 @@ from functools import partial
 from alerter.core.alerts import AlertKey, AlertState
 from alerter.core.backtest.courses import Courses
 from alerter.core.backtest.replay import Replay, ReplayConfig
-from alerter.core.history import TenantArchive
+from alerter.core.history import TenantHistory
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.rules import RuleName
-from alerter.core.series import Span, Tenant, instant_of, number_of
+from alerter.core.series import Span, Tenant, from_epoch_us, to_epoch_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Backtest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
+class HistoryCoverage:
     """How much is known of a tenant within a span.
 
     Attributes:
@@ -87,17 +87,17 @@ class Knowledge:
     thinned_until: datetime | None
 
 
-class Rehearsal:
+class BacktestRun:
     """Sets of rules on the same history: one tenant after the other, each looked at once."""
 
     def __init__(self, policies: Sequence[ReplayConfig], *, since: datetime, until: datetime) -> None:
         """Take the sets of rules, and the span that is asked about, both ends included."""
         self._span = Span(since, until)
         self._policies = policies
-        self._courses = [Courses(alerting, until=number_of(until)) for alerting in policies]
-        self.known: list[Knowledge] = []
+        self._courses = [Courses(alerting, until=to_epoch_us(until)) for alerting in policies]
+        self.known: list[HistoryCoverage] = []
 
-    def add(self, tenant: TenantArchive, *, on_progress: Callable[[float], None]) -> None:
+    def add(self, tenant: TenantHistory, *, on_progress: Callable[[float], None]) -> None:
         """Look at a tenant.
 
         Args:
@@ -107,7 +107,7 @@ class Rehearsal:
         for number, courses in enumerate(self._courses):
             part = partial(_share, on_progress, number, len(self._courses))
             courses.add(tenant, on_progress=part)
-        self.known.append(knowledge_of(tenant, self._span))
+        self.known.append(history_coverage(tenant, self._span))
 
     def backtests(self) -> list[Backtest]:
         """Return what each set of rules would have done; no tenant can be added any more."""
@@ -157,27 +157,27 @@ def _began(firing: FiringPeriod) -> tuple[datetime, str, str, str, str]:
     return firing.since, key.rule, key.severity, key.tenant, key.reason
 
 
-def knowledge_of(tenant: TenantArchive, span: Span) -> Knowledge:
+def history_coverage(tenant: TenantHistory, span: Span) -> HistoryCoverage:
     """Return how much of a span is known of a tenant."""
-    timeline = tenant.polling.timeline
-    since, thinned = timeline.polled_since, tenant.thinned_until
-    return Knowledge(
+    poll_times = tenant.polling.poll_times
+    since, downsampled = poll_times.first_polled_at, tenant.thinned_until
+    return HistoryCoverage(
         tenant=tenant.polling.tenant,
         since=since,
         gaps=tuple(sorted(_gaps(tenant, span), key=_length, reverse=True)),
-        thinned_until=None if thinned is None or thinned <= span.since else min(thinned, span.until),
+        thinned_until=None if downsampled is None or downsampled <= span.since else min(downsampled, span.until),
     )
 
 
-def _gaps(tenant: TenantArchive, span: Span) -> Iterator[Span]:
+def _gaps(tenant: TenantHistory, span: Span) -> Iterator[Span]:
     """Yield where nothing is known, between the first good poll and the end of a span."""
-    timeline = tenant.polling.timeline
-    if not timeline.since:
+    poll_times = tenant.polling.poll_times
+    if not poll_times.since:
         return
-    ends = zip(timeline.until, [*timeline.since[1:], number_of(span.until)], strict=True)
+    ends = zip(poll_times.until, [*poll_times.since[1:], to_epoch_us(span.until)], strict=True)
     for until, since in ends:
-        if since - until > timeline.tolerance and instant_of(since) > span.since:
-            yield Span(max(instant_of(until), span.since), instant_of(since))
+        if since - until > poll_times.tolerance and from_epoch_us(since) > span.since:
+            yield Span(max(from_epoch_us(until), span.since), from_epoch_us(since))
 
 
 def _length(span: Span) -> timedelta:

@@ -19,17 +19,17 @@ from typing import Generic, TypeVar
 
 from alerter.core.alerts import AlertKey, AlertState
 from alerter.core.backtest.replay import ReplayConfig, ReplayStep, replay_of
-from alerter.core.history import FailedPoll, TenantArchive, archive_of
+from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.series import HoldReason, Snapshot, Tenant
 
 #: More polls than this are no unit test; ten years of polls every five minutes.
-MOST_POLLS = 1_000_000
+MAX_POLLS = 1_000_000
 
 _WORD = re.compile(r"(?:(?P<gap>_)|(?P<sign>[+-]?)(?P<number>\d{1,15}))(?:x(?P<times>\d{1,7}))?", re.ASCII)
 
 
-def counts_of(notation: str) -> list[int | None]:
+def parse_counts(notation: str) -> list[int | None]:
     """Return the count of each poll, oldest first; None for a poll that failed.
 
     Raises:
@@ -42,8 +42,8 @@ def counts_of(notation: str) -> list[int | None]:
         if match is None or match["times"] == "0":
             raise ValueError(f"expected a number such as 120, +5, 7x4 or _, found {word!r}")
         times = int(match["times"] or 1)
-        if len(counts) + times > MOST_POLLS:
-            raise ValueError(f"expected at most {MOST_POLLS:,} polls, found more at {word!r}")
+        if len(counts) + times > MAX_POLLS:
+            raise ValueError(f"expected at most {MAX_POLLS:,} polls, found more at {word!r}")
         for _ in range(times):
             known = known if match["gap"] else _next(known, match["sign"], int(match["number"]))
             if known < 0:
@@ -56,14 +56,14 @@ def _next(known: int, sign: str, number: int) -> int:
     return {"+": known + number, "-": known - number, "": number}[sign]
 
 
-def history_of(
+def history_from_counts(
     tenant: Tenant,
     counts_by_reason: Mapping[HoldReason, Sequence[int | None]],
     *,
     begin: datetime,
     poll_interval: timedelta,
     timezone: tzinfo,
-) -> TenantArchive:
+) -> TenantHistory:
     """Return the history that counts in the notation make: a poll every `poll_interval` from `begin` on.
 
     Args:
@@ -78,7 +78,7 @@ def history_of(
     """
     length = max(map(len, counts_by_reason.values()), default=0)
     polls = [_poll(tenant, counts_by_reason, number, at=begin + number * poll_interval) for number in range(length)]
-    return archive_of(tenant, polls, poll_interval=poll_interval, timezone=timezone)
+    return history_from_polls(tenant, polls, poll_interval=poll_interval, timezone=timezone)
 
 
 def _poll(
@@ -96,7 +96,7 @@ def _poll(
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class SeenAlert:
+class AlertRef:
     """An alert that is expected, or was found, in the words of the configuration."""
 
     rule: str
@@ -109,12 +109,12 @@ class SeenAlert:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class SeenMessage:
+class NotificationRef:
     """Something that a receiver is told, or was expected to be: one alert of a message, and why it is in it."""
 
     receiver: str
     why: str
-    alert: SeenAlert
+    alert: AlertRef
 
     def __str__(self) -> str:
         return f"{self.receiver} is told ({self.why}) of {self.alert}"
@@ -132,9 +132,9 @@ class Expectation:
     """
 
     at: datetime
-    firing: frozenset[SeenAlert] | None = None
-    pending: frozenset[SeenAlert] | None = None
-    notified: tuple[SeenMessage, ...] | None = None
+    firing: frozenset[AlertRef] | None = None
+    pending: frozenset[AlertRef] | None = None
+    notified: tuple[NotificationRef, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,15 +148,15 @@ class RuleTest:
     """
 
     name: str
-    tenants: tuple[TenantArchive, ...]
+    tenants: tuple[TenantHistory, ...]
     expectations: tuple[Expectation, ...]
 
 
-Seen = TypeVar("Seen", SeenAlert, SeenMessage)
+Seen = TypeVar("Seen", AlertRef, NotificationRef)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference(Generic[Seen]):
+class Mismatch(Generic[Seen]):
     """What was found where something else was expected.
 
     Attributes:
@@ -174,16 +174,16 @@ class Difference(Generic[Seen]):
     agreed: tuple[Seen, ...]
 
 
-AnyDifference = Difference[SeenAlert] | Difference[SeenMessage]
+AnyDifference = Mismatch[AlertRef] | Mismatch[NotificationRef]
 
 
-def differences(scenario: RuleTest, alerting: ReplayConfig) -> Iterator[AnyDifference]:
+def run_rule_test(scenario: RuleTest, alerting: ReplayConfig) -> Iterator[AnyDifference]:
     """Yield where what the rules find is not what the scenario expects, in the order of time."""
     moments = iter(replay_of(alerting, scenario.tenants))
     moment = next(moments, None)
     states: dict[AlertKey, AlertState] = {}
     for expectation in scenario.expectations:
-        notified: list[SeenMessage] = []
+        notified: list[NotificationRef] = []
         while moment is not None and moment.at <= expectation.at:
             states |= {transition.key: transition.after for transition in moment.transitions}
             notified += _told(moment)
@@ -191,22 +191,22 @@ def differences(scenario: RuleTest, alerting: ReplayConfig) -> Iterator[AnyDiffe
         yield from _compared(expectation, states, notified)
 
 
-def _told(moment: ReplayStep) -> Iterator[SeenMessage]:
+def _told(moment: ReplayStep) -> Iterator[NotificationRef]:
     for notification in moment.notifications:
         for notice in notification.notices:
             yield _message(notification.receiver.name, notice.reason, notice.alert.key)
 
 
-def _message(receiver: ReceiverName, why: NotifyReason, key: AlertKey) -> SeenMessage:
-    return SeenMessage(receiver, str(why), _seen(key))
+def _message(receiver: ReceiverName, why: NotifyReason, key: AlertKey) -> NotificationRef:
+    return NotificationRef(receiver, str(why), _seen(key))
 
 
-def _seen(key: AlertKey) -> SeenAlert:
-    return SeenAlert(key.rule, str(key.severity), key.tenant, key.reason)
+def _seen(key: AlertKey) -> AlertRef:
+    return AlertRef(key.rule, str(key.severity), key.tenant, key.reason)
 
 
 def _compared(
-    expectation: Expectation, states: Mapping[AlertKey, AlertState], notified: Collection[SeenMessage]
+    expectation: Expectation, states: Mapping[AlertKey, AlertState], notified: Collection[NotificationRef]
 ) -> Iterator[AnyDifference]:
     for what, state, expected in (
         ("firing", AlertState.FIRING, expectation.firing),
@@ -219,10 +219,10 @@ def _compared(
         yield _difference(expectation.at, "told", expectation.notified, notified)
 
 
-def _difference(at: datetime, what: str, expected: Collection[Seen], found: Iterable[Seen]) -> Difference[Seen]:
+def _difference(at: datetime, what: str, expected: Collection[Seen], found: Iterable[Seen]) -> Mismatch[Seen]:
     # Counted: a receiver may be reminded twice of the same.
     wanted, seen = Counter(expected), Counter(found)
-    return Difference(
+    return Mismatch(
         at=at,
         what=what,
         missing=tuple(sorted((wanted - seen).elements())),

@@ -2,7 +2,7 @@
 
 The highest count of each day says what is usual: their median, and around it the median of their distances from the
 median, which a burst that was real does not move. A limit stands so many of these distances above what is usual. At
-first all limits are as close as `DISTANCES` has it; while all of them together would have told too often, the one that
+first all limits are as close as `DEVIATION_STEPS` has it; while all of them together would have told too often, the one that
 told most often moves up. A quiet reason whose only alert was a real burst therefore keeps its close limit.
 
 What a limit would have told is not reckoned here: the live functions say it, over the history, as in any replay.
@@ -16,22 +16,22 @@ from datetime import UTC, datetime, time, timedelta
 from math import ceil, floor, log10
 
 from alerter.core.alerts import AlertKey
-from alerter.core.backtest.tracks import Track
+from alerter.core.backtest.tracks import AlertReplay
 from alerter.core.conditions import Threshold
+from alerter.core.conditions.baseline import center_and_scale as usual_and_ordinary
 from alerter.core.conditions.baseline import highest_within
-from alerter.core.conditions.baseline import usual_of as usual_and_ordinary
-from alerter.core.history import Archive, TenantArchive
+from alerter.core.history import SeriesHistory, TenantHistory
 from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, literal_glob, shown
-from alerter.core.series import HoldReason, Span, Tenant, instant_of, number_of
+from alerter.core.series import HoldReason, Span, Tenant, from_epoch_us, to_epoch_us
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
 #: Fewer days than this do not show a week and its repetition.
-FEWEST_DAYS = 14
+MIN_DAYS = 14
 #: How many ordinary distances above what is usual a limit may stand, closest first.
-DISTANCES = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0, 50.0, 80.0, 130.0)
+DEVIATION_STEPS = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0, 50.0, 80.0, 130.0)
 #: Messages; a distance is taken to be no smaller: from 1 to 4 held messages is nothing to be woken for.
-SMALLEST_DISTANCE = 3.0
+MIN_DISTANCE = 3.0
 #: Polls; an alert that is over within so many was a blip.
 BLIP_POLLS = 2
 #: A limit that would have told more often than once in this time only informs.
@@ -49,7 +49,7 @@ class LimitFiring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usual:
+class DailyPeaks:
     """What the days of a reason's history were like.
 
     Attributes:
@@ -81,7 +81,7 @@ class Suggestion:
 
     tenant: Tenant
     reason: HoldReason
-    usual: Usual
+    usual: DailyPeaks
     severity: Severity
     level: Level
     critical_above: int
@@ -118,7 +118,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unsupported:
+class NoSuggestion:
     """A reason for which its history supports no limit, and why."""
 
     reason: HoldReason
@@ -138,11 +138,11 @@ class Suggestions:
 
     tenant: Tenant
     made: tuple[Suggestion, ...]
-    unsupported: tuple[Unsupported, ...]
+    unsupported: tuple[NoSuggestion, ...]
     per_week: float
 
 
-def suggest(tenant: TenantArchive, *, budget: float, until: datetime) -> Suggestions:
+def suggest(tenant: TenantHistory, *, budget: float, until: datetime) -> Suggestions:
     """Return a limit for each reason of a tenant such that together they would have told at most so often.
 
     Args:
@@ -151,14 +151,14 @@ def suggest(tenant: TenantArchive, *, budget: float, until: datetime) -> Suggest
         until: The end of the history.
     """
     candidates: list[_Candidate] = []
-    unsupported: list[Unsupported] = []
-    for archive in tenant.reasons:
-        usual = usual_of(archive, until=until)
-        if usual.days < FEWEST_DAYS:
-            why = f"it has {usual.days} whole days of history, and at least {FEWEST_DAYS} are needed"
-            unsupported.append(Unsupported(reason=archive.reason, why=why))
+    unsupported: list[NoSuggestion] = []
+    for history in tenant.reasons:
+        usual = daily_peaks(history, until=until)
+        if usual.days < MIN_DAYS:
+            why = f"it has {usual.days} whole days of history, and at least {MIN_DAYS} are needed"
+            unsupported.append(NoSuggestion(reason=history.reason, why=why))
         else:
-            candidates.append(_Candidate(archive, usual, until=until))
+            candidates.append(_Candidate(history, usual, until=until))
     _raise_until_within(candidates, budget)
     return Suggestions(
         tenant=tenant.polling.tenant,
@@ -176,32 +176,32 @@ def _numbered(suggestions: Iterable[Suggestion]) -> Iterator[Suggestion]:
         yield replace(each, number=number_by_title[each.title.casefold()])
 
 
-def of_reasons(tenant: TenantArchive, reasons: Selector) -> TenantArchive:
+def select_reasons(tenant: TenantHistory, reasons: Selector) -> TenantHistory:
     """Return a tenant with those of its reasons that are selected."""
-    return replace(tenant, reasons=[archive for archive in tenant.reasons if reasons.matches(archive.reason)])
+    return replace(tenant, reasons=[history for history in tenant.reasons if reasons.matches(history.reason)])
 
 
-def usual_of(archive: Archive, *, until: datetime) -> Usual:
+def daily_peaks(history: SeriesHistory, *, until: datetime) -> DailyPeaks:
     """Return what the days of a history were like; a day of which not even half was polled is left out."""
-    highest = list(_highest_of_days(archive, until=until))
+    highest = list(_highest_of_days(history, until=until))
     if not highest:
-        return Usual(days=0, highest=0, distance=SMALLEST_DISTANCE)
-    usual, distance = usual_and_ordinary(highest, floor=SMALLEST_DISTANCE)
-    return Usual(days=len(highest), highest=usual, distance=distance)
+        return DailyPeaks(days=0, highest=0, distance=MIN_DISTANCE)
+    usual, distance = usual_and_ordinary(highest, floor=MIN_DISTANCE)
+    return DailyPeaks(days=len(highest), highest=usual, distance=distance)
 
 
 class _Candidate:
     """A reason and the limit that it has at the moment."""
 
-    def __init__(self, archive: Archive, usual: Usual, *, until: datetime) -> None:
-        self._archive = archive
+    def __init__(self, history: SeriesHistory, usual: DailyPeaks, *, until: datetime) -> None:
+        self._archive = history
         self._usual = usual
         self._step = 0
-        self.history = until - instant_of(archive.timeline.since[0])
+        self.history = until - from_epoch_us(history.poll_times.since[0])
         self._for = timedelta(0)
         self.firings = self._replayed()
         if self._are_blips():
-            self._for = BLIP_POLLS * archive.timeline.poll_interval
+            self._for = BLIP_POLLS * history.poll_times.poll_interval
             self.firings = self._replayed()
 
     @property
@@ -212,7 +212,7 @@ class _Candidate:
     @property
     def can_rise(self) -> bool:
         """Whether there is a limit further away."""
-        return self._step + 1 < len(DISTANCES)
+        return self._step + 1 < len(DEVIATION_STEPS)
 
     def rise(self) -> None:
         """Take the next limit."""
@@ -227,7 +227,7 @@ class _Candidate:
             usual=self._usual,
             severity=self._severity(),
             level=self._level(),
-            critical_above=self._above(CRITICAL_FACTOR * DISTANCES[self._step]),
+            critical_above=self._above(CRITICAL_FACTOR * DEVIATION_STEPS[self._step]),
             firings=self.firings,
             history=self.history,
         )
@@ -236,20 +236,20 @@ class _Candidate:
         return Severity.WARNING if len(self.firings) * FREQUENT <= self.history else Severity.INFO
 
     def _level(self) -> Level:
-        above = self._above(DISTANCES[self._step])
+        above = self._above(DEVIATION_STEPS[self._step])
         # It is over when the count is again where ordinary days end.
         clear_at = min(above, self._above(1))
         return Level(conditions=(Threshold(above=above, clear_at=clear_at),), for_=self._for)
 
     def _above(self, distances: float) -> int:
-        return rounded_up(self._usual.highest + distances * self._usual.distance)
+        return round_up(self._usual.highest + distances * self._usual.distance)
 
     def _replayed(self) -> tuple[LimitFiring, ...]:
         return _firings(self._archive, self._level())
 
     def _are_blips(self) -> bool:
         """Say whether most of what the limit would have told was over again at once."""
-        blip = BLIP_POLLS * self._archive.timeline.poll_interval
+        blip = BLIP_POLLS * self._archive.poll_times.poll_interval
         lengths = [firing.until - firing.since for firing in self.firings if firing.until is not None]
         return sum(length <= blip for length in lengths) * 2 > len(self.firings)
 
@@ -271,30 +271,34 @@ def _per_week(candidates: Iterable[_Candidate]) -> float:
     return sum(map(_rate, candidates))
 
 
-def _firings(archive: Archive, level: Level) -> tuple[LimitFiring, ...]:
+def _firings(history: SeriesHistory, level: Level) -> tuple[LimitFiring, ...]:
     """Return when a level would have fired, by the live functions."""
-    key = AlertKey(rule=RuleName("suggestion"), severity=Severity.WARNING, tenant=archive.tenant, reason=archive.reason)
-    track = Track(key=key, level=level, archive=archive)
+    key = AlertKey(rule=RuleName("suggestion"), severity=Severity.WARNING, tenant=history.tenant, reason=history.reason)
+    track = AlertReplay(key=key, level=level, history=history)
     return tuple(LimitFiring(since=since, until=until) for since, until in track.firings())
 
 
-def _highest_of_days(archive: Archive, *, until: datetime) -> Iterator[int]:
+def _highest_of_days(history: SeriesHistory, *, until: datetime) -> Iterator[int]:
     """Yield the highest count of each day, in the tenant's time zone, of which at least half was polled."""
-    timeline = archive.timeline
-    if not timeline.since or number_of(until) < archive.seen_since:
+    poll_times = history.poll_times
+    if not poll_times.since or to_epoch_us(until) < history.seen_since:
         return
-    series = archive.as_of(number_of(until), window=until - instant_of(timeline.since[0]) + DAY)
-    begin = max(instant_of(timeline.since[0]), instant_of(archive.seen_since)).astimezone(timeline.timezone).date()
+    series = history.as_of(to_epoch_us(until), window=until - from_epoch_us(poll_times.since[0]) + DAY)
+    begin = (
+        max(from_epoch_us(poll_times.since[0]), from_epoch_us(history.seen_since))
+        .astimezone(poll_times.timezone)
+        .date()
+    )
     day = begin
-    while (since := datetime.combine(day, time(), timeline.timezone).astimezone(UTC)) < until:
+    while (since := datetime.combine(day, time(), poll_times.timezone).astimezone(UTC)) < until:
         day += DAY
-        end = datetime.combine(day, time(), timeline.timezone).astimezone(UTC)
+        end = datetime.combine(day, time(), poll_times.timezone).astimezone(UTC)
         highest = highest_within(series, Span(since, end))
         if highest is not None:
             yield highest
 
 
-def rounded_up(value: float) -> int:
+def round_up(value: float) -> int:
     """Return a limit that people would write: two significant digits, not below the value."""
     if value < 10:  # noqa: PLR2004 - one digit has no second one
         return ceil(value)

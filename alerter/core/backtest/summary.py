@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
 from alerter.core.alerts import AlertKey  # noqa: TC001 - one import style for the core
-from alerter.core.backtest.result import Backtest, FiringPeriod, Knowledge
+from alerter.core.backtest.result import Backtest, FiringPeriod, HistoryCoverage
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.rules import RuleName
 from alerter.core.series import Span
@@ -44,10 +44,10 @@ class RuleSummary:
     notified: Mapping[ReceiverName, Mapping[NotifyReason, int]]
 
 
-def tally_of(rule: RuleName, backtest: Backtest, span: Span, *, timezone: tzinfo) -> RuleSummary:
+def summarize_rule(rule: RuleName, backtest: Backtest, span: Span, *, timezone: tzinfo) -> RuleSummary:
     """Return what a rule would have done."""
     firings = tuple(firing for firing in backtest.firings if firing.key.rule == rule)
-    lasted = [lasting_within(firing, span) for firing in firings]
+    lasted = [firing_time_within(firing, span) for firing in firings]
     began = [firing.since for firing in firings if firing.since >= span.since]
     by_day = Counter(at.astimezone(timezone).date() for at in began)
     messages: Counter[ReceiverName] = Counter()
@@ -75,12 +75,12 @@ def _most(counted: tuple[date, int]) -> tuple[int, int]:
     return number, -day.toordinal()
 
 
-def lasting_within(firing: FiringPeriod, span: Span) -> timedelta:
+def firing_time_within(firing: FiringPeriod, span: Span) -> timedelta:
     """Return for how long an alert fired within a span."""
     return min(firing.until or span.until, span.until) - max(firing.since, span.since)
 
 
-def most_at_once(firings: Iterable[FiringPeriod], span: Span, *, slots: int) -> list[int]:
+def max_concurrent(firings: Iterable[FiringPeriod], span: Span, *, slots: int) -> list[int]:
     """Return how many alerts fired at the same time, at the most, in each of so many equal parts of a span."""
     steps: Counter[datetime] = Counter()
     for firing in firings:
@@ -99,7 +99,7 @@ def most_at_once(firings: Iterable[FiringPeriod], span: Span, *, slots: int) -> 
     return most[: slot + 1] + [now] * (slots - slot - 1)
 
 
-def known_slots(known: Iterable[Knowledge], span: Span, *, slots: int) -> list[bool]:
+def covered_slots(known: Iterable[HistoryCoverage], span: Span, *, slots: int) -> list[bool]:
     """Return in which of so many equal parts of a span any tenant was polled."""
     pitch = (span.until - span.since) / slots
     parts = [Span(span.since + slot * pitch, span.since + (slot + 1) * pitch) for slot in range(slots)]
@@ -107,7 +107,7 @@ def known_slots(known: Iterable[Knowledge], span: Span, *, slots: int) -> list[b
     return [any(_is_polled(each, part) for each in everybody) for part in parts]
 
 
-def _is_polled(known: Knowledge, part: Span) -> bool:
+def _is_polled(known: HistoryCoverage, part: Span) -> bool:
     if known.since is None or known.since >= part.until:
         return False
     return not any(gap.since <= part.since and part.until <= gap.until for gap in known.gaps)
@@ -138,7 +138,7 @@ class Comparison:
     same: int
 
 
-def compared(before: Sequence[FiringPeriod], after: Sequence[FiringPeriod]) -> Comparison:
+def compare_firings(before: Sequence[FiringPeriod], after: Sequence[FiringPeriod]) -> Comparison:
     """Return what differs between the firings of two sets of rules, each in the order in which they began.
 
     Two firings of an alert are the same one where they overlap; each has one counterpart at the most.

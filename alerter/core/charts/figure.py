@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from alerter.core.conditions import Threshold
 from alerter.core.rules import Rule, RuleName, Severity
-from alerter.core.series import Piece, Sample, Series
+from alerter.core.series import Sample, Segment, Series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class Figure:
 
     start_at: datetime
     end_at: datetime
-    segments: tuple[Piece, ...]
+    segments: tuple[Segment, ...]
     limits: tuple[Limit, ...] = ()
     alerts: tuple[Band, ...] = ()
     mutes: tuple[Band, ...] = ()
@@ -155,7 +155,7 @@ def build_figure(
     return Figure(
         start_at=start_at,
         end_at=end_at,
-        segments=tuple(series.pieces(since=start_at, until=end_at)),
+        segments=tuple(series.segments(since=start_at, until=end_at)),
         limits=tuple(sorted(limits, key=lambda each: -each.count)),
         alerts=tuple(_clip(alerts, start_at, end_at)),
         mutes=tuple(_clip(mutes, start_at, end_at)),

@@ -41,7 +41,7 @@ class Evidence:
         reference: The earlier sample that it was compared with, or that shows what it was; None where none is known.
         expected: The count that it reckoned with: the one that a forecast gives for a later instant, or the one that is
             usual at the instant of the value. None where it reckons with none.
-        last_good_at: The newest good poll, where the condition is about polling; None if there never was one.
+        last_success_at: The newest good poll, where the condition is about polling; None if there never was one.
         news: What there is to tell, as the end of a sentence ("heading for 540 in 4h"); empty where the limit says it.
         note: What else a reader must know: why there is no data, or why polling fails.
     """
@@ -51,7 +51,7 @@ class Evidence:
     value: Sample | None = None
     reference: Sample | None = None
     expected: Sample | None = None
-    last_good_at: datetime | None = None
+    last_success_at: datetime | None = None
     news: str = ""
     note: str = ""
 

@@ -17,12 +17,12 @@ from alerter.core.conditions.base import (
     no_data_result,
 )
 from alerter.core.conditions.hours import hours_of, hours_of_week
-from alerter.core.history import Archive
-from alerter.core.series import Sample, Series, Span, number_of
+from alerter.core.history import SeriesHistory
+from alerter.core.series import Sample, Series, Span, to_epoch_us
 
 #: So many of the hours before must be known.
-FEWEST_HOURS = 3
-MOST_WEEKS = 52
+MIN_HOURS = 3
+MAX_WEEKS = 52
 #: Turns the median of absolute deviations into a standard deviation, where values are normally distributed.
 NORMAL = 1.4826
 _WEEK = timedelta(days=7)
@@ -59,8 +59,8 @@ class Baseline(BaseCondition):
     def __post_init__(self) -> None:
         if self.deviations <= 0:
             raise ValueError(f"expected 'deviations' above 0, found {self.deviations:g}")
-        if not FEWEST_HOURS <= self.weeks <= MOST_WEEKS:
-            raise ValueError(f"expected 'weeks' from {FEWEST_HOURS} to {MOST_WEEKS}, found {self.weeks}")
+        if not MIN_HOURS <= self.weeks <= MAX_WEEKS:
+            raise ValueError(f"expected 'weeks' from {MIN_HOURS} to {MAX_WEEKS}, found {self.weeks}")
         if self.floor < 1:
             raise ValueError(f"expected 'floor' of 1 message or more, found {self.floor}")
 
@@ -72,7 +72,7 @@ class Baseline(BaseCondition):
     @property
     def learns_for(self) -> timedelta:
         """How much history it needs before it can be active."""
-        return FEWEST_HOURS * _WEEK
+        return MIN_HOURS * _WEEK
 
     @cached_property
     def harmless(self) -> tuple[int, int]:
@@ -91,7 +91,7 @@ class Baseline(BaseCondition):
         if found.value is None or found.expected is None:
             return ""
         _, *past = hours_of_week(series.timezone, now, weeks=self.weeks)
-        usual, ordinary = usual_of(_counts_of(series, past, fired), floor=self.floor)
+        usual, ordinary = center_and_scale(_counts_of(series, past, fired), floor=self.floor)
         return margin_text(found.value.count - int(usual + self.deviations * ordinary))
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
@@ -102,11 +102,11 @@ class Baseline(BaseCondition):
         value = Sample(now, count)
         present, *past = hours_of_week(series.timezone, now, weeks=self.weeks)
         counts = _counts_of(series, past, fired)
-        if len(counts) < FEWEST_HOURS:
+        if len(counts) < MIN_HOURS:
             note = f"only {len(counts)} of the same hours in the last {self.weeks} weeks can be compared with"
             evidence = Evidence(condition=self.name, limit=self.limit, value=value, note=note)
             return Result(verdict=Verdict.NO_DATA, evidence=evidence, holds_until=present.until)
-        usual, ordinary = usual_of(counts, floor=self.floor)
+        usual, ordinary = center_and_scale(counts, floor=self.floor)
         most = usual + self.deviations * ordinary
         is_active = count > most
         evidence = Evidence(
@@ -124,19 +124,19 @@ class Baseline(BaseCondition):
             holds_within=(int(most) + 1, ANY_COUNT[1]) if is_active else (ANY_COUNT[0], int(most)),
         )
 
-    def turns(self, archive: Archive) -> Iterator[int]:
+    def turns(self, history: SeriesHistory) -> Iterator[int]:
         """Yield the changes and the ends of the hours in which the count may be more than is usual.
 
         Whichever of the hours before are left out, what is usual is no less than the lowest of them.
         """
-        for hour in hours_of(archive, weeks=self.weeks):
+        for hour in hours_of(history, weeks=self.weeks):
             usual = min(hour.before, default=0)
             most = usual + self.deviations * max(sqrt(usual), self.floor)
-            if len(hour.before) >= FEWEST_HOURS and hour.highest > most - _ROUNDING:
-                yield from (hour.since, *archive.at[hour.first : hour.last], hour.until)
+            if len(hour.before) >= MIN_HOURS and hour.highest > most - _ROUNDING:
+                yield from (hour.since, *history.at[hour.first : hour.last], hour.until)
 
 
-def usual_of(counts: Sequence[int], *, floor: float) -> tuple[float, float]:
+def center_and_scale(counts: Sequence[int], *, floor: float) -> tuple[float, float]:
     """Return what is usual, and how far from it is ordinary: neither is moved by a few counts that are far off.
 
     Args:
@@ -171,8 +171,8 @@ def highest_within(series: Series, span: Span) -> int | None:
 
     Its end belongs to the next one.
     """
-    since, until = number_of(span.since), number_of(span.until)
-    pieces = list(series.pieces_us(since, until))
-    if 2 * sum(end - begin for begin, end, _ in pieces) < until - since:
+    since, until = to_epoch_us(span.since), to_epoch_us(span.until)
+    segments = list(series.pieces_us(since, until))
+    if 2 * sum(end - begin for begin, end, _ in segments) < until - since:
         return None
-    return max(count for begin, _, count in pieces if begin < until)
+    return max(count for begin, _, count in segments if begin < until)

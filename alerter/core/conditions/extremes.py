@@ -10,7 +10,7 @@ from heapq import merge
 from itertools import pairwise
 from typing import NamedTuple
 
-from alerter.core.history import Archive
+from alerter.core.history import SeriesHistory
 
 
 class _Piece(NamedTuple):
@@ -50,32 +50,32 @@ class Stretch:
     since: int
     until: int
 
-    def extremes(self, archive: Archive, *, lowest: bool) -> Iterator[tuple[int, int, int | None]]:
+    def extremes(self, history: SeriesHistory, *, lowest: bool) -> Iterator[tuple[int, int, int | None]]:
         """Yield when the count or the extreme of the stretch changes, with both; oldest first.
 
         The extreme is None where nothing was seen. At one instant there may be several, of which the last counts.
         """
-        pieces = list(_pieces(archive))
+        segments = list(_pieces(history))
         sign = -1 if lowest else 1
         best: deque[int] = deque()
         count = 0
-        for at, kind, number in self._events(archive, pieces):
+        for at, kind, number in self._events(history, segments):
             if kind == _COUNTS:
-                count = archive.held[number]
+                count = history.held[number]
             elif kind == _ENTERS:
-                while best and (pieces[number].held - pieces[best[-1]].held) * sign >= 0:
+                while best and (segments[number].held - segments[best[-1]].held) * sign >= 0:
                     best.pop()
                 best.append(number)
             elif best[0] == number:
                 best.popleft()
-            yield at, count, pieces[best[0]].held if best else None
+            yield at, count, segments[best[0]].held if best else None
 
-    def turns_known(self, archive: Archive, parts: int) -> Iterator[int]:
+    def turns_known(self, history: SeriesHistory, parts: int) -> Iterator[int]:
         """Yield from when on one of so many parts of the stretch is known, and from when on it is not."""
-        timeline = archive.timeline
+        poll_times = history.poll_times
         edges = sorted(
             edge
-            for since, until in zip(timeline.since, timeline.until, strict=True)
+            for since, until in zip(poll_times.since, poll_times.until, strict=True)
             for edge in (
                 (since + self.until, 1),
                 (until + self.until, -1),
@@ -94,19 +94,19 @@ class Stretch:
                 yield at + known - needed + 1
             known = after
 
-    def _events(self, archive: Archive, pieces: list[_Piece]) -> Iterator[_Event]:
+    def _events(self, history: SeriesHistory, segments: list[_Piece]) -> Iterator[_Event]:
         return merge(
-            (_Event(at, _COUNTS, number) for number, at in enumerate(archive.at)),
-            (_Event(piece.since + self.until, _ENTERS, number) for number, piece in enumerate(pieces)),
-            (_Event(piece.end + self.since, _LEAVES, number) for number, piece in enumerate(pieces)),
+            (_Event(at, _COUNTS, number) for number, at in enumerate(history.at)),
+            (_Event(piece.since + self.until, _ENTERS, number) for number, piece in enumerate(segments)),
+            (_Event(piece.end + self.since, _LEAVES, number) for number, piece in enumerate(segments)),
         )
 
 
-def _pieces(archive: Archive) -> Iterator[_Piece]:
+def _pieces(history: SeriesHistory) -> Iterator[_Piece]:
     """Yield what is known, oldest first; gaps are left out."""
-    at, held = archive.at, archive.held
+    at, held = history.at, history.held
     place = 0
-    for since, until in zip(archive.timeline.since, archive.timeline.until, strict=True):
+    for since, until in zip(history.poll_times.since, history.poll_times.until, strict=True):
         while place + 1 < len(at) and at[place + 1] <= since:
             place += 1
         number = place

@@ -21,12 +21,12 @@ from alerter.core.conditions.base import (
 )
 from alerter.core.conditions.lines import Samples, line_through
 from alerter.core.conditions.passings import passings
-from alerter.core.history import Archive
-from alerter.core.poll_times import MOST_STEP_HALVES
-from alerter.core.series import MICROSECOND, Sample, Series, Span, instant_of
+from alerter.core.history import SeriesHistory
+from alerter.core.poll_times import MAX_STEP_HALVES
+from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us
 
 #: A line is drawn through so many samples at least.
-FEWEST_SAMPLES = 3
+MIN_SAMPLES = 3
 #: Over so many poll intervals there always are so many samples, half of the span apart, while no poll is missed.
 FEWEST_INTERVALS = 3
 
@@ -105,11 +105,11 @@ class Forecast(BaseCondition):
         is_above, above = count > self.above, (self.above + 1, ANY_COUNT[1])
         first = samples.instants[samples.parts[0][0]]
         span = (samples.instants[-1] - first) * MICROSECOND
-        if len(samples.instants) - samples.parts[0][0] < FEWEST_SAMPLES or span * 2 < self.fit_over:
+        if len(samples.instants) - samples.parts[0][0] < MIN_SAMPLES or span * 2 < self.fit_over:
             if is_above:
                 return self._result(Verdict.ACTIVE, value, holds_until=FOREVER, holds_within=above)
             # Until half of the span is known there is no line, whatever comes.
-            until = instant_of(first) + self.fit_over / 2 if span * 2 < self.fit_over else NOT_AT_ALL
+            until = from_epoch_us(first) + self.fit_over / 2 if span * 2 < self.fit_over else NOT_AT_ALL
             note = f"too few good polls within {duration_text(self.fit_over)} to draw a line through"
             return self._result(
                 Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=(ANY_COUNT[0], self.above)
@@ -125,7 +125,7 @@ class Forecast(BaseCondition):
         return self._result(
             Verdict.ACTIVE if is_above or is_coming else Verdict.INACTIVE,
             value,
-            since=Sample(instant_of(first), samples.parts[0][2]),
+            since=Sample(from_epoch_us(first), samples.parts[0][2]),
             expected=line.count_at(ahead),
             holds_until=until,
             holds_within=within,
@@ -149,7 +149,7 @@ class Forecast(BaseCondition):
         if self.fit_over < FEWEST_INTERVALS * poll_interval:
             # There may be too few samples for a line at one poll and not at the next.
             return None
-        if steps and not interval <= min(steps) <= max(steps) <= MOST_STEP_HALVES * interval:
+        if steps and not interval <= min(steps) <= max(steps) <= MAX_STEP_HALVES * interval:
             return None
         lowest, highest = min(count for *_, count in samples.parts), max(count for *_, count in samples.parts)
         part, whole = self._part
@@ -172,19 +172,19 @@ class Forecast(BaseCondition):
         fit_over, within = self.fit_over // MICROSECOND, self.within // MICROSECOND
         return fit_over, 3 * fit_over + 4 * within
 
-    def turns(self, archive: Archive) -> Iterator[int]:
+    def turns(self, history: SeriesHistory) -> Iterator[int]:
         """Yield when the count passes the limit, and wherever the line may begin or cease to lead above it."""
         before = False
-        for instant, count in zip(archive.at, archive.held, strict=True):
+        for instant, count in zip(history.at, history.held, strict=True):
             if (count > self.above) is not before:
                 before = not before
                 yield instant
         yield from passings(
-            archive,
+            history,
             above=self.above,
             ahead=self.within,
             over=self.fit_over,
-            fewest=FEWEST_SAMPLES,
+            fewest=MIN_SAMPLES,
             is_calm=self._is_calm,
         )
 

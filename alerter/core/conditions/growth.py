@@ -18,11 +18,11 @@ from alerter.core.conditions.base import (
     no_data_result,
 )
 from alerter.core.conditions.extremes import Stretch
-from alerter.core.history import Archive
-from alerter.core.series import MICROSECOND, Sample, Series, Span, instant_of, number_of
+from alerter.core.history import SeriesHistory
+from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 
 #: More spans than this are a mistake.
-MOST_TIMES = 60
+MAX_TIMES = 60
 #: Of the time in which the highest count is looked for, one of so many parts must be known.
 KNOWN_PARTS = 4
 
@@ -31,10 +31,10 @@ def _count(piece: tuple[int, int, int]) -> int:
     return piece[2]
 
 
-def _known_until(pieces: Sequence[tuple[int, int, int]], needed: int) -> int:
+def _known_until(segments: Sequence[tuple[int, int, int]], needed: int) -> int:
     """Return the first instant after which less than is needed of some pieces remains."""
     begin = 0
-    for since, until, _ in reversed(pieces):
+    for since, until, _ in reversed(segments):
         begin, needed = since, needed - (until - since)
         if needed <= 0:
             break
@@ -83,8 +83,8 @@ class Growth(BaseCondition):
             raise ValueError(f"expected 'floor' of 0 messages or more, found {self.floor}")
         if self.over <= timedelta(0):
             raise ValueError("expected 'over' longer than 0s")
-        if not 1 <= self.times <= MOST_TIMES:
-            raise ValueError(f"expected 'times' from 1 to {MOST_TIMES}, found {self.times}")
+        if not 1 <= self.times <= MAX_TIMES:
+            raise ValueError(f"expected 'times' from 1 to {MAX_TIMES}, found {self.times}")
 
     @property
     def window(self) -> timedelta:
@@ -152,7 +152,7 @@ class Growth(BaseCondition):
         reference = series.sample_for(then)
         if reference is None:
             note = f"no good poll {duration_text(self.over)} before to compare with"
-            until = (series.next_edge(after=then) or then) + self.over
+            until = (series.next_change_at(after=then) or then) + self.over
             return self._result(Verdict.NO_DATA, value, None, note=note, holds_until=until)
         verdict = Verdict.ACTIVE if self._is_far(reference.count, count) else Verdict.INACTIVE
         until, within = self._holds(verdict, reference.count, value, series)
@@ -162,14 +162,14 @@ class Growth(BaseCondition):
         self, verdict: Verdict, reference: int, value: Sample, series: Series
     ) -> tuple[datetime, tuple[int, int]]:
         """Return until when a verdict stands, and with which counts."""
-        then = number_of(value.at - self.over)
-        changes = list(series.changes_us(then, number_of(value.at)))
+        then = to_epoch_us(value.at - self.over)
+        changes = list(series.changes_us(then, to_epoch_us(value.at)))
         run_ends = series.run_until_us(then)
         if run_ends is not None:
             # There will be no reference behind a gap.
             lost = run_ends + series.tolerance // MICROSECOND + 1
             changes = [change for change in changes if change[0] < lost][:1] or [(lost, reference)]
-            return instant_of(changes[0][0]) + self.over, self._counts(verdict, reference)
+            return from_epoch_us(changes[0][0]) + self.over, self._counts(verdict, reference)
         if verdict is Verdict.INACTIVE:
             calm = self._calm([reference, *(count for _, count in changes)])
             if calm is not None:
@@ -179,7 +179,7 @@ class Growth(BaseCondition):
             counts = self._counts(verdict, count)
             low, high = max(lowest, counts[0]), min(highest, counts[1])
             if not low <= value.count <= high:
-                return instant_of(at) + self.over, (lowest, highest)
+                return from_epoch_us(at) + self.over, (lowest, highest)
             lowest, highest = low, high
         return value.at + self.over, (lowest, highest)
 
@@ -220,9 +220,9 @@ class Growth(BaseCondition):
 
     def _against_many(self, value: Sample, series: Series) -> Result:
         """Compare with the extreme of all that was seen from `times` spans ago until one span ago."""
-        now, window, over = (number_of(value.at), self.window // MICROSECOND, self.over // MICROSECOND)
-        pieces = list(series.pieces_us(now - window, now - over))
-        known = sum(until - since for since, until, _ in pieces)
+        now, window, over = (to_epoch_us(value.at), self.window // MICROSECOND, self.over // MICROSECOND)
+        segments = list(series.pieces_us(now - window, now - over))
+        known = sum(until - since for since, until, _ in segments)
         needed = -(-(window - over) // KNOWN_PARTS)
         if known < needed:
             whole = duration_text(self.window - self.over)
@@ -230,7 +230,7 @@ class Growth(BaseCondition):
             until = value.at + (needed - known) * MICROSECOND
             return self._result(Verdict.NO_DATA, value, None, note=note, holds_until=until)
         # The newest one, for it is compared with for longest.
-        since, until_us, extreme = (min if self.falls else max)(reversed(pieces), key=_count)
+        since, until_us, extreme = (min if self.falls else max)(reversed(segments), key=_count)
         is_far = self._is_far(extreme, value.count)
         near = self._near(extreme)
         if near[0] <= value.count <= near[1]:
@@ -242,14 +242,14 @@ class Growth(BaseCondition):
             leaves = min(until_us + window, next(coming, now) + over)
         if series.run_since_us(now) > now - over - needed:
             # Before the present run there was a gap, which may be all that is left of the past at some time.
-            leaves = min(leaves, _known_until(pieces, needed) + window)
+            leaves = min(leaves, _known_until(segments, needed) + window)
         delta = abs(value.count - extreme)
         return self._result(
             Verdict.ACTIVE if is_far else Verdict.INACTIVE,
             value,
-            Sample(instant_of(since), extreme),
+            Sample(from_epoch_us(since), extreme),
             news=f"{delta:,} {'fewer' if self.falls else 'more'} than ever from {self._span_of_past}" if is_far else "",
-            holds_until=instant_of(leaves),
+            holds_until=from_epoch_us(leaves),
             holds_within=within,
         )
 
@@ -276,23 +276,23 @@ class Growth(BaseCondition):
         least = max(extreme, self.floor)
         return lowest, least + max(1, -(-least * (percent or 0) // 100)) - 1
 
-    def turns(self, archive: Archive) -> Iterator[int]:
+    def turns(self, history: SeriesHistory) -> Iterator[int]:
         """Yield when the growth passes the limit: at a change, or when what it is compared with changes."""
         if self.times == 1:
-            yield from archive.references(self.over)
-            yield from self._turns(archive)
+            yield from history.references(self.over)
+            yield from self._turns(history)
             return
         past = Stretch(since=self.window // MICROSECOND, until=self.over // MICROSECOND)
-        yield from past.turns_known(archive, KNOWN_PARTS)
+        yield from past.turns_known(history, KNOWN_PARTS)
         was_far = False
-        for instant, count, extreme in past.extremes(archive, lowest=self.falls):
+        for instant, count, extreme in past.extremes(history, lowest=self.falls):
             is_far = extreme is not None and self._is_far(extreme, count)
             if is_far is not was_far:
                 yield instant
             was_far = is_far
 
-    def _turns(self, archive: Archive) -> Iterator[int]:
-        at, held, over = archive.at, archive.held, self.over // MICROSECOND
+    def _turns(self, history: SeriesHistory) -> Iterator[int]:
+        at, held, over = history.at, history.held, self.over // MICROSECOND
         sign, least = (-1 if self.falls else 1), self._steps[0] or 1
         before = count = held[0] if held else 0
         is_far, new, old = False, 1, 1

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
-from alerter.core.history import Archive
-from alerter.core.series import Span, instant_of, number_of
+from alerter.core.history import SeriesHistory
+from alerter.core.series import Span, from_epoch_us, to_epoch_us
 
 _WEEK = timedelta(days=7)
 
@@ -60,16 +60,16 @@ class PolledHour:
     before: Sequence[int]
 
 
-def hours_of(archive: Archive, *, weeks: int) -> Iterator[PolledHour]:
+def hours_of(history: SeriesHistory, *, weeks: int) -> Iterator[PolledHour]:
     """Yield every hour of an archive, oldest first, beside the same ones of so many weeks before."""
-    polls = archive.timeline.polls
-    if not polls or not archive.at:
+    polls = history.poll_times.polls
+    if not polls or not history.at:
         return
     least: dict[tuple[date, int], int] = {}
-    for day, hour, since, until in _hours_between(archive.timeline.timezone, polls[0], polls[-1]):
-        first, last = bisect_left(archive.at, since), bisect_left(archive.at, until)
-        held = archive.held[max(bisect_right(archive.at, since) - 1, 0)]
-        changed = archive.held[first:last]
+    for day, hour, since, until in _hours_between(history.poll_times.timezone, polls[0], polls[-1]):
+        first, last = bisect_left(history.at, since), bisect_left(history.at, until)
+        held = history.held[max(bisect_right(history.at, since) - 1, 0)]
+        changed = history.held[first:last]
         days = (day - number * _WEEK for number in range(1, weeks + 1))
         yield PolledHour(
             since=since,
@@ -80,7 +80,7 @@ def hours_of(archive: Archive, *, weeks: int) -> Iterator[PolledHour]:
             before=[least[before, hour] for before in days if (before, hour) in least],
         )
         # A tenant's changes were polled; of a sum they may lie where it is not known.
-        known = (min(held, *changed) if archive.timeline.owners else max(changed)) if changed else held
+        known = (min(held, *changed) if history.poll_times.owners else max(changed)) if changed else held
         least[day, hour] = known
 
 
@@ -88,9 +88,9 @@ def hours_of(archive: Archive, *, weeks: int) -> Iterator[PolledHour]:
 def _hours_between(timezone: tzinfo, since: int, until: int) -> tuple[tuple[date, int, int, int], ...]:
     """Return the hours from one instant to another: day, hour, beginning and end."""
     hours = []
-    local = instant_of(since).astimezone(timezone)
+    local = from_epoch_us(since).astimezone(timezone)
     while since <= until and (span := _hour(timezone, local.date(), local.hour)) is not None:
-        since = number_of(span.until)
-        hours.append((local.date(), local.hour, number_of(span.since), since))
+        since = to_epoch_us(span.until)
+        hours.append((local.date(), local.hour, to_epoch_us(span.since), since))
         local = span.until.astimezone(timezone)
     return tuple(hours)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import mul
 
-from alerter.core.poll_times import Numbers, numbers
-from alerter.core.series import MICROSECOND, Sample, Series, number_of
+from alerter.core.poll_times import Int64Array, numbers
+from alerter.core.series import MICROSECOND, Sample, Series, to_epoch_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,15 @@ class Samples:
     @classmethod
     def of(cls, series: Series, *, since: datetime, until: datetime) -> "Samples":
         """Return the samples of a series between two instants, both included."""
-        begin, end = number_of(since), number_of(until)
+        begin, end = to_epoch_us(since), to_epoch_us(until)
         polls = series.polls
         instants = _spread(series, begin, end) if polls is None else polls.between(begin, end)
         changes, parts = series.changes, []
         place = max(bisect_right(changes, since, key=_at) - 1, 0)
-        first = bisect_left(instants, number_of(changes[place].at)) if changes else 0
+        first = bisect_left(instants, to_epoch_us(changes[place].at)) if changes else 0
         for number in range(place, len(changes)):
             is_last = number + 1 == len(changes) or changes[number + 1].at > until
-            behind = len(instants) if is_last else bisect_left(instants, number_of(changes[number + 1].at))
+            behind = len(instants) if is_last else bisect_left(instants, to_epoch_us(changes[number + 1].at))
             if behind > first:
                 parts.append((first, behind, changes[number].count))
             first = behind
@@ -50,9 +50,9 @@ def _at(sample: Sample) -> datetime:
     return sample.at
 
 
-def _spread(series: Series, begin: int, end: int) -> Numbers:
+def _spread(series: Series, begin: int, end: int) -> Int64Array:
     """Return the instants that are covered, an interval apart, back from the last one."""
-    spans = [(number_of(span.since), number_of(span.until)) for span in series.coverage]
+    spans = [(to_epoch_us(span.since), to_epoch_us(span.until)) for span in series.coverage]
     instants: list[int] = []
     for at in range(end, begin - 1, -(series.poll_interval // MICROSECOND)):
         while spans and spans[-1][0] > at:
@@ -108,7 +108,7 @@ class LinearFit:
 
 def line_through(samples: Samples, *, now: datetime) -> LinearFit:
     """Return the line through samples that are of two instants at least; its origin is now."""
-    origin = number_of(now)
+    origin = to_epoch_us(now)
     times = [at - origin for at in samples.instants[samples.parts[0][0] :]]
     skipped = samples.parts[0][0]
     total = moment = 0

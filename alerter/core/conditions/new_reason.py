@@ -14,8 +14,8 @@ from alerter.core.conditions.base import (
     duration_text,
     no_data_result,
 )
-from alerter.core.history import Archive
-from alerter.core.series import Sample, Series, Span, number_of
+from alerter.core.history import SeriesHistory
+from alerter.core.series import Sample, Series, Span, to_epoch_us
 
 #: How long a reason counts as new.
 NEWS = timedelta(days=1)
@@ -85,14 +85,14 @@ class NewReason(BaseCondition):
         # One that held something once is never new again, whatever it holds.
         return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER if first <= now else first)
 
-    def turns(self, archive: Archive) -> Iterator[int]:
+    def turns(self, history: SeriesHistory) -> Iterator[int]:
         """Yield when the first messages were held, and when that ceases to be news."""
-        if archive.first_held_at is not None:
-            yield number_of(archive.first_held_at)
-            yield number_of(archive.first_held_at + NEWS)
+        if history.first_held_at is not None:
+            yield to_epoch_us(history.first_held_at)
+            yield to_epoch_us(history.first_held_at + NEWS)
 
     def _has_learnt(self, series: Series, first: datetime) -> bool:
-        return series.polled_since is not None and first - series.polled_since >= self.learn
+        return series.first_polled_at is not None and first - series.first_polled_at >= self.learn
 
 
 def _first_sample(series: Series, *, now: datetime) -> Sample | None:

@@ -15,8 +15,8 @@ from alerter.core.conditions.base import (
     Verdict,
     duration_text,
 )
-from alerter.core.history import Archive
-from alerter.core.series import MICROSECOND, Failure, Series, Span
+from alerter.core.history import SeriesHistory
+from alerter.core.series import MICROSECOND, PollFailure, Series, Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,23 +73,23 @@ class NoData(BaseCondition):
             evidence=Evidence(
                 condition=self.name,
                 limit=self.limit,
-                last_good_at=series.last_good_at(now=now),
+                last_success_at=series.last_success_at(now=now),
                 note=f"{failure.cause}: {failure.detail}. {failure.cause.advice}",
             ),
             holds_until=FOREVER if is_active else begins,
         )
 
-    def _no_data_since(self, failure: Failure, series: Series, *, now: datetime) -> datetime:
+    def _no_data_since(self, failure: PollFailure, series: Series, *, now: datetime) -> datetime:
         """Return since when nothing is known."""
-        last = series.last_good_at(now=now)
+        last = series.last_success_at(now=now)
         # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
         return failure.since if last is None else min(last, failure.since)
 
-    def turns(self, archive: Archive) -> Iterator[int]:
+    def turns(self, history: SeriesHistory) -> Iterator[int]:
         """Yield when each outage begins, has lasted for long enough, and ends."""
-        timeline, after = archive.timeline, self.after // MICROSECOND
-        for outage in timeline.outages:
-            last_good = timeline.last_good_before(outage)
+        poll_times, after = history.poll_times, self.after // MICROSECOND
+        for outage in poll_times.outages:
+            last_good = poll_times.last_success_before(outage)
             yield outage.since
             yield (outage.since if last_good is None else min(last_good, outage.since)) + after
             yield outage.until

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from alerter.core.conditions.lines import LinearFit
-from alerter.core.history import Archive
-from alerter.core.poll_times import NEVER, Numbers
+from alerter.core.history import SeriesHistory
+from alerter.core.poll_times import NEVER, Int64Array
 from alerter.core.series import MICROSECOND
 
 #: Tells whether no line through counts, from the lowest to the highest, can lead above the limit.
@@ -19,31 +19,31 @@ IsCalm = Callable[[int, int], bool]
 
 
 def passings(
-    archive: Archive, *, above: int, ahead: timedelta, over: timedelta, fewest: int, is_calm: IsCalm
+    history: SeriesHistory, *, above: int, ahead: timedelta, over: timedelta, fewest: int, is_calm: IsCalm
 ) -> Iterator[int]:
     """Yield every poll from which on the line may lead above a limit, or no longer.
 
     Args:
-        archive: What was seen.
+        history: What was seen.
         above: The limit, in messages.
         ahead: How far from now the line is looked at.
         over: The span whose samples it is drawn through.
         fewest: A line needs so many samples.
         is_calm: See there.
     """
-    timeline, length = archive.timeline, over // MICROSECOND
-    loud = _united(_loud(archive, length, is_calm))
-    if timeline.owners:
+    poll_times, length = history.poll_times, over // MICROSECOND
+    loud = _united(_loud(history, length, is_calm))
+    if poll_times.owners:
         # The samples of a sum are counted back from each poll.
         for begin, end in loud:
-            first, behind = bisect_left(timeline.polls, begin), bisect_left(timeline.polls, end)
-            yield from timeline.polls[first : behind + 1]
+            first, behind = bisect_left(poll_times.polls, begin), bisect_left(poll_times.polls, end)
+            yield from poll_times.polls[first : behind + 1]
         return
-    good = timeline.good
+    good = poll_times.good
     for begin, end in loud:
         leads = False
         first, behind = bisect_left(good, begin), bisect_left(good, end)
-        window = _Window(archive, length, first=first)
+        window = _Window(history, length, first=first)
         for index in range(first, behind):
             line = window.line_at(index)
             is_enough = line.samples >= fewest and 2 * window.span_at(index) >= length
@@ -55,13 +55,13 @@ def passings(
             yield good[behind] if behind < len(good) else end
 
 
-def _loud(archive: Archive, length: int, is_calm: IsCalm) -> Iterator[tuple[int, int]]:
+def _loud(history: SeriesHistory, length: int, is_calm: IsCalm) -> Iterator[tuple[int, int]]:
     """Yield stretches of time at whose polls a line may lead above the limit; they may overlap."""
-    for begin, end, lowest, highest in _extremes(archive, length):
+    for begin, end, lowest, highest in _extremes(history, length):
         if lowest != highest and not is_calm(lowest, highest):
             yield begin, end
-    timeline = archive.timeline
-    uneven = timeline.since if timeline.owners else timeline.uneven
+    poll_times = history.poll_times
+    uneven = poll_times.since if poll_times.owners else poll_times.uneven
     yield from ((at, at + length + 1) for at in uneven)
 
 
@@ -79,9 +79,9 @@ def _united(stretches: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield begin, end
 
 
-def _extremes(archive: Archive, length: int) -> Iterator[tuple[int, int, int, int]]:
+def _extremes(history: SeriesHistory, length: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield since when and until when which counts are the lowest and the highest of the last stretch of time."""
-    at, held = archive.at, archive.held
+    at, held = history.at, history.held
     lows: deque[int] = deque()
     highs: deque[int] = deque()
     old, new = 0, -1
@@ -111,10 +111,10 @@ def _extremes(archive: Archive, length: int) -> Iterator[tuple[int, int, int, in
 class _Window:
     """The samples of a span before each of several polls, one after the other."""
 
-    def __init__(self, archive: Archive, length: int, *, first: int) -> None:
-        good = archive.timeline.good
+    def __init__(self, history: SeriesHistory, length: int, *, first: int) -> None:
+        good = history.poll_times.good
         self.origin = good[first] if first < len(good) else 0
-        self._good, self._at, self._held, self._length = good, archive.at, archive.held, length
+        self._good, self._at, self._held, self._length = good, history.at, history.held, length
         self._old = bisect_left(good, self.origin - length)
         self._new = self._old
         self._samples = self._first = self._second = self._total = self._moment = 0
@@ -152,7 +152,7 @@ class _Window:
         self._moment += sign * count * time
 
 
-def _step_at(at: Numbers, step: int, instant: int) -> int:
+def _step_at(at: Int64Array, step: int, instant: int) -> int:
     """Return which step of a step function holds at an instant, from one that held before."""
     while step + 1 < len(at) and at[step + 1] <= instant:
         step += 1

@@ -18,8 +18,8 @@ from alerter.core.conditions.base import (
     margin_text,
     no_data_result,
 )
-from alerter.core.history import Archive
-from alerter.core.series import MICROSECOND, Sample, Series, Span, instant_of, number_of
+from alerter.core.history import SeriesHistory
+from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 
 #: Mimecast expires held mail after so long: a count that is looked at for longer falls by itself.
 EXPIRY = timedelta(days=14)
@@ -99,31 +99,31 @@ class Stagnant(BaseCondition):
             return self._result(Verdict.INACTIVE, value, holds_until=FOREVER, holds_within=(ANY_COUNT[0], self.above))
         then = now - self.lasting
         reference = series.sample_for(then)
-        before = () if reference is None else ((number_of(reference.at), number_of(reference.at), reference.count),)
-        seen = [*before, *series.pieces_us(number_of(then), number_of(now))]
+        before = () if reference is None else ((to_epoch_us(reference.at), to_epoch_us(reference.at), reference.count),)
+        seen = [*before, *series.pieces_us(to_epoch_us(then), to_epoch_us(now))]
         since, before_until = self._last_break(seen)
         if since is not None:
             # Whatever is seen until then, the span since this moment is too short; what was before a gap is forgotten.
-            remembered = min(since.at, instant_of(before_until + 1) + series.tolerance)
+            remembered = min(since.at, from_epoch_us(before_until + 1) + series.tolerance)
             return self._result(Verdict.INACTIVE, value, since, holds_until=remembered + self.lasting)
         if reference is None:
             note = f"no good poll {duration_text(self.lasting)} before to begin with"
-            until = (series.next_edge(after=then) or then) + self.lasting
+            until = (series.next_change_at(after=then) or then) + self.lasting
             return self._result(Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=same)
         gaps = [(after - before, after) for (_, before, _), (after, _, _) in pairwise(seen)]
         longest, behind = max(gaps, default=(0, 0))
         if longest * MICROSECOND > series.tolerance:
-            gap, until = duration_text(longest * MICROSECOND), instant_of(behind) + self.lasting
+            gap, until = duration_text(longest * MICROSECOND), from_epoch_us(behind) + self.lasting
             note = f"no good poll for {gap} of the last {duration_text(self.lasting)}"
             return self._result(Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=same)
         return self._result(Verdict.ACTIVE, value, reference, holds_until=FOREVER, holds_within=same)
 
-    def turns(self, archive: Archive) -> Iterator[int]:
+    def turns(self, history: SeriesHistory) -> Iterator[int]:
         """Yield when `lasting` has passed since the count fell or passed the limit, and when it does so again."""
-        yield from archive.references(self.lasting)
-        yield from archive.timeline.since
+        yield from history.references(self.lasting)
+        yield from history.poll_times.since
         lasting, broken, before = self.lasting // MICROSECOND, 0, 0
-        for instant, count in zip(archive.at, archive.held, strict=True):
+        for instant, count in zip(history.at, history.held, strict=True):
             if count < before or (count > self.above) is not (before > self.above):
                 if instant > broken + lasting:
                     yield from (broken + lasting, instant)
@@ -139,7 +139,7 @@ class Stagnant(BaseCondition):
         after_count, after_since = seen[-1][2], seen[-1][0]
         for since, until, count in reversed(seen[:-1]):
             if after_count < count or count <= self.above:
-                return Sample(instant_of(after_since), after_count), until
+                return Sample(from_epoch_us(after_since), after_count), until
             after_since, after_count = since, count
         return None, 0
 

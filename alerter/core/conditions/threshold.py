@@ -17,7 +17,7 @@ from alerter.core.conditions.base import (
     margin_text,
     no_data_result,
 )
-from alerter.core.history import Archive
+from alerter.core.history import SeriesHistory
 from alerter.core.series import Sample, Series, Span
 
 
@@ -119,12 +119,12 @@ class Threshold(BaseCondition):
         limit = limit if self.clear_at is None or not firing else self.clear_at
         return (lowest, limit - 1) if is_active else (limit, highest)
 
-    def turns(self, archive: Archive) -> Iterator[int]:
+    def turns(self, history: SeriesHistory) -> Iterator[int]:
         """Yield when the count passes the limit, or where the alert clears."""
         limit = self.above if self.above is not None else (self.below or 0) - 1
         clears = limit if self.clear_at is None else self.clear_at if self.above is not None else self.clear_at - 1
         zone = -1
-        for instant, count in zip(archive.at, archive.held, strict=True):
+        for instant, count in zip(history.at, history.held, strict=True):
             now_in = (count > limit) + (count > clears)
             if now_in != zone:
                 zone = now_in

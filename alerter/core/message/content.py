@@ -193,7 +193,7 @@ class AlertLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class TransitionSource:
     """What is over, below what is true now: the only part of a message that may be cut.
 
     Attributes:
@@ -280,7 +280,7 @@ class MessageContent:
     lines: tuple[AlertLine, ...]
     total: int
     preface: RichText = ()
-    past: Past = Past()
+    past: TransitionSource = TransitionSource()
     notes: tuple[RichText, ...] = ()
     links: tuple[Link, ...]
     footer: str

@@ -26,8 +26,8 @@ from alerter.core.message.content import (
     OnCallEvent,
     OnCallEventDraft,
     Outage,
-    Past,
     RichText,
+    TransitionSource,
     Untrusted,
     UntrustedName,
 )
@@ -72,7 +72,7 @@ def compose_digest_content(
         cards=tuple(group_card_for(group, reading) for group in groups[:MAX_CARDS]),
         lines=tuple(line_for(group, reading) for group in groups),
         total=len(firing),
-        past=Past(
+        past=TransitionSource(
             heading="Came and went",
             lines=(
                 *(_line_of_the_past(alert, clock) for alert in missed.over),
@@ -129,7 +129,9 @@ def compose_fallback_content(
             Untrusted(missed.error, HEADLINE_ERROR),
             "). You get this as its fallback.",
         ),
-        past=Past(heading="Missed", lines=tuple(_line_of_message(message, clock) for message in missed.messages[::-1])),
+        past=TransitionSource(
+            heading="Missed", lines=tuple(_line_of_message(message, clock) for message in missed.messages[::-1])
+        ),
         footer=format_footer(id_, context, now=now),
         threads=_threads_of_missed(missed),
     )

@@ -212,7 +212,7 @@ def short_cause(notices: Iterable[NotificationItem]) -> str:
 
 def last_success_at(alert: Alert) -> datetime | None:
     """Return when a tenant was last polled successfully; None if that is not known."""
-    return next((each.last_good_at for each in alert.evidence if each.last_good_at is not None), None)
+    return next((each.last_success_at for each in alert.evidence if each.last_success_at is not None), None)
 
 
 def mute_suffix(notices: Sequence[NotificationItem]) -> RichText:

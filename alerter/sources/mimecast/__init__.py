@@ -7,18 +7,18 @@ Nothing outside this package knows a header or a field of Mimecast's API.
 """
 
 from alerter.sources.mimecast.auth import OAuthKeys, SigningKeys
-from alerter.sources.mimecast.client import REGIONS_V1, REGIONS_V2, FetchReport, Limits, Mimecast
+from alerter.sources.mimecast.client import REGIONS_V1, REGIONS_V2, FetchReport, Limits, MimecastSource
 from alerter.sources.mimecast.lines import Lines
-from alerter.sources.mimecast.rate_limits import Allowance
+from alerter.sources.mimecast.rate_limits import RateLimit
 
 __all__ = [
     "REGIONS_V1",
     "REGIONS_V2",
-    "Allowance",
     "FetchReport",
     "Limits",
     "Lines",
-    "Mimecast",
+    "MimecastSource",
     "OAuthKeys",
+    "RateLimit",
     "SigningKeys",
 ]

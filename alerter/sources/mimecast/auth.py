@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from zlib import crc32
 
 from alerter.errors import Cause
-from alerter.sources.mimecast.request_error import Fault
+from alerter.sources.mimecast.request_error import RequestError
 
 #: A token is renewed so many seconds before it ends, or a tenth of its life before where that is less.
 RENEWAL_MARGIN_SECONDS = 60.0
@@ -62,16 +62,16 @@ def token_body(keys: OAuthKeys) -> bytes:
     """Return the form that asks for a token (RFC 6749 section 4.4.2).
 
     Raises:
-        Fault: A key holds half a character.
+        RequestError: A key holds half a character.
     """
     form = {"client_id": keys.client_id, "client_secret": keys.client_secret, "grant_type": "client_credentials"}
     try:
         return urlencode(form).encode("ascii")
     except UnicodeEncodeError:
-        raise Fault(Cause.WRONG_KEYS, "client_id and client_secret must be text, got half a character") from None
+        raise RequestError(Cause.WRONG_KEYS, "client_id and client_secret must be text, got half a character") from None
 
 
-def renewal_at(*, asked_at: float, lifetime_seconds: float, tenant: str) -> float:
+def token_renew_at(*, asked_at: float, lifetime_seconds: float, tenant: str) -> float:
     """Return the monotonic second at which to ask for the next token: before this one ends.
 
     How long before hangs on the tenant's name, so that ten thousand tokens that were granted in one minute, after a
@@ -92,7 +92,7 @@ def signed_headers(keys: SigningKeys, *, uri: str, request_id: str, now: datetim
         now: Goes into the signature; Mimecast refuses one that is far from its own time.
 
     Raises:
-        Fault: A key can be no Mimecast key.
+        RequestError: A key can be no Mimecast key.
     """
     _refuse_unprintable(keys)
     date = signature_date(now)
@@ -110,7 +110,7 @@ def signature_date(now: datetime) -> str:
     return format_datetime(now.astimezone(UTC), usegmt=True).removesuffix("GMT") + "UTC"
 
 
-def key_texts(keys: OAuthKeys | SigningKeys) -> tuple[str, ...]:
+def secret_texts(keys: OAuthKeys | SigningKeys) -> tuple[str, ...]:
     """Return every key as text."""
     return tuple(str(getattr(keys, field.name)) for field in fields(keys))
 
@@ -119,7 +119,7 @@ def _refuse_unprintable(keys: SigningKeys) -> None:
     """Raise for a key that no header can carry, before an HTTP library quotes it in its own complaint."""
     for field in fields(keys):
         if not is_header_text(str(getattr(keys, field.name))):
-            raise Fault(
+            raise RequestError(
                 Cause.WRONG_KEYS, f"{field.name} must be printable ASCII without spaces, got something else or nothing"
             )
 
@@ -133,6 +133,6 @@ def _secret_bytes(keys: SigningKeys) -> bytes:
     try:
         return base64.b64decode(keys.secret_key, validate=True)
     except ValueError:
-        raise Fault(
+        raise RequestError(
             Cause.WRONG_KEYS, "secret_key must be base64 text as Mimecast shows it, got something that does not decode"
         ) from None

@@ -11,16 +11,16 @@ from alerter.sources.mimecast.request_error import HttpResponse
 MAX_DIGITS = 1000
 
 
-def object_or_nothing(answer: HttpResponse) -> dict[str, object]:
+def parse_error_object(answer: HttpResponse) -> dict[str, object]:
     """Return the JSON object that explains a failure, or an empty one: many failures come without."""
     try:
-        value = parsed(answer.body)
+        value = parse_json(answer.body)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def parsed(body: bytes) -> object:
+def parse_json(body: bytes) -> object:
     """Return a body's JSON value, strictly: no NaN, no key twice, UTF-8 (a byte order mark is let through)."""
     value: object = _DECODER.decode(body.decode("utf-8-sig"))
     return value
@@ -47,7 +47,7 @@ def _no_constant(name: str) -> object:
 _DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_int=_integer, parse_constant=_no_constant)
 
 
-def why_not(error: ValueError | RecursionError) -> str:
+def describe_body(error: ValueError | RecursionError) -> str:
     """Return what is wrong with a body without quoting it: it may be anything."""
     match error:
         case RecursionError():
@@ -60,7 +60,7 @@ def why_not(error: ValueError | RecursionError) -> str:
             return str(error)
 
 
-def is_markup(answer: HttpResponse) -> bool:
+def is_html(answer: HttpResponse) -> bool:
     """Return whether a body is a web page: what another server or a proxy would say."""
     return "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<"
 

@@ -21,9 +21,9 @@ from alerter.redaction import Redactor
 from alerter.sources.mimecast import auth, rate_limits, responses
 from alerter.sources.mimecast.auth import OAuthKeys, SigningKeys, Token
 from alerter.sources.mimecast.lines import Lines
-from alerter.sources.mimecast.rate_limits import Allowance
-from alerter.sources.mimecast.request_error import Fault, HttpResponse, Remedy, clean
-from alerter.sources.mimecast.transport import Bounds, Request, send
+from alerter.sources.mimecast.rate_limits import RateLimit
+from alerter.sources.mimecast.request_error import HttpResponse, RequestError, RetryAction, clean
+from alerter.sources.mimecast.transport import Request, RequestLimits, send
 
 _log = logging.getLogger("alerter.sources.mimecast")
 
@@ -102,7 +102,7 @@ class FetchReport:
     outcome: Snapshot | SourceError
     latency: timedelta | None = None
     clock_skew: timedelta | None = None
-    allowance: Allowance | None = None
+    allowance: RateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class _Exchange:
     latency: timedelta
 
 
-class Mimecast:
+class MimecastSource:
     """A tenant's hold summary, fetched anew each time; used by one thread at a time.
 
     Args:
@@ -158,7 +158,7 @@ class Mimecast:
         self._limited_until: float | None = None
         self._last: _Exchange | None = None
         self._redactor = Redactor() if redactor is None else redactor
-        self._redactor.add(*auth.key_texts(keys))
+        self._redactor.add(*auth.secret_texts(keys))
         #: What a server could echo of the last request besides the keys: the token, which others may share, or the
         #: signature.
         self._sent: tuple[str, ...] = ()
@@ -182,13 +182,13 @@ class Mimecast:
 
     def _fetch(self) -> Snapshot:
         deadline = self._monotonic() + self._limits.timeout.total_seconds()
-        tried: set[Remedy] = set()
+        tried: set[RetryAction] = set()
         while True:
             try:
-                return self._attempt(deadline=deadline, is_last=Remedy.AGAIN in tried)
-            except Fault as error:
+                return self._attempt(deadline=deadline, is_last=RetryAction.AGAIN in tried)
+            except RequestError as error:
                 fault = error
-            if fault.remedy is Remedy.RENEW:
+            if fault.remedy is RetryAction.RENEW:
                 self._set_token(None)
             pause = self._pause_before_retry(fault, tried, deadline=deadline)
             if pause is None:
@@ -219,7 +219,7 @@ class Mimecast:
         request_id = str(uuid.uuid4())
         headers = {"Content-Type": "application/json", **self._authorization(request_id, deadline=deadline)}
         answer, now = self._send(SUMMARY_PATH, headers, SUMMARY_BODY, request_id, deadline=deadline)
-        counts = self._judged(responses.counts_of, answer, now=now, request_id=request_id)
+        counts = self._judged(responses.parse_hold_summary, answer, now=now, request_id=request_id)
         return Snapshot(tenant=self._tenant, taken_at=now, counts=MappingProxyType(counts))
 
     def _authorization(self, request_id: str, *, deadline: float) -> dict[str, str]:
@@ -240,12 +240,12 @@ class Mimecast:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             answer, now = self._send(TOKEN_PATH, headers, auth.token_body(keys), request_id, deadline=deadline)
             try:
-                grant = self._judged(responses.grant_of, answer, now=now, request_id=request_id)
-            except Fault as fault:
+                grant = self._judged(responses.parse_token, answer, now=now, request_id=request_id)
+            except RequestError as fault:
                 fault.detail = f"{TOKEN_PATH}: {fault.detail}"
                 raise
             seconds = grant.lifetime.total_seconds()
-            renew_at = auth.renewal_at(asked_at=asked_at, lifetime_seconds=seconds, tenant=self._tenant)
+            renew_at = auth.token_renew_at(asked_at=asked_at, lifetime_seconds=seconds, tenant=self._tenant)
             return self._set_token(Token(text=grant.access_token, renew_at=renew_at))
         return self._token
 
@@ -264,7 +264,7 @@ class Mimecast:
         """Return an answer, whatever it says, and when it was complete."""
         common = {"Accept": "application/json", "User-Agent": f"alerter/{__version__}", "x-mc-req-id": request_id}
         request = Request(url=self._base_url + path, headers={**common, **headers}, body=body)
-        bounds = Bounds(
+        bounds = RequestLimits(
             total_seconds=deadline - self._monotonic(),
             connect_seconds=self._limits.connect_timeout.total_seconds(),
             body_bytes=self._limits.max_body_bytes,
@@ -273,7 +273,7 @@ class Mimecast:
         began = self._monotonic()
         try:
             answer = send(request, bounds, lines=self._lines, stop=self._stop)
-        except Fault as fault:
+        except RequestError as fault:
             fault.request_id = request_id
             raise
         self._last = _Exchange(answer, self._clock(), timedelta(seconds=self._monotonic() - began))
@@ -285,26 +285,28 @@ class Mimecast:
             )
         return answer, self._last.at
 
-    def _judged(self, judge: Callable[..., _Value], answer: HttpResponse, *, now: datetime, request_id: str) -> _Value:
+    def _judged(
+        self, evaluate_due: Callable[..., _Value], answer: HttpResponse, *, now: datetime, request_id: str
+    ) -> _Value:
         """Return what an answer says; a refusal of it gets the request's id, and a signature's refusal the clock."""
         try:
-            return judge(answer, now=now)
-        except Fault as fault:
+            return evaluate_due(answer, now=now)
+        except RequestError as fault:
             fault.request_id = answer.headers.get("x-request-id") or request_id
             skew = rate_limits.clock_skew(answer, now=now)
-            is_signature = isinstance(self._keys, SigningKeys) and fault.remedy is Remedy.RENEW
+            is_signature = isinstance(self._keys, SigningKeys) and fault.remedy is RetryAction.RENEW
             if is_signature:
-                fault.remedy = Remedy.NONE
+                fault.remedy = RetryAction.NONE
             if is_signature and skew is not None and abs(skew) > MAX_SKEW:
                 fault.cause = Cause.CLOCK_SKEW
                 fault.detail = f"{_skew_words(skew)}; {fault.detail}"
             raise
 
-    def _pause_before_retry(self, fault: Fault, tried: set[Remedy], *, deadline: float) -> float | None:
+    def _pause_before_retry(self, fault: RequestError, tried: set[RetryAction], *, deadline: float) -> float | None:
         """Return how many seconds to wait before trying again, or None where that cannot help."""
-        if fault.remedy is Remedy.NONE or fault.remedy in tried or self._stop.is_set():
+        if fault.remedy is RetryAction.NONE or fault.remedy in tried or self._stop.is_set():
             return None
-        if fault.remedy is Remedy.RENEW:
+        if fault.remedy is RetryAction.RENEW:
             return 0.0
         wait = fault.wait or timedelta()
         pause = max(wait, self._limits.retry_wait).total_seconds()
@@ -321,7 +323,7 @@ class Mimecast:
             raise RateLimited(f"Mimecast asked to wait {left:.0f} s longer", retry_after=timedelta(seconds=left))
         self._limited_until = None
 
-    def _error(self, fault: Fault) -> SourceError:
+    def _error(self, fault: RequestError) -> SourceError:
         """Return the error that a fault is to everybody else."""
         detail, request_id = self._redacted(fault.detail), self._request_id(fault)
         match fault.cause:
@@ -345,7 +347,7 @@ class Mimecast:
             case _:
                 assert_never(fault.cause)
 
-    def _request_id(self, fault: Fault) -> str | None:
+    def _request_id(self, fault: RequestError) -> str | None:
         return None if fault.request_id is None else self._redacted(clean(fault.request_id))
 
     def _redacted(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a refused request means: a status, a code and a message in, a `Fault` out.
+"""What a refused request means: a status, a code and a message in, a `RequestError` out.
 
 Mimecast explains failures in several shapes, and often not at all; whatever comes, the cause is one of the closed set.
 """
@@ -12,9 +12,9 @@ from itertools import islice
 from urllib.parse import urlsplit
 
 from alerter.errors import Cause
-from alerter.sources.mimecast.bodies import is_markup
+from alerter.sources.mimecast.bodies import is_html
 from alerter.sources.mimecast.rate_limits import longest, rate_limit_reset, retry_after
-from alerter.sources.mimecast.request_error import MAX_TEXT, Fault, HttpResponse, Remedy, clean
+from alerter.sources.mimecast.request_error import MAX_TEXT, HttpResponse, RequestError, RetryAction, clean
 
 #: Of several errors in one answer so many are quoted.
 MAX_COMPLAINTS = 3
@@ -41,70 +41,76 @@ class _Complaint:
 
 
 #: Codes as recorded or seen in published integrations; the first pattern that matches decides.
-_MEANING_BY_CODE: tuple[tuple[re.Pattern[str], Cause, Remedy], ...] = (
+_MEANING_BY_CODE: tuple[tuple[re.Pattern[str], Cause, RetryAction], ...] = (
     # known to come and go with good keys, so that the first one is tried again
-    (re.compile(r"err_developer_key"), Cause.WRONG_KEYS, Remedy.AGAIN),
-    (re.compile(r"err_xdk_invalid_signature"), Cause.WRONG_KEYS, Remedy.RENEW),
-    (re.compile(r"err_xdk_binding_expired"), Cause.KEYS_EXPIRED, Remedy.NONE),
-    (re.compile(r"app_forbidden"), Cause.PRODUCT_MISSING, Remedy.NONE),
-    (re.compile(r"err_xdk_operation_forbidden.*"), Cause.PERMISSION_MISSING, Remedy.NONE),
-    (re.compile(r".*incorrect_region"), Cause.WRONG_HOST, Remedy.NONE),
-    (re.compile(r"token_expired|token_verification_failed|unauthorized( request)?"), Cause.WRONG_KEYS, Remedy.RENEW),
-    (re.compile(r"err_rate_limit.*"), Cause.RATE_LIMITED, Remedy.NONE),
+    (re.compile(r"err_developer_key"), Cause.WRONG_KEYS, RetryAction.AGAIN),
+    (re.compile(r"err_xdk_invalid_signature"), Cause.WRONG_KEYS, RetryAction.RENEW),
+    (re.compile(r"err_xdk_binding_expired"), Cause.KEYS_EXPIRED, RetryAction.NONE),
+    (re.compile(r"app_forbidden"), Cause.PRODUCT_MISSING, RetryAction.NONE),
+    (re.compile(r"err_xdk_operation_forbidden.*"), Cause.PERMISSION_MISSING, RetryAction.NONE),
+    (re.compile(r".*incorrect_region"), Cause.WRONG_HOST, RetryAction.NONE),
+    (
+        re.compile(r"token_expired|token_verification_failed|unauthorized( request)?"),
+        Cause.WRONG_KEYS,
+        RetryAction.RENEW,
+    ),
+    (re.compile(r"err_rate_limit.*"), Cause.RATE_LIMITED, RetryAction.NONE),
     # Amazon's gateway says so of a path that it does not know
-    (re.compile(r"missing ?authentication ?token(exception.*)?"), Cause.WRONG_HOST, Remedy.NONE),
+    (re.compile(r"missing ?authentication ?token(exception.*)?"), Cause.WRONG_HOST, RetryAction.NONE),
     # RFC 6749 section 5.2
-    (re.compile(r"invalid_client|unauthorized_client|invalid_grant"), Cause.WRONG_KEYS, Remedy.NONE),
+    (re.compile(r"invalid_client|unauthorized_client|invalid_grant"), Cause.WRONG_KEYS, RetryAction.NONE),
 )
 
-_MEANING_BY_STATUS: Mapping[int, tuple[Cause, Remedy]] = {
-    HTTPStatus.UNAUTHORIZED: (Cause.WRONG_KEYS, Remedy.RENEW),
-    HTTPStatus.FORBIDDEN: (Cause.PERMISSION_MISSING, Remedy.NONE),
-    HTTPStatus.NOT_FOUND: (Cause.WRONG_HOST, Remedy.NONE),
-    HTTPStatus.METHOD_NOT_ALLOWED: (Cause.WRONG_HOST, Remedy.NONE),
-    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: (Cause.UNREACHABLE, Remedy.NONE),
-    HTTPStatus.IM_A_TEAPOT: (Cause.KEYS_EXPIRED, Remedy.NONE),
+_MEANING_BY_STATUS: Mapping[int, tuple[Cause, RetryAction]] = {
+    HTTPStatus.UNAUTHORIZED: (Cause.WRONG_KEYS, RetryAction.RENEW),
+    HTTPStatus.FORBIDDEN: (Cause.PERMISSION_MISSING, RetryAction.NONE),
+    HTTPStatus.NOT_FOUND: (Cause.WRONG_HOST, RetryAction.NONE),
+    HTTPStatus.METHOD_NOT_ALLOWED: (Cause.WRONG_HOST, RetryAction.NONE),
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: (Cause.UNREACHABLE, RetryAction.NONE),
+    HTTPStatus.IM_A_TEAPOT: (Cause.KEYS_EXPIRED, RetryAction.NONE),
 }
 
 
 def failure(
     status: int, envelope: dict[str, object], answer: HttpResponse, *, now: datetime, place: str = "HTTP"
-) -> Fault:
+) -> RequestError:
     """Return what a refused request means: by status where that is plain, by code where one is known."""
     detail = f"{place} {status}{quoted(envelope, answer)}"
-    complaints = complaints_of(envelope)
+    complaints = parse_api_errors(envelope)
     cause, remedy = _meaning(status, complaints, envelope, answer)
     if HTTPStatus.TOO_MANY_REQUESTS in (status, answer.status) or cause is Cause.RATE_LIMITED:
         wait = longest(retry_after(answer, now=now), rate_limit_reset(answer, now=now))
         if wait is not None:
             detail += f"; it asks to wait {wait.total_seconds():.0f} s"
-        return Fault(Cause.RATE_LIMITED, detail, remedy=Remedy.AGAIN if wait is not None else Remedy.NONE, wait=wait)
+        return RequestError(
+            Cause.RATE_LIMITED, detail, remedy=RetryAction.AGAIN if wait is not None else RetryAction.NONE, wait=wait
+        )
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
-        return Fault(Cause.WRONG_HOST, f"{detail}: redirects to {_redirect_host(answer)}, which is not followed")
+        return RequestError(Cause.WRONG_HOST, f"{detail}: redirects to {_redirect_host(answer)}, which is not followed")
     if any(complaint.retryable for complaint in complaints) and cause is Cause.MIMECAST_ERROR:
-        remedy = Remedy.AGAIN
-    return Fault(cause, detail, remedy=remedy, wait=retry_after(answer, now=now))
+        remedy = RetryAction.AGAIN
+    return RequestError(cause, detail, remedy=remedy, wait=retry_after(answer, now=now))
 
 
 def _meaning(
     status: int, complaints: list[_Complaint], envelope: dict[str, object], answer: HttpResponse
-) -> tuple[Cause, Remedy]:
+) -> tuple[Cause, RetryAction]:
     for code in [complaint.code for complaint in complaints] or _remarks(envelope, answer):
         for pattern, cause, remedy in _MEANING_BY_CODE:
             if pattern.fullmatch(code.casefold()):
                 return cause, remedy
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Cause.MIMECAST_ERROR, Remedy.AGAIN
-    if is_markup(answer):
-        return Cause.WRONG_HOST, Remedy.NONE
+        return Cause.MIMECAST_ERROR, RetryAction.AGAIN
+    if is_html(answer):
+        return Cause.WRONG_HOST, RetryAction.NONE
     if status in _MEANING_BY_STATUS:
         return _MEANING_BY_STATUS[status]
     if complaints or status >= HTTPStatus.BAD_REQUEST:
-        return Cause.MIMECAST_ERROR, Remedy.NONE
-    return Cause.NOT_UNDERSTOOD, Remedy.NONE
+        return Cause.MIMECAST_ERROR, RetryAction.NONE
+    return Cause.NOT_UNDERSTOOD, RetryAction.NONE
 
 
-def complaints_of(envelope: dict[str, object]) -> list[_Complaint]:
+def parse_api_errors(envelope: dict[str, object]) -> list[_Complaint]:
     """Return the errors of an answer, whichever shape they come in.
 
     Function errors are nested (`fail[].errors[]`), gateway errors flat (`fail[]`), throttling says `detail`,
@@ -141,7 +147,7 @@ def _remarks(envelope: dict[str, object], answer: HttpResponse) -> list[str]:
 def _words_of(answer: HttpResponse) -> str:
     """Return the beginning of plain text; of a web page, or of JSON that is broken, nothing."""
     beginning = answer.body[:_BEGINNING_BYTES].decode("utf-8", "replace")
-    return "" if is_markup(answer) or beginning.lstrip()[:1] in {"{", "["} else clean(beginning)
+    return "" if is_html(answer) or beginning.lstrip()[:1] in {"{", "["} else clean(beginning)
 
 
 def _failed_items(fail: object) -> Iterator[dict[str, object]]:
@@ -167,7 +173,7 @@ def _text(value: object) -> str:
 
 def quoted(envelope: dict[str, object], answer: HttpResponse) -> str:
     """Return what an answer complains about, in brackets and after a space, or nothing."""
-    texts = [str(complaint) or "an error without code and message" for complaint in complaints_of(envelope)]
+    texts = [str(complaint) or "an error without code and message" for complaint in parse_api_errors(envelope)]
     texts = texts or _remarks(envelope, answer)
     return f" ({'; '.join(texts[:MAX_COMPLAINTS])})" if texts else ""
 

@@ -1,4 +1,4 @@
-"""What an exception of the HTTP libraries means: an exception in, a `Fault` out.
+"""What an exception of the HTTP libraries means: an exception in, a `RequestError` out.
 
 The libraries wrap one another's exceptions three and four deep, and their texts quote addresses, header values and
 whatever a server sent; so the whole chain is searched, and only its meaning goes on.
@@ -18,13 +18,13 @@ from urllib3.exceptions import HTTPError
 from alerter.errors import Cause
 from alerter.network.dialer import Unanswered
 from alerter.network_settings import fault_of_authorities, fault_on_the_way, proxy_address, proxy_setting
-from alerter.sources.mimecast.request_error import Fault, Remedy
+from alerter.sources.mimecast.request_error import RequestError, RetryAction
 
 #: What Mimecast speaks; http is for this machine alone, to which no proxy leads.
 _SCHEME = "https"
 
 
-def fault_of(error: BaseException) -> Fault:
+def classify_exception(error: BaseException) -> RequestError:
     """Return what an exception of the HTTP libraries means, found in the chain that they wrap it into."""
     links = tuple(_links(error))
     if any(map(_is_of_tunnel, links)):
@@ -58,16 +58,16 @@ def _links(error: BaseException) -> Iterator[BaseException]:
             waiting += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
 
 
-def _proxy(link: BaseException) -> Fault:
+def _proxy(link: BaseException) -> RequestError:
     if fault := fault_on_the_way(_SCHEME):
-        return Fault(Cause.UNREACHABLE, fault)
+        return RequestError(Cause.UNREACHABLE, fault)
     setting = proxy_setting(_SCHEME)
     which = "the proxy" if setting is None else f"the proxy of {setting.name}, {proxy_address(setting)},"
     texts = [str(each) for each in _links(link) if type(each) is OSError]
     if answer := re.search(r"Tunnel connection failed: (\d{3})", " ".join(texts)):
         wants = ": it wants a user name and a password" if answer[1] == "407" else ""
-        return Fault(Cause.UNREACHABLE, f"{which} answers HTTP {answer[1]}{wants}")
-    return Fault(Cause.UNREACHABLE, f"{which} {_why_no_proxy(link)}", remedy=Remedy.AGAIN)
+        return RequestError(Cause.UNREACHABLE, f"{which} answers HTTP {answer[1]}{wants}")
+    return RequestError(Cause.UNREACHABLE, f"{which} {_why_no_proxy(link)}", remedy=RetryAction.AGAIN)
 
 
 def _why_no_proxy(link: BaseException) -> str:
@@ -93,77 +93,81 @@ _NO_PROXY: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 )
 
 
-def _dns(link: BaseException) -> Fault:
+def _dns(link: BaseException) -> RequestError:
     is_passing = isinstance(link, OSError) and link.errno == socket.EAI_AGAIN
     reason = link.strerror if isinstance(link, OSError) and link.strerror else "no such name"
-    return Fault(
-        Cause.DNS, f"the host name does not resolve: {reason}", remedy=Remedy.AGAIN if is_passing else Remedy.NONE
+    return RequestError(
+        Cause.DNS,
+        f"the host name does not resolve: {reason}",
+        remedy=RetryAction.AGAIN if is_passing else RetryAction.NONE,
     )
 
 
-def _certificate(link: BaseException) -> Fault:
+def _certificate(link: BaseException) -> RequestError:
     if fault := fault_of_authorities():
-        return Fault(Cause.TLS, fault)
+        return RequestError(Cause.TLS, fault)
     reason = str(getattr(link, "verify_message", "")) or "it does not verify"
-    return Fault(Cause.TLS, f"the certificate is refused: {reason}")
+    return RequestError(Cause.TLS, f"the certificate is refused: {reason}")
 
 
-def _tls(link: BaseException) -> Fault:
+def _tls(link: BaseException) -> RequestError:
     if fault := fault_of_authorities():
-        return Fault(Cause.TLS, fault)
+        return RequestError(Cause.TLS, fault)
     reason = getattr(link, "reason", None)
-    return Fault(Cause.TLS, f"no TLS connection: {reason if isinstance(reason, str) else type(link).__name__}")
+    return RequestError(Cause.TLS, f"no TLS connection: {reason if isinstance(reason, str) else type(link).__name__}")
 
 
-def _timeout(link: BaseException) -> Fault:
+def _timeout(link: BaseException) -> RequestError:
     unanswered = next((each for each in _links(link) if isinstance(each, Unanswered)), None)
     said = "no connection or no answer in time" if unanswered is None else f"no connection: {unanswered.strerror}"
-    return Fault(Cause.TIMEOUT, said, remedy=Remedy.AGAIN)
+    return RequestError(Cause.TIMEOUT, said, remedy=RetryAction.AGAIN)
 
 
-def _broken(link: BaseException) -> Fault:
+def _broken(link: BaseException) -> RequestError:
     """Return what the operating system says of a connection, where it says anything."""
     system = next((inner for inner in _links(link) if _is_system(inner)), None)
     if system is None:
         return _unknown(link)
     if "CA certificate bundle" in str(system):
-        return Fault(Cause.TLS, fault_of_authorities() or "the file of trusted authorities does not exist")
+        return RequestError(Cause.TLS, fault_of_authorities() or "the file of trusted authorities does not exist")
     strerror = system.strerror if isinstance(system, OSError) else None
     reason = strerror.lower() if strerror else "it broke"
-    return Fault(Cause.UNREACHABLE, f"no connection to the host: {reason}", remedy=Remedy.AGAIN)
+    return RequestError(Cause.UNREACHABLE, f"no connection to the host: {reason}", remedy=RetryAction.AGAIN)
 
 
-def _disconnected(_: BaseException) -> Fault:
-    return Fault(Cause.UNREACHABLE, "the host closed the connection without an answer", remedy=Remedy.AGAIN)
+def _disconnected(_: BaseException) -> RequestError:
+    return RequestError(Cause.UNREACHABLE, "the host closed the connection without an answer", remedy=RetryAction.AGAIN)
 
 
-def _cut_off(_: BaseException) -> Fault:
-    return Fault(Cause.UNREACHABLE, "the answer was cut off", remedy=Remedy.AGAIN)
+def _cut_off(_: BaseException) -> RequestError:
+    return RequestError(Cause.UNREACHABLE, "the answer was cut off", remedy=RetryAction.AGAIN)
 
 
-def _not_http(link: BaseException) -> Fault:
-    return Fault(Cause.WRONG_HOST, f"the host does not speak HTTP as it should ({type(link).__name__})")
+def _not_http(link: BaseException) -> RequestError:
+    return RequestError(Cause.WRONG_HOST, f"the host does not speak HTTP as it should ({type(link).__name__})")
 
 
-def _address(_: BaseException) -> Fault:
+def _address(_: BaseException) -> RequestError:
     if fault := fault_on_the_way(_SCHEME):
-        return Fault(Cause.UNREACHABLE, fault)
-    return Fault(Cause.WRONG_HOST, "base_url cannot be used as an address")
+        return RequestError(Cause.UNREACHABLE, fault)
+    return RequestError(Cause.WRONG_HOST, "base_url cannot be used as an address")
 
 
-def _proxy_setting(_: BaseException) -> Fault:
+def _proxy_setting(_: BaseException) -> RequestError:
     fault = fault_on_the_way(_SCHEME)
-    return Fault(Cause.UNREACHABLE, fault or "the proxy setting of the environment cannot be used")
+    return RequestError(Cause.UNREACHABLE, fault or "the proxy setting of the environment cannot be used")
 
 
-def _unknown(error: BaseException) -> Fault:
+def _unknown(error: BaseException) -> RequestError:
     if isinstance(error, requests.RequestException | HTTPError | OSError):
-        return Fault(Cause.UNREACHABLE, f"no connection to the host ({type(error).__name__})", remedy=Remedy.AGAIN)
-    return Fault(Cause.NOT_UNDERSTOOD, f"the answer breaks the HTTP library ({type(error).__name__})")
+        return RequestError(
+            Cause.UNREACHABLE, f"no connection to the host ({type(error).__name__})", remedy=RetryAction.AGAIN
+        )
+    return RequestError(Cause.NOT_UNDERSTOOD, f"the answer breaks the HTTP library ({type(error).__name__})")
 
 
 #: Tried in this order against every link of the chain: the inner cause decides, not the wrapper.
-_FAULT_BY_KIND: tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException], Fault]], ...] = (
+_FAULT_BY_KIND: tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException], RequestError]], ...] = (
     (
         (requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema, urllib3.exceptions.ProxySchemeUnknown),
         _proxy_setting,

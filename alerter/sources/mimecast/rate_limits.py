@@ -12,7 +12,7 @@ from alerter.sources.mimecast.request_error import HttpResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class RateLimit:
     """How many requests a rate limit still lets through.
 
     Attributes:
@@ -60,13 +60,13 @@ def rate_limit_reset(answer: HttpResponse, *, now: datetime) -> timedelta | None
     return _bounded(number / 1000)
 
 
-def allowance(answer: HttpResponse, *, now: datetime) -> Allowance | None:
+def allowance(answer: HttpResponse, *, now: datetime) -> RateLimit | None:
     """Return what `X-RateLimit-Limit`, `-Remaining` and `-Reset` say; None without one of the first two."""
     texts = [answer.headers.get(f"x-ratelimit-{name}", "").strip() for name in ("limit", "remaining")]
     if not all(_COUNT.fullmatch(text) for text in texts):
         return None
     limit, remaining = map(int, texts)
-    return Allowance(limit=limit, remaining=remaining, resets_in=rate_limit_reset(answer, now=now))
+    return RateLimit(limit=limit, remaining=remaining, resets_in=rate_limit_reset(answer, now=now))
 
 
 def _bounded(seconds: float) -> timedelta:

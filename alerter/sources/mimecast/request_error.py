@@ -11,7 +11,7 @@ from enum import StrEnum
 from alerter.errors import Cause
 
 
-class Remedy(StrEnum):
+class RetryAction(StrEnum):
     """What could make the same request succeed at once."""
 
     NONE = "none"
@@ -25,7 +25,7 @@ class Remedy(StrEnum):
 MAX_TEXT = 32_768
 
 
-class Fault(Exception):
+class RequestError(Exception):
     """One request failed; never leaves the adapter, which makes a `SourceError` of it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Fault(Exception):
     """
 
     def __init__(
-        self, cause: Cause, detail: str, *, remedy: Remedy = Remedy.NONE, wait: timedelta | None = None
+        self, cause: Cause, detail: str, *, remedy: RetryAction = RetryAction.NONE, wait: timedelta | None = None
     ) -> None:
         super().__init__(f"{cause}: {detail}")
         self.cause = cause

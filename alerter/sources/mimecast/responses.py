@@ -3,7 +3,7 @@
 No I/O and no clock, so that every odd answer can be tried without a server. The order is the contract's:
 HTTP 200, a JSON object, an empty `fail`, `meta.status` 200, `data` a list, every row good. Only what passes all of it
 is a hold summary, because an authentication failure can look exactly like an empty queue: HTTP 200 and `data` empty.
-Whatever else comes in ends in a `Fault`, never in another exception.
+Whatever else comes in ends in a `RequestError`, never in another exception.
 """
 
 import re
@@ -14,9 +14,9 @@ from http import HTTPStatus
 from alerter.core.series import NO_REASON, HoldReason
 from alerter.errors import Cause
 from alerter.sources.mimecast.auth import is_header_text
-from alerter.sources.mimecast.bodies import is_markup, kind, object_or_nothing, parsed, why_not
-from alerter.sources.mimecast.errors import complaints_of, failure, quoted
-from alerter.sources.mimecast.request_error import Fault, HttpResponse, Remedy
+from alerter.sources.mimecast.bodies import describe_body, is_html, kind, parse_error_object, parse_json
+from alerter.sources.mimecast.errors import failure, parse_api_errors, quoted
+from alerter.sources.mimecast.request_error import HttpResponse, RequestError, RetryAction
 
 #: The largest count that every database and every JSON reader keeps exactly.
 MAX_COUNT = 2**53
@@ -32,7 +32,7 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class TokenGrant:
     """What the token endpoint granted: an access token and for how long, from the request on."""
 
     access_token: str
@@ -43,7 +43,7 @@ class Grant:
         return f"Grant(lifetime={self.lifetime!r})"
 
 
-def counts_of(answer: HttpResponse, *, now: datetime) -> dict[HoldReason, int]:
+def parse_hold_summary(answer: HttpResponse, *, now: datetime) -> dict[HoldReason, int]:
     """Return the held messages by hold reason that a hold summary states; empty means that none are held.
 
     Args:
@@ -51,7 +51,7 @@ def counts_of(answer: HttpResponse, *, now: datetime) -> dict[HoldReason, int]:
         now: When the answer was complete; rate limits that name an instant are counted from it.
 
     Raises:
-        Fault: The answer is anything but a complete hold summary.
+        RequestError: The answer is anything but a complete hold summary.
     """
     envelope = _json_object(answer, now=now)
     meta = _meta_of_success(envelope, answer, now=now)
@@ -68,17 +68,17 @@ def counts_of(answer: HttpResponse, *, now: datetime) -> dict[HoldReason, int]:
     return counts
 
 
-def grant_of(answer: HttpResponse, *, now: datetime) -> Grant:
+def parse_token(answer: HttpResponse, *, now: datetime) -> TokenGrant:
     """Return the token that `POST /oauth/token` granted (RFC 6749 section 5.1).
 
     Raises:
-        Fault: No usable token; its remedy is never `RENEW`, for there is nothing to renew it from.
+        RequestError: No usable token; its remedy is never `RENEW`, for there is nothing to renew it from.
     """
     try:
         envelope = _json_object(answer, now=now)
         _refuse_failures(envelope, answer, now=now)
-    except Fault as fault:
-        fault.remedy = Remedy.NONE if fault.remedy is Remedy.RENEW else fault.remedy
+    except RequestError as fault:
+        fault.remedy = RetryAction.NONE if fault.remedy is RetryAction.RENEW else fault.remedy
         raise
     token, token_type = envelope.get("access_token"), envelope.get("token_type", "Bearer")
     if not isinstance(token, str) or not is_header_text(token) or len(token) > MAX_TOKEN_LENGTH:
@@ -86,22 +86,22 @@ def grant_of(answer: HttpResponse, *, now: datetime) -> Grant:
         raise _odd(f"the token answer must have a text access_token, got {found}")
     if not isinstance(token_type, str) or token_type.casefold() != "bearer":
         raise _odd("the token answer must have the token_type Bearer, got another")
-    return Grant(access_token=token, lifetime=_lifetime(envelope.get("expires_in")))
+    return TokenGrant(access_token=token, lifetime=_lifetime(envelope.get("expires_in")))
 
 
 def _json_object(answer: HttpResponse, *, now: datetime) -> dict[str, object]:
     """Return the JSON object of a body with HTTP 200."""
     if answer.status != HTTPStatus.OK:
-        raise failure(answer.status, object_or_nothing(answer), answer, now=now)
-    if is_markup(answer):
-        raise Fault(Cause.WRONG_HOST, "HTTP 200 with a web page where JSON was expected")
+        raise failure(answer.status, parse_error_object(answer), answer, now=now)
+    if is_html(answer):
+        raise RequestError(Cause.WRONG_HOST, "HTTP 200 with a web page where JSON was expected")
     if not answer.body.strip():
         raise _odd("the body must be a JSON object, got an empty one")
     try:
-        value = parsed(answer.body)
+        value = parse_json(answer.body)
     except (ValueError, RecursionError) as error:
         raise _odd(
-            f"the body must be a JSON object, got {len(answer.body)} bytes that are not: {why_not(error)}"
+            f"the body must be a JSON object, got {len(answer.body)} bytes that are not: {describe_body(error)}"
         ) from None
     if not isinstance(value, dict):
         raise _odd(f"the body must be a JSON object, got {kind(value)}")
@@ -116,7 +116,7 @@ def _refuse_failures(envelope: dict[str, object], answer: HttpResponse, *, now: 
     status = _status_of(envelope)
     if status == HTTPStatus.OK and envelope.get("fail") == []:
         return
-    if complaints_of(envelope):
+    if parse_api_errors(envelope):
         place, said = ("HTTP", answer.status) if status is None else (_IN_META, status)
         raise failure(said, envelope, answer, now=now, place=place)
     if status not in {None, HTTPStatus.OK}:
@@ -201,5 +201,5 @@ def _lifetime(seconds: object) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _odd(detail: str) -> Fault:
-    return Fault(Cause.NOT_UNDERSTOOD, detail)
+def _odd(detail: str) -> RequestError:
+    return RequestError(Cause.NOT_UNDERSTOOD, detail)

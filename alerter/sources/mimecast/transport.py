@@ -16,9 +16,9 @@ import urllib3
 from urllib3.exceptions import NewConnectionError, ProtocolError, ProxyError, SSLError
 
 from alerter.errors import Cause
-from alerter.sources.mimecast.exceptions import fault_of
+from alerter.sources.mimecast.exceptions import classify_exception
 from alerter.sources.mimecast.lines import Line, Lines
-from alerter.sources.mimecast.request_error import Fault, HttpResponse, Remedy
+from alerter.sources.mimecast.request_error import HttpResponse, RequestError, RetryAction
 
 #: How often a waiting caller looks whether it should stop, in seconds: most answers are there before it looks at all.
 _SLICE = 0.25
@@ -37,7 +37,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class RequestLimits:
     """What one exchange may take: `total_seconds` from start to end, to connect, and bytes of the decoded body."""
 
     total_seconds: float
@@ -45,7 +45,7 @@ class Bounds:
     body_bytes: int
 
 
-def send(request: Request, bounds: Bounds, *, lines: Lines, stop: threading.Event) -> HttpResponse:
+def send(request: Request, bounds: RequestLimits, *, lines: Lines, stop: threading.Event) -> HttpResponse:
     """Return the complete answer to a request. Redirects are answers; they are never followed.
 
     Args:
@@ -55,12 +55,12 @@ def send(request: Request, bounds: Bounds, *, lines: Lines, stop: threading.Even
         stop: Ends it at once.
 
     Raises:
-        Fault: There was no complete answer in time, or `stop` was set first.
+        RequestError: There was no complete answer in time, or `stop` was set first.
     """
     if stop.is_set():
         raise _stopped()
     if bounds.total_seconds <= 0:
-        raise Fault(Cause.TIMEOUT, "no time was left for a request")
+        raise RequestError(Cause.TIMEOUT, "no time was left for a request")
     exchange = _Exchange(request, bounds, lines)
     exchange.begin()
     # Counted in slices, not read from a clock: the wait ends also where a clock stands still.
@@ -72,18 +72,20 @@ def send(request: Request, bounds: Bounds, *, lines: Lines, stop: threading.Even
             raise _stopped()
         if left <= 0:
             exchange.cut()
-            raise Fault(Cause.TIMEOUT, f"no complete answer within {bounds.total_seconds:.3g} s", remedy=Remedy.AGAIN)
+            raise RequestError(
+                Cause.TIMEOUT, f"no complete answer within {bounds.total_seconds:.3g} s", remedy=RetryAction.AGAIN
+            )
     return exchange.answer()
 
 
-def _stopped() -> Fault:
-    return Fault(Cause.TIMEOUT, "stopped before Mimecast answered")
+def _stopped() -> RequestError:
+    return RequestError(Cause.TIMEOUT, "stopped before Mimecast answered")
 
 
 class _Exchange:
     """One request and its answer, on a line and in its thread, which may be left behind."""
 
-    def __init__(self, request: Request, bounds: Bounds, lines: Lines) -> None:
+    def __init__(self, request: Request, bounds: RequestLimits, lines: Lines) -> None:
         self._request = request
         self._bounds = bounds
         self._lines = lines
@@ -92,19 +94,19 @@ class _Exchange:
         self._lock = threading.Lock()
         self._is_given_up = self._has_left = False
         self._over = threading.Event()
-        self._outcome: HttpResponse | Fault = Fault(Cause.UNREACHABLE, "the exchange did not run")
+        self._outcome: HttpResponse | RequestError = RequestError(Cause.UNREACHABLE, "the exchange did not run")
 
     def begin(self) -> None:
         """Let the line's thread do it.
 
         Raises:
-            Fault: It cannot be started.
+            RequestError: It cannot be started.
         """
         try:
             self._line.run(self._run)
         except RuntimeError:
             self._line.close()
-            raise Fault(Cause.UNREACHABLE, "this machine starts no further thread") from None
+            raise RequestError(Cause.UNREACHABLE, "this machine starts no further thread") from None
 
     def is_over(self, *, within: float) -> bool:
         """Wait for so many seconds at most, and say whether it is over."""
@@ -114,10 +116,10 @@ class _Exchange:
         """Do it, and keep either the answer or what went wrong."""
         try:
             self._outcome = _answer(self._request, self._bounds, self._line)
-        except Fault as fault:
+        except RequestError as fault:
             self._outcome = fault
         except Exception as error:  # noqa: BLE001 - a server can make a library raise anything; none of it may escape
-            self._outcome = fault_of(error)
+            self._outcome = classify_exception(error)
         finally:
             self._leave_line()
             self._over.set()
@@ -135,7 +137,7 @@ class _Exchange:
 
     def answer(self) -> HttpResponse:
         """Return the answer of an exchange that is over, or raise its fault."""
-        if isinstance(self._outcome, Fault):
+        if isinstance(self._outcome, RequestError):
             raise self._outcome
         return self._outcome
 
@@ -148,14 +150,14 @@ class _Exchange:
         self._over.wait(_GRACE)
 
 
-def _answer(request: Request, bounds: Bounds, line: Line) -> HttpResponse:
+def _answer(request: Request, bounds: RequestLimits, line: Line) -> HttpResponse:
     with _response(request, bounds, line) as response:
         headers = {name.lower(): value for name, value in response.headers.itermerged()}
         body = _body(response, headers.get("content-encoding", ""), bounds.body_bytes)
         return HttpResponse(status=response.status, headers=headers, body=body)
 
 
-def _response(request: Request, bounds: Bounds, line: Line) -> urllib3.BaseHTTPResponse:
+def _response(request: Request, bounds: RequestLimits, line: Line) -> urllib3.BaseHTTPResponse:
     """Return the beginning of an answer.
 
     A server may close a connection that was kept at the very moment in which it is used again. It has not answered
@@ -169,7 +171,7 @@ def _response(request: Request, bounds: Bounds, line: Line) -> urllib3.BaseHTTPR
     return _posted(request, bounds, line)
 
 
-def _posted(request: Request, bounds: Bounds, line: Line) -> urllib3.BaseHTTPResponse:
+def _posted(request: Request, bounds: RequestLimits, line: Line) -> urllib3.BaseHTTPResponse:
     path = urlsplit(request.url).path or "/"
     return line.pool(request.url).urlopen(
         "POST",
@@ -192,7 +194,7 @@ def _body(raw: urllib3.BaseHTTPResponse, encoding: str, limit: int) -> bytes:
     to gigabytes and the libraries bound that in some versions only.
 
     Raises:
-        Fault: It is larger than `limit` bytes, before or after decoding, or it cannot be decoded.
+        RequestError: It is larger than `limit` bytes, before or after decoding, or it cannot be decoded.
     """
     received = bytearray()
     while chunk := raw.read(_CHUNK_BYTES, decode_content=False):
@@ -202,7 +204,7 @@ def _body(raw: urllib3.BaseHTTPResponse, encoding: str, limit: int) -> bytes:
     if encoding.strip().lower() in {"", "identity"}:
         return bytes(received)
     if encoding.strip().lower() not in {"gzip", "x-gzip", "deflate"}:
-        raise Fault(Cause.NOT_UNDERSTOOD, "the body has a content encoding that was not asked for")
+        raise RequestError(Cause.NOT_UNDERSTOOD, "the body has a content encoding that was not asked for")
     return _unpacked(bytes(received), limit)
 
 
@@ -212,13 +214,13 @@ def _unpacked(packed: bytes, limit: int) -> bytes:
     try:
         body = decoder.decompress(packed, limit + 1)
     except zlib.error:
-        raise Fault(Cause.NOT_UNDERSTOOD, "the compressed body cannot be decoded") from None
+        raise RequestError(Cause.NOT_UNDERSTOOD, "the compressed body cannot be decoded") from None
     if len(body) > limit:
         raise _too_large(limit)
     if not decoder.eof:
-        raise Fault(Cause.UNREACHABLE, "the compressed body was cut off", remedy=Remedy.AGAIN)
+        raise RequestError(Cause.UNREACHABLE, "the compressed body was cut off", remedy=RetryAction.AGAIN)
     return body
 
 
-def _too_large(limit: int) -> Fault:
-    return Fault(Cause.NOT_UNDERSTOOD, f"the answer is larger than {limit} bytes")
+def _too_large(limit: int) -> RequestError:
+    return RequestError(Cause.NOT_UNDERSTOOD, f"the answer is larger than {limit} bytes")

@@ -55,7 +55,7 @@ def _arm(place: str) -> None:
     import alerter.config  # noqa: PLC0415 - only in processes that are to crash
     import alerter.config.load  # noqa: PLC0415
     from alerter.notifiers.apprise import AppriseNotifier  # noqa: PLC0415
-    from alerter.sources.mimecast import Mimecast  # noqa: PLC0415
+    from alerter.sources.mimecast import MimecastSource  # noqa: PLC0415
     from alerter.storage import Store  # noqa: PLC0415
 
     load_config = alerter.config.load.load_config
@@ -68,7 +68,7 @@ def _arm(place: str) -> None:
         case "load":
             alerter.config.load_config = load_and_crash
         case "fetch":
-            Mimecast.fetch = crash  # type: ignore[method-assign]
+            MimecastSource.fetch = crash  # type: ignore[method-assign]
         case "deliver":
             AppriseNotifier.deliver = crash  # type: ignore[method-assign]
         case "write":

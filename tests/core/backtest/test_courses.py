@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from alerter.core.alerts import AlertKey, AlertState
 from alerter.core.backtest.courses import Courses
 from alerter.core.backtest.replay import Replay, ReplayConfig, ReplayStep, replay_of
-from alerter.core.history import FailedPoll, TenantArchive, archive_of
+from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
 from alerter.core.poll_times import NEVER
 from alerter.core.rules import Per, RuleName
-from alerter.core.series import Snapshot, Tenant, number_of
+from alerter.core.series import Snapshot, Tenant, to_epoch_us
 from tests.builders import NOON, a_level, a_no_data, a_policy, a_polled_tenant, a_receiver, a_rule, at, minutes
 from tests.drawn import policies, polls
 
@@ -21,7 +21,7 @@ INTERVALS = {ACME: minutes(1), GLOBEX: minutes(3)}
 TWO = {"acme": "5m", "globex": "5m"}
 
 
-def courses_of(alerting: ReplayConfig, tenants: Iterable[TenantArchive], *, until: int = NEVER) -> Courses:
+def courses_of(alerting: ReplayConfig, tenants: Iterable[TenantHistory], *, until: int = NEVER) -> Courses:
     """Look at tenants one after the other."""
     courses = Courses(alerting, until=until)
     for tenant in tenants:
@@ -59,7 +59,8 @@ def test_what_remains_decides_as_the_whole_does(
 ) -> None:
     """Random rules on random histories: the same alerts, told to the same people at the same polls."""
     tenants = [
-        archive_of(name, polled, poll_interval=INTERVALS[name]) for name, polled in ((ACME, acme), (GLOBEX, globex))
+        history_from_polls(name, polled, poll_interval=INTERVALS[name])
+        for name, polled in ((ACME, acme), (GLOBEX, globex))
     ]
 
     whole = list(replay_of(alerting, tenants))
@@ -72,7 +73,7 @@ def test_what_remains_decides_as_the_whole_does(
 def test_nothing_after_the_end_is_looked_at() -> None:
     """Neither what changes then, nor polls at which somebody would be reminded."""
     alerting = replace(a_policy(a_rule()), receivers=(a_receiver(repeat_interval="12m"),))
-    courses = courses_of(alerting, [a_polled_tenant("90 120x9 90")], until=number_of(at("11:40")))
+    courses = courses_of(alerting, [a_polled_tenant("90 120x9 90")], until=to_epoch_us(at("11:40")))
 
     assert [when for when, _, _ in notified(Replay(alerting, courses))] == ["02 11:15:00", "02 11:30:00"]
 

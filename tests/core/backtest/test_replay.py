@@ -6,7 +6,7 @@ from datetime import UTC, time
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import AlertState
 from alerter.core.backtest.replay import ReplayStep, replay_of
-from alerter.core.history import TenantArchive, archive_of
+from alerter.core.history import TenantHistory, history_from_polls
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver
 from alerter.core.rules import Per, RuleName
@@ -31,7 +31,7 @@ TWO = {"acme": "5m", "globex": "5m"}
 LUNCH = MuteWindow(name=WindowName("lunch"), days=frozenset(range(7)), begins=time(12), ends=time(13), timezone=UTC)
 
 
-def notified(alerting: AlertingConfig, *tenants: TenantArchive) -> list[str]:
+def notified(alerting: AlertingConfig, *tenants: TenantHistory) -> list[str]:
     """Return who is told what, and when, in words."""
     return [words for moment in replay_of(alerting, tenants) for words in said(moment)]
 
@@ -287,7 +287,7 @@ def test_moments_come_in_the_order_of_time_and_alerts_in_the_order_of_the_rules(
 
 def test_without_history_nothing_was_decided() -> None:
     """Neither without tenants nor without polls."""
-    nothing = archive_of(Tenant("acme"), [], poll_interval=minutes(5))
+    nothing = history_from_polls(Tenant("acme"), [], poll_interval=minutes(5))
 
     assert list(replay_of(a_policy(a_rule()), [])) == []
     assert list(replay_of(a_policy(a_rule()), [nothing])) == []

@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 
 from alerter.core.backtest.replay import ReplayConfig
-from alerter.core.backtest.result import Backtest, FiringPeriod, Knowledge, Rehearsal
-from alerter.core.history import TenantArchive, archive_of
+from alerter.core.backtest.result import Backtest, BacktestRun, FiringPeriod, HistoryCoverage
+from alerter.core.history import TenantHistory, history_from_polls
 from alerter.core.notifications import NotifyReason
 from alerter.core.series import Span, Tenant
 from tests.builders import (
@@ -25,13 +25,13 @@ from tests.builders import (
 
 
 def rehearsed(
-    *policies: ReplayConfig, tenants: list[TenantArchive], since: str = "00:00", until: datetime = NOON
-) -> Rehearsal:
+    *policies: ReplayConfig, tenants: list[TenantHistory], since: str = "00:00", until: datetime = NOON
+) -> BacktestRun:
     """Look at tenants."""
-    rehearsal = Rehearsal(policies, since=at(since), until=until)
+    backtest_run = BacktestRun(policies, since=at(since), until=until)
     for tenant in tenants:
-        rehearsal.add(tenant, on_progress=lambda _: None)
-    return rehearsal
+        backtest_run.add(tenant, on_progress=lambda _: None)
+    return backtest_run
 
 
 def backtest(alerting: ReplayConfig, notation: str, *, since: str = "00:00") -> Backtest:
@@ -80,7 +80,7 @@ def test_a_message_that_tells_of_a_beginning_and_an_end_counts_as_both() -> None
     """One reason begins to fire at the poll at which another one ends."""
     counts = [{}, {"Spam": 120}, {"Spam": 90, "Virus": 120}]
     polls = [a_snapshot(each, taken_at=NOON + minutes(5 * number)) for number, each in enumerate(counts)]
-    tenant = archive_of(Tenant("acme"), polls, poll_interval=minutes(5))
+    tenant = history_from_polls(Tenant("acme"), polls, poll_interval=minutes(5))
 
     [found] = rehearsed(a_policy(a_rule()), tenants=[tenant], until=NOON + minutes(10)).backtests()
 
@@ -94,9 +94,9 @@ def test_a_message_that_tells_of_a_beginning_and_an_end_counts_as_both() -> None
 def test_several_sets_of_rules_look_at_the_same() -> None:
     """Each as if it were alone."""
     first, second = a_policy(a_rule()), a_policy(a_rule(warning=a_level(above=130)))
-    rehearsal = rehearsed(first, second, tenants=[a_polled_tenant("90 120 150 90")])
+    backtest_run = rehearsed(first, second, tenants=[a_polled_tenant("90 120 150 90")])
 
-    assert [[firing.since for firing in found.firings] for found in rehearsal.backtests()] == [
+    assert [[firing.since for firing in found.firings] for found in backtest_run.backtests()] == [
         [at("11:50")],
         [at("11:55")],
     ]
@@ -107,7 +107,7 @@ def test_progress_is_the_part_that_is_done() -> None:
     done: list[float] = []
     alerting = replace(a_policy(a_rule()), rules=(a_rule(),), receivers=(a_receiver(),))
 
-    Rehearsal([alerting, alerting], since=at("11:00"), until=NOON).add(
+    BacktestRun([alerting, alerting], since=at("11:00"), until=NOON).add(
         a_polled_tenant("0 120"), on_progress=done.append
     )
 
@@ -139,20 +139,20 @@ def test_a_tenant_that_was_never_polled_is_not_known() -> None:
     """Nor has it gaps."""
     [known] = rehearsed(a_policy(), tenants=[a_polled_tenant("_ _")]).known
 
-    assert known == Knowledge(tenant=known.tenant, since=None, gaps=(), thinned_until=None)
+    assert known == HistoryCoverage(tenant=known.tenant, since=None, gaps=(), thinned_until=None)
 
 
 @pytest.mark.parametrize(
-    ("thinned", "expected"),
+    ("downsampled", "expected"),
     [
         pytest.param(None, None, id="all of it is whole"),
         pytest.param("10:00", None, id="before what is asked about"),
         pytest.param("11:30", "11:30", id="a part of it"),
     ],
 )
-def test_it_is_known_until_when_history_is_thinned(thinned: str | None, expected: str | None) -> None:
+def test_it_is_known_until_when_history_is_thinned(downsampled: str | None, expected: str | None) -> None:
     """Results before that are known to the hour."""
-    tenant = replace(a_polled_tenant("1x20"), thinned_until=None if thinned is None else at(thinned))
+    tenant = replace(a_polled_tenant("1x20"), thinned_until=None if downsampled is None else at(downsampled))
 
     [known] = rehearsed(a_policy(), tenants=[tenant], since="11:00").known
 

@@ -5,14 +5,14 @@ from datetime import UTC, timedelta
 import pytest
 
 from alerter.core.backtest.rule_tests import (
-    MOST_POLLS,
+    MAX_POLLS,
+    AlertRef,
     Expectation,
+    NotificationRef,
     RuleTest,
-    SeenAlert,
-    SeenMessage,
-    counts_of,
-    differences,
-    history_of,
+    history_from_counts,
+    parse_counts,
+    run_rule_test,
 )
 from alerter.core.conditions import Threshold
 from alerter.core.rules import Level, Rule, RuleName, Severity
@@ -20,7 +20,7 @@ from alerter.core.series import HoldReason, Tenant
 from tests.builders import NOON, a_policy, minutes
 
 ACME, SPAM = Tenant("acme"), HoldReason("Spam")
-BACKLOG = SeenAlert("Backlog", "warning", "acme", "Spam")
+BACKLOG = AlertRef("Backlog", "warning", "acme", "Spam")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ BACKLOG = SeenAlert("Backlog", "warning", "acme", "Spam")
 )
 def test_the_notation_has_a_word_per_poll(notation: str, counts: list[int | None]) -> None:
     """One word says what one poll found, or several."""
-    assert counts_of(notation) == counts
+    assert parse_counts(notation) == counts
 
 
 @pytest.mark.parametrize(
@@ -46,19 +46,19 @@ def test_the_notation_has_a_word_per_poll(notation: str, counts: list[int | None
         pytest.param("3x0", "found '3x0'", id="no polls at all"),
         pytest.param("1.5", "found '1.5'", id="half a message"),
         pytest.param("3 -4", "found -1 at '-4'", id="fewer than none"),
-        pytest.param(f"1 1x{MOST_POLLS}", "at most 1,000,000 polls", id="too many polls"),
+        pytest.param(f"1 1x{MAX_POLLS}", "at most 1,000,000 polls", id="too many polls"),
     ],
 )
 def test_other_words_are_refused(notation: str, said: str) -> None:
     """The word that is wrong is named."""
     with pytest.raises(ValueError, match=said):
-        counts_of(notation)
+        parse_counts(notation)
 
 
 def a_scenario(*expectations: Expectation, **notation: str) -> RuleTest:
     """Return a scenario of one tenant that is polled every five minutes from noon on."""
-    counts = {HoldReason(reason): counts_of(text) for reason, text in notation.items()}
-    history = history_of(ACME, counts, begin=NOON, poll_interval=minutes(5), timezone=UTC)
+    counts = {HoldReason(reason): parse_counts(text) for reason, text in notation.items()}
+    history = history_from_counts(ACME, counts, begin=NOON, poll_interval=minutes(5), timezone=UTC)
     return RuleTest(name="a test", tenants=(history,), expectations=expectations)
 
 
@@ -71,7 +71,7 @@ def test_a_series_that_ends_early_stays_as_it_was() -> None:
     """A reason of which the last polls say nothing new need not be written out."""
     expectation = Expectation(at=NOON + minutes(20), firing=frozenset({BACKLOG}), pending=frozenset())
 
-    assert list(differences(a_scenario(expectation, Spam="250", Other="0x5"), POLICY)) == []
+    assert list(run_rule_test(a_scenario(expectation, Spam="250", Other="0x5"), POLICY)) == []
 
 
 def test_a_poll_fails_for_all_reasons_or_for_none() -> None:
@@ -85,7 +85,7 @@ def test_what_is_not_expected_is_a_difference_and_what_is_not_looked_at_is_none(
     looked_at = Expectation(at=NOON, firing=frozenset())
     ignored = Expectation(at=NOON)
 
-    (difference,) = differences(a_scenario(looked_at, ignored, Spam="250"), POLICY)
+    (difference,) = run_rule_test(a_scenario(looked_at, ignored, Spam="250"), POLICY)
 
     assert (difference.at, difference.what) == (NOON, "firing")
     assert (difference.missing, difference.unexpected, difference.agreed) == ((), (BACKLOG,), ())
@@ -93,13 +93,13 @@ def test_what_is_not_expected_is_a_difference_and_what_is_not_looked_at_is_none(
 
 def test_messages_are_those_since_the_expectation_before_each_counted() -> None:
     """Being reminded twice is not being reminded once."""
-    first, repeat = (SeenMessage("secops", why, BACKLOG) for why in ("first", "repeat"))
+    first, repeat = (NotificationRef("secops", why, BACKLOG) for why in ("first", "repeat"))
     expectations = (
         Expectation(at=NOON, notified=(first,)),
         Expectation(at=NOON + timedelta(hours=13), notified=(repeat,)),
     )
 
-    (difference,) = differences(a_scenario(*expectations, Spam="250x157"), POLICY)
+    (difference,) = run_rule_test(a_scenario(*expectations, Spam="250x157"), POLICY)
 
     assert difference.missing == ()
     assert difference.agreed == (repeat,)

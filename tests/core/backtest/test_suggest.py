@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.backtest.suggest import (
-    FEWEST_DAYS,
+    MIN_DAYS,
     Suggestions,
-    of_reasons,
-    rounded_up,
+    daily_peaks,
+    round_up,
+    select_reasons,
     suggest,
-    usual_of,
 )
-from alerter.core.history import FailedPoll, TenantArchive, archive_of
+from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
 from alerter.core.rules import Selector, Severity
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from tests.builders import NOON
@@ -34,7 +34,7 @@ def counts_with(bursts: dict[int, int], *, days: int = DAYS, silent: int = 4, bu
     return [bursts.get(hour, count) for hour, count in enumerate(usual)]
 
 
-def a_history(counts_by_reason: dict[str, Sequence[int]], *, begin: datetime = BEGIN) -> TenantArchive:
+def a_history(counts_by_reason: dict[str, Sequence[int]], *, begin: datetime = BEGIN) -> TenantHistory:
     """Return a tenant that was polled every hour."""
     length = max(map(len, counts_by_reason.values()))
     polls = [
@@ -45,7 +45,7 @@ def a_history(counts_by_reason: dict[str, Sequence[int]], *, begin: datetime = B
         )
         for hour in range(length)
     ]
-    return archive_of(Tenant("acme"), polls, poll_interval=HOUR)
+    return history_from_polls(Tenant("acme"), polls, poll_interval=HOUR)
 
 
 def suggested(counts_by_reason: dict[str, Sequence[int]], *, budget: float = 2) -> Suggestions:
@@ -139,7 +139,7 @@ def test_what_still_fires_at_the_end_has_no_end() -> None:
 
 @pytest.mark.parametrize(
     ("days", "is_supported"),
-    [pytest.param(FEWEST_DAYS - 1, False, id="a day too few"), pytest.param(FEWEST_DAYS, True, id="two weeks")],
+    [pytest.param(MIN_DAYS - 1, False, id="a day too few"), pytest.param(MIN_DAYS, True, id="two weeks")],
 )
 def test_a_short_history_supports_nothing(*, days: int, is_supported: bool) -> None:
     """Two weeks are the least that shows a week and its repetition; with less nothing is proposed, and why is said."""
@@ -162,22 +162,22 @@ def test_a_day_of_which_most_is_unknown_does_not_count() -> None:
         else Snapshot(tenant=Tenant("acme"), taken_at=BEGIN + hour * HOUR, counts={HoldReason("Spam"): count})
         for hour, count in enumerate(counts_with({}))
     ]
-    history = archive_of(Tenant("acme"), polls, poll_interval=HOUR)
+    history = history_from_polls(Tenant("acme"), polls, poll_interval=HOUR)
 
-    assert usual_of(history.reasons[0], until=UNTIL).days == DAYS - 7
+    assert daily_peaks(history.reasons[0], until=UNTIL).days == DAYS - 7
 
 
 def test_a_tenant_that_was_never_polled_has_no_usual_day() -> None:
     """Nothing is known, so nothing is claimed."""
-    never = archive_of(Tenant("acme"), [], poll_interval=HOUR)
+    never = history_from_polls(Tenant("acme"), [], poll_interval=HOUR)
 
-    assert usual_of(never.polling, until=UNTIL).days == 0
+    assert daily_peaks(never.polling, until=UNTIL).days == 0
 
 
 def test_a_suggested_rule_is_for_its_own_reason_and_called_in_one_line() -> None:
     """Characters that mean something in a glob stand for themselves; a reason may hold a line break, a name may not."""
     name = HoldReason("!what?*\n")
-    history = archive_of(
+    history = history_from_polls(
         Tenant("acme"),
         [Snapshot(tenant=Tenant("acme"), taken_at=BEGIN + hour * HOUR, counts={name: 1}) for hour in range(24 * DAYS)],
         poll_interval=HOUR,
@@ -194,10 +194,10 @@ def test_reasons_can_be_chosen() -> None:
     """Who asks about some reasons hears of those."""
     history = a_history({"Spam": counts_with({}), "Virus": counts_with({})})
 
-    assert [each.reason for each in of_reasons(history, Selector(("v*",))).reasons] == ["Virus"]
+    assert [each.reason for each in select_reasons(history, Selector(("v*",))).reasons] == ["Virus"]
 
 
 @given(st.floats(0.1, 1e9))
 def test_a_limit_is_rounded_up_by_less_than_a_tenth(value: float) -> None:
     """People write 430, not 421; it is never rounded to below what the data says."""
-    assert value <= rounded_up(value) <= max(value * 1.11, value + 1)
+    assert value <= round_up(value) <= max(value * 1.11, value + 1)

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.backtest.result import Backtest, BacktestNotification, FiringPeriod, Knowledge
-from alerter.core.backtest.summary import MovedFiring, compared, known_slots, most_at_once, tally_of
+from alerter.core.backtest.result import Backtest, BacktestNotification, FiringPeriod, HistoryCoverage
+from alerter.core.backtest.summary import MovedFiring, compare_firings, covered_slots, max_concurrent, summarize_rule
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.rules import RuleName
 from alerter.core.series import Span, Tenant
@@ -33,20 +33,20 @@ def test_a_tally_says_how_often_and_how_long() -> None:
     """What lies outside the span does not count; what began before it did not begin within it."""
     backtest = Backtest(firings=firings("10:50-11:10 11:15-11:20 11:30-"), notices=(), messages={})
 
-    tally = tally_of(BACKLOG, backtest, HOUR, timezone=UTC)
+    summary = summarize_rule(BACKLOG, backtest, HOUR, timezone=UTC)
 
-    assert (len(tally.firings), tally.began) == (3, 2)
-    assert (tally.total, tally.middle, tally.longest) == (minutes(45), minutes(10), minutes(30))
-    assert tally.busiest == (date(2026, 3, 2), 2)
+    assert (len(summary.firings), summary.began) == (3, 2)
+    assert (summary.total, summary.middle, summary.longest) == (minutes(45), minutes(10), minutes(30))
+    assert summary.busiest == (date(2026, 3, 2), 2)
 
 
 def test_a_rule_that_never_fired_has_no_busiest_day() -> None:
     """And lasted for no time at all; other rules are none of its business."""
     backtest = Backtest(firings=(firing("11:05-11:10", rule="Surge"),), notices=(), messages={})
 
-    tally = tally_of(BACKLOG, backtest, HOUR, timezone=UTC)
+    summary = summarize_rule(BACKLOG, backtest, HOUR, timezone=UTC)
 
-    assert (tally.firings, tally.total, tally.middle, tally.longest, tally.busiest) == (
+    assert (summary.firings, summary.total, summary.middle, summary.longest, summary.busiest) == (
         (), timedelta(0), timedelta(0), timedelta(0), None,
     )  # fmt: skip
 
@@ -58,8 +58,8 @@ def test_a_day_is_that_of_the_people_who_read_it() -> None:
     backtest = Backtest(firings=found, notices=(), messages={})
     span = Span(NOON, NOON + timedelta(days=2))
 
-    assert tally_of(BACKLOG, backtest, span, timezone=UTC).busiest == (date(2026, 3, 2), 1)
-    assert tally_of(BACKLOG, backtest, span, timezone=ZoneInfo("Europe/Athens")).busiest == (date(2026, 3, 3), 2)
+    assert summarize_rule(BACKLOG, backtest, span, timezone=UTC).busiest == (date(2026, 3, 2), 1)
+    assert summarize_rule(BACKLOG, backtest, span, timezone=ZoneInfo("Europe/Athens")).busiest == (date(2026, 3, 3), 2)
 
 
 def test_a_tally_says_who_was_told_and_why() -> None:
@@ -74,10 +74,10 @@ def test_a_tally_says_who_was_told_and_why() -> None:
         )
     )
 
-    tally = tally_of(BACKLOG, Backtest(firings=(), notices=notices, messages={}), HOUR, timezone=UTC)
+    summary = summarize_rule(BACKLOG, Backtest(firings=(), notices=notices, messages={}), HOUR, timezone=UTC)
 
-    assert tally.messages == {"secops": 2, "mail": 1}
-    assert tally.notified == {
+    assert summary.messages == {"secops": 2, "mail": 1}
+    assert summary.notified == {
         "secops": {NotifyReason.FIRST: 2, NotifyReason.RESOLVED: 1},
         "mail": {NotifyReason.FIRST: 1},
     }
@@ -98,12 +98,12 @@ def test_a_tally_says_who_was_told_and_why() -> None:
 )
 def test_a_picture_has_the_most_that_fired_at_once_in_each_part(text: str, expected: str) -> None:
     """However short it was."""
-    assert most_at_once(firings(text), HOUR, slots=10) == [int(digit) for digit in expected]
+    assert max_concurrent(firings(text), HOUR, slots=10) == [int(digit) for digit in expected]
 
 
-def known(since: str | None, *gaps: tuple[str, str]) -> Knowledge:
+def known(since: str | None, *gaps: tuple[str, str]) -> HistoryCoverage:
     """Return what is known of a tenant."""
-    return Knowledge(
+    return HistoryCoverage(
         tenant=Tenant("acme"),
         since=None if since is None else at(since),
         gaps=tuple(Span(at(begin), at(end)) for begin, end in gaps),
@@ -122,9 +122,9 @@ def known(since: str | None, *gaps: tuple[str, str]) -> Knowledge:
         pytest.param([known("11:30"), known("09:00", ("11:12", "11:42"))], "##...#####", id="one of two is enough"),
     ],
 )
-def test_a_picture_shows_where_nobody_was_polled(tenants: Sequence[Knowledge], expected: str) -> None:
+def test_a_picture_shows_where_nobody_was_polled(tenants: Sequence[HistoryCoverage], expected: str) -> None:
     """There, nothing could have fired."""
-    assert known_slots(tenants, HOUR, slots=10) == [sign == "#" for sign in expected]
+    assert covered_slots(tenants, HOUR, slots=10) == [sign == "#" for sign in expected]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_two_sets_of_rules_are_compared_firing_by_firing(  # noqa: PLR0917 - a t
     before: str, after: str, gained: str, lost: str, moved: int, same: int
 ) -> None:
     """What overlaps is the same one, and each has one counterpart."""
-    found = compared(firings(before), firings(after))
+    found = compare_firings(firings(before), firings(after))
 
     assert (found.gained, found.lost, len(found.moved), found.same) == (firings(gained), firings(lost), moved, same)
 
@@ -156,5 +156,5 @@ def test_an_alert_of_another_rule_is_another_one() -> None:
     one, other = firing("11:05-11:10"), firing("11:05-11:10", rule="Surge")
     later = FiringPeriod(key=one.key, since=at("11:06"), until=at("11:10"))
 
-    assert (compared([one], [other]).gained, compared([one], [other]).lost) == ((other,), (one,))
-    assert compared([one], [later]).moved == (MovedFiring(before=one, after=later),)
+    assert (compare_firings([one], [other]).gained, compare_firings([one], [other]).lost) == ((other,), (one,))
+    assert compare_firings([one], [later]).moved == (MovedFiring(before=one, after=later),)

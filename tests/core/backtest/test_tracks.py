@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.alerts import AlertState
-from alerter.core.backtest.tracks import Stage, Track, archives_of, tracks_of
+from alerter.core.backtest.tracks import AlertChange, AlertReplay, alert_replays, histories_for
 from alerter.core.conditions import Baseline, Result, Threshold
-from alerter.core.history import Archive, FailedPoll, archive_of
+from alerter.core.history import FailedPoll, SeriesHistory, history_from_polls
 from alerter.core.rules import Level, Per, Rule, Severity
-from alerter.core.series import Series, Snapshot, Span, Tenant, number_of
+from alerter.core.series import Series, Snapshot, Span, Tenant, to_epoch_us
 from tests.builders import (
     NOON,
     a_key,
@@ -35,21 +35,21 @@ ACME, GLOBEX = Tenant("acme"), Tenant("globex")
 _SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=200)
 
 
-def changes(track: Track, turns: Sequence[int] | None = None) -> list[Stage]:
+def changes(track: AlertReplay, turns: Sequence[int] | None = None) -> list[AlertChange]:
     """Return where the alert of a track changes its state."""
     return [each for each in track.stages(turns) if each.transition is not None]
 
 
-def assert_nothing_is_missed(level: Level, archive: Archive) -> None:
+def assert_nothing_is_missed(level: Level, history: SeriesHistory) -> None:
     """Hold an alert that is judged where it may turn against one that is judged at every poll; so when it fires."""
-    every_poll = changes(Track(key=a_key(), level=level, archive=archive), archive.timeline.polls)
+    every_poll = changes(AlertReplay(key=a_key(), level=level, history=history), history.poll_times.polls)
 
-    assert changes(Track(key=a_key(), level=level, archive=archive)) == every_poll
+    assert changes(AlertReplay(key=a_key(), level=level, history=history)) == every_poll
     starts = [each.at for each in every_poll if each.alert.is_firing]
     ends = [each.at for each in every_poll if each.transition is not None and each.transition.is_resolution]
-    firings = list(Track(key=a_key(), level=level, archive=archive).firings())
-    assert [number_of(since) for since, _ in firings] == starts
-    assert [number_of(until) for _, until in firings if until is not None] == ends
+    firings = list(AlertReplay(key=a_key(), level=level, history=history).firings())
+    assert [to_epoch_us(since) for since, _ in firings] == starts
+    assert [to_epoch_us(until) for _, until in firings if until is not None] == ends
 
 
 @_SETTINGS
@@ -58,8 +58,8 @@ def test_an_alert_on_held_messages_is_judged_wherever_it_can_change(
     level: Level, polled: Sequence[Snapshot | FailedPoll]
 ) -> None:
     """Every kind of condition, through failures, gaps, weeks without polls, and a reason that comes late."""
-    for archive in archive_of(ACME, polled, poll_interval=minutes(1)).reasons:
-        assert_nothing_is_missed(level, archive)
+    for history in history_from_polls(ACME, polled, poll_interval=minutes(1)).reasons:
+        assert_nothing_is_missed(level, history)
 
 
 @_SETTINGS
@@ -68,7 +68,7 @@ def test_an_alert_on_polling_is_judged_wherever_it_can_change(
     level: Level, polled: Sequence[Snapshot | FailedPoll]
 ) -> None:
     """However long an outage is, and whatever it was caused by."""
-    assert_nothing_is_missed(level, archive_of(ACME, polled, poll_interval=minutes(1)).polling)
+    assert_nothing_is_missed(level, history_from_polls(ACME, polled, poll_interval=minutes(1)).polling)
 
 
 @_SETTINGS
@@ -83,11 +83,11 @@ def test_an_alert_on_a_sum_is_judged_wherever_it_can_change(
 ) -> None:
     """Of one tenant's reasons, or of two tenants that are polled at moments of their own."""
     tenants = [
-        archive_of(ACME, one, poll_interval=minutes(1)),
-        archive_of(GLOBEX, other, poll_interval=minutes(3)),
+        history_from_polls(ACME, one, poll_interval=minutes(1)),
+        history_from_polls(GLOBEX, other, poll_interval=minutes(3)),
     ]
-    for track in tracks_of(a_rule(warning=level, per=per), tenants):
-        assert_nothing_is_missed(level, track.archive)
+    for track in alert_replays(a_rule(warning=level, per=per), tenants):
+        assert_nothing_is_missed(level, track.history)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,20 +122,22 @@ def test_an_alert_is_judged_only_where_it_can_change(
     tenant = a_polled_tenant(notation)
     level = a_level(noted, for_=for_, keep_firing_for=keep_firing_for)
 
-    list(Track(key=a_key(), level=level, archive=tenant.reasons[0]).stages())
+    list(AlertReplay(key=a_key(), level=level, history=tenant.reasons[0]).stages())
 
-    polls = tenant.polling.timeline.polls
-    assert [bisect_left(polls, number_of(asked_at)) + 1 for asked_at in noted.asked_at] == [*map(int, expected.split())]
+    polls = tenant.polling.poll_times.polls
+    assert [bisect_left(polls, to_epoch_us(asked_at)) + 1 for asked_at in noted.asked_at] == [
+        *map(int, expected.split())
+    ]
 
 
 def test_a_reason_is_judged_from_its_first_sight_on() -> None:
     """Before an answer had it, it was not there to be judged: also not as zero."""
-    tenant = archive_of(
+    tenant = history_from_polls(
         ACME,
         [a_snapshot({}, taken_at=at("11:50")), a_snapshot({"Spam": 0}, taken_at=at("11:55")), a_snapshot({})],
         poll_interval=minutes(5),
     )
-    track = Track(key=a_key(), level=a_level(Threshold(below=1)), archive=tenant.reasons[0])
+    track = AlertReplay(key=a_key(), level=a_level(Threshold(below=1)), history=tenant.reasons[0])
 
     assert [each.transition.at for each in changes(track) if each.transition] == [at("11:55")]
 
@@ -148,8 +150,8 @@ def test_a_level_that_remembers_is_told_when_it_has_fired() -> None:
         for number, counts in enumerate(weeks)
         for place, held in enumerate((*counts, 0))
     ]
-    tenant = archive_of(ACME, polled, poll_interval=minutes(30))
-    track = Track(key=a_key(), level=a_level(Baseline()), archive=tenant.reasons[0])
+    tenant = history_from_polls(ACME, polled, poll_interval=minutes(30))
+    track = AlertReplay(key=a_key(), level=a_level(Baseline()), history=tenant.reasons[0])
 
     found = [(each.alert.value, each.transition.after) for each in changes(track) if each.transition]
 
@@ -167,8 +169,8 @@ def test_a_level_that_remembers_is_told_when_it_has_fired() -> None:
 def test_the_newest_count_of_an_alert_is_that_of_the_last_poll_with_data(until: int, expected: int) -> None:
     """What is told of an alert while its tenant cannot be polled is the last that was seen."""
     tenant = a_polled_tenant("120x3 130x2 _x2")
-    track = Track(key=a_key(), level=a_level(), archive=tenant.reasons[0])
-    polls = tenant.polling.timeline.polls
+    track = AlertReplay(key=a_key(), level=a_level(), history=tenant.reasons[0])
+    polls = tenant.polling.poll_times.polls
 
     assert track.newest(an_alert(), since=polls[1], until=polls[until]).value == expected
 
@@ -176,8 +178,8 @@ def test_the_newest_count_of_an_alert_is_that_of_the_last_poll_with_data(until: 
 def test_without_data_since_then_an_alert_is_as_it_was() -> None:
     """A sum of which one part is not known any more has no newer count."""
     tenant = a_polled_tenant("120x3 _x3")
-    track = Track(key=a_key(), level=a_level(), archive=tenant.reasons[0])
-    polls = tenant.polling.timeline.polls
+    track = AlertReplay(key=a_key(), level=a_level(), history=tenant.reasons[0])
+    polls = tenant.polling.poll_times.polls
     alert = an_alert(value=7)
 
     assert track.newest(alert, since=polls[2], until=polls[5]) is alert
@@ -205,19 +207,19 @@ def test_a_rule_looks_at_what_it_selects(rule: Rule, expected: list[str]) -> Non
     """As live: each on its own, or the sums that it asks for."""
     snapshots = {ACME: {"Spam": 5, "Virus": 7}, GLOBEX: {"Spam": 1}}
     tenants = [
-        archive_of(name, [a_snapshot(counts, tenant=name)], poll_interval=minutes(5))
+        history_from_polls(name, [a_snapshot(counts, tenant=name)], poll_interval=minutes(5))
         for name, counts in snapshots.items()
     ]
 
-    assert [f"{each.tenant}/{each.reason}" for each in archives_of(rule, tenants)] == expected
+    assert [f"{each.tenant}/{each.reason}" for each in histories_for(rule, tenants)] == expected
 
 
 def test_the_alerts_of_a_rule_come_in_the_order_in_which_they_are_judged() -> None:
     """Level by level, and within a level series by series."""
-    tenant = archive_of(ACME, [a_snapshot({"Spam": 5, "Virus": 7})], poll_interval=minutes(5))
+    tenant = history_from_polls(ACME, [a_snapshot({"Spam": 5, "Virus": 7})], poll_interval=minutes(5))
     rule = a_rule(info=a_level(), critical=a_level())
 
-    assert [(track.key.severity, track.key.reason) for track in tracks_of(rule, [tenant])] == [
+    assert [(track.key.severity, track.key.reason) for track in alert_replays(rule, [tenant])] == [
         (Severity.INFO, "Spam"),
         (Severity.INFO, "Virus"),
         (Severity.CRITICAL, "Spam"),

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.core.backtest.tracks import Track
+from alerter.core.backtest.tracks import AlertReplay
 from alerter.core.conditions import ANY_COUNT, Baseline, Evidence, Verdict
 from alerter.core.conditions.baseline import median
 from alerter.core.conditions.hours import hours_of, hours_of_week
-from alerter.core.history import archive_of
+from alerter.core.history import history_from_polls
 from alerter.core.series import HoldReason, Sample, Series, Span, Tenant
 from tests.builders import NOON, a_key, a_level, a_snapshot, minutes, span
 
@@ -266,7 +266,7 @@ def test_the_median_is_the_middle(values: Sequence[int], expected: float) -> Non
 
 def test_without_history_nothing_turns() -> None:
     """There are no hours where there are no polls."""
-    assert [*Baseline().turns(archive_of(Tenant("acme"), [], poll_interval=minutes(5)).polling)] == []
+    assert [*Baseline().turns(history_from_polls(Tenant("acme"), [], poll_interval=minutes(5)).polling)] == []
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe"])
@@ -274,13 +274,13 @@ def test_hours_of_an_archive_are_without_a_gap(zone: str) -> None:
     """Through the night on which clocks change: each begins where the one before ended, and knows the weeks before."""
     begin = datetime(2026, 3, 8, tzinfo=UTC)
     polled = [a_snapshot({"Spam": number % 7}, taken_at=begin + number * minutes(30)) for number in range(48 * 30)]
-    [archive] = archive_of(Tenant("acme"), polled, poll_interval=minutes(30), timezone=ZoneInfo(zone)).reasons
+    [history] = history_from_polls(Tenant("acme"), polled, poll_interval=minutes(30), timezone=ZoneInfo(zone)).reasons
 
-    hours = [*hours_of(archive, weeks=3)]
+    hours = [*hours_of(history, weeks=3)]
 
     assert all(before.until == after.since for before, after in pairwise(hours))
     assert (len(hours[0].before), len(hours[-1].before)) == (0, 3)
-    assert sum(hour.last - hour.first for hour in hours) == len(archive.at)
+    assert sum(hour.last - hour.first for hour in hours) == len(history.at)
 
 
 @settings(deadline=None, max_examples=15)
@@ -296,12 +296,16 @@ def test_every_poll_at_which_a_count_is_unusual_is_found(seed: int, zone: str, d
         if drawn.random() > 0.03:
             at = datetime(2026, 3, 1, tzinfo=UTC) + number * minutes(30)
             polled.append(a_snapshot({"Spam": count}, taken_at=at))
-    [archive] = archive_of(Tenant("acme"), polled, poll_interval=minutes(30), timezone=ZoneInfo(zone)).reasons
+    [history] = history_from_polls(Tenant("acme"), polled, poll_interval=minutes(30), timezone=ZoneInfo(zone)).reasons
     level = a_level(Baseline(deviations=deviations, floor=2), keep_firing_for="40m")
 
     found = [
-        [each for each in Track(key=a_key(), level=level, archive=archive).stages(turns) if each.transition is not None]
-        for turns in (None, archive.timeline.polls)
+        [
+            each
+            for each in AlertReplay(key=a_key(), level=level, history=history).stages(turns)
+            if each.transition is not None
+        ]
+        for turns in (None, history.poll_times.polls)
     ]
 
     assert found[0] == found[1]

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.conditions import CONDITIONS, Condition, Result, Subject
-from alerter.core.history import Archive, archive_of, sum_of_reasons
-from alerter.core.series import Span, Tenant, instant_of, number_of
+from alerter.core.history import SeriesHistory, history_from_polls, sum_of_reasons
+from alerter.core.series import Span, Tenant, from_epoch_us, to_epoch_us
 from tests.builders import NOON, minutes
 from tests.drawn import KINDS, polls
 
@@ -25,40 +25,40 @@ _FIRED = st.lists(st.tuples(st.integers(0, 15_000), st.integers(0, 600)), max_si
 
 
 def assert_skipping_changes_nothing(
-    condition: Condition, archive: Archive, *, firing: bool, fired: Sequence[Span]
+    condition: Condition, history: SeriesHistory, *, firing: bool, fired: Sequence[Span]
 ) -> None:
     """Evaluate at every poll, and hold each verdict against the last one that still stands."""
-    standing: Result | None = None
-    for poll in archive.timeline.polls:
-        now = instant_of(poll)
-        series = archive.as_of(poll, window=condition.window)
+    lease_state: Result | None = None
+    for poll in history.poll_times.polls:
+        now = from_epoch_us(poll)
+        series = history.as_of(poll, window=condition.window)
         found = condition.evaluate(series, firing=firing, fired=[each for each in fired if each.until <= now], now=now)
         count = series.value_at(now)
-        if standing is not None and _stands(standing, archive, condition, poll, count):
-            assert found.verdict is standing.verdict, (now, standing, found)
+        if lease_state is not None and _stands(lease_state, history, condition, poll, count):
+            assert found.verdict is lease_state.verdict, (now, lease_state, found)
         else:
-            standing = found
+            lease_state = found
 
 
-def _stands(standing: Result, archive: Archive, condition: Condition, poll: int, count: int | None) -> bool:
+def _stands(lease_state: Result, history: SeriesHistory, condition: Condition, poll: int, count: int | None) -> bool:
     """Return True if the result of an earlier poll still stands at a poll."""
-    if number_of(standing.holds_until) <= poll or _begins(archive, condition, poll):
+    if to_epoch_us(lease_state.holds_until) <= poll or _begins(history, condition, poll):
         return False
     if condition.subject is Subject.POLLING:
         return True
-    return count is not None and standing.holds_within[0] <= count <= standing.holds_within[1]
+    return count is not None and lease_state.holds_within[0] <= count <= lease_state.holds_within[1]
 
 
-def _begins(archive: Archive, condition: Condition, poll: int) -> bool:
+def _begins(history: SeriesHistory, condition: Condition, poll: int) -> bool:
     """Return True if a poll does not simply follow the one before: it fails or was missed, or comes too soon."""
-    timeline = archive.timeline
-    before = bisect_left(timeline.polls, poll) - 1
-    run = bisect_right(timeline.since, poll) - 1
-    is_first = run < 0 or timeline.since[run] == poll or poll > timeline.until[run]
-    is_outage = any(poll == outage.since for outage in timeline.outages)
+    poll_times = history.poll_times
+    before = bisect_left(poll_times.polls, poll) - 1
+    run = bisect_right(poll_times.since, poll) - 1
+    is_first = run < 0 or poll_times.since[run] == poll or poll > poll_times.until[run]
+    is_outage = any(poll == outage.since for outage in poll_times.outages)
     if condition.subject is Subject.POLLING:
-        return is_outage or (is_first and timeline.outage_at(poll) is None)
-    is_early = before >= 0 and 2 * (poll - timeline.polls[before]) < number_of(NOON + INTERVAL) - number_of(NOON)
+        return is_outage or (is_first and poll_times.outage_at(poll) is None)
+    is_early = before >= 0 and 2 * (poll - poll_times.polls[before]) < to_epoch_us(NOON + INTERVAL) - to_epoch_us(NOON)
     return is_first or (condition.needs_even_polls and is_early)
 
 
@@ -71,13 +71,13 @@ def test_a_verdict_found_by_skipping_is_the_verdict_found_by_evaluating(
     """Every kind, through changes, failures, missed polls, gaps of a week, and reasons that come and go."""
     condition = data.draw(KINDS[name])
     polled = data.draw(polls(reasons=("Spam", "Virus"), jitter=timedelta(seconds=jitter)))
-    tenant = archive_of(ACME, polled, poll_interval=INTERVAL)
+    tenant = history_from_polls(ACME, polled, poll_interval=INTERVAL)
     if condition.subject is Subject.POLLING:
-        archives = [tenant.polling]
+        histories = [tenant.polling]
     else:
-        archives = [*tenant.reasons, *([sum_of_reasons([tenant.polling, *tenant.reasons])] if condition.sums else [])]
-    for archive in archives:
-        assert_skipping_changes_nothing(condition, archive, firing=firing, fired=fired)
+        histories = [*tenant.reasons, *([sum_of_reasons([tenant.polling, *tenant.reasons])] if condition.sums else [])]
+    for history in histories:
+        assert_skipping_changes_nothing(condition, history, firing=firing, fired=fired)
 
 
 def test_every_kind_is_drawn() -> None:

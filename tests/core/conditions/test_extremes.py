@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.conditions.extremes import Stretch
-from alerter.core.history import Archive, FailedPoll, archive_of
-from alerter.core.series import MICROSECOND, Piece, Series, Snapshot, Tenant, instant_of
+from alerter.core.history import FailedPoll, SeriesHistory, history_from_polls
+from alerter.core.series import MICROSECOND, Segment, Series, Snapshot, Tenant, from_epoch_us
 from tests.builders import a_polled_tenant, minutes
 from tests.drawn import polls
 
@@ -17,16 +17,16 @@ PARTS = 4
 _MINUTE = minutes(1) // MICROSECOND
 
 
-def seen(series: Series, stretch: Stretch, now: int) -> list[Piece]:
+def seen(series: Series, stretch: Stretch, now: int) -> list[Segment]:
     """Return what an evaluation sees of a stretch."""
-    since, until = instant_of(now - stretch.since), instant_of(now - stretch.until)
-    return list(series.pieces(since=since, until=until))
+    since, until = from_epoch_us(now - stretch.since), from_epoch_us(now - stretch.until)
+    return list(series.segments(since=since, until=until))
 
 
-def extremes_at_polls(archive: Archive, stretch: Stretch, *, lowest: bool) -> list[int | None]:
+def extremes_at_polls(history: SeriesHistory, stretch: Stretch, *, lowest: bool) -> list[int | None]:
     """Return the extreme of the stretch at each poll."""
-    found = list(stretch.extremes(archive, lowest=lowest))
-    return [next((each for at, _, each in reversed(found) if at <= now), None) for now in archive.timeline.polls]
+    found = list(stretch.extremes(history, lowest=lowest))
+    return [next((each for at, _, each in reversed(found) if at <= now), None) for now in history.poll_times.polls]
 
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=100)
@@ -44,14 +44,14 @@ def test_it_finds_what_an_evaluation_finds_at_every_poll(
 ) -> None:
     """Through failures and gaps, at both ends of the stretch; and so is how much of it is known."""
     stretch = Stretch(since=(until + longer) * _MINUTE, until=until * _MINUTE)
-    for archive in archive_of(Tenant("acme"), polled, poll_interval=minutes(1)).reasons:
-        turns = sorted(stretch.turns_known(archive, PARTS))
+    for history in history_from_polls(Tenant("acme"), polled, poll_interval=minutes(1)).reasons:
+        turns = sorted(stretch.turns_known(history, PARTS))
         for now, extreme in zip(
-            archive.timeline.polls, extremes_at_polls(archive, stretch, lowest=lowest), strict=True
+            history.poll_times.polls, extremes_at_polls(history, stretch, lowest=lowest), strict=True
         ):
-            pieces = seen(archive.as_of(now, window=minutes(until + longer)), stretch, now)
-            assert extreme == (min if lowest else max)((piece.count for piece in pieces), default=None)
-            known = sum((piece.until - piece.since for piece in pieces), timedelta(0))
+            segments = seen(history.as_of(now, window=minutes(until + longer)), stretch, now)
+            assert extreme == (min if lowest else max)((piece.count for piece in segments), default=None)
+            known = sum((piece.until - piece.since for piece in segments), timedelta(0))
             assert (sum(turn <= now for turn in turns) % 2 == 1) is (known * PARTS >= minutes(longer))
 
 
@@ -65,6 +65,6 @@ def test_it_finds_what_an_evaluation_finds_at_every_poll(
 )
 def test_the_highest_of_two_to_three_minutes_ago(notation: str, expected: list[int | None]) -> None:
     """Poll by poll."""
-    (archive,) = a_polled_tenant(notation, every="1m").reasons
+    (history,) = a_polled_tenant(notation, every="1m").reasons
 
-    assert extremes_at_polls(archive, Stretch(since=3 * _MINUTE, until=2 * _MINUTE), lowest=False) == expected
+    assert extremes_at_polls(history, Stretch(since=3 * _MINUTE, until=2 * _MINUTE), lowest=False) == expected

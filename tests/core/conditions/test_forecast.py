@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from alerter.core.conditions import ANY_COUNT, FOREVER, NOT_AT_ALL, Evidence, Forecast, Verdict
 from alerter.core.conditions.lines import Samples
-from alerter.core.history import archive_of
-from alerter.core.series import Sample, Tenant, number_of, sum_of_tenants
+from alerter.core.history import history_from_polls
+from alerter.core.series import Sample, Tenant, sum_of_tenants, to_epoch_us
 from tests.builders import NOON, a_snapshot, at, counts, minutes, series, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
@@ -161,10 +161,10 @@ def test_the_samples_are_the_polls_that_there_were(steps: list[int], counted: li
     late = [*accumulate(reversed(lengths), initial=timedelta(0))]
     seen = list(zip(counted, reversed(late), strict=False))
     polled = [a_snapshot({"Spam": count}, taken_at=NOON - after) for count, after in seen]
-    [archive] = archive_of(Tenant("acme"), polled, poll_interval=minutes(1)).reasons
+    [history] = history_from_polls(Tenant("acme"), polled, poll_interval=minutes(1)).reasons
     forecast = Forecast(above=above, within=minutes(5), fit_over=minutes(10))
 
-    found = forecast.evaluate(archive.as_of(number_of(NOON), window=forecast.window), firing=False, now=NOON)
+    found = forecast.evaluate(history.as_of(to_epoch_us(NOON), window=forecast.window), firing=False, now=NOON)
 
     points = [(-after // timedelta(milliseconds=1), count) for count, after in seen if after <= minutes(10)]
     if points[-1][1] > above:
@@ -191,7 +191,7 @@ def test_a_sum_over_tenants_has_a_sample_at_each_interval_back_from_now() -> Non
 
     samples = Samples.of(total, since=NOON - minutes(60), until=NOON)
 
-    ago = [(number_of(NOON) - each) // 60_000_000 for each in samples.instants]
+    ago = [(to_epoch_us(NOON) - each) // 60_000_000 for each in samples.instants]
     assert ago == [60, 55, 50, 45, 40, 35, 30, 15, 10, 5, 0]
     assert [count for *_, count in samples.parts] == [45, 50, 55, 60, 65, 80, 85, 90, 95]
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from alerter.core.conditions import FOREVER, Evidence, NewReason, Verdict
-from alerter.core.series import Sample, Series, instant_of
+from alerter.core.series import Sample, Series, from_epoch_us
 from tests.builders import NOON, a_polled_tenant, at, minutes, series, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
@@ -20,7 +20,7 @@ def known(
     return replace(
         series(notation, until=now),
         first_held_at=None if first_held is None else now - span(first_held),
-        polled_since=None if polled_for is None else now - span(polled_for),
+        first_polled_at=None if polled_for is None else now - span(polled_for),
     )
 
 
@@ -106,5 +106,5 @@ def test_a_new_reason_turns_with_its_first_messages_and_a_day_later() -> None:
     """Of a reason that never held any there is nothing to judge."""
     held, listed = a_polled_tenant("0x2 5").reasons[0], a_polled_tenant("0x3").reasons[0]
 
-    assert [instant_of(turn) for turn in WEEK.turns(held)] == [NOON, NOON + span("1d")]
+    assert [from_epoch_us(turn) for turn in WEEK.turns(held)] == [NOON, NOON + span("1d")]
     assert [*WEEK.turns(listed)] == []

@@ -7,31 +7,31 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.conditions import Forecast, Verdict
-from alerter.core.history import Archive, archive_of
-from alerter.core.series import Tenant, instant_of
+from alerter.core.history import SeriesHistory, history_from_polls
+from alerter.core.series import Tenant, from_epoch_us
 from tests.builders import NOON, a_polled_tenant, a_snapshot, minutes, span
 
 _SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=300)
 
 
-def active_at(forecast: Forecast, archive: Archive, polls: Sequence[int]) -> list[bool]:
+def active_at(forecast: Forecast, history: SeriesHistory, polls: Sequence[int]) -> list[bool]:
     """Return at which polls a forecast is active, each judged on its own."""
     return [
-        forecast.evaluate(archive.as_of(poll, window=forecast.window), firing=False, now=instant_of(poll)).verdict
+        forecast.evaluate(history.as_of(poll, window=forecast.window), firing=False, now=from_epoch_us(poll)).verdict
         is Verdict.ACTIVE
         for poll in polls
     ]
 
 
-def assert_every_turn_is_found(forecast: Forecast, archive: Archive) -> None:
+def assert_every_turn_is_found(forecast: Forecast, history: SeriesHistory) -> None:
     """Hold the polls at which a forecast turns against the instants that it named."""
-    polls = archive.timeline.polls
-    turns = sorted(forecast.turns(archive))
-    active = [False, *active_at(forecast, archive, polls)]
+    polls = history.poll_times.polls
+    turns = sorted(forecast.turns(history))
+    active = [False, *active_at(forecast, history, polls)]
     for before, now, poll, is_active in zip([0, *polls], polls, polls, active[1:], strict=False):
         was_active = active[polls.index(poll)]
         if is_active is not was_active:
-            assert any(before < turn <= now for turn in turns), instant_of(poll)
+            assert any(before < turn <= now for turn in turns), from_epoch_us(poll)
 
 
 @_SETTINGS
@@ -55,13 +55,13 @@ def test_every_poll_at_which_a_line_passes_is_found(
         )
         for number, count in enumerate(counts)
     ]
-    [archive] = archive_of(Tenant("acme"), polled, poll_interval=minutes(1)).reasons
+    [history] = history_from_polls(Tenant("acme"), polled, poll_interval=minutes(1)).reasons
 
-    assert_every_turn_is_found(Forecast(above=above, within=span(within), fit_over=span(fit_over)), archive)
+    assert_every_turn_is_found(Forecast(above=above, within=span(within), fit_over=span(fit_over)), history)
 
 
 def test_a_line_that_is_nowhere_near_its_limit_is_not_looked_at() -> None:
     """However often the count changes, with a gap or without."""
-    archive = a_polled_tenant("10x60 11x60 10x60 _x5 10x30", every="1m").reasons[0]
+    history = a_polled_tenant("10x60 11x60 10x60 _x5 10x30", every="1m").reasons[0]
 
-    assert [*Forecast(above=500, within=span("1h"), fit_over=span("20m")).turns(archive)] == []
+    assert [*Forecast(above=500, within=span("1h"), fit_over=span("20m")).turns(history)] == []

@@ -51,7 +51,7 @@ def a_no_data_alert(tenant: str = "acme", detail: str = "HTTP 401") -> Alert:
     evidence = Evidence(
         condition="no_data",
         limit="no good poll for 15m",
-        last_good_at=NOON - timedelta(minutes=25),
+        last_success_at=NOON - timedelta(minutes=25),
         note=f"{Cause.WRONG_KEYS}: {detail}. {Cause.WRONG_KEYS.advice}",
     )
     return replace(an_alert(ALL_REASONS, tenant=tenant, rule="No data"), value=None, peak=None, evidence=(evidence,))

@@ -154,7 +154,7 @@ TITLES = [
         id="a tenant without data says since when nothing is known",
     ),
     pytest.param(
-        a_notice(replace(NO_DATA, evidence=(replace(NO_DATA.evidence[0], last_good_at=None),))),
+        a_notice(replace(NO_DATA, evidence=(replace(NO_DATA.evidence[0], last_success_at=None),))),
         "CRITICAL: no data from Mimecast yet ({acme}), API keys refused",
         id="a tenant that was never polled well says so",
     ),

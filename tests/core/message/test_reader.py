@@ -32,6 +32,6 @@ def test_times_are_those_of_the_reader(at: datetime, text: str) -> None:
 
 def test_a_span_that_a_clock_turned_round_is_nothing() -> None:
     """After the clock was set back a good poll may lie in the future."""
-    alert = replace(NO_DATA, evidence=(replace(NO_DATA.evidence[0], last_good_at=NOON + MINUTE),))
+    alert = replace(NO_DATA, evidence=(replace(NO_DATA.evidence[0], last_success_at=NOON + MINUTE),))
 
     assert words(drafted(a_notice(alert)).title).startswith("CRITICAL: no data from Mimecast for 0s (")

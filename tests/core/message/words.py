@@ -96,7 +96,7 @@ NO_DATA = replace(
         Evidence(
             condition="no_data",
             limit="no good poll for 15m",
-            last_good_at=NOON - 25 * MINUTE,
+            last_success_at=NOON - 25 * MINUTE,
             note=f"{Cause.WRONG_KEYS}: HTTP 401. {Cause.WRONG_KEYS.advice}",
         ),
     ),
@@ -108,7 +108,7 @@ SEEN_AGAIN = replace(
     value=731,
     fired_at=NOON - 35 * MINUTE,
     resolved_at=NOON,
-    evidence=(replace(NO_DATA.evidence[0], last_good_at=NOON - 50 * MINUTE, note=""),),
+    evidence=(replace(NO_DATA.evidence[0], last_success_at=NOON - 50 * MINUTE, note=""),),
 )
 
 
