@@ -193,9 +193,8 @@ def test_what_was_done_is_in_the_log(full: Store, caplog: pytest.LogCaptureFixtu
     kept = keep(SlowStore(full), Rests())
     keep(SlowStore(full), Rests())
 
-    assert [record.getMessage() for record in caplog.records] == [
-        f"history kept pruned={kept.pruned} thinned={kept.downsampled} packed={kept.packed} stripped=1 pages={kept.pages}"
-    ]
+    counts = f"pruned={kept.pruned} thinned={kept.downsampled} packed={kept.packed} stripped=1 pages={kept.pages}"
+    assert [record.getMessage() for record in caplog.records] == [f"history kept {counts}"]
 
 
 def test_the_size_is_noted(full: Store) -> None:

@@ -1,7 +1,7 @@
 """All that is stored of a tenant, in arrays: years of step functions, shown as the series that rules look at.
 
-A `Series` is what one evaluation looks at; an `SeriesHistory` is what a replay of all of them looks at. It takes sixteen
-bytes for each change, and shows itself as a `Series` as of any poll, cut to what a rule may look at. No I/O: values in,
+A `Series` is what one evaluation reads; a `SeriesHistory` is what a replay of all of them reads. It takes sixteen bytes
+for each change, and shows itself as a `Series` as of any poll, cut to what a rule may look at. No I/O: values in,
 values out.
 """
 

@@ -1,8 +1,8 @@
 """History as it is written down: what `alerter export` gives away, and what `alerter import` takes in.
 
 Four kinds of record say all that is known of a tenant: which reasons were seen, what was held before the first record,
-when polling worked, and what changed. What stands between two records was polled and equal; what no `PollRange` covers is
-unknown. Other tools write readings: one count at one instant.
+when polling worked, and what changed. What stands between two records was polled and equal; what no `PollRange`
+covers is unknown. Other tools write readings: one count at one instant.
 
 No I/O: values in, values out; all instants are aware UTC.
 """

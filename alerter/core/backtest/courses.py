@@ -1,7 +1,7 @@
 """What alerts went through, in the order of time: of tenants whose archives are at hand, or were looked at before.
 
 A replay asks for three things: how alerts changed, when a tenant is polled next, and, for the count that a message
-shows, how an alert is at a poll that changed nothing. `InMemoryTransitions` answers all of them and needs every archive at once.
+shows, how an alert is at a poll that changed nothing. `InMemoryTransitions` answers all of them and needs all at once.
 `Courses` looks at one archive after the other and keeps what somebody is told of: when alerts began and ceased to fire,
 and when their tenants were polled. No I/O: values in, values out.
 """

@@ -2,8 +2,8 @@
 
 The highest count of each day says what is usual: their median, and around it the median of their distances from the
 median, which a burst that was real does not move. A limit stands so many of these distances above what is usual. At
-first all limits are as close as `DEVIATION_STEPS` has it; while all of them together would have told too often, the one that
-told most often moves up. A quiet reason whose only alert was a real burst therefore keeps its close limit.
+first all limits are as close as `DEVIATION_STEPS` has it; while they would have alerted too often, the one that
+alerted most often moves up. A quiet reason whose only alert was a real burst therefore keeps its close limit.
 
 What a limit would have told is not reckoned here: the live functions say it, over the history, as in any replay.
 No I/O: values in, values out.
