@@ -1,7 +1,9 @@
-"""Numbers, many names, and what cannot be printed, as text. No I/O."""
+"""Numbers, spans, instants, many names, and what cannot be printed, as text. No I/O."""
 
 import json
+import re
 from collections.abc import Collection
+from datetime import datetime, timedelta, tzinfo
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -40,3 +42,29 @@ def escaped_json(text: str) -> str:
     if text.replace("\n", "").isprintable():
         return text
     return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
+def duration_text(span: timedelta) -> str:
+    """Return a span as the configuration writes it: `90s`, `1h30m`, `2d`; below a second it is `0s`."""
+    rest = int(span.total_seconds())
+    parts = []
+    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, seconds)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def ago(at: datetime | None, *, now: datetime) -> str:
+    """Return how long ago an instant was, in one or two units, or `never`."""
+    return "never" if at is None else f"{rough(now - at)} ago"
+
+
+def rough(span: timedelta) -> str:
+    """Return a span in its two largest units."""
+    return "".join(re.findall(r"(?<!\d)\d+[dhms]", duration_text(max(span, timedelta(0))))[:2])
+
+
+def local(at: datetime, timezone: tzinfo) -> str:
+    """Return an instant as people read it."""
+    return at.astimezone(timezone).strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -11,12 +11,11 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.alerts import alerts_of
 from alerter.cli.database_access import writing
-from alerter.cli.mutes import (
-    breaking_text,
-)
 from alerter.cli.options import Failed, author_option, config_option, line_of_text, load_without_secrets
-from alerter.cli.output import clean, local
+from alerter.cli.output import clean
 from alerter.core.mutes import Acknowledgement, current_acknowledgements
+from alerter.humanize import local
+from alerter.queries.mutes import breaking_text
 
 if TYPE_CHECKING:
     from alerter.config import Config

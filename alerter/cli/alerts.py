@@ -1,8 +1,7 @@
 """`alerter alerts`: what is wrong, who knows of it, and what keeps it quiet."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta, tzinfo
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +11,29 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import leaves_to_subcommand, reading
 from alerter.cli.learning import no_alerts_text
-from alerter.cli.mutes import ActiveMutes, load_active_mutes, mute_json, mute_name, mute_text
 from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
-from alerter.cli.output import ago, clean, local, print_json, print_table, rough, time_cell
+from alerter.cli.output import clean, print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import choice_of, label_option, look, tenant_option
 from alerter.core.alerts import Alert, AlertState, Transition
-from alerter.core.conditions import Evidence
-from alerter.core.notifications import TargetId
 from alerter.errors import AlertNotFound
-from alerter.queries.alerts import find_alert, find_alerts
+from alerter.humanize import ago, local, rough
+from alerter.queries.alerts import (
+    alert_details_json,
+    alert_facts,
+    alert_json,
+    alert_since,
+    because_text,
+    find_alert,
+    find_alerts,
+    has_resolved,
+    notified_json,
+    notified_of,
+    notified_what,
+    state_text,
+    worst_first,
+)
+from alerter.queries.mutes import ActiveMutes, load_active_mutes, mute_name, mute_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -52,7 +64,7 @@ def alert_row(alert: Alert, active_mutes: ActiveMutes) -> tuple[Cell | str, ...]
     key, mute = alert.key, active_mutes.mute_of(alert)
     return (
         key.id,
-        Cell(state_text(alert), style="resolved" if _has_resolved(alert) else ""),
+        Cell(state_text(alert), style="resolved" if has_resolved(alert) else ""),
         Cell(key.severity, style=key.severity if alert.is_firing and mute is None else "muted"),
         key.rule,
         key.tenant,
@@ -64,27 +76,12 @@ def alert_row(alert: Alert, active_mutes: ActiveMutes) -> tuple[Cell | str, ...]
 
 
 def _since_cell(alert: Alert, active_mutes: ActiveMutes) -> Cell:
-    since, no_data = _since(alert), active_mutes.no_data_since(alert)
+    since, no_data = alert_since(alert), active_mutes.no_data_since(alert)
     if since is None:
         return Cell("")
     age = rough(active_mutes.now - since)
     full = f"{local(since, active_mutes.config.service.timezone)} ({age} ago){_no_data(alert, active_mutes)}"
     return Cell(full, age if no_data is None else f"{age}, no data {rough(active_mutes.now - no_data)}")
-
-
-def alert_json(alert: Alert, active_mutes: ActiveMutes) -> Mapping[str, object]:
-    """Return an alert for a program."""
-    return {
-        "alert": alert.key.id, "state": state_text(alert), "severity": alert.key.severity, "rule": alert.key.rule,
-        "tenant": alert.key.tenant, "reason": alert.key.reason, "value": alert.value, "peak": alert.peak,
-        "active_at": alert.active_at, "fired_at": alert.fired_at, "resolved_at": alert.resolved_at,
-        "no_data_since": active_mutes.no_data_since(alert), "muted_by": mute_json(active_mutes.mute_of(alert)),
-    }  # fmt: skip
-
-
-def state_text(alert: Alert) -> str:
-    """Return the state, as people say it: an alert that fired and is inactive has resolved."""
-    return "resolved" if _has_resolved(alert) else str(alert.state)
 
 
 def alert_of(reader: "Reader", alert_id: str) -> Alert:
@@ -115,16 +112,6 @@ def alerts_of(reader: "Reader", names: Iterable[str]) -> list[Alert]:
 def _no_data(alert: Alert, active_mutes: ActiveMutes) -> str:
     since = active_mutes.no_data_since(alert)
     return "" if since is None else f", no data since {local(since, active_mutes.config.service.timezone)}"
-
-
-def _has_resolved(alert: Alert) -> bool:
-    return alert.state is AlertState.INACTIVE and alert.resolved_at is not None
-
-
-def _since(alert: Alert) -> datetime | None:
-    if alert.state is AlertState.INACTIVE:
-        return alert.resolved_at
-    return alert.fired_at if alert.is_firing else alert.active_at
 
 
 @click.group(invoke_without_command=True)
@@ -162,7 +149,10 @@ def alerts(
     listed = sorted((alert for alert in chosen if everything or _is_news(alert, now=now)), key=worst_first)
     if as_json:
         print_json(
-            [{**alert_json(alert, active_mutes), "told": _told_json(_told_of(alert, notified))} for alert in listed]
+            [
+                {**alert_json(alert, active_mutes), "told": notified_json(notified_of(alert, notified))}
+                for alert in listed
+            ]
         )
     else:
         print_table(
@@ -170,7 +160,7 @@ def alerts(
                 title="Alerts",
                 columns=(*alert_columns(config), Column("notified", min_width=20, drop=6, cut=Cut.END)),
                 rows=[
-                    (*alert_row(alert, active_mutes), _notified_cell(_told_of(alert, notified), now=now))
+                    (*alert_row(alert, active_mutes), _notified_cell(notified_of(alert, notified), now=now))
                     for alert in listed
                 ],
                 empty=no_alerts_text(config, accounts, now=now) if choice.is_everything else "none",
@@ -186,23 +176,6 @@ def _is_news(alert: Alert, *, now: datetime) -> bool:
     return alert.resolved_at is not None and now - alert.resolved_at < RECENT
 
 
-_ORDER = (AlertState.FIRING, AlertState.PENDING, AlertState.INACTIVE)
-
-
-def worst_first(alert: Alert) -> tuple[int, int, float]:
-    """Return the order of a list: what fires, is pending, is over; then the worst; then the newest."""
-    since = _since(alert)
-    newest = -since.timestamp() if since is not None else 0.0
-    rank = 0 if alert.state is AlertState.INACTIVE else -alert.key.severity.rank
-    return _ORDER.index(alert.state), rank, newest
-
-
-def _told_of(alert: Alert, notified: Iterable["NotificationState"]) -> list["NotificationState"]:
-    """Return what receivers were told of an alert; once where all targets of a receiver were told the same."""
-    same = (replace(each, target=TargetId(""), thread="") for each in notified if each.topic == alert.key.topic)
-    return list(dict.fromkeys(same))
-
-
 def _notified_cell(notified: Sequence["NotificationState"], *, now: datetime) -> Cell:
     """Return who was notified of what, and when; for people, of several receivers their number."""
     full = ", ".join(_told_text(each, now=now) for each in notified)
@@ -215,24 +188,7 @@ def _notified_cell(notified: Sequence["NotificationState"], *, now: datetime) ->
 
 
 def _told_text(notified: "NotificationState", *, now: datetime) -> str:
-    return f"{notified.receiver}: {_told_what(notified)} {ago(notified.at, now=now)}"
-
-
-def _told_what(notified: "NotificationState") -> str:
-    return notified.severity if notified.state is AlertState.FIRING else "resolved"
-
-
-def _told_json(notified: Iterable["NotificationState"]) -> Sequence[Mapping[str, object]]:
-    return [
-        {
-            "receiver": each.receiver,
-            "severity": each.severity,
-            "state": "firing" if each.state is AlertState.FIRING else "resolved",
-            "at": each.at,
-            "repeats": each.repeats,
-        }
-        for each in notified
-    ]
+    return f"{notified.receiver}: {notified_what(notified)} {ago(notified.at, now=now)}"
 
 
 @alerts.command()
@@ -248,10 +204,10 @@ def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
     with reading(config) as reader:
         alert = alert_of(reader, alert_id)
         transitions = reader.transitions(alert_id=alert.key.id)
-        notified = _told_of(alert, reader.notified())
+        notified = notified_of(alert, reader.notified())
         active_mutes = load_active_mutes(reader, config, reader.alerts(), now=now)
     if as_json:
-        print_json(_shown_json(alert, active_mutes, transitions, notified))
+        print_json(alert_details_json(alert, active_mutes, transitions, notified))
     else:
         _print_alert(alert, active_mutes, transitions, notified)
 
@@ -261,7 +217,7 @@ def _print_alert(
 ) -> None:
     key, zone, now = alert.key, active_mutes.config.service.timezone, active_mutes.now
     click.echo(clean(f"{key.id}: {state_text(alert)}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
-    for label, text in _facts(alert, active_mutes):
+    for label, text in alert_facts(alert, active_mutes):
         click.echo(f"{label}\t{clean(text)}")
     click.echo()
     print_table(
@@ -269,7 +225,7 @@ def _print_alert(
             title="History",
             columns=("at", "from", "to", Column("because", min_width=30, cut=Cut.END)),
             rows=[
-                (time_cell(each.at, zone, now=now), each.before, _after_cell(each), _because(each, zone))
+                (time_cell(each.at, zone, now=now), each.before, _after_cell(each), because_text(each, zone))
                 for each in transitions
             ],
         )
@@ -279,7 +235,7 @@ def _print_alert(
             title="Told",
             columns=("receiver", "of", "at", ">reminders"),
             rows=[
-                (each.receiver, _told_what(each), time_cell(each.at, zone, now=now), str(each.repeats))
+                (each.receiver, notified_what(each), time_cell(each.at, zone, now=now), str(each.repeats))
                 for each in notified
             ],
             empty="nobody",
@@ -291,76 +247,3 @@ def _after_cell(transition: Transition) -> Cell:
     if transition.is_resolution:
         return Cell("resolved", style="resolved")
     return Cell(transition.after, style="bad" if transition.after is AlertState.FIRING else "")
-
-
-def _facts(alert: Alert, active_mutes: ActiveMutes) -> Sequence[tuple[str, str]]:
-    """Return what is known of an alert besides its name: label and text, none empty."""
-    zone, now = active_mutes.config.service.timezone, active_mutes.now
-    instants = {
-        "fired": alert.fired_at,
-        "no data since": active_mutes.no_data_since(alert),
-        "ending since": alert.keep_firing_since,
-        "resolved": alert.resolved_at,
-    }
-    facts = [
-        *(("compared", text) for text in _compared(alert.evidence, zone)),
-        ("peak", "" if alert.peak is None else f"{alert.peak:,} held"),
-        *((name, f"{local(at, zone)} ({ago(at, now=now)})" if at else "") for name, at in instants.items()),
-        ("lasted", "" if alert.duration is None else rough(alert.duration)),
-        ("ended by", alert.resolution),
-        ("muted by", mute_text(active_mutes.mute_of(alert), zone)),
-    ]
-    return [(label, text) for label, text in facts if text]
-
-
-def _because(transition: Transition, timezone: tzinfo) -> str:
-    return "; ".join(filter(None, [transition.note, *_compared(transition.evidence, timezone)]))
-
-
-def _compared(evidence: Iterable[Evidence], timezone: tzinfo) -> list[str]:
-    """Return what was compared, in words: one text for each condition."""
-    return [f"{each.condition}: {', '.join(_operand_parts(each, timezone))}" for each in evidence]
-
-
-def _operand_parts(evidence: Evidence, timezone: tzinfo) -> Iterable[str]:
-    if evidence.value is not None:
-        yield f"{evidence.value.count:,} held at {local(evidence.value.at, timezone)}"
-    yield f"limit {evidence.limit}"
-    if evidence.reference is not None:
-        yield f"compared with {evidence.reference.count:,} at {local(evidence.reference.at, timezone)}"
-    if evidence.expected is not None:
-        yield f"expected {evidence.expected.count:,} at {local(evidence.expected.at, timezone)}"
-    if evidence.last_success_at is not None:
-        yield f"last good poll {local(evidence.last_success_at, timezone)}"
-    if evidence.note:
-        yield evidence.note
-
-
-def _shown_json(
-    alert: Alert, active_mutes: ActiveMutes, transitions: Sequence[Transition], notified: Sequence["NotificationState"]
-) -> Mapping[str, object]:
-    return {
-        **alert_json(alert, active_mutes),
-        "ending_since": alert.keep_firing_since,
-        "resolution": alert.resolution,
-        "operands": [operands_json(each) for each in alert.evidence],
-        "transitions": [
-            {"at": each.at, "before": each.before, "after": each.after, "note": each.note,
-             "operands": [operands_json(evidence) for evidence in each.evidence]}
-            for each in transitions
-        ],
-        "told": _told_json(notified),
-    }  # fmt: skip
-
-
-def operands_json(evidence: Evidence) -> Mapping[str, object]:
-    """Return what a condition compared, for a program."""
-    samples = {"value": evidence.value, "reference": evidence.reference, "expected": evidence.expected}
-    return {
-        "condition": evidence.condition,
-        "limit": evidence.limit,
-        **{name: each and {"at": each.at, "held": each.count} for name, each in samples.items()},
-        "last_good_at": evidence.last_success_at,
-        "news": evidence.news,
-        "note": evidence.note,
-    }

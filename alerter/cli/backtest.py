@@ -13,11 +13,12 @@ from alerter.cli import completion
 from alerter.cli.database_access import opened, reading
 from alerter.cli.names import one_of
 from alerter.cli.options import Failed, config_option, load_without_secrets, output_options
-from alerter.cli.output import local, progress_bar
+from alerter.cli.output import progress_bar
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 from alerter.cli.times import moment
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Span
+from alerter.humanize import local
 
 if TYPE_CHECKING:
     from alerter.config import Config

@@ -11,7 +11,7 @@ from shutil import get_terminal_size
 import click
 
 from alerter.cli.colors import paint
-from alerter.cli.output import clean, counted, data_output, drawn, local, print_json, rough
+from alerter.cli.output import clean, counted, data_output, drawn, print_json
 from alerter.core.backtest.result import Backtest, FiringPeriod, HistoryCoverage
 from alerter.core.backtest.summary import (
     Comparison,
@@ -26,6 +26,7 @@ from alerter.core.charts.sparkline import BARS
 from alerter.core.notifications import NotifyReason
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Span
+from alerter.humanize import local, rough
 
 #: A picture is no wider than this, in characters, and no narrower.
 WIDEST, NARROWEST = 120, 20

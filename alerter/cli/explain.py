@@ -13,13 +13,13 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.alerts import alert_of
 from alerter.cli.database_access import reading
-from alerter.cli.explain_report import Page
 from alerter.cli.names import one_of
 from alerter.cli.options import config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, print_json
 from alerter.cli.times import moment
 from alerter.core.rules import RuleName
 from alerter.core.series import HoldReason, Tenant
+from alerter.queries.explain_report import Page
 
 if TYPE_CHECKING:
     from alerter.config import Config

@@ -13,9 +13,10 @@ from alerter.cli import completion
 from alerter.cli.database_access import reading
 from alerter.cli.names import pasted
 from alerter.cli.options import Failed, config_option, load_without_secrets, output_options
-from alerter.cli.output import clean, local, print_json, print_table, sparkline
+from alerter.cli.output import clean, print_json, print_table, sparkline
 from alerter.cli.tables import Table
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
+from alerter.humanize import local
 
 if TYPE_CHECKING:
     from alerter.config import Config

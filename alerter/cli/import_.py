@@ -9,9 +9,10 @@ import click
 
 from alerter import clock
 from alerter.cli.options import USAGE, config_option, load_without_secrets, output_options
-from alerter.cli.output import clean, counted, local, print_json, progress_line, rough
+from alerter.cli.output import clean, counted, print_json, progress_line
 from alerter.core.conditions import duration_text
 from alerter.core.series import from_epoch_us
+from alerter.humanize import local, rough
 
 if TYPE_CHECKING:
     from alerter.config import Config

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from alerter.cli.output import ago
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.core.sharding import configs_match
+from alerter.humanize import ago
 
 if TYPE_CHECKING:
     from alerter.core.sharding import Instance

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from alerter.cli.output import counted, local, rough
+from alerter.cli.output import counted
 from alerter.cli.tables import Cell, Column, Table
-from alerter.cli.tenant_filter import PollingState, TenantStatus
 from alerter.core.conditions import Subject
-from alerter.humanize import first_of
+from alerter.humanize import first_of, local, rough
+from alerter.queries.tenants import PollingState, TenantStatus
 
 if TYPE_CHECKING:
     from alerter.config import Config

@@ -15,13 +15,14 @@ import click
 
 from alerter import clock
 from alerter.cli.database_access import opened
-from alerter.cli.mutes import load_active_mutes
-from alerter.cli.notifications import is_recent
 from alerter.cli.options import load_without_secrets
-from alerter.cli.output import counted, local, rough
+from alerter.cli.output import counted
 from alerter.cli.plugins import Figure, State, Trouble, report, unknown
 from alerter.core.alerts import no_data_since
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Severity
+from alerter.humanize import local, rough
+from alerter.queries.mutes import load_active_mutes
+from alerter.queries.notifications import is_recent
 
 if TYPE_CHECKING:
     from alerter.config import Config

@@ -1,6 +1,5 @@
 """`alerter notifications`: what was sent to whom, when, after how many attempts, with which error."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +10,17 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import leaves_to_subcommand, reading, writing
 from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
-from alerter.cli.output import ago, local, print_json, print_table, rough, time_cell
+from alerter.cli.output import print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_retry_request, due
+from alerter.humanize import ago, local, rough
+from alerter.queries.notifications import delivery_json, delivery_state, is_recent
 
 if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.core.outbox import TargetName
     from alerter.storage import DeliveryRecord
 
-#: For how long a message that was given up is news.
-RECENT = timedelta(days=1)
 
 DELIVERY_COLUMNS = (
     Column("no.", is_number=True),
@@ -35,11 +34,6 @@ DELIVERY_COLUMNS = (
 )
 
 
-def is_recent(record: "DeliveryRecord", *, now: datetime) -> bool:
-    """Say whether an undelivered message is still news: waiting, or given up within a day."""
-    return record.delivery.dead_at is None or now - record.delivery.dead_at < RECENT
-
-
 def delivery_row(record: "DeliveryRecord", timezone: tzinfo, *, now: datetime) -> tuple[Cell | str, ...]:
     """Return the cells of a delivery under `DELIVERY_COLUMNS`."""
     each = record.delivery
@@ -50,28 +44,11 @@ def delivery_row(record: "DeliveryRecord", timezone: tzinfo, *, now: datetime) -
     )  # fmt: skip
 
 
-def delivery_json(record: "DeliveryRecord") -> Mapping[str, object]:
-    """Return a delivery for a program."""
-    each = record.delivery
-    return {
-        "delivery": each.id, "ref": each.message_id, "receiver": record.receiver, "target": each.target,
-        "title": record.title, "state": _state(each), "created_at": each.created_at, "attempts": each.attempts,
-        "next_attempt_at": each.next_attempt_at, "sent_at": each.sent_at, "dead_at": each.dead_at,
-        "last_error": each.last_error,
-    }  # fmt: skip
-
-
-def _state(delivery: Delivery) -> str:
-    if delivery.sent_at is not None:
-        return "sent"
-    return "given up" if delivery.dead_at is not None else "waiting"
-
-
 def _state_text(delivery: Delivery, *, now: datetime) -> str:
     if delivery.is_waiting:
         wait = delivery.next_attempt_at - now
         return "due" if wait <= timedelta(0) else f"next in {rough(wait)}"
-    return f"{_state(delivery)} {ago(delivery.sent_at or delivery.dead_at, now=now)}"
+    return f"{delivery_state(delivery)} {ago(delivery.sent_at or delivery.dead_at, now=now)}"
 
 
 @click.group(invoke_without_command=True)

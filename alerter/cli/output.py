@@ -1,7 +1,6 @@
 """Output of the commands: tables on a terminal, plain tab-separated lines in a pipe, JSON for a program."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +16,10 @@ from alerter.cli.colors import is_for_people, paint
 from alerter.cli.tables import ELLIPSIS, MIN_WIDTH, Cell, Table, as_cell, draw
 from alerter.core.charts.figure import build_figure
 from alerter.core.charts.sparkline import BARS, GAP, PLAIN_BARS, PLAIN_GAP, WIDTH, bar_heights, draw_bars
-from alerter.core.conditions import duration_text
 from alerter.core.rules import shown
 from alerter.core.series import Series
+from alerter.humanize import ago, escaped, escaped_json, local
 from alerter.humanize import counted as counted  # noqa: PLC0414 - what prints is found here
-from alerter.humanize import escaped, escaped_json
 
 #: How wide a progress bar is, in characters.
 PROGRESS_WIDTH = 30
@@ -170,18 +168,3 @@ def drawn(heights: Iterable[int | None]) -> str:
     if can_encode(f"{BARS}{GAP}"):
         return draw_bars(heights)
     return draw_bars(heights, bars=PLAIN_BARS, gap=PLAIN_GAP)
-
-
-def ago(at: datetime | None, *, now: datetime) -> str:
-    """Return how long ago an instant was, in one or two units, or `never`."""
-    return "never" if at is None else f"{rough(now - at)} ago"
-
-
-def rough(span: timedelta) -> str:
-    """Return a span in its two largest units."""
-    return "".join(re.findall(r"(?<!\d)\d+[dhms]", duration_text(max(span, timedelta(0))))[:2])
-
-
-def local(at: datetime, timezone: tzinfo) -> str:
-    """Return an instant as people read it."""
-    return at.astimezone(timezone).strftime("%Y-%m-%d %H:%M:%S %Z")

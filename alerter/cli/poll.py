@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter.cli.options import FOUND, config_option, load, output_options
-from alerter.cli.output import clean, local, print_json, print_table
+from alerter.cli.output import clean, print_json, print_table
 from alerter.cli.tables import Table
+from alerter.humanize import local
 
 if TYPE_CHECKING:
     from alerter.config import Config

@@ -10,17 +10,8 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.alerts import alert_columns, alert_json, alert_row, alerts_of, worst_first
+from alerter.cli.alerts import alert_columns, alert_row, alerts_of
 from alerter.cli.database_access import reading, writing
-from alerter.cli.mutes import (
-    MAX_SHOWN,
-    ActiveMutes,
-    end_text,
-    load_active_mutes,
-    matcher_text,
-    silence_json,
-    silence_state,
-)
 from alerter.cli.names import pasted, reasons_of
 from alerter.cli.options import (
     Command,
@@ -31,7 +22,7 @@ from alerter.cli.options import (
     load_without_secrets,
     output_options,
 )
-from alerter.cli.output import ago, clean, local, print_json, print_table, rough
+from alerter.cli.output import clean, print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import labels_of
 from alerter.cli.times import future_moment
@@ -40,6 +31,17 @@ from alerter.core.conditions import duration_text
 from alerter.core.mutes import MAX_SILENCE, AlertMatcher, Silence
 from alerter.core.rules import Selector, Severity, idle_globs, literal_glob, match_labels, selector_of
 from alerter.core.series import ALL_TENANTS
+from alerter.humanize import ago, local, rough
+from alerter.queries.alerts import alert_json, worst_first
+from alerter.queries.mutes import (
+    MAX_SHOWN,
+    ActiveMutes,
+    end_text,
+    load_active_mutes,
+    matcher_text,
+    silence_json,
+    silence_state,
+)
 
 if TYPE_CHECKING:
     from alerter.config import Config

@@ -8,28 +8,22 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clock
-from alerter.cli.alerts import alert_columns, alert_json, alert_row
+from alerter.cli.alerts import alert_columns, alert_row
 from alerter.cli.database_access import reading
 from alerter.cli.instances import instances_json, instances_table
 from alerter.cli.learning import learning_json, learning_rules, learning_table, no_alerts_text
-from alerter.cli.mutes import ActiveMutes, load_active_mutes, mutes_json, mutes_table
+from alerter.cli.mutes import mutes_json, mutes_table
 from alerter.cli.nagios import print_plugin
-from alerter.cli.notifications import DELIVERY_COLUMNS, delivery_json, delivery_row, is_recent
+from alerter.cli.notifications import DELIVERY_COLUMNS, delivery_row
 from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
 from alerter.cli.output import print_json, print_table, sparkline, time_cell
 from alerter.cli.storing import DatabaseSummary
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.tenant_filter import (
-    PollingState,
-    TenantStatus,
-    choice_of,
-    choice_options,
-    held_text,
-    look,
-    polling_json,
-    summary,
-    worst_first,
-)
+from alerter.cli.tenant_filter import choice_of, choice_options, held_text, look
+from alerter.queries.alerts import alert_json
+from alerter.queries.mutes import ActiveMutes, load_active_mutes
+from alerter.queries.notifications import delivery_json, is_recent
+from alerter.queries.tenants import PollingState, TenantStatus, polling_json, summary, worst_first
 
 if TYPE_CHECKING:
     from alerter.core.alerts import Alert

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from alerter.cli.output import ago
 from alerter.cli.tables import Column, Table
-from alerter.humanize import size_text
+from alerter.humanize import ago, size_text
 
 if TYPE_CHECKING:
     from alerter.storage import Reader, Storage

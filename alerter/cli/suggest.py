@@ -12,8 +12,9 @@ from alerter import clock
 from alerter.cli.database_access import reading
 from alerter.cli.names import reasons_of
 from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
-from alerter.cli.output import clean, counted, print_json, rough
+from alerter.cli.output import clean, counted, print_json
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
+from alerter.humanize import rough
 
 if TYPE_CHECKING:
     from alerter.core.backtest.suggest import Suggestion, Suggestions

@@ -11,17 +11,9 @@ from alerter.cli.database_access import reading
 from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
 from alerter.cli.output import print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.tenant_filter import (
-    PollingState,
-    TenantStatus,
-    choice_of,
-    choice_options,
-    held_text,
-    look,
-    polling_json,
-    worst_first,
-)
+from alerter.cli.tenant_filter import choice_of, choice_options, held_text, look
 from alerter.core.conditions import duration_text
+from alerter.queries.tenants import PollingState, TenantStatus, polling_json, worst_first
 
 #: How a list of tenants can be sorted.
 ORDERS: Mapping[str, Callable[[TenantStatus], tuple[object, ...]]] = {

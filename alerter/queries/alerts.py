@@ -4,12 +4,21 @@ Every command and page that takes an alert resolves it here, so that the same te
 """
 
 import re
-from collections.abc import Collection, Iterable
-from typing import Final, Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Final, Protocol
 
-from alerter.core.alerts import Alert, AlertState
+from alerter.core.alerts import Alert, AlertState, Transition
+from alerter.core.conditions import Evidence
 from alerter.core.message.content import Message
+from alerter.core.notifications import TargetId
 from alerter.errors import AlertNotFound
+from alerter.humanize import ago, local, rough
+from alerter.queries.mutes import ActiveMutes, mute_json, mute_text
+
+if TYPE_CHECKING:
+    from alerter.core.notifications import NotificationState
 
 #: Shorter beginnings of an id name nothing: they are typing errors more often than not.
 MIN_PREFIX_CHARACTERS: Final = 4
@@ -111,3 +120,141 @@ def _ids(alerts: Iterable[Alert]) -> str:
     ids = list(dict.fromkeys(alert.key.id for alert in alerts))
     more = f" and {len(ids) - MAX_NAMED_IDS} more" if len(ids) > MAX_NAMED_IDS else ""
     return f"{', '.join(ids[:MAX_NAMED_IDS])}{more}"
+
+
+def alert_json(alert: Alert, active_mutes: ActiveMutes) -> Mapping[str, object]:
+    """Return an alert for a program."""
+    return {
+        "alert": alert.key.id, "state": state_text(alert), "severity": alert.key.severity, "rule": alert.key.rule,
+        "tenant": alert.key.tenant, "reason": alert.key.reason, "value": alert.value, "peak": alert.peak,
+        "active_at": alert.active_at, "fired_at": alert.fired_at, "resolved_at": alert.resolved_at,
+        "no_data_since": active_mutes.no_data_since(alert), "muted_by": mute_json(active_mutes.mute_of(alert)),
+    }  # fmt: skip
+
+
+def state_text(alert: Alert) -> str:
+    """Return the state, as people say it: an alert that fired and is inactive has resolved."""
+    return "resolved" if has_resolved(alert) else str(alert.state)
+
+
+def has_resolved(alert: Alert) -> bool:
+    """Return True if an alert has fired and is over."""
+    return alert.state is AlertState.INACTIVE and alert.resolved_at is not None
+
+
+def alert_since(alert: Alert) -> datetime | None:
+    """Return since when an alert is in its state; None where that is not known."""
+    if alert.state is AlertState.INACTIVE:
+        return alert.resolved_at
+    return alert.fired_at if alert.is_firing else alert.active_at
+
+
+_ORDER = (AlertState.FIRING, AlertState.PENDING, AlertState.INACTIVE)
+
+
+def worst_first(alert: Alert) -> tuple[int, int, float]:
+    """Return the order of a list: what fires, is pending, is over; then the worst; then the newest."""
+    since = alert_since(alert)
+    newest = -since.timestamp() if since is not None else 0.0
+    rank = 0 if alert.state is AlertState.INACTIVE else -alert.key.severity.rank
+    return _ORDER.index(alert.state), rank, newest
+
+
+def notified_of(alert: Alert, notified: Iterable["NotificationState"]) -> list["NotificationState"]:
+    """Return what receivers were told of an alert; once where all targets of a receiver were told the same."""
+    same = (replace(each, target=TargetId(""), thread="") for each in notified if each.topic == alert.key.topic)
+    return list(dict.fromkeys(same))
+
+
+def notified_what(notified: "NotificationState") -> str:
+    """Return what a receiver was notified of: a severity, or that it is over."""
+    return notified.severity if notified.state is AlertState.FIRING else "resolved"
+
+
+def notified_json(notified: Iterable["NotificationState"]) -> Sequence[Mapping[str, object]]:
+    """Return what receivers were notified of, for a program."""
+    return [
+        {
+            "receiver": each.receiver,
+            "severity": each.severity,
+            "state": "firing" if each.state is AlertState.FIRING else "resolved",
+            "at": each.at,
+            "repeats": each.repeats,
+        }
+        for each in notified
+    ]
+
+
+def alert_facts(alert: Alert, active_mutes: ActiveMutes) -> Sequence[tuple[str, str]]:
+    """Return what is known of an alert besides its name: label and text, none empty."""
+    zone, now = active_mutes.config.service.timezone, active_mutes.now
+    instants = {
+        "fired": alert.fired_at,
+        "no data since": active_mutes.no_data_since(alert),
+        "ending since": alert.keep_firing_since,
+        "resolved": alert.resolved_at,
+    }
+    facts = [
+        *(("compared", text) for text in compared_texts(alert.evidence, zone)),
+        ("peak", "" if alert.peak is None else f"{alert.peak:,} held"),
+        *((name, f"{local(at, zone)} ({ago(at, now=now)})" if at else "") for name, at in instants.items()),
+        ("lasted", "" if alert.duration is None else rough(alert.duration)),
+        ("ended by", alert.resolution),
+        ("muted by", mute_text(active_mutes.mute_of(alert), zone)),
+    ]
+    return [(label, text) for label, text in facts if text]
+
+
+def because_text(transition: Transition, timezone: tzinfo) -> str:
+    """Return why an alert changed its state."""
+    return "; ".join(filter(None, [transition.note, *compared_texts(transition.evidence, timezone)]))
+
+
+def compared_texts(evidence: Iterable[Evidence], timezone: tzinfo) -> list[str]:
+    """Return what was compared, in words: one text for each condition."""
+    return [f"{each.condition}: {', '.join(_operand_parts(each, timezone))}" for each in evidence]
+
+
+def _operand_parts(evidence: Evidence, timezone: tzinfo) -> Iterable[str]:
+    if evidence.value is not None:
+        yield f"{evidence.value.count:,} held at {local(evidence.value.at, timezone)}"
+    yield f"limit {evidence.limit}"
+    if evidence.reference is not None:
+        yield f"compared with {evidence.reference.count:,} at {local(evidence.reference.at, timezone)}"
+    if evidence.expected is not None:
+        yield f"expected {evidence.expected.count:,} at {local(evidence.expected.at, timezone)}"
+    if evidence.last_success_at is not None:
+        yield f"last good poll {local(evidence.last_success_at, timezone)}"
+    if evidence.note:
+        yield evidence.note
+
+
+def alert_details_json(
+    alert: Alert, active_mutes: ActiveMutes, transitions: Sequence[Transition], notified: Sequence["NotificationState"]
+) -> Mapping[str, object]:
+    """Return everything that is known of an alert, for a program."""
+    return {
+        **alert_json(alert, active_mutes),
+        "ending_since": alert.keep_firing_since,
+        "resolution": alert.resolution,
+        "operands": [operands_json(each) for each in alert.evidence],
+        "transitions": [
+            {"at": each.at, "before": each.before, "after": each.after, "note": each.note,
+             "operands": [operands_json(evidence) for evidence in each.evidence]}
+            for each in transitions
+        ],
+        "told": notified_json(notified),
+    }  # fmt: skip
+
+
+def operands_json(evidence: Evidence) -> Mapping[str, object]:
+    """Return what a condition compared, for a program."""
+    samples = {"value": evidence.value, "reference": evidence.reference, "expected": evidence.expected}
+    return {
+        "condition": evidence.condition,
+        "limit": evidence.limit,
+        **{name: each and {"at": each.at, "held": each.count} for name, each in samples.items()},
+        "last_good_at": evidence.last_success_at,
+        "news": evidence.news,
+        "note": evidence.note,
+    }

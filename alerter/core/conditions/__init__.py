@@ -24,7 +24,6 @@ from alerter.core.conditions.base import (
     Result,
     Subject,
     Verdict,
-    duration_text,
 )
 from alerter.core.conditions.baseline import Baseline
 from alerter.core.conditions.forecast import Forecast
@@ -33,6 +32,7 @@ from alerter.core.conditions.new_reason import NewReason
 from alerter.core.conditions.no_data import NoData
 from alerter.core.conditions.stagnant import Stagnant
 from alerter.core.conditions.threshold import Threshold
+from alerter.humanize import duration_text
 
 __all__ = [
     "ANY_COUNT",

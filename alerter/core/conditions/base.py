@@ -154,14 +154,3 @@ class BaseCondition:
     ) -> str:
         """Return in words by how much an evaluation missed its limit or passed it; empty where it cannot tell."""
         return ""
-
-
-def duration_text(span: timedelta) -> str:
-    """Return a span as the configuration writes it: `90s`, `1h30m`, `2d`; below a second it is `0s`."""
-    rest = int(span.total_seconds())
-    parts = []
-    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, rest = divmod(rest, seconds)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"

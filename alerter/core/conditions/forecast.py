@@ -15,7 +15,6 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    duration_text,
     margin_text,
     no_data_result,
 )
@@ -24,6 +23,7 @@ from alerter.core.conditions.passings import passings
 from alerter.core.history import SeriesHistory
 from alerter.core.poll_times import MAX_STEP_HALVES
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us
+from alerter.humanize import duration_text
 
 #: A line is drawn through so many samples at least.
 MIN_SAMPLES = 3

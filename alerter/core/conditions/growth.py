@@ -13,13 +13,13 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    duration_text,
     margin_text,
     no_data_result,
 )
 from alerter.core.conditions.extremes import Stretch
 from alerter.core.history import SeriesHistory
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
+from alerter.humanize import duration_text
 
 #: More spans than this are a mistake.
 MAX_TIMES = 60

@@ -5,17 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from alerter.core.conditions.base import (
-    FOREVER,
-    BaseCondition,
-    Evidence,
-    Result,
-    Verdict,
-    duration_text,
-    no_data_result,
-)
+from alerter.core.conditions.base import FOREVER, BaseCondition, Evidence, Result, Verdict, no_data_result
 from alerter.core.history import SeriesHistory
 from alerter.core.series import Sample, Series, Span, to_epoch_us
+from alerter.humanize import duration_text
 
 #: How long a reason counts as new.
 NEWS = timedelta(days=1)

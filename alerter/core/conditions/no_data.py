@@ -6,17 +6,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
-from alerter.core.conditions.base import (
-    FOREVER,
-    BaseCondition,
-    Evidence,
-    Result,
-    Subject,
-    Verdict,
-    duration_text,
-)
+from alerter.core.conditions.base import FOREVER, BaseCondition, Evidence, Result, Subject, Verdict
 from alerter.core.history import SeriesHistory
 from alerter.core.series import MICROSECOND, PollFailure, Series, Span
+from alerter.humanize import duration_text
 
 
 @dataclass(frozen=True, kw_only=True)

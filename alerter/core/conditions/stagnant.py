@@ -14,12 +14,12 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    duration_text,
     margin_text,
     no_data_result,
 )
 from alerter.core.history import SeriesHistory
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
+from alerter.humanize import duration_text
 
 #: Mimecast expires held mail after so long: a count that is looked at for longer falls by itself.
 EXPIRY = timedelta(days=14)

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from alerter.cli.alerts import operands_json, state_text
-from alerter.cli.mutes import mute_json, mute_text
-from alerter.cli.output import local, rough
 from alerter.core.alerts import AlertState
 from alerter.core.conditions import Evidence, Subject, Verdict, duration_text
 from alerter.core.explain import ConditionFinding, LevelExplanation, NotificationDecision, NotNotifiedReason
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
+from alerter.humanize import local, rough
+from alerter.queries.alerts import operands_json, state_text
+from alerter.queries.mutes import mute_json, mute_text
 
 if TYPE_CHECKING:
     from alerter.core.series import Series
