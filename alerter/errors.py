@@ -30,12 +30,23 @@ class AlerterError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong in a file: where it is, what was found, what was expected."""
+    """One thing that is wrong in a file: where it is, what was found, what was expected.
+
+    Attributes:
+        file: Its name, as the user wrote it.
+        line: Counted from 1; None where no line is to blame.
+        key: Where in the configuration, as people read it; or empty.
+        text: What is wrong.
+        source: The line as it stands in the file, without values that the text does not show; or empty.
+        column: Where in that line, counted from 1; None where there is no source.
+    """
 
     file: str
     line: int | None
     key: str
     text: str
+    source: str = ""
+    column: int | None = None
 
     @property
     def place(self) -> str:

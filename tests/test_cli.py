@@ -162,7 +162,7 @@ def test_a_target_that_apprise_cannot_load_is_refused_without_its_secret(alerter
     shown = alerter("check-config", "--config", config)
 
     assert shown.code == 2
-    assert "secops/slack" in shown.err
+    assert "receivers.secops.urls[#1]: the slack:// URL cannot be used: expected the URL of an incoming" in shown.err
     assert "TokenOfSomebody" not in shown.err + shown.out
 
 

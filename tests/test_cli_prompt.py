@@ -99,3 +99,56 @@ def test_a_silence_that_makes_no_sense_is_refused(
     assert shown.code == 2
     assert error in shown.err
     assert alerter("silence", "list", "--config", config).out == ""
+
+
+def test_an_error_shows_its_line_with_a_caret_and_no_secret(alerter: RunCommand, config: Path) -> None:
+    """Schema, names, variables and URLs are checked in one pass; values that no error quotes are left out."""
+    text = config.read_text().replace("above = 0", 'above = "many"').replace('"json://127.0.0.1:9"', '"slak://a/b/tok"')
+    config.write_text(text.replace("[tenants.acme]", '[tenants.acme]\nregoin = "hunter2"'))
+
+    shown = alerter("check-config", config)
+    problems = json.loads(alerter("check-config", config, "--json").out)["errors"]
+
+    assert shown.code == 2
+    assert "found text 'many'\n   16 | warning = { threshold = { above = \"many\" } }\n" in shown.err
+    assert "\n      |                                   ^\n" in shown.err
+    assert 'regoin = "…"' in shown.err
+    assert "did you mean 'slack://'?" in shown.err
+    assert "hunter2" not in shown.err
+    assert "b/tok" not in shown.err
+    assert [(each["line"], each["key"], each["column"]) for each in problems] == [
+        (6, "tenants.acme.regoin", 1),
+        (12, "receivers.secops.urls[#1]", 9),
+        (16, "rules[Backlog].warning.threshold.above", 35),
+    ]
+    assert all(each["file"] == str(config) and each["text"] and each["source"] for each in problems)
+
+
+def test_every_command_shows_the_line_of_a_wrong_configuration(alerter: RunCommand, config: Path) -> None:
+    """Not only check-config: the user need not run another command to see it."""
+    config.write_text("[tenants.acme]\nclient_id = abc\n")
+
+    shown = alerter("status", "--config", config)
+
+    assert shown.code == 2
+    assert "found an error in column 13" in shown.err
+    assert shown.err.endswith("    2 | client_id = …\n      |             ^\n")
+
+
+def test_a_test_message_needs_no_keys_of_mimecast(
+    alerter: RunCommand, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the URLs of that receiver: neither the tenants' keys nor what other receivers need."""
+    monkeypatch.delenv("NOWHERE", raising=False)
+    text = config.read_text()
+    secret = text[text.index('client_secret = "') :].partition("\n")[0]
+    others = '[receivers.other]\nurls = ["${NOWHERE}"]\n[[rules]]'
+    config.write_text(text.replace(secret, 'client_secret = "${NOWHERE}"').replace("[[rules]]", others, 1))
+
+    shown = alerter("test-notify", "secops", "--config", config)
+    missing = alerter("test-notify", "other", "--config", config)
+
+    assert (shown.code, shown.err) == (1, "")  # nobody listens there, which is what it found
+    assert shown.out.startswith("secops/json: not sent: ")
+    assert missing.code == 2
+    assert "NOWHERE" in missing.err

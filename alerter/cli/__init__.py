@@ -130,8 +130,13 @@ def main() -> None:
 
         if not isinstance(error, AlerterError):
             raise
-        _complain(f"alerter: {error}" if not isinstance(error, ConfigError) else str(error))
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+        if not isinstance(error, ConfigError):
+            _complain(f"alerter: {error}")
+            sys.exit(1)
+        from alerter.cli.output import problem_text  # noqa: PLC0415 - only where it is needed
+
+        _complain("\n".join(map(problem_text, error.problems)))
+        sys.exit(2)
 
 
 def _complain(text: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter.cli.options import USAGE, config_option, load, output_options
-from alerter.cli.output import clean, counted, print_json
+from alerter.cli.output import clean, counted, print_json, problem_json, problem_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -25,35 +25,30 @@ def check_config(file: Path | None, config_path: Path | None, *, as_json: bool) 
         raise click.UsageError("expected one of FILE and --config, found both")
     config_path = config_path if file is None else file
     from alerter.errors import ConfigError  # noqa: PLC0415 - `--help` of this module should not wait for it
+    from alerter.service.wiring import url_problem  # noqa: PLC0415 - as above
 
     try:
-        config = load(config_path)
+        config = load(config_path, check_url=url_problem)
     except ConfigError as error:
         if as_json:
-            print_json({"ok": False, "errors": [str(problem) for problem in error.problems], "warnings": []})
+            print_json({"ok": False, "errors": list(map(problem_json, error.problems)), "warnings": []})
         else:
-            click.echo("\n".join(map(str, error.problems)), err=True)
+            click.echo("\n".join(map(problem_text, error.problems)), err=True)
             click.echo(counted(len(error.problems), "error"), err=True)
         raise click.exceptions.Exit(USAGE) from None
-    refused = _refused_targets(config)
-    _report(config, refused, as_json=as_json)
-    if refused:
-        raise click.exceptions.Exit(USAGE)
+    _report(config, as_json=as_json)
 
 
-def _report(config: "Config", refused: list[str], *, as_json: bool) -> None:
+def _report(config: "Config", *, as_json: bool) -> None:
     from alerter.network_settings import doubts  # noqa: PLC0415 - as above
 
-    warnings = [*map(str, config.warnings), *(f"environment: {doubt}" for doubt in doubts() if doubt)]
-    warnings += [] if refused else _unseen(config)
+    others = [*(f"environment: {doubt}" for doubt in doubts() if doubt), *_unseen(config)]
     if as_json:
-        print_json({"ok": not refused, "errors": refused, "warnings": warnings})
+        warnings = [*map(problem_json, config.warnings), *({"text": text} for text in others)]
+        print_json({"ok": True, "errors": [], "warnings": warnings})
         return
-    click.echo("".join(f"{line}\n" for line in refused), err=True, nl=False)
-    click.echo("".join(f"warning: {line}\n" for line in warnings), err=True, nl=False)
-    if refused:
-        click.echo(counted(len(refused), "error"), err=True)
-        return
+    lines = [*map(problem_text, config.warnings), *others]
+    click.echo("".join(f"warning: {line}\n" for line in lines), err=True, nl=False)
     parts = ((config.tenants, "tenant"), (config.receivers, "receiver"), (config.rules, "rule"))
     listed = ", ".join(counted(len(found), noun) for found, noun in parts)
     click.echo(f"{clean(str(config.path))}: valid: {listed} (with the built-in ones)")
@@ -67,15 +62,3 @@ def _unseen(config: "Config") -> list[str]:
         return []
     found = (each for each in check_rules(config) if each.outcome == "warning")
     return [clean(f"{each.subject}: {each.text}. {each.advice}") for each in found]
-
-
-def _refused_targets(config: "Config") -> list[str]:
-    """Return a line for every target whose URL Apprise cannot load."""
-    from alerter.errors import ConfigError  # noqa: PLC0415
-    from alerter.service.wiring import check_targets  # noqa: PLC0415
-
-    try:
-        check_targets(config)
-    except ConfigError as error:
-        return [str(problem) for problem in error.problems]
-    return []

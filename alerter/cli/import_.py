@@ -9,7 +9,7 @@ import click
 
 from alerter import clock
 from alerter.cli.options import USAGE, config_option, load_without_secrets, output_options
-from alerter.cli.output import clean, counted, print_json, progress_line
+from alerter.cli.output import clean, counted, print_json, problem_json, progress_line
 from alerter.core.conditions import duration_text
 from alerter.core.series import from_epoch_us
 from alerter.humanize import local, rough
@@ -148,7 +148,7 @@ def _known_tenant(name: str, config: "Config") -> "Tenant":
 def _refuse(error: "InputError", *, as_json: bool) -> NoReturn:
     """Show what is wrong, and end."""
     if as_json:
-        print_json({"ok": False, "errors": [str(problem) for problem in error.problems], "count": error.count})
+        print_json({"ok": False, "errors": list(map(problem_json, error.problems)), "count": error.count})
     else:
         click.echo("\n".join(clean(str(problem)) for problem in error.problems), err=True)
         shown = f", of which the first {len(error.problems)} are shown" if error.count > len(error.problems) else ""

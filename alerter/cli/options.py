@@ -48,7 +48,9 @@ def load(
     level: int = ERROR,
     log_format: str = "auto",
     may_lack_secrets: bool = False,
+    only_receiver: str | None = None,
     only_own: bool = False,
+    check_url: Callable[[str], str] = lambda _: "",
 ) -> "Config":
     """Return the configuration that the option, the environment or the usual places name.
 
@@ -61,7 +63,9 @@ def load(
         level: From which level on records of our own are shown.
         log_format: In which form, as `LogFormat` has it.
         may_lack_secrets: Whether keys and URLs that cannot be read here are no error.
+        only_receiver: The one receiver whose URLs are needed, and no other secret; None for all secrets.
         only_own: Whether nothing is read that is another user's, and nothing said: for what nobody has asked for.
+        check_url: Return why no message can be sent to a URL; for commands that send, and that check.
 
     Raises:
         ConfigError: There is none, or it is wrong.
@@ -80,7 +84,14 @@ def load(
     if not only_own:
         # Whoever neither polls nor sends goes to no host, and need not wait for systemd's answer.
         take_over(found, of_unit=_nobody_knows if may_lack_secrets else variables_of, say=_say)
-    return load_config(found, redactor=redactor, may_lack_secrets=may_lack_secrets, only_own=only_own)
+    return load_config(
+        found,
+        redactor=redactor,
+        may_lack_secrets=may_lack_secrets,
+        only_receiver=only_receiver,
+        only_own=only_own,
+        check_url=check_url,
+    )
 
 
 def _say(text: str) -> None:

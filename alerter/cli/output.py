@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, tzinfo
 from io import TextIOWrapper
 from shutil import get_terminal_size
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
+from rich.cells import cell_len
 
 from alerter import clock
 from alerter.cli.colors import is_for_people, paint
@@ -20,6 +21,9 @@ from alerter.core.rules import shown
 from alerter.core.series import Series
 from alerter.humanize import ago, escaped, escaped_json, local
 from alerter.humanize import counted as counted  # noqa: PLC0414 - what prints is found here
+
+if TYPE_CHECKING:
+    from alerter.errors import Problem
 
 #: How wide a progress bar is, in characters.
 PROGRESS_WIDTH = 30
@@ -70,6 +74,27 @@ def time_cell(at: datetime | None, timezone: tzinfo, *, now: datetime, unknown: 
 def print_json(value: object) -> None:
     """Print a value as JSON; instants as ISO 8601 in UTC, spans in seconds."""
     click.echo(escaped_json(json.dumps(value, ensure_ascii=False, indent=2, default=_plain)))
+
+
+def problem_text(problem: "Problem") -> str:
+    """Return what is wrong in a file, with its line and a caret below the place."""
+    if not problem.source or problem.line is None:
+        return str(problem)
+    margin = f"{problem.line:>5} | "
+    caret = " " * (cell_len(clean(problem.source[: (problem.column or 1) - 1]))) + "^"
+    return f"{problem}\n{margin}{clean(problem.source)}\n{'| ':>{len(margin)}}{caret}"
+
+
+def problem_json(problem: "Problem") -> Mapping[str, object]:
+    """Return the same for a program."""
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "key": problem.key or None,
+        "text": problem.text,
+        "source": problem.source or None,
+    }
 
 
 @contextmanager

@@ -32,8 +32,7 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
     from alerter.service.self_monitoring import is_routed  # noqa: PLC0415
 
     redactor = Redactor()
-    config = load(config_path, redactor=redactor)
-    wiring.check_targets(config)
+    config = load(config_path, redactor=redactor, check_url=wiring.url_problem)
     with (
         wiring.store_for_poll(config, is_dry=dry_run) as store,
         nullcontext() if dry_run else is_routed(config, redactor),

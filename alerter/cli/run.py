@@ -34,14 +34,13 @@ def run(config_path: Path | None, *, verbose: bool, log_format: str) -> None:
     from alerter.errors import AlerterError  # noqa: PLC0415
     from alerter.redaction import Redactor  # noqa: PLC0415
     from alerter.service.daemon import Service  # noqa: PLC0415
-    from alerter.service.wiring import check_targets  # noqa: PLC0415
+    from alerter.service.wiring import url_problem  # noqa: PLC0415
 
     # When the watchdog ends a process that hangs (SIGABRT), the log has where each of its threads hung; no values.
     faulthandler.enable()
     redactor, level = Redactor(), logging.DEBUG if verbose else logging.INFO
     try:
-        config = load(config_path, redactor=redactor, level=level, log_format=log_format)
-        check_targets(config)
+        config = load(config_path, redactor=redactor, level=level, log_format=log_format, check_url=url_problem)
         Service(config.path, redactor=redactor).run(config)
     except AlerterError as error:
         raise click.exceptions.Exit(_last_words(error)) from None

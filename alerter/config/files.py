@@ -37,6 +37,17 @@ class File:
         """Return the line on which the value stands, or what should hold it; None where nothing of it is there."""
         return self._lines.line_of(path)
 
+    def source_of(self, path: KeyPath, *, is_key: bool) -> tuple[str, int]:
+        """Return that line, and the column of the value or key in it, counted from 1; an empty line for none."""
+        line = self.line_of(path)
+        if line is None:
+            return "", 1
+        return self._text_lines[line - 1], self._lines.column_of(path, is_key=is_key) or 1
+
+    @cached_property
+    def _text_lines(self) -> list[str]:
+        return self.text.replace("\r\n", "\n").split("\n")
+
     @cached_property
     def _lines(self) -> LineIndex:
         return LineIndex(self.text)  # only a file with something to say of it pays for this

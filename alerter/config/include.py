@@ -11,6 +11,7 @@ from re import compile as compile_regex
 from alerter.config.files import NAMED, NUMBERED, File, Files
 from alerter.config.paths import unit_of
 from alerter.config.problems import Problems, found
+from alerter.config.source_lines import shown_broken_line
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import bytes_of
 from alerter.config.variables import VARIABLE_NAME, Reach, Variables
@@ -199,8 +200,18 @@ def _parsed(path: Path, text: str) -> dict[str, object]:
     except RecursionError:
         raise failure(path, "expected TOML, found lists or tables nested too deeply") from None
     except ValueError as error:
-        match = _SYNTAX_ERROR.fullmatch(str(error))
-        what = match["text"] if match else str(error).partition(";")[0]
-        line = int(match["line"]) if match and match["line"] else text.count("\n") + 1 if match else None
-        column = f" in column {match['column']}" if match and match["column"] else ""
-        raise failure(path, f"expected TOML, found an error{column}: {what[:1].lower()}{what[1:]}", line) from None
+        raise _syntax_error(path, text, str(error)) from None
+
+
+def _syntax_error(path: Path, text: str, found: str) -> ConfigError:
+    """Return what tomllib found wrong, with the line that it names."""
+    match = _SYNTAX_ERROR.fullmatch(found)
+    what = match["text"] if match else found.partition(";")[0]
+    line = int(match["line"]) if match and match["line"] else text.count("\n") + 1 if match else None
+    column = int(match["column"]) if match and match["column"] else None
+    lines = text.replace("\r\n", "\n").split("\n")
+    source, at = shown_broken_line(lines[line - 1], column) if line and column and line <= len(lines) else ("", 1)
+    said = f"expected TOML, found an error{f' in column {column}' if column else ''}: {what[:1].lower()}{what[1:]}"
+    return ConfigError(
+        (Problem(file=str(path), line=line, key="", text=said, source=source, column=at if source else None),)
+    )

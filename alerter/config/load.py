@@ -24,7 +24,7 @@ from alerter.config.tables import database_url, lookbacks_for, receiver_of, rout
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import ROOT_USER, why_not_trusted
 from alerter.config.types import MAX_LISTED
-from alerter.config.urls import reading_parameter
+from alerter.config.urls import has_scheme, reading_parameter
 from alerter.config.variables import LIES_OPEN, OF_INCLUDED, Reach, Variables, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_no_data_rules
 from alerter.errors import ConfigError, Problem
@@ -114,7 +114,9 @@ def load_config(
     *,
     redactor: Redactor | None = None,
     may_lack_secrets: bool = False,
+    only_receiver: str | None = None,
     only_own: bool = False,
+    check_url: Callable[[str], str] = lambda _: "",
 ) -> Config:
     """Return the configuration that a file holds, with those that it includes.
 
@@ -124,8 +126,10 @@ def load_config(
         redactor: Gets to know what is secret, also of a configuration that is refused; None for one of its own.
         may_lack_secrets: Whether keys and URLs that cannot be read are no error: for those who neither poll nor send.
             What stands in their place in the configuration is of no use.
+        only_receiver: The one receiver whose URLs are needed, and no other secret; None for all secrets.
         only_own: Whether only files are read that belong, with their folders, to root or to the user of this process:
             for those who read without having been told to.
+        check_url: Return why a message cannot be sent to a URL, without the network; empty where it can.
 
     Raises:
         ConfigError: It cannot be read or is wrong; with every problem of it, in the files' order.
@@ -140,7 +144,7 @@ def load_config(
         reach_in(files),
         problems,
         is_name=is_name,
-        may_lack=lambda place: may_lack_secrets and is_secret(place) and place != DATABASE,
+        may_lack=lambda place: _may_lack(place, may_lack_secrets=may_lack_secrets, only_receiver=only_receiver),
         only_own=only_own,
     )
     include(files, variables, problems, only_own=only_own)
@@ -148,6 +152,7 @@ def load_config(
     redactor = Redactor() if redactor is None else redactor
     redactor.add(*_secrets_in(tree, problems, but_for=variables.lacking), *_secrets_of_proxies(environ))
     _check_included_urls(tree, files, problems)
+    _check_urls(tree, problems, check_url, but_for=variables.lacking)
     parts = read_parts(tree, problems, state_folder=state_folder(path, environ))
     if problems.errors:
         raise ConfigError(_redacted(problems.errors, redactor))
@@ -209,6 +214,25 @@ def _check_included_urls(tree: Mapping[str, object], files: Files, problems: Pro
             problems.error(path, f"expected no {name!r} in a file that is included: it names a file to be read")
 
 
+def _may_lack(place: KeyPath, *, may_lack_secrets: bool, only_receiver: str | None) -> bool:
+    """Return True if what stands at a place is a secret that is not needed."""
+    if not is_secret(place):
+        return False
+    if only_receiver is not None:
+        return place[:2] != ("receivers", only_receiver)
+    return may_lack_secrets and place != DATABASE
+
+
+def _check_urls(
+    tree: Mapping[str, object], problems: Problems, check_url: Callable[[str], str], *, but_for: Collection[KeyPath]
+) -> None:
+    """Say which URLs of receivers no message can be sent to; one of another form than a URL is found later."""
+    for path, text in texts_in(tree.get("receivers"), ("receivers",)):
+        is_url = path[2:3] == ("urls",) and has_scheme(text)
+        if is_url and path not in but_for and not problems.is_wrong(path) and (why := check_url(text)):
+            problems.error(path, why)
+
+
 def _secrets_of_proxies(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the passwords of the proxies that the libraries find in the environment."""
     for name, value in environ.items():
@@ -217,7 +241,10 @@ def _secrets_of_proxies(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _redacted(problems: tuple[Problem, ...], redactor: Redactor) -> tuple[Problem, ...]:
-    return tuple(replace(problem, text=redactor.redacted(problem.text)) for problem in problems)
+    return tuple(
+        replace(problem, text=redactor.redacted(problem.text), source=redactor.redacted(problem.source))
+        for problem in problems
+    )
 
 
 def put_together(path: Path, parts: Parts) -> Config:

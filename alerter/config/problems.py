@@ -9,18 +9,19 @@ from json import dumps
 from re import compile as compile_regex
 
 from alerter.config.files import File, Files
+from alerter.config.source_lines import MIN_TOKEN, has_token, shown_line
 from alerter.config.toml_lines import KeyPath
 from alerter.errors import Problem
 from alerter.redaction import is_token
 
-_SEPARATOR = compile_regex(r"[^A-Za-z0-9]+")
 _BARE_KEY = compile_regex(r"[A-Za-z0-9_-]+")
 #: Below this a value is too short to be looked for in a text: it would be found in ordinary words.
 MIN_VALUE = 6
 #: No setting needs a longer value that an error could be about, and hardly any key or URL is shorter.
 MAX_SHOWN_LENGTH = 40
-#: What looks like a token is shown only where it is too short for one: most such values are misspelt times and spans.
-MIN_TOKEN = 16
+
+#: How an error begins that is about a key and not about its value.
+UNKNOWN_KEY = "unknown key"
 
 
 def suggestion(found: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
@@ -56,12 +57,6 @@ def kind_of(value: object) -> str:
 def shown(text: str) -> str:
     """Return a text in quotes, or only its length where it may be a secret in the wrong place."""
     return f"text of {len(text)} characters" if _may_be_secret(text) else repr(text)
-
-
-def has_token(name: str) -> bool:
-    """Say whether a name is hardly one: a secret may have been pasted in its place."""
-    segments = _SEPARATOR.split(name)
-    return any(len(piece) >= MIN_TOKEN and any(map(str.isdigit, piece)) for piece in segments)
 
 
 def _may_be_secret(text: str) -> bool:
@@ -138,11 +133,21 @@ class Problems:
 
     def _in_order(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         order = {file.name: number for number, file in enumerate(self._files.all)}
-        return tuple(sorted(dict.fromkeys(problems), key=lambda each: (order[each.file], each.line or 0)))
+        return tuple(
+            sorted(dict.fromkeys(problems), key=lambda each: (order[each.file], each.line or 0, each.column or 0))
+        )
 
 
 def _problem_in(file: File, path: KeyPath, text: str) -> Problem:
-    return Problem(file=file.name, line=file.line_of(path), key=_shown_path(path, file.tables), text=text)
+    source, column = shown_line(*file.source_of(path, is_key=text.startswith(UNKNOWN_KEY)), text)
+    return Problem(
+        file=file.name,
+        line=file.line_of(path),
+        key=_shown_path(path, file.tables),
+        text=text,
+        source=source,
+        column=column if source else None,
+    )
 
 
 def _shown_path(path: KeyPath, tables: Mapping[str, object]) -> str:

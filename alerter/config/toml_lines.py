@@ -31,7 +31,8 @@ class LineIndex:
     """
 
     def __init__(self, text: str) -> None:
-        self._lines = _Scan(text.replace("\r\n", "\n")).lines
+        scan = _Scan(text.replace("\r\n", "\n"))
+        self._lines, self._columns, self._value_columns = scan.lines, scan.columns, scan.value_columns
 
     @property
     def lines(self) -> Mapping[KeyPath, int]:
@@ -46,6 +47,14 @@ class LineIndex:
                 return line
         return None
 
+    def column_of(self, path: KeyPath, *, is_key: bool = False) -> int | None:
+        """Return the column, counted from 1, of the value or key on that line; where it is absent, of what holds it."""
+        for end in range(len(path), 0, -1):
+            column = self._columns.get(path[:end])
+            if column is not None:
+                return column if is_key else self._value_columns.get(path[:end], column)
+        return None
+
 
 class _Scan:
     """One pass over the text."""
@@ -54,6 +63,8 @@ class _Scan:
         self.text = text
         self.at = 0
         self.lines: dict[KeyPath, int] = {}
+        self.columns: dict[KeyPath, int] = {}
+        self.value_columns: dict[KeyPath, int] = {}
         self._newlines = [index for index, character in enumerate(text) if character == "\n"]
         self._entries: dict[KeyPath, int] = {}
         table: KeyPath = ()
@@ -100,6 +111,7 @@ class _Scan:
             self._note(path, start)
         self.at += 1  # the equals sign
         self._skip_blank()
+        self.value_columns[path] = self._column(self.at)
         self._value(path)
 
     def _value(self, path: KeyPath) -> None:
@@ -159,3 +171,7 @@ class _Scan:
     def _note(self, path: KeyPath, at: int) -> None:
         if path not in self.lines:
             self.lines[path] = bisect_left(self._newlines, at) + 1
+            self.columns[path] = self._column(at)
+
+    def _column(self, at: int) -> int:
+        return at - self.text.rfind("\n", 0, at)

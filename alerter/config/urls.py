@@ -61,6 +61,15 @@ def scheme_of(url: str) -> str:
     return next((name for native, name in _NATIVE if native.match(url)), match.group(1).lower())
 
 
+def has_scheme(url: str) -> bool:
+    """Return True if a text is of the form of a URL that can be sent to."""
+    try:
+        scheme_of(url)
+    except ValueError:
+        return False
+    return True
+
+
 def id_of(url: str) -> TargetId:
     """Return what a URL is known by where it must not stand itself: the same for as long as it leads to the same place.
 

@@ -16,7 +16,8 @@ from re import compile as compile_regex
 
 from alerter.config.model import ABSENT_URL
 from alerter.config.paths import Credentials
-from alerter.config.problems import Problems, has_token, suggestion
+from alerter.config.problems import Problems, suggestion
+from alerter.config.source_lines import has_token
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import OutsideError, bytes_of
 

@@ -17,13 +17,14 @@ Everything that must be known of Apprise (2.2) stands here:
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC
 from typing import Any, Final
 
 from apprise import Apprise, AppriseAsset, AppriseResult, AppriseResultStatus, NotifyFormat, NotifyType
 from apprise.common import OverflowMode
 from apprise.conversion import convert_between
+from apprise.manager_plugins import NotificationManager
 from apprise.plugins.base import NotifyBase
 
 from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent
@@ -42,6 +43,7 @@ from alerter.notifiers.plugins import (
     SlackPlugin,
     TeamsPlugin,
 )
+from alerter.notifiers.url_forms import expected_form, unknown_scheme_text
 from alerter.redaction import Redactor, parts_of_url
 
 #: Seconds, for what waits on a socket; the URL may set its own (`?cto=`, `?rto=`).
@@ -60,6 +62,16 @@ _TYPE_BY_SEVERITY: Final = {
     Severity.WARNING: NotifyType.WARNING,
     Severity.CRITICAL: NotifyType.FAILURE,
 }
+
+
+def _cannot_be_used(url: str, reason: str) -> str:
+    """Return what is wrong with a URL and how to write it: in our words where its service is a usual one."""
+    if form := expected_form(url, scheme(url)):
+        return f"the {scheme(url)}:// URL cannot be used: expected {form}"
+    schemas: Collection[str] = NotificationManager().schemas()  # type: ignore[no-untyped-call]
+    if scheme(url) not in schemas:
+        return unknown_scheme_text(scheme(url), schemas)
+    return f"the {scheme(url)}:// URL cannot be used: {reason}; https://appriseit.com/services/ has its form"
 
 
 class AppriseNotifier:
@@ -179,12 +191,9 @@ class AppriseNotifier:
         except Exception as error:  # noqa: BLE001 - plugins raise whatever they like, and it becomes ours
             reason = self._without_secrets(url)(str(error))
             # Not `from error`: its text holds the token, and would stand in a traceback.
-            raise DeliveryError(f"the {scheme(url)}:// URL cannot be used: {reason}", permanent=True) from None
+            raise DeliveryError(_cannot_be_used(url, f"Apprise says: {reason}"), permanent=True) from None
         if service is None:
-            raise DeliveryError(
-                f"expected a URL that Apprise understands, found one that begins with '{scheme(url)}://'",
-                permanent=True,
-            )
+            raise DeliveryError(_cannot_be_used(url, "Apprise makes nothing of it"), permanent=True)
         return service
 
     def _direct(self, url: str) -> NotifyBase | None:

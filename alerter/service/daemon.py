@@ -51,7 +51,7 @@ from alerter.service.self_monitoring import SelfWatch
 from alerter.service.slots import first_round
 from alerter.service.status_line import Tally
 from alerter.service.systemd import Supervision
-from alerter.service.wiring import DAEMON_LIMITS, SENDERS, check_targets, fingerprint, sharing_of, source_of, urls_of
+from alerter.service.wiring import DAEMON_LIMITS, SENDERS, fingerprint, sharing_of, source_of, url_problem, urls_of
 from alerter.sources.mimecast import Lines, MimecastSource
 from alerter.storage import SchemaState, Store
 
@@ -301,8 +301,7 @@ class Service:
     def _take_configuration(self) -> str:
         """Take the configuration as it is now; return why it was refused, or nothing."""
         try:
-            config = load_config(self.path, redactor=self._redactor)
-            check_targets(config)
+            config = load_config(self.path, redactor=self._redactor, check_url=url_problem)
             runtime = Runtime.of(config, before=self._runtime, source_of=self._source_of)
             if config.service.database == self._runtime.config.service.database:
                 self._watch.follow(config, now=now())

@@ -16,7 +16,7 @@ from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
 from alerter.core.message.render import compose_test_message
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
-from alerter.errors import ConfigError, DeliveryError, Problem, StoreError
+from alerter.errors import DeliveryError, StoreError
 from alerter.jobs.deliver import deliver, release_claims
 from alerter.jobs.notify import flush_groups
 from alerter.jobs.poll import PollCycle, poll, poll_dry_run, reconcile
@@ -124,23 +124,13 @@ def urls_of(config: Config, receiver: ReceiverName | None = None) -> Mapping[Tar
     }
 
 
-def check_targets(config: Config) -> None:
-    """Make sure, without any network, that a message can be sent to each target.
-
-    Raises:
-        ConfigError: With every target whose URL Apprise cannot load.
-    """
-    notifier = AppriseNotifier()
-    problems: list[Problem] = []
-    for receiver in config.receivers:
-        for target in receiver.targets:
-            try:
-                notifier.check(target.url)
-            except DeliveryError as error:
-                key = f"receivers.{receiver.receiver.name}.urls"
-                problems.append(Problem(file=str(config.path), line=None, key=key, text=f"{target.name}: {error}"))
-    if problems:
-        raise ConfigError(tuple(problems))
+def url_problem(url: str) -> str:
+    """Return why no message can be sent to a URL, found without any network; empty where one can."""
+    try:
+        AppriseNotifier().check(url)
+    except DeliveryError as error:
+        return str(error)
+    return ""
 
 
 def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[PollCycle]:

@@ -617,22 +617,48 @@ def test_a_delivery_without_an_end_may_still_arrive(sink: HttpSink) -> None:
     [
         pytest.param(
             "slack://T0AAAAAAA/B0BBBBBBB/bad-token-!",
-            "the slack:// URL cannot be used: An invalid Slack (third) Token ([redacted]) was specified.",
+            "the slack:// URL cannot be used: expected the URL of an incoming webhook as Slack shows it, "
+            "https://hooks.slack.com/services/T…/B…/…, or slack://BOT_TOKEN/#channel",
             id="a malformed token",
         ),
         pytest.param(
-            "foo://bar/secret", "expected a URL that Apprise understands, found one that begins with 'foo://'", id="foo"
+            "https://hooks.slack.com/services/T0",
+            "the https:// URL cannot be used: expected the URL of an incoming webhook as Slack shows it, "
+            "https://hooks.slack.com/services/T…/B…/…, or slack://BOT_TOKEN/#channel",
+            id="a webhook of which a part is missing",
         ),
         pytest.param(
-            "nonsense", "expected a URL that Apprise understands, found one that begins with '://'", id="no scheme"
+            "mailtos://smtp.example.test",
+            "the mailtos:// URL cannot be used: expected "
+            "mailtos://USER:PASSWORD@smtp.example.com?from=ADDRESS&to=ADDRESS; in USER and PASSWORD write @ as %40, "
+            "/ as %2F and : as %3A",
+            id="a mail from nobody",
+        ),
+        pytest.param(
+            "foo://bar/secret",
+            "expected a URL of a service that Apprise knows, found one that begins with 'foo://'",
+            id="foo",
+        ),
+        pytest.param(
+            "slak://bar/secret",
+            "expected a URL of a service that Apprise knows, found one that begins with 'slak://', "
+            "did you mean 'slack://'?",
+            id="a misspelt service",
+        ),
+        pytest.param(
+            "nonsense",
+            "expected a URL of a service that Apprise knows, found one that begins with '://'",
+            id="no scheme",
         ),
         pytest.param(
             "https://example.test/hook/secret",
-            "expected a URL that Apprise understands, found one that begins with 'https://'",
+            "expected a URL of a service that Apprise knows, found 'https://'; a webhook of yours is jsons://HOST/PATH",
             id="a web page that is no known webhook",
         ),
         pytest.param(
-            "json://", "expected a URL that Apprise understands, found one that begins with 'json://'", id="empty"
+            "json://",
+            "the json:// URL cannot be used: expected jsons://HOST/PATH, or json://HOST:PORT/PATH without TLS",
+            id="empty",
         ),
     ],
 )
