@@ -31,6 +31,7 @@ from alerter.jobs.poll import poll, reconcile, shift_after_clock_jump, tell_unpo
 from alerter.service.alerting_config import policy_of
 from alerter.service.wiring import urls_of
 from alerter.storage import Store
+from tests.commands import unchanged_logging
 from tests.reference.mutes import Subject
 from tests.reference.script import Acknowledged, Configured, Delivered, Event, Jumped, PollRange, Restarted, Silenced
 
@@ -205,7 +206,8 @@ class Real:
     def command(self, *words: str, may_refuse: bool = False) -> None:
         """Run a command as a user does."""
         config = str(self.folder / "rules.toml")
-        result = CliRunner().invoke(cli, [*words, "--config", config], catch_exceptions=False)
+        with unchanged_logging():
+            result = CliRunner().invoke(cli, [*words, "--config", config], catch_exceptions=False)
         assert may_refuse or result.exit_code == 0, result.output
 
     @staticmethod
