@@ -1,5 +1,6 @@
 """What tests share: a fixed noon, and a real database of each kind."""
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,6 +18,13 @@ from tests.postgres import Server, server
 
 #: Adds a revision that executes a statement; returns a function that removes it again.
 AddRevision: TypeAlias = Callable[[str], Callable[[], None]]
+
+
+@pytest.fixture(autouse=True)
+def unchanged_log_level() -> Iterator[None]:
+    """Fail a test that leaves logging as a command had set it up: tests after it would see nothing of the log."""
+    yield
+    assert logging.getLogger("alerter").level == logging.NOTSET, "wrap what runs a command in `unchanged_logging`"
 
 
 @pytest.fixture
