@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench faults audit wheel lock clean
+.PHONY: help demo pictures test lint format bench faults audit wheel lock clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
@@ -11,6 +11,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo 'make demo    a simulated day through the real pipeline: counts rise, alerts come, all-clear'
 	@echo 'make test    linters, types, import contracts and every test, with branch coverage'
+	@echo 'make pictures  renews the pictures of the documentation, and the golden files of messages'
 	@echo 'make faults  the slow half of the fault suite'
 	@echo 'make lint    the linters, types and import contracts alone'
 	@echo 'make bench   measures what README claims'
@@ -51,6 +52,10 @@ test: lint
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='alerter/core/*' --fail-under=100
+
+pictures: $(VENV)/.dev
+	$(BIN)/python -m tests.pictures
+	$(BIN)/python -m tests.golden
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

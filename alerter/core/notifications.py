@@ -142,6 +142,7 @@ class NotificationItem:
         previous_state: What it was told before; None if nothing.
         still_firing: After a resolve, the severity at which the topic goes on where this receiver does not hear it.
         mute_ended: What kept this quiet until now; None where nothing did.
+        firing_since: When some level of the topic began to fire; None where nothing fires.
     """
 
     reason: NotifyReason
@@ -149,6 +150,7 @@ class NotificationItem:
     previous_state: NotificationState | None = None
     still_firing: Severity | None = None
     mute_ended: Mute | None = None
+    firing_since: datetime | None = None
 
     @property
     def always_passes(self) -> bool:
@@ -166,12 +168,14 @@ class Notification:
         notices: At least one.
         suppressed: How many messages before this one `max_per_hour` had held back; their news is in this one.
         targets: Where: all of the receiver's that know the same.
+        is_introduction: Whether its targets are new, and are told what fires for the first time.
     """
 
     receiver: Receiver
     notices: tuple[NotificationItem, ...]
     suppressed: int = 0
     targets: tuple[TargetId, ...] = ()
+    is_introduction: bool = False
 
     def is_about(self, topics: Collection[AlertSubject]) -> bool:
         """Say whether it tells of any of these."""
@@ -492,9 +496,14 @@ def _notice_of_firing(
         reason = _reason_of_unchanged(known, ear, now=now)
     if reason is None or ear.muted(firing, now=now) is not None:
         return None
-    since = known.at if known is not None else began_at(concerning) or now
+    firing_since = began_at(concerning)
+    since = known.at if known is not None else firing_since or now
     return NotificationItem(
-        reason=reason, alert=firing, previous_state=notified, mute_ended=ear.mute_ended(firing, since=since, now=now)
+        reason=reason,
+        alert=firing,
+        previous_state=notified,
+        mute_ended=ear.mute_ended(firing, since=since, now=now),
+        firing_since=firing_since,
     )
 
 

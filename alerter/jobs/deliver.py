@@ -22,6 +22,7 @@ from alerter.core.outbox import (
     next_due_at,
 )
 from alerter.errors import DeliveryError
+from alerter.jobs.figures import figures_for
 from alerter.jobs.notify import firing_for
 from alerter.jobs.outages import next_outage_at, note_attempt, tell_outages
 from alerter.jobs.ports import Notifier, Reader, Store, Transaction
@@ -185,7 +186,8 @@ def _digest(
     alerts = reader.present_alerts(_alert_ids(originals))
     missed = missed_of(queue, originals, alerts)
     missed = replace(missed, firing=firing_for(reader, alerts, receiver, alerting, now=now))
-    return build_digest_message(missed, receiver, alerting.context, now=now)
+    figures = figures_for(reader, missed.firing, alerting, now=now)
+    return build_digest_message(missed, receiver, alerting.context, figures=figures, now=now)
 
 
 def _alert_ids(messages: Iterable[Message]) -> set[str]:

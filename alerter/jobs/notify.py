@@ -10,8 +10,9 @@ from alerter.core.alerts import Alert, AlertState, AlertSubject, Transition, nee
 from alerter.core.message.content import Message
 from alerter.core.message.render import compose_message
 from alerter.core.mutes import MAX_SILENCE, MuteSet
-from alerter.core.notifications import NotificationPlan, NotificationState, Receiver, plan, settled
+from alerter.core.notifications import Notification, NotificationPlan, NotificationState, Receiver, plan, settled
 from alerter.core.outbox import worst_of_each_topic
+from alerter.jobs.figures import figures_for
 from alerter.jobs.ports import Reader, Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def tell(
         changes: What has changed of them.
         notified: What targets were last told.
         alerting: Whom to tell, and how.
-        receivers: Those who are to be told now; None for all.
+        receivers: Those who are to be told now, for their targets are new; None for all.
         now: The instant.
     """
     kept = {alert.key: alert for alert in alerts}
@@ -66,6 +67,9 @@ def tell(
         if notification.receiver.name in waits:
             transaction.open_group(notification.receiver.name, due_at=now + waits[notification.receiver.name])
     at_once = planned.without(waits)
+    if receivers is not None:
+        introduced = tuple(replace(each, is_introduction=True) for each in at_once.notifications)
+        at_once = replace(at_once, notifications=introduced)
     changed = {transition.key.topic for transition in changes.transitions}
     return at_once, _send(transaction, at_once, alerting, changed, now=now)
 
@@ -206,7 +210,7 @@ def _send(
     *,
     now: datetime,
 ) -> tuple[Message, ...]:
-    messages = tuple(compose_message(each, alerting.context, now=now) for each in planned.notifications)
+    messages = tuple(_compose(transaction, each, alerting, now=now) for each in planned.notifications)
     if planned.notified or planned.noted:
         begun = {
             (each.receiver.name, target): message.id
@@ -224,6 +228,11 @@ def _send(
             log.warning("message held back by max_per_hour receiver=%s", suppressed.receiver.name)
             transaction.hold_back(suppressed.receiver.name)
     return messages
+
+
+def _compose(reader: Reader, notification: Notification, alerting: AlertingConfig, *, now: datetime) -> Message:
+    figures = figures_for(reader, (notice.alert for notice in notification.notices), alerting, now=now)
+    return compose_message(notification, alerting.context, figures=figures, now=now)
 
 
 def _with_thread(notified: NotificationState, message_id: str) -> NotificationState:

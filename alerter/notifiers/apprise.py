@@ -37,6 +37,7 @@ from alerter.notifiers.endpoints import endpoint_of
 from alerter.notifiers.failures import REFUSED, failure_text
 from alerter.notifiers.plugins import (
     PLUGIN_BY_SCHEME,
+    JsonPlugin,
     MailPlugin,
     OpsgeniePlugin,
     PagerDutyPlugin,
@@ -135,6 +136,8 @@ class AppriseNotifier:
             service.message = message
         else:
             title, text = _fitted(message, service, is_split=_SPLIT.search(url) is not None)
+        if isinstance(service, JsonPlugin):
+            service.set_message(message)
         if isinstance(service, MailPlugin):
             service.had_by |= had_by
         self._send(service, url, title, text, _TYPE_BY_TONE[message.tone])
@@ -143,7 +146,7 @@ class AppriseNotifier:
         """Send the events of a message one after the other, until one is not taken."""
         for event in message.events or (_event_of(message),):
             service.event = event
-            self._send(service, url, event.summary, event.details, _TYPE_BY_SEVERITY[event.severity])
+            self._send(service, url, event.summary, event.summary, _TYPE_BY_SEVERITY[event.severity])
 
     def _send(self, service: NotifyBase, url: str, title: str, text: str, kind: NotifyType) -> None:
         apprise = Apprise(asset=self._asset)
@@ -269,10 +272,10 @@ def _event_of(message: Message) -> OnCallEvent:
     """Return a message that has no events as one: nothing that is said may be lost, though nothing will close it."""
     return OnCallEvent(
         dedup_key=f"alerter-{message.id}",
-        action=EventAction.CLOSE if message.tone is MessageStatus.RESOLVED else EventAction.OPEN,
+        action=EventAction.RESOLVE if message.tone is MessageStatus.RESOLVED else EventAction.TRIGGER,
         severity=Severity(message.tone) if message.tone is not MessageStatus.RESOLVED else Severity.INFO,
         summary=message.title,
-        details=message.bodies[Format.TEXT],
+        details={"text": message.bodies[Format.TEXT], "ref": message.id},
     )
 
 

@@ -5,29 +5,31 @@ Each is overridden in one place, so that what `core.message` has rendered goes o
 
 import re
 import smtplib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from email import message_from_string
 from email.header import Header
 from email.mime.text import MIMEText
 from email.utils import parseaddr
 from hashlib import sha256
-from json import loads
+from json import dumps, loads
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
-from apprise import NotifyFormat, NotifyType
+from apprise import NotifyFormat
 from apprise.plugins.base import NotifyBase
 from apprise.plugins.custom_json import NotifyJSON
 from apprise.plugins.email.base import PGP_MODE_DEFAULT, NotifyEmail
 from apprise.plugins.email.smtp import AppriseSMTPController
-from apprise.plugins.opsgenie import OPSGENIE_API_LOOKUP, NotifyOpsgenie, OpsgenieAlertAction
-from apprise.plugins.pagerduty import NotifyPagerDuty, PagerDutyAction
+from apprise.plugins.opsgenie import OPSGENIE_API_LOOKUP, NotifyOpsgenie
+from apprise.plugins.pagerduty import PAGERDUTY_API_LOOKUP, NotifyPagerDuty
 from apprise.plugins.slack import NotifySlack, SlackMode
 from apprise.plugins.workflows import NotifyWorkflows
+from apprise.utils.parse import parse_list
 
-from alerter.core.message.content import EventAction, Format, Message, OnCallEvent
+from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent, Untrusted
+from alerter.core.message.sanitize import sanitize, truncate_middle
 from alerter.core.rules import Severity
 from alerter.notifiers.failures import SOCKET_ERROR, one_line
 
@@ -39,6 +41,12 @@ _PERMANENT = 500
 _TOO_LARGE = 552
 
 
+def _fields(message: Message) -> dict[str, Any]:
+    """Return what a message says for programs; empty where it was made before there was any."""
+    fields: dict[str, Any] = loads(message.bodies.get(Format.JSON, "{}"))
+    return fields
+
+
 class SlackPlugin(NotifySlack):  # type: ignore[no-untyped-call] # Apprise's __init_subclass__ has no types
     """Slack, by webhook or bot token, with our blocks."""
 
@@ -47,7 +55,7 @@ class SlackPlugin(NotifySlack):  # type: ignore[no-untyped-call] # Apprise's __i
     def _send(self, url: str, payload: Mapping[str, object], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Apprise's signature
         if self.mode in (SlackMode.WORKFLOW, SlackMode.WORKFLOW_TRIGGER):
             # A workflow takes one variable, and puts it into a message of its own.
-            text = f"{self.message.title}\n{self.message.bodies[Format.TEXT]}"
+            text = self.message.bodies[Format.TEXT]
             ours = {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
         else:
             ours = loads(self.message.bodies[Format.SLACK])
@@ -152,12 +160,18 @@ class MailPlugin(NotifyEmail):  # type: ignore[no-untyped-call]
 
     def _thread_headers(self) -> Iterable[tuple[str, str]]:
         """Yield what makes this mail a reply to the first ones about the same alerts (RFC 5322, section 3.6.4)."""
-        yield "Message-ID", _mail_id(self.message.id)
-        threads = [_mail_id(thread) for thread in self.message.threads]
+        yield "Message-ID", self._mail_id(self.message.id)
+        threads = [self._mail_id(thread) for thread in self.message.threads]
         if threads:
             yield "In-Reply-To", "\n ".join(threads)
             # One parent only: several would be read as a chain, and tie threads together that have nothing in common.
             yield "References", threads[0]
+
+    def _mail_id(self, message_id: str) -> str:
+        """Return an id under a domain of the sender: one that does not exist looks forged to filters."""
+        page = urlsplit(str(_fields(self.message).get("page", ""))).hostname
+        domain = page or str(self.from_addr[1]).rpartition("@")[2] or "alerter.invalid"
+        return f"<{message_id}@{domain}>"
 
     def _title(self) -> str:
         """Return the title on one line: a header that holds a line break is refused, or two."""
@@ -167,8 +181,10 @@ class MailPlugin(NotifyEmail):  # type: ignore[no-untyped-call]
         parsed = message_from_string(mail)
         # Apprise does not fold headers: RFC 2047 allows 75 characters for an encoded word, RFC 5322 998 for a line.
         del parsed["Subject"]
-        title = self._title()
-        parsed["Subject"] = Header(title, "us-ascii" if title.isascii() else "utf-8", header_name="Subject").encode()
+        parsed["Subject"] = _header("Subject", self._title())
+        for name, value in _filter_headers(self.message):
+            if name not in parsed:  # what the URL sets wins
+                parsed[name] = _header(name, value)
         for name, value in self._thread_headers():
             # Apprise has set a Message-ID already, and the URL may have set any: a second one would be an error.
             del parsed[name]
@@ -177,6 +193,11 @@ class MailPlugin(NotifyEmail):  # type: ignore[no-untyped-call]
             if part.get_content_type() == "text/plain":
                 part.set_payload(MIMEText(self.message.bodies[Format.TEXT], "plain", "utf-8").get_payload())
         return parsed.as_string()
+
+
+def _header(name: str, text: str) -> str:
+    """Return a header's value in encoded words where it needs them."""
+    return Header(text, "us-ascii" if text.isascii() else "utf-8", header_name=name).encode()
 
 
 def _is_of_the_mail(error: Exception) -> bool:
@@ -207,28 +228,107 @@ def _addressee(address: str) -> str:
     return sha256(parseaddr(address)[1].lower().encode()).hexdigest()[:12]
 
 
-def _mail_id(message_id: str) -> str:
-    # RFC 2606: a domain that nobody will ever have, so that no mail of somebody else's has the same id.
-    return f"<{message_id}@alerter.invalid>"
+#: Kinds of messages that a mail client shows as important, where they are critical.
+_URGENT_KINDS = frozenset({"first", "raised", "broken"})
+
+
+def _filter_headers(message: Message) -> Iterator[tuple[str, str]]:
+    """Yield headers for filters of mail: what it is about, worst first, and how urgent it is."""
+    fields = _fields(message)
+    if not fields:
+        return
+    yield "X-Alerter-Severity", fields["status"]
+    yield "X-Alerter-Kind", fields["kind"]
+    if alerts := fields["alerts"]:
+        worst = alerts[0]
+        for header, key in (("Tenant", "tenant"), ("Rule", "rule"), ("Alert", "id")):
+            yield f"X-Alerter-{header}", sanitize(Untrusted(worst[key]))
+        if fields["alert_count"] > 1:
+            yield "X-Alerter-Alerts", str(fields["alert_count"])
+    yield "X-Alerter-Ref", message.id
+    if message.tone is MessageStatus.CRITICAL and fields["kind"] in _URGENT_KINDS:
+        yield "Importance", "high"
+        yield "X-Priority", "1"
 
 
 class PagerDutyPlugin(NotifyPagerDuty):  # type: ignore[no-untyped-call]
-    """PagerDuty, with one event under a key of ours: what was opened is what is closed."""
+    """PagerDuty, with one event under a key of ours: what was opened is what is closed.
+
+    What the URL sets wins: its source, component, class, group, severity and details. Fields as of 2026-11-30:
+    https://developer.pagerduty.com/docs/send-alert-event
+    """
 
     service_name = "PagerDuty"
     # A message has several events, and PagerDuty takes far more than one in 5.5 s.
     request_rate_per_sec = 0
     event: OnCallEvent
 
-    def send(self, *_: Any, notify_type: NotifyType = NotifyType.INFO, **__: Any) -> bool:  # noqa: ANN401 - Apprise's signature
+    def __init__(self, *, source: str | None = None, component: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
+        super().__init__(source=source, component=component, **arguments)
+        self._own_source, self._own_component = source, component
+
+    def send(self, *_: Any, **__: Any) -> bool:  # noqa: ANN401 - Apprise's signature
         """Send one event."""
-        is_over = self.event.action is EventAction.CLOSE
-        self.action = PagerDutyAction.RESOLVE if is_over else PagerDutyAction.TRIGGER
-        self.dedup = self.event.dedup_key
-        self.details = {**self.details, "details": self.event.details}
-        if self.source == self.template_tokens["source"]["default"]:
-            self.source = self.app_id
-        return bool(super().send(self.event.summary, notify_type=notify_type))
+        payload = {"routing_key": self.integration_key, "dedup_key": self.event.dedup_key}
+        if self.event.action is EventAction.TRIGGER:
+            payload |= self._trigger()
+        else:
+            payload |= {"event_action": "resolve"}
+        headers = {
+            "User-Agent": self.app_id,
+            "Content-Type": "application/json",
+            "Authorization": f"Token token={self.apikey}",
+        }
+        self.throttle()  # type: ignore[no-untyped-call]
+        return _is_posted(self, PAGERDUTY_API_LOOKUP[str(self.region_name)], payload, headers)
+
+    def _trigger(self) -> dict[str, Any]:
+        event = self.event
+        fields = {
+            "summary": event.summary,
+            "severity": self.severity or str(event.severity),
+            "source": self._own_source or event.source or self.app_id,
+            "component": self._own_component or event.component,
+            "group": self.group or event.group,
+            "class": self.class_id or event.rule,
+            "timestamp": None if event.started_at is None else event.started_at.isoformat(timespec="seconds"),
+            "custom_details": {**event.details, **self.details},
+        }
+        links = [{"href": href, "text": text} for text, href in event.links]
+        if self.click:
+            links = [{"href": self.click}, *links]
+        return {
+            "event_action": "trigger",
+            "client": self.app_id,
+            **({"client_url": links[0]["href"]} if links else {}),
+            "payload": {name: value for name, value in fields.items() if value},
+            "links": links,
+        }
+
+
+def _is_posted(service: NotifyBase, url: str, payload: Mapping[str, object], headers: Mapping[str, str]) -> bool:
+    """Post JSON as Apprise does, so that what goes wrong stands in the records that it attaches to its result."""
+    try:
+        response = requests.post(
+            url,
+            data=dumps(payload),
+            headers=headers,
+            verify=service.verify_certificate,
+            timeout=service.request_timeout,
+            allow_redirects=service.redirects,
+        )
+    except requests.RequestException as error:
+        service.logger.debug("%s%s", SOCKET_ERROR, error)
+        return False
+    if response.status_code not in {200, 201, 202}:
+        service.logger.warning("Failed to send %s notification: error=%d.", service.service_name, response.status_code)
+        service.logger.debug("Response Details:\r\n%r", (response.content or b"")[:2000])
+        return False
+    return True
+
+
+#: https://docs.opsgenie.com/docs/alert-api#create-alert (2026-11-30)
+_OPSGENIE_MESSAGE, _OPSGENIE_DESCRIPTION, _OPSGENIE_FIELD, _OPSGENIE_TAG = 130, 15_000, 512, 50
 
 
 class OpsgeniePlugin(NotifyOpsgenie):  # type: ignore[no-untyped-call]
@@ -238,34 +338,42 @@ class OpsgeniePlugin(NotifyOpsgenie):  # type: ignore[no-untyped-call]
     event: OnCallEvent
     retry_after: timedelta | None = None
 
-    def __init__(self, *, priority: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
-        super().__init__(priority=priority, **arguments)  # type: ignore[no-untyped-call]
+    def __init__(self, *, priority: str | None = None, tags: Any = None, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
+        super().__init__(priority=priority, tags=tags, **arguments)  # type: ignore[no-untyped-call]
         self._has_own_priority = priority is not None
-        # One request for all responders: a second one under the same alias would change nothing.
-        self.batch_size = self.default_batch_size
+        self._own_tags = list(parse_list(tags))  # type: ignore[no-untyped-call]
 
-    def send(
-        self,
-        body: str,
-        title: str = "",
-        notify_type: NotifyType = NotifyType.INFO,
-        **kwargs: Any,  # noqa: ANN401 - Apprise's signature
-    ) -> bool:
+    def send(self, *_: Any, **__: Any) -> bool:  # noqa: ANN401 - Apprise's signature
         """Open or close one alert."""
-        if self.event.action is EventAction.CLOSE:
-            return self._is_closed()
-        self.action = OpsgenieAlertAction.NEW
-        self.alias = self.event.dedup_key
-        if not self._has_own_priority:
-            self.priority = _PRIORITY_BY_SEVERITY[self.event.severity]
-        return bool(super().send(body, title, notify_type, **kwargs))  # type: ignore[no-untyped-call]
+        event = self.event
+        user = {"user": self.user} if self.user else {}
+        api = OPSGENIE_API_LOOKUP[str(self.region_name)]
+        if event.action is EventAction.RESOLVE:
+            # https://docs.opsgenie.com/docs/alert-api#close-alert
+            url = f"{api}/{quote(event.dedup_key, safe='')}/close"
+            words = {"source": event.source or self.app_id, "note": event.summary, **user}
+            return self._fetch(requests.post, url, words, {"identifierType": "alias"})[0]
+        priority = self.priority if self._has_own_priority else _PRIORITY_BY_SEVERITY[event.severity]
+        tags = [tag[:_OPSGENIE_TAG] for tag in (*self._own_tags, event.rule, event.group) if tag]
+        fields = {
+            "message": truncate_middle(event.summary, _OPSGENIE_MESSAGE),
+            "alias": event.dedup_key,
+            "description": self._description(),
+            # One request for all responders: a second one under the same alias would change nothing.
+            "responders": self.targets,
+            "tags": tags,
+            "details": {**_flat(event.details), **self.details},
+            "entity": (self.entity or event.component)[:_OPSGENIE_FIELD],
+            "source": (event.source or self.app_id)[:100],
+            "priority": f"P{priority}",
+            **user,
+        }
+        return self._fetch(requests.post, api, {name: value for name, value in fields.items() if value})[0]
 
-    def _is_closed(self) -> bool:
-        # https://docs.opsgenie.com/docs/alert-api#close-alert
-        url = f"{OPSGENIE_API_LOOKUP[str(self.region_name)]}/{quote(self.event.dedup_key, safe='')}/close"
-        words = {"source": self.app_id, "note": self.event.details, **({"user": self.user} if self.user else {})}
-        is_taken, _ = self._fetch(requests.post, url, words, {"identifierType": "alias"})
-        return bool(is_taken)
+    def _description(self) -> str:
+        rows = [self.event.summary, "", *(f"{name}: {text}" for name, text in _flat(self.event.details).items())]
+        links = [f"{text}: {href}" for text, href in self.event.links]
+        return "\n".join([*rows, *(["", *links] if links else [])])[:_OPSGENIE_DESCRIPTION]
 
     def _fetch(self, method: Callable[..., requests.Response], *args: Any) -> tuple[bool, str | None]:  # noqa: ANN401 - Apprise's signature
         def post(*arguments: Any, **keywords: Any) -> requests.Response:  # noqa: ANN401 - what requests takes
@@ -274,6 +382,23 @@ class OpsgeniePlugin(NotifyOpsgenie):  # type: ignore[no-untyped-call]
             return response
 
         return super()._fetch(post, *args)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def _flat(details: Mapping[str, str | Mapping[str, str]]) -> dict[str, str]:
+    """Return details with text values alone: Opsgenie takes no others."""
+    flat: dict[str, str] = {}
+    for name, value in details.items():
+        flat |= {name: value} if isinstance(value, str) else {f"label_{label}": text for label, text in value.items()}
+    return flat
+
+
+class JsonPlugin(NotifyJSON):  # type: ignore[no-untyped-call]
+    """A JSON webhook, with an object `alerter` beside Apprise's fields."""
+
+    def set_message(self, message: Message) -> None:
+        """Send what programs read along; a field of that name in the URL wins."""
+        if fields := _fields(message):
+            self.payload_extras = {"alerter": fields, **self.payload_extras}
 
 
 #: The numbers of Opsgenie's own P1 (critical) to P5, which the plugin sends as they are; only its words for them, from
@@ -294,8 +419,8 @@ PLUGIN_BY_SCHEME: Final[Mapping[str, type[NotifyBase]]] = {
     "workflows": TeamsPlugin,
     "mailto": MailPlugin,
     "mailtos": MailPlugin,
-    "json": NotifyJSON,
-    "jsons": NotifyJSON,
+    "json": JsonPlugin,
+    "jsons": JsonPlugin,
     "pagerduty": PagerDutyPlugin,
     "opsgenie": OpsgeniePlugin,
 }

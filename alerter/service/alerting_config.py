@@ -1,8 +1,11 @@
 """From the configuration to what decides by it. Nothing here polls or sends, so that it loads no library that does."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
 
 from alerter.config import Config
+from alerter.config.paths import unit_of
 from alerter.core.alerting_config import MAX_CACHED_LOOKBACK, AlertingConfig
 from alerter.core.message.content import MessageContext
 from alerter.core.rules import Per, RuleName
@@ -47,4 +50,15 @@ def context_of(config: Config) -> MessageContext:
         tenant_count=len(config.tenants),
         labels_by_tenant=config.labels_by_tenant,
         poll_intervals={name: tenant.poll_interval for name, tenant in config.tenants.items()},
+        levels_by_rule={rule.name: tuple(rule.levels) for rule in config.rules},
+        public_url=config.service.public_url or "",
+        command=command_for(config.path),
     )
+
+
+def command_for(path: Path) -> str:
+    """Return how `alerter` is called: with sudo for a service's configuration, which is named unless usual."""
+    unit = unit_of(path)
+    if unit is None:
+        return "alerter"
+    return "sudo alerter" if unit == "alerter" else f"sudo ALERTER_CONFIG={quote(str(path.absolute()))} alerter"

@@ -237,7 +237,7 @@ def _message_row(message: Message) -> dict[str, Any]:
     if message.threads:
         extras["threads"] = message.threads
     if message.events:
-        extras["events"] = [asdict(each) for each in message.events]
+        extras["events"] = [_event_fields(each) for each in message.events]
     return {
         "id": message.id,
         "receiver": message.receiver,
@@ -281,13 +281,21 @@ def _outage_row(outage: Outage) -> dict[str, Any]:
     }
 
 
+def _event_fields(event: OnCallEvent) -> dict[str, Any]:
+    started_at = None if event.started_at is None else event.started_at.isoformat()
+    return asdict(event) | {"started_at": started_at}
+
+
 def _event(fields: dict[str, Any]) -> OnCallEvent:
+    started_at = fields["started_at"]
     return OnCallEvent(
-        dedup_key=fields["dedup_key"],
-        action=EventAction(fields["action"]),
-        severity=Severity(fields["severity"]),
-        summary=fields["summary"],
-        details=fields["details"],
+        **fields
+        | {
+            "action": EventAction(fields["action"]),
+            "severity": Severity(fields["severity"]),
+            "started_at": None if started_at is None else datetime.fromisoformat(started_at),
+            "links": tuple((text, href) for text, href in fields["links"]),
+        }
     )
 
 

@@ -116,11 +116,21 @@ OPSGENIE = "opsgenie://api-key"
 
 
 def an_event(
-    key: str = "k1", action: EventAction = EventAction.OPEN, severity: Severity = Severity.CRITICAL
+    key: str = "k1", action: EventAction = EventAction.TRIGGER, severity: Severity = Severity.CRITICAL
 ) -> OnCallEvent:
-    """Return what is to be opened or closed about a topic."""
+    """Return what is to be opened or closed about an alert."""
     return OnCallEvent(
-        dedup_key=key, action=action, severity=severity, summary=f"512 held ({key})", details="above 500\nruns: 10m"
+        dedup_key=key,
+        action=action,
+        severity=severity,
+        summary=f"512 held ({key})",
+        details={"limit": "above 500", "labels": {"customer": "Acme Ltd"}},
+        source="acme",
+        component="Spam Scanning",
+        rule="Backlog",
+        group="Acme Ltd",
+        started_at=NOON,
+        links=(("Details", "https://alerts.example/alerts/292672b7"), ("Held mail", "https://login.example")),
     )
 
 
@@ -167,13 +177,13 @@ def test_slack_gets_a_channel_with_a_bot_token(slack: HttpSink) -> None:
 
 def test_a_slack_workflow_gets_escaped_text(slack: HttpSink) -> None:
     """A workflow takes one text, which it puts into a message of its own."""
-    message = replace(MESSAGE, title="<!channel>")
+    message = replace(MESSAGE, bodies={**MESSAGE.bodies, Format.TEXT: "<!channel>"})
 
     AppriseNotifier().deliver(message, "https://hooks.slack.com/triggers/T0AAA/123456/abcdef0123")
 
     [(path, payload)] = slack.posts
     assert path == "/triggers/T0AAA/123456/abcdef0123"
-    assert payload == {"text": "&lt;!channel&gt;\n" + MESSAGE.bodies[Format.TEXT]}
+    assert payload == {"text": "&lt;!channel&gt;"}
 
 
 def test_our_layout_is_sent_in_one_piece(slack: HttpSink) -> None:
@@ -241,7 +251,7 @@ def test_a_first_mail_begins_a_thread(mail_server: SmtpSink) -> None:
 
     [raw] = mail_server.mails
     mail = mail_of(raw)
-    assert mail.get_all("Message-ID") == [f"<{MESSAGE.id}@alerter.invalid>"]
+    assert mail.get_all("Message-ID") == [f"<{MESSAGE.id}@example.test>"]
     assert (mail["In-Reply-To"], mail["References"]) == (None, None)
 
 
@@ -251,8 +261,8 @@ def test_a_later_mail_is_a_reply_to_the_first(mail_server: SmtpSink) -> None:
 
     [raw] = mail_server.mails
     mail = mail_of(raw)
-    assert mail["In-Reply-To"].split() == ["<aaaaaaaaaa@alerter.invalid>", "<bbbbbbbbbb@alerter.invalid>"]
-    assert mail.get_all("References") == ["<aaaaaaaaaa@alerter.invalid>"]
+    assert mail["In-Reply-To"].split() == ["<aaaaaaaaaa@example.test>", "<bbbbbbbbbb@example.test>"]
+    assert mail.get_all("References") == ["<aaaaaaaaaa@example.test>"]
 
 
 def test_a_mail_has_one_header_of_each_name(mail_server: SmtpSink) -> None:
@@ -272,31 +282,42 @@ def test_a_mail_has_one_header_of_each_name(mail_server: SmtpSink) -> None:
 def test_pagerduty_opens_and_closes_under_the_same_key(pagerduty: HttpSink) -> None:
     """One request for each alert of a message; what was opened is what is closed, and nothing is opened by an end."""
     AppriseNotifier().deliver(with_events(an_event("k1"), an_event("k2", severity=Severity.WARNING)), PAGERDUTY)
-    AppriseNotifier().deliver(with_events(an_event("k1", EventAction.CLOSE)), PAGERDUTY)
+    AppriseNotifier().deliver(with_events(an_event("k1", EventAction.RESOLVE)), PAGERDUTY)
 
     first, second, end = [payload for _, payload in pagerduty.posts]
     assert (first["event_action"], first["dedup_key"]) == ("trigger", "k1")
     assert first["payload"] == {
         "summary": "512 held (k1)",
         "severity": "critical",
-        "source": "Alerter",
-        "component": "Notification",
-        "custom_details": {"details": "above 500\nruns: 10m"},
+        "source": "acme",
+        "component": "Spam Scanning",
+        "group": "Acme Ltd",
+        "class": "Backlog",
+        "timestamp": NOON.isoformat(),
+        "custom_details": {"limit": "above 500", "labels": {"customer": "Acme Ltd"}},
     }
+    details = "https://alerts.example/alerts/292672b7"
+    assert (first["client"], first["client_url"]) == ("Alerter", details)
+    assert first["links"] == [
+        {"href": details, "text": "Details"},
+        {"href": "https://login.example", "text": "Held mail"},
+    ]
     assert (second["dedup_key"], second["payload"]["severity"]) == ("k2", "warning")
     assert end == {"routing_key": "integration-key", "event_action": "resolve", "dedup_key": "k1"}
 
 
 def test_a_pagerduty_url_keeps_its_own_fields(pagerduty: HttpSink) -> None:
     """Source, component and severity of the URL stay; a key or an action of its own would mix up the alerts."""
-    url = f"{PAGERDUTY}/gateway/mail?severity=error&action=resolve&dedup=all&%2Bteam=secops&overflow=split"
+    url = f"{PAGERDUTY}/gateway/mail?severity=error&action=resolve&dedup=all&%2Bteam=secops&overflow=split&class=spam&group=mail&click=https://w.example"
 
-    AppriseNotifier().deliver(with_events(replace(an_event(), details="long " * 1000)), url)
+    AppriseNotifier().deliver(with_events(replace(an_event(), details={"limit": "long " * 1000})), url)
 
     [(_, payload)] = pagerduty.posts
     assert (payload["event_action"], payload["dedup_key"]) == ("trigger", "k1")
     assert [payload["payload"][name] for name in ("source", "component", "severity")] == ["gateway", "mail", "error"]
+    assert [payload["payload"][name] for name in ("class", "group")] == ["spam", "mail"]
     assert payload["payload"]["custom_details"]["team"] == "secops"
+    assert payload["links"][0] == {"href": "https://w.example"}
 
 
 def test_what_a_message_closes_is_tried_until_all_is_taken(pagerduty: HttpSink) -> None:
@@ -314,21 +335,27 @@ def test_what_a_message_closes_is_tried_until_all_is_taken(pagerduty: HttpSink) 
 def test_opsgenie_opens_and_closes_under_the_same_alias(opsgenie: HttpSink) -> None:
     """The alias opens an alert and closes the same one; a new process has nothing to remember for that."""
     AppriseNotifier().deliver(with_events(an_event()), f"{OPSGENIE}/%23oncall/@anna?tags=mail")
-    AppriseNotifier().deliver(with_events(an_event(action=EventAction.CLOSE)), "opsgenie://bob@api-key")
-    AppriseNotifier().deliver(with_events(an_event(action=EventAction.CLOSE)), OPSGENIE)
+    AppriseNotifier().deliver(with_events(an_event(action=EventAction.RESOLVE)), "opsgenie://bob@api-key")
+    AppriseNotifier().deliver(with_events(an_event(action=EventAction.RESOLVE)), OPSGENIE)
 
     [(path, opened), (close_path, closed), (_, closed_by_nobody)] = opsgenie.posts
     assert path == "/v2/alerts"
-    assert [opened[name] for name in ("alias", "message", "priority", "tags")] == [
+    assert [opened[name] for name in ("alias", "message", "priority", "tags", "source", "entity")] == [
         "k1",
         "512 held (k1)",
         "P1",
-        ["mail"],
+        ["mail", "Backlog", "Acme Ltd"],
+        "acme",
+        "Spam Scanning",
     ]
-    assert opened["description"].strip() == "above 500\nruns: 10m"
+    assert opened["details"] == {"limit": "above 500", "label_customer": "Acme Ltd"}
+    assert opened["description"].splitlines() == [
+        "512 held (k1)", "", "limit: above 500", "label_customer: Acme Ltd", "",
+        "Details: https://alerts.example/alerts/292672b7", "Held mail: https://login.example",
+    ]  # fmt: skip
     assert [responder["type"] for responder in opened["responders"]] == ["team", "user"]
     assert close_path == "/v2/alerts/k1/close?identifierType=alias"
-    assert closed == {"source": "Alerter", "note": "above 500\nruns: 10m", "user": "bob"}
+    assert closed == {"source": "acme", "note": "512 held (k1)", "user": "bob"}
     assert "user" not in closed_by_nobody
 
 
@@ -415,7 +442,19 @@ def test_any_other_service_gets_plain_text_and_the_tone(sink: HttpSink, tone: Me
     [(path, payload)] = sink.posts
     assert path == "/hook"
     assert (payload["title"], payload["type"]) == (MESSAGE.title, kind)
-    assert payload["message"].strip() == MESSAGE.bodies[Format.TEXT].strip()
+    assert payload["message"].startswith(
+        "There is nothing to do. Alerts will arrive here, and will look like this.\n\n"
+    )
+    assert payload["alerter"] == {
+        "version": 1,
+        "kind": "test",
+        "status": "info",
+        "ref": MESSAGE.id,
+        "receiver": "secops",
+        "page": "",
+        "alert_count": 0,
+        "alerts": [],
+    }
 
 
 def test_a_service_that_only_apprise_knows_is_loaded_by_it(sink: HttpSink) -> None:

@@ -31,12 +31,18 @@ def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
     """The messages that it answers, and what on-call services open and close, whatever stands in a name."""
     opened = OnCallEvent(
         dedup_key="5454d9e3",
-        action=EventAction.OPEN,
+        action=EventAction.TRIGGER,
         severity=Severity.CRITICAL,
         summary="120 held for 'é\ud83d\0'",
-        details="Limit\nabove 100",
+        details={"limit": "above 100", "labels": {"customer": 'Acme "Ltd"'}},
+        source="acme",
+        component="é",
+        rule="Backlog",
+        group="Acme Ltd",
+        started_at=NOON,
+        links=(("Details", "https://alerts.example/alerts/292672b7"),),
     )
-    closed = replace(opened, dedup_key="99c2eafe", action=EventAction.CLOSE)
+    closed = replace(opened, dedup_key="99c2eafe", action=EventAction.RESOLVE, started_at=None, links=())
     message = replace(a_message("m1"), threads=("ab2cd3ef4g", "m0"), events=(opened, closed))
 
     with store.write() as transaction:

@@ -32,33 +32,47 @@ class Format(StrEnum):
     HTML = "html"
     SLACK = "slack"
     TEAMS = "teams"
+    JSON = "json"
     BRIEF = "brief"
 
 
 class EventAction(StrEnum):
     """What an on-call service does about a topic."""
 
-    OPEN = "open"
-    CLOSE = "close"
+    TRIGGER = "trigger"
+    RESOLVE = "resolve"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnCallEvent:
-    """One topic of a message, for services that open something and close the same thing again.
+    """One alert at one level, for services that open something and close the same thing again.
 
     Attributes:
-        dedup_key: Names the topic, the same for ever: whatever is opened under it is closed under it.
+        dedup_key: Names the rule, the series and the level, the same for ever: what is opened under it is closed under
+            it, and a higher level opens something of its own, also where somebody has acknowledged the lower one.
         action: What is to be done.
         severity: Of the alert.
         summary: One line of plain text.
-        details: All there is to say about it, in plain text.
+        details: The numbers behind it by their names, in plain text; values of `labels` are a mapping of their own.
+        source: The tenant.
+        component: The hold reason.
+        rule: The name of the rule.
+        group: Whom it concerns: the tenant's label `customer`, or else the tenant.
+        started_at: When it began to fire; None where that is not known.
+        links: Pages to open next, each a label and an address.
     """
 
     dedup_key: str
     action: EventAction
     severity: Severity
     summary: str
-    details: str
+    details: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    source: str = ""
+    component: str = ""
+    rule: str = ""
+    group: str = ""
+    started_at: datetime | None = None
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +84,12 @@ class Message:
         receiver: To whom.
         tone: How it looks.
         title: One line of plain text.
-        bodies: The body in each format: plain text, an HTML document, JSON for Slack (`text` and `attachments` with
-            blocks), for Teams (an Adaptive Card), and what `text.fit` makes shorter texts of.
+        bodies: The body in each format: plain text, an HTML document, JSON for Slack (`text`, `blocks` and
+            `attachments`), for Teams (an Adaptive Card), for programs, and what `text.fit` makes shorter texts of.
         created_at: When it was planned.
         alert_ids: The alerts that it tells of, worst first.
-        threads: The ids of the first messages about those alerts, which this one answers; at most `THREADS`.
-        events: What services that open and close do about it, one event per topic.
+        threads: The ids of the first messages about those alerts, which this one answers; at most `MAX_THREADS`.
+        events: What services that open and close do about it, in the order in which it is done.
     """
 
     id: str
@@ -100,6 +114,9 @@ class MessageContext:
         tenant_count: How many tenants there are, for "9 of 40 tenants"; 0 where that is not known.
         labels_by_tenant: What readers know a tenant by besides its name; a tenant without labels is missing.
         poll_intervals: How often each tenant is polled.
+        levels_by_rule: The levels of each rule.
+        public_url: Where people open the page of this service; empty for none.
+        command: How `alerter` is called on its machine: `sudo alerter` where root alone may read the configuration.
     """
 
     timezone: tzinfo
@@ -108,6 +125,13 @@ class MessageContext:
     tenant_count: int = 0
     labels_by_tenant: Mapping[Tenant, Mapping[str, str]] = field(default_factory=dict)
     poll_intervals: Mapping[Tenant, timedelta] = field(default_factory=dict)
+    levels_by_rule: Mapping[RuleName, tuple[Severity, ...]] = field(default_factory=dict)
+    public_url: str = ""
+    command: str = "alerter"
+
+    def alert_url(self, alert_id: str) -> str:
+        """Return the address of an alert's page; empty where there is none."""
+        return f"{self.public_url.rstrip('/')}/alerts/{alert_id}" if self.public_url else ""
 
 
 #: Names are cut to so many characters in a headline, which must fit a phone, and where a card has room for them.
@@ -136,8 +160,19 @@ class UntrustedName(Untrusted):
     """Data inside a sentence of ours, which each format sets off in its own way."""
 
 
-#: A run of text: our words, and what is not ours.
-RichText: TypeAlias = tuple[str | Untrusted, ...]
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A sparkline: characters that only make sense to the eye.
+
+    Attributes:
+        text: One character for each slot of time.
+    """
+
+    text: str
+
+
+#: A run of text: our words, what is not ours, and sparklines.
+RichText: TypeAlias = tuple[str | Untrusted | Bars, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +181,11 @@ class Fact:
 
     label: str
     value: RichText
+
+    @property
+    def is_trend(self) -> bool:
+        """Whether it shows how counts went."""
+        return any(isinstance(part, Bars) for part in self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +204,19 @@ class AlertCard:
         tone: How it looks.
         badge: What happened: "CRITICAL", "Resolved after 35m".
         heading: The rest of the first line: what is true now.
-        subject: The second line: what it is about.
-        facts: The numbers behind it.
+        facts: The numbers behind it, in the order of interest.
         notes: Sentences, each a paragraph.
+        reference: The last line where there are several cards: the rule, the alert's id and how to acknowledge it.
+        group: What is new, worse, better, over, or a reminder; empty where nothing is told apart.
     """
 
     tone: MessageStatus
     badge: str
     heading: RichText
-    subject: RichText = ()
     facts: tuple[Fact, ...] = ()
     notes: tuple[RichText, ...] = ()
+    reference: RichText = ()
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +225,52 @@ class AlertLine:
 
     Attributes:
         tone: How it looks.
-        text: Begins with a badge.
+        text: Begins with a badge, which is text of ours.
         count: How many alerts it stands for.
+        group: See `AlertCard`.
     """
 
     tone: MessageStatus
     text: RichText
     count: int = 1
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRecord:
+    """One alert for programs: nothing in it is made fit to be read.
+
+    Attributes:
+        id: The alert's.
+        rule: Its rule.
+        severity: Its level.
+        tenant: Its tenant.
+        reason: Its hold reason.
+        notify_reason: Why it is in the message.
+        state: `firing` or `resolved`.
+        value: What is held; None where that is not known, or about polling.
+        limit: What would have made it fire, in words.
+        firing_since: When it began.
+        resolved_at: When it ended; None while it fires.
+        peak: The worst count.
+        labels: The tenant's.
+        links: Pages to open next, each a label and an address.
+    """
+
+    id: str
+    rule: str
+    severity: Severity
+    tenant: str
+    reason: str
+    notify_reason: str
+    state: str
+    value: int | None
+    limit: str
+    firing_since: datetime | None
+    resolved_at: datetime | None
+    peak: int | None
+    labels: Mapping[str, str]
+    links: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,22 +305,32 @@ class Outage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnCallEventDraft:
-    """An `Event` in words."""
+    """An `OnCallEvent` in words.
+
+    Attributes:
+        dedup_key: See `OnCallEvent`.
+        action: See `OnCallEvent`.
+        severity: See `OnCallEvent`.
+        line: Its summary.
+        card: Its details; None of what is closed without a word.
+        record: What it is about; None where that is no alert.
+    """
 
     dedup_key: str
     action: EventAction
     severity: Severity
     line: AlertLine
-    card: AlertCard
+    card: AlertCard | None = None
+    record: AlertRecord | None = None
 
 
 #: So many alerts are told in detail, and so many in all; the rest is counted.
-MAX_CARDS = 5
+MAX_CARDS = 3
 MAX_LINES = 25
 #: From so many tenants on the same news is told once for all of them, of which so many are named.
 MIN_GROUPED_TENANTS = 3
 MAX_NAMED_TENANTS = 12
-MAX_HEADLINE_TENANTS = 3
+MAX_HEADLINE_TENANTS = 2
 #: So many different causes, limits and ended mutes are named for several tenants.
 MAX_NAMED_CAUSES = 3
 MAX_NAMED_MUTES = 3
@@ -247,6 +338,13 @@ MAX_NAMED_MUTES = 3
 MAX_THREADS = 20
 #: So many things are opened at most by one message, the worst ones; whatever ended is always closed.
 MAX_TRIGGERED = 100
+#: So many alerts are told to programs; the rest is counted.
+MAX_RECORDS = 100
+#: So many tenants are shown with their labels, and so many ids stand for several alerts.
+MAX_LABELLED_TENANTS = 5
+MAX_IDS = 3
+#: A title has so many characters at most.
+MAX_TITLE = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,18 +356,23 @@ class MessageContent:
         receiver: See `Message`.
         tone: See `Message`.
         title: One line.
-        cards: The worst alerts, at most `CARDS`.
-        lines: The same and the next ones, at most `LINES`, so that a format with little room may show fewer cards.
+        cards: The worst alerts, at most `MAX_CARDS`.
+        lines: The same and the next ones, at most `MAX_LINES`, so that a format with little room may show fewer cards.
         total: How many alerts there are to tell of.
         preface: A sentence before everything but the title; empty for none.
         past: What is over, below the alerts.
         notes: Sentences about the message itself, each a paragraph.
         links: Where to go next.
-        footer: When it was written, and its id.
+        footer: Lines: how to acknowledge, when it was written, and its id.
         created_at: See `Message`.
         alert_ids: See `Message`.
         threads: See `Message`.
-        happenings: See `Message.events`.
+        labels: What readers know the tenants by besides their names.
+        events: See `Message.events`.
+        records: The alerts for programs, at most `MAX_RECORDS`.
+        kind: Why it is sent, in one word.
+        command: See `MessageContext`.
+        page: The address of the page of this service; empty for none.
     """
 
     id: str
@@ -283,16 +386,21 @@ class MessageContent:
     past: TransitionSource = TransitionSource()
     notes: tuple[RichText, ...] = ()
     links: tuple[Link, ...]
-    footer: str
+    footer: tuple[RichText, ...]
     created_at: datetime
     alert_ids: tuple[str, ...] = ()
     threads: tuple[str, ...] = ()
-    happenings: tuple[OnCallEventDraft, ...] = ()
+    labels: tuple[Fact, ...] = ()
+    events: tuple[OnCallEventDraft, ...] = ()
+    records: tuple[AlertRecord, ...] = ()
+    kind: str = ""
+    command: str = "alerter"
+    page: str = ""
 
     @property
-    def says_title(self) -> bool:
-        """Whether the title is said in the body as well: it is not that of a single alert, which says the same."""
-        return len(self.lines) != 1 or bool(self.preface or self.past.lines)
+    def is_single(self) -> bool:
+        """Whether the title says what its only alert says, so that the card needs no heading of its own."""
+        return len(self.lines) == 1 and not self.preface and not self.past.lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
 """Messages about messages that could not be delivered when they were written, and about where they could not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 
-from alerter.core.alerts import Alert
-from alerter.core.message.card import group_card_for, links_for
+from alerter.core.alerts import Alert, AlertSubject
+from alerter.core.charts.figure import Figure
+from alerter.core.message.card import card_for, links_for
 from alerter.core.message.content import (
     CARD_DETAIL,
     HEADLINE_ERROR,
@@ -31,8 +32,16 @@ from alerter.core.message.content import (
     Untrusted,
     UntrustedName,
 )
-from alerter.core.message.draft import build_message_id, compose_content, event_drafts, format_footer, group_items
-from alerter.core.message.headline import headline_for, line_for, tenant_name, worst_count
+from alerter.core.message.draft import (
+    build_message_id,
+    compose_content,
+    dated_line,
+    event_drafts,
+    format_footer,
+    group_items,
+    records_for,
+)
+from alerter.core.message.headline import badge_and_text, line_for, tenant_name, worst_count
 from alerter.core.message.reader import RenderContext, TimeFormatter, format_count, format_late, format_span
 from alerter.core.message.render import render
 from alerter.core.notifications import Notification, NotificationItem, NotifyReason, Receiver, ReceiverName
@@ -41,7 +50,12 @@ from alerter.core.series import ALL_REASONS
 
 
 def compose_digest_content(
-    missed: Missed, receiver: Receiver, context: MessageContext, *, now: datetime
+    missed: Missed,
+    receiver: Receiver,
+    context: MessageContext,
+    *,
+    figures: Mapping[AlertSubject, Figure] | None = None,
+    now: datetime,
 ) -> MessageContent:
     """Return what a target is told that is back: all that fires now, then what came and went.
 
@@ -51,9 +65,16 @@ def compose_digest_content(
         missed: What it missed; of what fires, all that fires for its receiver.
         receiver: Whose target it is.
         context: Where its readers live.
+        figures: What the counts were of what fires.
         now: When the digest is made.
     """
-    reading = RenderContext(receiver=receiver, context=context, now=now)
+    reading = RenderContext(
+        receiver=receiver,
+        context=context,
+        now=now,
+        figures=figures or {},
+        has_one_tenant=len({alert.key.tenant for alert in (*missed.firing, *missed.over)}) == 1,
+    )
     clock = reading.clock
     firing, over = _firing(missed), _over(missed)
     groups = group_items(firing)
@@ -69,7 +90,7 @@ def compose_digest_content(
             f" works again ({clock.short(missed.since)}\u2013{clock.short(now)} missed): ",
             *(_still_firing(firing, reading) if firing else (_came_and_went(over),)),
         ),
-        cards=tuple(group_card_for(group, reading) for group in groups[:MAX_CARDS]),
+        cards=tuple(card_for(group, reading) for group in groups[:MAX_CARDS]),
         lines=tuple(line_for(group, reading) for group in groups),
         total=len(firing),
         past=TransitionSource(
@@ -85,12 +106,17 @@ def compose_digest_content(
                 Untrusted(missed.error, CARD_DETAIL),
             ),
         ),
-        links=links_for((group[0] for group in groups[:MAX_CARDS]), context),
-        footer=format_footer(id_, context, now=now),
+        links=links_for(groups[:MAX_CARDS], context),
+        labels=reading.label_facts(alert.key.tenant for alert in missed.firing),
+        footer=format_footer(id_, groups, reading) if groups else (dated_line(id_, context, now=now),),
         created_at=now,
         alert_ids=tuple(notice.alert.key.id for notice in (*firing, *over)),
         threads=_threads_of_missed(missed),
-        happenings=tuple(event_drafts((*firing, *over), reading)),
+        events=tuple(event_drafts((*firing, *over), reading, is_late=True)),
+        records=records_for((*firing, *over), context),
+        kind="digest",
+        command=context.command,
+        page=context.public_url,
     )
 
 
@@ -132,13 +158,14 @@ def compose_fallback_content(
         past=TransitionSource(
             heading="Missed", lines=tuple(_line_of_message(message, clock) for message in missed.messages[::-1])
         ),
-        footer=format_footer(id_, context, now=now),
+        footer=(*base.footer[:-1], dated_line(id_, context, now=now)),
+        kind="fallback",
         threads=_threads_of_missed(missed),
     )
 
 
 def compose_unreachable_content(
-    receiver: ReceiverName, outage: "Outage", waiting: int, context: MessageContext, *, now: datetime
+    receiver: ReceiverName, outage: Outage, waiting: int, context: MessageContext, *, now: datetime
 ) -> MessageContent:
     """Return what others are told of a target that cannot be reached.
 
@@ -157,21 +184,22 @@ def compose_unreachable_content(
         tone=MessageStatus.WARNING,
         badge="Cannot be reached",
         heading=(target, f" since {clock.with_age(outage.since)}"),
-        subject=(Untrusted(outage.error, CARD_DETAIL),),
         facts=(
+            Fact("Since", (clock.with_age(outage.since),)),
+            Fact("Cause", (Untrusted(outage.error, CARD_DETAIL),)),
             Fact("Waiting", (f"{wait}, and will be delivered when it is back",)),
-            Fact("Test it", (Untrusted(f"alerter test-notify {outage.target.partition('/')[0]}"),)),
+            Fact("Test it", (Untrusted(f"{context.command} test-notify {outage.target.partition('/')[0]}"),)),
         ),
         notes=(
             ("What to do: check that service and its URL.",),
-            ("Until then nobody is told anything there.",),
+            ("Until then nobody is notified there.",),
         ),
     )
     return _draft_of_outage(receiver, outage, (target, since, ": ", error, f"; {wait}"), card, context, now=now)
 
 
 def compose_reachable_content(
-    receiver: ReceiverName, outage: "Outage", context: MessageContext, *, delivered: int, waiting: int, now: datetime
+    receiver: ReceiverName, outage: Outage, context: MessageContext, *, delivered: int, waiting: int, now: datetime
 ) -> MessageContent:
     """Return what those are told, once it is back, who were told of a target that could not be reached.
 
@@ -191,8 +219,7 @@ def compose_reachable_content(
         tone=MessageStatus.RESOLVED,
         badge="Works again",
         heading=(target, f" after {how_long}"),
-        subject=(f"{notified}.",),
-        facts=(Fact("Before", (Untrusted(outage.error, CARD_DETAIL),)),),
+        facts=(Fact("Delivered", (notified,)), Fact("Before", (Untrusted(outage.error, CARD_DETAIL),))),
     )
     title: RichText = (target, f" works again after {how_long}; {notified}")
     words = _draft_of_outage(receiver, outage, title, card, context, now=now)
@@ -201,18 +228,18 @@ def compose_reachable_content(
 
 def _draft_of_outage(
     receiver: ReceiverName,
-    outage: "Outage",
+    outage: Outage,
     title: RichText,
     card: AlertCard,
     context: MessageContext,
     *,
     now: datetime,
 ) -> MessageContent:
-    action = EventAction.CLOSE if card.tone is MessageStatus.RESOLVED else EventAction.OPEN
-    id_ = _id_of_outage("unreachable" if action is EventAction.OPEN else "reachable", receiver, outage)
-    line = AlertLine(card.tone, ("", *title))
+    action = EventAction.RESOLVE if card.tone is MessageStatus.RESOLVED else EventAction.TRIGGER
+    id_ = _id_of_outage("unreachable" if action is EventAction.TRIGGER else "reachable", receiver, outage)
+    line = AlertLine(card.tone, title)
     key = f"alerter-target-{sha256(outage.target.encode('utf-8', 'replace')).hexdigest()[:24]}"
-    happening = OnCallEventDraft(dedup_key=key, action=action, severity=Severity.WARNING, line=line, card=card)
+    event = OnCallEventDraft(dedup_key=key, action=action, severity=Severity.WARNING, line=line, card=card)
     empty = _empty_draft(receiver, context, now=now)
     return replace(
         empty,
@@ -222,15 +249,17 @@ def _draft_of_outage(
         cards=(card,),
         lines=(line,),
         total=1,
-        footer=format_footer(id_, context, now=now),
-        happenings=(happening,),
+        footer=(dated_line(id_, context, now=now),),
+        events=(event,),
+        kind="target",
     )
 
 
 def _empty_draft(receiver: ReceiverName, context: MessageContext, *, now: datetime) -> MessageContent:
     return MessageContent(
         id="", receiver=receiver, tone=MessageStatus.INFO, title=(), cards=(), lines=(), total=0, links=(),
-        footer=format_footer("", context, now=now), created_at=now,
+        footer=(dated_line("", context, now=now),), created_at=now, command=context.command,
+        page=context.public_url,
     )  # fmt: skip
 
 
@@ -239,7 +268,7 @@ def _id_of_missed(kind: str, missed: Missed, receiver: ReceiverName) -> str:
     return build_message_id(receiver, (kind, missed.target, *ids), at=missed.messages[-1].created_at)
 
 
-def _id_of_outage(kind: str, receiver: ReceiverName, outage: "Outage") -> str:
+def _id_of_outage(kind: str, receiver: ReceiverName, outage: Outage) -> str:
     return build_message_id(receiver, (kind, outage.target), at=outage.since)
 
 
@@ -257,18 +286,18 @@ def _tone_of_missed(missed: Missed) -> MessageStatus:
     return MessageStatus.RESOLVED if missed.over else missed.messages[-1].tone
 
 
-def _still_firing(firing: Sequence[NotificationItem], reading: "RenderContext") -> RichText:
+def _still_firing(firing: Sequence[NotificationItem], reading: RenderContext) -> RichText:
     worst = firing[0]
     many = "" if len(firing) == 1 else "worst "
-    severity = worst.alert.key.severity.upper()
-    return (f"{len(firing):,} still firing, {many}{severity} ", *headline_for(worst, reading))
+    badge, text = badge_and_text((worst,), reading)
+    return (f"{len(firing):,} still firing, {many}{badge} ", *text)
 
 
 def _came_and_went(over: Sequence[NotificationItem]) -> str:
     return f"nothing fires now, {format_count(len(over), 'alert')} came and went" if over else "nothing fires now"
 
 
-def _line_of_the_past(alert: Alert, clock: "TimeFormatter") -> AlertLine:
+def _line_of_the_past(alert: Alert, clock: TimeFormatter) -> AlertLine:
     """Return what has come and gone: what it was, how bad, from when to when."""
     key = alert.key
     extreme = worst_count(alert)
@@ -284,7 +313,7 @@ def _line_of_the_past(alert: Alert, clock: "TimeFormatter") -> AlertLine:
     )
 
 
-def _line_of_message(message: Message, clock: "TimeFormatter") -> AlertLine:
+def _line_of_message(message: Message, clock: TimeFormatter) -> AlertLine:
     """Return one missed message as a line: when it was written, and its title."""
     return AlertLine(message.tone, (f"{clock.short(message.created_at)}: ", Untrusted(message.title)), count=0)
 
@@ -295,12 +324,20 @@ def _threads_of_missed(missed: Missed) -> tuple[str, ...]:
     return tuple(dict.fromkeys(threads))[:MAX_THREADS]
 
 
-def build_digest_message(missed: Missed, receiver: Receiver, context: MessageContext, *, now: datetime) -> Message:
+def build_digest_message(
+    missed: Missed,
+    receiver: Receiver,
+    context: MessageContext,
+    *,
+    figures: Mapping[AlertSubject, Figure] | None = None,
+    now: datetime,
+) -> Message:
     """Return one message for several that could not be delivered.
 
     Its events leave a service that opens and closes as the messages themselves would have, and as is true now.
     """
-    return _with_events_of_none(render(compose_digest_content(missed, receiver, context, now=now)), missed)
+    words = compose_digest_content(missed, receiver, context, figures=figures, now=now)
+    return _with_events_of_none(render(words), missed)
 
 
 def build_fallback_message(missed: Missed, receiver: Receiver, context: MessageContext, *, now: datetime) -> Message:

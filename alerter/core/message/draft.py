@@ -1,83 +1,128 @@
-"""The content of a notification: cards for the worst alerts, a line for each of the next ones, and links."""
+"""The content of a notification: cards for the worst alerts, a line for each of the next ones, links, and ids."""
 
 from base64 import b32encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
 from alerter.core.alerts import AlertSubject
-from alerter.core.message.card import card_for, group_card_for, links_for
+from alerter.core.charts.figure import Figure
+from alerter.core.message.card import acknowledge_text, card_for, is_over, links_for
 from alerter.core.message.content import (
     HEADLINE_NAME,
     MAX_CARDS,
     MAX_LINES,
+    MAX_RECORDS,
     MAX_THREADS,
     MAX_TRIGGERED,
     MIN_GROUPED_TENANTS,
     AlertCard,
     AlertLine,
+    AlertRecord,
     EventAction,
     MessageContent,
     MessageContext,
     MessageStatus,
     OnCallEventDraft,
     RichText,
+    Untrusted,
     UntrustedName,
 )
-from alerter.core.message.headline import line_for, mute_suffix, status_for, summary_title
-from alerter.core.message.reader import RenderContext, format_count, format_date
+from alerter.core.message.headline import (
+    GROUPS,
+    group_for,
+    line_for,
+    mute_suffix,
+    news_order,
+    status_for,
+    summary_title,
+    title_for,
+)
+from alerter.core.message.reader import RenderContext, format_count, format_day
 from alerter.core.notifications import Notification, NotificationItem, NotifyReason, ReceiverName
 from alerter.core.rules import Severity
 
+#: The label of a tenant that names whom it belongs to, for services that group by it.
+CUSTOMER_LABEL = "customer"
 
-def compose_content(notification: Notification, context: MessageContext, *, now: datetime) -> MessageContent:
+
+def compose_content(
+    notification: Notification,
+    context: MessageContext,
+    *,
+    figures: Mapping[AlertSubject, Figure] | None = None,
+    now: datetime,
+) -> MessageContent:
     """Return what a receiver is told, in words.
 
     Args:
         notification: The notices, worst first.
         context: Where its readers live, and where they find more.
+        figures: What the counts were of what is told.
         now: When it is planned.
     """
     notices = notification.notices
-    reading = RenderContext(receiver=notification.receiver, context=context, now=now)
     receiver = notification.receiver.name
+    reading = RenderContext(
+        receiver=notification.receiver,
+        context=context,
+        now=now,
+        figures=figures or {},
+        has_one_tenant=len({notice.alert.key.tenant for notice in notices}) == 1,
+    )
     targets = () if notification.targets == notification.receiver.targets else notification.targets
     news = (*targets, *(f"{notice.reason} {notice.alert.key.id}" for notice in notices))
-    message_id = build_message_id(receiver, news, at=now)
-    groups = group_items(notices)
+    id_ = build_message_id(receiver, news, at=now)
+    groups = sorted(group_items(notices), key=lambda group: GROUPS.index(group_for(group[0])))
+    title = (*title_for(groups[0], reading), *mute_suffix(groups[0])) if len(groups) == 1 else None
+    title = title or summary_title(groups, reading)
+    if notification.is_introduction:
+        badge, *rest = title
+        title = ("New receiver here. Firing now: ", str(badge).replace(": ", " "), *rest)
     lines = tuple(line_for(group, reading) for group in groups[:MAX_LINES])
     return MessageContent(
-        id=message_id,
+        id=id_,
         receiver=receiver,
-        tone=status_for(notices[0]),
-        title=(*lines[0].text, *mute_suffix(groups[0])) if len(groups) == 1 else summary_title(notices),
-        cards=tuple(group_card_for(group, reading) for group in groups[:MAX_CARDS]),
+        tone=_status_of(notices),
+        title=title,
+        cards=tuple(card_for(group, reading) for group in groups[:MAX_CARDS]),
         lines=lines,
         total=len(notices),
-        notes=_held_back_notes(notification),
-        links=links_for((group[0] for group in groups[:MAX_CARDS]), context),
-        footer=format_footer(message_id, context, now=now),
+        notes=_suppressed_notes(notification),
+        links=links_for(groups[:MAX_CARDS], context),
+        labels=reading.label_facts(notice.alert.key.tenant for notice in notices),
+        footer=format_footer(id_, groups, reading),
         created_at=now,
         alert_ids=tuple(notice.alert.key.id for notice in notices),
         threads=_threads(notices),
-        happenings=tuple(event_drafts(notices, reading)),
+        events=tuple(event_drafts(notices, reading)),
+        records=records_for(notices, context),
+        kind=str(min(notices, key=news_order).reason),
+        command=context.command,
+        page=context.public_url,
     )
+
+
+def _status_of(notices: Sequence[NotificationItem]) -> MessageStatus:
+    """Return how a message looks: as its worst alert that fires."""
+    firing = [notice for notice in notices if not is_over(notice)]
+    worst = max(firing, key=lambda notice: Severity(status_for(notice)).rank, default=notices[0])
+    return status_for(worst)
 
 
 def compose_test_content(receiver: ReceiverName, context: MessageContext, *, now: datetime) -> MessageContent:
     """Return a message that only proves that a receiver can be reached."""
-    message_id = build_message_id(receiver, ("test",), at=now)
-    heading: RichText = ("alerter can reach ", UntrustedName(receiver, HEADLINE_NAME))
-    line = AlertLine(MessageStatus.INFO, ("Test: ", *heading))
+    id_ = build_message_id(receiver, ("test",), at=now)
+    text: RichText = ("alerter can reach ", UntrustedName(receiver, HEADLINE_NAME), ". Nothing is wrong.")
+    line = AlertLine(MessageStatus.INFO, ("Test: ", *text))
     card = AlertCard(
         tone=MessageStatus.INFO,
         badge="Test",
-        heading=heading,
-        subject=("Nothing is wrong and nothing is to be done.",),
-        notes=(("Alerts will arrive here, and will look like this.",),),
+        heading=text,
+        notes=(("There is nothing to do. Alerts will arrive here, and will look like this.",),),
     )
     return MessageContent(
-        id=message_id,
+        id=id_,
         receiver=receiver,
         tone=MessageStatus.INFO,
         title=line.text,
@@ -85,15 +130,18 @@ def compose_test_content(receiver: ReceiverName, context: MessageContext, *, now
         lines=(line,),
         total=1,
         links=links_for((), context),
-        footer=format_footer(message_id, context, now=now),
+        footer=(dated_line(id_, context, now=now),),
         created_at=now,
         # What a test opens, it closes: nobody has to tidy up.
-        happenings=tuple(
+        events=tuple(
             OnCallEventDraft(
-                dedup_key=f"alerter-test-{message_id}", action=action, severity=Severity.INFO, line=line, card=card
+                dedup_key=f"alerter-test-{id_}", action=action, severity=Severity.INFO, line=line, card=card
             )
             for action in EventAction
         ),
+        kind="test",
+        command=context.command,
+        page=context.public_url,
     )
 
 
@@ -103,20 +151,35 @@ def build_message_id(receiver: ReceiverName, news: Iterable[str], *, at: datetim
     return b32encode(sha256("\0".join(parts).encode("utf-8", "replace")).digest())[:10].decode().lower()
 
 
-def format_footer(message_id: str, context: MessageContext, *, now: datetime) -> str:
-    """Return when a message was written, and its id."""
+def format_footer(
+    message_id: str, groups: Sequence[Sequence[NotificationItem]], reading: RenderContext
+) -> tuple[RichText, ...]:
+    """Return the last lines of a message: what to type to acknowledge it; then when it was written, and its id."""
+    context, now = reading.context, reading.now
+    if len(groups) == 1 and len(groups[0]) == 1:
+        rule = groups[0][0].alert.key.rule
+        return (acknowledge_text(groups[0], reading), dated_line(message_id, context, rule=rule, now=now))
+    dated = dated_line(message_id, context, now=now)
+    if all(is_over(notice) for group in groups for notice in group):
+        return (dated,)
+    return ((f"Acknowledge all that fire: {context.command} ack {message_id}",), dated)
+
+
+def dated_line(message_id: str, context: MessageContext, *, rule: str = "", now: datetime) -> RichText:
+    """Return when a message was written, of which rule it tells where there is one, and its id."""
     local = now.astimezone(context.timezone)
-    return f"alerter · {format_date(local)} {local.year} {local:%H:%M} {local.tzname()} · ref {message_id}"
+    about: RichText = (" · rule ", Untrusted(rule, HEADLINE_NAME)) if rule else ()
+    return (f"alerter · {format_day(local)} {local:%H:%M} {local.tzname()}", *about, f" · ref {message_id}")
 
 
-def _held_back_notes(notification: Notification) -> tuple[RichText, ...]:
+def _suppressed_notes(notification: Notification) -> tuple[RichText, ...]:
     count = notification.suppressed
     if not count:
         return ()
     was, their = ("was", "its") if count == 1 else ("were", "their")
     most = notification.receiver.max_per_hour
-    suppressed = f"{format_count(count, 'message')} {was} held back before this one"
-    return ((f"{suppressed}: no more than {most:,} in an hour; {their} news is in this one.",),)
+    text = f"{format_count(count, 'notification')} {was} suppressed before this one (at most {most:,} an hour)"
+    return ((f"{text}; {their} news is in this one.",),)
 
 
 def _threads(notices: Iterable[NotificationItem]) -> tuple[str, ...]:
@@ -131,26 +194,100 @@ def _threads(notices: Iterable[NotificationItem]) -> tuple[str, ...]:
     return tuple(threads)[:MAX_THREADS]
 
 
-def build_dedup_key(topic: AlertSubject) -> str:
-    """Return the name of a topic where something is opened and closed; the same for ever."""
-    parts = (topic.rule, topic.tenant, topic.reason)
+# For on-call services
+
+
+def build_dedup_key(topic: AlertSubject, severity: Severity) -> str:
+    """Return the name of a topic at one level where something is opened and closed; the same for ever."""
+    parts = (topic.rule, topic.tenant, topic.reason, severity)
     return f"alerter-{sha256(chr(0).join(parts).encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
-def event_drafts(notices: Iterable[NotificationItem], reading: "RenderContext") -> Iterator[OnCallEventDraft]:
-    """Yield what an on-call service does about each alert: opens the worst ones, and closes everything that is over."""
+def event_drafts(
+    notices: Iterable[NotificationItem], reading: RenderContext, *, is_late: bool = False
+) -> Iterator[OnCallEventDraft]:
+    """Yield what an on-call service does about each alert: opens the worst ones, and closes everything that is over.
+
+    What another level has opened is closed after this one was opened, so that at no time nothing is open. Each of them
+    is harmless when it is done again.
+
+    Args:
+        notices: What is told, the worst first.
+        reading: Who reads it.
+        is_late: Whether messages before it have not arrived: then nothing is known of what is open.
+    """
     opened = 0
     for notice in notices:
-        is_over = notice.reason is NotifyReason.RESOLVED
-        opened += not is_over
-        if is_over or opened <= MAX_TRIGGERED:
+        line = AlertLine(status_for(notice), title_for((notice,), reading))
+        topic, firing = notice.alert.key.topic, _firing_level(notice)
+        if firing is not None and notice.reason is not NotifyReason.RESOLVED:
+            opened += 1
+            if opened <= MAX_TRIGGERED:
+                yield OnCallEventDraft(
+                    dedup_key=build_dedup_key(topic, firing),
+                    action=EventAction.TRIGGER,
+                    severity=firing,
+                    line=line,
+                    card=card_for((notice,), reading),
+                    record=_record(notice, reading.context),
+                )
+        for severity in _other_levels(notice, firing, reading.context, is_late=is_late):
             yield OnCallEventDraft(
-                dedup_key=build_dedup_key(notice.alert.key.topic),
-                action=EventAction.CLOSE if is_over else EventAction.OPEN,
-                severity=notice.alert.key.severity,
-                line=line_for((notice,), reading),
-                card=card_for(notice, reading),
+                dedup_key=build_dedup_key(topic, severity), action=EventAction.RESOLVE, severity=severity, line=line
             )
+
+
+def _firing_level(notice: NotificationItem) -> Severity | None:
+    """Return the level at which something fires for the receiver; None where it is over for it."""
+    return None if notice.reason is NotifyReason.RESOLVED else notice.alert.key.severity
+
+
+def _other_levels(
+    notice: NotificationItem, firing: Severity | None, context: MessageContext, *, is_late: bool
+) -> list[Severity]:
+    """Return the levels of which nothing may stay open: all that the rule has or had when it was told last.
+
+    A first alert has opened nothing yet, and a reminder is of what is open already.
+    """
+    if not is_late and notice.reason in {NotifyReason.FIRST, NotifyReason.REPEAT, NotifyReason.BROKEN}:
+        return []
+    known = {notice.alert.key.severity, *context.levels_by_rule.get(notice.alert.key.rule, ())}
+    if notice.previous_state is not None:
+        known.add(notice.previous_state.severity)
+    return [severity for severity in Severity if severity in known and severity is not firing]
+
+
+# For programs
+
+
+def records_for(notices: Iterable[NotificationItem], context: MessageContext) -> tuple[AlertRecord, ...]:
+    """Return alerts for programs, in the order of the notices, at most `MAX_RECORDS`."""
+    return tuple(_record(notice, context) for notice, _ in zip(notices, range(MAX_RECORDS), strict=False))
+
+
+def _record(notice: NotificationItem, context: MessageContext) -> AlertRecord:
+    alert = notice.alert
+    key = alert.key
+    links = links_for(((notice,),), context)
+    return AlertRecord(
+        id=key.id,
+        rule=key.rule,
+        severity=notice.still_firing or key.severity,
+        tenant=key.tenant,
+        reason="" if alert.is_no_data else key.reason,
+        notify_reason=str(notice.reason),
+        state="resolved" if is_over(notice) else "firing",
+        value=alert.value,
+        limit="; ".join(each.limit for each in alert.evidence if each.limit),
+        firing_since=notice.firing_since or alert.began_at,
+        resolved_at=alert.resolved_at if is_over(notice) else None,
+        peak=alert.peak,
+        labels=context.labels_by_tenant.get(key.tenant, {}),
+        links=tuple((str(link.label[0]), link.url) for link in links),
+    )
+
+
+# The same at several tenants
 
 
 def group_items(notices: Sequence[NotificationItem]) -> list[tuple[NotificationItem, ...]]:

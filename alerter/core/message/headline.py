@@ -1,8 +1,13 @@
-"""The first line of an alert, and the title of several: what happened, to what, why."""
+"""The first line of an alert, and the title of several: what happened, to what, why.
+
+A title names what is wrong: of several alerts the one that is most worth reading, then how many more there are. What is
+new, what is worse, what is a reminder and what is over are told apart.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from re import compile as compile_regex
 from typing import assert_never
 
 from alerter.core.alerts import Alert, no_data_since
@@ -17,124 +22,229 @@ from alerter.core.message.content import (
     Untrusted,
     UntrustedName,
 )
-from alerter.core.message.reader import RenderContext, format_count, format_span
+from alerter.core.message.reader import RenderContext, format_ids, format_span
 from alerter.core.mutes import MuteKind, has_doubled
 from alerter.core.notifications import NotificationItem, NotifyReason
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Tenant
 from alerter.errors import Cause
 
-
-def summary_title(notices: Sequence[NotificationItem]) -> RichText:
-    """Return one line for several notices: how many, how bad, and whose."""
-    firing = [notice for notice in notices if notice.reason is not NotifyReason.RESOLVED]
-    resolved = len(notices) - len(firing)
-    if not firing:
-        return (f"Resolved: {format_count(resolved, 'alert')}: ", *_tenants(notices))
-    worst = firing[0].alert.key.severity
-    worst_count = sum(notice.alert.key.severity is worst for notice in firing)
-    parts = [format_count(len(firing), "alert")]
-    if worst_count < len(firing):
-        parts.append(f"{worst_count:,} {worst}")
-    if resolved:
-        parts.append(f"{resolved:,} resolved")
-    return (f"{worst.upper()}: {', '.join(parts)}: ", *_tenants(notices))
-
-
-def _tenants(notices: Sequence[NotificationItem]) -> RichText:
-    """Return the tenants with the most to tell, and how many more there are."""
-    most = 3
-    by_count = Counter(notice.alert.key.tenant for notice in notices).most_common()
-    phrase: list[str | Untrusted] = []
-    for tenant, _ in by_count[:most]:
-        phrase += [*([", "] if phrase else []), tenant_name(tenant, Untrusted)]
-    if len(by_count) > most:
-        phrase.append(f" and {len(by_count) - most:,} more")
-    return tuple(phrase)
+#: What is told apart in a message of several alerts, in this order.
+NEW, WORSE, BETTER, OVER, REMINDERS = "New", "Worse", "Better", "Over", "Reminders"
+GROUPS = (NEW, WORSE, BETTER, OVER, REMINDERS)
 
 
 def status_for(notice: NotificationItem) -> MessageStatus:
     """Return how an alert looks: its severity, or that it is over."""
-    return (
-        MessageStatus.RESOLVED if notice.reason is NotifyReason.RESOLVED else MessageStatus(notice.alert.key.severity)
-    )
+    is_over = notice.reason is NotifyReason.RESOLVED and notice.still_firing is None
+    return MessageStatus.RESOLVED if is_over else MessageStatus(_severity_now(notice))
 
 
-def badge_for(notice: NotificationItem) -> str:
+def group_for(notice: NotificationItem) -> str:
+    """Return under which heading an alert stands."""
+    match notice.reason:
+        case NotifyReason.FIRST:
+            return NEW
+        case NotifyReason.RAISED | NotifyReason.BROKEN:
+            return WORSE
+        case NotifyReason.LOWERED:
+            return BETTER
+        case NotifyReason.RESOLVED:
+            return OVER if notice.still_firing is None else BETTER
+        case NotifyReason.REPEAT:
+            return REMINDERS
+        case _:
+            assert_never(notice.reason)
+
+
+def news_order(notice: NotificationItem) -> tuple[int, int, int]:
+    """Return the order of what a title names: new critical alerts, worse ones, new ones, better, over, reminders."""
+    severity = notice.alert.key.severity
+    group = GROUPS.index(group_for(notice))
+    is_page = notice.reason is NotifyReason.FIRST and severity is Severity.CRITICAL
+    order = {0: 2, 1: 1}.get(group, group + 1)
+    return (0 if is_page else order, -severity.rank, -(worst_or_present(notice) or 0))
+
+
+def worst_or_present(notice: NotificationItem) -> int | None:
+    """Return the count that says how bad an alert is or was."""
+    return notice.alert.peak if notice.reason is NotifyReason.RESOLVED else notice.alert.value
+
+
+# The title of several
+
+
+def summary_title(groups: Sequence[Sequence[NotificationItem]], reading: RenderContext) -> RichText:
+    """Return one line for several alerts: the one most worth reading, and the rest counted."""
+    notices = [notice for group in groups for notice in group]
+    kinds = {group_for(notice) for notice in notices}
+    if kinds == {REMINDERS}:
+        return _reminders_title(notices)
+    if kinds == {OVER}:
+        return _over_title(notices)
+    first = min(groups, key=lambda group: news_order(group[0]))
+    rest = [notice for group in groups if group is not first for notice in group]
+    return (*title_for(first, reading), f"; + {_rest_text(rest, is_one_kind=len(kinds) == 1)}")
+
+
+def _rest_text(rest: Sequence[NotificationItem], *, is_one_kind: bool) -> str:
+    """Return how many more there are: by level where all are of the same kind, else by kind."""
+    if is_one_kind:
+        levels = Counter(_severity_now(notice) for notice in rest)
+        parts = [_level_text(levels[severity], severity) for severity in reversed(Severity) if levels[severity]]
+    else:
+        kinds = Counter(group_for(notice) for notice in rest)
+        parts = [_kind_text(kinds[kind], kind) for kind in GROUPS if kinds[kind]]
+    return ", ".join(parts)
+
+
+def _level_text(count: int, severity: Severity) -> str:
+    plural = "s" if severity is Severity.WARNING and count > 1 else ""
+    return f"{count:,} {severity}{plural}"
+
+
+def _kind_text(count: int, kind: str) -> str:
+    word = {OVER: "resolved", REMINDERS: "reminder" if count == 1 else "reminders"}.get(kind, kind.lower())
+    return f"{count:,} {word}"
+
+
+def _reminders_title(notices: Sequence[NotificationItem]) -> RichText:
+    worst = max(notices, key=lambda each: (each.alert.key.severity.rank, each.alert.value or 0))
+    still = f"Reminder: {len(notices):,} still firing ("
+    return (still, *tenant_names(notices), f"), worst {worst.alert.key.severity.upper()} ", *_bare(worst))
+
+
+def _over_title(notices: Sequence[NotificationItem]) -> RichText:
+    worst = max(notices, key=lambda each: (each.alert.key.severity.rank, each.alert.peak or 0))
+    was: RichText = ("no data from Mimecast",) if worst.alert.is_no_data else _bare(worst, is_over=True)
+    return (f"Resolved: all {len(notices):,} (", *tenant_names(notices), "), worst was ", *was)
+
+
+def _bare(notice: NotificationItem, *, is_over: bool = False) -> RichText:
+    """Return an alert in the fewest words: `688 'Spam Scanning'`."""
+    alert = notice.alert
+    if alert.is_no_data:
+        return ("no data from Mimecast",)
+    count = alert.peak if is_over else alert.value
+    number = "" if count is None else f"{count:,} "
+    return (number, *_reason(alert, "in total"))
+
+
+def tenant_names(notices: Iterable[NotificationItem]) -> RichText:
+    """Return the tenants with the most to tell, and how many more there are: `acme, globex, +7`."""
+    by_count = Counter(notice.alert.key.tenant for notice in notices).most_common()
+    phrase: list[str | Untrusted] = []
+    shown = _shown_count(len(by_count), MAX_HEADLINE_TENANTS)
+    for tenant, _ in by_count[:shown]:
+        phrase += [*([", "] if phrase else []), tenant_name(tenant, Untrusted)]
+    if len(by_count) > shown:
+        phrase.append(f", +{len(by_count) - shown:,}")
+    return tuple(phrase)
+
+
+def _shown_count(count: int, most: int) -> int:
+    """Return how many names are shown: one more takes no more room than to say that there is one more."""
+    return count if count <= most + 1 else most
+
+
+# One alert
+
+
+def title_for(group: Sequence[NotificationItem], reading: RenderContext) -> RichText:
+    """Return one alert, or the same at several tenants, as one line that works as a phone's push."""
+    badge, text = badge_and_text(group, reading)
+    return (f"{badge}: ", *text)
+
+
+def badge_and_text(group: Sequence[NotificationItem], reading: RenderContext) -> tuple[str, RichText]:
+    """Return what happened in two or three words, and what is true now."""
+    notice = group[0]
+    badge = badge_for(notice, reading) if len(group) == 1 else _group_badge(notice, reading)
+    if len(group) > 1:
+        return badge, _group_text(group, reading)
+    return badge, (no_data_text(notice, reading) if notice.alert.is_no_data else _held_text(notice, reading))
+
+
+def badge_for(notice: NotificationItem, reading: RenderContext) -> str:
     """Return what happened, in two or three words."""
     severity = notice.alert.key.severity
     match notice.reason:
         case NotifyReason.FIRST:
             return severity.upper()
-        case NotifyReason.RAISED | NotifyReason.LOWERED:
+        case NotifyReason.RAISED:
             before = notice.previous_state.severity if notice.previous_state else severity
             return f"{severity.upper()}, was {before}"
+        case NotifyReason.LOWERED:
+            return "Better"
         case NotifyReason.BROKEN:
             return f"{severity.upper()} again"
         case NotifyReason.REPEAT:
-            return "Reminder"
+            number = reading.reminder_number(notice)
+            return "Reminder" if number is None else f"Reminder {number:,}"
         case NotifyReason.RESOLVED:
-            return _end_text(notice, severity)
+            return _end_badge(notice.alert) if notice.still_firing is None else "Better"
         case _:
             assert_never(notice.reason)
 
 
-def _end_text(notice: NotificationItem, severity: Severity) -> str:
-    alert = notice.alert
-    if notice.still_firing is not None:
-        before = notice.previous_state.severity if notice.previous_state else severity
-        return f"No longer {before}, still firing as {notice.still_firing}"
+def _end_badge(alert: Alert) -> str:
     if alert.resolution:
         return f"Resolved ({alert.resolution})"
     return "Resolved" if alert.duration is None else f"Resolved after {format_span(alert.duration)}"
 
 
-def headline_for(notice: NotificationItem, reading: "RenderContext") -> RichText:
-    """Return what is true, whom and what it concerns, as one line that works as a phone's push."""
+def _severity_now(notice: NotificationItem) -> Severity:
+    return notice.still_firing or notice.alert.key.severity
+
+
+def _held_text(notice: NotificationItem, reading: RenderContext) -> RichText:
+    """Return how many messages are held, for what, whose, and why that is told."""
     alert = notice.alert
-    key = alert.key
-    reminder = reading.reminder(notice)
-    if alert.is_no_data:
-        return (*no_data_text(notice, now=reading.now), *((f"; {reminder}",) if reminder else ()))
     count = "an unknown number" if alert.value is None else f"{alert.value:,}"
-    where: RichText = ("in total",) if key.reason == ALL_REASONS else ("for ", UntrustedName(key.reason, HEADLINE_NAME))
-    return (
-        f"{still_text(notice)}{count} held ",
-        *where,
-        " (",
-        tenant_name(key.tenant, Untrusted),
-        ")",
-        *_end(notice, reading),
-    )
+    tenant = tenant_name(alert.key.tenant, Untrusted)
+    return (f"{count} held ", *_reason(alert, "in total", "for "), " (", tenant, ")", *_end(notice, reading))
 
 
-def _end(notice: NotificationItem, reading: "RenderContext") -> RichText:
+def _reason(alert: Alert, total: str, before: str = "") -> RichText:
+    reason = alert.key.reason
+    return (total,) if reason == ALL_REASONS else (before, UntrustedName(reason, HEADLINE_NAME))
+
+
+def _end(notice: NotificationItem, reading: RenderContext) -> RichText:
     """Return the end of a headline: why it is told now."""
-    mute = notice.mute_ended
+    alert, mute = notice.alert, notice.mute_ended
     match notice.reason:
         case NotifyReason.REPEAT:
             return (_lasting(notice, reading), _no_data(notice, reading))
         case NotifyReason.BROKEN if mute is not None:
-            how = "twice as many as" if has_doubled(notice.alert.value, mute.count) else "worse than"
+            how = "twice as many as" if has_doubled(alert.value, mute.count) else "worse than"
             return (f", {how} when ", Untrusted(mute.name, HEADLINE_TENANT), " acknowledged")
+        case NotifyReason.LOWERED:
+            limits = ", ".join(text for each in alert.evidence if (text := _present_limit(each)))
+            return (_down_text(alert), f"; {alert.key.severity.upper()}", f", {limits}" if limits else "")
+        case NotifyReason.RESOLVED if notice.still_firing is not None:
+            known = notice.previous_state.severity if notice.previous_state else alert.key.severity
+            return (_down_text(alert), f"; no longer {known}, still {notice.still_firing}")
         case _:
             return (because_text(notice, now=reading.now),)
 
 
-def still_text(notice: NotificationItem) -> str:
-    """Return the beginning of a reminder's sentence; empty for anything else."""
-    return f"{notice.alert.key.severity.upper()}, still " if notice.reason is NotifyReason.REPEAT else ""
+def _down_text(alert: Alert) -> str:
+    """Return from where a count has come, if it is better than at its worst."""
+    extreme = worst_count(alert)
+    if extreme is None or extreme[1] == alert.value:
+        return ""
+    return f", {'down' if extreme[0] == 'Peak' else 'up'} from {extreme[1]:,}"
 
 
-def _lasting(notice: NotificationItem, reading: "RenderContext") -> str:
-    """Return how long it has lasted, and where the reminder stands in the row of reminders."""
+def _lasting(notice: NotificationItem, reading: RenderContext) -> str:
+    """Return the level, and for how long it has lasted."""
     since = notice.alert.active_at or notice.alert.fired_at
-    lasting = "" if since is None else f", for {format_span(reading.now - since)}"
-    reminder = reading.reminder(notice)
-    return f"{lasting}; {reminder}" if reminder else lasting
+    lasting = "" if since is None else f" for {format_span(reading.now - since)}"
+    return f", {notice.alert.key.severity.upper()}{lasting}"
 
 
-def _no_data(notice: NotificationItem, reading: "RenderContext") -> str:
+def _no_data(notice: NotificationItem, reading: RenderContext) -> str:
     """Return since when nobody knows whether it is still so; empty where it is known."""
     since = no_data_since(notice.alert, reading.context.poll_intervals, now=reading.now)
     return "" if since is None else f"; no data since {reading.clock.text(since)}"
@@ -153,7 +263,10 @@ def because_text(notice: NotificationItem, *, now: datetime) -> str:
         return f", {extreme[0].lower()} {extreme[1]:,}" if extreme else ""
     # What fires at this very moment is beyond its limit; later it may be between the limit and `clear_at`.
     has_just_fired = alert.fired_at == now
-    parts = [_news_text(each) or ("" if has_just_fired else "limit: ") + _short_limit(each) for each in alert.evidence]
+    parts = [
+        _news_text(each) or ("" if has_just_fired or _is_beyond(each) else "limit: ") + short_limit(each)
+        for each in alert.evidence
+    ]
     return "".join(f", {part}" for part in parts if part)
 
 
@@ -165,7 +278,27 @@ def _news_text(evidence: Evidence) -> str:
     return evidence.news
 
 
-def _short_limit(evidence: Evidence) -> str:
+_FIXED = compile_regex(r"(above|below) ([\d,]+)")
+
+
+def _present_limit(evidence: Evidence) -> str:
+    """Return the limit, with `still` if the count is beyond it now."""
+    text = short_limit(evidence)
+    if not text or _FIXED.fullmatch(text) is None:
+        return text
+    return f"still {text}" if _is_beyond(evidence) else f"limit: {text}"
+
+
+def _is_beyond(evidence: Evidence) -> bool:
+    """Return True if the count is beyond a fixed limit now, rather than between it and `clear_at`."""
+    found = _FIXED.fullmatch(short_limit(evidence))
+    if found is None or evidence.value is None:
+        return False
+    limit = int(found[2].replace(",", ""))
+    return evidence.value.count > limit if found[1] == "above" else evidence.value.count < limit
+
+
+def short_limit(evidence: Evidence) -> str:
     """Return the limit without what only a card has room for."""
     return evidence.limit.partition(", ")[0]
 
@@ -185,7 +318,10 @@ def worst_count(alert: Alert) -> tuple[str, int] | None:
     return ("Lowest" if is_lowest else "Peak"), alert.peak
 
 
-def no_data_text(notice: NotificationItem, *, now: datetime) -> RichText:
+# No data
+
+
+def no_data_text(notice: NotificationItem, reading: RenderContext) -> RichText:
     """Return that there is no data of a tenant, for how long, and why; or that there is data again."""
     alert = notice.alert
     tenant = tenant_name(alert.key.tenant, Untrusted)
@@ -193,8 +329,9 @@ def no_data_text(notice: NotificationItem, *, now: datetime) -> RichText:
         held = "" if alert.resolution or alert.value is None else f", {alert.value:,} held"
         return (f"{no_data_end_text(alert)} (", tenant, f"){held}")
     last = last_success_at(alert)
-    how_long = "yet" if last is None else f"for {format_span(now - last)}"
-    return (f"{still_text(notice)}no data from Mimecast {how_long} (", tenant, f"){short_cause((notice,))}")
+    how_long = "yet" if last is None else f"for {format_span(reading.now - last)}"
+    level = f", {alert.key.severity.upper()}" if notice.reason is NotifyReason.REPEAT else ""
+    return (f"no data from Mimecast {how_long} (", tenant, f"){short_cause((notice,))}{level}")
 
 
 def no_data_end_text(alert: Alert) -> str:
@@ -216,7 +353,7 @@ def last_success_at(alert: Alert) -> datetime | None:
 
 
 def mute_suffix(notices: Sequence[NotificationItem]) -> RichText:
-    """Return the end of a title that says that something had kept this quiet; empty where nothing did."""
+    """Return the end of a title that says that something had muted this; empty where nothing did."""
     if notices[0].reason is NotifyReason.BROKEN:
         return ()  # that is what the title says
     kind = next((notice.mute_ended.kind for notice in notices if notice.mute_ended is not None), None)
@@ -231,52 +368,89 @@ def mute_suffix(notices: Sequence[NotificationItem]) -> RichText:
             assert_never(kind)
 
 
-def line_for(group: Sequence[NotificationItem], reading: "RenderContext") -> AlertLine:
-    """Return one alert in one line, or the same at several tenants."""
-    notice = group[0]
-    if len(group) == 1:
-        return AlertLine(status_for(notice), (f"{badge_for(notice)}: ", *headline_for(notice, reading)))
-    where = (f" at {reading.tenants(group)}: ", *tenant_counts(group, MAX_HEADLINE_TENANTS))
-    if notice.alert.is_no_data:
-        named = tenant_counts(group, MAX_HEADLINE_TENANTS)
-        what: RichText = (group_no_data_text(group, reading), " (", *named, ")", short_cause(group))
-    elif notice.alert.key.reason == ALL_REASONS:
-        what = (still_text(notice), "the total", *where)
-    else:
-        what = (still_text(notice), UntrustedName(notice.alert.key.reason, HEADLINE_NAME), *where)
-    return AlertLine(status_for(notice), (f"{group_badge_for(notice)}: ", *what), len(group))
+# The same at several tenants
 
 
-def group_badge_for(notice: NotificationItem) -> str:
+def _group_badge(notice: NotificationItem, reading: RenderContext) -> str:
     """Return what happened at every one of the tenants; what differs between them is left out."""
-    severity = notice.alert.key.severity
     match notice.reason:
         case NotifyReason.RAISED:
-            return f"{severity.upper()}, was lower"
-        case NotifyReason.LOWERED:
-            return f"{severity.upper()}, was higher"
-        case NotifyReason.RESOLVED if notice.still_firing is not None:
-            return f"No longer {severity}, still firing as {notice.still_firing}"
-        case NotifyReason.RESOLVED:
+            return f"{notice.alert.key.severity.upper()}, was lower"
+        case NotifyReason.RESOLVED if notice.still_firing is None:
             return f"Resolved ({notice.alert.resolution})" if notice.alert.resolution else "Resolved"
+        case NotifyReason.REPEAT:
+            return "Reminder"
         case _:
-            return badge_for(notice)
+            return badge_for(notice, reading)
 
 
-def group_no_data_text(group: Sequence[NotificationItem], reading: "RenderContext") -> str:
+def _group_text(group: Sequence[NotificationItem], reading: RenderContext) -> RichText:
+    notice = group[0]
+    alert = notice.alert
+    where = reading.tenants(group)
+    level = f", {alert.key.severity.upper()}" if notice.reason is NotifyReason.REPEAT else ""
+    if alert.is_no_data:
+        return (f"{group_no_data_text(group, reading)} (", *tenant_names(group), f"){short_cause(group)}{level}")
+    lowered = f"; {_severity_now(notice).upper()}" if group_for(notice) == BETTER else ""
+    counts = tenant_counts(group, MAX_HEADLINE_TENANTS)
+    return (*_reason(alert, "the total"), f" at {where}: ", *counts, f"{level}{lowered}")
+
+
+def group_no_data_text(group: Sequence[NotificationItem], reading: RenderContext) -> str:
     """Return that there is no data of several tenants, or that there is again."""
     notice = group[0]
     is_over = notice.reason is NotifyReason.RESOLVED
-    what = no_data_end_text(notice.alert) if is_over else f"{still_text(notice)}no data from Mimecast"
+    what = no_data_end_text(notice.alert) if is_over else "no data from Mimecast"
     return f"{what} for {reading.tenants(group)}"
 
 
 def tenant_counts(group: Sequence[NotificationItem], most: int) -> RichText:
     """Return the tenants with what each of them holds, in the order of the notices, and how many more there are."""
     phrase: list[str | Untrusted] = []
+    most = _shown_count(len(group), most)
     for notice in group[:most]:
         alert = notice.alert
         count = "" if alert.is_no_data else " unknown" if alert.value is None else f" {alert.value:,}"
         phrase += [*([", "] if phrase else []), Untrusted(alert.key.tenant, HEADLINE_TENANT), count]
     more = len(group) - most
-    return (*phrase, f" and {more:,} more") if more > 0 else tuple(phrase)
+    return (*phrase, f", +{more:,}") if more > 0 else tuple(phrase)
+
+
+# One line among others
+
+
+def line_for(group: Sequence[NotificationItem], reading: RenderContext) -> AlertLine:
+    """Return one alert as a line among others: level, count, limit, name, since when, id; or several tenants."""
+    notice = group[0]
+    text = _single_line(notice, reading) if len(group) == 1 else title_for(group, reading)
+    ids = format_ids(group)
+    return AlertLine(status_for(notice), (*text, f"  {ids}"), len(group), group_for(notice))
+
+
+def _single_line(notice: NotificationItem, reading: RenderContext) -> RichText:
+    alert = notice.alert
+    is_over = notice.reason is NotifyReason.RESOLVED and notice.still_firing is None
+    badge = "Resolved" if is_over else _severity_now(notice).upper()
+    tenant: RichText = () if reading.has_one_tenant else ("  (", tenant_name(alert.key.tenant, Untrusted), ")")
+    when = _line_time(notice, reading)
+    if alert.is_no_data:
+        return (f"{badge}: ", *no_data_text(notice, reading), when)
+    count = "unknown" if alert.value is None else f"{alert.value:,}"
+    trend = reading.short_trend(alert.key.topic)
+    return (f"{badge}: ", f"{count} held  ", *trend, *_line_limit(notice), *_reason(alert, "in total"), *tenant, when)
+
+
+def _line_limit(notice: NotificationItem) -> RichText:
+    if notice.reason is NotifyReason.RESOLVED:
+        extreme = worst_count(notice.alert)
+        return () if extreme is None else (f"{extreme[0].lower()} {extreme[1]:,}  ",)
+    limits = ", ".join(text for each in notice.alert.evidence if (text := _news_text(each) or short_limit(each)))
+    return (f"{limits}  ",) if limits else ()
+
+
+def _line_time(notice: NotificationItem, reading: RenderContext) -> str:
+    alert = notice.alert
+    if notice.reason is NotifyReason.RESOLVED:
+        return "" if alert.duration is None else f"  after {format_span(alert.duration)}"
+    since = None if alert.is_no_data else alert.active_at or alert.fired_at
+    return "" if since is None else f"  since {reading.clock.short(since)}"

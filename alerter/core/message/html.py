@@ -1,17 +1,20 @@
 """HTML for mail. Inline styles, for many clients drop <style>; it holds only what makes dark mode dark."""
 
+from collections.abc import Iterable, Iterator
 from html import escape
 
 from alerter.core.message.content import (
     AlertCard,
     AlertLine,
+    Bars,
+    Fact,
     MessageContent,
     MessageStatus,
     RichText,
     Untrusted,
     UntrustedName,
 )
-from alerter.core.message.layout import COLORS, layouts
+from alerter.core.message.layout import COLORS, CardLayout, layouts, with_headings
 from alerter.core.message.sanitize import sanitize
 from alerter.core.message.text import format_text
 
@@ -33,6 +36,7 @@ _STYLE = "".join(
 )
 #: Where a page's content begins: what comes before it is put in here.
 _BEGIN = "<!-- content -->"
+_HEADING = "font-size:18px;line-height:1.3;font-weight:600;margin:0 0 8px"
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -58,39 +62,76 @@ def _html(phrase: RichText) -> str:
     return "".join(_html_part(part) for part in phrase)
 
 
-def _html_part(part: str | Untrusted) -> str:
+def _html_part(part: str | Untrusted | Bars) -> str:
     if isinstance(part, UntrustedName):
         return f"<b>{escape(sanitize(part))}</b>"
+    if isinstance(part, Bars):
+        # For the eye alone: the same stands beside it in words.
+        return f'<span aria-hidden="true" style="font-family:monospace">{escape(part.text)}</span>'
     return escape(sanitize(part) if isinstance(part, Untrusted) else part)
 
 
 def html_body(words: MessageContent) -> str:
     """Return the body of a mail."""
     view = next(layouts(words))
+    title = f'<h1 style="{_HEADING}">{_html_headline(words.title, words.tone)}</h1>'
     content = []
-    if words.says_title:
-        content.append(f'<p style="margin:0 0 12px;font-weight:600">{_html(words.title)}</p>')
+    if not words.is_single:
+        content.append(title)
     if words.preface:
         content.append(f'<p style="margin:0 0 12px">{_html(words.preface)}</p>')
-    content += [_html_card(card) for card in view.cards]
-    if view.lines:
-        content.append(_html_box("".join(_html_line(line) for line in view.lines), words.tone))
-    if view.more:
-        content.append(f'<p style="margin:0 0 12px">{escape(view.more)}</p>')
+    group = ""
+    for heading, card in with_headings(view.cards, words):
+        content += [_html_group(heading), _html_card(card, title if words.is_single else "")]
+        group = card.group
+    content += _html_lines(words, view, group)
     if words.past.lines:
         past = "".join(_html_line(line) for line in view.past)
         heading = f'<p style="margin:0 0 8px;font-weight:600">{escape(words.past.heading)}</p>'
         content.append(_html_box(f"{heading}{past}{escape(view.more_past)}", MessageStatus.RESOLVED))
     content += [f'<p style="margin:0 0 12px">{_html(note)}</p>' for note in words.notes]
+    content += _html_end(words)
+    return html_page(format_text(words.title), "\n".join(each for each in content if each))
+
+
+def _html_lines(words: MessageContent, view: CardLayout, group: str) -> Iterator[str]:
+    """Yield the alerts that have a line each, in a box for each kind of news."""
+    boxes: list[tuple[str, list[AlertLine]]] = []
+    for heading, line in with_headings(view.lines, words, after=group):
+        if heading or not boxes:
+            boxes.append((heading, []))
+        boxes[-1][1].append(line)
+    for heading, lines in boxes:
+        yield _html_group(heading)
+        yield _html_box("".join(_html_line(line) for line in lines), lines[0].tone)
+    if view.more:
+        yield f'<p style="margin:0 0 12px">{escape(view.more)}</p>'
+
+
+def _html_end(words: MessageContent) -> Iterator[str]:
     if words.links:
         links = [
             f'<a href="{escape(link.url)}" style="color:#1565c0;margin-right:20px;white-space:nowrap">'
             f"{_html(link.label)}</a>"
             for link in words.links
         ]
-        content.append(f'<p style="margin:0 0 12px">{" ".join(links)}</p>')
-    content.append(f'<p class="soft" style="margin:0;font-size:13px;{_SOFT}">{escape(words.footer)}</p>')
-    return html_page(format_text(words.title), "\n".join(content))
+        yield f'<p style="margin:0 0 12px">{" ".join(links)}</p>'
+    if words.labels:
+        yield _html_table(words.labels)
+    soft = "<br>".join(_html(line) for line in words.footer)
+    yield f'<p class="soft" style="margin:8px 0 0;font-size:13px;{_SOFT}">{soft}</p>'
+
+
+def _html_group(heading: str) -> str:
+    return f'<p style="margin:4px 0 8px;font-weight:600">{escape(heading)}</p>' if heading else ""
+
+
+def _html_headline(text: RichText, tone: MessageStatus) -> str:
+    """Return a first line, in which what happened has the colour of how bad it is."""
+    badge, *rest = text
+    if isinstance(badge, str) and badge.endswith(": "):
+        return f"{_html_badge(tone, badge.rstrip())} {_html(tuple(rest))}"
+    return _html(text)
 
 
 def html_page(title: str, content: str) -> str:
@@ -109,27 +150,32 @@ def _html_badge(tone: MessageStatus, text: str) -> str:
     return f'<span class="{tone}" style="color:{COLORS[tone]}">{escape(text)}</span>'
 
 
-def _html_card(card: AlertCard) -> str:
-    facts = "".join(
+def _html_table(facts: Iterable[Fact]) -> str:
+    rows = "".join(
         f'<tr><td class="soft" style="padding:1px 12px 1px 0;vertical-align:top;white-space:nowrap;{_SOFT}">'
         f'{escape(fact.label)}</td><td style="padding:1px 0;vertical-align:top">{_html(fact.value)}</td></tr>'
-        for fact in card.facts
+        for fact in facts
     )
-    table = (
-        f'<table role="presentation" cellspacing="0" style="border-collapse:collapse;font-size:15px">{facts}</table>'
-    )
+    style = "border-collapse:collapse;font-size:15px"
+    return f'<table role="presentation" cellspacing="0" style="{style}">{rows}</table>' if rows else ""
+
+
+def _html_card(card: AlertCard, title: str) -> str:
+    """Return an alert in a box.
+
+    Args:
+        card: The alert.
+        title: The message's, where the card is the only one; else it has a heading of its own.
+    """
     notes = "".join(f'<p style="margin:8px 0 0;font-size:15px">{_html(note)}</p>' for note in card.notes)
-    return _html_box(
-        '<div style="font-size:18px;line-height:1.3;font-weight:600">'
-        f"{_html_badge(card.tone, card.badge + ':')} {_html(card.heading)}</div>"
-        f'<div style="margin:4px 0 8px">{_html(card.subject)}</div>{table if facts else ""}{notes}',
-        card.tone,
+    reference = ""
+    if not title and card.reference:
+        reference = f'<p class="soft" style="margin:8px 0 0;font-size:13px;{_SOFT}">{_html(card.reference)}</p>'
+    heading = title or (
+        f'<div style="{_HEADING}">{_html_badge(card.tone, card.badge + ":")} {_html(card.heading)}</div>'
     )
+    return _html_box(f"{heading}{_html_table(card.facts)}{notes}{reference}", card.tone)
 
 
 def _html_line(line: AlertLine) -> str:
-    badge, *rest = line.text
-    return (
-        '<p style="margin:0 0 4px;font-size:15px">'
-        f"{_html_badge(line.tone, str(badge).rstrip())} {_html(tuple(rest))}</p>"
-    )
+    return f'<p style="margin:0 0 4px;font-size:15px">{_html_headline(line.text, line.tone)}</p>'

@@ -1,22 +1,31 @@
 """The readers of a message: their time zone, and how counts, spans and instants are written for them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from re import compile as compile_regex
 
+from alerter.core.alerts import AlertSubject
+from alerter.core.charts.figure import Figure
+from alerter.core.charts.sparkline import sparkline
 from alerter.core.conditions import duration_text
-from alerter.core.message.content import CARD_DETAIL, Fact, MessageContext, Untrusted
+from alerter.core.message.content import (
+    CARD_DETAIL,
+    HEADLINE_TENANT,
+    MAX_IDS,
+    MAX_LABELLED_TENANTS,
+    Bars,
+    Fact,
+    MessageContext,
+    RichText,
+    Untrusted,
+)
 from alerter.core.notifications import NotificationItem, NotifyReason, Receiver, next_repeat_at
 from alerter.core.rules import RuleName
-from alerter.core.series import Tenant
+from alerter.core.series import ALL_TENANTS, Tenant
 
-_WEB_PAGE = compile_regex(r"https?://[!-~]{1,1000}")
-
-
-def is_web_page(text: str) -> bool:
-    """Say whether a service will take it for a link: one bad link has a whole message refused."""
-    return _WEB_PAGE.fullmatch(text) is not None
+#: So many characters has a sparkline beside other text on its line.
+SHORT_TREND = 8
 
 
 def format_count(count: int, noun: str) -> str:
@@ -30,20 +39,27 @@ def format_late(at: datetime, *, now: datetime) -> str:
 
 
 def format_span(span: timedelta) -> str:
-    """Return a span in the two units that matter: `40s`, `12m`, `3h5m`, `2d7h`."""
+    """Return a span in the two units that matter: `40s`, `12m`, `3h 5m`, `2d 7h`."""
     minute, day = timedelta(minutes=1), timedelta(days=1)
     span = max(span, timedelta(0))
     unit = timedelta(seconds=1) if span < minute else minute if span < day else timedelta(hours=1)
-    return duration_text(round(span / unit) * unit)
+    return _UNIT_END.sub(" ", duration_text(round(span / unit) * unit))
 
 
+_UNIT_END = compile_regex(r"(?<=[a-z])(?=\d)")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def format_date(local: datetime) -> str:
     """Return a day: `2 Mar`."""
     # Not strftime's %b, which follows the machine's locale.
     return f"{local.day} {_MONTHS[local.month - 1]}"
+
+
+def format_day(local: datetime) -> str:
+    """Return a day with its weekday and year: `Tue 2 Mar 2027`."""
+    return f"{_DAYS[local.weekday()]} {format_date(local)} {local.year}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +91,114 @@ class TimeFormatter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderContext:
-    """Who reads it, where and when."""
+    """Who reads it, where and when.
+
+    Attributes:
+        receiver: Who.
+        context: Where.
+        now: When.
+        figures: What the counts were of what is told; what is not known is missing.
+        has_one_tenant: Whether everything in the message is about the same tenant, which its title names.
+    """
 
     receiver: Receiver
     context: MessageContext
     now: datetime
+    figures: Mapping[AlertSubject, Figure] = field(default_factory=dict)
+    has_one_tenant: bool = False
 
     @property
     def clock(self) -> TimeFormatter:
         """The reader's clock."""
         return TimeFormatter(self.context.timezone, self.now)
 
-    def reminder(self, notice: NotificationItem) -> str:
-        """Return `reminder 2, next in 16h`; empty where a notice is no reminder, or not known to be one."""
+    def reminder_number(self, notice: NotificationItem) -> int | None:
+        """Return which reminder this is, from 1 on; None where it is none, or not known to be one."""
         if notice.reason is not NotifyReason.REPEAT or notice.previous_state is None:
-            return ""
-        notified = replace(notice.previous_state, repeats=notice.previous_state.repeats + 1, at=self.now)
-        return (
-            f"reminder {notified.repeats:,}, next in {format_span(next_repeat_at(notified, self.receiver) - self.now)}"
-        )
+            return None
+        return notice.previous_state.repeats + 1
+
+    def reminder_facts(self, notice: NotificationItem) -> tuple[Fact, ...]:
+        """Return where a reminder stands in the row of reminders, and when the next one comes."""
+        number = self.reminder_number(notice)
+        if number is None or notice.previous_state is None:
+            return ()
+        notified = replace(notice.previous_state, repeats=number, at=self.now)
+        wait = format_span(next_repeat_at(notified, self.receiver) - self.now)
+        return (Fact("Reminder", (f"{number:,}, next in {wait}",)),)
 
     def tenants(self, group: Sequence[NotificationItem]) -> str:
         """Return `9 of 40 tenants`, or `9 tenants` where it is not known of how many."""
         known = self.context.tenant_count
         return f"{len(group):,}{f' of {known:,}' if known >= len(group) else ''} tenants"
 
-    def label_facts(self, tenant: Tenant) -> tuple[Fact, ...]:
-        """Return what a tenant is known by besides its name."""
-        labels = self.context.labels_by_tenant.get(tenant, {})
-        text = ", ".join(f"{name} {value}" for name, value in labels.items())
-        return (Fact("Tenant", (Untrusted(text, CARD_DETAIL),)),) if text else ()
+    def trend_facts(self, topic: AlertSubject) -> tuple[Fact, ...]:
+        """Return what the counts were, as bars and in words."""
+        figure = self.figures.get(topic)
+        if figure is None or not figure.segments:
+            return ()
+        span = format_span(figure.end_at - figure.start_at)
+        return (Fact("24 h" if span == "1d" else span, (Bars(sparkline(figure)), f"  {trend_text(figure)}")),)
+
+    def short_trend(self, topic: AlertSubject) -> RichText:
+        """Return what the counts were as a few bars, with the space behind them; empty where that is not known."""
+        figure = self.figures.get(topic)
+        if figure is None or not figure.segments:
+            return ()
+        return (Bars(sparkline(figure, width=SHORT_TREND)), "  ")
+
+    def label_facts(self, tenants: Iterable[Tenant]) -> tuple[Fact, ...]:
+        """Return what tenants are known by besides their names; the name stands before it where there are several."""
+        labelled = {
+            tenant: labels
+            for tenant in dict.fromkeys(tenants)
+            if tenant != ALL_TENANTS and (labels := self.context.labels_by_tenant.get(tenant))
+        }
+        if self.has_one_tenant:
+            return tuple(_label_fact(labels) for labels in labelled.values())
+        facts = [
+            Fact("Labels", (Untrusted(tenant, HEADLINE_TENANT), ": ", Untrusted(_labels_text(labels), CARD_DETAIL)))
+            for tenant, labels in labelled.items()
+        ]
+        return tuple(facts[:MAX_LABELLED_TENANTS])
 
     def runbook_facts(self, rule: RuleName) -> tuple[Fact, ...]:
         """Return a rule's runbook where it is no page to link to."""
         runbook = self.context.runbook_by_rule.get(rule, "")
         return (Fact("Runbook", (Untrusted(runbook),)),) if runbook and not is_web_page(runbook) else ()
+
+
+def trend_text(figure: Figure) -> str:
+    """Return a figure in words: `40 → 612, highest 640`; empty where nothing is known."""
+    highest, newest = figure.highest, figure.newest
+    if highest is None or newest is None:
+        return ""
+    first = figure.segments[0].count
+    top = f", highest {highest.count:,}" if highest.count not in {first, newest.count} else ""
+    return f"{first:,} → {newest.count:,}{top}"
+
+
+def format_ids(notices: Sequence[NotificationItem]) -> str:
+    """Return the ids of alerts, of many the first ones and how many more there are."""
+    ids = [notice.alert.key.id for notice in notices]
+    more = f", +{len(ids) - MAX_IDS:,}" if len(ids) > MAX_IDS else ""
+    return f"{', '.join(ids[:MAX_IDS])}{more}"
+
+
+def _label_fact(labels: Mapping[str, str]) -> Fact:
+    """Return labels as a row whose name is that of the first: `Customer  Acme Ltd · tier gold`."""
+    (name, value), *others = labels.items()
+    rest = f" · {_labels_text(dict(others))}" if others else ""
+    return Fact(f"{name[:1].upper()}{name[1:]}", (Untrusted(f"{value}{rest}", CARD_DETAIL),))
+
+
+def _labels_text(labels: Mapping[str, str]) -> str:
+    return " · ".join(f"{name} {value}" for name, value in labels.items())
+
+
+_WEB_PAGE = compile_regex(r"https?://[!-~]{1,1000}")
+
+
+def is_web_page(text: str) -> bool:
+    """Say whether a service will take it for a link: one bad link has a whole message refused."""
+    return _WEB_PAGE.fullmatch(text) is not None

@@ -4,14 +4,16 @@ Every service has its own idea of markup. Text of ours is escaped as well, which
 values out.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from html import escape
 from json import dumps
 
-from alerter.core.alerts import Alert
+from alerter.core.alerts import Alert, AlertSubject
+from alerter.core.charts.figure import Figure
 from alerter.core.message.content import (
+    AlertRecord,
     EventAction,
     Format,
     Message,
@@ -20,32 +22,35 @@ from alerter.core.message.content import (
     OnCallEvent,
     OnCallEventDraft,
 )
-from alerter.core.message.draft import build_dedup_key, compose_content, compose_test_content
+from alerter.core.message.draft import CUSTOMER_LABEL, build_dedup_key, compose_content, compose_test_content
 from alerter.core.message.html import html_body, html_page
+from alerter.core.message.layout import Json
 from alerter.core.message.sanitize import truncate_middle
 from alerter.core.message.slack import escape_slack, slack_body
 from alerter.core.message.teams import teams_body, teams_runs, teams_text
-from alerter.core.message.text import (
-    MAX_NAMED_IDS,
-    brief_body,
-    format_text,
-    load_brief,
-    text_body,
-    text_card,
-    text_links,
-)
+from alerter.core.message.text import MAX_NAMED_IDS, brief_body, fit_title, format_text, load_brief, text_body
 from alerter.core.notifications import Notification, ReceiverName
 
+#: The version of the object for programs: fields may be added to it, and none of them changes its meaning.
+JSON_VERSION = 1
 
-def compose_message(notification: Notification, context: MessageContext, *, now: datetime) -> Message:
+
+def compose_message(
+    notification: Notification,
+    context: MessageContext,
+    *,
+    figures: Mapping[AlertSubject, Figure] | None = None,
+    now: datetime,
+) -> Message:
     """Return a notification as a message, in every format.
 
     Args:
         notification: What a receiver is told, worst first.
         context: Where its readers live, and where they find more.
+        figures: What the counts were of what is told.
         now: When it is planned.
     """
-    return render(compose_content(notification, context, now=now))
+    return render(compose_content(notification, context, figures=figures, now=now))
 
 
 def compose_test_message(receiver: ReceiverName, context: MessageContext, *, now: datetime) -> Message:
@@ -54,7 +59,8 @@ def compose_test_message(receiver: ReceiverName, context: MessageContext, *, now
 
 
 def render(words: MessageContent) -> Message:
-    """Return a draft as a message, in every format."""
+    """Return a content as a message, in every format."""
+    words = replace(words, title=fit_title(words.title))
     return Message(
         id=words.id,
         receiver=words.receiver,
@@ -65,27 +71,89 @@ def render(words: MessageContent) -> Message:
             Format.HTML: html_body(words),
             Format.SLACK: slack_body(words),
             Format.TEAMS: teams_body(words),
-            **({Format.BRIEF: brief_body(words)} if words.says_title else {}),
+            Format.JSON: json_body(words),
+            **({} if words.is_single else {Format.BRIEF: brief_body(words)}),
         },
         created_at=words.created_at,
         alert_ids=words.alert_ids,
         threads=words.threads,
-        events=tuple(_event(happening, words) for happening in words.happenings),
+        events=tuple(_event(draft, words) for draft in words.events),
     )
 
+
+# For programs
+
+
+def json_body(words: MessageContent) -> str:
+    """Return what programs read: names as they are, numbers as numbers, instants in UTC."""
+    fields: dict[str, Json] = {
+        "version": JSON_VERSION,
+        "kind": words.kind,
+        "status": str(words.tone),
+        "ref": words.id,
+        "receiver": words.receiver,
+        "page": words.page,
+        "alert_count": len(words.alert_ids),
+        "alerts": [_record_json(record) for record in words.records],
+    }
+    return dumps(fields, ensure_ascii=False)
+
+
+def _record_json(record: AlertRecord) -> dict[str, Json]:
+    return {
+        **{name: _instant(value) if isinstance(value, datetime) else value for name, value in asdict(record).items()},
+        "links": [{"text": text, "href": href} for text, href in record.links],
+    }
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")
+
+
+# For on-call services
 
 #: PagerDuty takes 1,024 characters, and shows fewer: https://developer.pagerduty.com/docs/send-alert-event
-_SUMMARY = 500
+_MAX_SUMMARY = 500
 
 
-def _event(happening: OnCallEventDraft, words: MessageContent) -> OnCallEvent:
+def _event(draft: OnCallEventDraft, words: MessageContent) -> OnCallEvent:
+    record = draft.record
+    labels = {} if record is None else record.labels
     return OnCallEvent(
-        dedup_key=happening.dedup_key,
-        action=happening.action,
-        severity=happening.severity,
-        summary=truncate_middle(format_text(happening.line.text), _SUMMARY),
-        details="\n\n".join(part for part in (text_card(happening.card), text_links(words), words.footer) if part),
+        dedup_key=draft.dedup_key,
+        action=draft.action,
+        severity=draft.severity,
+        summary=truncate_middle(format_text(fit_title(draft.line.text)), _MAX_SUMMARY),
+        details=dict(_details(draft, words)),
+        source="" if record is None else record.tenant,
+        component="" if record is None else record.reason,
+        rule="" if record is None else record.rule,
+        group="" if record is None else labels.get(CUSTOMER_LABEL, record.tenant),
+        started_at=None if record is None else record.firing_since,
+        links=tuple((format_text(link.label), link.url) for link in words.links) if record is None else record.links,
     )
+
+
+def _details(draft: OnCallEventDraft, words: MessageContent) -> Iterator[tuple[str, str | Mapping[str, str]]]:
+    """Yield the numbers behind an alert by the names of their rows."""
+    if draft.record is not None:
+        yield "alert", draft.record.id
+        if draft.record.value is not None:
+            yield "held", f"{draft.record.value}"
+    if draft.card is not None:
+        for fact in draft.card.facts:
+            name = "trend" if fact.is_trend else fact.label.lower().replace(" ", "_")
+            yield name, format_text(fact.value)
+        if draft.card.notes:
+            yield "do", "\n".join(format_text(note) for note in draft.card.notes)
+    if draft.record is not None and draft.record.labels:
+        yield "labels", dict(draft.record.labels)
+    if draft.record is not None and draft.action is EventAction.TRIGGER:
+        yield "acknowledge", f"{words.command} ack {draft.record.id}"
+    yield "ref", words.id
+
+
+# Short, and late
 
 
 def short(message: Message) -> Message:
@@ -108,16 +176,17 @@ def short(message: Message) -> Message:
             Format.HTML: html_page(message.title, f'<p style="white-space:pre-wrap">{escape(text)}</p>'),
             Format.SLACK: dumps({"text": escape_slack(text), "mrkdwn": False, "attachments": []}, ensure_ascii=False),
             Format.TEAMS: dumps(card),
+            **({Format.JSON: message.bodies[Format.JSON]} if Format.JSON in message.bodies else {}),
         },
-        events=tuple(replace(event, details=brief.last) for event in message.events),
+        events=tuple(replace(event, details={"ref": message.id}, links=()) for event in message.events),
     )
 
 
 def with_present_events(message: Message, firing: Iterable[Alert]) -> Message:
     """Return a message that comes late such that it opens nothing that is over by now."""
-    open_keys = {build_dedup_key(alert.key.topic) for alert in firing}
+    open_keys = {build_dedup_key(alert.key.topic, alert.key.severity) for alert in firing}
     events = tuple(
-        event if event.dedup_key in open_keys or not message.alert_ids else replace(event, action=EventAction.CLOSE)
+        event if event.dedup_key in open_keys or not message.alert_ids else replace(event, action=EventAction.RESOLVE)
         for event in message.events
     )
     return replace(message, events=events)

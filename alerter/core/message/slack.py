@@ -1,20 +1,24 @@
-"""Slack: blocks inside a coloured attachment.
+"""Slack: the title as a header, and an attachment in the colour of each level.
 
-https://api.slack.com/reference/block-kit/blocks: at most 50 blocks, 3,000 characters in a section, 10 elements in a
-context, 2,000 characters each.
+https://api.slack.com/reference/block-kit/blocks: at most 50 blocks, 150 characters in a header, 3,000 in a section, 10
+elements in a context, 2,000 characters each. Names stand in `plain_text` alone, which Slack shows as it is: no markup,
+no mention, no emoji. Only links of ours are markup.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from json import dumps
 
-from alerter.core.message.content import AlertCard, MessageContent, RichText, Untrusted
-from alerter.core.message.layout import COLORS, CardLayout, Json, first_fitting
-from alerter.core.message.sanitize import sanitize
+from alerter.core.message.content import AlertCard, MessageContent, MessageStatus, RichText
+from alerter.core.message.layout import COLORS, CardLayout, Json, first_fitting, with_headings
+from alerter.core.message.sanitize import ZERO_WIDTH_SPACE, truncate_middle
 from alerter.core.message.text import format_text
 
-_SLACK_SECTION = 2900
-_SLACK_ELEMENT = 2000
-_SLACK_BLOCKS = 24_000
+_MAX_SECTION = 2900
+_MAX_HEADER = 150
+_MAX_ELEMENT = 2000
+_MAX_ELEMENTS = 10
+_MAX_BODY = 24_000
 
 
 def escape_slack(text: str) -> str:
@@ -22,46 +26,82 @@ def escape_slack(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _slack(phrase: RichText) -> str:
-    return "".join(_slack_part(part) for part in phrase)
-
-
-def _slack_part(part: str | Untrusted) -> str:
-    if isinstance(part, Untrusted):
-        # Slack has no escape for `*`, `_`, `~`: only code is shown as it is, and only a backtick ends code.
-        return f"`{escape_slack(sanitize(part).replace('`', chr(0x2CB)))}`"
-    return escape_slack(part)
-
-
 def slack_body(words: MessageContent) -> str:
     """Return Slack's payload as JSON."""
-    return first_fitting(words, _slack_view, _SLACK_BLOCKS)
+    return first_fitting(words, _slack_view, _MAX_BODY)
 
 
 def _slack_view(words: MessageContent, view: CardLayout) -> str:
-    title = escape_slack(format_text(words.title))
-    # The title stands above the attachment already: a single card need not say the same again.
-    paragraphs = [_slack(words.preface)] if words.preface else []
-    cards = (_slack_card(card, is_alone=not words.says_title) for card in view.cards)
-    paragraphs += [text for card in cards for text in _packed(card)]
-    lines = [_slack(line.text) for line in view.lines]
-    heading = [f"*{escape_slack(words.past.heading)}*"] if words.past.lines else []
-    past = [*heading, *(_slack(line.text) for line in view.past)]
-    parts = [lines, [view.more], past, [view.more_past], [_slack(note) for note in words.notes]]
-    notified = [text for part in parts for text in part if text]
-    blocks = [_slack_section(text) for text in (*paragraphs, *_packed(notified))]
+    title = format_text(words.title)
+    sections = [*_card_sections(words, view), *_line_sections(words, view)]
+    attachments: list[Json] = []
+    end: list[Json] = [*(_section(text) for text in _packed(_last_texts(words, view))), *_contexts(words)]
+    levels = {tone for tone, _ in sections}
+    for tone, texts in groupby(sections, key=lambda each: each[0]):
+        blocks: list[Json] = [_section(text) for _, text in texts]
+        # What is said of the whole message stands in the same colour where there is but one.
+        attachments.append(_attachment(title, tone, [*blocks, *(end if len(levels) == 1 else [])]))
+    if len(levels) != 1:
+        attachments.append(_attachment(title, words.tone, end))
+    payload: dict[str, Json] = {
+        # What a phone shows; Slack puts the blocks in its place.
+        "text": escape_slack(title),
+        "mrkdwn": False,
+        "blocks": [_header(words.title)],
+        "attachments": attachments,
+    }
+    if words.preface:
+        payload["blocks"] = [_header(words.title), _section(_literal(words.preface))]
+    return dumps(payload, ensure_ascii=False)
+
+
+def _attachment(title: str, tone: MessageStatus, blocks: list[Json]) -> Json:
+    return {"color": COLORS[tone], "fallback": escape_slack(title), "blocks": blocks}
+
+
+def _card_sections(words: MessageContent, view: CardLayout) -> Iterator[tuple[MessageStatus, str]]:
+    for heading, card in with_headings(view.cards, words):
+        texts = [heading, *_card_texts(card, is_single=words.is_single)]
+        yield from ((card.tone, text) for text in _packed(text for text in texts if text))
+
+
+def _line_sections(words: MessageContent, view: CardLayout) -> Iterator[tuple[MessageStatus, str]]:
+    after = view.cards[-1].group if view.cards else ""
+    lines = [(line.tone, heading, line) for heading, line in with_headings(view.lines, words, after=after)]
+    for tone, of_tone in groupby(lines, key=lambda each: each[0]):
+        texts = (text for _, heading, line in of_tone for text in (heading, _literal(line.text)) if text)
+        yield from ((tone, text) for text in _packed(texts))
+
+
+def _card_texts(card: AlertCard, *, is_single: bool) -> Iterator[str]:
+    if not is_single:
+        yield f"{card.badge}: {_literal(card.heading)}"
+    yield from (f"{fact.label}:  {_literal(fact.value)}" for fact in card.facts)
+    yield from (_literal(note) for note in card.notes)
+    if not is_single and card.reference:
+        yield _literal(card.reference)
+
+
+def _last_texts(words: MessageContent, view: CardLayout) -> Iterator[str]:
+    if view.more:
+        yield view.more
+    if words.past.lines:
+        yield words.past.heading
+        yield from (_literal(line.text) for line in view.past)
+    if view.more_past:
+        yield view.more_past
+    yield from (_literal(note) for note in words.notes)
+
+
+def _contexts(words: MessageContent) -> Iterator[Json]:
     links = [f"<{_slack_url(link.url)}|{_slack_label(link.label)}>" for link in words.links]
-    foot = [text for text in (*links, words.footer) if len(text) <= _SLACK_ELEMENT]
-    blocks.append({"type": "context", "elements": [_slack_markup(text) for text in foot]})
-    attachment: dict[str, Json] = {"color": COLORS[words.tone], "fallback": title, "blocks": blocks}
-    return dumps({"text": title, "mrkdwn": False, "attachments": [attachment]}, ensure_ascii=False)
-
-
-def _slack_card(card: AlertCard, *, is_alone: bool) -> list[str]:
-    lines = [] if is_alone else [f"*{escape_slack(card.badge)}:* {_slack(card.heading)}"]
-    lines.append(_slack(card.subject))
-    lines += [f"*{fact.label}*  {_slack(fact.value)}" for fact in card.facts]
-    return [*lines, *(_slack(note) for note in card.notes)]
+    marked: list[Json] = [_markup(text) for text in links if len(text) <= _MAX_ELEMENT]
+    if marked:
+        yield {"type": "context", "elements": marked[:_MAX_ELEMENTS]}
+    labels = [f"{fact.label}  {_literal(fact.value)}" for fact in words.labels]
+    footer = [_literal(line) for line in words.footer]
+    elements: list[Json] = [_plain("\n".join(lines)[: _MAX_ELEMENT // 2]) for lines in (labels, footer) if lines]
+    yield {"type": "context", "elements": elements}
 
 
 def _slack_url(url: str) -> str:
@@ -73,20 +113,33 @@ def _slack_label(label: RichText) -> str:
     return "".join(each for each in escape_slack(format_text(label)) if each not in "|*_~`")
 
 
-def _slack_markup(text: str) -> dict[str, Json]:
+def _markup(text: str) -> dict[str, Json]:
     # verbatim: Slack makes no links and no mentions of its own.
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-def _slack_section(text: str) -> dict[str, Json]:
-    return {"type": "section", "text": _slack_markup(text)}
+def _literal(text: RichText) -> str:
+    """Return a text for `plain_text`; the zero-width space is for clients that would look for mentions even here."""
+    return format_text(text).replace("<", f"<{ZERO_WIDTH_SPACE}")
+
+
+def _plain(text: str) -> dict[str, Json]:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _header(title: RichText) -> dict[str, Json]:
+    return {"type": "header", "text": _plain(truncate_middle(_literal(title), _MAX_HEADER))}
+
+
+def _section(text: str) -> dict[str, Json]:
+    return {"type": "section", "text": _plain(text)}
 
 
 def _packed(lines: Iterable[str]) -> Iterator[str]:
     """Yield the lines in as few paragraphs as a section's length allows."""
     paragraph = ""
     for line in lines:
-        if paragraph and len(paragraph) + 1 + len(line) > _SLACK_SECTION:
+        if paragraph and len(paragraph) + 1 + len(line) > _MAX_SECTION:
             yield paragraph
             paragraph = line
         else:

@@ -4,21 +4,26 @@ https://adaptivecards.io/explorer: a TextRun shows its text literally, while a T
 Teams takes 28 KiB, of which the envelope needs some.
 """
 
+from collections.abc import Iterator
+from itertools import groupby
 from json import dumps
 
 from alerter.core.message.content import (
     AlertCard,
-    AlertLine,
+    Bars,
+    Fact,
     MessageContent,
     MessageStatus,
     RichText,
     Untrusted,
     UntrustedName,
 )
-from alerter.core.message.layout import CardLayout, Json, first_fitting
+from alerter.core.message.layout import CardLayout, Json, first_fitting, with_headings
 from alerter.core.message.sanitize import sanitize
 from alerter.core.message.text import format_text
 
+#: So many buttons are shown; the others would be behind a menu.
+_MAX_ACTIONS = 4
 _TEAMS_BYTES = 24 * 1024
 _TEAMS_COLOURS = {
     MessageStatus.CRITICAL: "attention",
@@ -34,41 +39,57 @@ def teams_body(words: MessageContent) -> str:
 
 
 def _teams_view(words: MessageContent, view: CardLayout) -> str:
-    title = format_text(words.title)
-    body: list[Json] = []
-    if words.says_title:
-        body.append(teams_text(teams_runs(words.title, weight="bolder")))
+    body: list[Json] = [teams_text(_headline(words.title, words.tone, size="medium"))]
     if words.preface:
         body.append(teams_text(teams_runs(words.preface)))
-    body += [_teams_card(card) for card in view.cards]
-    # With that many lines, each is one run of text: five times as many fit.
-    runs = _teams_line if view.cards else _teams_plain_line
-    rest = [teams_text(runs(line), spacing="small") for line in view.lines]
-    if view.more:
-        rest.append(teams_text(teams_runs((view.more,)), spacing="small"))
-    if rest:
-        body.append({"type": "Container", "separator": True, "spacing": "medium", "items": rest})
+    group = ""
+    for heading, card in with_headings(view.cards, words):
+        body += [*_heading(heading), *_teams_card(card, is_single=words.is_single)]
+        group = card.group
+    body += _teams_lines(words, view, group)
     if words.past.lines:
         past = [teams_text(teams_runs((words.past.heading,), weight="bolder"))]
-        past += [teams_text(_teams_line(line), spacing="small") for line in view.past]
+        past += [teams_text(_headline(line.text, line.tone, weight="default"), spacing="small") for line in view.past]
         if view.more_past:
             past.append(teams_text(teams_runs((view.more_past,)), spacing="small"))
         body.append({"type": "Container", "separator": True, "spacing": "medium", "items": past})
     body += [teams_text(teams_runs(note), spacing="medium") for note in words.notes]
-    body.append(teams_text(teams_runs((words.footer,), size="small", is_subtle=True), spacing="medium"))
-    card: dict[str, Json] = {
+    body += [teams_text(_fact_runs(fact), spacing="small") for fact in words.labels]
+    body += [
+        teams_text(teams_runs(line, size="small", is_subtle=True), spacing="small" if number else "medium")
+        for number, line in enumerate(words.footer)
+    ]
+    links = words.links[:_MAX_ACTIONS]
+    adaptive: dict[str, Json] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "fallbackText": title,
+        "fallbackText": format_text(words.title),
         "body": body,
-        "actions": [
-            {"type": "Action.OpenUrl", "title": format_text(link.label), "url": link.url} for link in words.links
-        ],
+        "actions": [{"type": "Action.OpenUrl", "title": format_text(link.label), "url": link.url} for link in links],
         "msteams": {"width": "full"},
     }
     # ASCII, as it goes over the wire: what is measured here is what Teams counts.
-    return dumps(card)
+    return dumps(adaptive)
+
+
+def _teams_lines(words: MessageContent, view: CardLayout, group: str) -> Iterator[Json]:
+    # With that many lines, each is one run of text: five times as many fit.
+    rest: list[Json] = []
+    for heading, line in with_headings(view.lines, words, after=group):
+        rest += _heading(heading)
+        runs = (
+            _headline(line.text, line.tone, weight="default") if view.cards else teams_runs((format_text(line.text),))
+        )
+        rest.append(teams_text(runs, spacing="small"))
+    if view.more:
+        rest.append(teams_text(teams_runs((view.more,)), spacing="small"))
+    if rest:
+        yield {"type": "Container", "separator": True, "spacing": "medium", "items": rest}
+
+
+def _heading(text: str) -> list[Json]:
+    return [teams_text(teams_runs((text,), weight="bolder", is_subtle=True), spacing="medium")] if text else []
 
 
 def teams_runs(
@@ -80,12 +101,24 @@ def teams_runs(
         for key, value in (("weight", weight), ("size", size), ("color", color), ("isSubtle", is_subtle))
         if value not in {"default", False}
     }
-    runs: list[Json] = []
-    for part in phrase:
-        bold: dict[str, Json] = {"weight": "bolder"} if isinstance(part, UntrustedName) else {}
-        text = sanitize(part) if isinstance(part, Untrusted) else part
-        runs.append({"type": "TextRun", "text": text, **style, **bold})
-    return runs
+    return [_run(part, style) for part in _joined(phrase)]
+
+
+def _joined(phrase: RichText) -> Iterator[str | Untrusted | Bars]:
+    """Yield the parts of a text, what is ours in as few of them as there can be."""
+    for is_ours, parts in groupby(phrase, key=lambda part: isinstance(part, str)):
+        if not is_ours:
+            yield from parts
+        elif text := "".join(part for part in parts if isinstance(part, str)):
+            yield text
+
+
+def _run(part: str | Untrusted | Bars, style: dict[str, Json]) -> Json:
+    if isinstance(part, Bars):
+        return {"type": "TextRun", "text": part.text, "fontType": "Monospace", **style}
+    bold: dict[str, Json] = {"weight": "bolder"} if isinstance(part, UntrustedName) else {}
+    text = sanitize(part) if isinstance(part, Untrusted) else part
+    return {"type": "TextRun", "text": text, **style, **bold}
 
 
 def teams_text(runs: list[Json], *, spacing: str = "default") -> dict[str, Json]:
@@ -93,23 +126,25 @@ def teams_text(runs: list[Json], *, spacing: str = "default") -> dict[str, Json]
     return {"type": "RichTextBlock", "spacing": spacing, "inlines": runs}
 
 
-def _teams_line(line: AlertLine) -> list[Json]:
-    badge, *rest = line.text
-    return [*teams_runs((badge,), color=_TEAMS_COLOURS[line.tone]), *teams_runs(tuple(rest))]
+def _headline(text: RichText, tone: MessageStatus, *, weight: str = "bolder", size: str = "default") -> list[Json]:
+    """Return a first line, in which what happened has the colour of how bad it is."""
+    badge, *rest = text
+    is_badge = isinstance(badge, str) and badge.endswith(": ")
+    first = teams_runs((badge,), weight=weight, size=size, color=_TEAMS_COLOURS[tone] if is_badge else "default")
+    return [*first, *teams_runs(tuple(rest), weight=weight, size=size)]
 
 
-def _teams_plain_line(line: AlertLine) -> list[Json]:
-    return teams_runs((format_text(line.text),))
+def _fact_runs(fact: Fact) -> list[Json]:
+    return [*teams_runs((f"{fact.label}: ",), is_subtle=True), *teams_runs(fact.value)]
 
 
-def _teams_card(card: AlertCard) -> dict[str, Json]:
-    heading = [
-        *teams_runs((f"{card.badge}: ",), weight="bolder", size="medium", color=_TEAMS_COLOURS[card.tone]),
-        *teams_runs(card.heading, weight="bolder", size="medium"),
-    ]
-    items: list[Json] = [teams_text(heading), teams_text(teams_runs(card.subject), spacing="small")]
-    for fact in card.facts:
-        runs = [*teams_runs((f"{fact.label}: ",), is_subtle=True), *teams_runs(fact.value)]
-        items.append(teams_text(runs, spacing="small"))
+def _teams_card(card: AlertCard, *, is_single: bool) -> Iterator[Json]:
+    items: list[Json] = []
+    if not is_single:
+        items.append(teams_text(_headline((f"{card.badge}: ", *card.heading), card.tone)))
+    items += [teams_text(_fact_runs(fact), spacing="small") for fact in card.facts]
     items += [teams_text(teams_runs(note)) for note in card.notes]
-    return {"type": "Container", "separator": True, "spacing": "medium", "items": items}
+    if not is_single and card.reference:
+        items.append(teams_text(teams_runs(card.reference, size="small", is_subtle=True), spacing="small"))
+    if items:
+        yield {"type": "Container", "separator": True, "spacing": "medium", "items": items}

@@ -2,16 +2,28 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import dumps, loads
 from re import compile as compile_regex
 from textwrap import wrap
 
-from alerter.core.message.content import AlertCard, Format, Message, MessageContent, RichText, Untrusted, UntrustedName
-from alerter.core.message.layout import MAX_PAST, Json, layouts
+from alerter.core.charts.sparkline import BARS
+from alerter.core.message.content import (
+    MAX_TITLE,
+    AlertCard,
+    Bars,
+    Format,
+    Message,
+    MessageContent,
+    RichText,
+    Untrusted,
+    UntrustedName,
+)
+from alerter.core.message.layout import MAX_PAST, Json, layouts, with_headings
 from alerter.core.message.sanitize import ZERO_WIDTH_SPACE, sanitize, truncate_middle
 
 _WIDTH = 78
+_INDENT = "  "
 
 
 def format_text(phrase: RichText) -> str:
@@ -19,42 +31,71 @@ def format_text(phrase: RichText) -> str:
     return "".join(_text_part(part) for part in phrase)
 
 
-def _text_part(part: str | Untrusted) -> str:
+def _text_part(part: str | Untrusted | Bars) -> str:
     if isinstance(part, UntrustedName):
         return f"'{sanitize(part)}'"
+    if isinstance(part, Bars):
+        return part.text
     return sanitize(part) if isinstance(part, Untrusted) else part
 
 
+#: How long a name may be in a title that would be too long otherwise.
+_NAME_LENGTHS = (40, 30, 24, 18, 12)
+
+
+def fit_title(title: RichText) -> RichText:
+    """Return a title of at most `MAX_TITLE` characters: long names are cut in their middle, and the more the longer."""
+    if len(format_text(title)) <= MAX_TITLE:
+        return title
+    shorter = title
+    for longest in _NAME_LENGTHS:
+        shorter = tuple(
+            replace(part, longest=min(longest, part.longest)) if isinstance(part, Untrusted) else part for part in title
+        )
+        if len(format_text(shorter)) <= MAX_TITLE:
+            return shorter
+    return (truncate_middle(format_text(shorter), MAX_TITLE),)
+
+
 def text_body(words: MessageContent) -> str:
-    """Return the body in plain text."""
+    """Return the body in plain text; its first line is the title."""
     view = next(layouts(words))
-    paragraphs = [format_text(words.title)] if words.says_title else []
-    paragraphs.append("\n".join(_wrapped(format_text(words.preface), first="", rest="")))
-    paragraphs += [text_card(card) for card in view.cards]
-    paragraphs.append("\n".join([*(format_text(line.text) for line in view.lines), view.more]).rstrip())
+    paragraphs = [format_text(words.title), "\n".join(_wrapped(format_text(words.preface), first="", rest=""))]
+    group = ""
+    for heading, card in with_headings(view.cards, words):
+        paragraphs += [heading, text_card(card, is_single=words.is_single)]
+        group = card.group
+    lines: list[str] = []
+    for heading, line in with_headings(view.lines, words, after=group):
+        lines += [f"\n{heading}" if heading and lines else heading, format_text(line.text)]
+    paragraphs.append("\n".join(line for line in (*lines, view.more) if line))
     if words.past.lines:
         past = [f"  {format_text(line.text)}" for line in view.past]
         paragraphs.append("\n".join([f"{words.past.heading}:", *past, view.more_past]).rstrip())
     paragraphs += ["\n".join(_wrapped(format_text(note), first="", rest="")) for note in words.notes]
-    paragraphs.append(text_links(words))
-    paragraphs.append(words.footer)
+    paragraphs.append("\n".join(_last_lines(words)))
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
 
 
-def text_links(words: MessageContent) -> str:
-    """Return the links, one a line."""
-    return "\n".join(f"{format_text(link.label)}: {link.url}" for link in words.links)
+def _last_lines(words: MessageContent) -> list[str]:
+    """Return links, labels and the footer: a line each, their names below each other."""
+    rows = [(f"{format_text(link.label)}:", link.url) for link in words.links]
+    rows += [(fact.label, format_text(fact.value)) for fact in words.labels]
+    width = max((len(label) for label, _ in rows), default=0)
+    return [*(f"{label:<{width}}  {text}" for label, text in rows), *(format_text(line) for line in words.footer)]
 
 
-def text_card(card: AlertCard) -> str:
-    """Return an alert in detail."""
-    lines = [f"{card.badge}: {format_text(card.heading)}", format_text(card.subject)]
+def text_card(card: AlertCard, *, is_single: bool) -> str:
+    """Return an alert in detail; without a heading where the title says it, and no other alert is there."""
+    heading = [] if is_single else [f"{card.badge}: {format_text(card.heading)}"]
+    lines = []
     width = max((len(fact.label) for fact in card.facts), default=0)
     for fact in card.facts:
         lines += _wrapped(format_text(fact.value), first=f"  {fact.label:<{width}}  ", rest=" " * (width + 4))
-    for note in card.notes:
-        lines += ["", *_wrapped(format_text(note), first="  ", rest="  ")]
-    return "\n".join(lines)
+    reference = [] if is_single else [f"  {format_text(card.reference)}"] if card.reference else []
+    notes = [line for note in card.notes for line in ("", *_wrapped(format_text(note), first="  ", rest="  "))]
+    body = [*heading, *lines, *notes, *(["", *reference] if notes and reference else reference)]
+    return "\n".join(body).removeprefix("\n")
 
 
 def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
@@ -67,7 +108,9 @@ def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
 MAX_NAMED_IDS = 5
 #: A service that takes no more characters than this sends text messages, which have few characters of their own.
 _TEXT_MESSAGE = 320
-_TEXT_MESSAGE_CHARACTERS = str.maketrans({"…": "...", "·": "-", "—": "-", "\u2068": "", "\u2069": ""})
+_TEXT_MESSAGE_CHARACTERS = str.maketrans(
+    {"…": "...", "·": "-", "—": "-", "\u2013": "-", "→": "to", "\u2068": "", "\u2069": "", **dict.fromkeys(BARS, "")}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +122,14 @@ class _Brief:
         total: How many alerts there are.
         counts: The same by what happened to them, in words.
         last: What names the message.
+        command: How `alerter` is called.
     """
 
     lines: Sequence[tuple[str, int]]
     total: int
     counts: str
     last: str
+    command: str = "alerter"
 
     def views(self) -> Iterator[str]:
         """Yield ever shorter texts."""
@@ -94,7 +139,7 @@ class _Brief:
         yield self.last
 
     def _text(self, lines: Sequence[str], notified: int) -> str:
-        more = f"and {self.total - notified:,} more: alerter status" if lines and notified < self.total else ""
+        more = f"and {self.total - notified:,} more: {self.command} alerts" if lines and notified < self.total else ""
         return "\n".join(part for part in (*(() if lines else (self.counts,)), *lines, more, self.last) if part)
 
 
@@ -106,6 +151,7 @@ def brief_body(words: MessageContent) -> str:
     brief: dict[str, Json] = {
         "lines": [[format_text(line.text), line.count] for line in (*words.lines, *words.past.lines[:MAX_PAST])],
         "total": words.total,
+        "command": words.command,
         "counts": f"{words.total:,} alerts: {said}{f', {more:,} more' if more else ''}" if words.total else "",
     }
     return dumps(brief, ensure_ascii=False)
@@ -113,12 +159,12 @@ def brief_body(words: MessageContent) -> str:
 
 def load_brief(message: Message) -> _Brief:
     """Return what shorter texts are made of; of a single alert the title says everything."""
-    last = f"ref {message.id}"
+    last = f"id {message.alert_ids[0]} · ref {message.id}" if len(message.alert_ids) == 1 else f"ref {message.id}"
     if Format.BRIEF not in message.bodies:
         return _Brief((), 0, "", last)
     fields = loads(message.bodies[Format.BRIEF])
     lines = tuple((text, count) for text, count in fields["lines"])
-    return _Brief(lines, fields["total"], fields["counts"], last)
+    return _Brief(lines, fields["total"], fields["counts"], last, fields.get("command", "alerter"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +216,9 @@ def fit(message: Message, room: Room) -> tuple[str, str]:
     above = "" if room.title_bytes else title
     title = _cut_to(title, room.takes_title) if room.title_bytes else ""
     whole = message.bodies[Format.TEXT].removeprefix(f"{message.title}\n\n")
+    if whole.startswith(_INDENT):
+        # Services cut the space before a text: its first row would stand apart from the others.
+        whole = "\n".join(line.removeprefix(_INDENT) for line in whole.split("\n"))
     for view in (whole, *load_brief(message).views()):
         body = "\n".join(part for part in (above, room.plain(view.rstrip())) if part)
         if room.takes(title, body):

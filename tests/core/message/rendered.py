@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from alerter.core.alerts import Alert, AlertKey, AlertState
 from alerter.core.conditions import Evidence
 from alerter.core.message.content import (
+    MAX_TITLE,
     Format,
     Message,
     MessageContext,
     Untrusted,
 )
 from alerter.core.message.render import compose_message
-from alerter.core.message.sanitize import sanitize
+from alerter.core.message.sanitize import ZERO_WIDTH_SPACE, sanitize
 from alerter.core.notifications import Notification, NotificationItem, NotifyReason, Receiver, ReceiverName
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Tenant
@@ -76,22 +77,25 @@ def slack_of(message: Message) -> dict[str, Any]:
 
 
 def slack_blocks(message: Message) -> list[dict[str, Any]]:
-    """Return Slack's blocks."""
-    blocks: list[dict[str, Any]] = slack_of(message)["attachments"][0]["blocks"]
-    return blocks
+    """Return Slack's blocks, those of the attachments last."""
+    payload = slack_of(message)
+    return [*payload["blocks"], *(block for each in payload["attachments"] for block in each["blocks"])]
+
+
+def slack_elements(message: Message) -> list[dict[str, Any]]:
+    """Return every text object of Slack's blocks."""
+    elements = (block["elements"] if "elements" in block else [block["text"]] for block in slack_blocks(message))
+    return [each for element in elements for each in element]
 
 
 def slack_texts(message: Message) -> list[str]:
-    """Return every text that Slack shows, as it reads it."""
-    blocks = slack_blocks(message)
-    elements = [block["text"] if "text" in block else block["elements"] for block in blocks]
-    flat = [each for element in elements for each in (element if isinstance(element, list) else [element])]
-    return [slack_of(message)["text"], *(each["text"] for each in flat)]
+    """Return every text that Slack shows, in its order, without what only breaks mentions."""
+    return [each["text"].replace(f"<{ZERO_WIDTH_SPACE}", "<") for each in slack_elements(message)]
 
 
 def without_links_of_ours(text: str) -> str:
     """Return Slack's markup without the links to the console and to the runbook."""
-    for link in ("<https://login.example/held?a=1&amp;b=2|Held messages>", "<https://wiki.example/backlog|Runbook>"):
+    for link in ("<https://login.example/held?a=1&amp;b=2|Held mail>", "<https://wiki.example/backlog|Runbook>"):
         text = text.replace(link, "")
     return text
 
@@ -167,9 +171,12 @@ NASTY = [
 def is_harmless(message: Message, name: str) -> None:
     """Assert that a name can be read in every format, and does nothing in any."""
     cleaned = sanitize(Untrusted(name))
-    title, *marked_up = [without_links_of_ours(text) for text in slack_texts(message)]
-    assert not any(set(text) & {"<", ">"} for text in (title, *marked_up))
-    assert all(text.count("`") % 2 == 0 for text in marked_up)
+    marked_up = [each["text"] for each in slack_elements(message) if each["type"] == "mrkdwn"]
+    assert not any(set(without_links_of_ours(text)) & set("<>*_~`") for text in marked_up)
+    assert all("emoji" in each and not each["emoji"] for each in slack_elements(message) if each["type"] != "mrkdwn")
+    assert not any("<!" in each["text"] or "<@" in each["text"] for each in slack_elements(message))
+    assert not set(slack_of(message)["text"]) & {"<", ">"}
+    assert any(cleaned in text for text in slack_texts(message))
     page = page_of(message)
     assert cleaned in page.text
     assert set(page.links) <= {CONTEXT.console_url, "https://wiki.example/backlog"}
@@ -190,6 +197,9 @@ def is_within_limits(message: Message) -> None:
     """Assert what Slack and Teams would otherwise refuse."""
     blocks = slack_blocks(message)
     assert len(blocks) <= 50
+    assert len(message.title) <= MAX_TITLE
+    assert "\n" not in message.title
+    assert all(len(block["text"]["text"]) <= 150 for block in blocks if block["type"] == "header")
     assert len(slack_of(message)["text"]) <= 3000
     assert all(0 < len(block["text"]["text"]) <= 3000 for block in blocks if "text" in block)
     assert all(0 < len(each["text"]) <= 2000 for block in blocks for each in block.get("elements", []))

@@ -92,9 +92,7 @@ def test_a_digest_begins_with_what_fires_then_says_what_came_and_went() -> None:
     )
     text = message.bodies[Format.TEXT]
     fires, _, rest = text.partition("Came and went:\n")
-    assert fires.startswith(
-        f"{message.title}\n\nCRITICAL: 512 messages held, above 500\n'Spam' · acme · rule Backlog\n"
-    )
+    assert fires.startswith(f"{message.title}\n\nCRITICAL: 512 held for 'Spam' (acme), above 500\n  Limit  above 500\n")
     assert rest.startswith("  Over: '<!here> *x* `y`' (acme), peak 512, 09:05 to 11:30\n\n3 messages could not be ")
     assert "delivered from 09:05 to 12:00: Slack answered 404: no_service" in " ".join(rest.split())
     assert message.tone is MessageStatus.CRITICAL
@@ -107,9 +105,7 @@ def test_every_format_of_a_digest_says_the_same() -> None:
 
     texts = (page_of(message).text, teams_texts(message), "\n".join(slack_texts(message)))
     assert all(each in text for text in texts for each in ("still firing", "Came and went", "peak 512, 09:05 to 11:30"))
-    assert all(
-        text.index("512 messages held") < text.index("Came and went") < text.index("no_service") for text in texts
-    )
+    assert all(text.index("512 held for") < text.index("Came and went") < text.index("no_service") for text in texts)
     assert "<!here>" not in message.bodies[Format.SLACK]
 
 
@@ -128,7 +124,7 @@ def test_where_nothing_fires_any_more_a_digest_says_so(over: list[Alert], said: 
 
     assert message.title == f"secops/slack works again (09:05\u201312:00 missed): {said}"
     assert message.tone is MessageStatus.RESOLVED
-    assert [event.action for event in message.events] == [EventAction.CLOSE] * len(over)
+    assert [event.action for event in message.events] == [EventAction.RESOLVE] * len(over)
     is_within_limits(message)
 
 
@@ -137,8 +133,8 @@ def test_a_digest_opens_what_fires_and_closes_what_is_over() -> None:
     message = digested()
 
     assert [(event.action, event.summary[:8]) for event in message.events] == [
-        (EventAction.OPEN, "CRITICAL"),
-        (EventAction.CLOSE, "Resolved"),
+        (EventAction.TRIGGER, "CRITICAL"),
+        (EventAction.RESOLVE, "Resolved"),
     ]
 
 
@@ -204,34 +200,34 @@ def test_a_fallback_is_told_what_is_true_now_then_what_was_missed() -> None:
     """The title is no fresh warning: it says for whom it was, how late it is, and that it is over."""
     message = build_fallback_message(missed(FIRST, END, over=[ended(NASTY_ALERT)]), DEPUTY, CONTEXT, now=NOON)
 
-    assert message.title.startswith("[for secops, 2h55m late] Resolved after 2h25m: 3 held for '<!here>")
+    assert message.title.startswith("[for secops, 2h 55m late] Resolved after 2h 25m: 3 held for '<!here>")
     assert message.tone is MessageStatus.RESOLVED
     text = message.bodies[Format.TEXT]
     assert " ".join(text.split()).startswith(
         f"{message.title} secops cannot be reached through secops/slack since 09:05 UTC (Slack answered 404: "
-        "no_service). You get this as its fallback. Resolved after 2h25m: 3 messages held"
+        "no_service). You get this as its fallback. Resolved after 2h 25m: 3 held for"
     )
     assert f"Missed:\n  11:30: {sanitize(Untrusted(END.title))}\n  09:05: {sanitize(Untrusted(FIRST.title))}\n" in text
     for each in (page_of(message).text, teams_texts(message), "\n".join(slack_texts(message))):
         assert each.index("You get this as its fallback.") < each.index("Missed") < each.index("09:05: ")
     assert (message.receiver, message.created_at) == (DEPUTY.name, NOON)
     assert message.threads == (END.id, FIRST.id)
-    assert [event.action for event in message.events] == [EventAction.CLOSE]
+    assert [event.action for event in message.events] == [EventAction.RESOLVE]
 
 
 def test_a_fallback_is_told_what_still_fires() -> None:
     """With its numbers of now."""
     message = build_fallback_message(missed(FIRST, firing=[replace(NASTY_ALERT, value=900)]), DEPUTY, CONTEXT, now=NOON)
 
-    assert message.title.startswith("[for secops, 2h55m late] CRITICAL: 900 held")
-    assert (message.tone, [event.action for event in message.events]) == (MessageStatus.CRITICAL, [EventAction.OPEN])
+    assert message.title.startswith("[for secops, 2h 55m late] CRITICAL: 900 held")
+    assert (message.tone, [event.action for event in message.events]) == (MessageStatus.CRITICAL, [EventAction.TRIGGER])
 
 
 def test_what_nobody_knows_any_more_reaches_a_fallback_by_its_title() -> None:
     """After its rule and its alert have gone, what it said is better than nothing."""
     message = build_fallback_message(missed(FIRST), DEPUTY, CONTEXT, now=NOON)
 
-    assert message.title == f"[for secops, 2h55m late] {sanitize(Untrusted(FIRST.title))}"
+    assert message.title == f"[for secops, 2h 55m late] {sanitize(Untrusted(FIRST.title))}"
     assert "You get this as its fallback." in message.bodies[Format.TEXT].replace("\n", " ")
     is_within_limits(message)
 
@@ -269,7 +265,7 @@ def test_others_are_told_of_a_target_that_cannot_be_reached() -> None:
         assert "alerter test-notify secops" in body
         assert "more: alerter" not in body
     is_within_limits(message)
-    assert [(event.action, event.severity) for event in message.events] == [(EventAction.OPEN, Severity.WARNING)]
+    assert [(event.action, event.severity) for event in message.events] == [(EventAction.TRIGGER, Severity.WARNING)]
 
 
 @pytest.mark.parametrize(
@@ -288,9 +284,9 @@ def test_they_are_told_when_it_is_back(delivered: int, waiting: int, said: str) 
     )
 
     assert "1 notification waits" in begun.title
-    assert message.title == f"secops/slack works again after 1h51m; {said}"
+    assert message.title == f"secops/slack works again after 1h 51m; {said}"
     assert (message.tone, message.threads) == (MessageStatus.RESOLVED, (begun.id,))
-    assert [event.action for event in message.events] == [EventAction.CLOSE]
+    assert [event.action for event in message.events] == [EventAction.RESOLVE]
     assert {event.dedup_key for event in (*begun.events, *message.events)} == {begun.events[0].dedup_key}
 
 
@@ -302,5 +298,5 @@ def test_a_digest_of_news_about_a_target_keeps_it() -> None:
     message = digested(missed(begun, end, target="mail/mailto"))
 
     assert "  11:00: secops/slack cannot be reached since 10:13" in message.bodies[Format.TEXT]
-    assert [event.action for event in message.events] == [EventAction.CLOSE]
+    assert [event.action for event in message.events] == [EventAction.RESOLVE]
     assert digested(missed(begun)).tone is MessageStatus.WARNING

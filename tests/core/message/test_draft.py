@@ -5,10 +5,18 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.core.message.content import MAX_CARDS, MAX_LINES, MAX_THREADS, MAX_TRIGGERED, EventAction, MessageStatus
+from alerter.core.message.content import (
+    MAX_CARDS,
+    MAX_LINES,
+    MAX_THREADS,
+    MAX_TRIGGERED,
+    EventAction,
+    MessageContext,
+    MessageStatus,
+)
 from alerter.core.message.draft import build_dedup_key, compose_test_content
-from alerter.core.notifications import NotifyReason
-from alerter.core.rules import Severity
+from alerter.core.notifications import NotificationItem, NotifyReason
+from alerter.core.rules import RuleName, Severity
 from tests.core.message.words import (
     CONTEXT,
     ENDED,
@@ -49,37 +57,39 @@ def test_the_id_depends_on_nothing_but_the_message() -> None:
     assert len(first.id) == 10
     assert first.id != drafted(a_notice(), now=NOON + timedelta(milliseconds=1)).id
     assert first.id != drafted(a_notice(NO_DATA)).id
-    assert first.footer == f"alerter · 1 Jul 2026 13:00 BST · ref {first.id}"
+    assert [words(line) for line in first.footer] == [
+        "id ea0aac55 · acknowledge: alerter ack ea0aac55",
+        f"alerter · Wed 1 Jul 2026 13:00 BST · rule {{Backlog}} · ref {first.id}",
+    ]
 
 
 def test_a_test_message_says_that_nothing_is_wrong() -> None:
     """`alerter test-notify` alarms nobody."""
     test = compose_test_content(SECOPS.name, CONTEXT, now=NOON)
 
-    assert words(test.title) == "Test: alerter can reach {secops}"
+    assert words(test.title) == "Test: alerter can reach {secops}. Nothing is wrong."
     assert (test.tone, test.alert_ids, test.total) == (MessageStatus.INFO, (), 1)
-    assert words(test.cards[0].subject) == "Nothing is wrong and nothing is to be done."
-    assert [happening.action for happening in test.happenings] == [EventAction.OPEN, EventAction.CLOSE]
-    assert len({happening.dedup_key for happening in test.happenings}) == 1
+    assert [happening.action for happening in test.events] == [EventAction.TRIGGER, EventAction.RESOLVE]
+    assert len({happening.dedup_key for happening in test.events}) == 1
 
 
 @pytest.mark.parametrize(
     ("suppressed", "notes"),
     [
-        pytest.param(0, [], id="nothing was held back"),
+        pytest.param(0, [], id="nothing was suppressed"),
         pytest.param(
             1,
-            ["1 message was held back before this one: no more than 30 in an hour; its news is in this one."],
-            id="one was held back",
+            ["1 notification was suppressed before this one (at most 30 an hour); its news is in this one."],
+            id="one was suppressed",
         ),
         pytest.param(
             4,
-            ["4 messages were held back before this one: no more than 30 in an hour; their news is in this one."],
-            id="several were held back",
+            ["4 notifications were suppressed before this one (at most 30 an hour); their news is in this one."],
+            id="several were suppressed",
         ),
     ],
 )
-def test_a_message_says_how_many_were_held_back(suppressed: int, notes: list[str]) -> None:
+def test_a_message_says_how_many_were_suppressed(suppressed: int, notes: list[str]) -> None:
     """The next message after a storm says what its receiver was spared."""
     assert [words(note) for note in drafted(a_notice(), suppressed=suppressed).notes] == notes
 
@@ -92,7 +102,7 @@ def test_what_several_tenants_share_stands_where_its_worst_stood() -> None:
     notified = drafted(worst, *at_tenants(5), last)
 
     assert [line.count for line in notified.lines] == [1, 5, 1]
-    assert words(notified.title) == "CRITICAL: 7 alerts: {acme}, {t0}, {t1} and 3 more"
+    assert words(notified.title) == "CRITICAL: 9,000 held for {Spam} ({acme}), above 500; + 6 critical"
 
 
 def test_a_message_answers_the_first_ones_about_its_alerts() -> None:
@@ -116,17 +126,47 @@ def test_a_storm_of_ends_answers_some() -> None:
     assert drafted(*ends).threads == tuple(f"m{n}" for n in range(MAX_THREADS))
 
 
-def test_what_begins_is_opened_and_what_ends_is_closed() -> None:
-    """Under the same key, whatever the level: an on-call service opens and closes the same thing."""
-    opened = drafted(a_notice(OTHER_LEVEL)).happenings[0]
-    raised = drafted(a_notice(reason=NotifyReason.RAISED, notified=Severity.WARNING)).happenings[0]
-    closed = drafted(a_notice(ENDED, NotifyReason.RESOLVED, notified=Severity.CRITICAL)).happenings[0]
+LEVELS = replace(CONTEXT, levels_by_rule={RuleName("Backlog"): (Severity.INFO, Severity.WARNING, Severity.CRITICAL)})
 
-    assert [each.action for each in (opened, raised, closed)] == [EventAction.OPEN, EventAction.OPEN, EventAction.CLOSE]
-    assert [each.severity for each in (opened, raised)] == [Severity.WARNING, Severity.CRITICAL]
-    assert {each.dedup_key for each in (opened, raised, closed)} == {build_dedup_key(FIRING.key.topic)}
-    assert build_dedup_key(FIRING.key.topic) != build_dedup_key(NO_DATA.key.topic)
-    assert build_dedup_key(FIRING.key.topic) == "alerter-af7b69614ea20adbd7ad3a47"
+
+def events_of(notice: NotificationItem, *, context: MessageContext = CONTEXT) -> list[tuple[EventAction, Severity]]:
+    """Return what an on-call service does, in its order, and under the key of which level."""
+    level_by_key = {build_dedup_key(FIRING.key.topic, severity): severity for severity in Severity}
+    return [(each.action, level_by_key[each.dedup_key]) for each in drafted(notice, context=context).events]
+
+
+def test_each_level_is_opened_under_a_key_of_its_own() -> None:
+    """Whoever acknowledged the warning is paged again by the critical level, after which the warning is closed."""
+    trigger, resolve = EventAction.TRIGGER, EventAction.RESOLVE
+
+    assert events_of(a_notice(OTHER_LEVEL)) == [(trigger, Severity.WARNING)]
+    assert events_of(a_notice(reason=NotifyReason.RAISED, notified=Severity.WARNING)) == [
+        (trigger, Severity.CRITICAL),
+        (resolve, Severity.WARNING),
+    ]
+    assert events_of(a_notice(OTHER_LEVEL, NotifyReason.LOWERED, notified=Severity.CRITICAL)) == [
+        (trigger, Severity.WARNING),
+        (resolve, Severity.CRITICAL),
+    ]
+    assert events_of(a_notice(reason=NotifyReason.REPEAT, notified=Severity.CRITICAL)) == [(trigger, Severity.CRITICAL)]
+
+
+@pytest.mark.parametrize("still_firing", [None, Severity.INFO])
+def test_an_end_closes_every_level_of_the_rule(still_firing: Severity | None) -> None:
+    """Also one whose message was given up: nothing that was opened stays open."""
+    ended = a_notice(ENDED, NotifyReason.RESOLVED, notified=Severity.CRITICAL, still_firing=still_firing)
+
+    assert events_of(ended, context=LEVELS) == [(EventAction.RESOLVE, severity) for severity in Severity]
+    assert events_of(ended) == [(EventAction.RESOLVE, Severity.CRITICAL)]
+    assert events_of(a_notice(ENDED, NotifyReason.RESOLVED)) == [(EventAction.RESOLVE, Severity.CRITICAL)]
+
+
+def test_the_key_of_an_alert_is_the_same_for_ever() -> None:
+    """What one version has opened, the next one closes."""
+    key = build_dedup_key(FIRING.key.topic, Severity.CRITICAL)
+
+    assert key == "alerter-0a6f2668b8fb5a7a4a0b902f"
+    assert key != build_dedup_key(NO_DATA.key.topic, Severity.CRITICAL)
 
 
 def test_a_storm_opens_the_worst_and_closes_everything() -> None:
@@ -135,9 +175,9 @@ def test_a_storm_opens_the_worst_and_closes_everything() -> None:
     firing = [a_notice(replace(FIRING, key=key)) for key in keys]
     ended = [a_notice(replace(ENDED, key=key), NotifyReason.RESOLVED, notified=Severity.CRITICAL) for key in keys]
 
-    happenings = drafted(*firing, *ended).happenings
+    events = drafted(*firing, *ended).events
 
-    assert [each.dedup_key for each in happenings[:MAX_TRIGGERED]] == [
-        build_dedup_key(key.topic) for key in keys[:MAX_TRIGGERED]
+    assert [each.dedup_key for each in events[:MAX_TRIGGERED]] == [
+        build_dedup_key(key.topic, Severity.CRITICAL) for key in keys[:MAX_TRIGGERED]
     ]
-    assert [each.action for each in happenings[MAX_TRIGGERED:]] == [EventAction.CLOSE] * len(keys)
+    assert [each.action for each in events[MAX_TRIGGERED:]] == [EventAction.RESOLVE] * len(keys)

@@ -17,8 +17,8 @@ def test_html_is_a_complete_document() -> None:
     assert 'name="viewport"' in document
     assert "prefers-color-scheme:dark" in document
     assert not {"img", "script", "link", "iframe"} & set(page.tags)
-    assert page.links == ["https://login.example/held?a=1&b=2", "https://wiki.example/backlog"]
-    assert "and 17 more: alerter status" in page.text
+    assert page.links == ["https://wiki.example/backlog", "https://login.example/held?a=1&b=2"]
+    assert "and 17 more: alerter alerts" in page.text
     assert "What to do: Mimecast refuses the keys." in page.text
 
 

@@ -12,15 +12,15 @@ def test_one_message_is_not_one_messages() -> None:
     """Plural forms are right."""
     card = drafted(a_notice(replace(FIRING, value=1, peak=2))).cards[0]
 
-    assert words(card.heading) == "1 message held, above 500"
+    assert words(card.heading) == "1 held for {Impersonation} ({acme}), above 500"
     assert facts(card)["Peak"] == "2 messages"
 
 
 @pytest.mark.parametrize(
     ("at", "text"),
     [
-        pytest.param(NOON - 65 * MINUTE, "11:55 BST (1h5m ago)", id="today: the time"),
-        pytest.param(NOON - timedelta(days=2, hours=3), "29 Jun 10:00 BST (2d3h ago)", id="another day: the date too"),
+        pytest.param(NOON - 65 * MINUTE, "11:55 BST (1h 5m ago)", id="today: the time"),
+        pytest.param(NOON - timedelta(days=2, hours=3), "29 Jun 10:00 BST (2d 3h ago)", id="another day: the date too"),
         pytest.param(datetime(2025, 12, 31, 12, tzinfo=UTC), "31 Dec 2025 12:00 GMT (182d ago)", id="another year too"),
         pytest.param(NOON - timedelta(minutes=59, seconds=50), "12:00 BST (1h ago)", id="ages are rounded"),
     ],

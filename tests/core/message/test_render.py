@@ -70,7 +70,10 @@ def test_a_test_message_is_complete() -> None:
     """`alerter test-notify` sends what an alert would look like, in every format."""
     message = compose_test_message(SECOPS.name, CONTEXT, now=NOON)
 
-    assert (message.title, message.tone) == ("Test: alerter can reach 'secops'", MessageStatus.INFO)
+    assert (message.title, message.tone) == (
+        "Test: alerter can reach 'secops'. Nothing is wrong.",
+        MessageStatus.INFO,
+    )
     assert set(message.bodies) == set(Format) - {Format.BRIEF}
     assert all(message.id in body for body in message.bodies.values())
 
@@ -102,7 +105,7 @@ def test_ten_thousand_alerts_fit(name: str) -> None:
 
     is_within_limits(message)
     assert len(message.alert_ids) == 10_001
-    assert "more: alerter status" in "".join(teams_runs(json.loads(message.bodies[Format.TEAMS])))
+    assert "more: alerter alerts" in "".join(teams_runs(json.loads(message.bodies[Format.TEAMS])))
 
 
 def test_a_message_that_says_little_is_not_cut() -> None:
@@ -113,17 +116,17 @@ def test_a_message_that_says_little_is_not_cut() -> None:
     assert ZERO_WIDTH_SPACE not in message.bodies[Format.TEXT]
 
 
-HELD_BACK = "4 messages were held back before this one: no more than 30 in an hour; their news is in this one."
+SUPPRESSED = "4 notifications were suppressed before this one (at most 30 an hour); their news is in this one."
 
 
-def test_every_format_says_how_many_were_held_back() -> None:
+def test_every_format_says_how_many_were_suppressed() -> None:
     """A sentence about the message itself stands after its alerts, in every format."""
     message = composed(an_alert(), suppressed=4)
 
-    assert HELD_BACK in " ".join(message.bodies[Format.TEXT].split())
-    assert HELD_BACK in page_of(message).text
-    assert HELD_BACK in slack_texts(message)[2]
-    assert HELD_BACK in teams_runs(json.loads(message.bodies[Format.TEAMS]))
+    assert SUPPRESSED in " ".join(message.bodies[Format.TEXT].split())
+    assert SUPPRESSED in page_of(message).text
+    assert SUPPRESSED in slack_texts(message)
+    assert SUPPRESSED in teams_runs(json.loads(message.bodies[Format.TEAMS]))
 
 
 def test_the_same_at_nine_tenants_is_one_card_in_every_format() -> None:
@@ -132,13 +135,9 @@ def test_the_same_at_nine_tenants_is_one_card_in_every_format() -> None:
 
     message = composed(*(an_alert(tenant=f"tenant{number}") for number in range(9)), context=context)
 
-    assert message.title == (
-        "CRITICAL: 'Impersonation' at 9 of 40 tenants: tenant0 512, tenant1 512, tenant2 512 and 6 more"
-    )
+    assert message.title == ("CRITICAL: 'Impersonation' at 9 of 40 tenants: tenant0 512, tenant1 512, +7")
     assert all("tenant8" in body and "more: alerter" not in body for body in message.bodies.values())
-    assert message.bodies[Format.TEXT].startswith(
-        "CRITICAL: the same reason at 9 of 40 tenants, 4,608 messages held\n'Impersonation' · 9 of 40 tenants"
-    )
+    assert message.bodies[Format.TEXT].startswith(f"{message.title}\n\n  Held    tenant0 512, tenant1 512, ")
 
 
 @pytest.mark.parametrize("name", ["🔥" * 1000, "&" * 1000, "a.b@" * 250])
@@ -149,19 +148,30 @@ def test_hundreds_of_tenants_with_absurd_names_fit(name: str) -> None:
     message = composed(*alerts, suppressed=1)
 
     is_within_limits(message)
-    assert "more: alerter status" not in message.bodies[Format.TEXT]
+    assert "more: alerter alerts" not in message.bodies[Format.TEXT]
 
 
 def test_an_event_says_all_that_a_message_says_of_an_alert() -> None:
-    """Where only one thing is opened for each alert, it has the line as its summary, and the card as its text."""
+    """Where only one thing is opened for each alert, it has the title as its summary, and the numbers by name."""
     message = composed(an_alert(), an_alert("Spam"))
 
     [first, second] = message.events
     assert first.summary == "CRITICAL: 512 held for 'Impersonation' (acme), above 500"
-    assert first.details.startswith("CRITICAL: 512 messages held, above 500\n'Impersonation' · acme · rule Backlog\n")
-    assert "Runbook: https://wiki.example/backlog" in first.details
-    assert message.id in first.details
-    assert (first.action, first.severity) == (EventAction.OPEN, Severity.CRITICAL)
+    assert first.details == {
+        "alert": an_alert().key.id,
+        "held": "512",
+        "limit": "above 500",
+        "since": "11:50 UTC (10m ago)",
+        "acknowledge": f"alerter ack {an_alert().key.id}",
+        "ref": message.id,
+    }
+    assert first.links == (
+        ("Runbook", "https://wiki.example/backlog"),
+        ("Held mail", "https://login.example/held?a=1&b=2"),
+    )
+    assert (first.source, first.component, first.rule, first.group) == ("acme", "Impersonation", "Backlog", "acme")
+    assert first.started_at == NOON
+    assert (first.action, first.severity) == (EventAction.TRIGGER, Severity.CRITICAL)
     assert "Spam" in second.summary
     assert first.dedup_key != second.dedup_key
 
@@ -171,7 +181,7 @@ def test_what_comes_late_opens_nothing_that_is_over() -> None:
     late = with_present_events(SECOND, [an_alert("Spam")])
     about_a_target = build_unreachable_message(DEPUTY.name, OUTAGE, 1, CONTEXT, now=an_hour(11))
 
-    assert [event.action for event in late.events] == [EventAction.OPEN, EventAction.CLOSE]
+    assert [event.action for event in late.events] == [EventAction.TRIGGER, EventAction.RESOLVE]
     assert with_present_events(about_a_target, []) == about_a_target
 
 
@@ -187,7 +197,7 @@ def test_a_short_form_is_plain_in_every_format() -> None:
     assert slack_of(plain) == {"text": text, "mrkdwn": False, "attachments": []}
     assert [each["inlines"][0]["text"] for each in json.loads(plain.bodies[Format.TEAMS])["body"]] == text.splitlines()
     assert "15 alerts: 1 critical" in plain.bodies[Format.HTML]
-    assert [event.details for event in plain.events] == [f"ref {message.id}"] * 15
+    assert [event.details for event in plain.events] == [{"ref": message.id}] * 15
     assert (plain.id, plain.title, plain.tone) == (message.id, message.title, message.tone)
 
 

@@ -9,33 +9,33 @@ from alerter.core.message.text import Room, fit
 from tests.core.message.rendered import a_no_data_alert, an_alert, composed, storm
 
 TEXT = """\
-CRITICAL: 512 messages held, above 500
-'Impersonation' · acme · rule Backlog
+CRITICAL: 512 held for 'Impersonation' (acme), above 500
+
   Limit  above 500
   Since  11:50 UTC (10m ago)
 
-Held messages: https://login.example/held?a=1&b=2
-Runbook: https://wiki.example/backlog
-
-alerter · 1 Jul 2026 12:00 UTC · ref {id}
+Runbook:    https://wiki.example/backlog
+Held mail:  https://login.example/held?a=1&b=2
+id ea0aac55 · acknowledge: alerter ack ea0aac55
+alerter · Wed 1 Jul 2026 12:00 UTC · rule Backlog · ref {id}
 """
 NO_DATA_TEXT = """\
 CRITICAL: no data from Mimecast for 25m (acme), API keys refused
-acme · rule No data
-  Last good poll  11:35 UTC (25m ago)
-  Cause           wrong keys: HTTP 401
-  Limit           no good poll for 15m
+
+  Last successful poll  11:35 UTC (25m ago)
+  Cause                 wrong keys: HTTP 401
+  Limit                 no good poll for 15m
 
   What to do: Mimecast refuses the keys. Compare client_id and client_secret
   (API 1.0: app_id, app_key, access_key and secret_key, and the region) with
   the Mimecast console, and look for spaces that came along when pasting.
 
-  Until then this tenant's counts may be old, and none of its other alerts can
-  fire or resolve.
+  Until then acme's counts may be old, and none of its other alerts can fire
+  or resolve.
 
-Held messages: https://login.example/held?a=1&b=2
-
-alerter · 1 Jul 2026 12:00 UTC · ref {id}
+Held mail:  https://login.example/held?a=1&b=2
+id 9e371604 · acknowledge: alerter ack 9e371604
+alerter · Wed 1 Jul 2026 12:00 UTC · rule No data · ref {id}
 """
 
 
@@ -58,10 +58,10 @@ def test_several_alerts_in_plain_text() -> None:
     message = composed(*(an_alert(f"reason {number}") for number in range(40)))
 
     lines = message.bodies[Format.TEXT].splitlines()
-    assert lines[0] == message.title == "CRITICAL: 40 alerts: acme"
-    assert lines.count("CRITICAL: 512 messages held, above 500") == 5
-    assert "CRITICAL: 512 held for 'reason 24' (acme), above 500" in lines
-    assert "and 15 more: alerter status" in lines
+    assert lines[0] == message.title == "CRITICAL: 512 held for 'reason 0' (acme), above 500; + 39 critical"
+    assert lines.count("  Limit  above 500") == 3
+    assert any(line.startswith("CRITICAL: 512 held  above 500  'reason 24'  since 11:50  ") for line in lines)
+    assert "and 15 more: alerter alerts" in lines
 
 
 def test_a_text_that_fits_is_left_whole() -> None:
@@ -76,11 +76,23 @@ def test_a_text_that_fits_is_left_whole() -> None:
     assert whole == f"{title}\n{body}"
 
 
+def test_the_rows_of_a_single_alert_are_not_indented_for_a_service() -> None:
+    """Services cut the space before a text, so that the first row would stand apart from the others."""
+    _, body = fit(composed(a_no_data_alert()), Room(title_bytes=250, body_bytes=9000))
+
+    assert body.splitlines()[:3] == [
+        "Last successful poll  11:35 UTC (25m ago)",
+        "Cause                 wrong keys: HTTP 401",
+        "Limit                 no good poll for 15m",
+    ]
+    assert "\nWhat to do: " in body
+
+
 @pytest.mark.parametrize(
     ("body_bytes", "lines"),
     [
-        pytest.param(600, 10, id="as many lines as fit, the worst first"),
-        pytest.param(200, 3, id="three lines"),
+        pytest.param(600, 8, id="as many lines as fit, the worst first"),
+        pytest.param(200, 2, id="two lines"),
         pytest.param(60, 0, id="how many there are"),
         pytest.param(20, 0, id="what names it"),
     ],
@@ -96,7 +108,7 @@ def test_a_storm_is_shortened_to_what_fits(body_bytes: int, lines: int) -> None:
     assert [line.split("'")[1] for line in body.splitlines() if "held" in line] == [
         f"Policy {number}" for number in range(lines)
     ]
-    assert (f"and {40 - lines} more: alerter status" in body) == bool(lines)
+    assert (f"and {40 - lines} more: alerter alerts" in body) == bool(lines)
     assert ("40 alerts: 1 critical, 24 warning, 15 more" in body) == (body_bytes == 60)
     assert body.endswith(f"ref {message.id}")
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from alerter.core.alerts import Alert, AlertKey, AlertState
 from alerter.core.conditions import Evidence
-from alerter.core.message.content import AlertCard, MessageContent, MessageContext, RichText, Untrusted
+from alerter.core.message.content import AlertCard, Bars, MessageContent, MessageContext, RichText, Untrusted
 from alerter.core.message.draft import compose_content
 from alerter.core.mutes import Mute, MuteKind
 from alerter.core.notifications import (
@@ -34,7 +34,13 @@ MINUTE = timedelta(minutes=1)
 
 def words(phrase: RichText) -> str:
     """Return a phrase as one string, with what is not ours in braces."""
-    return "".join(f"{{{part.text}}}" if isinstance(part, Untrusted) else part for part in phrase)
+    return "".join(_shown(part) for part in phrase)
+
+
+def _shown(part: str | Untrusted | Bars) -> str:
+    if isinstance(part, Bars):
+        return f"[{part.text}]"
+    return f"{{{part.text}}}" if isinstance(part, Untrusted) else part
 
 
 def facts(card: AlertCard) -> dict[str, str]:
