@@ -343,7 +343,9 @@ def _plan_for(
         ]
         heard_by_target[target] = [notice for notice in found if _is_heard(notice, receiver)]
         noted += [_told_after(each, receiver, target, now=now) for each in found if not _is_heard(each, receiver)]
-    sent, notified, suppressed = budget.sent, list[NotificationState](), list[Notification]()
+    # All that is planned at one instant counts as one message, for no target gets more than one of it.
+    has_had_enough = budget.sent >= receiver.max_per_hour
+    notified, suppressed = list[NotificationState](), list[Notification]()
     notifications: list[Notification] = []
     for targets in _alike(heard_by_target):
         is_routed = heard_by_target[targets[0]]
@@ -353,10 +355,9 @@ def _plan_for(
             notices=tuple(sorted(is_routed, key=_worst_first)),
             suppressed=budget.suppressed,
         )
-        if sent >= receiver.max_per_hour and not any(notice.always_passes for notice in is_routed):
+        if has_had_enough and not any(notice.always_passes for notice in is_routed):
             suppressed.append(notification)
             continue
-        sent += 1
         notifications.append(notification)
         notified += [
             _told_after(notice, receiver, target, now=now) for target in targets for notice in heard_by_target[target]
@@ -377,7 +378,10 @@ def _alike(heard_by_target: Mapping[TargetId, Sequence[NotificationItem]]) -> li
 
 def _without_target(notice: NotificationItem) -> tuple[object, ...]:
     before = notice.previous_state
-    known = None if before is None else (before.severity, before.state, before.at, before.repeats, before.thread)
+    if before is None or notice.reason is NotifyReason.FIRST:
+        # A first message says nothing of what was told before.
+        return notice.reason, notice.alert.key
+    known = (before.severity, before.state, before.at, before.repeats, before.thread)
     return notice.reason, notice.alert.key, known
 
 

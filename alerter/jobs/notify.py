@@ -60,8 +60,7 @@ def tell(
         transaction.add_transitions(changes.transitions)
     present = _present(alerts, changes)
     whom = alerting.receivers if receivers is None else receivers
-    is_worse = any(alert.is_firing for alert in news)
-    planned = _decide(transaction, present, notified, whom, alerting, may_break=is_worse, now=now)
+    planned = _decide(transaction, present, notified, whom, alerting, now=now)
     waits = {receiver.name: receiver.group_wait for receiver in alerting.receivers if receiver.group_wait}
     for notification in planned.notifications:
         if notification.receiver.name in waits:
@@ -146,7 +145,6 @@ def _decide(
     receivers: Sequence[Receiver],
     alerting: AlertingConfig,
     *,
-    may_break: bool = False,
     now: datetime,
 ) -> NotificationPlan:
     """Return the plan, and keep what it takes for granted: where targets are now, and what has broken."""
@@ -154,7 +152,7 @@ def _decide(
     if known.left:
         transaction.forget_told(known.left)
         transaction.save_told(known.moved)
-    planned = _plan(transaction, alerts, known.notified, receivers, alerting, may_break=may_break, now=now)
+    planned = _plan(transaction, alerts, known.notified, receivers, alerting, now=now)
     for acknowledgement in planned.broken:
         transaction.break_acknowledgement(acknowledgement)
     return planned
@@ -167,10 +165,12 @@ def _plan(
     receivers: Sequence[Receiver],
     alerting: AlertingConfig,
     *,
-    may_break: bool = False,
     now: datetime,
 ) -> NotificationPlan:
     """Return the plan; mutes and budgets are read only where there is something to keep quiet or to hold back.
+
+    An acknowledgement is read wherever something fires: it may break now, or it is broken and somebody is yet to be
+    notified of that, because of a `group_wait`, a mute or `max_per_hour`.
 
     Args:
         reader: Knows them.
@@ -178,7 +178,6 @@ def _plan(
         notified: What targets were last told.
         receivers: Those who are to be told now.
         alerting: Whom to tell, and how.
-        may_break: Whether an alert fires that is otherwise than before, and may break an acknowledgement.
         now: The instant.
     """
     if not alerts:
@@ -187,7 +186,7 @@ def _plan(
     where = MuteSet(timezones=alerting.timezones)
     planned = plan(alerts, notified, receivers, alerting.routes, mutes=where, now=now)
     is_news = bool(planned.notified or planned.noted)
-    acknowledgements = reader.acknowledgements() if is_news or may_break else {}
+    acknowledgements = reader.acknowledgements() if is_news or any(alert.is_firing for alert in alerts) else {}
     if not is_news and not any(alert.key.topic in acknowledgements for alert in alerts):
         return planned
     mutes = MuteSet(
@@ -222,11 +221,10 @@ def _send(
     for notification, message in zip(planned.notifications, messages, strict=True):
         transaction.enqueue(message, alerting.targets_of(notification))
         transaction.reset_held_back(message.receiver)
-    for suppressed in planned.suppressed:
-        # What was held back before is planned again at every poll; only news would have been a message of its own.
-        if suppressed.is_about(changed):
-            log.warning("message held back by max_per_hour receiver=%s", suppressed.receiver.name)
-            transaction.hold_back(suppressed.receiver.name)
+    # What was held back before is planned again at every poll; only news would have been a message of its own.
+    for name in dict.fromkeys(each.receiver.name for each in planned.suppressed if each.is_about(changed)):
+        log.warning("message held back by max_per_hour receiver=%s", name)
+        transaction.hold_back(name)
     return messages
 
 

@@ -117,7 +117,7 @@ class OutboxReader(Rows):
 
         Args:
             since: Messages that were planned after this count, whatever they are: also digests, and what is sent to
-                a fallback.
+                a fallback. Those of one instant count as one: they are for different targets of the receiver.
             until: None that was planned after this counts, for the clock may have been ahead; without it, all do.
         """
         wanted = _SENT if until is None else _SENT.where(messages.c.created_at <= until)
@@ -352,7 +352,7 @@ _RELEASE = update(deliveries).where(is_waiting, deliveries.c.claimed_by.is_not(N
 _RELEASE_OF_THE_GONE = _RELEASE.where(is_life_over(deliveries.c.claimed_by))
 
 _SENT = (
-    select(messages.c.receiver, func.count().label("sent"))
+    select(messages.c.receiver, func.count(messages.c.created_at.distinct()).label("sent"))
     .where(messages.c.created_at > bindparam("start", type_=Instant()))
     .group_by(messages.c.receiver)
     .order_by(messages.c.receiver)

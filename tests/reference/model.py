@@ -406,15 +406,14 @@ class Model:
     def tell_receiver(self, name: str, urls: list[str], truths: dict[Subject, Truth], now: datetime) -> list[Message]:
         """Return what one receiver is told now: one message, to each of its targets that lacks the same (6, 7).
 
-        Silent: targets that lack different things. What they get are different messages, of which each counts.
+        Silent: targets that lack different things. What they get are different messages, which count as one.
         """
         memory = self.memories[name]
         messages = []
         news = self.news(name, urls, truths, now)
-        for entries in dict.fromkeys(entries for entries in news.values() if entries):
-            if not self.may_send(name, entries, truths, now):
-                continue
-            memory.sent_at.append(now)
+        lists = dict.fromkeys(entries for entries in news.values() if entries)
+        for entries in [each for each in lists if self.may_send(name, each, truths, now)]:
+            memory.sent_at.add(now)
             for url in (url for url, lacking in news.items() if lacking == entries):
                 self.remember(memory, url, entries, now)
                 messages.append(Message(at=now, receiver=name, target=url, entries=entries))
@@ -490,7 +489,7 @@ class Model:
         for url in urls:
             self.enqueue(name, url, now)
         if urls:
-            self.memories.setdefault(name, Memory()).sent_at.append(now)
+            self.memories.setdefault(name, Memory()).sent_at.add(now)
 
     def deliver(self, outcomes: dict[str, str], now: datetime) -> None:
         """Try what is due, each target for itself, and tell who is gone, as long as there is something (7)."""

@@ -46,13 +46,13 @@ class Truth:
 class Memory:
     """What is remembered of one receiver: what each of its targets was told of what, its group, and its messages.
 
-    `known` are the targets that were ever told anything.
+    `known` are the targets that were ever told anything. `sent_at` are the instants at which there were messages.
     """
 
     notified: dict[tuple[str, Subject], NotificationState] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     group_until: datetime | None = None
-    sent_at: list[datetime] = field(default_factory=list)
+    sent_at: set[datetime] = field(default_factory=set)
 
 
 def highest(levels: list[str]) -> str | None:

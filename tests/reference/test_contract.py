@@ -177,6 +177,19 @@ def test_a_target_that_is_new_is_told_what_fires(notified: Tells) -> None:
     ]
 
 
+def test_targets_that_know_different_things_are_told_within_the_same_limit(notified: Tells) -> None:
+    """What one poll has to tell is one message to each target, and `max_per_hour` counts it once."""
+    limited = RECEIVER + "max_per_hour = 2\n"
+    both = limited.replace('.example"', '.example", "json://new.example"')
+    story = Story(limited + ABOVE_100).poll(0, 150).configure(61, both + ABOVE_100).poll(62, 20)
+
+    assert reasons(notified(story)) == [
+        (0, "warning", "first"),
+        (61, "warning", "first"),
+        *[(62, "warning", "resolved")] * 2,
+    ]
+
+
 def test_an_acknowledgement_that_is_broken_stays_broken(notified: Tells) -> None:
     """A doubled count breaks it, which is told at once, and a lower count does not mend it."""
     receiver = RECEIVER + 'repeat_interval = "15m"\n'
@@ -199,6 +212,24 @@ def test_an_acknowledgement_breaks_while_growth_has_no_data(notified: Tells) -> 
     story = Story(RECEIVER + rule).poll(0, 10, 10, 90).acknowledge(11, "Surge").poll(50, 200)
 
     assert reasons(notified(story)) == [(10, "warning", "first"), (50, "warning", "broken")]
+
+
+@pytest.mark.parametrize(
+    ("receiver", "minutes"),
+    [
+        pytest.param('group_wait = "2m"\n', 15, id="when its group_wait is over"),
+        pytest.param("max_per_hour = 1\n", 60, id="when it may have a message again"),
+    ],
+)
+def test_whoever_cannot_be_told_of_the_break_at_once_is_told_later(
+    notified: Tells, receiver: str, minutes: float
+) -> None:
+    """Also where the alert does not change any more after the poll at which its acknowledgement broke."""
+    story = Story(RECEIVER + receiver + ABOVE_100).poll(0, 150).acknowledge(3, "Backlog").poll(5, 150, 300)
+
+    *_, broken = reasons(notified(story.poll(15, *[300] * 12)))
+
+    assert broken == (minutes, "warning", "broken")
 
 
 def test_an_acknowledgement_can_be_taken_back(notified: Tells) -> None:

@@ -195,6 +195,14 @@ class TestBudgets:
             }
             assert reader.hourly_limits(since=NOON) == {}
 
+    def test_messages_of_one_instant_count_as_one(self, store: Store) -> None:
+        """They are for different targets of a receiver, of which none gets more than one of them."""
+        enqueue(store, "m1", "a", created_at=NOON)
+        enqueue(store, "m2", "b", created_at=NOON)
+
+        with store.read() as reader:
+            assert reader.hourly_limits(since=at("11:00")) == {"secops": HourlyLimit(sent=1)}
+
     def test_messages_of_a_clock_that_was_ahead_use_nothing(self, store: Store) -> None:
         """After it was set back, only what was planned by now counts."""
         enqueue(store, "ahead", created_at=at("15:00"))
