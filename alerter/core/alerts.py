@@ -19,11 +19,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from itertools import pairwise
 from typing import assert_never
 
 from alerter.core.conditions import CONDITIONS, Evidence, Subject, Verdict
 from alerter.core.rules import Evaluation, Level, RuleName, Severity
-from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Span, Tenant
+from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Sample, Span, Tenant
 
 #: What an alert has compared is kept anew after so long, though nothing but the instant is another one: people see it.
 REFRESH_AFTER = timedelta(minutes=1)
@@ -163,7 +164,7 @@ def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -
         level: Where `for` and `keep_firing_for` stand.
         now: The instant of the evaluation.
     """
-    known = alert if evaluation.verdict is Verdict.NO_DATA else _without_gaps(alert, evaluation, now=now)
+    known = _without_gaps(alert, evaluation, now=now)
     after = _step(_with_value(known, evaluation, level), evaluation.verdict, level, now=now)
     if after.state is alert.state:
         return after, None
@@ -273,32 +274,45 @@ def _moved(at: datetime | None, *, by: timedelta) -> datetime | None:
 
 
 def _without_gaps(alert: Alert, evaluation: Evaluation, *, now: datetime) -> Alert:
-    """Return an alert whose spans leave out what nobody saw since a poll last decided on it."""
-    is_measured = alert.state is AlertState.PENDING or alert.keep_firing_since is not None
-    seen_at = alert.seen_at if is_measured else None
-    if seen_at is None:
+    """Return an alert whose spans leave out the time that nothing is known of, as far as that was not done before."""
+    if alert.state is not AlertState.PENDING and alert.keep_firing_since is None:
         return alert
-    gap = _gaps(evaluation, since=seen_at, until=now)
+    decided_at = alert.seen_at or now
+    gap = _gap_in_sum(evaluation, decided_at) if alert.key.tenant == ALL_TENANTS else _gap(evaluation, decided_at, now)
+    if gap <= timedelta(0):
+        return alert
     active_at = _moved(alert.active_at, by=gap) if alert.state is AlertState.PENDING else alert.active_at
-    return (
-        replace(alert, active_at=active_at, keep_firing_since=_moved(alert.keep_firing_since, by=gap)) if gap else alert
-    )
+    return replace(alert, active_at=active_at, keep_firing_since=_moved(alert.keep_firing_since, by=gap))
 
 
-def _gaps(evaluation: Evaluation, *, since: datetime, until: datetime) -> timedelta:
-    """Return how much time between two instants lies between runs of coverage.
+def _gap(evaluation: Evaluation, decided_at: datetime, now: datetime) -> timedelta:
+    """Return how long nothing was known before the run of coverage that begins with this poll.
 
-    After a clock that jumped ahead, the first instant lies beyond the run that it was in; the next poll is not late
-    because of that.
+    A later poll of the run has no gap before it, whether or not the first one had enough data to decide. After a clock
+    that jumped ahead, the last decision lies beyond the run that it was in; the next poll is not late because of that.
     """
+    match evaluation.coverage[-2:]:
+        case [before, newest] if newest.since == now:
+            if before.until < decided_at and now - decided_at <= evaluation.longest_step:
+                return timedelta(0)
+            return now - max(before.until, decided_at)
+        case _:
+            return timedelta(0)
+
+
+def _gap_in_sum(evaluation: Evaluation, decided_at: datetime) -> timedelta:
+    """Return how long nothing was known of a sum over tenants since a poll last decided on it.
+
+    Any of the polls of another instance may have begun a run. The newest sample of a tenant stands for it for a while,
+    which is a part of the sum's coverage: of that counts what a poll decided in.
+    """
+    if evaluation.verdict is Verdict.NO_DATA:
+        return timedelta(0)
     gaps = timedelta(0)
-    coverage = evaluation.coverage
-    for before, after in zip(reversed(coverage[:-1]), reversed(coverage), strict=False):
-        if after.since <= since:
-            break
-        if since > before.until and after.since - since <= evaluation.longest_step:
-            continue
-        gaps += max(min(after.since, until) - max(before.until, since), timedelta(0))
+    for before, after in pairwise(evaluation.coverage):
+        since = max(before.since, before.until - evaluation.tolerance, decided_at)
+        if after.since > decided_at and (since <= before.until or after.since - since > evaluation.longest_step):
+            gaps += after.since - since
     return gaps
 
 

@@ -378,6 +378,7 @@ class Evaluation:
         evidence: Of each of its conditions.
         coverage: The runs of coverage that it was found on, oldest first; between them nothing is known.
         longest_step: How far apart two successive polls are at most.
+        tolerance: For how long the newest sample of a tenant stands for it in a sum.
         holds_until: Before this instant the verdict stands; see `conditions.base.Result`.
         holds_within: The lowest and the highest count with which it stands.
     """
@@ -386,6 +387,7 @@ class Evaluation:
     evidence: tuple[Evidence, ...]
     coverage: Sequence[Span] = field(default=(), compare=False)
     longest_step: timedelta = field(default=timedelta(0), compare=False)
+    tolerance: timedelta = field(default=timedelta(0), compare=False)
     holds_until: datetime = field(default=NOT_AT_ALL, compare=False)
     holds_within: tuple[int, int] = field(default=ANY_COUNT, compare=False)
 
@@ -453,6 +455,7 @@ def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span
         evidence=tuple(result.evidence for result in results),
         coverage=series.coverage,
         longest_step=longest_step(series.poll_interval),
+        tolerance=series.tolerance,
         holds_until=holds_until,
         holds_within=holds_within,
     )

@@ -510,8 +510,9 @@ def covered(text: str) -> tuple[Span, ...]:
     ("coverage", "state"),
     [
         pytest.param("11:00-12:00", FIRING, id="polled all the time"),
-        pytest.param("11:00-11:51 11:56-12:00", PENDING, id="one poll failed, which takes five minutes"),
+        pytest.param("11:00-11:55 12:00-12:00", PENDING, id="one poll failed, which takes five minutes"),
         pytest.param("11:00-11:50 12:00-12:00", PENDING, id="nothing was seen all the time"),
+        pytest.param("11:00-11:51 11:56-12:00", FIRING, id="the run before it took that into account"),
         pytest.param("11:00-11:30 11:40-12:00", FIRING, id="the gap was before it was pending"),
         pytest.param("", FIRING, id="an alert about polling, which is covered by nothing"),
     ],
@@ -554,15 +555,57 @@ def test_time_of_which_nothing_is_known_does_not_end_an_alert() -> None:
     assert over.state is AlertState.INACTIVE
 
 
-def test_no_data_at_a_good_poll_moves_nothing() -> None:
-    """What a gap takes is reckoned when something is known again."""
+def test_a_gap_counts_once_whether_or_not_the_poll_after_it_decides() -> None:
+    """There may be too little to compare with, and another gap before there is enough."""
     pending = replace(an_alert(PENDING, since="10:00"), evidence=an_evaluation(seen_at=at("10:05")).evidence)
+    runs = covered("10:00-10:05 11:00-11:00 11:55-12:00")
 
-    found, _ = step(
-        pending, replace(an_evaluation(NO_DATA), coverage=covered("10:00-10:05 12:00-12:00")), _AFTER_10M, now=NOON
+    for now, verdict, seen in (("11:00", NO_DATA, 2), ("11:55", ACTIVE, 3), ("12:00", ACTIVE, 3)):
+        found = replace(an_evaluation(verdict, seen_at=at(now)), coverage=runs[:seen])
+        pending, _ = step(pending, found, _AFTER_10M, now=at(now))
+
+    assert (pending.state, pending.fired_at) == (FIRING, NOON)
+    assert pending.active_at == at("11:50")
+
+
+def test_a_clock_that_jumped_leaves_no_gap() -> None:
+    """The last decision has moved with it, and the run of coverage has not."""
+    pending = replace(an_alert(PENDING, since="11:45"), evidence=an_evaluation(seen_at=at("11:55")).evidence)
+    found = replace(an_evaluation(), coverage=covered("10:00-10:55 12:00-12:00"), longest_step=minutes(7.5))
+
+    after, _ = step(pending, found, _AFTER_10M, now=NOON)
+
+    assert after.state is FIRING
+
+
+def of_all(alert: Alert) -> Alert:
+    """Return an alert on the sum over all tenants."""
+    return replace(alert, key=a_key(tenant="*"))
+
+
+@pytest.mark.parametrize(
+    ("coverage", "verdict", "active_at"),
+    [
+        pytest.param("11:00-11:40 11:50-12:00", ACTIVE, "11:50", id="a gap"),
+        pytest.param("11:00-11:50 11:55-12:00", ACTIVE, "11:50", id="for which samples stood for ten minutes at most"),
+        pytest.param("11:00-11:30 11:50-11:50 11:55-12:00", ACTIVE, "11:55", id="two gaps"),
+        pytest.param("11:00-11:40 11:50-12:00", NO_DATA, "11:35", id="not before a poll decides"),
+        pytest.param("11:00-11:30 11:35-12:00", ACTIVE, "11:35", id="one that was before the last decision"),
+        pytest.param("11:00-11:20 11:38-12:00", ACTIVE, "11:35", id="none but a clock that jumped"),
+    ],
+)
+def test_what_was_unknown_of_a_sum_over_tenants_since_the_last_decision_does_not_count(
+    coverage: str, verdict: Verdict, active_at: str
+) -> None:
+    """Though the newest sample of each tenant stands for it for two intervals."""
+    pending = of_all(replace(an_alert(PENDING, since="11:35"), evidence=an_evaluation(seen_at=at("11:35")).evidence))
+    found = replace(
+        an_evaluation(verdict), coverage=covered(coverage), longest_step=minutes(7.5), tolerance=minutes(10)
     )
 
-    assert found == pending
+    after, _ = step(pending, found, a_level(for_="1h"), now=NOON)
+
+    assert after.active_at == at(active_at)
 
 
 def test_clear_at_holds_only_what_fired_under_the_limit_that_is_in_force() -> None:

@@ -108,6 +108,22 @@ def test_unknown_time_does_not_count_towards_keep_firing_for(notified: Tells) ->
     assert reasons(notified(story)) == [(0, "warning", "first"), (70, "warning", "resolved")]
 
 
+def test_two_gaps_with_a_poll_between_them_that_decides_nothing_do_not_end_an_alert(notified: Tells) -> None:
+    """An alert that is ending goes on through all time of which nothing is known (5 [2])."""
+    rule = (
+        '[[rules]]\nname = "Stuck"\nwarning = { stagnant = { above = 0, lasting = "10m" }, keep_firing_for = "15m" }\n'
+    )
+
+    notified(Story(RECEIVER + PATIENT + rule).poll(0, 9, 9, 9, 5).poll(45, 7).poll(90, 0))
+
+
+def test_a_gap_does_not_count_towards_for_of_a_sum_over_all(notified: Tells) -> None:
+    """Nor do the two intervals for which the newest poll of a tenant stands for it (5 [2])."""
+    rule = '[[rules]]\nname = "Sum"\nper = "all"\nwarning = { threshold = { above = 100 }, for = "15m" }\n'
+
+    notified(Story(RECEIVER + PATIENT + rule).poll(0, 200).poll(60, 200, 200))
+
+
 def test_clear_at_holds_only_what_fired_under_the_limit_in_force(notified: Tells) -> None:
     """After an edit of the limit the condition itself decides, whatever `clear_at` says now."""
     before = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 100, clear_at = 50 } }'
@@ -357,28 +373,3 @@ def test_what_reaches_a_fallback_late_says_so(taken: Takes, counts: tuple[int, .
     [_, copy] = titles(taken(story), "mail")
 
     assert copy.startswith(f"[for secops, 1d3h late] {said}")
-
-
-# What is not yet as the contract has it
-
-
-@pytest.mark.xfail(
-    reason="of gaps before the last one, only those within the lookback of the rule are known", strict=True
-)
-def test_two_gaps_with_a_poll_between_them_that_decides_nothing_do_not_end_an_alert(notified: Tells) -> None:
-    """An alert that is ending goes on through all time of which nothing is known (5 [2])."""
-    rule = (
-        '[[rules]]\nname = "Stuck"\nwarning = { stagnant = { above = 0, lasting = "10m" }, keep_firing_for = "15m" }\n'
-    )
-
-    notified(Story(RECEIVER + PATIENT + rule).poll(0, 9, 9, 9, 5).poll(45, 7).poll(90, 0))
-
-
-@pytest.mark.xfail(
-    reason="a sum holds each tenant's newest poll for two intervals, and takes them for known", strict=True
-)
-def test_a_gap_does_not_count_towards_for_of_a_sum_over_all(notified: Tells) -> None:
-    """Nor do the two intervals for which the newest poll of a tenant stands for it (5 [2])."""
-    rule = '[[rules]]\nname = "Sum"\nper = "all"\nwarning = { threshold = { above = 100 }, for = "15m" }\n'
-
-    notified(Story(RECEIVER + PATIENT + rule).poll(0, 200).poll(60, 200, 200))
