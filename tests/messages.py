@@ -137,11 +137,16 @@ FALLING = (40, 60, 120, 400, 688, 640, 500)
 
 
 def composed(
-    *notices: NotificationItem, more: Mapping[str, object] | None = None, counts: tuple[int, ...] = RISING
+    *notices: NotificationItem,
+    suppressed: int = 0,
+    is_introduction: bool = False,
+    counts: tuple[int, ...] = RISING,
 ) -> Message:
     """Return the message about some alerts, of which each had such counts, and has what it says now."""
     figures = {notice.alert.key.topic: figure_of(*counts, notice.alert.value) for notice in notices}
-    notification = replace(Notification(receiver=SECOPS, notices=notices), **(more or {}))  # type: ignore[arg-type]
+    notification = Notification(
+        receiver=SECOPS, notices=notices, suppressed=suppressed, is_introduction=is_introduction
+    )
     return compose_message(notification, CONTEXT, figures=figures, now=NOW)
 
 
@@ -239,8 +244,8 @@ MESSAGES: Mapping[str, Message] = {
         _first(an_alert(280, "Spam Scanning", severity=Severity.WARNING, tenant=GLOBEX)),
         _first(an_alert(231, "Graymail", severity=Severity.WARNING, tenant=GLOBEX)),
     ),
-    "suppressed": composed(_first(_SPAM), more={"held_back": 12}),
-    "new receiver": composed(_first(_REMINDED), _first(_WARNING), more={"is_introduction": True}),
+    "suppressed": composed(_first(_SPAM), suppressed=12),
+    "new receiver": composed(_first(_REMINDED), _first(_WARNING), is_introduction=True),
     "digest": build_digest_message(
         Missed(
             target="secops/slack",
