@@ -28,6 +28,8 @@ COMMANDS = MappingProxyType(
         "status": "Show tenants, counts, alerts and undelivered messages.",
         "tenants": "List tenants: polling, latency, causes, what fires.",
         "alerts": "List alerts, who was told of them, and what mutes them.",
+        "rules": "List rules with their limits and their present state.",
+        "routes": "List the routes; show who would be notified of an alert.",
         "explain": "Explain why an alert came, or why none did.",
         "ack": "Acknowledge an alert: quiet until it resolves or gets worse.",
         "silence": "Silence alerts for a time.",

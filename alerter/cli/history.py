@@ -1,6 +1,5 @@
-"""`alerter history`: what was."""
+"""`alerter history`: counts of hold reasons over time."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,17 +9,24 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
+from alerter.cli.colors import is_for_people, paint
 from alerter.cli.database_access import reading
 from alerter.cli.names import pasted
 from alerter.cli.options import Failed, config_option, load_without_secrets, output_options
-from alerter.cli.output import clean, print_json, print_table, sparkline
-from alerter.cli.tables import Table
+from alerter.cli.output import clean, encodable, print_json, print_table, terminal_width, time_cell
+from alerter.cli.tables import Cell, Table, shorten
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
-from alerter.humanize import local
+from alerter.core.rules import Per
+from alerter.humanize import ago
 
 if TYPE_CHECKING:
     from alerter.config import Config
+    from alerter.core.charts.figure import Figure
     from alerter.core.series import Sample, Series
+    from alerter.storage import Reader
+
+#: How many changes a terminal lists below the chart.
+MAX_CHANGES = 10
 
 
 @click.command()
@@ -33,12 +39,21 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @label_option
 @click.option("--since", metavar="SPAN", default="1d", show_default=True, help="How far back, such as 6h or 2w.")
+@click.option("--all", "everything", is_flag=True, help="List every change, not only the last ones.")
 def history(
-    reason: str, config_path: Path | None, *, tenant: str, labels: Sequence[str], since: str, as_json: bool
+    reason: str,
+    config_path: Path | None,
+    *,
+    tenant: str,
+    labels: Sequence[str],
+    since: str,
+    everything: bool,
+    as_json: bool,
 ) -> None:
     """Show how many messages REASON held over time. REASON is a name or a glob, in any case.
 
-    One line per change; between two lines the count stayed as it was. Exit code 1 if nothing matches.
+    On a terminal: a chart with limits and when alerts fired, and the last changes. In a pipe: one line per change;
+    between two lines the count stayed the same. Exit code 1 if nothing matches.
     """
     from alerter.config.types import duration  # noqa: PLC0415
     from alerter.core.rules import selector_of  # noqa: PLC0415
@@ -63,8 +78,9 @@ def history(
     if as_json:
         print_json([_history_json(series, since=now - span) for series in found])
         return
-    for series in found:
-        _print_history(series, config, since=now - span, now=now)
+    with reading(config) as reader:
+        for series in found:
+            _print_history(series, reader, config, since=now - span, now=now, most=None if everything else MAX_CHANGES)
 
 
 def _no_match(kind: str, wanted: str, known: Sequence[str], *, said: str = "") -> str:
@@ -77,19 +93,60 @@ def _no_match(kind: str, wanted: str, known: Sequence[str], *, said: str = "") -
     return f"no {kind} matches {said or repr(wanted)}{hint}"
 
 
-def _print_history(series: "Series", config: "Config", *, since: datetime, now: datetime) -> None:
-    rows = []
+def _print_history(
+    series: "Series", reader: "Reader", config: "Config", *, since: datetime, now: datetime, most: int | None
+) -> None:
+    rows: list[tuple[Cell | str, ...]] = []
     before: int | None = None
     for sample in _known(series, since=since):
         step = "" if before is None else f"{sample.count - before:+,}"
         at = max(sample.at, since)
-        rows.append((local(at, config.service.timezone), f"{sample.count:,}", step))
+        rows.append((time_cell(at, config.service.timezone, now=now), f"{sample.count:,}", step))
         before = sample.count
-    if sys.stdout.isatty():
-        click.echo(f"{series.tenant}: {clean(series.reason)}\n{sparkline(series, since=since, until=now, width=48)}")
-    prefix = (series.tenant, series.reason)
-    columns = ("at", ">held", ">step")
-    print_table(Table(title="Changes", columns=columns, rows=rows, empty="nothing was held", prefix=prefix))
+    prefix, columns = (series.tenant, series.reason), ("changed", ">held", ">step")
+    if not is_for_people():
+        print_table(Table(title="Changes", columns=columns, rows=rows, prefix=prefix))
+        return
+    _print_chart(series, reader, config, since=since, now=now)
+    shown = rows[::-1] if most is None else rows[::-1][:most]
+    title = "Last changes" if len(shown) < len(rows) else "Changes"
+    print_table(Table(title=title, columns=columns, rows=shown, empty="nothing was held"))
+    if len(shown) < len(rows):
+        click.echo(f"and {len(rows) - len(shown):,} earlier; --all lists all of them\n")
+
+
+def _print_chart(series: "Series", reader: "Reader", config: "Config", *, since: datetime, now: datetime) -> None:
+    from alerter.cli.chart import chart_lines  # noqa: PLC0415 - only a terminal pays for it
+
+    figure = _figure(series, reader, config, since=since, now=now)
+    highest, newest = figure.highest, figure.newest
+    known = "nothing is known" if highest is None or newest is None else (
+        f"{newest.count:,} held, highest {highest.count:,} {ago(highest.at, now=now)}"
+    )  # fmt: skip
+    name = shorten(clean(f"{series.tenant}: {series.reason}"), terminal_width())
+    click.echo(f"{encodable(paint(name, 'title'))}\n{known}")
+    for line in chart_lines(figure, config.service.timezone, width=terminal_width()):
+        click.echo(encodable(line))
+    click.echo()
+
+
+def _figure(series: "Series", reader: "Reader", config: "Config", *, since: datetime, now: datetime) -> "Figure":
+    """Return the counts with the limits of the rules that look at them, and when their alerts fired."""
+    from alerter.core.alerts import firing_spans  # noqa: PLC0415
+    from alerter.core.charts.figure import Band, build_figure, fixed_limits  # noqa: PLC0415
+
+    own = [each for each in reader.alerts() if (each.key.tenant, each.key.reason) == (series.tenant, series.reason)]
+    firings = reader.firings([each.key for each in own], since=since)
+    bands = [
+        Band(start_at=span.since, end_at=span.until, label=each.key.rule, severity=each.key.severity)
+        for each in own
+        for span in firing_spans(each, firings.get(each.key, ()), since=since, now=now)
+    ]
+    looking = [
+        rule for rule in config.rules if rule.tenants.matches(series.tenant) and rule.reasons.matches(series.reason)
+    ]
+    limits = fixed_limits([rule for rule in looking if rule.scope is Per.REASON])
+    return build_figure(series, start_at=since, end_at=now, limits=limits, alerts=bands)
 
 
 def _known(series: "Series", *, since: datetime) -> Sequence["Sample"]:

@@ -9,6 +9,7 @@ import click
 
 from alerter import clock
 from alerter.cli.alerts import alert_columns, alert_row
+from alerter.cli.colors import is_for_people
 from alerter.cli.database_access import reading
 from alerter.cli.instances import instances_json, instances_table
 from alerter.cli.learning import learning_json, learning_rules, learning_table, no_alerts_text
@@ -19,7 +20,7 @@ from alerter.cli.options import FOUND, config_option, load_without_secrets, outp
 from alerter.cli.output import print_json, print_table, sparkline, time_cell
 from alerter.cli.storing import DatabaseSummary
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.tenant_filter import choice_of, choice_options, held_text, look
+from alerter.cli.tenant_filter import TenantFilter, choice_of, choice_options, held_text, look
 from alerter.queries.alerts import alert_json
 from alerter.queries.mutes import ActiveMutes, load_active_mutes
 from alerter.queries.notifications import delivery_json, is_recent
@@ -34,12 +35,16 @@ DAY = timedelta(days=1)
 #: What has more rows than a person reads is cut, and says so.
 MAX_ROWS = 40
 
+#: How often `--watch` looks again.
+WATCH_SECONDS = 2
+
 
 @click.command()
 @config_option
 @output_options
 @choice_options
-@click.option("--nagios", is_flag=True, help="Print what a monitoring plugin prints, and end with its exit codes.")
+@click.option("--watch", is_flag=True, help=f"Show it again every {WATCH_SECONDS} seconds until Ctrl-C.")
+@click.option("--nagios", is_flag=True, help="Print a Nagios plugin result, and end with its exit codes.")
 def status(
     *,
     config_path: Path | None,
@@ -47,17 +52,31 @@ def status(
     tenant: str | None,
     labels: Sequence[str],
     failing: bool,
+    watch: bool,
     nagios: bool,
 ) -> None:
-    """Show tenants with their last good poll, counts, alerts, mutes, undelivered messages, and the database's size.
+    """Show tenants, counts, alerts, mutes, undelivered messages, rules that still learn, and the database's size.
 
     Of many tenants it shows a summary and the worst; `alerter tenants` lists all. Exit code 1 if an alert is firing, a
     tenant's last poll failed, never was or is too long ago, or a message was given up. With --nagios: 0 OK, 1 WARNING,
     2 CRITICAL, 3 UNKNOWN, as Nagios, Icinga and others expect; what is muted is OK.
     """
-    if nagios:
+    if nagios and not watch:
         raise click.exceptions.Exit(print_plugin(config_path, as_json=as_json))
     choice = choice_of(tenant, labels, failing=failing)
+    if watch:
+        from alerter.cli.watch import repeat  # noqa: PLC0415 - only who watches needs it
+
+        if as_json or nagios or not is_for_people():
+            raise click.UsageError("expected --watch on a terminal, without --json and --nagios")
+        repeat(lambda: _show(config_path, choice, as_json=False), every=timedelta(seconds=WATCH_SECONDS))
+        return
+    if not _show(config_path, choice, as_json=as_json):
+        raise click.exceptions.Exit(FOUND)
+
+
+def _show(config_path: Path | None, choice: TenantFilter, *, as_json: bool) -> bool:
+    """Print the status once; return True if all is well."""
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         stored = reader.alerts()
@@ -90,8 +109,9 @@ def status(
             if instances:
                 print_table(instances_table(instances, now=now))
     has_no_data = any(account.polling_state is not PollingState.GOOD for account in accounts)
-    if has_no_data or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records):
-        raise click.exceptions.Exit(FOUND)
+    return not (
+        has_no_data or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records)
+    )
 
 
 def _urgency(alert: "Alert") -> tuple[bool, int, str, str]:
