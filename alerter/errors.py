@@ -8,6 +8,7 @@ AlerterError
 │   ├── RateLimited            Mimecast asks us to wait
 │   ├── SourceUnavailable      no answer, or Mimecast says that it is unwell
 │   └── UnexpectedResponse     an answer that cannot be proven to be a hold summary
+├── FetchOverrun           a fetch takes longer than its caller waits: nothing is known yet
 ├── DeliveryError          a target did not take a message
 ├── ListenError            an address cannot be listened on
 ├── AlertNotFound          what was typed or copied names no alert, or several
@@ -172,6 +173,10 @@ _ADVICE = {
         "The answer is not a hold summary that alerter can trust. If it lasts, report it with the request id."
     ),
 }
+
+
+class FetchOverrun(AlerterError):
+    """A fetch takes longer than its caller waits; it is no failure yet: with more time it may succeed."""
 
 
 class SourceError(AlerterError):

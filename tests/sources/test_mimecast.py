@@ -25,7 +25,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.series import NO_REASON, HoldReason, Snapshot, Tenant
-from alerter.errors import AuthenticationError, Cause, RateLimited, SourceError, SourceUnavailable, UnexpectedResponse
+from alerter.errors import (
+    AuthenticationError,
+    Cause,
+    FetchOverrun,
+    RateLimited,
+    SourceError,
+    SourceUnavailable,
+    UnexpectedResponse,
+)
 from alerter.simulator import (
     SIMULATOR_ACCESS_KEY,
     SIMULATOR_APP_ID,
@@ -1257,6 +1265,64 @@ def test_a_handshake_that_stalls_does_not_beat_the_deadline() -> None:
         error = Source(server.url.replace("http", "https"), keys=SIGNING, limits=SHORT).failure()
 
     assert error.cause is Cause.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        pytest.param(no_play, id="a server that says nothing"),
+        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"), id="a dripping header"),
+        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", b" "), id="a dripping body"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"], ids=["answers", "handshakes"])
+def test_a_caller_that_waits_for_less_than_a_fetch_takes_is_free_in_time(
+    play: Callable[[socket.socket], object], scheme: str
+) -> None:
+    """Whatever hangs, it gets no failure but learns that there was too little time; with more, the poll may succeed."""
+    with RawServer(play) as server:
+        source = Source(server.url.replace("http", scheme), keys=SIGNING)
+
+        with pytest.raises(FetchOverrun):
+            source.fetch(within=timedelta(seconds=0.15))
+
+    assert server.connections == 1
+
+
+def test_a_name_that_takes_long_to_resolve_holds_no_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver cannot be interrupted: it is left behind."""
+    resolved = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_more: resolved.wait(10) and [])
+
+    with pytest.raises(FetchOverrun):
+        Source("https://localhost:1", keys=SIGNING).fetch(within=timedelta(seconds=0.15))
+
+    resolved.set()
+
+
+def test_a_retry_that_does_not_fit_into_the_time_of_the_caller_is_left_to_a_fetch_with_more(
+    simulator: Simulator,
+) -> None:
+    """A server that is unwell for a moment is asked again, here or there."""
+    source = Source(simulator.base_url, limits=Limits(retry_wait=timedelta(seconds=1)))
+    simulator.misbehave(Misbehaviour.MIMECAST_ERROR, times=1)
+    with pytest.raises(FetchOverrun):
+        source.fetch(within=timedelta(seconds=0.9))
+    simulator.misbehave(Misbehaviour.MIMECAST_ERROR, times=1)
+
+    assert source.fetch(within=timedelta(seconds=3)).counts[GRAYMAIL] == 7
+
+
+def test_a_failure_within_the_time_of_the_caller_is_one(simulator: Simulator) -> None:
+    """Wrong keys, a refused connection: an error that comes at once is the outcome of the poll."""
+    simulator.misbehaviour = Misbehaviour.PERMISSION_MISSING
+
+    with pytest.raises(AuthenticationError):
+        Source(simulator.base_url).fetch(within=timedelta(seconds=3))
+    with pytest.raises(SourceUnavailable):
+        Source("http://127.0.0.1:1", keys=SIGNING, limits=Limits(retry_wait=timedelta(0))).fetch(
+            within=timedelta(seconds=3)
+        )
 
 
 def test_a_connection_that_comes_too_late_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,22 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import inf
 from types import MappingProxyType
 from typing import TypeVar, assert_never
 from urllib.parse import urlsplit
 
 from alerter import __version__
 from alerter.core.series import Snapshot, Tenant
-from alerter.errors import AuthenticationError, Cause, RateLimited, SourceError, SourceUnavailable, UnexpectedResponse
+from alerter.errors import (
+    AuthenticationError,
+    Cause,
+    FetchOverrun,
+    RateLimited,
+    SourceError,
+    SourceUnavailable,
+    UnexpectedResponse,
+)
 from alerter.network.deadline import is_loopback
 from alerter.redaction import Redactor
 from alerter.sources.mimecast import auth, rate_limits, responses
@@ -163,10 +172,14 @@ class MimecastSource:
         #: signature.
         self._sent: tuple[str, ...] = ()
 
-    def fetch(self) -> Snapshot:
+    def fetch(self, *, within: timedelta | None = None) -> Snapshot:
         """Return the tenant's held messages as they are now.
 
+        Args:
+            within: How long the caller waits; None for the full time of a fetch.
+
         Raises:
+            FetchOverrun: It takes longer than `within`, in whatever it is, or a retry would.
             AuthenticationError: Mimecast refuses the keys or what they may do.
             RateLimited: Mimecast asks for more patience than one fetch has; until then no request is made.
             SourceUnavailable: No answer, an error of Mimecast's own, or `stop` was set.
@@ -175,22 +188,28 @@ class MimecastSource:
         self._refuse_while_limited()
         began = self._monotonic()
         try:
-            snapshot = self._fetch()
+            snapshot = self._fetch(within)
             return replace(snapshot, latency=timedelta(seconds=self._monotonic() - began))
         finally:
             self._own_lines.close()
 
-    def _fetch(self) -> Snapshot:
-        deadline = self._monotonic() + self._limits.timeout.total_seconds()
+    def _fetch(self, within: timedelta | None) -> Snapshot:
+        began = self._monotonic()
+        deadline = began + self._limits.timeout.total_seconds()
+        give_up_at = inf if within is None else began + within.total_seconds()
         tried: set[RetryAction] = set()
         while True:
+            # An attempt that must be quick has all the time: the one with more time comes later.
+            is_last = RetryAction.AGAIN in tried or within is not None
             try:
-                return self._attempt(deadline=deadline, is_last=RetryAction.AGAIN in tried)
+                return self._attempt(deadline=min(deadline, give_up_at), is_last=is_last)
             except RequestError as error:
                 fault = error
             if fault.remedy is RetryAction.RENEW:
                 self._set_token(None)
             pause = self._pause_before_retry(fault, tried, deadline=deadline)
+            if self._monotonic() + (pause or 0.0) >= give_up_at and not self._stop.is_set():
+                raise FetchOverrun(f"no answer within {within}: {self._redacted(fault.detail)}") from None
             if pause is None:
                 raise self._error(fault) from None
             _log.warning(
