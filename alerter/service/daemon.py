@@ -1,9 +1,7 @@
-"""The daemon: schedules the jobs and waits for signals.
+"""The daemon: starts, reloads and stops the service, and does what its jobs are for.
 
-The main thread does nothing but wait for signals and look around: after a few seconds, or when something is due or a
-thread has asked for it (`looks`). What it does then is `_look`, and when it does so again says `_next_look_seconds`.
-The pollers' threads poll and judge, APScheduler's deliver and prune. Jobs never touch the scheduler, so that shutting
-it down cannot wait for itself.
+The main thread waits for signals, and checks every two seconds what must not depend on any job: the clocks, its part in
+the database, and what systemd is told (`_check`). Polls, deliveries and clean-up are jobs of the `Scheduler`.
 """
 
 import logging
@@ -13,17 +11,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import inf
 from pathlib import Path
-from threading import Event, Thread
-
-from apscheduler.executors.pool import ThreadPoolExecutor as SchedulerPool
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from threading import Event
 
 from alerter import __version__
 from alerter.clock import now
@@ -43,12 +36,13 @@ from alerter.notifiers.apprise import AppriseNotifier
 from alerter.processes import alerter_command, start, wait
 from alerter.redaction import Redactor
 from alerter.service.alerting_config import policy_of
-from alerter.service.looks import APART_SECONDS, Looks, Moment
+from alerter.service.clock_reading import ClockReading
+from alerter.service.commit_queue import FetchResult
 from alerter.service.membership import Clocks
-from alerter.service.scheduler import Answer, Pollers
+from alerter.service.scheduler import Executor, Scheduler
 from alerter.service.sd_notify import Systemd
 from alerter.service.self_monitoring import SelfWatch
-from alerter.service.slots import first_round
+from alerter.service.slots import startup_spread
 from alerter.service.status_line import Tally
 from alerter.service.systemd import Supervision
 from alerter.service.wiring import DAEMON_LIMITS, SENDERS, fingerprint, sharing_of, source_of, url_problem, urls_of
@@ -59,29 +53,23 @@ log = logging.getLogger(__name__)
 
 #: A wall clock that moves against the monotonic one by more than this has jumped, rather than been corrected.
 JUMP = timedelta(seconds=5)
-#: So many runs may deliver at once, all but one of them held up by a target that hangs.
-DELIVERY_RUNS = 4
 UPKEEP_INTERVAL = timedelta(hours=1)
 #: How soon delivery is tried again when it failed as a whole, as with a database that is locked.
 RETRY_AFTER_FAILURE = timedelta(seconds=15)
+#: How long after a delivery the next one runs at the earliest, unless a commit has something to send.
+MIN_DELIVERY_PAUSE = timedelta(seconds=1)
 #: How long a poll or a message in flight may take to end after a SIGTERM; what takes longer is cut off.
 DRAIN = timedelta(seconds=20)
-#: How long the main thread does not look around at most, in seconds: so late it notices a clock that has jumped, a
-#: machine that slept, and a tenant that is overdue.
-MAX_NAP_SECONDS = 5.0
-#: The same where it has a share of the tenants, which may end; and until the daemon is ready, as it is as soon as every
-#: tenant was tried.
-SHARED_NAP_SECONDS, FIRST_NAP_SECONDS = 1.0, 0.1
+#: How often the main thread checks, in seconds; and until the daemon is ready, which is when every tenant was tried.
+CHECK_SECONDS, FIRST_CHECK_SECONDS = 2.0, 0.1
 #: How often it is tried again to reach a database's server at the start, in seconds.
 DATABASE_SECONDS = 2
 #: How often the daemon says that an upgrade goes on, in seconds.
 UPGRADE_SIGN_SECONDS = 10
-#: How often it is looked for deliveries that another process wants to be tried, and cannot tell: a person's, or another
-#: instance's.
-OTHERS_SECONDS = 30
+#: How often deliveries are looked for that another process made due: a person's, or another instance's.
+OTHERS_INTERVAL = timedelta(seconds=30)
 
-#: The first two from outside, the last two from a thread: there is something to deliver, or to look at.
-SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +108,7 @@ class Service:
         read: The clocks, by which it notices that one of them has jumped; None for those of this machine.
     """
 
-    def __init__(self, path: Path, *, redactor: Redactor, read: Callable[[], Moment] | None = None) -> None:
+    def __init__(self, path: Path, *, redactor: Redactor, read: Callable[[], ClockReading] | None = None) -> None:
         self.path = path
         self._redactor = redactor
         self._stop = Event()
@@ -128,19 +116,16 @@ class Service:
         self._health = Health(_boot_seconds)
         self._lines = Lines(_boot_seconds)
         self._mine: Mapping[Tenant, timedelta] = {}
-        self._pollers = Pollers(
+        self._scheduler = Scheduler(
             lambda tenant: self._runtime.sources.get(tenant) if self._sharing.may_act() else None,
-            self._judge,
+            self._handle_results,
             clock=now,
             seconds=_boot_seconds,
         )
         self._supervision = Supervision(Systemd(os.environ, pid=os.getpid()), self._health, monotonic=_boot_seconds)
-        self._looks = Looks(read or moment, lambda: _raise(signal.SIGUSR2))
-        self._errands = ThreadPoolExecutor(1, thread_name_prefix="errands")
-        self._errand: Future[None] | None = None
-        self._others_boot = _boot_seconds() + OTHERS_SECONDS
+        self._read_clocks = read or read_clocks
+        self._clocks = self._read_clocks()
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
-        self._scheduler: BackgroundScheduler | None = None
         self._wants_reload = False
 
     def run(self, config: Config) -> None:
@@ -161,7 +146,7 @@ class Service:
                 Clocks(now=now, seconds=_boot_seconds),
                 name=_own_name(),
                 version=__version__,
-                changed=lambda: _raise(signal.SIGUSR1),
+                changed=self._deliver_soon,
             )
             stack.enter_context(self._opened(config.path))
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
@@ -212,48 +197,29 @@ class Service:
 
     def _wait(self) -> None:
         while True:
-            received = signal.sigtimedwait(SIGNALS, self._looks.left())
+            wait_seconds = CHECK_SECONDS if self._supervision.is_ready else FIRST_CHECK_SECONDS
+            received = signal.sigtimedwait(SIGNALS, wait_seconds)
             match received.si_signo if received else None:
                 case signal.SIGTERM | signal.SIGINT:
                     log.info("stopping")
                     return
                 case signal.SIGHUP:
                     self._reload()
-                case signal.SIGUSR1:
-                    self._schedule_delivery()
-                case signal.SIGUSR2:
-                    continue  # somebody wants an earlier look, which need not be due yet
                 case _:
-                    pass
-            self._look()
+                    self._check()
 
-    def _look(self) -> None:
-        """Look around once, and decide when to do so again."""
-        before, clocks = self._looks.begin()
-        self._follow_clocks(before, clocks)
-        self._look_at_share()
-        self._look_for_others(clocks)
-        self._schedule_retries()
+    def _check(self) -> None:
+        """Do what must not depend on any job."""
+        self._check_clocks()
+        self._check_share()
         self._supervise()
-        self._looks.plan(self._next_look_seconds(clocks))
 
-    def _next_look_seconds(self, clocks: Moment) -> float:
-        """Return in how many seconds to look around again, where nobody asks for it before."""
-        if not self._supervision.is_ready:
-            return FIRST_NAP_SECONDS
-        if self._sharing.is_shared:
-            return SHARED_NAP_SECONDS
-        retry_at = self._retry_at
-        due = self._others_boot - clocks.boot, inf if retry_at is None else (retry_at - now()).total_seconds()
-        # What is due and cannot be done yet is not looked at all the time.
-        return max(min(MAX_NAP_SECONDS, *due), APART_SECONDS)
-
-    def _look_at_share(self) -> None:
+    def _check_share(self) -> None:
         """Poll others where the share has changed, and nobody in time where this instance is cut off."""
         if self._sharing.look():
             self._assign()
             # What nobody was sure to be removed from all configurations may be so now.
-            self._add("reconcile", self._upkeep, None)
+            self._scheduler.run_now("reconcile", self._upkeep)
         trouble = self._sharing.trouble()
         self._health.cut_off(trouble)
         if trouble:
@@ -266,30 +232,24 @@ class Service:
     def _supervise(self) -> None:
         self._supervision.look(sharing=self._sharing.notified(), now=self._local_now())
         if self._supervision.wants_tally():
-            self._add("tally", self._tally, None)
+            self._scheduler.run_now("tally", self._tally)
 
     def _local_now(self) -> datetime:
         return now().astimezone(self._runtime.config.service.timezone)
 
-    def _follow_clocks(self, before: Moment, clocks: Moment) -> None:
-        """Notice a clock that jumped and a machine that slept; both would leave the pollers waiting."""
-        jump = clocks.jump_since(before)
+    def _check_clocks(self) -> None:
+        """Notice a clock that jumped and a machine that slept: either makes APScheduler wait for the wrong instants."""
+        before, self._clocks = self._clocks, self._read_clocks()
+        jump, slept = self._clocks.jump_since(before), self._clocks.slept_since(before)
         if abs(jump) > JUMP:
             log.warning("the clock jumped seconds=%+.0f", jump.total_seconds())
             own = tuple(self._mine) if self._sharing.is_shared else None
             self._guarded("follow the clock", lambda: shift_after_clock_jump(self._store, by=jump, tenants=own))
-            self._pollers.restart()
-        elif clocks.slept_since(before) > JUMP:
-            log.warning("the machine was suspended seconds=%.0f", clocks.slept_since(before).total_seconds())
-            self._health.expect_anew(begun_within=first_round(self._health.tenant_count()))
-            self._pollers.restart()
-
-    def _look_for_others(self, clocks: Moment) -> None:
-        """Look now and then for deliveries that another process wants to be tried."""
-        if clocks.boot >= self._others_boot:
-            if self._errand is None or self._errand.done():
-                self._errand = self._errands.submit(self._look_for_errands)
-            self._others_boot = clocks.boot + OTHERS_SECONDS
+            self._scheduler.reschedule_all()
+        elif slept > JUMP:
+            log.warning("the machine was suspended seconds=%.0f", slept.total_seconds())
+            self._health.expect_anew(begun_within=startup_spread(self._health.tenant_count()))
+            self._scheduler.reschedule_all()
 
     def _reload(self) -> None:
         self._supervision.reloading()
@@ -335,7 +295,7 @@ class Service:
         self._store.forget(before.sources.keys() - runtime.sources.keys())
         self._guarded("resolve removed rules", lambda: reconcile(self._store, self._runtime.alerting, now=now()))
         self._assign(soon=self._news_since(before))
-        self._schedule_delivery()
+        self._deliver_soon()
         self._warn_of_configuration()
         log.info(
             "reloaded tenants=%d rules=%d receivers=%d pid=%d added=%d changed=%d removed=%d",
@@ -366,26 +326,16 @@ class Service:
         config = self._runtime.config
         return len(config.tenants), len(config.rules), len(config.receivers)
 
-    # -- the schedule: only the main thread touches it ------------------------------------------------------------
+    # -- the schedule -----------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        self._scheduler = BackgroundScheduler(
-            timezone="UTC",
-            executors={
-                "default": SchedulerPool(1),
-                "deliver": SchedulerPool(DELIVERY_RUNS),
-                "keep": SchedulerPool(1),
-            },
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
-        self._scheduler.start()
         self._assign()
-        self._pollers.start()
-        self._schedule_delivery()
-        hourly = IntervalTrigger(seconds=int(UPKEEP_INTERVAL.total_seconds()), timezone="UTC")
-        self._add("upkeep", self._upkeep, hourly)
-        self._add("keep history now", self._keep_history, None, "keep")
-        self._add("keep history", self._keep_history, hourly, "keep")
+        self._scheduler.start()
+        self._deliver_soon()
+        self._scheduler.run_every("look for deliveries", OTHERS_INTERVAL, self._look_for_deliveries)
+        self._scheduler.run_every("upkeep", UPKEEP_INTERVAL, self._upkeep)
+        self._scheduler.run_now("keep history now", self._keep_history, Executor.RETENTION)
+        self._scheduler.run_every("keep history", UPKEEP_INTERVAL, self._keep_history, Executor.RETENTION)
 
     def _source_of(self, tenant: TenantConfig) -> MimecastSource:
         return source_of(tenant, stop=self._stop, limits=DAEMON_LIMITS, lines=self._lines, redactor=self._redactor)
@@ -395,46 +345,28 @@ class Service:
         before = self._mine
         self._mine = intervals = self._sharing.share(self._runtime.alerting.poll_intervals)
         self._store.forget(before.keys() - intervals.keys())
-        self._health.expect(intervals, begun_within=first_round(len(intervals)))
+        self._health.expect(intervals, begun_within=startup_spread(len(intervals)))
         # Not here: the main thread must not wait for a database that says nothing.
-        self._add("recall", self._watch.recall, None)
-        self._pollers.assign(intervals, soon=soon)
-        self._pollers.tick()
+        self._scheduler.run_now("recall", self._watch.recall)
+        self._scheduler.set_tenants(intervals, soon=soon)
 
-    def _schedule_delivery(self) -> None:
-        self._add("deliver", self._deliver, None, "deliver")
+    def _deliver_soon(self) -> None:
+        self._scheduler.run_now("deliver", self._deliver, Executor.DELIVER)
 
-    def _schedule_retries(self) -> None:
-        if self._retry_at is not None and self._retry_at <= now():
-            self._retry_at = None
-            self._schedule_delivery()
-
-    def _add(
-        self,
-        name: str,
-        job: Callable[..., None],
-        trigger: IntervalTrigger | None,
-        executor: str = "default",
-        *arguments: str,
-    ) -> None:
-        assert self._scheduler is not None  # noqa: S101 - for the type checker
-        # Several at a time, so that a run that meets another is not lost: a tenant's lock, or a claim, orders them.
-        self._scheduler.add_job(
-            job, trigger, arguments, id=name, executor=executor, replace_existing=True, max_instances=DELIVERY_RUNS
-        )
+    def _deliver_at(self, at: datetime | None) -> None:
+        """Deliver again at an instant, and at no other: the one from before does not count any more."""
+        if at is None:
+            self._scheduler.cancel("deliver later")
+            return
+        # What is due and cannot be sent yet, as while another instance has it, is not tried all the time.
+        at = max(at, now() + MIN_DELIVERY_PAUSE)
+        self._scheduler.run_at("deliver later", at, self._deliver, Executor.DELIVER)
 
     def _shut_down(self) -> None:
         self._supervision.stopping()
         self._stop.set()
-        self._pollers.stop()
-        assert self._scheduler is not None  # noqa: S101 - for the type checker
-        self._scheduler.pause()
-        # shutdown() has no time limit, so that a thread waits for it, and this one for the thread.
-        drain = Thread(target=self._scheduler.shutdown, daemon=True)
-        drain.start()
-        drain.join(DRAIN.total_seconds())
-        for pool in (self._senders, self._errands):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._scheduler.stop(drain=DRAIN)
+        self._senders.shutdown(wait=False, cancel_futures=True)
         for source in self._runtime.sources.values():
             source.close()
         self._lines.close()
@@ -442,67 +374,64 @@ class Service:
 
     # -- the jobs, in the scheduler's threads ---------------------------------------------------------------------
 
-    _retry_at: datetime | None = None
-
-    def _judge(self, answers: Mapping[Tenant, Answer]) -> set[Tenant]:
-        """Keep what tenants' accounts answered, judge it by the rules of now, and wake the delivery."""
+    def _handle_results(self, results: Mapping[Tenant, FetchResult]) -> set[Tenant]:
+        """Store fetched results, evaluate the rules of now, and have notifications delivered."""
         runtime = self._runtime
-        wanted = {tenant: answer for tenant, answer in answers.items() if self._is_wanted(tenant, answer)}
+        wanted = {tenant: result for tenant, result in results.items() if self._is_wanted(tenant, result)}
         if wanted:
-            self._keep_or_log(runtime, wanted)
-        return answers.keys() - wanted.keys()
+            self._commit_or_log(runtime, wanted)
+        return results.keys() - wanted.keys()
 
-    def _is_wanted(self, tenant: Tenant, answer: Answer) -> bool:
+    def _is_wanted(self, tenant: Tenant, result: FetchResult) -> bool:
         source = self._runtime.sources.get(tenant) if tenant in self._mine else None
-        return source is not None and answer.source in (None, source) and not self._stop.is_set()
+        return source is not None and result.source in (None, source) and not self._stop.is_set()
 
-    def _keep_or_log(self, runtime: Runtime, answers: Mapping[Tenant, Answer]) -> None:
+    def _commit_or_log(self, runtime: Runtime, results: Mapping[Tenant, FetchResult]) -> None:
         began = _boot_seconds()
         try:
-            self._keep(runtime, answers)
+            self._commit(runtime, results)
         except AlerterError as error:
-            log.error("cycle failed tenant=%s: %s", first_of(answers), error)  # noqa: TRY400 - it says what to do
-            self._note_failure(answers, _told_of(error), seconds=_boot_seconds() - began)
+            log.error("cycle failed tenant=%s: %s", first_of(results), error)  # noqa: TRY400 - it says what to do
+            self._record_failure(results, _public_text(error), seconds=_boot_seconds() - began)
         except Exception as error:
-            if len(answers) > 1:
+            if len(results) > 1:
                 # One of them met a bug; the others must not be lost with it.
-                for tenant, answer in answers.items():
-                    self._keep_or_log(runtime, {tenant: answer})
+                for tenant, result in results.items():
+                    self._commit_or_log(runtime, {tenant: result})
                 return
             # A bug in one cycle must not end the daemon, nor stay unseen.
-            log.exception("cycle ended by a bug in alerter tenant=%s", first_of(answers))
-            self._note_failure(answers, _told_of(error), seconds=_boot_seconds() - began)
+            log.exception("cycle ended by a bug in alerter tenant=%s", first_of(results))
+            self._record_failure(results, _public_text(error), seconds=_boot_seconds() - began)
 
-    def _note_failure(self, answers: Mapping[Tenant, Answer], said: str, *, seconds: float) -> None:
-        for tenant, answer in answers.items():
-            self._health.cycle_failed(tenant, seconds=answer.took.total_seconds() + seconds, error=said)
-        self._watch.cycle_ended(f"{first_of(answers)}: {said}")
+    def _record_failure(self, results: Mapping[Tenant, FetchResult], text: str, *, seconds: float) -> None:
+        for tenant, result in results.items():
+            self._health.cycle_failed(tenant, seconds=result.duration.total_seconds() + seconds, error=text)
+        self._watch.cycle_ended(f"{first_of(results)}: {text}")
 
-    def _keep(self, runtime: Runtime, answers: Mapping[Tenant, Answer]) -> None:
+    def _commit(self, runtime: Runtime, results: Mapping[Tenant, FetchResult]) -> None:
         began = _boot_seconds()
-        cycles = poll_many(answers.items(), self._store, runtime.alerting, clock=now)
+        cycles = poll_many(results.items(), self._store, runtime.alerting, clock=now)
         seconds = _boot_seconds() - began
         for cycle in cycles:
             cause = None if cycle.error is None else cycle.error.cause
-            took = answers[cycle.tenant].took.total_seconds()
-            self._health.cycle_completed(cycle.tenant, seconds=took + seconds, cause=cause, snapshot=cycle.snapshot)
+            fetch_seconds = results[cycle.tenant].duration.total_seconds()
+            self._health.cycle_completed(
+                cycle.tenant, seconds=fetch_seconds + seconds, cause=cause, snapshot=cycle.snapshot
+            )
         if cycles:
             self._watch.cycle_ended()
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
             reconcile(self._store, self._runtime.alerting, now=now())
         if any(cycle.messages for cycle in cycles) or any(each.group_wait for each in runtime.alerting.receivers):
-            _raise(signal.SIGUSR1)
+            self._deliver_soon()
         if any(cycle.transitions for cycle in cycles):
             self._supervision.hear_news()
-        if self._supervision.awaits_cycles:
-            self._looks.ask()
 
     def _deliver(self) -> None:
-        # Until it is known when the next message is due: if the database cannot be asked, it is tried again soon.
-        self._retry_at = now() + RETRY_AFTER_FAILURE
-        if self._sharing.may_act():
-            self._guarded("deliver", self._deliver_due)
+        if not self._sharing.may_act() or not self._guarded("deliver", self._deliver_due):
+            # When the next message is due is not known.
+            self._deliver_at(now() + RETRY_AFTER_FAILURE)
 
     def _deliver_due(self) -> None:
         runtime = self._runtime
@@ -523,27 +452,21 @@ class Service:
             self._health.delivery_tried(delivery)
         if tried:
             self._supervision.hear_news()
-        self._note_errand(next_attempt_due_at(self._store))
+        self._deliver_at(next_attempt_due_at(self._store))
 
-    def _look_for_errands(self) -> None:
-        """Have a delivery run where anything waits for its time; that nothing does costs one look at the database.
+    def _look_for_deliveries(self) -> None:
+        """Deliver if anything waits for its time; that nothing does costs one statement.
 
-        What no poll tells is told here, such as the end of a removed tenant's alert once its silence has ended.
+        What no poll notifies of is enqueued here, such as the end of a removed tenant's alert once its silence ended.
         """
 
         def look() -> None:
             if self._sharing.may_act():
                 tell_unpolled(self._store, self._runtime.alerting, now=now())
             if next_attempt_due_at(self._store) is not None:
-                _raise(signal.SIGUSR1)
+                self._deliver_soon()
 
-        self._guarded("look for errands", look)
-
-    def _note_errand(self, next_at: datetime | None) -> None:
-        """Have it tried when it is due."""
-        self._retry_at = next_at
-        if next_at is not None:
-            self._looks.ask((next_at - now()).total_seconds())
+        self._guarded("look for deliveries", look)
 
     def _tally(self) -> None:
         """Count what fires and what is undelivered, for people who look at the service."""
@@ -574,8 +497,8 @@ class Service:
 
         self._guarded("keep history", keep)
 
-    def _guarded(self, what: str, job: Callable[[], object]) -> None:
-        """Run a job; what it cannot do is logged, and the next run tries again."""
+    def _guarded(self, what: str, job: Callable[[], object]) -> bool:
+        """Run a job; what it cannot do is logged, and the next run tries again. Return True if it did it."""
         try:
             job()
         except AlerterError as error:
@@ -583,6 +506,9 @@ class Service:
         except Exception:
             # The boundary of the thread, as with a cycle.
             log.exception("job ended by a bug in alerter job=%s", what)
+        else:
+            return True
+        return False
 
 
 def _stop_starting(*_: object) -> None:
@@ -627,7 +553,7 @@ def _upgrade_apart(store: Store, path: Path, *, go_on: Callable[[str], None]) ->
     log.info("database prepared: %s", " ".join(out.split()))
 
 
-def _told_of(error: Exception) -> str:
+def _public_text(error: Exception) -> str:
     """Return what everybody may read of an error: the texts of others may hold anything."""
     return str(error) if isinstance(error, AlerterError) else f"a bug in alerter: {type(error).__name__}"
 
@@ -643,6 +569,6 @@ def _boot_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def moment() -> Moment:
+def read_clocks() -> ClockReading:
     """Return the three clocks as they are now."""
-    return Moment(time.time(), time.monotonic(), _boot_seconds())
+    return ClockReading(time.time(), time.monotonic(), _boot_seconds())

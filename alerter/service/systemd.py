@@ -73,11 +73,6 @@ class Supervision:
         self._polling_since = self._monotonic()
         self._systemd.notify(STATUS="starting: the first polls", EXTEND_TIMEOUT_USEC=_usec(FIRST_POLLS + START_MARGIN))
 
-    @property
-    def awaits_cycles(self) -> bool:
-        """Whether a completed cycle should be told to the service manager at once."""
-        return self._systemd.has_watchdog
-
     def hear_news(self) -> None:
         """Take note that alerts or deliveries are not as they were; from any thread."""
         self._has_news = True

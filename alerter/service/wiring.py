@@ -64,7 +64,7 @@ def bring_up_to_date(store: Store) -> None:
         log.info("database upgraded from=%s to=%s backup=%s", done.before or "nothing", done.after, done.backup)
 
 
-#: Of a fetch of the daemon's: its pollers come back when a rate limit is over, rather than wait for it.
+#: Of a fetch of the daemon's: its workers are free again when a rate limit is over, rather than wait for it.
 DAEMON_LIMITS = Limits(max_rate_wait=timedelta(0))
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 from alerter.errors import StoreError
 from alerter.servers import ServerUrl, read_server_url
 
-#: As many connections as a daemon may use at a time: its pollers, its senders, and the main thread.
+#: As many connections as a daemon may use at a time: its jobs, its senders, and the main thread.
 POOL_SIZE = 45
 #: How long one server may take to let a connection in, in seconds.
 CONNECT_SECONDS: Final = 5

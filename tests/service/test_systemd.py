@@ -265,14 +265,6 @@ def test_what_nothing_has_changed_is_asked_of_the_database_more_rarely(service: 
     assert wanted == [True, False, True, False, True]
 
 
-@pytest.mark.parametrize("watchdog", [True, False])
-def test_cycles_are_waited_for_where_they_feed_a_watchdog(supervisor: Supervisor, *, watchdog: bool) -> None:
-    """Where there is none, nobody needs to be woken for each."""
-    service = a_service(supervisor, {ACME: FIVE_MINUTES}, watchdog=watchdog)
-
-    assert service.supervision.awaits_cycles is watchdog
-
-
 def test_without_a_watchdog_it_is_not_fed(supervisor: Supervisor) -> None:
     """`WatchdogSec=0` in the unit switches it off."""
     service = a_service(supervisor, {ACME: FIVE_MINUTES}, watchdog=False)
