@@ -37,6 +37,7 @@ PARTS = {
     "peers": Part("peers.side_by_side", "Prometheus and Alertmanager side by side", "5 min"),
     "leases": Part("leases.sharing", "ten thousand tenants shared by two instances", "20 s"),
     "peer-disk": Part("peers.disk", "two weeks of samples on the disk, beside Prometheus", "1 min"),
+    "hangs": Part("hangs.figures", "two thousand tenants of which a fifth begin to hang", "12 min"),
     "tenants": Part("tenants.figures", "ten thousand tenants over TLS", "14 min, or less with --minutes"),
 }
 

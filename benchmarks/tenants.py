@@ -13,7 +13,7 @@ import tempfile
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ import requests
 import trustme
 
 from alerter.core.series import Tenant
-from alerter.service.slots import first_round, slot_after
+from alerter.service.slots import next_slot, startup_spread
 from benchmarks.figures import Figure
 from benchmarks.gateway import HOOK, SECRET, client_of, everybody_file
 from benchmarks.peers import OWN_RULES
@@ -34,7 +34,7 @@ INTERVAL = timedelta(minutes=1)
 LATENCY_SECONDS = 0.1
 MINUTES = 10
 #: The first polls are spread over so long.
-FIRST_ROUND_SECONDS = first_round(TENANTS).total_seconds() * 1.5
+FIRST_ROUND_SECONDS = startup_spread(TENANTS).total_seconds() * 1.5
 LATE_SECONDS = 5
 #: A poll of a slot this close to the end of a run may still be on its way.
 MARGIN_SECONDS = 10
@@ -42,6 +42,7 @@ BARE_POLLS = 300
 CONFIGURATION = """
 [service]
 poll_interval = "{interval}s"
+{service}
 [receivers.hook]
 urls = ["jsons://localhost:{port}{hook}"]
 """
@@ -128,8 +129,8 @@ def measured(minutes: float, tenants: int) -> Run:
     """Run a daemon that has no database yet."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        gateway = stack.enter_context(_gateway(folder, tenants))
-        with _daemon(_configuration(folder, gateway.port, tenants), gateway.authority) as daemon:
+        gateway = stack.enter_context(a_gateway(folder, tenants))
+        with a_daemon(configuration(folder, gateway.port, tenants), gateway.authority) as daemon:
             ready = daemon.wait_until_ready()
             watch = _Watch(daemon.cpu_seconds)
             watch.go_on(until=gateway.has_met_everybody, at_most=3 * FIRST_ROUND_SECONDS)
@@ -143,7 +144,7 @@ def measured(minutes: float, tenants: int) -> Run:
         ready=ready,
         everybody=max(firsts) - min(firsts),
         first_share=watch.share(watch.looks[0][0], max(firsts)),
-        lags=sorted(lag for tenant, times in asked.items() for lag in _lags(tenant, times, end)),
+        lags=sorted(lag for tenant, times in asked.items() for lag in lags(tenant, times, end)),
         share=watch.share(max(firsts), end),
         resident=resident,
         oversleeping=watch.oversleeping,
@@ -151,18 +152,24 @@ def measured(minutes: float, tenants: int) -> Run:
     )
 
 
-def _lags(tenant: Tenant, times: Sequence[float], end: float) -> Iterator[float]:
+def lags(tenant: Tenant, times: Sequence[float], end: float, *, since: float | None = None) -> Iterator[float]:
     """Yield by how many seconds each poll after the first was late; one that never came, by all the time there was.
 
     A slot that comes so soon after the first question that it would not be late has been met by it.
+
+    Args:
+        tenant: Whose polls they are.
+        times: When Mimecast was asked for it, oldest first.
+        end: Slots after this are left out.
+        since: Slots before this are left out, too.
     """
     if not times:
         return
-    begun_at = datetime.fromtimestamp(times[0] + LATE_SECONDS, UTC)
-    slot = slot_after(tenant, INTERVAL, now=begun_at).timestamp()
+    begun_at = datetime.fromtimestamp(times[0] + LATE_SECONDS if since is None else since, UTC)
+    slot = next_slot(tenant, INTERVAL, now=begun_at).timestamp()
     while slot < end:
-        place = bisect_left(times, slot)
-        yield (times[place] if place < len(times) else end + MARGIN_SECONDS) - slot
+        index = bisect_left(times, slot)
+        yield (times[index] if index < len(times) else end + MARGIN_SECONDS) - slot
         slot += INTERVAL.total_seconds()
 
 
@@ -198,23 +205,25 @@ class _Watch:
         return (within[-1][1] - within[0][1]) / (within[-1][0] - within[0][0])
 
 
-def _name(number: int) -> Tenant:
+def name_of(number: int) -> Tenant:
+    """Return a tenant's name."""
     return Tenant(f"tenant-{number:05}")
 
 
-def _configuration(folder: Path, port: int, tenants: int) -> Path:
+def configuration(folder: Path, port: int, tenants: int, *, service: str = "") -> Path:
+    """Write the configuration of a daemon, with more keys of its `[service]`, and return where it is."""
     names = [
-        TENANT.format(name=_name(number), port=port, client=client_of(number), secret=SECRET)
+        TENANT.format(name=name_of(number), port=port, client=client_of(number), secret=SECRET)
         for number in range(tenants)
     ]
     config = folder / "rules.toml"
-    text = CONFIGURATION.format(interval=int(INTERVAL.total_seconds()), port=port, hook=HOOK)
+    text = CONFIGURATION.format(interval=int(INTERVAL.total_seconds()), port=port, hook=HOOK, service=service)
     config.write_text(text + OWN_RULES + "".join(names))
     config.chmod(0o600)
     return config
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Gateway:
     """A Mimecast in a process of its own.
 
@@ -224,6 +233,7 @@ class _Gateway:
         authority: The file of the authority behind its certificate.
         notes: Where it writes who asked when, once it ends.
         tenants: How many tenants it has.
+        waves: When it was asked for a tenant with a wave, and told of it; once it has ended.
     """
 
     process: "subprocess.Popen[str]"
@@ -231,6 +241,7 @@ class _Gateway:
     authority: Path
     notes: Path
     tenants: int
+    waves: Sequence[Mapping[str, float]] = ()
 
     def has_met_everybody(self) -> bool:
         """Say whether it was asked for each tenant."""
@@ -240,25 +251,27 @@ class _Gateway:
         """End it; return when it was asked for each tenant, in seconds since 1970, oldest first."""
         self.process.send_signal(SIGTERM)
         said = json.loads(self.process.communicate(timeout=30)[0])
+        self.waves = said["waves"]
         if said["refused"]:
             sys.exit(f"the gateway refused {said['refused']} requests")
         numbers, times = array("i"), array("d")
         with self.notes.open("rb") as file:
             numbers.fromfile(file, said["polls"])
             times.fromfile(file, said["polls"])
-        asked: dict[Tenant, list[float]] = {_name(number): [] for number in range(self.tenants)}
+        asked: dict[Tenant, list[float]] = {name_of(number): [] for number in range(self.tenants)}
         for number, at in zip(numbers, times, strict=True):
-            asked[_name(number)].append(at)
+            asked[name_of(number)].append(at)
         return asked
 
 
 @contextmanager
-def _gateway(folder: Path, tenants: int) -> Iterator[_Gateway]:
+def a_gateway(folder: Path, tenants: int, *, reasons: int = REASONS, limited: str = "") -> Iterator[_Gateway]:
+    """Yield a Mimecast that runs in a process of its own."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
-    arguments = [str(tenants), str(REASONS), str(LATENCY_SECONDS), str(folder / "server.pem"), str(folder / "notes")]
-    command = [sys.executable, "-m", "benchmarks.gateway", *arguments]
+    arguments = [str(tenants), str(reasons), str(LATENCY_SECONDS), str(folder / "server.pem"), str(folder / "notes")]
+    command = [sys.executable, "-m", "benchmarks.gateway", *arguments, *([limited] if limited else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None  # noqa: S101 - for the type checker
         try:
@@ -288,6 +301,13 @@ class _Daemon:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def seconds_to_stop(self) -> float:
+        """Send it SIGTERM; return after how many seconds it has ended."""
+        begun = time.monotonic()
+        self._process.terminate()
+        self._process.wait(60)
+        return time.monotonic() - begun
+
     def peak_mebibytes(self) -> float:
         """Return its largest resident memory."""
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
@@ -295,7 +315,8 @@ class _Daemon:
 
 
 @contextmanager
-def _daemon(config: Path, authority: Path) -> Iterator[_Daemon]:
+def a_daemon(config: Path, authority: Path) -> Iterator[_Daemon]:
+    """Yield a daemon that does not outlive the block."""
     log = config.parent / "log"
     command = [sys.executable, "-m", "alerter", "run", "--config", str(config)]
     environment = os.environ | {"REQUESTS_CA_BUNDLE": str(authority)}
