@@ -5,7 +5,7 @@ values out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import datetime
 from html import escape
 from json import dumps
@@ -86,7 +86,7 @@ def render(words: MessageContent) -> Message:
 
 def json_body(words: MessageContent) -> str:
     """Return what programs read: names as they are, numbers as numbers, instants in UTC."""
-    fields: dict[str, Json] = {
+    body: dict[str, Json] = {
         "version": JSON_VERSION,
         "kind": words.kind,
         "status": str(words.tone),
@@ -96,12 +96,15 @@ def json_body(words: MessageContent) -> str:
         "alert_count": len(words.alert_ids),
         "alerts": [_record_json(record) for record in words.records],
     }
-    return dumps(fields, ensure_ascii=False)
+    return dumps(body, ensure_ascii=False)
 
 
 def _record_json(record: AlertRecord) -> dict[str, Json]:
+    values = {each.name: getattr(record, each.name) for each in fields(record)}
     return {
-        **{name: _instant(value) if isinstance(value, datetime) else value for name, value in asdict(record).items()},
+        **{name: _instant(value) if isinstance(value, datetime) else value for name, value in values.items()},
+        # As a configuration has them, nobody can change or copy them.
+        "labels": dict(record.labels),
         "links": [{"text": text, "href": href} for text, href in record.links],
     }
 

@@ -2,14 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from alerter.core.message.content import MAX_TITLE, EventAction, Format, Message
 from alerter.core.message.sanitize import ZERO_WIDTH_SPACE
 from alerter.core.message.text import Room, fit
-from tests.core.message.rendered import is_within_limits, page_of, slack_texts, teams_texts
+from tests.core.message.rendered import an_alert, composed, is_within_limits, page_of, slack_texts, teams_texts
 from tests.golden import COMMAND, FOLDER, golden_files
 from tests.messages import CONTEXT, MESSAGES
 
@@ -82,6 +84,16 @@ def test_programs_get_an_object_of_a_known_version(message: Message) -> None:
     assert (fields["version"], fields["ref"], fields["alert_count"]) == (1, message.id, len(message.alert_ids))
     assert sorted(each["id"] for each in fields["alerts"]) == sorted(message.alert_ids)
     assert {each["state"] for each in fields["alerts"]} <= {"firing", "resolved"}
+
+
+def test_programs_get_the_labels_of_a_configuration() -> None:
+    """Which nobody can change, nor copy."""
+    alert = an_alert()
+    context = replace(CONTEXT, labels_by_tenant={alert.key.tenant: MappingProxyType({"tier": "gold"})})
+
+    [found] = json.loads(composed(alert, context=context).bodies[Format.JSON])["alerts"]
+
+    assert found["labels"] == {"tier": "gold"}
 
 
 def test_a_text_message_has_the_title_and_an_id_and_no_bars() -> None:
