@@ -165,7 +165,7 @@ def _keep(folder: Path, days: int) -> int:
         store.upgrade()
         with store.write() as transaction:
             first = Snapshot(tenant=Tenant("acme"), taken_at=BEGIN, counts=dict.fromkeys(REASONS, 20))
-            transaction.add_snapshot(first, poll_interval=INTERVAL)
+            transaction.history.add(first, poll_interval=INTERVAL)
     with closing(sqlite3.connect(path)) as connection, connection:
         series = dict(connection.execute("SELECT reason, id FROM series"))
         (tenant,) = connection.execute("SELECT id FROM tenants").fetchone()

@@ -172,7 +172,7 @@ def _store(path: Path, span: timedelta) -> Store:
     source.now = NOW - span - INTERVAL
     first = source.fetch()
     with store.write() as transaction:
-        transaction.add_snapshot(first, poll_interval=INTERVAL)
+        transaction.history.add(first, poll_interval=INTERVAL)
     _fill(path, first.taken_at)
     histories.keep(store, now=NOW)
     return store

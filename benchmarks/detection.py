@@ -231,7 +231,7 @@ def _firings(history: TenantHistory, rules: Sequence[Rule], end: datetime) -> It
         spans: dict[str, list[tuple[datetime, datetime]]] = {}
         for track in alert_replays(rule, [history]):
             found = spans.setdefault(track.key.reason, [])
-            found += [(since, until or end) for since, until in track.firings()]
+            found += [(since, until or end) for since, until in track.alerts.firing_transitions()]
         for reason, each in spans.items():
             for since, until in _united(each):
                 yield Firing(tenant=history.polling.tenant, rule=rule.name, reason=reason, since=since, until=until)

@@ -28,7 +28,7 @@ def sharing() -> list[Figure]:
         stores = [stack.enter_context(closing(Store(url))) for _ in range(2)]
         stores[0].upgrade()
         leases, member = _joined(stores[0])
-        leases.enrol(TENANTS)
+        leases.add_tenants(TENANTS)
         began = time.perf_counter()
         held = _renewed(leases, member, frozenset())
         taken = time.perf_counter() - began
@@ -77,12 +77,12 @@ def _joined(store: Store) -> tuple[Leases, OwnInstance]:
 def _renewed(leases: Leases, member: OwnInstance, held: frozenset[Tenant]) -> frozenset[Tenant]:
     renewal = leases.renew(member, TENANTS, held, lasting=LASTING)
     assert renewal is not None  # noqa: S101 - for the type checker
-    return renewal.held
+    return renewal.owned
 
 
 def _ask(store: Store) -> None:
     with store.write() as transaction:
-        transaction.lease_state(GROUP)
+        transaction.leases.state(GROUP)
 
 
 def _floors(url: str) -> tuple[float, float, float]:

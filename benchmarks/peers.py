@@ -195,7 +195,7 @@ def _our_bytes(folder: Path, polls: _Polls) -> int:
             counts = {HoldReason(reason): count for reason, count in held.items()}
             with store.write() as transaction:
                 snapshot = Snapshot(tenant=tenant, taken_at=at, counts=counts)
-                transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=1), windows=Lookbacks(()))
+                transaction.history.add(snapshot, poll_interval=timedelta(minutes=1), windows=Lookbacks(()))
             if number == len(polls) - 1:
                 histories.keep(store, now=at)
             if number in (0, len(polls) - 1):

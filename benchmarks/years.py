@@ -37,7 +37,7 @@ def disk() -> list[Figure]:
             _ring(store)
             _fill(store, path)
             histories.keep(store, now=NOW)
-            store.compact()
+            store.vacuum()
             whole = _size(path)
             histories.keep(store, fine_retention=timedelta(days=90), now=NOW)
             store.check_integrity()
@@ -72,8 +72,8 @@ def _ring(store: Store) -> None:
             answer = Answer(Snapshot(tenant=TENANT, taken_at=at, counts=counts))
             poll_many([(TENANT, answer)], store, alerting, clock=lambda: NOW)
             with store.write() as transaction:
-                for delivery in transaction.waiting_deliveries():
-                    transaction.save_delivery(after_success(delivery, now=at))
+                for delivery in transaction.outbox.waiting():
+                    transaction.outbox.save_delivery(after_success(delivery, now=at))
 
 
 def _fill(store: Store, path: Path) -> None:
@@ -81,7 +81,7 @@ def _fill(store: Store, path: Path) -> None:
     begin = NOW - timedelta(days=DAYS)
     with store.write() as transaction:
         counts = dict.fromkeys(REASONS, 100)
-        transaction.add_snapshot(Snapshot(tenant=FILLED, taken_at=begin, counts=counts), poll_interval=INTERVAL)
+        transaction.history.add(Snapshot(tenant=FILLED, taken_at=begin, counts=counts), poll_interval=INTERVAL)
     with closing(sqlite3.connect(path)) as connection, connection:
         (tenant,) = connection.execute("SELECT id FROM tenants WHERE name = ?", (FILLED,)).fetchone()
         series = [row[0] for row in connection.execute("SELECT id FROM series WHERE tenant_id = ?", (tenant,))]

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
@@ -10,7 +10,8 @@ from typing import cast
 from alerter.core.message.content import Message
 from alerter.core.series import Snapshot
 from alerter.errors import DeliveryError, SourceError
-from alerter.jobs.ports import Reader, Store, Transaction
+from alerter.storage import Store, Transaction
+from alerter.storage.engine import Repository
 from tests.builders import NOON, a_snapshot, span
 
 
@@ -98,7 +99,7 @@ class CrashError(BaseException):
     """The process ends here: nothing in alerter may catch it."""
 
 
-class CrashingStore:
+class CrashingStore(Store):
     """A store of which the n-th call inside a transaction, or the commit after the last one, ends the process.
 
     Attributes:
@@ -107,21 +108,15 @@ class CrashingStore:
     """
 
     def __init__(self, store: Store, *, crash_at: int = 0) -> None:
-        self._store = store
+        """Stand for a store, with its connections and its cache."""
+        vars(self).update(vars(store))
         self.calls = 0
         self.crash_at = crash_at
 
-    def write(self) -> AbstractContextManager[Transaction]:
-        """Open a transaction in which a call may crash; the last one is the commit."""
-        return self._write()
-
-    def read(self) -> AbstractContextManager[Reader]:
-        """Open a view; reading loses nothing, so it does not crash."""
-        return self._store.read()
-
     @contextmanager
-    def _write(self) -> Iterator[Transaction]:
-        with self._store.write() as transaction:
+    def write(self) -> Iterator[Transaction]:
+        """Open a transaction in which a call may crash; the last one is the commit."""
+        with super().write() as transaction:
             yield cast("Transaction", _CountedCalls(transaction, self))
             self.count()
 
@@ -133,13 +128,16 @@ class CrashingStore:
 
 
 class _CountedCalls:
-    """Counts every call to a transaction, then passes it on."""
+    """Counts every call to a repository of a transaction, then passes it on."""
 
-    def __init__(self, inner: Transaction, store: CrashingStore) -> None:
+    def __init__(self, inner: object, store: CrashingStore) -> None:
         self._inner = inner
         self._store = store
 
     def __getattr__(self, name: str) -> object:
-        """Return the transaction's own method."""
+        """Return a repository, or a repository's own method."""
+        found = getattr(self._inner, name)
+        if isinstance(found, Repository):
+            return _CountedCalls(found, self._store)
         self._store.count()
-        return getattr(self._inner, name)
+        return found

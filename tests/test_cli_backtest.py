@@ -104,7 +104,7 @@ def keep(path: Path, counts: Sequence[int], *, tenant: str = "acme", begin: date
             snapshot = Snapshot(
                 tenant=Tenant(tenant), taken_at=begin + number * minutes(1), counts={HoldReason("Spam"): count}
             )
-            transaction.add_snapshot(snapshot, poll_interval=minutes(1))
+            transaction.history.add(snapshot, poll_interval=minutes(1))
 
 
 def backtest(alerter: RunCommand, config: Path, *arguments: str | Path) -> Outcome:

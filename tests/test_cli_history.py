@@ -67,7 +67,7 @@ def polled(database: Path, taken_at: datetime, held: dict[str, int]) -> None:
         store.upgrade()
         with store.write() as transaction:
             snapshot = Snapshot(tenant=Tenant("acme"), taken_at=taken_at, counts=counts)
-            transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=5))
+            transaction.history.add(snapshot, poll_interval=timedelta(minutes=5))
 
 
 def a_file(path: Path, begin: datetime, rows: int, *, head: str = "time,reason,count") -> Path:

@@ -442,8 +442,8 @@ def test_an_alert_that_is_over_is_listed_for_a_day(alerter: RunCommand, polled: 
 
     shown = alerter("alerts", "--config", polled)
     with closing(store_of(polled)) as store, store.write() as transaction:
-        aged = [replace(each, resolved_at=clock.now() - timedelta(days=2)) for each in transaction.alerts()]
-        transaction.save_alerts(aged)
+        aged = [replace(each, resolved_at=clock.now() - timedelta(days=2)) for each in transaction.alerts.load()]
+        transaction.alerts.save(aged)
     later = alerter("alerts", "--config", polled)
     everything = alerter("alerts", "--all", "--config", polled)
 
@@ -498,7 +498,7 @@ def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, pol
         news="heading for 850 in 4h",
     )
     with closing(store_of(polled)) as store, store.write() as transaction:
-        transaction.save_alerts([replace(an_alert(), evidence=(ahead,))])
+        transaction.alerts.save([replace(an_alert(), evidence=(ahead,))])
 
     shown = alerter("alerts", "show", a_key().id, "--config", polled)
     as_json = json.loads(alerter("alerts", "show", a_key().id, "--json", "--config", polled).out)
@@ -516,7 +516,7 @@ def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polle
     key = a_key(rule="No data", severity=Severity.CRITICAL, reason="*")
     unseen = replace(an_alert(key=key, value=None, peak=None), evidence=(polling,))
     with closing(store_of(polled)) as store, store.write() as transaction:
-        transaction.save_alerts([unseen])
+        transaction.alerts.save([unseen])
 
     shown = alerter("alerts", "show", key.id, "--config", polled)
     as_json = json.loads(alerter("alerts", "show", key.id, "--json", "--config", polled).out)
@@ -582,10 +582,10 @@ def test_failed_notifications_can_be_listed_alone(alerter: RunCommand, config: P
 def give_up(config: Path, number: int = 1) -> None:
     """Let a delivery be one that was tried for a day in vain."""
     with closing(store_of(config)) as store, store.write() as transaction:
-        record = transaction.delivery(number)
+        record = transaction.outbox.delivery(number)
         assert record is not None
         dead = replace(record.delivery, attempts=MAX_ATTEMPTS, dead_at=clock.now(), last_error="http 500")
-        transaction.save_delivery(dead)
+        transaction.outbox.save_delivery(dead)
 
 
 def test_a_message_that_was_given_up_is_loud_and_can_be_tried_again(
@@ -646,9 +646,9 @@ def test_what_cannot_be_retried_is_said(alerter: RunCommand, polled: Path, sink:
     unknown = alerter("notifications", "retry", "7", "--config", polled)
     give_up(polled)
     with closing(store_of(polled)) as store, store.write() as transaction:
-        record = transaction.delivery(1)
+        record = transaction.outbox.delivery(1)
         assert record is not None
-        transaction.save_delivery(replace(record.delivery, sent_at=None))
+        transaction.outbox.save_delivery(replace(record.delivery, sent_at=None))
     polled.write_text(polled.read_text().replace("[receivers.secops]", "[receivers.others]"))
     gone = alerter("notifications", "retry", "1", "--config", polled)
 

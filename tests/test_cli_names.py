@@ -49,7 +49,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with store.write() as transaction:
             counts = {HoldReason(name): number for number, name in enumerate(NAMES, start=1)}
             snapshot = Snapshot(tenant=Tenant("acme"), taken_at=clock.now() - minute, counts=counts)
-            transaction.add_snapshot(snapshot, poll_interval=minute)
+            transaction.history.add(snapshot, poll_interval=minute)
     return path
 
 

@@ -57,7 +57,7 @@ def apply_retention(config: Path, *, days: int, others: Sequence[str] = (ODD,)) 
                     taken_at=now - (hours - hour) * HOUR,
                     counts={HoldReason("Spam"): count} | dict.fromkeys(map(HoldReason, others), 2),
                 )
-                transaction.add_snapshot(snapshot, poll_interval=HOUR)
+                transaction.history.add(snapshot, poll_interval=HOUR)
 
 
 def test_suggestions_are_toml_that_the_configuration_takes(alerter: RunCommand, config: Path) -> None:

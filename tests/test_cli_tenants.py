@@ -69,11 +69,11 @@ def fill(store: Store) -> None:
                 latency=timedelta(seconds=number / 100),
             )
             if number != NEW:
-                transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=5))
-        transaction.add_failure(name_of(SILENT), SourceUnavailable(Cause.TIMEOUT, "no answer"), at=now)
-        transaction.add_failure(name_of(EXPIRED), SourceUnavailable(Cause.KEYS_EXPIRED, "expired"), at=now)
+                transaction.history.add(snapshot, poll_interval=timedelta(minutes=5))
+        transaction.polls.add_failure(name_of(SILENT), SourceUnavailable(Cause.TIMEOUT, "no answer"), at=now)
+        transaction.polls.add_failure(name_of(EXPIRED), SourceUnavailable(Cause.KEYS_EXPIRED, "expired"), at=now)
         key = a_key(tenant=name_of(FIRING), reason="Spam", severity=Severity.WARNING)
-        transaction.save_alerts([an_alert(AlertState.FIRING, key=key)])
+        transaction.alerts.save([an_alert(AlertState.FIRING, key=key)])
 
 
 def cells(shown: Outcome, title: str) -> list[list[str]]:
@@ -163,7 +163,7 @@ def test_more_that_are_not_well_are_not_called_well(alerter: RunCommand, config:
     config.write_text(config.read_text().replace("[receivers", '[service]\npoll_interval = "10m"\n[receivers'))
     with closing(Store(f"sqlite:///{config.parent}/alerter.db")) as store, store.write() as transaction:
         for number in range(MAX_ROWS + 10):
-            transaction.add_failure(name_of(number), SourceUnavailable(Cause.DNS, "none"), at=clock.now())
+            transaction.polls.add_failure(name_of(number), SourceUnavailable(Cause.DNS, "none"), at=clock.now())
 
     shown = alerter("status", "--config", config)
 
@@ -277,7 +277,7 @@ def shared(tmp_path: Path, postgresql_url: str) -> Iterator[Path]:
     with closing(Store(postgresql_url)) as store:
         leases = store.leases()
         assert leases is not None
-        leases.enrol(names)
+        leases.add_tenants(names)
         lasting = timedelta(seconds=30)
         one, other = (leases.join(f"mon-{each}:1", "0.2.0", each, lasting=lasting, instead_of=0) for each in "ab")
         leases.renew(other, names[:1], (), lasting=lasting)

@@ -156,7 +156,7 @@ def test_what_a_person_keeps_quiet_is_named(world: World) -> None:
     world.poll({"Spam": 212})
     with world.store.write() as transaction:
         matcher = AlertMatcher(reasons=Selector(("Spam",)))
-        transaction.add_silence(a_silence(matcher, since="11:06", until="12:00"))
+        transaction.silences.add(a_silence(matcher, since="11:06", until="12:00"))
     world.poll({"Spam": 212})
 
     before, now = story(explained(world, clock="11:05")), story(explained(world))
@@ -236,11 +236,11 @@ def test_deliveries_are_found_by_the_alerts_that_they_are_about(world: World) ->
     spam = world.store
 
     with spam.read() as reader:
-        keys = {alert.key.reason: alert.key.id for alert in reader.alerts()}
-        all_of_spam = reader.deliveries_about([keys[SPAM]], until=NOON)
-        first_of_spam = reader.deliveries_about([keys[SPAM]], until=at("11:05"), limit=2)
-        of_virus = reader.deliveries_about([keys[HoldReason("Virus")]], until=at("11:05"))
-        of_nothing = reader.deliveries_about([], until=NOON)
+        keys = {alert.key.reason: alert.key.id for alert in reader.alerts.load()}
+        all_of_spam = reader.outbox.deliveries_for_alerts([keys[SPAM]], until=NOON)
+        first_of_spam = reader.outbox.deliveries_for_alerts([keys[SPAM]], until=at("11:05"), limit=2)
+        of_virus = reader.outbox.deliveries_for_alerts([keys[HoldReason("Virus")]], until=at("11:05"))
+        of_nothing = reader.outbox.deliveries_for_alerts([], until=NOON)
 
     assert [each.delivery.created_at for each in all_of_spam] == [at("11:10")] * 3 + [at("11:05")] * 3
     assert [each.delivery.target for each in first_of_spam] == [MAIL, "secops/teams"]

@@ -1,7 +1,7 @@
 """An import adds what nobody saw, all of it or nothing, whatever else happens to the history meanwhile."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import pytest
@@ -12,8 +12,7 @@ from alerter.core.series import HoldReason, Tenant, to_epoch_us
 from alerter.errors import InputError, Problem, StoreError
 from alerter.jobs.import_history import ImportResult, take_in
 from alerter.jobs.import_staging import MAX_SHOWN, ImportStaging
-from alerter.jobs.ports import HistoryStore
-from alerter.storage import MAX_BESIDE_A_DAEMON, Reader, Store, Transaction
+from alerter.storage import MAX_BESIDE_A_DAEMON, Reader, Store
 from tests.builders import at, minutes
 from tests.storage.stored import poll, rows, tenant_series
 
@@ -51,9 +50,7 @@ def settled(*files: Entries, interval: timedelta | None = None) -> list[Imported
     return staging.settle(interval=interval)
 
 
-def imported(
-    store: HistoryStore, *files: Entries, is_dry: bool = False, interval: timedelta | None = None
-) -> ImportResult:
+def imported(store: Store, *files: Entries, is_dry: bool = False, interval: timedelta | None = None) -> ImportResult:
     """Import files."""
     given = settled(*files, interval=interval)
     return take_in(given, sum(map(len, files)), store, is_dry=is_dry)
@@ -242,23 +239,20 @@ class TestWhatIsStored:
         assert [(gap.since, gap.until) for gap in done.tenants[0].gaps] == [(at("11:10"), at("11:30"))]
 
 
-class BusyStore:
+class BusyStore(Store):
     """A store in which something happens between the look at it and the writing."""
 
     def __init__(self, store: Store, happenings: Sequence[Callable[[], None]]) -> None:
-        self._store = store
+        """Stand for a store, with its connections and its cache."""
+        vars(self).update(vars(store))
         self._happenings = iter(happenings)
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
         """Look, and let something happen afterwards."""
-        with self._store.read() as reader:
+        with super().read() as reader:
             yield reader
         next(self._happenings, lambda: None)()
-
-    def bulk(self, changes: int) -> AbstractContextManager[Transaction]:
-        """Write as ever."""
-        return self._store.bulk(changes)
 
 
 class TestBesideAService:
@@ -295,13 +289,13 @@ class TestBesideAService:
             with (
                 daemon.lock(),
                 pytest.raises(StoreError, match="stop it for this import, or import in parts"),
-                store.bulk(MAX_BESIDE_A_DAEMON + 1),
+                store.write_import(MAX_BESIDE_A_DAEMON + 1),
             ):
                 pass
-            with daemon.lock(), store.bulk(MAX_BESIDE_A_DAEMON):
+            with daemon.lock(), store.write_import(MAX_BESIDE_A_DAEMON):
                 pass
             with (
-                store.bulk(MAX_BESIDE_A_DAEMON + 1),
+                store.write_import(MAX_BESIDE_A_DAEMON + 1),
                 pytest.raises(StoreError, match="another alerter"),
                 daemon.lock(),
             ):
@@ -311,10 +305,10 @@ class TestBesideAService:
         """However long it takes, nobody waits before its last moment."""
         with closing(Store(postgresql_url)) as store, closing(Store(postgresql_url)) as daemon:
             poll(daemon, "12:00", Spam=1)
-            with store.bulk(10**9) as transaction:
-                transaction.add_changes(ACME, {}, {}, iter(()))
+            with store.write_import(10**9) as transaction:
+                transaction.imports.add_changes(ACME, {}, {}, iter(()))
 
                 poll(daemon, "12:05", Spam=2)
 
-                transaction.close_ranks()
-                assert transaction.stored(ACME).held[SPAM] == 2
+                transaction.imports.lock_writers()
+                assert transaction.imports.stored_history(ACME).held[SPAM] == 2

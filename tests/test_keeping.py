@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -11,9 +11,9 @@ import pytest
 
 from alerter.core.outbox import after_success
 from alerter.core.series import to_epoch_us
-from alerter.jobs.ports import Reader, Transaction
 from alerter.jobs.retention import MAX_SECONDS, REST, BatchSizer, RetentionResult, apply_retention
-from alerter.storage import Store
+from alerter.storage import Store, Transaction
+from alerter.storage.engine import Repository
 from tests.builders import NOON, minutes, span
 from tests.storage.stored import enqueue, poll, rows
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 
 
-@dataclass
-class SlowStore:
+class SlowStore(Store):
     """A store on a machine that takes its time for each row.
 
     Attributes:
@@ -34,20 +33,18 @@ class SlowStore:
         configs_match: Whether all who share the database have the same configuration, and version.
     """
 
-    store: Store
-    seconds_per_row: float = 0.0
-    now: float = 0.0
-    done: list[tuple[str, int]] = field(default_factory=list)
-    configs_match: bool = True
-
-    def read(self) -> AbstractContextManager[Reader]:
-        """Open a view."""
-        return self.store.read()
+    def __init__(self, store: Store, *, seconds_per_row: float = 0.0, configs_match: bool = True) -> None:
+        """Stand for a store, with its connections and its cache."""
+        vars(self).update(vars(store))
+        self.seconds_per_row = seconds_per_row
+        self.now = 0.0
+        self.done: list[tuple[str, int]] = []
+        self.configs_match = configs_match
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """Open a transaction."""
-        with self.store.write() as transaction:
+        with super().write() as transaction:
             yield cast("Transaction", _SlowTransaction(transaction, self))
 
 
@@ -58,12 +55,15 @@ class _SlowTransaction:
         self._inner = inner
         self._machine = machine
 
-    def __getattr__(self, name: str) -> Callable[..., object]:
-        """Return the transaction's own method, slower; to be asked who may do it takes no time."""
-        method = cast("Callable[..., int]", getattr(self._inner, name))
-        if name == "standing":
-            lease_state = cast("Callable[[], LeaseState]", method)
-            return lambda: replace(lease_state(), configs_match=self._machine.configs_match)
+    def __getattr__(self, name: str) -> object:
+        """Return a repository, or its own method, slower; to be asked who may do it takes no time."""
+        found = getattr(self._inner, name)
+        if isinstance(found, Repository):
+            return _SlowTransaction(found, self._machine)
+        if name == "state":
+            state = cast("Callable[[], LeaseState]", found)
+            return lambda: replace(state(), configs_match=self._machine.configs_match)
+        method = cast("Callable[..., int]", found)
 
         def slowly(*args: object, **kwargs: object) -> int:
             rows = method(*args, **kwargs)
@@ -104,8 +104,8 @@ def full(store: Store) -> Store:
     enqueue(store, "yesterday", "a", created_at=NOON - DAY - span("13h"))
     enqueue(store, "new", "a", created_at=NOON)
     with store.write() as transaction:
-        for delivery in transaction.waiting_deliveries():
-            transaction.save_delivery(replace(after_success(delivery, now=NOON), last_error=""))
+        for delivery in transaction.outbox.waiting():
+            transaction.outbox.save_delivery(replace(after_success(delivery, now=NOON), last_error=""))
     return store
 
 
@@ -114,8 +114,8 @@ def test_what_is_too_old_goes_and_what_is_old_is_thinned(full: Store) -> None:
     kept = keep(SlowStore(full), Rests())
 
     with full.read() as reader:
-        coverage = reader.history_since()
-        assert reader.tenants_with_history_before(NOON.replace(hour=0) - 2 * DAY) == []
+        coverage = reader.polls.first_poll_at()
+        assert reader.retention.tenants_to_prune(NOON.replace(hour=0) - 2 * DAY) == []
     assert coverage == (NOON - 2 * DAY).replace(hour=0)
     assert rows(full, "SELECT id, bodies <> '{}' FROM messages ORDER BY id") == [("new", True), ("yesterday", False)]
     assert (kept.pruned > 40, kept.downsampled > 20, kept.stripped) == (True, True, 1)

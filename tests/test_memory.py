@@ -36,9 +36,9 @@ from alerter.core.series import HoldReason, Sample, Series, Tenant, from_epoch_u
 from alerter.errors import Cause, SourceError, SourceUnavailable
 from alerter.jobs.poll import PollCycle, poll, poll_many, reconcile, shift_after_clock_jump
 from alerter.storage import Reader, Store
-from alerter.storage.cache import Remembered
-from alerter.storage.compression import unpacked
-from alerter.storage.history import as_of
+from alerter.storage.cache import CachedTenant
+from alerter.storage.compression import decode
+from alerter.storage.history import series_at
 from alerter.storage.windows import Reach
 from tests.builders import a_growth, a_level, a_no_data, a_policy, a_rule, a_silence, an_acknowledgement, minutes
 from tests.fakes import CrashError, CrashingStore, FakeClock, FakeSource
@@ -260,7 +260,7 @@ def _everything(path: Path) -> dict[str, list[tuple[Any, ...]]]:
             for table, names in columns.items()
         }
         chunks = connection.execute("SELECT tenant_id, changes FROM compressed_days").fetchall()
-    changes = [(tenant_id, *change) for tenant_id, chunk in chunks for change in unpacked(chunk)]
+    changes = [(tenant_id, *change) for tenant_id, chunk in chunks for change in decode(chunk)]
     return found | {"compressed_days": [], "count_changes": sorted([*found["count_changes"], *changes])}
 
 
@@ -276,32 +276,32 @@ _COLUMNS = """
 
 def _check_memory(store: Store, *, now: datetime) -> None:
     """Compare what is remembered of each tenant with what is stored, where a cycle would go on from it."""
-    for tenant, remembered in store._memory._by_tenant.items():  # noqa: SLF001 - what it hides is what is tested
+    for tenant, remembered in store._cache._by_tenant.items():  # noqa: SLF001 - what it hides is what is tested
         with store.read() as reader:
             if not _is_taken_for_true(remembered, reader, tenant, now=now):
                 continue
-            assert remembered.alerts is None or set(remembered.alerts) == set(reader.alerts([tenant]))
-            assert remembered.notified is None or set(remembered.notified) == set(reader.notified([tenant]))
+            assert remembered.alerts is None or set(remembered.alerts) == set(reader.alerts.load([tenant]))
+            assert remembered.notified is None or set(remembered.notified) == set(reader.notifications.states([tenant]))
             reach = remembered.series.reach
-            read = reader.tenant_series(
+            read = reader.history.series_for(
                 tenant, window=reach.windows.longest, poll_interval=reach.poll_interval, now=now
             )
-        known = as_of(tenant, remembered, UTC, now=now)
+        known = series_at(tenant, remembered, UTC, now=now)
         assert known.polling == read.polling
         for one, other in zip(known.reasons, read.reasons, strict=True):
             assert _values(one, reach, now=now) == _values(other, reach, now=now)
 
 
-def _is_taken_for_true(remembered: Remembered, reader: Reader, tenant: Tenant, *, now: datetime) -> bool:
+def _is_taken_for_true(remembered: CachedTenant, reader: Reader, tenant: Tenant, *, now: datetime) -> bool:
     """Say whether a cycle at this moment, good or failed, would go on from what is remembered."""
-    row = reader._tenant(tenant)  # noqa: SLF001
+    row = reader.polls._runs.tenant(tenant)  # noqa: SLF001
     assert row is not None
     if row.revision != remembered.revision:
         return False
     if remembered.failures is not None:
         return row.failure_count == remembered.failures.polls and now >= remembered.failures.failure.at
     newest = remembered.coverage[-1]
-    stored = reader._coverage_from(row, newest.since)[-1]  # noqa: SLF001
+    stored = reader.polls._runs.coverage_from(row, newest.since)[-1]  # noqa: SLF001
     is_newest = (from_epoch_us(stored.since), from_epoch_us(stored.until)) == (newest.since, newest.until)
     is_newest &= stored.polls == remembered.polls
     return is_newest and now >= newest.until
@@ -316,12 +316,12 @@ def _values(series: Series, reach: Reach, *, now: datetime) -> tuple[HoldReason,
 
 def _add_silence(store: Store, silence: Silence) -> None:
     with store.write() as transaction:
-        transaction.add_silence(silence)
+        transaction.silences.add(silence)
 
 
 def _acknowledge(store: Store, acknowledgement: Acknowledgement) -> None:
     with store.write() as transaction:
-        transaction.save_acknowledgement(acknowledgement)
+        transaction.silences.save_acknowledgement(acknowledgement)
 
 
 @cache

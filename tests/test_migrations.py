@@ -227,7 +227,7 @@ def test_the_copy_before_an_upgrade_is_the_way_back(sqlite_url: str, a_later_rev
 
         assert store.schema_state() is SchemaState.CURRENT
         with store.read() as reader:
-            assert [each.held for each in reader.reasons(ACME)] == [3]
+            assert [each.held for each in reader.history.reasons(ACME)] == [3]
 
 
 def test_a_downgrade_says_what_to_do_instead(sqlite_url: str, a_later_revision: AddRevision) -> None:
@@ -245,7 +245,7 @@ def test_an_upgrade_that_orphans_rows_is_taken_back(
     """A migration may rebuild tables that others refer to, but must not lose them; no copy is left behind."""
     with closing(Store(sqlite_url)) as store:
         with store.write() as transaction:
-            transaction.add_snapshot(a_snapshot({"Spam": 3}), poll_interval=minutes(5))
+            transaction.history.add(a_snapshot({"Spam": 3}), poll_interval=minutes(5))
         a_later_revision("DELETE FROM tenants")
 
         with pytest.raises(StoreError, match="rows lack what they refer to, in count_changes, coverage, series"):
@@ -253,7 +253,7 @@ def test_an_upgrade_that_orphans_rows_is_taken_back(
 
         assert store.schema_state() is SchemaState.OLDER
         with store.read() as reader:
-            assert reader.tenants() == ["acme"]
+            assert reader.polls.tenants() == ["acme"]
     assert list(tmp_path.glob("*.bak")) == []
 
 
@@ -318,7 +318,7 @@ def test_a_damaged_file_is_found(sqlite_url: str) -> None:
     """A page that was overwritten is reported with what is wrong."""
     with closing(Store(sqlite_url)) as store, store.write() as transaction:
         for number in range(200):
-            transaction.add_snapshot(a_snapshot({f"reason {number}": 1}), poll_interval=minutes(5))
+            transaction.history.add(a_snapshot({f"reason {number}": 1}), poll_interval=minutes(5))
     path = Path(make_url(sqlite_url).database or "")
     whole = bytearray(path.read_bytes())
     whole[-8192:-4096] = b"\xff" * 4096
@@ -333,7 +333,7 @@ def test_a_check_that_takes_too_long_ends_early(sqlite_url: str) -> None:
     with closing(Store(sqlite_url)) as store:
         with store.write() as transaction:
             held = {f"reason {number} {'x' * 500}": 1 for number in range(2000)}
-            transaction.add_snapshot(a_snapshot(held), poll_interval=minutes(5))
+            transaction.history.add(a_snapshot(held), poll_interval=minutes(5))
 
         with pytest.raises(StoreError, match="interrupted"):
             store.check_integrity(gives_up=lambda: True)

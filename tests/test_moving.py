@@ -74,5 +74,5 @@ def test_a_silence_from_before_a_move_keeps_quiet_after_it(world: World, postgre
 
         assert world.poll({"Spam": 50}, {"Spam": 150}).messages == ()
         with world.store.read() as reader:
-            assert reader.silences(since=world.clock.now) == [kept]
+            assert reader.silences.silences(since=world.clock.now) == [kept]
         world.store.close()

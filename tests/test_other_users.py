@@ -67,7 +67,7 @@ def own(tmp_path: Path, migrated_file: Path) -> Path:
     database = Path(shutil.copy(migrated_file, tmp_path / "source.db"))
     with closing(Store(f"sqlite:///{database}")) as store:
         poll(store, "11:00", Spam=5)
-        store.back_up(path / "good.db")
+        store.backup(path / "good.db")
     return path
 
 

@@ -83,7 +83,7 @@ def replayed(store: Store, alerting: AlertingConfig) -> NotificationState:
     """Return what a replay of the stored history decides."""
     notified = NotificationState()
     with store.read() as reader:
-        histories = [reader.history(tenant, poll_interval=every) for tenant, every in INTERVALS.items()]
+        histories = [reader.history.full_history(tenant, poll_interval=every) for tenant, every in INTERVALS.items()]
     for moment in replay_of(alerting, histories):
         notified.transitions += moment.transitions
         notified.messages += [compose_message(each, alerting.context, now=moment.at) for each in moment.notifications]
@@ -227,7 +227,7 @@ def test_an_edit_of_the_interval_leaves_the_polls_before_it_as_they_were(migrate
         live = lived(store, before, {ACME: rare}).transitions
         live += lived(store, after, {ACME: often}).transitions
         with store.read() as reader:
-            history = reader.history(ACME, poll_interval=minutes(1))
+            history = reader.history.full_history(ACME, poll_interval=minutes(1))
 
     replay = [each for moment in replay_of(after, [history]) for each in moment.transitions]
 

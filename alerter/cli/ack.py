@@ -48,7 +48,7 @@ def ack(names: tuple[str, ...], config_path: Path | None, *, author: str, commen
             raise Failed(f"alert {over.key.id} is not firing: there is nothing to acknowledge")
         # The alerts of a notification may be levels of the same: the highest of each is meant, once.
         topics = dict.fromkeys(each.key.topic for each in named)
-        firing = [each for each in transaction.alerts() if each.is_firing and each.key.topic in topics]
+        firing = [each for each in transaction.alerts.load() if each.is_firing and each.key.topic in topics]
         highest = {each.key.topic: each for each in sorted(firing, key=lambda each: each.key.severity.rank)}
         given = {
             topic: Acknowledgement(
@@ -62,7 +62,7 @@ def ack(names: tuple[str, ...], config_path: Path | None, *, author: str, commen
             for topic in topics
         }
         for acknowledgement in given.values():
-            transaction.save_acknowledgement(acknowledgement)
+            transaction.silences.save_acknowledgement(acknowledgement)
     for topic, acknowledgement in given.items():
         key = highest[topic].key
         click.echo(clean(f"acknowledged {key.id}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
@@ -73,13 +73,13 @@ def _take_back(names: Sequence[str], config: "Config", *, now: datetime) -> None
     zone = config.service.timezone
     with writing(config) as transaction:
         named = {each.key.topic: each.key for each in alerts_of(transaction, names)}
-        stored = transaction.alerts()
+        stored = transaction.alerts.load()
         of_topic = {topic: [each for each in stored if each.key.topic == topic] for topic in named}
-        given = current_acknowledgements(transaction.acknowledgements(), of_topic, now=now)
+        given = current_acknowledgements(transaction.silences.acknowledgements(), of_topic, now=now)
         for topic, key in named.items():
             if topic not in given or not any(each.is_firing for each in of_topic[topic]):
                 raise Failed(f"alert {key.id} is not acknowledged: there is nothing to take back")
-            transaction.forget_acknowledgement(topic)
+            transaction.silences.delete_acknowledgement(topic)
     for topic, key in named.items():
         taken = given[topic]
         broke = "" if taken.broken_at is None else f"; it had broken {local(taken.broken_at, zone)}"

@@ -139,8 +139,8 @@ def alerts(
     choice = choice_of(tenant, labels)
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
-        stored = reader.alerts()
-        notified = reader.notified()
+        stored = reader.alerts.load()
+        notified = reader.notifications.states()
         active_mutes = load_active_mutes(reader, config, stored, now=now)
         accounts = look(reader, config, choice, stored, now=now) if choice.is_everything else []
     chosen = [alert for alert in stored if choice.is_everything or choice.takes(alert.key.tenant, config)]
@@ -203,9 +203,9 @@ def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
         alert = alert_of(reader, alert_id)
-        transitions = reader.transitions(alert_id=alert.key.id)
-        notified = notified_of(alert, reader.notified())
-        active_mutes = load_active_mutes(reader, config, reader.alerts(), now=now)
+        transitions = reader.alerts.transitions(alert_id=alert.key.id)
+        notified = notified_of(alert, reader.notifications.states())
+        active_mutes = load_active_mutes(reader, config, reader.alerts.load(), now=now)
     if as_json:
         print_json(alert_details_json(alert, active_mutes, transitions, notified))
     else:

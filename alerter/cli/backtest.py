@@ -86,7 +86,7 @@ def backtest(
         backtest_run = _rehearse(store, configs, span, on_progress)
         backtests = backtest_run.backtests()
         with store.read() as reader:
-            silences = [each for each in reader.silences(since=span.since) if each.since < span.until]
+            silences = [each for each in reader.silences.silences(since=span.since) if each.since < span.until]
     _refuse_nothing(backtest_run, span, config)
     found = Rehearsed(
         span=span,
@@ -114,7 +114,7 @@ def _configs(
     if rules_path is None:
         raise AssertionError
     with reading(load_rules(rules_path, installed=None)) as reader:
-        tenants = list(reader.tenants())
+        tenants = list(reader.polls.tenants())
     config = load_rules(rules_path, installed=None, tenants=tenants)
     return config, [] if diff_path is None else [load_rules(diff_path, installed=config)]
 
@@ -165,7 +165,7 @@ def _rehearse(
     for number, (name, tenant) in enumerate(tenants.items()):
         # One view for each tenant: while a view is open, what a service writes meanwhile piles up beside the file.
         with store.read() as reader:
-            history = reader.history(name, poll_interval=tenant.poll_interval, timezone=tenant.timezone)
+            history = reader.history.full_history(name, poll_interval=tenant.poll_interval, timezone=tenant.timezone)
         backtest_run.add(history, on_progress=partial(_share, on_progress, number, len(tenants)))
     return backtest_run
 

@@ -161,25 +161,26 @@ def _alert(alert: "Alert") -> Name:
 
 
 def _firing(reader: "Reader", _: "Config") -> Iterator[Name]:
-    return (_alert(alert) for alert in reader.alerts() if alert.is_firing)
+    return (_alert(alert) for alert in reader.alerts.load() if alert.is_firing)
 
 
 def _live(reader: "Reader", _: "Config") -> Iterator[Name]:
-    return (_alert(alert) for alert in reader.alerts() if alert.state != "inactive")
+    return (_alert(alert) for alert in reader.alerts.load() if alert.state != "inactive")
 
 
 def _undelivered(reader: "Reader", _: "Config") -> Iterator[Name]:
     return (
-        (str(each.delivery.id), f"{each.delivery.target}: {each.title}") for each in reader.deliveries(only_failed=True)
+        (str(each.delivery.id), f"{each.delivery.target}: {each.title}")
+        for each in reader.outbox.deliveries(only_failed=True)
     )
 
 
 def _silences(reader: "Reader", _: "Config") -> Iterator[Name]:
-    return ((str(each.id), f"by {each.author}: {each.comment}") for each in reader.silences(since=clock.now()))
+    return ((str(each.id), f"by {each.author}: {each.comment}") for each in reader.silences.silences(since=clock.now()))
 
 
 def _reasons(reader: "Reader", config: "Config") -> Iterator[Name]:
-    return ((each.reason, "") for name in config.tenants for each in reader.reasons(name))
+    return ((each.reason, "") for name in config.tenants for each in reader.history.reasons(name))
 
 
 tenants = _completer(lambda config: [(name, "") for name in config.tenants])

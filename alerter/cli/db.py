@@ -62,11 +62,11 @@ def backup(path: Path, config_path: Path | None) -> None:
     from alerter.storage import SchemaState, Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
     with closing(Store(load_without_secrets(config_path).service.database, read_only=True)) as store:
-        _refuse_postgresql(store, f"pg_dump --format=custom --file={path} {store.place}")
+        _refuse_postgresql(store, f"pg_dump --format=custom --file={path} {store.location}")
         _refuse_place(path)
         if store.schema_state() is SchemaState.MISSING:
-            raise Failed(f"{store.place}: there is no database yet")
-        made = store.back_up(path)
+            raise Failed(f"{store.location}: there is no database yet")
+        made = store.backup(path)
     click.echo(f"backed up to {clean(str(path))}: {size_text(made.size_bytes)}, checked")
 
 
@@ -83,13 +83,13 @@ def restore(path: Path, config_path: Path | None) -> None:
     from alerter.storage import SchemaState, Store  # noqa: PLC0415 - as above
 
     with closing(Store(load_without_secrets(config_path).service.database)) as store:
-        _refuse_postgresql(store, f"pg_restore --clean --if-exists --dbname={store.place} {path}")
+        _refuse_postgresql(store, f"pg_restore --clean --if-exists --dbname={store.location} {path}")
         found = _good_backup(path)
         with store.lock():
             done = store.restore(path, now=clock.now())
-    click.echo(f"{clean(store.place)} is a copy of {clean(str(path))}: {size_text(found.size_bytes)}, checked")
-    if done.aside is not None:
-        click.echo(f"the database as it was: {clean(str(done.aside))}")
+    click.echo(f"{clean(store.location)} is a copy of {clean(str(path))}: {size_text(found.size_bytes)}, checked")
+    if done.previous_file is not None:
+        click.echo(f"the database as it was: {clean(str(done.previous_file))}")
     if found.schema is SchemaState.OLDER:
         click.echo("its schema is older: the service upgrades it at its start, as `alerter db upgrade` does")
 
@@ -106,13 +106,13 @@ def compact(config_path: Path | None) -> None:
     from alerter.storage import SchemaState, Store  # noqa: PLC0415 - as above
 
     with closing(Store(load_without_secrets(config_path).service.database)) as store:
-        _refuse_postgresql(store, f"vacuumdb --dbname={store.place}")
+        _refuse_postgresql(store, f"vacuumdb --dbname={store.location}")
         if store.schema_state() is SchemaState.MISSING:
-            raise Failed(f"{store.place}: there is no database yet")
+            raise Failed(f"{store.location}: there is no database yet")
         before = store.size_bytes()
         with store.lock():
-            store.compact()
-        click.echo(f"compacted {store.place}: {size_text(before)} before, {size_text(store.size_bytes())} now")
+            store.vacuum()
+        click.echo(f"compacted {store.location}: {size_text(before)} before, {size_text(store.size_bytes())} now")
 
 
 def _refuse_postgresql(store: "Store", command: str) -> None:

@@ -15,7 +15,7 @@ from alerter.cli.output import counted, passing_line
 if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.redaction import Redactor
-    from alerter.storage import CopyPhase, Store, Transfer
+    from alerter.storage import CopyPhase, CopyResult, Store
 
 #: Stands in a command line for what must not be read in it.
 _VARIABLE = "${"
@@ -41,13 +41,13 @@ def copy(database: str, config_path: Path | None) -> None:
     url = _url_of(database, config, redactor)
     with closing(Store(config.service.database)) as source, closing(Store(url)) as target:
         if source.is_same_as(target):
-            raise click.UsageError(f"{source.place} is the database of {config.path} itself: name the new one")
+            raise click.UsageError(f"{source.location} is the database of {config.path} itself: name the new one")
         check_schema(source)
         with passing_line() as show:
             done = source.copy_to(target, on_progress=partial(_show, show))
         click.echo(_done_text(source, target, done))
     click.echo(f"next: {_next_text(database, config.path)}")
-    click.echo(f"{source.place} stays as it is: keep it until all is well, and remove it then")
+    click.echo(f"{source.location} stays as it is: keep it until all is well, and remove it then")
 
 
 def _url_of(database: str, config: "Config", redactor: "Redactor") -> str:
@@ -68,11 +68,11 @@ def _has_password(database: str) -> bool:
     return _VARIABLE not in database and any(passwords_of_url(database))
 
 
-def _done_text(source: "Store", target: "Store", done: "Transfer") -> str:
+def _done_text(source: "Store", target: "Store", done: "CopyResult") -> str:
     rows = f"{sum(done.rows.values()):,} rows of {counted(len(done.rows), 'table')}"
     if done.was_there:
-        return f"{target.place} is a copy of {source.place} already: {rows}, each compared"
-    return f"copied {rows} from {source.place} to {target.place}, and compared each"
+        return f"{target.location} is a copy of {source.location} already: {rows}, each compared"
+    return f"copied {rows} from {source.location} to {target.location}, and compared each"
 
 
 def _next_text(database: str, path: Path) -> str:

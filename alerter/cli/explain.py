@@ -62,7 +62,7 @@ def explain(
         asked = _asked(reader, config, tenant, reason, rule)
         found = explained(reader, policy_of(config), asked.tenant, asked.reason, rule=asked.rule, at=at, now=now)
         notified = {
-            (story.rule.name, story.series.tenant): reader.deliveries_about(
+            (story.rule.name, story.series.tenant): reader.outbox.deliveries_for_alerts(
                 [level.alert.key.id for level in story.levels],
                 until=at,
                 limit=MAX_DELIVERIES,
@@ -95,9 +95,9 @@ def _asked(reader: "Reader", config: "Config", tenant: str, reason: str | None, 
     if reason is None:
         key = alert_of(reader, tenant).key
         return _Question(tenant=key.tenant, reason=key.reason, rule=key.rule)
-    known = list(dict.fromkeys([*config.tenants, *reader.tenants()]))
+    known = list(dict.fromkeys([*config.tenants, *reader.polls.tenants()]))
     chosen = Tenant(one_of("tenant", tenant, known))
-    reasons = [each.reason for each in reader.reasons(chosen)]
+    reasons = [each.reason for each in reader.history.reasons(chosen)]
     return _Question(
         tenant=chosen,
         reason=HoldReason(one_of("hold reason", reason, reasons, of=f" of {chosen}")),

@@ -106,9 +106,9 @@ def export(
 def _records(
     reader: "Reader", tenants: Selector, reasons: Selector, since: datetime | None, until: datetime | None
 ) -> Iterator["Record"]:
-    for name in reader.tenants():
+    for name in reader.polls.tenants():
         if tenants.matches(name):
-            yield from reader.records(name, reasons=reasons, since=since, until=until)
+            yield from reader.imports.records(name, reasons=reasons, since=since, until=until)
 
 
 def _pitch(text: str) -> timedelta:

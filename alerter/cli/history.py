@@ -64,12 +64,14 @@ def history(
         raise click.BadParameter(str(error), param_hint="--since") from None
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
-        tenants = list(reader.tenants())
+        tenants = list(reader.polls.tenants())
         chosen = list(filter(tenants_of(tenant, labels, config).matches, tenants))
-        known = [(name, each.reason) for name in chosen for each in reader.reasons(name)]
+        known = [(name, each.reason) for name in chosen for each in reader.history.reasons(name)]
         wanted = selector_of((reason,), {each for _, each in known})
         found = [
-            reader.samples(name, each, since=now - span, until=now) for name, each in known if wanted.matches(each)
+            reader.history.samples(name, each, since=now - span, until=now)
+            for name, each in known
+            if wanted.matches(each)
         ]
     if not chosen:
         raise Failed(_no_match("tenant", tenant, tenants, said=wanted_text(tenant, labels)))
@@ -135,8 +137,10 @@ def _figure(series: "Series", reader: "Reader", config: "Config", *, since: date
     from alerter.core.alerts import firing_spans  # noqa: PLC0415
     from alerter.core.charts.figure import Band, build_figure, fixed_limits  # noqa: PLC0415
 
-    own = [each for each in reader.alerts() if (each.key.tenant, each.key.reason) == (series.tenant, series.reason)]
-    firings = reader.firings([each.key for each in own], since=since)
+    own = [
+        each for each in reader.alerts.load() if (each.key.tenant, each.key.reason) == (series.tenant, series.reason)
+    ]
+    firings = reader.alerts.firing_transitions([each.key for each in own], since=since)
     bands = [
         Band(start_at=span.since, end_at=span.until, label=each.key.rule, severity=each.key.severity)
         for each in own

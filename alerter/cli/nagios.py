@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.core.alerts import Alert, AlertKey
     from alerter.core.series import Tenant
-    from alerter.storage import DeliveryRecord, Polling, Reader, Store
+    from alerter.storage import DeliveryRecord, PollingStatus, Reader, Store
 
 #: So many tenants have a figure of their own.
 MAX_TENANTS = 20
@@ -83,7 +83,7 @@ class PluginInput:
         now: The instant.
     """
 
-    pollings: Mapping["Tenant", "Polling | None"]
+    pollings: Mapping["Tenant", "PollingStatus | None"]
     limits: Mapping["Tenant", timedelta]
     held: Mapping["Tenant", int]
     firing: Sequence["Alert"]
@@ -133,9 +133,9 @@ def look(config: "Config", *, now: datetime) -> PluginInput:
     intervals = {name: each.poll_interval for name, each in config.tenants.items()}
     with opened(config) as store, store.read() as reader:
         unwritable = _unwritable(store)
-        pollings, held = reader.pollings(), reader.held_by_tenant()
+        pollings, held = reader.polls.status_by_tenant(), reader.history.held_by_tenant()
         firing, muted_count = _firing(reader, config, now=now)
-        undelivered = reader.deliveries(only_failed=True, limit=MAX_MESSAGES)
+        undelivered = reader.outbox.deliveries(only_failed=True, limit=MAX_MESSAGES)
     return PluginInput(
         pollings={tenant: pollings.get(tenant) for tenant in config.tenants},
         limits={
@@ -160,7 +160,7 @@ def _unwritable(store: "Store") -> str:
     try:
         if store.file is not None:
             problem = disk_problem(store.file.absolute().parent)
-            return problem and f"{store.place}: {problem}"
+            return problem and f"{store.location}: {problem}"
         store.check_server()
     except StoreError as error:
         return str(error)
@@ -171,7 +171,7 @@ def _unwritable(store: "Store") -> str:
 
 def _firing(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list["Alert"], int]:
     """Return the alerts that fire and are not muted, worst first, and how many others fire."""
-    stored = reader.alerts()
+    stored = reader.alerts.load()
     active_mutes = load_active_mutes(reader, config, stored, now=now)
     mildest_first = sorted((alert for alert in stored if alert.is_firing), key=lambda alert: alert.key.severity.rank)
     highest = {alert.key.topic: alert for alert in mildest_first}.values()

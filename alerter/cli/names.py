@@ -40,7 +40,7 @@ def one_of(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str
 
 def reasons_of(globs: Sequence[str], reader: "Reader") -> Selector:
     """Return which hold reasons `--reason` means; what matches none that was ever seen is said."""
-    seen = reader.reason_names()
+    seen = reader.history.reason_names()
     selector = selector_of(globs, seen)
     # A sum over hold reasons has a name of its own.
     for glob in idle_globs(selector.globs, [*seen, ALL_REASONS]):

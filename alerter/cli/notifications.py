@@ -68,7 +68,7 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
         return
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
-        records = reader.deliveries(only_failed=failed, limit=limit)
+        records = reader.outbox.deliveries(only_failed=failed, limit=limit)
     if as_json:
         print_json([delivery_json(record) for record in records])
     else:
@@ -94,7 +94,7 @@ def retry(number: int, config_path: Path | None) -> None:
     """
     config, now = load_without_secrets(config_path), clock.now()
     with writing(config) as transaction:
-        record = transaction.delivery(number)
+        record = transaction.outbox.delivery(number)
         if record is None:
             raise click.UsageError(f"no delivery {number}; `alerter notifications` lists them")
         delivery = record.delivery
@@ -102,8 +102,8 @@ def retry(number: int, config_path: Path | None) -> None:
             raise Failed(f"delivery {number} was sent {local(delivery.sent_at, config.service.timezone)}")
         if not _may_be_in(config, delivery.target):
             raise Failed(f"target {delivery.target!r} of delivery {number} is no longer in {config.path}")
-        transaction.save_delivery(after_retry_request(delivery, now=now))
-        waiting = transaction.waiting_deliveries()
+        transaction.outbox.save_delivery(after_retry_request(delivery, now=now))
+        waiting = transaction.outbox.waiting()
     click.echo(_promise(delivery, waiting, now=now))
 
 

@@ -194,7 +194,7 @@ def _mutes(config: "Config", *, at: datetime) -> MuteSet:
 def _silences(config: "Config", *, at: datetime) -> Sequence["Silence"]:
     try:
         with reading(config) as reader:
-            return reader.silences(since=at - MAX_SILENCE)
+            return reader.silences.silences(since=at - MAX_SILENCE)
     except (Failed, StoreError):
         return ()  # before the first poll there are none; routes can be tested all the same
 

@@ -36,9 +36,9 @@ def rules(config_path: Path | None, *, as_json: bool, tenant: str | None, labels
     choice = choice_of(tenant, labels)
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
-        stored = reader.alerts()
+        stored = reader.alerts.load()
         accounts = look(reader, config, choice, stored, now=now)
-        seen = reader.reason_names()
+        seen = reader.history.reason_names()
     names = {account.name for account in accounts}
     alerts = [each for each in stored if choice.is_everything or each.key.tenant in names]
     found = [_State(rule, accounts, alerts, seen, now=now) for rule in config.rules]

@@ -263,7 +263,7 @@ def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_js
             alerts, active_mutes = _alerts_and_quiet(reader, config, now=now)
     else:
         with writing(config) as transaction:
-            asked = transaction.add_silence(asked)
+            asked = transaction.silences.add(asked)
             alerts, active_mutes = _alerts_and_quiet(transaction, config, now=now)
     labels = config.labels_by_tenant
     fitting = (alert for alert in alerts if asked.matcher.matches(alert, labels.get(alert.key.tenant, {})))
@@ -283,7 +283,7 @@ def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_js
 
 def _alerts_and_quiet(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list[Alert], ActiveMutes]:
     """Return the alerts that are firing or pending, and what keeps quiet now."""
-    stored = reader.alerts()
+    stored = reader.alerts.load()
     active_mutes = load_active_mutes(reader, config, stored, now=now)
     return [alert for alert in stored if alert.state is not AlertState.INACTIVE], active_mutes
 
@@ -305,7 +305,7 @@ def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
     """List the silences that are active or have not begun, with author, comment and end."""
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
-        silences = reader.silences(since=EVER if everything else now)
+        silences = reader.silences.silences(since=EVER if everything else now)
     if as_json:
         print_json([silence_json(each, now=now) for each in silences])
         return
@@ -342,8 +342,8 @@ def expire(number: int, config_path: Path | None) -> None:
     """
     config, now = load_without_secrets(config_path), clock.now()
     with writing(config) as transaction:
-        before = {each.id: each for each in transaction.silences(since=EVER)}.get(number)
-        if before is None or transaction.expire_silence(number, at=now) is None:
+        before = {each.id: each for each in transaction.silences.silences(since=EVER)}.get(number)
+        if before is None or transaction.silences.expire(number, at=now) is None:
             raise click.UsageError(f"no silence {number}; `alerter silence list` shows them")
     if before.until <= now:
         raise Failed(f"silence {number} ended {local(before.until, config.service.timezone)}")

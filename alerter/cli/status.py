@@ -79,7 +79,7 @@ def _show(config_path: Path | None, choice: TenantFilter, *, as_json: bool) -> b
     """Print the status once; return True if all is well."""
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
-        stored = reader.alerts()
+        stored = reader.alerts.load()
         accounts = look(reader, config, choice, stored, now=now)
         names = {account.name for account in accounts}
         alerts = [
@@ -88,11 +88,11 @@ def _show(config_path: Path | None, choice: TenantFilter, *, as_json: bool) -> b
             if alert.state != "inactive" and (choice.is_everything or alert.key.tenant in names)
         ]
         active_mutes = load_active_mutes(reader, config, stored, now=now)
-        records = [record for record in reader.deliveries(only_failed=True) if is_recent(record, now=now)]
+        records = [record for record in reader.outbox.deliveries(only_failed=True) if is_recent(record, now=now)]
         learning = learning_rules(config, accounts, now=now)
-        kept, instances = DatabaseSummary.read(reader, now=now), reader.instances()
+        kept, instances = DatabaseSummary.read(reader, now=now), reader.leases.instances()
         if as_json:
-            found = _status_json(accounts, reader.held_by_reason(names), alerts, active_mutes, records)
+            found = _status_json(accounts, reader.history.held_by_reason(names), alerts, active_mutes, records)
             print_json(
                 {
                     **found,
@@ -126,7 +126,7 @@ def _held_rows(reader: "Reader", accounts: Sequence[TenantStatus], *, now: datet
         wanted = [(each, series) for each, series in shown if _held(series) or len(series.changes) > 1]
         return [_held_row(account.name, series, now=now) for account, series in wanted]
     by_name = {account.name: account for account in accounts}
-    largest = reader.largest_counts(set(by_name), limit=MAX_ROWS)
+    largest = reader.history.largest_counts(set(by_name), limit=MAX_ROWS)
     series_by_name = {name: _series_of(reader, by_name[name], now=now) for name in {name for name, _ in largest}}
     found = [(name, series) for name, reason in largest for series in series_by_name[name] if series.reason == reason]
     return [_held_row(name, series, now=now) for name, series in found]
@@ -134,7 +134,7 @@ def _held_rows(reader: "Reader", accounts: Sequence[TenantStatus], *, now: datet
 
 def _series_of(reader: "Reader", account: TenantStatus, *, now: datetime) -> list["Series"]:
     interval = account.settings.poll_interval
-    series = reader.tenant_series(account.name, window=DAY, poll_interval=interval, now=now).reasons
+    series = reader.history.series_for(account.name, window=DAY, poll_interval=interval, now=now).reasons
     return sorted(series, key=_held, reverse=True)
 
 

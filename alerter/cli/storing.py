@@ -9,20 +9,20 @@ from alerter.cli.tables import Column, Table
 from alerter.humanize import ago, size_text
 
 if TYPE_CHECKING:
-    from alerter.storage import Reader, Storage
+    from alerter.storage import DatabaseSize, Reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSummary:
     """How large the database is, and how far back its history goes."""
 
-    storage: "Storage"
+    storage: "DatabaseSize"
     since: datetime | None
 
     @classmethod
     def read(cls, reader: "Reader", *, now: datetime) -> "DatabaseSummary":
         """Ask the database."""
-        return cls(storage=reader.storage(now=now), since=reader.history_since())
+        return cls(storage=reader.retention.database_size(now=now), since=reader.polls.first_poll_at())
 
     def table(self, *, now: datetime) -> Table:
         """Return it for people."""

@@ -68,7 +68,7 @@ def suggest(
         found = [
             suggest(
                 select_reasons(
-                    reader.history(each.name, poll_interval=each.poll_interval, timezone=each.timezone),
+                    reader.history.full_history(each.name, poll_interval=each.poll_interval, timezone=each.timezone),
                     reasons,
                 ),
                 budget=budget,

@@ -140,7 +140,11 @@ def look(
         click.ClickException: Name and labels choose nobody.
     """
     names = choice.names(config)
-    pollings, held, holders = reader.pollings(), reader.held_by_tenant(), reader.holders()
+    pollings, held, holders = (
+        reader.polls.status_by_tenant(),
+        reader.history.held_by_tenant(),
+        reader.leases.instance_by_tenant(),
+    )
     firing = Counter(alert.key.tenant for alert in alerts if alert.is_firing)
     accounts = [
         replace(

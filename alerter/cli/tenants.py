@@ -60,8 +60,8 @@ def tenants(
     choice = choice_of(tenant, labels, failing=failing)
     config, now = load_without_secrets(config_path), clock.now()
     with reading(config) as reader:
-        accounts = look(reader, config, choice, reader.alerts(), now=now)
-        is_shared = bool(reader.instances())
+        accounts = look(reader, config, choice, reader.alerts.load(), now=now)
+        is_shared = bool(reader.leases.instances())
     accounts.sort(key=ORDERS[order])
     if as_json:
         print_json([_account_json(account) for account in accounts])

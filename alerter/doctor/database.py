@@ -44,7 +44,7 @@ def check_database(config: Config, *, monotonic: Callable[[], float], now: datet
         if state is SchemaState.MISSING:
             yield _before_the_first(store, is_services=data_folder(config.path) is not None)
         else:
-            yield judge_schema(store.place, state)
+            yield judge_schema(store.location, state)
             yield from _whole(store, monotonic)
         if state is SchemaState.CURRENT:
             yield from _used(config, store, now=now)
@@ -127,10 +127,14 @@ def _whole(store: Store, monotonic: Callable[[], float]) -> Iterator[Finding]:
 def _used(config: Config, store: Store, *, now: datetime) -> Iterator[Finding]:
     try:
         with store.read() as reader:
-            pollings, since, storage = reader.pollings(), reader.history_since(), reader.storage(now=now)
+            pollings, since, storage = (
+                reader.polls.status_by_tenant(),
+                reader.polls.first_poll_at(),
+                reader.retention.database_size(now=now),
+            )
         free = None if store.file is None else free_bytes(store.file.absolute().parent)
         growth = DatabaseGrowth(storage=storage, disk_bytes=free, since=since, retention=config.service.retention)
-        holder = store.holder()
+        holder = store.lock_holder()
     except (StoreError, OSError) as error:
         yield _database(store, Outcome.FAILED, f"it cannot be read: {error}", _advice(store))
         return
@@ -138,8 +142,8 @@ def _used(config: Config, store: Store, *, now: datetime) -> Iterator[Finding]:
         name: max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * each.poll_interval) for name, each in config.tenants.items()
     }
     polled_at = max((each.last_poll_at for each in pollings.values() if each.last_poll_at is not None), default=None)
-    yield judge_use(store.place, holder, polled_at, limit=max(limits.values()), now=now)
-    yield judge_growth(store.place, growth, now=now)
+    yield judge_use(store.location, holder, polled_at, limit=max(limits.values()), now=now)
+    yield judge_growth(store.location, growth, now=now)
     yield from _writable(config)
 
 
@@ -190,4 +194,4 @@ def _writable(config: Config) -> Iterator[Finding]:
 
 
 def _database(store: Store, outcome: Outcome, text: str, advice: str = "") -> Finding:
-    return database_finding(store.place, outcome, text, advice)
+    return database_finding(store.location, outcome, text, advice)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from alerter.core.conditions import duration_text
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
 from alerter.humanize import size_text
-from alerter.storage import Storage
+from alerter.storage import DatabaseSize
 
 #: With less on the disk, whatever else fills it, the next cycle may fail.
 SCARCE_BYTES = 100 * 2**20
@@ -31,7 +31,7 @@ class DatabaseGrowth:
         retention: How long history is kept.
     """
 
-    storage: Storage
+    storage: DatabaseSize
     disk_bytes: int | None
     since: datetime | None
     retention: timedelta
@@ -91,7 +91,7 @@ def _forecast(growth: DatabaseGrowth, rate: float, room: int, *, now: datetime) 
     )
 
 
-def _size(storage: Storage, rate: float | None) -> str:
+def _size(storage: DatabaseSize, rate: float | None) -> str:
     free = f" ({size_text(storage.free_bytes)} of it free)" if storage.free_bytes >= _WORTH_SAYING else ""
     size = f"{size_text(storage.size_bytes)}{free}"
     if rate is None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.notifications import TargetId
 from alerter.core.outbox import TargetName
-from alerter.jobs.ports import Store, Transaction
+from alerter.storage import Store, Transaction
 
 
 def follow_urls(store: Store, alerting: AlertingConfig) -> None:
@@ -22,7 +22,7 @@ def follow_urls(store: Store, alerting: AlertingConfig) -> None:
         StoreError: Nothing was changed.
     """
     with store.write() as transaction:
-        if transaction.lease_state().may_resolve_removed:
+        if transaction.leases.state().may_resolve_removed:
             readdress(transaction, alerting)
 
 
@@ -31,23 +31,23 @@ def readdress(transaction: Transaction, alerting: AlertingConfig) -> None:
 
     A name that stands for another URL is not known to be out of reach.
     """
-    before, now = transaction.addresses(), alerting.addresses
+    before, now = transaction.outbox.targets(), alerting.addresses
     if before == now:
         return
-    waiting = transaction.waiting_deliveries()
+    waiting = transaction.outbox.waiting()
     name_by_name = {name: _name(name, before[name], now) for name in {each.target for each in waiting} & before.keys()}
-    transaction.readdress(
+    transaction.outbox.readdress(
         {
             each.id: name_by_name[each.target]
             for each in waiting
             if name_by_name.get(each.target, each.target) != each.target
         }
     )
-    for name in transaction.outages():
+    for name in transaction.outbox.outages():
         if name in before and now.get(name) != before[name]:
-            transaction.end_outage(name)  # It was the old URL's: the new one has not been tried.
+            transaction.outbox.end_outage(name)  # It was the old URL's: the new one has not been tried.
     gone = {new: before[old] for old, new in name_by_name.items() if new not in now}
-    transaction.save_addresses({**now, **gone})
+    transaction.outbox.save_targets({**now, **gone})
 
 
 def _name(name: TargetName, target: TargetId, now: Mapping[TargetName, TargetId]) -> TargetName:

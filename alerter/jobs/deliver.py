@@ -25,7 +25,8 @@ from alerter.errors import DeliveryError
 from alerter.jobs.figures import figures_for
 from alerter.jobs.notify import firing_for
 from alerter.jobs.outages import next_outage_at, note_attempt, tell_outages
-from alerter.jobs.ports import Notifier, Reader, Store, Transaction
+from alerter.jobs.ports import Notifier
+from alerter.storage import Reader, Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def deliver(
     tried: list[Delivery] = []
     while not is_stopping() and may_send():
         with store.read() as reader:
-            targets = [delivery.target for delivery in due(reader.waiting_deliveries(), now=clock())]
+            targets = [delivery.target for delivery in due(reader.outbox.waiting(), now=clock())]
         after = [delivery for tried_there in map_(run, targets) for delivery in tried_there]
         tried += after
         # After the attempts: a target that is back is no news any more.
@@ -111,10 +112,10 @@ def release_claims(store: Store, *, now: datetime) -> None:
     """
     with store.read() as reader:
         # An attempt that came to its end was counted.
-        if all(each.claims <= each.attempts for each in reader.waiting_deliveries()):
+        if all(each.claims <= each.attempts for each in reader.outbox.waiting()):
             return
     with store.write() as transaction:
-        released = transaction.release_claims(now=now) if transaction.lease_state().is_member else 0
+        released = transaction.outbox.release_claims(now=now) if transaction.leases.state().is_member else 0
     if released:
         log.warning("sent again, their sender died messages=%d", released)
 
@@ -122,13 +123,17 @@ def release_claims(store: Store, *, now: datetime) -> None:
 def next_delivery_at(store: Store) -> datetime | None:
     """Return when the next delivery is due, or None where the outbox is empty."""
     with store.read() as reader:
-        return next_due_at(reader.waiting_deliveries())
+        return next_due_at(reader.outbox.waiting())
 
 
 def next_attempt_due_at(store: Store) -> datetime | None:
     """Return when there is something to send, or to make a message of, or None where nothing waits for its time."""
     with store.read() as reader:
-        due = (next_due_at(reader.waiting_deliveries()), reader.next_flush_at(), next_outage_at(reader))
+        due = (
+            next_due_at(reader.outbox.waiting()),
+            reader.notifications.next_flush_at(),
+            next_outage_at(reader),
+        )
     return min((at for at in due if at is not None), default=None)
 
 
@@ -140,14 +145,14 @@ def _claim(
     In one transaction, so that of two runs at the same time one alone gets it.
     """
     with store.write() as transaction:
-        if not transaction.lease_state().is_member:
+        if not transaction.leases.state().is_member:
             return None
         attempt = _errand(transaction, target, alerting, now=now)
         if attempt is None:
             return None
         attempt = replace(attempt, deliveries=tuple(claim(each, now=now) for each in attempt.deliveries))
         for delivery in attempt.deliveries:
-            transaction.claim(delivery)
+            transaction.outbox.claim(delivery)
     return attempt
 
 
@@ -159,21 +164,21 @@ def _errand(
     What the target refused is no part of the queue: it is tried when its own time has come, or is in a digest of its
     own.
     """
-    waiting = sorted((each for each in reader.waiting_deliveries() if each.target == target), key=lambda each: each.id)
+    waiting = sorted((each for each in reader.outbox.waiting() if each.target == target), key=lambda each: each.id)
     heads = due(waiting, now=now)
     if not heads:
         return None
     head = next((each for each in heads if each.refused_at is None), heads[0])
     queue = [each for each in waiting if (each.refused_at is None) == (head.refused_at is None)]
     if alerting is not None and needs_digest(queue, now=now):
-        originals = tuple(reader.message(each.message_id) for each in queue)
+        originals = tuple(reader.outbox.message(each.message_id) for each in queue)
         return DeliveryAttempt(
             deliveries=tuple(queue), message=_digest(reader, queue, originals, alerting, now=now), originals=originals
         )
-    message = original = reader.message(head.message_id)
+    message = original = reader.outbox.message(head.message_id)
     if head.refused_at is not None:
         # Others may have overtaken it.
-        message = with_present_events(original, reader.present_alerts(()))
+        message = with_present_events(original, reader.alerts.load_live(()))
     return DeliveryAttempt(deliveries=(head,), message=message, originals=(original,))
 
 
@@ -183,7 +188,7 @@ def _digest(
     """Return what a target gets in place of all that it missed: what fires now for its receiver, and what is over."""
     name = originals[-1].receiver
     receiver = next((each for each in alerting.receivers if each.name == name), Receiver(name=name))
-    alerts = reader.present_alerts(_alert_ids(originals))
+    alerts = reader.alerts.load_live(_alert_ids(originals))
     missed = missed_of(queue, originals, alerts)
     missed = replace(missed, firing=firing_for(reader, alerts, receiver, alerting, now=now))
     figures = figures_for(reader, missed.firing, alerting, now=now)
@@ -254,7 +259,7 @@ def _record(
     dead: list[tuple[Delivery, Message]] = []
     with store.write() as transaction:
         for delivery, message in zip(after, attempt.originals, strict=True):
-            if not transaction.settle(delivery):
+            if not transaction.outbox.record_outcome(delivery):
                 late.append(message)
             elif delivery.dead_at is not None and message.alert_ids:
                 dead.append((delivery, message))
@@ -278,10 +283,10 @@ def _hand_over(
     receiver = _fallback(messages[-1], alerting)
     if receiver is None:
         return
-    missed = missed_of((each for each, _ in dead), messages, transaction.present_alerts(_alert_ids(messages)))
+    missed = missed_of((each for each, _ in dead), messages, transaction.alerts.load_live(_alert_ids(messages)))
     message = build_fallback_message(missed, receiver, alerting.context, now=now)
-    if not transaction.has_message(message.id):
-        transaction.enqueue(message, alerting.targets[receiver.name])
+    if not transaction.outbox.has_message(message.id):
+        transaction.outbox.enqueue(message, alerting.targets[receiver.name])
 
 
 def _fallback(message: Message, alerting: AlertingConfig) -> Receiver | None:

@@ -21,7 +21,7 @@ from alerter.core.rules import Lookbacks, Per, Rule, TenantSeries
 from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, Series, Snapshot, Span, Tenant
 from alerter.errors import SourceError
 from alerter.jobs.notify import AlertChanges
-from alerter.jobs.ports import Transaction
+from alerter.storage import Transaction
 
 DueSeries = list[tuple[DueRule, Mapping[int, Series]]]
 
@@ -79,8 +79,8 @@ class _Poll:
     def succeeded(self, snapshot: Snapshot) -> EvaluatedPoll:
         """Judge what must be judged of a snapshot."""
         interval, timezone = self._interval(self.tenant), self.alerting.timezone_for(self.tenant)
-        changed = self.transaction.add_snapshot(snapshot, poll_interval=interval, windows=self.windows)
-        kept = None if changed is None else self.transaction.skip_cache(self.tenant)
+        changed = self.transaction.history.add(snapshot, poll_interval=interval, windows=self.windows)
+        kept = None if changed is None else self.transaction.cache.skip(self.tenant)
         cache = kept if kept is not None and kept.is_valid_for(self.rules, interval, timezone) else None
         alerts, notified = self._known(self._scope)
         if cache is None:
@@ -95,7 +95,7 @@ class _Poll:
         alert_by_key = {alert.key: alert for alert in alerts}
         outcome, skip = evaluate_due(due, alert_by_key, self._fired(due, alert_by_key), evaluation.skip, now=self.now)
         outcome.alerts[:] = [self._with_held(alert, snapshot) for alert in outcome.alerts]
-        self.transaction.keep_skip_cache(
+        self.transaction.cache.set_skip(
             self.tenant,
             SkipCache(
                 rules=tuple(self.rules), poll_interval=interval, timezone=timezone, polled_at=self.now, tables=skip
@@ -120,7 +120,9 @@ class _Poll:
     def failed(self, error: SourceError) -> EvaluatedPoll:
         """Judge what must be judged of a failed poll."""
         interval = self._interval(self.tenant)
-        self.transaction.add_failure(self.tenant, error, poll_interval=interval, windows=self.windows, at=self.now)
+        self.transaction.polls.add_failure(
+            self.tenant, error, poll_interval=interval, windows=self.windows, at=self.now
+        )
         alerts, notified = self._known(self._scope)
         own = self._series(self.tenant, self.windows.longest)
         outcome = evaluate_failed_poll(self.rules, own, {alert.key: alert for alert in alerts}, now=self.now)
@@ -136,7 +138,7 @@ class _Poll:
         return [self.tenant, ALL_TENANTS] if judges_all else [self.tenant]
 
     def _known(self, scope: Sequence[Tenant]) -> tuple[list[Alert], list[NotificationState]]:
-        return self.transaction.alerts(scope), self.transaction.notified(scope)
+        return self.transaction.alerts.load(scope), self.transaction.notifications.states(scope)
 
     def _orphans(self) -> tuple[list[Alert], list[NotificationState]]:
         """Return the alerts of all tenants together behind which no rule stands, and what was told of them."""
@@ -151,7 +153,7 @@ class _Poll:
         return self.alerting.poll_intervals[tenant]
 
     def _series(self, tenant: Tenant, window: timedelta, places: Sequence[int] | None = None) -> TenantSeries:
-        return self.transaction.tenant_series(
+        return self.transaction.history.series_for(
             tenant,
             window=window,
             poll_interval=self._interval(tenant),
@@ -175,7 +177,7 @@ class _Poll:
 
     def _total(self, rule: Rule) -> Series:
         members = self.alerting.sum_members(rule)
-        return self.transaction.total(members, rule.reasons, window=rule.window, now=self.now)
+        return self.transaction.history.sum_over_tenants(members, rule.reasons, window=rule.window, now=self.now)
 
     def _everybody(self, rule: Rule) -> list[TenantSeries]:
         # A sum is as patient as the slowest tenant in it: so far back each of them must be known.
@@ -194,7 +196,7 @@ class _Poll:
         }
         if not windows:
             return {}
-        firings = self.transaction.firings(windows, since=self.now - max(windows.values()))
+        firings = self.transaction.alerts.firing_transitions(windows, since=self.now - max(windows.values()))
         return {
             key: firing_spans(
                 alerts.get(key) or Alert(key=key), firings.get(key, ()), since=self.now - window, now=self.now

@@ -11,7 +11,7 @@ from alerter.core.conditions import Baseline, Forecast, Growth
 from alerter.core.message.content import MAX_LINES
 from alerter.core.rules import Level, TenantSeries
 from alerter.core.series import ALL_REASONS, Series, Tenant, sum_of_reasons
-from alerter.jobs.ports import Reader
+from alerter.storage import Reader
 
 DAY: Final = timedelta(days=1)
 MIN_SPAN, MAX_SPAN = timedelta(hours=1), timedelta(days=14)
@@ -49,7 +49,7 @@ def _of_tenant(
     reader: Reader, tenant: Tenant, alerts: Iterable[Alert], alerting: AlertingConfig, *, now: datetime
 ) -> dict[AlertSubject, Figure]:
     spans = {alert.key.topic: shown_span(_level(alert, alerting)) for alert in alerts}
-    known = reader.tenant_series(
+    known = reader.history.series_for(
         tenant,
         window=max(spans.values()),
         poll_interval=alerting.poll_intervals[tenant],

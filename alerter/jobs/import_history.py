@@ -16,7 +16,7 @@ from alerter.core.import_merge import BEFORE_ALL, Base, CountChange, Gap, Import
 from alerter.core.poll_times import Int64Array, PollRun, numbers
 from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, from_epoch_us
 from alerter.errors import StoreError
-from alerter.jobs.ports import HistoryReader, HistoryStore, HistoryTransaction
+from alerter.storage import Reader, Store, Transaction
 
 #: Is told how many changes are written, of how many.
 OnProgress = Callable[[int, int], None]
@@ -63,12 +63,7 @@ class ImportResult:
 
 
 def take_in(
-    given: Sequence[ImportedHistory],
-    entries: int,
-    store: HistoryStore,
-    *,
-    is_dry: bool,
-    on_progress: OnProgress | None = None,
+    given: Sequence[ImportedHistory], entries: int, store: Store, *, is_dry: bool, on_progress: OnProgress | None = None
 ) -> ImportResult:
     """Add what files say to what is stored: all of it, or nothing.
 
@@ -139,8 +134,8 @@ class _Changes:
         return self._index_by_reason
 
 
-def _planned(given: ImportedHistory, reader: HistoryReader) -> _Plan:
-    stored = reader.stored(given.tenant)
+def _planned(given: ImportedHistory, reader: Reader) -> _Plan:
+    stored = reader.imports.stored_history(given.tenant)
     filled = gaps(given, stored.coverage)
     changes = _Changes(steps(given, stored, filled))
     # What a stored poll did not see, another tool cannot have seen at that time; but perhaps later.
@@ -153,26 +148,26 @@ def _planned(given: ImportedHistory, reader: HistoryReader) -> _Plan:
     return _Plan(given=given, filled=filled, changes=changes, first_seen=first_seen, bases=bases)
 
 
-def _write(plans: Sequence[_Plan], store: HistoryStore, on_progress: OnProgress) -> None:
+def _write(plans: Sequence[_Plan], store: Store, on_progress: OnProgress) -> None:
     total, done = sum(len(plan.changes) for plan in plans), count()
-    with store.bulk(total) as transaction:
+    with store.write_import(total) as transaction:
         for plan in plans:
             changes = _counted(plan.changes, done, total, on_progress)
-            transaction.add_changes(plan.given.tenant, plan.first_seen, plan.bases, changes)
-        transaction.close_ranks()
+            transaction.imports.add_changes(plan.given.tenant, plan.first_seen, plan.bases, changes)
+        transaction.imports.lock_writers()
         for plan in plans:
             _cover(plan, transaction)
 
 
-def _cover(plan: _Plan, transaction: HistoryTransaction) -> None:
+def _cover(plan: _Plan, transaction: Transaction) -> None:
     tenant = plan.given.tenant
-    coverage = transaction.runs(tenant)
+    coverage = transaction.imports.runs(tenant)
     if gaps(plan.given, coverage) != plan.filled:
         raise StoreError(
             f"the history of {tenant} changed while it was imported into: nothing was imported; import it again"
         )
     runs = merge_runs(coverage, plan.filled, interval=plan.given.interval)
-    transaction.cover(tenant, runs, plan.first_seen, plan.changes.reasons)
+    transaction.imports.finish(tenant, runs, plan.first_seen, plan.changes.reasons)
 
 
 def _counted(changes: "_Changes", done: Iterator[int], total: int, on_progress: OnProgress) -> Iterator[CountChange]:

@@ -13,7 +13,7 @@ from alerter.core.mutes import MAX_SILENCE, MuteSet
 from alerter.core.notifications import Notification, NotificationPlan, NotificationState, Receiver, plan, settled
 from alerter.core.outbox import worst_of_each_topic
 from alerter.jobs.figures import figures_for
-from alerter.jobs.ports import Reader, Store, Transaction
+from alerter.storage import Reader, Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +55,18 @@ def tell(
     kept = {alert.key: alert for alert in alerts}
     news = [alert for alert in changes.alerts if needs_write(kept.get(alert.key), alert)]
     if news:
-        transaction.save_alerts(news)
+        transaction.alerts.save(news)
     if changes.transitions:
-        transaction.add_transitions(changes.transitions)
+        transaction.alerts.add_transitions(changes.transitions)
     present = _present(alerts, changes)
     whom = alerting.receivers if receivers is None else receivers
     planned = _decide(transaction, present, notified, whom, alerting, now=now)
     waits = {receiver.name: receiver.group_wait for receiver in alerting.receivers if receiver.group_wait}
     for notification in planned.notifications:
         if notification.receiver.name in waits:
-            transaction.open_group(notification.receiver.name, due_at=now + waits[notification.receiver.name])
+            transaction.notifications.open_group(
+                notification.receiver.name, due_at=now + waits[notification.receiver.name]
+            )
     at_once = planned.without(waits)
     if receivers is not None:
         introduced = tuple(replace(each, is_introduction=True) for each in at_once.notifications)
@@ -80,20 +82,22 @@ def flush_groups(store: Store, alerting: AlertingConfig, *, now: datetime) -> tu
         StoreError: Nothing was told; the next run tries again.
     """
     with store.read() as reader:
-        due = set(reader.due_groups(now=now))
+        due = set(reader.notifications.due_groups(now=now))
     if not due:
         return ()
     with store.write() as transaction:
-        lease_state = transaction.lease_state()
+        lease_state = transaction.leases.state()
         receivers = [receiver for receiver in alerting.receivers if receiver.name in due]
         if not lease_state.may_resolve_removed:
             # Another one may know those that are not in this configuration.
             due = {receiver.name for receiver in receivers}
         if not lease_state.is_member or not due:
             return ()
-        planned = _decide(transaction, transaction.alerts(), transaction.notified(), receivers, alerting, now=now)
+        planned = _decide(
+            transaction, transaction.alerts.load(), transaction.notifications.states(), receivers, alerting, now=now
+        )
         for name in due:
-            transaction.close_group(name)
+            transaction.notifications.close_group(name)
         changed = {notice.alert.key.topic for each in planned.suppressed for notice in each.notices}
         return _send(transaction, planned, alerting, changed, now=now)
 
@@ -111,7 +115,9 @@ def firing_for(
         now: The instant of the decision.
     """
     notified = [
-        entry for entry in reader.notified({alert.key.tenant for alert in alerts}) if entry.receiver == receiver.name
+        entry
+        for entry in reader.notifications.states({alert.key.tenant for alert in alerts})
+        if entry.receiver == receiver.name
     ]
     planned = _plan(reader, alerts, notified, (receiver,), alerting, now=now)
     new = (notice.alert.key.topic for each in (*planned.notifications, *planned.suppressed) for notice in each.notices)
@@ -131,7 +137,7 @@ def _is_routed(alert: Alert, receiver: Receiver, alerting: AlertingConfig) -> bo
 def next_flush_at(store: Store) -> datetime | None:
     """Return when the next collection ends, or None where nothing is being collected."""
     with store.read() as reader:
-        return reader.next_flush_at()
+        return reader.notifications.next_flush_at()
 
 
 def _present(alerts: Iterable[Alert], changes: AlertChanges) -> Collection[Alert]:
@@ -150,11 +156,11 @@ def _decide(
     """Return the plan, and keep what it takes for granted: where targets are now, and what has broken."""
     known = settled(notified, alerting.receivers)
     if known.left:
-        transaction.forget_told(known.left)
-        transaction.save_told(known.moved)
+        transaction.notifications.delete(known.left)
+        transaction.notifications.save(known.moved)
     planned = _plan(transaction, alerts, known.notified, receivers, alerting, now=now)
     for acknowledgement in planned.broken:
-        transaction.break_acknowledgement(acknowledgement)
+        transaction.silences.break_acknowledgement(acknowledgement)
     return planned
 
 
@@ -186,18 +192,18 @@ def _plan(
     where = MuteSet(timezones=alerting.timezones)
     planned = plan(alerts, notified, receivers, alerting.routes, mutes=where, now=now)
     is_news = bool(planned.notified or planned.noted)
-    acknowledgements = reader.acknowledgements() if is_news or any(alert.is_firing for alert in alerts) else {}
+    acknowledgements = reader.silences.acknowledgements() if is_news or any(alert.is_firing for alert in alerts) else {}
     if not is_news and not any(alert.key.topic in acknowledgements for alert in alerts):
         return planned
     mutes = MuteSet(
-        silences=reader.silences(since=now - MAX_SILENCE),
+        silences=reader.silences.silences(since=now - MAX_SILENCE),
         acknowledgements=acknowledgements,
         windows_by_rule=alerting.windows_by_rule,
         muted_tenants=alerting.muted_tenants,
         timezones=alerting.timezones,
         labels_by_tenant=alerting.context.labels_by_tenant,
     )
-    hourly_limits = reader.hourly_limits(since=now - HOUR, until=now)
+    hourly_limits = reader.notifications.hourly_limits(since=now - HOUR, until=now)
     return plan(alerts, notified, receivers, alerting.routes, mutes=mutes, hourly_limits=hourly_limits, now=now)
 
 
@@ -217,14 +223,14 @@ def _send(
             for target in each.targets
         }
         notified = [_with_thread(entry, begun[entry.receiver, entry.target]) for entry in planned.notified]
-        transaction.save_told([*notified, *planned.noted])
+        transaction.notifications.save([*notified, *planned.noted])
     for notification, message in zip(planned.notifications, messages, strict=True):
-        transaction.enqueue(message, alerting.targets_of(notification))
-        transaction.reset_held_back(message.receiver)
+        transaction.outbox.enqueue(message, alerting.targets_of(notification))
+        transaction.notifications.reset_suppressed(message.receiver)
     # What was held back before is planned again at every poll; only news would have been a message of its own.
     for name in dict.fromkeys(each.receiver.name for each in planned.suppressed if each.is_about(changed)):
         log.warning("message held back by max_per_hour receiver=%s", name)
-        transaction.hold_back(name)
+        transaction.notifications.add_suppressed(name)
     return messages
 
 

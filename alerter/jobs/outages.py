@@ -14,7 +14,7 @@ from alerter.core.message.content import Outage
 from alerter.core.message.digest import build_reachable_message, build_unreachable_message
 from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.outbox import NEWS_AFTER, Delivery, TargetName, is_news
-from alerter.jobs.ports import Reader, Store, Transaction
+from alerter.storage import Reader, Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,14 @@ def note_attempt(
     target = after[0].target
     if not any(target in targets for targets in alerting.targets.values()):
         return
-    outage = transaction.outages().get(target)
+    outage = transaction.outbox.outages().get(target)
     if not any(each.sent_at is not None or each.had_by for each in after):
-        if outage is None and after[0].refused_at is not None and transaction.was_overtaken(after[-1]):
+        if outage is None and after[0].refused_at is not None and transaction.outbox.was_overtaken(after[-1]):
             return  # It takes others: what it refuses is this very message.
         known = outage or Outage(target=target, since=now, error="")
-        transaction.save_outage(replace(known, error=after[0].last_error))
+        transaction.outbox.save_outage(replace(known, error=after[0].last_error))
     elif outage is not None:
-        transaction.end_outage(target)
+        transaction.outbox.end_outage(target)
         _tell_end(transaction, outage, after, alerting, now=now)
 
 
@@ -56,7 +56,7 @@ def _tell_end(
     for name in outage.notified:
         if targets := _elsewhere(alerting.targets.get(name, ()), outage):
             message = build_reachable_message(name, outage, alerting.context, delivered=sent, waiting=waiting, now=now)
-            transaction.enqueue(message, targets)
+            transaction.outbox.enqueue(message, targets)
 
 
 def tell_outages(store: Store, alerting: AlertingConfig, urls: Mapping[TargetName, str], *, now: datetime) -> bool:
@@ -66,24 +66,26 @@ def tell_outages(store: Store, alerting: AlertingConfig, urls: Mapping[TargetNam
         StoreError: Nobody was told; the next run tries again.
     """
     with store.read() as reader:
-        if not any(is_news(each, now=now) or name not in urls for name, each in reader.outages().items()):
+        if not any(is_news(each, now=now) or name not in urls for name, each in reader.outbox.outages().items()):
             return False
     with store.write() as transaction:
-        lease_state = transaction.lease_state()
+        lease_state = transaction.leases.state()
         if not lease_state.is_member:
             return False
-        outages = transaction.outages()
+        outages = transaction.outbox.outages()
         news = [outage for target, outage in outages.items() if target in urls and is_news(outage, now=now)]
         for outage in news:
             _tell(transaction, outage, outages, alerting, urls, now=now)
         for target in outages.keys() - urls.keys() if lease_state.may_resolve_removed else ():
-            transaction.end_outage(target)
+            transaction.outbox.end_outage(target)
     return bool(news)
 
 
 def next_outage_at(reader: Reader) -> datetime | None:
     """Return when the next outage is news, or None where there is none that is not told."""
-    return min((each.since + NEWS_AFTER for each in reader.outages().values() if each.notified is None), default=None)
+    return min(
+        (each.since + NEWS_AFTER for each in reader.outbox.outages().values() if each.notified is None), default=None
+    )
 
 
 def _tell(
@@ -98,8 +100,8 @@ def _tell(
     notified = _told_of(outage, outages, alerting, urls)
     waiting = _waiting(transaction, outage)
     for name, targets in notified.items():
-        transaction.enqueue(build_unreachable_message(name, outage, waiting, alerting.context, now=now), targets)
-    transaction.save_outage(replace(outage, notified=tuple(notified)))
+        transaction.outbox.enqueue(build_unreachable_message(name, outage, waiting, alerting.context, now=now), targets)
+    transaction.outbox.save_outage(replace(outage, notified=tuple(notified)))
     log.error(
         "target cannot be reached target=%s since=%s waiting=%d told=%s: %s",
         outage.target, outage.since, waiting, ",".join(notified) or "nobody", outage.error,
@@ -134,4 +136,4 @@ def _elsewhere(targets: Sequence[TargetName], outage: Outage) -> tuple[TargetNam
 
 
 def _waiting(reader: Reader, outage: Outage) -> int:
-    return sum(each.target == outage.target for each in reader.waiting_deliveries())
+    return sum(each.target == outage.target for each in reader.outbox.waiting())

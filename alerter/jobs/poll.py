@@ -15,7 +15,8 @@ from alerter.errors import SourceError
 from alerter.jobs.addresses import readdress
 from alerter.jobs.evaluate import store_and_evaluate
 from alerter.jobs.notify import AlertChanges, tell
-from alerter.jobs.ports import Source, Store, Transaction
+from alerter.jobs.ports import Source
+from alerter.storage import Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def poll_many(
     """
     fetched = [(tenant, *_fetch(source, clock)) for tenant, source in polls]
     with store.write() as transaction:
-        lease_state = transaction.lease_state([tenant for tenant, _, _ in fetched])
+        lease_state = transaction.leases.state([tenant for tenant, _, _ in fetched])
         kept = [each for each in fetched if each[0] in lease_state.tenants]
         cycles = [
             _cycle(
@@ -130,10 +131,10 @@ def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[
         StoreError: Nothing was changed.
     """
     with store.write() as transaction:
-        if not transaction.lease_state().may_resolve_removed:
+        if not transaction.leases.state().may_resolve_removed:
             return []
         readdress(transaction, alerting)
-        alerts = transaction.alerts()
+        alerts = transaction.alerts.load()
         gone = [
             alert
             for alert in alerts
@@ -141,7 +142,7 @@ def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[
         ]
         stepped = [remove(alert, why=alerting.removal_text(alert.key), now=now) for alert in gone]
         changed = AlertChanges([alert for alert, _ in stepped], [each for _, each in stepped if each is not None])
-        notified = transaction.notified()
+        notified = transaction.notifications.states()
         if gone or any(_is_believed_of_nobody(each, alerting) for each in notified):
             tell(transaction, alerts, changed, notified, alerting, now=now)
         elif any(alert.is_firing for alert in alerts) and (new := _new_targets(notified, alerting)):
@@ -161,13 +162,15 @@ def tell_unpolled(store: Store, alerting: AlertingConfig, *, now: datetime) -> t
         StoreError: Nothing was told; the next run tries again.
     """
     with store.read() as reader:
-        tenants = [tenant for tenant in reader.tenants_told_of() if not alerting.can_evaluate(tenant)]
+        tenants = [
+            tenant for tenant in reader.notifications.tenants_notified_of_firing() if not alerting.can_evaluate(tenant)
+        ]
     if not tenants:
         return ()
     with store.write() as transaction:
-        if not transaction.lease_state().may_resolve_removed:
+        if not transaction.leases.state().may_resolve_removed:
             return ()
-        alerts, notified = transaction.alerts(tenants), transaction.notified(tenants)
+        alerts, notified = transaction.alerts.load(tenants), transaction.notifications.states(tenants)
         return tell(transaction, alerts, AlertChanges(), notified, alerting, now=now)[1]
 
 
@@ -212,30 +215,30 @@ def shift_after_clock_jump(store: Store, *, by: timedelta, tenants: Collection[T
         StoreError: Nothing was changed.
     """
     with store.write() as transaction:
-        own = None if tenants is None else transaction.lease_state(tenants).tenants
-        alerts = transaction.alerts(own)
+        own = None if tenants is None else transaction.leases.state(tenants).tenants
+        alerts = transaction.alerts.load(own)
         moved = [shift_clock(alert, by=by) for alert in alerts]
-        transaction.save_alerts(after for before, after in zip(alerts, moved, strict=True) if after != before)
-        transaction.save_told(
+        transaction.alerts.save(after for before, after in zip(alerts, moved, strict=True) if after != before)
+        transaction.notifications.save(
             replace(notified, at=notified.at + by)
-            for notified in transaction.notified(own)
+            for notified in transaction.notifications.states(own)
             if notified.state is AlertState.FIRING
         )
-        for topic, acknowledgement in transaction.acknowledgements().items():
+        for topic, acknowledgement in transaction.silences.acknowledgements().items():
             if own is None or topic.tenant in own:
-                transaction.save_acknowledgement(acknowledgement.moved(by))
+                transaction.silences.save_acknowledgement(acknowledgement.moved(by))
         if own is None:
             _move_outbox(transaction, by)
 
 
 def _move_outbox(transaction: Transaction, by: timedelta) -> None:
-    for delivery in transaction.waiting_deliveries():
-        transaction.save_delivery(replace(delivery, next_attempt_at=delivery.next_attempt_at + by))
-    for outage in transaction.outages().values():
-        transaction.save_outage(replace(outage, since=outage.since + by))
-    for receiver, due_at in transaction.groups().items():
-        transaction.close_group(receiver)
-        transaction.open_group(receiver, due_at=due_at + by)
+    for delivery in transaction.outbox.waiting():
+        transaction.outbox.save_delivery(replace(delivery, next_attempt_at=delivery.next_attempt_at + by))
+    for outage in transaction.outbox.outages().values():
+        transaction.outbox.save_outage(replace(outage, since=outage.since + by))
+    for receiver, due_at in transaction.notifications.open_groups().items():
+        transaction.notifications.close_group(receiver)
+        transaction.notifications.open_group(receiver, due_at=due_at + by)
 
 
 def _fetch(source: Source, clock: Callable[[], datetime]) -> tuple[Snapshot | SourceError, datetime]:

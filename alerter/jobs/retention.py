@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from alerter.core.downsampling import utc_day
 from alerter.core.series import Tenant
-from alerter.jobs.ports import Store, Transaction
+from alerter.storage import Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class BatchSizer:
             _Stopped: There is no more time; it is done all the same. Or another process does this, and it is not done.
         """
         with store.write() as transaction:
-            if not transaction.lease_state().is_leader:
+            if not transaction.leases.state().is_leader:
                 raise _Stopped
             # Who has waited for others has not worked.
             began = self.seconds()
@@ -115,9 +115,9 @@ def apply_retention(
         _prune(store, kept, batch_sizer, before=utc_day(now - retention))
         _thin(store, kept, batch_sizer, before=utc_day(now - fine_retention))
         _pack(store, kept, batch_sizer, before=utc_day(now - COMPRESS_AFTER))
-        while pages := batch_sizer.run(store, lambda transaction: transaction.give_back(_PAGES_AT_A_TIME)):
+        while pages := batch_sizer.run(store, lambda transaction: transaction.retention.vacuum_pages(_PAGES_AT_A_TIME)):
             kept.pages += pages
-        batch_sizer.run(store, lambda transaction: transaction.note_size(now=now))
+        batch_sizer.run(store, lambda transaction: transaction.retention.record_size(now=now))
     if kept != RetentionResult():
         log.info(
             "history kept pruned=%d thinned=%d packed=%d stripped=%d pages=%d",
@@ -128,43 +128,46 @@ def apply_retention(
 
 def _prune(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, before: datetime) -> None:
     with store.read() as reader:
-        tenants = reader.tenants_with_history_before(before)
+        tenants = reader.retention.tenants_to_prune(before)
     for rows in _of_each(
-        tenants, store, batch_sizer, lambda one, name: one.prune(name, before=before, batch=batch_sizer.rows)
+        tenants, store, batch_sizer, lambda one, name: one.retention.prune(name, before=before, batch=batch_sizer.rows)
     ):
         kept.pruned += rows
     while True:
         with store.read() as reader:
-            outdated = reader.outdated(before=before, limit=_FOUND_AT_A_TIME)
+            outdated = reader.retention.expired_rows(before=before, limit=_FOUND_AT_A_TIME)
         if not outdated:
             return
         for part in _parts(outdated, batch_sizer):
-            kept.pruned += batch_sizer.run(store, lambda one: one.drop(part, before=before))  # noqa: B023
+            kept.pruned += batch_sizer.run(store, lambda one: one.retention.delete_expired(part, before=before))  # noqa: B023
 
 
 def _thin(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, before: datetime) -> None:
     with store.read() as reader:
-        tenants = reader.tenants_to_thin(before)
+        tenants = reader.retention.tenants_to_downsample(before)
     for rows in _of_each(
-        tenants, store, batch_sizer, lambda one, name: one.thin(name, before=before, batch=batch_sizer.rows)
+        tenants,
+        store,
+        batch_sizer,
+        lambda one, name: one.retention.downsample(name, before=before, batch=batch_sizer.rows),
     ):
         kept.downsampled += rows
     while True:
         with store.read() as reader:
-            wordy = reader.wordy_messages(before=before, limit=_FOUND_AT_A_TIME)
+            wordy = reader.retention.messages_with_old_bodies(before=before, limit=_FOUND_AT_A_TIME)
         if not wordy:
             return
         for part in _parts(wordy, batch_sizer):
-            kept.stripped += batch_sizer.run(store, lambda one: one.strip(part))  # noqa: B023
+            kept.stripped += batch_sizer.run(store, lambda one: one.retention.drop_bodies(part))  # noqa: B023
 
 
 def _pack(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, before: datetime) -> None:
     with store.read() as reader:
-        tenants = reader.tenants_to_pack(before)
+        tenants = reader.retention.tenants_to_compress(before)
 
     def pack(transaction: Transaction, tenant: Tenant) -> int:
         # An instance that is older might not know chunks.
-        return transaction.pack(tenant, before=before) if transaction.lease_state().configs_match else 0
+        return transaction.retention.compress(tenant, before=before) if transaction.leases.state().configs_match else 0
 
     for changes in _of_each(tenants, store, batch_sizer, pack):
         kept.packed += changes

@@ -4,14 +4,13 @@ Every command and page that takes an alert resolves it here, so that the same te
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Evidence
-from alerter.core.message.content import Message
 from alerter.core.notifications import TargetId
 from alerter.errors import AlertNotFound
 from alerter.humanize import ago, local, rough
@@ -19,6 +18,7 @@ from alerter.queries.mutes import ActiveMutes, mute_json, mute_text
 
 if TYPE_CHECKING:
     from alerter.core.notifications import NotificationState
+    from alerter.storage import Reader
 
 #: Shorter beginnings of an id name nothing: they are typing errors more often than not.
 MIN_PREFIX_CHARACTERS: Final = 4
@@ -29,31 +29,7 @@ _PREFIX = re.compile(r"[0-9a-f]{4,8}")
 _REF = re.compile(r"[a-z2-7]{10}")
 
 
-class AlertReader(Protocol):
-    """A view of the alerts and notifications that are stored."""
-
-    def alert_by_id(self, alert_id: str) -> list[Alert]:
-        """Return the alerts of an id."""
-        ...
-
-    def alerts_by_id_prefix(self, prefix: str) -> list[Alert]:
-        """Return the alerts whose ids begin so."""
-        ...
-
-    def has_message(self, message_id: str) -> bool:
-        """Return True if there is a notification of this id."""
-        ...
-
-    def message(self, message_id: str) -> Message:
-        """Return the notification of an id."""
-        ...
-
-    def present_alerts(self, alert_ids: Collection[str]) -> list[Alert]:
-        """Return the alerts that are not inactive, and those of these ids."""
-        ...
-
-
-def find_alerts(reader: AlertReader, text: str) -> tuple[Alert, ...]:
+def find_alerts(reader: "Reader", text: str) -> tuple[Alert, ...]:
     """Return the alerts that a text means, in the order of the notification where it is a `ref`.
 
     Args:
@@ -65,9 +41,9 @@ def find_alerts(reader: AlertReader, text: str) -> tuple[Alert, ...]:
         AlertNotFound: It means no alert, or more than one id begins so.
     """
     named = text.strip().lower()
-    if exact := reader.alert_by_id(named):
+    if exact := reader.alerts.by_id(named):
         return (_prefer_firing(exact),)
-    if _REF.fullmatch(named) and reader.has_message(named):
+    if _REF.fullmatch(named) and reader.outbox.has_message(named):
         return _alerts_of_notification(reader, named)
     if not _PREFIX.fullmatch(named):
         raise AlertNotFound(
@@ -77,7 +53,7 @@ def find_alerts(reader: AlertReader, text: str) -> tuple[Alert, ...]:
     return (_alert_by_prefix(reader, named),)
 
 
-def find_alert(reader: AlertReader, text: str) -> Alert:
+def find_alert(reader: "Reader", text: str) -> Alert:
     """Return the one alert that a text means.
 
     Raises:
@@ -89,8 +65,8 @@ def find_alert(reader: AlertReader, text: str) -> Alert:
     return found[0]
 
 
-def _alert_by_prefix(reader: AlertReader, prefix: str) -> Alert:
-    found = reader.alerts_by_id_prefix(prefix)
+def _alert_by_prefix(reader: "Reader", prefix: str) -> Alert:
+    found = reader.alerts.by_id_prefix(prefix)
     live = [alert for alert in found if alert.state is not AlertState.INACTIVE]
     candidates = live or found
     if not candidates:
@@ -100,10 +76,10 @@ def _alert_by_prefix(reader: AlertReader, prefix: str) -> Alert:
     return _prefer_firing(candidates)
 
 
-def _alerts_of_notification(reader: AlertReader, ref: str) -> tuple[Alert, ...]:
-    ids = reader.message(ref).alert_ids
+def _alerts_of_notification(reader: "Reader", ref: str) -> tuple[Alert, ...]:
+    ids = reader.outbox.message(ref).alert_ids
     by_id: dict[str, Alert] = {}
-    for alert in sorted(reader.present_alerts(ids), key=lambda each: each.is_firing):
+    for alert in sorted(reader.alerts.load_live(ids), key=lambda each: each.is_firing):
         by_id[alert.key.id] = alert
     known = tuple(by_id[each] for each in ids if each in by_id)
     if not known:

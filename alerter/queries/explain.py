@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from alerter.core.alerting_config import AlertingConfig
-from alerter.core.alerts import Alert, AlertKey, Transition, firing_spans, no_data_since
+from alerter.core.alerts import Alert, AlertKey, firing_spans, no_data_since
 from alerter.core.conditions import Subject
 from alerter.core.explain import (
     LevelExplanation,
@@ -21,28 +20,10 @@ from alerter.core.explain import (
 from alerter.core.mutes import MAX_SILENCE, MuteSet, current_acknowledgements, muted_by
 from alerter.core.notifications import HourlyLimit
 from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, select_series
-from alerter.core.series import HoldReason, PollFailure, Series, Span, Tenant
-from alerter.jobs.ports import Reader
+from alerter.core.series import HoldReason, Series, Span, Tenant
+from alerter.storage import Reader
 
 HOUR = timedelta(hours=1)
-
-
-class PastReader(Reader, Protocol):
-    """A view of what is stored, also of how it was."""
-
-    def failure_at(self, tenant: Tenant, at: datetime) -> PollFailure | None:
-        """Return the run of failed polls that a tenant was in at an instant."""
-        ...
-
-    def alert_by_id(self, alert_id: str) -> list[Alert]:
-        """Return the alerts of an id."""
-        ...
-
-    def transitions(
-        self, *, since: datetime | None = None, alert_id: str | None = None, limit: int = 1000
-    ) -> list[Transition]:
-        """Return the history of an alert, newest first."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +69,7 @@ class Explanation:
 
 
 def explain(
-    reader: PastReader,
+    reader: Reader,
     alerting: AlertingConfig,
     tenant: Tenant,
     reason: HoldReason,
@@ -129,7 +110,7 @@ def explain(
 class _Past:
     """Everything as it was at an instant."""
 
-    def __init__(self, reader: PastReader, alerting: AlertingConfig, *, at: datetime, now: datetime) -> None:
+    def __init__(self, reader: Reader, alerting: AlertingConfig, *, at: datetime, now: datetime) -> None:
         self._reader = reader
         self._policy = alerting
         self._at = at
@@ -145,7 +126,7 @@ class _Past:
             if last is not None and self._at - last > read.polling.tolerance:
                 # What was judged last was judged at that poll, and looked back from there.
                 read = self._read(tenant, self._window + (self._at - last))
-            failure = read.polling.failure if self._is_present else self._reader.failure_at(tenant, self._at)
+            failure = read.polling.failure if self._is_present else self._reader.polls.failure_at(tenant, self._at)
             self._series[tenant] = TenantSeries(
                 polling=replace(read.polling, failure=failure),
                 reasons=[replace(each, failure=failure) for each in read.reasons],
@@ -154,7 +135,7 @@ class _Past:
 
     def _read(self, tenant: Tenant, window: timedelta) -> TenantSeries:
         interval, timezone = self._policy.poll_intervals[tenant], self._policy.timezone_for(tenant)
-        return self._reader.tenant_series(
+        return self._reader.history.series_for(
             tenant, window=window, poll_interval=interval, timezone=timezone, now=self._at
         )
 
@@ -200,19 +181,21 @@ class _Past:
 
     def _alert(self, key: AlertKey) -> Alert:
         if self._is_present:
-            return next((each for each in self._reader.alert_by_id(key.id) if each.key == key), Alert(key=key))
-        return alert_at(key, reversed(self._reader.transitions(alert_id=key.id)), now=self._at)
+            return next((each for each in self._reader.alerts.by_id(key.id) if each.key == key), Alert(key=key))
+        return alert_at(key, reversed(self._reader.alerts.transitions(alert_id=key.id)), now=self._at)
 
     def _fired(self, alert: Alert, level: Level) -> Sequence[Span]:
         since = self._at - level.window
-        firings = self._reader.firings([alert.key], since=since).get(alert.key, ())
+        firings = self._reader.alerts.firing_transitions([alert.key], since=since).get(alert.key, ())
         return firing_spans(alert, (each for each in firings if each.at <= self._at), since=since, now=self._at)
 
     def _mutes(self, tenant: Tenant, alerts: Sequence[Alert]) -> MuteSet:
         by_topic = {alert.key.topic: alerts for alert in alerts}
-        acknowledged = current_acknowledgements(self._reader.acknowledgements(), by_topic, now=self._at)
+        acknowledged = current_acknowledgements(self._reader.silences.acknowledgements(), by_topic, now=self._at)
         return MuteSet(
-            silences=[each for each in self._reader.silences(since=self._at - MAX_SILENCE) if each.since <= self._at],
+            silences=[
+                each for each in self._reader.silences.silences(since=self._at - MAX_SILENCE) if each.since <= self._at
+            ],
             acknowledgements=acknowledged,
             windows_by_rule=self._policy.windows_by_rule,
             no_data_tenants=frozenset({tenant}) if self._has_no_data(tenant) else frozenset(),
@@ -236,8 +219,8 @@ class _Past:
         of_topic = list(alerts)
         if not any(alert.is_firing for alert in of_topic):
             return ()
-        hourly_limits = self._reader.hourly_limits(since=self._at - HOUR, until=self._at)
-        groups = self._reader.groups() if self._is_present else {}
+        hourly_limits = self._reader.notifications.hourly_limits(since=self._at - HOUR, until=self._at)
+        groups = self._reader.notifications.open_groups() if self._is_present else {}
         return tuple(
             decision(
                 receiver,

@@ -115,9 +115,9 @@ def load_active_mutes(reader: "Reader", config: "Config", alerts: Sequence["Aler
     by_topic: dict[AlertSubject, list[Alert]] = {}
     for alert in alerts:
         by_topic.setdefault(alert.key.topic, []).append(alert)
-    of_now = current_acknowledgements(reader.acknowledgements(), by_topic, now=now)
+    of_now = current_acknowledgements(reader.silences.acknowledgements(), by_topic, now=now)
     mutes = MuteSet(
-        silences=reader.silences(since=now - MAX_SILENCE),
+        silences=reader.silences.silences(since=now - MAX_SILENCE),
         acknowledgements=of_now,
         windows_by_rule=config.windows_by_rule,
         no_data_tenants=unseen,

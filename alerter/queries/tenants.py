@@ -14,7 +14,7 @@ from alerter.humanize import counted, rough
 if TYPE_CHECKING:
     from alerter.config import TenantConfig
     from alerter.core.series import Tenant
-    from alerter.storage import Polling
+    from alerter.storage import PollingStatus
 
 
 class PollingState(IntEnum):
@@ -41,7 +41,7 @@ class TenantStatus:
     """
 
     settings: "TenantConfig"
-    polling: "Polling"
+    polling: "PollingStatus"
     held: int | None
     firing: int
     polling_state: PollingState
@@ -70,12 +70,12 @@ class TenantStatus:
 
 
 def status_for(
-    settings: "TenantConfig", polling: "Polling | None", held: int | None, firing: int, *, now: datetime
+    settings: "TenantConfig", polling: "PollingStatus | None", held: int | None, firing: int, *, now: datetime
 ) -> TenantStatus:
     """Return what is known of a tenant, from its polling, its counts and how many of its alerts fire."""
-    from alerter.storage import Polling  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
+    from alerter.storage import PollingStatus  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
-    known = Polling() if polling is None else polling
+    known = PollingStatus() if polling is None else polling
     return TenantStatus(
         settings=settings,
         polling=known,
@@ -85,7 +85,7 @@ def status_for(
     )
 
 
-def _sight(polling: "Polling", settings: "TenantConfig", *, now: datetime) -> PollingState:
+def _sight(polling: "PollingStatus", settings: "TenantConfig", *, now: datetime) -> PollingState:
     """Return whether what is known is true now: the last poll was good and is recent enough for its built-in rule."""
     if polling.failure is not None:
         return PollingState.FAILING

@@ -25,7 +25,7 @@ from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.sharding import Instance, configs_match, lease_duration
 from alerter.errors import StoreError
 from alerter.service.membership import Clocks
-from alerter.storage import Leases, OwnInstance, Renewal, SchemaState, Store
+from alerter.storage import LeaseRenewal, Leases, OwnInstance, SchemaState, Store
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class _Known:
         lasting: How long its leases last.
     """
 
-    renewal: Renewal
+    renewal: LeaseRenewal
     asked_seconds: float
     at_seconds: float
     lasting: timedelta
@@ -115,8 +115,8 @@ class Shared:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Make sure that nobody has the database for itself; leave it in the end, if it was joined."""
-        self._leases.check_free()
-        self._store.act_as(_NOBODY)
+        self._leases.check_unlocked()
+        self._store.use_leases_of(_NOBODY)
         try:
             yield
         finally:
@@ -212,7 +212,7 @@ class Shared:
         self._looks_while_beating = self._looks_while_beating + 1 if self._beating.locked() else 0
         if self._looks_while_beating >= MAX_LOOKS:
             self._looks_while_beating = 0
-            self._store.hang_up()
+            self._store.cancel_waits()
 
     def _stop_in_time(self) -> None:
         if self._known is not None and not self.may_act():
@@ -265,7 +265,7 @@ class Shared:
         if not member.number:
             return False
         if self._enrolled != wanted:
-            self._leases.enrol(wanted)
+            self._leases.add_tenants(wanted)
             self._enrolled = wanted
         asked, lasting = self._clocks.seconds(), self._lasting
         renewal = self._leases.renew(member, wanted, self._held(), lasting=lasting)
@@ -288,7 +288,7 @@ class Shared:
 
     def _note(self, known: _Known) -> None:
         before, self._known = self._known, known
-        self._store.act_as(self._member())
+        self._store.use_leases_of(self._member())
         self._error = ""
         alive = known.renewal.alive
         if before is None or _faces(before.renewal.alive) != _faces(alive):
@@ -312,7 +312,7 @@ class Shared:
             if self._known is None and not self._number:
                 return
             self._known, self._number = None, 0
-            self._store.act_as(self._member())
+            self._store.use_leases_of(self._member())
             self._error = self._error or why
         log.error("cut off from the database, nothing is polled or sent: %s", self._error)
 
@@ -327,7 +327,7 @@ class Shared:
 
     def _held(self) -> frozenset[Tenant]:
         known = self._known
-        return frozenset() if known is None else known.renewal.held
+        return frozenset() if known is None else known.renewal.owned
 
 
 def _faces(alive: Collection[Instance]) -> list[tuple[int, str]]:

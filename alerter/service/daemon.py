@@ -292,7 +292,7 @@ class Service:
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:
                 source.close()
-        self._store.forget(before.sources.keys() - runtime.sources.keys())
+        self._store.evict(before.sources.keys() - runtime.sources.keys())
         self._guarded("resolve removed rules", lambda: reconcile(self._store, self._runtime.alerting, now=now()))
         self._assign(soon=self._news_since(before))
         self._deliver_soon()
@@ -344,7 +344,7 @@ class Service:
         """Poll the tenants that are this daemon's share; an answer of any other is not wanted from now on."""
         before = self._mine
         self._mine = intervals = self._sharing.share(self._runtime.alerting.poll_intervals)
-        self._store.forget(before.keys() - intervals.keys())
+        self._store.evict(before.keys() - intervals.keys())
         self._health.expect(intervals, begun_within=startup_spread(len(intervals)))
         # Not here: the main thread must not wait for a database that says nothing.
         self._scheduler.run_now("recall", self._watch.recall)
@@ -473,8 +473,8 @@ class Service:
 
         def count() -> None:
             with self._store.read() as reader:
-                firing = reader.firing_by_severity()
-                self._supervision.note(Tally(firing=firing, undelivered=reader.waiting_count()))
+                firing = reader.alerts.firing_by_severity()
+                self._supervision.note(Tally(firing=firing, undelivered=reader.outbox.waiting_count()))
 
         self._guarded("count alerts and messages", count)
 

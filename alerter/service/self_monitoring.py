@@ -78,7 +78,7 @@ class SelfWatch:
             return
         try:
             with self._store.read() as reader:
-                pollings = reader.pollings()
+                pollings = reader.polls.status_by_tenant()
         except StoreError as error:
             log.warning("metrics lack the database: %s", error)
             return
@@ -143,8 +143,12 @@ class SelfWatch:
 
     def _stored(self) -> DatabaseCounts:
         with self._store.read() as reader:
-            alive = sum(each.is_alive for each in reader.instances())
-            return DatabaseCounts(alerts=reader.live_counts(), backlogs=reader.backlogs(), instances=max(1, alive))
+            alive = sum(each.is_alive for each in reader.leases.instances())
+            return DatabaseCounts(
+                alerts=reader.alerts.counts_by_state(),
+                backlogs=reader.outbox.backlog_by_target(),
+                instances=max(1, alive),
+            )
 
 
 @contextmanager

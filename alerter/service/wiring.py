@@ -153,7 +153,7 @@ def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[PollCyc
 def is_anything_firing(store: Store) -> bool:
     """Say whether an alert is firing."""
     with store.read() as reader:
-        return any(alert.is_firing for alert in reader.alerts())
+        return any(alert.is_firing for alert in reader.alerts.load())
 
 
 @contextmanager

@@ -9,108 +9,69 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL
 
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
-from alerter.storage import backup, schema
-from alerter.storage.alerts import AlertReader, AlertWriter
-from alerter.storage.backup import Backup, Restoration, check_backup
-from alerter.storage.cache import Memory
+from alerter.storage import schema
+from alerter.storage.backup import Backup, RestoreResult, back_up, check_backup
+from alerter.storage.backup import restore as restore_backup
+from alerter.storage.cache import TenantCache
 from alerter.storage.change_marker import ChangeMarker
-from alerter.storage.copy_database import CopyPhase, OnProgress, Transfer, transfer
-from alerter.storage.database_size import SizeReader, SizeWriter, Storage, compact
-from alerter.storage.downsampling import Thinning, ThinningReader
+from alerter.storage.copy_database import CopyPhase, CopyResult, OnProgress, copy_database
+from alerter.storage.database_size import DatabaseSize, vacuum
 from alerter.storage.engine import (
     ADVISORY_HISTORY,
     ADVISORY_WRITER,
+    READS_ONLY,
     Access,
     is_sqlite,
+    location,
+    lock_shared,
+    lock_writers,
     open_engine,
-    parsed,
-    place,
-    share_lock,
+    parse_url,
     size_bytes,
     store_errors,
-    wait_for_writers,
 )
-from alerter.storage.full_history import ArchiveReader
-from alerter.storage.history import ReasonState
-from alerter.storage.import_export import RecordReader, RecordWriter
-from alerter.storage.leases import LeaseHolder, LeaseReader, Leases, OwnInstance, Renewal
-from alerter.storage.listings import AlertFilter, DeliveryFilter, ListingReader, SeriesCount
-from alerter.storage.locks import DaemonLock, daemon_lock, holder
-from alerter.storage.outbox import DeliveryRecord, OutboxReader, OutboxWriter
-from alerter.storage.overviews import OverviewReader
-from alerter.storage.polls import Polling
-from alerter.storage.retention import Retention, RetentionReader
+from alerter.storage.history import SeriesState
+from alerter.storage.leases import LeaseRenewal, Leases, OwnInstance
+from alerter.storage.listings import AlertFilter, DeliveryFilter, SeriesCount
+from alerter.storage.locks import DaemonLock, daemon_lock, lock_holder
+from alerter.storage.outbox import DeliveryRecord
+from alerter.storage.polls import PollingStatus
 from alerter.storage.schema import SchemaState, SchemaUpgrade
-from alerter.storage.sessions import Calls
-from alerter.storage.silences import MuteReader, MuteWriter
-from alerter.storage.totals import TotalReader
+from alerter.storage.sessions import ServerConnections
+from alerter.storage.transaction import Reader, Transaction
 
 __all__ = [
     "AlertFilter",
     "Backup",
     "ChangeMarker",
     "CopyPhase",
+    "CopyResult",
     "DaemonLock",
+    "DatabaseSize",
     "DeliveryFilter",
     "DeliveryRecord",
+    "LeaseRenewal",
     "Leases",
     "OwnInstance",
-    "Polling",
+    "PollingStatus",
     "Reader",
-    "ReasonState",
-    "Renewal",
-    "Restoration",
+    "RestoreResult",
     "SchemaState",
     "SchemaUpgrade",
     "SeriesCount",
-    "Storage",
+    "SeriesState",
     "Store",
     "Transaction",
-    "Transfer",
     "check_backup",
 ]
 
 
 #: So many changes are written to an SQLite file well within the time that a daemon waits for it, on a slow machine too.
 MAX_BESIDE_A_DAEMON = 200_000
-
-
-class Reader(
-    ListingReader,
-    RecordReader,
-    ArchiveReader,
-    OverviewReader,
-    TotalReader,
-    AlertReader,
-    MuteReader,
-    OutboxReader,
-    RetentionReader,
-    ThinningReader,
-    SizeReader,
-    LeaseReader,
-):
-    """A consistent view of everything that is stored."""
-
-
-class Transaction(
-    Reader, RecordWriter, AlertWriter, MuteWriter, OutboxWriter, Retention, Thinning, SizeWriter, LeaseHolder
-):
-    """Everything of a cycle, or nothing."""
-
-    def __init__(self, connection: Connection, memory: Memory | None = None, member: OwnInstance | None = None) -> None:
-        """Take part in a transaction.
-
-        Args:
-            connection: Whose.
-            memory: What was remembered before; without one, everything is read.
-            member: Whose leases it needs; None where the database is not shared.
-        """
-        super().__init__(connection, memory)
-        self.member = member
 
 
 class Store:
@@ -120,38 +81,40 @@ class Store:
     It may be shared by threads; a transaction belongs to one.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
+    def __init__(self, url: str, *, read_only: bool = False, cache: bool = True) -> None:
         """Name the database.
 
         Args:
             url: `sqlite:////absolute/path`, `sqlite:///relative/path` or `postgresql://user@host/name`.
             read_only: For commands that look while a daemon writes: they change nothing and create no file.
+            cache: Whether the last committed state of each tenant is kept, so that a poll need not read it.
 
         Raises:
             StoreError: The URL is another one, or the driver for PostgreSQL is missing.
         """
-        self._url = parsed(url)
+        self._url = parse_url(url)
         self._access = Access.READ_ONLY if read_only else Access.READ_WRITE
         self._engine = open_engine(self._url, self._access)
-        self._calls = None if is_sqlite(self._url) else Calls(self._engine)
-        self._memory = Memory()
-        self._member: OwnInstance | None = None
+        self._connections = None if is_sqlite(self._url) else ServerConnections(self._engine)
+        self._cache = TenantCache(is_on=cache)
+        self._own: OwnInstance | None = None
         self._reading = self._engine.execution_options(
-            **({"sqlite_begin": "DEFERRED"} if is_sqlite(self._url) else {"isolation_level": "REPEATABLE READ"})
+            **{READS_ONLY: True},
+            **({"sqlite_begin": "DEFERRED"} if is_sqlite(self._url) else {"isolation_level": "REPEATABLE READ"}),
         )
 
     def __repr__(self) -> str:
-        return f"Store({place(self._url)!r}, {self._access.value})"
+        return f"Store({location(self._url)!r}, {self._access.value})"
 
     @property
     def file(self) -> Path | None:
         """The SQLite file, which need not exist; None where the database is a server's."""
-        return Path(place(self._url)) if is_sqlite(self._url) else None
+        return Path(location(self._url)) if is_sqlite(self._url) else None
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where the database is, for people: a path, or host and name; never a password."""
-        return place(self._url)
+        return location(self._url)
 
     def close(self) -> None:
         """Close every connection; a later use opens new ones."""
@@ -168,10 +131,10 @@ class Store:
             StoreError: The schema is newer than this alerter, or the upgrade failed; then nothing was changed.
         """
         if self._access is Access.READ_ONLY:
-            raise StoreError(f"{place(self._url)}: opened for reading only, expected to be opened for an upgrade")
+            raise StoreError(f"{location(self._url)}: opened for reading only, expected to be opened for an upgrade")
         return schema.upgrade(self._url)
 
-    def check_integrity(self, *, gives_up: Callable[[], bool] = schema.never) -> None:
+    def check_integrity(self, *, gives_up: Callable[[], bool] = schema.no_deadline) -> None:
         """Check that the database is whole.
 
         Args:
@@ -190,33 +153,33 @@ class Store:
         """
         return size_bytes(self._engine)
 
-    def compact(self) -> None:
+    def vacuum(self) -> None:
         """Write the SQLite file anew, without anything free in it; the caller holds the lock.
 
         Raises:
             StoreError: There is no room for another copy of it, or somebody uses it; it is as before. PostgreSQL has a
                 tool of its own.
         """
-        compact(self._own_file())
+        vacuum(self._own_file())
 
-    def holder(self) -> str | None:
+    def lock_holder(self) -> str | None:
         """Return which daemon holds the database, in a few words; None where nobody does.
 
         Raises:
             StoreError: The server cannot be asked.
         """
-        return holder(self._engine)
+        return lock_holder(self._engine)
 
-    def back_up(self, path: Path) -> Backup:
+    def backup(self, path: Path) -> Backup:
         """Write a checked copy of the SQLite file to `path`, while others go on writing; only its owner may read it.
 
         Raises:
             StoreError: There is something at `path`, it cannot be written, or the database is damaged; then no copy is
                 left. PostgreSQL has a tool of its own.
         """
-        return backup.back_up(self._own_file(), path)
+        return back_up(self._own_file(), path)
 
-    def restore(self, path: Path, *, now: datetime) -> Restoration:
+    def restore(self, path: Path, *, now: datetime) -> RestoreResult:
         """Put a copy of a backup in the place of the SQLite file, which is kept beside it under another name.
 
         The caller holds the lock. An older schema stays as it is until the next upgrade.
@@ -229,7 +192,7 @@ class Store:
             StoreError: The backup is not good, or a file cannot be written; the database is as before. PostgreSQL has
                 a tool of its own.
         """
-        return backup.restore(self._own_file(), path, now=now)
+        return restore_backup(self._own_file(), path, now=now)
 
     def is_same_as(self, other: "Store") -> bool:
         """Say whether another one names the same database, as far as names can tell."""
@@ -237,7 +200,7 @@ class Store:
             return os.path.realpath(self.file) == os.path.realpath(other.file)
         return _names(self._url) == _names(other._url)  # noqa: SLF001 - of its own class
 
-    def copy_to(self, other: "Store", *, on_progress: OnProgress) -> Transfer:
+    def copy_to(self, other: "Store", *, on_progress: OnProgress) -> CopyResult:
         """Copy everything into another database, of either kind, and compare every row.
 
         Args:
@@ -249,11 +212,11 @@ class Store:
                 unless the text says that this is not known.
         """
         with self.lock(), other.lock():
-            return transfer(self._url, other._url, on_progress=on_progress)  # noqa: SLF001 - of its own class
+            return copy_database(self._url, other._url, on_progress=on_progress)  # noqa: SLF001 - of its own class
 
     def _own_file(self) -> Path:
         if self.file is None:
-            raise StoreError(f"{self.place}: expected an SQLite file; PostgreSQL has pg_dump and pg_restore")
+            raise StoreError(f"{self.location}: expected an SQLite file; PostgreSQL has pg_dump and pg_restore")
         return self.file
 
     def check_writable(self) -> None:
@@ -284,14 +247,14 @@ class Store:
         """Return how the database is shared; None for an SQLite file, which one daemon has for itself."""
         return None if is_sqlite(self._url) else Leases(self._engine)
 
-    def act_as(self, member: OwnInstance) -> None:
+    def use_leases_of(self, own: OwnInstance) -> None:
         """Ask for this instance's leases in every transaction from now on."""
-        self._member = member
+        self._own = own
 
-    def hang_up(self) -> None:
+    def cancel_waits(self) -> None:
         """End all that is waited for from a server, with an error for whoever waits."""
-        if self._calls is not None:
-            self._calls.hang_up()
+        if self._connections is not None:
+            self._connections.close_all()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -304,25 +267,25 @@ class Store:
         """
         with store_errors(self._url):
             with self._engine.begin() as connection:
-                wait_for_writers(connection, ADVISORY_WRITER)
-                transaction = Transaction(connection, self._memory, self._member)
+                lock_writers(connection, ADVISORY_WRITER)
+                transaction = Transaction(connection, self._cache, self._own)
                 yield transaction
-                transaction.finish()
-            transaction.remember()
+                transaction.cache.finish()
+            transaction.cache.commit()
 
     def change_marker(self) -> ChangeMarker:
         """Return what tells whether anything was committed since it was asked before, by whichever process."""
         return ChangeMarker(self._engine)
 
-    def forget(self, tenants: Collection[Tenant]) -> None:
-        """Remember nothing of tenants that are polled here no more: that costs memory, and is no longer kept up."""
-        self._memory.forget(tenants)
+    def evict(self, tenants: Collection[Tenant]) -> None:
+        """Drop the cached states of tenants that are polled here no more: they cost memory, and are not kept up."""
+        self._cache.evict(tenants)
 
     @contextmanager
-    def bulk(self, changes: int) -> Iterator[Transaction]:
+    def write_import(self, changes: int) -> Iterator[Transaction]:
         """Open a transaction for an import: it is committed as a whole at the end of the block, or not at all.
 
-        Other writers wait from `close_ranks` on; on SQLite, where a file has one writer, from now on. There an import
+        Other writers wait from `lock_writers` on; on SQLite, where a file has one writer, from now on. There an import
         that would take longer than a daemon waits has the database to itself.
 
         Args:
@@ -336,10 +299,10 @@ class Store:
             if is_sqlite(self._url) and changes > MAX_BESIDE_A_DAEMON:
                 stack.enter_context(_alone(self, changes))
             with store_errors(self._url), self._engine.begin() as connection:
-                share_lock(connection, ADVISORY_HISTORY)
+                lock_shared(connection, ADVISORY_HISTORY)
                 transaction = Transaction(connection)
                 yield transaction
-                transaction.finish()
+                transaction.cache.finish()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:

@@ -1,26 +1,35 @@
-"""What state the alerts are in, how they came to it, and what receivers were told of them."""
+"""Alerts: their states, and how they came to them."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, delete, func, insert, or_, select, union
+from sqlalchemy import BindParameter, Connection, Row, bindparam, func, insert, or_, select, union
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition
-from alerter.core.notifications import NotificationState
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.storage import tables
-from alerter.storage.cache import Noting, Remembering
-from alerter.storage.encoding import build_digest, operands_json, operands_of, topic_digest, topic_of
+from alerter.storage.cache import Cache
+from alerter.storage.encoding import build_digest, operands_json, operands_of, topic_digest
+from alerter.storage.engine import Repository
 
 
-class AlertReader(Remembering):
-    """Reads alerts."""
+class AlertRepository(Repository):
+    """Alerts and their transitions."""
 
-    def alerts(self, tenants: Collection[Tenant] | None = None) -> list[Alert]:
+    def __init__(self, connection: Connection, cache: Cache) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            cache: What the transaction knows of tenants.
+        """
+        super().__init__(connection)
+        self._cache = cache
+
+    def load(self, tenants: Collection[Tenant] | None = None) -> list[Alert]:
         """Return alerts that are or were not inactive.
 
         Args:
@@ -29,25 +38,30 @@ class AlertReader(Remembering):
         """
         if tenants is None:
             return [alert_from_row(row) for row in self._all(_ALERTS)]
-        remembered = [alert for tenant in tenants for alert in self._alerts_of(tenant) or ()]
-        unknown = [tenant for tenant in tenants if self._alerts_of(tenant) is None]
+        cached, unknown = self._cached(tenants)
         read = [alert_from_row(row) for row in self._all(_ALERTS_OF_TENANTS, {"tenants": unknown})] if unknown else []
-        for tenant in self._known.keys() & unknown:
-            self._known[tenant].alerts = tuple(alert for alert in read if alert.key.tenant == tenant)
-        return remembered + read
+        for tenant in self._cache.known.keys() & unknown:
+            self._cache.known[tenant].alerts = tuple(alert for alert in read if alert.key.tenant == tenant)
+        return cached + read
 
-    def present_alerts(self, alert_ids: Collection[str]) -> list[Alert]:
+    def _cached(self, tenants: Collection[Tenant]) -> tuple[list[Alert], list[Tenant]]:
+        """Return the alerts that are known, and the tenants whose alerts must be read."""
+        known = {tenant: self._cache.known[tenant].alerts for tenant in tenants if tenant in self._cache.known}
+        cached = [alert for alerts in known.values() for alert in alerts or ()]
+        return cached, [tenant for tenant in tenants if known.get(tenant) is None]
+
+    def load_live(self, alert_ids: Collection[str]) -> list[Alert]:
         """Return the alerts that are not inactive, and those that are named so, whatever they are."""
         named = _alerts.c.id.in_(bindparam("ids", expanding=True))
         return [
             alert_from_row(row) for row in self._all(_ALERTS.where(or_(tables.is_live, named)), {"ids": [*alert_ids]})
         ]
 
-    def alert_by_id(self, alert_id: str) -> list[Alert]:
+    def by_id(self, alert_id: str) -> list[Alert]:
         """Return the alerts that are named so; nearly always one, but eight digits are no identity. Empty for none."""
         return [alert_from_row(row) for row in self._all(_ALERTS.where(_alerts.c.id == alert_id))]
 
-    def alerts_by_id_prefix(self, prefix: str) -> list[Alert]:
+    def by_id_prefix(self, prefix: str) -> list[Alert]:
         """Return the alerts whose ids begin so; empty for none."""
         return [
             alert_from_row(row) for row in self._all(_ALERTS.where(_alerts.c.id.startswith(prefix, autoescape=True)))
@@ -56,32 +70,12 @@ class AlertReader(Remembering):
     def firing_by_severity(self) -> dict[Severity, int]:
         """Return how many alerts fire, of each severity of which there are some."""
         return {
-            severity: count for (state, severity), count in self.live_counts().items() if state is AlertState.FIRING
+            severity: count for (state, severity), count in self.counts_by_state().items() if state is AlertState.FIRING
         }
 
-    def live_counts(self) -> dict[tuple[AlertState, Severity], int]:
-        """Return how many alerts are in each state but inactive, by severity; only those of which there are some."""
+    def counts_by_state(self) -> dict[tuple[AlertState, Severity], int]:
+        """Return the number of pending and firing alerts by severity. Zero counts are left out."""
         return {(AlertState(row.state), Severity(row.severity)): row.number for row in self._all(_LIVE_COUNTS)}
-
-    def notified(self, tenants: Collection[Tenant] | None = None) -> list[NotificationState]:
-        """Return what receivers were last told of topics.
-
-        Args:
-            tenants: Without it, everything. With it, what a decision about these tenants can depend on: what
-                receivers believe to go on.
-        """
-        if tenants is None:
-            return [_told_of(row) for row in self._all(_TOLD)]
-        remembered = [entry for tenant in tenants for entry in self._told_of(tenant) or ()]
-        unknown = [tenant for tenant in tenants if self._told_of(tenant) is None]
-        read = [_told_of(row) for row in self._all(_TOLD_OF_TENANTS, {"tenants": unknown})] if unknown else []
-        for tenant in self._known.keys() & unknown:
-            self._known[tenant].notified = tuple(entry for entry in read if entry.topic.tenant == tenant)
-        return remembered + read
-
-    def tenants_told_of(self) -> list[Tenant]:
-        """Return the tenants of which some target believes that something fires."""
-        return [row.tenant for row in self._all(_TENANTS_TOLD_OF)]
 
     def transitions(
         self, *, since: datetime | None = None, alert_id: str | None = None, limit: int = 1000
@@ -100,7 +94,7 @@ class AlertReader(Remembering):
             wanted = wanted.where(_transitions.c.alert_id == alert_id)
         return [_transition_of(row) for row in self._all(wanted)]
 
-    def firings(self, keys: Collection[AlertKey], *, since: datetime) -> dict[AlertKey, list[Transition]]:
+    def firing_transitions(self, keys: Collection[AlertKey], *, since: datetime) -> dict[AlertKey, list[Transition]]:
         """Return the transitions of these alerts into firing and out of it since an instant, oldest first.
 
         An alert without any is left out.
@@ -113,64 +107,21 @@ class AlertReader(Remembering):
                 firings.setdefault(transition.key, []).append(transition)
         return firings
 
-    def _alerts_of(self, tenant: Tenant) -> tuple[Alert, ...] | None:
-        """Return what is remembered of a tenant's alerts; None where they must be read."""
-        known = self._known.get(tenant)
-        return None if known is None else known.alerts
-
-    def _told_of(self, tenant: Tenant) -> tuple[NotificationState, ...] | None:
-        """Return what is remembered of what was told of a tenant; None where it must be read."""
-        known = self._known.get(tenant)
-        return None if known is None else known.notified
-
-
-class AlertWriter(AlertReader, Noting):
-    """Writes alerts."""
-
-    def save_alerts(self, alerts: Iterable[Alert]) -> None:
-        """Keep the state of alerts, in place of what was stored under their keys."""
+    def save(self, alerts: Iterable[Alert]) -> None:
+        """Store the state of alerts, in place of what was stored under their keys."""
         by_tenant: dict[Tenant, list[Alert]] = {}
         for alert in alerts:
             by_tenant.setdefault(alert.key.tenant, []).append(alert)
         self._put(_alerts, [_alert_row(alert) for saved in by_tenant.values() for alert in saved])
         for tenant, saved in by_tenant.items():
-            if tenant in self._known:
-                self._known[tenant].note_alerts(saved)
+            if tenant in self._cache.known:
+                self._cache.known[tenant].update_alerts(saved)
             else:
-                self._changed_tenants.add(tenant)
+                self._cache.mark_changed(tenant)
 
     def add_transitions(self, transitions: Iterable[Transition]) -> None:
         """Append to the history of alerts."""
         self._run(_ADD_TRANSITION, [_transition_row(transition) for transition in transitions])
-
-    def save_told(self, notified: Iterable[NotificationState]) -> None:
-        """Keep what receivers were told, in place of what was stored for their topics."""
-        saved = list(notified)
-        self._put(_told, [_told_row(entry) for entry in saved])
-        self._note_told(saved)
-
-    def forget_told(self, notified: Iterable[NotificationState]) -> None:
-        """Drop what was stored of what targets were told."""
-        dropped = list(notified)
-        self._run(
-            _FORGET_TOLD,
-            [
-                {"of_topic": topic_digest(each.topic), "of_receiver": each.receiver, "of_target": each.target}
-                for each in dropped
-            ],
-        )
-        self._note_told(replace(each, state=AlertState.INACTIVE) for each in dropped)
-
-    def _note_told(self, notified: Iterable[NotificationState]) -> None:
-        """Let what is remembered of each tenant, or else everybody who remembers it, know what has changed."""
-        by_tenant: dict[Tenant, list[NotificationState]] = {}
-        for entry in notified:
-            by_tenant.setdefault(entry.topic.tenant, []).append(entry)
-        for tenant, noted in by_tenant.items():
-            if tenant in self._known:
-                self._known[tenant].note_told(noted)
-            else:
-                self._changed_tenants.add(tenant)
 
 
 def _alert_row(alert: Alert) -> dict[str, Any]:
@@ -227,35 +178,6 @@ def _transition_of(row: Row[Any]) -> Transition:
     )
 
 
-def _told_row(notified: NotificationState) -> dict[str, Any]:
-    return {
-        "subject": topic_digest(notified.topic),
-        "receiver": notified.receiver,
-        "target": notified.target,
-        "rule": notified.topic.rule,
-        "tenant": notified.topic.tenant,
-        "reason": notified.topic.reason,
-        "severity": str(notified.severity),
-        "state": str(notified.state),
-        "notified_at": notified.at,
-        "repeat_count": notified.repeats,
-        "thread": notified.thread,
-    }
-
-
-def _told_of(row: Row[Any]) -> NotificationState:
-    return NotificationState(
-        topic=topic_of(row.rule, row.tenant, row.reason),
-        receiver=row.receiver,
-        target=row.target,
-        severity=Severity(row.severity),
-        state=AlertState(row.state),
-        at=row.notified_at,
-        repeats=row.repeat_count,
-        thread=row.thread,
-    )
-
-
 # An alert that lives is written in every cycle, and three digests of its names take as long as the rest of its row.
 @lru_cache(maxsize=4096)
 def _identity(key: AlertKey) -> dict[str, Any]:
@@ -277,7 +199,7 @@ def _key(rule: RuleName, severity: str, tenant: Tenant, reason: HoldReason) -> A
     return AlertKey(rule=rule, severity=Severity(severity), tenant=tenant, reason=reason)
 
 
-_alerts, _told, _transitions = tables.alerts, tables.notification_states, tables.transitions
+_alerts, _states, _transitions = tables.alerts, tables.notification_states, tables.transitions
 
 _ALERTS = select(_alerts).order_by(_alerts.c.digest)
 _tenants: BindParameter[Any] = bindparam("tenants", expanding=True)
@@ -285,7 +207,7 @@ _ALERTS_OF_TENANTS = _ALERTS.where(
     _alerts.c.subject.in_(
         union(
             select(_alerts.c.subject).where(_alerts.c.tenant.in_(_tenants), tables.is_live).correlate(None),
-            select(_told.c.subject).where(_told.c.tenant.in_(_tenants), tables.is_notified_of_firing),
+            select(_states.c.subject).where(_states.c.tenant.in_(_tenants), tables.is_notified_of_firing),
         )
     )
 )
@@ -294,14 +216,6 @@ _LIVE_COUNTS = (
     .where(tables.is_live)
     .group_by(_alerts.c.state, _alerts.c.severity)
 )
-_TOLD = select(_told).order_by(_told.c.subject, _told.c.receiver, _told.c.target)
-_FORGET_TOLD = delete(_told).where(
-    _told.c.subject == bindparam("of_topic"),
-    _told.c.receiver == bindparam("of_receiver"),
-    _told.c.target == bindparam("of_target"),
-)
-_TENANTS_TOLD_OF = select(_told.c.tenant).where(tables.is_notified_of_firing).distinct().order_by(_told.c.tenant)
-_TOLD_OF_TENANTS = _TOLD.where(_told.c.tenant.in_(_tenants), tables.is_notified_of_firing)
 _ADD_TRANSITION = insert(_transitions)
 _FIRINGS = (
     select(_transitions)

@@ -44,11 +44,11 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Restoration:
+class RestoreResult:
     """What became of a database: what it is a copy of, and where the file is that was there; None for no file."""
 
     backup: Backup
-    aside: Path | None
+    previous_file: Path | None
 
 
 def check_backup(path: Path) -> Backup:
@@ -97,7 +97,7 @@ def back_up(database: Path, path: Path) -> Backup:
     return replace(made, path=path)
 
 
-def restore(database: Path, path: Path, *, now: datetime) -> Restoration:
+def restore(database: Path, path: Path, *, now: datetime) -> RestoreResult:
     """Put a copy of a backup in the place of the database, which is kept beside it under another name.
 
     The caller holds the database's lock. An older schema stays as it is until the next upgrade.
@@ -115,15 +115,15 @@ def restore(database: Path, path: Path, *, now: datetime) -> Restoration:
     with _copied(path, database) as copy:
         check_backup(copy)
         _make_alike(copy, database)
-        aside = _free_name(database, now=now)
+        previous_file = _free_name(database, now=now)
         try:
-            # Without the file, a WAL that was left alone goes aside as well: SQLite would take it for the new file's.
-            _move_all(database, aside)
+            # Without the file, a WAL that was left alone is moved as well: SQLite would take it for the new file's.
+            _move_all(database, previous_file)
             _move(copy, database)
         except StoreError:
-            _move_all(aside, database)
+            _move_all(previous_file, database)
             raise
-    return Restoration(backup=backup, aside=aside if aside.exists() else None)
+    return RestoreResult(backup=backup, previous_file=previous_file if previous_file.exists() else None)
 
 
 def real_path(database: Path) -> Path:

@@ -21,7 +21,7 @@ _FORMAT = b"\x01"
 _COLUMNS, _WIDTH = 4, 8
 
 
-class Damaged(ValueError):
+class CorruptDay(ValueError):
     """A chunk is not as it was written."""
 
 
@@ -32,7 +32,7 @@ class _Columns(NamedTuple):
     held: Sequence[int]
 
 
-def packed(changes: Iterable[StoredChange]) -> bytes:
+def encode(changes: Iterable[StoredChange]) -> bytes:
     """Return changes as a chunk.
 
     Args:
@@ -51,11 +51,11 @@ def packed(changes: Iterable[StoredChange]) -> bytes:
     return _FORMAT + zlib.compress(b"".join(content[place::_WIDTH] for place in range(_WIDTH)))
 
 
-def unpacked(chunk: bytes) -> Iterator[StoredChange]:
+def decode(chunk: bytes) -> Iterator[StoredChange]:
     """Yield the changes of a chunk, as they were.
 
     Raises:
-        Damaged: It is not what `packed` returned.
+        CorruptDay: It is not what `encode` returned.
     """
     columns = _columns(chunk)
     left: dict[int, int] = {}
@@ -67,15 +67,15 @@ def unpacked(chunk: bytes) -> Iterator[StoredChange]:
 
 def _columns(chunk: bytes) -> _Columns:
     if chunk[:1] != _FORMAT:
-        raise Damaged(f"expected a chunk that begins with {_FORMAT.hex()}, found {chunk[:1].hex() or 'nothing'}")
+        raise CorruptDay(f"expected a chunk that begins with {_FORMAT.hex()}, found {chunk[:1].hex() or 'nothing'}")
     try:
         planes = zlib.decompress(chunk[1:])
     except zlib.error as error:
-        raise Damaged(str(error)) from error
+        raise CorruptDay(str(error)) from error
     count, rest = divmod(len(planes), _WIDTH)
     each, odd = divmod(count, _COLUMNS)
     if rest or odd:
-        raise Damaged(f"expected {_COLUMNS} numbers a change, found {len(planes)} bytes")
+        raise CorruptDay(f"expected {_COLUMNS} numbers a change, found {len(planes)} bytes")
     content = bytearray(len(planes))
     for place in range(_WIDTH):
         content[place::_WIDTH] = planes[place * count : (place + 1) * count]

@@ -20,12 +20,12 @@ from alerter.storage.engine import (
     ADVISORY_UPGRADE,
     ADVISORY_WRITER,
     Access,
+    location,
+    lock_writers,
     open_engine,
-    place,
     store_errors,
-    wait_for_writers,
 )
-from alerter.storage.raw_tables import TABLES, Side
+from alerter.storage.raw_tables import TABLES, RawTables
 from alerter.storage.schema import SchemaState
 
 #: Values are shown up to so many characters: a text may be a whole message.
@@ -44,7 +44,7 @@ OnProgress = Callable[[CopyPhase, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
+class CopyResult:
     """What a copy came to.
 
     Attributes:
@@ -56,7 +56,7 @@ class Transfer:
     was_there: bool
 
 
-def transfer(source_url: URL, target_url: URL, *, on_progress: OnProgress) -> Transfer:
+def copy_database(source_url: URL, target_url: URL, *, on_progress: OnProgress) -> CopyResult:
     """Copy everything that is stored into a database without any rows, and compare it; the schema comes along.
 
     Whoever writes to the source meanwhile waits, and is turned away after some seconds.
@@ -77,28 +77,28 @@ def transfer(source_url: URL, target_url: URL, *, on_progress: OnProgress) -> Tr
         difference = _first_difference(source, target, progress.of(CopyPhase.COMPARED))
         if difference is not None:
             raise _refusal(source, target, difference, was_there=was_there)
-    return Transfer(rows=rows, was_there=was_there)
+    return CopyResult(rows=rows, was_there=was_there)
 
 
 @contextmanager
-def _source(url: URL) -> Iterator[Side]:
+def _source(url: URL) -> Iterator[RawTables]:
     """Yield what is to be copied."""
     with _held(url) as connection:
-        state = schema.state_in(connection)
+        state = schema.schema_state_in(connection)
         if state is not SchemaState.CURRENT:
-            raise StoreError(f"{place(url)}: expected this version's schema, found none or another one")
+            raise StoreError(f"{location(url)}: expected this version's schema, found none or another one")
         schema.check_objects(connection)
-        yield Side(connection)
+        yield RawTables(connection)
 
 
 @contextmanager
-def _target(url: URL) -> Iterator[Side]:
+def _target(url: URL) -> Iterator[RawTables]:
     """Yield what is to be filled, with this version's schema; it is committed at the end of the block."""
     is_filled = False
     try:
         with _held(url) as connection:
-            schema.upgraded(connection)
-            yield Side(connection)
+            schema.run_upgrade(connection)
+            yield RawTables(connection)
             is_filled = True
     except StoreError as error:
         if is_filled:
@@ -112,8 +112,8 @@ def _held(url: URL) -> Iterator[Connection]:
     engine = open_engine(url, Access.MIGRATION)
     try:
         with store_errors(url), engine.begin() as connection:
-            wait_for_writers(connection, ADVISORY_UPGRADE)
-            wait_for_writers(connection, ADVISORY_WRITER)
+            lock_writers(connection, ADVISORY_UPGRADE)
+            lock_writers(connection, ADVISORY_WRITER)
             yield connection
     finally:
         engine.dispose()
@@ -138,21 +138,21 @@ class _Progress:
         return note
 
 
-def _copy(source: Side, target: Side, note: Callable[[int], None]) -> None:
+def _copy(source: RawTables, target: RawTables, note: Callable[[int], None]) -> None:
     for table in TABLES:
         for batch in source.batches(table):
             target.add(table, batch)
             note(len(batch))
-        target.go_on_after(source.newest_number(table), table)
-    target.take_stock()
+        target.continue_ids_after(source.last_id(table), table)
+    target.analyze()
 
 
-def _first_difference(source: Side, target: Side, note: Callable[[int], None]) -> str | None:
+def _first_difference(source: RawTables, target: RawTables, note: Callable[[int], None]) -> str | None:
     run_rule_test = (_difference_of(table, source, target, note) for table in TABLES)
     return next((each for each in run_rule_test if each is not None), None)
 
 
-def _difference_of(table: Table, source: Side, target: Side, note: Callable[[int], None]) -> str | None:
+def _difference_of(table: Table, source: RawTables, target: RawTables, note: Callable[[int], None]) -> str | None:
     with closing(source.batches(table)) as old, closing(target.batches(table)) as new:
         for expected, found in zip_longest(old, new, fillvalue=()):
             if list(expected) != list(found):
@@ -186,7 +186,7 @@ def _shown(row: Row[Any], name: str) -> str:
     return shown if len(shown) <= _MAX_SHOWN_LENGTH else f"{shown[:_MAX_SHOWN_LENGTH]}…"
 
 
-def _refusal(source: Side, target: Side, difference: str, *, was_there: bool) -> StoreError:
+def _refusal(source: RawTables, target: RawTables, difference: str, *, was_there: bool) -> StoreError:
     if was_there:
         return StoreError(
             f"{target.place} holds an installation already, and not a copy of {source.place}: expected a database "

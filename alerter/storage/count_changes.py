@@ -30,8 +30,8 @@ from sqlalchemy import (
 from alerter.core.downsampling import utc_day
 from alerter.core.series import Tenant, from_epoch_us, to_epoch_us
 from alerter.errors import StoreError
-from alerter.storage.compression import Damaged, StoredChange, packed, unpacked
-from alerter.storage.engine import ADVISORY_HISTORY, Rows, is_sqlite, may_lock, place
+from alerter.storage.compression import CorruptDay, StoredChange, decode, encode
+from alerter.storage.engine import ADVISORY_HISTORY, Repository, is_sqlite, location, try_lock
 from alerter.storage.tables import Instant, tenants
 from alerter.storage.tables import compressed_days as _days
 from alerter.storage.tables import count_changes as _changes
@@ -47,10 +47,10 @@ _DAY, _MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 _Chunk: TypeAlias = Row[Any]
 
 
-class ChangeReader(Rows):
-    """Reads the changes of counts, wherever they are."""
+class CountChanges(Repository):
+    """The changes of counts, wherever they are: one way to read them, one way to write where days are compressed."""
 
-    def _changes(
+    def read(
         self, tenant_id: int, *, since: int = BEGINNING, until: int = END, series: Collection[int] | None = None
     ) -> Iterator[StoredChange]:
         """Yield changes, oldest first; of one instant, in the order of series. Little of them is in memory at a time.
@@ -61,12 +61,10 @@ class ChangeReader(Rows):
             until: Up to this instant, itself not included.
             series: Of which series; None for all.
         """
-        found = self._in_order(
-            self._chunks(tenant_id, since, until), self._loose(tenant_id, since, until), since, until
-        )
+        found = self._in_order(self.chunks(tenant_id, since, until), self._loose(tenant_id, since, until), since, until)
         return found if series is None else (change for change in found if change[1] in series)
 
-    def _changes_of_many(self, tenant_ids: Sequence[int], *, since: int) -> dict[int, list[StoredChange]]:
+    def read_many(self, tenant_ids: Sequence[int], *, since: int) -> dict[int, list[StoredChange]]:
         """Return the changes of some tenants from an instant on, of each oldest first; none of one without any."""
         chunks_of = by_tenant(self._all(_CHUNKS_OF_MANY, {"ids": tenant_ids, **_from(since)}))
         loose_of = by_tenant(self._all(_LOOSE_OF_MANY, {"ids": tenant_ids, "since": since}))
@@ -83,10 +81,10 @@ class ChangeReader(Rows):
         }
 
     def _in_order(
-        self, packed_: Iterator[_Chunk], loose: Iterator[StoredChange], since: int, until: int
+        self, compressed: Iterator[_Chunk], loose: Iterator[StoredChange], since: int, until: int
     ) -> Iterator[StoredChange]:
         row = next(loose, None)
-        for chunk in packed_:
+        for chunk in compressed:
             while row is not None and row[0] < chunk.start_at:
                 yield row
                 row = next(loose, None)
@@ -97,15 +95,18 @@ class ChangeReader(Rows):
 
     def _unpacked(self, chunk: _Chunk, since: int = BEGINNING, until: int = END) -> Sequence[StoredChange]:
         try:
-            changes = list(unpacked(chunk.changes))
-        except Damaged as error:
+            changes = list(decode(chunk.changes))
+        except CorruptDay as error:
             began = from_epoch_us(chunk.start_at).isoformat()
-            raise StoreError(f"{place(self._url)}: damaged: the counts of {began} cannot be read: {error}") from error
+            raise StoreError(
+                f"{location(self._url)}: damaged: the counts of {began} cannot be read: {error}"
+            ) from error
         if since <= chunk.start_at and chunk.end_at < until:
             return changes
         return changes[bisect_left(changes, since, key=_at) : bisect_left(changes, until, key=_at)]
 
-    def _chunks(self, tenant_id: int, since: int, until: int) -> Iterator[_Chunk]:
+    def chunks(self, tenant_id: int, since: int, until: int) -> Iterator[_Chunk]:
+        """Yield the compressed days that reach into a span, oldest first; its end is not part of it."""
         while True:
             page = self._all(_CHUNKS, {"tenant_id": tenant_id, "until": until, **_from(since)})
             yield from page
@@ -123,24 +124,20 @@ class ChangeReader(Rows):
                 return
             scope |= {"last_at": page[-1].at, "last_series": page[-1].series_id}
 
-    def _oldest_loose(self, tenant_id: int, since: int, until: int) -> int | None:
+    def oldest_row_at(self, tenant_id: int, since: int, until: int) -> int | None:
         """Return the first instant of a span, but for its end, that has a row; None for none."""
         row = self._first(_OLDEST_LOOSE, {"tenant_id": tenant_id, "since": since, "until": until})
         return None if row is None else int(row.at)
 
-    def _tenant_id(self, tenant: Tenant) -> int:
+    def tenant_id_of(self, tenant: Tenant) -> int:
         """Return the number of a tenant that there is."""
         return int(self._all(_TENANT, {"tenant": tenant})[0].id)
 
-    def tenants_to_pack(self, before: datetime) -> list[Tenant]:
+    def tenants_to_compress(self, before: datetime) -> list[Tenant]:
         """Return the tenants that have changes in rows from before an instant."""
-        return [row.name for row in self._all(_TENANTS_TO_PACK, {"before": before})]
+        return [row.name for row in self._all(_TENANTS_TO_COMPRESS, {"before": before})]
 
-
-class ChangeWriter(ChangeReader):
-    """Moves changes of counts between rows and chunks; what they say stays the same."""
-
-    def pack(self, tenant: Tenant, *, before: datetime) -> int:
+    def compress(self, tenant: Tenant, *, before: datetime) -> int:
         """Make a chunk of a tenant's oldest rows, at most of a day; return how many there were, 0 at the end.
 
         While an import of PostgreSQL's is under way, which has rows that nobody sees yet, it does nothing.
@@ -149,14 +146,14 @@ class ChangeWriter(ChangeReader):
             tenant: Whose.
             before: Later rows stay.
         """
-        tenant_id = self._tenant_id(tenant)
-        oldest = self._oldest_loose(tenant_id, BEGINNING, to_epoch_us(before))
-        if oldest is None or not self._may_repack():
+        tenant_id = self.tenant_id_of(tenant)
+        oldest = self.oldest_row_at(tenant_id, BEGINNING, to_epoch_us(before))
+        if oldest is None or not self.may_rewrite():
             return 0
         changes = self._for_a_chunk(tenant_id, oldest, self._end_of_chunk(tenant_id, oldest, to_epoch_us(before)))
         first, last = changes[0][0], changes[-1][0]
         span = {"start_at": from_epoch_us(first), "end_at": from_epoch_us(last)}
-        self._run(_ADD_CHUNK, {"tenant_id": tenant_id, **span, "changes": packed(changes)})
+        self._run(_ADD_CHUNK, {"tenant_id": tenant_id, **span, "changes": encode(changes)})
         return self._run(_DELETE_LOOSE, {"of_tenant": tenant_id, "first": first, "last": last})
 
     def _for_a_chunk(self, tenant_id: int, since: int, until: int) -> Sequence[StoredChange]:
@@ -173,29 +170,30 @@ class ChangeWriter(ChangeReader):
         next_day = to_epoch_us(utc_day(from_epoch_us(since)) + _DAY)
         return min(before, next_day, END if following is None else following.start_at)
 
-    def _may_repack(self) -> bool:
+    def may_rewrite(self) -> bool:
         """Say whether no import is under way, which may write rows where nobody sees them yet."""
-        return may_lock(self._connection, ADVISORY_HISTORY)
+        return try_lock(self._connection, ADVISORY_HISTORY)
 
-    def _unpack(self, tenant_id: int, *, since: int = BEGINNING, until: int = END) -> None:
+    def decompress(self, tenant_id: int, *, since: int = BEGINNING, until: int = END) -> None:
         """Make rows of the chunks that reach into a span, so that it can be written to: its end is not part of it."""
-        for chunk in self._chunks(tenant_id, since, until):
-            self._make_loose(tenant_id, chunk)
+        for chunk in self.chunks(tenant_id, since, until):
+            self.make_rows(tenant_id, chunk)
 
-    def _unpack_around(self, tenant_id: int, instants: Sequence[int]) -> None:
+    def decompress_around(self, tenant_id: int, instants: Sequence[int]) -> None:
         """Make rows of the chunks within which any of some instants lie, of which there is at least one, in order."""
-        for chunk in self._chunks(tenant_id, instants[0], instants[-1] + 1):
+        for chunk in self.chunks(tenant_id, instants[0], instants[-1] + 1):
             nearest = bisect_left(instants, chunk.start_at)
             if nearest < len(instants) and instants[nearest] <= chunk.end_at:
-                self._make_loose(tenant_id, chunk)
+                self.make_rows(tenant_id, chunk)
 
-    def _make_loose(self, tenant_id: int, chunk: _Chunk) -> None:
+    def make_rows(self, tenant_id: int, chunk: _Chunk) -> None:
+        """Make rows of a compressed day, so that it can be written to."""
         # In this order: where an import and a poll that amends do the same, the second one finds it done, and must not
         # undo what the first one has written since.
         if self._run(_DELETE_CHUNK, {"of_tenant": tenant_id, "first": chunk.start_at}):
-            self._put_changes([(tenant_id, *change) for change in self._unpacked(chunk)])
+            self.put([(tenant_id, *change) for change in self._unpacked(chunk)])
 
-    def _put_changes(self, rows: Sequence[tuple[int, ...]]) -> None:
+    def put(self, rows: Sequence[tuple[int, ...]]) -> None:
         """Write rows, each the number of its tenant and a change, in place of those that are there."""
         if rows and is_sqlite(self._url):
             self._run_many(_PUT_CHANGE, rows)
@@ -281,7 +279,7 @@ _DELETE_LOOSE = delete(_changes).where(
     _changes.c.tenant_id == bindparam("of_tenant"), _changes.c.at.between(_first, _last)
 )
 _TENANT = select(tenants.c.id).where(tenants.c.name == bindparam("tenant"))
-_TENANTS_TO_PACK = (
+_TENANTS_TO_COMPRESS = (
     select(tenants.c.name)
     .where(exists().where(_changes.c.tenant_id == tenants.c.id, _changes.c.at < bindparam("before", type_=Instant())))
     .order_by(tenants.c.id)

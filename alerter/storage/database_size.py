@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from alerter.errors import StoreError
 from alerter.storage.connections import connect
-from alerter.storage.engine import Rows, is_sqlite, size_bytes
+from alerter.storage.engine import Repository, is_sqlite, size_bytes
 from alerter.storage.tables import Instant, database_sizes
 
 #: So much of a file stays free for the rows of the next days, rather than to be given back and taken again.
@@ -27,7 +27,7 @@ _LEAST = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
+class DatabaseSize:
     """How large the database is.
 
     Attributes:
@@ -41,10 +41,10 @@ class Storage:
     bytes_per_day: float | None
 
 
-class SizeReader(Rows):
-    """Reads how large the database is."""
+class DatabaseSizes(Repository):
+    """How large the database is, and how large it was."""
 
-    def storage(self, *, now: datetime) -> Storage:
+    def database_size(self, *, now: datetime) -> DatabaseSize:
         """Return how large the database is, and how fast it grows."""
         engine = self._connection.engine
         total, free = size_bytes(engine), _free_bytes(self._connection)
@@ -52,22 +52,18 @@ class SizeReader(Rows):
         growth = None
         if oldest is not None and now - oldest.at >= _LEAST:
             growth = (total - free - oldest.used_bytes) / ((now - oldest.at) / timedelta(days=1))
-        return Storage(size_bytes=total, free_bytes=free, bytes_per_day=growth)
+        return DatabaseSize(size_bytes=total, free_bytes=free, bytes_per_day=growth)
 
-
-class SizeWriter(SizeReader):
-    """Notes how large the database is."""
-
-    def note_size(self, *, now: datetime) -> int:
+    def record_size(self, *, now: datetime) -> int:
         """Note the size once a day, and drop what is older than a month; return how many rows changed."""
         newest = self._first(_NEWEST)
         if newest is not None and newest.at <= now < newest.at + _NOTED_EVERY:
             return 0
-        found = self.storage(now=now)
+        found = self.database_size(now=now)
         self._put(database_sizes, [{"at": now, "used_bytes": found.size_bytes - found.free_bytes}])
         return 1 + self._run(_FORGET, {"start": now - _KEPT_FOR, "end": now})
 
-    def give_back(self, pages: int) -> int:
+    def vacuum_pages(self, pages: int) -> int:
         """Give free pages of an SQLite file back to the disk; return how many, 0 where there is nothing to do.
 
         Args:
@@ -84,7 +80,7 @@ class SizeWriter(SizeReader):
         return number
 
 
-def compact(path: Path) -> None:
+def vacuum(path: Path) -> None:
     """Write an SQLite file anew, without anything free in it; from then on it gives back what is deleted.
 
     Raises:

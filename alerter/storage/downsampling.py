@@ -1,21 +1,21 @@
-"""Old history is thinned to the extremes of each hour: tenant by tenant, hours in their order, a little at a time.
+"""Downsampling of old history to the extremes of each hour: tenant by tenant, hours in their order, a little at a time.
 
-`thinning_at` is where a tenant's thinning goes on, `thinned_until` how far it has ever come: what is imported below
-that is thinned as well, and until then no claim becomes wrong. Both move in the transaction that thins, and thinning
-what is thinned changes nothing, so that a process may be killed anywhere.
+`downsampling_at` is where a tenant's downsampling continues, `downsampled_until` how far it has ever come: what is
+imported before that is downsampled as well, and until then no claim becomes wrong. Both move in the transaction that
+downsamples, and doing it twice changes nothing, so that a process may be killed anywhere.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, func, insert, literal, select, update
 
 from alerter.core.downsampling import CountChange, downsampled, utc_hour
 from alerter.core.series import EPOCH, Tenant, from_epoch_us, to_epoch_us
-from alerter.storage.cache import Noting
-from alerter.storage.count_changes import ChangeWriter
-from alerter.storage.engine import Rows, is_sqlite
+from alerter.storage.cache import Cache
+from alerter.storage.count_changes import CountChanges
+from alerter.storage.engine import Repository, is_sqlite
 from alerter.storage.tables import (
     NO_TEXT,
     Instant,
@@ -36,22 +36,30 @@ from alerter.storage.tables import (
 _HOUR = timedelta(hours=1)
 
 
-class ThinningReader(Rows):
-    """Looks for what is to be thinned."""
+class Downsampling(Repository):
+    """Reduces old history to the extremes of each hour, and old messages to their titles."""
 
-    def tenants_to_thin(self, before: datetime) -> list[Tenant]:
+    def __init__(self, connection: Connection, cache: Cache, changes: CountChanges) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            cache: Learns which tenants are changed.
+            changes: The counts of its tenants.
+        """
+        super().__init__(connection)
+        self._cache = cache
+        self._changes = changes
+
+    def tenants_to_downsample(self, before: datetime) -> list[Tenant]:
         """Return the tenants that have changes from before an instant which were not thinned yet."""
         return [row.name for row in self._all(_TENANTS_TO_THIN, {"before": before})]
 
-    def wordy_messages(self, *, before: datetime, limit: int) -> list[str]:
+    def messages_with_old_bodies(self, *, before: datetime, limit: int) -> list[str]:
         """Return the ids of messages that were planned before an instant, reached everybody, and still have a text."""
         return [row.id for row in self._all(_WORDY, {"before": before, "limit": limit})]
 
-
-class Thinning(Noting, ChangeWriter, ThinningReader):
-    """Thins what is old."""
-
-    def thin(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
+    def downsample(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
         """Thin some hours of a tenant's history; return how many changes were looked at, 0 at the end.
 
         While an import of PostgreSQL's is under way, which has rows that nobody sees yet, it does nothing.
@@ -62,7 +70,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
             batch: About so many changes at most, but whole hours.
         """
         row = self._all(_TENANT, {"tenant": tenant})[0]
-        if not self._may_repack():
+        if not self._changes.may_rewrite():
             return 0
         start = row.downsampling_at or EPOCH
         before = self._loosened(row.id, start, before)
@@ -76,7 +84,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
             end = max(utc_hour(changes[-1].at), utc_hour(changes[0].at) + _HOUR)
             changes = self._all(_CHANGES, scope | {"before": end})
         self._thin(row.id, changes, begins=self._begins(row.id, utc_hour(changes[0].at), end))
-        self._changed_tenants.add(tenant)
+        self._cache.mark_changed(tenant)
         until = end if row.downsampled_until is None else max(end, row.downsampled_until)
         self._run(_SET_TENANT, {"of_tenant": row.id, "downsampling_at": end, "downsampled_until": until})
         return len(changes)
@@ -87,11 +95,11 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
         That is the hour in which the next chunk begins, or the later instant where there are no more chunks.
         """
         begin = to_epoch_us(start)
-        for chunk in self._chunks(tenant_id, begin, to_epoch_us(before)):
+        for chunk in self._changes.chunks(tenant_id, begin, to_epoch_us(before)):
             hour = utc_hour(from_epoch_us(chunk.start_at))
-            if self._oldest_loose(tenant_id, begin, to_epoch_us(hour)) is not None:
+            if self._changes.oldest_row_at(tenant_id, begin, to_epoch_us(hour)) is not None:
                 return hour
-            self._make_loose(tenant_id, chunk)
+            self._changes.make_rows(tenant_id, chunk)
         return before
 
     def _thin(self, tenant_id: int, changes: Sequence[Row[Any]], *, begins: Sequence[datetime]) -> None:
@@ -119,7 +127,7 @@ class Thinning(Noting, ChangeWriter, ThinningReader):
         ends = {until for _, until in runs}
         return [begin for begin, _ in runs if begin >= since and begin not in ends]
 
-    def strip(self, message_ids: Sequence[str]) -> int:
+    def drop_bodies(self, message_ids: Sequence[str]) -> int:
         """Drop the texts of messages that everybody got long ago; when, to whom and under which title remains.
 
         They are written anew, close together: left where it is, in SQLite each would go on keeping a page of its own.

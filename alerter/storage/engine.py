@@ -58,6 +58,10 @@ _EXPECTED = "expected sqlite:///path or postgresql://user@host/name"
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
+#: An execution option of connections whose transactions must not write: they do not wait for other writers.
+READS_ONLY = "reads_only"
+
+
 class Access(Enum):
     """What a database is opened for; `MIGRATION` lets tables be rebuilt and take their time."""
 
@@ -66,7 +70,7 @@ class Access(Enum):
     MIGRATION = "migration"
 
 
-def parsed(url: str) -> URL:
+def parse_url(url: str) -> URL:
     """Return the URL with the driver that is used for it.
 
     Raises:
@@ -89,7 +93,7 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def place(url: URL) -> str:
+def location(url: URL) -> str:
     """Return where the database is, for people: a path, or host and name; never a password."""
     return str(url.database) if is_sqlite(url) else place_of(url)
 
@@ -101,7 +105,7 @@ def size_bytes(engine: Engine) -> int:
         StoreError: The server cannot be asked.
     """
     if is_sqlite(engine.url):
-        files = (Path(f"{place(engine.url)}{suffix}") for suffix in ("", "-wal"))
+        files = (Path(f"{location(engine.url)}{suffix}") for suffix in ("", "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
     with store_errors(engine.url), engine.connect() as connection:
         return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
@@ -111,7 +115,7 @@ def open_engine(url: URL, access: Access) -> Engine:
     """Return an engine; it connects when it is first used.
 
     Args:
-        url: As `parsed` returns it.
+        url: as `parse_url` returns it.
         access: What it is opened for. `READ_ONLY` never creates a file.
 
     Raises:
@@ -127,7 +131,7 @@ def store_error(error: Exception, url: URL) -> StoreError:
     if url.password:
         words = words.replace(str(url.password), "***")
     kind = StoreUnavailable if not is_sqlite(url) and may_pass(said) else StoreError
-    return kind(f"{place(url)}: {words}")
+    return kind(f"{location(url)}: {words}")
 
 
 @contextmanager
@@ -143,8 +147,8 @@ def store_errors(url: URL) -> Iterator[None]:
         raise store_error(error, url) from error
 
 
-class Rows:
-    """A transaction's connection, whose errors are StoreErrors."""
+class Repository:
+    """Statements on the connection of one transaction; what the database says of them becomes a StoreError."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -169,6 +173,8 @@ class Rows:
         return int(number)
 
     def _changed(self, statement: Executable, parameters: Parameters) -> CursorResult[Any]:
+        if READS_ONLY in self._connection.get_execution_options():
+            raise RuntimeError("expected a transaction that writes, found one that reads only")
         try:
             return self._connection.execute(statement, parameters)
         except (SQLAlchemyError, OverflowError) as error:
@@ -320,7 +326,7 @@ def _postgresql_engine(url: URL, access: Access) -> Engine:
     )
 
 
-def wait_for_writers(connection: Connection, lock: int) -> None:
+def lock_writers(connection: Connection, lock: int) -> None:
     """Let one transaction at a time have this advisory lock, until it ends; SQLite needs none.
 
     Writers read before they write. In SQLite the write lock puts them in order; without an order two polls could
@@ -330,13 +336,13 @@ def wait_for_writers(connection: Connection, lock: int) -> None:
         connection.execute(_ADVISORY_LOCK, {"class": ADVISORY_CLASS, "lock": lock, "idle": f"{IDLE_SECONDS}s"})
 
 
-def share_lock(connection: Connection, lock: int) -> None:
+def lock_shared(connection: Connection, lock: int) -> None:
     """Let one transaction have this advisory lock together with others that share it, until it ends."""
     if not is_sqlite(connection.engine.url):
         connection.execute(_SHARED_LOCK, {"class": ADVISORY_CLASS, "lock": lock})
 
 
-def may_lock(connection: Connection, lock: int) -> bool:
+def try_lock(connection: Connection, lock: int) -> bool:
     """Let one transaction have this advisory lock for itself until it ends, unless others have it; say whether it has.
 
     In SQLite, where one transaction writes at a time, there are no others.

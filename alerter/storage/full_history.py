@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, bindparam, select, type_coerce
 
 from alerter.core.history import SeriesHistory, TenantHistory
 from alerter.core.poll_times import (
@@ -21,15 +21,28 @@ from alerter.core.poll_times import (
 from alerter.core.series import ALL_REASONS, Tenant
 from alerter.errors import Cause
 from alerter.storage.compression import StoredChange
-from alerter.storage.count_changes import ChangeReader
-from alerter.storage.polls import PollingReader
+from alerter.storage.count_changes import CountChanges
+from alerter.storage.engine import Repository
+from alerter.storage.poll_runs import PollRuns
 from alerter.storage.tables import coverage, is_held, poll_failures, series
 
 
-class ArchiveReader(PollingReader, ChangeReader):
+class FullHistory(Repository):
     """Reads whole histories."""
 
-    def history(self, tenant: Tenant, *, poll_interval: timedelta, timezone: tzinfo = UTC) -> TenantHistory:
+    def __init__(self, connection: Connection, runs: PollRuns, changes: CountChanges) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            runs: The polls of its tenants.
+            changes: Their counts.
+        """
+        super().__init__(connection)
+        self._runs = runs
+        self._changes = changes
+
+    def load(self, tenant: Tenant, *, poll_interval: timedelta, timezone: tzinfo = UTC) -> TenantHistory:
         """Return everything that is stored of a tenant's counts and polls.
 
         Args:
@@ -37,11 +50,11 @@ class ArchiveReader(PollingReader, ChangeReader):
             poll_interval: How often it is polled now.
             timezone: Where its people work.
         """
-        row = self._tenant(tenant)
+        row = self._runs.tenant(tenant)
         scope = {"tenant_id": -1 if row is None else row.id}
         runs = [PollRun(**each._mapping) for each in self._all(_RUNS, scope)]  # noqa: SLF001 - SQLAlchemy's name
         failures = [_failure_run(each) for each in self._all(_FAILURES, scope)]
-        steps = _Steps(() if row is None else self._changes(row.id))
+        steps = _Steps(() if row is None else self._changes.read(row.id))
         good = good_polls_of(runs)
         spans = list(joined_runs(runs))
         poll_times = PollTimes(

@@ -1,26 +1,39 @@
-"""What was seen: counts where they changed, and the series that they make."""
+"""Counts of hold reasons over time: what is held now, the series that rules look at, sums, and whole histories."""
 
-from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Connection, Row, func, select
 
-from alerter.core.poll_times import PackedPolls, PackedRun
-from alerter.core.rules import MATCH_ALL, Lookbacks, TenantSeries
-from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant, from_epoch_us, to_epoch_us
-from alerter.storage.cache import Remembered
+from alerter.core.history import TenantHistory
+from alerter.core.rules import MATCH_ALL, Lookbacks, Selector, SumMember, TenantSeries
+from alerter.core.series import (
+    ALL_REASONS,
+    HoldReason,
+    Sample,
+    Series,
+    Snapshot,
+    Span,
+    Tenant,
+    from_epoch_us,
+    to_epoch_us,
+)
+from alerter.storage.cache import Cache, CachedTenant, polling_series_at
 from alerter.storage.compression import StoredChange
-from alerter.storage.count_changes import ChangeReader
-from alerter.storage.polls import PollingReader, failure_of, spans_of
-from alerter.storage.tables import coverage, is_held, series, tenants
-from alerter.storage.windows import LazySeries, PackedSeries, Reach
+from alerter.storage.count_changes import CountChanges
+from alerter.storage.engine import Repository
+from alerter.storage.full_history import FullHistory
+from alerter.storage.poll_runs import PollRuns, failure_from_row, spans_of
+from alerter.storage.snapshots import SERIES, SnapshotWriter
+from alerter.storage.tables import coverage, is_above_zero, is_held, series, tenants
+from alerter.storage.totals import TenantSums
+from alerter.storage.windows import LazySeries, Reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonState:
+class SeriesState:
     """What is held for a reason now, since when that is so, and when the reason was first seen."""
 
     reason: HoldReason
@@ -29,21 +42,87 @@ class ReasonState:
     first_seen_at: datetime
 
 
-class HistoryReader(PollingReader, ChangeReader):
-    """Reads what was seen."""
+class HistoryRepository(Repository):
+    """Counts of hold reasons over time."""
 
-    def reasons(self, tenant: Tenant) -> list[ReasonState]:
+    def __init__(self, connection: Connection, runs: PollRuns, changes: CountChanges, cache: Cache) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            runs: The polls of its tenants.
+            changes: Their counts.
+            cache: What the transaction knows of tenants.
+        """
+        super().__init__(connection)
+        self._runs = runs
+        self._changes = changes
+        self._cache = cache
+
+    def add(
+        self, snapshot: Snapshot, *, poll_interval: timedelta, windows: Lookbacks | None = None
+    ) -> Mapping[int, int] | None:
+        """Store what a successful poll saw: the counts that changed, and that polling worked.
+
+        A reason that is not in the answer has 0. Where the clock was set back, the snapshot is stored at its instant:
+        it holds until the next change that is already stored, and what that change came from is corrected. Of two
+        snapshots at the same instant the second one counts.
+
+        Args:
+            snapshot: What was seen, and when.
+            poll_interval: Two successful polls no further apart than twice this are one run of polling.
+            windows: How far back the rules look, which is what is cached for the next poll; None for nothing.
+
+        Returns:
+            The counts that have changed, by the indexes of their series in the order of first sight. None where more
+            may have: the poll before is not cached, had failed or was long ago, another writer came between, or a
+            reason is new.
+        """
+        reach = None if windows is None else Reach(windows, poll_interval)
+        writer = SnapshotWriter(self._connection, self._changes)
+        continued = self._cache.add_success(snapshot, reach)
+        if continued is not None:
+            cached, changed = continued
+            writer.add_changes(cached, changed, at=snapshot.taken_at)
+            return changed
+        writer.add_counts(self._runs.add_success(snapshot, poll_interval), snapshot)
+        self._cache.load(snapshot.tenant, reach, now=snapshot.taken_at)
+        return None
+
+    def reasons(self, tenant: Tenant) -> list[SeriesState]:
         """Return every reason that was ever seen, in the order of first sight; empty for an unknown tenant."""
         return [
-            ReasonState(reason=row.reason, held=row.value, changed_at=row.changed_at, first_seen_at=row.first_seen_at)
-            for row in self._series_of(self._tenant(tenant))
+            SeriesState(reason=row.reason, held=row.value, changed_at=row.changed_at, first_seen_at=row.first_seen_at)
+            for row in self._series_of(self._runs.tenant(tenant))
         ]
 
     def held_by_tenant(self) -> dict[Tenant, int]:
         """Return how many messages were held when each tenant was last seen; without one that was never seen."""
-        return {row.name: int(row.held) for row in self._all(_HELD)}
+        return {row.name: int(row.held) for row in self._all(_HELD_BY_TENANT)}
 
-    def tenant_series(
+    def held_by_reason(self, names: Collection[Tenant]) -> dict[Tenant, dict[HoldReason, int]]:
+        """Return what these tenants hold by reason, most first, also reasons of which nothing is held now."""
+        held: dict[Tenant, dict[HoldReason, int]] = {}
+        for row in self._all(_HELD):
+            if row.name in names:
+                held.setdefault(row.name, {})[row.reason] = row.value
+        return held
+
+    def reason_names(self) -> list[HoldReason]:
+        """Return every name of a hold reason that was ever seen, of whatever tenant, each once."""
+        return [row.reason for row in self._all(_NAMES)]
+
+    def largest_counts(self, names: Collection[Tenant], *, limit: int) -> list[tuple[Tenant, HoldReason]]:
+        """Return of which reasons of these tenants most is held, most first; without those of which nothing is."""
+        found: list[tuple[Tenant, HoldReason]] = []
+        for row in self._all(_HELD.where(is_above_zero)):
+            if len(found) == limit:
+                break
+            if row.name in names:
+                found.append((row.name, row.reason))
+        return found
+
+    def series_for(
         self,
         tenant: Tenant,
         *,
@@ -57,7 +136,7 @@ class HistoryReader(PollingReader, ChangeReader):
 
         One range of changes holds the whole window. The value at its start is what the first change in it changed
         from, or the present value where there is none: nothing ever looks further back. Of a tenant that was polled in
-        this transaction, what is remembered is not read again.
+        this transaction, what is cached is not read again.
 
         Args:
             tenant: Whose; one that was never polled has no coverage and no reasons.
@@ -68,45 +147,53 @@ class HistoryReader(PollingReader, ChangeReader):
                 for all.
             now: The window's end; what is stored as later (the clock was set back) comes along, unseen by the rules.
         """
-        known = self._known.get(tenant)
+        known = self._cache.known.get(tenant)
         if known is not None and window <= known.series.reach.windows.longest:
-            return as_of(tenant, known, timezone, now=now)
-        row = self._tenant(tenant)
+            return series_at(tenant, known, timezone, now=now)
+        row = self._runs.tenant(tenant)
         if row is None:
             return TenantSeries(polling=_never_polled(tenant, poll_interval, timezone, now=now), reasons=())
         reach = Reach(Lookbacks(((MATCH_ALL, window),)), poll_interval)
-        return as_of(tenant, self._look_back(row, reach, places, now=now), timezone, now=now)
+        return series_at(tenant, self._cache.look_back(row, reach, places, now=now), timezone, now=now)
 
-    def _look_back(
-        self, tenant: Row[Any], reach: Reach, places: Collection[int] | None = None, *, now: datetime
-    ) -> Remembered:
-        """Read what is stored of a tenant, as far back as the rules look."""
-        start = reach.start(now=now)
-        runs, known = self._coverage_from(tenant, start), self._series_of(tenant)
-        wanted = None if places is None else {known[place].id for place in places}
-        changes = self._changes(tenant.id, since=to_epoch_us(start) + 1, series=wanted)
-        return Remembered(
-            id=tenant.id,
-            revision=tenant.revision,
-            first_polled_at=tenant.first_polled_at,
-            coverage=spans_of(runs),
-            tail=PackedRun.of(runs[-1]) if runs else None,
-            parts=runs[:-1],
-            polls=runs[-1].polls if runs else 0,
-            failures=self._failures_of(tenant),
-            series=PackedSeries.of(known, changes, reach, places=places, now=now),
-        )
+    def sum_over_tenants(
+        self, members: Sequence[SumMember], reasons: Selector, *, window: timedelta, now: datetime
+    ) -> Series:
+        """Return the sum over tenants of what is held for some reasons.
+
+        It is what `sum_of_tenants` makes of the sums over the reasons of each, as far back as a rule with this window
+        looks. Where not every tenant has data now, nothing is added up: it has no value, and no changes.
+
+        Args:
+            members: The tenants, at least one; their windows reach back as far as this one does.
+            reasons: Which hold reasons.
+            window: How far back the rule looks.
+            now: The window's end.
+        """
+        sums = TenantSums(self._connection, self._runs, self._changes, self._cache)
+        return sums.total(members, reasons, window=window, now=now)
+
+    def full_history(self, tenant: Tenant, *, poll_interval: timedelta, timezone: tzinfo = UTC) -> TenantHistory:
+        """Return everything that is stored of a tenant's counts and polls, in arrays.
+
+        Args:
+            tenant: Whose; one that was never polled has a history without any poll.
+            poll_interval: How often it is polled now.
+            timezone: Where its people work.
+        """
+        reader = FullHistory(self._connection, self._runs, self._changes)
+        return reader.load(tenant, poll_interval=poll_interval, timezone=timezone)
 
     def samples(self, tenant: Tenant, reason: HoldReason, *, since: datetime, until: datetime) -> Series:
         """Return one series between two instants, both included, for showing: its poll interval is zero.
 
         A reason that was never seen was held nowhere: 0 where the tenant was polled.
         """
-        row = self._tenant(tenant)
+        row = self._runs.tenant(tenant)
         known = next((each for each in self._series_of(row) if each.reason == reason), None)
         steps: Sequence[Sample] = (Sample(since, 0),)
         if row is not None and known is not None:
-            changes = list(self._changes(row.id, since=to_epoch_us(since) + 1, series={known.id}))
+            changes = list(self._changes.read(row.id, since=to_epoch_us(since) + 1, series={known.id}))
             steps = _steps(changes, known.value, since)
         return Series(
             tenant=tenant,
@@ -114,42 +201,21 @@ class HistoryReader(PollingReader, ChangeReader):
             changes=[sample for sample in steps if sample.at <= until],
             coverage=[
                 Span(max(span.since, since), min(span.until, until))
-                for span in spans_of(self._coverage_from(row, since))
+                for span in spans_of(self._runs.coverage_from(row, since))
                 if span.since <= until and span.until >= since
             ],
             poll_interval=timedelta(0),
-            failure=failure_of(row),
+            failure=failure_from_row(row),
         )
 
     def _series_of(self, tenant: Row[Any] | None) -> Sequence[Row[Any]]:
-        return () if tenant is None else self._series_numbered(tenant.id)
-
-    def _series_numbered(self, tenant_id: int) -> Sequence[Row[Any]]:
-        return self._all(_SERIES, {"tenant_id": tenant_id})
+        return () if tenant is None else self._all(SERIES, {"tenant_id": tenant.id})
 
 
-def as_of(tenant: Tenant, known: Remembered, timezone: tzinfo, *, now: datetime) -> TenantSeries:
+def series_at(tenant: Tenant, known: CachedTenant, timezone: tzinfo, *, now: datetime) -> TenantSeries:
     """Return what is known of a tenant as of now, with what the rules may look at and no more."""
-    polling = polling_as_of(tenant, known, timezone, now=now)
+    polling = polling_series_at(tenant, known, timezone, now=now)
     return TenantSeries(polling=polling, reasons=LazySeries(known.series, polling, now), names=known.series.reasons)
-
-
-def polling_as_of(tenant: Tenant, known: Remembered, timezone: tzinfo, *, now: datetime) -> Series:
-    """Return a series without held messages that carries what is known of a tenant's polling as of now."""
-    reach = known.series.reach
-    start = reach.start(now=now)
-    first = max(0, bisect_right(known.coverage, start, key=lambda span: span.since) - 1)
-    return Series(
-        tenant=tenant,
-        reason=ALL_REASONS,
-        changes=(Sample(start, 0),),
-        coverage=known.coverage[first:],
-        poll_interval=reach.poll_interval,
-        failure=None if known.failures is None else known.failures.failure,
-        timezone=timezone,
-        first_polled_at=known.first_polled_at,
-        polls=None if known.tail is None else PackedPolls(known.parts, known.tail),
-    )
 
 
 def _never_polled(tenant: Tenant, poll_interval: timedelta, timezone: tzinfo, *, now: datetime) -> Series:
@@ -169,22 +235,18 @@ def _steps(changes: Sequence[StoredChange], held: int, start: datetime) -> Seque
     return [Sample(start, first), *(Sample(from_epoch_us(at), count) for at, _, _, count in changes)]
 
 
-_SERIES = (
-    select(
-        series.c.id,
-        series.c.reason,
-        series.c.value,
-        series.c.changed_at,
-        series.c.first_seen_at,
-        series.c.first_held_at,
-    )
-    .where(series.c.tenant_id == bindparam("tenant_id"))
-    .order_by(series.c.id)
-)
-_HELD = (
+_HELD_BY_TENANT = (
     select(tenants.c.name, func.coalesce(func.sum(series.c.value), 0).label("held"))
     .select_from(tenants.outerjoin(series, series.c.tenant_id == tenants.c.id))
     .where(select(coverage.c.first_poll_at).where(coverage.c.tenant_id == tenants.c.id, is_held(coverage)).exists())
     .group_by(tenants.c.id, tenants.c.name)
     .order_by(tenants.c.id)
+)
+_NAMES = select(series.c.reason).distinct().order_by(series.c.reason)
+
+_HELD = (
+    select(tenants.c.name, series.c.reason, series.c.value)
+    .join_from(series, tenants)
+    .where(is_held(series))
+    .order_by(series.c.value.desc(), series.c.id)
 )

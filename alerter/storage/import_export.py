@@ -6,29 +6,47 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 
 from alerter.core.history_records import CountRecord, FirstSeen, InitialCount, PollRange, Record, clip
 from alerter.core.import_merge import Base, StoredHistory
 from alerter.core.import_merge import CountChange as Step
-from alerter.core.poll_times import PollRun, parts_of
+from alerter.core.poll_times import PollRun
 from alerter.core.rules import MATCH_ALL, Selector
 from alerter.core.series import HoldReason, Tenant, from_epoch_us, to_epoch_us
-from alerter.storage.count_changes import BEGINNING, END
+from alerter.storage.cache import Cache
+from alerter.storage.count_changes import BEGINNING, END, CountChanges
 from alerter.storage.encoding import build_digest
-from alerter.storage.engine import ADVISORY_WRITER, wait_for_writers
-from alerter.storage.firsts import FirstsWriter
-from alerter.storage.history import HistoryReader
-from alerter.storage.polls import run_columns, run_of
-from alerter.storage.snapshots import HistoryWriter
+from alerter.storage.engine import ADVISORY_WRITER, Repository, lock_writers
+from alerter.storage.poll_runs import PollRuns
+from alerter.storage.snapshots import SERIES
 from alerter.storage.tables import Instant, coverage, is_held, series, tenants
 
 #: So many changes are written by one statement.
 _BATCH = 10_000
 
 
-class RecordReader(HistoryReader):
-    """Reads the history as records."""
+class ImportRepository(Repository):
+    """The history as records, read out for an export and written by an import.
+
+    An import writes its changes first, of which nobody sees anything yet, then the polls that saw them. In PostgreSQL
+    other writers go on while the changes are written, and wait from `lock_writers` on, for a moment; in SQLite they
+    wait from the beginning.
+    """
+
+    def __init__(self, connection: Connection, runs: PollRuns, changes: CountChanges, cache: Cache) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            runs: The polls of its tenants.
+            changes: Their counts.
+            cache: Learns which tenants are changed.
+        """
+        super().__init__(connection)
+        self._runs = runs
+        self._changes = changes
+        self._cache = cache
 
     def records(
         self,
@@ -49,13 +67,13 @@ class RecordReader(HistoryReader):
             since: From when on; None for the beginning.
             until: Until when, itself included; None for the end.
         """
-        row = self._tenant(tenant)
+        row = self._runs.tenant(tenant)
         spans = [] if row is None else self._clipped_coverage(row.id, tenant, since=since, until=until)
         if row is None or not spans:
             return
         known = [
             each
-            for each in self._series_of(row)
+            for each in self._all(SERIES, {"tenant_id": row.id})
             if reasons.matches(each.reason) and (until is None or each.first_seen_at <= until)
         ]
         for each in known:
@@ -64,15 +82,15 @@ class RecordReader(HistoryReader):
         yield from spans
         reason_by_id = {each.id: each.reason for each in known}
         begin, end = _range(since, until)
-        for at, number, _, held in self._changes(row.id, since=begin, until=end, series=reason_by_id.keys()):
+        for at, number, _, held in self._changes.read(row.id, since=begin, until=end, series=reason_by_id.keys()):
             yield CountRecord(tenant=tenant, reason=reason_by_id[number], at=from_epoch_us(at), held=held)
 
-    def stored(self, tenant: Tenant) -> StoredHistory:
+    def stored_history(self, tenant: Tenant) -> StoredHistory:
         """Return what is stored of a tenant, for an import to be merged into; nothing of one that was never polled."""
-        row = self._tenant(tenant)
+        row = self._runs.tenant(tenant)
         if row is None:
             return StoredHistory()
-        known = self._series_of(row)
+        known = self._all(SERIES, {"tenant_id": row.id})
         return StoredHistory(
             coverage=self.runs(tenant),
             held={each.reason: each.value for each in known},
@@ -81,16 +99,14 @@ class RecordReader(HistoryReader):
 
     def runs(self, tenant: Tenant) -> list[PollRun]:
         """Return a tenant's runs of successful polls, oldest first."""
-        row = self._tenant(tenant)
-        found = () if row is None else self._all(_COVERAGE, {"tenant_id": row.id})
-        return [run_of(each) for each in found]
+        row = self._runs.tenant(tenant)
+        return [] if row is None else self._runs.all_runs(row.id)
 
     def _clipped_coverage(
         self, tenant_id: int, tenant: Tenant, *, since: datetime | None, until: datetime | None
     ) -> list[PollRange]:
         runs = (
-            PollRange.of(tenant, [from_epoch_us(at) for at in run_of(row).instants])
-            for row in self._all(_COVERAGE, {"tenant_id": tenant_id})
+            PollRange.of(tenant, [from_epoch_us(at) for at in run.instants]) for run in self._runs.all_runs(tenant_id)
         )
         parts = (clip(run, since=since, until=until) for run in runs)
         return [part for part in parts if part is not None]
@@ -100,7 +116,7 @@ class RecordReader(HistoryReader):
     ) -> Iterator[InitialCount]:
         """Yield what was held before the first change, where that is neither nothing nor plain from the first sight."""
         first: dict[int, int] = {}
-        for _, number, was, _ in self._changes(tenant_id, since=_range(since, None)[0]):
+        for _, number, was, _ in self._changes.read(tenant_id, since=_range(since, None)[0]):
             first.setdefault(number, was)
         for each in known:
             has_changed = each.id in first
@@ -110,20 +126,12 @@ class RecordReader(HistoryReader):
                 yield InitialCount(tenant=tenant, reason=each.reason, at=at, held=held)
 
     def _named_changes(self, tenant_id: int, reason_by_id: Mapping[int, HoldReason]) -> Iterator[Step]:
-        for at, number, was, held in self._changes(tenant_id):
+        for at, number, was, held in self._changes.read(tenant_id):
             yield at, reason_by_id[number], was, held
 
-
-class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
-    """Writes an import: first its changes, of which nobody sees anything yet, then the polls that saw them.
-
-    In PostgreSQL other writers go on while the changes are written, and wait from `close_ranks` on, for a moment; in
-    SQLite they wait from the beginning.
-    """
-
-    def close_ranks(self) -> None:
+    def lock_writers(self) -> None:
         """From here on no other transaction writes until this one ends."""
-        wait_for_writers(self._connection, ADVISORY_WRITER)
+        lock_writers(self._connection, ADVISORY_WRITER)
 
     def add_changes(
         self,
@@ -141,8 +149,8 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
             changes: The changes to store, in place of those of the same series at the same instant; one that steps to
                 the count before it is deleted.
         """
-        self._changed_tenants.add(tenant)
-        tenant_id = int(self._polled(tenant).id)
+        self._cache.mark_changed(tenant)
+        tenant_id = int(self._runs.ensure_tenant(tenant).id)
         known = {row.reason for row in self._all(_SERIES, {"tenant_id": tenant_id})}
         new = []
         for reason, seen in first_seen.items():
@@ -156,11 +164,11 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
         while batch := list(islice(rows, _BATCH)):
             instants = sorted({row[1] for row in batch})
             self._run(_THIN_FROM, {"of_tenant": tenant_id, "oldest": from_epoch_us(instants[0])})
-            self._unpack_around(tenant_id, instants)
-            self._put_changes([row for row in batch if row[3] != row[4]])
+            self._changes.decompress_around(tenant_id, instants)
+            self._changes.put([row for row in batch if row[3] != row[4]])
             self._run(_DROP_CHANGE, [dict(zip(_KEY, row, strict=False)) for row in batch if row[3] == row[4]])
 
-    def cover(
+    def finish(
         self,
         tenant: Tenant,
         runs: Sequence[PollRun],
@@ -175,23 +183,48 @@ class RecordWriter(RecordReader, HistoryWriter, FirstsWriter):
             first_seen: When the import first saw each of its reasons.
             changed: The reasons whose changes were written.
         """
-        self._changed_tenants.add(tenant)
-        tenant_id = int(self._polled(tenant).id)
-        self._set_coverage(tenant_id, runs)
+        self._cache.mark_changed(tenant)
+        tenant_id = int(self._runs.ensure_tenant(tenant).id)
+        self._runs.set_coverage(tenant_id, runs)
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
         seen = [{"series_id": id_by_reason[reason], "seen": from_epoch_us(at)} for reason, at in first_seen.items()]
         self._run(_BE_SEEN_SINCE, seen)
         self._set_ends(tenant_id, {id_by_reason[reason] for reason in changed})
 
-    def _set_coverage(self, tenant_id: int, runs: Sequence[PollRun]) -> None:
-        stored = {run_of(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id})}
-        wanted = {part for run in runs for part in parts_of(run.instants)}
-        self._run(
-            _DELETE_COVERAGE,
-            [{"of_tenant": tenant_id, "old_since": from_epoch_us(run.since)} for run in stored - wanted],
-        )
-        new = sorted(wanted - stored, key=lambda run: run.since)
-        self._run(_ADD_COVERAGE, [{"tenant_id": tenant_id} | run_columns(run) for run in new])
+    def _set_ends(self, tenant_id: int, changed: Collection[int]) -> None:
+        """Set what is first to what is stored, where that is earlier: what was there before is never called new.
+
+        Args:
+            tenant_id: Whose.
+            changed: The series whose changes were written: of these, what is held now is set as well.
+        """
+        scope = {"tenant_id": tenant_id}
+        oldest = self._all(_OLDEST_COVERAGE, scope)[0].oldest
+        self._run(_BE_POLLED_SINCE, scope | {"oldest": oldest})
+        held_from: dict[int, datetime] = {}
+        left_at: dict[int, datetime] = {}
+        newest: dict[int, tuple[int, int]] = {}
+        for at, number, was, held in self._changes.read(tenant_id):
+            newest[number] = at, held
+            if held and number not in held_from:
+                held_from[number] = from_epoch_us(at)
+            if was and number not in left_at:
+                left_at[number] = from_epoch_us(at)
+        firsts = []
+        for row in self._all(_FIRST_SEEN, scope):
+            begins, ends = held_from.get(row.id), left_at.get(row.id)
+            if begins is not None and (ends is None or begins < ends):
+                firsts.append({"number": row.id, "first": begins})
+            elif ends is not None or row.value:
+                # It was held before anything is known of it.
+                firsts.append({"number": row.id, "first": min(row.first_seen_at, oldest)})
+        self._run(_BE_HELD_SINCE, firsts)
+        now_held = [
+            {"number": number, "held_now": held, "last": from_epoch_us(at)}
+            for number, (at, held) in newest.items()
+            if number in changed
+        ]
+        self._run(_HOLD_NOW, now_held)
 
 
 def _range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
@@ -205,16 +238,32 @@ _THIN_FROM = (
     .where(tenants.c.id == bindparam("of_tenant"), tenants.c.downsampling_at > bindparam("oldest", type_=Instant()))
     .values(downsampling_at=bindparam("oldest", type_=Instant()))
 )
-_COVERAGE = (
-    select(coverage.c.first_poll_at, coverage.c.last_poll_at, coverage.c.poll_count, coverage.c.steps)
-    .where(coverage.c.tenant_id == bindparam("tenant_id"), is_held(coverage))
-    .order_by(coverage.c.first_poll_at)
+_FIRST_SEEN = select(series.c.id, series.c.value, series.c.first_seen_at).where(
+    series.c.tenant_id == bindparam("tenant_id")
 )
-_ADD_COVERAGE = insert(coverage)
-_DELETE_COVERAGE = delete(coverage).where(
-    coverage.c.tenant_id == bindparam("of_tenant"),
-    is_held(coverage),
-    coverage.c.first_poll_at == bindparam("old_since"),
+_BE_HELD_SINCE = (
+    update(series)
+    .where(
+        series.c.id == bindparam("number"),
+        series.c.first_held_at.is_(None) | (series.c.first_held_at > bindparam("first", type_=Instant())),
+    )
+    .values(first_held_at=bindparam("first"))
+)
+_HOLD_NOW = (
+    update(series)
+    .where(series.c.id == bindparam("number"))
+    .values(value=bindparam("held_now"), changed_at=bindparam("last"))
+)
+_OLDEST_COVERAGE = select(func.min(coverage.c.first_poll_at).label("oldest")).where(
+    coverage.c.tenant_id == bindparam("tenant_id"), is_held(coverage)
+)
+_BE_POLLED_SINCE = (
+    update(tenants)
+    .where(
+        tenants.c.id == bindparam("tenant_id"),
+        tenants.c.first_polled_at.is_(None) | (tenants.c.first_polled_at > bindparam("oldest", type_=Instant())),
+    )
+    .values(first_polled_at=bindparam("oldest"))
 )
 # Plain text, as for those that are put.
 _KEY = ("tenant_id", "at", "series_id")

@@ -14,13 +14,13 @@ Invariants, and what holds them:
 3. *A life that is over never comes back.* Whoever finds that its time was up begins another life, with another number
    and without leases. So a process that stood still and goes on commits nothing of what it had in hand.
 4. *Nobody waits for somebody who stands still.* The server ends a transaction that says nothing for some seconds
-   (`engines.IDLE_SECONDS`), which is less than a lease lasts.
+   (`engine.IDLE_SECONDS`), which is less than a lease lasts.
 5. *One clock.* Every instant here is the database's. The clocks of the machines may differ: they only measure, by
    seconds that never jump, whether the last renewal is so long ago that others may have begun. Were the database's
    clock set back, leases would seem to last for hours: one that ends later than any can is over.
 6. *An older alerter commits nothing to a newer schema*: then it is no member any more.
 
-Locks are taken in one order: that of writers (`engines.wait_for_writers`), then leases, then everything else. To take,
+Locks are taken in one order: that of writers (`engine.lock_writers`), then leases, then everything else. To take,
 give and renew leases waits for nobody, and needs no writers' lock.
 
 SQLite has none of this: a file belongs to one daemon, and a transaction of it asks nothing.
@@ -36,7 +36,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, not_, tex
 from alerter.core.series import ALL_TENANTS, Tenant, from_epoch_us
 from alerter.core.sharding import MAX_LEASE, Instance, LeaseState, plan_leases, single_node_state
 from alerter.errors import StoreError
-from alerter.storage.engine import ADVISORY_CLASS, ADVISORY_DAEMON, Rows, is_sqlite, place, store_errors
+from alerter.storage.engine import ADVISORY_CLASS, ADVISORY_DAEMON, Repository, is_sqlite, location, store_errors
 from alerter.storage.tables import HEAD, instances
 
 _MICROSECONDS = 1_000_000
@@ -46,7 +46,7 @@ _REMEMBERED = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnInstance:
-    """An instance of this process.
+    """The instance of this process.
 
     Attributes:
         number: Of its life; 0 for one that has none, and may do nothing.
@@ -58,17 +58,17 @@ class OwnInstance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Renewal:
+class LeaseRenewal:
     """What a renewal found and did.
 
     Attributes:
         at: When it was, by the database's clock.
-        held: All that the instance holds now.
+        owned: All that the instance holds now.
         alive: The instances that live, the first one first.
     """
 
     at: datetime
-    held: frozenset[Tenant]
+    owned: frozenset[Tenant]
     alive: tuple[Instance, ...]
 
 
@@ -81,14 +81,14 @@ class Leases:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def check_free(self) -> None:
+    def check_unlocked(self) -> None:
         """Make sure that nobody has the database for itself.
 
         Raises:
             StoreError: Somebody has, such as `alerter poll`, or a daemon from before there were leases.
         """
         with store_errors(self._engine.url), self._engine.begin() as connection:
-            self._check_free(connection)
+            self._check_unlocked(connection)
 
     def join(self, name: str, version: str, configuration: str, *, lasting: timedelta, instead_of: int) -> OwnInstance:
         """Begin a life, without leases.
@@ -104,20 +104,20 @@ class Leases:
             StoreError: Somebody has the database for itself.
         """
         with store_errors(self._engine.url), self._engine.begin() as connection:
-            self._check_free(connection)
+            self._check_unlocked(connection)
             connection.execute(_FORGET, {"before": instead_of, "remembered": _microseconds(_REMEMBERED)})
             row = {"name": name, "version": version, "configuration": configuration}
             number = connection.execute(_JOIN, row | {"lasting": _microseconds(lasting)}).scalar_one()
         return OwnInstance(number=number, configuration=configuration)
 
-    def enrol(self, tenants: Collection[Tenant]) -> None:
+    def add_tenants(self, tenants: Collection[Tenant]) -> None:
         """Make leases for tenants that have none yet; all in one order, so that two who do this wait, and no more."""
         with store_errors(self._engine.url), self._engine.begin() as connection:
-            connection.execute(_ENROL, {"tenants": sorted({*tenants, ALL_TENANTS})})
+            connection.execute(_ADD_TENANTS, {"tenants": sorted({*tenants, ALL_TENANTS})})
 
     def renew(
         self, member: OwnInstance, wanted: Collection[Tenant], held: Collection[Tenant], *, lasting: timedelta
-    ) -> Renewal | None:
+    ) -> LeaseRenewal | None:
         """Renew all leases of a life, give up and take some as is fair; None where that life is over.
 
         Args:
@@ -143,47 +143,51 @@ class Leases:
                 mine |= _taken(connection, me, wanted, at_most=move.take)
             if free.leader:
                 mine |= _taken(connection, me, [ALL_TENANTS], at_most=1)
-        return Renewal(at=from_epoch_us(at), held=frozenset(mine), alive=alive)
+        return LeaseRenewal(at=from_epoch_us(at), owned=frozenset(mine), alive=alive)
 
     def leave(self, member: OwnInstance) -> None:
         """End a life: all of its leases are free at once."""
         with store_errors(self._engine.url), self._engine.begin() as connection:
             connection.execute(_LEAVE, {"me": member.number})
 
-    def _check_free(self, connection: Connection) -> None:
+    def _check_unlocked(self, connection: Connection) -> None:
         lock = {"class": ADVISORY_CLASS, "lock": ADVISORY_DAEMON}
         if not connection.execute(_TRY_SHARED, lock).scalar():
-            raise StoreError(f"another alerter has {place(self._engine.url)} for itself")
+            raise StoreError(f"another alerter has {location(self._engine.url)} for itself")
 
 
-class LeaseReader(Rows):
-    """Reads which instances there are."""
+class LeaseRepository(Repository):
+    """The instances that share the database, and what the one of this process may decide."""
+
+    def __init__(self, connection: Connection, own: OwnInstance | None = None) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            own: The instance of this process; None where the database is not shared.
+        """
+        super().__init__(connection)
+        self._own = own
 
     def instances(self) -> list[Instance]:
         """Return the instances that share the database, and those that died within a day; the oldest life first."""
         return [] if is_sqlite(self._url) else _instances(self._connection)
 
-    def holders(self) -> dict[Tenant, Instance]:
+    def instance_by_tenant(self) -> dict[Tenant, Instance]:
         """Return who polls each tenant that somebody polls; nothing where the database is not shared."""
         alive = {each.number: each for each in self.instances() if each.is_alive}
         if not alive:
             return {}
         return {row.tenant: alive[row.instance_id] for row in self._all(_HELD_BY) if row.instance_id in alive}
 
-
-class LeaseHolder(LeaseReader):
-    """A transaction of an instance that shares the database, or has it for itself."""
-
-    member: OwnInstance | None = None
-
-    def lease_state(self, tenants: Collection[Tenant] = ()) -> LeaseState:
+    def state(self, tenants: Collection[Tenant] = ()) -> LeaseState:
         """Return what this instance may decide: which of these tenants' polls it may keep, until the transaction ends.
 
         One that shares the database with nobody, such as a command, may do everything, and nothing is asked.
         """
-        if self.member is None:
+        if self._own is None:
             return single_node_state(tenants)
-        me = {"me": self.member.number, "configuration": self.member.configuration}
+        me = {"me": self._own.number, "configuration": self._own.configuration}
         row = self._first(_STANDING, me | {"tenants": [*tenants], "head": HEAD})
         if row is None:
             return LeaseState(is_member=False)
@@ -265,7 +269,9 @@ _JOIN = text(
     "INSERT INTO instances (name, version, config_digest, started_at, alive_until) "  # noqa: S608
     f"VALUES (:name, :version, :configuration, {_NOW}, {_NOW} + :lasting) RETURNING id"
 )
-_ENROL = text("INSERT INTO leases (tenant) SELECT unnest(CAST(:tenants AS text[])) ON CONFLICT (tenant) DO NOTHING")
+_ADD_TENANTS = text(
+    "INSERT INTO leases (tenant) SELECT unnest(CAST(:tenants AS text[])) ON CONFLICT (tenant) DO NOTHING"
+)
 _RENEW = text(
     f"UPDATE instances i SET alive_until = {_NOW} + :lasting, config_digest = :configuration "  # noqa: S608
     f"WHERE id = :me AND {_lives('i')} AND {_IS_MY_SCHEMA} RETURNING {_NOW}"

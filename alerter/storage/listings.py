@@ -15,9 +15,10 @@ from alerter.core.alerts import Alert, AlertState
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.storage import tables
-from alerter.storage.alerts import AlertReader, alert_from_row
+from alerter.storage.alerts import alert_from_row
 from alerter.storage.encoding import topic_digest
-from alerter.storage.outbox import DeliveryRecord, OutboxReader, record_from_row
+from alerter.storage.engine import Repository
+from alerter.storage.outbox import DeliveryRecord, record_from_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ class FailedPolls:
     detail: str
 
 
-class ListingReader(AlertReader, OutboxReader):
+class ListRepository(Repository):
     """Reads lists for people."""
 
     def find_alerts(self, wanted: AlertFilter, *, after: str = "", limit: int) -> tuple[list[Alert], str]:

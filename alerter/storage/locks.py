@@ -23,7 +23,7 @@ from alerter.storage.engine import (
     ADVISORY_CLASS,
     ADVISORY_DAEMON,
     is_sqlite,
-    place,
+    location,
     store_errors,
 )
 from alerter.storage.leases import alive_instances
@@ -48,11 +48,11 @@ def daemon_lock(engine: Engine) -> Iterator[DaemonLock]:
     Raises:
         StoreError: Another one uses it, or the lock cannot be taken.
     """
-    with _file_lock(place(engine.url)) if is_sqlite(engine.url) else _server_lock(engine) as lock:
+    with _file_lock(location(engine.url)) if is_sqlite(engine.url) else _server_lock(engine) as lock:
         yield lock
 
 
-def holder(engine: Engine) -> str | None:
+def lock_holder(engine: Engine) -> str | None:
     """Return which daemon holds the database, in a few words; None where nobody does.
 
     It only looks: to try the lock could keep a daemon from starting at the same moment.
@@ -60,7 +60,7 @@ def holder(engine: Engine) -> str | None:
     Raises:
         StoreError: The database cannot be asked.
     """
-    return _file_holder(place(engine.url)) if is_sqlite(engine.url) else _server_holder(engine)
+    return _file_holder(location(engine.url)) if is_sqlite(engine.url) else _server_holder(engine)
 
 
 def _file_holder(database: str) -> str | None:
@@ -213,7 +213,7 @@ def _server_lock(engine: Engine) -> Iterator[DaemonLock]:
                 running = alive_instances(reading)
         if not locked or running:
             names = f" ({', '.join(each.name for each in running)})" if running else ""
-            raise StoreError(f"another alerter{names} is running on {place(engine.url)}")
+            raise StoreError(f"another alerter{names} is running on {location(engine.url)}")
         yield _TransactionLock(connection, engine.url)
     finally:
         with suppress(SQLAlchemyError):  # it may be gone, and the lock with it

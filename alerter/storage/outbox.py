@@ -6,24 +6,21 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
 from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent, Outage
-from alerter.core.notifications import HourlyLimit, ReceiverName, TargetId
+from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.outbox import Delivery, TargetBacklog, TargetName
 from alerter.core.rules import Severity
 from alerter.errors import StoreError
 from alerter.storage.encoding import packed, storable, unpacked
-from alerter.storage.engine import Rows
-from alerter.storage.leases import LeaseHolder, is_life_over
+from alerter.storage.engine import Repository
+from alerter.storage.leases import OwnInstance, is_life_over
 from alerter.storage.tables import (
-    Instant,
     deliveries,
     is_waiting,
     messages,
-    notification_groups,
     outages,
-    suppressed_notifications,
     targets,
 )
 
@@ -37,10 +34,20 @@ class DeliveryRecord:
     title: str
 
 
-class OutboxReader(Rows):
-    """Reads the outbox."""
+class OutboxRepository(Repository):
+    """Messages, their deliveries, and the targets that cannot be reached."""
 
-    def waiting_deliveries(self) -> list[Delivery]:
+    def __init__(self, connection: Connection, own: OwnInstance | None = None) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            own: The instance of this process; None where the database is not shared.
+        """
+        super().__init__(connection)
+        self._own = own
+
+    def waiting(self) -> list[Delivery]:
         """Return the deliveries that are neither sent nor dead, in the order of planning."""
         return [_delivery_of(row) for row in self._all(_WAITING)]
 
@@ -71,7 +78,9 @@ class OutboxReader(Rows):
             wanted = wanted.where(deliveries.c.sent_at.is_(None))
         return [record_from_row(row) for row in self._all(wanted)]
 
-    def deliveries_about(self, alert_ids: Collection[str], *, until: datetime, limit: int = 20) -> list[DeliveryRecord]:
+    def deliveries_for_alerts(
+        self, alert_ids: Collection[str], *, until: datetime, limit: int = 20
+    ) -> list[DeliveryRecord]:
         """Return the deliveries of messages about alerts that were planned until an instant, the newest first.
 
         Args:
@@ -89,13 +98,13 @@ class OutboxReader(Rows):
         """Return how many deliveries are neither sent nor dead."""
         return int(self._all(_WAITING_COUNT)[0].number)
 
-    def backlogs(self) -> dict[TargetName, TargetBacklog]:
+    def backlog_by_target(self) -> dict[TargetName, TargetBacklog]:
         """Return what waits for each target that has something to wait for."""
         return {
             row.target: TargetBacklog(deliveries=row.number, oldest_at=row.oldest_at) for row in self._all(_BACKLOGS)
         }
 
-    def addresses(self) -> dict[TargetName, TargetId]:
+    def targets(self) -> dict[TargetName, TargetId]:
         """Return which URL each target's name stood for when that was kept last."""
         return {row.name: row.target for row in self._all(_ADDRESSES)}
 
@@ -112,38 +121,6 @@ class OutboxReader(Rows):
         row = self._first(_DELIVERY, {"delivery_id": delivery_id})
         return None if row is None else record_from_row(row)
 
-    def hourly_limits(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, HourlyLimit]:
-        """Return what each receiver got, and what was held back from it after that; without either it is missing.
-
-        Args:
-            since: Messages that were planned after this count, whatever they are: also digests, and what is sent to
-                a fallback. Those of one instant count as one: they are for different targets of the receiver.
-            until: None that was planned after this counts, for the clock may have been ahead; without it, all do.
-        """
-        wanted = _SENT if until is None else _SENT.where(messages.c.created_at <= until)
-        sent = {row.receiver: row.sent for row in self._all(wanted, {"start": since})}
-        counters = {row.receiver: row.suppressed for row in self._all(_HELD_BACK)}
-        return {
-            receiver: HourlyLimit(sent=sent.get(receiver, 0), suppressed=counters.get(receiver, 0))
-            for receiver in sent | counters
-        }
-
-    def groups(self) -> dict[ReceiverName, datetime]:
-        """Return the receivers for which news is collected, and when it becomes a message, the first due first."""
-        return {row.receiver: row.flush_at for row in self._all(_GROUPS)}
-
-    def due_groups(self, *, now: datetime) -> list[ReceiverName]:
-        """Return the receivers that must now be told what was collected, the first due first."""
-        return [receiver for receiver, due_at in self.groups().items() if due_at <= now]
-
-    def next_flush_at(self) -> datetime | None:
-        """Return when the next group is due, or None where nothing is collected."""
-        return min(self.groups().values(), default=None)
-
-
-class OutboxWriter(OutboxReader, LeaseHolder):
-    """Writes the outbox."""
-
     def enqueue(self, message: Message, targets: Sequence[TargetName]) -> None:
         """Keep a message as it is now, with one delivery per target, due at once."""
         self._run(_ADD_MESSAGE, _message_row(message))
@@ -158,24 +135,6 @@ class OutboxWriter(OutboxReader, LeaseHolder):
     def end_outage(self, target: TargetName) -> None:
         """Keep that a target was reached, or is no more."""
         self._run(_END_OUTAGE, {"name": target})
-
-    def hold_back(self, receiver: ReceiverName) -> None:
-        """Count one message more that a receiver does not get."""
-        if not self._run(_COUNT_HELD_BACK, {"name": receiver}):
-            self._run(_ADD_HELD_BACK, {"receiver": receiver, "count": 1})
-
-    def reset_held_back(self, receiver: ReceiverName) -> None:
-        """Count anew what a receiver does not get: it was told how much that was."""
-        self._run(_RESET_HELD_BACK, {"name": receiver})
-
-    def open_group(self, receiver: ReceiverName, *, due_at: datetime) -> None:
-        """Begin to collect news for a receiver, until `due_at`; what is being collected already keeps its time."""
-        if receiver not in self.groups():
-            self._run(_OPEN_GROUP, {"receiver": receiver, "flush_at": due_at})
-
-    def close_group(self, receiver: ReceiverName) -> None:
-        """Collect for a receiver no longer."""
-        self._run(_CLOSE_GROUP, {"name": receiver})
 
     def save_delivery(self, delivery: Delivery) -> None:
         """Keep what became of a delivery.
@@ -197,23 +156,23 @@ class OutboxWriter(OutboxReader, LeaseHolder):
         Where this process shares the database with nobody, all that anybody was sending before it began.
         """
         released = {"next_attempt_at": now, "claimed_by": None}
-        return self._run(_RELEASE if self.member is None else _RELEASE_OF_THE_GONE, released)
+        return self._run(_RELEASE if self._own is None else _RELEASE_OF_THE_GONE, released)
 
     @property
     def _claimant(self) -> int:
-        return 0 if self.member is None else self.member.number
+        return 0 if self._own is None else self._own.number
 
-    def save_addresses(self, addresses: Mapping[TargetName, TargetId]) -> None:
+    def save_targets(self, targets: Mapping[TargetName, TargetId]) -> None:
         """Keep which URL each target's name stands for, in place of what was kept."""
-        self._run(_DROP_ADDRESS, [{"of_target": name} for name in self.addresses()])
-        self._run(_ADD_ADDRESS, [{"name": name, "target": target} for name, target in addresses.items()])
+        self._run(_DROP_ADDRESS, [{"of_target": name} for name in self.targets()])
+        self._run(_ADD_ADDRESS, [{"name": name, "target": target} for name, target in targets.items()])
 
     def readdress(self, target_by_delivery: Mapping[int, TargetName]) -> None:
         """Give deliveries other targets, by their numbers."""
         rows = [{"delivery_id": number, "new_target": name} for number, name in target_by_delivery.items()]
         self._run(_READDRESS, rows)
 
-    def settle(self, delivery: Delivery) -> bool:
+    def record_outcome(self, delivery: Delivery) -> bool:
         """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
         ended = {"known_claims": delivery.claims, "claimed_by": None}
         return bool(self._run(_SETTLE, _outcome(delivery) | ended))
@@ -351,19 +310,6 @@ _SETTLE = _SET_DELIVERY.where(deliveries.c.claim_count == bindparam("known_claim
 _RELEASE = update(deliveries).where(is_waiting, deliveries.c.claimed_by.is_not(None))
 _RELEASE_OF_THE_GONE = _RELEASE.where(is_life_over(deliveries.c.claimed_by))
 
-_SENT = (
-    select(messages.c.receiver, func.count(messages.c.created_at.distinct()).label("sent"))
-    .where(messages.c.created_at > bindparam("start", type_=Instant()))
-    .group_by(messages.c.receiver)
-    .order_by(messages.c.receiver)
-)
-_HELD_BACK = select(suppressed_notifications.c.receiver, suppressed_notifications.c.count.label("suppressed"))
-_of_receiver = suppressed_notifications.c.receiver == bindparam("name")
-_COUNT_HELD_BACK = (
-    update(suppressed_notifications).where(_of_receiver).values(count=suppressed_notifications.c.count + 1)
-)
-_ADD_HELD_BACK = insert(suppressed_notifications)
-_RESET_HELD_BACK = delete(suppressed_notifications).where(_of_receiver)
 
 # By its number: of a message that is refused, what was planned since is a day's work at most.
 _OVERTAKING = (
@@ -377,7 +323,3 @@ _OVERTAKING = (
 )
 _OUTAGES = select(outages).order_by(outages.c.started_at, outages.c.target)
 _END_OUTAGE = delete(outages).where(outages.c.target == bindparam("name"))
-
-_GROUPS = select(notification_groups).order_by(notification_groups.c.flush_at, notification_groups.c.receiver)
-_OPEN_GROUP = insert(notification_groups)
-_CLOSE_GROUP = delete(notification_groups).where(notification_groups.c.receiver == bindparam("name"))

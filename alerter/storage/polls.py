@@ -1,34 +1,32 @@
-"""How polling goes: the runs of good polls, and the runs of failures."""
+"""How polling goes: the last successful poll of each tenant, and the failures since."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 
-from alerter.core.poll_times import MAX_POLLS, PackedRun, PollRun, joined_runs, parts_of
-from alerter.core.series import PollFailure, Snapshot, Span, Tenant, from_epoch_us, longest_step, to_epoch_us
+from alerter.core.rules import Lookbacks
+from alerter.core.series import PollFailure, Tenant
 from alerter.errors import Cause, SourceError
-from alerter.storage.cache import Noting, OpenFailures, Remembered, Remembering
-from alerter.storage.encoding import storable
+from alerter.storage.cache import Cache
+from alerter.storage.engine import Repository
+from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row
 from alerter.storage.tables import Instant, coverage, is_held, poll_failures, tenants
+from alerter.storage.windows import Reach
 
-#: Of a failure's detail so many characters are kept.
-MAX_DETAIL = 500
 _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Polling:
+class PollingStatus:
     """How a tenant's polling goes.
 
     Attributes:
-        last_success_at: The newest good poll; None before the first one.
+        last_success_at: The newest successful poll; None before the first one.
         latency: How long that took; None where nobody knows.
-        last_poll_at: The last poll, good or failed; None before the first one.
-        failure: The run of failed polls that the tenant is in, or None after a good poll.
-        first_polled_at: The first good poll ever, however much of the history was pruned; None before it.
+        last_poll_at: The last poll, successful or failed; None before the first one.
+        failure: The run of failed polls that the tenant is in, or None after a successful poll.
     """
 
     last_success_at: datetime | None = None
@@ -38,31 +36,43 @@ class Polling:
     first_polled_at: datetime | None = None
 
 
-class PollingReader(Remembering):
-    """Reads how polling goes."""
+class PollRepository(Repository):
+    """Polling of tenants: how it goes, and failed polls on their way into the store."""
+
+    def __init__(self, connection: Connection, runs: PollRuns, cache: Cache) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            runs: The rows of its polls.
+            cache: What the transaction knows of tenants.
+        """
+        super().__init__(connection)
+        self._runs = runs
+        self._cache = cache
 
     def tenants(self) -> list[Tenant]:
         """Return every tenant that was ever polled, in the order of their first polls."""
         return [row.name for row in self._all(_TENANTS)]
 
-    def polling(self, tenant: Tenant) -> Polling:
+    def status(self, tenant: Tenant) -> PollingStatus:
         """Return how the tenant's polling goes; nothing is known of a tenant that was never polled."""
-        row = self._tenant(tenant)
+        row = self._runs.tenant(tenant)
         newest = None if row is None else self._first(_NEWEST_COVERAGE, {"tenant_id": row.id})
-        return _polling_of(row, newest)
+        return _status_from_rows(row, newest)
 
-    def pollings(self) -> dict[Tenant, Polling]:
+    def status_by_tenant(self) -> dict[Tenant, PollingStatus]:
         """Return how the polling of every tenant goes that was ever polled, in one look."""
         newest_by_tenant = {row.tenant_id: row for row in self._all(_NEWEST_COVERAGES)}
-        return {row.name: _polling_of(row, newest_by_tenant.get(row.id)) for row in self._all(_ALL_WITH_FAILURE)}
+        return {row.name: _status_from_rows(row, newest_by_tenant.get(row.id)) for row in self._all(_ALL_WITH_FAILURE)}
 
-    def history_since(self) -> datetime | None:
-        """Return how far back good polls are known; None before the first one."""
+    def first_poll_at(self) -> datetime | None:
+        """Return how far back successful polls are known; None before the first one."""
         row = self._first(_OLDEST_COVERAGE)
         return None if row is None else row.first_poll_at
 
     def failure_at(self, tenant: Tenant, at: datetime) -> PollFailure | None:
-        """Return the run of failed polls that a tenant was in at an instant, or None after a good poll."""
+        """Return the run of failed polls that a tenant was in at an instant, or None after a successful poll."""
         row = self._first(_FAILURE_AT, {"tenant": tenant, "instant": at})
         if row is None:
             return None
@@ -70,175 +80,37 @@ class PollingReader(Remembering):
             since=row.outage_started_at, at=min(row.last_failed_at, at), cause=Cause(row.cause), detail=row.detail
         )
 
-    def _tenant(self, tenant: Tenant) -> Row[Any] | None:
-        """Return the tenant's number, since when it is polled and, in the same row, the open run of failures."""
-        return self._first(_TENANT, {"tenant": tenant})
-
-    def _failures_of(self, tenant: Row[Any]) -> OpenFailures | None:
-        failure = failure_of(tenant)
-        if failure is None:
-            return None
-        tail = PackedRun.of(failures_of(tenant))
-        return OpenFailures(id=tenant.failure_id, polls=tenant.failure_count, failure=failure, tail=tail)
-
-    def _coverage_from(self, tenant: Row[Any] | None, at: datetime) -> list[PollRun]:
-        """Return the run of polls that holds `at` or is the last before it, and all later ones, oldest first."""
-        return [] if tenant is None else self._runs_from(tenant.id, at)
-
-    def _runs_from(self, tenant_id: int, at: datetime) -> list[PollRun]:
-        return [run_of(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})]
-
-
-class PollingWriter(PollingReader, Noting):
-    """Writes how polling goes."""
-
-    def _lengthen_failures(self, remembered: Remembered, error: SourceError, *, at: datetime) -> bool:
-        """Keep one more failure of the run that is remembered; False where it is another one: nothing was written."""
-        known = remembered.failures
-        if known is None or known.failure.cause is not error.cause or at < known.failure.at:
-            return False
-        if known.tail.polls >= MAX_POLLS or to_epoch_us(at) < known.tail.until:
-            return False
-        detail = storable(error.detail)[:MAX_DETAIL]
-        tail = known.tail.longer(to_epoch_us(at))
-        longer = {"last_failed_at": at, "failure_count": known.polls + 1, "detail": detail, "steps": tail.steps}
-        seen = {"failure_id": known.id, "known_failures": known.polls, "of_tenant": remembered.id}
-        if not self._run(_LENGTHEN_FAILURES, longer | seen | {"known_revision": remembered.revision}):
-            return False
-        failure = replace(known.failure, at=at, detail=detail)
-        remembered.failures = replace(known, polls=known.polls + 1, failure=failure, tail=tail)
-        return True
-
-    def _lengthen_coverage(self, remembered: Remembered, snapshot: Snapshot, poll_interval: timedelta) -> bool:
-        """Keep one more poll of the run that is remembered; False where it is another one: nothing was written."""
-        tail, at = remembered.tail, snapshot.taken_at
-        if remembered.failures is not None or tail is None or tail.polls >= MAX_POLLS:
-            return False
-        newest = remembered.coverage[-1]
-        # One that comes soon after the one before makes samples uneven, of which nothing that is remembered knows.
-        if not newest.until + poll_interval / 2 <= at <= newest.until + longest_step(poll_interval):
-            return False
-        longer_tail = tail.longer(to_epoch_us(at))
-        latency = _microseconds(snapshot.latency)
-        longer = {
-            "last_poll_at": at,
-            "poll_count": longer_tail.polls,
-            "steps": longer_tail.steps,
-            "latency_us": latency,
-        }
-        seen = {"of_tenant": remembered.id, "old_since": from_epoch_us(tail.since), "known_until": newest.until}
-        known = {"known_polls": remembered.polls, "known_revision": remembered.revision}
-        if not self._run(_LENGTHEN_COVERAGE, longer | seen | known):
-            return False
-        remembered.coverage[-1] = Span(newest.since, at)
-        remembered.tail = longer_tail
-        remembered.polls = longer_tail.polls
-        return True
-
-    def _add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
-        """Keep that a poll failed: equal failures in a row are one row, with the latest detail.
+    def add_failure(
+        self,
+        tenant: Tenant,
+        error: SourceError,
+        *,
+        poll_interval: timedelta = timedelta(0),
+        windows: Lookbacks | None = None,
+        at: datetime,
+    ) -> None:
+        """Store that a poll failed: equal failures in a row are one row, with the latest detail.
 
         Where the clock was set back, the run begins no later than its newest failure.
+
+        Args:
+            tenant: Whose.
+            error: What it failed of.
+            poll_interval: How often the tenant is polled.
+            windows: How far back the rules look, which is what is cached for the next poll; None for nothing.
+            at: When it had failed.
         """
-        row = self._polled(tenant)
-        latest = {"last_failed_at": at, "cause": str(error.cause), "detail": storable(error.detail)[:MAX_DETAIL]}
-        if row.failure_id is None:
-            self._begin_failure(row.id, latest, outage_started_at=at)
+        reach = None if windows is None else Reach(windows, poll_interval)
+        if self._cache.add_failure(tenant, error, reach, at=at):
             return
-        outage_started_at = min(row.outage_started_at, at)
-        if row.cause == error.cause and row.failure_count < MAX_POLLS:
-            run = failures_of(row).with_poll(to_epoch_us(at))
-            longer = {
-                "outage_started_at": outage_started_at, "first_failed_at": min(row.first_failed_at, at),
-                "last_failed_at": at, "failure_count": row.failure_count + 1, "steps": run.steps,
-            }  # fmt: skip
-            self._run(_SET_FAILURE, latest | longer | {"failure_id": row.failure_id})
-            return
-        self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
-        self._begin_failure(row.id, latest, outage_started_at=outage_started_at)
-
-    def _add_good_poll(self, snapshot: Snapshot, poll_interval: timedelta) -> int:
-        """Keep that a poll was good, which ends an outage; return the tenant's number."""
-        row, at = self._polled(snapshot.tenant), snapshot.taken_at
-        if row.failure_id is not None:
-            self._run(_SET_FAILURE, {"failure_id": row.failure_id, "ended_at": at})
-        if row.first_polled_at is None or at < row.first_polled_at:
-            self._run(_SET_TENANT, {"of_tenant": row.id, "first_polled_at": at})
-        self._cover(row.id, snapshot, poll_interval)
-        return int(row.id)
-
-    def _begin_failure(self, tenant_id: int, latest: dict[str, Any], *, outage_started_at: datetime) -> None:
-        first = {
-            "tenant_id": tenant_id, "outage_started_at": outage_started_at, "first_failed_at": latest["last_failed_at"],
-            "failure_count": 1, "steps": b"",
-        }  # fmt: skip
-        self._run(_ADD_FAILURE, latest | first)
-
-    def _polled(self, tenant: Tenant) -> Row[Any]:
-        """Return what `_tenant` does, of a tenant that is new if need be."""
-        row = self._tenant(tenant)
-        if row is not None:
-            return row
-        self._run(_ADD_TENANT, {"name": tenant})
-        return self._all(_TENANT, {"tenant": tenant})[0]
-
-    def _cover(self, tenant_id: int, snapshot: Snapshot, poll_interval: timedelta) -> None:
-        """Put a poll into the run that it belongs to, join two that it connects, or begin one."""
-        at = to_epoch_us(snapshot.taken_at)
-        runs = self._runs_from(tenant_id, snapshot.taken_at)
-        before = next((run for run in runs if run.since <= at), None)
-        after = next((run for run in runs if run.since > at), None)
-        is_within = before is not None and at <= before.until
-        near: list[PollRun] = []
-        if before is not None and (is_within or self._are_successive(tenant_id, before.until, at, poll_interval)):
-            near.append(before)
-        if after is not None and not is_within and self._are_successive(tenant_id, at, after.since, poll_interval):
-            near.append(after)
-        instants = sorted({at, *(instant for run in near for instant in run.instants)})
-        self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": from_epoch_us(run.since)} for run in near])
-        common = {"tenant_id": tenant_id, "latency_us": _microseconds(snapshot.latency)}
-        self._run(_ADD_COVERAGE, [common | run_columns(part) for part in parts_of(instants)])
-
-    def _are_successive(self, tenant_id: int, before: int, after: int, poll_interval: timedelta) -> bool:
-        """Say whether no poll was missed between two good ones, and none has failed."""
-        ends = {"tenant_id": tenant_id, "earlier": from_epoch_us(before), "later": from_epoch_us(after)}
-        is_near = after - before <= longest_step(poll_interval) // _MICROSECOND
-        return is_near and self._first(_FAILED_BETWEEN, ends) is None
-
-    def _fails_after(self, tenant_id: int, now: datetime) -> bool:
-        """Say whether a failed poll is stored that is yet to come, as after a clock was set back."""
-        return self._first(_FAILED_AFTER, {"tenant_id": tenant_id, "earlier": now}) is not None
+        self._runs.add_failure(tenant, error, at=at)
+        self._cache.load(tenant, reach, now=at)
 
 
-def run_columns(run: PollRun) -> dict[str, Any]:
-    """Return what stands of a run of polls in its row."""
-    return {
-        "first_poll_at": from_epoch_us(run.since), "last_poll_at": from_epoch_us(run.until), "poll_count": run.polls,
-        "steps": run.steps,
-    }  # fmt: skip
-
-
-def run_of(row: Row[Any]) -> PollRun:
-    """Return the run of good polls of a row."""
-    first, last = to_epoch_us(row.first_poll_at), to_epoch_us(row.last_poll_at)
-    return PollRun(since=first, until=last, polls=row.poll_count, steps=row.steps or b"")
-
-
-def spans_of(runs: Iterable[PollRun]) -> list[Span]:
-    """Return the runs of coverage that stored runs of good polls are the parts of, oldest first."""
-    return [Span(from_epoch_us(since), from_epoch_us(until)) for since, until in joined_runs(runs)]
-
-
-def failures_of(row: Row[Any]) -> PollRun:
-    """Return the open run of failed polls that stands in a tenant's row."""
-    first, last = to_epoch_us(row.first_failed_at), to_epoch_us(row.last_failed_at)
-    return PollRun(since=first, until=last, polls=row.failure_count, steps=row.steps or b"")
-
-
-def _polling_of(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polling:
-    failure = failure_of(tenant)
+def _status_from_rows(tenant: Row[Any] | None, newest: Row[Any] | None) -> PollingStatus:
+    failure = failure_from_row(tenant)
     last_success_at = None if newest is None else newest.last_poll_at
-    return Polling(
+    return PollingStatus(
         last_success_at=last_success_at,
         latency=None if newest is None or newest.latency_us is None else newest.latency_us * _MICROSECOND,
         last_poll_at=failure.at if failure else last_success_at,
@@ -247,67 +119,8 @@ def _polling_of(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polling:
     )
 
 
-def _microseconds(span: timedelta | None) -> int | None:
-    return None if span is None else span // _MICROSECOND
-
-
-def failure_of(tenant: Row[Any] | None) -> PollFailure | None:
-    """Return the run of failures that stands in a tenant's row, if there is one."""
-    if tenant is None or tenant.failure_id is None:
-        return None
-    return PollFailure(
-        since=tenant.outage_started_at, at=tenant.last_failed_at, cause=Cause(tenant.cause), detail=tenant.detail
-    )
-
-
-# An update sets the columns that its parameters name, so that those of its condition have other names.
 _TENANTS = select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)
-#: Of each tenant its number, since when it is polled, its revision and the open run of failures.
-WITH_FAILURE = select(
-    tenants.c.id,
-    tenants.c.name,
-    tenants.c.first_polled_at,
-    tenants.c.revision,
-    tenants.c.downsampled_until,
-    poll_failures.c.id.label("failure_id"),
-    poll_failures.c.outage_started_at,
-    poll_failures.c.first_failed_at,
-    poll_failures.c.last_failed_at,
-    poll_failures.c.failure_count,
-    poll_failures.c.cause,
-    poll_failures.c.detail,
-    poll_failures.c.steps,
-).select_from(
-    tenants.outerjoin(
-        poll_failures,
-        and_(poll_failures.c.tenant_id == tenants.c.id, is_held(poll_failures), poll_failures.c.ended_at.is_(None)),
-    )
-)
 _ALL_WITH_FAILURE = WITH_FAILURE.order_by(tenants.c.id)
-_TENANT = WITH_FAILURE.where(tenants.c.name == bindparam("tenant"))
-_ADD_TENANT = insert(tenants)
-_SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
-
-_COVERAGE = (
-    select(coverage.c.first_poll_at, coverage.c.last_poll_at, coverage.c.poll_count, coverage.c.steps)
-    .where(
-        coverage.c.tenant_id == bindparam("tenant_id"),
-        is_held(coverage),
-        coverage.c.first_poll_at
-        >= func.coalesce(
-            select(func.max(coverage.c.first_poll_at))
-            .where(
-                coverage.c.tenant_id == bindparam("tenant_id"),
-                is_held(coverage),
-                coverage.c.first_poll_at <= bindparam("start"),
-            )
-            .correlate(None)
-            .scalar_subquery(),
-            bindparam("start", type_=Instant()),
-        ),
-    )
-    .order_by(coverage.c.first_poll_at)
-)
 _NEWEST_COVERAGE = (
     select(coverage.c.last_poll_at, coverage.c.latency_us)
     .where(coverage.c.tenant_id == bindparam("tenant_id"), is_held(coverage))
@@ -329,43 +142,6 @@ _NEWEST_COVERAGES = select(coverage.c.tenant_id, coverage.c.last_poll_at, covera
         coverage.c.first_poll_at == _newest.c.first_poll_at,
     ),
 )
-_OLD_COVERAGE = and_(
-    coverage.c.tenant_id == bindparam("of_tenant"),
-    is_held(coverage),
-    coverage.c.first_poll_at == bindparam("old_since"),
-)
-_ADD_COVERAGE = insert(coverage)
-_SET_COVERAGE = update(coverage).where(_OLD_COVERAGE)
-# What is remembered is true where the revision is the same, and so is the run that every poll lengthens.
-_KNOWN_REVISION = (
-    select(tenants.c.revision).where(tenants.c.id == bindparam("of_tenant")).correlate(None).scalar_subquery()
-) == bindparam("known_revision")
-_LENGTHEN_COVERAGE = _SET_COVERAGE.where(
-    coverage.c.last_poll_at == bindparam("known_until", type_=Instant()),
-    coverage.c.poll_count == bindparam("known_polls"),
-    _KNOWN_REVISION,
-)
-_DELETE_COVERAGE = delete(coverage).where(_OLD_COVERAGE)
-
-_FAILED_BETWEEN = (
-    select(poll_failures.c.id)
-    .where(
-        poll_failures.c.tenant_id == bindparam("tenant_id"),
-        is_held(poll_failures),
-        poll_failures.c.first_failed_at < bindparam("later", type_=Instant()),
-        poll_failures.c.last_failed_at > bindparam("earlier", type_=Instant()),
-    )
-    .limit(1)
-)
-_FAILED_AFTER = (
-    select(poll_failures.c.id)
-    .where(
-        poll_failures.c.tenant_id == bindparam("tenant_id"),
-        is_held(poll_failures),
-        poll_failures.c.last_failed_at > bindparam("earlier", type_=Instant()),
-    )
-    .limit(1)
-)
 _FAILURE_AT = (
     select(poll_failures)
     .join_from(poll_failures, tenants)
@@ -377,9 +153,4 @@ _FAILURE_AT = (
     )
     .order_by(poll_failures.c.id.desc())
     .limit(1)
-)
-_ADD_FAILURE = insert(poll_failures)
-_SET_FAILURE = update(poll_failures).where(poll_failures.c.id == bindparam("failure_id"))
-_LENGTHEN_FAILURES = _SET_FAILURE.where(
-    poll_failures.c.ended_at.is_(None), poll_failures.c.failure_count == bindparam("known_failures"), _KNOWN_REVISION
 )

@@ -11,7 +11,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerter.errors import StoreError
-from alerter.storage.engine import Rows, is_sqlite, place, store_error
+from alerter.storage.engine import Repository, is_sqlite, location, store_error
 from alerter.storage.tables import OF_AN_INSTANCE, metadata
 
 #: So many rows are in memory at a time: messages may have many kilobytes each.
@@ -23,13 +23,13 @@ TABLES = tuple(each for each in metadata.sorted_tables if not each.info.get(OF_A
 Batch = Sequence[Row[Any]]
 
 
-class Side(Rows):
+class RawTables(Repository):
     """One database of two, in a transaction that keeps its other writers out."""
 
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        return place(self._url)
+        return location(self._url)
 
     def size(self, of: Table) -> int:
         """Return how many rows a table has."""
@@ -67,7 +67,7 @@ class Side(Rows):
         except (SQLAlchemyError, OverflowError, self._connection.dialect.loaded_dbapi.Error) as error:
             raise self._error(to, error) from error
 
-    def newest_number(self, of: Table) -> int:
+    def last_id(self, of: Table) -> int:
         """Return the highest number that a table has given to a row, also to one that has gone; 0 for none."""
         numbered = of.autoincrement_column
         if numbered is None:
@@ -75,7 +75,7 @@ class Side(Rows):
         highest = self._all(select(func.max(_stored(of).c[numbered.name])))[0][0] or 0
         return max(int(highest), self._last_given(of, numbered))
 
-    def go_on_after(self, number: int, of: Table) -> None:
+    def continue_ids_after(self, number: int, of: Table) -> None:
         """Let the next row of a table that numbers its rows be given the number after this one."""
         numbered = of.autoincrement_column
         if numbered is None or not number:
@@ -86,7 +86,7 @@ class Side(Rows):
             self._run(_FORGET_NUMBER, {"table": of.name})
             self._run(_KEEP_NUMBER, {"table": of.name, "number": number})
 
-    def take_stock(self) -> None:
+    def analyze(self) -> None:
         """Let PostgreSQL know what the tables have: until it looks by itself, it would guess how to read them."""
         if not self._is_sqlite:
             self._connection.execute(sql("ANALYZE"))

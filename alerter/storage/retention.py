@@ -32,10 +32,9 @@ from sqlalchemy import (
 from alerter.core.alerts import AlertState
 from alerter.core.poll_times import PollRun
 from alerter.core.series import Tenant, from_epoch_us, to_epoch_us
-from alerter.storage.cache import Noting
-from alerter.storage.count_changes import ChangeWriter
-from alerter.storage.engine import Rows
-from alerter.storage.polls import run_columns, run_of
+from alerter.storage.database_size import DatabaseSizes
+from alerter.storage.downsampling import Downsampling
+from alerter.storage.poll_runs import run_columns, run_of
 from alerter.storage.tables import (
     Instant,
     acknowledgements,
@@ -63,17 +62,17 @@ from alerter.storage.tables import (
 CHANGES_OF_A_CHUNK = 50
 
 #: A row that is to go, or the rows of a topic: its kind and its key.
-Outdated: TypeAlias = tuple[str, int | str]
+ExpiredRow: TypeAlias = tuple[str, int | str]
 
 
-class RetentionReader(Rows):
-    """Looks for what is old."""
+class RetentionRepository(Downsampling, DatabaseSizes):
+    """Deletes, downsamples and compresses what is old; nothing else in the store deletes history."""
 
-    def tenants_with_history_before(self, before: datetime) -> list[Tenant]:
+    def tenants_to_prune(self, before: datetime) -> list[Tenant]:
         """Return the tenants of which something must be pruned, in the order of their first polls."""
         return [row.name for row in self._all(_TENANTS_TO_PRUNE, {"before": before})]
 
-    def outdated(self, *, before: datetime, limit: int) -> list[Outdated]:
+    def expired_rows(self, *, before: datetime, limit: int) -> list[ExpiredRow]:
         """Return what beside counts and polls ended before an instant and nothing depends on, some of each kind.
 
         That is found whole tables through, which may take a while.
@@ -84,10 +83,6 @@ class RetentionReader(Rows):
         """
         old = {"before": before, "limit": limit}
         return [(kind, row[0]) for kind, found in _FIND.items() for row in self._all(found, old)]
-
-
-class Retention(Noting, ChangeWriter, RetentionReader):
-    """Deletes what is old; nothing else in the store deletes history."""
 
     def prune(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
         """Delete a tenant's counts and polls from before an instant; return how many rows went, 0 at the end.
@@ -101,16 +96,31 @@ class Retention(Noting, ChangeWriter, RetentionReader):
             before: What ended earlier goes.
             batch: About so many changes at most: those of an instant go together.
         """
-        if not self._may_repack():
+        if not self._changes.may_rewrite():
             return 0
-        self._changed_tenants.add(tenant)
-        tenant_id = self._tenant_id(tenant)
+        self._cache.mark_changed(tenant)
+        tenant_id = self._changes.tenant_id_of(tenant)
         scope = {"of_tenant": tenant_id, "before": before}
         pruned = self._run(_PRUNE_COVERAGE, scope)
         self._trim_coverage(tenant_id, before)
-        self._unpack(tenant_id, since=to_epoch_us(before), until=to_epoch_us(before))
+        self._changes.decompress(tenant_id, since=to_epoch_us(before), until=to_epoch_us(before))
         pruned += self._prune_up_to(_PRUNE_CHUNKS, _LAST_CHUNK, scope, batch=-(-batch // CHANGES_OF_A_CHUNK))
         return pruned + self._prune_up_to(_PRUNE_CHANGES, _LAST_CHANGE, scope, batch=batch)
+
+    def tenants_to_compress(self, before: datetime) -> list[Tenant]:
+        """Return the tenants that have changes from before an instant which are not compressed."""
+        return self._changes.tenants_to_compress(before)
+
+    def compress(self, tenant: Tenant, *, before: datetime) -> int:
+        """Compress a tenant's oldest changes, at most of a day; return how many there were, 0 at the end.
+
+        While an import of PostgreSQL's is under way, which has rows that nobody sees yet, it does nothing.
+
+        Args:
+            tenant: Whose.
+            before: Later changes stay as they are.
+        """
+        return self._changes.compress(tenant, before=before)
 
     def _trim_coverage(self, tenant_id: int, before: datetime) -> None:
         """Leave only those polls of a run that are not too old; of the newest run, which stays, at least the last."""
@@ -129,10 +139,10 @@ class Retention(Noting, ChangeWriter, RetentionReader):
         last = self._first(find_last, scope | {"others": batch - 1})
         return self._run(prune, scope | {"last": scope["before"] if last is None else last[0]})
 
-    def drop(self, outdated: Iterable[Outdated], *, before: datetime) -> int:
+    def delete_expired(self, rows: Iterable[ExpiredRow], *, before: datetime) -> int:
         """Delete what was found to be old, where that is still so; return how many rows went."""
         keys: dict[str, list[dict[str, object]]] = {}
-        for kind, key in outdated:
+        for kind, key in rows:
             keys.setdefault(kind, []).append({"before": before, "key": key})
         return sum(self._run(statement, keys.get(kind, ())) for kind, statement in _DROP)
 

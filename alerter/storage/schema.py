@@ -23,10 +23,10 @@ from alerter.storage.engine import (
     ADVISORY_UPGRADE,
     Access,
     is_sqlite,
+    location,
+    lock_writers,
     open_engine,
-    place,
     store_errors,
-    wait_for_writers,
 )
 from alerter.storage.tables import HEAD, REVISIONS
 
@@ -58,7 +58,7 @@ class SchemaUpgrade:
     backup: Path | None
 
 
-def never() -> bool:
+def no_deadline() -> bool:
     """Return that there is time for ever."""
     return False
 
@@ -69,11 +69,11 @@ def schema_state(engine: Engine) -> SchemaState:
     Raises:
         StoreError: The database cannot be read.
     """
-    if is_sqlite(engine.url) and not _is_there(place(engine.url)):
+    if is_sqlite(engine.url) and not _is_there(location(engine.url)):
         return SchemaState.MISSING
     reading = engine.execution_options(sqlite_begin="DEFERRED")
     with store_errors(engine.url), reading.connect() as connection:
-        return state_in(connection)
+        return schema_state_in(connection)
 
 
 def _is_there(path: str) -> bool:
@@ -94,13 +94,13 @@ def upgrade(url: URL) -> SchemaUpgrade:
     engine = open_engine(url, Access.MIGRATION)
     try:
         with store_errors(url), engine.begin() as connection:
-            wait_for_writers(connection, ADVISORY_UPGRADE)
-            return upgraded(connection)
+            lock_writers(connection, ADVISORY_UPGRADE)
+            return run_upgrade(connection)
     finally:
         engine.dispose()
 
 
-def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = never) -> None:
+def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = no_deadline) -> None:
     """Check that the file is whole and no row lacks what it refers to; of PostgreSQL, that it answers.
 
     Args:
@@ -118,7 +118,7 @@ def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = never) -> 
         with _interruptible(connection, gives_up):
             found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
             if found != ["ok"]:
-                raise StoreError(f"{place(engine.url)}: damaged: {'; '.join(found)}")
+                raise StoreError(f"{location(engine.url)}: damaged: {'; '.join(found)}")
             _check_foreign_keys(connection)
 
 
@@ -139,7 +139,7 @@ def check_objects(connection: Connection) -> None:
             text = (
                 f"it {has} the {kind} {name!r}{more}: expected the tables of alerter with their columns, nothing else"
             )
-            raise StoreError(f"{place(connection.engine.url)}: {text}")
+            raise StoreError(f"{location(connection.engine.url)}: {text}")
 
 
 #: A kind, a name, and the columns, of which a trigger has none.
@@ -200,9 +200,11 @@ def check_server(engine: Engine) -> None:
     with store_errors(engine.url), engine.connect() as connection:
         is_standby, is_closed = connection.execute(_MODE).one()
     if is_standby:
-        raise StoreUnavailable(f"{place(engine.url)}: the server is a standby, which takes no writes")
+        raise StoreUnavailable(f"{location(engine.url)}: the server is a standby, which takes no writes")
     if is_closed:
-        raise StoreUnavailable(f"{place(engine.url)}: the server takes no writes: default_transaction_read_only is on")
+        raise StoreUnavailable(
+            f"{location(engine.url)}: the server takes no writes: default_transaction_read_only is on"
+        )
 
 
 @contextmanager
@@ -224,12 +226,12 @@ def migrations() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def state_in(connection: Connection) -> SchemaState:
+def schema_state_in(connection: Connection) -> SchemaState:
     """Return how the schema compares, as a transaction sees it."""
     return _state_of(_revision(connection))
 
 
-def upgraded(connection: Connection) -> SchemaUpgrade:
+def run_upgrade(connection: Connection) -> SchemaUpgrade:
     """Bring a database to the present schema within a transaction of `Access.MIGRATION`.
 
     Raises:
@@ -274,7 +276,7 @@ def _backup(connection: Connection, revision: str | None) -> Path | None:
     url = connection.engine.url
     if not is_sqlite(url) or not inspect(connection).get_table_names():
         return None
-    source = Path(place(url))
+    source = Path(location(url))
     copy = _new_file(source, revision or "unversioned")
     try:
         copy_pages(source, copy)
@@ -318,7 +320,7 @@ def _migrate(connection: Connection, revision: str = "head") -> None:
     try:
         command.upgrade(config, revision)
     except CommandError as error:
-        raise StoreError(f"{place(connection.engine.url)}: the upgrade failed: {error}") from error
+        raise StoreError(f"{location(connection.engine.url)}: the upgrade failed: {error}") from error
     if is_sqlite(connection.engine.url):
         _check_foreign_keys(connection)
 
@@ -327,7 +329,7 @@ def _check_foreign_keys(connection: Connection) -> None:
     orphans = connection.execute(text("PRAGMA foreign_key_check")).all()
     if orphans:
         names = ", ".join(sorted({str(row[0]) for row in orphans}))
-        raise StoreError(f"{place(connection.engine.url)}: {len(orphans)} rows lack what they refer to, in {names}")
+        raise StoreError(f"{location(connection.engine.url)}: {len(orphans)} rows lack what they refer to, in {names}")
 
 
 _VERSION = table("alembic_version", column("version_num"))

@@ -72,14 +72,14 @@ class _Wire(Protocol):
         ...
 
 
-class Calls:
+class ServerConnections:
     """The connections to a server, on each of which somebody may wait for it."""
 
     def __init__(self, engine: Engine) -> None:
         self._open: WeakSet[_Wire] = WeakSet()
         event.listen(engine, "connect", lambda connection, _: self._open.add(connection))
 
-    def hang_up(self) -> None:
+    def close_all(self) -> None:
         """End all of them, also from another thread than the one that waits, and whatever is between it and the server.
 
         A wait ends by itself when the network says nothing, but not behind something that takes all and passes on

@@ -12,12 +12,12 @@ from alerter.core.mutes import Acknowledgement, AlertMatcher, Silence
 from alerter.core.rules import Selector, Severity
 from alerter.storage import tables
 from alerter.storage.encoding import storable, topic_digest, topic_of
-from alerter.storage.engine import Rows
+from alerter.storage.engine import Repository
 from alerter.storage.tables import Instant
 
 
-class MuteReader(Rows):
-    """Reads silences and acknowledgements."""
+class SilenceRepository(Repository):
+    """Silences and acknowledgements."""
 
     def silences(self, *, since: datetime) -> list[Silence]:
         """Return the silences that end after an instant, also those that have not begun, in the order of numbers."""
@@ -30,17 +30,13 @@ class MuteReader(Rows):
         found = [_acknowledgement_of(row) for row in self._all(_ACKNOWLEDGEMENTS)]
         return {each.topic: each for each in found}
 
-
-class MuteWriter(MuteReader):
-    """Writes silences and acknowledgements."""
-
-    def add_silence(self, silence: Silence) -> Silence:
+    def add(self, silence: Silence) -> Silence:
         """Keep a new silence; return it as it is kept, with the number that it was given in place of its own."""
         row = _silence_row(silence)
         number = self._add(_ADD_SILENCE, row)
         return replace(silence, id=number, author=row["author"], comment=row["comment"])
 
-    def expire_silence(self, silence_id: int, *, at: datetime) -> Silence | None:
+    def expire(self, silence_id: int, *, at: datetime) -> Silence | None:
         """End a silence, unless it ended earlier; return it as it is now, or None where there is none."""
         row = self._first(_SILENCE, {"silence_id": silence_id})
         if row is None:
@@ -60,7 +56,7 @@ class MuteWriter(MuteReader):
         key = {"of_topic": topic_digest(acknowledgement.topic), "given_at": acknowledgement.at}
         self._run(_BREAK_ACKNOWLEDGEMENT, key | {"broken_at": acknowledgement.broken_at})
 
-    def forget_acknowledgement(self, topic: AlertSubject) -> None:
+    def delete_acknowledgement(self, topic: AlertSubject) -> None:
         """Drop the acknowledgement of a topic, if there is one."""
         self._run(_FORGET_ACKNOWLEDGEMENT, {"of_topic": topic_digest(topic)})
 

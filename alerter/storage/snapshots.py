@@ -1,23 +1,19 @@
-"""What polls saw, on its way into the store: in order nearly always, and amended where the clock was set back."""
+"""Counts of successful polls on their way into the store: in order nearly always, amended if the clock was set back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from alerter.core.rules import Lookbacks
-from alerter.core.series import HoldReason, Sample, Snapshot, Tenant, from_epoch_us, to_epoch_us
-from alerter.errors import SourceError
-from alerter.storage.cache import Remembered
-from alerter.storage.count_changes import ChangeWriter
+from alerter.core.series import HoldReason, Sample, Snapshot, from_epoch_us, to_epoch_us
+from alerter.storage.cache import CachedTenant
+from alerter.storage.count_changes import CountChanges
 from alerter.storage.encoding import build_digest
-from alerter.storage.history import HistoryReader
-from alerter.storage.polls import PollingWriter
+from alerter.storage.engine import Repository
 from alerter.storage.tables import count_changes as _changes
 from alerter.storage.tables import series
-from alerter.storage.windows import Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,88 +23,22 @@ class _Change:
     held: int
 
 
-class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
-    """Writes what was seen."""
+class SnapshotWriter(Repository):
+    """Writes the counts of snapshots."""
 
-    def add_snapshot(
-        self, snapshot: Snapshot, *, poll_interval: timedelta, windows: Lookbacks | None = None
-    ) -> Mapping[int, int] | None:
-        """Keep what a good poll saw: the counts that changed, and that polling worked.
-
-        A reason that is not in the answer has 0. Where the clock was set back, the snapshot is stored at its instant:
-        it holds until the next change that is already stored, and what that change came from is corrected. Of two
-        snapshots at the same instant the second one counts.
+    def __init__(self, connection: Connection, changes: CountChanges) -> None:
+        """Take part in a transaction.
 
         Args:
-            snapshot: What was seen, and when.
-            poll_interval: Two good polls no further apart than twice this are one run of polling.
-            windows: How far back the rules look, which is what is remembered for the next poll; None for nothing.
-
-        Returns:
-            The counts that have changed, by the places of their series in the order of first sight. None where more
-            may have: the poll before is not remembered, had failed or was long ago, another writer came between, or a
-            reason is new.
+            connection: Whose.
+            changes: The counts that are stored.
         """
-        tenant, at = snapshot.tenant, snapshot.taken_at
-        reach = None if windows is None else Reach(windows, poll_interval)
-        remembered = self._memory.take(tenant)
-        if remembered is not None and remembered.series.reach == reach:
-            changed = remembered.series.changed_by(snapshot.counts)
-            if changed is not None and self._lengthen_coverage(remembered, snapshot, poll_interval):
-                self._add_changes(remembered, changed, at=at)
-                self._known[tenant] = remembered
-                return changed
-        self._add_counts(self._add_good_poll(snapshot, poll_interval), snapshot)
-        self._remember(tenant, reach, now=at)
-        return None
+        super().__init__(connection)
+        self._changes = changes
 
-    def add_failure(
-        self,
-        tenant: Tenant,
-        error: SourceError,
-        *,
-        poll_interval: timedelta = timedelta(0),
-        windows: Lookbacks | None = None,
-        at: datetime,
-    ) -> None:
-        """Keep that a poll failed: equal failures in a row are one row, with the latest detail.
-
-        Where the clock was set back, the run begins no later than its newest failure.
-
-        Args:
-            tenant: Whose.
-            error: What it failed of.
-            poll_interval: How often the tenant is polled.
-            windows: How far back the rules look, which is what is remembered for the next poll; None for nothing.
-            at: When it had failed.
-        """
-        reach = None if windows is None else Reach(windows, poll_interval)
-        remembered = self._memory.take(tenant)
-        is_known = remembered is not None and remembered.series.reach == reach
-        if remembered is not None and is_known and self._lengthen_failures(remembered, error, at=at):
-            self._known[tenant] = remembered
-            return
-        self._add_failure(tenant, error, at=at)
-        self._remember(tenant, reach, now=at)
-
-    def _remember(self, tenant: Tenant, reach: Reach | None, *, now: datetime) -> None:
-        """Read what the next poll needs of a tenant that has changed; whoever remembers it must read it again.
-
-        Nothing is remembered while the clock is behind what is stored: the newest counts are not those of this moment,
-        and a failed poll to come ends the run that this one is in.
-        """
-        self._raise_revision(tenant)
-        row = None if reach is None else self._tenant(tenant)
-        if row is None or reach is None:
-            return
-        remembered = self._look_back(row, reach, now=now)
-        is_behind = bool(remembered.coverage) and remembered.coverage[-1].until > now
-        if not is_behind and not self._fails_after(row.id, now):
-            self._known[tenant] = remembered
-
-    def _add_changes(self, remembered: Remembered, changed: Mapping[int, int], *, at: datetime) -> None:
+    def add_changes(self, cached: CachedTenant, changed: Mapping[int, int], *, at: datetime) -> None:
         """Keep counts that have changed, after all that is stored of their series."""
-        packed = remembered.series
+        packed = cached.series
         changes = {place: _Change(at, packed.held(place), count) for place, count in changed.items()}
         for place, change in changes.items():
             packed.append(place, Sample(at, change.held))
@@ -124,13 +54,12 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
                 for place, change in changes.items()
             ],
         )
-        self._run(
-            _ADD_CHANGE, [_change_row(remembered.id, packed.ids[place], change) for place, change in changes.items()]
-        )
+        self._run(_ADD_CHANGE, [_change_row(cached.id, packed.ids[place], change) for place, change in changes.items()])
 
-    def _add_counts(self, tenant_id: int, snapshot: Snapshot) -> None:
+    def add_counts(self, tenant_id: int, snapshot: Snapshot) -> None:
+        """Store the counts that differ from what is stored."""
         at = snapshot.taken_at
-        known = self._series_numbered(tenant_id)
+        known = self._all(SERIES, {"tenant_id": tenant_id})
         changed = [
             (row, count)
             for row in known
@@ -138,7 +67,7 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
         ]
         late = [row for row in known if row.changed_at >= at]
         if late:
-            self._unpack(tenant_id, since=to_epoch_us(at))
+            self._changes.decompress(tenant_id, since=to_epoch_us(at))
         self._run(_SET_SERIES, [_series_row(row, [_Change(at, row.value, count)]) for row, count in changed])
         changes = [(row.id, _Change(at, row.value, count)) for row, count in changed]
         changes += self._add_series(tenant_id, snapshot, {row.reason for row in known})
@@ -165,14 +94,14 @@ class HistoryWriter(HistoryReader, PollingWriter, ChangeWriter):
                 for reason, count in new.items()
             ],
         )
-        rows = self._series_numbered(tenant_id)
+        rows = self._all(SERIES, {"tenant_id": tenant_id})
         return [(row.id, _Change(at, 0, row.value)) for row in rows if row.value and row.reason in new]
 
     def _amend(self, tenant_id: int, late: Sequence[Row[Any]], snapshot: Snapshot) -> None:
         """Store a snapshot among changes that are stored as later, or at the same instant."""
         at = snapshot.taken_at
         stored: dict[int, list[_Change]] = {}
-        for then, number, was, held in self._changes(tenant_id, since=to_epoch_us(at)):
+        for then, number, was, held in self._changes.read(tenant_id, since=to_epoch_us(at)):
             stored.setdefault(number, []).append(_Change(from_epoch_us(then), was, held))
         removed: list[dict[str, Any]] = []
         added: list[dict[str, Any]] = []
@@ -235,4 +164,18 @@ _DELETE_CHANGE = delete(_changes).where(
     _changes.c.tenant_id == bindparam("tenant_id"),
     _changes.c.at == bindparam("start"),
     _changes.c.series_id == bindparam("series_id"),
+)
+
+#: Every series of a tenant, in the order of first sight.
+SERIES = (
+    select(
+        series.c.id,
+        series.c.reason,
+        series.c.value,
+        series.c.changed_at,
+        series.c.first_seen_at,
+        series.c.first_held_at,
+    )
+    .where(series.c.tenant_id == bindparam("tenant_id"))
+    .order_by(series.c.id)
 )

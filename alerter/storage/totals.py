@@ -1,9 +1,9 @@
-"""Totals: what many tenants hold together, added up from what is remembered of each.
+"""Sums over many tenants, added up from the cached state of each.
 
 To read a tenant takes a millisecond and more, and so does to make its series; over thousands that is seconds in which
-nobody's answer is kept. What is remembered of a tenant is true for a poll of another as well, where one look into the
+nobody's answer is kept. The cached state of a tenant is valid for a poll of another as well, if one look into the
 database finds nothing that has changed it since. Of one that another instance has only polled since, what those polls
-changed is read; whoever is not remembered is read whole. Both are done for many together.
+changed is read; a tenant that is not cached is read whole. Both are done for many together.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select
 
 from alerter.core.poll_times import PackedRun
 from alerter.core.rules import Selector, SumMember
@@ -30,11 +30,11 @@ from alerter.core.series import (
     sum_of_tenants,
     to_epoch_us,
 )
-from alerter.storage.cache import Remembered
+from alerter.storage.cache import Cache, CachedTenant, polling_series_at
 from alerter.storage.compression import StoredChange
-from alerter.storage.count_changes import by_tenant
-from alerter.storage.history import HistoryReader, polling_as_of
-from alerter.storage.polls import WITH_FAILURE, failure_of, run_of, spans_of
+from alerter.storage.count_changes import CountChanges, by_tenant
+from alerter.storage.engine import Repository
+from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row, run_of, spans_of
 from alerter.storage.tables import Instant, coverage, is_held, series, tenants
 from alerter.storage.windows import MARGIN, PackedSeries, Reach
 
@@ -44,8 +44,22 @@ READ_TOGETHER = 200
 _Entry = TypeVar("_Entry")
 
 
-class TotalReader(HistoryReader):
+class TenantSums(Repository):
     """Adds up what many tenants hold."""
+
+    def __init__(self, connection: Connection, runs: PollRuns, changes: CountChanges, cache: Cache) -> None:
+        """Take part in a transaction.
+
+        Args:
+            connection: Whose.
+            runs: The polls of its tenants.
+            changes: Their counts.
+            cache: What the transaction knows of tenants.
+        """
+        super().__init__(connection)
+        self._runs = runs
+        self._changes = changes
+        self._cache = cache
 
     def total(self, members: Sequence[SumMember], reasons: Selector, *, window: timedelta, now: datetime) -> Series:
         """Return the sum over tenants of what is held for some reasons.
@@ -62,8 +76,8 @@ class TotalReader(HistoryReader):
         rows = {row.name: row for row in self._all(_NOW)}
         if not all(_may_be_seen(member, rows.get(member.tenant), now=now) for member in members):
             return _unseen(members, rows)
-        known = self._remembered(members, rows, now=now)
-        pollings = [polling_as_of(each.tenant, known[each.tenant], each.timezone, now=now) for each in members]
+        known = self._cached(members, rows, now=now)
+        pollings = [polling_series_at(each.tenant, known[each.tenant], each.timezone, now=now) for each in members]
         longest = max(member.poll_interval for member in members)
         begin = now - window - TOLERANCE_INTERVALS * longest - MARGIN
         wanted = _Wanted(reasons)
@@ -71,50 +85,50 @@ class TotalReader(HistoryReader):
         held = sum(known[each.tenant].series.add_up(wanted, to_epoch_us(begin), deltas) for each in members)
         return replace(sum_of_tenants(pollings), changes=_changes(begin, held, deltas))
 
-    def _remembered(
+    def _cached(
         self, members: Sequence[SumMember], rows: Mapping[str, Row[Any]], *, now: datetime
-    ) -> dict[Tenant, Remembered]:
-        """Return what is known of each tenant; what had to be read is remembered from now on."""
-        found: dict[Tenant, Remembered] = {}
-        behind: list[tuple[Tenant, Remembered]] = []
+    ) -> dict[Tenant, CachedTenant]:
+        """Return what is known of each tenant; what had to be read is cached from now on."""
+        found: dict[Tenant, CachedTenant] = {}
+        behind: list[tuple[Tenant, CachedTenant]] = []
         missing: list[SumMember] = []
         for member in members:
             tenant, row = member.tenant, rows[member.tenant]
-            known = self._known.get(tenant) or self._memory.peek(tenant)
+            known = self._cache.known.get(tenant) or self._cache.shared.view(tenant)
             if known is None or not _was_true(known, member, row):
                 missing.append(member)
             elif _is_true(known, row):
                 found[tenant] = known
             else:
                 behind.append((tenant, known))
-        read: dict[Tenant, Remembered] = {}
+        read: dict[Tenant, CachedTenant] = {}
         for some in _parts(behind):
             read |= self._caught_up(some, rows)
         for others in _parts(missing):
             read |= self._read_together(others, rows, now=now)
-        self._known |= {tenant: known for tenant, known in read.items() if known.coverage[-1].until <= now}
+        self._cache.known |= {tenant: known for tenant, known in read.items() if known.coverage[-1].until <= now}
         return found | read
 
     def _caught_up(
-        self, behind: Sequence[tuple[Tenant, Remembered]], rows: Mapping[str, Row[Any]]
-    ) -> dict[Tenant, Remembered]:
+        self, behind: Sequence[tuple[Tenant, CachedTenant]], rows: Mapping[str, Row[Any]]
+    ) -> dict[Tenant, CachedTenant]:
         """Read what polls have changed since; alerts may have, too."""
         since = min(known.coverage[-1].until for _, known in behind)
-        changes = self._changes_of_many([known.id for _, known in behind], since=to_epoch_us(since) + 1)
+        changes = self._changes.read_many([known.id for _, known in behind], since=to_epoch_us(since) + 1)
         return {tenant: _continued(known, changes.get(known.id, ()), rows[tenant]) for tenant, known in behind}
 
     def _read_together(
         self, members: Sequence[SumMember], rows: Mapping[str, Row[Any]], *, now: datetime
-    ) -> dict[Tenant, Remembered]:
+    ) -> dict[Tenant, CachedTenant]:
         reaches = {member.tenant: Reach(member.windows, member.poll_interval) for member in members}
         start = min(reach.start(now=now) for reach in reaches.values())
         ids = [rows[member.tenant].id for member in members]
         wanted = {"ids": ids, "start": start}
         rows_of_runs, known = (by_tenant(self._all(each, wanted)) for each in (_SPANS, _SERIES))
         runs = {tenant_id: [run_of(row) for row in some] for tenant_id, some in rows_of_runs.items()}
-        changes = self._changes_of_many(ids, since=to_epoch_us(start) + 1)
+        changes = self._changes.read_many(ids, since=to_epoch_us(start) + 1)
         return {
-            tenant: Remembered(
+            tenant: CachedTenant(
                 id=row.id,
                 revision=row.revision,
                 first_polled_at=row.first_polled_at,
@@ -122,7 +136,7 @@ class TotalReader(HistoryReader):
                 tail=PackedRun.of(runs[row.id][-1]),
                 parts=runs[row.id][:-1],
                 polls=runs[row.id][-1].polls,
-                failures=self._failures_of(row),
+                failures=self._runs.current_failures(row),
                 series=PackedSeries.of(known.get(row.id, ()), changes.get(row.id, ()), reach, now=now),
             )
             for tenant, reach in reaches.items()
@@ -148,13 +162,13 @@ def _may_be_seen(member: SumMember, row: Row[Any] | None, *, now: datetime) -> b
         return False
     if row.newest_last_poll_at + TOLERANCE_INTERVALS * member.poll_interval < now:
         return False
-    failure = failure_of(row)
+    failure = failure_from_row(row)
     return failure is None or now < failure.since
 
 
 def _unseen(members: Sequence[SumMember], rows: Mapping[str, Row[Any]]) -> Series:
     """Return a sum of which nothing can be said."""
-    found = [failure_of(rows.get(member.tenant)) for member in members]
+    found = [failure_from_row(rows.get(member.tenant)) for member in members]
     failures = [failure for failure in found if failure is not None]
     timezones = {member.timezone for member in members}
     return Series(
@@ -168,7 +182,7 @@ def _unseen(members: Sequence[SumMember], rows: Mapping[str, Row[Any]]) -> Serie
     )
 
 
-def _was_true(known: Remembered, member: SumMember, row: Row[Any]) -> bool:
+def _was_true(known: CachedTenant, member: SumMember, row: Row[Any]) -> bool:
     """Say whether nothing but good polls of the same run has changed what is remembered."""
     if known.revision != row.revision or known.series.reach != Reach(member.windows, member.poll_interval):
         return False
@@ -178,12 +192,12 @@ def _was_true(known: Remembered, member: SumMember, row: Row[Any]) -> bool:
     return open_run == (None if row.failure_id is None else (row.failure_id, row.failure_count))
 
 
-def _is_true(known: Remembered, row: Row[Any]) -> bool:
+def _is_true(known: CachedTenant, row: Row[Any]) -> bool:
     """Say whether what was remembered is still so, by what each poll leaves in the database."""
     return (known.coverage[-1].until, known.polls) == (row.newest_last_poll_at, row.newest_poll_count)
 
 
-def _continued(known: Remembered, changes: Iterable[StoredChange], row: Row[Any]) -> Remembered:
+def _continued(known: CachedTenant, changes: Iterable[StoredChange], row: Row[Any]) -> CachedTenant:
     """Return what is known of a tenant after further polls of the same run; alerts must be read."""
     run = known.coverage[-1]
     until = to_epoch_us(run.until)

@@ -196,7 +196,10 @@ def test_an_outage_has_the_cause_of_the_moment() -> None:
         Cause.TIMEOUT,
         Cause.DNS,
     ]
-    assert (outage.failure_at(n("11:10")).since, outage.failure_at(n("11:10")).at) == (at("11:00"), at("11:10"))
+    assert (outage.failure_at(n("11:10")).since, outage.failure_at(n("11:10")).at) == (
+        at("11:00"),
+        at("11:10"),
+    )
 
 
 @pytest.mark.parametrize(

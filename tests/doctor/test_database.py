@@ -61,7 +61,7 @@ def test_growth_is_what_was_measured(database_url: str, tmp_path: Path) -> None:
     with closing(Store(database_url)) as store:
         poll(store, "11:58", Spam=5)
         with store.write() as transaction:
-            transaction._put(database_sizes, [{"at": NOON - 4 * span("1d"), "used_bytes": 0}])  # noqa: SLF001 - as if it had been empty
+            transaction.polls._put(database_sizes, [{"at": NOON - 4 * span("1d"), "used_bytes": 0}])  # noqa: SLF001 - as if it had been empty
 
     found = about(looked_at(configured(tmp_path, database_url)), " a day; ")
 

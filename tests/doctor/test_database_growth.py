@@ -6,7 +6,7 @@ import pytest
 
 from alerter.doctor.database_growth import DatabaseGrowth, judge_growth
 from alerter.doctor.findings import Outcome
-from alerter.storage import Storage
+from alerter.storage import DatabaseSize
 from tests.builders import NOON
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, WARNING
 
@@ -27,7 +27,7 @@ def growth(
     `daily` is by how many MiB a day it was found to grow; None where that is not known yet.
     """
     return DatabaseGrowth(
-        storage=Storage(
+        storage=DatabaseSize(
             size_bytes=int(size * MIB),
             free_bytes=int(free * MIB),
             bytes_per_day=None if daily is None else daily * MIB,

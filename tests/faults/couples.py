@@ -258,7 +258,7 @@ warning = {{ threshold = {{ above = 3000 }} }}
         with self._store.read() as reader:
             return {
                 each.key.tenant
-                for each in reader.alerts()
+                for each in reader.alerts.load()
                 if each.state is AlertState.FIRING and each.key.rule == "Backlog"
             }
 
@@ -311,7 +311,7 @@ warning = {{ threshold = {{ above = 3000 }} }}
     def _problems_of_messages(self, transitions: list[Transition]) -> list[str]:
         """Return which transitions were not put into exactly one message for each receiver."""
         with self._store.read() as reader:
-            messages = [reader.message(reference) for reference in references(self._store)]
+            messages = [reader.outbox.message(reference) for reference in references(self._store)]
         notified = Counter(
             (message.created_at, key, str(message.receiver)) for message in messages for key in message.alert_ids
         )
@@ -346,7 +346,7 @@ warning = {{ threshold = {{ above = 3000 }} }}
         with self._store.read() as reader:
             return {
                 record.delivery.message_id
-                for record in reader.deliveries(limit=1_000_000)
+                for record in reader.outbox.deliveries(limit=1_000_000)
                 if record.receiver == receiver
             }
 

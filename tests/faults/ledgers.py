@@ -25,7 +25,7 @@ _CHANGES = (
 def references(store: Store) -> list[str]:
     """Return the reference of every planned message, in the order of planning."""
     with store.read() as reader:
-        records = reader.deliveries(limit=1_000_000)
+        records = reader.outbox.deliveries(limit=1_000_000)
     newest_first = dict.fromkeys(record.delivery.message_id for record in records)
     return [*reversed(newest_first)]
 
@@ -34,13 +34,13 @@ def bodies(store: Store) -> dict[str, str]:
     """Return what each planned message says, by its reference."""
     found = references(store)
     with store.read() as reader:
-        return {reference: reader.message(reference).bodies[Format.TEXT] for reference in found}
+        return {reference: reader.outbox.message(reference).bodies[Format.TEXT] for reference in found}
 
 
 def waiting(store: Store) -> list[Delivery]:
     """Return what is still to be sent."""
     with store.read() as reader:
-        return reader.waiting_deliveries()
+        return reader.outbox.waiting()
 
 
 def received(sink: HttpSink, known: Sequence[str]) -> list[str]:
@@ -57,7 +57,7 @@ def reference_in(text: str, known: Sequence[str]) -> str:
 def tellable(store: Store) -> list[Transition]:
     """Return the transitions that somebody must be told: into firing, and out of it; oldest first."""
     with store.read() as reader:
-        newest_first = reader.transitions(limit=1_000_000)
+        newest_first = reader.alerts.transitions(limit=1_000_000)
     return [each for each in reversed(newest_first) if AlertState.FIRING in (each.before, each.after)]
 
 
@@ -87,5 +87,5 @@ def check_whole(url: str, served: Sequence[Mapping[str, int]]) -> None:
 def value(store: Store, reason: str, *, now: datetime) -> int | None:
     """Return what is known of a reason at an instant; None where polling did not cover it."""
     with store.read() as reader:
-        known = reader.tenant_series(Tenant("acme"), window=span("1h"), poll_interval=span("5m"), now=now)
+        known = reader.history.series_for(Tenant("acme"), window=span("1h"), poll_interval=span("5m"), now=now)
     return {each.reason: each.value_at(now) for each in known.reasons}.get(HoldReason(reason))

@@ -55,7 +55,7 @@ def jump(world: World, size: str, direction: int) -> None:
 def alert(world: World, rule: str) -> Alert:
     """Return the alert of a rule."""
     with world.store.read() as reader:
-        [found] = [each for each in reader.alerts() if each.key.rule == rule]
+        [found] = [each for each in reader.alerts.load() if each.key.rule == rule]
     return found
 
 
@@ -150,7 +150,9 @@ def test_the_night_of_a_clock_change_has_no_gap_and_messages_show_its_local_time
     for text, local in zip(notified.values(), local_times, strict=False):
         assert local in text
     with world.store.read() as reader:
-        seen = reader.tenant_series(Tenant("acme"), window=span("4h"), poll_interval=span("5m"), now=world.clock.now)
+        seen = reader.history.series_for(
+            Tenant("acme"), window=span("4h"), poll_interval=span("5m"), now=world.clock.now
+        )
     assert [(each.since, each.until) for each in seen.polling.coverage] == [(midnight, midnight + span("2h55m"))]
 
 
@@ -165,7 +167,9 @@ def test_a_machine_that_slept_for_a_day_knows_nothing_of_it_and_says_nothing(wor
 
     assert (cycle.transitions, cycle.messages) == ((), ())
     with world.store.read() as reader:
-        known = reader.tenant_series(Tenant("acme"), window=span("2h"), poll_interval=span("5m"), now=world.clock.now)
+        known = reader.history.series_for(
+            Tenant("acme"), window=span("2h"), poll_interval=span("5m"), now=world.clock.now
+        )
     [spam] = known.reasons
     assert spam.value_at(world.clock.now) == 90
     assert spam.value_at(world.clock.now - span("1h")) is None

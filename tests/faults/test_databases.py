@@ -142,7 +142,7 @@ def test_a_database_that_may_not_grow_fails_the_cycle_as_a_whole(
     many = {f"Policy {number} {'x' * 200}": 150 for number in range(500)}
 
     with world.store.write() as transaction:
-        connection = transaction._connection  # noqa: SLF001 - the limit is one connection's
+        connection = transaction.polls._connection  # noqa: SLF001 - the limit is one connection's
         pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(StoreError, match="database or disk is full"):
@@ -215,7 +215,7 @@ def test_a_read_only_database_fails_the_cycle_and_is_written_again_when_it_may_b
     before = snapshots(sqlite_url)
 
     with world.store.write() as transaction:
-        transaction._connection.exec_driver_sql("PRAGMA query_only = ON")  # noqa: SLF001 - the switch is one connection's
+        transaction.polls._connection.exec_driver_sql("PRAGMA query_only = ON")  # noqa: SLF001 - the switch is one connection's
     with pytest.raises(StoreError, match="readonly database"):
         world.poll(BREACH)
 
@@ -229,7 +229,7 @@ def _poll_as_nobody(url: str, alerting: AlertingConfig, now: datetime) -> int:
     if os.geteuid() == 0:
         # Whatever is imported on the way must be so before: nobody may not read root's files.
         with closing(Store(url)) as store, store.read() as reader:
-            reader.tenants()
+            reader.polls.tenants()
         os.setgid(65534)
         os.setuid(65534)
 

@@ -67,7 +67,7 @@ def test_the_first_error_of_a_server_that_turned_read_only_ends_every_connection
         poll(store, "12:00", Spam=3)
         with ExitStack() as stack:
             readers = [stack.enter_context(store.read()) for _ in range(3)]
-            held = [[each.held for each in reader.reasons(reader.tenants()[0])] for reader in readers]
+            held = [[each.held for each in reader.history.reasons(reader.polls.tenants()[0])] for reader in readers]
 
     assert held == [[3], [3], [3]]
 
@@ -90,7 +90,7 @@ def test_a_service_goes_on_at_the_new_server_within_a_renewal_and_without_a_rest
         finally:
             code = daemon.end()
     with closing(Store(pair.standby.url, read_only=True)) as store, store.read() as reader:
-        polled_at = max(each.last_poll_at or NOON for each in reader.pollings().values())
+        polled_at = max(each.last_poll_at or NOON for each in reader.polls.status_by_tenant().values())
 
     assert sum("leases not renewed" in line for line in daemon.lines) <= 2
     assert not any("cut off" in line for line in daemon.lines)
@@ -131,7 +131,7 @@ def test_of_several_servers_the_one_that_takes_writes_is_used(pair: Pair) -> Non
             with closing(Store(url)) as store, closing(Store(url, read_only=True)) as looking:
                 store.check_writable()
                 looking.check_server()
-                shown = store.place
+                shown = store.location
 
             assert shown == f"postgresql://{','.join(hosts)}/postgres"
 

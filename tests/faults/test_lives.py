@@ -73,7 +73,7 @@ class Life:
     def begin(self) -> None:
         """Begin another life of the same process."""
         self.member = self.leases.join("host", "1", "same", lasting=LASTING, instead_of=self.member.number)
-        self.store.act_as(self.member)
+        self.store.use_leases_of(self.member)
         self.held = frozenset()
 
     def restart(self) -> None:
@@ -88,7 +88,7 @@ class Life:
         if renewal is None:
             self.begin()
         else:
-            self.held = renewal.held
+            self.held = renewal.owned
 
     def run_out(self) -> None:
         """Let its time be up, as if it had stood still."""
@@ -118,7 +118,7 @@ class Saga:
         self.in_flight = 0
         self.breaches: Counter[str] = Counter()
         for life in self.lives:
-            life.leases.enrol(POLICY.poll_intervals)
+            life.leases.add_tenants(POLICY.poll_intervals)
             life.begin()
 
     def go_on(self) -> None:
@@ -177,7 +177,7 @@ class Saga:
     def _note_in_flight(self, store: CrashingStore, *, before: int) -> None:
         """Count a message that was sent by this life, and is not known to be."""
         with store.read() as reader:
-            waits = {(TARGETS[each.target], each.message_id) for each in reader.waiting_deliveries()}
+            waits = {(TARGETS[each.target], each.message_id) for each in reader.outbox.waiting()}
         self.in_flight += sum(each in waits for each in self.wire.sent[before:])
 
     def _poll(self, store: Store | CrashingStore) -> None:

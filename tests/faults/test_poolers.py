@@ -36,14 +36,14 @@ def test_several_use_a_pooler_at_the_same_time_and_each_finds_its_own_limits(poo
             with ExitStack() as transactions:
                 readers = [transactions.enter_context(store.read()) for store in stores[number % 2 :]]
                 for reader in readers:
-                    reader.reasons(ACME)
-                    found = reader._connection.execute(text("SHOW statement_timeout")).scalar_one()  # noqa: SLF001 - it is the connection's
+                    reader.history.reasons(ACME)
+                    found = reader.polls._connection.execute(text("SHOW statement_timeout")).scalar_one()  # noqa: SLF001 - it is the connection's
                     limits.add(found)
             poll(stores[number % 2], NOON + number * span("5m"), Spam=number)
         with pytest.raises(StoreError, match="read-only"):
             poll(stores[2], "12:00", Spam=1)
     with closing(Store(direct)) as store, store.read() as reader:
-        held = [each.held for each in reader.reasons(ACME)]
+        held = [each.held for each in reader.history.reasons(ACME)]
 
     assert limits == {"10s"}
     assert held == [29]

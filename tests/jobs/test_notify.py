@@ -67,7 +67,7 @@ def test_an_alert_that_goes_on_as_it_was_is_written_once_a_minute(world: World) 
     for _ in range(7):
         world.poll(HELD, every="10s")
         with world.store.read() as reader:
-            kept += [each.value.at for alert in reader.alerts() for each in alert.evidence if each.value]
+            kept += [each.value.at for alert in reader.alerts.load() for each in alert.evidence if each.value]
 
     assert kept == [first] * 5 + [first + span("1m")] * 2
 
@@ -104,7 +104,7 @@ def test_a_restart_neither_repeats_nor_forgets_a_reminder(world: World) -> None:
 def test_a_silence_hides_an_alert_and_its_end_tells_what_still_differs(world: World) -> None:
     """Nothing is said while it holds; the first poll after it says what is true, and that it has just ended."""
     with world.store.write() as transaction:
-        transaction.add_silence(a_silence(since="11:00", until="12:30"))
+        transaction.silences.add(a_silence(since="11:00", until="12:30"))
 
     silent = [world.poll(HELD) for _ in range(5)]
     world.clock.now = NOON + span("30m")
@@ -119,7 +119,7 @@ def test_a_silence_hides_an_alert_and_its_end_tells_what_still_differs(world: Wo
 def test_what_came_and_went_under_a_silence_is_never_told(world: World) -> None:
     """The end of what nobody was told is nobody's news."""
     with world.store.write() as transaction:
-        transaction.add_silence(a_silence(since="11:00", until="12:30"))
+        transaction.silences.add(a_silence(since="11:00", until="12:30"))
 
     world.poll(HELD, CALM)
     world.clock.now = NOON + span("1h")
@@ -134,7 +134,7 @@ def test_an_acknowledgement_stops_reminders_until_it_gets_worse(world: World) ->
     [notice] = first.notifications[0].notices
     with world.store.write() as transaction:
         acknowledgement = an_acknowledgement(topic=notice.alert.key.topic, value=150)
-        transaction.save_acknowledgement(replace(acknowledgement, at=world.clock.now))
+        transaction.silences.save_acknowledgement(replace(acknowledgement, at=world.clock.now))
 
     silent = [world.poll(HELD, every="10m") for _ in range(3)]
     worse = world.poll({"Spam": 300}, every="10m")
@@ -148,7 +148,7 @@ def test_an_acknowledgement_stops_reminders_until_it_gets_worse(world: World) ->
 def _acknowledge(world: World, value: int, *, rule: str = "Backlog") -> None:
     topic = world.alert(rule=rule).key.topic
     with world.store.write() as transaction:
-        transaction.save_acknowledgement(
+        transaction.silences.save_acknowledgement(
             replace(an_acknowledgement(topic=topic, value=value), at=world.clock.now, author="alice")
         )
 
@@ -189,7 +189,7 @@ def test_an_acknowledgement_that_is_taken_back_lets_reminders_go_on(world: World
     silent = world.poll(HELD, every="4h")
     topic = world.alert().key.topic
     with world.store.write() as transaction:
-        transaction.forget_acknowledgement(topic)
+        transaction.silences.delete_acknowledgement(topic)
 
     [notice] = world.poll(HELD).notifications[0].notices
 
@@ -218,7 +218,7 @@ def test_the_end_of_a_removed_tenants_alert_is_told_once_its_silence_has_ended(w
     """No poll of that tenant will ever come to do it."""
     world.poll(HELD)
     with world.store.write() as transaction:
-        transaction.add_silence(a_silence(since="11:00", until="12:30"))
+        transaction.silences.add(a_silence(since="11:00", until="12:30"))
     world.alerting = a_policy(a_rule(), tenants={"globex": "5m"}, receivers={"secops": [SLACK]})
 
     world.reconcile()
@@ -244,7 +244,7 @@ def test_what_no_poll_tells_is_told_once_a_silence_has_ended(world: World, after
     world.alerting = a_policy(total, receivers={"secops": [SLACK]})
     world.poll(HELD)
     with world.store.write() as transaction:
-        transaction.add_silence(a_silence(since="11:00", until="12:30"))
+        transaction.silences.add(a_silence(since="11:00", until="12:30"))
     world.alerting = a_policy(tenants=after, receivers={"secops": [SLACK]})
     world.reconcile()
 
@@ -262,7 +262,7 @@ def test_what_no_poll_tells_is_told_once_a_silence_has_ended(world: World, after
 def _targets(world: World) -> list[tuple[str, str]]:
     """Return what waits where: the target, and the title of the message."""
     with world.store.read() as reader:
-        return [(each.delivery.target, each.title) for each in reversed(reader.deliveries())]
+        return [(each.delivery.target, each.title) for each in reversed(reader.outbox.deliveries())]
 
 
 def test_a_new_target_is_told_in_one_message_what_fires_at_all_tenants(world: World) -> None:
@@ -293,7 +293,7 @@ def test_a_url_in_place_of_another_one_is_told_what_fires_and_then_its_end(world
 
     assert [target for target, _ in _targets(world)] == [SLACK, TEAMS, TEAMS]
     with world.store.read() as reader:
-        assert {str(entry.target): entry.state for entry in reader.notified()} == {
+        assert {str(entry.target): entry.state for entry in reader.notifications.states()} == {
             SLACK: AlertState.FIRING,
             TEAMS: AlertState.INACTIVE,
         }
@@ -361,9 +361,9 @@ def test_what_was_told_by_a_version_before_is_told_to_nobody_again(world: World)
     world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK, TEAMS]})
     world.poll(HELD)
     with world.store.write() as transaction:
-        notified = transaction.notified()
-        transaction.forget_told(notified)
-        transaction.save_told([replace(notified[0], target=TargetId(""))])
+        notified = transaction.notifications.states()
+        transaction.notifications.delete(notified)
+        transaction.notifications.save([replace(notified[0], target=TargetId(""))])
 
     goes_on, over = (world.poll(counts) for counts in (HELD, CALM))
 
@@ -626,8 +626,8 @@ def test_the_fallback_is_told_once_of_what_a_person_tries_again_in_vain(world: W
     world.poll(HELD)
     world.deliver()
     with world.store.write() as transaction:
-        [given_up] = [each.delivery for each in transaction.deliveries() if each.delivery.dead_at]
-        transaction.save_delivery(after_retry_request(given_up, now=world.clock.now))
+        [given_up] = [each.delivery for each in transaction.outbox.deliveries() if each.delivery.dead_at]
+        transaction.outbox.save_delivery(after_retry_request(given_up, now=world.clock.now))
 
     tried = world.deliver()
 
@@ -798,7 +798,7 @@ def test_an_outage_of_a_target_that_was_removed_is_forgotten(world: World) -> No
     deliver(world.store, world.notifier, {MAIL: URLS[MAIL]}, alerting=world.alerting, clock=world.clock)
 
     with world.store.read() as reader:
-        assert reader.outages() == {}
+        assert reader.outbox.outages() == {}
 
 
 def test_a_url_in_place_of_one_that_is_down_has_an_outage_of_its_own(world: World) -> None:
@@ -914,6 +914,6 @@ def test_a_clock_jump_moves_what_mutes_and_groups_measure_from(world: World) -> 
 
     assert world.poll(HELD).messages == ()
     with world.store.read() as reader:
-        [notified] = [each for each in reader.notified() if each.state is AlertState.FIRING]
+        [notified] = [each for each in reader.notifications.states() if each.state is AlertState.FIRING]
         assert notified.at == told_at + span("1h")
-        assert reader.groups() == {}
+        assert reader.notifications.open_groups() == {}

@@ -90,7 +90,7 @@ class World:
         with self.store.read() as reader:
             [found] = [
                 alert
-                for alert in reader.alerts()
+                for alert in reader.alerts.load()
                 if (alert.key.rule, alert.key.severity, alert.key.tenant) == (rule, severity, tenant)
             ]
         return found
@@ -98,27 +98,27 @@ class World:
     def waiting(self) -> list[Delivery]:
         """Return what is still to be sent."""
         with self.store.read() as reader:
-            return reader.waiting_deliveries()
+            return reader.outbox.waiting()
 
     def value(self, reason: str = "Spam", *, at: datetime | None = None) -> int | None:
         """Return what is known of a reason now, or at another instant."""
         now = at or self.clock.now
         with self.store.read() as reader:
-            known = reader.tenant_series(Tenant("acme"), window=span("1h"), poll_interval=span("5m"), now=now)
+            known = reader.history.series_for(Tenant("acme"), window=span("1h"), poll_interval=span("5m"), now=now)
         return {each.reason: each.value_at(now) for each in known.reasons}.get(HoldReason(reason))
 
     def everything(self) -> tuple[object, ...]:
         """Return all that is stored."""
         with self.store.read() as reader:
-            deliveries = reader.deliveries()
+            deliveries = reader.outbox.deliveries()
             return (
-                reader.tenants(),
-                [(reader.polling(tenant), reader.reasons(tenant)) for tenant in reader.tenants()],
-                reader.alerts(),
-                reader.transitions(),
-                reader.notified(),
+                reader.polls.tenants(),
+                [(reader.polls.status(tenant), reader.history.reasons(tenant)) for tenant in reader.polls.tenants()],
+                reader.alerts.load(),
+                reader.alerts.transitions(),
+                reader.notifications.states(),
                 deliveries,
-                [reader.message(record.delivery.message_id) for record in deliveries],
+                [reader.outbox.message(record.delivery.message_id) for record in deliveries],
             )
 
 
@@ -844,7 +844,7 @@ def test_old_history_is_pruned_until_nothing_is_left_of_it(world: World) -> None
     assert kept[1] == RetentionResult()
     assert world.alert() == alert
     with world.store.read() as reader:
-        assert [each.held for each in reader.reasons(Tenant("acme"))] == [150]
+        assert [each.held for each in reader.history.reasons(Tenant("acme"))] == [150]
 
 
 def test_a_database_that_fails_fails_the_cycle(world: World) -> None:

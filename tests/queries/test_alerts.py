@@ -29,10 +29,10 @@ def store(tmp_path: Path) -> Store:
 def stored(store: Store, *alerts: Alert, about: Iterable[Alert] = ()) -> Store:
     """Store alerts, and a notification about some of them."""
     with store.write() as transaction:
-        transaction.save_alerts(alerts)
+        transaction.alerts.save(alerts)
         ids = tuple(alert.key.id for alert in about)
         message = replace(a_message(REF), alert_ids=ids)
-        transaction.enqueue(message, ())
+        transaction.outbox.enqueue(message, ())
     return store
 
 

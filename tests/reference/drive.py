@@ -151,14 +151,15 @@ class Real:
         assert self.alerting is not None
         with self.store.read() as reader:
             histories = [
-                reader.history(name, poll_interval=each) for name, each in self.alerting.poll_intervals.items()
+                reader.history.full_history(name, poll_interval=each)
+                for name, each in self.alerting.poll_intervals.items()
             ]
         return [each for moment in replay_of(self.alerting, histories) for each in moment.transitions]
 
     def deliveries(self) -> list[Delivery]:
         """Return all that was ever put into the outbox."""
         with self.store.read() as reader:
-            return [each.delivery for each in reader.deliveries(limit=10_000)]
+            return [each.delivery for each in reader.outbox.deliveries(limit=10_000)]
 
     def url_of(self, target: TargetName) -> str:
         """Return where a target is, or was when it was last configured."""
@@ -235,7 +236,7 @@ class Real:
     def alerts(self) -> list[Alert]:
         """Return the alerts that are stored."""
         with self.store.read() as reader:
-            return list(reader.alerts())
+            return list(reader.alerts.load())
 
     def deliver(self, outcomes: Mapping[str, str]) -> list[Delivery]:
         """Send what is due, and before it make messages of what no poll tells, as the service does."""

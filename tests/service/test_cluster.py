@@ -143,7 +143,7 @@ def test_an_instance_that_did_not_renew_in_time_does_nothing(one: Instance, capl
         "cut off from the database, nothing is polled or sent"
     ]
     with one.store.write() as transaction:
-        assert not transaction.lease_state().is_member
+        assert not transaction.leases.state().is_member
 
 
 def test_an_instance_that_was_cut_off_comes_back_by_itself(one: Instance) -> None:
@@ -157,7 +157,7 @@ def test_an_instance_that_was_cut_off_comes_back_by_itself(one: Instance) -> Non
     assert one.sharing.look()
     assert (one.share(), one.sharing.trouble()) == ([*INTERVALS], "")
     with one.store.read() as reader:
-        assert [each.is_alive for each in reader.instances()] == [True]
+        assert [each.is_alive for each in reader.leases.instances()] == [True]
 
 
 def test_a_short_interval_makes_short_leases(one: Instance) -> None:
@@ -212,7 +212,7 @@ def test_a_reload_reaches_the_others_at_once(
     one.sharing.follow("changed", INTERVALS)
     other.sharing.beat()
     with other.store.write() as transaction:
-        differs = transaction.lease_state()
+        differs = transaction.leases.state()
     assert "configurations differ" in caplog.text
     assert "DIFFER" in other.sharing.notified()
     other.sharing.look()
@@ -221,7 +221,7 @@ def test_a_reload_reaches_the_others_at_once(
     assert not differs.may_resolve_removed
     assert other.sharing.look()
     with other.store.write() as transaction:
-        assert transaction.lease_state().may_resolve_removed
+        assert transaction.leases.state().may_resolve_removed
 
 
 def test_a_removed_tenant_is_polled_no_more_and_a_new_one_is(one: Instance) -> None:

@@ -252,7 +252,7 @@ def test_what_was_before_a_restart_is_recalled(
 ) -> None:
     """The last good poll of a tenant comes from the database until there is a newer one."""
     with closing(Store(sqlite_url)) as store, store.write() as transaction:
-        transaction.add_snapshot(a_snapshot({"Spam": 5}), poll_interval=timedelta(minutes=5))
+        transaction.history.add(a_snapshot({"Spam": 5}), poll_interval=timedelta(minutes=5))
     watch.recall()
     unwanted = health.tenants()[0].last_success_at
     watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)

@@ -47,15 +47,15 @@ class Sharer:
 
     def join(self) -> None:
         """Begin a life."""
-        self.leases.enrol(self.alerting.poll_intervals)
+        self.leases.add_tenants(self.alerting.poll_intervals)
         self.member = self.leases.join("host", "1", self.configuration, lasting=span("30s"), instead_of=0)
-        self.store.act_as(self.member)
+        self.store.use_leases_of(self.member)
 
     def renew(self) -> None:
         """Renew, take and give."""
         renewal = self.leases.renew(self.member, self.alerting.poll_intervals, self.held, lasting=span("30s"))
         assert renewal is not None
-        self.held = renewal.held
+        self.held = renewal.owned
 
     def poll(self, answers: Mapping[str, int]) -> list[PollCycle]:
         """Poll tenants, each of which holds so many of one reason."""
@@ -74,7 +74,7 @@ class Sharer:
             self.store, self.notifier, urls, alerting=self.alerting, clock=self.clock, may_send=lambda: next(may, False)
         )
         with self.store.read() as reader:
-            return [reader.message(each.message_id).title for each in tried]
+            return [reader.outbox.message(each.message_id).title for each in tried]
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def expire(sharer: Sharer, url: str) -> None:
 def firing(sharer: Sharer) -> set[tuple[str, str]]:
     """Return which rules fire for whom."""
     with sharer.store.read() as reader:
-        return {(each.key.rule, each.key.tenant) for each in reader.alerts() if each.state is AlertState.FIRING}
+        return {(each.key.rule, each.key.tenant) for each in reader.alerts.load() if each.state is AlertState.FIRING}
 
 
 def test_each_keeps_its_own_tenants_and_nothing_of_the_other(sharers: tuple[Sharer, Sharer]) -> None:
@@ -126,7 +126,12 @@ def test_an_instance_whose_time_is_up_commits_nothing(sharers: tuple[Sharer, Sha
     one.poll({"acme": 150})
     expire(one, postgresql_url)
     with other.store.read() as reader:
-        before = reader.transitions(), reader.notified(), reader.waiting_deliveries(), reader.pollings()
+        before = (
+            reader.alerts.transitions(),
+            reader.notifications.states(),
+            reader.outbox.waiting(),
+            reader.polls.status_by_tenant(),
+        )
 
     assert one.poll({"acme": 0}) == []
     assert one.deliver() == []
@@ -135,7 +140,12 @@ def test_an_instance_whose_time_is_up_commits_nothing(sharers: tuple[Sharer, Sha
     assert told_groups(one.store, one.alerting, now=one.clock.now) == ()
     shift_after_clock_jump(one.store, by=timedelta(hours=1), tenants=[Tenant("acme")])
     with other.store.read() as reader:
-        assert (reader.transitions(), reader.notified(), reader.waiting_deliveries(), reader.pollings()) == before
+        assert (
+            reader.alerts.transitions(),
+            reader.notifications.states(),
+            reader.outbox.waiting(),
+            reader.polls.status_by_tenant(),
+        ) == before
     assert one.notifier.sent == []
 
 
@@ -175,9 +185,9 @@ def test_what_one_remembers_is_read_again_when_a_tenant_comes_back(
     one.poll({"acme": 150})
 
     with one.store.read() as reader:
-        acme = reader.tenant_series(Tenant("acme"), window=span("1h"), poll_interval=span("5m"), now=one.clock.now)
+        acme = reader.history.series_for(Tenant("acme"), window=span("1h"), poll_interval=span("5m"), now=one.clock.now)
         assert [sample.count for sample in acme.reasons[0].changes] == [0, 150, 3, 150]
-        assert [(each.before, each.after) for each in reversed(reader.transitions())] == [
+        assert [(each.before, each.after) for each in reversed(reader.alerts.transitions())] == [
             (AlertState.INACTIVE, AlertState.FIRING),
             (AlertState.FIRING, AlertState.INACTIVE),
             (AlertState.INACTIVE, AlertState.FIRING),
@@ -211,7 +221,7 @@ def test_while_configurations_differ_the_leader_alone_judges_sums_and_nothing_is
     one.alerting = a_policy(TOTAL, a_rule(), tenants=TENANTS)
     one.configuration = one.alerting.rules[0].name
     one.member = replace(one.member, configuration="changed")
-    one.store.act_as(one.member)
+    one.store.use_leases_of(one.member)
     one.renew()
 
     other.poll({"umbrella": 300})
@@ -224,7 +234,7 @@ def test_while_configurations_differ_the_leader_alone_judges_sums_and_nothing_is
 
     other.member = replace(other.member, configuration="changed")
     other.alerting = one.alerting
-    other.store.act_as(other.member)
+    other.store.use_leases_of(other.member)
     other.renew()
     without = a_policy(a_rule(), tenants=TENANTS)
     assert [each.key.rule for each in reconcile(other.store, without, now=other.clock.now)] == ["Total"]
@@ -300,7 +310,7 @@ def test_who_stood_still_while_sending_has_no_say_in_what_the_other_took_over(
         one.deliver()
 
     with one.store.read() as reader:
-        [record] = reader.deliveries()
+        [record] = reader.outbox.deliveries()
     assert record.delivery.sent_at is not None
     assert record.delivery.last_error == ""
     assert "message taken over meanwhile" in caplog.text
@@ -367,7 +377,7 @@ def test_an_outage_of_a_target_that_one_of_them_does_not_know_is_kept(sharers: t
     assert not tell_outages(other.store, other.alerting, {}, now=one.clock.now)
 
     with one.store.read() as reader:
-        assert [*reader.outages()] == [SLACK]
+        assert [*reader.outbox.outages()] == [SLACK]
 
 
 def test_history_is_kept_by_the_leader_alone(sharers: tuple[Sharer, Sharer]) -> None:
@@ -396,5 +406,5 @@ def test_a_clock_that_jumped_moves_what_its_own_instance_polls(sharers: tuple[Sh
     shift_after_clock_jump(one.store, by=timedelta(hours=1), tenants=[Tenant("acme"), Tenant("umbrella")])
 
     with one.store.read() as reader:
-        active_at = {each.key.tenant: each.active_at for each in reader.alerts()}
+        active_at = {each.key.tenant: each.active_at for each in reader.alerts.load()}
     assert active_at == {"acme": NOON + span("5m") + span("1h"), "umbrella": NOON + span("10m")}

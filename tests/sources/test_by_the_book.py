@@ -636,7 +636,7 @@ def failed_poll(store: Store, source: Source, clock: FakeClock) -> SourceError:
     assert (cycle.snapshot, cycle.transitions, cycle.messages) == (None, (), ())
     assert cycle.error is not None
     with store.read() as reader:
-        failure = reader.polling(ACME).failure
+        failure = reader.polls.status(ACME).failure
     assert failure is not None
     assert (failure.at, failure.cause, failure.detail) == (NOON, cycle.error.cause, cycle.error.detail)
     return cycle.error
@@ -667,7 +667,7 @@ def cannot_reach(tls: ssl.SSLContext, clock: FakeClock, sqlite_url: str) -> Sour
 def firing_in(store: Store) -> list[str]:
     """Return the reasons whose alerts fire."""
     with store.read() as reader:
-        return [alert.key.reason for alert in reader.alerts() if alert.is_firing]
+        return [alert.key.reason for alert in reader.alerts.load() if alert.is_firing]
 
 
 def everything_in(sqlite_url: str) -> dict[str, list[tuple[object, ...]]]:

@@ -32,24 +32,24 @@ def poll(store: Store, clock: str | datetime, tenant: str = "acme", /, **held: i
 
 def seen(transaction: Transaction, taken_at: datetime, held: Mapping[str, int], *, tenant: str = "acme") -> None:
     """Store a snapshot in an open transaction."""
-    transaction.add_snapshot(a_snapshot(held, tenant=tenant, taken_at=taken_at), poll_interval=EVERY)
+    transaction.history.add(a_snapshot(held, tenant=tenant, taken_at=taken_at), poll_interval=EVERY)
 
 
 def fail(store: Store, clock: str, cause: Cause = Cause.TIMEOUT, detail: str = "no answer") -> None:
     """Store a failed poll."""
     with store.write() as transaction:
-        transaction.add_failure(ACME, SourceUnavailable(cause, detail), at=at(clock))
+        transaction.polls.add_failure(ACME, SourceUnavailable(cause, detail), at=at(clock))
 
 
 def prune(store: Store, before: str | datetime = "10:00", *, batch: int = 10_000) -> list[int]:
     """Delete everything from before that in transactions of so many rows; return how many each one deleted."""
     limit = at(before) if isinstance(before, str) else before
     with store.read() as reader:
-        tenants = reader.tenants_with_history_before(limit)
-    sizes = _sizes(store, tenants, lambda one, name: one.prune(name, before=limit, batch=batch))
+        tenants = reader.retention.tenants_to_prune(limit)
+    sizes = _sizes(store, tenants, lambda one, name: one.retention.prune(name, before=limit, batch=batch))
     while outdated := _outdated(store, limit, batch):
         with store.write() as transaction:
-            sizes.append(transaction.drop(outdated, before=limit))
+            sizes.append(transaction.retention.delete_expired(outdated, before=limit))
     return sizes
 
 
@@ -57,16 +57,16 @@ def thin(store: Store, before: str | datetime = "10:00", *, batch: int = 10_000)
     """Thin everything from before that in transactions of so many rows; return how many each one looked at."""
     limit = at(before) if isinstance(before, str) else before
     with store.read() as reader:
-        tenants = reader.tenants_to_thin(limit)
-    return _sizes(store, tenants, lambda one, name: one.thin(name, before=limit, batch=batch))
+        tenants = reader.retention.tenants_to_downsample(limit)
+    return _sizes(store, tenants, lambda one, name: one.retention.downsample(name, before=limit, batch=batch))
 
 
 def pack(store: Store, before: str | datetime = "10:00") -> list[int]:
     """Pack everything from before that; return how many changes became a chunk each time."""
     limit = at(before) if isinstance(before, str) else before
     with store.read() as reader:
-        tenants = reader.tenants_to_pack(limit)
-    return _sizes(store, tenants, lambda one, name: one.pack(name, before=limit))
+        tenants = reader.retention.tenants_to_compress(limit)
+    return _sizes(store, tenants, lambda one, name: one.retention.compress(name, before=limit))
 
 
 def _sizes(store: Store, tenants: Sequence[Tenant], act: Callable[[Transaction, Tenant], int]) -> list[int]:
@@ -83,7 +83,7 @@ def _sizes(store: Store, tenants: Sequence[Tenant], act: Callable[[Transaction, 
 
 def _outdated(store: Store, before: datetime, limit: int) -> list[tuple[str, int | str]]:
     with store.read() as reader:
-        return reader.outdated(before=before, limit=limit)
+        return reader.retention.expired_rows(before=before, limit=limit)
 
 
 def tenant_series(
@@ -91,14 +91,14 @@ def tenant_series(
 ) -> tuple[Series, dict[str, Series]]:
     """Return the polling of a tenant and its series by reason."""
     with store.read() as reader:
-        read = reader.tenant_series(Tenant(tenant), window=span(window), poll_interval=EVERY, now=now)
+        read = reader.history.series_for(Tenant(tenant), window=span(window), poll_interval=EVERY, now=now)
     return read.polling, {series.reason: series for series in read.reasons}
 
 
 def rows(store: Store, statement: str) -> list[tuple[Any, ...]]:
     """Return what stands in the tables."""
     with store.read() as reader:
-        return [tuple(row) for row in reader._all(text(statement))]  # noqa: SLF001 - beneath the interface
+        return [tuple(row) for row in reader.polls._all(text(statement))]  # noqa: SLF001 - beneath the interface
 
 
 def a_transition(clock: str, before: AlertState, after: AlertState, *, note: str = "") -> Transition:
@@ -125,7 +125,7 @@ def enqueue(
     """Put a message into the outbox."""
     message = a_message(message_id, receiver=receiver, created_at=created_at)
     with store.write() as transaction:
-        transaction.enqueue(message, [TargetName(each) for each in targets])
+        transaction.outbox.enqueue(message, [TargetName(each) for each in targets])
 
 
 def a_silence(
@@ -145,7 +145,7 @@ def a_silence(
 def silence(store: Store, added: Silence | None = None, /, *, since: str = "11:00", until: str = "13:00") -> Silence:
     """Store a silence; return it with its number."""
     with store.write() as transaction:
-        return transaction.add_silence(added or a_silence(since=since, until=until))
+        return transaction.silences.add(added or a_silence(since=since, until=until))
 
 
 def an_acknowledgement(reason: str = "Spam", *, clock: str = "11:30", value: int | None = 120) -> Acknowledgement:

@@ -34,10 +34,10 @@ def test_an_alert_comes_back_exactly(store: Store) -> None:
     )
 
     with store.write() as transaction:
-        transaction.save_alerts([alert, an_alert(AlertState.PENDING, value=None, peak=None)])
+        transaction.alerts.save([alert, an_alert(AlertState.PENDING, value=None, peak=None)])
 
     with store.read() as reader:
-        assert {each.key.id: each for each in reader.alerts()} == {
+        assert {each.key.id: each for each in reader.alerts.load()} == {
             alert.key.id: alert,
             a_key().id: an_alert(AlertState.PENDING, value=None, peak=None),
         }
@@ -46,11 +46,11 @@ def test_an_alert_comes_back_exactly(store: Store) -> None:
 def test_an_alert_is_stored_under_its_key(store: Store) -> None:
     """A later state takes the place of the earlier one."""
     with store.write() as transaction:
-        transaction.save_alerts([an_alert(AlertState.PENDING), an_alert(key=a_key(reason="Virus"))])
-        transaction.save_alerts([a_resolved()])
+        transaction.alerts.save([an_alert(AlertState.PENDING), an_alert(key=a_key(reason="Virus"))])
+        transaction.alerts.save([a_resolved()])
 
     with store.read() as reader:
-        assert sorted(reader.alerts(), key=lambda alert: alert.key.reason) == [
+        assert sorted(reader.alerts.load(), key=lambda alert: alert.key.reason) == [
             a_resolved(),
             an_alert(key=a_key(reason="Virus")),
         ]
@@ -66,22 +66,22 @@ def test_alerts_whose_ids_look_alike_are_kept_apart(store: Store) -> None:
     ]
 
     with store.write() as transaction:
-        transaction.save_alerts(an_alert(key=key) for key in alike)
+        transaction.alerts.save(an_alert(key=key) for key in alike)
 
     with store.read() as reader:
-        assert {alert.key for alert in reader.alerts()} == set(alike)
+        assert {alert.key for alert in reader.alerts.load()} == set(alike)
 
 
 def test_an_alert_is_found_by_the_digits_that_name_it(store: Store) -> None:
     """Whatever state it is in; none where no alert has them."""
     spam, virus = an_alert(), replace(a_resolved(), key=a_key(reason="Virus"))
     with store.write() as transaction:
-        transaction.save_alerts([spam, virus])
+        transaction.alerts.save([spam, virus])
 
     with store.read() as reader:
-        assert reader.alert_by_id(spam.key.id) == [spam]
-        assert reader.alert_by_id(virus.key.id) == [virus]
-        assert reader.alert_by_id("00000000") == []
+        assert reader.alerts.by_id(spam.key.id) == [spam]
+        assert reader.alerts.by_id(virus.key.id) == [virus]
+        assert reader.alerts.by_id("00000000") == []
 
 
 def test_what_is_true_now_of_some_alerts_comes_with_all_that_fires(store: Store) -> None:
@@ -89,10 +89,10 @@ def test_what_is_true_now_of_some_alerts_comes_with_all_that_fires(store: Store)
     firing = an_alert()
     asked_for, other = (replace(a_resolved(), key=a_key(reason=reason)) for reason in ("Virus", "Graymail"))
     with store.write() as transaction:
-        transaction.save_alerts([firing, asked_for, other])
+        transaction.alerts.save([firing, asked_for, other])
 
     with store.read() as reader:
-        found = [reader.present_alerts(ids) for ids in ((), {asked_for.key.id})]
+        found = [reader.alerts.load_live(ids) for ids in ((), {asked_for.key.id})]
 
     assert [{alert.key.reason for alert in each} for each in found] == [
         {firing.key.reason},
@@ -105,10 +105,10 @@ def test_two_alerts_of_the_same_digits_are_both_found(store: Store) -> None:
     first, second = (an_alert(key=a_key(reason=reason)) for reason in ("reason 38418", "reason 80905"))
     assert first.key.id == second.key.id
     with store.write() as transaction:
-        transaction.save_alerts([first, second])
+        transaction.alerts.save([first, second])
 
     with store.read() as reader:
-        assert sorted(reader.alert_by_id(first.key.id), key=lambda alert: alert.key.reason) == [first, second]
+        assert sorted(reader.alerts.by_id(first.key.id), key=lambda alert: alert.key.reason) == [first, second]
 
 
 def test_a_poll_reads_what_goes_on_for_its_tenants(store: Store) -> None:
@@ -116,25 +116,25 @@ def test_a_poll_reads_what_goes_on_for_its_tenants(store: Store) -> None:
     live, told_of, over, other, sums = (a_key(reason=name) for name in ("a", "b", "c", "d", "e"))
     other, sums = replace(other, tenant=Tenant("legacy")), replace(sums, tenant=ALL_TENANTS)
     with store.write() as transaction:
-        transaction.save_alerts(an_alert(key=key) for key in (live, other, sums))
-        transaction.save_alerts(replace(a_resolved(), key=key) for key in (told_of, over))
-        transaction.save_told([a_told(topic=told_of.topic), a_told(AlertState.INACTIVE, topic=over.topic)])
+        transaction.alerts.save(an_alert(key=key) for key in (live, other, sums))
+        transaction.alerts.save(replace(a_resolved(), key=key) for key in (told_of, over))
+        transaction.notifications.save([a_told(topic=told_of.topic), a_told(AlertState.INACTIVE, topic=over.topic)])
 
     with store.read() as reader:
-        assert {alert.key.reason for alert in reader.alerts([ACME, ALL_TENANTS])} == {"a", "b", "e"}
-        assert {alert.key.reason for alert in reader.alerts()} == {"a", "b", "c", "d", "e"}
-        assert [notified.topic.reason for notified in reader.notified([ACME, ALL_TENANTS])] == ["b"]
-        assert {notified.topic.reason for notified in reader.notified()} == {"b", "c"}
-        assert (reader.alerts([]), reader.notified([])) == ([], [])
+        assert {alert.key.reason for alert in reader.alerts.load([ACME, ALL_TENANTS])} == {"a", "b", "e"}
+        assert {alert.key.reason for alert in reader.alerts.load()} == {"a", "b", "c", "d", "e"}
+        assert [notified.topic.reason for notified in reader.notifications.states([ACME, ALL_TENANTS])] == ["b"]
+        assert {notified.topic.reason for notified in reader.notifications.states()} == {"b", "c"}
+        assert (reader.alerts.load([]), reader.notifications.states([])) == ([], [])
 
 
 def test_every_severity_of_a_topic_that_goes_on_is_read(store: Store) -> None:
     """A critical alert that is over still belongs to the warning that fires."""
     with store.write() as transaction:
-        transaction.save_alerts([an_alert(), replace(a_resolved(), key=a_key(severity=Severity.CRITICAL))])
+        transaction.alerts.save([an_alert(), replace(a_resolved(), key=a_key(severity=Severity.CRITICAL))])
 
     with store.read() as reader:
-        assert {alert.key.severity for alert in reader.alerts([ACME])} == {"warning", "critical"}
+        assert {alert.key.severity for alert in reader.alerts.load([ACME])} == {"warning", "critical"}
 
 
 def test_what_fires_is_counted_by_severity(store: Store) -> None:
@@ -143,13 +143,13 @@ def test_what_fires_is_counted_by_severity(store: Store) -> None:
         (Severity.CRITICAL, "a"), (Severity.WARNING, "a"), (Severity.WARNING, "b"),
     )]  # fmt: skip
     with store.write() as transaction:
-        transaction.save_alerts(an_alert(key=key) for key in keys)
-        transaction.save_alerts([an_alert(AlertState.PENDING, key=a_key(reason="c"))])
-        transaction.save_alerts([replace(a_resolved(), key=a_key(reason="d"))])
+        transaction.alerts.save(an_alert(key=key) for key in keys)
+        transaction.alerts.save([an_alert(AlertState.PENDING, key=a_key(reason="c"))])
+        transaction.alerts.save([replace(a_resolved(), key=a_key(reason="d"))])
 
     with store.read() as reader:
-        assert reader.firing_by_severity() == {Severity.CRITICAL: 1, Severity.WARNING: 2}
-        assert reader.live_counts() == {
+        assert reader.alerts.firing_by_severity() == {Severity.CRITICAL: 1, Severity.WARNING: 2}
+        assert reader.alerts.counts_by_state() == {
             (AlertState.FIRING, Severity.CRITICAL): 1,
             (AlertState.FIRING, Severity.WARNING): 2,
             (AlertState.PENDING, Severity.WARNING): 1,
@@ -164,11 +164,11 @@ def test_what_was_told_comes_back_exactly(store: Store) -> None:
     )
 
     with store.write() as transaction:
-        transaction.save_told([first, other, elsewhere])
-        transaction.save_told([later])
+        transaction.notifications.save([first, other, elsewhere])
+        transaction.notifications.save([later])
 
     with store.read() as reader:
-        assert sorted(reader.notified(), key=lambda notified: (notified.receiver, notified.target)) == [
+        assert sorted(reader.notifications.states(), key=lambda notified: (notified.receiver, notified.target)) == [
             other,
             later,
             elsewhere,
@@ -179,23 +179,25 @@ def test_what_a_target_was_told_that_has_moved_is_forgotten(store: Store) -> Non
     """That of one target of one receiver, about one topic."""
     gone, *kept = a_told(), a_told(target="teams"), a_told(receiver="mail"), a_told(topic=a_key(reason="Virus").topic)
     with store.write() as transaction:
-        transaction.save_told([gone, *kept])
-        transaction.forget_told([gone])
+        transaction.notifications.save([gone, *kept])
+        transaction.notifications.delete([gone])
 
     with store.read() as reader:
-        assert len(reader.notified()) == len(kept)
-        assert all(entry in reader.notified([ACME]) for entry in kept)
+        assert len(reader.notifications.states()) == len(kept)
+        assert all(entry in reader.notifications.states([ACME]) for entry in kept)
 
 
 def test_it_is_known_of_which_tenants_somebody_believes_that_something_fires(store: Store) -> None:
     """Each once; what is known to be over does not count."""
     keys = [replace(a_key(reason=reason), tenant=Tenant(name)) for name in ("acme", "legacy") for reason in "ab"]
     with store.write() as transaction:
-        transaction.save_told(a_told(topic=key.topic) for key in keys)
-        transaction.save_told([a_told(AlertState.INACTIVE, topic=replace(keys[0], tenant=Tenant("over")).topic)])
+        transaction.notifications.save(a_told(topic=key.topic) for key in keys)
+        transaction.notifications.save(
+            [a_told(AlertState.INACTIVE, topic=replace(keys[0], tenant=Tenant("over")).topic)]
+        )
 
     with store.read() as reader:
-        assert reader.tenants_told_of() == ["acme", "legacy"]
+        assert reader.notifications.tenants_notified_of_firing() == ["acme", "legacy"]
 
 
 def test_the_history_of_alerts_is_read_newest_first(store: Store) -> None:
@@ -205,14 +207,14 @@ def test_the_history_of_alerts_is_read_newest_first(store: Store) -> None:
     fired = a_transition("11:45", AlertState.PENDING, AlertState.FIRING, note="for 45m")
 
     with store.write() as transaction:
-        transaction.add_transitions([spam, virus])
-        transaction.add_transitions([fired])
+        transaction.alerts.add_transitions([spam, virus])
+        transaction.alerts.add_transitions([fired])
 
     with store.read() as reader:
-        assert reader.transitions() == [fired, virus, spam]
-        assert reader.transitions(alert_id=spam.key.id) == [fired, spam]
-        assert reader.transitions(since=at("11:30")) == [fired, virus]
-        assert reader.transitions(limit=1) == [fired]
+        assert reader.alerts.transitions() == [fired, virus, spam]
+        assert reader.alerts.transitions(alert_id=spam.key.id) == [fired, spam]
+        assert reader.alerts.transitions(since=at("11:30")) == [fired, virus]
+        assert reader.alerts.transitions(limit=1) == [fired]
 
 
 def test_the_transitions_into_firing_and_out_of_it_are_read_oldest_first(store: Store) -> None:
@@ -227,9 +229,9 @@ def test_the_transitions_into_firing_and_out_of_it_are_read_oldest_first(store: 
     ]
     other = replace(own[-1], key=a_key(reason="Virus"))
     with store.write() as transaction:
-        transaction.add_transitions([*own, other])
+        transaction.alerts.add_transitions([*own, other])
 
     with store.read() as reader:
-        found = reader.firings([a_key(), a_key(reason="Graymail")], since=at("10:00"))
+        found = reader.alerts.firing_transitions([a_key(), a_key(reason="Graymail")], since=at("10:00"))
 
     assert found == {a_key(): [own[1], own[4]]}

@@ -35,7 +35,7 @@ def database(sqlite_url: str) -> Path:
 def backup(database: Path, tmp_path: Path) -> Path:
     """A backup of it."""
     with opened(database) as store:
-        return store.back_up(tmp_path / "backup.db").path
+        return store.backup(tmp_path / "backup.db").path
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def opened(path: Path) -> Iterator[Store]:
 def counts(path: Path) -> dict[str, int]:
     """Return what a database says was held last."""
     with opened(path) as store, store.read() as reader:
-        return {str(each.reason): each.held for each in reader.reasons(ACME)}
+        return {str(each.reason): each.held for each in reader.history.reasons(ACME)}
 
 
 def held(path: Path) -> int | None:
@@ -59,7 +59,7 @@ def held(path: Path) -> int | None:
 def restored(database: Path, backup: Path) -> Path | None:
     """Restore a backup; return where the database is that was there."""
     with opened(database) as store, store.lock():
-        return store.restore(backup, now=NOON).aside
+        return store.restore(backup, now=NOON).previous_file
 
 
 def damage(path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_backup_holds_what_is_only_in_the_wal_yet(database: Path, tmp_path: Pa
         poll(store, "11:05", Spam=9)
         assert Path(f"{database}-wal").stat().st_size > 0
 
-        store.back_up(tmp_path / "backup.db")
+        store.backup(tmp_path / "backup.db")
 
     assert held(tmp_path / "backup.db") == 9
 
@@ -107,7 +107,7 @@ def test_a_backup_that_is_made_while_the_database_is_written_is_whole(database: 
     writer.start()
     try:
         with opened(database) as store:
-            made = [store.back_up(tmp_path / f"{number}.db").path for number in range(5)]
+            made = [store.backup(tmp_path / f"{number}.db").path for number in range(5)]
     finally:
         stop.set()
         writer.join()
@@ -124,7 +124,7 @@ def test_a_backup_overwrites_nothing(database: Path, tmp_path: Path, kind: str) 
     path.symlink_to("nowhere") if kind == "a dangling link" else path.write_text("mine")
 
     with opened(database) as store, pytest.raises(StoreError, match="mine: it exists already"):
-        store.back_up(path)
+        store.backup(path)
 
     assert path.is_symlink() or path.read_text() == "mine"
     assert sorted(tmp_path.glob("mine*")) == [path]
@@ -135,7 +135,7 @@ def test_a_backup_of_a_damaged_database_is_refused_and_leaves_nothing(database: 
     damage(database)
 
     with opened(database) as store, pytest.raises(StoreError, match=rf"^{database}: .*(damaged|malformed)"):
-        store.back_up(tmp_path / "backup.db")
+        store.backup(tmp_path / "backup.db")
 
     assert list(tmp_path.glob("backup*")) == []
 
@@ -148,7 +148,7 @@ def test_a_database_that_cannot_be_copied_is_blamed_itself(database: Path, tmp_p
         file.write(b"\xff" * 3000)
 
     with opened(database) as store, pytest.raises(StoreError) as refused:
-        store.back_up(tmp_path / "backup.db")
+        store.backup(tmp_path / "backup.db")
 
     assert str(refused.value).startswith(f"{database}: ")
     assert "backup.db" not in str(refused.value)
@@ -157,7 +157,7 @@ def test_a_database_that_cannot_be_copied_is_blamed_itself(database: Path, tmp_p
 def test_a_backup_to_a_folder_that_is_not_there_names_it(database: Path, tmp_path: Path) -> None:
     """The user mends a name."""
     with opened(database) as store, pytest.raises(StoreError, match=r"none/backup\.db: cannot be written: No such"):
-        store.back_up(tmp_path / "none" / "backup.db")
+        store.backup(tmp_path / "none" / "backup.db")
 
 
 def test_a_backup_for_which_the_disk_has_no_room_leaves_nothing(database: Path, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_backup_for_which_the_disk_has_no_room_leaves_nothing(database: Path, 
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
         try:
             with pytest.raises(StoreError, match=r"alerter\.db cannot be copied to .*backup\.db: .*(full|disk)"):
-                store.back_up(tmp_path / "backup.db")
+                store.backup(tmp_path / "backup.db")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
@@ -178,7 +178,7 @@ def test_a_backup_for_which_the_disk_has_no_room_leaves_nothing(database: Path, 
 def test_postgresql_is_left_to_its_own_tools(postgresql_url: str, tmp_path: Path) -> None:
     """The refusal names them."""
     with closing(Store(postgresql_url)) as store:
-        for refused in (store.back_up, lambda path: store.restore(path, now=NOON)):
+        for refused in (store.backup, lambda path: store.restore(path, now=NOON)):
             with pytest.raises(StoreError, match="pg_dump and pg_restore"):
                 refused(tmp_path / "backup.db")
 

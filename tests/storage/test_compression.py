@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from alerter.storage.compression import Damaged, StoredChange, packed, unpacked
+from alerter.storage.compression import CorruptDay, StoredChange, decode, encode
 
 MINUTE = 60_000_000
 _INT64 = st.integers(-(2**62), 2**62)
@@ -24,7 +24,7 @@ def test_every_change_comes_back(changes: list[StoredChange]) -> None:
     """Also one that does not begin where the one before it ended, as beside a gap."""
     changes = sorted(changes)
 
-    assert list(unpacked(packed(changes))) == changes
+    assert list(decode(encode(changes))) == changes
 
 
 def a_day(jitter: int) -> list[StoredChange]:
@@ -46,7 +46,7 @@ def test_a_change_takes_a_few_bytes(jitter: int, most: float) -> None:
     """A quarter of what a row of SQLite takes, or less."""
     changes = a_day(jitter)
 
-    assert len(packed(changes)) / len(changes) < most
+    assert len(encode(changes)) / len(changes) < most
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_change_takes_a_few_bytes(jitter: int, most: float) -> None:
         (b"", "expected a chunk that begins with 01, found nothing"),
         (b"\x02rest", "begins with 01, found 02"),
         (b"\x01rest", "incorrect header check"),
-        (packed([(1, 1, 0, 7)])[:-1], "incomplete or truncated stream"),
+        (encode([(1, 1, 0, 7)])[:-1], "incomplete or truncated stream"),
         (b"\x01" + zlib.compress(b"12345"), "expected 4 numbers a change, found 5 bytes"),
         (b"\x01" + zlib.compress(b"12345678"), "expected 4 numbers a change, found 8 bytes"),
     ],
@@ -63,23 +63,23 @@ def test_a_change_takes_a_few_bytes(jitter: int, most: float) -> None:
 )
 def test_what_is_no_chunk_is_refused(chunk: bytes, says: str) -> None:
     """It says what was found; nothing is made up."""
-    with pytest.raises(Damaged, match=says):
-        list(unpacked(chunk))
+    with pytest.raises(CorruptDay, match=says):
+        list(decode(chunk))
 
 
 @pytest.mark.parametrize("bit", [1, 128])
 def test_a_chunk_that_has_changed_anywhere_is_refused(bit: int) -> None:
     """There is a checksum: but for the few bits that mean nothing, none may differ."""
     changes = a_day(0)[:50]
-    chunk = packed(changes)
+    chunk = encode(changes)
     refused = 0
 
     for place in range(len(chunk)):
         broken = bytearray(chunk)
         broken[place] ^= bit
         try:
-            assert list(unpacked(bytes(broken))) == changes
-        except Damaged:
+            assert list(decode(bytes(broken))) == changes
+        except CorruptDay:
             refused += 1
 
     assert refused > 0.9 * len(chunk)

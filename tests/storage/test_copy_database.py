@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Integer, create_engine, func, insert, make_url, select, text
 
 from alerter.errors import StoreError
-from alerter.storage import CopyPhase, SchemaState, Store, Transfer
+from alerter.storage import CopyPhase, CopyResult, SchemaState, Store
 from alerter.storage.tables import OF_AN_INSTANCE, REVISIONS, metadata
 from tests.conftest import AddRevision
 from tests.postgres import Server
@@ -36,7 +36,7 @@ def nobody(_step: CopyPhase, _done: int, _all: int) -> None:
     """Take no notice of how far it is."""
 
 
-def copy(source: str, target: str, on_progress: Any = nobody) -> Transfer:  # noqa: ANN401 - any function will do
+def copy(source: str, target: str, on_progress: Any = nobody) -> CopyResult:  # noqa: ANN401 - any function will do
     """Copy one database into another one."""
     with closing(Store(source)) as old, closing(Store(target)) as new:
         return old.copy_to(new, on_progress=on_progress)
@@ -77,7 +77,7 @@ def test_every_table_arrives_as_it_is(database_url: str, target: str) -> None:
 
     done = copy(database_url, target)
 
-    assert done == Transfer(rows=dict.fromkeys(COPIED, ROWS), was_there=False)
+    assert done == CopyResult(rows=dict.fromkeys(COPIED, ROWS), was_there=False)
     assert copied(contents(target)) == copied(before)
     assert all(contents(target)[name] == [] for name in metadata.tables.keys() - COPIED)
     assert contents(database_url) == before
@@ -144,7 +144,7 @@ def test_a_copy_that_is_there_already_is_compared_and_left(sqlite_url: str, targ
 
     again = copy(sqlite_url, target, lambda step, *_: steps.add(step))
 
-    assert again == Transfer(rows=dict.fromkeys(COPIED, ROWS), was_there=True)
+    assert again == CopyResult(rows=dict.fromkeys(COPIED, ROWS), was_there=True)
     assert steps == {CopyPhase.COMPARED}
 
 
@@ -278,9 +278,9 @@ def test_a_process_that_is_killed_leaves_nothing(sqlite_url: str, target: str, s
     fill(sqlite_url)
     program = (
         "import os, signal, sys\n"
-        "from alerter.storage import Step, Store\n"
+        "from alerter.storage import CopyPhase, Store\n"
         "def kill(step, done, all_):\n"
-        f"    if step is Step.{step.name} and done > all_ / 2:\n"
+        f"    if step is CopyPhase.{step.name} and done > all_ / 2:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "Store(sys.argv[1]).copy_to(Store(sys.argv[2]), on_progress=kill)\n"
     )

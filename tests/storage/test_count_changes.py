@@ -66,12 +66,12 @@ def _instant(number: int) -> datetime:
 def seen(store: Store) -> tuple[object, ...]:
     """Return what everybody sees who reads the history, by each of the ways to read it."""
     with store.read() as reader:
-        history = reader.history(ACME, poll_interval=EVERY)
-        records = list(reader.records(ACME))
-        part = list(reader.records(ACME, since=NOON - 3 * DAY, until=NOON - DAY))
-        spam = reader.samples(ACME, HoldReason("Spam"), since=NOON - 3 * DAY, until=NOON)
-        total = reader.total([_member()], MATCH_ALL, window=2 * DAY, now=NOON)
-        steps = list(reader.stored(ACME).changes())
+        history = reader.history.full_history(ACME, poll_interval=EVERY)
+        records = list(reader.imports.records(ACME))
+        part = list(reader.imports.records(ACME, since=NOON - 3 * DAY, until=NOON - DAY))
+        spam = reader.history.samples(ACME, HoldReason("Spam"), since=NOON - 3 * DAY, until=NOON)
+        total = reader.history.sum_over_tenants([_member()], MATCH_ALL, window=2 * DAY, now=NOON)
+        steps = list(reader.imports.stored_history(ACME).changes())
     return history_from_polls(history), records, part, list(spam.changes), list(total.changes), steps, windows(store)
 
 
@@ -156,20 +156,20 @@ def test_long_histories_are_read_page_by_page(store: Store) -> None:
     poll(store, NOON - 80 * DAY, Spam=1)
     with store.write() as transaction:
         start = to_epoch_us(NOON - 79 * DAY)
-        transaction._put_changes(  # noqa: SLF001 - as an import would
+        transaction.history._changes.put(  # noqa: SLF001 - as an import would
             [(1, start + number * 60_000_000, 1, 1 + number % 2, 2 - number % 2) for number in range(12_000)]
         )
-        transaction._put_changes(  # noqa: SLF001
+        transaction.history._changes.put(  # noqa: SLF001
             [(1, start + number * 86_400_000_000, 1, 1, 2) for number in range(9, 79)]
         )
     with store.read() as reader:
-        before = history_from_polls(reader.history(ACME, poll_interval=EVERY))
+        before = history_from_polls(reader.history.full_history(ACME, poll_interval=EVERY))
 
     sizes = pack(store, NOON)
 
     assert (sum(sizes), len(sizes)) == (12_000 + 70 + 1, 80)
     with store.read() as reader:
-        assert history_from_polls(reader.history(ACME, poll_interval=EVERY)) == before
+        assert history_from_polls(reader.history.full_history(ACME, poll_interval=EVERY)) == before
 
 
 class TestWriting:
@@ -209,7 +209,7 @@ class TestWriting:
         first, last = chunks(full)[1]
         beside = [first - minutes(30), first - minutes(25), last + minutes(30), last + minutes(35)]
         with full.write() as transaction:
-            transaction._put_changes([(1, to_epoch_us(each), 1, 8, 9) for each in beside])  # noqa: SLF001 - beneath
+            transaction.history._changes.put([(1, to_epoch_us(each), 1, 8, 9) for each in beside])  # noqa: SLF001 - beneath
         before = seen(full)
         assert loose(full) == 4
 
@@ -223,10 +223,10 @@ class TestWriting:
         """An import reads a chunk while a poll makes rows of it, and writes to them; then it is the import's turn."""
         pack(full, NOON)
         with full.write() as transaction:
-            [chunk, *_] = transaction._chunks(1, BEGINNING, END)  # noqa: SLF001 - beneath the interface
-            transaction._make_loose(1, chunk)  # noqa: SLF001
-            transaction._put_changes([(1, chunk.start_at, 1, 5, 77)])  # noqa: SLF001
-            transaction._make_loose(1, chunk)  # noqa: SLF001
+            [chunk, *_] = transaction.history._changes.chunks(1, BEGINNING, END)  # noqa: SLF001 - beneath the interface
+            transaction.history._changes.make_rows(1, chunk)  # noqa: SLF001
+            transaction.history._changes.put([(1, chunk.start_at, 1, 5, 77)])  # noqa: SLF001
+            transaction.history._changes.make_rows(1, chunk)  # noqa: SLF001
 
         assert rows(full, "SELECT value FROM count_changes ORDER BY at, series_id")[0] == (77,)
 
@@ -258,11 +258,11 @@ class TestWriting:
         packed = len(chunks(store))
         left = []
         with store.read() as reader:
-            assert reader.tenants_to_thin(MIDNIGHT) == [ACME]
+            assert reader.retention.tenants_to_downsample(MIDNIGHT) == [ACME]
         rest = 1
         while rest:
             with store.write() as transaction:
-                rest = transaction.thin(ACME, before=MIDNIGHT, batch=100_000)
+                rest = transaction.retention.downsample(ACME, before=MIDNIGHT, batch=100_000)
             left.append(len(chunks(store)))
 
         assert packed == 4
@@ -281,7 +281,7 @@ class TestWriting:
             outcomes.append(seen(store))
         assert outcomes[0] == outcomes[1]
         with store.read() as reader:
-            assert reader.tenants_with_history_before(before) == []
+            assert reader.retention.tenants_to_prune(before) == []
 
 
 _HOURS = st.integers(0, 60).map(lambda hours: timedelta(hours=hours))
@@ -323,17 +323,17 @@ def _until_done(store: Store, kind: str, name: str, *, before: datetime, batch: 
         with store.write() as transaction:
             match kind:
                 case "pack":
-                    rows = transaction.pack(tenant, before=before)
+                    rows = transaction.retention.compress(tenant, before=before)
                 case "thin":
-                    rows = transaction.thin(tenant, before=before, batch=batch)
+                    rows = transaction.retention.downsample(tenant, before=before, batch=batch)
                 case _:
-                    rows = transaction.prune(tenant, before=before, batch=batch)
+                    rows = transaction.retention.prune(tenant, before=before, batch=batch)
 
 
 def _history(store: Store, name: str) -> tuple[object, ...]:
     with store.read() as reader:
-        history = reader.history(Tenant(name), poll_interval=EVERY)
-        records = [replace(record, tenant=ACME) for record in reader.records(Tenant(name))]
+        history = reader.history.full_history(Tenant(name), poll_interval=EVERY)
+        records = [replace(record, tenant=ACME) for record in reader.imports.records(Tenant(name))]
     known = [{**each, "tenant": ACME} for each in (plain(one) for one in (history.polling, *history.reasons))]
     return known, history.thinned_until, records
 
@@ -343,7 +343,7 @@ def test_while_an_import_writes_nothing_is_packed(postgresql_url: str) -> None:
     store = Store(postgresql_url)
     four_days(store)
 
-    with store.bulk(1):
+    with store.write_import(1):
         assert pack(store, NOON) == []
         assert thin(store, MIDNIGHT) == []
         assert prune(store, MIDNIGHT) == []
@@ -356,7 +356,7 @@ def test_a_damaged_chunk_is_told_with_its_day(full: Store) -> None:
     """Nobody takes a history for whole of which a part cannot be read."""
     pack(full, NOON)
     with full.write() as transaction:
-        transaction._changed(text("UPDATE compressed_days SET changes = :nothing"), {"nothing": b"x"})  # noqa: SLF001
+        transaction.polls._changed(text("UPDATE compressed_days SET changes = :nothing"), {"nothing": b"x"})  # noqa: SLF001
 
     with pytest.raises(StoreError, match=r"damaged: the counts of \d{4}-\d\d-\d\dT.* cannot be read: expected a chunk"):
         windows(full)
@@ -365,4 +365,4 @@ def test_a_damaged_chunk_is_told_with_its_day(full: Store) -> None:
 def _empty(store: Store) -> None:
     with store.write() as transaction:
         for table in ("count_changes", "compressed_days", "coverage", "series", "poll_failures", "tenants"):
-            transaction._changed(text(f"DELETE FROM {table}"), {})  # noqa: S608, SLF001 - beneath the interface
+            transaction.polls._changed(text(f"DELETE FROM {table}"), {})  # noqa: S608, SLF001 - beneath the interface

@@ -22,7 +22,7 @@ def fill(store: Store, changes: int = 50_000) -> None:
     poll(store, NOON - DAY, Spam=1)
     first = to_epoch_us(NOON - DAY) + 1
     with store.write() as transaction:
-        transaction._run(  # noqa: SLF001 - as polls would, in a moment
+        transaction.polls._run(  # noqa: SLF001 - as polls would, in a moment
             text(
                 "INSERT INTO count_changes (tenant_id, at, series_id, previous_value, value) "
                 "VALUES (1, :at, 1, :was, :held)"
@@ -48,7 +48,7 @@ def give_back(store: Store) -> int:
     pages = 0
     while True:
         with store.write() as transaction:
-            some = transaction.give_back(8)
+            some = transaction.retention.vacuum_pages(8)
         assert some <= 8
         pages += some
         if not some:
@@ -66,7 +66,7 @@ def test_a_new_file_gives_back_what_was_deleted(sqlite_url: str) -> None:
         pages = give_back(store)
 
         with store.read() as reader:
-            storage = reader.storage(now=NOON)
+            storage = reader.retention.database_size(now=NOON)
         store.check_integrity()
     assert 0 < storage.free_bytes <= 0.05 * before
     assert size_once_written(file_of(sqlite_url)) == before - pages * 4096 < before / 4
@@ -84,7 +84,7 @@ def test_an_older_file_gives_back_nothing_until_it_is_compacted(tmp_path: Path) 
         assert give_back(store) == 0
         before = size_once_written(path)
 
-        store.compact()
+        store.vacuum()
 
         assert path.stat().st_size < before / 4
         fill(store)
@@ -99,7 +99,7 @@ def test_a_file_that_somebody_uses_is_not_compacted(sqlite_url: str) -> None:
     with closing(Store(sqlite_url)) as store, closing(Store(sqlite_url)) as other:
         poll(store, "12:00", Spam=1)
         with store.write(), pytest.raises(StoreError, match="database is locked; it is as before"):
-            other.compact()
+            other.vacuum()
 
         assert rows(store, "SELECT value FROM series") == [(1,)]
 
@@ -109,9 +109,9 @@ def test_postgresql_gives_back_by_itself(postgresql_url: str) -> None:
     with closing(Store(postgresql_url)) as store:
         assert give_back(store) == 0
         with pytest.raises(StoreError, match="expected an SQLite file"):
-            store.compact()
+            store.vacuum()
         with store.read() as reader:
-            storage = reader.storage(now=NOON)
+            storage = reader.retention.database_size(now=NOON)
     assert (storage.free_bytes, storage.bytes_per_day) == (0, None)
     assert storage.size_bytes > 1_000_000
 
@@ -153,10 +153,10 @@ def test_a_size_that_was_noted_on_a_clock_ahead_is_forgotten(store: Store) -> No
 def note(store: Store, *, days: int, hours: int = 0) -> None:
     """Note the size so long after noon."""
     with store.write() as transaction:
-        transaction.note_size(now=NOON + days * DAY + timedelta(hours=hours))
+        transaction.retention.record_size(now=NOON + days * DAY + timedelta(hours=hours))
 
 
 def growth(store: Store, *, hours: int) -> float | None:
     """Return the growth as of so many hours after noon."""
     with store.read() as reader:
-        return reader.storage(now=NOON + timedelta(hours=hours)).bytes_per_day
+        return reader.retention.database_size(now=NOON + timedelta(hours=hours)).bytes_per_day

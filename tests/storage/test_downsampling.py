@@ -40,7 +40,7 @@ def stored(store: Store) -> list[tuple[str, int]]:
 def thinned_until(store: Store) -> datetime | None:
     """Return how far the history of acme is thinned."""
     with store.read() as reader:
-        return reader.history(ACME, poll_interval=EVERY).thinned_until
+        return reader.history.full_history(ACME, poll_interval=EVERY).thinned_until
 
 
 def test_each_hour_keeps_its_extremes_and_its_end(store: Store) -> None:
@@ -122,7 +122,7 @@ def test_nothing_is_thinned_where_nothing_is_old(store: Store) -> None:
     assert thin(store, "11:00") == []
     assert thinned_until(store) is None
     with store.read() as reader:
-        assert reader.history(HoldReason("nobody"), poll_interval=EVERY).thinned_until is None  # type: ignore[arg-type]
+        assert reader.history.full_history(HoldReason("nobody"), poll_interval=EVERY).thinned_until is None  # type: ignore[arg-type]
 
 
 def test_each_tenant_is_thinned_on_its_own(store: Store) -> None:
@@ -150,17 +150,19 @@ def test_the_texts_of_old_messages_go_once_everybody_has_them(store: Store) -> N
     for name, clock in (("old", "08:00"), ("dead", "08:00"), ("new", "11:00")):
         enqueue(store, name, "a", "b", created_at=at(clock))
     with store.write() as transaction:
-        for delivery in transaction.waiting_deliveries():
+        for delivery in transaction.outbox.waiting():
             if delivery.message_id != "dead" or delivery.target == "a":
-                transaction.save_delivery(after_success(delivery, now=at("11:01")))
+                transaction.outbox.save_delivery(after_success(delivery, now=at("11:01")))
     for _ in range(2):
         with store.write() as transaction:
-            transaction.strip(transaction.wordy_messages(before=at("10:00"), limit=10))
+            transaction.retention.drop_bodies(
+                transaction.retention.messages_with_old_bodies(before=at("10:00"), limit=10)
+            )
 
     with store.read() as reader:
-        bodies = {name: reader.message(name).bodies for name in ("old", "dead", "new")}
-        assert reader.wordy_messages(before=at("10:00"), limit=10) == []
-        assert reader.message("old").title == "Held mail"
+        bodies = {name: reader.outbox.message(name).bodies for name in ("old", "dead", "new")}
+        assert reader.retention.messages_with_old_bodies(before=at("10:00"), limit=10) == []
+        assert reader.outbox.message("old").title == "Held mail"
     assert {name for name, body in bodies.items() if body} == {"dead", "new"}
 
 
@@ -196,7 +198,7 @@ from tests.storage.stored import ACME
 from tests.builders import NOON
 
 with Store(sys.argv[1]).write() as transaction:
-    assert transaction.thin(ACME, before=NOON, batch=100) == 25
+    assert transaction.retention.downsample(ACME, before=NOON, batch=100) == 25
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -214,7 +216,7 @@ def test_thinning_in_any_steps_comes_to_the_same(
         for tenant, steps, size in (("acme", sorted(hours), batch), ("legacy", [max(hours)], 10_000)):
             with store.write() as transaction:
                 for table in ("count_changes", "coverage", "series", "poll_failures", "tenants"):
-                    transaction._changed(text(f"DELETE FROM {table}"), {})  # noqa: S608, SLF001
+                    transaction.polls._changed(text(f"DELETE FROM {table}"), {})  # noqa: S608, SLF001
             polled(store, "08:00", counts, tenant)
             for hour in steps:
                 thin(store, at("08:00") + hour * span("1h"), batch=size)

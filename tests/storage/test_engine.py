@@ -80,7 +80,7 @@ def test_a_database_has_a_size(store: Store) -> None:
     """With what is only in the WAL yet."""
     with store.write() as transaction:
         before = store.size_bytes()
-        transaction.add_snapshot(a_snapshot({f"reason {number}": 1 for number in range(500)}), poll_interval=EVERY)
+        transaction.history.add(a_snapshot({f"reason {number}": 1 for number in range(500)}), poll_interval=EVERY)
 
     assert store.size_bytes() > before > 0
 

@@ -19,15 +19,15 @@ def keep(store: Store, *polls: Snapshot | FailedPoll) -> None:
     for each in polls:
         with store.write() as transaction:
             if isinstance(each, Snapshot):
-                transaction.add_snapshot(each, poll_interval=EVERY)
+                transaction.history.add(each, poll_interval=EVERY)
             else:
-                transaction.add_failure(ACME, SourceUnavailable(each.cause, each.detail), at=each.at)
+                transaction.polls.add_failure(ACME, SourceUnavailable(each.cause, each.detail), at=each.at)
 
 
 def read(store: Store, tenant: Tenant = ACME) -> TenantHistory:
     """Return what the store has of a tenant."""
     with store.read() as reader:
-        return reader.history(tenant, poll_interval=EVERY, timezone=TOKYO)
+        return reader.history.full_history(tenant, poll_interval=EVERY, timezone=TOKYO)
 
 
 def plain(history: SeriesHistory) -> dict[str, object]:
@@ -116,9 +116,9 @@ def test_a_database_that_fails_while_a_history_is_read_says_so(store: Store) -> 
     """It is the database's error, and not the driver's."""
     poll(store, "12:00", Spam=1)
     with store.write() as transaction:
-        transaction._connection.exec_driver_sql("ALTER TABLE count_changes RENAME TO gone")  # noqa: SLF001 - beneath the interface
+        transaction.polls._connection.exec_driver_sql("ALTER TABLE count_changes RENAME TO gone")  # noqa: SLF001 - beneath the interface
 
     with pytest.raises(StoreError, match="count_changes"):
         read(store)
     with store.write() as transaction:
-        transaction._connection.exec_driver_sql("ALTER TABLE gone RENAME TO counts")  # noqa: SLF001
+        transaction.polls._connection.exec_driver_sql("ALTER TABLE gone RENAME TO count_changes")  # noqa: SLF001

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alerter.core.series import ALL_TENANTS, HoldReason, Sample, Span, Tenant
 from alerter.errors import Cause, SourceUnavailable, StoreError
-from alerter.storage import Polling, Store
+from alerter.storage import PollingStatus, Store
 from tests.builders import NOON, at, minutes, span
 from tests.storage.stored import ACME, EVERY, explained, poll, prune, rows, seen, statements, tenant_series
 
@@ -106,7 +106,7 @@ class TestCounts:
         zone = ZoneInfo("Asia/Tokyo")
 
         with store.read() as reader:
-            read = reader.tenant_series(ACME, window=span("1h"), poll_interval=EVERY, timezone=zone, now=NOON)
+            read = reader.history.series_for(ACME, window=span("1h"), poll_interval=EVERY, timezone=zone, now=NOON)
 
         assert [each.timezone for each in (read.polling, *read.reasons)] == [zone, zone]
 
@@ -117,7 +117,9 @@ class TestCounts:
         poll(store, "12:00", Spam=9, Virus=2)
 
         with store.read() as reader:
-            found = [(each.reason, each.held, each.changed_at, each.first_seen_at) for each in reader.reasons(ACME)]
+            found = [
+                (each.reason, each.held, each.changed_at, each.first_seen_at) for each in reader.history.reasons(ACME)
+            ]
 
         assert found == [("Spam", 9, at("12:00"), at("11:50")), ("Virus", 2, at("11:55"), at("11:55"))]
 
@@ -181,7 +183,7 @@ class TestCounts:
         assert tenant_series(store, "acme")[1]["Spam"].value_at(NOON) == 1
         assert tenant_series(store, "legacy")[1]["Spam"].value_at(NOON) == 2
         with store.read() as reader:
-            assert reader.tenants() == ["acme", "legacy"]
+            assert reader.polls.tenants() == ["acme", "legacy"]
 
 
 class TestWindows:
@@ -239,7 +241,10 @@ class TestWindows:
 
         assert (polling.coverage, polling.failure, series) == ([], None, {})
         with store.read() as reader:
-            assert (reader.polling(Tenant("nobody")), reader.reasons(Tenant("nobody"))) == (Polling(), [])
+            assert (reader.polls.status(Tenant("nobody")), reader.history.reasons(Tenant("nobody"))) == (
+                PollingStatus(),
+                [],
+            )
 
     def test_a_series_can_be_shown_between_two_instants(self, store: Store) -> None:
         """The history has the value at its start, every change, and only what was covered."""
@@ -250,7 +255,7 @@ class TestWindows:
         poll(store, "12:00", Spam=9)
 
         with store.read() as reader:
-            shown = reader.samples(ACME, HoldReason("Spam"), since=at("09:02"), until=at("11:02"))
+            shown = reader.history.samples(ACME, HoldReason("Spam"), since=at("09:02"), until=at("11:02"))
 
         assert list(shown.changes) == [Sample(at("09:02"), 3), Sample(at("09:05"), 5), Sample(at("11:00"), 6)]
         assert list(shown.coverage) == [Span(at("09:02"), at("09:05")), Span(at("11:00"), at("11:02"))]
@@ -260,8 +265,8 @@ class TestWindows:
         poll(store, "12:00", Spam=3)
 
         with store.read() as reader:
-            shown = reader.samples(ACME, HoldReason("Virus"), since=at("11:00"), until=NOON)
-            unknown = reader.samples(Tenant("nobody"), HoldReason("Virus"), since=at("11:00"), until=NOON)
+            shown = reader.history.samples(ACME, HoldReason("Virus"), since=at("11:00"), until=NOON)
+            unknown = reader.history.samples(Tenant("nobody"), HoldReason("Virus"), since=at("11:00"), until=NOON)
 
         assert (shown.value_at(NOON), unknown.value_at(NOON)) == (0, None)
 
@@ -360,14 +365,14 @@ class TestCost:
         with closing(Store(sqlite_url)) as store:
             poll(store, "11:55", Spam=1)
             with statements() as executed, store.write() as transaction:
-                transaction.add_failure(ACME, SourceUnavailable(Cause.DNS, "no such host"), at=at("11:56"))
-                transaction.add_failure(ACME, SourceUnavailable(Cause.DNS, "no such host"), at=at("11:57"))
+                transaction.polls.add_failure(ACME, SourceUnavailable(Cause.DNS, "no such host"), at=at("11:56"))
+                transaction.polls.add_failure(ACME, SourceUnavailable(Cause.DNS, "no such host"), at=at("11:57"))
                 seen(transaction, NOON, {"Spam": 2, "Virus": 1})
-                transaction.tenant_series(ACME, window=span("1h"), poll_interval=EVERY, now=NOON)
-                transaction.alerts([ACME, ALL_TENANTS])
-                transaction.notified([ACME, ALL_TENANTS])
-                transaction.waiting_deliveries()
-                transaction.polling(ACME)
+                transaction.history.series_for(ACME, window=span("1h"), poll_interval=EVERY, now=NOON)
+                transaction.alerts.load([ACME, ALL_TENANTS])
+                transaction.notifications.states([ACME, ALL_TENANTS])
+                transaction.outbox.waiting()
+                transaction.polls.status(ACME)
 
         plans = explained(sqlite_url, executed)
 
@@ -388,7 +393,7 @@ class TestCost:
                 with statements() as executed, store.write() as transaction:
                     held = {f"reason{each}": each + 1 for each in range(reasons)}
                     seen(transaction, NOON, held, tenant=tenant)
-                    transaction.tenant_series(Tenant(tenant), window=span("1h"), poll_interval=EVERY, now=NOON)
+                    transaction.history.series_for(Tenant(tenant), window=span("1h"), poll_interval=EVERY, now=NOON)
                 numbers.append(len(executed))
 
         assert numbers[0] == numbers[1] == 14
@@ -398,10 +403,10 @@ class TestCost:
         with closing(Store(sqlite_url)) as store:
             poll(store, "11:55", Spam=1)
             with statements() as executed, store.write() as transaction:
-                transaction.tenants_with_history_before(at("10:00"))
-                transaction.prune(ACME, before=at("10:00"), batch=100)
-                transaction.tenants_to_thin(at("10:00"))
-                transaction.thin(ACME, before=at("10:00"), batch=100)
+                transaction.retention.tenants_to_prune(at("10:00"))
+                transaction.retention.prune(ACME, before=at("10:00"), batch=100)
+                transaction.retention.tenants_to_downsample(at("10:00"))
+                transaction.retention.downsample(ACME, before=at("10:00"), batch=100)
 
         plans = explained(sqlite_url, executed)
 

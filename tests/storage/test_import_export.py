@@ -24,7 +24,7 @@ def exported(store: Store, form: FileFormat) -> str:
     """Return all that is stored, as a file."""
     stream = StringIO()
     with store.read() as reader:
-        write_records((each for name in reader.tenants() for each in reader.records(name)), stream, form)
+        write_records((each for name in reader.polls.tenants() for each in reader.imports.records(name)), stream, form)
     return stream.getvalue()
 
 
@@ -84,7 +84,7 @@ def empty(store: Store) -> None:
     """Delete all that was seen."""
     with store.write() as transaction:
         for table in ("count_changes", "coverage", "poll_failures", "series", "tenants"):
-            transaction._connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: SLF001, S608 - beneath the interface
+            transaction.polls._connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: SLF001, S608 - beneath the interface
 
 
 @dataclass(frozen=True)

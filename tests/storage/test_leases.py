@@ -14,7 +14,7 @@ from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.sharding import MAX_LEASE, LeaseState
 from alerter.errors import StoreError
 from alerter.jobs.deliver import release_claims
-from alerter.storage import Leases, OwnInstance, Renewal, Store
+from alerter.storage import LeaseRenewal, Leases, OwnInstance, Store
 from alerter.storage.tables import HEAD
 from tests.builders import NOON, span
 from tests.storage.stored import enqueue
@@ -38,24 +38,24 @@ class Party:
 
     def join(self) -> int:
         """Begin a life, and return its number."""
-        self.leases.enrol(NAMES)
+        self.leases.add_tenants(NAMES)
         self.member = self.leases.join(
             "host", "1", self.configuration, lasting=self.lasting, instead_of=self.member.number
         )
-        self.store.act_as(self.member)
+        self.store.use_leases_of(self.member)
         self.held = ()
         return self.member.number
 
-    def renew(self, wanted: Collection[Tenant] = NAMES) -> Renewal | None:
+    def renew(self, wanted: Collection[Tenant] = NAMES) -> LeaseRenewal | None:
         """Renew, and remember what is held."""
         renewal = self.leases.renew(self.member, wanted, self.held, lasting=self.lasting)
-        self.held = renewal.held if renewal is not None else ()
+        self.held = renewal.owned if renewal is not None else ()
         return renewal
 
     def lease_state(self, *tenants: Tenant) -> LeaseState:
         """Return what it may do in a transaction."""
         with self.store.write() as transaction:
-            return transaction.lease_state(tenants)
+            return transaction.leases.state(tenants)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_nobody_takes_what_a_poll_is_being_kept_of(one: Party, other: Party, pos
     other.join()
 
     with one.store.write() as transaction:
-        assert transaction.lease_state(NAMES[:2]).tenants == set(NAMES[:2])
+        assert transaction.leases.state(NAMES[:2]).tenants == set(NAMES[:2])
         expire(one, postgresql_url)
         other.renew()
         assert other.held == MATCH_ALL - set(NAMES[:2])
@@ -246,7 +246,7 @@ def test_somebody_alone_is_not_joined_and_a_shared_one_is_not_locked(one: Party,
     one.leases.leave(one.member)
     with other.store.lock():
         with pytest.raises(StoreError, match="for itself"):
-            one.leases.check_free()
+            one.leases.check_unlocked()
         with pytest.raises(StoreError, match="for itself"):
             one.join()
     assert one.join()
@@ -259,8 +259,8 @@ def test_those_who_share_are_seen_by_people(one: Party, other: Party, postgresql
         party.renew()
     expire(other, postgresql_url)
     with closing(Store(postgresql_url, read_only=True)) as looking, looking.read() as reader:
-        instances, holders = reader.instances(), reader.holders()
-        holder = looking.holder()
+        instances, holders = reader.leases.instances(), reader.leases.instance_by_tenant()
+        holder = looking.lock_holder()
 
     assert [(each.tenants, each.is_leader, each.is_alive) for each in instances] == [(3, True, True), (3, False, False)]
     assert {tenant: each.number for tenant, each in holders.items()} == dict.fromkeys(NAMES[:3], one.member.number)
@@ -270,7 +270,7 @@ def test_those_who_share_are_seen_by_people(one: Party, other: Party, postgresql
 def in_flight(store: Store) -> list[int]:
     """Return the deliveries that wait for the end of an attempt, rather than for their time."""
     with store.read() as reader:
-        return [each.id for each in due(reader.waiting_deliveries(), now=NOON)]
+        return [each.id for each in due(reader.outbox.waiting(), now=NOON)]
 
 
 def test_what_an_instance_was_sending_is_due_when_its_life_is_over(
@@ -280,8 +280,8 @@ def test_what_an_instance_was_sending_is_due_when_its_life_is_over(
     other.join()
     enqueue(one.store, "m1", "a")
     with one.store.write() as transaction:
-        [delivery] = transaction.waiting_deliveries()
-        transaction.claim(claim(delivery, now=NOON))
+        [delivery] = transaction.outbox.waiting()
+        transaction.outbox.claim(claim(delivery, now=NOON))
 
     release_claims(other.store, now=NOON)
     while_it_lives = in_flight(one.store)
@@ -290,7 +290,9 @@ def test_what_an_instance_was_sending_is_due_when_its_life_is_over(
 
     assert (while_it_lives, in_flight(one.store)) == ([], [delivery.id])
     with one.store.write() as transaction:
-        assert not transaction.settle(after_success(claim(claim(delivery, now=NOON), now=NOON), now=NOON))
+        assert not transaction.outbox.record_outcome(
+            after_success(claim(claim(delivery, now=NOON), now=NOON), now=NOON)
+        )
 
 
 def test_an_sqlite_file_has_no_leases(sqlite_url: str) -> None:
@@ -298,9 +300,9 @@ def test_an_sqlite_file_has_no_leases(sqlite_url: str) -> None:
     with closing(Store(sqlite_url)) as store:
         assert store.leases() is None
         with store.write() as transaction:
-            assert transaction.lease_state(NAMES).tenants == set(NAMES)
-            assert (transaction.instances(), transaction.holders()) == ([], {})
-        store.hang_up()
+            assert transaction.leases.state(NAMES).tenants == set(NAMES)
+            assert (transaction.leases.instances(), transaction.leases.instance_by_tenant()) == ([], {})
+        store.cancel_waits()
 
 
 def test_a_transaction_that_stands_still_is_ended_for_the_others(one: Party, other: Party) -> None:
@@ -309,7 +311,7 @@ def test_a_transaction_that_stands_still_is_ended_for_the_others(one: Party, oth
 
     def stand_still() -> None:
         with one.store.write() as transaction:
-            transaction.lease_state(NAMES)
+            transaction.leases.state(NAMES)
             # The other one waits for its turn until the server has ended this transaction.
             assert other.lease_state().is_member
 
@@ -334,7 +336,7 @@ def test_whoever_waits_for_the_database_can_be_released(one: Party) -> None:
     waiting = threading.Thread(target=wait)
     waiting.start()
     assert is_in.wait(10)
-    one.store.hang_up()
+    one.store.cancel_waits()
     waiting.join(5)
 
     assert not waiting.is_alive()
@@ -349,7 +351,7 @@ def test_leases_of_a_database_that_cannot_be_reached_are_an_error(postgresql_url
         assert leases is not None
 
         with pytest.raises(StoreError, match="missing"):
-            leases.check_free()
+            leases.check_unlocked()
 
 
 def test_no_lease_lasts_longer_than_is_believed() -> None:

@@ -96,11 +96,11 @@ def test_a_daemon_notices_that_its_session_has_ended(postgresql_url: str) -> Non
 def test_a_holder_is_seen_without_touching_the_lock(store: Store, database_url: str) -> None:
     """Whoever looks must not keep a daemon from starting, nor free a lock."""
     with closing(Store(database_url, read_only=True)) as looking:
-        before = looking.holder()
+        before = looking.lock_holder()
         with store.lock() as lock:
-            held = looking.holder()
+            held = looking.lock_holder()
             lock.check()
-        after = looking.holder()
+        after = looking.lock_holder()
 
     assert (before, after) == (None, None)
     assert held is not None
@@ -113,7 +113,7 @@ def test_a_lock_of_another_file_is_no_lock_of_this_one(tmp_path: Path) -> None:
         with other.lock():
             pass
         with one.lock():
-            assert (one.holder() is None, other.holder() is None) == (False, True)
+            assert (one.lock_holder() is None, other.lock_holder() is None) == (False, True)
 
 
 def test_a_lock_file_without_a_lock_is_held_by_nobody(sqlite_url: str) -> None:
@@ -121,7 +121,7 @@ def test_a_lock_file_without_a_lock_is_held_by_nobody(sqlite_url: str) -> None:
     Path(f"{sqlite_url.removeprefix('sqlite:///')}.lock").write_text("812\n")
 
     with closing(Store(sqlite_url)) as store:
-        assert store.holder() is None
+        assert store.lock_holder() is None
 
 
 #: Locks a file, says so, and waits to be ended.
@@ -150,7 +150,7 @@ def test_what_is_written_in_a_lock_is_never_shown(tmp_path: Path, written: str) 
     with locked_by(lock, "sleep") as pid, closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store:
         with pytest.raises(StoreError) as refused, store.lock():
             pass
-        holder = store.holder()
+        holder = store.lock_holder()
 
     who = f"pid {pid}, which is not known to be alerter"
     assert str(refused.value) == f"another alerter ({who}) is running on {tmp_path}/alerter.db"
@@ -166,7 +166,7 @@ def test_a_process_is_named_as_alerter_if_it_is(tmp_path: Path) -> None:
         locked_by(lock, "/opt/alerter/bin/alerter") as pid,
         closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store,
     ):
-        assert store.holder() == f"pid {pid}"
+        assert store.lock_holder() == f"pid {pid}"
 
 
 def test_a_named_pipe_in_place_of_a_lock_keeps_nobody(tmp_path: Path) -> None:
@@ -174,6 +174,6 @@ def test_a_named_pipe_in_place_of_a_lock_keeps_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "alerter.db.lock")
 
     with closing(Store(f"sqlite:///{tmp_path}/alerter.db")) as store:
-        assert store.holder() is None
+        assert store.lock_holder() is None
         with pytest.raises(StoreError, match="expected a file, found a named pipe"), store.lock():
             pass

@@ -8,7 +8,7 @@ from itertools import accumulate
 from alerter.core.rules import Lookbacks
 from alerter.core.series import PollFailure, Tenant, from_epoch_us, to_epoch_us
 from alerter.errors import Cause, SourceUnavailable
-from alerter.storage import Polling, Store
+from alerter.storage import PollingStatus, Store
 from tests.builders import NOON, a_snapshot, at, minutes
 from tests.storage.stored import (
     ACME,
@@ -27,7 +27,7 @@ def remembered_poll(store: Store, instant: datetime, *, poll_interval: timedelta
     """Store a good poll as the service does, which remembers what the next one needs."""
     snapshot = a_snapshot({"Spam": 1}, taken_at=instant)
     with store.write() as transaction:
-        transaction.add_snapshot(snapshot, poll_interval=poll_interval, windows=Lookbacks(()))
+        transaction.history.add(snapshot, poll_interval=poll_interval, windows=Lookbacks(()))
 
 
 class TestCoverage:
@@ -36,13 +36,16 @@ class TestCoverage:
     def spans(self, store: Store) -> list[tuple[datetime, datetime, int]]:
         """Return the stored runs of good polls, oldest first, with the number of their polls."""
         with store.read() as reader:
-            found = reader._coverage_from(reader._tenant(ACME), at("00:00"))  # noqa: SLF001 - beneath the interface
+            found = reader.polls._runs.coverage_from(reader.polls._runs.tenant(ACME), at("00:00"))  # noqa: SLF001 - beneath the interface
         return [(from_epoch_us(run.since), from_epoch_us(run.until), run.polls) for run in found]
 
     def polls(self, store: Store) -> list[datetime]:
         """Return the good polls that are stored, oldest first."""
         with store.read() as reader:
-            return [from_epoch_us(each) for each in reader.history(ACME, poll_interval=EVERY).polling.poll_times.good]
+            return [
+                from_epoch_us(each)
+                for each in reader.history.full_history(ACME, poll_interval=EVERY).polling.poll_times.good
+            ]
 
     def test_polls_up_to_one_and_a_half_intervals_apart_are_one_run(self, store: Store) -> None:
         """A poll that took long does not end the run."""
@@ -79,7 +82,7 @@ class TestCoverage:
 
         assert self.polls(store) == instants
         with store.read() as reader:
-            assert reader.history(ACME, poll_interval=EVERY).polling.poll_times.since.tolist() == [
+            assert reader.history.full_history(ACME, poll_interval=EVERY).polling.poll_times.since.tolist() == [
                 to_epoch_us(instants[0])
             ]
 
@@ -177,11 +180,11 @@ class TestFailures:
         for instant in instants:
             with store.write() as transaction:
                 error = SourceUnavailable(Cause.TIMEOUT, "no answer")
-                transaction.add_failure(ACME, error, poll_interval=EVERY, windows=Lookbacks(()), at=instant)
+                transaction.polls.add_failure(ACME, error, poll_interval=EVERY, windows=Lookbacks(()), at=instant)
 
         with store.read() as reader:
-            poll_times = reader.history(ACME, poll_interval=EVERY).polling.poll_times
-            failure = reader.polling(ACME).failure
+            poll_times = reader.history.full_history(ACME, poll_interval=EVERY).polling.poll_times
+            failure = reader.polls.status(ACME).failure
         assert [from_epoch_us(each) for each in poll_times.polls] == instants
         assert [from_epoch_us(each.since) for each in poll_times.outages] == instants[:1]
         assert failure is not None
@@ -233,18 +236,22 @@ class TestFailures:
         """The last good poll, the last of all, and why it failed."""
         fail(store, "11:45")
         with store.read() as reader:
-            assert reader.polling(ACME).last_success_at is None
-            assert reader.polling(ACME).last_poll_at == at("11:45")
+            assert reader.polls.status(ACME).last_success_at is None
+            assert reader.polls.status(ACME).last_poll_at == at("11:45")
         poll(store, "11:50")
         with store.read() as reader:
-            assert reader.polling(ACME) == Polling(last_success_at=at("11:50"), last_poll_at=at("11:50"))
+            assert reader.polls.status(ACME) == PollingStatus(
+                last_success_at=at("11:50"), last_poll_at=at("11:50"), first_polled_at=at("11:50")
+            )
         fail(store, "11:55", Cause.DNS, "no such host")
 
         with store.read() as reader:
-            polling = reader.polling(ACME)
+            polling = reader.polls.status(ACME)
 
         failure = PollFailure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
-        assert polling == Polling(last_success_at=at("11:50"), last_poll_at=at("11:55"), failure=failure)
+        assert polling == PollingStatus(
+            last_success_at=at("11:50"), last_poll_at=at("11:55"), failure=failure, first_polled_at=at("11:50")
+        )
 
 
 def test_how_long_the_newest_good_poll_took_is_kept(store: Store) -> None:
@@ -254,10 +261,10 @@ def test_how_long_the_newest_good_poll_took_is_kept(store: Store) -> None:
     for number, latency in enumerate(latencies):
         snapshot = replace(a_snapshot({}, taken_at=NOON + number * timedelta(minutes=5)), latency=latency)
         with store.write() as transaction:
-            transaction.add_snapshot(snapshot, poll_interval=timedelta(minutes=5), windows=Lookbacks(()))
+            transaction.history.add(snapshot, poll_interval=timedelta(minutes=5), windows=Lookbacks(()))
         with store.read() as reader:
-            found.append(reader.polling(ACME).latency)
-            assert reader.pollings()[ACME] == reader.polling(ACME)
+            found.append(reader.polls.status(ACME).latency)
+            assert reader.polls.status_by_tenant()[ACME] == reader.polls.status(ACME)
 
     assert found == latencies
 
@@ -268,24 +275,24 @@ def test_all_tenants_are_seen_in_one_look(store: Store) -> None:
     poll(store, "11:45", "quiet")
     fail(store, "11:50", Cause.DNS)
     with store.write() as transaction:
-        transaction.add_failure(Tenant("no_data"), SourceUnavailable(Cause.TLS, "no trust"), at=at("11:50"))
+        transaction.polls.add_failure(Tenant("no_data"), SourceUnavailable(Cause.TLS, "no trust"), at=at("11:50"))
 
     with store.read() as reader:
-        assert reader.pollings() == {name: reader.polling(name) for name in reader.tenants()}
-        assert [*reader.pollings()] == ["acme", "quiet", "no_data"]
-        assert reader.held_by_tenant() == {"acme": 7, "quiet": 0}
+        assert reader.polls.status_by_tenant() == {name: reader.polls.status(name) for name in reader.polls.tenants()}
+        assert [*reader.polls.status_by_tenant()] == ["acme", "quiet", "no_data"]
+        assert reader.history.held_by_tenant() == {"acme": 7, "quiet": 0}
 
 
 def test_history_reaches_back_to_the_first_good_poll(store: Store) -> None:
     """Of whichever tenant; what failed is no history of what was held."""
     fail(store, "11:00")
     with store.read() as reader:
-        assert reader.history_since() is None
+        assert reader.polls.first_poll_at() is None
     poll(store, "11:40")
     poll(store, "11:20", "other")
 
     with store.read() as reader:
-        assert reader.history_since() == at("11:20")
+        assert reader.polls.first_poll_at() == at("11:20")
 
 
 def test_the_failed_polls_of_years_are_not_read_for_one_more_poll(sqlite_url: str) -> None:

@@ -87,8 +87,8 @@ def test_the_newest_good_poll_is_never_forgotten(store: Store) -> None:
     prune(store)
 
     with store.read() as reader:
-        polling = reader.polling(ACME)
-        assert [each.held for each in reader.reasons(ACME)] == [3]
+        polling = reader.polls.status(ACME)
+        assert [each.held for each in reader.history.reasons(ACME)] == [3]
     assert polling.last_success_at == at("08:05")
     assert polling.failure is not None
 
@@ -125,17 +125,17 @@ def test_sent_messages_go_and_waiting_ones_stay(store: Store) -> None:
     enqueue(store, "half", "a", "b", created_at=at("08:00"))
     enqueue(store, "new", "a", created_at=at("11:00"))
     with store.write() as transaction:
-        for delivery in transaction.waiting_deliveries()[:3]:
-            transaction.save_delivery(after_success(delivery, now=at("08:01")))
+        for delivery in transaction.outbox.waiting()[:3]:
+            transaction.outbox.save_delivery(after_success(delivery, now=at("08:01")))
 
     assert prune(store) == [3]
 
     with store.read() as reader:
-        assert [(each.message_id, each.target) for each in reader.waiting_deliveries()] == [
+        assert [(each.message_id, each.target) for each in reader.outbox.waiting()] == [
             ("half", "b"),
             ("new", "a"),
         ]
-        assert len(reader.deliveries()) == 3
+        assert len(reader.outbox.deliveries()) == 3
 
 
 def test_old_transitions_go_but_not_those_of_a_live_alert(store: Store) -> None:
@@ -143,13 +143,13 @@ def test_old_transitions_go_but_not_those_of_a_live_alert(store: Store) -> None:
     old = a_transition("08:00", AlertState.PENDING, AlertState.FIRING)
     over, new = replace(old, key=a_key(reason="Virus")), replace(old, key=a_key(reason="Virus"), at=at("11:00"))
     with store.write() as transaction:
-        transaction.add_transitions([old, over, new])
-        transaction.save_alerts([an_alert(since="08:00")])
+        transaction.alerts.add_transitions([old, over, new])
+        transaction.alerts.save([an_alert(since="08:00")])
 
     assert prune(store) == [1]
 
     with store.read() as reader:
-        assert reader.transitions() == [new, old]
+        assert reader.alerts.transitions() == [new, old]
 
 
 @pytest.mark.parametrize(
@@ -173,26 +173,26 @@ def test_an_alert_goes_when_nothing_depends_on_it(
 ) -> None:
     """Together with what was told of it, and with no other."""
     with store.write() as transaction:
-        transaction.save_alerts([alert])
-        transaction.save_told([notified])
+        transaction.alerts.save([alert])
+        transaction.notifications.save([notified])
 
     assert prune(store) == ([] if stays else [2])
 
     with store.read() as reader:
-        assert (len(reader.alerts()), len(reader.notified())) == ((1, 1) if stays else (0, 0))
+        assert (len(reader.alerts.load()), len(reader.notifications.states())) == ((1, 1) if stays else (0, 0))
 
 
 def test_an_end_that_a_mute_hides_is_not_forgotten_before_it_is_told(store: Store) -> None:
     """However long it hides it, a URL that is in the configuration is still to be told."""
     with store.write() as transaction:
-        transaction.save_alerts([a_resolved(until="09:00")])
-        transaction.save_told([a_told(told_at="09:00", target="slack")])
-        transaction.save_addresses({TargetName("secops/slack"): TargetId("slack")})
+        transaction.alerts.save([a_resolved(until="09:00")])
+        transaction.notifications.save([a_told(told_at="09:00", target="slack")])
+        transaction.outbox.save_targets({TargetName("secops/slack"): TargetId("slack")})
 
     assert prune(store) == []
 
     with store.write() as transaction:
-        transaction.save_addresses({TargetName("secops/slack"): TargetId("another")})
+        transaction.outbox.save_targets({TargetName("secops/slack"): TargetId("another")})
 
     assert prune(store) == [2]
 
@@ -201,7 +201,7 @@ def test_an_alert_stays_with_the_other_severities_of_its_topic(store: Store) -> 
     """What receivers were told is about all of them."""
     critical = an_alert(severity=Severity.CRITICAL)
     with store.write() as transaction:
-        transaction.save_alerts([a_resolved(until="09:00"), critical])
+        transaction.alerts.save([a_resolved(until="09:00"), critical])
 
     assert prune(store) == []
 
@@ -218,7 +218,7 @@ def test_a_full_batch_leaves_the_other_tenants_for_the_next(store: Store) -> Non
 def test_an_alert_that_never_fired_leaves_nothing_behind(store: Store) -> None:
     """It was pending once, and nobody was told."""
     with store.write() as transaction:
-        transaction.save_alerts([replace(an_alert(AlertState.INACTIVE), fired_at=None)])
+        transaction.alerts.save([replace(an_alert(AlertState.INACTIVE), fired_at=None)])
 
     assert prune(store) == [1]
 
@@ -232,7 +232,7 @@ def test_silences_go_long_after_they_ended(store: Store) -> None:
     assert prune(store) == [1]
 
     with store.read() as reader:
-        assert reader.silences(since=at("00:00")) == [lasting, later]
+        assert reader.silences.silences(since=at("00:00")) == [lasting, later]
 
 
 @pytest.mark.parametrize(
@@ -253,13 +253,13 @@ def test_an_acknowledgement_goes_with_its_alert(
 ) -> None:
     """Whoever is at an alert that has been firing for very long is still known to be."""
     with store.write() as transaction:
-        transaction.save_alerts([] if alert is None else [alert])
-        transaction.save_acknowledgement(an_acknowledgement(clock=clock))
+        transaction.alerts.save([] if alert is None else [alert])
+        transaction.silences.save_acknowledgement(an_acknowledgement(clock=clock))
 
     prune(store)
 
     with store.read() as reader:
-        assert len(reader.acknowledgements()) == int(stays)
+        assert len(reader.silences.acknowledgements()) == int(stays)
 
 
 def test_many_of_a_kind_go_in_one_transaction(store: Store) -> None:
@@ -267,9 +267,9 @@ def test_many_of_a_kind_go_in_one_transaction(store: Store) -> None:
     keys = [a_key(reason=f"reason{number}") for number in range(4)]
     ended = a_transition("08:00", AlertState.FIRING, AlertState.INACTIVE)
     with store.write() as transaction:
-        transaction.add_transitions([replace(ended, key=key) for key in keys])
-        transaction.save_alerts([replace(a_resolved(until="09:00"), key=key) for key in keys])
-        transaction.save_told([replace(a_told(AlertState.INACTIVE), topic=key.topic) for key in keys])
+        transaction.alerts.add_transitions([replace(ended, key=key) for key in keys])
+        transaction.alerts.save([replace(a_resolved(until="09:00"), key=key) for key in keys])
+        transaction.notifications.save([replace(a_told(AlertState.INACTIVE), topic=key.topic) for key in keys])
 
     assert prune(store) == [12]
 

@@ -144,4 +144,4 @@ def test_databases_on_several_servers_are_told_apart(other: str, is_same: bool) 
     """Nothing is copied from a database into itself, in whichever form it is named."""
     with closing(Store("postgresql://u@a:1,b:2/held")) as store, closing(Store(other)) as another:
         assert store.is_same_as(another) is is_same
-        assert store.place == "postgresql://a:1,b:2/held"
+        assert store.location == "postgresql://a:1,b:2/held"

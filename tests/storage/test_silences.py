@@ -29,7 +29,7 @@ def test_a_silence_comes_back_exactly(store: Store) -> None:
 
     assert kept == replace(asked, id=kept.id)
     with store.read() as reader:
-        assert reader.silences(since=NOON) == [kept]
+        assert reader.silences.silences(since=NOON) == [kept]
 
 
 def test_a_silence_of_everything_stays_one(store: Store) -> None:
@@ -37,7 +37,7 @@ def test_a_silence_of_everything_stays_one(store: Store) -> None:
     silence(store)
 
     with store.read() as reader:
-        assert [each.matcher for each in reader.silences(since=NOON)] == [AlertMatcher()]
+        assert [each.matcher for each in reader.silences.silences(since=NOON)] == [AlertMatcher()]
 
 
 def test_what_a_database_refuses_in_a_text_is_replaced(store: Store) -> None:
@@ -46,7 +46,7 @@ def test_what_a_database_refuses_in_a_text_is_replaced(store: Store) -> None:
 
     assert (kept.author, kept.comment) == ("ann\N{REPLACEMENT CHARACTER}", "half ?")
     with store.read() as reader:
-        assert reader.silences(since=NOON) == [kept]
+        assert reader.silences.silences(since=NOON) == [kept]
 
 
 def test_silences_are_read_until_they_have_been_over_for_as_long_as_is_asked(store: Store) -> None:
@@ -57,9 +57,9 @@ def test_silences_are_read_until_they_have_been_over_for_as_long_as_is_asked(sto
     recent = silence(store, since="08:00", until="11:30")
 
     with store.read() as reader:
-        assert reader.silences(since=at("09:00")) == [later, now, recent]
-        assert reader.silences(since=at("11:30")) == [later, now]
-        assert reader.silences(since=at("16:00")) == []
+        assert reader.silences.silences(since=at("09:00")) == [later, now, recent]
+        assert reader.silences.silences(since=at("11:30")) == [later, now]
+        assert reader.silences.silences(since=at("16:00")) == []
 
 
 def test_a_number_is_never_given_to_another_silence(store: Store) -> None:
@@ -78,12 +78,12 @@ def test_a_silence_can_be_ended_early(store: Store) -> None:
     kept = silence(store, until="13:00")
 
     with store.write() as transaction:
-        ended = transaction.expire_silence(kept.id, at=NOON)
+        ended = transaction.silences.expire(kept.id, at=NOON)
 
     assert ended == replace(kept, until=NOON)
     with store.read() as reader:
-        assert reader.silences(since=NOON) == []
-        assert reader.silences(since=NOON - minutes(1)) == [ended]
+        assert reader.silences.silences(since=NOON) == []
+        assert reader.silences.silences(since=NOON - minutes(1)) == [ended]
 
 
 def test_a_silence_that_is_over_does_not_get_longer(store: Store) -> None:
@@ -91,10 +91,10 @@ def test_a_silence_that_is_over_does_not_get_longer(store: Store) -> None:
     over, other = silence(store, until="11:30"), silence(store)
 
     with store.write() as transaction:
-        assert transaction.expire_silence(over.id, at=NOON) == over
+        assert transaction.silences.expire(over.id, at=NOON) == over
 
     with store.read() as reader:
-        assert reader.silences(since=at("11:00")) == [over, other]
+        assert reader.silences.silences(since=at("11:00")) == [over, other]
 
 
 def test_a_silence_that_has_not_begun_can_be_taken_back(store: Store) -> None:
@@ -102,7 +102,7 @@ def test_a_silence_that_has_not_begun_can_be_taken_back(store: Store) -> None:
     kept = silence(store, since="15:00", until="16:00")
 
     with store.write() as transaction:
-        ended = transaction.expire_silence(kept.id, at=NOON)
+        ended = transaction.silences.expire(kept.id, at=NOON)
 
     assert ended is not None
     assert not any(ended.is_active(now=at(clock)) for clock in ("11:59", "12:00", "15:00", "15:30"))
@@ -113,16 +113,16 @@ def test_to_end_a_silence_that_does_not_exist_says_so(store: Store) -> None:
     kept = silence(store)
 
     with store.write() as transaction:
-        assert transaction.expire_silence(kept.id + 1, at=NOON) is None
+        assert transaction.silences.expire(kept.id + 1, at=NOON) is None
 
     with store.read() as reader:
-        assert reader.silences(since=NOON) == [kept]
+        assert reader.silences.silences(since=NOON) == [kept]
 
 
 def test_a_number_beyond_all_is_an_error_of_the_store(store: Store) -> None:
     """What does not fit into 64 bits is refused, and not a crash."""
     with pytest.raises(StoreError), store.write() as transaction:
-        transaction.expire_silence(10**30, at=NOON)
+        transaction.silences.expire(10**30, at=NOON)
 
 
 def test_acknowledgements_come_back_exactly(store: Store) -> None:
@@ -131,11 +131,11 @@ def test_acknowledgements_come_back_exactly(store: Store) -> None:
     unseen = an_acknowledgement("*", value=None)
 
     with store.write() as transaction:
-        transaction.save_acknowledgement(spam)
-        transaction.save_acknowledgement(unseen)
+        transaction.silences.save_acknowledgement(spam)
+        transaction.silences.save_acknowledgement(unseen)
 
     with store.read() as reader:
-        assert reader.acknowledgements() == {spam.topic: spam, unseen.topic: unseen}
+        assert reader.silences.acknowledgements() == {spam.topic: spam, unseen.topic: unseen}
 
 
 def test_the_newest_acknowledgement_of_a_topic_counts(store: Store) -> None:
@@ -144,11 +144,11 @@ def test_the_newest_acknowledgement_of_a_topic_counts(store: Store) -> None:
     second = replace(an_acknowledgement(clock="11:30", value=300), author="ann", severity=Severity.CRITICAL)
 
     with store.write() as transaction:
-        transaction.save_acknowledgement(first)
-        transaction.save_acknowledgement(second)
+        transaction.silences.save_acknowledgement(first)
+        transaction.silences.save_acknowledgement(second)
 
     with store.read() as reader:
-        assert reader.acknowledgements() == {second.topic: second}
+        assert reader.silences.acknowledgements() == {second.topic: second}
 
 
 def test_an_acknowledgement_breaks_unless_a_newer_one_has_taken_its_place(store: Store) -> None:
@@ -156,44 +156,44 @@ def test_an_acknowledgement_breaks_unless_a_newer_one_has_taken_its_place(store:
     first, second = an_acknowledgement(clock="11:00"), an_acknowledgement(clock="11:30", value=300)
     broken = replace(second, broken_at=NOON)
     with store.write() as transaction:
-        transaction.save_acknowledgement(second)
-        transaction.break_acknowledgement(replace(first, broken_at=NOON))
+        transaction.silences.save_acknowledgement(second)
+        transaction.silences.break_acknowledgement(replace(first, broken_at=NOON))
     with store.read() as reader:
-        assert reader.acknowledgements() == {second.topic: second}
+        assert reader.silences.acknowledgements() == {second.topic: second}
 
     with store.write() as transaction:
-        transaction.break_acknowledgement(broken)
+        transaction.silences.break_acknowledgement(broken)
 
     with store.read() as reader:
-        assert reader.acknowledgements() == {second.topic: broken}
+        assert reader.silences.acknowledgements() == {second.topic: broken}
 
 
 def test_an_acknowledgement_that_is_forgotten_leaves_the_others(store: Store) -> None:
     """There need not be one."""
     spam, virus = an_acknowledgement(), an_acknowledgement("Virus")
     with store.write() as transaction:
-        transaction.save_acknowledgement(spam)
-        transaction.save_acknowledgement(virus)
-        transaction.forget_acknowledgement(spam.topic)
-        transaction.forget_acknowledgement(spam.topic)
+        transaction.silences.save_acknowledgement(spam)
+        transaction.silences.save_acknowledgement(virus)
+        transaction.silences.delete_acknowledgement(spam.topic)
+        transaction.silences.delete_acknowledgement(spam.topic)
 
     with store.read() as reader:
-        assert reader.acknowledgements() == {virus.topic: virus}
+        assert reader.silences.acknowledgements() == {virus.topic: virus}
 
 
 def test_what_a_database_refuses_in_an_acknowledgement_is_replaced(store: Store) -> None:
     """A comment from a terminal may hold anything."""
     with store.write() as transaction:
-        transaction.save_acknowledgement(replace(an_acknowledgement(), author="b\0b", comment="\ud83d"))
+        transaction.silences.save_acknowledgement(replace(an_acknowledgement(), author="b\0b", comment="\ud83d"))
 
     with store.read() as reader:
-        (found,) = reader.acknowledgements().values()
+        (found,) = reader.silences.acknowledgements().values()
     assert (found.author, found.comment) == ("b\N{REPLACEMENT CHARACTER}b", "?")
 
 
 def test_the_silences_of_years_are_not_read_for_those_of_now(sqlite_url: str) -> None:
     """An index leads to what has not ended."""
     with closing(Store(sqlite_url)) as store, statements() as executed, store.read() as reader:
-        reader.silences(since=NOON)
+        reader.silences.silences(since=NOON)
 
     assert explained(sqlite_url, executed)[0].startswith("SEARCH silences USING INDEX ix_silences_ends_at")

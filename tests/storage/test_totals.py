@@ -58,23 +58,27 @@ class Office:
         with (by or self.store).write() as transaction:
             if answer is None:
                 error = SourceUnavailable(Cause.TIMEOUT, "no answer")
-                transaction.add_failure(tenant, error, poll_interval=interval, windows=windows, at=self.now)
+                transaction.polls.add_failure(tenant, error, poll_interval=interval, windows=windows, at=self.now)
             else:
                 snapshot = a_snapshot(answer, tenant=tenant, taken_at=self.now)
-                transaction.add_snapshot(snapshot, poll_interval=interval, windows=windows)
+                transaction.history.add(snapshot, poll_interval=interval, windows=windows)
 
     def total(self) -> Series:
         """Return the sum as a poll finds it."""
         with self.store.write() as transaction:
             members = self.alerting.sum_members(self.rule)
-            return transaction.total(members, self.rule.reasons, window=self.rule.window, now=self.now)
+            return transaction.history.sum_over_tenants(
+                members, self.rule.reasons, window=self.rule.window, now=self.now
+            )
 
     def reference(self) -> Series:
         """Return the sum of all series, each read from the database."""
         patience = TOLERANCE_INTERVALS * max(self.alerting.poll_intervals.values())
         with closing(Store(self.url)) as fresh, fresh.read() as reader:
             everybody = [
-                reader.tenant_series(name, window=self.rule.window + patience, poll_interval=interval, now=self.now)
+                reader.history.series_for(
+                    name, window=self.rule.window + patience, poll_interval=interval, now=self.now
+                )
                 for name, interval in self.alerting.poll_intervals.items()
             ]
         (total,) = select_series(self.rule, everybody)
@@ -227,7 +231,7 @@ def test_after_a_restart_all_are_read_together_once(store: Store) -> None:
     reads = reads_of(run)
     office.now += minutes(3)
     with office.store.write() as transaction:
-        changed = transaction.add_snapshot(
+        changed = transaction.history.add(
             a_snapshot({"Spam": 4}, tenant=names[0], taken_at=office.now),
             poll_interval=minutes(5),
             windows=office.alerting.sum_members(office.rule)[0].windows,

@@ -29,14 +29,14 @@ def test_a_cycle_that_fails_leaves_nothing(store: Store) -> None:
     def cycle() -> None:
         with store.write() as transaction:
             seen(transaction, NOON, {"Spam": 3})
-            transaction.save_alerts([an_alert()])
+            transaction.alerts.save([an_alert()])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         cycle()
 
     with store.read() as reader:
-        assert (reader.tenants(), reader.alerts()) == ([], [])
+        assert (reader.polls.tenants(), reader.alerts.load()) == ([], [])
 
 
 def test_a_killed_process_leaves_nothing_half_written(store: Store, database_url: str) -> None:
@@ -55,7 +55,7 @@ def test_a_killed_process_leaves_nothing_half_written(store: Store, database_url
     _, series = tenant_series(store)
     assert series["Spam"].changes[-1].count == 1
     with store.read() as reader:
-        assert reader.alerts() == []
+        assert reader.alerts.load() == []
     poll(store, "12:00", Spam=2)
     store.check_integrity()
 
@@ -65,12 +65,12 @@ def test_a_reader_sees_one_moment(store: Store, database_url: str) -> None:
     poll(store, "11:55", Spam=1)
 
     with closing(Store(database_url)) as other, store.read() as reader:
-        before = reader.reasons(ACME)
+        before = reader.history.reasons(ACME)
         poll(other, "12:00", Spam=2)
-        assert reader.reasons(ACME) == before
+        assert reader.history.reasons(ACME) == before
 
     with store.read() as reader:
-        assert [each.held for each in reader.reasons(ACME)] == [2]
+        assert [each.held for each in reader.history.reasons(ACME)] == [2]
 
 
 def test_a_store_for_reading_changes_nothing(store: Store, database_url: str) -> None:
@@ -78,10 +78,10 @@ def test_a_store_for_reading_changes_nothing(store: Store, database_url: str) ->
     with closing(Store(database_url, read_only=True)) as looking:
         poll(store, "12:00", Spam=1)
         with looking.read() as reader:
-            assert [each.held for each in reader.reasons(ACME)] == [1]
+            assert [each.held for each in reader.history.reasons(ACME)] == [1]
         poll(store, "12:05", Spam=2)
         with looking.read() as reader:
-            assert [each.held for each in reader.reasons(ACME)] == [2]
+            assert [each.held for each in reader.history.reasons(ACME)] == [2]
 
         with pytest.raises(StoreError, match=r"readonly|read-only"):
             poll(looking, "12:10", Spam=3)
@@ -121,7 +121,7 @@ def test_a_store_for_reading_needs_no_daemon(sqlite_url: str) -> None:
         poll(store, "12:00", Spam=1)
 
     with closing(Store(sqlite_url, read_only=True)) as looking, looking.read() as reader:
-        assert [each.held for each in reader.reasons(ACME)] == [1]
+        assert [each.held for each in reader.history.reasons(ACME)] == [1]
 
 
 def test_a_store_for_reading_creates_no_file(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_store_for_reading_creates_no_file(tmp_path: Path) -> None:
         pytest.raises(StoreError, match=f"{tmp_path}/none.db: unable to open database file"),
         looking.read() as reader,
     ):
-        reader.tenants()
+        reader.polls.tenants()
 
     assert list(tmp_path.iterdir()) == []
 
@@ -144,7 +144,7 @@ def test_a_database_without_tables_is_an_error_that_says_so(tmp_path: Path) -> N
         store.read() as reader,
         pytest.raises(StoreError, match="no such table: tenants"),
     ):
-        reader.tenants()
+        reader.polls.tenants()
 
 
 def test_a_file_is_opened_to_survive_a_power_cut(sqlite_url: str) -> None:
@@ -173,7 +173,7 @@ from alerter.storage import SchemaState, Store
 from tests.builders import a_snapshot, an_alert, minutes
 
 with Store(sys.argv[1]).write() as transaction:
-    transaction.save_alerts([an_alert()])
-    transaction.add_snapshot(a_snapshot({"Spam": 7, "Virus": 3}), poll_interval=minutes(5))
+    transaction.alerts.save([an_alert()])
+    transaction.history.add(a_snapshot({"Spam": 7, "Virus": 3}), poll_interval=minutes(5))
     os.kill(os.getpid(), signal.SIGKILL)
 """

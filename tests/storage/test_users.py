@@ -53,7 +53,7 @@ def held_as_seen_by_somebody_else(folder: Path) -> list[int]:
         closing(Store(f"sqlite:///{folder}/alerter.db", read_only=True)) as looking,
         looking.read() as reader,
     ):
-        return [each.held for each in reader.reasons(ACME)]
+        return [each.held for each in reader.history.reasons(ACME)]
 
 
 def test_a_database_whose_service_is_stopped_can_be_read_by_who_may_write_nothing(folder: Path) -> None:
@@ -118,7 +118,7 @@ def test_every_file_is_its_owners_alone_whatever_the_umask(
             store.upgrade()
             poll(store, "12:00", Spam=1)
             made = {each.name: each.stat() for each in tmp_path.iterdir()}
-            store.back_up(tmp_path / "backup.db")
+            store.backup(tmp_path / "backup.db")
         with closing(Store(f"sqlite:///{tmp_path}/new.db")) as other, other.lock():
             other.restore(tmp_path / "backup.db", now=NOON)
     finally:
