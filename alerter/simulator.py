@@ -35,6 +35,8 @@ from urllib.parse import parse_qs
 
 from alerter.errors import ConfigError, Problem
 
+#: Takes messages as Apprise's json:// sends them, so that a receiver is at hand as well.
+INBOX_PATH = "/inbox"
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 SUMMARY_PATH = "/api/gateway/get-hold-summary-list"
 
@@ -323,6 +325,7 @@ class Simulator:
         host: A loopback address.
         port: 0 takes a free one.
         token_lifetime: How long a token is good, on the simulator's clock.
+        on_message: Takes the title and the text of each message that is sent to `INBOX_PATH`; None for no inbox.
 
     Attributes:
         misbehaviour: What goes wrong from now on, or None; set at any time, see also `misbehave`.
@@ -340,7 +343,9 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         token_lifetime: timedelta = TOKEN_LIFETIME,
+        on_message: Callable[[str, str], None] | None = None,
     ) -> None:
+        self._on_message = on_message
         self.clock = clock
         self.scenario = scenario or Scenario.builtin_day()
         self.started_at = started_at or clock().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -414,6 +419,8 @@ class Simulator:
                 if path == SUMMARY_PATH:
                     account = self._gate.check(path, headers, body, now=now)
                     return self._misbehaviour_for(path, account) or self._summary(account, now)
+                if path == INBOX_PATH and self._on_message is not None:
+                    return self._take_message(body, self._on_message)
             except _Refusal as refusal:
                 return refusal.reply
         return _nested(404, "err_not_found", f"0005 no such function: {path}")
@@ -429,6 +436,15 @@ class Simulator:
             if self._times_left <= 0:
                 self._misbehaviour = None
         return misbehaviour
+
+    @staticmethod
+    def _take_message(body: bytes, on_message: Callable[[str, str], None]) -> _Reply:
+        try:
+            message = json.loads(body)
+            on_message(str(message["title"]), str(message["message"]))
+        except (ValueError, KeyError, TypeError):
+            raise _Refusal(_json(400, {"error": "expected a message of Apprise's json://"})) from None
+        return _json(200, {})
 
     def _summary(self, account: str, now: datetime) -> _Reply:
         counts = self.scenario.counts_at(now - self.started_at + self._gate.phase_of(account))

@@ -58,6 +58,7 @@ ENVIRONMENT = MappingProxyType(
     {
         "ALERTER_CONFIG": "The configuration, where --config names none.",
         "ALERTER_LOG_FORMAT": "How `alerter run` logs, where --log-format does not say.",
+        "ALERTER_SIMULATE_PORT": "Where `alerter simulate` listens, and what `alerter init --simulate` writes.",
         "STATE_DIRECTORY": "Set by systemd: what the path of the database is relative to.",
         "CREDENTIALS_DIRECTORY": "Set by systemd: where the credentials are that `${NAME}` stands for.",
         "NOTIFY_SOCKET, WATCHDOG_USEC": "Set by systemd: where `alerter run` says how it is, and how often it must.",

@@ -3,15 +3,21 @@
 import signal
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import click
 
 from alerter.cli.options import config_option_with, load
+from alerter.cli.output import clean
 from alerter.clock import now
 from alerter.simulator import Misbehaviour, Scenario, Simulator, SimulatorKeys
 
 DEFAULT_PORT = 8025
+#: Where $PORT_VARIABLE names another one, `init --simulate` writes that.
+PORT_VARIABLE = "ALERTER_SIMULATE_PORT"
+#: When the day of --step begins: soon enough before the burst that is worth seeing.
+STEPS_BEGIN = timedelta(hours=9)
 
 
 @click.command()
@@ -21,6 +27,7 @@ DEFAULT_PORT = 8025
     type=click.IntRange(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
+    envvar=PORT_VARIABLE,
     help="Where to listen on 127.0.0.1; 0 takes a free one.",
 )
 @click.option(
@@ -31,6 +38,7 @@ DEFAULT_PORT = 8025
     help="What is held when: columns time, reason, count. [default: a built-in day]",
 )
 @click.option("--speed", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="How fast a day goes.")
+@click.option("--step", metavar="SPAN", help="Each poll sees the day so much later, from 09:00 on, such as 1h.")
 @click.option(
     "--misbehave",
     type=click.Choice([each.value for each in Misbehaviour]),
@@ -46,6 +54,7 @@ def simulate(
     port: int,
     csv_path: Path | None,
     speed: float,
+    step: str | None,
     misbehave: str | None,
     times: int | None,
     tenant: str | None,
@@ -53,6 +62,7 @@ def simulate(
 ) -> None:
     """Run a Mimecast on loopback until Ctrl-C: both API versions, every header and signature checked.
 
+    `alerter init --simulate` writes a configuration for it, whose receiver is here as well: messages are printed.
     With --config it accepts the keys of all of that configuration's tenants, each of which has the same day at another
     time; else its own, which it prints. Exit code 2 if the scenario is wrong or the port is taken.
     """
@@ -61,6 +71,8 @@ def simulate(
     keys_by_tenant = {} if config_path is None else _keys_of(config_path)
     accounts = None if tenant is None else _accounts_of(keys_by_tenant, tenant)
     scenario = Scenario.builtin_day() if csv_path is None else Scenario.from_csv(csv_path)
+    if step is not None:
+        scenario = _stepwise(scenario, _span(step), accounts=max(len(keys_by_tenant), 1))
     # At its own speed the built-in day is the day outside; otherwise a scenario begins now.
     started_at = None if csv_path is None and speed == 1 else now()
     try:
@@ -71,6 +83,7 @@ def simulate(
             keys=list(keys_by_tenant.values()) or SimulatorKeys(),
             latency=timedelta(seconds=latency),
             port=port,
+            on_message=_print_message,
         )
     except OSError as error:
         text = f"cannot listen on 127.0.0.1:{port}: {error.strerror}; --port 0 takes a free one"
@@ -88,6 +101,26 @@ def _faster(scenario: Scenario, speed: float) -> Scenario:
     if speed == 1:
         return scenario
     return Scenario(lambda offset: scenario.counts_at(timedelta(seconds=offset.total_seconds() * speed)))
+
+
+def _stepwise(scenario: Scenario, step: timedelta, *, accounts: int) -> Scenario:
+    """Return a scenario that goes on with each poll of every account, rather than with time."""
+    polls = count()
+    return Scenario(lambda _: scenario.counts_at(STEPS_BEGIN + next(polls) // accounts * step))
+
+
+def _span(text: str) -> timedelta:
+    from alerter.config.types import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+
+    try:
+        return at_least(duration(text), timedelta(seconds=1))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--step") from None
+
+
+def _print_message(title: str, text: str) -> None:
+    lines = [title, *(f"  {line}" for line in text.splitlines())]
+    click.echo("\nmessage: " + "\n".join(map(clean, lines)))
 
 
 def _keys_of(path: Path) -> dict[str, SimulatorKeys]:
@@ -118,7 +151,7 @@ def _configuration(base_url: str, keys: SimulatorKeys | None) -> str:
             f"a Mimecast runs at {base_url} until Ctrl-C, with the keys of your configuration; "
             f'put this into its tenants:\n\nbase_url = "{base_url}"\n'
         )
-    return f"""a Mimecast runs at {base_url} until Ctrl-C; a configuration that points to it:
+    return f"""a Mimecast runs at {base_url} until Ctrl-C; a configuration for it (or `alerter init --simulate`):
 
 [tenants.acme]
 base_url      = "{base_url}"
