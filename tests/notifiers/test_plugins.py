@@ -87,7 +87,7 @@ def handed(urls: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Handed:
 
     for url in urls.values():
         monkeypatch.setattr(type(Apprise.instantiate(url)), "send", send)
-    monkeypatch.setattr(adapter, "_PLUGIN_BY_SCHEME", {})
+    monkeypatch.setattr(adapter, "PLUGIN_BY_SCHEME", {})
     return handed
 
 

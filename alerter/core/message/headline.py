@@ -116,7 +116,7 @@ def _reminders_title(notices: Sequence[NotificationItem]) -> RichText:
 
 def _over_title(notices: Sequence[NotificationItem]) -> RichText:
     worst = max(notices, key=lambda each: (each.alert.key.severity.rank, each.alert.peak or 0))
-    was: RichText = ("no data from Mimecast",) if worst.alert.is_no_data else _bare(worst, is_over=True)
+    was = _bare(worst, is_over=True)
     return (f"Resolved: all {len(notices):,} (", *tenant_names(notices), "), worst was ", *was)
 
 
@@ -424,33 +424,44 @@ def line_for(group: Sequence[NotificationItem], reading: RenderContext) -> Alert
     notice = group[0]
     text = _single_line(notice, reading) if len(group) == 1 else title_for(group, reading)
     ids = format_ids(group)
-    return AlertLine(status_for(notice), (*text, f"  {ids}"), len(group), group_for(notice))
+    return AlertLine(
+        status_for(notice), (*text, f" · {'id' if len(group) == 1 else 'ids'} {ids}"), len(group), group_for(notice)
+    )
 
 
 def _single_line(notice: NotificationItem, reading: RenderContext) -> RichText:
     alert = notice.alert
     is_over = notice.reason is NotifyReason.RESOLVED and notice.still_firing is None
     badge = "Resolved" if is_over else _severity_now(notice).upper()
-    tenant: RichText = () if reading.has_one_tenant else ("  (", tenant_name(alert.key.tenant, Untrusted), ")")
+    tenant: RichText = () if reading.has_one_tenant else (" (", tenant_name(alert.key.tenant, Untrusted), ")")
     when = _line_time(notice, reading)
     if alert.is_no_data:
         return (f"{badge}: ", *no_data_text(notice, reading), when)
     count = "unknown" if alert.value is None else f"{alert.value:,}"
     trend = reading.short_trend(alert.key.topic)
-    return (f"{badge}: ", f"{count} held  ", *trend, *_line_limit(notice), *_reason(alert, "in total"), *tenant, when)
+    return (
+        f"{badge}: ",
+        f"{count} held ",
+        *trend,
+        "· ",
+        *_line_limit(notice),
+        *_reason(alert, "in total"),
+        *tenant,
+        when,
+    )
 
 
 def _line_limit(notice: NotificationItem) -> RichText:
     if notice.reason is NotifyReason.RESOLVED:
         extreme = worst_count(notice.alert)
-        return () if extreme is None else (f"{extreme[0].lower()} {extreme[1]:,}  ",)
+        return () if extreme is None else (f"{extreme[0].lower()} {extreme[1]:,} · ",)
     limits = ", ".join(text for each in notice.alert.evidence if (text := _news_text(each) or short_limit(each)))
-    return (f"{limits}  ",) if limits else ()
+    return (f"{limits} · ",) if limits else ()
 
 
 def _line_time(notice: NotificationItem, reading: RenderContext) -> str:
     alert = notice.alert
     if notice.reason is NotifyReason.RESOLVED:
-        return "" if alert.duration is None else f"  after {format_span(alert.duration)}"
+        return "" if alert.duration is None else f" · after {format_span(alert.duration)}"
     since = None if alert.is_no_data else alert.active_at or alert.fired_at
-    return "" if since is None else f"  since {reading.clock.short(since)}"
+    return "" if since is None else f" · since {reading.clock.short(since)}"

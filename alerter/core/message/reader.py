@@ -145,7 +145,7 @@ class RenderContext:
         figure = self.figures.get(topic)
         if figure is None or not figure.segments:
             return ()
-        return (Bars(sparkline(figure, width=SHORT_TREND)), "  ")
+        return (Bars(sparkline(figure, width=SHORT_TREND)), " ")
 
     def label_facts(self, tenants: Iterable[Tenant]) -> tuple[Fact, ...]:
         """Return what tenants are known by besides their names; the name stands before it where there are several."""

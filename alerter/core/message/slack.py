@@ -61,8 +61,9 @@ def _attachment(title: str, tone: MessageStatus, blocks: list[Json]) -> Json:
 
 def _card_sections(words: MessageContent, view: CardLayout) -> Iterator[tuple[MessageStatus, str]]:
     for heading, card in with_headings(view.cards, words):
-        texts = [heading, *_card_texts(card, is_single=words.is_single)]
-        yield from ((card.tone, text) for text in _packed(text for text in texts if text))
+        if heading:
+            yield card.tone, heading.upper()
+        yield from ((card.tone, text) for text in _packed(_card_texts(card, is_single=words.is_single)))
 
 
 def _line_sections(words: MessageContent, view: CardLayout) -> Iterator[tuple[MessageStatus, str]]:

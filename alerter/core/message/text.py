@@ -212,9 +212,10 @@ def fit(message: Message, room: Room) -> tuple[str, str]:
     What is too long for it is shortened rather than refused. The title stands once: where a service has none, as the
     body's first line.
     """
-    title = room.plain(" ".join(message.title.split()))
-    above = "" if room.title_bytes else title
+    title = whole_title = room.plain(" ".join(message.title.split()))
     title = _cut_to(title, room.takes_title) if room.title_bytes else ""
+    # Where a title is cut, the text begins with all of it.
+    above = "" if title == whole_title else whole_title
     whole = message.bodies[Format.TEXT].removeprefix(f"{message.title}\n\n")
     if whole.startswith(_INDENT):
         # Services cut the space before a text: its first row would stand apart from the others.
@@ -223,7 +224,8 @@ def fit(message: Message, room: Room) -> tuple[str, str]:
         body = "\n".join(part for part in (above, room.plain(view.rstrip())) if part)
         if room.takes(title, body):
             return title, body
-    return title, _cut_to(above or room.plain(f"ref {message.id}"), lambda body: room.takes(title, body))
+    last = room.plain(f"ref {message.id}") if title else above
+    return title, _cut_to(last, lambda body: room.takes(title, body))
 
 
 def _bytes(text: str) -> int:

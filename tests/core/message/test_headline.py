@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerter.core.alerts import Alert
+from alerter.core.conditions import Evidence
 from alerter.core.mutes import Mute, MuteKind
 from alerter.core.notifications import NotificationItem, NotifyReason
 from alerter.core.rules import Severity
@@ -317,3 +318,27 @@ def test_a_level_that_goes_on_is_told_once_for_several_tenants() -> None:
     notices = [replace(notice, still_firing=Severity.WARNING) for notice in at_tenants(3, ENDED, NotifyReason.RESOLVED)]
 
     assert words(drafted(*notices).title).startswith("Better: {Impersonation} at 3")
+
+
+def test_a_better_level_says_whether_its_limit_is_still_passed() -> None:
+    """A count between `clear_at` and the limit is not above it; what compares with its past has no such limit."""
+
+    def title(evidence: Evidence) -> str:
+        alert = replace(OTHER_LEVEL, evidence=(evidence,))
+        return words(drafted(a_notice(alert, NotifyReason.LOWERED, notified=Severity.CRITICAL)).title)
+
+    assert title(a_threshold(210, limit="above 200, clears at 150")).endswith("; WARNING, still above 200")
+    assert title(a_threshold(180, limit="above 200, clears at 150")).endswith("; WARNING, limit: above 200")
+    assert title(a_threshold(9, limit="below 20")).endswith("; WARNING, still below 20")
+    assert title(a_growth(310, 120)).endswith("; WARNING, +50 within 1h")
+    assert title(Evidence(condition="threshold", limit="")).endswith("; WARNING")
+    assert title(Evidence(condition="threshold", limit="above 9")).endswith("; WARNING, limit: above 9")
+
+
+def test_only_reminders_and_only_ends_name_missing_data_as_what_it_is() -> None:
+    """There is no count to name."""
+    reminders = [a_notice(alert, NotifyReason.REPEAT, notified=Severity.CRITICAL) for alert in (NO_DATA, OTHER_LEVEL)]
+
+    assert words(drafted(*reminders).title) == (
+        "Reminder: 2 still firing ({acme}), worst CRITICAL no data from Mimecast"
+    )

@@ -5,7 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.core.message.words import FIRING, MINUTE, NO_DATA, NOON, a_notice, drafted, facts, words
+from alerter.core.charts.figure import Figure
+from alerter.core.message.draft import compose_content
+from alerter.core.message.reader import trend_text
+from alerter.core.notifications import Notification
+from tests.core.message.words import CONTEXT, FIRING, MINUTE, NO_DATA, NOON, SECOPS, a_notice, drafted, facts, words
 
 
 def test_one_message_is_not_one_messages() -> None:
@@ -35,3 +39,14 @@ def test_a_span_that_a_clock_turned_round_is_nothing() -> None:
     alert = replace(NO_DATA, evidence=(replace(NO_DATA.evidence[0], last_success_at=NOON + MINUTE),))
 
     assert words(drafted(a_notice(alert)).title).startswith("CRITICAL: no data from Mimecast for 0s (")
+
+
+def test_a_figure_of_which_nothing_is_known_says_nothing() -> None:
+    """Neither in bars nor in words."""
+    nothing = Figure(start_at=NOON - timedelta(days=1), end_at=NOON, segments=())
+    notification = Notification(receiver=SECOPS, notices=(a_notice(),))
+
+    content = compose_content(notification, CONTEXT, figures={FIRING.key.topic: nothing}, now=NOON)
+
+    assert trend_text(nothing) == ""
+    assert "24 h" not in facts(content.cards[0])

@@ -59,7 +59,7 @@ def test_slack_gets_several_alerts_with_their_headings() -> None:
     texts = slack_texts(composed(*(an_alert(f"reason {number}") for number in range(40))))
 
     assert texts[1].startswith("CRITICAL: 512 held for 'reason 0' (acme), above 500\nLimit:  above 500\n")
-    assert texts[4].startswith("CRITICAL: 512 held  above 500  'reason 3'  since 11:50  ")
+    assert texts[4].startswith("CRITICAL: 512 held · above 500 · 'reason 3' · since 11:50 · id ")
     assert texts[5] == "and 15 more: alerter alerts"
 
 

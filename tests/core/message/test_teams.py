@@ -1,6 +1,7 @@
 """Cards for Teams."""
 
 import json
+from dataclasses import replace
 
 from alerter.core.message.content import (
     Format,
@@ -45,3 +46,10 @@ def test_teams_gets_several_alerts() -> None:
 
     assert "".join(runs).startswith("CRITICAL: 512 held for reason 0 (acme), above 500; + 39 critical")
     assert runs[-3] == "and 15 more: alerter alerts"
+
+
+def test_an_alert_of_which_nothing_more_is_known_has_no_empty_box() -> None:
+    """Its title says what there is to say."""
+    alert = replace(an_alert(), active_at=None, fired_at=None, evidence=())
+
+    assert [each["type"] for each in json.loads(composed(alert).bodies[Format.TEAMS])["body"]] == ["RichTextBlock"] * 3

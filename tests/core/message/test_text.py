@@ -3,9 +3,9 @@
 import pytest
 
 from alerter.core.alerts import Alert
-from alerter.core.message.content import Format
+from alerter.core.message.content import MAX_TITLE, Format, UntrustedName
 from alerter.core.message.sanitize import ZERO_WIDTH_SPACE
-from alerter.core.message.text import Room, fit
+from alerter.core.message.text import Room, fit, fit_title
 from tests.core.message.rendered import a_no_data_alert, an_alert, composed, storm
 
 TEXT = """\
@@ -60,7 +60,7 @@ def test_several_alerts_in_plain_text() -> None:
     lines = message.bodies[Format.TEXT].splitlines()
     assert lines[0] == message.title == "CRITICAL: 512 held for 'reason 0' (acme), above 500; + 39 critical"
     assert lines.count("  Limit  above 500") == 3
-    assert any(line.startswith("CRITICAL: 512 held  above 500  'reason 24'  since 11:50  ") for line in lines)
+    assert any(line.startswith("CRITICAL: 512 held · above 500 · 'reason 24' · since 11:50 · id ") for line in lines)
     assert "and 15 more: alerter alerts" in lines
 
 
@@ -91,7 +91,7 @@ def test_the_rows_of_a_single_alert_are_not_indented_for_a_service() -> None:
 @pytest.mark.parametrize(
     ("body_bytes", "lines"),
     [
-        pytest.param(600, 8, id="as many lines as fit, the worst first"),
+        pytest.param(600, 7, id="as many lines as fit, the worst first"),
         pytest.param(200, 2, id="two lines"),
         pytest.param(60, 0, id="how many there are"),
         pytest.param(20, 0, id="what names it"),
@@ -154,3 +154,14 @@ def test_markup_of_services_is_broken(name: str) -> None:
 
     assert name not in title + body
     assert name in (title + body).replace(ZERO_WIDTH_SPACE, "")
+
+
+def test_a_title_of_ours_that_is_too_long_is_cut_in_its_middle() -> None:
+    """Names are cut first, and the longer ones the more."""
+    name = UntrustedName("n" * 60, 60)
+
+    assert fit_title(("CRITICAL: ", name, "x" * 70)) == ("CRITICAL: ", name, "x" * 70)
+    assert fit_title(("CRITICAL: ", name, "x" * 90))[1] == UntrustedName("n" * 60, 40)
+    [whole] = fit_title(("x" * 300,))
+    assert isinstance(whole, str)
+    assert len(whole) == MAX_TITLE
