@@ -60,7 +60,7 @@ critical = {{ threshold = {{ above = 500, clear_at = 400 }} }}
 
 @click.command()
 @config_option_with("Where to write it. [default: ./rules.toml]")
-@click.option("--simulate", "is_simulated", is_flag=True, help="One that runs against `alerter simulate` unchanged.")
+@click.option("--simulate", "is_simulated", is_flag=True, help="One that runs against alerter simulate unchanged.")
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),

@@ -16,7 +16,7 @@ from alerter.cli import COMMANDS, cli
 #: When the words of this module were last changed; those of the commands are the commands' own.
 REVISED = "2026-11-25"
 #: What most commands have is explained once.
-COMMON = ("--config", "--json")
+COMMON = ("--config", "--json", "--color")
 #: Characters in a line of the source, before some of them are escaped.
 WIDTH = 68
 

@@ -101,7 +101,7 @@ def silence() -> None:
 @_matcher_options
 @click.option("--start", metavar="TIME", help="From when on, such as 'tomorrow 08:00' or 'in 2h'. [default: now]")
 @click.option("--for", "span", metavar="SPAN", help="How long, such as 2h or 3d; at most 30d.")
-@click.option("--until", metavar="TIME", help="Or until when: 18:00, 'mon 09:00', '2026-11-24 08:00', or ISO 8601.")
+@click.option("--until", metavar="TIME", help="Or until when: 18:00, 'mon 09:00' or ISO 8601.")
 @author_option
 @click.option("--comment", metavar="TEXT", required=True, callback=line_of_text, help="Why.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show which alerts it would match now; change nothing.")
