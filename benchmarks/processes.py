@@ -68,7 +68,7 @@ def memory() -> list[Figure]:
             config.write_text(text.replace("above = 1000", f"above = {1000 + polls}"))
             daemon.process.send_signal(SIGHUP)
             daemon.wait_for("reloaded", times=polls)
-            daemon.wait_for("poll done", times=polls)
+            daemon.wait_for("poll succeeded", times=polls)
         mebibytes = _resident(daemon.process.pid)
         daemon.stop()
     script = "import os, sqlalchemy, requests, pydantic, apscheduler.schedulers.background, apprise\n"

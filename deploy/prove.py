@@ -284,7 +284,7 @@ def readiness(since: float) -> None:
     """`systemctl start` returns when every tenant was polled, and the status says so."""
     start()
     lines = log(since=since).splitlines()
-    polled = next(number for number, line in enumerate(lines) if "poll done tenant=acme" in line)
+    polled = next(number for number, line in enumerate(lines) if "poll succeeded tenant=acme" in line)
     started = next(number for number, line in enumerate(lines) if "Started alerter.service" in line)
     expect("polled before it was started", found=polled < started)
     expect("status", found=status().startswith("tenants: 1; last poll "))
@@ -309,7 +309,7 @@ def alarm(since: float) -> None:
     seen = sh("alerter", "status", may_fail=True)
     expect("alerter status", found="Spam" in seen and "firing" in seen and "300" in seen)
     wait("the status counts it", lambda: "alerts firing: 1 warning; messages undelivered: none" in status())
-    expect("in the log", found="message sent" in log(since=since))
+    expect("in the log", found="delivery sent" in log(since=since))
 
 
 def secrecy(since: float) -> None:
@@ -365,7 +365,7 @@ def reload(since: float) -> None:
     configure(RULES.replace("above", "abvoe"))
     failed = subprocess.run(["systemctl", "reload", "alerter"], capture_output=True, check=False).returncode
     expect("systemctl reload fails", found=failed != 0)
-    wait("the status says so", lambda: status().startswith("configuration refused at "))
+    wait("the status says so", lambda: status().startswith("configuration rejected at "))
     expect("with its line", found=f"the first at {CONFIG}:13" in status() and f"{CONFIG}:13: " in log(since=since))
     polls = stored("SELECT sum(polls) FROM coverage")
     wait("it goes on polling", lambda: stored("SELECT sum(polls) FROM coverage") > polls)
@@ -386,7 +386,7 @@ def watchdog(since: float) -> None:
     wait("the watchdog ends it", lambda: "Watchdog timeout" in log(since=since), 200)
     wait("it is back", lambda: shown("ActiveState") == "active" and shown("MainPID") not in ("0", pid), 60)
     expect("where it stood is in the log", found="in _wait" in log(since=since))
-    wait("and polls", lambda: "poll done tenant=acme" in log(since=since).split("Watchdog timeout")[1])
+    wait("and polls", lambda: "poll succeeded tenant=acme" in log(since=since).split("Watchdog timeout")[1])
 
 
 def full(since: float) -> None:
@@ -471,7 +471,7 @@ def instances(since: float) -> None:
         expect("both run", found=states, wanted=("active", "active"))
         one, other = sh("alerter", "history", "Spam"), sh("alerter", "history", "Spam", "--config", second)
         expect("each has its own data", found=("other" in one, "acme" in other), wanted=(False, False))
-        expect("it polls", found="poll done tenant=other" in log(since=since, unit="alerter@other"))
+        expect("it polls", found="poll succeeded tenant=other" in log(since=since, unit="alerter@other"))
     finally:
         sh("systemctl", "stop", "alerter@other")
 
@@ -487,7 +487,7 @@ def encryption(since: float) -> None:
     refused = sh("alerter", "check-config", may_fail=True)
     expect("a command says why", found="is encrypted, and can be read only while the service runs" in refused)
     start()
-    expect("the service uses it", found="poll done tenant=acme" in log(since=since))
+    expect("the service uses it", found="poll succeeded tenant=acme" in log(since=since))
     expect("and so do root's commands now", found="sound" in sh("alerter", "check-config"))
     sealed.unlink()
     keep_secrets()
@@ -524,7 +524,7 @@ def downgrade(since: float) -> None:
     program(WHEELS["old"])
     with overridden(*AS_BEFORE):
         start()
-        wait("it polls", lambda: "poll done" in log(since=since).rsplit("Started", 1)[-1])
+        wait("it polls", lambda: "poll succeeded" in log(since=since).rsplit("Started", 1)[-1])
         sh("systemctl", "stop", "alerter")
     expect("told once", found=len(taken()), wanted=1)
     program(WHEELS["new"])

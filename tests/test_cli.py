@@ -292,7 +292,7 @@ def test_a_poll_without_a_service_pings_the_heartbeat(alerter: RunCommand, confi
 
     assert paths == ["/uuid-01", "/uuid-01"]
     assert "heartbeat" not in well.err
-    assert "heartbeat failed: answered 503, expected 200 to 299" in refused.err
+    assert "heartbeat ping failed: answered 503, expected 200 to 299" in refused.err
     assert (well.code, "uuid-01" in refused.err) == (refused.code, False)
 
 

@@ -193,8 +193,10 @@ def test_what_was_done_is_in_the_log(full: Store, caplog: pytest.LogCaptureFixtu
     kept = keep(SlowStore(full), Rests())
     keep(SlowStore(full), Rests())
 
-    counts = f"pruned={kept.pruned} thinned={kept.downsampled} packed={kept.packed} stripped=1 pages={kept.pages}"
-    assert [record.getMessage() for record in caplog.records] == [f"history kept {counts}"]
+    pruned = f"pruned={kept.pruned} downsampled={kept.downsampled} compressed={kept.packed}"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"retention applied {pruned} bodies_dropped=1 pages_freed={kept.pages}"
+    ]
 
 
 def test_the_size_is_noted(full: Store) -> None:

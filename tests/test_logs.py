@@ -62,8 +62,8 @@ def an_error(text: str) -> ValueError:
     [
         pytest.param(a_record("stopped"), "stopped", {}, id="an event alone"),
         pytest.param(
-            a_record("poll done tenant=%s held=%d seconds=%.1f", "acme", 12, 0.26),
-            "poll done",
+            a_record("poll succeeded tenant=%s held=%d seconds=%.1f", "acme", 12, 0.26),
+            "poll succeeded",
             {"tenant": "acme", "held": 12, "seconds": 0.3},
             id="fields keep their types",
         ),
@@ -80,7 +80,9 @@ def an_error(text: str) -> ValueError:
             id="free text at the end",
         ),
         pytest.param(a_record("50%% of %s", "it"), "50% of it", {}, id="another form"),
-        pytest.param(a_record("poll done tenant=%s", "a", "b"), "poll done tenant=%s ('a', 'b')", {}, id="too many"),
+        pytest.param(
+            a_record("poll succeeded tenant=%s", "a", "b"), "poll succeeded tenant=%s ('a', 'b')", {}, id="too many"
+        ),
         pytest.param(
             a_record("retry level=%s", "x", name="urllib3.pool"), "retry level=x", {}, id="a library has no fields"
         ),
@@ -158,10 +160,10 @@ def test_a_line_at_a_terminal_is_short_and_coloured(
     *, redactor: Redactor, level: int, is_coloured: bool, shown: str
 ) -> None:
     """Who watches sees the time of day, and what matters in a colour."""
-    (line,) = lines_of(TerminalFormatter(redactor, is_coloured=is_coloured), a_record("poll done", level=level))
+    (line,) = lines_of(TerminalFormatter(redactor, is_coloured=is_coloured), a_record("poll succeeded", level=level))
 
     when = datetime.fromtimestamp(0, UTC).astimezone()
-    assert line == f"{when:%H:%M:%S} {shown}poll done"
+    assert line == f"{when:%H:%M:%S} {shown}poll succeeded"
 
 
 def test_a_program_gets_one_json_object_per_line(redactor: Redactor) -> None:
@@ -248,9 +250,9 @@ def test_a_number_that_is_a_secret_is_none_in_json() -> None:
 )
 def test_a_field_can_be_told_from_the_next(redactor: Redactor, value: object, shown: str) -> None:
     """A name that somebody typed at Mimecast cannot forge a field, a line or a colour."""
-    line = LineFormatter(redactor).format(a_record("poll done tenant=%s", value))
+    line = LineFormatter(redactor).format(a_record("poll succeeded tenant=%s", value))
 
-    assert line == f"1970-01-01T00:00:00Z INFO poll done {shown}".rstrip()
+    assert line == f"1970-01-01T00:00:00Z INFO poll succeeded {shown}".rstrip()
 
 
 def test_what_is_too_long_for_the_journal_is_cut(redactor: Redactor) -> None:
@@ -317,9 +319,9 @@ def run(kind: str) -> str:
     [
         pytest.param("warning", "WARNING poll failed tenant=acme: [redacted]", id="ours"),
         pytest.param("library", "WARNING urllib3: retry of [redacted]", id="a library's"),
-        pytest.param("crash", "ERROR ended by a bug in alerter", id="an exception that ends the process"),
-        pytest.param("thread", "ERROR thread ended by a bug in alerter thread=poll_1", id="one that ends a thread"),
-        pytest.param("unraisable", "WARNING exception ignored by Python place=", id="one that nobody can catch"),
+        pytest.param("crash", "ERROR internal error", id="an exception that ends the process"),
+        pytest.param("thread", "ERROR internal error thread=poll_1", id="one that ends a thread"),
+        pytest.param("unraisable", "WARNING exception ignored by Python location=", id="one that nobody can catch"),
         pytest.param("python warning", "WARNING python warning kind=UserWarning text=[redacted]", id="a warning"),
     ],
 )
@@ -355,11 +357,11 @@ def journal(tmp_path: Path) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("log_format", "is_it", "first"),
     [
-        pytest.param("auto", True, "<3>ended by", id="the journal"),
+        pytest.param("auto", True, "<3>internal error", id="the journal"),
         pytest.param(
-            "auto", False, r"\d{4}-\S+Z ERROR ended by", id="redirected elsewhere, with the variable inherited"
+            "auto", False, r"\d{4}-\S+Z ERROR internal error", id="redirected elsewhere, with the variable inherited"
         ),
-        pytest.param("text", True, r"\d{4}-\S+Z ERROR ended by", id="plain lines wanted"),
+        pytest.param("text", True, r"\d{4}-\S+Z ERROR internal error", id="plain lines wanted"),
         pytest.param("json", True, r'<3>\{"time"', id="JSON wanted"),
         pytest.param("json", False, r'\{"time"', id="JSON wanted elsewhere"),
     ],
@@ -433,22 +435,20 @@ def test_every_log_call_is_an_event_with_fields_that_the_readme_explains(given: 
     if not any(isinstance(argument, ast.Starred) for argument in arguments):
         assert len(arguments) == len(template.conversion_by_field)
     assert template.conversion_by_field.keys() <= EXPLAINED, "the table of fields in README, section The log"
-    assert template.event in EXPLAINED or template.event.endswith("by a bug in alerter"), (
-        "the table of priorities there"
-    )
+    assert template.event in EXPLAINED or template.event == "internal error", "the table of priorities there"
 
 
 def test_what_the_readme_says_of_repetitions_is_so() -> None:
     """The numbers in words are those of the program."""
     said = " ".join(README.split())
 
-    assert "after a quarter of an hour, an hour, four hours and so on up to a day" in said
+    assert "after 15 minutes, 1 hour, 4 hours and so on, at most once a day" in said
     waits = [FIRST_REMINDER, FIRST_REMINDER * FACTOR, FIRST_REMINDER * FACTOR**2, MAX_REMINDER]
     assert [wait.total_seconds() / 3600 for wait in waits] == [0.25, 1, 4, 24]
-    assert ("twenty speak for all" in said, SPOKESMEN) == (True, 20)
+    assert ("at most 20 of them are logged as warnings in 15 minutes" in said, SPOKESMEN) == (True, 20)
 
 
 def test_there_are_log_calls() -> None:
     """The search above finds what it is for."""
     assert len(CALLS) > 15
-    assert {"poll done", "tenant"} <= EXPLAINED
+    assert {"poll succeeded", "tenant"} <= EXPLAINED

@@ -60,5 +60,5 @@ def _last_words(error: "AlerterError") -> int:
         log.error("cannot run: %s", error)
         return FOUND
     for problem in error.problems:
-        log.error("configuration refused: %s", problem)
+        log.error("configuration rejected: %s", problem)
     return USAGE

@@ -211,7 +211,7 @@ def _attempt(
         return _failed(attempt, error, now=clock())
     except Exception as error:
         # A bug in the way out must not have one message tried for ever, nor block its target: it takes the retries.
-        log.exception("message not sent by a bug in alerter target=%s", target)
+        log.exception("internal error job=%s target=%s", "deliver", target)
         return _failed(attempt, DeliveryError(type(error).__name__), now=clock())
     now = clock()
     return [after_success(each, now=now) for each in attempt.deliveries]
@@ -233,7 +233,7 @@ def _send(attempt: DeliveryAttempt, notifier: Notifier, url: str) -> None:
     else:
         return
     log.warning(
-        "message refused, sent in short ref=%s target=%s: %s", attempt.message.id, attempt.deliveries[0].target, first
+        "message rejected, sent shortened ref=%s target=%s: %s", attempt.message.id, attempt.deliveries[0].target, first
     )
     try:
         notifier.deliver(short(attempt.message), url, had_by=had_by | first.had_by)
@@ -268,7 +268,7 @@ def _record(
         if alerting is not None and len(late) < len(after):
             note_attempt(transaction, after, alerting, now=now)
     for message in late:
-        log.warning("message taken over meanwhile ref=%s target=%s", message.id, after[0].target)
+        log.warning("delivery claimed by another instance ref=%s target=%s", message.id, after[0].target)
     _log_errand(attempt, after)
 
 
@@ -301,16 +301,16 @@ def _log_errand(attempt: DeliveryAttempt, after: Sequence[Delivery]) -> None:
     first, count = after[0], len(after)
     said = (attempt.message.id, first.target, first.attempts, count)
     if first.sent_at is not None:
-        log.info("message sent ref=%s target=%s attempts=%d messages=%d", *said)
+        log.info("delivery sent ref=%s target=%s attempts=%d messages=%d", *said)
     for delivery, message in zip(after, attempt.originals, strict=True):
         if delivery.dead_at is not None:
             log.error(
-                "message given up ref=%s target=%s attempts=%d title=%s: %s",
+                "delivery gave up ref=%s target=%s attempts=%d title=%s: %s",
                 message.id, delivery.target, delivery.attempts, message.title, delivery.last_error,
             )  # fmt: skip
     waiting = next((delivery for delivery in after if delivery.is_waiting), None)
     if waiting is not None:
         log.warning(
-            "message not sent ref=%s target=%s attempts=%d messages=%d next_attempt_at=%s: %s",
+            "delivery failed ref=%s target=%s attempts=%d messages=%d next_attempt_at=%s: %s",
             *said, waiting.next_attempt_at, waiting.last_error,
         )  # fmt: skip

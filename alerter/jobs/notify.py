@@ -229,7 +229,7 @@ def _send(
         transaction.notifications.reset_suppressed(message.receiver)
     # What was held back before is planned again at every poll; only news would have been a message of its own.
     for name in dict.fromkeys(each.receiver.name for each in planned.suppressed if each.is_about(changed)):
-        log.warning("message held back by max_per_hour receiver=%s", name)
+        log.warning("notification suppressed receiver=%s", name)
         transaction.notifications.add_suppressed(name)
     return messages
 

@@ -103,7 +103,7 @@ def _tell(
         transaction.outbox.enqueue(build_unreachable_message(name, outage, waiting, alerting.context, now=now), targets)
     transaction.outbox.save_outage(replace(outage, notified=tuple(notified)))
     log.error(
-        "target cannot be reached target=%s since=%s waiting=%d told=%s: %s",
+        "target cannot be reached target=%s since=%s waiting=%d notified=%s: %s",
         outage.target, outage.since, waiting, ",".join(notified) or "nobody", outage.error,
     )  # fmt: skip
 

@@ -94,7 +94,7 @@ def poll_many(
         ]
     for tenant, _, _ in fetched:
         if tenant not in lease_state.tenants:
-            log.info("poll not kept tenant=%s: %s", tenant, "another instance polls it now")
+            log.info("poll result dropped tenant=%s: %s", tenant, "another instance polls it now")
     for (tenant, what, _), cycle in zip(kept, cycles, strict=True):
         _log_poll(tenant, what)
         for transition in cycle.transitions:
@@ -199,7 +199,7 @@ def _log_lost(alerts: Iterable[Alert], notified: Iterable[NotificationState], al
         if each.state is AlertState.FIRING and each.target and each.target not in here and each.topic in firing
     )
     for receiver, count in lost.items():
-        log.warning("removed URL was told of alerts that still fire receiver=%s alerts=%d", receiver, count)
+        log.warning("removed URL had been notified of firing alerts receiver=%s alerts=%d", receiver, count)
 
 
 def shift_after_clock_jump(store: Store, *, by: timedelta, tenants: Collection[Tenant] | None = None) -> None:
@@ -277,7 +277,7 @@ def _cycle(
 def _log_poll(tenant: Tenant, fetched: Snapshot | SourceError) -> None:
     if isinstance(fetched, Snapshot):
         held = sum(fetched.counts.values())
-        log.info("poll done tenant=%s reasons=%d held=%d", tenant, len(fetched.counts), held)
+        log.info("poll succeeded tenant=%s reason_count=%d held_messages=%d", tenant, len(fetched.counts), held)
         return
     level = logging.ERROR if fetched.cause.needs_person else logging.WARNING
     said = (tenant, fetched.cause, fetched.request_id, fetched.detail)
@@ -287,6 +287,6 @@ def _log_poll(tenant: Tenant, fetched: Snapshot | SourceError) -> None:
 def _log_transition(transition: Transition) -> None:
     key = transition.key
     log.info(
-        "alert changed before=%s after=%s alert=%s rule=%s severity=%s tenant=%s reason=%s note=%s",
+        "alert changed from_state=%s to_state=%s alert=%s rule=%s severity=%s tenant=%s reason=%s detail=%s",
         transition.before, transition.after, key.id, key.rule, key.severity, key.tenant, key.reason, transition.note,
     )  # fmt: skip

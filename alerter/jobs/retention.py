@@ -120,7 +120,7 @@ def apply_retention(
         batch_sizer.run(store, lambda transaction: transaction.retention.record_size(now=now))
     if kept != RetentionResult():
         log.info(
-            "history kept pruned=%d thinned=%d packed=%d stripped=%d pages=%d",
+            "retention applied pruned=%d downsampled=%d compressed=%d bodies_dropped=%d pages_freed=%d",
             kept.pruned, kept.downsampled, kept.packed, kept.stripped, kept.pages,
         )  # fmt: skip
     return kept

@@ -17,7 +17,7 @@ def on_crash(kind: type[BaseException], error: BaseException, traceback: Traceba
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, traceback)
     else:
-        log.error("ended by a bug in alerter", exc_info=(kind, error, traceback))
+        log.error("internal error", exc_info=(kind, error, traceback))
 
 
 def on_thread_crash(arguments: threading.ExceptHookArgs) -> None:
@@ -25,14 +25,14 @@ def on_thread_crash(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_value is not None and not isinstance(arguments.exc_value, SystemExit):
         name = arguments.thread.name if arguments.thread is not None else None
         info = (arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
-        log.error("thread ended by a bug in alerter thread=%s", name, exc_info=info)
+        log.error("internal error thread=%s", name, exc_info=info)
 
 
 def on_unraisable(arguments: "UnraisableHookArgs") -> None:
     """Log an exception that nobody can catch, such as one of a finaliser."""
     error = arguments.exc_value
     info = (type(error), error, arguments.exc_traceback) if error is not None else None
-    log.warning("exception ignored by Python place=%s", repr(arguments.object), exc_info=info)
+    log.warning("exception ignored by Python location=%s", repr(arguments.object), exc_info=info)
 
 
 def on_warning(  # noqa: PLR0917 - Python's signature
@@ -45,4 +45,4 @@ def on_warning(  # noqa: PLR0917 - Python's signature
 ) -> None:
     """Log a warning of Python or of a library."""
     place = f"{filename}:{lineno}"
-    log.warning("python warning kind=%s text=%s place=%s", category.__name__, str(message), place)
+    log.warning("python warning kind=%s text=%s location=%s", category.__name__, str(message), place)

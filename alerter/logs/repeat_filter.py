@@ -35,12 +35,12 @@ MAX_CACHED_LOOKBACK: Final = 20_000
 #: What is loud each time: the answers to a person, who may ask twice, and each message that is lost.
 ALWAYS_LOUD: Final = frozenset(
     {
-        "cannot run", "configuration refused", "the configuration is as before", "configuration warning",
-        "message given up",
+        "cannot run", "configuration rejected", "previous configuration stays active", "configuration warning",
+        "delivery gave up",
     }
 )  # fmt: skip
 #: What is tried again by itself, which after a while is of no use any more.
-RETRIED: Final = frozenset({"poll failed", "message not sent"})
+RETRIED: Final = frozenset({"poll failed", "delivery failed"})
 
 #: Whom a failure befalls.
 _WHOM: Final = ("tenant", "target", "receiver")
@@ -152,7 +152,7 @@ def notified(event: LogEvent, weight: Weight) -> LogEvent:
     if weight.repeats:
         fields["repeats"] = weight.repeats
     if weight.is_last:
-        fields["others"] = "quiet"
+        fields["others"] = "omitted"
     if weight.repeats and weight.level < logging.WARNING and event.traceback:
         fields.setdefault(DETAIL, event.traceback.rpartition("\n")[2])
         return replace(event, fields=fields, traceback="")

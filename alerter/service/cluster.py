@@ -172,7 +172,7 @@ class Shared:
         """Return why nothing is polled and sent."""
         if self._known is not None or not self._newest_number:
             return ""
-        return f"cut off from the database, nothing is polled or sent: {self._error}"
+        return f"database unreachable, polling and sending stopped: {self._error}"
 
     def notified(self) -> str:
         """Return how many of the tenants are polled here, and by how many instances all of them are."""
@@ -244,7 +244,7 @@ class Shared:
             log.warning("leases not renewed: %s", error)
         except Exception:
             # The boundary of the thread: one that ends renews nothing any more, and nobody would know why.
-            log.exception("leases not renewed by a bug in alerter")
+            log.exception("internal error job=%s", "leases")
         finally:
             self._beating.release()
 
@@ -314,7 +314,7 @@ class Shared:
             self._known, self._number = None, 0
             self._store.use_leases_of(self._member())
             self._error = self._error or why
-        log.error("cut off from the database, nothing is polled or sent: %s", self._error)
+        log.error("database unreachable, polling and sending stopped: %s", self._error)
 
     def _check_schema(self) -> None:
         if self._store.schema_state() is not SchemaState.CURRENT:

@@ -136,7 +136,7 @@ class CommitQueue:
                 dropped = self._handle({tenant: waiting.result for tenant, waiting in group.items()})
             except Exception:
                 # The boundary of the thread: if it ended, nothing would ever be committed again, and nobody would know.
-                log.exception("commit ended by a bug in alerter tenants=%d", len(group))
+                log.exception("internal error job=%s tenants=%d", "commit", len(group))
             with self._changed:
                 self._in_commit = {}
             for tenant in dropped:

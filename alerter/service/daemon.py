@@ -266,20 +266,20 @@ class Service:
             if config.service.database == self._runtime.config.service.database:
                 self._watch.follow(config, now=now())
         except ListenError as error:
-            log.error("configuration refused: %s", error)  # noqa: TRY400 - as below
+            log.error("configuration rejected: %s", error)  # noqa: TRY400 - as below
             return str(error)
         except ConfigError as error:
             for problem in error.problems:
-                log.error("configuration refused: %s", problem)  # noqa: TRY400 - the problem is the whole story
-            log.error("the configuration is as before problems=%d", len(error.problems))  # noqa: TRY400
+                log.error("configuration rejected: %s", problem)  # noqa: TRY400 - the problem is the whole story
+            log.error("previous configuration stays active problems=%d", len(error.problems))  # noqa: TRY400
             return f"problems: {len(error.problems)}, the first at {error.problems[0].place}"
         except Exception:
             # Whatever a configuration can do to us, the one that works stays.
-            log.exception("configuration refused by a bug in alerter")
+            log.exception("internal error job=%s", "reload")
             return "a bug in alerter"
         if config.service.database != self._runtime.config.service.database:
             why = "another database needs a restart"
-            log.error("configuration refused: %s", why)
+            log.error("configuration rejected: %s", why)
             return why
         self._use(runtime)
         return ""
@@ -391,7 +391,7 @@ class Service:
         try:
             self._commit(runtime, results)
         except AlerterError as error:
-            log.error("cycle failed tenant=%s: %s", first_of(results), error)  # noqa: TRY400 - it says what to do
+            log.error("poll cycle failed tenant=%s: %s", first_of(results), error)  # noqa: TRY400 - it says what to do
             self._record_failure(results, _public_text(error), seconds=_boot_seconds() - began)
         except Exception as error:
             if len(results) > 1:
@@ -400,7 +400,7 @@ class Service:
                     self._commit_or_log(runtime, {tenant: result})
                 return
             # A bug in one cycle must not end the daemon, nor stay unseen.
-            log.exception("cycle ended by a bug in alerter tenant=%s", first_of(results))
+            log.exception("internal error job=%s tenant=%s", "cycle", first_of(results))
             self._record_failure(results, _public_text(error), seconds=_boot_seconds() - began)
 
     def _record_failure(self, results: Mapping[Tenant, FetchResult], text: str, *, seconds: float) -> None:
@@ -505,7 +505,7 @@ class Service:
             log.error("job failed job=%s: %s", what, error)  # noqa: TRY400 - it says what to do; a traceback does not
         except Exception:
             # The boundary of the thread, as with a cycle.
-            log.exception("job ended by a bug in alerter job=%s", what)
+            log.exception("internal error job=%s", what)
         else:
             return True
         return False

@@ -192,20 +192,20 @@ class Heartbeat:
             self.cycle_ended(trouble)
         except Exception:
             # The thread goes on whatever happens: to ping no more would raise an alarm about the wrong thing.
-            log.exception("heartbeat not sent by a bug in alerter")
+            log.exception("internal error job=%s", "heartbeat")
             self._note(PingOutcome.FAILED)
         else:
             self._sent()
 
     def _sent(self) -> None:
         if self._failures:
-            log.info("heartbeat is heard again failures=%d", self._failures)
+            log.info("heartbeat ping succeeded again failures=%d", self._failures)
         self._failures = 0
         self._note(PingOutcome.SENT)
 
     def _failed(self, error: str) -> None:
         if not self._failures:
-            log.warning("heartbeat failed: %s", error)  # Once, until it is heard again.
+            log.warning("heartbeat ping failed: %s", error)  # Once, until it is heard again.
         self._failures += 1
         self._note(PingOutcome.FAILED)
 

@@ -341,7 +341,7 @@ class Scheduler:
                 executor, again_after = self._fetch(tenant, source, job)
         except Exception:
             # The boundary of the thread: a poll that never ended would be the tenant's last one, and nobody would know.
-            log.exception("poll ended by a bug in alerter tenant=%s", tenant)
+            log.exception("internal error job=%s tenant=%s", "poll", tenant)
         self._end(tenant, job, executor, again_after)
 
     def _begin(self, tenant: Tenant, job: _TenantJob) -> bool:

@@ -69,6 +69,6 @@ def _sent(datagram: bytes, address: str) -> bool:
             sender.settimeout(PATIENCE_SECONDS)
             sender.sendto(datagram, address)
     except OSError as error:
-        log.warning("systemd was not told text=%s: %s", datagram.decode(), error.strerror or error)
+        log.warning("sd_notify failed text=%s: %s", datagram.decode(), error.strerror or error)
         return False
     return True

@@ -80,7 +80,7 @@ class SelfWatch:
             with self._store.read() as reader:
                 pollings = reader.polls.status_by_tenant()
         except StoreError as error:
-            log.warning("metrics lack the database: %s", error)
+            log.warning("database unavailable for metrics: %s", error)
             return
         self._health.remember({name: each.last_success_at for name, each in pollings.items() if each.last_success_at})
 
@@ -172,4 +172,4 @@ def _ping_once(config: Config, trouble: str) -> None:
     try:
         send(replace(ping_of(url, trouble), headers=config.service.heartbeat_headers), Patience())
     except DeliveryError as error:
-        log.error("heartbeat failed: %s", error)  # noqa: TRY400 - the text is the whole story
+        log.error("heartbeat ping failed: %s", error)  # noqa: TRY400 - the text is the whole story

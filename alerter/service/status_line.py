@@ -62,7 +62,7 @@ def named(names: Collection[str]) -> str:
 def _parts(status: Status) -> Iterator[str]:
     yield from _unkept(status.cycles)
     if status.overdue:
-        yield f"no complete cycle for too long: {named(status.overdue)}"
+        yield f"tenants overdue: {named(status.overdue)}"
     if status.refusal:
         yield status.refusal
     failing = [f"{tenant} ({cycle.cause})" for tenant, cycle in status.cycles.items() if cycle.cause is not None]

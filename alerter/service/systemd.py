@@ -120,7 +120,7 @@ class Supervision:
             now: As for `look`.
         """
         self._refusal = (
-            f"configuration refused at {now:%H:%M:%S}, the one before is in force: {refusal}" if refusal else ""
+            f"configuration rejected at {now:%H:%M:%S}, the one before is in force: {refusal}" if refusal else ""
         )
         # The last complete cycle may be longer ago than a limit that has become shorter: that waits for the next one.
         self._limit = max(self._limit, self._due_limit())
@@ -160,9 +160,9 @@ class Supervision:
         overdue = frozenset(self._health.overdue())
         if overdue - self._overdue:
             bites = "the watchdog is not fed any more" if self._systemd.has_watchdog else ""
-            log.error("no complete cycle for too long overdue=%s: %s", named(overdue), bites)
+            log.error("tenants overdue tenant_names=%s: %s", named(overdue), bites)
         elif self._overdue and not overdue:
-            log.info("every tenant has complete cycles again")
+            log.info("no tenant overdue")
         self._overdue = overdue
 
     def _tell_status(self, *, now: datetime, **assignments: int) -> bool:

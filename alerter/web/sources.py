@@ -76,9 +76,9 @@ class Glance(Generic[Seen]):
         try:
             return self._seen().result(self._seconds)
         except TimeoutError:
-            log.warning("metrics lack the database: %s", f"no answer within {self._seconds:g} s")
+            log.warning("database unavailable for metrics: %s", f"no answer within {self._seconds:g} s")
         except AlerterError as error:
-            log.warning("metrics lack the database: %s", error)
+            log.warning("database unavailable for metrics: %s", error)
         return None
 
     def _seen(self) -> "Future[Seen]":

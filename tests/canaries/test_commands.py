@@ -92,7 +92,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "check-config": several(plain("check-config"), plain("check-config", "--json")),
         "schema": plain("schema"),
         "install": installing,
-        "run": until_stopped("run", "--verbose", sign="message not sent"),
+        "run": until_stopped("run", "--verbose", sign="delivery failed"),
         "poll": several(plain("poll"), plain("poll", "--dry-run"), plain("poll", "--json")),
         "status": several(plain("status"), plain("status", "--json"), plain("status", "--nagios")),
         "tenants": several(plain("tenants"), plain("tenants", "--failing", "--json")),

@@ -61,7 +61,7 @@ def test_a_daemon_that_is_cut_off_from_its_database_stops_by_itself_and_comes_ba
     config.write_text(a_configuration(simulator, above=100).replace("[service]", service))
     daemon = Daemon(config)
     try:
-        daemon.wait_for("poll done")
+        daemon.wait_for("poll succeeded")
         proxy.swallow()
         daemon.wait_for("cut off from the database")
         status, answer = health(port)
@@ -70,7 +70,7 @@ def test_a_daemon_that_is_cut_off_from_its_database_stops_by_itself_and_comes_ba
         still_asked = simulator.requests_by_path[SUMMARY_PATH]
         proxy.heal()
         daemon.wait_for("joined instance=2")
-        daemon.wait_for("poll done", times=daemon_polls(daemon) + 1)
+        daemon.wait_for("poll succeeded", times=daemon_polls(daemon) + 1)
         after = health(port)
     finally:
         code = daemon.end()
@@ -84,4 +84,4 @@ def test_a_daemon_that_is_cut_off_from_its_database_stops_by_itself_and_comes_ba
 
 def daemon_polls(daemon: Daemon) -> int:
     """Return how many polls it has logged."""
-    return sum("poll done" in line for line in daemon.lines)
+    return sum("poll succeeded" in line for line in daemon.lines)

@@ -323,17 +323,17 @@ def test_a_database_that_is_deleted_while_the_daemon_runs_is_no_silence(tmp_path
         config.write_text(a_configuration(simulator, urls=f'"json://127.0.0.1:{sink.port}"', above=100))
         first = Daemon(config)
         daemons.append(first)
-        first.wait_for("message sent")
+        first.wait_for("delivery sent")
         for file in tmp_path.glob("alerter.db*"):
             file.unlink()
         config.write_text(config.read_text().replace("above = 100", "above = 99"))  # A reload polls whom it concerns.
         first.send(signal.SIGHUP)
-        failed = first.wait_for("cycle failed tenant=acme")
+        failed = first.wait_for("poll cycle failed tenant=acme")
         first.end()
 
         second = Daemon(config)
         daemons.append(second)
-        second.wait_for("message sent")
+        second.wait_for("delivery sent")
         second.end()
 
     assert "ERROR" in failed

@@ -83,10 +83,10 @@ def test_a_service_goes_on_at_the_new_server_within_a_renewal_and_without_a_rest
         config.write_text(a_configuration(simulator, above=100).replace("[service]", service))
         daemon = Daemon(config)
         try:
-            daemon.wait_for("poll done")
+            daemon.wait_for("poll succeeded")
             pair.fail_over()
             daemon.wait_for("read-only transaction")
-            daemon.wait_for("poll done", times=sum("poll done" in line for line in daemon.lines) + 1)
+            daemon.wait_for("poll succeeded", times=sum("poll succeeded" in line for line in daemon.lines) + 1)
         finally:
             code = daemon.end()
     with closing(Store(pair.standby.url, read_only=True)) as store, store.read() as reader:

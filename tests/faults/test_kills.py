@@ -175,7 +175,7 @@ def test_what_a_daemon_had_in_flight_is_sent_by_the_next_one_at_once(tmp_path: P
         stack.callback(daemon.end, signal.SIGKILL)
         sink.wait_for(2)
         sink.hold.set()
-        daemon.wait_for("message sent")
+        daemon.wait_for("delivery sent")
 
     first, again = (json.loads(ping.body)["message"] for ping in sink.pings)
     assert first == again
@@ -243,9 +243,9 @@ class Shore:
         """Let a last daemon see low water, and tell whatever there is to tell."""
         self.tide.is_high = False
         daemon = self._start()
-        daemon.wait_for("poll done")
+        daemon.wait_for("poll succeeded")
         daemon.send(signal.SIGHUP)
-        daemon.wait_for("poll done", times=2)
+        daemon.wait_for("poll succeeded", times=2)
         with closing(Store(self.url)) as store:
             while waiting(store):
                 with suppress(subprocess.TimeoutExpired):

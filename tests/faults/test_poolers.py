@@ -89,7 +89,7 @@ def test_a_service_runs_behind_a_pooler(tmp_path: Path, pooled: tuple[str, str])
         config.write_text(a_configuration(simulator, above=100).replace("[service]", service))
         daemon = Daemon(config)
         try:
-            daemon.wait_for("poll done", times=2)
+            daemon.wait_for("poll succeeded", times=2)
         finally:
             code = daemon.end()
 

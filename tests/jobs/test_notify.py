@@ -353,7 +353,7 @@ def test_a_url_that_has_gone_while_it_believes_that_something_fires_is_logged(
 
     world.reconcile()
 
-    assert "removed URL was told of alerts that still fire receiver=secops alerts=1" in caplog.messages
+    assert "removed URL had been notified of firing alerts receiver=secops alerts=1" in caplog.messages
 
 
 def test_what_was_told_by_a_version_before_is_told_to_nobody_again(world: World) -> None:
@@ -619,7 +619,7 @@ def test_what_had_to_be_given_up_goes_to_the_fallback(world: World) -> None:
 
 
 def test_the_fallback_is_told_once_of_what_a_person_tries_again_in_vain(world: World) -> None:
-    """The attempt is recorded, and the message given up again: nothing is tried for ever."""
+    """The attempt is recorded, and the delivery gave up again: nothing is tried for ever."""
     world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
     _with_receiver(world, fallback=ReceiverName("mail"))
     _down(world, SLACK, permanent=True)

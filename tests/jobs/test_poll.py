@@ -868,14 +868,14 @@ def test_the_log_tells_what_a_poll_saw_and_what_changed(world: World, caplog: py
 
     lines = [(record.levelno, record.getMessage().split(" alert=")[0]) for record in caplog.records]
     assert lines[:3] == [
-        (logging.INFO, "poll done tenant=acme reasons=1 held=150"),
-        (logging.INFO, "alert changed before=inactive after=firing"),
+        (logging.INFO, "poll succeeded tenant=acme reason_count=1 held_messages=150"),
+        (logging.INFO, "alert changed from_state=inactive to_state=firing"),
         (
             logging.WARNING,
             "poll failed tenant=acme cause=timeout request_id=None: no answer within 30s",
         ),
     ]
-    assert [message.split(" ref=")[0] for _, message in lines[3:]] == ["message sent"] * 3
+    assert [message.split(" ref=")[0] for _, message in lines[3:]] == ["delivery sent"] * 3
 
 
 def test_an_hour_in_which_a_level_was_firing_is_not_usual_later(world: World) -> None:

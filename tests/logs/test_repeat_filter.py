@@ -68,8 +68,8 @@ def test_what_is_new_is_loud_at_once(first: LogEvent, second: LogEvent) -> None:
         pytest.param(an_event(detail="wait 13 s"), an_event(detail="busy"), id="the words of a cause"),
         pytest.param(an_event(request_id="a"), an_event(request_id="b"), id="the request"),
         pytest.param(
-            an_event("message not sent", target="t", ref="a", attempts=1),
-            an_event("message not sent", target="t", ref="b", attempts=7),
+            an_event("delivery failed", target="t", ref="a", attempts=1),
+            an_event("delivery failed", target="t", ref="b", attempts=7),
             id="the message",
         ),
         pytest.param(an_event("job failed", detail="in 3 s"), an_event("job failed", detail="in 14 s"), id="a number"),
@@ -87,7 +87,7 @@ def test_what_was_not_heard_for_an_hour_is_new_again() -> None:
 
 def test_a_retry_that_comes_each_half_hour_still_counts_as_going_on() -> None:
     """A message is tried again every 30 minutes: its target is reminded of, and by then as an error."""
-    event = an_event("message not sent", target="secops/slack")
+    event = an_event("delivery failed", target="secops/slack")
 
     assert levels(*((number * HOUR / 2, event) for number in range(6))) == [WARNING, ERROR, INFO, ERROR, INFO, INFO]
 
@@ -96,8 +96,8 @@ def test_a_retry_that_comes_each_half_hour_still_counts_as_going_on() -> None:
     ("text", "level", "reminder"),
     [
         pytest.param("poll failed", WARNING, ERROR, id="a poll: trying again did not help"),
-        pytest.param("message held back by max_per_hour", WARNING, WARNING, id="nothing that is retried"),
-        pytest.param("cycle failed", ERROR, ERROR, id="an error from the first time on"),
+        pytest.param("notification suppressed", WARNING, WARNING, id="nothing that is retried"),
+        pytest.param("poll cycle failed", ERROR, ERROR, id="an error from the first time on"),
     ],
 )
 def test_a_reminder_is_an_error_where_trying_again_should_have_helped(text: str, level: int, reminder: int) -> None:
@@ -109,7 +109,7 @@ def test_a_reminder_is_an_error_where_trying_again_should_have_helped(text: str,
 
 def test_what_is_no_failure_is_always_the_same() -> None:
     """A line per cycle stays a line per cycle."""
-    assert levels((0, an_event("poll done")), (1, an_event("poll done")), level=INFO) == [INFO, INFO]
+    assert levels((0, an_event("poll succeeded")), (1, an_event("poll succeeded")), level=INFO) == [INFO, INFO]
 
 
 def test_a_few_speak_for_all_that_a_failure_befalls() -> None:
@@ -164,7 +164,7 @@ def test_no_more_is_remembered_than_is_needed() -> None:
         ),
         pytest.param(
             Weight(level=ERROR, repeats=9, is_last=True),
-            {"job": "prune", "repeats": 9, "others": "quiet"},
+            {"job": "prune", "repeats": 9, "others": "omitted"},
             "Traceback\nValueError: x",
             id="a reminder: all of it, and that others are not heard",
         ),

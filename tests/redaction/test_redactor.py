@@ -172,7 +172,7 @@ def test_a_secret_with_half_a_character_is_one() -> None:
 
 def test_ten_thousand_secrets_cost_a_line_little_more_than_one() -> None:
     """An MSP has thousands of tenants, and logs a line for each of them every minute."""
-    line = "poll done tenant=acme-0123 reasons=50 held=1234 seconds=0.23 " * 3
+    line = "poll succeeded tenant=acme-0123 reasons=50 held=1234 seconds=0.23 " * 3
     few, many = Redactor(["secret-of-one-tenant"]), Redactor(f"secret-{number * 7919:08x}" for number in range(10_000))
 
     def cost(redactor: Redactor) -> float:

@@ -140,7 +140,7 @@ def test_an_instance_that_did_not_renew_in_time_does_nothing(one: Instance, capl
     assert "its leases were not renewed in time" in one.sharing.trouble()
     assert "cut off" in one.sharing.notified()
     assert [record.message.partition(":")[0] for record in caplog.records if record.levelno == logging.ERROR] == [
-        "cut off from the database, nothing is polled or sent"
+        "database unreachable, polling and sending stopped"
     ]
     with one.store.write() as transaction:
         assert not transaction.leases.state().is_member

@@ -218,7 +218,7 @@ def test_a_bug_in_a_commit_is_not_the_end_of_commits(writer: Writer, caplog: pyt
     writer.bugs = 1
     with caplog.at_level(logging.ERROR):
         writer.queue.put(ACME, a_result())
-        until(lambda: "commit ended by a bug in alerter tenants=1" in caplog.text)
+        until(lambda: "internal error job=commit tenants=1" in caplog.text)
 
     writer.queue.put(GLOBEX, a_result("globex"))
 

@@ -165,7 +165,7 @@ def start(config: Path, daemons: list[Daemon]) -> Daemon:
     daemon = Daemon(config)
     daemons.append(daemon)
     daemon.wait_for("ready tenants=1")
-    daemon.wait_for("poll done")
+    daemon.wait_for("poll succeeded")
     return daemon
 
 
@@ -190,7 +190,7 @@ def test_after_a_kill_nobody_is_told_twice_and_everybody_is_told_the_end(
     """A breach, an alert at all three targets, kill -9, a new start: silence; a release: the all-clear at all three."""
     held.count = 250
     first = start(config, daemons)
-    first.wait_for("message sent", times=3)
+    first.wait_for("delivery sent", times=3)
     first.end(signal.SIGKILL)
 
     second = start(config, daemons)
@@ -198,7 +198,7 @@ def test_after_a_kill_nobody_is_told_twice_and_everybody_is_told_the_end(
     told_before_release = [len(sink.posts) for sink in sinks]
     held.count = 3
     third = start(config, daemons)
-    third.wait_for("message sent", times=3)
+    third.wait_for("delivery sent", times=3)
     third.end()
 
     assert told_before_release == [1, 1, 1]
@@ -217,11 +217,11 @@ def test_a_reload_takes_a_sound_configuration_and_refuses_a_broken_one(
 
     config.write_text(text.replace("above = 100", "abvoe = 100"))
     daemon.send(signal.SIGHUP)
-    refused = daemon.wait_for("configuration refused")
+    refused = daemon.wait_for("configuration rejected")
     config.write_text(text.replace("above = 100", "above = 2"))
     daemon.send(signal.SIGHUP)
     reloaded = daemon.wait_for("reloaded tenants=1")
-    daemon.wait_for("message sent", times=3)
+    daemon.wait_for("delivery sent", times=3)
     code = daemon.end()
 
     assert f"{config}:" in refused
@@ -241,7 +241,7 @@ def test_a_reload_that_changes_nothing_of_a_tenant_leaves_it_alone(
     daemon.wait_for("reloaded")
     config.write_text(config.read_text().replace("above = 100", "above = 101"))
     daemon.send(signal.SIGHUP)
-    daemon.wait_for("poll done", times=2)
+    daemon.wait_for("poll succeeded", times=2)
     daemon.end()
 
     assert simulator.requests_by_path == {TOKEN_PATH: 1, SUMMARY_PATH: 2}
@@ -253,11 +253,11 @@ def test_a_rule_that_a_reload_removed_is_told_as_over(
     """Whoever was told of an alert is told when its rule has gone."""
     held.count = 250
     daemon = start(config, daemons)
-    daemon.wait_for("message sent", times=3)
+    daemon.wait_for("delivery sent", times=3)
 
     config.write_text(config.read_text().replace("Backlog", "Another").replace("above = 100", "above = 1000"))
     daemon.send(signal.SIGHUP)
-    daemon.wait_for("message sent", times=6)
+    daemon.wait_for("delivery sent", times=6)
     daemon.end()
 
     assert all("rule removed" in str(sink.posts[1]) for sink in sinks)
@@ -269,12 +269,12 @@ def test_a_tenant_that_a_reload_removed_is_told_as_over(
     """The message says that the tenant has gone, and the log how many others have come."""
     held.count = 250
     daemon = start(config, daemons)
-    daemon.wait_for("message sent", times=3)
+    daemon.wait_for("delivery sent", times=3)
 
     config.write_text(config.read_text().replace("[tenants.acme]", "[tenants.globex]"))
     daemon.send(signal.SIGHUP)
     reloaded = daemon.wait_for("reloaded tenants=1")
-    daemon.wait_for("message sent", times=6)
+    daemon.wait_for("delivery sent", times=6)
     daemon.end()
 
     assert "added=1 changed=0 removed=1" in reloaded
@@ -322,12 +322,12 @@ def test_a_failing_poll_is_logged_with_its_cause_and_the_daemon_goes_on(
     simulator.misbehaviour = None
     reloads = 0
     # The line is written a moment before it is known that the poll has failed: one reload may come in between.
-    while not any("poll done" in line for line in daemon.lines) and reloads < PATIENCE_SECONDS:
+    while not any("poll succeeded" in line for line in daemon.lines) and reloads < PATIENCE_SECONDS:
         reloads += 1
         daemon.send(signal.SIGHUP)
         daemon.wait_for("reloaded", times=reloads)
 
-    daemon.wait_for("poll done")
+    daemon.wait_for("poll succeeded")
     assert "cause=permission_missing" in failed
     assert daemon.end() == 0
 
@@ -362,7 +362,7 @@ def test_what_check_config_refuses_neither_starts_nor_reloads(
     config.write_text(config.read_text().replace(found, wrong, 1))
 
     daemon.send(signal.SIGHUP)
-    refused = daemon.wait_for("configuration refused")
+    refused = daemon.wait_for("configuration rejected")
     code = daemon.end()
     ended = subprocess.run(
         [sys.executable, "-m", "alerter", "run", "--config", str(config)], capture_output=True, text=True, check=False
@@ -454,7 +454,7 @@ def test_a_heartbeat_that_hangs_holds_no_cycle_up(config: Path, daemons: list[Da
     for number in range(2, 5):
         config.write_text(config.read_text().replace(f"above = {102 - number}", f"above = {101 - number}"))
         daemon.send(signal.SIGHUP)
-        daemon.wait_for("poll done", times=number)
+        daemon.wait_for("poll succeeded", times=number)
     daemon.send(signal.SIGTERM)
 
     assert daemon.process.wait(2) == 0
@@ -491,14 +491,14 @@ def test_the_port_shows_how_the_service_is(config: Path, daemons: list[Daemon], 
     watched(config, listen=f"127.0.0.1:{port}")
     held.count = 250
     daemon = start(config, daemons)
-    daemon.wait_for("message sent", times=3)
+    daemon.wait_for("delivery sent", times=3)
     well = ask(port, "/healthz")
     _, metrics = ask(port, "/metrics")
 
     (config.parent / "alerter.db").rename(config.parent / "elsewhere.db")
     config.write_text(config.read_text().replace("above = 100", "above = 99"))
     daemon.send(signal.SIGHUP)
-    daemon.wait_for("cycle failed tenant=acme")
+    daemon.wait_for("poll cycle failed tenant=acme")
     failing = ask_until("acme: the last cycle was not completed: ", port, "/healthz")
     _, without_database = ask(port, "/metrics")
 
@@ -524,7 +524,7 @@ def test_a_port_that_is_taken_ends_the_start(config: Path) -> None:
 
     assert ended.returncode == 1
     assert f"cannot run: cannot listen on 127.0.0.1:{port}: address already in use" in ended.stderr
-    assert "poll done" not in ended.stderr
+    assert "poll succeeded" not in ended.stderr
 
 
 def test_a_reload_to_a_port_that_is_taken_keeps_all_of_the_old_configuration(
@@ -538,7 +538,7 @@ def test_a_reload_to_a_port_that_is_taken_keeps_all_of_the_old_configuration(
         other = taken.getsockname()[1]
         config.write_text(config.read_text().replace(str(port), str(other)).replace("above = 100", "above = 2"))
         daemon.send(signal.SIGHUP)
-        refused = daemon.wait_for("configuration refused")
+        refused = daemon.wait_for("configuration rejected")
     ask_until("alerter_config_last_reload_successful 0.0\n", port, "/metrics")
     config.write_text(config.read_text().replace("above = 2", "above = 100"))
     daemon.send(signal.SIGHUP)
@@ -546,7 +546,7 @@ def test_a_reload_to_a_port_that_is_taken_keeps_all_of_the_old_configuration(
 
     assert f"cannot listen on 127.0.0.1:{other}: address already in use" in refused
     ask_until("alerter_config_last_reload_successful 1.0\n", other, "/metrics")
-    assert not [line for line in daemon.lines if "message sent" in line]
+    assert not [line for line in daemon.lines if "delivery sent" in line]
 
 
 def test_a_scrape_that_nobody_reads_holds_no_stop_up(config: Path, daemons: list[Daemon]) -> None:
@@ -568,12 +568,12 @@ def test_a_clock_that_jumps_is_noticed_while_nothing_else_happens(config: Path, 
     watched(config, poll_interval="1d")
     daemon = Daemon(config, program=("-c", JUMPING))
     daemons.append(daemon)
-    daemon.wait_for("poll done")
+    daemon.wait_for("poll succeeded")
 
     config.with_name("jump").touch()
 
     jumped = daemon.wait_for("the clock jumped")
-    daemon.wait_for("poll done", times=2)
+    daemon.wait_for("poll succeeded", times=2)
     assert "seconds=+3600" in jumped
 
 
@@ -586,7 +586,7 @@ def test_what_is_collected_is_told_when_its_time_is_over(
     daemon = start(config, daemons)
     polled = time.monotonic()  # noqa: TID251 - real time, in which a real process must tell it
 
-    daemon.wait_for("message sent", times=3)
+    daemon.wait_for("delivery sent", times=3)
 
     assert time.monotonic() - polled < 3  # noqa: TID251 - as above
     assert all(len(sink.posts) == 1 for sink in sinks)

@@ -345,8 +345,8 @@ def test_a_streak_of_failures_is_one_warning_and_its_end_one_line(
 
     failures = outcomes.count(PingOutcome.FAILED)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "heartbeat failed: answered 503, expected 200 to 299"),
-        ("INFO", f"heartbeat is heard again failures={failures}"),
+        ("WARNING", "heartbeat ping failed: answered 503, expected 200 to 299"),
+        ("INFO", f"heartbeat ping succeeded again failures={failures}"),
     ]
 
 
@@ -389,7 +389,7 @@ def test_a_bug_does_not_end_the_heartbeat(
     heartbeat.cycle_ended()
 
     assert sink.wait_for(1)[0].path == "/uuid"
-    assert "a bug in alerter" in caplog.text
+    assert "internal error job=heartbeat" in caplog.text
 
 
 # What the environment is to blame for

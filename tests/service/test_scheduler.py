@@ -563,7 +563,7 @@ def test_a_tenant_whose_poll_meets_a_bug_is_polled_again(world: World, caplog: p
 
     with caplog.at_level(logging.ERROR):
         world.pass_by("1s")
-        until(lambda: "a bug in alerter" in caplog.text and world.hand.open_runs == 0)
+        until(lambda: "internal error job=poll" in caplog.text and world.hand.open_runs == 0)
     world.pass_by("1m")
 
     assert world.next_judged() == (ACME, None)

@@ -274,7 +274,7 @@ def test_a_database_that_is_gone_stops_no_sign_of_life(
 
     watch.recall()
 
-    assert "metrics lack the database" in caplog.text
+    assert "database unavailable for metrics" in caplog.text
     assert "alerter_database_up 0.0\n" in page(free_port)
 
 

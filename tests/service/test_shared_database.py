@@ -313,7 +313,7 @@ def test_who_stood_still_while_sending_has_no_say_in_what_the_other_took_over(
         [record] = reader.outbox.deliveries()
     assert record.delivery.sent_at is not None
     assert record.delivery.last_error == ""
-    assert "message taken over meanwhile" in caplog.text
+    assert "delivery claimed by another instance" in caplog.text
     assert len(other.notifier.sent) == 1
 
 

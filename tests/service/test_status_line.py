@@ -54,9 +54,9 @@ STORM = Tally(firing={Severity.WARNING: 2, Severity.CRITICAL: 1}, undelivered=3)
             id="the database keeps nothing, said once for all tenants",
         ),
         pytest.param(
-            Status(tenants=1, cycles={ACME: UNKEPT}, overdue=(ACME,), refusal="configuration refused"),
+            Status(tenants=1, cycles={ACME: UNKEPT}, overdue=(ACME,), refusal="configuration rejected"),
             "NOTHING IS KEPT of acme: /var/lib/alerter/alerter.db: database or disk is full; "
-            "no complete cycle for too long: acme; configuration refused; tenants: 1",
+            "tenants overdue: acme; configuration rejected; tenants: 1",
             id="several things at once",
         ),
     ],

@@ -112,7 +112,7 @@ def test_alerts_and_waiting_messages_are_in_the_status(
     account.count = 250
     poll_every("1h", path, daemon)
 
-    daemon.wait_for("message not sent")
+    daemon.wait_for("delivery failed")
 
     supervisor.wait_for("STATUS", "alerts firing: 1 warning; messages undelivered: 1")
 
@@ -164,7 +164,7 @@ def test_a_cycle_feeds_the_watchdog_soon(path: Path, daemon: Daemon, supervisor:
     """It is passed on at the next check, which is soon: a limit may be close."""
     supervisor.wait_for("WATCHDOG", "1")
     poll_every("1h", path, daemon)
-    daemon.wait_for("poll done", times=2)
+    daemon.wait_for("poll succeeded", times=2)
     polled = time.monotonic()  # noqa: TID251 - real time, in which a real process must tell it
 
     supervisor.wait_for("WATCHDOG", "1", times=2)

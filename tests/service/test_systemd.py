@@ -140,8 +140,8 @@ def test_cycles_that_are_not_kept_do_not_feed_it(service: Service, caplog: pytes
     is_routed = service.is_routed()
 
     assert not any("WATCHDOG" in each for each in is_routed)
-    assert "no complete cycle for too long: acme" in is_routed[-1]["STATUS"]
-    assert "no complete cycle for too long overdue=acme: the watchdog is not fed any more" in caplog.text
+    assert "tenants overdue: acme" in is_routed[-1]["STATUS"]
+    assert "tenants overdue tenant_names=acme: the watchdog is not fed any more" in caplog.text
 
 
 def test_one_tenant_that_hangs_stops_the_feeding_although_others_are_polled(
@@ -168,8 +168,8 @@ def test_one_tenant_that_hangs_stops_the_feeding_although_others_are_polled(
     assert not any("WATCHDOG" in each for each in too_late)
     assert any("WATCHDOG" in each for each in service.is_routed())
     assert [each.message for each in caplog.records] == [
-        "no complete cycle for too long overdue=other: the watchdog is not fed any more",
-        "every tenant has complete cycles again",
+        "tenants overdue tenant_names=other: the watchdog is not fed any more",
+        "no tenant overdue",
     ]
 
 
@@ -222,7 +222,7 @@ def test_a_reload_is_said_from_its_begin_to_its_end(service: Service) -> None:
 
     assert [each.get("RELOADING", each.get("READY")) for each in refused] == ["1", "1"]
     assert refused[1]["STATUS"].startswith(
-        "configuration refused at 12:00:00, the one before is in force: problems: 2, the first at rules.toml:7; "
+        "configuration rejected at 12:00:00, the one before is in force: problems: 2, the first at rules.toml:7; "
     )
     assert "refused" not in mended[1]["STATUS"]
 
