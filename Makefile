@@ -12,6 +12,7 @@ help:
 	@echo 'make demo    a simulated day through the real pipeline: counts rise, alerts come, all-clear'
 	@echo 'make test    linters, types, import contracts and every test, with branch coverage'
 	@echo 'make pictures  renews the pictures of the documentation, and the golden files of messages'
+	@echo 'make quick   linters, types and the tests of the core with few examples: in under a minute'
 	@echo 'make faults  the slow half of the fault suite'
 	@echo 'make lint    the linters, types and import contracts alone'
 	@echo 'make bench   measures what README claims'
@@ -56,6 +57,9 @@ test: lint
 pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.pictures
 	$(BIN)/python -m tests.golden
+
+quick: lint
+	$(BIN)/python -m pytest -q -n auto -m 'not slow' --hypothesis-profile=quick tests/core
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

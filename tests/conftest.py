@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 
 from alerter.storage import Store, schema
 from alerter.storage.tables import HEAD, REVISIONS, metadata
 from tests.builders import NOON
 from tests.postgres import Server, server
+
+settings.register_profile("quick", max_examples=10)  # `make quick`
 
 #: Adds a revision that executes a statement; returns a function that removes it again.
 AddRevision: TypeAlias = Callable[[str], Callable[[], None]]
