@@ -439,5 +439,10 @@ def a_policy(
         receivers=tuple(a_receiver(name, targets=names) for name, names in targets.items()),
         targets={ReceiverName(name): tuple(map(TargetName, names)) for name, names in targets.items()},
         routes=tuple(routes),
-        context=MessageContext(timezone=UTC, console_url="", runbook_by_rule={}),
+        context=MessageContext(
+            timezone=UTC,
+            console_url="",
+            runbook_by_rule={},
+            levels_by_rule={rule.name: tuple(rule.levels) for rule in rules},
+        ),
     )

@@ -111,5 +111,5 @@ def _print_cycle(config: "Config", cycle: "PollCycle", *, dry_run: bool) -> None
         what = f"{key.severity} {key.rule!r} on {clean(key.reason)!r}"
         click.echo(f"  alert {key.id}: {transition.before} → {transition.after}: {what}")
     for message in cycle.messages:
-        click.echo(f"\n--- {'would be sent' if dry_run else 'message'} to {message.receiver}: {message.title}")
+        click.echo(f"\n--- {'would be sent' if dry_run else 'message'} to {message.receiver}")
         click.echo(message.bodies[Format.TEXT])

@@ -206,6 +206,8 @@ class NotificationPlan:
         broken: The acknowledgements that break now, and stay broken.
         suppressed: What is not sent, because its receiver has had all the messages of its hourly limit. It still
             differs from what the receiver knows, so that a later plan tells it.
+        untold_ends: What ends without a message, for its receiver wants none of it. On-call services close what they
+            have open all the same.
     """
 
     notifications: tuple[Notification, ...] = ()
@@ -213,6 +215,7 @@ class NotificationPlan:
     noted: tuple[NotificationState, ...] = ()
     broken: tuple[Acknowledgement, ...] = ()
     suppressed: tuple[Notification, ...] = ()
+    untold_ends: tuple[Notification, ...] = ()
 
     def without(self, receivers: Collection[ReceiverName]) -> "NotificationPlan":
         """Return the plan without what is collected for these receivers, to be planned again later."""
@@ -321,6 +324,7 @@ def plan(
         noted=tuple(each for part in parts for each in part.noted),
         broken=tuple(broken.values()),
         suppressed=tuple(each for part in parts for each in part.suppressed),
+        untold_ends=tuple(each for part in parts for each in part.untold_ends),
     )
 
 
@@ -334,6 +338,7 @@ def _plan_for(
 ) -> NotificationPlan:
     receiver = ear.receiver
     heard_by_target: dict[TargetId, list[NotificationItem]] = {}
+    untold_by_target: dict[TargetId, list[NotificationItem]] = {}
     noted: list[NotificationState] = []
     for target, known in known_by_target.items():
         found = [
@@ -342,7 +347,8 @@ def _plan_for(
             if (notice := _notice(of_topic, known.get(topic), ear, now=now))
         ]
         heard_by_target[target] = [notice for notice in found if _is_heard(notice, receiver)]
-        noted += [_told_after(each, receiver, target, now=now) for each in found if not _is_heard(each, receiver)]
+        untold_by_target[target] = [notice for notice in found if not _is_heard(notice, receiver)]
+        noted += [_told_after(each, receiver, target, now=now) for each in untold_by_target[target]]
     # All that is planned at one instant counts as one message, for no target gets more than one of it.
     has_had_enough = budget.sent >= receiver.max_per_hour
     notified, suppressed = list[NotificationState](), list[Notification]()
@@ -362,8 +368,16 @@ def _plan_for(
         notified += [
             _told_after(notice, receiver, target, now=now) for target in targets for notice in heard_by_target[target]
         ]
+    untold_ends = tuple(
+        Notification(receiver=receiver, targets=targets, notices=tuple(untold_by_target[targets[0]]))
+        for targets in _alike(untold_by_target)
+    )
     return NotificationPlan(
-        notifications=tuple(notifications), notified=tuple(notified), noted=tuple(noted), suppressed=tuple(suppressed)
+        notifications=tuple(notifications),
+        notified=tuple(notified),
+        noted=tuple(noted),
+        suppressed=tuple(suppressed),
+        untold_ends=untold_ends,
     )
 
 

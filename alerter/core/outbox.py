@@ -6,6 +6,7 @@ No I/O: values in, values out. Delivery is at least once: a delivery is recorded
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from re import compile as compile_regex
 from typing import NewType
 
 from alerter.core.alerts import Alert, AlertSubject
@@ -157,6 +158,14 @@ def after_retry_request(delivery: Delivery, *, now: datetime) -> Delivery:
     if delivery.sent_at is not None:
         return delivery
     return replace(delivery, dead_at=None, next_attempt_at=now)
+
+
+_ON_CALL = compile_regex(r".*/(?:pagerduty|opsgenie)(?:-\d+)?(?:#.*)?")
+
+
+def is_on_call(target: TargetName) -> bool:
+    """Return True if a target keeps something open until it is closed, as its name says."""
+    return _ON_CALL.fullmatch(target) is not None
 
 
 def needs_digest(waiting: Sequence[Delivery], *, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from alerter.core.message.content import Message
 from alerter.core.message.render import compose_message
 from alerter.core.mutes import MAX_SILENCE, MuteSet
 from alerter.core.notifications import Notification, NotificationPlan, NotificationState, Receiver, plan, settled
-from alerter.core.outbox import worst_of_each_topic
+from alerter.core.outbox import is_on_call, worst_of_each_topic
 from alerter.jobs.figures import figures_for
 from alerter.storage import Reader, Store, Transaction
 
@@ -227,6 +227,10 @@ def _send(
     for notification, message in zip(planned.notifications, messages, strict=True):
         transaction.outbox.enqueue(message, alerting.targets_of(notification))
         transaction.notifications.reset_suppressed(message.receiver)
+    for notification in planned.untold_ends:
+        # Nobody is told, but nothing stays open.
+        if targets := [name for name in alerting.targets_of(notification) if is_on_call(name)]:
+            transaction.outbox.enqueue(_compose(transaction, notification, alerting, now=now), targets)
     # What was held back before is planned again at every poll; only news would have been a message of its own.
     for name in dict.fromkeys(each.receiver.name for each in planned.suppressed if each.is_about(changed)):
         log.warning("notification suppressed receiver=%s", name)

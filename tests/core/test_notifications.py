@@ -806,6 +806,16 @@ def test_an_end_that_is_not_told_needs_no_budget() -> None:
     assert [[notice.alert for notice in each.notices] for each in both.suppressed] == [[virus]]
 
 
+def test_an_end_that_is_not_told_is_known_to_who_must_close_something() -> None:
+    """An on-call service has an incident open, whether or not its people want messages of ends."""
+    silent = a_receiver(send_resolved=False)
+
+    found = _planned([a_resolved()], [a_told()], receiver=silent)
+
+    assert [[notice.reason for notice in each.notices] for each in found.untold_ends] == [[NotifyReason.RESOLVED]]
+    assert _planned([a_resolved()], [a_told()]).untold_ends == ()
+
+
 def test_a_muted_end_is_noted_after_the_mute_also_where_it_is_not_told() -> None:
     """A receiver without all clears that is muted still believes that it fires; it changes its mind silently."""
     silent = a_receiver(send_resolved=False)

@@ -692,7 +692,7 @@ def test_others_are_told_of_a_target_that_cannot_be_reached_once_and_when_it_is_
     ]
     assert [title.partition(" held")[0] for title in _titles(world, SLACK)] == [
         "WARNING: 150",
-        "Resolved after 2h39m: 10",
+        "Resolved after 2h 39m: 10",
     ]
 
 
@@ -917,3 +917,47 @@ def test_a_clock_jump_moves_what_mutes_and_groups_measure_from(world: World) -> 
         [notified] = [each for each in reader.notifications.states() if each.state is AlertState.FIRING]
         assert notified.at == told_at + span("1h")
         assert reader.notifications.open_groups() == {}
+
+
+# on-call services
+
+
+PAGERDUTY = TargetName("secops/pagerduty")
+
+
+def _closed_at(world: World) -> list[str]:
+    """Return what was sent to the on-call service: each action, and at which level."""
+    sent = world.notifier.sent_to(URLS[PAGERDUTY])
+    return [f"{event.action} {event.severity}" for message in sent for event in message.events]
+
+
+def test_an_incident_is_closed_also_where_ends_are_not_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`send_resolved = false` spares people a message; what is open in an on-call service would stay so for ever."""
+    monkeypatch.setitem(URLS, PAGERDUTY, "pagerduty://key@api")
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK, PAGERDUTY]})
+    _with_receiver(world, send_resolved=False)
+
+    world.poll(HELD, CALM)
+    world.deliver()
+
+    assert [each.title.split()[0] for each in world.notifier.sent_to(URLS[SLACK])] == ["WARNING:"]
+    assert _closed_at(world) == ["trigger warning", "resolve warning"]
+
+
+def test_a_level_that_rises_opens_an_incident_of_its_own_and_closes_the_lower_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever acknowledged the warning is paged again, and at the end nothing is open."""
+    monkeypatch.setitem(URLS, PAGERDUTY, "pagerduty://key@api")
+    rule = a_rule(warning=a_level(above=100), critical=a_level(above=500))
+    world.alerting = a_policy(rule, receivers={"secops": [PAGERDUTY]})
+
+    world.poll(HELD, {"Spam": 700}, HELD, CALM)
+    world.deliver()
+
+    assert _closed_at(world) == [
+        "trigger warning",
+        *("trigger critical", "resolve warning"),
+        *("trigger warning", "resolve critical"),
+        *("resolve warning", "resolve critical"),
+    ]
