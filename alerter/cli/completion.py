@@ -180,7 +180,8 @@ def _silences(reader: "Reader", _: "Config") -> Iterator[Name]:
 
 
 def _reasons(reader: "Reader", config: "Config") -> Iterator[Name]:
-    return ((each.reason, "") for name in config.tenants for each in reader.history.reasons(name))
+    seen = reader.history.reasons_by_tenant(config.tenants)
+    return ((reason, "") for reasons in seen.values() for reason in reasons)
 
 
 tenants = _completer(lambda config: [(name, "") for name in config.tenants])

@@ -21,7 +21,7 @@ from alerter.humanize import ago
 
 if TYPE_CHECKING:
     from alerter.config import Config
-    from alerter.core.charts.figure import Figure
+    from alerter.core.charts.figure import Band, Figure
     from alerter.core.series import Sample, Series
     from alerter.storage import Reader
 
@@ -66,13 +66,11 @@ def history(
     with reading(config) as reader:
         tenants = list(reader.polls.tenants())
         chosen = list(filter(tenants_of(tenant, labels, config).matches, tenants))
-        known = [(name, each.reason) for name in chosen for each in reader.history.reasons(name)]
+        reasons = reader.history.reasons_by_tenant(chosen)
+        known = [(name, each) for name in chosen for each in reasons.get(name, ())]
         wanted = selector_of((reason,), {each for _, each in known})
-        found = [
-            reader.history.samples(name, each, since=now - span, until=now)
-            for name, each in known
-            if wanted.matches(each)
-        ]
+        pairs = [(name, each) for name, each in known if wanted.matches(each)]
+        found = reader.history.samples_of_many(pairs, since=now - span, until=now)
     if not chosen:
         raise Failed(_no_match("tenant", tenant, tenants, said=wanted_text(tenant, labels)))
     if not found:
@@ -81,8 +79,10 @@ def history(
         print_json([_history_json(series, since=now - span) for series in found])
         return
     with reading(config) as reader:
-        for series in found:
-            _print_history(series, reader, config, since=now - span, now=now, most=None if everything else MAX_CHANGES)
+        bands = _bands(found, reader, since=now - span, now=now) if is_for_people() else {}
+    for series in found:
+        own = bands.get((series.tenant, series.reason), ())
+        _print_history(series, own, config, since=now - span, now=now, most=None if everything else MAX_CHANGES)
 
 
 def _no_match(kind: str, wanted: str, known: Sequence[str], *, said: str = "") -> str:
@@ -96,7 +96,13 @@ def _no_match(kind: str, wanted: str, known: Sequence[str], *, said: str = "") -
 
 
 def _print_history(
-    series: "Series", reader: "Reader", config: "Config", *, since: datetime, now: datetime, most: int | None
+    series: "Series",
+    bands: Sequence["Band"],
+    config: "Config",
+    *,
+    since: datetime,
+    now: datetime,
+    most: int | None,
 ) -> None:
     rows: list[tuple[Cell | str, ...]] = []
     before: int | None = None
@@ -109,7 +115,7 @@ def _print_history(
     if not is_for_people():
         print_table(Table(title="Changes", columns=columns, rows=rows, prefix=prefix))
         return
-    _print_chart(series, reader, config, since=since, now=now)
+    _print_chart(series, bands, config, since=since, now=now)
     shown = rows[::-1] if most is None else rows[::-1][:most]
     title = "Last changes" if len(shown) < len(rows) else "Changes"
     print_table(Table(title=title, columns=columns, rows=shown, empty="nothing was held"))
@@ -117,10 +123,12 @@ def _print_history(
         click.echo(f"and {len(rows) - len(shown):,} earlier; --all lists all of them\n")
 
 
-def _print_chart(series: "Series", reader: "Reader", config: "Config", *, since: datetime, now: datetime) -> None:
+def _print_chart(
+    series: "Series", bands: Sequence["Band"], config: "Config", *, since: datetime, now: datetime
+) -> None:
     from alerter.cli.chart import chart_lines  # noqa: PLC0415 - only a terminal pays for it
 
-    figure = _figure(series, reader, config, since=since, now=now)
+    figure = _figure(series, bands, config, since=since, now=now)
     highest, newest = figure.highest, figure.newest
     known = "nothing is known" if highest is None or newest is None else (
         f"{newest.count:,} held, highest {highest.count:,} {ago(highest.at, now=now)}"
@@ -132,20 +140,28 @@ def _print_chart(series: "Series", reader: "Reader", config: "Config", *, since:
     click.echo()
 
 
-def _figure(series: "Series", reader: "Reader", config: "Config", *, since: datetime, now: datetime) -> "Figure":
-    """Return the counts with the limits of the rules that look at them, and when their alerts fired."""
-    from alerter.core.alerts import firing_spans  # noqa: PLC0415
-    from alerter.core.charts.figure import Band, build_figure, fixed_limits  # noqa: PLC0415
+def _bands(
+    found: Sequence["Series"], reader: "Reader", *, since: datetime, now: datetime
+) -> Mapping[tuple[str, str], Sequence["Band"]]:
+    """Return when alerts of these series fired, by tenant and reason."""
+    from alerter.core.alerts import firing_spans  # noqa: PLC0415 - only a terminal pays for it
+    from alerter.core.charts.figure import Band  # noqa: PLC0415
 
-    own = [
-        each for each in reader.alerts.load() if (each.key.tenant, each.key.reason) == (series.tenant, series.reason)
-    ]
+    shown = {(series.tenant, series.reason) for series in found}
+    own = [each for each in reader.alerts.load() if (each.key.tenant, each.key.reason) in shown]
     firings = reader.alerts.firing_transitions([each.key for each in own], since=since)
-    bands = [
-        Band(start_at=span.since, end_at=span.until, label=each.key.rule, severity=each.key.severity)
-        for each in own
-        for span in firing_spans(each, firings.get(each.key, ()), since=since, now=now)
-    ]
+    bands: dict[tuple[str, str], list[Band]] = {}
+    for each in own:
+        for span in firing_spans(each, firings.get(each.key, ()), since=since, now=now):
+            band = Band(start_at=span.since, end_at=span.until, label=each.key.rule, severity=each.key.severity)
+            bands.setdefault((each.key.tenant, each.key.reason), []).append(band)
+    return bands
+
+
+def _figure(series: "Series", bands: Sequence["Band"], config: "Config", *, since: datetime, now: datetime) -> "Figure":
+    """Return the counts with the limits of the rules that look at them, and when their alerts fired."""
+    from alerter.core.charts.figure import build_figure, fixed_limits  # noqa: PLC0415
+
     looking = [
         rule for rule in config.rules if rule.tenants.matches(series.tenant) and rule.reasons.matches(series.reason)
     ]

@@ -1,6 +1,7 @@
 """`alerter status`: tenants, counts, alerts and undelivered messages, for one tenant as for ten thousand."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,28 +123,34 @@ def _urgency(alert: "Alert") -> tuple[bool, int, str, str]:
 def _held_rows(reader: "Reader", accounts: Sequence[TenantStatus], *, now: datetime) -> list[tuple[str, ...]]:
     """Return what is held with its last day: of few tenants all of it, of many the largest counts."""
     if len(accounts) <= MAX_ROWS:
-        shown = [(account, series) for account in accounts for series in _series_of(reader, account, now=now)]
-        wanted = [(each, series) for each, series in shown if _held(series) or len(series.changes) > 1]
-        return [_held_row(account.name, series, now=now) for account, series in wanted]
-    by_name = {account.name: account for account in accounts}
-    largest = reader.history.largest_counts(set(by_name), limit=MAX_ROWS)
-    series_by_name = {name: _series_of(reader, by_name[name], now=now) for name in {name for name, _ in largest}}
-    found = [(name, series) for name, reason in largest for series in series_by_name[name] if series.reason == reason]
-    return [_held_row(name, series, now=now) for name, series in found]
+        held = reader.history.held_by_reason([account.name for account in accounts])
+        wanted = [(account.name, reason) for account in accounts for reason in held.get(account.name, ())]
+        shown = _last_day(reader, accounts, wanted, now=now)
+        return [_held_row(series, now=now) for series in shown if _held(series) or len(series.changes) > 1]
+    largest = reader.lists.largest_series(tenants=[account.name for account in accounts], limit=MAX_ROWS)
+    wanted = [(each.tenant, each.reason) for each in largest]
+    return [_held_row(series, now=now) for series in _last_day(reader, accounts, wanted, now=now)]
 
 
-def _series_of(reader: "Reader", account: TenantStatus, *, now: datetime) -> list["Series"]:
-    interval = account.settings.poll_interval
-    series = reader.history.series_for(account.name, window=DAY, poll_interval=interval, now=now).reasons
-    return sorted(series, key=_held, reverse=True)
+def _last_day(
+    reader: "Reader",
+    accounts: Sequence[TenantStatus],
+    wanted: Sequence[tuple["Tenant", "HoldReason"]],
+    *,
+    now: datetime,
+) -> list["Series"]:
+    """Return series of the last day, which last as long after a poll as the tenant's poll interval says."""
+    interval_by_tenant = {account.name: account.settings.poll_interval for account in accounts}
+    found = reader.history.samples_of_many(wanted, since=now - DAY, until=now)
+    return [replace(series, poll_interval=interval_by_tenant[series.tenant]) for series in found]
 
 
 def _held(series: "Series") -> int:
     return series.changes[-1].count if series.changes else 0
 
 
-def _held_row(name: str, series: "Series", *, now: datetime) -> tuple[str, ...]:
-    return name, series.reason, f"{_held(series):,}", sparkline(series, since=now - DAY, until=now)
+def _held_row(series: "Series", *, now: datetime) -> tuple[str, ...]:
+    return series.tenant, series.reason, f"{_held(series):,}", sparkline(series, since=now - DAY, until=now)
 
 
 def _print_status(

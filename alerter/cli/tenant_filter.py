@@ -140,9 +140,10 @@ def look(
         click.ClickException: Name and labels choose nobody.
     """
     names = choice.names(config)
+    among = None if choice.tenants == Selector() and not choice.labels else names
     pollings, held, holders = (
-        reader.polls.status_by_tenant(),
-        reader.history.held_by_tenant(),
+        reader.polls.status_by_tenant(among),
+        reader.history.held_by_tenant(among),
         reader.leases.instance_by_tenant(),
     )
     firing = Counter(alert.key.tenant for alert in alerts if alert.is_firing)

@@ -27,7 +27,8 @@ def check_rules(config: Config) -> Iterator[Finding]:
         with closing(Store(config.service.database, read_only=True)) as store:
             if store.schema_state() is SchemaState.CURRENT:
                 with store.read() as reader:
-                    seen = {name: [each.reason for each in reader.history.reasons(name)] for name in config.tenants}
+                    found = reader.history.reasons_by_tenant(config.tenants)
+                    seen = {name: found.get(name, []) for name in config.tenants}
             else:
                 seen = {}
     except StoreError as error:

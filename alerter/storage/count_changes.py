@@ -64,11 +64,22 @@ class CountChanges(Repository):
         found = self._in_order(self.chunks(tenant_id, since, until), self._loose(tenant_id, since, until), since, until)
         return found if series is None else (change for change in found if change[1] in series)
 
-    def read_many(self, tenant_ids: Sequence[int], *, since: int) -> dict[int, list[StoredChange]]:
-        """Return the changes of some tenants from an instant on, of each oldest first; none of one without any."""
+    def read_many(
+        self, tenant_ids: Sequence[int], *, since: int, series: Collection[int] | None = None
+    ) -> dict[int, list[StoredChange]]:
+        """Return the changes of some tenants from an instant on, of each oldest first; none of one without any.
+
+        Args:
+            tenant_ids: Whose.
+            since: From this instant on.
+            series: Of which of their series; None for all.
+        """
         chunks_of = by_tenant(self._all(_CHUNKS_OF_MANY, {"ids": tenant_ids, **_from(since)}))
-        loose_of = by_tenant(self._all(_LOOSE_OF_MANY, {"ids": tenant_ids, "since": since}))
-        return {
+        loose, scope = _LOOSE_OF_MANY, {"ids": tenant_ids, "since": since}
+        if series is not None:
+            loose, scope = _LOOSE_OF_SERIES, scope | {"series": [*series]}
+        loose_of = by_tenant(self._all(loose, scope))
+        found = {
             tenant_id: list(
                 self._in_order(
                     iter(chunks_of.get(tenant_id, ())),
@@ -79,6 +90,9 @@ class CountChanges(Repository):
             )
             for tenant_id in chunks_of.keys() | loose_of.keys()
         }
+        if series is None:
+            return found
+        return {tenant_id: [each for each in changes if each[1] in series] for tenant_id, changes in found.items()}
 
     def _in_order(
         self, compressed: Iterator[_Chunk], loose: Iterator[StoredChange], since: int, until: int
@@ -269,6 +283,7 @@ _LOOSE_OF_MANY = (
     .where(_changes.c.tenant_id.in_(bindparam("ids", expanding=True)), _changes.c.at >= _since)
     .order_by(_changes.c.tenant_id, _changes.c.at)
 )
+_LOOSE_OF_SERIES = _LOOSE_OF_MANY.where(_changes.c.series_id.in_(bindparam("series", expanding=True)))
 _OLDEST_LOOSE = (
     select(type_coerce(_changes.c.at, BigInteger).label("at"))
     .where(_changes.c.tenant_id == bindparam("tenant_id"), _changes.c.at >= _since, _changes.c.at < _until)

@@ -1,17 +1,18 @@
 """Counts of hold reasons over time: what is held now, the series that rules look at, sums, and whole histories."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from alerter.core.history import TenantHistory
 from alerter.core.rules import MATCH_ALL, Lookbacks, Selector, SumMember, TenantSeries
 from alerter.core.series import (
     ALL_REASONS,
     HoldReason,
+    PollFailure,
     Sample,
     Series,
     Snapshot,
@@ -27,7 +28,7 @@ from alerter.storage.engine import Repository
 from alerter.storage.full_history import FullHistory
 from alerter.storage.poll_runs import PollRuns, failure_from_row, spans_of
 from alerter.storage.snapshots import SERIES, SnapshotWriter
-from alerter.storage.tables import coverage, is_above_zero, is_held, series, tenants
+from alerter.storage.tables import coverage, is_held, series, tenants
 from alerter.storage.totals import TenantSums
 from alerter.storage.windows import LazySeries, Reach
 
@@ -96,31 +97,24 @@ class HistoryRepository(Repository):
             for row in self._series_of(self._runs.tenant(tenant))
         ]
 
-    def held_by_tenant(self) -> dict[Tenant, int]:
-        """Return how many messages were held when each tenant was last seen; without one that was never seen."""
-        return {row.name: int(row.held) for row in self._all(_HELD_BY_TENANT)}
+    def held_by_tenant(self, tenants: Collection[Tenant] | None = None) -> dict[Tenant, int]:
+        """Return how many messages were held when each tenant was last seen; without one that was never seen.
 
-    def held_by_reason(self, names: Collection[Tenant]) -> dict[Tenant, dict[HoldReason, int]]:
+        Args:
+            tenants: Of whom; None for all.
+        """
+        return {row.name: int(row.held) for row in self._all(*_among(_HELD_BY_TENANT, tenants))}
+
+    def held_by_reason(self, tenants: Collection[Tenant]) -> dict[Tenant, dict[HoldReason, int]]:
         """Return what these tenants hold by reason, most first, also reasons of which nothing is held now."""
         held: dict[Tenant, dict[HoldReason, int]] = {}
-        for row in self._all(_HELD):
-            if row.name in names:
-                held.setdefault(row.name, {})[row.reason] = row.value
+        for row in self._all(*_among(_HELD, tenants)):
+            held.setdefault(row.name, {})[row.reason] = row.value
         return held
 
     def reason_names(self) -> list[HoldReason]:
         """Return every name of a hold reason that was ever seen, of whatever tenant, each once."""
         return [row.reason for row in self._all(_NAMES)]
-
-    def largest_counts(self, names: Collection[Tenant], *, limit: int) -> list[tuple[Tenant, HoldReason]]:
-        """Return of which reasons of these tenants most is held, most first; without those of which nothing is."""
-        found: list[tuple[Tenant, HoldReason]] = []
-        for row in self._all(_HELD.where(is_above_zero)):
-            if len(found) == limit:
-                break
-            if row.name in names:
-                found.append((row.name, row.reason))
-        return found
 
     def series_for(
         self,
@@ -184,32 +178,77 @@ class HistoryRepository(Repository):
         reader = FullHistory(self._connection, self._runs, self._changes)
         return reader.load(tenant, poll_interval=poll_interval, timezone=timezone)
 
-    def samples(self, tenant: Tenant, reason: HoldReason, *, since: datetime, until: datetime) -> Series:
-        """Return one series between two instants, both included, for showing: its poll interval is zero.
+    def reasons_by_tenant(self, tenants: Collection[Tenant]) -> dict[Tenant, list[HoldReason]]:
+        """Return every reason that was ever seen of these tenants, in the order of first sight."""
+        found: dict[Tenant, list[HoldReason]] = {}
+        for row in self._all(_REASONS_OF_MANY, {"names": [*tenants]}):
+            found.setdefault(row.name, []).append(row.reason)
+        return found
 
-        A reason that was never seen was held nowhere: 0 where the tenant was polled.
+    def samples(self, tenant: Tenant, reason: HoldReason, *, since: datetime, until: datetime) -> Series:
+        """Return one series between two instants, as `samples_of_many` does."""
+        return self.samples_of_many([(tenant, reason)], since=since, until=until)[0]
+
+    def samples_of_many(
+        self, wanted: Sequence[tuple[Tenant, HoldReason]], *, since: datetime, until: datetime
+    ) -> list[Series]:
+        """Return series between two instants, both included, for showing: their poll interval is zero.
+
+        However many there are, the number of statements is the same. A reason that was never seen was held nowhere: 0
+        where the tenant was polled.
         """
-        row = self._runs.tenant(tenant)
-        known = next((each for each in self._series_of(row) if each.reason == reason), None)
-        steps: Sequence[Sample] = (Sample(since, 0),)
-        if row is not None and known is not None:
-            changes = list(self._changes.read(row.id, since=to_epoch_us(since) + 1, series={known.id}))
-            steps = _steps(changes, known.value, since)
-        return Series(
-            tenant=tenant,
-            reason=reason,
-            changes=[sample for sample in steps if sample.at <= until],
-            coverage=[
-                Span(max(span.since, since), min(span.until, until))
-                for span in spans_of(self._runs.coverage_from(row, since))
-                if span.since <= until and span.until >= since
-            ],
-            poll_interval=timedelta(0),
-            failure=failure_from_row(row),
-        )
+        rows = self._runs.many({tenant for tenant, _ in wanted})
+        ids = sorted(row.id for row in rows.values())
+        pairs = {(rows[tenant].id, reason) for tenant, reason in wanted if tenant in rows}
+        known = {
+            (row.tenant_id, row.reason): row
+            for row in self._all(_SERIES_OF_MANY, {"ids": ids})
+            if (row.tenant_id, row.reason) in pairs
+        }
+        runs = self._runs.runs_of_many(ids, since)
+        changes_by_series: dict[int, list[StoredChange]] = {}
+        wanted_ids = {row.id for row in known.values()}
+        for changes in self._changes.read_many(ids, since=to_epoch_us(since) + 1, series=wanted_ids).values():
+            for change in changes:
+                changes_by_series.setdefault(change[1], []).append(change)
+        found = []
+        for tenant, reason in wanted:
+            row = rows.get(tenant)
+            series_row = None if row is None else known.get((row.id, reason))
+            steps: Sequence[Sample] = (Sample(since, 0),)
+            if series_row is not None:
+                steps = _steps(changes_by_series.get(series_row.id, ()), series_row.value, since)
+            spans = [] if row is None else spans_of(runs.get(row.id, ()))
+            found.append(_shown(tenant, reason, steps, spans, failure_from_row(row), since=since, until=until))
+        return found
 
     def _series_of(self, tenant: Row[Any] | None) -> Sequence[Row[Any]]:
         return () if tenant is None else self._all(SERIES, {"tenant_id": tenant.id})
+
+
+def _shown(
+    tenant: Tenant,
+    reason: HoldReason,
+    steps: Iterable[Sample],
+    spans: Iterable[Span],
+    failure: PollFailure | None,
+    *,
+    since: datetime,
+    until: datetime,
+) -> Series:
+    """Return a series cut to a span, both ends included."""
+    return Series(
+        tenant=tenant,
+        reason=reason,
+        changes=[sample for sample in steps if sample.at <= until],
+        coverage=[
+            Span(max(span.since, since), min(span.until, until))
+            for span in spans
+            if span.since <= until and span.until >= since
+        ],
+        poll_interval=timedelta(0),
+        failure=failure,
+    )
 
 
 def series_at(tenant: Tenant, known: CachedTenant, timezone: tzinfo, *, now: datetime) -> TenantSeries:
@@ -250,3 +289,19 @@ _HELD = (
     .where(is_held(series))
     .order_by(series.c.value.desc(), series.c.id)
 )
+_REASONS_OF_MANY = (
+    select(tenants.c.name, series.c.reason)
+    .join_from(series, tenants)
+    .where(tenants.c.name.in_(bindparam("names", expanding=True)), is_held(series))
+    .order_by(tenants.c.id, series.c.id)
+)
+_SERIES_OF_MANY = select(series.c.tenant_id, series.c.id, series.c.reason, series.c.value).where(
+    series.c.tenant_id.in_(bindparam("ids", expanding=True)), is_held(series)
+)
+
+
+def _among(found: Select[Any], names: Collection[Tenant] | None) -> tuple[Select[Any], dict[str, Any]]:
+    """Return a statement that is about some tenants only, with its parameters; None stands for all of them."""
+    if names is None:
+        return found, {}
+    return found.where(tenants.c.name.in_(bindparam("names", expanding=True))), {"names": [*names]}

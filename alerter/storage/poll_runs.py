@@ -1,6 +1,6 @@
 """Runs of successful polls and runs of failed polls, as rows; `polls` and the cache are built on them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,6 +59,17 @@ class PollRuns(Repository):
     def runs_from(self, tenant_id: int, at: datetime) -> list[PollRun]:
         """Return the run of polls that holds `at` or is the last before it, and all later ones, oldest first."""
         return [run_of(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})]
+
+    def runs_of_many(self, tenant_ids: Sequence[int], at: datetime) -> dict[int, list[PollRun]]:
+        """Return of each tenant what `runs_from` returns; a tenant without any run is missing."""
+        runs: dict[int, list[PollRun]] = {}
+        for row in self._all(_COVERAGE_OF_MANY, {"ids": tenant_ids, "start": at}):
+            runs.setdefault(row.tenant_id, []).append(run_of(row))
+        return runs
+
+    def many(self, tenants: Collection[Tenant]) -> dict[Tenant, Row[Any]]:
+        """Return of each of these tenants what `tenant` returns; one that was never polled is missing."""
+        return {row.name: row for row in self._all(_MANY_TENANTS, {"names": [*tenants]})}
 
     def all_runs(self, tenant_id: int) -> list[PollRun]:
         """Return a tenant's runs of successful polls, oldest first."""
@@ -232,6 +243,7 @@ WITH_FAILURE = select(
     )
 )
 _TENANT = WITH_FAILURE.where(tenants.c.name == bindparam("tenant"))
+_MANY_TENANTS = WITH_FAILURE.where(tenants.c.name.in_(bindparam("names", expanding=True)))
 _ADD_TENANT = insert(tenants)
 _SET_TENANT = update(tenants).where(tenants.c.id == bindparam("of_tenant"))
 _COVERAGE = (
@@ -253,6 +265,29 @@ _COVERAGE = (
         ),
     )
     .order_by(coverage.c.first_poll_at)
+)
+_other = coverage.alias()
+_COVERAGE_OF_MANY = (
+    select(
+        coverage.c.tenant_id, coverage.c.first_poll_at, coverage.c.last_poll_at, coverage.c.poll_count, coverage.c.steps
+    )
+    .where(
+        coverage.c.tenant_id.in_(bindparam("ids", expanding=True)),
+        is_held(coverage),
+        coverage.c.first_poll_at
+        >= func.coalesce(
+            select(func.max(_other.c.first_poll_at))
+            .where(
+                _other.c.tenant_id == coverage.c.tenant_id,
+                is_held(_other),
+                _other.c.first_poll_at <= bindparam("start", type_=Instant()),
+            )
+            .correlate(coverage)
+            .scalar_subquery(),
+            bindparam("start", type_=Instant()),
+        ),
+    )
+    .order_by(coverage.c.tenant_id, coverage.c.first_poll_at)
 )
 _ALL_COVERAGE = (
     select(coverage.c.first_poll_at, coverage.c.last_poll_at, coverage.c.poll_count, coverage.c.steps)

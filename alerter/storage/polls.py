@@ -1,5 +1,6 @@
 """How polling goes: the last successful poll of each tenant, and the failures since."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -61,10 +62,17 @@ class PollRepository(Repository):
         newest = None if row is None else self._first(_NEWEST_COVERAGE, {"tenant_id": row.id})
         return _status_from_rows(row, newest)
 
-    def status_by_tenant(self) -> dict[Tenant, PollingStatus]:
-        """Return how the polling of every tenant goes that was ever polled, in one look."""
-        newest_by_tenant = {row.tenant_id: row for row in self._all(_NEWEST_COVERAGES)}
-        return {row.name: _status_from_rows(row, newest_by_tenant.get(row.id)) for row in self._all(_ALL_WITH_FAILURE)}
+    def status_by_tenant(self, tenants: Collection[Tenant] | None = None) -> dict[Tenant, PollingStatus]:
+        """Return how the polling of tenants goes that were ever polled, in one look.
+
+        Args:
+            tenants: Of whom; None for all.
+        """
+        rows, newest, scope = _ALL_WITH_FAILURE, _NEWEST_COVERAGES, {}
+        if tenants is not None:
+            rows, newest, scope = _SOME_WITH_FAILURE, _SOME_NEWEST_COVERAGES, {"names": [*tenants]}
+        newest_by_tenant = {row.tenant_id: row for row in self._all(newest, scope)}
+        return {row.name: _status_from_rows(row, newest_by_tenant.get(row.id)) for row in self._all(rows, scope)}
 
     def first_poll_at(self) -> datetime | None:
         """Return how far back successful polls are known; None before the first one."""
@@ -121,6 +129,8 @@ def _status_from_rows(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polli
 
 _TENANTS = select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)
 _ALL_WITH_FAILURE = WITH_FAILURE.order_by(tenants.c.id)
+_is_named = tenants.c.name.in_(bindparam("names", expanding=True))
+_SOME_WITH_FAILURE = _ALL_WITH_FAILURE.where(_is_named)
 _NEWEST_COVERAGE = (
     select(coverage.c.last_poll_at, coverage.c.latency_us)
     .where(coverage.c.tenant_id == bindparam("tenant_id"), is_held(coverage))
@@ -142,6 +152,7 @@ _NEWEST_COVERAGES = select(coverage.c.tenant_id, coverage.c.last_poll_at, covera
         coverage.c.first_poll_at == _newest.c.first_poll_at,
     ),
 )
+_SOME_NEWEST_COVERAGES = _NEWEST_COVERAGES.where(coverage.c.tenant_id.in_(select(tenants.c.id).where(_is_named)))
 _FAILURE_AT = (
     select(poll_failures)
     .join_from(poll_failures, tenants)

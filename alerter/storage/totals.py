@@ -34,8 +34,8 @@ from alerter.storage.cache import Cache, CachedTenant, polling_series_at
 from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import CountChanges, by_tenant
 from alerter.storage.engine import Repository
-from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row, run_of, spans_of
-from alerter.storage.tables import Instant, coverage, is_held, series, tenants
+from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row, spans_of
+from alerter.storage.tables import coverage, is_held, series, tenants
 from alerter.storage.windows import MARGIN, PackedSeries, Reach
 
 #: So many tenants are read at a time.
@@ -123,9 +123,8 @@ class TenantSums(Repository):
         reaches = {member.tenant: Reach(member.windows, member.poll_interval) for member in members}
         start = min(reach.start(now=now) for reach in reaches.values())
         ids = [rows[member.tenant].id for member in members]
-        wanted = {"ids": ids, "start": start}
-        rows_of_runs, known = (by_tenant(self._all(each, wanted)) for each in (_SPANS, _SERIES))
-        runs = {tenant_id: [run_of(row) for row in some] for tenant_id, some in rows_of_runs.items()}
+        known = by_tenant(self._all(_SERIES, {"ids": ids}))
+        runs = self._runs.runs_of_many(ids, start)
         changes = self._changes.read_many(ids, since=to_epoch_us(start) + 1)
         return {
             tenant: CachedTenant(
@@ -245,28 +244,6 @@ def _newest(column: str) -> ColumnElement[Any]:
 
 
 _NOW = WITH_FAILURE.add_columns(_newest("last_poll_at"), _newest("poll_count"))
-_SPANS = (
-    select(
-        coverage.c.tenant_id, coverage.c.first_poll_at, coverage.c.last_poll_at, coverage.c.poll_count, coverage.c.steps
-    )
-    .where(
-        coverage.c.tenant_id.in_(bindparam("ids", expanding=True)),
-        is_held(coverage),
-        coverage.c.first_poll_at
-        >= func.coalesce(
-            select(func.max(_other.c.first_poll_at))
-            .where(
-                _other.c.tenant_id == coverage.c.tenant_id,
-                is_held(_other),
-                _other.c.first_poll_at <= bindparam("start", type_=Instant()),
-            )
-            .correlate(coverage)
-            .scalar_subquery(),
-            bindparam("start", type_=Instant()),
-        ),
-    )
-    .order_by(coverage.c.tenant_id, coverage.c.first_poll_at)
-)
 _SERIES = (
     select(series.c.tenant_id, series.c.id, series.c.reason, series.c.value, series.c.first_held_at)
     .where(series.c.tenant_id.in_(bindparam("ids", expanding=True)))

@@ -238,8 +238,8 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
 
 #: Every way in which a transaction only reads.
 _READS = {
-    "history": ("reasons held_by_tenant held_by_reason reason_names largest_counts series_for samples "
-                "sum_over_tenants full_history"),
+    "history": ("reasons held_by_tenant held_by_reason reason_names reasons_by_tenant series_for samples "
+                "samples_of_many sum_over_tenants full_history"),
     "polls": "tenants status status_by_tenant first_poll_at failure_at",
     "alerts": "load load_live by_id by_id_prefix firing_by_severity counts_by_state transitions firing_transitions",
     "notifications": "states tenants_notified_of_firing hourly_limits open_groups due_groups next_flush_at",
