@@ -33,6 +33,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 from urllib.parse import parse_qs
 
+from alerter.config.trust import bytes_of
 from alerter.errors import ConfigError, Problem
 
 #: Takes messages as Apprise's json:// sends them, so that a receiver is at hand as well.
@@ -150,9 +151,9 @@ def _table(source: Path | str) -> tuple[str, str]:
     if isinstance(source, str):
         return "scenario", source
     try:
-        return str(source), source.read_text(encoding="utf-8-sig")
+        return str(source), bytes_of(source).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no UTF-8"
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "no UTF-8"
         problem = Problem(file=str(source), line=None, key="", text=f"cannot be read as a scenario: {reason}")
         raise ConfigError((problem,)) from error
 

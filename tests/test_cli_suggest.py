@@ -126,6 +126,7 @@ def test_a_short_history_is_said_to_be_short(alerter: RunCommand, config: Path) 
     ("arguments", "said"),
     [
         pytest.param(["--budget", "often"], "such as 2/week, found 'often'", id="a budget that is none"),
+        pytest.param(["--budget", f"{'9' * 400}/day"], "expected 100,000 alerts a day at most", id="beyond numbers"),
         pytest.param(["--budget", "2/fortnight"], "such as 2/week, found '2/fortnight'", id="another time"),
         pytest.param(["--tenant", "acmee"], "no tenant of", id="an unknown tenant"),
     ],

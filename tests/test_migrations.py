@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -161,25 +161,75 @@ def test_two_upgrades_at_once_are_put_in_order(empty_url: str) -> None:
     assert sorted(found, key=str) == [HEAD, HEAD, None]
 
 
-def test_an_sqlite_file_with_tables_is_copied_before_it_is_upgraded(tmp_path: Path) -> None:
-    """The copy holds what was in the file, is as private as the file, and never replaces an older copy."""
-    path = tmp_path / "held mail%.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE notes AS SELECT 'keep me' AS note")
-        connection.commit()
+def test_the_copy_before_an_upgrade_is_private_and_replaces_none(
+    sqlite_url: str, tmp_path: Path, a_later_revision: AddRevision
+) -> None:
+    """It holds what was in the file, and an older copy stays."""
+    path = Path(make_url(sqlite_url).database or "").rename(tmp_path / "held mail%.db")
+    a_later_revision("SELECT 1")
     path.chmod(0o600)
-    older = tmp_path / "held mail%.db.unversioned.bak"
+    older = tmp_path / f"held mail%.db.{HEAD}.bak"
     older.write_text("an older copy")
 
     with closing(Store(f"sqlite:///{path}")) as store:
         backup = store.upgrade().backup
 
-    assert backup == tmp_path / "held mail%.db.unversioned.2.bak"
+    assert backup == tmp_path / f"held mail%.db.{HEAD}.2.bak"
     assert older.read_text() == "an older copy"
     assert backup.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(backup)) as connection:
-        assert connection.execute("SELECT note FROM notes").fetchall() == [("keep me",)]
-        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        pytest.param((), "the table 'users' and no revision", id="another program's"),
+        pytest.param(
+            ("CREATE TABLE alembic_version (version_num)", "INSERT INTO alembic_version VALUES ('4f2a')"),
+            "the table 'users' and an unknown revision in alembic_version",
+            id="of one that uses Alembic, too",
+        ),
+    ],
+)
+def test_a_database_of_another_program_is_not_taken_over(
+    tmp_path: Path, statements: Sequence[str], expected: str
+) -> None:
+    """Nothing is written to it."""
+    path = tmp_path / "other.db"
+    for statement in ("CREATE TABLE users (name TEXT)", *statements):
+        execute(f"sqlite:///{path}", statement)
+    before = catalogue(f"sqlite:///{path}")
+    attempts: list[Callable[[Store], object]] = [Store.schema_state, Store.upgrade]
+
+    for attempt in attempts:
+        with closing(Store(f"sqlite:///{path}")) as store, pytest.raises(StoreError, match=expected):
+            attempt(store)
+
+    assert catalogue(f"sqlite:///{path}") == before
+    assert [*tmp_path.glob("*.bak")] == []
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM alembic_version", "DROP TABLE alembic_version"])
+def test_a_database_whose_revision_is_lost_is_damaged(store: Store, database_url: str, statement: str) -> None:
+    """It is neither a new one nor one of this version."""
+    execute(database_url, statement)
+
+    with pytest.raises(StoreError, match=r"found the table 'acknowledgements' and no revision .* damaged"):
+        store.schema_state()
+    if statement.startswith("DROP"):
+        migrate(database_url, HEAD, go=command.stamp)
+
+
+def test_on_a_server_other_tables_may_stand_beside(postgresql: Server) -> None:
+    """A small database server is often shared."""
+    with postgresql.database() as url:
+        execute(url, "CREATE TABLE users (name TEXT)")
+        with closing(Store(url)) as store:
+            assert store.schema_state() is SchemaState.MISSING
+            store.upgrade()
+
+            assert store.schema_state() is SchemaState.CURRENT
 
 
 def test_an_older_database_is_copied_and_keeps_its_rows(
@@ -279,16 +329,35 @@ def test_without_room_for_a_copy_nothing_is_upgraded(sqlite_url: str, a_later_re
         store.upgrade()
 
 
-def test_an_upgrade_that_fails_changes_nothing(empty_url: str) -> None:
-    """A table of the same name in a foreign database stops the upgrade, and every step before it is taken back."""
-    execute(empty_url, "CREATE TABLE outages (foreign_column INTEGER)")
+def test_an_upgrade_that_fails_changes_nothing(store: Store, database_url: str, a_later_revision: AddRevision) -> None:
+    """Every step before the one that failed is taken back."""
+    a_later_revision("ALTER TABLE nowhere ADD COLUMN note TEXT")
+    before = catalogue(database_url)
 
-    with closing(Store(empty_url)) as store:
-        with pytest.raises(StoreError, match="outages"):
-            store.upgrade()
+    with pytest.raises(StoreError, match="nowhere"):
+        store.upgrade()
 
-        assert store.schema_state() is SchemaState.MISSING
-    assert {row[1] for row in catalogue(empty_url)} == {"outages"}
+    assert store.schema_state() is SchemaState.OLDER
+    assert catalogue(database_url) == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        pytest.param(
+            "CREATE TRIGGER quiet AFTER INSERT ON alerts BEGIN DELETE FROM alerts; END",
+            "the trigger 'quiet'",
+            id="a trigger",
+        ),
+        pytest.param("CREATE VIEW seen AS SELECT * FROM alerts", "the view 'seen'", id="a view"),
+    ],
+)
+def test_what_alerter_has_not_made_is_found(sqlite_url: str, statement: str, expected: str) -> None:
+    """A trigger would change what it writes."""
+    execute(sqlite_url, statement)
+
+    with closing(Store(sqlite_url)) as store, pytest.raises(StoreError, match=expected):
+        store.check_integrity()
 
 
 def test_rows_without_what_they_refer_to_are_found(sqlite_url: str) -> None:

@@ -519,6 +519,7 @@ def test_a_wrong_table_is_refused_with_its_lines(text: str, complaints: list[str
     [
         pytest.param(lambda _: None, "No such file or directory", id="a missing file"),
         pytest.param(lambda file: file.write_bytes(b"\xff"), "no UTF-8", id="another encoding"),
+        pytest.param(lambda file: file.symlink_to("/dev/zero"), "it is larger than 64 MiB", id="what never ends"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, write: Callable[[Path], object], reason: str) -> None:

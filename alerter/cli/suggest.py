@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from alerter.core.conditions import Threshold
 
 _BUDGET = compile_regex(r"(?P<alerts>\d+(?:\.\d+)?)/(?P<unit>day|week|month)")
+#: More alerts than that in a day, a week or a month nobody means.
+_MAX_ALERTS = 100_000
 _PER_WEEK = {"day": 7.0, "week": 1.0, "month": 7 / 30.4375}
 
 
@@ -29,6 +31,8 @@ def _per_week(_context: click.Context, _parameter: click.Parameter, value: str) 
     match = _BUDGET.fullmatch(value.strip())
     if match is None:
         raise click.BadParameter(f"expected a number of alerts a day, week or month such as 2/week, found {value!r}")
+    if float(match["alerts"]) > _MAX_ALERTS:
+        raise click.BadParameter(f"expected {_MAX_ALERTS:,} alerts a {match['unit']} at most, found {clean(value)}")
     return float(match["alerts"]) * _PER_WEEK[match["unit"]]
 
 

@@ -13,7 +13,7 @@ from re import VERBOSE, Match
 from re import compile as compile_regex
 
 from alerter.config.paths import ROOT, SERVICE_FOLDER, unit_of
-from alerter.config.trust import why_not_trusted
+from alerter.config.trust import bytes_of, why_not_trusted
 
 #: Proxies in both spellings, and the authorities that are trusted.
 ON_THE_WAY = frozenset(
@@ -68,7 +68,7 @@ def environment_of(path: Path, *, root: Path = ROOT) -> Environment | None:
     file = root / SERVICE_FOLDER / "environment"
     if unit_of(path, root=root) is None or not file.is_file():
         return None
-    text = file.read_text(encoding="utf-8")
+    text = bytes_of(file, only_plain=True).decode("utf-8")
     if "\0" in text:
         raise OSError(EBADMSG, "found a NUL in it, so that systemd reads nothing of it", str(file))
     found = list(_entries(text))
@@ -125,13 +125,14 @@ def take_over(
     unit = unit_of(path, root=root)
     if unit is None or any(environ.get(name) for name in _OF_A_SERVICE):
         return
+    file = root / SERVICE_FOLDER / "environment"
     try:
-        environment = environment_of(path, root=root)
-        why = "" if environment is None else why_not_trusted(environment.path, uid=os.geteuid() if uid is None else uid)
+        why = why_not_trusted(file, uid=os.geteuid() if uid is None else uid) if file.is_file() else ""
+        environment = None if why else environment_of(path, root=root)
     except (OSError, UnicodeDecodeError):
         return  # What others may not read, they cannot take over; the doctor says so.
     if why:
-        say(f"{root / SERVICE_FOLDER}/environment is passed over: {why}")
+        say(f"{file} is passed over: {why}")
         return
     own = of_unit(unit)
     known = {name: value for name, value in (own or {}).items() if name in ON_THE_WAY}

@@ -5,6 +5,8 @@ No I/O.
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from heapq import nlargest
+from itertools import pairwise
 from json import dumps
 from re import compile as compile_regex
 
@@ -23,12 +25,22 @@ MAX_SHOWN_LENGTH = 40
 #: How an error begins that is about a key and not about its value.
 UNKNOWN_KEY = "unknown key"
 
+#: So many known names are compared with a wrong one letter by letter: those that share the most pairs of letters.
+MAX_COMPARED = 20
+
 
 def suggestion(found: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """Return `, did you mean 'x'?`, or nothing where no known name is as like as that."""
+    wanted = found.casefold()
     by_folded = {name.casefold(): name for name in known}
-    close = get_close_matches(found.casefold(), by_folded, n=1, cutoff=likeness)
+    pairs = _letter_pairs(wanted)
+    likely = nlargest(MAX_COMPARED, by_folded, key=lambda name: len(pairs & _letter_pairs(name)))
+    close = get_close_matches(wanted, likely, n=1, cutoff=likeness)
     return f", did you mean {by_folded[close[0]]!r}?" if close else ""
+
+
+def _letter_pairs(text: str) -> set[tuple[str, str]]:
+    return set(pairwise(text))
 
 
 def found(value: object) -> str:

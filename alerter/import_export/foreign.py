@@ -56,6 +56,25 @@ def foreign_bytes(head: bytes) -> Foreign | None:
     return Foreign("no text", {}) if head.count(0) * 20 > len(head) else None
 
 
+def foreign_text(head: str) -> Foreign | None:
+    """Return what a text is that has no rows, by its beginning; None where it may have some."""
+    return next((Foreign(name, {}) for form, name in _TEXTS if form.match(head)), None)
+
+
+_TEXTS = (
+    (re.compile(r"\s*<(?:!doctype\s+html|html|head|body|table)\b", re.IGNORECASE), "a page of HTML: save it as CSV"),
+    (re.compile(r"\s*<(?:[?!]|[A-Za-z_][\w:.-]*[\s/>])"), "XML: save it as CSV"),
+    (
+        re.compile(
+            r"\s*(?:From \S+ |(?:return-path|received|delivered-to|mime-version|message-id|dkim-signature|date|from|to|"
+            r"subject|content-type|x-[a-z-]+):\s)",
+            re.IGNORECASE,
+        ),
+        "a mail: save what is attached to it, or what it says, as CSV",
+    ),
+)
+
+
 def foreign_encoding() -> Foreign:
     """Return what text is that is not UTF-8, of which nobody can tell more."""
     western = "iconv -f WINDOWS-1252 -t UTF-8 {file} > {out}"

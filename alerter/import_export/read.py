@@ -46,8 +46,8 @@ def read(path: str, layout: Layout, values: Values) -> Iterator[Entry | Problem]
     file = _File(path, layout, values)
     try:
         with opened(path) as (stream, head):
-            strange = foreign.foreign_bytes(head)
             text = head.decode(errors="replace").removeprefix("\ufeff")
+            strange = foreign.foreign_bytes(head) or foreign.foreign_text(text)
             if strange is not None:
                 yield file.refused(None, strange)
             elif text.lstrip()[:1] in {"{", "["}:

@@ -21,7 +21,7 @@ from alerter.folders import FILE_MODE, as_owner, find, open_file
 from alerter.storage import schema
 from alerter.storage.connections import SUFFIXES
 from alerter.storage.copies import copy_pages
-from alerter.storage.engine import Access, open_engine, store_errors
+from alerter.storage.engine import Access, open_engine
 from alerter.storage.schema import SchemaState
 
 #: A database in WAL mode: the file, what is committed but not yet in it, and an index of that.
@@ -69,8 +69,6 @@ def check_backup(path: Path) -> Backup:
     try:
         state = schema.schema_state(engine)
         schema.check_integrity(engine)
-        with store_errors(engine.url), engine.execution_options(sqlite_begin="DEFERRED").connect() as connection:
-            schema.check_objects(connection)
     finally:
         engine.dispose()
     if state is SchemaState.MISSING:

@@ -28,7 +28,7 @@ from alerter.storage.engine import (
     open_engine,
     store_errors,
 )
-from alerter.storage.tables import HEAD, REVISIONS
+from alerter.storage.tables import HEAD, REVISIONS, metadata
 
 #: Steps of SQLite's virtual machine, which takes some ten million in a second.
 _STEPS_BETWEEN_QUESTIONS = 10_000
@@ -101,7 +101,9 @@ def upgrade(url: URL) -> SchemaUpgrade:
 
 
 def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = no_deadline) -> None:
-    """Check that the file is whole and no row lacks what it refers to; of PostgreSQL, that it answers.
+    """Check that the file is whole and holds what alerter made; of PostgreSQL, that it answers.
+
+    No row must lack what it refers to, and nothing but alerter may have changed what is stored; see `check_objects`.
 
     Args:
         engine: The database.
@@ -120,6 +122,7 @@ def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = no_deadlin
             if found != ["ok"]:
                 raise StoreError(f"{location(engine.url)}: damaged: {'; '.join(found)}")
             _check_foreign_keys(connection)
+        check_objects(connection)
 
 
 def check_objects(connection: Connection) -> None:
@@ -258,9 +261,33 @@ def run_upgrade(connection: Connection) -> SchemaUpgrade:
 
 
 def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(_VERSION.name):
-        return None
-    return connection.execute(select(_VERSION.c.version_num)).scalar()
+    """Return the revision of the schema; None for a database without tables.
+
+    Raises:
+        StoreError: The tables are not alerter's, or their revision is lost.
+    """
+    has_version = inspect(connection).has_table(_VERSION.name)
+    revision: str | None = connection.execute(select(_VERSION.c.version_num)).scalar() if has_version else None
+    if revision not in REVISIONS:
+        _check_tables(connection, revision)
+    return revision
+
+
+def _check_tables(connection: Connection, revision: str | None) -> None:
+    """Check that a database without a known revision is empty, or a newer alerter's.
+
+    Other programs may have tables beside alerter's on a server.
+    """
+    url = connection.engine.url
+    names = set(inspect(connection).get_table_names()) - {_VERSION.name}
+    own = names & metadata.tables.keys()
+    is_strange = names and not own and (is_sqlite(url) or revision is not None)
+    if is_strange or (own and revision is None):
+        found = f"{min(own or names)!r} and {'no' if revision is None else 'an unknown'} revision in {_VERSION.name}"
+        raise StoreError(
+            f"{location(url)}: expected a database of alerter's, or a new one, found the table {found}: it is another "
+            "program's (correct `database`), or damaged (`alerter db restore`)"
+        )
 
 
 def _state_of(revision: str | None) -> SchemaState:

@@ -160,6 +160,27 @@ def test_what_another_may_have_written_is_not_believed(root: Path) -> None:
     assert said[0].startswith(f"{root}/etc/alerter/environment is passed over: everyone may write to")
 
 
+def test_what_another_may_have_written_is_not_even_read(root: Path) -> None:
+    """Whatever it holds, it is said whose it may be."""
+    path = root / "etc/alerter/environment"
+    path.write_bytes(b"A=\xff\n")
+    path.chmod(0o666)
+    said: list[str] = []
+
+    take_over(root / CONFIG, {}, say=said.append, root=root, uid=ME)
+
+    assert said == [f"{path} is passed over: everyone may write to {path}"]
+
+
+def test_a_file_that_is_far_too_large_is_not_read_to_its_end(root: Path) -> None:
+    """It would cost a command its memory."""
+    with (root / "etc/alerter/environment").open("wb") as file:
+        file.truncate(65 << 20)
+
+    with pytest.raises(OSError, match="it is larger than 64 MiB"):
+        environment_of(root / CONFIG, root=root)
+
+
 def test_what_cannot_be_read_is_left(root: Path) -> None:
     """The doctor says so."""
     (root / "etc/alerter/environment").write_bytes(b"A=\xff\n")

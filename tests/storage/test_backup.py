@@ -196,7 +196,7 @@ def test_a_file_that_is_no_backup_is_said_to_be_none(database: Path, backup: Pat
     said = {
         "notes.txt": "file is not a database",
         "empty": "it is no database of alerter",
-        "other.db": "it is no database of alerter",
+        "other.db": "expected a database of alerter's, or a new one, found the table 'songs'",
         "backup.db": "damaged|malformed",
         "none.db": "there is no such file",
         ".": "it is no file",
