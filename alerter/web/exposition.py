@@ -105,7 +105,7 @@ _FAMILIES: Final = (
     _Family(
         name="alerter_polls_total",
         kind="counter",
-        documentation="Polls of a tenant whose outcome was kept, good or failed.",
+        documentation="Polls of a tenant whose result was stored, successful or failed.",
         samples=_polls,
     ),
     _Family(
@@ -115,15 +115,15 @@ _FAMILIES: Final = (
         samples=_failures,
     ),
     _Family(
-        name="alerter_last_good_poll_timestamp_seconds",
+        name="alerter_last_successful_poll_timestamp_seconds",
         kind="gauge",
-        documentation="When the newest good poll of a tenant was; 0 if there was none.",
+        documentation="When the last successful poll of a tenant was; 0 if there was none.",
         samples=_last_good,
     ),
     _Family(
         name="alerter_tenant_held_messages",
         kind="gauge",
-        documentation="Held messages of a tenant; missing where its last good poll is too long ago to be true now.",
+        documentation="Held messages of a tenant; missing where its last successful poll is too long ago to be true now.",
         samples=_held_counts,
     ),
     _Family(

@@ -88,13 +88,13 @@ def _tenants(health: Health) -> Iterator[Metric]:
     yield _gauge("tenants", "How many tenants are polled.", health.tenant_count())
     yield _gauge("tenants_overdue", "Tenants without a complete cycle for too long.", len(health.overdue()))
     yield _gauge(
-        "tenants_incomplete",
-        "Tenants of which the newest cycle could not be completed, as when the database is locked.",
+        "tenants_cycle_failed",
+        "Tenants whose last poll cycle failed, as when the database is locked.",
         sum(not cycle.is_complete for cycle in cycles),
     )
     yield _gauge(
-        "tenants_failing",
-        "Tenants of which the newest cycle was complete, but its poll failed.",
+        "tenants_poll_failed",
+        "Tenants whose last poll failed, though the cycle was completed.",
         sum(cycle.cause is not None for cycle in cycles),
     )
 
@@ -102,7 +102,7 @@ def _tenants(health: Health) -> Iterator[Metric]:
 def _cycles(health: Health) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "alerter_cycle_failures",
-        "Cycles that could not be completed: nothing of them was kept.",
+        "Poll cycles that failed: nothing of them was stored.",
         health.failed_cycles(),
     )
     durations = health.durations()
@@ -125,7 +125,7 @@ def _sent(health: Health) -> Iterator[Metric]:
     for (target, outcome), number in health.deliveries().items():
         deliveries.add_metric((*_labels(target), outcome), number)
     yield deliveries
-    pings = CounterMetricFamily("alerter_heartbeats", "Pings of the heartbeat.", labels=("outcome",))
+    pings = CounterMetricFamily("alerter_heartbeat_pings", "Pings of the heartbeat.", labels=("outcome",))
     for ping, number in health.pings().items():
         pings.add_metric((ping,), number)
     yield pings
@@ -142,7 +142,7 @@ def _alerts(stored: DatabaseCounts) -> Metric:
 def _outbox(stored: DatabaseCounts, targets: set[TargetName]) -> Iterator[Metric]:
     depth = GaugeMetricFamily("alerter_outbox_deliveries", "Deliveries that wait for a target.", labels=_TARGET)
     oldest = GaugeMetricFamily(
-        "alerter_outbox_oldest_timestamp_seconds",
+        "alerter_outbox_oldest_delivery_timestamp_seconds",
         "When the oldest delivery that waits for a target was planned; missing where nothing waits.",
         labels=_TARGET,
     )

@@ -261,7 +261,7 @@ def test_what_was_before_a_restart_is_recalled(
 
     assert unwanted is None
     assert [each.last_success_at for each in health.tenants()] == [NOON, None]
-    assert f'alerter_last_good_poll_timestamp_seconds{{tenant="acme"}} {NOON.timestamp()}\n' in page(free_port)
+    assert f'alerter_last_successful_poll_timestamp_seconds{{tenant="acme"}} {NOON.timestamp()}\n' in page(free_port)
 
 
 def test_a_database_that_is_gone_stops_no_sign_of_life(

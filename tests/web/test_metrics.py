@@ -22,8 +22,8 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
     ("name", "labels", "value"),
     [
         pytest.param("alerter_tenants", {}, 2, id="how many tenants there are"),
-        pytest.param("alerter_tenants_failing", {}, 1, id="how many cannot be polled"),
-        pytest.param("alerter_tenants_incomplete", {}, 0, id="how many cycles were not kept"),
+        pytest.param("alerter_tenants_poll_failed", {}, 1, id="how many cannot be polled"),
+        pytest.param("alerter_tenants_cycle_failed", {}, 0, id="how many cycles were not kept"),
         pytest.param("alerter_tenants_overdue", {}, 0, id="how many tenants are overdue"),
         pytest.param("alerter_tenant_info", {"tenant": "acme", "team": 'blue "moon"'}, 1, id="the labels of a tenant"),
         pytest.param("alerter_tenant_info", {"tenant": "other"}, 1, id="a tenant without labels"),
@@ -31,9 +31,9 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
         pytest.param("alerter_poll_failures_total", {"tenant": "other", "cause": "timeout"}, 1, id="failed polls"),
         pytest.param("alerter_poll_interval_seconds", {"tenant": "acme"}, 300, id="how often a tenant is polled"),
         pytest.param(
-            "alerter_last_good_poll_timestamp_seconds", {"tenant": "acme"}, NOON.timestamp(), id="the last good poll"
+            "alerter_last_successful_poll_timestamp_seconds", {"tenant": "acme"}, NOON.timestamp(), id="the last good poll"
         ),
-        pytest.param("alerter_last_good_poll_timestamp_seconds", {"tenant": "other"}, 0, id="no good poll yet"),
+        pytest.param("alerter_last_successful_poll_timestamp_seconds", {"tenant": "other"}, 0, id="no good poll yet"),
         pytest.param("alerter_held_messages", {"tenant": "acme", "reason": "Spam"}, 5, id="what a reason holds"),
         pytest.param("alerter_tenant_held_messages", {"tenant": "acme"}, 7, id="what a tenant holds"),
         pytest.param("alerter_cycle_duration_seconds_bucket", {"le": "0.25"}, 0, id="no cycle was so short"),
@@ -65,13 +65,13 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
             "alerter_outbox_deliveries", {"receiver": "secops", "target": "secops/workflows"}, 0, id="nothing waits"
         ),
         pytest.param(
-            "alerter_outbox_oldest_timestamp_seconds",
+            "alerter_outbox_oldest_delivery_timestamp_seconds",
             {"receiver": "secops", "target": "secops/slack"},
             AN_HOUR_AGO,
             id="since when the oldest waits",
         ),
-        pytest.param("alerter_heartbeats_total", {"outcome": "sent"}, 1, id="pings that were heard"),
-        pytest.param("alerter_heartbeats_total", {"outcome": "failed"}, 0, id="pings that were not"),
+        pytest.param("alerter_heartbeat_pings_total", {"outcome": "sent"}, 1, id="pings that were heard"),
+        pytest.param("alerter_heartbeat_pings_total", {"outcome": "failed"}, 0, id="pings that were not"),
         pytest.param("alerter_config_last_reload_successful", {}, 1, id="the configuration is in force"),
         pytest.param(
             "alerter_config_last_reload_success_timestamp_seconds", {}, NOON.timestamp(), id="since when it is"
@@ -117,7 +117,7 @@ def test_what_is_wrong_can_be_seen() -> None:
 
     samples = samples_of(metrics_of(sources_of(health)))
 
-    names = ("tenants_incomplete", "tenants_overdue", "cycle_failures_total", "config_last_reload_successful")
+    names = ("tenants_cycle_failed", "tenants_overdue", "cycle_failures_total", "config_last_reload_successful")
     assert [samples[f"alerter_{name}", frozenset()] for name in names] == [1, 2, 1, 0]
 
 
