@@ -263,12 +263,12 @@ def test_a_program_gets_all_of_it(alerter: RunCommand, config: Path) -> None:
         "rule": "Backlog", "fired": 3, "began": 3, "total_seconds": 1080.0, "longest_seconds": 600.0,
     }  # fmt: skip
     assert rule["busiest_day"] == {"day": "2026-03-02", "began": 3}
-    assert rule["told"]["mail"] == {"first": 1, "resolved": 1}
+    assert rule["notified"]["mail"] == {"first": 1, "resolved": 1}
     first = {key: found["firings"][0][key] for key in ("severity", "since", "until", "peak")}
     assert first == {
         "severity": "warning", "since": "2026-03-02T12:05:00+00:00", "until": "2026-03-02T12:15:00+00:00", "peak": 8,
     }  # fmt: skip
-    assert found["tenants"][0]["polled_since"] == "2026-03-02T12:00:00+00:00"
+    assert found["tenants"][0]["first_polled_at"] == "2026-03-02T12:00:00+00:00"
 
 
 def test_a_spreadsheet_gets_a_line_per_firing(alerter: RunCommand, config: Path) -> None:
@@ -310,10 +310,10 @@ def test_a_comparison_is_for_programs_and_spreadsheets_too(alerter: RunCommand, 
     found = json.loads(backtest(alerter, config, "--rule", "Backlog", "--diff", other, "--json").out)
     rows = list(csv.DictReader(StringIO(backtest(alerter, config, "--rule", "Backlog", "--diff", other, "--csv").out)))
 
-    assert (len(found["gained"]), len(found["lost"]), len(found["moved"]), found["alike"]) == (0, 1, 2, 0)
+    assert (len(found["added"]), len(found["removed"]), len(found["moved"]), found["unchanged"]) == (0, 1, 2, 0)
     assert [len(found[each]["firings"]) for each in ("before", "after")] == [3, 2]
     assert [(row["change"], row["since_before"]) for row in rows] == [
-        ("lost", ""),
+        ("removed", ""),
         ("moved", "2026-03-02T12:05:00+00:00"),
         ("moved", "2026-03-02T12:45:00+00:00"),
     ]

@@ -99,7 +99,7 @@ def test_why_did_i_get_this(alerter: RunCommand, config: Path, now: datetime) ->
     assert shown.code == 0
     assert lines[0].startswith("acme: Spam, at ")
     assert lines[1] == f"212 held at {clock}, since {clock} (100 before)"
-    backlog = lines[lines.index("TargetBacklog") :]
+    backlog = lines[lines.index("Backlog") :]
     assert backlog[1:3] == ["  critical: inactive", "    no      threshold above 500: 212 held; needs 289 more"]
     assert backlog[3].startswith(f"  warning: firing since {clock}, alert ")
     assert backlog[4] == "    yes     threshold above 200, clears at 150: 212 held; by 12"
@@ -231,7 +231,7 @@ def test_news_that_is_collected_says_when_it_is_told(alerter: RunCommand, config
             ["acme", "*a*"], "expected one hold reason of acme, found 2 that match '*a*'", id="several reasons"
         ),
         pytest.param(["acme", "Spam", "--rule", "Surg"], "no rule is called 'Surg'; there are: 'Surge'", id="a rule"),
-        pytest.param(["0badcafe"], "no alert '0badcafe'; `alerter alerts --all` lists every one", id="no alert"),
+        pytest.param(["0badcafe"], "no alert '0badcafe'; `alerter alerts --all` lists every alert", id="no alert"),
         pytest.param(["acme", "Spam", "--at", "someday"], "expected a time such as '2h ago', '14:30'", id="no time"),
         pytest.param(["acme", "Spam", "--at", "2999-01-01"], "expected a time that has been", id="the future"),
     ],
@@ -257,7 +257,7 @@ def test_a_program_gets_all_of_it(alerter: RunCommand, config: Path, now: dateti
     backlog = next(each for each in page["rules"] if each["rule"] == "Backlog")
     warning = next(each for each in backlog["levels"] if each["severity"] == "warning")
     assert (warning["state"], warning["conditions"][0]["margin"]) == ("firing", "by 12")
-    assert [each["not_told_because"] for each in backlog["receivers"]] == [None, "no route"]
+    assert [each["not_notified_because"] for each in backlog["receivers"]] == [None, "no route"]
     assert backlog["deliveries"][0]["sent_at"] is not None
 
 

@@ -469,10 +469,10 @@ def test_an_alert_is_shown_with_what_was_compared_its_history_and_who_was_told(
     assert "compared\tthreshold: 340 held at " in shown.out
     assert ", limit above 300\n" in shown.out
     assert [row[1:3] for row in rows(shown, "history")] == [["inactive", "firing"]]
-    assert [row[:2] + row[3:] for row in rows(shown, "told")] == [["secops", "critical", "0"]]
-    assert as_json["operands"][0]["value"]["held"] == 340
-    assert [each["after"] for each in as_json["transitions"]] == ["firing"]
-    assert [(each["receiver"], each["state"]) for each in as_json["told"]] == [("secops", "firing")]
+    assert [row[:2] + row[3:] for row in rows(shown, "notified")] == [["secops", "critical", "0"]]
+    assert as_json["evidence"][0]["value"]["held"] == 340
+    assert [each["to_state"] for each in as_json["transitions"]] == ["firing"]
+    assert [(each["receiver"], each["state"]) for each in as_json["notified"]] == [("secops", "firing")]
 
 
 def test_a_resolved_alert_is_shown_with_how_long_it_lasted(alerter: RunCommand, polled: Path) -> None:
@@ -504,8 +504,8 @@ def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, pol
     as_json = json.loads(alerter("alerts", "show", a_key().id, "--json", "--config", polled).out)
 
     assert ", expected 850 at 2026-03-02 12:00:00 UTC" in shown.out
-    assert as_json["operands"][0]["expected"] == {"at": NOON.isoformat(), "held": 850}
-    assert as_json["operands"][0]["news"] == "heading for 850 in 4h"
+    assert as_json["evidence"][0]["expected"] == {"at": NOON.isoformat(), "held": 850}
+    assert as_json["evidence"][0]["headline"] == "heading for 850 in 4h"
 
 
 def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:
@@ -524,7 +524,7 @@ def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polle
 
     assert "\ncompared	no_data: limit no good poll for 15m, last good poll " in shown.out
     assert ", timeout: none\n" in shown.out
-    assert as_json["operands"][0]["value"] is None
+    assert as_json["evidence"][0]["value"] is None
     assert {(each["reason"], (each["muted_by"] or {}).get("kind")) for each in listed} == {
         ("*", None),
         ("Spam", "tenant without data"),

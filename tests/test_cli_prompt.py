@@ -73,7 +73,7 @@ def test_a_silence_can_begin_later(alerter: RunCommand, config: Path) -> None:
     silence = json.loads(added.out)
     alert = json.loads(alerter("alerts", "--json", "--config", config).out)[0]
 
-    begin, end = (datetime.fromisoformat(silence[key]) for key in ("since", "until"))
+    begin, end = (datetime.fromisoformat(silence[key]) for key in ("starts_at", "ends_at"))
     assert end - begin == timedelta(hours=1)
     assert silence["state"] == "not yet begun"
     assert alert["muted_by"] is None

@@ -223,7 +223,7 @@ def test_tenants_are_listed_for_a_program(alerter: RunCommand, config: Path) -> 
     first, failing, new = (listed[name_of(number)] for number in (0, SILENT, NEW))
     assert (first["muted"], first["labels"], first["timezone"]) == (True, {"tier": "gold"}, "UTC")
     assert (failing["cause"], failing["held"], failing["latency"]) == ("timeout", SILENT + 1, 0.07)
-    assert (new["last_good_at"], new["held"], new["latency"]) == (None, None, None)
+    assert (new["last_success_at"], new["held"], new["latency"]) == (None, None, None)
     assert {tuple(each) for each in listed.values()} == {tuple(first)}
 
 

@@ -150,7 +150,7 @@ def alerts(
     if as_json:
         print_json(
             [
-                {**alert_json(alert, active_mutes), "told": notified_json(notified_of(alert, notified))}
+                {**alert_json(alert, active_mutes), "notified": notified_json(notified_of(alert, notified))}
                 for alert in listed
             ]
         )
@@ -232,7 +232,7 @@ def _print_alert(
     )
     print_table(
         Table(
-            title="Told",
+            title="Notified",
             columns=("receiver", "of", "at", ">reminders"),
             rows=[
                 (each.receiver, notified_what(each), time_cell(each.at, zone, now=now), str(each.repeats))

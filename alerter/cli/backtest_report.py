@@ -160,11 +160,11 @@ def _difference(difference: Comparison, found: Rehearsed) -> Iterator[str]:
     gained, lost, moved = len(difference.gained), len(difference.lost), len(difference.moved)
     yield (
         f"{click.style(f'+{gained:,}', fg='green')} {click.style(f'-{lost:,}', fg='red')} alerts; "
-        f"{moved:,} moved, {difference.same:,} alike"
+        f"{moved:,} moved, {difference.same:,} unchanged"
     )
     for title, sign, colour, firings in (
-        ("gained", "+", "green", difference.gained),
-        ("lost", "-", "red", difference.lost),
+        ("added", "+", "green", difference.gained),
+        ("removed", "-", "red", difference.lost),
     ):
         for firing in firings[:MAX_LISTED]:
             yield click.style(f"  {sign} {_firing_text(firing, found)}", fg=colour)
@@ -278,9 +278,9 @@ def _csv_rows(found: Rehearsed) -> Iterator[tuple[object, ...]]:
         return
     yield ("change", *head, "since_before", "until_before")
     rows: list[tuple[str, FiringPeriod, FiringPeriod | None]] = [
-        ("gained", firing, None) for firing in difference.gained
+        ("added", firing, None) for firing in difference.gained
     ]
-    rows += [("lost", firing, None) for firing in difference.lost]
+    rows += [("removed", firing, None) for firing in difference.lost]
     rows += [("moved", move.after, move.before) for move in difference.moved]
     for change, firing, before in rows:
         yield (change, *_cells(firing, found.span), *(_instants(before) if before else ("", "")))
@@ -317,12 +317,12 @@ def print_json_of(found: Rehearsed) -> None:
         | {
             "before": _set_json(found, 0),
             "after": _set_json(found, 1),
-            "gained": [_firing_json(each) for each in difference.gained],
-            "lost": [_firing_json(each) for each in difference.lost],
+            "added": [_firing_json(each) for each in difference.gained],
+            "removed": [_firing_json(each) for each in difference.lost],
             "moved": [
                 {"before": _firing_json(each.before), "after": _firing_json(each.after)} for each in difference.moved
             ],
-            "alike": difference.same,
+            "unchanged": difference.same,
         }
     )
 
@@ -346,7 +346,7 @@ def _tally_json(summary: RuleSummary) -> dict[str, object]:
         "longest_seconds": summary.longest,
         "busiest_day": None if day is None else {"day": day.isoformat(), "began": most},
         "messages": summary.messages,
-        "told": summary.notified,
+        "notified": summary.notified,
     }
 
 
@@ -367,7 +367,7 @@ def _firing_json(firing: FiringPeriod) -> dict[str, object]:
 def _known_json(known: HistoryCoverage) -> dict[str, object]:
     return {
         "tenant": known.tenant,
-        "polled_since": known.since,
+        "first_polled_at": known.since,
         "gaps": [{"since": gap.since, "until": gap.until} for gap in known.gaps],
-        "thinned_until": known.thinned_until,
+        "downsampled_until": known.thinned_until,
     }

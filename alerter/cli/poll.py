@@ -66,7 +66,7 @@ def _as_json(cycle: "PollCycle") -> dict[str, object]:
         "transitions": [
             {
                 "alert": each.key.id, "rule": each.key.rule, "severity": each.key.severity, "reason": each.key.reason,
-                "before": each.before, "after": each.after, "note": each.note,
+                "from_state": each.before, "to_state": each.after, "detail": each.note,
             }
             for each in cycle.transitions
         ],

@@ -154,8 +154,8 @@ def notified_json(notified: Iterable["NotificationState"]) -> Sequence[Mapping[s
             "receiver": each.receiver,
             "severity": each.severity,
             "state": "firing" if each.state is AlertState.FIRING else "resolved",
-            "at": each.at,
-            "repeats": each.repeats,
+            "notified_at": each.at,
+            "repeat_count": each.repeats,
         }
         for each in notified
     ]
@@ -211,15 +211,15 @@ def alert_details_json(
     """Return everything that is known of an alert, for a program."""
     return {
         **alert_json(alert, active_mutes),
-        "ending_since": alert.keep_firing_since,
-        "resolution": alert.resolution,
-        "operands": [operands_json(each) for each in alert.evidence],
+        "keep_firing_since": alert.keep_firing_since,
+        "resolved_because": alert.resolution,
+        "evidence": [operands_json(each) for each in alert.evidence],
         "transitions": [
-            {"at": each.at, "before": each.before, "after": each.after, "note": each.note,
-             "operands": [operands_json(evidence) for evidence in each.evidence]}
+            {"at": each.at, "from_state": each.before, "to_state": each.after, "detail": each.note,
+             "evidence": [operands_json(evidence) for evidence in each.evidence]}
             for each in transitions
         ],
-        "told": notified_json(notified),
+        "notified": notified_json(notified),
     }  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def operands_json(evidence: Evidence) -> Mapping[str, object]:
         "condition": evidence.condition,
         "limit": evidence.limit,
         **{name: each and {"at": each.at, "held": each.count} for name, each in samples.items()},
-        "last_good_at": evidence.last_success_at,
-        "news": evidence.news,
-        "note": evidence.note,
+        "last_success_at": evidence.last_success_at,
+        "headline": evidence.news,
+        "detail": evidence.note,
     }

@@ -193,7 +193,7 @@ class Page:
             "reason": found.reason,
             "at": found.at,
             "rules": [self._story_json(story) for story in found.stories],
-            "passed_over": [{"rule": name, "why": why} for name, why in found.skipped_rules],
+            "skipped_rules": [{"rule": name, "why": why} for name, why in found.skipped_rules],
         }
 
     def _story_json(self, story: "RuleExplanation") -> Mapping[str, object]:
@@ -201,7 +201,7 @@ class Page:
             "rule": story.rule.name,
             "tenant": story.series.tenant,
             "reason": story.series.reason,
-            "judged_at": story.at,
+            "evaluated_at": story.at,
             "levels": [_level_json(level) for level in story.levels],
             "receivers": [_hearing_json(decision) for decision in story.decisions_made],
             "deliveries": [
@@ -235,7 +235,7 @@ def _level_json(level: LevelExplanation) -> Mapping[str, object]:
         "state": state_text(alert),
         "active_at": alert.active_at,
         "fired_at": alert.fired_at,
-        "ending_since": alert.keep_firing_since,
+        "keep_firing_since": alert.keep_firing_since,
         "resolved_at": alert.resolved_at,
         "no_data_since": level.no_data_since,
         "for": level.level.for_,
@@ -250,8 +250,8 @@ def _hearing_json(decision: NotificationDecision) -> Mapping[str, object]:
     return {
         "receiver": decision.receiver.name,
         "severity": decision.severity,
-        "not_told_because": decision.not_heard,
+        "not_notified_because": decision.not_heard,
         "missed_routes": [{"route": number, "why": why} for number, why in decision.missed_routes],
         "muted_by": mute_json(decision.mute),
-        "collected_until": decision.until,
+        "group_until": decision.until,
     }

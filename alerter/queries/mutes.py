@@ -199,5 +199,5 @@ def silence_json(silence: Silence, *, now: datetime) -> Mapping[str, object]:
         "labels": {name: selector.globs for name, selector in matcher.labels.items()},
         "reasons": matcher.reasons.globs, "rules": matcher.rules.globs,
         "severities": [severity for severity in Severity if severity in matcher.severities],
-        "author": silence.author, "comment": silence.comment, "since": silence.since, "until": silence.until,
+        "author": silence.author, "comment": silence.comment, "starts_at": silence.since, "ends_at": silence.until,
     }  # fmt: skip

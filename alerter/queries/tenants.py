@@ -124,7 +124,7 @@ def polling_json(account: TenantStatus) -> Mapping[str, object]:
     failure = account.polling.failure
     return {
         "tenant": account.name,
-        "last_good_at": account.polling.last_success_at,
+        "last_success_at": account.polling.last_success_at,
         "failing_since": failure.since if failure else None,
         "cause": failure.cause if failure else None,
         "detail": failure.detail if failure else None,

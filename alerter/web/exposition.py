@@ -123,7 +123,7 @@ _FAMILIES: Final = (
     _Family(
         name="alerter_tenant_held_messages",
         kind="gauge",
-        documentation="Held messages of a tenant; missing where its last successful poll is too long ago to be true now.",
+        documentation="Held messages of a tenant; missing if its last successful poll is too old to be true now.",
         samples=_held_counts,
     ),
     _Family(

@@ -31,9 +31,14 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
         pytest.param("alerter_poll_failures_total", {"tenant": "other", "cause": "timeout"}, 1, id="failed polls"),
         pytest.param("alerter_poll_interval_seconds", {"tenant": "acme"}, 300, id="how often a tenant is polled"),
         pytest.param(
-            "alerter_last_successful_poll_timestamp_seconds", {"tenant": "acme"}, NOON.timestamp(), id="the last good poll"
+            "alerter_last_successful_poll_timestamp_seconds",
+            {"tenant": "acme"},
+            NOON.timestamp(),
+            id="the last successful poll",
         ),
-        pytest.param("alerter_last_successful_poll_timestamp_seconds", {"tenant": "other"}, 0, id="no good poll yet"),
+        pytest.param(
+            "alerter_last_successful_poll_timestamp_seconds", {"tenant": "other"}, 0, id="no successful poll yet"
+        ),
         pytest.param("alerter_held_messages", {"tenant": "acme", "reason": "Spam"}, 5, id="what a reason holds"),
         pytest.param("alerter_tenant_held_messages", {"tenant": "acme"}, 7, id="what a tenant holds"),
         pytest.param("alerter_cycle_duration_seconds_bucket", {"le": "0.25"}, 0, id="no cycle was so short"),
