@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test lint format bench faults audit wheel lock clean
+.PHONY: help demo pictures test lint format bench faults audit wheel vendor lock clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
@@ -18,6 +18,7 @@ help:
 	@echo 'make bench   measures what README claims'
 	@echo 'make wheel   builds the wheel that a service is installed from'
 	@echo 'make audit   looks for known holes in the dependencies, where their database can be reached'
+	@echo 'make vendor  fetches the files in alerter/web/static/vendor again (needs npm)'
 	@echo 'make lock    renews the lock files (needs uv)'
 
 $(BIN)/python:
@@ -78,6 +79,16 @@ $(VENV)/audit/.done: requirements-audit.txt | $(BIN)/python
 
 audit: $(VENV)/audit/.done
 	@$(VENV)/audit/bin/python -P .ci/audit.py
+
+vendor:
+	@mkdir -p $(VENV)/vendor
+	cd $(VENV)/vendor && npm pack --silent htmx.org@4.0.1 uplot@1.6.32
+	tar -xzf $(VENV)/vendor/htmx.org-4.0.1.tgz -C $(VENV)/vendor package/dist/htmx.min.js package/LICENSE
+	cp $(VENV)/vendor/package/dist/htmx.min.js alerter/web/static/vendor/
+	cp $(VENV)/vendor/package/LICENSE alerter/web/static/vendor/LICENSE-htmx.txt
+	tar -xzf $(VENV)/vendor/uplot-1.6.32.tgz -C $(VENV)/vendor package/dist/uPlot.iife.min.js package/dist/uPlot.min.css package/LICENSE
+	cp $(VENV)/vendor/package/dist/uPlot.iife.min.js $(VENV)/vendor/package/dist/uPlot.min.css alerter/web/static/vendor/
+	cp $(VENV)/vendor/package/LICENSE alerter/web/static/vendor/LICENSE-uplot.txt
 
 lock:
 	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.txt

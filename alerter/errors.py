@@ -11,6 +11,7 @@ AlerterError
 ├── FetchOverrun           a fetch takes longer than its caller waits: nothing is known yet
 ├── DeliveryError          a target did not take a message
 ├── ListenError            an address cannot be listened on
+├── ActionRefused          what somebody asked for cannot be done any more, or not again
 ├── AlertNotFound          what was typed or copied names no alert, or several
 └── StoreError             the database did not do what it was asked
     └── StoreUnavailable       its server cannot be reached, or takes nothing for now
@@ -239,6 +240,10 @@ class ListenError(AlerterError):
 
 class AlertNotFound(AlerterError):
     """What somebody typed or copied names no alert, or more than one."""
+
+
+class ActionRefused(AlerterError):
+    """What somebody asked for cannot be done: it is over, it was done already, or there is nothing to do it to."""
 
 
 class StoreError(AlerterError):

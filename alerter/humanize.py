@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -68,3 +68,18 @@ def rough(span: timedelta) -> str:
 def local(at: datetime, timezone: tzinfo) -> str:
     """Return an instant as people read it."""
     return at.astimezone(timezone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def to_json_value(value: object) -> object:
+    """Return a value that JSON has: instants as ISO 8601, spans in seconds."""
+    match value:
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case Mapping():
+            return dict(value)
+        case Iterable():
+            return list(value)
+        case _:
+            raise TypeError(f"no JSON form for {type(value).__name__}")

@@ -13,7 +13,7 @@ from alerter.cli.alerts import alerts_of
 from alerter.cli.database_access import writing
 from alerter.cli.options import Failed, author_option, config_option, line_of_text, load_without_secrets
 from alerter.cli.output import clean
-from alerter.core.mutes import Acknowledgement, current_acknowledgements
+from alerter.errors import ActionRefused
 from alerter.humanize import local
 from alerter.queries.mutes import breaking_text
 
@@ -41,45 +41,31 @@ def ack(names: tuple[str, ...], config_path: Path | None, *, author: str, commen
     if is_undone:
         _take_back(names, config, now=now)
         return
+    from alerter.jobs.silence import acknowledge  # noqa: PLC0415 - the libraries cost more than `--help` may
+
     with writing(config) as transaction:
         named = alerts_of(transaction, names)
-        over = next((each for each in named if not each.is_firing), None)
-        if over is not None:
-            raise Failed(f"alert {over.key.id} is not firing: there is nothing to acknowledge")
-        # The alerts of a notification may be levels of the same: the highest of each is meant, once.
-        topics = dict.fromkeys(each.key.topic for each in named)
-        firing = [each for each in transaction.alerts.load() if each.is_firing and each.key.topic in topics]
-        highest = {each.key.topic: each for each in sorted(firing, key=lambda each: each.key.severity.rank)}
-        given = {
-            topic: Acknowledgement(
-                topic=topic,
-                severity=highest[topic].key.severity,
-                value=highest[topic].value,
-                author=author,
-                comment=comment,
-                at=now,
-            )
-            for topic in topics
-        }
-        for acknowledgement in given.values():
-            transaction.silences.save_acknowledgement(acknowledgement)
-    for topic, acknowledgement in given.items():
-        key = highest[topic].key
+        try:
+            given = acknowledge(transaction, named, author=author, comment=comment, now=now)
+        except ActionRefused as error:
+            raise Failed(str(error)) from error
+    for alert, acknowledgement in given.values():
+        key = alert.key
         click.echo(clean(f"acknowledged {key.id}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
         click.echo(f"quiet until {breaking_text(acknowledgement)}")
 
 
 def _take_back(names: Sequence[str], config: "Config", *, now: datetime) -> None:
+    from alerter.jobs.silence import take_back  # noqa: PLC0415 - as above
+
     zone = config.service.timezone
     with writing(config) as transaction:
-        named = {each.key.topic: each.key for each in alerts_of(transaction, names)}
-        stored = transaction.alerts.load()
-        of_topic = {topic: [each for each in stored if each.key.topic == topic] for topic in named}
-        given = current_acknowledgements(transaction.silences.acknowledgements(), of_topic, now=now)
-        for topic, key in named.items():
-            if topic not in given or not any(each.is_firing for each in of_topic[topic]):
-                raise Failed(f"alert {key.id} is not acknowledged: there is nothing to take back")
-            transaction.silences.delete_acknowledgement(topic)
+        alerts = alerts_of(transaction, names)
+        named = {each.key.topic: each.key for each in alerts}
+        try:
+            given = take_back(transaction, alerts, now=now)
+        except ActionRefused as error:
+            raise Failed(str(error)) from error
     for topic, key in named.items():
         taken = given[topic]
         broke = "" if taken.broken_at is None else f"; it had broken {local(taken.broken_at, zone)}"

@@ -12,13 +12,12 @@ from alerter.cli.database_access import leaves_to_subcommand, reading, writing
 from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
 from alerter.cli.output import print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.core.outbox import MAX_ATTEMPTS, Delivery, after_retry_request, due
-from alerter.humanize import ago, local, rough
-from alerter.queries.notifications import delivery_json, delivery_state, is_recent
+from alerter.core.outbox import MAX_ATTEMPTS, Delivery, due
+from alerter.errors import ActionRefused
+from alerter.humanize import ago, rough
+from alerter.queries.notifications import delivery_json, delivery_state, is_recent, may_have_target
 
 if TYPE_CHECKING:
-    from alerter.config import Config
-    from alerter.core.outbox import TargetName
     from alerter.storage import DeliveryRecord
 
 
@@ -92,27 +91,20 @@ def retry(number: int, config_path: Path | None) -> None:
     The service sends it within half a minute; without a service, `alerter poll` does. Exit code 1 if it was
     sent already or its target has gone from the configuration, 2 if there is none.
     """
+    from alerter.jobs.silence import retry as retry_job  # noqa: PLC0415 - the libraries cost more than `--help` may
+
     config, now = load_without_secrets(config_path), clock.now()
     with writing(config) as transaction:
         record = transaction.outbox.delivery(number)
         if record is None:
             raise click.UsageError(f"no delivery {number}; `alerter notifications` lists them")
         delivery = record.delivery
-        if delivery.sent_at is not None:
-            raise Failed(f"delivery {number} was sent {local(delivery.sent_at, config.service.timezone)}")
-        if not _may_be_in(config, delivery.target):
-            raise Failed(f"target {delivery.target!r} of delivery {number} is no longer in {config.path}")
-        transaction.outbox.save_delivery(after_retry_request(delivery, now=now))
+        try:
+            retry_job(transaction, delivery, is_known=lambda name: may_have_target(config, name), now=now)
+        except ActionRefused as error:
+            raise Failed(str(error)) from error
         waiting = transaction.outbox.waiting()
     click.echo(_promise(delivery, waiting, now=now))
-
-
-def _may_be_in(config: "Config", name: "TargetName") -> bool:
-    """Say whether the configuration has a target; of one whose URL is not known here, only the receiver is."""
-    known = ((each.receiver.name, target) for each in config.receivers for target in each.targets)
-    return any(
-        name.startswith(f"{receiver}/") if target.is_unknown else name == target.name for receiver, target in known
-    )
 
 
 def _promise(delivery: Delivery, waiting: list[Delivery], *, now: datetime) -> str:

@@ -19,7 +19,7 @@ from alerter.core.charts.figure import build_figure
 from alerter.core.charts.sparkline import BARS, GAP, PLAIN_BARS, PLAIN_GAP, WIDTH, bar_heights, draw_bars
 from alerter.core.rules import shown
 from alerter.core.series import Series
-from alerter.humanize import ago, escaped, escaped_json, local
+from alerter.humanize import ago, escaped, escaped_json, local, to_json_value
 from alerter.humanize import counted as counted  # noqa: PLC0414 - what prints is found here
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def time_cell(at: datetime | None, timezone: tzinfo, *, now: datetime, unknown: 
 
 def print_json(value: object) -> None:
     """Print a value as JSON; instants as ISO 8601 in UTC, spans in seconds."""
-    click.echo(escaped_json(json.dumps(value, ensure_ascii=False, indent=2, default=_plain)))
+    click.echo(escaped_json(json.dumps(value, ensure_ascii=False, indent=2, default=to_json_value)))
 
 
 def problem_text(problem: "Problem") -> str:
@@ -162,20 +162,6 @@ def progress_bar() -> Iterator[Callable[[float], None]]:
             show(f"[{'#' * full}{'.' * (PROGRESS_WIDTH - full)}] {int(share * 100)} %")
 
         yield bar
-
-
-def _plain(value: object) -> object:
-    match value:
-        case datetime():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case Mapping():
-            return dict(value)
-        case Iterable():
-            return list(value)
-        case _:
-            raise TypeError(f"no JSON form for {type(value).__name__}")
 
 
 def clean(text: str) -> str:

@@ -36,6 +36,7 @@ from alerter.config.schema import (
     RouteTable,
     ServiceTable,
     TenantTable,
+    WebTable,
     apprise_url,
 )
 from alerter.config.variables import VARIABLE_NAME
@@ -73,6 +74,7 @@ def json_schema() -> Schema:
                 examples=[["TENANT_"]],
             ),
             "service": _service(),
+            "web": table_schema(WebTable),
             "tenants": _named(_tenant()),
             "receivers": _named(table_schema(ReceiverTable)),
             "routes": _list(table_schema(RouteTable), "Which alerts go to whom; none means everything to everybody."),
@@ -227,6 +229,8 @@ def _of_type(hint: Any, metadata: list[Any]) -> Schema:  # noqa: ANN401 - a type
     if get_origin(hint) in {Union, UnionType}:
         parts = [part for part in get_args(hint) if part is not NoneType]
         return _of_type(parts[0], metadata) if len(parts) == 1 else {"anyOf": [_of_type(part, []) for part in parts]}
+    if get_origin(hint) is dict:
+        return {"type": "object", "additionalProperties": _of_type(get_args(hint)[1], [])}
     if get_origin(hint) is list:
         return {"type": "array", "items": _of_type(get_args(hint)[0], [])} | _sizes(metadata, "minItems")
     return _of_class(hint, metadata)
@@ -322,13 +326,14 @@ _FORMS: Mapping[Callable[..., object], Schema] = {
         "propertyNames": _LABEL_NAMES,
         "additionalProperties": {"anyOf": [_GLOB, {"type": "array", "items": _GLOB, "minItems": 1}]},
     },
+    types.password_hashes: {"type": "object", "additionalProperties": {"type": "string"}},
     types.glob: _GLOB,
     types.web_page: _whole(rf"(?:{_HTTP}|{_HTTPS})\S+", "https://wiki.example/held-mail"),
     types.base_url: _whole(
         rf"{_HTTPS}[^\s/?#@]+/?|{_HTTP}(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?/?",
         "https://api.services.mimecast.com",
     ),
-    types.address: _whole(rf"(?:\[[^\]]+\]|[\d.]+|localhost):{_PORT}", "127.0.0.1:9464", "[::1]:9464"),
+    types.address: _whole(rf"unix:/.*|(?:\[[^\]]+\]|[\d.]+|localhost):{_PORT}", "127.0.0.1:9464", "[::1]:9464"),
     types.headers: {
         "type": "object",
         "propertyNames": {"pattern": f"^{types.HEADER.pattern}$", "not": {"pattern": f"^(?:{_TAKEN_HEADERS})$"}},

@@ -253,6 +253,7 @@ def put_together(path: Path, parts: Parts) -> Config:
     return Config(
         path=path,
         service=parts.service,
+        web=parts.web,
         tenants=MappingProxyType(parts.tenants),
         receivers=tuple(receiver_of(name, table) for name, table in parts.receivers.items()),
         routes=tuple(route_of(each, parts.mute_windows, parts.tenants.values()) for each in parts.routes.values()),

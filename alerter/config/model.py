@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
+from alerter.config.web import WebConfig
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, Route
 from alerter.core.outbox import TargetName
@@ -73,13 +75,21 @@ Keys: TypeAlias = OAuthKeys | SigningKeys
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where something listens: an IP address of this machine and a port, from 1 to 65535."""
+    """Where something listens: an IP address of this machine and a port, from 1 to 65535; or the path of a socket."""
 
     host: str
     port: int
+    path: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return bool(self.path) or ip_address(self.host).is_loopback
 
     def __str__(self) -> str:
         """Return it as the configuration writes it."""
+        if self.path:
+            return f"unix:{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -186,6 +196,7 @@ class Config:
         mute_windows: By name, in the file's order; also those that nothing uses.
         windows_by_rule: The mute windows of each rule that has any.
         warnings: What is legal but unwise, in the file's order.
+        web: What it says of the page.
         files: The files of the configuration: that at `path` and those that it includes, each an absolute path.
         credential_files: The files that values were read from, each once.
     """
@@ -199,6 +210,7 @@ class Config:
     mute_windows: Mapping[WindowName, MuteWindow] = field(default_factory=dict)
     windows_by_rule: Mapping[RuleName, tuple[MuteWindow, ...]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    web: WebConfig = field(default_factory=WebConfig)
     files: tuple[Path, ...] = ()
     credential_files: tuple[Path, ...] = ()
 

@@ -22,18 +22,20 @@ from alerter.config.schema import (
     ServiceTable,
     TenantTable,
     Validated,
+    WebTable,
     keys_of,
     unknown_key,
     validated,
 )
-from alerter.config.tables import Place, rule_of, service_of, tenant_of, window_of
+from alerter.config.tables import Place, rule_of, service_of, tenant_of, web_of, window_of
 from alerter.config.toml_lines import KeyPath
 from alerter.config.types import checked_name
+from alerter.config.web import WebConfig
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.rules import Rule
 from alerter.core.series import Tenant
 
-SECTIONS = ("service", "tenants", "receivers", "routes", "rules", "mute_windows")
+SECTIONS = ("service", "web", "tenants", "receivers", "routes", "rules", "mute_windows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Parts:
 
     Attributes:
         service: `[service]`.
+        web: `[web]`.
         tenants: By name.
         receivers: By name.
         routes: By their number in the file, counted from 0.
@@ -51,6 +54,7 @@ class Parts:
     """
 
     service: ServiceConfig
+    web: WebConfig
     tenants: dict[Tenant, TenantConfig]
     receivers: dict[str, ReceiverTable]
     routes: dict[int, RouteTable]
@@ -73,6 +77,7 @@ def read_parts(tree: Tree, problems: Problems, *, state_folder: Path) -> Parts:
     tenants = _tenants(tree, problems, service)
     parts = Parts(
         service=service,
+        web=_web(tree, problems, service),
         tenants=tenants,
         receivers=dict(_receivers(tree, problems)),
         routes={number: checked.table for number, checked in _numbered(tree, "routes", RouteTable, problems)},
@@ -106,6 +111,15 @@ def _service(tree: Tree, problems: Problems, *, state_folder: Path) -> ServiceCo
     checked = validated(ServiceTable, raw if isinstance(raw, dict) else {}, ("service",), problems)
     table = ServiceTable() if checked is None else checked.table
     return service_of(table, Place(path=("service",), problems=problems), state_folder=state_folder)
+
+
+def _web(tree: Tree, problems: Problems, service: ServiceConfig) -> WebConfig:
+    raw = tree.get("web", {})
+    if not isinstance(raw, dict):
+        problems.error(("web",), f"expected a table [web], found {kind_of(raw)}")
+    checked = validated(WebTable, raw if isinstance(raw, dict) else {}, ("web",), problems)
+    table = WebTable() if checked is None else checked.table
+    return web_of(table, Place(path=("web",), problems=problems), service)
 
 
 def _tenants(tree: Tree, problems: Problems, service: ServiceConfig) -> dict[Tenant, TenantConfig]:

@@ -31,6 +31,7 @@ from alerter.config.model import Address, ApiVersion
 from alerter.config.problems import Problems, found, kind_of, suggestion
 from alerter.config.toml_lines import KeyPath
 from alerter.config.urls import scheme_of
+from alerter.config.web import Access, Scope
 from alerter.core.conditions import CONDITIONS, Condition
 from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.rules import Per, Severity
@@ -114,9 +115,9 @@ class ServiceTable(Section):
         console_url: Where messages send people to look at held mail.
         heartbeat_url: A dead man's switch that is pinged after complete cycles; a secret. See Watching the watcher.
         heartbeat_headers: What it needs besides, such as `{ Authorization = "GenieKey ${HEARTBEAT_KEY}" }`; secrets.
-        listen: Where `/healthz` and `/metrics` are, such as `"127.0.0.1:9464"` or `"[::1]:9464"`.
-        public_url: By which name others reach them, such as `"https://alerter.example"`. Without it they answer to the
-            address in `listen` and to `localhost` alone.
+        listen: Where the page, `/healthz` and `/metrics` are, such as `"127.0.0.1:9464"`, `"[::1]:9464"` or
+            `"unix:/run/alerter/web.sock"`.
+        public_url: By which URL others reach it, such as `"https://alerts.example/alerter/"`; its host is accepted.
         metrics_per_reason: Whether `/metrics` has what is held for each hold reason, or only for each tenant.
     """
 
@@ -131,6 +132,53 @@ class ServiceTable(Section):
     listen: Annotated[Address, PlainValidator(types.address)] | None = None
     public_url: WebPage | None = None
     metrics_per_reason: bool = True
+
+
+def _access(value: object) -> Access:
+    return types.one_of(Access, value)
+
+
+def _scope(value: object) -> Scope:
+    return types.one_of(Scope, value)
+
+
+class WebTokenTable(Section):
+    """`[web.tokens.NAME]`, made by `alerter web-token`.
+
+    Attributes:
+        sha256: The digest of the token, as the command prints it.
+        scopes: What it is for: `read`, `ack`, `silence`, `operate`.
+    """
+
+    sha256: Annotated[Text, AfterValidator(types.sha256_digest)]
+    scopes: Annotated[list[Annotated[Scope, BeforeValidator(_scope)]], Key(min_length=1)]
+
+
+class WebTable(Section):
+    """`[web]`.
+
+    Attributes:
+        page: Whether there is a page at `listen`, besides `/healthz` and `/metrics`.
+        access: What somebody may do who is not signed in: `read`, or also `operate`, which is for loopback and Unix
+            sockets alone.
+        open_to_everybody: Whether everybody who reaches `listen` may read, where that is no loopback address.
+        operators: The users who may act: acknowledge, silence, retry a delivery.
+        hosts: Further names in a browser's address bar by which the page may be reached.
+        user_header: The header in which a proxy names the user who has signed in there, such as `X-Forwarded-User`.
+        trusted_proxies: The addresses of proxies that are believed, or `unix` for everybody at the socket.
+        users: Names and bcrypt hashes, which `alerter web-password` makes; secrets.
+        tokens: Of programs.
+    """
+
+    page: bool = True
+    access: Annotated[Access, BeforeValidator(_access)] = Access.READ
+    open_to_everybody: bool = False
+    operators: list[Text] = []
+    hosts: Annotated[list[Text], AfterValidator(types.host_names)] = []
+    user_header: Annotated[Text, AfterValidator(types.header_name)] | None = None
+    trusted_proxies: Annotated[list[Text], AfterValidator(types.proxy_addresses)] = []
+    users: Annotated[Mapping[str, str], PlainValidator(types.password_hashes)] = {}
+    tokens: dict[str, WebTokenTable] = {}
 
 
 class TenantTable(Section):

@@ -32,10 +32,12 @@ from alerter.config.schema import (
     ServiceTable,
     TenantTable,
     Validated,
+    WebTable,
 )
 from alerter.config.toml_lines import KeyPath
 from alerter.config.types import listed
 from alerter.config.urls import id_of, scheme_of
+from alerter.config.web import Access, WebConfig, WebToken
 from alerter.core.conditions import Subject, duration_text
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
@@ -86,6 +88,51 @@ def _heartbeat_headers(table: ServiceTable, place: Place) -> Mapping[str, Secret
     if has_login and any(name.casefold() == "authorization" for name in table.heartbeat_headers):
         place.error("heartbeat_headers", "expected one login, found 'Authorization' and a name in 'heartbeat_url'")
     return {name: Secret(value) for name, value in table.heartbeat_headers.items()}
+
+
+def web_of(table: WebTable, place: Place, service: ServiceConfig) -> WebConfig:
+    """Return what `[web]` says; what would let strangers in is an error."""
+    if (table.user_header is None) != (not table.trusted_proxies):
+        missing = "trusted_proxies" if table.user_header else "user_header"
+        place.error(
+            missing, "expected 'user_header' and 'trusted_proxies' together: a header is believed of them alone"
+        )
+    web = WebConfig(
+        page=table.page,
+        access=table.access,
+        open_to_everybody=table.open_to_everybody,
+        operators=tuple(table.operators),
+        hosts=tuple(table.hosts),
+        user_header=table.user_header,
+        trusted_proxies=tuple(table.trusted_proxies),
+        users={name: Secret(value) for name, value in table.users.items()},
+        tokens=tuple(
+            WebToken(name=name, sha256=each.sha256, scopes=tuple(each.scopes)) for name, each in table.tokens.items()
+        ),
+    )
+    _check_access(web, place, service)
+    return web
+
+
+def _check_access(web: WebConfig, place: Place, service: ServiceConfig) -> None:
+    if web.operators and not web.has_sign_in:
+        place.error("operators", "expected 'users', or 'user_header' of a proxy, by which they sign in; found neither")
+    unknown = [name for name in web.operators if web.users and not web.user_header and name not in web.users]
+    if unknown:
+        place.error("operators", f"expected names of [web.users], found {shown(unknown[0])}")
+    address = service.listen
+    if address is None or address.is_local or not web.page:
+        return
+    if web.access is Access.OPERATE:
+        place.error(
+            "access", f"expected 'operate' on a loopback address or a Unix socket alone, found listen {address}"
+        )
+    if not web.has_sign_in and not web.open_to_everybody:
+        place.error(
+            "",
+            f"the page at {address} would be open to everybody who reaches it: expected a way to sign in (users, or"
+            " user_header with trusted_proxies), 'open_to_everybody = true', or 'page = false'",
+        )
 
 
 #: How long all of the history is kept, unless it is said, or the retention is shorter.

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from alerter.config.model import Address
 from alerter.config.problems import found, shown, suggestion
+from alerter.config.web import UNIX
 from alerter.core.conditions import duration_text
 from alerter.core.mutes import WEEKDAYS
 
@@ -40,6 +41,14 @@ HEADER = compile_regex(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 TAKEN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding"})
 #: Servers refuse longer ones, in characters.
 MAX_HEADER = 4096
+#: What the kernel takes as the path of a socket, in bytes.
+MAX_SOCKET_BYTES = 107
+MAX_USER_CHARACTERS = 64
+#: Of a bcrypt hash: below it a stolen one is soon broken, above it a sign-in takes seconds.
+MIN_COST, MAX_COST = 10, 14
+_SHA256 = compile_regex(r"[0-9a-f]{64}", ASCII | IGNORECASE)
+_HOST = compile_regex(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", ASCII | IGNORECASE)
+_BCRYPT = compile_regex(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}", ASCII)
 LAST_PORT = 65535
 #: More names than this only hide what the error is.
 MAX_LISTED = 10
@@ -305,8 +314,10 @@ def _header_value(name: str, value: object) -> str:
 
 
 def address(value: object) -> Address:
-    """Return where to listen: `127.0.0.1:9464`, `[::1]:9464` or `localhost:9464`."""
-    expected = 'expected an address such as "127.0.0.1:9464" or "[::1]:9464"'
+    """Return where to listen: `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/run/alerter/web.sock`."""
+    expected = 'expected an address such as "127.0.0.1:9464" or "[::1]:9464", or "unix:/run/alerter/web.sock"'
+    if isinstance(value, str) and value.startswith("unix:"):
+        return _socket(value.removeprefix("unix:"))
     match = _ADDRESS.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or match["host"] is None:
         raise ValueError(f"{expected}, found {found(value)}{_hint_for_address(str(value))}")
@@ -317,12 +328,68 @@ def address(value: object) -> Address:
     return Address(_ip(host, expected, str(value)), port)
 
 
+def sha256_digest(value: str) -> str:
+    """Return the digest of a token: 64 hexadecimal digits."""
+    if not _SHA256.fullmatch(value):
+        raise ValueError("expected 64 hexadecimal digits, as `alerter web-token` prints them, found another text")
+    return value.lower()
+
+
+def host_names(values: list[str]) -> list[str]:
+    """Return names of hosts, without scheme, port and path."""
+    for value in values:
+        if not _HOST.fullmatch(value):
+            raise ValueError(f"expected names such as 'alerter.example', found {found(value)}")
+    return [value.lower() for value in values]
+
+
+def header_name(value: str) -> str:
+    """Return the name of a header that names a user."""
+    if not HEADER.fullmatch(value):
+        raise ValueError(f"expected a header's name such as 'X-Forwarded-User', found {found(value)}")
+    return value
+
+
+def proxy_addresses(values: list[str]) -> list[str]:
+    """Return addresses of proxies: IP addresses, or `unix`."""
+    for value in values:
+        if value != UNIX:
+            _ip(value, "expected IP addresses such as '127.0.0.1', or 'unix'", value)
+    return values
+
+
+def password_hashes(value: object) -> Mapping[str, str]:
+    """Return bcrypt hashes by user; the text of an error never shows one."""
+    if not isinstance(value, dict):
+        raise ValueError('expected a table such as { alice = "${ALICE_HASH}" }, found another kind of value')  # noqa: TRY004 - pydantic takes ValueErrors
+    for name, text in value.items():
+        if not name or not name.isprintable() or ":" in name or len(name) > MAX_USER_CHARACTERS:
+            raise ValueError(f"expected a user's name without ':', at most {MAX_USER_CHARACTERS} characters")
+        match = _BCRYPT.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise ValueError(f"expected for {name!r} a hash that `alerter web-password` makes, found another text")
+        if not MIN_COST <= int(match["cost"]) <= MAX_COST:
+            raise ValueError(
+                f"expected for {name!r} a hash with a cost of {MIN_COST} to {MAX_COST}, found {int(match['cost'])}"
+            )
+    return MappingProxyType(value)
+
+
 def is_loopback(host: str) -> bool:
     """Say whether a host is this machine itself, seen by nobody else."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _socket(path: str) -> Address:
+    if not path.startswith("/") or len(path.encode()) > MAX_SOCKET_BYTES or not path.isprintable():
+        raise ValueError(
+            f"expected an absolute path such as unix:/run/alerter/web.sock, at most {MAX_SOCKET_BYTES} bytes,"
+            f" found {found(path)}"
+        )
+    return Address("", 0, path)
 
 
 def _ip(host: str, expected: str, value: str) -> str:

@@ -11,7 +11,7 @@ from alerter.config.files import taken
 from alerter.config.model import Config, Keys, OAuthKeys, ReceiverConfig, Secret, ServiceConfig
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.toml_lines import KeyPath
-from alerter.config.types import MAX_LISTED, is_loopback, is_on_this_machine, listed
+from alerter.config.types import MAX_LISTED, is_on_this_machine, listed
 from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
 from alerter.config.variables import ABSENT
 from alerter.core.conditions import Baseline, Condition, Subject, duration_text
@@ -153,7 +153,7 @@ def _warn_of_heartbeat(config: Config, problems: Problems) -> None:
 
 def _warn_of_listening(config: Config, problems: Problems) -> None:
     address = config.service.listen
-    if address is not None and not is_loopback(address.host):
+    if address is not None and not address.is_local:
         text = (
             "whoever reaches this address can read tenants and counts: put a proxy with a login or a firewall before it"
         )

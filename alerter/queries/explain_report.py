@@ -24,6 +24,59 @@ MAX_MESSAGES = 3
 _VERDICTS = {Verdict.ACTIVE: "yes", Verdict.INACTIVE: "no", Verdict.NO_DATA: "no data"}
 
 
+class Wording:
+    """Decisions, deliveries and instants in the words of an explanation.
+
+    Args:
+        timezone: In which its readers read times.
+        at: The instant that it is about.
+    """
+
+    def __init__(self, timezone: tzinfo, at: datetime) -> None:
+        self._zone = timezone
+        self._at = at
+
+    def why(self, decision: NotificationDecision | None, *, notified: bool) -> str:
+        """Return whether a receiver hears of it, and why not."""
+        if decision is None:
+            return "was told"
+        missed = "; ".join(f"route {number}: {why}" for number, why in decision.missed_routes) or "none leads to it"
+        match decision.not_heard:
+            case NotNotifiedReason.NO_ROUTE:
+                return f"not told: no route brings {decision.severity} there: {missed}"
+            case NotNotifiedReason.MUTED:
+                return f"quiet: muted by {mute_text(decision.mute, self._zone)}"
+            case NotNotifiedReason.COLLECTING:
+                return f"told at {self.clock(decision.until)}, when its group_wait is over"
+            case NotNotifiedReason.HELD_BACK:
+                return f"not told: it has had its {decision.receiver.max_per_hour} messages of an hour"
+            case _:
+                return (
+                    f"hears {decision.severity}"
+                    if notified
+                    else f"hears {decision.severity}, and is told at the next poll"
+                )
+
+    def delivery(self, record: "DeliveryRecord") -> str:
+        """Return what became of a delivery, as far as it had come by then."""
+        delivery = record.delivery
+        if delivery.sent_at is not None and delivery.sent_at <= self._at:
+            tries = "" if delivery.attempts == 1 else f" after {delivery.attempts} attempts"
+            return f"sent {self.clock(delivery.sent_at)}{tries}: {record.title}"
+        if delivery.dead_at is not None and delivery.dead_at <= self._at:
+            return f"given up {self.clock(delivery.dead_at)}: {delivery.last_error}"
+        error = f": {delivery.last_error}" if delivery.last_error else ""
+        return f"waiting, {delivery.attempts} attempts{error}"
+
+    def clock(self, at: datetime | None) -> str:
+        """Return an instant, without its date where that is the day that was asked about."""
+        if at is None:
+            return "never"
+        place = at.astimezone(self._zone)
+        is_same_day = place.date() == self._at.astimezone(self._zone).date()
+        return f"{place:%H:%M:%S}" if is_same_day else f"{place:%Y-%m-%d %H:%M:%S}"
+
+
 class Page:
     """An explanation as people read it, and as programs do.
 
@@ -42,6 +95,7 @@ class Page:
         self._found = found
         self._told = notified
         self._zone = timezone
+        self._words = Wording(timezone, found.at)
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the page."""
@@ -72,11 +126,11 @@ class Page:
         if newest is None:
             yield "no good poll was ever made before"
         elif found.series is not None:
-            yield f"{newest.count:,} held at {self._clock(newest.at)}{self._since(series, newest.at)}"
+            yield f"{newest.count:,} held at {self._words.clock(newest.at)}{self._since(series, newest.at)}"
         else:
-            yield f"polled at {self._clock(newest.at)}"
+            yield f"polled at {self._words.clock(newest.at)}"
         if failure is not None and failure.since <= at:
-            yield f"polling failed since {self._clock(failure.since)}: {failure.cause}: {failure.detail}"
+            yield f"polling failed since {self._words.clock(failure.since)}: {failure.cause}: {failure.detail}"
         elif newest is not None and at - newest.at > series.tolerance:
             yield f"no poll for {rough(at - newest.at)} after that: was the service running?"
 
@@ -85,7 +139,7 @@ class Page:
         before = [each.count for each in series.changes if changed is not None and each.at < changed.at]
         if changed is None or not before:
             return ""
-        return f", since {self._clock(changed.at)} ({before[-1]:,} before)"
+        return f", since {self._words.clock(changed.at)} ({before[-1]:,} before)"
 
     def _story(self, story: "RuleExplanation") -> Iterator[str]:
         of = "" if story.series.reason == self._found.reason else f" (looks at {_subject(story)})"
@@ -103,11 +157,12 @@ class Page:
         match alert.state:
             case AlertState.PENDING:
                 since = alert.active_at or at
-                held = f"pending since {self._clock(since)}: {rough(at - since)} of {duration_text(level.level.for_)}"
+                lasting, needed = rough(at - since), duration_text(level.level.for_)
+                held = f"pending since {self._words.clock(since)}: {lasting} of {needed}"
             case AlertState.FIRING:
-                held = f"firing since {self._clock(alert.fired_at)}{self._ending(level)}{self._no_data(level)}"
+                held = f"firing since {self._words.clock(alert.fired_at)}{self._ending(level)}{self._no_data(level)}"
             case _:
-                held = f"resolved {self._clock(alert.resolved_at)}" if alert.resolved_at else "inactive"
+                held = f"resolved {self._words.clock(alert.resolved_at)}" if alert.resolved_at else "inactive"
                 held += f" ({alert.resolution})" if alert.resolution else ""
         return f"{held}, alert {alert.key.id}" if held != "inactive" else held
 
@@ -116,10 +171,10 @@ class Page:
         if since is None:
             return ""
         lasting, needed = rough(self._found.at - since), duration_text(level.level.keep_firing_for)
-        return f", ending since {self._clock(since)}: {lasting} of {needed}"
+        return f", ending since {self._words.clock(since)}: {lasting} of {needed}"
 
     def _no_data(self, level: LevelExplanation) -> str:
-        return "" if level.no_data_since is None else f", no data since {self._clock(level.no_data_since)}"
+        return "" if level.no_data_since is None else f", no data since {self._words.clock(level.no_data_since)}"
 
     def _finding(self, finding: ConditionFinding) -> str:
         evidence = finding.evidence
@@ -129,11 +184,11 @@ class Page:
 
     def _compared(self, evidence: Evidence) -> str:
         if evidence.last_success_at is not None:
-            return f"last good poll {self._clock(evidence.last_success_at)}, {evidence.note}"
+            return f"last good poll {self._words.clock(evidence.last_success_at)}, {evidence.note}"
         if evidence.value is None:
             return ""
         reference = evidence.reference
-        before = f", {reference.count:,} at {self._clock(reference.at)}" if reference is not None else ""
+        before = f", {reference.count:,} at {self._words.clock(reference.at)}" if reference is not None else ""
         return f"{evidence.value.count:,} held{before}"
 
     def _heard(self, story: "RuleExplanation") -> Iterator[str]:
@@ -141,49 +196,10 @@ class Page:
         decisions_made = {decision.receiver.name: decision for decision in story.decisions_made}
         for name in dict.fromkeys([*decisions_made, *(record.receiver for record in records)]):
             own = [record for record in records if record.receiver == name]
-            yield f"  {name}: {self._why(decisions_made.get(name), notified=bool(own))}"
+            yield f"  {name}: {self._words.why(decisions_made.get(name), notified=bool(own))}"
             for record in own[:MAX_MESSAGES]:
-                planned = self._clock(record.delivery.created_at)
-                yield f"    {planned} {record.delivery.target}: {self._delivery(record)}"
-
-    def _why(self, decision: NotificationDecision | None, *, notified: bool) -> str:
-        """Return whether a receiver hears of it, and why not."""
-        if decision is None:
-            return "was told"
-        missed = "; ".join(f"route {number}: {why}" for number, why in decision.missed_routes) or "none leads to it"
-        match decision.not_heard:
-            case NotNotifiedReason.NO_ROUTE:
-                return f"not told: no route brings {decision.severity} there: {missed}"
-            case NotNotifiedReason.MUTED:
-                return f"quiet: muted by {mute_text(decision.mute, self._zone)}"
-            case NotNotifiedReason.COLLECTING:
-                return f"told at {self._clock(decision.until)}, when its group_wait is over"
-            case NotNotifiedReason.HELD_BACK:
-                return f"not told: it has had its {decision.receiver.max_per_hour} messages of an hour"
-            case _:
-                return (
-                    f"hears {decision.severity}"
-                    if notified
-                    else f"hears {decision.severity}, and is told at the next poll"
-                )
-
-    def _delivery(self, record: "DeliveryRecord") -> str:
-        delivery = record.delivery
-        if delivery.sent_at is not None and delivery.sent_at <= self._found.at:
-            tries = "" if delivery.attempts == 1 else f" after {delivery.attempts} attempts"
-            return f"sent {self._clock(delivery.sent_at)}{tries}: {record.title}"
-        if delivery.dead_at is not None and delivery.dead_at <= self._found.at:
-            return f"given up {self._clock(delivery.dead_at)}: {delivery.last_error}"
-        error = f": {delivery.last_error}" if delivery.last_error else ""
-        return f"waiting, {delivery.attempts} attempts{error}"
-
-    def _clock(self, at: datetime | None) -> str:
-        """Return an instant, without its date where that is the day that was asked about."""
-        if at is None:
-            return "never"
-        place = at.astimezone(self._zone)
-        is_same_day = place.date() == self._found.at.astimezone(self._zone).date()
-        return f"{place:%H:%M:%S}" if is_same_day else f"{place:%Y-%m-%d %H:%M:%S}"
+                planned = self._words.clock(record.delivery.created_at)
+                yield f"    {planned} {record.delivery.target}: {self._words.delivery(record)}"
 
     def json(self) -> Mapping[str, object]:
         """Return the page for a program."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from alerter.core.outbox import Delivery
 
 if TYPE_CHECKING:
+    from alerter.config import Config
+    from alerter.core.outbox import TargetName
     from alerter.storage import DeliveryRecord
 
 
@@ -35,3 +37,11 @@ def delivery_state(delivery: Delivery) -> str:
     if delivery.sent_at is not None:
         return "sent"
     return "given up" if delivery.dead_at is not None else "waiting"
+
+
+def may_have_target(config: "Config", name: "TargetName") -> bool:
+    """Say whether the configuration has a target; of one whose URL is not known here, only the receiver is."""
+    known = ((each.receiver.name, target) for each in config.receivers for target in each.targets)
+    return any(
+        name.startswith(f"{receiver}/") if target.is_unknown else name == target.name for receiver, target in known
+    )

@@ -41,11 +41,20 @@ from alerter.service.commit_queue import FetchResult
 from alerter.service.membership import Clocks
 from alerter.service.scheduler import Executor, Scheduler
 from alerter.service.sd_notify import Systemd
-from alerter.service.self_monitoring import SelfWatch
+from alerter.service.self_monitoring import PageActions, SelfWatch
 from alerter.service.slots import startup_spread
 from alerter.service.status_line import Tally
 from alerter.service.systemd import Supervision
-from alerter.service.wiring import DAEMON_LIMITS, SENDERS, fingerprint, sharing_of, source_of, url_problem, urls_of
+from alerter.service.wiring import (
+    DAEMON_LIMITS,
+    SENDERS,
+    fingerprint,
+    send_test,
+    sharing_of,
+    source_of,
+    url_problem,
+    urls_of,
+)
 from alerter.sources.mimecast import Lines, MimecastSource
 from alerter.storage import SchemaState, Store
 
@@ -154,7 +163,12 @@ class Service:
             self._follow(self._runtime)
             reconcile(self._store, self._runtime.alerting, now=now())
             release_claims(self._store, now=self._sharing.clock())
-            self._watch = SelfWatch(self._health, self._redactor, self._store)
+            self._watch = SelfWatch(
+                self._health,
+                self._redactor,
+                self._store,
+                actions=PageActions(deliver=lambda: _raise(signal.SIGUSR1), send_test=send_test),
+            )
             stack.callback(self._watch.close)
             self._watch.follow(config, now=now())
             self._start()

@@ -5,26 +5,46 @@ and a short look into the database. `is_routed` is the heartbeat of one poll wit
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from alerter.clock import now
 from alerter.config import Address, Config
+from alerter.core.outbox import TargetName
 from alerter.errors import AlerterError, DeliveryError, ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
+from alerter.service.alerting_config import policy_of
 from alerter.service.heartbeat import Heartbeat, Patience, ping_of, says_failure, send
 from alerter.storage import Store
 from alerter.web.sources import DatabaseCounts, Glance, Sources
 
 if TYPE_CHECKING:
+    from alerter.core.alerting_config import AlertingConfig
     from alerter.core.series import Tenant
     from alerter.web.server import Port
+    from alerter.web.site import Site
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageActions:
+    """What people may set going on the page, besides what they write into the database.
+
+    Attributes:
+        deliver: Wakes delivery up.
+        send_test: Sends a test message to each target of a receiver; returns what went wrong, None for nothing.
+    """
+
+    deliver: Callable[[], None] = lambda: None
+    send_test: Callable[[Config, str], Mapping[TargetName, str | None]] = lambda _config, _receiver: {}
 
 
 class SelfWatch:
@@ -34,9 +54,16 @@ class SelfWatch:
         health: What its cycles came to.
         redactor: Knows what nobody outside may read.
         store: The database.
+        actions: What people may set going on the page.
     """
 
-    def __init__(self, health: Health, redactor: Redactor, store: Store) -> None:
+    def __init__(
+        self, health: Health, redactor: Redactor, store: Store, *, actions: "PageActions | None" = None
+    ) -> None:
+        self._actions = actions or PageActions()
+        self._config: Config | None = None
+        self._alerting: AlertingConfig | None = None
+        self._site: Site | None = None
         self._health = health
         self._redactor = redactor
         self._store = store
@@ -62,8 +89,10 @@ class SelfWatch:
             ListenError: The address cannot be listened on; everything is as before.
         """
         service = config.service
+        had_page = self._has_page
+        self._config, self._alerting = config, policy_of(config)
         self._public_url = service.public_url
-        if service.listen != self._address:
+        if service.listen != self._address or had_page != self._has_page:
             self._listen(service.listen)
         if (service.heartbeat_url, service.heartbeat_headers) != self._heartbeat_to:
             self._change_heartbeat(service.heartbeat_url, service.heartbeat_headers)
@@ -98,6 +127,8 @@ class SelfWatch:
         """Show no more signs of life."""
         self._change_heartbeat(None, {})
         self._listen(None)
+        if self._site is not None:
+            self._site.close()
 
     def _change_heartbeat(self, url: str | None, headers: Mapping[str, str]) -> None:
         if self._heartbeat is not None:
@@ -132,14 +163,51 @@ class SelfWatch:
         from alerter.web.pages import Pages  # noqa: PLC0415 - see above
         from alerter.web.server import Port  # noqa: PLC0415 - see above
 
-        port = Port(address.host, address.port)
-        port.serve(Pages(self._sources, hosts=lambda: self._hosts(address)))
+        port = Port(address.host, address.port, address.path)
+        site = self._opened_site().respond if self._has_page else None
+        port.serve(Pages(self._sources, hosts=lambda: self._hosts(address), site=site), has_forms=site is not None)
         log.info("listening address=%s", address)
         return port
 
+    @property
+    def _has_page(self) -> bool:
+        return self._config is not None and self._config.web.page
+
+    def _opened_site(self) -> "Site":
+        """Return the page, whose libraries cost 2 MiB more."""
+        from alerter.web.context import SiteSources  # noqa: PLC0415 - see above
+        from alerter.web.site import Site  # noqa: PLC0415 - see above
+
+        if self._site is None:
+            self._site = Site(
+                SiteSources(
+                    store=self._store,
+                    config=lambda: _known(self._config),
+                    alerting=lambda: _known(self._alerting),
+                    health=self._health,
+                    problems=self.complaints,
+                    clock=now,
+                    seconds=time.monotonic,
+                    started_at=lambda: self._started_at,
+                    deliver=self._actions.deliver,
+                    send_test=lambda receiver: self._actions.send_test(_known(self._config), receiver),
+                    redact=self._redactor.redacted,
+                )
+            )
+        return self._site
+
     def _hosts(self, address: Address) -> tuple[str, ...]:
         public = urlsplit(self._public_url or "").hostname
-        return ("localhost", address.host, *([public] if public else []))
+        more = () if self._config is None else self._config.web.hosts
+        own = socket.gethostname()
+        return (
+            "localhost",
+            address.host,
+            own,
+            own.partition(".")[0],
+            *more,
+            *([public] if public else []),
+        )
 
     def _stored(self) -> DatabaseCounts:
         with self._store.read() as reader:
@@ -149,6 +217,16 @@ class SelfWatch:
                 backlogs=reader.outbox.backlog_by_target(),
                 instances=max(1, alive),
             )
+
+
+Known = TypeVar("Known")
+
+
+def _known(value: Known | None) -> Known:
+    """Return what is known as soon as a configuration is in force, which is before anybody listens."""
+    if value is None:
+        raise RuntimeError("expected a configuration in force, found none")
+    return value
 
 
 @contextmanager

@@ -25,6 +25,11 @@ class SilenceRepository(Repository):
         found = [_silence_of(row) for row in self._all(_SILENCES, {"start": since})]
         return sorted(found, key=lambda silence: silence.id)
 
+    def silence(self, silence_id: int) -> Silence | None:
+        """Return the silence of a number, or None where there is none."""
+        row = self._first(_SILENCE, {"silence_id": silence_id})
+        return None if row is None else _silence_of(row)
+
     def acknowledgements(self) -> dict[AlertSubject, Acknowledgement]:
         """Return the newest acknowledgement of each topic; whether it still holds is not decided here."""
         found = [_acknowledgement_of(row) for row in self._all(_ACKNOWLEDGEMENTS)]

@@ -1,4 +1,4 @@
-"""What is answered to whom: a WSGI application with two pages, that changes nothing and knows no secret.
+"""The WSGI application: `/healthz` and `/metrics`, which change nothing and know no secret, and the page if it is on.
 
 `Host` is checked, so that no page of another site can read ours by a name of its own that leads to this machine
 (DNS rebinding). A request without one comes from no browser.
@@ -6,21 +6,26 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from ipaddress import ip_address
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from alerter.web.exposition import pieces_of
 from alerter.web.families import registry_of
+from alerter.web.security import SECURITY_HEADERS, is_expected_host
 from alerter.web.sources import Sources
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+    from alerter.web.request import Response
+
 _METHODS: Final = ("GET", "HEAD")
-_MISDIRECTED: Final = b"expected a Host with the address in `listen`, localhost, or the name in `public_url`\n"
+_MISDIRECTED: Final = (
+    b"expected a Host that is an IP address, localhost, this machine's name, the name in `public_url`,"
+    b" or one of `hosts` in [web]\n"
+)
 _TEXT: Final = "text/plain; charset=utf-8"
 #: For whoever opens a page in a browser: it shows text, of this moment, to nobody else's page.
 _HEADERS: Final = (
@@ -46,23 +51,31 @@ class Pages:
 
     Args:
         sources: Where the pages get what they show.
-        hosts: Returns the names and addresses by which it may be asked; an address such as `0.0.0.0` stands for every
-            address.
+        hosts: Returns the names by which it may be asked, besides any address.
+        site: Answers everything else; None where there is no page.
     """
 
-    def __init__(self, sources: Sources, hosts: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        hosts: Callable[[], Collection[str]],
+        site: "Callable[[WSGIEnvironment], Response] | None" = None,
+    ) -> None:
         self._sources = sources
         self._hosts = hosts
+        self._site = site
         self._registry = registry_of(sources)
         self._pages: Mapping[str, Callable[[], WebResponse]] = {"/healthz": self._healthz, "/metrics": self._metrics}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request, as WSGI has it."""
-        method = environ["REQUEST_METHOD"]
-        if is_expected(environ.get("HTTP_HOST"), self._hosts()):
-            answer = self._answer(method, environ.get("PATH_INFO", ""))
-        else:
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        if not is_expected_host(environ.get("HTTP_HOST"), self._hosts()):
             answer = WebResponse("421 Misdirected Request", _TEXT, [_MISDIRECTED])
+        elif self._site is not None and path not in self._pages:
+            return _send(self._site(environ), start_response, is_head=method == "HEAD")
+        else:
+            answer = self._answer(method, path)
         start_response(answer.status, answer.headers)
         return () if method == "HEAD" else answer.content
 
@@ -88,20 +101,11 @@ class Pages:
         yield from pieces_of(self._sources.health.tenants(), self._sources.labels())
 
 
-def is_expected(header: str | None, hosts: Collection[str]) -> bool:
-    """Return whether a `Host` header names one of the hosts, on whichever port; a request may come without one."""
-    if header is None:
-        return True
-    try:
-        name = urlsplit(f"//{header}").hostname if not set(header) & set("@/?# ") else None
-    except ValueError:
-        return False
-    return name is not None and any(_is_same(name.rstrip("."), host.lower()) for host in hosts)
-
-
-def _is_same(name: str, host: str) -> bool:
-    try:
-        asked, expected = ip_address(name), ip_address(host)
-    except ValueError:
-        return name == host
-    return expected.is_unspecified or asked == expected
+def _send(response: "Response", start_response: "StartResponse", *, is_head: bool) -> Iterable[bytes]:
+    headers = [*response.headers, *SECURITY_HEADERS]
+    if response.content:
+        headers.append(("Content-Length", str(len(response.content))))
+    if response.content or response.status == HTTPStatus.OK:
+        headers.append(("Content-Type", response.content_type))
+    start_response(response.status_line(), headers)
+    return () if is_head or not response.content else (response.content,)

@@ -18,6 +18,8 @@ from alerter.config.schema import (
     RouteTable,
     ServiceTable,
     TenantTable,
+    WebTable,
+    WebTokenTable,
     keys_of,
 )
 from alerter.core.conditions import CONDITIONS
@@ -27,6 +29,7 @@ EXAMPLE = (Path(__file__).parents[2] / "rules.example.toml").read_text(encoding=
 VARIABLES = {
     "MIMECAST_CLIENT_ID": "id-0001",
     "MIMECAST_CLIENT_SECRET": "secret-0001",
+    "ALICE_HASH": "$2b$12$" + "a" * 53,
     "LEGACY_APP_ID": "id-0002",
     "LEGACY_APP_KEY": "key-0002",
     "LEGACY_ACCESS_KEY": "access-0002",
@@ -82,7 +85,7 @@ def test_every_setting_that_is_commented_out_works(block: list[int], tmp_path: P
 def test_a_default_that_is_shown_is_the_default(tmp_path: Path) -> None:
     """The settings of the service that are commented out show what holds without them."""
     without = load(EXAMPLE.splitlines(), tmp_path)
-    section = EXAMPLE[EXAMPLE.index("[service]") : EXAMPLE.index("---- Tenants")]
+    section = EXAMPLE[EXAMPLE.index("[service]") : EXAMPLE.index("---- The page")]
     with_default = {key for key, field in ServiceTable.model_fields.items() if field.default is not None}
     settings = [line[1:] for line in section.splitlines() if is_setting(line)]
     shown = [line for line in settings if line.partition(" ")[0] in with_default]
@@ -100,10 +103,22 @@ def test_every_section_is_shown(section: str) -> None:
     assert search(rf"^#?\[+{section}\b", EXAMPLE, MULTILINE)
 
 
+TABLES = (ServiceTable, WebTable, WebTokenTable, TenantTable, ReceiverTable, RouteTable, MuteWindowTable)
 KEYS = {
     key
-    for table in (ServiceTable, TenantTable, ReceiverTable, RouteTable, MuteWindowTable, RULE, LEVEL)
+    for table in (
+        ServiceTable,
+        WebTable,
+        WebTokenTable,
+        TenantTable,
+        ReceiverTable,
+        RouteTable,
+        MuteWindowTable,
+        RULE,
+        LEVEL,
+    )
     for key in keys_of(table)
+    if key != "tokens"  # a section of its own
 } | {field.name.rstrip("_") for kind in CONDITIONS.values() for field in fields(kind)}
 
 

@@ -621,16 +621,17 @@ def test_a_literal_secret_in_the_wrong_place_is_not_shown() -> None:
         pytest.param("127.0.0.1:9464", Address("127.0.0.1", 9464), id="IPv4"),
         pytest.param("[::1]:9464", Address("::1", 9464), id="IPv6"),
         pytest.param("[::]:1", Address("::", 1), id="every address"),
+        pytest.param("unix:/run/alerter/web.sock", Address("", 0, "/run/alerter/web.sock"), id="a Unix socket"),
         pytest.param("localhost:65535", Address("127.0.0.1", 65535), id="by name"),
         pytest.param(" 127.0.0.1:9464 ", Address("127.0.0.1", 9464), id="with spaces around it"),
     ],
 )
 def test_what_is_listened_on_is_an_address_and_a_port(written: str, address: Address) -> None:
     """As people write it, and as messages name it."""
-    config = load(f'[service]\nlisten = "{written}"\n' + TENANT + RECEIVER)
+    config = load(f'[service]\nlisten = "{written}"\n[web]\npage = false\n' + TENANT + RECEIVER)
 
     assert config.service.listen == address
-    assert str(address) in {"127.0.0.1:9464", "[::1]:9464", "[::]:1", "127.0.0.1:65535"}
+    assert str(address) in {"unix:/run/alerter/web.sock", "127.0.0.1:9464", "[::1]:9464", "[::]:1", "127.0.0.1:65535"}
 
 
 def test_a_path_on_this_machine_is_no_secret() -> None:
@@ -686,7 +687,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             id="the database is on this machine",
         ),
         pytest.param(
-            '[service]\nlisten = "0.0.0.0:9464"\n' + TENANT + RECEIVER + RULE,
+            '[service]\nlisten = "0.0.0.0:9464"\n[web]\npage = false\n' + TENANT + RECEIVER + RULE,
             [f"rules.toml:2: service.listen: {OPEN_TO_ALL}"],
             id="every machine can read the metrics",
         ),

@@ -55,7 +55,7 @@ def configuration(folder: Path, *service: str) -> Config:
     path = folder / "rules.toml"
     lines = "\n".join(service)
     path.write_text(
-        f"[service]\n{lines}\n"
+        f"[service]\n{lines}\n[web]\nopen_to_everybody = true\n"
         '[tenants.acme]\nclient_id = "id-0001"\nclient_secret = "client-secret-0001"\n'
         '[receivers.secops]\nurls = ["json://localhost"]\n'
     )

@@ -1,0 +1,75 @@
+"""The rules, and one rule: what each looks at, what it finds now, and how much it has to say."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from alerter.core.alerts import AlertState
+from alerter.core.conditions import Subject
+from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity
+from alerter.humanize import duration_text
+from alerter.storage import AlertFilter
+from alerter.storage.encoding import build_digest
+from alerter.web.context import PAGE_ROWS, Screen, View, nearest
+from alerter.web.request import HttpError
+from alerter.web.views.rows import alert_rows
+
+NOISE_SPAN = timedelta(days=30)
+
+
+def rules(view: View) -> Screen:
+    """Return the list of rules, in the order of the configuration."""
+    values = {"rules": [row for _, row in _rows(view)]}
+    return Screen(template="rules.html", title="Rules", section="rules", values=values)
+
+
+def rule(view: View, name: str) -> Screen:
+    """Return one rule."""
+    found = next((row for each, row in _rows(view) if name in (each.name, build_digest(each.name))), None)
+    if found is None:
+        known = [each.name for each in view.config.rules]
+        raise HttpError(404, f"there is no rule {name!r}", field="rule", nearest=nearest(name, known))
+    alerts, _ = view.reader.lists.find_alerts(AlertFilter(rule=found["name"]), limit=PAGE_ROWS)
+    values = {"rule": found, "alerts": alert_rows(view, alerts)}
+    return Screen(template="rule.html", title=found["name"], section="rules", values=values)
+
+
+def _rows(view: View) -> list[tuple[Rule, Mapping[str, Any]]]:
+    counts = view.reader.lists.counts_by_rule()
+    noise = view.reader.lists.noise_by_rule(since=view.now - NOISE_SPAN)
+    return [(each, _row(view, each, counts.get(each.name, {}), noise.get(each.name, 0))) for each in view.config.rules]
+
+
+def _row(view: View, rule: Rule, counts: Mapping[AlertState, int], noise: int) -> Mapping[str, Any]:
+    return {
+        "name": rule.name,
+        "selects": selects_text(rule),
+        "levels": [(each, level_text(rule.levels[each])) for each in reversed(Severity) if each in rule.levels],
+        "firing": counts.get(AlertState.FIRING, 0),
+        "pending": counts.get(AlertState.PENDING, 0),
+        "noise": noise,
+        "runbook": rule.runbook,
+        "windows": ", ".join(window.name for window in view.config.windows_by_rule.get(RuleName(rule.name), ())),
+    }
+
+
+def selects_text(rule: Rule) -> str:
+    """Return what a rule looks at."""
+    if rule.subject is Subject.POLLING:
+        return f"the polling of {_names(rule.tenants, 'every tenant')}"
+    what = {Per.REASON: "each of", Per.TENANT: "the sum of", Per.ALL: "the sum over all tenants of"}[rule.per]
+    return f"{what} {_names(rule.reasons, 'all hold reasons')}, in {_names(rule.tenants, 'every tenant')}"
+
+
+def _names(selector: Selector, everything: str) -> str:
+    return ", ".join(selector.globs) or (everything if selector.among is None else "tenants with its labels")
+
+
+def level_text(level: Level) -> str:
+    """Return what makes a level fire, in words."""
+    parts = [" and ".join(f"{each.name} {each.limit}" for each in level.conditions)]
+    if level.for_:
+        parts.append(f"for {duration_text(level.for_)}")
+    if level.keep_firing_for:
+        parts.append(f"keeps firing for {duration_text(level.keep_firing_for)}")
+    return ", ".join(parts)

@@ -1,0 +1,71 @@
+"""Silences and acknowledgements."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerter.core.mutes import MAX_SILENCE
+from alerter.queries.mutes import breaking_text, load_active_mutes, matcher_text, silence_state
+from alerter.web.context import Screen, View
+
+STATES = ("active", "pending", "expired")
+#: An acknowledgement that is this old is marked.
+OLD = timedelta(days=7)
+_WORDS = {"active": "active", "not yet begun": "pending", "ended": "expired"}
+_MAX_ACKNOWLEDGED = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceRow:
+    """A silence."""
+
+    id: int
+    matcher: str
+    starts_at: datetime
+    ends_at: datetime
+    author: str
+    comment: str
+    can_expire: bool
+
+
+def silences(view: View) -> Screen:
+    """Return the silences of a state; with those that are active, everything else that mutes now."""
+    state = view.choice("state", STATES, "active")
+    since = view.now - MAX_SILENCE if state == "expired" else view.now
+    rows = [
+        SilenceRow(
+            id=each.id,
+            matcher=matcher_text(each.matcher),
+            starts_at=each.since,
+            ends_at=each.until,
+            author=each.author,
+            comment=each.comment,
+            can_expire=state != "expired",
+        )
+        for each in view.reader.silences.silences(since=since)
+        if _WORDS[silence_state(each, now=view.now)] == state
+    ]
+    values = {"state": state, "states": STATES, "silences": rows[::-1] if state == "expired" else rows}
+    return Screen(template="silences.html", title="Silences", section="silences", values=values | _others(view))
+
+
+def _others(view: View) -> dict[str, object]:
+    live = view.reader.alerts.load_live([])
+    mutes = load_active_mutes(view.reader, view.config, live, now=view.now)
+    acknowledged = sorted(mutes.acknowledged(live), key=lambda pair: pair[1].at)[:_MAX_ACKNOWLEDGED]
+    return {
+        "acknowledgements": [
+            {
+                "rule": alert.key.rule,
+                "alert_id": alert.key.id,
+                "tenant": alert.key.tenant,
+                "at": each.at,
+                "author": each.author,
+                "comment": each.comment,
+                "ends": breaking_text(each),
+                "is_old": view.now - each.at >= OLD,
+            }
+            for alert, each in acknowledged
+        ],
+        "windows": [{"name": window.name, "end": end, "users": users} for window, end, users in mutes.windows()],
+        "muted_tenants": sorted(view.config.muted_tenants)[:100],
+    }
