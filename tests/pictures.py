@@ -23,7 +23,7 @@ from alerter.core.series import HoldReason, Tenant
 from alerter.service.alerting_config import policy_of
 from tests.gallery import GALLERY, Picture
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[1] / "docs/reference/conditions.md"
 #: What renews them.
 COMMAND = "python -m tests.pictures"
 

@@ -27,9 +27,10 @@ from alerter.logs.formatters import (
 )
 from alerter.logs.repeat_filter import FACTOR, FIRST_REMINDER, MAX_REMINDER, SPOKESMEN
 from alerter.redaction import Redactor
+from tests.documentation import DOCUMENTATION
 
 SECRET = 'k3y/with "quotes" & plus+'
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README = DOCUMENTATION
 METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.commands import RunCommand, runner
+from tests.documentation import DOCUMENTATION
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README = DOCUMENTATION
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.documentation import DOCUMENTATION
+
 HERE = Path(__file__).parent
-README = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
+README = DOCUMENTATION
 
 
 def rows() -> list[list[str]]:

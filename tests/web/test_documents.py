@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.documentation import DOCUMENTATION
 from tests.promtool import promtool
 from tests.web.services import ACME, LABELS, a_health, metrics_of, sources_of
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = DOCUMENTATION
 RULES_PATH = ROOT / "deploy" / "prometheus-rules.yml"
 RULES = RULES_PATH.read_text(encoding="utf-8")
 RULE_TESTS_PATH = Path(__file__).parent / "prometheus-rules.test.yml"
