@@ -45,6 +45,8 @@ COMMANDS = MappingProxyType(
         "simulate": "Run a Mimecast on loopback to try things against.",
         "demo": "Show a simulated day: counts rise, alerts come, all-clear.",
         "db": "Look after the database.",
+        "web-password": "Print the hash of a password for the page.",
+        "web-token": "Make a token for a program that uses the page's API.",
         "completion": "Print the script with which a shell completes.",
     }
 )
