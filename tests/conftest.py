@@ -49,6 +49,14 @@ def store(database_url: str) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture(params=["sqlite", "postgresql", "sqlite without cache"])
+def store_both_ways(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Yield a store of each kind, and one that keeps no state of any tenant: both ways, everything is the same."""
+    kind, *without = str(request.param).split(" ")
+    with closing(Store(request.getfixturevalue(f"{kind}_url"), cache=not without)) as opened:
+        yield opened
+
+
 @pytest.fixture
 def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
     """Return the URL of a migrated SQLite file."""

@@ -152,7 +152,10 @@ class Repository:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._url = connection.engine.url
+
+    @property
+    def _url(self) -> URL:
+        return self._connection.engine.url
 
     def _all(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         try:

@@ -39,18 +39,19 @@ class World:
     """A database, a clock, what the configuration decides, and where messages go."""
 
     url: str
+    is_cached: bool = True
     alerting: AlertingConfig = field(default_factory=lambda: a_policy(a_rule(), receivers=RECEIVERS))
     clock: FakeClock = field(default_factory=FakeClock)
     notifier: RecordingNotifier = field(default_factory=RecordingNotifier)
 
     def __post_init__(self) -> None:
         """Open the database."""
-        self.store = Store(self.url)
+        self.store = Store(self.url, cache=self.is_cached)
 
     def restart(self) -> None:
         """End the process and start a new one: only what is stored is left."""
         self.store.close()
-        self.store = Store(self.url)
+        self.store = Store(self.url, cache=self.is_cached)
 
     def poll(self, *answers: Mapping[str, int] | SourceError, tenant: str = "acme", every: str = "5m") -> PollCycle:
         """Poll once for each answer, a poll interval after the poll before, and return the last cycle."""
@@ -122,10 +123,11 @@ class World:
             )
 
 
-@pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    """Yield a new world; its one rule warns above 100 messages."""
-    world = World(database_url)
+@pytest.fixture(params=["sqlite", "postgresql", "sqlite without cache"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """Yield a new world, also one without the cache; its one rule warns above 100 messages."""
+    kind, *without = str(request.param).split(" ")
+    world = World(request.getfixturevalue(f"{kind}_url"), is_cached=not without)
     yield world
     world.store.close()
 

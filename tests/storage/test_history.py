@@ -17,6 +17,12 @@ from tests.builders import NOON, at, minutes, span
 from tests.storage.stored import ACME, EVERY, explained, poll, prune, rows, seen, statements, tenant_series
 
 
+@pytest.fixture
+def store(store_both_ways: Store) -> Store:
+    """Return a store of each kind, with the cache and without it."""
+    return store_both_ways
+
+
 class TestCounts:
     """What a good poll saw."""
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 
+import pytest
+
 from alerter.core.rules import Lookbacks
 from alerter.core.series import PollFailure, Tenant, from_epoch_us, to_epoch_us
 from alerter.errors import Cause, SourceUnavailable
@@ -21,6 +23,12 @@ from tests.storage.stored import (
     statements,
     tenant_series,
 )
+
+
+@pytest.fixture
+def store(store_both_ways: Store) -> Store:
+    """Return a store of each kind, with the cache and without it."""
+    return store_both_ways
 
 
 def remembered_poll(store: Store, instant: datetime, *, poll_interval: timedelta = EVERY) -> None:
@@ -95,13 +103,13 @@ class TestCoverage:
 
         assert self.spans(store) == [(at("10:00"), at("10:12"), 5), (at("10:14"), at("10:14"), 1)]
 
-    def test_a_second_process_that_polls_loses_no_poll(self, store: Store, database_url: str) -> None:
+    def test_a_second_process_that_polls_loses_no_poll(self, database_url: str) -> None:
         """`alerter poll` beside the service, which remembers the polls before."""
-        with closing(Store(database_url)) as another:
+        with closing(Store(database_url)) as store, closing(Store(database_url)) as another:
             for clock, one in (("11:40", store), ("11:45", another), ("11:46", store), ("11:50", store)):
                 remembered_poll(one, at(clock))
 
-        assert self.polls(store) == [at("11:40"), at("11:45"), at("11:46"), at("11:50")]
+            assert self.polls(store) == [at("11:40"), at("11:45"), at("11:46"), at("11:50")]
 
     def test_of_two_polls_at_one_instant_there_is_one(self, store: Store) -> None:
         """The second one is what counts, and samples are not more than the instants."""

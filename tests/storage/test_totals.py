@@ -1,6 +1,6 @@
 """Sums over many tenants: added up from what is remembered, and exactly what the sum of all their series is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +29,19 @@ _CONDITIONS: list[Condition] = [
 ]
 _REASONS = [HoldReason("Spam"), HoldReason("Virus"), HoldReason("Phishing")]
 _NUMBERS = count()
+
+
+@pytest.fixture
+def cached_store(database_url: str) -> Iterator[Store]:
+    """Yield a store of each kind with its cache."""
+    with closing(Store(database_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(store_both_ways: Store) -> Store:
+    """Return a store of each kind, with the cache and without it."""
+    return store_both_ways
 
 
 @dataclass
@@ -159,8 +172,9 @@ def reads_of(run: list[tuple[str, Any]]) -> list[str]:
     return [statement for statement, _ in run if statement.startswith("SELECT") and "pg_advisory" not in statement]
 
 
-def test_who_is_remembered_is_not_read_again(store: Store) -> None:
+def test_who_is_remembered_is_not_read_again(cached_store: Store) -> None:
     """One look into the database tells that nothing has changed anybody, however many tenants there are."""
+    store = cached_store
     office = an_office(store, Threshold(above=12), every=["5m"] * 5)
     for name in office.alerting.poll_intervals:
         office.poll(name, {"Spam": 3})
@@ -172,8 +186,9 @@ def test_who_is_remembered_is_not_read_again(store: Store) -> None:
     assert len(reads_of(run)) == 1
 
 
-def test_of_who_was_polled_elsewhere_only_what_changed_is_read(store: Store) -> None:
+def test_of_who_was_polled_elsewhere_only_what_changed_is_read(cached_store: Store) -> None:
     """Another instance polls half of the tenants: their polls cost this one two statements, and what they changed."""
+    store = cached_store
     office = an_office(store, Threshold(above=12), every=["2m"] * 5)
     names = list(office.alerting.poll_intervals)
     for name in names:
