@@ -86,7 +86,7 @@ class Shared:
             clocks: Those of this machine.
             name: Of the instance, for people.
             version: Of alerter.
-            changed: Called from a thread after each renewal.
+            changed: Called from a thread after each renewal, and when this instance is cut off.
             beat_seconds: How often a thread renews the leases.
         """
         self._store = store
@@ -115,7 +115,7 @@ class Shared:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Make sure that nobody has the database for itself; leave it in the end, if it was joined."""
-        self._leases.check_unlocked()
+        self._leases.check_free()
         self._store.use_leases_of(_NOBODY)
         try:
             yield
@@ -265,7 +265,7 @@ class Shared:
         if not member.number:
             return False
         if self._enrolled != wanted:
-            self._leases.add_tenants(wanted)
+            self._leases.enrol(wanted)
             self._enrolled = wanted
         asked, lasting = self._clocks.seconds(), self._lasting
         renewal = self._leases.renew(member, wanted, self._held(), lasting=lasting)
@@ -314,6 +314,7 @@ class Shared:
             self._known, self._number = None, 0
             self._store.use_leases_of(self._member())
             self._error = self._error or why
+        self._changed()
         log.error("database unreachable, polling and sending stopped: %s", self._error)
 
     def _check_schema(self) -> None:
@@ -327,7 +328,7 @@ class Shared:
 
     def _held(self) -> frozenset[Tenant]:
         known = self._known
-        return frozenset() if known is None else known.renewal.owned
+        return frozenset() if known is None else known.renewal.held
 
 
 def _faces(alive: Collection[Instance]) -> list[tuple[int, str]]:

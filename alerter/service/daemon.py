@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 from alerter import __version__
 from alerter.clock import now
@@ -134,6 +134,7 @@ class Service:
         self._supervision = Supervision(Systemd(os.environ, pid=os.getpid()), self._health, monotonic=_boot_seconds)
         self._read_clocks = read or read_clocks
         self._clocks = self._read_clocks()
+        self._planning_delivery = Lock()
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
         self._wants_reload = False
 
@@ -155,7 +156,7 @@ class Service:
                 Clocks(now=now, seconds=_boot_seconds),
                 name=_own_name(),
                 version=__version__,
-                changed=self._deliver_soon,
+                changed=self._share_changed,
             )
             stack.enter_context(self._opened(config.path))
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
@@ -242,6 +243,11 @@ class Service:
             # Others poll everything: there is no cycle to show that this one is well.
             self._health.stood_by()
             self._watch.cycle_ended()
+
+    def _share_changed(self) -> None:
+        """Say at once, from any thread, if nothing can be polled or sent; deliver what another instance planned."""
+        self._health.cut_off(self._sharing.trouble())
+        self._deliver_soon()
 
     def _supervise(self) -> None:
         self._supervision.look(sharing=self._sharing.notified(), now=self._local_now())
