@@ -8,7 +8,7 @@ from pathlib import Path
 _FILTER = Path("/proc/self/coredump_filter")
 
 
-def leave_no_memory() -> None:
+def disable_core_dumps() -> None:
     """See to it that no core dump of this process, or of one that it starts, holds its memory, and with it the keys.
 
     The limit keeps the kernel from writing a file, and systemd-coredump from storing one. Other programs that the

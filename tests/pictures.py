@@ -20,7 +20,7 @@ from alerter.core.backtest.rule_tests import history_from_counts, parse_counts
 from alerter.core.history import TenantHistory
 from alerter.core.rules import Severity
 from alerter.core.series import HoldReason, Tenant
-from alerter.service.alerting_config import policy_of
+from alerter.service.alerting_config import build_alerting_config
 from tests.gallery import GALLERY, Picture
 
 README = Path(__file__).parents[1] / "docs/reference/conditions.md"
@@ -82,7 +82,7 @@ def redrawn(readme: str, pictures: Mapping[str, Picture]) -> str:
 def _lanes(picture: Picture, toml: str) -> Iterator[tuple[Severity, Lane]]:
     """Yield each level and its state at each poll that is drawn."""
     config = config_of(toml)
-    moments = list(replay_of(policy_of(config), [_history(picture)]))
+    moments = list(replay_of(build_alerting_config(config), [_history(picture)]))
     transitions = [transition for moment in moments for transition in moment.transitions]
     written = {rule["name"] for rule in tomllib.loads(toml)["rules"]}
     for rule in config.rules:

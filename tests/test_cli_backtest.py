@@ -22,7 +22,7 @@ from alerter.core.history import FailedPoll
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import SourceUnavailable
 from alerter.jobs.poll import poll
-from alerter.service.alerting_config import policy_of
+from alerter.service.alerting_config import build_alerting_config
 from alerter.storage import Store
 from tests.builders import NOON, minutes
 from tests.commands import Outcome, RunCommand, runner
@@ -143,7 +143,7 @@ def lived(migrated: Path, polled: Sequence[Snapshot | FailedPoll]) -> Iterator[P
         path.write_text((CONFIG + RULES).replace("${NOBODY_SETS_THIS}", "secret"))
         path.chmod(0o600)
         copy(migrated, Path(folder) / "alerter.db")
-        alerting = policy_of(load_config(path))
+        alerting = build_alerting_config(load_config(path))
         with closing(Store(f"sqlite:///{folder}/alerter.db")) as store:
             for each in polled:
                 now = each.taken_at if isinstance(each, Snapshot) else each.at

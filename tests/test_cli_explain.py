@@ -13,8 +13,8 @@ from alerter.core.series import Tenant
 from alerter.errors import Cause, DeliveryError, SourceError, SourceUnavailable
 from alerter.jobs.deliver import deliver
 from alerter.jobs.poll import poll
-from alerter.service.alerting_config import policy_of
-from alerter.service.wiring import urls_of
+from alerter.service.alerting_config import build_alerting_config
+from alerter.service.wiring import target_urls
 from alerter.storage import Store
 from tests.commands import RunCommand, runner
 from tests.fakes import FailingNotifier, FakeClock, FakeSource, RecordingNotifier
@@ -75,7 +75,7 @@ def lived(
 ) -> None:
     """Let polls happen, every 5 minutes, the last one just now; and let their messages be sent, or not."""
     loaded = load_config(config)
-    alerting = policy_of(loaded)
+    alerting = build_alerting_config(loaded)
     clock = FakeClock(now - timedelta(minutes=every) * len(answers))
     notifier = RecordingNotifier() if sends else FailingNotifier(DeliveryError("connection refused"))
     source = FakeSource(clock)
@@ -85,7 +85,7 @@ def lived(
             clock.now += timedelta(minutes=every)
             source.answers.append(answer)
             poll(Tenant("acme"), source, store, alerting, clock=clock)
-            deliver(store, notifier, urls_of(loaded), alerting=alerting, clock=clock)
+            deliver(store, notifier, target_urls(loaded), alerting=alerting, clock=clock)
 
 
 def test_why_did_i_get_this(alerter: RunCommand, config: Path, now: datetime) -> None:

@@ -13,11 +13,11 @@ SECRET = b"memory-secret-0001"
 #: Keeps a secret in its memory, as a text that stands nowhere else, until it is ended.
 VICTIM = f"""
 import resource, sys
-from alerter.core_dumps import leave_no_memory
+from alerter.core_dumps import disable_core_dumps
 if sys.argv[1] == "without a limit":
     resource.setrlimit = lambda *_: None
 if sys.argv[1] != "as it is":
-    leave_no_memory()
+    disable_core_dumps()
 kept = b"".join(bytes([each]) for each in reversed({SECRET[::-1]!r}))
 print("there", flush=True)
 sys.stdin.read()

@@ -15,7 +15,7 @@ from alerter.config.paths import ENCRYPTED, PLAIN, folders_of, state_folder, uni
 from alerter.config.schema import ServiceTable
 from alerter.core.series import Tenant
 from alerter.health import Health
-from alerter.service.daemon import DRAIN, SIGNALS
+from alerter.service.daemon import MAX_DRAIN, SIGNALS
 from alerter.service.systemd import FIRST_POLLS
 from tests.programs import needed
 
@@ -96,7 +96,7 @@ def test_the_unit_waits_as_long_as_the_service_takes(unit: Unit) -> None:
 
     assert unit.one("Type") == "notify"
     assert unit.span("TimeoutStartSec") > FIRST_POLLS
-    assert unit.span("TimeoutStopSec") > DRAIN
+    assert unit.span("TimeoutStopSec") > MAX_DRAIN
     assert unit.span("WatchdogSec") == health.shortest_patience()
 
 

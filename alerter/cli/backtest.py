@@ -158,9 +158,11 @@ def _rehearse(
     store: "Store", configs: Sequence["Config"], span: Span, on_progress: Callable[[float], None]
 ) -> "BacktestRun":
     from alerter.core.backtest.result import BacktestRun  # noqa: PLC0415 - as above
-    from alerter.service.alerting_config import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
+    from alerter.service.alerting_config import build_alerting_config  # noqa: PLC0415 - the libraries cost more than `--help` may
 
-    backtest_run = BacktestRun([policy_of(config) for config in configs], since=span.since, until=span.until)
+    backtest_run = BacktestRun(
+        [build_alerting_config(config) for config in configs], since=span.since, until=span.until
+    )
     tenants = configs[0].tenants
     for number, (name, tenant) in enumerate(tenants.items()):
         # One view for each tenant: while a view is open, what a service writes meanwhile piles up beside the file.

@@ -54,13 +54,15 @@ def explain(
     are those of now. REASON is a name, or a glob that matches one. Exit code 2 if what is asked about does not exist.
     """
     from alerter.queries.explain import explain as explained  # noqa: PLC0415 - as others
-    from alerter.service.alerting_config import policy_of  # noqa: PLC0415 - the libraries cost more than `--help` may
+    from alerter.service.alerting_config import build_alerting_config  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     config, now = load_without_secrets(config_path), clock.now()
     at = now if at_text is None else moment(at_text, config.service.timezone, option="--at", now=now)
     with reading(config) as reader:
         asked = _asked(reader, config, tenant, reason, rule)
-        found = explained(reader, policy_of(config), asked.tenant, asked.reason, rule=asked.rule, at=at, now=now)
+        found = explained(
+            reader, build_alerting_config(config), asked.tenant, asked.reason, rule=asked.rule, at=at, now=now
+        )
         notified = {
             (story.rule.name, story.series.tenant): reader.outbox.deliveries_for_alerts(
                 [level.alert.key.id for level in story.levels],

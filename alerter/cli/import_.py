@@ -77,7 +77,7 @@ def import_(
     from alerter.import_export import Layout, Values, read  # noqa: PLC0415 - as others
     from alerter.jobs.import_history import take_in  # noqa: PLC0415
     from alerter.jobs.import_staging import ImportStaging  # noqa: PLC0415
-    from alerter.service.wiring import store_for_import  # noqa: PLC0415
+    from alerter.service.wiring import open_store_for_import  # noqa: PLC0415
 
     distance = None if interval is None else _interval(interval)
     config, now = load_without_secrets(config_path), clock.now()
@@ -94,7 +94,7 @@ def import_(
                 staging.read(path, read(path, layout, Values(timezone=zone, check_tenant=checked_name, now=now)))
             given = staging.settle(interval=distance)
             show("comparing with what is stored")
-            with store_for_import(config, is_dry=dry_run) as store:
+            with open_store_for_import(config, is_dry=dry_run) as store:
                 done = take_in(
                     given,
                     staging.entries,

@@ -73,11 +73,11 @@ def load(
     from alerter import logs  # noqa: PLC0415 - the libraries cost more than `--help` may
     from alerter.config import find_config, load_config  # noqa: PLC0415 - as above
     from alerter.config.environments import take_over  # noqa: PLC0415 - as above
-    from alerter.core_dumps import leave_no_memory  # noqa: PLC0415 - as above
+    from alerter.core_dumps import disable_core_dumps  # noqa: PLC0415 - as above
     from alerter.redaction import Redactor  # noqa: PLC0415 - as above
     from alerter.systemd_units import variables_of  # noqa: PLC0415 - as above
 
-    leave_no_memory()
+    disable_core_dumps()
     redactor = Redactor() if redactor is None else redactor
     logs.set_up(redactor, log_format=logs.LogFormat(log_format), level=level)
     found = find_config(path, say=_leave_unsaid if only_own else _say)

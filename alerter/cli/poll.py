@@ -29,17 +29,17 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
     """
     from alerter.redaction import Redactor  # noqa: PLC0415
     from alerter.service import wiring  # noqa: PLC0415
-    from alerter.service.self_monitoring import is_routed  # noqa: PLC0415
+    from alerter.service.self_monitoring import with_heartbeat  # noqa: PLC0415
 
     redactor = Redactor()
     config = load(config_path, redactor=redactor, check_url=wiring.url_problem)
     with (
-        wiring.store_for_poll(config, is_dry=dry_run) as store,
-        nullcontext() if dry_run else is_routed(config, redactor),
+        wiring.open_store_for_poll(config, is_dry=dry_run) as store,
+        nullcontext() if dry_run else with_heartbeat(config, redactor),
     ):
         cycles = list(wiring.poll_once(config, store, is_dry=dry_run))
         deliveries = [] if dry_run else wiring.deliver_once(config, store)
-        is_firing = wiring.is_anything_firing(store)
+        is_firing = wiring.has_firing_alerts(store)
     if as_json:
         print_json(
             {

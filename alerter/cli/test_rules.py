@@ -52,9 +52,9 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
 def _run(tests: "Tests") -> "Iterator[tuple[RuleTest, Sequence[AnyDifference]]]":
     """Yield each test of a file with where it fails."""
     from alerter.core.backtest.rule_tests import run_rule_test  # noqa: PLC0415
-    from alerter.service.alerting_config import policy_of  # noqa: PLC0415
+    from alerter.service.alerting_config import build_alerting_config  # noqa: PLC0415
 
-    alerting = policy_of(tests.config)
+    alerting = build_alerting_config(tests.config)
     for scenario in tests.scenarios:
         yield scenario, tuple(run_rule_test(scenario, alerting))
 

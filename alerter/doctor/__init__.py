@@ -88,14 +88,16 @@ def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: 
     yield Check(group=Group.RECEIVERS, subject="ways out", run=partial(check_ways, config))
     for name, tenant in config.tenants.items():
         if tenants.matches(name):
-            source = partial(wiring.source_of, tenant, stop=stop, redactor=redactor)
+            source = partial(wiring.build_source, tenant, stop=stop, redactor=redactor)
             yield Check(group=Group.ACCOUNTS, subject=name, run=partial(check_account, tenant, source))
 
 
 def _send(config: Config, receiver: ReceiverName, target: Target, notifier: AppriseNotifier) -> str | None:
     """Send a test message; return why it was not taken."""
     try:
-        notifier.deliver(compose_test_message(receiver, alerting_config.context_of(config), now=now()), target.url)
+        notifier.deliver(
+            compose_test_message(receiver, alerting_config.build_message_context(config), now=now()), target.url
+        )
     except DeliveryError as error:
         return str(error)
     return None

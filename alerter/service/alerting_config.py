@@ -13,7 +13,7 @@ from alerter.core.series import Tenant
 from alerter.service.slots import ADDED_UP_EVERY, READ_EVERY, bearers
 
 
-def policy_of(config: Config) -> AlertingConfig:
+def build_alerting_config(config: Config) -> AlertingConfig:
     """Return what the configuration decides."""
     return AlertingConfig(
         rules=config.rules,
@@ -21,7 +21,7 @@ def policy_of(config: Config) -> AlertingConfig:
         receivers=tuple(each.receiver for each in config.receivers),
         targets={each.receiver.name: tuple(target.name for target in each.targets) for each in config.receivers},
         routes=config.routes,
-        context=context_of(config),
+        context=build_message_context(config),
         windows_by_rule=config.windows_by_rule,
         muted_tenants=config.muted_tenants,
         timezones=config.timezones,
@@ -41,7 +41,7 @@ def _bearers_by_rule(config: Config) -> Mapping[RuleName, frozenset[Tenant]]:
     }
 
 
-def context_of(config: Config) -> MessageContext:
+def build_message_context(config: Config) -> MessageContext:
     """Return what messages need to know besides the alerts."""
     return MessageContext(
         timezone=config.service.timezone,

@@ -62,7 +62,7 @@ class _Known:
     lasting: timedelta
 
 
-class Shared:
+class Cluster:
     """One of the instances on a PostgreSQL database."""
 
     is_shared = True
@@ -113,16 +113,16 @@ class Shared:
     # -- the main thread ------------------------------------------------------------------------------------------
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
+    def join(self) -> Iterator[None]:
         """Make sure that nobody has the database for itself; leave it in the end, if it was joined."""
-        self._leases.check_free()
+        self._leases.check_unlocked()
         self._store.use_leases_of(_NOBODY)
         try:
             yield
         finally:
             self._leave()
 
-    def follow(self, configuration: str, intervals: Mapping[Tenant, timedelta]) -> None:
+    def apply_config(self, configuration: str, intervals: Mapping[Tenant, timedelta]) -> None:
         """Tell the others, and take a share; the first time, begin."""
         self._configuration, self._wanted = configuration, frozenset(intervals)
         self._lasting = lease_duration(intervals.values())
@@ -136,12 +136,12 @@ class Shared:
         self._hurry.set()
         self._beaten.wait(BEAT_SECONDS)
 
-    def share(self, intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedelta]:
+    def own_tenants(self, intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedelta]:
         """Return those whose leases are held, in the configuration's order."""
         held = self._held()
         return {tenant: interval for tenant, interval in intervals.items() if tenant in held}
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Stop doing anything in time; say whether the share, or whether all have one configuration, has changed."""
         if self._outgrown is not None:
             raise self._outgrown
@@ -168,17 +168,17 @@ class Shared:
             return self._clocks.now()
         return known.renewal.at + timedelta(seconds=self._clocks.seconds() - known.at_seconds)
 
-    def trouble(self) -> str:
+    def fatal_reason(self) -> str:
         """Return why nothing is polled and sent."""
         if self._known is not None or not self._newest_number:
             return ""
         return f"database unreachable, polling and sending stopped: {self._error}"
 
-    def notified(self) -> str:
+    def summary(self) -> str:
         """Return how many of the tenants are polled here, and by how many instances all of them are."""
         known = self._known
         if known is None:
-            return self.trouble()
+            return self.fatal_reason()
         alive = known.renewal.alive
         differing = "" if configs_match(alive) else ", whose configurations DIFFER"
         here = len(self._held() - {ALL_TENANTS})
@@ -201,9 +201,9 @@ class Shared:
 
     def _watch_on(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            self.watch()
+            self.check_deadline()
 
-    def watch(self) -> None:
+    def check_deadline(self) -> None:
         """Stop in time, and end a renewal that takes too long, with all else that waits for the database.
 
         That is counted in looks: a process that stood still has made none, and need not end anything.
@@ -226,11 +226,11 @@ class Shared:
             self._hurry.clear()
             if self._stop.is_set():
                 return
-            self.beat()
+            self.renew()
             self._beaten.set()
             self._changed()
 
-    def beat(self) -> None:
+    def renew(self) -> None:
         """Renew once, unless that is just being done; whatever goes wrong, the next beat tries again."""
         if not self._beating.acquire(timeout=BEAT_SECONDS):
             return
@@ -265,7 +265,7 @@ class Shared:
         if not member.number:
             return False
         if self._enrolled != wanted:
-            self._leases.enrol(wanted)
+            self._leases.add_tenants(wanted)
             self._enrolled = wanted
         asked, lasting = self._clocks.seconds(), self._lasting
         renewal = self._leases.renew(member, wanted, self._held(), lasting=lasting)
@@ -328,7 +328,7 @@ class Shared:
 
     def _held(self) -> frozenset[Tenant]:
         known = self._known
-        return frozenset() if known is None else known.renewal.held
+        return frozenset() if known is None else known.renewal.owned
 
 
 def _faces(alive: Collection[Instance]) -> list[tuple[int, str]]:

@@ -35,25 +35,25 @@ from alerter.jobs.retention import BatchSizer, apply_retention
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.processes import alerter_command, start, wait
 from alerter.redaction import Redactor
-from alerter.service.alerting_config import policy_of
+from alerter.service.alerting_config import build_alerting_config
 from alerter.service.clock_reading import ClockReading
 from alerter.service.commit_queue import FetchResult
 from alerter.service.membership import Clocks
 from alerter.service.scheduler import Executor, Scheduler
-from alerter.service.sd_notify import Systemd
-from alerter.service.self_monitoring import PageActions, SelfWatch
+from alerter.service.sd_notify import SdNotify
+from alerter.service.self_monitoring import PageActions, SelfMonitoring
 from alerter.service.slots import startup_spread
-from alerter.service.status_line import Tally
-from alerter.service.systemd import Supervision
+from alerter.service.status_line import AlertCounts
+from alerter.service.systemd import SystemdStatus
 from alerter.service.wiring import (
     DAEMON_LIMITS,
-    SENDERS,
-    fingerprint,
+    DELIVERY_WORKERS,
+    build_source,
+    config_fingerprint,
+    open_membership,
     send_test,
-    sharing_of,
-    source_of,
+    target_urls,
     url_problem,
-    urls_of,
 )
 from alerter.sources.mimecast import Lines, MimecastSource
 from alerter.storage import SchemaState, Store
@@ -68,7 +68,7 @@ RETRY_AFTER_FAILURE = timedelta(seconds=15)
 #: How long after a delivery the next one runs at the earliest, unless a commit has something to send.
 MIN_DELIVERY_PAUSE = timedelta(seconds=1)
 #: How long a poll or a message in flight may take to end after a SIGTERM; what takes longer is cut off.
-DRAIN = timedelta(seconds=20)
+MAX_DRAIN = timedelta(seconds=20)
 #: How often the main thread checks, in seconds; and until the daemon is ready, which is when every tenant was tried.
 CHECK_SECONDS, FIRST_CHECK_SECONDS = 2.0, 0.1
 #: How often it is tried again to reach a database's server at the start, in seconds.
@@ -96,19 +96,19 @@ class Runtime:
         config: Config,
         *,
         before: "Runtime | None" = None,
-        source_of: Callable[[TenantConfig], MimecastSource],
+        build_source: Callable[[TenantConfig], MimecastSource],
     ) -> "Runtime":
         """Build it; a tenant whose account is as before keeps what it has there, such as its token."""
         kept = {} if before is None else before.sources
         accounts = {} if before is None else {name: each.account for name, each in before.config.tenants.items()}
         sources = {
-            name: kept[name] if accounts.get(name) == tenant.account else source_of(tenant)
+            name: kept[name] if accounts.get(name) == tenant.account else build_source(tenant)
             for name, tenant in config.tenants.items()
         }
-        return cls(config=config, alerting=policy_of(config), urls=urls_of(config), sources=sources)
+        return cls(config=config, alerting=build_alerting_config(config), urls=target_urls(config), sources=sources)
 
 
-class Service:
+class Daemon:
     """`alerter run`: polls, delivers and prunes until it is told to stop.
 
     Args:
@@ -126,16 +126,16 @@ class Service:
         self._lines = Lines(_boot_seconds)
         self._mine: Mapping[Tenant, timedelta] = {}
         self._scheduler = Scheduler(
-            lambda tenant: self._runtime.sources.get(tenant) if self._sharing.may_act() else None,
+            lambda tenant: self._runtime.sources.get(tenant) if self._membership.may_act() else None,
             self._handle_results,
             clock=now,
             seconds=_boot_seconds,
         )
-        self._supervision = Supervision(Systemd(os.environ, pid=os.getpid()), self._health, monotonic=_boot_seconds)
+        self._supervision = SystemdStatus(SdNotify(os.environ, pid=os.getpid()), self._health, monotonic=_boot_seconds)
         self._read_clocks = read or read_clocks
         self._clocks = self._read_clocks()
         self._planning_delivery = Lock()
-        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver")
+        self._senders = ThreadPoolExecutor(DELIVERY_WORKERS, thread_name_prefix="deliver")
         self._wants_reload = False
 
     def run(self, config: Config) -> None:
@@ -151,7 +151,7 @@ class Service:
             signal.signal(signal.SIGHUP, lambda *_: self._reload_early())
             self._supervision.starting("the database is opened")
             self._store = stack.enter_context(closing(Store(config.service.database)))
-            self._sharing = sharing_of(
+            self._membership = open_membership(
                 self._store,
                 Clocks(now=now, seconds=_boot_seconds),
                 name=_own_name(),
@@ -160,18 +160,18 @@ class Service:
             )
             stack.enter_context(self._opened(config.path))
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread starts, so that this one gets them
-            self._runtime = Runtime.of(config, source_of=self._source_of)
-            self._follow(self._runtime)
+            self._runtime = Runtime.of(config, build_source=self._build_source)
+            self._share_tenants(self._runtime)
             reconcile(self._store, self._runtime.alerting, now=now())
-            release_claims(self._store, now=self._sharing.clock())
-            self._watch = SelfWatch(
+            release_claims(self._store, now=self._membership.clock())
+            self._monitoring = SelfMonitoring(
                 self._health,
                 self._redactor,
                 self._store,
-                actions=PageActions(deliver=lambda: _raise(signal.SIGUSR1), send_test=send_test),
+                actions=PageActions(deliver=self._deliver_soon, send_test=send_test),
             )
-            stack.callback(self._watch.close)
-            self._watch.follow(config, now=now())
+            stack.callback(self._monitoring.close)
+            self._monitoring.apply_config(config, now=now())
             self._start()
             stack.callback(self._shut_down)
             self._supervision.polling()
@@ -199,7 +199,7 @@ class Service:
 
     def _open(self, path: Path) -> ExitStack:
         with ExitStack() as stack:
-            stack.enter_context(self._sharing.opened())
+            stack.enter_context(self._membership.join())
             _upgrade_apart(self._store, path, go_on=self._supervision.starting)
             self._store.check_writable()
             return stack.pop_all()
@@ -231,28 +231,28 @@ class Service:
 
     def _check_share(self) -> None:
         """Poll others where the share has changed, and nobody in time where this instance is cut off."""
-        if self._sharing.look():
+        if self._membership.refresh():
             self._assign()
             # What nobody was sure to be removed from all configurations may be so now.
             self._scheduler.run_now("reconcile", self._upkeep)
-        trouble = self._sharing.trouble()
+        trouble = self._membership.fatal_reason()
         self._health.cut_off(trouble)
         if trouble:
-            self._watch.cycle_ended(trouble)
+            self._monitoring.record_cycle(trouble)
         elif not self._mine:
             # Others poll everything: there is no cycle to show that this one is well.
             self._health.stood_by()
-            self._watch.cycle_ended()
+            self._monitoring.record_cycle()
 
     def _share_changed(self) -> None:
         """Say at once, from any thread, if nothing can be polled or sent; deliver what another instance planned."""
-        self._health.cut_off(self._sharing.trouble())
+        self._health.cut_off(self._membership.fatal_reason())
         self._deliver_soon()
 
     def _supervise(self) -> None:
-        self._supervision.look(sharing=self._sharing.notified(), now=self._local_now())
-        if self._supervision.wants_tally():
-            self._scheduler.run_now("tally", self._tally)
+        self._supervision.update(sharing=self._membership.summary(), now=self._local_now())
+        if self._supervision.needs_counts():
+            self._scheduler.run_now("counts", self._count)
 
     def _local_now(self) -> datetime:
         return now().astimezone(self._runtime.config.service.timezone)
@@ -263,7 +263,7 @@ class Service:
         jump, slept = self._clocks.jump_since(before), self._clocks.slept_since(before)
         if abs(jump) > JUMP:
             log.warning("the clock jumped seconds=%+.0f", jump.total_seconds())
-            own = tuple(self._mine) if self._sharing.is_shared else None
+            own = tuple(self._mine) if self._membership.is_shared else None
             self._guarded("follow the clock", lambda: shift_after_clock_jump(self._store, by=jump, tenants=own))
             self._scheduler.reschedule_all()
         elif slept > JUMP:
@@ -282,9 +282,9 @@ class Service:
         """Take the configuration as it is now; return why it was refused, or nothing."""
         try:
             config = load_config(self.path, redactor=self._redactor, check_url=url_problem)
-            runtime = Runtime.of(config, before=self._runtime, source_of=self._source_of)
+            runtime = Runtime.of(config, before=self._runtime, build_source=self._build_source)
             if config.service.database == self._runtime.config.service.database:
-                self._watch.follow(config, now=now())
+                self._monitoring.apply_config(config, now=now())
         except ListenError as error:
             log.error("configuration rejected: %s", error)  # noqa: TRY400 - as below
             return str(error)
@@ -301,12 +301,12 @@ class Service:
             why = "another database needs a restart"
             log.error("configuration rejected: %s", why)
             return why
-        self._use(runtime)
+        self._activate(runtime)
         return ""
 
-    def _use(self, runtime: Runtime) -> None:
+    def _activate(self, runtime: Runtime) -> None:
         # The others must know first: what they have a say in depends on whether all decide alike.
-        self._follow(runtime)
+        self._share_tenants(runtime)
         self._guarded("follow URLs", lambda: follow_urls(self._store, runtime.alerting))
         before, self._runtime = self._runtime, runtime
         for name, source in before.sources.items():
@@ -322,11 +322,11 @@ class Service:
             *self._sizes(), os.getpid(), *_changes(before.config.tenants, runtime.config.tenants),
         )  # fmt: skip
 
-    def _follow(self, runtime: Runtime) -> None:
+    def _share_tenants(self, runtime: Runtime) -> None:
         """Share the tenants by a configuration."""
         kept = runtime.config.service
-        digest = fingerprint(__version__, runtime.alerting, kept.retention, kept.fine_retention)
-        self._sharing.follow(digest, runtime.alerting.poll_intervals)
+        digest = config_fingerprint(__version__, runtime.alerting, kept.retention, kept.fine_retention)
+        self._membership.apply_config(digest, runtime.alerting.poll_intervals)
 
     def _news_since(self, before: Runtime) -> set[Tenant]:
         """Return who is polled soon after a reload: whom other rules or keys concern now, and who failed last.
@@ -357,17 +357,17 @@ class Service:
         self._scheduler.run_now("keep history now", self._keep_history, Executor.RETENTION)
         self._scheduler.run_every("keep history", UPKEEP_INTERVAL, self._keep_history, Executor.RETENTION)
 
-    def _source_of(self, tenant: TenantConfig) -> MimecastSource:
-        return source_of(tenant, stop=self._stop, limits=DAEMON_LIMITS, lines=self._lines, redactor=self._redactor)
+    def _build_source(self, tenant: TenantConfig) -> MimecastSource:
+        return build_source(tenant, stop=self._stop, limits=DAEMON_LIMITS, lines=self._lines, redactor=self._redactor)
 
     def _assign(self, *, soon: Collection[Tenant] = ()) -> None:
         """Poll the tenants that are this daemon's share; an answer of any other is not wanted from now on."""
         before = self._mine
-        self._mine = intervals = self._sharing.share(self._runtime.alerting.poll_intervals)
+        self._mine = intervals = self._membership.own_tenants(self._runtime.alerting.poll_intervals)
         self._store.evict(before.keys() - intervals.keys())
         self._health.expect(intervals, begun_within=startup_spread(len(intervals)))
         # Not here: the main thread must not wait for a database that says nothing.
-        self._scheduler.run_now("recall", self._watch.recall)
+        self._scheduler.run_now("recall", self._monitoring.load_last_polls)
         self._scheduler.set_tenants(intervals, soon=soon)
 
     def _deliver_soon(self) -> None:
@@ -385,7 +385,7 @@ class Service:
     def _shut_down(self) -> None:
         self._supervision.stopping()
         self._stop.set()
-        self._scheduler.stop(drain=DRAIN)
+        self._scheduler.stop(drain=MAX_DRAIN)
         self._senders.shutdown(wait=False, cancel_futures=True)
         for source in self._runtime.sources.values():
             source.close()
@@ -426,7 +426,7 @@ class Service:
     def _record_failure(self, results: Mapping[Tenant, FetchResult], text: str, *, seconds: float) -> None:
         for tenant, result in results.items():
             self._health.cycle_failed(tenant, seconds=result.duration.total_seconds() + seconds, error=text)
-        self._watch.cycle_ended(f"{first_of(results)}: {text}")
+        self._monitoring.record_cycle(f"{first_of(results)}: {text}")
 
     def _commit(self, runtime: Runtime, results: Mapping[Tenant, FetchResult]) -> None:
         began = _boot_seconds()
@@ -439,39 +439,39 @@ class Service:
                 cycle.tenant, seconds=fetch_seconds + seconds, cause=cause, snapshot=cycle.snapshot
             )
         if cycles:
-            self._watch.cycle_ended()
+            self._monitoring.record_cycle()
         if runtime is not self._runtime:
             # The rules changed while this was written by the old ones.
             reconcile(self._store, self._runtime.alerting, now=now())
         if any(cycle.messages for cycle in cycles) or any(each.group_wait for each in runtime.alerting.receivers):
             self._deliver_soon()
         if any(cycle.transitions for cycle in cycles):
-            self._supervision.hear_news()
+            self._supervision.mark_changed()
 
     def _deliver(self) -> None:
-        if not self._sharing.may_act() or not self._guarded("deliver", self._deliver_due):
+        if not self._membership.may_act() or not self._guarded("deliver", self._deliver_due):
             # When the next message is due is not known.
             self._deliver_at(now() + RETRY_AFTER_FAILURE)
 
     def _deliver_due(self) -> None:
         runtime = self._runtime
-        if self._sharing.is_shared:
-            release_claims(self._store, now=self._sharing.clock())
+        if self._membership.is_shared:
+            release_claims(self._store, now=self._membership.clock())
         flush_groups(self._store, runtime.alerting, now=now())
         tried = deliver(
             self._store,
             self._notifier,
             runtime.urls,
             alerting=runtime.alerting,
-            clock=self._sharing.clock,
+            clock=self._membership.clock,
             map_=self._senders.map,
             is_stopping=self._stop.is_set,
-            may_send=self._sharing.may_act,
+            may_send=self._membership.may_act,
         )
         for delivery in tried:
             self._health.delivery_tried(delivery)
         if tried:
-            self._supervision.hear_news()
+            self._supervision.mark_changed()
         self._deliver_at(next_attempt_due_at(self._store))
 
     def _look_for_deliveries(self) -> None:
@@ -481,20 +481,20 @@ class Service:
         """
 
         def look() -> None:
-            if self._sharing.may_act():
+            if self._membership.may_act():
                 tell_unpolled(self._store, self._runtime.alerting, now=now())
             if next_attempt_due_at(self._store) is not None:
                 self._deliver_soon()
 
         self._guarded("look for deliveries", look)
 
-    def _tally(self) -> None:
+    def _count(self) -> None:
         """Count what fires and what is undelivered, for people who look at the service."""
 
         def count() -> None:
             with self._store.read() as reader:
                 firing = reader.alerts.firing_by_severity()
-                self._supervision.note(Tally(firing=firing, undelivered=reader.outbox.waiting_count()))
+                self._supervision.set_counts(AlertCounts(firing=firing, undelivered=reader.outbox.waiting_count()))
 
         self._guarded("count alerts and messages", count)
 

@@ -2,7 +2,7 @@
 
 Rules, in the order of their weight:
 
-1. Never in the way. `cycle_ended` takes note and returns; one thread of its own pings, with one word in its queue.
+1. Never in the way. `record_cycle` takes note and returns; one thread of its own pings, with one word in its queue.
 2. A ping says how the whole service is: well only if no tenant is overdue and every newest cycle was completed.
    Otherwise it says failure, with the cause; where nothing ends any more, it says nothing, and that is the alarm.
 3. At most one ping in `MIN_GAP`, whatever the number of tenants. A failed cycle that was not said yet is never
@@ -51,7 +51,7 @@ _CRONITOR_HOSTS: Final = frozenset({"cronitor.link", "cronitor.io"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class PingTimeouts:
     """How long a ping may take, in seconds: to connect, between two bytes, and as a whole.
 
     Only a name that does not resolve can take longer, as long as the system's resolver tries.
@@ -72,7 +72,7 @@ class Ping:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def ping_of(url: str, trouble: str) -> Ping:
+def build_ping(url: str, trouble: str) -> Ping:
     """Return the ping that says what is wrong, or with an empty text that all is well.
 
     Args:
@@ -133,7 +133,7 @@ class Heartbeat:
         trouble: Callable[[], str],
         redact: Callable[[str], str],
         note: Callable[[PingOutcome], None],
-        patience: Patience | None = None,
+        patience: PingTimeouts | None = None,
         least_gap: float = MIN_GAP,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -142,7 +142,7 @@ class Heartbeat:
         self._trouble_now = trouble
         self._redact = redact
         self._note = note
-        self._patience = patience or Patience()
+        self._patience = patience or PingTimeouts()
         self._least_gap = least_gap
         self._dialer = Dialer()
         self._word = threading.Condition()
@@ -153,7 +153,7 @@ class Heartbeat:
         # A daemon, so that a ping in flight holds no exit up.
         threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
-    def cycle_ended(self, trouble: str = "") -> None:
+    def record_cycle(self, trouble: str = "") -> None:
         """Take note that a cycle was completed or, with what is wrong, that one could not be; return at once."""
         with self._word:
             self._is_due = True
@@ -186,10 +186,10 @@ class Heartbeat:
             said = self._redact(trouble or self._trouble_now())
             if said and not says_failure(self._url):
                 return
-            send(replace(ping_of(self._url, said), headers=self._headers), self._patience, self._dialer)
+            send(replace(build_ping(self._url, said), headers=self._headers), self._patience, self._dialer)
         except DeliveryError as error:
             self._failed(str(error))
-            self.cycle_ended(trouble)
+            self.record_cycle(trouble)
         except Exception:
             # The thread goes on whatever happens: to ping no more would raise an alarm about the wrong thing.
             log.exception("internal error job=%s", "heartbeat")
@@ -210,7 +210,7 @@ class Heartbeat:
         self._note(PingOutcome.FAILED)
 
 
-def send(ping: Ping, patience: Patience, dialer: Dialer | None = None) -> None:
+def send(ping: Ping, patience: PingTimeouts, dialer: Dialer | None = None) -> None:
     """Send a ping.
 
     Args:
@@ -238,11 +238,11 @@ def send(ping: Ping, patience: Patience, dialer: Dialer | None = None) -> None:
     _judge(status, answer)
 
 
-def _late(patience: Patience) -> str:
+def _late(patience: PingTimeouts) -> str:
     return f"no complete answer within {patience.total:g} s"
 
 
-def _answer(ping: Ping, patience: Patience, held: HeldSession) -> tuple[int, str]:
+def _answer(ping: Ping, patience: PingTimeouts, held: HeldSession) -> tuple[int, str]:
     has_password = "@" in urlsplit(ping.url).netloc
     with (
         held as session,
@@ -277,7 +277,7 @@ def _judge(status: int, answer: str) -> None:
         raise DeliveryError(f"answered {status}, but {refusal}")
 
 
-def _said_of(error: Exception, patience: Patience, *, scheme: str) -> str:
+def _said_of(error: Exception, patience: PingTimeouts, *, scheme: str) -> str:
     """Return what went wrong in our words: those of the libraries hold the URL."""
     is_of_setting = isinstance(error, _OF_SETTINGS) or "CA certificate bundle" in str(error)
     if is_of_setting and (fault := fault_on_the_way(scheme)):

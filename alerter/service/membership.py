@@ -27,7 +27,7 @@ class Clocks:
     seconds: Callable[[], float]
 
 
-class Sharing(Protocol):
+class Membership(Protocol):
     """This instance's part in a database."""
 
     @property
@@ -35,7 +35,7 @@ class Sharing(Protocol):
         """Whether other instances may have a part in it."""
         ...
 
-    def opened(self) -> AbstractContextManager[None]:
+    def join(self) -> AbstractContextManager[None]:
         """Take part in the database, from before its schema is looked at until the end.
 
         Raises:
@@ -43,7 +43,7 @@ class Sharing(Protocol):
         """
         ...
 
-    def follow(self, configuration: str, intervals: Mapping[Tenant, timedelta]) -> None:
+    def apply_config(self, configuration: str, intervals: Mapping[Tenant, timedelta]) -> None:
         """Share by this configuration from now on.
 
         Args:
@@ -55,11 +55,11 @@ class Sharing(Protocol):
         """
         ...
 
-    def share(self, intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedelta]:
+    def own_tenants(self, intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedelta]:
         """Return those of the tenants that are this instance's now."""
         ...
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Find out whether the share, or who has a say, is otherwise than at the last look; called every second.
 
         Raises:
@@ -75,16 +75,16 @@ class Sharing(Protocol):
         """Return the time by which deliveries wait: the same for all that share the database."""
         ...
 
-    def trouble(self) -> str:
+    def fatal_reason(self) -> str:
         """Return why this instance does nothing; empty while it may act."""
         ...
 
-    def notified(self) -> str:
+    def summary(self) -> str:
         """Return how the tenants are shared, in a few words; empty where they are not."""
         ...
 
 
-class Alone:
+class SingleNode:
     """The only instance on an SQLite file."""
 
     is_shared = False
@@ -96,19 +96,19 @@ class Alone:
         self._checked_seconds = -inf
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
+    def join(self) -> Iterator[None]:
         """Lock the file."""
         with self._store.lock() as self._lock:
             yield
 
-    def follow(self, configuration: str, intervals: Mapping[Tenant, timedelta]) -> None:
+    def apply_config(self, configuration: str, intervals: Mapping[Tenant, timedelta]) -> None:
         """Share with nobody."""
 
-    def share(self, intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedelta]:
+    def own_tenants(self, intervals: Mapping[Tenant, timedelta]) -> Mapping[Tenant, timedelta]:
         """Return all of them."""
         return intervals
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Make sure, now and then, that the file is still the one that was locked."""
         seconds = self._clocks.seconds()
         if self._lock is not None and seconds - self._checked_seconds > LOCK_CHECK_SECONDS:
@@ -124,10 +124,10 @@ class Alone:
         """Return the time."""
         return self._clocks.now()
 
-    def trouble(self) -> str:
+    def fatal_reason(self) -> str:
         """Return nothing."""
         return ""
 
-    def notified(self) -> str:
+    def summary(self) -> str:
         """Return nothing."""
         return ""

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 2
 
 
-class Systemd:
+class SdNotify:
     """The service manager that started this process, if it is one.
 
     Args:

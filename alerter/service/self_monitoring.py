@@ -1,7 +1,7 @@
-"""How the service shows that it is alive, to those outside who would notice if it were not.
+"""Heartbeat pings, and the HTTP server of /healthz, /metrics and the page.
 
-`SelfWatch` does what the configuration says: it pings the heartbeat, and answers on a port. What it shows is `Health`
-and a short look into the database. `is_routed` is the heartbeat of one poll without a service.
+`SelfMonitoring` does what the configuration says: it pings the heartbeat, and answers on a port. What it shows is
+`Health` and a few rows of the database. `with_heartbeat` is the heartbeat of one poll without a service.
 """
 
 import logging
@@ -20,8 +20,8 @@ from alerter.core.outbox import TargetName
 from alerter.errors import AlerterError, DeliveryError, ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
-from alerter.service.alerting_config import policy_of
-from alerter.service.heartbeat import Heartbeat, Patience, ping_of, says_failure, send
+from alerter.service.alerting_config import build_alerting_config
+from alerter.service.heartbeat import Heartbeat, PingTimeouts, build_ping, says_failure, send
 from alerter.storage import Store
 from alerter.web.sources import DatabaseCounts, Glance, Sources
 
@@ -47,7 +47,7 @@ class PageActions:
     send_test: Callable[[Config, str], Mapping[TargetName, str | None]] = lambda _config, _receiver: {}
 
 
-class SelfWatch:
+class SelfMonitoring:
     """The signs of life of a service. The main thread alone changes them.
 
     Args:
@@ -71,7 +71,7 @@ class SelfWatch:
         self._started_at: datetime | None = None
         self._sources = Sources(
             health=health,
-            complaints=self.complaints,
+            complaints=self.problems,
             stored=Glance(self._stored),
             labels=lambda: self._labels,
             started_at=lambda: self._started_at,
@@ -82,7 +82,7 @@ class SelfWatch:
         self._address: Address | None = None
         self._public_url: str | None = None
 
-    def follow(self, config: Config, *, now: datetime) -> None:
+    def apply_config(self, config: Config, *, now: datetime) -> None:
         """Do what the configuration says, at the start and after each reload.
 
         Raises:
@@ -90,7 +90,7 @@ class SelfWatch:
         """
         service = config.service
         had_page = self._has_page
-        self._config, self._alerting = config, policy_of(config)
+        self._config, self._alerting = config, build_alerting_config(config)
         self._public_url = service.public_url
         if service.listen != self._address or had_page != self._has_page:
             self._listen(service.listen)
@@ -101,7 +101,7 @@ class SelfWatch:
         self._health.keep_reasons(is_wanted=self._port is not None and service.metrics_per_reason)
         self._health.configured([target.name for each in config.receivers for target in each.targets], now=now)
 
-    def recall(self) -> None:
+    def load_last_polls(self) -> None:
         """Tell the account what the database knows of earlier processes, if anybody outside can see it."""
         if self._port is None:
             return
@@ -113,13 +113,13 @@ class SelfWatch:
             return
         self._health.remember({name: each.last_success_at for name, each in pollings.items() if each.last_success_at})
 
-    def cycle_ended(self, trouble: str = "") -> None:
+    def record_cycle(self, trouble: str = "") -> None:
         """Take note that a cycle was completed or, with what is wrong, that one could not be; return at once."""
         heartbeat = self._heartbeat
         if heartbeat is not None:
-            heartbeat.cycle_ended(trouble)
+            heartbeat.record_cycle(trouble)
 
-    def complaints(self) -> tuple[str, ...]:
+    def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the service, as anybody may read it; empty if nothing is."""
         return tuple(map(self._redactor.redacted, self._health.complaints()))
 
@@ -185,7 +185,7 @@ class SelfWatch:
                     config=lambda: _known(self._config),
                     alerting=lambda: _known(self._alerting),
                     health=self._health,
-                    problems=self.complaints,
+                    problems=self.problems,
                     clock=now,
                     seconds=time.monotonic,
                     started_at=lambda: self._started_at,
@@ -230,7 +230,7 @@ def _known(value: Known | None) -> Known:
 
 
 @contextmanager
-def is_routed(config: Config, redactor: Redactor) -> Iterator[None]:
+def with_heartbeat(config: Config, redactor: Redactor) -> Iterator[None]:
     """Ping the heartbeat once when the block has ended: that it was complete or, after an error of ours, why not.
 
     A ping that nobody takes is an error in the log, and changes nothing else.
@@ -248,6 +248,6 @@ def _ping_once(config: Config, trouble: str) -> None:
     if url is None or (trouble and not says_failure(url)):
         return
     try:
-        send(replace(ping_of(url, trouble), headers=config.service.heartbeat_headers), Patience())
+        send(replace(build_ping(url, trouble), headers=config.service.heartbeat_headers), PingTimeouts())
     except DeliveryError as error:
         log.error("heartbeat ping failed: %s", error)  # noqa: TRY400 - the text is the whole story

@@ -13,7 +13,7 @@ NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class AlertCounts:
     """What the database says of alerts and messages.
 
     Attributes:
@@ -26,7 +26,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class StatusInput:
     """What the line is made of.
 
     Attributes:
@@ -36,7 +36,7 @@ class Status:
         last_at: When the newest cycle ended, in the time zone in which people read it; None before the first one.
         refusal: Why the configuration as it is now is not in force; empty if it is.
         sharing: How the tenants are shared with other instances; empty where they are not.
-        summary: What the database said when it was last asked; None before that.
+        counts: What the database said when it was last asked; None before that.
     """
 
     tenants: int
@@ -45,29 +45,29 @@ class Status:
     last_at: datetime | None = None
     refusal: str = ""
     sharing: str = ""
-    summary: Tally | None = None
+    counts: AlertCounts | None = None
 
 
-def status_line(status: Status) -> str:
+def status_line(status: StatusInput) -> str:
     """Return the line, the worst first: a narrow terminal shows its beginning."""
     return "; ".join(_parts(status))
 
 
-def named(names: Collection[str]) -> str:
+def join_names(names: Collection[str]) -> str:
     """Return the names in their order, of many only the first and how many more there are."""
     more = len(names) - NAMED
     return ", ".join(sorted(names)[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _parts(status: Status) -> Iterator[str]:
+def _parts(status: StatusInput) -> Iterator[str]:
     yield from _unkept(status.cycles)
     if status.overdue:
-        yield f"tenants overdue: {named(status.overdue)}"
+        yield f"tenants overdue: {join_names(status.overdue)}"
     if status.refusal:
         yield status.refusal
     failing = [f"{tenant} ({cycle.cause})" for tenant, cycle in status.cycles.items() if cycle.cause is not None]
     if failing:
-        yield f"cannot be polled: {named(failing)}"
+        yield f"cannot be polled: {join_names(failing)}"
     yield f"tenants: {status.tenants}" + (f", failing: {len(failing)}" if failing else "")
     if status.sharing:
         yield status.sharing
@@ -75,8 +75,8 @@ def _parts(status: Status) -> Iterator[str]:
         yield f"not yet polled: {status.tenants - len(status.cycles)}"
     if status.last_at is not None:
         yield f"last poll {status.last_at:%H:%M:%S %Z}"
-    if status.summary is not None:
-        yield from _tallied(status.summary)
+    if status.counts is not None:
+        yield from _count_parts(status.counts)
 
 
 def _unkept(cycles: Mapping[Tenant, CycleRecord]) -> Iterator[str]:
@@ -86,10 +86,10 @@ def _unkept(cycles: Mapping[Tenant, CycleRecord]) -> Iterator[str]:
         if not cycle.is_complete:
             tenants_by_error.setdefault(cycle.error, []).append(tenant)
     for error, tenants in tenants_by_error.items():
-        yield f"NOTHING IS KEPT of {named(tenants)}: {error}"
+        yield f"NOTHING IS KEPT of {join_names(tenants)}: {error}"
 
 
-def _tallied(summary: Tally) -> Iterator[str]:
-    firing = [f"{summary.firing[severity]} {severity}" for severity in Severity if severity in summary.firing]
+def _count_parts(counts: AlertCounts) -> Iterator[str]:
+    firing = [f"{counts.firing[severity]} {severity}" for severity in Severity if severity in counts.firing]
     yield f"alerts firing: {', '.join(reversed(firing)) or 'none'}"
-    yield f"messages undelivered: {summary.undelivered or 'none'}"
+    yield f"messages undelivered: {counts.undelivered or 'none'}"

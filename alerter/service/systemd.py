@@ -12,8 +12,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from alerter.health import Health
-from alerter.service.sd_notify import Systemd
-from alerter.service.status_line import Status, Tally, named, status_line
+from alerter.service.sd_notify import SdNotify
+from alerter.service.status_line import AlertCounts, StatusInput, join_names, status_line
 
 if TYPE_CHECKING:
     from alerter.core.series import Tenant
@@ -30,10 +30,10 @@ WATCHDOG_MARGIN = timedelta(seconds=30)
 STATUS_SECONDS = 4
 #: How often the database is asked what fires and what is undelivered, where nothing here has changed it: another
 #: process may have.
-TALLY_SECONDS = 60
+COUNTS_SECONDS = 60
 
 
-class Supervision:
+class SystemdStatus:
     """Tells systemd how the service is; nothing where there is no systemd.
 
     Args:
@@ -42,7 +42,7 @@ class Supervision:
         monotonic: Seconds that never jump.
     """
 
-    def __init__(self, systemd: Systemd, health: Health, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, systemd: SdNotify, health: Health, *, monotonic: Callable[[], float]) -> None:
         self._systemd = systemd
         self._health = health
         self._monotonic = monotonic
@@ -51,8 +51,8 @@ class Supervision:
         self._fed_for = 0
         self._limit = timedelta(0)
         self._overdue: frozenset[Tenant] = frozenset()
-        self._tally: Tally | None = None
-        self._tally_seconds = -inf
+        self._counts: AlertCounts | None = None
+        self._counts_seconds = -inf
         self._has_news = True
         self._refusal = ""
         self._sharing = ""
@@ -73,26 +73,26 @@ class Supervision:
         self._polling_since = self._monotonic()
         self._systemd.notify(STATUS="starting: the first polls", EXTEND_TIMEOUT_USEC=_usec(FIRST_POLLS + START_MARGIN))
 
-    def hear_news(self) -> None:
+    def mark_changed(self) -> None:
         """Take note that alerts or deliveries are not as they were; from any thread."""
         self._has_news = True
 
-    def wants_tally(self) -> bool:
+    def needs_counts(self) -> bool:
         """Say whether the database should be asked again what fires and what is undelivered."""
         if not self._systemd.is_listening:
             return False
-        every = STATUS_SECONDS if self._has_news or self._sharing else TALLY_SECONDS
-        if self._monotonic() - self._tally_seconds < every:
+        every = STATUS_SECONDS if self._has_news or self._sharing else COUNTS_SECONDS
+        if self._monotonic() - self._counts_seconds < every:
             return False
-        self._has_news, self._tally_seconds = False, self._monotonic()
+        self._has_news, self._counts_seconds = False, self._monotonic()
         return True
 
-    def note(self, summary: Tally) -> None:
+    def set_counts(self, counts: AlertCounts) -> None:
         """Keep what the database says, for the status line."""
-        self._tally = summary
+        self._counts = counts
 
-    def look(self, *, sharing: str = "", now: datetime) -> None:
-        """Say what is new since the last look: that the service is ready, made progress, or is otherwise than it was.
+    def update(self, *, sharing: str = "", now: datetime) -> None:
+        """Say what is new since the last update: that the service is ready, made progress, or is otherwise than it was.
 
         Args:
             sharing: How the tenants are shared with other instances; empty where they are not.
@@ -117,7 +117,7 @@ class Supervision:
 
         Args:
             refusal: Why the new configuration was refused, so that the one before stays in force; empty if it was not.
-            now: As for `look`.
+            now: As for `update`.
         """
         self._refusal = (
             f"configuration rejected at {now:%H:%M:%S}, the one before is in force: {refusal}" if refusal else ""
@@ -160,7 +160,7 @@ class Supervision:
         overdue = frozenset(self._health.overdue())
         if overdue - self._overdue:
             bites = "the watchdog is not fed any more" if self._systemd.has_watchdog else ""
-            log.error("tenants overdue tenant_names=%s: %s", named(overdue), bites)
+            log.error("tenants overdue tenant_names=%s: %s", join_names(overdue), bites)
         elif self._overdue and not overdue:
             log.info("no tenant overdue")
         self._overdue = overdue
@@ -173,17 +173,17 @@ class Supervision:
         self._line, self._line_seconds = line, self._monotonic()
         return self._systemd.notify(**assignments, STATUS=line)
 
-    def _status(self, *, now: datetime) -> Status:
+    def _status(self, *, now: datetime) -> StatusInput:
         cycles = self._health.newest_cycles()
         newest = max((cycle.ended_seconds for cycle in cycles.values()), default=None)
-        return Status(
+        return StatusInput(
             tenants=self._health.tenant_count(),
             cycles=cycles,
             overdue=self._overdue,
             last_at=None if newest is None else now - timedelta(seconds=self._monotonic() - newest),
             refusal=self._refusal,
             sharing=self._sharing,
-            summary=self._tally,
+            counts=self._counts,
         )
 
 

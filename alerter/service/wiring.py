@@ -22,8 +22,8 @@ from alerter.jobs.notify import flush_groups
 from alerter.jobs.poll import PollCycle, poll, poll_dry_run, reconcile
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.redaction import Redactor
-from alerter.service.alerting_config import context_of, policy_of
-from alerter.service.membership import Alone, Clocks, Sharing
+from alerter.service.alerting_config import build_alerting_config, build_message_context
+from alerter.service.membership import Clocks, Membership, SingleNode
 from alerter.sources import mimecast
 from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2, Limits, Lines, MimecastSource
 from alerter.storage import SchemaState, Store
@@ -31,10 +31,12 @@ from alerter.storage import SchemaState, Store
 log = logging.getLogger(__name__)
 
 #: Messages are sent to so many targets at the same time.
-SENDERS = 8
+DELIVERY_WORKERS = 8
 
 
-def sharing_of(store: Store, clocks: Clocks, *, name: str, version: str, changed: Callable[[], None]) -> Sharing:
+def open_membership(
+    store: Store, clocks: Clocks, *, name: str, version: str, changed: Callable[[], None]
+) -> Membership:
     """Return how an instance takes part in a database.
 
     Args:
@@ -46,14 +48,14 @@ def sharing_of(store: Store, clocks: Clocks, *, name: str, version: str, changed
     """
     leases = store.leases()
     if leases is None:
-        return Alone(store, clocks)
+        return SingleNode(store, clocks)
     # Only where it is needed: whoever has the database for itself is a little leaner.
-    from alerter.service.cluster import Shared  # noqa: PLC0415 - see above
+    from alerter.service.cluster import Cluster  # noqa: PLC0415 - see above
 
-    return Shared(store, leases, clocks, name=name, version=version, changed=changed)
+    return Cluster(store, leases, clocks, name=name, version=version, changed=changed)
 
 
-def bring_up_to_date(store: Store) -> None:
+def upgrade_schema(store: Store) -> None:
     """Upgrade the schema if it is not this version's.
 
     Raises:
@@ -68,7 +70,7 @@ def bring_up_to_date(store: Store) -> None:
 DAEMON_LIMITS = Limits(max_rate_wait=timedelta(0))
 
 
-def source_of(
+def build_source(
     tenant: TenantConfig,
     *,
     stop: Event,
@@ -114,7 +116,7 @@ def _keys(tenant: TenantConfig) -> mimecast.OAuthKeys | mimecast.SigningKeys:
     )
 
 
-def urls_of(config: Config, receiver: ReceiverName | None = None) -> Mapping[TargetName, str]:
+def target_urls(config: Config, receiver: ReceiverName | None = None) -> Mapping[TargetName, str]:
     """Return where each target is, of all receivers or of one. The values are secrets."""
     return {
         target.name: target.url
@@ -139,25 +141,25 @@ def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[PollCyc
     Raises:
         StoreError: A cycle could not be kept.
     """
-    alerting = policy_of(config)
+    alerting = build_alerting_config(config)
     stop = Event()
     if not is_dry:
         reconcile(store, alerting, now=now())
     with closing(Lines(time.monotonic)) as lines:
         for name, tenant in config.tenants.items():
-            source = source_of(tenant, stop=stop, lines=lines)
+            source = build_source(tenant, stop=stop, lines=lines)
             yield (poll_dry_run if is_dry else poll)(name, source, store, alerting, clock=now)
             source.close()
 
 
-def is_anything_firing(store: Store) -> bool:
+def has_firing_alerts(store: Store) -> bool:
     """Say whether an alert is firing."""
     with store.read() as reader:
         return any(alert.is_firing for alert in reader.alerts.load())
 
 
 @contextmanager
-def store_for_poll(config: Config, *, is_dry: bool) -> Iterator[Store]:
+def open_store_for_poll(config: Config, *, is_dry: bool) -> Iterator[Store]:
     """Open the database for one poll: alone, like a daemon; or, for a dry run, such that nothing is created.
 
     Raises:
@@ -168,7 +170,7 @@ def store_for_poll(config: Config, *, is_dry: bool) -> Iterator[Store]:
         if not is_dry:
             # The lock first: no running daemon of an older version may lose its schema.
             stack.enter_context(store.lock())
-            bring_up_to_date(store)
+            upgrade_schema(store)
         elif store.schema_state() is SchemaState.MISSING:
             store = stack.enter_context(_empty_store())
         elif store.schema_state() is not SchemaState.CURRENT:
@@ -177,7 +179,7 @@ def store_for_poll(config: Config, *, is_dry: bool) -> Iterator[Store]:
 
 
 @contextmanager
-def store_for_import(config: Config, *, is_dry: bool) -> Iterator[Store]:
+def open_store_for_import(config: Config, *, is_dry: bool) -> Iterator[Store]:
     """Open the database to import into, beside a daemon that may run; there need not be one yet.
 
     Raises:
@@ -192,7 +194,7 @@ def store_for_import(config: Config, *, is_dry: bool) -> Iterator[Store]:
                 store = stack.enter_context(_empty_store())
             case SchemaState.MISSING:
                 with store.lock():
-                    bring_up_to_date(store)
+                    upgrade_schema(store)
             case SchemaState.OLDER | SchemaState.NEWER:
                 raise StoreError("the database has another schema than this version's: run `alerter db upgrade`")
         yield store
@@ -211,10 +213,10 @@ def _empty_store() -> Iterator[Store]:
 
 def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
     """Send a test message to each target of a receiver; return what went wrong with each, None for nothing."""
-    message = compose_test_message(ReceiverName(receiver), context_of(config), now=now())
+    message = compose_test_message(ReceiverName(receiver), build_message_context(config), now=now())
     notifier = AppriseNotifier()
     outcomes: dict[TargetName, str | None] = {}
-    for target, url in urls_of(config, ReceiverName(receiver)).items():
+    for target, url in target_urls(config, ReceiverName(receiver)).items():
         try:
             notifier.deliver(message, url)
             outcomes[target] = None
@@ -225,14 +227,14 @@ def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
 
 def deliver_once(config: Config, store: Store) -> list[Delivery]:
     """Send what is due, to all targets at the same time; return what was tried."""
-    alerting = policy_of(config)
+    alerting = build_alerting_config(config)
     release_claims(store, now=now())
     flush_groups(store, alerting, now=now())
-    with ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver") as pool:
-        return deliver(store, AppriseNotifier(), urls_of(config), alerting=alerting, clock=now, map_=pool.map)
+    with ThreadPoolExecutor(DELIVERY_WORKERS, thread_name_prefix="deliver") as pool:
+        return deliver(store, AppriseNotifier(), target_urls(config), alerting=alerting, clock=now, map_=pool.map)
 
 
-def fingerprint(*parts: object) -> str:
+def config_fingerprint(*parts: object) -> str:
     """Return a digest of what a configuration decides, the same in every process that decides the same.
 
     No secret is in what it is made of: no key, and of the URL of a target a digest alone, by which its target is known.

@@ -37,7 +37,7 @@ def tenant(folder: Path, base_url: str = "http://127.0.0.1:9", *, secret: str = 
 
 def looked_at(account: TenantConfig) -> list[Finding]:
     """Return what a real call finds."""
-    return list(check_account(account, lambda: wiring.source_of(account, stop=Event())))
+    return list(check_account(account, lambda: wiring.build_source(account, stop=Event())))
 
 
 def test_an_account_that_answers_is_well(simulator: Simulator, tmp_path: Path) -> None:

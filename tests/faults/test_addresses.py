@@ -13,7 +13,7 @@ import pytest
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.network.probe import Endpoint, TlsMode, contact
-from alerter.service.heartbeat import Patience, ping_of, send
+from alerter.service.heartbeat import PingTimeouts, build_ping, send
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
 from alerter.sources.mimecast import Limits, Lines, MimecastSource, OAuthKeys
 from tests.builders import span
@@ -103,7 +103,7 @@ def test_a_heartbeat_uses_the_address_that_answers(has_dead_addresses: ExitStack
         let_none_answer(has_dead_addresses, sink.port)
         began = perf_counter()
 
-        send(ping_of(f"http://localhost:{sink.port}/ping/x", ""), Patience())
+        send(build_ping(f"http://localhost:{sink.port}/ping/x", ""), PingTimeouts())
 
     assert perf_counter() - began < 2.5
     assert len(sink.pings) == 1

@@ -28,8 +28,8 @@ from alerter.errors import Cause, DeliveryError, SourceUnavailable
 from alerter.jobs.deliver import deliver
 from alerter.jobs.notify import flush_groups, next_flush_at
 from alerter.jobs.poll import poll, reconcile, shift_after_clock_jump, tell_unpolled
-from alerter.service.alerting_config import policy_of
-from alerter.service.wiring import urls_of
+from alerter.service.alerting_config import build_alerting_config
+from alerter.service.wiring import target_urls
 from alerter.storage import Store
 from tests.commands import unchanged_logging
 from tests.reference.mutes import Subject
@@ -194,7 +194,7 @@ class Real:
         path = self.folder / "rules.toml"
         path.write_text(toml, encoding="utf-8")
         config = load_config(path, {})
-        self.alerting, self.urls = policy_of(config), {**self.urls, **urls_of(config)}
+        self.alerting, self.urls = build_alerting_config(config), {**self.urls, **target_urls(config)}
         return reconcile(self.store, self.alerting, now=self.now)
 
     def restart(self) -> list[Transition]:

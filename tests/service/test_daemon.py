@@ -138,7 +138,7 @@ from dataclasses import replace
 from pathlib import Path
 from alerter.config import load_config
 from alerter.redaction import Redactor
-from alerter.service.daemon import Service, read_clocks
+from alerter.service.daemon import Daemon, read_clocks
 
 path = Path(sys.argv[1])
 
@@ -147,7 +147,7 @@ def read():
 
 logging.basicConfig(level=logging.INFO)
 redactor = Redactor()
-Service(path, redactor=redactor, read=read).run(load_config(path, redactor=redactor))
+Daemon(path, redactor=redactor, read=read).run(load_config(path, redactor=redactor))
 """
 
 

@@ -18,16 +18,16 @@ from alerter.service.heartbeat import (
     MAX_CAUSE,
     MAX_CAUSE_IN_URL,
     Heartbeat,
-    Patience,
     Ping,
-    ping_of,
+    PingTimeouts,
+    build_ping,
     says_failure,
     send,
 )
 from tests.raw_servers import RawServer, no_play, trickle
 from tests.servers import Pinged, PingSink, ping_sink
 
-SHORT = Patience(connect=0.3, read=0.3, total=0.4)
+SHORT = PingTimeouts(connect=0.3, read=0.3, total=0.4)
 TROUBLE = "acme: database is locked"
 
 
@@ -70,7 +70,7 @@ def start(notes: Notes) -> Iterator[Start]:
     """Return what starts a heartbeat that ends with its test; unless it is told otherwise, it pings once."""
     started: list[Heartbeat] = []
 
-    def begin(url: str, *, least_gap: float = 60.0, patience: Patience = SHORT, secret: str = "") -> Heartbeat:
+    def begin(url: str, *, least_gap: float = 60.0, patience: PingTimeouts = SHORT, secret: str = "") -> Heartbeat:
         heartbeat = Heartbeat(
             url,
             trouble=lambda: notes.trouble,
@@ -144,7 +144,7 @@ def sink() -> Iterator[PingSink]:
 )  # fmt: skip
 def test_each_service_is_told_in_its_own_way(url: str, well: str, failed: str) -> None:
     """Success and failure are said as the service has it, and the rest of its URL stays as it is."""
-    pings = [ping_of(url, ""), ping_of(url, TROUBLE)]
+    pings = [build_ping(url, ""), build_ping(url, TROUBLE)]
 
     assert [f"{ping.method} {ping.url}" for ping in pings] == [well, failed]
     assert [ping.body for ping in pings] in ([None, None], [ALL_IS_WELL.encode(), TROUBLE.encode()])
@@ -154,7 +154,10 @@ def test_a_long_cause_is_cut() -> None:
     """Nobody reads a novel, and a URL has an end."""
     trouble = "ä" * 5000
 
-    by_post, by_get = ping_of("https://hc.example/uuid", trouble), ping_of("https://kuma.example/api/push/t", trouble)
+    by_post, by_get = (
+        build_ping("https://hc.example/uuid", trouble),
+        build_ping("https://kuma.example/api/push/t", trouble),
+    )
 
     assert by_post.body == ("ä" * MAX_CAUSE).encode()
     assert by_get.url.count("%C3%A4") == MAX_CAUSE_IN_URL
@@ -162,7 +165,7 @@ def test_a_long_cause_is_cut() -> None:
 
 def test_the_url_is_not_in_the_representation_of_a_ping() -> None:
     """It is a secret wherever a ping may be printed."""
-    assert "uuid-0001" not in repr(ping_of("https://hc.example/uuid-0001", ""))
+    assert "uuid-0001" not in repr(build_ping("https://hc.example/uuid-0001", ""))
 
 
 # When it is sent
@@ -170,7 +173,7 @@ def test_the_url_is_not_in_the_representation_of_a_ping() -> None:
 
 def test_a_complete_cycle_is_a_ping(start: Start, sink: PingSink, notes: Notes) -> None:
     """The service outside hears that all is well."""
-    start(f"{sink.url}/uuid").cycle_ended()
+    start(f"{sink.url}/uuid").record_cycle()
 
     assert sink.wait_for(1) == [Pinged(method="POST", path="/uuid", body=ALL_IS_WELL)]
     assert notes.wait_for(1) == [PingOutcome.SENT]
@@ -178,7 +181,7 @@ def test_a_complete_cycle_is_a_ping(start: Start, sink: PingSink, notes: Notes) 
 
 def test_a_cycle_that_could_not_be_completed_is_a_failure_with_its_cause(start: Start, sink: PingSink) -> None:
     """Whoever is called reads why, without any secret."""
-    start(f"{sink.url}/uuid", secret="hunter2").cycle_ended(f"{TROUBLE} password=hunter2")
+    start(f"{sink.url}/uuid", secret="hunter2").record_cycle(f"{TROUBLE} password=hunter2")
 
     assert sink.wait_for(1) == [Pinged(method="POST", path="/uuid/fail", body=f"{TROUBLE} password=[redacted]")]
 
@@ -187,7 +190,7 @@ def test_a_service_with_another_trouble_is_not_well(start: Start, sink: PingSink
     """One tenant's complete cycle says nothing good while another tenant is overdue."""
     notes.trouble = "other: no complete cycle for 16m"
 
-    start(f"{sink.url}/uuid").cycle_ended()
+    start(f"{sink.url}/uuid").record_cycle()
 
     assert sink.wait_for(1) == [Pinged(method="POST", path="/uuid/fail", body="other: no complete cycle for 16m")]
 
@@ -200,7 +203,7 @@ def test_thousands_of_cycles_are_few_pings(start: Start, sink: PingSink) -> None
 
     while len(sink.pings) < 3:
         for _ in range(100):
-            heartbeat.cycle_ended()
+            heartbeat.record_cycle()
     took = time.monotonic() - began  # noqa: TID251 - as above
 
     assert 3 <= len(sink.pings) <= took / gap + 1
@@ -209,12 +212,12 @@ def test_thousands_of_cycles_are_few_pings(start: Start, sink: PingSink) -> None
 def test_a_failure_that_waits_is_not_replaced_by_a_success(start: Start, sink: PingSink) -> None:
     """A cycle that failed between two pings is told, though the next one was complete."""
     heartbeat = start(f"{sink.url}/uuid", least_gap=0.2)
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle()
     sink.wait_for(1)
 
-    heartbeat.cycle_ended(TROUBLE)
-    heartbeat.cycle_ended("acme: disk is full")
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle(TROUBLE)
+    heartbeat.record_cycle("acme: disk is full")
+    heartbeat.record_cycle()
 
     assert [ping.body for ping in sink.wait_for(2)] == [ALL_IS_WELL, TROUBLE]
 
@@ -222,10 +225,10 @@ def test_a_failure_that_waits_is_not_replaced_by_a_success(start: Start, sink: P
 def test_after_a_failure_a_success_is_told_again(start: Start, sink: PingSink) -> None:
     """The alarm ends with the next cycle that is complete."""
     heartbeat = start(f"{sink.url}/uuid", least_gap=0.0)
-    heartbeat.cycle_ended(TROUBLE)
+    heartbeat.record_cycle(TROUBLE)
     sink.wait_for(1)
 
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle()
 
     assert [ping.path for ping in sink.wait_for(2)] == ["/uuid/fail", "/uuid"]
 
@@ -234,9 +237,9 @@ def test_a_heartbeat_that_was_closed_is_silent(start: Start, sink: PingSink) -> 
     """Silence is what the service outside waits for; a service that was stopped says nothing."""
     heartbeat = start(f"{sink.url}/uuid")
     heartbeat.close()
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle()
     other = start(f"{sink.url}/other")
-    other.cycle_ended()
+    other.record_cycle()
 
     assert [ping.path for ping in sink.wait_for(1)] == ["/other"]
 
@@ -258,13 +261,13 @@ def test_a_server_that_hangs_holds_nobody_up(
     """Cycles go on at once, and the ping ends when its time is up."""
     with RawServer(play) as server:
         heartbeat = start(f"{server.url}/uuid-0001", least_gap=0.0)
-        heartbeat.cycle_ended()
+        heartbeat.record_cycle()
         began = time.monotonic()  # noqa: TID251 - it is about real time
         for _ in range(10_000):
-            heartbeat.cycle_ended()
+            heartbeat.record_cycle()
         took = time.monotonic() - began  # noqa: TID251 - as above
         notes.wait_for(1)
-        heartbeat.cycle_ended()
+        heartbeat.record_cycle()
         outcomes = notes.wait_for(2)
 
     assert took < 1
@@ -275,7 +278,7 @@ def test_a_server_that_hangs_holds_nobody_up(
 def test_a_handshake_that_stalls_ends_in_time(start: Start, notes: Notes) -> None:
     """TLS that never comes about is a failed ping like any other."""
     with RawServer(no_play) as server:
-        start(f"{server.url.replace('http', 'https')}/uuid", patience=Patience(connect=0.3)).cycle_ended()
+        start(f"{server.url.replace('http', 'https')}/uuid", patience=PingTimeouts(connect=0.3)).record_cycle()
 
         assert notes.wait_for(1) == [PingOutcome.FAILED]
 
@@ -307,7 +310,7 @@ def test_a_ping_that_is_refused_has_failed(
     """What the service outside did not take was not heard, whatever it calls that."""
     sink.status, sink.reply, sink.headers = status, reply, headers
 
-    start(f"{sink.url}/uuid-0001").cycle_ended()
+    start(f"{sink.url}/uuid-0001").record_cycle()
 
     assert notes.wait_for(1) == [PingOutcome.FAILED]
     assert said in caplog.text
@@ -321,7 +324,7 @@ def test_a_certificate_that_cannot_be_trusted_gets_no_ping(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with ping_sink(context) as sink:
-        start(f"https://127.0.0.1:{sink.port}/uuid", patience=Patience()).cycle_ended()
+        start(f"https://127.0.0.1:{sink.port}/uuid", patience=PingTimeouts()).record_cycle()
         outcomes = notes.wait_for(1)
 
         assert sink.pings == []
@@ -336,11 +339,11 @@ def test_a_streak_of_failures_is_one_warning_and_its_end_one_line(
     caplog.set_level(logging.INFO, "alerter.service.heartbeat")
     sink.status = 503
     heartbeat = start(f"{sink.url}/uuid-0001", least_gap=0.05)
-    heartbeat.cycle_ended(TROUBLE)
+    heartbeat.record_cycle(TROUBLE)
     notes.wait_for(3)
     sink.status = 200
     notes.wait_for(1, of={PingOutcome.SENT})
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle()
     outcomes = notes.wait_for(2, of={PingOutcome.SENT})
 
     failures = outcomes.count(PingOutcome.FAILED)
@@ -354,10 +357,10 @@ def test_a_ping_that_was_not_taken_is_tried_again(start: Start, sink: PingSink) 
     """What a cycle had to complain of is told when the service outside can be reached again."""
     sink.status = 503
     heartbeat = start(f"{sink.url}/uuid", least_gap=0.05)
-    heartbeat.cycle_ended(TROUBLE)
+    heartbeat.record_cycle(TROUBLE)
     sink.wait_for(1)
 
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle()
     bodies = {ping.body for ping in sink.wait_for(3)}
 
     assert bodies == {TROUBLE}
@@ -370,7 +373,7 @@ def test_a_port_where_nobody_listens_is_a_failed_ping(
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
-    start(f"http://127.0.0.1:{port}/uuid-0001").cycle_ended()
+    start(f"http://127.0.0.1:{port}/uuid-0001").record_cycle()
 
     assert notes.wait_for(1) == [PingOutcome.FAILED]
     assert "it cannot be reached" in caplog.text
@@ -383,10 +386,10 @@ def test_a_bug_does_not_end_the_heartbeat(
     """A heartbeat that ended by itself would raise an alarm about the wrong thing."""
     heartbeat = start(f"{sink.url}/uuid", least_gap=0.0)
     monkeypatch.setattr(heartbeat, "_redact", lambda text: text + 1)
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle()
     notes.wait_for(1)
     monkeypatch.undo()
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle()
 
     assert sink.wait_for(1)[0].path == "/uuid"
     assert "internal error job=heartbeat" in caplog.text
@@ -430,8 +433,8 @@ def test_a_login_in_a_header_goes_with_every_ping(sink: PingSink, notes: Notes) 
     """Beside what every request has; a redirect, which is not followed, gets none of it elsewhere."""
     headers = {"Authorization": "GenieKey secret-0001", "X-Team": "mail"}
     heartbeat = Heartbeat(sink.url + "/uuid", trouble=str, redact=str, note=notes.note, least_gap=0.01, headers=headers)
-    heartbeat.cycle_ended()
-    heartbeat.cycle_ended(TROUBLE)
+    heartbeat.record_cycle()
+    heartbeat.record_cycle(TROUBLE)
     pings = sink.wait_for(1)
     heartbeat.close()
 
@@ -470,9 +473,9 @@ def test_a_switch_that_knows_silence_alone_is_pinged_while_all_is_well_and_never
         return troubles.pop() if troubles else ""
 
     heartbeat = Heartbeat(sink.url + OPSGENIE, trouble=trouble, redact=str, note=notes.note, least_gap=0.01)
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle()
     assert asked.wait(20)
-    heartbeat.cycle_ended()
+    heartbeat.record_cycle()
     [ping] = sink.wait_for(1)
     heartbeat.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.service.sd_notify import Systemd
+from alerter.service.sd_notify import SdNotify
 from tests.supervisor import a_supervisor
 
 PID = 4711
@@ -22,7 +22,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_what_is_said_together_arrives_together(address: str) -> None:
     """Assignments that belong together are one datagram, so that systemd sees them at once."""
     with a_supervisor(address) as supervisor:
-        is_sent = Systemd(supervisor.environment(), pid=PID).notify(READY=1, STATUS="well")
+        is_sent = SdNotify(supervisor.environment(), pid=PID).notify(READY=1, STATUS="well")
         said = supervisor.wait_for("READY", "1")
 
     assert is_sent
@@ -32,7 +32,7 @@ def test_what_is_said_together_arrives_together(address: str) -> None:
 def test_a_line_break_in_a_text_says_nothing_else(address: str) -> None:
     """A name or an error text with a line break in it must not stop the service, nor feed its watchdog."""
     with a_supervisor(address) as supervisor:
-        Systemd(supervisor.environment(), pid=PID).notify(STATUS="an\nerror\nSTOPPING=1\r\nWATCHDOG=1")
+        SdNotify(supervisor.environment(), pid=PID).notify(STATUS="an\nerror\nSTOPPING=1\r\nWATCHDOG=1")
         said = supervisor.wait_for("STATUS")
 
     assert said == {"STATUS": "an error STOPPING=1 WATCHDOG=1"}
@@ -41,7 +41,7 @@ def test_a_line_break_in_a_text_says_nothing_else(address: str) -> None:
 def test_a_reload_says_when_it_began(tmp_path: Path) -> None:
     """From systemd 253 on, it tells by the monotonic time in microseconds to which reload an answer belongs."""
     with a_supervisor(str(tmp_path / "notify")) as supervisor:
-        Systemd(supervisor.environment(), pid=PID).notify_reloading(STATUS="reloading")
+        SdNotify(supervisor.environment(), pid=PID).notify_reloading(STATUS="reloading")
         said = supervisor.wait_for("RELOADING", "1")
 
     assert int(said["MONOTONIC_USEC"]) > 0
@@ -50,7 +50,7 @@ def test_a_reload_says_when_it_began(tmp_path: Path) -> None:
 
 def test_without_systemd_nothing_is_said_and_nothing_is_wrong() -> None:
     """A daemon in a terminal or a container has nobody to tell."""
-    systemd = Systemd({}, pid=PID)
+    systemd = SdNotify({}, pid=PID)
 
     assert systemd.notify(READY=1)
     assert (systemd.is_listening, systemd.has_watchdog) == (False, False)
@@ -59,14 +59,14 @@ def test_without_systemd_nothing_is_said_and_nothing_is_wrong() -> None:
 @pytest.mark.parametrize("address", ["relative/path", "vsock:2:4711"])
 def test_an_address_of_another_kind_is_nobody(address: str) -> None:
     """Only a path or an abstract name is an address of the protocol as it is spoken on one machine."""
-    assert not Systemd({"NOTIFY_SOCKET": address}, pid=PID).is_listening
+    assert not SdNotify({"NOTIFY_SOCKET": address}, pid=PID).is_listening
 
 
 def test_a_socket_that_has_gone_is_told_to_the_log_and_not_to_the_caller(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What could not be said must be said again, but never ends the daemon."""
-    systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "gone")}, pid=PID)
+    systemd = SdNotify({"NOTIFY_SOCKET": str(tmp_path / "gone")}, pid=PID)
 
     assert not systemd.notify(READY=1)
     assert "No such file or directory" in caplog.text
@@ -77,7 +77,7 @@ def test_a_manager_that_does_not_listen_holds_nobody_up(tmp_path: Path, monkeypa
     monkeypatch.setattr("alerter.service.sd_notify.PATIENCE_SECONDS", 0.01)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
-        systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify")}, pid=PID)
+        systemd = SdNotify({"NOTIFY_SOCKET": str(tmp_path / "notify")}, pid=PID)
 
         taken = sum(1 for _ in takewhile(bool, (systemd.notify(STATUS="again") for _ in range(100_000))))
 
@@ -97,4 +97,4 @@ def test_a_manager_that_does_not_listen_holds_nobody_up(tmp_path: Path, monkeypa
 )
 def test_the_watchdog_is_meant_for_this_process(watchdog: dict[str, str], *, is_watched: bool) -> None:
     """sd_watchdog_enabled(3): a number of microseconds, and a process id if it is for a certain one."""
-    assert Systemd({"NOTIFY_SOCKET": "/run/notify", **watchdog}, pid=PID).has_watchdog is is_watched
+    assert SdNotify({"NOTIFY_SOCKET": "/run/notify", **watchdog}, pid=PID).has_watchdog is is_watched

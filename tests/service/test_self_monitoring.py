@@ -17,7 +17,7 @@ from alerter.core.series import Tenant
 from alerter.errors import ListenError, StoreError
 from alerter.health import Health
 from alerter.redaction import Redactor
-from alerter.service.self_monitoring import SelfWatch, is_routed
+from alerter.service.self_monitoring import SelfMonitoring, with_heartbeat
 from alerter.storage import Store
 from tests.builders import NOON, a_snapshot
 from tests.servers import PingSink, ping_sink
@@ -41,11 +41,11 @@ def health() -> Health:
 
 
 @pytest.fixture
-def watch(health: Health, sqlite_url: str) -> Iterator[SelfWatch]:
+def watch(health: Health, sqlite_url: str) -> Iterator[SelfMonitoring]:
     """The signs of life of a service, until the test ends."""
     with (
         closing(Store(sqlite_url)) as store,
-        closing(SelfWatch(health, Redactor(["client-secret-0001"]), store)) as watch,
+        closing(SelfMonitoring(health, Redactor(["client-secret-0001"]), store)) as watch,
     ):
         yield watch
 
@@ -62,41 +62,45 @@ def configuration(folder: Path, *service: str) -> Config:
     return load_config(path, {})
 
 
-def test_a_ping_says_how_all_tenants_are(tmp_path: Path, watch: SelfWatch, health: Health, switch: PingSink) -> None:
+def test_a_ping_says_how_all_tenants_are(
+    tmp_path: Path, watch: SelfMonitoring, health: Health, switch: PingSink
+) -> None:
     """While one tenant's newest cycle is not complete, another one's is no good news."""
-    watch.follow(configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"'), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"'), now=NOON)
     health.cycle_failed(OTHER, seconds=1, error="client-secret-0001 is no column")
 
     health.cycle_completed(ACME, seconds=1, cause=None)
-    watch.cycle_ended()
+    watch.record_cycle()
 
     (ping,) = switch.wait_for(1)
     assert ping.path == "/uuid/fail"
     assert ping.body == "other: the last cycle was not completed: [redacted] is no column"
 
 
-def test_without_a_heartbeat_nothing_is_pinged(tmp_path: Path, watch: SelfWatch, switch: PingSink) -> None:
+def test_without_a_heartbeat_nothing_is_pinged(tmp_path: Path, watch: SelfMonitoring, switch: PingSink) -> None:
     """A reload that takes the URL away ends the pings."""
-    watch.follow(configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"'), now=NOON)
-    watch.follow(configuration(tmp_path), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"'), now=NOON)
+    watch.apply_config(configuration(tmp_path), now=NOON)
 
-    watch.cycle_ended()
-    watch.follow(configuration(tmp_path, f'heartbeat_url = "{switch.url}/again"'), now=NOON)
-    watch.cycle_ended()
+    watch.record_cycle()
+    watch.apply_config(configuration(tmp_path, f'heartbeat_url = "{switch.url}/again"'), now=NOON)
+    watch.record_cycle()
 
     assert [ping.path for ping in switch.wait_for(1)] == ["/again"]
 
 
-def test_a_reload_that_changes_a_header_changes_the_pings(tmp_path: Path, watch: SelfWatch, switch: PingSink) -> None:
+def test_a_reload_that_changes_a_header_changes_the_pings(
+    tmp_path: Path, watch: SelfMonitoring, switch: PingSink
+) -> None:
     """The URL is the same; and `alerter poll` sends the header as well."""
     url = f'heartbeat_url = "{switch.url}/uuid"'
-    watch.follow(configuration(tmp_path, url), now=NOON)
+    watch.apply_config(configuration(tmp_path, url), now=NOON)
     config = configuration(tmp_path, url, 'heartbeat_headers = { Authorization = "Bearer secret-0009" }')
-    watch.follow(config, now=NOON)
+    watch.apply_config(config, now=NOON)
 
-    watch.cycle_ended()
+    watch.record_cycle()
     [of_service] = switch.wait_for(1)
-    with is_routed(config, Redactor()):
+    with with_heartbeat(config, Redactor()):
         pass
     [_, of_poll] = switch.wait_for(2)
 
@@ -107,7 +111,7 @@ def test_where_silence_alone_raises_the_alarm_a_poll_that_fails_is_not_told(tmp_
     """Opsgenie knows no failure."""
     config = configuration(tmp_path, f'heartbeat_url = "{switch.url}/v2/heartbeats/alerter/ping"')
 
-    with pytest.raises(StoreError), is_routed(config, Redactor()):
+    with pytest.raises(StoreError), with_heartbeat(config, Redactor()):
         raise StoreError("no such user")
 
     assert switch.pings == []
@@ -117,7 +121,7 @@ def test_a_poll_that_fails_as_a_whole_is_told(tmp_path: Path, switch: PingSink) 
     """`alerter poll` from cron says that its cycle could not be kept, and why."""
     config = configuration(tmp_path, f'heartbeat_url = "{switch.url}/uuid"')
 
-    with pytest.raises(StoreError), is_routed(config, Redactor(["hunter2"])):
+    with pytest.raises(StoreError), with_heartbeat(config, Redactor(["hunter2"])):
         raise StoreError("no such user: hunter2")
 
     assert [(ping.path, ping.body) for ping in switch.pings] == [("/uuid/fail", "no such user: [redacted]")]
@@ -142,10 +146,10 @@ def page(port: int, path: str = "/metrics") -> str:
 
 
 def test_the_port_shows_what_the_account_and_the_database_know(
-    tmp_path: Path, watch: SelfWatch, health: Health, free_port: int
+    tmp_path: Path, watch: SelfMonitoring, health: Health, free_port: int
 ) -> None:
     """Held messages from the newest poll, alerts from the database, targets from the configuration."""
-    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
     health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({"Spam": 5}))
 
     shown = page(free_port)
@@ -161,13 +165,13 @@ def test_the_port_shows_how_many_share_the_tenants(
     tmp_path: Path, health: Health, postgresql_url: str, free_port: int
 ) -> None:
     """Those that live; one that has gone is missed."""
-    with closing(Store(postgresql_url)) as store, closing(SelfWatch(health, Redactor([]), store)) as watch:
+    with closing(Store(postgresql_url)) as store, closing(SelfMonitoring(health, Redactor([]), store)) as watch:
         leases = store.leases()
         assert leases is not None
         one, _ = (
             leases.join(name, "1", "digest", lasting=timedelta(minutes=1), instead_of=0) for name in ("mon-a", "mon-b")
         )
-        watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+        watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
         both = page(free_port)
         leases.leave(one)
         alone = page(free_port)
@@ -176,9 +180,9 @@ def test_the_port_shows_how_many_share_the_tenants(
     assert "alerter_instances 1.0\n" in alone
 
 
-def test_no_secret_is_shown(tmp_path: Path, watch: SelfWatch, health: Health, free_port: int) -> None:
+def test_no_secret_is_shown(tmp_path: Path, watch: SelfMonitoring, health: Health, free_port: int) -> None:
     """What a library says of an error is redacted before anybody outside reads it."""
-    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
     health.cycle_failed(ACME, seconds=1, error="no such user: client-secret-0001")
 
     with pytest.raises(HTTPError) as caught:
@@ -189,56 +193,56 @@ def test_no_secret_is_shown(tmp_path: Path, watch: SelfWatch, health: Health, fr
         assert "no such user: [redacted]" in answer.read().decode()
 
 
-def test_a_reload_moves_the_port(tmp_path: Path, watch: SelfWatch, free_port: int) -> None:
+def test_a_reload_moves_the_port(tmp_path: Path, watch: SelfMonitoring, free_port: int) -> None:
     """The new one answers, the old one does not any more, and without `listen` there is none."""
-    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
     with socket.create_server(("127.0.0.1", 0)) as found:
         other = found.getsockname()[1]
 
-    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{other}"'), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{other}"'), now=NOON)
     moved = page(other)
     with pytest.raises(URLError):
         page(free_port)
-    watch.follow(configuration(tmp_path), now=NOON)
+    watch.apply_config(configuration(tmp_path), now=NOON)
 
     assert "alerter_tenants" in moved
     with pytest.raises(URLError):
         page(other)
 
 
-def test_a_reload_may_open_the_port_to_other_machines(tmp_path: Path, watch: SelfWatch, free_port: int) -> None:
+def test_a_reload_may_open_the_port_to_other_machines(tmp_path: Path, watch: SelfMonitoring, free_port: int) -> None:
     """The same port on all addresses takes the place of the one on loopback, which is in its way."""
-    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
 
-    watch.follow(configuration(tmp_path, f'listen = "0.0.0.0:{free_port}"'), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'listen = "0.0.0.0:{free_port}"'), now=NOON)
 
     assert "alerter_tenants" in page(free_port)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
 def test_a_reload_that_cannot_listen_changes_nothing(
-    tmp_path: Path, watch: SelfWatch, switch: PingSink, free_port: int, host: str
+    tmp_path: Path, watch: SelfMonitoring, switch: PingSink, free_port: int, host: str
 ) -> None:
     """The old port goes on, and so does the old heartbeat: also if both addresses have the same port."""
-    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1] if host == "127.0.0.1" else free_port
         wrong = configuration(tmp_path, f'listen = "{host}:{port}"', f'heartbeat_url = "{switch.url}/uuid"')
         with pytest.raises(ListenError, match=f"cannot listen on {host}:{port}: "):
-            watch.follow(wrong, now=NOON)
-    watch.cycle_ended()
+            watch.apply_config(wrong, now=NOON)
+    watch.record_cycle()
 
     assert "alerter_tenants" in page(free_port)
     assert switch.pings == []
 
 
 def test_reasons_are_left_out_where_the_configuration_says_so(
-    tmp_path: Path, watch: SelfWatch, health: Health, free_port: int
+    tmp_path: Path, watch: SelfMonitoring, health: Health, free_port: int
 ) -> None:
     """`metrics_per_reason = false` leaves the sums."""
     lines = (f'listen = "127.0.0.1:{free_port}"', "metrics_per_reason = false")
-    watch.follow(configuration(tmp_path, *lines), now=NOON)
+    watch.apply_config(configuration(tmp_path, *lines), now=NOON)
     health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({"Spam": 5}))
 
     shown = page(free_port)
@@ -248,16 +252,16 @@ def test_reasons_are_left_out_where_the_configuration_says_so(
 
 
 def test_what_was_before_a_restart_is_recalled(
-    tmp_path: Path, watch: SelfWatch, health: Health, sqlite_url: str, free_port: int
+    tmp_path: Path, watch: SelfMonitoring, health: Health, sqlite_url: str, free_port: int
 ) -> None:
     """The last good poll of a tenant comes from the database until there is a newer one."""
     with closing(Store(sqlite_url)) as store, store.write() as transaction:
         transaction.history.add(a_snapshot({"Spam": 5}), poll_interval=timedelta(minutes=5))
-    watch.recall()
+    watch.load_last_polls()
     unwanted = health.tenants()[0].last_success_at
-    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
 
-    watch.recall()
+    watch.load_last_polls()
 
     assert unwanted is None
     assert [each.last_success_at for each in health.tenants()] == [NOON, None]
@@ -265,14 +269,14 @@ def test_what_was_before_a_restart_is_recalled(
 
 
 def test_a_database_that_is_gone_stops_no_sign_of_life(
-    tmp_path: Path, watch: SelfWatch, sqlite_url: str, free_port: int, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, watch: SelfMonitoring, sqlite_url: str, free_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither the start of the metrics nor a scrape fails with it, and the page says so."""
-    watch.follow(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
-    watch.recall()
+    watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
+    watch.load_last_polls()
     Path(sqlite_url.removeprefix("sqlite:///")).unlink()
 
-    watch.recall()
+    watch.load_last_polls()
 
     assert "database unavailable for metrics" in caplog.text
     assert "alerter_database_up 0.0\n" in page(free_port)

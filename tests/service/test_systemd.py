@@ -10,9 +10,9 @@ import pytest
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.health import Health
-from alerter.service.sd_notify import Systemd
-from alerter.service.status_line import Tally
-from alerter.service.systemd import FIRST_POLLS, STATUS_SECONDS, TALLY_SECONDS, WATCHDOG_MARGIN, Supervision
+from alerter.service.sd_notify import SdNotify
+from alerter.service.status_line import AlertCounts
+from alerter.service.systemd import COUNTS_SECONDS, FIRST_POLLS, STATUS_SECONDS, WATCHDOG_MARGIN, SystemdStatus
 from tests.builders import NOON
 from tests.supervisor import Said, Supervisor, a_supervisor
 from tests.test_health import Seconds
@@ -24,22 +24,22 @@ FIVE_MINUTES, HOUR = timedelta(minutes=5), timedelta(hours=1)
 class Service(NamedTuple):
     """A service that is supervised, its clock, and what its supervisor was told."""
 
-    supervision: Supervision
+    supervision: SystemdStatus
     health: Health
     seconds: Seconds
     supervisor: Supervisor
 
     def look(self) -> None:
         """Look once, at the clock's time."""
-        self.supervision.look(now=NOON)
+        self.supervision.update(now=NOON)
 
     def complete(self, tenant: Tenant = ACME) -> None:
         """Complete a cycle."""
         self.health.cycle_completed(tenant, seconds=1, cause=None)
 
-    def is_routed(self) -> list[Said]:
+    def received(self) -> list[Said]:
         """Return what was said since it was last asked."""
-        end = Systemd(self.supervisor.environment(), pid=1)
+        end = SdNotify(self.supervisor.environment(), pid=1)
         end.notify(END=1)
         self.supervisor.wait_for("END")
         said = [each for each in self.supervisor.said if "END" not in each]
@@ -51,7 +51,7 @@ class Service(NamedTuple):
         self.complete()
         self.look()
         self.look()
-        self.is_routed()
+        self.received()
 
 
 def usec(span: timedelta) -> str:
@@ -77,10 +77,10 @@ def a_service(supervisor: Supervisor, intervals: Mapping[Tenant, timedelta], *, 
     seconds = Seconds()
     health = Health(seconds)
     health.expect(intervals)
-    systemd = Systemd(supervisor.environment(watchdog=watchdog), pid=1)
-    service = Service(Supervision(systemd, health, monotonic=seconds), health, seconds, supervisor)
+    systemd = SdNotify(supervisor.environment(watchdog=watchdog), pid=1)
+    service = Service(SystemdStatus(systemd, health, monotonic=seconds), health, seconds, supervisor)
     service.supervision.polling()
-    service.is_routed()
+    service.received()
     return service
 
 
@@ -90,10 +90,10 @@ def test_it_is_ready_once_every_tenant_was_tried(supervisor: Supervisor) -> None
 
     service.complete()
     service.look()
-    too_early = service.is_routed()
+    too_early = service.received()
     service.health.cycle_failed(OTHER, seconds=1, error="database is locked")
     service.look()
-    [ready] = service.is_routed()
+    [ready] = service.received()
 
     assert too_early == []
     assert ready["READY"] == "1"
@@ -105,12 +105,12 @@ def test_tenants_that_hang_do_not_keep_it_from_being_ready(service: Service, cap
     """After the time that a first poll may take it is ready all the same, and the log says that not all were tried."""
     service.seconds.now += FIRST_POLLS.total_seconds() - 1
     service.look()
-    waiting = service.is_routed()
+    waiting = service.received()
     service.seconds.now += 1
     service.look()
 
     assert waiting == []
-    assert [each["READY"] for each in service.is_routed()] == ["1"]
+    assert [each["READY"] for each in service.received()] == ["1"]
     assert "ready before every tenant was tried" in caplog.text
 
 
@@ -119,11 +119,11 @@ def test_each_complete_cycle_feeds_the_watchdog_once(service: Service) -> None:
     service.be_ready()
 
     service.look()
-    without_cycle = service.is_routed()
+    without_cycle = service.received()
     service.complete()
     service.look()
     service.look()
-    fed = service.is_routed()
+    fed = service.received()
 
     assert without_cycle == []
     assert fed == [{"WATCHDOG": "1", "WATCHDOG_USEC": usec(3 * FIVE_MINUTES)}]
@@ -137,10 +137,10 @@ def test_cycles_that_are_not_kept_do_not_feed_it(service: Service, caplog: pytes
         service.seconds.now += FIVE_MINUTES.total_seconds()
         service.health.cycle_failed(ACME, seconds=1, error="database or disk is full")
         service.look()
-    is_routed = service.is_routed()
+    received = service.received()
 
-    assert not any("WATCHDOG" in each for each in is_routed)
-    assert "tenants overdue: acme" in is_routed[-1]["STATUS"]
+    assert not any("WATCHDOG" in each for each in received)
+    assert "tenants overdue: acme" in received[-1]["STATUS"]
     assert "tenants overdue tenant_names=acme: the watchdog is not fed any more" in caplog.text
 
 
@@ -156,17 +156,17 @@ def test_one_tenant_that_hangs_stops_the_feeding_although_others_are_polled(
     service.seconds.now += 3 * FIVE_MINUTES.total_seconds()
     service.complete()
     service.look()
-    in_time = service.is_routed()
+    in_time = service.received()
     service.seconds.now += 1
     service.complete()
     service.look()
-    too_late = service.is_routed()
+    too_late = service.received()
     service.complete(OTHER)
     service.look()
 
     assert any("WATCHDOG" in each for each in in_time)
     assert not any("WATCHDOG" in each for each in too_late)
-    assert any("WATCHDOG" in each for each in service.is_routed())
+    assert any("WATCHDOG" in each for each in service.received())
     assert [each.message for each in caplog.records] == [
         "tenants overdue tenant_names=other: the watchdog is not fed any more",
         "no tenant overdue",
@@ -189,7 +189,7 @@ def test_the_watchdog_waits_as_long_as_the_intervals_need(
     service.complete()
     service.look()
 
-    assert service.is_routed()[0]["WATCHDOG_USEC"] == usec(limit)
+    assert service.received()[0]["WATCHDOG_USEC"] == usec(limit)
 
 
 def test_a_longer_interval_holds_at_once_a_shorter_one_from_the_next_complete_cycle_on(service: Service) -> None:
@@ -201,12 +201,12 @@ def test_a_longer_interval_holds_at_once_a_shorter_one_from_the_next_complete_cy
         service.supervision.reloading()
         service.health.expect({ACME: interval})
         service.supervision.reloaded("", now=NOON)
-        said.append(service.is_routed()[-1])
+        said.append(service.received()[-1])
     service.complete()
     service.look()
 
     assert [(each["READY"], each["WATCHDOG_USEC"]) for each in said] == [("1", usec(3 * HOUR)), ("1", usec(3 * HOUR))]
-    assert service.is_routed()[0] == {"WATCHDOG": "1", "WATCHDOG_USEC": usec(3 * FIVE_MINUTES)}
+    assert service.received()[0] == {"WATCHDOG": "1", "WATCHDOG_USEC": usec(3 * FIVE_MINUTES)}
 
 
 def test_a_reload_is_said_from_its_begin_to_its_end(service: Service) -> None:
@@ -215,10 +215,10 @@ def test_a_reload_is_said_from_its_begin_to_its_end(service: Service) -> None:
 
     service.supervision.reloading()
     service.supervision.reloaded("problems: 2, the first at rules.toml:7", now=NOON)
-    refused = service.is_routed()
+    refused = service.received()
     service.supervision.reloading()
     service.supervision.reloaded("", now=NOON)
-    mended = service.is_routed()
+    mended = service.received()
 
     assert [each.get("RELOADING", each.get("READY")) for each in refused] == ["1", "1"]
     assert refused[1]["STATUS"].startswith(
@@ -232,7 +232,7 @@ def test_a_reload_before_it_is_ready_does_not_make_it_ready(service: Service) ->
     service.supervision.reloading()
     service.supervision.reloaded("", now=NOON)
 
-    assert service.is_routed() == []
+    assert service.received() == []
 
 
 def test_what_the_database_says_is_in_the_status_soon(service: Service) -> None:
@@ -240,27 +240,27 @@ def test_what_the_database_says_is_in_the_status_soon(service: Service) -> None:
     service.be_ready()
 
     service.complete()
-    wanted = [service.supervision.wants_tally(), service.supervision.wants_tally()]
-    service.supervision.note(Tally(firing={Severity.CRITICAL: 1}, undelivered=2))
+    wanted = [service.supervision.needs_counts(), service.supervision.needs_counts()]
+    service.supervision.set_counts(AlertCounts(firing={Severity.CRITICAL: 1}, undelivered=2))
     service.seconds.now += STATUS_SECONDS
     service.look()
 
     assert wanted == [True, False]
-    assert service.is_routed()[-1]["STATUS"].endswith("alerts firing: 1 critical; messages undelivered: 2")
+    assert service.received()[-1]["STATUS"].endswith("alerts firing: 1 critical; messages undelivered: 2")
 
 
 def test_what_nothing_has_changed_is_asked_of_the_database_more_rarely(service: Service) -> None:
     """Polls that find nothing new leave it alone; another process may have changed something all the same."""
-    wanted = [service.supervision.wants_tally()]
+    wanted = [service.supervision.needs_counts()]
 
-    for waited in (STATUS_SECONDS, TALLY_SECONDS - STATUS_SECONDS):
+    for waited in (STATUS_SECONDS, COUNTS_SECONDS - STATUS_SECONDS):
         service.complete()
         service.seconds.now += waited
-        wanted.append(service.supervision.wants_tally())
-    service.supervision.hear_news()
+        wanted.append(service.supervision.needs_counts())
+    service.supervision.mark_changed()
     for _ in range(2):
         service.seconds.now += STATUS_SECONDS / 2
-        wanted.append(service.supervision.wants_tally())
+        wanted.append(service.supervision.needs_counts())
 
     assert wanted == [True, False, True, False, True]
 
@@ -273,7 +273,7 @@ def test_without_a_watchdog_it_is_not_fed(supervisor: Supervisor) -> None:
     service.complete()
     service.look()
 
-    assert all(each.keys() == {"READY", "STATUS"} for each in service.is_routed())
+    assert all(each.keys() == {"READY", "STATUS"} for each in service.received())
 
 
 def test_a_long_start_and_a_stop_say_what_they_are_at(service: Service) -> None:
@@ -281,7 +281,7 @@ def test_a_long_start_and_a_stop_say_what_they_are_at(service: Service) -> None:
     service.supervision.starting("the database gets this version's schema")
     service.supervision.stopping()
 
-    start, stop = service.is_routed()
+    start, stop = service.received()
     assert start["STATUS"] == "starting: the database gets this version's schema"
     assert int(start["EXTEND_TIMEOUT_USEC"]) > 0
     assert stop == {"STOPPING": "1", "STATUS": "stopping: polls and messages in flight may end"}

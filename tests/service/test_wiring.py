@@ -9,8 +9,8 @@ import pytest
 
 from alerter.config import REGIONS, ApiVersion, load_config
 from alerter.core.rules import RuleName
-from alerter.service.alerting_config import policy_of
-from alerter.service.wiring import fingerprint, source_of, urls_of
+from alerter.service.alerting_config import build_alerting_config
+from alerter.service.wiring import build_source, config_fingerprint, target_urls
 from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2
 
 CONFIG = """
@@ -56,7 +56,7 @@ def test_a_tenant_of_each_api_version_gets_its_account(path: Path) -> None:
     """Both kinds of keys make a source, and no repr of one shows a secret."""
     config = load_config(path)
 
-    sources = [source_of(tenant, stop=Event()) for tenant in config.tenants.values()]
+    sources = [build_source(tenant, stop=Event()) for tenant in config.tenants.values()]
 
     assert "secret" not in "".join(map(repr, sources))
     for source in sources:
@@ -67,7 +67,7 @@ def test_the_policy_says_what_the_configuration_says(path: Path) -> None:
     """Intervals, targets, runbooks and the built-in rule all arrive, and URLs stay apart from their names."""
     config = load_config(path)
 
-    alerting = policy_of(config)
+    alerting = build_alerting_config(config)
 
     assert {name: interval.total_seconds() for name, interval in alerting.poll_intervals.items()} == {
         "acme": 300,
@@ -76,7 +76,7 @@ def test_the_policy_says_what_the_configuration_says(path: Path) -> None:
     assert alerting.targets == {"secops": ("secops/json", "secops/json-2")}
     assert [rule.name for rule in alerting.rules] == ["Backlog", "No data"]
     assert alerting.context.runbook_by_rule == {"Backlog": "https://wiki.example/held"}
-    assert urls_of(config) == {"secops/json": "json://one", "secops/json-2": "json://two"}
+    assert target_urls(config) == {"secops/json": "json://one", "secops/json-2": "json://two"}
 
 
 def test_a_sum_over_many_tenants_has_bearers_among_those_that_it_looks_at(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_sum_over_many_tenants_has_bearers_among_those_that_it_looks_at(tmp_pa
     )
     path.write_text(f'{tenants}[receivers.secops]\nurls = ["json://one"]\n{rules}')
 
-    bearers = policy_of(load_config(path)).sum_trigger_tenants
+    bearers = build_alerting_config(load_config(path)).sum_trigger_tenants
 
     assert {name: len(of) for name, of in bearers.items()} == {"Total": 75, "Some": 10}
     assert all(name.startswith("t000") for name in bearers[RuleName("Some")])
@@ -100,25 +100,25 @@ def test_a_fingerprint_is_the_same_wherever_the_same_is_decided(path: Path) -> N
     there = (
         "import sys; from pathlib import Path; from alerter.service import alerting_config, wiring; "
         "from alerter.config import load_config; "
-        "print(wiring.fingerprint(alerting_config.policy_of(load_config(Path(sys.argv[1])))))"
+        "print(wiring.config_fingerprint(alerting_config.build_alerting_config(load_config(Path(sys.argv[1])))))"
     )
     text = (
         path.read_text()
         + 'tenants = ["a*", "legacy"]\n[[routes]]\nreceivers = ["secops"]\ntenant_labels = { a = "b" }\n'
     )
     path.write_text(text)
-    here = fingerprint(policy_of(load_config(path)))
+    here = config_fingerprint(build_alerting_config(load_config(path)))
     found = [
         subprocess.run([sys.executable, "-c", there, path], capture_output=True, text=True, check=True).stdout.strip()
         for _ in range(2)
     ]
     path.write_text(text.replace('"secret"', '"another"'))
-    with_other_secrets = fingerprint(policy_of(load_config(path)))
+    with_other_secrets = config_fingerprint(build_alerting_config(load_config(path)))
     path.write_text(text.replace("json://one", "json://elsewhere"))
-    with_another_url = fingerprint(policy_of(load_config(path)))
+    with_another_url = config_fingerprint(build_alerting_config(load_config(path)))
     path.write_text(text.replace("above = 1", "above = 2"))
 
     assert found == [here, here]
     assert with_other_secrets == here
     assert with_another_url != here
-    assert fingerprint(policy_of(load_config(path))) != here
+    assert config_fingerprint(build_alerting_config(load_config(path))) != here

@@ -16,7 +16,7 @@ from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import Cause, SourceError
 from alerter.health import Health
 from alerter.jobs.poll import poll
-from alerter.service.alerting_config import policy_of
+from alerter.service.alerting_config import build_alerting_config
 from alerter.storage import Store
 from alerter.web.context import SiteSources
 from alerter.web.pages import Pages
@@ -77,7 +77,7 @@ class World:
             SiteSources(
                 store=self.store,
                 config=lambda: self.config,
-                alerting=lambda: policy_of(self.config),
+                alerting=lambda: build_alerting_config(self.config),
                 health=self.health,
                 problems=lambda: (),
                 clock=lambda: self.clock,
@@ -108,7 +108,7 @@ class World:
         """Poll a tenant, some minutes after noon."""
         at = NOON + timedelta(minutes=minutes)
         source = Scripted(tenant, counts, at)
-        poll(Tenant(tenant), source, self.store, policy_of(self.config), clock=lambda: at)
+        poll(Tenant(tenant), source, self.store, build_alerting_config(self.config), clock=lambda: at)
 
     def ask(
         self,
