@@ -138,7 +138,7 @@ def test_an_instance_that_did_not_renew_in_time_does_nothing(one: Instance, capl
     assert one.sharing.refresh()
     assert one.share() == []
     assert "its leases were not renewed in time" in one.sharing.fatal_reason()
-    assert "cut off" in one.sharing.summary()
+    assert "database unreachable" in one.sharing.summary()
     assert [record.message.partition(":")[0] for record in caplog.records if record.levelno == logging.ERROR] == [
         "database unreachable, polling and sending stopped"
     ]
