@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import median
 
 from alerter.config import load_config
+from alerter.core.backtest.alert_replay import alert_replays
 from alerter.core.backtest.suggest import suggest
-from alerter.core.backtest.tracks import alert_replays
 from alerter.core.conditions import Subject, Threshold
 from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
@@ -229,9 +229,9 @@ def _firings(history: TenantHistory, rules: Sequence[Rule], end: datetime) -> It
     """Yield when some level of a rule fires, once for all its levels; what has not ended ends with the history."""
     for rule in rules:
         spans: dict[str, list[tuple[datetime, datetime]]] = {}
-        for track in alert_replays(rule, [history]):
-            found = spans.setdefault(track.key.reason, [])
-            found += [(since, until or end) for since, until in track.alerts.firing_transitions()]
+        for replay in alert_replays(rule, [history]):
+            found = spans.setdefault(replay.key.reason, [])
+            found += [(since, until or end) for since, until in replay.firings()]
         for reason, each in spans.items():
             for since, until in _united(each):
                 yield Firing(tenant=history.polling.tenant, rule=rule.name, reason=reason, since=since, until=until)

@@ -60,12 +60,6 @@ class SeriesHistory:
     seen_since: int = 0
     first_held_at: datetime | None = None
 
-    def references(self, over: timedelta) -> Iterator[int]:
-        """Yield when there begins or ceases to be a sample a span ago that is not too old to compare with."""
-        shift = over // MICROSECOND
-        yield from (since + shift for since in self.poll_times.since)
-        yield from (until + self.poll_times.tolerance + shift + 1 for until in self.poll_times.until)
-
     def as_of(self, now: int, *, window: timedelta) -> Series:
         """Return the series as it was known at one of its polls, at least as far back as a window."""
         poll_times = self.poll_times
@@ -107,45 +101,53 @@ def sum_of_reasons(histories: Sequence[SeriesHistory]) -> SeriesHistory:
     return replace(histories[0], reason=ALL_REASONS, at=at, held=held, seen_since=0)
 
 
-def sum_of_tenants(histories: Sequence[SeriesHistory], *, bearers: Collection[Tenant] | None = None) -> SeriesHistory:
+def sum_of_tenants(histories: Sequence[SeriesHistory], *, triggers: Collection[Tenant] | None = None) -> SeriesHistory:
     """Return the sum over tenants, each the sum of another one, at the polls that judge it.
 
     As of `series.sum_of_tenants`: covered while every one of them is, and failing while any of them is.
 
     Args:
         histories: At least one.
-        bearers: With whose polls the sum is judged; None for those of all of them.
+        triggers: With whose successful polls the sum is evaluated, while it is covered; None for those of all of them.
     """
     timelines = [each.poll_times for each in histories]
     at, held = _summed(histories)
     coverage = _held_over(timelines[0])
     for poll_times in timelines[1:]:
         coverage = list(_common(coverage, _held_over(poll_times)))
-    polls, owners = _owned(
-        (number, each.poll_times.polls)
+    outages = tuple(_united(outage for each in timelines for outage in each.outages))
+    polls_by_owner = (
+        zip(each.poll_times.good, repeat(number))
         for number, each in enumerate(histories)
-        if bearers is None or each.tenant in bearers
+        if triggers is None or each.tenant in triggers
     )
+    seen = list(_where_seen(merge(*polls_by_owner), coverage, outages))
     timezones = {poll_times.timezone for poll_times in timelines}
     poll_times = PollTimes(
-        polls=polls,
+        polls=numbers(poll for poll, _ in seen),
         since=numbers(since for since, _ in coverage),
         until=numbers(until for _, until in coverage),
-        outages=tuple(_united(outage for each in timelines for outage in each.outages)),
+        outages=outages,
         poll_interval=max(each.poll_interval for each in timelines),
         timezone=timezones.pop() if len(timezones) == 1 else UTC,
-        owners=owners,
+        owners=numbers(owner for _, owner in seen),
     )
     return SeriesHistory(tenant=ALL_TENANTS, reason=ALL_REASONS, at=at, held=held, poll_times=poll_times)
 
 
-def _owned(polls_by_owner: Iterable[tuple[int, Int64Array]]) -> tuple[Int64Array, Int64Array]:
-    """Return the polls of several tenants, oldest first, and whose each of them is."""
-    polls, owners = numbers(), numbers()
-    for poll, owner in merge(*(zip(each, repeat(number)) for number, each in polls_by_owner)):
-        polls.append(poll)
-        owners.append(owner)
-    return polls, owners
+def _where_seen(
+    owned_polls: Iterable[tuple[int, int]], coverage: Sequence["_Stretch"], outages: Sequence[Outage]
+) -> Iterator[tuple[int, int]]:
+    """Yield the polls, each with its owner, at which a sum is known: it is covered, and no tenant is failing."""
+    run = outage = 0
+    for poll, owner in owned_polls:
+        while run < len(coverage) and coverage[run][1] < poll:
+            run += 1
+        while outage < len(outages) and outages[outage].until <= poll:
+            outage += 1
+        is_failing = outage < len(outages) and outages[outage].since <= poll
+        if run < len(coverage) and coverage[run][0] <= poll and not is_failing:
+            yield poll, owner
 
 
 def _summed(histories: Sequence[SeriesHistory]) -> tuple[Int64Array, Int64Array]:

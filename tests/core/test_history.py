@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -80,16 +80,6 @@ def test_an_archive_knows_what_its_tenant_and_its_reason_are() -> None:
     assert from_epoch_us(history.seen_since) == at("11:55")
 
 
-def test_references_are_where_polling_began_or_ended_a_span_ago() -> None:
-    """And they grow too old two poll intervals later."""
-    history = a_polled_tenant("5x4 _x3 5x2").reasons[0]
-
-    found = sorted(from_epoch_us(number) for number in history.references(span("1h")))
-
-    moment = timedelta.resolution
-    assert found == [at("12:20"), at("12:45") + moment, at("12:55"), at("13:10") + moment]
-
-
 @_SETTINGS
 @given(polled=polls(most=20))
 def test_a_sum_of_reasons_is_the_sum_that_is_judged_live(polled: Sequence[Snapshot | FailedPoll]) -> None:
@@ -136,15 +126,18 @@ def known_by(history: SeriesHistory, now: int) -> Series:
     return history.as_of(before[-1] if before else 0, window=span("3h"))
 
 
-def test_a_sum_of_tenants_is_polled_whenever_one_of_them_is() -> None:
-    """Each poll with whose it was."""
-    tenants = [a_polled_tenant("1 2", tenant="acme"), a_polled_tenant("3 4", tenant="globex", until=at("11:58"))]
+def test_a_sum_of_tenants_is_polled_whenever_one_of_them_is_and_all_are_known() -> None:
+    """Each poll with whose it was; before all of them have been polled, and while one fails, nothing is known."""
+    tenants = [
+        a_polled_tenant("1 2 3", tenant="acme", until=at("12:05")),
+        a_polled_tenant("3 4 _", tenant="globex", until=at("12:03")),
+    ]
 
     total = sum_of_tenants([sum_of_reasons([each.polling, *each.reasons]) for each in tenants])
 
     assert (total.tenant, total.reason) == (ALL_TENANTS, ALL_REASONS)
-    assert [from_epoch_us(poll) for poll in total.poll_times.polls] == [at("11:53"), at("11:55"), at("11:58"), NOON]
-    assert [*total.poll_times.owners] == [1, 0, 1, 0]
+    assert [from_epoch_us(poll) for poll in total.poll_times.polls] == [at("11:55"), at("11:58"), NOON]
+    assert [*total.poll_times.owners] == [0, 1, 0]
 
 
 @pytest.mark.parametrize(

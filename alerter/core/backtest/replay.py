@@ -1,9 +1,9 @@
 """Stored history through the same evaluate → step → plan as live: what rules would have found, and told whom.
 
-Nothing is decided where nothing can change: `tracks` says at which polls an alert is judged, and a plan is made when
-one of them has changed, a reminder is due, a mute window ends, a receiver may have messages again, or a `group_wait` is
-over. At each of these instants the live functions decide, so that a replay of the rules that were live is what happened
-live, alert by alert and message by message.
+Nothing is decided where nothing can change: `alert_replay` says at which polls an alert is evaluated, and a plan is
+made when one of them has changed, a reminder is due, a mute window ends, a receiver may have messages again, or a
+`group_wait` is over. At each of these instants the live functions decide, so that a replay of the rules that were live
+is what happened live, alert by alert and message by message.
 
 What it cannot know: which alerts a person had acknowledged or silenced, or a delivery had failed; and what a clock that
 was set back showed before. No I/O: values in, values out.
@@ -16,7 +16,13 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject, Transition
-from alerter.core.backtest.courses import InMemoryTransitions, Rulebook, TenantAlertChange, TransitionSource
+from alerter.core.backtest.alert_replay import AlertChange
+from alerter.core.backtest.transition_source import (
+    EvaluatedRules,
+    InMemoryTransitions,
+    TenantAlertChange,
+    TransitionSource,
+)
 from alerter.core.history import TenantHistory
 from alerter.core.mutes import MuteSet, MuteWindow
 from alerter.core.notifications import (
@@ -39,7 +45,7 @@ HOUR = timedelta(hours=1)
 _NO_TENANT = 2**31
 
 
-class ReplayConfig(Rulebook, Protocol):
+class ReplayConfig(EvaluatedRules, Protocol):
     """What is decided by: the part of `pipeline.ReplayConfig` that needs no adapter."""
 
     @property
@@ -145,8 +151,8 @@ class Replay:
         )
 
     def _note(self, event: TenantAlertChange) -> list[Transition]:
-        transition = event.stage.transition
-        self._stand.note(event.stage.alert, event.at)
+        transition = event.change.transition
+        self._stand.note(event.change)
         return [] if transition is None else [transition]
 
     def _is_news(self, transition: Transition) -> bool:
@@ -202,11 +208,10 @@ class Replay:
 
     def _bring_up_to(self, at: int, key: AlertKey) -> bool:
         """Judge an alert at its newest poll with data; say whether it had not been."""
-        alert, evaluated_at = self._stand.newest(key)
-        found = self._past.newest(alert, evaluated_at=evaluated_at, now=at)
+        found = self._past.newest(self._stand.newest(key), now=at)
         if found is None:
             return False
-        self._stand.note(*found)
+        self._stand.note(found)
         return True
 
     def _wake(self, name: Tenant, at: int, planned: NotificationPlan) -> None:
@@ -238,21 +243,21 @@ def _moment(
 
 
 class _Stand:
-    """How the alerts stand: by tenant and topic, and when each of them was judged last."""
+    """Current alerts by tenant and subject, with their last evaluation."""
 
     def __init__(self) -> None:
         self._topics: dict[Tenant, dict[AlertSubject, dict[Severity, Alert]]] = {}
-        self._live: dict[Tenant, dict[AlertKey, int]] = {}
+        self._live: dict[Tenant, dict[AlertKey, AlertChange]] = {}
 
-    def note(self, alert: Alert, at: int) -> None:
+    def note(self, change: AlertChange) -> None:
         """Keep what an alert is since one of its polls."""
-        key = alert.key
+        alert, key = change.alert, change.alert.key
         self._topics.setdefault(key.tenant, {}).setdefault(key.topic, {})[key.severity] = alert
         live = self._live.setdefault(key.tenant, {})
         if alert.state is AlertState.INACTIVE:
             live.pop(key, None)
         else:
-            live[key] = at
+            live[key] = change
 
     def alerts(self) -> Iterator[Alert]:
         """Yield every alert that ever was not inactive."""
@@ -276,9 +281,9 @@ class _Stand:
         """Return an alert that has changed."""
         return self._topics[key.tenant][key.topic][key.severity]
 
-    def newest(self, key: AlertKey) -> tuple[Alert, int]:
-        """Return an alert that is not inactive, and when it was judged last."""
-        return self.alert(key), self._live[key.tenant][key]
+    def newest(self, key: AlertKey) -> AlertChange:
+        """Return the last evaluation of an alert that is not inactive."""
+        return self._live[key.tenant][key]
 
     def concerning(self, scope: Iterable[Tenant], believed: Iterable[AlertSubject]) -> list[Alert]:
         """Return what a plan about some tenants depends on: topics that live, and those that a receiver believes in."""

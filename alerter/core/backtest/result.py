@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from alerter.core.alerts import AlertKey, AlertState
-from alerter.core.backtest.courses import Courses
 from alerter.core.backtest.replay import Replay, ReplayConfig
+from alerter.core.backtest.transition_source import StreamedTransitions
 from alerter.core.history import TenantHistory
 from alerter.core.notifications import NotifyReason, ReceiverName
 from alerter.core.rules import RuleName
@@ -94,7 +94,7 @@ class BacktestRun:
         """Take the sets of rules, and the span that is asked about, both ends included."""
         self._span = Span(since, until)
         self._policies = policies
-        self._courses = [Courses(alerting, until=to_epoch_us(until)) for alerting in policies]
+        self._sources = [StreamedTransitions(alerting, until=to_epoch_us(until)) for alerting in policies]
         self.known: list[HistoryCoverage] = []
 
     def add(self, tenant: TenantHistory, *, on_progress: Callable[[float], None]) -> None:
@@ -104,16 +104,16 @@ class BacktestRun:
             tenant: All that is known of it.
             on_progress: Told which part of it has been looked at, from 0 to 1.
         """
-        for number, courses in enumerate(self._courses):
-            part = partial(_share, on_progress, number, len(self._courses))
-            courses.add(tenant, on_progress=part)
+        for number, source in enumerate(self._sources):
+            part = partial(_share, on_progress, number, len(self._sources))
+            source.add(tenant, on_progress=part)
         self.known.append(history_coverage(tenant, self._span))
 
     def backtests(self) -> list[Backtest]:
         """Return what each set of rules would have done; no tenant can be added any more."""
         return [
-            _backtest(Replay(alerting, courses), self._span)
-            for alerting, courses in zip(self._policies, self._courses, strict=True)
+            _backtest(Replay(alerting, source), self._span)
+            for alerting, source in zip(self._policies, self._sources, strict=True)
         ]
 
 

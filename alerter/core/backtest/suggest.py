@@ -16,7 +16,7 @@ from datetime import UTC, datetime, time, timedelta
 from math import ceil, floor, log10
 
 from alerter.core.alerts import AlertKey
-from alerter.core.backtest.tracks import AlertReplay
+from alerter.core.backtest.alert_replay import AlertReplay
 from alerter.core.conditions import Threshold
 from alerter.core.conditions.baseline import center_and_scale as usual_and_ordinary
 from alerter.core.conditions.baseline import highest_within
@@ -274,8 +274,8 @@ def _per_week(candidates: Iterable[_Candidate]) -> float:
 def _firings(history: SeriesHistory, level: Level) -> tuple[LimitFiring, ...]:
     """Return when a level would have fired, by the live functions."""
     key = AlertKey(rule=RuleName("suggestion"), severity=Severity.WARNING, tenant=history.tenant, reason=history.reason)
-    track = AlertReplay(key=key, level=level, history=history)
-    return tuple(LimitFiring(since=since, until=until) for since, until in track.firings())
+    replay = AlertReplay(key=key, level=level, history=history)
+    return tuple(LimitFiring(since=since, until=until) for since, until in replay.firings())
 
 
 def _highest_of_days(history: SeriesHistory, *, until: datetime) -> Iterator[int]:

@@ -1,9 +1,8 @@
 """What is usual at this hour of the week."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from math import sqrt
 from typing import ClassVar
 
@@ -16,8 +15,7 @@ from alerter.core.conditions.base import (
     margin_text,
     no_data_result,
 )
-from alerter.core.conditions.hours import hours_of, hours_of_week
-from alerter.core.history import SeriesHistory
+from alerter.core.conditions.hours import hours_of_week
 from alerter.core.series import Sample, Series, Span, to_epoch_us
 
 #: So many of the hours before must be known.
@@ -74,11 +72,6 @@ class Baseline(BaseCondition):
         """How much history it needs before it can be active."""
         return MIN_HOURS * _WEEK
 
-    @cached_property
-    def harmless(self) -> tuple[int, int]:
-        """The counts at which it is never active, lowest and highest: what is usual is at least nothing."""
-        return ANY_COUNT[0], int(self.deviations * self.floor)
-
     @property
     def limit(self) -> str:
         """What makes it active, in words, as long as nobody knows what is usual."""
@@ -123,17 +116,6 @@ class Baseline(BaseCondition):
             holds_until=present.until,
             holds_within=(int(most) + 1, ANY_COUNT[1]) if is_active else (ANY_COUNT[0], int(most)),
         )
-
-    def turns(self, history: SeriesHistory) -> Iterator[int]:
-        """Yield the changes and the ends of the hours in which the count may be more than is usual.
-
-        Whichever of the hours before are left out, what is usual is no less than the lowest of them.
-        """
-        for hour in hours_of(history, weeks=self.weeks):
-            usual = min(hour.before, default=0)
-            most = usual + self.deviations * max(sqrt(usual), self.floor)
-            if len(hour.before) >= MIN_HOURS and hour.highest > most - _ROUNDING:
-                yield from (hour.since, *history.at[hour.first : hour.last], hour.until)
 
 
 def center_and_scale(counts: Sequence[int], *, floor: float) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """A limit that is going to be passed: the line through the samples of some hours, continued."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,8 +19,6 @@ from alerter.core.conditions.base import (
     no_data_result,
 )
 from alerter.core.conditions.lines import Samples, line_through
-from alerter.core.conditions.passings import passings
-from alerter.core.history import SeriesHistory
 from alerter.core.poll_times import MAX_STEP_HALVES
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us
 from alerter.humanize import duration_text
@@ -161,32 +159,11 @@ class Forecast(BaseCondition):
             least = (least + lowest) // 2
         return least, least + (self.above - least) * part // whole
 
-    def _is_calm(self, lowest: int, highest: int) -> bool:
-        """Say whether no line through such counts leads above the limit, where samples are evenly apart."""
-        part, whole = self._part
-        return lowest <= self.above and highest <= lowest + (self.above - lowest) * part // whole
-
     @cached_property
     def _part(self) -> tuple[int, int]:
         """Over which part of what is left to the limit calm counts may be spread, and of what whole."""
         fit_over, within = self.fit_over // MICROSECOND, self.within // MICROSECOND
         return fit_over, 3 * fit_over + 4 * within
-
-    def turns(self, history: SeriesHistory) -> Iterator[int]:
-        """Yield when the count passes the limit, and wherever the line may begin or cease to lead above it."""
-        before = False
-        for instant, count in zip(history.at, history.held, strict=True):
-            if (count > self.above) is not before:
-                before = not before
-                yield instant
-        yield from passings(
-            history,
-            above=self.above,
-            ahead=self.within,
-            over=self.fit_over,
-            fewest=MIN_SAMPLES,
-            is_calm=self._is_calm,
-        )
 
     def _result(
         self,

@@ -1,6 +1,6 @@
 """The count of now against the count of some time ago."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -16,8 +16,6 @@ from alerter.core.conditions.base import (
     margin_text,
     no_data_result,
 )
-from alerter.core.conditions.extremes import Stretch
-from alerter.core.history import SeriesHistory
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
@@ -100,20 +98,6 @@ class Growth(BaseCondition):
     def falls(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
         return self.by is None and self.percent is None
-
-    @cached_property
-    def harmless(self) -> tuple[int, int] | None:
-        """The counts at which it is never active, lowest and highest: too few to have grown by so many from nothing.
-
-        None where any count may be active: that of a fall.
-        """
-        messages, percent = self._steps
-        if self.falls:
-            return None
-        if messages is not None or percent is None:
-            return ANY_COUNT[0], (messages or 1) - 1
-        # From `floor` on, for a smaller reference is not judged by its percentage.
-        return ANY_COUNT[0], self.floor + max(1, -(-self.floor * percent // 100)) - 1
 
     @cached_property
     def limit(self) -> str:
@@ -275,39 +259,6 @@ class Growth(BaseCondition):
             return lowest, extreme + max(messages, by_percent) - 1
         least = max(extreme, self.floor)
         return lowest, least + max(1, -(-least * (percent or 0) // 100)) - 1
-
-    def turns(self, history: SeriesHistory) -> Iterator[int]:
-        """Yield when the growth passes the limit: at a change, or when what it is compared with changes."""
-        if self.times == 1:
-            yield from history.references(self.over)
-            yield from self._turns(history)
-            return
-        past = Stretch(since=self.window // MICROSECOND, until=self.over // MICROSECOND)
-        yield from past.turns_known(history, KNOWN_PARTS)
-        was_far = False
-        for instant, count, extreme in past.extremes(history, lowest=self.falls):
-            is_far = extreme is not None and self._is_far(extreme, count)
-            if is_far is not was_far:
-                yield instant
-            was_far = is_far
-
-    def _turns(self, history: SeriesHistory) -> Iterator[int]:
-        at, held, over = history.at, history.held, self.over // MICROSECOND
-        sign, least = (-1 if self.falls else 1), self._steps[0] or 1
-        before = count = held[0] if held else 0
-        is_far, new, old = False, 1, 1
-        while old < len(at):
-            instant = at[old] + over
-            if new < len(at) and at[new] <= instant:
-                instant, count = at[new], held[new]
-                new += 1
-            else:
-                before = held[old]
-                old += 1
-            now_far = (count - before) * sign >= least and self._is_far(before, count)
-            if now_far is not is_far:
-                is_far = now_far
-                yield instant
 
     @property
     def _past(self) -> str:

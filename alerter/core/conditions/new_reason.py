@@ -1,13 +1,12 @@
 """Something that was never there before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 from alerter.core.conditions.base import FOREVER, BaseCondition, Evidence, Result, Verdict, no_data_result
-from alerter.core.history import SeriesHistory
-from alerter.core.series import Sample, Series, Span, to_epoch_us
+from alerter.core.series import Sample, Series, Span
 from alerter.humanize import duration_text
 
 #: How long a reason counts as new.
@@ -77,12 +76,6 @@ class NewReason(BaseCondition):
             return Result(verdict=Verdict.ACTIVE, evidence=evidence, holds_until=first + NEWS)
         # One that held something once is never new again, whatever it holds.
         return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER if first <= now else first)
-
-    def turns(self, history: SeriesHistory) -> Iterator[int]:
-        """Yield when the first messages were held, and when that ceases to be news."""
-        if history.first_held_at is not None:
-            yield to_epoch_us(history.first_held_at)
-            yield to_epoch_us(history.first_held_at + NEWS)
 
     def _has_learnt(self, series: Series, first: datetime) -> bool:
         return series.first_polled_at is not None and first - series.first_polled_at >= self.learn

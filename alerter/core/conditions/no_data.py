@@ -1,14 +1,13 @@
 """Polling itself: a tenant that cannot be seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
 from alerter.core.conditions.base import FOREVER, BaseCondition, Evidence, Result, Subject, Verdict
-from alerter.core.history import SeriesHistory
-from alerter.core.series import MICROSECOND, PollFailure, Series, Span
+from alerter.core.series import PollFailure, Series, Span
 from alerter.humanize import duration_text
 
 
@@ -77,12 +76,3 @@ class NoData(BaseCondition):
         last = series.last_success_at(now=now)
         # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
         return failure.since if last is None else min(last, failure.since)
-
-    def turns(self, history: SeriesHistory) -> Iterator[int]:
-        """Yield when each outage begins, has lasted for long enough, and ends."""
-        poll_times, after = history.poll_times, self.after // MICROSECOND
-        for outage in poll_times.outages:
-            last_good = poll_times.last_success_before(outage)
-            yield outage.since
-            yield (outage.since if last_good is None else min(last_good, outage.since)) + after
-            yield outage.until

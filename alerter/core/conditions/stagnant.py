@@ -1,6 +1,6 @@
 """Held mail that nobody looks at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -17,7 +17,6 @@ from alerter.core.conditions.base import (
     margin_text,
     no_data_result,
 )
-from alerter.core.history import SeriesHistory
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
@@ -57,11 +56,6 @@ class Stagnant(BaseCondition):
     def window(self) -> timedelta:
         """How far back it looks, without the tolerance for the first sample."""
         return self.lasting
-
-    @property
-    def harmless(self) -> tuple[int, int]:
-        """The counts at which it is never active, lowest and highest: those that are not above the limit."""
-        return ANY_COUNT[0], self.above
 
     @cached_property
     def limit(self) -> str:
@@ -117,19 +111,6 @@ class Stagnant(BaseCondition):
             note = f"no good poll for {gap} of the last {duration_text(self.lasting)}"
             return self._result(Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=same)
         return self._result(Verdict.ACTIVE, value, reference, holds_until=FOREVER, holds_within=same)
-
-    def turns(self, history: SeriesHistory) -> Iterator[int]:
-        """Yield when `lasting` has passed since the count fell or passed the limit, and when it does so again."""
-        yield from history.references(self.lasting)
-        yield from history.poll_times.since
-        lasting, broken, before = self.lasting // MICROSECOND, 0, 0
-        for instant, count in zip(history.at, history.held, strict=True):
-            if count < before or (count > self.above) is not (before > self.above):
-                if instant > broken + lasting:
-                    yield from (broken + lasting, instant)
-                broken = instant
-            before = count
-        yield broken + lasting
 
     def _last_break(self, seen: Sequence[tuple[int, int, int]]) -> tuple[Sample | None, int]:
         """Return the first sample since which the count has been above the limit and has not fallen.

@@ -1,6 +1,6 @@
 """A fixed limit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -17,7 +17,6 @@ from alerter.core.conditions.base import (
     margin_text,
     no_data_result,
 )
-from alerter.core.history import SeriesHistory
 from alerter.core.series import Sample, Series, Span
 
 
@@ -56,12 +55,6 @@ class Threshold(BaseCondition):
     def window(self) -> timedelta:
         """How far back it looks: not to judge, but to say what the count was."""
         return CONTEXT
-
-    @cached_property
-    def harmless(self) -> tuple[int, int]:
-        """The counts at which it is never active, lowest and highest: those that are not beyond the limit."""
-        lowest, highest = ANY_COUNT
-        return (lowest, self.above) if self.above is not None else (self.below or lowest, highest)
 
     @property
     def falls(self) -> bool:
@@ -118,17 +111,6 @@ class Threshold(BaseCondition):
         limit = self.below or 0
         limit = limit if self.clear_at is None or not firing else self.clear_at
         return (lowest, limit - 1) if is_active else (limit, highest)
-
-    def turns(self, history: SeriesHistory) -> Iterator[int]:
-        """Yield when the count passes the limit, or where the alert clears."""
-        limit = self.above if self.above is not None else (self.below or 0) - 1
-        clears = limit if self.clear_at is None else self.clear_at if self.above is not None else self.clear_at - 1
-        zone = -1
-        for instant, count in zip(history.at, history.held, strict=True):
-            now_in = (count > limit) + (count > clears)
-            if now_in != zone:
-                zone = now_in
-                yield instant
 
     def _is_beyond(self, count: int) -> bool:
         if self.above is not None:

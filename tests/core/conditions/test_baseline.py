@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -11,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.core.backtest.tracks import AlertReplay
+from alerter.core.backtest.alert_replay import AlertReplay
 from alerter.core.conditions import ANY_COUNT, Baseline, Evidence, Verdict
 from alerter.core.conditions.baseline import median
-from alerter.core.conditions.hours import hours_of, hours_of_week
+from alerter.core.conditions.hours import hours_of_week
 from alerter.core.history import history_from_polls
 from alerter.core.series import HoldReason, Sample, Series, Span, Tenant
 from tests.builders import NOON, a_key, a_level, a_snapshot, minutes, span
+from tests.core.backtest.every_poll import changes, changes_of_every_poll
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
 WEEK = timedelta(days=7)
@@ -264,31 +264,12 @@ def test_the_median_is_the_middle(values: Sequence[int], expected: float) -> Non
     assert median(values) == expected
 
 
-def test_without_history_nothing_turns() -> None:
-    """There are no hours where there are no polls."""
-    assert [*Baseline().turns(history_from_polls(Tenant("acme"), [], poll_interval=minutes(5)).polling)] == []
-
-
-@pytest.mark.parametrize("zone", ["UTC", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe"])
-def test_hours_of_an_archive_are_without_a_gap(zone: str) -> None:
-    """Through the night on which clocks change: each begins where the one before ended, and knows the weeks before."""
-    begin = datetime(2026, 3, 8, tzinfo=UTC)
-    polled = [a_snapshot({"Spam": number % 7}, taken_at=begin + number * minutes(30)) for number in range(48 * 30)]
-    [history] = history_from_polls(Tenant("acme"), polled, poll_interval=minutes(30), timezone=ZoneInfo(zone)).reasons
-
-    hours = [*hours_of(history, weeks=3)]
-
-    assert all(before.until == after.since for before, after in pairwise(hours))
-    assert (len(hours[0].before), len(hours[-1].before)) == (0, 3)
-    assert sum(hour.last - hour.first for hour in hours) == len(history.at)
-
-
 @settings(deadline=None, max_examples=15)
 @given(
     seed=st.integers(0, 2**32), zone=st.sampled_from(["UTC", "Europe/London"]), deviations=st.sampled_from([0.3, 1, 2])
 )
 def test_every_poll_at_which_a_count_is_unusual_is_found(seed: int, zone: str, deviations: float) -> None:
-    """Six weeks of half-hours, with jumps, drift and gaps: judged at every poll, or only where it may turn."""
+    """Six weeks of half-hours, with jumps, drift and gaps: evaluated at every poll, or only where it must be."""
     drawn = Random(seed)  # noqa: S311 - a history, and no secret
     count, polled = 10, []
     for number in range(48 * 42):
@@ -299,13 +280,6 @@ def test_every_poll_at_which_a_count_is_unusual_is_found(seed: int, zone: str, d
     [history] = history_from_polls(Tenant("acme"), polled, poll_interval=minutes(30), timezone=ZoneInfo(zone)).reasons
     level = a_level(Baseline(deviations=deviations, floor=2), keep_firing_for="40m")
 
-    found = [
-        [
-            each
-            for each in AlertReplay(key=a_key(), level=level, history=history).stages(turns)
-            if each.transition is not None
-        ]
-        for turns in (None, history.poll_times.polls)
-    ]
+    skipping, every_poll = (AlertReplay(key=a_key(), level=level, history=history) for _ in range(2))
 
-    assert found[0] == found[1]
+    assert changes(skipping) == changes_of_every_poll(every_poll)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from alerter.core.conditions import FOREVER, Evidence, NewReason, Verdict
-from alerter.core.series import Sample, Series, from_epoch_us
-from tests.builders import NOON, a_polled_tenant, at, minutes, series, span
+from alerter.core.series import Sample, Series
+from tests.builders import NOON, at, minutes, series, span
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
 WEEK = NewReason()
@@ -100,11 +100,3 @@ def test_a_new_reason_says_until_when_its_verdict_stands(seen: Series, expected:
 def test_a_new_reason_looks_back_over_a_day_and_at_no_sum() -> None:
     """The first sample is at most that old; and a sum has none."""
     assert (WEEK.window, WEEK.falls, WEEK.sums) == (timedelta(days=1), False, False)
-
-
-def test_a_new_reason_turns_with_its_first_messages_and_a_day_later() -> None:
-    """Of a reason that never held any there is nothing to judge."""
-    held, listed = a_polled_tenant("0x2 5").reasons[0], a_polled_tenant("0x3").reasons[0]
-
-    assert [from_epoch_us(turn) for turn in WEEK.turns(held)] == [NOON, NOON + span("1d")]
-    assert [*WEEK.turns(listed)] == []

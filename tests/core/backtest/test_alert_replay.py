@@ -10,24 +10,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.alerts import AlertState
-from alerter.core.backtest.tracks import AlertChange, AlertReplay, alert_replays, histories_for
-from alerter.core.conditions import Baseline, Result, Threshold
+from alerter.core.backtest.alert_replay import AlertChange, AlertReplay, alert_replays, histories_for
+from alerter.core.conditions import Baseline, Result, Threshold, Verdict
 from alerter.core.history import FailedPoll, SeriesHistory, history_from_polls
 from alerter.core.rules import Level, Per, Rule, Severity
-from alerter.core.series import Series, Snapshot, Span, Tenant, to_epoch_us
+from alerter.core.series import Series, Snapshot, Span, Tenant, from_epoch_us, to_epoch_us
 from tests.builders import (
     NOON,
+    a_growth,
     a_key,
     a_level,
     a_no_data,
     a_polled_tenant,
     a_rule,
     a_snapshot,
-    an_alert,
     at,
     minutes,
     span,
 )
+from tests.core.backtest.every_poll import changes, changes_of_every_poll
 from tests.drawn import HELD, POLLING, SUMMABLE, levels, polls
 
 QUIET, FIRING = AlertState.INACTIVE, AlertState.FIRING
@@ -35,17 +36,12 @@ ACME, GLOBEX = Tenant("acme"), Tenant("globex")
 _SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=200)
 
 
-def changes(track: AlertReplay, turns: Sequence[int] | None = None) -> list[AlertChange]:
-    """Return where the alert of a track changes its state."""
-    return [each for each in track.stages(turns) if each.transition is not None]
-
-
 def assert_nothing_is_missed(level: Level, history: SeriesHistory) -> None:
-    """Hold an alert that is judged where it may turn against one that is judged at every poll; so when it fires."""
-    every_poll = changes(AlertReplay(key=a_key(), level=level, history=history), history.poll_times.polls)
+    """Hold an alert that is evaluated where it must be against one that is evaluated at every poll."""
+    every_poll = changes_of_every_poll(AlertReplay(key=a_key(), level=level, history=history))
 
     assert changes(AlertReplay(key=a_key(), level=level, history=history)) == every_poll
-    starts = [each.at for each in every_poll if each.alert.is_firing]
+    starts = [each.at for each in every_poll if each.transition and each.transition.after is FIRING]
     ends = [each.at for each in every_poll if each.transition is not None and each.transition.is_resolution]
     firings = list(AlertReplay(key=a_key(), level=level, history=history).firings())
     assert [to_epoch_us(since) for since, _ in firings] == starts
@@ -86,8 +82,8 @@ def test_an_alert_on_a_sum_is_judged_wherever_it_can_change(
         history_from_polls(ACME, one, poll_interval=minutes(1)),
         history_from_polls(GLOBEX, other, poll_interval=minutes(3)),
     ]
-    for track in alert_replays(a_rule(warning=level, per=per), tenants):
-        assert_nothing_is_missed(level, track.history)
+    for replay in alert_replays(a_rule(warning=level, per=per), tenants):
+        assert_nothing_is_missed(level, replay.history)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +103,11 @@ class Noted(Threshold):
     [
         pytest.param("0", "0", "90x20", "1", id="at the first poll"),
         pytest.param("0", "0", "90x9 99 90x9", "1", id="not when a count changes that is far from its limit"),
-        pytest.param("0", "0", "90x9 120x9 90x9", "1 10 19", id="when it passes its limit"),
-        pytest.param("10m", "0", "90x9 120x9", "1 10 12", id="when `for` is over"),
-        pytest.param("0", "0", "120x4 130x4 140x4", "1 5 9", id="at each change of what is not inactive"),
-        pytest.param("0", "0", "120x4 _x9 130x4", "1 5 14", id="not at the failed polls of an outage but the first"),
-        pytest.param("0", "20m", "120x4 90x9", "1 5 9", id="when `keep_firing_for` is over"),
+        pytest.param("0", "0", "90x9 120x9 90x9", "1 10 11 19 20", id="when it passes its limit"),
+        pytest.param("10m", "0", "90x9 120x9", "1 10 12 13", id="when `for` is over"),
+        pytest.param("0", "0", "120x4 130x4 140x4", "1 2", id="not while it is firing and the count stays beyond"),
+        pytest.param("0", "0", "120x4 _x9 130x4", "1 2 14", id="not at failed polls, but at the first good one after"),
+        pytest.param("0", "20m", "120x4 90x9", "1 2 5 9 10", id="when `keep_firing_for` is over"),
     ],
 )
 def test_an_alert_is_judged_only_where_it_can_change(
@@ -122,7 +118,7 @@ def test_an_alert_is_judged_only_where_it_can_change(
     tenant = a_polled_tenant(notation)
     level = a_level(noted, for_=for_, keep_firing_for=keep_firing_for)
 
-    list(AlertReplay(key=a_key(), level=level, history=tenant.reasons[0]).stages())
+    list(AlertReplay(key=a_key(), level=level, history=tenant.reasons[0]).changes())
 
     polls = tenant.polling.poll_times.polls
     assert [bisect_left(polls, to_epoch_us(asked_at)) + 1 for asked_at in noted.asked_at] == [
@@ -137,9 +133,9 @@ def test_a_reason_is_judged_from_its_first_sight_on() -> None:
         [a_snapshot({}, taken_at=at("11:50")), a_snapshot({"Spam": 0}, taken_at=at("11:55")), a_snapshot({})],
         poll_interval=minutes(5),
     )
-    track = AlertReplay(key=a_key(), level=a_level(Threshold(below=1)), history=tenant.reasons[0])
+    replay = AlertReplay(key=a_key(), level=a_level(Threshold(below=1)), history=tenant.reasons[0])
 
-    assert [each.transition.at for each in changes(track) if each.transition] == [at("11:55")]
+    assert [each.transition.at for each in changes(replay) if each.transition] == [at("11:55")]
 
 
 def test_a_level_that_remembers_is_told_when_it_has_fired() -> None:
@@ -151,38 +147,64 @@ def test_a_level_that_remembers_is_told_when_it_has_fired() -> None:
         for place, held in enumerate((*counts, 0))
     ]
     tenant = history_from_polls(ACME, polled, poll_interval=minutes(30))
-    track = AlertReplay(key=a_key(), level=a_level(Baseline()), history=tenant.reasons[0])
+    replay = AlertReplay(key=a_key(), level=a_level(Baseline()), history=tenant.reasons[0])
 
-    found = [(each.alert.value, each.transition.after) for each in changes(track) if each.transition]
+    found = [(each.alert.value, each.transition.after) for each in changes(replay) if each.transition]
 
     assert found == [(1000, FIRING), (0, QUIET), (820, FIRING), (0, QUIET)]
 
 
+def fired_at(replay: AlertReplay) -> AlertChange:
+    """Return the alert as it was when it began to fire."""
+    return next(each for each in replay.changes() if each.alert.is_firing)
+
+
 @pytest.mark.parametrize(
-    ("until", "expected"),
+    ("minute", "expected"),
     [
-        pytest.param(4, 130, id="the last poll has data"),
-        pytest.param(6, 130, id="it failed, and so did the one before"),
-        pytest.param(1, 120, id="nothing came after what is known"),
+        pytest.param(25, (110, 140, 25), id="the last poll, at which nothing was evaluated"),
+        pytest.param(27, (110, 140, 25), id="the last poll before an instant"),
+        pytest.param(60, (110, 140, 30), id="the last good one, where later ones failed"),
     ],
 )
-def test_the_newest_count_of_an_alert_is_that_of_the_last_poll_with_data(until: int, expected: int) -> None:
-    """What is told of an alert while its tenant cannot be polled is the last that was seen."""
-    tenant = a_polled_tenant("120x3 130x2 _x2")
-    track = AlertReplay(key=a_key(), level=a_level(), history=tenant.reasons[0])
-    polls = tenant.polling.poll_times.polls
+def test_the_newest_count_of_an_alert_is_that_of_the_last_successful_poll(
+    minute: float, expected: tuple[int, int, int]
+) -> None:
+    """So is its peak, and what is compared."""
+    tenant = a_polled_tenant("120x2 140 110x4 _x5")
+    replay = AlertReplay(key=a_key(), level=a_level(), history=tenant.reasons[0])
+    begin = replay.polls[0]
 
-    assert track.newest(an_alert(), since=polls[1], until=polls[until]).value == expected
+    newest = replay.newest(fired_at(replay), now=begin + int(minute * 60_000_000))
+
+    assert newest is not None
+    evaluated = [
+        int((each.value.at - from_epoch_us(begin)) / minutes(1)) for each in newest.alert.evidence if each.value
+    ]
+    assert (newest.alert.value, newest.alert.peak, *evaluated) == expected
 
 
-def test_without_data_since_then_an_alert_is_as_it_was() -> None:
-    """A sum of which one part is not known any more has no newer count."""
-    tenant = a_polled_tenant("120x3 _x3")
-    track = AlertReplay(key=a_key(), level=a_level(), history=tenant.reasons[0])
-    polls = tenant.polling.poll_times.polls
-    alert = an_alert(value=7)
+def test_an_alert_that_was_evaluated_at_the_last_poll_is_as_it_was() -> None:
+    """There is nothing newer."""
+    replay = AlertReplay(key=a_key(), level=a_level(), history=a_polled_tenant("120").reasons[0])
 
-    assert track.newest(alert, since=polls[2], until=polls[5]) is alert
+    assert replay.newest(fired_at(replay), now=replay.polls[0]) is None
+
+
+def test_what_cannot_be_compared_any_more_has_its_count_and_what_was_compared_last() -> None:
+    """After a gap there is no reference, but the count is known."""
+    level = a_level(a_growth(over="20m", by=50), keep_firing_for="1d")
+    tenant = a_polled_tenant("10x5 90x3 _x9 95 97x2")
+    replay = AlertReplay(key=a_key(), level=level, history=tenant.reasons[0])
+    *_, last = replay.changes()
+
+    newest = replay.newest(last, now=replay.polls[-1])
+
+    assert newest is not None
+    assert last.verdict is newest.verdict is Verdict.NO_DATA
+    assert (newest.alert.value, newest.alert.peak) == (97, 97)
+    assert newest.alert.evidence == last.alert.evidence
+    assert [each.value.count for each in newest.alert.evidence if each.value] == [90]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +241,7 @@ def test_the_alerts_of_a_rule_come_in_the_order_in_which_they_are_judged() -> No
     tenant = history_from_polls(ACME, [a_snapshot({"Spam": 5, "Virus": 7})], poll_interval=minutes(5))
     rule = a_rule(info=a_level(), critical=a_level())
 
-    assert [(track.key.severity, track.key.reason) for track in alert_replays(rule, [tenant])] == [
+    assert [(replay.key.severity, replay.key.reason) for replay in alert_replays(rule, [tenant])] == [
         (Severity.INFO, "Spam"),
         (Severity.INFO, "Virus"),
         (Severity.CRITICAL, "Spam"),

@@ -7,8 +7,8 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 
 from alerter.core.alerts import AlertKey, AlertState
-from alerter.core.backtest.courses import Courses
 from alerter.core.backtest.replay import Replay, ReplayConfig, ReplayStep, replay_of
+from alerter.core.backtest.transition_source import StreamedTransitions
 from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
 from alerter.core.poll_times import NEVER
 from alerter.core.rules import Per, RuleName
@@ -21,9 +21,9 @@ INTERVALS = {ACME: minutes(1), GLOBEX: minutes(3)}
 TWO = {"acme": "5m", "globex": "5m"}
 
 
-def courses_of(alerting: ReplayConfig, tenants: Iterable[TenantHistory], *, until: int = NEVER) -> Courses:
+def courses_of(alerting: ReplayConfig, tenants: Iterable[TenantHistory], *, until: int = NEVER) -> StreamedTransitions:
     """Look at tenants one after the other."""
-    courses = Courses(alerting, until=until)
+    courses = StreamedTransitions(alerting, until=until)
     for tenant in tenants:
         courses.add(tenant, on_progress=lambda _done, _of: None)
     return courses
@@ -110,7 +110,9 @@ def test_progress_is_told_alert_by_alert() -> None:
     done: list[tuple[int, int]] = []
     alerting = a_policy(a_rule(info=a_level(), critical=a_level(above=150)))
 
-    Courses(alerting, until=NEVER).add(a_polled_tenant("0 120"), on_progress=lambda *each: done.append(each))
+    StreamedTransitions(alerting, until=NEVER).add(
+        a_polled_tenant("0 120"), on_progress=lambda *each: done.append(each)
+    )
 
     assert done == [(1, 3), (2, 3), (3, 3)]
 
