@@ -4,14 +4,14 @@ The samples are the good polls. A sum over tenants has none of its own: it is kn
 has a sample at each poll interval back from now. Instants are numbers, as in `timelines`.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import mul
 
 from alerter.core.poll_times import Int64Array, numbers
-from alerter.core.series import MICROSECOND, Sample, Series, to_epoch_us
+from alerter.core.series import MICROSECOND, Series, to_epoch_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +30,23 @@ class Samples:
     def of(cls, series: Series, *, since: datetime, until: datetime) -> "Samples":
         """Return the samples of a series between two instants, both included."""
         begin, end = to_epoch_us(since), to_epoch_us(until)
-        polls = series.polls
+        polls, steps = series.polls, series.steps
         instants = _spread(series, begin, end) if polls is None else polls.between(begin, end)
-        changes, parts = series.changes, []
-        place = max(bisect_right(changes, since, key=_at) - 1, 0)
-        first = bisect_left(instants, to_epoch_us(changes[place].at)) if changes else 0
-        for number in range(place, len(changes)):
-            is_last = number + 1 == len(changes) or changes[number + 1].at > until
-            behind = len(instants) if is_last else bisect_left(instants, to_epoch_us(changes[number + 1].at))
+        first_step, last_step = max(steps.last_before(begin), steps.first), steps.last_before(end)
+        parts = []
+        first = bisect_left(instants, steps.at[first_step]) if steps else 0
+        for step in range(first_step, last_step + 1):
+            behind = len(instants) if step == last_step else bisect_left(instants, steps.at[step + 1], first)
             if behind > first:
-                parts.append((first, behind, changes[number].count))
+                parts.append((first, behind, steps.counts[step]))
             first = behind
-            if is_last:
-                break
         return cls(instants, parts)
-
-
-def _at(sample: Sample) -> datetime:
-    return sample.at
 
 
 def _spread(series: Series, begin: int, end: int) -> Int64Array:
     """Return the instants that are covered, an interval apart, back from the last one."""
-    spans = [(to_epoch_us(span.since), to_epoch_us(span.until)) for span in series.coverage]
+    runs = series.runs
+    spans = [(runs.since[run], runs.until_of(run)) for run in range(runs.first, runs.behind)]
     instants: list[int] = []
     for at in range(end, begin - 1, -(series.poll_interval // MICROSECOND)):
         while spans and spans[-1][0] > at:
