@@ -151,7 +151,7 @@ class Real:
         assert self.alerting is not None
         with self.store.read() as reader:
             histories = [
-                reader.history(name, poll_interval=each, timezone=self.alerting.timezone_for(name))
+                reader.history.full_history(name, poll_interval=each, timezone=self.alerting.timezone_for(name))
                 for name, each in self.alerting.poll_intervals.items()
             ]
         return [each for moment in replay_of(self.alerting, histories) for each in moment.transitions]
