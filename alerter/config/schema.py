@@ -227,8 +227,8 @@ class ReceiverTable(Section):
         urls: Apprise URLs, one target each: the pasted webhook of Slack or of a Teams workflow, `mailtos://…`, …
         repeat_interval: After how long it is reminded of an alert that goes on.
         send_resolved: Whether it is told when an alert is over.
-        max_per_hour: How many messages it gets in an hour at most; critical alerts that begin, and missing data, always
-            pass.
+        max_per_hour: How many messages each of its URLs gets in an hour at most; critical alerts that begin, and
+            missing data, always pass.
         fallback: The receiver that is told in its place when a message to it had to be given up, and that a target of
             it cannot be reached for half an hour; without one, every other receiver is told of that.
         group_wait: How long news for it is collected over all tenants before it becomes one message; at most `1h`.
