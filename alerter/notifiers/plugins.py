@@ -228,7 +228,7 @@ def _addressee(address: str) -> str:
     return sha256(parseaddr(address)[1].lower().encode()).hexdigest()[:12]
 
 
-#: Kinds of messages that a mail client shows as important, where they are critical.
+#: Kinds of messages that a mail client shows as important, where they are critical or about missing data.
 _URGENT_KINDS = frozenset({"first", "raised", "broken"})
 
 
@@ -246,7 +246,8 @@ def _filter_headers(message: Message) -> Iterator[tuple[str, str]]:
         if fields["alert_count"] > 1:
             yield "X-Alerter-Alerts", str(fields["alert_count"])
     yield "X-Alerter-Ref", message.id
-    if message.tone is MessageStatus.CRITICAL and fields["kind"] in _URGENT_KINDS:
+    is_no_data = any(not each["reason"] for each in fields["alerts"][:1])
+    if fields["kind"] in _URGENT_KINDS and (message.tone is MessageStatus.CRITICAL or is_no_data):
         yield "Importance", "high"
         yield "X-Priority", "1"
 
@@ -299,7 +300,7 @@ class PagerDutyPlugin(NotifyPagerDuty):  # type: ignore[no-untyped-call]
             links = [{"href": self.click}, *links]
         return {
             "event_action": "trigger",
-            "client": self.app_id,
+            "client": "alerter",
             **({"client_url": links[0]["href"]} if links else {}),
             "payload": {name: value for name, value in fields.items() if value},
             "links": links,

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import json
 import logging
 import ssl
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from alerter.errors import DeliveryError
 from alerter.notifiers.apprise import AppriseNotifier, scheme
 from alerter.notifiers.plugins import SlackPlugin
 from alerter.redaction import Redactor
+from tests.messages import MESSAGES
 from tests.servers import HttpSink, SmtpSink, http_sink, smtp_sink
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -279,6 +281,54 @@ def test_a_mail_has_one_header_of_each_name(mail_server: SmtpSink) -> None:
     assert max(len(line) for line in raw.splitlines()) <= 100
 
 
+def headers_of(mail: EmailMessage) -> dict[str, str]:
+    """Return the headers of a mail that filters look at."""
+    return {
+        name.removeprefix("X-Alerter-"): str(value)
+        for name, value in mail.items()
+        if name.startswith("X-Alerter-") or name in {"Importance", "X-Priority"}
+    }
+
+
+def test_a_mail_can_be_filtered_by_what_it_is_about(mail_server: SmtpSink) -> None:
+    """How bad, why it is sent, whose, which rule, which alert; urgent only where something begins to be critical."""
+    kinds = ("first", "several", "reminder", "no data", "test")
+    for kind in kinds:
+        AppriseNotifier().deliver(MESSAGES[kind], mail_url(mail_server))
+
+    first, several, reminder, no_data, test = (headers_of(mail_of(mail)) for mail in mail_server.mails)
+    urgent = {"Importance": "high", "X-Priority": "1"}
+    assert first == {
+        "Severity": "critical",
+        "Kind": "first",
+        "Tenant": "acme",
+        "Rule": "Backlog",
+        "Alert": MESSAGES["first"].alert_ids[0],
+        "Ref": MESSAGES["first"].id,
+        **urgent,
+    }
+    assert (several["Alert"], several["Alerts"]) == (MESSAGES["several"].alert_ids[0], "5")
+    assert (reminder["Kind"], reminder.get("Importance")) == ("repeat", None)
+    assert urgent.items() <= no_data.items()
+    assert test == {"Severity": "info", "Kind": "test", "Ref": MESSAGES["test"].id}
+
+
+def test_a_name_cannot_break_a_header(mail_server: SmtpSink) -> None:
+    """It is one line, in encoded words where it needs them, and what the URL sets wins."""
+    body = json.loads(MESSAGES["first"].bodies[Format.JSON])
+    body["alerts"][0] |= {"tenant": "é\r\nBcc: x@example.test", "rule": "r" * 2000}
+    message = replace(MESSAGES["first"], bodies={**MESSAGES["first"].bodies, Format.JSON: json.dumps(body)})
+
+    AppriseNotifier().deliver(message, mail_url(mail_server, more="&%2BX-Alerter-Kind=mine"))
+
+    [sent] = mail_server.mails
+    mail = mail_of(sent)
+    assert mail["Bcc"] is None
+    assert mail["X-Alerter-Tenant"] == "é Bcc: x@\u200bexample\u200b.test"
+    assert mail["X-Alerter-Kind"] == "mine"
+    assert max(len(line) for line in sent.splitlines()) <= 998
+
+
 def test_pagerduty_opens_and_closes_under_the_same_key(pagerduty: HttpSink) -> None:
     """One request for each alert of a message; what was opened is what is closed, and nothing is opened by an end."""
     AppriseNotifier().deliver(with_events(an_event("k1"), an_event("k2", severity=Severity.WARNING)), PAGERDUTY)
@@ -297,7 +347,7 @@ def test_pagerduty_opens_and_closes_under_the_same_key(pagerduty: HttpSink) -> N
         "custom_details": {"limit": "above 500", "labels": {"customer": "Acme Ltd"}},
     }
     details = "https://alerts.example/alerts/292672b7"
-    assert (first["client"], first["client_url"]) == ("Alerter", details)
+    assert (first["client"], first["client_url"]) == ("alerter", details)
     assert first["links"] == [
         {"href": details, "text": "Details"},
         {"href": "https://login.example", "text": "Held mail"},
