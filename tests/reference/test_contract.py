@@ -372,4 +372,4 @@ def test_what_reaches_a_fallback_late_says_so(taken: Takes, counts: tuple[int, .
 
     [_, copy] = titles(taken(story), "mail")
 
-    assert copy.startswith(f"[for secops, 1d3h late] {said}")
+    assert copy.startswith(f"[for secops, 1d 3h late] {said}")

@@ -30,6 +30,7 @@ from alerter.core.message.slack import escape_slack, slack_body
 from alerter.core.message.teams import teams_body, teams_runs, teams_text
 from alerter.core.message.text import MAX_NAMED_IDS, brief_body, fit_title, format_text, load_brief, text_body
 from alerter.core.notifications import Notification, ReceiverName
+from alerter.core.series import ALL_REASONS, ALL_TENANTS
 
 #: The version of the object for programs: fields may be added to it, and none of them changes its meaning.
 JSON_VERSION = 1
@@ -128,13 +129,21 @@ def _event(draft: OnCallEventDraft, words: MessageContent) -> OnCallEvent:
         severity=draft.severity,
         summary=truncate_middle(format_text(fit_title(draft.line.text)), _MAX_SUMMARY),
         details=dict(_details(draft, words)),
-        source="" if record is None else record.tenant,
-        component="" if record is None else record.reason,
+        source="" if record is None else _source(record),
+        component="" if record is None else ALL_TEXT if record.reason == ALL_REASONS else record.reason,
         rule="" if record is None else record.rule,
-        group="" if record is None else labels.get(CUSTOMER_LABEL, record.tenant),
+        group="" if record is None else labels.get(CUSTOMER_LABEL, _source(record)),
         started_at=None if record is None else record.firing_since,
         links=tuple((format_text(link.label), link.url) for link in words.links) if record is None else record.links,
     )
+
+
+#: Of a sum over hold reasons.
+ALL_TEXT = "all hold reasons"
+
+
+def _source(record: AlertRecord) -> str:
+    return "all tenants" if record.tenant == ALL_TENANTS else record.tenant
 
 
 def _details(draft: OnCallEventDraft, words: MessageContent) -> Iterator[tuple[str, str | Mapping[str, str]]]:

@@ -20,7 +20,7 @@ from alerter.core.message.render import compose_test_message, short, with_presen
 from alerter.core.message.sanitize import ZERO_WIDTH_SPACE
 from alerter.core.notifications import ReceiverName
 from alerter.core.rules import Severity
-from alerter.core.series import Sample
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample
 from tests.core.message.rendered import (
     CONTEXT,
     NASTY,
@@ -174,6 +174,13 @@ def test_an_event_says_all_that_a_message_says_of_an_alert() -> None:
     assert (first.action, first.severity) == (EventAction.TRIGGER, Severity.CRITICAL)
     assert "Spam" in second.summary
     assert first.dedup_key != second.dedup_key
+
+
+def test_an_event_about_a_sum_says_that_in_words() -> None:
+    """An asterisk would say nothing to whoever is paged."""
+    [event] = composed(an_alert(ALL_REASONS, tenant=ALL_TENANTS)).events
+
+    assert (event.source, event.component, event.group) == ("all tenants", "all hold reasons", "all tenants")
 
 
 def test_what_comes_late_opens_nothing_that_is_over() -> None:
