@@ -18,11 +18,12 @@ from alerter.cli.tables import Cell, Table, shorten
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 from alerter.core.rules import Per
 from alerter.humanize import ago
+from alerter.queries.history import history_json, known_changes
 
 if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.core.charts.figure import Band, Figure
-    from alerter.core.series import Sample, Series
+    from alerter.core.series import Series
     from alerter.storage import Reader
 
 #: How many changes a terminal lists below the chart.
@@ -76,7 +77,7 @@ def history(
     if not found:
         raise Failed(_no_match("hold reason", reason, [name for _, name in known]))
     if as_json:
-        print_json([_history_json(series, since=now - span) for series in found])
+        print_json([history_json(series, since=now - span) for series in found])
         return
     with reading(config) as reader:
         bands = _bands(found, reader, since=now - span, now=now) if is_for_people() else {}
@@ -106,7 +107,7 @@ def _print_history(
 ) -> None:
     rows: list[tuple[Cell | str, ...]] = []
     before: int | None = None
-    for sample in _known(series, since=since):
+    for sample in known_changes(series, since=since):
         step = "" if before is None else f"{sample.count - before:+,}"
         at = max(sample.at, since)
         rows.append((time_cell(at, config.service.timezone, now=now), f"{sample.count:,}", step))
@@ -167,17 +168,3 @@ def _figure(series: "Series", bands: Sequence["Band"], config: "Config", *, sinc
     ]
     limits = fixed_limits([rule for rule in looking if rule.scope is Per.REASON])
     return build_figure(series, start_at=since, end_at=now, limits=limits, alerts=bands)
-
-
-def _known(series: "Series", *, since: datetime) -> Sequence["Sample"]:
-    """Return the changes without the value at the start where polling did not cover it: nobody saw that."""
-    return [sample for sample in series.changes if sample.at > since or series.value_at(since) is not None]
-
-
-def _history_json(series: "Series", *, since: datetime) -> Mapping[str, object]:
-    return {
-        "tenant": series.tenant,
-        "reason": series.reason,
-        "changes": [{"at": sample.at, "held": sample.count} for sample in _known(series, since=since)],
-        "coverage": [{"since": span.since, "until": span.until} for span in series.coverage],
-    }

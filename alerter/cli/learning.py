@@ -3,8 +3,7 @@
 "All is well" is said only where every tenant is seen and a rule can judge each of them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from alerter.cli.output import counted
 from alerter.cli.tables import Cell, Column, Table
 from alerter.core.conditions import Subject
 from alerter.humanize import first_of, local, rough
+from alerter.queries.learning import Learning, _end
 from alerter.queries.tenants import PollingState, TenantStatus
 
 if TYPE_CHECKING:
@@ -20,50 +20,6 @@ if TYPE_CHECKING:
 
 #: How many tenants that are not seen are named.
 MAX_NAMED = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learning:
-    """A rule that needs more history of some tenants before it can fire for them.
-
-    Attributes:
-        rule: The rule.
-        tenants: How many of its tenants it is still silent for.
-        until: When it can fire for all of them, if polls go on; None where a tenant was never polled.
-    """
-
-    rule: "Rule"
-    tenants: int
-    until: datetime | None
-
-    def until_cell(self, config: "Config", *, now: datetime) -> Cell:
-        """Return until when, with its date in a pipe."""
-        if self.until is None:
-            return Cell(f"{rough(self.rule.learns_for)} after the first poll")
-        left, zone = rough(self.until - now), config.service.timezone
-        return Cell(f"{local(self.until, zone)} (in {left})", f"{self.until.astimezone(zone):%a %d %b} (in {left})")
-
-
-def learning_rules(config: "Config", accounts: Collection[TenantStatus], *, now: datetime) -> list[Learning]:
-    """Return the rules that cannot fire yet for some of the tenants, in the order of the configuration."""
-    return [each for rule in config.rules if (each := learning_of(rule, accounts, now=now)) is not None]
-
-
-def learning_of(rule: "Rule", accounts: Collection[TenantStatus], *, now: datetime) -> Learning | None:
-    """Return what a rule lacks; None where it can fire for each of the tenants that it selects."""
-    if not rule.learns_for:
-        return None
-    ends = {account.name: _end(rule, account) for account in accounts if rule.tenants.matches(account.name)}
-    late = [end for end in ends.values() if end is None or end > now]
-    known = [end for end in late if end is not None]
-    if not late:
-        return None
-    return Learning(rule=rule, tenants=len(late), until=max(known) if len(known) == len(late) else None)
-
-
-def _end(rule: "Rule", account: TenantStatus) -> datetime | None:
-    since = account.polling.first_polled_at
-    return None if since is None else since + rule.learns_for
 
 
 def learning_table(found: Sequence[Learning], config: "Config", *, now: datetime) -> Table:
@@ -75,7 +31,7 @@ def learning_table(found: Sequence[Learning], config: "Config", *, now: datetime
             Column("tenants", is_number=True, drop=1),
             Column("cannot fire until"),
         ),
-        rows=[(each.rule.name, f"{each.tenants:,}", each.until_cell(config, now=now)) for each in found],
+        rows=[(each.rule.name, f"{each.tenants:,}", until_cell(each, config, now=now)) for each in found],
     )
 
 
@@ -125,3 +81,11 @@ def _unwatched(config: "Config", accounts: Sequence[TenantStatus], *, now: datet
 def _is_judged(rules: Sequence["Rule"], account: TenantStatus, *, now: datetime) -> bool:
     ends = (_end(rule, account) for rule in rules if rule.tenants.matches(account.name))
     return any(end is not None and end <= now for end in ends)
+
+
+def until_cell(learning: Learning, config: "Config", *, now: datetime) -> Cell:
+    """Return until when, with its date in a pipe."""
+    if learning.until is None:
+        return Cell(f"{rough(learning.rule.learns_for)} after the first poll")
+    left, zone = rough(learning.until - now), config.service.timezone
+    return Cell(f"{local(learning.until, zone)} (in {left})", f"{learning.until.astimezone(zone):%a %d %b} (in {left})")

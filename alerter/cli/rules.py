@@ -9,13 +9,14 @@ import click
 
 from alerter import clock
 from alerter.cli.database_access import reading
-from alerter.cli.learning import Learning, learning_of
+from alerter.cli.learning import until_cell
 from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
 from alerter.cli.output import print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import choice_of, label_option, look, tenant_option
 from alerter.core.conditions import Subject, duration_text
 from alerter.core.rules import Level, Rule, Severity
+from alerter.queries.learning import Learning, learning_of
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -107,7 +108,7 @@ class _State:
             return Cell("matches no hold reason seen so far", style="bad")
         if self.learning is None:
             return Cell("nothing firing", style="good")
-        until = self.learning.until_cell(config, now=now)
+        until = until_cell(self.learning, config, now=now)
         which = "" if self.learning.tenants == len(self.tenants) else f" for {self.learning.tenants:,} of its tenants"
         return Cell(f"learning{which} until {until.text}", f"learning{which} until {until.shown}", style="muted")
 

@@ -13,7 +13,7 @@ from alerter.cli.alerts import alert_columns, alert_row
 from alerter.cli.colors import is_for_people
 from alerter.cli.database_access import reading
 from alerter.cli.instances import instances_json, instances_table
-from alerter.cli.learning import learning_json, learning_rules, learning_table, no_alerts_text
+from alerter.cli.learning import learning_json, learning_table, no_alerts_text
 from alerter.cli.mutes import mutes_json, mutes_table
 from alerter.cli.nagios import print_plugin
 from alerter.cli.notifications import DELIVERY_COLUMNS, delivery_row
@@ -23,6 +23,7 @@ from alerter.cli.storing import DatabaseSummary
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import TenantFilter, choice_of, choice_options, held_text, look
 from alerter.queries.alerts import alert_json
+from alerter.queries.learning import learning_rules
 from alerter.queries.mutes import ActiveMutes, load_active_mutes
 from alerter.queries.notifications import delivery_json, is_recent
 from alerter.queries.tenants import PollingState, TenantStatus, polling_json, summary, worst_first

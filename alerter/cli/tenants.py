@@ -13,7 +13,7 @@ from alerter.cli.output import print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import choice_of, choice_options, held_text, look
 from alerter.core.conditions import duration_text
-from alerter.queries.tenants import PollingState, TenantStatus, polling_json, worst_first
+from alerter.queries.tenants import PollingState, TenantStatus, tenant_json, worst_first
 
 #: How a list of tenants can be sorted.
 ORDERS: Mapping[str, Callable[[TenantStatus], tuple[object, ...]]] = {
@@ -64,7 +64,7 @@ def tenants(
         is_shared = bool(reader.leases.instances())
     accounts.sort(key=ORDERS[order])
     if as_json:
-        print_json([_account_json(account) for account in accounts])
+        print_json([tenant_json(account) for account in accounts])
     else:
         zone = config.service.timezone
         columns, rows = COLUMNS, [_account_row(account, zone, now=now) for account in accounts]
@@ -89,19 +89,3 @@ def _account_row(account: TenantStatus, timezone: tzinfo, *, now: datetime) -> t
         ", ".join(f"{name}={value}" for name, value in settings.labels.items()),
         Cell(account.polling_text(now=now), style="good" if account.polling_state is PollingState.GOOD else "bad"),
     )
-
-
-def _account_json(account: TenantStatus) -> Mapping[str, object]:
-    settings = account.settings
-    return {
-        **polling_json(account),
-        "last_poll_at": account.polling.last_poll_at,
-        "latency": account.polling.latency,
-        "poll_interval": settings.poll_interval,
-        "held": account.held,
-        "firing": account.firing,
-        "muted": settings.is_muted,
-        "labels": settings.labels,
-        "timezone": settings.timezone.key,
-        "instance": account.instance,
-    }

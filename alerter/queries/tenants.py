@@ -129,3 +129,20 @@ def polling_json(account: TenantStatus) -> Mapping[str, object]:
         "cause": failure.cause if failure else None,
         "detail": failure.detail if failure else None,
     }
+
+
+def tenant_json(account: TenantStatus) -> Mapping[str, object]:
+    """Return everything that is known of a tenant, for a program."""
+    settings = account.settings
+    return {
+        **polling_json(account),
+        "last_poll_at": account.polling.last_poll_at,
+        "latency": account.polling.latency,
+        "poll_interval": settings.poll_interval,
+        "held": account.held,
+        "firing": account.firing,
+        "muted": settings.is_muted,
+        "labels": settings.labels,
+        "timezone": settings.timezone.key,
+        "instance": account.instance,
+    }

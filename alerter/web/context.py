@@ -1,7 +1,7 @@
 """What a view is given, and what it returns."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,10 @@ class View:
     def is_many(self) -> bool:
         """Whether there is more than one tenant."""
         return len(self.config.tenants) > 1
+
+    def with_reader(self, reader: Reader) -> "View":
+        """Return the same with a database that is read again."""
+        return replace(self, reader=reader)
 
     def may(self, need: Need) -> bool:
         """Return True if who asks may do it."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from alerter.web.router import Need, Route
-from alerter.web.views import act
+from alerter.web.views import act, api
 from alerter.web.views.about import about
 from alerter.web.views.alerts import alert, alerts
 from alerter.web.views.explain import explain
@@ -46,6 +46,23 @@ ROUTES: Final = (
     Route("POST", "/receivers/{name}/test", act.test_receiver, need=Need.OPERATE),
     Route("GET", "/rules", rules),
     Route("GET", "/rules/{name}", rule),
+    Route("GET", "/api/v1/openapi.json", api.openapi),
+    Route("GET", "/api/v1/status", api.status),
+    Route("GET", "/api/v1/tenants", api.tenants),
+    Route("GET", "/api/v1/tenants/{tenant}", api.tenant),
+    Route("GET", "/api/v1/tenants/{tenant}/reasons/{key}", api.reason),
+    Route("GET", "/api/v1/alerts", api.alerts),
+    Route("GET", "/api/v1/alerts/{id}", api.alert),
+    Route("POST", "/api/v1/alerts/{id}/acknowledge", api.acknowledge, need=Need.ACK),
+    Route("DELETE", "/api/v1/alerts/{id}/acknowledge", api.unacknowledge, need=Need.ACK),
+    Route("GET", "/api/v1/silences", api.silences),
+    Route("POST", "/api/v1/silences", api.add_silence, need=Need.SILENCE),
+    Route("DELETE", "/api/v1/silences/{id}", api.expire_silence, need=Need.SILENCE),
+    Route("GET", "/api/v1/notifications", api.notifications),
+    Route("POST", "/api/v1/notifications/{id}/retry", api.retry, need=Need.OPERATE),
+    Route("POST", "/api/v1/receivers/{name}/test", api.test_receiver, need=Need.OPERATE),
+    Route("GET", "/api/v1/rules", api.rules),
+    Route("GET", "/api/v1/explain", api.explain),
     Route("GET", "/about", about),
     Route("GET", "/wall", wall),
 )

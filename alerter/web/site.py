@@ -83,6 +83,8 @@ class Site:
         route, values = self._router.find(request.method, request.path)
         visitor = self._identify(request)
         check_origin(request, is_token=visitor.is_token, public_url=self._sources.config().service.public_url)
+        if not request.is_read and request.path.startswith("/api/") and not visitor.is_token:
+            raise HttpError(401, "expected a token to act by the API", headers={"WWW-Authenticate": "Bearer"})
         if not visitor.may(route.need):
             raise HttpError(403, _refusal(visitor, route.need))
         if not request.is_read:

@@ -180,9 +180,7 @@ def _form(
     preview = "Say what is to be silenced: at least one of tenant, hold reason, rule and severity."
     try:
         matcher = matcher_of(view, values)
-        live = view.reader.alerts.load_live([])
-        live = [each for each in live if each.state is not AlertState.INACTIVE and _is_matched(view, matcher, each)]
-        found = sorted(live, key=worst_first)
+        found = matches_now(view, matcher)
         matches = alert_rows(view, found[:_MAX_MATCHES])
         preview = f"It is for {matcher_text(matcher)}: {counted(len(found), 'alert')} of this moment."
         must_confirm = must_confirm or _share(view, matcher) > MUST_CONFIRM_ABOVE
@@ -206,6 +204,13 @@ def _form(
         refresh=False,
         status=status,
     )
+
+
+def matches_now(view: View, matcher: AlertMatcher) -> list[Alert]:
+    """Return the alerts of this moment that a silence would be for, the worst first."""
+    live = view.reader.alerts.load_live([])
+    found = (each for each in live if each.state is not AlertState.INACTIVE and _is_matched(view, matcher, each))
+    return sorted(found, key=worst_first)
 
 
 def _is_matched(view: View, matcher: AlertMatcher, alert: Alert) -> bool:

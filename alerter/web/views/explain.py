@@ -27,7 +27,7 @@ def explain(view: View) -> Screen:
             name = view.tenant(tenant)
             known = [each.reason for each in view.reader.history.reasons(name)]
             if reason:
-                stories = sections(report(view, name, _known(reason, known, name), at_text))
+                stories = sections(report(view, name, known_reason(reason, known, name), at_text))
     except HttpError as error:
         hint = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
         errors = [f"{error.message}.{hint}"]
@@ -46,7 +46,12 @@ def explain(view: View) -> Screen:
     )  # fmt: skip
 
 
-def _known(reason: str, known: Sequence[HoldReason], tenant: Tenant) -> HoldReason:
+def known_reason(reason: str, known: Sequence[HoldReason], tenant: Tenant) -> HoldReason:
+    """Return the hold reason that a text names, as it is or as it is shown.
+
+    Raises:
+        HttpError: There is none.
+    """
     # What is pasted is a name as it is shown.
     found = reason if reason in known else next((each for each in known if shown(each) == reason), None)
     if found is None:

@@ -47,8 +47,8 @@ class ChangeRow:
 def reason(view: View, tenant: str, key: str) -> Screen:
     """Return the screen of a hold reason."""
     name = view.tenant(tenant)
-    found = _reason(view, name, key)
-    start_at, end_at, span = _span(view)
+    found = named_reason(view, name, key)
+    start_at, end_at, span = wanted_span(view)
     rules = rules_of_reason(view.config.rules, name, found)
     figure = _figure(view, name, found, rules, (start_at, end_at))
     alerts, _ = view.reader.lists.find_alerts(AlertFilter(tenants=frozenset({name}), reason=found), limit=20)
@@ -82,8 +82,8 @@ def _iso(at: datetime) -> str:
 def changes_csv(view: View, tenant: str, key: str) -> Response:
     """Return the changes of a hold reason as CSV."""
     name = view.tenant(tenant)
-    found = _reason(view, name, key)
-    start_at, end_at, _ = _span(view)
+    found = named_reason(view, name, key)
+    start_at, end_at, _ = wanted_span(view)
     figure = _figure(view, name, found, (), (start_at, end_at))
     text = io.StringIO()
     writer = csv.writer(text)
@@ -97,7 +97,7 @@ def changes_csv(view: View, tenant: str, key: str) -> Response:
     )
 
 
-def _reason(view: View, tenant: Tenant, key: str) -> HoldReason:
+def named_reason(view: View, tenant: Tenant, key: str) -> HoldReason:
     """Return the hold reason that a path names, by itself or by its digest.
 
     Raises:
@@ -114,7 +114,7 @@ def _reason(view: View, tenant: Tenant, key: str) -> HoldReason:
     return found
 
 
-def _span(view: View) -> tuple[datetime, datetime, str]:
+def wanted_span(view: View) -> tuple[datetime, datetime, str]:
     """Return what is drawn: a span until now, or between two instants.
 
     Raises:

@@ -1,13 +1,14 @@
 """The rules, and one rule: what each looks at, what it finds now, and how much it has to say."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from alerter.core.alerts import AlertState
 from alerter.core.conditions import Subject
 from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity
 from alerter.humanize import duration_text
+from alerter.queries.learning import learning_of
 from alerter.storage import AlertFilter
 from alerter.storage.encoding import build_digest
 from alerter.web.context import PAGE_ROWS, Screen, View, nearest
@@ -19,13 +20,13 @@ NOISE_SPAN = timedelta(days=30)
 
 def rules(view: View) -> Screen:
     """Return the list of rules, in the order of the configuration."""
-    values = {"rules": [row for _, row in _rows(view)]}
+    values = {"rules": rule_rows(view)}
     return Screen(template="rules.html", title="Rules", section="rules", values=values)
 
 
 def rule(view: View, name: str) -> Screen:
     """Return one rule."""
-    found = next((row for each, row in _rows(view) if name in (each.name, build_digest(each.name))), None)
+    found = next((row for row in rule_rows(view) if name in (row["name"], build_digest(row["name"]))), None)
     if found is None:
         known = [each.name for each in view.config.rules]
         raise HttpError(404, f"there is no rule {name!r}", field="rule", nearest=nearest(name, known))
@@ -34,10 +35,11 @@ def rule(view: View, name: str) -> Screen:
     return Screen(template="rule.html", title=found["name"], section="rules", values=values)
 
 
-def _rows(view: View) -> list[tuple[Rule, Mapping[str, Any]]]:
+def rule_rows(view: View) -> list[Mapping[str, Any]]:
+    """Return the rules with their present state, in the order of the configuration."""
     counts = view.reader.lists.counts_by_rule()
     noise = view.reader.lists.noise_by_rule(since=view.now - NOISE_SPAN)
-    return [(each, _row(view, each, counts.get(each.name, {}), noise.get(each.name, 0))) for each in view.config.rules]
+    return [_row(view, each, counts.get(each.name, {}), noise.get(each.name, 0)) for each in view.config.rules]
 
 
 def _row(view: View, rule: Rule, counts: Mapping[AlertState, int], noise: int) -> Mapping[str, Any]:
@@ -49,8 +51,14 @@ def _row(view: View, rule: Rule, counts: Mapping[AlertState, int], noise: int) -
         "pending": counts.get(AlertState.PENDING, 0),
         "noise": noise,
         "runbook": rule.runbook,
+        "learning_until": _learning_until(view, rule),
         "windows": ", ".join(window.name for window in view.config.windows_by_rule.get(RuleName(rule.name), ())),
     }
+
+
+def _learning_until(view: View, rule: Rule) -> datetime | None:
+    found = learning_of(rule, view.overview.tenants, now=view.now)
+    return None if found is None else found.until
 
 
 def selects_text(rule: Rule) -> str:

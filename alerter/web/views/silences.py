@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerter.core.mutes import MAX_SILENCE
+from alerter.core.mutes import MAX_SILENCE, Silence
 from alerter.queries.mutes import breaking_text, load_active_mutes, matcher_text, silence_state
 from alerter.web.context import Screen, View
 
@@ -30,7 +30,6 @@ class SilenceRow:
 def silences(view: View) -> Screen:
     """Return the silences of a state; with those that are active, everything else that mutes now."""
     state = view.choice("state", STATES, "active")
-    since = view.now - MAX_SILENCE if state == "expired" else view.now
     rows = [
         SilenceRow(
             id=each.id,
@@ -41,11 +40,17 @@ def silences(view: View) -> Screen:
             comment=each.comment,
             can_expire=state != "expired",
         )
-        for each in view.reader.silences.silences(since=since)
-        if _WORDS[silence_state(each, now=view.now)] == state
+        for each in silences_in(view, state)
     ]
     values = {"state": state, "states": STATES, "silences": rows[::-1] if state == "expired" else rows}
     return Screen(template="silences.html", title="Silences", section="silences", values=values | _others(view))
+
+
+def silences_in(view: View, state: str) -> list[Silence]:
+    """Return the silences in a state, in the order of their numbers; of those that have ended, of the last month."""
+    since = view.now - MAX_SILENCE if state == "expired" else view.now
+    found = view.reader.silences.silences(since=since)
+    return [each for each in found if _WORDS[silence_state(each, now=view.now)] == state]
 
 
 def _others(view: View) -> dict[str, object]:

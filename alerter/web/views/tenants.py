@@ -21,14 +21,10 @@ _MAX_OUTAGES = 20
 
 def tenants(view: View) -> Screen:
     """Return the list of tenants."""
-    query, state, sort = _query(view), view.choice("state", [key for key, _ in _STATES]), _sort(view)
+    state, sort = view.choice("state", [key for key, _ in _STATES]), _sort(view)
     labels = view.request.labels
-    found = [
-        each
-        for each in view.overview.tenants
-        if query in each.name.casefold() and _is_in(each, state) and _has(each, labels)
-    ]
-    rows, next_key = _page(_sorted(found, sort), view.request.first("after"))
+    found = found_tenants(view)
+    rows, next_key = _page(found, view.request.first("after"))
     shown, is_complete = tenant_rows(view, rows)
     values = {
         "summary": _summary(view),
@@ -43,6 +39,18 @@ def tenants(view: View) -> Screen:
         "next": _next(view, next_key),
     }
     return Screen(template="tenants.html", title="Tenants", section="tenants", values=values, is_complete=is_complete)
+
+
+def found_tenants(view: View) -> list[TenantStatus]:
+    """Return the tenants that the parameters want, in the order that they want."""
+    query, state, sort = _query(view), view.choice("state", [key for key, _ in _STATES]), _sort(view)
+    labels = view.request.labels
+    found = [
+        each
+        for each in view.overview.tenants
+        if query in each.name.casefold() and _is_in(each, state) and _has(each, labels)
+    ]
+    return _sorted(found, sort)
 
 
 def _query(view: View) -> str:
