@@ -84,8 +84,8 @@ def deliver(
     def run(target: TargetName) -> list[Delivery]:
         tried: list[Delivery] = []
         while not is_stopping() and (attempt := _claim(store, target, alerting, now=clock())) and may_send():
-            after = _attempt(attempt, notifier, urls.get(target), clock=clock)
-            _record(store, attempt, after, alerting, now=clock())
+            after, error = _attempt(attempt, notifier, urls.get(target), clock=clock)
+            _record(store, attempt, after, error, alerting, now=clock())
             tried.extend(after)
         return tried
 
@@ -201,20 +201,22 @@ def _alert_ids(messages: Iterable[Message]) -> set[str]:
 
 def _attempt(
     attempt: DeliveryAttempt, notifier: Notifier, url: str | None, *, clock: Callable[[], datetime]
-) -> list[Delivery]:
+) -> tuple[list[Delivery], DeliveryError | None]:
+    """Return the deliveries after an attempt, and why it failed; None where it did not."""
     target = attempt.deliveries[0].target
     try:
         if url is None:
             raise DeliveryError(f"target {target!r} is no longer in the configuration")  # noqa: TRY301
         _send(attempt, notifier, url)
     except DeliveryError as error:
-        return _failed(attempt, error, now=clock())
+        return _failed(attempt, error, now=clock()), error
     except Exception as error:
         # A bug in the way out must not have one message tried for ever, nor block its target: it takes the retries.
         log.exception("internal error job=%s target=%s", "deliver", target)
-        return _failed(attempt, DeliveryError(type(error).__name__), now=clock())
+        unknown = DeliveryError(type(error).__name__)
+        return _failed(attempt, unknown, now=clock()), unknown
     now = clock()
-    return [after_success(each, now=now) for each in attempt.deliveries]
+    return [after_success(each, now=now) for each in attempt.deliveries], None
 
 
 def _send(attempt: DeliveryAttempt, notifier: Notifier, url: str) -> None:
@@ -249,7 +251,13 @@ def _failed(attempt: DeliveryAttempt, error: DeliveryError, *, now: datetime) ->
 
 
 def _record(
-    store: Store, attempt: DeliveryAttempt, after: Sequence[Delivery], alerting: AlertingConfig | None, *, now: datetime
+    store: Store,
+    attempt: DeliveryAttempt,
+    after: Sequence[Delivery],
+    error: DeliveryError | None,
+    alerting: AlertingConfig | None,
+    *,
+    now: datetime,
 ) -> None:
     """Record an outcome; in the same commit hand what was given up to a fallback, and note if the target was reached.
 
@@ -266,7 +274,7 @@ def _record(
         if alerting is not None and dead:
             _hand_over(transaction, dead, alerting, now=now)
         if alerting is not None and len(late) < len(after):
-            note_attempt(transaction, after, alerting, now=now)
+            note_attempt(transaction, after, error, alerting, now=now)
     for message in late:
         log.warning("delivery claimed by another instance ref=%s target=%s", message.id, after[0].target)
     _log_errand(attempt, after)

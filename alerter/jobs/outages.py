@@ -14,13 +14,19 @@ from alerter.core.message.content import Outage
 from alerter.core.message.digest import build_reachable_message, build_unreachable_message
 from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.outbox import NEWS_AFTER, Delivery, TargetName, is_news
+from alerter.errors import DeliveryError
 from alerter.storage import Reader, Store, Transaction
 
 log = logging.getLogger(__name__)
 
 
 def note_attempt(
-    transaction: Transaction, after: Sequence[Delivery], alerting: AlertingConfig, *, now: datetime
+    transaction: Transaction,
+    after: Sequence[Delivery],
+    error: DeliveryError | None,
+    alerting: AlertingConfig,
+    *,
+    now: datetime,
 ) -> None:
     """Keep whether a target was reached, and tell that it is back those who were told of its outage.
 
@@ -28,6 +34,7 @@ def note_attempt(
         transaction: In which the attempt is recorded.
         after: The deliveries of one attempt, as they are after it; of a mail that some have, the target was reached.
             That it refuses a message as such is no outage once it has taken a later one.
+        error: Why the attempt failed; None where it did not.
         alerting: Where those who are told are.
         now: When that was.
     """
@@ -36,7 +43,8 @@ def note_attempt(
         return
     outage = transaction.outbox.outages().get(target)
     if not any(each.sent_at is not None or each.had_by for each in after):
-        if outage is None and after[0].refused_at is not None and transaction.outbox.was_overtaken(after[-1]):
+        is_refused = error is not None and error.refused
+        if outage is None and is_refused and transaction.outbox.was_overtaken(after[-1]):
             return  # It takes others: what it refuses is this very message.
         known = outage or Outage(target=target, since=now, error="")
         transaction.outbox.save_outage(replace(known, error=after[0].last_error))

@@ -511,19 +511,23 @@ class Model:
                 settle(rows, outcome, now)
                 for row in (row for row in rows if row.state == "dead"):
                     self.hand_over(row.receiver, now)
-                self.note_attempt(url, outcome, now)
+                self.note_attempt(url, outcome, rows[-1], now)
         return tried
 
     def receiver_of(self, url: str) -> str | None:
         """Return whose target a URL is."""
         return next((name for name, each in self.config["receivers"].items() if url in each["urls"]), None)
 
-    def note_attempt(self, url: str, outcome: str, now: datetime) -> None:
+    def note_attempt(self, url: str, outcome: str, last: Row, now: datetime) -> None:
         """Note since when a target cannot be reached, and tell those who were told of it that it is back (7 [2]).
 
-        Silent: a target that refuses whatever it is sent. It cannot be reached, for nothing gets through to it.
+        Silent: a target that refuses whatever it is sent. It cannot be reached, for nothing gets through to it; unless
+        it has taken a later message, for then it is the message.
         """
         target = self.targets[url]
+        has_taken_later = any(row.state == "sent" and row.number > last.number for row in target.rows)
+        if outcome == "refused" and target.gone_since is None and has_taken_later:
+            return
         if outcome in {"refused", "unreachable"}:
             target.gone_since = target.gone_since or now if self.receiver_of(url) else None
             return

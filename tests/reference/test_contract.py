@@ -319,6 +319,15 @@ def test_a_target_that_is_gone_for_half_an_hour_is_news(taken: Takes) -> None:
     assert "secops/json" in to_mail[2]
 
 
+def test_a_target_that_refused_a_message_before_can_be_gone(taken: Takes) -> None:
+    """It refuses one message and takes a later one; from then on it cannot be reached at all."""
+    story = Story(BOTH + BOTH_LEVELS).poll(0, 150).deliver(0.1, secops="refused").poll(0.15, 310).deliver(0.2)
+
+    story = story.deliver(6, secops="unreachable").deliver(37, secops="unreachable")
+
+    assert titles(taken(story), "mail")[-1].startswith("secops/json cannot be reached since 09:06")
+
+
 def test_a_digest_begins_with_all_that_fires_now(taken: Takes) -> None:
     """The worst comes first, and what came and went after it, though that was told later."""
     story = Story(RECEIVER + BOTH_LEVELS).poll_many(0, {"Spam": 400}).deliver(0.1, secops="unreachable")
