@@ -1,4 +1,4 @@
-"""What a crash leaves behind: nothing that holds a secret."""
+"""Core dumps, switched off: a crash leaves nothing behind that holds a secret."""
 
 import resource
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What Linux knows of its clock, its disks, and of who has a file open."""
+"""Facts from Linux: the state of the clock, disks, and programs that have a file open."""
 
 import ctypes
 import os

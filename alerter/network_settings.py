@@ -1,4 +1,4 @@
-"""What the environment says of the way to a host: which proxy leads there, and whose certificates are trusted.
+"""The network settings of the environment: proxies and certificate authorities.
 
 `requests` obeys these variables and says little of what is wrong with them: it blames the host. Here each is read as
 `requests` reads it (2.32: `utils.getproxies`, `Session.merge_environment_settings`). No text holds a name or password.

@@ -1,4 +1,4 @@
-"""What systemd says of its units, asked with `systemctl`."""
+"""Units of systemd, read with `systemctl`."""
 
 import shlex
 from collections.abc import Mapping, Sequence

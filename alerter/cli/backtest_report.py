@@ -1,4 +1,4 @@
-"""How a backtest is shown: to people, to spreadsheets, to programs."""
+"""A backtest as text for people, as CSV for spreadsheets, and as JSON for programs."""
 
 import csv
 from collections import Counter

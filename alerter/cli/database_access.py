@@ -1,4 +1,4 @@
-"""How commands open the database: to look, or to change something beside a running service."""
+"""Access of commands to the database: to read, or to change something beside a running service."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

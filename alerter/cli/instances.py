@@ -1,4 +1,4 @@
-"""Which instances share the database, as `alerter status` shows them: nothing where one has it for itself."""
+"""The instances that share the database, as `alerter status` shows them; nothing where there is only one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What is not watched yet: rules that need more history, and tenants that are not seen.
+"""The part that is not watched yet: rules that need more history, and tenants without data.
 
 "All is well" is said only where every tenant is seen and a rule can judge each of them.
 """

@@ -1,4 +1,4 @@
-"""What keeps quiet, in the words of the commands: silences, acknowledgements, mute windows, tenants without data."""
+"""Silences, acknowledgements, mute windows and tenants without data, as text and JSON."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo

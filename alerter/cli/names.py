@@ -1,4 +1,4 @@
-"""How commands find the one thing that a name, in any case, or a glob means."""
+"""Lookup of the one thing that a name, in any case, or a pattern means."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

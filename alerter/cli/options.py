@@ -1,4 +1,4 @@
-"""What several commands share: the configuration they are given, and how they end."""
+"""Options and exit codes that several commands share, first of all `--config`."""
 
 from collections.abc import Callable
 from getpass import getuser

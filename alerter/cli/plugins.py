@@ -1,4 +1,4 @@
-"""What a monitoring plugin prints, by the Monitoring Plugins Development Guidelines (monitoring-plugins.org, 2026-11).
+"""The output of a monitoring plugin, by the guidelines of the Monitoring Plugins project (monitoring-plugins.org).
 
 One line for people and, behind a bar, figures for a program; more lines with details after it; the exit code says how
 it is. Values in, text out.

@@ -1,4 +1,4 @@
-"""How large the database is, as `alerter status` shows it."""
+"""The size of the database, as `alerter status` shows it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What `status` and `tenants` know of each tenant, read in a few looks however many there are, and who is chosen."""
+"""The options that select tenants: `--tenant`, `--label`, `--failing`."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a configuration is once it has been read: frozen, complete, and checked.
+"""The configuration once it has been read: frozen, complete, and checked.
 
 `repr()` of anything here never shows a secret.
 """

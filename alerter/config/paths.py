@@ -1,4 +1,4 @@
-"""Where the data and the secrets of a configuration are, for its service and in a shell beside that.
+"""The folders of data and secrets that belong to a configuration, for its service and for commands in a shell.
 
 systemd tells a service by variables. A shell beside it has none of them, so that for a configuration in /etc/alerter
 the places are known that the units in `deploy/` give it: there, `sudo alerter status` needs nothing else.

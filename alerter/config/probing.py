@@ -1,4 +1,4 @@
-"""What a condition refuses, found out by trying: which keys it needs, which exclude each other, which numbers it takes.
+"""The limits of a condition, found by trying: keys that it needs, keys that exclude each other, numbers that it takes.
 
 A condition checks its values itself, when it is made. So that an editor knows the same, it is made with one value after
 another: nothing has to be written twice, and a new condition needs nothing here. What depends on several values at once

@@ -1,4 +1,4 @@
-"""Who else could decide what a file holds: whoever owns or may write it, a link to it, or a folder on the way to it.
+"""Everyone else who could decide what a file holds: who owns or may write it, a link to it, or a folder above it.
 
 Links are followed one by one, for each of them lies in a folder where somebody else may be able to replace it.
 """

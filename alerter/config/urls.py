@@ -1,4 +1,4 @@
-"""What can be said of an Apprise URL without Apprise: its scheme, and what kind of target it is.
+"""Facts about an Apprise URL that need no Apprise: its scheme, and the kind of its target.
 
 No I/O. Nothing here puts a URL or a part of one into an error text, but for the scheme.
 """

@@ -1,4 +1,4 @@
-"""What concerns several tables: names that must exist or be unique, spans that must fit, and what is unwise.
+"""Checks across sections: names that must exist or be unique, spans that must fit, and what is unwise.
 
 No I/O.
 """

@@ -1,4 +1,4 @@
-"""What the configuration decides, as the use cases need it."""
+"""The part of the configuration that decides about alerts: rules, receivers, routes, mutes, intervals."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-r"""What state it is in: the lifecycle of an alert, one per (rule, severity, tenant, reason).
+r"""The lifecycle of an alert as a state machine, one alert per (rule, severity, tenant, reason).
 
     state \ verdict    active                         inactive                        no_data
     ---------------   ----------------------------   -----------------------------   -------

@@ -1,4 +1,4 @@
-"""What is kept of old history: of each hour its lowest and its highest count, and the one that it ended with.
+"""Old history as extremes: of each hour its lowest and its highest count, and its last one.
 
 Thinning leaves changes out and moves none: wherever a kept one lies, the count really became that. Between them, within
 an hour, it may have been anything between the two extremes. What was not polled stays unknown.

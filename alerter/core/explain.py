@@ -1,4 +1,4 @@
-"""Why an alert came, and why none did: what rules found on a series at an instant, and who was not to hear of it.
+"""The reasons why an alert fires or not, and why a receiver was notified or not.
 
 Nothing is decided here. The functions that decide live are asked once more, about a past that is read back to that
 instant, and what made the difference is put into words. No I/O: values in, values out.

@@ -1,4 +1,4 @@
-"""What an import adds to the history that is stored: time of which nothing is stored, and nothing else.
+"""The part of an import that is new: time of which nothing is stored.
 
 A stored run of polls stays as it is, whatever the import says of the same time; so to import twice adds nothing the
 second time. What the import says of the gaps between stored runs, of the time before the first one and after the last

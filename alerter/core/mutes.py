@@ -1,4 +1,4 @@
-"""What keeps quiet: silences, acknowledgements, mute windows, muted tenants and tenants without data.
+"""Mutes: silences, acknowledgements, mute windows, muted tenants and tenants without data.
 
 A mute hides; it never forgets.
 

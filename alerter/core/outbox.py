@@ -1,4 +1,4 @@
-"""When to send: deliveries, one per message and target, and what becomes of them.
+"""Deliveries, one per message and target: when each is due, and what becomes of it.
 
 No I/O: values in, values out. Delivery is at least once: a delivery is recorded after it succeeded, never before.
 """

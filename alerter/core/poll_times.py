@@ -1,4 +1,4 @@
-"""When a tenant was polled: instants as numbers, in arrays.
+"""The poll times of a tenant, as epoch numbers in arrays.
 
 Years of polls are stored as runs, each with its ends and the packed steps from poll to poll, so that a replay judges at
 the polls at which it was judged live. Instants are whole microseconds since 1970-01-01 UTC: `to_epoch_us` and

@@ -1,4 +1,4 @@
-"""What is wrong: a rule, its levels, and their evaluation on one series.
+"""Rules, their levels, and their evaluation on one series.
 
 No I/O: values in, values out. Which series a rule looks at stands here; how it judges one, in `conditions`.
 """

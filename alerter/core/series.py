@@ -1,4 +1,4 @@
-"""What was seen: snapshots, and the step function that they make of each hold reason.
+"""Snapshots, and the step function that they make of each hold reason.
 
 No I/O: values in, values out. All instants are aware UTC; a series is defined only where polling covered it,
 so that a zero is always proven and a gap is never read as one.

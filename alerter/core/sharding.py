@@ -1,4 +1,4 @@
-"""How instances that share a database share its tenants: what each takes and gives up. Values in, values out."""
+"""Fair shares of the tenants for instances that use one database. Values in, values out."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the configuration says, and what is unwise in it."""
+"""Checks of the configuration: errors, and what is unwise."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""What it means that a connection to where messages go got so far."""
+"""The meaning of a connection to a target that got only so far."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

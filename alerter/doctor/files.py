@@ -1,4 +1,4 @@
-"""Who may read the secrets, and who may change what the service trusts, or put something else in its place."""
+"""Checks of files: who may read the secrets, and who may change or replace what the service trusts."""
 
 import grp
 import os

@@ -1,4 +1,4 @@
-"""What a look at an installation found. Values only: no I/O, no clock."""
+"""The results of checks. Values only: no I/O, no clock."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a service may read: by the modes of files, for its user may not even exist while it is stopped."""
+"""The files that a service may read, by their modes: its user may not exist while it is stopped."""
 
 import os
 import pwd

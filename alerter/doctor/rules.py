@@ -1,4 +1,4 @@
-"""Whether the rules and routes fit what was really seen: names change, and a slip in a glob says nothing by itself."""
+"""Checks of rules and routes against the names that were really seen: a slip in a pattern says nothing by itself."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What is known of one tenant: its newest cycle, how many it had, what its newest good poll saw."""
+"""The progress of one tenant: its newest poll cycle, how many it had, what its newest successful poll saw."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

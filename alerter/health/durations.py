@@ -1,4 +1,4 @@
-"""How long cycles took, as Prometheus counts such things: how many took up to so long."""
+"""Durations of poll cycles, as a Prometheus histogram."""
 
 from bisect import bisect_left
 from dataclasses import dataclass

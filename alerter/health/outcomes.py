@@ -1,4 +1,4 @@
-"""What can come of what the service sends, and of reading its configuration."""
+"""The outcomes of deliveries, heartbeats and reloads, by name."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What stands in a file, turned into instants, counts and names; what can be read in two ways is refused.
+"""Texts of a file as instants, counts and names; a text that can be read in two ways is refused.
 
 Every function raises ValueError with what was found and what was expected.
 """

@@ -1,4 +1,4 @@
-"""What people do about alerts: acknowledge and take back, silence and expire, retry a delivery; for commands and page.
+"""Actions of people: acknowledge and take back, silence and expire, retry a delivery; for commands and page.
 
 Nothing here decides who is notified: the next poll compares, as ever.
 """

@@ -1,4 +1,4 @@
-"""How alerter logs: one line per record on standard error, in the form that suits who reads it, without a secret.
+"""Logging: one line per record on standard error, in the form that suits its reader, without a secret.
 
 Redaction happens when a line is written, so that it covers tracebacks and the records of libraries as well.
 """

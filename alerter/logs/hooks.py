@@ -1,4 +1,4 @@
-"""What Python itself would write to standard error, past every handler: logged instead, so that it is redacted."""
+"""Hooks for what Python itself would write to standard error: it is logged, so that it is redacted."""
 
 import logging
 import sys

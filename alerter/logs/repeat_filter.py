@@ -1,4 +1,4 @@
-"""What has been said already: a failure that goes on for a week is not ten thousand warnings.
+"""A filter for repeated failures: one that continues for a week is not ten thousand warnings.
 
 Each time it keeps its line; only the level tells whether somebody should look at it again:
 

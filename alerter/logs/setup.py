@@ -1,4 +1,4 @@
-"""Where records go, in which form, and what else would write to standard error behind their back."""
+"""Setup of logging: handlers, formats and levels, and everything else that writes to standard error."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Whether a host can be talked to: its name resolves, it answers, and its certificate can be trusted.
+"""A probe of a host: name, connection, TLS and certificate.
 
 Nothing is sent but what opens a connection. Certificates and proxies are judged as those libraries do that send for
 real: `requests` with its own authorities or REQUESTS_CA_BUNDLE, and the proxies of the environment; `smtplib` with

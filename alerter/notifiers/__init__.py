@@ -1,1 +1,1 @@
-"""How messages leave: one adapter for the services that Apprise reaches."""
+"""Notifiers: one adapter for the services that Apprise reaches."""

@@ -1,4 +1,4 @@
-"""Which host a service of Apprise sends to, as far as its object says so.
+"""The host that a service of Apprise sends to, as far as its object says so.
 
 A part of the notifier, which alone makes such objects. Of most services the "host" of the URL is a token: it is
 believed only where every form of the URL has a host in that place.

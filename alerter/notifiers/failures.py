@@ -1,4 +1,4 @@
-"""What a failed delivery means: from the records of an attempt to one line for people."""
+"""The meaning of a failed delivery: from the records of an attempt to one line for people."""
 
 import re
 from ast import literal_eval

@@ -1,4 +1,4 @@
-"""What must not be shown: how it is found in a text, in whichever form it is written there.
+"""Redaction: secrets found in a text, in whichever form they are written there.
 
 Pure, and a stranger to everything else here, so that adapters, configuration and log share one redactor.
 """

@@ -1,4 +1,4 @@
-"""What in a URL is secret: of a web hook its path, of a mailbox the password, and whatever looks like a token.
+"""The secret parts of a URL: the path of a web hook, the password of a mailbox, and whatever looks like a token.
 
 Libraries repeat parts of a URL without the rest of it, so that each part is a secret of its own. Addresses and host
 names are none: without them no error would say which mailbox was refused, or which host.

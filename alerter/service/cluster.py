@@ -1,4 +1,4 @@
-"""Which tenants this instance polls: all of them, or those whose leases it has of a database that several share.
+"""The tenants that this instance polls: all, or those whose leases it has in a shared database.
 
 An instance on PostgreSQL renews its leases every `BEAT_SECONDS`, in a thread that does nothing else. It may act (begin
 to poll, begin to send) until a lease has passed since it *asked for* the newest renewal that came about, by seconds

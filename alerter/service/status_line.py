@@ -1,4 +1,4 @@
-"""How the service is, in the one line that `systemctl status` shows. No I/O: what is known in, words out."""
+"""The STATUS= line for systemd. No I/O: values in, words out."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the service manager is told: that the service is ready, how it is, and that it makes progress.
+"""Messages to systemd: ready, status, watchdog.
 
 Ready is a service whose configuration, database and receivers were found sound and that has tried to poll every tenant.
 Progress is a completed cycle. Nothing else feeds the watchdog, so that a process that stands still, a poller that hangs

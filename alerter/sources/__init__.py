@@ -1,1 +1,1 @@
-"""Where counts come from. A source yields a snapshot, or raises a `SourceError`."""
+"""Sources of counts. A source yields a snapshot, or raises a `SourceError`."""

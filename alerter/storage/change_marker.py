@@ -1,4 +1,4 @@
-"""Whether anything was committed, by this process or another one, without a query.
+"""A marker that changes with each commit, by this process or another one; it takes no query.
 
 A page that people keep open asks every few seconds. Nearly always nothing has changed, and nothing is read.
 """

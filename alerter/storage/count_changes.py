@@ -1,4 +1,4 @@
-"""Where changes of counts are, and how all of them are read: those of the last days in rows, older ones in chunks.
+"""Count changes in time order: recent ones from rows, older days from compressed blobs.
 
 A poll writes rows, each of which can be changed. Days that nobody writes to any more are packed into chunks, off the
 cycle, and become rows again where somebody does. A chunk ends with its day at the latest, and from its first instant to

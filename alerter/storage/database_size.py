@@ -1,4 +1,4 @@
-"""How large the database is, how fast it grows, and how what was deleted is given back to the disk.
+"""The size and growth of the database, and how the space of deleted rows is returned to the disk.
 
 SQLite keeps the pages of deleted rows for new ones. A file whose `auto_vacuum` is incremental, as every new one's is,
 can hand them back a few at a time; an older one must be written anew as a whole. PostgreSQL looks after itself.

@@ -1,4 +1,4 @@
-"""What stands in a column for a core value: digests, JSON, and text that any database takes."""
+"""Core values as columns: digests, JSON, and text that any database takes."""
 
 import json
 from base64 import b64decode, b64encode

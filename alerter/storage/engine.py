@@ -1,4 +1,4 @@
-"""How each database is opened, and what its errors become.
+"""Connections to each kind of database, and their errors as ours.
 
 SQLite: WAL, `synchronous=FULL` (the outbox must survive a power cut), and transactions that say themselves how they
 begin: the driver's own way loses updates silently. PostgreSQL: `sessions`.

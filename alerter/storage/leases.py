@@ -1,4 +1,4 @@
-"""Which instance polls which tenant, where several share a PostgreSQL database.
+"""Leases: the right of an instance to poll a tenant, where several share a PostgreSQL database.
 
 A life of an instance begins with a row in `instances`, whose number was never given before, and lasts until `until`,
 which it moves on every few seconds: one statement renews all of its leases, however many it has. A lease is a row in

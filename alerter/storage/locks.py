@@ -1,4 +1,4 @@
-"""Who has a database for itself: each daemon an SQLite file, and on PostgreSQL a command that is no daemon.
+"""Locks: a daemon has its SQLite file for itself, a command on PostgreSQL the tenants that it polls.
 
 Two that know nothing of each other would poll twice and tell everything twice. Daemons on PostgreSQL do know of each
 other, by their leases; whoever locks such a database is refused while there are any, and they while it is locked.

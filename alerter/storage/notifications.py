@@ -1,4 +1,4 @@
-"""What receivers were notified of, and what is suppressed or grouped for them."""
+"""Notification states, and what is suppressed or grouped for each receiver."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is to be sent, and the record of what was sent to whom, when, after how many attempts."""
+"""Messages and their deliveries: what is due, and the record of every attempt."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence

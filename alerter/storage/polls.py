@@ -1,4 +1,4 @@
-"""How polling goes: the last successful poll of each tenant, and the failures since."""
+"""Polling status: the last successful poll of each tenant, and the failures since."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What goes when it is old, and what never goes: whatever the present depends on.
+"""Deletion of old rows; nothing that the present depends on is ever deleted.
 
 No value of a series depends on its old changes, as every change says what it changed from. The newest coverage, an
 outage that lasts, a live alert, what a receiver believes to go on, the acknowledgement of either, a silence

@@ -1,4 +1,4 @@
-"""Which schema a database has, and how it gets the present one.
+"""The schema of a database, and its upgrade to the present one.
 
 Alembic is loaded for an upgrade alone: a daemon that finds its schema current does without its 9 MiB.
 """

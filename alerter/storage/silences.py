@@ -1,4 +1,4 @@
-"""What people asked to be kept quiet: silences and acknowledgements."""
+"""Silences and acknowledgements."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a view is given, and what it returns."""
+"""The input of a view, and its result."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""What the kernel says of this process, under the names that every Prometheus client gives it.
+"""Process metrics from the kernel, under the names that every Prometheus client gives them.
 
 prometheus_client has a collector for that, which shows nothing where /proc/stat is hidden, as our unit hides it
 (`ProcSubset=pid`): it would compute the start of the process from it, which the service knows better.

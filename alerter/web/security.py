@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: hosts, sign-in, origins, and the headers of every response.
+"""Access to the page: hosts, sign-in, origins, and the headers of every response.
 
 Nothing here trusts a header that its sender could have made up: a user's name comes from a proxy that is named, from a
 password, or from a token.

@@ -1,4 +1,4 @@
-"""What the pages are made of: the service's own account, and a short look into the database. Imports no library."""
+"""The data behind `/healthz` and `/metrics`: counters of this process, and a short look into the database."""
 
 import logging
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What rules would have done: when they would have fired, whom they would have told, and how two sets of them differ.
+"""The result of a backtest: firing periods, notifications, and how two sets of rules differ.
 
 The history is gone through from its beginning, as if the rules had always been live, so that what was usual, and what
 was going on already, is known where the span that is asked about begins. Nobody silences or acknowledges anything. No

@@ -1,4 +1,4 @@
-"""What a backtest comes to: per rule how often, how long and whom, and what two sets of rules do otherwise.
+"""A backtest per rule: how often, how long, who was notified, and what another set of rules changes.
 
 No I/O: values in, values out.
 """

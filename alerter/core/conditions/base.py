@@ -1,4 +1,4 @@
-"""What every condition has in common: what an evaluation finds, in which words, and what it is about.
+"""The base of all conditions: their contract, their results, and the words for them.
 
 No I/O: values in, values out.
 """

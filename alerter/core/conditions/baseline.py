@@ -1,4 +1,4 @@
-"""What is usual at this hour of the week."""
+"""The count that is usual at this hour of the week."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a refused request means: a status, a code and a message in, a `RequestError` out.
+"""The meaning of a refused request: a status, a code and a message in, a `RequestError` out.
 
 Mimecast explains failures in several shapes, and often not at all; whatever comes, the cause is one of the closed set.
 """

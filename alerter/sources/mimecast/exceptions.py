@@ -1,4 +1,4 @@
-"""What an exception of the HTTP libraries means: an exception in, a `RequestError` out.
+"""The meaning of an exception of the HTTP libraries: an exception in, a `RequestError` out.
 
 The libraries wrap one another's exceptions three and four deep, and their texts quote addresses, header values and
 whatever a server sent; so the whole chain is searched, and only its meaning goes on.

@@ -1,4 +1,4 @@
-"""How long a server asks to wait, and what time it has: headers in, spans out.
+"""Rate limits and the server's clock: headers in, spans out.
 
 No clock: `now` is when the answer was complete.
 """

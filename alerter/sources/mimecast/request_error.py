@@ -1,4 +1,4 @@
-"""What the modules of this adapter hand to one another: an answer, or what went wrong.
+"""A response, or a failed request, as the modules of this folder hand it to one another.
 
 Values only; nothing here leaves the adapter.
 """

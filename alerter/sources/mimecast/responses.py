@@ -1,4 +1,4 @@
-"""What an answer of Mimecast's API means: judged in one fixed order, values in, values out.
+"""The meaning of a response of Mimecast's API, checked in one fixed order; values in, values out.
 
 No I/O and no clock, so that every odd answer can be tried without a server. The order is the contract's:
 HTTP 200, a JSON object, an empty `fail`, `meta.status` 200, `data` a list, every row good. Only what passes all of it

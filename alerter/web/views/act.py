@@ -1,4 +1,4 @@
-"""What people set going: each is one change in the database, one log line, and a way back to where they were."""
+"""Actions from the page: each is one change in the database, one log line, and a way back."""
 
 import logging
 from datetime import timedelta

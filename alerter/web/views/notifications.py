@@ -1,4 +1,4 @@
-"""What was sent to whom, with attempts and errors."""
+"""Notifications with their attempts and errors."""
 
 from urllib.parse import urlencode
 
