@@ -1,88 +1,71 @@
-"""From when on anybody could know of what goes wrong: what the figures of the default rules in README rest on."""
+"""What the benchmark of the rules calls an incident, and what its queues do: what the figures in README rest on."""
+
+from datetime import timedelta
 
 import pytest
 
-from benchmarks.labels import (
-    ABSENCE_POLLS,
-    POLLS_PER_DAY,
-    POLLS_PER_HOUR,
-    VISIBLE_MESSAGES,
-    IncidentKind,
-    Played,
-    absences,
-    by_count,
-    instant,
-    united,
-)
-
-HOUR, DAY = POLLS_PER_HOUR, POLLS_PER_DAY
-#: So long was everything as it is without an incident.
-BEFORE = 10
-
-
-def played(*stretches: tuple[int, int], usual: int = 0, released: tuple[int, ...] = ()) -> Played:
-    """Return a queue that held so many messages for so many polls, one stretch after the other."""
-    held = [count for count, polls in stretches for _ in range(polls)]
-    return Played(held=held, without=[usual] * len(held), released=[*released])
+from alerter.core.series import from_epoch_us
+from benchmarks.labels import BEGIN, POLL_INTERVAL, IncidentKind, instant, label
+from benchmarks.populations import REASONS_BY_USERS, simulate
+from benchmarks.queues import EXPIRY_POLLS, Release, play
 
 
 @pytest.mark.parametrize(
-    ("queue", "visible"),
+    ("harm", "evident"),
     [
-        pytest.param(played((10, BEFORE), (40, DAY), usual=10), BEFORE, id="30 more than usual, and twice as many"),
-        pytest.param(played((10, BEFORE), (39, DAY), usual=10), None, id="fewer than 30 more"),
-        pytest.param(played((50, BEFORE), (99, DAY), usual=50), None, id="30 more, but not twice as many"),
-        pytest.param(played((50, BEFORE), (100, DAY), usual=50), BEFORE, id="twice as many"),
-        pytest.param(played((10, BEFORE), (90, HOUR), (10, DAY), usual=10), None, id="for less than an hour"),
-        pytest.param(
-            played((10, BEFORE), (90, 1), (10, 1), (90, DAY), usual=10), BEFORE + 2, id="since it is so for an hour"
-        ),
+        pytest.param([(10, 5), (11, 5), (12, 90)], 12, id="a quarter of a hundred"),
+        pytest.param([(10, 25), (11, 75)], 10, id="a quarter at once"),
+        pytest.param([(10, 1), (11, 1), (12, 1), (13, 1)], 13, id="four messages at least"),
+        pytest.param([(10, 3)], None, id="fewer than four: it counts, and nobody can know in time"),
+        pytest.param([], None, id="none"),
     ],
 )
-def test_a_count_is_visible_when_a_person_would_say_so(queue: Played, visible: int | None) -> None:
-    """By 30 messages and by as much again above what is usual, for an hour."""
-    found = by_count(IncidentKind.WAVE, "Spam", queue, first=BEFORE, last=BEFORE + 1)
+def test_an_incident_is_evident_when_a_quarter_of_its_harm_is_done(
+    harm: list[tuple[int, int]], evident: int | None
+) -> None:
+    """Harm is what was treated in another way than without the cause, whatever a rule may see of it."""
+    incident = label(IncidentKind.WAVE, "Spam", first=10, last=20, harm_at=harm, shown_until=15)
 
-    assert found.visible_at == (None if visible is None else instant(visible))
-
-
-def test_it_is_over_when_nobody_sees_it_any_more() -> None:
-    """However long what caused it is over by then."""
-    queue = played((10, BEFORE), (90, 5 * HOUR), (10, DAY), usual=10)
-
-    assert by_count(IncidentKind.WAVE, "Spam", queue, first=BEFORE, last=BEFORE + 1).ended_at == instant(
-        BEFORE + 5 * HOUR
-    )
+    assert incident.evident_at == (None if evident is None else instant(evident))
+    assert incident.harm == sum(messages for _, messages in harm)
 
 
 @pytest.mark.parametrize(
-    ("queue", "expected"),
-    [
-        pytest.param(played((30, 6 * DAY), released=(0,)), (0, ABSENCE_POLLS), id="five days after the last release"),
-        pytest.param(played((30, 6 * DAY), released=(0, DAY, 2 * DAY)), None, id="something was released meanwhile"),
-        pytest.param(played((29, 9 * DAY), released=(0,)), None, id="too few for anybody to mind"),
-        pytest.param(
-            played((0, DAY), (30, 6 * DAY), released=(0,)),
-            (DAY, DAY + ABSENCE_POLLS),
-            id="as long as something is held",
-        ),
-        pytest.param(played((9, 6 * DAY), (30, DAY), released=(0,)), (0, 6 * DAY), id="when there are enough"),
-        pytest.param(played((30, 9 * DAY)), None, id="nobody ever released anything"),
-    ],
+    ("shown_until", "ends"),
+    [pytest.param(25, 25, id="while the count shows it"), pytest.param(9000, 308, id="for a day after its cause")],
 )
-def test_an_absence_is_visible_when_no_days_off_explain_it(queue: Played, expected: tuple[int, int] | None) -> None:
-    """When it began, and from when on it could be known; in polls."""
-    found = [(each.began_at, each.visible_at) for each in absences("Spam", queue)]
+def test_an_alert_is_about_an_incident_while_it_shows(shown_until: int, ends: int) -> None:
+    """And no longer than a day after its cause has ended."""
+    incident = label(IncidentKind.WAVE, "Spam", first=10, last=20, harm_at=[(10, 9)], shown_until=shown_until)
 
-    assert found == ([] if expected is None else [(instant(expected[0]), instant(expected[1]))])
+    assert incident.ended_at == instant(ends)
 
 
-def test_an_absence_that_is_planned_and_one_that_is_seen_are_one() -> None:
-    """It is visible when either of them is, and lasts as long as both do."""
-    queue = played((VISIBLE_MESSAGES, 8 * DAY), usual=VISIBLE_MESSAGES, released=(0,))
-    planned = by_count(IncidentKind.UNATTENDED, "Spam", queue, first=DAY, last=3 * DAY)
+def test_a_queue_expires_and_releases_what_it_holds() -> None:
+    """Half of what came lately goes with a release; Mimecast expires the rest after fourteen days."""
+    played = play([(0, 10), (50, 10)], [Release(60, 0.5, 20), Release(70, 1, EXPIRY_POLLS)])
 
-    (one,) = united([planned, *absences("Spam", queue)])
+    assert played.changes == [(0, 10), (50, 20), (60, 15), (70, 0)]
+    assert played.released == {60: 5, 70: 15}
+    assert play([(0, 10)], []).changes == [(0, 10), (EXPIRY_POLLS, 0)]
 
-    assert planned.visible_at is None
-    assert (one.began_at, one.visible_at, one.ended_at) == (instant(0), instant(ABSENCE_POLLS), instant(8 * DAY))
+
+def test_the_same_seed_makes_the_same_tenant() -> None:
+    """So that a figure can be measured again."""
+    one, other = (next(iter(simulate([(3, 500)], weeks=3, seed=5))) for _ in range(2))
+
+    assert one.incidents == other.incidents
+    assert [each.held for each in one.history.reasons] == [each.held for each in other.history.reasons]
+
+
+def test_tenants_of_every_size_have_polls_and_incidents_within_their_weeks() -> None:
+    """Every incident begins while its tenant is polled, and every count is one of a poll."""
+    tenants = list(simulate([(number, users) for number in range(2) for users in REASONS_BY_USERS], weeks=3, seed=6))
+
+    assert {each.users for each in tenants} == set(REASONS_BY_USERS)
+    for each in tenants:
+        polls = set(each.history.polling.poll_times.good)
+        assert all(set(reason.at) <= polls for reason in each.history.reasons)
+        last = from_epoch_us(max(polls)) + POLL_INTERVAL
+        assert all(BEGIN <= incident.began_at <= last for incident in each.incidents)
+        assert all(incident.ended_at - incident.began_at < timedelta(weeks=4) for incident in each.incidents)

@@ -129,6 +129,37 @@ def _growth_that_falls_sees_a_leap_and_no_slow_release(shown: Shown) -> None:
     assert shown.held(fired.start - 12) - shown.held(fired.start) >= 100
 
 
+def _rise_rings_for_a_wave_that_does_not_double_the_queue(shown: Shown) -> None:
+    (fired,) = shown.runs(shown.lane)
+
+    assert not shown.runs(shown.beside[0])
+    assert 2 * shown.held(fired.start - 2) > max(map(shown.held, fired))
+    assert shown.held(6) < shown.held(8) < shown.held(fired.start)
+
+
+def _fall_rings_for_the_release_of_all_and_not_of_a_wave(shown: Shown) -> None:
+    (fired,) = shown.runs(shown.lane)
+    falls = [column for column in range(1, len(shown.lane)) if shown.held(column - 1) - shown.held(column) > 200]
+
+    assert len(falls) == 2
+    assert fired.start == falls[1]
+
+
+def _rare_rings_for_seven_where_single_ones_come(shown: Shown) -> None:
+    (fired,) = shown.runs(shown.lane)
+
+    assert shown.held(fired.start) - shown.held(fired.start - 2) >= 4
+    assert max(map(shown.held, range(fired.start - 2))) == 1
+
+
+def _silence_rings_a_day_after_the_last_new_message(shown: Shown) -> None:
+    (fired,) = shown.runs(shown.lane)
+    rises = [column for column in range(1, len(shown.lane)) if shown.held(column) > shown.held(column - 1)]
+
+    assert shown.at(fired.start) - shown.at(rises[-1]) >= DAY
+    assert fired.stop == len(shown.lane)
+
+
 def _forecast_fires_four_hours_before_the_limit_is_passed(shown: Shown) -> None:
     (coming,) = shown.runs(shown.lane)
     (passed,) = shown.runs(shown.beside[0])
@@ -182,6 +213,10 @@ def _no_data_leaves_single_failures_alone_and_other_alerts_as_they_were(shown: S
         ("growth", _growth_ends_an_hour_after_the_rise_however_much_is_held),
         ("growth with times", _growth_with_times_is_quiet_on_a_monday_morning),
         ("growth that falls", _growth_that_falls_sees_a_leap_and_no_slow_release),
+        ("rise", _rise_rings_for_a_wave_that_does_not_double_the_queue),
+        ("fall", _fall_rings_for_the_release_of_all_and_not_of_a_wave),
+        ("rare", _rare_rings_for_seven_where_single_ones_come),
+        ("silence", _silence_rings_a_day_after_the_last_new_message),
         ("forecast", _forecast_fires_four_hours_before_the_limit_is_passed),
         ("baseline", _baseline_knows_a_sunday_from_a_monday),
         ("stagnant", _stagnant_fires_three_days_after_the_last_release),

@@ -7,11 +7,11 @@ values out.
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import merge
 from itertools import repeat
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 from alerter.core.poll_times import (
     FailureRun,
@@ -27,6 +27,7 @@ from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
     MICROSECOND,
+    OTHERS_LOOKBACK,
     HoldReason,
     Series,
     Snapshot,
@@ -50,6 +51,7 @@ class SeriesHistory:
         poll_times: When the tenant was polled.
         seen_since: From when on rules look at it: a reason is not there before an answer has it.
         first_held_at: See `Series`.
+        others: All hold reasons of the tenant, for rules that compare them; empty for all other rules.
     """
 
     tenant: Tenant
@@ -59,6 +61,7 @@ class SeriesHistory:
     poll_times: PollTimes
     seen_since: int = 0
     first_held_at: datetime | None = None
+    others: "Sequence[SeriesHistory]" = field(default=(), compare=False, repr=False)
 
     def as_of(self, now: int, *, window: timedelta) -> Series:
         """Return the series as it was known at one of its polls, at least as far back as a window."""
@@ -77,7 +80,28 @@ class SeriesHistory:
             first_polled_at=poll_times.first_polled_at,
             first_held_at=self.first_held_at,
             polls=None if poll_times.owners else KnownPolls(poll_times.good),
+            others=_SeriesOf(self.others, now) if self.others else (),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _SeriesOf(Sequence[Series]):
+    """Series as they were known at one of their polls, each made when it is looked at."""
+
+    histories: Sequence[SeriesHistory]
+    now: int
+
+    def __len__(self) -> int:
+        return len(self.histories)
+
+    @overload
+    def __getitem__(self, index: int) -> Series: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Series]: ...
+    def __getitem__(self, index: int | slice) -> Series | Sequence[Series]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        return self.histories[index].as_of(self.now, window=OTHERS_LOOKBACK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

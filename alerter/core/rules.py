@@ -4,7 +4,7 @@ No I/O: values in, values out. Which series a rule looks at stands here; how it 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import cached_property
@@ -23,7 +23,16 @@ from alerter.core.conditions import (
     Threshold,
     Verdict,
 )
-from alerter.core.series import HoldReason, Series, Span, Tenant, longest_step, sum_of_reasons, sum_of_tenants
+from alerter.core.series import (
+    OTHERS_LOOKBACK,
+    HoldReason,
+    Series,
+    Span,
+    Tenant,
+    longest_step,
+    sum_of_reasons,
+    sum_of_tenants,
+)
 
 RuleName = NewType("RuleName", str)
 
@@ -316,6 +325,12 @@ class Rule:
         return any(level.needs_even_polls for level in self.levels.values())
 
     @cached_property
+    def compares_reasons(self) -> bool:
+        """Whether it looks at the other reasons of a tenant when it evaluates one."""
+        conditions = (condition for level in self.levels.values() for condition in level.conditions)
+        return self.scope is Per.REASON and any(condition.compares_reasons for condition in conditions)
+
+    @cached_property
     def scope(self) -> Per:
         """What it has one alert for; polling is a tenant's, whatever `per` says."""
         return Per.TENANT if self.subject is Subject.POLLING else self.per
@@ -342,11 +357,14 @@ class Lookbacks:
             longest: Those that look back for longer are left out.
             patience: How much longer ago the oldest sample of a sum over all may be than one of the tenant.
         """
-        parts = (
+        wanted = list(rules)
+        parts = [
             (rule.reasons, rule.window + (patience if rule.scope is Per.ALL else timedelta(0)))
-            for rule in rules
+            for rule in wanted
             if rule.window <= longest
-        )
+        ]
+        if any(rule.compares_reasons for rule in wanted):
+            parts.append((MATCH_ALL, OTHERS_LOOKBACK))
         return cls(tuple(part for part in parts if part[1] > timedelta(0)))
 
     @property
@@ -406,9 +424,19 @@ def select_series(rule: Rule, tenants: Sequence["TenantSeries"]) -> list[Series]
     if rule.subject is Subject.POLLING:
         return [tenant.polling for tenant in selected]
     if rule.scope is Per.REASON:
-        return [series for tenant in selected for series in tenant.reasons if rule.reasons.matches(series.reason)]
+        return [
+            with_others(rule, series, tenant)
+            for tenant in selected
+            for series in tenant.reasons
+            if rule.reasons.matches(series.reason)
+        ]
     sums = [_sum(rule, tenant) for tenant in selected]
     return [sum_of_tenants(sums)] if rule.scope is Per.ALL and sums else sums
+
+
+def with_others(rule: Rule, series: Series, tenant: "TenantSeries") -> Series:
+    """Return a series of a tenant together with its other reasons, if the rule looks at them."""
+    return replace(series, others=tenant.reasons) if rule.compares_reasons else series
 
 
 def _sum(rule: Rule, tenant: "TenantSeries") -> Series:

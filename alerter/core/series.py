@@ -24,6 +24,8 @@ NO_REASON = HoldReason("(no reason given)")
 
 #: A newest sample stands for the present, and an old one for the past, for at most so many poll intervals.
 TOLERANCE_INTERVALS = 2
+#: How far back a rule on one hold reason looks at the tenant's others.
+OTHERS_LOOKBACK = timedelta(days=1)
 
 
 def longest_step(poll_interval: timedelta) -> timedelta:
@@ -211,6 +213,7 @@ class Series:
         first_polled_at: The tenant's first good poll ever, however far back the window goes; None before it.
         first_held_at: When the first messages ever were held for the reason; None before that, and for a sum.
         polls: The samples; None of a sum over tenants, which is known at every moment that is covered.
+        others: The series of all hold reasons of the tenant, as far back as somebody has given them; empty for a sum.
     """
 
     tenant: Tenant
@@ -223,6 +226,7 @@ class Series:
     first_polled_at: datetime | None = None
     first_held_at: datetime | None = None
     polls: Polls | None = field(default=None, compare=False)
+    others: "Sequence[Series]" = field(default=(), compare=False, repr=False)
 
     @cached_property
     def steps(self) -> Steps:
@@ -316,6 +320,10 @@ class Series:
         steps = self.steps
         part = slice(steps.last_before(since) + 1, steps.last_before(until) + 1)
         return zip(steps.at[part], steps.counts[part], strict=True)
+
+    def count_before(self, at: int) -> int | None:
+        """Return the count right before an instant, or None if nothing is known of it."""
+        return self._count_us(at - 1)
 
     def run_until_us(self, at: int) -> int | None:
         """Return where the run of coverage ends that an instant lies in or follows; None of the newest run."""

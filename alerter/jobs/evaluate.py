@@ -17,7 +17,7 @@ from alerter.core.evaluation import (
     series_for,
 )
 from alerter.core.notifications import NotificationState
-from alerter.core.rules import Lookbacks, Per, Rule, TenantSeries
+from alerter.core.rules import Lookbacks, Per, Rule, TenantSeries, with_others
 from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, Series, Snapshot, Span, Tenant
 from alerter.errors import SourceError
 from alerter.jobs.notify import AlertChanges
@@ -171,9 +171,11 @@ class _Poll:
                 if rule.window <= MAX_CACHED_LOOKBACK
                 else series_for(due, self._everybody(rule))
             )
+        looked_at = own
         if rule.window > MAX_CACHED_LOOKBACK:
-            own = self._series(self.tenant, rule.window, due.series_indexes if rule.scope is Per.REASON else None)
-        return series_for(due, [own])
+            indexes = due.series_indexes if rule.scope is Per.REASON else None
+            looked_at = self._series(self.tenant, rule.window, indexes)
+        return {index: with_others(rule, each, own) for index, each in series_for(due, [looked_at]).items()}
 
     def _total(self, rule: Rule) -> Series:
         members = self.alerting.sum_members(rule)

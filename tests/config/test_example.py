@@ -69,7 +69,7 @@ def test_the_example_loads_as_it_is(tmp_path: Path) -> None:
     assert config.warnings == ()
     assert list(config.tenants) == ["acme"]
     assert [target.name for receiver in config.receivers for target in receiver.targets] == ["secops/slack"]
-    assert [rule.name for rule in config.rules] == ["Sudden", "Unattended", "No data"]
+    assert [rule.name for rule in config.rules] == ["Rise", "Rare", "Mass release", "Silence", "No data"]
 
 
 @pytest.mark.parametrize("block", blocks())

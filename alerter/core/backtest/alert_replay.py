@@ -210,7 +210,12 @@ def histories_for(
     if rule.subject is Subject.POLLING:
         yield from (tenant.polling for tenant in selected)
     elif rule.scope is Per.REASON:
-        yield from (each for tenant in selected for each in tenant.reasons if rule.reasons.matches(each.reason))
+        yield from (
+            replace(each, others=tenant.reasons) if rule.compares_reasons else each
+            for tenant in selected
+            for each in tenant.reasons
+            if rule.reasons.matches(each.reason)
+        )
     elif rule.scope is Per.TENANT:
         yield from (sum_selected(rule, tenant) for tenant in selected)
     elif selected:

@@ -26,10 +26,14 @@ from alerter.core.conditions.base import (
     Verdict,
 )
 from alerter.core.conditions.baseline import Baseline
+from alerter.core.conditions.fall import Fall
 from alerter.core.conditions.forecast import Forecast
 from alerter.core.conditions.growth import Growth
 from alerter.core.conditions.new_reason import NewReason
 from alerter.core.conditions.no_data import NoData
+from alerter.core.conditions.rare import Rare
+from alerter.core.conditions.rise import Rise
+from alerter.core.conditions.silence import Silence
 from alerter.core.conditions.stagnant import Stagnant
 from alerter.core.conditions.threshold import Threshold
 from alerter.humanize import duration_text
@@ -44,11 +48,15 @@ __all__ = [
     "Baseline",
     "Condition",
     "Evidence",
+    "Fall",
     "Forecast",
     "Growth",
     "NewReason",
     "NoData",
+    "Rare",
     "Result",
+    "Rise",
+    "Silence",
     "Stagnant",
     "Subject",
     "Threshold",
@@ -56,9 +64,12 @@ __all__ = [
     "duration_text",
 ]
 
-Condition: TypeAlias = Threshold | Growth | Forecast | Baseline | Stagnant | NewReason | NoData
+Condition: TypeAlias = (
+    Threshold | Growth | Rise | Fall | Rare | Silence | Forecast | Baseline | Stagnant | NewReason | NoData
+)
 
 #: Every kind of condition by its name in the configuration.
 CONDITIONS: dict[str, type[Condition]] = {
-    kind.name: kind for kind in (Threshold, Growth, Forecast, Baseline, Stagnant, NewReason, NoData)
+    kind.name: kind
+    for kind in (Threshold, Growth, Rise, Fall, Rare, Silence, Forecast, Baseline, Stagnant, NewReason, NoData)
 }

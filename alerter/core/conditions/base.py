@@ -119,6 +119,8 @@ class BaseCondition:
         needs_even_polls: Whether what it says of the future is true only while polls are evenly apart: each from a half
             to three halves of the poll interval after the one before.
         compares: Whether the change rather than the count is what a message begins with.
+        compares_reasons: Whether it looks at the tenant's other reasons as well, which `Series.others` then has, as far
+            back as `series.OTHERS_LOOKBACK`.
     """
 
     name: ClassVar[str]
@@ -127,6 +129,7 @@ class BaseCondition:
     remembers: ClassVar[bool] = False
     needs_even_polls: ClassVar[bool] = False
     compares: ClassVar[bool] = False
+    compares_reasons: ClassVar[bool] = False
 
     @property
     def falls(self) -> bool:

@@ -1,0 +1,138 @@
+"""A fall to less than was held in the weeks before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import ClassVar
+
+from alerter.core.conditions.base import (
+    ANY_COUNT,
+    BaseCondition,
+    Evidence,
+    Result,
+    Verdict,
+    margin_text,
+    no_data_result,
+)
+from alerter.core.conditions.past import MAX_WEEKS, WEEK, own_past_since, renaming_of
+from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Sample, Series, Span, from_epoch_us, to_epoch_us
+from alerter.humanize import duration_text
+
+#: Of the weeks before so much must be known.
+LEARN = 2 * WEEK
+_WHOLE = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fall(BaseCondition):
+    """Held messages that fall within a span to far less than was ever held in the weeks before: a mass release.
+
+    The count now is compared with the lowest of the past `weeks` weeks, leaving out the span: active if it is lower by
+    `at_least` messages and by `percent` of it. A queue that people empty now and then has had low counts before, and so
+    has one to which a wave has just come, so that neither rings. Two weeks of the reason must be known. Nothing has
+    fallen if somebody has renamed a policy: another reason of the tenant has risen by about as much within two polls.
+
+    Attributes:
+        within: The span.
+        at_least: Messages.
+        percent: Per cent of the lowest count before.
+        weeks: How many weeks to look back.
+    """
+
+    name: ClassVar[str] = "fall"
+    compares: ClassVar[bool] = True
+    compares_reasons: ClassVar[bool] = True
+
+    within: timedelta = timedelta(hours=1)
+    at_least: int = 50
+    percent: int = 80
+    weeks: int = 4
+
+    def __post_init__(self) -> None:
+        if not timedelta(0) < self.within <= OTHERS_LOOKBACK:
+            most, found = duration_text(OTHERS_LOOKBACK), duration_text(self.within)
+            raise ValueError(f"expected 'within' longer than 0s and at most {most}, found {found}")
+        if self.at_least < 1:
+            raise ValueError(f"expected 'at_least' of 1 message or more, found {self.at_least}")
+        if not 1 <= self.percent <= _WHOLE:
+            raise ValueError(f"expected 'percent' from 1 to {_WHOLE}, found {self.percent}")
+        if not LEARN // WEEK < self.weeks <= MAX_WEEKS:
+            raise ValueError(f"expected 'weeks' from {LEARN // WEEK + 1} to {MAX_WEEKS}, found {self.weeks}")
+
+    @property
+    def falls(self) -> bool:
+        """Whether smaller is worse, so that an alert's peak is its lowest count."""
+        return True
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks."""
+        return self.weeks * WEEK
+
+    @property
+    def learns_for(self) -> timedelta:
+        """How much history it needs before it can be active."""
+        return LEARN + self.within
+
+    @cached_property
+    def limit(self) -> str:
+        """What makes it active, in words."""
+        steps = f"-{self.at_least:,} and -{self.percent} %"
+        return f"{steps} within {duration_text(self.within)} on the least of {self.weeks}w"
+
+    def margin(
+        self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+    ) -> str:
+        """Return by how much it fell too far, or how many fewer it takes; empty without data."""
+        if found.value is None or found.reference is None:
+            return ""
+        fall = found.reference.count - found.value.count
+        return f"{-fall:+,} messages, {margin_text(fall - self._needed(found.reference.count) + 1, missing='fewer')}"
+
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
+        """Compare the sample at `now` with the lowest count before."""
+        count = series.value_at(now)
+        if count is None:
+            return no_data_result(self.name, self.limit)
+        value = Sample(now, count)
+        evidence = Evidence(condition=self.name, limit=self.limit, value=value)
+        now_us, within, window = to_epoch_us(now), self.within // MICROSECOND, self.window // MICROSECOND
+        since = max(own_past_since(series), now_us - window)
+        past = list(series.pieces_us(since, now_us - within)) if since <= now_us - within else []
+        known = sum(until - since for since, until, _ in past)
+        if not past or known < LEARN // MICROSECOND:
+            span = duration_text(known * MICROSECOND)
+            note = f"only {span} of the {duration_text(LEARN)} that it needs are known to compare with"
+            until = now + LEARN - known * MICROSECOND
+            return Result(verdict=Verdict.NO_DATA, evidence=replace(evidence, note=note), holds_until=until)
+        # The newest one, for it is compared with for longest.
+        held_since, held_until, lowest = min(reversed(past), key=_count)
+        evidence = replace(evidence, reference=Sample(from_epoch_us(held_since), lowest))
+        least = lowest - self._needed(lowest)
+        # Until the lowest count is forgotten, or so much of what is known that it is too little.
+        known_until = now + known * MICROSECOND - LEARN + MICROSECOND
+        if count > least:
+            until = min(from_epoch_us(held_until) + self.window, known_until)
+            counts = (max(0, least + 1), ANY_COUNT[1])
+            return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until, holds_within=counts)
+        return self._fallen(value, series, evidence, lowest)
+
+    def _fallen(self, value: Sample, series: Series, evidence: Evidence, lowest: int) -> Result:
+        """Return that it has fallen too far, unless a policy was renamed."""
+        now, within = to_epoch_us(value.at), self.within // MICROSECOND
+        renaming = renaming_of(series, now - within, now, falls=True)
+        if renaming.other and value.count + renaming.moved > lowest - self._needed(lowest):
+            note = f"{renaming.moved:,} of it went to {renaming.other!r}: its policy was renamed"
+            return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, note=note))
+        news = f"{lowest - value.count:,} fewer than ever in {self.weeks}w"
+        evidence = replace(evidence, news=news)
+        # It lasts for `within`, and other reasons may follow meanwhile.
+        return Result(verdict=Verdict.ACTIVE, evidence=evidence)
+
+    def _needed(self, lowest: int) -> int:
+        return max(self.at_least, -(-lowest * self.percent // _WHOLE))
+
+
+def _count(piece: tuple[int, int, int]) -> int:
+    return piece[2]

@@ -1,0 +1,187 @@
+"""Rises in a series: how far a count is above the lowest of a span, now and in the weeks before.
+
+Instants and spans are whole microseconds. No I/O: values in, values out.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import inf
+
+from alerter.core.conditions.base import FOREVER
+from alerter.core.series import MICROSECOND, Series, from_epoch_us, to_epoch_us
+
+WEEK = timedelta(weeks=1)
+#: A tenant, or a reason of it, that is known for less is new.
+LEARN = WEEK
+#: Of the first week so much must be known.
+MIN_KNOWN = LEARN / 3
+#: Nobody remembers for longer what was usual.
+MAX_WEEKS = 26
+#: Around a poll in which a policy was renamed, in poll intervals: Mimecast's answer may lag by so many.
+RENAME_POLLS = 2
+#: Two counts moved by about as much if they differ by less than one part in so many, or by a few messages.
+RENAME_PARTS, RENAME_MESSAGES = 5, 2
+
+_LAST = to_epoch_us(FOREVER)
+
+Known = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rises:
+    """The rise of now, and those of the past.
+
+    Attributes:
+        low: The lowest count of the span that ends now.
+        low_since: Where it was held first within the span.
+        low_until: Where it was held last.
+        greatest: The greatest rise of the past, in messages.
+        greatest_until: How long the low that it began from was held: a past that begins later does not know it.
+        returns_at: The first instant after the past at which a rise was greater than that; infinite if there is none.
+        known: How much of the past is known.
+    """
+
+    low: int
+    low_since: int
+    low_until: int
+    greatest: int
+    greatest_until: float
+    returns_at: float
+    known: int
+
+
+def rises_of(segments: Iterable[Known], *, within: int, until: int, now: int, above: int = 0) -> Rises:
+    """Return the rise of now, and what is to be known of the rises before.
+
+    Args:
+        segments: What is known, oldest first, up to now; at least one.
+        within: The span within which a count rises.
+        until: Where the past ends.
+        now: The present.
+        above: Rises of at most so many messages count as none.
+    """
+    lows: deque[Known] = deque()
+    greatest, greatest_until, returns_at, known = above, inf, inf, 0
+    for since, end, count in segments:
+        while lows and lows[0][1] < since - within:
+            lows.popleft()
+        while lows and lows[-1][2] >= count:
+            lows.pop()
+        lows.append((since, end, count))
+        rise = count - lows[0][2]
+        if since <= until:
+            known += min(end, until) - since
+            if rise > above and rise >= greatest:
+                greatest, greatest_until = rise, lows[0][1]
+        elif rise > greatest and returns_at == inf:
+            returns_at = since
+    while lows[0][1] < now - within:
+        lows.popleft()
+    low_since, low_until, low = lows[0]
+    return Rises(
+        low=low,
+        low_since=max(low_since, now - within),
+        low_until=low_until,
+        greatest=0 if greatest_until == inf else greatest,
+        greatest_until=greatest_until,
+        returns_at=returns_at,
+        known=known,
+    )
+
+
+def calm_counts(low: int, needed: int, count: int) -> tuple[int, int]:
+    """Return counts, lowest and highest, among which none is so many messages above another, nor above the low.
+
+    Args:
+        low: The lowest count of the span that ends now.
+        needed: A rise of so many messages is too much.
+        count: The count now; less than that above the low.
+    """
+    room = low + needed - 1 - count
+    lowest = max(0, low - room // 2)
+    return lowest, lowest + needed - 1
+
+
+def own_past_since(series: Series) -> int:
+    """Return where a reason's own past begins: where the tenant's does, or at the reason's first held messages."""
+    begin = first_known(series)
+    first = series.first_held_at
+    if first is None or to_epoch_us(first) <= begin + RENAME_POLLS * (series.poll_interval // MICROSECOND):
+        return begin
+    return to_epoch_us(first)
+
+
+def first_known(series: Series) -> int:
+    """Return where the tenant's past begins; there must be a run of coverage."""
+    return (
+        to_epoch_us(series.first_polled_at)
+        if series.first_polled_at is not None
+        else series.runs.since[series.runs.first]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renaming:
+    """The largest step of a series, and where its messages came from, or went.
+
+    Attributes:
+        moved: The size of the step, in messages; 0 if there is none.
+        moved_at: When it was.
+        other: The reason of the tenant that moved the other way by about as much; empty if none did.
+    """
+
+    moved: int = 0
+    moved_at: int = 0
+    other: str = ""
+
+    def looked_until(self, series: Series, now: int) -> float:
+        """Return until when what was found stays so: not before other reasons have had time to follow."""
+        return now if now <= self.moved_at + _slack(series) else inf
+
+
+def renaming_of(series: Series, since: int, now: int, *, falls: bool = False) -> Renaming:
+    """Return the largest step of a series since an instant, and whether another reason made the opposite one.
+
+    Somebody who renames a policy makes one reason fall and another rise, by about as much and within a poll or two.
+
+    Args:
+        series: What has risen.
+        since: Where to look for the step.
+        now: The present.
+        falls: Whether it has fallen.
+    """
+    sign = -1 if falls else 1
+    moved, moved_at = _largest_step(series, since, now, sign)
+    for other in series.others if moved else ():
+        if other.reason == series.reason:
+            continue
+        before = other.count_before(moved_at - _slack(series))
+        after = other.count_before(min(now, moved_at + _slack(series)) + 1)
+        if before is None or after is None or before == after:
+            continue
+        if abs((before - after) * sign - moved) <= max(moved // RENAME_PARTS, RENAME_MESSAGES):
+            return Renaming(moved=moved, moved_at=moved_at, other=other.reason)
+    return Renaming(moved=moved, moved_at=moved_at)
+
+
+def _slack(series: Series) -> int:
+    return RENAME_POLLS * (series.poll_interval // MICROSECOND)
+
+
+def _largest_step(series: Series, since: int, now: int, sign: int) -> tuple[int, int]:
+    """Return by how much a count moved at its largest step, and when; 0 if it did not move that way."""
+    before = series.count_before(since + 1)
+    largest, largest_at = 0, 0
+    for at, count in series.changes_us(since, now):
+        step = 0 if before is None else (count - before) * sign
+        if step > largest:
+            largest, largest_at = step, at
+        before = count
+    return largest, largest_at
+
+
+def instant(at: float) -> datetime:
+    """Return an instant in microseconds; infinity is later than every poll."""
+    return FOREVER if at >= _LAST else from_epoch_us(int(at))

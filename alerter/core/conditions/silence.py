@@ -1,0 +1,201 @@
+"""Nothing new for longer than ever where something always comes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
+
+from alerter.core.conditions.base import (
+    BaseCondition,
+    Evidence,
+    Result,
+    Verdict,
+    no_data_result,
+)
+from alerter.core.conditions.past import MAX_WEEKS, WEEK, own_past_since
+from alerter.core.conditions.stagnant import EXPIRY
+from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
+from alerter.humanize import duration_text
+
+#: Of the weeks before so much must be known.
+LEARN = 2 * WEEK
+
+
+class _Arrivals(NamedTuple):
+    """When something new came last, and the longest time without before; in microseconds.
+
+    Attributes:
+        last_at: When the count last rose.
+        last: What it rose to.
+        longest: The longest time between two rises.
+        known: How much is known of the weeks before the last rise.
+    """
+
+    last_at: int
+    last: int
+    longest: int
+    known: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silence(BaseCondition):
+    """No new message for longer than ever where something always comes: has somebody switched a policy off?
+
+    Something new is a count that rises from one poll to the next. Active if none has come for `at_least`, and for
+    `times` the longest time without one in the `weeks` weeks before; for reasons of which that longest time
+    is `usual` at most, so that a policy that rests at night and over the weekend does not ring. Two of these weeks must
+    be known. A silence with a gap in polling proves nothing. One of more than 14 days is how it is now, and so is one
+    in whose beginning a new reason of the tenant began: its policy has been renamed or replaced.
+
+    Attributes:
+        at_least: The shortest silence that rings.
+        times: How many times the longest silence before.
+        usual: The longest silence before, at most.
+        weeks: How many weeks to look back from the last new message.
+    """
+
+    name: ClassVar[str] = "silence"
+    sums: ClassVar[bool] = True
+    compares_reasons: ClassVar[bool] = True
+
+    at_least: timedelta = timedelta(days=1)
+    times: float = 3
+    usual: timedelta = timedelta(hours=16)
+    weeks: int = 3
+
+    def __post_init__(self) -> None:
+        if not timedelta(0) < self.at_least < EXPIRY:
+            most, found = duration_text(EXPIRY), duration_text(self.at_least)
+            raise ValueError(f"expected 'at_least' longer than 0s and shorter than {most}, found {found}")
+        if self.times < 1:
+            raise ValueError(f"expected 'times' of 1 or more, found {self.times:g}")
+        if self.usual <= timedelta(0):
+            raise ValueError("expected 'usual' longer than 0s")
+        if not LEARN // WEEK < self.weeks <= MAX_WEEKS:
+            raise ValueError(f"expected 'weeks' from {LEARN // WEEK + 1} to {MAX_WEEKS}, found {self.weeks}")
+
+    @property
+    def falls(self) -> bool:
+        """Whether smaller is worse, so that an alert's peak is its lowest count."""
+        return True
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks."""
+        return self.weeks * WEEK + EXPIRY
+
+    @property
+    def learns_for(self) -> timedelta:
+        """How much history it needs before it can be active."""
+        return LEARN + self.at_least
+
+    @cached_property
+    def limit(self) -> str:
+        """What makes it active, in words, as long as nobody knows how long it is silent."""
+        longest = f"{self.times:g} times the longest silence of {self.weeks}w"
+        return f"nothing new for {duration_text(self.at_least)} and {longest}"
+
+    def margin(
+        self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
+    ) -> str:
+        """Return for how long nothing has come, and for how much longer it must; empty without data."""
+        if found.value is None or found.reference is None:
+            return ""
+        silent = found.value.at - found.reference.at
+        arrivals = self._arrivals(series, to_epoch_us(found.value.at))
+        missing = self._needed(arrivals) - silent if arrivals is not None else timedelta(0)
+        if missing > timedelta(0):
+            return f"for {duration_text(silent)} so far, needs {duration_text(missing)} more"
+        return f"for {duration_text(silent)}"
+
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
+        """Look for the last rise of the count, and for the longest time without one before."""
+        count = series.value_at(now)
+        if count is None:
+            return no_data_result(self.name, self.limit)
+        evidence = Evidence(condition=self.name, limit=self.limit, value=Sample(now, count))
+        arrivals = self._arrivals(series, to_epoch_us(now))
+        if arrivals is None:
+            evidence = replace(evidence, note=f"nothing new for {duration_text(EXPIRY)}")
+            return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=now + self.at_least)
+        since = from_epoch_us(arrivals.last_at)
+        needed = self._needed(arrivals)
+        evidence = replace(
+            evidence,
+            limit=f"nothing new for {duration_text(needed)}; the longest silence was {_span(arrivals.longest)}",
+            reference=Sample(since, arrivals.last),
+        )
+        # A new message would begin another silence, which takes `at_least` from then on.
+        if arrivals.longest * MICROSECOND > self.usual:
+            evidence = replace(evidence, note=f"it rests for longer than {duration_text(self.usual)} now and then")
+            return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=now + self.at_least)
+        if now < since + needed:
+            until = min(since + needed, now + self.at_least)
+            return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until)
+        verdict, news, note = self._silent(series, arrivals, now)
+        return Result(
+            verdict=verdict,
+            evidence=replace(evidence, news=news, note=note),
+            holds_until=since + EXPIRY,
+            holds_within=(count, count),
+        )
+
+    def _silent(self, series: Series, arrivals: _Arrivals, now: datetime) -> tuple[Verdict, str, str]:
+        """Return that nothing comes, in words, or why that is not certain."""
+        since = from_epoch_us(arrivals.last_at)
+        if arrivals.known * MICROSECOND < LEARN:
+            return Verdict.NO_DATA, "", f"only {_span(arrivals.known)} before it are known to compare with"
+        if _longest_gap(series, arrivals.last_at, to_epoch_us(now)) > series.tolerance // MICROSECOND:
+            return Verdict.NO_DATA, "", "polling failed in the meantime"
+        begun = _begun(series, since - self.usual, since + self.at_least)
+        if begun:
+            return Verdict.INACTIVE, "", f"{begun!r} has begun in the meantime: a policy was renamed or replaced"
+        longest, silent = _span(arrivals.longest), duration_text(now - since)
+        return Verdict.ACTIVE, f"nothing new for {silent}, where it was never longer than {longest}", ""
+
+    def _needed(self, arrivals: _Arrivals) -> timedelta:
+        return max(self.at_least, int(self.times * arrivals.longest) * MICROSECOND)
+
+    def _arrivals(self, series: Series, now: int) -> _Arrivals | None:
+        """Return when something new came, or None if nothing has for as long as mail is held."""
+        begin = max(own_past_since(series), now - self.window // MICROSECOND)
+        rises: list[tuple[int, int]] = []
+        known_since: list[tuple[int, int, int]] = []
+        for piece in series.pieces_us(begin, now):
+            if known_since and piece[2] > known_since[-1][2]:
+                rises.append((piece[0], piece[2]))
+            known_since.append(piece)
+        if not rises or rises[-1][0] < now - EXPIRY // MICROSECOND:
+            return None
+        last_at, last = rises[-1]
+        since = max(begin, last_at - self.weeks * (WEEK // MICROSECOND))
+        # A time with a gap in polling counts as a whole: something may have come within it, or not.
+        instants = [since, *(at for at, _ in rises if at >= since)]
+        longest = max(after - before for before, after in pairwise(instants))
+        known = sum(
+            min(until, last_at) - max(start, since)
+            for start, until, _ in known_since
+            if start < last_at and until > since
+        )
+        return _Arrivals(last_at=last_at, last=last, longest=longest, known=known)
+
+
+def _longest_gap(series: Series, since: int, until: int) -> int:
+    """Return the longest time between two instants of which nothing is known."""
+    pieces = list(series.pieces_us(since, until))
+    return max((after[0] - before[1] for before, after in pairwise(pieces)), default=0)
+
+
+def _begun(series: Series, since: datetime, until: datetime) -> str:
+    """Return a reason of the tenant that had its first messages ever within a span; empty if there is none."""
+    for other in series.others:
+        first = other.first_held_at
+        if other.reason != series.reason and first is not None and since <= first <= until:
+            return str(other.reason)
+    return ""
+
+
+def _span(microseconds: int) -> str:
+    return duration_text(microseconds * MICROSECOND)
