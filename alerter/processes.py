@@ -79,3 +79,50 @@ def run(command: Sequence[str], *, timeout: float | None = None) -> "subprocess.
             process.kill()
             raise
     return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+class TookTooLong(Exception):
+    """A program was stopped, for its time was over."""
+
+
+#: Sets limits for itself and becomes the program: what is limited after a fork would not be safe with threads.
+_LIMIT = (
+    "import os, resource, sys\n"
+    "memory, seconds = int(sys.argv[1]), int(sys.argv[2])\n"
+    "resource.setrlimit(resource.RLIMIT_AS, (memory, memory))\n"
+    "resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))\n"
+    "os.nice(10)\n"
+    "os.execv(sys.argv[3], sys.argv[3:])\n"
+)
+
+
+def run_limited(
+    command: Sequence[str], given: str, *, seconds: int, memory_bytes: int
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program with low priority, and return what it wrote.
+
+    Args:
+        command: The program, by an absolute path, and its arguments.
+        given: Its standard input.
+        seconds: It is stopped after this, as well as after that much processor time.
+        memory_bytes: Its address space.
+
+    Raises:
+        TookTooLong: It did not end in time.
+        OSError: It cannot be started.
+    """
+    limited = [os.path.abspath(sys.executable), "-P", "-c", _LIMIT, str(memory_bytes), str(seconds), *command]  # noqa: PTH100 - as above
+    try:
+        return subprocess.run(  # noqa: S603 - its callers' own commands
+            limited,
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            cwd="/",
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TookTooLong(f"stopped after {seconds} s") from None

@@ -3,7 +3,7 @@
 from typing import Final
 
 from alerter.web.router import Need, Route
-from alerter.web.views import act, api
+from alerter.web.views import act, api, backtest
 from alerter.web.views.about import about
 from alerter.web.views.alerts import alert, alerts
 from alerter.web.views.explain import explain
@@ -46,6 +46,8 @@ ROUTES: Final = (
     Route("POST", "/receivers/{name}/test", act.test_receiver, need=Need.OPERATE),
     Route("GET", "/rules", rules),
     Route("GET", "/rules/{name}", rule),
+    Route("GET", "/backtest", backtest.form),
+    Route("POST", "/backtest", backtest.run, max_body_bytes=2 * backtest.MAX_TEXT_BYTES),
     Route("GET", "/api/v1/openapi.json", api.openapi),
     Route("GET", "/api/v1/status", api.status),
     Route("GET", "/api/v1/tenants", api.tenants),

@@ -31,7 +31,7 @@ ANSWER_SECONDS: Final = 60
 #: A page has no more than a method, a path and what a browser adds.
 HEADER_BYTES: Final = 16_384
 #: The longest body: rules to be tried. Each route has its own limit.
-MAX_BODY_BYTES: Final = 300_000
+MAX_BODY_BYTES: Final = 600_000
 #: How long a stop waits for the thread, in seconds.
 _GRACE: Final = 2.0
 
