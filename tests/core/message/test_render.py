@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 
+from alerter.core.alerts import Alert
 from alerter.core.conditions import Evidence
 from alerter.core.message.content import (
     EventAction,
@@ -174,6 +175,46 @@ def test_an_event_says_all_that_a_message_says_of_an_alert() -> None:
     assert (first.action, first.severity) == (EventAction.TRIGGER, Severity.CRITICAL)
     assert "Spam" in second.summary
     assert first.dedup_key != second.dedup_key
+
+
+@pytest.mark.parametrize(
+    ("alert", "title"),
+    [
+        pytest.param(
+            replace(an_alert(), value=10**9, peak=10**9),
+            "CRITICAL: 1,000,000,000 held for 'Impersonation' (acme), above 500",
+            id="a thousand million messages",
+        ),
+        pytest.param(
+            replace(an_alert(), value=1, evidence=(Evidence(condition="threshold", limit="above 0"),)),
+            "CRITICAL: 1 held for 'Impersonation' (acme), above 0",
+            id="a limit of nothing",
+        ),
+        pytest.param(
+            replace(an_alert(), value=0, peak=0, evidence=(Evidence(condition="threshold", limit="below 5"),)),
+            "CRITICAL: 0 held for 'Impersonation' (acme), below 5",
+            id="too little",
+        ),
+        pytest.param(
+            replace(an_alert(), value=None, peak=None, evidence=()),
+            "CRITICAL: an unknown number held for 'Impersonation' (acme)",
+            id="a count that nobody knows",
+        ),
+        pytest.param(an_alert(""), "CRITICAL: 512 held for '(blank)' (acme), above 500", id="no reason"),
+        pytest.param(
+            an_alert("${X} @everyone"),
+            "CRITICAL: 512 held for '${X} @\u200beveryone' (acme), above 500",
+            id="words of others",
+        ),
+    ],
+)
+def test_odd_numbers_and_names_are_said_plainly(alert: Alert, title: str) -> None:
+    """In every format, within its limits."""
+    message = composed(alert)
+
+    assert message.title == title
+    is_within_limits(message)
+    assert all(title in text for text in (message.bodies[Format.TEXT], slack_texts(message)[0]))
 
 
 def test_an_event_about_a_sum_says_that_in_words() -> None:
