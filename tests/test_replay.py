@@ -124,7 +124,7 @@ def compare_what_is_told(
 
 def heading(message: Message) -> tuple[object, ...]:
     """Return whom a message tells what, and when."""
-    return message.receiver, message.tone, message.title, message.alert_ids, message.created_at
+    return message.receiver, message.status, message.title, message.alert_ids, message.created_at
 
 
 def compare(template: Path, alerting: AlertingConfig, polled: Mapping[Tenant, Sequence[Snapshot | FailedPoll]]) -> None:

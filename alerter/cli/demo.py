@@ -216,7 +216,7 @@ def _show_counts(day: _Day, snapshot: Snapshot) -> None:
 
 def _show_message(day: _Day, message: Message) -> None:
     day.messages += 1
-    edge = click.style("  │ ", fg=day.colours.get(message.tone), bold=True)
+    edge = click.style("  │ ", fg=day.colours.get(message.status), bold=True)
     first, *others = message.bodies[Format.TEXT].splitlines()  # the first line is the title
     title = [click.style(line, bold=True) for line in _wrapped(first, day)]
     body = [part for line in others for part in _wrapped(line, day)]

@@ -52,7 +52,7 @@ CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 10.0
 #: Seconds until Apprise stops waiting for a service, whatever the URL says.
 DELIVERY_TIMEOUT: Final = 30.0
-_TYPE_BY_TONE: Final = {
+_TYPE_BY_STATUS: Final = {
     MessageStatus.INFO: NotifyType.INFO,
     MessageStatus.WARNING: NotifyType.WARNING,
     MessageStatus.CRITICAL: NotifyType.FAILURE,
@@ -140,7 +140,7 @@ class AppriseNotifier:
             service.set_message(message)
         if isinstance(service, MailPlugin):
             service.had_by |= had_by
-        self._send(service, url, title, text, _TYPE_BY_TONE[message.tone])
+        self._send(service, url, title, text, _TYPE_BY_STATUS[message.status])
 
     def _deliver_events(self, message: Message, service: PagerDutyPlugin | OpsgeniePlugin, url: str) -> None:
         """Send the events of a message one after the other, until one is not taken."""
@@ -272,8 +272,8 @@ def _event_of(message: Message) -> OnCallEvent:
     """Return a message that has no events as one: nothing that is said may be lost, though nothing will close it."""
     return OnCallEvent(
         dedup_key=f"alerter-{message.id}",
-        action=EventAction.RESOLVE if message.tone is MessageStatus.RESOLVED else EventAction.TRIGGER,
-        severity=Severity(message.tone) if message.tone is not MessageStatus.RESOLVED else Severity.INFO,
+        action=EventAction.RESOLVE if message.status is MessageStatus.RESOLVED else EventAction.TRIGGER,
+        severity=Severity(message.status) if message.status is not MessageStatus.RESOLVED else Severity.INFO,
         summary=message.title,
         details={"text": message.bodies[Format.TEXT], "ref": message.id},
     )

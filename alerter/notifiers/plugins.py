@@ -247,7 +247,7 @@ def _filter_headers(message: Message) -> Iterator[tuple[str, str]]:
             yield "X-Alerter-Alerts", str(fields["alert_count"])
     yield "X-Alerter-Ref", message.id
     is_no_data = any(not each["reason"] for each in fields["alerts"][:1])
-    if fields["kind"] in _URGENT_KINDS and (message.tone is MessageStatus.CRITICAL or is_no_data):
+    if fields["kind"] in _URGENT_KINDS and (message.status is MessageStatus.CRITICAL or is_no_data):
         yield "Importance", "high"
         yield "X-Priority", "1"
 

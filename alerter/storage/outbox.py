@@ -200,7 +200,7 @@ def _message_row(message: Message) -> dict[str, Any]:
     return {
         "id": message.id,
         "receiver": message.receiver,
-        "status": str(message.tone),
+        "status": str(message.status),
         "title": storable(message.title),
         "bodies": packed(json.dumps(dict(message.bodies))),
         "alert_ids": json.dumps(message.alert_ids),
@@ -214,7 +214,7 @@ def _message_of(row: Row[Any]) -> Message:
     return Message(
         id=row.id,
         receiver=row.receiver,
-        tone=MessageStatus(row.status),
+        status=MessageStatus(row.status),
         title=row.title,
         bodies={Format(name): body for name, body in json.loads(unpacked(row.bodies)).items()},
         created_at=row.created_at,

@@ -273,7 +273,7 @@ def _message(number: int, *alerts: Alert) -> Message:
     return Message(
         id=f"m{number}",
         receiver=ReceiverName("secops"),
-        tone=MessageStatus.WARNING,
+        status=MessageStatus.WARNING,
         title=f"title {number}",
         bodies={},
         created_at=NOON,

@@ -576,7 +576,7 @@ def test_a_digest_begins_with_what_fires_though_newer_messages_are_about_what_is
 
     digest = world.notifier.sent_to(URLS[SLACK])[-1]
     assert "): 2 still firing, worst CRITICAL 700 held for 'Before' (acme)" in digest.title
-    assert digest.tone is MessageStatus.CRITICAL
+    assert digest.status is MessageStatus.CRITICAL
     for body in _bodies(digest):
         assert body.index("Before") < body.rindex("Begun") < body.rindex("Comes and goes")
     assert "Over: 'Comes and goes' (acme), peak 150, " in digest.bodies[Format.TEXT]

@@ -240,7 +240,7 @@ def test_a_release_is_told_to_everybody_who_was_told_of_the_breach(world: World)
     cycle = world.poll({})
 
     assert [message.receiver for message in cycle.messages] == ["secops", "mail"]
-    assert all(message.tone == "resolved" for message in cycle.messages)
+    assert all(message.status == "resolved" for message in cycle.messages)
     assert (world.alert().value, world.alert().peak, world.alert().duration) == (0, 180, span("10m"))
 
 

@@ -445,10 +445,12 @@ def test_opsgenie_that_cannot_be_reached_asks_for_nothing(opsgenie: HttpSink, mo
     assert opsgenie.posts == []
 
 
-@pytest.mark.parametrize(("tone", "action"), [(MessageStatus.WARNING, "trigger"), (MessageStatus.RESOLVED, "resolve")])
-def test_a_message_without_events_is_not_lost(pagerduty: HttpSink, tone: MessageStatus, action: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "action"), [(MessageStatus.WARNING, "trigger"), (MessageStatus.RESOLVED, "resolve")]
+)
+def test_a_message_without_events_is_not_lost(pagerduty: HttpSink, status: MessageStatus, action: str) -> None:
     """A message that was written before there were events goes out as one, under its own id."""
-    AppriseNotifier().deliver(replace(MESSAGE, events=(), tone=tone), PAGERDUTY)
+    AppriseNotifier().deliver(replace(MESSAGE, events=(), status=status), PAGERDUTY)
 
     [(_, payload)] = pagerduty.posts
     assert (payload["event_action"], payload["dedup_key"]) == (action, f"alerter-{MESSAGE.id}")
@@ -477,7 +479,7 @@ def test_a_mail_that_is_to_be_signed_is_left_to_apprise(mail_server: SmtpSink) -
 
 
 @pytest.mark.parametrize(
-    ("tone", "kind"),
+    ("status", "kind"),
     [
         (MessageStatus.INFO, "info"),
         (MessageStatus.WARNING, "warning"),
@@ -485,9 +487,9 @@ def test_a_mail_that_is_to_be_signed_is_left_to_apprise(mail_server: SmtpSink) -
         (MessageStatus.RESOLVED, "success"),
     ],
 )
-def test_any_other_service_gets_plain_text_and_the_tone(sink: HttpSink, tone: MessageStatus, kind: str) -> None:
+def test_any_other_service_gets_plain_text_and_the_tone(sink: HttpSink, status: MessageStatus, kind: str) -> None:
     """What has no layout of its own here gets the text, and how bad it is in Apprise's words."""
-    AppriseNotifier().deliver(replace(MESSAGE, tone=tone), f"json://127.0.0.1:{sink.port}/hook")
+    AppriseNotifier().deliver(replace(MESSAGE, status=status), f"json://127.0.0.1:{sink.port}/hook")
 
     [(path, payload)] = sink.posts
     assert path == "/hook"

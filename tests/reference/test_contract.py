@@ -337,7 +337,7 @@ def test_a_digest_begins_with_all_that_fires_now(taken: Takes) -> None:
     [(_, digest)] = taken(story.deliver(75))
 
     body = digest.bodies[Format.TEXT]
-    assert digest.tone == "critical"
+    assert digest.status == "critical"
     assert "1 still firing" in digest.title
     assert body.index("'Spam'") < body.index("'Virus'")
 

@@ -111,7 +111,7 @@ def a_message(message_id: str, *, receiver: str = "secops", created_at: datetime
     return Message(
         id=message_id,
         receiver=ReceiverName(receiver),
-        tone=MessageStatus.WARNING,
+        status=MessageStatus.WARNING,
         title="Held mail",
         bodies={Format.TEXT: "120 held"},
         created_at=created_at,

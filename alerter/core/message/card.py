@@ -55,7 +55,7 @@ def card_for(group: Sequence[NotificationItem], reading: RenderContext) -> Alert
         facts = (*_held_facts(notice, reading), *reading.reminder_facts(notice))
     notes = _no_data_notes(group) if notice.alert.is_no_data else ()
     return AlertCard(
-        tone=status_for(notice),
+        status=status_for(notice),
         badge=badge,
         heading=heading,
         facts=(*_full_names(notice.alert), *facts, *reading.runbook_facts(key.rule)),

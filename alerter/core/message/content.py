@@ -82,7 +82,7 @@ class Message:
     Attributes:
         id: Short and stable, and printed in every body, so that a duplicate is recognised.
         receiver: To whom.
-        tone: How it looks.
+        status: How it looks.
         title: One line of plain text.
         bodies: The body in each format: plain text, an HTML document, JSON for Slack (`text`, `blocks` and
             `attachments`), for Teams (an Adaptive Card), for programs, and what `text.fit` makes shorter texts of.
@@ -94,7 +94,7 @@ class Message:
 
     id: str
     receiver: ReceiverName
-    tone: MessageStatus
+    status: MessageStatus
     title: str
     bodies: Mapping[Format, str]
     created_at: datetime
@@ -201,7 +201,7 @@ class AlertCard:
     """One alert in detail.
 
     Attributes:
-        tone: How it looks.
+        status: How it looks.
         badge: What happened: "CRITICAL", "Resolved after 35m".
         heading: The rest of the first line: what is true now.
         facts: The numbers behind it, in the order of interest.
@@ -210,7 +210,7 @@ class AlertCard:
         group: What is new, worse, better, over, or a reminder; empty where nothing is told apart.
     """
 
-    tone: MessageStatus
+    status: MessageStatus
     badge: str
     heading: RichText
     facts: tuple[Fact, ...] = ()
@@ -224,13 +224,13 @@ class AlertLine:
     """One alert in one line, or the same at several tenants.
 
     Attributes:
-        tone: How it looks.
+        status: How it looks.
         text: Begins with a badge, which is text of ours.
         count: How many alerts it stands for.
         group: See `AlertCard`.
     """
 
-    tone: MessageStatus
+    status: MessageStatus
     text: RichText
     count: int = 1
     group: str = ""
@@ -354,7 +354,7 @@ class MessageContent:
     Attributes:
         id: See `Message`.
         receiver: See `Message`.
-        tone: See `Message`.
+        status: See `Message`.
         title: One line.
         cards: The worst alerts, at most `MAX_CARDS`.
         lines: The same and the next ones, at most `MAX_LINES`, so that a format with little room may show fewer cards.
@@ -377,7 +377,7 @@ class MessageContent:
 
     id: str
     receiver: ReceiverName
-    tone: MessageStatus
+    status: MessageStatus
     title: RichText
     cards: tuple[AlertCard, ...]
     lines: tuple[AlertLine, ...]

@@ -84,7 +84,7 @@ def compose_digest_content(
     return MessageContent(
         id=id_,
         receiver=receiver.name,
-        tone=_tone_of_missed(missed),
+        status=_status_of_missed(missed),
         title=(
             Untrusted(missed.target, HEADLINE_NAME),
             f" works again ({clock.short(missed.since)}\u2013{clock.short(now)} missed): ",
@@ -140,7 +140,7 @@ def compose_fallback_content(
     else:
         # Nothing is known any more of what it was about: then what it said must do.
         base = replace(
-            _empty_draft(receiver.name, context, now=now), title=(Untrusted(newest.title),), tone=newest.tone
+            _empty_draft(receiver.name, context, now=now), title=(Untrusted(newest.title),), status=newest.status
         )
     whom = Untrusted(newest.receiver, HEADLINE_TENANT)
     return replace(
@@ -181,7 +181,7 @@ def compose_unreachable_content(
     wait = f"{format_count(waiting, 'notification')} {'waits' if waiting == 1 else 'wait'}"
     since = f" cannot be reached since {clock.short(outage.since)}"
     card = AlertCard(
-        tone=MessageStatus.WARNING,
+        status=MessageStatus.WARNING,
         badge="Cannot be reached",
         heading=(target, f" since {clock.with_age(outage.since)}"),
         facts=(
@@ -216,7 +216,7 @@ def compose_reachable_content(
     if waiting:
         notified += f", {waiting:,} more {'follows' if waiting == 1 else 'follow'}"
     card = AlertCard(
-        tone=MessageStatus.RESOLVED,
+        status=MessageStatus.RESOLVED,
         badge="Works again",
         heading=(target, f" after {how_long}"),
         facts=(Fact("Delivered", (notified,)), Fact("Before", (Untrusted(outage.error, CARD_DETAIL),))),
@@ -235,16 +235,16 @@ def _draft_of_outage(
     *,
     now: datetime,
 ) -> MessageContent:
-    action = EventAction.RESOLVE if card.tone is MessageStatus.RESOLVED else EventAction.TRIGGER
+    action = EventAction.RESOLVE if card.status is MessageStatus.RESOLVED else EventAction.TRIGGER
     id_ = _id_of_outage("unreachable" if action is EventAction.TRIGGER else "reachable", receiver, outage)
-    line = AlertLine(card.tone, title)
+    line = AlertLine(card.status, title)
     key = f"alerter-target-{sha256(outage.target.encode('utf-8', 'replace')).hexdigest()[:24]}"
     event = OnCallEventDraft(dedup_key=key, action=action, severity=Severity.WARNING, line=line, card=card)
     empty = _empty_draft(receiver, context, now=now)
     return replace(
         empty,
         id=id_,
-        tone=card.tone,
+        status=card.status,
         title=title,
         cards=(card,),
         lines=(line,),
@@ -257,7 +257,7 @@ def _draft_of_outage(
 
 def _empty_draft(receiver: ReceiverName, context: MessageContext, *, now: datetime) -> MessageContent:
     return MessageContent(
-        id="", receiver=receiver, tone=MessageStatus.INFO, title=(), cards=(), lines=(), total=0, links=(),
+        id="", receiver=receiver, status=MessageStatus.INFO, title=(), cards=(), lines=(), total=0, links=(),
         footer=(dated_line("", context, now=now),), created_at=now, command=context.command,
         page=context.public_url,
     )  # fmt: skip
@@ -280,10 +280,10 @@ def _over(missed: Missed) -> tuple[NotificationItem, ...]:
     return tuple(NotificationItem(reason=NotifyReason.RESOLVED, alert=alert) for alert in missed.over)
 
 
-def _tone_of_missed(missed: Missed) -> MessageStatus:
+def _status_of_missed(missed: Missed) -> MessageStatus:
     if missed.firing:
         return MessageStatus(missed.firing[0].key.severity)
-    return MessageStatus.RESOLVED if missed.over else missed.messages[-1].tone
+    return MessageStatus.RESOLVED if missed.over else missed.messages[-1].status
 
 
 def _still_firing(firing: Sequence[NotificationItem], reading: RenderContext) -> RichText:
@@ -315,7 +315,7 @@ def _line_of_the_past(alert: Alert, clock: TimeFormatter) -> AlertLine:
 
 def _line_of_message(message: Message, clock: TimeFormatter) -> AlertLine:
     """Return one missed message as a line: when it was written, and its title."""
-    return AlertLine(message.tone, (f"{clock.short(message.created_at)}: ", Untrusted(message.title)), count=0)
+    return AlertLine(message.status, (f"{clock.short(message.created_at)}: ", Untrusted(message.title)), count=0)
 
 
 def _threads_of_missed(missed: Missed) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def compose_content(
     return MessageContent(
         id=id_,
         receiver=receiver,
-        tone=_status_of(notices),
+        status=_status_of(notices),
         title=title,
         cards=tuple(card_for(group, reading) for group in groups[:MAX_CARDS]),
         lines=lines,
@@ -116,7 +116,7 @@ def compose_test_content(receiver: ReceiverName, context: MessageContext, *, now
     text: RichText = ("alerter can reach ", UntrustedName(receiver, HEADLINE_NAME), ". Nothing is wrong.")
     line = AlertLine(MessageStatus.INFO, ("Test: ", *text))
     card = AlertCard(
-        tone=MessageStatus.INFO,
+        status=MessageStatus.INFO,
         badge="Test",
         heading=text,
         notes=(("There is nothing to do. Alerts will arrive here, and will look like this.",),),
@@ -124,7 +124,7 @@ def compose_test_content(receiver: ReceiverName, context: MessageContext, *, now
     return MessageContent(
         id=id_,
         receiver=receiver,
-        tone=MessageStatus.INFO,
+        status=MessageStatus.INFO,
         title=line.text,
         cards=(card,),
         lines=(line,),

@@ -18,7 +18,7 @@ from alerter.core.message.layout import COLORS, CardLayout, layouts, with_headin
 from alerter.core.message.sanitize import sanitize
 from alerter.core.message.text import format_text
 
-_DARK_COLOURS = {
+_DARK_COLORS = {
     MessageStatus.CRITICAL: "#ff8a80",
     MessageStatus.WARNING: "#ffcc66",
     MessageStatus.INFO: "#82b1ff",
@@ -30,7 +30,7 @@ _STYLE = "".join(
         ":root{color-scheme:light dark;supported-color-schemes:light dark}@media (prefers-color-scheme:dark){",
         ".page{background:#16181c!important;color:#e6e6e6!important}.card{background:#22252a!important}",
         ".soft{color:#a8b0b9!important}a{color:#82b1ff!important}",
-        *(f".{tone}{{color:{colour}!important}}" for tone, colour in _DARK_COLOURS.items()),
+        *(f".{status}{{color:{colour}!important}}" for status, colour in _DARK_COLORS.items()),
         "}",
     ]
 )
@@ -74,7 +74,7 @@ def _html_part(part: str | Untrusted | Bars) -> str:
 def html_body(words: MessageContent) -> str:
     """Return the body of a mail."""
     view = next(layouts(words))
-    title = f'<h1 style="{_HEADING}">{_html_headline(words.title, words.tone)}</h1>'
+    title = f'<h1 style="{_HEADING}">{_html_headline(words.title, words.status)}</h1>'
     content = []
     if not words.is_single:
         content.append(title)
@@ -103,7 +103,7 @@ def _html_lines(words: MessageContent, view: CardLayout, group: str) -> Iterator
         boxes[-1][1].append(line)
     for heading, lines in boxes:
         yield _html_group(heading)
-        yield _html_box("".join(_html_line(line) for line in lines), lines[0].tone)
+        yield _html_box("".join(_html_line(line) for line in lines), lines[0].status)
     if view.more:
         yield f'<p style="margin:0 0 12px">{escape(view.more)}</p>'
 
@@ -126,11 +126,11 @@ def _html_group(heading: str) -> str:
     return f'<p style="margin:4px 0 8px;font-weight:600">{escape(heading)}</p>' if heading else ""
 
 
-def _html_headline(text: RichText, tone: MessageStatus) -> str:
+def _html_headline(text: RichText, status: MessageStatus) -> str:
     """Return a first line, in which what happened has the colour of how bad it is."""
     badge, *rest = text
     if isinstance(badge, str) and badge.endswith(": "):
-        return f"{_html_badge(tone, badge.rstrip())} {_html(tuple(rest))}"
+        return f"{_html_badge(status, badge.rstrip())} {_html(tuple(rest))}"
     return _html(text)
 
 
@@ -139,15 +139,15 @@ def html_page(title: str, content: str) -> str:
     return _PAGE.format(title=escape(title), style=_STYLE, begin=_BEGIN, content=content)
 
 
-def _html_box(content: str, tone: MessageStatus) -> str:
+def _html_box(content: str, status: MessageStatus) -> str:
     return (
-        f'<div class="card" style="background:#ffffff;border-left:5px solid {COLORS[tone]};border-radius:4px;'
+        f'<div class="card" style="background:#ffffff;border-left:5px solid {COLORS[status]};border-radius:4px;'
         f'padding:12px 14px;margin:0 0 12px">{content}</div>'
     )
 
 
-def _html_badge(tone: MessageStatus, text: str) -> str:
-    return f'<span class="{tone}" style="color:{COLORS[tone]}">{escape(text)}</span>'
+def _html_badge(status: MessageStatus, text: str) -> str:
+    return f'<span class="{status}" style="color:{COLORS[status]}">{escape(text)}</span>'
 
 
 def _html_table(facts: Iterable[Fact]) -> str:
@@ -172,10 +172,10 @@ def _html_card(card: AlertCard, title: str) -> str:
     if not title and card.reference:
         reference = f'<p class="soft" style="margin:8px 0 0;font-size:13px;{_SOFT}">{_html(card.reference)}</p>'
     heading = title or (
-        f'<div style="{_HEADING}">{_html_badge(card.tone, card.badge + ":")} {_html(card.heading)}</div>'
+        f'<div style="{_HEADING}">{_html_badge(card.status, card.badge + ":")} {_html(card.heading)}</div>'
     )
-    return _html_box(f"{heading}{_html_table(card.facts)}{notes}{reference}", card.tone)
+    return _html_box(f"{heading}{_html_table(card.facts)}{notes}{reference}", card.status)
 
 
 def _html_line(line: AlertLine) -> str:
-    return f'<p style="margin:0 0 4px;font-size:15px">{_html_headline(line.text, line.tone)}</p>'
+    return f'<p style="margin:0 0 4px;font-size:15px">{_html_headline(line.text, line.status)}</p>'

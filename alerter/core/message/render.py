@@ -65,7 +65,7 @@ def render(words: MessageContent) -> Message:
     return Message(
         id=words.id,
         receiver=words.receiver,
-        tone=words.tone,
+        status=words.status,
         title=format_text(words.title),
         bodies={
             Format.TEXT: text_body(words),
@@ -90,7 +90,7 @@ def json_body(words: MessageContent) -> str:
     body: dict[str, Json] = {
         "version": JSON_VERSION,
         "kind": words.kind,
-        "status": str(words.tone),
+        "status": str(words.status),
         "ref": words.id,
         "receiver": words.receiver,
         "page": words.page,

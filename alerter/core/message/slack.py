@@ -36,13 +36,13 @@ def _slack_view(words: MessageContent, view: CardLayout) -> str:
     sections = [*_card_sections(words, view), *_line_sections(words, view)]
     attachments: list[Json] = []
     end: list[Json] = [*(_section(text) for text in _packed(_last_texts(words, view))), *_contexts(words)]
-    levels = {tone for tone, _ in sections}
-    for tone, texts in groupby(sections, key=lambda each: each[0]):
+    levels = {status for status, _ in sections}
+    for status, texts in groupby(sections, key=lambda each: each[0]):
         blocks: list[Json] = [_section(text) for _, text in texts]
         # What is said of the whole message stands in the same colour where there is but one.
-        attachments.append(_attachment(title, tone, [*blocks, *(end if len(levels) == 1 else [])]))
+        attachments.append(_attachment(title, status, [*blocks, *(end if len(levels) == 1 else [])]))
     if len(levels) != 1:
-        attachments.append(_attachment(title, words.tone, end))
+        attachments.append(_attachment(title, words.status, end))
     payload: dict[str, Json] = {
         # What a phone shows; Slack puts the blocks in its place.
         "text": escape_slack(title),
@@ -55,23 +55,23 @@ def _slack_view(words: MessageContent, view: CardLayout) -> str:
     return dumps(payload, ensure_ascii=False)
 
 
-def _attachment(title: str, tone: MessageStatus, blocks: list[Json]) -> Json:
-    return {"color": COLORS[tone], "fallback": escape_slack(title), "blocks": blocks}
+def _attachment(title: str, status: MessageStatus, blocks: list[Json]) -> Json:
+    return {"color": COLORS[status], "fallback": escape_slack(title), "blocks": blocks}
 
 
 def _card_sections(words: MessageContent, view: CardLayout) -> Iterator[tuple[MessageStatus, str]]:
     for heading, card in with_headings(view.cards, words):
         if heading:
-            yield card.tone, heading.upper()
-        yield from ((card.tone, text) for text in _packed(_card_texts(card, is_single=words.is_single)))
+            yield card.status, heading.upper()
+        yield from ((card.status, text) for text in _packed(_card_texts(card, is_single=words.is_single)))
 
 
 def _line_sections(words: MessageContent, view: CardLayout) -> Iterator[tuple[MessageStatus, str]]:
     after = view.cards[-1].group if view.cards else ""
-    lines = [(line.tone, heading, line) for heading, line in with_headings(view.lines, words, after=after)]
-    for tone, of_tone in groupby(lines, key=lambda each: each[0]):
+    lines = [(line.status, heading, line) for heading, line in with_headings(view.lines, words, after=after)]
+    for status, of_tone in groupby(lines, key=lambda each: each[0]):
         texts = (text for _, heading, line in of_tone for text in (heading, _literal(line.text)) if text)
-        yield from ((tone, text) for text in _packed(texts))
+        yield from ((status, text) for text in _packed(texts))
 
 
 def _card_texts(card: AlertCard, *, is_single: bool) -> Iterator[str]:

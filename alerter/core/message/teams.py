@@ -25,7 +25,7 @@ from alerter.core.message.text import format_text
 #: So many buttons are shown; the others would be behind a menu.
 _MAX_ACTIONS = 4
 _TEAMS_BYTES = 24 * 1024
-_TEAMS_COLOURS = {
+_TEAMS_COLORS = {
     MessageStatus.CRITICAL: "attention",
     MessageStatus.WARNING: "warning",
     MessageStatus.INFO: "accent",
@@ -39,7 +39,7 @@ def teams_body(words: MessageContent) -> str:
 
 
 def _teams_view(words: MessageContent, view: CardLayout) -> str:
-    body: list[Json] = [teams_text(_headline(words.title, words.tone, size="medium"))]
+    body: list[Json] = [teams_text(_headline(words.title, words.status, size="medium"))]
     if words.preface:
         body.append(teams_text(teams_runs(words.preface)))
     group = ""
@@ -49,7 +49,7 @@ def _teams_view(words: MessageContent, view: CardLayout) -> str:
     body += _teams_lines(words, view, group)
     if words.past.lines:
         past = [teams_text(teams_runs((words.past.heading,), weight="bolder"))]
-        past += [teams_text(_headline(line.text, line.tone, weight="default"), spacing="small") for line in view.past]
+        past += [teams_text(_headline(line.text, line.status, weight="default"), spacing="small") for line in view.past]
         if view.more_past:
             past.append(teams_text(teams_runs((view.more_past,)), spacing="small"))
         body.append({"type": "Container", "separator": True, "spacing": "medium", "items": past})
@@ -79,7 +79,7 @@ def _teams_lines(words: MessageContent, view: CardLayout, group: str) -> Iterato
     for heading, line in with_headings(view.lines, words, after=group):
         rest += _heading(heading)
         runs = (
-            _headline(line.text, line.tone, weight="default") if view.cards else teams_runs((format_text(line.text),))
+            _headline(line.text, line.status, weight="default") if view.cards else teams_runs((format_text(line.text),))
         )
         rest.append(teams_text(runs, spacing="small"))
     if view.more:
@@ -126,11 +126,11 @@ def teams_text(runs: list[Json], *, spacing: str = "default") -> dict[str, Json]
     return {"type": "RichTextBlock", "spacing": spacing, "inlines": runs}
 
 
-def _headline(text: RichText, tone: MessageStatus, *, weight: str = "bolder", size: str = "default") -> list[Json]:
+def _headline(text: RichText, status: MessageStatus, *, weight: str = "bolder", size: str = "default") -> list[Json]:
     """Return a first line, in which what happened has the colour of how bad it is."""
     badge, *rest = text
     is_badge = isinstance(badge, str) and badge.endswith(": ")
-    first = teams_runs((badge,), weight=weight, size=size, color=_TEAMS_COLOURS[tone] if is_badge else "default")
+    first = teams_runs((badge,), weight=weight, size=size, color=_TEAMS_COLORS[status] if is_badge else "default")
     return [*first, *teams_runs(tuple(rest), weight=weight, size=size)]
 
 
@@ -141,7 +141,7 @@ def _fact_runs(fact: Fact) -> list[Json]:
 def _teams_card(card: AlertCard, *, is_single: bool) -> Iterator[Json]:
     items: list[Json] = []
     if not is_single:
-        items.append(teams_text(_headline((f"{card.badge}: ", *card.heading), card.tone)))
+        items.append(teams_text(_headline((f"{card.badge}: ", *card.heading), card.status)))
     items += [teams_text(_fact_runs(fact), spacing="small") for fact in card.facts]
     items += [teams_text(teams_runs(note)) for note in card.notes]
     if not is_single and card.reference:

@@ -145,8 +145,8 @@ class _Brief:
 
 def brief_body(words: MessageContent) -> str:
     """Return what shorter texts are made of, as JSON."""
-    counts = Counter(str(line.tone) for line in words.lines for _ in range(line.count))
-    said = ", ".join(f"{count:,} {tone}" for tone, count in counts.items())
+    counts = Counter(str(line.status) for line in words.lines for _ in range(line.count))
+    said = ", ".join(f"{count:,} {status}" for status, count in counts.items())
     more = words.total - counts.total()
     brief: dict[str, Json] = {
         "lines": [[format_text(line.text), line.count] for line in (*words.lines, *words.past.lines[:MAX_PAST])],

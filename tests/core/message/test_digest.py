@@ -95,7 +95,7 @@ def test_a_digest_begins_with_what_fires_then_says_what_came_and_went() -> None:
     assert fires.startswith(f"{message.title}\n\nCRITICAL: 512 held for 'Spam' (acme), above 500\n  Limit  above 500\n")
     assert rest.startswith("  Over: '<!here> *x* `y`' (acme), peak 512, 09:05 to 11:30\n\n3 messages could not be ")
     assert "delivered from 09:05 to 12:00: Slack answered 404: no_service" in " ".join(rest.split())
-    assert message.tone is MessageStatus.CRITICAL
+    assert message.status is MessageStatus.CRITICAL
     assert slack_of(message)["attachments"][0]["color"] == "#c62828"
 
 
@@ -123,7 +123,7 @@ def test_where_nothing_fires_any_more_a_digest_says_so(over: list[Alert], said: 
     message = digested(missed(FIRST, END, over=over))
 
     assert message.title == f"secops/slack works again (09:05\u201312:00 missed): {said}"
-    assert message.tone is MessageStatus.RESOLVED
+    assert message.status is MessageStatus.RESOLVED
     assert [event.action for event in message.events] == [EventAction.RESOLVE] * len(over)
     is_within_limits(message)
 
@@ -201,7 +201,7 @@ def test_a_fallback_is_told_what_is_true_now_then_what_was_missed() -> None:
     message = build_fallback_message(missed(FIRST, END, over=[ended(NASTY_ALERT)]), DEPUTY, CONTEXT, now=NOON)
 
     assert message.title.startswith("[for secops, 2h 55m late] Resolved after 2h 25m: 3 held for '<!here>")
-    assert message.tone is MessageStatus.RESOLVED
+    assert message.status is MessageStatus.RESOLVED
     text = message.bodies[Format.TEXT]
     assert " ".join(text.split()).startswith(
         f"{message.title} secops cannot be reached through secops/slack since 09:05 UTC (Slack answered 404: "
@@ -220,7 +220,10 @@ def test_a_fallback_is_told_what_still_fires() -> None:
     message = build_fallback_message(missed(FIRST, firing=[replace(NASTY_ALERT, value=900)]), DEPUTY, CONTEXT, now=NOON)
 
     assert message.title.startswith("[for secops, 2h 55m late] CRITICAL: 900 held")
-    assert (message.tone, [event.action for event in message.events]) == (MessageStatus.CRITICAL, [EventAction.TRIGGER])
+    assert (message.status, [event.action for event in message.events]) == (
+        MessageStatus.CRITICAL,
+        [EventAction.TRIGGER],
+    )
 
 
 def test_what_nobody_knows_any_more_reaches_a_fallback_by_its_title() -> None:
@@ -260,7 +263,7 @@ def test_others_are_told_of_a_target_that_cannot_be_reached() -> None:
     assert message.title == (
         "secops/slack cannot be reached since 10:13: Slack answered 404: no_service; 3 notifications wait"
     )
-    assert (message.receiver, message.tone, message.alert_ids) == (DEPUTY.name, MessageStatus.WARNING, ())
+    assert (message.receiver, message.status, message.alert_ids) == (DEPUTY.name, MessageStatus.WARNING, ())
     for body in (message.bodies[Format.TEXT], page_of(message).text, teams_texts(message)):
         assert "alerter test-notify secops" in body
         assert "more: alerter" not in body
@@ -285,7 +288,7 @@ def test_they_are_told_when_it_is_back(delivered: int, waiting: int, said: str) 
 
     assert "1 notification waits" in begun.title
     assert message.title == f"secops/slack works again after 1h 51m; {said}"
-    assert (message.tone, message.threads) == (MessageStatus.RESOLVED, (begun.id,))
+    assert (message.status, message.threads) == (MessageStatus.RESOLVED, (begun.id,))
     assert [event.action for event in message.events] == [EventAction.RESOLVE]
     assert {event.dedup_key for event in (*begun.events, *message.events)} == {begun.events[0].dedup_key}
 
@@ -299,4 +302,4 @@ def test_a_digest_of_news_about_a_target_keeps_it() -> None:
 
     assert "  11:00: secops/slack cannot be reached since 10:13" in message.bodies[Format.TEXT]
     assert [event.action for event in message.events] == [EventAction.RESOLVE]
-    assert digested(missed(begun)).tone is MessageStatus.WARNING
+    assert digested(missed(begun)).status is MessageStatus.WARNING

@@ -35,8 +35,8 @@ from tests.core.message.words import (
 
 def test_the_tone_is_that_of_the_worst() -> None:
     """A message that tells of an alert and of an end looks like the alert."""
-    assert drafted(a_notice(), a_notice(ENDED, NotifyReason.RESOLVED)).tone is MessageStatus.CRITICAL
-    assert drafted(a_notice(ENDED, NotifyReason.RESOLVED)).tone is MessageStatus.RESOLVED
+    assert drafted(a_notice(), a_notice(ENDED, NotifyReason.RESOLVED)).status is MessageStatus.CRITICAL
+    assert drafted(a_notice(ENDED, NotifyReason.RESOLVED)).status is MessageStatus.RESOLVED
 
 
 def test_a_storm_is_counted_not_listed() -> None:
@@ -68,7 +68,7 @@ def test_a_test_message_says_that_nothing_is_wrong() -> None:
     test = compose_test_content(SECOPS.name, CONTEXT, now=NOON)
 
     assert words(test.title) == "Test: alerter can reach {secops}. Nothing is wrong."
-    assert (test.tone, test.alert_ids, test.total) == (MessageStatus.INFO, (), 1)
+    assert (test.status, test.alert_ids, test.total) == (MessageStatus.INFO, (), 1)
     assert [happening.action for happening in test.events] == [EventAction.TRIGGER, EventAction.RESOLVE]
     assert len({happening.dedup_key for happening in test.events}) == 1
 

@@ -71,7 +71,7 @@ def test_a_test_message_is_complete() -> None:
     """`alerter test-notify` sends what an alert would look like, in every format."""
     message = compose_test_message(SECOPS.name, CONTEXT, now=NOON)
 
-    assert (message.title, message.tone) == (
+    assert (message.title, message.status) == (
         "Test: alerter can reach 'secops'. Nothing is wrong.",
         MessageStatus.INFO,
     )
@@ -246,7 +246,7 @@ def test_a_short_form_is_plain_in_every_format() -> None:
     assert [each["inlines"][0]["text"] for each in json.loads(plain.bodies[Format.TEAMS])["body"]] == text.splitlines()
     assert "15 alerts: 1 critical" in plain.bodies[Format.HTML]
     assert [event.details for event in plain.events] == [{"ref": message.id}] * 15
-    assert (plain.id, plain.title, plain.tone) == (message.id, message.title, message.tone)
+    assert (plain.id, plain.title, plain.status) == (message.id, message.title, message.status)
 
 
 def test_the_short_form_of_a_message_without_alerts_is_its_title() -> None:
