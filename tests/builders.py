@@ -411,6 +411,7 @@ def a_delivery(
         id=number,
         message_id=f"m{number}",
         target=TargetName(target),
+        target_id=TargetId(target),
         created_at=created_at,
         next_attempt_at=next_attempt_at or created_at,
         attempts=attempts,

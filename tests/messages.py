@@ -27,6 +27,7 @@ from alerter.core.notifications import (
     NotifyReason,
     Receiver,
     ReceiverName,
+    TargetId,
 )
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant
@@ -286,14 +287,24 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "target cannot be reached": build_unreachable_message(
         ReceiverName("mail"),
-        Outage(target="secops/slack", since=NOW - 50 * MINUTE, error="Slack answered 404: no_service"),
+        Outage(
+            target="secops/slack",
+            target_id=TargetId("secops/slack"),
+            since=NOW - 50 * MINUTE,
+            error="Slack answered 404: no_service",
+        ),
         3,
         CONTEXT,
         now=NOW,
     ),
     "target is back": build_reachable_message(
         ReceiverName("mail"),
-        Outage(target="secops/slack", since=NOW - 111 * MINUTE, error="Slack answered 404: no_service"),
+        Outage(
+            target="secops/slack",
+            target_id=TargetId("secops/slack"),
+            since=NOW - 111 * MINUTE,
+            error="Slack answered 404: no_service",
+        ),
         CONTEXT,
         delivered=3,
         waiting=0,

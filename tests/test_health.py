@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from alerter.core.notifications import TargetId
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Tenant
 from alerter.errors import Cause
@@ -192,7 +193,9 @@ def test_attempts_are_counted_by_outcome(
 ) -> None:
     """What the metrics show, every outcome from the start on, so that a rate can be computed of it."""
     health.configured([SLACK, TEAMS], now=NOON)
-    tried = Delivery(id=1, message_id="M", target=SLACK, created_at=NOON, attempts=1, next_attempt_at=NOON)
+    tried = Delivery(
+        id=1, message_id="M", target=SLACK, target_id=TargetId("a"), created_at=NOON, attempts=1, next_attempt_at=NOON
+    )
 
     health.delivery_tried(change(tried))
 
@@ -204,7 +207,16 @@ def test_a_target_that_a_reload_removed_is_forgotten(health: Health) -> None:
     """The metrics have the targets of the configuration that is in force."""
     health.configured([SLACK], now=NOON)
     health.delivery_tried(
-        Delivery(id=1, message_id="M", target=SLACK, created_at=NOON, attempts=1, next_attempt_at=NOON, sent_at=NOON)
+        Delivery(
+            id=1,
+            message_id="M",
+            target=SLACK,
+            target_id=TargetId("a"),
+            created_at=NOON,
+            attempts=1,
+            next_attempt_at=NOON,
+            sent_at=NOON,
+        )
     )
 
     health.configured([TEAMS], now=NOON)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Engine
 
 from alerter import clock
 from alerter.core.alerts import AlertState
+from alerter.core.notifications import TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Severity
 from alerter.core.series import HoldReason, Snapshot, Tenant
@@ -98,7 +99,9 @@ def _fill(store: Store, tenant: Tenant) -> None:
         transaction.polls.add_failure(tenant, SourceUnavailable(Cause.TIMEOUT, "no answer"), at=now)
         key = a_key(tenant=tenant, reason="Spam", severity=Severity.WARNING)
         transaction.alerts.save([an_alert(AlertState.FIRING, key=key)])
-        transaction.outbox.enqueue(replace(a_message(f"about {tenant}"), created_at=now), [TargetName("secops/json")])
+        transaction.outbox.enqueue(
+            replace(a_message(f"about {tenant}"), created_at=now), {TargetName("secops/json"): TargetId("json")}
+        )
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def retry(number: int, config_path: Path | None) -> None:
 
 def _promise(delivery: Delivery, waiting: list[Delivery], *, now: datetime) -> str:
     """Return when a delivery that was made due is sent: the order is kept per target."""
-    first = next((each for each in waiting if each.target == delivery.target), delivery)
+    first = next((each for each in waiting if each.target_id == delivery.target_id), delivery)
     if all(each.id != delivery.id for each in due(waiting, now=now)):
         return f"delivery {delivery.id} follows delivery {first.id}, which waits for the same target: {delivery.target}"
     last = ", for the last time" if delivery.attempts + 1 >= MAX_ATTEMPTS else ""

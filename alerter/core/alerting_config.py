@@ -92,10 +92,14 @@ class AlertingConfig:
             for name, target in zip(self.targets[receiver.name], receiver.targets, strict=True)
         }
 
-    def targets_of(self, notification: Notification) -> list[TargetName]:
-        """Return the names of the targets that a notification is for."""
-        named = self.targets[notification.receiver.name]
-        return [name for name in named if self.addresses[name] in notification.targets]
+    def targets_for(self, receiver: ReceiverName) -> Mapping[TargetName, TargetId]:
+        """Return the targets of a receiver, by their names; none of one that is not in the configuration."""
+        return {name: self.addresses[name] for name in self.targets.get(receiver, ())}
+
+    def targets_of(self, notification: Notification) -> Mapping[TargetName, TargetId]:
+        """Return the targets that a notification is for, by their names."""
+        targets = self.targets_for(notification.receiver.name)
+        return {name: target for name, target in targets.items() if target in notification.targets}
 
     def rules_for(self, tenant: Tenant) -> list[Rule]:
         """Return the rules that look at a tenant, in the configuration's order."""

@@ -11,6 +11,7 @@ from typing import NewType
 
 from alerter.core.alerts import Alert, AlertSubject
 from alerter.core.message.content import Message, Missed, Outage
+from alerter.core.notifications import TargetId
 from alerter.errors import DeliveryError
 
 TargetName = NewType("TargetName", str)
@@ -37,7 +38,8 @@ class Delivery:
     Attributes:
         id: Its number in the order of planning.
         message_id: What is sent.
-        target: Where to: a name like `secops/slack`, never the URL.
+        target: What the target was called when the message was planned, such as `secops/slack`; never the URL.
+        target_id: Which URL that is, whatever the configuration calls it now.
         created_at: When it was planned.
         attempts: How often it was tried.
         next_attempt_at: Not before this is it tried again.
@@ -53,6 +55,7 @@ class Delivery:
     id: int
     message_id: str
     target: TargetName
+    target_id: TargetId
     created_at: datetime
     next_attempt_at: datetime
     attempts: int = 0
@@ -114,13 +117,13 @@ def next_due_at(waiting: Iterable[Delivery]) -> datetime | None:
 
 def _heads(waiting: Iterable[Delivery]) -> list[Delivery]:
     """Return what waits behind nothing, in the order of planning."""
-    begun: set[TargetName] = set()
+    begun: set[TargetId] = set()
     heads = []
     for delivery in sorted(waiting, key=lambda each: each.id):
-        if delivery.refused_at is not None or delivery.target not in begun:
+        if delivery.refused_at is not None or delivery.target_id not in begun:
             heads.append(delivery)
         if delivery.refused_at is None:
-            begun.add(delivery.target)
+            begun.add(delivery.target_id)
     return heads
 
 

@@ -9,7 +9,7 @@ from alerter.core.alerting_config import AlertingConfig
 from alerter.core.message.content import Message
 from alerter.core.message.digest import build_digest_message, build_fallback_message
 from alerter.core.message.render import short, with_present_events
-from alerter.core.notifications import Receiver
+from alerter.core.notifications import Receiver, TargetId
 from alerter.core.outbox import (
     Delivery,
     TargetName,
@@ -53,7 +53,7 @@ def deliver(
     *,
     alerting: AlertingConfig | None = None,
     clock: Callable[[], datetime],
-    map_: Callable[[Callable[[TargetName], list[Delivery]], Iterable[TargetName]], Iterable[list[Delivery]]] = map,
+    map_: Callable[[Callable[[TargetId], list[Delivery]], Iterable[TargetId]], Iterable[list[Delivery]]] = map,
     is_stopping: Callable[[], bool] = lambda: False,
     may_send: Callable[[], bool] = lambda: True,
 ) -> list[Delivery]:
@@ -80,11 +80,17 @@ def deliver(
     Raises:
         StoreError: An outcome could not be recorded: that message may be sent again.
     """
+    name_by_target = {} if alerting is None else {target: name for name, target in alerting.addresses.items()}
 
-    def run(target: TargetName) -> list[Delivery]:
+    def url_of(delivery: Delivery) -> str | None:
+        # By the URL that it was planned for, not by a name that may stand for another one now.
+        name = delivery.target if alerting is None else name_by_target.get(delivery.target_id)
+        return None if name is None else urls.get(name)
+
+    def run(target: TargetId) -> list[Delivery]:
         tried: list[Delivery] = []
         while not is_stopping() and (attempt := _claim(store, target, alerting, now=clock())) and may_send():
-            after, error = _attempt(attempt, notifier, urls.get(target), clock=clock)
+            after, error = _attempt(attempt, notifier, url_of(attempt.deliveries[0]), clock=clock)
             _record(store, attempt, after, error, alerting, now=clock())
             tried.extend(after)
         return tried
@@ -92,11 +98,11 @@ def deliver(
     tried: list[Delivery] = []
     while not is_stopping() and may_send():
         with store.read() as reader:
-            targets = [delivery.target for delivery in due(reader.outbox.waiting(), now=clock())]
+            targets = [delivery.target_id for delivery in due(reader.outbox.waiting(), now=clock())]
         after = [delivery for tried_there in map_(run, targets) for delivery in tried_there]
         tried += after
         # After the attempts: a target that is back is no news any more.
-        if not after and not (alerting is not None and tell_outages(store, alerting, urls, now=clock())):
+        if not after and not (alerting is not None and tell_outages(store, alerting, now=clock())):
             break
     return tried
 
@@ -137,9 +143,7 @@ def next_attempt_due_at(store: Store) -> datetime | None:
     return min((at for at in due if at is not None), default=None)
 
 
-def _claim(
-    store: Store, target: TargetName, alerting: AlertingConfig | None, *, now: datetime
-) -> DeliveryAttempt | None:
+def _claim(store: Store, target: TargetId, alerting: AlertingConfig | None, *, now: datetime) -> DeliveryAttempt | None:
     """Return what to take to a target now, claimed so that nobody else does; None where nothing is due there.
 
     In one transaction, so that of two runs at the same time one alone gets it.
@@ -157,14 +161,14 @@ def _claim(
 
 
 def _errand(
-    reader: Reader, target: TargetName, alerting: AlertingConfig | None, *, now: datetime
+    reader: Reader, target: TargetId, alerting: AlertingConfig | None, *, now: datetime
 ) -> DeliveryAttempt | None:
     """Return a target's oldest message if its time has come, or a digest of all that it missed.
 
     What the target refused is no part of the queue: it is tried when its own time has come, or is in a digest of its
     own.
     """
-    waiting = sorted((each for each in reader.outbox.waiting() if each.target == target), key=lambda each: each.id)
+    waiting = sorted((each for each in reader.outbox.waiting() if each.target_id == target), key=lambda each: each.id)
     heads = due(waiting, now=now)
     if not heads:
         return None
@@ -294,7 +298,7 @@ def _hand_over(
     missed = missed_of((each for each, _ in dead), messages, transaction.alerts.load_live(_alert_ids(messages)))
     message = build_fallback_message(missed, receiver, alerting.context, now=now)
     if not transaction.outbox.has_message(message.id):
-        transaction.outbox.enqueue(message, alerting.targets[receiver.name])
+        transaction.outbox.enqueue(message, alerting.targets_for(receiver.name))
 
 
 def _fallback(message: Message, alerting: AlertingConfig) -> Receiver | None:

@@ -229,7 +229,8 @@ def _send(
         transaction.notifications.reset_suppressed(message.receiver)
     for notification in planned.untold_ends:
         # Nobody is told, but nothing stays open.
-        if targets := [name for name in alerting.targets_of(notification) if is_on_call(name)]:
+        targets = {name: target for name, target in alerting.targets_of(notification).items() if is_on_call(name)}
+        if targets:
             transaction.outbox.enqueue(_compose(transaction, notification, alerting, now=now), targets)
     # What was held back before is planned again at every poll; only news would have been a message of its own.
     for name in dict.fromkeys(each.receiver.name for each in planned.suppressed if each.is_about(changed)):

@@ -12,7 +12,7 @@ from datetime import datetime
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.message.content import Outage
 from alerter.core.message.digest import build_reachable_message, build_unreachable_message
-from alerter.core.notifications import Receiver, ReceiverName
+from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import NEWS_AFTER, Delivery, TargetName, is_news
 from alerter.errors import DeliveryError
 from alerter.storage import Reader, Store, Transaction
@@ -38,15 +38,15 @@ def note_attempt(
         alerting: Where those who are told are.
         now: When that was.
     """
-    target = after[0].target
-    if not any(target in targets for targets in alerting.targets.values()):
+    target = after[0].target_id
+    if target not in alerting.addresses.values():
         return
     outage = transaction.outbox.outages().get(target)
     if not any(each.sent_at is not None or each.had_by for each in after):
         is_refused = error is not None and error.refused
         if outage is None and is_refused and transaction.outbox.was_overtaken(after[-1]):
             return  # It takes others: what it refuses is this very message.
-        known = outage or Outage(target=target, since=now, error="")
+        known = outage or Outage(target=after[0].target, target_id=target, since=now, error="")
         transaction.outbox.save_outage(replace(known, error=after[0].last_error))
     elif outage is not None:
         transaction.outbox.end_outage(target)
@@ -62,29 +62,30 @@ def _tell_end(
     sent = sum(each.sent_at is not None for each in after)
     waiting = _waiting(transaction, outage)
     for name in outage.notified:
-        if targets := _elsewhere(alerting.targets.get(name, ()), outage):
+        if targets := _elsewhere(alerting.targets_for(name), outage):
             message = build_reachable_message(name, outage, alerting.context, delivered=sent, waiting=waiting, now=now)
             transaction.outbox.enqueue(message, targets)
 
 
-def tell_outages(store: Store, alerting: AlertingConfig, urls: Mapping[TargetName, str], *, now: datetime) -> bool:
+def tell_outages(store: Store, alerting: AlertingConfig, *, now: datetime) -> bool:
     """Tell others of each target that could not be reached for long, once; say whether there was any.
 
     Raises:
         StoreError: Nobody was told; the next run tries again.
     """
+    known = set(alerting.addresses.values())
     with store.read() as reader:
-        if not any(is_news(each, now=now) or name not in urls for name, each in reader.outbox.outages().items()):
+        if not any(is_news(each, now=now) or target not in known for target, each in reader.outbox.outages().items()):
             return False
     with store.write() as transaction:
         lease_state = transaction.leases.state()
         if not lease_state.is_member:
             return False
         outages = transaction.outbox.outages()
-        news = [outage for target, outage in outages.items() if target in urls and is_news(outage, now=now)]
+        news = [outage for target, outage in outages.items() if target in known and is_news(outage, now=now)]
         for outage in news:
-            _tell(transaction, outage, outages, alerting, urls, now=now)
-        for target in outages.keys() - urls.keys() if lease_state.may_resolve_removed else ():
+            _tell(transaction, outage, outages, alerting, now=now)
+        for target in outages.keys() - known if lease_state.may_resolve_removed else ():
             transaction.outbox.end_outage(target)
     return bool(news)
 
@@ -99,13 +100,12 @@ def next_outage_at(reader: Reader) -> datetime | None:
 def _tell(
     transaction: Transaction,
     outage: Outage,
-    outages: Mapping[TargetName, Outage],
+    outages: Mapping[TargetId, Outage],
     alerting: AlertingConfig,
-    urls: Mapping[TargetName, str],
     *,
     now: datetime,
 ) -> None:
-    notified = _told_of(outage, outages, alerting, urls)
+    notified = _told_of(outage, outages, alerting)
     waiting = _waiting(transaction, outage)
     for name, targets in notified.items():
         transaction.outbox.enqueue(build_unreachable_message(name, outage, waiting, alerting.context, now=now), targets)
@@ -117,31 +117,29 @@ def _tell(
 
 
 def _told_of(
-    outage: Outage, outages: Mapping[TargetName, Outage], alerting: AlertingConfig, urls: Mapping[TargetName, str]
-) -> dict[ReceiverName, tuple[TargetName, ...]]:
+    outage: Outage, outages: Mapping[TargetId, Outage], alerting: AlertingConfig
+) -> dict[ReceiverName, Mapping[TargetName, TargetId]]:
     """Return who is told of an outage, and where: the fallback if it can be reached, or else all others.
 
     Where there is nobody else, the receiver's own other targets. Never the target itself, under whatever name.
     """
-    own = next((each for each in alerting.receivers if outage.target in alerting.targets[each.name]), None)
+    own = next((each for each in alerting.receivers if outage.target_id in each.targets), None)
     if own is None:
         return {}
-    url = urls[TargetName(outage.target)]
 
-    def elsewhere(receivers: Sequence[Receiver]) -> dict[ReceiverName, tuple[TargetName, ...]]:
-        found = {each.name: _elsewhere(alerting.targets[each.name], outage) for each in receivers}
-        other = {name: tuple(each for each in targets if urls.get(each) != url) for name, targets in found.items()}
-        return {name: targets for name, targets in other.items() if targets}
+    def elsewhere(receivers: Sequence[Receiver]) -> dict[ReceiverName, Mapping[TargetName, TargetId]]:
+        found = {each.name: _elsewhere(alerting.targets_for(each.name), outage) for each in receivers}
+        return {name: targets for name, targets in found.items() if targets}
 
     fallback = elsewhere([each for each in alerting.receivers if each.name == own.fallback])
-    if any(target not in outages for targets in fallback.values() for target in targets):
+    if any(target not in outages for targets in fallback.values() for target in targets.values()):
         return fallback
     return elsewhere([each for each in alerting.receivers if each is not own]) or elsewhere([own])
 
 
-def _elsewhere(targets: Sequence[TargetName], outage: Outage) -> tuple[TargetName, ...]:
-    return tuple(each for each in targets if each != outage.target)
+def _elsewhere(targets: Mapping[TargetName, TargetId], outage: Outage) -> Mapping[TargetName, TargetId]:
+    return {name: target for name, target in targets.items() if target != outage.target_id}
 
 
 def _waiting(reader: Reader, outage: Outage) -> int:
-    return sum(each.target == outage.target for each in reader.outbox.waiting())
+    return sum(each.target_id == outage.target_id for each in reader.outbox.waiting())

@@ -12,7 +12,6 @@ from alerter.core.message.content import Message
 from alerter.core.notifications import Notification, NotificationState, Receiver
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError
-from alerter.jobs.addresses import readdress
 from alerter.jobs.evaluate import store_and_evaluate
 from alerter.jobs.notify import AlertChanges, tell
 from alerter.jobs.ports import Source
@@ -121,7 +120,7 @@ def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[
 
     Runs at start, after a reload, and every hour: a removed tenant is never polled again, so that no poll would do it,
     nor tell its end once a mute that hid it has ended. A target that was never told anything is told all that fires now
-    in one message, over all tenants; what waits for one goes with its URL. While other processes share the database
+    in one message, over all tenants. While other processes share the database
     that have another configuration, nothing is taken for removed.
 
     Returns:
@@ -133,7 +132,8 @@ def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[
     with store.write() as transaction:
         if not transaction.leases.state().may_resolve_removed:
             return []
-        readdress(transaction, alerting)
+        if transaction.outbox.targets() != alerting.addresses:
+            transaction.outbox.save_targets(alerting.addresses)
         alerts = transaction.alerts.load()
         gone = [
             alert

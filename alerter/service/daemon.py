@@ -27,7 +27,6 @@ from alerter.core.series import Tenant
 from alerter.errors import AlerterError, ConfigError, ListenError, StoreError, StoreUnavailable
 from alerter.health import Health
 from alerter.humanize import first_of
-from alerter.jobs.addresses import follow_urls
 from alerter.jobs.deliver import deliver, next_attempt_due_at, release_claims
 from alerter.jobs.notify import flush_groups
 from alerter.jobs.poll import poll_many, reconcile, shift_after_clock_jump, tell_unpolled
@@ -307,7 +306,6 @@ class Daemon:
     def _activate(self, runtime: Runtime) -> None:
         # The others must know first: what they have a say in depends on whether all decide alike.
         self._share_tenants(runtime)
-        self._guarded("follow URLs", lambda: follow_urls(self._store, runtime.alerting))
         before, self._runtime = self._runtime, runtime
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:

@@ -1,7 +1,7 @@
 """Messages and their deliveries: what is due, and the record of every attempt."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -101,18 +101,19 @@ class OutboxRepository(Repository):
     def backlog_by_target(self) -> dict[TargetName, TargetBacklog]:
         """Return what waits for each target that has something to wait for."""
         return {
-            row.target: TargetBacklog(deliveries=row.number, oldest_at=row.oldest_at) for row in self._all(_BACKLOGS)
+            row.target_name: TargetBacklog(deliveries=row.number, oldest_at=row.oldest_at)
+            for row in self._all(_BACKLOGS)
         }
 
     def targets(self) -> dict[TargetName, TargetId]:
-        """Return which URL each target's name stood for when that was kept last."""
-        return {row.name: row.target for row in self._all(_ADDRESSES)}
+        """Return the targets of the configuration as it was read last, by their names."""
+        return {row.name: row.target for row in self._all(_TARGETS)}
 
     def was_overtaken(self, delivery: Delivery) -> bool:
         """Say whether a delivery's target has taken a message that was planned later."""
-        return bool(self._all(_OVERTAKING, {"delivery_id": delivery.id, "name": delivery.target}))
+        return bool(self._all(_OVERTAKING, {"delivery_id": delivery.id, "target_id": delivery.target_id}))
 
-    def outages(self) -> dict[TargetName, Outage]:
+    def outages(self) -> dict[TargetId, Outage]:
         """Return the targets that cannot be reached."""
         return {row.target: _outage_of(row) for row in self._all(_OUTAGES)}
 
@@ -121,20 +122,20 @@ class OutboxRepository(Repository):
         row = self._first(_DELIVERY, {"delivery_id": delivery_id})
         return None if row is None else record_from_row(row)
 
-    def enqueue(self, message: Message, targets: Sequence[TargetName]) -> None:
+    def enqueue(self, message: Message, targets: Mapping[TargetName, TargetId]) -> None:
         """Keep a message as it is now, with one delivery per target, due at once."""
         self._run(_ADD_MESSAGE, _message_row(message))
         due = {"created_at": message.created_at, "next_attempt_at": message.created_at}
         new = {"message_id": message.id, "attempts": 0, "last_error": ""} | due
-        self._run(_ADD_DELIVERY, [new | {"target": target, "target_name": target} for target in targets])
+        self._run(_ADD_DELIVERY, [new | {"target": target, "target_name": name} for name, target in targets.items()])
 
     def save_outage(self, outage: Outage) -> None:
         """Keep that a target cannot be reached, in place of what was stored of it."""
         self._put(outages, [_outage_row(outage)])
 
-    def end_outage(self, target: TargetName) -> None:
+    def end_outage(self, target: TargetId) -> None:
         """Keep that a target was reached, or is no more."""
-        self._run(_END_OUTAGE, {"name": target})
+        self._run(_END_OUTAGE, {"of_target": target})
 
     def save_delivery(self, delivery: Delivery) -> None:
         """Keep what became of a delivery.
@@ -163,14 +164,9 @@ class OutboxRepository(Repository):
         return 0 if self._own is None else self._own.number
 
     def save_targets(self, targets: Mapping[TargetName, TargetId]) -> None:
-        """Keep which URL each target's name stands for, in place of what was kept."""
-        self._run(_DROP_ADDRESS, [{"of_target": name} for name in self.targets()])
-        self._run(_ADD_ADDRESS, [{"name": name, "target": target} for name, target in targets.items()])
-
-    def readdress(self, target_by_delivery: Mapping[int, TargetName]) -> None:
-        """Give deliveries other targets, by their numbers."""
-        rows = [{"delivery_id": number, "new_target": name} for number, name in target_by_delivery.items()]
-        self._run(_READDRESS, rows)
+        """Store the targets of the configuration, in place of those from before."""
+        self._run(_DROP_TARGET, [{"of_target": name} for name in self.targets()])
+        self._run(_ADD_TARGET, [{"name": name, "target": target} for name, target in targets.items()])
 
     def record_outcome(self, delivery: Delivery) -> bool:
         """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
@@ -226,13 +222,15 @@ def _message_of(row: Row[Any]) -> Message:
 
 def _outage_of(row: Row[Any]) -> Outage:
     notified = None if row.notified is None else tuple(json.loads(row.notified))
-    return Outage(target=row.target, since=row.started_at, error=row.error, notified=notified)
+    return Outage(
+        target=row.target_name, target_id=row.target, since=row.started_at, error=row.error, notified=notified
+    )
 
 
 def _outage_row(outage: Outage) -> dict[str, Any]:
     notified = None if outage.notified is None else json.dumps(outage.notified)
     return {
-        "target": outage.target,
+        "target": outage.target_id,
         "target_name": outage.target,
         "started_at": outage.since,
         "error": storable(outage.error),
@@ -262,7 +260,8 @@ def _delivery_of(row: Row[Any]) -> Delivery:
     return Delivery(
         id=row.id,
         message_id=row.message_id,
-        target=row.target,
+        target=row.target_name,
+        target_id=row.target,
         created_at=row.created_at,
         next_attempt_at=row.next_attempt_at,
         attempts=row.attempts,
@@ -284,13 +283,13 @@ _WAITING = select(deliveries).where(is_waiting).order_by(deliveries.c.id)
 _WAITING_COUNT = select(func.count().label("number")).select_from(deliveries).where(is_waiting)
 _BACKLOGS = (
     select(
-        deliveries.c.target,
+        deliveries.c.target_name,
         func.count().label("number"),
         func.min(deliveries.c.created_at).label("oldest_at"),
     )
     .where(is_waiting)
-    .group_by(deliveries.c.target)
-    .order_by(deliveries.c.target)
+    .group_by(deliveries.c.target_name)
+    .order_by(deliveries.c.target_name)
 )
 _MESSAGE = select(messages).where(messages.c.id == bindparam("message_id"))
 _DELIVERIES = (
@@ -302,10 +301,9 @@ _DELIVERY = _DELIVERIES.where(deliveries.c.id == bindparam("delivery_id"))
 _ADD_MESSAGE = insert(messages)
 _ADD_DELIVERY = insert(deliveries)
 _SET_DELIVERY = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
-_READDRESS = _SET_DELIVERY.values(target=bindparam("new_target"))
-_ADDRESSES = select(targets).order_by(targets.c.name)
-_DROP_ADDRESS = delete(targets).where(targets.c.name == bindparam("of_target"))
-_ADD_ADDRESS = insert(targets)
+_TARGETS = select(targets).order_by(targets.c.name)
+_DROP_TARGET = delete(targets).where(targets.c.name == bindparam("of_target"))
+_ADD_TARGET = insert(targets)
 _SETTLE = _SET_DELIVERY.where(deliveries.c.claim_count == bindparam("known_claims"))
 _RELEASE = update(deliveries).where(is_waiting, deliveries.c.claimed_by.is_not(None))
 _RELEASE_OF_THE_GONE = _RELEASE.where(is_life_over(deliveries.c.claimed_by))
@@ -316,10 +314,10 @@ _OVERTAKING = (
     select(deliveries.c.id)
     .where(
         deliveries.c.id > bindparam("delivery_id"),
-        deliveries.c.target == bindparam("name"),
+        deliveries.c.target == bindparam("target_id"),
         deliveries.c.sent_at.is_not(None),
     )
     .limit(1)
 )
 _OUTAGES = select(outages).order_by(outages.c.started_at, outages.c.target)
-_END_OUTAGE = delete(outages).where(outages.c.target == bindparam("name"))
+_END_OUTAGE = delete(outages).where(outages.c.target == bindparam("of_target"))

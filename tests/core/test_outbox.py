@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.message.content import Message, MessageStatus, Outage
-from alerter.core.notifications import ReceiverName
+from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.outbox import (
     MAX_ATTEMPTS,
     Delivery,
@@ -337,6 +337,8 @@ def test_that_a_target_cannot_be_reached_is_news_after_half_an_hour(
     expected: bool,  # noqa: FBT001 - a table
 ) -> None:
     """Once."""
-    outage = Outage(target="secops/slack", since=at(since), error="timed out", notified=notified)
+    outage = Outage(
+        target="secops/slack", target_id=TargetId("secops/slack"), since=at(since), error="timed out", notified=notified
+    )
 
     assert is_news(outage, now=NOON) is expected

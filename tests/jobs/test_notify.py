@@ -12,7 +12,6 @@ from alerter.core.notifications import NotifyReason, ReceiverName, Route, Target
 from alerter.core.outbox import MAX_ATTEMPTS, TargetName, after_retry_request
 from alerter.core.rules import Per, RuleName, Severity
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
-from alerter.jobs.addresses import follow_urls
 from alerter.jobs.deliver import deliver, next_attempt_due_at
 from alerter.jobs.notify import flush_groups, next_flush_at
 from alerter.jobs.poll import shift_after_clock_jump, tell_unpolled
@@ -372,8 +371,10 @@ def test_what_was_told_by_a_version_before_is_told_to_nobody_again(world: World)
 
 
 def _waiting_at(world: World) -> list[tuple[str, str]]:
-    """Return the same with the first word of the title alone."""
-    return [(target, title.split()[0]) for target, title in _targets(world)]
+    """Return for which URL what waits was planned, with the first word of its title."""
+    with world.store.read() as reader:
+        records = [reader.outbox.delivery(each.id) for each in reader.outbox.waiting()]
+    return [(each.delivery.target_id, each.title.split()[0]) for each in records if each is not None]
 
 
 def _receive_at(world: World, **ids_by_name: str) -> None:
@@ -395,13 +396,8 @@ def test_a_url_in_place_of_one_that_could_not_be_reached_is_told_what_fires_once
     _receive_at(world, slack="old")
     world.poll(CALM)
 
-    assert replaced == [("secops/slack#old", "WARNING:"), ("secops/slack", "New")]
-    assert _waiting_at(world) == [
-        ("secops/slack", "WARNING:"),
-        ("secops/slack#new", "New"),
-        ("secops/slack#new", "Resolved"),
-        ("secops/slack", "Resolved"),
-    ]
+    assert replaced == [("old", "WARNING:"), ("new", "New")]
+    assert _waiting_at(world) == [("old", "WARNING:"), ("new", "New"), ("new", "Resolved"), ("old", "Resolved")]
 
 
 def test_what_a_poll_tells_a_new_url_before_the_configuration_is_reconciled_is_for_that_url(world: World) -> None:
@@ -410,32 +406,47 @@ def test_what_a_poll_tells_a_new_url_before_the_configuration_is_reconciled_is_f
     receiver = a_receiver(targets=["new"])
     world.alerting = replace(world.alerting, receivers=(receiver,))
 
-    follow_urls(world.store, world.alerting)
     world.poll(HELD)
     world.reconcile()
 
-    assert _waiting_at(world) == [("secops/slack", "WARNING:")]
+    assert _waiting_at(world) == [("new", "WARNING:")]
+
+
+def test_what_waits_for_a_url_is_not_sent_to_another_one_of_the_same_name(world: World) -> None:
+    """An instance that has the new configuration already meets what another one has planned by the old one."""
+    _receive_at(world, slack="old")
+    world.poll(HELD)
+    receiver = a_receiver(targets=["new"])
+    by_the_new = replace(world.alerting, receivers=(receiver,))
+
+    tried = deliver(world.store, world.notifier, {SLACK: "json://new"}, alerting=by_the_new, clock=world.clock)
+    world.clock.forward("1h")
+    again = deliver(world.store, world.notifier, {SLACK: "json://old"}, alerting=world.alerting, clock=world.clock)
+
+    assert [each.last_error for each in tried] == ["target 'secops/slack' is no longer in the configuration"]
+    assert [each.target_id for each in again if each.sent_at] == ["old"]
+    assert [url for url, _ in world.notifier.sent] == ["json://old"]
 
 
 def test_what_waits_goes_with_its_url_where_names_move_up(world: World) -> None:
-    """The second Slack is the only one once the first one has gone; what was for that one waits under its own name."""
+    """The second Slack is the only one once the first one has gone; what was for that one waits for it."""
     _receive_at(world, **{"slack": "first", "slack-2": "second"})
     world.poll(HELD)
 
     _receive_at(world, slack="second")
     _receive_at(world, slack="second")
 
-    assert _waiting_at(world) == [("secops/slack#first", "WARNING:"), ("secops/slack", "WARNING:")]
+    assert _waiting_at(world) == [("first", "WARNING:"), ("second", "WARNING:")]
 
 
-def test_what_waits_for_a_target_that_has_gone_keeps_its_name(world: World) -> None:
-    """Nobody else has it."""
+def test_what_waits_for_a_target_that_has_gone_waits_for_it(world: World) -> None:
+    """Nobody else gets it."""
     _receive_at(world, slack="first", teams="second")
     world.poll(HELD)
 
     _receive_at(world, slack="first")
 
-    assert _waiting_at(world) == [("secops/slack", "WARNING:"), ("secops/teams", "WARNING:")]
+    assert _waiting_at(world) == [("first", "WARNING:"), ("second", "WARNING:")]
 
 
 def test_a_mute_window_of_a_rule_keeps_it_quiet(world: World) -> None:

@@ -32,7 +32,7 @@ def stored(store: Store, *alerts: Alert, about: Iterable[Alert] = ()) -> Store:
         transaction.alerts.save(alerts)
         ids = tuple(alert.key.id for alert in about)
         message = replace(a_message(REF), alert_ids=ids)
-        transaction.outbox.enqueue(message, ())
+        transaction.outbox.enqueue(message, {})
     return store
 
 

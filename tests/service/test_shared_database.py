@@ -12,6 +12,7 @@ import pytest
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import AlertState
 from alerter.core.message.content import Message
+from alerter.core.notifications import TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Per
 from alerter.core.series import ALL_TENANTS, Tenant
@@ -354,9 +355,9 @@ def test_that_a_target_cannot_be_reached_is_told_by_one_of_them_once(
     one.clock.forward("31m")
     expire(one, postgresql_url)
 
-    assert not tell_outages(one.store, one.alerting, urls, now=one.clock.now)
-    assert tell_outages(other.store, other.alerting, urls, now=one.clock.now)
-    assert not tell_outages(other.store, other.alerting, urls, now=one.clock.now)
+    assert not tell_outages(one.store, one.alerting, now=one.clock.now)
+    assert tell_outages(other.store, other.alerting, now=one.clock.now)
+    assert not tell_outages(other.store, other.alerting, now=one.clock.now)
     other.deliver(urls=urls)
     other.clock.forward("31m")
     other.deliver(urls=urls)
@@ -374,10 +375,11 @@ def test_an_outage_of_a_target_that_one_of_them_does_not_know_is_kept(sharers: t
     one.poll({"acme": 150})
     one.deliver()
 
-    assert not tell_outages(other.store, other.alerting, {}, now=one.clock.now)
+    other.alerting = a_policy(a_rule(), tenants=TENANTS, receivers={"mail": [MAIL]})
+    assert not tell_outages(other.store, other.alerting, now=one.clock.now)
 
     with one.store.read() as reader:
-        assert [*reader.outbox.outages()] == [SLACK]
+        assert [*reader.outbox.outages()] == [TargetId(SLACK)]
 
 
 def test_history_is_kept_by_the_leader_alone(sharers: tuple[Sharer, Sharer]) -> None:

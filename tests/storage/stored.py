@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, make_url, text
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.message.content import Format, Message, MessageStatus
 from alerter.core.mutes import Acknowledgement, AlertMatcher, Silence
-from alerter.core.notifications import ReceiverName
+from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Severity
 from alerter.core.series import Series, Tenant
@@ -125,7 +125,7 @@ def enqueue(
     """Put a message into the outbox."""
     message = a_message(message_id, receiver=receiver, created_at=created_at)
     with store.write() as transaction:
-        transaction.outbox.enqueue(message, [TargetName(each) for each in targets])
+        transaction.outbox.enqueue(message, {TargetName(each): TargetId(each) for each in targets})
 
 
 def a_silence(

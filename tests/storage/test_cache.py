@@ -201,7 +201,10 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
         lambda one: one.silences.delete_acknowledgement(an_acknowledgement().topic),
         False,
     ),
-    "outbox.enqueue": (lambda one: one.outbox.enqueue(a_message("new"), [TargetName("secops/slack")]), False),
+    "outbox.enqueue": (
+        lambda one: one.outbox.enqueue(a_message("new"), {TargetName("secops/slack"): TargetId("a")}),
+        False,
+    ),
     "outbox.save_delivery": (
         lambda one: one.outbox.save_delivery(replace(one.outbox.waiting()[0], sent_at=NOON)),
         False,
@@ -213,17 +216,15 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
     "outbox.claim": (lambda one: one.outbox.claim(one.outbox.waiting()[0]), False),
     "outbox.release_claims": (lambda one: one.outbox.release_claims(now=NOON), False),
     "outbox.save_outage": (
-        lambda one: one.outbox.save_outage(Outage(target="secops/slack", since=NOON, error="gone")),
+        lambda one: one.outbox.save_outage(
+            Outage(target="secops/slack", target_id=TargetId("secops/slack"), since=NOON, error="gone")
+        ),
         False,
     ),
-    "outbox.end_outage": (lambda one: one.outbox.end_outage(TargetName("secops/slack")), False),
+    "outbox.end_outage": (lambda one: one.outbox.end_outage(TargetId("secops/slack")), False),
     "notifications.reset_suppressed": (lambda one: one.notifications.reset_suppressed(ReceiverName("secops")), False),
     "notifications.add_suppressed": (lambda one: one.notifications.add_suppressed(ReceiverName("secops")), False),
     "outbox.save_targets": (lambda one: one.outbox.save_targets({TargetName("secops/slack"): TargetId("a")}), False),
-    "outbox.readdress": (
-        lambda one: one.outbox.readdress({one.outbox.waiting()[0].id: TargetName("secops/teams")}),
-        False,
-    ),
     "notifications.open_group": (
         lambda one: one.notifications.open_group(ReceiverName("secops"), due_at=NOON),
         False,

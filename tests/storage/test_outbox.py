@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from alerter.core.message.content import EventAction, Format, OnCallEvent, Outage
-from alerter.core.notifications import HourlyLimit, ReceiverName
+from alerter.core.notifications import HourlyLimit, ReceiverName, TargetId
 from alerter.core.outbox import TargetBacklog, TargetName, after_failure, after_success, claim, due
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError, StoreError
@@ -21,7 +21,7 @@ def test_a_message_comes_back_exactly(store: Store) -> None:
     message = replace(a_message("m1"), bodies={Format.TEXT: "é\n'x'", Format.SLACK: '{"text": "\\u00e9"}'})
 
     with store.write() as transaction:
-        transaction.outbox.enqueue(message, [])
+        transaction.outbox.enqueue(message, {})
 
     with store.read() as reader:
         assert reader.outbox.message("m1") == message
@@ -46,7 +46,7 @@ def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
     message = replace(a_message("m1"), threads=("ab2cd3ef4g", "m0"), events=(opened, closed))
 
     with store.write() as transaction:
-        transaction.outbox.enqueue(message, [])
+        transaction.outbox.enqueue(message, {})
 
     with store.read() as reader:
         assert reader.outbox.message("m1") == message
@@ -54,15 +54,21 @@ def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
 
 def test_an_outage_comes_back_until_it_is_over(store: Store) -> None:
     """Since when, why, and who was told: nobody yet is not the same as nobody at all."""
-    new = Outage(target="secops/slack", since=NOON, error="timed out \0")
-    known = Outage(target="mail", since=at("11:00"), error="gone", notified=(ReceiverName("é"), ReceiverName("x")))
+    new = Outage(target="secops/slack", target_id=TargetId("secops/slack"), since=NOON, error="timed out \0")
+    known = Outage(
+        target="mail",
+        target_id=TargetId("mail"),
+        since=at("11:00"),
+        error="gone",
+        notified=(ReceiverName("é"), ReceiverName("x")),
+    )
     with store.write() as transaction:
         for outage in (new, replace(known, notified=()), known):
             transaction.outbox.save_outage(outage)
 
     with store.write() as transaction:
         assert [*transaction.outbox.outages().values()] == [known, replace(new, error="timed out \ufffd")]
-        transaction.outbox.end_outage(TargetName("mail"))
+        transaction.outbox.end_outage(TargetId("mail"))
 
     with store.read() as reader:
         assert [*reader.outbox.outages()] == ["secops/slack"]
@@ -307,7 +313,7 @@ def test_a_message_comes_back_as_it_was_planned(store: Store, text: str) -> None
     """However long it is, and in whatever script."""
     message = replace(a_message("m"), bodies={Format.TEXT: text, Format.HTML: text})
     with store.write() as transaction:
-        transaction.outbox.enqueue(message, [TargetName("a")])
+        transaction.outbox.enqueue(message, {TargetName("a"): TargetId("a")})
 
     with store.read() as reader:
         assert reader.outbox.message("m") == message

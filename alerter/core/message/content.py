@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from alerter.core.alerts import Alert
-from alerter.core.notifications import ReceiverName
+from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import Tenant
 
@@ -291,13 +291,15 @@ class Outage:
     """A target that cannot be reached.
 
     Attributes:
-        target: A name like `secops/slack`.
+        target: What it was called then, such as `secops/slack`.
+        target_id: Which URL it is, whatever the configuration calls it now.
         since: When the first attempt failed, with none that succeeded since.
         error: What the last attempt failed of.
         notified: Which receivers were told of it; None as long as it is no news.
     """
 
     target: str
+    target_id: TargetId
     since: datetime
     error: str
     notified: tuple[ReceiverName, ...] | None = None

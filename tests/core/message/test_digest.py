@@ -25,7 +25,7 @@ from alerter.core.message.digest import (
 )
 from alerter.core.message.sanitize import sanitize
 from alerter.core.message.text import Room, fit
-from alerter.core.notifications import NotifyReason, Receiver, ReceiverName
+from alerter.core.notifications import NotifyReason, Receiver, ReceiverName, TargetId
 from alerter.core.rules import Severity
 from tests.core.message.rendered import (
     CONTEXT,
@@ -253,7 +253,12 @@ def test_each_fallback_has_an_id_of_its_own_that_stays() -> None:
     assert again.id == ids[0]
 
 
-OUTAGE = Outage(target="secops/slack", since=an_hour(10, 13), error="Slack answered 404: no_service")
+OUTAGE = Outage(
+    target="secops/slack",
+    target_id=TargetId("secops/slack"),
+    since=an_hour(10, 13),
+    error="Slack answered 404: no_service",
+)
 
 
 def test_others_are_told_of_a_target_that_cannot_be_reached() -> None:
