@@ -350,7 +350,7 @@ def test_a_stop_is_not_taken_for_a_failed_poll(config: Path, daemons: list[Daemo
 @pytest.mark.parametrize(
     ("found", "wrong", "why"),
     [
-        pytest.param("json://", "slakc://", "secops/slakc", id="a target that cannot be reached by anything"),
+        pytest.param("json://", "slakc://", "slakc://", id="a target that cannot be reached by anything"),
         pytest.param("http://127.0.0.1", "https://127.0.0.1:0#", "base_url", id="an address that is none"),
     ],
 )
