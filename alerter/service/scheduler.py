@@ -254,7 +254,7 @@ class Scheduler:
 
     def run_at(self, name: str, at: datetime, job: Callable[[], None], executor: Executor = Executor.DEFAULT) -> None:
         """Run a job at an instant, in place of the one that waits under this name."""
-        self._add(name, job, DateTrigger(at), executor)
+        self._add(name, job, DateTrigger(at, timezone=UTC), executor)
 
     def run_every(
         self, name: str, interval: timedelta, job: Callable[[], None], executor: Executor = Executor.DEFAULT
