@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from alerter.core.alerts import Alert, AlertKey, AlertState
 from alerter.core.charts.figure import Figure, build_figure
 from alerter.core.conditions import Evidence
-from alerter.core.message.content import Message, MessageContext, Missed, Outage
+from alerter.core.message.content import Message, MessageContext, Missed, TargetOutage
 from alerter.core.message.digest import (
     build_digest_message,
     build_fallback_message,
@@ -287,7 +287,7 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "target cannot be reached": build_unreachable_message(
         ReceiverName("mail"),
-        Outage(
+        TargetOutage(
             target="secops/slack",
             target_id=TargetId("secops/slack"),
             since=NOW - 50 * MINUTE,
@@ -299,7 +299,7 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "target is back": build_reachable_message(
         ReceiverName("mail"),
-        Outage(
+        TargetOutage(
             target="secops/slack",
             target_id=TargetId("secops/slack"),
             since=NOW - 111 * MINUTE,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from alerter.cli.plugins import Figure, State, Trouble, report, unknown
+from alerter.cli.plugins import PluginFigure, State, Trouble, report, unknown
 from alerter.simulator import Misbehaviour, Scenario, Simulator
 from tests.builders import NOON
 from tests.commands import RunCommand, a_configuration, runner
@@ -349,7 +349,7 @@ def test_a_long_report_is_cut() -> None:
         Trouble(state=State.CRITICAL, text="worse", details=["the worst"]),
     ]
 
-    lines, state = report(troubles, "7 held", [Figure(label="a b", value=1)])
+    lines, state = report(troubles, "7 held", [PluginFigure(label="a b", value=1)])
 
     output = parsed("\n".join(lines) + "\n")
     assert (state, output.text) == (State.CRITICAL, "worse; many; 7 held")
@@ -368,7 +368,7 @@ def test_whatever_the_reason_is_the_format_holds(reason: str) -> None:
 
 def test_any_label_is_quoted() -> None:
     """A label ends neither at its own quotes nor at a bar, nor does it seem to have a value."""
-    lines, _ = report([], "7 held", [Figure(label="it's | a=b", value=1.4, unit="s", warning=1, critical=2)])
+    lines, _ = report([], "7 held", [PluginFigure(label="it's | a=b", value=1.4, unit="s", warning=1, critical=2)])
 
     output = parsed("\n".join(lines) + "\n")
 

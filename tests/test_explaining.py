@@ -66,7 +66,10 @@ def test_why_did_i_get_this(world: World) -> None:
     assert (finding.verdict, finding.margin) == (Verdict.ACTIVE, "by 112")
     assert (level.alert.state, level.alert.fired_at) == (AlertState.FIRING, at("11:10"))
     assert found.at == at("11:10")
-    assert [(each.receiver.name, each.not_heard) for each in found.decisions_made] == [("secops", None), ("mail", None)]
+    assert [(each.receiver.name, each.not_notified_because) for each in found.decisions_made] == [
+        ("secops", None),
+        ("mail", None),
+    ]
 
 
 def test_the_past_is_read_back(world: World) -> None:
@@ -163,7 +166,7 @@ def test_what_a_person_keeps_quiet_is_named(world: World) -> None:
 
     assert before.levels[0].mute is None
     assert now.levels[0].mute is not None
-    assert {each.not_heard for each in now.decisions_made} == {NotNotifiedReason.MUTED}
+    assert {each.not_notified_because for each in now.decisions_made} == {NotNotifiedReason.MUTED}
 
 
 def test_routes_and_budgets_keep_messages_back(world: World) -> None:
@@ -178,7 +181,7 @@ def test_routes_and_budgets_keep_messages_back(world: World) -> None:
     found = {str(each.receiver.name): each for each in story(explained(world)).decisions_made}
 
     assert found["mail"].missed_routes == ((2, "it takes critical only"),)
-    assert found["secops"].not_heard is NotNotifiedReason.HELD_BACK
+    assert found["secops"].not_notified_because is NotNotifiedReason.HELD_BACK
 
 
 def test_news_that_is_being_collected_is_waited_for(world: World) -> None:
@@ -189,7 +192,9 @@ def test_news_that_is_being_collected_is_waited_for(world: World) -> None:
 
     decisions_made = story(explained(world)).decisions_made
 
-    assert {(each.not_heard, each.until) for each in decisions_made} == {(NotNotifiedReason.COLLECTING, at("11:35"))}
+    assert {(each.not_notified_because, each.until) for each in decisions_made} == {
+        (NotNotifiedReason.COLLECTING, at("11:35"))
+    }
 
 
 def test_a_condition_that_remembers_is_told_what_fired(world: World) -> None:

@@ -131,7 +131,7 @@ def test_whoever_is_polled_last_after_a_start_is_not_overdue_before(health: Heal
     health.expect({OTHER: timedelta(minutes=1)}, begun_within=timedelta(seconds=200))
     seconds.now += 200 + 180
     in_time = health.overdue()
-    health.expect_anew(begun_within=timedelta(seconds=200))
+    health.restart_expectations(begun_within=timedelta(seconds=200))
     seconds.now += 200 + 180
     after_sleep = health.overdue()
     seconds.now += 1
@@ -167,7 +167,7 @@ def test_after_a_sleep_everybody_has_all_of_their_time(health: Health, seconds: 
     health.cycle_completed(ACME, seconds=1, cause=None)
     seconds.now += 8 * 3600
     asleep = health.overdue()
-    health.expect_anew()
+    health.restart_expectations()
 
     assert asleep == (ACME,)
     assert health.overdue() == ()

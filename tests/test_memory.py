@@ -39,7 +39,7 @@ from alerter.storage import Reader, Store
 from alerter.storage.cache import CachedTenant
 from alerter.storage.compression import decode
 from alerter.storage.history import series_at
-from alerter.storage.windows import Reach
+from alerter.storage.windows import LookbackReach
 from tests.builders import a_growth, a_level, a_no_data, a_policy, a_rule, a_silence, an_acknowledgement, minutes
 from tests.fakes import CrashError, CrashingStore, FakeClock, FakeSource
 from tests.storage.stored import pack, prune, thin
@@ -307,7 +307,7 @@ def _is_taken_for_true(remembered: CachedTenant, reader: Reader, tenant: Tenant,
     return is_newest and now >= newest.until
 
 
-def _values(series: Series, reach: Reach, *, now: datetime) -> tuple[HoldReason, int, list[Sample]]:
+def _values(series: Series, reach: LookbackReach, *, now: datetime) -> tuple[HoldReason, int, list[Sample]]:
     """Return what a rule may see of a series: what it held at the start of its window, and every change after."""
     start = reach.start_of(series.reason, now=now)
     before = [change.count for change in series.changes if change.at <= start]

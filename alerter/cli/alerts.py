@@ -178,7 +178,7 @@ def _is_news(alert: Alert, *, now: datetime) -> bool:
 
 def _notified_cell(notified: Sequence["NotificationState"], *, now: datetime) -> Cell:
     """Return who was notified of what, and when; for people, of several receivers their number."""
-    full = ", ".join(_told_text(each, now=now) for each in notified)
+    full = ", ".join(_notified_text(each, now=now) for each in notified)
     if len(notified) <= 1:
         return Cell(full)
     return Cell(
@@ -187,7 +187,7 @@ def _notified_cell(notified: Sequence["NotificationState"], *, now: datetime) ->
     )
 
 
-def _told_text(notified: "NotificationState", *, now: datetime) -> str:
+def _notified_text(notified: "NotificationState", *, now: datetime) -> str:
     return f"{notified.receiver}: {notified_what(notified)} {ago(notified.at, now=now)}"
 
 

@@ -329,13 +329,13 @@ def print_json_of(found: Rehearsed) -> None:
 
 def _set_json(found: Rehearsed, number: int) -> dict[str, object]:
     return {
-        "rules": [_tally_json(each) for each in found.summaries(number)],
+        "rules": [_summary_json(each) for each in found.summaries(number)],
         "messages": found.sets[number][1].messages,
         "firings": [_firing_json(each) for each in found.firings(number)],
     }
 
 
-def _tally_json(summary: RuleSummary) -> dict[str, object]:
+def _summary_json(summary: RuleSummary) -> dict[str, object]:
     day, most = summary.busiest or (None, 0)
     return {
         "rule": summary.rule,

@@ -39,7 +39,7 @@ _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folder:
+class InstallFolder:
     """A folder that must be there; one that is there is left as it is."""
 
     path: Path
@@ -187,7 +187,7 @@ def describe_body(user: int, *places: Path) -> str:
     )
 
 
-def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Folder | Document | InstallLink]:
+def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[InstallFolder | Document | InstallLink]:
     for unit in UNITS:
         text = shipped("deploy", unit).replace(SHIPPED_COMMAND, str(command))
         yield Document(path=root / UNIT_FOLDER / unit, text=text, is_ours=True)
@@ -195,21 +195,21 @@ def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[Fo
     for shell, path in COMPLETIONS.items():
         yield Document(path=root / path, text=script(shell), is_ours=True)
     folder = root / CONFIG_FOLDER
-    yield Folder(path=folder, mode=0o755)
+    yield InstallFolder(path=folder, mode=0o755)
     yield from _configuration(folder / "rules.toml", root)
     for name in instances:
         yield from _configuration(folder / f"{name}.toml", root)
     yield InstallLink(path=root / COMMAND, target=command)
 
 
-def _configuration(path: Path, root: Path) -> Iterator[Folder | Document]:
+def _configuration(path: Path, root: Path) -> Iterator[InstallFolder | Document]:
     from alerter.config.paths import data_folder, folders_of  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     yield Document(path=path, text=shipped(EXAMPLE), is_ours=False)
     # What root's commands store before the first start is the service's: systemd then takes the folder over.
     for folder in (*folders_of(path), data_folder(path, root=root)):
         if folder is not None:
-            yield Folder(path=folder, mode=0o700)
+            yield InstallFolder(path=folder, mode=0o700)
 
 
 def _what_next(folder: Path, instance: str) -> str:

@@ -71,14 +71,14 @@ def _unwatched(config: "Config", accounts: Sequence[TenantStatus], *, now: datet
     counting = [rule for rule in config.rules if rule.subject is not Subject.POLLING]
     seen = [account for account in accounts if account.polling_state is PollingState.GOOD]
     without = [each for each in seen if not any(rule.tenants.matches(each.name) for rule in counting)]
-    waiting = [account for account in seen if account not in without and not _is_judged(counting, account, now=now)]
+    waiting = [account for account in seen if account not in without and not _is_evaluated(counting, account, now=now)]
     said = [f"no rule looks at {first_of([each.name for each in without])}"] if without else []
     if waiting:
         said.append(f"every rule for {first_of([each.name for each in waiting])} is still learning")
     return said
 
 
-def _is_judged(rules: Sequence["Rule"], account: TenantStatus, *, now: datetime) -> bool:
+def _is_evaluated(rules: Sequence["Rule"], account: TenantStatus, *, now: datetime) -> bool:
     ends = (_end(rule, account) for rule in rules if rule.tenants.matches(account.name))
     return any(end is not None and end <= now for end in ends)
 

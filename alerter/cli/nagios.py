@@ -17,7 +17,7 @@ from alerter import clock
 from alerter.cli.database_access import opened
 from alerter.cli.options import load_without_secrets
 from alerter.cli.output import counted
-from alerter.cli.plugins import Figure, State, Trouble, report, unknown
+from alerter.cli.plugins import PluginFigure, State, Trouble, report, unknown
 from alerter.core.alerts import no_data_since
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Severity
 from alerter.humanize import local, rough
@@ -229,32 +229,33 @@ def _overview(polling_state: PluginInput) -> str:
     return f"{held}, {counted(len(polling_state.pollings), 'tenant')}{muted}"
 
 
-def figures_of(polling_state: PluginInput) -> Iterator[Figure]:
+def figures_of(polling_state: PluginInput) -> Iterator[PluginFigure]:
     """Yield the figures, always the same ones in the same order: graphs are kept of them."""
-    yield Figure(label="held", value=sum(polling_state.held.values()) if polling_state.held else None)
-    yield Figure(label="tenants", value=len(polling_state.pollings))
-    yield Figure(label="tenants_unpolled", value=len(polling_state.unpolled()), critical=0)
-    yield Figure(label="tenants_failing", value=len(polling_state.failures()))
+    yield PluginFigure(label="held", value=sum(polling_state.held.values()) if polling_state.held else None)
+    yield PluginFigure(label="tenants", value=len(polling_state.pollings))
+    yield PluginFigure(label="tenants_unpolled", value=len(polling_state.unpolled()), critical=0)
+    yield PluginFigure(label="tenants_failing", value=len(polling_state.failures()))
     yield _oldest_poll(polling_state)
     for severity, state in STATE_BY_SEVERITY.items():
         number = sum(alert.key.severity is severity for alert in polling_state.firing)
         warning, critical = (0 if state is limit else None for limit in (State.WARNING, State.CRITICAL))
-        yield Figure(label=f"alerts_{severity}", value=number, warning=warning, critical=critical)
-    yield Figure(label="alerts_muted", value=polling_state.muted_count)
-    yield Figure(label="messages_waiting", value=len(polling_state.undelivered) - len(polling_state.given_up()))
-    yield Figure(label="messages_given_up", value=len(polling_state.given_up()), critical=0)
+        yield PluginFigure(label=f"alerts_{severity}", value=number, warning=warning, critical=critical)
+    yield PluginFigure(label="alerts_muted", value=polling_state.muted_count)
+    yield PluginFigure(label="messages_waiting", value=len(polling_state.undelivered) - len(polling_state.given_up()))
+    yield PluginFigure(label="messages_given_up", value=len(polling_state.given_up()), critical=0)
     if len(polling_state.pollings) <= MAX_TENANTS:
         yield from (
-            Figure(label=f"held {tenant}", value=polling_state.held.get(tenant)) for tenant in polling_state.pollings
+            PluginFigure(label=f"held {tenant}", value=polling_state.held.get(tenant))
+            for tenant in polling_state.pollings
         )
 
 
-def _oldest_poll(polling_state: PluginInput) -> Figure:
+def _oldest_poll(polling_state: PluginInput) -> PluginFigure:
     """Return how long ago the tenant was polled that is the nearest to its limit, and that limit."""
     ages = {tenant: polling_state.since_poll(tenant) for tenant in polling_state.pollings}
     known = {tenant: age for tenant, age in ages.items() if age is not None}
     if len(known) < len(ages):
-        return Figure(label="oldest_poll", value=None, unit="s")
+        return PluginFigure(label="oldest_poll", value=None, unit="s")
     tenant = max(known, key=lambda tenant: known[tenant] / polling_state.limits[tenant])
     limit = int(polling_state.limits[tenant].total_seconds())
-    return Figure(label="oldest_poll", value=known[tenant].total_seconds(), unit="s", critical=limit)
+    return PluginFigure(label="oldest_poll", value=known[tenant].total_seconds(), unit="s", critical=limit)

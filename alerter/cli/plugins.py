@@ -33,7 +33,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class PluginFigure:
     """One figure, with the limits above which it is a warning or critical, where it has any.
 
     Attributes:
@@ -58,7 +58,7 @@ class Figure:
         return f"'{label}'={value};{';'.join(limits)};0"
 
 
-def report(troubles: Iterable[Trouble], overview: str, figures: Iterable[Figure]) -> tuple[list[str], State]:
+def report(troubles: Iterable[Trouble], overview: str, figures: Iterable[PluginFigure]) -> tuple[list[str], State]:
     """Return the lines to print, with the worst first, and how to end."""
     ordered = sorted(troubles, key=lambda trouble: -trouble.state)
     state = max((trouble.state for trouble in ordered), default=State.OK)

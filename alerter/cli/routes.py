@@ -146,12 +146,12 @@ def test(
         for answer in _answers(config, _an_alert(rule, level, name, key_reason), rule, mutes, at=at)
     ]
     if not answers:
-        raise Failed(_nothing_looks(chosen, name, asked))
+        raise Failed(_nothing_matches(chosen, name, asked))
     if as_json:
         print_json([_answer_json(each) for each in answers])
     else:
         _print(answers, config)
-    if not any(each.decision.not_heard is None for each in answers):
+    if not any(each.decision.not_notified_because is None for each in answers):
         raise click.exceptions.Exit(FOUND)
 
 
@@ -167,7 +167,7 @@ def _reason_for(rule: Rule, tenant: Tenant, reason: HoldReason | None) -> HoldRe
     return reason if reason is not None and not rule_mismatch_text(rule, tenant, reason) else None
 
 
-def _nothing_looks(rules: Sequence[Rule], tenant: Tenant, reason: HoldReason | None) -> str:
+def _nothing_matches(rules: Sequence[Rule], tenant: Tenant, reason: HoldReason | None) -> str:
     if reason is None:
         return f"no rule watches the polling of {tenant!r}: name a hold reason as well"
     whys = [f"{rule.name}: {rule_mismatch_text(rule, tenant, reason) or 'it watches polling'}" for rule in rules]
@@ -228,7 +228,9 @@ def _print(answers: Sequence[_Answer], config: "Config") -> None:
                     each.rule.name,
                     Cell(each.severity, style=each.severity),
                     each.decision.receiver.name,
-                    Cell("yes", style="good") if each.decision.not_heard is None else Cell("no", style="bad"),
+                    Cell("yes", style="good")
+                    if each.decision.not_notified_because is None
+                    else Cell("no", style="bad"),
                     _because(each, config),
                 )
                 for each in answers
@@ -239,7 +241,7 @@ def _print(answers: Sequence[_Answer], config: "Config") -> None:
 
 def _because(answer: _Answer, config: "Config") -> str:
     found = answer.decision
-    match found.not_heard:
+    match found.not_notified_because:
         case NotNotifiedReason.NO_ROUTE:
             missed = (f"route {number}: {why}" for number, why in found.missed_routes)
             return "; ".join(missed) or "no route uses this receiver"
@@ -256,9 +258,9 @@ def _answer_json(answer: _Answer) -> Mapping[str, object]:
         "rule": answer.rule.name,
         "severity": answer.severity,
         "receiver": found.receiver.name,
-        "notified": found.not_heard is None,
+        "notified": found.not_notified_because is None,
         "routes": answer.routes,
-        "not_notified_because": found.not_heard,
+        "not_notified_because": found.not_notified_because,
         "missed_routes": [{"route": number, "why": why} for number, why in found.missed_routes],
         "muted_by": mute_json(found.mute),
     }

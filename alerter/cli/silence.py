@@ -260,11 +260,11 @@ def _some(names: Sequence[str]) -> str:
 def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_json: bool) -> None:
     if is_dry:
         with reading(config) as reader:
-            alerts, active_mutes = _alerts_and_quiet(reader, config, now=now)
+            alerts, active_mutes = _alerts_and_mutes(reader, config, now=now)
     else:
         with writing(config) as transaction:
             asked = transaction.silences.add(asked)
-            alerts, active_mutes = _alerts_and_quiet(transaction, config, now=now)
+            alerts, active_mutes = _alerts_and_mutes(transaction, config, now=now)
     labels = config.labels_by_tenant
     fitting = (alert for alert in alerts if asked.matcher.matches(alert, labels.get(alert.key.tenant, {})))
     matching = sorted(fitting, key=worst_first)
@@ -281,7 +281,7 @@ def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_js
     print_table(_alert_table(matching, active_mutes))
 
 
-def _alerts_and_quiet(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list[Alert], ActiveMutes]:
+def _alerts_and_mutes(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list[Alert], ActiveMutes]:
     """Return the alerts that are firing or pending, and what keeps quiet now."""
     stored = reader.alerts.load()
     active_mutes = load_active_mutes(reader, config, stored, now=now)

@@ -14,7 +14,7 @@ from alerter.config.problems import Problems, found
 from alerter.config.source_lines import shown_broken_line
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import bytes_of
-from alerter.config.variables import VARIABLE_NAME, Reach, Variables
+from alerter.config.variables import VARIABLE_NAME, Variables, VariableScope
 from alerter.errors import ConfigError, Problem
 
 #: The keys at the top of the main file: what it includes, and what that may hold and use.
@@ -46,12 +46,12 @@ def read(path: Path, *, only_own: bool = False, only_plain: bool = False) -> Fil
     return File(name=str(path), folder=path.absolute().parent, text=text, tables=_parsed(path, text))
 
 
-def reach_in(files: Files) -> Callable[[KeyPath], Reach]:
+def reach_in(files: Files) -> Callable[[KeyPath], VariableScope]:
     """Return what says of each place what its references may stand for: less in a file that is included."""
 
-    def reach_of(place: KeyPath) -> Reach:
+    def reach_of(place: KeyPath) -> VariableScope:
         file, _ = files.place_of(place)
-        return Reach(folder=file.folder, prefixes=None if file is files.main else files.prefixes)
+        return VariableScope(folder=file.folder, prefixes=None if file is files.main else files.prefixes)
 
     return reach_of
 

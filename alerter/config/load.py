@@ -25,7 +25,7 @@ from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import ROOT_USER, why_not_trusted
 from alerter.config.types import MAX_LISTED
 from alerter.config.urls import has_scheme, reading_parameter
-from alerter.config.variables import LIES_OPEN, OF_INCLUDED, Reach, Variables, is_readable_by_everyone, texts_in
+from alerter.config.variables import LIES_OPEN, OF_INCLUDED, Variables, VariableScope, is_readable_by_everyone, texts_in
 from alerter.core.rules import with_no_data_rules
 from alerter.errors import ConfigError, Problem
 from alerter.redaction import Redactor, passwords_of_url, secrets_of_url
@@ -182,7 +182,7 @@ def find_database(written: str, path: Path, environ: Mapping[str, str] | None = 
     """
     environ = os.environ if environ is None else environ
     problems = Problems(Files(read(path)))
-    variables = Variables(environ, credentials_of(path, environ), lambda _: Reach(folder=Path()), problems)
+    variables = Variables(environ, credentials_of(path, environ), lambda _: VariableScope(folder=Path()), problems)
     url = str(variables.filled_in(written, DATABASE))
     redactor.add(*passwords_of_url(url))
     if problems.errors:

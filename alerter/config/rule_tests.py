@@ -229,7 +229,9 @@ def _expectations(test: _Written, head: FileTable, config: Config, problems: Pro
         if expectations and at < expectations[-1].at:
             problems.error((*path, "at"), "expected a moment that is not before the expectation above it")
         expectations.append(
-            Expectation(at=at, firing=_seen(table.firing), pending=_seen(table.pending), notified=_told(table.notified))
+            Expectation(
+                at=at, firing=_seen(table.firing), pending=_seen(table.pending), notified=_notified(table.notified)
+            )
         )
     return expectations
 
@@ -238,7 +240,7 @@ def _seen(tables: list[AlertTable] | None) -> frozenset[AlertRef] | None:
     return None if tables is None else frozenset(map(_alert, tables))
 
 
-def _told(tables: list[MessageTable] | None) -> tuple[NotificationRef, ...] | None:
+def _notified(tables: list[MessageTable] | None) -> tuple[NotificationRef, ...] | None:
     return (
         None
         if tables is None

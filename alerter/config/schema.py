@@ -31,7 +31,7 @@ from alerter.config.model import Address, ApiVersion
 from alerter.config.problems import Problems, found, kind_of, suggestion
 from alerter.config.toml_lines import KeyPath
 from alerter.config.urls import scheme_of
-from alerter.config.web import Access, Scope
+from alerter.config.web import PageAccess, Scope
 from alerter.core.conditions import CONDITIONS, Condition
 from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.rules import Per, Severity
@@ -134,8 +134,8 @@ class ServiceTable(Section):
     metrics_per_reason: bool = True
 
 
-def _access(value: object) -> Access:
-    return types.one_of(Access, value)
+def _access(value: object) -> PageAccess:
+    return types.one_of(PageAccess, value)
 
 
 def _scope(value: object) -> Scope:
@@ -171,7 +171,7 @@ class WebTable(Section):
     """
 
     page: bool = True
-    access: Annotated[Access, BeforeValidator(_access)] = Access.READ
+    access: Annotated[PageAccess, BeforeValidator(_access)] = PageAccess.READ
     open_to_everybody: bool = False
     operators: list[Text] = []
     hosts: Annotated[list[Text], AfterValidator(types.host_names)] = []

@@ -37,7 +37,7 @@ from alerter.config.schema import (
 from alerter.config.toml_lines import KeyPath
 from alerter.config.types import listed
 from alerter.config.urls import id_of, scheme_of
-from alerter.config.web import Access, WebConfig, WebToken
+from alerter.config.web import PageAccess, WebConfig, WebToken
 from alerter.core.conditions import Subject, duration_text
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
@@ -123,7 +123,7 @@ def _check_access(web: WebConfig, place: Place, service: ServiceConfig) -> None:
     address = service.listen
     if address is None or address.is_local or not web.page:
         return
-    if web.access is Access.OPERATE:
+    if web.access is PageAccess.OPERATE:
         place.error(
             "access", f"expected 'operate' on a loopback address or a Unix socket alone, found listen {address}"
         )

@@ -36,7 +36,7 @@ SAME_NAME = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class VariableScope:
     """What the references of a file may stand for.
 
     Attributes:
@@ -71,7 +71,7 @@ class Variables:
         self,
         environ: Mapping[str, str],
         credentials: Credentials,
-        reach_of: Callable[[KeyPath], Reach],
+        reach_of: Callable[[KeyPath], VariableScope],
         problems: Problems,
         *,
         is_name: Callable[[KeyPath], bool] = lambda _: False,

@@ -18,7 +18,7 @@ class Scope(StrEnum):
     OPERATE = "operate"
 
 
-class Access(StrEnum):
+class PageAccess(StrEnum):
     """What somebody may do who is not signed in: read, or also act."""
 
     READ = "read"
@@ -57,7 +57,7 @@ class WebConfig:
     """
 
     page: bool = True
-    access: Access = Access.READ
+    access: PageAccess = PageAccess.READ
     open_to_everybody: bool = False
     operators: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()

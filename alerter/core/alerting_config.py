@@ -57,7 +57,7 @@ class AlertingConfig:
         ):  # fmt: skip
             return set(self.poll_intervals)
         seen: list[Rule | Route] = []
-        now, then = self._judgement(seen), before._judgement(seen)  # noqa: SLF001 - its own kind
+        now, then = self._evaluation_digest(seen), before._evaluation_digest(seen)  # noqa: SLF001 - its own kind
         return {tenant for tenant in self.poll_intervals if now(tenant) != then(tenant)}
 
     def _windows_by_rule(self) -> Mapping[RuleName, tuple[MuteWindow, ...]]:
@@ -69,7 +69,7 @@ class AlertingConfig:
         of_rules = (window for windows in self.windows_by_rule.values() for window in windows)
         return {*of_rules, *(window for route in self.routes for window in route.mute_windows)}
 
-    def _judgement(self, seen: list[Rule | Route]) -> Callable[[Tenant], object]:
+    def _evaluation_digest(self, seen: list[Rule | Route]) -> Callable[[Tenant], object]:
         """Return what says which rules and routes a tenant has, as numbers in `seen`, and what else is its own."""
         numbered = [(rule.tenants, _number(replace(rule, tenants=MATCH_ALL), seen)) for rule in self.rules]
         numbered += [(route.tenants, _number(_route_for_everybody(route), seen)) for route in self.routes]

@@ -70,7 +70,7 @@ class NotificationDecision:
     Attributes:
         receiver: Who.
         severity: The level that it hears of, or would; None where nothing fires.
-        not_heard: Why it does not; None where it does.
+        not_notified_because: Why it does not; None where it does.
         missed_routes: Why each of the routes that lead to it does not take the alert, by the routes' numbers from 1 on.
         mute: What keeps it quiet.
         until: When the collection ends, or None.
@@ -78,7 +78,7 @@ class NotificationDecision:
 
     receiver: Receiver
     severity: Severity | None = None
-    not_heard: NotNotifiedReason | None = None
+    not_notified_because: NotNotifiedReason | None = None
     missed_routes: tuple[tuple[int, str], ...] = ()
     mute: Mute | None = None
     until: datetime | None = None
@@ -190,7 +190,7 @@ def decision(
     """
     firing = sorted((alert for alert in alerts if alert.is_firing), key=lambda alert: -alert.key.severity.rank)
     if not firing:
-        return NotificationDecision(receiver=receiver, not_heard=NotNotifiedReason.NOTHING_FIRES)
+        return NotificationDecision(receiver=receiver, not_notified_because=NotNotifiedReason.NOTHING_FIRES)
     numbered = [(number, route) for number, route in enumerate(routes, start=1) if receiver.name in route.receivers]
     is_routed = [alert for alert in firing if not routes or any(route.matches(alert) for _, route in numbered)]
     if not is_routed:
@@ -198,19 +198,19 @@ def decision(
         return NotificationDecision(
             receiver=receiver,
             severity=firing[0].key.severity,
-            not_heard=NotNotifiedReason.NO_ROUTE,
+            not_notified_because=NotNotifiedReason.NO_ROUTE,
             missed_routes=missed,
         )
     alert = is_routed[0]
     said = NotificationDecision(receiver=receiver, severity=alert.key.severity)
     mute = _muted(alert, [route for _, route in numbered if route.matches(alert)], mutes, now=now)
     if mute is not None:
-        return replace(said, not_heard=NotNotifiedReason.MUTED, mute=mute)
+        return replace(said, not_notified_because=NotNotifiedReason.MUTED, mute=mute)
     if collected_until is not None:
-        return replace(said, not_heard=NotNotifiedReason.COLLECTING, until=collected_until)
+        return replace(said, not_notified_because=NotNotifiedReason.COLLECTING, until=collected_until)
     is_urgent = alert.is_no_data or alert.key.severity is Severity.CRITICAL
     is_held_back = budget.sent >= receiver.max_per_hour and not is_urgent
-    return replace(said, not_heard=NotNotifiedReason.HELD_BACK) if is_held_back else said
+    return replace(said, not_notified_because=NotNotifiedReason.HELD_BACK) if is_held_back else said
 
 
 def route_mismatch_text(route: Route, alert: Alert) -> str:

@@ -305,14 +305,14 @@ def plan(
     mutes = _present(mutes, alerts_by_topic, now=now)
     broken = broken_now(mutes.acknowledgements, alerts_by_topic, now=now)
     mutes = replace(mutes, acknowledgements={**mutes.acknowledgements, **broken})
-    told_by_target: dict[tuple[ReceiverName, TargetId], dict[AlertSubject, NotificationState]] = {}
+    states_by_target: dict[tuple[ReceiverName, TargetId], dict[AlertSubject, NotificationState]] = {}
     for entry in notified:
-        told_by_target.setdefault((entry.receiver, entry.target), {})[entry.topic] = entry
+        states_by_target.setdefault((entry.receiver, entry.target), {})[entry.topic] = entry
     parts = [
         _plan_for(
             _Ear(receiver, routes, mutes),
             alerts_by_topic,
-            {target: told_by_target.get((receiver.name, target), {}) for target in receiver.targets},
+            {target: states_by_target.get((receiver.name, target), {}) for target in receiver.targets},
             (hourly_limits or {}).get(receiver.name, HourlyLimit()),
             now=now,
         )
@@ -337,7 +337,7 @@ def _plan_for(
     now: datetime,
 ) -> NotificationPlan:
     receiver = ear.receiver
-    heard_by_target: dict[TargetId, list[NotificationItem]] = {}
+    routed_by_target: dict[TargetId, list[NotificationItem]] = {}
     untold_by_target: dict[TargetId, list[NotificationItem]] = {}
     noted: list[NotificationState] = []
     for target, known in known_by_target.items():
@@ -346,15 +346,15 @@ def _plan_for(
             for topic, of_topic in alerts_by_topic.items()
             if (notice := _notice(of_topic, known.get(topic), ear, now=now))
         ]
-        heard_by_target[target] = [notice for notice in found if _is_heard(notice, receiver)]
-        untold_by_target[target] = [notice for notice in found if not _is_heard(notice, receiver)]
-        noted += [_told_after(each, receiver, target, now=now) for each in untold_by_target[target]]
+        routed_by_target[target] = [notice for notice in found if _is_routed(notice, receiver)]
+        untold_by_target[target] = [notice for notice in found if not _is_routed(notice, receiver)]
+        noted += [_state_after(each, receiver, target, now=now) for each in untold_by_target[target]]
     # All that is planned at one instant counts as one message, for no target gets more than one of it.
     has_had_enough = budget.sent >= receiver.max_per_hour
     notified, suppressed = list[NotificationState](), list[Notification]()
     notifications: list[Notification] = []
-    for targets in _alike(heard_by_target):
-        is_routed = heard_by_target[targets[0]]
+    for targets in _alike(routed_by_target):
+        is_routed = routed_by_target[targets[0]]
         notification = Notification(
             receiver=receiver,
             targets=targets,
@@ -366,7 +366,7 @@ def _plan_for(
             continue
         notifications.append(notification)
         notified += [
-            _told_after(notice, receiver, target, now=now) for target in targets for notice in heard_by_target[target]
+            _state_after(notice, receiver, target, now=now) for target in targets for notice in routed_by_target[target]
         ]
     untold_ends = tuple(
         Notification(receiver=receiver, targets=targets, notices=tuple(untold_by_target[targets[0]]))
@@ -381,10 +381,10 @@ def _plan_for(
     )
 
 
-def _alike(heard_by_target: Mapping[TargetId, Sequence[NotificationItem]]) -> list[tuple[TargetId, ...]]:
+def _alike(routed_by_target: Mapping[TargetId, Sequence[NotificationItem]]) -> list[tuple[TargetId, ...]]:
     """Return the targets that are told anything, together where they are told the same."""
     together: dict[tuple[object, ...], list[TargetId]] = {}
-    for target, notices in heard_by_target.items():
+    for target, notices in routed_by_target.items():
         if notices:
             together.setdefault(tuple(_without_target(notice) for notice in notices), []).append(target)
     return [tuple(targets) for targets in together.values()]
@@ -568,7 +568,7 @@ def _ended(alerts: Sequence[Alert], notified: NotificationState) -> Alert:
     return replace(ended, fired_at=longest.fired_at, peak=longest.peak)
 
 
-def _told_after(notice: NotificationItem, receiver: Receiver, target: TargetId, *, now: datetime) -> NotificationState:
+def _state_after(notice: NotificationItem, receiver: Receiver, target: TargetId, *, now: datetime) -> NotificationState:
     resolved = notice.reason is NotifyReason.RESOLVED
     severity = notice.previous_state.severity if resolved and notice.previous_state else notice.alert.key.severity
     return NotificationState(
@@ -591,7 +591,7 @@ def _repeats_after(notice: NotificationItem) -> int:
     return notice.previous_state.repeats + 1
 
 
-def _is_heard(notice: NotificationItem, receiver: Receiver) -> bool:
+def _is_routed(notice: NotificationItem, receiver: Receiver) -> bool:
     return notice.reason is not NotifyReason.RESOLVED or receiver.send_resolved
 
 

@@ -10,7 +10,7 @@ from re import compile as compile_regex
 from typing import NewType
 
 from alerter.core.alerts import Alert, AlertSubject
-from alerter.core.message.content import Message, Missed, Outage
+from alerter.core.message.content import Message, Missed, TargetOutage
 from alerter.core.notifications import TargetId
 from alerter.errors import DeliveryError
 
@@ -229,6 +229,6 @@ def _worst_first(alert: Alert) -> tuple[int, int, str, str]:
     return -alert.key.severity.rank, -(alert.value or 0), alert.key.tenant, alert.key.reason
 
 
-def is_news(outage: Outage, *, now: datetime) -> bool:
+def is_news(outage: TargetOutage, *, now: datetime) -> bool:
     """Say whether others must be told of an outage: it has lasted, and they were not."""
     return outage.notified is None and now - outage.since >= NEWS_AFTER

@@ -31,7 +31,7 @@ _ADVICE_BY_COMPLAINT = {
 }
 
 
-def judge_contact(subject: str, endpoint: Endpoint, found: ProbeResult, *, now: datetime) -> Iterator[Finding]:
+def assess_contact(subject: str, endpoint: Endpoint, found: ProbeResult, *, now: datetime) -> Iterator[Finding]:
     """Yield what it means that a connection got so far."""
     via = f" through the proxy {found.proxy}" if found.proxy else ""
     if found.failed_at is ProbeStage.UNSEEN:

@@ -10,7 +10,7 @@ from alerter.config import Config
 from alerter.config.paths import ROOT, data_folder
 from alerter.core.conditions import duration_text
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS
-from alerter.doctor.database_growth import DatabaseGrowth, database_finding, judge_growth
+from alerter.doctor.database_growth import DatabaseGrowth, assess_growth, database_finding
 from alerter.doctor.findings import Finding, Outcome
 from alerter.errors import StoreError
 from alerter.kernel import free_bytes, programs_with
@@ -44,7 +44,7 @@ def check_database(config: Config, *, monotonic: Callable[[], float], now: datet
         if state is SchemaState.MISSING:
             yield _before_the_first(store, is_services=data_folder(config.path) is not None)
         else:
-            yield judge_schema(store.location, state)
+            yield assess_schema(store.location, state)
             yield from _whole(store, monotonic)
         if state is SchemaState.CURRENT:
             yield from _used(config, store, now=now)
@@ -69,7 +69,7 @@ def elsewhere(config: Config, file: Path | None, *, root: Path = ROOT) -> Iterat
         yield database_finding(str(other), Outcome.WARNING, text, advice)
 
 
-def judge_schema(place: str, state: SchemaState) -> Finding:
+def assess_schema(place: str, state: SchemaState) -> Finding:
     """Return what it means that a database has a schema of this kind."""
     match state:
         case SchemaState.CURRENT:
@@ -142,12 +142,12 @@ def _used(config: Config, store: Store, *, now: datetime) -> Iterator[Finding]:
         name: max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * each.poll_interval) for name, each in config.tenants.items()
     }
     polled_at = max((each.last_poll_at for each in pollings.values() if each.last_poll_at is not None), default=None)
-    yield judge_use(store.location, holder, polled_at, limit=max(limits.values()), now=now)
-    yield judge_growth(store.location, growth, now=now)
+    yield assess_use(store.location, holder, polled_at, limit=max(limits.values()), now=now)
+    yield assess_growth(store.location, growth, now=now)
     yield from _writable(config)
 
 
-def judge_use(
+def assess_use(
     place: str, holder: str | None, polled_at: datetime | None, *, limit: timedelta, now: datetime
 ) -> Finding:
     """Return what it means that this daemon holds the database, and that it was last polled then.

@@ -56,7 +56,7 @@ class DatabaseGrowth:
         return max(self.retention - self.age(now=now), least)
 
 
-def judge_growth(place: str, growth: DatabaseGrowth, *, now: datetime) -> Finding:
+def assess_growth(place: str, growth: DatabaseGrowth, *, now: datetime) -> Finding:
     """Return what it means that a database is so large, grows so fast, and has so much room."""
     rate = growth.bytes_per_day(now=now)
     said, measured = _size(growth.storage, rate), _measured(growth, rate)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from alerter.config import ENDS_IN_MAIL, Config, Target
 from alerter.doctor.config import finding_of
-from alerter.doctor.contacts import judge_contact, receiver_finding
+from alerter.doctor.contacts import assess_contact, receiver_finding
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import DeliveryError
 from alerter.network.probe import Endpoint, contact
@@ -38,7 +38,7 @@ def check_target(
         text = "Apprise does not say where it is sent to; --send tries it"
         yield receiver_finding(target.name, Outcome.NOT_APPLICABLE, text)
     else:
-        yield from judge_contact(target.name, endpoint, contact(endpoint, timeout=TIMEOUT), now=now)
+        yield from assess_contact(target.name, endpoint, contact(endpoint, timeout=TIMEOUT), now=now)
     if send is not None:
         error_text = send()
         advice = "What it answered is in the line; README says more under 'A message does not arrive'."
@@ -56,7 +56,7 @@ def check_heartbeat(url: str | None, *, now: datetime) -> Iterator[Finding]:
         yield receiver_finding(HEARTBEAT, Outcome.NOT_APPLICABLE, text)
         return
     endpoint = Endpoint.of_url(url)
-    yield from judge_contact(HEARTBEAT, endpoint, contact(endpoint, timeout=TIMEOUT), now=now)
+    yield from assess_contact(HEARTBEAT, endpoint, contact(endpoint, timeout=TIMEOUT), now=now)
 
 
 def check_ways(config: Config) -> Iterator[Finding]:

@@ -38,11 +38,11 @@ def check_rules(config: Config) -> Iterator[Finding]:
         yield _rules("rules", Outcome.NOT_APPLICABLE, "no hold reason was seen yet that they could be compared with")
         return
     for rule in config.rules:
-        yield judge_rule(rule, seen)
-    yield from judge_routes(config, seen)
+        yield assess_rule(rule, seen)
+    yield from assess_routes(config, seen)
 
 
-def judge_rule(rule: Rule, seen: Seen) -> Finding:
+def assess_rule(rule: Rule, seen: Seen) -> Finding:
     """Return whether a rule selects anything of what was seen."""
     tenants = [tenant for tenant in seen if rule.tenants.matches(tenant)]
     reasons = list(dict.fromkeys(reason for tenant in tenants for reason in seen[tenant]))
@@ -85,7 +85,7 @@ def _doubt(globs: Sequence[str], reasons: Sequence[HoldReason]) -> _Doubt:
     return _Doubt()
 
 
-def judge_routes(config: Config, seen: Seen) -> Iterator[Finding]:
+def assess_routes(config: Config, seen: Seen) -> Iterator[Finding]:
     """Yield which alerts nobody would be told of: no route takes them."""
     if not config.routes:
         return

@@ -19,10 +19,10 @@ _STEP = timedelta(hours=6)
 
 def check_clock() -> Iterator[Finding]:
     """Yield whether something keeps the clock right."""
-    yield judge_clock(clock_error())
+    yield assess_clock(clock_error())
 
 
-def judge_clock(error: timedelta | None) -> Finding:
+def assess_clock(error: timedelta | None) -> Finding:
     """Return what it means that the clock may be off by so much.
 
     Args:
@@ -47,10 +47,10 @@ def judge_clock(error: timedelta | None) -> Finding:
 
 def check_timezone(zone: ZoneInfo, *, now: datetime) -> Iterator[Finding]:
     """Yield whether two sources agree on a place's clocks: the system's data, which counts, and that of the package."""
-    yield judge_timezone(zone, _packaged(zone), has_system=_system_file(zone) is not None, now=now)
+    yield assess_timezone(zone, _packaged(zone), has_system=_system_file(zone) is not None, now=now)
 
 
-def judge_timezone(zone: ZoneInfo, packaged: ZoneInfo | None, *, has_system: bool, now: datetime) -> Finding:
+def assess_timezone(zone: ZoneInfo, packaged: ZoneInfo | None, *, has_system: bool, now: datetime) -> Finding:
     """Return what it means that two sources say this of a place.
 
     Args:

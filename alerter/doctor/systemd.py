@@ -36,12 +36,12 @@ def check_units(config: Config | None, *, root: Path = ROOT) -> Iterator[Finding
         text = "there is no unit alerter.service: fine where cron, a container or another supervisor runs it"
         yield _service("unit", Outcome.NOT_APPLICABLE, text)
     for unit in found:
-        yield from judge_unit(unit, me=pwd.getpwuid(os.geteuid()).pw_name)
+        yield from assess_unit(unit, me=pwd.getpwuid(os.geteuid()).pw_name)
         if config is not None and own is not None:
-            yield from judge_reading(unit, config)
+            yield from assess_reading(unit, config)
 
 
-def judge_unit(unit: Unit, *, me: str) -> Iterator[Finding]:
+def assess_unit(unit: Unit, *, me: str) -> Iterator[Finding]:
     """Yield what is wrong with a unit, or that nothing is.
 
     Args:
@@ -54,7 +54,7 @@ def judge_unit(unit: Unit, *, me: str) -> Iterator[Finding]:
     yield from troubles
 
 
-def judge_reading(unit: Unit, config: Config) -> Iterator[Finding]:
+def assess_reading(unit: Unit, config: Config) -> Iterator[Finding]:
     """Yield which files of its configuration a service may not read; its secrets are handed to it."""
     who = Identity() if unit.is_dynamic else identity_of(unit.user or "root")
     handed = tuple(folder for folder in (*folders_of(config.path), HANDED))

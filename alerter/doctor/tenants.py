@@ -26,12 +26,12 @@ def check_account(tenant: TenantConfig, source: Callable[[], MimecastSource]) ->
     """Yield what a real call to an account comes to."""
     account = source()
     try:
-        yield from judge_account(tenant, account.probe())
+        yield from assess_account(tenant, account.probe())
     finally:
         account.close()
 
 
-def judge_account(tenant: TenantConfig, probe: FetchReport) -> Iterator[Finding]:
+def assess_account(tenant: TenantConfig, probe: FetchReport) -> Iterator[Finding]:
     """Yield what a call to an account came to, and what of it should be better."""
     match probe.outcome:
         case Snapshot() as snapshot:

@@ -89,7 +89,7 @@ class Health:
             if self._config is not None:
                 self._config = ConfigRecord(is_in_force=False, loaded_at=self._config.loaded_at)
 
-    def expect_anew(self, *, begun_within: timedelta = timedelta(0)) -> None:
+    def restart_expectations(self, *, begun_within: timedelta = timedelta(0)) -> None:
         """Give every tenant its time again, as in `expect`: the machine slept, and nobody can have been polled."""
         begun = self._monotonic() + begun_within.total_seconds()
         with self._lock:

@@ -139,12 +139,12 @@ def foreign_table(names: Sequence[str], row: Sequence[str]) -> Foreign | None:
         return Foreign("a table from Kibana", {"": _KIBANA})
     if any("{" in name and '="' in name for name in names[1:]):
         return Foreign("a wide table from Grafana: one column for each hold reason", {"": _labelled(names)})
-    if any(_is_number(cell) or _looks_like_time(cell) for cell in names):
+    if any(_is_number(cell) or _resembles_time(cell) for cell in names):
         return _headless(names)
     if _is_wide(names, row):
         tool = " from Grafana" if names[0] == "Time" else ""
         return Foreign(f"a wide table{tool}: one column for each hold reason", {"": _WIDE})
-    habits = (foreign_time(cell, index) for index, cell in enumerate(row) if _looks_like_time(cell))
+    habits = (foreign_time(cell, index) for index, cell in enumerate(row) if _resembles_time(cell))
     return next((habit for habit in habits if habit is not None), None)
 
 
@@ -186,7 +186,7 @@ def foreign_count(text: str, column: int) -> Foreign | None:
 
 def _headless(row: Sequence[str]) -> Foreign:
     """Return what a file is whose first line is a row already."""
-    names = ["time" if _looks_like_time(cell) else "count" if _is_number(cell) else "reason" for cell in row]
+    names = ["time" if _resembles_time(cell) else "count" if _is_number(cell) else "reason" for cell in row]
     is_clear = sorted(names) == ["count", "reason", "time"]
     lines = {"": f"(echo {','.join(names)}; cat {{file}}) > {{out}}"} if is_clear else {}
     return Foreign("a table without the names of its columns", lines)
@@ -194,7 +194,7 @@ def _headless(row: Sequence[str]) -> Foreign:
 
 def _is_wide(names: Sequence[str], row: Sequence[str]) -> bool:
     """Say whether all but one cell of a row are counts, in columns that are called as reasons are."""
-    if len(names) != len(row) or len(row) < 2 or not _looks_like_time(row[0]):  # noqa: PLR2004 - a time and a count
+    if len(names) != len(row) or len(row) < 2 or not _resembles_time(row[0]):  # noqa: PLR2004 - a time and a count
         return False
     if not all(_is_number(cell) or not cell.strip() for cell in row[1:]):
         return False
@@ -212,12 +212,12 @@ _TIME = re.compile(
 )
 
 
-def _looks_like_time(cell: str) -> bool:
+def _resembles_time(cell: str) -> bool:
     return _TIME.match(cell) is not None
 
 
 def _is_number(cell: str) -> bool:
-    return re.fullmatch(r"\d[\d.,' ]*", cell.strip()) is not None and not _looks_like_time(cell)
+    return re.fullmatch(r"\d[\d.,' ]*", cell.strip()) is not None and not _resembles_time(cell)
 
 
 def _ordered_date(text: str, column: int) -> Foreign | None:

@@ -24,7 +24,7 @@ from alerter.core.outbox import (
 from alerter.errors import DeliveryError
 from alerter.jobs.figures import figures_for
 from alerter.jobs.notify import firing_for
-from alerter.jobs.outages import next_outage_at, note_attempt, tell_outages
+from alerter.jobs.outages import next_outage_at, note_attempt, notify_outages
 from alerter.jobs.ports import Notifier
 from alerter.storage import Reader, Store, Transaction
 
@@ -102,7 +102,7 @@ def deliver(
         after = [delivery for tried_there in map_(run, targets) for delivery in tried_there]
         tried += after
         # After the attempts: a target that is back is no news any more.
-        if not after and not (alerting is not None and tell_outages(store, alerting, now=clock())):
+        if not after and not (alerting is not None and notify_outages(store, alerting, now=clock())):
             break
     return tried
 
@@ -151,7 +151,7 @@ def _claim(store: Store, target: TargetId, alerting: AlertingConfig | None, *, n
     with store.write() as transaction:
         if not transaction.leases.state().is_member:
             return None
-        attempt = _errand(transaction, target, alerting, now=now)
+        attempt = _next_attempt(transaction, target, alerting, now=now)
         if attempt is None:
             return None
         attempt = replace(attempt, deliveries=tuple(claim(each, now=now) for each in attempt.deliveries))
@@ -160,7 +160,7 @@ def _claim(store: Store, target: TargetId, alerting: AlertingConfig | None, *, n
     return attempt
 
 
-def _errand(
+def _next_attempt(
     reader: Reader, target: TargetId, alerting: AlertingConfig | None, *, now: datetime
 ) -> DeliveryAttempt | None:
     """Return a target's oldest message if its time has come, or a digest of all that it missed.
@@ -281,7 +281,7 @@ def _record(
             note_attempt(transaction, after, error, alerting, now=now)
     for message in late:
         log.warning("delivery claimed by another instance ref=%s target=%s", message.id, after[0].target)
-    _log_errand(attempt, after)
+    _log_attempt(attempt, after)
 
 
 def _hand_over(
@@ -308,7 +308,7 @@ def _fallback(message: Message, alerting: AlertingConfig) -> Receiver | None:
     return by_name.get(receiver.fallback) if receiver is not None and receiver.fallback is not None else None
 
 
-def _log_errand(attempt: DeliveryAttempt, after: Sequence[Delivery]) -> None:
+def _log_attempt(attempt: DeliveryAttempt, after: Sequence[Delivery]) -> None:
     """Say what came of an errand in one line; but of each message that is lost."""
     first, count = after[0], len(after)
     said = (attempt.message.id, first.target, first.attempts, count)

@@ -85,8 +85,8 @@ class _Poll:
         alerts, notified = self._known(self._scope)
         if cache is None:
             # The configuration may have been read again, so that no rule stands any more behind what is told of all.
-            orphans, told_of_them = self._orphans()
-            alerts, notified = [*alerts, *orphans], [*notified, *told_of_them]
+            orphans, notified_of_them = self._orphans()
+            alerts, notified = [*alerts, *orphans], [*notified, *notified_of_them]
         own = self._series(self.tenant, self.windows.longest)
         evaluation = plan_evaluation(
             self.rules, own.names, snapshot.counts, cache=cache, changed=changed or {}, now=self.now

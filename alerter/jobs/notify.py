@@ -28,7 +28,7 @@ class AlertChanges:
     transitions: list[Transition] = field(default_factory=list)
 
 
-def tell(
+def enqueue_notifications(
     transaction: Transaction,
     alerts: list[Alert],
     changes: AlertChanges,

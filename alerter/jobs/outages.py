@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerter.core.alerting_config import AlertingConfig
-from alerter.core.message.content import Outage
+from alerter.core.message.content import TargetOutage
 from alerter.core.message.digest import build_reachable_message, build_unreachable_message
 from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import NEWS_AFTER, Delivery, TargetName, is_news
@@ -46,15 +46,20 @@ def note_attempt(
         is_refused = error is not None and error.refused
         if outage is None and is_refused and transaction.outbox.was_overtaken(after[-1]):
             return  # It takes others: what it refuses is this very message.
-        known = outage or Outage(target=after[0].target, target_id=target, since=now, error="")
+        known = outage or TargetOutage(target=after[0].target, target_id=target, since=now, error="")
         transaction.outbox.save_outage(replace(known, error=after[0].last_error))
     elif outage is not None:
         transaction.outbox.end_outage(target)
-        _tell_end(transaction, outage, after, alerting, now=now)
+        _notify_end(transaction, outage, after, alerting, now=now)
 
 
-def _tell_end(
-    transaction: Transaction, outage: Outage, after: Sequence[Delivery], alerting: AlertingConfig, *, now: datetime
+def _notify_end(
+    transaction: Transaction,
+    outage: TargetOutage,
+    after: Sequence[Delivery],
+    alerting: AlertingConfig,
+    *,
+    now: datetime,
 ) -> None:
     if outage.notified is None:
         return
@@ -67,7 +72,7 @@ def _tell_end(
             transaction.outbox.enqueue(message, targets)
 
 
-def tell_outages(store: Store, alerting: AlertingConfig, *, now: datetime) -> bool:
+def notify_outages(store: Store, alerting: AlertingConfig, *, now: datetime) -> bool:
     """Tell others of each target that could not be reached for long, once; say whether there was any.
 
     Raises:
@@ -84,7 +89,7 @@ def tell_outages(store: Store, alerting: AlertingConfig, *, now: datetime) -> bo
         outages = transaction.outbox.outages()
         news = [outage for target, outage in outages.items() if target in known and is_news(outage, now=now)]
         for outage in news:
-            _tell(transaction, outage, outages, alerting, now=now)
+            _notify(transaction, outage, outages, alerting, now=now)
         for target in outages.keys() - known if lease_state.may_resolve_removed else ():
             transaction.outbox.end_outage(target)
     return bool(news)
@@ -97,15 +102,15 @@ def next_outage_at(reader: Reader) -> datetime | None:
     )
 
 
-def _tell(
+def _notify(
     transaction: Transaction,
-    outage: Outage,
-    outages: Mapping[TargetId, Outage],
+    outage: TargetOutage,
+    outages: Mapping[TargetId, TargetOutage],
     alerting: AlertingConfig,
     *,
     now: datetime,
 ) -> None:
-    notified = _told_of(outage, outages, alerting)
+    notified = _notified_of(outage, outages, alerting)
     waiting = _waiting(transaction, outage)
     for name, targets in notified.items():
         transaction.outbox.enqueue(build_unreachable_message(name, outage, waiting, alerting.context, now=now), targets)
@@ -116,8 +121,8 @@ def _tell(
     )  # fmt: skip
 
 
-def _told_of(
-    outage: Outage, outages: Mapping[TargetId, Outage], alerting: AlertingConfig
+def _notified_of(
+    outage: TargetOutage, outages: Mapping[TargetId, TargetOutage], alerting: AlertingConfig
 ) -> dict[ReceiverName, Mapping[TargetName, TargetId]]:
     """Return who is told of an outage, and where: the fallback if it can be reached, or else all others.
 
@@ -137,9 +142,9 @@ def _told_of(
     return elsewhere([each for each in alerting.receivers if each is not own]) or elsewhere([own])
 
 
-def _elsewhere(targets: Mapping[TargetName, TargetId], outage: Outage) -> Mapping[TargetName, TargetId]:
+def _elsewhere(targets: Mapping[TargetName, TargetId], outage: TargetOutage) -> Mapping[TargetName, TargetId]:
     return {name: target for name, target in targets.items() if target != outage.target_id}
 
 
-def _waiting(reader: Reader, outage: Outage) -> int:
+def _waiting(reader: Reader, outage: TargetOutage) -> int:
     return sum(each.target_id == outage.target_id for each in reader.outbox.waiting())

@@ -13,7 +13,7 @@ from alerter.core.notifications import Notification, NotificationState, Receiver
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError
 from alerter.jobs.evaluate import store_and_evaluate
-from alerter.jobs.notify import AlertChanges, tell
+from alerter.jobs.notify import AlertChanges, enqueue_notifications
 from alerter.jobs.ports import Source
 from alerter.storage import Store, Transaction
 
@@ -144,16 +144,16 @@ def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[
         changed = AlertChanges([alert for alert, _ in stepped], [each for _, each in stepped if each is not None])
         notified = transaction.notifications.states()
         if gone or any(_is_believed_of_nobody(each, alerting) for each in notified):
-            tell(transaction, alerts, changed, notified, alerting, now=now)
+            enqueue_notifications(transaction, alerts, changed, notified, alerting, now=now)
         elif any(alert.is_firing for alert in alerts) and (new := _new_targets(notified, alerting)):
-            tell(transaction, alerts, changed, notified, alerting, receivers=new, now=now)
+            enqueue_notifications(transaction, alerts, changed, notified, alerting, receivers=new, now=now)
         _log_lost(alerts, notified, alerting)
     for transition in changed.transitions:
         _log_transition(transition)
     return changed.transitions
 
 
-def tell_unpolled(store: Store, alerting: AlertingConfig, *, now: datetime) -> tuple[Message, ...]:
+def notify_removed_tenants(store: Store, alerting: AlertingConfig, *, now: datetime) -> tuple[Message, ...]:
     """Tell what no poll tells: of tenants that are polled no more, and of sums over all that are no longer made.
 
     A mute may have hidden their end when it was told to everybody else. That there is nothing to tell costs one look.
@@ -171,7 +171,7 @@ def tell_unpolled(store: Store, alerting: AlertingConfig, *, now: datetime) -> t
         if not transaction.leases.state().may_resolve_removed:
             return ()
         alerts, notified = transaction.alerts.load(tenants), transaction.notifications.states(tenants)
-        return tell(transaction, alerts, AlertChanges(), notified, alerting, now=now)[1]
+        return enqueue_notifications(transaction, alerts, AlertChanges(), notified, alerting, now=now)[1]
 
 
 def _is_believed_of_nobody(notified: NotificationState, alerting: AlertingConfig) -> bool:
@@ -259,16 +259,18 @@ def _cycle(
     may_evaluate_global_rules: bool,
     now: datetime,
 ) -> PollCycle:
-    judged = store_and_evaluate(
+    evaluated = store_and_evaluate(
         transaction, tenant, fetched, alerting, may_evaluate_global_rules=may_evaluate_global_rules, now=now
     )
-    planned, messages = tell(transaction, judged.alerts, judged.changes, judged.notified, alerting, now=now)
+    planned, messages = enqueue_notifications(
+        transaction, evaluated.alerts, evaluated.changes, evaluated.notified, alerting, now=now
+    )
     return PollCycle(
         tenant=tenant,
         at=now,
         snapshot=fetched if isinstance(fetched, Snapshot) else None,
         error=None if isinstance(fetched, Snapshot) else fetched,
-        transitions=tuple(judged.changes.transitions),
+        transitions=tuple(evaluated.changes.transitions),
         notifications=planned.notifications,
         messages=messages,
     )

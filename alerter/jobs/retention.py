@@ -154,10 +154,10 @@ def _thin(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, befor
         kept.downsampled += rows
     while True:
         with store.read() as reader:
-            wordy = reader.retention.messages_with_old_bodies(before=before, limit=_FOUND_AT_A_TIME)
-        if not wordy:
+            with_old_bodies = reader.retention.messages_with_old_bodies(before=before, limit=_FOUND_AT_A_TIME)
+        if not with_old_bodies:
             return
-        for part in _parts(wordy, batch_sizer):
+        for part in _parts(with_old_bodies, batch_sizer):
             kept.stripped += batch_sizer.run(store, lambda one: one.retention.drop_bodies(part))  # noqa: B023
 
 

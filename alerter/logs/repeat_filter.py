@@ -74,7 +74,7 @@ class Weight:
 class _Streak:
     """One failure that goes on; all times in seconds."""
 
-    heard_at: float
+    seen_at: float
     loud_at: float
     wait: float = FIRST_REMINDER.total_seconds()
     repeats: int = 0
@@ -107,7 +107,7 @@ class Repeats:
         if level < logging.WARNING or event.text in ALWAYS_LOUD:
             return Weight(level=level)
         whom, what = _key(logger, event)
-        streak = self._heard((*whom, *what), now=now)
+        streak = self._streak_of((*whom, *what), now=now)
         if streak.repeats:
             if now - streak.loud_at < streak.wait:
                 return Weight(level=logging.INFO, repeats=streak.repeats)
@@ -118,13 +118,13 @@ class Repeats:
             return Weight(level=logging.INFO, repeats=streak.repeats)
         return Weight(level=level, repeats=streak.repeats, is_last=place == SPOKESMEN)
 
-    def _heard(self, key: _Key, *, now: float) -> _Streak:
+    def _streak_of(self, key: _Key, *, now: float) -> _Streak:
         """Return the streak that a failure belongs to, with it: a new one, or one that goes on."""
         streak = self._streaks.pop(key, None)
-        if streak is None or now - streak.heard_at > FORGET_AFTER.total_seconds():
-            streak = _Streak(heard_at=now, loud_at=now)
+        if streak is None or now - streak.seen_at > FORGET_AFTER.total_seconds():
+            streak = _Streak(seen_at=now, loud_at=now)
         else:
-            streak.heard_at = now
+            streak.seen_at = now
             streak.repeats += 1
         self._streaks[key] = streak
         if len(self._streaks) > MAX_CACHED_LOOKBACK:

@@ -22,7 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameReso
 from alerter.network.dialer import Dialer
 
 
-class Lifeline:
+class RequestDeadline:
     """Cuts an exchange from another thread, whatever it waits for.
 
     It holds a duplicate of the socket from the moment it is connected: shutting that down ends a TLS handshake,
@@ -74,9 +74,9 @@ class _Held:
     Headers and body by themselves are two packets, and wake a server twice.
     """
 
-    def __init__(self, *args: object, lifeline: Lifeline, dialer: Dialer, **kwargs: object) -> None:
+    def __init__(self, *args: object, request_deadline: RequestDeadline, dialer: Dialer, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self._lifeline = lifeline
+        self._lifeline = request_deadline
         self._dialer = dialer
         self._piece: bytearray | None = None
 
@@ -124,8 +124,8 @@ class _TlsConnection(_Held, urllib3.connection.HTTPSConnection):
 class _HeldAdapter(HTTPAdapter):
     """Connects with sockets that a lifeline holds, directly and through HTTP proxies."""
 
-    def __init__(self, lifeline: Lifeline, dialer: Dialer) -> None:
-        self._held_by = {"lifeline": lifeline, "dialer": dialer}
+    def __init__(self, request_deadline: RequestDeadline, dialer: Dialer) -> None:
+        self._held_by = {"lifeline": request_deadline, "dialer": dialer}
         super().__init__()
 
     def get_connection_with_tls_context(
@@ -167,13 +167,13 @@ class HeldSession(requests.Session):
     requests would read the body of a redirect without limit to prepare the next hop.
 
     Args:
-        lifeline: Holds its connections.
+        request_deadline: Holds its connections.
         dialer: Makes them.
     """
 
-    def __init__(self, lifeline: Lifeline, dialer: Dialer) -> None:
+    def __init__(self, request_deadline: RequestDeadline, dialer: Dialer) -> None:
         super().__init__()
-        self._adapter = _HeldAdapter(lifeline, dialer)
+        self._adapter = _HeldAdapter(request_deadline, dialer)
         self.mount("https://", self._adapter)
         self.mount("http://", self._adapter)
 

@@ -146,19 +146,19 @@ class _Past:
         return [self._story(rule, series) for series in seen if covers_reason(rule, series, tenant, reason)]
 
     def _story(self, rule: Rule, series: Series) -> RuleExplanation:
-        judged = evaluated_at(series, now=self._at)
+        evaluated = evaluated_at(series, now=self._at)
         alerts = {severity: self._alert(_key(rule, severity, series)) for severity in rule.levels}
         mutes = self._mutes(series.tenant, list(alerts.values()))
         levels = tuple(
-            self._level(alerts[severity], level, series, mutes=mutes, judged=judged)
+            self._level(alerts[severity], level, series, mutes=mutes, evaluated=evaluated)
             for severity, level in rule.levels.items()
         )
         return RuleExplanation(
-            rule=rule, series=series, at=judged, levels=levels, decisions_made=self._hearings(alerts.values(), mutes)
+            rule=rule, series=series, at=evaluated, levels=levels, decisions_made=self._hearings(alerts.values(), mutes)
         )
 
     def _level(
-        self, alert: Alert, level: Level, series: Series, *, mutes: MuteSet, judged: datetime
+        self, alert: Alert, level: Level, series: Series, *, mutes: MuteSet, evaluated: datetime
     ) -> LevelExplanation:
         fired = self._fired(alert, level) if level.remembers else ()
         # Under which limit it fired then is not kept.
@@ -167,7 +167,7 @@ class _Past:
             severity=alert.key.severity,
             level=level,
             alert=alert,
-            findings=evaluate_conditions(level, series, firing=firing, fired=fired, now=judged),
+            findings=evaluate_conditions(level, series, firing=firing, fired=fired, now=evaluated),
             mute=muted_by(alert, mutes, now=self._at) if alert.is_firing else None,
             no_data_since=self._no_data_since(alert, series),
         )

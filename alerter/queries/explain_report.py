@@ -41,7 +41,7 @@ class Wording:
         if decision is None:
             return "was told"
         missed = "; ".join(f"route {number}: {why}" for number, why in decision.missed_routes) or "none leads to it"
-        match decision.not_heard:
+        match decision.not_notified_because:
             case NotNotifiedReason.NO_ROUTE:
                 return f"not told: no route brings {decision.severity} there: {missed}"
             case NotNotifiedReason.MUTED:
@@ -150,7 +150,7 @@ class Page:
                 yield f"    {_VERDICTS[finding.verdict]:<8}{self._finding(finding)}"
             if level.mute is not None:
                 yield f"    muted by {mute_text(level.mute, self._zone)}"
-        yield from self._heard(story)
+        yield from self._decision_text(story)
 
     def _state(self, level: LevelExplanation) -> str:
         alert, at = level.alert, self._found.at
@@ -191,7 +191,7 @@ class Page:
         before = f", {reference.count:,} at {self._words.clock(reference.at)}" if reference is not None else ""
         return f"{evidence.value.count:,} held{before}"
 
-    def _heard(self, story: "RuleExplanation") -> Iterator[str]:
+    def _decision_text(self, story: "RuleExplanation") -> Iterator[str]:
         records = self._told[story.rule.name, story.series.tenant]
         decisions_made = {decision.receiver.name: decision for decision in story.decisions_made}
         for name in dict.fromkeys([*decisions_made, *(record.receiver for record in records)]):
@@ -266,7 +266,7 @@ def _hearing_json(decision: NotificationDecision) -> Mapping[str, object]:
     return {
         "receiver": decision.receiver.name,
         "severity": decision.severity,
-        "not_notified_because": decision.not_heard,
+        "not_notified_because": decision.not_notified_because,
         "missed_routes": [{"route": number, "why": why} for number, why in decision.missed_routes],
         "muted_by": mute_json(decision.mute),
         "group_until": decision.until,

@@ -81,11 +81,11 @@ def status_for(
         polling=known,
         held=held if known.last_success_at else None,
         firing=firing,
-        polling_state=_sight(known, settings, now=now),
+        polling_state=_polling_state(known, settings, now=now),
     )
 
 
-def _sight(polling: "PollingStatus", settings: "TenantConfig", *, now: datetime) -> PollingState:
+def _polling_state(polling: "PollingStatus", settings: "TenantConfig", *, now: datetime) -> PollingState:
     """Return whether what is known is true now: the last poll was good and is recent enough for its built-in rule."""
     if polling.failure is not None:
         return PollingState.FAILING

@@ -34,7 +34,7 @@ BEAT_SECONDS = 2.0
 #: So much earlier than its leases end an instance stops, in seconds: no two clocks go alike.
 MARGIN_SECONDS = 0.5
 #: How often it is looked whether the leases still hold, in seconds; a renewal that takes so many looks is ended.
-LOOK_SECONDS, MAX_LOOKS = 1.0, 8
+LOOK_SECONDS, MAX_TRIES = 1.0, 8
 #: The clocks of this machine and of the database may be so far apart before it is said.
 WORTH_SAYING = timedelta(seconds=5)
 _NOBODY = OwnInstance(number=0, configuration="")
@@ -210,7 +210,7 @@ class Cluster:
         """
         self._stop_in_time()
         self._looks_while_beating = self._looks_while_beating + 1 if self._beating.locked() else 0
-        if self._looks_while_beating >= MAX_LOOKS:
+        if self._looks_while_beating >= MAX_TRIES:
             self._looks_while_beating = 0
             self._store.cancel_waits()
 

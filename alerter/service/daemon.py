@@ -29,7 +29,7 @@ from alerter.health import Health
 from alerter.humanize import first_of
 from alerter.jobs.deliver import deliver, next_attempt_due_at, release_claims
 from alerter.jobs.notify import flush_groups
-from alerter.jobs.poll import poll_many, reconcile, shift_after_clock_jump, tell_unpolled
+from alerter.jobs.poll import notify_removed_tenants, poll_many, reconcile, shift_after_clock_jump
 from alerter.jobs.retention import BatchSizer, apply_retention
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.processes import alerter_command, start, wait
@@ -267,7 +267,7 @@ class Daemon:
             self._scheduler.reschedule_all()
         elif slept > JUMP:
             log.warning("the machine was suspended seconds=%.0f", slept.total_seconds())
-            self._health.expect_anew(begun_within=startup_spread(self._health.tenant_count()))
+            self._health.restart_expectations(begun_within=startup_spread(self._health.tenant_count()))
             self._scheduler.reschedule_all()
 
     def _reload(self) -> None:
@@ -480,7 +480,7 @@ class Daemon:
 
         def look() -> None:
             if self._membership.may_act():
-                tell_unpolled(self._store, self._runtime.alerting, now=now())
+                notify_removed_tenants(self._store, self._runtime.alerting, now=now())
             if next_attempt_due_at(self._store) is not None:
                 self._deliver_soon()
 

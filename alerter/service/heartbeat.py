@@ -29,7 +29,7 @@ import urllib3
 from alerter import __version__
 from alerter.errors import DeliveryError
 from alerter.health import PingOutcome
-from alerter.network.deadline import HeldSession, Lifeline, as_it_is, proxies_for
+from alerter.network.deadline import HeldSession, RequestDeadline, as_it_is, proxies_for
 from alerter.network.dialer import Dialer
 from alerter.network_settings import fault_on_the_way
 
@@ -221,21 +221,23 @@ def send(ping: Ping, patience: PingTimeouts, dialer: Dialer | None = None) -> No
     Raises:
         DeliveryError: It was not taken, or not in time; the text holds nothing of the URL.
     """
-    lifeline = Lifeline()
-    deadline = threading.Timer(patience.total, lifeline.cut)
+    request_deadline = RequestDeadline()
+    deadline = threading.Timer(patience.total, request_deadline.cut)
     deadline.daemon = True
     deadline.start()
     try:
-        status, answer = _answer(ping, patience, HeldSession(lifeline, dialer or Dialer()))
+        status, answer = _answer(ping, patience, HeldSession(request_deadline, dialer or Dialer()))
     except Exception as error:  # noqa: BLE001 - a server can make a library raise anything, with the URL in its text
-        said = _late(patience) if lifeline.is_cut else _said_of(error, patience, scheme=urlsplit(ping.url).scheme)
+        said = (
+            _late(patience) if request_deadline.is_cut else _said_of(error, patience, scheme=urlsplit(ping.url).scheme)
+        )
         raise DeliveryError(said) from None
     finally:
         deadline.cancel()
-        lifeline.release()
-    if lifeline.is_cut:
+        request_deadline.release()
+    if request_deadline.is_cut:
         raise DeliveryError(_late(patience))
-    _judge(status, answer)
+    _check_answer(status, answer)
 
 
 def _late(patience: PingTimeouts) -> str:
@@ -267,7 +269,7 @@ def _answer(ping: Ping, patience: PingTimeouts, held: HeldSession) -> tuple[int,
         return response.status_code, response.raw.read(_ANSWER_BYTES, decode_content=False).decode(errors="replace")
 
 
-def _judge(status: int, answer: str) -> None:
+def _check_answer(status: int, answer: str) -> None:
     if 300 <= status < 400:  # noqa: PLR2004 - the classes of HTTP
         raise DeliveryError(f"answered {status}, a redirect: write the address that it leads to")
     if not 200 <= status < 300:  # noqa: PLR2004 - as above

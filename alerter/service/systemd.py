@@ -105,7 +105,7 @@ class SystemdStatus:
             return
         self._feed_watchdog()
         if self._systemd.is_listening and self._monotonic() - self._line_seconds >= STATUS_SECONDS:
-            self._tell_status(now=now)
+            self._send_status(now=now)
 
     def reloading(self) -> None:
         """Say that the configuration is being read again."""
@@ -125,7 +125,7 @@ class SystemdStatus:
         # The last complete cycle may be longer ago than a limit that has become shorter: that waits for the next one.
         self._limit = max(self._limit, self._due_limit())
         if self._is_ready:
-            self._tell_status(READY=1, **self._limited(), now=now)
+            self._send_status(READY=1, **self._limited(), now=now)
 
     def stopping(self) -> None:
         """Say that the service ends as soon as what is in flight has ended."""
@@ -137,7 +137,7 @@ class SystemdStatus:
         if not has_tried_all and waited < FIRST_POLLS.total_seconds():
             return
         self._limit = self._due_limit()
-        self._is_ready = self._tell_status(READY=1, **self._limited(), now=now)
+        self._is_ready = self._send_status(READY=1, **self._limited(), now=now)
         if not has_tried_all:
             log.warning("ready before every tenant was tried seconds=%.0f", waited)
 
@@ -165,7 +165,7 @@ class SystemdStatus:
             log.info("no tenant overdue")
         self._overdue = overdue
 
-    def _tell_status(self, *, now: datetime, **assignments: int) -> bool:
+    def _send_status(self, *, now: datetime, **assignments: int) -> bool:
         """Send the status line if it is a new one, and in any case what must be said with it."""
         line = status_line(self._status(now=now))
         if line == self._line and not assignments:

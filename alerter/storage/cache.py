@@ -30,7 +30,7 @@ from alerter.storage.count_changes import CountChanges
 from alerter.storage.engine import Repository
 from alerter.storage.poll_runs import CurrentFailures, PollRuns, spans_of
 from alerter.storage.tables import series, tenants
-from alerter.storage.windows import PackedSeries, Reach
+from alerter.storage.windows import LookbackReach, PackedSeries
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,7 +172,9 @@ class Cache(Repository):
         if tenant in self.known:
             self.known[tenant].skip_cache = cache
 
-    def add_success(self, snapshot: Snapshot, reach: Reach | None) -> tuple[CachedTenant, Mapping[int, int]] | None:
+    def add_success(
+        self, snapshot: Snapshot, reach: LookbackReach | None
+    ) -> tuple[CachedTenant, Mapping[int, int]] | None:
         """Store that a poll succeeded, if the cached state is valid and the poll continues it; None if not.
 
         Returns:
@@ -197,7 +199,7 @@ class Cache(Repository):
         self.known[snapshot.tenant] = cached
         return cached, changed
 
-    def add_failure(self, tenant: Tenant, error: SourceError, reach: Reach | None, *, at: datetime) -> bool:
+    def add_failure(self, tenant: Tenant, error: SourceError, reach: LookbackReach | None, *, at: datetime) -> bool:
         """Store that a poll failed, if the cached state is valid and the failure continues its run; False if not."""
         cached = self.shared.checkout(tenant)
         if cached is None or cached.series.reach != reach or cached.failures is None:
@@ -209,7 +211,7 @@ class Cache(Repository):
         self.known[tenant] = cached
         return True
 
-    def load(self, tenant: Tenant, reach: Reach | None, *, now: datetime) -> None:
+    def load(self, tenant: Tenant, reach: LookbackReach | None, *, now: datetime) -> None:
         """Read the state of a tenant that has changed; whoever has cached it must read it again.
 
         Nothing is kept while the clock is behind what is stored: the newest counts are not those of this moment, and a
@@ -225,7 +227,7 @@ class Cache(Repository):
             self.known[tenant] = state
 
     def look_back(
-        self, tenant: Row[Any], reach: Reach, places: Collection[int] | None = None, *, now: datetime
+        self, tenant: Row[Any], reach: LookbackReach, places: Collection[int] | None = None, *, now: datetime
     ) -> CachedTenant:
         """Read what is stored of a tenant, as far back as the rules look."""
         start = reach.start(now=now)

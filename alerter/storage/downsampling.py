@@ -57,7 +57,7 @@ class Downsampling(Repository):
 
     def messages_with_old_bodies(self, *, before: datetime, limit: int) -> list[str]:
         """Return the ids of messages that were planned before an instant, reached everybody, and still have a text."""
-        return [row.id for row in self._all(_WORDY, {"before": before, "limit": limit})]
+        return [row.id for row in self._all(_WITH_OLD_BODIES, {"before": before, "limit": limit})]
 
     def downsample(self, tenant: Tenant, *, before: datetime, batch: int) -> int:
         """Thin some hours of a tenant's history; return how many changes were looked at, 0 at the end.
@@ -188,7 +188,7 @@ _CHANGE = and_(
 _DELETE = delete(_changes).where(_CHANGE)
 _SET_WAS = update(_changes).where(_CHANGE)
 
-_WORDY = (
+_WITH_OLD_BODIES = (
     select(messages.c.id)
     .where(
         has_text,

@@ -30,7 +30,7 @@ from alerter.storage.poll_runs import PollRuns, failure_from_row, spans_of
 from alerter.storage.snapshots import SERIES, SnapshotWriter
 from alerter.storage.tables import coverage, is_held, series, tenants
 from alerter.storage.totals import TenantSums
-from alerter.storage.windows import LazySeries, Reach
+from alerter.storage.windows import LazySeries, LookbackReach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class HistoryRepository(Repository):
             may have: the poll before is not cached, had failed or was long ago, another writer came between, or a
             reason is new.
         """
-        reach = None if windows is None else Reach(windows, poll_interval)
+        reach = None if windows is None else LookbackReach(windows, poll_interval)
         writer = SnapshotWriter(self._connection, self._changes)
         continued = self._cache.add_success(snapshot, reach)
         if continued is not None:
@@ -147,7 +147,7 @@ class HistoryRepository(Repository):
         row = self._runs.tenant(tenant)
         if row is None:
             return TenantSeries(polling=_never_polled(tenant, poll_interval, timezone, now=now), reasons=())
-        reach = Reach(Lookbacks(((MATCH_ALL, window),)), poll_interval)
+        reach = LookbackReach(Lookbacks(((MATCH_ALL, window),)), poll_interval)
         return series_at(tenant, self._cache.look_back(row, reach, places, now=now), timezone, now=now)
 
     def sum_over_tenants(

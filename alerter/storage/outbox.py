@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent, Outage
+from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent, TargetOutage
 from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.outbox import Delivery, TargetBacklog, TargetName
 from alerter.core.rules import Severity
@@ -113,7 +113,7 @@ class OutboxRepository(Repository):
         """Say whether a delivery's target has taken a message that was planned later."""
         return bool(self._all(_OVERTAKING, {"delivery_id": delivery.id, "target_id": delivery.target_id}))
 
-    def outages(self) -> dict[TargetId, Outage]:
+    def outages(self) -> dict[TargetId, TargetOutage]:
         """Return the targets that cannot be reached."""
         return {row.target: _outage_of(row) for row in self._all(_OUTAGES)}
 
@@ -129,7 +129,7 @@ class OutboxRepository(Repository):
         new = {"message_id": message.id, "attempts": 0, "last_error": ""} | due
         self._run(_ADD_DELIVERY, [new | {"target": target, "target_name": name} for name, target in targets.items()])
 
-    def save_outage(self, outage: Outage) -> None:
+    def save_outage(self, outage: TargetOutage) -> None:
         """Keep that a target cannot be reached, in place of what was stored of it."""
         self._put(outages, [_outage_row(outage)])
 
@@ -220,14 +220,14 @@ def _message_of(row: Row[Any]) -> Message:
     )
 
 
-def _outage_of(row: Row[Any]) -> Outage:
+def _outage_of(row: Row[Any]) -> TargetOutage:
     notified = None if row.notified is None else tuple(json.loads(row.notified))
-    return Outage(
+    return TargetOutage(
         target=row.target_name, target_id=row.target, since=row.started_at, error=row.error, notified=notified
     )
 
 
-def _outage_row(outage: Outage) -> dict[str, Any]:
+def _outage_row(outage: TargetOutage) -> dict[str, Any]:
     notified = None if outage.notified is None else json.dumps(outage.notified)
     return {
         "target": outage.target_id,

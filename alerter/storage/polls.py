@@ -14,7 +14,7 @@ from alerter.storage.cache import Cache
 from alerter.storage.engine import Repository
 from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row
 from alerter.storage.tables import Instant, coverage, is_held, poll_failures, tenants
-from alerter.storage.windows import Reach
+from alerter.storage.windows import LookbackReach
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -108,7 +108,7 @@ class PollRepository(Repository):
             windows: How far back the rules look, which is what is cached for the next poll; None for nothing.
             at: When it had failed.
         """
-        reach = None if windows is None else Reach(windows, poll_interval)
+        reach = None if windows is None else LookbackReach(windows, poll_interval)
         if self._cache.add_failure(tenant, error, reach, at=at):
             return
         self._runs.add_failure(tenant, error, at=at)

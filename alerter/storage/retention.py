@@ -188,7 +188,7 @@ _TENANTS_TO_PRUNE = (
 # Everything else: what it takes to be old holds when a row is found, and when it goes
 
 _key: BindParameter[int | str] = bindparam("key")
-_some_alerts, _some_told = alerts.alias(), notification_states.alias()
+_some_alerts, _some_notified = alerts.alias(), notification_states.alias()
 # The states stand in the statements as they are, for the sake of partial indexes, and as plain text, for that of many
 # rows at a time.
 _INACTIVE: ColumnElement[str] = literal_column(f"'{AlertState.INACTIVE}'")
@@ -214,8 +214,8 @@ _GOES_ON = _some_alerts.c.state != _INACTIVE
 # What a URL was told that is nowhere any more is believed for ever: nobody tells it of the end. One that is in the
 # configuration is told of it once a mute is over, however long that lasts.
 _IS_BELIEVED = and_(
-    _some_told.c.state == _FIRING,
-    or_(_some_told.c.notified_at >= _before, exists().where(targets.c.target == _some_told.c.target)),
+    _some_notified.c.state == _FIRING,
+    or_(_some_notified.c.notified_at >= _before, exists().where(targets.c.target == _some_notified.c.target)),
 )
 _limit: BindParameter[int] = bindparam("limit")
 _FIND = {
@@ -225,7 +225,7 @@ _FIND = {
     .distinct()
     .where(
         ~exists().where(_some_alerts.c.subject == alerts.c.subject, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
-        ~exists().where(_some_told.c.subject == alerts.c.subject, _IS_BELIEVED),
+        ~exists().where(_some_notified.c.subject == alerts.c.subject, _IS_BELIEVED),
     )
     .limit(_limit),
     "silence": select(silences.c.id).where(_IS_OLD_SILENCE).limit(_limit),
@@ -235,7 +235,7 @@ _FIND = {
 
 _HAS_ENDED = and_(
     ~exists().where(_some_alerts.c.subject == _key, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
-    ~exists().where(_some_told.c.subject == _key, _IS_BELIEVED),
+    ~exists().where(_some_notified.c.subject == _key, _IS_BELIEVED),
 )
 # In this order: what was told of alerts, and deliveries, go before what they hang on.
 _DROP = (

@@ -151,8 +151,8 @@ def _guard(url: URL) -> dict[str, Any]:
 
     # What the environment or a service file says, which libpq goes by as well.
     defaults = {each.keyword.decode(): (each.val or b"").decode() for each in psycopg.pq.Conninfo.get_defaults()}
-    is_told = "require_auth" in url.query or defaults.get("require_auth")
-    if is_told or not _read(url).is_exposed(sslmode=defaults["sslmode"], host=defaults["host"]):
+    is_said = "require_auth" in url.query or defaults.get("require_auth")
+    if is_said or not _read(url).is_exposed(sslmode=defaults["sslmode"], host=defaults["host"]):
         return {}
     return {"require_auth": "!password"} if psycopg.pq.version() >= _LIBPQ_WITH_REQUIRE_AUTH else {}
 

@@ -36,7 +36,7 @@ from alerter.storage.count_changes import CountChanges, by_tenant
 from alerter.storage.engine import Repository
 from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row, spans_of
 from alerter.storage.tables import coverage, is_held, series, tenants
-from alerter.storage.windows import MARGIN, PackedSeries, Reach
+from alerter.storage.windows import MARGIN, LookbackReach, PackedSeries
 
 #: So many tenants are read at a time.
 READ_TOGETHER = 200
@@ -120,7 +120,7 @@ class TenantSums(Repository):
     def _read_together(
         self, members: Sequence[SumMember], rows: Mapping[str, Row[Any]], *, now: datetime
     ) -> dict[Tenant, CachedTenant]:
-        reaches = {member.tenant: Reach(member.windows, member.poll_interval) for member in members}
+        reaches = {member.tenant: LookbackReach(member.windows, member.poll_interval) for member in members}
         start = min(reach.start(now=now) for reach in reaches.values())
         ids = [rows[member.tenant].id for member in members]
         known = by_tenant(self._all(_SERIES, {"ids": ids}))
@@ -183,7 +183,7 @@ def _unseen(members: Sequence[SumMember], rows: Mapping[str, Row[Any]]) -> Serie
 
 def _was_true(known: CachedTenant, member: SumMember, row: Row[Any]) -> bool:
     """Say whether nothing but good polls of the same run has changed what is remembered."""
-    if known.revision != row.revision or known.series.reach != Reach(member.windows, member.poll_interval):
+    if known.revision != row.revision or known.series.reach != LookbackReach(member.windows, member.poll_interval):
         return False
     if not known.coverage or known.coverage[-1].until > row.newest_last_poll_at:
         return False

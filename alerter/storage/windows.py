@@ -29,7 +29,7 @@ _UNKNOWN = array("q")
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class LookbackReach:
     """How far back series are known: as far as the rules look, and the tolerance of the oldest sample."""
 
     windows: Lookbacks
@@ -60,7 +60,7 @@ class PackedSeries:
             Nothing at all of one that was not asked for.
     """
 
-    reach: Reach
+    reach: LookbackReach
     ids: "array[int]"
     first_held: "array[int]"
     reasons: tuple[HoldReason, ...]
@@ -71,7 +71,7 @@ class PackedSeries:
         cls,
         known: Sequence[Row[Any]],
         changes: Iterable[StoredChange],
-        reach: Reach,
+        reach: LookbackReach,
         *,
         places: Collection[int] | None = None,
         now: datetime,

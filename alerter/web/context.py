@@ -12,7 +12,7 @@ from alerter.core.series import Tenant
 from alerter.health import Health
 from alerter.queries.overview import Overview
 from alerter.storage import Reader, Store
-from alerter.web.request import HttpError, Request
+from alerter.web.request import HttpError, WebRequest
 from alerter.web.router import Need
 from alerter.web.security import Visitor
 
@@ -71,7 +71,7 @@ class View:
         peaks: Returns the small charts of tenants, as far as time allows.
     """
 
-    request: Request
+    request: WebRequest
     visitor: Visitor
     reader: Reader
     config: Config

@@ -56,7 +56,7 @@ class HttpError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class WebRequest:
     """A request.
 
     Attributes:
@@ -78,7 +78,7 @@ class Request:
     body: bytes = b""
 
     @classmethod
-    def of(cls, environ: "WSGIEnvironment") -> "Request":
+    def of(cls, environ: "WSGIEnvironment") -> "WebRequest":
         """Return the request of a WSGI environment, without its body.
 
         Raises:
@@ -226,7 +226,7 @@ def json_response(value: object, *, status: int = 200) -> Response:
     return Response(status=status, content=dump(value), content_type=JSON)
 
 
-def compress(request: Request, response: Response) -> None:
+def compress(request: WebRequest, response: Response) -> None:
     """Compress a response in place if the client takes that and it is worth it."""
     is_text = response.content_type.startswith(("text/", JSON, "image/svg"))
     if not is_text or len(response.content) < MIN_GZIP_BYTES or response.header("Content-Encoding"):

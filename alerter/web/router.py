@@ -23,7 +23,7 @@ class Need(StrEnum):
 
 
 @dataclass(frozen=True)
-class Route:
+class WebRoute:
     """One route.
 
     Attributes:
@@ -59,10 +59,10 @@ class Router:
         routes: All of them; the first that matches answers.
     """
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[WebRoute]) -> None:
         self.routes = tuple(routes)
 
-    def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+    def find(self, method: str, path: str) -> tuple[WebRoute, Mapping[str, str]]:
         """Return the route of a request, and the values of its path's segments.
 
         Raises:

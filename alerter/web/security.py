@@ -17,8 +17,8 @@ from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
-from alerter.config.web import UNIX, Access, WebConfig
-from alerter.web.request import HttpError, Request
+from alerter.config.web import UNIX, PageAccess, WebConfig
+from alerter.web.request import HttpError, WebRequest
 from alerter.web.router import Need
 
 ALL_NEEDS: Final = frozenset(Need)
@@ -100,7 +100,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def check_origin(request: Request, *, is_token: bool, public_url: str | None) -> None:
+def check_origin(request: WebRequest, *, is_token: bool, public_url: str | None) -> None:
     """Refuse a change that a page of another site may have sent.
 
     `Sec-Fetch-Site` says it, which browsers leave out on plain http beyond loopback; then `Origin` must be ours. Basic
@@ -123,7 +123,7 @@ def check_origin(request: Request, *, is_token: bool, public_url: str | None) ->
         raise HttpError(403, f"expected a form of this page, found one of {origin[:200]!r}")
 
 
-def _is_own(origin: str, request: Request, public_url: str | None) -> bool:
+def _is_own(origin: str, request: WebRequest, public_url: str | None) -> bool:
     own = [f"{request.scheme}://{request.headers.get('host', '')}", *([public_url] if public_url else [])]
     return origin != "null" and _authority(origin) in {_authority(each) for each in own}
 
@@ -154,7 +154,7 @@ class Gate:
         self._failures = FailureLimit(seconds)
         self._passwords = PasswordCheck(seconds)
 
-    def identify(self, request: Request) -> Visitor:
+    def identify(self, request: WebRequest) -> Visitor:
         """Return who asks.
 
         Raises:
@@ -172,7 +172,7 @@ class Gate:
             return self._user(name, address)
         if self._config.has_sign_in and not self._config.open_to_everybody:
             raise self._sign_in("sign in to see this page")
-        can = ALL_NEEDS if self._config.access is Access.OPERATE else {Need.READ}
+        can = ALL_NEEDS if self._config.access is PageAccess.OPERATE else {Need.READ}
         return Visitor(name="", can=frozenset(can), address=address)
 
     def _user(self, name: str, address: str) -> Visitor:
@@ -194,7 +194,7 @@ class Gate:
             is_token=True,
         )
 
-    def _basic(self, credentials: str, request: Request, address: str) -> str:
+    def _basic(self, credentials: str, request: WebRequest, address: str) -> str:
         """Return the user whose password is right."""
         if not (self._is_near(request.peer) or self._is_trusted(request.peer)):
             raise HttpError(
@@ -214,7 +214,7 @@ class Gate:
         headers = {"WWW-Authenticate": 'Basic realm="alerter", charset="UTF-8"'} if self._config.users else {}
         return HttpError(401, message, headers=headers)
 
-    def _proxied(self, request: Request) -> str:
+    def _proxied(self, request: WebRequest) -> str:
         """Return the user that a trusted proxy names; empty for none."""
         header = self._config.user_header
         if header is None or not self._is_trusted(request.peer):
@@ -224,7 +224,7 @@ class Gate:
             raise HttpError(400, f"expected one user in {header}, found several")
         return name
 
-    def _address(self, request: Request) -> str:
+    def _address(self, request: WebRequest) -> str:
         """Return where somebody is: of a trusted proxy's request, what it says."""
         forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         return forwarded if forwarded and self._is_trusted(request.peer) else request.peer or UNIX

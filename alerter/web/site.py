@@ -18,8 +18,8 @@ from alerter.queries.overview import OverviewCache, overdue_text
 from alerter.queries.sparklines import SparklineCache
 from alerter.web.context import Screen, SiteSources, View
 from alerter.web.render import Renderer, key_of
-from alerter.web.request import HttpError, Request, Response, compress, read_body
-from alerter.web.router import Need, Route, Router
+from alerter.web.request import HttpError, Response, WebRequest, compress, read_body
+from alerter.web.router import Need, Router, WebRoute
 from alerter.web.routes import NAVIGATION, ROUTES
 from alerter.web.security import Gate, Visitor, check_origin
 from alerter.web.static_files import PREFIX, StaticFiles
@@ -65,9 +65,9 @@ class Site:
 
     def respond(self, environ: "WSGIEnvironment") -> Response:
         """Return the answer to a request."""
-        request = Request(method=environ["REQUEST_METHOD"], path="/")
+        request = WebRequest(method=environ["REQUEST_METHOD"], path="/")
         try:
-            request = Request.of(environ)
+            request = WebRequest.of(environ)
             response = self._respond(request, environ)
         except HttpError as error:
             response = self._error(request, error)
@@ -77,7 +77,7 @@ class Site:
         compress(request, response)
         return response
 
-    def _respond(self, request: Request, environ: "WSGIEnvironment") -> Response:
+    def _respond(self, request: WebRequest, environ: "WSGIEnvironment") -> Response:
         if request.path.startswith(f"/{PREFIX}") and request.is_read:
             return self._static.respond(request, request.path.removeprefix(f"/{PREFIX}"))
         route, values = self._router.find(request.method, request.path)
@@ -96,7 +96,7 @@ class Site:
         finally:
             self._views.release()
 
-    def _identify(self, request: Request) -> Visitor:
+    def _identify(self, request: WebRequest) -> Visitor:
         config = self._sources.config().web
         with self._gate_lock:
             if self._gate is None or self._gate[0] is not config:
@@ -104,7 +104,7 @@ class Site:
             gate = self._gate[1]
         return gate.identify(request)
 
-    def _view(self, route: Route, values: Mapping[str, str], request: Request, visitor: Visitor) -> Response:
+    def _view(self, route: WebRoute, values: Mapping[str, str], request: WebRequest, visitor: Visitor) -> Response:
         version = self._version()
         etag = self._etag(request, visitor, version) if request.is_read and route.is_live else ""
         if etag and etag in request.headers.get("if-none-match", ""):
@@ -138,7 +138,7 @@ class Site:
         loaded = None if record is None else (record.loaded_at, record.is_in_force)
         return self._marker(), self._sources.problems(), loaded
 
-    def _etag(self, request: Request, visitor: Visitor, version: tuple[object, ...]) -> str:
+    def _etag(self, request: WebRequest, visitor: Visitor, version: tuple[object, ...]) -> str:
         minute = int(self._sources.clock().timestamp()) // _CLOCK_SECONDS
         parts = (__version__, version, minute, visitor.name, sorted(visitor.can), request.path, request.query)
         return f'"{sha256(repr(parts).encode()).hexdigest()[:24]}"'
@@ -177,7 +177,7 @@ class Site:
             "first_page": "?" + _query_without(view.request, "after"),
         }
 
-    def _error(self, request: Request, error: HttpError) -> Response:
+    def _error(self, request: WebRequest, error: HttpError) -> Response:
         headers = [*error.headers.items(), ("Cache-Control", "no-store")]
         if request.path.startswith("/api/"):
             body: dict[str, object] = {"code": error.code, "message": error.message}
@@ -222,8 +222,8 @@ _EMPTY_FRAME: Final[Mapping[str, Any]] = {
 }  # fmt: skip
 
 
-def _with_body(request: Request, body: bytes) -> Request:
-    return Request(
+def _with_body(request: WebRequest, body: bytes) -> WebRequest:
+    return WebRequest(
         method=request.method,
         path=request.path,
         query=request.query,
@@ -247,7 +247,7 @@ def _refusal(visitor: Visitor, need: Need) -> str:
     return f"{who} may not {what}: only those in `operators` of [web] may"
 
 
-def _query_without(request: Request, name: str) -> str:
+def _query_without(request: WebRequest, name: str) -> str:
     return urlencode([(key, value) for key, value in request.query if key != name])
 
 

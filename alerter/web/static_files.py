@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
 from typing import Final
 
-from alerter.web.request import HttpError, Request, Response
+from alerter.web.request import HttpError, Response, WebRequest
 
 PREFIX: Final = "static/"
 _CACHING: Final = "public, max-age=31536000, immutable"
@@ -45,7 +45,7 @@ class StaticFiles:
         """
         return self._hashed[name]
 
-    def respond(self, request: Request, name: str) -> Response:
+    def respond(self, request: WebRequest, name: str) -> Response:
         """Return a file.
 
         Raises:

@@ -9,7 +9,7 @@ from alerter.config.files import File, Files
 from alerter.config.paths import Credentials, credentials_of
 from alerter.config.problems import Problems
 from alerter.config.toml_lines import KeyPath
-from alerter.config.variables import Reach, Variables
+from alerter.config.variables import Variables, VariableScope
 from alerter.humanize import escaped
 
 
@@ -18,9 +18,9 @@ def problems_of(tables: Mapping[str, object]) -> Problems:
     return Problems(Files(File(name="rules.toml", folder=Path(), text="key = 1", tables=tables)))
 
 
-def here(_: KeyPath) -> Reach:
+def here(_: KeyPath) -> VariableScope:
     """Return what the references of the main file may stand for."""
-    return Reach(folder=Path())
+    return VariableScope(folder=Path())
 
 
 NO_CREDENTIALS = Credentials(absence="$CREDENTIALS_DIRECTORY is not set")
@@ -38,7 +38,9 @@ def filled_in(
     handed_over = NO_CREDENTIALS
     if credentials is not None:
         handed_over = credentials_of(Path("rules.toml"), {"CREDENTIALS_DIRECTORY": str(credentials)})
-    value = Variables(environ or {}, handed_over, lambda _: Reach(folder=folder), problems).filled_in(text, ("key",))
+    value = Variables(environ or {}, handed_over, lambda _: VariableScope(folder=folder), problems).filled_in(
+        text, ("key",)
+    )
     return value, [str(each) for each in problems.errors], [str(each) for each in problems.warnings]
 
 

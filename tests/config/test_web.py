@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alerter.config import Config, load_config
-from alerter.config.web import Access, Scope
+from alerter.config.web import PageAccess, Scope
 from alerter.errors import ConfigError
 
 REST = (
@@ -32,7 +32,7 @@ def test_everything_that_can_be_said_is_taken(tmp_path: Path) -> None:
         f'[web.tokens.bot]\nsha256 = "{"AB" * 32}"\nscopes = ["read", "ack"]',
     ).web
 
-    assert (web.page, web.access, web.operators, web.hosts) == (True, Access.READ, ("alice",), ("alerter.example",))
+    assert (web.page, web.access, web.operators, web.hosts) == (True, PageAccess.READ, ("alice",), ("alerter.example",))
     assert (web.user_header, web.trusted_proxies) == ("X-Forwarded-User", ("127.0.0.1", "unix"))
     assert web.users == {"alice": HASH}
     assert HASH not in repr(web)

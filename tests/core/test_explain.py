@@ -240,7 +240,7 @@ def test_who_hears_of_an_alert(
         a_receiver(), alerts, routes, mutes=mutes, budget=HourlyLimit(), collected_until=None, now=NOON
     )  # fmt: skip
 
-    assert is_routed.not_heard is expected
+    assert is_routed.not_notified_because is expected
 
 
 def test_routes_that_do_not_fit_are_numbered_as_in_the_file() -> None:
@@ -279,7 +279,7 @@ def test_a_receiver_may_have_to_wait(
         now=NOON,
     )
 
-    assert (is_routed.not_heard, is_routed.until) == (expected, collected_until)
+    assert (is_routed.not_notified_because, is_routed.until) == (expected, collected_until)
 
 
 def test_of_several_levels_the_highest_is_heard() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.message.content import Message, MessageStatus, Outage
+from alerter.core.message.content import Message, MessageStatus, TargetOutage
 from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.outbox import (
     MAX_ATTEMPTS,
@@ -337,7 +337,7 @@ def test_that_a_target_cannot_be_reached_is_news_after_half_an_hour(
     expected: bool,  # noqa: FBT001 - a table
 ) -> None:
     """Once."""
-    outage = Outage(
+    outage = TargetOutage(
         target="secops/slack", target_id=TargetId("secops/slack"), since=at(since), error="timed out", notified=notified
     )
 

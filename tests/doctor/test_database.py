@@ -13,7 +13,7 @@ import pytest
 
 from alerter.config import Config
 from alerter.doctor import database
-from alerter.doctor.database import check_database, elsewhere, judge_schema, judge_use
+from alerter.doctor.database import assess_schema, assess_use, check_database, elsewhere
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.storage import SchemaState, Store
 from alerter.storage.tables import database_sizes
@@ -193,7 +193,7 @@ def test_an_older_schema_is_looked_at_no_further(
 
 def test_a_database_of_a_newer_alerter_has_failed() -> None:
     """It cannot be used, and says with what it can."""
-    finding = judge_schema("alerter.db", SchemaState.NEWER)
+    finding = assess_schema("alerter.db", SchemaState.NEWER)
 
     assert finding.outcome is FAILED
     assert "Install that version" in finding.advice
@@ -217,7 +217,7 @@ def test_a_database_of_a_newer_alerter_has_failed() -> None:
 )
 def test_who_uses_the_database_and_who_polls(holder: str | None, age: str | None, outcome: Outcome, text: str) -> None:
     """A service that holds it and does not poll has failed; without one, somebody else may poll."""
-    finding = judge_use("alerter.db", holder, polled(age), limit=minutes(15), now=NOON)
+    finding = assess_use("alerter.db", holder, polled(age), limit=minutes(15), now=NOON)
 
     assert (finding.outcome, finding.text) == (outcome, text)
     assert bool(finding.advice) is (outcome is not OK)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.doctor.database_growth import DatabaseGrowth, judge_growth
+from alerter.doctor.database_growth import DatabaseGrowth, assess_growth
 from alerter.doctor.findings import Outcome
 from alerter.storage import DatabaseSize
 from tests.builders import NOON
@@ -103,7 +103,7 @@ def growth(
 )  # fmt: skip
 def test_how_long_the_disk_lasts(given: DatabaseGrowth, outcome: Outcome, text: str) -> None:
     """By its growth, until its history is as long as it is kept."""
-    finding = judge_growth("alerter.db", given, now=NOON)
+    finding = assess_growth("alerter.db", given, now=NOON)
 
     assert finding.outcome is outcome
     assert text in finding.text
@@ -112,7 +112,7 @@ def test_how_long_the_disk_lasts(given: DatabaseGrowth, outcome: Outcome, text: 
 
 def test_the_figures_are_there_for_a_program() -> None:
     """With their units in their names."""
-    finding = judge_growth("alerter.db", growth(10, 2000, daily=1, free=2), now=NOON)
+    finding = assess_growth("alerter.db", growth(10, 2000, daily=1, free=2), now=NOON)
 
     assert dict(finding.measured) == {
         "size_bytes": 10 * MIB,

@@ -10,7 +10,7 @@ import trustme
 
 from alerter.config import Secret, Target
 from alerter.core.outbox import TargetName
-from alerter.doctor.contacts import judge_contact
+from alerter.doctor.contacts import assess_contact
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.receivers import check_heartbeat, check_target, check_ways
 from alerter.network.probe import Endpoint, ProbeResult, ProbeStage, TlsMode
@@ -177,7 +177,7 @@ def good_for(days: float) -> ProbeResult:
 )
 def test_what_a_connection_means(at: Endpoint, found: ProbeResult, outcome: Outcome, text: str) -> None:
     """One line, and what to do where something is to be done."""
-    finding = only(judge_contact(NAME, at, found, now=NOON))
+    finding = only(assess_contact(NAME, at, found, now=NOON))
 
     assert finding.outcome is outcome
     assert text in finding.text
@@ -189,7 +189,7 @@ def test_each_way_to_fail_has_its_advice(step: ProbeStage) -> None:
     """Whoever reads it at night need not know what a handshake is."""
     found = ProbeResult(failed_at=step, detail="it broke", proxy="proxy.example")
 
-    finding = only(judge_contact(NAME, endpoint(), found, now=NOON))
+    finding = only(assess_contact(NAME, endpoint(), found, now=NOON))
 
     assert finding.outcome is FAILED
     assert finding.text == f"hooks.example:443 through the proxy proxy.example: {step}: it broke"
@@ -211,7 +211,7 @@ def test_each_complaint_about_a_certificate_has_its_own_advice(complaint: str, w
     """As OpenSSL says them: whoever is to mend it must not guess."""
     found = ProbeResult(failed_at=ProbeStage.CERTIFICATE, detail=complaint)
 
-    assert words in only(judge_contact(NAME, endpoint(), found, now=NOON)).advice
+    assert words in only(assess_contact(NAME, endpoint(), found, now=NOON)).advice
 
 
 # -- the dead man's switch ---------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.doctor.findings import Group, Outcome
-from alerter.doctor.system import check_clock, check_timezone, judge_clock
+from alerter.doctor.system import assess_clock, check_clock, check_timezone
 from tests.builders import NOON
 from tests.doctor.diagnoses import NOT_APPLICABLE, OK, WARNING, only
 
@@ -29,7 +29,7 @@ from tests.doctor.diagnoses import NOT_APPLICABLE, OK, WARNING, only
 )
 def test_a_clock_that_nothing_keeps_right_is_told(seconds: float | None, outcome: Outcome, text: str) -> None:
     """As `timedatectl` judges it: by the error that the kernel allows for."""
-    finding = judge_clock(None if seconds is None else timedelta(seconds=seconds))
+    finding = assess_clock(None if seconds is None else timedelta(seconds=seconds))
 
     assert (finding.group, finding.subject, finding.outcome, finding.text) == (Group.MACHINE, "clock", outcome, text)
     assert ("timedatectl set-ntp true" in finding.advice) is (outcome is WARNING)

@@ -9,7 +9,7 @@ import pytest
 from alerter.config import Config
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.permissions import Identity, identity_of, may_read
-from alerter.doctor.systemd import check_units, judge_reading, judge_unit
+from alerter.doctor.systemd import assess_reading, assess_unit, check_units
 from alerter.systemd_units import Unit
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, WARNING, a_config
 from tests.systemctl import RUNNING, Systemctl
@@ -60,7 +60,7 @@ STOPPED = replace(WELL, active="inactive", sub="dead", since="", has_watchdog=Fa
 )
 def test_how_a_unit_is(unit: Unit, expected: list[tuple[Outcome, str]]) -> None:
     """Everything that is wrong with it, each with the command that helps."""
-    found = list(judge_unit(unit, me="root"))
+    found = list(assess_unit(unit, me="root"))
 
     assert {finding.group for finding in found} == {Group.SERVICE}
     assert [finding.outcome for finding in found] == [outcome for outcome, _ in expected]
@@ -120,7 +120,7 @@ def test_the_unit_of_a_configuration_is_looked_at_with_what_it_may_read(root: Pa
 
 def read_by(unit: Unit, config: Config) -> list[Finding]:
     """Return which files a unit may not read."""
-    return list(judge_reading(unit, config))
+    return list(assess_reading(unit, config))
 
 
 def in_the_open(folder: Path) -> Path:

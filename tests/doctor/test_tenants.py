@@ -10,7 +10,7 @@ import pytest
 from alerter.config import TenantConfig
 from alerter.core.series import Snapshot, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
-from alerter.doctor.tenants import check_account, judge_account
+from alerter.doctor.tenants import assess_account, check_account
 from alerter.errors import Cause
 from alerter.service import wiring
 from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Misbehaviour, Scenario, Simulator
@@ -115,7 +115,7 @@ def probe(*, skew: str | float | None = 0, allowance: RateLimit | None = None) -
 )
 def test_clocks_that_differ_are_told(tmp_path: Path, skew: float | None, outcome: Outcome | None, text: str) -> None:
     """Beside the call itself, which may be good all the same."""
-    call, *clock = judge_account(tenant(tmp_path), probe(skew=skew))
+    call, *clock = assess_account(tenant(tmp_path), probe(skew=skew))
 
     assert call.outcome is OK
     assert ("clocks within" in call.text) is (skew is not None)
@@ -148,7 +148,7 @@ def allowed(limit: int, remaining: int, *, resets_in: float | None = 5) -> RateL
 )
 def test_an_allowance_that_runs_out_is_told(tmp_path: Path, allowance: RateLimit, text: str) -> None:
     """Measured by what polling needs until some is given back."""
-    _, *found = judge_account(tenant(tmp_path), probe(allowance=allowance))
+    _, *found = assess_account(tenant(tmp_path), probe(allowance=allowance))
 
     assert [each.text for each in found] == ([text] if text else [])
     assert outcomes(found) == ([WARNING] if text else [])
@@ -158,6 +158,6 @@ def test_an_answer_that_tells_nothing_else_is_well(tmp_path: Path) -> None:
     """Not every proxy lets headers through."""
     snapshot = Snapshot(tenant=ACME, taken_at=datetime(2026, 3, 2, tzinfo=UTC), counts={})
 
-    finding = only(judge_account(tenant(tmp_path), FetchReport(outcome=snapshot)))
+    finding = only(assess_account(tenant(tmp_path), FetchReport(outcome=snapshot)))
 
     assert (finding.outcome, finding.text, dict(finding.measured)) == (OK, "0 held for 0 reasons", {})

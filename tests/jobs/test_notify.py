@@ -14,7 +14,7 @@ from alerter.core.rules import Per, RuleName, Severity
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
 from alerter.jobs.deliver import deliver, next_attempt_due_at
 from alerter.jobs.notify import flush_groups, next_flush_at
-from alerter.jobs.poll import shift_after_clock_jump, tell_unpolled
+from alerter.jobs.poll import notify_removed_tenants, shift_after_clock_jump
 from tests.builders import (
     NOON,
     a_growth,
@@ -247,12 +247,12 @@ def test_what_no_poll_tells_is_told_once_a_silence_has_ended(world: World, after
     world.alerting = a_policy(tenants=after, receivers={"secops": [SLACK]})
     world.reconcile()
 
-    silent = tell_unpolled(world.store, world.alerting, now=world.clock.now)
-    [message] = tell_unpolled(world.store, world.alerting, now=NOON + span("30m"))
+    silent = notify_removed_tenants(world.store, world.alerting, now=world.clock.now)
+    [message] = notify_removed_tenants(world.store, world.alerting, now=NOON + span("30m"))
 
     assert silent == ()
     assert message.title == "Resolved (rule removed): 150 held in total (all tenants), peak 150; silence ended"
-    assert tell_unpolled(world.store, world.alerting, now=NOON + span("31m")) == ()
+    assert notify_removed_tenants(world.store, world.alerting, now=NOON + span("31m")) == ()
 
 
 # targets

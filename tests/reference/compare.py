@@ -49,7 +49,7 @@ class Twin:
                 poll = Poll(tenant=event.tenant, at=event.at, counts=event.counts, cause=event.cause)
                 notified += self.model.poll(poll, event.at)
             case Delivered():
-                notified += self.model.tell_unpolled(event.at)
+                notified += self.model.notify_removed_tenants(event.at)
                 self.model.deliver(dict(event.outcomes), event.at)
             case Restarted():
                 notified += self.model.configure(self.model.config, event.at)

@@ -27,7 +27,7 @@ from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
 from alerter.jobs.deliver import deliver
 from alerter.jobs.notify import flush_groups, next_flush_at
-from alerter.jobs.poll import poll, reconcile, shift_after_clock_jump, tell_unpolled
+from alerter.jobs.poll import notify_removed_tenants, poll, reconcile, shift_after_clock_jump
 from alerter.service.alerting_config import build_alerting_config
 from alerter.service.wiring import target_urls
 from alerter.storage import Store
@@ -241,7 +241,7 @@ class Real:
     def deliver(self, outcomes: Mapping[str, str]) -> list[Delivery]:
         """Send what is due, and before it make messages of what no poll tells, as the service does."""
         assert self.alerting is not None
-        tell_unpolled(self.store, self.alerting, now=self.now)
+        notify_removed_tenants(self.store, self.alerting, now=self.now)
         self.way_out.outcomes = outcomes
         return deliver(self.store, self.way_out, self.urls, alerting=self.alerting, clock=lambda: self.now)
 

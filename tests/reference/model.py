@@ -115,7 +115,7 @@ class Model:
         sums = any(rule.get("per") == "all" for rule in self.config.get("rules", []))
         return {each for each in told_of if each not in self.config["tenants"] and not (each == "*" and sums)}
 
-    def tell_unpolled(self, now: datetime) -> list[Message]:
+    def notify_removed_tenants(self, now: datetime) -> list[Message]:
         """Tell what no poll tells any more, such as an end that a silence hid (6)."""
         tenants = self.unpolled()
         return self.tell(now, tenants) if tenants else []
@@ -493,7 +493,7 @@ class Model:
 
     def deliver(self, outcomes: dict[str, str], now: datetime) -> None:
         """Try what is due, each target for itself, and tell who is gone, as long as there is something (7)."""
-        while self.try_all(outcomes, now) or self.tell_outages(now):
+        while self.try_all(outcomes, now) or self.notify_outages(now):
             pass
 
     def try_all(self, outcomes: dict[str, str], now: datetime) -> bool:
@@ -535,7 +535,7 @@ class Model:
             self.enqueue_all(name, now, but=url)
         target.gone_since, target.gone_told = None, None
 
-    def tell_outages(self, now: datetime) -> bool:
+    def notify_outages(self, now: datetime) -> bool:
         """Tell once of each target that has been gone for half an hour, and return True if there was any (7 [2])."""
         news = [url for url, each in self.targets.items() if is_news(each, now) and self.receiver_of(url)]
         for url in news:

@@ -19,7 +19,7 @@ from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.errors import DeliveryError
 from alerter.jobs.deliver import deliver
 from alerter.jobs.notify import flush_groups as told_groups
-from alerter.jobs.outages import tell_outages
+from alerter.jobs.outages import notify_outages
 from alerter.jobs.poll import PollCycle, poll_many, reconcile, shift_after_clock_jump
 from alerter.jobs.retention import BatchSizer, RetentionResult, apply_retention
 from alerter.storage import Leases, OwnInstance, Store
@@ -355,9 +355,9 @@ def test_that_a_target_cannot_be_reached_is_told_by_one_of_them_once(
     one.clock.forward("31m")
     expire(one, postgresql_url)
 
-    assert not tell_outages(one.store, one.alerting, now=one.clock.now)
-    assert tell_outages(other.store, other.alerting, now=one.clock.now)
-    assert not tell_outages(other.store, other.alerting, now=one.clock.now)
+    assert not notify_outages(one.store, one.alerting, now=one.clock.now)
+    assert notify_outages(other.store, other.alerting, now=one.clock.now)
+    assert not notify_outages(other.store, other.alerting, now=one.clock.now)
     other.deliver(urls=urls)
     other.clock.forward("31m")
     other.deliver(urls=urls)
@@ -376,7 +376,7 @@ def test_an_outage_of_a_target_that_one_of_them_does_not_know_is_kept(sharers: t
     one.deliver()
 
     other.alerting = a_policy(a_rule(), tenants=TENANTS, receivers={"mail": [MAIL]})
-    assert not tell_outages(other.store, other.alerting, now=one.clock.now)
+    assert not notify_outages(other.store, other.alerting, now=one.clock.now)
 
     with one.store.read() as reader:
         assert [*reader.outbox.outages()] == [TargetId(SLACK)]

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.message.content import Outage
+from alerter.core.message.content import TargetOutage
 from alerter.core.notifications import NotificationState, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.poll_times import PollRun
@@ -217,7 +217,7 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
     "outbox.release_claims": (lambda one: one.outbox.release_claims(now=NOON), False),
     "outbox.save_outage": (
         lambda one: one.outbox.save_outage(
-            Outage(target="secops/slack", target_id=TargetId("secops/slack"), since=NOON, error="gone")
+            TargetOutage(target="secops/slack", target_id=TargetId("secops/slack"), since=NOON, error="gone")
         ),
         False,
     ),

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from alerter.core.message.content import EventAction, Format, OnCallEvent, Outage
+from alerter.core.message.content import EventAction, Format, OnCallEvent, TargetOutage
 from alerter.core.notifications import HourlyLimit, ReceiverName, TargetId
 from alerter.core.outbox import TargetBacklog, TargetName, after_failure, after_success, claim, due
 from alerter.core.rules import Severity
@@ -54,8 +54,8 @@ def test_what_only_some_messages_have_comes_back_exactly(store: Store) -> None:
 
 def test_an_outage_comes_back_until_it_is_over(store: Store) -> None:
     """Since when, why, and who was told: nobody yet is not the same as nobody at all."""
-    new = Outage(target="secops/slack", target_id=TargetId("secops/slack"), since=NOON, error="timed out \0")
-    known = Outage(
+    new = TargetOutage(target="secops/slack", target_id=TargetId("secops/slack"), since=NOON, error="timed out \0")
+    known = TargetOutage(
         target="mail",
         target_id=TargetId("mail"),
         since=at("11:00"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from alerter.config.web import Access, Scope, WebConfig, WebToken
+from alerter.config.web import PageAccess, Scope, WebConfig, WebToken
 from alerter.core.rules import Severity
 from alerter.storage import Store
 from alerter.web.routes import ROUTES
@@ -138,7 +138,7 @@ def test_a_token_does_what_its_scopes_say(
 
 def test_a_program_without_a_token_reads_and_does_not_act(world: World) -> None:
     """Also where everybody on this machine may act on the page: a browser's page must not become a program."""
-    world.with_web(WebConfig(access=Access.OPERATE))
+    world.with_web(WebConfig(access=PageAccess.OPERATE))
 
     assert call(world, "GET", "/status", token="").status == 200
     assert call(world, "POST", f"/alerts/{ALERT}/acknowledge", {}, token="").status in (401, 403)

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from alerter.config.web import Access, Scope, WebConfig, WebToken
+from alerter.config.web import PageAccess, Scope, WebConfig, WebToken
 from alerter.core.rules import Severity
 from alerter.storage import Store
 from alerter.web.render import key_of
@@ -353,7 +353,7 @@ def test_an_acknowledgement_names_the_user_and_the_second_one_sees_the_first(wor
 
 def test_opening_the_link_of_a_message_changes_nothing(world: World) -> None:
     """Mail gateways open every link; the acknowledge form is a page with a button."""
-    world.with_web(WebConfig(access=Access.OPERATE))
+    world.with_web(WebConfig(access=PageAccess.OPERATE))
     before = world.ask(f"/alerts/{ALERT}").text
 
     world.ask(f"/alerts/{ALERT}/acknowledge")
@@ -364,7 +364,7 @@ def test_opening_the_link_of_a_message_changes_nothing(world: World) -> None:
 
 def test_a_silence_is_shown_before_it_is_made(world: World) -> None:
     """The form is filled in from the URL, and says what it would match now."""
-    world.with_web(WebConfig(access=Access.OPERATE))
+    world.with_web(WebConfig(access=PageAccess.OPERATE))
 
     text = world.ask("/silences/new?tenant=acme&reason=Spam&for=2h").text
 
@@ -388,7 +388,7 @@ def test_a_silence_that_hides_too_much_or_says_too_little_is_not_made(
     world: World, form: Mapping[str, str], words: str
 ) -> None:
     """The form comes back with what was typed, and one sentence."""
-    world.with_web(WebConfig(access=Access.OPERATE))
+    world.with_web(WebConfig(access=PageAccess.OPERATE))
 
     found = world.ask("/silences/new", method="POST", form=form)
 
@@ -400,7 +400,7 @@ def test_a_silence_that_hides_too_much_or_says_too_little_is_not_made(
 
 def test_a_silence_from_the_page_does_not_hide_missing_data(world: World) -> None:
     """Whoever silences a tenant is still told that it cannot be polled, unless that rule is named."""
-    world.with_web(WebConfig(access=Access.OPERATE))
+    world.with_web(WebConfig(access=PageAccess.OPERATE))
     form = {"tenant": "acme", "reason": "Spam", "for": "2h", "comment": "maintenance"}
     world.ask("/silences/new", method="POST", form=form)
 
@@ -414,7 +414,7 @@ def test_a_silence_from_the_page_does_not_hide_missing_data(world: World) -> Non
 
 def test_a_silence_is_expired_once(world: World) -> None:
     """The second press of the button says that it has ended."""
-    world.with_web(WebConfig(access=Access.OPERATE))
+    world.with_web(WebConfig(access=PageAccess.OPERATE))
     world.ask("/silences/new", method="POST", form={"rule": "Backlog", "for": "2h", "comment": "x"})
 
     first = world.ask("/silences/1/expire", method="POST", form={})
@@ -426,7 +426,7 @@ def test_a_silence_is_expired_once(world: World) -> None:
 
 def test_a_delivery_is_retried_and_delivery_is_woken(world: World) -> None:
     """As `alerter notifications retry` does."""
-    world.with_web(WebConfig(access=Access.OPERATE))
+    world.with_web(WebConfig(access=PageAccess.OPERATE))
 
     found = world.ask("/notifications/1/retry", method="POST", form={})
 
@@ -436,7 +436,7 @@ def test_a_delivery_is_retried_and_delivery_is_woken(world: World) -> None:
 
 def test_a_body_that_is_too_long_or_no_form_is_refused(world: World) -> None:
     """Before it is looked at."""
-    world.with_web(WebConfig(access=Access.OPERATE))
+    world.with_web(WebConfig(access=PageAccess.OPERATE))
     path = f"/alerts/{ALERT}/acknowledge"
 
     long = world.ask(path, method="POST", body=b"x" * 20_000, content_type="application/x-www-form-urlencoded")
@@ -466,7 +466,7 @@ def test_a_tenant_that_cannot_be_polled_is_said_with_what_to_do(world: World) ->
 
 def test_an_alert_that_is_over_offers_nothing_to_do(world: World) -> None:
     """The link in an old message still leads to it."""
-    world.with_web(WebConfig(access=Access.OPERATE))
+    world.with_web(WebConfig(access=PageAccess.OPERATE))
     world.poll({"Spam": 0, "Links": 3}, minutes=0)
 
     text = world.ask(f"/alerts/{ALERT}").text

@@ -56,11 +56,11 @@ def vendor_note() -> str:
 
 def test_the_first_visit_is_small() -> None:
     """Style, script and icon of our own and htmx, compressed: under 60 kB, with at most six requests."""
-    from alerter.web.request import Request  # noqa: PLC0415
+    from alerter.web.request import WebRequest  # noqa: PLC0415
     from alerter.web.static_files import StaticFiles  # noqa: PLC0415
 
     static = StaticFiles()
-    request = Request(method="GET", path="/", headers={"accept-encoding": "gzip"})
+    request = WebRequest(method="GET", path="/", headers={"accept-encoding": "gzip"})
     names = ("app.css", "app.js", "favicon.svg", "vendor/htmx.min.js")
 
     sizes = [len(static.respond(request, static.url(name).removeprefix("static/")).content) for name in names]

@@ -107,7 +107,7 @@ class Replay:
         self._place_by_name = {name: place for place, name in enumerate(past.names)}
         self._bearers = [place for place, name in enumerate(past.names) if self._is_bearer(name)]
         self._judges_all = frozenset(self._bearers)
-        self._ledger = _Ledger(alerting)
+        self._ledger = _NotificationLog(alerting)
         self._wakeups: list[tuple[int, int]] = []
 
     @property
@@ -180,7 +180,7 @@ class Replay:
             return self._ledger.plan(self._stand.concerning(scope, self._ledger.topics(scope)), scope, now=now)
 
         decided = self._in_full(planned, at)
-        at_once = self._ledger.tell(decided, transitions, now=now)
+        at_once = self._ledger.record(decided, transitions, now=now)
         for name in scope:
             self._wake(name, at, at_once)
         return _moment(at_once, self._past.names[tenant], transitions, now=now)
@@ -292,7 +292,7 @@ class _Stand:
         return [alert for topic in topics for alert in self._topics[topic.tenant][topic].values()]
 
 
-class _Ledger:
+class _NotificationLog:
     """What every receiver knows, what it got within the hour, and what is collected for it."""
 
     def __init__(self, alerting: ReplayConfig) -> None:
@@ -332,7 +332,9 @@ class _Ledger:
         believed = [entry for tenant in self._believed for entry in self._entries(tenant)]
         return self._plan(alerts, [*believed, *self._ended.values()], receivers, now=now)
 
-    def tell(self, planned: NotificationPlan, transitions: Iterable[Transition], *, now: datetime) -> NotificationPlan:
+    def record(
+        self, planned: NotificationPlan, transitions: Iterable[Transition], *, now: datetime
+    ) -> NotificationPlan:
         """Take as told what is told at once, and begin to collect the rest; return the former."""
         waiting = {name for name, receiver in self._receivers.items() if receiver.group_wait}
         for receiver in (notification.receiver for notification in planned.notifications):

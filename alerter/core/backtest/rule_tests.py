@@ -186,12 +186,12 @@ def run_rule_test(scenario: RuleTest, alerting: ReplayConfig) -> Iterator[AnyDif
         notified: list[NotificationRef] = []
         while moment is not None and moment.at <= expectation.at:
             states |= {transition.key: transition.after for transition in moment.transitions}
-            notified += _told(moment)
+            notified += _notified(moment)
             moment = next(moments, None)
         yield from _compared(expectation, states, notified)
 
 
-def _told(moment: ReplayStep) -> Iterator[NotificationRef]:
+def _notified(moment: ReplayStep) -> Iterator[NotificationRef]:
     for notification in moment.notifications:
         for notice in notification.notices:
             yield _message(notification.receiver.name, notice.reason, notice.alert.key)

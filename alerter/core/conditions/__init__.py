@@ -33,7 +33,7 @@ from alerter.core.conditions.new_reason import NewReason
 from alerter.core.conditions.no_data import NoData
 from alerter.core.conditions.rare import Rare
 from alerter.core.conditions.rise import Rise
-from alerter.core.conditions.silence import Silence
+from alerter.core.conditions.silence import Flatline
 from alerter.core.conditions.stagnant import Stagnant
 from alerter.core.conditions.threshold import Threshold
 from alerter.humanize import duration_text
@@ -49,6 +49,7 @@ __all__ = [
     "Condition",
     "Evidence",
     "Fall",
+    "Flatline",
     "Forecast",
     "Growth",
     "NewReason",
@@ -56,7 +57,6 @@ __all__ = [
     "Rare",
     "Result",
     "Rise",
-    "Silence",
     "Stagnant",
     "Subject",
     "Threshold",
@@ -65,11 +65,11 @@ __all__ = [
 ]
 
 Condition: TypeAlias = (
-    Threshold | Growth | Rise | Fall | Rare | Silence | Forecast | Baseline | Stagnant | NewReason | NoData
+    Threshold | Growth | Rise | Fall | Rare | Flatline | Forecast | Baseline | Stagnant | NewReason | NoData
 )
 
 #: Every kind of condition by its name in the configuration.
 CONDITIONS: dict[str, type[Condition]] = {
     kind.name: kind
-    for kind in (Threshold, Growth, Rise, Fall, Rare, Silence, Forecast, Baseline, Stagnant, NewReason, NoData)
+    for kind in (Threshold, Growth, Rise, Fall, Rare, Flatline, Forecast, Baseline, Stagnant, NewReason, NoData)
 }

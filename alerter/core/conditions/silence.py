@@ -40,7 +40,7 @@ class _Arrivals(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Silence(BaseCondition):
+class Flatline(BaseCondition):
     """No new message for longer than ever where something always comes: has somebody switched a policy off?
 
     Something new is a count that rises from one poll to the next. Active if none has come for `at_least`, and for

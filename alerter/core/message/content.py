@@ -274,7 +274,7 @@ class AlertRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransitionSource:
+class PastAlerts:
     """What is over, below what is true now: the only part of a message that may be cut.
 
     Attributes:
@@ -287,7 +287,7 @@ class TransitionSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outage:
+class TargetOutage:
     """A target that cannot be reached.
 
     Attributes:
@@ -385,7 +385,7 @@ class MessageContent:
     lines: tuple[AlertLine, ...]
     total: int
     preface: RichText = ()
-    past: TransitionSource = TransitionSource()
+    past: PastAlerts = PastAlerts()
     notes: tuple[RichText, ...] = ()
     links: tuple[Link, ...]
     footer: tuple[RichText, ...]

@@ -26,9 +26,9 @@ from alerter.core.message.content import (
     Missed,
     OnCallEvent,
     OnCallEventDraft,
-    Outage,
+    PastAlerts,
     RichText,
-    TransitionSource,
+    TargetOutage,
     Untrusted,
     UntrustedName,
 )
@@ -79,7 +79,7 @@ def compose_digest_content(
     firing, over = _firing(missed), _over(missed)
     groups = group_items(firing)
     id_ = _id_of_missed("digest", missed, receiver.name)
-    told_of_no_alert = [message for message in missed.messages[::-1] if not message.alert_ids]
+    without_alerts = [message for message in missed.messages[::-1] if not message.alert_ids]
     count = format_count(len(missed.messages), "message")
     return MessageContent(
         id=id_,
@@ -93,11 +93,11 @@ def compose_digest_content(
         cards=tuple(card_for(group, reading) for group in groups[:MAX_CARDS]),
         lines=tuple(line_for(group, reading) for group in groups),
         total=len(firing),
-        past=TransitionSource(
+        past=PastAlerts(
             heading="Came and went",
             lines=(
                 *(_line_of_the_past(alert, clock) for alert in missed.over),
-                *(_line_of_message(message, clock) for message in told_of_no_alert),
+                *(_line_of_message(message, clock) for message in without_alerts),
             ),
         ),
         notes=(
@@ -155,7 +155,7 @@ def compose_fallback_content(
             Untrusted(missed.error, HEADLINE_ERROR),
             "). You get this as its fallback.",
         ),
-        past=TransitionSource(
+        past=PastAlerts(
             heading="Missed", lines=tuple(_line_of_message(message, clock) for message in missed.messages[::-1])
         ),
         footer=(*base.footer[:-1], dated_line(id_, context, now=now)),
@@ -165,7 +165,7 @@ def compose_fallback_content(
 
 
 def compose_unreachable_content(
-    receiver: ReceiverName, outage: Outage, waiting: int, context: MessageContext, *, now: datetime
+    receiver: ReceiverName, outage: TargetOutage, waiting: int, context: MessageContext, *, now: datetime
 ) -> MessageContent:
     """Return what others are told of a target that cannot be reached.
 
@@ -199,7 +199,13 @@ def compose_unreachable_content(
 
 
 def compose_reachable_content(
-    receiver: ReceiverName, outage: Outage, context: MessageContext, *, delivered: int, waiting: int, now: datetime
+    receiver: ReceiverName,
+    outage: TargetOutage,
+    context: MessageContext,
+    *,
+    delivered: int,
+    waiting: int,
+    now: datetime,
 ) -> MessageContent:
     """Return what those are told, once it is back, who were told of a target that could not be reached.
 
@@ -228,7 +234,7 @@ def compose_reachable_content(
 
 def _draft_of_outage(
     receiver: ReceiverName,
-    outage: Outage,
+    outage: TargetOutage,
     title: RichText,
     card: AlertCard,
     context: MessageContext,
@@ -268,7 +274,7 @@ def _id_of_missed(kind: str, missed: Missed, receiver: ReceiverName) -> str:
     return build_message_id(receiver, (kind, missed.target, *ids), at=missed.messages[-1].created_at)
 
 
-def _id_of_outage(kind: str, receiver: ReceiverName, outage: Outage) -> str:
+def _id_of_outage(kind: str, receiver: ReceiverName, outage: TargetOutage) -> str:
     return build_message_id(receiver, (kind, outage.target), at=outage.since)
 
 
@@ -346,14 +352,20 @@ def build_fallback_message(missed: Missed, receiver: Receiver, context: MessageC
 
 
 def build_unreachable_message(
-    receiver: ReceiverName, outage: Outage, waiting: int, context: MessageContext, *, now: datetime
+    receiver: ReceiverName, outage: TargetOutage, waiting: int, context: MessageContext, *, now: datetime
 ) -> Message:
     """Return what a receiver is told of somebody else's target that cannot be reached."""
     return render(compose_unreachable_content(receiver, outage, waiting, context, now=now))
 
 
 def build_reachable_message(
-    receiver: ReceiverName, outage: Outage, context: MessageContext, *, delivered: int, waiting: int, now: datetime
+    receiver: ReceiverName,
+    outage: TargetOutage,
+    context: MessageContext,
+    *,
+    delivered: int,
+    waiting: int,
+    now: datetime,
 ) -> Message:
     """Return what a receiver is told of that target when it is back."""
     words = compose_reachable_content(receiver, outage, context, delivered=delivered, waiting=waiting, now=now)

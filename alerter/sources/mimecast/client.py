@@ -238,7 +238,7 @@ class MimecastSource:
         request_id = str(uuid.uuid4())
         headers = {"Content-Type": "application/json", **self._authorization(request_id, deadline=deadline)}
         answer, now = self._send(SUMMARY_PATH, headers, SUMMARY_BODY, request_id, deadline=deadline)
-        counts = self._judged(responses.parse_hold_summary, answer, now=now, request_id=request_id)
+        counts = self._classified(responses.parse_hold_summary, answer, now=now, request_id=request_id)
         return Snapshot(tenant=self._tenant, taken_at=now, counts=MappingProxyType(counts))
 
     def _authorization(self, request_id: str, *, deadline: float) -> dict[str, str]:
@@ -259,7 +259,7 @@ class MimecastSource:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             answer, now = self._send(TOKEN_PATH, headers, auth.token_body(keys), request_id, deadline=deadline)
             try:
-                grant = self._judged(responses.parse_token, answer, now=now, request_id=request_id)
+                grant = self._classified(responses.parse_token, answer, now=now, request_id=request_id)
             except RequestError as fault:
                 fault.detail = f"{TOKEN_PATH}: {fault.detail}"
                 raise
@@ -304,7 +304,7 @@ class MimecastSource:
             )
         return answer, self._last.at
 
-    def _judged(
+    def _classified(
         self, evaluate_due: Callable[..., _Value], answer: HttpResponse, *, now: datetime, request_id: str
     ) -> _Value:
         """Return what an answer says; a refusal of it gets the request's id, and a signature's refusal the clock."""

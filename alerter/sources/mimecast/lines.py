@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 import urllib3
 
-from alerter.network.deadline import HeldSession, Lifeline
+from alerter.network.deadline import HeldSession, RequestDeadline
 from alerter.network.dialer import Dialer
 
 #: A connection that was idle for longer is not used again: many servers close theirs after a minute.
@@ -34,8 +34,8 @@ class Line:
 
     def __init__(self, dialer: Dialer | None = None) -> None:
         """Promise a connection, which a dialer makes; None for one that remembers nothing."""
-        self.lifeline = Lifeline()
-        self._session = HeldSession(self.lifeline, dialer or Dialer())
+        self.request_deadline = RequestDeadline()
+        self._session = HeldSession(self.request_deadline, dialer or Dialer())
         self._pool: urllib3.HTTPConnectionPool | None = None
         self.is_kept = False
         self.idle_since = 0.0
@@ -73,7 +73,7 @@ class Line:
         """Close it; its thread ends with the exchange that it is in."""
         self._exchanges.put(None)
         self._session.close()
-        self.lifeline.release()
+        self.request_deadline.release()
 
 
 class Lines:

@@ -146,7 +146,7 @@ class _Exchange:
         with self._lock:
             self._is_given_up = True
             if not self._has_left:
-                self._line.lifeline.cut()
+                self._line.request_deadline.cut()
         self._over.wait(_GRACE)
 
 
@@ -166,7 +166,7 @@ def _response(request: Request, bounds: RequestLimits, line: Line) -> urllib3.Ba
     try:
         return _posted(request, bounds, line)
     except (ProtocolError, SSLError, ProxyError, NewConnectionError):
-        if not line.is_kept or line.lifeline.is_cut:
+        if not line.is_kept or line.request_deadline.is_cut:
             raise
     return _posted(request, bounds, line)
 

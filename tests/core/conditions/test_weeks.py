@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.backtest.rule_tests import history_from_counts, parse_counts
-from alerter.core.conditions import Condition, Fall, Rare, Result, Rise, Silence, Verdict
+from alerter.core.conditions import Condition, Fall, Flatline, Rare, Result, Rise, Verdict
 from alerter.core.history import FailedPoll, SeriesHistory, TenantHistory, history_from_polls
 from alerter.core.series import HoldReason, Snapshot, Tenant, to_epoch_us
 from tests.builders import NOON
@@ -28,7 +28,7 @@ CONDITIONS: list[Condition] = [
     Rise(within=timedelta(hours=4), times=2, at_least=5, weeks=3),
     Fall(within=timedelta(hours=3), at_least=2, percent=30, weeks=3),
     Rare(within=timedelta(hours=6), at_least=3, most=2, new=5, weeks=2),
-    Silence(at_least=timedelta(hours=5), times=1.5, usual=timedelta(hours=20), weeks=3),
+    Flatline(at_least=timedelta(hours=5), times=1.5, usual=timedelta(hours=20), weeks=3),
 ]
 
 
@@ -146,14 +146,14 @@ def test_a_rise_is_active_if_it_is_greater_than_those_of_weeks(counts: str, verd
         pytest.param(Rare(), f"1x{WEEK} _", Verdict.NO_DATA, id="another poll that failed"),
         pytest.param(Rare(), f"0x{2 * WEEK} 1x9 20", Verdict.INACTIVE, id="19 of a policy in its first week"),
         pytest.param(Rare(), f"0x{2 * WEEK} 1x9 21", Verdict.ACTIVE, id="20 of it"),
-        pytest.param(Silence(), f"{'1 2 1 2 1 2 ' * 60} 2x24", Verdict.ACTIVE, id="a day, where two hours were usual"),
-        pytest.param(Silence(), f"{'1 2 1 2 1 2 ' * 60} 2x23", Verdict.INACTIVE, id="23 hours"),
-        pytest.param(Silence(), f"{'1 1 1 1 1 1 1 1 1 1 2 1 ' * 30} 2x34", Verdict.INACTIVE, id="three times as long"),
-        pytest.param(Silence(), f"{('1 2 ' + '1 ' * 22) * 15} 1x100", Verdict.INACTIVE, id="where it rests for a day"),
-        pytest.param(Silence(), f"{'1 2 1 2 1 2 ' * 20} 2x24", Verdict.NO_DATA, id="too little is known before it"),
-        pytest.param(Silence(), f"{'1 2 1 2 1 2 ' * 60} 2x9 _x4 2x11", Verdict.NO_DATA, id="a gap within it"),
-        pytest.param(Silence(), f"{'1 2 1 2 1 2 ' * 60} 2x400", Verdict.INACTIVE, id="for more than 14 days"),
-        pytest.param(Silence(), f"{'1 2 1 2 1 2 ' * 60} _", Verdict.NO_DATA, id="one more poll that failed"),
+        pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 60} 2x24", Verdict.ACTIVE, id="a day, where two hours were usual"),
+        pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 60} 2x23", Verdict.INACTIVE, id="23 hours"),
+        pytest.param(Flatline(), f"{'1 1 1 1 1 1 1 1 1 1 2 1 ' * 30} 2x34", Verdict.INACTIVE, id="three times as long"),
+        pytest.param(Flatline(), f"{('1 2 ' + '1 ' * 22) * 15} 1x100", Verdict.INACTIVE, id="where it rests for a day"),
+        pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 20} 2x24", Verdict.NO_DATA, id="too little is known before it"),
+        pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 60} 2x9 _x4 2x11", Verdict.NO_DATA, id="a gap within it"),
+        pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 60} 2x400", Verdict.INACTIVE, id="for more than 14 days"),
+        pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 60} _", Verdict.NO_DATA, id="one more poll that failed"),
     ],
 )
 def test_falls_rare_reasons_and_silences_are_measured_by_weeks(
@@ -177,10 +177,14 @@ def test_falls_rare_reasons_and_silences_are_measured_by_weeks(
         pytest.param(Rare(), f"1 0x{WEEK} 9", f"9 9x{WEEK} 0", Verdict.INACTIVE, id="rare"),
         pytest.param(Rare(), f"1 0x{WEEK} 9", f"9 9x{WEEK} 9", Verdict.ACTIVE, id="rare without another"),
         pytest.param(
-            Silence(), f"{'1 2 1 2 1 2 ' * 60} 2x24", f"0x{362} 5x22", Verdict.INACTIVE, id="another began in a silence"
+            Flatline(),
+            f"{'1 2 1 2 1 2 ' * 60} 2x24",
+            f"0x{362} 5x22",
+            Verdict.INACTIVE,
+            id="another began in a silence",
         ),
         pytest.param(
-            Silence(), f"{'1 2 1 2 1 2 ' * 60} 2x24", f"0x99 5x{285}", Verdict.ACTIVE, id="another began long before"
+            Flatline(), f"{'1 2 1 2 1 2 ' * 60} 2x24", f"0x99 5x{285}", Verdict.ACTIVE, id="another began long before"
         ),
     ],
 )
@@ -204,9 +208,9 @@ def test_a_renamed_policy_is_no_news(condition: Condition, counts: str, other: s
         pytest.param(Rare(), f"1x{WEEK} 5", "+4 messages, by 1", id="rare"),
         pytest.param(Rare(), f"1x{WEEK} 4", "+3 messages, needs 1 more", id="not yet rare"),
         pytest.param(Rare(), "1x20 9", "", id="not known"),
-        pytest.param(Silence(), f"{'1 2 1 2 1 2 ' * 60} 2x24", "for 1d", id="a silence"),
-        pytest.param(Silence(), f"{'1 2 1 2 1 2 ' * 60} 2x20", "for 20h so far, needs 4h more", id="no silence yet"),
-        pytest.param(Silence(), "0 0", "", id="nothing ever came"),
+        pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 60} 2x24", "for 1d", id="a silence"),
+        pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 60} 2x20", "for 20h so far, needs 4h more", id="no silence yet"),
+        pytest.param(Flatline(), "0 0", "", id="nothing ever came"),
     ],
 )
 def test_a_margin_says_how_much_is_missing(condition: Condition, counts: str, margin: str) -> None:
@@ -238,13 +242,13 @@ def test_a_margin_says_how_much_is_missing(condition: Condition, counts: str, ma
         (Rare, {"new": 2}, "expected 'new' of 'at_least' (4) or more, found 2"),
         (Rare, {"weeks": 99}, "expected 'weeks' from 2 to 26, found 99"),
         (
-            Silence,
+            Flatline,
             {"at_least": timedelta(days=14)},
             "expected 'at_least' longer than 0s and shorter than 14d, found 14d",
         ),
-        (Silence, {"times": 0}, "expected 'times' of 1 or more, found 0"),
-        (Silence, {"usual": timedelta(0)}, "expected 'usual' longer than 0s"),
-        (Silence, {"weeks": 2}, "expected 'weeks' from 3 to 26, found 2"),
+        (Flatline, {"times": 0}, "expected 'times' of 1 or more, found 0"),
+        (Flatline, {"usual": timedelta(0)}, "expected 'usual' longer than 0s"),
+        (Flatline, {"weeks": 2}, "expected 'weeks' from 3 to 26, found 2"),
     ],
 )
 def test_what_contradicts_itself_is_refused(kind: type[Condition], keys: dict[str, Any], expected: str) -> None:

@@ -14,7 +14,7 @@ from alerter.core.message.content import (
     Message,
     MessageStatus,
     Missed,
-    Outage,
+    TargetOutage,
     Untrusted,
 )
 from alerter.core.message.digest import (
@@ -253,7 +253,7 @@ def test_each_fallback_has_an_id_of_its_own_that_stays() -> None:
     assert again.id == ids[0]
 
 
-OUTAGE = Outage(
+OUTAGE = TargetOutage(
     target="secops/slack",
     target_id=TargetId("secops/slack"),
     since=an_hour(10, 13),
