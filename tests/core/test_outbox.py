@@ -14,12 +14,14 @@ from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.outbox import (
     MAX_ATTEMPTS,
     Delivery,
+    TargetName,
     after_failure,
     after_retry_request,
     after_success,
     claim,
     due,
     is_news,
+    is_on_call,
     missed_of,
     needs_digest,
     next_due_at,
@@ -342,3 +344,18 @@ def test_that_a_target_cannot_be_reached_is_news_after_half_an_hour(
     )
 
     assert is_news(outage, now=NOON) is expected
+
+
+@pytest.mark.parametrize(
+    ("target", "keeps"),
+    [
+        ("secops/pagerduty", True),
+        ("secops/opsgenie-2", True),
+        ("secops/pagerduty#9f2c01", True),
+        ("pagerduty/slack", False),
+        ("secops/slack", False),
+    ],
+)
+def test_an_on_call_service_is_known_by_the_name_of_its_target(target: str, *, keeps: bool) -> None:
+    """The scheme stands in it, whatever the receiver is called."""
+    assert is_on_call(TargetName(target)) == keeps
