@@ -154,7 +154,7 @@ class Store:
         return size_bytes(self._engine)
 
     def vacuum(self) -> None:
-        """Write the SQLite file anew, without anything free in it; the caller holds the lock.
+        """Rewrite the SQLite file without free pages; the caller holds the lock.
 
         Raises:
             StoreError: There is no room for another copy of it, or somebody uses it; it is as before. PostgreSQL has a
@@ -205,7 +205,7 @@ class Store:
 
         Args:
             other: It must have no rows; it need not have tables. One that is the same as this already is compared.
-            on_progress: Is told how many rows are copied, then compared, of how many.
+            on_progress: Called with the phase, the rows that are done, and how many there are.
 
         Raises:
             StoreError: It cannot be done, as while a daemon uses one of them; then the other database is as before,
@@ -252,7 +252,7 @@ class Store:
         self._own = own
 
     def cancel_waits(self) -> None:
-        """End all that is waited for from a server, with an error for whoever waits."""
+        """End every wait for the server, with an error for the caller that waits."""
         if self._connections is not None:
             self._connections.close_all()
 
@@ -316,7 +316,7 @@ class Store:
 
 
 def _names(url: URL) -> tuple[object, ...]:
-    """Return what names a server's database, whoever asks it."""
+    """Return what names a server's database, without the user."""
     return url.get_backend_name(), url.host, url.port, url.database, url.query.get("host"), url.query.get("port")
 
 

@@ -1,19 +1,18 @@
-"""Chunks: many changes of one tenant's counts in few bytes.
+"""Compressed days: many changes of one tenant's counts in few bytes.
 
-A row of `counts` takes some twenty bytes in SQLite and a hundred in PostgreSQL, with its index; in a chunk a change
-takes three to five. Every number becomes the distance from the one that it is likely to be: an instant from the change
-before, what a count was from what its series was left at, what it became from what it was. What is small has zeros in
-its higher bytes; those of all numbers lie together, and deflate makes next to nothing of them.
+A row of `count_changes` takes some twenty bytes in SQLite and a hundred in PostgreSQL, with its index; compressed, a
+change takes three to five. Every number becomes the distance from the one that it is likely to be: an instant from the
+change before, what a count was from what its series was left at, what it became from what it was. What is small has
+zeros in its higher bytes; those of all numbers lie together, and deflate makes next to nothing of them.
 """
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from struct import Struct
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-#: A change as it is stored: its instant as a number, its series, what that held before, and what it held after.
-StoredChange: TypeAlias = tuple[int, int, int, int]
+from alerter.storage.encoding import StoredChange
 
 #: The first byte of a chunk says how the others are meant.
 _FORMAT = b"\x01"

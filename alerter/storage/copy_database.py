@@ -39,7 +39,7 @@ class CopyPhase(Enum):
     COMPARED = "compared"
 
 
-#: Is told the step, of how many rows it is done, and how many there are.
+#: Called with the phase, for how many rows it is done, and how many there are.
 OnProgress = Callable[[CopyPhase, int, int], None]
 
 
@@ -59,9 +59,9 @@ class CopyResult:
 def copy_database(source_url: URL, target_url: URL, *, on_progress: OnProgress) -> CopyResult:
     """Copy everything that is stored into a database without any rows, and compare it; the schema comes along.
 
-    Whoever writes to the source meanwhile waits, and is turned away after some seconds.
+    Another process that writes to the source meanwhile waits, and gets an error after some seconds.
 
-    A target that holds exactly what the source has is a copy whose end nobody was told of: it is compared alone.
+    A target that holds exactly what the source has is a copy that was not reported as complete: it is only compared.
 
     Raises:
         StoreError: One of them cannot be used, the target holds anything else, or a row differs; then the target is as
@@ -127,7 +127,7 @@ class _Progress:
         self._all = all_
 
     def of(self, step: CopyPhase) -> Callable[[int], None]:
-        """Return a function that is told how many more rows are done."""
+        """Return a function that takes how many more rows are done."""
         done = 0
 
         def note(more: int) -> None:

@@ -30,7 +30,8 @@ from sqlalchemy import (
 from alerter.core.downsampling import utc_day
 from alerter.core.series import Tenant, from_epoch_us, to_epoch_us
 from alerter.errors import StoreError
-from alerter.storage.compression import CorruptDay, StoredChange, decode, encode
+from alerter.storage.compression import CorruptDay, decode, encode
+from alerter.storage.encoding import StoredChange
 from alerter.storage.engine import ADVISORY_HISTORY, Repository, is_sqlite, location, try_lock
 from alerter.storage.tables import Instant, tenants
 from alerter.storage.tables import compressed_days as _days

@@ -1,7 +1,7 @@
 """The size and growth of the database, and how the space of deleted rows is returned to the disk.
 
 SQLite keeps the pages of deleted rows for new ones. A file whose `auto_vacuum` is incremental, as every new one's is,
-can hand them back a few at a time; an older one must be written anew as a whole. PostgreSQL looks after itself.
+can hand them back a few at a time; an older one must be rewritten as a whole. PostgreSQL vacuums by itself.
 """
 
 import sqlite3
@@ -81,7 +81,7 @@ class DatabaseSizes(Repository):
 
 
 def vacuum(path: Path) -> None:
-    """Write an SQLite file anew, without anything free in it; from then on it gives back what is deleted.
+    """Rewrite an SQLite file without free pages; from then on it gives back what is deleted.
 
     Raises:
         StoreError: There is no room for another copy of it, or somebody uses it; it is as before.

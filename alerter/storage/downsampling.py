@@ -52,7 +52,7 @@ class Downsampling(Repository):
         self._changes = changes
 
     def tenants_to_downsample(self, before: datetime) -> list[Tenant]:
-        """Return the tenants that have changes from before an instant which were not thinned yet."""
+        """Return the tenants that have changes from before an instant which were not downsampled yet."""
         return [row.name for row in self._all(_TENANTS_TO_THIN, {"before": before})]
 
     def messages_with_old_bodies(self, *, before: datetime, limit: int) -> list[str]:
@@ -66,7 +66,7 @@ class Downsampling(Repository):
 
         Args:
             tenant: Whose.
-            before: The beginning of an hour, until which history is thinned.
+            before: The beginning of an hour, until which history is downsampled.
             batch: About so many changes at most, but whole hours.
         """
         row = self._all(_TENANT, {"tenant": tenant})[0]
@@ -130,7 +130,7 @@ class Downsampling(Repository):
     def drop_bodies(self, message_ids: Sequence[str]) -> int:
         """Drop the texts of messages that everybody got long ago; when, to whom and under which title remains.
 
-        They are written anew, close together: left where it is, in SQLite each would go on keeping a page of its own.
+        They are rewritten, close together: left where it is, in SQLite each would go on keeping a page of its own.
         """
         keys = [{"key": message_id} for message_id in message_ids]
         if not is_sqlite(self._url):

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 from zlib import compress, decompress
 
 from alerter.core.alerts import AlertSubject
 from alerter.core.conditions import Evidence
 from alerter.core.rules import RuleName
 from alerter.core.series import HoldReason, Sample, Tenant
+
+#: A change as it is stored: its instant as a number, its series, its count before, and its count after.
+StoredChange: TypeAlias = tuple[int, int, int, int]
 
 
 def build_digest(*parts: str) -> str:

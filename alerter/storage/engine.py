@@ -42,8 +42,8 @@ _WAL_ATTEMPTS = 20
 #: How long a transaction that writes to PostgreSQL may say nothing: the server ends that of a process that stands
 #: still, or cannot be reached, before anybody has waited in vain for its locks. A lease lasts longer.
 IDLE_SECONDS = 5
-#: PostgreSQL's advisory locks (per database), under one number for alerter: whoever is alone, one writer, one upgrade,
-#: and all imports together, while whoever packs and thins history keeps away.
+#: PostgreSQL's advisory locks (per database), under one number for alerter: a process that is alone, one writer, one
+#: upgrade, and all imports together, while nobody compresses or downsamples history.
 ADVISORY_CLASS = 0x616C7274
 ADVISORY_DAEMON, ADVISORY_WRITER, ADVISORY_UPGRADE, ADVISORY_HISTORY = 1, 2, 3, 4
 
@@ -305,7 +305,7 @@ def _pragmas(access: Access) -> tuple[str, ...]:
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Switch the file to WAL, which it keeps.
 
-    Two that do so to a new file at the same time are told that it is locked, at once and whatever the timeout. To
+    Two that do so to a new file at the same time get an error that it is locked, at once and whatever the timeout. To
     begin a transaction does wait for the other one; after it the file is in WAL mode, and nothing is left to do.
     """
     for _ in range(_WAL_ATTEMPTS - 1):
@@ -333,7 +333,7 @@ def lock_writers(connection: Connection, lock: int) -> None:
     """Let one transaction at a time have this advisory lock, until it ends; SQLite needs none.
 
     Writers read before they write. In SQLite the write lock puts them in order; without an order two polls could
-    both find a sum's alert inactive, and both tell it. Whoever has the lock and stands still loses it soon.
+    both find a sum's alert inactive, and both notify of it. A process that has the lock and stands still loses it.
     """
     if not is_sqlite(connection.engine.url):
         connection.execute(_ADVISORY_LOCK, {"class": ADVISORY_CLASS, "lock": lock, "idle": f"{IDLE_SECONDS}s"})

@@ -20,8 +20,8 @@ from alerter.core.poll_times import (
 )
 from alerter.core.series import ALL_REASONS, Tenant
 from alerter.errors import Cause
-from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import CountChanges
+from alerter.storage.encoding import StoredChange
 from alerter.storage.engine import Repository
 from alerter.storage.poll_runs import PollRuns
 from alerter.storage.tables import coverage, is_held, poll_failures, series

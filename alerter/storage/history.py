@@ -22,8 +22,8 @@ from alerter.core.series import (
     to_epoch_us,
 )
 from alerter.storage.cache import Cache, CachedTenant, polling_series_at
-from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import CountChanges
+from alerter.storage.encoding import StoredChange
 from alerter.storage.engine import Repository
 from alerter.storage.full_history import FullHistory
 from alerter.storage.poll_runs import PollRuns, failure_from_row, spans_of

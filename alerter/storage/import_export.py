@@ -232,7 +232,7 @@ def _range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
     return BEGINNING if since is None else to_epoch_us(since), END if until is None else to_epoch_us(until) + 1
 
 
-# What is imported into history that was thinned is thinned as well.
+# What is imported into history that was downsampled is downsampled as well.
 _THIN_FROM = (
     update(tenants)
     .where(tenants.c.id == bindparam("of_tenant"), tenants.c.downsampling_at > bindparam("oldest", type_=Instant()))

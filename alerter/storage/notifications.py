@@ -112,7 +112,7 @@ class NotificationRepository(Repository):
         return {row.receiver: row.flush_at for row in self._all(_GROUPS)}
 
     def due_groups(self, *, now: datetime) -> list[ReceiverName]:
-        """Return the receivers that must now be told what was collected, the first due first."""
+        """Return the receivers whose group_wait is over, the first due first."""
         return [receiver for receiver, due_at in self.open_groups().items() if due_at <= now]
 
     def next_flush_at(self) -> datetime | None:
@@ -125,7 +125,7 @@ class NotificationRepository(Repository):
             self._run(_ADD_SUPPRESSED, {"receiver": receiver, "count": 1})
 
     def reset_suppressed(self, receiver: ReceiverName) -> None:
-        """Count anew what a receiver does not get: it was told how much that was."""
+        """Start again at 0: a message said how many notifications were suppressed before it."""
         self._run(_RESET_SUPPRESSED, {"name": receiver})
 
     def open_group(self, receiver: ReceiverName, *, due_at: datetime) -> None:

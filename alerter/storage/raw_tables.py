@@ -1,6 +1,6 @@
 """One database as a side of a copy: its rows as they are stored, the same from either kind, in the order of their keys.
 
-What is read is neither decoded nor judged: a number that stands for an instant stays one.
+What is read is not decoded: a number that stands for an instant stays one.
 """
 
 from collections.abc import Generator, Sequence

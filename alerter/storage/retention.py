@@ -211,8 +211,8 @@ _IS_OLD_MESSAGE = and_(
 )
 # An alert that never fired has no end, and nothing to keep.
 _GOES_ON = _some_alerts.c.state != _INACTIVE
-# What a URL was told that is nowhere any more is believed for ever: nobody tells it of the end. One that is in the
-# configuration is told of it once a mute is over, however long that lasts.
+# A URL that is no longer configured is never notified of the end, so that its state would stay for ever. One that is
+# in the configuration is notified once a mute is over, however long that lasts.
 _IS_BELIEVED = and_(
     _some_notified.c.state == _FIRING,
     or_(_some_notified.c.notified_at >= _before, exists().where(targets.c.target == _some_notified.c.target)),
@@ -237,7 +237,7 @@ _HAS_ENDED = and_(
     ~exists().where(_some_alerts.c.subject == _key, _GOES_ON | (_some_alerts.c.resolved_at >= _before)),
     ~exists().where(_some_notified.c.subject == _key, _IS_BELIEVED),
 )
-# In this order: what was told of alerts, and deliveries, go before what they hang on.
+# In this order: notification states and deliveries go before the alerts and messages that they belong to.
 _DROP = (
     ("failure", delete(poll_failures).where(poll_failures.c.id == _key, _IS_OLD_FAILURE)),
     ("transition", delete(transitions).where(transitions.c.id == _key, _IS_OLD_TRANSITION)),

@@ -31,8 +31,8 @@ from alerter.core.series import (
     to_epoch_us,
 )
 from alerter.storage.cache import Cache, CachedTenant, polling_series_at
-from alerter.storage.compression import StoredChange
 from alerter.storage.count_changes import CountChanges, by_tenant
+from alerter.storage.encoding import StoredChange
 from alerter.storage.engine import Repository
 from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row, spans_of
 from alerter.storage.tables import coverage, is_held, series, tenants

@@ -16,7 +16,7 @@ from sqlalchemy import Row
 
 from alerter.core.rules import Lookbacks
 from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Sample, Series, from_epoch_us, to_epoch_us
-from alerter.storage.compression import StoredChange
+from alerter.storage.encoding import StoredChange
 
 #: A window goes this much further back than it must.
 MARGIN = timedelta(seconds=1)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from alerter.storage.compression import CorruptDay, StoredChange, decode, encode
+from alerter.storage.compression import CorruptDay, decode, encode
+from alerter.storage.encoding import StoredChange
 
 MINUTE = 60_000_000
 _INT64 = st.integers(-(2**62), 2**62)
