@@ -398,7 +398,7 @@ def full(since: float) -> None:
         fill = subprocess.run(["dd", "if=/dev/zero", f"of={REAL_STATE}/filler"], capture_output=True, check=False)
         expect("the disk is full", found=b"No space left" in fill.stderr)
         mimecast_holds(*range(1, 100), each=1)
-        wait("the status says so", lambda: status().startswith("NOTHING IS KEPT of acme: "), 120)
+        wait("the status says so", lambda: status().startswith("DATABASE ERROR, acme not stored: "), 120)
         expect("and why", found="full" in status())
         wait("the log says what is to come", lambda: "the watchdog is not fed any more" in log(since=since), 200)
         wait("it is ended", lambda: "Watchdog timeout" in log(since=since), 60)

@@ -518,9 +518,9 @@ def polled_without_secrets(alerter: RunCommand, config: Path, monkeypatch: pytes
         pytest.param("silence add --all --for 1h --comment moving --author ann", 0, "silence 1 until", id="silence"),
         pytest.param("silence list", 0, "", id="list silences"),
         pytest.param("db upgrade", 0, "up to date", id="look after the database"),
-        pytest.param("poll", 2, "${CLIENT_SECRET} is not set", id="but not poll"),
-        pytest.param("test-notify secops", 2, "${SLACK_URL} is not set", id="nor send"),
-        pytest.param("check-config", 2, "${CLIENT_SECRET} is not set", id="nor call the configuration sound"),
+        pytest.param("poll", 2, "CLIENT_SECRET is not set", id="but not poll"),
+        pytest.param("test-notify secops", 2, "SLACK_URL is not set", id="nor send"),
+        pytest.param("check-config", 2, "CLIENT_SECRET is not set", id="nor call the configuration sound"),
     ],
 )
 def test_who_only_looks_needs_no_secrets(

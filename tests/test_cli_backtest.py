@@ -217,7 +217,7 @@ def test_it_says_how_often_how_long_and_whom(alerter: RunCommand, config: Path) 
     assert set(lines[5].strip()) == {"·", "▁", "▅", "█"}
     assert lines[6].split() == ["00:00", "12:00", "00:00"]
     assert any(line.startswith("note: the history begins 2026-03-02 12:00:00 UTC: 12h of the 1d") for line in lines)
-    assert any(line.startswith("note: no good poll for 11h in 1 gap, the longest 11h from") for line in lines)
+    assert any(line.startswith("note: no data for 11h in 1 gap, the longest 11h from") for line in lines)
     assert "Surge" not in outcome.out
 
 

@@ -92,7 +92,7 @@ def test_what_cannot_be_copied_is_said(alerter: RunCommand, config: Path, tmp_pa
     none = alerter("db", "copy", "sqlite:///another.db", "--config", config)
 
     assert [each.code for each in (unknown, mistyped, itself, away, none)] == [2, 2, 2, 1, 1]
-    assert "${NO_SUCH_URL} is not set" in unknown.err
+    assert "NO_SUCH_URL is not set" in unknown.err
     assert "did you mean 'postgresql://'?" in mistyped.err
     assert f"{tmp_path}/alerter.db is the database of {config} itself: name the new one" in itself.err
     assert "alerter: postgresql://127.0.0.1/held: " in away.err

@@ -64,7 +64,7 @@ def test_a_sound_installation_is_well(alerter: RunCommand, config: Path, sink: H
     assert lines(shown.out, "files")[0][:2] == ["ok", str(config)]
     assert lines(shown.out, "mimecast accounts")[0][2].startswith("340 held for 1 reason; answered in ")
     assert lines(shown.out, "receivers")[0][:2] == ["ok", "secops/json"]
-    assert ["ok", "Backlog", "looks at 1 of the 1 hold reasons seen so far", ""] in lines(
+    assert ["ok", "Backlog", "matches 1 of 1 hold reasons seen so far", ""] in lines(
         shown.out, "rules and what was seen"
     )
     assert {cells[0] for cells in lines(shown.out, "database")} == {"ok"}
@@ -268,6 +268,6 @@ def test_thousands_of_accounts_are_summed_up() -> None:
     assert [each.subject for each in listed] == [f"f{number}" for number in range(25)]
     assert rest == [
         "5 more are not well: --json lists all",
-        "3,001 more are well: answered in 1600 ms in the middle, 3100 ms at most (t3000)",
+        "3,001 more are well: answered in median 1600 ms, longest 3100 ms (t3000)",
         "1 more do not apply: --json lists all",
     ]

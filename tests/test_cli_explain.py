@@ -103,9 +103,9 @@ def test_why_did_i_get_this(alerter: RunCommand, config: Path, now: datetime) ->
     assert backlog[1:3] == ["  critical: inactive", "    no      threshold above 500: 212 held; needs 289 more"]
     assert backlog[3].startswith(f"  warning: firing since {clock}, alert ")
     assert backlog[4] == "    yes     threshold above 200, clears at 150: 212 held; by 12"
-    assert backlog[5] == "  secops: hears warning"
+    assert backlog[5] == "  secops: receives warning"
     assert backlog[6].startswith(f"    {clock} secops/json: sent {clock}: WARNING: ")
-    assert backlog[7] == "  mail: not told: no route brings warning there: route 2: it takes critical only"
+    assert backlog[7] == "  mail: not notified: no route sends warning alerts to it: route 2: it takes critical only"
     assert "    yes     growth +50 within 10m: 212 held, 100 at " in shown.out
     assert "; +112 messages, by 63" in shown.out
     assert "Sum (looks at the sum of all tenants)" in shown.out
@@ -121,8 +121,8 @@ def test_why_did_i_not(alerter: RunCommand, config: Path, now: datetime) -> None
     assert "polling failed since" in shown.out
     assert "timeout: no answer within 30s" in shown.out
     assert "  Backlog: reasons: '!Graymail*' leaves it out" in shown.out
-    assert "    no data growth +50 within 10m: no good poll at this moment" in shown.out
-    assert "no_data no good poll for 15m: last good poll" in shown.out
+    assert "    no data growth +50 within 10m: no successful poll at this moment" in shown.out
+    assert "no_data no data for 15m: last successful poll" in shown.out
 
 
 def test_still_pending_says_how_much_is_missing(alerter: RunCommand, config: Path, now: datetime) -> None:
@@ -191,7 +191,7 @@ def test_what_was_given_up_and_held_back_is_said(alerter: RunCommand, config: Pa
 
     shown = alerter("explain", "acme", "Spam", "--config", config)
 
-    assert "  secops: not told: it has had its 1 messages of an hour" in shown.out
+    assert "  secops: suppressed: 1 message in the last hour (max_per_hour)" in shown.out
 
 
 def test_a_silence_is_named(alerter: RunCommand, config: Path, now: datetime) -> None:
@@ -204,7 +204,7 @@ def test_a_silence_is_named(alerter: RunCommand, config: Path, now: datetime) ->
     shown = alerter("explain", "acme", "Spam", "--rule", "Backlog", "--config", config)
 
     assert "    muted by silence 1 by ann until " in shown.out
-    assert "  secops: quiet: muted by silence 1 by ann until " in shown.out
+    assert "  secops: not notified: muted by silence 1 by ann until " in shown.out
 
 
 def test_news_that_is_collected_says_when_it_is_told(alerter: RunCommand, config: Path, now: datetime) -> None:
@@ -216,8 +216,8 @@ def test_news_that_is_collected_says_when_it_is_told(alerter: RunCommand, config
 
     shown = alerter("explain", "acme", "Spam", "--config", config)
 
-    assert "  secops: told at " in shown.out
-    assert ", when its group_wait is over" in shown.out
+    assert "  secops: grouped until " in shown.out
+    assert " (group_wait)\n" in shown.out
 
 
 @pytest.mark.parametrize(
@@ -278,4 +278,4 @@ def test_before_the_first_poll_nothing_is_known(alerter: RunCommand, config: Pat
 
     shown = alerter("explain", "acme", "Spam", "--at", "2d ago", "--config", config)
 
-    assert "no good poll was ever made before" in shown.out
+    assert "there was no successful poll before" in shown.out

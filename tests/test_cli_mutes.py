@@ -252,7 +252,7 @@ def test_alerts_are_listed_of_those_who_are_asked_for(alerter: RunCommand, polle
     polled.write_text(polled.read_text().replace("[tenants.acme]", "[tenants.initech]"))
     assert listed("--tenant", "acme").out == everything.out
     assert listed("--label", "tier=gold").out == ""
-    assert (nobody.code, nobody.err) == (1, "Error: no tenant is chosen: `alerter tenants` lists all of them\n")
+    assert (nobody.code, nobody.err) == (1, "Error: no tenant matches: `alerter tenants` lists all of them\n")
 
 
 def test_silences_are_listed_with_who_and_why_until_they_end(alerter: RunCommand, polled: Path) -> None:
@@ -301,7 +301,7 @@ def test_an_acknowledgement_says_when_it_breaks(alerter: RunCommand, polled: Pat
     assert shown.code == 0
     assert shown.out == (
         f"acknowledged {alert}: warning of rule Backlog on acme: Attachments\n"
-        "quiet until it resolves, rises above warning or 24 are held\n"
+        "muted until it resolves, rises above warning or 24 are held\n"
     )
     until = "it resolves, rises above warning or 24 are held"
     assert rows(status, "mutes") == [["acknowledgement", "by Jo", f"alert {alert}", until, "on it"]]
@@ -317,7 +317,7 @@ def test_the_highest_level_is_acknowledged(alerter: RunCommand, polled: Path) ->
     listed = json.loads(alerter("alerts", "--json", "--config", polled).out)
 
     assert f"acknowledged {critical}: critical" in shown.out
-    assert "quiet until it resolves or 680 are held" in shown.out
+    assert "muted until it resolves or 680 are held" in shown.out
     assert [each["muted_by"] is not None for each in listed if each["reason"] == "Spam"] == [True, True]
 
 
@@ -509,10 +509,8 @@ def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, pol
 
 
 def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:
-    """An alert about polling says when the last good poll was and what it failed of; the others wait for an answer."""
-    polling = Evidence(
-        condition="no_data", limit="no good poll for 15m", last_success_at=clock.now(), note="timeout: none"
-    )
+    """An alert about polling says when the last successful poll was and why it failed; the others wait."""
+    polling = Evidence(condition="no_data", limit="no data for 15m", last_success_at=clock.now(), note="timeout: none")
     key = a_key(rule="No data", severity=Severity.CRITICAL, reason="*")
     unseen = replace(an_alert(key=key, value=None, peak=None), evidence=(polling,))
     with closing(store_of(polled)) as store, store.write() as transaction:
@@ -522,7 +520,7 @@ def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polle
     as_json = json.loads(alerter("alerts", "show", key.id, "--json", "--config", polled).out)
     listed = json.loads(alerter("alerts", "--json", "--config", polled).out)
 
-    assert "\ncompared	no_data: limit no good poll for 15m, last good poll " in shown.out
+    assert "\ncompared	no_data: limit no data for 15m, last successful poll " in shown.out
     assert ", timeout: none\n" in shown.out
     assert as_json["evidence"][0]["value"] is None
     assert {(each["reason"], (each["muted_by"] or {}).get("kind")) for each in listed} == {

@@ -102,7 +102,7 @@ def test_each_suggestion_says_why_and_how_often_it_would_have_told(alerter: RunC
     shown = alerter("suggest", "--config", config, "--reason", "spam").out
     (tenant,) = json.loads(alerter("suggest", "--config", config, "--reason", "spam", "--json").out)
 
-    assert "half reached 10, give or take 3.2; above 20 it would have told once, for 4h" in shown
+    assert "median daily peak 10 (typical deviation 3.2); above 20 it would have alerted once (4h)" in shown
     (suggestion,) = tenant["suggestions"]
     assert (suggestion["above"], suggestion["clear_at"], len(suggestion["fired"])) == (20, 14, 1)
     assert suggestion["explanation"] in shown

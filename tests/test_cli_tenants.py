@@ -204,7 +204,7 @@ def test_status_of_chosen_tenants_shows_their_alerts_alone(alerter: RunCommand, 
 
 
 def test_tenants_lists_everybody_with_everything(alerter: RunCommand, config: Path) -> None:
-    """The last good poll, how long it took, the interval, what is held and fires, labels, and why polling fails."""
+    """The last successful poll, its latency, the interval, what is held and fires, labels, and why polling fails."""
     rows = {row[0]: row for row in cells(alerter("tenants", "--config", config), "tenants")}
 
     assert len(rows) == MANY

@@ -225,7 +225,7 @@ def test_a_target_that_a_reload_removed_is_forgotten(health: Health) -> None:
 
 
 def test_what_is_held_is_known_for_as_long_as_it_can_be_true(health: Health, seconds: Seconds) -> None:
-    """Three intervals after the last good poll nobody knows any more, though failed polls go on; it is never zero."""
+    """Three intervals after the last successful poll it is unknown, though failed polls go on; never zero."""
     health.keep_reasons(is_wanted=True)
     health.cycle_completed(ACME, seconds=1, cause=None, snapshot=a_snapshot({"Spam": 5, "Links": 2}))
     seconds.now += 900

@@ -47,7 +47,7 @@ def test_a_test_that_fails_shows_what_was_expected_and_what_was_found(alerter: R
         "    + warning 'Backlog' on 'Spam' of acme",
         "  at 5m (Mon 2026-01-05 00:05:00 UTC), what is pending (- expected, + found):",
         "    - warning 'Backlog' on 'Spam' of acme",
-        "  at 5m (Mon 2026-01-05 00:05:00 UTC), what was told since the expectation before (- expected, + found):",
+        "  at 5m (Mon 2026-01-05 00:05:00 UTC), notifications since the expectation before (- expected, + found):",
         "    - everyone is told (repeat) of warning 'Backlog' on 'Spam' of acme",
         "    + everyone is told (first) of warning 'Backlog' on 'Spam' of acme",
         "0 tests passed, 1 failed",

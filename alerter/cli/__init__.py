@@ -23,35 +23,35 @@ COMMANDS = MappingProxyType(
         "check-config": "Check the configuration; report every error at once.",
         "schema": "Print the JSON Schema of the configuration, for editors.",
         "install": "Install the service: units, folders, a first configuration.",
-        "run": "Poll, judge and tell until stopped: the service.",
-        "poll": "Poll once, print what was seen and decided, and exit.",
+        "run": "Run the service: poll, evaluate rules, send notifications.",
+        "poll": "Poll once, print counts and decisions, and exit.",
         "status": "Show tenants, counts, alerts and undelivered messages.",
         "tenants": "List tenants: polling, latency, causes, what fires.",
-        "alerts": "List alerts, who was told of them, and what mutes them.",
+        "alerts": "List alerts, who was notified of them, and what mutes them.",
         "rules": "List rules with their limits and their present state.",
         "routes": "List the routes; show who would be notified of an alert.",
         "explain": "Explain why an alert came, or why none did.",
-        "ack": "Acknowledge an alert: quiet until it resolves or gets worse.",
+        "ack": "Acknowledge an alert: muted until it resolves or gets worse.",
         "silence": "Silence alerts for a time.",
         "notifications": "List what was sent to whom, when, and with which error.",
         "history": "Show how many messages a hold reason held over time.",
         "export": "Write the history as CSV or JSON Lines.",
         "import": "Import history: an export, or counts of another tool.",
-        "backtest": "Tell what the rules would have done on the history.",
+        "backtest": "Show what the rules would have done on the history.",
         "suggest": "Suggest limits that fit each hold reason's own history.",
         "test-rules": "Run tests of rules against histories in a short notation.",
         "test-notify": "Send a test message to every target of a receiver.",
         "doctor": "Find what is wrong with this installation, and what to do.",
-        "simulate": "Run a Mimecast on loopback to try things against.",
+        "simulate": "Run a simulated Mimecast on this machine, to try things.",
         "demo": "Show a simulated day: counts rise, alerts come, all-clear.",
-        "db": "Look after the database.",
+        "db": "Maintain the database: upgrade, back up, restore, copy.",
         "web-password": "Print the hash of a password for the page.",
         "web-token": "Make a token for a program that uses the page's API.",
-        "completion": "Print the script with which a shell completes.",
+        "completion": "Print the completion script for a shell.",
     }
 )
 
-EPILOG = "Exit codes: 0 well; 1 something is firing or failed, as each command says; 2 the input is wrong."
+EPILOG = "Exit codes: 0 success; 1 something is firing or failed, as each command says; 2 the input is wrong."
 
 
 class LazyGroup(click.Group):

@@ -52,7 +52,7 @@ def ack(names: tuple[str, ...], config_path: Path | None, *, author: str, commen
     for alert, acknowledgement in given.values():
         key = alert.key
         click.echo(clean(f"acknowledged {key.id}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
-        click.echo(f"quiet until {breaking_text(acknowledgement)}")
+        click.echo(f"muted until {breaking_text(acknowledgement)}")
 
 
 def _take_back(names: Sequence[str], config: "Config", *, now: datetime) -> None:

@@ -130,7 +130,7 @@ def alerts(
     labels: Sequence[str],
     everything: bool,
 ) -> None:
-    """List alerts: firing, pending and resolved within a day; who was told of each, and what mutes it now.
+    """List alerts: firing, pending and resolved within a day; who was notified of each, and what mutes it now.
 
     Exit code 1 if one of those listed is firing.
     """
@@ -196,7 +196,7 @@ def _notified_text(notified: "NotificationState", *, now: datetime) -> str:
 @config_option
 @output_options
 def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
-    """Show the alert ID: what was compared, its history newest first, who was told what, and what mutes it.
+    """Show the alert ID: what was compared, its history newest first, who was notified, and what mutes it.
 
     Exit code 2 if there is no such alert.
     """

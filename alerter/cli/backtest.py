@@ -62,7 +62,7 @@ def backtest(
     labels: Sequence[str],
     rule: str | None,
 ) -> None:
-    """Tell what the rules would have done on the stored history: what would have fired, when, and who would know.
+    """Show what the rules would have done on the stored history: what would have fired, when, for whom.
 
     Every poll is judged as it would have been live, from the beginning of the history on. Mute windows hold; silences
     and acknowledgements do not, for nobody would have been there to make them. A FILE of rules needs neither tenants

@@ -122,7 +122,7 @@ def _how_often(summary: RuleSummary) -> str:
     if len(summary.firings) == 1:
         return f"{times}, for {_lasting(summary.total)}"
     spans = (_lasting(summary.total), _lasting(summary.middle), _lasting(summary.longest))
-    return f"{times}, {spans[0]} in all, {spans[1]} in the middle, {spans[2]} at the most"
+    return f"{times}, {spans[0]} in all, median {spans[1]}, longest {spans[2]}"
 
 
 def _lasting(span: timedelta) -> str:
@@ -213,7 +213,7 @@ def notes(found: Rehearsed) -> list[str]:
     if found.is_part:
         said.append("rules over all tenants together have looked at the chosen ones alone")
     if found.has_silences:
-        said.append("silences and acknowledgements of that time are left out: somebody was told of less than this")
+        said.append("silences and acknowledgements of that time are left out: fewer notifications were sent than this")
     return said
 
 
@@ -244,7 +244,7 @@ def _gaps(found: Rehearsed) -> Iterator[str]:
     where = "" if len(found.known) == 1 else f" of {clean(most.tenant)}"
     others = f"; {counted(len(with_gaps), 'tenant')} have gaps" if len(with_gaps) > 1 else ""
     yield (
-        f"no good poll{where} for {rough(total)} in {counted(len(most.gaps), 'gap')}, the longest "
+        f"no data{where} for {rough(total)} in {counted(len(most.gaps), 'gap')}, the longest "
         f"{rough(longest.until - longest.since)} from {local(longest.since, found.timezone)}{others}"
     )
 

@@ -113,7 +113,7 @@ SHELLS: Mapping[str, type[ShellComplete]] = MappingProxyType({"bash": _Bash, "zs
 @click.command()
 @click.argument("shell", metavar="SHELL", type=click.Choice([*SHELLS]))
 def completion(shell: str) -> None:
-    """Print the script with which SHELL (bash, zsh or fish) completes commands, options and names.
+    """Print the completion script for SHELL (bash, zsh or fish): commands, options and names.
 
     Tenants, receivers, rules, hold reasons and alerts are completed where configuration and database can be read.
     """

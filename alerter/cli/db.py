@@ -21,7 +21,7 @@ _path_argument = click.argument("path", type=click.Path(path_type=Path))
 
 @click.group()
 def db() -> None:
-    """Look after the database."""
+    """Maintain the database: upgrade, back up, restore, copy."""
 
 
 db.add_command(copy)
@@ -97,7 +97,7 @@ def restore(path: Path, config_path: Path | None) -> None:
 @db.command()
 @config_option
 def compact(config_path: Path | None) -> None:
-    """Write the SQLite file anew, without the room that deleted history has left in it.
+    """Rewrite the SQLite file without the space that deleted history has left in it.
 
     Files of an older alerter need it once, to give back to the disk what is deleted; newer ones do so by themselves.
     Stop the service first. It needs room for another copy meanwhile, and about a second for 100 MiB. Exit code 1 if it

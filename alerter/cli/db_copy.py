@@ -31,7 +31,7 @@ def copy(database: str, config_path: Path | None) -> None:
     environment, and name it in single quotes: '${DATABASE_URL}'. Stop the service first. DATABASE must have no rows,
     and gets its tables by itself; SQLite to SQLite and PostgreSQL to SQLite work as well. The old database stays as it
     is. Until every row was compared DATABASE has nothing, however this ends; then simply do it again. Exit code 1 if it
-    cannot be done, as while a service is running, 2 if DATABASE is none.
+    cannot be done, as while a service is running, 2 if DATABASE is not a database URL.
     """
     from alerter.redaction import Redactor  # noqa: PLC0415
     from alerter.storage import Store  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may

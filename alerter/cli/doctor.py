@@ -43,7 +43,7 @@ def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str, 
 
     It looks at the configuration, the files of secrets, the machine's clock and time zones, the systemd unit and the
     database; calls every Mimecast account; connects to every receiver; and compares the rules with what was seen. It
-    changes nothing, and sends nothing but with --send. Exit code 0 if all is well, be it with warnings, 1 if something
+    changes nothing, and sends nothing except with --send. Exit code 0 even if there are warnings, 1 if something
     failed, 2 if the configuration is wrong.
     """
     from alerter import doctor as doctors  # noqa: PLC0415 - only what is called is loaded
@@ -147,7 +147,7 @@ def _latency_text(findings: Sequence["Finding"]) -> str:
         return ""
     slowest = max(known, key=lambda subject: known[subject])
     middle, most = median(known.values()) * 1000, known[slowest] * 1000
-    return f": answered in {middle:.0f} ms in the middle, {most:.0f} ms at most ({slowest})"
+    return f": answered in median {middle:.0f} ms, longest {most:.0f} ms ({slowest})"
 
 
 def _total(found: Sequence["Finding"]) -> str:

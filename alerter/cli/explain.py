@@ -48,7 +48,7 @@ class _Question:
 def explain(
     tenant: str, reason: str | None, config_path: Path | None, *, as_json: bool, at_text: str | None, rule: str | None
 ) -> None:
-    """Explain what every rule makes of REASON of TENANT: by how much it missed, and who was told; or why not.
+    """Explain what every rule finds for REASON of TENANT: how far it was from firing, and who was notified.
 
     In place of both, the id of an alert that status shows. With --at the history is read back to that time; the rules
     are those of now. REASON is a name, or a glob that matches one. Exit code 2 if what is asked about does not exist.

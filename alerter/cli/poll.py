@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @output_options
 @click.option("--dry-run", is_flag=True, help="Change nothing and send nothing: print what would have been done.")
 def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
-    """Poll every tenant once, print what was seen and decided, send what is due, and exit.
+    """Poll every tenant once, print counts and decisions, send what is due, and exit.
 
     For cron, and for trying things out. Exit code 1 if a poll or a delivery failed or an alert is firing.
     """
@@ -88,7 +88,7 @@ def _print(config: "Config", cycles: Sequence["PollCycle"], deliveries: Sequence
         outcome = "sent" if delivery.sent_at is not None else f"not sent: {delivery.last_error}"
         click.echo(f"{delivery.target}: {delivery.message_id} {outcome}")
     if dry_run:
-        click.echo("dry run: nothing was kept, nothing was sent")
+        click.echo("dry run: nothing was stored, nothing was sent")
 
 
 def _print_cycle(config: "Config", cycle: "PollCycle", *, dry_run: bool) -> None:

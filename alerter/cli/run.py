@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     help="How to log: with priorities to the journal, with colours to a terminal, else plain; plain; or JSON lines.",
 )
 def run(config_path: Path | None, *, verbose: bool, log_format: str) -> None:
-    """Poll, judge and tell until SIGTERM or SIGINT; SIGHUP reloads the configuration.
+    """Run the service: poll, evaluate rules, send notifications, until SIGTERM or SIGINT; SIGHUP reloads.
 
     Logs to standard error. Exit code 0 after a stop, 1 if the database cannot be used, 2 if the configuration is wrong.
     """

@@ -128,9 +128,9 @@ def add(
 
     Or for each ALERT: an id as messages and status show it, its first characters, or the ref of a notification. Such a
     silence is for that rule, tenant and hold reason, whatever the level.
-    A GLOB is in any case, and `!GLOB` excludes. A silence by label is for whoever has the label at the time, not for
-    sums over all tenants. Exit code 2 if the silence is for nothing in particular, has no end, or one that is too far
-    off.
+    A GLOB is in any case, and `!GLOB` excludes. A silence by label is for tenants that have the label at the time, not
+    for sums over all tenants. Exit code 2 if the silence is for nothing in particular, has no end, or one that is too
+    far off.
     """
     _check_purpose((names, tenants, labels, reasons, rules, severities), everything=everything)
     if names and any((tenants, labels, reasons, rules, severities)):

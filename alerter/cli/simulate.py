@@ -60,7 +60,7 @@ def simulate(
     tenant: str | None,
     latency: float,
 ) -> None:
-    """Run a Mimecast on loopback until Ctrl-C: both API versions, every header and signature checked.
+    """Run a simulated Mimecast on this machine until Ctrl-C: both API versions, every signature checked.
 
     `alerter init --simulate` writes a configuration for it, whose receiver is here as well: messages are printed.
     With --config it accepts the keys of all of that configuration's tenants, each of which has the same day at another

@@ -55,9 +55,9 @@ def suggest(
 ) -> None:
     """Suggest limits that fit each hold reason's own history, as rules to paste into the configuration.
 
-    Of each reason it looks at the highest count of each day, sets a limit well above what is usual, and counts how
-    often it would have told. While all limits of a tenant together would have told more often than the budget, the one
-    that told most often moves up. Exit code 1 if the history supports no suggestion at all.
+    It takes the highest count of each day for each reason, sets a limit well above it, and counts how often it would
+    have alerted. While all limits of a tenant together would have alerted more often than the budget, the one with the
+    most alerts moves up. Exit code 1 if the history supports no suggestion at all.
     """
     from alerter.core.backtest.suggest import select_reasons, suggest  # noqa: PLC0415
 
@@ -111,10 +111,10 @@ def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
     alerts = "1 alert" if budget == 1 else f"{budget:.3g} alerts"
     yield f"{found.tenant}: limits from its own history, for at most {alerts} a week."
     if found.made:
-        yield f"All of them together would have told {found.per_week:.2g} times a week."
-        yield "What they would have told, and whom: alerter backtest --rules FILE"
+        yield f"Together they would have alerted {found.per_week:.2g} times a week."
+        yield "To see when, and who would be notified: alerter backtest --rules FILE"
     if found.per_week > budget:
-        yield "Even the highest limits tell more often than that: what they tell goes on most of the time."
+        yield "Even the highest limits alert more often than that: the count is above them most of the time."
 
 
 def _rule_text(suggestion: "Suggestion") -> str:
@@ -145,20 +145,20 @@ def explanation(suggestion: "Suggestion") -> str:
     above = suggestion.threshold.above or 0
     days = counted(usual.days, "day")
     return (
-        f"Of {days}, half reached {usual.highest:,.6g}, give or take {usual.distance:,.2g}; "
-        f"above {above:,} it would have told {_how_often(suggestion)}."
+        f"From {days}: median daily peak {usual.highest:,.6g} (typical deviation {usual.distance:,.2g}); "
+        f"above {above:,} it {_how_often(suggestion)}."
     )
 
 
 def _how_often(suggestion: "Suggestion") -> str:
     if not suggestion.firings:
-        return "never"
+        return "would never have alerted"
     times = {1: "once", 2: "twice"}.get(len(suggestion.firings), f"{len(suggestion.firings)} times")
     ended = [each.until - each.since for each in suggestion.firings if each.until is not None]
     if not ended:
-        return times
+        return f"would have alerted {times}"
     middle = rough(sorted(ended)[len(ended) // 2])
-    return f"{times}, for {middle}" if len(ended) == 1 else f"{times}, for {middle} in the middle"
+    return f"would have alerted {times} ({'' if len(ended) == 1 else 'median '}{middle})"
 
 
 def _as_json(found: "Suggestions") -> dict[str, object]:

@@ -55,7 +55,7 @@ class TenantFilter:
         """
         chosen = {name for name in config.tenants if self.takes(name, config)}
         if not chosen:
-            raise Failed("no tenant is chosen: `alerter tenants` lists all of them")
+            raise Failed("no tenant matches: `alerter tenants` lists all of them")
         return chosen
 
 
@@ -93,7 +93,7 @@ def choice_options(command: Command) -> Command:
     options = (
         tenant_option,
         label_option,
-        click.option("--failing", is_flag=True, help="Only tenants that are not seen as they should be."),
+        click.option("--failing", is_flag=True, help="Only tenants whose polling fails or has stopped."),
     )
     for option in reversed(options):
         command = option(command)

@@ -53,9 +53,9 @@ def tenants(
     failing: bool,
     order: str,
 ) -> None:
-    """List tenants: the last good poll and how long it took, the interval, causes, what is held and what fires.
+    """List tenants: last successful poll, its latency, the interval, causes, held messages, firing alerts.
 
-    Exit code 1 if one of those listed is not seen: its last poll failed, never was, or is too long ago.
+    Exit code 1 if one of those listed has no data: its last poll failed, never was, or is too long ago.
     """
     choice = choice_of(tenant, labels, failing=failing)
     config, now = load_without_secrets(config_path), clock.now()

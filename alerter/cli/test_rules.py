@@ -76,7 +76,7 @@ def _print(path: Path, tests: "Tests", scenario: "RuleTest", found: "Sequence[An
 _TITLES = {
     "firing": "what fires (- expected, + found)",
     "pending": "what is pending (- expected, + found)",
-    "told": "what was told since the expectation before (- expected, + found)",
+    "told": "notifications since the expectation before (- expected, + found)",
 }
 
 

@@ -18,6 +18,8 @@ ENCRYPTED, PLAIN = "encrypted_", "plain_"
 UNIT_FOLDERS = tuple(Path(folder, "systemd/system") for folder in ("usr/local/lib", "etc", "usr/lib", "lib", "run"))
 
 ROOT = Path("/")
+#: Why there is no credential outside of a service.
+NO_DIRECTORY = "$CREDENTIALS_DIRECTORY is not set"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ def _credentials(path: Path, unit: str | None, given: str, *, root: Path) -> Cre
         hint = f"{plain} had no such file when {unit}.service started" if unit is not None else ""
         return Credentials(places=places, absence=hint)
     if unit is None:
-        return Credentials(absence="$CREDENTIALS_DIRECTORY is not set")
+        return Credentials(absence=NO_DIRECTORY)
     if not os.access(plain, os.R_OK | os.X_OK):
         return Credentials(absence=f"{plain} is for root and for {unit}.service")
     running = root / "run/credentials" / f"{unit}.service"

@@ -154,9 +154,7 @@ def _warn_of_heartbeat(config: Config, problems: Problems) -> None:
 def _warn_of_listening(config: Config, problems: Problems) -> None:
     address = config.service.listen
     if address is not None and not address.is_local:
-        text = (
-            "whoever reaches this address can read tenants and counts: put a proxy with a login or a firewall before it"
-        )
+        text = "anyone who reaches this address can read tenants and counts: put a login or a firewall before it"
         problems.warn(("service", "listen"), text)
 
 
@@ -196,7 +194,7 @@ def _warn_of_windows(config: Config, rules: Numbered, problems: Problems) -> Non
             problems.warn(_of_tenants("mute_windows", name, window.tenants), _selects_none(config))
     for number, rule in rules.items():
         if rule.subject is Subject.POLLING and rule.name in config.windows_by_rule:
-            text = "nobody hears of failed polls meanwhile: silence would not mean that all is well"
+            text = "nobody is notified of failed polls during that time: silence would not mean that all is well"
             problems.warn(("rules", number, "mute_windows"), text)
 
 

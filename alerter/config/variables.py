@@ -15,7 +15,7 @@ from re import Match
 from re import compile as compile_regex
 
 from alerter.config.model import ABSENT_URL
-from alerter.config.paths import Credentials
+from alerter.config.paths import NO_DIRECTORY, Credentials
 from alerter.config.problems import Problems, suggestion
 from alerter.config.source_lines import has_token
 from alerter.config.toml_lines import KeyPath
@@ -145,7 +145,7 @@ class Variables:
             raise _Missing(f"{_out_of_reach(name, prefixes)}; ${{file:PATH}} reads a file beside this one")
         value = self._of_name(name)
         if not value.strip():
-            raise _Unknown(f"${{{name}}} is set, but to nothing")
+            raise _Unknown(f"{name} is set, but to nothing")
         return value
 
     def _of_name(self, name: str) -> str:
@@ -155,9 +155,12 @@ class Variables:
             return self._read(credential, f"the credential {name}")
         if name in self._environ:
             return self._environ[name]
-        where = self._credentials.describe_body(name)
         hint = suggestion(name, self._environ, likeness=SAME_NAME)
-        raise _Unknown(f"${{{name}}} is not set: {where}, and there is no environment variable {name}{hint}")
+        if self._credentials.absence == NO_DIRECTORY:
+            advice = hint or f'. Run: export {name}=… (or put it in a file: "${{file:PATH}}")'
+            raise _Unknown(f"{name} is not set{advice}")
+        where = self._credentials.describe_body(name)
+        raise _Unknown(f"{name} is not set: {where}, and there is no environment variable {name}{hint}")
 
     def _of_file(self, name: str, path: KeyPath) -> str:
         if any(map(has_token, Path(name).parts)):

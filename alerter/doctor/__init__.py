@@ -85,7 +85,7 @@ def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: 
             yield Check(group=Group.RECEIVERS, subject=target.name, run=run)
     heartbeat = partial(check_heartbeat, config.service.heartbeat_url, now=at)
     yield Check(group=Group.RECEIVERS, subject=HEARTBEAT, run=heartbeat)
-    yield Check(group=Group.RECEIVERS, subject="ways out", run=partial(check_ways, config))
+    yield Check(group=Group.RECEIVERS, subject="receivers", run=partial(check_ways, config))
     for name, tenant in config.tenants.items():
         if tenants.matches(name):
             source = partial(wiring.build_source, tenant, stop=stop, redactor=redactor)

@@ -12,7 +12,7 @@ from alerter.network_settings import doubts
 def check_configuration(config: Config) -> Iterator[Finding]:
     """Yield that it is sound, and what is unwise; what other groups say more of is left to them."""
     parts = ((config.tenants, "tenant"), (config.receivers, "receiver"), (config.rules, "rule"))
-    text = "sound: " + ", ".join(counted(len(found), noun) for found, noun in parts)
+    text = "valid: " + ", ".join(counted(len(found), noun) for found, noun in parts)
     yield Finding(group=Group.CONFIGURATION, subject=str(config.path), outcome=Outcome.OK, text=text)
     said_elsewhere = (LIES_OPEN, ENDS_IN_MAIL)
     for warning in config.warnings:

@@ -53,14 +53,12 @@ def assess_rule(rule: Rule, seen: Seen) -> Finding:
     found = [reason for reason in reasons if rule.reasons.matches(reason)]
     doubt = _doubt(rule.reasons.globs, reasons)
     if found and not doubt.text:
-        return _rules(
-            rule.name, Outcome.OK, f"looks at {len(found):,} of the {len(reasons):,} hold reasons seen so far"
-        )
+        return _rules(rule.name, Outcome.OK, f"matches {len(found):,} of {len(reasons):,} hold reasons seen so far")
     if found:
-        text = f"looks at {len(found):,} of the {len(reasons):,} hold reasons seen so far, but {doubt.text}"
+        text = f"matches {len(found):,} of {len(reasons):,} hold reasons seen so far, but {doubt.text}"
         return _rules(rule.name, Outcome.WARNING, text, doubt.advice)
     globs = ", ".join(map(repr, rule.reasons.globs))
-    text = f"looks at nothing: {globs} matches none of the {len(reasons):,} hold reasons seen so far"
+    text = f"matches no hold reason: {globs} matches none of the {len(reasons):,} seen so far"
     return _rules(rule.name, Outcome.WARNING, text, doubt.advice or _nearest(rule.reasons.globs, reasons))
 
 

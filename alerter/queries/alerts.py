@@ -200,7 +200,7 @@ def _operand_parts(evidence: Evidence, timezone: tzinfo) -> Iterable[str]:
     if evidence.expected is not None:
         yield f"expected {evidence.expected.count:,} at {local(evidence.expected.at, timezone)}"
     if evidence.last_success_at is not None:
-        yield f"last good poll {local(evidence.last_success_at, timezone)}"
+        yield f"last successful poll {local(evidence.last_success_at, timezone)}"
     if evidence.note:
         yield evidence.note
 

@@ -173,7 +173,7 @@ class _Past:
         )
 
     def _no_data_since(self, alert: Alert, series: Series) -> datetime | None:
-        """Return since when a firing alert had no data; of the past it is known when the last good poll was."""
+        """Return since when a firing alert had no data; of the past it is known when the last successful poll was."""
         if self._is_present or not alert.is_firing or alert.is_no_data:
             return no_data_since(alert, self._policy.poll_intervals, now=self._at)
         last = series.last_success_at(now=self._at)

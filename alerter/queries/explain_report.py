@@ -9,7 +9,7 @@ from alerter.core.conditions import Evidence, Subject, Verdict, duration_text
 from alerter.core.explain import ConditionFinding, LevelExplanation, NotificationDecision, NotNotifiedReason
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
-from alerter.humanize import local, rough
+from alerter.humanize import counted, local, rough
 from alerter.queries.alerts import operands_json, state_text
 from alerter.queries.mutes import mute_json, mute_text
 
@@ -39,22 +39,27 @@ class Wording:
     def why(self, decision: NotificationDecision | None, *, notified: bool) -> str:
         """Return whether a receiver hears of it, and why not."""
         if decision is None:
-            return "was told"
-        missed = "; ".join(f"route {number}: {why}" for number, why in decision.missed_routes) or "none leads to it"
+            return "was notified"
+        missed = (
+            "; ".join(f"route {number}: {why}" for number, why in decision.missed_routes)
+            or "no route uses this receiver"
+        )
         match decision.not_notified_because:
             case NotNotifiedReason.NO_ROUTE:
-                return f"not told: no route brings {decision.severity} there: {missed}"
+                return f"not notified: no route sends {decision.severity} alerts to it: {missed}"
             case NotNotifiedReason.MUTED:
-                return f"quiet: muted by {mute_text(decision.mute, self._zone)}"
+                return f"not notified: muted by {mute_text(decision.mute, self._zone)}"
             case NotNotifiedReason.COLLECTING:
-                return f"told at {self.clock(decision.until)}, when its group_wait is over"
+                return f"grouped until {self.clock(decision.until)} (group_wait)"
             case NotNotifiedReason.HELD_BACK:
-                return f"not told: it has had its {decision.receiver.max_per_hour} messages of an hour"
+                return (
+                    f"suppressed: {counted(decision.receiver.max_per_hour, 'message')} in the last hour (max_per_hour)"
+                )
             case _:
                 return (
-                    f"hears {decision.severity}"
+                    f"receives {decision.severity}"
                     if notified
-                    else f"hears {decision.severity}, and is told at the next poll"
+                    else f"receives {decision.severity}; will be notified at the next poll"
                 )
 
     def delivery(self, record: "DeliveryRecord") -> str:
@@ -111,7 +116,7 @@ class Page:
             yield "no rule looks at it"
         if found.skipped_rules:
             yield ""
-            yield "rules that do not look at it:"
+            yield "rules that do not match it:"
             yield from (f"  {name}: {why}" for name, why in found.skipped_rules)
 
     def _what_was_seen(self) -> Iterator[str]:
@@ -124,7 +129,7 @@ class Page:
         newest = series.newest_sample(until=at)
         failure = series.failure
         if newest is None:
-            yield "no good poll was ever made before"
+            yield "there was no successful poll before"
         elif found.series is not None:
             yield f"{newest.count:,} held at {self._words.clock(newest.at)}{self._since(series, newest.at)}"
         else:
@@ -184,7 +189,7 @@ class Page:
 
     def _compared(self, evidence: Evidence) -> str:
         if evidence.last_success_at is not None:
-            return f"last good poll {self._words.clock(evidence.last_success_at)}, {evidence.note}"
+            return f"last successful poll {self._words.clock(evidence.last_success_at)}, {evidence.note}"
         if evidence.value is None:
             return ""
         reference = evidence.reference

@@ -64,7 +64,7 @@ class TenantStatus:
             return f"failing for {rough(now - failure.since)}: {failure.cause}: {failure.detail}"
         texts = {
             PollingState.UNKNOWN: "never polled",
-            PollingState.UNPOLLED: "not polled any more: is the service running?",
+            PollingState.UNPOLLED: "not polled any more. Is the service running?",
         }
         return texts.get(self.polling_state, "good")
 

@@ -86,7 +86,7 @@ def _unkept(cycles: Mapping[Tenant, CycleRecord]) -> Iterator[str]:
         if not cycle.is_complete:
             tenants_by_error.setdefault(cycle.error, []).append(tenant)
     for error, tenants in tenants_by_error.items():
-        yield f"NOTHING IS KEPT of {join_names(tenants)}: {error}"
+        yield f"DATABASE ERROR, {join_names(tenants)} not stored: {error}"
 
 
 def _count_parts(counts: AlertCounts) -> Iterator[str]:

@@ -52,10 +52,8 @@ UNPROVEN = (
 )
 TOO_OFTEN = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
 MAIL_ALONE = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
-UNHEARD = "nobody hears of failed polls meanwhile: silence would not mean that all is well"
-OPEN_TO_ALL = (
-    "whoever reaches this address can read tenants and counts: put a proxy with a login or a firewall before it"
-)
+UNHEARD = "nobody is notified of failed polls during that time: silence would not mean that all is well"
+OPEN_TO_ALL = "anyone who reaches this address can read tenants and counts: put a login or a firewall before it"
 LIES_OPEN = "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}"
 
 ENVIRONMENT = {
@@ -1032,7 +1030,7 @@ urls = ["${SLACK}", "mailtos://me:${PASSWORD}@host?to=you@example.com", "${TEAMS
         redactor.redacted("a tenant is absent, me and you@example.com") == "a tenant is absent, me and you@example.com"
     )
     path.write_text(text.replace("[service]", '[service]\ndatabase = "postgresql://u:${DB}@host/x"') + RULE)
-    with pytest.raises(ConfigError, match=r"rules\.toml:3: service\.database: \$\{DB\} is not set"):
+    with pytest.raises(ConfigError, match=r"rules\.toml:3: service\.database: DB is not set"):
         load_config(path, {}, may_lack_secrets=True)
 
 

@@ -101,7 +101,7 @@ def test_a_missing_variable_names_all_places(tmp_path: Path) -> None:
 
     (error,) = errors
     assert error == (
-        f"rules.toml:1: key: ${{NAME}} is not set: there is no credential {tmp_path}/NAME, "
+        f"rules.toml:1: key: NAME is not set: there is no credential {tmp_path}/NAME, "
         "and there is no environment variable NAME, did you mean 'NAMES'?"
     )
 

@@ -81,8 +81,8 @@ def test_a_threshold_compares_the_newest_count(
 @pytest.mark.parametrize(
     ("notation", "note"),
     [
-        pytest.param("900 _", "no good poll at this moment", id="the poll failed"),
-        pytest.param("_", "no good poll at this moment", id="no poll was ever good"),
+        pytest.param("900 _", "no successful poll at this moment", id="the poll failed"),
+        pytest.param("_", "no successful poll at this moment", id="no poll was ever good"),
     ],
 )
 def test_a_threshold_without_a_sample_has_no_data(notation: str, note: str) -> None:
@@ -193,8 +193,8 @@ def test_growth_states_its_limit_and_both_counts(growth: Growth, expected: str) 
 @pytest.mark.parametrize(
     ("notation", "value", "note"),
     [
-        pytest.param("10x12 _", None, "no good poll at this moment", id="nothing now"),
-        pytest.param("10", Sample(NOON, 10), "no good poll 1h before to compare with", id="nothing then"),
+        pytest.param("10x12 _", None, "no successful poll at this moment", id="nothing now"),
+        pytest.param("10", Sample(NOON, 10), "no successful poll 1h before to compare with", id="nothing then"),
     ],
 )
 def test_growth_says_what_data_it_lacks(notation: str, value: Sample | None, note: str) -> None:
@@ -258,7 +258,7 @@ def test_a_verdict_says_for_how_long_it_stands(
 @pytest.mark.parametrize(
     ("notation", "expected"),
     [
-        pytest.param("5 _ _ _", ACTIVE, id="exactly the span since the last good poll"),
+        pytest.param("5 _ _ _", ACTIVE, id="exactly the span since the last successful poll"),
         pytest.param("5 _ _", INACTIVE, id="not as long as that"),
         pytest.param("5 _ _ _ 5", INACTIVE, id="a good poll ends it"),
         pytest.param("_ _ _ _", ACTIVE, id="no good poll ever, and failing for the span"),
@@ -267,7 +267,7 @@ def test_a_verdict_says_for_how_long_it_stands(
     ],
 )
 def test_a_tenant_has_no_data_without_a_good_poll_for_a_span(notation: str, expected: Verdict) -> None:
-    """Missing data is measured from the last good poll or, without one, from the first failed one."""
+    """Missing data is measured from the last successful poll or, without one, from the first failed one."""
     assert a_no_data("15m").evaluate(series(notation), firing=False, now=NOON).verdict is expected
 
 
@@ -279,7 +279,7 @@ def test_a_tenant_that_is_not_polled_at_all_is_not_called_one_without_data() -> 
 
 
 def test_a_tenant_that_fails_right_after_a_long_stop_has_no_data() -> None:
-    """The last good poll is what counts, however long nobody tried since."""
+    """The last successful poll is what counts, however long nobody tried since."""
     stopped = series("5", until=at("06:00"))
     failing = replace(stopped, failure=PollFailure(since=NOON, at=NOON, cause=Cause.DNS, detail="no such host"))
 
@@ -305,7 +305,7 @@ def test_no_data_states_its_cause_and_what_to_do() -> None:
     """Whoever is told that alerter has no data is told why, since when, and what to do about it."""
     evidence = a_no_data("15m").evaluate(series("5 _x3", cause=Cause.KEYS_EXPIRED), firing=False, now=NOON).evidence
 
-    assert evidence.limit == "no good poll for 15m"
+    assert evidence.limit == "no data for 15m"
     assert evidence.last_success_at == at("11:45")
     assert evidence.note == f"keys_expired: no answer within 30s. {Cause.KEYS_EXPIRED.advice}"
 

@@ -52,7 +52,7 @@ def _instant(text: str) -> datetime:
 
 
 def _no_data_alert() -> Alert:
-    evidence = (Evidence(condition=NoData.name, limit="no good poll for 15m"),)
+    evidence = (Evidence(condition=NoData.name, limit="no data for 15m"),)
     return replace(an_alert(key=a_key(rule="No data", reason=ALL_REASONS), value=None), evidence=evidence)
 
 

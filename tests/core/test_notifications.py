@@ -335,7 +335,7 @@ def test_no_data_is_told_to_whoever_hears_of_some_of_the_reasons() -> None:
     """Who is told of one hold reason is told when none of them can be seen any more."""
     unseen = replace(
         an_alert(key=a_key(rule="No data", reason=ALL_REASONS)),
-        evidence=(Evidence(condition=NoData.name, limit="no good poll for 15m"),),
+        evidence=(Evidence(condition=NoData.name, limit="no data for 15m"),),
     )
 
     assert a_route(reasons=["*Impersonation*"]).matches(unseen)
@@ -651,7 +651,7 @@ def test_a_broken_acknowledgement_does_not_come_back_with_the_milder_level() -> 
 
 def _no_data_alert(state: AlertState = FIRING, tenant: str = "acme") -> Alert:
     alert = an_alert(state, key=a_key(rule="No data", severity=CRITICAL, tenant=tenant, reason=ALL_REASONS), value=None)
-    return replace(alert, evidence=(Evidence(condition=NoData.name, limit="no good poll for 15m"),))
+    return replace(alert, evidence=(Evidence(condition=NoData.name, limit="no data for 15m"),))
 
 
 def test_while_a_tenant_has_no_data_only_that_is_told_of_it() -> None:
@@ -829,7 +829,7 @@ def test_a_muted_end_is_noted_after_the_mute_also_where_it_is_not_told() -> None
 
 def _about_polling(state: AlertState = FIRING) -> Alert:
     alert = an_alert(state, resolved_at="" if state is FIRING else "12:00", key=a_key(rule="No data", reason="*"))
-    return replace(alert, evidence=(Evidence(condition=NoData.name, limit="no good poll for 15m"),))
+    return replace(alert, evidence=(Evidence(condition=NoData.name, limit="no data for 15m"),))
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_an_outage_is_found_by_what_it_holds(clock: str, expected: str | None) -
     [
         pytest.param("11:00", "12:00", ["11:20-11:35", "11:55-12:00"], id="everything"),
         pytest.param("11:00", "11:30", ["11:20-11:30"], id="as far as it was known then"),
-        pytest.param("11:00", "11:45", ["11:20-11:35"], id="up to the last good poll, at a failed one"),
+        pytest.param("11:00", "11:45", ["11:20-11:35"], id="up to the last successful poll, at a failed one"),
         pytest.param("11:40", "12:00", ["11:20-11:35", "11:55-12:00"], id="with the last span before the window"),
         pytest.param("11:57", "12:00", ["11:55-12:00"], id="without those before"),
         pytest.param("11:00", "11:15", [], id="nothing yet"),

@@ -212,7 +212,7 @@ def test_a_sound_configuration_is_counted_and_what_is_unwise_is_told(tmp_path: P
 
     sound, *warnings = check_configuration(config)
 
-    assert (sound.outcome, sound.text) == (OK, "sound: 1 tenant, 1 receiver, 3 rules")
+    assert (sound.outcome, sound.text) == (OK, "valid: 1 tenant, 1 receiver, 3 rules")
     assert len(config.warnings) == 3
     assert outcomes(warnings) == [WARNING]
     assert "selects none of the tenants" in warnings[0].text

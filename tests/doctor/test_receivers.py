@@ -265,4 +265,4 @@ def test_another_way_beside_mail_is_well(tmp_path: Path) -> None:
     """One is enough."""
     finding = only(check_ways(a_config(tmp_path, TENANT, MAIL, RECEIVER, RULE)))
 
-    assert (finding.outcome, finding.subject) == (OK, "ways out")
+    assert (finding.outcome, finding.subject) == (OK, "receivers")

@@ -48,8 +48,8 @@ def test_a_rule_that_looks_at_something_is_well(seen: str, tmp_path: Path) -> No
     found = looked_at(tmp_path, seen, rule("All"), rule("Some", 'reasons = ["*impersonation*"]'))
 
     assert {finding.group for finding in found} == {Group.RULES}
-    assert (of(found, "All").outcome, of(found, "All").text) == (OK, "looks at 3 of the 3 hold reasons seen so far")
-    assert of(found, "Some").text == "looks at 1 of the 3 hold reasons seen so far"
+    assert (of(found, "All").outcome, of(found, "All").text) == (OK, "matches 3 of 3 hold reasons seen so far")
+    assert of(found, "Some").text == "matches 1 of 3 hold reasons seen so far"
     assert (of(found, "No data").outcome, of(found, "No data").text) == (OK, "watches the polling of 2 tenants")
 
 
@@ -58,7 +58,7 @@ def test_a_rule_that_looks_at_nothing_is_told_with_what_it_may_mean(seen: str, t
     finding = of(looked_at(tmp_path, seen, rule("Odd", 'reasons = ["*Impresonation*"]')), "Odd")
 
     assert finding.outcome is WARNING
-    assert finding.text == "looks at nothing: '*Impresonation*' matches none of the 3 hold reasons seen so far"
+    assert finding.text == "matches no hold reason: '*Impresonation*' matches none of the 3 seen so far"
     assert finding.advice.startswith('Nearest: "High-Confidence Impersonation"')
 
 
@@ -70,7 +70,7 @@ def test_of_several_globs_each_that_matches_nothing_is_told(seen: str, tmp_path:
     assert of(found, "All").outcome is OK
     assert of(found, "Some").outcome is WARNING
     assert of(found, "Some").text == (
-        "looks at 1 of the 3 hold reasons seen so far, but '*Impresonation*' matches none of them"
+        "matches 1 of 3 hold reasons seen so far, but '*Impresonation*' matches none of them"
     )
     assert of(found, "Some").advice.startswith('Nearest: "High-Confidence Impersonation"')
     (route,) = [finding for finding in found if finding.subject == "routes" and finding.outcome is WARNING]

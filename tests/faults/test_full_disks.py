@@ -39,7 +39,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 def test_a_disk_on_which_no_poll_can_be_kept_is_a_warning_at_once(tmp_path: Path, simulator: Simulator) -> None:
-    """The last good poll is a moment ago, so that nothing is overdue yet; with room again all is well."""
+    """The last successful poll is a moment ago, so that nothing is overdue yet; with room again all is well."""
     if shutil.which("unshare") is None:
         pytest.skip("unshare is missing")
     disk, config = tmp_path / "disk", tmp_path / "rules.toml"

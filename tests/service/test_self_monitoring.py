@@ -254,7 +254,7 @@ def test_reasons_are_left_out_where_the_configuration_says_so(
 def test_what_was_before_a_restart_is_recalled(
     tmp_path: Path, watch: SelfMonitoring, health: Health, sqlite_url: str, free_port: int
 ) -> None:
-    """The last good poll of a tenant comes from the database until there is a newer one."""
+    """The last successful poll of a tenant comes from the database until there is a newer one."""
     with closing(Store(sqlite_url)) as store, store.write() as transaction:
         transaction.history.add(a_snapshot({"Spam": 5}), poll_interval=timedelta(minutes=5))
     watch.load_last_polls()

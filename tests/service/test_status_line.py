@@ -50,12 +50,12 @@ STORM = AlertCounts(firing={Severity.WARNING: 2, Severity.CRITICAL: 1}, undelive
         ),
         pytest.param(
             StatusInput(tenants=2, cycles={ACME: UNKEPT, BETA: UNKEPT}),
-            "NOTHING IS KEPT of acme, beta: /var/lib/alerter/alerter.db: database or disk is full; tenants: 2",
+            "DATABASE ERROR, acme, beta not stored: /var/lib/alerter/alerter.db: database or disk is full; tenants: 2",
             id="the database keeps nothing, said once for all tenants",
         ),
         pytest.param(
             StatusInput(tenants=1, cycles={ACME: UNKEPT}, overdue=(ACME,), refusal="configuration rejected"),
-            "NOTHING IS KEPT of acme: /var/lib/alerter/alerter.db: database or disk is full; "
+            "DATABASE ERROR, acme not stored: /var/lib/alerter/alerter.db: database or disk is full; "
             "tenants overdue: acme; configuration rejected; tenants: 1",
             id="several things at once",
         ),

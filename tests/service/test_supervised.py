@@ -98,7 +98,7 @@ def test_a_database_that_keeps_nothing_feeds_no_watchdog_and_is_the_first_thing_
     (path.parent / "alerter.db").rename(path.parent / "elsewhere.db")
     poll_every("1h", path, daemon)
 
-    status = supervisor.wait_for("STATUS", "NOTHING IS KEPT of acme: ")["STATUS"]
+    status = supervisor.wait_for("STATUS", "DATABASE ERROR, acme not stored: ")["STATUS"]
 
     assert f"{path.parent / 'alerter.db'}: " in status
     assert sum("WATCHDOG" in each for each in supervisor.said) == 1

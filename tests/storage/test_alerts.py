@@ -18,7 +18,7 @@ def test_an_alert_comes_back_exactly(store: Store) -> None:
     evidence = (
         Evidence(condition="growth", limit="+5 within 1h", value=Sample(odd, 9), reference=Sample(at("11:00"), 0)),
         Evidence(condition="forecast", limit="above 5", expected=Sample(odd, 7), news="heading for 7 in 1h"),
-        Evidence(condition="no_data", limit="no good poll for 15m", last_success_at=odd, note='"quoted" \ud83d\0 é'),
+        Evidence(condition="no_data", limit="no data for 15m", last_success_at=odd, note='"quoted" \ud83d\0 é'),
     )
     alert = Alert(
         key=a_key(reason="Ünï\u200bcode 'x'", tenant="*"),

@@ -199,7 +199,7 @@ class TestFailures:
         assert (failure.since, failure.at) == (instants[0], instants[-1])
 
     def test_an_outage_lasts_through_changing_causes(self, store: Store) -> None:
-        """It began with the first failure since the last good poll, and the latest cause is shown."""
+        """It began with the first failure since the last successful poll, and the latest cause is shown."""
         fail(store, "11:50", Cause.DNS)
         fail(store, "11:55", Cause.TIMEOUT)
         fail(store, "12:00", Cause.DNS, "again")
@@ -241,7 +241,7 @@ class TestFailures:
         assert len(polling.failure.detail) == 500
 
     def test_how_polling_goes_can_be_shown(self, store: Store) -> None:
-        """The last good poll, the last of all, and why it failed."""
+        """The last successful poll, the last of all, and why it failed."""
         fail(store, "11:45")
         with store.read() as reader:
             assert reader.polls.status(ACME).last_success_at is None

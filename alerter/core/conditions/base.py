@@ -79,7 +79,7 @@ class Result:
 
 def no_data_result(condition: str, limit: str) -> Result:
     """Return what a condition on held messages finds at a poll that failed: nothing, in either direction."""
-    evidence = Evidence(condition=condition, limit=limit, note="no good poll at this moment")
+    evidence = Evidence(condition=condition, limit=limit, note="no successful poll at this moment")
     return Result(verdict=Verdict.NO_DATA, evidence=evidence)
 
 

@@ -108,7 +108,7 @@ class Forecast(BaseCondition):
                 return self._result(Verdict.ACTIVE, value, holds_until=FOREVER, holds_within=above)
             # Until half of the span is known there is no line, whatever comes.
             until = from_epoch_us(first) + self.fit_over / 2 if span * 2 < self.fit_over else NOT_AT_ALL
-            note = f"too few good polls within {duration_text(self.fit_over)} to draw a line through"
+            note = f"too few successful polls within {duration_text(self.fit_over)} to draw a line through"
             return self._result(
                 Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=(ANY_COUNT[0], self.above)
             )

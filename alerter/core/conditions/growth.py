@@ -135,7 +135,7 @@ class Growth(BaseCondition):
         then = now - self.over
         reference = series.sample_for(then)
         if reference is None:
-            note = f"no good poll {duration_text(self.over)} before to compare with"
+            note = f"no successful poll {duration_text(self.over)} before to compare with"
             until = (series.next_change_at(after=then) or then) + self.over
             return self._result(Verdict.NO_DATA, value, None, note=note, holds_until=until)
         verdict = Verdict.ACTIVE if self._is_far(reference.count, count) else Verdict.INACTIVE

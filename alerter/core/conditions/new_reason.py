@@ -51,7 +51,7 @@ class NewReason(BaseCondition):
         if first is None or first > now:
             return "nothing was ever held"
         if not self._has_learnt(series, first):
-            return f"first held within {duration_text(self.learn)} of the tenant's first good poll"
+            return f"first held within {duration_text(self.learn)} of the tenant's first successful poll"
         if now >= first + NEWS:
             return f"first held {duration_text(now - first)} before, news for {duration_text(NEWS)}"
         return f"for {duration_text(first + NEWS - now)} more"

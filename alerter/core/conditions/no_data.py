@@ -39,7 +39,7 @@ class NoData(BaseCondition):
     @cached_property
     def limit(self) -> str:
         """What makes it active, in words."""
-        return f"no good poll for {duration_text(self.after)}"
+        return f"no data for {duration_text(self.after)}"
 
     def margin(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime

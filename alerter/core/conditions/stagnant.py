@@ -101,14 +101,14 @@ class Stagnant(BaseCondition):
             remembered = min(since.at, from_epoch_us(before_until + 1) + series.tolerance)
             return self._result(Verdict.INACTIVE, value, since, holds_until=remembered + self.lasting)
         if reference is None:
-            note = f"no good poll {duration_text(self.lasting)} before to begin with"
+            note = f"no successful poll {duration_text(self.lasting)} before to begin with"
             until = (series.next_change_at(after=then) or then) + self.lasting
             return self._result(Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=same)
         gaps = [(after - before, after) for (_, before, _), (after, _, _) in pairwise(seen)]
         longest, behind = max(gaps, default=(0, 0))
         if longest * MICROSECOND > series.tolerance:
             gap, until = duration_text(longest * MICROSECOND), from_epoch_us(behind) + self.lasting
-            note = f"no good poll for {gap} of the last {duration_text(self.lasting)}"
+            note = f"no data for {gap} of the last {duration_text(self.lasting)}"
             return self._result(Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=same)
         return self._result(Verdict.ACTIVE, value, reference, holds_until=FOREVER, holds_within=same)
 

@@ -262,7 +262,7 @@ def test_while_a_tenant_has_no_data_its_other_alerts_are_not_told() -> None:
 
 
 def test_what_is_told_of_an_alert_without_data_is_the_last_that_was_seen() -> None:
-    """Its count is that of the last good poll, although the poll of now failed."""
+    """Its count is that of the last successful poll, although the poll of now failed."""
     alerting = a_patient_policy(a_receiver(repeat_interval="12m"))
     alerting = replace(alerting, rules=(a_rule(),))
 

@@ -99,7 +99,7 @@ def test_a_poll_that_failed_is_no_sample() -> None:
 
     found = Baseline().evaluate(weeks(100, 100, 100), firing=False, now=unseen)
 
-    assert (found.verdict, found.evidence.note) == (NO_DATA, "no good poll at this moment")
+    assert (found.verdict, found.evidence.note) == (NO_DATA, "no successful poll at this moment")
 
 
 @pytest.mark.parametrize(

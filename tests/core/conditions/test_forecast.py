@@ -221,7 +221,7 @@ def test_a_forecast_that_leads_below_nothing_is_nothing() -> None:
             id="above the limit already",
         ),
         pytest.param("151", {}, id="above the limit, and nothing else is known"),
-        pytest.param("5x2", {"note": "too few good polls within 1h to draw a line through"}, id="too few polls"),
+        pytest.param("5x2", {"note": "too few successful polls within 1h to draw a line through"}, id="too few polls"),
     ],
 )
 def test_a_forecast_says_what_it_reckons_with(notation: str, expected: dict[str, object]) -> None:

@@ -98,7 +98,7 @@ def margin_of(condition: Condition, seen: Series, *, firing: bool = False, now: 
         pytest.param(
             NewReason(),
             known(polled_for="3d"),
-            "first held within 7d of the tenant's first good poll",
+            "first held within 7d of the tenant's first successful poll",
             id="still learning",
         ),
         pytest.param(NewReason(), known("5 _"), "", id="nothing is new without data"),

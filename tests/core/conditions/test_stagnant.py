@@ -89,9 +89,9 @@ def test_a_clock_that_was_set_back_ignores_what_is_later() -> None:
         pytest.param("200x4 150x9", Sample(at("11:20"), 150), "", id="when it last fell"),
         pytest.param("90x4 150x9", Sample(at("11:20"), 150), "", id="when it rose above the limit"),
         pytest.param("90x13", None, "", id="it is not above the limit"),
-        pytest.param("150x4", None, "no good poll 1h before to begin with", id="polled for too short a time"),
-        pytest.param("150x4 _x6 150x3", None, "no good poll for 35m of the last 1h", id="a long gap"),
-        pytest.param("150x12 _", None, "no good poll at this moment", id="the newest poll failed"),
+        pytest.param("150x4", None, "no successful poll 1h before to begin with", id="polled for too short a time"),
+        pytest.param("150x4 _x6 150x3", None, "no data for 35m of the last 1h", id="a long gap"),
+        pytest.param("150x12 _", None, "no successful poll at this moment", id="the newest poll failed"),
     ],
 )
 def test_stagnation_says_since_when(notation: str, reference: Sample | None, note: str) -> None:

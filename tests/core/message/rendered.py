@@ -51,7 +51,7 @@ def a_no_data_alert(tenant: str = "acme", detail: str = "HTTP 401") -> Alert:
     """Return the alert of a tenant that cannot be polled."""
     evidence = Evidence(
         condition="no_data",
-        limit="no good poll for 15m",
+        limit="no data for 15m",
         last_success_at=NOON - timedelta(minutes=25),
         note=f"{Cause.WRONG_KEYS}: {detail}. {Cause.WRONG_KEYS.advice}",
     )

@@ -117,7 +117,7 @@ def test_a_no_data_card_says_why_and_what_to_do() -> None:
     assert facts(card) == {
         "Last successful poll": "12:35 BST (25m ago)",
         "Cause": "{wrong keys: HTTP 401}",
-        "Limit": "no good poll for 15m",
+        "Limit": "no data for 15m",
     }
     assert [words(note) for note in card.notes] == [
         f"What to do: {Cause.WRONG_KEYS.advice}",
@@ -285,7 +285,7 @@ def test_a_firing_alert_without_a_beginning_has_no_since() -> None:
 
 
 def test_a_reminder_of_an_alert_without_data_says_since_when() -> None:
-    """The count is that of the last good poll, and nobody takes it for that of now."""
+    """The count is that of the last successful poll, and nobody takes it for that of now."""
     context = replace(CONTEXT, poll_intervals={Tenant("acme"): 5 * MINUTE})
     notice = a_notice(OLD, NotifyReason.REPEAT, notified=Severity.CRITICAL)
 
@@ -373,7 +373,7 @@ def test_the_card_of_several_tenants_without_data_says_what_to_do_once() -> None
     assert facts(card) == {
         "Tenants": "{t0}, {t1}, {t2}",
         "Cause": "{wrong keys: HTTP 401}",
-        "Limit": "no good poll for 15m",
+        "Limit": "no data for 15m",
         "Since": "12:50 BST (10m ago) at the first",
     }
     assert [words(note) for note in card.notes] == [

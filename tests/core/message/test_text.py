@@ -24,7 +24,7 @@ CRITICAL: no data from Mimecast for 25m (acme), API keys refused
 
   Last successful poll  11:35 UTC (25m ago)
   Cause                 wrong keys: HTTP 401
-  Limit                 no good poll for 15m
+  Limit                 no data for 15m
 
   What to do: Mimecast refuses the keys. Compare client_id and client_secret
   (API 1.0: app_id, app_key, access_key and secret_key, and the region) with
@@ -83,7 +83,7 @@ def test_the_rows_of_a_single_alert_are_not_indented_for_a_service() -> None:
     assert body.splitlines()[:3] == [
         "Last successful poll  11:35 UTC (25m ago)",
         "Cause                 wrong keys: HTTP 401",
-        "Limit                 no good poll for 15m",
+        "Limit                 no data for 15m",
     ]
     assert "\nWhat to do: " in body
 

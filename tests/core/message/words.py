@@ -101,7 +101,7 @@ NO_DATA = replace(
     evidence=(
         Evidence(
             condition="no_data",
-            limit="no good poll for 15m",
+            limit="no data for 15m",
             last_success_at=NOON - 25 * MINUTE,
             note=f"{Cause.WRONG_KEYS}: HTTP 401. {Cause.WRONG_KEYS.advice}",
         ),
