@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import logs
+from alerter.cli.demo_page import show_page
 from alerter.cli.options import FOUND, config_option_with, load_without_secrets
 from alerter.cli.output import clean
 from alerter.core.conditions import Growth, Threshold
@@ -30,6 +31,7 @@ from alerter.redaction import Redactor, secrets_of_url
 
 if TYPE_CHECKING:
     from alerter.core.alerting_config import AlertingConfig
+    from alerter.jobs.poll import PollCycle
 
 TENANT = Tenant("acme")
 RECEIVER = ReceiverName("demo")
@@ -99,11 +101,17 @@ class _Day:
 @click.command()
 @config_option_with("Play the rules of this configuration. [default: rules of the demo's own]")
 @click.option("--to", "urls", multiple=True, metavar="APPRISE_URL", help="Really send the messages there as well.")
-def demo(config_path: Path | None, urls: Sequence[str]) -> None:
+@click.option(
+    "--page/--no-page",
+    "has_page",
+    default=None,
+    help="End with the page open on that day, or in the terminal alone. [default: the page at a terminal]",
+)
+def demo(config_path: Path | None, urls: Sequence[str], *, has_page: bool | None) -> None:
     """Show a simulated day: counts rise, alerts come with the very text that would be sent, and the all-clear.
 
-    Needs no account, no network and no configuration; with --config it plays that configuration's rules. Exit code 1 if
-    a message to --to was not taken.
+    Needs no account, no network and no configuration; with --config it plays that configuration's rules. At a terminal
+    it ends with the page open on that day. Exit code 1 if a message to --to was not taken.
     """
     from rich.console import Console  # noqa: PLC0415 - it knows the terminal, and that NO_COLOR is set; click does not
 
@@ -119,13 +127,17 @@ def demo(config_path: Path | None, urls: Sequence[str]) -> None:
         "HTTP, database, rules, messages.\n"
         "The bar is all held mail; beside it is what moved most.\n"
     )
-    _play(day, rules, urls)
-    click.echo(f"\n{day.polls} polls, {day.messages} messages, and nothing else: silence means all is well.")
-    click.echo(NEXT)
+    is_shown = sys.stdout.isatty() if has_page is None else has_page
+    _play(day, rules, urls, is_shown=is_shown)
     for failure in day.failures:
         click.echo(f"not sent: {failure}", err=True)
     if day.failures:
         raise click.exceptions.Exit(FOUND)
+
+
+def _sum_up(day: _Day) -> None:
+    click.echo(f"\n{day.polls} polls, {day.messages} messages, and nothing else: silence means all is well.")
+    click.echo(NEXT)
 
 
 def _check(urls: Sequence[str]) -> None:
@@ -140,7 +152,7 @@ def _check(urls: Sequence[str]) -> None:
             raise click.BadParameter(str(error), param_hint="--to") from None
 
 
-def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
+def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str], *, is_shown: bool) -> None:
     from alerter.jobs.deliver import deliver  # noqa: PLC0415
     from alerter.jobs.poll import poll  # noqa: PLC0415
     from alerter.notifiers.apprise import AppriseNotifier  # noqa: PLC0415
@@ -170,15 +182,16 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str]) -> None:
         while day.now <= end:
             cycle = poll(TENANT, source, store, alerting, clock=day.clock)
             day.polls += 1
-            if cycle.snapshot is not None and (cycle.messages or day.now.minute == 0):
-                _show_counts(day, cycle.snapshot)
-            for message in cycle.messages:
-                _show_message(day, message)
+            _show_poll(day, cycle)
             for delivery in deliver(store, notifier, targets, clock=day.clock) if urls else ():
                 failure = f"{delivery.target}: {delivery.last_error}"
                 if delivery.last_error and failure not in day.failures:
                     day.failures.append(failure)
             day.now += POLL_INTERVAL
+        day.now = end
+        _sum_up(day)
+        if is_shown:
+            show_page(store, alerting, clock=day.clock, seconds=day.seconds)
 
 
 def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "AlertingConfig":
@@ -198,6 +211,13 @@ def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "AlertingConfig":
             runbook_by_rule={rule.name: rule.runbook for rule in rules if rule.runbook},
         ),
     )
+
+
+def _show_poll(day: _Day, cycle: "PollCycle") -> None:
+    if cycle.snapshot is not None and (cycle.messages or day.now.minute == 0):
+        _show_counts(day, cycle.snapshot)
+    for message in cycle.messages:
+        _show_message(day, message)
 
 
 def _show_counts(day: _Day, snapshot: Snapshot) -> None:

@@ -125,6 +125,15 @@
     const limits = (plot) => {
       const { ctx, bbox } = plot;
       ctx.save();
+      ctx.globalAlpha = 0.13;
+      ctx.fillStyle = soft;
+      for (const gap of figure.gaps) {
+        const from = Math.max(plot.valToPos(gap.start, "x", true), bbox.left);
+        const to = Math.min(plot.valToPos(gap.end, "x", true), bbox.left + bbox.width);
+        if (to > from) ctx.fillRect(from, bbox.top, to - from, bbox.height);
+      }
+      ctx.globalAlpha = 1;
+      ctx.textBaseline = "bottom";
       for (const limit of figure.limits) {
         if (limit.count > plot.scales.y.max) continue;
         const y = Math.round(plot.valToPos(limit.count, "y", true));
@@ -137,7 +146,7 @@
         ctx.setLineDash([]);
         ctx.font = `${11.5 * window.devicePixelRatio}px system-ui`;
         ctx.textAlign = "right";
-        ctx.fillText(limit.text, bbox.left + bbox.width - 4, y - 4);
+        ctx.fillText(limit.text, bbox.left + bbox.width - 4, y - 3 * window.devicePixelRatio);
       }
       for (const [row, bands] of [figure.alerts, figure.mutes].entries()) {
         for (const band of bands) {

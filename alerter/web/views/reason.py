@@ -213,6 +213,10 @@ def _document(figure: Figure, timezone: str) -> dict[str, object]:
         "top": figure.top,
         "times": [round(at, 3) for at, _ in points],
         "counts": [count for _, count in points],
+        "gaps": [
+            {"start": begin.timestamp(), "end": end.timestamp()}
+            for begin, end in figure.gaps(longer_than=(figure.end_at - figure.start_at) / 400)
+        ],
         "limits": [
             {"severity": each.severity, "count": each.count, "text": f"{each.rule}: {each.text}"}
             for each in figure.limits
