@@ -48,6 +48,7 @@ class Twin:
             case PollRange():
                 poll = Poll(tenant=event.tenant, at=event.at, counts=event.counts, cause=event.cause)
                 notified += self.model.poll(poll, event.at)
+                notified += self.model.notify_removed_tenants(event.at)
             case Delivered():
                 notified += self.model.notify_removed_tenants(event.at)
                 self.model.deliver(dict(event.outcomes), event.at)

@@ -178,9 +178,10 @@ class Real:
                 shift_after_clock_jump(self.store, by=event.by)
 
     def poll(self, polled: PollRange) -> list[Transition]:
-        """Poll a tenant."""
+        """Poll a tenant, and notify of what no poll does, as the service does within half a minute."""
         assert self.alerting is not None
         cycle = poll(Tenant(polled.tenant), Account(polled), self.store, self.alerting, clock=lambda: self.now)
+        notify_removed_tenants(self.store, self.alerting, now=self.now)
         return list(cycle.transitions)
 
     def tell_groups_until(self, until: datetime) -> None:
