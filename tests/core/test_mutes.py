@@ -111,7 +111,7 @@ def test_a_silence_is_for_what_its_selectors_match(*, silence: Silence, expected
 
 
 def test_a_silence_by_label_follows_the_label() -> None:
-    """It is for whoever has the label now, and says so when it ends; a sum over all tenants has none."""
+    """It is for whoever has the label now, and says so when it ends; one for sums over all tenants has none."""
     silence = a_silence(labels={"tier": "!gold"})
     sum_ = an_alert(key=a_key(tenant=ALL_TENANTS))
     gold, silver = (
@@ -122,6 +122,7 @@ def test_a_silence_by_label_follows_the_label() -> None:
     assert muted_by(an_alert(), silver, now=NOON) is not None
     assert muted_by(an_alert(), MuteSet(silences=[silence]), now=NOON) is not None
     assert muted_by(sum_, silver, now=NOON) is None
+    assert muted_by(sum_, MuteSet(silences=[a_silence()]), now=NOON) is not None
     assert ended_mute(an_alert(), gold, since=at("11:30"), now=at("13:00")) is None
     assert ended_mute(an_alert(), silver, since=at("11:30"), now=at("13:00")) is not None
 

@@ -221,6 +221,15 @@ def test_the_end_of_a_level_says_what_goes_on_elsewhere() -> None:
     assert resolved.still_firing is WARNING
 
 
+def test_the_end_of_a_level_that_is_gone_is_that_of_the_highest() -> None:
+    """A rule may have lost the level that the receiver knew, and with it its alert."""
+    alerts = [a_resolved(severity=INFO), a_resolved(severity=CRITICAL)]
+
+    [resolved] = _notices(_planned(alerts, [a_told(severity=WARNING)]))
+
+    assert resolved.alert.key.severity is CRITICAL
+
+
 def test_the_end_of_everything_says_that_nothing_goes_on() -> None:
     """All levels are over."""
     [resolved] = _notices(_planned([a_resolved()], [a_told()]))

@@ -118,6 +118,31 @@ def test_credentials_of_requests_are_redacted_although_nobody_has_told_of_them(t
     assert Redactor().redacted(text) == shown
 
 
+@pytest.mark.parametrize(
+    ("end", "more"),
+    [
+        pytest.param("%", "41rest", id="a percent sign, and what is a letter with it"),
+        pytest.param("\\", "nrest", id="a backslash, and what is a new line with it"),
+        pytest.param("&", "amp;rest", id="an ampersand, and what is another one with it"),
+    ],
+)
+def test_a_secret_whose_end_reads_otherwise_with_what_follows_is_redacted(end: str, more: str) -> None:
+    """Nobody knows where the escape belongs; no more than the sign itself may stay."""
+    secret = f"s3cret-k3y{end}"
+
+    shown = Redactor([secret]).redacted(f"{secret}{more}")
+
+    assert shown.removeprefix(REDACTED) in {more, end + more}
+
+
+@pytest.mark.parametrize("text", ["{}", "{} refused", "refused: {}", "{}{}"])
+def test_a_secret_at_the_edge_of_a_text_leaves_its_mark(text: str) -> None:
+    """At its beginning, at its end, and beside another one."""
+    secret = "s3cret-k3y"
+
+    assert Redactor([secret]).redacted(text.format(secret, secret)) == text.format(REDACTED, REDACTED)
+
+
 def test_overlapping_secrets_leave_no_rest() -> None:
     """A URL is a secret, and so are its parts."""
     redactor = Redactor(["token-0001", "/path/token-0001/end", "0001/end/of"])

@@ -138,6 +138,14 @@ def test_a_digest_opens_what_fires_and_closes_what_is_over() -> None:
     ]
 
 
+def test_a_digest_has_the_tone_of_its_worst_alert() -> None:
+    """A milder one that fires as well takes nothing from it."""
+    mild = an_alert("Virus")
+    firing = [an_alert("Spam"), replace(mild, key=replace(mild.key, severity=Severity.INFO))]
+
+    assert digested(missed(FIRST, SECOND, firing=firing)).status == "critical"
+
+
 def test_of_several_that_fire_a_digest_names_the_worst() -> None:
     """In its title; all of them follow."""
     firing = [a_no_data_alert(), an_alert("Spam"), an_alert("Virus")]
