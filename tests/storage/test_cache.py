@@ -246,7 +246,7 @@ _READS = {
     "notifications": "states tenants_notified_of_firing hourly_limits open_groups due_groups next_flush_at",
     "outbox": ("waiting message has_message deliveries deliveries_for_alerts waiting_count backlog_by_target targets "
                "was_overtaken outages delivery"),
-    "silences": "silences acknowledgements",
+    "silences": "silences silence acknowledgements",
     "retention": ("tenants_to_prune expired_rows tenants_to_compress tenants_to_downsample messages_with_old_bodies "
                   "database_size"),
     "leases": "instances instance_by_tenant state",

@@ -77,6 +77,7 @@ def test_an_older_file_gives_back_nothing_until_it_is_compacted(tmp_path: Path) 
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE made_long_ago (id INTEGER)")
+        connection.execute("DROP TABLE made_long_ago")
     with closing(Store(f"sqlite:///{path}")) as store:
         store.upgrade()
         fill(store)
