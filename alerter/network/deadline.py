@@ -125,7 +125,7 @@ class _HeldAdapter(HTTPAdapter):
     """Connects with sockets that a lifeline holds, directly and through HTTP proxies."""
 
     def __init__(self, request_deadline: RequestDeadline, dialer: Dialer) -> None:
-        self._held_by = {"lifeline": request_deadline, "dialer": dialer}
+        self._held_by = {"request_deadline": request_deadline, "dialer": dialer}
         super().__init__()
 
     def get_connection_with_tls_context(
