@@ -10,7 +10,7 @@ import click
 from alerter import clock
 from alerter.cli.db_copy import copy
 from alerter.cli.options import Failed, config_option, load_without_secrets
-from alerter.cli.output import clean
+from alerter.cli.output import clean, passing_line
 from alerter.humanize import size_text
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def upgrade(config_path: Path | None) -> None:
         if store.schema_state() is SchemaState.CURRENT:
             click.echo("the database is up to date")
             return
-        done = store.upgrade()
+        with passing_line() as show:
+            show("upgrading …")
+            done = store.upgrade()
     finally:
         store.close()
     click.echo(f"upgraded from {done.before or 'nothing'} to {done.after}")
@@ -66,7 +68,9 @@ def backup(path: Path, config_path: Path | None) -> None:
         _refuse_place(path)
         if store.schema_state() is SchemaState.MISSING:
             raise Failed(f"{store.location}: there is no database yet")
-        made = store.backup(path)
+        with passing_line() as show:
+            show("copying and checking …")
+            made = store.backup(path)
     click.echo(f"backed up to {clean(str(path))}: {size_text(made.size_bytes)}, checked")
 
 
@@ -85,7 +89,8 @@ def restore(path: Path, config_path: Path | None) -> None:
     with closing(Store(load_without_secrets(config_path).service.database)) as store:
         _refuse_postgresql(store, f"pg_restore --clean --if-exists --dbname={store.location} {path}")
         found = _good_backup(path)
-        with store.lock():
+        with store.lock(), passing_line() as show:
+            show("copying and checking …")
             done = store.restore(path, now=clock.now())
     click.echo(f"{clean(store.location)} is a copy of {clean(str(path))}: {size_text(found.size_bytes)}, checked")
     if done.previous_file is not None:
@@ -110,7 +115,8 @@ def compact(config_path: Path | None) -> None:
         if store.schema_state() is SchemaState.MISSING:
             raise Failed(f"{store.location}: there is no database yet")
         before = store.size_bytes()
-        with store.lock():
+        with store.lock(), passing_line() as show:
+            show("rewriting …")
             store.vacuum()
         click.echo(f"compacted {store.location}: {size_text(before)} before, {size_text(store.size_bytes())} now")
 

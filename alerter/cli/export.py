@@ -16,7 +16,7 @@ from alerter.cli import completion
 from alerter.cli.database_access import reading
 from alerter.cli.names import reasons_of
 from alerter.cli.options import Failed, config_option, load_without_secrets
-from alerter.cli.output import clean, counted, data_output
+from alerter.cli.output import clean, counted, data_output, with_progress
 from alerter.cli.tenant_filter import label_option, tenants_of
 from alerter.cli.times import moment
 from alerter.core.rules import Selector
@@ -92,6 +92,8 @@ def export(
         if first is None:
             raise Failed("nothing matches --tenant, --label, --reason, --since and --until: nothing was written")
         records = chain((first,), records)
+        if path is not None:
+            records = with_progress(records, lambda number: f"{number:,} records read", every=1000)
         with _writing(path) as stream:
             if reason != "*":
                 write_partial_mark(stream, chosen)

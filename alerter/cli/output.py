@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, tzinfo
 from io import TextIOWrapper
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import click
 from rich.cells import cell_len
@@ -24,6 +24,8 @@ from alerter.humanize import counted as counted  # noqa: PLC0414 - what prints i
 
 if TYPE_CHECKING:
     from alerter.errors import Problem
+
+Item = TypeVar("Item")
 
 #: How wide a progress bar is, in characters.
 PROGRESS_WIDTH = 30
@@ -150,6 +152,21 @@ def progress_line() -> Iterator[Callable[[str], None]]:
                 show(text)
 
         yield line
+
+
+def with_progress(items: Iterable[Item], text: Callable[[int], str], *, every: int = 1) -> Iterator[Item]:
+    """Yield items, and show how many there were so far, from the second second on.
+
+    Args:
+        items: What a long run goes through.
+        text: Return what is shown of a number of items.
+        every: How many items there are between two texts.
+    """
+    with progress_line() as show:
+        for number, each in enumerate(items, start=1):
+            yield each
+            if number % every == 0:
+                show(text(number))
 
 
 @contextmanager

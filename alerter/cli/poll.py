@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter.cli.options import FOUND, config_option, load, output_options
-from alerter.cli.output import clean, print_json, print_table
+from alerter.cli.output import clean, counted, print_json, print_table, with_progress
 from alerter.cli.tables import Table
 from alerter.humanize import local
 
@@ -37,7 +37,8 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
         wiring.open_store_for_poll(config, is_dry=dry_run) as store,
         nullcontext() if dry_run else with_heartbeat(config, redactor),
     ):
-        cycles = list(wiring.poll_once(config, store, is_dry=dry_run))
+        polls, total = wiring.poll_once(config, store, is_dry=dry_run), counted(len(config.tenants), "tenant")
+        cycles = list(with_progress(polls, lambda number: f"{number:,} of {total} polled"))
         deliveries = [] if dry_run else wiring.deliver_once(config, store)
         is_firing = wiring.has_firing_alerts(store)
     if as_json:

@@ -12,7 +12,7 @@ from alerter import clock
 from alerter.cli.database_access import reading
 from alerter.cli.names import reasons_of
 from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
-from alerter.cli.output import clean, counted, print_json
+from alerter.cli.output import clean, counted, print_json, with_progress
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 from alerter.humanize import rough
 
@@ -67,6 +67,7 @@ def suggest(
     if not chosen:
         said = f"no tenant of {config.path} matches {wanted_text(tenant, labels)}"
         raise click.BadParameter(said, param_hint="--tenant")
+    total = counted(len(chosen), "tenant")
     with reading(config) as reader:
         reasons = reasons_of((reason,), reader)
         found = [
@@ -78,7 +79,7 @@ def suggest(
                 budget=budget,
                 until=now,
             )
-            for each in chosen
+            for each in with_progress(chosen, lambda number: f"{number:,} of {total}")
         ]
     if not any(each.made or each.unsupported for each in found):
         raise Failed(f"nothing was ever held for a reason that matches {reason!r}")
