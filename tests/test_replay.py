@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Transition
 from alerter.core.backtest.replay import replay_of
-from alerter.core.conditions import Stagnant
+from alerter.core.conditions import CONDITIONS, Stagnant, Subject
 from alerter.core.history import FailedPoll
 from alerter.core.message.content import Format, Message
 from alerter.core.message.render import compose_message
@@ -26,7 +27,7 @@ from alerter.jobs.notify import flush_groups, next_flush_at
 from alerter.jobs.poll import poll
 from alerter.storage import Store
 from tests.builders import NOON, a_level, a_no_data, a_policy, a_rule, a_snapshot, minutes
-from tests.drawn import policies, polls
+from tests.drawn import KINDS, policies, polls
 from tests.fakes import FakeClock
 
 Polls = Sequence[Snapshot | FailedPoll]
@@ -180,6 +181,20 @@ def test_a_replay_judges_at_the_polls_that_there_were(
 ) -> None:
     """Polls are never evenly apart: some take long, some are missed, and some come soon after the one before."""
     compare_what_is_told(migrated_file, alerting, {ACME: acme, GLOBEX: globex})
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+@settings(_SETTINGS, max_examples=8)
+@given(data=st.data(), acme=polls("acme", most=24, reasons=("Spam",)))
+def test_every_kind_of_condition_finds_live_what_it_finds_in_a_replay(
+    migrated_file: Path, name: str, data: st.DataObject, acme: Polls
+) -> None:
+    """A kind is in this test because it is in the union, so that none can work in backtests alone."""
+    condition = data.draw(KINDS[name])
+    per = Per.TENANT if condition.subject is Subject.POLLING else Per.REASON
+    alerting = a_policy(a_rule("Kind", warning=a_level(condition), per=per), tenants={"acme": "1m", "globex": "3m"})
+
+    compare_what_is_told(migrated_file, alerting, {ACME: acme, GLOBEX: []})
 
 
 @pytest.mark.parametrize("held", [pytest.param(1, id="the same count"), pytest.param(9, id="another count")])

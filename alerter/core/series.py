@@ -325,6 +325,14 @@ class Series:
         """Return the count right before an instant, or None if nothing is known of it."""
         return self._count_us(at - 1)
 
+    def highest_us(self, since: int, until: int) -> int | None:
+        """Return the highest count between two instants, both included; None unless one run covers all of that."""
+        runs, steps = self.runs, self.steps
+        run, step = runs.last_before(since), steps.last_before(since)
+        if run < runs.first or step < steps.first or runs.until_of(run) < until:
+            return None
+        return max(steps.counts[step : steps.last_before(until) + 1])
+
     def run_until_us(self, at: int) -> int | None:
         """Return where the run of coverage ends that an instant lies in or follows; None of the newest run."""
         runs = self.runs

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
+    FOREVER,
     BaseCondition,
     Evidence,
     Result,
@@ -16,7 +17,7 @@ from alerter.core.conditions.base import (
     no_data_result,
 )
 from alerter.core.conditions.hours import hours_of_week
-from alerter.core.series import Sample, Series, Span, to_epoch_us
+from alerter.core.series import Sample, Series, Span, from_epoch_us, to_epoch_us
 
 #: So many of the hours before must be known.
 MIN_HOURS = 3
@@ -109,6 +110,16 @@ class Baseline(BaseCondition):
             expected=Sample(now, int(usual)),
             news=f"usually {int(usual):,} at this hour" if is_active else "",
         )
+        never = int(self.deviations * self.floor)
+        run_since = from_epoch_us(series.run_since_us(to_epoch_us(now)))
+        if count <= never and len(past) > MIN_HOURS and run_since <= past[MIN_HOURS].since:
+            # Of so many weeks enough hours are known also when the clocks skip one, and whatever is usual is not less.
+            return Result(
+                verdict=Verdict.INACTIVE,
+                evidence=evidence,
+                holds_until=FOREVER,
+                holds_within=(ANY_COUNT[0], never),
+            )
         return Result(
             verdict=Verdict.ACTIVE if is_active else Verdict.INACTIVE,
             evidence=evidence,
@@ -154,6 +165,9 @@ def highest_within(series: Series, span: Span) -> int | None:
     Its end belongs to the next one.
     """
     since, until = to_epoch_us(span.since), to_epoch_us(span.until)
+    whole = series.highest_us(since, until - 1)
+    if whole is not None:
+        return whole
     segments = list(series.pieces_us(since, until))
     if 2 * sum(end - begin for begin, end, _ in segments) < until - since:
         return None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import pairwise
+from operator import sub
 from typing import ClassVar
 
 from alerter.core.conditions.base import (
@@ -142,18 +142,19 @@ class Forecast(BaseCondition):
         Returns:
             From 0 on where that is possible, or else with some room below and above; None where there are none.
         """
-        steps = [2 * (after - before) for before, after in pairwise(samples.instants)]
-        interval = poll_interval // MICROSECOND
         if self.fit_over < FEWEST_INTERVALS * poll_interval:
             # There may be too few samples for a line at one poll and not at the next.
             return None
-        if steps and not interval <= min(steps) <= max(steps) <= MAX_STEP_HALVES * interval:
-            return None
-        lowest, highest = min(count for *_, count in samples.parts), max(count for *_, count in samples.parts)
+        counts = [count for *_, count in samples.parts]
+        lowest, highest = min(counts), max(counts)
         part, whole = self._part
         # The least count for which the highest is not too high: least + (above - least) · part / whole >= highest.
         least = max(0, -((self.above * part - highest * whole) // (whole - part)))
         if least > lowest:
+            return None
+        steps = list(map(sub, samples.instants[1:], samples.instants))
+        interval = poll_interval // MICROSECOND
+        if not interval <= 2 * min(steps) <= 2 * max(steps) <= MAX_STEP_HALVES * interval:
             return None
         if least:
             least = (least + lowest) // 2

@@ -31,11 +31,11 @@ def _count(piece: tuple[int, int, int]) -> int:
 
 def _known_until(segments: Sequence[tuple[int, int, int]], needed: int) -> int:
     """Return the first instant after which less than is needed of some pieces remains."""
-    begin = 0
-    for since, until, _ in reversed(segments):
-        begin, needed = since, needed - (until - since)
-        if needed <= 0:
-            break
+    begin, index = 0, len(segments)
+    while needed > 0:
+        index -= 1
+        begin, until, _ = segments[index]
+        needed -= until - begin
     return begin - needed
 
 
@@ -176,10 +176,11 @@ class Growth(BaseCondition):
             return None
         # With some room on the side of the extreme, so that not every small step is worth another look.
         if self.falls:
-            for wider in ((self._steps[0] or self.floor) - 1, highest + (lowest - near[0]) // 2):
-                if wider >= highest and self._near(wider)[0] <= lowest:
-                    return self._near(wider)[0], wider
-            return near[0], highest
+            # From fewer than that it cannot fall so far.
+            wider = (self._steps[0] or self.floor) - 1
+            if wider < highest:
+                wider = highest + (lowest - near[0]) // 2
+            return self._near(wider)[0], wider
         for wider in (0, max(0, lowest - (near[1] - highest) // 2)):
             if highest <= self._near(wider)[1]:
                 return wider, self._near(wider)[1]

@@ -27,6 +27,8 @@ def _hours(timezone: tzinfo, day: date, hour: int, weeks: int) -> tuple[Span, ..
     return tuple(span for span in hours if span is not None)
 
 
+# As many as a year and some weeks have: a replay asks for all of them, series by series.
+@lru_cache(maxsize=10_000)
 def _hour(timezone: tzinfo, day: date, hour: int) -> Span | None:
     since = datetime.combine(day, time(hour), timezone).astimezone(UTC)
     if since.astimezone(timezone).hour != hour:

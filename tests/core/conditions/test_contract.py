@@ -2,16 +2,21 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from alerter.core.conditions import CONDITIONS, Condition, Result, Subject
+from alerter.core.backtest.alert_replay import AlertReplay
+from alerter.core.conditions import CONDITIONS, BaseCondition, Condition, Evidence, Result, Subject, Verdict
+from alerter.core.conditions.base import no_data_result
 from alerter.core.history import SeriesHistory, history_from_polls, sum_of_reasons
-from alerter.core.series import Span, Tenant, from_epoch_us, to_epoch_us
-from tests.builders import NOON, minutes
+from alerter.core.rules import Level
+from alerter.core.series import HoldReason, Series, Snapshot, Span, Tenant, from_epoch_us, to_epoch_us
+from tests.builders import NOON, a_key, minutes, series
 from tests.drawn import KINDS, polls
 
 ACME = Tenant("acme")
@@ -28,25 +33,25 @@ def assert_skipping_changes_nothing(
     condition: Condition, history: SeriesHistory, *, firing: bool, fired: Sequence[Span]
 ) -> None:
     """Evaluate at every poll, and hold each verdict against the last one that still stands."""
-    lease_state: Result | None = None
+    standing: Result | None = None
     for poll in history.poll_times.polls:
         now = from_epoch_us(poll)
         series = history.as_of(poll, window=condition.window)
         found = condition.evaluate(series, firing=firing, fired=[each for each in fired if each.until <= now], now=now)
         count = series.value_at(now)
-        if lease_state is not None and _stands(lease_state, history, condition, poll, count):
-            assert found.verdict is lease_state.verdict, (now, lease_state, found)
+        if standing is not None and _stands(standing, history, condition, poll, count):
+            assert found.verdict is standing.verdict, (now, standing, found)
         else:
-            lease_state = found
+            standing = found
 
 
-def _stands(lease_state: Result, history: SeriesHistory, condition: Condition, poll: int, count: int | None) -> bool:
+def _stands(standing: Result, history: SeriesHistory, condition: Condition, poll: int, count: int | None) -> bool:
     """Return True if the result of an earlier poll still stands at a poll."""
-    if to_epoch_us(lease_state.holds_until) <= poll or _begins(history, condition, poll):
+    if to_epoch_us(standing.holds_until) <= poll or _begins(history, condition, poll):
         return False
     if condition.subject is Subject.POLLING:
         return True
-    return count is not None and lease_state.holds_within[0] <= count <= lease_state.holds_within[1]
+    return count is not None and standing.holds_within[0] <= count <= standing.holds_within[1]
 
 
 def _begins(history: SeriesHistory, condition: Condition, poll: int) -> bool:
@@ -83,3 +88,41 @@ def test_a_verdict_found_by_skipping_is_the_verdict_found_by_evaluating(
 def test_every_kind_is_drawn() -> None:
     """A new kind of condition is in these tests because it is in the union."""
     assert set(KINDS) == set(CONDITIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Odd(BaseCondition):
+    """An odd number of held messages: all that a new kind of condition must have."""
+
+    name: ClassVar[str] = "odd"
+    limit: ClassVar[str] = "odd"
+
+    def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
+        """Look at the count, and say nothing of the future."""
+        del firing, fired
+        count = series.value_at(now)
+        if count is None:
+            return no_data_result(self.name, self.limit)
+        verdict = Verdict.ACTIVE if count % 2 else Verdict.INACTIVE
+        return Result(verdict=verdict, evidence=Evidence(condition=self.name, limit=self.limit))
+
+
+def test_a_new_kind_needs_a_name_a_limit_and_one_method() -> None:
+    """What it does not say of itself is what most kinds say, and it is evaluated at every poll, in a replay as well."""
+    odd = Odd()
+    level = Level(conditions=(odd,))  # type: ignore[arg-type]
+    history = history_from_polls(
+        ACME,
+        [
+            Snapshot(tenant=ACME, taken_at=NOON + number * INTERVAL, counts={HoldReason("Spam"): count})
+            for number, count in enumerate([2, 3, 5, 4])
+        ],
+        poll_interval=INTERVAL,
+    )
+
+    changes = list(AlertReplay(key=a_key(), level=level, history=history.reasons[0]).changes())
+
+    assert [change.transition.at for change in changes if change.transition] == [NOON + INTERVAL, NOON + 3 * INTERVAL]
+    assert (odd.falls, odd.window, odd.learns_for) == (False, timedelta(0), timedelta(0))
+    found = odd.evaluate(history.reasons[0].as_of(to_epoch_us(NOON), window=INTERVAL), firing=False, now=NOON)
+    assert odd.margin(found.evidence, series("2"), firing=False, now=NOON) == ""
