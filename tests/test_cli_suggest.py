@@ -62,9 +62,9 @@ def apply_retention(config: Path, *, days: int, others: Sequence[str] = (ODD,)) 
 
 def test_suggestions_are_toml_that_the_configuration_takes(alerter: RunCommand, config: Path) -> None:
     """What is printed is pasted below the configuration as it is, odd names of reasons and all."""
-    apply_retention(config, days=20)
+    apply_retention(config, days=30)
 
-    shown = alerter("suggest", "--config", config)
+    shown = alerter("suggest", "--budget", "2/week", "--config", config)
     config.write_text(CONFIG.replace("${NOBODY_SETS_THIS}", "secret") + shown.out)
     checked = alerter("check-config", "--config", config)
 
@@ -78,9 +78,9 @@ def test_suggestions_are_toml_that_the_configuration_takes(alerter: RunCommand, 
 def test_rules_for_names_that_hurt_can_be_pasted_and_select_them(alerter: RunCommand, config: Path) -> None:
     """Each its own reason alone, under a name of its own: whatever senders and administrators call a policy."""
     names = [*json.loads((Path(__file__).parent / "names.json").read_text(encoding="utf-8")), "a\nb", "a\tb", "SPAM"]
-    apply_retention(config, days=20, others=names)
+    apply_retention(config, days=30, others=names)
 
-    shown = alerter("suggest", "--config", config)
+    shown = alerter("suggest", "--budget", "2/week", "--config", config)
     config.write_text(CONFIG.replace("${NOBODY_SETS_THIS}", "secret") + shown.out, encoding="utf-8")
     checked = alerter("check-config", "--config", config)
     rules = load_config(config, {}).rules
@@ -97,10 +97,12 @@ def test_rules_for_names_that_hurt_can_be_pasted_and_select_them(alerter: RunCom
 
 def test_each_suggestion_says_why_and_how_often_it_would_have_told(alerter: RunCommand, config: Path) -> None:
     """One sentence: what is usual, the limit, and what it would have told."""
-    apply_retention(config, days=20)
+    apply_retention(config, days=30)
 
-    shown = alerter("suggest", "--config", config, "--reason", "spam").out
-    (tenant,) = json.loads(alerter("suggest", "--config", config, "--reason", "spam", "--json").out)
+    shown = alerter("suggest", "--budget", "2/week", "--config", config, "--reason", "spam").out
+    (tenant,) = json.loads(
+        alerter("suggest", "--budget", "2/week", "--config", config, "--reason", "spam", "--json").out
+    )
 
     assert "median daily peak 10 (typical deviation 3.2); above 20 it would have alerted once (4h)" in shown
     (suggestion,) = tenant["suggestions"]
@@ -112,7 +114,7 @@ def test_a_short_history_is_said_to_be_short(alerter: RunCommand, config: Path) 
     """With a week of history nothing is proposed, and the command says what is missing."""
     apply_retention(config, days=7)
 
-    shown = alerter("suggest", "--config", config)
+    shown = alerter("suggest", "--budget", "2/week", "--config", config)
 
     assert shown.code == 1
     one = alerter("suggest", "--reason", "spam", "--config", config)
@@ -156,6 +158,6 @@ def test_reasons_that_were_never_held_are_not_found(alerter: RunCommand, config:
 )
 def test_budgets_are_of_a_week(alerter: RunCommand, config: Path, budget: str, says: str) -> None:
     """A budget a day is seven a week."""
-    apply_retention(config, days=20)
+    apply_retention(config, days=30)
 
     assert says in alerter("suggest", "--config", config, "--budget", budget).out

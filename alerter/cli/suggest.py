@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     from alerter.core.backtest.suggest import Suggestion, Suggestions
     from alerter.core.conditions import Threshold
 
-_BUDGET = compile_regex(r"(?P<alerts>\d+(?:\.\d+)?)/(?P<unit>day|week|month)")
+_BUDGET = compile_regex(r"(?P<alerts>\d+(?:\.\d+)?)/(?P<unit>day|week|month|quarter)")
 #: More alerts than that in a day, a week or a month nobody means.
 _MAX_ALERTS = 100_000
-_PER_WEEK = {"day": 7.0, "week": 1.0, "month": 7 / 30.4375}
+_PER_WEEK = {"day": 7.0, "week": 1.0, "month": 7 / 30.4375, "quarter": 7 / 91.3125}
 
 
 def _per_week(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
     """Return how many alerts a week a budget such as `2/week` allows."""
     match = _BUDGET.fullmatch(value.strip())
     if match is None:
-        raise click.BadParameter(f"expected a number of alerts a day, week or month such as 2/week, found {value!r}")
+        raise click.BadParameter(
+            f"expected a number of alerts a day, week, month or quarter such as 2/week, found {value!r}"
+        )
     if float(match["alerts"]) > _MAX_ALERTS:
         raise click.BadParameter(f"expected {_MAX_ALERTS:,} alerts a {match['unit']} at most, found {clean(value)}")
     return float(match["alerts"]) * _PER_WEEK[match["unit"]]
@@ -43,9 +45,9 @@ def _per_week(_context: click.Context, _parameter: click.Parameter, value: str) 
     "--budget",
     callback=_per_week,
     metavar="N/TIME",
-    default="2/week",
+    default="1/quarter",
     show_default=True,
-    help="How many alerts a tenant may have: N/day, N/week or N/month.",
+    help="How many alerts a tenant may have: N/day, N/week, N/month or N/quarter.",
 )
 @click.option("--tenant", metavar="GLOB", default="*", show_default=True, help="For which tenants.")
 @label_option
@@ -57,7 +59,8 @@ def suggest(
 
     It takes the highest count of each day for each reason, sets a limit well above it, and counts how often it would
     have alerted. While all limits of a tenant together would have alerted more often than the budget, the one with the
-    most alerts moves up. Exit code 1 if the history supports no suggestion at all.
+    most alerts moves up. Limits are chosen on the first two thirds of the history and confirmed on the rest; one that
+    does not keep to the budget there is not suggested. Exit code 1 if there is no suggestion at all.
     """
     from alerter.core.backtest.suggest import select_reasons, suggest  # noqa: PLC0415
 
@@ -111,8 +114,11 @@ def _missing(found: "Suggestions") -> Iterator[str]:
 def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
     alerts = "1 alert" if budget == 1 else f"{budget:.3g} alerts"
     yield f"{found.tenant}: limits from its own history, for at most {alerts} a week."
+    if found.unsupported and not found.made:
+        yield "Rules that need no number are the better choice: those that `alerter init` writes."
     if found.made:
-        yield f"Together they would have alerted {found.per_week:.2g} times a week."
+        yield f"Together they would have alerted {found.per_week:.2g} times a week where they were chosen, in the first"
+        yield f"two thirds of the history, and {found.confirmed_per_week:.2g} times a week in the rest, which confirms them."
         yield "To see when, and who would be notified: alerter backtest --rules FILE"
     if found.per_week > budget:
         yield "Even the highest limits alert more often than that: the count is above them most of the time."
@@ -166,6 +172,7 @@ def _as_json(found: "Suggestions") -> dict[str, object]:
     return {
         "tenant": found.tenant,
         "per_week": found.per_week,
+        "confirmed_per_week": found.confirmed_per_week,
         "suggestions": [
             {
                 "reason": each.reason,

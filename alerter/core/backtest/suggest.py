@@ -5,6 +5,9 @@ median, which a burst that was real does not move. A limit stands so many of the
 first all limits are as close as `DEVIATION_STEPS` has it; while they would have alerted too often, the one that
 alerted most often moves up. A quiet reason whose only alert was a real burst therefore keeps its close limit.
 
+A limit is chosen on the first two thirds of the history and confirmed on the rest, which it has not seen: what it would
+have done there is what it promises. One that does not keep to the budget there is not suggested.
+
 What a limit would have told is not reckoned here: the live functions say it, over the history, as in any replay.
 No I/O: values in, values out.
 """
@@ -26,6 +29,8 @@ from alerter.core.series import HoldReason, Span, Tenant, from_epoch_us, to_epoc
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
+#: The part of the history that limits are chosen on; the rest confirms them.
+LEARNING_PART = 2 / 3
 #: Fewer days than this do not show a week and its repetition.
 MIN_DAYS = 14
 #: How many ordinary distances above what is usual a limit may stand, closest first.
@@ -133,13 +138,15 @@ class Suggestions:
         tenant: Whose.
         made: In the order of first sight.
         unsupported: Those for which there is none.
-        per_week: How often all of them together would have told in a week.
+        per_week: How often all of them together would have told in a week of the part that they were chosen on.
+        confirmed_per_week: How often in a week of the rest.
     """
 
     tenant: Tenant
     made: tuple[Suggestion, ...]
     unsupported: tuple[NoSuggestion, ...]
     per_week: float
+    confirmed_per_week: float
 
 
 def suggest(tenant: TenantHistory, *, budget: float, until: datetime) -> Suggestions:
@@ -150,22 +157,42 @@ def suggest(tenant: TenantHistory, *, budget: float, until: datetime) -> Suggest
         budget: Alerts a week that are wanted.
         until: The end of the history.
     """
+    since = min((each.poll_times.since[0] for each in tenant.reasons if each.poll_times.since), default=None)
+    split = until if since is None else until - (until - from_epoch_us(since)) * (1 - LEARNING_PART)
     candidates: list[_Candidate] = []
     unsupported: list[NoSuggestion] = []
     for history in tenant.reasons:
-        usual = daily_peaks(history, until=until)
+        usual = daily_peaks(history, until=split)
         if usual.days < MIN_DAYS:
-            why = f"it has {usual.days} whole days of history, and at least {MIN_DAYS} are needed"
+            why = f"it has {usual.days} whole days of history to choose a limit on, and at least {MIN_DAYS} are needed"
             unsupported.append(NoSuggestion(reason=history.reason, why=why))
         else:
-            candidates.append(_Candidate(history, usual, until=until))
+            candidates.append(_Candidate(history, usual, split=split, until=until))
     _raise_until_within(candidates, budget)
+    kept = _confirmed(candidates, budget)
+    for each in (each for each in candidates if each not in kept):
+        times = "once" if len(each.confirming) == 1 else f"{len(each.confirming)} times"
+        why = f"its best limit alerted {times} in the last third of the history, which is more than the budget"
+        unsupported.append(NoSuggestion(reason=each.reason, why=why))
     return Suggestions(
         tenant=tenant.polling.tenant,
-        made=tuple(_numbered(candidate.suggestion() for candidate in candidates)),
+        made=tuple(_numbered(candidate.suggestion() for candidate in kept)),
         unsupported=tuple(unsupported),
-        per_week=_per_week(candidates),
+        per_week=_per_week(kept),
+        confirmed_per_week=sum(each.confirmed_per_week for each in kept),
     )
+
+
+def _confirmed(candidates: Sequence["_Candidate"], budget: float) -> list["_Candidate"]:
+    """Return the candidates that keep to the budget in the rest together; the noisiest is dropped first."""
+    kept = list(candidates)
+    while kept and sum(each.confirmed_per_week for each in kept) > budget:
+        kept.remove(max(kept, key=_confirmed_rate))
+    return kept
+
+
+def _confirmed_rate(candidate: "_Candidate") -> float:
+    return candidate.confirmed_per_week
 
 
 def _numbered(suggestions: Iterable[Suggestion]) -> Iterator[Suggestion]:
@@ -193,8 +220,10 @@ def daily_peaks(history: SeriesHistory, *, until: datetime) -> DailyPeaks:
 class _Candidate:
     """A reason and the limit that it has at the moment."""
 
-    def __init__(self, history: SeriesHistory, usual: DailyPeaks, *, until: datetime) -> None:
+    def __init__(self, history: SeriesHistory, usual: DailyPeaks, *, split: datetime, until: datetime) -> None:
         self._archive = history
+        self._split = split
+        self._rest = until - split
         self._usual = usual
         self._step = 0
         self.history = until - from_epoch_us(history.poll_times.since[0])
@@ -206,8 +235,28 @@ class _Candidate:
 
     @property
     def per_week(self) -> float:
-        """How often the limit would have told in a week."""
-        return len(self.firings) / (self.history / WEEK)
+        """How often the limit would have told in a week of the part that it is chosen on."""
+        return len(self.chosen_on) / ((self.history - self._rest) / WEEK)
+
+    @property
+    def reason(self) -> HoldReason:
+        """Which reason it is."""
+        return self._archive.reason
+
+    @property
+    def confirmed_per_week(self) -> float:
+        """How often it would have told in a week of the rest."""
+        return len(self.confirming) / (self._rest / WEEK)
+
+    @property
+    def chosen_on(self) -> list[LimitFiring]:
+        """When it would have told in the part that it is chosen on."""
+        return [each for each in self.firings if each.since < self._split]
+
+    @property
+    def confirming(self) -> list[LimitFiring]:
+        """When it would have told in the rest."""
+        return [each for each in self.firings if each.since >= self._split]
 
     @property
     def can_rise(self) -> bool:
@@ -257,7 +306,7 @@ class _Candidate:
 def _raise_until_within(candidates: Sequence[_Candidate], budget: float) -> None:
     """Move limits up, the one that tells most often first, until all of them are within the budget."""
     while _per_week(candidates) > budget:
-        movable = [candidate for candidate in candidates if candidate.can_rise and candidate.firings]
+        movable = [candidate for candidate in candidates if candidate.can_rise and candidate.chosen_on]
         if not movable:
             return
         max(movable, key=_rate).rise()

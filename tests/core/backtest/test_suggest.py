@@ -57,7 +57,7 @@ def test_a_limit_stands_well_above_the_usual_day_and_clears_where_such_a_day_end
     """Ten on every day, give or take the root of ten: above 20, cleared at 14, critical at three times the distance."""
     (suggestion,) = suggested({"Spam": counts_with({})}).made
 
-    assert (suggestion.usual.highest, suggestion.usual.days) == (10, DAYS)
+    assert (suggestion.usual.highest, suggestion.usual.days) == (10, DAYS * 2 // 3)
     assert (suggestion.threshold.above, suggestion.threshold.clear_at) == (20, 14)
     assert suggestion.critical_above == 39
     assert suggestion.firings == ()
@@ -91,10 +91,10 @@ def test_the_reason_that_tells_most_often_moves_up_until_all_are_within_the_budg
 
 def test_with_a_larger_budget_limits_are_no_higher() -> None:
     """Who wants to hear more often is told of smaller things."""
-    noisy = {day * 24 + 9 + part: 15 + day for day in range(0, DAYS, 2) for part in range(3)}
+    noisy = {day * 24 + 9 + part: 45 - (day * 7) % 30 for day in range(0, DAYS, 2) for part in range(3)}
 
     above = [
-        suggested({"Noisy": counts_with(noisy)}, budget=budget).made[0].threshold.above or 0 for budget in (0.5, 1, 9)
+        suggested({"Noisy": counts_with(noisy)}, budget=budget).made[0].threshold.above or 0 for budget in (2, 4, 9)
     ]
 
     assert all(before >= after for before, after in pairwise(above))
@@ -121,13 +121,25 @@ def test_blips_must_last_before_they_tell() -> None:
     assert suggestion.firings == ()
 
 
-def test_what_never_stops_is_said_to_be_over_the_budget() -> None:
-    """A reason that holds a million every third day cannot be told of rarely: the sum says so."""
+def test_what_no_limit_helps_against_is_not_suggested() -> None:
+    """A reason that holds a million every third day alerts in the part that confirms, too: the output says so."""
     wild = {day * 24 + 9 + part: 10**6 for day in range(0, DAYS, 3) for part in range(3)}
 
-    found = suggested({"Wild": counts_with(wild)}, budget=0.01)
+    found = suggested({"Wild": counts_with(wild), "Calm": counts_with({})}, budget=0.01)
 
-    assert found.per_week > 0.01
+    assert [each.reason for each in found.made] == ["Calm"]
+    assert found.confirmed_per_week == 0
+    assert [each.why for each in found.unsupported] == [
+        "its best limit alerted 3 times in the last third of the history, which is more than the budget"
+    ]
+
+
+def test_a_limit_is_confirmed_on_what_it_was_not_chosen_on() -> None:
+    """A burst in the last third does not move the limit, and counts for the rate that is promised."""
+    found = suggested({"Spam": counts_with(dict.fromkeys(range(25 * 24, 25 * 24 + 6), 400))})
+
+    assert (found.per_week, round(found.confirmed_per_week, 2)) == (0, 0.7)
+    assert suggested({"Spam": counts_with(dict.fromkeys(range(25 * 24, 25 * 24 + 6), 400))}, budget=0.5).made == ()
 
 
 def test_what_still_fires_at_the_end_has_no_end() -> None:
@@ -139,10 +151,10 @@ def test_what_still_fires_at_the_end_has_no_end() -> None:
 
 @pytest.mark.parametrize(
     ("days", "is_supported"),
-    [pytest.param(MIN_DAYS - 1, False, id="a day too few"), pytest.param(MIN_DAYS, True, id="two weeks")],
+    [pytest.param(MIN_DAYS * 3 // 2 - 1, False, id="a day too few"), pytest.param(22, True, id="three weeks")],
 )
 def test_a_short_history_supports_nothing(*, days: int, is_supported: bool) -> None:
-    """Two weeks are the least that shows a week and its repetition; with less nothing is proposed, and why is said."""
+    """Two weeks to choose on, and one to confirm; with less nothing is proposed, and why is said."""
     begin = UNTIL - timedelta(days=days)
     history = a_history({"Spam": counts_with({}, days=days)}, begin=begin)
 
@@ -150,7 +162,7 @@ def test_a_short_history_supports_nothing(*, days: int, is_supported: bool) -> N
 
     assert bool(found.made) is is_supported
     assert bool(found.unsupported) is not is_supported
-    assert all(f"{days} whole days" in each.why for each in found.unsupported)
+    assert all(f"{days * 2 // 3} whole days" in each.why for each in found.unsupported)
 
 
 def test_a_day_of_which_most_is_unknown_does_not_count() -> None:
