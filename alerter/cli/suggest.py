@@ -118,7 +118,8 @@ def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
         yield "Rules that need no number are the better choice: those that `alerter init` writes."
     if found.made:
         yield f"Together they would have alerted {found.per_week:.2g} times a week where they were chosen, in the first"
-        yield f"two thirds of the history, and {found.confirmed_per_week:.2g} times a week in the rest, which confirms them."
+        confirmed = f"{found.confirmed_per_week:.2g} times a week"
+        yield f"two thirds of the history, and {confirmed} in the rest, which confirms them."
         yield "To see when, and who would be notified: alerter backtest --rules FILE"
     if found.per_week > budget:
         yield "Even the highest limits alert more often than that: the count is above them most of the time."
