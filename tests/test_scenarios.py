@@ -36,7 +36,9 @@ def test_a_test_that_fails_shows_what_was_expected_and_what_was_found(alerter: R
     """A diff: `-` before what should have been, `+` before what was, a blank before what agrees."""
     path = tmp_path / "rules_test.toml"
     expected = '{ rule = "Backlog", severity = "warning", reason = "Spam" }'
-    path.write_text(a_test(f'firing = []\npending = [{expected}]\ntold = [{expected[:-2]}, why = "repeat" }}]'))
+    path.write_text(
+        a_test(f'firing = []\npending = [{expected}]\nnotified = [{expected[:-2]}, notify_reason = "repeat" }}]')
+    )
 
     ended = alerter("test-rules", path)
 
@@ -75,8 +77,10 @@ def test_the_rules_of_a_configuration_are_tested_without_its_secrets(alerter: Ru
         f'[receivers.secops]\nurls = ["${{NO}}"]\n{RULES}'
     )
     path = tmp_path / "rules_test.toml"
-    notified = '{ receiver = "secops", why = "first", rule = "Backlog", severity = "warning", reason = "Spam" }'
-    path.write_text(a_test(f"told = [{notified}]", head='rules_file = "live.toml"'))
+    notified = (
+        '{ receiver = "secops", notify_reason = "first", rule = "Backlog", severity = "warning", reason = "Spam" }'
+    )
+    path.write_text(a_test(f"notified = [{notified}]", head='rules_file = "live.toml"'))
 
     ended = alerter("test-rules", path)
 
@@ -100,7 +104,9 @@ def test_the_rules_of_a_configuration_are_tested_without_its_secrets(alerter: Ru
             id="level",
         ),
         pytest.param(
-            a_test('told = [{ why = "first", receiver = "secops", rule = "Backlog", severity = "warning" }]'),
+            a_test(
+                'notified = [{ notify_reason = "first", receiver = "secops", rule = "Backlog", severity = "warning" }]'
+            ),
             'expected a receiver, "everyone", found',
             id="no such receiver",
         ),

@@ -76,7 +76,7 @@ def _print(path: Path, tests: "Tests", scenario: "RuleTest", found: "Sequence[An
 _TITLES = {
     "firing": "what fires (- expected, + found)",
     "pending": "what is pending (- expected, + found)",
-    "told": "notifications since the expectation before (- expected, + found)",
+    "notified": "notifications since the expectation before (- expected, + found)",
 }
 
 
@@ -110,4 +110,4 @@ def _seen_json(seen: "AlertRef | NotificationRef") -> dict[str, object]:
     row: dict[str, object] = {
         "rule": alert.rule, "severity": alert.severity, "tenant": alert.tenant, "reason": alert.reason,
     }  # fmt: skip
-    return row | {"receiver": seen.receiver, "why": seen.why} if isinstance(seen, NotificationRef) else row
+    return row | {"receiver": seen.receiver, "notify_reason": seen.why} if isinstance(seen, NotificationRef) else row

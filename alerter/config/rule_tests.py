@@ -71,7 +71,7 @@ class MessageTable(AlertTable):
     """The same with who is told, and why."""
 
     receiver: Text = RECEIVER
-    why: Annotated[NotifyReason, BeforeValidator(partial(types.one_of, NotifyReason))]
+    notify_reason: Annotated[NotifyReason, BeforeValidator(partial(types.one_of, NotifyReason))]
 
 
 class ExpectTable(Section):
@@ -244,7 +244,7 @@ def _notified(tables: list[MessageTable] | None) -> tuple[NotificationRef, ...] 
     return (
         None
         if tables is None
-        else tuple(NotificationRef(each.receiver, str(each.why), _alert(each)) for each in tables)
+        else tuple(NotificationRef(each.receiver, str(each.notify_reason), _alert(each)) for each in tables)
     )
 
 
@@ -256,7 +256,7 @@ def _check_names(table: ExpectTable, path: KeyPath, config: Config, problems: Pr
     """Say which names nothing has: an expectation of what cannot be would never be met, or always."""
     rules = {str(rule.name): rule for rule in config.rules}
     receivers = [str(each.receiver.name) for each in config.receivers]
-    for key, alerts in (("firing", table.firing), ("pending", table.pending), ("told", table.notified)):
+    for key, alerts in (("firing", table.firing), ("pending", table.pending), ("notified", table.notified)):
         for number, each in enumerate(alerts or ()):
             place = (*path, key, number)
             if each.rule not in rules:

@@ -1,7 +1,7 @@
 """Connections that can be cut from another thread, for requests with a deadline that nothing beats.
 
 The timeouts of `requests` count from byte to byte, so that a server that drips keeps a caller for hours. Here every
-socket hangs on a lifeline from the moment it is connected; whoever waits for the request cuts it when the time is up.
+socket hangs on one deadline from the moment it is connected; whoever waits for the request cuts it when the time is up.
 What several adapters need of `requests` stands here as well; it knows none of their outside systems.
 """
 
@@ -69,14 +69,14 @@ class RequestDeadline:
 
 
 class _Held:
-    """Puts a connection's socket on the lifeline as soon as there is one, and sends each request in one piece.
+    """Puts a connection's socket on its deadline as soon as there is one, and sends each request in one piece.
 
     Headers and body by themselves are two packets, and wake a server twice.
     """
 
     def __init__(self, *args: object, request_deadline: RequestDeadline, dialer: Dialer, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self._lifeline = request_deadline
+        self._request_deadline = request_deadline
         self._dialer = dialer
         self._piece: bytearray | None = None
 
@@ -94,7 +94,7 @@ class _Held:
             raise ConnectTimeoutError(own, str(error)) from error
         except OSError as error:
             raise NewConnectionError(own, str(error)) from error
-        return self._lifeline.hold(connected)
+        return self._request_deadline.hold(connected)
 
     def request(self, *args: object, **kwargs: object) -> None:
         """Send a request, once all of it is there."""
@@ -114,15 +114,15 @@ class _Held:
 
 
 class _PlainConnection(_Held, urllib3.connection.HTTPConnection):
-    """An HTTP connection on a lifeline."""
+    """An HTTP connection with a deadline."""
 
 
 class _TlsConnection(_Held, urllib3.connection.HTTPSConnection):
-    """An HTTPS connection on a lifeline."""
+    """An HTTPS connection with a deadline."""
 
 
 class _HeldAdapter(HTTPAdapter):
-    """Connects with sockets that a lifeline holds, directly and through HTTP proxies."""
+    """Connects with sockets that a request deadline holds, directly and through HTTP proxies."""
 
     def __init__(self, request_deadline: RequestDeadline, dialer: Dialer) -> None:
         self._held_by = {"request_deadline": request_deadline, "dialer": dialer}
@@ -162,7 +162,7 @@ class _HeldAdapter(HTTPAdapter):
 
 
 class HeldSession(requests.Session):
-    """A session for one exchange at a time on a lifeline, that leaves redirects alone.
+    """A session for one exchange at a time with a deadline, that leaves redirects alone.
 
     requests would read the body of a redirect without limit to prepare the next hop.
 

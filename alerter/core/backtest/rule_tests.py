@@ -161,7 +161,7 @@ class Mismatch(Generic[Seen]):
 
     Attributes:
         at: When.
-        what: What was looked at: "firing", "pending" or "told".
+        what: What was looked at: "firing", "pending" or "notified".
         missing: What was expected and not found.
         unexpected: What was found and not expected.
         agreed: What was both.
@@ -216,7 +216,7 @@ def _compared(
         if expected is not None and found != expected:
             yield _difference(expectation.at, what, expected, found)
     if expectation.notified is not None and Counter(notified) != Counter(expectation.notified):
-        yield _difference(expectation.at, "told", expectation.notified, notified)
+        yield _difference(expectation.at, "notified", expectation.notified, notified)
 
 
 def _difference(at: datetime, what: str, expected: Collection[Seen], found: Iterable[Seen]) -> Mismatch[Seen]:
