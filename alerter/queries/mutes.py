@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from alerter.core.alerts import no_data_since
@@ -26,6 +27,7 @@ from alerter.humanize import counted, local, rough
 if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.core.alerts import Alert, AlertSubject
+    from alerter.core.series import Tenant
     from alerter.storage import Reader
 
 
@@ -63,8 +65,12 @@ class ActiveMutes:
 
     def no_data_since(self, alert: "Alert") -> datetime | None:
         """Return since when a firing alert has had no data; None where it has, or does not fire."""
-        intervals = {name: tenant.poll_interval for name, tenant in self.config.tenants.items()}
-        return no_data_since(alert, intervals, now=self.now)
+        return no_data_since(alert, self._intervals, now=self.now)
+
+    @cached_property
+    def _intervals(self) -> "Mapping[Tenant, timedelta]":
+        """How often each tenant is polled, made once for all alerts: there may be thousands of both."""
+        return {name: tenant.poll_interval for name, tenant in self.config.tenants.items()}
 
     def silences(self) -> list[Silence]:
         """Return the silences that are active."""

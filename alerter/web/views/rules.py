@@ -16,6 +16,8 @@ from alerter.web.request import HttpError
 from alerter.web.views.rows import alert_rows
 
 NOISE_SPAN = timedelta(days=30)
+#: So many names and patterns of a rule are shown; the built-in rule about missing data names every tenant.
+MAX_NAMES = 5
 
 
 def rules(view: View) -> Screen:
@@ -70,7 +72,10 @@ def selects_text(rule: Rule) -> str:
 
 
 def _names(selector: Selector, everything: str) -> str:
-    return ", ".join(selector.globs) or (everything if selector.among is None else "tenants with its labels")
+    globs = ", ".join(selector.globs[:MAX_NAMES])
+    if len(selector.globs) > MAX_NAMES:
+        return f"{globs} and {len(selector.globs) - MAX_NAMES:,} more"
+    return globs or (everything if selector.among is None else "tenants with its labels")
 
 
 def level_text(level: Level) -> str:
