@@ -165,7 +165,7 @@ def test_the_end_of_a_silence_is_in_the_time_zone_of_the_service(alerter: RunCom
 
     shown = alerter("silence", "add", "--all", "--until", written, *COMMENT, "--json", "--config", polled)
 
-    assert datetime.fromisoformat(json.loads(shown.out)["until"]) == end
+    assert datetime.fromisoformat(json.loads(shown.out)["ends_at"]) == end
 
 
 def test_a_silence_for_names_that_do_not_exist_is_kept_with_a_warning(alerter: RunCommand, polled: Path) -> None:
