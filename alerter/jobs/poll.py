@@ -156,15 +156,19 @@ def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[
 def notify_removed_tenants(store: Store, alerting: AlertingConfig, *, now: datetime) -> tuple[Message, ...]:
     """Tell what no poll tells: of tenants that are polled no more, and of sums over all that are no longer made.
 
-    A mute may have hidden their end when it was told to everybody else. That there is nothing to tell costs one look.
+    A mute may have hidden their end when it was told to everybody else. That there is nothing to tell costs one look,
+    also where it was told to a URL that is gone.
 
     Raises:
         StoreError: Nothing was told; the next run tries again.
     """
     with store.read() as reader:
-        tenants = [
+        removed = [
             tenant for tenant in reader.notifications.tenants_notified_of_firing() if not alerting.can_evaluate(tenant)
         ]
+        states = reader.notifications.states(removed) if removed else []
+    here = {target for receiver in alerting.receivers for target in receiver.targets}
+    tenants = sorted({each.topic.tenant for each in states if not each.target or each.target in here})
     if not tenants:
         return ()
     with store.write() as transaction:

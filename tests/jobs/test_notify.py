@@ -255,6 +255,17 @@ def test_what_no_poll_tells_is_told_once_a_silence_has_ended(world: World, after
     assert notify_removed_tenants(world.store, world.alerting, now=NOON + span("31m")) == ()
 
 
+def test_what_was_told_to_a_url_that_is_gone_costs_no_writer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can be told its end there: that is found by reading alone, every half minute for ever."""
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK]})
+    world.poll(HELD)
+    world.alerting = a_policy(a_rule(), tenants={"globex": "5m"}, receivers={"secops": [TEAMS]})
+    world.reconcile()
+    monkeypatch.setattr(type(world.store), "write", lambda _: pytest.fail("a writer"))
+
+    assert notify_removed_tenants(world.store, world.alerting, now=world.clock.now) == ()
+
+
 # targets
 
 
