@@ -44,7 +44,7 @@ CONFIG = """
 database      = "sqlite:///{database}"
 poll_interval = "1m"
 retention     = "800d"
-fine_retention = "800d"
+downsample_after = "800d"
 [tenants.acme]
 client_id     = "none"
 client_secret = "none"

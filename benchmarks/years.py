@@ -39,7 +39,7 @@ def disk() -> list[Figure]:
             histories.keep(store, now=NOW)
             store.vacuum()
             whole = _size(path)
-            histories.keep(store, fine_retention=timedelta(days=90), now=NOW)
+            histories.keep(store, downsample_after=timedelta(days=90), now=NOW)
             store.check_integrity()
             kept = _size(path)
     mebibyte = 2**20

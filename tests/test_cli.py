@@ -67,7 +67,10 @@ def test_every_command_explains_itself_in_the_words_of_the_list(alerter: RunComm
     shown = alerter(command, "--help")
 
     assert shown.code == 0
-    assert command in {"completion", "db", "install", "schema", "test-rules"} or "--config PATH" in shown.out
+    assert (
+        command in {"completion", "db", "install", "schema", "test-rules", "web-password", "web-token"}
+        or "--config PATH" in shown.out
+    )
 
 
 def test_an_unknown_command_is_the_users_input(alerter: RunCommand) -> None:

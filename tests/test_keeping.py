@@ -90,7 +90,7 @@ class Rests:
 def keep(machine: SlowStore, rests: Rests, *, rows: int = 500) -> RetentionResult:
     """Keep history as of noon: two days of it, the last one as it is."""
     batch_sizer = BatchSizer(seconds=lambda: machine.now, wait=rests, rows=rows)
-    return apply_retention(machine, retention=2 * DAY, fine_retention=DAY, batch_sizer=batch_sizer, now=NOON)
+    return apply_retention(machine, retention=2 * DAY, downsample_after=DAY, batch_sizer=batch_sizer, now=NOON)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_fast_machine_does_more_at_a_time(full: Store) -> None:
         poll(full, NOON - 4 * DAY + minutes(number), "legacy", Spam=number % 9)
     batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False, rows=20)
 
-    apply_retention(full, retention=2 * DAY, fine_retention=DAY, batch_sizer=batch_sizer, now=NOON)
+    apply_retention(full, retention=2 * DAY, downsample_after=DAY, batch_sizer=batch_sizer, now=NOON)
 
     assert batch_sizer.rows >= 80
 

@@ -162,14 +162,15 @@ def test_a_folder_that_is_another_users_way_to_roots_is_refused(alerter: RunComm
     assert state_of(own) == before
 
 
-def test_an_export_replaces_a_link_of_another_user(alerter: RunCommand, own: Path, folder: Path) -> None:
-    """It does not go where that leads."""
+def test_an_export_leaves_a_link_of_another_user(alerter: RunCommand, own: Path, folder: Path) -> None:
+    """It does not go where that leads, and replaces nothing."""
     plant(folder, "export.csv", "link", own)
 
     done = alerter("export", "-o", folder / "export.csv", "--config", own / "rules.toml")
 
-    assert done.code == 0
-    assert (folder / "export.csv").read_text().startswith("record,tenant,")
+    assert done.code == 1
+    assert "File exists" in done.err
+    assert (folder / "export.csv").is_symlink()
     assert (own / "shadow").read_text() == "root:secret\n"
 
 

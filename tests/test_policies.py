@@ -49,13 +49,11 @@ def test_a_window_that_changes_hands_concerns_who_had_it_and_who_has_it() -> Non
             {NEW},
             id="a tenant more, which the built-in rule watches as well",
         ),
+        pytest.param(lambda: changed(Backlog=[], Surge=["globex"]), {ACME, GLOBEX}, id="a rule has moved to another"),
         pytest.param(
-            lambda: changed(TargetBacklog=[], Surge=["globex"]), {ACME, GLOBEX}, id="a rule has moved to another"
+            lambda: changed(Backlog=[], Surge=["acme", "umbrella"]), set(), id="a rule for a tenant of nobody"
         ),
-        pytest.param(
-            lambda: changed(TargetBacklog=[], Surge=["acme", "umbrella"]), set(), id="a rule for a tenant of nobody"
-        ),
-        pytest.param(lambda: changed(TargetBacklog=[]), {ACME}, id="a rule less"),
+        pytest.param(lambda: changed(Backlog=[]), {ACME}, id="a rule less"),
         pytest.param(
             lambda: replace(
                 BEFORE, rules=(replace(BEFORE.rules[0], tenants=Selector(among=frozenset({GLOBEX}))), *BEFORE.rules[1:])

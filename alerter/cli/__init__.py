@@ -92,7 +92,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is called; of one that there is not, say which ones are like it."""
         name = args[0]
-        if name in COMMANDS or name.startswith("-"):
+        if name in COMMANDS or name.startswith("-") or ctx.resilient_parsing:  # the last one completes a line
             return super().resolve_command(ctx, args)
         from difflib import get_close_matches  # noqa: PLC0415 - only who misspells a command pays for it
 

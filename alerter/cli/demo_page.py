@@ -107,7 +107,7 @@ def _config(alerting: "AlertingConfig") -> "Config":
             database="sqlite://",
             poll_interval=interval,
             retention=timedelta(days=400),
-            fine_retention=timedelta(days=90),
+            downsample_after=timedelta(days=90),
             timezone=zone,
             console_url="https://login.mimecast.com",
         ),

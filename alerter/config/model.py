@@ -101,7 +101,7 @@ class ServiceConfig:
         database: An SQLAlchemy URL; of an SQLite file the path is absolute. A `Secret` where it names a server.
         poll_interval: How often a tenant is polled that does not say otherwise; at least 10 s.
         retention: How long history is kept.
-        fine_retention: How long all of it is kept; at most the retention.
+        downsample_after: How long all of it is kept; at most the retention.
         timezone: In which people read times.
         console_url: Where messages send people to look at held mail.
         heartbeat_url: What is pinged after each complete cycle; None for nothing.
@@ -114,7 +114,7 @@ class ServiceConfig:
     database: str
     poll_interval: timedelta
     retention: timedelta
-    fine_retention: timedelta
+    downsample_after: timedelta
     timezone: ZoneInfo
     console_url: str
     heartbeat_url: Secret | None = None

@@ -212,7 +212,7 @@ def _check_references(tree: Tree, parts: Parts, problems: Problems) -> None:
     validate.check_fallbacks({str(path[1]): name for path, name in fallbacks.items()}, problems)
     validate.check_unique({("tenants", name): str(name) for name in _tables(tree, "tenants")}, problems)
     validate.check_unique(_texts(_tables(tree, "rules"), "rules", "name"), problems)
-    if not any(problems.is_wrong(("service", key)) for key in ("retention", "fine_retention")):
+    if not any(problems.is_wrong(("service", key)) for key in ("retention", "downsample_after")):
         validate.check_windows(parts.rules, parts.service, problems)
 
 

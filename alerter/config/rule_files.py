@@ -29,7 +29,7 @@ SECTIONS = ("rules", "receivers", "routes", "mute_windows")
 #: Where the history is where nothing says so.
 DATABASE = "sqlite:///alerter.db"
 #: What a file says of the history for which nothing is installed.
-_OF_SERVICE = ("database", "poll_interval", "timezone", "retention", "fine_retention")
+_OF_SERVICE = ("database", "poll_interval", "timezone", "retention", "downsample_after")
 _KEYS = {"client_id": "none", "client_secret": "none"}
 #: Stands for the tenants as long as nobody knows them.
 _NOBODY = "nobody"
@@ -112,7 +112,7 @@ def _rest_of(installed: Config) -> Tree:
             "poll_interval": _text(service.poll_interval),
             "timezone": service.timezone.key,
             "retention": _text(service.retention),
-            "fine_retention": _text(service.fine_retention),
+            "downsample_after": _text(service.downsample_after),
         },
         "tenants": {name: _table_of(tenant) for name, tenant in installed.tenants.items()},
     }

@@ -39,7 +39,7 @@ from alerter.core.rules import Per, Severity
 MIN_POLL_INTERVAL = timedelta(seconds=10)
 MIN_RETENTION = timedelta(days=1)
 #: Nothing that is judged often looks back so far.
-MIN_FINE_RETENTION = timedelta(days=7)
+MIN_DOWNSAMPLE_AFTER = timedelta(days=7)
 MIN_REPEAT = timedelta(minutes=1)
 MAX_GROUP_WAIT = timedelta(hours=1)
 
@@ -109,8 +109,8 @@ class ServiceTable(Section):
             `/etc/alerter`, or else to the configuration; or `postgresql://…`, which several machines may share.
         poll_interval: How often a tenant is polled; at least `10s`.
         retention: How long history is kept; at least `1d`.
-        fine_retention: How long all of it is kept; at least `7d`. Of older history each hour keeps its lowest, highest
-            and last count.
+        downsample_after: How long all of it is kept; at least `7d`. Of older history each hour keeps its lowest,
+            highest and last count.
         timezone: In which messages and commands show times.
         console_url: Where messages send people to look at held mail.
         heartbeat_url: A dead man's switch that is pinged after complete cycles; a secret. See Watching the watcher.
@@ -124,7 +124,7 @@ class ServiceTable(Section):
     database: Text = "sqlite:///alerter.db"
     poll_interval: PollInterval = timedelta(minutes=5)
     retention: Annotated[Duration, _at_least(MIN_RETENTION)] = timedelta(days=400)
-    fine_retention: Annotated[Duration, _at_least(MIN_FINE_RETENTION)] | None = None
+    downsample_after: Annotated[Duration, _at_least(MIN_DOWNSAMPLE_AFTER)] | None = None
     timezone: TimeZone = ZoneInfo("UTC")
     console_url: WebPage = "https://login.mimecast.com"
     heartbeat_url: Annotated[Text, AfterValidator(types.ping_url)] | None = None

@@ -70,7 +70,7 @@ def service_of(table: ServiceTable, place: Place, *, state_folder: Path) -> Serv
         database=database,
         poll_interval=table.poll_interval,
         retention=table.retention,
-        fine_retention=_fine_retention(table, place),
+        downsample_after=_downsample_after(table, place),
         timezone=table.timezone,
         console_url=table.console_url,
         heartbeat_url=None if table.heartbeat_url is None else Secret(table.heartbeat_url),
@@ -136,16 +136,16 @@ def _check_access(web: WebConfig, place: Place, service: ServiceConfig) -> None:
 
 
 #: How long all of the history is kept, unless it is said, or the retention is shorter.
-FINE_RETENTION = timedelta(days=90)
+DOWNSAMPLE_AFTER = timedelta(days=90)
 
 
-def _fine_retention(table: ServiceTable, place: Place) -> timedelta:
-    if table.fine_retention is None:
-        return min(FINE_RETENTION, table.retention)
-    if table.fine_retention > table.retention:
-        kept, found = duration_text(table.retention), duration_text(table.fine_retention)
-        place.error("fine_retention", f"expected at most the retention, {kept}, found {found}")
-    return table.fine_retention
+def _downsample_after(table: ServiceTable, place: Place) -> timedelta:
+    if table.downsample_after is None:
+        return min(DOWNSAMPLE_AFTER, table.retention)
+    if table.downsample_after > table.retention:
+        kept, found = duration_text(table.retention), duration_text(table.downsample_after)
+        place.error("downsample_after", f"expected at most the retention, {kept}, found {found}")
+    return table.downsample_after
 
 
 def database_url(value: str, folder: Path) -> str:

@@ -72,9 +72,9 @@ def check_windows(rules: Numbered, service: ServiceConfig, problems: Problems) -
         for severity, level in rule.levels.items():
             for condition in level.conditions:
                 # What is highest in each hour is all that a baseline asks for.
-                is_coarse = isinstance(condition, Baseline) or service.fine_retention == service.retention
-                name = "retention" if is_coarse else "fine_retention"
-                longest = service.retention if is_coarse else service.fine_retention
+                is_coarse = isinstance(condition, Baseline) or service.downsample_after == service.retention
+                name = "retention" if is_coarse else "downsample_after"
+                longest = service.retention if is_coarse else service.downsample_after
                 if condition.window > longest:
                     problems.error(
                         ("rules", number, severity.value, condition.name, *_key_of_window(condition)),

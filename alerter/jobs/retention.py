@@ -91,7 +91,7 @@ class RetentionResult:
 
 
 def apply_retention(
-    store: Store, *, retention: timedelta, fine_retention: timedelta, batch_sizer: BatchSizer, now: datetime
+    store: Store, *, retention: timedelta, downsample_after: timedelta, batch_sizer: BatchSizer, now: datetime
 ) -> RetentionResult:
     """Delete history that is older than its retention, thin what is older than the fine one, and pack what is left.
 
@@ -100,7 +100,7 @@ def apply_retention(
     Args:
         store: Where it is.
         retention: How long it is kept.
-        fine_retention: How long all of it is kept; at most the retention.
+        downsample_after: How long all of it is kept; at most the retention.
         batch_sizer: How much at a time.
         now: The present.
 
@@ -113,7 +113,7 @@ def apply_retention(
     kept = RetentionResult()
     with suppress(_Stopped):
         _prune(store, kept, batch_sizer, before=utc_day(now - retention))
-        _thin(store, kept, batch_sizer, before=utc_day(now - fine_retention))
+        _thin(store, kept, batch_sizer, before=utc_day(now - downsample_after))
         _pack(store, kept, batch_sizer, before=utc_day(now - COMPRESS_AFTER))
         while pages := batch_sizer.run(store, lambda transaction: transaction.retention.vacuum_pages(_PAGES_AT_A_TIME)):
             kept.pages += pages

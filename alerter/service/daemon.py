@@ -323,7 +323,7 @@ class Daemon:
     def _share_tenants(self, runtime: Runtime) -> None:
         """Share the tenants by a configuration."""
         kept = runtime.config.service
-        digest = config_fingerprint(__version__, runtime.alerting, kept.retention, kept.fine_retention)
+        digest = config_fingerprint(__version__, runtime.alerting, kept.retention, kept.downsample_after)
         self._membership.apply_config(digest, runtime.alerting.poll_intervals)
 
     def _news_since(self, before: Runtime) -> set[Tenant]:
@@ -508,7 +508,7 @@ class Daemon:
             apply_retention(
                 self._store,
                 retention=kept.retention,
-                fine_retention=kept.fine_retention,
+                downsample_after=kept.downsample_after,
                 batch_sizer=batch_sizer,
                 now=now(),
             )

@@ -37,7 +37,7 @@ VALIDATOR = Draft7Validator(SCHEMA)
 
 #: What no schema of a file can know, by what `check-config` says of it.
 BEYOND = {
-    "how long a span is": r"expected at (least|most) (the (fine_)?retention, )?\w+, found",
+    "how long a span is": r"expected at (least|most) (the (retention|downsample_after), )?\w+, found",
     "which names exist": r"expected a (receiver|mute window)|expected a name of its own|falls back to itself",
     "which time zones exist": r"expected a time zone",
     "what a variable stands for": r"is not set|is set, but to nothing|literal '\$\{'|cannot be read",

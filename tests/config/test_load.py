@@ -189,7 +189,7 @@ def test_one_tenant_and_one_receiver_are_enough(folder: Path) -> None:
         database=f"sqlite:///{folder}/alerter.db",
         poll_interval=timedelta(minutes=5),
         retention=timedelta(days=400),
-        fine_retention=timedelta(days=90),
+        downsample_after=timedelta(days=90),
         timezone=ZoneInfo("UTC"),
         console_url="https://login.mimecast.com",
     )
@@ -233,7 +233,7 @@ def test_every_setting_arrives() -> None:
 database = "sqlite:////var/lib/alerter/alerter.db"
 poll_interval = "2m"
 retention = "52w1d"
-fine_retention = "30d"
+downsample_after = "30d"
 timezone = "Europe/London"
 console_url = "https://console.example/held"
 
@@ -312,7 +312,7 @@ warning = { no_data = { after = "10m" } }
         database="sqlite:////var/lib/alerter/alerter.db",
         poll_interval=timedelta(minutes=2),
         retention=timedelta(days=365),
-        fine_retention=timedelta(days=30),
+        downsample_after=timedelta(days=30),
         timezone=ZoneInfo("Europe/London"),
         console_url="https://console.example/held",
     )

@@ -837,7 +837,7 @@ def test_old_history_is_pruned_until_nothing_is_left_of_it(world: World) -> None
 
     kept = [
         apply_retention(
-            world.store, retention=span("1d"), fine_retention=span("1d"), batch_sizer=batch_sizer, now=world.clock.now
+            world.store, retention=span("1d"), downsample_after=span("1d"), batch_sizer=batch_sizer, now=world.clock.now
         )
         for _ in range(2)
     ]

@@ -107,9 +107,7 @@ class Maker:
             config["mute_windows"] = {"nap": self.window()}
         if "mail" in config["receivers"] and self.has("fallback", 0.4):
             config["receivers"]["secops"]["fallback"] = "mail"
-        config["rules"] = [
-            self.rule(name, config) for name in ("TargetBacklog", "Surge", "Low")[: self.random.randint(1, 3)]
-        ]
+        config["rules"] = [self.rule(name, config) for name in ("Backlog", "Surge", "Low")[: self.random.randint(1, 3)]]
         if self.has("no_data", 0.3):
             config["rules"].append(
                 {"name": "Blind", "warning": {"no_data": {"after": f"{self.minutes * 2}m"}}}

@@ -391,7 +391,7 @@ def test_history_is_kept_by_the_leader_alone(sharers: tuple[Sharer, Sharer]) -> 
 
     def keep(sharer: Sharer) -> RetentionResult:
         batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False)
-        return apply_retention(sharer.store, retention=day, fine_retention=day, batch_sizer=batch_sizer, now=later)
+        return apply_retention(sharer.store, retention=day, downsample_after=day, batch_sizer=batch_sizer, now=later)
 
     assert keep(other) == RetentionResult()
     assert keep(one).pruned > 0

@@ -172,7 +172,7 @@ def a_config(
             database="sqlite://",
             poll_interval=INTERVAL,
             retention=timedelta(days=400),
-            fine_retention=timedelta(days=90),
+            downsample_after=timedelta(days=90),
             timezone=zone,
             console_url="https://login.mimecast.com",
         ),
