@@ -98,6 +98,11 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "tenants": several(plain("tenants"), plain("tenants", "--failing", "--json")),
         "alerts": several(plain("alerts"), plain("alerts", "--all", "--json")),
         "alerts show": several(plain("alerts", "show", "ALERT"), plain("alerts", "show", "ALERT", "--json")),
+        "rules": several(plain("rules"), plain("rules", "--json")),
+        "routes": several(plain("routes"), plain("routes", "--json")),
+        "routes test": several(
+            plain("routes", "test", "acme", "Spam"), plain("routes", "test", "acme", "Spam", "--json")
+        ),
         "explain": several(plain("explain", "acme", "Spam"), plain("explain", "ALERT", "--json")),
         "ack": plain("ack", "ALERT", "--comment", "on it"),
         "silence add": plain("silence", "add", "--tenant", "acme", "--for", "2h", "--comment", "cleaning"),
@@ -115,6 +120,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "doctor": several(plain("doctor"), plain("doctor", "--json"), plain("doctor", "--send")),
         "simulate": until_stopped("simulate", "--port", "0", sign="a Mimecast runs"),
         "demo": plain("demo"),
+        "web-password": plain("web-password", "alice"),
+        "web-token": plain("web-token", "bot"),
         "completion": completing,
         "db upgrade": plain("db", "upgrade"),
         "db backup": plain("db", "backup", "HERE/another.db"),
@@ -126,7 +133,9 @@ CASES: Mapping[str, Case] = MappingProxyType(
 
 
 #: What reads no configuration, or nothing of it that can be wrong here.
-WITHOUT_CONFIGURATION = frozenset({"init", "schema", "install", "completion", "test-rules"})
+WITHOUT_CONFIGURATION = frozenset(
+    {"init", "schema", "install", "completion", "test-rules", "web-password", "web-token"}
+)
 
 
 @pytest.fixture(scope="module")

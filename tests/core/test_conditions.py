@@ -376,7 +376,8 @@ def test_no_data_refuses_a_span_of_nothing() -> None:
 
 def test_a_condition_is_found_by_its_name() -> None:
     """The configuration's key is the condition's name."""
-    assert [*CONDITIONS] == ["threshold", "growth", "forecast", "baseline", "stagnant", "new_reason", "no_data"]
+    changes = ["threshold", "growth", "rise", "fall", "rare", "silence"]
+    assert [*CONDITIONS] == [*changes, "forecast", "baseline", "stagnant", "new_reason", "no_data"]
     assert all(kind.name == name for name, kind in CONDITIONS.items())
 
 

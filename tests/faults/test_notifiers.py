@@ -228,7 +228,7 @@ def test_a_message_that_is_given_up_is_an_error_in_the_log(
 
     assert world.clock.now - begun >= span("1d")
     [error] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert "given up" in error
+    assert "gave up" in error
     assert "secops/first" in error
 
 

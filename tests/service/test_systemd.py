@@ -98,7 +98,7 @@ def test_it_is_ready_once_every_tenant_was_tried(supervisor: Supervisor) -> None
     assert too_early == []
     assert ready["READY"] == "1"
     assert ready["WATCHDOG_USEC"] == usec(3 * FIVE_MINUTES)
-    assert ready["STATUS"].startswith("NOTHING IS KEPT of other: database is locked")
+    assert ready["STATUS"].startswith("DATABASE ERROR, other not stored: database is locked")
 
 
 def test_tenants_that_hang_do_not_keep_it_from_being_ready(service: Service, caplog: pytest.LogCaptureFixture) -> None:
