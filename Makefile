@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test lint format bench faults mutants audit wheel vendor lock clean
+.PHONY: help demo pictures docs test lint format bench faults mutants audit wheel vendor lock clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
@@ -12,6 +12,7 @@ help:
 	@echo 'make demo    a simulated day through the real pipeline: counts rise, alerts come, all-clear'
 	@echo 'make test    linters, types, import contracts and every test, with branch coverage'
 	@echo 'make pictures  renews the pictures of the documentation, and the golden files of messages'
+	@echo 'make docs    builds the documentation as a site, into .venv/site; a link that leads nowhere is an error'
 	@echo 'make quick   linters, types and the tests of the core with few examples: in under a minute'
 	@echo 'make faults  the slow half of the fault suite'
 	@echo 'make mutants  puts small faults into the core, of which its tests must notice 92 %; MODULES=… for some modules'
@@ -84,6 +85,15 @@ $(VENV)/audit/.done: requirements-audit.txt | $(BIN)/python
 audit: $(VENV)/audit/.done
 	@$(VENV)/audit/bin/python -P .ci/audit.py
 
+$(VENV)/docs/.done: requirements-docs.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	@touch $@
+
+docs: $(VENV)/docs/.done
+	$(VENV)/docs/bin/zensical build --strict --clean
+	@echo 'open $(VENV)/site/index.html'
+
 vendor:
 	@mkdir -p $(VENV)/vendor
 	cd $(VENV)/vendor && npm pack --silent htmx.org@4.0.1 uplot@1.6.32
@@ -98,6 +108,7 @@ lock:
 	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.txt
 	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.txt
 	uv pip compile --group audit --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-audit.txt
+	uv pip compile --group docs --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-docs.txt
 
 clean:
-	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache dist

@@ -2,9 +2,11 @@
 
 import re
 import shlex
+import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -71,6 +73,16 @@ def linked_pages(page: Path) -> set[Path]:
     return {(page.parent / link.partition("#")[0]).resolve() for link in links_of(page) if link.partition("#")[0]}
 
 
+def navigation_of(entries: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the path and the title of each page in the navigation of the site."""
+    for entry in entries:
+        for title, value in entry.items():
+            if isinstance(value, str):
+                yield value, title
+            else:
+                yield from navigation_of(value)
+
+
 def console_lines(page: Path) -> Iterator[str]:
     """Yield what a reader types: the lines of console blocks, without prompts and comments."""
     for _, block in re.findall(r"^( *)```console\n(.*?)^\1```$", text_of(page), re.MULTILINE | re.DOTALL):
@@ -130,6 +142,21 @@ def test_every_page_can_be_found_from_the_start(start: Path) -> None:
     pages = {page for page in PAGES if page not in {README, INDEX}}
 
     assert sorted(name_of(page) for page in pages - linked_pages(start)) == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != README], ids=name_of)
+def test_a_page_links_to_pages_alone(page: Path) -> None:
+    """The site has the pages and nothing else: what is beside docs/ is named there, not linked."""
+    assert [name_of(each) for each in linked_pages(page) if each not in PAGES] == []
+
+
+def test_the_site_has_every_page_once_and_by_its_title() -> None:
+    """`make docs` itself says nothing of a page that its navigation lacks."""
+    project = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    entries = sorted(navigation_of(project["nav"]))
+
+    assert entries == sorted((str(page.relative_to(DOCS)), headings_of(page)[0]) for page in PAGES if page != README)
+    assert project["theme"]["font"] is False  # nothing is loaded from elsewhere
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
