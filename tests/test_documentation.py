@@ -1,5 +1,6 @@
 """README and the pages below docs/: links that lead somewhere, commands that exist, forms of URLs that are taken."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -224,3 +225,51 @@ def test_the_on_call_page_explains_every_kind_of_message(kind: str) -> None:
 def test_the_on_call_page_explains_the_sentence_of_what_was_suppressed() -> None:
     """It stands in the text of a message, and not in its title."""
     assert any(each.search(MESSAGES["suppressed"].bodies[Format.TEXT]) for each in titles_explained())
+
+
+def shown_on(receiver: str) -> list[str]:
+    """Return the lines of the message on a receiver's page, without indents and empty lines."""
+    text = text_of(DOCS / f"guides/receivers/{receiver}.md").partition("## How a message looks")[2]
+    found = re.search(r"```text\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    return [line.strip("┃ ") for line in found[1].splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("receiver", ["email", "telegram", "ntfy"])
+def test_a_message_on_a_receivers_page_is_what_is_sent(receiver: str) -> None:
+    """Where the text is sent as it is, the page shows all of it."""
+    sent = [line.strip() for line in MESSAGES["first"].bodies[Format.TEXT].splitlines() if line.strip()]
+
+    assert [line for line in shown_on(receiver) if not line.startswith("Subject: ")] == sent
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Yield the texts that a reader of Slack's blocks sees; of links the label."""
+    if isinstance(value, list):
+        for each in value:
+            yield from texts_in(each)
+    elif isinstance(value, dict):
+        if isinstance(value.get("text"), str) and "type" in value:
+            yield re.sub(r"<[^|>]+\|([^>]+)>", r"\1", value["text"])
+        else:
+            for each in value.values():
+                yield from texts_in(each)
+
+
+def test_the_message_on_slacks_page_is_what_slack_shows() -> None:
+    """Header, rows, links and footer, in their order."""
+    body = json.loads(MESSAGES["first"].bodies[Format.SLACK])
+    seen = " ".join(" ".join(texts_in([body["blocks"], body["attachments"]])).split())
+
+    assert " ".join(" ".join(shown_on("slack")).split()) == seen
+
+
+@pytest.mark.parametrize("receiver", ["pagerduty", "opsgenie"])
+def test_the_incident_on_an_on_call_services_page_is_what_is_opened(receiver: str) -> None:
+    """Its summary, source, component, rule, group and every number of its details."""
+    event = MESSAGES["first"].events[0]
+    shown = "\n".join(shown_on(receiver))
+    details = [f"{name}: {text}" for name, text in event.details.items() if isinstance(text, str)]
+
+    wanted = [event.summary, event.source, event.component, event.rule, event.group, *details]
+    assert [each for each in wanted if each not in shown] == []
