@@ -129,6 +129,7 @@ def test_nothing_planted_leads_root_out_of_the_folder(
     for line, done in runs(alerter, own, folder):
         assert "Traceback" not in done.err, line
         assert "a bug in alerter" not in done.out, line
+        assert "internal error" not in done.err, line
         for made in MADE & (state_of(own).keys() - before.keys()):
             (own / made).unlink()
         assert state_of(own) == before, line
