@@ -130,7 +130,7 @@ def test_check_config_says_which_glob_matches_nothing_that_was_seen(alerter: Run
 
     assert shown.code == 0
     assert (
-        f"warning: A: looks at 1 of the {len(NAMES)} hold reasons seen so far, but 'Impresonation*' matches none"
+        f"warning: A: matches 1 of {len(NAMES)} hold reasons seen so far, but 'Impresonation*' matches none"
         in shown.err
     )
     assert "warning: B: " in shown.err

@@ -249,8 +249,8 @@ def test_tenants_are_sorted_as_one_likes(alerter: RunCommand, config: Path, orde
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        pytest.param(["--tenant", "nobody-*"], 1, "no tenant is chosen", id="no such name"),
-        pytest.param(["--label", "tier=bronze"], 1, "no tenant is chosen", id="no such label"),
+        pytest.param(["--tenant", "nobody-*"], 1, "no tenant matches", id="no such name"),
+        pytest.param(["--label", "tier=bronze"], 1, "no tenant matches", id="no such label"),
         pytest.param(["--label", "gold"], 2, "expected a label such as tier=gold, found 'gold'", id="no label at all"),
     ],
 )

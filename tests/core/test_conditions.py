@@ -14,6 +14,8 @@ from alerter.core.conditions import (
     NOT_AT_ALL,
     Condition,
     Evidence,
+    Fall,
+    Flatline,
     Growth,
     NoData,
     Threshold,
@@ -389,11 +391,11 @@ def test_a_condition_is_found_by_its_name() -> None:
         pytest.param(a_growth(over="2h", by=5), "2h", False, id="growth looks back over its span"),
         pytest.param(a_growth(over="2h", falls_by=5), "2h", True, id="a fall is worse the smaller it ends"),
         pytest.param(a_no_data(), "0", False, id="the newest good poll is always known"),
+        pytest.param(Fall(), "28d", True, id="a mass release is worse the less it leaves"),
+        pytest.param(Flatline(), "35d", True, id="a silence looks back beyond what Mimecast keeps"),
     ],
 )
-def test_a_condition_says_how_far_it_looks_and_what_is_worse(
-    *, condition: Threshold | Growth | NoData, window: str, falls: bool
-) -> None:
+def test_a_condition_says_how_far_it_looks_and_what_is_worse(*, condition: Condition, window: str, falls: bool) -> None:
     """The store loads that much, and the peak of an alert is its worst count."""
     assert (condition.window, condition.falls) == (span(window), falls)
 

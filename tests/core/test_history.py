@@ -50,6 +50,17 @@ def test_an_archive_shows_itself_as_the_series_that_was_seen(notation: str) -> N
     assert shown.last_success_at(now=NOON) == expected.last_success_at(now=NOON)
 
 
+def test_a_history_shows_the_other_reasons_as_they_were_known_then() -> None:
+    """One by one, and several of them."""
+    first, second = (a_polled_tenant(notation).reasons[0] for notation in ("1 2 3", "4 5 6"))
+    history = replace(a_polled_tenant("7 8 9").reasons[0], others=(first, second))
+
+    others = history.as_of(history.poll_times.polls[-1], window=span("2h")).others
+
+    assert [each.value_at(NOON) for each in others[:]] == [3, 6]
+    assert others[1].value_at(NOON) == 6
+
+
 def test_an_archive_shows_only_what_was_known_then() -> None:
     """Neither what came later nor what is older than a rule looks back, but for the value at that time."""
     history = a_polled_tenant("1 2 3 4 5 6 7 8 9").reasons[0]

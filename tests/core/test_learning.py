@@ -4,7 +4,20 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.core.conditions import Baseline, Condition, Forecast, Growth, NewReason, NoData, Stagnant, Threshold
+from alerter.core.conditions import (
+    Baseline,
+    Condition,
+    Fall,
+    Flatline,
+    Forecast,
+    Growth,
+    NewReason,
+    NoData,
+    Rare,
+    Rise,
+    Stagnant,
+    Threshold,
+)
 from alerter.core.rules import Level
 from tests.builders import a_rule
 
@@ -21,6 +34,10 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
         pytest.param(Forecast(above=10, within=HOUR, fit_over=6 * HOUR), 3 * HOUR, id="a line needs half its time"),
         pytest.param(Baseline(), 21 * DAY, id="an hour of the week needs three weeks"),
         pytest.param(Stagnant(above=0, lasting=5 * DAY), 5 * DAY, id="what never falls, its time"),
+        pytest.param(Rise(), 2 * HOUR, id="a rise, two hours of a new reason"),
+        pytest.param(Fall(), 14 * DAY + HOUR, id="a fall, two weeks and its span"),
+        pytest.param(Rare(), 7 * DAY, id="a rare reason, the week in which it was not seen"),
+        pytest.param(Flatline(), 15 * DAY, id="a silence, two weeks and itself"),
         pytest.param(NewReason(learn=7 * DAY), 7 * DAY, id="a first time, what is not first"),
     ],
 )

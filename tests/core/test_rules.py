@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from alerter.core.conditions import ANY_COUNT, FOREVER, Baseline, Condition, Subject, Threshold, Verdict
+from alerter.core.conditions import ANY_COUNT, FOREVER, Baseline, Condition, Rise, Subject, Threshold, Verdict
 from alerter.core.rules import (
+    Lookbacks,
     Per,
     Selector,
     Severity,
@@ -23,7 +24,7 @@ from alerter.core.rules import (
     selector_of,
     shown,
 )
-from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Span
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, OTHERS_LOOKBACK, HoldReason, Sample, Span
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_rule, a_tenant, at, series, span
 
 #: What administrators and senders could call a policy.
@@ -334,3 +335,13 @@ def test_the_verdict_of_a_level_stands_for_as_long_as_its_conditions_say(
     found = evaluate(both, series(notation), firing=False, now=NOON)
 
     assert (found.verdict, found.holds_until, found.holds_within) == (verdict, until, within)
+
+
+def test_a_rule_that_compares_reasons_has_all_of_them_at_hand() -> None:
+    """A rise may be another reason's name, whichever reasons the rule itself selects."""
+    rise = a_rule(reasons=["Spam"], warning=a_level(Rise()))
+
+    lookbacks = Lookbacks.of_rules([rise])
+
+    assert lookbacks.of(HoldReason("Graymail")) == OTHERS_LOOKBACK
+    assert lookbacks.of(HoldReason("Spam")) == Rise().window

@@ -237,7 +237,5 @@ class Rise(BaseCondition):
             # Another step would have to be greater than the one that was looked at, to have come from another name.
             until = min(until, renaming.looked_until(series, to_epoch_us(value.at)), renaming.moved_at + within)
             lowest = max(lowest, value.count - renaming.moved // 2)
-            highest = lowest + renaming.moved - 1
-            if value.count > highest:
-                return NOT_AT_ALL, ANY_COUNT
+            highest = lowest + renaming.moved - 1  # below the count where nothing moved: then it is evaluated again
         return instant(until), (lowest, highest)
