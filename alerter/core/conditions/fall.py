@@ -8,15 +8,14 @@ from typing import ClassVar
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
-    BaseCondition,
     Evidence,
     Result,
     Verdict,
     margin_text,
     no_data_result,
 )
-from alerter.core.conditions.past import MAX_WEEKS, WEEK, own_past_since, renaming_of
-from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Sample, Series, Span, from_epoch_us, to_epoch_us
+from alerter.core.conditions.past import WEEK, PastCondition, check_weeks, check_within, own_past_since, renaming_of
+from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
 #: Of the weeks before so much must be known.
@@ -25,7 +24,7 @@ _WHOLE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fall(BaseCondition):
+class Fall(PastCondition):
     """Held messages that fall within a span to far less than was ever held in the weeks before: a mass release.
 
     The count now is compared with the lowest of the past `weeks` weeks, leaving out the span: active if it is lower by
@@ -41,8 +40,6 @@ class Fall(BaseCondition):
     """
 
     name: ClassVar[str] = "fall"
-    compares: ClassVar[bool] = True
-    compares_reasons: ClassVar[bool] = True
 
     within: timedelta = timedelta(hours=1)
     at_least: int = 50
@@ -50,25 +47,17 @@ class Fall(BaseCondition):
     weeks: int = 4
 
     def __post_init__(self) -> None:
-        if not timedelta(0) < self.within <= OTHERS_LOOKBACK:
-            most, found = duration_text(OTHERS_LOOKBACK), duration_text(self.within)
-            raise ValueError(f"expected 'within' longer than 0s and at most {most}, found {found}")
+        check_within(self.within)
         if self.at_least < 1:
             raise ValueError(f"expected 'at_least' of 1 message or more, found {self.at_least}")
         if not 1 <= self.percent <= _WHOLE:
             raise ValueError(f"expected 'percent' from 1 to {_WHOLE}, found {self.percent}")
-        if not LEARN // WEEK < self.weeks <= MAX_WEEKS:
-            raise ValueError(f"expected 'weeks' from {LEARN // WEEK + 1} to {MAX_WEEKS}, found {self.weeks}")
+        check_weeks(self.weeks, learn=LEARN)
 
     @property
     def falls(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
         return True
-
-    @property
-    def window(self) -> timedelta:
-        """How far back it looks."""
-        return self.weeks * WEEK
 
     @property
     def learns_for(self) -> timedelta:

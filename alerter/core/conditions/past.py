@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
+from typing import ClassVar
 
-from alerter.core.conditions.base import FOREVER
-from alerter.core.series import MICROSECOND, Series, from_epoch_us, to_epoch_us
+from alerter.core.conditions.base import FOREVER, BaseCondition
+from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Series, from_epoch_us, to_epoch_us
+from alerter.humanize import duration_text
 
 WEEK = timedelta(weeks=1)
 #: A tenant, or a reason of it, that is known for less is new.
@@ -27,6 +29,40 @@ RENAME_PARTS, RENAME_MESSAGES = 5, 2
 _LAST = to_epoch_us(FOREVER)
 
 Known = tuple[int, int, int]
+
+
+class PastCondition(BaseCondition):
+    """A condition on the change within a span, which it compares with the weeks before.
+
+    Attributes:
+        within: The span.
+        weeks: How many weeks to look back.
+    """
+
+    compares: ClassVar[bool] = True
+    compares_reasons: ClassVar[bool] = True
+
+    within: timedelta
+    weeks: int
+
+    @property
+    def window(self) -> timedelta:
+        """How far back it looks."""
+        return self.weeks * WEEK
+
+
+def check_within(within: timedelta) -> None:
+    """Refuse a span of nothing, and one in which a policy that was renamed would not be noticed."""
+    if not timedelta(0) < within <= OTHERS_LOOKBACK:
+        most, found = duration_text(OTHERS_LOOKBACK), duration_text(within)
+        raise ValueError(f"expected 'within' longer than 0s and at most {most}, found {found}")
+
+
+def check_weeks(weeks: int, *, learn: timedelta = LEARN) -> None:
+    """Refuse fewer weeks than it takes to learn and one more, and more than anybody remembers."""
+    least = learn // WEEK + 1
+    if not least <= weeks <= MAX_WEEKS:
+        raise ValueError(f"expected 'weeks' from {least} to {MAX_WEEKS}, found {weeks}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from typing import ClassVar
 from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
-    BaseCondition,
     Evidence,
     Result,
     Verdict,
@@ -18,23 +17,24 @@ from alerter.core.conditions.base import (
 )
 from alerter.core.conditions.past import (
     LEARN,
-    MAX_WEEKS,
     MIN_KNOWN,
-    WEEK,
+    PastCondition,
     Rises,
     calm_counts,
+    check_weeks,
+    check_within,
     first_known,
     instant,
     own_past_since,
     renaming_of,
     rises_of,
 )
-from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Sample, Series, Span, from_epoch_us, to_epoch_us
+from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rare(BaseCondition):
+class Rare(PastCondition):
     """Several held messages within a span, of a reason that hardly ever has any: a few letters to the board.
 
     Active if the count is `at_least` messages above the lowest of the span, and has never been more than `most` above
@@ -51,8 +51,6 @@ class Rare(BaseCondition):
     """
 
     name: ClassVar[str] = "rare"
-    compares: ClassVar[bool] = True
-    compares_reasons: ClassVar[bool] = True
 
     within: timedelta = timedelta(hours=3)
     at_least: int = 4
@@ -61,22 +59,14 @@ class Rare(BaseCondition):
     weeks: int = 8
 
     def __post_init__(self) -> None:
-        if not timedelta(0) < self.within <= OTHERS_LOOKBACK:
-            most, found = duration_text(OTHERS_LOOKBACK), duration_text(self.within)
-            raise ValueError(f"expected 'within' longer than 0s and at most {most}, found {found}")
+        check_within(self.within)
         if self.most < 0:
             raise ValueError(f"expected 'most' of 0 messages or more, found {self.most}")
         if self.at_least <= self.most:
             raise ValueError(f"expected 'at_least' above 'most' ({self.most}), found {self.at_least}")
         if self.new < self.at_least:
             raise ValueError(f"expected 'new' of 'at_least' ({self.at_least}) or more, found {self.new}")
-        if not 2 <= self.weeks <= MAX_WEEKS:  # noqa: PLR2004 - one to learn from, and one more
-            raise ValueError(f"expected 'weeks' from 2 to {MAX_WEEKS}, found {self.weeks}")
-
-    @property
-    def window(self) -> timedelta:
-        """How far back it looks."""
-        return self.weeks * WEEK
+        check_weeks(self.weeks)
 
     @property
     def learns_for(self) -> timedelta:

@@ -11,7 +11,6 @@ from alerter.core.conditions.base import (
     ANY_COUNT,
     FOREVER,
     NOT_AT_ALL,
-    BaseCondition,
     Evidence,
     Result,
     Verdict,
@@ -20,12 +19,13 @@ from alerter.core.conditions.base import (
 )
 from alerter.core.conditions.past import (
     LEARN,
-    MAX_WEEKS,
     MIN_KNOWN,
     WEEK,
+    PastCondition,
     Renaming,
     Rises,
     calm_counts,
+    check_weeks,
     first_known,
     instant,
     own_past_since,
@@ -66,7 +66,7 @@ class _Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rise(BaseCondition):
+class Rise(PastCondition):
     """Held messages that rise within a span as they have not risen in the weeks before.
 
     The rise is the count now minus the lowest count of the span. It is compared with the greatest such rise of the past
@@ -86,8 +86,6 @@ class Rise(BaseCondition):
     """
 
     name: ClassVar[str] = "rise"
-    compares: ClassVar[bool] = True
-    compares_reasons: ClassVar[bool] = True
 
     within: timedelta = timedelta(days=1)
     times: float = 3
@@ -102,13 +100,7 @@ class Rise(BaseCondition):
             raise ValueError(f"expected 'times' of 1 or more, found {self.times:g}")
         if self.at_least < 1:
             raise ValueError(f"expected 'at_least' of 1 message or more, found {self.at_least}")
-        if not 2 <= self.weeks <= MAX_WEEKS:  # noqa: PLR2004 - one to learn from, and one more
-            raise ValueError(f"expected 'weeks' from 2 to {MAX_WEEKS}, found {self.weeks}")
-
-    @property
-    def window(self) -> timedelta:
-        """How far back it looks."""
-        return self.weeks * WEEK
+        check_weeks(self.weeks)
 
     @property
     def learns_for(self) -> timedelta:

@@ -14,7 +14,7 @@ from alerter.core.conditions.base import (
     Verdict,
     no_data_result,
 )
-from alerter.core.conditions.past import MAX_WEEKS, WEEK, own_past_since
+from alerter.core.conditions.past import WEEK, check_weeks, own_past_since
 from alerter.core.conditions.stagnant import EXPIRY
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
@@ -73,8 +73,7 @@ class Flatline(BaseCondition):
             raise ValueError(f"expected 'times' of 1 or more, found {self.times:g}")
         if self.usual <= timedelta(0):
             raise ValueError("expected 'usual' longer than 0s")
-        if not LEARN // WEEK < self.weeks <= MAX_WEEKS:
-            raise ValueError(f"expected 'weeks' from {LEARN // WEEK + 1} to {MAX_WEEKS}, found {self.weeks}")
+        check_weeks(self.weeks, learn=LEARN)
 
     @property
     def falls(self) -> bool:
