@@ -1,4 +1,4 @@
-"""`alerter alerts`: what is wrong, who knows of it, and what keeps it quiet."""
+"""`alerter alerts`: alerts, who was notified of them, and what mutes them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta

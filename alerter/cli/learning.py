@@ -1,6 +1,6 @@
 """The part that is not watched yet: rules that need more history, and tenants without data.
 
-"All is well" is said only where every tenant is seen and a rule can judge each of them.
+"All is well" is said only where every tenant is seen and a rule can evaluate each of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def _why(account: TenantStatus) -> str:
 
 
 def _unwatched(config: "Config", accounts: Sequence[TenantStatus], *, now: datetime) -> list[str]:
-    """Return of which tenants no rule can judge the counts yet, or at all."""
+    """Return the tenants whose counts no rule can evaluate yet, or at all."""
     counting = [rule for rule in config.rules if rule.subject is not Subject.POLLING]
     seen = [account for account in accounts if account.polling_state is PollingState.GOOD]
     without = [each for each in seen if not any(rule.tenants.matches(each.name) for rule in counting)]

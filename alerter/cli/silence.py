@@ -282,7 +282,7 @@ def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_js
 
 
 def _alerts_and_mutes(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list[Alert], ActiveMutes]:
-    """Return the alerts that are firing or pending, and what keeps quiet now."""
+    """Return the alerts that are firing or pending, and the mutes of now."""
     stored = reader.alerts.load()
     active_mutes = load_active_mutes(reader, config, stored, now=now)
     return [alert for alert in stored if alert.state is not AlertState.INACTIVE], active_mutes

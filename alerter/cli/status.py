@@ -37,7 +37,7 @@ DAY = timedelta(days=1)
 #: What has more rows than a person reads is cut, and says so.
 MAX_ROWS = 40
 
-#: How often `--watch` looks again.
+#: How often `--watch` reads again.
 WATCH_SECONDS = 2
 
 
