@@ -342,9 +342,10 @@ def expire(number: int, config_path: Path | None) -> None:
     """
     config, now = load_without_secrets(config_path), clock.now()
     with writing(config) as transaction:
-        before = {each.id: each for each in transaction.silences.silences(since=EVER)}.get(number)
-        if before is None or transaction.silences.expire(number, at=now) is None:
+        before = transaction.silences.silence(number)
+        if before is None:
             raise click.UsageError(f"no silence {number}; `alerter silence list` shows them")
-    if before.until <= now:
-        raise Failed(f"silence {number} ended {local(before.until, config.service.timezone)}")
+        if before.until <= now:
+            raise Failed(f"silence {number} ended {local(before.until, config.service.timezone)}")
+        transaction.silences.expire(number, at=now)
     click.echo(f"silence {number} has ended: {clean(matcher_text(before.matcher))}")
