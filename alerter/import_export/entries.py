@@ -63,13 +63,15 @@ class Plain:
         names: The names of its columns.
         layout: How it is written.
         values: Reads its values.
+        guarded: Its names may stand behind an apostrophe, as those of CSV do (see `cells`).
 
     Raises:
         ValueError: A column that was asked for is not there, or one is there twice.
     """
 
-    def __init__(self, names: Sequence[str], layout: Layout, values: Values) -> None:
+    def __init__(self, names: Sequence[str], layout: Layout, values: Values, *, guarded: bool) -> None:
         self._names = names
+        self._is_guarded = guarded
         self._values = values
         self._owner = layout.tenant or layout.default_tenant
         self._asked = layout.tenant
@@ -99,7 +101,7 @@ class Plain:
         )
 
     def _reason(self, cell: object, count: int) -> HoldReason | None:
-        name = cell_read(cell) if isinstance(cell, str) else cell
+        name = cell_read(cell) if self._is_guarded and isinstance(cell, str) else cell
         if self._is_renamed and isinstance(name, str) and name.strip().isdecimal():
             text = f"expected the name of a hold reason, found the number {found(name)}"
             raise WrongError(self._names[self._places[1]], text)

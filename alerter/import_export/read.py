@@ -94,7 +94,7 @@ class _File:
 
     def json_entries(self, texts: Iterator[str], head: str) -> Iterator[Entry | Problem]:
         """Yield the records or counts of JSON Lines."""
-        counts = Plain(READING_COLUMNS, Layout(tenant=self._layout.tenant), self._values)
+        counts = Plain(READING_COLUMNS, Layout(tenant=self._layout.tenant), self._values, guarded=False)
         if not _begins_as_own(head):
             yield self.refused(1, foreign.foreign_json(head))
             return
@@ -178,7 +178,7 @@ class _File:
                 raise _UnreadableError(line, f"expected the columns {', '.join(RECORD_COLUMNS)}, found {listed(names)}")
             return lambda cells: self._record_of(dict(zip(names, map(cell_read, cells), strict=True)))
         try:
-            plain = Plain(names, self._layout, self._values)
+            plain = Plain(names, self._layout, self._values, guarded=True)
         except ValueError as error:
             raise _UnreadableError(line, str(error)) from None
         if plain.missing or self._layout.columns:

@@ -247,6 +247,8 @@ def test_json_lines_are_read_as_they_were_written(
 
 
 @FILES
+@example(rows={(0, "acme", "'@"): 0}, form=FileFormat.JSONL, zone="UTC")
+@example(rows={(0, "acme", "'=1"): 3}, form=FileFormat.CSV, zone="UTC")
 @given(rows=_ROWS, form=st.sampled_from(FileFormat), zone=st.sampled_from(["UTC", "Asia/Kathmandu"]))
 def test_what_is_exported_is_read_as_it_was(
     tmp_path: Path, rows: dict[tuple[int, str, str], int], form: FileFormat, zone: str
