@@ -13,7 +13,8 @@ from alerter.core.outbox import TargetName
 from alerter.core.rules import MATCH_ALL, Lookbacks, Per, Rule, RuleName, SumMember
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Tenant
 
-#: Half a million series are remembered so far back at most; what looks back further is rarely judged, and reads then.
+#: The cache holds half a million series back to here at most; a rule that looks back further is rarely evaluated, and
+#: reads then.
 MAX_CACHED_LOOKBACK = timedelta(hours=25)
 
 #: Why an alert resolved on which nothing in the configuration stands any more.
@@ -34,7 +35,7 @@ class AlertingConfig:
         routes: Where alerts go.
         context: What messages need to know besides the alerts.
         windows_by_rule: The mute windows of each rule that has any.
-        muted_tenants: The tenants of which nobody is told anything.
+        muted_tenants: The tenants whose alerts nobody is notified of.
         timezones: The time zone of each tenant that has one of its own.
         sum_trigger_tenants: With whose polls a sum over all tenants is evaluated; with every poll if it is missing.
     """
@@ -51,7 +52,7 @@ class AlertingConfig:
     sum_trigger_tenants: Mapping[RuleName, frozenset[Tenant]] = field(default_factory=dict)
 
     def tenants_changed_since(self, before: "AlertingConfig") -> set[Tenant]:
-        """Return the tenants of which something else may be found wrong, or told, than by the policy before."""
+        """Return the tenants that may have other alerts or notifications than with the configuration before."""
         if (self.receivers, self.targets, self._windows_by_rule()) != (
             before.receivers, before.targets, before._windows_by_rule(),  # noqa: SLF001 - its own kind
         ):  # fmt: skip
@@ -61,7 +62,7 @@ class AlertingConfig:
         return {tenant for tenant in self.poll_intervals if now(tenant) != then(tenant)}
 
     def _windows_by_rule(self) -> Mapping[RuleName, tuple[MuteWindow, ...]]:
-        """Return the windows of each rule, whoever they are for."""
+        """Return the mute windows of each rule, for every receiver."""
         return {name: _for_everybody(windows) for name, windows in self.windows_by_rule.items()}
 
     def _windows(self) -> set[MuteWindow]:
@@ -145,7 +146,7 @@ class AlertingConfig:
         return {}
 
     def rules_evaluated_with(self, tenant: Tenant, rules: Iterable[Rule]) -> list[Rule]:
-        """Return those of a tenant's rules that are judged with its polls.
+        """Return those of a tenant's rules that are evaluated with its polls.
 
         A sum over ten thousand tenants is gone through with the polls of a few of them: with each, one poll would take
         as long as all of them.

@@ -26,7 +26,7 @@ from alerter.core.conditions import CONDITIONS, Evidence, Subject, Verdict
 from alerter.core.rules import Evaluation, Level, RuleName, Severity
 from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Sample, Span, Tenant
 
-#: What an alert has compared is kept anew after so long, though nothing but the instant is another one: people see it.
+#: The evidence of an alert is stored again after this time, even if only its instant has changed: people see it.
 REFRESH_AFTER = timedelta(minutes=1)
 
 _ABOUT_POLLING = frozenset(name for name, kind in CONDITIONS.items() if kind.subject is Subject.POLLING)
@@ -42,7 +42,7 @@ class AlertState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertSubject:
-    """What a receiver is told about as one thing: a rule on a series, whatever its severity."""
+    """What a receiver is notified of as one thing: a rule on a series, at any severity."""
 
     rule: RuleName
     tenant: Tenant
@@ -188,10 +188,10 @@ def no_data_since(alert: Alert, poll_intervals: Mapping[Tenant, timedelta], *, n
 
 
 def needs_write(before: Alert | None, after: Alert) -> bool:
-    """Say whether an alert is otherwise than it was kept, rather than found again as it was a moment ago.
+    """Return True if an alert differs from what is stored, and was not just found again as it was a moment ago.
 
     A poll finds nearly always the counts of the one before. Then nothing has changed but the instants at which they
-    were compared, which are kept anew when those that are kept have grown old.
+    were compared, which are stored again when the stored ones have grown old.
 
     Args:
         before: As it is kept; None for one that is not.
@@ -337,8 +337,8 @@ def _step(alert: Alert, verdict: Verdict, level: Level, *, now: datetime) -> Ale
 def _with_value(alert: Alert, evaluation: Evaluation, level: Level) -> Alert:
     """Return the alert with the newest count, the operands and, while it is active, the peak.
 
-    An alert that stays inactive keeps nothing, so that nothing is written for it. What cannot be judged keeps what was
-    compared last; but its count is known wherever the poll was good, though there be nothing to compare it with.
+    An alert that stays inactive keeps nothing, so that nothing is written for it. What cannot be evaluated keeps what
+    was compared last; but its count is known wherever the poll was good, though there be nothing to compare it with.
     """
     if alert.state is AlertState.INACTIVE and evaluation.verdict is not Verdict.ACTIVE:
         return alert
@@ -363,7 +363,7 @@ def _since_before(alert: Alert, evidence: Evidence) -> Evidence:
 
 
 def _from_inactive(alert: Alert, level: Level, *, now: datetime) -> Alert:
-    # The times of the episode before stay until this one fires: somebody may not have been told its end yet.
+    # The times of the episode before stay until this one fires: somebody may not have been notified of its end yet.
     return _from_pending(replace(alert, state=AlertState.PENDING, active_at=now), level, now=now)
 
 

@@ -54,7 +54,7 @@ class LevelExplanation:
 
 
 class NotNotifiedReason(StrEnum):
-    """Why a receiver is told nothing of what fires."""
+    """Why a receiver is not notified of what fires."""
 
     NOTHING_FIRES = "nothing fires"
     NO_ROUTE = "no route"
@@ -69,10 +69,10 @@ class NotificationDecision:
 
     Attributes:
         receiver: Who.
-        severity: The level that it hears of, or would; None where nothing fires.
+        severity: The level that it is notified of, or would be; None where nothing fires.
         not_notified_because: Why it does not; None where it does.
         missed_routes: Why each of the routes that lead to it does not take the alert, by the routes' numbers from 1 on.
-        mute: What keeps it quiet.
+        mute: What mutes it.
         until: When the collection ends, or None.
     """
 
@@ -97,9 +97,9 @@ def evaluate_conditions(
 
 
 def evaluated_at(series: Series, *, now: datetime) -> datetime:
-    """Return when a series was judged last, at or before an instant.
+    """Return when a series was evaluated last, at or before an instant.
 
-    That was at its newest poll: between two of them, and after the last one, nothing is judged. While polling fails
+    That was at its newest poll: between two of them, and after the last one, nothing is evaluated. While polling fails
     there is no data, at any instant.
     """
     last = series.last_success_at(now=now)
@@ -108,7 +108,7 @@ def evaluated_at(series: Series, *, now: datetime) -> datetime:
 
 
 def alert_at(key: AlertKey, transitions: Iterable[Transition], *, now: datetime) -> Alert:
-    """Return an alert as it was at an instant, told from its history.
+    """Return an alert as it was at an instant, from its history.
 
     Args:
         key: Its identity.
@@ -161,7 +161,7 @@ def selector_mismatch_text(selector: Selector, name: str) -> str:
 
 
 def covers_reason(rule: Rule, series: Series, tenant: Tenant, reason: HoldReason) -> bool:
-    """Say whether a series that a rule judges is that of a reason, or a sum with it in."""
+    """Return True if a series that a rule evaluates is that of a reason, or a sum with it in."""
     if rule.scope is Per.REASON:
         return series.tenant == tenant and series.reason == reason
     return rule.scope is Per.ALL or series.tenant == tenant
@@ -183,7 +183,7 @@ def decision(
         receiver: Who.
         alerts: All of the topic.
         routes: All routes.
-        mutes: Everything that keeps quiet.
+        mutes: Everything that can mute.
         budget: What the receiver got within the hour; what is critical begins in spite of it.
         collected_until: When what is collected for it becomes a message; None where nothing is.
         now: The instant.

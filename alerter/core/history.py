@@ -110,7 +110,7 @@ class TenantHistory:
 
     Attributes:
         polling: An archive without held messages that carries when the tenant was polled.
-        reasons: One per hold reason that was ever seen, in the order of first sight.
+        reasons: One per hold reason that was ever seen, in the order in which they appeared.
         thinned_until: Until when each hour has its lowest, highest and last count alone; None where all of it is whole.
     """
 
@@ -126,7 +126,7 @@ def sum_of_reasons(histories: Sequence[SeriesHistory]) -> SeriesHistory:
 
 
 def sum_of_tenants(histories: Sequence[SeriesHistory], *, triggers: Collection[Tenant] | None = None) -> SeriesHistory:
-    """Return the sum over tenants, each the sum of another one, at the polls that judge it.
+    """Return the sum over tenants, each the sum of another one, at the polls that evaluate it.
 
     As of `series.sum_of_tenants`: covered while every one of them is, and failing while any of them is.
 

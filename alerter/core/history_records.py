@@ -32,7 +32,7 @@ class FirstSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitialCount:
-    """So many messages were held already where the records begin: since `at`, which came from no other record."""
+    """The count of held messages where the records begin: since `at`, which came from no other record."""
 
     tenant: Tenant
     reason: HoldReason
@@ -75,7 +75,7 @@ class PollRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountRecord:
-    """From `at` on so many messages were held."""
+    """The count of held messages from `at` on."""
 
     tenant: Tenant
     reason: HoldReason
@@ -88,7 +88,7 @@ Record: TypeAlias = FirstSeen | InitialCount | PollRange | CountRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedSample:
-    """So many messages were held at one instant; nothing is said of any other.
+    """The count of held messages at one instant; nothing is said of any other.
 
     Without a reason it says that nothing was held for any.
     """

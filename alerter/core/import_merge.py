@@ -25,7 +25,7 @@ CountChange: TypeAlias = tuple[int, HoldReason, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """So many messages were held already when the records of an import begin; since when, as far as is known."""
+    """The count of held messages when the records of an import begin; since when, as far as is known."""
 
     at: int
     held: int

@@ -2,8 +2,8 @@
 
 A mute hides; it never forgets.
 
-While an alert is muted nothing is told of it; when the mute ends, `plan` compares as ever and tells what still differs.
-No I/O: values in, values out.
+While an alert is muted nobody is notified of it; when the mute ends, `plan` compares as ever and notifies of what still
+differs. No I/O: values in, values out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,14 +18,14 @@ from alerter.core.series import ALL_TENANTS, Tenant
 
 WindowName = NewType("WindowName", str)
 
-#: The longest silence: what is quiet for longer is forgotten, not silenced.
+#: The longest silence: what is muted for longer is forgotten, not silenced.
 MAX_SILENCE = timedelta(days=30)
 #: An acknowledgement breaks when the count has grown by this factor since.
 ACK_BREAK_FACTOR = 2
 
 
 class MuteKind(StrEnum):
-    """Why nothing is told."""
+    """Why nobody is notified."""
 
     SILENCE = "silence"
     ACKNOWLEDGEMENT = "acknowledgement"
@@ -85,7 +85,7 @@ class AlertMatcher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """A person asked for quiet, for a time.
+    """A person's request not to be notified, for a time.
 
     Attributes:
         id: Its number in commands.
@@ -110,7 +110,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """A person has seen an alert and is at it: quiet until it resolves or gets worse. What is broken stays broken.
+    """A person has seen an alert and is at it: muted until it resolves or gets worse. What is broken stays broken.
 
     Attributes:
         topic: What was acknowledged.
@@ -227,7 +227,7 @@ _WEEK = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MuteWindow:
-    """A part of the week in which nobody is told, in the time of a place.
+    """A part of the week in which nobody is notified, in the time of a place.
 
     It begins on each of its days at `begins` and lasts until the next `ends`: on the next day where that is not later.
     What counts is the wall clock: it holds while the clock there shows a time of the window. A night is therefore an
@@ -321,14 +321,14 @@ def _offset(timezone: tzinfo, at: datetime) -> timedelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MuteSet:
-    """Everything that can keep quiet.
+    """Everything that can mute.
 
     Attributes:
-        silences: Also those that ended within the last month: what was hidden by them says so when it is told.
+        silences: Also those that ended within the last month: what was hidden by them says so in its notification.
         acknowledgements: By topic; those of episodes that are over do not count.
         windows_by_rule: The windows of each rule that has any.
         no_data_tenants: The tenants that cannot be polled: what is known of their held messages is old.
-        muted_tenants: The tenants of which nobody is to be told anything.
+        muted_tenants: The tenants whose alerts nobody is to be notified of.
         timezones: The time zone of each tenant that has one of its own.
         labels_by_tenant: The labels that tenants have now; a tenant without labels is missing.
     """
@@ -359,7 +359,7 @@ NO_MUTES = MuteSet()
 
 
 def muted_by(alert: Alert, mutes: MuteSet, *, now: datetime) -> Mute | None:
-    """Return what keeps the alert quiet at this moment, or None.
+    """Return what mutes the alert at this moment, or None.
 
     Of several mutes the one that a person asked for comes first, for it says most.
 
@@ -394,9 +394,9 @@ def ended_mute(alert: Alert, mutes: MuteSet, *, since: datetime, now: datetime) 
     """Return the mute that hid the alert and ended last, or None where none has ended since `since`.
 
     Args:
-        alert: What is about to be told.
+        alert: What somebody is about to be notified of.
         mutes: All there are.
-        since: When it was told before, or else when the alert began to fire.
+        since: When somebody was notified of it before, or else when the alert began to fire.
         now: The instant.
     """
     acknowledgement = mutes.acknowledgements.get(alert.key.topic)

@@ -1,9 +1,9 @@
-"""Whom to tell what: `plan` compares what each target of a receiver was last told with what is true now.
+"""Decisions whom to notify: `plan` compares what each target of a receiver was last notified of with what is true now.
 
 The decision is level-triggered: no event has to survive anywhere, and after a crash, a mute or a change of the rules
 the same comparison sends what still differs, and nothing else. It is made for each target, that is for each URL: one
-that is new knows nothing and is told what fires, one that knows of something is told its end. Targets of a receiver
-that know the same get one message. No I/O: values in, values out.
+that is new knows nothing and is notified of what fires, one that knows of something is notified of its end. Targets of
+a receiver that know the same get one message. No I/O: values in, values out.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -41,9 +41,10 @@ TargetId = NewType("TargetId", str)
 
 
 class NotifyReason(StrEnum):
-    """Why a receiver is told; there is no member for not telling it.
+    """Why a receiver is notified; there is no member for not notifying it.
 
-    `BROKEN` is said of an alert that was acknowledged and has got worse, where its level is the one that was told.
+    `BROKEN` is said of an alert that was acknowledged and has got worse, where its level is that of the last
+    notification.
     """
 
     FIRST = "first"
@@ -56,16 +57,16 @@ class NotifyReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """Somebody who is told, and how.
+    """Somebody who is notified, and how.
 
     Attributes:
         name: Unique in a configuration.
-        repeat_interval: How long after it was told a receiver is reminded of an alert that still fires.
-        send_resolved: Whether it is told of the end.
+        repeat_interval: How long after a notification a receiver is reminded of an alert that still fires.
+        send_resolved: Whether it is notified of the end.
         max_per_hour: Messages it gets in an hour at most.
-        fallback: Who is told in its place when a message to it had to be given up; None for nobody.
+        fallback: Who is notified in its place when a message to it had to be given up; None for nobody.
         group_wait: How long news for it is collected, over all tenants, before it becomes one message.
-        targets: Where it is told, in the configuration's order.
+        targets: Where it is notified, in the configuration's order.
     """
 
     name: ReceiverName
@@ -109,12 +110,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationState:
-    """What a target of a receiver was last told of a topic.
+    """What a target of a receiver was last notified of about an alert subject.
 
     Attributes:
         topic: The rule and the series.
-        receiver: Who was told.
-        target: Where. Empty in what was kept before targets were told apart: at each target of the receiver.
+        receiver: Who was notified.
+        target: Where. Empty in what was stored before targets were distinguished: at each target of the receiver.
         severity: The level it knows of; after a resolve, the one that was resolved.
         state: `FIRING`, or `INACTIVE` once it knows of the end.
         at: When the message was planned.
@@ -137,11 +138,11 @@ class NotificationItem:
     """One thing to tell a receiver.
 
     Attributes:
-        reason: Why it is told.
+        reason: Why it is notified.
         alert: What is true: the highest firing alert of the topic, or the one that resolved.
-        previous_state: What it was told before; None if nothing.
+        previous_state: What it was notified of before; None if nothing.
         still_firing: After a resolve, the severity at which the topic goes on where this receiver does not hear it.
-        mute_ended: What kept this quiet until now; None where nothing did.
+        mute_ended: What muted this until now; None where nothing did.
         firing_since: When some level of the topic began to fire; None where nothing fires.
     """
 
@@ -164,11 +165,11 @@ class Notification:
     """All that one poll has to tell one receiver, worst first; it becomes one message.
 
     Attributes:
-        receiver: Who is told.
+        receiver: Who is notified.
         notices: At least one.
-        suppressed: How many messages before this one `max_per_hour` had held back; their news is in this one.
+        suppressed: How many messages before this one `max_per_hour` suppressed; their news is in this one.
         targets: Where: all of the receiver's that know the same.
-        is_introduction: Whether its targets are new, and are told what fires for the first time.
+        is_introduction: Whether its targets are new, and are notified of what fires for the first time.
     """
 
     receiver: Receiver
@@ -228,7 +229,7 @@ class NotificationPlan:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What targets were last told, each of them where it is now.
+    """What targets were last notified of, each of them where it is now.
 
     Attributes:
         notified: All of it.
@@ -242,13 +243,14 @@ class Settled:
 
 
 def settled(notified: Sequence[NotificationState], receivers: Iterable[Receiver]) -> Settled:
-    """Return what was told, of targets that have moved to another receiver as of there.
+    """Return notification states; those of targets that have moved to another receiver as of there.
 
-    A URL that went from one receiver to another one knows what it was told, and so does one whose receiver has another
-    name. What was told to a URL that is nowhere any more stays as it is: nobody can tell its end, and nobody has.
+    A URL that went from one receiver to another one knows what it was notified of, and so does one whose receiver has
+    another name. What a URL that is nowhere any more was notified of stays as it is: nobody can send its end, and
+    nobody has.
 
     Args:
-        notified: What targets were last told.
+        notified: What targets were last notified of.
         receivers: All receivers.
     """
     if not notified:
@@ -290,14 +292,14 @@ def plan(
     hourly_limits: Mapping[ReceiverName, HourlyLimit] | None = None,
     now: datetime,
 ) -> NotificationPlan:
-    """Return what each receiver must be told.
+    """Return what each receiver must be notified of.
 
     Args:
         alerts: Every alert that is not inactive, and those that were; only their present state counts.
-        notified: What the targets of the receivers were last told.
+        notified: What the targets of the receivers were last notified of.
         receivers: All receivers, in the configuration's order.
         routes: Where alerts go; none means that everything goes to every receiver.
-        mutes: What keeps quiet. A tenant of which an alert about polling fires has no data without being named here.
+        mutes: What mutes. A tenant with a firing alert about polling has no data without being named here.
         hourly_limits: What the receivers got within the last hour; None means nothing.
         now: The instant of the decision.
     """
@@ -382,7 +384,7 @@ def _plan_for(
 
 
 def _alike(routed_by_target: Mapping[TargetId, Sequence[NotificationItem]]) -> list[tuple[TargetId, ...]]:
-    """Return the targets that are told anything, together where they are told the same."""
+    """Return the targets that are notified of anything, together where they are notified of the same."""
     together: dict[tuple[object, ...], list[TargetId]] = {}
     for target, notices in routed_by_target.items():
         if notices:
@@ -393,7 +395,7 @@ def _alike(routed_by_target: Mapping[TargetId, Sequence[NotificationItem]]) -> l
 def _without_target(notice: NotificationItem) -> tuple[object, ...]:
     before = notice.previous_state
     if before is None or notice.reason is NotifyReason.FIRST:
-        # A first message says nothing of what was told before.
+        # A first message says nothing of earlier ones.
         return notice.reason, notice.alert.key
     known = (before.severity, before.state, before.at, before.repeats, before.thread)
     return notice.reason, notice.alert.key, known
@@ -401,10 +403,10 @@ def _without_target(notice: NotificationItem) -> tuple[object, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Ear:
-    """What a receiver hears: the alerts that some route brings to it, unless they are muted.
+    """The alerts for a receiver: those that some route brings to it, unless they are muted.
 
     Attributes:
-        mutes: Everything that keeps quiet, or did until a moment ago.
+        mutes: Everything that mutes, or did until a moment ago.
     """
 
     receiver: Receiver
@@ -480,9 +482,9 @@ def _topic_order(alert: Alert) -> tuple[str, str, str, int]:
 def _notice(
     alerts: Sequence[Alert], notified: NotificationState | None, ear: _Ear, *, now: datetime
 ) -> NotificationItem | None:
-    """Return what a target must be told of one topic, or None where what it knows is still true, or muted."""
+    """Return what a target must be notified of about one subject; None where what it knows is still true, or muted."""
     known = notified if notified is not None and notified.state is AlertState.FIRING else None
-    # What it was told goes on to concern it, also where no route leads there any more.
+    # What it was notified of goes on to concern it, also where no route leads there any more.
     concerning = [alert for alert in alerts if (known and alert.key.severity is known.severity) or ear.is_routed(alert)]
     if any(alert.is_firing for alert in concerning):
         return _notice_of_firing(concerning, notified, known, ear, now=now)
@@ -535,7 +537,7 @@ def next_repeat_at(notified: NotificationState, receiver: Receiver) -> datetime:
 
 def _is_repeat_due(notified: NotificationState, receiver: Receiver, *, now: datetime) -> bool:
     due_at = next_repeat_at(notified, receiver)
-    # A clock that was set back leaves what was told in the future: nobody waits for more than twice the distance.
+    # A clock that was set back leaves notifications in the future: nobody waits for more than twice the distance.
     return due_at <= now or notified.at - now > due_at - notified.at
 
 
@@ -558,7 +560,7 @@ def _reason_of_unchanged(known: NotificationState, ear: _Ear, *, now: datetime) 
 
 
 def _ended(alerts: Sequence[Alert], notified: NotificationState) -> Alert:
-    """Return the alert that a receiver is told the end of: the one it knew, over the whole time that it fired.
+    """Return the alert whose end a receiver is notified of: the one it knew, over the whole time that it fired.
 
     A topic may have begun at another level that ended with it: the duration and the peak are those of the longest.
     """

@@ -78,11 +78,11 @@ def acknowledge_text(group: Sequence[NotificationItem], reading: RenderContext) 
 
 
 def is_over(notice: NotificationItem) -> bool:
-    """Return True if nothing fires any more of what is told."""
+    """Return True if none of the alerts of a message fires any more."""
     return notice.reason is NotifyReason.RESOLVED and notice.still_firing is None
 
 
-#: So many characters of a name stand in every title, however long the rest of it is.
+#: A title shows at least this number of characters of a name, however long the rest of it is.
 SURE_NAME = 40
 
 

@@ -134,7 +134,7 @@ class MessageContext:
         return f"{self.public_url.rstrip('/')}/alerts/{alert_id}" if self.public_url else ""
 
 
-#: Names are cut to so many characters in a headline, which must fit a phone, and where a card has room for them.
+#: The characters to which names are cut: in a headline, which must fit a phone, and where a card has room for them.
 HEADLINE_NAME = 60
 HEADLINE_TENANT = 30
 HEADLINE_ERROR = 80
@@ -207,7 +207,7 @@ class AlertCard:
         facts: The numbers behind it, in the order of interest.
         notes: Sentences, each a paragraph.
         reference: The last line where there are several cards: the rule, the alert's id and how to acknowledge it.
-        group: What is new, worse, better, over, or a reminder; empty where nothing is told apart.
+        group: What is new, worse, better, over, or a reminder; empty where nothing is distinguished.
     """
 
     status: MessageStatus
@@ -295,7 +295,7 @@ class TargetOutage:
         target_id: Which URL it is, whatever the configuration calls it now.
         since: When the first attempt failed, with none that succeeded since.
         error: What the last attempt failed of.
-        notified: Which receivers were told of it; None as long as it is no news.
+        notified: Which receivers were notified of it; None as long as nobody is to be.
     """
 
     target: str
@@ -326,26 +326,26 @@ class OnCallEventDraft:
     record: AlertRecord | None = None
 
 
-#: So many alerts are told in detail, and so many in all; the rest is counted.
+#: The alerts that a message shows in detail, and in all; the rest is counted.
 MAX_CARDS = 3
 MAX_LINES = 25
-#: From so many tenants on the same news is told once for all of them, of which so many are named.
+#: From this number of tenants on the same news is one entry for all of them; and the number of them that are named.
 MIN_GROUPED_TENANTS = 3
 MAX_NAMED_TENANTS = 12
 MAX_HEADLINE_TENANTS = 2
-#: So many different causes, limits and ended mutes are named for several tenants.
+#: The different causes, limits and ended mutes that are named for several tenants.
 MAX_NAMED_CAUSES = 3
 MAX_NAMED_MUTES = 3
-#: A message answers so many others at most.
+#: The messages that one message answers.
 MAX_THREADS = 20
-#: So many things are opened at most by one message, the worst ones; whatever ended is always closed.
+#: The incidents that one message opens, the worst ones; all that have ended are always closed.
 MAX_TRIGGERED = 100
-#: So many alerts are told to programs; the rest is counted.
+#: The alerts in the JSON for programs; the rest is counted.
 MAX_RECORDS = 100
-#: So many tenants are shown with their labels, and so many ids stand for several alerts.
+#: The tenants that are shown with their labels, and the ids that stand for several alerts.
 MAX_LABELLED_TENANTS = 5
 MAX_IDS = 3
-#: A title has so many characters at most.
+#: The characters of a title.
 MAX_TITLE = 150
 
 
@@ -407,7 +407,7 @@ class MessageContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
-    """Messages that did not arrive, and what has become of what they told.
+    """Messages that did not arrive, and what has become of their alerts.
 
     Attributes:
         target: Where: a name like `secops/slack`.

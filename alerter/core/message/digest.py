@@ -57,7 +57,7 @@ def compose_digest_content(
     figures: Mapping[AlertSubject, Figure] | None = None,
     now: datetime,
 ) -> MessageContent:
-    """Return what a target is told that is back: all that fires now, then what came and went.
+    """Return the message for a target that is back: all that fires now, then what came and went.
 
     Its id depends on the messages alone, so that a digest that is made again is recognised.
 
@@ -123,10 +123,10 @@ def compose_digest_content(
 def compose_fallback_content(
     missed: Missed, receiver: Receiver, context: MessageContext, *, now: datetime
 ) -> MessageContent:
-    """Return what a receiver is told in another's place, late: what is true now of what was missed, then that.
+    """Return the message for a receiver in another's place, late: what is true now of what was missed, then that.
 
     Args:
-        missed: What had to be given up; of what fires, what it told of.
+        missed: What had to be given up; of what fires, what it notified of.
         receiver: Who gets it instead.
         context: Where its readers live.
         now: When it was given up.
@@ -167,14 +167,14 @@ def compose_fallback_content(
 def compose_unreachable_content(
     receiver: ReceiverName, outage: TargetOutage, waiting: int, context: MessageContext, *, now: datetime
 ) -> MessageContent:
-    """Return what others are told of a target that cannot be reached.
+    """Return the message for others about a target that cannot be reached.
 
     Args:
-        receiver: Who is told.
+        receiver: Who is notified.
         outage: Which target, since when, and why.
         waiting: How many messages wait for it.
         context: Where its readers live.
-        now: When it is told.
+        now: When they are notified.
     """
     clock = TimeFormatter(context.timezone, now)
     target, error = Untrusted(outage.target, HEADLINE_NAME), Untrusted(outage.error, HEADLINE_ERROR)
@@ -207,10 +207,10 @@ def compose_reachable_content(
     waiting: int,
     now: datetime,
 ) -> MessageContent:
-    """Return what those are told, once it is back, who were told of a target that could not be reached.
+    """Return the message that a target is back, for those who were notified that it could not be reached.
 
     Args:
-        receiver: Who is told.
+        receiver: Who is notified.
         outage: Which target, since when, and why.
         context: Where its readers live.
         delivered: How many of the messages that it missed it has now.
@@ -347,14 +347,14 @@ def build_digest_message(
 
 
 def build_fallback_message(missed: Missed, receiver: Receiver, context: MessageContext, *, now: datetime) -> Message:
-    """Return one message for the receiver that gets others in the place of whoever they were for."""
+    """Return one message for the receiver that gets those of another one in its place."""
     return _with_events_of_none(render(compose_fallback_content(missed, receiver, context, now=now)), missed)
 
 
 def build_unreachable_message(
     receiver: ReceiverName, outage: TargetOutage, waiting: int, context: MessageContext, *, now: datetime
 ) -> Message:
-    """Return what a receiver is told of somebody else's target that cannot be reached."""
+    """Return the message for a receiver about somebody else's target that cannot be reached."""
     return render(compose_unreachable_content(receiver, outage, waiting, context, now=now))
 
 
@@ -367,7 +367,7 @@ def build_reachable_message(
     waiting: int,
     now: datetime,
 ) -> Message:
-    """Return what a receiver is told of that target when it is back."""
+    """Return the message for a receiver about that target when it is back."""
     words = compose_reachable_content(receiver, outage, context, delivered=delivered, waiting=waiting, now=now)
     return render(words)
 

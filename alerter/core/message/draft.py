@@ -53,12 +53,12 @@ def compose_content(
     figures: Mapping[AlertSubject, Figure] | None = None,
     now: datetime,
 ) -> MessageContent:
-    """Return what a receiver is told, in words.
+    """Return a notification in words.
 
     Args:
         notification: The notices, worst first.
         context: Where its readers live, and where they find more.
-        figures: What the counts were of what is told.
+        figures: The counts of the alerts.
         now: When it is planned.
     """
     notices = notification.notices
@@ -183,7 +183,7 @@ def _suppressed_notes(notification: Notification) -> tuple[RichText, ...]:
 
 
 def _threads(notices: Iterable[NotificationItem]) -> tuple[str, ...]:
-    """Return the first messages about what is told now, each once; a first alert begins a thread of its own."""
+    """Return the first messages about these alerts, each once; a first alert begins a thread of its own."""
     threads = dict.fromkeys(
         notice.previous_state.thread
         for notice in notices
@@ -212,7 +212,7 @@ def event_drafts(
     is harmless when it is done again.
 
     Args:
-        notices: What is told, the worst first.
+        notices: The alerts, the worst first.
         reading: Who reads it.
         is_late: Whether messages before it have not arrived: then nothing is known of what is open.
     """
@@ -245,7 +245,7 @@ def _firing_level(notice: NotificationItem) -> Severity | None:
 def _other_levels(
     notice: NotificationItem, firing: Severity | None, context: MessageContext, *, is_late: bool
 ) -> list[Severity]:
-    """Return the levels of which nothing may stay open: all that the rule has or had when it was told last.
+    """Return the levels that may not stay open: all that the rule has, or had at the last notification.
 
     A first alert has opened nothing yet, and a reminder is of what is open already.
     """
@@ -291,7 +291,7 @@ def _record(notice: NotificationItem, context: MessageContext) -> AlertRecord:
 
 
 def group_items(notices: Sequence[NotificationItem]) -> list[tuple[NotificationItem, ...]]:
-    """Return what is told as one thing: the same news at several tenants together, everything else on its own."""
+    """Return the entries of a message: the same news at several tenants together, everything else on its own."""
     by_news: dict[tuple[object, ...], list[NotificationItem]] = {}
     for notice in notices:
         by_news.setdefault(_news(notice), []).append(notice)

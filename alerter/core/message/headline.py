@@ -1,7 +1,7 @@
 """The first line of an alert, and the title of several: what happened, to what, why.
 
 A title names what is wrong: of several alerts the one that is most worth reading, then how many more there are. What is
-new, what is worse, what is a reminder and what is over are told apart.
+new, what is worse, what is a reminder and what is over are distinguished.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample, Tenant
 from alerter.errors import Cause
 
-#: What is told apart in a message of several alerts, in this order.
+#: The groups in a message of several alerts, in this order.
 NEW, WORSE, BETTER, OVER, REMINDERS = "New", "Worse", "Better", "Over", "Reminders"
 GROUPS = (NEW, WORSE, BETTER, OVER, REMINDERS)
 
@@ -198,7 +198,7 @@ def _severity_now(notice: NotificationItem) -> Severity:
 
 
 def _held_text(notice: NotificationItem, reading: RenderContext) -> RichText:
-    """Return how many messages are held, for what, whose, and why that is told."""
+    """Return how many messages are held, for which reason and tenant, and why somebody is notified."""
     alert = notice.alert
     count = "an unknown number" if alert.value is None else f"{alert.value:,}"
     tenant = tenant_name(alert.key.tenant, Untrusted)
@@ -211,7 +211,7 @@ def _reason(alert: Alert, total: str, before: str = "") -> RichText:
 
 
 def _end(notice: NotificationItem, reading: RenderContext) -> RichText:
-    """Return the end of a headline: why it is told now."""
+    """Return the end of a headline: why somebody is notified now."""
     alert, mute = notice.alert, notice.mute_ended
     match notice.reason:
         case NotifyReason.REPEAT:

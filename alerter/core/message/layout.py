@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 from alerter.core.message.content import MAX_CARDS, MAX_LINES, AlertCard, AlertLine, MessageContent, MessageStatus
 
 Json: TypeAlias = "str | int | bool | Sequence[Json] | dict[str, Json] | None"
-#: So many lines of what is over are shown at most.
+#: The lines of what is over that are shown.
 MAX_PAST = 20
 
 COLORS = {

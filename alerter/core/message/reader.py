@@ -24,7 +24,7 @@ from alerter.core.notifications import NotificationItem, NotifyReason, Receiver,
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_TENANTS, Tenant
 
-#: So many characters has a sparkline beside other text on its line.
+#: The characters of a sparkline beside other text on its line.
 SHORT_TREND = 8
 
 
@@ -34,7 +34,7 @@ def format_count(count: int, noun: str) -> str:
 
 
 def format_late(at: datetime, *, now: datetime) -> str:
-    """Return how late something of an instant is told, for a title; empty if it is not."""
+    """Return how late a message about an instant is, for a title; empty if it is not."""
     return f", {format_span(now - at)} late" if now - at >= timedelta(minutes=1) else ""
 
 
@@ -97,7 +97,7 @@ class RenderContext:
         receiver: Who.
         context: Where.
         now: When.
-        figures: What the counts were of what is told; what is not known is missing.
+        figures: The counts of the alerts; what is not known is missing.
         has_one_tenant: Whether everything in the message is about the same tenant, which its title names.
     """
 

@@ -46,9 +46,9 @@ def compose_message(
     """Return a notification as a message, in every format.
 
     Args:
-        notification: What a receiver is told, worst first.
+        notification: The alerts for a receiver, worst first.
         context: Where its readers live, and where they find more.
-        figures: What the counts were of what is told.
+        figures: The counts of the alerts.
         now: When it is planned.
     """
     return render(compose_content(notification, context, figures=figures, now=now))

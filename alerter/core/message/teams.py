@@ -22,7 +22,7 @@ from alerter.core.message.layout import CardLayout, Json, first_fitting, with_he
 from alerter.core.message.sanitize import sanitize
 from alerter.core.message.text import format_text
 
-#: So many buttons are shown; the others would be behind a menu.
+#: The buttons that are shown; more would be behind a menu.
 _MAX_ACTIONS = 4
 _TEAMS_BYTES = 24 * 1024
 _TEAMS_COLORS = {

@@ -104,7 +104,7 @@ def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
     )
 
 
-#: So many alerts are named by their ids where there is room for no more; a command takes an id.
+#: The alerts that are named by their ids where there is room for no more; a command takes an id.
 MAX_NAMED_IDS = 5
 #: A service that takes no more characters than this sends text messages, which have few characters of their own.
 _TEXT_MESSAGE = 320
