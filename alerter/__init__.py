@@ -1,3 +1,3 @@
-"""Watches the mail that a Mimecast gateway is holding, and tells the right people when it is wrong."""
+"""Watches the mail that a Mimecast gateway is holding, and alerts the right people when something is wrong."""
 
 __version__ = "0.1.0"

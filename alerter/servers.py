@@ -119,7 +119,7 @@ def _server(text: str) -> Server:
 
 
 def _ports(given: Sequence[str], count: int) -> list[int | None]:
-    """Return a port for each of so many servers: one may be for all of them."""
+    """Return a port for each of a number of servers: one may be for all of them."""
     texts = [text for value in given for text in value.split(",")] or [""]
     if len(texts) not in {1, count}:
         raise ValueError(f"it has {len(texts)} ports for {count} servers")

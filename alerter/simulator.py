@@ -53,7 +53,7 @@ SIMULATOR_SECRET_KEY = base64.b64encode(b"simulated secret key").decode()
 DATE_TOLERANCE = timedelta(minutes=15)
 #: How long a token lives; Mimecast's answers say so.
 TOKEN_LIFETIME = timedelta(seconds=1799)
-#: So many request ids are remembered, to refuse a second use.
+#: The request ids that are remembered, to refuse a second use.
 _REMEMBERED_IDS = 10_000
 _DAY = timedelta(days=1)
 #: Of several accounts each one's day has begun so much earlier than that of the one before.
@@ -401,7 +401,7 @@ class Simulator:
             self._going_wrong = None if accounts is None else frozenset(accounts)
 
     def close(self) -> None:
-        """Stop: whoever is being kept waiting is let go, and every connection is cut."""
+        """Stop: let go every client that is kept waiting, and cut every connection."""
         self.closing.set()
         if self._thread.is_alive():
             self._server.shutdown()

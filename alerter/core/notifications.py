@@ -135,7 +135,7 @@ class NotificationState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationItem:
-    """One thing to tell a receiver.
+    """One alert that a receiver is notified of.
 
     Attributes:
         reason: Why it is notified.
@@ -162,7 +162,7 @@ class NotificationItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """All that one poll has to tell one receiver, worst first; it becomes one message.
+    """All that one receiver is notified of after one poll, worst first; it becomes one message.
 
     Attributes:
         receiver: Who is notified.
@@ -179,7 +179,7 @@ class Notification:
     is_introduction: bool = False
 
     def is_about(self, topics: Collection[AlertSubject]) -> bool:
-        """Say whether it tells of any of these."""
+        """Return True if it notifies of any of these."""
         return any(notice.alert.key.topic in topics for notice in self.notices)
 
 
@@ -206,7 +206,7 @@ class NotificationPlan:
         noted: The entries that change without a message.
         broken: The acknowledgements that break now, and stay broken.
         suppressed: What is not sent, because its receiver has had all the messages of its hourly limit. It still
-            differs from what the receiver knows, so that a later plan tells it.
+            differs from what the receiver knows, so that a later plan notifies of it.
         untold_ends: What ends without a message, for its receiver wants none of it. On-call services close what they
             have open all the same.
     """

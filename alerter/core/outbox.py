@@ -46,7 +46,7 @@ class Delivery:
         sent_at: When the target took it; None until then.
         dead_at: When it was given up; None until then.
         last_error: What the last attempt failed of; empty after a success.
-        claims: How often somebody began to try it: whoever was the last one to do so has the say.
+        claims: How often an attempt began: the last one to claim it decides.
         refused_at: Since when the target, or one of its addressees, does not want this very message; None if it does
             not say so. Then nothing waits behind it.
         had_by: The addressees that have it, where it is for several.
@@ -95,7 +95,7 @@ def due(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
 
 def _is_due(delivery: Delivery, *, now: datetime) -> bool:
     # No wait is longer than the longest: one that seems so was begun on a clock that was ahead. What nobody has tried
-    # waits for nothing, though the clock of whoever planned it be ahead of this one.
+    # waits for nothing, even if the clock of the planning instance is ahead of this one.
     is_new = not delivery.claims and delivery.next_attempt_at == delivery.created_at
     return is_new or delivery.next_attempt_at <= now or delivery.next_attempt_at > now + MAX_RETRY_DELAY
 
@@ -104,8 +104,8 @@ def claim(delivery: Delivery, *, now: datetime) -> Delivery:
     """Return the delivery while it is being tried: for a while it is not due again.
 
     Recorded before the attempt, it keeps a database that takes no writing from having the same message sent over and
-    over, and two runs from sending it at the same time. The outcome is recorded by whoever claimed it last: one that
-    stood still until somebody else took the message over has no say any more.
+    over, and two runs from sending it at the same time. The outcome is recorded by the one that claimed it last: one
+    that stood still until somebody else took the message over has no say any more.
     """
     return replace(delivery, next_attempt_at=now + CLAIM_TIMEOUT, claims=delivery.claims + 1)
 
@@ -230,5 +230,5 @@ def _worst_first(alert: Alert) -> tuple[int, int, str, str]:
 
 
 def is_news(outage: TargetOutage, *, now: datetime) -> bool:
-    """Say whether others must be told of an outage: it has lasted, and they were not."""
+    """Return True if others must be notified of an outage: it has lasted, and they were not."""
     return outage.notified is None and now - outage.since >= NEWS_AFTER

@@ -1,7 +1,7 @@
 """The poll times of a tenant, as epoch numbers in arrays.
 
-Years of polls are stored as runs, each with its ends and the packed steps from poll to poll, so that a replay judges at
-the polls at which it was judged live. Instants are whole microseconds since 1970-01-01 UTC: `to_epoch_us` and
+Years of polls are stored as runs, each with its ends and the packed steps from poll to poll, so that a replay evaluates
+at the polls that were evaluated live. Instants are whole microseconds since 1970-01-01 UTC: `to_epoch_us` and
 `from_epoch_us` turn them from and to datetimes, exactly. No I/O: values in, values out.
 """
 
@@ -21,7 +21,7 @@ Int64Array: TypeAlias = "array[int]"
 
 #: Later than every poll.
 NEVER = 2**62
-#: So many polls are packed together at most: each new one is written with all of them.
+#: The polls that are packed together at most: each new one is written with all of them.
 MAX_POLLS = 256
 #: Steps from a half to three halves of the poll interval are even enough for what is reckoned with them.
 MAX_STEP_HALVES = 3

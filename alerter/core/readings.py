@@ -1,6 +1,6 @@
 """Counts that another tool wrote down, one a row, as polls: which rows are one answer, and what that says of the rest.
 
-A row says that so many messages were held for one reason at one instant. Rows of one instant are one poll, and a reason
+A row is the count of held messages of one reason at one instant. Rows of one instant are one poll, and a reason
 without a row in it had 0. Where reasons were read at different instants that does not hold: then the rows of one
 interval are one poll, each must have every reason, and a reason that is missing is unknown, never 0. Where the rows
 leave open which of both it is, they are refused. No I/O: values in, values out; instants are numbers (see `timelines`).
@@ -139,7 +139,7 @@ def _usual_distance(rows: Rows) -> int:
             own.append(at - last[reason])
         last[reason] = at
     between = _alike([other - one for one, other in pairwise(instants)])
-    # Reasons that come in turns were read in turns: then the rows of one reason tell how often it was.
+    # Reasons that come in turns were read in turns: then the rows of one reason show how often it was.
     usual = between if own and between is not None and median_low(own) * 2 <= between * 3 else _alike(own)
     if usual is None or usual * MICROSECOND > MAX_INTERVAL:
         raise RowsError([(rows.place[0], _UNKNOWN_INTERVAL)])

@@ -1,6 +1,6 @@
 """Rules, their levels, and their evaluation on one series.
 
-No I/O: values in, values out. Which series a rule looks at stands here; how it judges one, in `conditions`.
+No I/O: values in, values out. Which series a rule looks at stands here; how it evaluates one, in `conditions`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -411,7 +411,7 @@ class Evaluation:
 
 
 def select_series(rule: Rule, tenants: Sequence["TenantSeries"]) -> list[Series]:
-    """Return the series that the rule judges: those it selects, or the sums that it asks for.
+    """Return the series that the rule evaluates: those it selects, or the sums that it asks for.
 
     Args:
         rule: The rule.
@@ -464,7 +464,7 @@ class TenantSeries:
 
 
 def evaluate(level: Level, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Evaluation:
-    """Judge a series by every condition of a level.
+    """Evaluate a series by every condition of a level.
 
     Any inactive one makes it inactive; else any without data makes it no_data; else it is active.
 

@@ -22,7 +22,7 @@ ALL_REASONS = HoldReason("*")
 #: What a row without a name is called (Mimecast documents none; a blank one must not be lost).
 NO_REASON = HoldReason("(no reason given)")
 
-#: A newest sample stands for the present, and an old one for the past, for at most so many poll intervals.
+#: A newest sample stands for the present, and an old one for the past, for at most this number of poll intervals.
 TOLERANCE_INTERVALS = 2
 #: How far back a rule on one hold reason looks at the tenant's others.
 OTHERS_LOOKBACK = timedelta(days=1)

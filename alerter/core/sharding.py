@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from alerter.core.series import ALL_TENANTS, Tenant
 
-#: A lease lasts as long as the shortest interval of polling, within these: whoever dies or hangs has lost all of its
-#: leases, and others have polled, before two intervals are over; a database that is slow for a moment costs nobody any.
+#: A lease lasts as long as the shortest interval of polling, within these: an instance that dies or hangs has lost all
+#: of its leases, and others have polled, before two intervals are over; a database that is slow for a moment costs
+#: nobody any.
 MIN_LEASE, MAX_LEASE = timedelta(seconds=10), timedelta(seconds=30)
-#: So many leases are handed over at a time, from one instance that lives to another: as many as that one may poll for
+#: The leases that one living instance hands over to another at a time: as many as that one may poll for
 #: the first time until it gets more.
 AT_A_TIME = 100
 
@@ -37,10 +38,10 @@ class LeaseState:
 
     @property
     def may_evaluate_global_rules(self) -> bool:
-        """Whether it judges sums over all tenants.
+        """Whether it evaluates sums over all tenants.
 
-        Writers take turns, and every one reads what all have stored: so any instance may judge a sum, with the polls of
-        whichever tenant it is to be judged with. Two that have different rules would contradict each other without end:
+        Writers take turns, and every one reads what all have stored: so any instance may evaluate a sum, with the polls
+        of the tenant it is to be evaluated with. Two that have different rules would contradict each other without end:
         then only one does.
         """
         return self.is_member and (self.configs_match or self.is_leader)

@@ -66,8 +66,8 @@ def deliver(
         store: The outbox.
         notifier: The way out.
         urls: Where each target is; a delivery to a target that has gone waits until it is back, or dead.
-        alerting: Who is told in place of a target that had to be given up, and how a digest reads. Without it there is
-            neither.
+        alerting: Who is notified in place of a target that had to be given up, and how a digest reads. Without it there
+            is neither.
         clock: The time, read after each attempt; that of the database where several processes share it.
         map_: How to go through the targets; a thread pool's `map` sends to them at the same time.
         is_stopping: Asked between messages: what is left then is sent after the next start.
@@ -250,7 +250,7 @@ def _send(attempt: DeliveryAttempt, notifier: Notifier, url: str) -> None:
 
 
 def _failed(attempt: DeliveryAttempt, error: DeliveryError, *, now: datetime) -> list[Delivery]:
-    """Return the deliveries of an errand that failed: each was tried, so that they grow old together."""
+    """Return the deliveries of an attempt that failed: each was tried, so that they grow old together."""
     return [after_failure(each, error, now=now) for each in attempt.deliveries]
 
 
@@ -289,7 +289,7 @@ def _hand_over(
 ) -> None:
     """Put into the outbox what the fallback gets, in one message, of what was given up; without one, nothing.
 
-    Nor does it get what it was told before: a person may have tried again what was given up, and in vain.
+    Nor does it get what it was notified of before: a person may have tried again what was given up, and in vain.
     """
     messages = [message for _, message in dead]
     receiver = _fallback(messages[-1], alerting)
@@ -302,14 +302,14 @@ def _hand_over(
 
 
 def _fallback(message: Message, alerting: AlertingConfig) -> Receiver | None:
-    """Return who is told in place of the message's receiver, or None for nobody."""
+    """Return who is notified in place of the message's receiver, or None for nobody."""
     by_name = {receiver.name: receiver for receiver in alerting.receivers}
     receiver = by_name.get(message.receiver)
     return by_name.get(receiver.fallback) if receiver is not None and receiver.fallback is not None else None
 
 
 def _log_attempt(attempt: DeliveryAttempt, after: Sequence[Delivery]) -> None:
-    """Say what came of an errand in one line; but of each message that is lost."""
+    """Log the outcome of an attempt in one line; of each message that is lost, in one of its own."""
     first, count = after[0], len(after)
     said = (attempt.message.id, first.target, first.attempts, count)
     if first.sent_at is not None:

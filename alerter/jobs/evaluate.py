@@ -1,4 +1,4 @@
-"""Judge: keep a poll, step the alerts that it may change, and resolve those that no rule stands behind any more."""
+"""Evaluate: store a poll, step the alerts that it may change, and resolve those whose rule has gone."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ DueSeries = list[tuple[DueRule, Mapping[int, Series]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedPoll:
-    """What a poll came to: the alerts and what was told of them, as they were before, and what has changed."""
+    """The outcome of a poll: the alerts and notification states as they were before, and what has changed."""
 
     alerts: list[Alert]
     notified: list[NotificationState]
@@ -50,24 +50,24 @@ def store_and_evaluate(
         transaction: Where it is kept.
         tenant: Who was polled.
         fetched: What came of it.
-        alerting: What judges it.
+        alerting: The rules that evaluate it.
         may_evaluate_global_rules: Whether this process has a say in what concerns all tenants together.
         now: The instant of the poll.
     """
     rules = alerting.rules_for(tenant)
     windows = alerting.lookbacks_for(rules, alerting.poll_intervals[tenant])
-    judging = [
+    rules = [
         each
         for each in alerting.rules_evaluated_with(tenant, rules)
         if may_evaluate_global_rules or each.scope is not Per.ALL
     ]
-    poll = _Poll(transaction, tenant, judging, windows, alerting, now)
+    poll = _Poll(transaction, tenant, rules, windows, alerting, now)
     return poll.failed(fetched) if isinstance(fetched, SourceError) else poll.succeeded(fetched)
 
 
 @dataclass(frozen=True, slots=True)
 class _Poll:
-    """One poll: what judges it, and where it is kept."""
+    """One poll: the rules that evaluate it, and where it is stored."""
 
     transaction: Transaction
     tenant: Tenant
@@ -77,14 +77,14 @@ class _Poll:
     now: datetime
 
     def succeeded(self, snapshot: Snapshot) -> EvaluatedPoll:
-        """Judge what must be judged of a snapshot."""
+        """Evaluate what a snapshot may change."""
         interval, timezone = self._interval(self.tenant), self.alerting.timezone_for(self.tenant)
         changed = self.transaction.history.add(snapshot, poll_interval=interval, windows=self.windows)
         kept = None if changed is None else self.transaction.cache.skip(self.tenant)
         cache = kept if kept is not None and kept.is_valid_for(self.rules, interval, timezone) else None
         alerts, notified = self._known(self._scope)
         if cache is None:
-            # The configuration may have been read again, so that no rule stands any more behind what is told of all.
+            # The configuration may have been read again, so that the rule of a sum over all may have gone.
             orphans, notified_of_them = self._orphans()
             alerts, notified = [*alerts, *orphans], [*notified, *notified_of_them]
         own = self._series(self.tenant, self.windows.longest)
@@ -118,7 +118,7 @@ class _Poll:
         return replace(alert, value=sum(snapshot.counts.values())) if is_over else alert
 
     def failed(self, error: SourceError) -> EvaluatedPoll:
-        """Judge what must be judged of a failed poll."""
+        """Evaluate what a failed poll may change."""
         interval = self._interval(self.tenant)
         self.transaction.polls.add_failure(
             self.tenant, error, poll_interval=interval, windows=self.windows, at=self.now
@@ -133,7 +133,7 @@ class _Poll:
 
     @property
     def _scope(self) -> list[Tenant]:
-        """Of whom the alerts may change, or are due to be told again; of all together where this poll judges them."""
+        """The tenants whose alerts may change or are due again; all together where this poll evaluates their sum."""
         judges_all = any(rule.scope is Per.ALL for rule in self.rules)
         return [self.tenant, ALL_TENANTS] if judges_all else [self.tenant]
 
@@ -141,7 +141,7 @@ class _Poll:
         return self.transaction.alerts.load(scope), self.transaction.notifications.states(scope)
 
     def _orphans(self) -> tuple[list[Alert], list[NotificationState]]:
-        """Return the alerts of all tenants together behind which no rule stands, and what was told of them."""
+        """Return the alerts of all tenants together whose rule has gone, with their notification states."""
         if ALL_TENANTS in self._scope:
             return [], []
         alerts, notified = self._known([ALL_TENANTS])

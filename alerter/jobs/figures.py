@@ -1,4 +1,4 @@
-"""Figures of what a notification tells: the counts of its alerts, as they were when it was planned."""
+"""Figures of a notification: the counts of its alerts, as they were when it was planned."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ DAY: Final = timedelta(days=1)
 MIN_SPAN, MAX_SPAN = timedelta(hours=1), timedelta(days=14)
 #: A week shows what is usual at this hour on other days.
 BASELINE_SPAN = timedelta(days=7)
-#: So many times the span that a condition compares is shown, so that what came before it is seen.
+#: How many times the span that a condition compares is shown, so that what came before it is seen.
 SPANS_SHOWN = 4
 
 

@@ -18,7 +18,7 @@ from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, from_epoc
 from alerter.errors import StoreError
 from alerter.storage import Reader, Store, Transaction
 
-#: Is told how many changes are written, of how many.
+#: Called with how many changes are written, of how many.
 OnProgress = Callable[[int, int], None]
 
 
@@ -178,4 +178,4 @@ def _counted(changes: "_Changes", done: Iterator[int], total: int, on_progress: 
 
 
 def _silent(_done: int, _of: int) -> None:
-    """Tell nobody."""
+    """Report to nobody."""

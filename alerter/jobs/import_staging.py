@@ -14,7 +14,7 @@ from alerter.errors import InputError, Problem
 #: How many problems are kept to be shown; the others are counted.
 MAX_SHOWN = 20
 
-#: So many entries are read between two calls of `on_progress`.
+#: The entries that are read between two calls of `on_progress`.
 _BATCH = 10_000
 _LINE_BITS = 40
 _LINE_MASK = (1 << _LINE_BITS) - 1
@@ -27,7 +27,7 @@ class ImportStaging:
     """Everything that files say.
 
     Args:
-        on_progress: Is told now and then how many entries were read.
+        on_progress: Called now and then with how many entries were read.
     """
 
     def __init__(self, on_progress: Callable[[int], None] = lambda _: None) -> None:

@@ -1,4 +1,4 @@
-"""Tell: keep what has changed, and put into the outbox what each receiver must be told of it."""
+"""Notify: store what has changed, and put into the outbox what each receiver must be notified of."""
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
@@ -38,18 +38,18 @@ def enqueue_notifications(
     receivers: Sequence[Receiver] | None = None,
     now: datetime,
 ) -> tuple[NotificationPlan, tuple[Message, ...]]:
-    """Keep the changes, and put into the outbox what each receiver must be told of them.
+    """Store the changes, and put into the outbox what each receiver must be notified of.
 
-    An alert that was found as it is kept is not written again. What a receiver with a `group_wait` must be told is left
-    to `flush_groups`: here its collection begins. What it need not be told is noted all the same.
+    An alert that is unchanged is not written again. What a receiver with a `group_wait` must be notified of is left
+    to `flush_groups`: here its collection begins. What it need not be notified of is noted all the same.
 
     Args:
         transaction: Where it is kept.
         alerts: As they were before.
         changes: What has changed of them.
-        notified: What targets were last told.
-        alerting: Whom to tell, and how.
-        receivers: Those who are to be told now, for their targets are new; None for all.
+        notified: What targets were last notified of.
+        alerting: Whom to notify, and how.
+        receivers: Those who are to be notified now, for their targets are new; None for all.
         now: The instant.
     """
     kept = {alert.key: alert for alert in alerts}
@@ -76,10 +76,10 @@ def enqueue_notifications(
 
 
 def flush_groups(store: Store, alerting: AlertingConfig, *, now: datetime) -> tuple[Message, ...]:
-    """Tell the receivers whose `group_wait` is over all that was collected for them, over all tenants.
+    """Notify the receivers whose `group_wait` is over of all that was collected for them, over all tenants.
 
     Raises:
-        StoreError: Nothing was told; the next run tries again.
+        StoreError: Nobody was notified; the next run tries again.
     """
     with store.read() as reader:
         due = set(reader.notifications.due_groups(now=now))
@@ -105,10 +105,10 @@ def flush_groups(store: Store, alerting: AlertingConfig, *, now: datetime) -> tu
 def firing_for(
     reader: Reader, alerts: Collection[Alert], receiver: Receiver, alerting: AlertingConfig, *, now: datetime
 ) -> tuple[Alert, ...]:
-    """Return all that fires now for a receiver, the worst first: what it was told of, and what it would be told of.
+    """Return all that fires now for a receiver, the worst first: what it was or would be notified of.
 
     Args:
-        reader: Knows what the receiver was told.
+        reader: Knows what the receiver was notified of.
         alerts: At least all that are not inactive.
         receiver: Who is asked for.
         alerting: Where alerts go.
@@ -173,7 +173,7 @@ def _plan(
     *,
     now: datetime,
 ) -> NotificationPlan:
-    """Return the plan; mutes and budgets are read only where there is something to keep quiet or to hold back.
+    """Return the plan; mutes and hourly limits are read only where there is something to mute or to suppress.
 
     An acknowledgement is read wherever something fires: it may break now, or it is broken and somebody is yet to be
     notified of that, because of a `group_wait`, a mute or `max_per_hour`.
@@ -181,9 +181,9 @@ def _plan(
     Args:
         reader: Knows them.
         alerts: As they are now.
-        notified: What targets were last told.
-        receivers: Those who are to be told now.
-        alerting: Whom to tell, and how.
+        notified: What targets were last notified of.
+        receivers: Those who are to be notified now.
+        alerting: Whom to notify, and how.
         now: The instant.
     """
     if not alerts:
@@ -228,11 +228,11 @@ def _send(
         transaction.outbox.enqueue(message, alerting.targets_of(notification))
         transaction.notifications.reset_suppressed(message.receiver)
     for notification in planned.untold_ends:
-        # Nobody is told, but nothing stays open.
+        # Nobody is notified, but nothing stays open.
         targets = {name: target for name, target in alerting.targets_of(notification).items() if is_on_call(name)}
         if targets:
             transaction.outbox.enqueue(_compose(transaction, notification, alerting, now=now), targets)
-    # What was held back before is planned again at every poll; only news would have been a message of its own.
+    # What was suppressed before is planned again at every poll; only news would have been a message of its own.
     for name in dict.fromkeys(each.receiver.name for each in planned.suppressed if each.is_about(changed)):
         log.warning("notification suppressed receiver=%s", name)
         transaction.notifications.add_suppressed(name)
@@ -245,7 +245,7 @@ def _compose(reader: Reader, notification: Notification, alerting: AlertingConfi
 
 
 def _with_thread(notified: NotificationState, message_id: str) -> NotificationState:
-    """Return what was told with the message that began it, which later messages answer."""
+    """Return the states with the message that began each, which later messages answer."""
     return (
         replace(notified, thread=message_id)
         if not notified.thread and notified.state is AlertState.FIRING

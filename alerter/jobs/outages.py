@@ -1,7 +1,7 @@
-"""Outages: notice with each attempt whether a target can be reached, and tell others of one that cannot for long.
+"""Outages: note with each attempt whether a target can be reached, and notify others of one that cannot for long.
 
-An outage is a row from the first failure until the next success. Who is told of it is written into that row in the
-same commit as the messages, so that it is told once, whoever restarts and however many share the database.
+An outage is a row from the first failure until the next success. Who is notified of it is written into that row in the
+same commit as the messages, so that they are notified once, also after restarts and with several instances.
 """
 
 import logging
@@ -28,14 +28,14 @@ def note_attempt(
     *,
     now: datetime,
 ) -> None:
-    """Keep whether a target was reached, and tell that it is back those who were told of its outage.
+    """Store whether a target was reached, and notify those who were notified of its outage that it is back.
 
     Args:
         transaction: In which the attempt is recorded.
         after: The deliveries of one attempt, as they are after it; of a mail that some have, the target was reached.
             That it refuses a message as such is no outage once it has taken a later one.
         error: Why the attempt failed; None where it did not.
-        alerting: Where those who are told are.
+        alerting: Where those who are notified are.
         now: When that was.
     """
     target = after[0].target_id
@@ -73,10 +73,10 @@ def _notify_end(
 
 
 def notify_outages(store: Store, alerting: AlertingConfig, *, now: datetime) -> bool:
-    """Tell others of each target that could not be reached for long, once; say whether there was any.
+    """Notify others of each target that could not be reached for long, once; return True if there was any.
 
     Raises:
-        StoreError: Nobody was told; the next run tries again.
+        StoreError: Nobody was notified; the next run tries again.
     """
     known = set(alerting.addresses.values())
     with store.read() as reader:
@@ -96,7 +96,7 @@ def notify_outages(store: Store, alerting: AlertingConfig, *, now: datetime) -> 
 
 
 def next_outage_at(reader: Reader) -> datetime | None:
-    """Return when the next outage is news, or None where there is none that is not told."""
+    """Return when others must be notified of the next outage; None where there is none they do not know."""
     return min(
         (each.since + NEWS_AFTER for each in reader.outbox.outages().values() if each.notified is None), default=None
     )
@@ -124,7 +124,7 @@ def _notify(
 def _notified_of(
     outage: TargetOutage, outages: Mapping[TargetId, TargetOutage], alerting: AlertingConfig
 ) -> dict[ReceiverName, Mapping[TargetName, TargetId]]:
-    """Return who is told of an outage, and where: the fallback if it can be reached, or else all others.
+    """Return who is notified of an outage, and where: the fallback if it can be reached, or else all others.
 
     Where there is nobody else, the receiver's own other targets. Never the target itself, under whatever name.
     """

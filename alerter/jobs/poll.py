@@ -1,4 +1,4 @@
-"""Poll: fetch, keep, judge and tell, in one commit; and what else changes the state of alerts."""
+"""Poll: fetch, store, evaluate and notify, in one commit; and what else changes the state of alerts."""
 
 import logging
 from collections import Counter
@@ -30,7 +30,7 @@ class PollCycle:
         snapshot: What is held; None after a failed poll.
         error: Why the poll failed; None after a good one.
         transitions: What changed.
-        notifications: Who is told what.
+        notifications: Who is notified of what.
         messages: The same in words, one per receiver.
     """
 
@@ -50,17 +50,17 @@ class _DryRun(Exception):
 def poll(
     tenant: Tenant, source: Source, store: Store, alerting: AlertingConfig, *, clock: Callable[[], datetime]
 ) -> PollCycle:
-    """Fetch what a tenant's gateway holds, keep it, judge it, and decide who is told, in one commit.
+    """Fetch what a tenant's gateway holds, store it, evaluate it, and decide who is notified, in one commit.
 
     Args:
         tenant: Who is polled; one of the policy's.
         source: Its account.
         store: Where it is kept.
-        alerting: The rules, and who is told.
+        alerting: The rules, and who is notified.
         clock: The time, read when a poll has failed; a good snapshot carries its own.
 
     Raises:
-        StoreError: Nothing was kept, and nobody is told; the next poll tries again.
+        StoreError: Nothing was stored, and nobody is notified; the next poll tries again.
     """
     return poll_many([(tenant, source)], store, alerting, clock=clock)[0]
 
@@ -116,12 +116,12 @@ def poll_dry_run(
 
 
 def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[Transition]:
-    """Resolve the alerts whose rule, level or tenant has gone from the configuration, and tell what no poll tells.
+    """Resolve the alerts whose rule, level or tenant has gone from the configuration, and send what no poll sends.
 
     Runs at start, after a reload, and every hour: a removed tenant is never polled again, so that no poll would do it,
-    nor tell its end once a mute that hid it has ended. A target that was never told anything is told all that fires now
-    in one message, over all tenants. While other processes share the database
-    that have another configuration, nothing is taken for removed.
+    nor send its end once a mute that hid it has ended. A target that was never notified is notified of all that fires
+    now in one message, over all tenants. While other processes share the database that have another configuration,
+    nothing is taken for removed.
 
     Returns:
         The transitions, empty where every alert still has its rule.
@@ -154,13 +154,13 @@ def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[
 
 
 def notify_removed_tenants(store: Store, alerting: AlertingConfig, *, now: datetime) -> tuple[Message, ...]:
-    """Tell what no poll tells: of tenants that are polled no more, and of sums over all that are no longer made.
+    """Send what no poll sends: of tenants that are polled no more, and of sums over all that are no longer made.
 
-    A mute may have hidden their end when it was told to everybody else. That there is nothing to tell costs one look,
-    also where it was told to a URL that is gone.
+    A mute may have hidden their end when everybody else was notified. Where there is nothing to send it costs one read,
+    also where a URL that is gone was notified.
 
     Raises:
-        StoreError: Nothing was told; the next run tries again.
+        StoreError: Nobody was notified; the next run tries again.
     """
     with store.read() as reader:
         removed = [
@@ -184,7 +184,7 @@ def _is_believed_of_nobody(notified: NotificationState, alerting: AlertingConfig
 
 
 def _new_targets(notified: Iterable[NotificationState], alerting: AlertingConfig) -> list[Receiver]:
-    """Return the receivers with those of their targets alone that were never told anything."""
+    """Return the receivers with only those of their targets that were never notified."""
     known = {(each.receiver, each.target) for each in notified}
     new = (
         replace(receiver, targets=tuple(target for target in receiver.targets if (receiver.name, target) not in known))
@@ -194,7 +194,7 @@ def _new_targets(notified: Iterable[NotificationState], alerting: AlertingConfig
 
 
 def _log_lost(alerts: Iterable[Alert], notified: Iterable[NotificationState], alerting: AlertingConfig) -> None:
-    """Say whose URLs have gone while they believe that something fires, for its end cannot be told there."""
+    """Log whose URLs have gone while they believe that something fires, for its end cannot be sent there."""
     firing = {alert.key.topic for alert in alerts if alert.is_firing}
     here = {target for receiver in alerting.receivers for target in receiver.targets}
     lost = Counter(

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 COMPRESS_AFTER = timedelta(days=1)
 #: What a transaction may take, about: less than anybody notices.
 MAX_SECONDS = 0.01
-#: After each one, so many times what it took is left to others.
+#: After each batch, this multiple of its time is left to others.
 REST = 4
 _FEWEST, _FIRST, _MOST = 50, 500, 10_000
 #: So much is looked for at a time, in a view that holds nobody up.
@@ -41,8 +41,8 @@ class BatchSizer:
 
     Attributes:
         seconds: A clock that only goes forward.
-        wait: Waits for so many seconds; returns True where there is no more time.
-        rows: So many at a time.
+        wait: Waits for the seconds that it is given; returns True where there is no more time.
+        rows: The number at a time.
     """
 
     seconds: Callable[[], float]

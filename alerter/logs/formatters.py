@@ -97,7 +97,7 @@ class TerminalFormatter(LineFormatter):
 class JsonFormatter(LineFormatter):
     """For a program: one JSON object per line, with a traceback in it.
 
-    The time is in it also where the journal adds its own: whoever reads fields reads the same ones everywhere.
+    The time is in it also where the journal adds its own: a program reads the same fields everywhere.
 
     Args:
         redactor: Knows what must not be shown.
@@ -155,7 +155,7 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return a text with its middle left out where it is longer than so many characters: the end says most."""
+    """Return a text with its middle left out where it is longer than a number of characters: the end says most."""
     half = limit // 2
     return text if len(text) <= limit else f"{text[:half]} … {text[-half:]}"
 

@@ -1,13 +1,13 @@
 """A filter for repeated failures: one that continues for a week is not ten thousand warnings.
 
-Each time it keeps its line; only the level tells whether somebody should look at it again:
+Each time it keeps its line; only the level says whether somebody should look at it again:
 
 1. The first is as loud as it was logged.
 2. The same again is information, with `repeats`, but for a reminder after a quarter of an hour, an hour, four hours,
    and so on up to a day.
 3. Where trying again should have helped by then, the reminder is an error: a person must act.
-4. When it befalls many, such as every tenant when the network is down, a few of them speak for all.
-5. What has not been heard for an hour is new again.
+4. When many have it, such as every tenant when the network is down, a few of them speak for all.
+5. What has not happened for an hour is new again.
 
 No clock and no I/O: what a record counts depends on those before it, and on the seconds that it is handed.
 """
@@ -25,11 +25,11 @@ from alerter.logs.events import DETAIL, LogEvent
 FIRST_REMINDER: Final = timedelta(minutes=15)
 MAX_REMINDER: Final = timedelta(days=1)
 FACTOR: Final = 4
-#: What has not been heard for so long is new again.
+#: What has not happened for this long is new again.
 FORGET_AFTER: Final = timedelta(hours=1)
-#: So many say the same aloud in the time of a first reminder.
+#: The number of lines that say the same at full level in the time of a first reminder.
 SPOKESMEN: Final = 20
-#: So many failures are remembered at a time.
+#: The failures that are remembered at a time.
 MAX_CACHED_LOOKBACK: Final = 20_000
 
 #: What is loud each time: the answers to a person, who may ask twice, and each message that is lost.
@@ -42,7 +42,7 @@ ALWAYS_LOUD: Final = frozenset(
 #: What is tried again by itself, which after a while is of no use any more.
 RETRIED: Final = frozenset({"poll failed", "delivery failed"})
 
-#: Whom a failure befalls.
+#: Who has a failure.
 _WHOM: Final = ("tenant", "target", "receiver")
 #: What may differ each time although the failure is the same.
 _PASSING: Final = frozenset(
@@ -160,7 +160,7 @@ def notified(event: LogEvent, weight: Weight) -> LogEvent:
 
 
 def _key(logger: str, event: LogEvent) -> tuple[_Key, _Key]:
-    """Return whom a failure befalls, and which it is."""
+    """Return who has a failure, and which it is."""
     whom = tuple(event.fields[name] for name in _WHOM if name in event.fields)
     # Of a failure that has a cause, the words may be others each time.
     passing = {*_PASSING, *_WHOM, *({DETAIL} if "cause" in event.fields else ())}

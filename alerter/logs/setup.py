@@ -88,7 +88,7 @@ def set_up(
 
 
 def redacted(text: str) -> str:
-    """Return a text as the log would show it: without what must not be shown, as far as anybody has told."""
+    """Return a text as the log would show it: without what must not be shown, as far as that is known."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, StandardError) and isinstance(handler.formatter, LineFormatter):
             text = handler.formatter.redacted(text)

@@ -1,8 +1,8 @@
 """Connections that can be cut from another thread, for requests with a deadline that nothing beats.
 
 The timeouts of `requests` count from byte to byte, so that a server that drips keeps a caller for hours. Here every
-socket hangs on one deadline from the moment it is connected; whoever waits for the request cuts it when the time is up.
-What several adapters need of `requests` stands here as well; it knows none of their outside systems.
+socket hangs on one deadline from the moment it is connected; the one that waits for the request cuts it when the time
+is up. What several adapters need of `requests` stands here as well; it knows none of their outside systems.
 """
 
 import socket
@@ -180,8 +180,8 @@ class HeldSession(requests.Session):
     def pool(self, url: str) -> urllib3.HTTPConnectionPool:
         """Return what connects to the host of a URL as requests would, which asks the environment.
 
-        Whoever sends many requests there asks once, and sends them with `urlopen`: requests takes longer to put one
-        together than urllib3 to send it.
+        A client that sends many requests there asks once, and sends them with `urlopen`: requests takes longer to put
+        one together than urllib3 to send it.
 
         Raises:
             requests.RequestException: The URL or the proxy's is none.

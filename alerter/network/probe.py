@@ -1,6 +1,6 @@
 """A probe of a host: name, connection, TLS and certificate.
 
-Nothing is sent but what opens a connection. Certificates and proxies are judged as those libraries do that send for
+Nothing is sent but what opens a connection. Certificates and proxies are checked as the libraries do that send for
 real: `requests` with its own authorities or REQUESTS_CA_BUNDLE, and the proxies of the environment; `smtplib` with
 the system's authorities, and no proxy.
 """
@@ -215,7 +215,7 @@ def _mail_certificate(connection: socket.socket, endpoint: Endpoint) -> datetime
 
 @contextmanager
 def _greeted(connection: socket.socket) -> Iterator[smtplib.SMTP]:
-    """Yield a conversation with a mail server that has greeted; at its end, it is told goodbye."""
+    """Yield a conversation with a mail server that has greeted; at its end, QUIT is sent."""
     smtp = smtplib.SMTP(local_hostname="localhost")  # without a name it would look one up
     smtp.sock = connection
     try:

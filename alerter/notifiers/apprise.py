@@ -263,7 +263,7 @@ def _fitted(message: Message, service: NotifyBase, *, is_split: bool) -> tuple[s
         sent=sent,
     )
     if not is_split:
-        # The net below: what is counted otherwise than thought is sent in parts, and not refused.
+        # The net below: if a service counts in another way, the message is sent in parts, and not refused.
         service.overflow_mode = OverflowMode.SPLIT
     return fit(message, room)
 
@@ -289,7 +289,7 @@ def _mute_apprise() -> None:
     """Let Apprise's records reach its own results, and nothing else: they hold URLs, tokens and passwords."""
     logger = logging.getLogger("apprise")
     logger.propagate = False
-    # Each time: whoever configures logging may have set it, and without records no failure has a reason.
+    # Each time: a program that configures logging may have set it, and without records no failure has a reason.
     logger.setLevel(logging.DEBUG)
 
 

@@ -33,7 +33,7 @@ from alerter.core.message.sanitize import sanitize, truncate_middle
 from alerter.core.rules import Severity
 from alerter.notifiers.failures import SOCKET_ERROR, one_line
 
-#: So many refused addresses are named.
+#: The refused addresses that are named.
 _NAMED_REFUSALS = 3
 #: SMTP's codes from here on: trying the same again does not help (RFC 5321, section 4.2.1).
 _PERMANENT = 500

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Shorter beginnings of an id name nothing: they are typing errors more often than not.
 MIN_PREFIX_CHARACTERS: Final = 4
-#: At most so many ids are named where a text could mean several.
+#: The ids that are named where a text could mean several.
 MAX_NAMED_IDS: Final = 5
 
 _PREFIX = re.compile(r"[0-9a-f]{4,8}")
@@ -137,7 +137,7 @@ def worst_first(alert: Alert) -> tuple[int, int, float]:
 
 
 def notified_of(alert: Alert, notified: Iterable["NotificationState"]) -> list["NotificationState"]:
-    """Return what receivers were told of an alert; once where all targets of a receiver were told the same."""
+    """Return what receivers were notified of about an alert; once where it is the same at all targets of a receiver."""
     same = (replace(each, target=TargetId(""), thread="") for each in notified if each.topic == alert.key.topic)
     return list(dict.fromkeys(same))
 

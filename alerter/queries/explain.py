@@ -1,4 +1,4 @@
-"""Explain: read the history back to an instant, and ask what was found then, what it led to, and who was told."""
+"""Explain: the history read back to an instant: what was found then, what it led to, and who was notified."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -82,12 +82,12 @@ def explain(
 
     Args:
         reader: The history.
-        alerting: The rules of now, and who is told: what was configured then is not kept.
+        alerting: The rules of now, and who is notified: what was configured then is not stored.
         tenant: Whose mail is held.
         reason: Why it is held.
         rule: The only rule to look at; None for all.
         at: The instant, at or before now.
-        now: The present: of it more is known than history tells.
+        now: The present: more is known of it than history has.
     """
     past = _Past(reader, alerting, at=at, now=now)
     asked = [each for each in alerting.rules if rule is None or each.name == rule]
@@ -124,7 +124,7 @@ class _Past:
             read = self._read(tenant, self._window)
             last = read.polling.last_success_at(now=self._at)
             if last is not None and self._at - last > read.polling.tolerance:
-                # What was judged last was judged at that poll, and looked back from there.
+                # What was evaluated last was evaluated at that poll, and looked back from there.
                 read = self._read(tenant, self._window + (self._at - last))
             failure = read.polling.failure if self._is_present else self._reader.polls.failure_at(tenant, self._at)
             self._series[tenant] = TenantSeries(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alerter.queries.explain import Explanation, RuleExplanation
     from alerter.storage import DeliveryRecord
 
-#: So many of the newest messages about a rule are shown of each receiver.
+#: The newest messages about a rule that are shown of each receiver.
 MAX_MESSAGES = 3
 
 _VERDICTS = {Verdict.ACTIVE: "yes", Verdict.INACTIVE: "no", Verdict.NO_DATA: "no data"}
@@ -37,7 +37,7 @@ class Wording:
         self._at = at
 
     def why(self, decision: NotificationDecision | None, *, notified: bool) -> str:
-        """Return whether a receiver hears of it, and why not."""
+        """Return whether a receiver is notified of it, and why not."""
         if decision is None:
             return "was notified"
         missed = (

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from alerter.storage import Reader
 
 
-#: So many muted tenants are named; there may be thousands.
+#: The muted tenants that are named; there may be thousands.
 MAX_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActiveMutes:
-    """Everything that keeps quiet now.
+    """Everything that mutes now.
 
     Attributes:
         config: Its windows and routes count.
@@ -109,7 +109,7 @@ class ActiveMutes:
 
 
 def load_active_mutes(reader: "Reader", config: "Config", alerts: Sequence["Alert"], *, now: datetime) -> ActiveMutes:
-    """Return what keeps quiet now.
+    """Return what mutes now.
 
     Args:
         reader: Holds silences and acknowledgements.
@@ -135,7 +135,7 @@ def load_active_mutes(reader: "Reader", config: "Config", alerts: Sequence["Aler
 
 
 def mute_text(mute: Mute | None, timezone: tzinfo) -> str:
-    """Return what keeps an alert quiet in a few words, or nothing."""
+    """Return what mutes an alert in a few words, or nothing."""
     if mute is None:
         return ""
     until = f" until {local(mute.until, timezone)}" if mute.until else ""

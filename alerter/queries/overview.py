@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from alerter.core.series import Tenant
     from alerter.storage import Reader, SeriesCount
 
-#: So many of the largest counts are kept.
+#: The largest counts that are kept.
 MAX_LARGEST: Final = 20
-#: It is read again after so many times the time that reading took.
+#: It is read again after this multiple of the time that reading took.
 _REST: Final = 10
 #: Without any commit it is read again after this: what is not polled any more changes by the clock alone.
 _MAX_AGE_SECONDS: Final = 20.0
@@ -138,7 +138,7 @@ class OverviewCache:
             return overview
 
 
-#: A tenant without a recent poll is overdue for the page after so many of its intervals.
+#: A tenant without a recent poll is overdue for the page after this number of its intervals.
 OVERDUE_INTERVALS: Final = 3
 MIN_OVERDUE: Final = timedelta(minutes=2)
 

@@ -2,7 +2,7 @@
 
 Quoted for a URL (wholly, in part, twice, with `+` or `%20`, in hexadecimal of either case), escaped in JSON, in a
 `repr` or in HTML, folded by a server that writes everything in lower case, wrapped at the end of a line: to list the
-forms would never end. Here all of them come to one, and whoever compares canonical texts compares what is meant.
+forms would never end. Here all of them come to one, so that comparing canonical texts compares what is meant.
 
 No I/O: values in, values out.
 """

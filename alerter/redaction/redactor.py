@@ -18,13 +18,13 @@ from alerter.redaction.normalize import canonical, canonical_start, located
 
 #: In place of a secret.
 REDACTED: Final = "[redacted]"
-#: A secret of so many characters is found wherever it stands, also inside a word.
+#: A secret of this length is found wherever it stands, also inside a word.
 MIN_SECRET: Final = 6
 #: A shorter one is looked for as a word of its own. One that is shorter than this is left alone: it would be found in
 #: every line, and no line would say anything any more.
 MIN_WORD: Final = 4
 
-#: What stands before the credentials of a request. They are left out even where nobody has told of them: tokens come
+#: What stands before the credentials of a request. They are left out even where they are not known: tokens come
 #: and go, and a library may quote half of one.
 _SCHEMES = ("bearer", "basic", "mc", "geniekey", "access_token")
 #: Possessive, so that each character is read once: with backtracking, a text of quotes would take its length squared.
@@ -32,7 +32,7 @@ _CREDENTIALS = re.compile(
     rf"\b(?P<scheme>(?:{'|'.join(_SCHEMES)})(?:\s|%20|[+\"':=\\])++)(?P<token>[a-z0-9+/=_.~:%-]{{8,}}+)", re.IGNORECASE
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]*+")
-#: Of a longer text the middle is left out before anything is looked for: whoever shows it cuts it far shorter.
+#: Of a longer text the middle is left out before anything is looked for: where it is shown it is cut far shorter.
 MAX_TEXT: Final = 131_072
 #: How many characters of base64 the bytes before a text reach into, by how many bytes those are, modulo three.
 _REACHED_BY_OFFSET = (0, 2, 3)

@@ -16,7 +16,7 @@ _SECRET_NAME = re.compile(r"pass|pwd|token|secret|signature|^sig$|key$", re.IGNO
 #: Apprise's marks for what goes into a header, the payload or the query as it is.
 _HANDED_ON = ("+", "-", ":")
 
-#: A part of a URL is taken for a token from so many characters on; with a digit in it, from fewer.
+#: A part of a URL is taken for a token from this length on; with a digit in it, from fewer.
 TOKEN_LENGTH = 16
 TOKEN_LENGTH_WITH_DIGIT = 8
 #: A path that is shorter than this says too little to be a secret as a whole.
@@ -26,7 +26,7 @@ MIN_PATH = 12
 def secrets_of_url(url: str) -> Iterator[str]:
     """Yield the parts of an Apprise URL or a web address that are secrets on their own; or a token that is no URL.
 
-    The parts come as they are written; whoever looks for them must know all the forms that a text can have.
+    The parts come as they are written; code that looks for them must know all the forms that a text can have.
     """
     parts = _URL.match(url)
     if parts is None:

@@ -1,4 +1,4 @@
-"""Readings of the three clocks, by which a jump of the wall clock and a suspended machine are told apart."""
+"""Readings of the three clocks, which distinguish a jump of the wall clock from a suspended machine."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -29,18 +29,19 @@ from alerter.storage import LeaseRenewal, Leases, OwnInstance, SchemaState, Stor
 
 log = logging.getLogger(__name__)
 
-#: How often leases are renewed, shared out anew, and deliveries that another instance planned looked for, in seconds.
+#: How often leases are renewed, shared out again, and deliveries that another instance planned looked for, in seconds.
 BEAT_SECONDS = 2.0
 #: So much earlier than its leases end an instance stops, in seconds: no two clocks go alike.
 MARGIN_SECONDS = 0.5
-#: How often it is looked whether the leases still hold, in seconds; a renewal that takes so many looks is ended.
+#: How often it is checked whether the leases still hold, in seconds; a renewal that takes this number of checks is
+#: ended.
 LOOK_SECONDS, MAX_TRIES = 1.0, 8
 #: The clocks of this machine and of the database may be so far apart before it is said.
 WORTH_SAYING = timedelta(seconds=5)
 _NOBODY = OwnInstance(number=0, configuration="")
 _DIFFERING = (
     "has another one, or another version of alerter: until all have the same, nobody gives up tenants, nothing is "
-    "taken for removed, and the leader alone judges sums over all tenants"
+    "taken for removed, and the leader alone evaluates sums over all tenants"
 )
 _APART = "this is how far the time here is ahead of the database's: let all machines keep the same"
 
@@ -123,7 +124,7 @@ class Cluster:
             self._leave()
 
     def apply_config(self, configuration: str, intervals: Mapping[Tenant, timedelta]) -> None:
-        """Tell the others, and take a share; the first time, begin."""
+        """Announce this instance, and take a share; the first time, begin."""
         self._configuration, self._wanted = configuration, frozenset(intervals)
         self._lasting = lease_duration(intervals.values())
         if not self._newest_number:

@@ -1,7 +1,7 @@
 """The daemon: starts, reloads and stops the service, and does what its jobs are for.
 
 The main thread waits for signals, and checks every two seconds what must not depend on any job: the clocks, its part in
-the database, and what systemd is told (`_check`). Polls, deliveries and clean-up are jobs of the `Scheduler`.
+the database, and what systemd is sent (`_check`). Polls, deliveries and clean-up are jobs of the `Scheduler`.
 """
 
 import logging
@@ -108,7 +108,7 @@ class Runtime:
 
 
 class Daemon:
-    """`alerter run`: polls, delivers and prunes until it is told to stop.
+    """`alerter run`: polls, delivers and prunes until it is stopped.
 
     Args:
         path: The configuration, which is read again at a reload.
@@ -329,7 +329,7 @@ class Daemon:
     def _news_since(self, before: Runtime) -> set[Tenant]:
         """Return who is polled soon after a reload: whom other rules or keys concern now, and who failed last.
 
-        All others keep their slots. What the rules find now, the polls tell, in a round like that of a start.
+        All others keep their slots. What the rules find now comes with the polls, spread as after a start.
         """
         is_new = {name for name, source in self._runtime.sources.items() if before.sources.get(name) is not source}
         has_failed = {name for name, record in self._health.newest_cycles().items() if record.cause is not None}
@@ -530,7 +530,7 @@ class Daemon:
 
 
 def _stop_starting(*_: object) -> None:
-    """End a start that waits, when it is told to stop; from then on the main thread waits for signals."""
+    """End a start that waits, when it is to stop; from then on the main thread waits for signals."""
     log.info("stopped")
     sys.exit(0)
 
@@ -564,7 +564,7 @@ def _upgrade_apart(store: Store, path: Path, *, go_on: Callable[[str], None]) ->
             go_on(sign)
             out, err = wait(upgrade, every=UPGRADE_SIGN_SECONDS, meanwhile=lambda: go_on(sign))
         except BaseException:
-            upgrade.terminate()  # whoever is told to stop does not wait for all of it; nothing of it is kept
+            upgrade.terminate()  # a stop does not wait for all of it; nothing of it is kept
             raise
     if upgrade.returncode:
         raise StoreError(err.strip().removeprefix("alerter: "))

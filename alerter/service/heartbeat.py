@@ -98,7 +98,7 @@ _SILENT_PATH: Final = re.compile(r"/(?:v2|jsm)/(?:[^/]+/)*heartbeats/(?:[^/]+/)?
 
 
 def says_failure(url: str) -> bool:
-    """Return whether a service can be told that something is wrong; one that cannot is told nothing then."""
+    """Return True if a service can be sent a failure; one that cannot is sent nothing then."""
     return _SILENT_PATH.fullmatch(urlsplit(url).path) is None
 
 
@@ -120,7 +120,7 @@ class Heartbeat:
         url: Where to. A secret.
         trouble: Says what is wrong with the service; empty if nothing is. It is asked right before a ping.
         redact: Takes secrets out of a text.
-        note: Is told what came of each ping.
+        note: Called with the outcome of each ping.
         patience: How long a ping may take.
         least_gap: Seconds between two pings.
         headers: What goes with each ping. Secrets.
@@ -205,7 +205,7 @@ class Heartbeat:
 
     def _failed(self, error: str) -> None:
         if not self._failures:
-            log.warning("heartbeat ping failed: %s", error)  # Once, until it is heard again.
+            log.warning("heartbeat ping failed: %s", error)  # Once, until a ping succeeds.
         self._failures += 1
         self._note(PingOutcome.FAILED)
 

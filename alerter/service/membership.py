@@ -60,7 +60,7 @@ class Membership(Protocol):
         ...
 
     def refresh(self) -> bool:
-        """Find out whether the share, or who has a say, is otherwise than at the last look; called every second.
+        """Find out whether the share, or who decides, has changed since the last check; called every second.
 
         Raises:
             StoreError: The database is lost to this process for good.

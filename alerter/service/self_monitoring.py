@@ -102,7 +102,7 @@ class SelfMonitoring:
         self._health.configured([target.name for each in config.receivers for target in each.targets], now=now)
 
     def load_last_polls(self) -> None:
-        """Tell the account what the database knows of earlier processes, if anybody outside can see it."""
+        """Give the account what the database knows of earlier processes, if anybody outside can see it."""
         if self._port is None:
             return
         try:

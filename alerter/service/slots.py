@@ -7,9 +7,9 @@ from zlib import crc32
 from alerter.core.series import Tenant
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
-#: After a start the first polls are so many a second: a few tenants are polled at once, ten thousand are no stampede.
+#: The first polls a second after a start: a few tenants are polled at once, ten thousand are no stampede.
 FIRST_POLLS_PER_SECOND = 50
-#: A sum over tenants is judged so rarely, for each of them, that it takes a small part of the time: to add up what is
+#: A sum over tenants is evaluated rarely enough, for each of them, to take a small part of the time: to add up what is
 #: remembered of one takes a fifth of a millisecond at most, to read one a millisecond and a half.
 ADDED_UP_EVERY, READ_EVERY = timedelta(milliseconds=4), timedelta(milliseconds=30)
 
@@ -35,10 +35,11 @@ def startup_spread(tenants: int) -> timedelta:
 
 
 def bearers(intervals: Mapping[Tenant, timedelta], *, apart: timedelta = ADDED_UP_EVERY) -> frozenset[Tenant]:
-    """Return the tenants with whose polls the sum over all of these is judged.
+    """Return the tenants with whose polls the sum over all of these is evaluated.
 
     Of few tenants all; of many so few that to go through the sum takes a small part of the time. They are spread over
-    the interval, and there is one at least for each interval, so that nobody hears of the sum later than of a tenant.
+    the interval, and there is one at least for each interval, so that nobody is notified of the sum later than of a
+    tenant.
 
     Args:
         intervals: How often each tenant is polled.

@@ -8,7 +8,7 @@ from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.health import CycleRecord
 
-#: So many names stand in a text; of the others there is the number.
+#: The names that stand in a text; the others are a number.
 NAMED = 3
 
 

@@ -34,10 +34,10 @@ COUNTS_SECONDS = 60
 
 
 class SystemdStatus:
-    """Tells systemd how the service is; nothing where there is no systemd.
+    """Notifies systemd of how the service is; does nothing where there is no systemd.
 
     Args:
-        systemd: Who is told.
+        systemd: Who is notified.
         health: What the service's cycles came to.
         monotonic: Seconds that never jump.
     """
@@ -92,7 +92,7 @@ class SystemdStatus:
         self._counts = counts
 
     def update(self, *, sharing: str = "", now: datetime) -> None:
-        """Say what is new since the last update: that the service is ready, made progress, or is otherwise than it was.
+        """Say what is new since the last update: that the service is ready, made progress, or has another state.
 
         Args:
             sharing: How the tenants are shared with other instances; empty where they are not.

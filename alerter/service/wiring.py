@@ -30,7 +30,7 @@ from alerter.storage import SchemaState, Store
 
 log = logging.getLogger(__name__)
 
-#: Messages are sent to so many targets at the same time.
+#: The targets that messages are sent to at the same time.
 DELIVERY_WORKERS = 8
 
 
@@ -49,7 +49,7 @@ def open_membership(
     leases = store.leases()
     if leases is None:
         return SingleNode(store, clocks)
-    # Only where it is needed: whoever has the database for itself is a little leaner.
+    # Only where it is needed: an instance that has the database for itself is a little leaner.
     from alerter.service.cluster import Cluster  # noqa: PLC0415 - see above
 
     return Cluster(store, leases, clocks, name=name, version=version, changed=changed)

@@ -1,8 +1,8 @@
 """Mimecast's hold summary: both authentications in, a `Snapshot` or a `SourceError` out.
 
 `transport` sends one request and beats every slow answer, `lines` keeps connections for the next one, `auth` makes
-headers out of keys, `answers` judges what came back, `client` puts them in order: token, request, judgement, at most
-one retry.
+headers out of keys, `responses` reads what came back, `client` puts them in order: token, request, response, at most
+X
 Nothing outside this package knows a header or a field of Mimecast's API.
 """
 

@@ -14,7 +14,7 @@ from zlib import crc32
 from alerter.errors import Cause
 from alerter.sources.mimecast.request_error import RequestError
 
-#: A token is renewed so many seconds before it ends, or a tenth of its life before where that is less.
+#: A token is renewed this number of seconds before it ends, or a tenth of its life before where that is less.
 RENEWAL_MARGIN_SECONDS = 60.0
 #: The tenant that renews first does so when this part of its token's life is still to come.
 RENEWAL_SPREAD = 0.25

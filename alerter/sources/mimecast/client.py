@@ -124,7 +124,7 @@ class _Exchange:
 
 
 class MimecastSource:
-    """A tenant's hold summary, fetched anew each time; used by one thread at a time.
+    """A tenant's hold summary, fetched again each time; used by one thread at a time.
 
     Args:
         tenant: Whose it is.
@@ -135,7 +135,8 @@ class MimecastSource:
         stop: Ends a fetch at once when it is set.
         limits: What one fetch may take.
         lines: Connections that accounts share, and whose owner closes them; None for one that ends with each fetch.
-        redactor: Gets to know the keys and the token, so that whoever shares it shows neither; None for one of its own.
+        redactor: Gets to know the keys and the token, so that no text of those that share it shows either; None for one
+            of its own.
 
     Raises:
         ValueError: `base_url` is not such an address.

@@ -16,9 +16,9 @@ from alerter.sources.mimecast.bodies import is_html
 from alerter.sources.mimecast.rate_limits import longest, rate_limit_reset, retry_after
 from alerter.sources.mimecast.request_error import MAX_TEXT, HttpResponse, RequestError, RetryAction, clean
 
-#: Of several errors in one answer so many are quoted.
+#: The errors of one answer that are quoted.
 MAX_COMPLAINTS = 3
-#: Of so many the codes are looked at.
+#: The errors whose codes are read.
 MAX_CODES = 20
 #: The names under which gateways say what is wrong.
 _REMARKS = ("message", "Message", "errorMessage", "error_message", "faultstring", "title", "msg", "reason")

@@ -79,7 +79,7 @@ def longest(*waits: timedelta | None) -> timedelta | None:
 
 
 def _server_time(answer: HttpResponse, *, now: datetime) -> datetime:
-    """Return the server's own time where it tells it: its instants are told by its clock, not by ours."""
+    """Return the server's own time where it says it: its instants are of its clock, not of ours."""
     return _http_date(answer.headers.get("date", "")) or now
 
 

@@ -21,7 +21,7 @@ class RetryAction(StrEnum):
     RENEW = "renew"
 
 
-#: Of a text from outside so many characters are looked at: twice the longest token.
+#: The characters of a text from outside that are read: twice the longest token.
 MAX_TEXT = 32_768
 
 
