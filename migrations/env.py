@@ -10,7 +10,7 @@ def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata_for_postgresql(),
-        # SQLite alters a table by building it anew.
+        # SQLite alters a table by building it again.
         render_as_batch=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alerter.core.backtest.result import BacktestRun
     from alerter.storage import Store
 
-#: So many names are listed in an error.
+#: The names that are listed in an error.
 MAX_SHOWN = 5
 
 
@@ -64,10 +64,10 @@ def backtest(
 ) -> None:
     """Show what the rules would have done on the stored history: what would have fired, when, for whom.
 
-    Every poll is judged as it would have been live, from the beginning of the history on. Mute windows hold; silences
-    and acknowledgements do not, for nobody would have been there to make them. A FILE of rules needs neither tenants
-    nor secrets: these, and receivers and routes where it names none, are those of the configuration. Exit code 1 if
-    there is no history, 2 if a file is wrong.
+    Every poll is evaluated as it would have been live, from the beginning of the history on. Mute windows hold;
+    silences and acknowledgements do not, for nobody would have been there to make them. A FILE of rules needs neither
+    tenants nor secrets: these, and receivers and routes where it names none, are those of the configuration. Exit code
+    1 if there is no history, 2 if a file is wrong.
     """
     from alerter.cli.backtest_report import Rehearsed, print_csv, print_json_of, print_text  # noqa: PLC0415 - as others
 

@@ -30,7 +30,7 @@ from alerter.humanize import local, rough
 
 #: A picture is no wider than this, in characters, and no narrower.
 WIDEST, NARROWEST = 120, 20
-#: So many firings of each kind are listed where two sets of rules are compared.
+#: The firings of each kind that are listed where two sets of rules are compared.
 MAX_LISTED = 20
 _SHORT = timedelta(days=2)
 
@@ -196,7 +196,7 @@ def _when(firing: FiringPeriod, found: Rehearsed) -> str:
 
 
 def _messages(found: Rehearsed) -> Iterator[str]:
-    """Yield how many messages there would have been; one may tell of several rules."""
+    """Yield how many messages there would have been; one may be about several rules."""
     which = ("before: ", "after: ") if len(found.sets) > 1 else ("",)
     for when, (names, each) in zip(which, found.sets, strict=True):
         shown = any(notice.rule in names for notice in each.notices)

@@ -80,7 +80,7 @@ def backup(path: Path, config_path: Path | None) -> None:
 def restore(path: Path, config_path: Path | None) -> None:
     """Put a copy of PATH, a backup, in the place of the SQLite file; what was there is kept beside it.
 
-    Stop the service first. Afterwards alerts, mutes and what receivers were told are those of the backup. Exit code 1
+    Stop the service first. Afterwards alerts, mutes and notifications are those of the backup. Exit code 1
     if it cannot be done, as while a service is running: the database is then as before; 2 if PATH is no good backup or
     the database is PostgreSQL's, which pg_restore restores.
     """

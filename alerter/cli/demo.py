@@ -197,7 +197,7 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str], *, is_shown: bo
 def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "AlertingConfig":
     from alerter.core.alerting_config import AlertingConfig  # noqa: PLC0415
 
-    # Also those who only look on are told something.
+    # Also those who only watch are shown something.
     numbers = range(1, max(len(urls), 1) + 1)
     return AlertingConfig(
         rules=with_no_data_rules(rules, {TENANT: POLL_INTERVAL}) if rules is RULES else tuple(rules),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alerter.core.rules import Selector
     from alerter.doctor import Finding
 
-#: Of a group with more findings than this, what is well is only counted, and of the rest so many are listed.
+#: Of a group with more findings than this, what is well is only counted, and the rest is cut to this number.
 MAX_SHOWN = 25
 
 STYLES = {"failed": "bold red", "warning": "yellow", "ok": "green", "not applicable": "dim"}

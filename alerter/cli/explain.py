@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.storage import Reader
 
-#: So many of the newest deliveries about each rule are looked at.
+#: The newest deliveries about each rule that are read.
 MAX_DELIVERIES = 50
 
 

@@ -220,7 +220,7 @@ def _what_next(folder: Path, instance: str) -> str:
     )
     return f"""
 next, for {unit}.service:
-  1. write into {path} whom to watch and whom to tell; everybody may read it, so no secrets
+  1. write into {path} whom to watch and whom to alert; everybody may read it, so no secrets
   2. put each secret ${{NAME}} into a file of its name: paste it and press Ctrl-D after
      install -m 600 /dev/stdin {folders_of(path)[0]}/NAME
   3. alerter check-config --config {path}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from alerter.core.sharding import Instance
 
 
-#: Of those that have gone, so many are shown: one that is started again and again leaves many behind.
+#: The instances that have gone which are shown: one that is started again and again leaves many behind.
 MAX_GONE = 5
 
 

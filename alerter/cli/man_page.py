@@ -22,9 +22,9 @@ WIDTH = 68
 
 DESCRIPTION = """\
 alerter watches the mail that a Mimecast gateway is holding. It asks Mimecast every few minutes how many messages are
-held for each hold reason, keeps the history, compares each reason with limits and growth rates, and tells Slack, Teams,
-a mailbox or any other service that Apprise reaches when a limit is passed, when it gets worse, and when it is over. If
-it can no longer see a tenant, that is an alert too: silence means that all is well.
+held for each hold reason, keeps the history, compares each reason with limits and growth rates, and alerts Slack,
+Teams, a mailbox or any other service that Apprise reaches when a limit is passed, when it gets worse, and when it is
+over. If it can no longer see a tenant, that is an alert too: silence means that all is well.
 
 In a pipe, tables become lines of tab-separated cells, of which the first names the table."""
 
@@ -80,7 +80,7 @@ EXAMPLES = MappingProxyType(
     {
         "What is wrong with this installation, and what to do:": "alerter doctor",
         "What is held now, and what would be sent; nothing is changed:": "alerter poll --dry-run",
-        "Two hours of quiet about graymail:": (
+        "Two hours without alerts about graymail:": (
             "alerter silence add --reason '*Graymail*' --for 2h --comment 'cleaning up'"
         ),
         "A copy of the database, while the service runs:": "alerter db backup /var/backups/alerter.db",

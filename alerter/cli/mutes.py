@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def mutes_table(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Table:
-    """Return everything that keeps quiet now as a table."""
+    """Return everything that mutes now as a table."""
     now, zone = active_mutes.now, active_mutes.config.service.timezone
     silences: list[tuple[Cell | str, ...]] = [
         (

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from alerter.core.series import Tenant
     from alerter.storage import DeliveryRecord, PollingStatus, Reader, Store
 
-#: So many tenants have a figure of their own.
+#: The tenants that have a figure of their own.
 MAX_TENANTS = 20
 #: What waits for longer than this does so for no passing trouble.
 SLOW = timedelta(minutes=15)
@@ -74,7 +74,7 @@ class PluginInput:
         pollings: How polling goes, of each tenant that is configured; None for one that was never polled.
         limits: After how long without any poll nobody is polling a tenant any more.
         held: What each tenant holds that was ever seen.
-        firing: The alerts that fire and are told, of several levels the highest, worst first.
+        firing: The alerts that fire and are not muted, of several levels the highest, worst first.
         muted_count: How many more fire, but are muted.
         no_data_since: Since when those of them have had no data that have had none for long.
         undelivered: What waits or was given up within a day.
@@ -165,7 +165,7 @@ def _unwritable(store: "Store") -> str:
     except StoreError as error:
         return str(error)
     except OSError:
-        pass  # whoever cannot look at the folder still sees what is in the file
+        pass  # a user who cannot read the folder still sees what is in the file
     return ""
 
 

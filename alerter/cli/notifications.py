@@ -56,7 +56,7 @@ def _state_text(delivery: Delivery, *, now: datetime) -> str:
 @output_options
 @click.option("--failed", is_flag=True, help="Only what was given up, or waits after a failed attempt.")
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
+    "--limit", metavar="N", type=click.IntRange(min=1), default=50, show_default=True, help="How many to show, at most."
 )
 def notifications(context: click.Context, config_path: Path | None, *, as_json: bool, failed: bool, limit: int) -> None:
     """List what was sent to whom, when, after how many attempts and with which error, newest first.

@@ -82,7 +82,7 @@ def load(
     logs.set_up(redactor, log_format=logs.LogFormat(log_format), level=level)
     found = find_config(path, say=_leave_unsaid if only_own else _say)
     if not only_own:
-        # Whoever neither polls nor sends goes to no host, and need not wait for systemd's answer.
+        # A command that neither polls nor sends goes to no host, and need not wait for systemd's answer.
         take_over(found, of_unit=_nobody_knows if may_lack_secrets else variables_of, say=_say)
     return load_config(
         found,

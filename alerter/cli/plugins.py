@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from alerter.cli.output import clean
 
-#: So many lines of details at most: Nagios reads 8 KiB.
+#: The lines of details at most: Nagios reads 8 KiB.
 MAX_DETAILS = 25
 
 

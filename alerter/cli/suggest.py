@@ -148,7 +148,7 @@ def _level_text(threshold: "Threshold", for_: timedelta) -> str:
 
 
 def explanation(suggestion: "Suggestion") -> str:
-    """Return in one sentence where a limit comes from, and how often it would have told."""
+    """Return in one sentence where a limit comes from, and how often it would have alerted."""
     usual = suggestion.usual
     above = suggestion.threshold.above or 0
     days = counted(usual.days, "day")

@@ -1,7 +1,7 @@
 """Tables that fit the width they have: a row is one line, and no word is broken where whole words can be left out.
 
 No I/O. In this order, until it fits: a column without any text is left out; names are shortened to a width at which
-they can still be told apart; columns are dropped, the least important first; what is left is cut.
+they can still be distinguished; columns are dropped, the least important first; what is left is cut.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ Paint = Callable[[str, str], str]
 class Cut(Enum):
     """Where a text that is too long loses words."""
 
-    MIDDLE = "its ends tell it from others: a name"
+    MIDDLE = "its ends distinguish it from others: a name"
     END = "its beginning says most: a sentence"
     NEVER = "a part of it is of no use: an id, a number"
 
@@ -188,7 +188,7 @@ def _shrunk(natural: Mapping[int, int], least: Mapping[int, int], width: int) ->
 
 
 def shorten(text: str, width: int, *, cut: Cut = Cut.MIDDLE) -> str:
-    """Return a text of so many columns at most, without some of its words; a single long word loses characters."""
+    """Return a text of a number of columns at most, without some of its words; a single long word loses characters."""
     if cell_len(text) <= width:
         return text
     for separator in (" ", "-"):
@@ -201,7 +201,7 @@ def shorten(text: str, width: int, *, cut: Cut = Cut.MIDDLE) -> str:
 
 
 def _last(text: str, width: int) -> str:
-    """Return as much of the end of a text as has so many columns."""
+    """Return as much of the end of a text as fits a number of columns."""
     start = len(text)
     while start and cell_len(text[start - 1 :]) <= width:
         start -= 1

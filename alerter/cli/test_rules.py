@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, dir_okay=False))
 @output_options
 def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
-    """Run the tests of rules in FILE...: series in a short notation, and what must fire and be told at which moments.
+    """Run the tests of rules in FILE...: series in a short notation, and what must fire and be notified, and when.
 
     Needs no account, no secrets and no database. Exit code 1 if a test fails, 2 if a file is wrong.
     """

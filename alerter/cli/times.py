@@ -35,7 +35,7 @@ def future_moment(text: str, timezone: tzinfo, *, option: str, now: datetime) ->
     """Return the moment to come that an option names: `2h`, `18:00`, `tomorrow 08:00`, `mon 09:00`, or ISO 8601.
 
     A clock alone is the next time that it shows that; a day of the week is the next such day. What has been is
-    returned as well, for the caller to judge.
+    returned as well, for the caller to decide.
 
     Raises:
         click.BadParameter: It is none of these.

@@ -1,6 +1,6 @@
 """The variables that a service has and a shell beside it has not: systemd reads them from a file for the unit.
 
-Without them, whoever works beside the service would go another way to hosts than the service goes, and find other
+Without them, a command beside the service would go another way to hosts than the service goes, and find other
 values in its configuration.
 """
 
@@ -117,7 +117,7 @@ def take_over(
         path: The configuration; where no service runs with it, nothing is done, nor within a service.
         environ: What is changed; None for the environment of this process.
         of_unit: Return what a unit sets by itself, as in what `systemctl edit` wrote; None where nobody knows.
-        say: Is told what is left out.
+        say: Called with what is left out.
         uid: For whom; None for the user of this process.
         root: Of the file system.
     """

@@ -58,7 +58,7 @@ def check_fallbacks(fallbacks: Mapping[str, str], problems: Problems) -> None:
 
 
 def check_unique(names: Mapping[KeyPath, str], problems: Problems) -> None:
-    """Say which names are used twice; globs cannot tell apart what differs only in case."""
+    """Say which names are used twice; globs cannot distinguish what differs only in case."""
     first: dict[str, KeyPath] = {}
     for path, name in names.items():
         before = first.setdefault(name.casefold(), path)
@@ -160,7 +160,7 @@ def _warn_of_listening(config: Config, problems: Problems) -> None:
 
 def _warn_of_rules(config: Config, rules: Numbered, problems: Problems) -> None:
     if not rules:
-        problems.warn(("rules",), "there is no rule: nobody is told of anything but failed polls")
+        problems.warn(("rules",), "there is no rule: nobody is alerted to anything but failed polls")
     for number, rule in rules.items():
         if not any(map(rule.tenants.matches, config.tenants)):
             problems.warn(_of_tenants("rules", number, rule.tenants), _selects_none(config))
@@ -189,7 +189,7 @@ def _warn_of_windows(config: Config, rules: Numbered, problems: Problems) -> Non
         if name not in used:
             problems.warn(("mute_windows", name), "neither a rule nor a route names it: it mutes nothing")
         if window.begins == window.ends and len(window.days) == len(WEEKDAYS):
-            problems.warn(("mute_windows", name), "it never ends: what uses it tells nobody anything")
+            problems.warn(("mute_windows", name), "it never ends: what uses it notifies nobody")
         if not any(map(window.tenants.matches, config.tenants)):
             problems.warn(_of_tenants("mute_windows", name, window.tenants), _selects_none(config))
     for number, rule in rules.items():
@@ -234,7 +234,7 @@ def _warn_of_routes(config: Config, problems: Problems) -> None:
     named |= {each.receiver.fallback for each in config.receivers if each.receiver.fallback is not None}
     for receiver in config.receivers:
         if receiver.receiver.name not in named:
-            problems.warn(("receivers", receiver.receiver.name), "no route names it: it is told of no alert")
+            problems.warn(("receivers", receiver.receiver.name), "no route names it: it gets no alerts")
     _warn_of_unheard_levels(config, problems)
     for number, route in enumerate(config.routes):
         key = _key_that_matches_nothing(route, config)
@@ -251,7 +251,7 @@ def _warn_of_unheard_levels(config: Config, problems: Problems) -> None:
         unheard = [severity for severity in rule.levels if not any(severity in severities for severities in takes)]
         if unheard:
             levels = " and ".join(unheard)
-            problems.warn(("routes",), f"no route takes {levels} of rule {shown(rule.name)}: nobody is told of it")
+            problems.warn(("routes",), f"no route takes {levels} of rule {shown(rule.name)}: nobody is notified of it")
 
 
 def _key_that_matches_nothing(route: Route, config: Config) -> str | None:

@@ -49,7 +49,7 @@ def diagnose(
         redactor: Knows what is secret.
         tenants: Whose accounts are called.
         sends: Whether every target really gets a test message.
-        on_progress: Told how many checks of how many have ended.
+        on_progress: Called with how many checks of how many have ended.
     """
     beside = [] if config is None else check_environment(config.path)
     checks = [*_machine_checks(config), *([] if config is None else _checks_of(config, redactor, tenants, sends=sends))]

@@ -25,7 +25,7 @@ _ADVICE = {
 }
 #: What is known better by what is wrong with a certificate, in OpenSSL's words.
 _ADVICE_BY_COMPLAINT = {
-    "expired": "Whoever runs it must renew the certificate.",
+    "expired": "Its administrator must renew the certificate.",
     "not yet valid": "Check this machine's clock; otherwise its owner must replace the certificate.",
     "mismatch": "Use the name that the certificate is for, or have it reissued for this one.",
 }

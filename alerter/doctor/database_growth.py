@@ -10,7 +10,7 @@ from alerter.storage import DatabaseSize
 
 #: With less on the disk, whatever else fills it, the next cycle may fail.
 SCARCE_BYTES = 100 * 2**20
-#: Without any measured growth it is not judged by less history: most of a new file is empty tables.
+#: Without any measured growth it is not rated by less history: most of a new file is empty tables.
 MIN_HISTORY = timedelta(days=2)
 #: Within this somebody must act, and has the time to.
 NEAR = timedelta(days=30)
@@ -65,7 +65,7 @@ def assess_growth(place: str, growth: DatabaseGrowth, *, now: datetime) -> Findi
         return database_finding(place, Outcome.NOT_APPLICABLE, text, measured=measured)
     left = f"{size_text(growth.disk_bytes)} left on the disk"
     if growth.disk_bytes < SCARCE_BYTES:
-        advice = "Make room: once the disk is full, no cycle is kept and nobody is told anything new."
+        advice = "Make room: once the disk is full, no poll is stored and nobody is alerted to anything new."
         return database_finding(place, Outcome.FAILED, f"{said}; only {left}", advice, measured=measured)
     if rate is None:
         text = f"{said}; {left}; how fast it grows can be said after two days"

@@ -30,7 +30,7 @@ def check_files(config: Config, *, root: Path = ROOT) -> Iterator[Finding]:
     notified: set[Path] = set()
     for file in dict.fromkeys((*config.files, *secrets, *_beside(config, root=root))):
         changes = dict(_changes(file))
-        # What is wrong with a folder is told once, of however many files it holds.
+        # What is wrong with a folder is said once, for all its files.
         yield from (finding for path, finding in changes.items() if path not in notified)
         notified.update(changes)
         readers = list(_readers(file)) if file in secrets else []
@@ -47,7 +47,7 @@ def _beside(config: Config, *, root: Path) -> Iterator[Path]:
     try:
         environment = environment_of(config.path, root=root)
     except (OSError, UnicodeDecodeError):
-        return  # that is told elsewhere
+        return  # that is said elsewhere
     if environment is not None:
         yield environment.path
 

@@ -62,12 +62,12 @@ def check_heartbeat(url: str | None, *, now: datetime) -> Iterator[Finding]:
 def check_ways(config: Config) -> Iterator[Finding]:
     """Yield whether everything ends in mail, which is what is watched.
 
-    Whether the mailboxes lie behind the very gateway, an MX record could tell; but what a domain's mail passes on the
+    Whether the mailboxes lie behind the very gateway, an MX record could show; but what a domain's mail passes on the
     way is not the whole of it (a connector, a journal), and no host is asked that the configuration does not name.
     """
     warnings = [warning for warning in config.warnings if ENDS_IN_MAIL in warning.text]
     for warning in warnings:
-        advice = "Add Slack, Teams, a pager or a text message to the receivers: held mail cannot tell of held mail."
+        advice = "Add Slack, Teams, a pager or a text message to the receivers: an alert by mail can be held itself."
         yield finding_of(warning, Group.RECEIVERS, Outcome.WARNING, advice=advice)
     if not warnings:
         text = "at least one does not depend on e-mail"

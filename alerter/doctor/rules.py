@@ -15,14 +15,14 @@ from alerter.errors import StoreError
 from alerter.humanize import counted
 from alerter.storage import SchemaState, Store
 
-#: So many names are given as examples.
+#: The names that are given as examples.
 MAX_EXAMPLES = 3
 
 Seen = Mapping[Tenant, Sequence[HoldReason]]
 
 
 def check_rules(config: Config) -> Iterator[Finding]:
-    """Yield whether each rule looks at something, and whether somebody is told of what it finds."""
+    """Yield whether each rule selects something, and whether somebody is notified of what it finds."""
     try:
         with closing(Store(config.service.database, read_only=True)) as store:
             if store.schema_state() is SchemaState.CURRENT:
@@ -84,7 +84,7 @@ def _doubt(globs: Sequence[str], reasons: Sequence[HoldReason]) -> _Doubt:
 
 
 def assess_routes(config: Config, seen: Seen) -> Iterator[Finding]:
-    """Yield which alerts nobody would be told of: no route takes them."""
+    """Yield which alerts nobody would be notified of: no route takes them."""
     if not config.routes:
         return
     reasons = list(dict.fromkeys(reason for each in seen.values() for reason in each))
@@ -97,11 +97,11 @@ def assess_routes(config: Config, seen: Seen) -> Iterator[Finding]:
         if not any(route.matches(alert) for route in config.routes):
             lost.setdefault(f"{alert.key.severity} of {alert.key.rule}", []).append(alert.key)
     for what, keys in lost.items():
-        text = f"nobody is told of {what} for {len(keys):,} of the series seen, such as {_key_text(keys[0])}"
+        text = f"nobody is notified of {what} for {len(keys):,} of the series seen, such as {_key_text(keys[0])}"
         advice = "No route takes it: add one without `reasons` and `tenants`, or widen one."
         yield _rules("routes", Outcome.WARNING, text, advice)
     if not lost and not any(_unheard(rule, config) for rule in config.rules):
-        yield _rules("routes", Outcome.OK, "whatever the rules find in what was seen, somebody is told")
+        yield _rules("routes", Outcome.OK, "somebody is notified of every alert that the rules can raise")
 
 
 def _unheard(rule: Rule, config: Config) -> list[Severity]:
@@ -111,7 +111,7 @@ def _unheard(rule: Rule, config: Config) -> list[Severity]:
 
 
 def _possible(config: Config, seen: Seen) -> Iterator[Alert]:
-    """Yield every alert that the rules could make of what was seen and of which somebody could be told."""
+    """Yield every alert that the rules could raise for what was seen."""
     for rule in config.rules:
         about = (Evidence(condition=NoData.name, limit=""),) if rule.subject is Subject.POLLING else ()
         for severity in rule.levels.keys() - _unheard(rule, config):

@@ -11,7 +11,7 @@ from threading import Thread
 
 from alerter.doctor.findings import Finding, Group, Outcome
 
-#: So many checks run at a time; more would measure one another.
+#: The checks that run at a time; more would measure one another.
 AT_ONCE = 32
 
 

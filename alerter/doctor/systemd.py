@@ -16,7 +16,7 @@ from alerter.systemd_units import BOOTED, Unit, units
 PATTERNS = ("alerter.service", "alerter@*.service")
 #: Where systemd puts the secrets that it hands to services.
 HANDED = Path("/run/credentials")
-#: So many files are named.
+#: The files that are named.
 MAX_NAMED = 3
 
 

@@ -12,7 +12,7 @@ from alerter.errors import SourceError
 from alerter.humanize import counted
 from alerter.sources.mimecast import FetchReport, MimecastSource, RateLimit
 
-#: Clocks that differ by more are wrong, one of them; the header that tells is exact to a second.
+#: Clocks that differ by more are wrong, one of them; the header with the time is exact to a second.
 NOTICEABLE_SKEW = timedelta(seconds=30)
 #: Signatures are refused that are off by more, or soon will be.
 DANGEROUS_SKEW = timedelta(minutes=5)

@@ -76,7 +76,7 @@ _TEXTS = (
 
 
 def foreign_encoding() -> Foreign:
-    """Return what text is that is not UTF-8, of which nobody can tell more."""
+    """Return what text is that is not UTF-8, about which no more is known."""
     western = "iconv -f WINDOWS-1252 -t UTF-8 {file} > {out}"
     return Foreign("text in another encoding than UTF-8", {"it is from Windows in Western Europe or America": western})
 

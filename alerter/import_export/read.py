@@ -26,7 +26,7 @@ _Kind = TypeVar("_Kind")
 _NOTHING: _Cells = []
 _Maker: TypeAlias = Callable[[Sequence[str]], Record | ImportedSample]
 
-#: So many wrong values are looked at to say how they are written.
+#: The wrong values that are examined to say how they are written.
 MAX_EXPLAINED = 20
 
 _PARTIAL_TEXT = (

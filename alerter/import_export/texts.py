@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: Stands for standard input in place of a path.
 STANDARD_INPUT = "-"
-#: So much of a file's beginning tells what it is.
+#: How much of a file's beginning shows what it is.
 HEAD_BYTES = 65_536
 #: No line, and no row of CSV, is longer than this, in characters.
 MAX_LINE = 131_072

@@ -12,7 +12,7 @@ from typing import Final
 from alerter.core.series import Tenant
 from alerter.health import TenantRecord
 
-#: So many tenants are written at a time.
+#: The tenants that are written at a time.
 PIECE: Final = 200
 
 

@@ -646,7 +646,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
     [
         pytest.param(
             TENANT + RECEIVER,
-            ["rules.toml: rules: there is no rule: nobody is told of anything but failed polls"],
+            ["rules.toml: rules: there is no rule: nobody is alerted to anything but failed polls"],
             id="there is no rule",
         ),
         pytest.param(
@@ -744,8 +744,8 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
         pytest.param(
             RULE + '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlogs"]\n' + TENANT + RECEIVER,
             [
-                "rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is told of it",
-                "rules.toml:4: routes: no route takes critical of rule 'No data': nobody is told of it",
+                "rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is notified of it",
+                "rules.toml:4: routes: no route takes critical of rule 'No data': nobody is notified of it",
                 "rules.toml:6: routes[#1].rules: no alert can come this way: it matches none of the rules",
             ],
             id="a route takes no rule's alerts",
@@ -753,15 +753,15 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
         pytest.param(
             RULE + '[[routes]]\nreceivers = ["secops"]\nrules = ["Backlog"]\nseverity = ["info"]\n' + TENANT + RECEIVER,
             [
-                "rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is told of it",
-                "rules.toml:4: routes: no route takes critical of rule 'No data': nobody is told of it",
+                "rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is notified of it",
+                "rules.toml:4: routes: no route takes critical of rule 'No data': nobody is notified of it",
                 "rules.toml:7: routes[#1].severity: no alert can come this way: it matches none of the rules",
             ],
             id="a route takes a severity that its rules do not have",
         ),
         pytest.param(
             RULE + '[[routes]]\nreceivers = ["secops"]\nseverity = ["critical"]\n' + TENANT + RECEIVER,
-            ["rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is told of it"],
+            ["rules.toml:4: routes: no route takes warning of rule 'Backlog': nobody is notified of it"],
             id="missing data is critical without any rule",
         ),
         pytest.param(
@@ -770,7 +770,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             + '[receivers.c]\nurls = ["json://c"]\n'
             + TENANT
             + RECEIVER,
-            ["rules.toml:14: receivers.secops: no route names it: it is told of no alert"],
+            ["rules.toml:14: receivers.secops: no route names it: it gets no alerts"],
             id="a receiver is neither in a route nor a fallback",
         ),
         pytest.param(
@@ -840,7 +840,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
         ),
         pytest.param(
             TENANT + RECEIVER + RULE + 'mute_windows = ["nights"]\n' + NIGHTS.replace("18:00", "08:00"),
-            ["rules.toml:10: mute_windows.nights: it never ends: what uses it tells nobody anything"],
+            ["rules.toml:10: mute_windows.nights: it never ends: what uses it notifies nobody"],
             id="a mute window never ends",
         ),
         pytest.param(

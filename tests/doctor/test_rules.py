@@ -88,33 +88,33 @@ def test_of_a_tenant_of_which_nothing_was_seen_nothing_is_claimed(seen: str, tmp
 @pytest.mark.parametrize(
     ("routes", "rules", "outcome", "text"),
     [
-        pytest.param((ROUTE,), (rule("All"),), OK, "somebody is told", id="a route for everything"),
+        pytest.param((ROUTE,), (rule("All"),), OK, "somebody is notified", id="a route for everything"),
         pytest.param(
             (ROUTE + 'reasons = ["*Attachment*"]\n',),
             (rule("All"),),
             WARNING,
-            "nobody is told of warning of All for 2 of the series seen, such as 'High-Confidence Impersonation'",
+            "nobody is notified of warning of All for 2 of the series seen, such as 'High-Confidence Impersonation'",
             id="a route for one reason",
         ),
         pytest.param(
             (ROUTE + 'tenants = ["acme"]\n',),
             (rule("All"),),
             WARNING,
-            "nobody is told of critical of No data for 1 of the series seen, such as new",
+            "nobody is notified of critical of No data for 1 of the series seen, such as new",
             id="a tenant whose missing data nobody hears of",
         ),
         pytest.param(
             (ROUTE + 'rules = ["Sum", "No data"]\nreasons = ["Spam"]\n',),
             (rule("Sum", 'per = "tenant"'),),
             WARNING,
-            "nobody is told of warning of Sum for 2 of the series seen, such as acme",
+            "nobody is notified of warning of Sum for 2 of the series seen, such as acme",
             id="a sum, which has no reason",
         ),
         pytest.param(
             (ROUTE + 'tenants = ["acme", "new"]\n',),
             (rule("Total", 'per = "all"'),),
             WARNING,
-            "nobody is told of warning of Total for 1 of the series seen, such as *",
+            "nobody is notified of warning of Total for 1 of the series seen, such as *",
             id="a total, which has no tenant",
         ),
     ],
