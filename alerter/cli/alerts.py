@@ -146,7 +146,7 @@ def alerts(
     chosen = [alert for alert in stored if choice.is_everything or choice.takes(alert.key.tenant, config)]
     if not chosen:
         choice.names(config)  # says it if that is because of a name that nobody has
-    listed = sorted((alert for alert in chosen if everything or _is_news(alert, now=now)), key=worst_first)
+    listed = sorted((each for each in chosen if _is_listed(each, everything=everything, now=now)), key=worst_first)
     if as_json:
         print_json(
             [
@@ -170,10 +170,11 @@ def alerts(
         raise click.exceptions.Exit(FOUND)
 
 
-def _is_news(alert: Alert, *, now: datetime) -> bool:
+def _is_listed(alert: Alert, *, everything: bool, now: datetime) -> bool:
     if alert.state is not AlertState.INACTIVE:
         return True
-    return alert.resolved_at is not None and now - alert.resolved_at < RECENT
+    # What was pending and never fired is over without having been an alert to anybody.
+    return alert.resolved_at is not None and (everything or now - alert.resolved_at < RECENT)
 
 
 def _notified_cell(notified: Sequence["NotificationState"], *, now: datetime) -> Cell:
