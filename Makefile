@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures docs test lint format bench faults mutants audit wheel vendor lock clean
+.PHONY: help demo pictures docs test quick lint format bench faults fuzz mutants audit wheel vendor lock clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
@@ -15,6 +15,7 @@ help:
 	@echo 'make docs    builds the documentation as a site, into .venv/site; a link that leads nowhere is an error'
 	@echo 'make quick   linters, types and the tests of the core with few examples: in under a minute'
 	@echo 'make faults  the slow half of the fault suite'
+	@echo 'make fuzz    draws other values for the tests that draw some, for ten minutes; MINUTES=… for longer'
 	@echo 'make mutants  puts small faults into the core, of which its tests must notice 92 %; MODULES=… for some modules'
 	@echo 'make lint    the linters, types and import contracts alone'
 	@echo 'make bench   measures what README claims'
@@ -66,6 +67,9 @@ quick: lint
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.random_search --minutes $(or $(MINUTES),10)
 
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutants $(MODULES)

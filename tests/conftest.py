@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url, text
 
 from alerter.storage import Store, schema
@@ -17,10 +17,29 @@ from alerter.storage.tables import HEAD, REVISIONS, metadata
 from tests.builders import NOON
 from tests.postgres import Server, server
 
-settings.register_profile("quick", max_examples=10)  # `make quick`
+#: The same examples in every run, so that a build fails only for what it has changed, and no time limit that a busy
+#: machine reaches: pytest's own ends a test that hangs.
+settings.register_profile(
+    "same",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+settings.register_profile("quick", settings.get_profile("same"), max_examples=10)  # `make quick`
+settings.register_profile("random", settings.get_profile("same"), derandomize=False, max_examples=500)  # `make fuzz`
+settings.load_profile("same")
 
 #: Adds a revision that executes a statement; returns a function that removes it again.
 AddRevision: TypeAlias = Callable[[str], Callable[[], None]]
+
+
+@pytest.hookimpl(trylast=True)  # Hypothesis loads the profile that was asked for
+def pytest_configure() -> None:
+    """Let the examples of a test depend on the test alone, unless they are random anyway."""
+    if settings.get_current_profile_name() != "random":
+        # Hypothesis takes some values from the constants of all modules that are loaded: those of the tests before.
+        pytest.MonkeyPatch().setattr("hypothesis.internal.conjecture.providers.is_local_module_file", lambda _: False)
 
 
 @pytest.fixture(autouse=True)

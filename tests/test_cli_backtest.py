@@ -14,7 +14,7 @@ from shutil import copy
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from alerter.cli import output
 from alerter.config import load_config
@@ -173,7 +173,7 @@ def stored(config: Path) -> tuple[Firings, Mapping[str, int]]:
     return fired, messages
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=25)
+@settings(max_examples=25)
 @given(polled=polls("acme", most=24))
 def test_what_was_live_is_what_a_backtest_finds(
     alerter: RunCommand, migrated_file: Path, polled: Sequence[Snapshot | FailedPoll]

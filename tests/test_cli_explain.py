@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from alerter import clock
 from alerter.config import load_config
 from alerter.core.series import Tenant
 from alerter.errors import Cause, DeliveryError, SourceError, SourceUnavailable
@@ -16,6 +17,7 @@ from alerter.jobs.poll import poll
 from alerter.service.alerting_config import build_alerting_config
 from alerter.service.wiring import target_urls
 from alerter.storage import Store
+from tests.builders import NOON
 from tests.commands import RunCommand, runner
 from tests.fakes import FailingNotifier, FakeClock, FakeSource, RecordingNotifier
 
@@ -65,9 +67,10 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def now() -> datetime:
+def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
     """The present, which commands read from the clock."""
-    return datetime.now(UTC)  # noqa: TID251 - see above
+    monkeypatch.setattr(clock, "now", lambda: NOON)
+    return NOON
 
 
 def lived(
@@ -76,16 +79,16 @@ def lived(
     """Let polls happen, every 5 minutes, the last one just now; and let their messages be sent, or not."""
     loaded = load_config(config)
     alerting = build_alerting_config(loaded)
-    clock = FakeClock(now - timedelta(minutes=every) * len(answers))
+    fake = FakeClock(now - timedelta(minutes=every) * len(answers))
     notifier = RecordingNotifier() if sends else FailingNotifier(DeliveryError("connection refused"))
-    source = FakeSource(clock)
+    source = FakeSource(fake)
     with closing(Store(loaded.service.database)) as store:
         store.upgrade()
         for answer in answers:
-            clock.now += timedelta(minutes=every)
+            fake.now += timedelta(minutes=every)
             source.answers.append(answer)
-            poll(Tenant("acme"), source, store, alerting, clock=clock)
-            deliver(store, notifier, target_urls(loaded), alerting=alerting, clock=clock)
+            poll(Tenant("acme"), source, store, alerting, clock=fake)
+            deliver(store, notifier, target_urls(loaded), alerting=alerting, clock=fake)
 
 
 def test_why_did_i_get_this(alerter: RunCommand, config: Path, now: datetime) -> None:
@@ -94,17 +97,17 @@ def test_why_did_i_get_this(alerter: RunCommand, config: Path, now: datetime) ->
 
     shown = alerter("explain", "acme", "spam", "--config", config)
 
-    clock = f"{now:%H:%M:%S}"
+    shown_now = f"{now:%H:%M:%S}"
     lines = shown.out.splitlines()
     assert shown.code == 0
     assert lines[0].startswith("acme: Spam, at ")
-    assert lines[1] == f"212 held at {clock}, since {clock} (100 before)"
+    assert lines[1] == f"212 held at {shown_now}, since {shown_now} (100 before)"
     backlog = lines[lines.index("Backlog") :]
     assert backlog[1:3] == ["  critical: inactive", "    no      threshold above 500: 212 held; needs 289 more"]
-    assert backlog[3].startswith(f"  warning: firing since {clock}, alert ")
+    assert backlog[3].startswith(f"  warning: firing since {shown_now}, alert ")
     assert backlog[4] == "    yes     threshold above 200, clears at 150: 212 held; by 12"
     assert backlog[5] == "  secops: receives warning"
-    assert backlog[6].startswith(f"    {clock} secops/json: sent {clock}: WARNING: ")
+    assert backlog[6].startswith(f"    {shown_now} secops/json: sent {shown_now}: WARNING: ")
     assert backlog[7] == "  mail: not notified: no route sends warning alerts to it: route 2: it takes critical only"
     assert "    yes     growth +50 within 10m: 212 held, 100 at " in shown.out
     assert "; +112 messages, by 63" in shown.out

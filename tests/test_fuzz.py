@@ -9,15 +9,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from time import thread_time
 from typing import Any
 
 import click
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerter.cli import COMMANDS, cli
@@ -28,24 +26,11 @@ from alerter.simulator import Scenario, Simulator
 from alerter.sources.mimecast.rate_limits import allowance, clock_skew, rate_limit_reset, retry_after
 from alerter.sources.mimecast.request_error import HttpResponse, RequestError
 from alerter.sources.mimecast.responses import parse_hold_summary, parse_token
+from tests.bounded import MAX_SECONDS, bounded
 from tests.builders import NOON
 from tests.commands import RunCommand, a_configuration, runner
 
-#: The same in each run, so that a build fails only for what it has changed; `make faults` draws anew.
-ALIKE = settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-ANEW = settings(ALIKE, max_examples=3000, derandomize=False)
-#: CPU time that no text takes, in seconds, however long it is and whatever else the machine does.
-BOUND = 2.0
-
-
-@contextmanager
-def bounded(seconds: float = BOUND) -> Iterator[None]:
-    """Check that the block takes no more CPU time."""
-    began = thread_time()
-    yield
-    assert thread_time() - began < seconds
+_SETTINGS = settings(max_examples=150)
 
 
 # -- answers and tokens
@@ -155,19 +140,10 @@ def read_answer(answer: HttpResponse) -> None:
             wait(answer, now=NOON)
 
 
-@ALIKE
+@_SETTINGS
 @given(_ANSWERS)
 def test_an_answer_is_counts_or_a_cause(answer: HttpResponse) -> None:
     """Any status, headers and body: of a summary and of a token."""
-    read_answer(answer)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-@ANEW
-@given(_ANSWERS)
-def test_thousands_of_answers_are_counts_or_a_cause(answer: HttpResponse) -> None:
-    """The same with others each time."""
     read_answer(answer)
 
 
@@ -252,7 +228,7 @@ def read_files(content: bytes, folder: Path) -> None:
     path = folder / "rules.toml"
     path.write_bytes(content)
     for read in (lambda: load_config(path, {"X": "a secret"}), lambda: load_tests(path)):
-        with bounded(10 * BOUND):
+        with bounded(10 * MAX_SECONDS):
             try:
                 read()
             except ConfigError as error:
@@ -263,19 +239,10 @@ def read_files(content: bytes, folder: Path) -> None:
             assert "a secret" not in said
 
 
-@ALIKE
+@_SETTINGS
 @given(content=_TEXTS)
 def test_a_file_is_a_configuration_or_a_list_of_problems(content: bytes, tmp_path: Path) -> None:
     """Any bytes, and what looks like TOML: no exception of a library gets out, and no secret."""
-    read_files(content, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-@ANEW
-@given(content=_TEXTS)
-def test_thousands_of_files_are_configurations_or_lists_of_problems(content: bytes, tmp_path: Path) -> None:
-    """The same with others each time."""
     read_files(content, tmp_path)
 
 
@@ -378,26 +345,17 @@ def run_line(alerter: RunCommand, words: list[str]) -> None:
     given_words = [os.fsdecode(word.replace("\0", "").encode("utf-8", "surrogateescape")) for word in words]
     if any("/" in word or word.startswith("..") for word in given_words):
         return  # it may name any file of this machine
-    with bounded(10 * BOUND):
+    with bounded(10 * MAX_SECONDS):
         outcome = alerter(*given_words)
     assert outcome.code in {0, 1, 2, 3}, outcome
     assert "Traceback" not in outcome.out + outcome.err
     assert "simulated-client-secret" not in outcome.out + outcome.err
 
 
-@ALIKE
+@_SETTINGS
 @given(words=_LINES)
 def test_any_arguments_get_a_result_or_a_sentence(alerter: RunCommand, words: list[str]) -> None:
     """Every command but those that go on until they are stopped."""
-    run_line(alerter, words)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-@ANEW
-@given(words=_LINES)
-def test_thousands_of_arguments_get_a_result_or_a_sentence(alerter: RunCommand, words: list[str]) -> None:
-    """The same with others each time."""
     run_line(alerter, words)
 
 

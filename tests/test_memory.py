@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -333,17 +333,8 @@ def _migrated() -> Path:
     return path
 
 
-_SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
-
-
+@pytest.mark.hypothesis
 @pytest.mark.timeout(600)
 def test_what_is_remembered_changes_nothing() -> None:
     """Whatever happens, a service that remembers keeps, decides and tells what one that reads everything does."""
-    run_state_machine_as_test(_Lives, settings=settings(_SETTINGS, max_examples=40, stateful_step_count=25))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_what_is_remembered_changes_nothing_in_the_long_run() -> None:
-    """The same over many longer lives."""
-    run_state_machine_as_test(_Lives, settings=settings(_SETTINGS, max_examples=600, stateful_step_count=50))
+    run_state_machine_as_test(_Lives, settings=settings(max_examples=40, stateful_step_count=25))

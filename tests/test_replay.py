@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerter.core.alerting_config import AlertingConfig
@@ -152,7 +152,7 @@ def compare_as_well_as_stored(template: Path, alerting: AlertingConfig, polled: 
 
 #: The last hour as a picture, and what was held when there was data last.
 _FROM_DATABASE = re.compile("[·▁▂▃▄▅▆▇█]{8}|Last count")
-_SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=40)
+_SETTINGS = settings(max_examples=40)
 _HISTORIES = {
     "alerting": policies(INTERVALS),
     "acme": polls("acme", most=16),
@@ -220,17 +220,6 @@ def test_missing_data_that_is_over_at_a_failed_poll_says_nothing_of_what_is_held
     good = [a_snapshot({"Spam": 3}, taken_at=NOON + minutes(after)) for after in (0, 5, 7)]
 
     compare(migrated_file, alerting, {ACME: [good[0], *failed[:4], good[1], failed[4], good[2]], GLOBEX: []})
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@settings(_SETTINGS, max_examples=1500)
-@given(**_HISTORIES)
-def test_a_replay_of_whatever_was_stored_is_what_happened(
-    migrated_file: Path, alerting: AlertingConfig, acme: Polls, globex: Polls
-) -> None:
-    """Some thousand histories more."""
-    compare_as_well_as_stored(migrated_file, alerting, {ACME: acme, GLOBEX: globex})
 
 
 RULES = (

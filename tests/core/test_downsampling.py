@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.downsampling import CountChange, downsampled, utc_hour
@@ -111,7 +111,6 @@ def _counts(seen: Series, stretch: Span) -> list[int]:
     return [piece.count for piece in seen.segments(since=stretch.since, until=stretch.until)]
 
 
-@settings(deadline=None)
 @given(polls=_POLLS)
 def test_extremes_beginnings_and_ends_are_as_they_were(polls: list[int | None]) -> None:
     """Of every hour, and of every stretch of polling within one."""
@@ -123,7 +122,6 @@ def test_extremes_beginnings_and_ends_are_as_they_were(polls: list[int | None]) 
         assert (min(new), max(new), new[0], new[-1]) == (min(old), max(old), old[0], old[-1])
 
 
-@settings(deadline=None)
 @given(polls=_POLLS)
 def test_nothing_is_invented(polls: list[int | None]) -> None:
     """Whatever is kept happened at that instant, and steps from what is kept before it."""
@@ -136,7 +134,6 @@ def test_nothing_is_invented(polls: list[int | None]) -> None:
     assert all(each.was != each.held for each in left)
 
 
-@settings(deadline=None)
 @given(polls=_POLLS)
 def test_thinning_twice_is_thinning_once(polls: list[int | None]) -> None:
     """A process that is killed in the middle begins again."""
@@ -146,7 +143,6 @@ def test_thinning_twice_is_thinning_once(polls: list[int | None]) -> None:
     assert downsampled(once, begins) == once
 
 
-@settings(deadline=None)
 @given(polls=_POLLS)
 def test_an_hour_without_a_gap_keeps_three_changes_at_most(polls: list[int | None]) -> None:
     """However much happened in it."""

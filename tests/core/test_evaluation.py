@@ -7,7 +7,7 @@ from itertools import product
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
@@ -331,7 +331,6 @@ class _Past:
 
 
 @pytest.mark.parametrize("every", ["5m", "1h", "1d"])
-@settings(deadline=None)
 @given(answers=_ANSWERS)
 def test_what_is_left_alone_would_have_changed_nothing(every: str, answers: list[tuple[int, int] | str | None]) -> None:
     """Whatever was polled, the alerts and their histories are those of judging every level at every poll."""

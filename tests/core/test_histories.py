@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -573,19 +573,8 @@ def _is_worse(alert: Alert, since: Acknowledgement | None) -> bool:
     return has_doubled or (alert.key.severity.rank > since.severity.rank and alert.fired_at > since.at)
 
 
-_SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
-#: A history that fails is made small for up to five minutes.
-_MINUTES_TO_SHRINK = pytest.mark.timeout(400)
-
-
-@_MINUTES_TO_SHRINK
+@pytest.mark.hypothesis
+@pytest.mark.timeout(400)  # a history that fails is made small for up to five minutes
 def test_whatever_happens_every_receiver_is_told_what_is_true() -> None:
     """Some hundred histories: told once, of the highest level, within the budget, not while muted, and to the end."""
-    run_state_machine_as_test(_Histories, settings=settings(_SETTINGS, max_examples=150, stateful_step_count=30))
-
-
-@pytest.mark.slow
-@_MINUTES_TO_SHRINK
-def test_whatever_happens_for_long_every_receiver_is_told_what_is_true() -> None:
-    """Some thousand longer histories."""
-    run_state_machine_as_test(_Histories, settings=settings(_SETTINGS, max_examples=3000, stateful_step_count=50))
+    run_state_machine_as_test(_Histories, settings=settings(max_examples=150, stateful_step_count=30))

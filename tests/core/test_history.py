@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from alerter.core.history import FailedPoll, SeriesHistory, history_from_polls, sum_of_reasons, sum_of_tenants
 from alerter.core.poll_times import NEVER
@@ -18,7 +18,7 @@ from tests.builders import NOON, a_polled_tenant, a_snapshot, at, minutes, serie
 from tests.drawn import polls
 
 ACME, GLOBEX = Tenant("acme"), Tenant("globex")
-_SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
+_SETTINGS = settings(max_examples=60)
 
 
 def values(series: Series) -> list[int | None]:

@@ -118,7 +118,7 @@ _POLLS = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(own=_POLLS, others=_POLLS.filter(bool), shift=st.sampled_from([0, 1, 2]))
 def test_an_import_fills_gaps_and_changes_nothing_else(own: Polls, others: Polls, shift: int) -> None:
     """Where it was covered all is as before; where it was not, all is as the import says. Twice is as good as once."""
@@ -138,7 +138,7 @@ def test_an_import_fills_gaps_and_changes_nothing_else(own: Polls, others: Polls
     assert gaps(notified(others), merged.coverage) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     own=_POLLS,
     coverage=st.lists(st.tuples(st.integers(0, 100), st.integers(2, 9)), max_size=3),

@@ -12,7 +12,7 @@ from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alerter.config.types import checked_name
@@ -24,11 +24,10 @@ from alerter.import_export import FileFormat, Layout, Values, read, write_readin
 from alerter.import_export.cells import shown
 from alerter.import_export.write import RECORD_COLUMNS
 from alerter.jobs.import_staging import ImportStaging
+from tests.bounded import bounded
 from tests.builders import NOON
 
-FILES = settings(
-    max_examples=300, deadline=timedelta(seconds=5), suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FILES = settings(max_examples=300)
 
 
 def imported(
@@ -37,11 +36,12 @@ def imported(
     """Return what a file says, or why it is refused."""
     values = Values(timezone=ZoneInfo(zone) if zone else None, check_tenant=checked_name, now=NOON)
     staging = ImportStaging()
-    staging.read(str(path), read(str(path), layout or Layout(default_tenant=Tenant("acme")), values))
-    try:
-        return staging.settle(interval=None)
-    except InputError as error:
-        return error
+    with bounded(5):
+        staging.read(str(path), read(str(path), layout or Layout(default_tenant=Tenant("acme")), values))
+        try:
+            return staging.settle(interval=None)
+        except InputError as error:
+            return error
 
 
 def assert_sound(found: list[ImportedHistory] | InputError) -> None:

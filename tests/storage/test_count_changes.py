@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -297,7 +297,7 @@ _EVENTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(events=_EVENTS)
 def test_whatever_happens_a_tenant_that_is_packed_has_the_history_of_one_that_is_not(
     store: Store, events: list[tuple[str, timedelta, Any]]

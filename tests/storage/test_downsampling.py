@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -205,7 +205,7 @@ with Store(sys.argv[1]).write() as transaction:
 _COUNTS = st.lists(st.one_of(st.none(), st.integers(0, 9)), min_size=1, max_size=40)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(counts=_COUNTS, batch=st.integers(1, 30), hours=st.lists(st.integers(1, 4), min_size=1, max_size=3))
 def test_thinning_in_any_steps_comes_to_the_same(
     sqlite_url: str, counts: list[int | None], batch: int, hours: list[int]

@@ -7,7 +7,7 @@ from itertools import count
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.series import ALL_TENANTS, HoldReason, Sample, Span, Tenant
@@ -313,7 +313,7 @@ class TestClock:
 
         assert series["Spam"].changes[0].count == 1
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60)
     @given(polls=st.lists(st.tuples(_STEPS, _HELD), min_size=1, max_size=14))
     @example(polls=[(1, {"Spam": 1}), (5, {"Spam": 1}), (-3, {"Spam": 2}), (0, {"Spam": 1})])
     def test_the_series_equal_the_samples_that_they_were_made_of(

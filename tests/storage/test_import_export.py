@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerter.import_export import FileFormat, Layout, Values, read, write_records
@@ -121,7 +121,7 @@ _PASTS = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(past=_PASTS, form=st.sampled_from(FileFormat))
 def test_an_export_gives_the_same_history_in_another_database(
     store: Store, other: Store, tmp_path: Path, past: TransitionSource, form: FileFormat

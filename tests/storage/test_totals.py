@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerter.core.alerting_config import AlertingConfig
@@ -124,7 +124,7 @@ _EVENTS = st.lists(
 
 
 @pytest.mark.parametrize("every", [("5m", "5m", "5m"), ("5m", "5m", "10m")])
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(condition=st.sampled_from(_CONDITIONS), events=_EVENTS, looks=st.sets(st.integers(0, 40)))
 def test_a_total_is_the_sum_of_all_series(
     store: Store,

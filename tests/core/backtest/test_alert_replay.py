@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerter.core.alerts import AlertState
@@ -33,7 +33,7 @@ from tests.drawn import HELD, POLLING, SUMMABLE, levels, polls
 
 QUIET, FIRING = AlertState.INACTIVE, AlertState.FIRING
 ACME, GLOBEX = Tenant("acme"), Tenant("globex")
-_SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=200)
+_SETTINGS = settings(max_examples=200)
 
 
 def assert_nothing_is_missed(level: Level, history: SeriesHistory) -> None:

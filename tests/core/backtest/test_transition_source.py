@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from alerter.core.alerts import AlertKey, AlertState
 from alerter.core.backtest.replay import Replay, ReplayConfig, ReplayStep, replay_of
@@ -48,7 +48,7 @@ def fired(moments: Iterable[ReplayStep]) -> list[tuple[str, AlertKey, AlertState
     ]
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
+@settings(max_examples=60)
 @given(
     alerting=policies(INTERVALS),
     acme=polls("acme", most=16),

@@ -264,7 +264,7 @@ def test_the_median_is_the_middle(values: Sequence[int], expected: float) -> Non
     assert median(values) == expected
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 2**32), zone=st.sampled_from(["UTC", "Europe/London"]), deviations=st.sampled_from([0.3, 1, 2])
 )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.backtest.alert_replay import AlertReplay
@@ -21,9 +21,7 @@ from tests.drawn import KINDS, polls
 
 ACME = Tenant("acme")
 INTERVAL = minutes(1)
-_SETTINGS = settings(
-    deadline=None, suppress_health_check=list(HealthCheck), max_examples=60, phases=set(Phase) - {Phase.explain}
-)
+_SETTINGS = settings(max_examples=60, phases=set(Phase) - {Phase.explain})
 _FIRED = st.lists(st.tuples(st.integers(0, 15_000), st.integers(0, 600)), max_size=2).map(
     lambda spans: [Span(NOON + minutes(begin), NOON + minutes(begin + lasting)) for begin, lasting in sorted(spans)]
 )

@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerter.core.conditions import ANY_COUNT, FOREVER, NOT_AT_ALL, Evidence, Forecast, Verdict
@@ -149,7 +149,6 @@ def test_polls_that_came_closer_before_the_interval_was_raised_still_make_a_line
     assert found.evidence.expected.count > 40
 
 
-@settings(deadline=None)
 @given(
     steps=st.lists(st.integers(20_000, 400_000), min_size=1, max_size=20),
     counted=st.lists(st.integers(0, 30), min_size=21, max_size=21),
@@ -271,7 +270,6 @@ def test_a_line_over_two_polls_may_be_there_and_then_not() -> None:
     assert (found.verdict, found.holds_until) == (Verdict.INACTIVE, NOT_AT_ALL)
 
 
-@settings(deadline=None)
 @given(
     interval=st.sampled_from([1, 5, 10]).map(minutes),
     ups=st.lists(st.booleans(), min_size=2, max_size=30),

@@ -161,7 +161,7 @@ _CONDITIONS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(condition=_CONDITIONS, held=st.lists(st.integers(0, 40), min_size=1, max_size=16))
 def test_the_margin_never_contradicts_the_verdict(condition: Condition, held: list[int]) -> None:
     """Who is told "by" was above the limit; whoever "needs" was not."""

@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.backtest.rule_tests import history_from_counts, parse_counts
@@ -20,9 +20,7 @@ from tests.core.conditions.test_contract import assert_skipping_changes_nothing
 
 ACME, HOUR = Tenant("acme"), timedelta(hours=1)
 SPAM, BOARD, NEW = HoldReason("Spam"), HoldReason("Board"), HoldReason("Spam v2")
-_SETTINGS = settings(
-    deadline=None, suppress_health_check=list(HealthCheck), max_examples=6, phases=set(Phase) - {Phase.explain}
-)
+_SETTINGS = settings(max_examples=6, phases=set(Phase) - {Phase.explain})
 CONDITIONS: list[Condition] = [
     Rise(times=1.5, at_least=3, weeks=2),
     Rise(within=timedelta(hours=4), times=2, at_least=5, weeks=3),

@@ -85,7 +85,7 @@ def test_a_nasty_name_is_only_text(name: str) -> None:
     is_harmless(composed(an_alert(name)), name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(name=names, tenant=names, detail=names)
 def test_no_text_breaks_anything(name: str, tenant: str, detail: str) -> None:
     """Whatever a name is made of, it is text, and the message stays within what services take."""
