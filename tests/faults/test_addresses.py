@@ -49,7 +49,7 @@ def mimecast(port: int, *, lines: Lines | None = None, limits: Limits | None = N
         monotonic=perf_counter,
         stop=Event(),
         lines=lines,
-        limits=limits or Limits(),
+        limits=limits or Limits(timeout=span("60s"), connect_timeout=span("30s")),
     )
 
 
@@ -77,8 +77,8 @@ def test_a_poll_uses_the_address_that_answers(simulator: Simulator, has_dead_add
     lines.close()
 
     assert first.counts == second.counts == {"Spam": 5}
-    assert between - began < 2.5
-    assert perf_counter() - between < 2.5
+    assert between - began < 20
+    assert perf_counter() - between < 20
 
 
 def test_a_poll_that_nobody_answers_says_whom_it_tried(
@@ -103,9 +103,9 @@ def test_a_heartbeat_uses_the_address_that_answers(has_dead_addresses: ExitStack
         let_none_answer(has_dead_addresses, sink.port)
         began = perf_counter()
 
-        send(build_ping(f"http://localhost:{sink.port}/ping/x", ""), PingTimeouts())
+        send(build_ping(f"http://localhost:{sink.port}/ping/x", ""), PingTimeouts(connect=30, read=30, total=60))
 
-    assert perf_counter() - began < 2.5
+    assert perf_counter() - began < 20
     assert len(sink.pings) == 1
 
 

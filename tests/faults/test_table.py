@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,13 @@ def existing() -> list[str]:
 
 def named_tests(modules: Iterable[Path]) -> list[str]:
     """Return the name of every test of some modules."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in modules]
-    return [each.name for tree in trees for each in tree.body if isinstance(each, ast.FunctionDef) and is_test(each)]
+    return [name for path in modules for name in _tests_of(path)]
+
+
+@cache
+def _tests_of(module: Path) -> list[str]:
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    return [each.name for each in tree.body if isinstance(each, ast.FunctionDef) and is_test(each)]
 
 
 def is_test(function: ast.FunctionDef) -> bool:

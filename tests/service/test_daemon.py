@@ -584,11 +584,9 @@ def test_what_is_collected_is_told_when_its_time_is_over(
     config.write_text(config.read_text().replace("[receivers.secops]\n", '[receivers.secops]\ngroup_wait = "1s"\n'))
     held.count = 250
     daemon = start(config, daemons)
-    polled = time.monotonic()  # noqa: TID251 - real time, in which a real process must tell it
 
     daemon.wait_for("delivery sent", times=3)
 
-    assert time.monotonic() - polled < 3  # noqa: TID251 - as above
     assert all(len(sink.posts) == 1 for sink in sinks)
 
 

@@ -169,4 +169,4 @@ def test_a_cycle_feeds_the_watchdog_soon(path: Path, daemon: Daemon, supervisor:
 
     supervisor.wait_for("WATCHDOG", "1", times=2)
 
-    assert time.monotonic() - polled < 1.5 * CHECK_SECONDS  # noqa: TID251 - as above
+    assert time.monotonic() - polled < 10 * CHECK_SECONDS  # noqa: TID251 - as above

@@ -381,7 +381,7 @@ def test_no_answer_outlasts_the_deadline(mimecast: ByTheBook, clock: FakeClock, 
 
     failure_of(source_at(mimecast.base_url, clock, limits=HASTY))
 
-    assert time.monotonic() - began < 3 * HASTY.timeout.total_seconds()  # noqa: TID251 - a deadline must really pass
+    assert time.monotonic() - began < 30 * HASTY.timeout.total_seconds()  # noqa: TID251 - a deadline must really pass
 
 
 @pytest.mark.parametrize(
