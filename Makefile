@@ -109,8 +109,8 @@ vendor:
 	cp $(VENV)/vendor/package/LICENSE alerter/web/static/vendor/LICENSE-uplot.txt
 
 lock:
-	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.txt
-	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.txt
+	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --extra charts --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.txt
+	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --extra charts --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.txt
 	uv pip compile --group audit --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-audit.txt
 	uv pip compile --group docs --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-docs.txt
 

@@ -16,6 +16,15 @@ def alerter_command(*arguments: str) -> list[str]:
     return [os.path.abspath(sys.executable), "-P", "-X", "utf8", "-m", "alerter", *arguments]  # noqa: PTH100 - a link to Python is the virtual environment
 
 
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of alerter's in a process of its own."""
+    return [os.path.abspath(sys.executable), "-P", "-X", "utf8", "-m", module, *arguments]  # noqa: PTH100 - as above
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 def find_program(name: str) -> str | None:
     """Return the absolute path of a program, or None where the system has none of the name."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
@@ -39,7 +48,7 @@ def start(command: Sequence[str]) -> "subprocess.Popen[str]":
         encoding="utf-8",
         errors="replace",
         cwd="/",
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+        env=_environment(),
     )
 
 
@@ -81,6 +90,26 @@ def run(command: Sequence[str], *, timeout: float | None = None) -> "subprocess.
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
+def convert(command: Sequence[str], given: bytes, *, seconds: float) -> "subprocess.CompletedProcess[bytes]":
+    """Run a program that makes bytes of bytes, and return what it wrote.
+
+    Args:
+        command: The program, by an absolute path, and its arguments; it limits its memory itself.
+        given: Its standard input.
+        seconds: It is stopped after this.
+
+    Raises:
+        TookTooLong: It did not end in time.
+        OSError: It cannot be started.
+    """
+    try:
+        return subprocess.run(  # noqa: S603 - its callers' own commands
+            command, input=given, capture_output=True, cwd="/", env=_environment(), timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise TookTooLong(f"stopped after {seconds:g} s") from None
+
+
 class TookTooLong(Exception):
     """A program was stopped, for its time was over."""
 
@@ -120,7 +149,7 @@ def run_limited(
             encoding="utf-8",
             errors="replace",
             cwd="/",
-            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+            env=_environment(),
             timeout=seconds,
             check=False,
         )

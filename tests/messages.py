@@ -310,5 +310,5 @@ MESSAGES: Mapping[str, Message] = {
         waiting=0,
         now=NOW,
     ),
-    "test": compose_test_message(SECOPS.name, CONTEXT, now=NOW),
+    "test": compose_test_message(SECOPS, CONTEXT, now=NOW),
 }

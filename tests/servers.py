@@ -23,13 +23,15 @@ class HttpSink:
         reply: The body of its answer.
         first: The statuses of the next answers, before `status` is what it answers.
         headers: More headers of its answers.
-        posts: Path and body of each request, oldest first.
+        replies: The bodies of its answers to some paths; these are always 200.
+        posts: Path and body of each request, oldest first; a body that is not JSON as bytes.
         hold: While it is clear, requests are not answered.
     """
 
     port: int = 0
     status: int = 200
     reply: bytes = b"ok"
+    replies: dict[str, bytes] = field(default_factory=dict)
     first: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     posts: list[tuple[str, Any]] = field(default_factory=list)
@@ -47,16 +49,28 @@ def http_sink(tls: ssl.SSLContext | None = None) -> Iterator[HttpSink]:
 
         def do_POST(self) -> None:
             """Keep a request and answer it."""
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            sink.posts.append((self.path, json.loads(body)))
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            sink.posts.append((self.path, _json_or_bytes(body)))
             sink.hold.wait(10)
+            if reply := sink.replies.get(self.path.partition("?")[0]):
+                self.answer(200, {}, reply)
+                return
             self.answer(sink.first.pop(0) if sink.first else sink.status, sink.headers, sink.reply)
+
+        do_GET = do_POST  # noqa: N815 - http.server's name
 
     with _served(Handler, tls) as sink.port:
         try:
             yield sink
         finally:
             sink.hold.set()
+
+
+def _json_or_bytes(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

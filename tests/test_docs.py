@@ -75,7 +75,7 @@ def test_every_default_in_the_readme_is_the_real_one() -> None:
             quoted = default.strip('"')
             explicit = table.model_validate(
                 ({"urls": ["json://host"]} if "urls" in table.model_fields else {})
-                | {key: {"true": True}.get(quoted, int(quoted) if quoted.isdigit() else quoted)}
+                | {key: {"true": True, "false": False}.get(quoted, int(quoted) if quoted.isdigit() else quoted)}
             )
             assert getattr(written, key) == getattr(explicit, key), key
 

@@ -25,10 +25,10 @@ def check_config(file: Path | None, config_path: Path | None, *, as_json: bool) 
         raise click.UsageError("expected one of FILE and --config, found both")
     config_path = config_path if file is None else file
     from alerter.errors import ConfigError  # noqa: PLC0415 - `--help` of this module should not wait for it
-    from alerter.service.wiring import url_problem  # noqa: PLC0415 - as above
+    from alerter.service.wiring import picture_problem, url_problem  # noqa: PLC0415 - as above
 
     try:
-        config = load(config_path, check_url=url_problem)
+        config = load(config_path, check_url=url_problem, check_picture=picture_problem)
     except ConfigError as error:
         if as_json:
             print_json({"ok": False, "errors": list(map(problem_json, error.problems)), "warnings": []})

@@ -55,7 +55,9 @@ def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str, 
     errors: list[Finding] = []
     config = None
     try:
-        config = load(config_path, redactor=redactor)
+        from alerter.service.wiring import picture_problem  # noqa: PLC0415 - as above
+
+        config = load(config_path, redactor=redactor, check_picture=picture_problem)
         chosen = tenants_of(tenant, labels, config)
         _refuse_nobody(config, chosen, wanted_text(tenant, labels))
     except ConfigError as error:

@@ -51,6 +51,7 @@ def load(
     only_receiver: str | None = None,
     only_own: bool = False,
     check_url: Callable[[str], str] = lambda _: "",
+    check_picture: Callable[[str], str] = lambda _: "",
 ) -> "Config":
     """Return the configuration that the option, the environment or the usual places name.
 
@@ -66,6 +67,7 @@ def load(
         only_receiver: The one receiver whose URLs are needed, and no other secret; None for all secrets.
         only_own: Whether nothing is read that is another user's, and nothing said: for what nobody has asked for.
         check_url: Return why no message can be sent to a URL; for commands that send, and that check.
+        check_picture: Return why no picture can be sent along; for commands that show warnings.
 
     Raises:
         ConfigError: There is none, or it is wrong.
@@ -91,6 +93,7 @@ def load(
         only_receiver=only_receiver,
         only_own=only_own,
         check_url=check_url,
+        check_picture=check_picture,
     )
 
 

@@ -34,13 +34,20 @@ def run(config_path: Path | None, *, verbose: bool, log_format: str) -> None:
     from alerter.errors import AlerterError  # noqa: PLC0415
     from alerter.redaction import Redactor  # noqa: PLC0415
     from alerter.service.daemon import Daemon  # noqa: PLC0415
-    from alerter.service.wiring import url_problem  # noqa: PLC0415
+    from alerter.service.wiring import picture_problem, url_problem  # noqa: PLC0415
 
     # When the watchdog ends a process that hangs (SIGABRT), the log has where each of its threads hung; no values.
     faulthandler.enable()
     redactor, level = Redactor(), logging.DEBUG if verbose else logging.INFO
     try:
-        config = load(config_path, redactor=redactor, level=level, log_format=log_format, check_url=url_problem)
+        config = load(
+            config_path,
+            redactor=redactor,
+            level=level,
+            log_format=log_format,
+            check_url=url_problem,
+            check_picture=picture_problem,
+        )
         Daemon(config.path, redactor=redactor).run(config)
     except AlerterError as error:
         raise click.exceptions.Exit(_last_words(error)) from None

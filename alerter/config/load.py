@@ -117,6 +117,7 @@ def load_config(
     only_receiver: str | None = None,
     only_own: bool = False,
     check_url: Callable[[str], str] = lambda _: "",
+    check_picture: Callable[[str], str] = lambda _: "",
 ) -> Config:
     """Return the configuration that a file holds, with those that it includes.
 
@@ -130,6 +131,7 @@ def load_config(
         only_own: Whether only files are read that belong, with their folders, to root or to the user of this process:
             for those who read without having been told to.
         check_url: Return why a message cannot be sent to a URL, without the network; empty where it can.
+        check_picture: The same for the picture of a message.
 
     Raises:
         ConfigError: It cannot be read or is wrong; with every problem of it, in the files' order.
@@ -160,6 +162,7 @@ def load_config(
     _warn_of_modes(config, files, problems, remedy=credentials.remedy)
     _warn_of_wire(config, environ, problems)
     validate.warn(config, parts.rules, problems)
+    _warn_of_charts(config, check_picture, problems)
     return replace(
         config,
         warnings=_redacted(problems.warnings, redactor),
@@ -231,6 +234,19 @@ def _check_urls(
         is_url = path[2:3] == ("urls",) and has_scheme(text)
         if is_url and path not in but_for and not problems.is_wrong(path) and (why := check_url(text)):
             problems.error(path, why)
+
+
+def _warn_of_charts(config: Config, check_picture: Callable[[str], str], problems: Problems) -> None:
+    """Say where messages go without the pictures that a receiver wants."""
+    for each in config.receivers:
+        path: KeyPath = ("receivers", each.receiver.name)
+        whys = [check_picture(target.url) if each.receiver.charts else "" for target in each.targets]
+        if all(whys) and len(set(whys)) == 1:
+            problems.warn((*path, "charts"), f"messages go without a picture: {whys[0]}")
+            continue
+        for number, why in enumerate(whys):
+            if why:
+                problems.warn((*path, "urls", number), f"messages to it go without a picture: {why}")
 
 
 def _secrets_of_proxies(environ: Mapping[str, str]) -> Iterator[str]:

@@ -232,6 +232,7 @@ class ReceiverTable(Section):
         fallback: The receiver that is told in its place when a message to it had to be given up, and that a target of
             it cannot be reached for half an hour; without one, every other receiver is told of that.
         group_wait: How long news for it is collected over all tenants before it becomes one message; at most `1h`.
+        charts: Whether messages carry a picture of the counts, where the service takes one; needs `alerter[charts]`.
     """
 
     urls: Annotated[list[Annotated[Text, AfterValidator(apprise_url)]], Key(min_length=1)]
@@ -240,6 +241,7 @@ class ReceiverTable(Section):
     max_per_hour: Annotated[int, Key(ge=1)] = _DEFAULT.max_per_hour
     fallback: Text | None = None
     group_wait: Annotated[Duration, _at_most(MAX_GROUP_WAIT)] = _DEFAULT.group_wait
+    charts: bool = _DEFAULT.charts
 
 
 class RouteTable(Section):

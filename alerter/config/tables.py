@@ -260,6 +260,7 @@ def receiver_of(name: str, table: ReceiverTable) -> ReceiverConfig:
         max_per_hour=table.max_per_hour,
         fallback=None if table.fallback is None else ReceiverName(table.fallback),
         group_wait=table.group_wait,
+        charts=table.charts,
         targets=tuple(map(id_of, table.urls)),
     )
     schemes = [scheme_of(url) for url in table.urls]

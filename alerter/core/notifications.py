@@ -66,6 +66,7 @@ class Receiver:
         max_per_hour: Messages it gets in an hour at most.
         fallback: Who is notified in its place when a message to it had to be given up; None for nobody.
         group_wait: How long news for it is collected, over all tenants, before it becomes one message.
+        charts: Whether its messages carry a picture of the counts, where its targets take one.
         targets: Where it is notified, in the configuration's order.
     """
 
@@ -75,6 +76,7 @@ class Receiver:
     max_per_hour: int = 30
     fallback: ReceiverName | None = None
     group_wait: timedelta = timedelta(0)
+    charts: bool = False
     targets: tuple[TargetId, ...] = ()
 
 

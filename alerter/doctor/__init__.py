@@ -13,7 +13,7 @@ from threading import Event
 from alerter.clock import now
 from alerter.config import Config, Target
 from alerter.core.message.render import compose_test_message
-from alerter.core.notifications import ReceiverName
+from alerter.core.notifications import Receiver
 from alerter.core.rules import MATCH_ALL, Selector
 from alerter.doctor.config import check_configuration, check_network_settings, configuration_errors
 from alerter.doctor.database import check_database
@@ -80,7 +80,7 @@ def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: 
     notifier = AppriseNotifier()
     for receiver in config.receivers:
         for target in receiver.targets:
-            send = partial(_send, config, receiver.receiver.name, target, notifier) if sends else None
+            send = partial(_send, config, receiver.receiver, target, notifier) if sends else None
             run = partial(check_target, target, notifier, send=send, now=at)
             yield Check(group=Group.RECEIVERS, subject=target.name, run=run)
     heartbeat = partial(check_heartbeat, config.service.heartbeat_url, now=at)
@@ -92,7 +92,7 @@ def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: 
             yield Check(group=Group.ACCOUNTS, subject=name, run=partial(check_account, tenant, source))
 
 
-def _send(config: Config, receiver: ReceiverName, target: Target, notifier: AppriseNotifier) -> str | None:
+def _send(config: Config, receiver: Receiver, target: Target, notifier: AppriseNotifier) -> str | None:
     """Send a test message; return why it was not taken."""
     try:
         notifier.deliver(

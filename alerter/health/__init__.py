@@ -6,13 +6,14 @@ as Prometheus expects; whatever must outlive a restart is in the database. No I/
 
 from alerter.health.accounts import CycleRecord, TenantRecord
 from alerter.health.durations import DURATION_BOUNDS, CycleDurations
-from alerter.health.outcomes import ConfigRecord, DeliveryOutcome, PingOutcome
+from alerter.health.outcomes import ChartOutcome, ConfigRecord, DeliveryOutcome, PingOutcome
 from alerter.health.whole import ENOUGH_TENANTS, MAX_COMPLAINTS, Health
 
 __all__ = [
     "DURATION_BOUNDS",
     "ENOUGH_TENANTS",
     "MAX_COMPLAINTS",
+    "ChartOutcome",
     "ConfigRecord",
     "CycleDurations",
     "CycleRecord",

@@ -22,6 +22,16 @@ class PingOutcome(StrEnum):
     FAILED = "failed"
 
 
+class ChartOutcome(StrEnum):
+    """What came of a picture that was to go along with a message."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    LATE = "late"
+    MISSING = "missing"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigRecord:
     """Whether the configuration as it is now is in force, and since when the one that is in force is."""

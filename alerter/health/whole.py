@@ -10,7 +10,7 @@ from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause
 from alerter.health.accounts import MIN_OVERDUE, CycleRecord, TenantProgress, TenantRecord
 from alerter.health.durations import CycleDurations, Durations
-from alerter.health.outcomes import ConfigRecord, DeliveryOutcome, PingOutcome, outcome_of
+from alerter.health.outcomes import ChartOutcome, ConfigRecord, DeliveryOutcome, PingOutcome, outcome_of
 from alerter.humanize import first_of
 
 #: Of thousands of tenants so many first cycles show that keys, network and database are well.
@@ -39,6 +39,7 @@ class Health:
         self._targets: tuple[TargetName, ...] = ()
         self._deliveries: Counter[tuple[TargetName, DeliveryOutcome]] = Counter()
         self._pings: Counter[PingOutcome] = Counter()
+        self._charts: Counter[ChartOutcome] = Counter()
         self._config: ConfigRecord | None = None
 
     def expect(self, intervals: Mapping[Tenant, timedelta], *, begun_within: timedelta = timedelta(0)) -> None:
@@ -150,6 +151,16 @@ class Health:
         """Note a ping of the heartbeat."""
         with self._lock:
             self._pings[outcome] += 1
+
+    def chart_tried(self, outcome: ChartOutcome) -> None:
+        """Note what came of the picture of a message."""
+        with self._lock:
+            self._charts[outcome] += 1
+
+    def charts(self) -> Mapping[ChartOutcome, int]:
+        """Return how many pictures of messages came to what."""
+        with self._lock:
+            return {outcome: self._charts[outcome] for outcome in ChartOutcome}
 
     def newest_cycles(self) -> Mapping[Tenant, CycleRecord]:
         """Return the newest cycle of each tenant that had one."""

@@ -10,6 +10,8 @@ Everything that must be known of Apprise (2.2) stands here:
 - Only SUCCESS is success: a partial delivery, no match and a timeout are failures.
 - Apprise logs tokens: its logger is cut off from every handler here. What went wrong is read from the records that it
   attaches to its result, and goes out without anything that stands in the URL.
+- A picture goes with the first attempt of its call, and not with the second: what a service has accepted by then is
+  not sent again. To Slack it goes after the message, into its thread.
 - It shows no headers, and its plugins call `requests` themselves: only from Opsgenie, whose plugin is handed the
   method that posts, can a failure carry a `Retry-After`; for all others the outbox has its own waits.
 """
@@ -18,40 +20,61 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
+from json import loads
 from typing import Any, Final
 
-from apprise import Apprise, AppriseAsset, AppriseResult, AppriseResultStatus, NotifyFormat, NotifyType
+from apprise import (
+    Apprise,
+    AppriseAsset,
+    AppriseAttachment,
+    AppriseResult,
+    AppriseResultStatus,
+    NotifyFormat,
+    NotifyType,
+)
+from apprise.attachment.memory import AttachMemory
 from apprise.common import OverflowMode
 from apprise.conversion import convert_between
 from apprise.manager_plugins import NotificationManager
 from apprise.plugins.base import NotifyBase
+from apprise.plugins.email.base import PGP_MODE_DEFAULT
+from apprise.result import NotifyAttempt, NotifyResult
 
 from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent
 from alerter.core.message.text import Room, fit
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
+from alerter.health import ChartOutcome
 from alerter.network.probe import Endpoint
 from alerter.network_settings import fault_on_the_way
 from alerter.notifiers.endpoints import endpoint_of
 from alerter.notifiers.failures import REFUSED, failure_text
+from alerter.notifiers.pictures import NoPicture, Painter
 from alerter.notifiers.plugins import (
     PLUGIN_BY_SCHEME,
     JsonPlugin,
     MailPlugin,
     OpsgeniePlugin,
     PagerDutyPlugin,
+    Picture,
     SlackPlugin,
     TeamsPlugin,
 )
 from alerter.notifiers.url_forms import expected_form, unknown_scheme_text
 from alerter.redaction import Redactor, parts_of_url
 
+log = logging.getLogger(__name__)
+
 #: Seconds, for what waits on a socket; the URL may set its own (`?cto=`, `?rto=`).
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 10.0
 #: Seconds until Apprise stops waiting for a service, whatever the URL says.
 DELIVERY_TIMEOUT: Final = 30.0
+#: A target that refused a picture gets none for so long: it may have got that message twice.
+NO_PICTURE_FOR: Final = timedelta(hours=1)
+#: Characters of a text message to a phone, which takes no picture.
+MAX_SHORT_BODY: Final = 320
 _TYPE_BY_STATUS: Final = {
     MessageStatus.INFO: NotifyType.INFO,
     MessageStatus.WARNING: NotifyType.WARNING,
@@ -84,6 +107,8 @@ class AppriseNotifier:
         read_timeout: Seconds, unless the URL sets its own.
         delivery_timeout: Seconds for the whole of a delivery.
         redactor: Knows what no error may show, besides all of the target's own URL.
+        painter: Makes the pictures; None for our own.
+        on_chart: Called with what came of each picture, from the thread that delivers.
     """
 
     def __init__(
@@ -94,7 +119,13 @@ class AppriseNotifier:
         read_timeout: float = READ_TIMEOUT,
         delivery_timeout: float = DELIVERY_TIMEOUT,
         redactor: Redactor | None = None,
+        painter: Painter | None = None,
+        on_chart: Callable[[ChartOutcome], None] = lambda _: None,
     ) -> None:
+        self._painter = Painter() if painter is None else painter
+        self._on_chart = on_chart
+        #: Targets that refused a picture: until when a message must be written to go without one.
+        self._without_until: dict[str, datetime] = {}
         self._timeouts = {"cto": connect_timeout, "rto": read_timeout}
         self._delivery_timeout = delivery_timeout
         self._redactor = Redactor() if redactor is None else redactor
@@ -131,6 +162,7 @@ class AppriseNotifier:
         if isinstance(service, PagerDutyPlugin | OpsgeniePlugin):
             self._deliver_events(message, service, url)
             return
+        picture = self._picture(message, service, url)
         title, text = message.title, message.bodies[Format.TEXT]
         if isinstance(service, SlackPlugin | TeamsPlugin | MailPlugin):
             service.message = message
@@ -140,7 +172,33 @@ class AppriseNotifier:
             service.set_message(message)
         if isinstance(service, MailPlugin):
             service.had_by |= had_by
-        self._send(service, url, title, text, _TYPE_BY_STATUS[message.status])
+        offered = None if isinstance(service, SlackPlugin) else picture
+        result = self._send(service, url, title, text, _TYPE_BY_STATUS[message.status], picture=offered)
+        if picture is not None:
+            refusal = service.upload(picture) if isinstance(service, SlackPlugin) else self._first_failure(result, url)
+            self._note_picture(message, url, refusal)
+
+    def _picture(self, message: Message, service: NotifyBase, url: str) -> Picture | None:
+        """Return the picture that goes along with a message; None where there is none, whatever the reason."""
+        chart = message.bodies.get(Format.CHART)
+        until = self._without_until.get(url)
+        if chart is None or picture_problem(service) or (until is not None and message.created_at < until):
+            return None
+        fields = loads(chart)
+        try:
+            return Picture(self._painter.png(message.id, fields["svg"]), fields["text"])
+        except NoPicture as error:
+            self._on_chart(error.outcome)
+            log.warning("message without its chart ref=%s outcome=%s: %s", message.id, error.outcome, error)
+            return None
+
+    def _note_picture(self, message: Message, url: str, refusal: str) -> None:
+        """Note whether a picture went along with a message that was sent; a target that refuses it is left alone."""
+        outcome = ChartOutcome.REFUSED if refusal else ChartOutcome.SENT
+        self._on_chart(outcome)
+        if refusal:
+            self._without_until[url] = message.created_at + NO_PICTURE_FOR
+            log.warning("message without its chart ref=%s outcome=%s: %s", message.id, outcome, refusal)
 
     def _deliver_events(self, message: Message, service: PagerDutyPlugin | OpsgeniePlugin, url: str) -> None:
         """Send the events of a message one after the other, until one is not taken."""
@@ -148,14 +206,18 @@ class AppriseNotifier:
             service.event = event
             self._send(service, url, event.summary, event.summary, _TYPE_BY_SEVERITY[event.severity])
 
-    def _send(self, service: NotifyBase, url: str, title: str, text: str, kind: NotifyType) -> None:
+    def _send(
+        self, service: NotifyBase, url: str, title: str, text: str, kind: NotifyType, *, picture: Picture | None = None
+    ) -> AppriseResult:
         apprise = Apprise(asset=self._asset)
         apprise.add(service)
+        if picture is not None:
+            _offer_once(service, picture)
         result = apprise.notify(
             body=text, title=title, notify_type=kind, body_format=NotifyFormat.TEXT, log_level=logging.DEBUG
         )
         if result.status is AppriseResultStatus.SUCCESS:
-            return
+            return result
         failure = self._failure(result, url)
         is_by_http = not isinstance(service, MailPlugin) and " answered " not in failure
         if is_by_http and (fault := fault_on_the_way("https" if service.secure else "http")):
@@ -168,6 +230,14 @@ class AppriseNotifier:
             retry_after=service.retry_after if isinstance(service, OpsgeniePlugin) else None,
             had_by=frozenset(service.had_by) if isinstance(service, MailPlugin) else frozenset(),
         )
+
+    def picture_problem(self, url: str) -> str:
+        """Return why no picture can go along with messages to a URL; empty where one can.
+
+        Raises:
+            DeliveryError: Apprise cannot make anything of it.
+        """
+        return picture_problem(self._load(url))
 
     def check(self, url: str) -> None:
         """Make sure that a URL can be used, without sending anything.
@@ -226,6 +296,12 @@ class AppriseNotifier:
         own = Redactor(parts_of_url(url))
         return lambda text: own.redacted(self._redactor.redacted(text))
 
+    def _first_failure(self, result: AppriseResult, url: str) -> str:
+        """Return why the first attempt of a delivery failed, in one line; empty if it did not."""
+        service = next(iter(result))
+        first = service.attempts[0]
+        return "" if first.status is AppriseResultStatus.SUCCESS else self._text_of(service, first, url)
+
     def _failure(self, result: AppriseResult, url: str) -> str:
         """Return why a delivery failed, in one line."""
         if result.status is AppriseResultStatus.TIMEOUT:
@@ -233,8 +309,45 @@ class AppriseNotifier:
         service = next(iter(result), None)
         if service is None:
             return f"Apprise sent nothing: {result.status.name}"
-        records = [(entry.level, entry.message) for entry in service.logs()]
+        return self._text_of(service, service.attempts[-1], url)
+
+    def _text_of(self, service: NotifyResult, attempt: NotifyAttempt, url: str) -> str:
+        records = [(entry.level, entry.message) for entry in attempt.logs]
         return f"{service.name} {failure_text(records, self._without_secrets(url))}"
+
+
+def picture_problem(service: NotifyBase) -> str:
+    """Return why a service takes no picture; empty where it does."""
+    if isinstance(service, SlackPlugin):
+        return "" if service.takes_pictures else "Slack takes them with a bot token (slack://xoxb-…), not by a webhook"
+    if isinstance(service, MailPlugin):
+        return "" if service.pgp_mode == PGP_MODE_DEFAULT else "a mail that is signed or encrypted has none"
+    is_short = 0 < int(service.body_maxlen) <= MAX_SHORT_BODY
+    if (
+        isinstance(service, TeamsPlugin | PagerDutyPlugin | OpsgeniePlugin)
+        or is_short
+        or not service.attachment_support
+    ):
+        return f"{service.service_name} takes none"
+    return ""
+
+
+def _offer_once(service: NotifyBase, picture: Picture) -> None:
+    """Let a service send a picture along; where that fails, let it try once more at once, without the picture."""
+    service.retry, service.wait = max(int(service.retry), 1), 0
+    notify = service.notify
+    offered = [picture]
+
+    def notify_once(**arguments: Any) -> bool:  # noqa: ANN401 - Apprise's signature
+        found = offered.pop() if offered else None
+        if isinstance(service, MailPlugin):
+            service.picture = found
+        elif found is not None:
+            file = AttachMemory(content=found.png, name=found.name, mimetype="image/png")  # type: ignore[no-untyped-call]
+            arguments["attach"] = AppriseAttachment([file])
+        return bool(notify(**arguments))
+
+    service.notify = notify_once  # type: ignore[method-assign] # what Apprise calls for each attempt
 
 
 def _fitted(message: Message, service: NotifyBase, *, is_split: bool) -> tuple[str, str]:

@@ -6,9 +6,13 @@ Each is overridden in one place, so that what `core.message` has rendered goes o
 import re
 import smtplib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from email import message_from_string
 from email.header import Header
+from email.message import Message as Part
+from email.mime.image import MIMEImage
+from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.utils import parseaddr
 from hashlib import sha256
@@ -29,6 +33,7 @@ from apprise.plugins.workflows import NotifyWorkflows
 from apprise.utils.parse import parse_list
 
 from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent, Untrusted
+from alerter.core.message.html import with_picture
 from alerter.core.message.sanitize import sanitize, truncate_middle
 from alerter.core.rules import Severity
 from alerter.notifiers.failures import SOCKET_ERROR, one_line
@@ -39,6 +44,27 @@ _NAMED_REFUSALS = 3
 _PERMANENT = 500
 #: SMTP's code for a mail that is larger than the server takes (RFC 1870, section 6).
 _TOO_LARGE = 552
+
+
+#: Seconds for each of the three requests of an upload.
+_UPLOAD_TIMEOUT: Final = 5.0
+#: https://docs.slack.dev/reference/methods/files.getUploadURLExternal (2026-11-30)
+_MAX_ALT_TEXT: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that goes along with a message.
+
+    Attributes:
+        png: The file.
+        text: What it shows, in words.
+        name: Of the file.
+    """
+
+    png: bytes
+    text: str
+    name: str = "chart.png"
 
 
 def _fields(message: Message) -> dict[str, Any]:
@@ -52,6 +78,16 @@ class SlackPlugin(NotifySlack):  # type: ignore[no-untyped-call] # Apprise's __i
 
     message: Message
 
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
+        super().__init__(**arguments)  # type: ignore[no-untyped-call]
+        #: Where the message stands by now: the channel, and what replies to it name.
+        self.posted: list[tuple[str, str]] = []
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether it may upload files: a webhook cannot."""
+        return self.mode is SlackMode.BOT
+
     def _send(self, url: str, payload: Mapping[str, object], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Apprise's signature
         if self.mode in (SlackMode.WORKFLOW, SlackMode.WORKFLOW_TRIGGER):
             # A workflow takes one variable, and puts it into a message of its own.
@@ -59,7 +95,58 @@ class SlackPlugin(NotifySlack):  # type: ignore[no-untyped-call] # Apprise's __i
             ours = {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
         else:
             ours = loads(self.message.bodies[Format.SLACK])
-        return super()._send(url, {**payload, **ours}, *args, **kwargs)  # type: ignore[no-untyped-call]
+        response = super()._send(url, {**payload, **ours}, *args, **kwargs)  # type: ignore[no-untyped-call]
+        if isinstance(response, dict) and self.takes_pictures:
+            self.posted.append((str(response.get("channel", "")), str(response.get("ts", ""))))
+        return response
+
+    def upload(self, picture: Picture) -> str:
+        """Put a picture into the thread of each message that was sent; return why that failed, or nothing.
+
+        https://docs.slack.dev/messaging/working-with-files (2026-11-30)
+        """
+        try:
+            for channel, thread in self.posted:
+                where = {"channel_id": channel, **({"thread_ts": thread} if thread else {})}
+                size = {"filename": picture.name, "length": len(picture.png), "alt_txt": picture.text[:_MAX_ALT_TEXT]}
+                place = self._call("files.getUploadURLExternal", params=size)
+                url = str(place.get("upload_url", ""))
+                if not url.startswith("https://"):
+                    return "Slack gave no address for the upload"
+                uploaded = self._request("POST", url, data=picture.png)
+                if uploaded.status_code != requests.codes.ok:
+                    return f"Slack answered {uploaded.status_code} to the upload"
+                files = [{"id": str(place.get("file_id", "")), "title": picture.text}]
+                self._call("files.completeUploadExternal", json={"files": files, **where})
+        except requests.RequestException:
+            return "Slack broke off the upload"
+        except _UploadRefusedError as error:
+            return str(error)
+        return ""
+
+    def _call(self, method: str, **arguments: Any) -> Mapping[str, object]:  # noqa: ANN401 - what requests takes
+        """Return what a method of Slack's API answers."""
+        headers = {"Authorization": f"Bearer {self.access_token}"}
+        http_method = "POST" if "json" in arguments else "GET"
+        response = self._request(http_method, self.api_url.format(method), headers=headers, **arguments)
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not answer.get("ok"):
+            error = answer.get("error") if isinstance(answer, dict) else ""
+            reason = f": {one_line(str(error))}" if error else ""
+            raise _UploadRefusedError(f"Slack answered {response.status_code} to {method}{reason}")
+        return answer
+
+    def _request(self, method: str, url: str, **arguments: Any) -> requests.Response:  # noqa: ANN401 - what requests takes
+        return requests.request(
+            method, url, timeout=_UPLOAD_TIMEOUT, verify=self.verify_certificate, allow_redirects=False, **arguments
+        )
+
+
+class _UploadRefusedError(Exception):
+    """Slack does not take a picture."""
 
 
 class TeamsPlugin(NotifyWorkflows):  # type: ignore[no-untyped-call]
@@ -88,6 +175,7 @@ class MailPlugin(NotifyEmail):  # type: ignore[no-untyped-call]
 
     service_name = "the mail server"
     message: Message
+    picture: Picture | None = None
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
         super().__init__(**arguments)  # type: ignore[no-untyped-call]
@@ -107,6 +195,8 @@ class MailPlugin(NotifyEmail):  # type: ignore[no-untyped-call]
 
     def send(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ANN401 - Apprise's signature
         """Send the mail to every addressee who does not have it."""
+        self.refusals.clear()
+        self.is_refused = False
         if self.pgp_mode != PGP_MODE_DEFAULT:
             # A signature covers the parts as Apprise made them, so that such a mail is plain text.
             return bool(super().send(*args, **kwargs))  # type: ignore[no-untyped-call]
@@ -192,7 +282,22 @@ class MailPlugin(NotifyEmail):  # type: ignore[no-untyped-call]
         for part in parsed.walk():
             if part.get_content_type() == "text/plain":
                 part.set_payload(MIMEText(self.message.bodies[Format.TEXT], "plain", "utf-8").get_payload())
+        if self.picture is not None:
+            self._add_picture(parsed, self.picture)
         return parsed.as_string()
+
+    def _add_picture(self, mail: Part, picture: Picture) -> None:
+        """Put the HTML and a picture that it shows into one part (RFC 2387), beside the text."""
+        image_id = self._mail_id(f"{self.message.id}.chart")
+        html = with_picture(self.message.bodies[Format.HTML], f"cid:{image_id[1:-1]}", picture.text)
+        image = MIMEImage(picture.png, "png")
+        image.add_header("Content-ID", image_id)
+        image.add_header("Content-Disposition", "inline", filename=picture.name)
+        related = MIMEMultipart("related", type="text/html")
+        related.attach(MIMEText(html, "html", "utf-8"))
+        related.attach(image)
+        parts = mail.get_payload()
+        mail.set_payload([related if part.get_content_type() == "text/html" else part for part in parts])  # type: ignore[union-attr]
 
 
 def _header(name: str, text: str) -> str:

@@ -50,6 +50,7 @@ from alerter.service.wiring import (
     build_source,
     config_fingerprint,
     open_membership,
+    picture_problem,
     send_test,
     target_urls,
     url_problem,
@@ -120,8 +121,8 @@ class Daemon:
         self.path = path
         self._redactor = redactor
         self._stop = Event()
-        self._notifier = AppriseNotifier(redactor=redactor)
         self._health = Health(_boot_seconds)
+        self._notifier = AppriseNotifier(redactor=redactor, on_chart=self._health.chart_tried)
         self._lines = Lines(_boot_seconds)
         self._mine: Mapping[Tenant, timedelta] = {}
         self._scheduler = Scheduler(
@@ -280,7 +281,9 @@ class Daemon:
     def _take_configuration(self) -> str:
         """Take the configuration as it is now; return why it was refused, or nothing."""
         try:
-            config = load_config(self.path, redactor=self._redactor, check_url=url_problem)
+            config = load_config(
+                self.path, redactor=self._redactor, check_url=url_problem, check_picture=picture_problem
+            )
             runtime = Runtime.of(config, before=self._runtime, build_source=self._build_source)
             if config.service.database == self._runtime.config.service.database:
                 self._monitoring.apply_config(config, now=now())

@@ -21,6 +21,7 @@ from alerter.jobs.deliver import deliver, release_claims
 from alerter.jobs.notify import flush_groups
 from alerter.jobs.poll import PollCycle, poll, poll_dry_run, reconcile
 from alerter.notifiers.apprise import AppriseNotifier
+from alerter.notifiers.pictures import NO_LIBRARY_TEXT, is_library_installed
 from alerter.redaction import Redactor
 from alerter.service.alerting_config import build_alerting_config, build_message_context
 from alerter.service.membership import Clocks, Membership, SingleNode
@@ -135,6 +136,16 @@ def url_problem(url: str) -> str:
     return ""
 
 
+def picture_problem(url: str) -> str:
+    """Return why no picture can go along with messages to a URL, found without any network; empty where one can."""
+    if not is_library_installed():
+        return NO_LIBRARY_TEXT
+    try:
+        return AppriseNotifier().picture_problem(url)
+    except DeliveryError:
+        return ""  # that is a problem of its own
+
+
 def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[PollCycle]:
     """Poll every tenant once, in turn.
 
@@ -213,7 +224,8 @@ def _empty_store() -> Iterator[Store]:
 
 def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
     """Send a test message to each target of a receiver; return what went wrong with each, None for nothing."""
-    message = compose_test_message(ReceiverName(receiver), build_message_context(config), now=now())
+    (found,) = (each.receiver for each in config.receivers if each.receiver.name == receiver)
+    message = compose_test_message(found, build_message_context(config), now=now())
     notifier = AppriseNotifier()
     outcomes: dict[TargetName, str | None] = {}
     for target, url in target_urls(config, ReceiverName(receiver)).items():

@@ -129,6 +129,14 @@ def _sent(health: Health) -> Iterator[Metric]:
     for ping, number in health.pings().items():
         pings.add_metric((ping,), number)
     yield pings
+    charts = CounterMetricFamily(
+        "alerter_charts",
+        "Pictures of messages: sent, or why a message went without one (failed, late, missing, refused).",
+        labels=("outcome",),
+    )
+    for chart, number in health.charts().items():
+        charts.add_metric((chart,), number)
+    yield charts
 
 
 def _alerts(stored: DatabaseCounts) -> Metric:

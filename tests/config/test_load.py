@@ -1119,3 +1119,36 @@ def test_each_of_several_globs_that_matches_nothing_is_a_warning() -> None:
         "routes[#1].tenants[#2]: '!acmee' matches none of the tenants, did you mean 'acme'?",
         "mute_windows.nights.tenants[#2]: 'acmee' matches none of the tenants, did you mean 'acme'?",
     ]
+
+
+def picture_problem(url: str) -> str:
+    """Return why a URL takes no picture."""
+    return "it takes none" if url.startswith("json:") else ""
+
+
+@pytest.mark.parametrize(
+    ("receiver", "warnings"),
+    [
+        pytest.param('urls = ["json://a"]\n', [], id="nobody wants pictures"),
+        pytest.param('urls = ["ntfy://a"]\ncharts = true\n', [], id="they can be sent"),
+        pytest.param(
+            'urls = ["json://a", "json://b"]\ncharts = true\n',
+            ["rules.toml:9: receivers.secops.charts: messages go without a picture: it takes none"],
+            id="nothing takes them",
+        ),
+        pytest.param(
+            'urls = ["ntfy://a", "json://b"]\ncharts = true\n',
+            ["rules.toml:8: receivers.secops.urls[#2]: messages to it go without a picture: it takes none"],
+            id="one target takes none",
+        ),
+    ],
+)
+def test_a_picture_that_cannot_go_along_is_a_warning(receiver: str, warnings: list[str], tmp_path: Path) -> None:
+    """The message goes all the same."""
+    path = tmp_path / "rules.toml"
+    path.write_text(f"{RULE}{TENANT}[receivers.secops]\n{receiver}", encoding="utf-8")
+
+    config = load_config(path, {}, check_picture=picture_problem)
+
+    assert [str(each).rpartition("/")[2] for each in config.warnings] == warnings
+    assert config.receivers[0].receiver.charts == ("charts" in receiver)

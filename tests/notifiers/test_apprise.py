@@ -19,7 +19,7 @@ from apprise.plugins.pagerduty import PAGERDUTY_API_LOOKUP
 
 from alerter.core.message.content import EventAction, Format, Message, MessageContext, MessageStatus, OnCallEvent
 from alerter.core.message.render import compose_test_message
-from alerter.core.notifications import ReceiverName
+from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
 from alerter.notifiers.apprise import AppriseNotifier, scheme
@@ -30,7 +30,7 @@ from tests.servers import HttpSink, SmtpSink, http_sink, smtp_sink
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 CONTEXT = MessageContext(timezone=UTC, console_url="https://login.example/held", runbook_by_rule={})
-MESSAGE = compose_test_message(ReceiverName("secops"), CONTEXT, now=NOON)
+MESSAGE = compose_test_message(Receiver(name=ReceiverName("secops")), CONTEXT, now=NOON)
 HOOK = "T0AAAAAAA/B0BBBBBBB/abcdefghijklmnopqrstuvwx"
 SLACK = f"https://hooks.slack.com/services/{HOOK}"
 WORKFLOW = "0123456789abcdef0123456789abcdef"

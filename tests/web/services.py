@@ -12,7 +12,7 @@ from alerter.core.outbox import TargetBacklog, TargetName
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.errors import Cause
-from alerter.health import Health, PingOutcome
+from alerter.health import ChartOutcome, Health, PingOutcome
 from alerter.web.pages import Pages
 from alerter.web.sources import DatabaseCounts, Sources
 from tests.builders import NOON, a_delivery, a_snapshot
@@ -50,6 +50,7 @@ def a_health(held: Mapping[str, int] | None = None, *, seconds: Seconds | None =
     health.delivery_tried(a_delivery(target=SLACK))
     health.delivery_tried(replace(a_delivery(target=SLACK), sent_at=NOON))
     health.ping_tried(PingOutcome.SENT)
+    health.chart_tried(ChartOutcome.SENT)
     return health
 
 

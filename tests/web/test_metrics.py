@@ -77,6 +77,8 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
         ),
         pytest.param("alerter_heartbeat_pings_total", {"outcome": "sent"}, 1, id="pings that were heard"),
         pytest.param("alerter_heartbeat_pings_total", {"outcome": "failed"}, 0, id="pings that were not"),
+        pytest.param("alerter_charts_total", {"outcome": "sent"}, 1, id="pictures that were sent"),
+        pytest.param("alerter_charts_total", {"outcome": "late"}, 0, id="pictures that were late"),
         pytest.param("alerter_config_last_reload_successful", {}, 1, id="the configuration is in force"),
         pytest.param(
             "alerter_config_last_reload_success_timestamp_seconds", {}, NOON.timestamp(), id="since when it is"

@@ -5,34 +5,46 @@ escaped here, once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from html import escape
 from typing import Final
 
 from alerter.core.charts.figure import Band, Figure
-from alerter.core.rules import shown
+from alerter.core.rules import RuleName, shown
 
 #: A small line, in pixels.
 SPARK_WIDTH: Final = 120
 SPARK_HEIGHT: Final = 24
-#: A chart.
+#: A chart on the page.
 WIDTH: Final = 960
 HEIGHT: Final = 300
-#: Where its plot begins and ends.
+#: Where its plot begins, and how much room there is around it.
 _LEFT: Final = 64
-_RIGHT: Final = WIDTH - 12
 _TOP: Final = 14
-_BOTTOM: Final = HEIGHT - 46
+_RIGHT_MARGIN: Final = 12
+_BOTTOM_MARGIN: Final = 46
 #: Rows of alerts and mutes stand below the plot.
 _BAND_HEIGHT: Final = 8
-#: More lines than pixels are not seen.
-_MAX_STEPS: Final = _RIGHT - _LEFT
 #: The steps of the time axis.
 _TICKS: Final = (
     timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(hours=3), timedelta(hours=6),
     timedelta(days=1), timedelta(days=2), timedelta(days=7), timedelta(days=14), timedelta(days=30), timedelta(days=90),
 )  # fmt: skip
 _MAX_TICKS: Final = 9
+#: The picture in a message, in pixels; it is drawn with twice as many.
+PICTURE_WIDTH: Final = 640
+PICTURE_HEIGHT: Final = 240
+#: What the page's style sheet says of a chart, in the light colours. Each stroke differs from the others in grey, too.
+_PICTURE_STYLE: Final = (
+    ".grid{stroke:#e3e5e9;fill:none}.line{stroke:#0b57b0;stroke-width:2;fill:none}.area{fill:#0b57b0;fill-opacity:.12}"
+    ".hatch{stroke:#59626e;stroke-opacity:.55;stroke-width:1.4}.gap{fill:url(#gap)}"
+    ".limit{fill:none;stroke-width:1.6;stroke:#1f5f99;stroke-dasharray:2 4}"
+    ".limit.warning{stroke:#8a5300;stroke-dasharray:5 4}.limit.critical{stroke:#b42318;stroke-dasharray:11 4}"
+    "text{font-family:'DejaVu Sans';font-size:12.5px;fill:#59626e}.end{text-anchor:end}.middle{text-anchor:middle}"
+    ".limit-name.info{fill:#1f5f99}.limit-name.warning{fill:#8a5300}.limit-name.critical{fill:#b42318}"
+    ".band{fill:#1f5f99}.band.warning{fill:#8a5300}.band.critical{fill:#b42318}"
+)
 
 
 def spark_svg(peaks: Sequence[int | None]) -> str:
@@ -59,25 +71,48 @@ def spark_svg(peaks: Sequence[int | None]) -> str:
 
 
 def chart_svg(figure: Figure, timezone: tzinfo, *, title: str) -> str:
-    """Return a chart of a figure.
+    """Return a chart of a figure, as a part of a page that has its style sheet.
 
     Args:
         figure: What it shows.
         timezone: In which its times are read.
         title: What it is, for people who cannot see it.
     """
-    return "".join(_Chart(figure, timezone).parts(title))
+    chart = _Chart(figure, timezone, width=WIDTH, height=HEIGHT)
+    head = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{_text(title)}">'
+    return "".join([head, *chart.parts(), "</svg>"])
+
+
+def picture_svg(figure: Figure, timezone: tzinfo) -> str:
+    """Return the same chart as a document of its own, for the picture in a message.
+
+    No name that comes from Mimecast, and none of a rule, is in it: its font has the letters of our own words.
+
+    Args:
+        figure: What it shows; its mutes are left out.
+        timezone: In which its times are read.
+    """
+    limits = tuple(replace(each, rule=RuleName("")) for each in figure.limits)
+    chart = _Chart(replace(figure, limits=limits, mutes=()), timezone, width=PICTURE_WIDTH, height=PICTURE_HEIGHT)
+    size = f'width="{PICTURE_WIDTH}" height="{PICTURE_HEIGHT}"'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" {size} viewBox="0 0 {PICTURE_WIDTH} {PICTURE_HEIGHT}">'
+        f'<style>{_PICTURE_STYLE}</style><rect {size} fill="#ffffff"/>'
+    )
+    return "".join([head, *chart.parts(), "</svg>"])
 
 
 class _Chart:
-    def __init__(self, figure: Figure, timezone: tzinfo) -> None:
+    def __init__(self, figure: Figure, timezone: tzinfo, *, width: int, height: int) -> None:
         self._figure = figure
         self._zone = timezone
+        self._height = height
+        self._right = width - _RIGHT_MARGIN
+        self._bottom = height - _BOTTOM_MARGIN
         self._top = nice_top(figure.top)
         self._span = figure.end_at - figure.start_at
 
-    def parts(self, title: str) -> Iterator[str]:
-        yield f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{_text(title)}">'
+    def parts(self) -> Iterator[str]:
         yield (
             '<defs><pattern id="gap" width="6" height="6" patternUnits="userSpaceOnUse" '
             'patternTransform="rotate(45)"><path class="hatch" d="M0 0V6"/></pattern></defs>'
@@ -86,32 +121,32 @@ class _Chart:
         yield from self._gaps()
         yield f'<path class="area" d="{self._area()}"/><path class="line" d="{self._line()}"/>'
         yield from self._limits()
-        yield from self._bands(self._figure.alerts, _BOTTOM + 4)
-        yield from self._bands(self._figure.mutes, _BOTTOM + 4 + _BAND_HEIGHT + 2)
-        yield "</svg>"
+        yield from self._bands(self._figure.alerts, self._bottom + 4)
+        yield from self._bands(self._figure.mutes, self._bottom + 4 + _BAND_HEIGHT + 2)
 
     def _x(self, at: datetime) -> float:
-        return _LEFT + (at - self._figure.start_at) / self._span * (_RIGHT - _LEFT)
+        return _LEFT + (at - self._figure.start_at) / self._span * (self._right - _LEFT)
 
     def _y(self, count: float) -> float:
-        return _BOTTOM - min(count / self._top, 1) * (_BOTTOM - _TOP)
+        return self._bottom - min(count / self._top, 1) * (self._bottom - _TOP)
 
     def _grid(self) -> Iterator[str]:
         for share in range(5):
             count = self._top * share // 4
             y = self._y(count)
-            yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{_RIGHT}"/>'
+            yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{self._right}"/>'
             yield f'<text class="tick end" x="{_LEFT - 8}" y="{y + 4:.1f}">{count:,}</text>'
         for at, label in time_ticks(self._figure.start_at, self._figure.end_at, self._zone):
             x = self._x(at)
-            yield f'<path class="grid" d="M{x:.1f} {_TOP}V{_BOTTOM}"/>'
-            yield f'<text class="tick middle" x="{x:.1f}" y="{HEIGHT - 6}">{label}</text>'
+            yield f'<path class="grid" d="M{x:.1f} {_TOP}V{self._bottom}"/>'
+            # A label at the right edge would be cut.
+            yield f'<text class="tick middle" x="{min(x, self._right - 20):.1f}" y="{self._height - 6}">{label}</text>'
 
     def _gaps(self) -> Iterator[str]:
-        for begin, end in self._figure.gaps(longer_than=self._span / (_RIGHT - _LEFT) * 2):
-            x = self._x(begin)
+        for begin, end in self._figure.gaps(longer_than=self._span / (self._right - _LEFT) * 2):
+            x, height = self._x(begin), self._bottom - _TOP
             yield (
-                f'<rect class="gap" x="{x:.1f}" y="{_TOP}" width="{self._x(end) - x:.1f}" height="{_BOTTOM - _TOP}">'
+                f'<rect class="gap" x="{x:.1f}" y="{_TOP}" width="{self._x(end) - x:.1f}" height="{height}">'
                 "<title>no data</title></rect>"
             )
 
@@ -119,10 +154,12 @@ class _Chart:
         for limit in self._figure.limits:
             if limit.count <= self._top:
                 y = self._y(limit.count)
+                # Long with a rule's name; without one it is short enough to stand where counts have yet to rise.
+                anchor, x = ("end", self._right - 4) if limit.rule else ("start", _LEFT + 4)
                 yield (
-                    f'<path class="limit {limit.severity}" d="M{_LEFT} {y:.1f}H{_RIGHT}"/>'
-                    f'<text class="limit-name {limit.severity} end" x="{_RIGHT - 4}" y="{y - 4:.1f}">'
-                    f"{_text(f'{limit.rule}: {limit.text}')}</text>"
+                    f'<path class="limit {limit.severity}" d="M{_LEFT} {y:.1f}H{self._right}"/>'
+                    f'<text class="limit-name {limit.severity} {anchor}" x="{x}" y="{y - 4:.1f}">'
+                    f"{_text(f'{limit.rule}: {limit.text}' if limit.rule else limit.text)}</text>"
                 )
 
     def _bands(self, bands: Iterable[Band], y: int) -> Iterator[str]:
@@ -143,10 +180,10 @@ class _Chart:
         end = ""
         for begins, text in self._steps():
             if begins:
-                parts.append(f"{end}M{text.partition(' ')[0]} {_BOTTOM}V{text.partition(' ')[2]}")
+                parts.append(f"{end}M{text.partition(' ')[0]} {self._bottom}V{text.partition(' ')[2]}")
             else:
                 parts.append(f"V{text}")
-            end = f"V{_BOTTOM}Z"
+            end = f"V{self._bottom}Z"
         return "".join(parts) + end
 
     def _steps(self) -> Iterator[tuple[bool, str]]:
@@ -162,12 +199,12 @@ class _Chart:
 
     def _strokes(self) -> Iterator[tuple[float, float, int]]:
         """Yield where the count stays the same; where there are more than pixels, the highest of each pixel."""
-        segments = self._figure.segments
-        if len(segments) <= _MAX_STEPS:
+        segments, most = self._figure.segments, self._right - _LEFT
+        if len(segments) <= most:
             for each in segments:
                 yield self._x(each.since), self._x(each.until), each.count
             return
-        for index, count in enumerate(self._figure.peaks(_MAX_STEPS)):
+        for index, count in enumerate(self._figure.peaks(most)):
             if count is not None:
                 yield float(_LEFT + index), float(_LEFT + index + 1), count
 

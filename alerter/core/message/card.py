@@ -1,6 +1,7 @@
 """One alert in detail, or the same at several tenants: the numbers behind it, and what to do."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -10,6 +11,7 @@ from alerter.core.message.content import (
     CARD_DETAIL,
     HEADLINE_NAME,
     HEADLINE_TENANT,
+    MAX_CARDS,
     MAX_NAMED_CAUSES,
     MAX_NAMED_MUTES,
     MAX_NAMED_TENANTS,
@@ -40,6 +42,17 @@ from alerter.core.mutes import Mute, MuteKind
 from alerter.core.notifications import NotificationItem, NotifyReason
 from alerter.core.series import ALL_REASONS
 from alerter.errors import Cause
+
+
+def cards_for(groups: Sequence[Sequence[NotificationItem]], reading: RenderContext) -> tuple[AlertCard, ...]:
+    """Return the first alerts in detail; the first one whose counts are known has a picture."""
+    cards = [card_for(group, reading) for group in groups[:MAX_CARDS]]
+    for index, group in enumerate(groups[:MAX_CARDS]):
+        chart = reading.chart_for(group[0].alert.key.topic) if len(group) == 1 else None
+        if chart is not None:
+            cards[index] = replace(cards[index], chart=chart)
+            break
+    return tuple(cards)
 
 
 def card_for(group: Sequence[NotificationItem], reading: RenderContext) -> AlertCard:

@@ -34,6 +34,7 @@ class Format(StrEnum):
     TEAMS = "teams"
     JSON = "json"
     BRIEF = "brief"
+    CHART = "chart"
 
 
 class EventAction(StrEnum):
@@ -85,7 +86,8 @@ class Message:
         status: How it looks.
         title: One line of plain text.
         bodies: The body in each format: plain text, an HTML document, JSON for Slack (`text`, `blocks` and
-            `attachments`), for Teams (an Adaptive Card), for programs, and what `text.fit` makes shorter texts of.
+            `attachments`), for Teams (an Adaptive Card), for programs, what `text.fit` makes shorter texts of, and JSON
+            for a picture (`svg`, and `text` for people who cannot see it) where the receiver wants one.
         created_at: When it was planned.
         alert_ids: The alerts that it tells of, worst first.
         threads: The ids of the first messages about those alerts, which this one answers; at most `MAX_THREADS`.
@@ -196,6 +198,19 @@ class Link:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture of counts.
+
+    Attributes:
+        svg: The picture, without any text that is not ours.
+        caption: The same in words.
+    """
+
+    svg: str
+    caption: RichText
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertCard:
     """One alert in detail.
@@ -208,6 +223,7 @@ class AlertCard:
         notes: Sentences, each a paragraph.
         reference: The last line where there are several cards: the rule, the alert's id and how to acknowledge it.
         group: What is new, worse, better, over, or a reminder; empty where nothing is distinguished.
+        chart: What was held, for formats that can show a picture; at most one card of a message has it.
     """
 
     status: MessageStatus
@@ -217,6 +233,7 @@ class AlertCard:
     notes: tuple[RichText, ...] = ()
     reference: RichText = ()
     group: str = ""
+    chart: Chart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +420,11 @@ class MessageContent:
     def is_single(self) -> bool:
         """Whether the title says what its only alert says, so that the card needs no heading of its own."""
         return len(self.lines) == 1 and not self.preface and not self.past.lines
+
+    @property
+    def chart(self) -> Chart | None:
+        """The picture of one of its alerts; None for a message without."""
+        return next((card.chart for card in self.cards if card.chart), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from alerter.core.alerts import Alert, AlertSubject
 from alerter.core.charts.figure import Figure
-from alerter.core.message.card import card_for, links_for
+from alerter.core.message.card import cards_for, links_for
 from alerter.core.message.content import (
     CARD_DETAIL,
     HEADLINE_ERROR,
@@ -90,7 +90,7 @@ def compose_digest_content(
             f" works again ({clock.short(missed.since)}\u2013{clock.short(now)} missed): ",
             *(_still_firing(firing, reading) if firing else (_came_and_went(over),)),
         ),
-        cards=tuple(card_for(group, reading) for group in groups[:MAX_CARDS]),
+        cards=cards_for(groups, reading),
         lines=tuple(line_for(group, reading) for group in groups),
         total=len(firing),
         past=PastAlerts(

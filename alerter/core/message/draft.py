@@ -2,12 +2,13 @@
 
 from base64 import b32encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from alerter.core.alerts import AlertSubject
 from alerter.core.charts.figure import Figure
-from alerter.core.message.card import acknowledge_text, card_for, is_over, links_for
+from alerter.core.charts.svg import picture_svg
+from alerter.core.message.card import acknowledge_text, card_for, cards_for, is_over, links_for
 from alerter.core.message.content import (
     HEADLINE_NAME,
     MAX_CARDS,
@@ -19,6 +20,7 @@ from alerter.core.message.content import (
     AlertCard,
     AlertLine,
     AlertRecord,
+    Chart,
     EventAction,
     MessageContent,
     MessageContext,
@@ -38,9 +40,10 @@ from alerter.core.message.headline import (
     summary_title,
     title_for,
 )
-from alerter.core.message.reader import RenderContext, format_count, format_day
-from alerter.core.notifications import Notification, NotificationItem, NotifyReason, ReceiverName
+from alerter.core.message.reader import RenderContext, format_count, format_day, trend_text
+from alerter.core.notifications import Notification, NotificationItem, NotifyReason, Receiver, ReceiverName
 from alerter.core.rules import Severity
+from alerter.core.series import Segment
 
 #: The label of a tenant that names whom it belongs to, for services that group by it.
 CUSTOMER_LABEL = "customer"
@@ -85,7 +88,7 @@ def compose_content(
         receiver=receiver,
         status=_status_of(notices),
         title=title,
-        cards=tuple(card_for(group, reading) for group in groups[:MAX_CARDS]),
+        cards=cards_for(groups, reading),
         lines=lines,
         total=len(notices),
         notes=_suppressed_notes(notification),
@@ -110,20 +113,21 @@ def _status_of(notices: Sequence[NotificationItem]) -> MessageStatus:
     return status_for(worst)
 
 
-def compose_test_content(receiver: ReceiverName, context: MessageContext, *, now: datetime) -> MessageContent:
-    """Return a message that only proves that a receiver can be reached."""
-    id_ = build_message_id(receiver, ("test",), at=now)
-    text: RichText = ("alerter can reach ", UntrustedName(receiver, HEADLINE_NAME), ". Nothing is wrong.")
+def compose_test_content(receiver: Receiver, context: MessageContext, *, now: datetime) -> MessageContent:
+    """Return a message that only proves that a receiver can be reached, with a picture if it wants pictures."""
+    id_ = build_message_id(receiver.name, ("test",), at=now)
+    text: RichText = ("alerter can reach ", UntrustedName(receiver.name, HEADLINE_NAME), ". Nothing is wrong.")
     line = AlertLine(MessageStatus.INFO, ("Test: ", *text))
     card = AlertCard(
         status=MessageStatus.INFO,
         badge="Test",
         heading=text,
         notes=(("There is nothing to do. Alerts will arrive here, and will look like this.",),),
+        chart=_example_chart(context, now=now) if receiver.charts else None,
     )
     return MessageContent(
         id=id_,
-        receiver=receiver,
+        receiver=receiver.name,
         status=MessageStatus.INFO,
         title=line.text,
         cards=(card,),
@@ -143,6 +147,19 @@ def compose_test_content(receiver: ReceiverName, context: MessageContext, *, now
         command=context.command,
         page=context.public_url,
     )
+
+
+#: Made-up counts of one day.
+_EXAMPLE = (40, 42, 45, 41, 60, 80, 90, 85, 120, 160, 180, 212)
+
+
+def _example_chart(context: MessageContext, *, now: datetime) -> Chart:
+    """Return a picture of made-up counts."""
+    part = timedelta(days=1) / len(_EXAMPLE)
+    begin = now - timedelta(days=1)
+    segments = (Segment(begin + i * part, begin + (i + 1) * part, count) for i, count in enumerate(_EXAMPLE))
+    figure = Figure(start_at=begin, end_at=now, segments=tuple(segments))
+    return Chart(picture_svg(figure, context.timezone), (f"An example, 24 h: {trend_text(figure)}",))
 
 
 def build_message_id(receiver: ReceiverName, news: Iterable[str], *, at: datetime) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from alerter.core.charts.svg import PICTURE_WIDTH
 from alerter.core.message.content import (
     AlertCard,
     AlertLine,
@@ -36,6 +37,8 @@ _STYLE = "".join(
 )
 #: Where a page's content begins: what comes before it is put in here.
 _BEGIN = "<!-- content -->"
+#: Where the picture goes, if one is sent along.
+_CHART = "<!-- chart -->"
 _HEADING = "font-size:18px;line-height:1.3;font-weight:600;margin:0 0 8px"
 _PAGE = """\
 <!DOCTYPE html>
@@ -139,6 +142,21 @@ def html_page(title: str, content: str) -> str:
     return _PAGE.format(title=escape(title), style=_STYLE, begin=_BEGIN, content=content)
 
 
+def with_picture(html: str, source: str, text: str) -> str:
+    """Return the body of a mail that shows the picture which is sent along.
+
+    Args:
+        html: As `html_body` returned it.
+        source: The address of the picture within the mail.
+        text: What it shows, for people who cannot see it.
+    """
+    image = (
+        f'<img src="{escape(source)}" alt="{escape(text)}" width="{PICTURE_WIDTH}" '
+        'style="display:block;width:100%;max-width:640px;height:auto;margin:10px 0 0;border-radius:4px">'
+    )
+    return html.replace(_CHART, image, 1)
+
+
 def _html_box(content: str, status: MessageStatus) -> str:
     return (
         f'<div class="card" style="background:#ffffff;border-left:5px solid {COLORS[status]};border-radius:4px;'
@@ -174,7 +192,8 @@ def _html_card(card: AlertCard, title: str) -> str:
     heading = title or (
         f'<div style="{_HEADING}">{_html_badge(card.status, card.badge + ":")} {_html(card.heading)}</div>'
     )
-    return _html_box(f"{heading}{_html_table(card.facts)}{notes}{reference}", card.status)
+    chart = _CHART if card.chart else ""
+    return _html_box(f"{heading}{_html_table(card.facts)}{chart}{notes}{reference}", card.status)
 
 
 def _html_line(line: AlertLine) -> str:

@@ -8,21 +8,25 @@ from re import compile as compile_regex
 from alerter.core.alerts import AlertSubject
 from alerter.core.charts.figure import Figure
 from alerter.core.charts.sparkline import sparkline
+from alerter.core.charts.svg import picture_svg
 from alerter.core.conditions import duration_text
 from alerter.core.message.content import (
     CARD_DETAIL,
+    HEADLINE_NAME,
     HEADLINE_TENANT,
     MAX_IDS,
     MAX_LABELLED_TENANTS,
     Bars,
+    Chart,
     Fact,
     MessageContext,
     RichText,
     Untrusted,
+    UntrustedName,
 )
 from alerter.core.notifications import NotificationItem, NotifyReason, Receiver, next_repeat_at
 from alerter.core.rules import RuleName
-from alerter.core.series import ALL_TENANTS, Tenant
+from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 
 #: The characters of a sparkline beside other text on its line.
 SHORT_TREND = 8
@@ -137,8 +141,18 @@ class RenderContext:
         figure = self.figures.get(topic)
         if figure is None or not figure.segments:
             return ()
-        span = format_span(figure.end_at - figure.start_at)
-        return (Fact("24 h" if span == "1d" else span, (Bars(sparkline(figure)), f"  {trend_text(figure)}")),)
+        return (Fact(_span_text(figure), (Bars(sparkline(figure)), f"  {trend_text(figure)}")),)
+
+    def chart_for(self, topic: AlertSubject) -> Chart | None:
+        """Return a picture of what the counts were; None where that is not known, or the receiver wants none."""
+        figure = self.figures.get(topic)
+        if figure is None or not figure.segments or not self.receiver.charts:
+            return None
+        is_sum = topic.reason == ALL_REASONS
+        reason = "all hold reasons" if is_sum else UntrustedName(topic.reason, HEADLINE_NAME)
+        tenant = "all tenants" if topic.tenant == ALL_TENANTS else Untrusted(topic.tenant, HEADLINE_TENANT)
+        caption = (reason, " (", tenant, f"), {_span_text(figure)}: {trend_text(figure)}")
+        return Chart(picture_svg(figure, self.context.timezone), caption)
 
     def short_trend(self, topic: AlertSubject) -> RichText:
         """Return what the counts were as a few bars, with the space behind them; empty where that is not known."""
@@ -166,6 +180,12 @@ class RenderContext:
         """Return a rule's runbook where it is no page to link to."""
         runbook = self.context.runbook_by_rule.get(rule, "")
         return (Fact("Runbook", (Untrusted(runbook),)),) if runbook and not is_web_page(runbook) else ()
+
+
+def _span_text(figure: Figure) -> str:
+    """Return how much time a figure shows: `24 h`, `4h`, `14d`."""
+    span = format_span(figure.end_at - figure.start_at)
+    return "24 h" if span == "1d" else span
 
 
 def trend_text(figure: Figure) -> str:

@@ -14,6 +14,7 @@ from alerter.core.alerts import Alert, AlertSubject
 from alerter.core.charts.figure import Figure
 from alerter.core.message.content import (
     AlertRecord,
+    Chart,
     EventAction,
     Format,
     Message,
@@ -29,7 +30,7 @@ from alerter.core.message.sanitize import truncate_middle
 from alerter.core.message.slack import escape_slack, slack_body
 from alerter.core.message.teams import teams_body, teams_runs, teams_text
 from alerter.core.message.text import MAX_NAMED_IDS, brief_body, fit_title, format_text, load_brief, text_body
-from alerter.core.notifications import Notification, ReceiverName
+from alerter.core.notifications import Notification, Receiver
 from alerter.core.series import ALL_REASONS, ALL_TENANTS
 
 #: The version of the object for programs: fields may be added to it, and none of them changes its meaning.
@@ -54,7 +55,7 @@ def compose_message(
     return render(compose_content(notification, context, figures=figures, now=now))
 
 
-def compose_test_message(receiver: ReceiverName, context: MessageContext, *, now: datetime) -> Message:
+def compose_test_message(receiver: Receiver, context: MessageContext, *, now: datetime) -> Message:
     """Return a message that only proves that a receiver can be reached."""
     return render(compose_test_content(receiver, context, now=now))
 
@@ -74,12 +75,17 @@ def render(words: MessageContent) -> Message:
             Format.TEAMS: teams_body(words),
             Format.JSON: json_body(words),
             **({} if words.is_single else {Format.BRIEF: brief_body(words)}),
+            **({} if words.chart is None else {Format.CHART: _chart_body(words.chart)}),
         },
         created_at=words.created_at,
         alert_ids=words.alert_ids,
         threads=words.threads,
         events=tuple(_event(draft, words) for draft in words.events),
     )
+
+
+def _chart_body(chart: Chart) -> str:
+    return dumps({"svg": chart.svg, "text": format_text(chart.caption)}, ensure_ascii=False)
 
 
 # For programs

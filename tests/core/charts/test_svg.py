@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.core.charts.figure import Band, Figure, Limit, build_figure
-from alerter.core.charts.svg import chart_svg, nice_top, spark_svg, time_ticks
+from alerter.core.charts.svg import PICTURE_WIDTH, chart_svg, nice_top, picture_svg, spark_svg, time_ticks
 from alerter.core.rules import RuleName, Severity
 from tests.builders import NOON, at, series
 
@@ -45,6 +45,31 @@ def test_a_chart_has_its_line_its_limits_its_alerts_and_its_gaps() -> None:
     assert [each.text for each in root.iter(f"{SVG}text") if "limit-name" in each.get("class", "")] == [
         "Spam: critical above 10"
     ]
+
+
+def test_the_picture_of_a_message_is_the_same_chart_with_a_style_of_its_own() -> None:
+    """A document that needs nothing else, and that has no name of a rule, which its font might not have."""
+    svg = picture_svg(a_figure(rule="垃圾邮件"), UTC)
+    root = ET.fromstring(svg)  # noqa: S314 - our own
+
+    assert (root.get("width"), root.get("viewBox")) == ("640", "0 0 640 240")
+    assert classes(root, "rect") == ["", "gap", "band critical"]
+    assert [each.text for each in root.iter(f"{SVG}text") if "limit-name" in each.get("class", "")] == [
+        "critical above 10"
+    ]
+    visible = svg.replace("<title>critical alert: 垃圾邮件</title>", "")
+    assert visible.isascii()
+
+
+def test_a_label_at_the_right_edge_of_a_picture_is_not_cut() -> None:
+    """The axis of a day that ends at midnight has its last label there."""
+    midnight = NOON.replace(hour=0)
+    figure = build_figure(series("5"), start_at=midnight - timedelta(days=1), end_at=midnight)
+
+    root = ET.fromstring(picture_svg(figure, UTC))  # noqa: S314 - our own
+
+    ends = [float(each.get("x", "0")) for each in root.iter(f"{SVG}text") if "middle" in each.get("class", "")]
+    assert max(ends) <= PICTURE_WIDTH - 30
 
 
 def test_a_chart_is_broken_where_nothing_is_known() -> None:

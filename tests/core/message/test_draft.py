@@ -65,7 +65,7 @@ def test_the_id_depends_on_nothing_but_the_message() -> None:
 
 def test_a_test_message_says_that_nothing_is_wrong() -> None:
     """`alerter test-notify` alarms nobody."""
-    test = compose_test_content(SECOPS.name, CONTEXT, now=NOON)
+    test = compose_test_content(SECOPS, CONTEXT, now=NOON)
 
     assert words(test.title) == "Test: alerter can reach {secops}. Nothing is wrong."
     assert (test.status, test.alert_ids, test.total) == (MessageStatus.INFO, (), 1)

@@ -24,7 +24,7 @@ def test_html_is_a_complete_document() -> None:
 
 def test_html_without_facts_and_links_has_no_empty_table() -> None:
     """A test message has neither."""
-    message = compose_test_message(SECOPS.name, replace(CONTEXT, console_url=""), now=NOON)
+    message = compose_test_message(SECOPS, replace(CONTEXT, console_url=""), now=NOON)
 
     assert "<table" not in message.bodies[Format.HTML]
     assert page_of(message).links == []

@@ -19,7 +19,7 @@ from alerter.core.message.digest import (
 )
 from alerter.core.message.render import compose_test_message, short, with_present_events
 from alerter.core.message.sanitize import ZERO_WIDTH_SPACE
-from alerter.core.notifications import ReceiverName
+from alerter.core.notifications import Receiver, ReceiverName
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample
 from tests.core.message.rendered import (
@@ -69,13 +69,13 @@ def test_every_format_says_what_a_forecast_reckons_with() -> None:
 
 def test_a_test_message_is_complete() -> None:
     """`alerter test-notify` sends what an alert would look like, in every format."""
-    message = compose_test_message(SECOPS.name, CONTEXT, now=NOON)
+    message = compose_test_message(SECOPS, CONTEXT, now=NOON)
 
     assert (message.title, message.status) == (
         "Test: alerter can reach 'secops'. Nothing is wrong.",
         MessageStatus.INFO,
     )
-    assert set(message.bodies) == set(Format) - {Format.BRIEF}
+    assert set(message.bodies) == set(Format) - {Format.BRIEF, Format.CHART}
     assert all(message.id in body for body in message.bodies.values())
 
 
@@ -251,6 +251,6 @@ def test_a_short_form_is_plain_in_every_format() -> None:
 
 def test_the_short_form_of_a_message_without_alerts_is_its_title() -> None:
     """As of a test."""
-    message = compose_test_message(ReceiverName("secops"), CONTEXT, now=NOON)
+    message = compose_test_message(Receiver(name=ReceiverName("secops")), CONTEXT, now=NOON)
 
     assert short(message).bodies[Format.TEXT] == f"{message.title}\nref {message.id}"
