@@ -3,7 +3,7 @@
 It behaves by stages, of which each SIGUSR1 begins the next (`STAGES`): it answers everybody, then (after one in
 which nothing changes) not every fifth tenant any more, then nobody, then everybody, and at last nobody again.
 
-`alerter.simulator` checks every header and has a thread for each connection; this has to cost little beside what is
+The simulator checks every header and has a thread for each connection; this has to cost little beside what is
 measured, and checks no more than whose question it is. The same process takes the messages.
 """
 

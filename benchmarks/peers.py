@@ -23,7 +23,9 @@ from socket import create_connection, socket
 
 from alerter.core.rules import Lookbacks
 from alerter.core.series import HoldReason, Snapshot, Tenant
-from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
+from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.storage import Store
 from benchmarks import histories
 from benchmarks.figures import Figure, Unavailable

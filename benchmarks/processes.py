@@ -12,7 +12,9 @@ from pathlib import Path
 from signal import SIGHUP, SIGTERM
 from statistics import median
 
-from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
+from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from benchmarks.figures import Figure
 
 ROUNDS = 9

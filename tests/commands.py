@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from alerter.cli import main
-from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Simulator
+from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
+from alerter.simulator.server import Simulator
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from alerter.cli import COMMANDS
-from alerter.simulator import Misbehaviour, Scenario, Simulator
+from alerter.simulator.api import Misbehaviour
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import RunCommand, a_configuration, runner
 from tests.servers import HttpSink, http_sink, ping_sink
 

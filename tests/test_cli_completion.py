@@ -14,7 +14,8 @@ import pytest
 import alerter as alerter_package
 from alerter.cli import COMMANDS
 from alerter.cli.completion import script
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import RunCommand, a_configuration, runner
 from tests.programs import needed
 

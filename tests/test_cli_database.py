@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.storage import Store
 from alerter.storage.tables import REVISIONS
 from tests.commands import Outcome, RunCommand, a_configuration, runner

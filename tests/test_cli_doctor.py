@@ -13,7 +13,16 @@ import pytest
 
 from alerter.cli import doctor
 from alerter.doctor import Finding, Group, Outcome
-from alerter.simulator import SIMULATOR_CLIENT_SECRET, Misbehaviour, Scenario, Simulator
+from alerter.simulator.api import (
+    SIMULATOR_ACCESS_KEY,
+    SIMULATOR_APP_ID,
+    SIMULATOR_APP_KEY,
+    SIMULATOR_CLIENT_SECRET,
+    SIMULATOR_SECRET_KEY,
+    Misbehaviour,
+)
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import RunCommand, a_configuration, runner
 from tests.servers import HttpSink, http_sink
 
@@ -191,13 +200,6 @@ def test_a_broken_account_hides_no_other(alerter: RunCommand, config: Path, simu
 
 def test_the_clock_of_mimecast_is_compared(alerter: RunCommand, config: Path, simulator: Simulator) -> None:
     """Signatures of API 1.0 are refused by a clock that is off, and both are told."""
-    from alerter.simulator import (  # noqa: PLC0415 - beside what it is needed for
-        SIMULATOR_ACCESS_KEY,
-        SIMULATOR_APP_ID,
-        SIMULATOR_APP_KEY,
-        SIMULATOR_SECRET_KEY,
-    )
-
     keys = (
         f'api = "1.0"\napp_id = "{SIMULATOR_APP_ID}"\napp_key = "{SIMULATOR_APP_KEY}"\n'
         f'access_key = "{SIMULATOR_ACCESS_KEY}"\nsecret_key = "{SIMULATOR_SECRET_KEY}"\n'

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from alerter.simulator import Misbehaviour, Scenario, Simulator
+from alerter.simulator.api import Misbehaviour
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import RunCommand, a_configuration, runner
 
 SUDDEN = 'warning = { growth = { over = "1d", times = 13, by = 30 } }'

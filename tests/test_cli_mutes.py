@@ -16,7 +16,8 @@ from alerter.core.conditions import Evidence
 from alerter.core.outbox import MAX_ATTEMPTS
 from alerter.core.rules import Severity
 from alerter.core.series import Sample
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.storage import Store
 from tests.builders import NOON, a_key, an_alert
 from tests.commands import Outcome, RunCommand, a_configuration, runner

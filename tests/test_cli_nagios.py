@@ -13,7 +13,9 @@ import pytest
 from freezegun import freeze_time
 
 from alerter.cli.plugins import PluginFigure, State, Trouble, report, unknown
-from alerter.simulator import Misbehaviour, Scenario, Simulator
+from alerter.simulator.api import Misbehaviour
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.builders import NOON
 from tests.commands import RunCommand, a_configuration, runner
 from tests.conftest import AddRevision

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import RunCommand, a_configuration, runner
 
 ROUTES = """

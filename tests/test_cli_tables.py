@@ -11,7 +11,9 @@ from rich.cells import cell_len
 
 from alerter.cli import cli
 from alerter.cli.tables import Cell, Column, Cut, Table, draw, shorten
-from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
+from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import unchanged_logging
 from tests.test_terminal import alerter, on_a_terminal
 

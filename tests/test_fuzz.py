@@ -22,7 +22,8 @@ from alerter.cli import COMMANDS, cli
 from alerter.config.load import load_config
 from alerter.config.rule_tests import load_tests
 from alerter.errors import ConfigError
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.sources.mimecast.rate_limits import allowance, clock_skew, rate_limit_reset, retry_after
 from alerter.sources.mimecast.request_error import HttpResponse, RequestError
 from alerter.sources.mimecast.responses import parse_hold_summary, parse_token

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from alerter.errors import ConfigError
-from alerter.simulator import (
+from alerter.simulator.api import (
     SIMULATOR_ACCESS_KEY,
     SIMULATOR_APP_ID,
     SIMULATOR_APP_KEY,
@@ -24,10 +24,10 @@ from alerter.simulator import (
     SUMMARY_PATH,
     TOKEN_PATH,
     Misbehaviour,
-    Scenario,
-    Simulator,
     SimulatorKeys,
 )
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 BURST = "High-Confidence Impersonation Protection"
@@ -183,7 +183,7 @@ def test_a_request_id_is_good_once(simulator: Simulator) -> None:
 
 def test_request_ids_are_not_remembered_for_ever(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory of request ids is bounded."""
-    monkeypatch.setattr("alerter.simulator._REMEMBERED_IDS", 1)
+    monkeypatch.setattr("alerter.simulator.api._REMEMBERED_IDS", 1)
     first = seed_headers()
     ask(simulator, first)
     ask(simulator, seed_headers())

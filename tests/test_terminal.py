@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from alerter.humanize import escaped, escaped_json
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import a_configuration
 
 #: Erases the line, changes the title of the window, turns the direction around, begins another line.

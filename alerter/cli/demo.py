@@ -32,6 +32,7 @@ from alerter.redaction import Redactor, secrets_of_url
 if TYPE_CHECKING:
     from alerter.core.alerting_config import AlertingConfig
     from alerter.jobs.poll import PollCycle
+    from alerter.sources.mimecast import MimecastSource
 
 TENANT = Tenant("acme")
 RECEIVER = ReceiverName("demo")
@@ -156,8 +157,7 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str], *, is_shown: bo
     from alerter.jobs.deliver import deliver  # noqa: PLC0415
     from alerter.jobs.poll import poll  # noqa: PLC0415
     from alerter.notifiers.apprise import AppriseNotifier  # noqa: PLC0415
-    from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Simulator  # noqa: PLC0415
-    from alerter.sources.mimecast import MimecastSource, OAuthKeys  # noqa: PLC0415
+    from alerter.simulator.server import Simulator  # noqa: PLC0415
     from alerter.storage import Store  # noqa: PLC0415
 
     with ExitStack() as stack:
@@ -166,14 +166,7 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str], *, is_shown: bo
         stack.callback(store.close)
         store.upgrade()
         simulator = stack.enter_context(Simulator(clock=day.clock, started_at=day.now))
-        source = MimecastSource(
-            tenant=TENANT,
-            base_url=simulator.base_url,
-            keys=OAuthKeys(client_id=SIMULATOR_CLIENT_ID, client_secret=SIMULATOR_CLIENT_SECRET),
-            clock=day.clock,
-            monotonic=day.seconds,
-            stop=Event(),
-        )
+        source = _source(simulator.base_url, day)
         stack.callback(source.close)
         alerting = _policy(rules, urls)
         targets = dict(zip(alerting.targets[RECEIVER], urls, strict=False))
@@ -192,6 +185,20 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str], *, is_shown: bo
         _sum_up(day)
         if is_shown:
             show_page(store, alerting, clock=day.clock, seconds=day.seconds)
+
+
+def _source(base_url: str, day: _Day) -> "MimecastSource":
+    from alerter.simulator.api import DEMO_KEYS  # noqa: PLC0415
+    from alerter.sources.mimecast import MimecastSource, OAuthKeys  # noqa: PLC0415
+
+    return MimecastSource(
+        tenant=TENANT,
+        base_url=base_url,
+        keys=OAuthKeys(client_id=DEMO_KEYS.client_id, client_secret=DEMO_KEYS.client_secret),
+        clock=day.clock,
+        monotonic=day.seconds,
+        stop=Event(),
+    )
 
 
 def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "AlertingConfig":

@@ -96,7 +96,7 @@ def init(config_path: Path | None, *, is_simulated: bool, port: int) -> None:
 
 
 def _simulated(port: int) -> str:
-    from alerter.simulator import INBOX_PATH, SimulatorKeys  # noqa: PLC0415 - as above
+    from alerter.simulator.api import INBOX_PATH, SimulatorKeys  # noqa: PLC0415 - as above
 
     return _SIMULATED.format(
         base_url=f"http://127.0.0.1:{port}", inbox=f"json://127.0.0.1:{port}{INBOX_PATH}", keys=SimulatorKeys()

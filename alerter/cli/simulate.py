@@ -11,7 +11,9 @@ import click
 from alerter.cli.options import config_option_with, load
 from alerter.cli.output import clean
 from alerter.clock import now
-from alerter.simulator import Misbehaviour, Scenario, Simulator, SimulatorKeys
+from alerter.simulator.api import Misbehaviour, SimulatorKeys
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 
 DEFAULT_PORT = 8025
 #: Where $PORT_VARIABLE names another one, `init --simulate` writes that.

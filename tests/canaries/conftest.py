@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from alerter.simulator import Scenario, Simulator, SimulatorKeys
+from alerter.simulator.api import SimulatorKeys
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.canaries.echoes import Echo, echoing
 from tests.canaries.runs import Home, a_home
 from tests.canaries.secrets import KEYS, Ports

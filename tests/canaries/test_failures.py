@@ -13,7 +13,8 @@ import pytest
 import requests
 import trustme
 
-from alerter.simulator import Misbehaviour, Simulator
+from alerter.simulator.api import Misbehaviour
+from alerter.simulator.server import Simulator
 from tests.canaries.conftest import a_new_home
 from tests.canaries.echoes import ECHOES, Echo
 from tests.canaries.marks import canary, found_in

@@ -13,7 +13,9 @@ from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.tenants import assess_account, check_account
 from alerter.errors import Cause
 from alerter.service import wiring
-from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Misbehaviour, Scenario, Simulator
+from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Misbehaviour
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.sources.mimecast import FetchReport, RateLimit
 from tests.builders import a_snapshot
 from tests.doctor.diagnoses import FAILED, OK, RECEIVER, RULE, WARNING, a_config, only, outcomes

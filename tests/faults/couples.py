@@ -20,7 +20,9 @@ from sqlalchemy import make_url
 
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.series import Tenant
-from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
+from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.storage import Store
 from tests.faults.ledgers import reference_in, references, tellable, waiting
 from tests.faults.proxies import Proxy, a_proxy

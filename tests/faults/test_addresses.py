@@ -14,7 +14,9 @@ from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.network.probe import Endpoint, TlsMode, contact
 from alerter.service.heartbeat import PingTimeouts, build_ping, send
-from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET, Scenario, Simulator
+from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.sources.mimecast import Limits, Lines, MimecastSource, OAuthKeys
 from tests.builders import span
 from tests.network.test_dialer import a_black_hole, resolving

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from alerter.simulator import SUMMARY_PATH, Scenario, Simulator
+from alerter.simulator.api import SUMMARY_PATH
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import a_configuration
 from tests.faults.proxies import Proxy, a_proxy
 from tests.postgres import Server

@@ -21,7 +21,8 @@ from alerter.core.outbox import TargetName
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import StoreError
 from alerter.jobs.poll import poll
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.storage import Store
 from alerter.storage.tables import metadata
 from tests.builders import a_policy, a_rule, span

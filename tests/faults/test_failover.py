@@ -12,7 +12,8 @@ from alerter.config import load_config
 from alerter.doctor.database import check_database
 from alerter.doctor.findings import Outcome
 from alerter.errors import StoreError, StoreUnavailable
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.storage import Store
 from tests.builders import NOON
 from tests.commands import a_configuration

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.storage import Store
 from tests.builders import NOON, span
 from tests.commands import a_configuration

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import a_configuration
 from tests.faults.clusters import Cluster, a_cluster
 from tests.service.test_daemon import Daemon

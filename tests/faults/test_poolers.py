@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import make_url, text
 
 from alerter.errors import StoreError
-from alerter.simulator import Scenario, Simulator
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.storage import Store
 from tests.builders import NOON, span
 from tests.commands import a_configuration

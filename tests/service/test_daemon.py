@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from alerter.simulator import SUMMARY_PATH, TOKEN_PATH, Misbehaviour, Scenario, Simulator
+from alerter.simulator.api import SUMMARY_PATH, TOKEN_PATH, Misbehaviour
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from tests.commands import a_configuration
 from tests.servers import HttpSink, PingSink, http_sink, ping_sink
 

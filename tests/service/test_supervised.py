@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from alerter.service.daemon import CHECK_SECONDS
-from alerter.simulator import SIMULATOR_CLIENT_SECRET, Misbehaviour, Simulator
+from alerter.simulator.api import SIMULATOR_CLIENT_SECRET, Misbehaviour
+from alerter.simulator.server import Simulator
 from tests.commands import a_configuration
 from tests.service.test_daemon import Daemon, InitialCount
 from tests.supervisor import Supervisor, a_supervisor

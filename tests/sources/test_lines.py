@@ -11,7 +11,7 @@ from urllib3.exceptions import NewConnectionError
 
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceError
-from alerter.simulator import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
+from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
 from alerter.sources.mimecast import Limits, Lines, MimecastSource, OAuthKeys
 from alerter.sources.mimecast.lines import MAX_IDLE_LINES, MAX_IDLE_SECONDS, Line
 from tests.builders import NOON

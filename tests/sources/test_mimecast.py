@@ -34,7 +34,7 @@ from alerter.errors import (
     SourceUnavailable,
     UnexpectedResponse,
 )
-from alerter.simulator import (
+from alerter.simulator.api import (
     SIMULATOR_ACCESS_KEY,
     SIMULATOR_APP_ID,
     SIMULATOR_APP_KEY,
@@ -44,9 +44,9 @@ from alerter.simulator import (
     SUMMARY_PATH,
     TOKEN_PATH,
     Misbehaviour,
-    Scenario,
-    Simulator,
 )
+from alerter.simulator.scenario import Scenario
+from alerter.simulator.server import Simulator
 from alerter.sources.mimecast import REGIONS_V1, REGIONS_V2, Limits, MimecastSource, OAuthKeys, SigningKeys
 from alerter.sources.mimecast.auth import RENEWAL_SPREAD, Token, signature_date, token_body, token_renew_at
 from alerter.sources.mimecast.exceptions import classify_exception
