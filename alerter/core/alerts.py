@@ -303,15 +303,16 @@ def _gap(evaluation: Evaluation, decided_at: datetime, now: datetime) -> timedel
 def _gap_in_sum(evaluation: Evaluation, decided_at: datetime) -> timedelta:
     """Return how long nothing was known of a sum over tenants since a poll last decided on it.
 
-    Any of the polls of another instance may have begun a run. The newest sample of a tenant stands for it for a while,
-    which is a part of the sum's coverage: of that counts what a poll decided in.
+    Any of the polls of another instance may have begun a run. The newest sample of a tenant stands for it for a while
+    after its run: of that counts what a poll decided in.
     """
     if evaluation.verdict is Verdict.NO_DATA:
         return timedelta(0)
     gaps = timedelta(0)
     for before, after in pairwise(evaluation.coverage):
-        since = max(before.since, before.until - evaluation.tolerance, decided_at)
-        if after.since > decided_at and (since <= before.until or after.since - since > evaluation.longest_step):
+        since = max(before.until, decided_at)
+        has_jumped = decided_at > before.until + evaluation.tolerance
+        if after.since > since and not (has_jumped and after.since - since <= evaluation.longest_step):
             gaps += after.since - since
     return gaps
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import merge
 from itertools import repeat
-from typing import TypeAlias, overload
+from typing import overload
 
 from alerter.core.poll_times import (
     FailureRun,
@@ -28,12 +28,14 @@ from alerter.core.series import (
     ALL_TENANTS,
     MICROSECOND,
     OTHERS_LOOKBACK,
+    HeldRun,
     HoldReason,
     Series,
     Snapshot,
     Steps,
     Tenant,
     longest_step,
+    runs_of_sum,
     to_epoch_us,
 )
 from alerter.errors import Cause
@@ -136,9 +138,7 @@ def sum_of_tenants(histories: Sequence[SeriesHistory], *, triggers: Collection[T
     """
     timelines = [each.poll_times for each in histories]
     at, held = _summed(histories)
-    coverage = _held_over(timelines[0])
-    for poll_times in timelines[1:]:
-        coverage = list(_common(coverage, _held_over(poll_times)))
+    coverage = list(runs_of_sum((list(zip(each.since, each.until, strict=True)), each.tolerance) for each in timelines))
     outages = tuple(_united(outage for each in timelines for outage in each.outages))
     polls_by_owner = (
         zip(each.poll_times.good, repeat(number))
@@ -149,8 +149,8 @@ def sum_of_tenants(histories: Sequence[SeriesHistory], *, triggers: Collection[T
     timezones = {poll_times.timezone for poll_times in timelines}
     poll_times = PollTimes(
         polls=numbers(poll for poll, _ in seen),
-        since=numbers(since for since, _ in coverage),
-        until=numbers(until for _, until in coverage),
+        since=numbers(since for since, _, _ in coverage),
+        until=numbers(until for _, until, _ in coverage),
         outages=outages,
         poll_interval=max(each.poll_interval for each in timelines),
         timezone=timezones.pop() if len(timezones) == 1 else UTC,
@@ -160,12 +160,12 @@ def sum_of_tenants(histories: Sequence[SeriesHistory], *, triggers: Collection[T
 
 
 def _where_seen(
-    owned_polls: Iterable[tuple[int, int]], coverage: Sequence["_Stretch"], outages: Sequence[Outage]
+    owned_polls: Iterable[tuple[int, int]], coverage: Sequence[HeldRun], outages: Sequence[Outage]
 ) -> Iterator[tuple[int, int]]:
     """Yield the polls, each with its owner, at which a sum is known: it is covered, and no tenant is failing."""
     run = outage = 0
     for poll, owner in owned_polls:
-        while run < len(coverage) and coverage[run][1] < poll:
+        while run < len(coverage) and coverage[run][2] < poll:
             run += 1
         while outage < len(outages) and outages[outage].until <= poll:
             outage += 1
@@ -197,34 +197,6 @@ def _deltas(history: SeriesHistory, begin: int) -> Iterator[tuple[int, int]]:
     for instant, count in zip(history.at, history.held, strict=True):
         yield max(instant, begin), count - before
         before = count
-
-
-_Stretch: TypeAlias = tuple[int, int]
-
-
-def _held_over(poll_times: PollTimes) -> list[_Stretch]:
-    """Return a tenant's coverage with each span held on for the tolerance."""
-    stretches: list[_Stretch] = []
-    for since, until in zip(poll_times.since, poll_times.until, strict=True):
-        held_until = until + poll_times.tolerance
-        if stretches and since <= stretches[-1][1]:
-            stretches[-1] = stretches[-1][0], held_until
-        else:
-            stretches.append((since, held_until))
-    return stretches
-
-
-def _common(one: Sequence[_Stretch], other: Sequence[_Stretch]) -> Iterator[_Stretch]:
-    """Yield where both are covered; each is sorted and free of overlaps."""
-    left, right = 0, 0
-    while left < len(one) and right < len(other):
-        since, until = max(one[left][0], other[right][0]), min(one[left][1], other[right][1])
-        if since <= until:
-            yield since, until
-        if one[left][1] < other[right][1]:
-            left += 1
-        else:
-            right += 1
 
 
 def _united(outages: Iterable[Outage]) -> Iterator[Outage]:
@@ -290,9 +262,9 @@ def _polled_at(poll: Snapshot | FailedPoll) -> datetime:
     return poll.taken_at if isinstance(poll, Snapshot) else poll.at
 
 
-def _runs(polled: Iterable[Snapshot | FailedPoll], poll_interval: timedelta) -> list[_Stretch]:
+def _runs(polled: Iterable[Snapshot | FailedPoll], poll_interval: timedelta) -> list[tuple[int, int]]:
     """Return the runs of coverage: a failed poll ends one, and so does a missed one."""
-    runs: list[_Stretch] = []
+    runs: list[tuple[int, int]] = []
     has_failed = False
     for poll in polled:
         if isinstance(poll, FailedPoll):

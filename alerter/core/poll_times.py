@@ -209,8 +209,10 @@ class PollTimes:
         first = max(bisect_right(self.since, since) - 1, 0)
         behind = bisect_right(self.since, now)
         end = self.until[behind - 1] if behind else 0
+        # The newest run of a sum is held over to its polls, each of which is of one tenant.
         newest = self._newest_good(now)
-        return Runs(self.since, self.until, first, behind, end if newest is None else min(end, newest))
+        known = now if self.owners else end if newest is None else min(end, newest)
+        return Runs(self.since, self.until, first, behind, known)
 
     def last_success_before(self, outage: Outage) -> int | None:
         """Return the last poll before an outage, which was a good one; None where there was none."""

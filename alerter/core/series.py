@@ -5,11 +5,13 @@ so that a zero is always proven and a gap is never read as one.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
-from typing import NewType, Protocol, overload
+from itertools import groupby, zip_longest
+from operator import itemgetter
+from typing import NewType, Protocol, TypeAlias, overload
 
 from alerter.errors import Cause
 
@@ -149,6 +151,11 @@ class Runs(Sequence[Span]):
     def last_before(self, at: int) -> int:
         """Return the index of the last run that begins at or before an instant; one before `first` if there is none."""
         return bisect_right(self.since, at, self.first, self.behind) - 1
+
+    @property
+    def indexes(self) -> range:
+        """The indexes of the runs of the part."""
+        return range(self.first, self.behind)
 
     def until_of(self, index: int) -> int:
         """Return where a run ends."""
@@ -390,7 +397,8 @@ def sum_of_tenants(series: Sequence[Series]) -> Series:
     """Return the sum over tenants: covered only while every one of them is, for a partial sum proves nothing.
 
     Tenants are polled at different moments, so that a tenant's newest sample stands for it during two of its
-    poll intervals; from the first failed poll of any of them on nothing is covered.
+    poll intervals; from the first failed poll of any of them on nothing is covered. A run of coverage ends where that
+    of any of them does, see `runs_of_sum`; the newest one is held over.
 
     Args:
         series: At least one, each the sum of another tenant.
@@ -401,11 +409,19 @@ def sum_of_tenants(series: Sequence[Series]) -> Series:
         tenant=ALL_TENANTS,
         reason=ALL_REASONS,
         changes=_summed([each.changes for each in series]),
-        coverage=_intersection([_held_over(each) for each in series]),
+        coverage=tuple(Span(from_epoch_us(since), from_epoch_us(until)) for since, until in _known_runs(series)),
         poll_interval=max(each.poll_interval for each in series),
         failure=min(failures, key=_since, default=None),
         timezone=timezones.pop() if len(timezones) == 1 else UTC,
     )
+
+
+def _known_runs(series: Sequence[Series]) -> list[tuple[int, int]]:
+    """Return the runs of a sum over tenants, of which the newest one is held over."""
+    tolerances = [each.tolerance // MICROSECOND for each in series]
+    runs = [[(each.runs.since[run], each.runs.until_of(run)) for run in each.runs.indexes] for each in series]
+    found = list(runs_of_sum(zip(runs, tolerances, strict=True)))
+    return [(since, until) for since, until, _ in found[:-1]] + [(since, held) for since, _, held in found[-1:]]
 
 
 def _summed(steps: Sequence[Sequence[Sample]]) -> tuple[Sample, ...]:
@@ -430,26 +446,32 @@ def _summed(steps: Sequence[Sequence[Sample]]) -> tuple[Sample, ...]:
     return tuple(Sample(at, count) for at, count in total_at.items())
 
 
-def _held_over(series: Series) -> list[Span]:
-    """Return a tenant's coverage with each span held on for the tolerance."""
-    spans: list[Span] = []
-    for span in series.coverage:
-        until = span.until + series.tolerance
-        if spans and span.since <= spans[-1].until:
-            spans[-1] = Span(spans[-1].since, until)
-        else:
-            spans.append(Span(span.since, until))
-    return spans
+#: What a tenant, or a sum over tenants, is known by: when a run of coverage began, when it ended, and the last instant
+#: for which its newest sample stands.
+HeldRun: TypeAlias = tuple[int, int, int]
 
 
-def _intersection(coverages: Sequence[Sequence[Span]]) -> tuple[Span, ...]:
-    """Return where all of them are covered; each must be sorted and free of overlaps."""
-    common = list(coverages[0])
-    for spans in coverages[1:]:
-        common = [
-            Span(max(one.since, other.since), min(one.until, other.until))
-            for one in common
-            for other in spans
-            if max(one.since, other.since) <= min(one.until, other.until)
-        ]
-    return tuple(common)
+def runs_of_sum(runs_by_tenant: Iterable[tuple[Sequence[tuple[int, int]], int]]) -> Iterator[HeldRun]:
+    """Yield the runs of coverage of a sum over tenants, in microseconds since 1970, oldest first.
+
+    Nothing is known of a tenant between two of its runs, and so nothing of the sum: a run of the sum begins with each
+    run of any tenant, at which all others are held over. It ended at the latest with the tenant that ended it.
+
+    Args:
+        runs_by_tenant: Of each tenant its runs, oldest first, and for how long its newest sample stands for it.
+    """
+    edges: list[tuple[int, int, int]] = []
+    tenants = [*runs_by_tenant]
+    for runs, tolerance in tenants:
+        begins = [since for since, _ in runs[1:]]
+        for (since, until), following in zip_longest(runs, begins):
+            held = until + tolerance if following is None else min(until + tolerance, following - 1)
+            edges += [(since, 1, until), (held + 1, -1, until)]
+    edges.sort()
+    begin, held_over = None, 0
+    for at, together in groupby(edges, key=itemgetter(0)):
+        here = list(together)
+        held_over += sum(step for _, step, _ in here)
+        if begin is not None:
+            yield begin, max(begin, min(until for _, step, until in here if step < 0)), at - 1
+        begin = at if held_over == len(tenants) and here[-1][1] > 0 else None

@@ -586,8 +586,9 @@ def of_all(alert: Alert) -> Alert:
 @pytest.mark.parametrize(
     ("coverage", "verdict", "active_at"),
     [
-        pytest.param("11:00-11:40 11:50-12:00", ACTIVE, "11:50", id="a gap"),
-        pytest.param("11:00-11:50 11:55-12:00", ACTIVE, "11:50", id="for which samples stood for ten minutes at most"),
+        pytest.param("11:00-11:40 11:50-12:00", ACTIVE, "11:45", id="a gap"),
+        pytest.param("11:00-11:50 11:55-12:00", ACTIVE, "11:40", id="for which samples stood all the same"),
+        pytest.param("11:00-11:30 11:40-12:00", ACTIVE, "11:40", id="of which a poll decided in the first half"),
         pytest.param("11:00-11:30 11:50-11:50 11:55-12:00", ACTIVE, "11:55", id="two gaps"),
         pytest.param("11:00-11:40 11:50-12:00", NO_DATA, "11:35", id="not before a poll decides"),
         pytest.param("11:00-11:30 11:35-12:00", ACTIVE, "11:35", id="one that was before the last decision"),

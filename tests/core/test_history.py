@@ -168,15 +168,15 @@ def test_a_sum_of_tenants_is_where_all_of_them_are(zones: list[str], expected: s
     assert str(sum_of_tenants([tenant.polling for tenant in tenants]).poll_times.timezone) == expected
 
 
-def test_a_sum_of_tenants_holds_over_what_is_polled_less_often_now() -> None:
-    """Runs that lay apart when polls came closer are one where each is held on for longer."""
+def test_a_gap_stays_a_gap_of_a_sum_when_polls_come_less_often_now() -> None:
+    """Runs that lay apart when polls came closer stay apart, though each is held over for longer."""
     polling = a_polled_tenant("5x2 _x4 5x2").polling
     slower = replace(polling, poll_times=replace(polling.poll_times, poll_interval=minutes(15)))
 
     found = sum_of_tenants([slower]).poll_times
 
-    assert [*map(from_epoch_us, found.since)] == [at("11:25")]
-    assert [*map(from_epoch_us, found.until)] == [at("12:30")]
+    assert [*map(from_epoch_us, found.since)] == [at("11:25"), at("11:55")]
+    assert [*map(from_epoch_us, found.until)] == [at("11:30"), NOON]
 
 
 def test_outages_of_several_tenants_that_overlap_are_one_of_the_sum() -> None:

@@ -249,17 +249,17 @@ def test_before_the_first_good_poll_nothing_was_covered() -> None:
     assert [*poll_times.coverage(since=n("11:00"), now=n("11:50"))] == []
 
 
-def test_the_coverage_of_a_sum_is_not_cut_at_polls() -> None:
-    """It holds tenants over between their polls, so that its spans end when they do."""
+def test_the_newest_run_of_a_sum_reaches_to_its_newest_poll() -> None:
+    """The tenant that was not polled then is held over."""
     poll_times = PollTimes(
         polls=numbers([n("11:00"), n("11:01")]),
         since=numbers([n("11:00")]),
-        until=numbers([n("11:10")]),
+        until=numbers([n("11:00")]),
         outages=(),
         poll_interval=timedelta(minutes=5),
         owners=numbers([0, 1]),
     )
 
-    assert [*poll_times.coverage(since=n("11:00"), now=n("11:01"))] == [Span(at("11:00"), at("11:10"))]
+    assert [*poll_times.coverage(since=n("11:00"), now=n("11:01"))] == [Span(at("11:00"), at("11:01"))]
     assert poll_times.outage_at(n("11:00")) is None
     assert isinstance(Outage(since=1, until=2, runs=(failing("11:00", "11:00", 1),)), Outage)

@@ -16,6 +16,7 @@ from alerter.core.series import (
     Sample,
     Series,
     Span,
+    runs_of_sum,
     sum_of_reasons,
     sum_of_tenants,
 )
@@ -265,13 +266,47 @@ def test_a_sum_over_tenants_is_known_where_they_meet_for_an_instant() -> None:
 
 
 def test_a_gap_of_one_tenant_is_a_gap_of_the_sum() -> None:
-    """Long gaps stay gaps when coverage is held over to the next poll."""
+    """Nothing is known between two runs of one tenant; its newest sample stands for it in the newest run alone."""
     total = sum_of_tenants([series("1x9"), series("2 2 _ _ _ _ 2 2 2")])
 
     assert total.value_at(at("11:25")) == 3
-    assert total.value_at(at("11:35")) == 3
+    assert total.value_at(at("11:30")) is None
     assert total.value_at(at("11:40")) is None
     assert total.value_at(at("11:50")) == 3
+
+
+_RUNS = st.lists(st.integers(1, 6), max_size=8).map(
+    lambda lengths: [
+        (sum(lengths[: 2 * each + 1]), sum(lengths[: 2 * each + 2]) - 1) for each in range(len(lengths) // 2)
+    ]
+)
+
+
+@given(tenants=st.lists(st.tuples(_RUNS, st.integers(0, 5)), min_size=1, max_size=3))
+def test_a_sum_is_held_over_where_every_tenant_is(tenants: list[tuple[list[tuple[int, int]], int]]) -> None:
+    """Each run of the sum is a span in which each tenant is within one of its runs, or is held over from it."""
+    owners = [tuple(owner_at(now, *each) for each in tenants) for now in range(60)]
+    expected: dict[tuple[tuple[int, int] | None, ...], list[int]] = {}
+    for now, owner in enumerate(owners):
+        if None not in owner:
+            expected.setdefault(owner, []).append(now)
+
+    found = [(since, held) for since, _, held in runs_of_sum(tenants)]
+
+    assert found == [(nows[0], nows[-1]) for nows in expected.values()]
+
+
+def owner_at(now: int, runs: list[tuple[int, int]], tolerance: int) -> tuple[int, int] | None:
+    """Return the newest run that has begun, if it goes on or a tenant is held over from it."""
+    begun = [run for run in runs if run[0] <= now]
+    return begun[-1] if begun and now <= begun[-1][1] + tolerance else None
+
+
+def test_a_run_of_a_sum_ended_with_the_run_of_the_tenant_that_ended_it() -> None:
+    """Until then all of them were seen; only of the newest run does nobody know yet."""
+    one, other = ([(0, 10), (20, 30)], 6), ([(1, 40)], 6)
+
+    assert list(runs_of_sum([one, other])) == [(1, 10, 16), (20, 30, 36)]
 
 
 # Against a model: a function from instants to counts, asked at every instant.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tests.reference.alerts import LEVELS, Alert, Key, Transition, step
-from tests.reference.conditions import evaluate
+from tests.reference.conditions import ACTIVE, evaluate
 from tests.reference.mutes import Acknowledgement, Silence, Subject, active_window, routes_to, timezone_for
 from tests.reference.outbox import Row, Target, is_news, settle
 from tests.reference.plan import (
@@ -179,7 +179,7 @@ class Model:
             count = scope.samples[-1][1]
             worst = min if is_falling(table) else max
             after = replace(after, peak=worst(count, after.peak if after.peak is not None else count))
-        if after.state == "firing" and alert.state != "firing":
+        if after.state == "firing" and verdict == ACTIVE:
             after = replace(after, limit=limit)
         self.change(key, after, now, "")
 

@@ -9,12 +9,16 @@ Sample = tuple[datetime, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """One attempt to fetch a hold summary: the count of each reason, or None if it failed (2)."""
+    """One attempt to fetch a hold summary: the count of each reason, or None if it failed (2).
+
+    `begins` says of a poll of a sum that a tenant was not seen right before it.
+    """
 
     tenant: str
     at: datetime
     counts: dict[str, int] | None
     cause: str = ""
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +52,7 @@ class Scope:
     @property
     def runs(self) -> list[list[datetime]]:
         """The runs of coverage: a failed poll ends one, and so does a missed one (2.1 [2])."""
-        runs: list[list[datetime]] = [[]]
-        for poll in self.polls:
-            if poll.counts is None:
-                runs.append([])
-                continue
-            if runs[-1] and poll.at - runs[-1][-1] > self.interval * 1.5:
-                runs.append([])
-            runs[-1].append(poll.at)
-        return [run for run in runs if run]
+        return runs_of(self.polls, self.interval)
 
     def known(self, start: datetime, end: datetime) -> timedelta:
         """Return how much of a span is within runs of coverage (2.1 [2]).
@@ -73,6 +69,19 @@ class Scope:
         return [sample for sample in self.samples if sample[0] >= since]
 
 
+def runs_of(polls: list[Poll], interval: timedelta) -> list[list[datetime]]:
+    """Return the runs of coverage that polls make, oldest first (2.1 [2])."""
+    runs: list[list[datetime]] = [[]]
+    for poll in polls:
+        if poll.counts is None:
+            runs.append([])
+            continue
+        if runs[-1] and (poll.begins or poll.at - runs[-1][-1] > interval * 1.5):
+            runs.append([])
+        runs[-1].append(poll.at)
+    return [run for run in runs if run]
+
+
 def windows_for(polls: list[Poll], tenant: str, now: datetime) -> list[Poll]:
     """Return the polls of a tenant at or before now, oldest first: later ones are ignored (2.4)."""
     return sorted((poll for poll in polls if poll.tenant == tenant and poll.at <= now), key=lambda poll: poll.at)
@@ -82,10 +91,13 @@ def together(polls: list[Poll], intervals: dict[str, timedelta], now: datetime) 
     """Return the polls of all tenants as polls of one: at each of them the newest of every tenant (3).
 
     Silent: tenants that are polled at different instants, or are unknown. The newest poll of a tenant stands for it
-    during two of its intervals; without one, or if it failed, the sum is unknown.
+    during two of its intervals; without one, or if it failed, the sum is unknown. Silent: runs of a sum. Nothing is
+    known between two runs of one tenant, and so nothing of the sum.
     """
+    by_tenant = {tenant: windows_for(polls, tenant, now) for tenant in intervals}
+    begins = {run[0] for tenant in intervals for run in runs_of(by_tenant[tenant], intervals[tenant])}
     merged = []
-    for at in sorted({poll.at for poll in polls if poll.at <= now and poll.tenant in intervals}):
+    for at in sorted({poll.at for each in by_tenant.values() for poll in each}):
         newest = [poll for tenant in intervals for poll in windows_for(polls, tenant, at)[-1:]]
         good = [
             poll.counts for poll in newest if poll.counts is not None and at - poll.at <= 2 * intervals[poll.tenant]
@@ -94,5 +106,6 @@ def together(polls: list[Poll], intervals: dict[str, timedelta], now: datetime) 
         for counts in good:
             for name, count in counts.items():
                 sums[name] = sums.get(name, 0) + count
-        merged.append(Poll(tenant="*", at=at, counts=sums if len(good) == len(intervals) else None))
+        known = sums if len(good) == len(intervals) else None
+        merged.append(Poll(tenant="*", at=at, counts=known, begins=at in begins))
     return merged

@@ -124,6 +124,47 @@ def test_a_gap_does_not_count_towards_for_of_a_sum_over_all(notified: Tells) -> 
     notified(Story(RECEIVER + PATIENT + rule).poll(0, 200).poll(60, 200, 200))
 
 
+SUM_OF_ALL = '[[rules]]\nname = "Sum"\nper = "all"\nwarning = { threshold = { above = 100 }, for = "10m" }\n'
+TWO_TENANTS = HEAD + '\n[tenants.globex]\nclient_id = "id2"\nclient_secret = "secret2"\n' + RECEIVER + PATIENT
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        pytest.param([20, 20, 20], 11, id="no pause"),
+        pytest.param([20, None, 20], 20, id="a failed poll of one tenant"),
+    ],
+)
+def test_a_pause_of_one_tenant_is_one_of_the_sum_over_all(
+    notified: Tells, second: list[int | None], expected: float
+) -> None:
+    """A poll that fails, though the other tenant is seen all along, leaves a time of which nothing is known (2.1)."""
+    story = Story(TWO_TENANTS + SUM_OF_ALL)
+    for place, count in enumerate([*second, 20, 20]):
+        story = story.poll(5 * place, 200).poll(5 * place + 1, count, tenant="globex")
+
+    assert reasons(notified(story)) == [(expected, "warning", "first")]
+
+
+def test_a_pause_of_less_than_two_intervals_does_not_end_a_sum_over_all(notified: Tells) -> None:
+    """`keep_firing_for` goes on when polls do, also where samples stand for the tenants in between (5 [2])."""
+    rule = '[[rules]]\nname = "Sum"\nper = "all"\nwarning = { threshold = { above = 100 }, keep_firing_for = "10m" }\n'
+
+    story = Story(RECEIVER + PATIENT + rule).poll(0, 200, 50).poll(14, 50).poll(23, 50, 50, 50)
+
+    assert reasons(notified(story)) == [(0, "warning", "first"), (33, "warning", "resolved")]
+
+
+def test_clear_at_holds_what_is_beyond_an_edited_limit_once_more(notified: Tells) -> None:
+    """What fires on under the edited limit is held by it from then on."""
+    before = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 100, clear_at = 50 } }'
+    after = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 200, clear_at = 50 } }'
+
+    story = Story(RECEIVER + before).poll(0, 250).configure(2, RECEIVER + after).poll(5, 250, 80, 40)
+
+    assert reasons(notified(story)) == [(0, "warning", "first"), (15, "warning", "resolved")]
+
+
 def test_clear_at_holds_only_what_fired_under_the_limit_in_force(notified: Tells) -> None:
     """After an edit of the limit the condition itself decides, whatever `clear_at` says now."""
     before = '[[rules]]\nname = "Backlog"\nwarning = { threshold = { above = 100, clear_at = 50 } }'

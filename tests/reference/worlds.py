@@ -33,7 +33,6 @@ class Maker:
     length: int = 35
     config: Table = field(default_factory=dict)
     minutes: int = 5
-    tenants: int = 1
     is_weekly: bool = False
     is_delivering: bool = False
     is_undisturbed: bool = False
@@ -97,10 +96,10 @@ class Maker:
         self.minutes = self.random.choice((20, 30) if self.is_weekly else (1, 5, 5, 5, 10))
         names = NAMES if "names" in self.features else NAMES[:3]
         self.names = self.random.sample(names, self.random.randint(1, 3))
-        self.tenants = self.random.randint(1, 2)
+        tenants = self.random.randint(1, 2)
         config: Table = {
             "service": {"poll_interval": f"{self.minutes}m", "timezone": "Europe/London"},
-            "tenants": {name: self.tenant() for name in ("acme", "globex")[: self.tenants]},
+            "tenants": {name: self.tenant() for name in ("acme", "globex")[:tenants]},
             "receivers": {name: self.receiver(name) for name in ("secops", "mail")[: self.random.randint(1, 2)]},
         }
         if self.has("windows"):
@@ -180,8 +179,8 @@ class Maker:
             table |= self.sums(kind)
         levels = self.random.sample(("info", "warning", "critical"), self.random.choice((1, 1, 2, 2, 3)))
         for level in sorted(levels, key=("info", "warning", "critical").index):
-            table[level] = self.level(kind, ("info", "warning", "critical").index(level), table)
-        table |= self.spans(table)
+            table[level] = self.level(kind, ("info", "warning", "critical").index(level))
+        table |= self.spans()
         if "mute_windows" in config and self.random.random() < 0.3:
             table["mute_windows"] = ["nap"]
         return table
@@ -195,12 +194,12 @@ class Maker:
              "*" + name[-1] if name[-1] not in "*?" else "*")
         )  # fmt: skip
 
-    def level(self, kind: str, rank: int, rule: Table) -> Table:
+    def level(self, kind: str, rank: int) -> Table:
         """Return a level of a rule."""
         table: Table = {"growth" if kind == "times" else kind: self.condition(kind, rank)}
         if self.random.random() < 0.1 and kind not in {"threshold", "new_reason"} and "threshold" in self.features:
             table["threshold"] = {"above": 20}
-        return table | self.spans(rule)
+        return table | self.spans()
 
     def sums(self, kind: str) -> Table:
         """Return over what a rule sums up; of the sum over all tenants only what it is now is compared."""
@@ -208,14 +207,8 @@ class Maker:
             return {"per": "tenant"}
         return {"per": "all"} if kind == "threshold" and self.has("per_all", 0.25) else {}
 
-    def spans(self, rule: Table) -> Table:
-        """Return how long conditions must hold, or not.
-
-        Of several tenants the newest sample of each stands for it for two intervals: what is known of their sum in a
-        world with gaps depends on which of them is polled first.
-        """
-        if rule.get("per") == "all" and not (self.is_whole or self.tenants == 1):
-            return {}
+    def spans(self) -> Table:
+        """Return how long conditions must hold, or not."""
         names = [name for name in ("for", "keep_firing_for") if self.has("for", 0.2)]
         return {name: f"{self.minutes * self.random.choice((1, 2, 3))}m" for name in names}
 

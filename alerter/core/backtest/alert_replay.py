@@ -132,6 +132,10 @@ class AlertReplay:
     def _breaks(self) -> Int64Array:
         """The polls at which nothing is skipped: the one before failed or was missed, or the first one failed."""
         poll_times = self.history.poll_times
+        if poll_times.owners:
+            # When a run of a sum ended is known by the last poll that decided in it.
+            ends = (bisect_left(self.polls, since) - 1 for since in poll_times.since)
+            return numbers(sorted({*poll_times.since, *(self.polls[end] for end in ends if end >= 0)}))
         if self._is_about_polling:
             return numbers(edge for outage in poll_times.outages for edge in (outage.since, outage.until))
         if self.level.needs_even_polls:
