@@ -19,6 +19,7 @@ from alerter.core.message.digest import (
     build_unreachable_message,
 )
 from alerter.core.message.render import compose_message, compose_test_message
+from alerter.core.message.report import build_report_message
 from alerter.core.mutes import Mute, MuteKind
 from alerter.core.notifications import (
     Notification,
@@ -29,12 +30,14 @@ from alerter.core.notifications import (
     ReceiverName,
     TargetId,
 )
+from alerter.core.review import WEEK, Episode, TenantWeek, WeeklyReport, review_episodes
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant
 from alerter.errors import Cause
 
 NOW = datetime(2027, 3, 2, 1, 3, tzinfo=UTC)
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MONDAY = datetime(2027, 3, 1, 8, tzinfo=UTC)
 SECOPS = Receiver(name=ReceiverName("secops"))
 ACME, GLOBEX = Tenant("acme"), Tenant("globex")
 CONTEXT = MessageContext(
@@ -182,7 +185,39 @@ def _over(alert: Alert) -> NotificationItem:
 _MISSED = composed(_first(_SPAM))
 _LATE = NOW + HOUR
 
+
 #: A message of each kind, by its name.
+def an_episode(alert: Alert, *, ago: timedelta, lasted: timedelta, acknowledged: timedelta | None = None) -> Episode:
+    """Return one time in the week at which a rule alerted, and was sent."""
+    since = NOW - ago
+    return Episode(
+        subject=alert.key.topic,
+        severity=alert.key.severity,
+        since=since,
+        until=since + lasted,
+        keys=frozenset({alert.key}),
+        was_sent=True,
+        acknowledged_at=None if acknowledged is None else since + acknowledged,
+    )
+
+
+_WEEK = Span(MONDAY - WEEK, MONDAY)
+_EPISODES = (
+    *(an_episode(_SPAM, ago=day * DAY, lasted=35 * MINUTE, acknowledged=5 * MINUTE) for day in (2, 3)),
+    *(an_episode(_WARNING, ago=day * DAY, lasted=10 * MINUTE) for day in (1, 2, 4, 5, 6)),
+    an_episode(no_data(GLOBEX), ago=3 * DAY, lasted=4 * HOUR, acknowledged=HOUR),
+)
+_REPORT = WeeklyReport(
+    review=review_episodes(_EPISODES, _WEEK),
+    tenants=(
+        TenantWeek(tenant=ACME, held=640, highest=(731, NOW - DAY), came=5120, left=4890, no_data=timedelta(0)),
+        TenantWeek(
+            tenant=GLOBEX, held=212, highest=(260, NOW - DAY), came=1840, left=1902, no_data=4 * HOUR + 10 * MINUTE
+        ),
+    ),
+    firing=1,
+)
+
 MESSAGES: Mapping[str, Message] = {
     "first": composed(_first(_SPAM)),
     "raised": composed(
@@ -310,5 +345,6 @@ MESSAGES: Mapping[str, Message] = {
         waiting=0,
         now=NOW,
     ),
+    "weekly report": build_report_message(_REPORT, SECOPS.name, CONTEXT, id_="r6f4q2wmhd", now=NOW),
     "test": compose_test_message(SECOPS, CONTEXT, now=NOW),
 }

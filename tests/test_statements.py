@@ -41,6 +41,7 @@ COMMANDS = {
     "history on a terminal": ["history", "Spam", "--all"],
     "notifications": ["notifications"],
     "silences": ["silence", "list"],
+    "review": ["review"],
 }
 
 

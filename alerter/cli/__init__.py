@@ -38,6 +38,7 @@ COMMANDS = MappingProxyType(
         "export": "Write the history as CSV or JSON Lines.",
         "import": "Import history: an export, or counts of another tool.",
         "backtest": "Show what the rules would have done on the history.",
+        "review": "Review past alerts: which rules alerted, who acted on it.",
         "suggest": "Suggest limits that fit each hold reason's own history.",
         "test-rules": "Run tests of rules against histories in a short notation.",
         "test-notify": "Send a test message to every target of a receiver.",

@@ -213,6 +213,7 @@ _WRITTEN: Mapping[type, Callable[[Any], object]] = {
     bool | int | float | str: lambda value: value,  # type: ignore[dict-item] # isinstance takes a union
     timedelta: duration_text,
     ZoneInfo: lambda value: value.key,
+    time: lambda value: f"{value:%H:%M}",
     list: lambda value: [written(each) for each in value],
     frozenset: lambda value: f"{WEEKDAYS[0]}-{WEEKDAYS[-1]}" if value == _EVERY_DAY else None,
 }
@@ -318,6 +319,7 @@ _DAY = "|".join("".join(f"[{letter}{letter.upper()}]" for letter in day) for day
 _FORMS: Mapping[Callable[..., object], Schema] = {
     types.duration: _SPAN,
     types.time_of_day: _whole(types.CLOCK.pattern, "18:00"),
+    types.weekday: _whole(_DAY, "mon"),
     types.weekdays: _whole(rf"(?:{_DAY})\s*(?:-\s*(?:{_DAY}))?", "mon-fri", "sun"),
     types.timezone: _text(r"\S", "Europe/London", "America/New_York", "UTC"),
     types.labels: {"type": "object", "propertyNames": _LABEL_NAMES, "additionalProperties": _text(r"\S")},

@@ -271,7 +271,7 @@ def put_together(path: Path, parts: Parts) -> Config:
         service=parts.service,
         web=parts.web,
         tenants=MappingProxyType(parts.tenants),
-        receivers=tuple(receiver_of(name, table) for name, table in parts.receivers.items()),
+        receivers=tuple(receiver_of(name, table, parts.service) for name, table in parts.receivers.items()),
         routes=tuple(route_of(each, parts.mute_windows, parts.tenants.values()) for each in parts.routes.values()),
         rules=with_no_data_rules(parts.rules.values(), intervals),
         mute_windows=MappingProxyType(parts.mute_windows),

@@ -80,6 +80,7 @@ ApiKey = Annotated[Text, AfterValidator(types.key)]
 Glob = Annotated[str, StringConstraints(strip_whitespace=False), AfterValidator(types.glob)]
 Globs = Annotated[list[Glob], Key(min_length=1)]
 TimeOfDay = Annotated[time, PlainValidator(types.time_of_day)]
+Weekday = Annotated[str, PlainValidator(types.weekday)]
 Weekdays = Annotated[frozenset[int], PlainValidator(types.weekdays)]
 TimeZone = Annotated[ZoneInfo, PlainValidator(types.timezone)]
 Labels = Annotated[Mapping[str, str], PlainValidator(types.labels)]
@@ -220,6 +221,20 @@ class TenantTable(Section):
 _DEFAULT = Receiver(name=ReceiverName(""))
 
 
+class WeeklyReportTable(Section):
+    """`weekly_report` of a receiver: what was held, which alerts there were, and who was without data.
+
+    Attributes:
+        day: On which day it is sent: `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`.
+        at: When, such as `"08:00"`.
+        timezone: An IANA name: whose clocks. Those of the service if it is left out.
+    """
+
+    day: Weekday = "mon"
+    at: TimeOfDay = time(8)
+    timezone: TimeZone | None = None
+
+
 class ReceiverTable(Section):
     """`[receivers.NAME]`; the defaults are those of the core.
 
@@ -233,6 +248,8 @@ class ReceiverTable(Section):
             it cannot be reached for half an hour; without one, every other receiver is told of that.
         group_wait: How long news for it is collected over all tenants before it becomes one message; at most `1h`.
         charts: Whether messages carry a picture of the counts, where the service takes one; needs `alerter[charts]`.
+        weekly_report: When it gets a report of the week, such as `{ day = "mon", at = "08:00" }`, in the time zone of
+            the service unless it has a `timezone`; no report without it.
     """
 
     urls: Annotated[list[Annotated[Text, AfterValidator(apprise_url)]], Key(min_length=1)]
@@ -242,6 +259,7 @@ class ReceiverTable(Section):
     fallback: Text | None = None
     group_wait: Annotated[Duration, _at_most(MAX_GROUP_WAIT)] = _DEFAULT.group_wait
     charts: bool = _DEFAULT.charts
+    weekly_report: WeeklyReportTable | None = None
 
 
 class RouteTable(Section):

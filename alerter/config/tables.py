@@ -39,9 +39,10 @@ from alerter.config.types import listed
 from alerter.config.urls import id_of, scheme_of
 from alerter.config.web import PageAccess, WebConfig, WebToken
 from alerter.core.conditions import Subject, duration_text
-from alerter.core.mutes import MuteWindow, WindowName
+from alerter.core.mutes import WEEKDAYS, MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
+from alerter.core.review import ReportSchedule
 from alerter.core.rules import NO_DATA_RULE_NAME, Level, Per, Rule, RuleName, Selector, Severity, match_labels
 from alerter.core.series import Tenant
 from alerter.servers import read_server_url
@@ -251,8 +252,9 @@ def _check_region(table: TenantTable, place: Place) -> None:
         place.error("region", f"missing: API 1.0 has a host for each region: {listed(regions)}; or write base_url")
 
 
-def receiver_of(name: str, table: ReceiverTable) -> ReceiverConfig:
+def receiver_of(name: str, table: ReceiverTable, service: ServiceConfig) -> ReceiverConfig:
     """Return a receiver and its targets."""
+    report = table.weekly_report
     receiver = Receiver(
         name=ReceiverName(name),
         repeat_interval=table.repeat_interval,
@@ -261,6 +263,9 @@ def receiver_of(name: str, table: ReceiverTable) -> ReceiverConfig:
         fallback=None if table.fallback is None else ReceiverName(table.fallback),
         group_wait=table.group_wait,
         charts=table.charts,
+        weekly_report=None
+        if report is None
+        else ReportSchedule(day=WEEKDAYS.index(report.day), at=report.at, timezone=report.timezone or service.timezone),
         targets=tuple(map(id_of, table.urls)),
     )
     schemes = [scheme_of(url) for url in table.urls]

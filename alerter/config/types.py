@@ -110,6 +110,14 @@ def weekdays(value: object) -> frozenset[int]:
     return frozenset((begin + step) % len(WEEKDAYS) for step in range((end - begin) % len(WEEKDAYS) + 1))
 
 
+def weekday(value: object) -> str:
+    """Return a day of the week as `mon` names it."""
+    if not isinstance(value, str) or value.strip().casefold() not in WEEKDAYS:
+        hint = suggestion(value.strip().casefold()[:3], WEEKDAYS) if isinstance(value, str) else ""
+        raise ValueError(f"expected {listed(WEEKDAYS)}, found {found(value)}{hint}")
+    return value.strip().casefold()
+
+
 def _weekday(name: str, value: str) -> int:
     if name not in WEEKDAYS:
         hint = suggestion(name[:3], WEEKDAYS)

@@ -17,6 +17,7 @@ from alerter.config.variables import ABSENT
 from alerter.core.conditions import Baseline, Condition, Subject, duration_text
 from alerter.core.mutes import WEEKDAYS
 from alerter.core.notifications import Route
+from alerter.core.outbox import is_on_call
 from alerter.core.rules import MATCH_ALL, Rule, Selector, Severity, idle_globs
 
 #: Polling more often than this is legal, but brings nothing.
@@ -106,6 +107,7 @@ def warn(config: Config, rules: Numbered, problems: Problems) -> None:
     _warn_of_idle_globs(config, rules, problems)
     _warn_of_windows(config, rules, problems)
     _warn_of_urls(config.receivers, problems)
+    _warn_of_reports(config.receivers, problems)
     _warn_of_storms(config, problems)
     _warn_of_routes(config, problems)
     _warn_of_mail(config, problems)
@@ -210,6 +212,13 @@ def _warn_of_urls(receivers: Sequence[ReceiverConfig], problems: Problems) -> No
             seen.add(target.url)
 
 
+def _warn_of_reports(receivers: Sequence[ReceiverConfig], problems: Problems) -> None:
+    for each in receivers:
+        if each.receiver.weekly_report is not None and all(is_on_call(target.name) for target in each.targets):
+            text = "no report is sent: on-call services get none, for nothing would close the incident"
+            problems.warn(("receivers", each.receiver.name, "weekly_report"), text)
+
+
 def _warn_of_storms(config: Config, problems: Problems) -> None:
     """Say who would get a message for each tenant, and has more of those than it gets messages in an hour."""
     for receiver in (each.receiver for each in config.receivers):
@@ -233,7 +242,7 @@ def _warn_of_routes(config: Config, problems: Problems) -> None:
     named = {name for route in config.routes for name in route.receivers}
     named |= {each.receiver.fallback for each in config.receivers if each.receiver.fallback is not None}
     for receiver in config.receivers:
-        if receiver.receiver.name not in named:
+        if receiver.receiver.name not in named and receiver.receiver.weekly_report is None:
             problems.warn(("receivers", receiver.receiver.name), "no route names it: it gets no alerts")
     _warn_of_unheard_levels(config, problems)
     for number, route in enumerate(config.routes):

@@ -29,6 +29,7 @@ from alerter.core.mutes import (
     latest_ended,
     muted_by,
 )
+from alerter.core.review import ReportSchedule
 from alerter.core.rules import MATCH_ALL, Selector, Severity
 from alerter.core.series import Tenant
 
@@ -68,6 +69,7 @@ class Receiver:
         group_wait: How long news for it is collected, over all tenants, before it becomes one message.
         charts: Whether its messages carry a picture of the counts, where its targets take one.
         targets: Where it is notified, in the configuration's order.
+        weekly_report: When it gets a report of the week; None for never.
     """
 
     name: ReceiverName
@@ -78,6 +80,7 @@ class Receiver:
     group_wait: timedelta = timedelta(0)
     charts: bool = False
     targets: tuple[TargetId, ...] = ()
+    weekly_report: ReportSchedule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from alerter.humanize import first_of
 from alerter.jobs.deliver import deliver, next_attempt_due_at, release_claims
 from alerter.jobs.notify import flush_groups
 from alerter.jobs.poll import notify_removed_tenants, poll_many, reconcile, shift_after_clock_jump
+from alerter.jobs.report import enqueue_weekly_reports
 from alerter.jobs.retention import BatchSizer, apply_retention
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.processes import alerter_command, start, wait
@@ -75,6 +76,10 @@ CHECK_SECONDS, FIRST_CHECK_SECONDS = 2.0, 0.1
 DATABASE_SECONDS = 2
 #: How often the daemon says that an upgrade goes on, in seconds.
 UPGRADE_SIGN_SECONDS = 10
+#: How often it is checked whether a weekly report is due.
+REPORT_INTERVAL = timedelta(minutes=1)
+#: How long others have the processor and the database after each tenant that a report reads, in seconds.
+REPORT_PAUSE_SECONDS = 0.005
 #: How often deliveries are looked for that another process made due: a person's, or another instance's.
 OTHERS_INTERVAL = timedelta(seconds=30)
 
@@ -356,6 +361,7 @@ class Daemon:
         self._scheduler.run_every("look for deliveries", OTHERS_INTERVAL, self._look_for_deliveries)
         self._scheduler.run_every("upkeep", UPKEEP_INTERVAL, self._upkeep)
         self._scheduler.run_now("keep history now", self._keep_history, Executor.RETENTION)
+        self._scheduler.run_every("weekly reports", REPORT_INTERVAL, self._report, Executor.RETENTION)
         self._scheduler.run_every("keep history", UPKEEP_INTERVAL, self._keep_history, Executor.RETENTION)
 
     def _build_source(self, tenant: TenantConfig) -> MimecastSource:
@@ -517,6 +523,18 @@ class Daemon:
             )
 
         self._guarded("keep history", keep)
+
+    def _report(self) -> None:
+        """Plan the weekly reports that are due."""
+
+        def plan() -> None:
+            alerting = self._runtime.alerting
+            if self._membership.may_act() and enqueue_weekly_reports(
+                self._store, alerting, pause=lambda: self._stop.wait(REPORT_PAUSE_SECONDS), now=now()
+            ):
+                self._deliver_soon()
+
+        self._guarded("weekly reports", plan)
 
     def _guarded(self, what: str, job: Callable[[], object]) -> bool:
         """Run a job; what it cannot do is logged, and the next run tries again. Return True if it did it."""

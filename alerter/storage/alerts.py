@@ -14,6 +14,7 @@ from alerter.storage import tables
 from alerter.storage.cache import Cache
 from alerter.storage.encoding import build_digest, operands_json, operands_of, topic_digest
 from alerter.storage.engine import Repository
+from alerter.storage.tables import Instant
 
 
 class AlertRepository(Repository):
@@ -106,6 +107,21 @@ class AlertRepository(Repository):
             if transition.key in keys:
                 firings.setdefault(transition.key, []).append(transition)
         return firings
+
+    def firing_changes(self, *, since: datetime, until: datetime) -> list[Transition]:
+        """Return all transitions into firing and out of it between two instants, oldest first, without evidence."""
+        rows = self._all(_FIRING_CHANGES, {"start": since, "end": until})
+        return [
+            Transition(
+                key=_key(row.rule, row.severity, row.tenant, row.reason),
+                at=row.at,
+                before=AlertState(row.from_state),
+                after=AlertState(row.to_state),
+                evidence=(),
+                note=row.detail,
+            )
+            for row in rows
+        ]
 
     def save(self, alerts: Iterable[Alert]) -> None:
         """Store the state of alerts, in place of what was stored under their keys."""
@@ -217,12 +233,24 @@ _LIVE_COUNTS = (
     .group_by(_alerts.c.state, _alerts.c.severity)
 )
 _ADD_TRANSITION = insert(_transitions)
+_is_about_firing = or_(
+    *(column == str(AlertState.FIRING) for column in (_transitions.c.from_state, _transitions.c.to_state))
+)
 _FIRINGS = (
     select(_transitions)
     .where(
         _transitions.c.alert_id.in_(bindparam("ids", expanding=True)),
         _transitions.c.at >= bindparam("start"),
-        or_(*(column == str(AlertState.FIRING) for column in (_transitions.c.from_state, _transitions.c.to_state))),
+        _is_about_firing,
     )
     .order_by(_transitions.c.id)
+)
+_FIRING_CHANGES = (
+    select(
+        *(_transitions.c[name] for name in ("rule", "severity", "tenant", "reason", "at", "from_state", "to_state")),
+        _transitions.c.detail,
+    )
+    .where(_transitions.c.at.between(bindparam("start", type_=Instant()), bindparam("end", type_=Instant())))
+    .where(_is_about_firing)
+    .order_by(_transitions.c.at, _transitions.c.id)
 )

@@ -17,6 +17,7 @@ from alerter.storage.encoding import packed, storable, unpacked
 from alerter.storage.engine import Repository
 from alerter.storage.leases import OwnInstance, is_life_over
 from alerter.storage.tables import (
+    Instant,
     deliveries,
     is_waiting,
     messages,
@@ -65,6 +66,14 @@ class OutboxRepository(Repository):
     def has_message(self, message_id: str) -> bool:
         """Say whether a message of this id was planned."""
         return self._first(_MESSAGE, {"message_id": message_id}) is not None
+
+    def sent_times(self, *, since: datetime, until: datetime) -> dict[str, list[datetime]]:
+        """Return when messages about each alert were written between two instants, by the alert's id, oldest first."""
+        sent_at: dict[str, list[datetime]] = {}
+        for row in self._all(_SENT_TIMES, {"start": since, "end": until}):
+            for alert_id in json.loads(row.alert_ids):
+                sent_at.setdefault(alert_id, []).append(row.created_at)
+        return sent_at
 
     def deliveries(self, *, only_failed: bool = False, limit: int = 100) -> list[DeliveryRecord]:
         """Return the newest deliveries first, sent or not.
@@ -292,6 +301,11 @@ _BACKLOGS = (
     .order_by(deliveries.c.target_name)
 )
 _MESSAGE = select(messages).where(messages.c.id == bindparam("message_id"))
+_SENT_TIMES = (
+    select(messages.c.alert_ids, messages.c.created_at)
+    .where(messages.c.created_at.between(bindparam("start", type_=Instant()), bindparam("end", type_=Instant())))
+    .order_by(messages.c.created_at)
+)
 _DELIVERIES = (
     select(deliveries, messages.c.receiver, messages.c.title)
     .join_from(deliveries, messages)

@@ -30,6 +30,7 @@ from alerter.core.conditions import Growth, NoData, Threshold
 from alerter.core.mutes import MuteWindow, WindowName
 from alerter.core.notifications import Receiver, ReceiverName, Route
 from alerter.core.outbox import TargetName
+from alerter.core.review import ReportSchedule
 from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity
 from alerter.core.series import Tenant
 from alerter.errors import ConfigError
@@ -261,6 +262,7 @@ send_resolved = false
 max_per_hour = 5
 fallback = "mail"
 group_wait = "30s"
+weekly_report = { day = " Fri", at = "16:30", timezone = "America/New_York" }
 
 [receivers.mail]
 urls = ["mailtos://mail.example?to=a@b.example"]
@@ -342,6 +344,7 @@ warning = { no_data = { after = "10m" } }
         max_per_hour=5,
         fallback=ReceiverName("mail"),
         group_wait=timedelta(seconds=30),
+        weekly_report=ReportSchedule(day=4, at=time(16, 30), timezone=ZoneInfo("America/New_York")),
         targets=config.receivers[0].receiver.targets,
     )
     nights = MuteWindow(
@@ -772,6 +775,27 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             + RECEIVER,
             ["rules.toml:14: receivers.secops: no route names it: it gets no alerts"],
             id="a receiver is neither in a route nor a fallback",
+        ),
+        pytest.param(
+            RULE
+            + '[[routes]]\nreceivers = ["secops"]\n[receivers.b]\nurls = ["json://b"]\nweekly_report = {}\n'
+            + TENANT
+            + RECEIVER,
+            [],
+            id="a receiver that gets nothing but a weekly report",
+        ),
+        pytest.param(
+            RULE
+            + '[receivers.b]\nurls = ["pagerduty://KEY@APIKEY"]\nweekly_report = { day = "tue" }\n'
+            + TENANT
+            + RECEIVER,
+            [
+                (
+                    "rules.toml:6: receivers.b.weekly_report: no report is sent: on-call services get none, for "
+                    "nothing would close the incident"
+                )
+            ],
+            id="a weekly report for an on-call service",
         ),
         pytest.param(
             RULE + TENANT + '[receivers.secops]\nurls = ["json://a", "json://b", "json://a"]\n',

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ from alerter.core.alerts import AlertState
 from alerter.core.message.content import Message
 from alerter.core.notifications import TargetId
 from alerter.core.outbox import TargetName
+from alerter.core.review import ReportSchedule
 from alerter.core.rules import Per
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.errors import DeliveryError
@@ -21,6 +22,7 @@ from alerter.jobs.deliver import deliver
 from alerter.jobs.notify import flush_groups as told_groups
 from alerter.jobs.outages import notify_outages
 from alerter.jobs.poll import PollCycle, poll_many, reconcile, shift_after_clock_jump
+from alerter.jobs.report import enqueue_weekly_reports
 from alerter.jobs.retention import BatchSizer, RetentionResult, apply_retention
 from alerter.storage import Leases, OwnInstance, Store
 from tests.builders import NOON, a_level, a_policy, a_rule, span
@@ -410,3 +412,22 @@ def test_a_clock_that_jumped_moves_what_its_own_instance_polls(sharers: tuple[Sh
     with one.store.read() as reader:
         active_at = {each.key.tenant: each.active_at for each in reader.alerts.load()}
     assert active_at == {"acme": NOON + span("5m") + span("1h"), "umbrella": NOON + span("10m")}
+
+
+def test_one_of_two_sends_the_weekly_report(sharers: tuple[Sharer, Sharer]) -> None:
+    """The one that leads, of all tenants; the other one finds nothing to do, also if it is asked first."""
+    one, other = sharers
+    due = NOON + timedelta(hours=3)
+    schedule = ReportSchedule(day=due.weekday(), at=due.time(), timezone=UTC)
+    for each in sharers:
+        (receiver,) = each.alerting.receivers
+        each.alerting = replace(each.alerting, receivers=(replace(receiver, weekly_report=schedule),))
+    one.poll({"acme": 50})
+    other.poll({"umbrella": 70})
+    one.clock.now = due
+
+    planned = [enqueue_weekly_reports(each.store, each.alerting, now=due) for each in (other, one, other, one)]
+
+    assert planned == [0, 1, 0, 0]
+    assert one.deliver() == ["Weekly report: 0 alerts, 0 without action; 120 held now (2 tenants)"]
+    assert other.deliver() == []

@@ -17,7 +17,7 @@ from tests.messages import CONTEXT, MESSAGES
 
 #: A title begins with one of these, so that the first word says what has happened.
 STATE_WORDS = (
-    *("CRITICAL", "WARNING", "INFO", "Better", "Reminder", "Resolved", "Test", "New receiver here"),
+    *("CRITICAL", "WARNING", "INFO", "Better", "Reminder", "Resolved", "Test", "New receiver here", "Weekly report"),
     *("[for ", "secops/slack"),
 )
 GOLDEN = dict(golden_files())
