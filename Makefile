@@ -60,6 +60,7 @@ test: lint
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.pictures
+	$(BIN)/python -m tests.drawings
 	$(BIN)/python -m tests.golden
 
 quick: lint
