@@ -6,7 +6,7 @@ values out.
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import merge
@@ -54,6 +54,7 @@ class SeriesHistory:
         seen_since: From when on rules look at it: a reason is not there before an answer has it.
         first_held_at: See `Series`.
         others: All hold reasons of the tenant, for rules that compare them; empty for all other rules.
+        memo: What conditions have derived from it; see `Series.derived`.
     """
 
     tenant: Tenant
@@ -64,6 +65,7 @@ class SeriesHistory:
     seen_since: int = 0
     first_held_at: datetime | None = None
     others: "Sequence[SeriesHistory]" = field(default=(), compare=False, repr=False)
+    memo: dict[Hashable, object] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def as_of(self, now: int, *, window: timedelta) -> Series:
         """Return the series as it was known at one of its polls, at least as far back as a window."""
@@ -83,6 +85,7 @@ class SeriesHistory:
             first_held_at=self.first_held_at,
             polls=None if poll_times.owners else KnownPolls(poll_times.good),
             others=_SeriesOf(self.others, now) if self.others else (),
+            memo=self.memo,
         )
 
 

@@ -5,13 +5,13 @@ so that a zero is always proven and a gap is never read as one.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from itertools import groupby, zip_longest
 from operator import itemgetter
-from typing import NewType, Protocol, TypeAlias, overload
+from typing import NewType, Protocol, TypeAlias, TypeVar, cast, overload
 
 from alerter.errors import Cause
 
@@ -23,6 +23,10 @@ ALL_TENANTS = Tenant("*")
 ALL_REASONS = HoldReason("*")
 #: What a row without a name is called (Mimecast documents none; a blank one must not be lost).
 NO_REASON = HoldReason("(no reason given)")
+
+#: What is known of a stretch of time: its beginning and its end, in microseconds since 1970, and the count.
+Piece: TypeAlias = tuple[int, int, int]
+T = TypeVar("T")
 
 #: A newest sample stands for the present, and an old one for the past, for at most this number of poll intervals.
 TOLERANCE_INTERVALS = 2
@@ -221,6 +225,7 @@ class Series:
         first_held_at: When the first messages ever were held for the reason; None before that, and for a sum.
         polls: The samples; None of a sum over tenants, which is known at every moment that is covered.
         others: The series of all hold reasons of the tenant, as far back as somebody has given them; empty for a sum.
+        memo: Where a replay keeps what was derived from all that it knows; None for live polls.
     """
 
     tenant: Tenant
@@ -234,6 +239,7 @@ class Series:
     first_held_at: datetime | None = None
     polls: Polls | None = field(default=None, compare=False)
     others: "Sequence[Series]" = field(default=(), compare=False, repr=False)
+    memo: dict[Hashable, object] | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def steps(self) -> Steps:
@@ -309,18 +315,67 @@ class Series:
         for begin, end, count in self.pieces_us(to_epoch_us(since), to_epoch_us(until)):
             yield Segment(from_epoch_us(begin), from_epoch_us(end), count)
 
-    def pieces_us(self, since: int, until: int) -> Iterator[tuple[int, int, int]]:
+    def pieces_us(self, since: int, until: int) -> Iterator[Piece]:
         """Yield what is known between two instants as `segments` does: beginning, end, and count."""
-        runs, steps = self.runs, self.steps
-        for run in range(max(runs.last_before(since), runs.first), runs.behind):
-            begin, end = max(runs.since[run], since), min(runs.until_of(run), until)
-            if begin > end:
-                continue
+        steps = self.steps
+        for begin, end in self.known_us(since, until):
             first, last = max(steps.last_before(begin), steps.first), steps.last_before(end)
             for index in range(first, last):
                 yield max(steps.at[index], begin), steps.at[index + 1], steps.counts[index]
-            if first <= last:
-                yield max(steps.at[last], begin), end, steps.counts[last]
+            yield max(steps.at[last], begin), end, steps.counts[last]
+
+    def known_us(self, since: int, until: int) -> Iterator[tuple[int, int]]:
+        """Yield from when to when counts are known between two instants, oldest first: a part for each run."""
+        runs, steps = self.runs, self.steps
+        if not steps:
+            return
+        since = max(since, steps.at[steps.first])
+        for run in range(max(runs.last_before(since), runs.first), runs.behind):
+            begin, end = max(runs.since[run], since), min(runs.until_of(run), until)
+            if begin <= end:
+                yield begin, end
+
+    def lowest_us(self, since: int, until: int) -> Piece | None:
+        """Return the newest of the pieces between two instants with the lowest count; None if nothing is known."""
+        return self._extreme_us(since, until, min)
+
+    def highest_us(self, since: int, until: int) -> Piece | None:
+        """Return the newest of the pieces between two instants with the highest count; None if nothing is known."""
+        return self._extreme_us(since, until, max)
+
+    def _extreme_us(self, since: int, until: int, pick: Callable[[Iterable[int]], int]) -> Piece | None:
+        steps, found = self.steps, None
+        for begin, end in self.known_us(since, until):
+            first, last = max(steps.last_before(begin), steps.first), steps.last_before(end)
+            counts = steps.counts[first : last + 1]
+            count = pick(counts)
+            if found is not None and pick((count, found[2])) != count:
+                continue
+            index = last - counts[::-1].index(count)
+            found = max(steps.at[index], begin), end if index == last else steps.at[index + 1], count
+        return found
+
+    def derived(self, key: Hashable, derive: "Callable[[Series], T]") -> T:
+        """Return what a function derives from the whole series: in a replay, from all that will ever be known of it.
+
+        A replay asks for the same at thousands of polls, and has it derived once. Whoever asks must look at no more
+        of it than was known at the poll.
+
+        Args:
+            key: What it is.
+            derive: Takes the whole series.
+        """
+        if self.memo is None:
+            return derive(self)
+        if key not in self.memo:
+            steps, runs = self.steps, self.runs
+            whole = replace(
+                self,
+                changes=Steps(steps.at, steps.counts, 0, len(steps.at)),
+                coverage=Runs(runs.since, runs.until, 0, len(runs.since), runs.until[-1]),
+            )
+            self.memo[key] = derive(whole)
+        return cast("T", self.memo[key])
 
     def changes_us(self, since: int, until: int) -> Iterator[tuple[int, int]]:
         """Yield the changes after an instant and until another, which is included: instant and count, oldest first."""
@@ -332,7 +387,7 @@ class Series:
         """Return the count right before an instant, or None if nothing is known of it."""
         return self._count_us(at - 1)
 
-    def highest_us(self, since: int, until: int) -> int | None:
+    def highest_of_run_us(self, since: int, until: int) -> int | None:
         """Return the highest count between two instants, both included; None unless one run covers all of that."""
         runs, steps = self.runs, self.steps
         run, step = runs.last_before(since), steps.last_before(since)
@@ -340,11 +395,17 @@ class Series:
             return None
         return max(steps.counts[step : steps.last_before(until) + 1])
 
-    def run_until_us(self, at: int) -> int | None:
-        """Return where the run of coverage ends that an instant lies in or follows; None of the newest run."""
-        runs = self.runs
-        run = runs.last_before(at)
-        return runs.until_of(run) if runs.first <= run < runs.behind - 1 else None
+    def next_gap_us(self, after: int) -> int | None:
+        """Return the first instant after another that no sample stands for (`sample_for`), or None if there is none.
+
+        The other instant must be one that a sample stands for.
+        """
+        runs, tolerance = self.runs, self.tolerance // MICROSECOND
+        for run in range(runs.last_before(after), runs.behind - 1):
+            lost = runs.until[run] + tolerance + 1
+            if lost < runs.since[run + 1]:
+                return lost
+        return None
 
     def run_since_us(self, at: int) -> int:
         """Return where the run of coverage begins that an instant lies in; there must be one."""

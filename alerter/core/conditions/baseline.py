@@ -17,14 +17,16 @@ from alerter.core.conditions.base import (
     no_data_result,
 )
 from alerter.core.conditions.hours import hours_of_week
+from alerter.core.conditions.past import WEEK, first_known
 from alerter.core.series import Sample, Series, Span, from_epoch_us, to_epoch_us
 
 #: So many of the hours before must be known.
 MIN_HOURS = 3
-MAX_WEEKS = 52
+MAXWEEKS = 52
+#: So many hours to come are looked at in advance.
+HOURS_AHEAD = 12
 #: Turns the median of absolute deviations into a standard deviation, where values are normally distributed.
 NORMAL = 1.4826
-_WEEK = timedelta(days=7)
 #: More than any error of a floating-point number here, and less than a message.
 _ROUNDING = 1e-6
 #: The hour itself, and what a change of the clocks may add to the distance between two of them.
@@ -58,20 +60,20 @@ class Baseline(BaseCondition):
     def __post_init__(self) -> None:
         if self.deviations <= 0:
             raise ValueError(f"expected 'deviations' above 0, found {self.deviations:g}")
-        if not MIN_HOURS <= self.weeks <= MAX_WEEKS:
-            raise ValueError(f"expected 'weeks' from {MIN_HOURS} to {MAX_WEEKS}, found {self.weeks}")
+        if not MIN_HOURS <= self.weeks <= MAXWEEKS:
+            raise ValueError(f"expected 'weeks' from {MIN_HOURS} to {MAXWEEKS}, found {self.weeks}")
         if self.floor < 1:
             raise ValueError(f"expected 'floor' of 1 message or more, found {self.floor}")
 
     @property
     def window(self) -> timedelta:
         """How far back it looks."""
-        return self.weeks * _WEEK + _SLACK
+        return self.weeks * WEEK + _SLACK
 
     @property
     def learns_for(self) -> timedelta:
         """How much history it needs before it can be active."""
-        return MIN_HOURS * _WEEK
+        return MIN_HOURS * WEEK
 
     @property
     def limit(self) -> str:
@@ -95,12 +97,17 @@ class Baseline(BaseCondition):
             return no_data_result(self.name, self.limit)
         value = Sample(now, count)
         present, *past = hours_of_week(series.timezone, now, weeks=self.weeks)
-        counts = _counts_of(series, past, fired)
-        if len(counts) < MIN_HOURS:
-            note = f"only {len(counts)} of the same hours in the last {self.weeks} weeks can be compared with"
+        since = now - self.window
+        fired = [span for span in fired if span.until >= since]
+        known = self._usual_of(series, past, fired)
+        if known is None:
+            number = len(_counts_of(series, past, fired))
+            note = f"only {number} of the same hours in the last {self.weeks} weeks can be compared with"
             evidence = Evidence(condition=self.name, limit=self.limit, value=value, note=note)
-            return Result(verdict=Verdict.NO_DATA, evidence=evidence, holds_until=present.until)
-        usual, ordinary = center_and_scale(counts, floor=self.floor)
+            # No hour is known before the first poll, apart from what a change of the clocks adds.
+            learns_until = from_epoch_us(first_known(series)) + MIN_HOURS * WEEK - _SLACK
+            return Result(verdict=Verdict.NO_DATA, evidence=evidence, holds_until=max(present.until, learns_until))
+        usual, ordinary = known
         most = usual + self.deviations * ordinary
         is_active = count > most
         evidence = Evidence(
@@ -110,23 +117,44 @@ class Baseline(BaseCondition):
             expected=Sample(now, int(usual)),
             news=f"usually {int(usual):,} at this hour" if is_active else "",
         )
+        until, limit = self._stands(value, int(most), present.until, series, fired)
+        if is_active:
+            counts = (limit + 1, ANY_COUNT[1])
+            return Result(verdict=Verdict.ACTIVE, evidence=evidence, holds_until=until, holds_within=counts)
         never = int(self.deviations * self.floor)
         run_since = from_epoch_us(series.run_since_us(to_epoch_us(now)))
         if count <= never and len(past) > MIN_HOURS and run_since <= past[MIN_HOURS].since:
             # Of so many weeks enough hours are known also when the clocks skip one, and whatever is usual is not less.
-            return Result(
-                verdict=Verdict.INACTIVE,
-                evidence=evidence,
-                holds_until=FOREVER,
-                holds_within=(ANY_COUNT[0], never),
-            )
+            until, limit = FOREVER, never
         return Result(
-            verdict=Verdict.ACTIVE if is_active else Verdict.INACTIVE,
-            evidence=evidence,
-            # Whatever was is over: within an hour of the week only the count can change.
-            holds_until=present.until,
-            holds_within=(int(most) + 1, ANY_COUNT[1]) if is_active else (ANY_COUNT[0], int(most)),
+            verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until, holds_within=(ANY_COUNT[0], limit)
         )
+
+    def _stands(
+        self, value: Sample, limit: int, until: datetime, series: Series, fired: Sequence[Span]
+    ) -> tuple[datetime, int]:
+        """Return until when a count stays on its side of the limits of the hours, and the nearest of these.
+
+        What the hours to come are compared with is over. So they are looked at already, as long as the count has room.
+        """
+        is_above = value.count > limit
+        pick = max if is_above else min
+        middle = value.count + (limit - value.count) // 2
+        for _ in range(HOURS_AHEAD):
+            present, *past = hours_of_week(series.timezone, until, weeks=self.weeks)
+            known = self._usual_of(series, past, fired)
+            if known is None:
+                break
+            nearest = pick(limit, int(known[0] + self.deviations * known[1]))
+            if pick(nearest, middle) != middle:
+                break
+            until, limit = present.until, nearest
+        return until, limit
+
+    def _usual_of(self, series: Series, hours: Sequence[Span], fired: Sequence[Span]) -> tuple[float, float] | None:
+        """Return what is usual and what is ordinary around it; None where too few hours are known."""
+        counts = _counts_of(series, hours, fired)
+        return center_and_scale(counts, floor=self.floor) if len(counts) >= MIN_HOURS else None
 
 
 def center_and_scale(counts: Sequence[int], *, floor: float) -> tuple[float, float]:
@@ -150,13 +178,26 @@ def median(values: Sequence[float]) -> float:
 
 def _counts_of(series: Series, hours: Sequence[Span], fired: Sequence[Span]) -> list[int]:
     """Return the highest count in each of the hours that can be compared with."""
-    known = [(hour, highest) for hour in hours if (highest := highest_within(series, hour)) is not None]
-    calm = [highest for hour, highest in known if not _overlaps(hour, fired)]
-    return calm or [highest for _, highest in known]
+    found = series.derived("hours", _no_hours)
+    known, calm = [], []
+    for hour in hours:
+        if hour.since not in found:
+            found[hour.since] = highest_within(series, hour)
+        highest = found[hour.since]
+        if highest is not None:
+            known.append(highest)
+            if not fired or _is_calm(hour, fired):
+                calm.append(highest)
+    return calm or known
 
 
-def _overlaps(hour: Span, fired: Sequence[Span]) -> bool:
-    return any(span.since < hour.until and span.until >= hour.since for span in fired)
+def _no_hours(_: Series) -> dict[datetime, int | None]:
+    """Return the highest counts of hours, of which none is known yet."""
+    return {}
+
+
+def _is_calm(hour: Span, fired: Sequence[Span]) -> bool:
+    return not any(span.since < hour.until and span.until >= hour.since for span in fired)
 
 
 def highest_within(series: Series, span: Span) -> int | None:
@@ -165,7 +206,7 @@ def highest_within(series: Series, span: Span) -> int | None:
     Its end belongs to the next one.
     """
     since, until = to_epoch_us(span.since), to_epoch_us(span.until)
-    whole = series.highest_us(since, until - 1)
+    whole = series.highest_of_run_us(since, until - 1)
     if whole is not None:
         return whole
     segments = list(series.pieces_us(since, until))

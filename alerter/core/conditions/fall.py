@@ -88,15 +88,14 @@ class Fall(PastCondition):
         evidence = Evidence(condition=self.name, limit=self.limit, value=value)
         now_us, within, window = to_epoch_us(now), self.within // MICROSECOND, self.window // MICROSECOND
         since = max(own_past_since(series), now_us - window)
-        past = list(series.pieces_us(since, now_us - within)) if since <= now_us - within else []
-        known = sum(until - since for since, until, _ in past)
-        if not past or known < LEARN // MICROSECOND:
+        past = series.lowest_us(since, now_us - within)
+        known = sum(until - since for since, until in series.known_us(since, now_us - within))
+        if past is None or known < LEARN // MICROSECOND:
             span = duration_text(known * MICROSECOND)
             note = f"only {span} of the {duration_text(LEARN)} that it needs are known to compare with"
             until = now + LEARN - known * MICROSECOND
             return Result(verdict=Verdict.NO_DATA, evidence=replace(evidence, note=note), holds_until=until)
-        # The newest one, for it is compared with for longest.
-        held_since, held_until, lowest = min(reversed(past), key=_count)
+        held_since, held_until, lowest = past
         evidence = replace(evidence, reference=Sample(from_epoch_us(held_since), lowest))
         least = lowest - self._needed(lowest)
         # Until the lowest count is forgotten, or so much of what is known that it is too little.
@@ -121,7 +120,3 @@ class Fall(PastCondition):
 
     def _needed(self, lowest: int) -> int:
         return max(self.at_least, -(-lowest * self.percent // _WHOLE))
-
-
-def _count(piece: tuple[int, int, int]) -> int:
-    return piece[2]

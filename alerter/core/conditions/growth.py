@@ -25,16 +25,12 @@ MAX_TIMES = 60
 KNOWN_PARTS = 4
 
 
-def _count(piece: tuple[int, int, int]) -> int:
-    return piece[2]
-
-
-def _known_until(segments: Sequence[tuple[int, int, int]], needed: int) -> int:
-    """Return the first instant after which less than is needed of some pieces remains."""
-    begin, index = 0, len(segments)
+def _known_until(known: Sequence[tuple[int, int]], needed: int) -> int:
+    """Return the first instant after which less than is needed of some parts remains."""
+    begin, index = 0, len(known)
     while needed > 0:
         index -= 1
-        begin, until, _ = segments[index]
+        begin, until = known[index]
         needed -= until - begin
     return begin - needed
 
@@ -147,25 +143,23 @@ class Growth(BaseCondition):
     ) -> tuple[datetime, tuple[int, int]]:
         """Return until when a verdict stands, and with which counts."""
         then = to_epoch_us(value.at - self.over)
-        changes = list(series.changes_us(then, to_epoch_us(value.at)))
-        run_ends = series.run_until_us(then)
-        if run_ends is not None:
-            # There will be no reference behind a gap.
-            lost = run_ends + series.tolerance // MICROSECOND + 1
-            changes = [change for change in changes if change[0] < lost][:1] or [(lost, reference)]
-            return from_epoch_us(changes[0][0]) + self.over, self._counts(verdict, reference)
-        if verdict is Verdict.INACTIVE:
+        # There will be no reference behind a gap.
+        gap = series.next_gap_us(then)
+        changes = list(series.changes_us(then, to_epoch_us(value.at) if gap is None else gap - 1))
+        if verdict is Verdict.INACTIVE and gap is None:
             calm = self._calm([reference, *(count for _, count in changes)])
             if calm is not None:
                 return FOREVER, calm
         lowest, highest = self._counts(verdict, reference)
+        # As long as half of the room around the count remains, for it will move.
+        least, most = value.count - (value.count - lowest) // 2, value.count + (highest - value.count) // 2
         for at, count in changes:
             counts = self._counts(verdict, count)
             low, high = max(lowest, counts[0]), min(highest, counts[1])
-            if not low <= value.count <= high:
+            if not (low <= least and most <= high):
                 return from_epoch_us(at) + self.over, (lowest, highest)
             lowest, highest = low, high
-        return value.at + self.over, (lowest, highest)
+        return (value.at if gap is None else from_epoch_us(gap)) + self.over, (lowest, highest)
 
     def _calm(self, seen: Sequence[int]) -> tuple[int, int] | None:
         """Return counts, lowest and highest, among which all of these are, and none of which is far from another."""
@@ -174,17 +168,21 @@ class Growth(BaseCondition):
         near = self._near(extreme)
         if not near[0] <= other <= near[1]:
             return None
-        # With some room on the side of the extreme, so that not every small step is worth another look.
+        # With some room on either side, so that not every small step is worth another look.
         if self.falls:
             # From fewer than that it cannot fall so far.
             wider = (self._steps[0] or self.floor) - 1
             if wider < highest:
                 wider = highest + (lowest - near[0]) // 2
             return self._near(wider)[0], wider
-        for wider in (0, max(0, lowest - (near[1] - highest) // 2)):
-            if highest <= self._near(wider)[1]:
-                return wider, self._near(wider)[1]
-        return lowest, near[1]
+        low, wider = 0, lowest
+        while low < wider:
+            middle = (low + wider) // 2
+            if self._near(middle)[1] - highest >= lowest - middle:
+                wider = middle
+            else:
+                low = middle + 1
+        return wider, self._near(wider)[1]
 
     def _counts(self, verdict: Verdict, before: int) -> tuple[int, int]:
         """Return the counts with which a comparison with one of before has a verdict, lowest and highest.
@@ -206,16 +204,16 @@ class Growth(BaseCondition):
     def _against_many(self, value: Sample, series: Series) -> Result:
         """Compare with the extreme of all that was seen from `times` spans ago until one span ago."""
         now, window, over = (to_epoch_us(value.at), self.window // MICROSECOND, self.over // MICROSECOND)
-        segments = list(series.pieces_us(now - window, now - over))
-        known = sum(until - since for since, until, _ in segments)
+        parts = list(series.known_us(now - window, now - over))
+        known = sum(until - since for since, until in parts)
         needed = -(-(window - over) // KNOWN_PARTS)
-        if known < needed:
+        seen = (series.lowest_us if self.falls else series.highest_us)(now - window, now - over)
+        if known < needed or seen is None:
             whole = duration_text(self.window - self.over)
             note = f"only {duration_text(known * MICROSECOND)} of {whole} are known to compare with"
             until = value.at + (needed - known) * MICROSECOND
             return self._result(Verdict.NO_DATA, value, None, note=note, holds_until=until)
-        # The newest one, for it is compared with for longest.
-        since, until_us, extreme = (min if self.falls else max)(reversed(segments), key=_count)
+        since, until_us, extreme = seen
         is_far = self._is_far(extreme, value.count)
         near = self._near(extreme)
         if near[0] <= value.count <= near[1]:
@@ -227,7 +225,7 @@ class Growth(BaseCondition):
             leaves = min(until_us + window, next(coming, now) + over)
         if series.run_since_us(now) > now - over - needed:
             # Before the present run there was a gap, which may be all that is left of the past at some time.
-            leaves = min(leaves, _known_until(segments, needed) + window)
+            leaves = min(leaves, _known_until(parts, needed) + window)
         delta = abs(value.count - extreme)
         return self._result(
             Verdict.ACTIVE if is_far else Verdict.INACTIVE,

@@ -21,7 +21,7 @@ def hours_of_week(timezone: tzinfo, now: datetime, *, weeks: int) -> tuple[Span,
     return _hours(timezone, local.date(), local.hour, weeks)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=10_000)
 def _hours(timezone: tzinfo, day: date, hour: int, weeks: int) -> tuple[Span, ...]:
     hours = (_hour(timezone, day - number * _WEEK, hour) for number in range(weeks + 1))
     return tuple(span for span in hours if span is not None)

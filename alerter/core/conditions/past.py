@@ -3,15 +3,19 @@
 Instants and spans are whole microseconds. No I/O: values in, values out.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain, takewhile
 from math import inf
 from typing import ClassVar
 
 from alerter.core.conditions.base import FOREVER, BaseCondition
-from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Series, from_epoch_us, to_epoch_us
+from alerter.core.poll_times import numbers
+from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Piece, Series, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
 WEEK = timedelta(weeks=1)
@@ -27,8 +31,6 @@ RENAME_POLLS = 2
 RENAME_PARTS, RENAME_MESSAGES = 5, 2
 
 _LAST = to_epoch_us(FOREVER)
-
-Known = tuple[int, int, int]
 
 
 class PastCondition(BaseCondition):
@@ -88,43 +90,93 @@ class Rises:
     known: int
 
 
-def rises_of(segments: Iterable[Known], *, within: int, until: int, now: int, above: int = 0) -> Rises:
-    """Return the rise of now, and what is to be known of the rises before.
+@dataclass(frozen=True, slots=True)
+class _RiseIndex:
+    """By how much each piece of a series is above the lowest count of the span that ends where the piece begins.
 
-    Args:
-        segments: What is known, oldest first, up to now; at least one.
-        within: The span within which a count rises.
-        until: Where the past ends.
-        now: The present.
-        above: Rises of at most so many messages count as none.
+    Attributes:
+        since: Where each piece begins, oldest first.
+        rises: How far it is above the low.
+        low_until: Until when that low was held.
     """
-    lows: deque[Known] = deque()
-    greatest, greatest_until, returns_at, known = above, inf, inf, 0
-    for since, end, count in segments:
+
+    since: Sequence[int]
+    rises: Sequence[int]
+    low_until: Sequence[int]
+
+    @classmethod
+    def of(cls, pieces: Iterable[Piece]) -> "_RiseIndex":
+        """Return the index of what `_rises_within` yields."""
+        since, rises, low_until = numbers(), [], numbers()
+        for begin, rise, until in pieces:
+            since.append(begin)
+            rises.append(rise)
+            low_until.append(until)
+        return cls(since, rises, low_until)
+
+
+def _rises_within(within: int, pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Yield of each piece where it begins, how far it is above the low, and until when that low was held."""
+    lows: deque[Piece] = deque()
+    for since, end, count in pieces:
         while lows and lows[0][1] < since - within:
             lows.popleft()
         while lows and lows[-1][2] >= count:
             lows.pop()
         lows.append((since, end, count))
-        rise = count - lows[0][2]
-        if since <= until:
-            known += min(end, until) - since
-            if rise > above and rise >= greatest:
-                greatest, greatest_until = rise, lows[0][1]
-        elif rise > greatest and returns_at == inf:
-            returns_at = since
-    while lows[0][1] < now - within:
-        lows.popleft()
-    low_since, low_until, low = lows[0]
+        yield since, count - lows[0][2], lows[0][1]
+
+
+def _index_of_rises(within: int, series: Series) -> _RiseIndex:
+    return _RiseIndex.of(_rises_within(within, series.pieces_us(0, _LAST)))
+
+
+def rises_of(series: Series, *, since: int, within: int, now: int, above: int = 0) -> Rises:
+    """Return the rise of now, and what is to be known of the rises before.
+
+    The past ends a span before now.
+
+    Args:
+        series: Of which something is known now.
+        since: Where the past begins.
+        within: The span within which a count rises.
+        now: The present.
+        above: Rises of at most so many messages count as none.
+    """
+    until = now - within
+    if now - since > WEEK // MICROSECOND:
+        index = series.derived(("rises", within), partial(_index_of_rises, within))
+    else:
+        index = _RiseIndex.of(_rises_within(within, series.pieces_us(since, now)))
+    # A piece that begins within a span after the beginning of the past has a low of its own; the others are as indexed.
+    whole = bisect_left(index.since, since + within)
+    first = takewhile(lambda piece: piece[0] < since + within, series.pieces_us(since, now))
+    young = list(_rises_within(within, first))
+    behind, end = max(whole, bisect_right(index.since, until)), bisect_right(index.since, now)
+    past = [piece for piece in young if piece[0] <= until]
+    greatest = max(above, max(index.rises[whole:behind], default=0), *(rise for _, rise, _ in past), 0)
+    greatest_until = inf
+    if greatest > above:
+        greatest_until = min(now, _newest(index, whole, behind, past, greatest))
+    later = chain(young[len(past) :], zip(index.since[behind:end], index.rises[behind:end], strict=True))
+    low_since, low_until, low = series.lowest_us(max(since, until - 1), now) or (now, now, 0)
     return Rises(
         low=low,
-        low_since=max(low_since, now - within),
+        low_since=max(low_since, until),
         low_until=low_until,
         greatest=0 if greatest_until == inf else greatest,
         greatest_until=greatest_until,
-        returns_at=returns_at,
-        known=known,
+        returns_at=next((piece[0] for piece in later if piece[1] > greatest), inf),
+        known=sum(known_until - known_since for known_since, known_until in series.known_us(since, until)),
     )
+
+
+def _newest(index: _RiseIndex, whole: int, behind: int, young: Sequence[Piece], greatest: int) -> int:
+    """Return until when the low was held from which the newest of the greatest rises began."""
+    rises = index.rises[whole:behind]
+    if greatest in rises:
+        return index.low_until[behind - 1 - rises[::-1].index(greatest)]
+    return next(until for _, rise, until in reversed(young) if rise == greatest)
 
 
 def calm_counts(low: int, needed: int, count: int) -> tuple[int, int]:

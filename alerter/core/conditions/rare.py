@@ -107,7 +107,7 @@ class Rare(PastCondition):
     def _compare(self, value: Sample, series: Series, evidence: Evidence) -> Result:
         now, within, window = to_epoch_us(value.at), self.within // MICROSECOND, self.window // MICROSECOND
         since = max(first_known(series), now - window)
-        rises = rises_of(series.pieces_us(since, now), within=within, until=now - within, now=now, above=self.most)
+        rises = rises_of(series, since=since, within=within, now=now, above=self.most)
         needed, settles_at = self._needed(series, value.at)
         evidence = replace(
             evidence,

@@ -155,7 +155,7 @@ class Rise(PastCondition):
             return self._compare_new(value, series, begin)
         now, within, week = to_epoch_us(value.at), self.within // MICROSECOND, WEEK // MICROSECOND
         since = max(own_past_since(series), now - self.weeks * week)
-        rises = rises_of(series.pieces_us(since, now), within=within, until=now - within, now=now)
+        rises = rises_of(series, since=since, within=within, now=now)
         weeks = max(1, min(self.weeks, -(-rises.known // week)))
         # As long as the greatest rise is not forgotten, and no further week is known.
         calm_until = rises.greatest_until + self.weeks * week
@@ -177,7 +177,7 @@ class Rise(PastCondition):
     def _compare_new(self, value: Sample, series: Series, begin: int) -> "_Comparison":
         """Return the same for a new tenant, of which little is known."""
         now, within = to_epoch_us(value.at), NEW_WITHIN // MICROSECOND
-        rises = rises_of(series.pieces_us(begin, now), within=within, until=now - within, now=now)
+        rises = rises_of(series, since=begin, within=within, now=now)
         least = max(NEW_AT_LEAST, ceil(self.times * rises.greatest))
         share = -(-rises.low // NEW_PARTS)
         return _Comparison(

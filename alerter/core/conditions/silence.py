@@ -1,5 +1,6 @@
 """Nothing new for longer than ever where something always comes."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 from alerter.core.conditions.base import (
+    FOREVER,
     BaseCondition,
     Evidence,
     Result,
@@ -16,6 +18,7 @@ from alerter.core.conditions.base import (
 )
 from alerter.core.conditions.past import WEEK, check_weeks, own_past_since
 from alerter.core.conditions.stagnant import EXPIRY
+from alerter.core.poll_times import numbers
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
@@ -31,12 +34,14 @@ class _Arrivals(NamedTuple):
         last: What it rose to.
         longest: The longest time between two rises.
         known: How much is known of the weeks before the last rise.
+        rested_until: The end of the last time without a rise that was longer than `usual`; 0 if there was none.
     """
 
     last_at: int
     last: int
     longest: int
     known: int
+    rested_until: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +134,9 @@ class Flatline(BaseCondition):
         # A new message would begin another silence, which takes `at_least` from then on.
         if arrivals.longest * MICROSECOND > self.usual:
             evidence = replace(evidence, note=f"it rests for longer than {duration_text(self.usual)} now and then")
-            return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=now + self.at_least)
+            # As long as enough is remembered of the last such rest.
+            until = max(now + self.at_least, from_epoch_us(arrivals.rested_until) + self.weeks * WEEK - self.usual)
+            return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until)
         if now < since + needed:
             until = min(since + needed, now + self.at_least)
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until)
@@ -160,31 +167,59 @@ class Flatline(BaseCondition):
     def _arrivals(self, series: Series, now: int) -> _Arrivals | None:
         """Return when something new came, or None if nothing has for as long as mail is held."""
         begin = max(own_past_since(series), now - self.window // MICROSECOND)
-        rises: list[tuple[int, int]] = []
-        known_since: list[tuple[int, int, int]] = []
-        for piece in series.pieces_us(begin, now):
-            if known_since and piece[2] > known_since[-1][2]:
-                rises.append((piece[0], piece[2]))
-            known_since.append(piece)
-        if not rises or rises[-1][0] < now - EXPIRY // MICROSECOND:
+        index = series.derived("arrivals", _index_of_arrivals)
+        # What is held first in the window may have come before.
+        first_at = next((since for since, _ in series.known_us(begin, now)), now)
+        first, behind = bisect_right(index.at, first_at), bisect_right(index.at, now)
+        if first == behind or index.at[behind - 1] < now - EXPIRY // MICROSECOND:
             return None
-        last_at, last = rises[-1]
+        last_at = index.at[behind - 1]
         since = max(begin, last_at - self.weeks * (WEEK // MICROSECOND))
+        first = bisect_left(index.at, since, first, behind)
         # A time with a gap in polling counts as a whole: something may have come within it, or not.
-        instants = [since, *(at for at, _ in rises if at >= since)]
-        longest = max(after - before for before, after in pairwise(instants))
-        known = sum(
-            min(until, last_at) - max(start, since)
-            for start, until, _ in known_since
-            if start < last_at and until > since
+        spans = [index.at[first] - since, *index.after[first + 1 : behind]]
+        usual = self.usual // MICROSECOND
+        rested = (index.at[first + place] for place in range(len(spans) - 1, -1, -1) if spans[place] > usual)
+        known = sum(known_until - known_since for known_since, known_until in series.known_us(since, last_at))
+        return _Arrivals(
+            last_at=last_at,
+            last=index.counts[behind - 1],
+            longest=max(spans),
+            known=known,
+            rested_until=next(rested, 0),
         )
-        return _Arrivals(last_at=last_at, last=last, longest=longest, known=known)
+
+
+@dataclass(frozen=True, slots=True)
+class _ArrivalIndex:
+    """When a count rose.
+
+    Attributes:
+        at: Each of these instants, oldest first.
+        counts: What it rose to.
+        after: How long after the one before.
+    """
+
+    at: Sequence[int]
+    counts: Sequence[int]
+    after: Sequence[int]
+
+
+def _index_of_arrivals(series: Series) -> _ArrivalIndex:
+    """Return all of them in a series."""
+    at, counts, after, before = numbers(), numbers(), numbers(), None
+    for since, _, count in series.pieces_us(0, to_epoch_us(FOREVER)):
+        if before is not None and count > before:
+            after.append(since - at[-1] if at else 0)
+            at.append(since)
+            counts.append(count)
+        before = count
+    return _ArrivalIndex(at, counts, after)
 
 
 def _longest_gap(series: Series, since: int, until: int) -> int:
     """Return the longest time between two instants of which nothing is known."""
-    pieces = list(series.pieces_us(since, until))
-    return max((after[0] - before[1] for before, after in pairwise(pieces)), default=0)
+    return max((after - before for (_, before), (after, _) in pairwise(series.known_us(since, until))), default=0)
 
 
 def _begun(series: Series, since: datetime, until: datetime) -> str:

@@ -215,20 +215,21 @@ def test_a_baseline_says_what_data_it_lacks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("highest", "held", "within"),
+    ("highest", "held", "lasts", "within"),
     [
-        pytest.param((100, 100, 100), 7, (0, 140), id="nothing unusual"),
-        pytest.param((100,), 7, ANY_COUNT, id="too little known"),
-        pytest.param((100, 100, 100), 700, (141, ANY_COUNT[1]), id="unusual"),
+        pytest.param((100, 100, 100), 7, "30m", (0, 140), id="nothing unusual now, with little room in the next hour"),
+        pytest.param((100, 100, 100), 700, "12h30m", (141, ANY_COUNT[1]), id="unusual now, and in the hours to come"),
+        pytest.param((100,), 7, "12d21h", ANY_COUNT, id="too little known for two weeks more"),
+        pytest.param((100, 100, 100), 21, "30m", (0, 140), id="unusual from the next hour on"),
     ],
 )
-def test_the_verdict_of_a_baseline_stands_until_the_hour_is_over(
-    *, highest: Sequence[int], held: int, within: tuple[int, int]
+def test_the_verdict_of_a_baseline_stands_until_an_hour_may_bring_another(
+    *, highest: Sequence[int], held: int, lasts: str, within: tuple[int, int]
 ) -> None:
-    """Within an hour of the week only the count can change."""
+    """What the hours to come are compared with is over, so that half a day of them is looked at in advance."""
     found = Baseline().evaluate(weeks(*highest, now_held=held), firing=False, now=HALF_PAST)
 
-    assert (found.holds_until, found.holds_within) == (NOON + minutes(60), within)
+    assert (found.holds_until, found.holds_within) == (HALF_PAST + span(lasts), within)
 
 
 @pytest.mark.parametrize(
