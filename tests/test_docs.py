@@ -24,6 +24,7 @@ from alerter.core.conditions import CONDITIONS, duration_text
 from alerter.core.mutes import ACK_BREAK_FACTOR, MAX_SILENCE
 from alerter.core.notifications import MAX_REPEAT
 from alerter.errors import Cause
+from tests import reference_pages
 from tests.documentation import DOCUMENTATION
 
 ROOT = Path(__file__).parents[1]
@@ -178,3 +179,13 @@ def test_the_examples_in_the_readme_are_sound(tmp_path: Path) -> None:
         assert load_config(path, values).rules
 
     assert blocks
+
+
+@pytest.mark.parametrize("path", [path for path, _ in reference_pages.pages()], ids=lambda path: path.name)
+def test_every_page_that_is_made_from_the_program_is_as_it_is_made_now(path: Path) -> None:
+    """Options, settings, metrics, events of the log and exit codes are read from the code."""
+    made = dict(reference_pages.pages())[path]
+
+    assert path.read_text(encoding="utf-8") == made, (
+        f"{path.name} differs from the program: run `{reference_pages.COMMAND}`"
+    )
