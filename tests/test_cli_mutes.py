@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter import clock
+from alerter.core.actions import ActionKind
 from alerter.core.conditions import Evidence
 from alerter.core.outbox import MAX_ATTEMPTS
 from alerter.core.rules import Severity
@@ -234,8 +235,12 @@ def test_a_label_that_is_none_is_the_users_input(alerter: RunCommand, polled: Pa
     assert all(expected in each.err for each in refused)
 
 
-def test_alerts_are_listed_of_those_who_are_asked_for(alerter: RunCommand, polled: Path) -> None:
+def test_alerts_are_listed_of_those_who_are_asked_for(
+    alerter: RunCommand, polled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By name and label, as `status` and `tenants` choose; by name also of a tenant that has gone."""
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
     polled.write_text(
         polled.read_text().replace("[tenants.acme]", "[tenants.acme]\nlabels = { tier = 'gold' }")
         + '[tenants.globex]\nclient_id = "i"\nclient_secret = "s"\nlabels = { tier = "silver" }\n'
@@ -766,3 +771,32 @@ def test_before_the_first_poll_every_command_says_what_to_do(
     assert shown.code == 1
     assert "alerter poll" in shown.err
     assert not (config.parent / "alerter.db").exists()
+
+
+# -- actions -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_commands_did_stands_in_the_history_of_the_alert(alerter: RunCommand, polled: Path) -> None:
+    """Who acknowledged it, silenced it and took that back; explain says it too."""
+    spam = alert_id(alerter, polled, "critical", "Spam")
+    by = ("--author", "ann", "--config", polled)
+    for command in (
+        ("ack", spam, "--comment", "at it"),
+        ("ack", spam, "--undo"),
+        ("silence", "add", "--reason", "Spam", "--for", "2h", *COMMENT),
+        ("silence", "expire", "1"),
+    ):
+        assert alerter(*command, *by).code == 0
+    alerter("test-notify", "secops", *by)
+
+    shown = rows(alerter("alerts", "show", spam, "--config", polled), "actions")
+
+    assert [row[1:] for row in shown] == [
+        ["ann", "expired silence 1", "command", ""],
+        ["ann", "added silence 1", "command", "moving mail"],
+        ["ann", f"took back the acknowledgement of {spam}", "command", ""],
+        ["ann", f"acknowledged {spam}", "command", "at it"],
+    ]
+    assert f"ann acknowledged {spam} (command): at it" in alerter("explain", spam, "--config", polled).out
+    with closing(store_of(polled)) as store, store.read() as reader:
+        assert [each.object for each in reader.actions.newest([ActionKind.TEST], limit=5)] == ["secops"]

@@ -11,6 +11,7 @@ import pytest
 
 from alerter import clock
 from alerter.config import load_config
+from alerter.core.actions import ActionOrigin, Actor
 from alerter.core.series import Tenant
 from alerter.jobs.poll import poll
 from alerter.jobs.silence import acknowledge
@@ -18,6 +19,8 @@ from alerter.service.alerting_config import build_alerting_config
 from alerter.storage import Store
 from tests.commands import Outcome, RunCommand, runner
 from tests.fakes import FakeClock, FakeSource
+
+ANN = Actor(name="ann", origin=ActionOrigin.COMMAND)
 
 TENANT = '[tenants.{name}]\nclient_id = "id"\nclient_secret = "secret-{name}"\nlabels = {{ tier = "{tier}" }}\n'
 CONFIG = (
@@ -67,7 +70,7 @@ def polled(config: Path, counts: Sequence[int], *, tenant: str = "acme", acknowl
             if number == acknowledged:
                 with store.write() as transaction:
                     firing = [each for each in transaction.alerts.load() if each.is_firing]
-                    acknowledge(transaction, firing, author="ann", comment="on it", now=now.now)
+                    acknowledge(transaction, firing, by=ANN, comment="on it", now=now.now)
     return begin
 
 

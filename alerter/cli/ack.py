@@ -11,7 +11,14 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.alerts import alerts_of
 from alerter.cli.database_access import writing
-from alerter.cli.options import Failed, author_option, config_option, line_of_text, load_without_secrets
+from alerter.cli.options import (
+    Failed,
+    author_option,
+    command_actor,
+    config_option,
+    line_of_text,
+    load_without_secrets,
+)
 from alerter.cli.output import clean
 from alerter.errors import ActionRefused
 from alerter.humanize import local
@@ -39,14 +46,14 @@ def ack(names: tuple[str, ...], config_path: Path | None, *, author: str, commen
         raise click.UsageError("expected --comment with an acknowledgement, found it with --undo")
     config, now = load_without_secrets(config_path), clock.now()
     if is_undone:
-        _take_back(names, config, now=now)
+        _take_back(names, config, author, now=now)
         return
     from alerter.jobs.silence import acknowledge  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     with writing(config) as transaction:
         named = alerts_of(transaction, names)
         try:
-            given = acknowledge(transaction, named, author=author, comment=comment, now=now)
+            given = acknowledge(transaction, named, by=command_actor(author), comment=comment, now=now)
         except ActionRefused as error:
             raise Failed(str(error)) from error
     for alert, acknowledgement in given.values():
@@ -55,7 +62,7 @@ def ack(names: tuple[str, ...], config_path: Path | None, *, author: str, commen
         click.echo(f"muted until {breaking_text(acknowledgement)}")
 
 
-def _take_back(names: Sequence[str], config: "Config", *, now: datetime) -> None:
+def _take_back(names: Sequence[str], config: "Config", author: str, *, now: datetime) -> None:
     from alerter.jobs.silence import take_back  # noqa: PLC0415 - as above
 
     zone = config.service.timezone
@@ -63,7 +70,7 @@ def _take_back(names: Sequence[str], config: "Config", *, now: datetime) -> None
         alerts = alerts_of(transaction, names)
         named = {each.key.topic: each.key for each in alerts}
         try:
-            given = take_back(transaction, alerts, now=now)
+            given = take_back(transaction, alerts, by=command_actor(author), now=now)
         except ActionRefused as error:
             raise Failed(str(error)) from error
     for topic, key in named.items():

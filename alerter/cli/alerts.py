@@ -18,6 +18,7 @@ from alerter.cli.tenant_filter import choice_of, label_option, look, tenant_opti
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.errors import AlertNotFound
 from alerter.humanize import ago, local, rough
+from alerter.queries.actions import action_text, load_actions, origin_text
 from alerter.queries.alerts import (
     alert_details_json,
     alert_facts,
@@ -37,6 +38,7 @@ from alerter.queries.mutes import ActiveMutes, load_active_mutes, mute_name, mut
 
 if TYPE_CHECKING:
     from alerter.config import Config
+    from alerter.core.actions import Action
     from alerter.core.notifications import NotificationState
     from alerter.storage import Reader
 
@@ -206,15 +208,20 @@ def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
         alert = alert_of(reader, alert_id)
         transitions = reader.alerts.transitions(alert_id=alert.key.id)
         notified = notified_of(alert, reader.notifications.states())
+        actions = load_actions(reader, config, alert, until=now)
         active_mutes = load_active_mutes(reader, config, reader.alerts.load(), now=now)
     if as_json:
-        print_json(alert_details_json(alert, active_mutes, transitions, notified))
+        print_json(alert_details_json(alert, active_mutes, transitions, notified, actions))
     else:
-        _print_alert(alert, active_mutes, transitions, notified)
+        _print_alert(alert, active_mutes, transitions, notified, actions)
 
 
 def _print_alert(
-    alert: Alert, active_mutes: ActiveMutes, transitions: Sequence[Transition], notified: Sequence["NotificationState"]
+    alert: Alert,
+    active_mutes: ActiveMutes,
+    transitions: Sequence[Transition],
+    notified: Sequence["NotificationState"],
+    actions: Sequence["Action"],
 ) -> None:
     key, zone, now = alert.key, active_mutes.config.service.timezone, active_mutes.now
     click.echo(clean(f"{key.id}: {state_text(alert)}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
@@ -240,6 +247,16 @@ def _print_alert(
                 for each in notified
             ],
             empty="nobody",
+        )
+    )
+    print_table(
+        Table(
+            title="Actions",
+            columns=("at", "who", "did", "from", Column("comment", min_width=20, cut=Cut.END)),
+            rows=[
+                (time_cell(each.at, zone, now=now), each.actor.name, action_text(each), origin_text(each), each.comment)
+                for each in actions
+            ],
         )
     )
 

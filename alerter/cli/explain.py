@@ -19,7 +19,7 @@ from alerter.cli.output import clean, print_json
 from alerter.cli.times import moment
 from alerter.core.rules import RuleName
 from alerter.core.series import HoldReason, Tenant
-from alerter.queries.explain_report import Page
+from alerter.queries.explain_report import load_page
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -63,15 +63,7 @@ def explain(
         found = explained(
             reader, build_alerting_config(config), asked.tenant, asked.reason, rule=asked.rule, at=at, now=now
         )
-        notified = {
-            (story.rule.name, story.series.tenant): reader.outbox.deliveries_for_alerts(
-                [level.alert.key.id for level in story.levels],
-                until=at,
-                limit=MAX_DELIVERIES,
-            )
-            for story in found.stories
-        }
-    page = Page(found, notified, config.service.timezone)
+        page = load_page(reader, config, found)
     if as_json:
         print_json(page.json())
     else:

@@ -9,7 +9,15 @@ import click
 from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import leaves_to_subcommand, reading, writing
-from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
+from alerter.cli.options import (
+    FOUND,
+    Failed,
+    command_actor,
+    config_option,
+    load_without_secrets,
+    output_options,
+    recorded_author_option,
+)
 from alerter.cli.output import print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.core.outbox import MAX_ATTEMPTS, Delivery, due
@@ -85,7 +93,8 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
 @notifications.command()
 @click.argument("number", metavar="ID", type=int, shell_complete=completion.undelivered)
 @config_option
-def retry(number: int, config_path: Path | None) -> None:
+@recorded_author_option
+def retry(number: int, config_path: Path | None, *, author: str) -> None:
     """Try the delivery ID again, given up or waiting: it is due now. ID is its number in the list.
 
     The service sends it within half a minute; without a service, `alerter poll` does. Exit code 1 if it was
@@ -100,7 +109,13 @@ def retry(number: int, config_path: Path | None) -> None:
             raise click.UsageError(f"no delivery {number}; `alerter notifications` lists them")
         delivery = record.delivery
         try:
-            retry_job(transaction, delivery, is_known=lambda name: may_have_target(config, name), now=now)
+            retry_job(
+                transaction,
+                delivery,
+                is_known=lambda name: may_have_target(config, name),
+                by=command_actor(author),
+                now=now,
+            )
         except ActionRefused as error:
             raise Failed(str(error)) from error
         waiting = transaction.outbox.waiting()

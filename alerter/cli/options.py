@@ -1,5 +1,6 @@
 """Options and exit codes that several commands share, first of all `--config`."""
 
+import os
 from collections.abc import Callable
 from getpass import getuser
 from pathlib import Path
@@ -11,6 +12,7 @@ from alerter.cli.colors import color_option
 
 if TYPE_CHECKING:
     from alerter.config import Config
+    from alerter.core.actions import Actor
     from alerter.redaction import Redactor
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -149,4 +151,23 @@ def _author(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.MissingParameter("nobody is logged in by name", context, parameter) from None
 
 
+def command_actor(author: str) -> "Actor":
+    """Return who acts by a command."""
+    from alerter.core.actions import ActionOrigin, Actor  # noqa: PLC0415 - only what acts needs it
+
+    return Actor(name=author, origin=ActionOrigin.COMMAND)
+
+
+def _author_or_number(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """Return who asks; where nobody is logged in by name, the number of the user."""
+    try:
+        return _author(context, parameter, value)
+    except click.MissingParameter:
+        return f"user {os.getuid()}"
+
+
 author_option = click.option("--author", metavar="NAME", callback=_author, help="Who asks. [default: who is logged in]")
+#: For what needs no name, but is recorded.
+recorded_author_option = click.option(
+    "--author", metavar="NAME", callback=_author_or_number, help="Who asks. [default: who is logged in]"
+)

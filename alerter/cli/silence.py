@@ -17,20 +17,22 @@ from alerter.cli.options import (
     Command,
     Failed,
     author_option,
+    command_actor,
     config_option,
     line_of_text,
     load_without_secrets,
     output_options,
+    recorded_author_option,
 )
 from alerter.cli.output import clean, print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import labels_of
 from alerter.cli.times import future_moment
 from alerter.core.alerts import Alert, AlertState, AlertSubject
-from alerter.core.conditions import duration_text
 from alerter.core.mutes import MAX_SILENCE, AlertMatcher, Silence
 from alerter.core.rules import Selector, Severity, idle_globs, literal_glob, match_labels, selector_of
 from alerter.core.series import ALL_TENANTS
+from alerter.errors import ActionRefused
 from alerter.humanize import ago, local, rough
 from alerter.queries.alerts import alert_json, worst_first
 from alerter.queries.mutes import (
@@ -196,21 +198,19 @@ def _span_of(
     start: str | None, span: str | None, until: str | None, timezone: tzinfo, *, now: datetime
 ) -> tuple[datetime, datetime]:
     """Return when a silence begins and ends."""
+    from alerter.jobs.silence import check_end, check_start  # noqa: PLC0415 - the libraries cost more than `--help` may
+
     if (span is None) == (until is None):
         raise click.UsageError(f"expected one of --for and --until, found {'neither' if span is None else 'both'}")
     begin = now if start is None else future_moment(start, timezone, option="--start", now=now)
-    if begin < now:
-        found = f"expected a start after now, {local(now, timezone)}, found {local(begin, timezone)}"
-        raise click.BadParameter(found, param_hint="--start")
+    try:
+        check_start(begin, timezone, now=now)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--start") from None
     option = "--until" if span is None else "--for"
     try:
         end = future_moment(until or "", timezone, option=option, now=begin) if span is None else begin + _span(span)
-        if end <= begin:
-            after = f"now, {local(now, timezone)}" if start is None else f"--start, {local(begin, timezone)}"
-            raise ValueError(f"expected an end after {after}, found {local(end, timezone)}")  # noqa: TRY301
-        if end - begin > MAX_SILENCE:
-            most = duration_text(MAX_SILENCE)
-            raise ValueError(f"expected an end within {most}, found {local(end, timezone)}")  # noqa: TRY301
+        check_end(end, timezone, start=begin, now=now)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(str(error), param_hint=option) from None
     return begin, end
@@ -258,12 +258,14 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_json: bool) -> None:
+    from alerter.jobs.silence import add as add_job  # noqa: PLC0415 - the libraries cost more than `--help` may
+
     if is_dry:
         with reading(config) as reader:
             alerts, active_mutes = _alerts_and_mutes(reader, config, now=now)
     else:
         with writing(config) as transaction:
-            asked = transaction.silences.add(asked)
+            asked = add_job(transaction, asked, by=command_actor(asked.author), now=now)
             alerts, active_mutes = _alerts_and_mutes(transaction, config, now=now)
     labels = config.labels_by_tenant
     fitting = (alert for alert in alerts if asked.matcher.matches(alert, labels.get(alert.key.tenant, {})))
@@ -335,17 +337,20 @@ def _time_cell(at: datetime, timezone: tzinfo, *, now: datetime) -> Cell:
 @silence.command()
 @click.argument("number", metavar="ID", type=int, shell_complete=completion.silences)
 @config_option
-def expire(number: int, config_path: Path | None) -> None:
+@recorded_author_option
+def expire(number: int, config_path: Path | None, *, author: str) -> None:
     """End the silence ID now; receivers are notified at the next poll if something has changed. ID is its number.
 
     Exit code 1 if it had ended before, 2 if there is none.
     """
+    from alerter.jobs.silence import expire as expire_job  # noqa: PLC0415 - the libraries cost more than `--help` may
+
     config, now = load_without_secrets(config_path), clock.now()
     with writing(config) as transaction:
-        before = transaction.silences.silence(number)
-        if before is None:
-            raise click.UsageError(f"no silence {number}; `alerter silence list` shows them")
-        if before.until <= now:
-            raise Failed(f"silence {number} ended {local(before.until, config.service.timezone)}")
-        transaction.silences.expire(number, at=now)
+        try:
+            before = expire_job(transaction, number, config.service.timezone, by=command_actor(author), now=now)
+        except ActionRefused as error:
+            raise Failed(str(error)) from error
+    if before is None:
+        raise click.UsageError(f"no silence {number}; `alerter silence list` shows them")
     click.echo(f"silence {number} has ended: {clean(matcher_text(before.matcher))}")

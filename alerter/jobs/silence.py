@@ -1,23 +1,25 @@
-"""Actions of people: acknowledge and take back, silence and expire, retry a delivery; for commands and page.
+"""Actions of people: acknowledge and take back, silence and expire, retry a delivery; for commands, page and API.
 
-Nothing here decides who is notified: the next poll compares, as ever.
+Each is recorded in the same transaction. Nothing here decides who is notified: the next poll compares, as ever.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
+from alerter.core.actions import Action, ActionKind, Actor
 from alerter.core.alerts import Alert, AlertSubject
-from alerter.core.mutes import Acknowledgement, Silence, current_acknowledgements
+from alerter.core.mutes import MAX_SILENCE, Acknowledgement, Silence, current_acknowledgements
 from alerter.core.outbox import Delivery, TargetName, after_retry_request
 from alerter.errors import ActionRefused
+from alerter.humanize import duration_text, local
 
 if TYPE_CHECKING:
     from alerter.storage import Transaction
 
 
 def acknowledge(
-    transaction: "Transaction", alerts: Collection[Alert], *, author: str, comment: str, now: datetime
+    transaction: "Transaction", alerts: Collection[Alert], *, by: Actor, comment: str, now: datetime
 ) -> Mapping[AlertSubject, tuple[Alert, Acknowledgement]]:
     """Acknowledge what alerts are about; where a higher level fires too, that is what is acknowledged.
 
@@ -26,7 +28,7 @@ def acknowledge(
     Args:
         transaction: Keeps it.
         alerts: All must fire.
-        author: Who is at it.
+        by: Who is at it.
         comment: What they say.
         now: The present.
 
@@ -49,14 +51,16 @@ def acknowledge(
             topic=subject,
             severity=highest[subject].key.severity,
             value=highest[subject].value,
-            author=author,
+            author=by.name,
             comment=comment,
             at=now,
         )
         for subject in subjects
     }
-    for acknowledgement in given.values():
+    for subject, acknowledgement in given.items():
         transaction.silences.save_acknowledgement(acknowledgement)
+        action = Action(kind=ActionKind.ACKNOWLEDGE, at=now, actor=by, object=highest[subject].key.id, comment=comment)
+        transaction.actions.add(action, subject=subject)
     return {subject: (highest[subject], acknowledgement) for subject, acknowledgement in given.items()}
 
 
@@ -70,7 +74,7 @@ def holding_acknowledgement(transaction: "Transaction", alert: Alert, *, now: da
 
 
 def take_back(
-    transaction: "Transaction", alerts: Collection[Alert], *, now: datetime
+    transaction: "Transaction", alerts: Collection[Alert], *, by: Actor, now: datetime
 ) -> Mapping[AlertSubject, Acknowledgement]:
     """Take back the acknowledgements of what alerts are about; return them.
 
@@ -85,10 +89,43 @@ def take_back(
         if subject not in given or not any(each.is_firing for each in by_subject[subject]):
             raise ActionRefused(f"alert {key.id} is not acknowledged: there is nothing to take back")
         transaction.silences.delete_acknowledgement(subject)
+        action = Action(kind=ActionKind.TAKE_BACK, at=now, actor=by, object=key.id)
+        transaction.actions.add(action, subject=subject)
     return {subject: given[subject] for subject in named}
 
 
-def expire(transaction: "Transaction", number: int, *, now: datetime) -> Silence | None:
+def check_start(start: datetime, timezone: tzinfo, *, now: datetime) -> None:
+    """Check when a silence is to begin.
+
+    Raises:
+        ValueError: In the past; the text gives times as `timezone` has them.
+    """
+    if start < now:
+        raise ValueError(f"expected a start after now, {local(now, timezone)}, found {local(start, timezone)}")
+
+
+def check_end(end: datetime, timezone: tzinfo, *, start: datetime, now: datetime) -> None:
+    """Check when a silence is to end.
+
+    Raises:
+        ValueError: Before it begins, or too long after; the text gives times as `timezone` has them.
+    """
+    if end <= start:
+        after = "now" if start == now else "the start"
+        raise ValueError(f"expected an end after {after}, {local(start, timezone)}, found {local(end, timezone)}")
+    if end - start > MAX_SILENCE:
+        raise ValueError(f"expected an end within {duration_text(MAX_SILENCE)}, found {local(end, timezone)}")
+
+
+def add(transaction: "Transaction", silence: Silence, *, by: Actor, now: datetime) -> Silence:
+    """Add a silence whose start and end were checked; return it with its number."""
+    kept = transaction.silences.add(silence)
+    action = Action(kind=ActionKind.SILENCE, at=now, actor=by, object=str(kept.id), comment=kept.comment)
+    transaction.actions.add(action)
+    return kept
+
+
+def expire(transaction: "Transaction", number: int, timezone: tzinfo, *, by: Actor, now: datetime) -> Silence | None:
     """End a silence now; return it as it was, or None where there is none.
 
     Raises:
@@ -98,13 +135,19 @@ def expire(transaction: "Transaction", number: int, *, now: datetime) -> Silence
     if before is None:
         return None
     if before.until <= now:
-        raise ActionRefused(f"silence {number} has ended before")
+        raise ActionRefused(f"silence {number} ended {local(before.until, timezone)}")
     transaction.silences.expire(number, at=now)
+    transaction.actions.add(Action(kind=ActionKind.EXPIRE, at=now, actor=by, object=str(number)))
     return before
 
 
 def retry(
-    transaction: "Transaction", delivery: Delivery, *, is_known: Callable[[TargetName], bool], now: datetime
+    transaction: "Transaction",
+    delivery: Delivery,
+    *,
+    is_known: Callable[[TargetName], bool],
+    by: Actor,
+    now: datetime,
 ) -> Delivery:
     """Make a delivery due now, given up or waiting; return it as it was.
 
@@ -112,6 +155,7 @@ def retry(
         transaction: Keeps it.
         delivery: The delivery.
         is_known: Returns True if the configuration has a target of a name.
+        by: Who asks.
         now: The present.
 
     Raises:
@@ -122,7 +166,13 @@ def retry(
     if not is_known(delivery.target):
         raise ActionRefused(f"target {delivery.target!r} of delivery {delivery.id} is no longer in the configuration")
     transaction.outbox.save_delivery(after_retry_request(delivery, now=now))
+    transaction.actions.add(Action(kind=ActionKind.RETRY, at=now, actor=by, object=str(delivery.id)))
     return delivery
+
+
+def record_test(transaction: "Transaction", receiver: str, *, by: Actor, now: datetime) -> None:
+    """Record that somebody sends a test message to a receiver."""
+    transaction.actions.add(Action(kind=ActionKind.TEST, at=now, actor=by, object=receiver))
 
 
 def _levels(transaction: "Transaction", alerts: Collection[Alert]) -> list[Alert]:

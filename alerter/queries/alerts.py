@@ -9,11 +9,13 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Final
 
+from alerter.core.actions import Action
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Evidence
 from alerter.core.notifications import TargetId
 from alerter.errors import AlertNotFound
 from alerter.humanize import ago, local, rough
+from alerter.queries.actions import actions_json
 from alerter.queries.mutes import ActiveMutes, mute_json, mute_text
 
 if TYPE_CHECKING:
@@ -206,7 +208,11 @@ def _operand_parts(evidence: Evidence, timezone: tzinfo) -> Iterable[str]:
 
 
 def alert_details_json(
-    alert: Alert, active_mutes: ActiveMutes, transitions: Sequence[Transition], notified: Sequence["NotificationState"]
+    alert: Alert,
+    active_mutes: ActiveMutes,
+    transitions: Sequence[Transition],
+    notified: Sequence["NotificationState"],
+    actions: Sequence[Action],
 ) -> Mapping[str, object]:
     """Return everything that is known of an alert, for a program."""
     return {
@@ -220,6 +226,7 @@ def alert_details_json(
             for each in transitions
         ],
         "notified": notified_json(notified),
+        "actions": actions_json(actions),
     }  # fmt: skip
 
 

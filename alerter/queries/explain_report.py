@@ -4,22 +4,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
+from alerter.core.actions import Action
 from alerter.core.alerts import AlertState
 from alerter.core.conditions import Evidence, Subject, Verdict, duration_text
 from alerter.core.explain import ConditionFinding, LevelExplanation, NotificationDecision, NotNotifiedReason
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 from alerter.humanize import counted, local, rough
+from alerter.queries.actions import action_text, actions_json, load_actions, origin_text
 from alerter.queries.alerts import operands_json, state_text
 from alerter.queries.mutes import mute_json, mute_text
 
 if TYPE_CHECKING:
+    from alerter.config import Config
     from alerter.core.series import Series
     from alerter.queries.explain import Explanation, RuleExplanation
-    from alerter.storage import DeliveryRecord
+    from alerter.storage import DeliveryRecord, Reader
 
 #: The newest messages about a rule that are shown of each receiver.
 MAX_MESSAGES = 3
+#: So many of the newest deliveries about each rule are looked at.
+MAX_DELIVERIES = 50
+#: So many of the newest actions about a rule are shown.
+MAX_SHOWN_ACTIONS = 5
 
 _VERDICTS = {Verdict.ACTIVE: "yes", Verdict.INACTIVE: "no", Verdict.NO_DATA: "no data"}
 
@@ -88,6 +95,7 @@ class Page:
     Args:
         found: What there is to say.
         notified: The newest deliveries about each rule, by its name and the tenant of its series, newest first.
+        actions: What was done about the alerts of each rule, by the same, newest first.
         timezone: In which its readers read times.
     """
 
@@ -95,9 +103,11 @@ class Page:
         self,
         found: "Explanation",
         notified: Mapping[tuple[RuleName, Tenant], Sequence["DeliveryRecord"]],
+        actions: Mapping[tuple[RuleName, Tenant], Sequence[Action]],
         timezone: tzinfo,
     ) -> None:
         self._found = found
+        self._actions = actions
         self._told = notified
         self._zone = timezone
         self._words = Wording(timezone, found.at)
@@ -156,6 +166,10 @@ class Page:
             if level.mute is not None:
                 yield f"    muted by {mute_text(level.mute, self._zone)}"
         yield from self._decision_text(story)
+        for action in self._actions[story.rule.name, story.series.tenant][:MAX_SHOWN_ACTIONS]:
+            comment = f": {action.comment}" if action.comment else ""
+            said = f"{action.actor.name} {action_text(action)} ({origin_text(action)}){comment}"
+            yield f"  {self._words.clock(action.at)} {said}"
 
     def _state(self, level: LevelExplanation) -> str:
         alert, at = level.alert, self._found.at
@@ -232,7 +246,21 @@ class Page:
                  "last_error": each.delivery.last_error}
                 for each in self._told[story.rule.name, story.series.tenant]
             ],
+            "actions": actions_json(self._actions[story.rule.name, story.series.tenant]),
         }  # fmt: skip
+
+
+def load_page(reader: "Reader", config: "Config", found: "Explanation") -> Page:
+    """Return an explanation with what was sent and done about it until its instant."""
+    keys = {(story.rule.name, story.series.tenant): story for story in found.stories}
+    alerts = {key: [level.alert for level in story.levels] for key, story in keys.items()}
+    notified = {
+        key: reader.outbox.deliveries_for_alerts([each.key.id for each in own], until=found.at, limit=MAX_DELIVERIES)
+        for key, own in alerts.items()
+    }
+    # The levels of a rule are one subject; silences of one level are rare, and the first is the worst.
+    actions = {key: load_actions(reader, config, own[0], until=found.at) for key, own in alerts.items()}
+    return Page(found, notified, actions, config.service.timezone)
 
 
 def _urgency(story: "RuleExplanation") -> int:

@@ -38,6 +38,7 @@ from alerter.storage.poll_runs import run_columns, run_of
 from alerter.storage.tables import (
     Instant,
     acknowledgements,
+    actions,
     alerts,
     coverage,
     deliveries,
@@ -202,6 +203,7 @@ _IS_OLD_TRANSITION = and_(
         alerts.c.tenant == transitions.c.tenant, alerts.c.id == transitions.c.alert_id, alerts.c.state != _INACTIVE
     ),
 )
+_IS_OLD_ACTION = actions.c.at < _before
 _IS_OLD_SILENCE = silences.c.ends_at < _before
 _IS_OLD_ACKNOWLEDGEMENT = and_(
     acknowledgements.c.acknowledged_at < _before, ~exists().where(alerts.c.subject == acknowledgements.c.subject)
@@ -228,6 +230,7 @@ _FIND = {
         ~exists().where(_some_notified.c.subject == alerts.c.subject, _IS_BELIEVED),
     )
     .limit(_limit),
+    "action": select(actions.c.id).where(_IS_OLD_ACTION).limit(_limit),
     "silence": select(silences.c.id).where(_IS_OLD_SILENCE).limit(_limit),
     "acknowledgement": select(acknowledgements.c.subject).where(_IS_OLD_ACKNOWLEDGEMENT).limit(_limit),
     "message": select(messages.c.id).where(_IS_OLD_MESSAGE).limit(_limit),
@@ -243,6 +246,7 @@ _DROP = (
     ("transition", delete(transitions).where(transitions.c.id == _key, _IS_OLD_TRANSITION)),
     ("topic", delete(notification_states).where(notification_states.c.subject == _key, _HAS_ENDED)),
     ("topic", delete(alerts).where(alerts.c.subject == _key, _HAS_ENDED)),
+    ("action", delete(actions).where(actions.c.id == _key, _IS_OLD_ACTION)),
     ("silence", delete(silences).where(silences.c.id == _key, _IS_OLD_SILENCE)),
     ("acknowledgement", delete(acknowledgements).where(acknowledgements.c.subject == _key, _IS_OLD_ACKNOWLEDGEMENT)),
     (

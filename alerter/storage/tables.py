@@ -382,6 +382,22 @@ acknowledgements = Table(
     Column("broken_at", Instant),
 )
 
+# Who did what: `object` is the id of an alert, the number of a silence or a delivery, or the name of a receiver, and
+# `subject` the digest of the alert subject where the action is about one.
+actions = Table(
+    "actions",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("action", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+)
+
 # A receiver has a row in these only while notifications to it are suppressed by `max_per_hour`, or grouped for it.
 suppressed_notifications = Table(
     "suppressed_notifications",

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection
 
+from alerter.storage.actions import ActionRepository
 from alerter.storage.alerts import AlertRepository
 from alerter.storage.cache import Cache, TenantCache
 from alerter.storage.count_changes import CountChanges
@@ -27,6 +28,7 @@ class Reader:
         notifications: What receivers were notified of, what is suppressed and grouped for them.
         outbox: Messages, their deliveries, and the targets that cannot be reached.
         silences: Silences and acknowledgements.
+        actions: Who did what.
         retention: What is old, and how large the database is.
         leases: The instances that share the database.
         imports: The history as records.
@@ -52,6 +54,7 @@ class Reader:
         self.notifications = NotificationRepository(connection, self.cache)
         self.outbox = OutboxRepository(connection, own)
         self.silences = SilenceRepository(connection)
+        self.actions = ActionRepository(connection)
         self.retention = RetentionRepository(connection, self.cache, changes)
         self.leases = LeaseRepository(connection, own)
         self.lists = ListRepository(connection)

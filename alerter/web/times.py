@@ -38,16 +38,13 @@ def _check_shown(text: str, name: str, at: datetime, zone: tzinfo) -> None:
 
 
 def parse_end(text: str, name: str, zone: tzinfo, *, now: datetime) -> datetime:
-    """Return the moment to come that a field names: a span such as `2h`, a clock, or a date.
+    """Return the moment that a field names, looking ahead: a span such as `2h`, a clock, or a date.
 
     Raises:
-        HttpError: It is none, or has been.
+        HttpError: It is none.
     """
     try:
-        at = parse_future(" ".join(text[:_MAX_CHARACTERS].split()), zone, now=now)
+        return parse_future(" ".join(text[:_MAX_CHARACTERS].split()), zone, now=now)
     except (ValueError, OverflowError):
         examples = "'2h', '18:00', 'tomorrow 08:00' or '2026-11-24 08:00'"
         raise HttpError(400, f"{name}: expected a time such as {examples}, found {text[:200]!r}", field=name) from None
-    if at <= now:
-        raise HttpError(400, f"{name}: expected an end that is still to come, found {text!r}", field=name)
-    return at

@@ -234,6 +234,20 @@ def create_alerts() -> None:
         sa.Column("broken_at", _NUMBER),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_acknowledgements")),
     )
+    op.create_table(
+        "actions",
+        sa.Column("id", _NUMBER, nullable=False),
+        sa.Column("at", _NUMBER, nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("object", sa.Text(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_actions")),
+    )
+    op.create_index(op.f("ix_actions_at"), "actions", ["at"])
 
 
 def create_outbox() -> None:

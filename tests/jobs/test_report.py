@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from alerter.core.actions import ActionOrigin, Actor
 from alerter.core.conditions import NoData
 from alerter.core.message.content import Format
 from alerter.core.notifications import Route
@@ -19,6 +20,8 @@ from alerter.jobs.report import enqueue_weekly_reports, load_episodes
 from alerter.jobs.silence import acknowledge
 from tests.builders import NOON, a_level, a_policy, a_route, a_rule, span
 from tests.jobs.test_poll import SLACK, URLS, World
+
+ANN = Actor(name="ann", origin=ActionOrigin.COMMAND)
 
 #: Monday at three in the afternoon.
 SCHEDULE = ReportSchedule(day=0, at=time(15), timezone=ZoneInfo("UTC"))
@@ -173,7 +176,7 @@ def test_what_people_did_is_read_with_the_episodes(world: World) -> None:
     world.poll(WAVE[0])
     alert = world.alert()
     with world.store.write() as transaction:
-        acknowledge(transaction, [alert], author="ann", comment="on it", now=world.clock.now)
+        acknowledge(transaction, [alert], by=ANN, comment="on it", now=world.clock.now)
     world.poll(*WAVE[1:], *WAVE)
 
     with world.store.read() as reader:

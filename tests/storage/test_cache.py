@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from alerter.core.actions import Action, ActionKind, ActionOrigin, Actor
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.message.content import TargetOutage
 from alerter.core.notifications import NotificationState, ReceiverName, TargetId
@@ -197,6 +198,12 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
         lambda one: one.silences.break_acknowledgement(replace(an_acknowledgement(), broken_at=NOON)),
         False,
     ),
+    "actions.add": (
+        lambda one: one.actions.add(
+            Action(kind=ActionKind.TEST, at=NOON, actor=Actor(name="a", origin=ActionOrigin.PAGE), object="secops")
+        ),
+        False,
+    ),
     "silences.delete_acknowledgement": (
         lambda one: one.silences.delete_acknowledgement(an_acknowledgement().topic),
         False,
@@ -247,6 +254,7 @@ _READS = {
     "outbox": ("waiting message has_message deliveries deliveries_for_alerts waiting_count backlog_by_target targets "
                "was_overtaken outages delivery"),
     "silences": "silences silence acknowledgements",
+    "actions": "on_subject newest",
     "retention": ("tenants_to_prune expired_rows tenants_to_compress tenants_to_downsample messages_with_old_bodies "
                   "database_size"),
     "leases": "instances instance_by_tenant state",

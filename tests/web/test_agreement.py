@@ -270,8 +270,13 @@ def check_alerts(found: Scene, status: Any, metrics: Mapping[str, Mapping[tuple[
     assert rows.keys() == by_api.keys()
     for key, each in by_api.items():
         check_row(rows[key], each)
-        shown_facts = found.page(f"/alerts/{key}")
-        assert shown_facts.first("h1").text == each["rule"]
+        details = found.api(f"alerts/{key}")
+        assert details == found.command("alerts", "show", key)
+        page = found.page(f"/alerts/{key}")
+        assert page.first("h1").text == each["rule"]
+        assert [
+            (row["At"].instants, row["Who"].text, row["Comment"].text) for row in page.rows("At", "Who", "Did")
+        ] == [(_instants(one["at"]), one["author"], one["comment"]) for one in details["actions"]]
     for state in ("firing", "pending"):
         for severity in ("info", "warning", "critical"):
             count = sum((each["state"], each["severity"]) == (state, severity) for each in by_api.values())

@@ -378,7 +378,7 @@ def test_a_silence_is_shown_before_it_is_made(world: World) -> None:
         pytest.param({"tenant": "acme", "for": "2h"}, "expected why", id="without a comment"),
         pytest.param({"for": "2h", "comment": "x"}, "at least one", id="for nothing in particular"),
         pytest.param({"tenant": "*", "for": "2h", "comment": "x"}, "at least one", id="for everything"),
-        pytest.param({"tenant": "acme", "for": "40d", "comment": "x"}, "at most 30d", id="for too long"),
+        pytest.param({"tenant": "acme", "for": "40d", "comment": "x"}, "within 30d", id="for too long"),
         pytest.param({"tenant": "acme", "for": "soon", "comment": "x"}, "expected a time", id="without an end"),
         pytest.param({"tenant": "acme", "for": "2h", "comment": "x"}, "more than half", id="for half of everything"),
         pytest.param({"severity": "loud", "for": "2h", "comment": "x"}, "critical", id="a severity that there is not"),

@@ -1,21 +1,20 @@
-"""Actions from the page: each is one change in the database, one log line, and a way back."""
+"""Actions from the page: each is one change in the database, one row of the history, one log line, and a way back."""
 
 import logging
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from alerter.core.actions import ActionOrigin, Actor
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import Subject
-from alerter.core.mutes import MAX_SILENCE, AlertMatcher, Silence
+from alerter.core.mutes import AlertMatcher, Silence
 from alerter.core.rules import Selector, Severity, literal_glob, selector_of
 from alerter.errors import ActionRefused, AlertNotFound
-from alerter.humanize import counted, duration_text
+from alerter.humanize import counted
 from alerter.jobs import silence as job
 from alerter.queries.alerts import find_alerts, worst_first
 from alerter.queries.mutes import matcher_text
 from alerter.queries.notifications import may_have_target
 from alerter.web.context import Screen, View, nearest
-from alerter.web.render import local_text
 from alerter.web.request import HttpError, Response, redirect
 from alerter.web.times import parse_end
 from alerter.web.views.rows import alert_rows
@@ -41,6 +40,12 @@ def _fields(view: View, action: str, what: object) -> tuple[str, ...]:
     return view.visitor.author, action, str(what), view.visitor.address, view.request.path
 
 
+def actor(view: View) -> Actor:
+    """Return who acts, and where."""
+    origin = ActionOrigin.API if view.request.path.startswith("/api/") else ActionOrigin.PAGE
+    return Actor(name=view.visitor.author, origin=origin, address=view.visitor.address)
+
+
 def _comment(text: str) -> str:
     if len(text) > MAX_COMMENT:
         raise HttpError(
@@ -57,7 +62,7 @@ def acknowledge(view: View, id: str) -> Response:  # noqa: A002 - the name in th
             alerts = find_alerts(transaction, id)
             held = [job.holding_acknowledgement(transaction, each, now=view.now) for each in alerts]
             if not all(held):
-                job.acknowledge(transaction, alerts, author=view.visitor.author, comment=comment, now=view.now)
+                job.acknowledge(transaction, alerts, by=actor(view), comment=comment, now=view.now)
         except AlertNotFound as error:
             raise HttpError(404, str(error), field="alert") from None
         except ActionRefused as error:
@@ -71,7 +76,7 @@ def unacknowledge(view: View, id: str) -> Response:  # noqa: A002 - the name in 
     """Take an acknowledgement back."""
     with view.sources.store.write() as transaction:
         try:
-            job.take_back(transaction, find_alerts(transaction, id), now=view.now)
+            job.take_back(transaction, find_alerts(transaction, id), by=actor(view), now=view.now)
         except AlertNotFound as error:
             raise HttpError(404, str(error), field="alert") from None
         except ActionRefused as error:
@@ -98,7 +103,7 @@ def add_silence(view: View) -> Screen | Response:
         errors = ["It would silence more than half of everything that is watched: confirm that."]
         return _form(view, values, errors=errors, must_confirm=True, status=409)
     with view.sources.store.write() as transaction:
-        kept = transaction.silences.add(asked)
+        kept = job.add(transaction, asked, by=actor(view), now=view.now)
     record(view, "silence", kept.id)
     return redirect("../silences?done=silenced")
 
@@ -108,7 +113,7 @@ def expire_silence(view: View, id: str) -> Response:  # noqa: A002 - the name in
     number = _number(id)
     with view.sources.store.write() as transaction:
         try:
-            found = job.expire(transaction, number, now=view.now)
+            found = job.expire(transaction, number, view.zone, by=actor(view), now=view.now)
         except ActionRefused as error:
             raise HttpError(409, str(error)) from None
     if found is None:
@@ -136,7 +141,11 @@ def retry_delivery(view: View, number: int) -> None:
             raise HttpError(404, f"there is no delivery {number}")
         try:
             job.retry(
-                transaction, found.delivery, is_known=lambda name: may_have_target(view.config, name), now=view.now
+                transaction,
+                found.delivery,
+                is_known=lambda name: may_have_target(view.config, name),
+                by=actor(view),
+                now=view.now,
             )
         except ActionRefused as error:
             raise HttpError(409, str(error)) from None
@@ -162,6 +171,8 @@ def send_test(view: View, name: str) -> dict[str, str | None]:
     known = [each.receiver.name for each in view.config.receivers]
     if name not in known:
         raise HttpError(404, f"there is no receiver {name!r}", field="receiver", nearest=nearest(name, known))
+    with view.sources.store.write() as transaction:
+        job.record_test(transaction, name, by=actor(view), now=view.now)
     record(view, "test", name)
     found = view.sources.send_test(name)
     return {target: why and view.sources.redact(why) for target, why in found.items()}
@@ -266,9 +277,10 @@ def asked_silence(view: View, values: dict[str, str]) -> Silence:
     if not comment:
         raise HttpError(400, "comment: expected why, found nothing", field="comment")
     end = parse_end(values["for"], "for", view.zone, now=view.now)
-    if end - view.now > MAX_SILENCE + timedelta(seconds=1):
-        most = duration_text(MAX_SILENCE)
-        raise HttpError(400, f"for: expected at most {most}, found an end at {local_text(end, view.zone)}", field="for")
+    try:
+        job.check_end(end, view.zone, start=view.now, now=view.now)
+    except ValueError as error:
+        raise HttpError(400, f"for: {error}", field="for") from None
     return Silence(id=0, matcher=matcher, author=view.visitor.author, comment=comment, since=view.now, until=end)
 
 

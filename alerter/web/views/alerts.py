@@ -9,6 +9,7 @@ from alerter.core.rules import RuleName, Severity, literal_glob
 from alerter.core.series import ALL_REASONS, ALL_TENANTS
 from alerter.errors import AlertNotFound
 from alerter.humanize import rough
+from alerter.queries.actions import load_actions
 from alerter.queries.alerts import alert_facts, because_text, find_alerts
 from alerter.queries.explain import explain
 from alerter.queries.explain_report import Wording
@@ -17,7 +18,7 @@ from alerter.storage import AlertFilter
 from alerter.web.context import PAGE_ROWS, Screen, View
 from alerter.web.render import local_text
 from alerter.web.request import HttpError, Response, redirect
-from alerter.web.views.rows import active_mutes, alert_rows
+from alerter.web.views.rows import action_rows, active_mutes, alert_rows
 
 #: What a list shows by state.
 STATES = {
@@ -117,6 +118,7 @@ def alert(view: View, id: str) -> Screen | Response:  # noqa: A002 - the name in
             }
             for each in history
         ],
+        "actions": action_rows(load_actions(view.reader, view.config, one, until=view.now)),
         "silence_query": urlencode(list(_silence_query(one))),
         "cannot_act": cannot_act(view),
     }

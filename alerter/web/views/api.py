@@ -15,6 +15,7 @@ from alerter.core.mutes import Silence
 from alerter.core.rules import Severity
 from alerter.errors import ActionRefused, AlertNotFound
 from alerter.jobs import silence as job
+from alerter.queries.actions import load_actions
 from alerter.queries.alerts import alert_details_json, alert_json, find_alert, notified_of
 from alerter.queries.history import history_json
 from alerter.queries.mutes import silence_json, silence_state
@@ -23,7 +24,7 @@ from alerter.queries.tenants import tenant_json
 from alerter.storage import DeliveryFilter
 from alerter.web.context import View
 from alerter.web.request import HttpError, Response, json_response
-from alerter.web.views.act import asked_silence, matcher_of, matches_now, record, retry_delivery, send_test
+from alerter.web.views.act import actor, asked_silence, matcher_of, matches_now, record, retry_delivery, send_test
 from alerter.web.views.alerts import alert_filter
 from alerter.web.views.explain import known_reason, report
 from alerter.web.views.notifications import STATES as DELIVERY_STATES
@@ -118,7 +119,8 @@ def _found(view: View, name: str) -> Alert:
 def _alert(view: View, found: Alert) -> Mapping[str, object]:
     transitions = view.reader.alerts.transitions(alert_id=found.key.id, limit=MAX_LIMIT)
     states = view.reader.notifications.states([found.key.tenant])
-    return alert_details_json(found, active_mutes(view, [found]), transitions, notified_of(found, states))
+    actions = load_actions(view.reader, view.config, found, until=view.now)
+    return alert_details_json(found, active_mutes(view, [found]), transitions, notified_of(found, states), actions)
 
 
 def acknowledge(view: View, id: str) -> Response:  # noqa: A002 - the name in the path
@@ -129,7 +131,7 @@ def acknowledge(view: View, id: str) -> Response:  # noqa: A002 - the name in th
             found = find_alert(transaction, id)
             is_new = job.holding_acknowledgement(transaction, found, now=view.now) is None
             if is_new:
-                job.acknowledge(transaction, [found], author=view.visitor.author, comment=comment, now=view.now)
+                job.acknowledge(transaction, [found], by=actor(view), comment=comment, now=view.now)
         except AlertNotFound as error:
             raise HttpError(404, str(error), field="alert") from None
         except ActionRefused as error:
@@ -146,7 +148,7 @@ def unacknowledge(view: View, id: str) -> Response:  # noqa: A002 - the name in 
             found = find_alert(transaction, id)
             is_held = job.holding_acknowledgement(transaction, found, now=view.now) is not None
             if is_held:
-                job.take_back(transaction, [found], now=view.now)
+                job.take_back(transaction, [found], by=actor(view), now=view.now)
         except AlertNotFound as error:
             raise HttpError(404, str(error), field="alert") from None
     if is_held:
@@ -180,7 +182,7 @@ def add_silence(view: View) -> Response:
         return json_response({**shown, "matches": [alert_json(each, mutes) for each in matches]})
     with view.sources.store.write() as transaction:
         known = next((each for each in transaction.silences.silences(since=view.now) if _is_same(each, asked)), None)
-        kept = known or transaction.silences.add(asked)
+        kept = known or job.add(transaction, asked, by=actor(view), now=view.now)
     if known is None:
         record(view, "silence", kept.id)
     return json_response(silence_json(kept, now=view.now), status=200 if known else 201)
@@ -212,7 +214,9 @@ def expire_silence(view: View, id: str) -> Response:  # noqa: A002 - the name in
         if before is None:
             raise HttpError(404, f"there is no silence {number}")
         is_active = silence_state(before, now=view.now) != "ended"
-        after = transaction.silences.expire(number, at=view.now) if is_active else before
+        if is_active:
+            job.expire(transaction, number, view.zone, by=actor(view), now=view.now)
+        after = transaction.silences.silence(number)
     if is_active:
         record(view, "expire", number)
     return json_response(silence_json(after or before, now=view.now))

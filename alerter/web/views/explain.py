@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from alerter.core.rules import shown
 from alerter.core.series import HoldReason, Tenant
 from alerter.queries.explain import explain as explained
-from alerter.queries.explain_report import Page
+from alerter.queries.explain_report import Page, load_page
 from alerter.web.context import Screen, View, nearest
 from alerter.web.request import HttpError
 from alerter.web.times import parse_at
 
-MAX_DELIVERIES = 50
 _MAX_NAMES = 500
 
 
@@ -67,13 +66,7 @@ def report(view: View, tenant: Tenant, reason: HoldReason, at_text: str) -> Page
     """
     at = parse_at(at_text, "at", view.zone, now=view.now) if at_text else view.now
     found = explained(view.reader, view.alerting, tenant, reason, rule=None, at=at, now=view.now)
-    records = {
-        (story.rule.name, story.series.tenant): view.reader.outbox.deliveries_for_alerts(
-            [level.alert.key.id for level in story.levels], until=at, limit=MAX_DELIVERIES
-        )
-        for story in found.stories
-    }
-    return Page(found, records, view.zone)
+    return load_page(view.reader, view.config, found)
 
 
 def sections(page: Page) -> list[Sequence[str]]:

@@ -2,12 +2,15 @@
 
 from urllib.parse import urlencode
 
+from alerter.core.actions import ActionKind
 from alerter.queries.notifications import delivery_state
 from alerter.storage import DeliveryFilter
 from alerter.web.context import PAGE_ROWS, Screen, View
 from alerter.web.request import HttpError
+from alerter.web.views.rows import action_rows
 
 STATES = {"": "all", "waiting": "waiting", "failed": "given up", "sent": "sent"}
+_MAX_ACTIONS = 20
 
 
 def notifications(view: View) -> Screen:
@@ -45,6 +48,7 @@ def notifications(view: View) -> Screen:
             }
             for each in view.config.receivers
         ],
+        "actions": action_rows(view.reader.actions.newest([ActionKind.RETRY, ActionKind.TEST], limit=_MAX_ACTIONS)),
     }
     return Screen(template="notifications.html", title="Notifications", section="notifications", values=values)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
+from alerter.core.actions import Action, ActionKind
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.charts.figure import Limit, fixed_limits, nearest_limit
 from alerter.core.charts.svg import spark_svg
@@ -13,6 +14,7 @@ from alerter.core.conditions import Subject
 from alerter.core.mutes import Mute
 from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import HoldReason, Tenant
+from alerter.queries.actions import action_verb, origin_text
 from alerter.queries.alerts import alert_since
 from alerter.queries.mutes import ActiveMutes, load_active_mutes
 from alerter.queries.sparklines import TenantPeaks, ending_with
@@ -63,6 +65,38 @@ class TenantRow:
     interval: timedelta
     latency: timedelta | None
     instance: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRow:
+    """What somebody did."""
+
+    at: datetime
+    author: str
+    verb: str
+    object: str
+    href: str
+    origin: str
+    comment: str
+
+
+_ABOUT_ALERTS = (ActionKind.ACKNOWLEDGE, ActionKind.TAKE_BACK)
+
+
+def action_rows(actions: Sequence[Action]) -> list[ActionRow]:
+    """Return the rows of actions, in their order."""
+    return [
+        ActionRow(
+            at=each.at,
+            author=each.actor.name,
+            verb=action_verb(each),
+            object=each.object,
+            href=f"alerts/{each.object}" if each.kind in _ABOUT_ALERTS else "",
+            origin=origin_text(each),
+            comment=each.comment,
+        )
+        for each in actions
+    ]
 
 
 def active_mutes(view: View, alerts: Collection[Alert]) -> ActiveMutes:

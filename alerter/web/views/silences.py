@@ -3,15 +3,19 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from alerter.core.actions import ActionKind
 from alerter.core.mutes import MAX_SILENCE, Silence
 from alerter.queries.mutes import breaking_text, load_active_mutes, matcher_text, silence_state
 from alerter.web.context import Screen, View
+from alerter.web.views.rows import action_rows
 
 STATES = ("active", "pending", "expired")
 #: An acknowledgement that is this old is marked.
 OLD = timedelta(days=7)
 _WORDS = {"active": "active", "not yet begun": "pending", "ended": "expired"}
 _MAX_ACKNOWLEDGED = 500
+_MAX_ACTIONS = 20
+_KINDS = (ActionKind.ACKNOWLEDGE, ActionKind.TAKE_BACK, ActionKind.SILENCE, ActionKind.EXPIRE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,4 +77,5 @@ def _others(view: View) -> dict[str, object]:
         ],
         "windows": [{"name": window.name, "end": end, "users": users} for window, end, users in mutes.windows()],
         "muted_tenants": sorted(view.config.muted_tenants)[:100],
+        "actions": action_rows(view.reader.actions.newest(_KINDS, limit=_MAX_ACTIONS)),
     }

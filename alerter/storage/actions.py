@@ -1,0 +1,73 @@
+"""Actions of people: one row for each, kept as long as the history."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select
+
+from alerter.core.actions import Action, ActionKind, ActionOrigin, Actor
+from alerter.core.alerts import AlertSubject
+from alerter.storage import tables
+from alerter.storage.encoding import storable, topic_digest
+from alerter.storage.engine import Repository
+from alerter.storage.tables import Instant
+
+
+class ActionRepository(Repository):
+    """Actions of people."""
+
+    def add(self, action: Action, *, subject: AlertSubject | None = None) -> None:
+        """Keep an action.
+
+        Args:
+            action: The action.
+            subject: What alerts it is about; None where it is about none, or where its object says which.
+        """
+        row = {
+            "at": action.at,
+            "action": str(action.kind),
+            "author": storable(action.actor.name),
+            "origin": str(action.actor.origin),
+            "address": storable(action.actor.address),
+            "subject": "" if subject is None else topic_digest(subject),
+            "object": storable(action.object),
+            "comment": storable(action.comment),
+        }
+        self._add(_ADD, row)
+
+    def on_subject(self, subject: AlertSubject, *, until: datetime, limit: int) -> list[Action]:
+        """Return what was done until an instant about a subject, and about none in particular, the newest first."""
+        parameters = {"wanted": topic_digest(subject), "end": until, "number": limit}
+        return [_action_of(row) for row in self._all(_ON_SUBJECT, parameters)]
+
+    def newest(self, kinds: Collection[ActionKind], *, limit: int) -> list[Action]:
+        """Return the newest actions of some kinds, the newest first."""
+        return [_action_of(row) for row in self._all(_NEWEST, {"wanted": [*map(str, kinds)], "number": limit})]
+
+
+def _action_of(row: Row[Any]) -> Action:
+    return Action(
+        kind=ActionKind(row.action),
+        at=row.at,
+        actor=Actor(name=row.author, origin=ActionOrigin(row.origin), address=row.address),
+        object=row.object,
+        comment=row.comment,
+    )
+
+
+_actions = tables.actions
+
+_ADD = insert(_actions)
+_ON_SUBJECT = (
+    select(_actions)
+    .where(_actions.c.at <= bindparam("end", type_=Instant()), _actions.c.subject.in_([bindparam("wanted"), ""]))
+    .order_by(_actions.c.id.desc())
+    .limit(bindparam("number"))
+)
+_NEWEST = (
+    select(_actions)
+    .where(_actions.c.action.in_(bindparam("wanted", expanding=True)))
+    .order_by(_actions.c.id.desc())
+    .limit(bindparam("number"))
+)
