@@ -12,7 +12,7 @@ from alerter.core.series import HoldReason, Tenant, to_epoch_us
 from alerter.errors import InputError, Problem, StoreError
 from alerter.jobs.import_history import ImportResult, take_in
 from alerter.jobs.import_staging import MAX_SHOWN, ImportStaging
-from alerter.storage import MAX_BESIDE_A_DAEMON, Reader, Store
+from alerter.storage import MAX_BESIDE_A_DAEMON, Reader, ReadLimit, Store
 from tests.builders import at, minutes
 from tests.storage.stored import poll, rows, tenant_series
 
@@ -248,9 +248,9 @@ class BusyStore(Store):
         self._happenings = iter(happenings)
 
     @contextmanager
-    def read(self) -> Iterator[Reader]:
+    def read(self, limit: ReadLimit | None = None) -> Iterator[Reader]:
         """Look, and let something happen afterwards."""
-        with super().read() as reader:
+        with super().read(limit) as reader:
             yield reader
         next(self._happenings, lambda: None)()
 

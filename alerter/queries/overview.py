@@ -1,17 +1,19 @@
 """Overview of all tenants, kept while nothing changes: what the head of every screen and the list of tenants show.
 
-Reading it costs a third of a second with ten thousand tenants of fifty reasons, so that it is read again only after a
-commit, and then no more often than a tenth of the time. With few tenants that is at once.
+Reading it costs a third of a second with ten thousand tenants of fifty reasons. There it is read beside the requests,
+no more often than a tenth of the time, and only the first of them waits. With few tenants it is read at once.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from alerter.core.alerts import AlertState
 from alerter.core.rules import Severity
+from alerter.errors import StoreError
 from alerter.queries.tenants import PollingState, TenantStatus, status_for, worst_first
 
 if TYPE_CHECKING:
@@ -19,10 +21,16 @@ if TYPE_CHECKING:
     from alerter.core.series import Tenant
     from alerter.storage import Reader, SeriesCount
 
+log = logging.getLogger(__name__)
+
 #: The largest counts that are kept.
 MAX_LARGEST: Final = 20
-#: It is read again after this multiple of the time that reading took.
+#: What takes longer to read, in seconds, is read beside the requests, which are answered with the one before.
+_SLOW_SECONDS: Final = 0.1
+#: Then it is read again after this multiple of the time that reading took.
 _REST: Final = 10
+#: And one that is older than this is not used.
+_MAX_STALE_SECONDS: Final = 30.0
 #: Without any commit it is read again after this: what is not polled any more changes by the clock alone.
 _MAX_AGE_SECONDS: Final = 20.0
 
@@ -101,41 +109,87 @@ def load_overview(reader: "Reader", config: "Config", *, now: datetime) -> Overv
     )
 
 
+def _run_in_thread(work: Callable[[], None]) -> None:
+    # A daemon, so that a database that hangs does not hold up the end of the process.
+    Thread(target=work, name="overview", daemon=True).start()
+
+
 class OverviewCache:
     """Keeps the overview while nothing changes.
 
     Args:
         seconds: A monotonic clock.
+        load: Reads the overview in a view of its own, however long that takes.
+        beside: Runs something beside the requests.
     """
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        seconds: Callable[[], float],
+        load: "Callable[[Config, datetime], Overview]",
+        beside: Callable[[Callable[[], None]], None] = _run_in_thread,
+    ) -> None:
         self._seconds = seconds
+        self._beside = beside
+        self._load = load
         self._lock = Lock()
         self._kept: Overview | None = None
         self._of: object = None
         self._read_at = 0.0
         self._cost = 0.0
+        self._is_reading = False
 
-    def get(self, reader: "Reader", config: "Config", *, version: object, now: datetime) -> Overview:
-        """Return the overview.
+    def get(self, reader: "Reader", config: "Config", *, version: object, now: datetime) -> tuple[Overview, bool]:
+        """Return the overview, and whether it is of this version: one that takes long to read may be some seconds old.
 
         Args:
             reader: Reads it.
             config: Its tenants count.
             version: Another one after each change of the database or the configuration.
             now: The present.
+
+        Raises:
+            StoreError: The reader could not read it in time. It is read on, for the next one who asks.
         """
+        of = version, id(config)
         with self._lock:
             kept, age = self._kept, self._seconds() - self._read_at
-            is_same = self._of == (version, id(config)) and age < _MAX_AGE_SECONDS
-            is_rested = self._of is not None and age < _REST * self._cost
-            if kept is not None and (is_same or is_rested) and kept.by_name.keys() == config.tenants.keys():
-                return kept
+            if kept is not None and self._of == of and age < _MAX_AGE_SECONDS:
+                return kept, True
+            is_usable = kept is not None and kept.by_name.keys() == config.tenants.keys()
+            if kept is not None and is_usable and self._cost > _SLOW_SECONDS and age < _MAX_STALE_SECONDS:
+                if age > _REST * self._cost:
+                    self._read_beside(config, of, now)
+                return kept, False
             began = self._seconds()
-            overview = load_overview(reader, config, now=now)
-            self._read_at, self._cost = self._seconds(), self._seconds() - began
-            self._kept, self._of = overview, (version, id(config))
-            return overview
+            try:
+                overview = load_overview(reader, config, now=now)
+            except StoreError:
+                self._read_beside(config, of, now)
+                raise
+            self._keep(overview, of, began)
+            return overview, True
+
+    def _keep(self, overview: Overview, of: object, began: float) -> None:
+        self._read_at, self._cost = self._seconds(), self._seconds() - began
+        self._kept, self._of = overview, of
+
+    def _read_beside(self, config: "Config", of: object, now: datetime) -> None:
+        """Read it while others are answered, unless that is done already."""
+        if not self._is_reading:
+            self._is_reading = True
+            self._beside(lambda: self._read(config, of, now))
+
+    def _read(self, config: "Config", of: object, now: datetime) -> None:
+        began = self._seconds()
+        try:
+            overview = self._load(config, now)
+            with self._lock:
+                self._keep(overview, of, began)
+        except StoreError as error:
+            log.warning("database unavailable for the page: %s", error)
+        finally:
+            self._is_reading = False
 
 
 #: A tenant without a recent poll is overdue for the page after this number of its intervals.

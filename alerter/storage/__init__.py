@@ -25,7 +25,9 @@ from alerter.storage.engine import (
     ADVISORY_WRITER,
     READS_ONLY,
     Access,
+    ReadLimit,
     is_sqlite,
+    limited,
     location,
     lock_shared,
     lock_writers,
@@ -58,6 +60,7 @@ __all__ = [
     "Leases",
     "OwnInstance",
     "PollingStatus",
+    "ReadLimit",
     "Reader",
     "RestoreResult",
     "SchemaState",
@@ -98,6 +101,7 @@ class Store:
         self._connections = None if is_sqlite(self._url) else ServerConnections(self._engine)
         self._cache = TenantCache(is_on=cache)
         self._own: OwnInstance | None = None
+        self._commits = 0
         self._reading = self._engine.execution_options(
             **{READS_ONLY: True},
             **({"sqlite_begin": "DEFERRED"} if is_sqlite(self._url) else {"isolation_level": "REPEATABLE READ"}),
@@ -272,10 +276,15 @@ class Store:
                 yield transaction
                 transaction.cache.finish()
             transaction.cache.commit()
+            self._commits += 1
 
-    def change_marker(self) -> ChangeMarker:
-        """Return what tells whether anything was committed since it was asked before, by whichever process."""
-        return ChangeMarker(self._engine)
+    def change_marker(self, seconds: Callable[[], float]) -> ChangeMarker:
+        """Return what tells whether anything was committed since it was asked before, by any process.
+
+        Args:
+            seconds: A monotonic clock.
+        """
+        return ChangeMarker(self._engine, lambda: self._commits, seconds)
 
     def evict(self, tenants: Collection[Tenant]) -> None:
         """Drop the cached states of tenants that are polled here no more: they cost memory, and are not kept up."""
@@ -305,14 +314,21 @@ class Store:
                 transaction.cache.finish()
 
     @contextmanager
-    def read(self) -> Iterator[Reader]:
+    def read(self, limit: ReadLimit | None = None) -> Iterator[Reader]:
         """Open a view that does not change while it is looked at, and holds no writer up.
 
+        Args:
+            limit: How long it may take to read; None for as long as it takes.
+
         Raises:
-            StoreError: The database cannot be read.
+            StoreError: The database cannot be read, or not in time.
         """
         with store_errors(self._url), self._reading.begin() as connection:
-            yield Reader(connection)
+            if limit is None:
+                yield Reader(connection)
+                return
+            with limited(connection, limit):
+                yield Reader(connection)
 
 
 def _names(url: URL) -> tuple[object, ...]:

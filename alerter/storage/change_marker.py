@@ -4,6 +4,7 @@ A page that people keep open asks every few seconds. Nearly always nothing has c
 """
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
 from typing import Any
@@ -14,19 +15,28 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerter.errors import StoreError
 from alerter.storage.engine import file_at, is_sqlite, store_errors
 
+#: How often PostgreSQL is asked for commits of other processes, in seconds.
+_ASK_SECONDS = 1.0
+
 
 class ChangeMarker:
     """A text that is another one after each commit.
 
-    SQLite counts the commits of all other connections for each connection, so that one is kept that commits nothing.
-    PostgreSQL names a snapshot by the transactions that it sees.
+    SQLite counts the commits of all other connections for each connection, in memory that processes share, so that one
+    is kept that commits nothing. PostgreSQL names a snapshot by the transactions that it sees; it is asked after each
+    commit of this process, and else once a second.
 
     Args:
         engine: Of the database.
+        commits: Returns how many commits this process has made.
+        seconds: A monotonic clock.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, commits: Callable[[], int], seconds: Callable[[], float]) -> None:
         self._engine = engine
+        self._commits = commits
+        self._seconds = seconds
+        self._snapshot: tuple[int, float, str] | None = None
         self._lock = Lock()
         self._connection: Any = None  # SQLAlchemy gives a connection of the driver no narrower type
         self._file: tuple[int, int] | None = None
@@ -60,8 +70,13 @@ class ChangeMarker:
         return f"{self._opened}.{version}"
 
     def _postgresql(self) -> str:
+        commits, now, known = self._commits(), self._seconds(), self._snapshot
+        if known is not None and known[0] == commits and now - known[1] < _ASK_SECONDS:
+            return known[2]
         with self._engine.connect() as connection:
-            return str(connection.execute(_SNAPSHOT).scalar_one())
+            found = str(connection.execute(_SNAPSHOT).scalar_one())
+        self._snapshot = commits, now, found
+        return found
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

@@ -6,8 +6,9 @@ begin: the driver's own way loses updates silently. PostgreSQL: `sessions`.
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -145,6 +146,58 @@ def store_errors(url: URL) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise store_error(error, url) from error
+
+
+#: Steps of SQLite's virtual machine, which takes some ten million in a second.
+_STEPS_BETWEEN_QUESTIONS = 10_000
+
+
+@contextmanager
+def interruptible(connection: Connection, gives_up: Callable[[], bool]) -> Iterator[None]:
+    """Let statements of an SQLite connection be interrupted while they run."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
+    driver.set_progress_handler(gives_up, _STEPS_BETWEEN_QUESTIONS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimit:
+    """How long a view of the database may be read.
+
+    Attributes:
+        seconds: What takes longer is interrupted.
+        clock: A monotonic clock.
+    """
+
+    seconds: float
+    clock: Callable[[], float]
+
+
+@contextmanager
+def limited(connection: Connection, limit: ReadLimit) -> Iterator[None]:
+    """Interrupt statements of a transaction once it has been read for too long.
+
+    With PostgreSQL each statement is interrupted after that time.
+
+    Raises:
+        StoreError: One was interrupted; the text says after how long.
+    """
+    until = limit.clock() + limit.seconds
+    try:
+        if is_sqlite(connection.engine.url):
+            with interruptible(connection, lambda: limit.clock() >= until):
+                yield
+        else:
+            connection.execute(_STATEMENT_TIMEOUT, {"timeout": f"{limit.seconds * 1000:.0f}ms"})
+            yield
+    except StoreError as error:
+        if limit.clock() >= until:
+            raise StoreError(f"{location(connection.engine.url)}: not read within {limit.seconds:g} s") from error
+        raise
 
 
 class Repository:
@@ -355,6 +408,7 @@ def try_lock(connection: Connection, lock: int) -> bool:
     return bool(connection.execute(_TRY_LOCK, {"class": ADVISORY_CLASS, "lock": lock}).scalar_one())
 
 
+_STATEMENT_TIMEOUT = text("SELECT set_config('statement_timeout', :timeout, true)")
 _SHARED_LOCK = text("SELECT pg_advisory_xact_lock_shared(:class, :lock)")
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:class, :lock)")
 _ADVISORY_LOCK = text(

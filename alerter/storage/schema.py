@@ -5,8 +5,7 @@ Alembic is loaded for an upgrade alone: a daemon that finds its schema current d
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -22,6 +21,7 @@ from alerter.storage.copies import copy_pages
 from alerter.storage.engine import (
     ADVISORY_UPGRADE,
     Access,
+    interruptible,
     is_sqlite,
     location,
     lock_writers,
@@ -29,9 +29,6 @@ from alerter.storage.engine import (
     store_errors,
 )
 from alerter.storage.tables import HEAD, REVISIONS, metadata
-
-#: Steps of SQLite's virtual machine, which takes some ten million in a second.
-_STEPS_BETWEEN_QUESTIONS = 10_000
 
 
 class SchemaState(Enum):
@@ -117,7 +114,7 @@ def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = no_deadlin
         if not is_sqlite(engine.url):
             connection.execute(text("SELECT 1"))
             return
-        with _interruptible(connection, gives_up):
+        with interruptible(connection, gives_up):
             found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
             if found != ["ok"]:
                 raise StoreError(f"{location(engine.url)}: damaged: {'; '.join(found)}")
@@ -208,18 +205,6 @@ def check_server(engine: Engine) -> None:
         raise StoreUnavailable(
             f"{location(engine.url)}: the server takes no writes: default_transaction_read_only is on"
         )
-
-
-@contextmanager
-def _interruptible(connection: Connection, gives_up: Callable[[], bool]) -> Iterator[None]:
-    """Let statements of an SQLite connection be interrupted while they run."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
-    driver.set_progress_handler(gives_up, _STEPS_BETWEEN_QUESTIONS)
-    try:
-        yield
-    finally:
-        driver.set_progress_handler(None, 0)
 
 
 def migrations() -> Path:

@@ -6,6 +6,7 @@ the database, of what the process knows of itself, and of who asks.
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
 from threading import BoundedSemaphore, Lock
@@ -14,8 +15,9 @@ from urllib.parse import urlencode
 
 from alerter import __version__
 from alerter.errors import StoreError
-from alerter.queries.overview import OverviewCache, overdue_text
+from alerter.queries.overview import Overview, OverviewCache, load_overview, overdue_text
 from alerter.queries.sparklines import SparklineCache
+from alerter.storage import ReadLimit
 from alerter.web.context import Screen, SiteSources, View
 from alerter.web.render import Renderer, key_of
 from alerter.web.request import HttpError, Response, WebRequest, compress, read_body
@@ -28,12 +30,15 @@ from alerter.web.wire import dump
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
+    from alerter.config import Config
     from alerter.storage import ChangeMarker
 
 log = logging.getLogger(__name__)
 
 #: Of the server's threads pages take no more than this, so that one always answers `/healthz` and `/metrics`.
 MAX_VIEWS: Final = 3
+#: How long a page may read the database, in seconds: what takes longer is interrupted, and the page says so.
+MAX_READ_SECONDS: Final = 2.0
 #: What a page shows may also change by the clock alone, such as a silence that ends: it is made again after this.
 _CLOCK_SECONDS: Final = 60
 #: How long small charts may be read for one list, in seconds.
@@ -52,10 +57,11 @@ class Site:
         self._static = StaticFiles()
         self._renderer = Renderer(self._static.url)
         self._router = Router(ROUTES)
-        self._marker: ChangeMarker = sources.store.change_marker()
-        self._overviews = OverviewCache(sources.seconds)
+        self._marker: ChangeMarker = sources.store.change_marker(sources.seconds)
+        self._overviews = OverviewCache(sources.seconds, self._load_overview)
         self._sparklines = SparklineCache(sources.seconds)
         self._views = BoundedSemaphore(MAX_VIEWS)
+        self._limit = ReadLimit(MAX_READ_SECONDS, sources.seconds)
         self._gate_lock = Lock()
         self._gate: tuple[object, Gate] | None = None
 
@@ -110,8 +116,8 @@ class Site:
         if etag and etag in request.headers.get("if-none-match", ""):
             return Response(status=304, headers=_caching(etag, self._sources.config().web.user_header))
         config, now = self._sources.config(), self._sources.clock()
-        with self._sources.store.read() as reader:
-            overview = self._overviews.get(reader, config, version=version, now=now)
+        with self._sources.store.read(self._limit) as reader:
+            overview, is_current = self._overviews.get(reader, config, version=version, now=now)
             view = View(
                 request=request,
                 visitor=visitor,
@@ -126,12 +132,16 @@ class Site:
             )
             found = route.view(view, **values)
             response = found if isinstance(found, Response) else self._page(view, found)
-        is_whole = not isinstance(found, Screen) or found.is_complete
+        is_whole = is_current and (not isinstance(found, Screen) or found.is_complete)
         if etag and is_whole and response.status == HTTPStatus.OK:
             response.headers += _caching(etag, config.web.user_header)
         elif not response.header("Cache-Control"):
             response.headers.append(("Cache-Control", "no-store"))
         return response
+
+    def _load_overview(self, config: "Config", now: datetime) -> Overview:
+        with self._sources.store.read() as reader:
+            return load_overview(reader, config, now=now)
 
     def _version(self) -> tuple[object, ...]:
         record = self._sources.health.configuration()
