@@ -63,7 +63,7 @@ _MADE_FOR: dict[type[Condition], st.SearchStrategy[Condition]] = {
     Threshold: thresholds(),
     Growth: growths(),
     Forecast: st.builds(Forecast, above=st.integers(0, 14), within=_SPANS, fit_over=_SPANS),
-    Stagnant: st.builds(Stagnant, above=st.integers(0, 6), lasting=_SPANS),
+    Stagnant: st.builds(Stagnant, above=st.integers(0, 6), lasting=st.one_of(_SPANS, st.none())),
     Baseline: st.builds(
         Baseline, deviations=st.sampled_from([0.1, 1.0]), weeks=st.integers(3, 4), floor=st.integers(1, 3)
     ),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, takewhile
+from itertools import chain, pairwise, takewhile
 from math import inf
 from typing import ClassVar
 
@@ -208,6 +208,11 @@ def first_known(series: Series) -> int:
         if series.first_polled_at is not None
         else series.runs.since[series.runs.first]
     )
+
+
+def longest_gap(series: Series, since: int, until: int) -> int:
+    """Return the longest time between two instants of which nothing is known."""
+    return max((after - before for (_, before), (after, _) in pairwise(series.known_us(since, until))), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 from alerter.core.conditions.base import (
@@ -16,7 +15,7 @@ from alerter.core.conditions.base import (
     Verdict,
     no_data_result,
 )
-from alerter.core.conditions.past import WEEK, check_weeks, own_past_since
+from alerter.core.conditions.past import WEEK, check_weeks, longest_gap, own_past_since
 from alerter.core.conditions.stagnant import EXPIRY
 from alerter.core.poll_times import numbers
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
@@ -153,7 +152,7 @@ class Flatline(BaseCondition):
         since = from_epoch_us(arrivals.last_at)
         if arrivals.known * MICROSECOND < LEARN:
             return Verdict.NO_DATA, "", f"only {_span(arrivals.known)} before it are known to compare with"
-        if _longest_gap(series, arrivals.last_at, to_epoch_us(now)) > series.tolerance // MICROSECOND:
+        if longest_gap(series, arrivals.last_at, to_epoch_us(now)) > series.tolerance // MICROSECOND:
             return Verdict.NO_DATA, "", "polling failed in the meantime"
         begun = _begun(series, since - self.usual, since + self.at_least)
         if begun:
@@ -215,11 +214,6 @@ def _index_of_arrivals(series: Series) -> _ArrivalIndex:
             counts.append(count)
         before = count
     return _ArrivalIndex(at, counts, after)
-
-
-def _longest_gap(series: Series, since: int, until: int) -> int:
-    """Return the longest time between two instants of which nothing is known."""
-    return max((after - before for (_, before), (after, _) in pairwise(series.known_us(since, until))), default=0)
 
 
 def _begun(series: Series, since: datetime, until: datetime) -> str:

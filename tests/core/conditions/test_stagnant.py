@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -106,6 +107,40 @@ def test_stagnation_says_since_when(notation: str, reference: Sample | None, not
         reference=reference,
         note=note,
     )
+
+
+def test_stagnation_against_its_own_past_says_what_was_usual() -> None:
+    """How long it takes, how long it ever was, and since when nothing has been released."""
+    own = Stagnant(above=3, times=1.5, weeks=4)
+    released_daily = series(" ".join(["9x3 5 2x20"] * 16 + ["9x12"]), every="1h")
+
+    found = own.evaluate(released_daily, firing=False, now=NOON)
+
+    assert own.limit == "above 3 and never falling for 1.5 times the longest of 4w"
+    assert found.evidence == Evidence(
+        condition="stagnant",
+        limit="no release for 1d; the longest was 3h",
+        value=Sample(NOON, 9),
+        reference=Sample(NOON - span("11h"), 9),
+    )
+    assert own.margin(found.evidence, released_daily, firing=False, now=NOON) == "for 11h so far, needs 13h more"
+    assert (own.window, own.learns_for) == (span("42d"), span("15d"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        pytest.param({"times": 0.5}, "expected 'times' of 1 or more, found 0.5", id="less than ever"),
+        pytest.param({"weeks": 2}, "expected 'weeks' from 3 to 26, found 2", id="too few weeks"),
+        pytest.param(
+            {"lasting": span("3d"), "times": 2.5}, "expected either 'lasting', or 'times' and 'weeks'", id="both"
+        ),
+    ],
+)
+def test_what_is_usual_and_a_span_exclude_each_other(keys: dict[str, Any], expected: str) -> None:
+    """Each error names the keys, what was found and what was expected."""
+    with pytest.raises(ValueError, match=expected):
+        Stagnant(**keys)
 
 
 def test_stagnation_above_nothing_says_only_that_it_never_fell() -> None:

@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.backtest.rule_tests import history_from_counts, parse_counts
-from alerter.core.conditions import Condition, Fall, Flatline, Rare, Result, Rise, Verdict
+from alerter.core.conditions import Condition, Fall, Flatline, Rare, Result, Rise, Stagnant, Verdict
 from alerter.core.history import FailedPoll, SeriesHistory, TenantHistory, history_from_polls
 from alerter.core.series import HoldReason, Snapshot, Tenant, to_epoch_us
 from tests.builders import NOON
@@ -27,6 +27,7 @@ CONDITIONS: list[Condition] = [
     Fall(within=timedelta(hours=3), at_least=2, percent=30, weeks=3),
     Rare(within=timedelta(hours=6), at_least=3, most=2, new=5, weeks=2),
     Flatline(at_least=timedelta(hours=5), times=1.5, usual=timedelta(hours=20), weeks=3),
+    Stagnant(above=2, times=1, weeks=3),
 ]
 
 
@@ -97,6 +98,8 @@ def found(
 
 
 DAY, WEEK = 24, 168
+#: Three weeks of queues that somebody empties once a day.
+WEEKDAYS = " ".join(["0 9x23"] * 21) + " 0"
 #: Eight weeks of days in which forty messages come, and go again.
 STEADY = " ".join(["10x8 20 30 40 50 40 30 20 10x9"] * 56)
 
@@ -144,6 +147,21 @@ def test_a_rise_is_active_if_it_is_greater_than_those_of_weeks(counts: str, verd
         pytest.param(Rare(), f"1x{WEEK} _", Verdict.NO_DATA, id="another poll that failed"),
         pytest.param(Rare(), f"0x{2 * WEEK} 1x9 20", Verdict.INACTIVE, id="19 of a policy in its first week"),
         pytest.param(Rare(), f"0x{2 * WEEK} 1x9 21", Verdict.ACTIVE, id="20 of it"),
+        pytest.param(Stagnant(), f"{WEEKDAYS} 10x47", Verdict.ACTIVE, id="twice the longest time without a release"),
+        pytest.param(Stagnant(), f"{WEEKDAYS} 10x46", Verdict.INACTIVE, id="an hour less"),
+        pytest.param(Stagnant(times=3), f"{WEEKDAYS} 10x49", Verdict.INACTIVE, id="where three times were wanted"),
+        pytest.param(Stagnant(), f"{WEEKDAYS} 10x40 9x48", Verdict.INACTIVE, id="one message was released meanwhile"),
+        pytest.param(Stagnant(above=10), f"{WEEKDAYS} 10x60", Verdict.INACTIVE, id="not more than 'above'"),
+        pytest.param(
+            Stagnant(), f"{'0 9x23 ' * 13} 0 10x49", Verdict.NO_DATA, id="less than two weeks before it are known"
+        ),
+        pytest.param(Stagnant(), f"{WEEKDAYS} 10x20 _x3 10x29", Verdict.NO_DATA, id="polling failed meanwhile"),
+        pytest.param(Stagnant(), f"{WEEKDAYS} 10x20 _ 10x29", Verdict.ACTIVE, id="a single poll failed meanwhile"),
+        pytest.param(Stagnant(), f"{WEEKDAYS} 10x{14 * DAY}", Verdict.ACTIVE, id="nothing is released for two weeks"),
+        pytest.param(Stagnant(), f"{WEEKDAYS} 10x{14 * DAY + 1}", Verdict.INACTIVE, id="nor after that"),
+        pytest.param(Stagnant(), f"{'1 2 ' * 200} 2x22", Verdict.INACTIVE, id="23 hours without a release"),
+        pytest.param(Stagnant(), f"{'1 2 ' * 200} 2x23", Verdict.ACTIVE, id="a day, where an hour was usual"),
+        pytest.param(Stagnant(), f"{WEEKDAYS} _", Verdict.NO_DATA, id="a poll that failed, where mail is released"),
         pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 60} 2x24", Verdict.ACTIVE, id="a day, where two hours were usual"),
         pytest.param(Flatline(), f"{'1 2 1 2 1 2 ' * 60} 2x23", Verdict.INACTIVE, id="23 hours"),
         pytest.param(Flatline(), f"{'1 1 1 1 1 1 1 1 1 1 2 1 ' * 30} 2x34", Verdict.INACTIVE, id="three times as long"),
