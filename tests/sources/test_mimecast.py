@@ -872,6 +872,16 @@ def test_a_sum_that_cannot_be_kept_is_refused() -> None:
     assert fault(answer(summary(data=rows))).detail == "row 2: the rows of one name add up to more than 2^53"
 
 
+def test_an_answer_has_ten_thousand_hold_reasons_at_most() -> None:
+    """Nobody types so many policies, and to store them keeps other tenants waiting for the database."""
+    rows = [{"policyInfo": f"Policy {number}", "numberOfItems": 1} for number in range(10_001)]
+
+    assert len(parse_hold_summary(answer(summary(data=[*rows[:-1], rows[0]])), now=NOON)) == 10_000
+    assert fault(answer(summary(data=rows))).detail == (
+        "row 10001: an answer must have at most 10000 hold reasons, got more"
+    )
+
+
 @pytest.mark.parametrize("pagination", [{}, {"next": None}, {"next": ""}, {"pageSize": 3}, None, 3])
 def test_a_last_page_is_whole(pagination: object) -> None:
     """Pagination that names no further page does no harm."""

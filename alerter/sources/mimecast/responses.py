@@ -22,6 +22,9 @@ from alerter.sources.mimecast.request_error import HttpResponse, RequestError, R
 MAX_COUNT = 2**53
 #: Real names are seen up to 70 characters; what is longer than this is no policy's name.
 MAX_NAME_LENGTH = 1000
+#: Each is a policy that an administrator has typed. To store the first counts of more takes so long that other tenants
+#: wait for the database.
+MAX_REASONS = 10_000
 #: A token is a header's value; servers refuse far shorter headers than this.
 MAX_TOKEN_LENGTH = 16_384
 #: No real token lives longer (Mimecast's live for half an hour).
@@ -62,6 +65,8 @@ def parse_hold_summary(answer: HttpResponse, *, now: datetime) -> dict[HoldReaso
     counts: dict[HoldReason, int] = {}
     for number, row in enumerate(data, start=1):
         reason, held_count = _row(row, number)
+        if reason not in counts and len(counts) == MAX_REASONS:
+            raise _odd(f"row {number}: an answer must have at most {MAX_REASONS} hold reasons, got more")
         counts[reason] = counts.get(reason, 0) + held_count
         if counts[reason] > MAX_COUNT:
             raise _odd(f"row {number}: the rows of one name add up to more than 2^53")
