@@ -67,8 +67,21 @@ class ServerUrl:
             host: The server where the URL names none.
         """
         is_proven = (self.parameter("sslmode") or sslmode) == "verify-full" or self.parameter("sslrootcert") == "system"
-        named = (replace(server, host=server.host or host) for server in self.servers)
-        return not is_proven and not all(server.is_local for server in named)
+        return not is_proven and bool(self.remote_hosts(host=host))
+
+    def remote_hosts(self, *, host: str = "") -> list[str]:
+        """Return what the URL names beyond this machine; an entry of a service file may name anything.
+
+        Args:
+            host: The server where the URL names none.
+        """
+        # libpq connects to the address, whatever the name; a name of another machine may be the end of a tunnel.
+        addresses = [Server(host=each) for each in (self.parameter("hostaddr") or "").split(",") if each]
+        service = self.parameter("service")
+        if service and not addresses and not any(server.host for server in self.servers):
+            return [f"service={service}"]
+        named = [*(replace(server, host=server.host or host) for server in self.servers), *addresses]
+        return list(dict.fromkeys(server.host for server in named if not server.is_local))
 
 
 def read_server_url(url: str) -> ServerUrl:

@@ -76,6 +76,11 @@ def test_it_is_known_which_servers_are_on_this_machine(url: str, is_local: bool)
         pytest.param("postgresql://db.example/held?sslrootcert=system", False, id="the system's authorities"),
         pytest.param("postgresql://127.0.0.1,db.example/held", True, id="one of several"),
         pytest.param("postgresql:///held", False, id="this machine"),
+        pytest.param("postgresql://localhost/held?hostaddr=192.0.2.1", True, id="an address that is not the name's"),
+        pytest.param("postgresql:///held?host=localhost&hostaddr=192.0.2.1", True, id="the same behind the ?"),
+        pytest.param("postgresql:///held?host=db.example&hostaddr=127.0.0.1", True, id="a tunnel to another machine"),
+        pytest.param("postgresql:///held?service=held", True, id="what a service file says"),
+        pytest.param("postgresql:///held?service=held&sslmode=verify-full", False, id="that with a certificate"),
     ],
 )
 def test_it_is_known_whether_a_server_proves_who_it_is(url: str, is_exposed: bool) -> None:  # noqa: FBT001 - a table

@@ -300,7 +300,7 @@ def _warn_of_wire(config: Config, environ: Mapping[str, str], problems: Problems
     url = config.service.database
     if not isinstance(url, Secret) or not (read := read_server_url(url)).is_exposed(sslmode=environ.get("PGSSLMODE")):
         return
-    named = ", ".join(server.host for server in read.servers if not server.is_local)
+    named = ", ".join(read.remote_hosts())
     text = (
         f"nothing proves that it is {named} who answers, and reads counts and alerts: add "
         "?sslmode=verify-full&sslrootcert=FILE, the file of the authority that signed its certificate"
