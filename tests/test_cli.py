@@ -381,6 +381,21 @@ def test_test_notify_says_of_each_target_whether_it_took_the_message(
     assert "there are: secops" in unknown.err
 
 
+def test_test_notify_says_for_a_program_what_each_target_did(alerter: RunCommand, config: Path, sink: HttpSink) -> None:
+    """Also that a picture was wanted and did not go along, and why."""
+    config.write_text(config.read_text().replace("[receivers.secops]", "[receivers.secops]\ncharts = true"))
+    sink.status = 500
+
+    (failed,) = json.loads(alerter("test-notify", "secops", "--json", "--config", config).out)
+    sink.status, sink.first = 200, [500]
+    (without,) = json.loads(alerter("test-notify", "secops", "--json", "--config", config).out)
+
+    assert (failed["target"], failed["sent"]) == ("secops/json", False)
+    assert failed["error"].startswith("JSON answered 500")
+    assert (without["sent"], without["error"]) == (True, None)
+    assert without["no_picture"]
+
+
 def test_db_upgrade_makes_the_database_once(alerter: RunCommand, config: Path) -> None:
     """The first upgrade creates the schema, the second one has nothing to do."""
     first = alerter("db", "upgrade", "--config", config)
@@ -546,3 +561,37 @@ def test_an_alert_is_acknowledged_without_secrets(alerter: RunCommand, polled_wi
 
     assert shown.code == 0
     assert shown.out.startswith(f"acknowledged {alert['alert']}")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        pytest.param("alerts show zzzz --json", 2, "no alert", id="what is asked for does not exist"),
+        pytest.param("status --json --sort of", 2, "No such option '--sort'", id="an option that does not exist"),
+        pytest.param("statsu --json", 2, "no command 'statsu', did you mean 'status'?", id="no command"),
+    ],
+)
+def test_an_error_is_an_object_where_json_is_asked_for(
+    alerter: RunCommand, config: Path, words: str, code: int, text: str
+) -> None:
+    """A program reads standard output alone, and finds one shape there whatever went wrong."""
+    alerter("poll", "--config", config)
+
+    told = alerter(*words.split(), "--config", config)
+
+    (error,) = json.loads(told.out)["errors"]
+    assert (told.code, told.err) == (code, "")
+    assert text in error.pop("text")
+    assert error == {"file": None, "line": None, "column": None, "key": None, "source": None}
+
+
+def test_a_wrong_file_is_an_object_with_its_line_where_json_is_asked_for(alerter: RunCommand, tmp_path: Path) -> None:
+    """Any command says it as `check-config` does."""
+    wrong = tmp_path / "rules.toml"
+    wrong.write_text("[service]\npoll_intervall = '5m'\n", encoding="utf-8")
+
+    told, checked = (alerter(*words.split(), "--json", "--config", wrong) for words in ("status", "check-config"))
+
+    assert told.code == 2
+    assert json.loads(told.out) == json.loads(checked.out)
+    assert 2 in [each["line"] for each in json.loads(told.out)["errors"]]

@@ -16,6 +16,8 @@ from alerter.cli.colors import color_option
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from alerter.errors import Problem
+
 #: Each command and its line in the list; the module that holds it has its name.
 COMMANDS = MappingProxyType(
     {
@@ -126,7 +128,7 @@ def main() -> None:
     except click.ClickException as error:
         said = StringIO()
         error.show(file=said)
-        _complain(said.getvalue())
+        _complain(said.getvalue(), error.format_message())
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
@@ -136,15 +138,21 @@ def main() -> None:
         if not isinstance(error, AlerterError):
             raise
         if not isinstance(error, ConfigError):
-            _complain(f"alerter: {error}")
+            _complain(f"alerter: {error}", str(error))
             sys.exit(1)
         from alerter.cli.output import problem_text  # noqa: PLC0415 - only where it is needed
 
-        _complain("\n".join(map(problem_text, error.problems)))
+        _complain("\n".join(map(problem_text, error.problems)), *error.problems)
         sys.exit(2)
 
 
-def _complain(text: str) -> None:
+def _complain(text: str, *errors: "str | Problem") -> None:
+    """Say what went wrong: on standard error, or as an object on standard output where `--json` asks for one."""
     from alerter.logs import complaint  # noqa: PLC0415 - only where it is needed
 
-    click.echo(complaint(text), err=True)
+    if "--json" not in sys.argv[1:]:
+        click.echo(complaint(text), err=True)
+        return
+    from alerter.cli.output import error_json, print_json  # noqa: PLC0415 - only where it is needed
+
+    print_json({"ok": False, "errors": list(map(error_json, errors)), "warnings": []})

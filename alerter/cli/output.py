@@ -87,6 +87,16 @@ def problem_text(problem: "Problem") -> str:
     return f"{problem}\n{margin}{clean(problem.source)}\n{'| ':>{len(margin)}}{caret}"
 
 
+def error_json(error: "str | Problem") -> Mapping[str, object]:
+    """Return what a command failed of for a program: the same keys, whether it is about a file or not."""
+    from alerter.errors import Problem  # noqa: PLC0415 - `--help` should not wait for it
+    from alerter.logs import redacted  # noqa: PLC0415 - as above
+
+    if isinstance(error, Problem):
+        return problem_json(error)
+    return {"file": None, "line": None, "column": None, "key": None, "text": redacted(error), "source": None}
+
+
 def problem_json(problem: "Problem") -> Mapping[str, object]:
     """Return the same for a program."""
     return {

@@ -108,7 +108,7 @@ class AppriseNotifier:
         delivery_timeout: Seconds for the whole of a delivery.
         redactor: Knows what no error may show, besides all of the target's own URL.
         painter: Makes the pictures; None for our own.
-        on_chart: Called with what came of each picture, from the thread that delivers.
+        on_chart: Called with what came of each picture, and why a message went without, from the thread that delivers.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class AppriseNotifier:
         delivery_timeout: float = DELIVERY_TIMEOUT,
         redactor: Redactor | None = None,
         painter: Painter | None = None,
-        on_chart: Callable[[ChartOutcome], None] = lambda _: None,
+        on_chart: Callable[[ChartOutcome, str], None] = lambda _outcome, _why: None,
     ) -> None:
         self._painter = Painter() if painter is None else painter
         self._on_chart = on_chart
@@ -188,14 +188,14 @@ class AppriseNotifier:
         try:
             return Picture(self._painter.png(message.id, fields["svg"]), fields["text"])
         except NoPicture as error:
-            self._on_chart(error.outcome)
+            self._on_chart(error.outcome, str(error))
             log.warning("message without its chart ref=%s outcome=%s: %s", message.id, error.outcome, error)
             return None
 
     def _note_picture(self, message: Message, url: str, refusal: str) -> None:
         """Note whether a picture went along with a message that was sent; a target that refuses it is left alone."""
         outcome = ChartOutcome.REFUSED if refusal else ChartOutcome.SENT
-        self._on_chart(outcome)
+        self._on_chart(outcome, refusal)
         if refusal:
             self._without_until[url] = message.created_at + NO_PICTURE_FOR
             log.warning("message without its chart ref=%s outcome=%s: %s", message.id, outcome, refusal)

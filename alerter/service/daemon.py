@@ -127,7 +127,9 @@ class Daemon:
         self._redactor = redactor
         self._stop = Event()
         self._health = Health(_boot_seconds)
-        self._notifier = AppriseNotifier(redactor=redactor, on_chart=self._health.chart_tried)
+        self._notifier = AppriseNotifier(
+            redactor=redactor, on_chart=lambda outcome, _: self._health.chart_tried(outcome)
+        )
         self._lines = Lines(_boot_seconds)
         self._mine: Mapping[Tenant, timedelta] = {}
         self._scheduler = Scheduler(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
 from hashlib import sha256
 from tempfile import TemporaryDirectory
@@ -222,19 +222,52 @@ def _empty_store() -> Iterator[Store]:
         yield store
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTest:
+    """What a target made of a test message.
+
+    Attributes:
+        target: Which one.
+        error: Why it was not sent; None if it was.
+        no_picture: Why no picture went along that its receiver wants; empty if one did, or none is wanted.
+    """
+
+    target: TargetName
+    error: str | None = None
+    no_picture: str = ""
+
+
 def send_test(config: Config, receiver: str) -> dict[TargetName, str | None]:
     """Send a test message to each target of a receiver; return what went wrong with each, None for nothing."""
+    return {each.target: each.error for each in send_tests(config, receiver)}
+
+
+def send_tests(
+    config: Config, receiver: str, *, on_target: Callable[[TargetName], None] = lambda _: None
+) -> list[TargetTest]:
+    """Send a test message to each target of a receiver, one after the other.
+
+    Args:
+        config: Knows them.
+        receiver: One of its receivers.
+        on_target: Called before each target, which may take as long as a delivery.
+    """
     (found,) = (each.receiver for each in config.receivers if each.receiver.name == receiver)
     message = compose_test_message(found, build_message_context(config), now=now())
-    notifier = AppriseNotifier()
-    outcomes: dict[TargetName, str | None] = {}
+    without: list[str] = []
+    notifier = AppriseNotifier(on_chart=lambda _, why: without.append(why))
+    tests = []
     for target, url in target_urls(config, ReceiverName(receiver)).items():
+        on_target(target)
+        without.clear()
         try:
             notifier.deliver(message, url)
-            outcomes[target] = None
         except DeliveryError as error:
-            outcomes[target] = str(error)
-    return outcomes
+            tests.append(TargetTest(target=target, error=str(error)))
+            continue
+        why = picture_problem(url) if found.charts else ""
+        tests.append(TargetTest(target=target, no_picture=why or "".join(without)))
+    return tests
 
 
 def deliver_once(config: Config, store: Store) -> list[Delivery]:

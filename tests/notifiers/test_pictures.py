@@ -60,7 +60,7 @@ class Sender:
     outcomes: list[ChartOutcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.notifier = AppriseNotifier(painter=writing(), on_chart=self.outcomes.append)
+        self.notifier = AppriseNotifier(painter=writing(), on_chart=lambda outcome, _: self.outcomes.append(outcome))
 
     def send(self, url: str, message: Message = MESSAGE) -> list[ChartOutcome]:
         """Send a message, and return what has come of all pictures so far."""
@@ -395,7 +395,9 @@ def test_a_message_goes_without_the_picture_that_could_not_be_made(
 ) -> None:
     """At once, with a line in the log and a count."""
     outcomes: list[ChartOutcome] = []
-    notifier = AppriseNotifier(painter=Painter(command=child("sys.exit(3)"), seconds=30), on_chart=outcomes.append)
+    notifier = AppriseNotifier(
+        painter=Painter(command=child("sys.exit(3)"), seconds=30), on_chart=lambda outcome, _: outcomes.append(outcome)
+    )
 
     notifier.deliver(MESSAGE, f"json://127.0.0.1:{sink.port}/")
 
@@ -443,7 +445,9 @@ def test_nothing_is_drawn_for_a_target_that_takes_no_picture(slack: HttpSink) ->
     """A webhook of Slack's gets the message, as ever."""
     slack.replies = {}
     outcomes: list[ChartOutcome] = []
-    notifier = AppriseNotifier(painter=Painter(command=["/nowhere"]), on_chart=outcomes.append)
+    notifier = AppriseNotifier(
+        painter=Painter(command=["/nowhere"]), on_chart=lambda outcome, _: outcomes.append(outcome)
+    )
 
     notifier.deliver(MESSAGE, "https://hooks.slack.com/services/T0AAAAAAA/B0BBBBBBB/abcdefghijklmnopqrstuvwx")
 
