@@ -10,7 +10,7 @@ import pytest
 
 from alerter.cli.web_token import SCOPES
 from alerter.config import Config, load_config
-from alerter.config.web import Scope
+from alerter.config.models import Scope, WebToken
 from alerter.web.security import PasswordCheck
 
 REST = (
@@ -63,10 +63,10 @@ def test_a_token_is_shown_once_and_its_digest_is_for_the_configuration(tmp_path:
     done = run("web-token", "chatbot", "--scope", "read", "--scope", "ack")
 
     (token,) = re.findall(r"shown this once: (\S+)", done.stderr)
-    (found,) = load(tmp_path, done.stdout).web.tokens
+    found = load(tmp_path, done.stdout).web.tokens
     assert token not in done.stdout
-    assert (found.name, found.sha256) == ("chatbot", sha256(token.encode()).hexdigest())
-    assert found.scopes == (Scope.READ, Scope.ACK)
+    digest = sha256(token.encode()).hexdigest()
+    assert found == {"chatbot": WebToken(sha256=digest, scopes=(Scope.READ, Scope.ACK))}
     assert len(token) == 43
 
 

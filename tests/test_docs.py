@@ -9,20 +9,12 @@ import click
 import pytest
 
 from alerter.cli import COMMANDS, cli
-from alerter.config.schema import (
-    LEVEL,
-    MAX_GROUP_WAIT,
-    RULE,
-    MuteWindowTable,
-    ReceiverTable,
-    RouteTable,
-    ServiceTable,
-    TenantTable,
-    keys_of,
-)
+from alerter.config.models import MuteWindowConfig, RouteConfig, ServiceConfig, TenantConfig
+from alerter.config.rule_models import LEVEL, RECEIVER, RULE
+from alerter.config.sections import keys_of
 from alerter.core.conditions import CONDITIONS, duration_text
 from alerter.core.mutes import ACK_BREAK_FACTOR, MAX_SILENCE
-from alerter.core.notifications import MAX_REPEAT
+from alerter.core.notifications import MAX_GROUP_WAIT, MAX_REPEAT
 from alerter.errors import Cause
 from tests import reference_pages
 from tests.documentation import DOCUMENTATION
@@ -32,11 +24,11 @@ README = DOCUMENTATION
 EXAMPLE = (ROOT / "rules.example.toml").read_text(encoding="utf-8")
 
 TABLES = {
-    "[service]": keys_of(ServiceTable),
-    "[tenants.NAME]": keys_of(TenantTable),
-    "[receivers.NAME]": keys_of(ReceiverTable),
-    "[[routes]]": keys_of(RouteTable),
-    "[mute_windows.NAME]": keys_of(MuteWindowTable),
+    "[service]": keys_of(ServiceConfig),
+    "[tenants.NAME]": keys_of(TenantConfig),
+    "[receivers.NAME]": keys_of(RECEIVER),
+    "[[routes]]": keys_of(RouteConfig),
+    "[mute_windows.NAME]": keys_of(MuteWindowConfig),
     "[[rules]]": [key for key in keys_of(RULE) if key not in keys_of(LEVEL)] + ["for", "keep_firing_for"],
 }
 
@@ -70,7 +62,7 @@ def test_every_setting_is_in_the_example(table: str) -> None:
 
 def test_every_default_in_the_readme_is_the_real_one() -> None:
     """The defaults of the service and of receivers are quoted as the file would write them."""
-    for name, table in (("[service]", ServiceTable), ("[receivers.NAME]", ReceiverTable)):
+    for name, table in (("[service]", ServiceConfig), ("[receivers.NAME]", RECEIVER)):
         for key, default in re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section(name), re.MULTILINE):
             written = table.model_validate({"urls": ["json://host"]} if "urls" in table.model_fields else {})
             quoted = default.strip('"')

@@ -11,8 +11,8 @@ import pytest
 from alerter.cli import cli
 from alerter.cli.install import SHIPPED_COMMAND, UNITS
 from alerter.cli.options import USAGE
+from alerter.config.models import ServiceConfig
 from alerter.config.paths import ENCRYPTED, PLAIN, folders_of, state_folder, unit_of
-from alerter.config.schema import ServiceTable
 from alerter.core.series import Tenant
 from alerter.health import Health
 from alerter.service.daemon import MAX_DRAIN, SIGNALS
@@ -92,7 +92,7 @@ def test_a_wrong_configuration_is_not_tried_again_for_ever(unit: Unit) -> None:
 def test_the_unit_waits_as_long_as_the_service_takes(unit: Unit) -> None:
     """A start may try every tenant, a stop may let a message arrive, and between two signs of life a poll is due."""
     health = Health(lambda: 0)
-    health.expect({Tenant("acme"): ServiceTable().poll_interval})
+    health.expect({Tenant("acme"): ServiceConfig().poll_interval})
 
     assert unit.one("Type") == "notify"
     assert unit.span("TimeoutStartSec") > FIRST_POLLS

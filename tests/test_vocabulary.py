@@ -22,12 +22,6 @@ BANNED = frozenset(
     )
 )
 
-#: Names that are there twice, with the reason.
-TWICE = {
-    "OAuthKeys": "as they stand in the configuration, and as requests are signed with them",
-    "SigningKeys": "as OAuthKeys",
-}
-
 
 def tree_of(module: Path) -> ast.Module:
     """Return a module, parsed."""
@@ -65,8 +59,7 @@ def test_a_public_class_name_means_one_thing() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(str(module.relative_to(ROOT)))
 
-    assert {name: found for name, found in places.items() if len(found) > 1 and name not in TWICE} == {}
-    assert all(len(places[name]) > 1 for name in TWICE), "what is there once needs no reason"
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_a_command_is_in_the_module_of_its_name() -> None:

@@ -84,18 +84,16 @@ def show_page(
 
 def _config(alerting: "AlertingConfig") -> "Config":
     """Return a configuration that says what the day was played with; everybody on this machine may act."""
-    from alerter.config import ApiVersion, Config, OAuthKeys, ReceiverConfig, Secret, ServiceConfig, TenantConfig  # noqa: PLC0415
-    from alerter.config.web import PageAccess, WebConfig  # noqa: PLC0415 - as above
+    from alerter.config import Config, ReceiverConfig, Secret, ServiceConfig, TenantConfig  # noqa: PLC0415
+    from alerter.config.models import PageAccess, WebConfig  # noqa: PLC0415 - as above
 
     interval = max(alerting.poll_intervals.values(), default=timedelta(minutes=5))
     zone = ZoneInfo("UTC")
     tenants = {
         name: TenantConfig(
             name=name,
-            api=ApiVersion.V2,
-            region="global",
-            base_url=None,
-            keys=OAuthKeys(client_id=Secret("demo"), client_secret=Secret("demo")),
+            client_id=Secret("demo"),
+            client_secret=Secret("demo"),
             poll_interval=each,
             timezone=zone,
         )

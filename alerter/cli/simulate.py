@@ -127,9 +127,7 @@ def _print_message(title: str, text: str) -> None:
 
 def _keys_of(path: Path) -> dict[str, SimulatorKeys]:
     """Return the keys of each tenant; those of the API version that it does not use are the simulator's own."""
-    from dataclasses import asdict  # noqa: PLC0415
-
-    return {name: SimulatorKeys(**asdict(tenant.keys)) for name, tenant in load(path).tenants.items()}
+    return {name: SimulatorKeys(**tenant.keys) for name, tenant in load(path).tenants.items()}
 
 
 def _accounts_of(keys_by_tenant: Mapping[str, SimulatorKeys], glob: str) -> set[str]:

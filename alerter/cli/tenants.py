@@ -85,7 +85,7 @@ def _account_row(account: TenantStatus, timezone: tzinfo, *, now: datetime) -> t
         duration_text(settings.poll_interval),
         held_text(account),
         Cell(f"{account.firing:,}" if account.firing else "", style="bad"),
-        "muted" if settings.is_muted else "",
+        "muted" if settings.muted else "",
         ", ".join(f"{name}={value}" for name, value in settings.labels.items()),
         Cell(account.polling_text(now=now), style="good" if account.polling_state is PollingState.GOOD else "bad"),
     )

@@ -5,7 +5,7 @@ from secrets import token_urlsafe
 
 import click
 
-#: Those of `config.web.Scope`, which costs more than `--help` may.
+#: Those of `config.models.Scope`, which costs more than `--help` may.
 SCOPES = ("read", "ack", "silence", "operate")
 
 

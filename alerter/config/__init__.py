@@ -1,25 +1,23 @@
 """The configuration: one TOML file and the environment in, a frozen `Config` or every problem at once out.
 
-`load` is the way through it: `lines` finds places, `variables` fills in `${NAME}`, `schema` knows each table's keys,
-`tables` turns tables into parts, `references` holds the parts against each other, `problems` words what is wrong.
+`load` is the way through it: `toml_lines` finds places, `variables` fills in `${NAME}`, `models` and `rule_models` are
+the tables, `sections` reads them, `validate` holds them against each other, `problems` words what is wrong.
 """
 
+from alerter.config.advice import ENDS_IN_MAIL
 from alerter.config.load import find_config, find_database, load_config
-from alerter.config.model import (
+from alerter.config.models import (
     REGIONS,
-    Address,
     ApiVersion,
     Config,
-    Keys,
-    OAuthKeys,
     ReceiverConfig,
-    Secret,
     ServiceConfig,
-    SigningKeys,
     Target,
     TenantConfig,
+    WebConfig,
 )
-from alerter.config.validate import ENDS_IN_MAIL
+from alerter.config.types import Secret
+from alerter.config.urls import Address
 from alerter.config.variables import LIES_OPEN, is_readable_by_everyone, toml_text
 
 __all__ = [
@@ -29,14 +27,12 @@ __all__ = [
     "Address",
     "ApiVersion",
     "Config",
-    "Keys",
-    "OAuthKeys",
     "ReceiverConfig",
     "Secret",
     "ServiceConfig",
-    "SigningKeys",
     "Target",
     "TenantConfig",
+    "WebConfig",
     "find_config",
     "find_database",
     "is_readable_by_everyone",

@@ -10,23 +10,19 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
-from alerter.config import validate
+from alerter.config import advice
 from alerter.config.files import File, Files
 from alerter.config.include import INCLUDE, failure, include, reach_in, read
-from alerter.config.model import Config, Secret
-from alerter.config.parts import Parts, read_parts
+from alerter.config.models import Config
 from alerter.config.paths import credentials_of, state_folder
 from alerter.config.problems import Problems
-from alerter.config.schema import is_name, is_secret
-from alerter.config.tables import database_url, lookbacks_for, receiver_of, route_of
+from alerter.config.sections import is_name, is_secret, read_sections
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import ROOT_USER, why_not_trusted
-from alerter.config.types import MAX_LISTED
-from alerter.config.urls import has_scheme, reading_parameter
+from alerter.config.types import MAX_LISTED, Secret
+from alerter.config.urls import database_url, has_scheme, reading_parameter
 from alerter.config.variables import LIES_OPEN, OF_INCLUDED, Variables, VariableScope, is_readable_by_everyone, texts_in
-from alerter.core.rules import with_no_data_rules
 from alerter.errors import ConfigError, Problem
 from alerter.redaction import Redactor, passwords_of_url, secrets_of_url
 from alerter.servers import read_server_url
@@ -155,14 +151,14 @@ def load_config(
     redactor.add(*_secrets_in(tree, problems, but_for=variables.lacking), *_secrets_of_proxies(environ))
     _check_included_urls(tree, files, problems)
     _check_urls(tree, problems, check_url, but_for=variables.lacking)
-    parts = read_parts(tree, problems, state_folder=state_folder(path, environ))
+    sections = read_sections(tree, problems, state_folder=state_folder(path, environ))
     if problems.errors:
         raise ConfigError(_redacted(problems.errors, redactor))
-    config = put_together(path, parts)
+    config = sections.put_together(path)
     _warn_of_modes(config, files, problems, remedy=credentials.remedy)
     _warn_of_wire(config, environ, problems)
-    validate.warn(config, parts.rules, problems)
     _warn_of_charts(config, check_picture, problems)
+    advice.warn(config, dict(enumerate(config.rules[: len(sections.rules)])), problems)
     return replace(
         config,
         warnings=_redacted(problems.warnings, redactor),
@@ -260,27 +256,6 @@ def _redacted(problems: tuple[Problem, ...], redactor: Redactor) -> tuple[Proble
     return tuple(
         replace(problem, text=redactor.redacted(problem.text), source=redactor.redacted(problem.source))
         for problem in problems
-    )
-
-
-def put_together(path: Path, parts: Parts) -> Config:
-    """Return the configuration that parts make, of which nothing is wrong."""
-    intervals = {name: tenant.poll_interval for name, tenant in parts.tenants.items()}
-    return Config(
-        path=path,
-        service=parts.service,
-        web=parts.web,
-        tenants=MappingProxyType(parts.tenants),
-        receivers=tuple(receiver_of(name, table, parts.service) for name, table in parts.receivers.items()),
-        routes=tuple(route_of(each, parts.mute_windows, parts.tenants.values()) for each in parts.routes.values()),
-        rules=with_no_data_rules(parts.rules.values(), intervals),
-        mute_windows=MappingProxyType(parts.mute_windows),
-        windows_by_rule=MappingProxyType(
-            {
-                parts.rules[number].name: lookbacks_for(names, parts.mute_windows)
-                for number, names in parts.windows_by_number.items()
-            }
-        ),
     )
 
 

@@ -4,6 +4,7 @@ No I/O.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from heapq import nlargest
 from itertools import pairwise
@@ -75,6 +76,18 @@ def _may_be_secret(text: str) -> bool:
     return len(text) > MAX_SHOWN_LENGTH or (len(text) >= MIN_TOKEN and is_token(text))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a table stands, and who takes what is wrong with it."""
+
+    path: KeyPath
+    problems: "Problems"
+
+    def error(self, key: str, text: str) -> None:
+        """Add an error about a key of the table, or about all of it where the key is empty."""
+        self.problems.error((*self.path, key) if key else self.path, text)
+
+
 class Problems:
     """What was found so far in the files of a configuration; a path is one of their common tree.
 
@@ -98,6 +111,10 @@ class Problems:
         """Add an error after which nothing else is said of that value."""
         self.error(path, text)
         self._broken.add(path)
+
+    def at(self, path: KeyPath) -> Place:
+        """Return the same for what is wrong with one table."""
+        return Place(path=path, problems=self)
 
     def is_wrong(self, path: KeyPath) -> bool:
         """Say whether there is an error about just this value."""

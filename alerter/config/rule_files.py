@@ -12,12 +12,11 @@ from pathlib import Path
 
 from alerter.config.files import File, Files, Tree
 from alerter.config.include import include, reach_in, read
-from alerter.config.load import find_database, put_together
-from alerter.config.model import Config, TenantConfig
-from alerter.config.parts import read_parts
+from alerter.config.load import find_database
+from alerter.config.models import Config, TenantConfig
 from alerter.config.paths import credentials_of
 from alerter.config.problems import Problems
-from alerter.config.schema import is_name
+from alerter.config.sections import is_name, read_sections
 from alerter.config.variables import Variables
 from alerter.errors import ConfigError
 from alerter.redaction import Redactor
@@ -82,10 +81,10 @@ def config_of(file: File, rest: Tree) -> Config:
         # Other routes lead to others.
         tree.pop("routes", None)
     tree["receivers"] = _without_urls(tree.get("receivers"))
-    parts = read_parts(tree, problems, state_folder=file.folder)
+    sections = read_sections(tree, problems, state_folder=file.folder)
     if problems.errors:
         raise ConfigError(problems.errors)
-    return put_together(Path(file.name), parts)
+    return sections.put_together(Path(file.name))
 
 
 def _filled_in(files: Files, problems: Problems) -> dict[str, object]:
@@ -123,7 +122,7 @@ def _table_of(tenant: TenantConfig) -> Tree:
         "poll_interval": _text(tenant.poll_interval),
         "timezone": tenant.timezone.key,
         "labels": dict(tenant.labels),
-        "muted": tenant.is_muted,
+        "muted": tenant.muted,
     }
 
 

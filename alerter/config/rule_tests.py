@@ -18,11 +18,12 @@ from pydantic import Field as Key
 from alerter.config import types
 from alerter.config.files import File, Files
 from alerter.config.include import read
-from alerter.config.model import Config
+from alerter.config.models import Config, PollInterval, Section
 from alerter.config.problems import Problems, found, shown, suggestion
 from alerter.config.rule_files import RECEIVER, SECTIONS, config_of, of_names
-from alerter.config.schema import AnySeverity, PollInterval, Section, Text, TimeZone, validated
+from alerter.config.sections import validated
 from alerter.config.toml_lines import KeyPath
+from alerter.config.types import AnySeverity, Text, TimeZone
 from alerter.core.backtest.rule_tests import (
     AlertRef,
     Expectation,

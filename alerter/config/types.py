@@ -1,7 +1,7 @@
-"""The texts of a configuration, turned into values: durations, names, URLs, time zones.
+"""Annotated types of the configuration: durations, names, keys, globs, labels, time zones; each with its parser.
 
-Every function raises ValueError with what was expected and what was found, or returns the value. No I/O, but for the
-time zones of the system.
+A parser raises ValueError with what was expected and what was found, or returns the value. Beside it stands what an
+editor knows of the text: of a text with a variable in it, nothing. No I/O, but for the time zones of the system.
 """
 
 from base64 import b64decode
@@ -9,25 +9,37 @@ from binascii import Error as Base64Error
 from collections.abc import Iterable, Mapping
 from datetime import time, timedelta
 from enum import StrEnum
-from ipaddress import ip_address
+from functools import partial
 from re import ASCII, IGNORECASE
 from re import compile as compile_regex
 from types import MappingProxyType
-from typing import TypeVar
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from alerter.config.model import Address
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import list_schema, no_info_after_validator_function, str_schema
+
 from alerter.config.problems import found, shown, suggestion
-from alerter.config.web import UNIX
 from alerter.core.conditions import duration_text
 from alerter.core.mutes import WEEKDAYS
+from alerter.core.rules import Per, Selector, Severity
 
+Schema: TypeAlias = dict[str, Any]
 Member = TypeVar("Member", bound=StrEnum)
+Item = TypeVar("Item")
 
 #: What each text looks like, once the space around it is gone; the JSON Schema has the same.
 DURATION = compile_regex(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", ASCII)
-_ADDRESS = compile_regex(r"(?P<host>\[[^\]]+\]|[^:\[\]/]+)?:(?P<port>\d{1,6})", ASCII)
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 CLOCK = compile_regex(r"([01]\d|2[0-3]):([0-5]\d)", ASCII)
 NAME = compile_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -36,29 +48,62 @@ LABEL = compile_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 TAKEN_LABELS = frozenset({"tenant", "reason", "rule", "severity", "job", "instance"})
 #: A label is a word or a name, not a text.
 MAX_LABEL = 100
-#: A header's name (RFC 9110, section 5.1, as servers write theirs), and those that a request has of its own.
-HEADER = compile_regex(r"[A-Za-z][A-Za-z0-9-]{0,99}")
-TAKEN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding"})
-#: Servers refuse longer ones, in characters.
-MAX_HEADER = 4096
-#: What the kernel takes as the path of a socket, in bytes.
-MAX_SOCKET_BYTES = 107
 MAX_USER_CHARACTERS = 64
 #: Of a bcrypt hash: below it a stolen one is soon broken, above it a sign-in takes seconds.
 MIN_COST, MAX_COST = 10, 14
 _SHA256 = compile_regex(r"[0-9a-f]{64}", ASCII | IGNORECASE)
-_HOST = compile_regex(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", ASCII | IGNORECASE)
 _BCRYPT = compile_regex(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}", ASCII)
-LAST_PORT = 65535
 #: More names than this only hide what the error is.
 MAX_LISTED = 10
 #: A hundred years: no date minus a duration leaves the calendar.
 LONGEST = timedelta(days=36500)
+#: What an editor knows of a text with a variable in it.
+VARIABLE = r"\$\{"
+
+
+def text_schema(pattern: str, *examples: str) -> Schema:
+    """Return the JSON Schema of a text of a form, or with a variable in it.
+
+    One pattern for both: of two schemas, of which one must fit, an editor says only that neither does.
+    """
+    schema: Schema = {"type": "string", "pattern": f"{pattern}|{VARIABLE}"}
+    return schema | ({"examples": list(examples)} if examples else {})
+
+
+def whole_schema(pattern: str, *examples: str) -> Schema:
+    """Return the JSON Schema of a text all of which is of a form, but for space around it."""
+    return text_schema(rf"^\s*(?:{pattern})\s*$", *examples)
+
+
+class Secret(str):
+    """A text that must not be shown. It is an ordinary string wherever it is used; only its `repr` hides it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the same for every secret."""
+        return "Secret('***')"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return what pydantic takes for one: any text."""
+        return no_info_after_validator_function(cls, str_schema(min_length=1))
+
+
+def _as_tuple(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 - a type form
+    items = list_schema(handler.generate_schema(get_args(source)[0]), strict=False)
+    return no_info_after_validator_function(tuple, items)
+
+
+def _as_selector(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 - a type form
+    return no_info_after_validator_function(source, handler.generate_schema(AtLeastOne[Glob]))
 
 
 def duration(value: object) -> timedelta:
     """Return the span that `1w2d3h4m5s` or a part of it says: each unit at most once, the largest first."""
     expected = 'expected a duration such as "10m"'
+    if isinstance(value, timedelta):
+        return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"{expected}, found {found(value)}: add a unit (s, m, h, d or w), in quotes")  # noqa: TRY004
     if not isinstance(value, str) or not value.strip():
@@ -87,6 +132,22 @@ def at_most(span: timedelta, maximum: timedelta) -> timedelta:
     if span > maximum:
         raise ValueError(f"expected at most {duration_text(maximum)}, found {duration_text(span)}")
     return span
+
+
+def _longer_than_nothing(span: timedelta) -> timedelta:
+    if span <= timedelta(0):
+        raise ValueError("expected a duration longer than 0s, found 0s")
+    return span
+
+
+def shortest(minimum: timedelta) -> AfterValidator:
+    """Return what refuses shorter spans."""
+    return AfterValidator(partial(at_least, minimum=minimum))
+
+
+def longest(maximum: timedelta) -> AfterValidator:
+    """Return what refuses longer spans."""
+    return AfterValidator(partial(at_most, maximum=maximum))
 
 
 def time_of_day(value: object) -> time:
@@ -243,6 +304,8 @@ def base64_key(value: str) -> str:
 def timezone(value: object) -> ZoneInfo:
     """Return a time zone by its IANA name."""
     expected = 'expected a time zone such as "Europe/London"'
+    if isinstance(value, ZoneInfo):
+        return value
     if not isinstance(value, str):
         raise ValueError(f"{expected}, found {found(value)}")  # noqa: TRY004 - pydantic takes ValueErrors
     try:
@@ -252,90 +315,6 @@ def timezone(value: object) -> ZoneInfo:
         raise ValueError(f"{expected}, found {shown(value)}{hint}") from None
 
 
-def web_page(value: str) -> str:
-    """Return the URL of a page that people can open."""
-    parts = _split(value)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or not value.isprintable():
-        raise ValueError(f'expected a URL such as "https://wiki.example/held-mail", found {shown(value)}')
-    return value
-
-
-def base_url(value: str) -> str:
-    """Return scheme and host of an API, without a slash at the end."""
-    expected = 'expected a URL such as "https://api.services.mimecast.com"'
-    parts = _split(value)
-    if parts is None or not parts.hostname or parts.scheme not in {"http", "https"}:
-        raise ValueError(f"{expected}, found text of another form")
-    if parts.port == 0:
-        raise ValueError(f"{expected}, found {shown(value)}: there is no port 0")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{expected}, without a user name or password in it")
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ValueError(f"{expected}, without a path, found {shown(value)}")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError(
-            f"expected https, found {shown(value)}; http is for this machine alone, such as http://127.0.0.1:8025"
-        )
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def ping_url(value: str) -> str:
-    """Return the URL of a dead man's switch, which is a secret: the text of an error never shows it."""
-    expected = 'expected a URL such as "https://hc-ping.com/…"'
-    parts = _split(value)
-    if parts is None or not parts.hostname or not value.isprintable():
-        raise ValueError(f"{expected}, found text of another form")
-    if parts.scheme not in {"http", "https"}:
-        raise ValueError(f"{expected}, found another scheme than http or https")
-    if parts.port == 0:
-        raise ValueError(f"{expected}, found port 0, which there is not")
-    if parts.fragment:
-        raise ValueError(f"{expected}, found a '#' in it, after which nothing would be sent")
-    if parts.path.endswith(("/fail", "/start")):
-        raise ValueError(f"{expected}, without '/fail' or '/start' at its end: alerter says itself what it has to say")
-    return value
-
-
-def headers(value: object) -> Mapping[str, str]:
-    """Return headers of HTTP, whose values are secrets: the text of an error never shows one."""
-    expected = 'expected a table such as { Authorization = "Bearer ${TOKEN}" }'
-    if not isinstance(value, dict):
-        raise ValueError(f"{expected}, found another kind of value")  # noqa: TRY004 - pydantic takes ValueErrors
-    return MappingProxyType({_header(name): _header_value(name, text) for name, text in value.items()})
-
-
-def _header(name: str) -> str:
-    if not HEADER.fullmatch(name):
-        raise ValueError("expected a header's name of letters, digits and '-', found text of another form")
-    if name.casefold() in TAKEN_HEADERS:
-        raise ValueError(f"expected a header of the service outside, found {name!r}, which alerter sets itself")
-    return name
-
-
-def _header_value(name: str, value: object) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    if not text or not text.isascii() or not text.isprintable() or len(text) > MAX_HEADER:
-        raise ValueError(
-            f"expected one line of ASCII text, at most {MAX_HEADER} characters, for {name!r}; copy it again"
-        )
-    return text
-
-
-def address(value: object) -> Address:
-    """Return where to listen: `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/run/alerter/web.sock`."""
-    expected = 'expected an address such as "127.0.0.1:9464" or "[::1]:9464", or "unix:/run/alerter/web.sock"'
-    if isinstance(value, str) and value.startswith("unix:"):
-        return _socket(value.removeprefix("unix:"))
-    match = _ADDRESS.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or match["host"] is None:
-        raise ValueError(f"{expected}, found {found(value)}{_hint_for_address(str(value))}")
-    host = "127.0.0.1" if match["host"] == "localhost" else match["host"].strip("[]")
-    port = int(match["port"])
-    if not 0 < port <= LAST_PORT:
-        raise ValueError(f"{expected}, found port {port}: ports go from 1 to {LAST_PORT}")
-    return Address(_ip(host, expected, str(value)), port)
-
-
 def sha256_digest(value: str) -> str:
     """Return the digest of a token: 64 hexadecimal digits."""
     if not _SHA256.fullmatch(value):
@@ -343,30 +322,7 @@ def sha256_digest(value: str) -> str:
     return value.lower()
 
 
-def host_names(values: list[str]) -> list[str]:
-    """Return names of hosts, without scheme, port and path."""
-    for value in values:
-        if not _HOST.fullmatch(value):
-            raise ValueError(f"expected names such as 'alerter.example', found {found(value)}")
-    return [value.lower() for value in values]
-
-
-def header_name(value: str) -> str:
-    """Return the name of a header that names a user."""
-    if not HEADER.fullmatch(value):
-        raise ValueError(f"expected a header's name such as 'X-Forwarded-User', found {found(value)}")
-    return value
-
-
-def proxy_addresses(values: list[str]) -> list[str]:
-    """Return addresses of proxies: IP addresses, or `unix`."""
-    for value in values:
-        if value != UNIX:
-            _ip(value, "expected IP addresses such as '127.0.0.1', or 'unix'", value)
-    return values
-
-
-def password_hashes(value: object) -> Mapping[str, str]:
+def password_hashes(value: object) -> Mapping[str, Secret]:
     """Return bcrypt hashes by user; the text of an error never shows one."""
     if not isinstance(value, dict):
         raise ValueError('expected a table such as { alice = "${ALICE_HASH}" }, found another kind of value')  # noqa: TRY004 - pydantic takes ValueErrors
@@ -380,51 +336,65 @@ def password_hashes(value: object) -> Mapping[str, str]:
             raise ValueError(
                 f"expected for {name!r} a hash with a cost of {MIN_COST} to {MAX_COST}, found {int(match['cost'])}"
             )
-    return MappingProxyType(value)
+    return MappingProxyType({name: Secret(text) for name, text in value.items()})
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine itself, seen by nobody else."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+_LABEL_NAMES: Schema = {"pattern": f"^{LABEL.pattern}$", "not": {"enum": sorted(TAKEN_LABELS)}}
+_GLOB = text_schema(r"^!?[\s\S]*[^!\s]", "*Impersonation*", "!Graymail*")
+_DAY = "|".join("".join(f"[{letter}{letter.upper()}]" for letter in day) for day in WEEKDAYS)
 
-
-def _socket(path: str) -> Address:
-    if not path.startswith("/") or len(path.encode()) > MAX_SOCKET_BYTES or not path.isprintable():
-        raise ValueError(
-            f"expected an absolute path such as unix:/run/alerter/web.sock, at most {MAX_SOCKET_BYTES} bytes,"
-            f" found {found(path)}"
-        )
-    return Address("", 0, path)
-
-
-def _ip(host: str, expected: str, value: str) -> str:
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        raise ValueError(f"{expected}, found {found(value)}: the host must be an IP address or localhost") from None
-
-
-def _hint_for_address(value: str) -> str:
-    if "://" in value:
-        return ": write it without the scheme and the path"
-    if value.strip().removeprefix(":").isdigit():
-        return ": say on which address, 127.0.0.1 for this machine alone"
-    return ": an IPv6 address stands in [brackets]" if value.count(":") > 1 else ""
-
-
-def is_on_this_machine(url: str) -> bool:
-    """Say whether a URL leads to a loopback address."""
-    return is_loopback(urlsplit(url).hostname or "")
-
-
-def _split(value: str) -> SplitResult | None:
-    """Return the parts of a URL, or None where it has no such form."""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # read to be checked
-    except ValueError:
-        return None
-    return None if any(character.isspace() for character in value) else parts
+Text = Annotated[str, Field(min_length=1)]
+Title = Annotated[Text, AfterValidator(title), WithJsonSchema(whole_schema(r"\S(?:[^\x00-\x1f]*\S)?"))]
+#: A list of the file; and one that must not be empty.
+Several = Annotated[tuple[Item, ...], GetPydanticSchema(_as_tuple)]
+AtLeastOne = Annotated[tuple[Item, ...], GetPydanticSchema(_as_tuple), Field(min_length=1)]
+ApiKey = Annotated[Secret, AfterValidator(key), WithJsonSchema(whole_schema(r"[!-~]+", "${MIMECAST_CLIENT_ID}"))]
+Base64Key = Annotated[
+    Secret, AfterValidator(base64_key), WithJsonSchema(whole_schema(r"[A-Za-z0-9+/]+=*", "${MIMECAST_SECRET_KEY}"))
+]
+Digest = Annotated[Text, AfterValidator(sha256_digest)]
+PasswordHashes = Annotated[
+    Mapping[str, str],
+    PlainValidator(password_hashes),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+_SPAN = whole_schema(rf"(?=\S){DURATION.pattern}", "90s", "10m", "1h30m", "2d")
+Duration = Annotated[timedelta, BeforeValidator(duration), WithJsonSchema(_SPAN)]
+PositiveDuration = Annotated[
+    Duration,
+    AfterValidator(_longer_than_nothing),
+    WithJsonSchema(_SPAN | {"not": {"pattern": r"^[0wdhms\s]*$"}}),
+]
+TimeOfDay = Annotated[time, PlainValidator(time_of_day), WithJsonSchema(whole_schema(CLOCK.pattern, "18:00"))]
+Weekdays = Annotated[
+    frozenset[int],
+    PlainValidator(weekdays),
+    WithJsonSchema(whole_schema(rf"(?:{_DAY})\s*(?:-\s*(?:{_DAY}))?", "mon-fri", "sun")),
+]
+Weekday = Annotated[str, PlainValidator(weekday), WithJsonSchema(whole_schema(_DAY, "mon"))]
+TimeZone = Annotated[
+    ZoneInfo,
+    PlainValidator(timezone),
+    WithJsonSchema(text_schema(r"\S", "Europe/London", "America/New_York", "UTC")),
+]
+#: The space around a glob is a part of it, as it is a part of a name.
+Glob = Annotated[str, StringConstraints(strip_whitespace=False), AfterValidator(glob), WithJsonSchema(_GLOB)]
+Globs = Annotated[Selector, GetPydanticSchema(_as_selector)]
+Labels = Annotated[
+    Mapping[str, str],
+    PlainValidator(labels),
+    WithJsonSchema({"type": "object", "propertyNames": _LABEL_NAMES, "additionalProperties": text_schema(r"\S")}),
+]
+LabelGlobs = Annotated[
+    Mapping[str, tuple[str, ...]],
+    PlainValidator(label_globs),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": _LABEL_NAMES,
+            "additionalProperties": {"anyOf": [_GLOB, {"type": "array", "items": _GLOB, "minItems": 1}]},
+        }
+    ),
+]
+AnySeverity = Annotated[Severity, BeforeValidator(partial(one_of, Severity))]
+AnyPer = Annotated[Per, BeforeValidator(partial(one_of, Per))]

@@ -1,32 +1,126 @@
-"""Checks across sections: names that must exist or be unique, spans that must fit, and what is unwise.
+"""Checks of what was read, within a table and across tables: what must fit together, exist, or be unique.
 
-No I/O.
+No I/O. What is legal but unwise is in `advice`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import fields
-from datetime import timedelta
+from urllib.parse import urlsplit
 
 from alerter.config.files import taken
-from alerter.config.model import Config, Keys, OAuthKeys, ReceiverConfig, Secret, ServiceConfig
-from alerter.config.problems import Problems, shown, suggestion
+from alerter.config.models import KEYS_BY_API, REGIONS, ApiVersion, PageAccess, ServiceConfig, TenantConfig, WebConfig
+from alerter.config.problems import Place, Problems, shown, suggestion
+from alerter.config.rule_models import RuleConfig
 from alerter.config.toml_lines import KeyPath
-from alerter.config.types import MAX_LISTED, is_on_this_machine, listed
-from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, scheme_of
-from alerter.config.variables import ABSENT
+from alerter.config.types import listed
 from alerter.core.conditions import Baseline, Condition, Subject, duration_text
-from alerter.core.mutes import WEEKDAYS
-from alerter.core.notifications import Route
-from alerter.core.outbox import is_on_call
-from alerter.core.rules import MATCH_ALL, Rule, Selector, Severity, idle_globs
+from alerter.core.rules import NO_DATA_RULE_NAME, Per, Severity
 
-#: Polling more often than this is legal, but brings nothing.
-SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
 
-#: Said of whatever only mail leads to.
-ENDS_IN_MAIL = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
+def check_service(service: ServiceConfig, place: Place) -> None:
+    """Say what contradicts itself in `[service]`."""
+    if service.downsample_after > service.retention:
+        kept, found = duration_text(service.retention), duration_text(service.downsample_after)
+        place.error("downsample_after", f"expected at most the retention, {kept}, found {found}")
+    if service.heartbeat_headers and service.heartbeat_url is None:
+        place.error("heartbeat_headers", "expected a 'heartbeat_url' that they go to, found none")
+    has_login = "@" in urlsplit(service.heartbeat_url or "").netloc
+    if has_login and any(name.casefold() == "authorization" for name in service.heartbeat_headers):
+        place.error("heartbeat_headers", "expected one login, found 'Authorization' and a name in 'heartbeat_url'")
 
-Numbered = Mapping[int, Rule]
+
+def check_web(web: WebConfig, service: ServiceConfig, place: Place) -> None:
+    """Say what contradicts itself in `[web]`, and what would let strangers in."""
+    if (web.user_header is None) != (not web.trusted_proxies):
+        missing = "trusted_proxies" if web.user_header else "user_header"
+        place.error(
+            missing, "expected 'user_header' and 'trusted_proxies' together: a header is believed of them alone"
+        )
+    if web.operators and not web.has_sign_in:
+        place.error("operators", "expected 'users', or 'user_header' of a proxy, by which they sign in; found neither")
+    unknown = [name for name in web.operators if web.users and not web.user_header and name not in web.users]
+    if unknown:
+        place.error("operators", f"expected names of [web.users], found {shown(unknown[0])}")
+    address = service.listen
+    if address is None or address.is_local or not web.page:
+        return
+    if web.access is PageAccess.OPERATE:
+        place.error(
+            "access", f"expected 'operate' on a loopback address or a Unix socket alone, found listen {address}"
+        )
+    if not web.has_sign_in and not web.open_to_everybody:
+        place.error(
+            "",
+            f"the page at {address} would be open to everybody who reaches it: expected a way to sign in (users, or"
+            " user_header with trusted_proxies), 'open_to_everybody = true', or 'page = false'",
+        )
+
+
+def check_tenant(tenant: TenantConfig, dropped: Collection[str], place: Place) -> None:
+    """Say which keys a tenant lacks or must not have, and which region it cannot be in; `dropped` is wrong already."""
+    if "api" in dropped:
+        return
+    _check_keys(tenant, dropped, place)
+    if not {"region", "base_url"} & set(dropped):
+        _check_region(tenant, place)
+
+
+def _check_keys(tenant: TenantConfig, dropped: Collection[str], place: Place) -> None:
+    foreign = [key for api, names in KEYS_BY_API.items() if api is not tenant.api for key in names]
+    given = [key for key in foreign if getattr(tenant, key) is not None]
+    if given and "api" not in tenant.model_fields_set and not tenant.keys:
+        place.error(given[0], 'is a key of API 1.0: add api = "1.0"')
+        return
+    needs = _needs(tenant.api)
+    for key in given:
+        place.error(key, f"does not belong to API {tenant.api}, which this tenant uses: {needs}")
+    for key in KEYS_BY_API[tenant.api]:
+        if key not in tenant.keys and key not in dropped:
+            place.error(key, f"missing: {needs}")
+
+
+def _needs(api: ApiVersion) -> str:
+    *names, last = KEYS_BY_API[api]
+    return f"API {api} needs {', '.join(names)} and {last}"
+
+
+def _check_region(tenant: TenantConfig, place: Place) -> None:
+    regions = REGIONS[tenant.api]
+    if tenant.region is not None and tenant.base_url is not None:
+        place.error("base_url", "expected either 'region' or 'base_url', found both")
+    elif tenant.region is not None and tenant.region not in regions:
+        hint = suggestion(tenant.region, regions)
+        place.error(
+            "region", f"expected a region of API {tenant.api}, {listed(regions)}, found {shown(tenant.region)}{hint}"
+        )
+    elif tenant.region is None and tenant.base_url is None and tenant.api is ApiVersion.V1:
+        place.error("region", f"missing: API 1.0 has a host for each region: {listed(regions)}; or write base_url")
+
+
+def check_rule(rule: RuleConfig, dropped: Collection[str], place: Place) -> None:
+    """Say where a rule contradicts itself, or has no level; `dropped` is wrong already."""
+    if not rule.levels:
+        if not {severity.value for severity in Severity} & set(dropped):
+            place.error(
+                "", f"expected a level: {listed(Severity)}, such as warning = {{ threshold = {{ above = 200 }} }}"
+            )
+        return
+    subjects = {condition.subject for condition in rule.conditions}
+    if len(subjects) > 1:
+        place.error("", "expected 'no_data' in all of its levels or in none: write a rule of its own for it")
+        return
+    _check_kind(rule, place, has_no_data=Subject.POLLING in subjects)
+    for name in sorted({condition.name for condition in rule.conditions if not condition.sums}):
+        if rule.per is not Per.REASON:
+            place.error("per", f"{name!r} is about one hold reason and not about a sum: leave it out")
+
+
+def _check_kind(rule: RuleConfig, place: Place, *, has_no_data: bool) -> None:
+    if not has_no_data and rule.name.casefold() == NO_DATA_RULE_NAME.casefold():
+        place.error("name", f"{NO_DATA_RULE_NAME!r} is for rules with the condition 'no_data': choose another name")
+    for key in ("reasons", "per") if has_no_data else ():
+        if key in rule.model_fields_set:
+            place.error(key, "a rule with 'no_data' looks at each tenant's polling, not at hold reasons: leave it out")
 
 
 def check_receiver_names(names: Mapping[KeyPath, str], known: Collection[str], problems: Problems) -> None:
@@ -67,7 +161,7 @@ def check_unique(names: Mapping[KeyPath, str], problems: Problems) -> None:
             problems.error(path, taken(name, problems.place_text(before, in_timezone=path)))
 
 
-def check_windows(rules: Numbered, service: ServiceConfig, problems: Problems) -> None:
+def check_windows(rules: Mapping[int, RuleConfig], service: ServiceConfig, problems: Problems) -> None:
     """Say which conditions look back further than history is kept, or kept whole where they need that."""
     for number, rule in rules.items():
         for severity, level in rule.levels.items():
@@ -89,216 +183,3 @@ def _key_of_window(condition: Condition) -> tuple[str, ...]:
         name for name in (field.name for field in fields(condition)) if getattr(condition, name) == condition.window
     )
     return tuple(name.rstrip("_") for name in names)[:1]
-
-
-def warn(config: Config, rules: Numbered, problems: Problems) -> None:
-    """Say what is legal but unwise.
-
-    Args:
-        config: All of it.
-        rules: The rules that the file has, by their number in it.
-        problems: Takes the warnings.
-    """
-    _warn_of_polling(config, problems)
-    _warn_of_shared_keys(config, problems)
-    _warn_of_heartbeat(config, problems)
-    _warn_of_listening(config, problems)
-    _warn_of_rules(config, rules, problems)
-    _warn_of_idle_globs(config, rules, problems)
-    _warn_of_windows(config, rules, problems)
-    _warn_of_urls(config.receivers, problems)
-    _warn_of_reports(config.receivers, problems)
-    _warn_of_storms(config, problems)
-    _warn_of_routes(config, problems)
-    _warn_of_mail(config, problems)
-
-
-def _warn_of_polling(config: Config, problems: Problems) -> None:
-    text = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
-    if config.service.poll_interval < SENSIBLE_POLL_INTERVAL:
-        problems.warn(("service", "poll_interval"), text)
-    for name, tenant in config.tenants.items():
-        if tenant.poll_interval < SENSIBLE_POLL_INTERVAL and tenant.poll_interval != config.service.poll_interval:
-            problems.warn(("tenants", name, "poll_interval"), text)
-
-
-def _warn_of_shared_keys(config: Config, problems: Problems) -> None:
-    """Say which tenants have the keys of another one: one account is watched twice, another one perhaps not at all."""
-    tenants_by_key: dict[str, list[str]] = {}
-    keys_by_tenant: dict[str, Keys] = {name: tenant.keys for name, tenant in config.tenants.items()}
-    for name, keys in keys_by_tenant.items():
-        if (value := getattr(keys, _key_of_account(keys))) != ABSENT:
-            tenants_by_key.setdefault(value, []).append(name)
-    for first, *others in tenants_by_key.values():
-        for name in others[:MAX_LISTED]:
-            path = ("tenants", name, _key_of_account(keys_by_tenant[name]))
-            place = problems.place_text(("tenants", first), in_timezone=path)
-            problems.warn(
-                path,
-                f"the same as that of {first!r} ({place}): one account is polled and counted twice, and that of "
-                f"{name!r} perhaps not at all; give it its own keys, or remove one of them",
-            )
-        if more := others[MAX_LISTED:]:
-            problems.warn(("tenants", first), f"{len(more):,} more tenants have the same keys")
-
-
-def _key_of_account(keys: Keys) -> str:
-    """Return the key that belongs to one account alone; applications of API 1.0 may be used for several."""
-    return "client_id" if isinstance(keys, OAuthKeys) else "access_key"
-
-
-def _warn_of_heartbeat(config: Config, problems: Problems) -> None:
-    url = config.service.heartbeat_url
-    if url is not None and url.startswith("http:") and not is_on_this_machine(url):
-        problems.warn(("service", "heartbeat_url"), "http shows the URL, which is a secret, to everybody on the way")
-
-
-def _warn_of_listening(config: Config, problems: Problems) -> None:
-    address = config.service.listen
-    if address is not None and not address.is_local:
-        text = "anyone who reaches this address can read tenants and counts: put a login or a firewall before it"
-        problems.warn(("service", "listen"), text)
-
-
-def _warn_of_rules(config: Config, rules: Numbered, problems: Problems) -> None:
-    if not rules:
-        problems.warn(("rules",), "there is no rule: nobody is alerted to anything but failed polls")
-    for number, rule in rules.items():
-        if not any(map(rule.tenants.matches, config.tenants)):
-            problems.warn(_of_tenants("rules", number, rule.tenants), _selects_none(config))
-
-
-def _warn_of_idle_globs(config: Config, rules: Numbered, problems: Problems) -> None:
-    """Say which of several globs match nothing; of one alone, what it leaves without anything is said."""
-    tenants, names = list(config.tenants), [rule.name for rule in config.rules]
-    routes = list(enumerate(config.routes))
-    selectors: list[tuple[KeyPath, Selector, Sequence[str]]] = [
-        *((("rules", number, "tenants"), rule.tenants, tenants) for number, rule in rules.items()),
-        *((("routes", number, "tenants"), route.tenants, tenants) for number, route in routes),
-        *((("routes", number, "rules"), route.rules, names) for number, route in routes),
-        *((("mute_windows", name, "tenants"), window.tenants, tenants) for name, window in config.mute_windows.items()),
-    ]
-    for path, selector, known in selectors:
-        for glob in idle_globs(selector.globs, known) if any(map(selector.matches, known)) else ():
-            text = f"{shown(glob)} matches none of the {path[-1]}{suggestion(glob.removeprefix('!'), known)}"
-            problems.warn((*path, selector.globs.index(glob)), text)
-
-
-def _warn_of_windows(config: Config, rules: Numbered, problems: Problems) -> None:
-    used = {window.name for windows in config.windows_by_rule.values() for window in windows}
-    used |= {window.name for route in config.routes for window in route.mute_windows}
-    for name, window in config.mute_windows.items():
-        if name not in used:
-            problems.warn(("mute_windows", name), "neither a rule nor a route names it: it mutes nothing")
-        if window.begins == window.ends and len(window.days) == len(WEEKDAYS):
-            problems.warn(("mute_windows", name), "it never ends: what uses it notifies nobody")
-        if not any(map(window.tenants.matches, config.tenants)):
-            problems.warn(_of_tenants("mute_windows", name, window.tenants), _selects_none(config))
-    for number, rule in rules.items():
-        if rule.subject is Subject.POLLING and rule.name in config.windows_by_rule:
-            text = "nobody is notified of failed polls during that time: silence would not mean that all is well"
-            problems.warn(("rules", number, "mute_windows"), text)
-
-
-def _warn_of_urls(receivers: Sequence[ReceiverConfig], problems: Problems) -> None:
-    for receiver in receivers:
-        seen: set[Secret] = set()
-        for number, target in enumerate(receiver.targets):
-            path = ("receivers", receiver.receiver.name, "urls", number)
-            if target.url in seen:
-                problems.warn(path, "the same URL again: it gets every message twice")
-            if has_several_addressees(target.url):
-                problems.warn(path, "one URL for several: when one of them refuses a message, all get it again")
-            seen.add(target.url)
-
-
-def _warn_of_reports(receivers: Sequence[ReceiverConfig], problems: Problems) -> None:
-    for each in receivers:
-        if each.receiver.weekly_report is not None and all(is_on_call(target.name) for target in each.targets):
-            text = "no report is sent: on-call services get none, for nothing would close the incident"
-            problems.warn(("receivers", each.receiver.name, "weekly_report"), text)
-
-
-def _warn_of_storms(config: Config, problems: Problems) -> None:
-    """Say who would get a message for each tenant, and has more of those than it gets messages in an hour."""
-    for receiver in (each.receiver for each in config.receivers):
-        if receiver.group_wait or len(config.tenants) <= receiver.max_per_hour:
-            continue
-        routes = [route for route in config.routes if receiver.name in route.receivers]
-        ways = [route.tenants for route in routes] if config.routes else [MATCH_ALL]
-        number = sum(any(way.matches(name) for way in ways) for name in config.tenants)
-        if number > receiver.max_per_hour:
-            most = receiver.max_per_hour
-            problems.warn(
-                ("receivers", receiver.name),
-                f"each of {number:,} tenants is a message of its own: when all have news, it gets {most}, the rest an "
-                'hour later; group_wait = "1m" makes one message of them, or raise max_per_hour',
-            )
-
-
-def _warn_of_routes(config: Config, problems: Problems) -> None:
-    if not config.routes:
-        return
-    named = {name for route in config.routes for name in route.receivers}
-    named |= {each.receiver.fallback for each in config.receivers if each.receiver.fallback is not None}
-    for receiver in config.receivers:
-        if receiver.receiver.name not in named and receiver.receiver.weekly_report is None:
-            problems.warn(("receivers", receiver.receiver.name), "no route names it: it gets no alerts")
-    _warn_of_unheard_levels(config, problems)
-    for number, route in enumerate(config.routes):
-        key = _key_that_matches_nothing(route, config)
-        if key is not None:
-            problems.warn(("routes", number, key), "no alert can come this way: it matches none of the rules")
-        if not any(map(route.tenants.matches, config.tenants)):
-            problems.warn(_of_tenants("routes", number, route.tenants), _selects_none(config))
-
-
-def _warn_of_unheard_levels(config: Config, problems: Problems) -> None:
-    """Say which levels of which rules no route takes: silence would then not mean that all is well."""
-    for rule in config.rules:
-        takes = [route.severities or frozenset(Severity) for route in config.routes if route.rules.matches(rule.name)]
-        unheard = [severity for severity in rule.levels if not any(severity in severities for severities in takes)]
-        if unheard:
-            levels = " and ".join(unheard)
-            problems.warn(("routes",), f"no route takes {levels} of rule {shown(rule.name)}: nobody is notified of it")
-
-
-def _key_that_matches_nothing(route: Route, config: Config) -> str | None:
-    """Return the key because of which no rule's alerts take the route, or None where some do."""
-    rules = [rule for rule in config.rules if route.rules.matches(rule.name)]
-    if not rules:
-        return "rules"
-    severities = {severity for rule in rules for severity in rule.levels}
-    return "severity" if route.severities and not route.severities & severities else None
-
-
-def _warn_of_mail(config: Config, problems: Problems) -> None:
-    by_mail = {each.receiver.name for each in config.receivers if _is_mail_only(each)}
-    if not config.routes:
-        if len(by_mail) == len(config.receivers):
-            problems.warn(("receivers",), ENDS_IN_MAIL)
-        return
-    if any(_takes_everything(route) and not by_mail.issuperset(route.receivers) for route in config.routes):
-        return
-    for number, route in enumerate(config.routes):
-        if by_mail.issuperset(route.receivers):
-            problems.warn(("routes", number, "receivers"), ENDS_IN_MAIL)
-
-
-def _is_mail_only(receiver: ReceiverConfig) -> bool:
-    return all(scheme_of(target.url) in MAIL_SCHEMES for target in receiver.targets)
-
-
-def _takes_everything(route: Route) -> bool:
-    return not route.severities and route.tenants == route.reasons == route.rules == MATCH_ALL
-
-
-def _of_tenants(section: str, which: str | int, selector: Selector) -> KeyPath:
-    """Return where a rule, a route or a mute window says which tenants it is for."""
-    return section, which, "tenants" if selector.among is None else "tenant_labels"
-
-
-def _selects_none(config: Config) -> str:
-    names = [repr(str(name)) for name in config.tenants]
-    more = f" and {len(names) - MAX_LISTED:,} more" if names[MAX_LISTED:] else ""
-    return f"selects none of the tenants: {', '.join(names[:MAX_LISTED])}{more}"

@@ -14,12 +14,12 @@ from pathlib import Path
 from re import Match
 from re import compile as compile_regex
 
-from alerter.config.model import ABSENT_URL
 from alerter.config.paths import NO_DIRECTORY, Credentials
 from alerter.config.problems import Problems, suggestion
 from alerter.config.source_lines import has_token
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import OutsideError, bytes_of
+from alerter.config.urls import ABSENT_URL
 
 _REFERENCE = compile_regex(r"\$\$\{|\$\{([^}]*)(\}?)")
 VARIABLE_NAME = compile_regex(r"[A-Za-z_][A-Za-z0-9_.-]*")

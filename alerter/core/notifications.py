@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
-from typing import NewType
+from typing import Annotated, NewType
+
+from annotated_types import Ge, Le
 
 from alerter.core.alerts import Alert, AlertState, AlertSubject
 from alerter.core.mutes import (
@@ -36,6 +38,9 @@ from alerter.core.series import Tenant
 #: A reminder comes after `repeat_interval`, then after twice that, and so on; but never later than this, and for ever.
 MAX_REPEAT = timedelta(days=1)
 
+MIN_REPEAT = timedelta(minutes=1)
+MAX_GROUP_WAIT = timedelta(hours=1)
+
 ReceiverName = NewType("ReceiverName", str)
 #: What stands for a URL of a receiver, without saying what it is: the same for as long as the URL is.
 TargetId = NewType("TargetId", str)
@@ -58,26 +63,30 @@ class NotifyReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """Somebody who is notified, and how.
+    """`[receivers.NAME]`: somebody who is notified, and how.
 
     Attributes:
         name: Unique in a configuration.
-        repeat_interval: How long after a notification a receiver is reminded of an alert that still fires.
-        send_resolved: Whether it is notified of the end.
-        max_per_hour: Messages it gets in an hour at most.
-        fallback: Who is notified in its place when a message to it had to be given up; None for nobody.
-        group_wait: How long news for it is collected, over all tenants, before it becomes one message.
-        charts: Whether its messages carry a picture of the counts, where its targets take one.
+        repeat_interval: After how long it is reminded of an alert that goes on.
+        send_resolved: Whether it is notified when an alert is over.
+        max_per_hour: How many messages each of its URLs gets in an hour at most; critical alerts that begin, and
+            missing data, always pass.
+        fallback: The receiver that is notified in its place when a message to it had to be given up, and that a target
+            of it cannot be reached for half an hour; without one, every other receiver is notified of that.
+        group_wait: How long news for it is collected over all tenants before it becomes one message; at most `1h`.
+        charts: Whether messages carry a picture of the counts, where the service takes one; needs the extra
+            `alerter[charts]`.
         targets: Where it is notified, in the configuration's order.
-        weekly_report: When it gets a report of the week; None for never.
+        weekly_report: When it gets a report of the week, such as `{ day = "mon", at = "08:00" }`, in the time zone of
+            the service unless it has a `timezone`; no report without it.
     """
 
     name: ReceiverName
-    repeat_interval: timedelta = timedelta(hours=4)
+    repeat_interval: Annotated[timedelta, Ge(MIN_REPEAT)] = timedelta(hours=4)
     send_resolved: bool = True
-    max_per_hour: int = 30
+    max_per_hour: Annotated[int, Ge(1)] = 30
     fallback: ReceiverName | None = None
-    group_wait: timedelta = timedelta(0)
+    group_wait: Annotated[timedelta, Le(MAX_GROUP_WAIT)] = timedelta(0)
     charts: bool = False
     targets: tuple[TargetId, ...] = ()
     weekly_report: ReportSchedule | None = None

@@ -141,7 +141,7 @@ def tenant_json(account: TenantStatus) -> Mapping[str, object]:
         "poll_interval": settings.poll_interval,
         "held": account.held,
         "firing": account.firing,
-        "muted": settings.is_muted,
+        "muted": settings.muted,
         "labels": settings.labels,
         "timezone": settings.timezone.key,
         "instance": account.instance,

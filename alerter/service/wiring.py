@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from threading import Event
 
 from alerter.clock import now
-from alerter.config import ApiVersion, Config, OAuthKeys, TenantConfig
+from alerter.config import ApiVersion, Config, TenantConfig
 from alerter.core.message.render import compose_test_message
 from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
@@ -105,16 +105,12 @@ def _base_url(tenant: TenantConfig) -> str:
     if tenant.base_url is not None:
         return tenant.base_url
     regions = REGIONS_V2 if tenant.api is ApiVersion.V2 else REGIONS_V1
-    return regions[tenant.region or ""]
+    return regions[tenant.host]
 
 
 def _keys(tenant: TenantConfig) -> mimecast.OAuthKeys | mimecast.SigningKeys:
-    keys = tenant.keys
-    if isinstance(keys, OAuthKeys):
-        return mimecast.OAuthKeys(client_id=keys.client_id, client_secret=keys.client_secret)
-    return mimecast.SigningKeys(
-        app_id=keys.app_id, app_key=keys.app_key, access_key=keys.access_key, secret_key=keys.secret_key
-    )
+    kind = mimecast.OAuthKeys if tenant.api is ApiVersion.V2 else mimecast.SigningKeys
+    return kind(**tenant.keys)
 
 
 def target_urls(config: Config, receiver: ReceiverName | None = None) -> Mapping[TargetName, str]:

@@ -17,7 +17,8 @@ from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
-from alerter.config.web import UNIX, PageAccess, WebConfig
+from alerter.config.models import PageAccess, WebConfig
+from alerter.config.urls import UNIX
 from alerter.web.request import HttpError, WebRequest
 from alerter.web.router import Need
 
@@ -182,16 +183,14 @@ class Gate:
     def _token(self, token: str, address: str) -> Visitor:
         digest = sha256(token.encode()).hexdigest()
         # Every token is compared, so that the time tells nothing.
-        found = [each for each in self._config.tokens if hmac.compare_digest(each.sha256, digest)]
+        found = [each for each in self._config.tokens.items() if hmac.compare_digest(each[1].sha256, digest)]
         if not found:
             raise HttpError(
                 401, "expected a token that is in the configuration", headers={"WWW-Authenticate": "Bearer"}
             )
+        name, settings = found[0]
         return Visitor(
-            name=found[0].name,
-            can=frozenset(Need(str(scope)) for scope in found[0].scopes),
-            address=address,
-            is_token=True,
+            name=name, can=frozenset(Need(str(scope)) for scope in settings.scopes), address=address, is_token=True
         )
 
     def _basic(self, credentials: str, request: WebRequest, address: str) -> str:

@@ -9,19 +9,9 @@ from re import MULTILINE, findall, search
 import pytest
 
 from alerter.config import Config, load_config
-from alerter.config.parts import SECTIONS
-from alerter.config.schema import (
-    LEVEL,
-    RULE,
-    MuteWindowTable,
-    ReceiverTable,
-    RouteTable,
-    ServiceTable,
-    TenantTable,
-    WebTable,
-    WebTokenTable,
-    keys_of,
-)
+from alerter.config.models import MuteWindowConfig, RouteConfig, ServiceConfig, TenantConfig, WebConfig, WebToken
+from alerter.config.rule_models import LEVEL, RECEIVER, RULE
+from alerter.config.sections import SECTIONS, keys_of
 from alerter.core.conditions import CONDITIONS
 
 EXAMPLE = (Path(__file__).parents[2] / "rules.example.toml").read_text(encoding="utf-8")
@@ -86,13 +76,13 @@ def test_a_default_that_is_shown_is_the_default(tmp_path: Path) -> None:
     """The settings of the service that are commented out show what holds without them."""
     without = load(EXAMPLE.splitlines(), tmp_path)
     section = EXAMPLE[EXAMPLE.index("[service]") : EXAMPLE.index("---- The page")]
-    with_default = {key for key, field in ServiceTable.model_fields.items() if field.default is not None}
+    with_default = {key for key, field in ServiceConfig.model_fields.items() if field.default is not None}
     settings = [line[1:] for line in section.splitlines() if is_setting(line)]
     shown = [line for line in settings if line.partition(" ")[0] in with_default]
 
     with_them = load([*EXAMPLE.replace("[service]", "").splitlines(), "[service]", *shown], tmp_path)
 
-    assert len(settings) == len(keys_of(ServiceTable))
+    assert len(settings) == len(keys_of(ServiceConfig))
     assert len(shown) == len(with_default)
     assert with_them.service == without.service
 
@@ -103,17 +93,17 @@ def test_every_section_is_shown(section: str) -> None:
     assert search(rf"^#?\[+{section}\b", EXAMPLE, MULTILINE)
 
 
-TABLES = (ServiceTable, WebTable, WebTokenTable, TenantTable, ReceiverTable, RouteTable, MuteWindowTable)
+TABLES = (ServiceConfig, WebConfig, WebToken, TenantConfig, RECEIVER, RouteConfig, MuteWindowConfig)
 KEYS = {
     key
     for table in (
-        ServiceTable,
-        WebTable,
-        WebTokenTable,
-        TenantTable,
-        ReceiverTable,
-        RouteTable,
-        MuteWindowTable,
+        ServiceConfig,
+        WebConfig,
+        WebToken,
+        TenantConfig,
+        RECEIVER,
+        RouteConfig,
+        MuteWindowConfig,
         RULE,
         LEVEL,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.config import Config, OAuthKeys, load_config
+from alerter.config import Config, load_config
 from alerter.config.include import INCLUDE
 from alerter.config.trust import OutsideError, bytes_of
 from alerter.config.types import MAX_LISTED
@@ -131,7 +131,7 @@ def test_the_paths_of_a_file_are_relative_to_it() -> None:
 
     config = load({"acme.toml": acme}, main=main)
 
-    secrets = [tenant.keys.client_secret for tenant in config.tenants.values() if isinstance(tenant.keys, OAuthKeys)]
+    secrets = [tenant.client_secret for tenant in config.tenants.values()]
     assert secrets == ["key-in-.", "key-in-tenants.d"]
 
 
@@ -315,8 +315,7 @@ def test_an_included_file_uses_the_variables_that_the_main_file_allows() -> None
 
     config = load({"acme.toml": ACME}, main=main, environ={"ACME_KEY": "key-0001", "ANY": "key-0002"})
 
-    keys = {name: tenant.keys for name, tenant in config.tenants.items()}
-    assert [each.client_secret for each in keys.values() if isinstance(each, OAuthKeys)] == ["key-0002", "key-0001"]
+    assert [tenant.client_secret for tenant in config.tenants.values()] == ["key-0002", "key-0001"]
 
 
 @pytest.mark.parametrize(
@@ -386,9 +385,7 @@ def test_an_included_file_reads_what_lies_beside_it_or_below(folder: Path) -> No
     config = load({"acme.toml": a_tenant("acme").replace("key-of-acme", "${file:key}")})
     refused = problems_of({"acme.toml": a_tenant("acme").replace("key-of-acme", "${file:pipe}")})
 
-    assert [each.keys.client_secret for each in config.tenants.values() if isinstance(each.keys, OAuthKeys)] == [
-        "key-0001"
-    ]
+    assert [each.client_secret for each in config.tenants.values()] == ["key-0001"]
     assert refused[0].endswith(f"the file {folder}/tenants.d/pipe cannot be read: it is no plain file")
 
 

@@ -14,11 +14,9 @@ from alerter.config import (
     Address,
     ApiVersion,
     Config,
-    OAuthKeys,
     ReceiverConfig,
     Secret,
     ServiceConfig,
-    SigningKeys,
     Target,
     TenantConfig,
     find_config,
@@ -197,10 +195,8 @@ def test_one_tenant_and_one_receiver_are_enough(folder: Path) -> None:
     assert dict(config.tenants) == {
         Tenant("acme"): TenantConfig(
             name=Tenant("acme"),
-            api=ApiVersion.V2,
-            region="global",
-            base_url=None,
-            keys=OAuthKeys(client_id=Secret("id-0001"), client_secret=Secret("secret-0001")),
+            client_id=Secret("id-0001"),
+            client_secret=Secret("secret-0001"),
             poll_interval=timedelta(minutes=5),
             timezone=ZoneInfo("UTC"),
         )
@@ -323,18 +319,15 @@ warning = { no_data = { after = "10m" } }
         name=Tenant("legacy"),
         api=ApiVersion.V1,
         region="eu",
-        base_url=None,
-        keys=SigningKeys(
-            app_id=Secret("id-0001"),
-            app_key=Secret("key-0001"),
-            access_key=Secret("access-0001"),
-            secret_key=Secret("c2VjcmV0"),
-        ),
+        app_id=Secret("id-0001"),
+        app_key=Secret("key-0001"),
+        access_key=Secret("access-0001"),
+        secret_key=Secret("c2VjcmV0"),
         poll_interval=timedelta(hours=1),
         timezone=ZoneInfo("Europe/London"),
     )
     assert (here.base_url, here.region, here.poll_interval) == ("http://127.0.0.1:8025", None, timedelta(minutes=2))
-    assert (here.labels, here.is_muted) == ({"customer": "Acme Ltd", "tier": "gold"}, True)
+    assert (here.labels, here.muted) == ({"customer": "Acme Ltd", "tier": "gold"}, True)
     assert config.muted_tenants == {"here"}
     assert config.timezones == {"here": ZoneInfo("America/New_York")}
     assert config.receivers[0].receiver == Receiver(
@@ -1171,6 +1164,7 @@ def test_a_picture_that_cannot_go_along_is_a_warning(receiver: str, warnings: li
     """The message goes all the same."""
     path = tmp_path / "rules.toml"
     path.write_text(f"{RULE}{TENANT}[receivers.secops]\n{receiver}", encoding="utf-8")
+    path.chmod(0o600)
 
     config = load_config(path, {}, check_picture=picture_problem)
 

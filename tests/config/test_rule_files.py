@@ -74,7 +74,7 @@ def test_tenants_are_those_of_what_is_installed(tmp_path: Path) -> None:
     config = load_rules(path, installed=base)
 
     acme, legacy = config.tenants[Tenant("acme")], config.tenants[Tenant("legacy")]
-    assert (acme.poll_interval, acme.timezone.key, acme.is_muted) == (timedelta(minutes=1), "Asia/Tokyo", True)
+    assert (acme.poll_interval, acme.timezone.key, acme.muted) == (timedelta(minutes=1), "Asia/Tokyo", True)
     assert (legacy.poll_interval, legacy.timezone.key) == (timedelta(minutes=2), "Europe/London")
     assert [rule.name for rule in config.rules] == ["New", "No data"]
     assert [config.rules[0].tenants.matches(name) for name in config.tenants] == [True, False]

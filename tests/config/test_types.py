@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.config.types import LONGEST, base_url, checked_name, duration, key, listed, time_of_day, weekday, weekdays
+from alerter.config.types import LONGEST, checked_name, duration, key, listed, time_of_day, weekdays
+from alerter.config.urls import base_url
 from alerter.core.conditions import duration_text
 
 
@@ -104,14 +105,6 @@ def test_a_long_list_of_names_is_cut() -> None:
 def test_days_are_named(text: str, days: set[int]) -> None:
     """A day is a name, for numbers begin with Sunday in one place and with Monday in another."""
     assert weekdays(text) == days
-
-
-@pytest.mark.parametrize("value", ["monday", "mon-fri", "", 1, None])
-def test_a_day_alone_is_no_range(value: object) -> None:
-    """It is one of seven names; a longer one is taken for a misspelt one."""
-    assert weekday(" Mon ") == "mon"
-    with pytest.raises(ValueError, match=r'expected "mon" or "tue" or .*, found'):
-        weekday(value)
 
 
 @pytest.mark.parametrize("text", ["00:00", "08:30", "23:59"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alerter.config import Config, load_config
-from alerter.config.web import PageAccess, Scope
+from alerter.config.models import PageAccess, Scope, WebToken
 from alerter.errors import ConfigError
 
 REST = (
@@ -36,9 +36,7 @@ def test_everything_that_can_be_said_is_taken(tmp_path: Path) -> None:
     assert (web.user_header, web.trusted_proxies) == ("X-Forwarded-User", ("127.0.0.1", "unix"))
     assert web.users == {"alice": HASH}
     assert HASH not in repr(web)
-    assert [(each.name, each.sha256, each.scopes) for each in web.tokens] == [
-        ("bot", "ab" * 32, (Scope.READ, Scope.ACK))
-    ]
+    assert web.tokens == {"bot": WebToken(sha256="ab" * 32, scopes=(Scope.READ, Scope.ACK))}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from alerter.core.conditions import (
     Fall,
     Flatline,
     Growth,
-    NoData,
     Threshold,
     Verdict,
     duration_text,
@@ -25,6 +24,7 @@ from alerter.core.conditions import (
 from alerter.core.series import PollFailure, Sample
 from alerter.errors import Cause
 from tests.builders import NOON, a_growth, a_no_data, at, minutes, series, span
+from tests.refusals import refusal
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
 MOST = ANY_COUNT[1]
@@ -318,30 +318,31 @@ def test_no_data_states_its_cause_and_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        pytest.param({}, "expected exactly one of 'above' and 'below'", id="no limit"),
-        pytest.param({"above": 9, "below": 1}, "expected exactly one of 'above' and 'below'", id="two limits"),
-        pytest.param({"above": -1}, "expected limits of 0 messages or more", id="a negative limit"),
-        pytest.param({"above": 9, "clear_at": -1}, "expected limits of 0 messages or more", id="a negative clear_at"),
+        pytest.param({}, ": expected exactly one of 'above' and 'below'", id="no limit"),
+        pytest.param({"above": 9, "below": 1}, ": expected exactly one of 'above' and 'below'", id="two limits"),
+        pytest.param({"above": -1}, ".above: expected at least 0, found the number -1", id="a negative limit"),
+        pytest.param({"below": -1}, ".below: expected at least 0, found the number -1", id="a negative limit below"),
         pytest.param(
-            {"above": 9, "clear_at": 10}, "expected 'clear_at' at or below 'above' (9), found 10", id="never clears"
+            {"above": 9, "clear_at": -1},
+            ".clear_at: expected at least 0, found the number -1",
+            id="a negative clear_at",
+        ),
+        pytest.param(
+            {"above": 9, "clear_at": 10}, ": expected 'clear_at' at or below 'above' (9), found 10", id="never clears"
         ),
         pytest.param(
             {"below": 9, "clear_at": 8},
-            "expected 'clear_at' at or above 'below' (9), found 8",
+            ": expected 'clear_at' at or above 'below' (9), found 8",
             id="never clears upward",
         ),
     ],
 )
 def test_a_threshold_refuses_what_contradicts_itself(settings: dict[str, int], expected: str) -> None:
     """The error names the keys."""
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
-        Threshold(**settings)
-
-    assert str(caught.value) == expected
+    assert refusal("threshold", **settings) == f"threshold{expected}"
 
 
-_WAYS = "expected at least one of 'by' and 'percent', or of 'falls_by' and 'falls_percent'"
-_POSITIVE = "expected 'by', 'percent', 'falls_by' and 'falls_percent' above 0"
+_WAYS = ": expected at least one of 'by' and 'percent', or of 'falls_by' and 'falls_percent'"
 
 
 @pytest.mark.parametrize(
@@ -349,28 +350,29 @@ _POSITIVE = "expected 'by', 'percent', 'falls_by' and 'falls_percent' above 0"
     [
         pytest.param({}, "1h", _WAYS, id="nothing to compare with"),
         pytest.param({"by": 5, "falls_by": 5}, "1h", _WAYS, id="both directions"),
-        pytest.param({"by": 0}, "1h", _POSITIVE, id="growth by nothing"),
-        pytest.param({"percent": -5}, "1h", _POSITIVE, id="negative growth"),
-        pytest.param({"by": 5, "percent": 0}, "1h", _POSITIVE, id="growth by a number and by nothing"),
-        pytest.param({"falls_percent": 0}, "1h", _POSITIVE, id="a fall by nothing"),
+        pytest.param({"by": 0}, "1h", ".by: expected at least 1, found the number 0", id="growth by nothing"),
+        pytest.param({"percent": -5}, "1h", ".percent: expected at least 1, found the number -5", id="negative growth"),
+        pytest.param({"falls_by": 0}, "1h", ".falls_by: expected at least 1, found the number 0", id="a fall by none"),
         pytest.param(
-            {"by": 5, "floor": -1}, "1h", "expected 'floor' of 0 messages or more, found -1", id="negative floor"
+            {"falls_percent": 0},
+            "1h",
+            ".falls_percent: expected at least 1, found the number 0",
+            id="a fall by nothing",
         ),
-        pytest.param({"by": 5}, "0", "expected 'over' longer than 0s", id="no span"),
+        pytest.param(
+            {"by": 5, "floor": -1}, "1h", ".floor: expected at least 0, found the number -1", id="negative floor"
+        ),
+        pytest.param({"by": 5}, "0s", ".over: expected a duration longer than 0s, found 0s", id="no span"),
     ],
 )
 def test_growth_refuses_what_contradicts_itself(settings: dict[str, int], over: str, expected: str) -> None:
     """The error names the keys."""
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
-        Growth(over=span(over), **settings)
-
-    assert str(caught.value) == expected
+    assert refusal("growth", over=over, **settings) == f"growth{expected}"
 
 
 def test_no_data_refuses_a_span_of_nothing() -> None:
     """Nobody is without data between two polls."""
-    with pytest.raises(ValueError, match=r"^expected 'after' longer than 0s$"):
-        NoData(after=span("0"))
+    assert refusal("no_data", after="0s") == "no_data.after: expected a duration longer than 0s, found 0s"
 
 
 # what the rest of the program asks of every kind

@@ -26,7 +26,7 @@ from tests.storage.stored import poll
 def configured(folder: Path, url: str) -> Config:
     """Return a configuration with a database."""
     config = a_config(folder)
-    return replace(config, service=replace(config.service, database=url))
+    return replace(config, service=config.service.model_copy(update={"database": url}))
 
 
 def looked_at(config: Config, *, now: datetime = NOON) -> list[Finding]:

@@ -35,7 +35,7 @@ def rule(name: str, selectors: str = "") -> str:
 def looked_at(folder: Path, url: str, *tables: str) -> list[Finding]:
     """Return what is found of rules and routes."""
     config = a_config(folder, TENANTS, RECEIVER, *tables)
-    return list(check_rules(replace(config, service=replace(config.service, database=url))))
+    return list(check_rules(replace(config, service=config.service.model_copy(update={"database": url}))))
 
 
 def of(findings: Iterable[Finding], subject: str) -> Finding:

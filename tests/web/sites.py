@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from alerter.config import ApiVersion, Config, OAuthKeys, ReceiverConfig, Secret, ServiceConfig, Target, TenantConfig
-from alerter.config.web import WebConfig
+from alerter.config import Config, ReceiverConfig, Secret, ServiceConfig, Target, TenantConfig
+from alerter.config.models import WebConfig
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Rule, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
@@ -156,10 +156,8 @@ def a_config(
     settings = {
         Tenant(name): TenantConfig(
             name=Tenant(name),
-            api=ApiVersion.V2,
-            region="global",
-            base_url=None,
-            keys=OAuthKeys(client_id=Secret("id"), client_secret=Secret("sekrit-0001")),
+            client_id=Secret("id"),
+            client_secret=Secret("sekrit-0001"),
             poll_interval=INTERVAL,
             timezone=zone,
             labels=labels or {},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alerter.config.web import Scope, WebConfig, WebToken
+from alerter.config.models import Scope, WebConfig, WebToken
 from alerter.core.rules import Severity
 from alerter.storage import Store
 from tests.builders import NOON, a_key
@@ -25,8 +25,8 @@ ALICE = {"X-User": "alice", "X-Forwarded-For": "10.0.0.7"}
 @pytest.fixture
 def world(store: Store) -> Iterator[World]:
     """A tenant with two alerts, an operator called alice, and a token called bot."""
-    token = WebToken(name="bot", sha256=sha256(TOKEN.encode()).hexdigest(), scopes=tuple(Scope))
-    web = WebConfig(user_header="X-User", trusted_proxies=("127.0.0.1",), operators=("alice",), tokens=(token,))
+    token = WebToken(sha256=sha256(TOKEN.encode()).hexdigest(), scopes=tuple(Scope))
+    web = WebConfig(user_header="X-User", trusted_proxies=("127.0.0.1",), operators=("alice",), tokens={"bot": token})
     found = World(store, a_config("acme", "beta", web=web))
     found.poll({"Spam": 640, "Links": 140}, minutes=-1)
     with closing(found.site):

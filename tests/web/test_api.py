@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from alerter.config.web import PageAccess, Scope, WebConfig, WebToken
+from alerter.config.models import PageAccess, Scope, WebConfig, WebToken
 from alerter.core.rules import Severity
 from alerter.storage import Store
 from alerter.web.routes import ROUTES
@@ -26,7 +26,7 @@ TOKEN = "t" * 43
 def a_token(*scopes: Scope) -> WebConfig:
     """Return `[web]` with one token."""
     digest = sha256(TOKEN.encode()).hexdigest()
-    return WebConfig(tokens=(WebToken(name="bot", sha256=digest, scopes=scopes or tuple(Scope)),))
+    return WebConfig(tokens={"bot": WebToken(sha256=digest, scopes=scopes or tuple(Scope))})
 
 
 @pytest.fixture

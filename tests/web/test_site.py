@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from alerter.config.web import PageAccess, Scope, WebConfig, WebToken
+from alerter.config.models import PageAccess, Scope, WebConfig, WebToken
 from alerter.core.rules import Severity
 from alerter.storage import Store
 from alerter.web.render import key_of
@@ -50,9 +50,9 @@ def world(store: Store) -> Iterator[World]:
 
 def operators(*scopes: Scope) -> WebConfig:
     """Return `[web]` with a proxy that signs people in, one operator, and a token."""
-    token = WebToken(name="bot", sha256=sha256(TOKEN.encode()).hexdigest(), scopes=scopes or (Scope.READ,))
+    token = WebToken(sha256=sha256(TOKEN.encode()).hexdigest(), scopes=scopes or (Scope.READ,))
     return WebConfig(
-        user_header="X-Forwarded-User", trusted_proxies=("127.0.0.1",), operators=("alice",), tokens=(token,)
+        user_header="X-Forwarded-User", trusted_proxies=("127.0.0.1",), operators=("alice",), tokens={"bot": token}
     )
 
 
@@ -314,7 +314,7 @@ def test_passwords_sign_in_and_too_many_wrong_ones_are_refused(world: World) -> 
     """From this machine or a proxy; the sixth try within a minute is not even looked at."""
     import bcrypt  # noqa: PLC0415
 
-    stored = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
+    stored = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(10)).decode()
     world.with_web(WebConfig(users={"alice": stored}, operators=("alice",)))
 
     right = world.ask("/", headers=basic("alice", "correct horse"))

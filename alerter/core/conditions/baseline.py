@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import sqrt
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Gt, Le
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
@@ -53,17 +55,9 @@ class Baseline(BaseCondition):
     name: ClassVar[str] = "baseline"
     remembers: ClassVar[bool] = True
 
-    deviations: float = 4
-    weeks: int = 4
-    floor: int = 5
-
-    def __post_init__(self) -> None:
-        if self.deviations <= 0:
-            raise ValueError(f"expected 'deviations' above 0, found {self.deviations:g}")
-        if not MIN_HOURS <= self.weeks <= MAXWEEKS:
-            raise ValueError(f"expected 'weeks' from {MIN_HOURS} to {MAXWEEKS}, found {self.weeks}")
-        if self.floor < 1:
-            raise ValueError(f"expected 'floor' of 1 message or more, found {self.floor}")
+    deviations: Annotated[float, Gt(0)] = 4
+    weeks: Annotated[int, Ge(MIN_HOURS), Le(MAXWEEKS)] = 4
+    floor: Annotated[int, Ge(1)] = 5
 
     @property
     def window(self) -> timedelta:

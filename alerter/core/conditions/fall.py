@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Gt, Le
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
@@ -14,8 +16,8 @@ from alerter.core.conditions.base import (
     margin_text,
     no_data_result,
 )
-from alerter.core.conditions.past import WEEK, PastCondition, check_weeks, check_within, own_past_since, renaming_of
-from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
+from alerter.core.conditions.past import MAX_WEEKS, WEEK, PastCondition, own_past_since, renaming_of
+from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
 #: Of the weeks before so much must be known.
@@ -41,18 +43,10 @@ class Fall(PastCondition):
 
     name: ClassVar[str] = "fall"
 
-    within: timedelta = timedelta(hours=1)
-    at_least: int = 50
-    percent: int = 80
-    weeks: int = 4
-
-    def __post_init__(self) -> None:
-        check_within(self.within)
-        if self.at_least < 1:
-            raise ValueError(f"expected 'at_least' of 1 message or more, found {self.at_least}")
-        if not 1 <= self.percent <= _WHOLE:
-            raise ValueError(f"expected 'percent' from 1 to {_WHOLE}, found {self.percent}")
-        check_weeks(self.weeks, learn=LEARN)
+    within: Annotated[timedelta, Gt(timedelta(0)), Le(OTHERS_LOOKBACK)] = timedelta(hours=1)
+    at_least: Annotated[int, Ge(1)] = 50
+    percent: Annotated[int, Ge(1), Le(_WHOLE)] = 80
+    weeks: Annotated[int, Ge(LEARN // WEEK + 1), Le(MAX_WEEKS)] = 4
 
     @property
     def falls(self) -> bool:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from operator import sub
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Gt
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
@@ -48,15 +50,9 @@ class Forecast(BaseCondition):
     name: ClassVar[str] = "forecast"
     needs_even_polls: ClassVar[bool] = True
 
-    above: int
-    within: timedelta
-    fit_over: timedelta
-
-    def __post_init__(self) -> None:
-        if self.above < 0:
-            raise ValueError(f"expected 'above' of 0 messages or more, found {self.above}")
-        if min(self.within, self.fit_over) <= timedelta(0):
-            raise ValueError("expected 'within' and 'fit_over' longer than 0s")
+    above: Annotated[int, Ge(0)]
+    within: Annotated[timedelta, Gt(timedelta(0))]
+    fit_over: Annotated[timedelta, Gt(timedelta(0))]
 
     @property
     def window(self) -> timedelta:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Gt, Le
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
@@ -59,26 +61,18 @@ class Growth(BaseCondition):
     name: ClassVar[str] = "growth"
     compares: ClassVar[bool] = True
 
-    over: timedelta
-    by: int | None = None
-    percent: int | None = None
-    falls_by: int | None = None
-    falls_percent: int | None = None
-    floor: int = 20
-    times: int = 1
+    over: Annotated[timedelta, Gt(timedelta(0))]
+    by: Annotated[int, Ge(1)] | None = None
+    percent: Annotated[int, Ge(1)] | None = None
+    falls_by: Annotated[int, Ge(1)] | None = None
+    falls_percent: Annotated[int, Ge(1)] | None = None
+    floor: Annotated[int, Ge(0)] = 20
+    times: Annotated[int, Ge(1), Le(MAX_TIMES)] = 1
 
     def __post_init__(self) -> None:
         rises, falls = ([step for step in way if step is not None] for way in self._ways())
         if bool(rises) == bool(falls):
             raise ValueError("expected at least one of 'by' and 'percent', or of 'falls_by' and 'falls_percent'")
-        if min(rises + falls) <= 0:
-            raise ValueError("expected 'by', 'percent', 'falls_by' and 'falls_percent' above 0")
-        if self.floor < 0:
-            raise ValueError(f"expected 'floor' of 0 messages or more, found {self.floor}")
-        if self.over <= timedelta(0):
-            raise ValueError("expected 'over' longer than 0s")
-        if not 1 <= self.times <= MAX_TIMES:
-            raise ValueError(f"expected 'times' from 1 to {MAX_TIMES}, found {self.times}")
 
     @property
     def window(self) -> timedelta:

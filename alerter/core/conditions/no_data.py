@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Gt
 
 from alerter.core.conditions.base import FOREVER, BaseCondition, Evidence, Result, Subject, Verdict
 from alerter.core.series import PollFailure, Series, Span
@@ -25,11 +27,7 @@ class NoData(BaseCondition):
     name: ClassVar[str] = "no_data"
     subject: ClassVar[Subject] = Subject.POLLING
 
-    after: timedelta
-
-    def __post_init__(self) -> None:
-        if self.after <= timedelta(0):
-            raise ValueError("expected 'after' longer than 0s")
+    after: Annotated[timedelta, Gt(timedelta(0))]
 
     @property
     def window(self) -> timedelta:

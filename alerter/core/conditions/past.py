@@ -15,16 +15,15 @@ from typing import ClassVar
 
 from alerter.core.conditions.base import FOREVER, BaseCondition
 from alerter.core.poll_times import numbers
-from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Piece, Series, from_epoch_us, to_epoch_us
-from alerter.humanize import duration_text
+from alerter.core.series import MICROSECOND, Piece, Series, from_epoch_us, to_epoch_us
 
 WEEK = timedelta(weeks=1)
 #: A tenant, or a reason of it, that is known for less is new.
 LEARN = WEEK
 #: Of the first week so much must be known.
 MIN_KNOWN = LEARN / 3
-#: Nobody remembers for longer what was usual.
-MAX_WEEKS = 26
+#: To learn takes the first, to compare one more; nobody remembers for longer what was usual.
+MIN_WEEKS, MAX_WEEKS = LEARN // WEEK + 1, 26
 #: Around a poll in which a policy was renamed, in poll intervals: Mimecast's answer may lag by so many.
 RENAME_POLLS = 2
 #: Two counts moved by about as much if they differ by less than one part in so many, or by a few messages.
@@ -51,20 +50,6 @@ class PastCondition(BaseCondition):
     def window(self) -> timedelta:
         """How far back it looks."""
         return self.weeks * WEEK
-
-
-def check_within(within: timedelta) -> None:
-    """Refuse a span of nothing, and one in which a policy that was renamed would not be noticed."""
-    if not timedelta(0) < within <= OTHERS_LOOKBACK:
-        most, found = duration_text(OTHERS_LOOKBACK), duration_text(within)
-        raise ValueError(f"expected 'within' longer than 0s and at most {most}, found {found}")
-
-
-def check_weeks(weeks: int, *, learn: timedelta = LEARN) -> None:
-    """Refuse fewer weeks than it takes to learn and one more, and more than anybody remembers."""
-    least = learn // WEEK + 1
-    if not least <= weeks <= MAX_WEEKS:
-        raise ValueError(f"expected 'weeks' from {least} to {MAX_WEEKS}, found {weeks}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

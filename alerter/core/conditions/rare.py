@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Gt, Le
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
@@ -17,19 +19,19 @@ from alerter.core.conditions.base import (
 )
 from alerter.core.conditions.past import (
     LEARN,
+    MAX_WEEKS,
     MIN_KNOWN,
+    MIN_WEEKS,
     PastCondition,
     Rises,
     calm_counts,
-    check_weeks,
-    check_within,
     first_known,
     instant,
     own_past_since,
     renaming_of,
     rises_of,
 )
-from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
+from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
 
@@ -52,21 +54,17 @@ class Rare(PastCondition):
 
     name: ClassVar[str] = "rare"
 
-    within: timedelta = timedelta(hours=3)
+    within: Annotated[timedelta, Gt(timedelta(0)), Le(OTHERS_LOOKBACK)] = timedelta(hours=3)
     at_least: int = 4
-    most: int = 1
+    most: Annotated[int, Ge(0)] = 1
     new: int = 20
-    weeks: int = 8
+    weeks: Annotated[int, Ge(MIN_WEEKS), Le(MAX_WEEKS)] = 8
 
     def __post_init__(self) -> None:
-        check_within(self.within)
-        if self.most < 0:
-            raise ValueError(f"expected 'most' of 0 messages or more, found {self.most}")
         if self.at_least <= self.most:
             raise ValueError(f"expected 'at_least' above 'most' ({self.most}), found {self.at_least}")
         if self.new < self.at_least:
             raise ValueError(f"expected 'new' of 'at_least' ({self.at_least}) or more, found {self.new}")
-        check_weeks(self.weeks)
 
     @property
     def learns_for(self) -> timedelta:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from math import ceil, sqrt
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Le
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
@@ -19,13 +21,14 @@ from alerter.core.conditions.base import (
 )
 from alerter.core.conditions.past import (
     LEARN,
+    MAX_WEEKS,
     MIN_KNOWN,
+    MIN_WEEKS,
     WEEK,
     PastCondition,
     Renaming,
     Rises,
     calm_counts,
-    check_weeks,
     first_known,
     instant,
     own_past_since,
@@ -87,20 +90,10 @@ class Rise(PastCondition):
 
     name: ClassVar[str] = "rise"
 
-    within: timedelta = timedelta(days=1)
-    times: float = 3
-    at_least: int = 10
-    weeks: int = 8
-
-    def __post_init__(self) -> None:
-        if not NEW_WITHIN <= self.within <= OTHERS_LOOKBACK:
-            least, most = duration_text(NEW_WITHIN), duration_text(OTHERS_LOOKBACK)
-            raise ValueError(f"expected 'within' from {least} to {most}, found {duration_text(self.within)}")
-        if self.times < 1:
-            raise ValueError(f"expected 'times' of 1 or more, found {self.times:g}")
-        if self.at_least < 1:
-            raise ValueError(f"expected 'at_least' of 1 message or more, found {self.at_least}")
-        check_weeks(self.weeks)
+    within: Annotated[timedelta, Ge(NEW_WITHIN), Le(OTHERS_LOOKBACK)] = timedelta(days=1)
+    times: Annotated[float, Ge(1)] = 3
+    at_least: Annotated[int, Ge(1)] = 10
+    weeks: Annotated[int, Ge(MIN_WEEKS), Le(MAX_WEEKS)] = 8
 
     @property
     def learns_for(self) -> timedelta:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
+
+from annotated_types import Ge, Gt, Le
 
 from alerter.core.conditions.base import (
     FOREVER,
@@ -15,7 +17,7 @@ from alerter.core.conditions.base import (
     Verdict,
     no_data_result,
 )
-from alerter.core.conditions.past import WEEK, check_weeks, longest_gap, own_past_since
+from alerter.core.conditions.past import MAX_WEEKS, WEEK, longest_gap, own_past_since
 from alerter.core.conditions.stagnant import EXPIRY
 from alerter.core.poll_times import numbers
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
@@ -64,20 +66,15 @@ class Flatline(BaseCondition):
     sums: ClassVar[bool] = True
     compares_reasons: ClassVar[bool] = True
 
-    at_least: timedelta = timedelta(days=1)
-    times: float = 3
-    usual: timedelta = timedelta(hours=16)
-    weeks: int = 3
+    at_least: Annotated[timedelta, Gt(timedelta(0))] = timedelta(days=1)
+    times: Annotated[float, Ge(1)] = 3
+    usual: Annotated[timedelta, Gt(timedelta(0))] = timedelta(hours=16)
+    weeks: Annotated[int, Ge(LEARN // WEEK + 1), Le(MAX_WEEKS)] = 3
 
     def __post_init__(self) -> None:
-        if not timedelta(0) < self.at_least < EXPIRY:
+        if self.at_least >= EXPIRY:
             most, found = duration_text(EXPIRY), duration_text(self.at_least)
-            raise ValueError(f"expected 'at_least' longer than 0s and shorter than {most}, found {found}")
-        if self.times < 1:
-            raise ValueError(f"expected 'times' of 1 or more, found {self.times:g}")
-        if self.usual <= timedelta(0):
-            raise ValueError("expected 'usual' longer than 0s")
-        check_weeks(self.weeks, learn=LEARN)
+            raise ValueError(f"expected 'at_least' shorter than {most}, after which held mail expires, found {found}")
 
     @property
     def falls(self) -> bool:

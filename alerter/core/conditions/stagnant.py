@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
+
+from annotated_types import Ge, Gt, Le
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
@@ -18,7 +20,7 @@ from alerter.core.conditions.base import (
     margin_text,
     no_data_result,
 )
-from alerter.core.conditions.past import WEEK, check_weeks, longest_gap, own_past_since
+from alerter.core.conditions.past import MAX_WEEKS, WEEK, longest_gap, own_past_since
 from alerter.core.poll_times import NEVER, numbers
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
@@ -67,23 +69,16 @@ class Stagnant(BaseCondition):
 
     name: ClassVar[str] = "stagnant"
 
-    above: int = 0
-    lasting: timedelta | None = None
-    times: float = TIMES
-    weeks: int = WEEKS
+    above: Annotated[int, Ge(0)] = 0
+    lasting: Annotated[timedelta, Gt(timedelta(0))] | None = None
+    times: Annotated[float, Ge(1)] = TIMES
+    weeks: Annotated[int, Ge(LEARN // WEEK + 1), Le(MAX_WEEKS)] = WEEKS
 
     def __post_init__(self) -> None:
-        if self.above < 0:
-            raise ValueError(f"expected 'above' of 0 messages or more, found {self.above}")
-        if self.times < 1:
-            raise ValueError(f"expected 'times' of 1 or more, found {self.times:g}")
-        check_weeks(self.weeks, learn=LEARN)
         if self.lasting is None:
             return
         if (self.times, self.weeks) != (TIMES, WEEKS):
             raise ValueError("expected either 'lasting', or 'times' and 'weeks'")
-        if self.lasting <= timedelta(0):
-            raise ValueError("expected 'lasting' longer than 0s")
         if self.lasting > EXPIRY:
             most, found = duration_text(EXPIRY), duration_text(self.lasting)
             raise ValueError(f"expected 'lasting' of at most {most}, after which held mail expires, found {found}")

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
@@ -37,15 +39,13 @@ class Threshold(BaseCondition):
 
     name: ClassVar[str] = "threshold"
 
-    above: int | None = None
-    below: int | None = None
-    clear_at: int | None = None
+    above: Annotated[int, Ge(0)] | None = None
+    below: Annotated[int, Ge(0)] | None = None
+    clear_at: Annotated[int, Ge(0)] | None = None
 
     def __post_init__(self) -> None:
         if (self.above is None) == (self.below is None):
             raise ValueError("expected exactly one of 'above' and 'below'")
-        if any(limit is not None and limit < 0 for limit in (self.above, self.below, self.clear_at)):
-            raise ValueError("expected limits of 0 messages or more")
         if self.clear_at is not None and self.above is not None and self.clear_at > self.above:
             raise ValueError(f"expected 'clear_at' at or below 'above' ({self.above}), found {self.clear_at}")
         if self.clear_at is not None and self.below is not None and self.clear_at < self.below:

@@ -174,7 +174,7 @@ def tenant_row(view: View, status: TenantStatus, peaks: TenantPeaks | None = Non
         name=status.name,
         labels=status.settings.labels,
         is_polled=status.polling_state is PollingState.GOOD,
-        is_muted=status.settings.is_muted,
+        is_muted=status.settings.muted,
         polling=status.polling_text(now=view.now),
         advice=failure.cause.advice if failure else "",
         worst=view.overview.worst_of(status.name),

@@ -136,7 +136,7 @@ def tenant(view: View, tenant: str) -> Screen:
 
 def _receivers(view: View, tenant: Tenant) -> Iterable[tuple[str, list[str]]]:
     """Yield who is notified of a tenant's alerts, and of which."""
-    if view.config.tenants[tenant].is_muted:
+    if view.config.tenants[tenant].muted:
         return
     for each in view.config.receivers:
         name = each.receiver.name

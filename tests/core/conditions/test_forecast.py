@@ -14,6 +14,7 @@ from alerter.core.conditions.lines import Samples
 from alerter.core.history import history_from_polls
 from alerter.core.series import Sample, Tenant, sum_of_tenants, to_epoch_us
 from tests.builders import NOON, a_snapshot, at, counts, minutes, series, span
+from tests.refusals import refusal
 
 ACTIVE, INACTIVE, NO_DATA = Verdict.ACTIVE, Verdict.INACTIVE, Verdict.NO_DATA
 
@@ -294,17 +295,14 @@ def test_no_line_through_calm_counts_leads_above_the_limit(
 @pytest.mark.parametrize(
     ("above", "within", "fit_over", "expected"),
     [
-        pytest.param(-1, "1h", "1h", "expected 'above' of 0 messages or more, found -1", id="a negative limit"),
-        pytest.param(1, "0", "1h", "expected 'within' and 'fit_over' longer than 0s", id="nothing ahead"),
-        pytest.param(1, "1h", "0", "expected 'within' and 'fit_over' longer than 0s", id="nothing behind"),
+        pytest.param(-1, "1h", "1h", "above: expected at least 0, found the number -1", id="a negative limit"),
+        pytest.param(1, "0s", "1h", "within: expected a duration longer than 0s, found 0s", id="nothing ahead"),
+        pytest.param(1, "1h", "0s", "fit_over: expected a duration longer than 0s, found 0s", id="nothing behind"),
     ],
 )
 def test_a_forecast_refuses_what_makes_no_line(above: int, within: str, fit_over: str, expected: str) -> None:
     """The error names the keys."""
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
-        a_forecast(above, within=within, fit_over=fit_over)
-
-    assert str(caught.value) == expected
+    assert refusal("forecast", above=above, within=within, fit_over=fit_over) == f"forecast.{expected}"
 
 
 def test_a_forecast_looks_back_over_what_it_fits() -> None:

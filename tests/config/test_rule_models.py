@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from alerter.config.schema import LEVEL, RULE, built, condition_table, keys_of
+from alerter.config.rule_models import LEVEL, RULE, built, table_of
+from alerter.config.sections import keys_of
 from alerter.core.conditions import CONDITIONS
 from alerter.core.rules import Severity
 
@@ -29,7 +30,7 @@ class Invented:
 
 def test_a_new_condition_needs_no_change_of_the_configuration() -> None:
     """Its fields are its keys, spans are durations, and a trailing underscore is dropped."""
-    table = condition_table(Invented)
+    table = table_of(Invented)
 
     condition = built(Invented, table.model_validate({"from": "1h", "within": "2d", "deviations": 2, "name": " x "}))
 
@@ -55,12 +56,12 @@ def test_a_new_condition_needs_no_change_of_the_configuration() -> None:
 def test_types_are_not_guessed(raw: dict[str, object]) -> None:
     """A value of another type is refused rather than turned into the right one."""
     with pytest.raises(ValidationError):
-        condition_table(Invented).model_validate(raw)
+        table_of(Invented).model_validate(raw)
 
 
 def test_a_condition_may_refuse_its_values() -> None:
     """What contradicts itself is refused by the condition's own class."""
-    table = condition_table(Invented).model_validate({"from": "1h", "messages": 0})
+    table = table_of(Invented).model_validate({"from": "1h", "messages": 0})
 
     with pytest.raises(ValueError, match="expected 'messages' above 0"):
         built(Invented, table)
@@ -71,4 +72,4 @@ def test_a_level_has_a_key_for_each_condition_and_a_rule_one_for_each_severity()
     assert keys_of(LEVEL) == ["for", "keep_firing_for", *CONDITIONS]
     assert keys_of(RULE)[-len(Severity) :] == [severity.value for severity in Severity]
     for kind in CONDITIONS.values():
-        assert keys_of(condition_table(kind)) == [field.name.rstrip("_") for field in fields(kind)]
+        assert keys_of(table_of(kind)) == [field.name.rstrip("_") for field in fields(kind)]
