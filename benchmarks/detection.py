@@ -58,6 +58,8 @@ WAYS = (DEFAULTS, SUGGESTED, BOTH, PLAIN, PROMETHEUS, SPIKE, SEASONAL)
 _LATE = (SUGGESTED, BOTH)
 #: Resamplings of tenants, and the part of them that a confidence interval covers.
 RESAMPLES, CONFIDENCE = 400, 0.95
+#: Alerts a week: what `alerter suggest` allows a tenant unless it is asked for another number.
+ONE_A_QUARTER = 7 / 91.3125
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +298,7 @@ def _rules(way: str, suggested: Sequence[Rule]) -> Sequence[Rule]:
         case _ if way == SUGGESTED:
             return suggested
         case _ if way == BOTH:
-            return [*default_rules(), *suggested]
+            return with_suggested(default_rules(), suggested)
         case _:
             return [_RIVALS[way]]
 
@@ -306,8 +308,14 @@ def default_rules() -> Sequence[Rule]:
     return [rule for rule in load_config(EXAMPLE, {}, may_lack_secrets=True).rules if rule.subject is Subject.HELD]
 
 
+def with_suggested(rules: Sequence[Rule], suggested: Sequence[Rule]) -> Sequence[Rule]:
+    """Return rules and suggested ones, which take the place of those of the same name, as `alerter suggest` says."""
+    replaced = {rule.name.partition(" (")[0] for rule in suggested}
+    return [*(rule for rule in rules if rule.name not in replaced), *suggested]
+
+
 def _suggested(history: TenantHistory, half: datetime) -> Sequence[Rule]:
-    return [each.rule for each in suggest(history, budget=0.5, until=half).made]
+    return suggest(history, budget=ONE_A_QUARTER, until=half).all_rules
 
 
 def _rival(name: str, condition: Condition) -> Rule:

@@ -95,6 +95,30 @@ def test_rules_for_names_that_hurt_can_be_pasted_and_select_them(alerter: RunCom
         assert {each for each in ["Spam", *names] if found[0].reasons.matches(each)} == selected
 
 
+def test_rules_without_a_limit_are_suggested_where_the_history_affords_them(alerter: RunCommand, config: Path) -> None:
+    """As sensitive as the first weeks allow, confirmed in the rest; a burst there is more than one in a quarter."""
+    apply_retention(config, days=60)
+
+    shown = alerter("suggest", "--config", config)
+    (tenant,) = json.loads(alerter("suggest", "--config", config, "--json").out)
+    config.write_text(CONFIG.replace("${NOBODY_SETS_THIS}", "secret") + shown.out)
+    checked = alerter("check-config", "--config", config)
+
+    assert (shown.code, checked.code) == (0, 0), checked.err
+    rules = {rule["name"]: rule for rule in tomllib.loads(shown.out)["rules"]}
+    assert rules["Rare (acme)"] == {
+        "name": "Rare (acme)",
+        "tenants": ["acme"],
+        "warning": {"rare": {"at_least": 3}},
+        "keep_firing_for": "1d",
+    }
+    assert "No rule Rise: it alerted once in the last third of the history, which is more than the budget." in shown.out
+    assert "# It would have alerted never where it was chosen, and never in the rest.\n[[rules]]" in shown.out
+    assert "Rules that compare with the past take the place of those of the same name" in shown.out
+    assert [each["rule"] for each in tenant["rules"]] == [name for name in rules if not name.startswith("High")]
+    assert [each["rule"] for each in tenant["too_noisy"]] == ["Rise"]
+
+
 def test_each_suggestion_says_why_and_how_often_it_would_have_told(alerter: RunCommand, config: Path) -> None:
     """One sentence: what is usual, the limit, and what it would have told."""
     apply_retention(config, days=30)
@@ -154,10 +178,11 @@ def test_reasons_that_were_never_held_are_not_found(alerter: RunCommand, config:
 
 
 @pytest.mark.parametrize(
-    ("budget", "says"), [("1/day", "at most 7 alerts a week"), ("1/week", "at most 1 alert a week")]
+    ("budget", "says"),
+    [("1/day", "at most 91.3 false alerts in a quarter"), ("1/quarter", "at most 1 false alert in a quarter")],
 )
-def test_budgets_are_of_a_week(alerter: RunCommand, config: Path, budget: str, says: str) -> None:
-    """A budget a day is seven a week."""
+def test_budgets_are_of_a_quarter(alerter: RunCommand, config: Path, budget: str, says: str) -> None:
+    """A budget a day is ninety-one in a quarter of a year."""
     apply_retention(config, days=30)
 
     assert says in alerter("suggest", "--config", config, "--budget", budget).out

@@ -1,6 +1,7 @@
-"""`alerter suggest`: limits that fit each hold reason's own history, as TOML to paste."""
+"""`alerter suggest`: rules that fit a tenant's own history, as TOML to paste."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from re import compile as compile_regex
@@ -14,11 +15,12 @@ from alerter.cli.names import reasons_of
 from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, counted, print_json, with_progress
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
-from alerter.humanize import rough
+from alerter.humanize import duration_text, first_of, rough
 
 if TYPE_CHECKING:
     from alerter.core.backtest.suggest import Suggestion, Suggestions
-    from alerter.core.conditions import Threshold
+    from alerter.core.backtest.suggested_rules import SuggestedRule
+    from alerter.core.conditions import Condition, Threshold
 
 _BUDGET = compile_regex(r"(?P<alerts>\d+(?:\.\d+)?)/(?P<unit>day|week|month|quarter)")
 #: More alerts than that in a day, a week or a month nobody means.
@@ -47,7 +49,7 @@ def _per_week(_context: click.Context, _parameter: click.Parameter, value: str) 
     metavar="N/TIME",
     default="1/quarter",
     show_default=True,
-    help="How many alerts a tenant may have: N/day, N/week, N/month or N/quarter.",
+    help="How many false alerts a tenant may have: N/day, N/week, N/month or N/quarter.",
 )
 @click.option("--tenant", metavar="GLOB", default="*", show_default=True, help="For which tenants.")
 @label_option
@@ -55,12 +57,13 @@ def _per_week(_context: click.Context, _parameter: click.Parameter, value: str) 
 def suggest(
     config_path: Path | None, *, as_json: bool, budget: float, tenant: str, labels: Sequence[str], reason: str
 ) -> None:
-    """Suggest limits that fit each hold reason's own history, as rules to paste into the configuration.
+    """Suggest rules that fit a tenant's own history, to paste into the configuration.
 
-    It takes the highest count of each day for each reason, sets a limit well above it, and counts how often it would
-    have alerted. While all limits of a tenant together would have alerted more often than the budget, the one with the
-    most alerts moves up. Limits are chosen on the first two thirds of the history and confirmed on the rest; one that
-    does not keep to the budget there is not suggested. Exit code 1 if there is no suggestion at all.
+    Rules that compare with the past come first, as sensitive as the budget allows; they take the place of those that
+    `alerter init` wrote. Then come limits for hold reasons whose days are alike: well above the highest count of a
+    usual day; while they would have alerted too often, the one with the most alerts moves up. All are chosen on the
+    first two thirds of the history and confirmed on the rest; what does not keep to the budget there is not
+    suggested. Every alert in the history counts as a false one. Exit code 1 if there is no suggestion at all.
     """
     from alerter.core.backtest.suggest import select_reasons, suggest  # noqa: PLC0415
 
@@ -84,13 +87,13 @@ def suggest(
             )
             for each in with_progress(chosen, lambda number: f"{number:,} of {total}")
         ]
-    if not any(each.made or each.unsupported for each in found):
+    if not any(each.all_rules or each.unsupported for each in found):
         raise Failed(f"nothing was ever held for a reason that matches {reason!r}")
     if as_json:
         print_json([_as_json(each) for each in found])
     else:
         click.echo("\n\n".join(_text(each, budget) for each in found))
-    if not any(each.made for each in found):
+    if not any(each.all_rules for each in found):
         raise click.exceptions.Exit(FOUND)
 
 
@@ -98,7 +101,8 @@ def _text(found: "Suggestions", budget: float) -> str:
     """Return rules as TOML, each behind the sentence that explains it."""
     head = [f"# {line}" for line in _introduction(found, budget)]
     missing = [f"# {line}" for line in _missing(found)]
-    return "\n".join([*head, *missing, *(_rule_text(each) for each in found.made)])
+    rules = [*map(_past_rule_text, found.rules), *map(_rule_text, found.made)]
+    return "\n".join([*head, *missing, *rules])
 
 
 def _missing(found: "Suggestions") -> Iterator[str]:
@@ -109,20 +113,68 @@ def _missing(found: "Suggestions") -> Iterator[str]:
     for why, (first, *more) in reasons_by_why.items():
         others = f" and {counted(len(more), 'other hold reason')}" if more else ""
         yield f"No suggestion for {first}{others}: {'each' if more else 'it'} {why.removeprefix('it ')}."
+    for kind in found.too_noisy:
+        yield f"No rule {kind.title}: it {kind.why}."
 
 
 def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
-    alerts = "1 alert" if budget == 1 else f"{budget:.3g} alerts"
-    yield f"{found.tenant}: limits from its own history, for at most {alerts} a week."
-    if found.unsupported and not found.made:
+    quarter = budget / _PER_WEEK["quarter"]
+    alerts = "1 false alert" if f"{quarter:.3g}" == "1" else f"{quarter:.3g} false alerts"
+    yield f"{found.tenant}: from its own history, for at most {alerts} in a quarter of a year."
+    yield "Every alert in the history counts as a false one, for nobody knows which of them were right."
+    if found.unsupported and not found.all_rules:
         yield "Rules that need no number are the better choice: those that `alerter init` writes."
-    if found.made:
+    if found.rules:
+        yield "Rules that compare with the past take the place of those of the same name that `alerter init` wrote."
+    if found.all_rules:
         yield f"Together they would have alerted {found.per_week:.2g} times a week where they were chosen, in the first"
         confirmed = f"{found.confirmed_per_week:.2g} times a week"
         yield f"two thirds of the history, and {confirmed} in the rest, which confirms them."
         yield "To see when, and who would be notified: alerter backtest --rules FILE"
     if found.per_week > budget:
         yield "Even the highest limits alert more often than that: the count is above them most of the time."
+
+
+def _past_rule_text(suggestion: "SuggestedRule") -> str:
+    from alerter.config import toml_text  # noqa: PLC0415 - as above
+
+    rule = suggestion.rule
+    (level,) = rule.levels.values()
+    rows = [("name", toml_text(rule.name)), ("tenants", f"[{toml_text(rule.tenants.globs[0])}]")]
+    if rule.reasons.globs:
+        rows.append(("reasons", f"[{', '.join(map(toml_text, rule.reasons.globs))}]"))
+    rows.append(("warning", f"{{ {_condition_text(suggestion.condition)} }}"))
+    if level.keep_firing_for:
+        rows.append(("keep_firing_for", toml_text(duration_text(level.keep_firing_for))))
+    width = max(len(key) for key, _ in rows)
+    lines = "\n".join(f"{key:<{width}} = {value}" for key, value in rows)
+    return f"\n# {past_explanation(suggestion)}\n[[rules]]\n{lines}"
+
+
+def _condition_text(condition: "Condition") -> str:
+    """Return a condition as a configuration writes it, with the keys that are not as they are by default."""
+    keys = []
+    for each in fields(condition):
+        value = getattr(condition, each.name)
+        if value != each.default:
+            text = f'"{duration_text(value)}"' if isinstance(value, timedelta) else f"{value:g}"
+            keys.append(f"{each.name} = {text}")
+    inner = f" {', '.join(keys)} " if keys else ""
+    return f"{condition.name} = {{{inner}}}"
+
+
+def past_explanation(suggestion: "SuggestedRule") -> str:
+    """Return in one sentence how often a rule would have alerted, and without which hold reasons."""
+    where = f"{_times(suggestion.chosen_on)} where it was chosen, and {_times(suggestion.confirmed)} in the rest"
+    without = ""
+    if suggestion.left_out:
+        names = first_of([clean(each) for each in suggestion.left_out])
+        without = f" It leaves out {names}, where nothing so sensitive is affordable."
+    return f"It would have alerted {where}.{without}"
+
+
+def _times(number: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def _rule_text(suggestion: "Suggestion") -> str:
@@ -141,8 +193,6 @@ def _rule_text(suggestion: "Suggestion") -> str:
 
 
 def _level_text(threshold: "Threshold", for_: timedelta) -> str:
-    from alerter.core.conditions import duration_text  # noqa: PLC0415
-
     lasting = f', for = "{duration_text(for_)}"' if for_ else ""
     return f"{{ threshold = {{ above = {threshold.above}, clear_at = {threshold.clear_at} }}{lasting} }}"
 
@@ -174,6 +224,18 @@ def _as_json(found: "Suggestions") -> dict[str, object]:
         "tenant": found.tenant,
         "per_week": found.per_week,
         "confirmed_per_week": found.confirmed_per_week,
+        "rules": [
+            {
+                "rule": each.rule.name,
+                "condition": each.condition.name,
+                "left_out": list(each.left_out),
+                "chosen_on": each.chosen_on,
+                "confirmed": each.confirmed,
+                "toml": _past_rule_text(each),
+            }
+            for each in found.rules
+        ],
+        "too_noisy": [{"rule": each.title, "why": each.why} for each in found.too_noisy],
         "suggestions": [
             {
                 "reason": each.reason,

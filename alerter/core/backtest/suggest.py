@@ -1,4 +1,4 @@
-"""Limits for a wanted number of alerts, learnt from each reason's own history.
+"""Rules for a wanted number of false alerts, learnt from a tenant's own history: without limits, and limits.
 
 The highest count of each day says what is usual: their median, and around it the median of their distances from the
 median, which a burst that was real does not move. A limit stands so many of these distances above what is usual. At
@@ -16,10 +16,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from math import ceil, floor, log10
+from math import ceil, floor, log10, sqrt
 
 from alerter.core.alerts import AlertKey
 from alerter.core.backtest.alert_replay import AlertReplay
+from alerter.core.backtest.suggested_rules import NoRule, SuggestedRule, suggest_rules
 from alerter.core.conditions import Threshold
 from alerter.core.conditions.baseline import center_and_scale as usual_and_ordinary
 from alerter.core.conditions.baseline import highest_within
@@ -66,6 +67,11 @@ class DailyPeaks:
     days: int
     highest: float
     distance: float
+
+    @property
+    def fits_limit(self) -> bool:
+        """Whether the days are alike, so that a limit means the same on each of them."""
+        return self.distance <= max(MIN_DISTANCE, sqrt(self.highest), self.highest / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,33 +138,71 @@ class NoSuggestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestions:
-    """Limits for all reasons of a tenant.
+    """Rules for a tenant.
 
     Attributes:
         tenant: Whose.
-        made: In the order of first sight.
-        unsupported: Those for which there is none.
+        rules: Those without a limit, for all its reasons.
+        too_noisy: The kinds of these that its history does not afford.
+        made: Limits, in the order of first sight.
+        unsupported: The reasons for which there is none.
         per_week: How often all of them together would have told in a week of the part that they were chosen on.
         confirmed_per_week: How often in a week of the rest.
     """
 
     tenant: Tenant
+    rules: tuple[SuggestedRule, ...]
+    too_noisy: tuple[NoRule, ...]
     made: tuple[Suggestion, ...]
     unsupported: tuple[NoSuggestion, ...]
     per_week: float
     confirmed_per_week: float
 
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """Every suggested rule, as the configuration has it."""
+        return (*(each.rule for each in self.rules), *(each.rule for each in self.made))
+
 
 def suggest(tenant: TenantHistory, *, budget: float, until: datetime) -> Suggestions:
-    """Return a limit for each reason of a tenant such that together they would have told at most so often.
+    """Return rules for a tenant such that together they would have alerted at most as often as wanted.
 
     Args:
         tenant: Whose history is learnt from.
         budget: Alerts a week that are wanted.
         until: The end of the history.
     """
-    since = min((each.poll_times.since[0] for each in tenant.reasons if each.poll_times.since), default=None)
-    split = until if since is None else until - (until - from_epoch_us(since)) * (1 - LEARNING_PART)
+    first = min((each.poll_times.since[0] for each in tenant.reasons if each.poll_times.since), default=None)
+    since = until if first is None else from_epoch_us(first)
+    split = until - (until - since) * (1 - LEARNING_PART)
+    candidates, unsupported = _candidates(tenant, split=split, until=until)
+    _raise_until_within(candidates, budget)
+    found = list(suggest_rules(tenant, since=since, split=split, until=until, budget=budget - _per_week(candidates)))
+    rules = [each for each in found if isinstance(each, SuggestedRule)]
+    rest = (until - split) / WEEK
+    while sum(each.confirmed for each in rules) > budget * rest:
+        rules.remove(max(rules, key=_confirmed_alerts))
+    kept = _confirmed(candidates, budget - sum(each.confirmed / rest for each in rules))
+    for each in (each for each in candidates if each not in kept):
+        times = "once" if len(each.confirming) == 1 else f"{len(each.confirming)} times"
+        why = f"its best limit alerted {times} in the last third of the history, which is more than the budget"
+        unsupported.append(NoSuggestion(reason=each.reason, why=why))
+    chosen_weeks = (split - since) / WEEK
+    return Suggestions(
+        tenant=tenant.polling.tenant,
+        rules=tuple(rules),
+        too_noisy=tuple(each for each in found if isinstance(each, NoRule)),
+        made=tuple(_numbered(candidate.suggestion() for candidate in kept)),
+        unsupported=tuple(unsupported),
+        per_week=_per_week(kept) + sum(each.chosen_on / chosen_weeks for each in rules),
+        confirmed_per_week=sum(each.confirmed_per_week for each in kept) + sum(each.confirmed / rest for each in rules),
+    )
+
+
+def _candidates(
+    tenant: TenantHistory, *, split: datetime, until: datetime
+) -> tuple[list["_Candidate"], list[NoSuggestion]]:
+    """Return the reasons for which a limit can be chosen, and why there is none for the others."""
     candidates: list[_Candidate] = []
     unsupported: list[NoSuggestion] = []
     for history in tenant.reasons:
@@ -166,21 +210,16 @@ def suggest(tenant: TenantHistory, *, budget: float, until: datetime) -> Suggest
         if usual.days < MIN_DAYS:
             why = f"it has {usual.days} whole days of history to choose a limit on, and at least {MIN_DAYS} are needed"
             unsupported.append(NoSuggestion(reason=history.reason, why=why))
+        elif not usual.fits_limit:
+            why = "it has days that differ so much that no limit fits; rules without a limit know more"
+            unsupported.append(NoSuggestion(reason=history.reason, why=why))
         else:
             candidates.append(_Candidate(history, usual, split=split, until=until))
-    _raise_until_within(candidates, budget)
-    kept = _confirmed(candidates, budget)
-    for each in (each for each in candidates if each not in kept):
-        times = "once" if len(each.confirming) == 1 else f"{len(each.confirming)} times"
-        why = f"its best limit alerted {times} in the last third of the history, which is more than the budget"
-        unsupported.append(NoSuggestion(reason=each.reason, why=why))
-    return Suggestions(
-        tenant=tenant.polling.tenant,
-        made=tuple(_numbered(candidate.suggestion() for candidate in kept)),
-        unsupported=tuple(unsupported),
-        per_week=_per_week(kept),
-        confirmed_per_week=sum(each.confirmed_per_week for each in kept),
-    )
+    return candidates, unsupported
+
+
+def _confirmed_alerts(rule: SuggestedRule) -> int:
+    return rule.confirmed
 
 
 def _confirmed(candidates: Sequence["_Candidate"], budget: float) -> list["_Candidate"]:

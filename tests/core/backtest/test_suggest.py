@@ -134,6 +134,16 @@ def test_what_no_limit_helps_against_is_not_suggested() -> None:
     ]
 
 
+def test_days_that_differ_much_fit_no_limit() -> None:
+    """Five on one day and five hundred on the next: what is too much on the one is nothing on the other."""
+    uneven = [500 if hour // 24 % 2 and 8 <= hour % 24 < 18 else 5 for hour in range(24 * DAYS)]
+
+    found = suggested({"Uneven": uneven})
+
+    assert (found.made, [each.reason for each in found.unsupported]) == ((), ["Uneven"])
+    assert "it has days that differ so much that no limit fits" in found.unsupported[0].why
+
+
 def test_a_limit_is_confirmed_on_what_it_was_not_chosen_on() -> None:
     """A burst in the last third does not move the limit, and counts for the rate that is promised."""
     found = suggested({"Spam": counts_with(dict.fromkeys(range(25 * 24, 25 * 24 + 6), 400))})

@@ -1,0 +1,169 @@
+"""Rules that compare with the past, as sensitive as a tenant's own history affords.
+
+For each kind there are steps, the most sensitive first. The first one is taken that keeps to the budget in the part of
+the history that rules are chosen on, if need be without the few hold reasons that alert most; the rest of the history,
+which it has not seen, confirms it or not. Every alert in the history counts as a false one, for nobody knows which
+of them were right. No I/O: values in, values out.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerter.core.backtest.alert_replay import alert_replays
+from alerter.core.conditions import Condition, Fall, Flatline, Rare, Rise, Stagnant
+from alerter.core.history import TenantHistory
+from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, literal_glob
+from alerter.core.series import HoldReason, Tenant
+
+WEEK, DAY, HOUR = timedelta(weeks=1), timedelta(days=1), timedelta(hours=1)
+#: Fewer weeks to choose on do not show what is usual.
+MIN_WEEKS = 3
+#: One of so many hold reasons may be left out.
+LEFT_OUT_PART = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """A kind of rule, with its steps.
+
+    Attributes:
+        title: What the rule is called, as the one that `alerter init` writes.
+        steps: Its conditions, the most sensitive first.
+        keep_firing_for: How long it goes on.
+    """
+
+    title: str
+    steps: tuple[Condition, ...]
+    keep_firing_for: timedelta = timedelta(0)
+
+
+KINDS = (
+    _Kind(title="Rise", steps=tuple(Rise(times=times) for times in (2, 2.5, 3, 4, 6)), keep_firing_for=DAY),
+    _Kind(title="Rare", steps=(Rare(at_least=3), Rare(), Rare(at_least=6, most=2)), keep_firing_for=DAY),
+    _Kind(
+        title="Mass release",
+        steps=(Fall(at_least=20, percent=60), Fall(percent=60), Fall(), Fall(percent=90)),
+        keep_firing_for=DAY,
+    ),
+    _Kind(
+        title="Silence",
+        steps=(Flatline(at_least=12 * HOUR, times=2), Flatline(times=2), Flatline(), Flatline(at_least=2 * DAY)),
+    ),
+    _Kind(
+        title="Nobody releases",
+        steps=(Stagnant(above=20, times=1.5), Stagnant(above=20), Stagnant(above=20, times=3)),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestedRule:
+    """A rule without a limit, for a tenant.
+
+    Attributes:
+        tenant: Whose.
+        title: What kind it is of.
+        condition: How sensitive it is.
+        keep_firing_for: How long it goes on.
+        left_out: The hold reasons that it does not look at, for they would alert too often.
+        chosen_on: How often it would have alerted in the part of the history that it was chosen on.
+        confirmed: How often in the rest.
+    """
+
+    tenant: Tenant
+    title: str
+    condition: Condition
+    keep_firing_for: timedelta
+    left_out: tuple[HoldReason, ...]
+    chosen_on: int
+    confirmed: int
+
+    @property
+    def rule(self) -> Rule:
+        """The rule itself."""
+        without = [f"!{literal_glob(reason)}" for reason in self.left_out]
+        return Rule(
+            name=RuleName(f"{self.title} ({self.tenant})"),
+            tenants=Selector((literal_glob(self.tenant),)),
+            reasons=Selector(("*", *without) if without else ()),
+            levels={
+                Severity.WARNING: Level(conditions=(self.condition,), keep_firing_for=self.keep_firing_for),
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoRule:
+    """A kind of rule of which nothing keeps to the budget, and why."""
+
+    title: str
+    why: str
+
+
+def suggest_rules(
+    tenant: TenantHistory, *, since: datetime, split: datetime, until: datetime, budget: float
+) -> Iterator[SuggestedRule | NoRule]:
+    """Yield for each kind a rule, or why there is none.
+
+    Args:
+        tenant: Whose history is learnt from.
+        since: Where the history begins.
+        split: Where the part ends that rules are chosen on.
+        until: Where the rest ends, which confirms them.
+        budget: How many alerts a week each of them may have.
+    """
+    if split - since < MIN_WEEKS * WEEK:
+        return
+    for kind in KINDS:
+        allowed = [part / WEEK * budget for part in (split - since, until - split)]
+        chosen = next(_affordable(tenant, kind, split=split, allowed=allowed[0]), None)
+        if chosen is None:
+            yield NoRule(title=kind.title, why="would have alerted too often at every step, where it was to be chosen")
+        elif chosen.confirmed > allowed[1]:
+            times = "once" if chosen.confirmed == 1 else f"{chosen.confirmed} times"
+            why = f"alerted {times} in the last third of the history, which is more than the budget"
+            yield NoRule(title=kind.title, why=why)
+        else:
+            yield chosen
+
+
+def _affordable(tenant: TenantHistory, kind: _Kind, *, split: datetime, allowed: float) -> Iterator[SuggestedRule]:
+    """Yield the steps that keep to the budget in the part that they are chosen on."""
+    for condition in kind.steps:
+        firings = list(_firings(tenant, kind, condition))
+        left_out = _noisiest([reason for reason, at in firings if at < split], len(tenant.reasons), allowed)
+        kept = [at for reason, at in firings if reason not in left_out]
+        chosen_on = sum(at < split for at in kept)
+        if chosen_on <= allowed:
+            yield SuggestedRule(
+                tenant=tenant.polling.tenant,
+                title=kind.title,
+                condition=condition,
+                keep_firing_for=kind.keep_firing_for,
+                left_out=left_out,
+                chosen_on=chosen_on,
+                confirmed=len(kept) - chosen_on,
+            )
+
+
+def _firings(tenant: TenantHistory, kind: _Kind, condition: Condition) -> Iterator[tuple[HoldReason, datetime]]:
+    """Yield which reasons would have alerted, and when."""
+    level = Level(conditions=(condition,), keep_firing_for=kind.keep_firing_for)
+    rule = Rule(name=RuleName(kind.title), levels={Severity.WARNING: level})
+    for replay in alert_replays(rule, [tenant]):
+        for since, _ in replay.firings():
+            yield replay.history.reason, since
+
+
+def _noisiest(alerting: Sequence[HoldReason], reasons: int, allowed: float) -> tuple[HoldReason, ...]:
+    """Return the reasons that must be left out to keep to the budget, as far as a few of them are enough."""
+    left_out: list[HoldReason] = []
+    counts = Counter(alerting)
+    for reason, count in counts.most_common(reasons // LEFT_OUT_PART):
+        if counts.total() <= allowed:
+            break
+        left_out.append(reason)
+        counts.subtract({reason: count})
+    return tuple(left_out)
