@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from alerter.cli import COMMANDS
+from alerter.service import wiring
 from alerter.simulator.api import Misbehaviour
 from alerter.simulator.scenario import Scenario
 from alerter.simulator.server import Simulator
@@ -381,19 +382,23 @@ def test_test_notify_says_of_each_target_whether_it_took_the_message(
     assert "there are: secops" in unknown.err
 
 
-def test_test_notify_says_for_a_program_what_each_target_did(alerter: RunCommand, config: Path, sink: HttpSink) -> None:
-    """Also that a picture was wanted and did not go along, and why."""
+def test_test_notify_says_for_a_program_what_each_target_did(
+    alerter: RunCommand, config: Path, sink: HttpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also why a picture that is wanted did not go along."""
     config.write_text(config.read_text().replace("[receivers.secops]", "[receivers.secops]\ncharts = true"))
+    monkeypatch.setattr(wiring, "picture_problem", lambda _: "it takes none")
     sink.status = 500
 
     (failed,) = json.loads(alerter("test-notify", "secops", "--json", "--config", config).out)
-    sink.status, sink.first = 200, [500]
+    sink.status = 200
     (without,) = json.loads(alerter("test-notify", "secops", "--json", "--config", config).out)
+    shown = alerter("test-notify", "secops", "--config", config)
 
     assert (failed["target"], failed["sent"]) == ("secops/json", False)
     assert failed["error"].startswith("JSON answered 500")
-    assert (without["sent"], without["error"]) == (True, None)
-    assert without["no_picture"]
+    assert without == {"target": "secops/json", "sent": True, "error": None, "no_picture": "it takes none"}
+    assert shown.out == "secops/json: sent, without a picture: it takes none\n"
 
 
 def test_db_upgrade_makes_the_database_once(alerter: RunCommand, config: Path) -> None:
@@ -577,10 +582,10 @@ def test_an_error_is_an_object_where_json_is_asked_for(
     """A program reads standard output alone, and finds one shape there whatever went wrong."""
     alerter("poll", "--config", config)
 
-    told = alerter(*words.split(), "--config", config)
+    failed = alerter(*words.split(), "--config", config)
 
-    (error,) = json.loads(told.out)["errors"]
-    assert (told.code, told.err) == (code, "")
+    (error,) = json.loads(failed.out)["errors"]
+    assert (failed.code, failed.err) == (code, "")
     assert text in error.pop("text")
     assert error == {"file": None, "line": None, "column": None, "key": None, "source": None}
 
@@ -590,8 +595,8 @@ def test_a_wrong_file_is_an_object_with_its_line_where_json_is_asked_for(alerter
     wrong = tmp_path / "rules.toml"
     wrong.write_text("[service]\npoll_intervall = '5m'\n", encoding="utf-8")
 
-    told, checked = (alerter(*words.split(), "--json", "--config", wrong) for words in ("status", "check-config"))
+    failed, checked = (alerter(*words.split(), "--json", "--config", wrong) for words in ("status", "check-config"))
 
-    assert told.code == 2
-    assert json.loads(told.out) == json.loads(checked.out)
-    assert 2 in [each["line"] for each in json.loads(told.out)["errors"]]
+    assert failed.code == 2
+    assert json.loads(failed.out) == json.loads(checked.out)
+    assert 2 in [each["line"] for each in json.loads(failed.out)["errors"]]

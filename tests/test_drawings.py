@@ -71,7 +71,7 @@ def test_the_picture_of_a_mail_has_the_chart_that_is_sent_along() -> None:
 
 
 def test_a_terminal_keeps_its_colours_and_its_text() -> None:
-    """Escape sequences become colours, and text that looks like markup stays text."""
+    """Escape sequences become colours, and text with the signs of markup stays text."""
     svg = terminal("a \x1b[1;31m<b>\x1b[0m & \x1b[2mc\x1b[0m", title="x")
 
     assert words_of(svg) == "a <b> & c"
