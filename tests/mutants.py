@@ -9,19 +9,22 @@ printed. Texts are left as they are. Without names of modules, all of `alerter.c
 
 import argparse
 import ast
-import subprocess
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from types import CodeType, ModuleType
 
 import click
+import pytest
 from typing_extensions import override
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +40,11 @@ OTHER_OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.Div: ast.Mult,
 }  # fmt: skip
+#: Each mutant has a process of its own, made from one that has imported what is no part of alerter.
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload(
+    ["alembic.command", "hypothesis.stateful", "psycopg", "pydantic", "pytest", "sqlalchemy"]
+)
 OTHER_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
@@ -178,18 +186,24 @@ def is_noticed(module: str, source: str) -> bool:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "mutant.py"
         path.write_text(source, encoding="utf-8")
+        process = _PROCESSES.Process(target=_run_tests, args=(module, path))
+        process.start()
+        process.join(MAX_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        return process.exitcode != 0
+
+
+def _run_tests(module: str, source: Path) -> None:
+    """Run a module's own tests with another source, and end with pytest's exit code."""
+    put_in(module, source)
+    os.chdir(ROOT)
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", "--hypothesis-profile=quick"]
-        code = (
-            f"import sys, pytest; from pathlib import Path; from tests.mutants import put_in; "
-            f"put_in({module!r}, Path({str(path)!r})); sys.exit(pytest.main({[*options, str(own_tests(module))]!r}))"
-        )
-        try:
-            ran = subprocess.run(
-                [sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, timeout=MAX_SECONDS
-            )
-        except subprocess.TimeoutExpired:
-            return True
-        return ran.returncode != 0
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what was imported before
+        code = pytest.main([*options, str(own_tests(module))])
+    sys.exit(code)
 
 
 def survivors_of(module: str, *, sample: int, seed: int, jobs: int) -> tuple[list[Mutant], int]:
