@@ -89,6 +89,7 @@ def test_other_numbers_of_times_are_refused(times: int, expected: str) -> None:
         pytest.param(a_growth(), "5 5 5 5 5 5 9", 2, (0, 14), id="what is still held is compared with for longest"),
         pytest.param(a_growth(percent=100), "40 1 1 1 1 1 9", 0.5, (0, 79), id="as much as the percentage wants"),
         pytest.param(a_growth(by=None, percent=100), "40 1 1 1 1 1 9", 0.5, (0, 79), id="a percentage alone"),
+        pytest.param(a_growth(), "2000 1 1 1 1 1 9", 0.5, (0, 2009), id="without a percentage, however many are held"),
         pytest.param(
             a_growth(by=None, percent=100), "1 1 1 1 1 1 30", 2, (0, 39), id="a percentage may count where more is held"
         ),

@@ -34,7 +34,9 @@ from tests.core.message.words import (
 
 
 def test_the_tone_is_that_of_the_worst() -> None:
-    """A message that tells of an alert and of an end looks like the alert."""
+    """A message about alerts of several severities is as the worst; one about an alert and an end is as the alert."""
+    for notices in ([a_notice(), a_notice(OTHER_LEVEL)], [a_notice(OTHER_LEVEL), a_notice()]):
+        assert drafted(*notices).status is MessageStatus.CRITICAL
     assert drafted(a_notice(), a_notice(ENDED, NotifyReason.RESOLVED)).status is MessageStatus.CRITICAL
     assert drafted(a_notice(ENDED, NotifyReason.RESOLVED)).status is MessageStatus.RESOLVED
 
