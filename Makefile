@@ -10,7 +10,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 help:
 	@echo 'make demo    a simulated day through the real pipeline: counts rise, alerts come, all-clear'
-	@echo 'make test    linters, types, import contracts and every test, with branch coverage'
+	@echo 'make test    linters, types, import contracts and every test on all cores, with branch coverage'
 	@echo 'make pictures  renews the pictures of the documentation, and the golden files of messages'
 	@echo 'make reference  writes the pages of the documentation that are made from the program'
 	@echo 'make docs    builds the documentation as a site, into .venv/site; a link that leads nowhere is an error'
@@ -54,7 +54,7 @@ format: $(VENV)/.dev
 
 test: lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m 'not slow'
+	$(BIN)/coverage run -m pytest -m 'not slow' -n auto --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='alerter/core/*' --fail-under=100

@@ -2,15 +2,28 @@
 
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import SystemRandom
 from threading import Condition, Event, Thread
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
+
+#: Below those that the system gives to whatever asks for any port, such as another test that runs at the same time.
+_PORTS = range(20_000, 32_000)
+
+
+def a_free_port() -> int:
+    """Return a port of 127.0.0.1 on which nobody listens, for a process that must be given one."""
+    while True:
+        port = SystemRandom().choice(_PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 #: How long a service may take for anything it is waited for.
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 Said = Mapping[str, str]
 

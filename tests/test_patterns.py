@@ -84,7 +84,8 @@ def uses() -> Mapping[str, Use]:
         for number, pattern in enumerate(_compiled(values[place][name])):
             # A pattern in a table is called by the name of a loop.
             methods = {method for each in names for on, method, _ in calls[each] if on == name}
-            for method in methods or {method for on, method, _ in calls[place] if on.islower() and on != "re"}:
+            # In one order, so that several processes find the same tests.
+            for method in sorted(methods or {method for on, method, _ in calls[place] if on.islower() and on != "re"}):
                 found.setdefault(f"{place}.{name}[{number}].{method}", Use(pattern, method))
     for place in names:
         for on, method, written in calls[place]:

@@ -16,7 +16,8 @@ from alerter.simulator.server import Simulator
 from tests.commands import a_configuration
 from tests.faults.proxies import Proxy, a_proxy
 from tests.postgres import Server
-from tests.service.test_daemon import Daemon, a_free_port
+from tests.servers import a_free_port
+from tests.service.test_daemon import Daemon
 
 
 @pytest.fixture

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from alerter.service.heartbeat import PingTimeouts
 from alerter.simulator.api import SUMMARY_PATH, TOKEN_PATH, Misbehaviour
 from alerter.simulator.scenario import Scenario
 from alerter.simulator.server import Simulator
 from tests.commands import a_configuration
-from tests.servers import HttpSink, PingSink, http_sink, ping_sink
+from tests.servers import HttpSink, PingSink, a_free_port, http_sink, ping_sink
 
 #: How long a daemon may take for anything; a test fails after it, and waits only as long as it must.
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 #: For so long it is watched how often a service wakes up that has nothing to do.
 SPAN_SECONDS = 6
 
@@ -177,12 +178,17 @@ def titles(sink: HttpSink) -> list[str]:
 
 
 def test_an_idle_daemon_stops_within_two_seconds_of_a_sigterm(config: Path, daemons: list[Daemon]) -> None:
-    """A service manager stops it with SIGTERM, and it ends with 0."""
+    """A service manager stops it with SIGTERM, and it ends with 0; a busy machine may need as long as for the start."""
+    began = time.monotonic()  # noqa: TID251 - real time, in which a real process must start and end
     daemon = start(config, daemons)
+    started = time.monotonic()  # noqa: TID251 - as above
 
     daemon.send(signal.SIGTERM)
+    code = daemon.process.wait(PATIENCE_SECONDS)
+    ended = time.monotonic()  # noqa: TID251 - as above
 
-    assert daemon.process.wait(2) == 0
+    assert code == 0
+    assert ended - started < max(2, started - began)
     daemon.wait_for("stopped")
 
 
@@ -342,7 +348,7 @@ def test_a_stop_is_not_taken_for_a_failed_poll(config: Path, daemons: list[Daemo
     daemon.wait_for("ready")
 
     daemon.send(signal.SIGTERM)
-    code = daemon.process.wait(5)
+    code = daemon.process.wait(PATIENCE_SECONDS)
 
     with closing(sqlite3.connect(config.parent / "alerter.db")) as database:
         assert database.execute("SELECT count(*) FROM poll_failures").fetchone() == (0,)
@@ -459,14 +465,7 @@ def test_a_heartbeat_that_hangs_holds_no_cycle_up(config: Path, daemons: list[Da
         daemon.wait_for("poll succeeded", times=number)
     daemon.send(signal.SIGTERM)
 
-    assert daemon.process.wait(2) == 0
-
-
-def a_free_port() -> int:
-    """Return a port on which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        number: int = found.getsockname()[1]
-        return number
+    assert daemon.process.wait(PingTimeouts().total - 2) == 0
 
 
 def ask(port: int, path: str) -> tuple[int, str]:
@@ -562,7 +561,7 @@ def test_a_scrape_that_nobody_reads_holds_no_stop_up(config: Path, daemons: list
 
         daemon.send(signal.SIGTERM)
 
-        assert daemon.process.wait(5) == 0
+        assert daemon.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_a_clock_that_jumps_is_noticed_while_nothing_else_happens(config: Path, daemons: list[Daemon]) -> None:

@@ -20,7 +20,7 @@ from alerter.redaction import Redactor
 from alerter.service.self_monitoring import SelfMonitoring, with_heartbeat
 from alerter.storage import Store
 from tests.builders import NOON, a_snapshot
-from tests.servers import PingSink, ping_sink
+from tests.servers import PingSink, a_free_port, ping_sink
 
 ACME, OTHER = Tenant("acme"), Tenant("other")
 
@@ -133,9 +133,7 @@ def test_a_poll_that_fails_as_a_whole_is_told(tmp_path: Path, switch: PingSink) 
 @pytest.fixture
 def free_port() -> int:
     """A port on which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        number: int = found.getsockname()[1]
-        return number
+    return a_free_port()
 
 
 def page(port: int, path: str = "/metrics") -> str:
@@ -196,8 +194,7 @@ def test_no_secret_is_shown(tmp_path: Path, watch: SelfMonitoring, health: Healt
 def test_a_reload_moves_the_port(tmp_path: Path, watch: SelfMonitoring, free_port: int) -> None:
     """The new one answers, the old one does not any more, and without `listen` there is none."""
     watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{free_port}"'), now=NOON)
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        other = found.getsockname()[1]
+    other = a_free_port()
 
     watch.apply_config(configuration(tmp_path, f'listen = "127.0.0.1:{other}"'), now=NOON)
     moved = page(other)
