@@ -17,7 +17,7 @@ from alerter.config.include import INCLUDE, failure, include, reach_in, read
 from alerter.config.models import Config
 from alerter.config.paths import credentials_of, state_folder
 from alerter.config.problems import Problems
-from alerter.config.sections import is_name, is_secret, read_sections
+from alerter.config.sections import DATABASE, is_name, is_secret, read_sections
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import ROOT_USER, why_not_trusted
 from alerter.config.types import MAX_LISTED, Secret
@@ -30,8 +30,6 @@ from alerter.servers import read_server_url
 VARIABLE = "ALERTER_CONFIG"
 #: In the folder where somebody stands, which may be another's; and where that of the service is.
 HERE, USUAL = Path("rules.toml"), Path("/etc/alerter/rules.toml")
-#: Whose secret everybody needs who reads or writes it.
-DATABASE = ("service", "database")
 
 
 def find_config(

@@ -16,7 +16,6 @@ from alerter.config import validate
 from alerter.config.files import Tree, expected_form
 from alerter.config.include import INCLUDE_KEYS
 from alerter.config.models import (
-    KEYS_BY_API,
     Config,
     MuteWindowConfig,
     RouteConfig,
@@ -29,13 +28,24 @@ from alerter.config.models import (
 from alerter.config.problems import Problems, found, kind_of, suggestion
 from alerter.config.rule_models import RECEIVER, RULE, RuleConfig, receiver_of
 from alerter.config.toml_lines import KeyPath
-from alerter.config.types import checked_name
+from alerter.config.types import Secret, checked_name
 from alerter.core.conditions import CONDITIONS
 from alerter.core.mutes import WindowName
 from alerter.core.rules import with_no_data_rules
 from alerter.core.series import Tenant
 
-SECTIONS = ("service", "web", "tenants", "receivers", "routes", "rules", "mute_windows")
+TABLES: Mapping[str, type[Section]] = {
+    "service": ServiceConfig,
+    "web": WebConfig,
+    "tenants": TenantConfig,
+    "receivers": RECEIVER,
+    "routes": RouteConfig,
+    "rules": RULE,
+    "mute_windows": MuteWindowConfig,
+}
+SECTIONS = tuple(TABLES)
+#: Whose secret everybody needs who reads or writes it.
+DATABASE = ("service", "database")
 
 
 AnyTable = TypeVar("AnyTable", bound=Section)
@@ -365,7 +375,6 @@ _NAMES = {
     "rules": {"name", "tenants", "tenant_labels", "reasons", "mute_windows"},
     "mute_windows": {"tenants", "tenant_labels"},
 }
-_KEYS_OF_TENANTS = frozenset(name for names in KEYS_BY_API.values() for name in names)
 
 
 def is_name(path: KeyPath) -> bool:
@@ -380,9 +389,18 @@ def is_name(path: KeyPath) -> bool:
 def is_secret(path: KeyPath) -> bool:
     """Say whether what stands there must not be shown, whatever it is."""
     match path:
-        case ("tenants", _, str() as key, *_):
-            return key in _KEYS_OF_TENANTS
-        case ("receivers", _, "urls", *_) | ("service", "database" | "heartbeat_url" | "heartbeat_headers", *_):
-            return True
+        case ("service" | "web" as section, str() as key, *_) | (str() as section, _, str() as key, *_):
+            return key in _SECRETS.get(section, ()) or path[:2] == DATABASE
         case _:
             return False
+
+
+def _has_secret(hint: object) -> bool:
+    return hint is Secret or any(map(_has_secret, get_args(hint)))
+
+
+#: The keys of each section that hold secrets. A database is one only where it names a server.
+_SECRETS = {
+    section: {name for name, field in table.model_fields.items() if _has_secret(field.annotation)}
+    for section, table in TABLES.items()
+}
