@@ -41,7 +41,7 @@ def check_target(
         yield from assess_contact(target.name, endpoint, contact(endpoint, timeout=TIMEOUT), now=now)
     if send is not None:
         error_text = send()
-        advice = "What it answered is in the line; README says more under 'A message does not arrive'."
+        advice = "What it answered is in the line; Troubleshooting says more under 'A message does not arrive'."
         yield (
             receiver_finding(target.name, Outcome.FAILED, f"not sent: {error_text}", advice)
             if error_text
