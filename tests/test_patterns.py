@@ -155,6 +155,7 @@ def _repeats_itself(use: Use) -> str:
     return ""
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("use", [pytest.param(use, id=name) for name, use in uses().items()])
 def test_a_pattern_takes_a_time_that_grows_with_the_text(use: Use) -> None:
     """At four times the length of its worst input it takes no more than about four times as long."""

@@ -26,6 +26,7 @@ def test_the_name_that_is_most_like_a_wrong_one_is_suggested(found: str, known: 
     assert suggestion(found, known) == expected
 
 
+@pytest.mark.uncounted
 def test_many_wrong_names_among_many_known_ones_take_a_moment() -> None:
     """As after the renaming of all tenants: it took a quarter of a minute."""
     known = [f"customer-{number}-holdings" for number in range(600)]

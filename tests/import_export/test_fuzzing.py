@@ -293,6 +293,7 @@ def _file(*parts: tuple[bytes, int]) -> Sequence[tuple[bytes, int]]:
 HEAD = (b"time,reason,count\n", 1)
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
@@ -346,6 +347,7 @@ def test_a_hostile_file_takes_little_time_and_memory(
     assert peak < 40_000_000
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("reasons", [1, 2, 10_000])
 def test_time_grows_with_the_length_of_a_file(tmp_path: Path, reasons: int) -> None:
     """However many reasons there are: twice the rows take about twice the time."""

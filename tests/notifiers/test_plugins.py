@@ -111,6 +111,7 @@ def too_long(parts: list[tuple[str, str]], service: Any, message: Message) -> st
     return ", ".join(words for words, is_so in wrong.items() if is_so)
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("number", [1, 15, 60, 1000])
 def test_no_service_is_handed_more_than_it_takes(number: int, handed: Handed, urls: dict[str, str]) -> None:
     """The limits are read from what the URL became; a storm is shortened to it, and says how large it was."""
@@ -139,6 +140,7 @@ def test_characters_of_several_bytes_are_counted_as_that(handed: Handed, urls: d
     assert wrong == {}
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("number", [1, 7])
 def test_nothing_in_a_name_is_live_anywhere(number: int, handed: Handed, urls: dict[str, str]) -> None:
     """A hold reason calls nobody and opens nothing, whichever service reads it."""

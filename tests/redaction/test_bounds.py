@@ -12,6 +12,7 @@ SECRET = "s3cr3t-of-the-house"
 ENCODED = b64encode(SECRET.encode()).decode()
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     "piece",
     [

@@ -195,6 +195,7 @@ def test_a_secret_with_half_a_character_is_one() -> None:
     assert Redactor(["half\udc80character", "a\udc80bc"]).redacted("half\udc80character") == REDACTED
 
 
+@pytest.mark.uncounted
 def test_ten_thousand_secrets_cost_a_line_little_more_than_one() -> None:
     """An MSP has thousands of tenants, and logs a line for each of them every minute."""
     line = "poll succeeded tenant=acme-0123 reasons=50 held=1234 seconds=0.23 " * 3

@@ -42,6 +42,7 @@ def check(seed: int, problem_of: Problems) -> None:
         pytest.fail(f"seed {seed}\n{problem_of(shrunk(world, lambda fewer: bool(problem_of(fewer))))}")
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("seed", range(6))
 def test_what_is_told_is_what_the_contract_says(seed: int, problem_of: Problems) -> None:
     """A few worlds, of which each has some of everything."""
