@@ -345,13 +345,24 @@ def _text(table: type[BaseModel], detail: ErrorDetails, path: KeyPath) -> str:
         case "extra_forbidden":
             return _unknown_key_text(str(detail["loc"][-1]), _table_at(table, detail["loc"][:-1]))
         case kind if kind in _LIMITS:
-            words, name = _LIMITS[kind]
-            limit = context[name]
-            return f"expected {words} {f'{limit:g}' if isinstance(limit, float) else limit}, found {shown}"
+            return f"expected {_limit_text(table, detail)}, found {shown}"
         case kind if kind in _EXPECTED:
             return f"expected {_EXPECTED[kind]}, found {shown}"
         case _:
             return f"expected something else: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def _limit_text(table: type[BaseModel], detail: ErrorDetails) -> str:
+    """Return the limit that a number is beyond, or both where it has two."""
+    *at, key = detail["loc"]
+    fields = {each.alias or name: each for name, each in _table_at(table, tuple(at)).model_fields.items()}
+    limits = fields[str(key)].metadata if key in fields else []
+    both = [getattr(each, name) for name in ("ge", "le") for each in limits if hasattr(each, name)]
+    if len(both) > 1:
+        return "from {} to {}".format(*both)
+    words, name = _LIMITS[detail["type"]]
+    limit = detail["ctx"][name]
+    return f"{words} {f'{limit:g}' if isinstance(limit, float) else limit}"
 
 
 def _unknown_key_text(key: str, table: type[BaseModel]) -> str:

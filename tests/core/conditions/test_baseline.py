@@ -237,8 +237,8 @@ def test_the_verdict_of_a_baseline_stands_until_an_hour_may_bring_another(
     ("settings", "expected"),
     [
         pytest.param({"deviations": 0.0}, "deviations: expected more than 0, found the number 0.0", id="no distance"),
-        pytest.param({"weeks": 2}, "weeks: expected at least 3, found the number 2", id="too few weeks"),
-        pytest.param({"weeks": 53}, "weeks: expected at most 52, found the number 53", id="too many weeks"),
+        pytest.param({"weeks": 2}, "weeks: expected from 3 to 52, found the number 2", id="too few weeks"),
+        pytest.param({"weeks": 53}, "weeks: expected from 3 to 52, found the number 53", id="too many weeks"),
         pytest.param({"floor": 0}, "floor: expected at least 1, found the number 0", id="no floor"),
     ],
 )

@@ -74,12 +74,12 @@ def test_it_looks_back_as_many_spans_and_says_so() -> None:
     assert unknown.note == "only 0s of 2h are known to compare with"
 
 
-@pytest.mark.parametrize(("times", "expected"), [(0, "at least 1"), (61, "at most 60")])
-def test_other_numbers_of_times_are_refused(times: int, expected: str) -> None:
+@pytest.mark.parametrize("times", [0, 61])
+def test_other_numbers_of_times_are_refused(times: int) -> None:
     """None at all compares with nothing, and more than sixty are a mistake."""
     refused = refusal("growth", over="1h", by=1, times=times)
 
-    assert refused == f"growth.times: expected {expected}, found the number {times}"
+    assert refused == f"growth.times: expected from 1 to 60, found the number {times}"
 
 
 @pytest.mark.parametrize(

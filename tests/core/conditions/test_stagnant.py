@@ -132,7 +132,7 @@ def test_stagnation_against_its_own_past_says_what_was_usual() -> None:
     ("keys", "expected"),
     [
         pytest.param({"times": 0.5}, ".times: expected at least 1, found the number 0.5", id="less than ever"),
-        pytest.param({"weeks": 2}, ".weeks: expected at least 3, found the number 2", id="too few weeks"),
+        pytest.param({"weeks": 2}, ".weeks: expected from 3 to 26, found the number 2", id="too few weeks"),
         pytest.param({"lasting": "3d", "times": 2.5}, ": expected either 'lasting', or 'times' and 'weeks'", id="both"),
     ],
 )
