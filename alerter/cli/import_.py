@@ -157,8 +157,9 @@ def _refuse(error: "InputError", *, as_json: bool) -> NoReturn:
 
 
 def _tenant_text(each: "TenantImport", zone: tzinfo) -> str:
+    failed = f"; {counted(each.failed_polls, 'new failed poll')}" if each.failed_polls else ""
     if not each.coverage:
-        return f"{each.tenant}: nothing was polled"
+        return f"{each.tenant}: no successful poll{failed}"
     since, until = (local(from_epoch_us(at), zone) for at in (each.coverage[0].since, each.coverage[-1].until))
     every = f", polled every {duration_text(each.interval)}" if each.interval else ""
     polls, new = (sum(run.polls for run in runs) for runs in (each.coverage, each.added))
@@ -167,14 +168,14 @@ def _tenant_text(each: "TenantImport", zone: tzinfo) -> str:
     return (
         f"{each.tenant}: {counted(each.reasons, 'hold reason')}{every}\n"
         f"    from {since} until {until}\n"
-        f"    {polls:,} polls, {new:,} of them new; {gaps}"
+        f"    {polls:,} polls, {new:,} of them new; {gaps}{failed}"
     )
 
 
 def _total_text(done: "ImportResult", *, is_dry: bool) -> str:
     changes = sum(each.changes for each in done.tenants)
     read = f"{done.entries:,} rows read"
-    if not any(each.added for each in done.tenants):
+    if not any(each.added or each.failed_polls for each in done.tenants):
         return f"{read}; nothing is new: all of that time is covered already, and stays as it is"
     would = "would be written; nothing was changed" if is_dry else "written"
     return f"{read}; {changes:,} changes of counts {would}"
@@ -206,6 +207,7 @@ def _imported_json(done: "ImportResult", *, is_dry: bool) -> Mapping[str, object
                 "until": from_epoch_us(each.coverage[-1].until) if each.coverage else None,
                 "polls": sum(run.polls for run in each.coverage),
                 "new_polls": sum(run.polls for run in each.added),
+                "new_failed_polls": each.failed_polls,
                 "changes": each.changes,
                 "gaps": [{"since": gap.since, "until": gap.until} for gap in each.gaps],
             }

@@ -1,8 +1,8 @@
 """History as it is written down: what `alerter export` gives away, and what `alerter import` takes in.
 
-Four kinds of record say all that is known of a tenant: which reasons were seen, what was held before the first record,
-when polling worked, and what changed. What stands between two records was polled and equal; what no `PollRange`
-covers is unknown. Other tools write readings: one count at one instant.
+Five kinds of record say all that is known of a tenant: which reasons were seen, what was held before the first record,
+when polling worked, when it failed, and what changed. What stands between two records was polled and equal; what no
+`PollRange` covers is unknown. Other tools write readings: one count at one instant.
 
 No I/O: values in, values out; all instants are aware UTC.
 """
@@ -14,11 +14,14 @@ from itertools import groupby
 from typing import TypeAlias, assert_never
 
 from alerter.core.series import HoldReason, Span, Tenant
+from alerter.errors import Cause
 
 #: The largest count that every database and every reader of JSON keeps exactly.
 MAX_COUNT = 2**53
 #: Names that Mimecast shows have at most 70 characters; what is longer than this is no policy's name.
 MAX_REASON = 1000
+#: Of a failed poll's detail no more is stored.
+MAX_DETAIL = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,26 @@ class PollRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailedPolls:
+    """Failed polls one after the other with the same cause.
+
+    Attributes:
+        polled: When they were.
+        cause: Why they failed.
+        detail: What was found last.
+    """
+
+    polled: PollRange
+    cause: Cause
+    detail: str
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose polls they were."""
+        return self.polled.tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountRecord:
     """The count of held messages from `at` on."""
 
@@ -83,7 +106,7 @@ class CountRecord:
     held: int
 
 
-Record: TypeAlias = FirstSeen | InitialCount | PollRange | CountRecord
+Record: TypeAlias = FirstSeen | InitialCount | PollRange | FailedPolls | CountRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +145,7 @@ def resample(records: Iterable[Record], *, every: timedelta) -> Iterator[Importe
 def _sampled(tenant: Tenant, records: Iterable[Record], every: timedelta) -> Iterator[ImportedSample]:
     held: dict[HoldReason, int] = {}
     spans: list[Span] = []
-    changes: Iterator[Record] = iter(records)
+    changes = (record for record in records if not isinstance(record, FailedPolls))
     change = next(changes, None)
     while change is not None and not isinstance(change, CountRecord):
         match change:

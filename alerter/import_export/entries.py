@@ -7,13 +7,21 @@ from functools import partial
 from itertools import accumulate
 from typing import TypeAlias, TypeVar
 
-from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange, Record
+from alerter.core.history_records import (
+    CountRecord,
+    FailedPolls,
+    FirstSeen,
+    ImportedSample,
+    InitialCount,
+    PollRange,
+    Record,
+)
 from alerter.core.poll_times import MAX_POLLS
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 from alerter.import_export.cells import read as cell_read
 from alerter.import_export.foreign import Foreign, foreign_count, foreign_time
 from alerter.import_export.parse import Values, found
-from alerter.import_export.write import CHANGE, HELD, POLLED, SEEN
+from alerter.import_export.write import CHANGE, FAILED, HELD, POLLED, SEEN
 
 Row: TypeAlias = Mapping[str, object]
 _Value = TypeVar("_Value")
@@ -156,8 +164,11 @@ def record_of(row: Row, asked: Tenant | None, values: Values) -> Record:
             )
         case "polled":
             return _polled(row, tenant, values)
+        case "failed":
+            cause, detail = _value(row, "cause", values.cause), _value(row, "detail", values.detail)
+            return FailedPolls(polled=_polled(row, tenant, values), cause=cause, detail=detail)
         case other:
-            kinds = ", ".join(map(repr, (SEEN, HELD, POLLED, CHANGE)))
+            kinds = ", ".join(map(repr, (SEEN, HELD, POLLED, FAILED, CHANGE)))
             raise WrongError("record", f"expected {kinds}, found {found(other)}; a newer alerter may have written it")
 
 

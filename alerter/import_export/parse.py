@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from alerter.core.history_records import MAX_COUNT, MAX_REASON
+from alerter.core.history_records import MAX_COUNT, MAX_DETAIL, MAX_REASON
 from alerter.core.series import NO_REASON, HoldReason, Tenant
+from alerter.errors import Cause
 
 #: Mimecast began in 2003: no count of it is older than this.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -80,12 +81,24 @@ class Values:
             raise ValueError(f"expected the name of a hold reason, found {found(value)}")  # noqa: TRY004 - one kind of error
         if value in self._reasons:
             return self._reasons[value]
-        if len(value) > MAX_REASON:
-            raise ValueError(f"expected a name of {MAX_REASON} characters at most, found one of {len(value)}")
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("expected text that can be stored, found a NUL or half a character in it")
+        _check_storable(value, MAX_REASON)
         self._reasons[value] = reason = HoldReason(value) if value.strip() else NO_REASON
         return reason
+
+    def cause(self, value: object) -> Cause:
+        """Return why polls failed."""
+        try:
+            return Cause(str(value))
+        except ValueError:
+            causes = ", ".join(map(repr, map(str, Cause)))
+            raise ValueError(f"expected one of {causes}, found {found(value)}") from None
+
+    def detail(self, value: object) -> str:
+        """Return what was found when a poll failed; it may be empty."""
+        if not isinstance(value, str | None):
+            raise ValueError(f"expected a text, found {found(value)}")  # noqa: TRY004 - one kind of error
+        _check_storable(text := value or "", MAX_DETAIL)
+        return text
 
     def tenant(self, value: object) -> Tenant:
         """Return the name of a tenant."""
@@ -128,6 +141,13 @@ class Values:
                 "expected a time with an offset; write it with one, or delete the rows of that hour"
             )
         return first
+
+
+def _check_storable(text: str, longest: int) -> None:
+    if len(text) > longest:
+        raise ValueError(f"expected {longest} characters at most, found {len(text):,}")
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("expected text that can be stored, found a NUL or half a character in it")
 
 
 def _span(text: str) -> timedelta:

@@ -17,7 +17,7 @@ from alerter.import_export.cells import read as cell_read
 from alerter.import_export.entries import Layout, Plain, Row, WrongError, listed, record_of
 from alerter.import_export.parse import Values, found
 from alerter.import_export.texts import MAX_LINE, LongLineError, lines, opened
-from alerter.import_export.write import PARTIAL, PARTIAL_MARK, READING_COLUMNS, RECORD_COLUMNS
+from alerter.import_export.write import OPTIONAL_COLUMNS, PARTIAL, PARTIAL_MARK, READING_COLUMNS, RECORD_COLUMNS
 
 #: The line on which something begins, and what it is.
 Entry: TypeAlias = tuple[int, Record | ImportedSample]
@@ -174,7 +174,9 @@ class _File:
             _UnreadableError: The file is none that is read.
         """
         if "record" in names:
-            if sorted(names) != sorted(RECORD_COLUMNS):
+            # A column that is there twice has more names than a set of them.
+            lacking = [name for name in RECORD_COLUMNS if name in OPTIONAL_COLUMNS and name not in names]
+            if sorted([*names, *lacking]) != sorted(RECORD_COLUMNS):
                 raise _UnreadableError(line, f"expected the columns {', '.join(RECORD_COLUMNS)}, found {listed(names)}")
             return lambda cells: self._record_of(dict(zip(names, map(cell_read, cells), strict=True)))
         try:

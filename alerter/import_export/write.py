@@ -12,7 +12,15 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TextIO, assert_never
 
-from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange, Record
+from alerter.core.history_records import (
+    CountRecord,
+    FailedPolls,
+    FirstSeen,
+    ImportedSample,
+    InitialCount,
+    PollRange,
+    Record,
+)
 from alerter.humanize import escaped_json
 from alerter.import_export.cells import shown
 
@@ -26,11 +34,13 @@ class FileFormat(StrEnum):
 
 #: The columns of a CSV file of records. `at` is the beginning of a run of polls, `until` its end; `steps` are the
 #: seconds from each of its polls to the next, and empty where they were evenly apart.
-RECORD_COLUMNS = ("record", "tenant", "reason", "at", "until", "held", "polls", "steps")
+RECORD_COLUMNS = ("record", "tenant", "reason", "at", "until", "held", "polls", "steps", "cause", "detail")
+#: Those that a file may lack, which has no failed polls.
+OPTIONAL_COLUMNS = frozenset({"cause", "detail"})
 #: The columns of a file of readings.
 READING_COLUMNS = ("time", "tenant", "reason", "held")
 #: The kinds of record, as files name them. `PARTIAL` says that some hold reasons were left out.
-SEEN, HELD, POLLED, CHANGE, PARTIAL = "seen", "held", "polled", "change", "partial"
+SEEN, HELD, POLLED, FAILED, CHANGE, PARTIAL = "seen", "held", "polled", "failed", "change", "partial"
 #: What says the same at the beginning of CSV.
 PARTIAL_MARK = "# some hold reasons only"
 
@@ -108,16 +118,22 @@ def _record_fields(record: Record) -> _Fields:
                 "held": record.held,
             }
         case PollRange():
-            fields: _Fields = {
-                "record": POLLED,
-                "tenant": record.tenant,
-                "at": _instant(record.since),
-                "until": _instant(record.until),
-                "polls": record.polls,
-            }
-            return fields | {"steps": _steps(record.times)} if record.times else fields
+            return {"record": POLLED} | _poll_fields(record)
+        case FailedPolls():
+            fields = {"record": FAILED} | _poll_fields(record.polled)
+            return fields | {"cause": record.cause.value, "detail": record.detail}
         case _:
             assert_never(record)
+
+
+def _poll_fields(polled: PollRange) -> _Fields:
+    fields: _Fields = {
+        "tenant": polled.tenant,
+        "at": _instant(polled.since),
+        "until": _instant(polled.until),
+        "polls": polled.polls,
+    }
+    return fields | {"steps": _steps(polled.times)} if polled.times else fields
 
 
 def _steps(times: Sequence[datetime]) -> str:

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
-from alerter.core.import_merge import BEFORE_ALL, Base, CountChange, Gap, ImportedHistory, gaps, merge_runs, steps
+from alerter.core.import_merge import (
+    BEFORE_ALL,
+    Base,
+    CountChange,
+    Gap,
+    ImportedHistory,
+    gaps,
+    merge_failures,
+    merge_runs,
+    steps,
+)
 from alerter.core.poll_times import Int64Array, PollRun, numbers
 from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, from_epoch_us
 from alerter.errors import StoreError
@@ -32,6 +42,7 @@ class TenantImport:
         interval: How far its polls are apart; None where records say what was polled.
         coverage: All its runs of successful polls, oldest first.
         added: What of them is new: where nothing is stored.
+        failed_polls: How many failed polls are new.
         changes: How many changes were added, altered or deleted for it.
     """
 
@@ -40,6 +51,7 @@ class TenantImport:
     interval: timedelta | None
     coverage: Sequence[PollRun]
     added: Sequence[PollRun]
+    failed_polls: int
     changes: int
 
     @property
@@ -104,6 +116,7 @@ class _Plan:
             interval=None if interval is None else interval * MICROSECOND,
             coverage=self.given.runs,
             added=[run for gap in self.filled for run in gap.runs],
+            failed_polls=sum(len(each.instants) for gap in self.filled for each in gap.failures),
             changes=len(self.changes),
         )
 
@@ -136,15 +149,16 @@ class _Changes:
 
 def _planned(given: ImportedHistory, reader: Reader) -> _Plan:
     stored = reader.imports.stored_history(given.tenant)
-    filled = gaps(given, stored.coverage)
+    filled = gaps(given, stored.coverage, stored.failures)
+    polled = [gap for gap in filled if gap.runs]
     changes = _Changes(steps(given, stored, filled))
     # What a stored poll did not see, another tool cannot have seen at that time; but perhaps later.
     first_seen = {
-        reason: at for reason, at in given.first_seen.items() if any(gap.after < at < gap.before for gap in filled)
+        reason: at for reason, at in given.first_seen.items() if any(gap.after < at < gap.before for gap in polled)
     }
     for at, reason, _, _ in changes:
         first_seen.setdefault(reason, at)
-    bases = given.bases if filled and filled[0].after == BEFORE_ALL else {}
+    bases = given.bases if polled and polled[0].after == BEFORE_ALL else {}
     return _Plan(given=given, filled=filled, changes=changes, first_seen=first_seen, bases=bases)
 
 
@@ -161,13 +175,14 @@ def _write(plans: Sequence[_Plan], store: Store, on_progress: OnProgress) -> Non
 
 def _cover(plan: _Plan, transaction: Transaction) -> None:
     tenant = plan.given.tenant
-    coverage = transaction.imports.runs(tenant)
-    if gaps(plan.given, coverage) != plan.filled:
+    coverage, failures = transaction.imports.runs(tenant), transaction.imports.failures(tenant)
+    if gaps(plan.given, coverage, failures) != plan.filled:
         raise StoreError(
             f"the history of {tenant} changed while it was imported into: nothing was imported; import it again"
         )
-    runs = merge_runs(coverage, plan.filled, interval=plan.given.interval)
-    transaction.imports.finish(tenant, runs, plan.first_seen, plan.changes.reasons)
+    runs = merge_runs(coverage, plan.filled, interval=plan.given.interval, failures=failures)
+    failed = merge_failures(failures, plan.filled, runs)
+    transaction.imports.finish(tenant, runs, failed, plan.first_seen, plan.changes.reasons)
 
 
 def _counted(changes: "_Changes", done: Iterator[int], total: int, on_progress: OnProgress) -> Iterator[CountChange]:

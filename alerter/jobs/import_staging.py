@@ -4,8 +4,16 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange, Record
-from alerter.core.import_merge import Base, ImportedHistory
+from alerter.core.history_records import (
+    CountRecord,
+    FailedPolls,
+    FirstSeen,
+    ImportedSample,
+    InitialCount,
+    PollRange,
+    Record,
+)
+from alerter.core.import_merge import Base, ImportedFailures, ImportedHistory
 from alerter.core.poll_times import PollRun, numbers
 from alerter.core.readings import NOTHING, Rows, RowsError, given_by, twice
 from alerter.core.series import HoldReason, Tenant, to_epoch_us
@@ -162,6 +170,7 @@ class _Records:
         self._index: dict[HoldReason, int] = {}
         self._bases: dict[HoldReason, Base] = {}
         self._polls = numbers()
+        self._failures: list[ImportedFailures] = []
         # The first poll of each run, by its index, and the run in which the newest change lies.
         self._begins: list[int] = []
         self._run = 0
@@ -175,6 +184,7 @@ class _Records:
             tenant=tenant,
             runs=[PollRun.of(self._polls[begin : self._end(run)]) for run, begin in enumerate(self._begins)],
             polls=self._polls,
+            failures=self._failures,
             first_seen=self._seen,
             bases=self._bases,
             reasons=list(self._index),
@@ -188,6 +198,8 @@ class _Records:
         match record:
             case PollRange():
                 return self._add_run(record)
+            case FailedPolls():
+                return self._add_failures(record)
             case FirstSeen():
                 return self._add_reason(record)
             case _ if record.reason not in self._seen:
@@ -216,6 +228,13 @@ class _Records:
         if not goes_on:
             self._begins.append(len(self._polls))
         self._polls.extend(instants[1:] if goes_on else instants)
+        return None
+
+    def _add_failures(self, record: FailedPolls) -> str | None:
+        if self._at:
+            return "expected 'failed' records before all changes, found one after them"
+        instants = numbers(map(to_epoch_us, record.polled.instants))
+        self._failures.append(ImportedFailures(instants=instants, cause=record.cause, detail=record.detail))
         return None
 
     def _end(self, run: int) -> int:

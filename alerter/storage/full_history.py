@@ -1,14 +1,13 @@
 """All of a tenant's history in one go, packed into arrays: for replays, which look at years of it."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, bindparam, select, type_coerce
+from sqlalchemy import Connection, Row, bindparam, select
 
 from alerter.core.history import SeriesHistory, TenantHistory
 from alerter.core.poll_times import (
-    FailureRun,
     Int64Array,
     PollRun,
     PollTimes,
@@ -19,12 +18,11 @@ from alerter.core.poll_times import (
     polls_of,
 )
 from alerter.core.series import ALL_REASONS, Tenant
-from alerter.errors import Cause
 from alerter.storage.count_changes import CountChanges
 from alerter.storage.encoding import StoredChange
 from alerter.storage.engine import Repository
-from alerter.storage.poll_runs import PollRuns
-from alerter.storage.tables import coverage, is_held, poll_failures, series
+from alerter.storage.poll_runs import FAILURES, PollRuns, failure_run_of, number_of
+from alerter.storage.tables import coverage, is_held, series
 
 
 class FullHistory(Repository):
@@ -53,7 +51,7 @@ class FullHistory(Repository):
         row = self._runs.tenant(tenant)
         scope = {"tenant_id": -1 if row is None else row.id}
         runs = [PollRun(**each._mapping) for each in self._all(_RUNS, scope)]  # noqa: SLF001 - SQLAlchemy's name
-        failures = [_failure_run(each) for each in self._all(_FAILURES, scope)]
+        failures = [failure_run_of(each) for each in self._all(FAILURES, scope)]
         steps = _Steps(() if row is None else self._changes.read(row.id))
         good = good_polls_of(runs)
         spans = list(joined_runs(runs))
@@ -112,39 +110,15 @@ def _archive(row: Row[Any], polling: SeriesHistory, steps: _Steps, begin: int) -
     )
 
 
-def _failure_run(row: Row[Any]) -> FailureRun:
-    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's name
-    return FailureRun(**fields | {"cause": Cause(row.cause)})
-
-
-def _number(column: ColumnElement[datetime], name: str) -> ColumnElement[int]:
-    """Return an instant's column as the number that it stores."""
-    return type_coerce(column, BigInteger).label(name)
-
-
 _RUNS = (
     select(
-        _number(coverage.c.first_poll_at, "since"),
-        _number(coverage.c.last_poll_at, "until"),
+        number_of(coverage.c.first_poll_at, "since"),
+        number_of(coverage.c.last_poll_at, "until"),
         coverage.c.poll_count.label("polls"),
         coverage.c.steps,
     )
     .where(coverage.c.tenant_id == bindparam("tenant_id"), is_held(coverage))
     .order_by(coverage.c.first_poll_at)
-)
-_FAILURES = (
-    select(
-        _number(poll_failures.c.first_failed_at, "since"),
-        _number(poll_failures.c.last_failed_at, "until"),
-        poll_failures.c.failure_count.label("polls"),
-        _number(poll_failures.c.outage_started_at, "outage_since"),
-        _number(poll_failures.c.ended_at, "ended_at"),
-        poll_failures.c.cause,
-        poll_failures.c.detail,
-        poll_failures.c.steps,
-    )
-    .where(poll_failures.c.tenant_id == bindparam("tenant_id"), is_held(poll_failures))
-    .order_by(poll_failures.c.first_failed_at)
 )
 _SERIES = (
     select(
@@ -152,7 +126,7 @@ _SERIES = (
         series.c.reason,
         series.c.value,
         series.c.first_held_at,
-        _number(series.c.first_seen_at, "seen_since"),
+        number_of(series.c.first_seen_at, "seen_since"),
     )
     .where(series.c.tenant_id == bindparam("tenant_id"))
     .order_by(series.c.id)

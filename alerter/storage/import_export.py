@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 
-from alerter.core.history_records import CountRecord, FirstSeen, InitialCount, PollRange, Record, clip
+from alerter.core.history_records import CountRecord, FailedPolls, FirstSeen, InitialCount, PollRange, Record, clip
 from alerter.core.import_merge import Base, StoredHistory
 from alerter.core.import_merge import CountChange as Step
-from alerter.core.poll_times import PollRun
+from alerter.core.poll_times import FailureRun, PollRun
 from alerter.core.rules import MATCH_ALL, Selector
 from alerter.core.series import HoldReason, Tenant, from_epoch_us, to_epoch_us
 from alerter.storage.cache import Cache
@@ -56,10 +56,10 @@ class ImportRepository(Repository):
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[Record]:
-        """Yield what is stored of a tenant: which reasons were seen, what they held at first, polls, and changes.
+        """Yield what is stored of a tenant: reasons that were seen, what they held at first, polls, changes.
 
-        Each kind comes as a whole, in this order, oldest first, reasons in the order of first sight. However long the
-        history is, little of it is in memory at a time.
+        Each kind comes as a whole, in this order, oldest first, with the failed polls behind the successful ones, and
+        reasons in the order of first sight. However long the history is, little of it is in memory at a time.
 
         Args:
             tenant: Whose; one that was never polled has no records.
@@ -69,7 +69,9 @@ class ImportRepository(Repository):
         """
         row = self._runs.tenant(tenant)
         spans = [] if row is None else self._clipped_coverage(row.id, tenant, since=since, until=until)
+        failed = [] if row is None else self._clipped_failures(row.id, tenant, since=since, until=until)
         if row is None or not spans:
+            yield from failed
             return
         known = [
             each
@@ -80,6 +82,7 @@ class ImportRepository(Repository):
             yield FirstSeen(tenant=tenant, reason=each.reason, at=each.first_seen_at)
         yield from self._bases(row.id, tenant, known, since=since, begin=since or spans[0].since)
         yield from spans
+        yield from failed
         reason_by_id = {each.id: each.reason for each in known}
         begin, end = _range(since, until)
         for at, number, _, held in self._changes.read(row.id, since=begin, until=end, series=reason_by_id.keys()):
@@ -93,6 +96,7 @@ class ImportRepository(Repository):
         known = self._all(SERIES, {"tenant_id": row.id})
         return StoredHistory(
             coverage=self.runs(tenant),
+            failures=self.failures(tenant),
             held={each.reason: each.value for each in known},
             changes=partial(self._named_changes, row.id, {each.id: each.reason for each in known}),
         )
@@ -101,6 +105,22 @@ class ImportRepository(Repository):
         """Return a tenant's runs of successful polls, oldest first."""
         row = self._runs.tenant(tenant)
         return [] if row is None else self._runs.all_runs(row.id)
+
+    def failures(self, tenant: Tenant) -> list[FailureRun]:
+        """Return a tenant's runs of failed polls, oldest first."""
+        row = self._runs.tenant(tenant)
+        return [] if row is None else self._runs.all_failures(row.id)
+
+    def _clipped_failures(
+        self, tenant_id: int, tenant: Tenant, *, since: datetime | None, until: datetime | None
+    ) -> list[FailedPolls]:
+        found = []
+        for failure in self._runs.all_failures(tenant_id):
+            polled = PollRange.of(tenant, [from_epoch_us(at) for at in failure.instants])
+            part = clip(polled, since=since, until=until)
+            if part is not None:
+                found.append(FailedPolls(polled=part, cause=failure.cause, detail=failure.detail))
+        return found
 
     def _clipped_coverage(
         self, tenant_id: int, tenant: Tenant, *, since: datetime | None, until: datetime | None
@@ -172,6 +192,7 @@ class ImportRepository(Repository):
         self,
         tenant: Tenant,
         runs: Sequence[PollRun],
+        failures: Sequence[FailureRun],
         first_seen: Mapping[HoldReason, int],
         changed: Collection[HoldReason],
     ) -> None:
@@ -179,13 +200,15 @@ class ImportRepository(Repository):
 
         Args:
             tenant: Whose.
-            runs: All runs of polls, also those that are stored.
+            runs: All runs of successful polls, also those that are stored.
+            failures: All runs of failed polls, also those that are stored.
             first_seen: When the import first saw each of its reasons.
             changed: The reasons whose changes were written.
         """
         self._cache.mark_changed(tenant)
         tenant_id = int(self._runs.ensure_tenant(tenant).id)
         self._runs.set_coverage(tenant_id, runs)
+        self._runs.set_failures(tenant_id, failures)
         id_by_reason = {row.reason: row.id for row in self._all(_SERIES, {"tenant_id": tenant_id})}
         seen = [{"series_id": id_by_reason[reason], "seen": from_epoch_us(at)} for reason, at in first_seen.items()]
         self._run(_BE_SEEN_SINCE, seen)

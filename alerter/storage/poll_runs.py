@@ -5,17 +5,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
-from alerter.core.poll_times import MAX_POLLS, PackedRun, PollRun, joined_runs, parts_of
+from alerter.core.history_records import MAX_DETAIL
+from alerter.core.poll_times import MAX_POLLS, FailureRun, PackedRun, PollRun, joined_runs, parts_of
 from alerter.core.series import PollFailure, Snapshot, Span, Tenant, from_epoch_us, longest_step, to_epoch_us
 from alerter.errors import Cause, SourceError
 from alerter.storage.encoding import storable
 from alerter.storage.engine import Repository
 from alerter.storage.tables import Instant, coverage, is_held, poll_failures, tenants
 
-#: Of a failure's detail so many characters are kept.
-MAX_DETAIL = 500
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -154,6 +165,20 @@ class PollRuns(Repository):
         new = sorted(wanted - stored, key=lambda run: run.since)
         self._run(_ADD_COVERAGE, [{"tenant_id": tenant_id} | run_columns(run) for run in new])
 
+    def all_failures(self, tenant_id: int) -> list[FailureRun]:
+        """Return every run of failed polls of a tenant, oldest first."""
+        return [failure_run_of(row) for row in self._all(FAILURES, {"tenant_id": tenant_id})]
+
+    def set_failures(self, tenant_id: int, failures: Iterable[FailureRun]) -> None:
+        """Store exactly these runs of failed polls."""
+        stored = {failure_run_of(row): row.id for row in self._all(FAILURES, {"tenant_id": tenant_id})}
+        wanted = dict.fromkeys(failures)
+        self._run(_DELETE_FAILURE, [{"failure_id": stored[run]} for run in stored if run not in wanted])
+        self._run(
+            _ADD_FAILURE,
+            [{"tenant_id": tenant_id} | failure_columns(run) for run in wanted if run not in stored],
+        )
+
     def _cover(self, tenant_id: int, snapshot: Snapshot, poll_interval: timedelta) -> None:
         """Put a poll into the run that it belongs to, join two that it connects, or begin one."""
         at = to_epoch_us(snapshot.taken_at)
@@ -190,6 +215,24 @@ def run_columns(run: PollRun) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def failure_columns(run: FailureRun) -> dict[str, Any]:
+    """Return what stands of a run of failed polls in its row."""
+    return {
+        "first_failed_at": from_epoch_us(run.since), "last_failed_at": from_epoch_us(run.until),
+        "failure_count": run.polls, "outage_started_at": from_epoch_us(run.outage_since),
+        "ended_at": None if run.ended_at is None else from_epoch_us(run.ended_at), "cause": str(run.cause),
+        "detail": run.detail, "steps": run.steps,
+    }  # fmt: skip
+
+
+def failure_run_of(row: Row[Any]) -> FailureRun:
+    """Return the run of failed polls of a row of `FAILURES`."""
+    return FailureRun(
+        since=row.since, until=row.until, polls=row.polls, outage_since=row.outage_since, ended_at=row.ended_at,
+        cause=Cause(row.cause), detail=row.detail, steps=row.steps or b"",
+    )  # fmt: skip
+
+
 def run_of(row: Row[Any]) -> PollRun:
     """Return the run of good polls of a row."""
     first, last = to_epoch_us(row.first_poll_at), to_epoch_us(row.last_poll_at)
@@ -218,6 +261,11 @@ def failure_from_row(tenant: Row[Any] | None) -> PollFailure | None:
     return PollFailure(
         since=tenant.outage_started_at, at=tenant.last_failed_at, cause=Cause(tenant.cause), detail=tenant.detail
     )
+
+
+def number_of(column: ColumnElement[datetime], name: str) -> ColumnElement[int]:
+    """Return an instant's column as the number that it stores."""
+    return type_coerce(column, BigInteger).label(name)
 
 
 # An update sets the columns that its parameters name, so that those of its condition have other names.
@@ -330,7 +378,24 @@ _FAILED_AFTER = (
     )
     .limit(1)
 )
+#: Every run of failed polls of a tenant, oldest first; instants as the numbers that are stored.
+FAILURES = (
+    select(
+        poll_failures.c.id,
+        number_of(poll_failures.c.first_failed_at, "since"),
+        number_of(poll_failures.c.last_failed_at, "until"),
+        poll_failures.c.failure_count.label("polls"),
+        number_of(poll_failures.c.outage_started_at, "outage_since"),
+        number_of(poll_failures.c.ended_at, "ended_at"),
+        poll_failures.c.cause,
+        poll_failures.c.detail,
+        poll_failures.c.steps,
+    )
+    .where(poll_failures.c.tenant_id == bindparam("tenant_id"), is_held(poll_failures))
+    .order_by(poll_failures.c.first_failed_at)
+)
 _ADD_FAILURE = insert(poll_failures)
+_DELETE_FAILURE = delete(poll_failures).where(poll_failures.c.id == bindparam("failure_id"))
 _SET_FAILURE = update(poll_failures).where(poll_failures.c.id == bindparam("failure_id"))
 _LENGTHEN_FAILURES = _SET_FAILURE.where(
     poll_failures.c.ended_at.is_(None), poll_failures.c.failure_count == bindparam("known_failures"), _KNOWN_REVISION

@@ -6,6 +6,7 @@ import pytest
 
 from alerter.core.history_records import (
     CountRecord,
+    FailedPolls,
     FirstSeen,
     ImportedSample,
     InitialCount,
@@ -15,6 +16,7 @@ from alerter.core.history_records import (
     resample,
 )
 from alerter.core.series import HoldReason, Tenant
+from alerter.errors import Cause
 from tests.builders import at, minutes
 
 ACME = Tenant("acme")
@@ -89,8 +91,9 @@ def test_counts_are_those_of_regular_instants() -> None:
 
 
 def test_a_gap_has_no_counts() -> None:
-    """What polling did not cover is not zero, nor what it was before."""
-    records: list[Record] = [polled("11:00", "11:05"), polled("11:20", "11:21"), change("11:00", 7)]
+    """What polling did not cover is not zero, nor what it was before; nor is a failed poll."""
+    failed = FailedPolls(polled=polled("11:10", "11:15", 2), cause=Cause.DNS, detail="")
+    records: list[Record] = [polled("11:00", "11:05"), polled("11:20", "11:21"), failed, change("11:00", 7)]
 
     assert readings(records) == [(at("11:00"), "Spam", 7), (at("11:05"), "Spam", 7), (at("11:20"), "Spam", 7)]
 

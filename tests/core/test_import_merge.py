@@ -1,6 +1,7 @@
 """What an import adds to stored history, and what it leaves as it is."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -12,15 +13,18 @@ from alerter.core.import_merge import (
     Base,
     CountChange,
     Gap,
+    ImportedFailures,
     ImportedHistory,
     StoredHistory,
     gaps,
+    merge_failures,
     merge_runs,
     steps,
 )
-from alerter.core.poll_times import NEVER, PollRun, good_polls_of, numbers
+from alerter.core.poll_times import NEVER, FailureRun, PollRun, good_polls_of, numbers, packed_instants
 from alerter.core.readings import NOTHING, Rows, given_by
 from alerter.core.series import HoldReason, Tenant, to_epoch_us
+from alerter.errors import Cause
 from tests.builders import NOON, at, minutes
 
 ACME = Tenant("acme")
@@ -257,6 +261,81 @@ def test_coverage_afterwards(coverage: str, added: str, expected: str) -> None:
     filled: Sequence[Gap] = [Gap(after=BEFORE_ALL, before=NEVER, runs=runs(added))] if added else []
 
     assert merge_runs(runs(coverage), filled, interval=EVERY // minutes(1) * 60_000_000) == runs(expected)
+
+
+def failed(*clocks: str, ended_at: str | None = None, since: str = "") -> FailureRun:
+    """Return the stored run of failed polls at these times."""
+    instants = [to_epoch_us(at(clock)) for clock in clocks]
+    return FailureRun(
+        since=instants[0],
+        until=instants[-1],
+        polls=len(instants),
+        outage_since=to_epoch_us(at(since or clocks[0])),
+        ended_at=None if ended_at is None else to_epoch_us(at(ended_at)),
+        cause=Cause.TIMEOUT,
+        detail="",
+        steps=packed_instants(instants),
+    )
+
+
+def given_failures(*clocks: str) -> ImportedFailures:
+    """Return the failed polls of an import."""
+    return ImportedFailures(instants=[to_epoch_us(at(each)) for each in clocks], cause=Cause.TIMEOUT, detail="")
+
+
+def test_a_run_goes_on_across_no_failed_poll() -> None:
+    """Neither across a stored one, nor across one of the import."""
+    stored, added = runs("11:00-11:10x3"), runs("11:15-11:20x2")
+    gap = Gap(after=stored[-1].until, before=NEVER, runs=added)
+    interval = EVERY // minutes(1) * 60_000_000
+
+    assert merge_runs(stored, [gap], interval=interval, failures=[failed("11:12")]) == [*stored, *added]
+    with_failure = replace(gap, failures=[given_failures("11:12")])
+    assert merge_runs(stored, [with_failure], interval=interval) == [*stored, *added]
+    assert merge_runs(stored, [gap], interval=interval, failures=[failed("11:22")]) == runs("11:00-11:20x5")
+
+
+def test_a_run_of_an_import_ends_at_a_stored_failed_poll() -> None:
+    """What failed here is no poll in between, however well another tool was answered."""
+    found = recorded("11:00-12:00x13")
+
+    (gap,) = gaps(found, (), [failed("11:12", "11:13", "11:33"), failed("12:00")])
+
+    assert gap.runs == runs("11:00-11:10x3 11:15-11:30x4 11:35-11:55x5 12:00-12:00x1")
+
+
+def test_failed_polls_are_added_where_nothing_is_stored() -> None:
+    """Not within a stored run, and none that is stored already."""
+    found = replace(recorded("11:00-11:10x3"), failures=[given_failures("10:50", "11:05", "11:20", "11:25")])
+
+    before, after_ = gaps(found, runs("11:00-11:10x3"), [failed("11:20")])
+
+    assert [each.instants for each in before.failures] == [[to_epoch_us(at("10:50"))]]
+    assert [each.instants for each in after_.failures] == [[to_epoch_us(at("11:25"))]]
+    assert (before.runs, after_.runs) == ([], [])
+
+
+def test_an_outage_begins_with_its_first_failed_poll_and_ends_with_the_next_good_one() -> None:
+    """Also where stored and added failed polls make it together, and a run of one cause is parted by the other's."""
+    stored = [failed("11:12", "11:20")]
+    gap = Gap(after=BEFORE_ALL, before=NEVER, runs=[], failures=[given_failures("11:15")])
+
+    found = merge_failures(stored, [gap], runs("11:00-11:10x3 11:30-11:30x1"))
+
+    assert found == [
+        failed("11:12", ended_at="11:15"),
+        failed("11:15", since="11:12", ended_at="11:20"),
+        failed("11:20", since="11:12", ended_at="11:30"),
+    ]
+
+
+@pytest.mark.parametrize("ended_at", [None, "11:30"])
+def test_a_stored_outage_without_a_later_poll_stays_as_it_is(ended_at: str | None) -> None:
+    """It goes on, or the poll that ended it is not stored any more."""
+    stored = [failed("11:12", ended_at=ended_at)]
+
+    assert merge_failures(stored, [], runs("11:00-11:10x3")) == stored
+    assert merge_failures([], [], runs("11:00-11:10x3")) == []
 
 
 def test_the_distance_of_records_is_that_of_their_own_polls() -> None:

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange
+from alerter.core.history_records import CountRecord, FailedPolls, FirstSeen, ImportedSample, InitialCount, PollRange
 from alerter.core.series import NO_REASON, Tenant
-from alerter.errors import Problem
+from alerter.errors import Cause, Problem
 from alerter.import_export import Layout, Values, read
 from alerter.import_export.texts import MAX_LINE
 from tests.builders import NOON, at
@@ -190,7 +190,7 @@ HEAD = "time,tenant,reason,held\n"
         pytest.param(",acme,Spam,7", "2: time: expected a time with an offset", id="no time"),
         pytest.param(
             f"2026-03-02T11:00Z,acme,{'x' * 1001},7",
-            "2: reason: expected a name of 1000 characters at most",
+            "2: reason: expected 1000 characters at most",
             id="a reason that is too long",
         ),
         pytest.param(
@@ -450,7 +450,7 @@ def test_records_are_known_by_their_column(path: Path) -> None:
     [
         pytest.param(
             "told,acme,Spam,2026-03-02T10:00:00Z,,,,",
-            "expected 'seen', 'held', 'polled', 'change', found 'told'; a newer alerter",
+            "expected 'seen', 'held', 'polled', 'failed', 'change', found 'told'; a newer alerter",
             id="another kind",
         ),
         pytest.param(
@@ -522,4 +522,46 @@ def test_records_without_one_of_their_columns_are_refused(path: Path) -> None:
     """Without `until` nobody would know what was polled."""
     (problem,) = read_all(path, "record,tenant,reason,at,held,polls\nseen,acme,Spam,2026-03-02T10:00:00Z,,\n")
 
-    assert "expected the columns record, tenant, reason, at, until, held, polls, steps, found 'record'" in str(problem)
+    columns = "record, tenant, reason, at, until, held, polls, steps, cause, detail"
+    assert f"expected the columns {columns}, found 'record'" in str(problem)
+
+
+WITH_FAILURES = OWN.replace("\n", ",cause,detail\n")
+
+
+def test_a_record_says_why_polls_failed(path: Path) -> None:
+    """As troubleshooting names the cause, with what was found."""
+    row = "failed,acme,,2026-03-02T10:00:00Z,2026-03-02T10:05:00Z,,2,,dns,'=no address"
+
+    (failed,) = read_all(path, f"{WITH_FAILURES}{row}\n")
+
+    assert isinstance(failed, FailedPolls)
+    assert (failed.cause, failed.detail) == (Cause.DNS, "=no address")
+    assert failed.polled.instants == (at("10:00"), at("10:05"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        pytest.param("sunspots,", "2: cause: expected one of 'wrong_keys', 'keys_expired', ", id="another cause"),
+        pytest.param(",", "found nothing", id="no cause"),
+        pytest.param(f"dns,{'x' * 501}", "2: detail: expected 500 characters at most, found 501", id="a long detail"),
+        pytest.param("dns,a\0b", "2: detail: expected text that can be stored", id="a detail that cannot be stored"),
+    ],
+)
+def test_a_failed_poll_that_cannot_be_is_refused(path: Path, cells: str, expected: str) -> None:
+    """What is in a file may come from anybody."""
+    row = f"failed,acme,,2026-03-02T10:00:00Z,2026-03-02T10:05:00Z,,2,,{cells}"
+
+    (problem,) = read_all(path, f"{WITH_FAILURES}{row}\n")
+
+    assert expected in str(problem)
+
+
+def test_the_detail_of_a_failed_poll_is_a_text(path: Path) -> None:
+    """JSON has other kinds."""
+    row = '{"record":"failed","tenant":"acme","at":"2026-03-02T10:00:00Z","until":"2026-03-02T10:00:00Z",'
+
+    (problem,) = read_all(path, row + '"polls":1,"cause":"dns","detail":5}\n')
+
+    assert "1: detail: expected a text, found 5" in str(problem)

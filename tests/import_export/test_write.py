@@ -7,8 +7,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample, InitialCount, PollRange, Record
+from alerter.core.history_records import (
+    CountRecord,
+    FailedPolls,
+    FirstSeen,
+    ImportedSample,
+    InitialCount,
+    PollRange,
+    Record,
+)
 from alerter.core.series import HoldReason, Tenant
+from alerter.errors import Cause
 from alerter.import_export import FileFormat, write_partial_mark, write_readings, write_records
 from tests.builders import NOON, at
 
@@ -18,6 +27,7 @@ RECORDS: list[Record] = [
     InitialCount(tenant=ACME, reason=REASON, at=at("10:00"), held=5),
     PollRange(tenant=ACME, since=at("10:00"), until=at("11:00"), polls=13),
     PollRange.of(ACME, [at("11:30"), at("11:35") - timedelta(microseconds=1), at("11:40")]),
+    FailedPolls(polled=PollRange.of(ACME, [at("11:15"), at("11:20")]), cause=Cause.DNS, detail="=no, none"),
     CountRecord(tenant=ACME, reason=REASON, at=at("11:00"), held=7),
 ]
 
@@ -28,14 +38,15 @@ def test_records_as_csv() -> None:
 
     number = write_records(RECORDS, stream, FileFormat.CSV)
 
-    assert number == 5
+    assert number == 6
     assert stream.getvalue().splitlines() == [
-        "record,tenant,reason,at,until,held,polls,steps",
-        'seen,acme,"\'=Ω, x",2026-03-02T10:00:00Z,,,,',
-        'held,acme,"\'=Ω, x",2026-03-02T10:00:00Z,,5,,',
-        "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T11:00:00Z,,13,",
-        "polled,acme,,2026-03-02T11:30:00Z,2026-03-02T11:40:00Z,,3,299.999999 300.000001",
-        'change,acme,"\'=Ω, x",2026-03-02T11:00:00Z,,7,,',
+        "record,tenant,reason,at,until,held,polls,steps,cause,detail",
+        'seen,acme,"\'=Ω, x",2026-03-02T10:00:00Z,,,,,,',
+        'held,acme,"\'=Ω, x",2026-03-02T10:00:00Z,,5,,,,',
+        "polled,acme,,2026-03-02T10:00:00Z,2026-03-02T11:00:00Z,,13,,,",
+        "polled,acme,,2026-03-02T11:30:00Z,2026-03-02T11:40:00Z,,3,299.999999 300.000001,,",
+        'failed,acme,,2026-03-02T11:15:00Z,2026-03-02T11:20:00Z,,2,,dns,"\'=no, none"',
+        'change,acme,"\'=Ω, x",2026-03-02T11:00:00Z,,7,,,,',
     ]
 
 
@@ -46,8 +57,8 @@ def test_records_as_json_lines() -> None:
     write_records(RECORDS, stream, FileFormat.JSONL)
 
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [line["record"] for line in lines] == ["seen", "held", "polled", "polled", "change"]
-    assert lines[4] == {
+    assert [line["record"] for line in lines] == ["seen", "held", "polled", "polled", "failed", "change"]
+    assert lines[5] == {
         "record": "change",
         "tenant": "acme",
         "reason": "=Ω, x",
