@@ -142,7 +142,7 @@ def after_failure(delivery: Delivery, error: DeliveryError, *, now: datetime) ->
         now: When it failed.
     """
     had_by = delivery.had_by | error.had_by
-    refused_at = delivery.refused_at or (now if error.refused or had_by else None)
+    refused_at = delivery.refused_at or (now if error.refused or error.had_by else None)
     failed = replace(
         delivery, attempts=delivery.attempts + 1, last_error=str(error), refused_at=refused_at, had_by=had_by
     )

@@ -166,14 +166,16 @@ def _next_attempt(
     """Return a target's oldest message if its time has come, or a digest of all that it missed.
 
     What the target refused is no part of the queue: it is tried when its own time has come, or is in a digest of its
-    own.
+    own. A digest has only what the same addressees of mail lack: nobody gets again what he has.
     """
     waiting = sorted((each for each in reader.outbox.waiting() if each.target_id == target), key=lambda each: each.id)
     heads = due(waiting, now=now)
     if not heads:
         return None
     head = next((each for each in heads if each.refused_at is None), heads[0])
-    queue = [each for each in waiting if (each.refused_at is None) == (head.refused_at is None)]
+    queue = [
+        each for each in waiting if (each.refused_at is None, each.had_by) == (head.refused_at is None, head.had_by)
+    ]
     if alerting is not None and needs_digest(queue, now=now):
         originals = tuple(reader.outbox.message(each.message_id) for each in queue)
         return DeliveryAttempt(
@@ -229,7 +231,7 @@ def _send(attempt: DeliveryAttempt, notifier: Notifier, url: str) -> None:
     Raises:
         DeliveryError: The target took it neither as it is nor in short.
     """
-    had_by = frozenset[str].intersection(*(each.had_by for each in attempt.deliveries))
+    had_by = attempt.deliveries[0].had_by
     try:
         notifier.deliver(attempt.message, url, had_by=had_by)
     except DeliveryError as error:
@@ -298,7 +300,9 @@ def _hand_over(
     missed = missed_of((each for each, _ in dead), messages, transaction.alerts.load_live(_alert_ids(messages)))
     message = build_fallback_message(missed, receiver, alerting.context, now=now)
     if not transaction.outbox.has_message(message.id):
-        transaction.outbox.enqueue(message, alerting.targets_for(receiver.name))
+        # Who has all of it gets no copy.
+        had_by = frozenset[str].intersection(*(each.had_by for each, _ in dead))
+        transaction.outbox.enqueue(message, alerting.targets_for(receiver.name), had_by=had_by)
 
 
 def _fallback(message: Message, alerting: AlertingConfig) -> Receiver | None:

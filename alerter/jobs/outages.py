@@ -32,7 +32,7 @@ def note_attempt(
 
     Args:
         transaction: In which the attempt is recorded.
-        after: The deliveries of one attempt, as they are after it; of a mail that some have, the target was reached.
+        after: The deliveries of one attempt, as they are after it; of a mail that some take, the target was reached.
             That it refuses a message as such is no outage once it has taken a later one.
         error: Why the attempt failed; None where it did not.
         alerting: Where those who are notified are.
@@ -42,7 +42,8 @@ def note_attempt(
     if target not in alerting.addresses.values():
         return
     outage = transaction.outbox.outages().get(target)
-    if not any(each.sent_at is not None or each.had_by for each in after):
+    is_reached = after[0].sent_at is not None if error is None else bool(error.had_by)
+    if not is_reached:
         is_refused = error is not None and error.refused
         if outage is None and is_refused and transaction.outbox.was_overtaken(after[-1]):
             return  # It takes others: what it refuses is this very message.

@@ -171,7 +171,7 @@ class AppriseNotifier:
         if isinstance(service, JsonPlugin):
             service.set_message(message)
         if isinstance(service, MailPlugin):
-            service.had_by |= had_by
+            service.had_by = had_by
         offered = None if isinstance(service, SlackPlugin) else picture
         result = self._send(service, url, title, text, _TYPE_BY_STATUS[message.status], picture=offered)
         if picture is not None:
@@ -228,7 +228,7 @@ class AppriseNotifier:
             failure,
             refused=service.is_refused if isinstance(service, MailPlugin) else REFUSED.search(failure) is not None,
             retry_after=service.retry_after if isinstance(service, OpsgeniePlugin) else None,
-            had_by=frozenset(service.had_by) if isinstance(service, MailPlugin) else frozenset(),
+            had_by=frozenset(service.taken_by) if isinstance(service, MailPlugin) else frozenset(),
         )
 
     def picture_problem(self, url: str) -> str:

@@ -179,7 +179,9 @@ class MailPlugin(NotifyEmail):  # type: ignore[no-untyped-call]
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 - Apprise's signature
         super().__init__(**arguments)  # type: ignore[no-untyped-call]
-        self.had_by: set[str] = set()
+        #: Who has it already, and who takes it now.
+        self.had_by: frozenset[str] = frozenset()
+        self.taken_by: set[str] = set()
         self.refusals: dict[str, tuple[int, bytes]] = {}
         #: Whether it was the mail that was not wanted, rather than who it is for, or who we are.
         self.is_refused = False
@@ -221,11 +223,11 @@ class MailPlugin(NotifyEmail):  # type: ignore[no-untyped-call]
         )
         with connection:
             for mail in self._mails():
-                addresses = [each for each in mail.to_addrs if _addressee(each) not in self.had_by]
+                addresses = [each for each in mail.to_addrs if _addressee(each) not in self.had_by | self.taken_by]
                 if addresses:
                     refusals = connection.refusals(str(self.from_addr[1]), addresses, self._with_our_text(mail.body))
                     self.refusals |= refusals
-                    self.had_by.update(_addressee(each) for each in addresses if each not in refusals)
+                    self.taken_by.update(_addressee(each) for each in addresses if each not in refusals)
         return not self.refusals
 
     def _protocol_headers(self, _body: str) -> dict[str, str]:

@@ -131,11 +131,19 @@ class OutboxRepository(Repository):
         row = self._first(_DELIVERY, {"delivery_id": delivery_id})
         return None if row is None else record_from_row(row)
 
-    def enqueue(self, message: Message, targets: Mapping[TargetName, TargetId]) -> None:
-        """Keep a message as it is now, with one delivery per target, due at once."""
+    def enqueue(
+        self, message: Message, targets: Mapping[TargetName, TargetId], *, had_by: frozenset[str] = frozenset()
+    ) -> None:
+        """Keep a message as it is now, with one delivery per target, due at once.
+
+        Args:
+            message: The message.
+            targets: Where it goes.
+            had_by: The addressees of mail who have what it says.
+        """
         self._run(_ADD_MESSAGE, _message_row(message))
         due = {"created_at": message.created_at, "next_attempt_at": message.created_at}
-        new = {"message_id": message.id, "attempts": 0, "last_error": ""} | due
+        new = {"message_id": message.id, "attempts": 0, "last_error": "", "had_by": _json_of(had_by)} | due
         self._run(_ADD_DELIVERY, [new | {"target": target, "target_name": name} for name, target in targets.items()])
 
     def save_outage(self, outage: TargetOutage) -> None:
@@ -183,6 +191,10 @@ class OutboxRepository(Repository):
         return bool(self._run(_SETTLE, _outcome(delivery) | ended))
 
 
+def _json_of(had_by: frozenset[str]) -> str:
+    return json.dumps(sorted(had_by))
+
+
 def _outcome(delivery: Delivery) -> dict[str, Any]:
     return {
         "delivery_id": delivery.id,
@@ -192,7 +204,7 @@ def _outcome(delivery: Delivery) -> dict[str, Any]:
         "dead_at": delivery.dead_at,
         "last_error": storable(delivery.last_error),
         "refused_at": delivery.refused_at,
-        "had_by": json.dumps(sorted(delivery.had_by)),
+        "had_by": _json_of(delivery.had_by),
     }
 
 

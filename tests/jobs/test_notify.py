@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -28,6 +28,7 @@ from tests.builders import (
     an_acknowledgement,
     span,
 )
+from tests.fakes import RecordingNotifier
 from tests.jobs.test_poll import MAIL, SLACK, TEAMS, URLS, World
 
 HELD, CALM = {"Spam": 150}, {"Spam": 10}
@@ -655,6 +656,92 @@ def test_the_fallback_is_told_once_of_what_a_person_tries_again_in_vain(world: W
 
     assert [(each.attempts, each.dead_at is not None) for each in tried] == [(2, True)]
     assert (len(_titles(world, MAIL)), world.waiting()) == (1, [])
+
+
+@dataclass
+class MailOfTwo(RecordingNotifier):
+    """A way out on which each mail is for alice and bob."""
+
+    refusing: set[str] = field(default_factory=set)
+    giving_up: set[str] = field(default_factory=set)
+    taken: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
+        """Give a mail to those of the two who lack it and do not refuse it."""
+        super().deliver(message, url)
+        lacking = {"alice", "bob"} - had_by
+        takers = lacking - self.refusing
+        self.taken += [(each, url, message.id) for each in sorted(takers)]
+        if takers < lacking:
+            raise DeliveryError("answered 550 for bob", had_by=frozenset(takers), permanent=url in self.giving_up)
+
+
+def test_a_digest_is_of_what_the_same_addressees_lack(world: World) -> None:
+    """Nobody gets again what he has: what each message lacks is accounted for, however late it is."""
+    world.notifier = mail = MailOfTwo(refusing={"bob"})
+    world.alerting = a_policy(a_rule(), receivers={"mail": [MAIL]})
+    world.poll(HELD)
+    world.deliver()
+    mail.refusing = {"alice", "bob"}
+    mail.refusals[URLS[MAIL]] = DeliveryError("answered 552", refused=True)
+    world.poll(CALM)
+    world.deliver()
+    first, second = [each.message_id for each in world.waiting()]
+    world.clock.forward("2h")
+    mail.refusing.clear()
+    mail.refusals.clear()
+
+    world.deliver()
+
+    assert world.waiting() == []
+    assert sorted((name, ref) for name, _, ref in mail.taken) == sorted(
+        (name, ref) for name in ("alice", "bob") for ref in (first, second)
+    )
+
+
+def test_a_digest_of_what_one_addressee_lacks_is_for_him_alone(world: World) -> None:
+    """The others have each message of it."""
+    world.notifier = mail = MailOfTwo(refusing={"bob"})
+    world.alerting = a_policy(a_rule(), receivers={"mail": [MAIL]})
+    for counts in (HELD, CALM):
+        world.poll(counts)
+        world.deliver()
+    world.clock.forward("2h")
+    mail.refusing.clear()
+
+    world.deliver()
+
+    assert [name for name, _, _ in mail.taken] == ["alice", "alice", "bob"]
+
+
+def test_an_addressee_who_has_a_message_gets_no_copy_by_the_fallback(world: World) -> None:
+    """The copy is for those who lack it, also where both receivers have addressees in common."""
+    world.notifier = mail = MailOfTwo(refusing={"bob"}, giving_up={URLS[SLACK]})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    _with_receiver(world, fallback=ReceiverName("mail"))
+    world.poll(HELD)
+
+    world.deliver()
+    mail.refusing.clear()
+    world.clock.forward("15s")
+    world.deliver()
+
+    assert [(name, url) for name, url, _ in mail.taken] == [("alice", URLS[SLACK]), ("bob", URLS[MAIL])]
+
+
+def test_a_server_that_is_gone_after_one_addressee_took_a_mail_cannot_be_reached(world: World) -> None:
+    """That he has it says nothing of the attempts after it."""
+    world.notifier = mail = MailOfTwo(refusing={"bob"})
+    world.alerting = a_policy(a_rule(), receivers={"secops": [SLACK], "mail": [MAIL]}, routes=ONLY_SECOPS)
+    world.poll(HELD)
+    world.deliver()
+    mail.refusals[URLS[SLACK]] = DeliveryError("connection refused")
+
+    for wait in ("15s", "1m", "5m", "30m"):
+        world.clock.forward(wait)
+        world.deliver()
+
+    assert {name for name, url, _ in mail.taken if url == URLS[MAIL]} == {"alice"}
 
 
 def test_what_reaches_the_fallback_a_day_late_is_told_as_it_is_by_then(world: World) -> None:

@@ -606,10 +606,11 @@ def test_of_several_addressees_the_refused_one_is_named(mail_server: SmtpSink, m
     error = refusal(url)
     again = refusal(url, had_by=error.had_by)
     mail_server.rcpt_replies.clear()
-    AppriseNotifier().deliver(MESSAGE, url, had_by=again.had_by)
+    AppriseNotifier().deliver(MESSAGE, url, had_by=error.had_by | again.had_by)
 
     assert str(error) == str(again) == f"the mail server answered 550 for {BOB}: 5.1.1 no such user"
     assert (error.permanent, error.refused) == (False, False)
+    assert again.had_by == frozenset()
     assert sorted(address for addresses in mail_server.recipients for address in addresses) == [ALICE, BOB, CAROL]
     assert mail_server.recipients[-1] == [BOB]
 

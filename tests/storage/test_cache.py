@@ -182,7 +182,7 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
         lambda one: one.imports.add_changes(ACME, {}, {}, [(to_epoch_us(at("09:30")), HoldReason("Spam"), 0, 2)]),
         True,
     ),
-    "imports.finish": (lambda one: one.imports.finish(ACME, _RUNS, {}, ()), True),
+    "imports.finish": (lambda one: one.imports.finish(ACME, _RUNS, (), {}, ()), True),
     "imports.lock_writers": (lambda one: one.imports.lock_writers(), False),
     "alerts.add_transitions": (
         lambda one: one.alerts.add_transitions([a_transition("12:00", AlertState.PENDING, AlertState.FIRING)]),

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from alerter.core.downsampling import utc_hour
 from alerter.core.history import TenantHistory
-from alerter.core.history_records import ImportedSample
+from alerter.core.history_records import FailedPolls, ImportedSample
 from alerter.core.rules import MATCH_ALL, Lookbacks, SumMember
 from alerter.core.series import HoldReason, Sample, Tenant, to_epoch_us
 from alerter.errors import StoreError
@@ -333,7 +333,9 @@ def _until_done(store: Store, kind: str, name: str, *, before: datetime, batch: 
 def _history(store: Store, name: str) -> tuple[object, ...]:
     with store.read() as reader:
         history = reader.history.full_history(Tenant(name), poll_interval=EVERY)
-        records = [replace(record, tenant=ACME) for record in reader.imports.records(Tenant(name))]
+        # Nothing failed there.
+        read = [each for each in reader.imports.records(Tenant(name)) if not isinstance(each, FailedPolls)]
+        records = [replace(record, tenant=ACME) for record in read]
     known = [{**each, "tenant": ACME} for each in (plain(one) for one in (history.polling, *history.reasons))]
     return known, history.thinned_until, records
 
