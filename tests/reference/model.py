@@ -386,10 +386,13 @@ class Model:
         """Return what is told of what was collected for as long as `group_wait`, each group when its time has come (6).
 
         Silent: a group whose news are over before it is told. It ends at its time all the same, without a message.
+        Silent: the order of two groups at one instant. It is that of the configuration.
         """
         messages: list[Message] = []
         groups = [(each.group_until, name) for name, each in self.memories.items() if each.group_until is not None]
-        for now, name in sorted(group for group in groups if group[0] <= until):
+        places = {name: place for place, name in enumerate(self.config["receivers"])}
+        over = [group for group in groups if group[0] <= until]
+        for now, name in sorted(over, key=lambda group: (group[0], places.get(group[1], -1))):
             self.memories[name].group_until = None
             if name in self.config["receivers"]:
                 truths = self.truths(now)
