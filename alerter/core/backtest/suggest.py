@@ -176,18 +176,17 @@ def suggest(tenant: TenantHistory, *, budget: float, until: datetime) -> Suggest
     since = until if first is None else from_epoch_us(first)
     split = until - (until - since) * (1 - LEARNING_PART)
     candidates, unsupported = _candidates(tenant, split=split, until=until)
-    _raise_until_within(candidates, budget)
-    found = list(suggest_rules(tenant, since=since, split=split, until=until, budget=budget - _per_week(candidates)))
+    found = list(suggest_rules(tenant, since=since, split=split, until=until, budget=budget))
     rules = [each for each in found if isinstance(each, SuggestedRule)]
-    rest = (until - split) / WEEK
+    rest, chosen_weeks = (until - split) / WEEK, (split - since) / WEEK
     while sum(each.confirmed for each in rules) > budget * rest:
         rules.remove(max(rules, key=_confirmed_alerts))
+    _raise_until_within(candidates, budget - sum(each.chosen_on / chosen_weeks for each in rules))
     kept = _confirmed(candidates, budget - sum(each.confirmed / rest for each in rules))
     for each in (each for each in candidates if each not in kept):
         times = "once" if len(each.confirming) == 1 else f"{len(each.confirming)} times"
         why = f"its best limit alerted {times} in the last third of the history, which is more than the budget"
         unsupported.append(NoSuggestion(reason=each.reason, why=why))
-    chosen_weeks = (split - since) / WEEK
     return Suggestions(
         tenant=tenant.polling.tenant,
         rules=tuple(rules),
