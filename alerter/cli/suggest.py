@@ -121,7 +121,7 @@ def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
     quarter = budget / _PER_WEEK["quarter"]
     alerts = "1 false alert" if f"{quarter:.3g}" == "1" else f"{quarter:.3g} false alerts"
     yield f"{found.tenant}: from its own history, for at most {alerts} in a quarter of a year."
-    yield "Every alert in the history counts as a false one, for nobody knows which of them were right."
+    yield "Every alert in the history counts as a false one, but for rises of six times the greatest and 100 messages."
     if found.unsupported and not found.all_rules:
         yield "Rules that need no number are the better choice: those that `alerter init` writes."
     if found.rules:
@@ -139,13 +139,15 @@ def _past_rule_text(suggestion: "SuggestedRule") -> str:
     from alerter.config import toml_text  # noqa: PLC0415 - as above
 
     rule = suggestion.rule
-    (level,) = rule.levels.values()
+    keep_firing_for = max(level.keep_firing_for for level in rule.levels.values())
     rows = [("name", toml_text(rule.name)), ("tenants", f"[{toml_text(rule.tenants.globs[0])}]")]
     if rule.reasons.globs:
         rows.append(("reasons", f"[{', '.join(map(toml_text, rule.reasons.globs))}]"))
-    rows.append(("warning", f"{{ {_condition_text(suggestion.condition)} }}"))
-    if level.keep_firing_for:
-        rows.append(("keep_firing_for", toml_text(duration_text(level.keep_firing_for))))
+    for severity, level in rule.levels.items():
+        conditions = ", ".join(map(_condition_text, level.conditions))
+        rows.append((str(severity), f"{{ {conditions} }}"))
+    if keep_firing_for:
+        rows.append(("keep_firing_for", toml_text(duration_text(keep_firing_for))))
     width = max(len(key) for key, _ in rows)
     lines = "\n".join(f"{key:<{width}} = {value}" for key, value in rows)
     return f"\n# {past_explanation(suggestion)}\n[[rules]]\n{lines}"
@@ -227,7 +229,6 @@ def _as_json(found: "Suggestions") -> dict[str, object]:
         "rules": [
             {
                 "rule": each.rule.name,
-                "condition": each.condition.name,
                 "left_out": list(each.left_out),
                 "chosen_on": each.chosen_on,
                 "confirmed": each.confirmed,

@@ -3,19 +3,20 @@
 For each kind there are steps, the most sensitive first. The first one is taken that keeps to the budget in the part of
 the history that rules are chosen on, if need be without the few hold reasons that alert most; the rest of the history,
 which it has not seen, confirms it or not. Every alert in the history counts as a false one, for nobody knows which
-of them were right. No I/O: values in, values out.
+of them were right, but for those that were critical as well: everybody wants to know of these. No I/O: values in,
+values out.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerter.core.backtest.alert_replay import alert_replays
-from alerter.core.conditions import Condition, Fall, Flatline, Rare, Rise, Stagnant
+from alerter.core.conditions import FOREVER, Condition, Fall, Flatline, Rare, Rise, Stagnant
 from alerter.core.history import TenantHistory
 from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, literal_glob
-from alerter.core.series import HoldReason, Tenant
+from alerter.core.series import HoldReason, Span, Tenant
 
 WEEK, DAY, HOUR = timedelta(weeks=1), timedelta(days=1), timedelta(hours=1)
 #: Fewer weeks to choose on do not show what is usual.
@@ -32,20 +33,40 @@ class _Kind:
         title: What the rule is called, as the one that `alerter init` writes.
         steps: Its conditions, the most sensitive first.
         keep_firing_for: How long it goes on.
+        severity: How bad it is.
+        critical: What is critical in any case, where that is not all of it.
     """
 
     title: str
     steps: tuple[Condition, ...]
     keep_firing_for: timedelta = timedelta(0)
+    severity: Severity = Severity.WARNING
+    critical: Condition | None = None
+
+    def levels(self, condition: Condition) -> dict[Severity, Level]:
+        """Return the levels of a rule with one of the steps."""
+        conditions = {self.severity: condition}
+        if self.critical is not None:
+            conditions[Severity.CRITICAL] = self.critical
+        return {
+            severity: Level(conditions=(each,), keep_firing_for=self.keep_firing_for)
+            for severity, each in conditions.items()
+        }
 
 
 KINDS = (
-    _Kind(title="Rise", steps=tuple(Rise(times=times) for times in (2, 2.5, 3, 4, 6)), keep_firing_for=DAY),
+    _Kind(
+        title="Rise",
+        steps=tuple(Rise(times=times, at_least=5) for times in (2, 3, 4, 6)),
+        keep_firing_for=DAY,
+        critical=Rise(times=6, at_least=100),
+    ),
     _Kind(title="Rare", steps=(Rare(at_least=3), Rare(), Rare(at_least=6, most=2)), keep_firing_for=DAY),
     _Kind(
         title="Mass release",
         steps=(Fall(at_least=20, percent=60), Fall(percent=60), Fall(), Fall(percent=90)),
         keep_firing_for=DAY,
+        severity=Severity.CRITICAL,
     ),
     _Kind(
         title="Silence",
@@ -65,8 +86,7 @@ class SuggestedRule:
     Attributes:
         tenant: Whose.
         title: What kind it is of.
-        condition: How sensitive it is.
-        keep_firing_for: How long it goes on.
+        levels: How sensitive it is.
         left_out: The hold reasons that it does not look at, for they would alert too often.
         chosen_on: How often it would have alerted in the part of the history that it was chosen on.
         confirmed: How often in the rest.
@@ -74,8 +94,7 @@ class SuggestedRule:
 
     tenant: Tenant
     title: str
-    condition: Condition
-    keep_firing_for: timedelta
+    levels: Mapping[Severity, Level]
     left_out: tuple[HoldReason, ...]
     chosen_on: int
     confirmed: int
@@ -88,9 +107,7 @@ class SuggestedRule:
             name=RuleName(f"{self.title} ({self.tenant})"),
             tenants=Selector((literal_glob(self.tenant),)),
             reasons=Selector(("*", *without) if without else ()),
-            levels={
-                Severity.WARNING: Level(conditions=(self.condition,), keep_firing_for=self.keep_firing_for),
-            },
+            levels=self.levels,
         )
 
 
@@ -131,8 +148,10 @@ def suggest_rules(
 
 def _affordable(tenant: TenantHistory, kind: _Kind, *, split: datetime, allowed: float) -> Iterator[SuggestedRule]:
     """Yield the steps that keep to the budget in the part that they are chosen on."""
+    critical = [] if kind.critical is None else list(_firings(tenant, kind, kind.critical))
     for condition in kind.steps:
-        firings = list(_firings(tenant, kind, condition))
+        found = _firings(tenant, kind, condition)
+        firings = [(reason, span.since) for reason, span in found if not _is_among(reason, span, critical)]
         left_out = _noisiest([reason for reason, at in firings if at < split], len(tenant.reasons), allowed)
         kept = [at for reason, at in firings if reason not in left_out]
         chosen_on = sum(at < split for at in kept)
@@ -140,21 +159,25 @@ def _affordable(tenant: TenantHistory, kind: _Kind, *, split: datetime, allowed:
             yield SuggestedRule(
                 tenant=tenant.polling.tenant,
                 title=kind.title,
-                condition=condition,
-                keep_firing_for=kind.keep_firing_for,
+                levels=kind.levels(condition),
                 left_out=left_out,
                 chosen_on=chosen_on,
                 confirmed=len(kept) - chosen_on,
             )
 
 
-def _firings(tenant: TenantHistory, kind: _Kind, condition: Condition) -> Iterator[tuple[HoldReason, datetime]]:
-    """Yield which reasons would have alerted, and when."""
+def _firings(tenant: TenantHistory, kind: _Kind, condition: Condition) -> Iterator[tuple[HoldReason, Span]]:
+    """Yield which reasons would have alerted, and from when to when."""
     level = Level(conditions=(condition,), keep_firing_for=kind.keep_firing_for)
     rule = Rule(name=RuleName(kind.title), levels={Severity.WARNING: level})
     for replay in alert_replays(rule, [tenant]):
-        for since, _ in replay.firings():
-            yield replay.history.reason, since
+        for since, until in replay.firings():
+            yield replay.history.reason, Span(since, until or FOREVER)
+
+
+def _is_among(reason: HoldReason, span: Span, others: Sequence[tuple[HoldReason, Span]]) -> bool:
+    """Return True if the reason has one of these alerts at the same time."""
+    return any(reason == each and span.since < other.until and other.since < span.until for each, other in others)
 
 
 def _noisiest(alerting: Sequence[HoldReason], reasons: int, allowed: float) -> tuple[HoldReason, ...]:

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from alerter.core.backtest.suggest import suggest
 from alerter.core.backtest.suggested_rules import KINDS, NoRule, SuggestedRule, suggest_rules
-from alerter.core.conditions import Rise
+from alerter.core.conditions import Condition, Rise
 from alerter.core.history import TenantHistory, history_from_polls
+from alerter.core.rules import Severity
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from tests.builders import NOON
 
@@ -33,6 +34,12 @@ def rises(tenant: TenantHistory, *, budget: float = 0.1) -> SuggestedRule | NoRu
     return next(iter(found))
 
 
+def condition_of(suggested: SuggestedRule) -> Condition:
+    """Return the condition of its warning."""
+    (condition,) = suggested.levels[Severity.WARNING].conditions
+    return condition
+
+
 def burst(*hours: int, height: int = 50) -> dict[int, int]:
     """Return bursts of two hours."""
     return {hour + more: height for hour in hours for more in range(2)}
@@ -42,31 +49,33 @@ def test_the_most_sensitive_step_is_taken_that_never_alerted() -> None:
     """In a calm history that is the first one, for every kind."""
     found = suggest_rules(a_tenant({"Spam": {}}), since=NOON, split=SPLIT, until=NOON + 9 * WEEK, budget=0.1)
 
-    assert [each.condition for each in found if isinstance(each, SuggestedRule)] == [each.steps[0] for each in KINDS]
+    chosen = [each.levels for each in found if isinstance(each, SuggestedRule)]
+    assert chosen == [each.levels(each.steps[0]) for each in KINDS]
+    assert [list(levels) for levels in chosen[:3]] == [["warning", "critical"], ["warning"], ["critical"]]
 
 
 def test_a_step_that_alerted_too_often_gives_way_to_the_next() -> None:
     """A rise of five times the one before, in the part that rules are chosen on, is no alert at six times."""
-    chosen = rises(a_tenant({"Spam": burst(400, height=19) | burst(1000, height=60)}))
+    chosen = rises(a_tenant({"Spam": burst(400, height=14) | burst(1000, height=33)}))
 
     assert isinstance(chosen, SuggestedRule)
-    assert (chosen.condition, chosen.chosen_on, chosen.confirmed) == (Rise(times=6), 0, 0)
+    assert (condition_of(chosen), chosen.chosen_on, chosen.confirmed) == (Rise(times=6, at_least=5), 0, 0)
 
 
 def test_few_hold_reasons_that_alert_most_are_left_out() -> None:
     """One of ten pays for itself, and the others keep the most sensitive step."""
-    noisy: dict[str, dict[int, int]] = {"!Wild*": burst(300, height=30) | burst(600, height=900)}
+    noisy: dict[str, dict[int, int]] = {"!Wild*": burst(300, height=30) | burst(600, height=90)}
     chosen = rises(a_tenant({**noisy, **{f"Calm {number}": {} for number in range(9)}}))
 
     assert isinstance(chosen, SuggestedRule)
-    assert (chosen.left_out, chosen.condition, chosen.chosen_on) == (("!Wild*",), Rise(times=2), 0)
+    assert (chosen.left_out, condition_of(chosen), chosen.chosen_on) == (("!Wild*",), Rise(times=2, at_least=5), 0)
     assert [chosen.rule.reasons.matches(name) for name in ("!Wild*", "Calm 1", "!Wilder")] == [False, True, True]
     assert chosen.rule.name == "Rise (acme)"
 
 
 def test_what_the_rest_does_not_confirm_is_not_suggested() -> None:
     """The rest of the history has not been seen while the rule was chosen."""
-    tenant = a_tenant({"Spam": burst(1200, height=900), "Virus": burst(1300, height=900)})
+    tenant = a_tenant({"Spam": burst(1200, height=90), "Virus": burst(1300, height=90)})
 
     assert rises(tenant) == NoRule(
         title="Rise", why="alerted 2 times in the last third of the history, which is more than the budget"
@@ -74,10 +83,17 @@ def test_what_the_rest_does_not_confirm_is_not_suggested() -> None:
     assert isinstance(rises(tenant, budget=1), SuggestedRule)
 
 
+def test_what_is_critical_is_no_false_alarm() -> None:
+    """Rises of hundreds where ten are held: everybody wants to know of these, so that they change nothing."""
+    chosen = rises(a_tenant({"Spam": burst(700, height=900) | burst(1300, height=9000)}))
+
+    assert isinstance(chosen, SuggestedRule)
+    assert (condition_of(chosen), chosen.chosen_on, chosen.confirmed) == (Rise(times=2, at_least=5), 0, 0)
+
+
 def test_where_every_step_alerts_nothing_is_affordable() -> None:
-    """Rises that outgrow each other ten times over alert at every step."""
-    growing = burst(200, height=20) | burst(500, height=200) | burst(700, height=2500) | burst(900, height=90000)
-    found = rises(a_tenant({"Spam": growing}))
+    """Three first rises of some dozens are more than a fifth of the reasons, and alert at every step."""
+    found = rises(a_tenant({name: burst(700) for name in ("Spam", "Virus", "Graymail")}))
 
     assert found == NoRule(title="Rise", why="would have alerted too often at every step, where it was to be chosen")
 
