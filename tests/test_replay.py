@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Transition
 from alerter.core.backtest.replay import replay_of
-from alerter.core.conditions import CONDITIONS, Stagnant, Subject
+from alerter.core.conditions import CONDITIONS, NewReason, Stagnant, Subject
 from alerter.core.history import FailedPoll
 from alerter.core.message.content import Format, Message
 from alerter.core.message.render import compose_message
@@ -263,3 +263,32 @@ def test_an_edit_of_the_interval_leaves_the_polls_before_it_as_they_were(migrate
 def of_rule(name: str, transitions: Sequence[Transition]) -> list[Transition]:
     """Return those of one rule."""
     return [each for each in transitions if each.key.rule == name]
+
+
+@settings(_SETTINGS, max_examples=60)
+@given(
+    lag=st.integers(-3, 3),
+    held=st.integers(8, 40),
+    moved=st.integers(8, 40),
+    rival=st.booleans(),
+    failed=st.sets(st.integers(0, 19), max_size=4),
+)
+def test_a_renamed_policy_is_recognized_live_as_in_a_replay(
+    migrated_file: Path, *, lag: int, held: int, moved: int, rival: bool, failed: set[int]
+) -> None:
+    """The old name may vanish some polls before or after the new one appears, and polls may fail meanwhile."""
+    rules = (
+        a_rule("New", info=a_level(NewReason(learn=timedelta(0)))),
+        a_rule("New for long", info=a_level(NewReason(learn=timedelta(0)), for_="3m")),
+    )
+    alerting = a_policy(*rules, tenants={"acme": "1m", "globex": "3m"})
+    polled: list[Snapshot | FailedPoll] = []
+    for number in range(20):
+        at = NOON + minutes(number)
+        counts = {"Old": held if number < 10 + lag else 0, "New": moved if number >= 10 else 0, "Other": 12}
+        counts |= {"Rival": moved if number >= 11 else 0} if rival else {}
+        polled.append(FailedPoll(at=at) if number in failed else a_snapshot(counts, taken_at=at))
+    polled.append(a_snapshot({"New": moved, "Other": 12}, taken_at=NOON + timedelta(hours=23)))
+    polled.append(a_snapshot({"New": moved, "Other": 12}, taken_at=NOON + timedelta(hours=25)))
+
+    compare_what_is_told(migrated_file, alerting, {ACME: polled, GLOBEX: []})

@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import median
 from zoneinfo import ZoneInfo
 
-from tests.reference.polls import Scope
+from tests.reference.polls import Poll, Scope
 from tests.reference.words import Table, span
 
 HOUR = timedelta(hours=1)
@@ -151,12 +151,52 @@ def new_reason(spec: Table, scope: Scope, now: datetime, holds: bool) -> str:
     """Return whether a reason's first held messages ever are less than a day old (4.6).
 
     Silent: both edges. `learn` has passed when it has passed exactly; 24 hours are over when they are over exactly.
+    Silent: a policy that was renamed. It is no news if that is certain.
     """
     samples = scope.samples
     first = next((at for at, count in samples if count > 0), None)
     if first is None or first < samples[0][0] + span(spec.get("learn", "7d")):
         return INACTIVE
-    return verdict_if(now < first + timedelta(days=1))
+    return verdict_if(now < first + timedelta(days=1) and not is_renamed(scope, first, now))
+
+
+def counts_in(poll: Poll) -> dict[str, int]:
+    """Return what a poll saw; nothing if it failed."""
+    return poll.counts or {}
+
+
+def is_renamed(scope: Scope, first: datetime, now: datetime) -> bool:
+    """Return whether one reason alone vanished with about as many messages as another one alone appeared with.
+
+    At least ten, from two intervals before to two intervals after the first of them, and with a poll within two
+    intervals before.
+    """
+    good = [poll for poll in scope.polls if poll.counts is not None and poll.at <= now]
+    slack = 2 * scope.interval
+    earlier = [poll for poll in good if poll.at < first]
+    if not earlier or first - earlier[-1].at > slack:
+        return False
+    start = [poll for poll in good if poll.at < first - slack][-1:]
+    end = [poll for poll in good if poll.at <= first + slack][-1]
+    moved = counts_in(end).get(scope.reason, 0)
+
+    def is_about(count: int) -> bool:
+        return abs(count - moved) * 5 <= max(count, moved)
+
+    names = {name for poll in good for name in counts_in(poll)} - {scope.reason}
+    begun = {name: next((poll.at for poll in good if counts_in(poll).get(name)), None) for name in names}
+    rivals = [
+        name
+        for name, at in begun.items()
+        if at is not None and abs(at - first) <= slack and is_about(counts_in(end).get(name, 0))
+    ]
+    gone = [
+        name
+        for name, at in begun.items()
+        if start and at is not None and at < first - slack
+        and not counts_in(end).get(name) and is_about(counts_in(start[0]).get(name, 0))
+    ]  # fmt: skip
+    return moved >= 10 and not rivals and len(gone) == 1
 
 
 def no_data(spec: Table, scope: Scope, now: datetime, holds: bool) -> str:

@@ -1,11 +1,12 @@
 """Something that was never there before."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from alerter.core.conditions.base import FOREVER, BaseCondition, Evidence, Result, Verdict, no_data_result
+from alerter.core.conditions.base import FOREVER, NOT_AT_ALL, BaseCondition, Evidence, Result, Verdict, no_data_result
+from alerter.core.renames import rename_of, settles_at
 from alerter.core.series import Sample, Series, Span
 from alerter.humanize import duration_text
 
@@ -21,12 +22,16 @@ class NewReason(BaseCondition):
     how it is, and not news: until `learn` has passed since its first good poll, no reason is new. A reason that was
     seen long ago with nothing held is new when something is; one that held something once never is again.
 
+    A policy that somebody renamed is no news if that is certain: another reason of the tenant, one alone, has vanished
+    with about as many messages, 10 at least, within two polls.
+
     Attributes:
         learn: How long after the tenant's first good poll nothing is new.
     """
 
     name: ClassVar[str] = "new_reason"
     sums: ClassVar[bool] = False
+    compares_reasons: ClassVar[bool] = True
     limit: ClassVar[str] = "a hold reason's first held messages ever"
 
     learn: timedelta = timedelta(days=7)
@@ -73,9 +78,20 @@ class NewReason(BaseCondition):
         if first is None:
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER, holds_within=(0, 0))
         if is_new:
-            return Result(verdict=Verdict.ACTIVE, evidence=evidence, holds_until=first + NEWS)
+            return self._news(first, series, evidence, now=now)
         # One that held something once is never new again, whatever it holds.
         return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER if first <= now else first)
+
+    def _news(self, first: datetime, series: Series, evidence: Evidence, *, now: datetime) -> Result:
+        """Return that a reason is new, unless a policy was renamed."""
+        is_settled = not series.others or now >= settles_at(first, series)
+        rename = rename_of(series, now=now)
+        if rename is None:
+            until = first + NEWS if is_settled else NOT_AT_ALL
+            return Result(verdict=Verdict.ACTIVE, evidence=evidence, holds_until=until)
+        note = f"renamed from {rename.old!r}, which held {rename.moved:,}"
+        evidence = replace(evidence, news="", note=note)
+        return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER if is_settled else NOT_AT_ALL)
 
     def _has_learnt(self, series: Series, first: datetime) -> bool:
         return series.first_polled_at is not None and first - series.first_polled_at >= self.learn

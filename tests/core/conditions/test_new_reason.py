@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from alerter.core.conditions import FOREVER, Evidence, NewReason, Verdict
+from alerter.core.conditions import FOREVER, NOT_AT_ALL, Evidence, NewReason, Verdict
 from alerter.core.series import Sample, Series
 from tests.builders import NOON, at, minutes, series, span
 
@@ -100,3 +100,37 @@ def test_a_new_reason_says_until_when_its_verdict_stands(seen: Series, expected:
 def test_a_new_reason_looks_back_over_a_day_and_at_no_sum() -> None:
     """The first sample is at most that old; and a sum has none."""
     assert (WEEK.window, WEEK.falls, WEEK.sums) == (timedelta(days=1), False, False)
+
+
+def renamed(notation: str = "0x8 40x4", old: str = "40x8 0x4", *, now: datetime = NOON) -> Series:
+    """Return a series that appeared as another one vanished, of a tenant that is known for long."""
+    first = NOON - 4 * minutes(5) + minutes(5)
+    others = (replace(series(old, reason="Old", until=now), first_held_at=NOON - span("10d")),)
+    new = replace(series(notation, until=now), first_held_at=first, first_polled_at=NOON - span("30d"))
+    return replace(new, others=others)
+
+
+def test_a_renamed_policy_is_no_news() -> None:
+    """The reason is an old one, and its new name is said."""
+    observed = WEEK.evaluate(renamed(), firing=False, now=NOON)
+
+    assert (observed.verdict, observed.evidence.news) == (INACTIVE, "")
+    assert observed.evidence.note == "renamed from 'Old', which held 40"
+    assert observed.holds_until == FOREVER
+
+
+@pytest.mark.parametrize(
+    ("notation", "old", "verdict"),
+    [
+        pytest.param("0x9 40x1", "40x9 0x1", INACTIVE, id="it may come back"),
+        pytest.param("0x9 40x1", "40x10", ACTIVE, id="the old name may vanish yet"),
+    ],
+)
+def test_within_two_polls_it_is_not_known_yet_whether_a_policy_was_renamed(
+    notation: str, old: str, verdict: Verdict
+) -> None:
+    """The next poll decides again."""
+    now = NOON - 3 * minutes(5)
+    observed = WEEK.evaluate(renamed(notation, old, now=now), firing=False, now=now)
+
+    assert (observed.verdict, observed.holds_until) == (verdict, NOT_AT_ALL)
