@@ -150,8 +150,8 @@ def compare_as_well_as_stored(template: Path, alerting: AlertingConfig, polled: 
     (compare_what_is_told if is_often else compare)(template, alerting, polled)
 
 
-#: The last hour as a picture, and what was held when there was data last.
-_FROM_DATABASE = re.compile("[·▁▂▃▄▅▆▇█]{8}|Last count")
+#: The last hour as a picture, what was held when there was data last, and what a reason was called before.
+_FROM_DATABASE = re.compile("[·▁▂▃▄▅▆▇█]{8}|Last count|^  Renamed ")
 _SETTINGS = settings(max_examples=40)
 _HISTORIES = {
     "alerting": policies(INTERVALS),

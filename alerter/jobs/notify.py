@@ -13,6 +13,7 @@ from alerter.core.mutes import MAX_SILENCE, MuteSet
 from alerter.core.notifications import Notification, NotificationPlan, NotificationState, Receiver, plan, settled
 from alerter.core.outbox import is_on_call, worst_of_each_topic
 from alerter.jobs.figures import figures_for
+from alerter.jobs.renames import renames_for
 from alerter.storage import Reader, Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -240,8 +241,10 @@ def _send(
 
 
 def _compose(reader: Reader, notification: Notification, alerting: AlertingConfig, *, now: datetime) -> Message:
-    figures = figures_for(reader, (notice.alert for notice in notification.notices), alerting, now=now)
-    return compose_message(notification, alerting.context, figures=figures, now=now)
+    alerts = [notice.alert for notice in notification.notices]
+    figures = figures_for(reader, alerts, alerting, now=now)
+    renames = renames_for(reader, alerts, alerting, now=now)
+    return compose_message(notification, alerting.context, figures=figures, renames=renames, now=now)
 
 
 def _with_thread(notified: NotificationState, message_id: str) -> NotificationState:

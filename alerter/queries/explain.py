@@ -19,8 +19,10 @@ from alerter.core.explain import (
 )
 from alerter.core.mutes import MAX_SILENCE, MuteSet, current_acknowledgements, muted_by
 from alerter.core.notifications import HourlyLimit
+from alerter.core.renames import Rename
 from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, select_series
 from alerter.core.series import HoldReason, Series, Span, Tenant
+from alerter.queries.renames import load_rename
 from alerter.storage import Reader
 
 HOUR = timedelta(hours=1)
@@ -56,6 +58,7 @@ class Explanation:
         series: The series itself; None for a sum.
         polling: The tenant's polling; None for a sum over all tenants.
         stories: Of each rule that looks at it.
+        rename: What the reason was called before, or is called since; None if it was not renamed.
         skipped_rules: The rules that do not, each with the reason.
     """
 
@@ -66,6 +69,7 @@ class Explanation:
     polling: Series | None
     stories: tuple[RuleExplanation, ...]
     skipped_rules: tuple[tuple[RuleName, str], ...]
+    rename: Rename | None = None
 
 
 def explain(
@@ -104,6 +108,9 @@ def explain(
         polling=own.polling if own else None,
         stories=tuple(stories),
         skipped_rules=tuple((each.name, why) for each, why in whys if why and each.name not in names),
+        rename=load_rename(reader, tenant, reason, poll_interval=alerting.poll_intervals[tenant], now=at)
+        if own
+        else None,
     )
 
 

@@ -1,6 +1,7 @@
 """An explanation as people read it, on one screen, and as programs do."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from alerter.humanize import counted, local, rough
 from alerter.queries.actions import action_text, actions_json, load_actions, origin_text
 from alerter.queries.alerts import operands_json, state_text
 from alerter.queries.mutes import mute_json, mute_text
+from alerter.queries.renames import rename_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -142,6 +144,8 @@ class Page:
             yield "there was no successful poll before"
         elif found.series is not None:
             yield f"{newest.count:,} held at {self._words.clock(newest.at)}{self._since(series, newest.at)}"
+            if found.rename is not None:
+                yield rename_text(found.rename, found.reason, self._words.clock(found.rename.at))
         else:
             yield f"polled at {self._words.clock(newest.at)}"
         if failure is not None and failure.since <= at:
@@ -227,6 +231,7 @@ class Page:
             "tenant": found.tenant,
             "reason": found.reason,
             "at": found.at,
+            "renamed": None if found.rename is None else asdict(found.rename),
             "rules": [self._story_json(story) for story in found.stories],
             "skipped_rules": [{"rule": name, "why": why} for name, why in found.skipped_rules],
         }

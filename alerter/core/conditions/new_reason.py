@@ -16,7 +16,7 @@ NEWS = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class NewReason(BaseCondition):
-    """The first messages that were ever held for a reason: somebody made or renamed a policy, or one has begun to bite.
+    """The first messages that were ever held for a reason: somebody made a policy, or one has begun to bite.
 
     Active for 24 hours from the poll that first saw them, whatever becomes of them. What a tenant's first days show is
     how it is, and not news: until `learn` has passed since its first good poll, no reason is new. A reason that was

@@ -115,6 +115,7 @@ def _held_facts(notice: NotificationItem, reading: RenderContext) -> Iterator[Fa
         yield Fact("Limit", ("; ".join(limits),))
     yield from _before_facts(alert.evidence, clock)
     yield from _expected_facts(alert.evidence, clock)
+    yield from reading.rename_facts(alert.key.topic)
     yield from reading.trend_facts(alert.key.topic)
     extreme = worst_count(alert)
     if extreme and (notice.reason is NotifyReason.RESOLVED or extreme[1] != alert.value):

@@ -42,6 +42,7 @@ from alerter.core.message.headline import (
 )
 from alerter.core.message.reader import RenderContext, format_count, format_day, trend_text
 from alerter.core.notifications import Notification, NotificationItem, NotifyReason, Receiver, ReceiverName
+from alerter.core.renames import Rename
 from alerter.core.rules import Severity
 from alerter.core.series import Segment
 
@@ -54,6 +55,7 @@ def compose_content(
     context: MessageContext,
     *,
     figures: Mapping[AlertSubject, Figure] | None = None,
+    renames: Mapping[AlertSubject, Rename] | None = None,
     now: datetime,
 ) -> MessageContent:
     """Return a notification in words.
@@ -62,6 +64,7 @@ def compose_content(
         notification: The notices, worst first.
         context: Where its readers live, and where they find more.
         figures: The counts of the alerts.
+        renames: Which of their hold reasons were renamed.
         now: When it is planned.
     """
     notices = notification.notices
@@ -71,6 +74,7 @@ def compose_content(
         context=context,
         now=now,
         figures=figures or {},
+        renames=renames or {},
         has_one_tenant=len({notice.alert.key.tenant for notice in notices}) == 1,
     )
     targets = () if notification.targets == notification.receiver.targets else notification.targets

@@ -12,6 +12,7 @@ from alerter.core.charts.svg import picture_svg
 from alerter.core.conditions import duration_text
 from alerter.core.message.content import (
     CARD_DETAIL,
+    CARD_NAME,
     HEADLINE_NAME,
     HEADLINE_TENANT,
     MAX_IDS,
@@ -25,6 +26,7 @@ from alerter.core.message.content import (
     UntrustedName,
 )
 from alerter.core.notifications import NotificationItem, NotifyReason, Receiver, next_repeat_at
+from alerter.core.renames import Rename
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 
@@ -102,6 +104,7 @@ class RenderContext:
         context: Where.
         now: When.
         figures: The counts of the alerts; what is not known is missing.
+        renames: Which hold reasons were renamed; all others are missing.
         has_one_tenant: Whether everything in the message is about the same tenant, which its title names.
     """
 
@@ -109,6 +112,7 @@ class RenderContext:
     context: MessageContext
     now: datetime
     figures: Mapping[AlertSubject, Figure] = field(default_factory=dict)
+    renames: Mapping[AlertSubject, Rename] = field(default_factory=dict)
     has_one_tenant: bool = False
 
     @property
@@ -135,6 +139,14 @@ class RenderContext:
         """Return `9 of 40 tenants`, or `9 tenants` where it is not known of how many."""
         known = self.context.tenant_count
         return f"{len(group):,}{f' of {known:,}' if known >= len(group) else ''} tenants"
+
+    def rename_facts(self, topic: AlertSubject) -> tuple[Fact, ...]:
+        """Return what the hold reason was called before, or what it is called now."""
+        rename = self.renames.get(topic)
+        if rename is None:
+            return ()
+        word, other = ("from ", rename.old) if topic.reason == rename.new else ("to ", rename.new)
+        return (Fact("Renamed", (word, UntrustedName(other, CARD_NAME), f" at {self.clock.text(rename.at)}")),)
 
     def trend_facts(self, topic: AlertSubject) -> tuple[Fact, ...]:
         """Return what the counts were, as bars and in words."""

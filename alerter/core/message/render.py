@@ -31,6 +31,7 @@ from alerter.core.message.slack import escape_slack, slack_body
 from alerter.core.message.teams import teams_body, teams_runs, teams_text
 from alerter.core.message.text import MAX_NAMED_IDS, brief_body, fit_title, format_text, load_brief, text_body
 from alerter.core.notifications import Notification, Receiver
+from alerter.core.renames import Rename
 from alerter.core.series import ALL_REASONS, ALL_TENANTS
 
 #: The version of the object for programs: fields may be added to it, and none of them changes its meaning.
@@ -42,6 +43,7 @@ def compose_message(
     context: MessageContext,
     *,
     figures: Mapping[AlertSubject, Figure] | None = None,
+    renames: Mapping[AlertSubject, Rename] | None = None,
     now: datetime,
 ) -> Message:
     """Return a notification as a message, in every format.
@@ -50,9 +52,10 @@ def compose_message(
         notification: The alerts for a receiver, worst first.
         context: Where its readers live, and where they find more.
         figures: The counts of the alerts.
+        renames: Which of their hold reasons were renamed.
         now: When it is planned.
     """
-    return render(compose_content(notification, context, figures=figures, now=now))
+    return render(compose_content(notification, context, figures=figures, renames=renames, now=now))
 
 
 def compose_test_message(receiver: Receiver, context: MessageContext, *, now: datetime) -> Message:
