@@ -17,7 +17,7 @@ from alerter.cli.output import clean, encodable, print_json, print_table, termin
 from alerter.cli.tables import Cell, Table, shorten
 from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
 from alerter.core.rules import Per
-from alerter.humanize import ago, local
+from alerter.humanize import ago
 from alerter.queries.history import history_json, known_changes
 
 if TYPE_CHECKING:
@@ -81,23 +81,9 @@ def history(
         return
     with reading(config) as reader:
         bands = _bands(found, reader, since=now - span, now=now) if is_for_people() else {}
-        renamed = _renamed(found[0], reader, config, now=now) if is_for_people() and len(found) == 1 else ""
     for series in found:
         own = bands.get((series.tenant, series.reason), ())
-        if renamed:
-            click.echo(clean(renamed))
         _print_history(series, own, config, since=now - span, now=now, most=None if everything else MAX_CHANGES)
-
-
-def _renamed(series: "Series", reader: "Reader", config: "Config", *, now: datetime) -> str:
-    """Return what a hold reason was called before, or is called since; empty if it was not renamed."""
-    from alerter.queries.renames import load_rename, rename_text  # noqa: PLC0415 - only a terminal pays for it
-
-    if series.tenant not in config.tenants:
-        return ""
-    interval = config.tenants[series.tenant].poll_interval
-    rename = load_rename(reader, series.tenant, series.reason, poll_interval=interval, now=now)
-    return "" if rename is None else rename_text(rename, series.reason, local(rename.at, config.service.timezone))
 
 
 def _no_match(kind: str, wanted: str, known: Sequence[str], *, said: str = "") -> str:

@@ -1,4 +1,4 @@
-"""How the alerts of a span went: which rules alerted, who acted on them, and what a week was like.
+"""Past alerts: which rules alerted, who acted on them, and what a week was like.
 
 An episode is one time at which a rule alerted on a series, at whichever level. It counts in the span in which it began.
 No I/O: values in, values out.
@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject, Transition
-from alerter.core.mutes import Acknowledgement, Silence
+from alerter.core.mutes import Silence
 from alerter.core.rules import RuleName, Severity, TenantSeries
 from alerter.core.series import TOLERANCE_INTERVALS, Span, Tenant
 
@@ -162,11 +162,6 @@ def _silenced_at(
         ),
         default=None,
     )
-
-
-def acknowledged_when(acknowledgements: Mapping[AlertSubject, Acknowledgement]) -> dict[AlertSubject, list[datetime]]:
-    """Return when each subject was acknowledged: the newest time alone is known."""
-    return {subject: [each.at] for subject, each in acknowledgements.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,6 @@ from alerter.core.review import (
     Episode,
     TenantWeek,
     WeeklyReport,
-    acknowledged_when,
     build_episodes,
     review_episodes,
     tenant_week,
@@ -52,10 +51,12 @@ def load_episodes(
     """
     changes = [each for each in reader.alerts.firing_changes(since=span.since, until=span.until) if takes(each.key)]
     live = [alert for alert in reader.alerts.load_live(()) if takes(alert.key)]
+    episodes = build_episodes(changes, live)
+    subjects = {each.subject for each in episodes}
     return with_reactions(
-        build_episodes(changes, live),
+        episodes,
         sent_at=reader.outbox.sent_times(since=span.since, until=span.until),
-        acknowledgements=acknowledged_when(reader.silences.acknowledgements()),
+        acknowledgements=reader.actions.acknowledged_at(subjects, since=span.since, until=span.until),
         silences=reader.silences.silences(since=span.since),
         labels_by_tenant=labels_by_tenant,
     )

@@ -1,4 +1,4 @@
-"""Under which other name a hold reason went on, or was before."""
+"""Reads for the rename of a hold reason, by its old name or by its new one."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""How the alerts of a span went: what rules alerted, who acted on it, and which limit would have made it half.
+"""Reads for a review of past alerts: which rules alerted, who acted, and which limit would have made it half.
 
 The number of reads does not grow with tenants, except for the replay of limits, which reads the history of at most
 `MAX_REPLAYED_TENANTS`.

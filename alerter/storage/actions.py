@@ -41,6 +41,17 @@ class ActionRepository(Repository):
         parameters = {"wanted": topic_digest(subject), "end": until, "number": limit}
         return [_action_of(row) for row in self._all(_ON_SUBJECT, parameters)]
 
+    def acknowledged_at(
+        self, subjects: Collection[AlertSubject], *, since: datetime, until: datetime
+    ) -> dict[AlertSubject, list[datetime]]:
+        """Return when each subject was acknowledged between two instants, oldest first; one that was not is missing."""
+        by_digest = {topic_digest(subject): subject for subject in subjects}
+        found: dict[AlertSubject, list[datetime]] = {}
+        for row in self._all(_ACKNOWLEDGED, {"start": since, "end": until}):
+            if row.subject in by_digest:
+                found.setdefault(by_digest[row.subject], []).append(row.at)
+        return found
+
     def newest(self, kinds: Collection[ActionKind], *, limit: int) -> list[Action]:
         """Return the newest actions of some kinds, the newest first."""
         return [_action_of(row) for row in self._all(_NEWEST, {"wanted": [*map(str, kinds)], "number": limit})]
@@ -64,6 +75,14 @@ _ON_SUBJECT = (
     .where(_actions.c.at <= bindparam("end", type_=Instant()), _actions.c.subject.in_([bindparam("wanted"), ""]))
     .order_by(_actions.c.id.desc())
     .limit(bindparam("number"))
+)
+_ACKNOWLEDGED = (
+    select(_actions.c.subject, _actions.c.at)
+    .where(
+        _actions.c.action == str(ActionKind.ACKNOWLEDGE),
+        _actions.c.at.between(bindparam("start", type_=Instant()), bindparam("end", type_=Instant())),
+    )
+    .order_by(_actions.c.at)
 )
 _NEWEST = (
     select(_actions)

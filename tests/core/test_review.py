@@ -8,13 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.core.alerts import AlertKey, AlertState, Transition
-from alerter.core.mutes import Acknowledgement
 from alerter.core.review import (
     Episode,
     ReportSchedule,
     TenantWeek,
     WeeklyReport,
-    acknowledged_when,
     build_episodes,
     most,
     review_episodes,
@@ -24,7 +22,7 @@ from alerter.core.review import (
 )
 from alerter.core.rules import Severity
 from alerter.core.series import Span, Tenant
-from tests.builders import NOON, a_key, a_silence, a_tenant, an_acknowledgement, an_alert, at, minutes, series
+from tests.builders import NOON, a_key, a_silence, a_tenant, an_alert, at, minutes, series
 
 WARNING, CRITICAL = a_key(), a_key(severity=Severity.CRITICAL)
 FIRING, INACTIVE = AlertState.FIRING, AlertState.INACTIVE
@@ -53,13 +51,13 @@ def an_episode(since: str = "10:00", until: str = "10:30", *, key: AlertKey = WA
 
 
 def reacted(
-    *episodes: Episode, sent: Sequence[str] = (), acknowledgement: Acknowledgement | None = None, silenced: str = ""
+    *episodes: Episode, sent: Sequence[str] = (), acknowledged: Sequence[str] = (), silenced: str = ""
 ) -> list[Episode]:
     """Return episodes of the alert, with what was sent of it and what people did."""
     return with_reactions(
         episodes,
         sent_at={WARNING.id: [at(clock) for clock in sent]},
-        acknowledgements=acknowledged_when({} if acknowledgement is None else {WARNING.topic: acknowledgement}),
+        acknowledgements={WARNING.topic: [at(clock) for clock in acknowledged]},
         silences=[a_silence(since=silenced, tenants=["acme"], labels={"tier": "gold"})] if silenced else [],
         labels_by_tenant={Tenant("acme"): {"tier": "gold"}},
     )
@@ -119,7 +117,7 @@ def test_a_message_an_acknowledgement_and_a_silence_belong_to_the_episode_in_whi
         an_episode("09:00", "09:30"),
         an_episode("10:00", "11:00"),
         sent=["10:00", "11:00"],
-        acknowledgement=an_acknowledgement(acknowledged_at="10:20"),
+        acknowledged=["09:40", "10:20", "10:30"],
         silenced="10:40",
     )
 
@@ -152,7 +150,7 @@ def test_an_alert_is_without_action_if_it_was_sent_and_nobody_did_anything() -> 
 
 def test_an_alert_is_brief_if_it_is_over_within_a_quarter_of_an_hour_by_itself() -> None:
     """Not if somebody acted on it, and not while it goes on."""
-    (acknowledged,) = reacted(an_episode("10:00", "10:15"), acknowledgement=an_acknowledgement(acknowledged_at="10:05"))
+    (acknowledged,) = reacted(an_episode("10:00", "10:15"), acknowledged=["10:05"])
 
     assert an_episode("10:00", "10:15").is_brief
     assert not an_episode("10:00", "10:16").is_brief
