@@ -53,6 +53,8 @@ def a_refused(number: int, *, next_attempt_at: datetime | None = None) -> Delive
         pytest.param([], [], id="an empty outbox"),
         pytest.param([a_delivery(1)], [1], id="a new delivery is due at once"),
         pytest.param([a_delivery(1, next_attempt_at=_LATER)], [], id="one that waits is not due"),
+        pytest.param([a_delivery(1, next_attempt_at=NOON + span("30m"))], [], id="the longest wait is one"),
+        pytest.param([a_delivery(1, next_attempt_at=NOON + span("31m"))], [1], id="no wait is longer than the longest"),
         pytest.param([a_delivery(2), a_delivery(1)], [1], id="of one target the oldest is sent first, alone"),
         pytest.param(
             [a_delivery(1, next_attempt_at=_LATER), a_delivery(2)], [], id="nothing overtakes what waits for its target"
