@@ -81,7 +81,7 @@ def test_the_figure_of_a_sum_over_all_tenants_adds_them_up(store: Store) -> None
 
     assert both is not None
     assert alone is not None
-    assert (both.segments[0].since, both.segments[0].count) == (at("11:30"), 1_035)
+    assert (both.segments[0].since, both.segments[0].count) == (at("11:30"), 1_040)
     assert alone.segments[0].since == at("11:00")
 
 
