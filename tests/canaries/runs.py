@@ -140,16 +140,16 @@ class Running:
         self._watcher = Thread(target=self._watch)
         self._watcher.start()
 
-    def wait_for(self, text: str, *, times: int = 1) -> None:
-        """Wait until something was written so many times, or the process has ended; fail if neither comes."""
+    def wait_for(self, *texts: str, times: int = 1) -> None:
+        """Wait until one of the texts was written often enough, or the process has ended; fail if neither comes."""
         deadline = Event()
         for _ in range(int(PATIENCE_SECONDS / LOOK_SECONDS)):
             is_over = self.process.poll() is not None
             written = self._out.read_bytes() + self._err.read_bytes()
-            if is_over or written.count(text.encode()) >= times:
+            if is_over or any(written.count(text.encode()) >= times for text in texts):
                 return
             deadline.wait(LOOK_SECONDS)
-        pytest.fail(f"no {text!r} in:\n{self._err.read_text(errors='replace')}")
+        pytest.fail(f"none of {texts} in:\n{self._err.read_text(errors='replace')}")
 
     def end(self, signal: int | None = None) -> Ran:
         """Wait for the end, after a signal if there is one."""
@@ -174,8 +174,8 @@ class Running:
 def _family(pid: int) -> Iterator[int]:
     """Yield a process and all that descend from it."""
     yield pid
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
+    with suppress(OSError):  # it may end meanwhile
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
             for child in children.read_text().split():
                 yield from _family(int(child))
 

@@ -44,12 +44,12 @@ def several(*cases: Case) -> Case:
     return lambda home: [ran for case in cases for ran in case(home)]
 
 
-def until_stopped(*arguments: str, sign: str) -> Case:
-    """Return a case: a command that is stopped when it has written a sign, unless it ends before."""
+def until_stopped(*arguments: str, signs: Sequence[str]) -> Case:
+    """Return a case: a command that is stopped when it has written one of the signs, unless it ends before."""
 
     def run(home: Home) -> Sequence[Ran]:
         running = home.start(*arguments, "--config", home.config)
-        running.wait_for(sign)
+        running.wait_for(*signs)
         return [running.end(signal.SIGTERM)]
 
     return run
@@ -100,7 +100,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "check-config": several(plain("check-config"), plain("check-config", "--json")),
         "schema": plain("schema"),
         "install": installing,
-        "run": until_stopped("run", "--verbose", sign="delivery failed"),
+        "run": until_stopped("run", "--verbose", signs=("delivery failed", "waiting for the database")),
         "poll": several(plain("poll"), plain("poll", "--dry-run"), plain("poll", "--json")),
         "status": several(plain("status"), plain("status", "--json"), plain("status", "--nagios")),
         "tenants": several(plain("tenants"), plain("tenants", "--failing", "--json")),
@@ -126,7 +126,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "test-rules": proving_rules,
         "test-notify": plain("test-notify", "all"),
         "doctor": several(plain("doctor"), plain("doctor", "--json"), plain("doctor", "--send")),
-        "simulate": until_stopped("simulate", "--port", "0", sign="a Mimecast runs"),
+        "simulate": until_stopped("simulate", "--port", "0", signs=("a Mimecast runs",)),
         "demo": plain("demo"),
         "web-password": plain("web-password", "alice"),
         "web-token": plain("web-token", "bot"),

@@ -71,7 +71,7 @@ def test_a_mimecast_that_repeats_what_it_was_sent_brings_no_secret_to_light(
 @pytest.mark.parametrize("status", [200, 302, 401, 429, 503])
 def test_no_status_makes_a_difference(home: Home, echo: Echo, status: int) -> None:
     """A redirect has the secrets in its address, a rate limit in its headers."""
-    echo.write, echo.status = ECHOES["in MimecastSource's errors"], status
+    echo.write, echo.status = ECHOES["in Mimecast's errors"], status
 
     polled = home.run("poll", "--json")
     notified = home.run("test-notify", "all")
