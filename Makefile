@@ -14,7 +14,7 @@ help:
 	@echo 'make pictures  renews the pictures of the documentation, and the golden files of messages'
 	@echo 'make reference  writes the pages of the documentation that are made from the program'
 	@echo 'make docs    builds the documentation as a site, into .venv/site; a link that leads nowhere is an error'
-	@echo 'make quick   linters, types and the tests of the core with few examples: in under a minute'
+	@echo 'make quick   linters, types and the tests of the core that draw no values: in under a minute'
 	@echo 'make faults  the slow half of the fault suite'
 	@echo 'make fuzz    draws other values for the tests that draw some, for ten minutes; MINUTES=… for longer'
 	@echo 'make mutants  puts small faults into the core, of which its tests must notice 92 %; MODULES=… for some modules'
@@ -68,7 +68,7 @@ reference: $(VENV)/.dev
 	$(BIN)/python -m tests.reference_pages
 
 quick: lint
-	$(BIN)/python -m pytest -q -n auto -m 'not slow' --hypothesis-profile=quick tests/core
+	$(BIN)/python -m pytest -q -n auto -m 'not slow and not hypothesis' tests/core
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

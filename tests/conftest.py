@@ -27,7 +27,7 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
-settings.register_profile("quick", settings.get_profile("same"), max_examples=10)  # `make quick`
+settings.register_profile("quick", settings.get_profile("same"), max_examples=10)  # `make mutants`
 settings.register_profile("random", settings.get_profile("same"), derandomize=False, max_examples=500)  # `make fuzz`
 settings.load_profile("same")
 
