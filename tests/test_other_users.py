@@ -94,8 +94,8 @@ def test_every_command_does_its_work_and_leaves_nothing_of_roots(alerter: RunCom
         assert "Traceback" not in done.err, line
         assert owners_in(folder) == {(USER, USER)}, line
 
-    # Nothing answers at port 9, no alert is known by that number, and there is too little history to suggest anything.
-    expected = {"poll": 1, "poll --dry-run": 1, "ack 1a2b3c4d": 2, "suggest": 1, "doctor": 1, "tenants": 1, "alerts": 1}
+    # Nothing answers at port 9, and no alert is known by that number.
+    expected = {"poll": 1, "poll --dry-run": 1, "ack 1a2b3c4d": 2, "doctor": 1, "tenants": 1, "alerts": 1}
     expected |= {"status": 1, "status --nagios": 2}
     assert {line: code for line, code in codes.items() if code} == expected
     assert {(own / name).stat().st_uid for name in ("export.csv", "backup.db", "copy.db")} == {0}
