@@ -35,6 +35,7 @@ PARTS = {
     "rules": Part("detection.figures", "what the default rules find, and what they ring for", "2 min"),
     "scrape": Part("scrapes.scrape", "a scrape of half a million series", "20 s"),
     "peers": Part("peers.side_by_side", "Prometheus and Alertmanager side by side", "5 min"),
+    "peer-tenants": Part("peer_tenants.figures", "two hundred tenants beside Prometheus and Alertmanager", "8 min"),
     "leases": Part("leases.sharing", "ten thousand tenants shared by two instances", "20 s"),
     "peer-disk": Part("peers.disk", "two weeks of samples on the disk, beside Prometheus", "1 min"),
     "hangs": Part("hangs.figures", "two thousand tenants of which a fifth begin to hang", "11 min"),

@@ -99,14 +99,14 @@ urls = ["json://127.0.0.1:{sink}"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Cost:
+class Cost:
     """What some processes took: CPU seconds, and their resident memory at the end in MiB."""
 
     cpu: float
     resident: float
 
     @classmethod
-    def of(cls, processes: list[subprocess.Popen[bytes]]) -> "_Cost":
+    def of(cls, processes: list[subprocess.Popen[bytes]]) -> "Cost":
         """Read it."""
         tick = os.sysconf("SC_CLK_TCK")
         stats = [Path(f"/proc/{each.pid}/stat").read_text().rsplit(")", 1)[1].split() for each in processes]
@@ -147,9 +147,9 @@ def side_by_side() -> list[Figure]:
         theirs = stack.enter_context(_prometheus(folder, sink))
         ours = stack.enter_context(_alerter(folder, sink))
         time.sleep(WARM_UP_CYCLES * INTERVAL_SECONDS)
-        before = _Cost.of(ours), _Cost.of(theirs)
+        before = Cost.of(ours), Cost.of(theirs)
         time.sleep(CYCLES * INTERVAL_SECONDS)
-        after = _Cost.of(ours), _Cost.of(theirs)
+        after = Cost.of(ours), Cost.of(theirs)
     our_cpu, their_cpu = ((end.cpu - begin.cpu) * 1000 / CYCLES for begin, end in zip(before, after, strict=True))
     peer = "Prometheus and Alertmanager"
     return [
@@ -233,8 +233,8 @@ def _prometheus(folder: Path, sink: int) -> Iterator[list[subprocess.Popen[bytes
         return f"# TYPE held_messages gauge\n{''.join(lines)}".encode()
 
     with serving(metrics, "text/plain; version=0.0.4") as exporter:
-        ports = {"exporter": exporter, "sink": sink, "alertmanager": _free_port(), "interval": INTERVAL_SECONDS}
-        web = _free_port()
+        ports = {"exporter": exporter, "sink": sink, "alertmanager": free_port(), "interval": INTERVAL_SECONDS}
+        web = free_port()
         for name, text in (("rules", RULES), ("prometheus", PROMETHEUS), ("alertmanager", ALERTMANAGER)):
             (folder / f"{name}.yml").write_text(text.format(folder=folder, **ports))
         commands = [
@@ -243,8 +243,8 @@ def _prometheus(folder: Path, sink: int) -> Iterator[list[subprocess.Popen[bytes
             ["prometheus-alertmanager", f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/am",
              f"--web.listen-address=127.0.0.1:{ports['alertmanager']}", "--cluster.listen-address="],
         ]  # fmt: skip
-        with _running(commands) as processes:
-            _wait_for_port(web)
+        with running(commands) as processes:
+            wait_for_port(web)
             yield processes
 
 
@@ -264,12 +264,13 @@ def _alerter(folder: Path, sink: int) -> Iterator[list[subprocess.Popen[bytes]]]
             + OWN_RULES
         )
         config.chmod(0o600)
-        with _running([[sys.executable, "-m", "alerter", "run", "--config", str(config)]]) as processes:
+        with running([[sys.executable, "-m", "alerter", "run", "--config", str(config)]]) as processes:
             yield processes
 
 
 @contextmanager
-def _running(commands: list[list[str]]) -> Iterator[list[subprocess.Popen[bytes]]]:
+def running(commands: list[list[str]]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run programs; none of them may end before the block does."""
     processes = [
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands
     ]
@@ -285,13 +286,15 @@ def _running(commands: list[list[str]]) -> Iterator[list[subprocess.Popen[bytes]
             process.wait(30)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
-def _wait_for_port(port: int) -> None:
+def wait_for_port(port: int) -> None:
+    """Wait until somebody listens on a port."""
     for _ in range(100):
         try:
             create_connection(("127.0.0.1", port), 1).close()

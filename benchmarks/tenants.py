@@ -210,14 +210,16 @@ def name_of(number: int) -> Tenant:
     return Tenant(f"tenant-{number:05}")
 
 
-def configuration(folder: Path, port: int, tenants: int, *, service: str = "") -> Path:
+def configuration(
+    folder: Path, port: int, tenants: int, *, interval: int = int(INTERVAL.total_seconds()), service: str = ""
+) -> Path:
     """Write the configuration of a daemon, with more keys of its `[service]`, and return where it is."""
     names = [
         TENANT.format(name=name_of(number), port=port, client=client_of(number), secret=SECRET)
         for number in range(tenants)
     ]
     config = folder / "rules.toml"
-    text = CONFIGURATION.format(interval=int(INTERVAL.total_seconds()), port=port, hook=HOOK, service=service)
+    text = CONFIGURATION.format(interval=interval, port=port, hook=HOOK, service=service)
     config.write_text(text + OWN_RULES + "".join(names))
     config.chmod(0o600)
     return config
@@ -284,33 +286,33 @@ class _Daemon:
     """`alerter run`, whose log goes to a file as it would go to the journal."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
-        self._process = process
+        self.process = process
         self._log = log
         self._begun = time.monotonic()
 
     def wait_until_ready(self) -> float:
         """Return after how many seconds it was."""
         while " ready tenants=" not in self._log.read_text():
-            if self._process.poll() is not None or time.monotonic() - self._begun > 120:  # noqa: PLR2004 - two minutes
+            if self.process.poll() is not None or time.monotonic() - self._begun > 120:  # noqa: PLR2004 - two minutes
                 sys.exit(f"the daemon did not become ready:\n{self._log.read_text()[-2000:]}")
             time.sleep(0.1)
         return time.monotonic() - self._begun
 
     def cpu_seconds(self) -> float:
         """Return what it took of all cores so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def seconds_to_stop(self) -> float:
         """Send it SIGTERM; return after how many seconds it has ended."""
         begun = time.monotonic()
-        self._process.terminate()
-        self._process.wait(60)
+        self.process.terminate()
+        self.process.wait(60)
         return time.monotonic() - begun
 
     def peak_mebibytes(self) -> float:
         """Return its largest resident memory."""
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
