@@ -28,6 +28,8 @@ from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Sa
 
 #: The evidence of an alert is stored again after this time, even if only its instant has changed: people see it.
 REFRESH_AFTER = timedelta(minutes=1)
+#: What a poll saw that changed the state of no alert is stored this much later at most.
+MAX_SAVE_DELAY = timedelta(minutes=2)
 
 _ABOUT_POLLING = frozenset(name for name, kind in CONDITIONS.items() if kind.subject is Subject.POLLING)
 
@@ -183,7 +185,8 @@ def no_data_since(alert: Alert, poll_intervals: Mapping[Tenant, timedelta], *, n
     if not alert.is_firing or alert.seen_at is None or interval is None:
         return None
     # What is kept of an alert may be this much older than its newest poll, where polls are closer together.
-    patience = TOLERANCE_INTERVALS * interval + (REFRESH_AFTER if interval <= REFRESH_AFTER else timedelta(0))
+    lag = REFRESH_AFTER + MAX_SAVE_DELAY if interval <= MAX_SAVE_DELAY else timedelta(0)
+    patience = TOLERANCE_INTERVALS * interval + lag
     return alert.seen_at if now - alert.seen_at > patience else None
 
 

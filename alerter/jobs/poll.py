@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from alerter.errors import SourceError
 from alerter.jobs.evaluate import store_and_evaluate
 from alerter.jobs.notify import AlertChanges, enqueue_notifications
 from alerter.jobs.ports import Source
-from alerter.storage import Store, Transaction
+from alerter.storage import NeedsDatabase, Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -77,27 +78,35 @@ def poll_many(
         StoreError: Nothing of any of them was kept.
     """
     fetched = [(tenant, *_fetch(source, clock)) for tenant, source in polls]
-    with store.write() as transaction:
-        lease_state = transaction.leases.state([tenant for tenant, _, _ in fetched])
-        kept = [each for each in fetched if each[0] in lease_state.tenants]
-        cycles = [
-            _cycle(
-                transaction,
-                tenant,
-                what,
-                alerting,
-                may_evaluate_global_rules=lease_state.may_evaluate_global_rules,
-                now=now,
-            )
-            for tenant, what, now in kept
-        ]
-    for tenant, _, _ in fetched:
-        if tenant not in lease_state.tenants:
+    cycle_by_tenant = _in_memory(fetched, store, alerting) if store.delays_polls else {}
+    if rest := [each for each in fetched if each[0] not in cycle_by_tenant]:
+        with store.write() as transaction:
+            lease_state = transaction.leases.state([tenant for tenant, _, _ in rest])
+            may_evaluate_all = lease_state.may_evaluate_global_rules
+            for tenant, what, now in rest:
+                if tenant in lease_state.tenants:
+                    cycle_by_tenant[tenant] = _cycle(
+                        transaction, tenant, what, alerting, may_evaluate_global_rules=may_evaluate_all, now=now
+                    )
+    for tenant, what, _ in fetched:
+        if tenant not in cycle_by_tenant:
             log.info("poll result dropped tenant=%s: %s", tenant, "another instance polls it now")
-    for (tenant, what, _), cycle in zip(kept, cycles, strict=True):
+            continue
         _log_poll(tenant, what)
-        for transition in cycle.transitions:
+        for transition in cycle_by_tenant[tenant].transitions:
             _log_transition(transition)
+    return [cycle_by_tenant[tenant] for tenant, _, _ in fetched if tenant in cycle_by_tenant]
+
+
+def _in_memory(
+    fetched: Iterable[tuple[Tenant, Snapshot | SourceError, datetime]], store: Store, alerting: AlertingConfig
+) -> dict[Tenant, PollCycle]:
+    """Return the cycles of polls that change nothing but counts; these are written later."""
+    cycles = {}
+    for tenant, what, now in fetched:
+        if isinstance(what, Snapshot):
+            with suppress(NeedsDatabase), store.poll_in_memory() as transaction:
+                cycles[tenant] = _cycle(transaction, tenant, what, alerting, may_evaluate_global_rules=True, now=now)
     return cycles
 
 

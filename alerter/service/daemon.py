@@ -22,6 +22,7 @@ from alerter import __version__
 from alerter.clock import now
 from alerter.config import Config, TenantConfig, load_config
 from alerter.core.alerting_config import AlertingConfig
+from alerter.core.alerts import MAX_SAVE_DELAY
 from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
 from alerter.errors import AlerterError, ConfigError, ListenError, StoreError, StoreUnavailable
@@ -38,6 +39,7 @@ from alerter.redaction import Redactor
 from alerter.service.alerting_config import build_alerting_config
 from alerter.service.clock_reading import ClockReading
 from alerter.service.commit_queue import FetchResult
+from alerter.service.delayed_polls import MAX_UNSAVED_TENANTS, may_delay_polls
 from alerter.service.membership import Clocks
 from alerter.service.scheduler import Executor, Scheduler
 from alerter.service.sd_notify import SdNotify
@@ -320,6 +322,7 @@ class Daemon:
         for name, source in before.sources.items():
             if runtime.sources.get(name) is not source:
                 source.close()
+        self._save_polls()
         self._store.evict(before.sources.keys() - runtime.sources.keys())
         self._guarded("resolve removed rules", lambda: reconcile(self._store, self._runtime.alerting, now=now()))
         self._assign(soon=self._news_since(before))
@@ -362,6 +365,7 @@ class Daemon:
         self._deliver_soon()
         self._scheduler.run_every("look for deliveries", OTHERS_INTERVAL, self._look_for_deliveries)
         self._scheduler.run_every("upkeep", UPKEEP_INTERVAL, self._upkeep)
+        self._scheduler.run_every("save polls", MAX_SAVE_DELAY, self._save_polls)
         self._scheduler.run_now("keep history now", self._keep_history, Executor.RETENTION)
         self._scheduler.run_every("weekly reports", REPORT_INTERVAL, self._report, Executor.RETENTION)
         self._scheduler.run_every("keep history", UPKEEP_INTERVAL, self._keep_history, Executor.RETENTION)
@@ -374,6 +378,7 @@ class Daemon:
         before = self._mine
         self._mine = intervals = self._membership.own_tenants(self._runtime.alerting.poll_intervals)
         self._store.evict(before.keys() - intervals.keys())
+        self._store.delay_polls(is_on=may_delay_polls(intervals, self._runtime.alerting))
         self._health.expect(intervals, begun_within=startup_spread(len(intervals)))
         # Not here: the main thread must not wait for a database that says nothing.
         self._scheduler.run_now("recall", self._monitoring.load_last_polls)
@@ -395,6 +400,7 @@ class Daemon:
         self._supervision.stopping()
         self._stop.set()
         self._scheduler.stop(drain=MAX_DRAIN)
+        self._save_polls()
         self._senders.shutdown(wait=False, cancel_futures=True)
         for source in self._runtime.sources.values():
             source.close()
@@ -440,6 +446,7 @@ class Daemon:
     def _commit(self, runtime: Runtime, results: Mapping[Tenant, FetchResult]) -> None:
         began = _boot_seconds()
         cycles = poll_many(results.items(), self._store, runtime.alerting, clock=now)
+        self._store.save_polls(at_least=MAX_UNSAVED_TENANTS)
         seconds = _boot_seconds() - began
         for cycle in cycles:
             cause = None if cycle.error is None else cycle.error.cause
@@ -506,6 +513,9 @@ class Daemon:
                 self._supervision.set_counts(AlertCounts(firing=firing, undelivered=reader.outbox.waiting_count()))
 
         self._guarded("count alerts and messages", count)
+
+    def _save_polls(self) -> None:
+        self._guarded("save polls", self._store.save_polls)
 
     def _upkeep(self) -> None:
         self._guarded("reconcile", lambda: reconcile(self._store, self._runtime.alerting, now=now()))

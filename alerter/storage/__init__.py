@@ -5,11 +5,11 @@ SQLite by default, PostgreSQL by URL, through the same statements. Every error o
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
@@ -25,6 +25,7 @@ from alerter.storage.engine import (
     ADVISORY_WRITER,
     READS_ONLY,
     Access,
+    NeedsDatabase,
     ReadLimit,
     is_sqlite,
     limited,
@@ -44,7 +45,7 @@ from alerter.storage.outbox import DeliveryRecord
 from alerter.storage.polls import PollingStatus
 from alerter.storage.schema import SchemaState, SchemaUpgrade
 from alerter.storage.sessions import ServerConnections
-from alerter.storage.transaction import Reader, Transaction
+from alerter.storage.transaction import MemoryTransaction, Reader, Transaction
 
 __all__ = [
     "AlertFilter",
@@ -58,6 +59,7 @@ __all__ = [
     "DeliveryRecord",
     "LeaseRenewal",
     "Leases",
+    "NeedsDatabase",
     "OwnInstance",
     "PollingStatus",
     "ReadLimit",
@@ -100,6 +102,7 @@ class Store:
         self._engine = open_engine(self._url, self._access)
         self._connections = None if is_sqlite(self._url) else ServerConnections(self._engine)
         self._cache = TenantCache(is_on=cache)
+        self._delays_polls = False
         self._own: OwnInstance | None = None
         self._commits = 0
         self._reading = self._engine.execution_options(
@@ -269,14 +272,64 @@ class Store:
         Raises:
             StoreError: The database is locked, full, read-only or gone; nothing was kept.
         """
-        with store_errors(self._url):
+        with self._one_writer(), store_errors(self._url):
             with self._engine.begin() as connection:
                 lock_writers(connection, ADVISORY_WRITER)
                 transaction = Transaction(connection, self._cache, self._own)
+                for snapshot, reach in transaction.cache.save():
+                    transaction.history.add(snapshot, poll_interval=reach.poll_interval, windows=reach.windows)
                 yield transaction
                 transaction.cache.finish()
             transaction.cache.commit()
             self._commits += 1
+
+    def _one_writer(self) -> AbstractContextManager[object]:
+        """Keep the other threads from writing; with a server's database they wait there, where a wait can be ended."""
+        return self._cache.lock if is_sqlite(self._url) else nullcontext()
+
+    @contextmanager
+    def poll_in_memory(self) -> Iterator[Transaction]:
+        """Open a transaction for a poll that changes nothing but counts: it is written later, as `save_polls` says.
+
+        Raises:
+            NeedsDatabase: In the block: the poll does more than that, or needs what only the database knows. Nothing
+                of it was kept, and `write` must have it.
+            StoreError: The database cannot be read.
+        """
+        with self._cache.lock, ExitStack() as stack:
+            opened: list[Connection] = []
+
+            def connect() -> Connection:
+                opened[:] = opened or [stack.enter_context(self._reading.begin())]
+                return opened[0]
+
+            stack.enter_context(store_errors(self._url))
+            transaction = MemoryTransaction(self._cache, connect)
+            yield transaction
+            transaction.cache.finish()
+            transaction.cache.commit()
+
+    def delay_polls(self, *, is_on: bool) -> None:
+        """Choose whether polls that change nothing but counts are written later; a server's database has none of them.
+
+        They are written with whatever this process writes next. Who switches it on calls `save_polls` regularly.
+        """
+        self._delays_polls = is_on and is_sqlite(self._url)
+
+    @property
+    def delays_polls(self) -> bool:
+        """Whether polls are written later where that is possible."""
+        return self._delays_polls
+
+    def save_polls(self, *, at_least: int = 1) -> None:
+        """Write the polls that are not written yet, if these are of so many tenants.
+
+        Raises:
+            StoreError: They cannot be written; the next transaction tries again.
+        """
+        if self._cache.unsaved_count() >= at_least:
+            with self.write():
+                pass
 
     def change_marker(self, seconds: Callable[[], float]) -> ChangeMarker:
         """Return what tells whether anything was committed since it was asked before, by any process.
@@ -284,7 +337,7 @@ class Store:
         Args:
             seconds: A monotonic clock.
         """
-        return ChangeMarker(self._engine, lambda: self._commits, seconds)
+        return ChangeMarker(self._engine, lambda: self._commits, seconds, before=self.save_polls)
 
     def evict(self, tenants: Collection[Tenant]) -> None:
         """Drop the cached states of tenants that are polled here no more: they cost memory, and are not kept up."""

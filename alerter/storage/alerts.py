@@ -5,22 +5,22 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, func, insert, or_, select, union
+from sqlalchemy import BindParameter, Row, bindparam, func, insert, or_, select, union
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.storage import tables
 from alerter.storage.cache import Cache
-from alerter.storage.encoding import build_digest, operands_json, operands_of, topic_digest
-from alerter.storage.engine import Repository
+from alerter.storage.encoding import alert_row, key_columns, operands_json, operands_of
+from alerter.storage.engine import Connecting, Repository
 from alerter.storage.tables import Instant
 
 
 class AlertRepository(Repository):
     """Alerts and their transitions."""
 
-    def __init__(self, connection: Connection, cache: Cache) -> None:
+    def __init__(self, connection: Connecting, cache: Cache) -> None:
         """Take part in a transaction.
 
         Args:
@@ -128,7 +128,8 @@ class AlertRepository(Repository):
         by_tenant: dict[Tenant, list[Alert]] = {}
         for alert in alerts:
             by_tenant.setdefault(alert.key.tenant, []).append(alert)
-        self._put(_alerts, [_alert_row(alert) for saved in by_tenant.values() for alert in saved])
+        if not self._cache.delay(by_tenant):
+            self._put(_alerts, [alert_row(alert) for saved in by_tenant.values() for alert in saved])
         for tenant, saved in by_tenant.items():
             if tenant in self._cache.known:
                 self._cache.known[tenant].update_alerts(saved)
@@ -138,21 +139,6 @@ class AlertRepository(Repository):
     def add_transitions(self, transitions: Iterable[Transition]) -> None:
         """Append to the history of alerts."""
         self._run(_ADD_TRANSITION, [_transition_row(transition) for transition in transitions])
-
-
-def _alert_row(alert: Alert) -> dict[str, Any]:
-    return _identity(alert.key) | {
-        "state": str(alert.state),
-        "value": alert.value,
-        "peak": alert.peak,
-        "active_at": alert.active_at,
-        "fired_at": alert.fired_at,
-        "keep_firing_since": alert.keep_firing_since,
-        "resolved_at": alert.resolved_at,
-        "resolved_because": alert.resolution,
-        "evidence": operands_json(alert.evidence),
-        "fired_under": alert.fired_under,
-    }
 
 
 def alert_from_row(row: Row[Any]) -> Alert:
@@ -173,7 +159,7 @@ def alert_from_row(row: Row[Any]) -> Alert:
 
 
 def _transition_row(transition: Transition) -> dict[str, Any]:
-    return _key_columns(transition.key) | {
+    return key_columns(transition.key) | {
         "alert_id": transition.key.id,
         "at": transition.at,
         "from_state": str(transition.before),
@@ -192,21 +178,6 @@ def _transition_of(row: Row[Any]) -> Transition:
         evidence=operands_of(row.evidence),
         note=row.detail,
     )
-
-
-# An alert that lives is written in every cycle, and three digests of its names take as long as the rest of its row.
-@lru_cache(maxsize=4096)
-def _identity(key: AlertKey) -> dict[str, Any]:
-    """Return the columns that stand for what an alert is about, which are the caller's to read alone."""
-    return _key_columns(key) | {
-        "digest": build_digest(key.rule, key.severity, key.tenant, key.reason),
-        "id": key.id,
-        "subject": topic_digest(key.topic),
-    }
-
-
-def _key_columns(key: AlertKey) -> dict[str, Any]:
-    return {"rule": key.rule, "severity": str(key.severity), "tenant": key.tenant, "reason": key.reason}
 
 
 # The names of hundreds of alerts are read in every cycle, and are nearly always those of the cycle before.

@@ -30,12 +30,21 @@ class ChangeMarker:
         engine: Of the database.
         commits: Returns how many commits this process has made.
         seconds: A monotonic clock.
+        before: Is called first: what waits to be committed must not stay unseen while somebody asks.
     """
 
-    def __init__(self, engine: Engine, commits: Callable[[], int], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        commits: Callable[[], int],
+        seconds: Callable[[], float],
+        *,
+        before: Callable[[], None],
+    ) -> None:
         self._engine = engine
         self._commits = commits
         self._seconds = seconds
+        self._before = before
         self._snapshot: tuple[int, float, str] | None = None
         self._lock = Lock()
         self._connection: Any = None  # SQLAlchemy gives a connection of the driver no narrower type
@@ -48,6 +57,7 @@ class ChangeMarker:
         Raises:
             StoreError: The database cannot be reached.
         """
+        self._before()
         with self._lock, store_errors(self._engine.url):
             return self._sqlite() if is_sqlite(self._engine.url) else self._postgresql()
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, select, update
 
 from alerter.core.downsampling import CountChange, downsampled, utc_hour
 from alerter.core.series import EPOCH, Tenant, from_epoch_us, to_epoch_us
 from alerter.storage.cache import Cache
 from alerter.storage.count_changes import CountChanges
-from alerter.storage.engine import Repository, is_sqlite
+from alerter.storage.engine import Connecting, Repository, is_sqlite
 from alerter.storage.tables import (
     NO_TEXT,
     Instant,
@@ -39,7 +39,7 @@ _HOUR = timedelta(hours=1)
 class Downsampling(Repository):
     """Reduces old history to the extremes of each hour, and old messages to their titles."""
 
-    def __init__(self, connection: Connection, cache: Cache, changes: CountChanges) -> None:
+    def __init__(self, connection: Connecting, cache: Cache, changes: CountChanges) -> None:
         """Take part in a transaction.
 
         Args:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     URL,
@@ -38,6 +38,9 @@ from alerter.storage.sessions import may_pass, open_server, place_of, server_url
 
 #: How long a writer waits for another one, in seconds.
 BUSY_SECONDS = 5
+#: When the WAL has this number of pages (16 MiB), it is copied into the file: four times as late as by default, for
+#: thousands of polls write the same pages again and again.
+MAX_WAL_PAGES = 4_000
 #: So many processes may open a new file at the same moment.
 _WAL_ATTEMPTS = 20
 #: How long a transaction that writes to PostgreSQL may say nothing: the server ends that of a process that stands
@@ -58,6 +61,13 @@ _EXPECTED = "expected sqlite:///path or postgresql://user@host/name"
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
+
+class NeedsDatabase(Exception):
+    """A poll in memory came to something that only the database knows, or that must be written at once."""
+
+
+#: A connection, or what opens it when the first statement needs it.
+Connecting: TypeAlias = Connection | Callable[[], Connection]
 
 #: An execution option of connections whose transactions must not write: they do not wait for other writers.
 READS_ONLY = "reads_only"
@@ -203,8 +213,12 @@ def limited(connection: Connection, limit: ReadLimit) -> Iterator[None]:
 class Repository:
     """Statements on the connection of one transaction; what the database says of them becomes a StoreError."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connecting) -> None:
+        self._connecting = connection
+
+    @property
+    def _connection(self) -> Connection:
+        return self._connecting() if callable(self._connecting) else self._connecting
 
     @property
     def _url(self) -> URL:
@@ -352,7 +366,12 @@ def _pragmas(access: Access) -> tuple[str, ...]:
     # A migration may drop and rebuild a table, which would delete its children. The switch is without effect inside
     # a transaction, so that it must be off from the connection's first moment on.
     foreign_keys = "OFF" if access is Access.MIGRATION else "ON"
-    return ("synchronous=FULL", f"foreign_keys={foreign_keys}", _DISTRUST)
+    return (
+        "synchronous=FULL",
+        f"foreign_keys={foreign_keys}",
+        f"wal_autocheckpoint={MAX_WAL_PAGES}",
+        _DISTRUST,
+    )
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Row, bindparam, select
 
 from alerter.core.history import SeriesHistory, TenantHistory
 from alerter.core.poll_times import (
@@ -20,7 +20,7 @@ from alerter.core.poll_times import (
 from alerter.core.series import ALL_REASONS, Tenant
 from alerter.storage.count_changes import CountChanges
 from alerter.storage.encoding import StoredChange
-from alerter.storage.engine import Repository
+from alerter.storage.engine import Connecting, Repository
 from alerter.storage.poll_runs import FAILURES, PollRuns, failure_run_of, number_of
 from alerter.storage.tables import coverage, is_held, series
 
@@ -28,7 +28,7 @@ from alerter.storage.tables import coverage, is_held, series
 class FullHistory(Repository):
     """Reads whole histories."""
 
-    def __init__(self, connection: Connection, runs: PollRuns, changes: CountChanges) -> None:
+    def __init__(self, connection: Connecting, runs: PollRuns, changes: CountChanges) -> None:
         """Take part in a transaction.
 
         Args:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Row, Select, bindparam, func, select
 
 from alerter.core.history import TenantHistory
 from alerter.core.rules import MATCH_ALL, Lookbacks, Selector, SumMember, TenantSeries
@@ -24,7 +24,7 @@ from alerter.core.series import (
 from alerter.storage.cache import Cache, CachedTenant, polling_series_at
 from alerter.storage.count_changes import CountChanges
 from alerter.storage.encoding import StoredChange
-from alerter.storage.engine import Repository
+from alerter.storage.engine import Connecting, Repository
 from alerter.storage.full_history import FullHistory
 from alerter.storage.poll_runs import PollRuns, failure_from_row, spans_of
 from alerter.storage.snapshots import SERIES, SnapshotWriter
@@ -46,7 +46,7 @@ class SeriesState:
 class HistoryRepository(Repository):
     """Counts of hold reasons over time."""
 
-    def __init__(self, connection: Connection, runs: PollRuns, changes: CountChanges, cache: Cache) -> None:
+    def __init__(self, connection: Connecting, runs: PollRuns, changes: CountChanges, cache: Cache) -> None:
         """Take part in a transaction.
 
         Args:
@@ -80,13 +80,11 @@ class HistoryRepository(Repository):
             reason is new.
         """
         reach = None if windows is None else LookbackReach(windows, poll_interval)
-        writer = SnapshotWriter(self._connection, self._changes)
-        continued = self._cache.add_success(snapshot, reach)
-        if continued is not None:
-            cached, changed = continued
-            writer.add_changes(cached, changed, at=snapshot.taken_at)
+        changed = self._cache.add_success(snapshot, reach)
+        if changed is not None:
             return changed
-        writer.add_counts(self._runs.add_success(snapshot, poll_interval), snapshot)
+        tenant_id = self._runs.add_success(snapshot, poll_interval)
+        SnapshotWriter(self._connecting, self._changes).add_counts(tenant_id, snapshot)
         self._cache.load(snapshot.tenant, reach, now=snapshot.taken_at)
         return None
 
@@ -164,7 +162,7 @@ class HistoryRepository(Repository):
             window: How far back the rule looks.
             now: The window's end.
         """
-        sums = TenantSums(self._connection, self._runs, self._changes, self._cache)
+        sums = TenantSums(self._connecting, self._runs, self._changes, self._cache)
         return sums.total(members, reasons, window=window, now=now)
 
     def full_history(self, tenant: Tenant, *, poll_interval: timedelta, timezone: tzinfo = UTC) -> TenantHistory:
@@ -175,7 +173,7 @@ class HistoryRepository(Repository):
             poll_interval: How often it is polled now.
             timezone: Where its people work.
         """
-        reader = FullHistory(self._connection, self._runs, self._changes)
+        reader = FullHistory(self._connecting, self._runs, self._changes)
         return reader.load(tenant, poll_interval=poll_interval, timezone=timezone)
 
     def reasons_by_tenant(self, tenants: Collection[Tenant]) -> dict[Tenant, list[HoldReason]]:

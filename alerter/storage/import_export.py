@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
+from sqlalchemy import Row, bindparam, func, insert, select, text, update
 
 from alerter.core.history_records import CountRecord, FailedPolls, FirstSeen, InitialCount, PollRange, Record, clip
 from alerter.core.import_merge import Base, StoredHistory
@@ -17,7 +17,7 @@ from alerter.core.series import HoldReason, Tenant, from_epoch_us, to_epoch_us
 from alerter.storage.cache import Cache
 from alerter.storage.count_changes import BEGINNING, END, CountChanges
 from alerter.storage.encoding import build_digest
-from alerter.storage.engine import ADVISORY_WRITER, Repository, lock_writers
+from alerter.storage.engine import ADVISORY_WRITER, Connecting, Repository, lock_writers
 from alerter.storage.poll_runs import PollRuns
 from alerter.storage.snapshots import SERIES
 from alerter.storage.tables import Instant, coverage, is_held, series, tenants
@@ -34,7 +34,7 @@ class ImportRepository(Repository):
     wait from the beginning.
     """
 
-    def __init__(self, connection: Connection, runs: PollRuns, changes: CountChanges, cache: Cache) -> None:
+    def __init__(self, connection: Connecting, runs: PollRuns, changes: CountChanges, cache: Cache) -> None:
         """Take part in a transaction.
 
         Args:

@@ -36,7 +36,15 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, not_, tex
 from alerter.core.series import ALL_TENANTS, Tenant, from_epoch_us
 from alerter.core.sharding import MAX_LEASE, Instance, LeaseState, plan_leases, single_node_state
 from alerter.errors import StoreError
-from alerter.storage.engine import ADVISORY_CLASS, ADVISORY_DAEMON, Repository, is_sqlite, location, store_errors
+from alerter.storage.engine import (
+    ADVISORY_CLASS,
+    ADVISORY_DAEMON,
+    Connecting,
+    Repository,
+    is_sqlite,
+    location,
+    store_errors,
+)
 from alerter.storage.tables import HEAD, instances
 
 _MICROSECONDS = 1_000_000
@@ -159,7 +167,7 @@ class Leases:
 class LeaseRepository(Repository):
     """The instances that share the database, and what the one of this process may decide."""
 
-    def __init__(self, connection: Connection, own: OwnInstance | None = None) -> None:
+    def __init__(self, connection: Connecting, own: OwnInstance | None = None) -> None:
         """Take part in a transaction.
 
         Args:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Row, bindparam, delete, func, insert, select, update
 
 from alerter.core.alerts import AlertState
 from alerter.core.notifications import HourlyLimit, NotificationState, ReceiverName
@@ -13,7 +13,7 @@ from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.storage.cache import Cache
 from alerter.storage.encoding import topic_digest, topic_of
-from alerter.storage.engine import Repository
+from alerter.storage.engine import Connecting, Repository
 from alerter.storage.tables import (
     Instant,
     is_notified_of_firing,
@@ -27,7 +27,7 @@ from alerter.storage.tables import notification_states as _states
 class NotificationRepository(Repository):
     """Notification states, hourly limits and groups of receivers."""
 
-    def __init__(self, connection: Connection, cache: Cache) -> None:
+    def __init__(self, connection: Connecting, cache: Cache) -> None:
         """Take part in a transaction.
 
         Args:

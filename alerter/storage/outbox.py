@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 
 from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent, TargetOutage
 from alerter.core.notifications import ReceiverName, TargetId
@@ -14,7 +14,7 @@ from alerter.core.outbox import Delivery, TargetBacklog, TargetName
 from alerter.core.rules import Severity
 from alerter.errors import StoreError
 from alerter.storage.encoding import packed, storable, unpacked
-from alerter.storage.engine import Repository
+from alerter.storage.engine import Connecting, Repository
 from alerter.storage.leases import OwnInstance, is_life_over
 from alerter.storage.tables import (
     Instant,
@@ -38,7 +38,7 @@ class DeliveryRecord:
 class OutboxRepository(Repository):
     """Messages, their deliveries, and the targets that cannot be reached."""
 
-    def __init__(self, connection: Connection, own: OwnInstance | None = None) -> None:
+    def __init__(self, connection: Connecting, own: OwnInstance | None = None) -> None:
         """Take part in a transaction.
 
         Args:

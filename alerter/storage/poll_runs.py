@@ -40,6 +40,39 @@ class CurrentFailures:
     tail: PackedRun
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongerRun:
+    """The newest run of successful polls of a tenant, after some more of them.
+
+    Attributes:
+        tenant_id: Whose.
+        revision: The tenant's, as it is known.
+        before: The run as it is stored.
+        after: The run as it is to be stored.
+        latency: How long the newest poll took.
+    """
+
+    tenant_id: int
+    revision: int
+    before: PackedRun
+    after: PackedRun
+    latency: timedelta | None
+
+    def columns(self) -> dict[str, Any]:
+        """Return what is stored if the run is as it is known."""
+        return {
+            "last_poll_at": from_epoch_us(self.after.until),
+            "poll_count": self.after.polls,
+            "steps": self.after.steps,
+            "latency_us": _microseconds(self.latency),
+            "of_tenant": self.tenant_id,
+            "old_since": from_epoch_us(self.before.since),
+            "known_until": from_epoch_us(self.before.until),
+            "known_polls": self.before.polls,
+            "known_revision": self.revision,
+        }
+
+
 class PollRuns(Repository):
     """The rows of `tenants`, `coverage` and `poll_failures`."""
 
@@ -103,19 +136,12 @@ class PollRuns(Repository):
         failure = replace(known.failure, at=at, detail=detail)
         return replace(known, polls=known.polls + 1, failure=failure, tail=tail)
 
-    def lengthen_coverage(self, tenant_id: int, revision: int, tail: PackedRun, snapshot: Snapshot) -> PackedRun | None:
-        """Add a poll to the newest run if run and tenant are still as known; None if not: nothing was written."""
-        at = snapshot.taken_at
-        longer_tail = tail.longer(to_epoch_us(at))
-        longer = {"last_poll_at": at, "poll_count": longer_tail.polls, "steps": longer_tail.steps}
-        longer |= {"latency_us": _microseconds(snapshot.latency)}
-        seen = {
-            "of_tenant": tenant_id,
-            "old_since": from_epoch_us(tail.since),
-            "known_until": from_epoch_us(tail.until),
-        }
-        known = {"known_polls": tail.polls, "known_revision": revision}
-        return longer_tail if self._run(_LENGTHEN_COVERAGE, longer | seen | known) else None
+    def lengthen_coverage(self, longer: Sequence["LongerRun"]) -> Sequence["LongerRun"]:
+        """Lengthen the newest runs of some tenants; return those that are not as known: of them nothing was written."""
+        rows = [each.columns() for each in longer]
+        if self._run(_LENGTHEN_COVERAGE, rows) == len(rows):
+            return ()
+        return [each for each, row in zip(longer, rows, strict=True) if self._first(_IS_LENGTHENED, row) is None]
 
     def add_failure(self, tenant: Tenant, error: SourceError, *, at: datetime) -> None:
         """Keep that a poll failed: equal failures in a row are one row, with the latest detail.
@@ -356,6 +382,12 @@ _KNOWN_REVISION = (
 _LENGTHEN_COVERAGE = _SET_COVERAGE.where(
     coverage.c.last_poll_at == bindparam("known_until", type_=Instant()),
     coverage.c.poll_count == bindparam("known_polls"),
+    _KNOWN_REVISION,
+)
+_IS_LENGTHENED = select(coverage.c.tenant_id).where(
+    _OLD_COVERAGE,
+    coverage.c.last_poll_at == bindparam("last_poll_at", type_=Instant()),
+    coverage.c.poll_count == bindparam("poll_count"),
     _KNOWN_REVISION,
 )
 _DELETE_COVERAGE = delete(coverage).where(_OLD_COVERAGE)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import Row, and_, bindparam, func, or_, select
 
 from alerter.core.rules import Lookbacks
 from alerter.core.series import PollFailure, Tenant
 from alerter.errors import Cause, SourceError
 from alerter.storage.cache import Cache
-from alerter.storage.engine import Repository
+from alerter.storage.engine import Connecting, Repository
 from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row
 from alerter.storage.tables import Instant, coverage, is_held, poll_failures, tenants
 from alerter.storage.windows import LookbackReach
@@ -40,7 +40,7 @@ class PollingStatus:
 class PollRepository(Repository):
     """Polling of tenants: how it goes, and failed polls on their way into the store."""
 
-    def __init__(self, connection: Connection, runs: PollRuns, cache: Cache) -> None:
+    def __init__(self, connection: Connecting, runs: PollRuns, cache: Cache) -> None:
         """Take part in a transaction.
 
         Args:

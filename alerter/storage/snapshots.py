@@ -1,17 +1,16 @@
 """Counts of successful polls on their way into the store: in order nearly always, amended if the clock was set back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
-from alerter.core.series import HoldReason, Sample, Snapshot, from_epoch_us, to_epoch_us
-from alerter.storage.cache import CachedTenant
+from alerter.core.series import HoldReason, Snapshot, from_epoch_us, to_epoch_us
 from alerter.storage.count_changes import CountChanges
 from alerter.storage.encoding import build_digest
-from alerter.storage.engine import Repository
+from alerter.storage.engine import Connecting, Repository
 from alerter.storage.tables import count_changes as _changes
 from alerter.storage.tables import series
 
@@ -26,7 +25,7 @@ class _Change:
 class SnapshotWriter(Repository):
     """Writes the counts of snapshots."""
 
-    def __init__(self, connection: Connection, changes: CountChanges) -> None:
+    def __init__(self, connection: Connecting, changes: CountChanges) -> None:
         """Take part in a transaction.
 
         Args:
@@ -35,26 +34,6 @@ class SnapshotWriter(Repository):
         """
         super().__init__(connection)
         self._changes = changes
-
-    def add_changes(self, cached: CachedTenant, changed: Mapping[int, int], *, at: datetime) -> None:
-        """Keep counts that have changed, after all that is stored of their series."""
-        packed = cached.series
-        changes = {place: _Change(at, packed.held(place), count) for place, count in changed.items()}
-        for place, change in changes.items():
-            packed.append(place, Sample(at, change.held))
-        self._run(
-            _SET_SERIES,
-            [
-                {
-                    "series_id": packed.ids[place],
-                    "value": change.held,
-                    "changed_at": at,
-                    "first_held_at": packed.first_held_at(place),
-                }
-                for place, change in changes.items()
-            ],
-        )
-        self._run(_ADD_CHANGE, [_change_row(cached.id, packed.ids[place], change) for place, change in changes.items()])
 
     def add_counts(self, tenant_id: int, snapshot: Snapshot) -> None:
         """Store the counts that differ from what is stored."""
@@ -68,10 +47,10 @@ class SnapshotWriter(Repository):
         late = [row for row in known if row.changed_at >= at]
         if late:
             self._changes.decompress(tenant_id, since=to_epoch_us(at))
-        self._run(_SET_SERIES, [_series_row(row, [_Change(at, row.value, count)]) for row, count in changed])
+        self._run(SET_SERIES, [_series_row(row, [_Change(at, row.value, count)]) for row, count in changed])
         changes = [(row.id, _Change(at, row.value, count)) for row, count in changed]
         changes += self._add_series(tenant_id, snapshot, {row.reason for row in known})
-        self._run(_ADD_CHANGE, [_change_row(tenant_id, number, change) for number, change in changes])
+        self._run(ADD_CHANGE, [_change_row(tenant_id, number, change) for number, change in changes])
         if late:
             self._amend(tenant_id, late, snapshot)
 
@@ -117,8 +96,8 @@ class SnapshotWriter(Repository):
             added += [_change_row(tenant_id, row.id, each) for each in after if each not in before]
             series_now.append(_series_row(row, after or [_Change(at, 0, before[0].was)]))
         self._run(_DELETE_CHANGE, removed)
-        self._run(_ADD_CHANGE, added)
-        self._run(_SET_SERIES, series_now)
+        self._run(ADD_CHANGE, added)
+        self._run(SET_SERIES, series_now)
 
 
 def _series_row(row: Row[Any], changes: Sequence[_Change]) -> dict[str, Any]:
@@ -157,9 +136,11 @@ def _change_row(tenant_id: int, series_id: int, change: _Change) -> dict[str, An
 
 # An update sets the columns that its parameters name, so that those of its condition have other names.
 _ADD_SERIES = insert(series)
-_SET_SERIES = update(series).where(series.c.id == bindparam("series_id"))
+#: Sets what stands in a series' row.
+SET_SERIES = update(series).where(series.c.id == bindparam("series_id"))
 
-_ADD_CHANGE = insert(_changes)
+#: Adds a change of a count.
+ADD_CHANGE = insert(_changes)
 _DELETE_CHANGE = delete(_changes).where(
     _changes.c.tenant_id == bindparam("tenant_id"),
     _changes.c.at == bindparam("start"),

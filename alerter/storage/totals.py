@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, bindparam, func, select
 
 from alerter.core.poll_times import PackedRun
 from alerter.core.rules import Selector, SumMember
@@ -33,7 +33,7 @@ from alerter.core.series import (
 from alerter.storage.cache import Cache, CachedTenant, polling_series_at
 from alerter.storage.count_changes import CountChanges, by_tenant
 from alerter.storage.encoding import StoredChange
-from alerter.storage.engine import Repository
+from alerter.storage.engine import Connecting, Repository
 from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row, spans_of
 from alerter.storage.tables import coverage, is_held, series, tenants
 from alerter.storage.windows import MARGIN, LookbackReach, PackedSeries
@@ -47,7 +47,7 @@ _Entry = TypeVar("_Entry")
 class TenantSums(Repository):
     """Adds up what many tenants hold."""
 
-    def __init__(self, connection: Connection, runs: PollRuns, changes: CountChanges, cache: Cache) -> None:
+    def __init__(self, connection: Connecting, runs: PollRuns, changes: CountChanges, cache: Cache) -> None:
         """Take part in a transaction.
 
         Args:
@@ -94,7 +94,7 @@ class TenantSums(Repository):
         missing: list[SumMember] = []
         for member in members:
             tenant, row = member.tenant, rows[member.tenant]
-            known = self._cache.known.get(tenant) or self._cache.shared.view(tenant)
+            known = self._cache.view(tenant)
             if known is None or not _was_true(known, member, row):
                 missing.append(member)
             elif _is_true(known, row):
@@ -200,12 +200,15 @@ def _continued(known: CachedTenant, changes: Iterable[StoredChange], row: Row[An
     """Return what is known of a tenant after further polls of the same run; alerts must be read."""
     run = known.coverage[-1]
     until = to_epoch_us(run.until)
+    place_by_id = {number: place for place, number in enumerate(known.series.ids)}
     return replace(
         known,
         coverage=[*known.coverage[:-1], Span(run.since, row.newest_last_poll_at)],
         tail=None,
         polls=row.newest_poll_count,
-        series=known.series.continued(change for change in changes if change[0] > until),
+        series=known.series.continued(
+            (place_by_id[number], Sample(from_epoch_us(at), held)) for at, number, _, held in changes if at > until
+        ),
         alerts=None,
         notified=None,
         skip_cache=None,

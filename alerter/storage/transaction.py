@@ -1,11 +1,14 @@
 """Transactions: a consistent view, or everything of a poll cycle or nothing. They hold the repositories."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection
 
 from alerter.storage.actions import ActionRepository
 from alerter.storage.alerts import AlertRepository
 from alerter.storage.cache import Cache, TenantCache
 from alerter.storage.count_changes import CountChanges
+from alerter.storage.engine import Connecting, NeedsDatabase
 from alerter.storage.history import HistoryRepository
 from alerter.storage.import_export import ImportRepository
 from alerter.storage.leases import LeaseRepository, OwnInstance
@@ -37,7 +40,7 @@ class Reader:
     """
 
     def __init__(
-        self, connection: Connection, cache: TenantCache | None = None, own: OwnInstance | None = None
+        self, connection: Connecting, cache: TenantCache | None = None, own: OwnInstance | None = None
     ) -> None:
         """Take part in a transaction.
 
@@ -63,3 +66,21 @@ class Reader:
 
 class Transaction(Reader):
     """Everything of a poll cycle, or nothing."""
+
+
+class MemoryTransaction(Transaction):
+    """A poll cycle whose poll is written later. Any statement but a question for silences raises NeedsDatabase."""
+
+    def __init__(self, cache: TenantCache, connect: Callable[[], Connection]) -> None:
+        """Take part in no transaction of the database.
+
+        Args:
+            cache: The states of tenants that are cached.
+            connect: Opens a connection that reads.
+        """
+        super().__init__(_no_connection, cache)
+        self.silences = SilenceRepository(connect)
+
+
+def _no_connection() -> Connection:
+    raise NeedsDatabase

@@ -122,27 +122,20 @@ class PackedSeries:
                 changed[place] = count or 0
         return changed if seen == len(counts) else None
 
-    def append(self, place: int, sample: Sample) -> None:
-        """Append a change to a series, and drop what its window has left behind."""
-        steps = self.steps[place]
-        steps.extend((to_epoch_us(sample.at), sample.count))
-        if sample.count and self.first_held[place] == NEVER:
-            self.first_held[place] = to_epoch_us(sample.at)
-        start = to_epoch_us(self.reach.start_of(self.reasons[place], now=sample.at))
-        del steps[: 2 * self._last_before(place, start)]
+    def continued(self, changes: Iterable[tuple[int, Sample]]) -> "PackedSeries":
+        """Return the same series with later changes, oldest first, each with the place of its series.
 
-    def continued(self, changes: Iterable[StoredChange]) -> "PackedSeries":
-        """Return the same series with later changes, oldest first; this one stays as it is.
-
-        Only what has changed is copied: nobody else may append to either of them meanwhile.
+        Only what has changed is copied. What its window has left behind is dropped.
         """
-        place_by_id = {number: place for place, number in enumerate(self.ids)}
         after = replace(self, first_held=self.first_held[:], steps=self.steps[:])
-        for at, number, _, held in changes:
-            place = place_by_id[number]
-            if after.steps[place] is self.steps[place]:
-                after.steps[place] = self.steps[place][:]
-            after.append(place, Sample(from_epoch_us(at), held))
+        for place, sample in changes:
+            at = to_epoch_us(sample.at)
+            if sample.count and after.first_held[place] == NEVER:
+                after.first_held[place] = at
+            start = to_epoch_us(self.reach.start_of(self.reasons[place], now=sample.at))
+            steps = after.steps[place]
+            after.steps[place] = steps[2 * _last_before(steps, start) :]
+            after.steps[place].extend((at, sample.count))
         return after
 
     def add_up(self, wanted: Mapping[HoldReason, bool], begin: int, deltas: list[tuple[int, int]]) -> int:
@@ -151,13 +144,13 @@ class PackedSeries:
         Half a million series are added up so, nearly all of which have not changed for a while.
         """
         held = 0
-        for place, (reason, steps) in enumerate(zip(self.reasons, self.steps, strict=True)):
+        for reason, steps in zip(self.reasons, self.steps, strict=True):
             if not wanted[reason]:
                 continue
             if len(steps) == _ONE_STEP or steps[-2] <= begin:
                 held += steps[-1]
                 continue
-            first = 0 if steps[2] > begin else 2 * self._last_before(place, begin)
+            first = 0 if steps[2] > begin else 2 * _last_before(steps, begin)
             before = steps[first + 1]
             held += before
             for number in range(first + 2, len(steps), 2):
@@ -170,7 +163,8 @@ class PackedSeries:
         """Return a series as of now, with the coverage of its tenant."""
         reason = self.reasons[place]
         start = self.reach.start_of(reason, now=now)
-        steps = self.steps[place][2 * self._last_before(place, to_epoch_us(start)) :]
+        steps = self.steps[place]
+        steps = steps[2 * _last_before(steps, to_epoch_us(start)) :]
         instants = [start, *(from_epoch_us(number) for number in steps[2::2])]
         return Series(
             tenant=polling.tenant,
@@ -185,10 +179,10 @@ class PackedSeries:
             polls=polling.polls,
         )
 
-    def _last_before(self, place: int, start: int) -> int:
-        """Return which of a series' steps holds at the start of its window; 0 for the first."""
-        steps = self.steps[place]
-        return max(0, bisect_right(range(len(steps) // 2), start, key=lambda step: steps[2 * step]) - 1)
+
+def _last_before(steps: "array[int]", start: int) -> int:
+    """Return which of a series' steps holds at the start of its window; 0 for the first."""
+    return max(0, bisect_right(range(len(steps) // 2), start, key=lambda step: steps[2 * step]) - 1)
 
 
 def _number_of(at: datetime | None) -> int:

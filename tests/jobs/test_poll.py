@@ -924,3 +924,61 @@ def test_a_sum_over_tenants_knows_each_of_them_for_as_long_as_the_slowest_is_wai
     [transition] = cycle.transitions
     assert transition.evidence[0].reference is not None
     assert transition.evidence[0].reference.count == 10
+
+
+# polls that are written later
+
+
+@pytest.fixture
+def delaying(sqlite_url: str) -> Iterator[World]:
+    """Yield a world whose polls are written later, after two polls."""
+    world = World(sqlite_url)
+    world.store.delay_polls(is_on=True)
+    world.poll({"Spam": 10}, {"Spam": 10})
+    yield world
+    world.store.close()
+
+
+def _stored(world: World) -> tuple[datetime | None, int]:
+    """Return the newest poll and the count that another process finds."""
+    with closing(Store(world.url, read_only=True)) as other, other.read() as reader:
+        (state,) = reader.history.reasons(Tenant("acme"))
+        return reader.polls.status(Tenant("acme")).last_success_at, state.held
+
+
+def test_a_breach_is_written_at_once_with_the_polls_before_it(delaying: World) -> None:
+    """Who is notified does not wait; the polls that change nothing but counts do."""
+    written = _stored(delaying)
+    calm = delaying.poll({"Spam": 20}, {"Spam": 30})
+    assert (calm.transitions, calm.messages) == ((), ())
+    assert _stored(delaying) == written
+
+    cycle = delaying.poll({"Spam": 150})
+
+    assert len(cycle.messages) == 2
+    assert len(delaying.waiting()) == 3
+    assert _stored(delaying) == (delaying.clock.now, 150)
+    assert delaying.value(at=delaying.clock.now - span("5m")) == 30
+
+
+def test_the_count_of_an_alert_that_goes_on_is_written_later(delaying: World) -> None:
+    """Its end is written at once, with the peak that no other process had seen."""
+    delaying.poll({"Spam": 150}, {"Spam": 150})
+    written = delaying.alert()
+    delaying.poll({"Spam": 190}, {"Spam": 160})
+    assert delaying.alert() == written
+
+    cycle = delaying.poll({"Spam": 0})
+
+    assert [each.after for each in cycle.transitions] == [AlertState.INACTIVE]
+    assert delaying.alert().peak == 190
+
+
+def test_a_failed_poll_is_written_at_once_with_the_polls_before_it(delaying: World) -> None:
+    """The run of successful polls ends with the newest of them."""
+    delaying.poll({"Spam": 20})
+    newest = delaying.clock.now
+
+    delaying.poll(TIMEOUT)
+
+    assert _stored(delaying) == (newest, 20)
