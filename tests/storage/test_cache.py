@@ -255,11 +255,11 @@ _READS = {
     "outbox": ("waiting sent_times message has_message deliveries deliveries_for_alerts waiting_count "
                "backlog_by_target targets was_overtaken outages delivery"),
     "silences": "silences silence acknowledgements",
-    "actions": "on_subject newest",
+    "actions": "on_subject newest acknowledged_at",
     "retention": ("tenants_to_prune expired_rows tenants_to_compress tenants_to_downsample messages_with_old_bodies "
                   "database_size"),
     "leases": "instances instance_by_tenant state",
-    "imports": "records stored_history runs",
+    "imports": "records stored_history runs failures",
 }  # fmt: skip
 
 
