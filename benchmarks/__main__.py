@@ -34,6 +34,7 @@ PARTS = {
     "backtest": Part("backtest.figures", "a year through four rules, and promtool", "3 min"),
     "rules": Part("detection.figures", "what the default rules find, and what they ring for", "2 min"),
     "scrape": Part("scrapes.scrape", "a scrape of half a million series", "20 s"),
+    "page": Part("pages.figures", "the page with one tenant and with ten thousand, and its memory", "6 min"),
     "peers": Part("peers.side_by_side", "Prometheus and Alertmanager side by side", "5 min"),
     "peer-tenants": Part("peer_tenants.figures", "two hundred tenants beside Prometheus and Alertmanager", "8 min"),
     "leases": Part("leases.sharing", "ten thousand tenants shared by two instances", "20 s"),

@@ -56,7 +56,7 @@ class _Source:
 def cycle() -> list[Figure]:
     """Measure a cycle with five rules over fifty reasons, each history against a bare transaction of SQLite's."""
     with tempfile.TemporaryDirectory() as folder:
-        stores = {name: _store(Path(folder) / f"{span.days}.db", span) for name, span in HISTORIES.items()}
+        stores = {name: store_with_history(Path(folder) / f"{span.days}.db", span) for name, span in HISTORIES.items()}
         floor = _floor(Path(folder) / "floor.db")
         times: dict[str, list[float]] = {name: [] for name in stores}
         sources = {name: _Source() for name in stores}
@@ -164,29 +164,28 @@ def policy_of(poll_intervals: Mapping[Tenant, timedelta], *, above: int = 5_000)
     )
 
 
-def _store(path: Path, span: timedelta) -> Store:
-    """Return a database with a history of one-minute polls, written as the store would have written it."""
+def store_with_history(path: Path, span: timedelta, *, interval: timedelta = INTERVAL) -> Store:
+    """Return a database with a history of polls, written as the store would have written it."""
     store = Store(f"sqlite:///{path}")
     store.upgrade()
     source = _Source()
-    source.now = NOW - span - INTERVAL
+    source.now = NOW - span - INTERVAL  # it answers a minute later
     first = source.fetch()
     with store.write() as transaction:
-        transaction.history.add(first, poll_interval=INTERVAL)
-    _fill(path, first.taken_at)
+        transaction.history.add(first, poll_interval=interval)
+    _fill(path, first.taken_at, interval)
     histories.keep(store, now=NOW)
     return store
 
 
-def _fill(path: Path, since: datetime) -> None:
+def _fill(path: Path, since: datetime, interval: timedelta) -> None:
     """Append changes and coverage up to now; through the store, two years would take an hour."""
     rng = random.Random(2)
-    start, end, minute = (
-        int(at.timestamp()) * 1_000_000 for at in (since, NOW, datetime(1970, 1, 1, 0, 1, tzinfo=UTC))
-    )
+    start, end = (int(at.timestamp()) * 1_000_000 for at in (since, NOW))
+    step_us = int(interval / timedelta(microseconds=1))
     held = dict.fromkeys(range(1, len(REASONS) + 1), 100)
     rows = []
-    for at in range(start + minute, end, minute):
+    for at in range(start + step_us, end, step_us):
         for series in range(1, len(REASONS) + 1):
             if rng.random() < CHANGED and (step := rng.randint(-5, 5)):
                 rows.append((1, at, series, held[series], max(1, held[series] + step)))

@@ -38,7 +38,7 @@ def help_text() -> list[Figure]:
 
 def ready() -> list[Figure]:
     """Measure `alerter run` from its start until it says that it is ready, with an existing database."""
-    with _world() as config:
+    with world() as config:
         Daemon(config).stop()
         times = []
         for _ in range(ROUNDS):
@@ -62,7 +62,7 @@ def ready() -> list[Figure]:
 
 def memory() -> list[Figure]:
     """Measure the resident memory of the daemon after a hundred polls with fifty reasons, each after a reload."""
-    with _world() as config:
+    with world() as config:
         daemon = Daemon(config)
         text = config.read_text()
         for polls in range(1, POLLS + 1):
@@ -71,7 +71,7 @@ def memory() -> list[Figure]:
             daemon.process.send_signal(SIGHUP)
             daemon.wait_for("reloaded", times=polls)
             daemon.wait_for("poll succeeded", times=polls)
-        mebibytes = _resident(daemon.process.pid)
+        mebibytes = resident(daemon.process.pid)
         daemon.stop()
     script = "import os, sqlalchemy, requests, pydantic, apscheduler.schedulers.background, apprise\n"
     script += "print(next(line for line in open('/proc/self/status') if line.startswith('VmRSS')).split()[1])"
@@ -98,13 +98,14 @@ def _milliseconds(command: list[str]) -> float:
     return median(times[1:])
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
+    """Return the resident memory of a process in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 @contextmanager
-def _world() -> Iterator[Path]:
+def world() -> Iterator[Path]:
     """Run a Mimecast with fifty reasons, and write a configuration that points to it."""
     held = {f"Definition {number}": number for number in range(1, REASONS + 1)}
     simulator = Simulator(clock=lambda: datetime.now(UTC), scenario=Scenario(lambda _: held))

@@ -62,8 +62,10 @@ class CountChanges(Repository):
             until: Up to this instant, itself not included.
             series: Of which series; None for all.
         """
-        found = self._in_order(self.chunks(tenant_id, since, until), self._loose(tenant_id, since, until), since, until)
-        return found if series is None else (change for change in found if change[1] in series)
+        only = None if series is None else frozenset(series)
+        loose = self._loose(tenant_id, since, until)
+        found = self._in_order(self.chunks(tenant_id, since, until), loose, since, until, only)
+        return found if only is None else (change for change in found if change[1] in only)
 
     def read_many(
         self, tenant_ids: Sequence[int], *, since: int, series: Collection[int] | None = None
@@ -76,41 +78,47 @@ class CountChanges(Repository):
             series: Of which of their series; None for all.
         """
         chunks_of = by_tenant(self._all(_CHUNKS_OF_MANY, {"ids": tenant_ids, **_from(since)}))
+        only = None if series is None else frozenset(series)
         loose, scope = _LOOSE_OF_MANY, {"ids": tenant_ids, "since": since}
         if series is not None:
             loose, scope = _LOOSE_OF_SERIES, scope | {"series": [*series]}
         loose_of = by_tenant(self._all(loose, scope))
-        found = {
+        return {
             tenant_id: list(
                 self._in_order(
                     iter(chunks_of.get(tenant_id, ())),
                     ((row.at, row.series_id, row.previous_value, row.value) for row in loose_of.get(tenant_id, ())),
                     since,
                     END,
+                    only,
                 )
             )
             for tenant_id in chunks_of.keys() | loose_of.keys()
         }
-        if series is None:
-            return found
-        return {tenant_id: [each for each in changes if each[1] in series] for tenant_id, changes in found.items()}
 
     def _in_order(
-        self, compressed: Iterator[_Chunk], loose: Iterator[StoredChange], since: int, until: int
+        self,
+        compressed: Iterator[_Chunk],
+        loose: Iterator[StoredChange],
+        since: int,
+        until: int,
+        only: frozenset[int] | None,
     ) -> Iterator[StoredChange]:
         row = next(loose, None)
         for chunk in compressed:
             while row is not None and row[0] < chunk.start_at:
                 yield row
                 row = next(loose, None)
-            yield from self._unpacked(chunk, since, until)
+            yield from self._unpacked(chunk, since, until, only)
         if row is not None:
             yield row
             yield from loose
 
-    def _unpacked(self, chunk: _Chunk, since: int = BEGINNING, until: int = END) -> Sequence[StoredChange]:
+    def _unpacked(
+        self, chunk: _Chunk, since: int = BEGINNING, until: int = END, only: frozenset[int] | None = None
+    ) -> Sequence[StoredChange]:
         try:
-            changes = list(decode(chunk.changes))
+            changes = list(decode(chunk.changes, only))
         except CorruptDay as error:
             began = from_epoch_us(chunk.start_at).isoformat()
             raise StoreError(

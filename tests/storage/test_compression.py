@@ -84,3 +84,12 @@ def test_a_chunk_that_has_changed_anywhere_is_refused(bit: int) -> None:
             refused += 1
 
     assert refused > 0.9 * len(chunk)
+
+
+def test_the_changes_of_some_series_are_those_of_all_without_the_others() -> None:
+    """A chart of one hold reason need not decode the other forty-nine."""
+    changes = [(1_000_000 + 60 * number, number % 3, number, number + 2) for number in range(30)]
+    chunk = encode(changes)
+
+    assert list(decode(chunk, frozenset({1}))) == [each for each in changes if each[1] == 1]
+    assert list(decode(chunk, frozenset())) == []
