@@ -17,6 +17,7 @@ help:
 	@echo 'make quick   linters, types and the tests of the core that draw no values: in under a minute'
 	@echo 'make faults  the slow half of the fault suite'
 	@echo 'make fuzz    draws other values for the tests that draw some, for ten minutes; MINUTES=… for longer'
+	@echo 'make browser  the page in a real Chromium: everything a person can do, accessibility, a phone (needs chromium and npm)'
 	@echo 'make mutants  puts small faults into the core, of which its tests must notice 92 %; MODULES=… for some modules'
 	@echo 'make lint    the linters, types and import contracts alone'
 	@echo 'make bench   measures what README claims'
@@ -54,7 +55,7 @@ format: $(VENV)/.dev
 
 test: lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m 'not slow' -n auto --dist worksteal
+	$(BIN)/coverage run -m pytest -m 'not slow and not browser' -n auto --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='alerter/core/*' --fail-under=100
@@ -75,6 +76,16 @@ faults: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.random_search --minutes $(or $(MINUTES),10)
+
+# Playwright drives the Chromium that is installed; its own is not fetched. axe-core is a tool of these tests alone.
+$(VENV)/browser/.done: requirements-browser.txt $(VENV)/.dev
+	$(PIP_INSTALL) --require-hashes -r requirements-browser.txt
+	@mkdir -p $(VENV)/browser
+	cd $(VENV)/browser && npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz --strip-components=1 package/axe.min.js package/LICENSE
+	@touch $@
+
+browser: $(VENV)/browser/.done
+	$(BIN)/python -m pytest -m browser tests/browser
 
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutants $(MODULES)
@@ -117,6 +128,7 @@ lock:
 	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --extra charts --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.txt
 	uv pip compile pyproject.toml --no-strip-extras --universal --python-version 3.11 --extra postgresql --extra charts --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.txt
 	uv pip compile --group audit --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-audit.txt
+	uv pip compile --group browser --constraints requirements-dev.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-browser.txt
 	uv pip compile --group docs --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-docs.txt
 
 clean:

@@ -58,6 +58,7 @@ def show_page(
             deliver=lambda: None,
             send_test=lambda _receiver: {},
             redact=lambda text: text,
+            is_clock_fixed=True,
         )
     )
     sources = Sources(

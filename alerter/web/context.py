@@ -41,6 +41,7 @@ class SiteSources:
         deliver: Wakes delivery up, after a person asked for it.
         send_test: Sends a test message to a receiver; returns what went wrong with each target, None for nothing.
         redact: Takes secrets out of a text.
+        is_clock_fixed: Whether the clock stands still, as at the end of a simulated day: "ago" is by it then.
     """
 
     store: Store
@@ -54,6 +55,7 @@ class SiteSources:
     deliver: Callable[[], None]
     send_test: Callable[[str], Mapping[TargetName, str | None]]
     redact: Callable[[str], str]
+    is_clock_fixed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

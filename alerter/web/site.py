@@ -177,6 +177,7 @@ class Site:
             "flash": [_DONE[each] for each in [view.request.first("done")] if each in _DONE],
             "zone": str(view.zone),
             "version": __version__,
+            "fixed_now": view.now if self._sources.is_clock_fixed else None,
             "visitor": view.visitor,
             "can_act": view.visitor.can > {Need.READ},
             "can_ack": view.may(Need.ACK),
@@ -227,7 +228,8 @@ _HEADINGS: Final = {
 }
 _EMPTY_FRAME: Final[Mapping[str, Any]] = {
     "section": "none", "refresh": False, "navigation": NAVIGATION, "scheme": "", "firing": [], "firing_total": 0,
-    "newest_poll": None, "has_polled": False, "problems": (), "overdue": "", "flash": [], "can_act": False,
+    "newest_poll": None, "fixed_now": None, "has_polled": False, "problems": (), "overdue": "", "flash": [],
+    "can_act": False,
     "visitor": Visitor(name="", can=frozenset(), address=""),
 }  # fmt: skip
 

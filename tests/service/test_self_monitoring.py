@@ -289,3 +289,25 @@ def test_a_service_without_a_port_loads_no_library_for_it() -> None:
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert loaded.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("page", "is_imported"), [("true", "True"), ("false", "False")])
+def test_without_a_page_its_libraries_are_not_imported(tmp_path: Path, page: str, is_imported: str) -> None:
+    """`/healthz` and `/metrics` alone cost no memory for templates; in a process of its own, which imports anew."""
+    config = tmp_path / "rules.toml"
+    config.write_text(
+        f'[service]\nlisten = "unix:{tmp_path}/web.sock"\n[web]\npage = {page}\n[tenants.acme]\nclient_id = "i"\n'
+        'client_secret = "s-0001"\n[receivers.r]\nurls = ["json://127.0.0.1:9"]\n'
+    )
+    script = (
+        "import sys; from pathlib import Path; from alerter.clock import now; from alerter.config import load_config;"
+        "from alerter.health import Health; from alerter.redaction import Redactor; from alerter.storage import Store;"
+        "from alerter.service.self_monitoring import SelfMonitoring;"
+        "config = load_config(Path(sys.argv[1])); store = Store(config.service.database); store.upgrade();"
+        "watch = SelfMonitoring(Health(lambda: 0.0), Redactor(), store); watch.apply_config(config, now=now());"
+        "print('jinja2' in sys.modules); watch.close(); store.close()"
+    )
+
+    found = subprocess.run([sys.executable, "-c", script, config], capture_output=True, text=True, check=True)
+
+    assert found.stdout.strip() == is_imported

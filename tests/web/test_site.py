@@ -508,3 +508,12 @@ def test_every_link_of_the_first_screen_leads_somewhere(world: World) -> None:
     """From the first screen to the last one, none is broken."""
     for address in set(links(world.ask("/"))) - {"#content"}:
         assert world.ask(f"/{address.removeprefix('./')}").status == 200, address
+
+
+def test_the_wall_shows_the_highest_level_alone(world: World) -> None:
+    """A backlog that is critical is not a warning besides, as nobody is notified of both."""
+    text = world.ask("/wall").text
+
+    assert text.count("Spam") == 1
+    assert 'class="sev critical"' in text
+    assert 'class="sev warning"' not in text

@@ -14,8 +14,10 @@
     return seconds >= 0 ? `${text} ago` : `in ${text}`;
   };
   const tellTimes = () => {
+    // The clock of a simulated day stands still.
+    const now = Date.parse(page()?.dataset.now) || Date.now();
     for (const each of document.querySelectorAll("time[data-relative]")) {
-      each.textContent = relative((Date.now() - Date.parse(each.dateTime)) / 1000);
+      each.textContent = relative((now - Date.parse(each.dateTime)) / 1000);
     }
   };
 
@@ -167,6 +169,7 @@
       width,
       height: Math.max(220, Math.round(width * 0.3)),
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
+      cursor: { bind: { dblclick: (shown) => () => shown.setScale("x", { min: figure.start, max: figure.end }) } },
       scales: { x: { time: true, min: figure.start, max: figure.end }, y: { range: (_u, _low, high) => [0, Math.max(high || 0, figure.top) * 1.05] } },
       axes: [
         { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (u, ticks) => ticks.map((each) => (time(each) === "00:00" ? day(each) : u.scales.x.max - u.scales.x.min > 4 * 86400 ? "" : time(each))) },
@@ -181,6 +184,7 @@
     place.append(box);
     if (drawn) drawn.remove();
     place.dataset.drawn = "yes";
+    place.uplot = plot;
     window.addEventListener("resize", () => plot.setSize({ width: place.clientWidth - 20, height: plot.height }));
   };
 

@@ -1,6 +1,7 @@
 """The wall display: large, without navigation, nothing to dismiss."""
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
@@ -8,6 +9,9 @@ from alerter.queries.overview import overdue_text
 from alerter.storage import AlertFilter
 from alerter.web.context import Screen, View
 from alerter.web.views.now import headline, summary
+
+if TYPE_CHECKING:
+    from alerter.core.alerts import AlertSubject
 
 MAX_ROWS = 8
 #: Milder alerts are not worth a headline that is read from across a room.
@@ -46,10 +50,13 @@ def _rows(view: View, tenants: frozenset[Tenant] | None) -> Iterator[Mapping[str
             yield {"tone": "critical", "text": text, "number": "no data"}
     wanted = AlertFilter(states=frozenset({"firing"}), tenants=tenants)
     found, _ = view.reader.lists.find_alerts(wanted, limit=50)
+    shown: set[AlertSubject] = set()
     for alert in found:
-        if alert.is_no_data:
-            continue
         key = alert.key
+        # The worst comes first: of several levels of one rule and series it is the one that people are notified of.
+        if alert.is_no_data or key.topic in shown:
+            continue
+        shown.add(key.topic)
         tenant = "all tenants" if key.tenant == ALL_TENANTS else key.tenant
         reason = "" if key.reason == ALL_REASONS else f": {key.reason}"
         where = f"{tenant}{reason}" if view.is_many else (key.reason if reason else key.rule)

@@ -1,0 +1,1 @@
+"""Tests in a real Chromium: `make browser`. They are no part of `make test`."""
