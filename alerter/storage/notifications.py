@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Row, bindparam, delete, func, insert, select, update
 
-from alerter.core.alerts import AlertState
+from alerter.core.alerts import AlertState, AlertSubject
 from alerter.core.notifications import HourlyLimit, NotificationState, ReceiverName
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
@@ -51,6 +51,10 @@ class NotificationRepository(Repository):
         for tenant in self._cache.known.keys() & unknown:
             self._cache.known[tenant].notified = tuple(entry for entry in read if entry.topic.tenant == tenant)
         return cached + read
+
+    def states_of(self, subject: AlertSubject) -> list[NotificationState]:
+        """Return what targets were last notified of a subject, also that it is over."""
+        return [_state_of(row) for row in self._all(_STATES_OF_SUBJECT, {"wanted": topic_digest(subject)})]
 
     def _cached(self, tenants: Collection[Tenant]) -> tuple[list[NotificationState], list[Tenant]]:
         """Return the states that are known, and the tenants whose states must be read."""
@@ -175,6 +179,7 @@ _DELETE_STATE = delete(_states).where(
     _states.c.target == bindparam("of_target"),
 )
 _TENANTS_NOTIFIED = select(_states.c.tenant).where(is_notified_of_firing).distinct().order_by(_states.c.tenant)
+_STATES_OF_SUBJECT = _STATES.where(_states.c.subject == bindparam("wanted"))
 _STATES_OF_TENANTS = _STATES.where(_states.c.tenant.in_(_tenants), is_notified_of_firing)
 _SENT = (
     select(messages.c.receiver, func.count(messages.c.created_at.distinct()).label("sent"))

@@ -118,7 +118,7 @@ def _found(view: View, name: str) -> Alert:
 
 def _alert(view: View, found: Alert) -> Mapping[str, object]:
     transitions = view.reader.alerts.transitions(alert_id=found.key.id, limit=MAX_LIMIT)
-    states = view.reader.notifications.states([found.key.tenant])
+    states = view.reader.notifications.states_of(found.key.topic)
     actions = load_actions(view.reader, view.config, found, until=view.now)
     return alert_details_json(found, active_mutes(view, [found]), transitions, notified_of(found, states), actions)
 
